@@ -1,0 +1,1 @@
+"""Graph -> Program (loop IR) -> target text."""

@@ -1,0 +1,316 @@
+"""The loop IR: how a graph is computed, over flat buffers, before any target text.
+
+    Program  = entry: Function, kernels: [Kernel], inputs, outputs, errors
+    Function = body: [stmt]                                     (host code: one native function on the CPU)
+    Kernel   = params: [Var], body: [stmt]                      (pointers carry their element dtype)
+    stmt     = Let(var, expr) | Store(buffer, index, expr)
+             | For(var, extent, body, axis, carried, go)        (counts 0 .. extent-1; `go` stops it early)
+             | If(cond, then, orelse, results)
+             | Alloc(var, count) | Free(var)
+             | Launch(kernel, args, grid_hint) | Call(name, args, results)
+             | Fail(error, payload) | Output(index, ...)
+    expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Select | Rare | Input(...)
+    axis     = serial | parallel | vector | unroll | grid.x grid.y grid.z | thread.x thread.y thread.z
+
+Everything is in SSA form: a `Var` is bound once, loops and branches pass values explicitly (`Carried`,
+`results`). Complex numbers are split into two reals before this level; f16 and bf16 exist only in loads,
+stores and casts. Expressions are immutable trees without side effects; statements are immutable too, bodies are tuples.
+Booleans are dtype `bool`; sizes, indices and strides are i64 and count elements, never bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tracejit.errors import Span
+from tracejit.ir.types import DType, ScalarType, TensorType
+
+Axis = Literal[
+    "serial", "parallel", "vector", "unroll", "grid.x", "grid.y", "grid.z", "thread.x", "thread.y", "thread.z"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A buffer of `element`s; `list` pointers are handles of growing lists with such slots."""
+
+    element: DType
+    is_list: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.element}{'<>' if self.is_list else '*'}"
+
+
+# -- expressions --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Var:
+    """A name bound once; compared by identity. Printers number equal names apart."""
+
+    name: str
+    type: DType | Pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal: Python bool, int, float or complex of that dtype."""
+
+    value: bool | int | float | complex
+    type: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`buffer[index]`, index in elements."""
+
+    buffer: Var
+    index: Expr
+    type: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """An operation of the table in `scalars.py`; `type` is the result dtype.
+
+    `contract` allows fused multiply-add inside this one operation's consumer chain (math expansions,
+    sums and matrix products only; a user's `a*b + c` is two roundings).
+    """
+
+    op: str
+    args: tuple[Expr, ...]
+    type: DType
+    contract: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """A value conversion with NumPy's rules (float to integer truncates; anything to bool is `!= 0`)."""
+
+    x: Expr
+    type: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Bitcast:
+    """The same bits read as another dtype of the same width."""
+
+    x: Expr
+    type: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """`cond ? a : b`, both sides evaluated."""
+
+    cond: Expr
+    a: Expr
+    b: Expr
+    type: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Rare:
+    """`value`, but where `cond` holds the scalar library function `op(*args)` (libm's name without suffix).
+
+    Vector printers test whether any lane needs it and then call per lane.
+    """
+
+    cond: Expr
+    value: Expr
+    op: str
+    args: tuple[Expr, ...]
+    type: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What the caller passed (entry only). kind: `data` pointer, `dim`, `stride` (elements), or `scalar` value."""
+
+    kind: Literal["data", "dim", "stride", "scalar"]
+    index: int
+    type: DType | Pointer
+    axis: int = 0
+
+
+Expr: TypeAlias = Var | Const | Load | Scalar | Cast | Bitcast | Select | Rare | Input
+
+
+# -- statements -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    var: Var
+    expr: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    buffer: Var
+    index: Expr
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A value a loop carries: `var` inside the body, `next` at the body's end, `result` after the loop.
+
+    `combine` declares a reduction (`next` is `combine(var, element)` and may be reassociated into a fixed
+    tree); then `init` is its identity and `element` the folded value. It is None for ordinary carried values.
+    """
+
+    var: Var
+    init: Expr
+    next: Expr
+    result: Var
+    combine: str | None = None
+    element: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """Counted loop. With `go` (a pair: initial condition, condition at the body's end) it runs while
+    `go and var < extent`. `var`, `carried` vars and Lets of the body are visible in `next` and `go[1]`."""
+
+    var: Var
+    extent: Expr
+    body: tuple[Stmt, ...]
+    axis: Axis = "serial"
+    carried: tuple[Carried, ...] = ()
+    go: tuple[Var, Expr, Expr] | None = None  #: (condition inside the body, initial, next)
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`results[i]` is `then_values[i]` or `else_values[i]`."""
+
+    cond: Expr
+    then: tuple[Stmt, ...]
+    orelse: tuple[Stmt, ...] = ()
+    results: tuple[Var, ...] = ()
+    then_values: tuple[Expr, ...] = ()
+    else_values: tuple[Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alloc:
+    """`count` elements, 64-byte aligned, not initialised. `stack`: a small constant count, freed by itself."""
+
+    var: Var
+    count: Expr
+    stack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    var: Var
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Run a kernel with arguments for its params, in order."""
+
+    kernel: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A support or library function by its neutral name (`list_push`, `gemm`, ...: table in `codegen/support.py`)."""
+
+    name: str
+    args: tuple[Expr, ...]
+    results: tuple[Var, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Leave the entry with status `error + 1`; up to four i64/f64 payload values fill the message."""
+
+    error: int
+    payload: tuple[Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Hand result `index` to the caller: a scalar value, or a buffer with its dims (C order, ownership moves)."""
+
+    index: int
+    value: Expr
+    dims: tuple[Expr, ...] = ()
+    owned: bool = True
+
+
+Stmt: TypeAlias = Let | Store | For | If | Alloc | Free | Launch | Call | Fail | Output
+
+
+# -- programs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Code over buffers with no allocation and no failure; `outputs` names the params it writes."""
+
+    name: str
+    params: tuple[Var, ...]
+    outputs: frozenset[Var]
+    body: tuple[Stmt, ...]
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    name: str
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSite:
+    """What a `Fail` raises: a Python exception name, a message with `{0}`.. for the payload, and the user's place."""
+
+    kind: str
+    message: str
+    payload: tuple[DType, ...]
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class PrintSite:
+    """What a `Call("print", (Const(site), *values))` writes: a `str.format` template and the values' dtypes."""
+
+    template: str
+    payload: tuple[DType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One entry parameter. `contiguous`: C order is guaranteed (strides need not be read). `inout`: written back."""
+
+    name: str
+    type: ScalarType | TensorType
+    contiguous: bool = True
+    inout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One entry result."""
+
+    type: ScalarType | TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a target prints: one entry, its kernels, its interface, its errors."""
+
+    name: str
+    entry: Function
+    kernels: tuple[Kernel, ...]
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    errors: tuple[ErrorSite, ...] = ()
+    prints: tuple[PrintSite, ...] = ()
+    fastmath: bool = False

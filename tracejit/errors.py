@@ -1,0 +1,86 @@
+"""The errors a user can meet, and the source spans they point at.
+
+Every error about the user's code knows file, line and column, so that Python itself draws the caret.
+`VerifyError` is always a bug of tracejit; user errors never come from `assert`.
+"""
+
+from __future__ import annotations
+
+import linecache
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in the user's source: lines count from 1, columns from 0 (as in `ast`)."""
+
+    filename: str
+    line: int
+    column: int = 0
+    end_line: int | None = None
+    end_column: int | None = None
+    function: str = "<module>"
+
+    def text(self) -> str:
+        """The source line the span starts on, without its newline ("" where the file is not readable)."""
+        return linecache.getline(self.filename, self.line).rstrip("\n")
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line}"
+
+
+class ScriptError(SyntaxError):
+    """The user's code is outside the language: file, line, caret, one reason, and what to write instead."""
+
+    def __init__(self, reason: str, span: Span | None = None, *, instead: str | None = None) -> None:
+        message = reason if instead is None else f"{reason}\n  instead: {instead}"
+        if span is None:
+            super().__init__(message)
+        else:
+            end_line = span.end_line if span.end_line is not None else span.line
+            end_column = None if span.end_column is None else span.end_column + 1
+            details = (span.filename, span.line, span.column + 1, span.text(), end_line, end_column)
+            super().__init__(message, details)
+        self.reason = reason
+        self.span = span
+        self.instead = instead
+
+
+class TypeMismatch(ScriptError):
+    """Operand dtypes or shapes do not fit; the message shows both."""
+
+
+class ShapeMismatch(TypeMismatch, ValueError):
+    """A `TypeMismatch` that plain Python would report as `ValueError`."""
+
+
+class DTypeMismatch(TypeMismatch, TypeError):
+    """A `TypeMismatch` that plain Python would report as `TypeError`."""
+
+
+class NotDifferentiable(RuntimeError):
+    """A derivative that cannot be had; names the op, the reason and the user's line."""
+
+    def __init__(self, op: str, reason: str, span: Span | None = None) -> None:
+        place = "" if span is None else f" (line {span.line} of {span.filename}: {span.text().strip()})"
+        super().__init__(f"{op} has no derivative: {reason}{place}")
+        self.op = op
+        self.reason = reason
+        self.span = span
+
+
+class ParseError(ValueError):
+    """Text IR that does not follow the grammar; names line and column."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}: {message}")
+        self.line = line
+        self.column = column
+
+
+class VerifyError(AssertionError):
+    """An invalid graph: always a bug of tracejit. Shows the graph and the transform that made it."""
+
+
+class ExportError(RuntimeError):
+    """A program that cannot be exported as asked."""

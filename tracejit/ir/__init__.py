@@ -1,0 +1,1 @@
+"""The tensor IR: immutable SSA graphs with `if` and `loop`, their text, verifier and interpreter."""

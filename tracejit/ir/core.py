@@ -1,0 +1,167 @@
+"""The tensor IR's data structures: `Value`, `Op`, `Block`, `Graph`.
+
+Immutable: a transform reads one graph and builds another. Values compare by identity, graphs by their
+canonical text. There are no parent pointers and no use lists; `uses` computes them when asked.
+Blocks capture values of enclosing blocks implicitly; `captures` gives the closed form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tracejit.errors import Span
+from tracejit.ir.types import Dim, ListType, TensorType, Type
+
+if TYPE_CHECKING:
+    from tracejit.ir.opdef import OpDef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """One SSA value. `known` is what the builder knows about an i64 size: an int, or a parameter's dim name."""
+
+    type: Type
+    name: str = "v"
+    known: int | str | None = None
+
+    @property
+    def dim(self) -> Dim:
+        """This i64 value as a dim of a type."""
+        return self if self.known is None else self.known
+
+    def __repr__(self) -> str:
+        return f"%{self.name}: {self.type}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Parameters, ordered ops, results (values in scope). There is no terminator op."""
+
+    params: tuple[Value, ...]
+    ops: tuple[Op, ...]
+    results: tuple[Value, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """An application of an `OpDef`. Operands are flat; `defn.signature` says how they group."""
+
+    defn: OpDef
+    operands: tuple[Value, ...]
+    attrs: Mapping[str, Any]
+    results: tuple[Value, ...]
+    blocks: tuple[Block, ...] = ()
+    span: Span | None = None
+
+    @property
+    def name(self) -> str:
+        return self.defn.name
+
+    def block(self, label: str) -> Block:
+        """The nested block of that label."""
+        return next(b for b in self.blocks if b.label == label)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A named block with a device. The first `results - len(inout)` results are returned to the caller;
+    the rest are the last versions of the parameters named in `inout` (indices), in that order."""
+
+    name: str
+    body: Block
+    device: str = "cpu"
+    inout: tuple[int, ...] = ()
+    policy: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def params(self) -> tuple[Value, ...]:
+        return self.body.params
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        return self.body.results
+
+    def __str__(self) -> str:
+        from tracejit.ir.printer import print_graph
+
+        return print_graph(self)
+
+    def content_hash(self) -> str:
+        """SHA-256 of the canonical text, in hexadecimal."""
+        return hashlib.sha256(str(self).encode()).hexdigest()
+
+
+def type_values(type: Type) -> Iterator[Value]:
+    """The values a type's dims name."""
+    match type:
+        case TensorType(_, shape):
+            for dim in shape:
+                if isinstance(dim, Value):
+                    yield dim
+        case ListType(element):
+            yield from type_values(element)
+        case _:
+            return
+
+
+def walk(block: Block) -> Iterator[Op]:
+    """Every op of the block and of its nested blocks, in order, outer op first."""
+    for op in block.ops:
+        yield op
+        for nested in op.blocks:
+            yield from walk(nested)
+
+
+def reads(op: Op) -> Iterator[Value]:
+    """Every value the op itself reads: operands and dims named by its result types (not its blocks)."""
+    yield from op.operands
+    for result in op.results:
+        yield from type_values(result.type)
+
+
+def captures(block: Block) -> tuple[Value, ...]:
+    """Values the block (nested blocks included) reads but does not define, in first-use order."""
+    defined: set[Value] = set()
+    found: dict[Value, None] = {}
+
+    def note(value: Value) -> None:
+        if value not in defined:
+            found.setdefault(value)
+
+    def visit(inner: Block) -> None:
+        defined.update(inner.params)
+        for param in inner.params:
+            for value in type_values(param.type):
+                note(value)
+        for op in inner.ops:
+            defined.update(op.results)
+            for value in reads(op):
+                note(value)
+            for nested in op.blocks:
+                visit(nested)
+        for value in inner.results:
+            note(value)
+
+    visit(block)
+    return tuple(v for v in found if v not in defined)
+
+
+def uses(block: Block) -> dict[Value, int]:
+    """How often each value is read in the block, its nested blocks and its results."""
+    counts: dict[Value, int] = {}
+
+    def visit(inner: Block) -> None:
+        for op in inner.ops:
+            for value in reads(op):
+                counts[value] = counts.get(value, 0) + 1
+            for nested in op.blocks:
+                visit(nested)
+        for value in inner.results:
+            counts[value] = counts.get(value, 0) + 1
+
+    visit(block)
+    return counts

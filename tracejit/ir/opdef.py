@@ -1,0 +1,195 @@
+"""`OpDef`: everything known about one op, in one place, and the registry of all of them.
+
+Tensor methods, front-end names, fusion, lowering, printers, interpreter, tape and generic tests read the
+definition and never mention an op by name. The structural vocabulary below is the only exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracejit.ir.core import Value
+from tracejit.ir.types import Type
+
+#: The only op names that code outside `ops/` may mention (DESIGN.md section 5; `tests/test_architecture.py` checks it).
+STRUCTURAL = frozenset(
+    "if loop call fused custom gradient leaf const cast broadcast dim stride fetch slice index_update index_add add list_new list_push "
+    "list_pop list_pop0 list_len vread vwrite vadd fresh sync copy undef check check_eq broadcast_dim print".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """Output element as a scalar expression.
+
+    `fn(k, index, *operands, **attrs)`: `k` builds loop-IR expressions, `index` is the tuple of output
+    index expressions, each operand is an accessor: call it with an index tuple to get its element; it has
+    `.shape` (tuple of i64 expressions) and `.type`. Host-scalar operands are called with `()`.
+    `own_index`: every tensor operand is read at the output's own index only.
+    """
+
+    fn: Callable[..., Any]
+    own_index: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A fold over `attrs["axes"]` (a sorted tuple) with a scalar op of `codegen/scalars.py`.
+
+    `identity(dtype)` gives the Python number a fold starts from; `combine` is the scalar op's name;
+    `element(k, x)` maps an operand element before folding.
+    """
+
+    identity: Callable[[Any], Any]
+    combine: str
+    element: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """A sum of products: `spec` in einsum letters, `...` for shared leading batch axes (`"...ij,...jk->...ik"`)."""
+
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Builds loop IR directly, or names a library call; never fused.
+
+    `emit(e, op_results, *operands, **attrs)` is called by `codegen/lower.py` with the entry emitter;
+    None means that `codegen/lower.py` knows the op structurally.
+    """
+
+    emit: Callable[..., Any] | None = None
+
+
+Lowering = Pointwise | Reduction | Contraction | Opaque
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A cotangent given as a change of the running one: `apply(running) -> running`."""
+
+    apply: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Operands for the generic tests: arrays or Python numbers (host scalars), grouped as the signature says."""
+
+    operands: tuple[Any, ...]
+    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpDef:
+    """One op.
+
+    signature: operand names; a leading `*` marks a variadic group (several groups share the operands left
+               over in equal parts, in order), e.g. `("x", "*shape")`.
+    infer:     `(*grouped operand Values, **attrs) -> tuple of result types`; raises `ValueError`/`TypeError`.
+    eager:     `(xp, *grouped operands, **attrs) -> array | tuple`; `xp` is numpy or cupy.
+    vjp:       `(b, g, *grouped operands, out, **attrs) -> tuple`, one entry per signature name: a cotangent
+               handle, None, an `Update`, or for a group a tuple of these. A string is the reason why there is none.
+    lower:     what fusion and code generation look at.
+    samples:   `(rng) -> list[Sample]`; the generic tests run on them.
+    names:     how Python may call it: `"function exp"`, `"method exp"`, `"numpy exp"`, `"operator __add__"`.
+    effect:    "" pure; "fail" may raise, may be dropped when unread, may not be hoisted; "order" is a root of
+               dead-code elimination and keeps its place among its like.
+    commutative, neutral, idempotent: algebra for `canonicalize` (neutral is a right operand that changes nothing).
+    """
+
+    name: str
+    signature: tuple[str, ...]
+    infer: Callable[..., tuple[Type, ...]]
+    eager: Callable[..., Any] | None
+    vjp: Callable[..., Any] | str
+    lower: Lowering
+    samples: Callable[..., list[Sample]] | None = None
+    doc: str = ""
+    names: tuple[str, ...] = ()
+    effect: str = ""
+    commutative: bool = False
+    neutral: float | int | bool | None = None
+    idempotent: bool = False
+
+    def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:
+        """Flat operands arranged as the signature says: one entry per name, a tuple for a `*name`."""
+        variadic = [s for s in self.signature if s.startswith("*")]
+        if not variadic:
+            if len(operands) != len(self.signature):
+                raise TypeError(f"{self.name} takes {len(self.signature)} operands, got {len(operands)}")
+            return tuple(operands)
+        spread = len(operands) - (len(self.signature) - len(variadic))
+        if spread < 0 or spread % len(variadic):
+            raise TypeError(f"{self.name}({', '.join(self.signature)}) cannot take {len(operands)} operands")
+        width = spread // len(variadic)
+        grouped: list[Any] = []
+        at = 0
+        for name in self.signature:
+            if name.startswith("*"):
+                grouped.append(tuple(operands[at : at + width]))
+                at += width
+            else:
+                grouped.append(operands[at])
+                at += 1
+        return tuple(grouped)
+
+    def __repr__(self) -> str:
+        return f"OpDef({self.name})"
+
+
+class Registry:
+    """All ops by name; closed after import of `tracejit.ops`."""
+
+    def __init__(self) -> None:
+        self._ops: dict[str, OpDef] = {}
+        self._closed = False
+
+    def register(self, defn: OpDef) -> OpDef:
+        """Add a definition; the name must be new, and samples must be there unless the op is structural."""
+        if self._closed:
+            raise RuntimeError(f"the op registry is closed; cannot add {defn.name!r}")
+        if defn.name in self._ops:
+            raise ValueError(f"op {defn.name!r} is defined twice")
+        if defn.samples is None and defn.name not in STRUCTURAL:
+            raise ValueError(f"op {defn.name!r} has no samples")
+        self._ops[defn.name] = defn
+        return defn
+
+    def close(self) -> None:
+        """Refuse further definitions."""
+        self._closed = True
+
+    def __getitem__(self, name: str) -> OpDef:
+        return self._ops[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ops
+
+    def __iter__(self) -> Iterator[OpDef]:
+        return iter(self._ops.values())
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+
+REGISTRY = Registry()
+
+
+def flatten(grouped: Sequence[Any]) -> tuple[Any, ...]:
+    """Grouped operands as one flat tuple."""
+    flat: list[Any] = []
+    for item in grouped:
+        if isinstance(item, tuple | list):
+            flat.extend(item)
+        else:
+            flat.append(item)
+    return tuple(flat)
+
+
+def is_value(x: object) -> bool:
+    """Whether x is an IR value."""
+    return isinstance(x, Value)
