@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tracejit.ir.core import Value
 from tracejit.ir.types import Type
@@ -28,10 +28,14 @@ class Pointwise:
     index expressions, each operand is an accessor: call it with an index tuple to get its element; it has
     `.shape` (tuple of i64 expressions) and `.type`. Host-scalar operands are called with `()`.
     `own_index`: every tensor operand is read at the output's own index only.
+    `view`: "strided" where the output is tensor operand 0 read at an affine index (transpose, slices, broadcast):
+    readers may then be handed its pointer, an offset and strides; "flat" where it holds the same elements in
+    the same C order (reshape), so that the buffer itself can be passed on.
     """
 
     fn: Callable[..., Any]
     own_index: bool = True
+    view: Literal["", "strided", "flat"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,13 @@ class Contraction:
 class Opaque:
     """Builds loop IR directly, or names a library call; never fused.
 
-    `emit(e, op_results, *operands, **attrs)` is called by `codegen/lower.py` with the entry emitter;
-    None means that `codegen/lower.py` knows the op structurally.
+    `emit(e, op_results, *operands, **attrs)` is called with an emitter (`codegen/lower_opaque.py: Emitter`);
+    tensors are `Array`s, host scalars expressions. None means that `codegen/lower.py` knows the op structurally.
+    `updates`: result 0 takes over operand 0's buffer, which is changed in place (`ownership` sees to it).
     """
 
     emit: Callable[..., Any] | None = None
+    updates: bool = False
 
 
 Lowering = Pointwise | Reduction | Contraction | Opaque
