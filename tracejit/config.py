@@ -1,0 +1,107 @@
+"""Settings: one table of names, `TRACEJIT_*` variables, types and defaults.
+
+A setting is read at the moment it is needed, so that a changed environment variable counts at once.
+`set(name, value)` overrides the environment for this process; `override` does so for a `with` block.
+Nothing here imports the rest of the package.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LOG_TOPICS = ("frontend", "passes", "fusion", "llvm", "asm", "cuda", "cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: `parse` turns the variable's text into the value."""
+
+    variable: str
+    parse: Callable[[str], Any]
+    default: Callable[[], Any]
+    doc: str
+
+
+def _flag(text: str) -> bool:
+    return text.strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _topics(text: str) -> frozenset[str]:
+    """Topics of `TRACEJIT_LOG`: those of `LOG_TOPICS`, `all`, or `after:<stage>`."""
+    topics = {part.strip() for part in text.split(",") if part.strip()}
+    for topic in topics:
+        if topic != "all" and topic not in LOG_TOPICS and not topic.startswith("after:"):
+            raise ValueError(f"TRACEJIT_LOG: unknown topic {topic!r}; known: {', '.join(LOG_TOPICS)}, all, after:<stage>")
+    return frozenset(topics)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"a number of threads is at least 1, got {number}")
+    return number
+
+
+def _cpu_count() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1
+
+
+def _cache_directory() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "tracejit"
+
+
+SETTINGS: dict[str, Setting] = {
+    "disable": Setting("TRACEJIT_DISABLE", _flag, lambda: False, "run every script as plain Python"),
+    "log": Setting("TRACEJIT_LOG", _topics, frozenset, "what to print to stderr while compiling"),
+    "cache_dir": Setting("TRACEJIT_CACHE_DIR", Path, _cache_directory, "where compiled objects are kept"),
+    "num_threads": Setting("TRACEJIT_NUM_THREADS", _positive, _cpu_count, "threads of parallel loops"),
+}
+
+_overrides: dict[str, Any] = {}
+
+
+def get(name: str) -> Any:
+    """The value of a setting: the override, else the environment variable, else the default."""
+    setting = SETTINGS[name]
+    if name in _overrides:
+        return _overrides[name]
+    text = os.environ.get(setting.variable)
+    return setting.default() if text is None else setting.parse(text)
+
+
+def set(name: str, value: Any) -> None:
+    """Override a setting for this process; `None` gives it back to the environment."""
+    if name not in SETTINGS:
+        raise KeyError(f"unknown setting {name!r}; known: {', '.join(SETTINGS)}")
+    if value is None:
+        _overrides.pop(name, None)
+    else:
+        _overrides[name] = value
+
+
+@contextmanager
+def override(**values: Any) -> Iterator[None]:
+    """Override settings inside a `with` block."""
+    before = dict(_overrides)
+    try:
+        for name, value in values.items():
+            set(name, value)
+        yield
+    finally:
+        _overrides.clear()
+        _overrides.update(before)
+
+
+def logs(topic: str) -> bool:
+    """Whether `TRACEJIT_LOG` asks for this topic."""
+    topics = get("log")
+    return topic in topics or ("all" in topics and not topic.startswith("after:"))
