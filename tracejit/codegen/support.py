@@ -1,0 +1,63 @@
+"""The neutral names a loop program may `Call`, and what each expects; printers give them a body.
+
+Lists are mutable handles: `list_push` and `list_pop` change the list in place, the handle stays the same.
+A slot holds a scalar of the list's element dtype, a buffer, or another list; the latter two are owned:
+pushing moves ownership into the list, popping moves it out, `list_get` lends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: Slot kinds, the operand of `list_new`.
+SCALARS, BUFFERS, LISTS = 0, 1, 2
+
+#: How many payload values of an error or a print reach the host.
+MAX_PAYLOAD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One support function. Operand kinds: `i64`, `buffer`, `list`, `value` (a scalar or, for slots, a pointer)."""
+
+    name: str
+    operands: tuple[str, ...]
+    result: Literal["", "i64", "bool", "list", "value"]
+    doc: str
+
+
+_ROWS = (
+    Support("list_new", ("i64",), "list", "an empty list with slots of the given kind (SCALARS, BUFFERS, LISTS)"),
+    Support("list_push", ("list", "value"), "", "append; a pushed buffer or list now belongs to the list"),
+    Support("list_pop", ("list",), "value", "remove and return the last slot of a list that is not empty"),
+    Support("list_pop0", ("list",), "value", "`list_pop`, or 0 (a null pointer for buffers and lists) when empty"),
+    Support("list_len", ("list",), "i64", "the number of slots"),
+    Support("list_get", ("list", "i64"), "value", "slot i; a buffer or list in it is lent"),
+    Support("list_set", ("list", "i64", "value"), "", "replace slot i; the old content is freed"),
+    Support("list_copy", ("list",), "list", "a new list of the same slots (scalar slots only)"),
+    Support("list_free", ("list",), "", "free the list and all it owns"),
+    Support("is_null", ("value",), "bool", "whether a buffer or list is a null pointer"),
+    Support(
+        "copy",
+        ("buffer", "buffer", "i64"),
+        "",
+        "copy count elements to the first buffer from the second; they do not overlap",
+    ),
+    Support("zero", ("buffer", "i64"), "", "set count elements to 0"),
+    Support("print", ("i64", "value"), "", "print site i with up to MAX_PAYLOAD scalar values"),
+    Support(
+        "gemm_f32",
+        ("i64", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64"),
+        "",
+        "(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row): C = A @ B, strides in elements",
+    ),
+    Support(
+        "gemm_f64",
+        ("i64", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64"),
+        "",
+        "`gemm_f32` for f64",
+    ),
+)
+
+SUPPORT: dict[str, Support] = {row.name: row for row in _ROWS}
