@@ -104,7 +104,11 @@ class OpDef:
     names:     how Python may call it: `"function exp"`, `"method exp"`, `"numpy exp"`, `"operator __add__"`.
     effect:    "" pure; "fail" may raise, may be dropped when unread, may not be hoisted; "order" is a root of
                dead-code elimination and keeps its place among its like.
-    commutative, neutral, idempotent: algebra for `canonicalize` (neutral is a right operand that changes nothing).
+    commutative, neutral, idempotent: algebra for `canonicalize` (neutral is a right operand that changes nothing;
+               idempotent: f(f(x)) is f(x), or f(x, x) is x). What is not exact in IEEE arithmetic is not applied.
+    simplify:  `(b, *grouped operands, **attrs) -> handle | () | None`: a simpler value for the op's one result, `()`
+               to drop an op without results, None to keep it. Operands are handles; `b.number_of(x)` is the number x
+               is known to be everywhere (else None), `b.made_by(x, "name")` the op that made x if it has that name.
     """
 
     name: str
@@ -120,6 +124,7 @@ class OpDef:
     commutative: bool = False
     neutral: float | int | bool | None = None
     idempotent: bool = False
+    simplify: Callable[..., Any] | None = None
 
     def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:
         """Flat operands arranged as the signature says: one entry per name, a tuple for a `*name`."""
