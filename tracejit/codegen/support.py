@@ -37,6 +37,7 @@ _ROWS = (
     Support("list_set", ("list", "i64", "value"), "", "replace slot i; the old content is freed"),
     Support("list_copy", ("list",), "list", "a new list of the same slots (scalar slots only)"),
     Support("list_free", ("list",), "", "free the list and all it owns"),
+    Support("same_pointer", ("buffer", "buffer"), "bool", "whether two buffers are the same memory"),
     Support("is_null", ("value",), "bool", "whether a buffer or list is a null pointer"),
     Support(
         "copy",
