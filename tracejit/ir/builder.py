@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tracejit.errors import Span
-from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.core import Block, Graph, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY, OpDef, flatten
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, I64, Dim, DType, ScalarType, TensorType, Type, substitute_dims
 
@@ -128,35 +128,16 @@ class Builder:
         attrs = dict(attrs or {})
         operands = tuple(operands)
         if like is not None:
-            results = self._results_like(like, mapping or {})
+            results = values_like(like, mapping or {})
         else:
             if types is None:
                 types = defn.infer(*defn.group(operands), **attrs)
-            known = self._known(defn.name, operands, attrs) if len(types) == 1 else None
+            known = known_size(defn.name, operands, attrs)
             results = tuple(
                 Value(t, names[i] if i < len(names) else defn.name, known) for i, t in enumerate(types)
             )
         self.ops.append(Op(defn, operands, attrs, results, tuple(blocks), span or self.span))
         return results
-
-    @staticmethod
-    def _known(name: str, operands: tuple[Value, ...], attrs: Mapping[str, Any]) -> int | str | None:
-        if name == "const" and attrs["type"] == ScalarType(I64):
-            return int(attrs["value"])
-        if name == "dim":
-            dim = operands[0].type.shape[attrs["axis"]]  # type: ignore[union-attr]
-            return dim if isinstance(dim, int | str) else None
-        return None
-
-    @staticmethod
-    def _results_like(like: Sequence[Value], mapping: Mapping[Value, Value]) -> tuple[Value, ...]:
-        dims: dict[Value, Dim] = {old: new.dim for old, new in mapping.items()}
-        results: list[Value] = []
-        for old in like:
-            new = Value(substitute_dims(old.type, dims), old.name, old.known)
-            dims[old] = new.dim
-            results.append(new)
-        return tuple(results)
 
     def constant(self, number: Any, type: Type) -> Value:
         """A constant host scalar (or rank-0 tensor) of that type."""
@@ -331,17 +312,20 @@ class Rebuilder(Builder):
         blocks = [self.block_like(block) for block in op.blocks]
         return self.emit(op.defn, operands, attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span)
 
+    def params_like(self, olds: Sequence[Value]) -> tuple[Value, ...]:
+        """New block parameters for old ones, entered in the mapping."""
+        news = values_like(olds, self.mapping)
+        self.mapping.update(zip(olds, news, strict=True))
+        return news
+
     def param_like(self, old: Value) -> Value:
         """A new block parameter for an old one, entered in the mapping."""
-        dims: dict[Value, Dim] = {o: n.dim for o, n in self.mapping.items()}
-        new = Value(substitute_dims(old.type, dims), old.name)
-        self.mapping[old] = new
-        return new
+        return self.params_like((old,))[0]
 
     def block_like(self, block: Block) -> Block:
         """Rebuild a nested block."""
         inner = self.nested()
-        params = [inner.param_like(p) for p in block.params]
+        params = inner.params_like(block.params)
         results = inner.inline(block, params)
         return inner.block(params, results, block.label)
 
@@ -363,6 +347,25 @@ class Rebuilder(Builder):
         self.mapping.update(zip(op.results, results, strict=True))
 
 
+def values_like(olds: Sequence[Value], mapping: Mapping[Value, Value]) -> tuple[Value, ...]:
+    """New values with the types of old ones; sizes are replaced through `mapping` and among themselves."""
+    made: dict[Value, Value] = {}
+    for old in sorted(olds, key=lambda v: not isinstance(v.type, ScalarType)):
+        dims = {d: (made.get(d) or mapping.get(d, d)).dim for d in type_values(old.type)}
+        made[old] = Value(substitute_dims(old.type, dims), old.name, old.known)
+    return tuple(made[old] for old in olds)
+
+
+def known_size(name: str, operands: Sequence[Value], attrs: Mapping[str, Any]) -> int | str | None:
+    """What is known about the result of a size op: `Value.known` of an i64 constant or of a `dim`."""
+    if name == "const" and attrs["type"] == ScalarType(I64):
+        return int(attrs["value"])
+    if name == "dim":
+        dim = operands[0].type.shape[attrs["axis"]]  # type: ignore[union-attr]
+        return dim if isinstance(dim, int | str) else None
+    return None
+
+
 def types_follow(op: Op) -> bool:
     """Whether the result types follow from operands and attributes alone (else they are stated)."""
     return not op.defn.infer.__dict__.get("stated", False)
@@ -377,6 +380,6 @@ def stated(infer: Callable[..., tuple[Type, ...]]) -> Callable[..., tuple[Type, 
 def rebuild(graph: Graph, visit: Visit | None) -> Graph:
     """The graph re-emitted op by op. `visit(b, op, operands)` gives the new results, or None to copy the op."""
     b = Rebuilder(visit, {})
-    params = [b.param_like(p) for p in graph.params]
+    params = b.params_like(graph.params)
     results = b.inline(graph.body, params)
     return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)

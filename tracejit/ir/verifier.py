@@ -1,0 +1,237 @@
+"""Checks that a graph is well formed; every message names the op, its line and the transform before it.
+
+Checked: each value is defined once and read only where it is in scope; operands fit the op and its result types
+are what the type rule infers; the blocks of `if`, `loop` and `fused` yield the result types; every size in a type
+is bound; the last results are the final versions of the `inout` parameters; each list version is consumed once.
+A graph that fails is a bug of tracejit, never the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from tracejit.errors import VerifyError
+from tracejit.ir.builder import types_follow
+from tracejit.ir.core import Block, Graph, Op, Value, type_values
+from tracejit.ir.printer import called_graphs, print_graph
+from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, Type, substitute_dims
+
+_FLAG = ScalarType(BOOL)
+_SIZE = ScalarType(I64)
+
+
+def verify(graph: Graph, after: str = "") -> None:
+    """Raise `VerifyError` unless the graph, and every graph it calls, is valid; `after` names the last transform."""
+    for each in called_graphs(graph):
+        _Verifier(each, after).graph()
+
+
+class _Verifier:
+    """Walks one graph in order with the set of values in scope."""
+
+    def __init__(self, graph: Graph, after: str) -> None:
+        self.source = graph
+        self.after = after
+        self.defined: set[Value] = set()
+        self.visible: set[Value] = set()
+        self.dim_names: set[str] = set()
+        self.consumed: set[Value] = set()
+        self.op: Op | None = None
+
+    def fail(self, message: str) -> NoReturn:
+        after = f" after {self.after}" if self.after else ""
+        place = ""
+        if self.op is not None:
+            results = ", ".join(f"%{v.name}" for v in self.op.results)
+            place = f"{self.op.name}{f' (of {results})' if results else ''}: "
+            if self.op.span is not None:
+                message += f"\n  at {self.op.span}: {self.op.span.text().strip()}"
+        raise VerifyError(f"invalid graph{after}: {place}{message}\n\n{print_graph(self.source, spans=True)}")
+
+    def require(self, condition: bool, message: Callable[[], str]) -> None:
+        if not condition:
+            self.fail(message())
+
+    # -- scopes and types ------------------------------------------------------------------------------------
+
+    def graph(self) -> None:
+        graph = self.source
+        for param in graph.params:
+            if isinstance(param.type, TensorType):
+                self.dim_names.update(d for d in param.type.shape if isinstance(d, str))
+        self.block(graph.body)
+        self.require(
+            all(0 <= i < len(graph.params) for i in graph.inout) and len(graph.results) >= len(graph.inout),
+            lambda: f"inout = {graph.inout} does not fit the parameters and results",
+        )
+        finals = graph.results[len(graph.results) - len(graph.inout) :]
+        for index, final in zip(graph.inout, finals, strict=True):
+            declared = graph.params[index]
+            self.agree(declared.type, final.type, {}, lambda d=declared: f"the final version of inout %{d.name}")
+
+    def block(self, block: Block) -> None:
+        scope = list(block.params)
+        self.define(block.params)
+        for op in block.ops:
+            before, self.op = self.op, op
+            self.one(op)
+            self.op = before
+            scope.extend(op.results)
+        for result in block.results:
+            self.read(result)
+            self.consume(result)
+        self.visible.difference_update(scope)
+
+    def define(self, values: Iterable[Value]) -> None:
+        values = tuple(values)
+        for value in values:
+            self.require(value not in self.defined, lambda v=value: f"%{v.name} is defined twice")
+            self.defined.add(value)
+        self.visible.update(values)
+        for value in values:
+            self.type(value)
+
+    def type(self, value: Value) -> None:
+        """The sizes a value's type names must be bound, and only lists may hold unknown ones."""
+        if value.known is not None:
+            self.require(value.type == _SIZE, lambda: f"%{value.name}: {value.type} cannot be a known size")
+        if isinstance(value.type, TensorType):
+            for dim in value.type.shape:
+                self.require(dim is not None, lambda: f"%{value.name} has an unknown size")
+                unbound = isinstance(dim, str) and dim not in self.dim_names
+                self.require(not unbound, lambda d=dim: f"%{value.name}: no parameter binds the size {d!r}")
+                self.require(not isinstance(dim, int) or dim >= 0, lambda: f"%{value.name} has a negative size")
+        for dim in type_values(value.type):
+            self.require(dim.type == _SIZE, lambda d=dim: f"the size %{d.name} of %{value.name} is not an i64")
+            self.read(dim)
+
+    def read(self, value: Value) -> None:
+        where = "is out of scope" if value in self.defined else "is not defined"
+        self.require(value in self.visible, lambda: f"%{value.name} {where}")
+        if isinstance(value.type, ListType):
+            self.require(value not in self.consumed, lambda: f"the list %{value.name} was consumed before")
+
+    def consume(self, value: Value) -> None:
+        if isinstance(value.type, ListType):
+            self.require(value not in self.consumed, lambda: f"the list %{value.name} is consumed twice")
+            self.consumed.add(value)
+
+    def agree(self, declared: Type, actual: Type, dims: dict[Value, Dim], what: Callable[[], str]) -> None:
+        """`actual` must be the declared type, its sizes read through `dims`."""
+        expected = substitute_dims(declared, dims)
+        self.require(expected == actual, lambda: f"{what()} must be {expected}, got {actual}")
+
+    def all_agree(self, declared: Sequence[Value], actual: Sequence[Value], what: str) -> None:
+        """Values that stand for others, position by position; sizes among them are read through."""
+        self.require(
+            len(declared) == len(actual), lambda: f"{what}: {len(declared)} values are needed, got {len(actual)}"
+        )
+        dims = {d: a.dim for d, a in zip(declared, actual, strict=True) if d.type == _SIZE}
+        for d, a in zip(declared, actual, strict=True):
+            self.agree(d.type, a.type, dims, lambda d=d: f"{what}: the value for %{d.name}")
+
+    # -- ops ----------------------------------------------------------------------------------------------------
+
+    def one(self, op: Op) -> None:
+        for operand in op.operands:
+            self.read(operand)
+        if any(isinstance(r.type, ListType) for r in op.results):
+            for operand in op.operands:
+                self.consume(operand)
+        match op.name:
+            case "if":
+                self.conditional(op)
+            case "loop":
+                self.loop(op)
+            case "fused":
+                self.nested(op, ("body",))
+                self.all_agree(op.results, op.blocks[0].results, "block body")
+            case "call":
+                self.call(op)
+            case "custom":
+                self.custom(op)
+            case _:
+                self.nested(op, tuple(b.label for b in op.blocks))
+                self.plain(op)
+        self.define(op.results)
+
+    def plain(self, op: Op) -> None:
+        """Operands and result types against the type rule."""
+        try:
+            grouped = op.defn.group(op.operands)
+            if not types_follow(op):
+                return
+            inferred = op.defn.infer(*grouped, **op.attrs)
+        except (TypeError, ValueError) as error:
+            self.fail(str(error))
+        found = tuple(r.type for r in op.results)
+        self.require(
+            inferred == found,
+            lambda: f"the result types are {', '.join(map(str, found))}, the type rule gives "
+            f"{', '.join(map(str, inferred))}",
+        )
+
+    def nested(self, op: Op, labels: tuple[str, ...]) -> None:
+        """Verify the op's blocks; a list of an enclosing block may be consumed by several alternatives once each."""
+        found = tuple(b.label for b in op.blocks)
+        self.require(found == labels, lambda: f"the blocks must be {labels}, got {found}")
+        before = set(self.consumed)
+        after = set(before)
+        for block in op.blocks:
+            self.consumed = set(before)
+            self.block(block)
+            after |= self.consumed
+        self.consumed = after
+
+    def conditional(self, op: Op) -> None:
+        self.require(
+            len(op.operands) == 1 and op.operands[0].type == _FLAG, lambda: "the condition must be one bool scalar"
+        )
+        self.nested(op, ("then", "else"))
+        for block in op.blocks:
+            self.require(not block.params, lambda b=block: f"block {b.label} must not have parameters")
+            self.all_agree(op.results, block.results, f"block {block.label}")
+
+    def loop(self, op: Op) -> None:
+        types = tuple(v.type for v in op.operands[:2])
+        self.require(types == (_SIZE, _FLAG), lambda: "the first operands must be an i64 limit and a bool")
+        inits = op.operands[2:]
+        before = set(self.consumed)
+        self.nested(op, ("body",))
+        body = op.block("body")
+        taken = {v for v in self.consumed - before if v in self.visible}
+        self.require(not taken, lambda: f"the list %{next(iter(taken)).name} is consumed in every trip")
+        self.require(bool(body.params) and body.params[0].type == _SIZE, lambda: "the body's first parameter must be an i64")
+        self.require(bool(body.results) and body.results[0].type == _FLAG, lambda: "the body must yield a bool first")
+        self.all_agree(body.params[1:], inits, "initial values")
+        self.all_agree(body.params[1:], body.results[1:], "block body")
+        self.all_agree(op.results, body.results[1:], "results")
+
+    def call(self, op: Op) -> None:
+        """Arguments and results against the callee's, sizes of the callee aside."""
+        self.nested(op, ())
+        callee = op.attrs.get("callee")
+        if not isinstance(callee, Graph):
+            self.fail("the callee must be a graph")
+        self.signature(op, callee.body, f"@{callee.name}")
+
+    def custom(self, op: Op) -> None:
+        self.nested(op, ("primal", "forward", "backward"))
+        self.signature(op, op.block("primal"), "block primal")
+
+    def signature(self, op: Op, block: Block, what: str) -> None:
+        """The op must pass and get what the block takes and gives; the sizes are the block's own."""
+        for part, declared, actual in (
+            ("operands", block.params, op.operands),
+            ("results", block.results, op.results),
+        ):
+            fits = [_kind(v.type) for v in declared] == [_kind(v.type) for v in actual]
+            self.require(fits, lambda p=part: f"the {p} do not fit {what}")
+
+
+def _kind(type: Type) -> tuple[object, ...]:
+    """A type without its sizes."""
+    if isinstance(type, ListType):
+        return ("list", *_kind(type.element))
+    return (isinstance(type, TensorType), type.dtype, type.rank)
