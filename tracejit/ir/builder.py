@@ -127,11 +127,16 @@ class Builder:
         defn = REGISTRY[defn] if isinstance(defn, str) else defn
         attrs = dict(attrs or {})
         operands = tuple(operands)
+        if like is None and types is None:
+            inferred = defn.infer(*defn.group(operands), **attrs)
+            if any(isinstance(t, Value) for t in inferred):
+                like = [t if isinstance(t, Value) else Value(t, defn.name) for t in inferred]
+            else:
+                types = [t for t in inferred if not isinstance(t, Value)]
         if like is not None:
             results = values_like(like, mapping or {})
         else:
-            if types is None:
-                types = defn.infer(*defn.group(operands), **attrs)
+            assert types is not None
             known = known_size(defn.name, operands, attrs)
             results = tuple(
                 Value(t, names[i] if i < len(names) else defn.name, known) for i, t in enumerate(types)

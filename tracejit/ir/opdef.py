@@ -95,10 +95,12 @@ class OpDef:
 
     signature: operand names; a leading `*` marks a variadic group (several groups share the operands left
                over in equal parts, in order), e.g. `("x", "*shape")`.
-    infer:     `(*grouped operand Values, **attrs) -> tuple of result types`; raises `ValueError`/`TypeError`.
+    infer:     `(*grouped operand Values, **attrs) -> tuple of result types`; raises `ValueError`/`TypeError`. Where a
+               result's dims name another result, it gives `Value`s of these types, from which the results are made.
     eager:     `(xp, *grouped operands, **attrs) -> array | tuple`; `xp` is numpy or cupy.
     vjp:       `(b, g, *grouped operands, out, **attrs) -> tuple`, one entry per signature name: a cotangent
                handle, None, an `Update`, or for a group a tuple of these. A string is the reason why there is none.
+               Of an op with several results `g` and `out` are tuples; `g` has None where there is no cotangent.
     lower:     what fusion and code generation look at.
     samples:   `(rng) -> list[Sample]`; the generic tests run on them.
     names:     how Python may call it: `"function exp"`, `"method exp"`, `"numpy exp"`, `"operator __add__"`.
@@ -113,7 +115,7 @@ class OpDef:
 
     name: str
     signature: tuple[str, ...]
-    infer: Callable[..., tuple[Type, ...]]
+    infer: Callable[..., tuple[Type | Value, ...]]
     eager: Callable[..., Any] | None
     vjp: Callable[..., Any] | str
     lower: Lowering

@@ -162,7 +162,7 @@ class _Verifier:
             grouped = op.defn.group(op.operands)
             if not types_follow(op):
                 return
-            inferred = op.defn.infer(*grouped, **op.attrs)
+            inferred = _types_for(op.results, op.defn.infer(*grouped, **op.attrs))
         except (TypeError, ValueError) as error:
             self.fail(str(error))
         found = tuple(r.type for r in op.results)
@@ -235,3 +235,9 @@ def _kind(type: Type) -> tuple[object, ...]:
     if isinstance(type, ListType):
         return ("list", *_kind(type.element))
     return (isinstance(type, TensorType), type.dtype, type.rank)
+
+
+def _types_for(results: Sequence[Value], inferred: Sequence[Type | Value]) -> tuple[Type, ...]:
+    """What a type rule gave as types, with sizes that name a result of the op naming that of `results`."""
+    dims: dict[Value, Dim] = {t: r.dim for t, r in zip(inferred, results, strict=False) if isinstance(t, Value)}
+    return tuple(substitute_dims(t.type if isinstance(t, Value) else t, dims) for t in inferred)

@@ -1,0 +1,51 @@
+"""Products of matrices. `dot`, `mv`, `outer`, `einsum` are composites of it (`products.py`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.ir.core import Value
+from tracejit.ir.opdef import Contraction, Sample
+from tracejit.ir.types import NUMERIC, TensorType, Type
+from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, tensor_type
+
+
+def _matmul_infer(a: Value, other: Value) -> tuple[Type, ...]:
+    left, right = tensor_type(a, "matmul"), tensor_type(other, "matmul")
+    if require_dtype(a, NUMERIC, "matmul") != right.dtype:
+        raise DTypeMismatch(f"matmul: operands {left} and {right} differ in dtype")
+    if left.rank < 2 or left.rank != right.rank or left.shape[:-2] != right.shape[:-2]:
+        raise ShapeMismatch(f"matmul: operands {left} and {right} need equal leading axes and two more each")
+    if left.shape[-1] != right.shape[-2]:
+        raise ShapeMismatch(f"matmul: operands {left} and {right}: columns of the first are not rows of the second")
+    return (TensorType(left.dtype, (*left.shape[:-1], right.shape[-1])),)
+
+
+def swapped(b: Any, x: Any) -> Any:
+    """x with its last two axes exchanged."""
+    rank = b.rank(x)
+    return b.transpose(x, perm=(*range(rank - 2), rank - 1, rank - 2))
+
+
+def _matmul_vjp(b: Any, g: Any, a: Any, other: Any, out: Any) -> tuple[Any, ...]:
+    return b.matmul(g, conjugate(b, swapped(b, other))), b.matmul(conjugate(b, swapped(b, a)), g)
+
+
+def _matmul_samples(rng: Any) -> list[Sample]:
+    shapes = (((2, 3), (3, 4)), ((1, 3), (3, 1)), ((2, 0), (0, 3)), ((2, 2, 3), (2, 3, 2)), ((5, 7), (7, 6)))
+    found = [Sample((draw(rng, -2, 2, a, "float64"), draw(rng, -2, 2, c, "float64"))) for a, c in shapes]
+    found += [Sample((draw(rng, -2, 2, (9, 4), d), draw(rng, -2, 2, (4, 5), d))) for d in ("float32", "int64")]
+    return found
+
+
+matmul = op(
+    "matmul",
+    ("a", "b"),
+    doc="The matrix product over the last two axes; leading axes are equal and go side by side.",
+    infer=_matmul_infer,
+    eager=quiet(lambda xp, a, other: xp.matmul(a, other)),
+    vjp=_matmul_vjp,
+    lower=Contraction("...ij,...jk->...ik"),
+    samples=_matmul_samples,
+)

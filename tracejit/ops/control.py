@@ -1,0 +1,109 @@
+"""Constants, control flow, calls and derivative markers.
+
+The blocks of these ops are run by the interpreter and read by transforms and code generation by name: they are
+the structural vocabulary. Types of results that do not follow from the operands are stated by the builder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracejit.errors import DTypeMismatch
+from tracejit.ir.builder import Handle, stated
+from tracejit.ir.core import Block, Value
+from tracejit.ir.opdef import Opaque, Sample
+from tracejit.ir.types import BY_NAME, ScalarType, TensorType, Type
+from tracejit.ops.define import dtype_name, op
+
+
+def _const_eager(xp: Any, *, value: Any, type: Type) -> Any:
+    assert isinstance(type, ScalarType | TensorType)
+    array = xp.asarray(value).astype(dtype_name(type.dtype))
+    return array[()] if isinstance(type, ScalarType) else array
+
+
+def _const_infer(*, value: Any, type: Type) -> tuple[Type, ...]:
+    if not isinstance(type, ScalarType) and not (isinstance(type, TensorType) and type.shape == ()):
+        raise DTypeMismatch(f"a constant is a scalar or a rank-0 tensor, not {type}")
+    return (type,)
+
+
+const = op(
+    "const",
+    (),
+    doc="A number written in the program.",
+    infer=_const_infer,
+    eager=_const_eager,
+    vjp=lambda b, g, out, *, value, type: (),
+    lower=Opaque(),
+    samples=lambda rng: [
+        Sample((), {"value": value, "type": kind(dtype)})
+        for value, name in ((2.5, "f64"), (2.5, "f32"), (7, "i64"), (-7, "i8"), (True, "bool"), (float("inf"), "f64"))
+        for kind in (ScalarType, lambda d: TensorType(d, ()))
+        for dtype in (BY_NAME[name],)
+    ],
+)
+
+
+@stated
+def _stated(*_operands: Any, **_attrs: Any) -> tuple[Type, ...]:
+    raise TypeError("the result types of this op are stated where it is made")
+
+
+def branch(b: Any, cond: Any, then: Callable[..., Any], orelse: Callable[..., Any], operands: Sequence[Any]) -> Any:
+    """`then(inner, *operands)` or `orelse(inner, *operands)`, whichever the host truth value `cond` chooses: an `if`
+    op with one result for a `Builder`, the call itself for an `EagerBuilder`. Operands are handles or sizes."""
+    if not isinstance(cond, Handle):
+        return (then if cond else orelse)(b, *operands)
+    blocks: list[Block] = []
+    result: Handle | None = None
+    for label, fn in (("then", then), ("else", orelse)):
+        inner = b.nested()
+        result = fn(inner, *(inner.wrap(x.value) if isinstance(x, Handle) else x for x in operands))
+        assert isinstance(result, Handle)
+        blocks.append(inner.block((), (result.value,), label))
+    assert result is not None
+    return b.wrap(b.emit("if", (cond.value,), blocks=blocks, types=(result.type,), names=(result.value.name,))[0])
+
+
+_BLOCKS = "its derivative is derived from its blocks"
+
+
+def _structural(
+    name: str, signature: Sequence[str], doc: str, infer: Callable[..., Any] = _stated, **fields: Any
+) -> None:
+    op(name, signature, doc=doc, infer=infer, eager=None, vjp=_BLOCKS, lower=Opaque(), **fields)
+
+
+_structural(
+    "if",
+    ("cond",),
+    "Blocks `then` and `else` without parameters; the results are those of the one that `cond` chooses.",
+)
+_structural(
+    "loop",
+    ("limit", "go", "*init"),
+    "Block `body(i, *carried)` gives `go_next, *carried_next`; runs while `go` holds and `i < limit`, i = 0, 1, ...",
+)
+_structural("call", ("*operands",), "Runs the graph in the attribute `callee`.")
+_structural(
+    "custom",
+    ("*operands",),
+    "A function with a derivative of its own, `name` for people. Blocks: `primal(*operands)` gives the results; "
+    "`forward(*operands)` gives the results and then the residuals; `backward(*residuals, *cotangents)` gives one "
+    "cotangent per operand. No transform looks through it for differentiation.",
+)
+_structural("fused", (), "Block `body`, which captures its inputs: what becomes one kernel.")
+_structural(
+    "gradient",
+    ("y", "seed", "*xs"),
+    "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`.",
+    infer=lambda y, seed, xs: tuple(_cotangent_type(x) for x in xs),
+)
+
+
+def _cotangent_type(x: Value) -> Type:
+    if isinstance(x.type, ScalarType | TensorType) and x.type.dtype.is_inexact:
+        return x.type
+    raise DTypeMismatch(f"there is no derivative by {x.type}")

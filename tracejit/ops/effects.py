@@ -1,0 +1,129 @@
+"""Ordered effects: checks that raise, and printing. They are roots of dead-code elimination."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.errors import DTypeMismatch
+from tracejit.ir.core import Value
+from tracejit.ir.opdef import Opaque, Sample
+from tracejit.ir.types import BOOL, ScalarType, Type
+from tracejit.ops.define import op, require_dtype, require_size
+
+
+def python_error(kind: str, message: str, payload: Sequence[Any] = ()) -> BaseException:
+    """The exception a failed check raises: a builtin, or `LinAlgError` of NumPy, by name."""
+    text = message.format(*payload)
+    if kind == "LinAlgError":
+        from numpy.linalg import LinAlgError
+
+        return LinAlgError(text)
+    error = getattr(builtins, kind)
+    assert issubclass(error, BaseException)
+    return error(text)
+
+
+def _require_scalars(name: str, values: Sequence[Value]) -> None:
+    for value in values:
+        if not isinstance(value.type, ScalarType):
+            raise DTypeMismatch(f"{name} takes host scalars, got {value.type}")
+
+
+def _check_infer(cond: Value, payload: Sequence[Value], *, kind: str, message: str) -> tuple[Type, ...]:
+    require_dtype(cond, (BOOL,), "check")
+    _require_scalars("check", (cond, *payload))
+    return ()
+
+
+def _check_eager(xp: Any, cond: Any, payload: Sequence[Any], *, kind: str, message: str) -> tuple[()]:
+    if not cond:
+        raise python_error(kind, message, payload)
+    return ()
+
+
+op(
+    "check",
+    ("cond", "*payload"),
+    doc="Raises the Python exception `kind` unless cond holds; `{0}`, `{1}` ... in `message` are the payload.",
+    infer=_check_infer,
+    eager=_check_eager,
+    vjp=lambda b, g, cond, payload, out, *, kind, message: (None, None),
+    lower=Opaque(),
+    effect="order",
+)
+
+
+def _check_eq_infer(a: Value, other: Value, *, kind: str, message: str) -> tuple[Type, ...]:
+    require_size(a, "check_eq")
+    require_size(other, "check_eq")
+    return ()
+
+
+def _check_eq_eager(xp: Any, a: Any, other: Any, *, kind: str, message: str) -> tuple[()]:
+    if a != other:
+        raise python_error(kind, message, (a, other))
+    return ()
+
+
+op(
+    "check_eq",
+    ("a", "b"),
+    doc="Raises the Python exception `kind` unless the two i64 scalars are equal; `{0}` and `{1}` in `message` are they.",
+    infer=_check_eq_infer,
+    eager=_check_eq_eager,
+    vjp=lambda b, g, a, other, out, *, kind, message: (None, None),
+    lower=Opaque(),
+    effect="order",
+)
+
+#: What `broadcast_dim` says when the sizes do not fit.
+BROADCAST_MESSAGE = "operands could not be broadcast together with sizes {0} and {1} along one axis"
+
+
+def _broadcast_dim_infer(a: Value, other: Value) -> tuple[Type, ...]:
+    return (require_size(a, "broadcast_dim").type, require_size(other, "broadcast_dim").type)[:1]
+
+
+def _broadcast_dim_eager(xp: Any, a: Any, other: Any) -> Any:
+    if a == 1:
+        return other
+    if other not in (1, a):
+        raise python_error("ValueError", BROADCAST_MESSAGE, (a, other))
+    return a
+
+
+op(
+    "broadcast_dim",
+    ("a", "b"),
+    doc="The size that two sizes broadcast to: the other one if one is 1, both if they are equal, else a ValueError.",
+    infer=_broadcast_dim_infer,
+    eager=_broadcast_dim_eager,
+    vjp="its result is an integer",
+    lower=Opaque(),
+    effect="order",
+    samples=lambda rng: [Sample(pair) for pair in ((1, 5), (5, 1), (4, 4), (1, 1), (0, 1))],
+)
+
+
+def _print_infer(xs: Sequence[Value], *, template: str) -> tuple[Type, ...]:
+    _require_scalars("print", xs)
+    return ()
+
+
+def _print_eager(xp: Any, xs: Sequence[Any], *, template: str) -> tuple[()]:
+    print(template.format(*(x.item() if hasattr(x, "item") else x for x in xs)), end="")
+    return ()
+
+
+op(
+    "print",
+    ("*xs",),
+    doc="Writes `template`, filled with host scalars by `str.format`, to the current `sys.stdout`; newlines are in it.",
+    infer=_print_infer,
+    eager=_print_eager,
+    vjp=lambda b, g, xs, out, *, template: (None,),
+    lower=Opaque(),
+    effect="order",
+)

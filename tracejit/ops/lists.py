@@ -1,0 +1,215 @@
+"""Growing lists: users' lists and the residuals of loops alike.
+
+A list is linear under push and pop: each version is used once. `list_get` and `list_len` only borrow. The
+cotangent of a list is a list aligned with it at the top, whose missing bottom entries are zeros; hence
+`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries.
+Operands `sizes` are the sizes of a tensor element, which the list type does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.ir.core import Value
+from tracejit.ir.opdef import Opaque, Update
+from tracejit.ir.types import I64, ListType, ScalarType, TensorType, Type, unsized
+from tracejit.ops.define import dims_of, dtype_name, op, require_size
+
+
+def _list_type(x: Value, name: str) -> ListType:
+    if not isinstance(x.type, ListType):
+        raise DTypeMismatch(f"{name} takes a list, got {x.type}")
+    return x.type
+
+
+def _element_type(of: Value, sizes: Sequence[Value], name: str) -> Type:
+    """The type of an element with these sizes."""
+    element = _list_type(of, name).element
+    rank = element.rank if isinstance(element, TensorType) else 0
+    if len(sizes) != rank:
+        raise ShapeMismatch(f"{name}: {len(sizes)} sizes for elements {element}")
+    return TensorType(element.dtype, dims_of(sizes, name)) if isinstance(element, TensorType) else element
+
+
+def _require_element(of: Value, value: Value, name: str) -> ListType:
+    kind = _list_type(of, name)
+    if unsized(value.type) != kind.element:
+        raise DTypeMismatch(f"{name}: {value.type} is not an element of {kind}")
+    return kind
+
+
+class EagerList(list[Any]):
+    """The eager form of a list: it knows its element type, so that `list_pop0` can make zeros."""
+
+    def __init__(self, element: Type, items: Iterable[Any] = ()) -> None:
+        super().__init__(items)
+        self.element = element
+
+    def with_items(self, items: Iterable[Any]) -> EagerList:
+        """A list of the same type."""
+        return EagerList(self.element, items)
+
+
+def _element_kind(b: Any, value: Any) -> Type:
+    """The element type of lists that hold `value`, a handle or an eager value."""
+    if hasattr(value, "type"):
+        return unsized(value.type)
+    if isinstance(value, EagerList):
+        return ListType(value.element)
+    dtype = b.dtype(value)
+    return ScalarType(dtype) if b.is_scalar(value) else TensorType(dtype, (None,) * b.rank(value))
+
+
+def _zeros(b: Any, like: Any) -> Any:
+    """The neutral cotangent of a list element: zeros, or an empty list."""
+    kind = _element_kind(b, like)
+    return b.list_new(element=kind.element) if isinstance(kind, ListType) else b.zeros_like(like)
+
+
+op(
+    "list_new",
+    (),
+    doc="An empty list of `element`s.",
+    infer=lambda *, element: (ListType(unsized(element)),),
+    eager=lambda xp, *, element: EagerList(unsized(element)),
+    vjp=lambda b, g, out, *, element: (),
+    lower=Opaque(),
+)
+op(
+    "list_push",
+    ("list", "value"),
+    doc="The list with a value added at its end.",
+    infer=lambda of, value: (_require_element(of, value, "list_push"),),
+    eager=lambda xp, of, value: of.with_items([*of, value]),
+    vjp=lambda b, g, of, value, out: b.list_pop0(g, b.shape(value)),
+    lower=Opaque(updates=True),
+)
+
+
+def _pop_infer(of: Value, sizes: Sequence[Value]) -> tuple[Type, ...]:
+    return _list_type(of, "list_pop"), _element_type(of, sizes, "list_pop")
+
+
+def _pop_vjp(b: Any, g: Any, of: Any, sizes: Sequence[Any], out: Any) -> tuple[Any, ...]:
+    rest, value = g
+    if value is None:
+        value = _zeros(b, out[1])
+    if rest is None:
+        rest = b.list_new(element=_element_kind(b, out[1]))
+    return b.list_push(rest, value), None
+
+
+def _pop_eager(xp: Any, of: EagerList, sizes: Sequence[Any]) -> tuple[Any, Any]:
+    return of.with_items(of[:-1]), of[-1]
+
+
+def _pop0_eager(xp: Any, of: EagerList, sizes: Sequence[Any]) -> tuple[Any, Any]:
+    if of:
+        return _pop_eager(xp, of, sizes)
+    match of.element:
+        case TensorType(dtype):
+            return of, xp.zeros(tuple(int(n) for n in sizes), dtype_name(dtype))
+        case ScalarType(dtype):
+            return of, xp.zeros((), dtype_name(dtype))[()]
+        case ListType(element):
+            return of, EagerList(element)
+
+
+op(
+    "list_pop",
+    ("list", "*sizes"),
+    doc="The list without its last element, and that element. The list is not empty.",
+    infer=_pop_infer,
+    eager=_pop_eager,
+    vjp=_pop_vjp,
+    lower=Opaque(updates=True),
+)
+op(
+    "list_pop0",
+    ("list", "*sizes"),
+    doc="`list_pop`, but of an empty list the list itself and zeros.",
+    infer=_pop_infer,
+    eager=_pop0_eager,
+    vjp=_pop_vjp,
+    lower=Opaque(updates=True),
+)
+op(
+    "list_len",
+    ("list",),
+    doc="The number of elements.",
+    infer=lambda of: (ScalarType(I64),) if _list_type(of, "list_len") else (),
+    eager=lambda xp, of: xp.int64(len(of)),
+    vjp="its result is an integer",
+    lower=Opaque(),
+)
+
+
+def _get_infer(of: Value, index: Value, sizes: Sequence[Value]) -> tuple[Type, ...]:
+    require_size(index, "list_get")
+    return (_element_type(of, sizes, "list_get"),)
+
+
+def _get_vjp(b: Any, g: Any, of: Any, index: Any, sizes: Sequence[Any], out: Any) -> tuple[Any, ...]:
+    return Update(lambda running: b.list_add(running, g, index, b.list_len(of))), None, None
+
+
+op(
+    "list_get",
+    ("list", "index", "*sizes"),
+    doc="Element `index`, which is checked and not negative.",
+    infer=_get_infer,
+    eager=lambda xp, of, index, sizes: of[int(index)],
+    vjp=_get_vjp,
+    lower=Opaque(),
+    samples=lambda rng: [],
+)
+
+
+def _add_infer(of: Value, value: Value, index: Value, length: Value) -> tuple[Type, ...]:
+    require_size(index, "list_add")
+    require_size(length, "list_add")
+    return (_require_element(of, value, "list_add"),)
+
+
+def _add_eager(xp: Any, of: EagerList, value: Any, index: Any, length: Any) -> EagerList:
+    filled = of.with_items([xp.zeros_like(value)] * (int(length) - len(of)) + of)
+    filled[int(index)] = filled[int(index)] + value
+    return filled
+
+
+op(
+    "list_add",
+    ("list", "value", "index", "length"),
+    doc="The cotangent of a list of `length` elements, with the value added to that of element `index`; entries that the "
+    "cotangent lacks at the bottom are zeros.",
+    infer=_add_infer,
+    eager=_add_eager,
+    vjp=lambda b, g, of, value, index, length, out: (g, b.list_get(g, index, b.shape(value)), None, None),
+    lower=Opaque(updates=True),
+    samples=lambda rng: [],
+)
+
+
+def _set_infer(of: Value, index: Value, value: Value) -> tuple[Type, ...]:
+    require_size(index, "list_set")
+    return (_require_element(of, value, "list_set"),)
+
+
+def _set_eager(xp: Any, of: EagerList, index: Any, value: Any) -> EagerList:
+    result = of.with_items(of)
+    result[int(index)] = value
+    return result
+
+
+op(
+    "list_set",
+    ("list", "index", "value"),
+    doc="The list with element `index`, checked and not negative, replaced.",
+    infer=_set_infer,
+    eager=_set_eager,
+    vjp="replacing a list element",
+    lower=Opaque(updates=True),
+    samples=lambda rng: [],
+)

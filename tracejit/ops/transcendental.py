@@ -1,0 +1,265 @@
+"""Elementwise functions of analysis: exponentials, logarithms, trigonometric and hyperbolic functions, erf.
+
+`slope` is the derivative as ops; the product with the cotangent is strong (see `define.sloped`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tracejit.ir.types import FLOATS, INEXACT
+from tracejit.ops.define import binary, spellings, unary, uniform
+
+#: Every real sample range is repeated in f16 where the function is tame there.
+HALF = ("float16",)
+
+
+def _arc(name: str) -> tuple[str, ...]:
+    """`asin` under its own name everywhere and NumPy's `arcsin`."""
+    long = f"arc{name.removeprefix('a')}"
+    return spellings(name, f"function {long}", f"numpy {long}")
+
+
+# -- powers, exponentials, logarithms -------------------------------------------------------------------------------
+
+unary(
+    "sqrt",
+    INEXACT,
+    doc="The square root; its slope at 0 is inf.",
+    slope=lambda b, x, out: b.div(b.number(0.5, x), out),
+    samples=uniform((0.3, 9.0), more=HALF),
+)
+unary(
+    "rsqrt",
+    FLOATS,
+    doc="1 / sqrt(x).",
+    eager=lambda xp, x: xp.reciprocal(xp.sqrt(x)),
+    slope=lambda b, x, out: out / x * -0.5,
+    samples=uniform((0.3, 9.0)),
+    names=spellings("rsqrt", kinds=("function", "method")),
+)
+unary(
+    "cbrt",
+    FLOATS,
+    doc="The real cube root.",
+    slope=lambda b, x, out: b.reciprocal(out * out * 3),
+    samples=uniform((0.3, 9.0)),
+)
+unary(
+    "exp",
+    INEXACT,
+    doc="e ** x.",
+    slope=lambda b, x, out: out,
+    samples=uniform((-4.0, 4.0), more=HALF),
+)
+unary(
+    "exp2",
+    FLOATS,
+    doc="2 ** x.",
+    slope=lambda b, x, out: out * math.log(2.0),
+    samples=uniform((-4.0, 4.0)),
+)
+unary(
+    "expm1",
+    FLOATS,
+    doc="exp(x) - 1, accurate near 0.",
+    slope=lambda b, x, out: b.exp(x),
+    samples=uniform((-2.0, 2.0)),
+)
+unary(
+    "log",
+    INEXACT,
+    doc="The natural logarithm.",
+    slope=lambda b, x, out: b.reciprocal(x),
+    samples=uniform((0.2, 5.0), more=HALF),
+)
+unary(
+    "log1p",
+    FLOATS,
+    doc="log(1 + x), accurate near 0.",
+    slope=lambda b, x, out: b.reciprocal(x + 1),
+    samples=uniform((-0.6, 3.0)),
+)
+unary(
+    "log2",
+    FLOATS,
+    doc="The logarithm to base 2.",
+    slope=lambda b, x, out: b.reciprocal(x * math.log(2.0)),
+    samples=uniform((0.2, 5.0)),
+)
+unary(
+    "log10",
+    FLOATS,
+    doc="The logarithm to base 10.",
+    slope=lambda b, x, out: b.reciprocal(x * math.log(10.0)),
+    samples=uniform((0.2, 5.0)),
+)
+
+# -- trigonometric and hyperbolic ---------------------------------------------------------------------------------------
+
+unary(
+    "sin",
+    INEXACT,
+    doc="The sine.",
+    slope=lambda b, x, out: b.cos(x),
+    samples=uniform((-4.0, 4.0), more=HALF),
+)
+unary(
+    "cos",
+    INEXACT,
+    doc="The cosine.",
+    slope=lambda b, x, out: b.neg(b.sin(x)),
+    samples=uniform((-4.0, 4.0), more=HALF),
+)
+unary(
+    "tan",
+    FLOATS,
+    doc="The tangent.",
+    slope=lambda b, x, out: out * out + 1,
+    samples=uniform((-1.2, 1.2)),
+)
+unary(
+    "asin",
+    FLOATS,
+    doc="The inverse sine, in -pi/2..pi/2.",
+    eager=lambda xp, x: xp.arcsin(x),
+    slope=lambda b, x, out: b.rsqrt(1 - x * x),
+    samples=uniform((-0.8, 0.8)),
+    names=_arc("asin"),
+)
+unary(
+    "acos",
+    FLOATS,
+    doc="The inverse cosine, in 0..pi.",
+    eager=lambda xp, x: xp.arccos(x),
+    slope=lambda b, x, out: b.neg(b.rsqrt(1 - x * x)),
+    samples=uniform((-0.8, 0.8)),
+    names=_arc("acos"),
+)
+unary(
+    "atan",
+    FLOATS,
+    doc="The inverse tangent, in -pi/2..pi/2.",
+    eager=lambda xp, x: xp.arctan(x),
+    slope=lambda b, x, out: b.reciprocal(x * x + 1),
+    samples=uniform((-3.0, 3.0)),
+    names=_arc("atan"),
+)
+unary(
+    "sinh",
+    FLOATS,
+    doc="The hyperbolic sine.",
+    slope=lambda b, x, out: b.cosh(x),
+    samples=uniform((-3.0, 3.0)),
+)
+unary(
+    "cosh",
+    FLOATS,
+    doc="The hyperbolic cosine.",
+    slope=lambda b, x, out: b.sinh(x),
+    samples=uniform((-3.0, 3.0)),
+)
+unary(
+    "tanh",
+    FLOATS,
+    doc="The hyperbolic tangent.",
+    slope=lambda b, x, out: 1 - out * out,
+    samples=uniform((-3.0, 3.0), more=HALF),
+)
+unary(
+    "asinh",
+    FLOATS,
+    doc="The inverse hyperbolic sine.",
+    eager=lambda xp, x: xp.arcsinh(x),
+    slope=lambda b, x, out: b.rsqrt(x * x + 1),
+    samples=uniform((-3.0, 3.0)),
+    names=_arc("asinh"),
+)
+unary(
+    "acosh",
+    FLOATS,
+    doc="The inverse hyperbolic cosine, for x >= 1.",
+    eager=lambda xp, x: xp.arccosh(x),
+    slope=lambda b, x, out: b.rsqrt(x * x - 1),
+    samples=uniform((1.3, 4.0)),
+    names=_arc("acosh"),
+)
+unary(
+    "atanh",
+    FLOATS,
+    doc="The inverse hyperbolic tangent, for -1 < x < 1.",
+    eager=lambda xp, x: xp.arctanh(x),
+    slope=lambda b, x, out: b.reciprocal(1 - x * x),
+    samples=uniform((-0.8, 0.8)),
+    names=_arc("atanh"),
+)
+
+
+def _atan2_slope(b: Any, numerator: Any, y: Any, x: Any) -> Any:
+    return numerator / (x * x + y * y)
+
+
+binary(
+    "atan2",
+    FLOATS,
+    doc="The angle of the point (y, x), in -pi..pi.",
+    eager=lambda xp, x, y: xp.arctan2(x, y),
+    slopes=(
+        lambda b, y, x, out: _atan2_slope(b, x, y, x),
+        lambda b, y, x, out: b.neg(_atan2_slope(b, y, y, x)),
+    ),
+    samples=uniform((-3.0, 3.0), (0.3, 3.0)),
+    names=_arc("atan2"),
+)
+binary(
+    "hypot",
+    FLOATS,
+    doc="sqrt(x*x + y*y) without overflow; slope 0 at the origin.",
+    slopes=(
+        lambda b, x, y, out: b.select(b.eq(out, 0), 0, x / out),
+        lambda b, x, y, out: b.select(b.eq(out, 0), 0, y / out),
+    ),
+    samples=uniform((0.3, 3.0), (0.3, 3.0)),
+    commutative=True,
+)
+
+# -- error function and sigmoid -------------------------------------------------------------------------------------------
+
+
+def _erf_eager(xp: Any, x: Any) -> Any:
+    """NumPy has no erf: libm's, element by element; CuPy's own where the array is on a GPU."""
+    if xp.__name__ != "numpy":
+        from importlib import import_module
+
+        return import_module(f"{xp.__name__}x.scipy.special").erf(x)
+    x = xp.asarray(x)
+    dtype = x.dtype if x.dtype.kind not in "biu" else xp.dtype("float64")
+    return xp.fromiter(map(math.erf, x.reshape(-1).tolist()), "float64", x.size).reshape(x.shape).astype(dtype)[()]
+
+
+unary(
+    "erf",
+    FLOATS,
+    doc="The error function.",
+    eager=_erf_eager,
+    slope=lambda b, x, out: b.exp(b.neg(x * x)) * (2.0 / math.sqrt(math.pi)),
+    samples=uniform((-2.5, 2.5)),
+    names=spellings("erf", kinds=("function", "method")),
+)
+
+
+def _sigmoid_eager(xp: Any, x: Any) -> Any:
+    small = xp.exp(-xp.abs(x))
+    return xp.where(xp.greater_equal(x, 0), 1 / (1 + small), small / (1 + small))[()]
+
+
+unary(
+    "sigmoid",
+    FLOATS,
+    doc="1 / (1 + exp(-x)), without overflow.",
+    eager=_sigmoid_eager,
+    slope=lambda b, x, out: out * (1 - out),
+    samples=uniform((-6.0, 6.0), more=HALF),
+    names=spellings("sigmoid", "function expit", kinds=("function", "method")),
+)
