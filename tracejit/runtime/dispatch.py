@@ -1,0 +1,168 @@
+"""Calling native code from Python at the price of a builtin.
+
+A `FastCallable` is what a user holds. Calling it runs a native function that tries the object's specialisations in
+order: guards on every argument, unboxing, the compiled entry, boxing of the results. When none fits, `slow_call` (plain
+Python, defined by the subclass) gets the arguments. Where this process is not laid out as the native path expects,
+`is_available()` is false and every call is a `slow_call`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Sequence
+from ctypes import addressof, c_int32, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tracejit.runtime import dispatch_ir
+from tracejit.runtime import dispatch_tables as tables
+from tracejit.runtime.callable_type import is_known_interpreter, make_base, use_vectorcall
+from tracejit.runtime.guards import Argument, NativeEntry, ResultPlan
+from tracejit.runtime.specialisation import Specialisation
+
+_ARRAY_API_TYPE, _ARRAY_API_SCALAR, _ARRAY_API_NEW, _ARRAY_API_SET_BASE = 2, 60, 94, 282
+_ARRAY_API_LENGTH = 300
+_CAPSULE_NAME = ctypes.create_string_buffer(b"tracejit.memory")
+_SLOW_NAME = sys.intern("slow_call")
+_ONE = 1
+
+_Base: Any = make_base()
+
+
+class FastCallable(_Base):
+    """A callable with specialisations that are tried natively; other calls go to `slow_call(*args, **kwargs)`."""
+
+    _specialisations: list[Specialisation]
+    _retired: list[Specialisation]
+
+    def __init__(self) -> None:
+        self._specialisations = []
+        self._retired = []
+        self._vectorcall = 0
+        self._chain = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        use_vectorcall(cls)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.slow_call(*args, **kwargs)
+
+    def slow_call(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that no specialisation serves natively."""
+        raise NotImplementedError
+
+    def install(self, specialisation: Specialisation) -> None:
+        """Try this specialisation after those installed before."""
+        call = _native_call()
+        if call is None:
+            return
+        if self._specialisations:
+            self._specialisations[-1].table.next = specialisation.address
+        else:
+            self._chain = specialisation.address
+            self._vectorcall = call
+        self._specialisations.append(specialisation)
+
+    def uninstall(self) -> None:
+        """Drop all specialisations: every call is a `slow_call` again.
+
+        Their tables stay alive with the callable, since a call on another thread may be inside one.
+        """
+        self._vectorcall = 0
+        self._chain = 0
+        self._retired += self._specialisations
+        self._specialisations = []
+
+
+class _Entry(FastCallable):
+    """One specialisation with a Python function for all other calls."""
+
+    def __init__(self, fallback: Callable[..., Any]) -> None:
+        super().__init__()
+        self.slow_call = fallback
+
+
+def build_entry(
+    native: NativeEntry, arguments: Sequence[Argument], results: ResultPlan, fallback: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A callable of positional arguments that runs `native` where the guards hold, else `fallback(*args)`."""
+    entry = _Entry(fallback)
+    positional = 1 + max((argument.root for argument in arguments), default=-1)
+    entry.install(Specialisation(native, arguments, results, positional))
+    return entry
+
+
+def is_available() -> bool:
+    """Whether calls can enter native code directly in this process."""
+    return _native_call() is not None
+
+
+@cache
+def _native_call() -> int | None:
+    """Address of the vectorcall function, compiled on first use; None where it cannot be used."""
+    if not is_known_interpreter() or not _layout_is_known():
+        return None
+    api = _array_api()
+    if api[_ARRAY_API_TYPE] != id(np.ndarray):
+        return None
+    from tracejit.runtime import linking as cpu
+
+    table = tables.RuntimeTable(
+        ndarray_type=id(np.ndarray),
+        new_from_descr=api[_ARRAY_API_NEW],
+        scalar=api[_ARRAY_API_SCALAR],
+        set_base=api[_ARRAY_API_SET_BASE],
+        free=cpu.memory_free_address(),
+        large_bytes=cpu.LARGE_BYTES,
+        true=id(True),
+        false=id(False),
+        none=id(None),
+        int_type=id(int),
+        one=id(_ONE),
+        slow_name=id(_SLOW_NAME),
+        capsule_name=addressof(_CAPSULE_NAME),
+    )
+    _kept.append(table)
+    (call,) = cpu.link_support(dispatch_ir.module_text(), ("tj_call",), {"tj_runtime": addressof(table)})
+    return call
+
+
+_kept: list[Any] = []  # tables that native code points at
+
+
+def _array_api() -> Any:
+    """NumPy's C API table."""
+    from numpy._core import _multiarray_umath  # pyright: ignore[reportPrivateUsage]
+
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.argtypes, get.restype = (ctypes.py_object, ctypes.c_char_p), c_void_p
+    address = get(_multiarray_umath._ARRAY_API, None)  # pyright: ignore
+    return (c_void_p * _ARRAY_API_LENGTH).from_address(address)
+
+
+def _layout_is_known() -> bool:
+    """Whether arrays, numbers, tuples and lists lie in memory as the native path reads them."""
+
+    def word(address: int) -> int:
+        return c_int64.from_address(address).value
+
+    array = np.arange(6, dtype=np.int16).reshape(2, 3)[:, ::2]
+    start = id(array)
+    dims, strides = (word(start + offset) for offset in (dispatch_ir.ARRAY_DIMS, dispatch_ir.ARRAY_STRIDES))
+    number = np.complex128(1.5 + 2j)
+    return (
+        word(start + dispatch_ir.TYPE_OFFSET) == id(np.ndarray)
+        and word(start + dispatch_ir.ARRAY_DATA) == array.__array_interface__["data"][0]
+        and c_int32.from_address(start + dispatch_ir.ARRAY_RANK).value == 2
+        and (word(dims), word(dims + 8)) == array.shape
+        and (word(strides), word(strides + 8)) == array.strides
+        and word(start + dispatch_ir.ARRAY_DTYPE) == id(np.dtype(np.int16))
+        and c_int32.from_address(start + dispatch_ir.ARRAY_FLAGS).value == array.flags.num
+        and word(id((1, 2, 3)) + dispatch_ir.SIZE_OFFSET) == 3
+        and word(id([1, 2]) + dispatch_ir.SIZE_OFFSET) == 2
+        and (ctypes.c_double * 2).from_address(id(number) + dispatch_ir.VALUE_OFFSET)[1] == 2.0
+    )

@@ -1,0 +1,154 @@
+"""What a specialisation asks of the arguments and how it makes the result: plain descriptions, no machinery.
+
+Guards are exact: a subclass of ndarray, a byte-swapped or misaligned array, an int beyond 64 bits, an array that
+overlaps one the function writes, or a Tensor that asks for a gradient does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayGuard:
+    """An ndarray, or a Tensor of class `tensor` that asks for no gradient.
+
+    `dims`: an int is exactly that size, a name is a size of at least 2 shared by all dims of that name, None is
+    any size. `contiguous` asks for C order; otherwise any strides are passed on. `inout` asks for a writeable
+    array that shares no memory with another argument, and bumps a Tensor's version. `needs_no_grad` off lets
+    Tensors that ask for gradients in (under `no_grad`).
+    """
+
+    dtype: np.dtype[Any]
+    dims: tuple[int | str | None, ...]
+    contiguous: bool = True
+    inout: bool = False
+    tensor: type | None = None
+    needs_no_grad: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedGuard:
+    """A float, complex or NumPy scalar of exactly this type, passed as a host scalar."""
+
+    type: type
+
+
+@dataclass(frozen=True, slots=True)
+class IntGuard:
+    """A Python int that fits 64 bits, passed as a host scalar."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoolGuard:
+    """True or False, passed as a host scalar."""
+
+
+@dataclass(frozen=True, slots=True)
+class IsGuard:
+    """This very object (None, a string, a dtype, a function); nothing is passed."""
+
+    object: object
+
+
+@dataclass(frozen=True, slots=True)
+class TypeGuard:
+    """An object of exactly this type and, for tuples and lists, length; nothing is passed."""
+
+    type: type
+    length: int | None = None
+
+
+Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A guarded value: call argument `root` (keyword values count on after the positional ones), or `constant` (root -1).
+
+    `steps` lead on to a part of it: `("attribute", name)`, `("item", key)` of a dict, `("cell", None)`,
+    `("tuple", i)`, `("list", i)`. Guard a container's type before stepping into it.
+    """
+
+    guard: Guard
+    root: int
+    steps: tuple[tuple[str, Any], ...] = ()
+    constant: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayResult:
+    """Output `output` as a new ndarray (0-d for a host scalar), inside a Tensor like `like` if that is given."""
+
+    output: int
+    like: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberResult:
+    """A host scalar output as a Python number, or (`boxed`) as a NumPy scalar."""
+
+    output: int
+    boxed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantResult:
+    """Always this object."""
+
+    object: object
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentResult:
+    """The very object that entry `index` of the arguments guarded."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SameResult:
+    """The object of an earlier leaf."""
+
+    leaf: int
+
+
+Leaf: TypeAlias = ArrayResult | NumberResult | ConstantResult | ArgumentResult | SameResult
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPlan:
+    """How the leaves make the result: the `single` leaf, a flat `tuple` of them, or `finish(*leaves)`."""
+
+    leaves: tuple[Leaf, ...]
+    shape: str = "single"
+    finish: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a native entry."""
+
+    dtype: np.dtype[Any]
+    rank: int
+    is_scalar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NativeEntry:
+    """A native function to be called: its address, its outputs, what to do about failures and prints.
+
+    `error_hook(status, context_address)` raises for a non-zero status. The interpreter lock is released
+    from `release_above` input elements on (None: never). `keep` lives as long as the entry may be called.
+    """
+
+    address: int
+    outputs: tuple[Output, ...]
+    error_hook: Callable[[int, int], Any]
+    print_hook: int = 0
+    release_above: int | None = None
+    keep: object = None
