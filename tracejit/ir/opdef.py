@@ -111,6 +111,7 @@ class OpDef:
     simplify:  `(b, *grouped operands, **attrs) -> handle | () | None`: a simpler value for the op's one result, `()`
                to drop an op without results, None to keep it. Operands are handles; `b.number_of(x)` is the number x
                is known to be everywhere (else None), `b.made_by(x, "name")` the op that made x if it has that name.
+    cost:      about how many additions one element is worth, for choices between saving and computing again.
     """
 
     name: str
@@ -127,6 +128,7 @@ class OpDef:
     neutral: float | int | bool | None = None
     idempotent: bool = False
     simplify: Callable[..., Any] | None = None
+    cost: int = 1
 
     def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:
         """Flat operands arranged as the signature says: one entry per name, a tuple for a `*name`."""

@@ -1,0 +1,176 @@
+"""Reverse mode: the derivative of a graph as graphs.
+
+`reverse` walks ops backward and emits their derivative rules; `vjp_control.py` has the rules of `if` and `loop`,
+`frames.py` the state of a block, `residuals.py` what passes from a forward block to its backward.
+`derive` makes two graphs (forward with residuals, backward), `value_and_grad_graph` one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracejit.errors import NotDifferentiable
+from tracejit.ir.builder import Builder, Rebuilder
+from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import TensorType
+from tracejit.transforms.activity import active, is_differentiable
+from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.residuals import Draft
+from tracejit.transforms.vjp_control import reverse_if, reverse_loop
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """A graph's derivative.
+
+    forward:     the graph's results, then `n_residuals` residuals
+    backward:    parameters: the residuals, then the cotangents of the differentiated results;
+                 results: the cotangents of the wanted parameters
+    cotangents:  which results of the original graph (its `inout` finals included) have a cotangent parameter
+    """
+
+    forward: Graph
+    backward: Graph
+    n_residuals: int
+    cotangents: tuple[int, ...]
+
+
+# -- the walk -----------------------------------------------------------------------------------------------------------
+
+
+def reverse(frame: Frame, ops: Sequence[Op]) -> None:
+    """Emit the backward of forward ops of a frame, last op first."""
+    for op in reversed(ops):
+        if not any(r in frame.region.active and r in frame.cotangents for r in op.results):
+            continue
+        outer, frame.b.span = frame.b.span, op.span
+        match op.name:
+            case "if":
+                reverse_if(frame, op, reverse)
+            case "loop":
+                reverse_loop(frame, op, reverse)
+            case "custom":
+                _reverse_custom(frame, op)
+            case _:
+                _reverse_plain(frame, op)
+        frame.b.span = outer
+
+
+def _reverse_plain(frame: Frame, op: Op) -> None:
+    """Apply the derivative rule of an op."""
+    rule = op.defn.vjp
+    if isinstance(rule, str):
+        raise NotDifferentiable(op.name, rule, op.span)
+    totals = [frame.cotangents.total(r) for r in op.results]
+    if all(total is None for total in totals):
+        return
+    given = tuple(None if total is None else frame.b.wrap(total) for total in totals)
+    out = tuple(frame.b.wrap(r) for r in op.results)
+    single = len(out) == 1
+    grouped = op.defn.group(tuple(frame.b.wrap(v) for v in op.operands))
+    found = rule(frame.b, given[0] if single else given, *grouped, out[0] if single else out, **op.attrs)
+    for operand, contribution in _pairs(op, found):
+        if operand in frame.region.active:
+            frame.cotangents.add(operand, contribution)
+
+
+def _pairs(op: Op, found: Sequence[Any]) -> list[tuple[Value, Any]]:
+    """Operands with their contributions; None for a group stands for None for each of its members."""
+    pairs: list[tuple[Value, Any]] = []
+    for operand, contribution in zip(op.defn.group(op.operands), found, strict=True):
+        if isinstance(operand, Value):
+            pairs.append((operand, contribution))
+        elif contribution is not None:
+            pairs.extend(zip(operand, contribution, strict=True))
+    return pairs
+
+
+def _reverse_custom(frame: Frame, op: Op) -> None:
+    """A function with its own derivative: run its `forward` block for the residuals, emit its `backward` block."""
+    b = Rebuilder(None, {}, op.span)
+    found = b.inline(op.block("forward"), op.operands)
+    outcome, residuals = found[: len(op.results)], found[len(op.results) :]
+    names = [Op(REGISTRY["leaf"], (new,), {}, (old,), (), op.span) for old, new in zip(op.results, outcome, strict=True)]
+    frame.replace(op, *b.ops, *names)
+    totals = [frame.cotangents.total_or_zero(r) for r in op.results if is_differentiable(r.type)]
+    rule = Rebuilder(None, {}, op.span)
+    found = rule.inline(op.block("backward"), (*residuals, *totals))
+    frame.b.ops.extend(rule.ops)
+    for operand, contribution in zip(op.operands, found, strict=True):
+        if operand in frame.region.active:
+            frame.cotangents.add(operand, contribution)
+
+
+# -- whole graphs -------------------------------------------------------------------------------------------------------
+
+
+def derive(graph: Graph, wanted: Sequence[int], results: Sequence[int] | None = None) -> Derivative:
+    """The derivative of a graph with respect to the parameters `wanted` (indices).
+
+    `results`: which user results have cotangents (default: all inexact ones); the final versions of inexact `inout`
+    parameters always have. Raises `NotDifferentiable`.
+    """
+    n_user = len(graph.results) - len(graph.inout)
+    chosen = range(n_user) if results is None else results
+    outputs = [i for i in (*chosen, *range(n_user, len(graph.results))) if is_differentiable(graph.results[i].type)]
+    inputs = [graph.params[i] for i in wanted]
+    edit = Edit(graph.params, list(graph.body.ops))
+    region = Region(graph.params, [edit], active(edit.ops, inputs, (graph.results[i] for i in outputs)))
+    frame = Frame(region, [edit])
+    seeds = [Value(graph.results[i].type, f"d{graph.results[i].name}") for i in outputs]
+    for i, seed in zip(outputs, seeds, strict=True):
+        if graph.results[i] in region.active:
+            frame.cotangents.add(graph.results[i], seed)
+    reverse(frame, graph.body.ops)
+    draft = Draft(frame, [frame.cotangents.total_or_zero(v) for v in inputs])
+    residuals, backward = _backward_graph(graph, draft, seeds)
+    body = Block(graph.params, tuple(edit.ops), (*graph.results, *residuals), graph.body.label)
+    forward = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
+    return Derivative(forward, backward, len(residuals), tuple(outputs))
+
+
+def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value]) -> tuple[list[Value], Graph]:
+    """The residuals and the backward as a graph of its own."""
+    saved, repeated = draft.residuals({})
+    named = [v for v in saved if isinstance(v.known, str)]
+    saved = [v for v in saved if v not in named]
+    names = {str(v.known) for v in named} | _names_in(draft.ops) | _names_of(draft.results)
+    saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
+    b = Rebuilder(None, {})
+    params = [b.param_like(v) for v in (*saved, *seeds)]
+    for size in named:
+        b.mapping[size] = _size_from(b, params, str(size.known))
+    for op in repeated:
+        b.step(op)
+    body = b.block(params, draft.rebuild(b))
+    return saved, Graph(f"{graph.name}.backward", body, graph.device, (), graph.policy)
+
+
+def _names_of(values: Iterable[Value]) -> set[str]:
+    """The named sizes in the types of values."""
+    tensors = (v.type for v in values if isinstance(v.type, TensorType))
+    return {dim for type in tensors for dim in type.shape if isinstance(dim, str)}
+
+
+def _names_in(ops: Sequence[Op]) -> set[str]:
+    block = Block((), tuple(ops), ())
+    return {n for op in walk(block) for n in _names_of((*op.results, *(p for b in op.blocks for p in b.params)))}
+
+
+def _binding(names: set[str], params: Sequence[Value]) -> list[Value]:
+    """Parameters whose types bind the names."""
+    found: list[Value] = []
+    for name in sorted(names):
+        if name not in _names_of(found):
+            found.append(next(p for p in params if name in _names_of((p,))))
+    return found
+
+
+def _size_from(b: Builder, params: Sequence[Value], name: str) -> Value:
+    """A named size, asked of a parameter that has it."""
+    param = next(p for p in params if name in _names_of((p,)))
+    assert isinstance(param.type, TensorType)
+    return b.emit("dim", (param,), {"axis": param.type.shape.index(name)}, names=(name,))[0]
