@@ -22,6 +22,7 @@ from tracejit.ir.types import (
     Type,
     real_dtype,
 )
+from tracejit.ops import simplify
 from tracejit.ops.define import (
     SHAPES,
     as_dtype,
@@ -104,6 +105,7 @@ div = binary(
     samples=uniform((-3.0, 3.0), (0.5, 3.0)),
     names=_ufunc_names("div", "truediv", "divide", "true_divide"),
     neutral=1,
+    cost=4,
 )
 floordiv = binary(
     "floordiv",
@@ -112,6 +114,7 @@ floordiv = binary(
     eager=lambda xp, x, y: xp.floor_divide(x, y),
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
     names=_ufunc_names("floordiv", "floordiv", "floor_divide"),
+    cost=8,
 )
 mod = binary(
     "mod",
@@ -120,6 +123,7 @@ mod = binary(
     slopes=(lambda b, x, y, out: b.number(1, y), lambda b, x, y, out: b.neg(b.floordiv(x, y))),
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
     names=(*_ufunc_names("mod", "mod", "remainder"), "numpy mod"),
+    cost=8,
 )
 fmod = binary(
     "fmod",
@@ -127,6 +131,7 @@ fmod = binary(
     doc="The remainder of x / y with the sign of x, as C's.",
     slopes=(lambda b, x, y, out: b.number(1, y), lambda b, x, y, out: b.neg(b.trunc(x / y))),
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
+    cost=8,
 )
 
 
@@ -154,6 +159,7 @@ pow = binary(
     ],
     names=_ufunc_names("pow", "pow", "power"),
     neutral=1,
+    cost=24,
 )
 
 
@@ -196,6 +202,7 @@ copysign = binary(
 neg = unary(
     "neg",
     NUMERIC,
+    simplify=simplify.involution("neg"),
     doc="-x.",
     eager=lambda xp, x: xp.negative(x),
     vjp=lambda b, g, x, out: (b.neg(g),),
@@ -242,6 +249,7 @@ reciprocal = unary(
     doc="1 / x.",
     slope=lambda b, x, out: b.neg(out * out),
     samples=uniform((0.4, 3.0)),
+    cost=4,
 )
 relu = unary(
     "relu",
@@ -340,6 +348,7 @@ for _name, _neutral in (("logical_and", True), ("logical_or", False), ("logical_
 unary(
     "logical_not",
     (BOOL,),
+    simplify=simplify.involution("logical_not"),
     doc="not x.",
     vjp="its result is a truth value",
     samples=uniform((0, 1), dtypes=("bool",)),
@@ -359,6 +368,7 @@ for _name, _numpy, _operator in (("bitand", "and", "and"), ("bitor", "or", "or")
 unary(
     "bitnot",
     BITS,
+    simplify=simplify.involution("bitnot"),
     doc="Bitwise not; logical not of truth values.",
     eager=lambda xp, x: xp.invert(x),
     vjp="its result is an integer",
@@ -388,6 +398,7 @@ for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right
 unary(
     "conj",
     NUMERIC,
+    simplify=simplify.involution("conj"),
     doc="The complex conjugate.",
     vjp=lambda b, g, x, out: (conjugate(b, g),),
     scalar=lambda k, x: k.conj(x) if k.dtype(x).is_complex else x,
@@ -437,6 +448,7 @@ def _select_infer(cond: Value, a: Value, other: Value) -> tuple[Type, ...]:
 select = op(
     "select",
     ("cond", "a", "b"),
+    simplify=simplify.select,
     doc="a where cond holds, else b. The side that is not taken gets a cotangent of exactly 0.",
     infer=_select_infer,
     eager=lambda xp, cond, a, other: xp.where(cond, a, other)[()],
@@ -475,6 +487,7 @@ def _cast_infer(x: Value, *, dtype: DType) -> tuple[Type, ...]:
 cast = op(
     "cast",
     ("x",),
+    simplify=simplify.cast,
     doc="x converted to another dtype with NumPy's rules: floats truncate to integers, complex numbers lose the imaginary part.",
     infer=_cast_infer,
     eager=_cast_eager,

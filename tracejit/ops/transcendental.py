@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from tracejit.ir.types import FLOATS, INEXACT
-from tracejit.ops.define import binary, spellings, unary, uniform
+from tracejit.ops import define
+from tracejit.ops.define import spellings, uniform
+
+#: What one element costs, in additions: a polynomial, a division, a table or two.
+unary = functools.partial(define.unary, cost=16)
+binary = functools.partial(define.binary, cost=16)
 
 #: Every real sample range is repeated in f16 where the function is tame there.
 HALF = ("float16",)
