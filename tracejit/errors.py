@@ -6,6 +6,7 @@ Every error about the user's code knows file, line and column, so that Python it
 
 from __future__ import annotations
 
+import builtins
 import linecache
 from dataclasses import dataclass
 
@@ -84,3 +85,26 @@ class VerifyError(AssertionError):
 
 class ExportError(RuntimeError):
     """A program that cannot be exported as asked."""
+
+
+_user_errors: dict[str, type[BaseException]] = {}
+
+
+def error_kind(cls: type[BaseException]) -> str:
+    """The name a graph uses for an exception class: its own for builtins and `LinAlgError`, else a qualified one."""
+    if cls is getattr(builtins, cls.__name__, None) or cls.__module__ == "numpy.linalg":
+        return cls.__name__
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    while _user_errors.setdefault(name, cls) is not cls:
+        name += "'"
+    return name
+
+
+def error_class(kind: str) -> type[BaseException]:
+    """The exception class of a name that `error_kind` gave; RuntimeError for one this process does not know."""
+    if kind == "LinAlgError":
+        from numpy.linalg import LinAlgError
+
+        return LinAlgError
+    found = _user_errors.get(kind) or getattr(builtins, kind, None)
+    return found if isinstance(found, type) and issubclass(found, BaseException) else RuntimeError

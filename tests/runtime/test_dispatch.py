@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import gc
 import sys
+import traceback
 import weakref
 from collections.abc import Callable
 from ctypes import c_int64
+from types import CellType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tracejit.codegen.loop_ir import ErrorSite
+from tracejit.errors import Span
+from tracejit.ir.types import I64 as I64_TYPE
 from tracejit.runtime import dispatch
 from tracejit.runtime.dispatch_tables import NativeContext
+from tracejit.runtime.failure import error_hook
 from tracejit.runtime.guards import (
     Argument,
     ArgumentResult,
@@ -125,8 +131,8 @@ class Boom(Exception):
     pass
 
 
-def raise_boom(status: int, context: int) -> None:
-    raise Boom(status, NativeContext.from_address(context).payload[0])
+def make_boom(status: int, context: int) -> Boom:
+    return Boom(status, NativeContext.from_address(context).payload[0])
 
 
 def slow(*args: Any, **kwargs: Any) -> Any:
@@ -134,7 +140,7 @@ def slow(*args: Any, **kwargs: Any) -> Any:
 
 
 def native(address: int, *outputs: Output, **options: Any) -> NativeEntry:
-    return NativeEntry(address, outputs, raise_boom, **options)
+    return NativeEntry(address, outputs, make_boom, **options)
 
 
 def single(*leaves: Any) -> ResultPlan:
@@ -254,7 +260,7 @@ def test_static_values_are_compared_by_identity(entries: dict[str, int]) -> None
 
 
 def test_containers_and_paths(entries: dict[str, int]) -> None:
-    cell = (lambda captured: lambda: captured)(np.zeros(3)).__closure__[0]  # type: ignore[index]
+    cell = CellType(np.zeros(3))
     namespace = {"scale": 2.0}
 
     class Layer:
@@ -344,6 +350,16 @@ def test_a_failure_reaches_the_error_hook(entries: dict[str, int]) -> None:
     with pytest.raises(Boom) as raised:
         f()
     assert raised.value.args == (3, 41)
+
+
+def test_the_traceback_of_the_error_is_kept(entries: dict[str, int]) -> None:
+    site = ErrorSite("IndexError", "index {0}", (I64_TYPE,), Span("user.py", 12, function="user"))
+    entry = NativeEntry(entries["fail"], (), error_hook((site,) * 3))
+    f = dispatch.build_entry(entry, [], single(), slow)
+    with pytest.raises(IndexError, match="index 41") as raised:
+        f()
+    names = [frame.name for frame in traceback.extract_tb(raised.tb)]
+    assert names == ["test_the_traceback_of_the_error_is_kept", "user"]
 
 
 # -- writes ---------------------------------------------------------------------------------------------------
@@ -521,7 +537,7 @@ def test_calls_keep_reference_counts(increment: Any, wrapped_increment: Any, ent
     )
     failing = dispatch.build_entry(native(entries["fail"]), [Argument(IsGuard(marker), 0)], single(), slow)
     gc.collect()
-    watched = (x, t, t._data, marker, pair, F64, raise_boom, Wrapped, increment)
+    watched = (x, t, t._data, marker, pair, F64, make_boom, Wrapped, increment)
     before = references(*watched)
     for _ in range(50):
         increment(x)

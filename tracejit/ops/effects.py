@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit.errors import DTypeMismatch
+from tracejit.errors import DTypeMismatch, error_class
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import BOOL, ScalarType, Type
+from tracejit.ops import simplify
 from tracejit.ops.define import op, require_dtype, require_size
 
 
 def python_error(kind: str, message: str, payload: Sequence[Any] = ()) -> BaseException:
-    """The exception a failed check raises: a builtin, or `LinAlgError` of NumPy, by name."""
-    text = message.format(*payload)
-    if kind == "LinAlgError":
-        from numpy.linalg import LinAlgError
-
-        return LinAlgError(text)
-    error = getattr(builtins, kind)
-    assert issubclass(error, BaseException)
-    return error(text)
+    """The exception a failed check raises."""
+    return error_class(kind)(message.format(*payload))
 
 
 def _require_scalars(name: str, values: Sequence[Value]) -> None:
@@ -46,6 +39,7 @@ def _check_eager(xp: Any, cond: Any, payload: Sequence[Any], *, kind: str, messa
 op(
     "check",
     ("cond", "*payload"),
+    simplify=simplify.check,
     doc="Raises the Python exception `kind` unless cond holds; `{0}`, `{1}` ... in `message` are the payload.",
     infer=_check_infer,
     eager=_check_eager,
@@ -70,6 +64,7 @@ def _check_eq_eager(xp: Any, a: Any, other: Any, *, kind: str, message: str) -> 
 op(
     "check_eq",
     ("a", "b"),
+    simplify=simplify.check_eq,
     doc="Raises the Python exception `kind` unless the two i64 scalars are equal; `{0}` and `{1}` in `message` are they.",
     infer=_check_eq_infer,
     eager=_check_eq_eager,
@@ -97,6 +92,7 @@ def _broadcast_dim_eager(xp: Any, a: Any, other: Any) -> Any:
 op(
     "broadcast_dim",
     ("a", "b"),
+    simplify=simplify.broadcast_dim,
     doc="The size that two sizes broadcast to: the other one if one is 1, both if they are equal, else a ValueError.",
     infer=_broadcast_dim_infer,
     eager=_broadcast_dim_eager,

@@ -152,17 +152,17 @@ def _layout_is_known() -> bool:
 
     array = np.arange(6, dtype=np.int16).reshape(2, 3)[:, ::2]
     start = id(array)
-    dims, strides = (word(start + offset) for offset in (dispatch_ir.ARRAY_DIMS, dispatch_ir.ARRAY_STRIDES))
+    dims, strides = (word(start + offset) for offset in (tables.ARRAY_DIMS, tables.ARRAY_STRIDES))
     number = np.complex128(1.5 + 2j)
     return (
-        word(start + dispatch_ir.TYPE_OFFSET) == id(np.ndarray)
-        and word(start + dispatch_ir.ARRAY_DATA) == array.__array_interface__["data"][0]
-        and c_int32.from_address(start + dispatch_ir.ARRAY_RANK).value == 2
+        word(start + tables.TYPE_OFFSET) == id(np.ndarray)
+        and word(start + tables.ARRAY_DATA) == array.__array_interface__["data"][0]
+        and c_int32.from_address(start + tables.ARRAY_RANK).value == 2
         and (word(dims), word(dims + 8)) == array.shape
         and (word(strides), word(strides + 8)) == array.strides
-        and word(start + dispatch_ir.ARRAY_DTYPE) == id(np.dtype(np.int16))
-        and c_int32.from_address(start + dispatch_ir.ARRAY_FLAGS).value == array.flags.num
-        and word(id((1, 2, 3)) + dispatch_ir.SIZE_OFFSET) == 3
-        and word(id([1, 2]) + dispatch_ir.SIZE_OFFSET) == 2
-        and (ctypes.c_double * 2).from_address(id(number) + dispatch_ir.VALUE_OFFSET)[1] == 2.0
+        and word(start + tables.ARRAY_DTYPE) == id(np.dtype(np.int16))
+        and c_int32.from_address(start + tables.ARRAY_FLAGS).value == array.flags.num
+        and word(id((1, 2, 3)) + tables.SIZE_OFFSET) == 3
+        and word(id([1, 2]) + tables.SIZE_OFFSET) == 2
+        and (ctypes.c_double * 2).from_address(id(number) + tables.VALUE_OFFSET)[1] == 2.0
     )

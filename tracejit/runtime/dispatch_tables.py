@@ -12,6 +12,17 @@ from __future__ import annotations
 import ctypes
 from ctypes import Structure, c_int32, c_int64, c_void_p
 
+from tracejit.runtime.callable_type import HEADER
+
+# Where the interpreter and NumPy keep what the native path reads (checked at start-up by `dispatch.py`).
+TYPE_OFFSET = HEADER - 8
+SIZE_OFFSET = HEADER  # of tuples and lists
+VALUE_OFFSET = HEADER  # of float, complex and NumPy scalars
+ARRAY_DATA, ARRAY_RANK, ARRAY_DIMS, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS = (
+    HEADER + n for n in (0, 8, 16, 24, 40, 48)
+)
+C_CONTIGUOUS, OWNDATA, ALIGNED, WRITEABLE = 0x1, 0x4, 0x100, 0x400
+
 
 class NativeTensor(Structure):
     """`tj_tensor`: data, rank, sizes, strides in elements (null: C order), dtype code (0: as compiled)."""

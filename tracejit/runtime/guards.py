@@ -142,13 +142,13 @@ class Output:
 class NativeEntry:
     """A native function to be called: its address, its outputs, what to do about failures and prints.
 
-    `error_hook(status, context_address)` raises for a non-zero status. The interpreter lock is released
+    `error_hook(status, context_address)` gives the exception for a non-zero status. The interpreter lock is released
     from `release_above` input elements on (None: never). `keep` lives as long as the entry may be called.
     """
 
     address: int
     outputs: tuple[Output, ...]
-    error_hook: Callable[[int, int], Any]
+    error_hook: Callable[[int, int], BaseException]
     print_hook: int = 0
     release_above: int | None = None
     keep: object = None

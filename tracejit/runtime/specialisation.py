@@ -6,15 +6,11 @@ entry are the guarded values that carry data, in the order of the arguments.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Sequence
-from ctypes import Array, Structure, addressof, c_int64, c_void_p
+from ctypes import Array, addressof, c_int64, c_void_p
 from typing import Any
 
-import numpy as np
-
-from tracejit.runtime import dispatch_ir
 from tracejit.runtime import dispatch_tables as tables
 from tracejit.runtime.callable_type import HEADER
 from tracejit.runtime.dispatch_tables import KINDS, LEAVES, SHAPES, STEPS, size_of
@@ -155,9 +151,7 @@ class Specialisation:
         value.dtype = self._pin(guard.dtype)
         value.rank = len(guard.dims)
         value.flags = (
-            dispatch_ir.ALIGNED
-            | (dispatch_ir.C_CONTIGUOUS if guard.contiguous else 0)
-            | (dispatch_ir.WRITEABLE if guard.inout else 0)
+            tables.ALIGNED | (tables.C_CONTIGUOUS if guard.contiguous else 0) | (tables.WRITEABLE if guard.inout else 0)
         )
         value.axes = self._array(tables.AxisTable, [self._axis(dim) for dim in guard.dims])
         value.shift = guard.dtype.itemsize.bit_length() - 1

@@ -1,0 +1,325 @@
+"""The native call path, first half: finding the values of a call, guarding them, unboxing them.
+
+Functions of the module that `dispatch_ir.py` assembles. A guard that misses returns false and leaves no error set.
+"""
+
+from __future__ import annotations
+
+from ctypes import Structure
+
+from tracejit.runtime.dispatch_tables import (
+    ARRAY_DATA,
+    ARRAY_DIMS,
+    ARRAY_DTYPE,
+    ARRAY_FLAGS,
+    ARRAY_RANK,
+    ARRAY_STRIDES,
+    KINDS,
+    SIZE_OFFSET,
+    STEPS,
+    TYPE_OFFSET,
+    VALUE_OFFSET,
+    AxisTable,
+    FrameHead,
+    NativeTensor,
+    RuntimeTable,
+    SpecTable,
+    StepTable,
+    ValueTable,
+    size_of,
+)
+from tracejit.runtime.emitter import Emitter
+
+
+def emit_guards(e: Emitter) -> None:
+    """The functions that find, guard and unbox values, and those that keep references until the call ends."""
+    for emit in (_hold, _release, _follow, _array, _integer, _boolean, _tensor, _guard, _extent, _disjoint):
+        emit(e)
+
+
+def runtime(e: Emitter, field: str) -> str:
+    """An address of the `RuntimeTable`."""
+    return e.get(RuntimeTable, field, "@tj_runtime")
+
+
+def in_frame(e: Emitter, structure: type[Structure], field: str, base: str) -> str:
+    """The frame address that a `frame offset` field of a table names."""
+    return e.at("%frame", e.get(structure, field, base))
+
+
+def false_unless(e: Emitter, condition: str) -> None:
+    """Return false where the condition does not hold."""
+    with e.unless(condition):
+        e.leave("i1 false")
+
+
+def increment(e: Emitter, thing: str) -> None:
+    """Take a reference."""
+    e.call("void", "Py_IncRef", f"ptr {thing}")
+
+
+def decrement(e: Emitter, thing: str) -> None:
+    """Drop a reference."""
+    e.call("void", "Py_DecRef", f"ptr {thing}")
+
+
+# -- references held during the call --------------------------------------------------------------------------
+
+
+def _hold(e: Emitter) -> None:
+    """tj_hold: remember a new reference, dropped when the call ends."""
+    with e.function("internal void @tj_hold(ptr %spec, ptr %frame, ptr %object)"):
+        count = e.get(FrameHead, "held_count", "%frame")
+        e.store("ptr", "%object", e.element(in_frame(e, SpecTable, "held", "%spec"), count, 8))
+        e.put(FrameHead, "held_count", "%frame", e.add(count, 1))
+        e.leave("void")
+
+
+def _release(e: Emitter) -> None:
+    """tj_release: drop what the call holds."""
+    with e.function("internal void @tj_release(ptr %spec, ptr %frame)"):
+        held = in_frame(e, SpecTable, "held", "%spec")
+        with e.count(e.get(FrameHead, "held_count", "%frame")) as i:
+            decrement(e, e.load("ptr", e.element(held, i, 8)))
+        e.leave("void")
+
+
+# -- finding and guarding values ------------------------------------------------------------------------------
+
+
+def _follow(e: Emitter) -> None:
+    """tj_follow: the object a value's path leads to, or null (with no error set) where the path breaks."""
+    with e.function("internal ptr @tj_follow(ptr %spec, ptr %value, ptr %args, ptr %frame)"):
+        current = e.variable("ptr", e.get(ValueTable, "constant", "%value"))
+        root = e.get(ValueTable, "root", "%value")
+        with e.when(e.compare("sge", "i64", root, 0)):
+            e.store("ptr", e.load("ptr", e.element("%args", root, 8)), current)
+        steps = e.get(ValueTable, "steps", "%value")
+        with e.count(e.get(ValueTable, "step_count", "%value")) as i:
+            step = e.element(steps, i, size_of(StepTable))
+            following = _step(e, step, e.load("ptr", current))
+            with e.when(e.compare("eq", "ptr", following, "null")):
+                e.call("void", "PyErr_Clear")
+                e.leave("ptr null")
+            e.call("void", "tj_hold", "ptr %spec", "ptr %frame", f"ptr {following}", declare=False)
+            e.store("ptr", following, current)
+        e.leave(f"ptr {e.load('ptr', current)}")
+
+
+def _step(e: Emitter, step: str, source: str) -> str:
+    """A new reference to the part of `source` that the step names, or null."""
+    operation, key = e.get(StepTable, "op", step), e.get(StepTable, "key", step)
+    found = e.variable("ptr", "null")
+    index = e.op(f"ptrtoint ptr {key} to i64")
+    new = {"attribute": ("PyObject_GetAttr", f"ptr {key}"), "cell": ("PyCell_Get",)}
+    borrowed = {
+        "item": ("PyDict_GetItemWithError", f"ptr {key}"),
+        "tuple": ("PyTuple_GetItem", f"i64 {index}"),
+        "list": ("PyList_GetItem", f"i64 {index}"),
+    }
+    for name, (function, *operands) in {**new, **borrowed}.items():
+        with e.when(e.compare("eq", "i64", operation, STEPS[name])):
+            result = e.call("ptr", function, f"ptr {source}", *operands)
+            if name in borrowed:
+                e.call("void", "Py_IncRef", f"ptr {result}")  # ignores null
+            e.store("ptr", result, found)
+    return e.load("ptr", found)
+
+
+def _array(e: Emitter) -> None:
+    """tj_array: guard an ndarray and describe it in the value's tj_tensor."""
+    with e.function("internal i1 @tj_array(ptr %value, ptr %array, ptr %frame)"):
+        false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%array", TYPE_OFFSET), runtime(e, "ndarray_type")))
+        dtype = e.get(ValueTable, "dtype", "%value")
+        false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%array", ARRAY_DTYPE), dtype))
+        rank = e.get(ValueTable, "rank", "%value")
+        own_rank = e.op(f"zext i32 {e.load('i32', '%array', ARRAY_RANK)} to i64")
+        false_unless(e, e.compare("eq", "i64", own_rank, rank))
+        wanted = e.get(ValueTable, "flags", "%value")
+        flags = e.op(f"zext i32 {e.load('i32', '%array', ARRAY_FLAGS)} to i64")
+        false_unless(e, e.compare("eq", "i64", e.op(f"and i64 {flags}, {wanted}"), wanted))
+        dims = e.load("ptr", "%array", ARRAY_DIMS)
+        elements = _axes(e, dims, rank)
+        e.put(FrameHead, "elements", "%frame", e.add(e.get(FrameHead, "elements", "%frame"), elements))
+        tensor = in_frame(e, ValueTable, "tensor", "%value")
+        e.put(NativeTensor, "data", tensor, e.load("ptr", "%array", ARRAY_DATA))
+        e.put(NativeTensor, "ndim", tensor, rank)
+        e.put(NativeTensor, "shape", tensor, dims)
+        e.put(NativeTensor, "strides", tensor, "null")
+        e.put(NativeTensor, "dtype", tensor, "0")
+        with e.when(e.compare("ne", "i64", e.get(ValueTable, "strided", "%value"), 0)):
+            _strides(e, tensor, rank)
+        e.leave("i1 true")
+
+
+def _axes(e: Emitter, dims: str, rank: str) -> str:
+    """Guard every size; gives the number of elements."""
+    total = e.variable("i64", "1")
+    axes = e.get(ValueTable, "axes", "%value")
+    with e.count(rank) as i:
+        size = e.load("i64", e.element(dims, i, 8))
+        axis = e.element(axes, i, size_of(AxisTable))
+        want, slot = e.get(AxisTable, "want", axis), e.get(AxisTable, "slot", axis)
+        exact = e.compare("sge", "i64", want, 0)
+        false_unless(
+            e,
+            e.op(f"select i1 {exact}, i1 {e.compare('eq', 'i64', size, want)}, i1 {_class_holds(e, size, want)}"),
+        )
+        with e.when(e.compare("sge", "i64", slot, 0)):
+            place = e.at("%frame", slot)
+            with e.when(e.compare("ne", "i64", e.get(AxisTable, "first", axis), 0)):
+                e.store("i64", size, place)
+            false_unless(e, e.compare("eq", "i64", e.load("i64", place), size))
+        e.store("i64", e.op(f"mul i64 {e.load('i64', total)}, {size}"), total)
+    return e.load("i64", total)
+
+
+def _class_holds(e: Emitter, size: str, want: str) -> str:
+    """`want` is a class: -1 any size, -2 at least 2, that is `size >= -2 * want - 2`."""
+    least = e.op(f"sub i64 {e.op(f'mul i64 {want}, -2')}, 2")
+    return e.compare("sge", "i64", size, least)
+
+
+def _strides(e: Emitter, tensor: str, rank: str) -> None:
+    """Strides in elements; a stride that is no multiple of the element size misses."""
+    strides = e.load("ptr", "%array", ARRAY_STRIDES)
+    storage = in_frame(e, ValueTable, "storage", "%value")
+    shift = e.get(ValueTable, "shift", "%value")
+    with e.count(rank) as i:
+        stride = e.load("i64", e.element(strides, i, 8))
+        whole = e.op(f"ashr i64 {stride}, {shift}")
+        false_unless(e, e.compare("eq", "i64", e.op(f"shl i64 {whole}, {shift}"), stride))
+        e.store("i64", whole, e.element(storage, i, 8))
+    e.put(NativeTensor, "strides", tensor, storage)
+
+
+def _integer(e: Emitter) -> None:
+    """tj_integer: guard a Python int that fits 64 bits."""
+    with e.function("internal i1 @tj_integer(ptr %value, ptr %object, ptr %frame)"):
+        false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", TYPE_OFFSET), runtime(e, "int_type")))
+        overflow = e.variable("i32", "0")
+        number = e.call("i64", "PyLong_AsLongLongAndOverflow", "ptr %object", f"ptr {overflow}")
+        false_unless(e, e.compare("eq", "i32", e.load("i32", overflow), 0))
+        storage = in_frame(e, ValueTable, "storage", "%value")
+        e.store("i64", number, storage)
+        _scalar_input(e, storage)
+        e.leave("i1 true")
+
+
+def _boolean(e: Emitter) -> None:
+    """tj_boolean: guard True or False."""
+    with e.function("internal i1 @tj_boolean(ptr %value, ptr %object, ptr %frame)"):
+        is_true = e.compare("eq", "ptr", "%object", runtime(e, "true"))
+        is_false = e.compare("eq", "ptr", "%object", runtime(e, "false"))
+        false_unless(e, e.op(f"or i1 {is_true}, {is_false}"))
+        storage = in_frame(e, ValueTable, "storage", "%value")
+        e.store("i8", e.op(f"zext i1 {is_true} to i8"), storage)
+        _scalar_input(e, storage)
+        e.leave("i1 true")
+
+
+def _scalar_input(e: Emitter, address: str) -> None:
+    """Describe a host scalar at `address` in the value's tj_tensor."""
+    tensor = in_frame(e, ValueTable, "tensor", "%value")
+    e.put(NativeTensor, "data", tensor, address)
+    e.put(NativeTensor, "ndim", tensor, "0")
+    e.put(NativeTensor, "shape", tensor, "null")
+    e.put(NativeTensor, "strides", tensor, "null")
+    e.put(NativeTensor, "dtype", tensor, "0")
+
+
+def _tensor(e: Emitter) -> None:
+    """tj_tensor_guard: a Tensor of the exact class that asks for no gradient; its array is held."""
+    with e.function("internal i1 @tj_tensor_guard(ptr %spec, ptr %value, ptr %object, ptr %frame)"):
+        wanted = e.get(ValueTable, "type", "%value")
+        false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", TYPE_OFFSET), wanted))
+        grad_slot = e.get(ValueTable, "grad_slot", "%value")
+        with e.when(e.compare("sge", "i64", grad_slot, 0)):
+            false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", grad_slot), runtime(e, "false")))
+        array = e.load("ptr", "%object", e.get(ValueTable, "data_slot", "%value"))
+        false_unless(e, e.compare("ne", "ptr", array, "null"))
+        increment(e, array)
+        e.call("void", "tj_hold", "ptr %spec", "ptr %frame", f"ptr {array}", declare=False)
+        e.leave(f"i1 {e.call('i1', 'tj_array', 'ptr %value', f'ptr {array}', 'ptr %frame', declare=False)}")
+
+
+def _guard(e: Emitter) -> None:
+    """tj_guard: whether `object` is what the value asks for; fills its tj_tensor where it has one."""
+    kinds = " ".join(f"i64 {number}, label %{name}_kind" for name, number in KINDS.items())
+    with e.function("internal i1 @tj_guard(ptr %spec, ptr %value, ptr %object, ptr %frame)"):
+        wanted = e.get(ValueTable, "type", "%value")
+        own_type = e.load("ptr", "%object", TYPE_OFFSET)
+        e.do(f"switch i64 {e.get(ValueTable, 'kind', '%value')}, label %type_kind [{kinds}]")
+        for name, function in (("array", "tj_array"), ("int", "tj_integer"), ("bool", "tj_boolean")):
+            e.start(f"{name}_kind")
+            e.leave(f"i1 {e.call('i1', function, 'ptr %value', 'ptr %object', 'ptr %frame', declare=False)}")
+        e.start("tensor_kind")
+        operands = ("ptr %spec", "ptr %value", "ptr %object", "ptr %frame")
+        e.leave(f"i1 {e.call('i1', 'tj_tensor_guard', *operands, declare=False)}")
+        e.start("boxed_kind")
+        false_unless(e, e.compare("eq", "ptr", own_type, wanted))
+        _scalar_input(e, e.at("%object", VALUE_OFFSET))
+        e.leave("i1 true")
+        e.start("is_kind")
+        e.leave(f"i1 {e.compare('eq', 'ptr', '%object', wanted)}")
+        e.start("type_kind")
+        false_unless(e, e.compare("eq", "ptr", own_type, wanted))
+        length = e.get(ValueTable, "length", "%value")
+        with e.when(e.compare("slt", "i64", length, 0)):
+            e.leave("i1 true")
+        e.leave(f"i1 {e.compare('eq', 'i64', e.load('i64', '%object', SIZE_OFFSET), length)}")
+
+
+# -- memory that arguments share --------------------------------------------------------------------------------
+
+
+def _extent(e: Emitter) -> None:
+    """tj_extent: the bytes [low, high) an array value occupies; false where it has no elements."""
+    with e.function("internal i1 @tj_extent(ptr %value, ptr %frame, ptr %low, ptr %high)"):
+        tensor = in_frame(e, ValueTable, "tensor", "%value")
+        low = e.variable("i64", e.op(f"ptrtoint ptr {e.get(NativeTensor, 'data', tensor)} to i64"))
+        high = e.variable("i64", e.load("i64", low))
+        shape, strides = e.get(NativeTensor, "shape", tensor), e.get(NativeTensor, "strides", tensor)
+        shift = e.get(ValueTable, "shift", "%value")
+        rank = e.get(ValueTable, "rank", "%value")
+        unit = e.variable("i64", "1")
+        with e.count(rank) as i:
+            axis = e.op(f"sub i64 {e.op(f'sub i64 {rank}, 1')}, {i}")
+            size = e.load("i64", e.element(shape, axis, 8))
+            false_unless(e, e.compare("ne", "i64", size, 0))
+            stride = e.variable("i64", e.load("i64", unit))
+            with e.when(e.compare("ne", "ptr", strides, "null")):
+                e.store("i64", e.load("i64", e.element(strides, axis, 8)), stride)
+            e.store("i64", e.op(f"mul i64 {e.load('i64', unit)}, {size}"), unit)
+            reach = e.op(f"mul i64 {e.load('i64', stride)}, {e.op(f'sub i64 {size}, 1')}")
+            bytes_ = e.op(f"shl i64 {reach}, {shift}")
+            down = e.op(f"call i64 @llvm.smin.i64(i64 {bytes_}, i64 0)")
+            up = e.op(f"call i64 @llvm.smax.i64(i64 {bytes_}, i64 0)")
+            e.store("i64", e.add(e.load("i64", low), down), low)
+            e.store("i64", e.add(e.load("i64", high), up), high)
+        e.store("i64", e.load("i64", low), "%low")
+        e.store("i64", e.add(e.load("i64", high), e.op(f"shl i64 1, {shift}")), "%high")
+        e.leave("i1 true")
+
+
+def _disjoint(e: Emitter) -> None:
+    """tj_disjoint: whether no array the function writes shares bytes with another array argument."""
+    with e.function("internal i1 @tj_disjoint(ptr %spec, ptr %frame)"):
+        values, count = e.get(SpecTable, "values", "%spec"), e.get(SpecTable, "value_count", "%spec")
+        low, high, other_low, other_high = (e.variable("i64", "0") for _ in range(4))
+        with e.count(count) as i:
+            value = e.element(values, i, size_of(ValueTable))
+            with e.when(e.compare("ne", "i64", e.get(ValueTable, "inout", value), 0)):
+                some = e.call(
+                    "i1", "tj_extent", f"ptr {value}", "ptr %frame", f"ptr {low}", f"ptr {high}", declare=False
+                )
+                with e.when(some), e.count(count) as j:
+                    other = e.element(values, j, size_of(ValueTable))
+                    is_array = e.compare("sle", "i64", e.get(ValueTable, "kind", other), KINDS["tensor"])
+                    with e.when(e.op(f"and i1 {is_array}, {e.compare('ne', 'i64', i, j)}")):
+                        places = (f"ptr {other_low}", f"ptr {other_high}")
+                        with e.when(e.call("i1", "tj_extent", f"ptr {other}", "ptr %frame", *places, declare=False)):
+                            before = e.compare("sle", "i64", e.load("i64", high), e.load("i64", other_low))
+                            behind = e.compare("sle", "i64", e.load("i64", other_high), e.load("i64", low))
+                            false_unless(e, e.op(f"or i1 {before}, {behind}"))
+        e.leave("i1 true")

@@ -1,0 +1,96 @@
+"""A native failure as the Python exception that plain Python would have raised at that line.
+
+Native code reports the index of an `ErrorSite` and its payload as bits. The exception made from them carries a
+traceback whose last frame is the user's file, function and line: a code object with that name and those
+positions is run once to raise it, so every tool that shows tracebacks finds the source by itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import struct
+from collections.abc import Callable, Sequence
+from ctypes import c_int64
+from functools import lru_cache
+from types import CodeType
+from typing import Any, NoReturn
+
+from tracejit.codegen.loop_ir import ErrorSite
+from tracejit.errors import Span, error_class
+from tracejit.ir.types import DType
+
+
+def failure(site: ErrorSite, payload: Sequence[Any]) -> BaseException:
+    """The exception of a site, with its traceback; `payload` are Python numbers."""
+    error = error_class(site.kind)(_message(site.message, payload))
+    return error if site.span is None else thrown_at(error, site.span)
+
+
+def error_hook(sites: Sequence[ErrorSite]) -> Callable[[int, int], BaseException]:
+    """What the call path asks for the exception of `(status, address of the context)`."""
+
+    def hook(status: int, context: int) -> BaseException:
+        site = sites[status - 1]
+        bits = (c_int64 * len(site.payload)).from_address(context)
+        return failure(site, payload_values(bits, site.payload))
+
+    return hook
+
+
+def raise_failure(site: ErrorSite, payload: Sequence[Any]) -> NoReturn:
+    """Raise the exception of a site (the portable path's way)."""
+    raise failure(site, payload)
+
+
+def payload_values(bits: Sequence[int], dtypes: Sequence[DType]) -> list[bool | int | float]:
+    """Payload words as Python numbers: floats are the bits of a float64."""
+    return [_payload_value(word, dtype) for word, dtype in zip(bits, dtypes, strict=False)]
+
+
+def _payload_value(word: int, dtype: DType) -> bool | int | float:
+    match dtype.kind:
+        case "f":
+            return struct.unpack("d", struct.pack("q", word))[0]
+        case "b":
+            return bool(word)
+        case "u":
+            return word % (1 << 64)
+        case _:
+            return word
+
+
+def _message(template: str, payload: Sequence[Any]) -> str:
+    return template.format(*payload)
+
+
+def thrown_at(error: BaseException, span: Span) -> BaseException:
+    """The exception with a traceback that ends in the user's function at `span`."""
+    try:
+        exec(_raise_code(span), {"errors": [error], "__name__": span.function})
+    except BaseException as raised:
+        traceback = raised.__traceback__
+        assert traceback is not None
+        return error.with_traceback(traceback.tb_next)
+    raise AssertionError("the raising code did not raise")
+
+
+@lru_cache(maxsize=256)
+def _raise_code(span: Span) -> CodeType:
+    """`raise errors.pop()` as if it stood at `span`; without columns, the whole line.
+
+    (The frame must not keep the error it raises, or each would wait for the cycle collector.)
+    """
+    text = span.text()
+    start = span.column if span.end_column is not None else len(text) - len(text.lstrip())
+    end = span.end_column if span.end_column is not None else len(text)
+    place = {
+        "lineno": span.line,
+        "col_offset": start,
+        "end_lineno": span.end_line if span.end_line is not None else span.line,
+        "end_col_offset": max(end, start) if span.end_line in (None, span.line) else end,
+    }
+    errors = ast.Name("errors", ast.Load(), **place)
+    error = ast.Call(ast.Attribute(errors, "pop", ast.Load(), **place), [], [], **place)
+    code = compile(ast.Module([ast.Raise(exc=error, **place)], []), span.filename, "exec", dont_inherit=True)
+    name = span.function.rsplit(".", 1)[-1]
+    return code.replace(co_name=name, co_qualname=span.function)
