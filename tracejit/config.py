@@ -63,6 +63,7 @@ SETTINGS: dict[str, Setting] = {
     "disable": Setting("TRACEJIT_DISABLE", _flag, lambda: False, "run every script as plain Python"),
     "log": Setting("TRACEJIT_LOG", _topics, frozenset, "what to print to stderr while compiling"),
     "cache_dir": Setting("TRACEJIT_CACHE_DIR", Path, _cache_directory, "where compiled objects are kept"),
+    "verify": Setting("TRACEJIT_VERIFY", _flag, lambda: False, "verify the graph after every transform"),
     "num_threads": Setting("TRACEJIT_NUM_THREADS", _positive, _cpu_count, "threads of parallel loops"),
 }
 

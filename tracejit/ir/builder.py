@@ -27,6 +27,10 @@ from tracejit.ir.types import BOOL, BY_NUMPY_NAME, I64, Dim, DType, ScalarType, 
 COMPOSITES: dict[str, Callable[..., Any]] = {}
 
 
+#: What a constant of each kind of dtype is in Python and in text.
+PYTHON_KINDS: dict[str, Callable[[Any], Any]] = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
+
+
 def composite(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Register a plain function of other ops under its own name."""
     if fn.__name__ in COMPOSITES or fn.__name__ in REGISTRY:
@@ -145,7 +149,8 @@ class Builder:
         return results
 
     def constant(self, number: Any, type: Type) -> Value:
-        """A constant host scalar (or rank-0 tensor) of that type."""
+        """A constant host scalar (or rank-0 tensor) of that type; the number becomes a Python one of its kind."""
+        number = PYTHON_KINDS[_dtype_of(type).kind](number)
         return self.emit("const", (), {"value": number, "type": type}, names=("c",))[0]
 
     def size(self, dim: Dim | None) -> Value:

@@ -165,11 +165,12 @@ class _Verifier:
             inferred = _types_for(op.results, op.defn.infer(*grouped, **op.attrs))
         except (TypeError, ValueError) as error:
             self.fail(str(error))
-        found = tuple(r.type for r in op.results)
+        dims = {i: r.dim for i, r in zip(inferred, op.results, strict=False) if isinstance(i, Value)}
+        wanted = [substitute_dims(i.type if isinstance(i, Value) else i, dims) for i in inferred]
+        found = [r.type for r in op.results]
         self.require(
-            inferred == found,
-            lambda: f"the result types are {', '.join(map(str, found))}, the type rule gives "
-            f"{', '.join(map(str, inferred))}",
+            wanted == found,
+            lambda: f"the result types are {_listed(found)}, the type rule gives {_listed(wanted)}",
         )
 
     def nested(self, op: Op, labels: tuple[str, ...]) -> None:
@@ -228,6 +229,10 @@ class _Verifier:
         ):
             fits = [_kind(v.type) for v in declared] == [_kind(v.type) for v in actual]
             self.require(fits, lambda p=part: f"the {p} do not fit {what}")
+
+
+def _listed(types: Sequence[Type]) -> str:
+    return ", ".join(map(str, types)) or "none"
 
 
 def _kind(type: Type) -> tuple[object, ...]:

@@ -102,7 +102,13 @@ def elementwise_rule(
                 raise DTypeMismatch(f"{op_name}: operands {operands[0].type} and {other.type} differ in dtype")
         return (with_shape(result(dtype) if result else dtype, same_shape(op_name, operands)),)
 
+    infer.__dict__["allowed"] = tuple(allowed)
     return infer
+
+
+def allowed_dtypes(defn: OpDef) -> tuple[DType, ...] | None:
+    """The operand dtypes of an elementwise op; None for ops of other kinds."""
+    return defn.infer.__dict__.get("allowed")
 
 
 # -- eager rules ------------------------------------------------------------------------------------------------

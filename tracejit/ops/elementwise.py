@@ -120,7 +120,7 @@ mod = binary(
     "mod",
     REAL,
     doc="The remainder of x / y with the sign of y; an integer over 0 is 0, as NumPy's.",
-    slopes=(lambda b, x, y, out: b.number(1, y), lambda b, x, y, out: b.neg(b.floordiv(x, y))),
+    slopes=(lambda b, x, y, out: b.number(1, out), lambda b, x, y, out: b.neg(b.floordiv(x, y))),
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
     names=(*_ufunc_names("mod", "mod", "remainder"), "numpy mod"),
     cost=8,
@@ -129,7 +129,7 @@ fmod = binary(
     "fmod",
     REAL,
     doc="The remainder of x / y with the sign of x, as C's.",
-    slopes=(lambda b, x, y, out: b.number(1, y), lambda b, x, y, out: b.neg(b.trunc(x / y))),
+    slopes=(lambda b, x, y, out: b.number(1, out), lambda b, x, y, out: b.neg(b.trunc(x / y))),
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
     cost=8,
 )
@@ -168,7 +168,7 @@ def _winner(first: str) -> Any:
 
     def slope(wins: str) -> Any:
         return lambda b, x, y, out: b.select(
-            b.eq(x, y), b.number(0.5, x), b.select(getattr(b, wins)(x, y), b.number(1, x), b.number(0, x))
+            b.eq(x, y), b.number(0.5, out), b.select(getattr(b, wins)(x, y), b.number(1, out), 0)
         )
 
     return slope(first), slope({"lt": "gt", "gt": "lt"}[first])
@@ -196,7 +196,7 @@ copysign = binary(
     "copysign",
     FLOATS,
     doc="x with the sign of y.",
-    slopes=(lambda b, x, y, out: b.sign(x) * b.copysign(b.number(1, y), y), None),
+    slopes=(lambda b, x, y, out: b.sign(x) * b.copysign(b.number(1, out), y), None),
     samples=uniform(*EITHER_SIGN),
 )
 neg = unary(

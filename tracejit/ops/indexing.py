@@ -12,6 +12,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Pointwise, Sample, Update
 from tracejit.ir.types import BOOL, I64, INTEGERS, ScalarType, TensorType, Type
+from tracejit.ops import simplify
 from tracejit.ops.define import draw, op, require_dtype, require_size, tensor_type
 
 # -- one element --------------------------------------------------------------------------------------------------
@@ -45,6 +46,7 @@ def _element_samples(rng: Any) -> list[Sample]:
 fetch = op(
     "fetch",
     ("x", "*indices"),
+    simplify=simplify.fetch,
     doc="One element as a host scalar; of a rank-0 tensor its value. The only op that waits for a GPU.",
     infer=_fetch_infer,
     eager=lambda xp, x, indices: xp.asarray(x)[tuple(int(i) for i in indices)][()],

@@ -13,6 +13,7 @@ from tracejit.ir.builder import composite
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Pointwise, Sample
 from tracejit.ir.types import I64, NUMERIC, DType, ScalarType, TensorType, Type, dim_text
+from tracejit.ops import simplify
 from tracejit.ops.control import branch
 from tracejit.ops.define import (
     as_dtype,
@@ -72,6 +73,7 @@ def _broadcast_vjp(b: Any, g: Any, x: Any, shape: Any, out: Any, *, exact: bool 
 broadcast = op(
     "broadcast",
     ("x", "*shape"),
+    simplify=simplify.broadcast,
     doc="x stretched to `shape` with NumPy's alignment. A size that is neither known as 1 nor the target's own is tested at "
     "run time (1 stretches); `exact=True` promises that the sizes are equal.",
     infer=_broadcast_infer,
@@ -209,6 +211,7 @@ def _unravel(k: Any, at: Any, shape: Sequence[Any]) -> list[Any]:
 reshape = op(
     "reshape",
     ("x", "*shape"),
+    simplify=simplify.reshape,
     doc="The same elements in C order under another shape of the same size.",
     infer=_reshape_infer,
     eager=lambda xp, x, shape: xp.reshape(x, ints(shape)),
@@ -246,6 +249,7 @@ def inverse(perm: Sequence[int]) -> tuple[int, ...]:
 transpose = op(
     "transpose",
     ("x",),
+    simplify=simplify.transpose,
     doc="x with axis i of the result being axis perm[i].",
     infer=_transpose_infer,
     eager=lambda xp, x, *, perm: xp.transpose(x, perm),
@@ -261,6 +265,7 @@ transpose = op(
 dim = op(
     "dim",
     ("x",),
+    simplify=simplify.dim,
     doc="The size of one axis.",
     infer=lambda x, *, axis: (ScalarType(I64),) if tensor_type(x, "dim").rank > axis else _no_axis(x, axis),
     eager=lambda xp, x, *, axis: x.shape[axis],

@@ -14,6 +14,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Pointwise, Sample, Update
 from tracejit.ir.types import BOOL, ScalarType, TensorType, Type
+from tracejit.ops import simplify
 from tracejit.ops.define import dims_of, dtype_name, op, require_dtype, require_size, tensor_type
 
 # -- strided views ----------------------------------------------------------------------------------------------------
@@ -202,6 +203,7 @@ def _sync_infer(flag: Value, new: Value, old: Value) -> tuple[Type, ...]:
 sync = op(
     "sync",
     ("flag", "new", "old"),
+    simplify=simplify.sync,
     doc="`new` if the host truth value `flag` holds, else `old`: the version of an array that may alias a written one.",
     infer=_sync_infer,
     eager=lambda xp, flag, new, old: new if flag else old,

@@ -1,0 +1,148 @@
+"""Simplification rules of ops that need more than the algebraic fields of a definition (`OpDef.simplify`).
+
+A rule gets the simplifying builder and handles, and gives a simpler value, `()` for an op to drop, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracejit.ir.types import I64, DType, ScalarType, TensorType, real_dtype
+
+Rule = Callable[..., Any]
+
+#: Digits of a float's significand, its leading one included.
+_DIGITS = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53}
+
+
+def holds(wide: DType, narrow: DType) -> bool:
+    """Whether every number of one dtype is one of the other, so that a cast to it loses nothing."""
+    if wide == narrow or narrow.kind == "b":
+        return True
+    if narrow.is_complex:
+        return wide.is_complex and wide.bits >= narrow.bits
+    wide = real_dtype(wide)
+    if wide == narrow or wide.kind == "b":
+        return wide == narrow
+    if narrow.is_float:
+        return wide.is_float and wide.bits > narrow.bits
+    value_bits = narrow.bits - (narrow.kind == "i")
+    if wide.is_float:
+        return _DIGITS[wide.name] >= value_bits
+    return wide.bits - (wide.kind == "i") >= value_bits and (wide.kind == "i" or narrow.kind == "u")
+
+
+def involution(name: str) -> Rule:
+    """The rule of a function that undoes itself."""
+
+    def rule(b: Any, x: Any) -> Any:
+        inner = b.made_by(x, name)
+        return None if inner is None else inner.operands[0]
+
+    return rule
+
+
+def dim(b: Any, x: Any, *, axis: int) -> Any:
+    """A size that the type states as a number or as a value."""
+    size = x.type.shape[axis]
+    if isinstance(size, int):
+        return b.constant(size, ScalarType(I64))
+    return None if isinstance(size, str) else size
+
+
+def _dims(shape: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(size.value.dim for size in shape)
+
+
+def broadcast(b: Any, x: Any, shape: Sequence[Any], *, exact: bool = False) -> Any:
+    """To its own shape; of something that was broadcast before."""
+    if isinstance(x.type, TensorType) and x.type.shape == _dims(shape):
+        return x
+    inner = b.made_by(x, "broadcast")
+    if inner is None:
+        return None
+    source = b.wrap(inner.operands[0])
+    if b.is_scalar(source):
+        return b.broadcast(source, shape)
+    return b.broadcast(source, shape, **inner.attrs) if inner.attrs.get("exact", False) == exact else None
+
+
+def reshape(b: Any, x: Any, shape: Sequence[Any]) -> Any:
+    """To its own shape; of something that was reshaped before; of one number everywhere."""
+    if x.type.shape == _dims(shape):
+        return x
+    number = b.number_of(x)
+    if number is not None:
+        return b.full(number, shape, b.dtype(x))
+    inner = b.made_by(x, "reshape")
+    return None if inner is None else b.reshape(inner.operands[0], shape)
+
+
+def transpose(b: Any, x: Any, *, perm: tuple[int, ...]) -> Any:
+    """That keeps the order; of something that was transposed before."""
+    if perm == tuple(range(len(perm))):
+        return x
+    inner = b.made_by(x, "transpose")
+    if inner is None:
+        return None
+    return b.transpose(inner.operands[0], perm=tuple(inner.attrs["perm"][p] for p in perm))
+
+
+def cast(b: Any, x: Any, *, dtype: Any) -> Any:
+    """To its own dtype; after a cast that lost nothing; of a host scalar that was broadcast."""
+    target = getattr(dtype, "dtype", dtype)
+    if b.dtype(x) == target:
+        return x
+    inner = b.made_by(x, "cast")
+    if inner is not None and _may_skip(inner.operands[0].type.dtype, b.dtype(x), target):
+        return b.cast(inner.operands[0], dtype=dtype)
+    inner = b.made_by(x, "broadcast")
+    if inner is not None and isinstance(inner.operands[0].type, ScalarType):
+        return b.broadcast(b.cast(inner.operands[0], dtype=dtype), inner.operands[1:])
+    return None
+
+
+def _may_skip(source: DType, middle: DType, target: DType) -> bool:
+    """Whether a cast by way of `middle` is the cast itself. Integers wrap, floats beyond an integer's range do not."""
+    wraps = source.is_integer and middle.is_inexact and target.is_integer
+    return holds(middle, source) and not wraps
+
+
+def select(b: Any, cond: Any, x: Any, y: Any) -> Any:
+    """On a known condition, or between equals."""
+    known = b.number_of(cond)
+    if known is None:
+        return x if x.value is y.value else None
+    return x if known else y
+
+
+def sync(b: Any, flag: Any, new: Any, old: Any) -> Any:
+    """On a known flag, or between equals."""
+    return select(b, flag, new, old)
+
+
+def fetch(b: Any, x: Any, indices: Sequence[Any]) -> Any:
+    """An element of a host scalar that was broadcast, or of a constant."""
+    inner = b.made_by(x, "broadcast")
+    if inner is not None and isinstance(inner.operands[0].type, ScalarType):
+        return inner.operands[0]
+    inner = b.made_by(x, "const")
+    return None if inner is None else b.constant(inner.attrs["value"], ScalarType(b.dtype(x)))
+
+
+def check(b: Any, cond: Any, payload: Sequence[Any], **_attrs: Any) -> Any:
+    """Of what is known to hold."""
+    return () if b.number_of(cond) else None
+
+
+def check_eq(b: Any, x: Any, y: Any, **_attrs: Any) -> Any:
+    """Of sizes known to be equal."""
+    return () if b.same_size(x, y) else None
+
+
+def broadcast_dim(b: Any, x: Any, y: Any) -> Any:
+    """Of sizes known to be equal, or of which one is known as 1."""
+    if b.same_size(x, y) or b.number_of(y) == 1:
+        return x
+    return y if b.number_of(x) == 1 else None

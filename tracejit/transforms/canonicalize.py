@@ -1,0 +1,238 @@
+"""`canonicalize`: say the same thing more simply, one op at a time.
+
+* Host scalars of constants are computed, with the op's own eager rule.
+* Algebra from the definitions (`neutral`, `idempotent`), only where it is exact: the eager rule is asked on numbers
+  that show rounding, NaN, infinities and the sign of zero (`x * 1` is x; `x + 0.0` is not, for x = -0.0).
+* Comparisons of sizes, where the sizes a parameter can have decide them.
+* Each op's own rule (`OpDef.simplify`).
+* `if` on a known condition, also inside a branch of the same condition; results that both branches share.
+* `loop` that makes no trip, or one; carried values that never change.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tracejit.errors import Span
+from tracejit.ir.builder import Handle, Rebuilder
+from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.interpreter import evaluate
+from tracejit.ir.types import BOOL, I64, ScalarType, TensorType
+from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
+from tracejit.transforms.pipeline import transform
+
+#: Host scalars that constant folding must leave alone: storage, and places to differentiate at.
+_OPAQUE = frozenset(("fresh", "copy", "undef", "leaf"))
+
+Results: TypeAlias = "Sequence[Value] | None"
+
+
+@transform("canonicalize")
+def canonicalize(graph: Graph) -> Graph:
+    """Fold constants, apply exact identities, resolve known control flow; again while control flow changes."""
+    changed = True
+    while changed:
+        b = _Simplifier({}, _Facts(graph))
+        params = b.params_like(graph.params)
+        results = b.inline(graph.body, params)
+        graph = Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+        changed = b.facts.changed
+    return graph
+
+
+class _Facts:
+    """What all blocks of one rebuilding share: who made a value, and whether control flow changed."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.made: dict[Value, Op] = {}
+        self.changed = False
+        #: The smallest size that a parameter's named size stands for.
+        self.least = 0 if graph.policy.get("any_size") else 2
+
+
+class _Simplifier(Rebuilder):
+    """A rebuilder that gives something simpler for an op where it can."""
+
+    def __init__(
+        self,
+        mapping: dict[Value, Value],
+        facts: _Facts,
+        conditions: ChainMap[Value, bool] | None = None,
+        span: Span | None = None,
+    ) -> None:
+        super().__init__(None, mapping, span)
+        self.visit = lambda b, op, operands: self.simplified(op, operands)
+        self.facts = facts
+        self.conditions: ChainMap[Value, bool] = ChainMap() if conditions is None else conditions
+
+    def nested(self) -> _Simplifier:
+        return _Simplifier(self.mapping, self.facts, self.conditions.new_child(), self.span)
+
+    def emit(self, *args: Any, **kwargs: Any) -> tuple[Value, ...]:
+        results = super().emit(*args, **kwargs)
+        self.facts.made.update(dict.fromkeys(results, self.ops[-1]))
+        return results
+
+    # -- what is known ------------------------------------------------------------------------------------------
+
+    def made_by(self, x: Handle | Value, name: str) -> Op | None:
+        """The op that made x, if it has that name."""
+        op = self.facts.made.get(x.value if isinstance(x, Handle) else x)
+        return op if op is not None and op.name == name else None
+
+    def number_of(self, x: Handle | Value) -> Any:
+        """The number x is known to be (a tensor: in every element), else None."""
+        value = x.value if isinstance(x, Handle) else x
+        if isinstance(value.known, int):
+            return value.known
+        if value in self.conditions:
+            return self.conditions[value]
+        if (op := self.made_by(value, "const")) is not None:
+            return op.attrs["value"]
+        if (op := self.made_by(value, "broadcast")) is not None:
+            return self.number_of(op.operands[0])
+        return None
+
+    # -- one op -------------------------------------------------------------------------------------------------
+
+    def simplified(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        """Simpler results for the op, or None."""
+        match op.name:
+            case "if":
+                return self.conditional(op, operands)
+            case "loop":
+                return self.loop(op, operands)
+            case _ if op.blocks:
+                return None
+            case _:
+                return self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
+
+    def folded(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        """Host scalars computed from constants; an op that would raise is left to do so."""
+        if not operands or op.defn.effect == "order" or op.name in _OPAQUE:
+            return None
+        if not all(isinstance(v.type, ScalarType) for v in (*operands, *op.results)):
+            return None
+        numbers = [self.number_of(v) for v in operands]
+        if any(n is None for n in numbers):
+            return None
+        typed = [np.dtype(v.type.dtype.numpy_name).type(n) for v, n in zip(operands, numbers, strict=True)]  # type: ignore[union-attr]
+        try:
+            found = evaluate(op, typed, np)
+        except ArithmeticError:
+            return None
+        return tuple(self.constant(x.item(), r.type) for x, r in zip(found, op.results, strict=True))
+
+    def algebra(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        """Identities that the definition declares, for one or two operands."""
+        defn = op.defn
+        match operands:
+            case (x,) if defn.idempotent and self.made_by(x, op.name) is not None:
+                return (x,) if is_idempotent(defn, x.type) else None
+            case (x, y) if x is y and defn.idempotent and x.type == op.results[0].type:
+                return (x,)
+            case (x, y):
+                for kept, other, right in ((x, y, True), (y, x, False)):
+                    number = self.number_of(other)
+                    if number is not None and is_neutral(defn, number, kept.type, right):
+                        return (kept,)
+                return self.decided(op, x, y)
+            case _:
+                return None
+
+    def decided(self, op: Op, x: Value, y: Value) -> Results:
+        """An integer op whose result the operands' ranges decide."""
+        found = value_with_itself(op.defn, x.type) if x is y else None
+        if found is None:
+            found = decide_comparison(op.defn, self.size_range(x), self.size_range(y))
+        return None if found is None else (self.constant(found, op.results[0].type),)
+
+    def size_range(self, x: Value) -> tuple[int, int] | None:
+        """The smallest and the largest number an i64 value can be, where something is known."""
+        if x.type != ScalarType(I64):
+            return None
+        number = self.number_of(x)
+        if number is not None:
+            return number, number
+        return (self.facts.least, (1 << 63) - 1) if isinstance(x.known, str) else None
+
+    def own_rule(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        """What the definition's own rule gives."""
+        if op.defn.simplify is None:
+            return None
+        handles = [self.wrap(v) for v in operands]
+        found = op.defn.simplify(self, *op.defn.group(handles), **op.attrs)
+        if found is None or isinstance(found, tuple):
+            return found
+        value = found.value if isinstance(found, Handle) else found
+        return (value,)
+
+    # -- control flow -----------------------------------------------------------------------------------------------
+
+    def conditional(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        known = self.number_of(operands[0])
+        if known is not None:
+            self.facts.changed = True
+            return self.inline(op.block("then" if known else "else"))
+        then, orelse = op.block("then"), op.block("else")
+        shared = {r: t for r, t, e in zip(op.results, then.results, orelse.results, strict=True) if t is e}
+        if shared:
+            self.facts.changed = True
+            kept = [i for i, r in enumerate(op.results) if r not in shared]
+            blocks = tuple(Block((), b.ops, tuple(b.results[i] for i in kept), b.label) for b in op.blocks)
+            op_results = tuple(op.results[i] for i in kept)
+            self.mapping.update({r: self.value(t) for r, t in shared.items()})
+            self.step(Op(op.defn, op.operands, op.attrs, op_results, blocks, op.span))
+            return tuple(self.value(r) for r in op.results)
+        blocks = [self.branch(block, operands[0]) for block in op.blocks]
+        return self.emit(op.defn, operands, op.attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span)
+
+    def branch(self, block: Block, condition: Value) -> Block:
+        """A branch, in which the condition is known."""
+        inner = self.nested()
+        inner.conditions[condition] = block.label == "then"
+        return inner.block((), inner.inline(block), block.label)
+
+    def loop(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        limit, go = self.number_of(operands[0]), self.number_of(operands[1])
+        if go is False or (limit is not None and limit <= 0):
+            self.facts.changed = True
+            return operands[2:]
+        body = op.block("body")
+        if go is True and limit == 1:
+            self.facts.changed = True
+            first = self.constant(0, ScalarType(I64))
+            return self.inline(body, (first, *operands[2:]))[1:]
+        constant = self.constant_carried(op, body)
+        if not constant:
+            return None
+        self.facts.changed = True
+        for i in constant:
+            self.mapping[body.params[1 + i]] = self.mapping[op.results[i]] = operands[2 + i]
+        self.step(_without_carried(op, body, constant))
+        return tuple(self.value(r) for r in op.results)
+
+    @staticmethod
+    def constant_carried(op: Op, body: Block) -> frozenset[int]:
+        """Which carried values each trip passes on as they came, or sets to what they were before the loop."""
+        return frozenset(
+            i
+            for i, (param, after, init) in enumerate(
+                zip(body.params[1:], body.results[1:], op.operands[2:], strict=True)
+            )
+            if after is param or after is init
+        )
+
+
+def _without_carried(op: Op, body: Block, dropped: frozenset[int]) -> Op:
+    """The loop without some of the values it carries."""
+
+    def kept(values: Sequence[Value], lead: int) -> tuple[Value, ...]:
+        return (*values[:lead], *(v for i, v in enumerate(values[lead:]) if i not in dropped))
+
+    narrow = Block(kept(body.params, 1), body.ops, kept(body.results, 1), body.label)
+    return Op(op.defn, kept(op.operands, 2), op.attrs, kept(op.results, 0), (narrow,), op.span)

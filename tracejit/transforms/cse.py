@@ -1,0 +1,76 @@
+"""`cse`: compute once what is the same in the same or an enclosing block.
+
+Two ops are the same when definition, operands (in any order if it is commutative) and attributes are. A check
+that has passed need not be made again. Not merged: ops with blocks, lists, other effects, and what stands for
+storage of its own.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from tracejit.errors import Span
+from tracejit.ir.builder import Rebuilder, known_size
+from tracejit.ir.core import Graph, Op, Value
+from tracejit.ir.types import ListType
+from tracejit.transforms.pipeline import transform
+
+#: Each application has a meaning of its own: storage, or a place to differentiate at.
+_DISTINCT = frozenset(("fresh", "copy", "undef", "leaf"))
+#: Ordered effects that change nothing the second time.
+_REPEATABLE = frozenset(("check", "check_eq", "broadcast_dim"))
+
+Seen: TypeAlias = "ChainMap[object, Sequence[Value]]"
+
+
+@transform("cse")
+def cse(graph: Graph) -> Graph:
+    """Replace an op by the results of the same op before it, in its block or an enclosing one."""
+    b = _Merger({}, ChainMap())
+    params = b.params_like(graph.params)
+    results = b.inline(graph.body, params)
+    return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+
+
+class _Merger(Rebuilder):
+    """A rebuilder that knows the ops in sight."""
+
+    def __init__(self, mapping: dict[Value, Value], seen: Seen, span: Span | None = None) -> None:
+        super().__init__(None, mapping, span)
+        self.visit = lambda b, op, operands: self.merged(op, operands)
+        self.seen = seen
+
+    def nested(self) -> _Merger:
+        return _Merger(self.mapping, self.seen.new_child(), self.span)
+
+    def merged(self, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
+        key = _key(op, operands)
+        if key is None:
+            return self.copy(op, operands)
+        if key not in self.seen:
+            self.seen[key] = self.copy(op, operands)
+        return self.seen[key]
+
+
+def _key(op: Op, operands: tuple[Value, ...]) -> object:
+    """What two equal ops have in common; None for an op that is not merged."""
+    if op.blocks or op.name in _DISTINCT or (op.defn.effect == "order" and op.name not in _REPEATABLE):
+        return None
+    if any(isinstance(v.type, ListType) for v in (*operands, *op.results)):
+        return None
+    size = known_size(op.name, operands, op.attrs)
+    if isinstance(size, str):
+        return size
+    if op.name in _REPEATABLE and not op.results:
+        return op.defn, operands[:1] if op.name == "check" else operands
+    ordered = tuple(sorted(operands, key=id)) if op.defn.commutative else operands
+    return op.defn, ordered, tuple((name, literal_key(value)) for name, value in sorted(op.attrs.items()))
+
+
+def literal_key(value: Any) -> object:
+    """A hashable stand-in that tells apart what `==` does not: `0.0` and `-0.0`, `1`, `1.0` and `True`."""
+    if isinstance(value, tuple):
+        return tuple(literal_key(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    return (type(value), repr(value)) if isinstance(value, int | float | complex) else value

@@ -1,0 +1,118 @@
+"""Transforms by name, the pipelines of the levels, and running them.
+
+A transform is a pure function: valid graph in, valid graph out, same signature and meaning. It lives in the
+module of its name (`expand-gradient` in `expand_gradient.py`), is registered there with `@transform`, and has a
+folder of golden tests. What runs when is said here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TypeAlias
+
+from tracejit import config
+from tracejit.ir.core import Block, Graph, Op
+from tracejit.ir.printer import called_graphs, print_graph
+from tracejit.ir.verifier import verify as verify_graph
+
+Transform: TypeAlias = Callable[[Graph], Graph]
+Observer: TypeAlias = Callable[[str, Graph], None]
+
+#: Simplification: of every graph, and again of what a derivation made.
+LEVEL1 = ("canonicalize", "cse", "dce", "licm", "dce")
+#: What turns a simplified graph into one that code generation takes; `scalarize` is for the CPU only.
+LEVEL2 = ("scalarize", "unstack", "fuse", "dce", "ownership")
+
+_TRANSFORMS: dict[str, Transform] = {}
+
+
+def transform(name: str) -> Callable[[Transform], Transform]:
+    """Register a function as the transform of that name."""
+
+    def register(fn: Transform) -> Transform:
+        if name in _TRANSFORMS:
+            raise ValueError(f"transform {name!r} is defined twice")
+        _TRANSFORMS[name] = fn
+        return fn
+
+    return register
+
+
+def find(name: str) -> Transform:
+    """The transform of that name, its module imported when needed; a `ValueError` where there is none."""
+    if name not in _TRANSFORMS:
+        module = f"{__package__}.{name.replace('-', '_')}"
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+    if name not in _TRANSFORMS:
+        raise ValueError(f"there is no transform {name!r}")
+    return _TRANSFORMS[name]
+
+
+def run(graph: Graph, names: Sequence[str], observer: Observer | None = None, verify: bool | None = None) -> Graph:
+    """The graph after the named transforms, in order; the graphs it calls go through them too.
+
+    `observer(name, graph)` is told of each stage. `verify` (by default the setting of that name) checks the
+    graph after every transform. `TRACEJIT_LOG=passes` prints every stage to stderr, `after:<name>` one of them.
+    """
+    done = {g: _run_one(g, names, observer if g is graph else None, verify) for g in called_graphs(graph)}
+    return done[graph] if len(done) == 1 else _relinked(done)[graph]
+
+
+def _run_one(graph: Graph, names: Sequence[str], observer: Observer | None, verify: bool | None) -> Graph:
+    verify = config.get("verify") if verify is None else verify
+    for name in names:
+        graph = find(name)(graph)
+        if verify:
+            verify_graph(graph, name)
+        if observer is not None:
+            observer(name, graph)
+        if config.logs("passes") or config.logs(f"after:{name}"):
+            print(f"// @{graph.name} after {name}\n{print_graph(graph)}", file=sys.stderr)
+    return graph
+
+
+class Stages:
+    """An observer that remembers the graph after each stage; its text is made when it is asked for."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graphs: dict[str, Graph] = {"frontend": graph}
+
+    def __call__(self, name: str, graph: Graph) -> None:
+        self.graphs[f"after:{name}"] = graph
+
+    def text(self, stage: str) -> str:
+        """The graph of a stage (`frontend`, or `after:` and a transform: its last run); a `KeyError` names all."""
+        if stage not in self.graphs:
+            raise KeyError(f"no stage {stage!r}; there are {', '.join(self.graphs)}")
+        return print_graph(self.graphs[stage])
+
+
+def _relinked(done: Mapping[Graph, Graph]) -> dict[Graph, Graph]:
+    """The transformed graphs, calling each other instead of what they were made of.
+
+    Calls may be recursive, so attributes are filled in when all graphs are there.
+    """
+    pending: list[tuple[dict[str, object], str, Graph]] = []
+
+    def relink_block(block: Block) -> Block:
+        return Block(block.params, tuple(relink_op(op) for op in block.ops), block.results, block.label)
+
+    def relink_op(op: Op) -> Op:
+        attrs = dict(op.attrs)
+        pending.extend((attrs, name, value) for name, value in attrs.items() if isinstance(value, Graph))
+        if not op.blocks and not any(isinstance(value, Graph) for value in attrs.values()):
+            return op
+        return Op(op.defn, op.operands, attrs, op.results, tuple(map(relink_block, op.blocks)), op.span)
+
+    linked = {
+        old: Graph(new.name, relink_block(new.body), new.device, new.inout, new.policy) for old, new in done.items()
+    }
+    for attrs, name, callee in pending:
+        attrs[name] = linked[callee]
+    return linked
