@@ -136,7 +136,7 @@ _kept: list[Any] = []  # tables that native code points at
 
 def _array_api() -> Any:
     """NumPy's C API table."""
-    from numpy._core import _multiarray_umath  # pyright: ignore[reportPrivateUsage]
+    from numpy._core import _multiarray_umath  # pyright: ignore
 
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.argtypes, get.restype = (ctypes.py_object, ctypes.c_char_p), c_void_p

@@ -186,7 +186,5 @@ class Emitter:
 
 
 def _field_type(structure: type[Structure], field: str) -> str:
-    for name, kind in structure._fields_:
-        if name == field:
-            return _TYPES[kind.__name__]
-    raise AttributeError(f"{structure.__name__} has no field {field}")
+    kinds = {row[0]: row[1].__name__ for row in structure._fields_}
+    return _TYPES[kinds[field]]

@@ -32,7 +32,7 @@ def error_hook(sites: Sequence[ErrorSite]) -> Callable[[int, int], BaseException
     def hook(status: int, context: int) -> BaseException:
         site = sites[status - 1]
         bits = (c_int64 * len(site.payload)).from_address(context)
-        return failure(site, payload_values(bits, site.payload))
+        return failure(site, payload_values(list(bits), site.payload))
 
     return hook
 
@@ -83,7 +83,7 @@ def _raise_code(span: Span) -> CodeType:
     text = span.text()
     start = span.column if span.end_column is not None else len(text) - len(text.lstrip())
     end = span.end_column if span.end_column is not None else len(text)
-    place = {
+    place: Any = {
         "lineno": span.line,
         "col_offset": start,
         "end_lineno": span.end_line if span.end_line is not None else span.line,
@@ -91,6 +91,7 @@ def _raise_code(span: Span) -> CodeType:
     }
     errors = ast.Name("errors", ast.Load(), **place)
     error = ast.Call(ast.Attribute(errors, "pop", ast.Load(), **place), [], [], **place)
-    code = compile(ast.Module([ast.Raise(exc=error, **place)], []), span.filename, "exec", dont_inherit=True)
+    body: list[ast.stmt] = [ast.Raise(exc=error, **place)]
+    code = compile(ast.Module(body, []), span.filename, "exec", dont_inherit=True)
     name = span.function.rsplit(".", 1)[-1]
     return code.replace(co_name=name, co_qualname=span.function)

@@ -108,7 +108,7 @@ class Specialisation:
         self._keep.append(thing)
         return id(thing)
 
-    def _array(self, element: type[Any], items: Sequence[Any]) -> int:
+    def _array(self, element: Any, items: Sequence[Any]) -> int:
         array: Array[Any] = (element * max(len(items), 1))(*items)
         self._keep.append(array)
         return addressof(array)
@@ -256,7 +256,8 @@ def slot_offset(cls: type, name: str) -> int:
     known = _offsets.get((cls, name))
     if known is not None:
         return known
-    probe, mark = cls.__new__(cls), object()
+    probe: object = object.__new__(cls)
+    mark = object()
     if not hasattr(getattr(cls, name, None), "__set__"):
         raise TypeError(f"{cls.__name__} has no slot {name}")
     setattr(probe, name, mark)
