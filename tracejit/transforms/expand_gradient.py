@@ -1,0 +1,126 @@
+"""`expand-gradient`: replace each `gradient(y, seed, *xs)` by the ops that compute it.
+
+The ops before it in its block and in the enclosing ones are walked backward (`vjp.reverse`); the backward takes the
+place of the op, and forward control flow is extended with its residuals. Gradients are expanded in program order, so
+a gradient of a gradient meets ordinary ops only. `leaf` ops have done their work then, and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tracejit.errors import NotDifferentiable
+from tracejit.ir.builder import Builder, Rebuilder, rebuild
+from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.transforms.activity import active, is_differentiable, useful, varied
+from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.pipeline import transform
+from tracejit.transforms.residuals import Draft
+from tracejit.transforms.vjp import reverse
+
+
+@transform("expand-gradient")
+def expand_gradient(graph: Graph) -> Graph:
+    """Replace all `gradient` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
+    if not any(op.name in ("gradient", "leaf") for op in walk(graph.body)):
+        return graph
+    body = _Expansion(graph.params).block(graph.body, ())
+    return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
+
+
+def value_and_grad_graph(graph: Graph, wanted: Sequence[int]) -> Graph:
+    """One graph with the user results, the gradients of the first of them, then the final `inout` versions.
+
+    The first result must be one inexact number; `wanted` are indices of inexact parameters.
+    """
+    y = graph.results[0]
+    for value in (y, *(graph.params[i] for i in wanted)):
+        if not is_differentiable(value.type):
+            raise NotDifferentiable("gradient", f"%{value.name} is {value.type}, not a real or complex number")
+    if y.type.shape:  # type: ignore[union-attr]
+        raise NotDifferentiable("gradient", f"it is taken of one number, and %{y.name} is {y.type}")
+    b = Builder()
+    seed = b.constant(1, y.type)
+    xs = [graph.params[i] for i in wanted]
+    gradients = b.emit("gradient", (y, seed, *xs), names=[f"d{x.name}" for x in xs])
+    n_user = len(graph.results) - len(graph.inout)
+    results = (*graph.results[:n_user], *gradients, *graph.results[n_user:])
+    body = Block(graph.params, (*graph.body.ops, *b.ops), results)
+    return expand_gradient(Graph(graph.name, body, graph.device, graph.inout, graph.policy))
+
+
+def _without_leaf(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+    return operands if op.name == "leaf" else None
+
+
+class _Expansion:
+    """The gradients of one graph, expanded in program order."""
+
+    def __init__(self, params: Sequence[Value]) -> None:
+        self.params = params
+        self.results: dict[Value, Value] = {}
+
+    def block(self, block: Block, enclosing: tuple[tuple[Op, Edit], ...]) -> Block:
+        """A block with its gradients expanded. `enclosing`: the ops around it, each with the block that holds it."""
+        edit = Edit(block.params, [])
+        for old in block.ops:
+            op = substitute(old, self.results)
+            if op.name == "gradient":
+                self.expand(op, enclosing, edit)
+                continue
+            if op.blocks:
+                around = ((op, edit),) if op.name == "custom" else (*enclosing, (op, edit))
+                op = Op(op.defn, op.operands, op.attrs, op.results, self._nested(op, around), op.span)
+            edit.append(op)
+        results = tuple(self.results.get(v, v) for v in block.results)
+        return Block(block.params, tuple(edit.ops), results, block.label)
+
+    def _nested(self, op: Op, around: tuple[tuple[Op, Edit], ...]) -> tuple[Block, ...]:
+        if op.name != "custom":
+            return tuple(self.block(nested, around) for nested in op.blocks)
+        return tuple(_Expansion(nested.params).block(nested, ()) for nested in op.blocks)
+
+    def expand(self, op: Op, enclosing: tuple[tuple[Op, Edit], ...], edit: Edit) -> None:
+        """Emit the derivative where the op stands."""
+        y, seed, xs = op.defn.group(op.operands)
+        edits = [*(outer for _, outer in enclosing), edit]
+        ops = [before for e in edits for before in e.ops]
+        _refuse_earlier_trips(op, enclosing, edit)
+        frame = Frame(Region(self.params, edits, active(ops, xs, (y,))), edits)
+        frame.cotangents.add(y, seed)
+        reverse(frame, ops)
+        draft = Draft(frame, [frame.cotangents.total_or_zero(x) for x in xs])
+        edit.append(*draft.ops)
+        self.results.update(zip(op.results, draft.results, strict=True))
+
+
+def _refuse_earlier_trips(op: Op, enclosing: tuple[tuple[Op, Edit], ...], edit: Edit) -> None:
+    """Refuse a derivative that would go back through earlier trips of a loop around it."""
+    y, _, xs = op.defn.group(op.operands)
+    edits = [*(outer for _, outer in enclosing), edit]
+    ops = [before for e in edits for before in e.ops]
+    matters = useful([before for before in ops if not any(x in before.results for x in xs)], (y,))
+    for depth, (around, _) in enumerate(enclosing):
+        outside = {v for e in edits[: depth + 1] for v in e.defined}
+        given = [x for x in xs if x in outside]
+        if around.name == "loop" and given:
+            changed = varied([*ops, around], given)
+            if any(p in changed and p in matters for p in around.block("body").params):
+                raise NotDifferentiable("gradient", "it depends on earlier trips of the loop it is in", op.span)
+
+
+def substitute(op: Op, mapping: Mapping[Value, Value]) -> Op:
+    """The op reading other values; its results keep their identity."""
+    if not mapping:
+        return op
+    operands = tuple(mapping.get(v, v) for v in op.operands)
+    blocks = tuple(
+        Block(
+            block.params,
+            tuple(substitute(inner, mapping) for inner in block.ops),
+            tuple(mapping.get(v, v) for v in block.results),
+            block.label,
+        )
+        for block in op.blocks
+    )
+    return Op(op.defn, operands, op.attrs, op.results, blocks, op.span)
