@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Rule = Callable[["KernelBuilder", Expr, Expr], "Expr | None"]
 
 
-def is_const(x: Expr, value: int | float | bool) -> bool:
+def is_const(x: Expr, value: float | bool) -> bool:
     """Whether x is the literal `value` (0 stands for +0 and -0 alike)."""
     return isinstance(x, Const) and x.value == value
 

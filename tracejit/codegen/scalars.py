@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -107,7 +107,7 @@ def _math(name: str, evaluate: Callable[..., Any], arity: int = 1, c: str = "") 
     """A function of the mathematical library; `c` is CUDA's own function where its stated error is at most 2 ULP."""
     arguments = ", ".join(f"{{{i}}}" for i in range(arity))
     spelling = {"f": f"{c}{{f}}({arguments})"} if c else {}
-    return ScalarOp(name, arity, "f", evaluate, c=spelling, expand=mathlib.FUNCTIONS.get(name))
+    return ScalarOp(name, arity, "f", evaluate, c=spelling, expand=mathlib.FUNCTIONS[name])
 
 
 _TRUNCATING = {"i": "sdiv", "u": "udiv"}, {"i": "srem", "u": "urem"}
@@ -125,8 +125,8 @@ _ROWS = (
     ScalarOp("remainder", 2, "iu", numeric.remainder, c=dict.fromkeys("iu", "({t})({0} % {1})"), llvm=_TRUNCATING[1]),
     _compound("floordiv", 2, "iuf", np.floor_divide),
     _compound("mod", 2, "iuf", np.remainder),
-    ScalarOp("fmod", 2, "iuf", np.fmod, c={"f": "fmod{f}({0}, {1})"}, expand=mathlib.FUNCTIONS.get("fmod")),
-    ScalarOp("pow", 2, "iuf", numeric.power, expand=mathlib.FUNCTIONS.get("pow")),
+    ScalarOp("fmod", 2, "iuf", np.fmod, c={"f": "fmod{f}({0}, {1})"}, expand=mathlib.FUNCTIONS["fmod"]),
+    ScalarOp("pow", 2, "iuf", numeric.power, expand=mathlib.FUNCTIONS["pow"]),
     _compound("sign", 1, "iuf", np.sign),
     _compound("minimum", 2, "biuf", np.minimum),
     _compound("maximum", 2, "biuf", np.maximum),
@@ -214,7 +214,7 @@ class Expansion:
     result: Expr
 
 
-@lru_cache(maxsize=None)
+@cache
 def expansion(name: str, dtype: DType) -> Expansion:
     """How operation `name` on operands of `dtype` is computed by simpler ones."""
     row = SCALARS[name]
@@ -223,7 +223,7 @@ def expansion(name: str, dtype: DType) -> Expansion:
     return _expand(row.expand, [dtype] * row.arity)
 
 
-@lru_cache(maxsize=None)
+@cache
 def cast_expansion(source: DType, target: DType) -> Expansion:
     """f16 or bf16 from or to f32 by integer operations; the half is a u16 holding its bits."""
     return _expand(mathlib.half_conversion(source, target), [mathlib.storage_dtype(source)])

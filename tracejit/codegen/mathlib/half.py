@@ -33,7 +33,7 @@ def storage_dtype(dtype: DType) -> DType:
 
 
 def f16_to_f32(k: KernelBuilder, bits: Expr) -> Expr:
-    """Exact. Normal numbers, infinities and NaN: rebias the exponent; subnormals: subtract the hidden bit as a float."""
+    """Exact. Rebiases the exponent; of a subnormal it subtracts the hidden bit as a float."""
     word = k.let(k.lsl(k.cast(bits, U32), 16))
     sign = k.bitand(word, 0x80000000)
     magnitude = k.let(k.add(word, word))

@@ -1,0 +1,173 @@
+"""Building blocks of the library: float formats, polynomials, rounding, scaling and error-free sums and products.
+
+Everything is right with and without fused multiply-add: where a product must be exact its factors are short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tracejit.codegen.loop_ir import Expr
+from tracejit.codegen.mathlib.coefficients import COEFFICIENTS, SPLITS
+from tracejit.ir.types import F32, F64, I32, I64, DType
+
+if TYPE_CHECKING:
+    from tracejit.codegen.scalars import KernelBuilder
+
+#: A value as an unevaluated sum of a leading part and a small correction.
+Pair: TypeAlias = tuple[Expr, Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """The layout of a float dtype. `head` is the mask of sign, exponent and upper half of the mantissa."""
+
+    integer: DType
+    mantissa: int
+    bias: int
+    head: int
+    largest: float
+
+
+FORMATS = {
+    F32: Format(I32, 23, 127, ~0xFFF, (2 - 2.0**-23) * 2.0**127),
+    F64: Format(I64, 52, 1023, ~0x7FFFFFF, (2 - 2.0**-52) * 2.0**1023),
+}
+
+
+def format_of(k: KernelBuilder, x: Expr) -> Format:
+    """The format of an f32 or f64 expression."""
+    return FORMATS[k.dtype(x)]
+
+
+def polynomial(k: KernelBuilder, name: str, x: Expr, variant: str | None = None) -> Expr:
+    """The fitted polynomial of that name at x."""
+    coefficients = COEFFICIENTS[name, variant or k.dtype(x).name]
+    result: Expr = k.const(coefficients[-1], k.dtype(x))
+    for coefficient in reversed(coefficients[:-1]):
+        result = k.fma(result, x, k.const(coefficient, k.dtype(x)))
+    return k.let(result)
+
+
+def parts(name: str, dtype: DType, variant: str | None = None) -> tuple[float, ...]:
+    """A constant as a sum of parts."""
+    return SPLITS[name, variant or dtype.name]
+
+
+# -- rounding and scaling ---------------------------------------------------------------------------------------
+
+
+def nearest_integer(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
+    """x rounded to an integer, as a float and as a machine integer; any integer for NaN or a huge x.
+
+    Adding 1.5 * 2**mantissa leaves the integer in the low bits, without a conversion that is undefined for NaN.
+    """
+    fmt = format_of(k, x)
+    magic = 1.5 * 2.0**fmt.mantissa
+    shifted = k.let(k.add(x, magic))
+    bits = k.bitcast(k.const(magic, k.dtype(x)), fmt.integer)
+    return k.let(k.sub(shifted, magic)), k.let(k.sub(k.bitcast(shifted, fmt.integer), bits))
+
+
+def power_of_two(k: KernelBuilder, n: Expr, dtype: DType) -> Expr:
+    """2**n as a float, for n in the range of normal exponents."""
+    fmt = FORMATS[dtype]
+    return k.bitcast(k.lsl(k.add(n, fmt.bias), fmt.mantissa), dtype)
+
+
+def scale(k: KernelBuilder, x: Expr, n: Expr) -> Expr:
+    """x * 2**n in two steps, so that it overflows to infinity and rounds once to a subnormal."""
+    half = k.let(k.asr(n, 1))
+    dtype = k.dtype(x)
+    return k.mul(k.mul(x, power_of_two(k, half, dtype)), power_of_two(k, k.sub(n, half), dtype))
+
+
+def clamp(k: KernelBuilder, x: Expr, low: float, high: float) -> Expr:
+    """x limited to [low, high]; NaN passes."""
+    x = k.let(k.select(k.lt(x, low), low, x))
+    return k.let(k.select(k.gt(x, high), high, x))
+
+
+def binary_exponent(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
+    """(e, m) with x = 2**e * m and m in [sqrt(1/2), sqrt(2)), e a float; for positive finite x."""
+    fmt = format_of(k, x)
+    dtype = k.dtype(x)
+    subnormal = k.let(k.lt(x, 2.0 ** (1 - fmt.bias)))
+    normal = k.select(subnormal, k.mul(x, 2.0 ** (fmt.mantissa + 2)), x)
+    root_half = k.bitcast(k.const(0.5**0.5, dtype), fmt.integer)
+    above = k.let(k.sub(k.bitcast(normal, fmt.integer), root_half))
+    mantissa = k.add(k.bitand(above, (1 << fmt.mantissa) - 1), root_half)
+    exponent = integer_to_float(k, k.asr(above, fmt.mantissa), dtype)
+    exponent = k.sub(exponent, k.select(subnormal, k.const(fmt.mantissa + 2, dtype), k.const(0, dtype)))
+    return k.let(exponent), k.let(k.bitcast(mantissa, dtype))
+
+
+def integer_to_float(k: KernelBuilder, n: Expr, dtype: DType) -> Expr:
+    """A small machine integer as a float, by the inverse of `nearest_integer` (processors lack i64 conversions)."""
+    fmt = FORMATS[dtype]
+    magic = k.const(1.5 * 2.0**fmt.mantissa, dtype)
+    return k.sub(k.bitcast(k.add(n, k.bitcast(magic, fmt.integer)), dtype), magic)
+
+
+# -- error-free transformations -----------------------------------------------------------------------------------
+
+
+def head(k: KernelBuilder, x: Expr) -> Expr:
+    """x with the lower half of its mantissa cleared: the product of two such numbers is exact."""
+    fmt = format_of(k, x)
+    return k.let(k.bitcast(k.bitand(k.bitcast(x, fmt.integer), fmt.head), k.dtype(x)))
+
+
+def fast_two_sum(k: KernelBuilder, a: Expr, b: Expr) -> Pair:
+    """a + b and its rounding error, for |a| >= |b| (Dekker 1971)."""
+    total = k.let(k.add(a, b))
+    return total, k.let(k.sub(b, k.sub(total, a)))
+
+
+def two_sum(k: KernelBuilder, a: Expr, b: Expr) -> Pair:
+    """a + b and its rounding error (Knuth)."""
+    total = k.let(k.add(a, b))
+    other = k.let(k.sub(total, a))
+    return total, k.let(k.add(k.sub(a, k.sub(total, other)), k.sub(b, other)))
+
+
+def _halves(k: KernelBuilder, x: Expr) -> Pair:
+    """x as a sum of two parts of half the mantissa each (Veltkamp); x must not be near the largest float."""
+    factor = 2.0 ** ((format_of(k, x).mantissa + 2) // 2) + 1
+    scaled = k.let(k.mul(x, factor))
+    upper = k.let(k.sub(scaled, k.sub(scaled, x)))
+    return upper, k.let(k.sub(x, upper))
+
+
+def two_product(k: KernelBuilder, a: Expr, b: Expr) -> Pair:
+    """a * b and its rounding error, from products of halves (Dekker 1971)."""
+    product = k.let(k.mul(a, b))
+    (ah, al), (bh, bl) = _halves(k, a), _halves(k, b)
+    cross = k.add(k.sub(k.mul(ah, bh), product), k.mul(ah, bl))
+    return product, k.let(k.add(k.add(cross, k.mul(al, bh)), k.mul(al, bl)))
+
+
+def sqrt_pair(k: KernelBuilder, hi: Expr, lo: Expr) -> Pair:
+    """sqrt(hi + lo) in two parts; one Newton step from the rounded root. 0 stays 0."""
+    root = k.let(k.sqrt(hi))
+    square, square_rest = two_product(k, root, root)
+    remainder = k.add(k.sub(k.sub(hi, square), square_rest), lo)
+    rest = k.div(remainder, k.add(root, root))
+    return root, k.let(k.select(k.gt(root, 0), rest, k.const(0, k.dtype(hi))))
+
+
+# -- f32 by way of f64 --------------------------------------------------------------------------------------------
+
+
+def by_f64(function: Callable[..., Expr]) -> Callable[..., Expr]:
+    """An f64 function that also serves f32: computed in f64 and rounded once."""
+
+    def wrapped(k: KernelBuilder, *args: Expr) -> Expr:
+        if k.dtype(args[0]) == F64:
+            return function(k, *args)
+        wide = [k.let(k.cast(x, F64)) for x in args]
+        return k.cast(function(k, *wide), F32)
+
+    return wrapped

@@ -1,0 +1,211 @@
+"""pow, cbrt, hypot, rsqrt and fmod."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tracejit.codegen.loop_ir import Expr
+from tracejit.codegen.mathlib.arithmetic import (
+    Pair,
+    binary_exponent,
+    by_f64,
+    clamp,
+    head,
+    nearest_integer,
+    parts,
+    polynomial,
+    power_of_two,
+    scale,
+    two_product,
+)
+from tracejit.codegen.mathlib.basic import fmod_integer, integer_power
+from tracejit.ir.types import F32, F64, I32, I64
+
+if TYPE_CHECKING:
+    from tracejit.codegen.scalars import KernelBuilder
+
+
+def rsqrt(k: KernelBuilder, x: Expr) -> Expr:
+    """1 / sqrt(x)."""
+    return k.div(1, k.sqrt(x))
+
+
+# -- pow ------------------------------------------------------------------------------------------------------------
+
+
+def pow(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+    """x to the y: 2**(y * log2(|x|)), then C99's rules for signs, zeros, infinities and NaN."""
+    dtype = k.dtype(x)
+    if dtype.is_integer:
+        return integer_power(k, x, y)
+    a = k.let(k.abs(x))
+    infinity = k.const(float("inf"), dtype)
+    is_special = k.let(k.logical_or(k.eq(a, 0), k.eq(a, infinity)))
+    base = k.let(k.select(is_special, k.const(1, dtype), a))
+    magnitude = _positive_power_f32(k, base, y) if dtype == F32 else _positive_power(k, base, y)
+    extreme = k.select(k.eq(k.eq(a, 0), k.lt(y, 0)), infinity, k.const(0, dtype))
+    magnitude = k.let(k.select(is_special, extreme, magnitude))
+    half = k.let(k.mul(0.5, y))
+    is_integer = k.let(k.eq(k.floor(y), y))
+    is_odd = k.logical_and(is_integer, k.ne(k.floor(half), half))
+    signed = k.select(is_odd, k.copysign(magnitude, x), magnitude)
+    is_undefined = k.logical_and(k.logical_and(k.lt(x, 0), k.lt(a, infinity)), k.logical_not(is_integer))
+    is_nan = k.logical_or(k.logical_or(k.isnan(x), k.isnan(y)), is_undefined)
+    result = k.select(is_nan, k.const(float("nan"), dtype), signed)
+    return k.select(k.logical_or(k.eq(y, 0), k.eq(x, 1)), k.const(1, dtype), result)
+
+
+def _positive_power_f32(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+    """x**y for positive finite f32 x, in f64."""
+    e, m = binary_exponent(k, k.let(k.cast(x, F64)))
+    f = k.let(k.sub(m, 1))
+    s = k.let(k.div(f, k.add(2, f)))
+    z = k.let(k.mul(s, s))
+    log_m = k.fma(k.mul(s, z), polynomial(k, "log", z, "f32w"), k.add(s, s))
+    bounded = clamp(k, k.let(k.cast(y, F64)), -(2.0**70), 2.0**70)
+    exponent = k.mul(bounded, k.fma(log_m, 1 / math.log(2), e))
+    exponent = clamp(k, exponent, -200.0, 200.0)
+    whole, n = nearest_integer(k, exponent)
+    r = k.let(k.sub(exponent, whole))
+    fraction = k.fma(k.mul(r, r), polynomial(k, "exp2", r, "f32w"), k.fma(r, math.log(2), 1))
+    return k.cast(k.mul(fraction, power_of_two(k, n, F64)), F32)
+
+
+def _positive_power(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+    """x**y for positive finite f64 x; the logarithm and its product with y carry some 15 extra bits (fdlibm)."""
+    log_hi, log_lo = _log2_pair(k, x)
+    y = clamp(k, y, -(2.0**70), 2.0**70)
+    y_hi = head(k, y)
+    low = k.let(k.fma(k.sub(y, y_hi), log_hi, k.mul(y, log_lo)))
+    high = k.let(k.mul(y_hi, log_hi))
+    total = k.let(k.add(high, low))
+    is_out = k.let(k.gt(k.abs(total), 1100.0))
+    total = clamp(k, total, -1100.0, 1100.0)
+    whole, n = nearest_integer(k, total)
+    r_hi = k.select(is_out, k.const(0, F64), k.sub(high, whole))
+    r_lo = k.select(is_out, k.const(0, F64), low)
+    return scale(k, _exp2_of_pair(k, k.let(r_hi), k.let(r_lo)), n)
+
+
+def _log2_pair(k: KernelBuilder, x: Expr) -> Pair:
+    """log2(x) as a head of half a mantissa and the rest, for positive finite f64 x.
+
+    log2(m) = 2 / (3 log(2)) * s * (3 + s**2 + r), s = (m - 1) / (m + 1), r = s**4 * Q(s**2).
+    """
+    e, m = binary_exponent(k, x)
+    u, v = k.let(k.sub(m, 1)), k.let(k.div(1, k.add(m, 1)))
+    s = k.let(k.mul(u, v))
+    s_hi = head(k, s)
+    sum_hi = head(k, k.add(m, 1))
+    sum_lo = k.let(k.sub(m, k.sub(sum_hi, 1)))
+    s_lo = k.let(k.mul(v, k.sub(k.sub(u, k.mul(s_hi, sum_hi)), k.mul(s_hi, sum_lo))))
+    z = k.let(k.mul(s, s))
+    r = k.mul(k.mul(z, z), polynomial(k, "pow_log", z))
+    r = k.let(k.fma(s_lo, k.add(s_hi, s), r))
+    z_hi = k.let(k.mul(s_hi, s_hi))
+    t_hi = head(k, k.add(k.add(3, z_hi), r))
+    t_lo = k.let(k.sub(r, k.sub(k.sub(t_hi, 3), z_hi)))
+    u = k.let(k.mul(s_hi, t_hi))
+    v = k.let(k.fma(s_lo, t_hi, k.mul(t_lo, s)))
+    p_hi = head(k, k.add(u, v))
+    p_lo = k.let(k.sub(v, k.sub(p_hi, u)))
+    factor_hi, factor_lo = parts("2/(3*log(2))", F64)
+    z_hi = k.let(k.mul(p_hi, factor_hi))
+    z_lo = k.let(k.fma(p_hi, factor_lo, k.mul(p_lo, factor_hi + factor_lo)))
+    log_hi = head(k, k.add(k.add(z_hi, z_lo), e))
+    return log_hi, k.let(k.sub(z_lo, k.sub(k.sub(log_hi, e), z_hi)))
+
+
+def _exp2_of_pair(k: KernelBuilder, hi: Expr, lo: Expr) -> Expr:
+    """2**(hi + lo) for |hi + lo| <= 1/2: the product with log(2) in two parts, then exp."""
+    ln_hi, ln_lo = parts("log(2) short", F64)
+    r_hi = head(k, k.add(hi, lo))
+    r_lo = k.let(k.sub(lo, k.sub(r_hi, hi)))
+    lead = k.let(k.mul(r_hi, ln_hi))
+    tail = k.let(k.fma(r_lo, ln_hi + ln_lo, k.mul(r_hi, ln_lo)))
+    t = k.let(k.add(lead, tail))
+    rest = k.sub(tail, k.sub(t, lead))
+    return k.let(k.add(1, k.add(t, k.fma(k.mul(t, t), polynomial(k, "exp", t), rest))))
+
+
+# -- roots and remainders -------------------------------------------------------------------------------------------
+
+
+@by_f64
+def cbrt(k: KernelBuilder, x: Expr) -> Expr:
+    """x = m * 2**(3 q + j) with m in [1, 2): a polynomial times 2**(j / 3), then one step of Halley's method."""
+    a = k.let(k.abs(x))
+    is_subnormal = k.let(k.lt(a, 2.0**-1022))
+    normal = k.let(k.select(is_subnormal, k.mul(a, 2.0**54), a))
+    bits = k.let(k.bitcast(normal, I64))
+    exponent = k.let(k.sub(k.cast(k.lsr(bits, 52), I32), 1023))
+    q = k.let(k.sub(k.asr(k.mul(k.add(exponent, 3 * 400), 21846), 16), 400))
+    j = k.let(k.sub(exponent, k.mul(q, 3)))
+    mantissa = k.let(k.bitcast(k.bitor(k.bitand(bits, (1 << 52) - 1), 1023 << 52), F64))
+    factor = k.select(k.eq(j, 0), k.const(1, F64), k.select(k.eq(j, 1), k.const(2 ** (1 / 3), F64), 2 ** (2 / 3)))
+    m = k.let(k.mul(mantissa, power_of_two(k, k.cast(j, I64), F64)))
+    t = head(k, k.mul(polynomial(k, "cbrt", mantissa), factor))
+    ratio = k.let(k.div(m, k.mul(t, t)))
+    root = k.fma(t, k.div(k.sub(ratio, t), k.add(k.add(t, t), ratio)), t)
+    shift = k.select(is_subnormal, k.const(-18, I32), k.const(0, I32))
+    result = k.mul(root, power_of_two(k, k.cast(k.add(q, shift), I64), F64))
+    is_ordinary = k.logical_and(k.gt(a, 0), k.lt(a, float("inf")))
+    return k.select(is_ordinary, k.copysign(result, x), k.add(x, x))
+
+
+@by_f64
+def hypot(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+    """sqrt(x**2 + y**2), scaled away from overflow and underflow; infinite if either is, even beside NaN."""
+    ax, ay = k.let(k.abs(x)), k.let(k.abs(y))
+    infinity = float("inf")
+    is_infinite = k.logical_or(k.eq(ax, infinity), k.eq(ay, infinity))
+    swapped = k.let(k.lt(ax, ay))
+    a, b = k.let(k.select(swapped, ay, ax)), k.let(k.select(swapped, ax, ay))
+    is_large, is_small = k.let(k.gt(a, 2.0**500)), k.let(k.lt(b, 2.0**-450))
+    one = k.const(1, F64)
+    down = k.let(k.select(is_large, k.const(2.0**-600, F64), k.select(is_small, k.const(2.0**600, F64), one)))
+    up = k.select(is_large, k.const(2.0**600, F64), k.select(is_small, k.const(2.0**-600, F64), one))
+    is_alone = k.let(k.gt(a, k.mul(b, 2.0**54)))
+    sa, sb = k.let(k.mul(k.select(is_alone, one, a), down)), k.let(k.mul(k.select(is_alone, k.const(0, F64), b), down))
+    (a2, a2_rest), (b2, b2_rest) = two_product(k, sa, sa), two_product(k, sb, sb)
+    root = k.mul(up, k.sqrt(k.add(k.add(k.add(b2_rest, a2_rest), b2), a2)))
+    result = k.select(is_alone, k.add(a, b), root)
+    return k.select(is_infinite, k.const(infinity, F64), result)
+
+
+def fmod(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+    """x - trunc(x / y) * y, exactly; the quotient is a machine number, else the scalar library function is asked."""
+    dtype = k.dtype(x)
+    if dtype.is_integer:
+        return fmod_integer(k, x, y)
+    if dtype == F32:
+        wide_x, wide_y = k.let(k.cast(x, F64)), k.let(k.cast(y, F64))
+        remainder, is_rare = _wide_remainder(k, wide_x, wide_y)
+        return k.rare(is_rare, k.cast(remainder, F32), "fmod", x, y)
+    remainder, is_rare = _exact_remainder(k, x, y)
+    return k.rare(is_rare, remainder, "fmod", x, y)
+
+
+def _wide_remainder(k: KernelBuilder, x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    """The remainder of f32 values in f64, exact for quotients below 2**28, and where it is not."""
+    a, b = k.let(k.abs(x)), k.let(k.abs(y))
+    quotient = k.let(k.div(a, b))
+    whole = k.trunc(quotient)
+    remainder = k.let(k.select(k.lt(a, b), a, k.sub(a, k.mul(whole, b))))
+    return k.copysign(remainder, x), k.let(k.logical_and(k.ge(quotient, 2.0**28), k.isfinite(quotient)))
+
+
+def _exact_remainder(k: KernelBuilder, x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    """The remainder of f64 values by an exact product, and where that may overflow, underflow or lack bits."""
+    a, b = k.let(k.abs(x)), k.let(k.abs(y))
+    is_less = k.let(k.lt(a, b))
+    quotient = k.let(k.div(a, b))
+    out_of_range = k.logical_or(k.gt(a, 2.0**990), k.lt(b, 2.0**-900))
+    is_rare = k.logical_and(k.logical_or(out_of_range, k.ge(quotient, 2.0**52)), k.logical_not(is_less))
+    is_rare = k.let(is_rare)
+    whole = k.let(k.trunc(k.select(is_rare, k.const(0, F64), quotient)))
+    product, product_rest = two_product(k, whole, k.let(k.select(is_less, k.const(1, F64), b)))
+    remainder = k.let(k.sub(k.sub(a, product), product_rest))
+    remainder = k.select(k.lt(remainder, 0), k.add(remainder, b), remainder)
+    return k.copysign(k.select(is_less, a, remainder), x), is_rare

@@ -1,0 +1,210 @@
+"""sin, cos, tan and their inverses.
+
+The argument is reduced to r = x - n * pi / 2 with |r| <= pi / 4. pi / 2 is a sum of short parts, so that every product
+with n is exact and r comes with its rounding error (Cody and Waite; fdlibm). f32 is reduced in f64. Arguments beyond
+`_LIMITS` go to the scalar library function.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tracejit.codegen.loop_ir import Expr
+from tracejit.codegen.mathlib.arithmetic import (
+    Pair,
+    by_f64,
+    fast_two_sum,
+    format_of,
+    sqrt_pair,
+    nearest_integer,
+    parts,
+    polynomial,
+    two_product,
+    two_sum,
+)
+from tracejit.ir.types import F32, F64
+
+if TYPE_CHECKING:
+    from tracejit.codegen.scalars import KernelBuilder
+
+#: Where n * (a part of pi / 2) stops being exact.
+_LIMITS = {"f32": 2.0**23, "f64": 2.0**20}
+
+
+def _reduced(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair]:
+    """(n, (r, rest)) with x = n * pi / 2 + r + rest, n as a machine integer; for |x| in the limit."""
+    if k.dtype(x) == F32:
+        wide = k.let(k.cast(x, F64))
+        n, r = _reduced_for_f32(k, wide)
+        return k.let(k.cast(n, format_of(k, x).integer)), (k.let(k.cast(r, F32)), k.const(0, F32))
+    whole, n = nearest_integer(k, k.mul(x, 2 / math.pi))
+    first, second, third, last = parts("pi/2 reduction", F64)
+    exact = k.let(k.sub(x, k.mul(whole, first)))
+    r1, rest1 = two_sum(k, exact, k.let(k.mul(whole, -second)))
+    r2, rest2 = two_sum(k, r1, k.let(k.mul(whole, -third)))
+    return n, fast_two_sum(k, r2, k.let(k.add(k.add(rest1, rest2), k.mul(whole, -last))))
+
+
+def _reduced_for_f32(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
+    """(n, r) in f64, r accurate beyond f32, for |x| below 2**23."""
+    first, last = parts("pi/2 reduction", F64, "f32w")
+    whole, n = nearest_integer(k, k.mul(x, 2 / math.pi))
+    return n, k.let(k.fma(whole, -last, k.fma(whole, -first, x)))
+
+
+def _sin_kernel(k: KernelBuilder, r: Expr, rest: Expr) -> Expr:
+    """sin(r + rest) for |r| <= pi / 4."""
+    z = k.let(k.mul(r, r))
+    return k.add(r, k.fma(k.mul(r, z), polynomial(k, "sin", z), rest))
+
+
+def _cos_kernel(k: KernelBuilder, r: Expr, rest: Expr) -> Expr:
+    """cos(r + rest) for |r| <= pi / 4: 1 - r**2 / 2 with its rounding error, then the rest of the series."""
+    z = k.let(k.mul(r, r))
+    half = k.let(k.mul(0.5, z))
+    lead = k.let(k.sub(1, half))
+    small = k.sub(k.mul(k.mul(z, z), polynomial(k, "cos", z)), k.mul(r, rest))
+    return k.add(lead, k.add(k.sub(k.sub(1, lead), half), small))
+
+
+def _turned(k: KernelBuilder, x: Expr, quarter: int, library: str) -> Expr:
+    """sin(x + quarter * pi / 2)."""
+    is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS[k.dtype(x).name])))
+    usual = k.let(k.select(is_huge, k.const(0, k.dtype(x)), x))
+    n, (r, rest) = _reduced(k, usual)
+    n = k.let(k.add(n, quarter))
+    is_odd = k.ne(k.bitand(n, 1), 0)
+    value = k.let(k.select(is_odd, _cos_kernel(k, r, rest), _sin_kernel(k, r, rest)))
+    result = k.select(k.ne(k.bitand(n, 2), 0), k.neg(value), value)
+    return k.rare(is_huge, result, library, x)
+
+
+def sin(k: KernelBuilder, x: Expr) -> Expr:
+    """Sine of an angle in radians."""
+    return k.select(k.eq(x, 0), x, _turned(k, x, 0, "sin"))
+
+
+def cos(k: KernelBuilder, x: Expr) -> Expr:
+    """Cosine of an angle in radians."""
+    return _turned(k, x, 1, "cos")
+
+
+@by_f64
+def tan(k: KernelBuilder, x: Expr) -> Expr:
+    """sin / cos, or -cos / sin in odd quarters, both in two parts, so that the quotient is rounded once."""
+    is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS["f64"])))
+    n, (r, rest) = _reduced(k, k.let(k.select(is_huge, k.const(0, F64), x)))
+    z = k.let(k.mul(r, r))
+    sine, sine_rest = fast_two_sum(k, r, k.let(k.fma(k.mul(r, z), polynomial(k, "sin", z), rest)))
+    half = k.let(k.mul(0.5, z))
+    lead = k.let(k.sub(1, half))
+    tail = k.sub(k.mul(k.mul(z, z), polynomial(k, "cos", z)), k.mul(r, rest))
+    cosine, cosine_rest = fast_two_sum(k, lead, k.let(k.add(k.sub(k.sub(1, lead), half), tail)))
+    is_odd = k.let(k.ne(k.bitand(n, 1), 0))
+    above = k.let(k.select(is_odd, k.neg(cosine), sine)), k.select(is_odd, k.neg(cosine_rest), sine_rest)
+    below = k.let(k.select(is_odd, sine, cosine)), k.select(is_odd, sine_rest, cosine_rest)
+    quotient = k.let(k.div(above[0], below[0]))
+    product, product_rest = two_product(k, quotient, below[0])
+    remainder = k.sub(k.add(k.sub(k.sub(above[0], product), product_rest), above[1]), k.mul(quotient, below[1]))
+    return k.rare(is_huge, k.select(k.eq(x, 0), x, k.add(quotient, k.div(remainder, below[0]))), "tan", x)
+
+
+# -- inverses -----------------------------------------------------------------------------------------------------
+
+
+def _asin_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Pair]:
+    """(is_small, asin(x) - x when small, (s, rest)): asin(|x|) = pi / 2 - 2 * (s + rest) when |x| >= 0.5."""
+    a = k.let(k.abs(x))
+    is_small = k.let(k.lt(a, 0.5))
+    complement = k.let(k.mul(0.5, k.sub(1, a)))
+    z = k.let(k.select(is_small, k.mul(x, x), complement))
+    p = k.let(k.mul(z, polynomial(k, "asin", z)))
+    root, root_rest = sqrt_pair(k, complement, k.const(0, k.dtype(x)))
+    return is_small, k.let(k.mul(x, p)), (root, k.let(k.fma(root, p, root_rest)))
+
+
+def asin(k: KernelBuilder, x: Expr) -> Expr:
+    """Inverse sine: a polynomial below 0.5, else pi / 2 - 2 asin(sqrt((1 - |x|) / 2))."""
+    is_small, small_rest, (root, rest) = _asin_parts(k, x)
+    high, low = parts("pi/2", k.dtype(x))
+    lead, lead_rest = fast_two_sum(k, k.const(high, k.dtype(x)), k.let(k.mul(-2, root)))
+    large = k.add(lead, k.add(lead_rest, k.fma(rest, -2, low)))
+    return k.copysign(k.select(is_small, k.abs(k.add(x, small_rest)), large), x)
+
+
+def acos(k: KernelBuilder, x: Expr) -> Expr:
+    """Inverse cosine: pi / 2 - asin(x) below 0.5, 2 asin(sqrt((1 - |x|) / 2)) or pi minus that above."""
+    is_small, small_rest, (root, rest) = _asin_parts(k, x)
+    high, low = parts("pi/2", k.dtype(x))
+    lead, lead_rest = fast_two_sum(k, k.const(high, k.dtype(x)), k.let(k.neg(x)))
+    small = k.add(lead, k.add(lead_rest, k.sub(low, small_rest)))
+    twice = k.let(k.mul(2, root))
+    back, back_rest = fast_two_sum(k, k.const(2 * high, k.dtype(x)), k.let(k.neg(twice)))
+    negative = k.add(back, k.add(back_rest, k.fma(rest, -2, 2 * low)))
+    large = k.select(k.lt(x, 0), negative, k.fma(rest, 2, twice))
+    return k.select(is_small, small, large)
+
+
+def _atan_of_quotient(k: KernelBuilder, y: Expr, x: Expr, steep: Expr, variant: str) -> Expr:
+    """atan(y / x) for 0 <= y <= x, or pi / 2 minus it where `steep` (the caller swapped them).
+
+    A quotient above sqrt(2) - 1 is turned by pi / 4: (y - x) / (y + x).
+    """
+    root = math.sqrt(2) - 1
+    dtype = k.dtype(x)
+    is_middle = k.let(k.gt(y, k.mul(root, x)))
+    difference, difference_rest = two_sum(k, y, k.let(k.neg(x)))
+    total, total_rest = two_sum(k, y, x)
+    zero = k.const(0, dtype)
+    above, above_rest = k.let(k.select(is_middle, difference, y)), k.select(is_middle, difference_rest, zero)
+    below, below_rest = k.let(k.select(is_middle, total, x)), k.select(is_middle, total_rest, zero)
+    t = k.let(k.div(above, below))
+    t_rest = k.let(k.div(k.sub(above_rest, k.mul(t, below_rest)), below))
+    z = k.let(k.mul(t, t))
+    small = k.let(k.fma(k.mul(t, z), polynomial(k, "atan", z, variant), t_rest))
+    high, low = parts("pi/2", dtype)
+    quarter = k.select(is_middle, k.const(0.25, dtype), zero)
+    quarters = k.let(k.select(steep, k.sub(0.5, quarter), quarter))
+    sign = k.let(k.select(steep, k.const(-1, dtype), k.const(1, dtype)))
+    lead, lead_rest = fast_two_sum(k, k.let(k.mul(quarters, 2 * high)), k.let(k.mul(sign, t)))
+    return k.add(lead, k.add(lead_rest, k.fma(quarters, 2 * low, k.mul(sign, small))))
+
+
+def atan(k: KernelBuilder, x: Expr) -> Expr:
+    """Inverse tangent."""
+    a = k.let(k.abs(x))
+    one = k.const(1, k.dtype(x))
+    steep = k.let(k.gt(a, 1))
+    is_infinite = k.eq(a, float("inf"))
+    above = k.let(k.select(steep, k.select(is_infinite, k.const(0, k.dtype(x)), one), a))
+    below = k.let(k.select(steep, k.select(is_infinite, one, a), one))
+    return k.copysign(_atan_of_quotient(k, above, below, steep, k.dtype(x).name), x)
+
+
+def atan2(k: KernelBuilder, y: Expr, x: Expr) -> Expr:
+    """The angle of the point (x, y), with C99's values at zeros and infinities."""
+    variant = "f32w" if k.dtype(x) == F32 else "f64"
+    return by_f64(lambda k, y, x: _atan2(k, y, x, variant))(k, y, x)
+
+
+def _atan2(k: KernelBuilder, y: Expr, x: Expr, variant: str) -> Expr:
+    ay, ax = k.let(k.abs(y)), k.let(k.abs(x))
+    steep = k.let(k.gt(ay, ax))
+    larger, smaller = k.let(k.select(steep, ay, ax)), k.let(k.select(steep, ax, ay))
+    is_equal = k.let(k.eq(larger, smaller))
+    one, zero = k.const(1, F64), k.const(0, F64)
+    is_zero = k.eq(larger, 0)
+    smaller = k.select(is_equal, k.select(is_zero, zero, one), smaller)
+    larger = k.let(k.select(is_equal, one, larger))
+    is_infinite = k.let(k.eq(larger, float("inf")))
+    shrink = k.let(k.select(k.gt(larger, 2.0**1000), k.const(2.0**-60, F64), k.const(2.0**20, F64)))
+    shrink = k.let(k.select(k.gt(larger, 2.0**900), shrink, one)) if variant == "f64" else one
+    smaller = k.let(k.select(is_infinite, zero, k.mul(smaller, shrink)))
+    larger = k.let(k.select(is_infinite, one, k.mul(larger, shrink)))
+    angle = k.let(_atan_of_quotient(k, smaller, larger, steep, variant))
+    high, low = parts("pi/2", F64)
+    left = k.add(k.sub(2 * high, angle), 2 * low)
+    is_left = k.lt(k.copysign(one, x), 0)
+    result = k.copysign(k.select(is_left, left, angle), y)
+    return k.select(k.logical_or(k.isnan(x), k.isnan(y)), k.add(x, y), result)
