@@ -467,13 +467,23 @@ class KernelBuilder:
     hypot = _operation("hypot")
 
 
+def _unchanged(x: Expr) -> Expr:
+    return x
+
+
+def _always(value: bool) -> Callable[[Expr], Expr]:
+    return lambda _: Const(value, BOOL)
+
+
 #: Operations that say nothing about integers and booleans: rounding keeps them, and they are always finite.
-_TRIVIAL_ON_INTEGERS: dict[str, Callable[[Expr], Expr]] = dict.fromkeys(
-    ("floor", "ceil", "trunc", "round"), lambda x: x
-) | {
-    "isnan": lambda x: Const(False, BOOL),
-    "isinf": lambda x: Const(False, BOOL),
-    "isfinite": lambda x: Const(True, BOOL),
+_TRIVIAL_ON_INTEGERS: dict[str, Callable[[Expr], Expr]] = {
+    "floor": _unchanged,
+    "ceil": _unchanged,
+    "trunc": _unchanged,
+    "round": _unchanged,
+    "isnan": _always(False),
+    "isinf": _always(False),
+    "isfinite": _always(True),
 }
 
 

@@ -16,10 +16,10 @@ from tracejit.codegen.mathlib.arithmetic import (
     by_f64,
     fast_two_sum,
     format_of,
-    sqrt_pair,
     nearest_integer,
     parts,
     polynomial,
+    sqrt_pair,
     two_product,
     two_sum,
 )
