@@ -107,7 +107,7 @@ def eager_results(defn: OpDef, sample: Sample) -> tuple[Any, ...]:
     return tuple(np.asarray(x) if isinstance(t, TensorType) else x for x, t in zip(found, types, strict=True))
 
 
-# -- derivatives ----------------------------------------------------------------------------------------------------
+# -- derivatives ----------------------------------------------------------------------------------------------
 
 
 def is_active(x: Any) -> bool:
@@ -158,7 +158,7 @@ def differentiable(defn: OpDef, sample: Sample) -> bool:
 
 
 def add_pullback(made: OpGraph, defn: OpDef, sample: Sample) -> list[int]:
-    """Add the op and its vjp rule to a graph; gives which flat operands got a cotangent (then a result of the graph)."""
+    """Add the op and its vjp rule to a graph; gives which flat operands got a cotangent (a result of the graph)."""
     g = cotangents_of(eager_results(defn, sample))
     operands, results = made.apply(defn, sample)
     handles = [None if x is None else made.operand(x) for x in g]
@@ -168,7 +168,7 @@ def add_pullback(made: OpGraph, defn: OpDef, sample: Sample) -> list[int]:
     return places
 
 
-# -- comparison -----------------------------------------------------------------------------------------------------------
+# -- comparison -----------------------------------------------------------------------------------------------
 
 #: Relative tolerance by dtype: exact for integers and booleans.
 TOLERANCE = {

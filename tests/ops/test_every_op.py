@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import op_graphs
 import pytest
-from op_graphs import EAGER, assert_same, eager_results, forms, one_op_graph, samples_of
 
+from tests.ops import op_graphs
+from tests.ops.op_graphs import EAGER, assert_same, eager_results, forms, one_op_graph, samples_of
 from tracejit.ir import interpreter, parser, verifier
 from tracejit.ir.core import Graph
 from tracejit.ir.opdef import OpDef, Sample, flatten

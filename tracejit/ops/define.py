@@ -111,7 +111,7 @@ def allowed_dtypes(defn: OpDef) -> tuple[DType, ...] | None:
     return defn.infer.__dict__.get("allowed")
 
 
-# -- eager rules ------------------------------------------------------------------------------------------------
+# -- eager rules ----------------------------------------------------------------------------------------------
 
 
 def quiet(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,7 +142,7 @@ def as_dtype(dtype: DType | ScalarType) -> DType:
     return dtype.dtype if isinstance(dtype, ScalarType) else dtype
 
 
-# -- lowering and derivatives of elementwise ops ------------------------------------------------------------------
+# -- lowering and derivatives of elementwise ops --------------------------------------------------------------
 
 
 def pointwise(scalar: Callable[..., Any]) -> Pointwise:
@@ -181,7 +181,7 @@ def flat(*entries: Any) -> Callable[..., tuple[Any, ...]]:
     return lambda *_operands: entries
 
 
-# -- samples --------------------------------------------------------------------------------------------------------
+# -- samples --------------------------------------------------------------------------------------------------
 
 SHAPES: tuple[tuple[int, ...], ...] = ((5,), (2, 3), (), (0,), (1, 3))
 
@@ -219,7 +219,7 @@ def uniform(
     return samples
 
 
-# -- families -------------------------------------------------------------------------------------------------------
+# -- families -------------------------------------------------------------------------------------------------
 
 
 def unary(

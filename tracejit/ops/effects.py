@@ -49,26 +49,28 @@ op(
 )
 
 
-def _check_eq_infer(a: Value, other: Value, *, kind: str, message: str) -> tuple[Type, ...]:
+def _check_eq_infer(a: Value, other: Value, payload: Sequence[Value], *, kind: str, message: str) -> tuple[Type, ...]:
     require_size(a, "check_eq")
     require_size(other, "check_eq")
+    _require_scalars("check_eq", payload)
     return ()
 
 
-def _check_eq_eager(xp: Any, a: Any, other: Any, *, kind: str, message: str) -> tuple[()]:
+def _check_eq_eager(xp: Any, a: Any, other: Any, payload: Sequence[Any], *, kind: str, message: str) -> tuple[()]:
     if a != other:
-        raise python_error(kind, message, (a, other))
+        raise python_error(kind, message, payload or (a, other))
     return ()
 
 
 op(
     "check_eq",
-    ("a", "b"),
+    ("a", "b", "*payload"),
     simplify=simplify.check_eq,
-    doc="Raises the Python exception `kind` unless the two i64 scalars are equal; `{0}` and `{1}` in `message` are they.",
+    doc="Raises the Python exception `kind` unless the two i64 scalars are equal; `{0}`, `{1}` ... in `message` are "
+    "the payload, or the two where there is none.",
     infer=_check_eq_infer,
     eager=_check_eq_eager,
-    vjp=lambda b, g, a, other, out, *, kind, message: (None, None),
+    vjp=lambda b, g, a, other, payload, out, *, kind, message: (None, None, None),
     lower=Opaque(),
     effect="order",
 )

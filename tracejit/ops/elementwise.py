@@ -63,7 +63,7 @@ def _ufunc_names(name: str, operator: str, *numpy_names: str) -> tuple[str, ...]
     )
 
 
-# -- arithmetic ---------------------------------------------------------------------------------------------------
+# -- arithmetic -----------------------------------------------------------------------------------------------
 
 add = binary(
     "add",
@@ -277,7 +277,7 @@ clamp = op(
     names=spellings("clamp", kinds=("function", "method")),
 )
 
-# -- rounding -------------------------------------------------------------------------------------------------------
+# -- rounding -------------------------------------------------------------------------------------------------
 
 for _name, _doc in (
     ("floor", "The largest whole number not above x."),
@@ -294,7 +294,7 @@ for _name, _doc in (
         names=spellings(_name, *(("function rint", "numpy rint") if _name == "round" else ())),
     )
 
-# -- comparison -------------------------------------------------------------------------------------------------------
+# -- comparison -----------------------------------------------------------------------------------------------
 
 for _name, _numpy, _dtypes in (
     ("eq", "equal", DTYPES),
@@ -332,7 +332,7 @@ for _name, _doc in (
         ],
     )
 
-# -- logic and bits -----------------------------------------------------------------------------------------------------
+# -- logic and bits -------------------------------------------------------------------------------------------
 
 for _name, _neutral in (("logical_and", True), ("logical_or", False), ("logical_xor", False)):
     binary(
@@ -382,7 +382,7 @@ for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right
     binary(
         _name,
         INTEGERS,
-        doc=f"{_numpy.replace('_', ' ').capitalize()} of x by y bits; 0 (or -1 to the right of a negative x) from the width on.",
+        doc=f"{_numpy.replace('_', ' ').capitalize()} of x by y bits; from the width on 0, or -1 (right, x < 0).",
         eager=lambda xp, x, y, fn=_numpy: getattr(xp, fn)(x, y),
         vjp="its result is an integer",
         samples=uniform((0, 100), (0, 6), dtypes=("int64", "int32", "uint8")),
@@ -393,7 +393,7 @@ for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right
         neutral=0,
     )
 
-# -- complex parts ------------------------------------------------------------------------------------------------------
+# -- complex parts --------------------------------------------------------------------------------------------
 
 unary(
     "conj",
@@ -434,7 +434,7 @@ unary(
     names=("function imag", "numpy imag"),
 )
 
-# -- choice, conversion, derivative helpers -----------------------------------------------------------------------------
+# -- choice, conversion, derivative helpers -------------------------------------------------------------------
 
 
 def _select_infer(cond: Value, a: Value, other: Value) -> tuple[Type, ...]:
@@ -488,7 +488,8 @@ cast = op(
     "cast",
     ("x",),
     simplify=simplify.cast,
-    doc="x converted to another dtype with NumPy's rules: floats truncate to integers, complex numbers lose the imaginary part.",
+    doc="x converted to another dtype with NumPy's rules: floats truncate to integers, complex numbers lose the "
+    "imaginary part.",
     infer=_cast_infer,
     eager=_cast_eager,
     vjp=_cast_vjp,

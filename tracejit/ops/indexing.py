@@ -15,7 +15,7 @@ from tracejit.ir.types import BOOL, I64, INTEGERS, ScalarType, TensorType, Type
 from tracejit.ops import simplify
 from tracejit.ops.define import draw, op, require_dtype, require_size, tensor_type
 
-# -- one element --------------------------------------------------------------------------------------------------
+# -- one element ----------------------------------------------------------------------------------------------
 
 
 def _fetch_infer(x: Value, indices: Sequence[Value]) -> tuple[Type, ...]:
@@ -109,7 +109,7 @@ index_add = op(
     samples=_element_writes,
 )
 
-# -- integer arrays ---------------------------------------------------------------------------------------------------
+# -- integer arrays -------------------------------------------------------------------------------------------
 
 
 def _gathered(x: Value, index: Value, axis: int, name: str) -> TensorType:
@@ -222,7 +222,7 @@ scatter_set = op(
     samples=lambda rng: _scatter_samples(rng, distinct=True),
 )
 
-# -- boolean masks -------------------------------------------------------------------------------------------------------
+# -- boolean masks --------------------------------------------------------------------------------------------
 
 
 def _masked(x: Value, mask: Value, name: str) -> tuple[Any, ...]:
@@ -261,7 +261,7 @@ def _mask_samples(rng: Any) -> list[Sample]:
 mask_read = op(
     "mask_read",
     ("x", "mask"),
-    doc="The elements (or sub-arrays) where the mask over x's leading axes holds, in C order, and before them their number.",
+    doc="The elements (or sub-arrays) where the mask over x's leading axes holds, in C order; before them their count.",
     infer=_mask_read_infer,
     eager=_mask_read_eager,
     vjp=lambda b, g, x, mask, out: (b.mask_write(b.zeros_like(x), mask, g[1]), None),
@@ -296,8 +296,7 @@ def _mask_write_vjp(b: Any, g: Any, x: Any, mask: Any, value: Any, out: Any) -> 
 mask_write = op(
     "mask_write",
     ("x", "mask", "value"),
-    doc="x with the elements (or sub-arrays) where the mask holds replaced by `value`, one after the other; there are as "
-    "many as the mask holds.",
+    doc="x with the elements (or sub-arrays) where the mask holds replaced by those of `value`, one after the other.",
     infer=_mask_write_infer,
     eager=_mask_write_eager,
     vjp=_mask_write_vjp,

@@ -182,8 +182,8 @@ def _add_eager(xp: Any, of: EagerList, value: Any, index: Any, length: Any) -> E
 op(
     "list_add",
     ("list", "value", "index", "length"),
-    doc="The cotangent of a list of `length` elements, with the value added to that of element `index`; entries that the "
-    "cotangent lacks at the bottom are zeros.",
+    doc="The cotangent of a list of `length` elements, with the value added to that of element `index`; entries that "
+    "it lacks at the bottom are zeros.",
     infer=_add_infer,
     eager=_add_eager,
     vjp=lambda b, g, of, value, index, length, out: (g, b.list_get(g, index, b.shape(value)), None, None),

@@ -169,7 +169,7 @@ for _name, _combine, _identity in (("min", "minimum", highest), ("max", "maximum
         ORDERED,
         identity=_identity,
         combine=_combine,
-        doc=f"The {_name}imum over axes; nan if any element is. Over no elements it is the {_combine}'s identity: callers check.",
+        doc=f"The {_name}imum over axes; nan if any element is. Callers check that there are elements.",
         eager=lambda xp, x, *, axes, fn=_name: xp.asarray(getattr(xp, fn)(x, axis=axes)),
         vjp=_extremum_vjp,
         samples=_samples(-3, 3, ("float64", "float32", "int64", "int32", "uint8", "bool"), False),
@@ -186,7 +186,7 @@ for _name, _combine, _start in (("any", "logical_or", False), ("all", "logical_a
         samples=_samples(0, 1, ("bool",), True),
     )
 
-# -- places of extrema ---------------------------------------------------------------------------------------------------
+# -- places of extrema ----------------------------------------------------------------------------------------
 
 
 def _place_infer(x: Value, *, axis: int) -> tuple[Type, ...]:
@@ -214,7 +214,7 @@ for _name, _best in (("argmax", "largest"), ("argmin", "smallest")):
         ),
     )
 
-# -- scans -----------------------------------------------------------------------------------------------------------------
+# -- scans ----------------------------------------------------------------------------------------------------
 
 
 def _scan_infer(x: Value, *, axis: int) -> tuple[Type, ...]:

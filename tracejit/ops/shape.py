@@ -36,7 +36,7 @@ def ints(sizes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
-# -- broadcast ------------------------------------------------------------------------------------------------------
+# -- broadcast ------------------------------------------------------------------------------------------------
 
 
 def _broadcast_infer(x: Value, shape: Sequence[Value], *, exact: bool = False) -> tuple[Type, ...]:
@@ -54,7 +54,9 @@ def _broadcast_scalar(k: Any, index: Sequence[Any], x: Any, shape: Sequence[Any]
     lead = len(index) - len(x.shape)
     places: list[Any] = []
     for i, size, target in zip(index[lead:], x.shape, shape[lead:], strict=True):
-        if exact or size == target(()):
+        if _is_one(size):
+            places.append(k.const(0, I64))
+        elif exact or size == target(()):
             places.append(i)
         else:
             places.append(k.select(k.eq(size, 1), k.const(0, I64), i))
@@ -64,18 +66,15 @@ def _broadcast_scalar(k: Any, index: Sequence[Any], x: Any, shape: Sequence[Any]
 def _broadcast_vjp(b: Any, g: Any, x: Any, shape: Any, out: Any, *, exact: bool = False) -> tuple[Any, ...]:
     if b.is_scalar(x):
         return b.fetch(b.sum_to(g, ()), ()), None
-    if exact:
-        lead = tuple(range(b.rank(out) - b.rank(x)))
-        return b.broadcast(b.sum(g, axes=lead) if lead else g, b.shape(x), exact=True), None
-    return b.sum_to(g, b.shape(x)), None
+    return b.sum_to(g, b.shape(x), exact=exact), None
 
 
 broadcast = op(
     "broadcast",
     ("x", "*shape"),
     simplify=simplify.broadcast,
-    doc="x stretched to `shape` with NumPy's alignment. A size that is neither known as 1 nor the target's own is tested at "
-    "run time (1 stretches); `exact=True` promises that the sizes are equal.",
+    doc="x stretched to `shape` with NumPy's alignment. A size that is neither known as 1 nor the target's own is "
+    "tested at run time (1 stretches); `exact=True` promises that it is equal.",
     infer=_broadcast_infer,
     eager=lambda xp, x, shape, *, exact=False: xp.broadcast_to(x, ints(shape)),
     vjp=_broadcast_vjp,
@@ -99,8 +98,9 @@ broadcast = op(
 
 
 @composite
-def sum_to(b: Any, g: Any, shape: Sequence[Any]) -> Any:
-    """The adjoint of `broadcast(x, g's shape)` for x of this shape: the sum over what was stretched."""
+def sum_to(b: Any, g: Any, shape: Sequence[Any], exact: bool = False) -> Any:
+    """The adjoint of `broadcast(x, g's shape)` for x of this shape: the sum over what was stretched. With `exact` only
+    sizes known as 1 were."""
     shape = tuple(shape)
     lead = b.rank(g) - len(shape)
     if lead:
@@ -115,7 +115,7 @@ def sum_to(b: Any, g: Any, shape: Sequence[Any]) -> Any:
     for axis, (size, wide) in pairs:
         if b.same_size(size, wide) or axis in certain:
             continue
-        if not isinstance(size, int):
+        if not exact and not isinstance(size, int):
             g = _sum_if_stretched(b, g, axis, size)
         else:
             g = b.broadcast(g, tuple(size if i == axis else s for i, s in enumerate(b.shape(g))), exact=True)
@@ -149,7 +149,7 @@ def expand_axes(b: Any, x: Any, axes: Sequence[int], shape: Sequence[Any]) -> An
     return b.broadcast(x, shape)
 
 
-# -- reshape, transpose -------------------------------------------------------------------------------------------------
+# -- reshape, transpose ---------------------------------------------------------------------------------------
 
 
 def _reshape_infer(x: Value, shape: Sequence[Value]) -> tuple[Type, ...]:
@@ -279,7 +279,7 @@ def _no_axis(x: Value, axis: int) -> tuple[Type, ...]:
     raise ShapeMismatch(f"axis {axis} is out of bounds for {x.type}")
 
 
-# -- flip, concatenation, ranges --------------------------------------------------------------------------------------------
+# -- flip, concatenation, ranges ------------------------------------------------------------------------------
 
 
 def _flip_scalar(k: Any, index: Sequence[Any], x: Any, *, axes: tuple[int, ...]) -> Any:
@@ -343,8 +343,7 @@ def _cat_vjp(b: Any, g: Any, size: Any, xs: Sequence[Any], out: Any, *, axis: in
 cat = op(
     "cat",
     ("size", "*xs"),
-    doc="Tensors joined along `axis`; `size` is the sum of their sizes there. Structural in code generation: one copy per "
-    "operand into its part of the result.",
+    doc="Tensors joined along `axis`; `size` is the sum of their sizes there.",
     infer=_cat_infer,
     eager=lambda xp, size, xs, *, axis: xp.concatenate(xs, axis=axis),
     vjp=_cat_vjp,

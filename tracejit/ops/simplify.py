@@ -136,7 +136,7 @@ def check(b: Any, cond: Any, payload: Sequence[Any], **_attrs: Any) -> Any:
     return () if b.number_of(cond) else None
 
 
-def check_eq(b: Any, x: Any, y: Any, **_attrs: Any) -> Any:
+def check_eq(b: Any, x: Any, y: Any, *_payload: Any, **_attrs: Any) -> Any:
     """Of sizes known to be equal."""
     return () if b.same_size(x, y) else None
 

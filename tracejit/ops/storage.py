@@ -17,7 +17,7 @@ from tracejit.ir.types import BOOL, ScalarType, TensorType, Type
 from tracejit.ops import simplify
 from tracejit.ops.define import dims_of, dtype_name, op, require_dtype, require_size, tensor_type
 
-# -- strided views ----------------------------------------------------------------------------------------------------
+# -- strided views --------------------------------------------------------------------------------------------
 
 
 def _vread_infer(base: Value, offset: Value, strides: Sequence[Value], lengths: Sequence[Value]) -> tuple[Type, ...]:
@@ -170,7 +170,7 @@ vadd = op(
     ],
 )
 
-# -- identity of storage ------------------------------------------------------------------------------------------------
+# -- identity of storage --------------------------------------------------------------------------------------
 
 
 def _identity_samples(rng: Any) -> list[Sample]:

@@ -27,7 +27,7 @@ def _arc(name: str) -> tuple[str, ...]:
     return spellings(name, f"function {long}", f"numpy {long}")
 
 
-# -- powers, exponentials, logarithms -------------------------------------------------------------------------------
+# -- powers, exponentials, logarithms -------------------------------------------------------------------------
 
 unary(
     "sqrt",
@@ -102,7 +102,7 @@ unary(
     samples=uniform((0.2, 5.0)),
 )
 
-# -- trigonometric and hyperbolic ---------------------------------------------------------------------------------------
+# -- trigonometric and hyperbolic -----------------------------------------------------------------------------
 
 unary(
     "sin",
@@ -230,7 +230,7 @@ binary(
     commutative=True,
 )
 
-# -- error function and sigmoid -------------------------------------------------------------------------------------------
+# -- error function and sigmoid -------------------------------------------------------------------------------
 
 
 def _erf_eager(xp: Any, x: Any) -> Any:

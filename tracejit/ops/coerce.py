@@ -1,0 +1,377 @@
+"""Promotion and broadcasting: what happens to operands before an op sees them.
+
+Generic over every builder (`Builder`, `EagerBuilder`, the recording one of eager tensors). Operands are handles,
+arrays, tensors or Python numbers. Python numbers are weak (NEP 50), and so is a handle flagged in `weak`: a Python
+number known at run time only. Elementwise ops get operands of one dtype and one shape by explicit `cast` and
+`broadcast` ops; the dtypes an op takes are read off its definition.
+
+Sizes known when building are compared there. Of two others, sizes that cannot be 1 are checked once to be equal;
+sizes that may be 1 stretch at run time (`broadcast_dim`). A builder may say what it knows: `b.any_size` (named sizes
+may be 0 or 1, as in an export) and `b.at_least(value, bound)` (a size is proved to be at least `bound`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.ir.builder import COMPOSITES, Builder, Handle
+from tracejit.ir.opdef import REGISTRY, OpDef
+from tracejit.ir.types import (
+    BOOL,
+    C128,
+    F16,
+    F32,
+    F64,
+    I8,
+    I64,
+    DType,
+    ScalarType,
+    dim_text,
+    promote,
+    promote_weak,
+)
+from tracejit.ops.define import allowed_dtypes
+from tracejit.ops.reduction import highest, lowest
+
+COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
+
+#: Python's own dtypes by the kind of number.
+_PYTHON = {"b": BOOL, "i": I64, "f": F64, "c": C128}
+#: The float dtype in which NumPy computes a function of integers of that many bits.
+_FLOAT_FOR = {8: F16, 16: F32, 32: F64, 64: F64}
+#: Arithmetic of truth values is logic; the rest of the signed arithmetic refuses them.
+_LOGIC = {"add": "logical_or", "mul": "logical_and"}
+_NO_BOOL = {
+    "sub": "numpy boolean subtract, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, or the "
+    "logical_xor function instead.",
+    "neg": "The numpy boolean negative, the `-` operator, is not supported, use the `~` operator or the logical_not "
+    "function instead.",
+    "sign": "sign is not defined for truth values",
+}
+#: Functions that leave integers (and truth values) as they are.
+_IDENTITY = {"floor": "biu", "ceil": "biu", "trunc": "biu", "round": "biu", "abs": "bu", "conj": "b", "real": "b"}
+
+
+#: How many run-time values a message shows.
+_MAX_PAYLOAD = 8
+
+
+# -- what an operand is ---------------------------------------------------------------------------------------
+
+
+def is_number(x: Any) -> bool:
+    """Whether x is a Python number (NumPy's f64 scalar, a `float`, is not)."""
+    return isinstance(x, bool | int | float | complex) and not hasattr(x, "dtype")
+
+
+def number_kind(x: Any) -> str:
+    """`b i f c` of a Python number."""
+    if isinstance(x, bool):
+        return "b"
+    return "i" if isinstance(x, int) else "f" if isinstance(x, float) else "c"
+
+
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """An operand with what promotion asks of it."""
+
+    x: Any
+    dtype: DType
+    weak: bool
+
+    @property
+    def kind(self) -> str:
+        return self.dtype.kind
+
+
+def _operands(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> list[_Operand]:
+    flags = tuple(weak) or (False,) * len(xs)
+    return [
+        _Operand(x, _PYTHON[number_kind(x)], True) if is_number(x) else _Operand(x, b.dtype(x), flag)
+        for x, flag in zip(xs, flags, strict=True)
+    ]
+
+
+def _common_dtype(operands: Sequence[_Operand]) -> DType:
+    """The dtype the operands meet in: typed ones promote as NumPy's, weak ones follow."""
+    typed = [o.dtype for o in operands if not o.weak]
+    if not typed:
+        return max((o.dtype for o in operands), key=lambda d: "biufc".index(d.kind))
+    common = typed[0]
+    for dtype in typed[1:]:
+        common = promote(common, dtype)
+    for operand in operands:
+        if operand.weak:
+            common = promote_weak(operand.kind, common)
+    return common
+
+
+def result_dtype(b: Any, xs: Sequence[Any], weak: Sequence[bool] = ()) -> DType:
+    """The NumPy 2 result dtype of these operands."""
+    return _common_dtype(_operands(b, xs, weak))
+
+
+def convert(b: Any, x: Any, dtype: DType, weak: bool = False) -> Any:
+    """x as an operand of that dtype. A Python integer that does not fit raises `OverflowError`, as NumPy does; one
+    known at run time only is checked."""
+    if is_number(x):
+        if isinstance(x, int) and not isinstance(x, bool) and dtype.is_integer and not _fits(x, dtype):
+            raise OverflowError(f"Python integer {x} out of bounds for {dtype.numpy_name}")
+        return b.wrap(b.constant(_as_kind(x, dtype), ScalarType(dtype))) if isinstance(b, Builder) else x
+    source = b.dtype(x)
+    if source == dtype:
+        return x
+    if weak and source.is_integer and dtype.is_integer and isinstance(x, Handle):
+        low, high = b.ge(x, lowest(dtype)), b.le(x, min(highest(dtype), highest(I64)))
+        message = f"Python integer {{0}} out of bounds for {dtype.numpy_name}"
+        b.check(b.logical_and(low, high), (x,), kind="OverflowError", message=message)
+    return b.cast(x, dtype=dtype)
+
+
+def _fits(x: int, dtype: DType) -> bool:
+    return lowest(dtype) <= x <= highest(dtype)
+
+
+def _as_kind(x: Any, dtype: DType) -> Any:
+    if dtype == BOOL:
+        return bool(x)
+    if dtype.is_integer:
+        return int(x)
+    return complex(x) if dtype.is_complex else float(x)
+
+
+def promote_operands(b: Any, xs: Sequence[Any], weak: Sequence[bool] = ()) -> list[Any]:
+    """The operands in their common dtype."""
+    operands = _operands(b, xs, weak)
+    dtype = _common_dtype(operands)
+    return [convert(b, o.x, dtype, o.weak) for o in operands]
+
+
+# -- broadcasting ---------------------------------------------------------------------------------------------
+
+
+def shape_of(b: Any, x: Any) -> tuple[Any, ...]:
+    """The sizes of an operand: ints, or handles where they are known at run time only; () for numbers."""
+    return () if is_number(x) else b.shape(x)
+
+
+def shape_text(shape: Sequence[Any]) -> str:
+    """A shape as an error message shows it."""
+    return f"({','.join(map(size_text, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def size_text(size: Any) -> str:
+    """A size as an error message shows it."""
+    return dim_text(size.value.dim) if isinstance(size, Handle) else str(size)
+
+
+def _mismatch(shapes: Sequence[Sequence[Any]]) -> ShapeMismatch:
+    listed = " ".join(shape_text(s) for s in shapes)
+    return ShapeMismatch(f"operands could not be broadcast together with shapes {listed}")
+
+
+def _is_stretched(b: Any, size: Any) -> bool | None:
+    """Whether a size is 1: known, or None."""
+    if not isinstance(size, Handle):
+        return size == 1
+    known = size.value.known
+    if isinstance(known, int):
+        return known == 1
+    if isinstance(known, str) and not getattr(b, "any_size", False):
+        return False
+    at_least = getattr(b, "at_least", None)
+    return False if at_least is not None and at_least(size.value, 2) else None
+
+
+def broadcast_shapes(b: Any, shapes: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], bool]:
+    """The shape that shapes broadcast to, and whether no size stretches at run time. Emits the checks it needs."""
+    rank = max((len(s) for s in shapes), default=0)
+    result: list[Any] = []
+    exact = True
+    for axis in range(-rank, 0):
+        size: Any = 1
+        for shape in shapes:
+            if len(shape) >= -axis:
+                size, fixed = _meet(b, size, shape[axis], shapes)
+                exact = exact and fixed
+        result.append(size)
+    return tuple(result), exact
+
+
+def _meet(b: Any, a: Any, c: Any, shapes: Sequence[Sequence[Any]]) -> tuple[Any, bool]:
+    """The size that two sizes broadcast to, and whether it was decided without a run-time stretch."""
+    if b.same_size(a, c):
+        return a, True
+    one_a, one_c = _is_stretched(b, a), _is_stretched(b, c)
+    if one_a or one_c:
+        return (c if one_a else a), True
+    if not isinstance(a, Handle) and not isinstance(c, Handle):
+        raise _mismatch(shapes)
+    if one_a is None and one_c is None:
+        return b.broadcast_dim(a, c), False
+    message, payload = message_of("operands could not be broadcast together with shapes", shapes)
+    if one_a is None or one_c is None:
+        fixed, free = (c, a) if one_a is None else (a, c)
+        fits = b.logical_or(b.eq(free, 1), b.eq(free, fixed))
+        b.check(fits, payload, kind="ValueError", message=message)
+        return fixed, False
+    b.check_eq(a, c, payload, kind="ValueError", message=message)
+    return (c if isinstance(c, int) else a), True
+
+
+def message_of(text: str, shapes: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
+    """`text` followed by the shapes, sizes known at run time only as `{0}`, `{1}` ..., and the handles to fill in."""
+    payload: list[Any] = []
+    listed: list[str] = []
+    for shape in shapes:
+        sizes: list[str] = []
+        for size in shape:
+            if isinstance(size, Handle) and len(payload) < _MAX_PAYLOAD:
+                sizes.append(f"{{{len(payload)}}}")
+                payload.append(size)
+            else:
+                sizes.append(size_text(size))
+        listed.append(f"({','.join(sizes)}{',' if len(sizes) == 1 else ''})")
+    return f"{text} {' '.join(listed)}", tuple(payload)
+
+
+def broadcast_to(b: Any, x: Any, shape: Sequence[Any], exact: bool = False) -> Any:
+    """x stretched to a shape that it broadcasts to; x itself where it has that shape."""
+    have = b.shape(x)
+    same = len(have) == len(shape) and all(b.same_size(h, s) for h, s in zip(have, shape, strict=True))
+    if same and (shape or not b.is_scalar(x)):
+        return x
+    return b.broadcast(x, tuple(shape), exact=True) if exact and have else b.broadcast(x, tuple(shape))
+
+
+def broadcast_operands(b: Any, xs: Sequence[Any]) -> list[Any]:
+    """The operands in one shape. Python numbers (and host scalars among themselves) stay as they are."""
+    arrays = [x for x in xs if not is_number(x) and not b.is_scalar(x)]
+    if not arrays:
+        return list(xs)
+    shape, exact = broadcast_shapes(b, [b.shape(x) for x in arrays])
+    return [x if is_number(x) else broadcast_to(b, x, shape, exact) for x in xs]
+
+
+# -- elementwise ops ------------------------------------------------------------------------------------------
+
+
+def operand_dtype(defn: OpDef, common: DType) -> DType:
+    """The dtype in which an elementwise op computes operands that met in `common`: the nearest one it takes."""
+    allowed = allowed_dtypes(defn)
+    assert allowed is not None
+    if common in allowed or allowed == (BOOL,):
+        return common if common in allowed else BOOL
+    if common == BOOL and defn.name in _NO_BOOL:
+        raise DTypeMismatch(_NO_BOOL[defn.name])
+    if common == BOOL and I8 in allowed:
+        return I8
+    if (common == BOOL or common.is_integer) and F64 in allowed:
+        return F64 if defn.name == "div" else _FLOAT_FOR[common.bits]
+    raise DTypeMismatch(f"{defn.name} is not defined for {common.numpy_name}")
+
+
+def elementwise(b: Any, name: str, xs: Sequence[Any], weak: Sequence[bool] = ()) -> Any:
+    """An elementwise op on operands of any dtypes and shapes that fit."""
+    operands = _operands(b, xs, weak)
+    common = _common_dtype(operands)
+    if name in COMPARISONS:
+        common = _comparison_dtype(operands, common)
+    if common.kind in _IDENTITY.get(name, ""):
+        return xs[0]
+    if common == BOOL:
+        name = _LOGIC.get(name, name)
+    dtype = operand_dtype(REGISTRY[name], common)
+    if all(is_number(x) for x in xs) and not isinstance(b, Builder):
+        return getattr(b, name)(*(b.full(x, (), dtype) for x in xs))
+    converted = [_as_bool(b, o.x) if dtype == BOOL else convert(b, o.x, dtype, o.weak) for o in operands]
+    return getattr(b, name)(*broadcast_operands(b, converted))
+
+
+def _as_bool(b: Any, x: Any) -> Any:
+    """Whether each element is not 0."""
+    if is_number(x):
+        return convert(b, bool(x), BOOL)
+    return x if b.dtype(x) == BOOL else b.ne(x, 0)
+
+
+def _comparison_dtype(operands: Sequence[_Operand], common: DType) -> DType:
+    """Comparisons with a Python integer are exact, also where it does not fit the other's dtype."""
+    weak = any(o.weak and o.kind == "i" and not (is_number(o.x) and _fits(o.x, common)) for o in operands)
+    return I64 if weak and common.is_integer and common.bits < 64 else common
+
+
+def _select(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
+    """`where(cond, x, y)`: the condition becomes a truth value, the other two promote."""
+    cond, *sides = xs
+    sides = promote_operands(b, sides, tuple(weak)[1:])
+    if not isinstance(b, Builder) and all(is_number(x) for x in sides):
+        dtype = result_dtype(b, sides)
+        sides = [b.full(x, (), dtype) for x in sides]
+    return b.select(*broadcast_operands(b, [_as_bool(b, cond), *sides]))
+
+
+def _clamp(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
+    """Bounds that are None do not limit."""
+    x, *bounds = (*xs, None, None)[:3]
+    flags = (*weak, False, False)[:3] if weak else (False,) * 3
+    given = [(each, flag) for each, flag in zip((x, *bounds), flags, strict=True) if each is not None]
+    if len(given) == 1:
+        raise DTypeMismatch("clamp needs a lower bound, an upper bound or both")
+    dtype = operand_dtype(REGISTRY["clamp"], result_dtype(b, [g[0] for g in given], [g[1] for g in given]))
+    low, high = (
+        free if bound is None else convert(b, bound, dtype, flag)
+        for bound, flag, free in zip(bounds, flags[1:], (lowest(dtype), highest(dtype)), strict=True)
+    )
+    return b.clamp(*broadcast_operands(b, [convert(b, x, dtype, flags[0]), low, high]))
+
+
+def _pow(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
+    """Exponents that are small literals become products and roots, as in NumPy; a negative exponent of an integer is
+    a `ValueError`."""
+    base, exponent = xs
+    if is_number(exponent) and not is_number(base) and not b.is_scalar(base):
+        short = {2: "square", 1: "", 0.5: "sqrt", -1: "reciprocal"}.get(exponent)
+        dtype = result_dtype(b, xs, weak)
+        if short is not None and (dtype.is_inexact or (dtype.is_integer and exponent in (1, 2))):
+            base = convert(b, base, dtype)
+            return getattr(b, short)(base) if short else base
+    if result_dtype(b, xs, weak).kind == "i":
+        _require_exponent(b, exponent)
+    return elementwise(b, "pow", xs, weak)
+
+
+def _require_exponent(b: Any, exponent: Any) -> None:
+    message = "Integers to negative integer powers are not allowed."
+    if is_number(exponent):
+        if exponent < 0:
+            raise ValueError(message)
+    elif isinstance(exponent, Handle) and exponent.dtype.kind == "i":
+        fits = b.ge(exponent, 0)
+        if not b.is_scalar(fits):
+            fits = b.fetch(b.all(fits, axes=tuple(range(b.rank(fits)))), ())
+        b.check(fits, (), kind="ValueError", message=message)
+
+
+_SPECIAL = {"select": _select, "clamp": _clamp, "pow": _pow}
+
+
+def apply(b: Any, name: str, *operands: Any, weak: Sequence[bool] = (), **attrs: Any) -> Any:
+    """The op or composite `name` on operands that have not been promoted or broadcast. `weak[i]` says that operand i is
+    a Python number known at run time only; Python numbers among the operands are weak without it."""
+    if name in _SPECIAL:
+        return _SPECIAL[name](b, operands, weak)
+    if name in COMPOSITES:
+        return COMPOSITES[name](b, *operands, **attrs)
+    if allowed_dtypes(REGISTRY[name]) is not None:
+        return elementwise(b, name, operands, weak)
+    return getattr(b, name)(*operands, **attrs)
+
+
+def binary(b: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in one dtype and one shape."""
+    first, second = broadcast_operands(b, promote_operands(b, (x, y)))
+    return first, second
