@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ from tracejit.errors import Span
 from tracejit.ir.builder import Handle, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.interpreter import evaluate
+from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import BOOL, I64, ScalarType, TensorType
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
 from tracejit.transforms.pipeline import transform
@@ -109,7 +111,28 @@ class _Simplifier(Rebuilder):
             case _ if op.blocks:
                 return None
             case _:
-                return self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
+                start = len(self.ops)
+                results = self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
+                return self.named(results, op) if results and len(self.ops) > start else results
+
+    def named(self, results: Sequence[Value], op: Op) -> Sequence[Value]:
+        """The results, with the name of what they stand for if the last op was emitted for it."""
+        last = self.ops[-1]
+        if last.results != tuple(results) or len(results) != 1 or results[0].name == op.results[0].name:
+            return results
+        value = Value(results[0].type, op.results[0].name, results[0].known)
+        self.ops[-1] = self.facts.made[value] = replace(last, results=(value,))
+        return (value,)
+
+    def _apply(self, defn: OpDef, grouped: Sequence[Any], attrs: Mapping[str, Any]) -> Any:
+        """What a rule emits is simplified in turn."""
+        result = super()._apply(defn, grouped, attrs)
+        op = self.ops[-1]
+        simpler = self.simplified(op, op.operands)
+        if not simpler:
+            return result
+        self.ops.remove(op)
+        return self.wrap(simpler[0])
 
     def folded(self, op: Op, operands: tuple[Value, ...]) -> Results:
         """Host scalars computed from constants; an op that would raise is left to do so."""
