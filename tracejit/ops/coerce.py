@@ -259,8 +259,9 @@ def broadcast_operands(b: Any, xs: Sequence[Any]) -> list[Any]:
 # -- elementwise ops ------------------------------------------------------------------------------------------
 
 
-def operand_dtype(defn: OpDef, common: DType) -> DType:
-    """The dtype in which an elementwise op computes operands that met in `common`: the nearest one it takes."""
+def operand_dtype(defn: OpDef, operands: Sequence[_Operand], common: DType) -> DType:
+    """The dtype in which an elementwise op computes operands that met in `common`: the nearest one it takes. A float
+    function of integers takes the narrowest float that holds each of them."""
     allowed = allowed_dtypes(defn)
     assert allowed is not None
     if common in allowed or allowed == (BOOL,):
@@ -270,7 +271,9 @@ def operand_dtype(defn: OpDef, common: DType) -> DType:
     if common == BOOL and I8 in allowed:
         return I8
     if (common == BOOL or common.is_integer) and F64 in allowed:
-        return F64 if defn.name == "div" else _FLOAT_FOR[common.bits]
+        typed = [o.dtype for o in operands if not o.weak]
+        weak_decides = all(d == BOOL for d in typed) and common != BOOL
+        return F64 if defn.name == "div" or weak_decides else _FLOAT_FOR[max(d.bits for d in typed)]
     raise DTypeMismatch(f"{defn.name} is not defined for {common.numpy_name}")
 
 
@@ -284,7 +287,7 @@ def elementwise(b: Any, name: str, xs: Sequence[Any], weak: Sequence[bool] = ())
         return xs[0]
     if common == BOOL:
         name = _LOGIC.get(name, name)
-    dtype = operand_dtype(REGISTRY[name], common)
+    dtype = operand_dtype(REGISTRY[name], operands, common)
     if all(is_number(x) for x in xs) and not isinstance(b, Builder):
         return getattr(b, name)(*(b.full(x, (), dtype) for x in xs))
     converted = [_as_bool(b, o.x) if dtype == BOOL else convert(b, o.x, dtype, o.weak) for o in operands]
@@ -321,7 +324,8 @@ def _clamp(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     given = [(each, flag) for each, flag in zip((x, *bounds), flags, strict=True) if each is not None]
     if len(given) == 1:
         raise DTypeMismatch("clamp needs a lower bound, an upper bound or both")
-    dtype = operand_dtype(REGISTRY["clamp"], result_dtype(b, [g[0] for g in given], [g[1] for g in given]))
+    operands = _operands(b, [g[0] for g in given], [g[1] for g in given])
+    dtype = operand_dtype(REGISTRY["clamp"], operands, _common_dtype(operands))
     low, high = (
         free if bound is None else convert(b, bound, dtype, flag)
         for bound, flag, free in zip(bounds, flags[1:], (lowest(dtype), highest(dtype)), strict=True)
