@@ -142,9 +142,7 @@ class Builder:
         else:
             assert types is not None
             known = known_size(defn.name, operands, attrs)
-            results = tuple(
-                Value(t, names[i] if i < len(names) else defn.name, known) for i, t in enumerate(types)
-            )
+            results = tuple(Value(t, names[i] if i < len(names) else defn.name, known) for i, t in enumerate(types))
         self.ops.append(Op(defn, operands, attrs, results, tuple(blocks), span or self.span))
         return results
 
@@ -189,7 +187,9 @@ class Builder:
         type = x.type
         if not isinstance(type, TensorType):
             return ()
-        return tuple(d if isinstance(d, int) else Handle(self, self.dim_of(x.value, i)) for i, d in enumerate(type.shape))
+        return tuple(
+            d if isinstance(d, int) else Handle(self, self.dim_of(x.value, i)) for i, d in enumerate(type.shape)
+        )
 
     def full(self, number: Any, shape: Sequence[Any], dtype: DType) -> Handle:
         scalar = number if isinstance(number, Handle) else Handle(self, self.constant(number, ScalarType(dtype)))
@@ -313,7 +313,9 @@ class Rebuilder(Builder):
         """The new value for an old one; a value of an enclosing graph stands for itself."""
         return self.mapping.get(old, old)
 
-    def copy(self, op: Op, operands: Sequence[Value] | None = None, attrs: Mapping[str, Any] | None = None) -> tuple[Value, ...]:
+    def copy(
+        self, op: Op, operands: Sequence[Value] | None = None, attrs: Mapping[str, Any] | None = None
+    ) -> tuple[Value, ...]:
         """Re-emit an old op with new operands, rebuilding its blocks."""
         operands = tuple(self.value(v) for v in op.operands) if operands is None else tuple(operands)
         attrs = op.attrs if attrs is None else attrs

@@ -161,7 +161,9 @@ def substitute_dims(type: Type, mapping: dict[Value, Dim]) -> Type:
     """The type with dims that are values replaced as `mapping` says."""
     match type:
         case TensorType(dtype, shape):
-            return TensorType(dtype, tuple(d if d is None or isinstance(d, int | str) else mapping.get(d, d) for d in shape))
+            return TensorType(
+                dtype, tuple(d if d is None or isinstance(d, int | str) else mapping.get(d, d) for d in shape)
+            )
         case ListType(element):
             return ListType(substitute_dims(element, mapping))
         case _:

@@ -165,7 +165,7 @@ class _Verifier:
             inferred = _types_for(op.results, op.defn.infer(*grouped, **op.attrs))
         except (TypeError, ValueError) as error:
             self.fail(str(error))
-        dims = {i: r.dim for i, r in zip(inferred, op.results, strict=False) if isinstance(i, Value)}
+        dims: dict[Value, Dim] = {i: r.dim for i, r in zip(inferred, op.results, strict=False) if isinstance(i, Value)}
         wanted = [substitute_dims(i.type if isinstance(i, Value) else i, dims) for i in inferred]
         found = [r.type for r in op.results]
         self.require(
@@ -203,7 +203,9 @@ class _Verifier:
         body = op.block("body")
         taken = {v for v in self.consumed - before if v in self.visible}
         self.require(not taken, lambda: f"the list %{next(iter(taken)).name} is consumed in every trip")
-        self.require(bool(body.params) and body.params[0].type == _SIZE, lambda: "the body's first parameter must be an i64")
+        self.require(
+            bool(body.params) and body.params[0].type == _SIZE, lambda: "the body's first parameter must be an i64"
+        )
         self.require(bool(body.results) and body.results[0].type == _FLAG, lambda: "the body must yield a bool first")
         self.all_agree(body.params[1:], inits, "initial values")
         self.all_agree(body.params[1:], body.results[1:], "block body")

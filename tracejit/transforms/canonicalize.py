@@ -23,7 +23,7 @@ from tracejit.ir.builder import Handle, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.interpreter import evaluate
 from tracejit.ir.opdef import OpDef
-from tracejit.ir.types import BOOL, I64, ScalarType, TensorType
+from tracejit.ir.types import I64, ScalarType
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
 from tracejit.transforms.pipeline import transform
 
@@ -212,7 +212,9 @@ class _Simplifier(Rebuilder):
             self.step(Op(op.defn, op.operands, op.attrs, op_results, blocks, op.span))
             return tuple(self.value(r) for r in op.results)
         blocks = [self.branch(block, operands[0]) for block in op.blocks]
-        return self.emit(op.defn, operands, op.attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span)
+        return self.emit(
+            op.defn, operands, op.attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span
+        )
 
     def branch(self, block: Block, condition: Value) -> Block:
         """A branch, in which the condition is known."""
