@@ -26,6 +26,7 @@ from tracejit.codegen.loop_ir import (
     Kernel,
     Launch,
     Let,
+    Offset,
     Output,
     Pointer,
     Program,
@@ -105,6 +106,9 @@ class Evaluator:
         """The value of an expression: a NumPy scalar, a `Memory` or a `GrowingList`."""
         if isinstance(e, Var):
             return self.values[e]
+        if isinstance(e, Offset):
+            base = self.values[e.buffer]
+            return Memory(base.cells, base.origin + int(self.expr(e.index)), owned=False)
         value = self.evaluation(e)
         return value[()] if isinstance(value, np.ndarray) else value
 
@@ -162,7 +166,7 @@ class Evaluator:
                 self._launch(self.kernels[kernel], [self.expr(a) for a in args])
             case Call(name, args, results):
                 values = _CALLS[name](self, [self.expr(a) for a in args])
-                self._bind(results, values)
+                self._bind(results, [_zero_of(r) if v is None else v for r, v in zip(results, values, strict=True)])
             case Fail(error, payload):
                 raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
             case Output():
@@ -237,6 +241,11 @@ class Evaluator:
             names = sorted(v.name for v, m in self.values.items() if m in self.alive or m in self.lists)
             raise AssertionError(f"{names} are never freed")
         return self.outputs
+
+
+def _zero_of(var: Var) -> Any:
+    """What an empty list gives: 0, or a null pointer (None)."""
+    return None if isinstance(var.type, Pointer) else numpy_dtype(var.type).type(0)
 
 
 def _as_input(x: Any, type: ScalarType | TensorType) -> Array:

@@ -9,7 +9,7 @@
              | Alloc(var, count) | Free(var)
              | Launch(kernel, args, grid_hint) | Call(name, args, results)
              | Fail(error, payload) | Output(index, ...)
-    expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Select | Rare | Input(...)
+    expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Bitcast | Select | Rare | Offset | Input(...)
     axis     = serial | parallel | vector | unroll | grid.x grid.y grid.z | thread.x thread.y thread.z
 
 Everything is in SSA form: a `Var` is bound once, loops and branches pass values explicitly (`Carried`,
@@ -125,6 +125,15 @@ class Rare:
 
 
 @dataclass(frozen=True, slots=True)
+class Offset:
+    """The buffer that starts at element `index` of a buffer (arguments of `Call` only)."""
+
+    buffer: Var
+    index: Expr
+    type: Pointer
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """What the caller passed (entry only). kind: `data` pointer, `dim`, `stride` (elements), or `scalar` value."""
 
@@ -134,7 +143,7 @@ class Input:
     axis: int = 0
 
 
-Expr: TypeAlias = Var | Const | Load | Scalar | Cast | Bitcast | Select | Rare | Input
+Expr: TypeAlias = Var | Const | Load | Scalar | Cast | Bitcast | Select | Rare | Offset | Input
 
 
 # -- statements -----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from tracejit.codegen.loop_ir import (
     Launch,
     Let,
     Load,
+    Offset,
     Output,
     Program,
     Rare,
@@ -99,6 +100,8 @@ class _Printer:
                 return f"select({self.exprs((cond, a, b))})", _ATOM
             case Rare(cond, value, op, args):
                 return f"rare({self.expr(cond)}, {self.expr(value)}, {op}({self.exprs(args)}))", _ATOM
+            case Offset(buffer, index):
+                return f"&{self.name(buffer)}[{self.expr(index)}]", _ATOM
             case Input(kind, index, _, axis):
                 return f"input.{kind}({index}{f', {axis}' if kind in ('dim', 'stride') else ''})", _ATOM
 
