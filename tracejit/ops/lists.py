@@ -15,6 +15,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Update
 from tracejit.ir.types import I64, ListType, ScalarType, TensorType, Type, unsized
+from tracejit.ops.control import branch
 from tracejit.ops.define import dims_of, dtype_name, op, require_size
 
 
@@ -179,6 +180,19 @@ def _add_eager(xp: Any, of: EagerList, value: Any, index: Any, length: Any) -> E
     return filled
 
 
+def _add_vjp(b: Any, g: Any, of: Any, value: Any, index: Any, length: Any, out: Any) -> tuple[Any, ...]:
+    """The cotangent of the value is its entry of g; entries that g lacks at the bottom are zeros."""
+    place = index - (length - b.list_len(g))
+    taken = branch(
+        b,
+        b.ge(place, 0),
+        lambda inner, g, place, value: inner.list_get(g, place, inner.shape(value)),
+        lambda inner, g, place, value: _zeros(inner, value),
+        (g, place, value),
+    )
+    return g, taken, None, None
+
+
 op(
     "list_add",
     ("list", "value", "index", "length"),
@@ -186,7 +200,7 @@ op(
     "it lacks at the bottom are zeros.",
     infer=_add_infer,
     eager=_add_eager,
-    vjp=lambda b, g, of, value, index, length, out: (g, b.list_get(g, index, b.shape(value)), None, None),
+    vjp=_add_vjp,
     lower=Opaque(updates=True),
     samples=lambda rng: [],
 )

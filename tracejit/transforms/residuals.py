@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, reads, type_values
 from tracejit.ir.types import ListType, ScalarType, TensorType, Type, substitute_dims, unsized
 from tracejit.transforms.cotangents import retype
-from tracejit.transforms.frames import SIZE, Frame, Region, list_of, size_values
+from tracejit.transforms.frames import Frame, Region, list_of, size_values
 from tracejit.transforms.remat import choose
 
 
@@ -31,27 +31,58 @@ class Draft:
     def __init__(self, frame: Frame, results: Sequence[Value]) -> None:
         self.frame = frame
         self.results = tuple(results)
+        #: Forward sizes that the backward knows by name or number, so that types stay spelt alike.
+        self.named: list[Value] = []
         self.ops = live(frame.b.ops, (*results, *(s.backward_out for s in frame.streams)))
 
-    def residuals(self, provided: Mapping[Value, Value], more: Iterable[Value] = ()) -> tuple[list[Value], list[Op]]:
-        """Forward values to save, sizes first, and forward ops to repeat. `provided` needs neither."""
-        needed: dict[Value, None] = {}
-        for value in (*captures(Block((), tuple(self.ops), self.results)), *more):
-            if self.frame.defines(value) and value not in provided:
-                needed.update(dict.fromkeys(self._sizes_of(value)))
-                needed[value] = None
-        fresh = [v for v in needed if v not in provided]
-        saved, repeated = choose(self.frame, fresh, provided)
-        for value in tuple(saved):
-            missing = [s for s in self._sizes_of(value) if s not in provided and s not in saved]
-            saved.extend(s for s in missing if not any(s in op.results for op in repeated))
-        return sorted(saved, key=lambda v: v.type != SIZE), repeated
+    def residuals(
+        self, provided: Mapping[Value, Value], more: Iterable[Value] = (), *, typed: bool = False
+    ) -> tuple[list[Value], list[Op]]:
+        """Forward values to save, scalars first, and forward ops to repeat. What is `provided` needs neither.
 
-    def _sizes_of(self, value: Value) -> list[Value]:
-        return [v for v in type_values(value.type) if self.frame.defines(v)]
+        `typed`: the residuals will be results or parameters, whose types must find their sizes beside them.
+        """
+        needed = {v: None for v in (*captures(Block((), tuple(self.ops), self.results)), *more) if self._is_local(v)}
+        needed.update({s: None for v in tuple(needed) for s in type_values(v.type) if self._is_local(s)})
+        named = {v: v for edit in self.frame.edits for v in edit.defined if v.known is not None}
+        provided = {**provided, **named}
+        wanted = [v for v in needed if v not in provided]
+        saved, repeated = choose(self.frame, wanted, provided)
+        sizes = {s for v in saved for s in type_values(v.type) if self._is_local(s) and s not in provided}
+        if typed and not sizes.issubset(saved):
+            saved, repeated = choose(self.frame, wanted, {**provided, **{s: s for s in sizes}})
+            saved = [*sizes, *(v for v in saved if v not in sizes)]
+        self.named = [v for v in (*needed, *(v for op in repeated for v in op.operands)) if v in named]
+        return sorted(saved, key=lambda v: not isinstance(v.type, ScalarType)), repeated
+
+    def _is_local(self, value: Value) -> bool:
+        return self.frame.defines(value)
+
+    def restore(
+        self, b: Rebuilder, saved: Sequence[Value], repeated: Sequence[Op], take: Callable[[Value], None] | None = None
+    ) -> None:
+        """Make `b`, whose mapping stands for the forward's names, know all residuals.
+
+        `take` fetches a saved one, scalars first: the sizes that an array is fetched with are there by then.
+        """
+        for value in self.named:
+            known = value.known
+            b.mapping[value] = b.size(known) if isinstance(known, int) else b.value(self.frame.region.size(known))
+        waiting = list(repeated)
+        for value in saved if take is not None else ():
+            if any(self._is_local(size) for size in type_values(value.type)):
+                for op in [op for op in waiting if self._is_ready(b, op)]:
+                    b.step(op)
+                    waiting.remove(op)
+            take(value)
+        for op in waiting:
+            b.step(op)
+
+    def _is_ready(self, b: Rebuilder, op: Op) -> bool:
+        return all(v in b.mapping or not self._is_local(v) for v in op.operands)
 
     def rebuild(self, b: Rebuilder) -> list[Value]:
-        """Emit the backward through `b`, whose mapping stands for the forward's names; gives its results."""
+        """Emit the backward through `b`; gives its results."""
         for op in self.ops:
             b.step(op)
         return [b.value(v) for v in self.results]
@@ -67,14 +98,13 @@ def push(frame: Frame, saved: Sequence[Value]) -> None:
         frame.own[value] = stream
 
 
-def pop(frame: Frame, b: Rebuilder, saved: Sequence[Value]) -> None:
-    """Begin a backward block by popping the residuals."""
-    for value in saved:
-        stream = frame.own[value]
-        sizes = [b.value(v) for v in size_values(value.type, frame.region)]
-        stream.backward_out, b.mapping[value] = b.emit(
-            "list_pop", (stream.backward_in, *sizes), names=("residuals", value.name)
-        )
+def pop(frame: Frame, b: Rebuilder, value: Value) -> None:
+    """Pop a residual in a backward block."""
+    stream = frame.own[value]
+    sizes = [b.value(v) for v in size_values(value.type, frame.region)]
+    stream.backward_out, b.mapping[value] = b.emit(
+        "list_pop", (stream.backward_in, *sizes), names=("residuals", value.name)
+    )
 
 
 def neutral(b: Builder, type: Type, region: Region, inside: Mapping[Value, Value]) -> Value:

@@ -134,17 +134,15 @@ def derive(graph: Graph, wanted: Sequence[int], results: Sequence[int] | None = 
 
 def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value]) -> tuple[list[Value], Graph]:
     """The residuals and the backward as a graph of its own."""
-    saved, repeated = draft.residuals({})
-    named = [v for v in saved if isinstance(v.known, str)]
-    saved = [v for v in saved if v not in named]
-    names = {str(v.known) for v in named} | _names_in(draft.ops) | _names_of(draft.results)
+    saved, repeated = draft.residuals({}, typed=True)
+    known = {v.known for v in draft.named if isinstance(v.known, str)}
+    names = known | _names_in(draft.ops) | _names_of(draft.results)
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
     b = Rebuilder(None, {})
     params = [b.param_like(v) for v in (*saved, *seeds)]
-    for size in named:
-        b.mapping[size] = _size_from(b, params, str(size.known))
-    for op in repeated:
-        b.step(op)
+    for name in sorted(known):
+        b.mapping[draft.frame.region.size(name)] = _size_from(b, params, name)
+    draft.restore(b, saved, repeated)
     body = b.block(params, draft.rebuild(b))
     return saved, Graph(f"{graph.name}.backward", body, graph.device, (), graph.policy)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, type_values
@@ -121,7 +122,8 @@ class _Branch:
             if self.frame.defines(value)
         }
         seed_sizes = [v for seed in self.seeds for v in type_values(seed.type) if self.frame.defines(v)]
-        self.saved, self.repeated = self.draft.residuals(self.mapping, seed_sizes)
+        typed = not self.outer.in_loop
+        self.saved, self.repeated = self.draft.residuals(self.mapping, seed_sizes, typed=typed)
 
     def _total(self, c: Value) -> Value:
         running = self.outer.cotangents.running(c)
@@ -144,10 +146,8 @@ class _Branch:
     def backward(self, captured: Sequence[Value], streams: Sequence[Stream]) -> Block:
         """The backward branch: pops or reads its residuals, yields the running cotangents of captured values."""
         b = Rebuilder(None, dict(self.mapping), self.op.span)
-        if self.outer.in_loop:
-            pop(self.frame, b, self.saved)
-        for op in self.repeated:
-            b.step(op)
+        take = partial(pop, self.frame, b) if self.outer.in_loop else None
+        self.draft.restore(b, self.saved, self.repeated, take)
         for seed, total in self.seeds.items():
             b.mapping[seed] = fit(b, total, seed.type, self.outer.region)
         totals = self.draft.rebuild(b)
@@ -307,9 +307,7 @@ class _Loop:
         cotangents = [Value(substitute_dims(x.param.type, size_now), f"d{x.param.name}") for x in self.carried]
         kept = [Value(x.param.type, x.param.name) for x in self.kept]
         b.mapping.update((x.following, value) for x, value in zip(self.kept, kept, strict=True))
-        pop(self.frame, b, self.saved)
-        for op in self.repeated:
-            b.step(op)
+        self.draft.restore(b, self.saved, self.repeated, partial(pop, self.frame, b))
         for seed, value in zip(self.seeds, cotangents, strict=True):
             b.mapping[seed] = fit(b, value, seed.type, self.outer.region)
         totals = self.draft.rebuild(b)
