@@ -26,7 +26,7 @@ from tracejit.transforms.vjp_control import reverse_if, reverse_loop
 class Derivative:
     """A graph's derivative.
 
-    forward:     the graph's results, then `n_residuals` residuals
+    forward:     the user results, then `n_residuals` residuals, then the final versions of `inout` parameters
     backward:    parameters: the residuals, then the cotangents of the differentiated results;
                  results: the cotangents of the wanted parameters
     cotangents:  which results of the original graph (its `inout` finals included) have a cotangent parameter
@@ -127,7 +127,8 @@ def derive(graph: Graph, wanted: Sequence[int], results: Sequence[int] | None = 
     reverse(frame, graph.body.ops)
     draft = Draft(frame, [frame.cotangents.total_or_zero(v) for v in inputs])
     residuals, backward = _backward_graph(graph, draft, seeds)
-    body = Block(graph.params, tuple(edit.ops), (*graph.results, *residuals), graph.body.label)
+    outcome = (*graph.results[:n_user], *residuals, *graph.results[n_user:])
+    body = Block(graph.params, tuple(edit.ops), outcome, graph.body.label)
     forward = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
     return Derivative(forward, backward, len(residuals), tuple(outputs))
 
