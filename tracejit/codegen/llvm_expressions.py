@@ -214,7 +214,9 @@ class ExpressionPrinter(Emitter):
 
     def _narrow(self, step: Value, dtype: DType) -> Value:
         if step.is_literal:
-            return Value(str((int(step.text) + (1 << dtype.bits - 1)) % (1 << dtype.bits) - (1 << dtype.bits - 1)), dtype)
+            return Value(
+                str((int(step.text) + (1 << dtype.bits - 1)) % (1 << dtype.bits) - (1 << dtype.bits - 1)), dtype
+            )
         return self.convert("trunc", step, dtype)
 
     # -- conversions --------------------------------------------------------------------------------------------
@@ -273,7 +275,10 @@ class ExpressionPrinter(Emitter):
         """Truncation to a signed integer; its least value where x does not fit, as x86 does (alone it is poison)."""
         assert isinstance(x.dtype, DType)
         fits = self.binary(
-            "fcmp olt", self.intrinsic("llvm.fabs", x.dtype, x), Value(literal_text(2.0 ** (to.bits - 1), x.dtype), x.dtype), BOOL
+            "fcmp olt",
+            self.intrinsic("llvm.fabs", x.dtype, x),
+            Value(literal_text(2.0 ** (to.bits - 1), x.dtype), x.dtype),
+            BOOL,
         )
         return self.choose(fits, self.convert("fptosi", x, to), Value(str(-(1 << to.bits - 1)), to))
 
@@ -297,7 +302,9 @@ class ExpressionPrinter(Emitter):
         near = self.convert("fptrunc", x, F32)
         back = self.convert("fpext", near, F64)
         bits = self.bitcast(near, I32)
-        above = self.binary("fcmp ogt", self.intrinsic("llvm.fabs", F64, back), self.intrinsic("llvm.fabs", F64, x), BOOL)
+        above = self.binary(
+            "fcmp ogt", self.intrinsic("llvm.fabs", F64, back), self.intrinsic("llvm.fabs", F64, x), BOOL
+        )
         toward_zero = self.binary("sub", bits, self.cast(above, I32))
         odd = self.binary("or", toward_zero, Value("1", I32))
         exact = self.binary("fcmp ueq", back, x, BOOL)
@@ -319,7 +326,9 @@ class ExpressionPrinter(Emitter):
         type = memory_type_text(dtype)
         if index.text == "0":
             return pointer
-        return self.pure(f"getelementptr {type}, {pointer.typed()}, {index.typed()}", pointer.dtype, index.lanes, pointer, index)
+        return self.pure(
+            f"getelementptr {type}, {pointer.typed()}, {index.typed()}", pointer.dtype, index.lanes, pointer, index
+        )
 
     def _offset(self, e: Offset) -> Value:
         pointer = self.lookup(e.buffer)
@@ -338,7 +347,13 @@ class ExpressionPrinter(Emitter):
             loaded = self._gather(buffer, index, e.type)
         else:
             address = self.element(buffer, index, e.type)
-            loaded = self._read(f"load {memory_type_text(e.type)}, ptr {address.text}, align {_align(e.type)}", e.type, 1, readonly, address)
+            loaded = self._read(
+                f"load {memory_type_text(e.type)}, ptr {address.text}, align {_align(e.type)}",
+                e.type,
+                1,
+                readonly,
+                address,
+            )
         return self.from_memory(loaded, e.type)
 
     def _read(self, text: str, dtype: DType, lanes: int, readonly: bool, *operands: Value) -> Value:
@@ -380,10 +395,18 @@ class ExpressionPrinter(Emitter):
         start = self.element(buffer, ramp.offset, dtype)
         address = self.element(start, self._i64("mul", ramp.step, self.vector.index), dtype)
         if ramp.step.text == "0" or lanes == 1:
-            return self._read(f"load {memory_type_text(dtype)}, ptr {address.text}, align {_align(dtype)}", dtype, 1, readonly, address)
+            return self._read(
+                f"load {memory_type_text(dtype)}, ptr {address.text}, align {_align(dtype)}",
+                dtype,
+                1,
+                readonly,
+                address,
+            )
         type = memory_type_text(dtype, lanes)
         if mask is None:
-            return self._read(f"load {type}, ptr {address.text}, align {_align(dtype)}", dtype, lanes, readonly, address)
+            return self._read(
+                f"load {type}, ptr {address.text}, align {_align(dtype)}", dtype, lanes, readonly, address
+            )
         name = f"@llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
         self.declare(f"declare {type} {name}(ptr, i32, <{lanes} x i1>, {type})")
         call = f"call {type} {name}(ptr {address.text}, i32 {_align(dtype)}, {mask.typed()}, {type} zeroinitializer)"
@@ -397,7 +420,9 @@ class ExpressionPrinter(Emitter):
         type = memory_type_text(dtype, lanes)
         name = f"@llvm.masked.gather.{_memory_suffix(dtype, lanes)}.v{lanes}p0"
         self.declare(f"declare {type} {name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {type})")
-        call = f"call {type} {name}(<{lanes} x ptr> {addresses.text}, i32 {_align(dtype)}, {mask}, {type} zeroinitializer)"
+        call = (
+            f"call {type} {name}(<{lanes} x ptr> {addresses.text}, i32 {_align(dtype)}, {mask}, {type} zeroinitializer)"
+        )
         return self._read(call, dtype, lanes, False, addresses)
 
     def store(self, buffer: Value, index: Value | Ramp, value: Value, dtype: DType) -> None:
@@ -434,7 +459,9 @@ class ExpressionPrinter(Emitter):
         type = memory_type_text(dtype, lanes)
         name = f"@llvm.masked.scatter.{_memory_suffix(dtype, lanes)}.v{lanes}p0"
         self.declare(f"declare void {name}({type}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
-        self.line(f"call void {name}({type} {value.text}, <{lanes} x ptr> {addresses.text}, i32 {_align(dtype)}, {active})")
+        self.line(
+            f"call void {name}({type} {value.text}, <{lanes} x ptr> {addresses.text}, i32 {_align(dtype)}, {active})"
+        )
 
     # -- library functions for rare arguments -------------------------------------------------------------------
 
@@ -460,7 +487,9 @@ class ExpressionPrinter(Emitter):
         if lanes == 1:
             self.line(f"{name} = call {type} {function}({', '.join(v.typed() for v in values[1:])})")
         else:
-            self.line(f"{name} = call {type} {self._per_lane(e, function, lanes)}({cond.typed()}, {', '.join(v.typed() for v in values)})")
+            self.line(
+                f"{name} = call {type} {self._per_lane(e, function, lanes)}({cond.typed()}, {', '.join(v.typed() for v in values)})"
+            )
         self.line(f"br label %{done}")
         self.begin(done)
         return self.define(f"phi {type} [ {values[0].text}, %{before} ], [ {name}, %{slow} ]", e.type, lanes)
@@ -516,7 +545,9 @@ end:
                     parts.append(self.pure(f"extractelement {type} {vector.text}, i64 {at}", dtype, 1, vector))
                 else:
                     mask = lane_indices(range(at, at + half))
-                    parts.append(self.pure(f"shufflevector {type} {vector.text}, {type} poison, {mask}", dtype, half, vector))
+                    parts.append(
+                        self.pure(f"shufflevector {type} {vector.text}, {type} poison, {mask}", dtype, half, vector)
+                    )
             combined = self.apply(op, parts, dtype)
             assert isinstance(combined, Value)
             vector = combined

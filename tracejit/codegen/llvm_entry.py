@@ -1,0 +1,197 @@
+"""The entry of a program: `i32 NAME(ptr inputs, ptr outputs, ptr context)`.
+
+Inputs and outputs are arrays of `{ ptr data, i64 ndim, ptr shape, ptr strides, i32 dtype }`; strides count elements,
+a null pointer means C order. The context starts with `[MAX_PAYLOAD x i64]` for the payload of an error. The result is
+0, `error + 1`, or NO_MEMORY.
+
+A program that may leave early keeps a list of what it owns (`@tj_adopt`, `@tj_disown`: the newest entry is looked at
+first, which is nearly always the one), and releases all of it on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tracejit.codegen.llvm_calls import payload_bits
+from tracejit.codegen.llvm_function import FunctionPrinter, Texts
+from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
+from tracejit.codegen.loop_ir import Expr, Input, Output, Pointer, Program
+from tracejit.codegen.support import MAX_PAYLOAD
+from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
+
+#: Bytes of one `tj_tensor`.
+TENSOR_BYTES = 40
+#: Status of a call that ran out of memory.
+NO_MEMORY = -1
+#: What a call owns: `{ length, capacity, entries, first entries }`.
+OWNED = "{ i64, i64, ptr, [16 x i64] }"
+#: The code a `tj_tensor` names a dtype by.
+DTYPE_CODES: dict[DType, int] = {dtype: code + 1 for code, dtype in enumerate(DTYPES)}
+
+
+class EntryPrinter(FunctionPrinter):
+    """Prints the entry function."""
+
+    def __init__(self, texts: Texts, program: Program) -> None:
+        super().__init__(texts)
+        self.program = program
+        self.owned = Value("%owned", Pointer(I64))
+        self.allocas.append(f"  %owned = alloca {OWNED}, align 8")
+        self.scopes[0].lines.append("  call void @tj_owned_start(ptr %owned)")
+        self.declare("declare void @tj_owned_start(ptr)")
+
+    # -- what the caller passed -------------------------------------------------------------------------------
+
+    def input(self, e: Input) -> Value:
+        """A field of an input, read once at the start."""
+        match e.kind:
+            case "data":
+                return Value(self._field(e.index, 0, "ptr", e.type).text, e.type)
+            case "scalar":
+                assert isinstance(e.type, DType)
+                data = self._field(e.index, 0, "ptr", Pointer(e.type))
+                loaded = self.prologue(f"load {memory_type_text(e.type)}, ptr {data.text}", e.type)
+                return self._bool(loaded, e.type)
+            case "dim":
+                return self._dim(e.index, e.axis)
+            case "stride":
+                return self._stride(e.index, e.axis)
+
+    def _bool(self, loaded: Value, dtype: DType) -> Value:
+        if memory_type_text(dtype) == type_text(dtype):
+            return loaded
+        return self.prologue(f"icmp ne i8 {loaded.text}, 0", dtype)
+
+    def _field(self, index: int, offset: int, type: str, dtype: DType | Pointer) -> Value:
+        place = self.prologue(f"getelementptr i8, ptr %inputs, i64 {TENSOR_BYTES * index + offset}", Pointer(I64))
+        return self.prologue(f"load {type}, ptr {place.text}", dtype)
+
+    def _dim(self, index: int, axis: int) -> Value:
+        shape = self._field(index, 16, "ptr", Pointer(I64))
+        place = self.prologue(f"getelementptr i64, ptr {shape.text}, i64 {axis}", Pointer(I64))
+        return self.prologue(f"load i64, ptr {place.text}", I64)
+
+    def _stride(self, index: int, axis: int) -> Value:
+        """The given stride, or the C-order one; a null pointer is never read: the shape stands in for it."""
+        strides = self._field(index, 24, "ptr", Pointer(I64))
+        absent = self.prologue(f"icmp eq ptr {strides.text}, null", BOOL)
+        shape = self._field(index, 16, "ptr", Pointer(I64))
+        readable = self.prologue(f"select i1 {absent.text}, ptr {shape.text}, ptr {strides.text}", Pointer(I64))
+        place = self.prologue(f"getelementptr i64, ptr {readable.text}, i64 {axis}", Pointer(I64))
+        given = self.prologue(f"load i64, ptr {place.text}", I64)
+        dense = ONE
+        for later in range(axis + 1, self.program.inputs[index].type.rank):
+            dense = self.prologue(f"mul i64 {dense.text}, {self._dim(index, later).text}", I64)
+        return self.prologue(f"select i1 {absent.text}, i64 {dense.text}, i64 {given.text}", I64)
+
+    def context(self) -> Value:
+        """The call's context."""
+        return Value("%context", Pointer(I64))
+
+    # -- memory -------------------------------------------------------------------------------------------------
+
+    def allocate(self, size: Value) -> Value:
+        """Memory of `size` bytes that this call owns; without it the call ends."""
+        pointer = super().allocate(size)
+        self._leave_if_null(pointer)
+        self.adopt(pointer, False)
+        return pointer
+
+    def _leave_if_null(self, pointer: Value) -> None:
+        failed = self.define(f"icmp eq ptr {pointer.text}, null", BOOL)
+        leave, stay = self.new_label("nomemory"), self.new_label("memory")
+        self.line(f"br i1 {failed.text}, label %{leave}, label %{stay}, !prof !0")
+        self.begin(leave)
+        self._leave(NO_MEMORY)
+        self.begin(stay)
+
+    def free(self, pointer: Value) -> None:
+        """Give memory back."""
+        self.disown(pointer, False)
+        super().free(pointer)
+
+    def adopt(self, pointer: Value, is_list: bool) -> None:
+        """This call now owns the memory; a list is marked by the lowest bit of its entry."""
+        self._ownership("tj_adopt", pointer, is_list)
+
+    def disown(self, pointer: Value, is_list: bool) -> None:
+        """This call no longer owns the memory."""
+        self._ownership("tj_disown", pointer, is_list)
+
+    def _ownership(self, function: str, pointer: Value, is_list: bool) -> None:
+        entry = self.define(f"ptrtoint ptr {pointer.text} to i64", I64)
+        if is_list:
+            entry = self.define(f"or i64 {entry.text}, 1", I64)
+        self.declare(f"declare void @{function}(ptr, i64)")
+        self.line(f"call void @{function}(ptr {self.owned.text}, i64 {entry.text})")
+
+    # -- ends ---------------------------------------------------------------------------------------------------
+
+    def fail(self, error: int, payload: Sequence[Expr]) -> None:
+        """Leave with an error."""
+        assert len(payload) <= MAX_PAYLOAD
+        for i, value in enumerate([self.value(x) for x in payload]):
+            cell = self.define(f"getelementptr i64, ptr %context, i64 {i}", Pointer(I64))
+            self.line(f"store {payload_bits(self, value).typed()}, ptr {cell.text}")
+        self._leave(error + 1)
+        self.terminated = True
+
+    def _leave(self, status: int) -> None:
+        self.declare("declare void @tj_release(ptr)")
+        self.line(f"call void @tj_release(ptr {self.owned.text})")
+        self.line(f"ret i32 {status}")
+
+    def output(self, stmt: Output) -> None:
+        """Hand a result to the caller."""
+        spec = self.program.outputs[stmt.index]
+        value = self.value(stmt.value)
+        record = self.prologue(f"getelementptr i8, ptr %outputs, i64 {TENSOR_BYTES * stmt.index}", Pointer(I64))
+        if isinstance(value.dtype, DType):
+            data = self.define(f"load ptr, ptr {record.text}", Pointer(I64))
+            stored = self.to_memory(value, value.dtype)
+            self.line(f"store {stored.typed()}, ptr {data.text}, align {value.dtype.itemsize}")
+            return
+        dims = self._dims(stmt.dims)
+        if not stmt.owned and isinstance(spec.type, TensorType):
+            value = self._own_copy(record, value, stmt.dims, spec.type.dtype)
+        self.declare("declare void @tj_output(ptr, ptr, i64, ptr, i64, i32)")
+        given = f"ptr {record.text}, ptr {value.text}, i64 {spec.type.rank}, ptr {dims.text}"
+        self.line(f"call void @tj_output({given}, i64 {spec.type.dtype.itemsize}, i32 {DTYPE_CODES[spec.type.dtype]})")
+        if stmt.owned:
+            kept = self.define(f"load ptr, ptr {record.text}", Pointer(I64))
+            copied = self.define(f"icmp ne ptr {kept.text}, {value.text}", BOOL)
+            self.branch(copied, lambda: self._nothing(lambda: self.free(value)), list)
+
+    def _nothing(self, emit: Callable[[], None]) -> list[Value]:
+        emit()
+        return []
+
+    def _own_copy(self, record: Value, value: Value, dims: Sequence[Expr], dtype: DType) -> Value:
+        """A copy of borrowed memory for a caller who wants to be given some; else the memory itself."""
+        size = Value(str(dtype.itemsize), I64)
+        for dim in dims:
+            size = self.binary("mul", size, self.uniform(dim))
+
+        def copy() -> list[Value]:
+            made = self.allocate(size)
+            self.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+            self.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {made.text}, ptr {value.text}, i64 {size.text}, i1 false)")
+            return [made]
+
+        given = self.define(f"load ptr, ptr {record.text}", Pointer(I64))
+        wanted = self.define(f"icmp eq ptr {given.text}, null", BOOL)
+        return self.branch(wanted, copy, lambda: [value])[0]
+
+    def _dims(self, dims: Sequence[Expr]) -> Value:
+        record = self.alloca(f"[{max(len(dims), 1)} x i64]")
+        for i, value in enumerate([self.uniform(d) for d in dims]):
+            cell = self.define(f"getelementptr i64, ptr {record.text}, i64 {i}", Pointer(I64))
+            self.line(f"store i64 {value.text}, ptr {cell.text}")
+        return record
+
+    def print_entry(self) -> str:
+        """The whole entry function."""
+        self.body(self.program.entry.body)
+        header = f"define i32 @{self.options.entry_name}(ptr %inputs, ptr %outputs, ptr %context) #1"
+        self.declare("declare void @tj_owned_end(ptr)")
+        return self.finish(header, "  call void @tj_owned_end(ptr %owned)\n  ret i32 0")

@@ -1,0 +1,399 @@
+"""Loop-IR statements as LLVM text: straight-line code, branches, loops; the base of kernels and of the entry.
+
+Loops are printed rotated (a guard, then do-while), so that loads which a loop does not change can be placed in
+front of it. Vector and parallel loops have a file of their own; everything else is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tracejit.codegen import llvm_calls, llvm_parallel, llvm_vector
+from tracejit.codegen.llvm_expressions import ExpressionPrinter
+from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm_values import ZERO, Ramp, Scope, Value, memory_type_text, type_text
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Call,
+    Expr,
+    Fail,
+    For,
+    Free,
+    If,
+    Input,
+    Kernel,
+    Launch,
+    Let,
+    Output,
+    Pointer,
+    Stmt,
+    Store,
+    Var,
+)
+from tracejit.ir.types import BOOL, I64, DType
+
+#: `axis="unroll"` loops of at most this many trips are unrolled.
+UNROLL_LIMIT = 64
+
+
+class Texts:
+    """What the functions of one module share: declarations, and functions already printed."""
+
+    def __init__(self, options: LlvmOptions, fastmath: bool, kernels: dict[str, Kernel], prefix: str) -> None:
+        self.options = options
+        self.fastmath = fastmath
+        self.kernels = kernels
+        self.prefix = prefix
+        self.declarations: set[str] = set()
+        self.functions: list[str] = []
+
+    def kernel_symbol(self, name: str) -> str:
+        """The symbol of a kernel."""
+        return f'@"{self.prefix}.{name}"'
+
+
+class FunctionPrinter(ExpressionPrinter):
+    """Prints the body of one function."""
+
+    def __init__(self, texts: Texts) -> None:
+        super().__init__(texts.declarations, texts.options, texts.fastmath)
+        self.texts = texts
+        self.terminated = False  #: the current block has ended: what follows in this body is unreachable
+        self.record: llvm_parallel.Record | None = None  #: in an outlined body: what comes from its caller
+
+    def lookup(self, var: Var) -> Value | Ramp:
+        """What a var is bound to; an outlined body finds outer vars in its record."""
+        found = self.env.get(var)
+        if found is not None or self.record is None:
+            return self.env[var] if found is None else found
+        return self.record.capture(self.record.outer.value(var))
+
+    def knows(self, var: Var) -> bool:
+        """Whether a var is bound here."""
+        return var in self.env or (self.record is not None and self.record.outer.knows(var))
+
+    def input(self, e: Input) -> Value:
+        """What the caller passed."""
+        if self.record is None:
+            return super().input(e)
+        return self.record.capture(self.record.outer.input(e))
+
+    def read_cell(self, pointer: Value, index: Value, dtype: DType) -> Value:
+        """An element of memory that only this program's own code sees."""
+        address = self.element(pointer, index, dtype)
+        stored = self.define(f"load {memory_type_text(dtype)}, ptr {address.text}", dtype)
+        return self.from_memory(stored, dtype)
+
+    # -- statements ---------------------------------------------------------------------------------------------
+
+    def body(self, stmts: Sequence[Stmt]) -> None:
+        """Print statements in order."""
+        for stmt in stmts:
+            if self.terminated:
+                return
+            self.stmt(stmt)
+
+    def stmt(self, stmt: Stmt) -> None:
+        """Print one statement."""
+        match stmt:
+            case Let(var, expr):
+                self.env[var] = self.expr(expr)
+            case Store(buffer, index, value):
+                self._store(buffer, index, value)
+            case For():
+                self.loop(stmt)
+            case If():
+                self._if(stmt)
+            case Alloc():
+                self._alloc(stmt)
+            case Free(var):
+                self.free(self.value(var))
+            case Launch(kernel, args):
+                self._launch(kernel, [self.value(a) for a in args])
+            case Call(name, args, results):
+                llvm_calls.call(self, name, args, results)
+            case Fail(error, payload):
+                self.fail(error, payload)
+            case Output():
+                self.output(stmt)
+
+    def _store(self, buffer: Var, index: Expr, value: Expr) -> None:
+        assert isinstance(buffer.type, Pointer)
+        pointer = self.lookup(buffer)
+        assert isinstance(pointer, Value)
+        place, stored = self.expr(index), self.value(value)
+        self.store(pointer, place, stored, buffer.type.element)
+
+    def _alloc(self, stmt: Alloc) -> None:
+        assert isinstance(stmt.var.type, Pointer)
+        element = stmt.var.type.element
+        count = self.uniform(stmt.count)
+        if stmt.stack:
+            self.env[stmt.var] = self.alloca(f"[{count.text} x {memory_type_text(element)}]", 64)
+            return
+        size = self.binary("mul", count, Value(str(element.itemsize), I64))
+        self.env[stmt.var] = self.allocate(size)
+
+    def _launch(self, kernel: str, args: Sequence[Value]) -> None:
+        symbol = self.texts.kernel_symbol(kernel)
+        params = ", ".join(type_text(p.type) for p in self.texts.kernels[kernel].params)
+        self.declare(f"declare void {symbol}({params})")
+        self.line(f"call void {symbol}({', '.join(a.typed() for a in args)})")
+        self.epoch += 1
+
+    # -- what only an entry can do ------------------------------------------------------------------------------
+
+    def allocate(self, size: Value) -> Value:
+        """Memory of `size` bytes."""
+        self.declare("declare noalias ptr @tj_alloc(i64)")
+        return self.define(f"call ptr @tj_alloc({size.typed()})", Pointer(I64))
+
+    def free(self, pointer: Value) -> None:
+        """Give memory back."""
+        self.declare("declare void @tj_free(ptr)")
+        self.line(f"call void @tj_free({pointer.typed()})")
+        self.epoch += 1
+
+    def fail(self, error: int, payload: Sequence[Expr]) -> None:
+        """Leave the entry with an error."""
+        raise TypeError("only the entry can fail")
+
+    def output(self, stmt: Output) -> None:
+        """Hand a result to the caller."""
+        raise TypeError("only the entry has outputs")
+
+    def adopt(self, pointer: Value, is_list: bool) -> None:
+        """This call now owns the memory."""
+
+    def disown(self, pointer: Value, is_list: bool) -> None:
+        """This call no longer owns the memory."""
+
+    # -- branches -----------------------------------------------------------------------------------------------
+
+    def branch(self, cond: Value, then: Callable[[], list[Value]], orelse: Callable[[], list[Value]]) -> list[Value]:
+        """`cond ? then() : orelse()`, both in code that is run only when taken. An arm may end the function."""
+        labels = self.new_label("then"), self.new_label("else"), self.new_label("join")
+        arms = [self._arm(label, emit) for label, emit in zip(labels, (then, orelse), strict=False)]
+        self._align_lanes(arms)
+        self.line(f"br i1 {cond.text}, label %{labels[0]}, label %{labels[1]}")
+        for label, (scope, _, ended) in zip(labels, arms, strict=False):
+            self.scope.lines.append(f"{label}:")
+            self.scope.lines.extend(scope.lines)
+            if not ended:
+                self.line(f"br label %{labels[2]}")
+        reached = [(scope, values) for scope, values, ended in arms if not ended]
+        self.terminated = not reached
+        if self.terminated:
+            return []
+        self.begin(labels[2])
+        return [self._phi([(values[i], scope.label) for scope, values in reached]) for i in range(len(reached[0][1]))]
+
+    def _arm(self, label: str, emit: Callable[[], list[Value]]) -> tuple[Scope, list[Value], bool]:
+        outer, vector_floor = self.floor, self.push(label)
+        self.floor = vector_floor.depth
+        values = emit()
+        ended, self.terminated = self.terminated, False
+        self.floor = outer
+        return self.pop(), values, ended
+
+    def _align_lanes(self, arms: list[tuple[Scope, list[Value], bool]]) -> None:
+        """Make values that meet have the same number of lanes."""
+        reached = [(scope, values) for scope, values, ended in arms if not ended]
+        if len(reached) < 2 or self.vector is None:
+            return
+        for i in range(len(reached[0][1])):
+            lanes = max(values[i].lanes for _, values in reached)
+            for scope, values in reached:
+                self.scopes.append(scope)
+                outer, self.floor = self.floor, scope.depth
+                values[i] = self.splat(values[i], lanes)
+                self.floor = outer
+                self.scopes.pop()
+
+    def _phi(self, incoming: Sequence[tuple[Value, str]]) -> Value:
+        first = incoming[0][0]
+        if all(value.text == first.text for value, _ in incoming) and first.depth <= self.scope.depth:
+            return first
+        pairs = ", ".join(f"[ {value.text}, %{label} ]" for value, label in incoming)
+        return self.define(f"phi {type_text(first.dtype, first.lanes)} {pairs}", first.dtype, first.lanes)
+
+    def _if(self, stmt: If) -> None:
+        cond = self.value(stmt.cond)
+        if cond.lanes > 1:
+            llvm_vector.predicated(self, stmt, cond)
+            return
+        if cond.is_literal:
+            taken, values = (stmt.then, stmt.then_values) if cond.text == "true" else (stmt.orelse, stmt.else_values)
+            self.body(taken)
+            if not self.terminated:
+                self.bind(stmt.results, [self.value(v) for v in values])
+            return
+
+        def arm(body: Sequence[Stmt], values: Sequence[Expr]) -> list[Value]:
+            self.body(body)
+            return [] if self.terminated else [self.value(v) for v in values]
+
+        made = self.branch(cond, lambda: arm(stmt.then, stmt.then_values), lambda: arm(stmt.orelse, stmt.else_values))
+        if not self.terminated:
+            self.bind(stmt.results, made)
+
+    def bind(self, names: Sequence[Var], values: Sequence[Value]) -> None:
+        """Give names to values."""
+        for var, value in zip(names, values, strict=True):
+            self.env[var] = value
+
+    # -- loops --------------------------------------------------------------------------------------------------
+
+    def loop(self, loop: For) -> None:
+        """Print a loop as its axis asks, serially where that cannot be had."""
+        if loop.axis == "vector" and self.vector is None and llvm_vector.vector_loop(self, loop):
+            return
+        if loop.axis == "parallel" and self.vector is None and llvm_parallel.parallel_loop(self, loop):
+            return
+        if loop.axis == "unroll" and self._unrolled(loop):
+            return
+        self.serial_loop(loop)
+
+    def _unrolled(self, loop: For) -> bool:
+        extent = self.uniform(loop.extent)
+        if not extent.is_literal or int(extent.text) > UNROLL_LIMIT or loop.go is not None:
+            return False
+        state = [self.value(c.init) for c in loop.carried]
+        for i in range(int(extent.text)):
+            self._forget(loop)
+            self.env[loop.var] = Value(str(i), I64)
+            self.bind([c.var for c in loop.carried], state)
+            self.body(loop.body)
+            state = [self.value(c.next) for c in loop.carried]
+        self._forget(loop)
+        self.bind([c.result for c in loop.carried], state)
+        return True
+
+    def _forget(self, loop: For) -> None:
+        """Drop remembered expressions: the loop's vars are about to be rebound."""
+        for scope in self.scopes:
+            scope.expressions.clear()
+
+    def serial_loop(self, loop: For) -> None:
+        """A loop in index order."""
+        extent = self.uniform(loop.extent)
+        inits = [self._carried(self.value(c.init)) for c in loop.carried]
+        go = None if loop.go is None else self.uniform(loop.go[1])
+
+        def emit(index: Value, state: list[Value]) -> tuple[list[Value], Value | None]:
+            self.env[loop.var] = index
+            self.bind([c.var for c in loop.carried], state)
+            if loop.go is not None:
+                self.env[loop.go[0]] = Value("true", BOOL)
+            self.body(loop.body)
+            if self.terminated:
+                return state, None
+            following = [self._carried(self.value(c.next)) for c in loop.carried]
+            return following, None if loop.go is None else self.uniform(loop.go[2])
+
+        results = self.counted(ZERO, extent, 1, inits, emit, go)
+        self.bind([c.result for c in loop.carried], results)
+
+    def _carried(self, value: Value) -> Value:
+        """Values carried inside a vector loop have all its lanes."""
+        if self.vector is None or isinstance(value.dtype, Pointer):
+            return value
+        return self.splat(value, self.vector.lanes)
+
+    def counted(
+        self,
+        start: Value,
+        extent: Value,
+        step: int,
+        inits: list[Value],
+        emit: Callable[[Value, list[Value]], tuple[list[Value], Value | None]],
+        go: Value | None = None,
+    ) -> list[Value]:
+        """`for i = start; i < extent; i += step`. `emit(i, state)` prints the body and gives the next state and,
+        where `go` is given, whether to go on. Returns the state after the loop."""
+        guard = self._guard(start, extent, go)
+        if guard.text == "false":
+            return inits
+        before = self.scope.label
+        ahead, label, done = self.new_label("ahead"), self.new_label("loop"), self.new_label("done")
+        self.push(ahead)
+        self.push(label)
+        depth = self.scope.depth
+        self.epoch += 1
+        index = Value(self.name("i"), I64, 1, depth)
+        phis = [Value(self.name("c"), init.dtype, init.lanes, depth) for init in inits]
+        following, go_on = emit(index, list(phis))
+        ended, self.terminated = self.terminated, False
+        next_index = self.name("i")
+        if not ended:
+            self._latch(index, next_index, step, extent, go_on, label, done)
+        body, preheader = self.pop(), self.pop()
+        self.epoch += 1
+        self._place_preheader(guard, ahead, label, done, preheader)
+        back = "" if ended else f", [ {next_index}, %{body.label} ]"
+        self.scope.lines.append(f"{label}:")
+        self.line(f"{index.text} = phi i64 [ {start.text}, %{preheader.label} ]{back}")
+        for phi, init, after in zip(phis, inits, following, strict=True):
+            back = "" if ended else f", [ {after.text}, %{body.label} ]"
+            self.line(f"{phi.text} = phi {type_text(phi.dtype, phi.lanes)} [ {init.text}, %{preheader.label} ]{back}")
+        self.scope.lines.extend(body.lines)
+        if ended and guard.text == "true":
+            self.terminated = True
+            return inits
+        self.begin(done)
+        leaving = [] if ended else [(after, body.label) for after in following]
+        return [self._after_loop(init, None if ended else leaving[i], guard, before) for i, init in enumerate(inits)]
+
+    def _guard(self, start: Value, extent: Value, go: Value | None) -> Value:
+        if extent.is_literal and start.is_literal:
+            guard = Value("true" if int(start.text) < int(extent.text) else "false", BOOL)
+        else:
+            guard = self.binary("icmp slt", start, extent, BOOL)
+        if go is None or guard.text == "false" or go.text == "true":
+            return guard
+        return go if guard.text == "true" else self.binary("and", guard, go)
+
+    def _latch(
+        self, index: Value, next_index: str, step: int, extent: Value, go: Value | None, label: str, done: str
+    ) -> None:
+        self.line(f"{next_index} = add nsw i64 {index.text}, {step}")
+        more = self.define(f"icmp slt i64 {next_index}, {extent.text}", BOOL)
+        if go is not None and go.text != "true":
+            more = self.define(f"and i1 {more.text}, {go.text}", BOOL)
+        self.line(f"br i1 {more.text}, label %{label}, label %{done}")
+
+    def _place_preheader(self, guard: Value, ahead: str, label: str, done: str, preheader: Scope) -> None:
+        if guard.text == "true":
+            self.line(f"br label %{ahead}")
+        else:
+            self.line(f"br i1 {guard.text}, label %{ahead}, label %{done}")
+        self.scope.lines.append(f"{ahead}:")
+        self.scope.lines.extend(preheader.lines)
+        self.line(f"br label %{label}")
+
+    def _after_loop(self, init: Value, last: tuple[Value, str] | None, guard: Value, before: str) -> Value:
+        incoming = ([] if guard.text == "true" else [(init, before)]) + ([] if last is None else [last])
+        pairs = ", ".join(f"[ {value.text}, %{label} ]" for value, label in incoming)
+        return self.define(f"phi {type_text(init.dtype, init.lanes)} {pairs}", init.dtype, init.lanes)
+
+    # -- text ---------------------------------------------------------------------------------------------------
+
+    def finish(self, header: str, footer: str) -> str:
+        """The whole function: header, stack memory, prologue, body, footer."""
+        prologue, start = self.scopes
+        lines = [header + " {", "prologue:", *self.allocas, *prologue.lines, "  br label %start", "start:"]
+        return "\n".join([*lines, *start.lines, *([] if self.terminated else [footer]), "}"])
+
+
+def print_kernel(texts: Texts, kernel: Kernel) -> None:
+    """Print a kernel as a function that other modules of the program can call."""
+    printer = FunctionPrinter(texts)
+    params: list[str] = []
+    for i, param in enumerate(kernel.params):
+        printer.env[param] = Value(f"%p{i}", param.type)
+        params.append(f"{type_text(param.type)} %p{i}")
+        if isinstance(param.type, Pointer) and param not in kernel.outputs:
+            printer.readonly.add(param)
+    printer.body(kernel.body)
+    header = f"define hidden void {texts.kernel_symbol(kernel.name)}({', '.join(params)}) #0"
+    texts.functions.append(printer.finish(header, "  ret void"))

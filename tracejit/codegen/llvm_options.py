@@ -1,0 +1,32 @@
+"""What a printer must know about the machine it prints for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LlvmOptions:
+    """A CPU as LLVM names it, and what follows for the shape of vector loops.
+
+    vector_bits: width of the widest vector register.
+    masked_bits: least element width that has masked loads and stores (0: none; loops then end in a scalar loop).
+    has_f16c:    f16 conversions are instructions.
+    """
+
+    cpu: str
+    features: str = ""
+    vector_bits: int = 128
+    masked_bits: int = 0
+    has_f16c: bool = False
+    entry_name: str = "tj_entry"
+
+    @staticmethod
+    def for_cpu(cpu: str, features: dict[str, bool], entry_name: str = "tj_entry") -> LlvmOptions:
+        """The options that follow from the features LLVM reports for a CPU."""
+        flat = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
+        if features.get("avx512bw") and features.get("avx512vl"):
+            return LlvmOptions(cpu, flat, 512, 8, True, entry_name)
+        if features.get("avx2"):
+            return LlvmOptions(cpu, flat, 256, 32, bool(features.get("f16c")), entry_name)
+        return LlvmOptions(cpu, flat, 128, 0, False, entry_name)

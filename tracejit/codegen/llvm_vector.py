@@ -1,0 +1,341 @@
+"""Vector loops: how wide, which tail, and the reduction tree; branches inside them become masks.
+
+A loop is printed in one of three shapes. `split`: full vectors without a mask, then one masked vector. `masked`:
+one loop whose every vector is masked, half the code of `split`, for bodies so long that a mask costs nothing.
+`scalar`: full vectors, then single elements, for element widths without masked memory instructions.
+A reduction keeps one accumulator per lane and combines them at the end, halves with halves, so its result depends
+on the vector width only. What cannot be a vector (a condition per lane on a loop, an allocation, ...) stays serial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from tracejit.codegen.llvm_expressions import VectorContext
+from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm_values import ONE, ZERO, Ramp, Value
+from tracejit.codegen.loop_ir import (
+    Bitcast,
+    Cast,
+    Const,
+    Expr,
+    For,
+    If,
+    Let,
+    Load,
+    Pointer,
+    Rare,
+    Scalar,
+    Select,
+    Stmt,
+    Store,
+    Var,
+)
+from tracejit.codegen.scalars import SCALARS, expansion
+from tracejit.ir.types import BOOL, I64, DType
+
+if TYPE_CHECKING:
+    from tracejit.codegen.llvm_function import FunctionPrinter
+
+#: Bodies of at least this many operations are printed once, masked.
+HEAVY = 40
+
+#: Registers per value: light reductions need independent accumulators, heavy bodies need registers.
+NARROW, WIDE = 2, 8
+
+_MAX_LANES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The shape of one vector loop."""
+
+    lanes: int
+    shape: Literal["split", "masked", "scalar"]
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a loop body contains. `varying` are the vars that differ between lanes."""
+
+    varying: set[Var]
+    widest: int = 0
+    narrowest: int = 64
+    weight: int = 0
+    possible: bool = True
+    seen: set[int] = field(default_factory=set[int])
+    answers: dict[int, bool] = field(default_factory=dict[int, bool])
+
+    def stmts(self, body: Sequence[Stmt]) -> None:
+        """Survey statements in order."""
+        for stmt in body:
+            match stmt:
+                case Let(var, expr):
+                    self.expr(expr)
+                    if self.varies(expr):
+                        self.varying.add(var)
+                case Store(buffer, index, value):
+                    assert isinstance(buffer.type, Pointer)
+                    self._element(buffer.type.element)
+                    self.expr(value)
+                    self._index(index)
+                case If():
+                    self._if(stmt)
+                case For():
+                    self._for(stmt)
+                case _:
+                    self.possible = False
+
+    def _if(self, stmt: If) -> None:
+        self.expr(stmt.cond)
+        self.stmts(stmt.then)
+        self.stmts(stmt.orelse)
+        for value in (*stmt.then_values, *stmt.else_values):
+            self.expr(value)
+        self.varying.update(stmt.results)
+
+    def _for(self, loop: For) -> None:
+        if loop.go is not None or loop.axis == "parallel" or self.varies(loop.extent):
+            self.possible = False
+        for carried in loop.carried:
+            self.varying.update((carried.var, carried.result))
+            self.expr(carried.init)
+        self.stmts(loop.body)
+        for carried in loop.carried:
+            self.expr(carried.next)
+
+    def _element(self, dtype: DType) -> None:
+        self.widest = max(self.widest, dtype.bits)
+        self.narrowest = min(self.narrowest, dtype.bits)
+
+    def _index(self, e: Expr) -> None:
+        """An index: its loads and its own arithmetic count only where it is no ramp; loads are enough to see."""
+        match e:
+            case Load(_, index, _):
+                self.weight += 1
+                self._index(index)
+            case Scalar(_, args, _):
+                for arg in args:
+                    self._index(arg)
+            case Cast(x, _) | Bitcast(x, _):
+                self._index(x)
+            case Select(cond, a, b, _):
+                self._index(cond)
+                self._index(a)
+                self._index(b)
+            case _:
+                return
+
+    def expr(self, e: Expr) -> None:
+        """A value: its dtypes decide the width, its operations the weight."""
+        if id(e) in self.seen or isinstance(e, Const):
+            return
+        self.seen.add(id(e))
+        match e:
+            case Load(_, index, dtype):
+                self._element(dtype)
+                self._index(index)
+            case Scalar(op, args, dtype):
+                self.weight += _weight(op, args[0])
+                self._value(dtype)
+                for arg in args:
+                    self.expr(arg)
+            case Cast(x, dtype) | Bitcast(x, dtype):
+                self.weight += 1
+                self._value(dtype)
+                self.expr(x)
+            case Select(cond, a, b, dtype):
+                self.weight += 1
+                self._value(dtype)
+                for x in (cond, a, b):
+                    self.expr(x)
+            case Rare(cond, value, _, args, dtype):
+                self.weight += 4
+                self._value(dtype)
+                for x in (cond, value, *args):
+                    self.expr(x)
+            case _:
+                return
+
+    def _value(self, dtype: DType) -> None:
+        if dtype not in (BOOL, I64):
+            self.widest = max(self.widest, dtype.bits)
+
+    def varies(self, e: Expr) -> bool:
+        """Whether the expression differs between lanes."""
+        known = self.answers.get(id(e))
+        if known is None or not known:
+            known = self.answers[id(e)] = self._varies(e)
+        return known
+
+    def _varies(self, e: Expr) -> bool:
+        match e:
+            case Var():
+                return e in self.varying
+            case Load(_, index, _):
+                return self.varies(index)
+            case Scalar(_, args, _):
+                return any(self.varies(a) for a in args)
+            case Cast(x, _) | Bitcast(x, _):
+                return self.varies(x)
+            case Select(cond, a, b, _):
+                return self.varies(cond) or self.varies(a) or self.varies(b)
+            case Rare(cond, value, _, args, _):
+                return any(self.varies(x) for x in (cond, value, *args))
+            case _:
+                return False
+
+
+def _weight(op: str, operand: Expr) -> int:
+    dtype = operand.type
+    row = SCALARS[op]
+    if not isinstance(dtype, DType) or dtype.kind in row.llvm:
+        return 1
+    return expansion_weight(op, dtype)
+
+
+def expansion_weight(op: str, dtype: DType) -> int:
+    """About how many instructions an expanded operation is."""
+    template = expansion(op, dtype)
+    survey = Survey(set(template.params))
+    survey.stmts(template.lets)
+    survey.expr(template.result)
+    return survey.weight
+
+
+def plan(loop: For, options: LlvmOptions) -> Plan | None:
+    """The shape of a vector loop, or None where it must be serial."""
+    if loop.go is not None or any(c.combine is None or c.element is None for c in loop.carried):
+        return None
+    survey = Survey({loop.var})
+    survey.stmts(loop.body)
+    for carried in loop.carried:
+        assert carried.element is not None and isinstance(carried.var.type, DType)
+        survey.expr(carried.element)
+        survey.widest = max(survey.widest, carried.var.type.bits)
+    if not survey.possible or not survey.widest:
+        return None
+    heavy = survey.weight >= HEAVY
+    registers = WIDE if loop.carried and survey.weight <= 8 else NARROW
+    lanes = max(4, min(_MAX_LANES, registers * options.vector_bits // survey.widest))
+    if isinstance(loop.extent, Const):
+        lanes = min(lanes, max(4, 1 << max(int(loop.extent.value) - 1, 0).bit_length()))
+    if not options.masked_bits or survey.narrowest < options.masked_bits:
+        return Plan(lanes, "scalar")
+    return Plan(lanes, "masked" if heavy else "split")
+
+
+def vector_loop(p: FunctionPrinter, loop: For) -> bool:
+    """Print a loop as vectors; False where it must be serial."""
+    made = plan(loop, p.options)
+    if made is None:
+        return False
+    extent = p.uniform(loop.extent)
+    inits = [p.splat(p.value(c.init), made.lanes) for c in loop.carried]
+    if made.shape == "masked":
+        vectors = p.counted(
+            ZERO, extent, made.lanes, inits, lambda i, s: (_masked_pass(p, loop, made, extent, i, s), None)
+        )
+        results = _reduced(p, loop, vectors)
+    else:
+        results = _split(p, loop, made, extent, inits)
+    p.bind([c.result for c in loop.carried], results)
+    return True
+
+
+def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
+    """Full vectors, then the rest."""
+    full = (
+        p.binary("and", extent, Value(str(-made.lanes), I64))
+        if not extent.is_literal
+        else _round_down(extent, made.lanes)
+    )
+    vectors = p.counted(
+        ZERO, full, made.lanes, inits, lambda i, s: (_pass(p, loop, VectorContext(made.lanes, i), s), None)
+    )
+    if extent.is_literal and full.text == extent.text:
+        return _reduced(p, loop, vectors)
+    if made.shape == "scalar":
+        return _scalar_rest(p, loop, full, extent, _reduced(p, loop, vectors))
+    rest = p.binary("icmp slt", full, extent, BOOL)
+    vectors = p.branch(rest, lambda: _masked_pass(p, loop, made, extent, full, vectors), lambda: vectors)
+    return _reduced(p, loop, vectors)
+
+
+def _round_down(extent: Value, lanes: int) -> Value:
+    return Value(str(int(extent.text) // lanes * lanes), I64)
+
+
+def _scalar_rest(p: FunctionPrinter, loop: For, full: Value, extent: Value, state: list[Value]) -> list[Value]:
+    """The last elements one by one; their values join the reduced vector in index order."""
+    return p.counted(full, extent, 1, state, lambda i, s: (_pass(p, loop, VectorContext(1, i), s), None))
+
+
+def _reduced(p: FunctionPrinter, loop: For, vectors: list[Value]) -> list[Value]:
+    return [p.reduce(c.combine or "", v) for c, v in zip(loop.carried, vectors, strict=True)]
+
+
+def _masked_pass(
+    p: FunctionPrinter, loop: For, made: Plan, extent: Value, index: Value, state: list[Value]
+) -> list[Value]:
+    left = p.binary("sub", extent, index)
+    count = p.intrinsic("llvm.smin", I64, left, Value(str(made.lanes), I64))
+    return _pass(p, loop, VectorContext(made.lanes, index, _first_lanes(p, count, made.lanes)), state)
+
+
+def _first_lanes(p: FunctionPrinter, count: Value, lanes: int) -> Value:
+    """The mask of the first `count` lanes; compared in i32, which any vector unit does well."""
+    narrow = p.pure(f"trunc i64 {count.text} to i32", I64, 1, count)
+    splat = f"insertelement <{lanes} x i32> poison, i32 {narrow.text}, i64 0"
+    first = p.pure(splat, I64, lanes, narrow)
+    every = p.pure(
+        f"shufflevector <{lanes} x i32> {first.text}, <{lanes} x i32> poison, <{lanes} x i32> zeroinitializer",
+        I64,
+        lanes,
+        first,
+    )
+    iota = ", ".join(f"i32 {i}" for i in range(lanes))
+    return p.pure(f"icmp ult <{lanes} x i32> <{iota}>, {every.text}", BOOL, lanes, every)
+
+
+def _pass(p: FunctionPrinter, loop: For, context: VectorContext, state: list[Value]) -> list[Value]:
+    """The body once, for the lanes of `context`; the accumulators after it."""
+    p.vector = context
+    p.env[loop.var] = Ramp(ZERO, ONE)
+    p.body(loop.body)
+    following: list[Value] = []
+    for carried, accumulator in zip(loop.carried, state, strict=True):
+        assert carried.combine is not None and carried.element is not None
+        element = p.splat(p.value(carried.element), context.lanes)
+        combined = p.apply(carried.combine, [accumulator, element], accumulator_dtype(accumulator))
+        assert isinstance(combined, Value)
+        following.append(combined if context.mask is None else p.choose(context.mask, combined, accumulator))
+    p.vector = None
+    return following
+
+
+def accumulator_dtype(accumulator: Value) -> DType:
+    """The dtype a reduction is carried in."""
+    assert isinstance(accumulator.dtype, DType)
+    return accumulator.dtype
+
+
+def predicated(p: FunctionPrinter, stmt: If, cond: Value) -> None:
+    """A branch whose condition differs between lanes: both arms run, each for its lanes."""
+    assert p.vector is not None
+    outer = p.vector.mask
+    inverse = p.binary("xor", cond, Value("true", BOOL))
+
+    def arm(active: Value, body: Sequence[Stmt], values: Sequence[Expr]) -> list[Value]:
+        assert p.vector is not None
+        p.vector.mask = active if outer is None else p.binary("and", active, outer)
+        p.body(body)
+        made = [p.value(v) for v in values]
+        p.vector.mask = outer
+        return made
+
+    then_values = arm(cond, stmt.then, stmt.then_values)
+    else_values = arm(inverse, stmt.orelse, stmt.else_values)
+    p.bind(stmt.results, [p.choose(cond, a, b) for a, b in zip(then_values, else_values, strict=True)])

@@ -1,0 +1,119 @@
+"""Native growing lists as LLVM text: `{ ptr slots, i64 length, i64 capacity, i64 kind, i64 slot bytes }`.
+
+The slots are one block that doubles. `kind` (see `codegen/support.py`) says what `@tj_list_free` must free in them.
+"""
+
+from __future__ import annotations
+
+from tracejit.codegen.support import BUFFERS, LISTS
+
+LISTS_TEXT = f"""
+declare ptr @calloc(i64, i64)
+
+define noalias ptr @tj_list_new(i64 %kind) nounwind {{
+  %list = call ptr @calloc(i64 1, i64 40)
+  %kind_place = getelementptr i64, ptr %list, i64 3
+  store i64 %kind, ptr %kind_place
+  ret ptr %list
+}}
+
+define void @tj_list_grow(ptr %list, i64 %size) nounwind cold {{
+  %capacity_place = getelementptr i64, ptr %list, i64 2
+  %capacity = load i64, ptr %capacity_place
+  %empty = icmp eq i64 %capacity, 0
+  %twice = shl i64 %capacity, 1
+  %wanted = select i1 %empty, i64 16, i64 %twice
+  store i64 %wanted, ptr %capacity_place
+  %size_place = getelementptr i64, ptr %list, i64 4
+  store i64 %size, ptr %size_place
+  %bytes = mul i64 %wanted, %size
+  %slots = load ptr, ptr %list
+  %grown = call ptr @realloc(ptr %slots, i64 %bytes)
+  store ptr %grown, ptr %list
+  ret void
+}}
+
+define noalias ptr @tj_list_copy(ptr %list) nounwind {{
+  %made = call ptr @calloc(i64 1, i64 40)
+  %copied = call ptr @memcpy(ptr %made, ptr %list, i64 40)
+  %length_place = getelementptr i64, ptr %list, i64 1
+  %length = load i64, ptr %length_place
+  %capacity_place = getelementptr i64, ptr %made, i64 2
+  store i64 %length, ptr %capacity_place
+  %size_place = getelementptr i64, ptr %list, i64 4
+  %size = load i64, ptr %size_place
+  %bytes = mul i64 %length, %size
+  %none = icmp eq i64 %bytes, 0
+  br i1 %none, label %empty, label %full
+empty:
+  store ptr null, ptr %made
+  ret ptr %made
+full:
+  %old = load ptr, ptr %list
+  %slots = call ptr @malloc(i64 %bytes)
+  %moved = call ptr @memcpy(ptr %slots, ptr %old, i64 %bytes)
+  store ptr %slots, ptr %made
+  ret ptr %made
+}}
+
+define void @tj_list_free(ptr %list) nounwind {{
+start:
+  %null = icmp eq ptr %list, null
+  br i1 %null, label %nothing, label %kinds
+nothing:
+  ret void
+kinds:
+  %length_place = getelementptr i64, ptr %list, i64 1
+  %length = load i64, ptr %length_place
+  %kind_place = getelementptr i64, ptr %list, i64 3
+  %kind = load i64, ptr %kind_place
+  %slots = load ptr, ptr %list
+  %owns = icmp ne i64 %kind, 0
+  br i1 %owns, label %check, label %end
+check:
+  %i = phi i64 [ 0, %kinds ], [ %next, %after ]
+  %more = icmp slt i64 %i, %length
+  br i1 %more, label %one, label %end
+one:
+  %slot = getelementptr ptr, ptr %slots, i64 %i
+  %p = load ptr, ptr %slot
+  %next = add i64 %i, 1
+  switch i64 %kind, label %after [ i64 {BUFFERS}, label %buffer
+                                   i64 {LISTS}, label %inner ]
+buffer:
+  call void @tj_free(ptr %p)
+  br label %after
+inner:
+  call void @tj_list_free(ptr %p)
+  br label %after
+after:
+  br label %check
+end:
+  call void @free(ptr %slots)
+  call void @free(ptr %list)
+  ret void
+}}
+"""
+
+INLINE: dict[str, str] = {
+    "tj_list_push": """
+declare void @tj_list_grow(ptr, i64)
+define internal ptr @tj_list_push(ptr %list, i64 %size) alwaysinline nounwind {
+  %length_place = getelementptr i64, ptr %list, i64 1
+  %length = load i64, ptr %length_place
+  %capacity_place = getelementptr i64, ptr %list, i64 2
+  %capacity = load i64, ptr %capacity_place
+  %full = icmp eq i64 %length, %capacity
+  br i1 %full, label %grow, label %put, !prof !0
+grow:
+  call void @tj_list_grow(ptr %list, i64 %size)
+  br label %put
+put:
+  %longer = add i64 %length, 1
+  store i64 %longer, ptr %length_place
+  %slots = load ptr, ptr %list
+  %offset = mul i64 %length, %size
+  %slot = getelementptr i8, ptr %slots, i64 %offset
+  ret ptr %slot
+}"""
+}

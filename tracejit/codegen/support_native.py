@@ -1,0 +1,50 @@
+"""Native support put together: the module every program links against, and the small functions inside programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracejit.codegen import gemm, support_lists, support_memory, support_pool
+from tracejit.codegen.llvm_options import LlvmOptions
+
+#: Functions that a module defines for itself instead of declaring.
+INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
+
+#: What a program or the host may use of the support module.
+EXPORTS = (
+    "tj_alloc tj_free tj_trim tj_owned_grow tj_owned_forget tj_release tj_output tj_print tj_list_new tj_list_grow "
+    "tj_list_copy tj_list_free tj_parallel_for tj_set_threads tj_gemm_f32 tj_gemm_f32_inner tj_gemm_f64 tj_gemm_f64_inner"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """An operating system and machine as LLVM's triples name them."""
+
+    system: str
+    machine: str
+
+    @staticmethod
+    def of_triple(triple: str) -> Platform:
+        """The platform of `x86_64-unknown-linux-gnu` and the like."""
+        machine = triple.split("-")[0]
+        systems = [s for s in ("linux", "darwin", "windows") if s in triple]
+        return Platform(systems[0] if systems else "", "aarch64" if machine == "arm64" else machine)
+
+
+def support_text(platform: Platform, options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
+    """The support module.
+
+    `blas_integer` is the width of the BLAS library's integers, 0 for own matrix products; `blas_threads` says
+    whether that library lets a thread choose the number of its threads.
+    """
+    parts = [
+        support_memory.ALLOCATION,
+        support_memory.OWNERSHIP_SLOW,
+        support_memory.OUTPUT,
+        support_memory.PRINT,
+        support_lists.LISTS_TEXT,
+        support_pool.pool_text(platform.system, platform.machine),
+        gemm.gemm_text(options, blas_integer, blas_threads),
+    ]
+    return "\n".join(parts)

@@ -1,0 +1,294 @@
+"""The thread pool of parallel loops as LLVM text, for Linux (futex); elsewhere parallel loops run serially.
+
+The pool lies in a page of its own that a fork wipes: a child starts as if no thread had ever been made. A launch
+writes the job, then publishes `generation << 32 | chunks left` in one word. Whoever decrements that word by
+compare-exchange owns a chunk, and as long as a chunk is owned the job stays valid; so late workers can do no harm.
+The caller works too and waits only for chunks that others have begun. A launch that finds the pool taken (nested,
+or from another thread) runs serially.
+
+    pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 64 i64 claim | 128 i32 done
+          192 ptr function | 200 ptr record | 208 i64 count | 216 i64 grain | 224 i64 chunks
+"""
+
+from __future__ import annotations
+
+_SPIN = 1500
+
+_FUTEX = {"x86_64": 202, "aarch64": 98}
+_PAUSE = {
+    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
+    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+}
+
+SERIAL = """
+define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
+  call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
+  ret void
+}
+define void @tj_set_threads(i32 %count) nounwind {
+  ret void
+}
+"""
+
+_SERIAL_FOR = """
+define internal void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
+start:
+  br label %check
+check:
+  %begin = phi i64 [ 0, %start ], [ %end, %run ]
+  %more = icmp slt i64 %begin, %count
+  br i1 %more, label %run, label %done
+run:
+  %sum = add i64 %begin, %grain
+  %over = icmp sgt i64 %sum, %count
+  %end = select i1 %over, i64 %count, i64 %sum
+  call void %function(ptr %record, i64 %begin, i64 %end)
+  br label %check
+done:
+  ret void
+}
+"""
+
+
+def pool_text(system: str, machine: str) -> str:
+    """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
+    if system != "linux" or machine not in _FUTEX:
+        return _SERIAL_FOR + SERIAL
+    return _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine])
+
+
+def _linux(futex: int, declare_pause: str, pause: str) -> str:
+    return f"""
+@tj_pool = internal global ptr null
+@tj_threads = internal global i32 0
+{declare_pause}
+declare i64 @syscall(i64, ...)
+declare i64 @sysconf(i32)
+declare i32 @sched_yield()
+declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
+declare i32 @madvise(ptr, i64, i32)
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_detach(i64)
+
+define void @tj_set_threads(i32 %count) nounwind {{
+  store atomic i32 %count, ptr @tj_threads monotonic, align 4
+  ret void
+}}
+
+define internal i32 @tj_thread_count() nounwind {{
+  %known = load atomic i32, ptr @tj_threads monotonic, align 4
+  %unset = icmp eq i32 %known, 0
+  br i1 %unset, label %ask, label %done
+ask:
+  %cores = call i64 @sysconf(i32 84)
+  %narrow = trunc i64 %cores to i32
+  %least = icmp slt i32 %narrow, 1
+  %count = select i1 %least, i32 1, i32 %narrow
+  store atomic i32 %count, ptr @tj_threads monotonic, align 4
+  ret i32 %count
+done:
+  ret i32 %known
+}}
+
+; The pool's page, made on first use: private memory that a fork wipes. -1 where the system cannot do that.
+define internal ptr @tj_pool_page() nounwind {{
+  %known = load atomic ptr, ptr @tj_pool acquire, align 8
+  %unset = icmp eq ptr %known, null
+  br i1 %unset, label %make, label %done
+done:
+  ret ptr %known
+make:
+  %page = call ptr @mmap(ptr null, i64 4096, i32 3, i32 34, i32 -1, i64 0)
+  %status = call i32 @madvise(ptr %page, i64 4096, i32 18)
+  %refused = icmp ne i32 %status, 0
+  %usable = select i1 %refused, ptr inttoptr (i64 -1 to ptr), ptr %page
+  %pair = cmpxchg ptr @tj_pool, ptr null, ptr %usable acq_rel acquire
+  %before = extractvalue {{ ptr, i1 }} %pair, 0
+  %first = extractvalue {{ ptr, i1 }} %pair, 1
+  %chosen = select i1 %first, ptr %usable, ptr %before
+  ret ptr %chosen
+}}
+
+define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {{
+start:
+  %round = sub i64 %grain, 1
+  %padded = add i64 %count, %round
+  %chunks = sdiv i64 %padded, %grain
+  %several = icmp sgt i64 %chunks, 1
+  br i1 %several, label %threads, label %alone
+alone:
+  call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
+  ret void
+threads:
+  %wanted = call i32 @tj_thread_count()
+  %single = icmp sle i32 %wanted, 1
+  br i1 %single, label %alone, label %page
+page:
+  %pool = call ptr @tj_pool_page()
+  %none = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
+  br i1 %none, label %alone, label %lock
+lock:
+  %pair = cmpxchg ptr %pool, i32 0, i32 1 acquire monotonic
+  %got = extractvalue {{ i32, i1 }} %pair, 1
+  br i1 %got, label %launch, label %alone
+launch:
+  call void @tj_start_workers(ptr %pool, i32 %wanted)
+  call void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks)
+  call void @tj_work(ptr %pool)
+  call void @tj_wait(ptr %pool, i64 %chunks)
+  store atomic i32 0, ptr %pool release, align 4
+  ret void
+}}
+
+define internal void @tj_start_workers(ptr %pool, i32 %threads) nounwind {{
+entry:
+  %handle = alloca i64
+  %started_place = getelementptr i8, ptr %pool, i64 4
+  %wanted = sub i32 %threads, 1
+  %first = load i32, ptr %started_place
+  br label %check
+check:
+  %started = phi i32 [ %first, %entry ], [ %next, %made ]
+  %more = icmp slt i32 %started, %wanted
+  br i1 %more, label %create, label %done
+create:
+  %status = call i32 @pthread_create(ptr %handle, ptr null, ptr @tj_worker, ptr %pool)
+  %failed = icmp ne i32 %status, 0
+  br i1 %failed, label %done, label %made
+made:
+  %thread = load i64, ptr %handle
+  %detached = call i32 @pthread_detach(i64 %thread)
+  %next = add i32 %started, 1
+  store i32 %next, ptr %started_place
+  br label %check
+done:
+  ret void
+}}
+
+define internal void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks) nounwind {{
+  %function_place = getelementptr i8, ptr %pool, i64 192
+  store ptr %function, ptr %function_place
+  %record_place = getelementptr i8, ptr %pool, i64 200
+  store ptr %record, ptr %record_place
+  %count_place = getelementptr i8, ptr %pool, i64 208
+  store i64 %count, ptr %count_place
+  %grain_place = getelementptr i8, ptr %pool, i64 216
+  store i64 %grain, ptr %grain_place
+  %chunks_place = getelementptr i8, ptr %pool, i64 224
+  store i64 %chunks, ptr %chunks_place
+  %done_place = getelementptr i8, ptr %pool, i64 128
+  store atomic i32 0, ptr %done_place monotonic, align 4
+  %claim_place = getelementptr i8, ptr %pool, i64 64
+  %old = load atomic i64, ptr %claim_place monotonic, align 8
+  %generation = lshr i64 %old, 32
+  %next = add i64 %generation, 1
+  %high = shl i64 %next, 32
+  %word = or i64 %high, %chunks
+  store atomic i64 %word, ptr %claim_place release, align 8
+  %wake_place = getelementptr i8, ptr %pool, i64 8
+  %bumped = atomicrmw add ptr %wake_place, i32 1 seq_cst
+  %asleep_place = getelementptr i8, ptr %pool, i64 12
+  %asleep = load atomic i32, ptr %asleep_place seq_cst, align 4
+  %any = icmp sgt i32 %asleep, 0
+  br i1 %any, label %wake, label %done
+wake:
+  %others = sub i64 %chunks, 1
+  %status = call i64 (i64, ...) @syscall(i64 {futex}, ptr %wake_place, i64 129, i64 %others, ptr null, ptr null, i64 0)
+  br label %done
+done:
+  ret void
+}}
+
+; Claim and run chunks until none is left.
+define internal void @tj_work(ptr %pool) nounwind {{
+start:
+  %claim_place = getelementptr i8, ptr %pool, i64 64
+  br label %look
+look:
+  %word = load atomic i64, ptr %claim_place acquire, align 8
+  %left = and i64 %word, 4294967295
+  %none = icmp eq i64 %left, 0
+  br i1 %none, label %out, label %claim
+claim:
+  %less = sub i64 %word, 1
+  %pair = cmpxchg ptr %claim_place, i64 %word, i64 %less acq_rel monotonic
+  %got = extractvalue {{ i64, i1 }} %pair, 1
+  br i1 %got, label %run, label %look
+run:
+  %function_place = getelementptr i8, ptr %pool, i64 192
+  %function = load ptr, ptr %function_place
+  %record_place = getelementptr i8, ptr %pool, i64 200
+  %record = load ptr, ptr %record_place
+  %count_place = getelementptr i8, ptr %pool, i64 208
+  %count = load i64, ptr %count_place
+  %grain_place = getelementptr i8, ptr %pool, i64 216
+  %grain = load i64, ptr %grain_place
+  %chunks_place = getelementptr i8, ptr %pool, i64 224
+  %chunks = load i64, ptr %chunks_place
+  %chunk = sub i64 %chunks, %left
+  %begin = mul i64 %chunk, %grain
+  %sum = add i64 %begin, %grain
+  %over = icmp sgt i64 %sum, %count
+  %end = select i1 %over, i64 %count, i64 %sum
+  call void %function(ptr %record, i64 %begin, i64 %end)
+  %done_place = getelementptr i8, ptr %pool, i64 128
+  %done = atomicrmw add ptr %done_place, i32 1 release
+  br label %look
+out:
+  ret void
+}}
+
+; Wait for the chunks that workers have begun: briefly by spinning, then by yielding.
+define internal void @tj_wait(ptr %pool, i64 %chunks) nounwind {{
+start:
+  %done_place = getelementptr i8, ptr %pool, i64 128
+  %wanted = trunc i64 %chunks to i32
+  br label %look
+look:
+  %spins = phi i32 [ 0, %start ], [ %more, %spin ], [ %spins, %yield ]
+  %done = load atomic i32, ptr %done_place acquire, align 4
+  %all = icmp eq i32 %done, %wanted
+  br i1 %all, label %out, label %rest
+rest:
+  %patient = icmp ult i32 %spins, {_SPIN}
+  br i1 %patient, label %spin, label %yield
+spin:
+  {pause}
+  %more = add i32 %spins, 1
+  br label %look
+yield:
+  %status = call i32 @sched_yield()
+  br label %look
+out:
+  ret void
+}}
+
+define internal ptr @tj_worker(ptr %pool) nounwind {{
+start:
+  %wake_place = getelementptr i8, ptr %pool, i64 8
+  %asleep_place = getelementptr i8, ptr %pool, i64 12
+  br label %work
+work:
+  %seen = load atomic i32, ptr %wake_place seq_cst, align 4
+  call void @tj_work(ptr %pool)
+  br label %look
+look:
+  %spins = phi i32 [ 0, %work ], [ %more, %spin ]
+  %now = load atomic i32, ptr %wake_place seq_cst, align 4
+  %new = icmp ne i32 %now, %seen
+  br i1 %new, label %work, label %rest
+rest:
+  %patient = icmp ult i32 %spins, {_SPIN}
+  br i1 %patient, label %spin, label %sleep
+spin:
+  {pause}
+  %more = add i32 %spins, 1
+  br label %look
+sleep:
+  %before = atomicrmw add ptr %asleep_place, i32 1 seq_cst
+  %value = zext i32 %seen to i64
+  %status = call i64 (i64, ...) @syscall(i64 {futex}, ptr %wake_place, i64 128, i64 %value, ptr null, ptr null, i64 0)
+  %after = atomicrmw sub ptr %asleep_place, i32 1 seq_cst
+  br label %work
+}}
+"""

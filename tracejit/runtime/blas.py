@@ -1,0 +1,115 @@
+"""Finds the BLAS that NumPy has loaded: the addresses of its matrix products and the width of its integers.
+
+Wheels of NumPy carry OpenBLAS with 64-bit integers and prefixed names, distributions link a plain one; Apple's
+Accelerate and MKL have names of their own. What is found is whatever loaded library answers to a known spelling.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from ctypes import c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy  # noqa: F401  (loads the library that is looked for)
+
+_LIBRARY = re.compile(r"openblas|mkl_rt|blis|cblas|libblas|Accelerate|vecLib|_multiarray_umath", re.IGNORECASE)
+
+#: Spellings of a CBLAS function: prefix, suffix, bits of its integers.
+_SPELLINGS = (
+    ("scipy_", "64_", 64),
+    ("", "64_", 64),
+    ("", "_64", 64),
+    ("", "$NEWLAPACK$ILP64", 64),
+    ("scipy_", "", 32),
+    ("", "", 32),
+)
+
+#: What is used of it, without the `cblas_` in front.
+FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
+
+
+@dataclass(frozen=True, slots=True)
+class Blas:
+    """Addresses by CBLAS name (`sgemm dgemm sgemv dgemv`); `set_threads_local` is 0 where the library has none."""
+
+    integer_bits: int
+    functions: dict[str, int]
+    set_threads_local: int
+    path: str
+
+
+@cache
+def find_blas() -> Blas | None:
+    """The BLAS of this process, or None."""
+    for path in _loaded_libraries():
+        if not _LIBRARY.search(path):
+            continue
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:
+            continue
+        for prefix, suffix, bits in _SPELLINGS:
+            functions = {name: _address(library, f"{prefix}cblas_{name}{suffix}") for name in FUNCTIONS}
+            if all(functions.values()):
+                local = next((a for n in _thread_setters(prefix, suffix) if (a := _address(library, n))), 0)
+                return Blas(bits, functions, local, path)
+    return None
+
+
+def _thread_setters(prefix: str, suffix: str) -> list[str]:
+    name = "openblas_set_num_threads_local"
+    return [f"{prefix}{name}{suffix}", f"{prefix}{name}", f"{name}{suffix}", name]
+
+
+def _address(library: ctypes.CDLL, name: str) -> int:
+    try:
+        return ctypes.cast(getattr(library, name), c_void_p).value or 0
+    except AttributeError:
+        return 0
+
+
+def _loaded_libraries() -> list[str]:
+    """Paths of the shared libraries of this process."""
+    if sys.platform == "darwin":
+        return _loaded_on_darwin()
+    if sys.platform == "win32":
+        return _next_to_numpy()
+    return _loaded_on_elf()
+
+
+class _PhdrInfo(ctypes.Structure):
+    _fields_ = [("address", c_uint64), ("name", c_char_p)]
+
+
+def _loaded_on_elf() -> list[str]:
+    names: list[str] = []
+
+    @ctypes.CFUNCTYPE(c_int, ctypes.POINTER(_PhdrInfo), c_size_t, c_void_p)
+    def visit(info: Any, size: int, data: Any) -> int:
+        if info.contents.name:
+            names.append(info.contents.name.decode(errors="replace"))
+        return 0
+
+    try:
+        ctypes.CDLL(None).dl_iterate_phdr(visit, None)
+    except AttributeError:
+        return []
+    return names
+
+
+def _loaded_on_darwin() -> list[str]:
+    system = ctypes.CDLL(None)
+    system._dyld_get_image_name.restype = c_char_p
+    count = system._dyld_image_count()
+    return [(system._dyld_get_image_name(i) or b"").decode(errors="replace") for i in range(count)]
+
+
+def _next_to_numpy() -> list[str]:
+    from pathlib import Path
+
+    folder = Path(numpy.__file__).parent.parent / "numpy.libs"
+    return [str(p) for p in sorted(folder.glob("*.dll"))]

@@ -1,0 +1,145 @@
+"""Object code on disk, by content: what was compiled once is only linked afterwards.
+
+A key is a digest of everything the code depends on, so an entry is never wrong, at most unused. Files are written
+aside and renamed into place; a damaged, foreign or unreadable file counts as absent, and a folder that cannot be
+written costs nothing but the saving. When the folder outgrows its bound the entries unused for longest are deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from tracejit import config
+
+_MAGIC = b"tracejit object 1\n"
+_SUFFIX = ".tjo"
+
+#: Bytes the folder may hold, and what is left after tidying.
+LIMIT = 256 << 20
+_TARGET = 192 << 20
+
+#: Entries are counted when one in this many is written.
+_TIDY_EVERY = 64
+
+_written = 0
+
+
+def digest(*parts: str | bytes) -> str:
+    """The key of an entry: parts are kept apart."""
+    state = hashlib.blake2b(digest_size=20)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def folder() -> Path:
+    """Where entries are."""
+    return Path(config.get("cache_dir")) / "objects"
+
+
+def load(key: str) -> bytes | None:
+    """The object of a key, or None."""
+    path = _path(key)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    body = _checked(data)
+    if body is not None:
+        _touch(path)
+    return body
+
+
+def store(key: str, body: bytes) -> None:
+    """Keep an object; failing to is no error."""
+    global _written
+    path = _path(key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix="new-")
+    except OSError:
+        return
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MAGIC + hashlib.blake2b(body, digest_size=16).digest() + body)
+        os.replace(name, path)
+    except OSError:
+        _remove(Path(name))
+        return
+    _written += 1
+    if _written % _TIDY_EVERY == 1:
+        tidy()
+
+
+def tidy(limit: int = LIMIT, target: int = _TARGET) -> None:
+    """Delete the entries unused for longest where the folder holds more than `limit` bytes, down to `target`."""
+    entries = sorted(_entries())
+    total = sum(size for _, size, _ in entries)
+    if total <= limit:
+        return
+    for _, size, path in entries:
+        if total <= target:
+            return
+        _remove(path)
+        total -= size
+
+
+def clear() -> int:
+    """Delete all entries; how many there were."""
+    entries = _entries()
+    for _, _, path in entries:
+        _remove(path)
+    return len(entries)
+
+
+def usage() -> tuple[int, int]:
+    """The number of entries and their bytes."""
+    entries = _entries()
+    return len(entries), sum(size for _, size, _ in entries)
+
+
+def _path(key: str) -> Path:
+    return folder() / key[:2] / (key[2:] + _SUFFIX)
+
+
+def _checked(data: bytes) -> bytes | None:
+    start = len(_MAGIC) + 16
+    if not data.startswith(_MAGIC):
+        return None
+    body = data[start:]
+    return body if hashlib.blake2b(body, digest_size=16).digest() == data[len(_MAGIC) : start] else None
+
+
+def _entries() -> list[tuple[float, int, Path]]:
+    """Time of last use, bytes and path of every entry."""
+    found: list[tuple[float, int, Path]] = []
+    try:
+        paths = list(folder().glob(f"*/*{_SUFFIX}"))
+    except OSError:
+        return []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((status.st_mtime, status.st_size, path))
+    return found
+
+
+def _touch(path: Path) -> None:
+    try:
+        os.utime(path)
+    except OSError:
+        return
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        return

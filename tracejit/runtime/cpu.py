@@ -1,0 +1,249 @@
+"""Programs as native functions of this process, and as position-independent objects for others.
+
+`NativeFunction.call` is the portable way in: ctypes, any Python, any layout. The fast way is `dispatch.py`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import weakref
+from collections.abc import Sequence
+from ctypes import Structure, addressof, c_int32, c_int64, c_void_p
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from numpy.typing import NDArray
+
+from tracejit.codegen import text as loop_text
+from tracejit.codegen.llvm import LlvmText, print_program
+from tracejit.codegen.llvm_entry import NO_MEMORY
+from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.loop_ir import ErrorSite, For, InputSpec, OutputSpec, Program, Stmt
+from tracejit.codegen.numeric import numpy_dtype
+from tracejit.codegen.support import MAX_PAYLOAD
+from tracejit.codegen.support_native import Platform, support_text
+from tracejit.ir.types import ScalarType
+from tracejit.runtime import cache as disk
+from tracejit.runtime.engine import (
+    LARGE_BYTES,
+    assemble,
+    engine,
+    link_support,
+    memory_free_address,
+    memory_trim,
+    target_machine,
+)
+from tracejit.runtime.failure import payload_values
+
+__all__ = [
+    "LARGE_BYTES",
+    "NativeFailure",
+    "NativeFunction",
+    "compile_program",
+    "emit_object",
+    "link_support",
+    "memory_free_address",
+    "memory_trim",
+]
+
+Array = NDArray[Any]
+
+
+class TensorRecord(Structure):
+    """`tj_tensor`."""
+
+    _fields_ = [("data", c_void_p), ("ndim", c_int64), ("shape", c_void_p), ("strides", c_void_p), ("dtype", c_int32)]
+
+
+class Context(Structure):
+    """`tj_context`."""
+
+    _fields_ = [("payload", c_int64 * MAX_PAYLOAD), ("print_hook", c_void_p), ("reserved", c_void_p * 7)]
+
+
+PRINT_HOOK = ctypes.CFUNCTYPE(None, c_void_p, c_int64, c_void_p)
+
+
+class NativeFailure(Exception):
+    """A program left through a `Fail`: its site, and the payload as Python numbers."""
+
+    def __init__(self, site: ErrorSite, payload: list[bool | int | float]) -> None:
+        super().__init__(site.message.format(*payload))
+        self.site = site
+        self.payload = payload
+
+
+class NativeFunction:
+    """A compiled program. `address` is its entry; the code lives as long as this object."""
+
+    def __init__(self, program: Program, options: LlvmOptions, object_code: bytes) -> None:
+        self.program = program
+        self.options = options
+        self.object_code = object_code
+        self._library = engine().link(object_code, (options.entry_name,))
+        self.address: int = self._library[options.entry_name]
+        self._entry = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)(self.address)
+
+    @cached_property
+    def text(self) -> LlvmText:
+        """The program as LLVM IR, before passes."""
+        return print_program(self.program, self.options)
+
+    @property
+    def llvm(self) -> str:
+        """The program as LLVM IR, before passes."""
+        return str(self.text)
+
+    @cached_property
+    def asm(self) -> str:
+        """The program as assembly."""
+        here = engine()
+        with here.lock:
+            return here.machine.emit_assembly(_module(self.program, self.text, here.machine))
+
+    def call(self, inputs: Sequence[Any]) -> list[Any]:
+        """Run on arrays and numbers; gives arrays, and NumPy scalars for host scalars.
+
+        Raises `NativeFailure` where the program does, and MemoryError.
+        """
+        specs = self.program.inputs
+        prepared = [_Prepared(x, spec) for x, spec in zip(inputs, specs, strict=True)]
+        records = (TensorRecord * max(len(prepared), 1))(*(p.record for p in prepared))
+        wanted = [_Wanted(spec) for spec in self.program.outputs]
+        outputs = (TensorRecord * max(len(wanted), 1))(*(w.record for w in wanted))
+        context = Context()
+        hook = PRINT_HOOK(self._print)
+        context.print_hook = ctypes.cast(hook, c_void_p).value
+        status = self._entry(addressof(records), addressof(outputs), addressof(context))
+        for p in prepared:
+            p.write_back()
+        if status == NO_MEMORY:
+            raise MemoryError(f"{self.program.name}: no memory for an array")
+        if status:
+            site = self.program.errors[status - 1]
+            raise NativeFailure(site, payload_values(list(context.payload), site.payload))
+        return [w.result(record) for w, record in zip(wanted, outputs, strict=False)]
+
+    def _print(self, context: int, site: int, payload: int) -> None:
+        row = self.program.prints[site]
+        words = (c_int64 * len(row.payload)).from_address(payload)
+        sys.stdout.write(row.template.format(*payload_values(list(words), row.payload)))
+
+
+class _Prepared:
+    """An input as its record; what it points to is kept here."""
+
+    def __init__(self, x: Any, spec: InputSpec) -> None:
+        dtype = numpy_dtype(spec.type.dtype)
+        given = np.asarray(x, dtype) if isinstance(spec.type, ScalarType) or not isinstance(x, np.ndarray) else x
+        if given.dtype != dtype or given.ndim != spec.type.rank:
+            raise TypeError(f"{spec.name}: expected {spec.type}, got an array of {given.dtype} with {given.ndim} axes")
+        fits = given.flags.c_contiguous if spec.contiguous else all(s % given.itemsize == 0 for s in given.strides)
+        self.array: Array = given if fits and given.flags.aligned else given.copy(order="C")
+        self.given: Array | None = given if self.array is not given and spec.inout else None
+        self.shape = (c_int64 * max(given.ndim, 1))(*given.shape)
+        self.strides = (c_int64 * max(given.ndim, 1))(*(s // given.itemsize for s in self.array.strides))
+        self.record = TensorRecord(
+            self.array.ctypes.data, given.ndim, addressof(self.shape), addressof(self.strides), 0
+        )
+
+    def write_back(self) -> None:
+        """Copy what the program changed to where the caller sees it."""
+        if self.given is not None:
+            self.given[...] = self.array
+
+
+class _Wanted:
+    """An output's record before the call and its value after it."""
+
+    def __init__(self, spec: OutputSpec) -> None:
+        self.spec = spec
+        self.dtype = numpy_dtype(spec.type.dtype)
+        self.scalar: Array | None = np.zeros((), self.dtype) if isinstance(spec.type, ScalarType) else None
+        self.shape = (c_int64 * max(spec.type.rank, 1))()
+        data = None if self.scalar is None else self.scalar.ctypes.data
+        self.record = TensorRecord(data, spec.type.rank, addressof(self.shape), None, 0)
+
+    def result(self, record: TensorRecord) -> Any:
+        """The value: memory made by the program belongs to the array and is freed with it."""
+        if self.scalar is not None:
+            return self.scalar[()]
+        shape = tuple(self.shape[: self.spec.type.rank])
+        size = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        free = ctypes.CFUNCTYPE(None, c_void_p)(memory_free_address())
+        if size == 0:
+            free(record.data)
+            return np.empty(shape, self.dtype)
+        memory = (ctypes.c_char * size).from_address(record.data)
+        weakref.finalize(memory, free, record.data)
+        return np.frombuffer(memory, self.dtype).reshape(shape)
+
+
+def compile_program(program: Program, *, options: LlvmOptions | None = None, key: str | None = None) -> NativeFunction:
+    """Compile a program for this machine, or take it from the disk cache.
+
+    `key` stands for the program's content where the caller has a digest of it; else its text is taken.
+    """
+    here = engine()
+    options = options or here.options
+    content = loop_text.print_program(program) if key is None else key
+    entry = disk.digest(
+        "program", content, str(program.fastmath), repr(options), _generator_version(), *here.identity()
+    )
+    data = disk.load(entry)
+    if data is None:
+        with here.lock:
+            module = _module(program, print_program(program, options), here.machine)
+            data = bytes(here.machine.emit_object(module))
+        disk.store(entry, data)
+    return NativeFunction(program, options, data)
+
+
+def emit_object(
+    program: Program,
+    *,
+    cpu: str,
+    features: str = "",
+    export_name: str,
+    options: LlvmOptions | None = None,
+    triple: str | None = None,
+) -> bytes:
+    """A position-independent object with one visible function, its support inside, that needs libc and libm only."""
+    options = options or LlvmOptions.for_cpu(cpu, _feature_flags(features), export_name)
+    machine = target_machine(options, triple)
+    platform = Platform.of_triple(triple or llvm.get_default_triple())
+    with engine().lock:
+        module = _module(program, print_program(program, options), machine)
+        support = assemble([support_text(platform, options)], machine, optimised=True)
+        module.link_in(support)
+        for function in module.functions:
+            if not function.is_declaration and function.name != export_name:
+                function.linkage = "internal"
+        return bytes(machine.emit_object(module))
+
+
+def _feature_flags(features: str) -> dict[str, bool]:
+    return {name[1:]: name[0] == "+" for name in features.split(",") if name}
+
+
+def _module(program: Program, text: LlvmText, machine: Any) -> Any:
+    return assemble([text.entry, text.kernels], machine, optimised=True, vectorise=_has_loop(program.entry.body))
+
+
+def _has_loop(body: Sequence[Stmt]) -> bool:
+    """Whether the entry computes in loops of its own."""
+    return any(isinstance(s, For) for s in body) or any(
+        _has_loop(inner) for s in body for inner in (getattr(s, "then", ()), getattr(s, "orelse", ()))
+    )
+
+
+@cache
+def _generator_version() -> str:
+    """Changes with the code generator's source files."""
+    folder = Path(loop_text.__file__).parent
+    files = sorted(folder.rglob("*.py"))
+    return ";".join(f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files)

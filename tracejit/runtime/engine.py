@@ -1,0 +1,190 @@
+"""The process's LLVM: target machine, one LLJIT, the native support library, and linking of object code.
+
+Every library is linked against the support library, which also holds the addresses of the C library functions
+that compiled code may call. A symbol nobody knows is an error when linking, never a crash when calling.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from tracejit import config
+from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.support_memory import LARGE_BYTES
+from tracejit.codegen.support_native import EXPORTS, Platform, support_text
+from tracejit.runtime import cache as disk
+from tracejit.runtime.blas import find_blas
+
+__all__ = ["LARGE_BYTES", "Engine", "engine", "host_options", "link_support", "memory_free_address", "memory_trim"]
+
+_C_LIBRARY = (
+    "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield mmap madvise "
+    "pthread_create pthread_detach bzero"
+).split()
+
+_MATH = (
+    "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmod hypot "
+    "ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round roundeven sin sinh sqrt tan tanh tgamma trunc"
+).split()
+
+
+@cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+
+
+@cache
+def host_options() -> LlvmOptions:
+    """The machine this process runs on."""
+    _initialise()
+    return LlvmOptions.for_cpu(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
+
+
+def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
+    """A machine whose code is position independent and fits shared libraries and the JIT alike."""
+    _initialise()
+    target = llvm.Target.from_default_triple() if triple is None else llvm.Target.from_triple(triple)
+    return target.create_target_machine(
+        cpu=options.cpu, features=options.features, opt=2, reloc="pic", codemodel="small"
+    )
+
+
+def optimise(module: Any, machine: Any, *, vectorise: bool) -> None:
+    """The usual passes of level 2."""
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = vectorise
+    tuning.slp_vectorization = vectorise
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+
+
+class Engine:
+    """What there is once per process. LLVM objects are not thread-safe: `lock` guards every use of them."""
+
+    def __init__(self) -> None:
+        self.options = host_options()
+        self.lock = threading.RLock()
+        self.machine = target_machine(self.options)
+        self.jit = llvm.create_lljit_compiler(target_machine(self.options))
+        self._libraries = 0
+        self.support = self._link_support()
+        set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
+        set_threads(config.get("num_threads"))
+
+    def _link_support(self) -> Any:
+        blas = find_blas()
+        platform = Platform.of_triple(llvm.get_process_triple())
+        has_local = blas is not None and blas.set_threads_local != 0
+        text = support_text(platform, self.options, blas.integer_bits if blas else 0, has_local)
+        data = self.compiled([text], disk.digest("support", text, *self.identity()), optimised=True)
+        symbols = _process_symbols()
+        if blas is not None:
+            symbols |= {f"tj_blas_{name}": address for name, address in blas.functions.items()}
+            if has_local:
+                symbols["tj_blas_set_threads_local"] = blas.set_threads_local
+        library = self._library(data, EXPORTS, symbols)
+        return library.link(self.jit, "support")
+
+    def identity(self) -> tuple[str, ...]:
+        """What object code depends on beside its text."""
+        version = ".".join(str(v) for v in llvm.llvm_version_info)
+        return version, self.options.cpu, self.options.features
+
+    def compiled(self, texts: Sequence[str], key: str, *, optimised: bool) -> bytes:
+        """The object code of modules, from the disk where it is known."""
+        found = disk.load(key)
+        if found is not None:
+            return found
+        with self.lock:
+            module = assemble(texts, self.machine, optimised=optimised)
+            data = bytes(self.machine.emit_object(module))
+        disk.store(key, data)
+        return data
+
+    def _library(self, data: bytes, exports: Sequence[str], symbols: Mapping[str, int]) -> Any:
+        library = llvm.JITLibraryBuilder().add_object_img(data)
+        for name, address in symbols.items():
+            library.import_symbol(name, address)
+        for name in exports:
+            library.export_symbol(name)
+        return library
+
+    def link(self, data: bytes, exports: Sequence[str], symbols: Mapping[str, int] | None = None) -> Any:
+        """Load object code; gives a tracker with the addresses of `exports`, which keeps the code alive."""
+        with self.lock:
+            self._libraries += 1
+            library = self._library(data, exports, symbols or {}).add_jit_library("support")
+            return library.link(self.jit, f"program{self._libraries}")
+
+
+def assemble(texts: Sequence[str], machine: Any, *, optimised: bool, vectorise: bool = False) -> Any:
+    """One module of IR texts: the first goes through the passes where `optimised`, the others stay as they are."""
+    modules = [llvm.parse_assembly(text) for text in texts]
+    if optimised:
+        optimise(modules[0], machine, vectorise=vectorise)
+    for module in modules[1:]:
+        modules[0].link_in(module)
+    return modules[0]
+
+
+@cache
+def _process_symbols() -> dict[str, int]:
+    """Addresses of the C library functions that code may call; those the system lacks are left out."""
+    libraries = [ctypes.CDLL(None) if sys.platform != "win32" else ctypes.cdll.msvcrt]
+    mathematics = ctypes.util.find_library("m")
+    if mathematics is not None:
+        libraries.append(ctypes.CDLL(mathematics))
+    names = _C_LIBRARY + _MATH + [name + "f" for name in _MATH]
+    found: dict[str, int] = {}
+    for name in names:
+        for library in libraries:
+            address = _address(library, name)
+            if address:
+                found[name] = address
+                break
+    return found
+
+
+def _address(library: Any, name: str) -> int:
+    try:
+        return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+    except AttributeError:
+        return 0
+
+
+@cache
+def engine() -> Engine:
+    """The engine of this process."""
+    return Engine()
+
+
+_kept: list[Any] = []  # support code of other parts of the runtime, loaded for good
+
+
+def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
+    """Compile a module of IR text for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
+    here = engine()
+    data = here.compiled([text], disk.digest("module", text, *here.identity()), optimised=True)
+    linked = here.link(data, names, symbols)
+    _kept.append(linked)
+    return tuple(linked[name] for name in names)
+
+
+def memory_free_address() -> int:
+    """The function that returns memory of results of any size."""
+    return engine().support["tj_free"]
+
+
+def memory_trim() -> int:
+    """Give cached memory back to the system; the number of bytes."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64)(engine().support["tj_trim"])()
