@@ -37,7 +37,7 @@ from tracejit.runtime.guards import (
     SameResult,
     TypeGuard,
 )
-from tracejit.runtime.linking import link_support
+from tracejit.runtime.engine import link_support
 from tracejit.runtime.specialisation import Specialisation
 
 pytestmark = pytest.mark.skipif(not dispatch.is_available(), reason="no native call path on this interpreter")
@@ -47,6 +47,7 @@ SLOW = object()
 
 ENTRIES = """
 declare ptr @malloc(i64)
+declare ptr @tj_alloc(i64)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 ; out[0] = x + 1 for a C-order f64 vector x
@@ -119,7 +120,13 @@ define i32 @fail(ptr %in, ptr %out, ptr %ctx) {
   ret i32 3
 }
 """
-NAMES = ("increment", "echo", "echo16", "strides", "write", "fail")
+# `increment_large` allocates as compiled programs do
+ENTRIES += (
+    ENTRIES[ENTRIES.index("define i32 @increment") : ENTRIES.index("; out[0] = the 16")]
+    .replace("@increment", "@increment_large")
+    .replace("@malloc", "@tj_alloc")
+)
+NAMES = ("increment", "increment_large", "echo", "echo16", "strides", "write", "fail")
 
 
 @pytest.fixture(scope="module")
@@ -336,7 +343,9 @@ def test_a_scalar_output_can_become_a_0d_array(entries: dict[str, int]) -> None:
     assert result.shape == () and result[()] == 4.5 and result.flags.owndata
 
 
-def test_a_large_result_is_owned_by_a_capsule(increment: Any) -> None:
+def test_a_large_result_is_owned_by_a_capsule(entries: dict[str, int]) -> None:
+    entry = native(entries["increment_large"], Output(F64, 1))
+    increment = dispatch.build_entry(entry, [Argument(ArrayGuard(F64, ("n",)), 0)], single(ArrayResult(0)), slow)
     result = increment(np.zeros(300_000))
     assert result.base is not None and not result.flags.owndata and result[-1] == 1.0
     view = result[5:]

@@ -12,8 +12,9 @@ from __future__ import annotations
 #: Blocks of at least this many bytes are large.
 LARGE_BYTES = 1 << 20
 
-_ALIGNMENT = 1 << 21
-_HEADER = 64
+#: A large block's address is LARGE_OFFSET behind a multiple of LARGE_ALIGNMENT; no small block's is.
+LARGE_ALIGNMENT = 1 << 21
+LARGE_OFFSET = 64
 _BINS = 128
 
 #: Entries a call's list of owned memory has room for without allocating.
@@ -31,8 +32,8 @@ declare i64 @llvm.ctlz.i64(i64, i1)
 
 define internal i1 @tj_is_large(ptr %p) alwaysinline {{
   %address = ptrtoint ptr %p to i64
-  %low = and i64 %address, {_ALIGNMENT - 1}
-  %large = icmp eq i64 %low, {_HEADER}
+  %low = and i64 %address, {LARGE_ALIGNMENT - 1}
+  %large = icmp eq i64 %low, {LARGE_OFFSET}
   ret i1 %large
 }}
 
@@ -72,7 +73,7 @@ define internal ptr @tj_alloc_large(i64 %asked) noinline {{
   %wild = icmp ugt i64 %asked, {1 << 46}
   br i1 %wild, label %fail, label %round
 round:
-  %raw = add i64 %asked, {_HEADER}
+  %raw = add i64 %asked, {LARGE_OFFSET}
   %zeros = call i64 @llvm.ctlz.i64(i64 %raw, i1 true)
   %log = sub i64 63, %zeros
   %shift = sub i64 %log, 2
@@ -97,20 +98,20 @@ hit:
   %less = sub i64 %cached, %bytes
   store i64 %less, ptr @tj_cached
   store atomic i32 0, ptr @tj_bins_lock release, align 4
-  %user = getelementptr i8, ptr %first, i64 {_HEADER}
+  %user = getelementptr i8, ptr %first, i64 {LARGE_OFFSET}
   ret ptr %user
 miss:
   store atomic i32 0, ptr @tj_bins_lock release, align 4
   br label %fresh
 fresh:
-  %base = call ptr @aligned_alloc(i64 {_ALIGNMENT}, i64 %bytes)
+  %base = call ptr @aligned_alloc(i64 {LARGE_ALIGNMENT}, i64 %bytes)
   %failed = icmp eq ptr %base, null
   br i1 %failed, label %fail, label %made
 made:
   store i64 %bin, ptr %base
   %bytes_place = getelementptr i8, ptr %base, i64 8
   store i64 %bytes, ptr %bytes_place
-  %p = getelementptr i8, ptr %base, i64 {_HEADER}
+  %p = getelementptr i8, ptr %base, i64 {LARGE_OFFSET}
   ret ptr %p
 fail:
   ret ptr null
@@ -146,7 +147,7 @@ big:
 }}
 
 define internal void @tj_free_large(ptr %p) noinline {{
-  %base = getelementptr i8, ptr %p, i64 -{_HEADER}
+  %base = getelementptr i8, ptr %p, i64 -{LARGE_OFFSET}
   %bin = load i64, ptr %base
   %bytes_place = getelementptr i8, ptr %base, i64 8
   %bytes = load i64, ptr %bytes_place

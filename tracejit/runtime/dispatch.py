@@ -9,6 +9,7 @@ Python, defined by the subclass) gets the arguments. Where this process is not l
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Callable, Sequence
 from ctypes import addressof, c_int32, c_int64, c_void_p
@@ -109,15 +110,14 @@ def _native_call() -> int | None:
     api = _array_api()
     if api[_ARRAY_API_TYPE] != id(np.ndarray):
         return None
-    from tracejit.runtime import linking as cpu
+    from tracejit.runtime.engine import link_quickly, memory_free_address
 
     table = tables.RuntimeTable(
         ndarray_type=id(np.ndarray),
         new_from_descr=api[_ARRAY_API_NEW],
         scalar=api[_ARRAY_API_SCALAR],
         set_base=api[_ARRAY_API_SET_BASE],
-        free=cpu.memory_free_address(),
-        large_bytes=cpu.LARGE_BYTES,
+        free=memory_free_address(),
         true=id(True),
         false=id(False),
         none=id(None),
@@ -127,8 +127,17 @@ def _native_call() -> int | None:
         capsule_name=addressof(_CAPSULE_NAME),
     )
     _kept.append(table)
-    (call,) = cpu.link_support(dispatch_ir.module_text(), ("tj_call",), {"tj_runtime": addressof(table)})
+    text = dispatch_ir.module_text()
+    symbols = {name: _python_symbol(name) for name in re.findall(r"declare .*?@(Py\w+)\(", text)}
+    (call,) = link_quickly(text, ("tj_call",), symbols | {"tj_runtime": addressof(table)})
     return call
+
+
+def _python_symbol(name: str) -> int:
+    """Address of a function of the interpreter."""
+    address = ctypes.cast(getattr(ctypes.pythonapi, name), c_void_p).value
+    assert address is not None
+    return address
 
 
 _kept: list[Any] = []  # tables that native code points at

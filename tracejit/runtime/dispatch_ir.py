@@ -12,6 +12,7 @@ functions, so immortal objects of newer Pythons are handled.
 
 from __future__ import annotations
 
+from tracejit.codegen.support_memory import LARGE_ALIGNMENT, LARGE_OFFSET
 from tracejit.runtime.callable_type import CHAIN_OFFSET
 from tracejit.runtime.dispatch_guards_ir import decrement, emit_guards, false_unless, in_frame, increment, runtime
 from tracejit.runtime.dispatch_tables import (
@@ -49,7 +50,7 @@ def module_text() -> str:
     emit_guards(e)
     for emit in (_wrap, _leaf, _results, _fail, _attempt, _keywords, _call, _owner_free):
         emit(e)
-    return e.text()
+    return e.module()
 
 
 # -- results --------------------------------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ def module_text() -> str:
 
 def _wrap(e: Emitter) -> None:
     """tj_wrap: a new ndarray that owns `data` (null: NumPy allocates), inside a Tensor where the leaf asks for one."""
-    with e.function("internal ptr @tj_wrap(ptr %leaf, ptr %shape, ptr %data, i64 %bytes)"):
+    with e.function("internal ptr @tj_wrap(ptr %leaf, ptr %shape, ptr %data)"):
         dtype = e.get(LeafTable, "dtype", "%leaf")
         increment(e, dtype)
         rank = e.op(f"trunc i64 {e.get(LeafTable, 'rank', '%leaf')} to i32")
@@ -87,7 +88,8 @@ def _wrap(e: Emitter) -> None:
 
 def _own(e: Emitter, array: str) -> None:
     """Let the array own its memory: NumPy frees small blocks itself, large ones go back through a capsule."""
-    large = e.compare("sge", "i64", "%bytes", runtime(e, "large_bytes"))
+    low = e.op(f"and i64 {e.op('ptrtoint ptr %data to i64')}, {LARGE_ALIGNMENT - 1}")
+    large = e.compare("eq", "i64", low, LARGE_OFFSET)
     with e.unless(large):
         flags = e.load("i32", array, ARRAY_FLAGS)
         e.store("i32", e.op(f"or i32 {flags}, {OWNDATA}"), array, ARRAY_FLAGS)
@@ -148,14 +150,9 @@ def _leaf(e: Emitter) -> None:
 
 
 def _array_leaf(e: Emitter, tensor: str, data: str) -> None:
-    bytes_ = e.variable("i64", e.get(LeafTable, "itemsize", "%leaf"))
-    shape = e.get(NativeTensor, "shape", tensor)
-    with e.count(e.get(LeafTable, "rank", "%leaf")) as i:
-        size = e.load("i64", e.element(shape, i, 8))
-        e.store("i64", e.op(f"mul i64 {e.load('i64', bytes_)}, {size}"), bytes_)
     e.put(NativeTensor, "data", tensor, "null")  # from here on the array owns it
-    total = e.load("i64", bytes_)
-    wrapped = e.call("ptr", "tj_wrap", "ptr %leaf", f"ptr {shape}", f"ptr {data}", f"i64 {total}", declare=False)
+    shape = e.get(NativeTensor, "shape", tensor)
+    wrapped = e.call("ptr", "tj_wrap", "ptr %leaf", f"ptr {shape}", f"ptr {data}", declare=False)
     e.leave(f"ptr {wrapped}")
 
 
@@ -166,7 +163,7 @@ def _scalar_array_leaf(e: Emitter, data: str) -> None:
     with e.when(e.compare("eq", "ptr", copy, "null")):
         e.leave(f"ptr {e.call('ptr', 'PyErr_NoMemory')}")
     e.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {copy}, ptr {data}, i64 {itemsize}, i1 false)")
-    wrapped = e.call("ptr", "tj_wrap", "ptr %leaf", "ptr null", f"ptr {copy}", f"i64 {itemsize}", declare=False)
+    wrapped = e.call("ptr", "tj_wrap", "ptr %leaf", "ptr null", f"ptr {copy}", declare=False)
     e.leave(f"ptr {wrapped}")
 
 

@@ -178,7 +178,6 @@ class RuntimeTable(Structure):
         ("scalar", c_void_p),
         ("set_base", c_void_p),
         ("free", c_void_p),
-        ("large_bytes", c_int64),
         ("true", c_void_p),
         ("false", c_void_p),
         ("none", c_void_p),

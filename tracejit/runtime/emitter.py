@@ -6,7 +6,7 @@ turns them into registers. Values are operand texts (`%t3`, `42`); types are nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import Structure
 
@@ -16,13 +16,14 @@ _TYPES = {"c_long": "i64", "c_longlong": "i64", "c_int": "i32", "c_void_p": "ptr
 
 
 class Emitter:
-    """Collects functions and declarations; `text()` is the module."""
+    """Collects functions and declarations; `module()` is the text."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._slots: list[str] = []
         self._declared: dict[str, str] = {}
         self._globals: list[str] = []
+        self._texts: dict[str, str] = {}
         self._names = 0
         self._open = False
 
@@ -32,6 +33,32 @@ class Emitter:
         """Declare an external global; gives its operand text."""
         self._globals.append(f"@{name} = external global {llvm_type}")
         return f"@{name}"
+
+    def declare(self, name: str, text: str) -> None:
+        """Declare a function that `call` cannot spell (variable arguments)."""
+        self._declared[name] = text
+
+    def define(self, name: str, text: str) -> str:
+        """Define a global, `text` being everything after `=`; gives its operand text."""
+        self._globals.append(f"@{name} = {text}")
+        return f"@{name}"
+
+    def constant(self, data: bytes, align: int = 64) -> str:
+        """Define constant bytes; gives the operand text of their address."""
+        return self.define(
+            self._fresh("bytes"), f'private constant [{len(data)} x i8] c"{_escaped(data)}", align {align}'
+        )
+
+    def words(self, values: Sequence[int]) -> str:
+        """Define a constant array of i64."""
+        items = ", ".join(f"i64 {value}" for value in values) or "i64 0"
+        return self.define(self._fresh("words"), f"private constant [{max(len(values), 1)} x i64] [{items}], align 8")
+
+    def text(self, text: str) -> str:
+        """A constant C string; equal texts share one."""
+        if text not in self._texts:
+            self._texts[text] = self.constant(text.encode() + b"\0", align=1)
+        return self._texts[text]
 
     @contextmanager
     def function(self, signature: str) -> Iterator[None]:
@@ -44,8 +71,8 @@ class Emitter:
             lines.append("  unreachable")
         self._lines += [f"define {signature} {{", "entry:", *self._slots, *lines, "}", ""]
 
-    def text(self) -> str:
-        """The module."""
+    def module(self) -> str:
+        """The module's text."""
         return "\n".join([*self._globals, *self._declared.values(), "", *self._lines])
 
     # -- straight-line code ----------------------------------------------------------------------------------
@@ -188,3 +215,12 @@ class Emitter:
 def _field_type(structure: type[Structure], field: str) -> str:
     kinds = {row[0]: row[1].__name__ for row in structure._fields_}
     return _TYPES[kinds[field]]
+
+
+_PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
+_SPELLED = [chr(byte) if byte in _PLAIN else f"\\{byte:02X}" for byte in range(256)]
+
+
+def _escaped(data: bytes) -> str:
+    """Bytes as LLVM's string literals spell them."""
+    return "".join(map(_SPELLED.__getitem__, data))

@@ -180,6 +180,29 @@ def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) ->
     return tuple(linked[name] for name in names)
 
 
+def link_quickly(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
+    """`link_support` for long scalar code: compiled with little effort, in a tenth of the time.
+
+    The code is for any CPU of this kind: the quick code generator aborts on some vector registers.
+    """
+    here = engine()
+    key = disk.digest("quick", text, *here.identity())
+    data = disk.load(key)
+    if data is None:
+        with here.lock:
+            machine = llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
+            module = llvm.parse_assembly(text)
+            passes = llvm.create_new_module_pass_manager()
+            passes.add_sroa_pass()
+            passes.add_simplify_cfg_pass()
+            passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1)))
+            data = bytes(machine.emit_object(module))
+        disk.store(key, data)
+    linked = here.link(data, names, symbols)
+    _kept.append(linked)
+    return tuple(linked[name] for name in names)
+
+
 def memory_free_address() -> int:
     """The function that returns memory of results of any size."""
     return engine().support["tj_free"]
