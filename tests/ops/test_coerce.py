@@ -107,7 +107,9 @@ def test_python_numbers_are_weak(name: str, number: Any) -> None:
         assert_like_numpy(outcome(lambda x=x: through_graph(name, x, number)), expected)
 
 
-@pytest.mark.parametrize("name", ["sqrt", "exp", "neg", "abs", "floor", "square", "sign", "bitnot", "isnan", "logical_not"])
+@pytest.mark.parametrize(
+    "name", ["sqrt", "exp", "neg", "abs", "floor", "square", "sign", "bitnot", "isnan", "logical_not"]
+)
 def test_unary_functions_promote_as_numpy(name: str) -> None:
     numpy_name = {"neg": "negative", "bitnot": "invert"}.get(name, name)
     for dtype in DTYPES:

@@ -75,6 +75,13 @@ def number_kind(x: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Weak:
+    """A Python number known at run time only: a host scalar handle that promotes like a literal."""
+
+    x: Any
+
+
+@dataclass(frozen=True, slots=True)
 class _Operand:
     """An operand with what promotion asks of it."""
 
@@ -89,10 +96,15 @@ class _Operand:
 
 def _operands(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> list[_Operand]:
     flags = tuple(weak) or (False,) * len(xs)
-    return [
-        _Operand(x, _PYTHON[number_kind(x)], True) if is_number(x) else _Operand(x, b.dtype(x), flag)
-        for x, flag in zip(xs, flags, strict=True)
-    ]
+    found: list[_Operand] = []
+    for x, flag in zip(xs, flags, strict=True):
+        if is_number(x):
+            found.append(_Operand(x, _PYTHON[number_kind(x)], True))
+        elif isinstance(x, Weak):
+            found.append(_Operand(x.x, b.dtype(x.x), True))
+        else:
+            found.append(_Operand(x, b.dtype(x), flag))
+    return found
 
 
 def _common_dtype(operands: Sequence[_Operand]) -> DType:
@@ -368,6 +380,7 @@ def apply(b: Any, name: str, *operands: Any, weak: Sequence[bool] = (), **attrs:
     a Python number known at run time only; Python numbers among the operands are weak without it."""
     if name in _SPECIAL:
         return _SPECIAL[name](b, operands, weak)
+    name = "matmul_any" if name == "matmul" else name
     if name in COMPOSITES:
         return COMPOSITES[name](b, *operands, **attrs)
     if allowed_dtypes(REGISTRY[name]) is not None:

@@ -534,3 +534,14 @@ leaf = op(
     lower=pointwise(lambda k, x: x),
     samples=uniform((-3.0, 3.0)),
 )
+detach = op(
+    "detach",
+    ("x",),
+    doc="x itself, as a constant for derivatives.",
+    infer=lambda x: (x.type,),
+    eager=lambda xp, x: x,
+    vjp=flat(None),
+    lower=pointwise(lambda k, x: x),
+    samples=uniform((-3.0, 3.0), dtypes=("float32", "int64")),
+    names=("function stop_gradient",),
+)

@@ -1,0 +1,177 @@
+"""Elementwise functions made of ops: activations, and small helpers of NumPy and PyTorch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tracejit.ir.types import FLOATS
+from tracejit.ops.functions import Operand, array, function, inexact, on
+
+ACTIVATION = ("function",)
+
+
+def _float(b: Any, x: Operand) -> Any:
+    """x as floats; a host scalar stays one."""
+    return x if not hasattr(x, "x") and not isinstance(x, bool | int) and b.dtype(x) in FLOATS else inexact(b, x)
+
+
+@function(kinds=ACTIVATION)
+def gelu(b: Any, x: Operand, approximate: str = "none") -> Any:
+    """x times the normal distribution function of x; `approximate="tanh"` for the usual approximation."""
+    x = _float(b, x)
+    if approximate == "tanh":
+        inner = (x + x * x * x * 0.044715) * math.sqrt(2.0 / math.pi)
+        return x * 0.5 * (b.tanh(inner) + 1.0)
+    return x * 0.5 * (b.erf(x * math.sqrt(0.5)) + 1.0)
+
+
+@function("swish", kinds=ACTIVATION)
+def silu(b: Any, x: Operand) -> Any:
+    """x * sigmoid(x)."""
+    x = _float(b, x)
+    return x * b.sigmoid(x)
+
+
+@function(kinds=ACTIVATION)
+def softplus(b: Any, x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold."""
+    x = _float(b, x)
+    scaled = on(b).mul(x, beta)
+    smooth = on(b).div(_log1p_exp(b, scaled), beta)
+    return b.select(on(b).gt(scaled, threshold), x, smooth)
+
+
+def _log1p_exp(b: Any, x: Any) -> Any:
+    """log(1 + exp(x)) without overflow."""
+    return b.relu(x) + b.log1p(b.exp(b.neg(b.abs(x))))
+
+
+@function(kinds=ACTIVATION)
+def logsigmoid(b: Any, x: Operand) -> Any:
+    """log(sigmoid(x)) without overflow."""
+    return b.neg(_log1p_exp(b, b.neg(_float(b, x))))
+
+
+@function(kinds=ACTIVATION)
+def leaky_relu(b: Any, x: Operand, negative_slope: float = 0.01) -> Any:
+    """x where positive, else negative_slope * x."""
+    x = _float(b, x)
+    return b.select(b.gt(x, 0), x, on(b).mul(x, negative_slope))
+
+
+@function(kinds=ACTIVATION)
+def elu(b: Any, x: Operand, alpha: float = 1.0) -> Any:
+    """x where positive, else alpha * (exp(x) - 1)."""
+    x = _float(b, x)
+    return b.select(b.gt(x, 0), x, on(b).mul(b.expm1(x), alpha))
+
+
+@function(kinds=ACTIVATION)
+def selu(b: Any, x: Operand) -> Any:
+    """The self-normalising `elu` of Klambauer et al. (2017)."""
+    return elu(b, x, 1.6732632423543772) * 1.0507009873554805
+
+
+@function(kinds=ACTIVATION)
+def mish(b: Any, x: Operand) -> Any:
+    """x * tanh(softplus(x))."""
+    x = _float(b, x)
+    return x * b.tanh(_log1p_exp(b, x))
+
+
+@function(kinds=ACTIVATION)
+def hardtanh(b: Any, x: Operand, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """x limited to min_val..max_val."""
+    return on(b).clamp(_float(b, x), min_val, max_val)
+
+
+@function(kinds=ACTIVATION)
+def relu6(b: Any, x: Operand) -> Any:
+    """x limited to 0..6."""
+    return on(b).clamp(x, 0, 6)
+
+
+@function(kinds=ACTIVATION)
+def softsign(b: Any, x: Operand) -> Any:
+    """x / (1 + |x|)."""
+    x = _float(b, x)
+    return x / (b.abs(x) + 1.0)
+
+
+# -- choices and limits ---------------------------------------------------------------------------------------
+
+
+@function()
+def clip(b: Any, x: Operand, min: Operand = None, max: Operand = None) -> Any:
+    """x limited to min..max; None does not limit."""
+    return on(b).clamp(x, min, max)
+
+
+@function(kinds=("function", "numpy"))
+def where(b: Any, cond: Operand, x: Operand, y: Operand) -> Any:
+    """x where cond holds, else y."""
+    return on(b).select(cond, x, y)
+
+
+@function()
+def nan_to_num(b: Any, x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    """x with nan and infinities replaced, infinities by the largest finite numbers unless given."""
+    x = inexact(b, x)
+    largest = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f32": 3.4028234663852886e38}.get(
+        b.dtype(x).name, 1.7976931348623157e308
+    )
+    infinite = b.isinf(x)
+    high, low = (largest if posinf is None else posinf), (-largest if neginf is None else neginf)
+    limited = b.select(b.logical_and(infinite, b.gt(x, 0)), high, b.select(infinite, low, x))
+    return b.select(b.isnan(x), nan, limited)
+
+
+@function(kinds=("function", "numpy"))
+def isclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether |x - y| <= atol + rtol * |y|; infinities must be equal."""
+    c = on(b)
+    near = c.le(c.abs(c.sub(x, y)), c.add(c.mul(c.abs(y), rtol), atol))
+    same = c.logical_or(c.eq(x, y), c.logical_and(near, c.isfinite(y)))
+    return c.logical_or(same, c.logical_and(c.isnan(x), c.isnan(y))) if equal_nan else same
+
+
+@function(kinds=("function", "numpy"))
+def allclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether `isclose` holds everywhere."""
+    near = array(b, isclose(b, x, y, rtol, atol, equal_nan))
+    return b.all(near, axes=tuple(range(b.rank(near))))
+
+
+@function(kinds=("function", "numpy"))
+def logaddexp(b: Any, x: Operand, y: Operand) -> Any:
+    """log(exp(x) + exp(y)) without overflow."""
+    c = on(b)
+    low, high = c.minimum(x, y), c.maximum(x, y)
+    return c.select(c.eq(x, y), c.add(x, math.log(2.0)), c.add(high, c.log1p(c.exp(c.sub(low, high)))))
+
+
+@function(kinds=("function",))
+def lerp(b: Any, start: Operand, end: Operand, weight: Operand) -> Any:
+    """start + weight * (end - start)."""
+    c = on(b)
+    return c.add(start, c.mul(weight, c.sub(end, start)))
+
+
+@function(kinds=("function", "numpy"))
+def heaviside(b: Any, x: Operand, y: Operand) -> Any:
+    """0 below 0, y at 0, 1 above."""
+    c = on(b)
+    return c.select(c.lt(x, 0), 0.0, c.select(c.eq(x, 0), y, c.select(c.isnan(x), x, 1.0)))
+
+
+for _name, _factor, _doc in (
+    ("deg2rad", math.pi / 180.0, "Degrees as radians."),
+    ("rad2deg", 180.0 / math.pi, "Radians as degrees."),
+):
+
+    def _scaled(b: Any, x: Operand, _factor: float = _factor) -> Any:
+        return on(b).mul(x, _factor)
+
+    _scaled.__name__, _scaled.__doc__ = _name, _doc
+    function("numpy radians" if _name == "deg2rad" else "numpy degrees")(_scaled)

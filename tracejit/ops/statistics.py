@@ -1,0 +1,313 @@
+"""Reductions as users call them, with `axis`, `keepdims` and dtype rules, and what is made of them: mean, var, norm,
+softmax and their like.
+
+PyTorch's `dim` and `keepdim` are accepted beside NumPy's `axis` and `keepdims`; so is a truth value where NumPy has
+`dtype` in second place (`x.sum(0, True)`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracejit.errors import DTypeMismatch
+from tracejit.ir.types import BOOL, F32
+from tracejit.ops.functions import (
+    Axis,
+    Operand,
+    array,
+    axes_of,
+    count_of,
+    function,
+    inexact,
+    keep_axes,
+    number_of_elements,
+    on,
+    one_axis,
+    require_elements,
+    widened,
+)
+
+UNSET: Any = object()
+
+
+def _axis(axis: Any, dim: Any) -> Any:
+    return axis if dim is UNSET else dim
+
+
+def _finish(b: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool, keepdim: bool) -> Any:
+    return keep_axes(b, x, out, axes) if keepdims or keepdim else out
+
+
+# -- folds ----------------------------------------------------------------------------------------------------
+
+
+@function()
+def sum_(
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = UNSET,
+    keepdim: bool = False,
+) -> Any:
+    """The sum over axes; integers are summed in 64 bits unless `dtype` says otherwise."""
+    if isinstance(dtype, bool):
+        dtype, keepdims = None, dtype
+    x = widened(b, x, dtype)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    return _finish(b, x, b.sum(x, axes=axes), axes, keepdims, keepdim)
+
+
+@function()
+def prod_(
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = UNSET,
+    keepdim: bool = False,
+) -> Any:
+    """The product over axes; integers are multiplied in 64 bits unless `dtype` says otherwise."""
+    if isinstance(dtype, bool):
+        dtype, keepdims = None, dtype
+    x = widened(b, x, dtype)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    return _finish(b, x, b.prod(x, axes=axes), axes, keepdims, keepdim)
+
+
+@function("amax")
+def max_(
+    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+) -> Any:
+    """The largest element over axes; nan if any is. `ValueError` when there are none."""
+    x = array(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    require_elements(b, x, axes, "maximum")
+    return _finish(b, x, b.max(x, axes=axes), axes, keepdims, keepdim)
+
+
+@function("amin")
+def min_(
+    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+) -> Any:
+    """The smallest element over axes; nan if any is. `ValueError` when there are none."""
+    x = array(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    require_elements(b, x, axes, "minimum")
+    return _finish(b, x, b.min(x, axes=axes), axes, keepdims, keepdim)
+
+
+def truth(b: Any, x: Operand) -> Any:
+    """x as truth values: whether each element is not 0."""
+    x = array(b, x)
+    return x if b.dtype(x) == BOOL else b.ne(x, 0)
+
+
+@function()
+def any_(
+    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+) -> Any:
+    """Whether any element over axes is not 0."""
+    x = truth(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    return _finish(b, x, b.any(x, axes=axes), axes, keepdims, keepdim)
+
+
+@function()
+def all_(
+    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+) -> Any:
+    """Whether all elements over axes are not 0."""
+    x = truth(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    return _finish(b, x, b.all(x, axes=axes), axes, keepdims, keepdim)
+
+
+@function()
+def count_nonzero(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET) -> Any:
+    """How many elements over axes are not 0."""
+    return sum_(b, truth(b, x), _axis(axis, dim), keepdims=keepdims)
+
+
+def _place(name: str) -> Any:
+    def place(
+        b: Any, x: Operand, axis: int | None = None, keepdims: bool = False, *, dim: Any = UNSET, keepdim: bool = False
+    ) -> Any:
+        x = array(b, x)
+        along = _axis(axis, dim)
+        require_elements(b, x, axes_of(along, b.rank(x)), name)
+        if along is None:
+            out = getattr(b, name)(b.reshape(x, (count_of(b, x),)), axis=0)
+            return keep_axes(b, x, out, tuple(range(b.rank(x)))) if keepdims or keepdim else out
+        along = one_axis(along, b.rank(x))
+        out = getattr(b, name)(x, axis=along)
+        return keep_axes(b, x, out, (along,)) if keepdims or keepdim else out
+
+    place.__name__ = f"{name}_"
+    place.__doc__ = f"The first place of the {name[3:]}imum along `axis`, or in the flattened array."
+    return function()(place)
+
+
+argmax_ = _place("argmax")
+argmin_ = _place("argmin")
+
+
+def _scan(name: str) -> Any:
+    def scan(b: Any, x: Operand, axis: int | None = None, dtype: Any = None, *, dim: Any = UNSET) -> Any:
+        x = widened(b, x, dtype)
+        along = _axis(axis, dim)
+        if along is None:
+            return getattr(b, name)(b.reshape(x, (count_of(b, x),)), axis=0)
+        return getattr(b, name)(x, axis=one_axis(along, b.rank(x)))
+
+    scan.__name__ = f"{name}_"
+    scan.__doc__ = f"The {'sum' if name == 'cumsum' else 'product'} of the elements up to each one along `axis`."
+    return function()(scan)
+
+
+cumsum_ = _scan("cumsum")
+cumprod_ = _scan("cumprod")
+
+# -- moments --------------------------------------------------------------------------------------------------
+
+
+@function()
+def mean(
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    *,
+    dim: Axis = UNSET,
+    keepdim: bool = False,
+) -> Any:
+    """The mean over axes; of integers in f64, of half floats summed in f32."""
+    if isinstance(dtype, bool):
+        dtype, keepdims = None, dtype
+    x = inexact(b, x) if dtype is None else widened(b, x, dtype)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    given = b.dtype(x)
+    wide = b.cast(x, dtype=F32) if given.is_float and given.bits == 16 else x
+    out = b.sum(wide, axes=axes) / number_of_elements(b, wide, axes)
+    out = out if wide is x else b.cast(out, dtype=given)
+    return _finish(b, x, out, axes, keepdims, keepdim)
+
+
+@function()
+def var(
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    dim: Axis = UNSET,
+    keepdim: bool = False,
+) -> Any:
+    """The mean of the squared distances from the mean, divided by (count - correction)."""
+    x = inexact(b, x) if dtype is None else widened(b, x, dtype)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    distance = x - b.expand_axes(mean(b, x, axes), axes, b.shape(x))
+    count = number_of_elements(b, x, axes)
+    correction = correction if ddof is None else ddof
+    if isinstance(count, float):
+        count = max(count - correction, 0.0)
+    elif correction:
+        count = on(b).maximum(count - float(correction), 0.0)
+    squares = b.square(b.abs(distance)) if b.dtype(x).is_complex else b.square(distance)
+    return _finish(b, x, b.div(b.sum(squares, axes=axes), count), axes, keepdims, keepdim)
+
+
+@function()
+def std(b: Any, x: Operand, axis: Axis = None, dtype: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    """The square root of `var`; slope 0 where all elements are equal."""
+    return root(b, var(b, x, axis, dtype, keepdims, **options))
+
+
+def root(b: Any, x: Any) -> Any:
+    """The square root of a sum of squares, with slope 0 at 0."""
+    zero = b.eq(x, 0)
+    return b.select(zero, 0, b.sqrt(b.select(zero, 1, x)))
+
+
+@function("numpy linalg.norm", "function linalg.norm", kinds=("function", "method"))
+def norm(
+    b: Any,
+    x: Operand,
+    ord: Any = None,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    p: Any = UNSET,
+    dim: Axis = UNSET,
+    keepdim: bool = False,
+) -> Any:
+    """The vector norm over axes: Euclidean by default, else `ord` = 0, 1, 2, any number, inf or -inf; "fro" is the
+    Euclidean one. Slope 0 at 0."""
+    x = inexact(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    size = b.abs(x)
+    order = ord if p is UNSET else p
+    if order in (None, "fro", 2):
+        out = root(b, b.sum(b.square(size), axes=axes))
+    elif isinstance(order, str):
+        raise DTypeMismatch(f"norm has no order {order!r}")
+    elif order in (float("inf"), -float("inf")):
+        out = (b.max if order > 0 else b.min)(size, axes=axes)
+    elif order == 1:
+        out = b.sum(size, axes=axes)
+    elif order == 0:
+        out = b.sum(b.cast(b.ne(size, 0), dtype=b.dtype(size)), axes=axes)
+    else:
+        total = b.sum(b.pow(size, b.number(order, size)), axes=axes)
+        zero = b.eq(total, 0)
+        safe = b.select(zero, 1, total)
+        out = b.select(zero, 0, b.pow(safe, b.number(1.0 / order, safe)))
+    return _finish(b, x, out, axes, keepdims, keepdim)
+
+
+# -- exponential averages -------------------------------------------------------------------------------------
+
+
+def _peak(b: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """The maximum over axes as a constant shift; 0 where it is infinite (all elements are -inf, or one is inf)."""
+    top = b.detach(b.max(x, axes=axes))
+    return b.select(b.isfinite(top), top, 0)
+
+
+@function()
+def logsumexp(
+    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+) -> Any:
+    """log(sum(exp(x))) over axes, without overflow."""
+    x = inexact(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    top = _peak(b, x, axes)
+    total = b.sum(b.exp(x - b.expand_axes(top, axes, b.shape(x))), axes=axes)
+    return _finish(b, x, b.log(total) + top, axes, keepdims, keepdim)
+
+
+@function()
+def softmax(b: Any, x: Operand, axis: int = -1, *, dim: int = UNSET) -> Any:
+    """exp(x) over its sum along an axis."""
+    x = inexact(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    powers = b.exp(x - b.expand_axes(_peak(b, x, axes), axes, b.shape(x)))
+    return powers / b.expand_axes(b.sum(powers, axes=axes), axes, b.shape(x))
+
+
+@function()
+def log_softmax(b: Any, x: Operand, axis: int = -1, *, dim: int = UNSET) -> Any:
+    """The logarithm of `softmax`."""
+    x = inexact(b, x)
+    axes = axes_of(_axis(axis, dim), b.rank(x))
+    shifted = x - b.expand_axes(_peak(b, x, axes), axes, b.shape(x))
+    total = b.log(b.sum(b.exp(shifted), axes=axes))
+    return shifted - b.expand_axes(total, axes, b.shape(x))
