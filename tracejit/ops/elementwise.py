@@ -523,6 +523,7 @@ strong_mul = op(
         *uniform(*EITHER_SIGN)(rng),
         Sample((draw(rng, 0, 0, (3,), "float64"), rng.permuted([float("inf"), float("nan"), 1.0]))),
     ],
+    simplify=simplify.strong_mul,
 )
 leaf = op(
     "leaf",

@@ -117,6 +117,15 @@ def select(b: Any, cond: Any, x: Any, y: Any) -> Any:
     return x if known else y
 
 
+def strong_mul(b: Any, g: Any, d: Any) -> Any:
+    """Of a cotangent known to be zero or not to be, or by a known finite number: the product need not be strong."""
+    known = b.number_of(g)
+    if known is not None:
+        return g if known == 0 else b.mul(g, d)
+    known = b.number_of(d)
+    return b.mul(g, d) if known is not None and known - known == 0 else None
+
+
 def sync(b: Any, flag: Any, new: Any, old: Any) -> Any:
     """On a known flag, or between equals."""
     return select(b, flag, new, old)
