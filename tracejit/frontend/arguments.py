@@ -1,0 +1,116 @@
+"""Arguments of library calls: positional or by keyword, under the spellings of NumPy and PyTorch."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Static, TupleValue, describe
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: PyTorch's keyword -> the one used here.
+_KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "input": "x", "other": "y", "a": "x", "a_min": "min", "a_max": "max", "dims": "axis"}
+
+
+class Arguments:
+    """The arguments of one call, by the names of a signature `"x axis=None keepdims=False *rest"`."""
+
+    def __init__(
+        self, calls: Calls, name: str, signature: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> None:
+        self.calls = calls
+        self.node = node
+        self.values: dict[str, FrontValue] = {}
+        self.rest: list[FrontValue] = []
+        names: list[str] = []
+        required: list[str] = []
+        star = False
+        for part in signature.split():
+            if part.startswith("*"):
+                star = True
+                continue
+            key, _, default = part.partition("=")
+            names.append(key)
+            if default:
+                self.values[key] = Static(ast.literal_eval(default))
+            else:
+                required.append(key)
+        given: set[str] = set()
+        for i, value in enumerate(args):
+            if i < len(names) and not (star and i >= 1):
+                self.values[names[i]] = value
+                given.add(names[i])
+            elif star:
+                self.rest.append(value)
+            else:
+                self.fail(f"{name}() takes {len(names)} arguments but {len(args)} were given")
+        for key, value in kwargs.items():
+            key = key if key in names else _KEYWORDS.get(key, key)
+            if key not in names:
+                self.calls.ctx.refuse(node, f"{name}() has no keyword {key!r} in a script")
+            if key in given:
+                self.fail(f"{name}() got multiple values for argument '{key}'")
+            self.values[key] = value
+            given.add(key)
+        for key in required:
+            if key not in self.values:
+                self.fail(f"{name}() missing required argument: '{key}'")
+
+    def fail(self, text: str) -> Any:
+        """A wrong call is Python's TypeError when its line is reached."""
+        return self.calls.arith.mismatch(TypeError(text), self.node)
+
+    def __getitem__(self, name: str) -> FrontValue:
+        return self.values[name]
+
+    def static(self, name: str) -> Any:
+        """A compile-time argument."""
+        return self.calls.static(self.values[name], self.node, f"{name!r}")
+
+    def is_none(self, name: str) -> bool:
+        value = self.values[name]
+        return isinstance(value, Static) and value.value is None
+
+    def array(self, name: str = "x") -> ArrayView:
+        """An array argument; numbers become 0-d arrays, nested lists arrays."""
+        return as_array(self.calls, self.values[name], self.node)
+
+    def axes(self, rank: int, name: str = "axis") -> tuple[int, ...]:
+        """`axis` as a sorted tuple of non-negative axes; None means all."""
+        value = self.static(name)
+        if value is None:
+            return tuple(range(rank))
+        listed = value if isinstance(value, tuple | list) else (value,)
+        return tuple(sorted(normal_axis(self, int(a), rank) for a in listed))
+
+    def axis(self, rank: int, name: str = "axis") -> int:
+        """One axis, non-negative."""
+        return normal_axis(self, int(self.static(name)), rank)
+
+    def sizes(self, value: FrontValue) -> list[Any]:
+        """A shape: an integer or a sequence of integers, static or not."""
+        items = value.items if isinstance(value, TupleValue | ListValue) else [value]
+        if isinstance(value, Static) and isinstance(value.value, tuple | list):
+            items = [Static(v) for v in value.value]
+        return [self.calls.ctx.as_size(i, self.node) for i in items]
+
+
+def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:
+    """A non-negative axis; numpy's AxisError is a ValueError."""
+    if not -rank <= axis < max(rank, 1):
+        arguments.calls.arith.mismatch(ValueError(f"axis {axis} is out of bounds for array of dimension {rank}"), arguments.node)
+    return axis % rank if rank else 0
+
+
+def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
+    """A value as an array."""
+    value = calls.as_operand(value)
+    if isinstance(value, ArrayView):
+        return value
+    if isinstance(value, TupleValue | ListValue):
+        return calls.array_of(value, None, node)
+    if calls.arith.is_number(value):
+        return calls.ctx.fresh(calls.ctx.b.emit("broadcast", (calls.arith.scalar(value),))[0])
+    calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}")

@@ -1,0 +1,383 @@
+"""Operators on front-end values: Python's rules between Python numbers, NumPy's wherever a typed value takes part.
+
+Python ints raise `OverflowError` beyond 64 bits instead of wrapping, division by zero raises, `//` and `%` round
+to minus infinity. Between compile-time numbers Python itself computes the result.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from tracejit.frontend.context import Context
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, TupleValue, describe
+from tracejit.ir.builder import Handle
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, C128, F64, I64, DType, ScalarType, TensorType
+from tracejit.ops import coerce
+
+BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
+    ast.Pow: "pow",
+    ast.MatMult: "matmul",
+    ast.BitAnd: "bitand",
+    ast.BitOr: "bitor",
+    ast.BitXor: "bitxor",
+    ast.LShift: "shl",
+    ast.RShift: "shr",
+}
+COMPARE: dict[type[ast.cmpop], str] = {
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+}
+SYMBOL = {
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@", "bitand": "&",
+    "bitor": "|", "bitxor": "^", "shl": "<<", "shr": ">>", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+}  # fmt: skip
+PYTHON: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
+    "pow": operator.pow,
+    "bitand": operator.and_,
+    "bitor": operator.or_,
+    "bitxor": operator.xor,
+    "shl": operator.lshift,
+    "shr": operator.rshift,
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "neg": operator.neg,
+    "abs": abs,
+    "bitnot": operator.invert,
+    "pos": operator.pos,
+}
+COMPARISONS = frozenset(COMPARE.values())
+_RANK = {"b": 0, "i": 1, "f": 2, "c": 3}
+_WIDE = {0: BOOL, 1: I64, 2: F64, 3: C128}
+
+
+def is_python_number(x: FrontValue) -> bool:
+    """Whether x is a Python number, known or not."""
+    if isinstance(x, Static):
+        return isinstance(x.value, bool | int | float | complex) and not hasattr(x.value, "dtype")
+    return isinstance(x, Number) and x.weak
+
+
+def python_kind(x: FrontValue) -> str:
+    """`b i f c` of a Python number."""
+    if isinstance(x, Number):
+        return x.dtype.kind
+    assert isinstance(x, Static)
+    return "b" if isinstance(x.value, bool) else "i" if isinstance(x.value, int) else "f" if isinstance(x.value, float) else "c"
+
+
+class Arithmetic:
+    """Operators, given the context to emit into."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+
+    # -- operands -----------------------------------------------------------------------------------------
+
+    def scalar(self, x: FrontValue, dtype: DType | None = None) -> Value:
+        """A number as a host scalar of the graph, converted to `dtype`."""
+        ctx = self.ctx
+        if isinstance(x, Static):
+            value = x.value
+            if dtype is not None and not hasattr(value, "dtype"):
+                value = _convert(value, dtype)
+                return ctx.b.constant(value, ScalarType(dtype))
+            x = self.number(x)
+        if isinstance(x, ArrayView) and x.rank == 0:
+            x = ctx.element(x, ())
+        assert isinstance(x, Number)
+        if dtype is None or x.dtype == dtype:
+            return x.value
+        return ctx.b.emit("cast", (x.value,), {"dtype": dtype}, names=(x.value.name,))[0]
+
+    def number(self, x: Static) -> Number:
+        """A compile-time number (a Python one, or a NumPy scalar) as a host scalar."""
+        value = x.value
+        if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+            from tracejit.ir.types import BY_NUMPY_NAME
+
+            return Number(self.ctx.b.constant(value.item(), ScalarType(BY_NUMPY_NAME[value.dtype.name])), weak=False)
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            self.ctx.always_raise("OverflowError", f"the int {value} does not fit 64 bits")
+            value = 0
+        return self.ctx.number(value)
+
+    def is_number(self, x: FrontValue) -> bool:
+        """Whether x is any scalar number."""
+        return isinstance(x, Number) or is_python_number(x) or (isinstance(x, Static) and _is_numpy_scalar(x.value))
+
+    def is_operand(self, x: FrontValue) -> bool:
+        """Whether x can take part in NumPy arithmetic."""
+        return isinstance(x, ArrayView) or self.is_number(x)
+
+    def operand(self, x: FrontValue, node: ast.AST) -> tuple[Any, bool]:
+        """An operand for `coerce.apply`: a handle or a Python number, and whether it is weak."""
+        match x:
+            case ArrayView():
+                return self.ctx.handle(self.ctx.load(x)), False
+            case Number():
+                return self.ctx.handle(x.value), x.weak
+            case Static(value) if is_python_number(x):
+                return value, True
+            case Static(value) if _is_numpy_scalar(value):
+                return self.ctx.handle(self.number(x).value), False
+            case _:
+                self.ctx.refuse(node, f"{describe(x)} cannot take part in arithmetic")
+
+    def wrap(self, result: Any) -> FrontValue:
+        """A result of `coerce` or of a builder as a front-end value."""
+        if isinstance(result, tuple | list):
+            return TupleValue(tuple(self.wrap(r) for r in result))
+        if isinstance(result, Handle):
+            return self.wrap_value(result.value)
+        if isinstance(result, Value):
+            return self.wrap_value(result)
+        return Static(result)
+
+    def wrap_value(self, value: Value) -> FrontValue:
+        if isinstance(value.type, TensorType):
+            return self.ctx.fresh(value)
+        return Number(value, weak=False)
+
+    def typed(self, name: str, node: ast.AST, *operands: FrontValue, **attrs: Any) -> FrontValue:
+        """An op under NumPy's promotion and broadcasting."""
+        self.ctx.at(node)
+        pairs = [self.operand(x, node) for x in operands]
+        try:
+            made = coerce.apply(self.ctx.b, name, *(p[0] for p in pairs), weak=tuple(p[1] for p in pairs), **attrs)
+        except (TypeError, ValueError) as error:
+            self.mismatch(error, node)
+        return self.wrap(made)
+
+    def mismatch(self, error: Exception, node: ast.AST) -> Any:
+        """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""
+        from tracejit.frontend.unreachable import Unreachable
+
+        kind = next((k for k in (IndexError, ValueError) if isinstance(error, k)), TypeError).__name__
+        reason = getattr(error, "reason", None) or str(error)
+        self.ctx.at(node)
+        self.ctx.always_raise(kind, reason.replace("{", "{{").replace("}", "}}"))
+        raise Unreachable
+
+    # -- operators ------------------------------------------------------------------------------------------
+
+    def binary(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`x op y`."""
+        self.ctx.at(node)
+        if isinstance(x, Static) and isinstance(y, Static):
+            folded = self.fold(name, x, y)
+            if folded is not None:
+                return folded
+        if is_python_number(x) and is_python_number(y):
+            return self.python_binary(name, x, y, node)
+        if not (self.is_operand(x) and self.is_operand(y)):
+            if name in ("eq", "ne") and (isinstance(x, Static) or isinstance(y, Static)):
+                return Static(name == "ne")
+            self.ctx.refuse(node, f"'{SYMBOL[name]}' between {describe(x)} and {describe(y)} is outside the language")
+        return self.typed(name, node, x, y)
+
+    @staticmethod
+    def fold(name: str, x: Static, y: Static) -> Static | None:
+        """The result Python computes now, unless it raises (then it must raise when the line is reached)."""
+        if name not in PYTHON:
+            return None
+        try:
+            made = PYTHON[name](x.value, y.value)
+        except Exception:
+            return None
+        if isinstance(made, int) and not isinstance(made, bool) and not -(2**63) <= made < 2**63:
+            return None
+        return Static(made)
+
+    def unary(self, name: str, x: FrontValue, node: ast.AST) -> FrontValue:
+        """`-x`, `+x`, `~x`, `abs(x)`."""
+        self.ctx.at(node)
+        if isinstance(x, Static) and is_python_number(x):
+            try:
+                return Static(PYTHON[name](x.value))
+            except TypeError as error:
+                self.ctx.refuse(node, str(error))
+        if is_python_number(x):
+            dtype = I64 if python_kind(x) in "bi" else x.dtype  # type: ignore[union-attr]
+            value = self.scalar(x, dtype)
+            if name == "pos":
+                return Number(value, weak=True)
+            if name == "bitnot":
+                return Number(self.ctx.b.emit("bitnot", (value,))[0], weak=True)
+            checked = f"checked_{name}" if dtype == I64 else name
+            return Number(self.ctx.b.emit(checked, (value,))[0], weak=True)
+        if not self.is_operand(x):
+            self.ctx.refuse(node, f"{describe(x)} has no such operator")
+        return x if name == "pos" else self.typed(name, node, x)
+
+    def python_binary(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """Between two Python numbers of which at least one is known at run time only (or that raises)."""
+        rank = max(_RANK[python_kind(x)], _RANK[python_kind(y)])
+        if name in COMPARISONS:
+            dtype = _WIDE[rank]
+            if dtype == C128 and name not in ("eq", "ne"):
+                self.ctx.refuse(node, f"'{SYMBOL[name]}' is not defined between complex numbers")
+            return Number(self.ctx.b.emit(name, (self.scalar(x, dtype), self.scalar(y, dtype)))[0], weak=True)
+        if name in ("bitand", "bitor", "bitxor"):
+            dtype = BOOL if rank == 0 else I64
+            if rank > 1:
+                self.ctx.refuse(node, f"'{SYMBOL[name]}' needs integers, not {describe(x)} and {describe(y)}")
+            op = {"bitand": "logical_and", "bitor": "logical_or", "bitxor": "logical_xor"}[name] if dtype == BOOL else name
+            return Number(self.ctx.b.emit(op, (self.scalar(x, dtype), self.scalar(y, dtype)))[0], weak=True)
+        if name in ("shl", "shr"):
+            return self.shift(name, x, y, node, rank)
+        if name == "matmul":
+            self.ctx.refuse(node, "'@' needs arrays, not Python numbers")
+        if rank <= 1:
+            return self.int_binary(name, self.scalar(x, I64), self.scalar(y, I64), y, node)
+        if rank == 3:
+            return self.complex_binary(name, self.scalar(x, C128), self.scalar(y, C128), node)
+        return self.float_binary(name, self.scalar(x, F64), self.scalar(y, F64))
+
+    def shift(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST, rank: int) -> FrontValue:
+        b = self.ctx.b
+        if rank > 1:
+            self.ctx.refuse(node, f"'{SYMBOL[name]}' needs integers, not {describe(x)} and {describe(y)}")
+        left, right = self.scalar(x, I64), self.scalar(y, I64)
+        zero = b.constant(0, ScalarType(I64))
+        self.ctx.check(b.emit("ge", (right, zero))[0], "ValueError", "negative shift count")
+        op = "checked_shl" if name == "shl" else "shr"
+        return Number(b.emit(op, (left, right))[0], weak=True)
+
+    def int_binary(self, name: str, x: Value, y: Value, y_front: FrontValue, node: ast.AST) -> FrontValue:
+        b = self.ctx.b
+        zero = b.constant(0, ScalarType(I64))
+        if name in ("add", "sub", "mul"):
+            return Number(self.checked(name, x, y), weak=True)
+        if name == "pow":
+            if isinstance(y_front, Static) and y_front.value < 0:
+                return self.float_binary("pow", self.to(x, F64), self.to(y, F64))
+            self.ctx.check(
+                b.emit("ge", (y, zero))[0], "ValueError", "an int to a negative power known at run time only is a float: use float(x) ** y"
+            )
+            return Number(b.emit("checked_pow", (x, y))[0], weak=True)
+        messages = {"div": "division by zero", "floordiv": "integer division or modulo by zero", "mod": "integer modulo by zero"}
+        if not self.ctx.sizes.at_least(y, 1):
+            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
+        if name == "div":
+            return Number(b.emit("div", (self.to(x, F64), self.to(y, F64)))[0], weak=True)
+        made = b.emit(name, (x, y))[0]
+        if self.ctx.sizes.at_least(x, 0) and self.ctx.sizes.at_least(y, 0):
+            self.ctx.sizes.note_lower(made, 0)
+        if name == "mod" and self.ctx.sizes.at_least(y, 1):
+            self.ctx.sizes.note_lower(made, 0)
+            self.ctx.sizes.note_below(made, y)
+        return Number(made, weak=True)
+
+    def checked(self, name: str, x: Value, y: Value) -> Value:
+        """Integer arithmetic that raises `OverflowError`; sizes remember `value + constant`."""
+        sizes, b = self.ctx.sizes, self.ctx.b
+        made = b.emit(f"checked_{name}", (x, y), names=(x.name if name != "mul" else "mul",))[0]
+        (x_root, x_constant), (y_root, y_constant) = sizes.split(x), sizes.split(y)
+        if name == "add" and (x_root is None) != (y_root is None):
+            sizes.affine[made] = (x_root or y_root, x_constant + y_constant)  # type: ignore[assignment]
+        elif name == "sub" and y_root is None and x_root is not None:
+            sizes.affine[made] = (x_root, x_constant - y_constant)
+        if name != "sub" and sizes.at_least(x, 0) and sizes.at_least(y, 0):
+            sizes.note_lower(made, 0)
+        return made
+
+    def float_binary(self, name: str, x: Value, y: Value) -> FrontValue:
+        b = self.ctx.b
+        zero = b.constant(0.0, ScalarType(F64))
+        messages = {"div": "float division by zero", "floordiv": "float floor division by zero", "mod": "float modulo"}
+        if name in messages:
+            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
+        if name == "pow":
+            negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
+            self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", "0.0 cannot be raised to a negative power")
+            whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
+            allowed = b.emit("logical_or", (b.emit("logical_not", (b.emit("lt", (x, zero))[0],))[0], whole))[0]
+            self.ctx.check(allowed, "ValueError", "a negative float to a fractional power is complex: use complex(x) ** y")
+        return Number(b.emit(name, (x, y))[0], weak=True)
+
+    def complex_binary(self, name: str, x: Value, y: Value, node: ast.AST) -> FrontValue:
+        b = self.ctx.b
+        if name in ("floordiv", "mod"):
+            self.ctx.refuse(node, f"'{SYMBOL[name]}' is not defined between complex numbers")
+        if name == "div":
+            zero = b.constant(0j, ScalarType(C128))
+            self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", "complex division by zero")
+        return Number(b.emit(name, (x, y))[0], weak=True)
+
+    def to(self, x: Value, dtype: DType) -> Value:
+        """A host scalar converted."""
+        return x if x.type == ScalarType(dtype) else self.ctx.b.emit("cast", (x,), {"dtype": dtype})[0]
+
+    # -- truth ------------------------------------------------------------------------------------------------
+
+    def truth(self, x: FrontValue, node: ast.AST) -> bool | Value:
+        """`bool(x)`: known now, or a bool host scalar."""
+        self.ctx.at(node)
+        match x:
+            case Static(value):
+                return bool(value)
+            case Number():
+                if x.dtype == BOOL:
+                    return x.value
+                zero = self.ctx.b.constant(_convert(0, x.dtype), x.value.type)
+                return self.ctx.b.emit("ne", (x.value, zero))[0]
+            case ArrayView():
+                return self.array_truth(x, node)
+            case _:
+                length = getattr(x, "items", None)
+                if length is not None:
+                    return len(length) > 0
+                self.ctx.refuse(node, f"{describe(x)} cannot be a condition")
+
+    def array_truth(self, x: ArrayView, node: ast.AST) -> bool | Value:
+        """An array of one element as a condition; others raise ValueError as in NumPy."""
+        b = self.ctx.b
+        one = b.constant(1, ScalarType(I64))
+        for length in x.lengths:
+            if length != 1:
+                self.ctx.check(
+                    b.emit("eq", (self.ctx.size_value(length), one))[0],
+                    "ValueError",
+                    "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()",
+                )
+        return self.truth(self.ctx.element(x, (0,) * x.rank), node)
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    return hasattr(value, "dtype") and getattr(value, "shape", None) == () and hasattr(value, "item")
+
+
+def _convert(value: Any, dtype: DType) -> Any:
+    match dtype.kind:
+        case "b":
+            return bool(value)
+        case "i" | "u":
+            return int(value)
+        case "f":
+            return float(value)
+        case _:
+            return complex(value)

@@ -1,0 +1,714 @@
+"""Functions, methods and attributes of arrays, under their NumPy and PyTorch names.
+
+Elementwise functions come from the op registry; the tables here are about functions that take axes, shapes, lists
+or modes. A function that NumPy defines as a view of its argument gives a view here too.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.mathcalls import math_call
+from tracejit.frontend.names import elementwise_names
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue, describe
+from tracejit.ir.builder import COMPOSITES
+from tracejit.ir.types import BOOL, C128, F64, I64, U64
+from tracejit.ops import coerce
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: name -> (signature, handler); `function` binds the arguments and calls the handler.
+FUNCTIONS: dict[str, tuple[str, Callable[[Calls, Arguments], FrontValue]]] = {}
+
+
+def define(names: str, signature: str) -> Callable[[Callable[[Calls, Arguments], FrontValue]], Callable[[Calls, Arguments], FrontValue]]:
+    """Register a handler under one or more names."""
+
+    def register(handler: Callable[[Calls, Arguments], FrontValue]) -> Callable[[Calls, Arguments], FrontValue]:
+        for name in names.split():
+            FUNCTIONS[name] = (signature, handler)
+        return handler
+
+    return register
+
+
+def function(calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """A library function by its resolved name."""
+    calls.ctx.at(node)
+    if name.startswith("math."):
+        return math_call(calls, name[5:], args, node)
+    if name in FUNCTIONS:
+        signature, handler = FUNCTIONS[name]
+        return handler(calls, Arguments(calls, name, signature, args, kwargs, node))
+    ops = elementwise_names()
+    if name in ops:
+        return elementwise(calls, ops[name], args, kwargs, node)
+    calls.ctx.refuse(node, f"the function {name!r} is not available in a script")
+
+
+def elementwise(calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """An elementwise op with NumPy's `out=` and `where=`."""
+    out = kwargs.pop("out", None)
+    where = kwargs.pop("where", None)
+    arity = len(_signature(op))
+    if len(args) == arity + 1 and out is None:
+        out = args.pop()
+    if kwargs or len(args) != arity:
+        unknown = next(iter(kwargs), None)
+        if unknown is not None:
+            calls.ctx.refuse(node, f"{op}() has no keyword {unknown!r} in a script")
+        calls.arith.mismatch(TypeError(f"{op}() takes {arity} arguments but {len(args)} were given"), node)
+    operands = [calls.as_operand(_as_operand(calls, a, node)) for a in args]
+    made = calls.arith.typed(op, node, *operands)
+    if out is None:
+        return made
+    if isinstance(out, TupleValue) and len(out.items) == 1:
+        out = out.items[0]
+    if not isinstance(out, ArrayView):
+        calls.ctx.refuse(node, f"'out' must be an array, not {describe(out)}")
+    if where is not None:
+        made = calls.arith.typed("select", node, where, made, out)
+    calls.indexing.assign(out, made, node)
+    return out
+
+
+def _signature(op: str) -> tuple[str, ...]:
+    from tracejit.ir.opdef import REGISTRY
+
+    return REGISTRY[op].signature
+
+
+def _as_operand(calls: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    return calls.array_of(value, None, node) if isinstance(value, TupleValue | ListValue) else value
+
+
+def method(
+    calls: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """`receiver.name(...)` of an array or a NumPy scalar."""
+    calls.ctx.at(node)
+    if name in _METHODS:
+        return _METHODS[name](calls, receiver, args, kwargs, node)
+    if name.endswith("_") and not name.startswith("_"):
+        return in_place(calls, receiver, name, args, kwargs, node)
+    if name in FUNCTIONS or name in elementwise_names():
+        return function(calls, name, [receiver, *args], kwargs, node)
+    calls.ctx.refuse(node, f"the method {name!r} is not available in a script")
+
+
+def in_place(
+    calls: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """`x.add_(y)` and its like: the function's result written into `x`."""
+    if not isinstance(receiver, ArrayView):
+        calls.ctx.refuse(node, f"{describe(receiver)} cannot be changed in place")
+    if name in ("zero_", "fill_", "copy_"):
+        value = Static(0) if name == "zero_" else args[0]
+        calls.indexing.assign(receiver, value, node)
+        return receiver
+    alpha = kwargs.pop("alpha", None)
+    if alpha is not None and name in ("add_", "sub_"):
+        args = [calls.arith.binary("mul", args[0], alpha, node)]
+    made = function(calls, name[:-1], [receiver, *args], kwargs, node)
+    calls.indexing.assign(receiver, made, node)
+    return receiver
+
+
+# -- attributes ---------------------------------------------------------------------------------------------
+
+
+def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> FrontValue | None:
+    """An attribute of an array or number; None if there is none of that name."""
+    ctx = calls.ctx
+    if isinstance(base, Number):
+        return _number_attribute(calls, base, name)
+    assert isinstance(base, ArrayView)
+    match name:
+        case "shape":
+            return TupleValue(tuple(ctx.size_number(n) for n in base.lengths))
+        case "ndim":
+            return Static(base.rank)
+        case "size":
+            return ctx.size_number(total_size(calls, base))
+        case "dtype":
+            return Static(np.dtype(base.dtype.numpy_name))
+        case "itemsize":
+            return Static(base.dtype.itemsize)
+        case "device":
+            return Static(ctx.device)
+        case "T":
+            return permuted(base, tuple(reversed(range(base.rank))))
+        case "mT":
+            return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
+        case "real" | "imag":
+            return calls.arith.typed(name, node, base)
+        case "grad":
+            return calls.gradients.read(base, node)
+        case _:
+            return None
+
+
+def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | None:
+    if name in ("real", "imag"):
+        if not base.dtype.is_complex:
+            return base if name == "real" else Static(0.0 if base.dtype.is_float else 0)
+        return Number(calls.ctx.b.emit(name, (base.value,))[0], base.weak)
+    if base.weak:
+        return None
+    known = {"shape": TupleValue(()), "ndim": Static(0), "size": Static(1), "dtype": Static(np.dtype(base.dtype.numpy_name)), "T": base}
+    return known.get(name)
+
+
+def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, node: ast.AST) -> bool:
+    """Attributes of arrays that can be set."""
+    if name == "grad":
+        calls.gradients.write(base, value, node)
+        return True
+    return False
+
+
+def total_size(calls: Calls, view: ArrayView) -> Size:
+    """The number of elements."""
+    total: Size = 1
+    for n in view.lengths:
+        total = calls.ctx.sizes.mul(calls.ctx.b, total, n)
+    return total
+
+
+# -- views ----------------------------------------------------------------------------------------------------
+
+
+def permuted(view: ArrayView, perm: tuple[int, ...]) -> ArrayView:
+    """The view with its axes in another order."""
+    if perm == tuple(range(view.rank)):
+        return view
+    strides = tuple(view.strides[p] for p in perm)
+    lengths = tuple(view.lengths[p] for p in perm)
+    via: tuple[Any, ...] = ("transpose", perm) if view.is_whole else ()
+    if view.via and view.via[0] == "transpose":
+        combined = tuple(view.via[1][p] for p in perm)
+        if combined == tuple(range(view.rank)):
+            return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=True)
+        via = ("transpose", combined)
+    return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=False, via=via)
+
+
+def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) -> ArrayView:
+    """The view with another shape of the same size: the same memory where it lies in C order, else a copy."""
+    ctx = calls.ctx
+    if ctx.same_lengths(view.lengths, lengths):
+        return view
+    total = total_size(calls, view)
+    free = [i for i, n in enumerate(lengths) if isinstance(n, int) and n == -1]
+    known: Size = 1
+    for i, n in enumerate(lengths):
+        known = known if i in free else ctx.sizes.mul(ctx.b, known, n)
+    shape_text = f"cannot reshape array of size {{0}} into shape ({','.join(str(n) if isinstance(n, int) else '?' for n in lengths)})"
+    if len(free) == 1:
+        lengths[free[0]] = _quotient(calls, total, known, shape_text)
+    elif free:
+        calls.arith.mismatch(ValueError("can only specify one unknown dimension"), node)
+    elif isinstance(known, int) and isinstance(total, int) and known != total:
+        calls.arith.mismatch(ValueError(shape_text.format(total)), node)
+    elif not ctx.same_lengths([known], [total]):
+        fits = ctx.b.emit("eq", (ctx.size_value(known), ctx.size_value(total)))[0]
+        ctx.check(fits, "ValueError", shape_text, ctx.size_value(total))
+    if view.plain and view.storage not in ctx.strided:
+        strides = ctx.contiguous_strides(lengths)
+        via: tuple[Any, ...] = ("reshape",) if view.is_whole else ()
+        return ArrayView(view.storage, view.dtype, view.offset, strides, tuple(lengths), (), plain=False, via=via)
+    content = ctx.load(view)
+    return ctx.fresh(ctx.b.emit("reshape", (content, *map(ctx.size_value, lengths)))[0])
+
+
+def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:
+    """The size that -1 stands for."""
+    ctx = calls.ctx
+    if isinstance(total, int) and isinstance(known, int):
+        if known == 0 or total % known:
+            ctx.always_raise("ValueError", message.format(total))
+            return 0
+        return total // known
+    if isinstance(known, int) and known == 1:
+        return total
+    if isinstance(total, int) and total == 0:
+        return 0
+    t, k = ctx.size_value(total), ctx.size_value(known)
+    zero = ctx.size_value(0)
+    if not ctx.sizes.at_least(known, 1):
+        ctx.check(ctx.b.emit("ne", (k, zero))[0], "ValueError", message, t)
+    remainder = ctx.b.emit("mod", (t, k))[0]
+    ctx.check(ctx.b.emit("eq", (remainder, zero))[0], "ValueError", message, t)
+    made = ctx.b.emit("floordiv", (t, k))[0]
+    ctx.sizes.note_lower(made, 0)
+    return made
+
+
+@define("reshape view", "x *shape")
+def _reshape(c: Calls, a: Arguments) -> FrontValue:
+    sizes = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
+    return reshaped(c, a.array(), sizes, a.node)
+
+
+@define("ravel flatten", "x")
+def _ravel(c: Calls, a: Arguments) -> FrontValue:
+    return reshaped(c, a.array(), [-1], a.node)
+
+
+@define("transpose permute", "x *axes")
+def _transpose(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    order = [c.static(r, a.node, "an axis") for r in a.rest]
+    if len(order) == 1 and isinstance(order[0], tuple | list):
+        order = list(order[0])
+    if not order or order == [None]:
+        return permuted(x, tuple(reversed(range(x.rank))))
+    if len(order) == 2 and x.rank != 2 or (len(order) == 2 and sorted(k % x.rank for k in order) != [0, 1]):
+        return _swapped(x, int(order[0]) % x.rank, int(order[1]) % x.rank)
+    if sorted(int(k) % x.rank for k in order) != list(range(x.rank)):
+        c.arith.mismatch(ValueError("axes don't match array"), a.node)
+    return permuted(x, tuple(int(k) % x.rank for k in order))
+
+
+def _swapped(x: ArrayView, i: int, j: int) -> ArrayView:
+    perm = list(range(x.rank))
+    perm[i], perm[j] = perm[j], perm[i]
+    return permuted(x, tuple(perm))
+
+
+@define("swapaxes", "x i j")
+def _swapaxes(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    return _swapped(x, a.axis(x.rank, "i"), a.axis(x.rank, "j"))
+
+
+@define("movedim moveaxis", "x source destination")
+def _movedim(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    sources, targets = (
+        [int(k) % x.rank for k in (v if isinstance(v, tuple | list) else (v,))] for v in (a.static("source"), a.static("destination"))
+    )
+    order = [k for k in range(x.rank) if k not in sources]
+    for target, source in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, source)
+    return permuted(x, tuple(order))
+
+
+@define("expand_dims unsqueeze", "x axis")
+def _expand_dims(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    axes = a.static("axis")
+    rank = x.rank + (len(axes) if isinstance(axes, tuple) else 1)
+    new = sorted(int(k) % rank for k in (axes if isinstance(axes, tuple) else (axes,)))
+    strides, lengths = list(x.strides), list(x.lengths)
+    for k in new:
+        strides.insert(k, 0)
+        lengths.insert(k, 1)
+    via: tuple[Any, ...] = ("reshape",) if x.is_whole else ()
+    return ArrayView(x.storage, x.dtype, x.offset, tuple(strides), tuple(lengths), (), plain=False, via=via)
+
+
+@define("squeeze", "x axis=None")
+def _squeeze(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    wanted = None if a.is_none("axis") else a.axes(x.rank)
+    for k, n in enumerate(x.lengths):
+        if not isinstance(n, int) and (wanted is None or k in wanted) and not c.ctx.sizes.at_least(n, 2):
+            c.ctx.refuse(a.node, "squeeze needs to know which sizes are 1", "name the axis, or reshape")
+    drop = [k for k, n in enumerate(x.lengths) if n == 1 and (wanted is None or k in wanted)]
+    if wanted is not None and len(drop) != len(wanted):
+        c.arith.mismatch(ValueError("cannot select an axis to squeeze out which has size not equal to one"), a.node)
+    keep = [k for k in range(x.rank) if k not in drop]
+    via: tuple[Any, ...] = ("reshape",) if x.is_whole else ()
+    return ArrayView(
+        x.storage, x.dtype, x.offset, tuple(x.strides[k] for k in keep), tuple(x.lengths[k] for k in keep), (), plain=False, via=via
+    ) if drop else x  # fmt: skip
+
+
+@define("flip", "x axis=None")
+def _flip(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    axes = a.axes(x.rank)
+    offset, strides = x.offset, list(x.strides)
+    sizes, b = c.ctx.sizes, c.ctx.b
+    for k in axes:
+        last = sizes.sub(b, x.lengths[k], 1)
+        offset = sizes.add(b, offset, sizes.mul(b, last, strides[k]))
+        strides[k] = sizes.mul(b, -1, strides[k])
+    return ArrayView(x.storage, x.dtype, offset, tuple(strides), x.lengths)
+
+
+@define("diagonal diag", "x")
+def _diagonal(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    if x.rank != 2:
+        c.ctx.refuse(a.node, "diagonal is available for 2-d arrays")
+    sizes, b = c.ctx.sizes, c.ctx.b
+    step = sizes.add(b, x.strides[0], x.strides[1])
+    return ArrayView(x.storage, x.dtype, x.offset, (step,), (sizes.minimum(b, *x.lengths),))
+
+
+@define("broadcast_to expand", "x *shape")
+def _broadcast_to(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    want = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
+    have = [*[1] * (len(want) - x.rank), *x.lengths]
+    want = [h if w == -1 else w for h, w in zip(have, want, strict=True)]
+    return c.ctx.fresh(c.indexing.fit(c.ctx.load(x), x.lengths, want, a.node))
+
+
+# -- reductions -------------------------------------------------------------------------------------------------
+
+
+def reduce(c: Calls, a: Arguments, name: str, x: ArrayView, **attrs: Any) -> FrontValue:
+    """A reduction over `axis`, with `keepdims` and `out`."""
+    axes = a.axes(x.rank)
+    keep = bool(a.static("keepdims"))
+    if x.rank == 0:
+        return c.ctx.element(x, ())
+    handle = getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axes=axes, **attrs)
+    value = handle.value
+    if keep:
+        lengths = [1 if k in axes else n for k, n in enumerate(x.lengths)]
+        return c.ctx.fresh(c.ctx.b.emit("reshape", (value, *map(c.ctx.size_value, lengths)))[0])
+    if len(axes) == x.rank:
+        return Number(c.ctx.b.emit("fetch", (value,), names=(name,))[0], weak=False)
+    return c.ctx.fresh(value)
+
+
+def converted(c: Calls, x: ArrayView, dtype: Any) -> ArrayView:
+    """The array in another dtype."""
+    if x.dtype == dtype:
+        return x
+    return c.ctx.fresh(c.ctx.b.emit("cast", (c.ctx.load(x),), {"dtype": dtype})[0])
+
+
+def _define_reductions() -> None:
+    wide = {"b": I64, "i": I64, "u": I64}
+
+    def sum_like(name: str) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            x = a.array()
+            if not a.is_none("dtype"):
+                x = converted(c, x, c.ctx.dtype_of_object(a.static("dtype"), a.node))
+            elif x.dtype.kind in wide and x.dtype.bits < 64 or x.dtype == BOOL:
+                x = converted(c, x, U64 if x.dtype.kind == "u" else I64)
+            return with_out(c, a, reduce(c, a, name, x))
+
+        return handler
+
+    def plain(name: str) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            x = a.array()
+            if name in ("any", "all") and x.dtype != BOOL:
+                made = c.arith.typed("ne", a.node, x, Static(0))
+                assert isinstance(made, ArrayView)
+                x = made
+            if name in ("max", "min"):
+                require_elements(c, x, a)
+            return with_out(c, a, reduce(c, a, name, x))
+
+        return handler
+
+    for name in ("sum", "prod"):
+        define(name, "x axis=None dtype=None out=None keepdims=False")(sum_like(name))
+    for name in ("max", "min", "any", "all"):
+        define(name, "x axis=None out=None keepdims=False")(plain(name))
+
+
+def with_out(c: Calls, a: Arguments, made: FrontValue) -> FrontValue:
+    """Write a result into `out=` if given."""
+    out = a.values.get("out", Static(None))
+    if isinstance(out, ArrayView):
+        c.indexing.assign(out, made, a.node)
+        return out
+    return made
+
+
+def require_elements(c: Calls, x: ArrayView, a: Arguments) -> None:
+    """max and min of nothing are a ValueError."""
+    for k in a.axes(x.rank):
+        n = x.lengths[k]
+        if not c.ctx.sizes.at_least(n, 1):
+            some = c.ctx.b.emit("ne", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
+            c.ctx.check(some, "ValueError", "zero-size array to reduction operation which has no identity")
+
+
+_define_reductions()
+
+
+def as_float(c: Calls, x: ArrayView) -> ArrayView:
+    """Integers become float64, as NumPy's mean and its like do."""
+    return x if x.dtype.is_inexact else converted(c, x, F64)
+
+
+@define("mean", "x axis=None dtype=None out=None keepdims=False")
+def _mean(c: Calls, a: Arguments) -> FrontValue:
+    return with_out(c, a, reduce(c, a, "mean", as_float(c, a.array())))
+
+
+@define("var", "x axis=None dtype=None out=None ddof=0 keepdims=False correction=None")
+def _var(c: Calls, a: Arguments) -> FrontValue:
+    return with_out(c, a, reduce(c, a, "var", as_float(c, a.array()), correction=_correction(a)))
+
+
+@define("std", "x axis=None dtype=None out=None ddof=0 keepdims=False correction=None")
+def _std(c: Calls, a: Arguments) -> FrontValue:
+    return with_out(c, a, reduce(c, a, "std", as_float(c, a.array()), correction=_correction(a)))
+
+
+def _correction(a: Arguments) -> Any:
+    return a.static("ddof") if a.is_none("correction") else a.static("correction")
+
+
+@define("logsumexp", "x axis=None keepdims=False")
+def _logsumexp(c: Calls, a: Arguments) -> FrontValue:
+    return reduce(c, a, "logsumexp", as_float(c, a.array()))
+
+
+@define("norm linalg.norm", "x ord=None axis=None keepdims=False")
+def _norm(c: Calls, a: Arguments) -> FrontValue:
+    order = a.static("ord")
+    x = a.array()
+    if order not in (None, 2, 2.0, "fro") or (order == 2 and a.is_none("axis") and x.rank != 1):
+        c.ctx.refuse(a.node, f"norm of order {order!r} is not available in a script")
+    return reduce(c, a, "norm", as_float(c, x))
+
+
+def _define_places() -> None:
+    def places(name: str) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            x = a.array()
+            if a.is_none("axis"):
+                x = reshaped(c, x, [-1], a.node)
+                made = getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=0)
+                return Number(c.ctx.b.emit("fetch", (made.value,))[0], weak=False)
+            made = getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=a.axis(x.rank))
+            return c.ctx.fresh(made.value)
+
+        return handler
+
+    def scan(name: str) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            x = a.array()
+            if a.is_none("axis"):
+                x = reshaped(c, x, [-1], a.node)
+                return c.ctx.fresh(getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=0).value)
+            return c.ctx.fresh(getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=a.axis(x.rank)).value)
+
+        return handler
+
+    for name in ("argmax", "argmin"):
+        define(name, "x axis=None")(places(name))
+    for name in ("cumsum", "cumprod"):
+        define(name, "x axis=None")(scan(name))
+
+
+_define_places()
+
+
+def _define_rowwise() -> None:
+    def rowwise(name: str) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            x = as_float(c, a.array())
+            axis = x.rank - 1 if a.is_none("axis") else a.axis(x.rank)
+            return c.ctx.fresh(COMPOSITES[name](c.ctx.b, c.ctx.handle(c.ctx.load(x)), axis=axis).value)
+
+        return handler
+
+    for name in ("softmax", "log_softmax"):
+        define(name, "x axis=None")(rowwise(name))
+
+
+_define_rowwise()
+
+
+# -- selection, joining, products ---------------------------------------------------------------------------------
+
+
+@define("where", "cond x y")
+def _where(c: Calls, a: Arguments) -> FrontValue:
+    return c.arith.typed("select", a.node, *(_as_operand(c, a[k], a.node) for k in ("cond", "x", "y")))
+
+
+@define("clip clamp", "x min=None max=None out=None")
+def _clip(c: Calls, a: Arguments) -> FrontValue:
+    c.ctx.at(a.node)
+    given = [None if a.is_none(k) else c.arith.operand(a[k], a.node) for k in ("x", "min", "max")]
+    try:
+        made = coerce.apply(
+            c.ctx.b, "clamp", *(g[0] if g else None for g in given), weak=tuple(g[1] if g else False for g in given)
+        )
+    except (TypeError, ValueError) as error:
+        return c.arith.mismatch(error, a.node)
+    return with_out(c, a, c.arith.wrap(made))
+
+
+def _arrays(c: Calls, a: Arguments, value: FrontValue) -> list[ArrayView]:
+    items = c.expressions.known_items(value, a.node)
+    if not items:
+        c.arith.mismatch(ValueError("need at least one array to concatenate"), a.node)
+    return [as_array(c, i, a.node) for i in items]
+
+
+def concatenated(c: Calls, a: Arguments, arrays: list[ArrayView], axis: int) -> ArrayView:
+    """Arrays one after the other along an axis; other sizes must agree."""
+    handles = coerce.promote_operands(c.ctx.b, [c.ctx.handle(c.ctx.load(x)) for x in arrays])
+    first = arrays[0]
+    fitted = [handles[0].value]
+    for x, h in zip(arrays[1:], handles[1:], strict=True):
+        if x.rank != first.rank:
+            c.arith.mismatch(ValueError("all the input array dimensions must match"), a.node)
+        want = [x.lengths[k] if k == axis else n for k, n in enumerate(first.lengths)]
+        have = list(x.lengths)
+        if any(h_ == 1 and w_ != 1 for h_, w_ in zip(have, want, strict=True)):
+            text = "all the input array dimensions except for the concatenation axis must match exactly"
+            c.arith.mismatch(ValueError(text), a.node)
+        fitted.append(c.indexing.fit(h.value, have, want, a.node))
+    total: Size = 0
+    for x in arrays:
+        total = c.ctx.sizes.add(c.ctx.b, total, x.lengths[axis])
+    return c.ctx.fresh(c.ctx.b.emit("cat", (c.ctx.size_value(total), *fitted), {"axis": axis})[0])
+
+
+@define("cat concat concatenate", "arrays axis=0")
+def _cat(c: Calls, a: Arguments) -> FrontValue:
+    arrays = _arrays(c, a, a["arrays"])
+    return concatenated(c, a, arrays, a.axis(arrays[0].rank))
+
+
+@define("stack", "arrays axis=0")
+def _stack(c: Calls, a: Arguments) -> FrontValue:
+    arrays = _arrays(c, a, a["arrays"])
+    axis = a.axis(arrays[0].rank + 1)
+    return concatenated(c, a, [_with_axis(x, axis) for x in arrays], axis)
+
+
+def _with_axis(x: ArrayView, axis: int) -> ArrayView:
+    strides, lengths = list(x.strides), list(x.lengths)
+    strides.insert(axis, 0)
+    lengths.insert(axis, 1)
+    return dataclasses.replace(
+        x, strides=tuple(strides), lengths=tuple(lengths), prefix=(), plain=False, via=("reshape",) if x.is_whole else ()
+    )
+
+
+@define("hstack", "arrays")
+def _hstack(c: Calls, a: Arguments) -> FrontValue:
+    arrays = _arrays(c, a, a["arrays"])
+    return concatenated(c, a, arrays, 0 if arrays[0].rank == 1 else 1)
+
+
+@define("vstack", "arrays")
+def _vstack(c: Calls, a: Arguments) -> FrontValue:
+    arrays = [_with_axis(x, 0) if x.rank == 1 else x for x in _arrays(c, a, a["arrays"])]
+    return concatenated(c, a, arrays, 0)
+
+
+def _define_composites() -> None:
+    """Functions of whole arrays that are composites of other ops."""
+
+    def products(name: str) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            return composite_call(c, a, name, [as_array(c, a[k], a.node) for k in ("x", "y")])
+
+        return handler
+
+    for name in ("matmul", "dot", "mm", "mv", "bmm", "outer", "inner", "vdot"):
+        if name in COMPOSITES or name == "matmul":
+            define(name, "x y")(products(name))
+
+
+def composite_call(c: Calls, a: Arguments, name: str, arrays: list[ArrayView], **attrs: Any) -> FrontValue:
+    """A composite of promoted arrays; shape errors are raised when the line is reached."""
+    try:
+        handles = coerce.promote_operands(c.ctx.b, [c.ctx.handle(c.ctx.load(x)) for x in arrays])
+        made = coerce.apply(c.ctx.b, _COMPOSITE_NAMES.get(name, name), *handles, **attrs)
+    except (TypeError, ValueError) as error:
+        return c.arith.mismatch(error, a.node)
+    return scalar_if_0d(c, made)
+
+
+_COMPOSITE_NAMES: dict[str, str] = {"matmul": "matmul_any"} if "matmul_any" in COMPOSITES else {}
+
+
+def scalar_if_0d(c: Calls, made: Any) -> FrontValue:
+    """A rank-0 result as a NumPy scalar."""
+    value = c.arith.wrap(made)
+    return c.ctx.element(value, ()) if isinstance(value, ArrayView) and value.rank == 0 else value
+
+
+_define_composites()
+
+
+# -- methods that are not functions ---------------------------------------------------------------------------------
+
+
+def _copy(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return c.ctx.fresh(c.ctx.load(x)) if isinstance(x, ArrayView) else x
+
+
+def _astype(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    target = args[0] if args else kwargs.get("dtype", Static(None))
+    dtype = c.ctx.dtype_of_object(c.static(target, node, "a dtype"), node)
+    if isinstance(x, ArrayView):
+        return c.ctx.fresh(c.ctx.load(converted(c, x, dtype)))
+    return Number(c.arith.scalar(x, dtype), weak=False)
+
+
+def _item(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if isinstance(x, ArrayView):
+        if args:
+            return c.indexing.read(x, args, node)
+        for n in x.lengths:
+            if n != 1:
+                one = c.ctx.b.emit("eq", (c.ctx.size_value(n), c.ctx.size_value(1)))[0]
+                c.ctx.check(one, "ValueError", "can only convert an array of size 1 to a Python scalar")
+        x = c.ctx.element(x, (0,) * x.rank)
+    assert isinstance(x, Number)
+    return python_number(c, x)
+
+
+def python_number(c: Calls, x: Number) -> Number:
+    """A scalar as the Python number of its kind."""
+    wide = {"b": BOOL, "i": I64, "u": I64, "f": F64, "c": C128}[x.dtype.kind]
+    return Number(c.arith.scalar(x, wide), weak=True)
+
+
+def _fill(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    assert isinstance(x, ArrayView)
+    c.indexing.assign(x, args[0], node)
+    return Static(None)
+
+
+def _detach(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return c.gradients.detach(x)
+
+
+def _same(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return x
+
+
+def _backward(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return c.gradients.backward(x, args, kwargs, node)
+
+
+_METHODS: dict[str, Callable[..., FrontValue]] = {
+    "copy": _copy,
+    "clone": _copy,
+    "astype": _astype,
+    "item": _item,
+    "fill": _fill,
+    "detach": _detach,
+    "contiguous": _same,
+    "backward": _backward,
+    "zero_grad": _same,
+}
+

@@ -1,0 +1,524 @@
+"""Python's builtins, and the methods of lists, dicts, tuples and strings."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend import arrays
+from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.mathcalls import whole
+from tracejit.frontend.values import (
+    ArrayView,
+    DictValue,
+    FrontValue,
+    ListValue,
+    Number,
+    ObjectValue,
+    SequenceValue,
+    Size,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, C128, F64, I64
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+Handler = Callable[["Calls", list[FrontValue], dict[str, FrontValue], ast.AST], FrontValue]
+HANDLERS: dict[Any, Handler] = {}
+
+
+def handles(*functions: Any) -> Callable[[Handler], Handler]:
+    """Register a handler for Python objects."""
+
+    def register(handler: Handler) -> Handler:
+        for fn in functions:
+            HANDLERS[fn] = handler
+        return handler
+
+    return register
+
+
+@handles(len)
+def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    match args[0]:
+        case ArrayView() as x:
+            if x.rank == 0:
+                return c.arith.mismatch(TypeError("len() of unsized object"), node)
+            return c.ctx.size_number(x.lengths[0])
+        case TupleValue(items) | ListValue(items):
+            return Static(len(items))
+        case DictValue(items):
+            return Static(len(items))
+        case SequenceValue() as s:
+            return c.ctx.size_number(s.length)
+        case Static(value):
+            return c.call_now(len, [Static(value)], {}, node)
+        case x:
+            c.ctx.refuse(node, f"{describe(x)} has no len()")
+
+
+@handles(range)
+def _range(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """`range` with run-time bounds; the step may be known at run time only."""
+    if not 1 <= len(args) <= 3:
+        return c.arith.mismatch(TypeError(f"range expected 1 to 3 arguments, got {len(args)}"), node)
+    start, stop = (Static(0), args[0]) if len(args) == 1 else args[:2]
+    step = args[2] if len(args) == 3 else Static(1)
+    first, last, by = (c.ctx.as_size(_integer(c, v, node), node) for v in (start, stop, step))
+    if by == 0:
+        return c.arith.mismatch(ValueError("range() arg 3 must not be zero"), node)
+    return SequenceValue(_trip_count(c, first, last, by), _range_item(c, first, last, by), None, (start, stop, step))
+
+
+def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    if isinstance(value, Number) and not value.dtype.is_integer and value.dtype != BOOL:
+        return c.arith.mismatch(TypeError("'float' object cannot be interpreted as an integer"), node)
+    if isinstance(value, Static) and isinstance(value.value, float):
+        return c.arith.mismatch(TypeError("'float' object cannot be interpreted as an integer"), node)
+    if isinstance(value, Number) and value.dtype == BOOL:
+        return Number(c.arith.scalar(value, I64), weak=True)
+    return value
+
+
+def _trip_count(c: Calls, first: Size, last: Size, by: Size) -> Size:
+    """How many numbers the range holds; may be negative where it holds none."""
+    sizes, b = c.ctx.sizes, c.ctx.b
+    if isinstance(by, int):
+        span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
+        return sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by)) if abs(by) > 1 else span
+    step = c.ctx.size_value(by)
+    zero = c.ctx.size_value(0)
+    c.ctx.check(b.emit("ne", (step, zero))[0], "ValueError", "range() arg 3 must not be zero")
+    up = b.emit("gt", (step, zero))[0]
+    span = b.emit("sub", (c.ctx.size_value(last), c.ctx.size_value(first)))[0]
+    rounding = b.emit("select", (up, b.emit("sub", (step, c.ctx.size_value(1)))[0], b.emit("add", (step, c.ctx.size_value(1)))[0]))[0]
+    return b.emit("floordiv", (b.emit("add", (span, rounding))[0], step))[0]
+
+
+def _range_item(c: Calls, first: Size, last: Size, by: Size) -> Callable[[Any], FrontValue]:
+    def item(i: Any) -> FrontValue:
+        sizes, b = c.ctx.sizes, c.ctx.b
+        place = sizes.add(b, first, sizes.mul(b, i, by))
+        if isinstance(place, int):
+            return Static(place)
+        if isinstance(by, int) and by > 0:
+            if sizes.at_least(first, 0):
+                sizes.note_lower(place, 0)
+            sizes.note_below(place, last)
+        elif isinstance(by, int):
+            if sizes.at_least(last, -1):
+                sizes.note_lower(place, 0)
+            sizes.note_below(place, sizes.add(b, first, 1))
+        return Number(place, weak=True)
+
+    return item
+
+
+@handles(zip)
+def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    parts = [c.expressions.iterable(a, node) for a in args]
+    static = [p.static for p in parts if p.static is not None]
+    if static and len(static) < len(parts):
+        for p in parts:
+            if p.static is None and not isinstance(p.length, int):
+                c.ctx.refuse(node, "zip of a tuple and something of a length known at run time only", "index the array in the loop")
+    length: Size = parts[0].length
+    for p in parts[1:]:
+        length = c.ctx.sizes.minimum(c.ctx.b, length, p.length)
+    known = length if static and isinstance(length, int) else None
+    return SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known)
+
+
+@handles(enumerate)
+def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    inner = c.expressions.iterable(args[0], node)
+    start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
+
+    def item(i: Any) -> FrontValue:
+        count: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
+        if not (isinstance(start, Static) and start.value == 0):
+            count = c.arith.binary("add", count, start, node)
+        return TupleValue((count, inner.item(i)))
+
+    return SequenceValue(inner.length, item, static=inner.static)
+
+
+@handles(reversed)
+def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    inner = c.expressions.iterable(args[0], node)
+    sizes = c.ctx.sizes
+
+    def item(i: Any) -> FrontValue:
+        last = sizes.sub(c.ctx.b, inner.length, 1)
+        return inner.item(sizes.sub(c.ctx.b, last, i))
+
+    return SequenceValue(inner.length, item, static=inner.static)
+
+
+def _extreme(name: str) -> Handler:
+    better = "lt" if name == "min" else "gt"
+
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        if kwargs:
+            c.ctx.refuse(node, f"{name}() with keywords is outside the language")
+        if len(args) == 1 and isinstance(args[0], ArrayView):
+            return arrays.function(c, name, args, {}, node)
+        items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
+        if not items:
+            return c.arith.mismatch(ValueError(f"{name}() iterable argument is empty"), node)
+        best = items[0]
+        for item in items[1:]:
+            truth = c.arith.truth(c.arith.binary(better, item, best, node), node)
+            best = _pick(c, truth, item, best, node)
+        return best
+
+    return handler
+
+
+def _pick(c: Calls, truth: bool | Value, a: FrontValue, b: FrontValue, node: ast.AST) -> FrontValue:
+    """`a if truth else b` of two numbers: a select where both have one type."""
+    if isinstance(truth, bool):
+        return a if truth else b
+    kinds = {(x.dtype, x.weak) if isinstance(x, Number) else (None, is_python_number(x)) for x in (a, b)}
+    if len(kinds) == 1 and isinstance(a, Number):
+        return Number(c.ctx.b.emit("select", (truth, a.value, b.value))[0], a.weak)  # type: ignore[union-attr]
+    if is_python_number(a) and is_python_number(b) and python_kind(a) == python_kind(b):
+        x, y = c.arith.scalar(a), c.arith.scalar(b)
+        return Number(c.ctx.b.emit("select", (truth, x, y))[0], weak=True)
+    return c.expressions.choose(node, truth, lambda: a, lambda: b)
+
+
+HANDLERS[min] = _extreme("min")
+HANDLERS[max] = _extreme("max")
+
+
+@handles(abs)
+def _abs(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return c.arith.unary("abs", c.as_operand(args[0]), node)
+
+
+@handles(sum)
+def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
+    if isinstance(args[0], ArrayView):
+        made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
+        return made if isinstance(start, Static) and start.value == 0 else c.expressions.binary("add", start, made, node)
+    total = start
+    for item in c.expressions.known_items(args[0], node):
+        total = c.expressions.binary("add", total, item, node)
+    return total
+
+
+def _quantifier(name: str) -> Handler:
+    op, stop = ("logical_or", True) if name == "any" else ("logical_and", False)
+
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        if isinstance(args[0], ArrayView):
+            made = arrays.function(c, name, args, {}, node)
+            return Number(made.value, weak=True) if isinstance(made, Number) else made
+        result: FrontValue = Static(not stop)
+        for item in c.expressions.known_items(args[0], node):
+            truth = c.arith.truth(item, node)
+            if truth is stop:
+                return Static(stop)
+            if isinstance(truth, Value):
+                value = truth if isinstance(result, Static) else c.ctx.b.emit(op, (result.value, truth))[0]  # type: ignore[union-attr]
+                result = Number(value, weak=True)
+        return result
+
+    return handler
+
+
+HANDLERS[any] = _quantifier("any")
+HANDLERS[all] = _quantifier("all")
+
+
+@handles(int)
+def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    x = _number_argument(c, args, Static(0), node)
+    if isinstance(x, Static):
+        return c.call_now(int, [x], {}, node)
+    if x.dtype.is_float:
+        value = c.arith.scalar(x, F64)
+        return whole(c, c.ctx.b.emit("trunc", (value,))[0])
+    if x.dtype.is_complex:
+        return c.arith.mismatch(TypeError("int() argument must be a real number, not 'complex'"), node)
+    return Number(c.arith.scalar(x, I64), weak=True)
+
+
+@handles(float)
+def _float(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    x = _number_argument(c, args, Static(0.0), node)
+    if isinstance(x, Static):
+        return c.call_now(float, [x], {}, node)
+    if x.dtype.is_complex:
+        return c.arith.mismatch(TypeError("float() argument must be a real number, not 'complex'"), node)
+    return Number(c.arith.scalar(x, F64), weak=True)
+
+
+@handles(complex)
+def _complex(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if all(isinstance(a, Static) for a in args):
+        return c.call_now(complex, args, {}, node)
+    parts = [Number(c.arith.scalar(_number_argument(c, [a], a, node), C128), weak=True) for a in args]
+    if len(parts) == 1:
+        return parts[0]
+    imaginary = c.arith.binary("mul", parts[1], Static(1j), node)
+    return c.arith.binary("add", parts[0], imaginary, node)
+
+
+@handles(bool)
+def _bool(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    truth = c.arith.truth(args[0], node) if args else False
+    return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
+
+
+def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node: ast.AST) -> Any:
+    x = c.as_operand(args[0]) if args else default
+    if isinstance(x, ArrayView):
+        return arrays.method(c, x, "item", [], {}, node)
+    if isinstance(x, Static | Number):
+        return x
+    c.ctx.refuse(node, f"{describe(x)} is not a number")
+
+
+@handles(round)
+def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if all(isinstance(a, Static) for a in args):
+        return c.call_now(round, args, {}, node)
+    x = c.as_operand(args[0])
+    if len(args) > 1 or kwargs:
+        c.ctx.refuse(node, "round() to digits of a run-time value is outside the language", "round(x * 100) / 100")
+    if isinstance(x, Number) and x.weak and x.dtype.is_float:
+        return whole(c, c.ctx.b.emit("round", (x.value,))[0])
+    return x if is_python_number(x) else c.arith.typed("round", node, x)
+
+
+@handles(divmod)
+def _divmod(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return TupleValue((c.arith.binary("floordiv", *args, node), c.arith.binary("mod", *args, node)))
+
+
+@handles(pow)
+def _pow(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if len(args) != 2:
+        c.ctx.refuse(node, "pow() takes two arguments in a script")
+    return c.expressions.binary("pow", c.as_operand(args[0]), c.as_operand(args[1]), node)
+
+
+@handles(tuple)
+def _tuple(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return TupleValue(tuple(c.expressions.known_items(args[0], node)) if args else ())
+
+
+@handles(list)
+def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return ListValue(c.expressions.known_items(args[0], node) if args else [], c.ctx.level)
+
+
+@handles(dict)
+def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    start: dict[Any, FrontValue] = dict(args[0].items) if args and isinstance(args[0], DictValue) else {}
+    return DictValue({**start, **kwargs}, c.ctx.level)
+
+
+@handles(print)
+def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    sep = c.static(kwargs.get("sep", Static(" ")), node, "'sep'")
+    end = c.static(kwargs.get("end", Static("\n")), node, "'end'")
+    parts: list[str] = []
+    payload: list[Value] = []
+    call = node if isinstance(node, ast.Call) else None
+    for i, arg in enumerate(args):
+        if i:
+            parts.append(str(sep).replace("{", "{{").replace("}", "}}"))
+        source = call.args[i] if call is not None and i < len(call.args) else None
+        if isinstance(source, ast.JoinedStr):
+            template, values = c.expressions.message(source)
+            parts.append(_shifted(template, len(payload)))
+            payload.extend(values)
+        else:
+            c.expressions.message_part(arg, "", "", parts, payload, node)
+    parts.append(str(end).replace("{", "{{").replace("}", "}}"))
+    c.ctx.at(node)
+    c.ctx.b.emit("print", payload, {"template": "".join(parts)})
+    return Static(None)
+
+
+def _shifted(template: str, by: int) -> str:
+    """A message template whose fields count on from `by`."""
+    import string
+
+    parts: list[str] = []
+    for literal, field, spec, conversion in string.Formatter().parse(template):
+        parts.append(literal.replace("{", "{{").replace("}", "}}"))
+        if field is not None:
+            parts.append("{" + str(int(field) + by) + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}")
+    return "".join(parts)
+
+
+@handles(isinstance)
+def _isinstance(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    cls = c.static(args[1], node, "the class")
+    kinds = cls if isinstance(cls, tuple) else (cls,)
+    return Static(any(_is_instance(c, args[0], k) for k in kinds))
+
+
+def _is_instance(c: Calls, x: FrontValue, cls: type) -> bool:
+    import numpy as np
+
+    from tracejit.eager.tensor import Tensor
+
+    match x:
+        case Static(value):
+            return isinstance(value, cls)
+        case ArrayView():
+            return issubclass(Tensor if c.ctx.tensors else np.ndarray, cls)
+        case Number(_, True):
+            return issubclass({"b": bool, "i": int, "f": float, "c": complex}[x.dtype.kind], cls)
+        case Number():
+            return issubclass(np.dtype(x.dtype.numpy_name).type, cls)
+        case TupleValue(_, named):
+            return issubclass(named or tuple, cls)
+        case ListValue():
+            return issubclass(list, cls)
+        case DictValue():
+            return issubclass(dict, cls)
+        case ObjectValue(kind):
+            return issubclass(kind, cls)
+        case SequenceValue() if x.range is not None:
+            return issubclass(range, cls)
+        case _:
+            return False
+
+
+@handles(getattr)
+def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    name = c.static(args[1], node, "the attribute name")
+    if len(args) == 3 and not _has(args[0], name):
+        return args[2]
+    return c.attribute(args[0], name, node)
+
+
+@handles(hasattr)
+def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return Static(_has(args[0], c.static(args[1], node, "the attribute name")))
+
+
+def _has(x: FrontValue, name: str) -> bool:
+    import numpy as np
+
+    match x:
+        case Static(value):
+            return hasattr(value, name)
+        case ObjectValue(cls, fields):
+            return name in fields or hasattr(cls, name)
+        case TupleValue(_, cls) if cls is not None:
+            return hasattr(cls, name)
+        case ArrayView():
+            return hasattr(np.ndarray, name)
+        case _:
+            return False
+
+
+@handles(type)
+def _type(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if len(args) == 1 and isinstance(args[0], Static):
+        return Static(type(args[0].value))
+    c.ctx.refuse(node, "type() of a run-time value is outside the language", "use isinstance")
+
+
+@handles(sorted)
+def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """A sorted list: a sorting network of selects for items known at run time only."""
+    items = c.expressions.known_items(args[0], node)
+    descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
+    if "key" in kwargs:
+        c.ctx.refuse(node, "sorted() with a key is outside the language")
+    if all(isinstance(i, Static) for i in items):
+        return ListValue([Static(v) for v in sorted((i.value for i in items), reverse=descending)], c.ctx.level)  # type: ignore[union-attr]
+    if len(items) > 16:
+        c.ctx.refuse(node, "sorted() takes at most 16 run-time numbers", "put them into an array and use np.sort")
+    for end in range(len(items) - 1, 0, -1):
+        for i in range(end):
+            swap = c.arith.truth(c.arith.binary("gt" if not descending else "lt", items[i], items[i + 1], node), node)
+            low, high = _pick(c, swap, items[i + 1], items[i], node), _pick(c, swap, items[i], items[i + 1], node)
+            items[i], items[i + 1] = low, high
+    return ListValue(items, c.ctx.level)
+
+
+def container_method(
+    c: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """Methods of lists, dicts and tuples of known structure."""
+    match receiver, name:
+        case ListValue(), "append" | "extend" | "insert" | "pop" | "clear" | "reverse":
+            c.statements.same_level(receiver.level, node, "a list")
+            return _change_list(c, receiver, name, args, node)
+        case ListValue() | TupleValue(), "copy":
+            return ListValue(list(receiver.items), c.ctx.level)
+        case ListValue() | TupleValue(), "index" | "count" if all(isinstance(i, Static) for i in [*receiver.items, *args]):
+            values = [i.value for i in receiver.items]  # type: ignore[union-attr]
+            return c.call_now(getattr(values, name), args, {}, node)
+        case DictValue(items), "keys":
+            return TupleValue(tuple(Static(k) for k in items))
+        case DictValue(items), "values":
+            return TupleValue(tuple(items.values()))
+        case DictValue(items), "items":
+            return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
+        case DictValue(items), "get":
+            key = c.static(args[0], node, "a dict key")
+            return items.get(key, args[1] if len(args) > 1 else Static(None))
+        case DictValue(items), "copy":
+            return DictValue(dict(items), c.ctx.level)
+        case DictValue(items), "update" | "pop" | "setdefault":
+            c.statements.same_level(receiver.level, node, "a dict")
+            return _change_dict(c, items, name, args, kwargs, node)
+        case TupleValue(items, cls), "_replace" if cls is not None:
+            fields = getattr(cls, "_fields", ())
+            return TupleValue(tuple(kwargs.get(f, v) for f, v in zip(fields, items, strict=True)), cls)
+        case _:
+            c.ctx.refuse(node, f"{describe(receiver)} has no method {name!r} in a script")
+
+
+def _change_list(c: Calls, receiver: ListValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue:
+    items = receiver.items
+    match name:
+        case "append":
+            items.append(args[0])
+        case "extend":
+            items.extend(c.expressions.known_items(args[0], node))
+        case "insert":
+            items.insert(c.static(args[0], node, "a list index"), args[1])
+        case "clear":
+            items.clear()
+        case "reverse":
+            items.reverse()
+        case _:
+            at = c.static(args[0], node, "a list index") if args else -1
+            if not -len(items) <= at < len(items):
+                return c.arith.mismatch(IndexError("pop index out of range" if items else "pop from empty list"), node)
+            return items.pop(at)
+    return Static(None)
+
+
+def _change_dict(
+    c: Calls, items: dict[Any, FrontValue], name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    if name == "update":
+        if args and isinstance(args[0], DictValue):
+            items.update(args[0].items)
+        items.update(kwargs)
+        return Static(None)
+    key = c.static(args[0], node, "a dict key")
+    if name == "setdefault":
+        return items.setdefault(key, args[1] if len(args) > 1 else Static(None))
+    if key not in items and len(args) < 2:
+        return c.arith.mismatch(KeyError(key), node)
+    return items.pop(key) if key in items else args[1]
+

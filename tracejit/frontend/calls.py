@@ -1,0 +1,454 @@
+"""Calls and attributes: which function a call means, argument binding, inlining of Python functions."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.errors import ScriptError, error_kind
+from tracejit.frontend import arrays, builtin_calls, creation
+from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.desugar import RETURN_VALUE, desugar
+from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.names import resolve
+from tracejit.frontend.scopes import annotate, names_bound
+from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
+from tracejit.frontend.statics import Statics
+from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundMethod,
+    Closure,
+    DictValue,
+    FrontValue,
+    ListValue,
+    Number,
+    ObjectValue,
+    Static,
+    Transformed,
+    TupleValue,
+    describe,
+)
+
+if TYPE_CHECKING:
+    from tracejit.frontend.expressions import Expressions
+    from tracejit.frontend.statements import Statements
+
+_DEPTH = 60
+
+
+class Calls:
+    """Lowers calls and attribute accesses."""
+
+    statics: Statics
+    gradients: Gradients
+
+    def __init__(
+        self, ctx: Context, arith: Arithmetic, indexing: Indexing, expressions: Expressions, statements: Statements
+    ) -> None:
+        self.ctx = ctx
+        self.arith = arith
+        self.indexing = indexing
+        self.expressions = expressions
+        self.statements = statements
+        self._locals: dict[int, frozenset[str]] = {}
+
+    # -- names and objects ------------------------------------------------------------------------------------
+
+    def outer_name(self, node: ast.AST, name: str) -> FrontValue:
+        """A name that no statement of this function binds."""
+        return self.statics.outer_name(node, name)
+
+    def locals_of(self, node: FunctionNode) -> frozenset[str]:
+        """Names the function binds, so that reading one too early is an UnboundLocalError."""
+        found = self._locals.get(id(node))
+        if found is None:
+            body = node.body if isinstance(node, ast.FunctionDef) else []
+            names: set[str] = set()
+            for s in body:
+                names |= names_bound(s) - _comprehension_names(s)
+            found = self._locals[id(node)] = frozenset(names)
+        return found
+
+    def of_object(self, value: Any) -> FrontValue:
+        """A compile-time object as a front-end value."""
+        return Static(value)
+
+    def as_operand(self, value: FrontValue) -> FrontValue:
+        """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged."""
+        if isinstance(value, Static) and isinstance(value.value, np.ndarray):
+            from tracejit.frontend.signature import constant_access
+
+            return self.statics.hidden(value.value, constant_access(value.value))
+        return value
+
+    # -- attributes -------------------------------------------------------------------------------------------
+
+    def attribute(self, base: FrontValue, name: str, node: ast.AST) -> FrontValue:
+        """`base.name`."""
+        self.ctx.at(node)
+        match base:
+            case ArrayView() | Number() if (made := arrays.attribute(self, base, name, node)) is not None:
+                return made
+            case ArrayView() | Number() | TupleValue(cls=None) | ListValue() | DictValue():
+                return BoundMethod(base, name)
+            case TupleValue(items, cls):
+                fields = getattr(cls, "_fields", ())
+                return items[fields.index(name)] if name in fields else BoundMethod(base, name)
+            case ObjectValue(cls, fields):
+                if name in fields:
+                    return fields[name]
+                member = getattr(cls, name, None)
+                if isinstance(member, property) and member.fget is not None:
+                    return self.call_value(Static(member.fget), [base], {}, node)
+                return BoundMethod(base, name)
+            case Static(value):
+                member = inspect.getattr_static(type(value), name, None) if not isinstance(value, type | types.ModuleType) else None
+                if isinstance(member, property) and isinstance(member.fget, types.FunctionType):
+                    return self.call_value(Static(member.fget), [base], {}, node)
+                return self.statics.attribute(value, name, node)
+            case _:
+                self.ctx.refuse(node, f"{describe(base)} has no attribute {name!r} here")
+
+    def set_attribute(self, base: FrontValue, name: str, value: FrontValue, node: ast.AST) -> None:
+        """`base.name = value`."""
+        match base:
+            case ObjectValue(_, fields):
+                fields[name] = value
+            case Static(owner) if not isinstance(owner, types.ModuleType | type):
+                if self.ctx.level:
+                    self.ctx.refuse(node, "an attribute of an outer object cannot be set inside a branch or loop", "set it afterwards")
+                self.statics.written[(id(owner), name)] = (owner, value)
+            case ArrayView() if arrays.set_attribute(self, base, name, value, node):
+                pass
+            case _:
+                self.ctx.refuse(node, f"an attribute of {describe(base)} cannot be set")
+
+    # -- calls ------------------------------------------------------------------------------------------------
+
+    def call(self, node: ast.Call) -> FrontValue:
+        """A call expression."""
+        fn = self.expressions.value(node.func)
+        args = self.expressions.elements(node.args)
+        kwargs: dict[str, FrontValue] = {}
+        for keyword in node.keywords:
+            made = self.expressions.value(keyword.value)
+            if keyword.arg is not None:
+                kwargs[keyword.arg] = made
+            elif isinstance(made, DictValue):
+                kwargs.update(made.items)
+            else:
+                self.ctx.refuse(node, f"{describe(made)} cannot be spread into keywords")
+        self.ctx.at(node)
+        return self.call_value(fn, args, kwargs, node)
+
+    def call_value(self, fn: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """Call a front-end value."""
+        match fn:
+            case Closure():
+                return self.inline(fn.source, args, kwargs, node, fn)
+            case BoundMethod(receiver, name):
+                return self.method(receiver, name, args, kwargs, node)
+            case Transformed():
+                return self.gradients.call(fn, args, kwargs, node)
+            case Static(value):
+                return self.call_object(value, args, kwargs, node)
+            case _:
+                self.ctx.refuse(node, f"{describe(fn)} cannot be called")
+
+    def method(
+        self, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        if isinstance(receiver, ArrayView | Number):
+            return arrays.method(self, receiver, name, args, kwargs, node)
+        if isinstance(receiver, ObjectValue):
+            member = getattr(receiver.cls, name, None)
+            if isinstance(member, types.FunctionType):
+                return self.call_object(member, [receiver, *args], kwargs, node)
+        return builtin_calls.container_method(self, receiver, name, args, kwargs, node)
+
+    def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """Call a compile-time Python object."""
+        special = getattr(fn, "__tracejit_lower__", None)
+        if special is not None:
+            return special(self, args, kwargs, node)
+        handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
+        if handler is not None:
+            return handler(self, args, kwargs, node)
+        known = resolve(fn)
+        if known is not None:
+            return arrays.function(self, known, args, kwargs, node)
+        script = getattr(fn, "__tracejit_function__", None)
+        if script is not None:
+            bound = getattr(fn, "__tracejit_self__", None)
+            return self.call_object(script, args if bound is None else [Static(bound), *args], kwargs, node)
+        if isinstance(fn, types.MethodType):
+            return self.call_object(fn.__func__, [Static(fn.__self__), *args], kwargs, node)
+        if isinstance(fn, types.FunctionType):
+            return self.inline(self.source_of(fn, node), args, kwargs, node, None)
+        if isinstance(fn, type):
+            return self.construct(fn, args, kwargs, node)
+        forward = getattr(type(fn), "forward", None)
+        if isinstance(forward, types.FunctionType) and hasattr(fn, "state_dict"):
+            self.refuse_hooks(fn, node)
+            return self.call_object(forward, [Static(fn), *args], kwargs, node)
+        call = getattr(type(fn), "__call__", None)
+        if isinstance(call, types.FunctionType):
+            return self.call_object(call, [Static(fn), *args], kwargs, node)
+        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(fn):
+            return self.call_now(fn, args, kwargs, node)
+        self.ctx.refuse(node, f"the function {_name(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script")
+
+    def refuse_hooks(self, module: Any, node: ast.AST) -> None:
+        """Hooks of a module would be skipped by compiling its `forward`; they are refused instead."""
+        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
+            if getattr(module, name, None):
+                self.ctx.refuse(node, f"{type(module).__name__} has hooks, which a script cannot run", "remove the hooks, or call it outside")
+
+    def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """A pure function of compile-time objects."""
+        try:
+            made = fn(*(a.value for a in args), **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
+        except Exception as error:
+            self.ctx.always_raise(type(error).__name__, str(error).replace("{", "{{").replace("}", "}}"))
+            raise Unreachable from None
+        return Static(made)
+
+    def construct(self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """A NamedTuple or dataclass instance, or an exception class (for `raise`)."""
+        import dataclasses
+
+        if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+            bound = self.bind_fields(cls, cls._fields, getattr(cls, "_field_defaults", {}), args, kwargs, node)
+            return TupleValue(tuple(bound.values()), cls)
+        if dataclasses.is_dataclass(cls) and "__post_init__" not in cls.__dict__:
+            fields = [f for f in dataclasses.fields(cls) if f.init]
+            defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+            return ObjectValue(cls, self.bind_fields(cls, [f.name for f in fields], defaults, args, kwargs, node))
+        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(cls):
+            return self.call_now(cls, args, kwargs, node)
+        self.ctx.refuse(node, f"{cls.__name__} objects cannot be made in a script", "use a tuple, a NamedTuple or a dataclass")
+
+    def bind_fields(
+        self,
+        cls: type,
+        names: Sequence[str],
+        defaults: dict[str, Any],
+        args: list[FrontValue],
+        kwargs: dict[str, FrontValue],
+        node: ast.AST,
+    ) -> dict[str, FrontValue]:
+        bound = dict(zip(names, args, strict=False)) | kwargs
+        for name in names:
+            if name not in bound and name in defaults:
+                bound[name] = Static(defaults[name])
+        if set(bound) != set(names) or len(args) > len(names):
+            self.arith.mismatch(TypeError(f"{cls.__name__} takes the fields {', '.join(names)}"), node)
+        return {name: bound[name] for name in names}
+
+    # -- inlining ---------------------------------------------------------------------------------------------
+
+    def source_of(self, fn: types.FunctionType, node: ast.AST) -> FunctionSource:
+        try:
+            return function_source(fn)
+        except ScriptError as error:
+            self.ctx.refuse(node, error.reason, error.instead)
+
+    def inline(
+        self, source: FunctionSource, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST, closure: Closure | None
+    ) -> FrontValue:
+        """Lower a Python function's body here; its result is the call's value."""
+        callers = list(self.ctx.frames())
+        if any(f.source.node is source.node for f in callers):
+            self.ctx.refuse(node, f"{source.name!r} calls itself; recursion is outside the language", "write it as a loop")
+        if len(callers) > _DEPTH:
+            self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep")
+        env = self.bind(source, args, kwargs, node, closure)
+        if closure is not None:
+            env = {**closure.env, **env}
+        outer = self.ctx.frame
+        self.ctx.frame = Frame(source, env, outer)
+        try:
+            alive = self.run(source)
+            result = self.ctx.frame.env.get(RETURN_VALUE)
+        finally:
+            self.ctx.frame = outer
+        if not alive or result is None:
+            raise Unreachable
+        self.ctx.at(node)
+        return result
+
+    def run(self, source: FunctionSource) -> bool:
+        """Lower a function's statements in the current frame."""
+        node = source.node
+        body: list[ast.stmt] = node.body if isinstance(node, ast.FunctionDef) else [ast.copy_location(ast.Return(node.body), node.body)]
+        if isinstance(node, ast.FunctionDef):
+            _refuse_generators(self.ctx, node)
+        statements = desugar(body, node)
+        annotate(statements)
+        return self.statements.block(statements)
+
+    def bind(
+        self, source: FunctionSource, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST, closure: Closure | None
+    ) -> dict[str, FrontValue]:
+        """Arguments bound to parameters, as Python does."""
+        parameters = source.node.args
+        if closure is not None:
+            defaults: list[FrontValue] = list(closure.defaults)
+            kw_defaults: dict[str, FrontValue | None] = {
+                p.arg: d for p, d in zip(parameters.kwonlyargs, closure.kw_defaults, strict=False)
+            }
+        else:
+            fn: Any = source.function
+            defaults = [self.of_object(d) for d in fn.__defaults__ or ()]
+            kw_defaults = {k: self.of_object(v) for k, v in (fn.__kwdefaults__ or {}).items()}
+        positional = [*parameters.posonlyargs, *parameters.args]
+        env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
+        if len(args) > len(positional):
+            if parameters.vararg is None:
+                text = f"{source.name}() takes {len(positional)} positional arguments but {len(args)} were given"
+                self.arith.mismatch(TypeError(text), node)
+            env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
+        elif parameters.vararg is not None:
+            env[parameters.vararg.arg] = TupleValue(())
+        names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
+        extra: dict[Any, FrontValue] = {}
+        for name, value in kwargs.items():
+            if name in env:
+                self.arith.mismatch(TypeError(f"{source.name}() got multiple values for argument '{name}'"), node)
+            if name in names:
+                env[name] = value
+            elif parameters.kwarg is not None:
+                extra[name] = value
+            else:
+                self.arith.mismatch(TypeError(f"{source.name}() got an unexpected keyword argument '{name}'"), node)
+        if parameters.kwarg is not None:
+            env[parameters.kwarg.arg] = DictValue(extra, self.ctx.level)
+        for p, default in zip(reversed(positional), reversed(defaults), strict=False):
+            env.setdefault(p.arg, default)
+        for p in parameters.kwonlyargs:
+            default = kw_defaults.get(p.arg)
+            if default is not None:
+                env.setdefault(p.arg, default)
+        missing = [p.arg for p in [*positional, *parameters.kwonlyargs] if p.arg not in env]
+        if missing:
+            self.arith.mismatch(TypeError(f"{source.name}() missing required argument: {', '.join(map(repr, missing))}"), node)
+        return env
+
+    # -- what other parts ask for -------------------------------------------------------------------------------
+
+    def special_binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`@`, and comparison of sequences."""
+        if op == "matmul":
+            return arrays.function(self, "matmul", [x, y], {}, node)
+        if type(x) is not type(y) or len(x.items) != len(y.items):  # type: ignore[union-attr]
+            return Static(op == "ne")
+        result: FrontValue = Static(True)
+        for a, b in zip(x.items, y.items, strict=True):  # type: ignore[union-attr]
+            same = self.expressions.binary("eq", a, b, node)
+            result = self.both(result, same, node)
+        if op == "eq":
+            return result
+        if isinstance(result, Static):
+            return Static(not result.value)
+        return Number(self.ctx.b.emit("logical_not", (self.arith.scalar(result),))[0], weak=True)
+
+    def both(self, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`x and y` of two conditions."""
+        a, b = self.arith.truth(x, node), self.arith.truth(y, node)
+        if isinstance(a, bool):
+            return y if a else Static(False)
+        if isinstance(b, bool):
+            return x if b else Static(False)
+        return Number(self.ctx.b.emit("logical_and", (a, b))[0], weak=True)
+
+    def static_subscript(self, value: Any, index: FrontValue, node: ast.AST) -> FrontValue:
+        """Indexing a compile-time object."""
+        if isinstance(index, Static):
+            try:
+                return self.of_object(value[index.value])
+            except Exception as error:
+                self.ctx.always_raise(type(error).__name__, str(error).replace("{", "{{").replace("}", "}}"))
+                raise Unreachable from None
+        module_list = getattr(value, "__getitem__", None)
+        if module_list is None:
+            self.ctx.refuse(node, f"the {type(value).__name__} {value!r} cannot be indexed"[:120])
+        self.ctx.refuse(node, "this index must be known when the function is compiled")
+
+    def array_of(self, value: FrontValue, dtype: Any, node: ast.AST) -> ArrayView:
+        """A nested list of numbers as an array."""
+        return creation.array_of(self, value, dtype, node)
+
+    def format_percent(self, template: Static, value: FrontValue, node: ast.AST) -> FrontValue:
+        """`'...' % values` of compile-time values."""
+        if isinstance(value, TupleValue) and all(isinstance(i, Static) for i in value.items):
+            return Static(template.value % tuple(i.value for i in value.items))  # type: ignore[union-attr]
+        if isinstance(value, Static):
+            return Static(template.value % value.value)
+        self.ctx.refuse(node, "'%' formatting of run-time values is outside the language", "use an f-string in print, assert or raise")
+
+    def grad_mode(self, manager: FrontValue) -> bool | None:
+        """Whether a context manager switches gradients off or on; None for any other."""
+        if isinstance(manager, Static):
+            name = type(manager.value).__name__
+            if name in ("no_grad", "enable_grad"):
+                return name == "enable_grad"
+        return None
+
+    def exception_kind(self, cls: type[BaseException]) -> str:
+        """How a `check` names an exception class."""
+        return error_kind(cls)
+
+    def static(self, value: FrontValue, node: ast.AST, what: str) -> Any:
+        """A compile-time object that a call needs (an axis, a dtype, a flag)."""
+        match value:
+            case Static(obj):
+                return obj
+            case TupleValue(items) | ListValue(items):
+                return tuple(self.static(i, node, what) for i in items)
+            case Number() if (found := self.ctx.static_request(value.value)) is not None:
+                raise found
+            case _:
+                self.ctx.refuse(node, f"{what} must be known when the function is compiled, not {describe(value)}")
+
+
+Handler = Callable[[Calls, list[FrontValue], dict[str, FrontValue], ast.AST], FrontValue]
+
+
+def _identity(fn: Any) -> Any:
+    """A key for handler tables: the object itself where it is hashable."""
+    try:
+        hash(fn)
+    except TypeError:
+        return id(fn)
+    return fn
+
+
+def _name(fn: Any) -> str:
+    return getattr(fn, "__qualname__", getattr(fn, "__name__", type(fn).__name__))
+
+
+def _is_pure_builtin(fn: Any) -> bool:
+    module = getattr(fn, "__module__", None) or ""
+    return module.split(".")[0] in ("builtins", "math", "cmath", "operator", "numpy") or fn in (str, int, float, bool, complex)
+
+
+def _comprehension_names(s: ast.stmt) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(s):
+        if isinstance(node, ast.comprehension):
+            found |= {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
+    return found
+
+
+def _refuse_generators(ctx: Context, node: ast.FunctionDef) -> None:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Yield | ast.YieldFrom):
+            ctx.refuse(inner, "a generator cannot be compiled", "return a list or an array")

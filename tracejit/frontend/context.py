@@ -1,0 +1,301 @@
+"""What every part of the lowering shares: the current block, memory, sizes, the place in the source, errors.
+
+The methods here turn front-end values into graph values: reading and writing array views, checks that raise at
+run time, numbers as graph scalars. Statements, expressions, indexing and calls build on them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from tracejit.errors import ScriptError, Span
+from tracejit.frontend.sizes import Sizes, key
+from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.storage import Storage
+from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, describe
+from tracejit.ir.builder import Builder, Handle
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
+
+
+class NeedsStatic(Exception):
+    """A number argument decides a type (an axis, say): lower again with it compiled in."""
+
+    def __init__(self, access: Any) -> None:
+        super().__init__()
+        self.access = access
+
+
+class ScriptBuilder(Builder):
+    """A builder that knows what the lowering has proved about sizes."""
+
+    def __init__(self, span: Span | None = None, context: Context | None = None) -> None:
+        super().__init__(span)
+        self.context = context
+
+    @property
+    def any_size(self) -> bool:
+        """Whether sizes given by name may be 0 or 1."""
+        return self.context is not None and self.context.any_size
+
+    def nested(self) -> ScriptBuilder:
+        return ScriptBuilder(self.span, self.context)
+
+    def at_least(self, value: Value, bound: int) -> bool:
+        """Whether a size is proved to be at least `bound`."""
+        return self.context is not None and self.context.sizes.at_least(value, bound)
+
+    def dim_of(self, x: Value, axis: int) -> Value:
+        """The size of `x` along `axis`; sizes of parameters were read at the start."""
+        dim = x.type.shape[axis]  # type: ignore[union-attr]
+        if self.context is not None and isinstance(dim, str) and dim in self.context.dims:
+            return self.context.dims[dim]
+        return super().dim_of(x, axis)
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """One function being lowered (the script itself, or a helper inlined into it)."""
+
+    source: FunctionSource
+    env: dict[str, FrontValue]
+    caller: Frame | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """The state of one lowering."""
+
+    b: Builder
+    frame: Frame
+    device: str = "cpu"
+    any_size: bool = False
+    tensors: bool = False
+    storage: Storage = field(default_factory=Storage)
+    sizes: Sizes = field(default_factory=Sizes)
+    dims: dict[str, Value] = field(default_factory=dict[str, Value])
+    level: int = 0
+    grad_enabled: bool = True
+    #: what the caller's lowering found out about loops, so that lowering them again starts from the answer
+    loop_memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
+    #: classes whose memory the caller did not lay out in C order: reshaping them copies
+    strided: set[int] = field(default_factory=set[int])
+    #: classes of arguments that may not be written
+    readonly: set[int] = field(default_factory=set[int])
+    #: memory and facts of the enclosing blocks, which learn of inputs first met inside
+    outer_storages: list[Storage] = field(default_factory=list[Storage])
+    outer_sizes: list[Sizes] = field(default_factory=list[Sizes])
+    #: which argument a graph number is, for arguments that turn out to decide a type
+    number_access: dict[Value, Any] = field(default_factory=dict[Value, Any])
+
+    # -- places and errors ------------------------------------------------------------------------------
+
+    def at(self, node: ast.AST) -> Span:
+        """Set the place of the ops emitted next."""
+        self.b.span = self.frame.source.span(node)
+        return self.b.span
+
+    def refuse(self, node: ast.AST, reason: str, instead: str | None = None) -> NoReturn:
+        """The construct is outside the language."""
+        raise ScriptError(reason, self.frame.source.span(node), instead=instead)
+
+    def check(self, cond: Value, kind: str, message: str, *payload: Value) -> None:
+        """Raise `kind` at this line at run time unless `cond` holds."""
+        self.b.emit("check", (cond, *payload), {"kind": kind, "message": message})
+
+    def always_raise(self, kind: str, message: str) -> None:
+        """Raise at this line whenever it is reached."""
+        self.check(self.b.constant(False, ScalarType(BOOL)), kind, message)
+
+    def check_false(self, kind: str, message: str) -> NoReturn:
+        """Raise at this line whenever it is reached; what follows in the block is not lowered."""
+        self.always_raise(kind, message)
+        raise Unreachable
+
+    def require_writeable(self, view: ArrayView) -> None:
+        """Writing a read-only argument is a ValueError at that line."""
+        if view.storage in self.readonly:
+            self.check_false("ValueError", "assignment destination is read-only")
+
+    # -- nested blocks ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def nested(self) -> Iterator[Builder]:
+        """Lower into a nested block; memory, names and facts are restored afterwards (joining is the caller's)."""
+        outer = (self.b, self.storage, self.sizes, self.level, [(f, dict(f.env)) for f in self.frames()])
+        self.outer_storages.append(self.storage)
+        self.outer_sizes.append(self.sizes)
+        self.b = self.b.nested()
+        self.storage = self.storage.snapshot()
+        self.sizes = self.sizes.nested()
+        self.level += 1
+        try:
+            yield self.b
+        finally:
+            self.outer_storages.pop()
+            self.outer_sizes.pop()
+            self.b, self.storage, self.sizes, self.level, envs = outer
+            for frame, env in envs:
+                frame.env = env
+
+    def frames(self) -> Iterator[Frame]:
+        """The current frame and its callers."""
+        frame: Frame | None = self.frame
+        while frame is not None:
+            yield frame
+            frame = frame.caller
+
+    # -- numbers ------------------------------------------------------------------------------------------
+
+    def number(self, value: bool | int | float | complex) -> Number:
+        """A Python number as a constant of the graph."""
+        dtype = BOOL if isinstance(value, bool) else I64 if isinstance(value, int) else F64 if isinstance(value, float) else C128
+        made = self.b.constant(value, ScalarType(dtype))
+        return Number(made, weak=True)
+
+    def size_number(self, size: Size) -> FrontValue:
+        """A size as a Python int."""
+        if isinstance(size, int):
+            return Static(size)
+        return Number(size, weak=True)
+
+    def as_size(self, value: FrontValue, node: ast.AST) -> Size:
+        """An integer as a size or index."""
+        match value:
+            case Static(int() as n):
+                return int(n)
+            case Static(obj) if hasattr(obj, "__index__"):
+                return int(obj.__index__())
+            case Number() if value.dtype == I64:
+                return value.value if not isinstance(value.value.known, int) else value.value.known
+            case Number() if value.dtype.is_integer:
+                return self.b.emit("cast", (value.value,), {"dtype": I64})[0]
+            case ArrayView() if value.rank == 0 and value.dtype.is_integer:
+                return self.as_size(self.element(value, ()), node)
+            case _:
+                self.refuse(node, f"an integer is needed here, not {describe(value)}")
+
+    def size_value(self, size: Size) -> Value:
+        """A size as an i64 value."""
+        return self.sizes.value(self.b, size)
+
+    # -- arrays -------------------------------------------------------------------------------------------
+
+    def dim_sizes(self, value: Value) -> tuple[Size, ...]:
+        """The dims of a tensor value as sizes."""
+        assert isinstance(value.type, TensorType)
+        found: list[Size] = []
+        for axis, dim in enumerate(value.type.shape):
+            if isinstance(dim, int | Value):
+                found.append(dim)
+            elif dim in self.dims:
+                found.append(self.dims[dim])
+            else:
+                found.append(self.b.dim_of(value, axis))
+        return tuple(found)
+
+    def contiguous_strides(self, lengths: Sequence[Size]) -> tuple[Size, ...]:
+        """Strides of C order, in elements."""
+        strides: list[Size] = []
+        step: Size = 1
+        for length in reversed(lengths):
+            strides.append(step)
+            step = self.sizes.mul(self.b, step, length)
+        return tuple(reversed(strides))
+
+    def fresh(self, value: Value) -> ArrayView:
+        """A new array with that content."""
+        assert isinstance(value.type, TensorType)
+        return self.whole_view(self.storage.new(value))
+
+    def whole_view(self, storage: int) -> ArrayView:
+        """The view that is the base of a class."""
+        base = self.storage.bases[storage]
+        assert isinstance(base.type, TensorType)
+        lengths = self.dim_sizes(base)
+        return ArrayView(storage, base.type.dtype, 0, self.contiguous_strides(lengths), lengths, (), plain=True)
+
+    def load(self, view: ArrayView) -> Value:
+        """The present content of a view."""
+        base = self.storage.bases[view.storage]
+        if view.is_whole:
+            return base
+        if view.via and view.via[0] == "transpose":
+            return self.b.emit("transpose", (base,), {"perm": view.via[1]}, names=(base.name,))[0]
+        if view.via:
+            return self.b.emit("reshape", (base, *map(self.size_value, view.lengths)), names=(base.name,))[0]
+        operands = [base, *map(self.size_value, (view.offset, *view.strides, *view.lengths))]
+        return self.b.emit("vread", operands, names=(base.name,))[0]
+
+    def element(self, view: ArrayView, indices: Sequence[Size]) -> Number:
+        """One element, by checked indices, as a NumPy scalar."""
+        base = self.storage.bases[view.storage]
+        if view.plain:
+            found = self.b.emit("fetch", (base, *map(self.size_value, (*view.prefix, *indices))), names=(base.name,))
+        else:
+            point = self.point(view, indices)
+            found = self.b.emit("fetch", (self.load(point),), names=(base.name,))
+        return Number(found[0], weak=False)
+
+    def point(self, view: ArrayView, indices: Sequence[Size]) -> ArrayView:
+        """The rank-0 view of one element."""
+        offset = view.offset
+        for index, stride in zip(indices, view.strides, strict=True):
+            offset = self.sizes.add(self.b, offset, self.sizes.mul(self.b, index, stride))
+        return ArrayView(view.storage, view.dtype, offset, (), ())
+
+    def set_element(self, view: ArrayView, indices: Sequence[Size], value: Value) -> None:
+        """Write one element; `value` is a host scalar of the view's dtype."""
+        self.require_writeable(view)
+        base = self.storage.bases[view.storage]
+        if view.plain:
+            operands = (base, value, *map(self.size_value, (*view.prefix, *indices)))
+            made = self.b.emit("index_update", operands, names=(base.name,))[0]
+        else:
+            content = self.b.emit("broadcast", (value,))[0]
+            offset = self.size_value(self.point(view, indices).offset)
+            made = self.b.emit("vwrite", (base, content, offset), names=(base.name,))[0]
+        self.storage.write(self.b, view.storage, made)
+
+    def store(self, view: ArrayView, value: Value) -> None:
+        """Write a whole view; `value` has the view's dtype and lengths."""
+        self.require_writeable(view)
+        base = self.storage.bases[view.storage]
+        if view.is_whole:
+            self.storage.write(self.b, view.storage, value)
+            return
+        operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
+        made = self.b.emit("vwrite", operands, names=(base.name,))[0]
+        self.storage.write(self.b, view.storage, made)
+
+    def same_lengths(self, a: Sequence[Size], b: Sequence[Size]) -> bool:
+        """Whether two shapes are known to be equal."""
+        return len(a) == len(b) and all(key(x) == key(y) for x, y in zip(a, b, strict=True))
+
+    def static_request(self, value: Value) -> NeedsStatic | None:
+        """The signal that an argument must be compiled in, if `value` is an argument."""
+        access = self.number_access.get(value)
+        return None if access is None else NeedsStatic(access)
+
+    def handle(self, value: Value) -> Handle:
+        """A value with the current builder."""
+        return Handle(self.b, value)
+
+    # -- dtypes -------------------------------------------------------------------------------------------
+
+    def dtype_of_object(self, obj: Any, node: ast.AST) -> DType:
+        """A dtype named in the program (`np.float64`, `tj.float32`, `"f4"`, `float`, a dtype object)."""
+        import numpy as np
+
+        try:
+            name = np.dtype(obj).name
+        except TypeError:
+            name = str(getattr(obj, "name", obj))
+        if name not in BY_NUMPY_NAME:
+            self.refuse(node, f"{obj!r} is not a dtype that tracejit knows")
+        return BY_NUMPY_NAME[name]

@@ -1,0 +1,238 @@
+"""Functions that make arrays: zeros, arange, array, ... under their NumPy and PyTorch names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arrays import concatenated, converted, define
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue
+from tracejit.ir.types import BOOL, F32, F64, I64, DType, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+HANDLERS: dict[Any, Callable[..., FrontValue]] = {}
+
+
+def _dtype(c: Calls, a: Arguments, default: DType | None) -> DType:
+    if a.is_none("dtype"):
+        return default if default is not None else (F32 if c.ctx.tensors else F64)
+    return c.ctx.dtype_of_object(a.static("dtype"), a.node)
+
+
+def filled(c: Calls, value: Any, lengths: list[Size], dtype: DType, node: ast.AST) -> ArrayView:
+    """A new array with one value everywhere; a negative size is a ValueError."""
+    for n in lengths:
+        if isinstance(n, int) and n < 0:
+            c.arith.mismatch(ValueError("negative dimensions are not allowed"), node)
+        elif not c.ctx.sizes.at_least(n, 0):
+            fits = c.ctx.b.emit("ge", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
+            c.ctx.check(fits, "ValueError", "negative dimensions are not allowed")
+            c.ctx.sizes.note_lower(n, 0)
+    return c.ctx.fresh(c.ctx.b.emit("broadcast", (value, *map(c.ctx.size_value, lengths)))[0])
+
+
+def _constant(c: Calls, number: Any, dtype: DType) -> Any:
+    return c.ctx.b.constant(number, ScalarType(dtype))
+
+
+def _shape(a: Arguments) -> list[Size]:
+    """A shape given as one sequence or (PyTorch) as several integers."""
+    if len(a.rest) and not isinstance(a.values.get("shape"), TupleValue | ListValue):
+        return [a.calls.ctx.as_size(v, a.node) for v in (a["shape"], *a.rest)]
+    return a.sizes(a["shape"])
+
+
+def _define_filled() -> None:
+    def fixed(number: int) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            dtype = _dtype(c, a, None)
+            return filled(c, _constant(c, number, dtype), _shape(a), dtype, a.node)
+
+        return handler
+
+    def like(number: int) -> Callable[[Calls, Arguments], FrontValue]:
+        def handler(c: Calls, a: Arguments) -> FrontValue:
+            x = a.array()
+            dtype = _dtype(c, a, x.dtype)
+            return filled(c, _constant(c, number, dtype), list(x.lengths), dtype, a.node)
+
+        return handler
+
+    for name, number in (("zeros", 0), ("ones", 1), ("empty", 0), ("ndarray", 0)):
+        define(name, "shape *more dtype=None device=None")(fixed(number))
+        if name != "ndarray":
+            define(f"{name}_like", "x dtype=None")(like(number))
+
+
+_define_filled()
+
+
+@define("full", "shape fill_value dtype=None")
+def _full(c: Calls, a: Arguments) -> FrontValue:
+    value = a["fill_value"]
+    kind = value.dtype if isinstance(value, Number) else None
+    default = {bool: BOOL, int: I64, float: F32 if c.ctx.tensors else F64}.get(type(getattr(value, "value", None)), kind)
+    dtype = _dtype(c, a, default)
+    return filled(c, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype, a.node)
+
+
+@define("full_like", "x fill_value dtype=None")
+def _full_like(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    dtype = _dtype(c, a, x.dtype)
+    return filled(c, c.arith.scalar(a["fill_value"], dtype), list(x.lengths), dtype, a.node)
+
+
+@define("arange", "start stop=None step=1 dtype=None")
+def _arange(c: Calls, a: Arguments) -> FrontValue:
+    start, stop, step = a["start"], a["stop"], a["step"]
+    if a.is_none("stop"):
+        start, stop = Static(0), start
+    kinds = [_kind(v) for v in (start, stop, step)]
+    if "f" in kinds:
+        return _float_arange(c, a, start, stop, step)
+    first, last, by = (c.ctx.as_size(v, a.node) for v in (start, stop, step))
+    sizes, b = c.ctx.sizes, c.ctx.b
+    if not isinstance(by, int) or by == 0:
+        c.ctx.refuse(a.node, "the step of arange must be a literal that is not zero")
+    span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
+    count = sizes.maximum(b, sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by)), 0)
+    made = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": I64})[0])
+    result: FrontValue = made
+    if by != 1:
+        result = c.arith.typed("mul", a.node, result, Static(by))
+    if first != 0:
+        result = c.arith.typed("add", a.node, result, c.ctx.size_number(first))
+    assert isinstance(result, ArrayView)
+    return converted(c, result, _dtype(c, a, I64))
+
+
+def _kind(value: FrontValue) -> str:
+    return value.dtype.kind if isinstance(value, Number) else "f" if isinstance(getattr(value, "value", None), float) else "i"
+
+
+def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, step: FrontValue) -> FrontValue:
+    """NumPy's arange of floats: `ceil((stop - start) / step)` values `start + i * step`."""
+    span = c.arith.binary("div", c.arith.binary("sub", stop, start, a.node), step, a.node)
+    value = c.arith.scalar(span, F64)
+    count = c.ctx.b.emit("cast", (c.ctx.b.emit("ceil", (value,))[0],), {"dtype": I64})[0]
+    size = c.ctx.sizes.maximum(c.ctx.b, count, 0)
+    places = c.ctx.fresh(c.ctx.b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": F64})[0])
+    made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, step), start)
+    assert isinstance(made, ArrayView)
+    return converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
+
+
+@define("linspace", "start stop num=50 endpoint=True dtype=None")
+def _linspace(c: Calls, a: Arguments) -> FrontValue:
+    """`num` values from start to stop: `start + i * ((stop - start) / (num - 1))`, the last one exactly stop."""
+    count = c.ctx.as_size(a["num"], a.node)
+    b = c.ctx.b
+    ends = bool(a.static("endpoint"))
+    first, last = (c.arith.scalar(a[k], F64) for k in ("start", "stop"))
+    parts = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": F64})[0]
+    parts = b.emit("maximum", (parts, b.constant(1.0, ScalarType(F64))))[0]
+    step = b.emit("div", (b.emit("sub", (last, first))[0], parts))[0]
+    places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": F64})[0])
+    weak = [Number(v, weak=True) for v in (step, first, last, parts)]
+    made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, weak[0]), weak[1])
+    if ends and count != 1:
+        at_end = c.arith.typed("eq", a.node, places, weak[3])
+        made = c.arith.typed("select", a.node, at_end, weak[2], made)
+    assert isinstance(made, ArrayView)
+    return converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
+
+
+@define("eye identity", "n m=None k=0 dtype=None")
+def _eye(c: Calls, a: Arguments) -> FrontValue:
+    rows = c.ctx.as_size(a["n"], a.node)
+    columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)
+    sizes = [c.ctx.size_value(n) for n in (rows, columns)]
+    i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": k, "dtype": I64})[0]) for k in (0, 1))
+    on = c.arith.typed("eq", a.node, c.arith.typed("sub", a.node, j, i), a["k"])
+    assert isinstance(on, ArrayView)
+    return converted(c, on, _dtype(c, a, None))
+
+
+def _triangle(keep: str) -> Callable[[Calls, Arguments], FrontValue]:
+    def handler(c: Calls, a: Arguments) -> FrontValue:
+        x = a.array()
+        sizes = [c.ctx.size_value(n) for n in x.lengths]
+        i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": x.rank - k, "dtype": I64})[0]) for k in (2, 1))
+        inside = c.arith.typed(keep, a.node, c.arith.typed("sub", a.node, j, i), a["k"])
+        return c.arith.typed("select", a.node, inside, x, Static(0))
+
+    return handler
+
+
+define("triu", "x k=0")(_triangle("ge"))
+define("tril", "x k=0")(_triangle("le"))
+
+
+@define("array asarray tensor asanyarray ascontiguousarray", "x dtype=None requires_grad=False copy=None device=None")
+def _array(c: Calls, a: Arguments) -> FrontValue:
+    dtype = None if a.is_none("dtype") else c.ctx.dtype_of_object(a.static("dtype"), a.node)
+    value = c.as_operand(a["x"])
+    if isinstance(value, ArrayView):
+        return c.ctx.fresh(c.ctx.load(value if dtype is None else converted(c, value, dtype)))
+    return array_of(c, value, dtype, a.node)
+
+
+@define("copy", "x")
+def _copy(c: Calls, a: Arguments) -> FrontValue:
+    return c.ctx.fresh(c.ctx.load(a.array()))
+
+
+def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST) -> ArrayView:
+    """A nested list of numbers and arrays as an array."""
+    if isinstance(value, TupleValue | ListValue) and not value.items:
+        return filled(c, _constant(c, 0.0, F64), [0], F64, node)
+    if isinstance(value, TupleValue | ListValue):
+        rows = [array_of(c, i, dtype, node) for i in value.items]
+        a = Arguments(c, "array", "", [], {}, node)
+        ranks = {r.rank for r in rows}
+        if len(ranks) != 1:
+            c.arith.mismatch(ValueError("setting an array element with a sequence. The requested array has an inhomogeneous shape"), node)
+        stacked = [_lifted(c, r) for r in rows]
+        return concatenated(c, a, stacked, 0)
+    if c.arith.is_number(value):
+        if dtype is None and isinstance(value, Static) and isinstance(value.value, float) and c.ctx.tensors:
+            dtype = F32
+        return c.ctx.fresh(c.ctx.b.emit("broadcast", (c.arith.scalar(value, dtype),))[0])
+    x = as_array(c, value, node)
+    return x if dtype is None else converted(c, x, dtype)
+
+
+def _lifted(c: Calls, x: ArrayView) -> ArrayView:
+    """The array with a leading axis of size 1."""
+    content = c.ctx.b.emit("reshape", (c.ctx.load(x), c.ctx.size_value(1), *map(c.ctx.size_value, x.lengths)))[0]
+    return c.ctx.fresh(content)
+
+
+def _scalar_type(cls: type) -> Callable[..., FrontValue]:
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        from tracejit.ir.types import BY_NUMPY_NAME
+
+        dtype = BY_NUMPY_NAME[np.dtype(cls).name]
+        value = c.as_operand(args[0]) if args else Static(0)
+        if isinstance(value, ArrayView) and value.rank:
+            return converted(c, value, dtype)
+        if isinstance(value, ArrayView):
+            value = c.ctx.element(value, ())
+        if not c.arith.is_number(value):
+            return converted(c, array_of(c, value, None, node), dtype)
+        if not hasattr(getattr(value, "value", None), "dtype"):
+            c.indexing.check_fits(value, dtype)
+        return Number(c.arith.scalar(value, dtype), weak=False)
+
+    return handler
+
+
+for _name in ("bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "complex64", "complex128"):
+    HANDLERS[getattr(np, _name)] = _scalar_type(getattr(np, _name))

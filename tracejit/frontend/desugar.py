@@ -1,0 +1,254 @@
+"""Structured control flow without jumps: `break`, `continue` and early `return` become conditions.
+
+A function body turns into a short list of statement forms: simple `ast` statements as they were, plus the
+classes below. Statements after a branch that always leaves move into its other side, so the usual early
+`return` needs no flag; where a jump leaves a loop, boolean flags guard what follows it. Flags whose value is
+never read again are dropped by liveness, and flags that are constants never reach the graph.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+RETURN_FLAG = "$returned"
+RETURN_VALUE = "$value"
+
+
+@dataclass(slots=True)
+class SetFlag:
+    """Set an internal boolean."""
+
+    name: str
+    value: bool
+
+
+@dataclass(slots=True)
+class SetReturn:
+    """Bind the function's result. `value` None means the constant None."""
+
+    value: ast.expr | None
+    node: ast.AST
+
+
+@dataclass(slots=True)
+class NotFlags:
+    """A condition: none of these flags is set."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Branch:
+    """`if`; `live` is filled by `scopes.annotate`: the names read afterwards."""
+
+    test: ast.expr | NotFlags
+    then: list[Statement]
+    orelse: list[Statement]
+    node: ast.AST
+    live: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class ForLoop:
+    """`for`, stopped early when a flag of `exits` is set. `live_head`: read by a later iteration or afterwards."""
+
+    target: ast.expr
+    iter: ast.expr
+    body: list[Statement]
+    exits: tuple[str, ...]
+    node: ast.AST
+    live: frozenset[str] = frozenset()
+    live_head: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class WhileLoop:
+    """`while`; the test is not evaluated again once a flag of `exits` is set."""
+
+    test: ast.expr
+    body: list[Statement]
+    exits: tuple[str, ...]
+    node: ast.AST
+    live: frozenset[str] = frozenset()
+    live_head: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class WithBlock:
+    """`with`: the body runs once."""
+
+    items: list[ast.withitem]
+    body: list[Statement]
+    node: ast.AST
+
+
+@dataclass(slots=True)
+class Rest:
+    """The iterations of an unrolled loop from `start` on; `items` is what it iterates over."""
+
+    loop: ForLoop
+    items: Any
+    start: int
+
+
+Statement = ast.stmt | Rest | SetFlag | SetReturn | Branch | ForLoop | WhileLoop | WithBlock
+
+
+@dataclass(slots=True)
+class _Loop:
+    """Flag names of the innermost loop, and whether its body uses them."""
+
+    broke: str
+    skipped: str
+    breaks: bool
+    continues: bool
+
+
+@dataclass(slots=True)
+class _Desugar:
+    loops: list[_Loop] = field(default_factory=list["_Loop"])
+    count: int = 0
+
+    def block(self, statements: Sequence[ast.stmt]) -> list[Statement]:
+        out: list[Statement] = []
+        for i, statement in enumerate(statements):
+            rest = statements[i + 1 :]
+            match statement:
+                case ast.Return(value):
+                    return [*out, SetReturn(value, statement), SetFlag(RETURN_FLAG, True)]
+                case ast.Break():
+                    return [*out, SetFlag(self.loops[-1].broke, True)]
+                case ast.Continue():
+                    return [*out, SetFlag(self.loops[-1].skipped, True)]
+                case ast.If():
+                    if _terminates(statement.body) or _terminates(statement.orelse):
+                        return [*out, self.branch_with_rest(statement, rest)]
+                    out.append(Branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement))
+                case ast.For():
+                    out.extend(self.for_loop(statement))
+                case ast.While():
+                    out.extend(self.while_loop(statement))
+                case ast.With():
+                    out.append(WithBlock(statement.items, self.block(statement.body), statement))
+                case _:
+                    out.append(statement)
+            flags = self.flags_set_by(statement)
+            if flags and rest:
+                return [*out, Branch(NotFlags(flags), self.block(rest), [], statement)]
+        return out
+
+    def branch_with_rest(self, statement: ast.If, rest: Sequence[ast.stmt]) -> Branch:
+        """An `if` of which a side always leaves: what follows belongs to the other side."""
+        then, orelse = list(statement.body), list(statement.orelse)
+        if not _terminates(then):
+            then += rest
+        elif not _terminates(orelse):
+            orelse += rest
+        return Branch(statement.test, self.block(then), self.block(orelse), statement)
+
+    def enter(self, body: Sequence[ast.stmt]) -> _Loop:
+        self.count += 1
+        breaks, continues = _jumps(body)
+        loop = _Loop(f"$broke{self.count}", f"$skipped{self.count}", breaks, continues)
+        self.loops.append(loop)
+        return loop
+
+    def loop_body(self, body: Sequence[ast.stmt], loop: _Loop) -> tuple[list[Statement], tuple[str, ...]]:
+        statements = self.block(body)
+        self.loops.pop()
+        if loop.continues:
+            statements = [SetFlag(loop.skipped, False), *statements]
+        exits = (*([loop.broke] if loop.breaks else []), *([RETURN_FLAG] if _returns(body) else []))
+        return statements, exits
+
+    def for_loop(self, statement: ast.For) -> list[Statement]:
+        loop = self.enter(statement.body)
+        body, exits = self.loop_body(statement.body, loop)
+        made = ForLoop(statement.target, statement.iter, body, exits, statement)
+        return self.with_else(made, statement.orelse, loop, exits, statement)
+
+    def while_loop(self, statement: ast.While) -> list[Statement]:
+        loop = self.enter(statement.body)
+        body, exits = self.loop_body(statement.body, loop)
+        made = WhileLoop(statement.test, body, exits, statement)
+        return self.with_else(made, statement.orelse, loop, exits, statement)
+
+    def with_else(
+        self, made: Statement, orelse: Sequence[ast.stmt], loop: _Loop, exits: tuple[str, ...], node: ast.stmt
+    ) -> list[Statement]:
+        out: list[Statement] = [SetFlag(loop.broke, False)] if loop.breaks else []
+        out.append(made)
+        if orelse:
+            body = self.block(orelse)
+            out.extend([Branch(NotFlags(exits), body, [], node)] if exits else body)
+        return out
+
+    def flags_set_by(self, statement: ast.stmt) -> tuple[str, ...]:
+        """Flags that may be set after the statement and that must guard what follows in the same block."""
+        if not isinstance(statement, ast.If | ast.For | ast.While | ast.With):
+            return ()
+        flags = [RETURN_FLAG] if _returns([statement]) else []
+        if self.loops and isinstance(statement, ast.If | ast.With):
+            breaks, continues = _jumps([statement])
+            flags += [self.loops[-1].broke] if breaks else []
+            flags += [self.loops[-1].skipped] if continues else []
+        if self.loops and isinstance(statement, ast.For | ast.While):
+            breaks, continues = _jumps(statement.orelse)
+            flags += [self.loops[-1].broke] if breaks else []
+            flags += [self.loops[-1].skipped] if continues else []
+        return tuple(flags)
+
+
+def desugar(body: Sequence[ast.stmt], node: ast.AST) -> list[Statement]:
+    """The body of a function without jumps; the result is bound to `RETURN_VALUE` on every path."""
+    statements = list(body)
+    if not _terminates(statements):
+        last = ast.Return(None)
+        ast.copy_location(last, statements[-1] if statements else node)  # type: ignore[type-var]
+        statements.append(last)
+    return [SetFlag(RETURN_FLAG, False), *_Desugar().block(statements)]
+
+
+def _terminates(body: Sequence[ast.stmt]) -> bool:
+    """Whether control never reaches the end of the block (`raise` ends it too)."""
+    for statement in body:
+        match statement:
+            case ast.Return() | ast.Break() | ast.Continue() | ast.Raise():
+                return True
+            case ast.If() if statement.orelse and _terminates(statement.body) and _terminates(statement.orelse):
+                return True
+            case ast.With() if _terminates(statement.body):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _returns(body: Sequence[ast.stmt]) -> bool:
+    """Whether a `return` stands in the block, loops included, nested functions not."""
+    return any(isinstance(s, ast.Return) or _returns(_parts(s)) for s in body)
+
+
+def _jumps(body: Sequence[ast.stmt]) -> tuple[bool, bool]:
+    """Whether a `break` / a `continue` of the enclosing loop stands in the block."""
+    breaks = continues = False
+    for s in body:
+        breaks |= isinstance(s, ast.Break)
+        continues |= isinstance(s, ast.Continue)
+        inner = s.orelse if isinstance(s, ast.For | ast.While) else _parts(s)
+        b, c = _jumps(inner)
+        breaks, continues = breaks | b, continues | c
+    return breaks, continues
+
+
+def _parts(statement: ast.stmt) -> list[ast.stmt]:
+    match statement:
+        case ast.If() | ast.For() | ast.While():
+            return [*statement.body, *statement.orelse]
+        case ast.With():
+            return statement.body
+        case _:
+            return []

@@ -1,0 +1,507 @@
+"""Expressions: what each form of Python expression stands for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic
+from tracejit.frontend.context import Context
+from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.joins import Join, Side
+from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.values import (
+    ArrayView,
+    DictValue,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Number,
+    SequenceValue,
+    SliceValue,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import I64, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+_UNARY = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "bitnot"}
+
+
+class Expressions:
+    """Lowers expressions."""
+
+    calls: Calls
+
+    def __init__(self, ctx: Context, arith: Arithmetic, indexing: Indexing) -> None:
+        self.ctx = ctx
+        self.arith = arith
+        self.indexing = indexing
+
+    def value(self, node: ast.expr) -> FrontValue:
+        """The value of an expression."""
+        self.ctx.at(node)
+        match node:
+            case ast.Constant(value):
+                return Static(value)
+            case ast.Name(name):
+                return self.name(node, name)
+            case ast.BinOp(left, op, right):
+                return self.binary(BINARY[type(op)], self.value(left), self.value(right), node)
+            case ast.UnaryOp(ast.Not(), operand):
+                return self.not_(operand, node)
+            case ast.UnaryOp(op, operand):
+                return self.arith.unary(_UNARY[type(op)], self.value(operand), node)  # type: ignore[index]
+            case ast.Compare():
+                return self.compare(node)
+            case ast.BoolOp():
+                return self.bool_op(node, list(node.values))
+            case ast.IfExp(test, body, orelse):
+                return self.conditional(node, self.arith.truth(self.value(test), test), body, orelse)
+            case ast.Call():
+                return self.calls.call(node)
+            case ast.Attribute(base, name):
+                return self.calls.attribute(self.value(base), name, node)
+            case ast.Subscript(base, index):
+                return self.subscript(self.value(base), index, node)
+            case ast.Slice(lower, upper, step):
+                return SliceValue(*(None if p is None else self.value(p) for p in (lower, upper, step)))
+            case ast.Tuple(elts):
+                return TupleValue(tuple(self.elements(elts)))
+            case ast.List(elts):
+                return ListValue(self.elements(elts), self.ctx.level)
+            case ast.Dict(keys, values):
+                return self.dict_(keys, values, node)
+            case ast.NamedExpr(ast.Name(name), value):
+                made = self.value(value)
+                self.ctx.frame.env[name] = made
+                return made
+            case ast.Lambda():
+                return self.calls.statements.closure(node)
+            case ast.JoinedStr():
+                return self.joined_string(node)
+            case ast.ListComp() | ast.GeneratorExp():
+                return self.comprehension(node)
+            case ast.Starred():
+                self.ctx.refuse(node, "a starred expression cannot stand here")
+            case _:
+                shown = {"Await": "'await'", "Yield": "'yield'", "Set": "a set", "SetComp": "a set", "DictComp": "a dict comprehension"}
+                name = shown.get(type(node).__name__, f"'{type(node).__name__}'")
+                self.ctx.refuse(node, f"{name} is outside the language")
+
+    def elements(self, nodes: Sequence[ast.expr]) -> list[FrontValue]:
+        """Items of a display, starred ones spread."""
+        found: list[FrontValue] = []
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                found.extend(self.unpackable(self.value(node.value), None, node))
+            else:
+                found.append(self.value(node))
+        return found
+
+    # -- names ------------------------------------------------------------------------------------------------
+
+    def name(self, node: ast.AST, name: str) -> FrontValue:
+        """A local name, a name of an enclosing function, a closure cell, a global or a builtin."""
+        found = self.ctx.frame.env.get(name)
+        if isinstance(found, MaybeUnbound):
+            self.ctx.at(node)
+            text = f"cannot access local variable {name!r} where it is not associated with a value"
+            self.ctx.check(found.bound, "UnboundLocalError", text)
+            self.ctx.frame.env[name] = found.value
+            return found.value
+        if found is not None:
+            return found
+        if name in self.calls.locals_of(self.ctx.frame.source.node):
+            text = f"cannot access local variable {name!r} where it is not associated with a value"
+            self.ctx.always_raise("UnboundLocalError", text)
+            raise Unreachable
+        return self.calls.outer_name(node, name)
+
+    # -- operators ----------------------------------------------------------------------------------------------
+
+    def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`x op y`, containers included."""
+        match op, x, y:
+            case "add", TupleValue(), TupleValue():
+                return TupleValue(x.items + y.items)
+            case "add", ListValue(), ListValue():
+                return ListValue([*x.items, *y.items], self.ctx.level)
+            case "mul", TupleValue() | ListValue(), Static(int() as n):
+                return TupleValue(x.items * n) if isinstance(x, TupleValue) else ListValue(x.items * n, self.ctx.level)
+            case "mul", Static(int()), TupleValue() | ListValue():
+                return self.binary("mul", y, x, node)
+            case "mod", Static(str()), _:
+                return self.calls.format_percent(x, y, node)
+            case _:
+                x, y = self.calls.as_operand(x), self.calls.as_operand(y)
+                if op == "matmul" or (op in ("eq", "ne") and isinstance(x, TupleValue | ListValue)):
+                    return self.calls.special_binary(op, x, y, node)
+                return self.arith.binary(op, x, y, node)
+
+    def not_(self, operand: ast.expr, node: ast.AST) -> FrontValue:
+        truth = self.arith.truth(self.value(operand), operand)
+        if isinstance(truth, bool):
+            return Static(not truth)
+        self.ctx.at(node)
+        return Number(self.ctx.b.emit("logical_not", (truth,))[0], weak=True)
+
+    def compare(self, node: ast.Compare) -> FrontValue:
+        """A comparison; a chain evaluates each operand once and stops at the first false link."""
+        left = self.value(node.left)
+        return self.compare_chain(left, list(zip(node.ops, node.comparators, strict=True)), node)
+
+    def compare_chain(self, left: FrontValue, rest: list[tuple[ast.cmpop, ast.expr]], node: ast.Compare) -> FrontValue:
+        op, right_node = rest[0]
+        right = self.value(right_node)
+        link = self.compare_one(op, left, right, node)
+        if len(rest) == 1:
+            return link
+        truth = self.arith.truth(link, node)
+        if truth is False:
+            return link
+        if truth is True:
+            return self.compare_chain(right, rest[1:], node)
+        made = self.choose(node, truth, lambda: self.compare_chain(right, rest[1:], node), lambda: link)
+        return made
+
+    def compare_one(self, op: ast.cmpop, left: FrontValue, right: FrontValue, node: ast.AST) -> FrontValue:
+        match op:
+            case ast.Is() | ast.IsNot():
+                same = self.is_same(left, right, node)
+                return Static(same if isinstance(op, ast.Is) else not same)
+            case ast.In() | ast.NotIn():
+                found = self.contains(left, right, node)
+                if isinstance(op, ast.In):
+                    return found
+                if isinstance(found, Static):
+                    return Static(not found.value)
+                assert isinstance(found, Number)
+                return Number(self.ctx.b.emit("logical_not", (found.value,))[0], weak=True)
+            case _:
+                return self.binary(COMPARE[type(op)], left, right, node)
+
+    def is_same(self, left: FrontValue, right: FrontValue, node: ast.AST) -> bool:
+        """`is`: between compile-time objects, and with None."""
+        if isinstance(left, Static) and isinstance(right, Static):
+            return left.value is right.value
+        if any(isinstance(x, Static) and x.value is None for x in (left, right)):
+            return False
+        if left is right:
+            return True
+        self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
+
+    def contains(self, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
+        if isinstance(container, DictValue):
+            if not isinstance(item, Static):
+                self.ctx.refuse(node, "a dict key must be known when the function is compiled")
+            return Static(item.value in container.items)
+        if isinstance(container, Static) and isinstance(item, Static):
+            return Static(item.value in container.value)
+        items = self.unpackable(container, None, node)
+        result: FrontValue = Static(False)
+        for other in items:
+            same = self.arith.truth(self.binary("eq", item, other, node), node)
+            if same is True:
+                return Static(True)
+            if isinstance(same, Value):
+                known = isinstance(result, Static)
+                value = same if known else self.ctx.b.emit("logical_or", (result.value, same))[0]  # type: ignore[union-attr]
+                result = Number(value, weak=True)
+        return result
+
+    def bool_op(self, node: ast.BoolOp, operands: list[ast.expr]) -> FrontValue:
+        """`and` / `or`: the right side is evaluated only where it is needed."""
+        first = self.value(operands[0])
+        if len(operands) == 1:
+            return first
+        truth = self.arith.truth(first, operands[0])
+        is_and = isinstance(node.op, ast.And)
+        if isinstance(truth, bool):
+            return self.bool_op(node, operands[1:]) if truth is is_and else first
+
+        def rest() -> FrontValue:
+            return self.bool_op(node, operands[1:])
+
+        return self.choose(node, truth, rest, lambda: first) if is_and else self.choose(node, truth, lambda: first, rest)
+
+    def conditional(self, node: ast.AST, truth: bool | Value, body: ast.expr, orelse: ast.expr) -> FrontValue:
+        if isinstance(truth, bool):
+            return self.value(body if truth else orelse)
+        return self.choose(node, truth, lambda: self.value(body), lambda: self.value(orelse))
+
+    def choose(self, node: ast.AST, truth: Value, then: Any, orelse: Any) -> FrontValue:
+        """An `if` whose sides are expressions."""
+        outer = self.ctx.storage
+        sides = [self.side(then), self.side(orelse)]
+        (a, first), (b, second) = sides
+        join = Join(self.ctx, self.arith, first, second, outer.snapshot(), node)
+        if not (first.alive or second.alive):
+            join.emit(truth)
+            raise Unreachable
+        made = join.value("value", a, b)
+        changed: dict[str, FrontValue] = {}
+        env = self.ctx.frame.env
+        for name in sorted({*first.env, *second.env}):
+            x, y = first.env.get(name), second.env.get(name)
+            if x is not env.get(name) or y is not env.get(name):
+                changed[name] = join.value(name, x, y)
+        join.memory()
+        join.emit(truth)
+        env.update(changed)
+        return made
+
+    def side(self, make: Any) -> tuple[FrontValue | None, Side]:
+        with self.ctx.nested() as b:
+            made: FrontValue | None = None
+            alive = True
+            try:
+                made = make()
+            except Unreachable:
+                alive = False
+            return made, Side(b, dict(self.ctx.frame.env), self.ctx.storage, alive)
+
+    # -- subscripts -----------------------------------------------------------------------------------------------
+
+    def index_items(self, index: ast.expr) -> list[FrontValue]:
+        """The items of a subscript."""
+        made = self.value(index)
+        items = list(made.items) if isinstance(made, TupleValue) else [made]
+        return [self.index_item(i, index) for i in items]
+
+    def index_item(self, item: FrontValue, node: ast.AST) -> FrontValue:
+        if isinstance(item, ListValue):
+            return self.calls.array_of(item, None, node)
+        if isinstance(item, Static) and isinstance(item.value, slice):
+            s = item.value
+            return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
+        return self.calls.as_operand(item)
+
+    def subscript(self, base: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
+        base = self.calls.as_operand(base)
+        match base:
+            case ArrayView():
+                items = self.index_items(index)
+                self.ctx.at(node)
+                return self.indexing.read(base, items, node)
+            case TupleValue() | ListValue():
+                return self.sequence_item(base, self.value(index), node)
+            case DictValue(items):
+                key = self.static_key(index)
+                if key not in items:
+                    self.ctx.always_raise("KeyError", repr(key))
+                    raise Unreachable
+                return items[key]
+            case SequenceValue():
+                at = self.indexing.checked_index(self.value(index), base.length, 0, node)
+                return base.item(at)
+            case Static(value):
+                return self.calls.static_subscript(value, self.value(index), node)
+            case Number():
+                self.arith.mismatch(TypeError(f"'{describe(base)}' object is not subscriptable"), node)
+                raise Unreachable
+            case _:
+                self.ctx.refuse(node, f"{describe(base)} cannot be indexed")
+
+    def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
+        items = base.items
+        if isinstance(at, SliceValue):
+            parts = [None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node) for p in (at.start, at.stop, at.step)]
+            cut = items[slice(*parts)]
+            return TupleValue(tuple(cut)) if isinstance(base, TupleValue) else ListValue(list(cut), self.ctx.level)
+        if isinstance(at, Static) and hasattr(at.value, "__index__"):
+            try:
+                return items[at.value]
+            except IndexError:
+                kind = "tuple" if isinstance(base, TupleValue) else "list"
+                self.arith.mismatch(IndexError(f"{kind} index out of range"), node)
+        if isinstance(at, Number) and at.dtype.is_integer:
+            return self.pick(list(items), at, node)
+        return self.unknown_index(node)
+
+    def unknown_index(self, node: ast.AST) -> Any:
+        self.ctx.refuse(node, "this index must be known when the function is compiled", "use an array for indices computed at run time")
+
+    def pick(self, items: list[FrontValue], at: Number, node: ast.AST) -> FrontValue:
+        """One item of a sequence of known length, by an index known at run time: nested branches."""
+        place = self.indexing.checked_index(at, len(items), 0, node)
+        if isinstance(place, int):
+            return items[place]
+
+        def among(low: int) -> FrontValue:
+            if low == len(items) - 1:
+                return items[low]
+            here = self.ctx.b.emit("eq", (place, self.ctx.b.constant(low, ScalarType(I64))))[0]
+            return self.choose(node, here, lambda: items[low], lambda: among(low + 1))
+
+        return among(0)
+
+    def static_key(self, index: ast.expr) -> Any:
+        key = self.value(index)
+        if isinstance(key, TupleValue) and all(isinstance(k, Static) for k in key.items):
+            return tuple(k.value for k in key.items)  # type: ignore[union-attr]
+        if not isinstance(key, Static):
+            self.ctx.refuse(index, "a dict key must be known when the function is compiled")
+        return key.value
+
+    # -- sequences --------------------------------------------------------------------------------------------------
+
+    def unpackable(self, value: FrontValue, count: int | None, node: ast.AST) -> list[FrontValue]:
+        """The items of something of known length, for unpacking; `count` is how many are wanted."""
+        items = self.known_items(value, node, count)
+        if count is not None and len(items) != count:
+            text = f"not enough values to unpack (expected {count}, got {len(items)})"
+            if len(items) > count:
+                text = f"too many values to unpack (expected {count})"
+            self.arith.mismatch(ValueError(text), node)
+        return items
+
+    def known_items(self, value: FrontValue, node: ast.AST, count: int | None = None) -> list[FrontValue]:
+        match value:
+            case TupleValue(items) | ListValue(items):
+                return list(items)
+            case DictValue(items):
+                return [Static(k) for k in items]
+            case Static(obj) if isinstance(obj, tuple | list | str | range | dict | set | frozenset):
+                return [self.calls.of_object(item) for item in obj]
+            case ArrayView() if value.rank:
+                return self.array_items(value, count, node)
+            case SequenceValue() if value.static is not None:
+                return [value.item(i) for i in range(value.static)]
+            case _:
+                made = self.calls.as_operand(value)
+                if made is not value:
+                    return self.known_items(made, node, count)
+                self.ctx.refuse(node, f"{describe(value)} has no length known when the function is compiled")
+
+    def array_items(self, view: ArrayView, count: int | None, node: ast.AST) -> list[FrontValue]:
+        """The rows of an array; an unknown size is checked against the number of targets."""
+        length = view.lengths[0]
+        if not isinstance(length, int):
+            if count is None:
+                self.ctx.refuse(node, "the number of rows is not known when the function is compiled", "index the array in a loop")
+            same = self.ctx.b.emit("eq", (length, self.ctx.size_value(count)))[0]
+            self.ctx.check(same, "ValueError", f"cannot unpack {{0}} values into {count} names", length)
+            length = count
+        return [self.indexing.read(view, [Static(i)], node) for i in range(length)]
+
+    def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
+        """Something a `for` loop can run over."""
+        match value:
+            case SequenceValue():
+                return value
+            case ArrayView():
+                if value.rank == 0:
+                    self.arith.mismatch(TypeError("iteration over a 0-d array"), node)
+                return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node))
+            case TupleValue() | ListValue() | DictValue() | Static():
+                items = self.known_items(value, node)
+                return SequenceValue(len(items), lambda i: items[i], static=len(items))
+            case _:
+                self.ctx.refuse(node, f"{describe(value)} cannot be iterated over")
+
+    def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:
+        index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
+        return self.indexing.read(view, [index], node)
+
+    def comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
+        """A comprehension over something of known length: its items one after the other."""
+        items: list[FrontValue] = []
+        outer = dict(self.ctx.frame.env)
+
+        def run(generators: list[ast.comprehension]) -> None:
+            if not generators:
+                items.append(self.value(node.elt))
+                return
+            first = generators[0]
+            for item in self.known_items(self.value(first.iter), first.iter):
+                self.calls.statements.bind(first.target, item)
+                keep = True
+                for test in first.ifs:
+                    truth = self.arith.truth(self.value(test), test)
+                    if not isinstance(truth, bool):
+                        self.ctx.refuse(test, "a filter must be known when the function is compiled", "use a mask: x[x > 0]")
+                    keep = keep and truth
+                if keep:
+                    run(generators[1:])
+
+        run(list(node.generators))
+        self.ctx.frame.env = outer
+        return ListValue(items, self.ctx.level)
+
+    def dict_(self, keys: Sequence[ast.expr | None], values: Sequence[ast.expr], node: ast.AST) -> FrontValue:
+        made: dict[Any, FrontValue] = {}
+        for key, value in zip(keys, values, strict=True):
+            if key is None:
+                spread = self.value(value)
+                if not isinstance(spread, DictValue):
+                    self.ctx.refuse(node, f"{describe(spread)} cannot be spread into a dict")
+                made.update(spread.items)
+            else:
+                made[self.static_key(key)] = self.value(value)
+        return DictValue(made, self.ctx.level)
+
+    # -- text -------------------------------------------------------------------------------------------------------
+
+    def joined_string(self, node: ast.JoinedStr) -> FrontValue:
+        """An f-string; run-time values in it are only possible in messages and `print`."""
+        template, payload = self.message(node)
+        if payload:
+            self.ctx.refuse(node, "an f-string of run-time values can only be a message of print, assert or raise")
+        return Static(template.format())
+
+    def message(self, node: ast.expr) -> tuple[str, tuple[Value, ...]]:
+        """A message: a `str.format` template and the run-time numbers it shows."""
+        if isinstance(node, ast.JoinedStr):
+            parts: list[str] = []
+            payload: list[Value] = []
+            for part in node.values:
+                if isinstance(part, ast.Constant):
+                    parts.append(_escape(str(part.value)))
+                    continue
+                assert isinstance(part, ast.FormattedValue)
+                spec = ""
+                if part.format_spec is not None:
+                    made = self.joined_string(part.format_spec)  # type: ignore[arg-type]
+                    spec = str(made.value) if isinstance(made, Static) else ""
+                conversion = {-1: "", 115: "!s", 114: "!r", 97: "!a"}[part.conversion]
+                self.message_part(self.value(part.value), conversion, spec, parts, payload, part)
+            return "".join(parts), tuple(payload)
+        value = self.value(node)
+        parts, payload = [], []
+        self.message_part(value, "", "", parts, payload, node)
+        return "".join(parts), tuple(payload)
+
+    def message_part(
+        self, value: FrontValue, conversion: str, spec: str, parts: list[str], payload: list[Value], node: ast.AST
+    ) -> None:
+        """Append one shown value to a message."""
+        match value:
+            case Static(obj):
+                field = "{" + conversion + (":" + spec if spec else "") + "}"
+                parts.append(_escape(field.format(obj)))
+            case Number():
+                parts.append("{" + str(len(payload)) + conversion + (":" + spec if spec else "") + "}")
+                payload.append(value.value)
+            case ArrayView() if value.rank == 0:
+                self.message_part(self.ctx.element(value, ()), conversion, spec, parts, payload, node)
+            case TupleValue(items) | ListValue(items):
+                brackets = "()" if isinstance(value, TupleValue) else "[]"
+                parts.append(brackets[0])
+                for i, item in enumerate(items):
+                    parts.append(", " if i else "")
+                    self.message_part(item, "!r", "", parts, payload, node)
+                parts.append("," + brackets[1] if isinstance(value, TupleValue) and len(items) == 1 else brackets[1])
+            case _:
+                self.ctx.refuse(node, f"{describe(value)} cannot be shown in a message", "show its elements or its sum")
+        if len(payload) > 8:
+            self.ctx.refuse(node, "a message can show at most 8 run-time values")
+
+
+def _escape(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")

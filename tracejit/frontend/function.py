@@ -1,0 +1,347 @@
+"""A Python function and the specs of its arguments -> a graph, its inputs, its results.
+
+The graph's parameters are the array and number leaves of the arguments, then hidden inputs. Its results are the
+leaves of the returned value, gradients left in `.grad`, attributes that were set; then the final versions of the
+parameters that were written (`Graph.inout`).
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracejit.errors import ScriptError
+from tracejit.frontend.context import Context, Frame, ScriptBuilder
+from tracejit.frontend.desugar import RETURN_VALUE
+from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.signature import (
+    Access,
+    ArraySpec,
+    NumberSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    step_kind,
+)
+from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.statements import Statements
+from tracejit.frontend.statics import Statics
+from tracejit.frontend.values import (
+    ArrayView,
+    Closure,
+    DictValue,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Number,
+    ObjectValue,
+    SequenceValue,
+    Size,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Block, Graph, Value
+from tracejit.ir.types import I64, ScalarType, TensorType
+
+
+# -- results ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLeaf:
+    """Graph result `index` as a new array."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberLeaf:
+    """Graph result `index` as a Python number (`weak`) or a NumPy scalar."""
+
+    index: int
+    weak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InputLeaf:
+    """The very object that input `input` came from."""
+
+    input: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewLeaf:
+    """A view of input `input`: offset, strides and lengths in elements of its C order; `("r", i)` is graph result i."""
+
+    input: int
+    offset: Any
+    strides: tuple[Any, ...]
+    lengths: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantLeaf:
+    """A compile-time object."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLeaf:
+    """A container of results."""
+
+    type: type
+    keys: tuple[Any, ...]
+    children: tuple[Leaf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLeaf:
+    """A range, made from three results."""
+
+    parts: tuple[Leaf, ...]
+
+
+Leaf = ArrayLeaf | NumberLeaf | InputLeaf | ViewLeaf | ConstantLeaf | TreeLeaf | SliceLeaf
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One graph parameter: where it comes from, and its spec."""
+
+    access: Access
+    spec: ArraySpec | NumberSpec
+
+
+@dataclass(slots=True)
+class Lowered:
+    """One specialisation of a function."""
+
+    graph: Graph
+    inputs: tuple[Input, ...]
+    result: Leaf
+    guards: dict[Access, Spec]
+    gradients: tuple[tuple[int, int, bool], ...] = ()  #: (input, graph result, whether `.grad` was cleared first)
+    attributes: tuple[tuple[Any, str, Leaf], ...] = ()
+    keep: list[Any] = field(default_factory=list[Any])
+
+
+def lower_function(
+    source: FunctionSource,
+    parameters: Sequence[tuple[str, Access, Spec]],
+    *,
+    name: str | None = None,
+    aliases: Mapping[Access, Access] | None = None,
+    any_size: bool = False,
+    fastmath: bool = False,
+) -> Lowered:
+    """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
+    argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
+    return _Lowering(source, aliases or {}, any_size, fastmath).run(name or source.name, parameters)
+
+
+class _Lowering:
+    def __init__(self, source: FunctionSource, aliases: Mapping[Access, Access], any_size: bool, fastmath: bool) -> None:
+        self.source = source
+        self.aliases = aliases
+        self.any_size = any_size
+        self.fastmath = fastmath
+        self.ctx = Context(ScriptBuilder(), Frame(source, {}), any_size=any_size)
+        assert isinstance(self.ctx.b, ScriptBuilder)
+        self.ctx.b.context = self.ctx
+        self.top = self.ctx.b
+        self.statements = Statements(self.ctx)
+        self.calls = self.statements.calls
+        self.statics = Statics(self.ctx, self.hidden_input)
+        self.calls.statics = self.statics
+        self.gradients = self.calls.gradients = Gradients(self.calls)
+        self.inputs: list[Input] = []
+        self.params: list[Value] = []
+        self.classes: list[int] = []
+        self.views: dict[Access, ArrayView] = {}
+        self.prologue: list[Any] = []
+        self.dim_names = _dim_names()
+        self.outputs: list[Value] = []
+
+    # -- inputs -----------------------------------------------------------------------------------------------
+
+    def run(self, name: str, parameters: Sequence[tuple[str, Access, Spec]]) -> Lowered:
+        self.ctx.tensors = any(_has_tensor(spec) for _, _, spec in parameters)
+        node = self.source.node
+        self.ctx.at(node)
+        with_prologue = self.ctx.b
+        for parameter, access, spec in parameters:
+            self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
+        alive = self.calls.run(self.source)
+        assert self.ctx.b is with_prologue
+        result = self.ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else Static(None)
+        self.ctx.at(node)
+        leaf = self.leaf(result, node)
+        gradients = self.gradient_results()
+        attributes = tuple((owner, attr, self.leaf(v, node)) for (_, attr), (owner, v) in self.statics.written.items())
+        inout = tuple(
+            i for i, (p, c) in enumerate(zip(self.params, self.classes, strict=True)) if c and self.ctx.storage.bases[c] is not p
+        )
+        finals = [self.ctx.storage.bases[self.classes[i]] for i in inout]
+        ops = (*self.prologue, *self.top.ops)
+        body = Block(tuple(self.params), ops, (*self.outputs, *finals))
+        policy: dict[str, Any] = {}
+        if self.any_size:
+            policy["any_size"] = True
+        if self.fastmath:
+            policy["fastmath"] = True
+        graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
+        guards = self.statics.guards
+        return Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
+
+    def bind(self, name: str, access: Access, spec: Spec) -> FrontValue:
+        """An argument as a front-end value."""
+        match spec:
+            case ArraySpec():
+                return self.array_input(name, access, spec)
+            case NumberSpec(dtype, weak):
+                value = Value(ScalarType(dtype), name)
+                self.add_param(value, Input(access, spec), 0)
+                self.ctx.number_access[value] = access
+                return Number(value, weak)
+            case StaticSpec(value):
+                return Static(value)
+            case TreeSpec(kind, keys, children):
+                return self.bind_tree(name, access, kind, keys, children)
+
+    def bind_tree(self, name: str, access: Access, kind: type, keys: tuple[Any, ...], children: tuple[Spec, ...]) -> FrontValue:
+        step = step_kind(kind)
+        parts = [self.bind(f"{name}_{k}", access.step(step, k), c) for k, c in zip(keys, children, strict=True)]
+        if issubclass(kind, dict):
+            return DictValue(dict(zip(keys, parts, strict=True)), level=-1)
+        if issubclass(kind, tuple):
+            return TupleValue(tuple(parts), kind if hasattr(kind, "_fields") else None)
+        if issubclass(kind, list):
+            return ListValue(parts, level=-1)
+        return ObjectValue(kind, dict(zip(keys, parts, strict=True)))
+
+    def add_param(self, value: Value, input: Input, storage: int) -> None:
+        self.params.append(value)
+        self.inputs.append(input)
+        self.classes.append(storage)
+
+    def array_input(self, name: str, access: Access, spec: ArraySpec) -> ArrayView:
+        """A parameter for an array; its named sizes are read once, at the start of the function."""
+        same = self.aliases.get(access)
+        if same is not None and same in self.views:
+            return self.views[same]
+        dims = tuple(next(self.dim_names) if d is None else d for d in spec.dims)
+        value = Value(TensorType(spec.dtype, dims), name)
+        prologue = ScriptBuilder()
+        for axis, dim in enumerate(dims):
+            if isinstance(dim, str):
+                size = prologue.emit("dim", (value,), {"axis": axis}, names=(dim,))[0]
+                self.ctx.dims[dim] = size
+                self.ctx.sizes.note_lower(size, 0 if self.any_size else 2)
+        self.prologue.extend(prologue.ops)
+        storage = self.ctx.storage.new(value)
+        self.add_param(value, Input(access, spec), storage)
+        if not spec.contiguous:
+            self.ctx.strided.add(storage)
+        if not spec.writeable:
+            self.ctx.readonly.add(storage)
+        if spec.requires_grad:
+            self.gradients.leaves[storage] = access
+        view = self.views[access] = self.ctx.whole_view(storage)
+        return view
+
+    def hidden_input(self, access: Access, spec: Any) -> ArrayView:
+        """An array from outside the function; it may first be met inside a nested block."""
+        names = [str(key) for _, key in access.steps if isinstance(key, str)]
+        view = self.array_input(_identifier(names[-1]) if names else "hidden", access, spec)
+        self.ctx.tensors = self.ctx.tensors or spec.tensor
+        base = self.params[-1]
+        for storage in self.ctx.outer_storages:
+            storage.bases.setdefault(view.storage, base)
+        for sizes in self.ctx.outer_sizes:
+            for dim in base.type.shape:  # type: ignore[union-attr]
+                if isinstance(dim, str):
+                    sizes.note_lower(self.ctx.dims[dim], 0 if self.any_size else 2)
+        return view
+
+    # -- results ----------------------------------------------------------------------------------------------
+
+    def output(self, value: Value) -> int:
+        self.outputs.append(value)
+        return len(self.outputs) - 1
+
+    def leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
+        """How the caller makes a returned value."""
+        match value:
+            case Number(v, weak):
+                return NumberLeaf(self.output(v), weak)
+            case ArrayView():
+                return self.array_leaf(value)
+            case Static(obj):
+                return ConstantLeaf(obj)
+            case TupleValue(items, cls):
+                return TreeLeaf(cls or tuple, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
+            case ListValue(items):
+                return TreeLeaf(list, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
+            case DictValue(items):
+                return TreeLeaf(dict, tuple(items), tuple(self.leaf(i, node) for i in items.values()))
+            case ObjectValue(cls, fields):
+                return TreeLeaf(cls, tuple(fields), tuple(self.leaf(i, node) for i in fields.values()))
+            case SequenceValue() if value.range is not None:
+                return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
+            case MaybeUnbound(_, inner):
+                return self.leaf(inner, node)
+            case Closure():
+                raise ScriptError("a function made inside a script cannot be returned", self.source.span(node))
+            case _:
+                raise ScriptError(f"{describe(value)} cannot be returned", self.source.span(node))
+
+    def array_leaf(self, view: ArrayView) -> Leaf:
+        """An array result: an argument itself, a view of one, or a new array."""
+        if view.storage in self.classes:
+            at = self.classes.index(view.storage)
+            if view.is_whole:
+                return InputLeaf(at)
+            return ViewLeaf(at, self.part(view.offset), tuple(map(self.part, view.strides)), tuple(map(self.part, view.lengths)))
+        return ArrayLeaf(self.output(self.ctx.load(view)))
+
+    def part(self, size: Size) -> Any:
+        if isinstance(size, int):
+            return size
+        assert size.type == ScalarType(I64)
+        return ("r", self.output(size))
+
+    def gradient_results(self) -> tuple[tuple[int, int, bool], ...]:
+        found: list[tuple[int, int, bool]] = []
+        for storage, view in self.gradients.grads.items():
+            at = self.classes.index(storage)
+            if view is not None:
+                found.append((at, self.output(self.ctx.load(view)), storage in self.gradients.cleared))
+            else:
+                found.append((at, -1, True))
+        return tuple(found)
+
+
+def _has_tensor(spec: Spec) -> bool:
+    if isinstance(spec, ArraySpec):
+        return spec.tensor
+    if isinstance(spec, StaticSpec):
+        return hasattr(spec.value, "state_dict")
+    return isinstance(spec, TreeSpec) and any(_has_tensor(c) for c in spec.children)
+
+
+def _dim_names() -> Any:
+    """Names for the sizes of parameters: n, m, k, ... then d0, d1, ..."""
+    yield from ("n", "m", "k", "l", "p", "q", "r", "s", "t", "u", "v", "w")
+    for i in itertools.count():
+        yield f"d{i}"
+
+
+def _identifier(name: str) -> str:
+    made = "".join(ch if ch.isalnum() or ch == "_" else "_" for ch in name)
+    return made.strip("_") or "script"
+

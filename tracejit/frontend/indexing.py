@@ -1,0 +1,451 @@
+"""Subscripts: which view an index denotes, and reads and writes that need gather, scatter or masks.
+
+Integers, slices, None and Ellipsis give views of the same memory; integer arrays and boolean masks read copies.
+A write reads its right side in full first and never stretches its target.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tracejit.frontend.arith import Arithmetic, is_python_number
+from tracejit.frontend.context import Context
+from tracejit.frontend.sizes import key
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, describe
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, DType, TensorType
+
+Index = FrontValue
+
+
+@dataclass(slots=True)
+class _Fancy:
+    """Array indices left over after the basic part: axis of the basic view -> array view."""
+
+    arrays: dict[int, ArrayView]
+
+
+class Indexing:
+    """Subscript reads and writes."""
+
+    def __init__(self, ctx: Context, arith: Arithmetic) -> None:
+        self.ctx = ctx
+        self.arith = arith
+
+    # -- single places --------------------------------------------------------------------------------------
+
+    def checked_index(self, index: FrontValue, length: Size, axis: int, node: ast.AST) -> Size:
+        """A non-negative index below `length`; raises IndexError at run time otherwise."""
+        ctx, sizes = self.ctx, self.ctx.sizes
+        i = ctx.as_size(index, node)
+        message = f"index {{0}} is out of bounds for axis {axis} with size {{1}}"
+        if not sizes.at_least(i, 0):
+            if isinstance(i, int):
+                wrapped = sizes.add(ctx.b, length, i)
+                if not sizes.at_least(wrapped, 0):
+                    zero, at = ctx.size_value(0), ctx.size_value(wrapped)
+                    ctx.check(ctx.b.emit("ge", (at, zero))[0], "IndexError", message, ctx.size_value(i), ctx.size_value(length))
+                    sizes.note_lower(wrapped, 0)
+                return wrapped
+            zero, n = ctx.size_value(0), ctx.size_value(length)
+            negative = ctx.b.emit("lt", (i, zero))[0]
+            j = ctx.b.emit("select", (negative, ctx.b.emit("add", (i, n))[0], i), names=(i.name,))[0]
+            inside = ctx.b.emit("logical_and", (ctx.b.emit("ge", (j, zero))[0], ctx.b.emit("lt", (j, n))[0]))[0]
+            ctx.check(inside, "IndexError", message, i, n)
+            sizes.note_lower(j, 0)
+            sizes.note_below(j, length)
+            return j
+        if not sizes.is_below(i, length):
+            at, n = ctx.size_value(i), ctx.size_value(length)
+            ctx.check(ctx.b.emit("lt", (at, n))[0], "IndexError", message, at, n)
+            sizes.note_below(i, length)
+        return i
+
+    def slice_bounds(self, s: SliceValue, length: Size, node: ast.AST) -> tuple[Size, Size, int]:
+        """Start, count and step of a slice, clamped as Python does."""
+        ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
+        step = 1
+        if s.step is not None and not (isinstance(s.step, Static) and s.step.value is None):
+            found = ctx.as_size(s.step, node)
+            if not isinstance(found, int):
+                ctx.refuse(node, "a slice step must be known when the function is compiled", "write the step as a literal")
+            step = found
+        if step == 0:
+            ctx.always_raise("ValueError", "slice step cannot be zero")
+            step = 1
+        low: Size = 0 if step > 0 else -1
+        high: Size = length if step > 0 else sizes.sub(b, length, 1)
+        start = self.clamp(s.start, length, low, high, low if step > 0 else high, node)
+        stop = self.clamp(s.stop, length, low, high, high if step > 0 else low, node)
+        if step > 0:
+            span = sizes.sub(b, stop, start)
+            count = sizes.floordiv(b, sizes.add(b, span, step - 1), step)
+        else:
+            span = sizes.sub(b, start, stop)
+            count = sizes.floordiv(b, sizes.add(b, span, -step - 1), -step)
+        return start, sizes.maximum(b, count, 0), step
+
+    def clamp(self, bound: FrontValue | None, length: Size, low: Size, high: Size, default: Size, node: ast.AST) -> Size:
+        """A slice bound: negative ones count from the end, then clamped into [low, high]."""
+        ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
+        if bound is None or (isinstance(bound, Static) and bound.value is None):
+            return default
+        v = ctx.as_size(bound, node)
+        if isinstance(v, int) and v < 0:
+            return sizes.maximum(b, sizes.minimum(b, sizes.add(b, length, v), high), low)
+        if sizes.at_least(v, 0):
+            return sizes.minimum(b, v, high)
+        zero, at = ctx.size_value(0), ctx.size_value(v)
+        negative = b.emit("lt", (at, zero))[0]
+        wrapped = b.emit("select", (negative, b.emit("add", (at, ctx.size_value(length)))[0], at))[0]
+        return sizes.maximum(b, sizes.minimum(b, wrapped, high), low)
+
+    # -- views ------------------------------------------------------------------------------------------------
+
+    def expand(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> list[Index]:
+        """The index with its Ellipsis spelled out and trailing full slices added."""
+        consumed = sum(self.axes_of(i) for i in items)
+        if consumed > view.rank:
+            self.arith.mismatch(
+                IndexError(f"too many indices for array: array is {view.rank}-dimensional, but {consumed} were indexed"), node
+            )
+        full = SliceValue(None, None, None)
+        out: list[Index] = []
+        seen = False
+        for item in items:
+            if isinstance(item, Static) and item.value is Ellipsis:
+                if seen:
+                    self.ctx.refuse(node, "an index can only have a single ellipsis ('...')")
+                seen = True
+                out.extend([full] * (view.rank - consumed))
+            else:
+                out.append(item)
+        if not seen:
+            out.extend([full] * (view.rank - consumed))
+        return out
+
+    @staticmethod
+    def axes_of(item: Index) -> int:
+        """How many axes one index item consumes."""
+        if isinstance(item, Static) and (item.value is None or item.value is Ellipsis):
+            return 0
+        if isinstance(item, ArrayView) and item.dtype == BOOL:
+            return item.rank
+        return 1
+
+    def basic(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> tuple[ArrayView, _Fancy]:
+        """The view the basic part of an index denotes, with array indices left as full slices."""
+        ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
+        offset = view.offset
+        strides: list[Size] = []
+        lengths: list[Size] = []
+        prefix: list[Size] = []
+        plain = view.plain
+        fancy = _Fancy({})
+        axis = 0
+        for item in items:
+            if isinstance(item, Static) and item.value is None:
+                strides.append(0)
+                lengths.append(1)
+                plain = False
+                continue
+            length, stride = view.lengths[axis], view.strides[axis]
+            if isinstance(item, SliceValue):
+                if item.start is None and item.stop is None and item.step is None:
+                    strides.append(stride)
+                    lengths.append(length)
+                else:
+                    start, count, step = self.slice_bounds(item, length, node)
+                    offset = sizes.add(b, offset, sizes.mul(b, start, stride))
+                    strides.append(sizes.mul(b, step, stride))
+                    lengths.append(count)
+                    plain = plain and start == 0 and step == 1 and key(count) == key(length)
+            elif isinstance(item, ArrayView) and (item.rank > 0 or item.dtype == BOOL):
+                fancy.arrays[len(lengths)] = item
+                for k in range(self.axes_of(item)):
+                    strides.append(view.strides[axis + k])
+                    lengths.append(view.lengths[axis + k])
+            else:
+                if isinstance(item, Static) and isinstance(item.value, bool):
+                    ctx.refuse(node, "a Python bool is not an index here")
+                index = self.checked_index(item, length, axis, node)
+                offset = sizes.add(b, offset, sizes.mul(b, index, stride))
+                if lengths:
+                    plain = False
+                prefix.append(index)
+            axis += self.axes_of(item)
+        made = ArrayView(
+            view.storage, view.dtype, offset, tuple(strides), tuple(lengths), (*view.prefix, *prefix) if plain else (), plain
+        )
+        if view.is_whole and all(_is_full(i) or (isinstance(i, Static) and i.value is None) for i in items) and not plain:
+            made = dataclasses.replace(made, via=("reshape",))
+        return made, fancy
+
+    def view(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> tuple[ArrayView, _Fancy]:
+        """Resolve an index."""
+        self.ctx.at(node)
+        return self.basic(view, self.expand(view, items, node), node)
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def read(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> FrontValue:
+        """`x[items]`: an element, a view, or (array indices) a copy."""
+        self.ctx.at(node)
+        items = self.expand(view, items, node)
+        if len(items) == view.rank and all(self.is_integer(i) for i in items):
+            places = [self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))]
+            return self.ctx.element(view, places)
+        made, fancy = self.basic(view, items, node)
+        return self.gather(made, fancy, node) if fancy.arrays else made
+
+    @staticmethod
+    def is_integer(item: Index) -> bool:
+        """Whether an index item is a single integer."""
+        match item:
+            case Number():
+                return item.dtype.is_integer
+            case Static(value):
+                return not isinstance(value, bool) and value is not None and hasattr(value, "__index__")
+            case ArrayView():
+                return item.rank == 0 and item.dtype.is_integer
+            case _:
+                return False
+
+    def gather(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> FrontValue:
+        """A copy of the places the array indices name."""
+        b = self.ctx.b
+        axis, mask = next(iter(fancy.arrays.items()))
+        if len(fancy.arrays) == 1 and mask.dtype == BOOL and mask.rank == view.rank:
+            self.check_mask(mask, view, axis, node)
+            count, picked = b.emit("mask_read", (self.ctx.load(view), self.ctx.load(mask)))
+            self.ctx.sizes.note_lower(count, 0)
+            return self.ctx.fresh(picked)
+        source, axis, index = self.flat_index(view, fancy, node)
+        made = b.emit("gather", (source, index), {"axis": axis})[0]
+        return self.ctx.fresh(made)
+
+    def flat_index(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> tuple[Value, int, Value]:
+        """The view with the indexed axes merged into one, its place, and one index array of checked places."""
+        ctx = self.ctx
+        axes = sorted(fancy.arrays)
+        if any(fancy.arrays[a].dtype == BOOL for a in axes):
+            if len(axes) > 1:
+                ctx.refuse(node, "a mask beside another array index is outside the language", "use np.where / nonzero indices")
+            return self.flat_mask(view, axes[0], fancy.arrays[axes[0]], node)
+        if axes != list(range(axes[0], axes[0] + len(axes))):
+            ctx.refuse(node, "array indices with a slice between them are outside the language", "transpose the array first")
+        index: FrontValue | None = None
+        for a in axes:
+            place = self.checked_places(fancy.arrays[a], view.lengths[a], a, node)
+            if index is None:
+                index = place
+            else:
+                scaled = self.arith.typed("mul", node, index, ctx.size_number(view.lengths[a]))
+                index = self.arith.typed("add", node, scaled, place)
+        assert isinstance(index, ArrayView)
+        return self.merged(view, axes[0], len(axes)), axes[0], ctx.load(index)
+
+    def flat_mask(self, view: ArrayView, axis: int, mask: ArrayView, node: ast.AST) -> tuple[Value, int, Value]:
+        """A mask over some axes, as the places of its true elements."""
+        ctx, b = self.ctx, self.ctx.b
+        self.check_mask(mask, view, axis, node)
+        total: Size = 1
+        for length in mask.lengths:
+            total = ctx.sizes.mul(b, total, length)
+        flat = b.emit("reshape", (ctx.load(mask), ctx.size_value(total)))[0]
+        places = b.emit("iota", (ctx.size_value(total),), {"axis": 0, "dtype": I64})[0]
+        count, index = b.emit("mask_read", (places, flat))
+        ctx.sizes.note_lower(count, 0)
+        return self.merged(view, axis, mask.rank), axis, index
+
+    def check_mask(self, mask: ArrayView, view: ArrayView, axis: int, node: ast.AST) -> None:
+        """A mask must have the size of the axes it selects from."""
+        ctx = self.ctx
+        for k, length in enumerate(mask.lengths):
+            expected = view.lengths[axis + k]
+            if key(length) != key(expected):
+                same = ctx.b.emit("eq", (ctx.size_value(length), ctx.size_value(expected)))[0]
+                text = f"boolean index did not match indexed array along axis {axis + k}; size of axis is {{1}} but size of boolean axis is {{0}}"
+                ctx.check(same, "IndexError", text, ctx.size_value(length), ctx.size_value(expected))
+
+    def merged(self, view: ArrayView, axis: int, count: int) -> Value:
+        """The content of a view with `count` axes from `axis` on reshaped into one."""
+        ctx, b = self.ctx, self.ctx.b
+        content = ctx.load(view)
+        if count == 1:
+            return content
+        total: Size = 1
+        for length in view.lengths[axis : axis + count]:
+            total = ctx.sizes.mul(b, total, length)
+        lengths = [*view.lengths[:axis], total, *view.lengths[axis + count :]]
+        return b.emit("reshape", (content, *map(ctx.size_value, lengths)))[0]
+
+    def checked_places(self, index: ArrayView, length: Size, axis: int, node: ast.AST) -> ArrayView:
+        """An integer array as i64 places: negative ones counted from the end, all checked."""
+        ctx, b = self.ctx, self.ctx.b
+        if not index.dtype.is_integer:
+            self.arith.mismatch(IndexError("arrays used as indices must be of integer (or boolean) type"), node)
+        value = ctx.load(index)
+        if index.dtype != I64:
+            value = b.emit("cast", (value,), {"dtype": I64})[0]
+        h = ctx.handle(value)
+        n = ctx.handle(ctx.size_value(length))
+        wrapped = b.select(b.lt(h, 0), b.add(h, n), h)
+        outside = b.logical_or(b.lt(wrapped, 0), b.ge(wrapped, n))
+        bad = b.any(outside, axes=tuple(range(index.rank))).value
+        good = b.emit("logical_not", (b.emit("fetch", (bad,))[0],))[0]
+        ctx.check(good, "IndexError", f"index is out of bounds for axis {axis} with size {{0}}", ctx.size_value(length))
+        return ctx.fresh(wrapped.value)
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def write(self, view: ArrayView, items: Sequence[Index], value: FrontValue, node: ast.AST) -> None:
+        """`x[items] = value`."""
+        self.ctx.at(node)
+        items = self.expand(view, items, node)
+        if len(items) == view.rank and all(self.is_integer(i) for i in items):
+            places = [self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))]
+            self.ctx.set_element(view, places, self.element_value(value, view.dtype, node))
+            return
+        target, fancy = self.basic(view, items, node)
+        if not fancy.arrays:
+            self.assign(target, value, node)
+            return
+        axis, mask = next(iter(fancy.arrays.items()))
+        if len(fancy.arrays) == 1 and mask.dtype == BOOL and self.arith.is_number(value):
+            self.write_masked(target, axis, mask, value, node)
+            return
+        self.scatter(target, fancy, value, node)
+
+    def element_value(self, value: FrontValue, dtype: DType, node: ast.AST) -> Value:
+        """A number converted to an array's dtype for one element (NumPy's `unsafe` casting of assignments)."""
+        if isinstance(value, ArrayView):
+            if value.rank:
+                self.arith.mismatch(ValueError("setting an array element with a sequence."), node)
+            value = self.ctx.element(value, ())
+        if not self.arith.is_number(value):
+            self.ctx.refuse(node, f"an array element cannot hold {describe(value)}")
+        self.check_fits(value, dtype)
+        if dtype.kind != "c" and _kind(value) == "c":
+            self.arith.mismatch(TypeError("a complex number cannot be stored in a real array"), node)
+        return self.arith.scalar(value, dtype)
+
+    def check_fits(self, value: FrontValue, dtype: DType) -> None:
+        """A Python int stored in an integer array must fit it (NumPy raises OverflowError)."""
+        if not (is_python_number(value) and dtype.is_integer and dtype.bits < 64 and _kind(value) == "i"):
+            return
+        low = -(2 ** (dtype.bits - 1)) if dtype.kind == "i" else 0
+        high = 2 ** (dtype.bits - (dtype.kind == "i")) - 1
+        message = f"Python integer {{0}} out of bounds for {dtype.numpy_name}"
+        if isinstance(value, Static):
+            if not low <= value.value <= high:
+                self.ctx.always_raise("OverflowError", message.format(value.value))
+            return
+        b, v = self.ctx.b, self.arith.scalar(value, I64)
+        inside = b.emit("logical_and", (b.emit("ge", (v, self.ctx.size_value(low)))[0], b.emit("le", (v, self.ctx.size_value(high)))[0]))
+        self.ctx.check(inside[0], "OverflowError", message, v)
+
+    def content_for(self, value: FrontValue, lengths: Sequence[Size], dtype: DType, node: ast.AST) -> Value:
+        """The right side of an assignment, cast and broadcast to the target's shape (which is never stretched)."""
+        ctx, b = self.ctx, self.ctx.b
+        sizes = [ctx.size_value(n) for n in lengths]
+        if self.arith.is_number(value):
+            return b.emit("broadcast", (self.element_value(value, dtype, node), *sizes))[0]
+        if not isinstance(value, ArrayView):
+            ctx.refuse(node, f"{describe(value)} cannot be assigned to an array", "convert it with np.array first")
+        content = ctx.load(value)
+        if value.dtype != dtype:
+            if value.dtype.is_complex and not dtype.is_complex:
+                self.arith.mismatch(TypeError("a complex array cannot be stored in a real array"), node)
+            content = b.emit("cast", (content,), {"dtype": dtype})[0]
+        return self.fit(content, value.lengths, lengths, node)
+
+    def fit(self, content: Value, have: Sequence[Size], want: Sequence[Size], node: ast.AST) -> Value:
+        """Broadcast `content` to the target's lengths; extra leading axes of size 1 are dropped, as NumPy does."""
+        ctx, b = self.ctx, self.ctx.b
+        shapes = f"could not broadcast input array from shape {_text(have)} into shape {_text(want)}"
+        while len(have) > len(want):
+            if have[0] != 1:
+                self.arith.mismatch(ValueError(shapes), node)
+            have = have[1:]
+            content = b.emit("reshape", (content, *map(ctx.size_value, have)))[0]
+        if ctx.same_lengths(have, want):
+            return content
+        payload = [ctx.size_value(n) for n in (*have, *want)]
+        exact = True
+        for n, m in zip(reversed(have), reversed(want), strict=False):
+            if key(n) == key(m) or n == 1:
+                continue
+            if isinstance(n, int) and isinstance(m, int):
+                self.arith.mismatch(ValueError(shapes), node)
+            nv, mv = ctx.size_value(n), ctx.size_value(m)
+            fits = b.emit("eq", (nv, mv))[0]
+            if not ctx.sizes.at_least(n, 2):
+                exact = False
+                fits = b.emit("logical_or", (fits, b.emit("eq", (nv, ctx.size_value(1)))[0]))[0]
+            ctx.check(fits, "ValueError", _shape_message(len(have), len(want)), *payload[:8])
+        sizes = [ctx.size_value(n) for n in want]
+        return b.emit("broadcast", (content, *sizes), {"exact": exact})[0]
+
+    def assign(self, target: ArrayView, value: FrontValue, node: ast.AST) -> None:
+        """Write a whole view."""
+        content = self.content_for(value, target.lengths, target.dtype, node)
+        self.ctx.store(target, content)
+
+    def write_masked(self, view: ArrayView, axis: int, mask: ArrayView, value: FrontValue, node: ast.AST) -> None:
+        """`x[mask] = number`: a select over the whole view."""
+        ctx, b = self.ctx, self.ctx.b
+        self.check_mask(mask, view, axis, node)
+        cond = ctx.load(mask)
+        sizes = [ctx.size_value(n) for n in view.lengths]
+        if mask.rank < view.rank:
+            padded = [*[1] * axis, *mask.lengths, *[1] * (view.rank - axis - mask.rank)]
+            cond = b.emit("reshape", (cond, *map(ctx.size_value, padded)))[0]
+            cond = b.emit("broadcast", (cond, *sizes), {"exact": True})[0]
+        elif not ctx.same_lengths(mask.lengths, view.lengths):
+            cond = b.emit("broadcast", (cond, *sizes), {"exact": True})[0]
+        new = b.emit("broadcast", (self.element_value(value, view.dtype, node), *sizes))[0]
+        ctx.store(view, b.emit("select", (cond, new, ctx.load(view)))[0])
+
+    def scatter(self, view: ArrayView, fancy: _Fancy, value: FrontValue, node: ast.AST) -> None:
+        """`x[array] = value`: later duplicates win, as in NumPy."""
+        ctx, b = self.ctx, self.ctx.b
+        source, axis, index = self.flat_index(view, fancy, node)
+        assert isinstance(source.type, TensorType) and isinstance(index.type, TensorType)
+        lengths = ctx.dim_sizes(source)
+        want = [*lengths[:axis], *ctx.dim_sizes(index), *lengths[axis + 1 :]]
+        content = self.content_for(value, want, view.dtype, node)
+        made = b.emit("scatter_set", (source, index, content), {"axis": axis})[0]
+        if made.type.shape != tuple(key(n) for n in view.lengths):  # type: ignore[union-attr]
+            made = b.emit("reshape", (made, *map(ctx.size_value, view.lengths)))[0]
+        ctx.store(view, made)
+
+
+def _is_full(item: Index) -> bool:
+    return isinstance(item, SliceValue) and item.start is None and item.stop is None and item.step is None
+
+
+def _kind(value: FrontValue) -> str:
+    if isinstance(value, Number | ArrayView):
+        return value.dtype.kind
+    assert isinstance(value, Static)
+    obj = value.value
+    if hasattr(obj, "dtype"):
+        return str(obj.dtype.kind)
+    return "b" if isinstance(obj, bool) else "i" if isinstance(obj, int) else "f" if isinstance(obj, float) else "c"
+
+
+def _text(lengths: Sequence[Size]) -> str:
+    shown = ",".join(str(n) if isinstance(n, int) else n.known if isinstance(n.known, str) else "?" for n in lengths)
+    return f"({shown},)" if len(lengths) == 1 else f"({shown})"
+
+
+def _shape_message(have: int, want: int) -> str:
+    def part(start: int, count: int) -> str:
+        shown = ",".join(f"{{{i}}}" for i in range(start, start + count))
+        return f"({shown},)" if count == 1 else f"({shown})"
+
+    return f"could not broadcast input array from shape {part(0, have)} into shape {part(have, want)}"

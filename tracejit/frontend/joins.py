@@ -1,0 +1,363 @@
+"""Joining the two sides of a branch: which values an `if` yields, and what names mean afterwards.
+
+Where a name stands for one storage class on one path and for another on the other, it gets a new class of its
+own (the pair), whose alias flags say on which paths it is the same memory as others (DESIGN.md section 16.2).
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from tracejit.frontend.arith import Arithmetic, is_python_number, python_kind
+from tracejit.frontend.context import Context
+from tracejit.frontend.sizes import key
+from tracejit.frontend.storage import Alias, Storage
+from tracejit.frontend.values import (
+    ArrayView,
+    Closure,
+    DictValue,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Number,
+    ObjectValue,
+    Size,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Op, Value
+from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import BOOL, C128, F64, I64, Dim, DType, ScalarType, TensorType, Type, promote, promote_weak, unsized
+
+_WEAK = {"b": BOOL, "i": I64, "f": F64, "c": C128}
+_ORDER = "bifc"
+
+
+@dataclass(slots=True, eq=False)
+class Side:
+    """One lowered branch."""
+
+    b: Builder
+    env: dict[str, FrontValue]
+    storage: Storage
+    alive: bool
+
+
+def join_number_types(a: tuple[DType, bool], b: tuple[DType, bool]) -> tuple[DType, bool]:
+    """The common (dtype, weak) of two numbers that meet (API.md section 7, Numbers)."""
+    (a_dtype, a_weak), (b_dtype, b_weak) = a, b
+    if a_weak and b_weak:
+        kind = max(a_dtype.kind, b_dtype.kind, key=_ORDER.index)
+        return _WEAK[kind], True
+    if a_weak:
+        return promote_weak(a_dtype.kind, b_dtype), False
+    if b_weak:
+        return promote_weak(b_dtype.kind, a_dtype), False
+    return promote(a_dtype, b_dtype), False
+
+
+def number_type(x: FrontValue) -> tuple[DType, bool] | None:
+    """(dtype, weak) of a number; None for anything else."""
+    if isinstance(x, Number):
+        return x.dtype, x.weak
+    if is_python_number(x):
+        return _WEAK[python_kind(x)], True
+    if isinstance(x, Static) and hasattr(x.value, "dtype") and getattr(x.value, "shape", None) == ():
+        from tracejit.ir.types import BY_NUMPY_NAME
+
+        return BY_NUMPY_NAME[x.value.dtype.name], False
+    return None
+
+
+@dataclass(slots=True, eq=False)
+class Join:
+    """Collects what an `if` must yield and builds the joined values afterwards."""
+
+    ctx: Context
+    arith: Arithmetic
+    then: Side
+    orelse: Side
+    outer: Storage
+    node: ast.AST
+    then_values: list[Value] = field(default_factory=list[Value])
+    else_values: list[Value] = field(default_factory=list[Value])
+    results: list[Value] = field(default_factory=list[Value])
+    pairs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+
+    # -- yields -------------------------------------------------------------------------------------------
+
+    def yield_pair(self, a: Value | None, b: Value | None, type: Type, name: str) -> Value:
+        """One result of the `if`; a side without a value yields an unspecified one."""
+        for i, (x, y) in enumerate(zip(self.then_values, self.else_values, strict=True)):
+            if x is a and y is b:
+                return self.results[i]
+        result = Value(type, name)
+        self.then_values.append(self.undefined(self.then.b, type) if a is None else a)
+        self.else_values.append(self.undefined(self.orelse.b, type) if b is None else b)
+        self.results.append(result)
+        return result
+
+    def undefined(self, b: Builder, type: Type) -> Value:
+        """A value nobody reads, of that type; tensors of an unspecified value have size 0 along varying dims."""
+        if isinstance(type, ScalarType):
+            zero = False if type.dtype == BOOL else 0 if type.dtype.is_integer else 0.0 if type.dtype.is_float else 0j
+            return b.constant(zero, type)
+        assert isinstance(type, TensorType)
+        sizes = [self.dim_value(b, d) for d in type.shape]
+        return b.emit("undef", sizes, {"type": unsized(type)})[0]
+
+    def dim_value(self, b: Builder, dim: Dim | None) -> Value:
+        if isinstance(dim, Value):
+            return b.constant(0, ScalarType(I64)) if dim in self.results else dim
+        return self.ctx.dims[dim] if isinstance(dim, str) else b.constant(dim or 0, ScalarType(I64))
+
+    def size(self, a: Size | None, b: Size | None) -> Size:
+        """A size that may differ between the sides."""
+        if a is not None and b is not None and key(a) == key(b):
+            return a
+        then = None if a is None else a if isinstance(a, Value) else self.then.b.constant(a, ScalarType(I64))
+        orelse = None if b is None else b if isinstance(b, Value) else self.orelse.b.constant(b, ScalarType(I64))
+        return self.yield_pair(then, orelse, ScalarType(I64), "n")
+
+    # -- values ---------------------------------------------------------------------------------------------
+
+    def value(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
+        """What a name means after the branch."""
+        if not self.then.alive or not self.orelse.alive:
+            found = a if self.then.alive else b
+            assert found is not None
+            return self.one_sided(name, found)
+        if a is None or b is None or isinstance(a, MaybeUnbound) or isinstance(b, MaybeUnbound):
+            return self.maybe_unbound(name, a, b)
+        return self.both(name, a, b)
+
+    def one_sided(self, name: str, found: FrontValue) -> FrontValue:
+        """The other side never arrives: its value is unspecified."""
+        return self.both(name, found, None) if self.then.alive else self.both(name, None, found)
+
+    def maybe_unbound(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
+        def parts(side: Side, x: FrontValue | None) -> tuple[Value, FrontValue | None]:
+            if isinstance(x, MaybeUnbound):
+                return x.bound, x.value
+            return side.b.constant(x is not None, ScalarType(BOOL)), x
+
+        a_bound, a_value = parts(self.then, a)
+        b_bound, b_value = parts(self.orelse, b)
+        bound = self.yield_pair(a_bound, b_bound, ScalarType(BOOL), "bound")
+        return MaybeUnbound(bound, self.both(name, a_value, b_value))
+
+    def both(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
+        """Join two values; None stands for an unspecified one."""
+        if a is b and a is not None and not isinstance(a, ArrayView):
+            return a
+        if isinstance(a, ArrayView | None) and isinstance(b, ArrayView | None):
+            return self.views(name, a, b)
+        known = a if a is not None else b
+        assert known is not None
+        types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
+        if len(types) == sum(x is not None for x in (a, b)) and types:
+            if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
+                return a
+            joined = types[0] if len(types) == 1 else join_number_types(types[0], types[1])
+            return self.numbers(name, a, b, *joined)
+        if isinstance(known, TupleValue | ListValue | DictValue | ObjectValue):
+            return self.containers(name, known, a, b)
+        if a is None or b is None:
+            return known
+        if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
+            return a
+        if isinstance(a, Closure) and isinstance(b, Closure) and a.source.node is b.source.node:
+            return a
+        self.refuse(name, a, b)
+
+    def refuse(self, name: str, a: FrontValue, b: FrontValue) -> FrontValue:
+        shown = "the result" if name.startswith("$") else f"{name!r}"
+        self.ctx.refuse(
+            self.node,
+            f"{shown} is {describe(a)} on one path and {describe(b)} on the other",
+            "give it one kind of value on both paths, or use two names",
+        )
+
+    def numbers(self, name: str, a: FrontValue | None, b: FrontValue | None, dtype: DType, weak: bool) -> FrontValue:
+        then = self.in_side(self.then, a, dtype)
+        orelse = self.in_side(self.orelse, b, dtype)
+        return Number(self.yield_pair(then, orelse, ScalarType(dtype), name.lstrip("$")), weak)
+
+    def in_side(self, side: Side, x: FrontValue | None, dtype: DType) -> Value | None:
+        """A number converted inside its branch."""
+        if x is None:
+            return None
+        outer, self.ctx.b = self.ctx.b, side.b
+        try:
+            return self.arith.scalar(x, dtype)
+        finally:
+            self.ctx.b = outer
+
+    def containers(self, name: str, known: FrontValue, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
+        if a is not None and b is not None and type(a) is not type(b):
+            return self.refuse(name, a, b)
+        match known:
+            case TupleValue(items, cls):
+                lists = [x.items if isinstance(x, TupleValue) else (None,) * len(items) for x in (a, b)]
+                if len(lists[0]) != len(lists[1]):
+                    return self.refuse(name, a or known, b or known)
+                return TupleValue(tuple(self.both(name, x, y) for x, y in zip(*lists, strict=True)), cls)
+            case ListValue():
+                lists = [x.items if isinstance(x, ListValue) else [None] * len(known.items) for x in (a, b)]
+                if len(lists[0]) != len(lists[1]):
+                    return self.refuse(name, a or known, b or known)
+                return ListValue([self.both(name, x, y) for x, y in zip(*lists, strict=True)], self.ctx.level)
+            case DictValue():
+                first, second = (x.items if isinstance(x, DictValue) else dict.fromkeys(known.items) for x in (a, b))
+                if first.keys() != second.keys():
+                    return self.refuse(name, a or known, b or known)
+                return DictValue({k: self.both(name, first[k], second[k]) for k in first}, self.ctx.level)
+            case ObjectValue(cls, fields):
+                first, second = (x.fields if isinstance(x, ObjectValue) else dict.fromkeys(fields) for x in (a, b))
+                return ObjectValue(cls, {k: self.both(name, first[k], second[k]) for k in fields})
+            case _:
+                raise AssertionError(known)
+
+    # -- arrays ---------------------------------------------------------------------------------------------
+
+    def views(self, name: str, a: ArrayView | None, b: ArrayView | None) -> FrontValue:
+        known = a or b
+        assert known is not None
+        if a is not None and b is not None:
+            if a.storage == b.storage and _same_view(a, b) and a.storage in self.outer.bases:
+                return a
+            if a.rank != b.rank:
+                return self.refuse(name, a, b)
+            if a.dtype != b.dtype:
+                dtype = promote(a.dtype, b.dtype)
+                a, b = self.cast(self.then, a, dtype), self.cast(self.orelse, b, dtype)
+            if self.base_rank(self.then, a) != self.base_rank(self.orelse, b):
+                a, b = self.materialise(name, a, b)
+        elif known.storage in self.outer.bases:
+            return known
+        storage = self.pair(a, b, name)
+        sizes = [self.size(x, y) for x, y in zip(_numbers(a, known), _numbers(b, known), strict=True)]
+        both_plain = all(v is None or v.plain for v in (a, b))
+        same_prefix = a is None or b is None or tuple(map(key, a.prefix)) == tuple(map(key, b.prefix))
+        plain = both_plain and same_prefix and (known.prefix == () or (a is not None and b is not None))
+        offset, strides, lengths = sizes[0], sizes[1 : 1 + known.rank], sizes[1 + known.rank :]
+        made = ArrayView(storage, (a or b or known).dtype, offset, tuple(strides), tuple(lengths), known.prefix if plain else (), plain)
+        return made
+
+    def base_rank(self, side: Side, view: ArrayView) -> int:
+        return len(side.storage.bases[view.storage].type.shape)  # type: ignore[union-attr]
+
+    def cast(self, side: Side, view: ArrayView, dtype: DType) -> ArrayView:
+        """A converted copy, made inside the branch."""
+        if view.dtype == dtype:
+            return view
+        return self.inside(side, lambda: self.ctx.fresh(side.b.emit("cast", (self.ctx.load(view),), {"dtype": dtype})[0]))
+
+    def materialise(self, name: str, a: ArrayView, b: ArrayView) -> tuple[ArrayView, ArrayView]:
+        """Bases of different rank: allowed where a copy cannot be told from the view (nobody else sees the memory)."""
+        for view in (a, b):
+            if view.storage in self.outer.bases and not view.is_whole:
+                self.ctx.refuse(
+                    self.node,
+                    f"{name!r} is a view of another array on one path and an array of its own on the other",
+                    f"copy the view: {name} = ....copy()",
+                )
+        return tuple(  # type: ignore[return-value]
+            view if view.is_whole else self.inside(side, lambda v=view: self.ctx.fresh(self.ctx.load(v)))
+            for side, view in ((self.then, a), (self.orelse, b))
+        )
+
+    def inside(self, side: Side, make: object) -> ArrayView:
+        """Run `make` in the block and memory of a branch."""
+        outer = (self.ctx.b, self.ctx.storage)
+        self.ctx.b, self.ctx.storage = side.b, side.storage
+        try:
+            return make()  # type: ignore[operator]
+        finally:
+            self.ctx.b, self.ctx.storage = outer
+
+    def pair(self, a: ArrayView | None, b: ArrayView | None, name: str) -> int:
+        """The storage class after the branch of a name whose class is `a` here and `b` there."""
+        at = (a.storage if a is not None else -1, b.storage if b is not None else -1)
+        if at[0] == at[1] and at[0] in self.outer.bases:
+            return at[0]
+        if at not in self.pairs:
+            then = self.then.storage.bases[at[0]] if a is not None else None
+            orelse = self.orelse.storage.bases[at[1]] if b is not None else None
+            self.pairs[at] = self.ctx.storage.new(self.base(then, orelse, name))
+        return self.pairs[at]
+
+    def base(self, a: Value | None, b: Value | None, name: str) -> Value:
+        """Join two base contents; sizes that differ are yielded beside."""
+        known = a if a is not None else b
+        assert known is not None and isinstance(known.type, TensorType)
+        shapes = [v.type.shape if v is not None else (None,) * known.type.rank for v in (a, b)]  # type: ignore[union-attr]
+        dims = tuple(self.dim(x, y) for x, y in zip(*shapes, strict=True))
+        return self.yield_pair(a, b, TensorType(known.type.dtype, dims), name.lstrip("$"))
+
+    def dim(self, a: Dim | None, b: Dim | None) -> Dim:
+        if a is not None and b is not None and a == b:
+            return a
+        made = self.size(*(self.as_size(d) for d in (a, b)))
+        return made.dim if isinstance(made, Value) else made
+
+    def as_size(self, dim: Dim | None) -> Size | None:
+        return self.ctx.dims[dim] if isinstance(dim, str) else dim
+
+    # -- finishing --------------------------------------------------------------------------------------------
+
+    def memory(self) -> None:
+        """Yield the new contents of memory that either side wrote, and the alias flags of new classes."""
+        storage = self.ctx.storage
+        for c, before in self.outer.bases.items():
+            a, b = self.then.storage.bases[c], self.orelse.storage.bases[c]
+            a, b = (a if self.then.alive else None), (b if self.orelse.alive else None)
+            if any(x is not None and x is not before for x in (a, b)):
+                storage.bases[c] = self.base(a, b, before.name)
+        for (a, b), made in self.pairs.items():
+            for c in self.outer.bases:
+                self.join_alias(made, c, (a, c), (b, c))
+            for (p, q), other in self.pairs.items():
+                if other < made:
+                    self.join_alias(made, other, (a, p), (b, q))
+
+    def join_alias(self, x: int, y: int, then: tuple[int, int], orelse: tuple[int, int]) -> None:
+        a: Alias | None = self.then.storage.alias(*then) if -1 not in then else None
+        b: Alias | None = self.orelse.storage.alias(*orelse) if -1 not in orelse else None
+        if a is None or b is None or (isinstance(a, bool) and a is b):
+            self.ctx.storage.set_alias(x, y, b if a is None else a)  # type: ignore[arg-type]
+            return
+        values = [f if isinstance(f, Value) else s.b.constant(f, ScalarType(BOOL)) for s, f in ((self.then, a), (self.orelse, b))]
+        if values[0] is values[1]:
+            self.ctx.storage.set_alias(x, y, values[0])
+            return
+        self.ctx.storage.set_alias(x, y, self.yield_pair(values[0], values[1], ScalarType(BOOL), "alias"))
+
+    def emit(self, cond: Value) -> None:
+        """Append the `if`."""
+        blocks = (self.then.b.block((), self.then_values, "then"), self.orelse.b.block((), self.else_values, "else"))
+        self.ctx.at(self.node)
+        self.ctx.b.ops.append(Op(REGISTRY["if"], (cond,), {}, tuple(self.results), blocks, self.ctx.b.span))
+
+
+def _same_static(a: Static, b: Static) -> bool:
+    if a.value is b.value:
+        return True
+    try:
+        return type(a.value) is type(b.value) and bool(a.value == b.value) and repr(a.value) == repr(b.value)
+    except Exception:
+        return False
+
+
+def _same_view(a: ArrayView, b: ArrayView) -> bool:
+    return all(key(x) == key(y) for x, y in zip(_numbers(a, a), _numbers(b, b), strict=True)) and a.plain == b.plain
+
+
+def _numbers(view: ArrayView | None, like: ArrayView) -> list[Size] | list[None]:
+    """Offset, strides and lengths in one list (Nones where the side has no view)."""
+    if view is None:
+        return [None] * (1 + 2 * like.rank)
+    return [view.offset, *view.strides, *view.lengths]

@@ -1,0 +1,468 @@
+"""Loops: what each iteration hands to the next, found as a fixed point.
+
+The body is lowered under assumptions (a `Plan`): which names and memory are carried, as which types. Where its end
+contradicts the plan, the plan widens and the body is lowered again; it only ever grows, so this ends. The plan of a
+loop is remembered, and lowering the same loop again (inside an outer one) starts from it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.context import Context
+from tracejit.frontend.joins import join_number_types, number_type
+from tracejit.frontend.sizes import key
+from tracejit.frontend.storage import Alias, Storage
+from tracejit.frontend.values import (
+    ArrayView,
+    Closure,
+    DictValue,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Number,
+    ObjectValue,
+    Size,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, Dim, DType, ScalarType, TensorType, Type, promote, unsized
+
+Path = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Plan:
+    """Assumptions about one loop; see the module docstring."""
+
+    types: dict[Path, tuple[DType, bool]] = field(default_factory=dict["Path", tuple[DType, bool]])
+    dtypes: dict[Path, DType] = field(default_factory=dict["Path", DType])
+    split: set[Path] = field(default_factory=set["Path"])
+    varying: set[tuple[Path, str, int]] = field(default_factory=set[tuple["Path", str, int]])
+    views: set[Path] = field(default_factory=set["Path"])  #: no longer of the form base[prefix]
+    fresh: set[Path] = field(default_factory=set["Path"])  #: held as arrays of their own (bases of different rank)
+    written: set[int] = field(default_factory=set[int])
+    written_names: set[str] = field(default_factory=set[str])
+    dynamic_alias: set[tuple[object, object]] = field(default_factory=set[tuple[object, object]])
+    late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
+    late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
+    changed: bool = False
+
+    def add(self, group: set, item: object) -> None:  # type: ignore[type-arg]
+        """Record a finding; a new one means another attempt."""
+        if item not in group:
+            group.add(item)
+            self.changed = True
+
+
+@dataclass(slots=True, eq=False)
+class Carry:
+    """One carried value: given before the loop, seen in the body as `param`, handed on as `next`."""
+
+    init: Value
+    param: Value
+    next: Value | None = None
+
+
+BodyResult = tuple[bool, Value]  #: whether the end of the body is reached, and the go-on condition
+
+
+class LoopLowering:
+    """One attempt at a loop."""
+
+    def __init__(self, ctx: Context, arith: Arithmetic, plan: Plan, names: Sequence[str], node: ast.AST) -> None:
+        self.ctx = ctx
+        self.arith = arith
+        self.plan = plan
+        self.names = names
+        self.node = node
+        self.carries: list[Carry] = []
+        self.entry_storage: Storage = ctx.storage
+        self.entry_env = dict(ctx.frame.env)
+        self.head_env: dict[str, FrontValue] = {}
+        self.classes: dict[Path, int] = {}  #: class of a split view inside the body
+        self.entry_class: dict[int, int] = {}  #: split class -> class at entry
+        self.base_carry: dict[int, Carry] = {}
+        self.size_carry: dict[tuple[Path, str, int], Carry] = {}
+        self.number_carry: dict[Path, Carry] = {}
+        self.bound_carry: dict[str, Carry] = {}
+        self.alias_carry: dict[tuple[int, int], Carry] = {}
+
+    # -- the head -------------------------------------------------------------------------------------------
+
+    def carry(self, init: Value, type: Type, name: str) -> Carry:
+        made = Carry(init, Value(type, name))
+        self.carries.append(made)
+        return made
+
+    def enter(self, outer: Builder) -> None:
+        """Bind the carried names and memory to block parameters; `outer` makes the initial values."""
+        self.outer = outer
+        for name in sorted(self.plan.late):
+            if name not in self.entry_env:
+                self.late_name(name)
+        for name in self.names:
+            if name in self.entry_env:
+                self.head_env[name] = self.head((name,), self.entry_env[name])
+        written = set(self.plan.written)
+        for name in self.plan.written_names:
+            found = self.entry_env.get(name)
+            if isinstance(found, ArrayView):
+                written.add(found.storage)
+        for c in sorted(written):
+            if c in self.entry_storage.bases:
+                base = self.entry_storage.bases[c]
+                made = self.carry(base, base.type, base.name)
+                self.base_carry[c] = made
+                self.ctx.storage.bases[c] = made.param
+        self.head_aliases()
+        self.ctx.frame.env.update(self.head_env)
+
+    def late_name(self, name: str) -> None:
+        """A name the body binds first: unbound before, perhaps bound afterwards."""
+        like = self.plan.late_like[name]
+        false = self.outer.constant(False, ScalarType(BOOL))
+        flag = self.carry(false, ScalarType(BOOL), f"{name}.bound")
+        self.bound_carry[name] = flag
+        self.head_env[name] = MaybeUnbound(flag.param, self.head((name,), self.nothing(like)))
+
+    def nothing(self, like: FrontValue) -> FrontValue:
+        """An unspecified value of the same kind, made before the loop."""
+        zero = self.outer.constant(0, ScalarType(I64))
+        match like:
+            case ArrayView():
+                made = self.outer.emit("undef", (zero,) * like.rank, {"type": unsized(TensorType(like.dtype, (0,) * like.rank))})[0]
+                storage = self.ctx.storage.new(made)
+                return ArrayView(storage, like.dtype, 0, (0,) * like.rank, (0,) * like.rank, (), plain=True)
+            case MaybeUnbound(_, inner):
+                return self.nothing(inner)
+            case TupleValue(items, cls):
+                return TupleValue(tuple(self.nothing(i) for i in items), cls)
+            case ListValue(items):
+                return ListValue([self.nothing(i) for i in items], self.ctx.level)
+            case DictValue(items):
+                return DictValue({k: self.nothing(v) for k, v in items.items()}, self.ctx.level)
+            case _ if (found := number_type(like)) is not None:
+                dtype, weak = found
+                value = False if dtype == BOOL else 0j if dtype.is_complex else 0.0 if dtype.is_float else 0
+                return Number(self.outer.constant(value, ScalarType(dtype)), weak)
+            case _:
+                return like
+
+    def head(self, path: Path, value: FrontValue) -> FrontValue:
+        """What a carried name stands for at the start of an iteration."""
+        found = number_type(value)
+        if found is not None:
+            dtype, weak = self.plan.types.setdefault(path, found)
+            init = self.outside(lambda: self.arith.scalar(value, dtype))
+            made = self.number_carry[path] = self.carry(init, ScalarType(dtype), str(path[0]).lstrip("$"))
+            return Number(made.param, weak)
+        match value:
+            case ArrayView():
+                return self.head_view(path, value) if path in self.plan.split else value
+            case TupleValue(items, cls):
+                return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls)
+            case ListValue(items):
+                return ListValue([self.head((*path, i), x) for i, x in enumerate(items)], self.ctx.level)
+            case DictValue(items):
+                return DictValue({k: self.head((*path, k), x) for k, x in items.items()}, self.ctx.level)
+            case ObjectValue(cls, fields):
+                return ObjectValue(cls, {k: self.head((*path, k), x) for k, x in fields.items()})
+            case MaybeUnbound(bound, inner):
+                flag = self.bound_carry[str(path[0])] = self.carry(bound, ScalarType(BOOL), f"{path[0]}.bound")
+                return MaybeUnbound(flag.param, self.head(path, inner))
+            case _:
+                return value
+
+    def outside(self, make: Callable[[], Value]) -> Value:
+        """Emit before the loop."""
+        inner = (self.ctx.b, self.ctx.storage)
+        self.ctx.b, self.ctx.storage = self.outer, self.entry_storage
+        try:
+            return make()
+        finally:
+            self.ctx.b, self.ctx.storage = inner
+
+    def head_view(self, path: Path, view: ArrayView) -> ArrayView:
+        """An array name that is bound to other memory by the body: a class of its own, with a carried base."""
+        storage = self.ctx.storage
+        base = self.entry_storage.bases.get(view.storage, None) or storage.bases[view.storage]
+        dtype = self.plan.dtypes.get(path, view.dtype)
+        if path in self.plan.fresh and not view.is_whole:
+            base = self.outside(lambda: self.ctx.load(view))
+            view = ArrayView(-1, view.dtype, 0, view.strides, view.lengths, (), plain=True)
+        if dtype != view.dtype:
+            base = self.outer.emit("cast", (base,), {"dtype": dtype})[0]
+        assert isinstance(base.type, TensorType)
+        dims = tuple(self.head_dim(path, "dim", k, d) for k, d in enumerate(base.type.shape))
+        made = self.carry(base, TensorType(dtype, dims), str(path[0]).lstrip("$"))
+        c = storage.new(made.param)
+        self.classes[path] = c
+        self.entry_class[c] = view.storage
+        self.base_carry[c] = made
+        plain = view.plain and path not in self.plan.views
+        if plain and not view.prefix:
+            whole = self.ctx.whole_view(c)
+            return whole
+        offset = self.head_size(path, "offset", 0, view.offset)
+        strides = tuple(self.head_size(path, "stride", k, s) for k, s in enumerate(view.strides))
+        lengths = tuple(self.head_size(path, "length", k, n) for k, n in enumerate(view.lengths))
+        return ArrayView(c, dtype, offset, strides, lengths, view.prefix if plain else (), plain)
+
+    def head_dim(self, path: Path, what: str, k: int, dim: Dim | None) -> Dim:
+        size = self.ctx.dims[dim] if isinstance(dim, str) else dim
+        assert size is not None
+        made = self.head_size(path, what, k, size)
+        return dim if made is size else made  # type: ignore[return-value]
+
+    def head_size(self, path: Path, what: str, k: int, size: Size) -> Size:
+        """A size or stride of a carried view: the same in every iteration, unless the plan says otherwise."""
+        if (path, what, k) not in self.plan.varying:
+            return size
+        init = size if isinstance(size, Value) else self.outer.constant(size, ScalarType(I64))
+        made = self.size_carry[path, what, k] = self.carry(init, ScalarType(I64), "n" if what != "offset" else "offset")
+        return made.param
+
+    # -- aliases --------------------------------------------------------------------------------------------
+
+    def alias_pairs(self) -> list[tuple[int, int, Alias, tuple[object, object]]]:
+        """Pairs of a split class and another class, with their alias at entry and a name for the plan."""
+        found: list[tuple[int, int, Alias, tuple[object, object]]] = []
+        split = list(self.classes.items())
+        for i, (path, c) in enumerate(split):
+            for q in self.entry_storage.bases:
+                alias = self.entry_storage.alias(self.entry_class[c], q) if self.entry_class[c] > 0 else False
+                found.append((c, q, alias, (path, q)))
+            for other_path, d in split[:i]:
+                a, b = self.entry_class[c], self.entry_class[d]
+                alias = self.entry_storage.alias(a, b) if a > 0 and b > 0 else False
+                found.append((c, d, alias, (path, other_path)))
+        return found
+
+    def head_aliases(self) -> None:
+        storage = self.ctx.storage
+        for c, q, entry, name in self.alias_pairs():
+            if isinstance(entry, bool) and name not in self.plan.dynamic_alias:
+                storage.set_alias(c, q, entry)
+                continue
+            init = entry if isinstance(entry, Value) else self.outer.constant(entry, ScalarType(BOOL))
+            made = self.alias_carry[c, q] = self.carry(init, ScalarType(BOOL), "alias")
+            storage.set_alias(c, q, made.param)
+
+    # -- the end of the body ------------------------------------------------------------------------------------
+
+    def leave(self, alive: bool) -> None:
+        """Compare the end of the body with the plan; fill `next` of every carried value."""
+        if not alive:
+            for made in self.carries:
+                made.next = made.param
+            return
+        env, storage = self.ctx.frame.env, self.ctx.storage
+        ends: dict[int, int] = {}
+        for name, head in self.head_env.items():
+            self.end((name,), head, env.get(name), ends)
+        for c, before in self.entry_storage.bases.items():
+            now = storage.bases[c]
+            if c in self.base_carry:
+                self.base_carry[c].next = now
+            elif now is not before:
+                self.plan.add(self.plan.written, c)
+                self.plan.written_names |= {n for n, v in self.entry_env.items() if isinstance(v, ArrayView) and v.storage == c}
+        for c, q, entry, name in self.alias_pairs():
+            self.end_alias(c, q, entry, name, ends)
+
+    def note_late(self, env: dict[str, FrontValue], late: Sequence[str]) -> None:
+        """Names bound in the body and read later become carried."""
+        for name in late:
+            if name in env and name not in self.head_env and name not in self.entry_env:
+                self.plan.late_like[name] = env[name]
+                self.plan.add(self.plan.late, name)
+
+    def end(self, path: Path, head: FrontValue, end: FrontValue | None, ends: dict[int, int]) -> None:
+        """One name at the end of an iteration."""
+        if end is None:
+            self.ctx.refuse(self.node, f"{path[0]!r} is deleted inside a loop that reads it again", "do not delete it")
+        if isinstance(head, MaybeUnbound):
+            bound = end.bound if isinstance(end, MaybeUnbound) else self.ctx.b.constant(True, ScalarType(BOOL))
+            self.bound_carry[str(path[0])].next = bound
+            self.end(path, head.value, end.value if isinstance(end, MaybeUnbound) else end, ends)
+            return
+        if isinstance(end, MaybeUnbound):
+            end = end.value
+        if isinstance(head, Number):
+            found = number_type(end)
+            if found is None:
+                self.refuse(path, head, end)
+            joined = join_number_types(self.plan.types[path], found)
+            if joined != self.plan.types[path]:
+                self.plan.types[path] = joined
+                self.plan.changed = True
+                return
+            self.number_carry[path].next = self.arith.scalar(end, joined[0])
+            return
+        if isinstance(head, ArrayView):
+            if not isinstance(end, ArrayView) or head.rank != end.rank:
+                self.refuse(path, head, end)
+            self.end_view(path, head, end, ends)
+            return
+        self.end_container(path, head, end, ends)
+
+    def end_container(self, path: Path, head: FrontValue, end: FrontValue, ends: dict[int, int]) -> None:
+        match head, end:
+            case TupleValue(xs), TupleValue(ys) if len(xs) == len(ys):
+                pairs = [(i, x, y) for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+            case ListValue(xs), ListValue(ys) if len(xs) == len(ys):
+                pairs = [(i, x, y) for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+            case DictValue(xs), DictValue(ys) if xs.keys() == ys.keys():
+                pairs = [(k, xs[k], ys[k]) for k in xs]
+            case ObjectValue(_, xs), ObjectValue(_, ys) if xs.keys() == ys.keys():
+                pairs = [(k, xs[k], ys[k]) for k in xs]
+            case Static(x), Static(y) if x is y or (type(x) is type(y) and x == y):
+                return
+            case Closure(x), Closure(y) if x.node is y.node:
+                return
+            case _ if head is end:
+                return
+            case _:
+                self.refuse(path, head, end)
+        for k, x, y in pairs:
+            self.end((*path, k), x, y, ends)
+
+    def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> None:
+        shown = "the result" if str(path[0]).startswith("$") else repr(path[0])
+        self.ctx.refuse(
+            self.node,
+            f"{shown} is {describe(head)} before the loop and {describe(end)} after an iteration",
+            "give it one kind of value, or use two names",
+        )
+
+    def end_view(self, path: Path, head: ArrayView, end: ArrayView, ends: dict[int, int]) -> None:
+        if path not in self.plan.split:
+            same = head.storage == end.storage and head.plain == end.plain and _keys(head) == _keys(end)
+            if not same:
+                self.plan.add(self.plan.split, path)
+            return
+        carry = self.base_carry[self.classes[path]]
+        if head.dtype != end.dtype:
+            joined = promote(head.dtype, end.dtype)
+            if joined != head.dtype:
+                self.plan.dtypes[path] = joined
+                self.plan.changed = True
+                return
+            end = self.ctx.fresh(self.ctx.b.emit("cast", (self.ctx.load(end),), {"dtype": joined})[0])
+        base = self.ctx.storage.bases[end.storage]
+        head_type, end_type = carry.param.type, base.type
+        assert isinstance(head_type, TensorType) and isinstance(end_type, TensorType)
+        if head_type.rank != end_type.rank:
+            self.other_rank(path, end)
+            if path not in self.plan.fresh or end.is_whole:
+                return
+            end = self.ctx.fresh(self.ctx.load(end))
+            base = self.ctx.storage.bases[end.storage]
+            end_type = base.type
+            assert isinstance(end_type, TensorType)
+        ends[self.classes[path]] = end.storage
+        carry.next = base
+        if head.plain and (not end.plain or tuple(map(key, head.prefix)) != tuple(map(key, end.prefix))):
+            self.plan.add(self.plan.views, path)
+        for k, (d, e) in enumerate(zip(head_type.shape, end_type.shape, strict=True)):
+            self.end_size(path, "dim", k, self.as_size(d), self.as_size(e))
+        if head.is_whole:
+            return
+        self.end_size(path, "offset", 0, head.offset, end.offset)
+        for k in range(head.rank):
+            self.end_size(path, "stride", k, head.strides[k], end.strides[k])
+            self.end_size(path, "length", k, head.lengths[k], end.lengths[k])
+
+    def other_rank(self, path: Path, end: ArrayView) -> None:
+        """Bases of different rank meet: the name holds an array of its own, unless it is a view others may write."""
+        if not end.is_whole and end.storage in self.entry_storage.bases:
+            self.ctx.refuse(
+                self.node,
+                f"{path[0]!r} is a view of another array in one iteration and an array of its own in another",
+                f"copy the view: {path[0]} = ....copy()",
+            )
+        self.plan.add(self.plan.fresh, path)
+
+    def as_size(self, dim: Dim | None) -> Size:
+        assert dim is not None
+        return self.ctx.dims[dim] if isinstance(dim, str) else dim
+
+    def end_size(self, path: Path, what: str, k: int, head: Size, end: Size) -> None:
+        made = self.size_carry.get((path, what, k))
+        if made is not None:
+            made.next = end if isinstance(end, Value) else self.ctx.b.constant(end, ScalarType(I64))
+        elif key(head) != key(end):
+            self.plan.add(self.plan.varying, (path, what, k))
+
+    def end_alias(self, c: int, q: int, entry: Alias, name: tuple[object, object], ends: dict[int, int]) -> None:
+        storage = self.ctx.storage
+        now = storage.alias(ends.get(c, c), ends.get(q, q))
+        made = self.alias_carry.get((c, q))
+        if made is None:
+            if now is not entry:
+                self.plan.add(self.plan.dynamic_alias, name)
+            return
+        made.next = now if isinstance(now, Value) else self.ctx.b.constant(now, ScalarType(BOOL))
+
+    # -- after the loop -----------------------------------------------------------------------------------------
+
+    def finish(self, limit: Value, go: Value, index: Value, body: Builder, go_next: Value) -> None:
+        """Append the loop and bind names and memory to its results."""
+        params = [c.param for c in self.carries]
+        nexts = [c.next if c.next is not None else c.param for c in self.carries]
+        block = body.block((index, *params), (go_next, *nexts), "body")
+        inits = [c.init for c in self.carries]
+        results = self.ctx.b.emit("loop", (limit, go, *inits), blocks=(block,), like=params)
+        mapping = dict(zip(params, results, strict=True))
+        storage = self.ctx.storage
+        for c, made in self.base_carry.items():
+            storage.bases[c] = mapping[made.param]
+        for c, q, entry, _ in self.alias_pairs():
+            made = self.alias_carry.get((c, q))
+            storage.set_alias(c, q, entry if made is None else mapping[made.param])
+        for name, head in self.head_env.items():
+            self.ctx.frame.env[name] = replace(head, mapping)
+
+
+def _keys(view: ArrayView) -> tuple[object, ...]:
+    return tuple(map(key, (view.offset, *view.strides, *view.lengths, *view.prefix)))
+
+
+def replace(value: FrontValue, mapping: dict[Value, Value]) -> FrontValue:
+    """A front-end value with graph values replaced."""
+
+    def size(s: Size) -> Size:
+        return mapping.get(s, s) if isinstance(s, Value) else s
+
+    match value:
+        case Number(v, weak):
+            return Number(mapping.get(v, v), weak)
+        case ArrayView():
+            return ArrayView(
+                value.storage,
+                value.dtype,
+                size(value.offset),
+                tuple(map(size, value.strides)),
+                tuple(map(size, value.lengths)),
+                tuple(map(size, value.prefix)),
+                value.plain,
+            )
+        case TupleValue(items, cls):
+            return TupleValue(tuple(replace(i, mapping) for i in items), cls)
+        case ListValue(items, level):
+            return ListValue([replace(i, mapping) for i in items], level)
+        case DictValue(items, level):
+            return DictValue({k: replace(v, mapping) for k, v in items.items()}, level)
+        case ObjectValue(cls, fields):
+            return ObjectValue(cls, {k: replace(v, mapping) for k, v in fields.items()})
+        case MaybeUnbound(bound, inner):
+            return MaybeUnbound(mapping.get(bound, bound), replace(inner, mapping))
+        case _:
+            return value

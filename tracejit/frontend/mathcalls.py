@@ -1,0 +1,108 @@
+"""Functions of the `math` module: Python floats in, Python numbers out, with math's own exceptions."""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, describe
+from tracejit.ir.core import Value
+from tracejit.ir.types import F64, I64, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: Functions that are the op of the same name, with the condition under which Python raises "math domain error".
+_UNARY = {
+    "sqrt": "sqrt", "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "log2": "log2", "log10": "log10", "sin": "sin",
+    "cos": "cos", "tan": "tan", "asin": "asin", "acos": "acos", "atan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
+    "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "erf": "erf", "fabs": "abs", "exp2": "exp2",
+}  # fmt: skip
+_BINARY = {"atan2": "atan2", "hypot": "hypot", "copysign": "copysign", "pow": "pow", "fmod": "fmod"}
+_OVERFLOWING = frozenset(("exp", "expm1", "sinh", "cosh", "exp2", "pow"))
+_PREDICATES = {"isnan": "isnan", "isinf": "isinf", "isfinite": "isfinite"}
+_WHOLE = {"floor": "floor", "ceil": "ceil", "trunc": "trunc"}
+
+
+def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue:
+    """`math.name(*args)`."""
+    fn = getattr(math, name)
+    if all(isinstance(a, Static) for a in args):
+        return calls.call_now(fn, args, {}, node)
+    for a in args:
+        if not (calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)):
+            text = f"must be real number, not {describe(a)}"
+            return calls.arith.mismatch(TypeError(text), node)
+    if name == "log" and len(args) == 2:
+        top, base = (math_call(calls, "log", [a], node) for a in args)
+        return calls.arith.binary("div", top, base, node)
+    if name in ("gcd", "factorial", "comb", "isqrt"):
+        calls.ctx.refuse(node, f"math.{name} of run-time values is outside the language", "write it as a loop")
+    if name in ("degrees", "radians"):
+        factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
+        return Number(calls.ctx.b.emit("mul", (calls.arith.scalar(args[0], F64), _constant(calls, factor)))[0], weak=True)
+    if name in _WHOLE and isinstance(args[0], Number) and args[0].dtype.is_integer:
+        return Number(calls.arith.scalar(args[0], I64), weak=True)
+    values = [calls.arith.scalar(a, F64) for a in args]
+    b = calls.ctx.b
+    if name in _PREDICATES:
+        return Number(b.emit(_PREDICATES[name], values)[0], weak=True)
+    if name in _WHOLE:
+        return whole(calls, b.emit(_WHOLE[name], values)[0])
+    if name in _UNARY:
+        _check_domain(calls, name, values[0])
+        made = b.emit(_UNARY[name], values)[0]
+    elif name in _BINARY:
+        made = b.emit(_BINARY[name], values)[0]
+    else:
+        calls.ctx.refuse(node, f"math.{name} is not available in a script")
+    if name in _OVERFLOWING:
+        _check_range(calls, values, made)
+    return Number(made, weak=True)
+
+
+def whole(calls: Calls, x: Value) -> Number:
+    """A float that is a whole number as a Python int; raises as `int()` does."""
+    b = calls.ctx.b
+    calls.ctx.check(b.emit("logical_not", (b.emit("isnan", (x,))[0],))[0], "ValueError", "cannot convert float NaN to integer")
+    inside = b.emit("lt", (b.emit("abs", (x,))[0], _constant(calls, 2.0**63)))[0]
+    calls.ctx.check(inside, "OverflowError", "cannot convert the float {0} to a 64-bit integer", x)
+    return Number(b.emit("cast", (x,), {"dtype": I64})[0], weak=True)
+
+
+def _constant(calls: Calls, value: float) -> Value:
+    return calls.ctx.b.constant(value, ScalarType(F64))
+
+
+def _check_domain(calls: Calls, name: str, x: Value) -> None:
+    """NaN passes; what Python calls a domain error raises ValueError."""
+    b = calls.ctx.b
+    outside: Value | None = None
+    zero, one = 0.0, 1.0
+    if name == "sqrt":
+        outside = b.emit("lt", (x, _constant(calls, zero)))[0]
+    elif name in ("log", "log2", "log10"):
+        outside = b.emit("le", (x, _constant(calls, zero)))[0]
+    elif name == "log1p":
+        outside = b.emit("le", (x, _constant(calls, -one)))[0]
+    elif name in ("asin", "acos"):
+        outside = b.emit("gt", (b.emit("abs", (x,))[0], _constant(calls, one)))[0]
+    elif name == "acosh":
+        outside = b.emit("lt", (x, _constant(calls, one)))[0]
+    elif name == "atanh":
+        outside = b.emit("ge", (b.emit("abs", (x,))[0], _constant(calls, one)))[0]
+    elif name in ("sin", "cos", "tan"):
+        outside = b.emit("isinf", (x,))[0]
+    if outside is not None:
+        calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
+
+
+def _check_range(calls: Calls, operands: list[Value], made: Value) -> None:
+    """Finite arguments whose result is infinite raise OverflowError."""
+    b = calls.ctx.b
+    fits = b.emit("isfinite", (made,))[0]
+    for x in operands:
+        fits = b.emit("logical_or", (fits, b.emit("logical_not", (b.emit("isfinite", (x,))[0],))[0]))[0]
+    calls.ctx.check(fits, "OverflowError", "math range error")
+

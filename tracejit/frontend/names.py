@@ -1,0 +1,88 @@
+"""Which tracejit function a Python callable stands for: `np.exp`, `tj.exp` and `math.exp` resolve here.
+
+The spellings come from the op definitions (`OpDef.names`) and from `tracejit.frontend.arrays`; nothing else knows
+how a library spells a function.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tracejit.ir.opdef import REGISTRY
+
+#: NumPy spellings of functions that tracejit names otherwise.
+NUMPY_ALIASES = {
+    "amax": "max",
+    "amin": "min",
+    "concatenate": "cat",
+    "arccos": "acos",
+    "arcsin": "asin",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "clip": "clip",
+    "row_stack": "vstack",
+}
+
+
+@cache
+def elementwise_names() -> dict[str, str]:
+    """Python function name -> op name, for every op that has a spelling as a function or method."""
+    found: dict[str, str] = {}
+    for defn in REGISTRY:
+        for spelling in defn.names:
+            kind, _, name = spelling.partition(" ")
+            if kind in ("function", "numpy", "method"):
+                found.setdefault(name, defn.name)
+    return found
+
+
+@cache
+def _numpy_functions() -> dict[int, str]:
+    found: dict[int, str] = {}
+    for prefix, module in (("linalg.", np.linalg), ("fft.", np.fft), ("", np)):
+        for name, value in vars(module).items():
+            if callable(value) and not isinstance(value, type) and not name.startswith("_"):
+                current = found.get(id(value))
+                if current is None or not _is_preferred(current):
+                    found[id(value)] = prefix + name
+    return found
+
+
+def _is_preferred(name: str) -> bool:
+    from tracejit.frontend.arrays import FUNCTIONS
+
+    return name in FUNCTIONS or name in elementwise_names()
+
+
+@cache
+def _math_functions() -> dict[int, str]:
+    return {id(v): k for k, v in vars(math).items() if callable(v)}
+
+
+def resolve(fn: Any) -> str | None:
+    """The name of a library function as `arrays.function` takes it (`"exp"`, `"math.exp"`, `"linalg.norm"`)."""
+    name = _math_functions().get(id(fn))
+    if name is not None:
+        return f"math.{name}"
+    name = _numpy_functions().get(id(fn))
+    if name is not None:
+        return NUMPY_ALIASES.get(name, name)
+    return _tracejit_name(fn)
+
+
+def _tracejit_name(fn: Any) -> str | None:
+    module = getattr(fn, "__module__", None)
+    name = getattr(fn, "__name__", None)
+    if module is None or name is None or not str(module).startswith("tracejit"):
+        return None
+    import tracejit
+
+    for owner in (tracejit, getattr(tracejit, "nn", None) and tracejit.nn.functional, getattr(tracejit, "linalg", None)):
+        if isinstance(owner, ModuleType) and getattr(owner, name, None) is fn:
+            return name
+    return None

@@ -1,0 +1,188 @@
+"""Which names a statement reads and binds, and which are read afterwards.
+
+`annotate` fills `live` of branches and loops: only those names need joining where paths meet. Names read by a
+nested function or lambda count as read everywhere, because it may be called anywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from tracejit.frontend.desugar import (
+    RETURN_VALUE,
+    Branch,
+    ForLoop,
+    NotFlags,
+    Rest,
+    SetFlag,
+    SetReturn,
+    Statement,
+    WhileLoop,
+    WithBlock,
+)
+
+
+def names_read(node: ast.AST) -> set[str]:
+    """Names an expression or simple statement may read; a subscript or attribute store reads its base."""
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and (isinstance(inner.ctx, ast.Load) or isinstance(node, ast.AugAssign)):
+            found.add(inner.id)
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        found.add(node.target.id)
+    return found
+
+
+def names_bound(node: ast.AST) -> set[str]:
+    """Names a simple statement or target binds (walrus included, comprehension variables not)."""
+    found: set[str] = set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
+            found.add(inner.id)
+        elif isinstance(inner, ast.FunctionDef):
+            found.add(inner.name)
+    return found
+
+
+def assigned(statements: Iterable[Statement]) -> set[str]:
+    """Names the statements may bind, nested ones included."""
+    found: set[str] = set()
+    for s in statements:
+        match s:
+            case SetFlag(name):
+                found.add(name)
+            case SetReturn():
+                found.add(RETURN_VALUE)
+                if s.value is not None:
+                    found |= names_bound(s.value)
+            case Branch():
+                if isinstance(s.test, ast.expr):
+                    found |= names_bound(s.test)
+                found |= assigned(s.then) | assigned(s.orelse)
+            case ForLoop():
+                found |= names_bound(s.target) | names_bound(s.iter) | assigned(s.body)
+            case WhileLoop():
+                found |= names_bound(s.test) | assigned(s.body)
+            case WithBlock():
+                found |= assigned(s.body)
+            case Rest(loop):
+                found |= assigned([loop])
+            case _:
+                found |= names_bound(s)
+    return found
+
+
+def stored_into(statements: Iterable[Statement]) -> set[str]:
+    """Names through which the statements visibly write array elements (`x[i] = `, `x[i] += `, `x += `)."""
+    found: set[str] = set()
+
+    def note(target: ast.AST) -> None:
+        while isinstance(target, ast.Subscript | ast.Attribute):
+            target = target.value
+        if isinstance(target, ast.Name):
+            found.add(target.id)
+
+    for s in statements:
+        match s:
+            case Branch():
+                found |= stored_into(s.then) | stored_into(s.orelse)
+            case Rest(loop):
+                found |= stored_into([loop])
+            case ForLoop() | WhileLoop() | WithBlock():
+                found |= stored_into(s.body)
+            case ast.Assign():
+                for target in s.targets:
+                    for inner in ast.walk(target):
+                        if isinstance(inner, ast.Subscript):
+                            note(inner)
+            case ast.AugAssign():
+                note(s.target)
+            case _:
+                pass
+    return found
+
+
+def annotate(statements: Sequence[Statement]) -> None:
+    """Fill `live` and `live_head` of every branch and loop of a function body."""
+    always = _closure_reads(statements) | {RETURN_VALUE}
+    _live_before(statements, set(always), frozenset(always))
+
+
+def _closure_reads(statements: Iterable[Statement]) -> set[str]:
+    found: set[str] = set()
+    for s in statements:
+        for root in _expressions(s):
+            for inner in ast.walk(root):
+                if isinstance(inner, ast.Lambda | ast.FunctionDef):
+                    found |= {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)}
+        match s:
+            case Branch():
+                found |= _closure_reads(s.then) | _closure_reads(s.orelse)
+            case ForLoop() | WhileLoop() | WithBlock():
+                found |= _closure_reads(s.body)
+            case _:
+                pass
+    return found
+
+
+def _expressions(s: Statement) -> list[ast.AST]:
+    match s:
+        case SetFlag():
+            return []
+        case SetReturn():
+            return [s.value] if s.value is not None else []
+        case Branch():
+            return [s.test] if isinstance(s.test, ast.expr) else []
+        case ForLoop():
+            return [s.target, s.iter]
+        case WhileLoop():
+            return [s.test]
+        case WithBlock():
+            return list(s.items)
+        case Rest(loop):
+            return _expressions(loop)
+        case _:
+            return [s]
+
+
+def _live_before(statements: Sequence[Statement], live: set[str], always: frozenset[str]) -> set[str]:
+    """Names read before being bound again, given those live afterwards."""
+    for s in reversed(statements):
+        match s:
+            case SetFlag(name):
+                live = live - {name}
+            case SetReturn():
+                live = (live - {RETURN_VALUE}) | (names_read(s.value) if s.value is not None else set())
+            case Branch():
+                s.live = frozenset(live)
+                live = _live_before(s.then, set(live), always) | _live_before(s.orelse, set(live), always)
+                live |= set(s.test.names) if isinstance(s.test, NotFlags) else names_read(s.test)
+            case ForLoop():
+                live = _live_loop(s, live, names_read(s.target), names_bound(s.target), always)
+                live |= names_read(s.iter)
+            case WhileLoop():
+                live = _live_loop(s, live, names_read(s.test), set(), always)
+            case WithBlock():
+                live = _live_before(s.body, live, always)
+                for item in s.items:
+                    live |= names_read(item)
+            case ast.AugAssign():
+                live = live | names_read(s)
+            case _:
+                live = (live - names_bound(s)) | names_read(s)
+        live |= always
+    return live
+
+
+def _live_loop(s: ForLoop | WhileLoop, live: set[str], reads: set[str], binds: set[str], always: frozenset[str]) -> set[str]:
+    """Names live before a loop: a fixed point over its back edge."""
+    s.live = frozenset(live)
+    head = live | reads | set(s.exits)
+    while True:
+        before = head | (_live_before(s.body, set(head), always) - binds)
+        if before == head:
+            break
+        head = before
+    s.live_head = frozenset(head)
+    return head

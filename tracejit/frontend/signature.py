@@ -1,0 +1,191 @@
+"""What a specialisation depends on: where each value comes from, and which facts about it are compiled in.
+
+An `Access` leads from the call's arguments (or from a fixed object) to a value; a `Spec` is the part of that value
+the compiled code relies on. Two calls with equal specs run the same code (API.md section 2, "Compiled once").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tracejit.eager.tensor import Tensor
+from tracejit.ir.types import BY_NUMPY_NAME, DType
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Argument `root` (counted in parameter order), or `constant` when root is -1, then `steps` into it.
+
+    Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`.
+    """
+
+    root: int
+    steps: tuple[tuple[str, Any], ...] = ()
+    constant: Any = dataclasses.field(default=None, compare=False)
+    constant_id: int = 0
+
+    def step(self, kind: str, key: Any = None) -> Access:
+        """The access of a part."""
+        return Access(self.root, (*self.steps, (kind, key)), self.constant, self.constant_id)
+
+    def fetch(self, arguments: Sequence[Any]) -> Any:
+        """The value, in a call with these arguments; `MISSING` where the path no longer exists."""
+        value = self.constant if self.root < 0 else arguments[self.root]
+        for kind, key in self.steps:
+            try:
+                if kind == "attribute":
+                    value = getattr(value, key)
+                elif kind == "cell":
+                    value = value.cell_contents
+                else:
+                    value = value[key]
+            except (AttributeError, KeyError, IndexError, ValueError, TypeError):
+                return MISSING
+        return value
+
+    def text(self, names: Sequence[str]) -> str:
+        """How the user would write it."""
+        shown = names[self.root] if self.root >= 0 else ""
+        for kind, key in self.steps:
+            shown += f".{key}" if kind == "attribute" else "" if kind == "cell" else f"[{key!r}]" if shown else str(key)
+        return shown.lstrip(".")
+
+
+MISSING = object()
+
+
+def constant_access(value: Any) -> Access:
+    """The access of a fixed object (a globals dict, a closure cell, a module instance)."""
+    return Access(-1, (), value, id(value))
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """An array: sizes 0 and 1 are compiled in, larger ones are run-time values (None)."""
+
+    dtype: DType
+    dims: tuple[int | None, ...]
+    contiguous: bool
+    tensor: bool
+    requires_grad: bool = False
+    writeable: bool = True
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSpec:
+    """A run-time number: a Python int, float or complex (`weak`), or a NumPy scalar."""
+
+    dtype: DType
+    weak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StaticSpec:
+    """A compiled-in object. Strings, numbers and tuples of them compare by value, others by identity."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StaticSpec):
+            return False
+        a, b = self.value, other.value
+        return a is b or (_by_value(a) and type(a) is type(b) and (a == b or (a != a and b != b)))
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value)) if _by_value(self.value) else id(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSpec:
+    """A container: its type, its keys (indices, dict keys or field names) and what it holds."""
+
+    type: type
+    keys: tuple[Any, ...]
+    children: tuple[Spec, ...]
+
+
+Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec
+
+
+def _by_value(x: Any) -> bool:
+    if isinstance(x, tuple):
+        return all(_by_value(i) for i in x)
+    return isinstance(x, int | float | complex | str | bytes | np.dtype | type(None)) and not isinstance(x, np.generic)
+
+
+def array_spec(array: np.ndarray[Any, Any], tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
+    """The spec of an ndarray."""
+    if array.dtype.name not in BY_NUMPY_NAME:
+        raise TypeError(f"tracejit has no dtype {array.dtype}; supported are {', '.join(BY_NUMPY_NAME)}")
+    dims = tuple(None if any_size else n if n < 2 else None for n in array.shape)
+    flags = getattr(array, "flags", None)
+    contiguous = bool(flags.c_contiguous) if flags is not None else True
+    writeable = bool(getattr(flags, "writeable", True)) if flags is not None else True
+    device = "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
+    native = device == "cuda" or (bool(flags.aligned) and array.dtype.isnative)  # type: ignore[union-attr]
+    return ArraySpec(BY_NUMPY_NAME[array.dtype.name], dims, contiguous and native, tensor, requires_grad, writeable, device)
+
+
+def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
+    """The spec of an argument; `static` compiles a number in."""
+    if isinstance(value, Tensor):
+        return array_spec(value._data, True, value.requires_grad, any_size)
+    if isinstance(value, np.ndarray):
+        return array_spec(value, False, any_size=any_size)
+    if static or value is None or isinstance(value, bool | str | bytes):
+        return StaticSpec(value)
+    if isinstance(value, np.generic) and value.dtype.name in BY_NUMPY_NAME:
+        return NumberSpec(BY_NUMPY_NAME[value.dtype.name], weak=False)
+    if type(value) is int:
+        return NumberSpec(BY_NUMPY_NAME["int64"], weak=True)
+    if type(value) is float:
+        return NumberSpec(BY_NUMPY_NAME["float64"], weak=True)
+    if type(value) is complex:
+        return NumberSpec(BY_NUMPY_NAME["complex128"], weak=True)
+    if hasattr(value, "__cuda_array_interface__") and hasattr(value, "dtype"):
+        return array_spec(value, False, any_size=any_size)
+    if isinstance(value, tuple | list | dict) or is_data_object(value):
+        keys, children = tree_children(value)
+        return TreeSpec(type(value), keys, tuple(spec_of(c, any_size=any_size) for c in children))
+    return StaticSpec(value)
+
+
+def matches(spec: Spec, value: Any) -> bool:
+    """Whether a value found at a guarded place is still what was compiled in."""
+    if value is MISSING:
+        return False
+    if isinstance(spec, StaticSpec):
+        return StaticSpec(value) == spec
+    if isinstance(spec, TreeSpec):
+        return type(value) is spec.type and tree_children(value)[0] == spec.keys
+    return spec_of(value) == spec
+
+
+def is_data_object(value: Any) -> bool:
+    """Whether a value is a dataclass instance (its fields are arguments of their own)."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def tree_children(value: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Keys and parts of a container."""
+    if isinstance(value, Mapping):
+        return tuple(value.keys()), list(value.values())
+    if isinstance(value, tuple | list):
+        return tuple(range(len(value))), list(value)
+    names = tuple(f.name for f in dataclasses.fields(value))
+    return names, [getattr(value, n) for n in names]
+
+
+def step_kind(type: type) -> str:
+    """The step that leads into a container of that type."""
+    if issubclass(type, dict):
+        return "item"
+    if issubclass(type, tuple):
+        return "tuple"
+    return "list" if issubclass(type, list) else "attribute"

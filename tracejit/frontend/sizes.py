@@ -1,0 +1,189 @@
+"""Arithmetic on sizes and indices while lowering: folded, memoised, and with facts about signs.
+
+A size is an int or an i64 value. Values of the form `root + constant` are remembered as such, so that
+`x[1:]` and `x[:-1]` have one and the same length value, and lower bounds prove clamps inactive (DESIGN.md 16.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tracejit.frontend.values import Size
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Value
+from tracejit.ir.types import I64, ScalarType
+
+Key = int | str | Value
+
+
+def key(size: Size) -> Key:
+    """What makes two sizes the same."""
+    return size.dim if isinstance(size, Value) else size
+
+
+@dataclass(slots=True)
+class Sizes:
+    """Facts and memoised sizes of one region; `nested` extends them for an inner block."""
+
+    affine: dict[Value, tuple[Value, int]] = field(default_factory=dict[Value, tuple[Value, int]])
+    lower: dict[Key, int] = field(default_factory=dict["Key", int])
+    below: dict[Key, set[Key]] = field(default_factory=dict["Key", "set[Key]"])
+    memo: dict[tuple[object, ...], Value] = field(default_factory=dict[tuple[object, ...], Value])
+
+    def nested(self) -> Sizes:
+        """Facts for an inner block: everything known here, and what is learned there stays there."""
+        return Sizes(dict(self.affine), dict(self.lower), {k: set(v) for k, v in self.below.items()}, dict(self.memo))
+
+    # -- facts ----------------------------------------------------------------------------------------
+
+    def split(self, size: Size) -> tuple[Value | None, int]:
+        """`size` as (root, constant)."""
+        if isinstance(size, int):
+            return None, size
+        if isinstance(size.known, int):
+            return None, size.known
+        return self.affine.get(size, (size, 0))
+
+    def at_least(self, size: Size, bound: int) -> bool:
+        """Whether `size >= bound` is proved."""
+        root, constant = self.split(size)
+        if root is None:
+            return constant >= bound
+        low = self.lower.get(key(size))
+        if low is not None and low >= bound:
+            return True
+        low = self.lower.get(key(root))
+        return low is not None and low + constant >= bound
+
+    def note_lower(self, size: Size, bound: int) -> None:
+        """Remember `size >= bound`."""
+        if isinstance(size, Value):
+            self.lower[key(size)] = max(bound, self.lower.get(key(size), bound))
+
+    def note_below(self, index: Size, limit: Size) -> None:
+        """Remember `index < limit`."""
+        self.below.setdefault(key(index), set()).add(key(limit))
+
+    def is_below(self, index: Size, limit: Size) -> bool:
+        """Whether `index < limit` is proved."""
+        root, constant = self.split(index)
+        limit_root, limit_constant = self.split(limit)
+        if root is None:
+            if limit_root is None:
+                return constant < limit_constant
+            return self.at_least(limit, constant + 1)
+        if limit_root is not None and key(root) == key(limit_root):
+            return constant < limit_constant
+        if key(limit) in self.below.get(key(index), ()):
+            return True
+        for bound in self.below.get(key(root), ()):
+            if bound == key(limit) and constant <= 0:
+                return True
+            if isinstance(bound, Value):
+                bound_root, bound_constant = self.split(bound)
+                if bound_root is not None and limit_root is not None and key(bound_root) == key(limit_root):
+                    if bound_constant + constant <= limit_constant:
+                        return True
+        return False
+
+    # -- arithmetic -------------------------------------------------------------------------------------
+
+    def value(self, b: Builder, size: Size) -> Value:
+        """A size as an i64 value."""
+        if isinstance(size, Value):
+            return size
+        found = self.memo.get(("const", size))
+        if found is None:
+            found = self.memo[("const", size)] = b.constant(size, ScalarType(I64))
+        return found
+
+    def op(self, b: Builder, name: str, x: Size, y: Size) -> Value:
+        """An i64 op, memoised."""
+        at = (name, key(x), key(y))
+        found = self.memo.get(at)
+        if found is None:
+            found = self.memo[at] = b.emit(name, (self.value(b, x), self.value(b, y)), names=(name,))[0]
+        return found
+
+    def add(self, b: Builder, x: Size, y: Size) -> Size:
+        """`x + y`; no overflow check (sizes and offsets fit memory)."""
+        (x_root, x_constant), (y_root, y_constant) = self.split(x), self.split(y)
+        if x_root is not None and y_root is not None:
+            return self.op(b, "add", x, y)
+        root, constant = x_root or y_root, x_constant + y_constant
+        if root is None:
+            return constant
+        if constant == 0:
+            return root
+        made = self.op(b, "add", root, constant)
+        self.affine[made] = (root, constant)
+        return made
+
+    def sub(self, b: Builder, x: Size, y: Size) -> Size:
+        """`x - y`."""
+        (x_root, x_constant), (y_root, y_constant) = self.split(x), self.split(y)
+        if y_root is None:
+            return self.add(b, x, -y_constant)
+        if x_root is not None and key(x_root) == key(y_root):
+            return x_constant - y_constant
+        return self.op(b, "sub", x, y)
+
+    def mul(self, b: Builder, x: Size, y: Size) -> Size:
+        """`x * y`."""
+        (x_root, x_constant), (y_root, y_constant) = self.split(x), self.split(y)
+        if x_root is None and y_root is None:
+            return x_constant * y_constant
+        for root, constant, other in ((x_root, x_constant, y), (y_root, y_constant, x)):
+            if root is None and constant in (0, 1):
+                return other if constant else 0
+        made = self.op(b, "mul", x, y)
+        if self.at_least(x, 0) and self.at_least(y, 0):
+            self.note_lower(made, 0)
+        return made
+
+    def minimum(self, b: Builder, x: Size, y: Size) -> Size:
+        """The smaller one."""
+        (x_root, x_constant), (y_root, y_constant) = self.split(x), self.split(y)
+        if x_root is None and y_root is None:
+            return min(x_constant, y_constant)
+        if key(x) == key(y):
+            return x
+        for a, (root, constant), other in ((x, (x_root, x_constant), y), (y, (y_root, y_constant), x)):
+            if root is None and self.at_least(other, constant):
+                return a
+        if x_root is not None and y_root is not None and key(x_root) == key(y_root):
+            return x if x_constant <= y_constant else y
+        if self.is_below(x, y):
+            return x
+        made = self.op(b, "minimum", x, y)
+        if self.at_least(x, 0) and self.at_least(y, 0):
+            self.note_lower(made, 0)
+        return made
+
+    def maximum(self, b: Builder, x: Size, y: Size) -> Size:
+        """The larger one."""
+        (x_root, x_constant), (y_root, y_constant) = self.split(x), self.split(y)
+        if x_root is None and y_root is None:
+            return max(x_constant, y_constant)
+        if key(x) == key(y):
+            return x
+        for root, constant, other in ((x_root, x_constant, y), (y_root, y_constant, x)):
+            if root is None and self.at_least(other, constant):
+                return other
+        made = self.op(b, "maximum", x, y)
+        self.note_lower(made, max(x_constant if x_root is None else 0, y_constant if y_root is None else 0, 0))
+        if x_root is not None and y_root is not None and not (self.at_least(x, 0) or self.at_least(y, 0)):
+            self.lower.pop(key(made), None)
+        return made
+
+    def floordiv(self, b: Builder, x: Size, y: int) -> Size:
+        """`x // y` for a positive constant."""
+        root, constant = self.split(x)
+        if root is None:
+            return constant // y
+        if y == 1:
+            return x
+        made = self.op(b, "floordiv", x, y)
+        if self.at_least(x, 0):
+            self.note_lower(made, 0)
+        return made

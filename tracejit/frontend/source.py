@@ -1,0 +1,155 @@
+"""The syntax tree of a live function, found by matching code objects.
+
+`inspect.getsource` goes by line numbers and silently returns another function after the file was edited; here
+the file is parsed and compiled anew, and the function is the node whose code equals the live function's.
+Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import __future__
+
+import ast
+import linecache
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tracejit.errors import ScriptError, Span
+
+FunctionNode = ast.FunctionDef | ast.Lambda
+
+_FUTURE_FLAGS = 0
+for _feature in __future__.all_feature_names:
+    _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSource:
+    """A function's node and where its names come from."""
+
+    node: FunctionNode
+    filename: str
+    name: str
+    globals: dict[str, Any]
+    closure: dict[str, types.CellType]
+    function: Callable[..., Any]
+
+    def span(self, node: ast.AST) -> Span:
+        """The place of a node inside this function."""
+        return Span(
+            self.filename,
+            getattr(node, "lineno", self.node.lineno),
+            getattr(node, "col_offset", 0),
+            getattr(node, "end_lineno", None),
+            getattr(node, "end_col_offset", None),
+            self.name,
+        )
+
+
+_trees: dict[str, tuple[str, ast.Module, dict[int, types.CodeType]]] = {}
+
+
+def function_source(fn: Callable[..., Any]) -> FunctionSource:
+    """Find the source of a Python function or lambda; raises `ScriptError` where there is none."""
+    code = getattr(fn, "__code__", None)
+    if not isinstance(fn, types.FunctionType) or code is None:
+        raise ScriptError(f"{_describe(fn)} is not a Python function, so it has no source to compile")
+    filename = code.co_filename
+    linecache.checkcache(filename)
+    text = "".join(linecache.getlines(filename, fn.__globals__))
+    if not text:
+        raise ScriptError(
+            f"the source of {fn.__name__!r} cannot be read (defined in {filename})",
+            instead="put the function in a file or a notebook cell",
+        )
+    node = _find(text, filename, code)
+    if node is None:
+        raise ScriptError(
+            f"the source of {fn.__name__!r} in {filename} no longer matches the running function",
+            instead="reload the module after editing its file",
+        )
+    cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
+    return FunctionSource(node, filename, code.co_name, fn.__globals__, cells, fn)
+
+
+def _describe(fn: object) -> str:
+    return repr(getattr(fn, "__name__", type(fn).__name__))
+
+
+def _find(text: str, filename: str, code: types.CodeType) -> FunctionNode | None:
+    flags = code.co_flags & _FUTURE_FLAGS
+    key = f"{filename}:{flags}"
+    cached = _trees.get(key)
+    if cached is None or cached[0] != text:
+        try:
+            tree = ast.parse(text, filename)
+            module = compile(tree, filename, "exec", flags=flags, dont_inherit=True)
+        except SyntaxError:
+            return None
+        cached = (text, tree, {id(c): c for c in _nested_codes(module)})
+        _trees[key] = cached
+    _, tree, codes = cached
+    same_name = [c for c in codes.values() if c.co_name == code.co_name]
+    matches = [c for c in same_name if _same_code(c, code)]
+    exact = [c for c in matches if c.co_firstlineno == code.co_firstlineno]
+    chosen = exact or matches
+    if not chosen and _is_rewritten(code):
+        chosen = [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
+    nodes = [n for c in chosen for n in _nodes_of(tree, c)]
+    if isinstance(nodes[0] if nodes else None, ast.Lambda) and len(nodes) > 1:
+        nodes = [n for n in nodes if _lambda_position(code) == (n.body.lineno, n.body.col_offset)] or nodes
+    return nodes[0] if nodes else None
+
+
+def _nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            yield const
+            yield from _nested_codes(const)
+
+
+def _same_code(a: types.CodeType, b: types.CodeType) -> bool:
+    """Whether two code objects do the same, wherever they stand."""
+    return (
+        a.co_code == b.co_code
+        and a.co_names == b.co_names
+        and a.co_varnames == b.co_varnames
+        and a.co_freevars == b.co_freevars
+        and a.co_cellvars == b.co_cellvars
+        and len(a.co_consts) == len(b.co_consts)
+        and all(map(_same_const, a.co_consts, b.co_consts))
+    )
+
+
+def _same_const(a: Any, b: Any) -> bool:
+    if isinstance(a, types.CodeType) and isinstance(b, types.CodeType):
+        return _same_code(a, b)
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+def _is_rewritten(code: types.CodeType) -> bool:
+    """Whether an import hook (pytest's assertion rewriting) changed the code behind an unchanged file."""
+    return any(name.startswith("@py_") for name in code.co_varnames)
+
+
+def _nodes_of(tree: ast.Module, code: types.CodeType) -> list[FunctionNode]:
+    found: list[FunctionNode] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if first == code.co_firstlineno:
+                found.append(node)
+        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
+            found.append(node)
+    if code.co_name == "<lambda>" and len(found) > 1:
+        position = _lambda_position(code)
+        found = [n for n in found if (n.body.lineno, n.body.col_offset) == position] or found
+    return found
+
+
+def _lambda_position(code: types.CodeType) -> tuple[int | None, int | None]:
+    """Line and column of the smallest place a lambda's body starts at."""
+    places = [(p[0], p[2]) for p in code.co_positions() if p[0] is not None and p[2] is not None and p[3] != p[2]]
+    return min(places, default=(None, None))

@@ -1,0 +1,473 @@
+"""Statements of a desugared function body."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.frontend.arith import BINARY, Arithmetic, is_python_number
+from tracejit.frontend.calls import Calls
+from tracejit.frontend.context import Context
+from tracejit.frontend.desugar import (
+    RETURN_VALUE,
+    Branch,
+    ForLoop,
+    NotFlags,
+    Rest,
+    SetFlag,
+    SetReturn,
+    Statement,
+    WhileLoop,
+    WithBlock,
+)
+from tracejit.frontend.expressions import Expressions
+from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.joins import Join, Side
+from tracejit.frontend.loops import LoopLowering, Plan
+from tracejit.frontend.scopes import assigned, stored_into
+from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.values import (
+    ArrayView,
+    Closure,
+    DictValue,
+    FrontValue,
+    ListValue,
+    Number,
+    SequenceValue,
+    Static,
+    describe,
+)
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, ScalarType
+
+_MAX_TRIPS = 2**63 - 1
+
+
+class Statements:
+    """Lowers statements; owns the parts that lower everything else."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.ctx = ctx
+        self.arith = Arithmetic(ctx)
+        self.indexing = Indexing(ctx, self.arith)
+        self.expressions = Expressions(ctx, self.arith, self.indexing)
+        self.calls = Calls(ctx, self.arith, self.indexing, self.expressions, self)
+        self.expressions.calls = self.calls
+
+    # -- blocks -----------------------------------------------------------------------------------------------
+
+    def block(self, statements: Sequence[Statement]) -> bool:
+        """Lower statements in order; whether their end is reached."""
+        try:
+            for s in statements:
+                self.statement(s)
+        except Unreachable:
+            return False
+        return True
+
+    def statement(self, s: Statement) -> None:
+        match s:
+            case SetFlag(name, value):
+                self.ctx.frame.env[name] = Static(value)
+            case SetReturn(value, node):
+                self.ctx.at(node)
+                self.ctx.frame.env[RETURN_VALUE] = Static(None) if value is None else self.expressions.value(value)
+            case Branch():
+                self.branch(s)
+            case ForLoop():
+                self.for_loop(s)
+            case WhileLoop():
+                self.while_loop(s)
+            case WithBlock():
+                self.with_block(s)
+            case Rest(loop, items, start):
+                self.unrolled(loop, items, start)
+            case _:
+                self.simple(s)
+
+    def simple(self, s: ast.stmt) -> None:
+        self.ctx.at(s)
+        match s:
+            case ast.Assign(targets, value):
+                made = self.expressions.value(value)
+                for target in targets:
+                    self.bind(target, made)
+            case ast.AnnAssign(target, _, value):
+                if value is not None:
+                    self.bind(target, self.expressions.value(value))
+            case ast.AugAssign():
+                self.augmented(s)
+            case ast.Expr(value):
+                self.expressions.value(value)
+            case ast.Pass():
+                pass
+            case ast.Assert():
+                self.assertion(s)
+            case ast.Raise():
+                self.raise_(s)
+            case ast.Delete(targets):
+                for target in targets:
+                    if not isinstance(target, ast.Name):
+                        self.ctx.refuse(target, "only names can be deleted", "del name")
+                    self.ctx.frame.env.pop(target.id, None)
+            case ast.FunctionDef():
+                self.nested_function(s)
+            case ast.Import() | ast.ImportFrom():
+                self.import_(s)
+            case ast.Global() | ast.Nonlocal():
+                kind = "global" if isinstance(s, ast.Global) else "nonlocal"
+                self.ctx.refuse(s, f"'{kind}' names cannot be written in a script", "return the new value, or write into an array")
+            case _:
+                names = {"Try": "'try'", "ClassDef": "a class definition", "AsyncFunctionDef": "'async def'", "Match": "'match'"}
+                shown = names.get(type(s).__name__, f"'{type(s).__name__.lower()}'")
+                self.ctx.refuse(s, f"{shown} is outside the language", "move it out of the scripted function")
+
+    # -- binding ----------------------------------------------------------------------------------------------
+
+    def bind(self, target: ast.expr, value: FrontValue) -> None:
+        """Assign a value to a target."""
+        self.ctx.at(target)
+        match target:
+            case ast.Name(name):
+                self.ctx.frame.env[name] = value
+            case ast.Tuple(elts) | ast.List(elts):
+                self.unpack(target, elts, value)
+            case ast.Subscript(base, index):
+                self.store_item(self.expressions.value(base), index, value, target)
+            case ast.Attribute(base, name):
+                self.calls.set_attribute(self.expressions.value(base), name, value, target)
+            case ast.Starred(inner):
+                self.bind(inner, value)
+            case _:
+                self.ctx.refuse(target, "this cannot be assigned to")
+
+    def unpack(self, node: ast.expr, targets: Sequence[ast.expr], value: FrontValue) -> None:
+        starred = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
+        items = self.expressions.unpackable(value, len(targets) if not starred else None, node)
+        if starred:
+            at = starred[0]
+            after = len(targets) - at - 1
+            if len(items) < len(targets) - 1:
+                text = f"not enough values to unpack (expected at least {len(targets) - 1}, got {len(items)})"
+                self.arith.mismatch(ValueError(text), node)
+            middle = ListValue(list(items[at : len(items) - after]), self.ctx.level)
+            items = [*items[:at], middle, *items[len(items) - after :]]
+        for target, item in zip(targets, items, strict=True):
+            self.bind(target, item)
+
+    def store_item(self, base: FrontValue, index: ast.expr, value: FrontValue, node: ast.AST) -> None:
+        match base:
+            case ArrayView():
+                self.indexing.write(base, self.expressions.index_items(index), value, node)
+            case DictValue():
+                self.same_level(base.level, node, "a dict")
+                base.items[self.expressions.static_key(index)] = value
+            case ListValue():
+                self.same_level(base.level, node, "a list")
+                at = self.expressions.value(index)
+                if not (isinstance(at, Static) and isinstance(at.value, int)):
+                    self.ctx.refuse(node, "a list index must be known when the function is compiled", "use an array")
+                try:
+                    base.items[at.value] = value
+                except IndexError as error:
+                    self.arith.mismatch(error, node)
+            case _:
+                self.ctx.refuse(node, f"{describe(base)} does not support item assignment")
+
+    def same_level(self, level: int, node: ast.AST, what: str) -> None:
+        """Containers of known structure change only in the block that made them."""
+        if level != self.ctx.level:
+            self.ctx.refuse(
+                node, f"{what} made outside this branch or loop cannot change inside it", "write into an array, or build a new one"
+            )
+
+    def augmented(self, s: ast.AugAssign) -> None:
+        """`target op= value`: in place for arrays, a new binding for numbers."""
+        op = BINARY[type(s.op)]
+        match s.target:
+            case ast.Name(name):
+                current = self.expressions.name(s.target, name)
+                value = self.expressions.value(s.value)
+                if isinstance(current, ArrayView):
+                    self.update_view(op, current, value, s)
+                else:
+                    self.ctx.frame.env[name] = self.expressions.binary(op, current, value, s)
+            case ast.Subscript(base_node, index):
+                base = self.expressions.value(base_node)
+                if not isinstance(base, ArrayView):
+                    current = self.expressions.value(ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target))
+                    self.store_item(base, index, self.expressions.binary(op, current, self.expressions.value(s.value), s), s)
+                    return
+                items = self.expressions.index_items(index)
+                current = self.indexing.read(base, items, s.target)
+                value = self.expressions.value(s.value)
+                self.ctx.at(s)
+                if isinstance(current, ArrayView) and self.is_view_index(items):
+                    self.update_view(op, current, value, s)
+                else:
+                    self.indexing.write(base, items, self.expressions.binary(op, current, value, s), s)
+            case ast.Attribute(base_node, name):
+                base = self.expressions.value(base_node)
+                current = self.calls.attribute(base, name, s.target)
+                value = self.expressions.value(s.value)
+                if isinstance(current, ArrayView):
+                    self.update_view(op, current, value, s)
+                else:
+                    self.calls.set_attribute(base, name, self.expressions.binary(op, current, value, s), s)
+            case _:
+                self.ctx.refuse(s, "this cannot be assigned to")
+
+    @staticmethod
+    def is_view_index(items: Sequence[FrontValue]) -> bool:
+        """Whether an index denotes a view (no array indices)."""
+        return not any(isinstance(i, ArrayView) and i.rank > 0 for i in items)
+
+    def update_view(self, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:
+        """`view op= value`, with NumPy's `same_kind` casting of the result."""
+        made = self.arith.typed(op, s, target, value)
+        kind = made.dtype.kind if isinstance(made, ArrayView | Number) else "f"
+        order = "biufc"
+        unsigned_from_signed = kind == "i" and target.dtype.kind == "u" and not is_python_number(value)
+        if order.index(kind) > order.index(target.dtype.kind) and not {kind, target.dtype.kind} <= {"i", "u"} or unsigned_from_signed:
+            text = f"Cannot cast ufunc {op!r} output from dtype of kind {kind!r} to dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
+            self.arith.mismatch(TypeError(text), s)
+        self.indexing.assign(target, made, s)
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def assertion(self, s: ast.Assert) -> None:
+        cond = self.arith.truth(self.expressions.value(s.test), s)
+        if cond is True:
+            return
+        message, payload = self.expressions.message(s.msg) if s.msg is not None else ("", ())
+        self.ctx.at(s)
+        value = cond if isinstance(cond, Value) else self.ctx.b.constant(False, ScalarType(BOOL))
+        self.ctx.check(value, "AssertionError", message, *payload)
+        if cond is False:
+            raise Unreachable
+
+    def raise_(self, s: ast.Raise) -> None:
+        """`raise Exception(message)` of a built-in or user exception class."""
+        exc = s.exc
+        message, payload = "", ()
+        if isinstance(exc, ast.Call):
+            if len(exc.args) > 1 or exc.keywords:
+                self.ctx.refuse(s, "an exception takes one message here", "raise ValueError(f'...')")
+            if exc.args:
+                message, payload = self.expressions.message(exc.args[0])
+            exc = exc.func
+        if exc is None:
+            self.ctx.refuse(s, "a bare 'raise' is outside the language", "raise an exception by name")
+        cls = self.expressions.value(exc)
+        if not (isinstance(cls, Static) and isinstance(cls.value, type) and issubclass(cls.value, BaseException)):
+            self.ctx.refuse(s, "only exception classes can be raised")
+        self.ctx.at(s)
+        kind: Any = self.calls.exception_kind(cls.value)
+        self.ctx.check(self.ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
+        raise Unreachable
+
+    def nested_function(self, s: ast.FunctionDef) -> None:
+        if s.decorator_list:
+            self.ctx.refuse(s, "a nested function cannot be decorated", "define it outside the script")
+        self.ctx.frame.env[s.name] = self.closure(s)
+
+    def closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
+        frame = self.ctx.frame
+        name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
+        source = FunctionSource(node, frame.source.filename, name, frame.source.globals, frame.source.closure, frame.source.function)
+        defaults = tuple(self.expressions.value(d) for d in node.args.defaults)
+        kw_defaults = tuple(None if d is None else self.expressions.value(d) for d in node.args.kw_defaults)
+        return Closure(source, frame.env, defaults, kw_defaults)
+
+    def import_(self, s: ast.Import | ast.ImportFrom) -> None:
+        """Imports of modules that are loaded already, bound as compile-time objects."""
+        import importlib
+
+        for alias in s.names:
+            if isinstance(s, ast.Import):
+                module = importlib.import_module(alias.name if alias.asname else alias.name.split(".")[0])
+                self.ctx.frame.env[alias.asname or alias.name.split(".")[0]] = Static(module)
+            else:
+                module = importlib.import_module(s.module or "")
+                self.ctx.frame.env[alias.asname or alias.name] = Static(getattr(module, alias.name))
+
+    def with_block(self, s: WithBlock) -> None:
+        outer = self.ctx.grad_enabled
+        for item in s.items:
+            manager = self.expressions.value(item.context_expr)
+            mode = self.calls.grad_mode(manager)
+            if mode is None:
+                self.ctx.refuse(item.context_expr, "only tj.no_grad() and tj.enable_grad() can follow 'with' in a script")
+            self.ctx.grad_enabled = mode
+        try:
+            for inner in s.body:
+                self.statement(inner)
+        finally:
+            self.ctx.grad_enabled = outer
+
+    # -- branches ------------------------------------------------------------------------------------------------
+
+    def condition(self, test: ast.expr | NotFlags, node: ast.AST) -> bool | Value:
+        if isinstance(test, NotFlags):
+            return self.no_flag(test.names, node)
+        return self.arith.truth(self.expressions.value(test), test)
+
+    def no_flag(self, names: Sequence[str], node: ast.AST) -> bool | Value:
+        """Whether none of the flags is set."""
+        self.ctx.at(node)
+        b = self.ctx.b
+        set_: Value | None = None
+        for name in names:
+            flag = self.ctx.frame.env.get(name, Static(False))
+            if isinstance(flag, Static):
+                if flag.value:
+                    return False
+                continue
+            assert isinstance(flag, Number)
+            set_ = flag.value if set_ is None else b.emit("logical_or", (set_, flag.value))[0]
+        return True if set_ is None else b.emit("logical_not", (set_,), names=("go",))[0]
+
+    def branch(self, s: Branch) -> None:
+        cond = self.condition(s.test, s.node)
+        if isinstance(cond, bool):
+            for inner in s.then if cond else s.orelse:
+                self.statement(inner)
+            return
+        outer = self.ctx.storage
+        then = self.side(s.then)
+        orelse = self.side(s.orelse)
+        join = Join(self.ctx, self.arith, then, orelse, outer.snapshot(), s.node)
+        names = sorted((assigned(s.then) | assigned(s.orelse)) & s.live)
+        joined: dict[str, FrontValue] = {}
+        if then.alive or orelse.alive:
+            for name in names:
+                a, b = then.env.get(name), orelse.env.get(name)
+                if (a if not orelse.alive else b if not then.alive else a or b) is not None:
+                    joined[name] = join.value(name, a, b)
+            join.memory()
+        join.emit(cond)
+        for name in assigned(s.then) | assigned(s.orelse):
+            self.ctx.frame.env.pop(name, None)
+        self.ctx.frame.env.update(joined)
+        if not (then.alive or orelse.alive):
+            raise Unreachable
+
+    def side(self, statements: Sequence[Statement]) -> Side:
+        with self.ctx.nested() as b:
+            alive = self.block(statements)
+            return Side(b, dict(self.ctx.frame.env), self.ctx.storage, alive)
+
+    # -- loops -----------------------------------------------------------------------------------------------------
+
+    def for_loop(self, s: ForLoop) -> None:
+        seq = self.expressions.iterable(self.expressions.value(s.iter), s.iter)
+        if seq.static is not None and seq.range is None:
+            self.unrolled(s, seq, 0)
+            return
+        limit = self.ctx.size_value(seq.length)
+
+        def enter(index: Value) -> None:
+            self.ctx.sizes.note_lower(index, 0)
+            self.ctx.sizes.note_below(index, seq.length)
+            self.bind(s.target, seq.item(index))
+
+        def again() -> bool | Value:
+            return self.no_flag(s.exits, s.node)
+
+        self.loop(s, limit, True, enter, again)
+
+    def unrolled(self, s: ForLoop, seq: SequenceValue, i: int) -> None:
+        """A loop over a sequence of known structure: its iterations one after the other."""
+        for k in range(i, seq.static or 0):
+            self.bind(s.target, seq.item(k))
+            for inner in s.body:
+                self.statement(inner)
+            go = self.no_flag(s.exits, s.node)
+            if go is False:
+                return
+            if isinstance(go, Value) and k + 1 < (seq.static or 0):
+                self.branch(Branch(NotFlags(s.exits), [Rest(s, seq, k + 1)], [], s.node, s.live))
+                return
+
+    def while_loop(self, s: WhileLoop) -> None:
+        go = self.condition(s.test, s.node)
+        if go is False:
+            return
+
+        def again() -> bool | Value:
+            rest = self.no_flag(s.exits, s.node)
+            if rest is False:
+                return False
+            if rest is True:
+                return self.condition(s.test, s.node)
+            return self.guarded(rest, s)
+
+        limit = self.ctx.b.constant(_MAX_TRIPS, ScalarType(I64))
+        self.loop(s, limit, go, lambda index: None, again)
+
+    def guarded(self, rest: Value, s: WhileLoop) -> Value:
+        """`rest and test`, evaluating the test only where `rest` holds."""
+        with self.ctx.nested() as then:
+            try:
+                test = self.condition(s.test, s.node)
+            except Unreachable:
+                test = False
+            value = test if isinstance(test, Value) else then.constant(test, ScalarType(BOOL))
+        orelse = self.ctx.b.nested()
+        no = orelse.constant(False, ScalarType(BOOL))
+        blocks = (then.block((), (value,), "then"), orelse.block((), (no,), "else"))
+        return self.ctx.b.emit("if", (rest,), blocks=blocks, types=(ScalarType(BOOL),), names=("go",))[0]
+
+    def loop(self, s: ForLoop | WhileLoop, limit: Value, go: bool | Value, enter: Any, again: Any) -> None:
+        """A loop whose trip count is known at run time only."""
+        at = (id(s.node), *(id(f.source.node) for f in self.ctx.frames()))
+        plan: Plan = self.ctx.loop_memo.setdefault(at, Plan())
+        body_names = assigned(s.body) | (assigned_targets(s.target) if isinstance(s, ForLoop) else set())
+        if isinstance(s, WhileLoop):
+            body_names |= assigned([ast.Expr(s.test)])
+        names = sorted(body_names & s.live_head)
+        plan.written_names |= {n for n in stored_into(s.body) if isinstance(self.ctx.frame.env.get(n), ArrayView)}
+        while True:
+            plan.changed = False
+            mark = len(self.ctx.b.ops)
+            if self.attempt(s, plan, names, limit, go, enter, again):
+                break
+            del self.ctx.b.ops[mark:]
+        for name in body_names - set(names):
+            self.ctx.frame.env.pop(name, None)
+
+    def attempt(
+        self, s: ForLoop | WhileLoop, plan: Plan, names: list[str], limit: Value, go: bool | Value, enter: Any, again: Any
+    ) -> bool:
+        """Lower the loop under the plan; False if the plan had to grow."""
+        outer: Builder = self.ctx.b
+        lowering = LoopLowering(self.ctx, self.arith, plan, names, s.node)
+        index = Value(ScalarType(I64), s.target.id if isinstance(s, ForLoop) and isinstance(s.target, ast.Name) else "i")
+        go_value = go if isinstance(go, Value) else outer.constant(go, ScalarType(BOOL))
+        with self.ctx.nested() as body:
+            body.span = self.ctx.frame.source.span(s.node)
+            lowering.enter(outer)
+            alive = True
+            go_next: bool | Value = False
+            try:
+                enter(index)
+                alive = self.block(s.body)
+                if alive:
+                    go_next = again()
+            except Unreachable:
+                alive = False
+            lowering.leave(alive)
+            lowering.note_late(self.ctx.frame.env, sorted(s.live_head & (assigned(s.body) | set(names))))
+            next_value = go_next if isinstance(go_next, Value) else body.constant(go_next, ScalarType(BOOL))
+        if plan.changed:
+            return False
+        lowering.finish(limit, go_value, index, body, next_value)
+        return True
+
+
+def assigned_targets(target: ast.expr) -> set[str]:
+    """Names a loop target binds."""
+    return {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}

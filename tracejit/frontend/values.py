@@ -1,0 +1,198 @@
+"""What a Python name can stand for while a function is lowered: run-time values and compile-time objects.
+
+`Number` and `ArrayView` are run-time values of the graph; `Static` is any Python object known when the function
+is compiled (literals, functions, dtypes, modules, None); the containers hold the others. All are immutable
+except `ListValue` and `DictValue`, which are Python's own mutable containers with a known structure.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from tracejit.frontend.source import FunctionSource
+from tracejit.ir.core import Value
+from tracejit.ir.types import DType
+
+Size: TypeAlias = "int | Value"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A host scalar. `weak`: a Python number (its dtype is bool, i64, f64 or c128), else a NumPy scalar."""
+
+    value: Value
+    weak: bool
+
+    @property
+    def dtype(self) -> DType:
+        return self.value.type.dtype  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayView:
+    """An array name: a storage class and where the view lies in its base.
+
+    Offset and strides count elements of the base's logical C order. A view of the form `base[i, j]` keeps its
+    leading indices in `prefix` (then it is `plain`: the rest is whole), so that element accesses stay n-d.
+    `via` names the op that reads the view from the whole base where there is one: `("reshape",)` or
+    `("transpose", perm)`; it says nothing new, but such ops have leaner derivatives than strided reads.
+    """
+
+    storage: int
+    dtype: DType
+    offset: Size
+    strides: tuple[Size, ...]
+    lengths: tuple[Size, ...]
+    prefix: tuple[Size, ...] = ()
+    plain: bool = False
+    via: tuple[Any, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the view is its base itself."""
+        return self.plain and not self.prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A Python object known at compile time."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TupleValue:
+    """A tuple or NamedTuple (`cls`) of known length."""
+
+    items: tuple[FrontValue, ...]
+    cls: type | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ListValue:
+    """A list of known length; a mutable object with identity, as in Python."""
+
+    items: list[FrontValue]
+    level: int = 0  #: control-flow depth where it was made; it may only change at that depth
+
+
+@dataclass(slots=True, eq=False)
+class DictValue:
+    """A dict with static keys."""
+
+    items: dict[Any, FrontValue]
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectValue:
+    """A dataclass instance with fields that are front-end values."""
+
+    cls: type
+    fields: dict[str, FrontValue] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceValue:
+    """Something to iterate: a length and an item for each index. `static` is the length when it is known."""
+
+    length: Size
+    item: Callable[[Any], FrontValue]
+    static: int | None = None
+    range: tuple[FrontValue, FrontValue, FrontValue] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closure:
+    """A function defined inside the function being lowered, or a lambda."""
+
+    source: FunctionSource
+    env: dict[str, FrontValue] = field(hash=False)
+    defaults: tuple[FrontValue, ...] = ()
+    kw_defaults: tuple[FrontValue | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transformed:
+    """`tj.grad(fn)` or `tj.value_and_grad(fn)`, waiting for its arguments."""
+
+    kind: str
+    fn: FrontValue
+    argnums: int | tuple[int, ...] = 0
+    has_aux: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BoundMethod:
+    """`receiver.name`, to be called."""
+
+    receiver: FrontValue
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaybeUnbound:
+    """A name that is bound on some paths only; reading it checks `bound` at run time."""
+
+    bound: Value
+    value: FrontValue
+
+
+@dataclass(frozen=True, slots=True)
+class SliceValue:
+    """A slice in a subscript."""
+
+    start: FrontValue | None
+    stop: FrontValue | None
+    step: FrontValue | None
+
+
+FrontValue: TypeAlias = (
+    "Number | ArrayView | Static | TupleValue | ListValue | DictValue | ObjectValue | SequenceValue | Closure | "
+    "BoundMethod | Transformed | MaybeUnbound | SliceValue"
+)
+
+
+def describe(value: FrontValue) -> str:
+    """A value's kind in the user's words, for messages."""
+    match value:
+        case Number(_, True):
+            return {"b": "bool", "i": "int", "f": "float", "c": "complex"}[value.dtype.kind]
+        case Number():
+            return f"a NumPy {value.dtype.numpy_name} scalar"
+        case ArrayView():
+            return f"a {value.rank}-d array of {value.dtype.numpy_name}"
+        case Static(obj):
+            return "None" if obj is None else f"the {type(obj).__name__} {obj!r}"[:60]
+        case TupleValue(items):
+            return f"a tuple of {len(items)}"
+        case ListValue():
+            return f"a list of {len(value.items)}"
+        case DictValue():
+            return "a dict"
+        case ObjectValue(cls):
+            return f"a {cls.__name__}"
+        case SequenceValue():
+            return "a range" if value.range is not None else "an iterator"
+        case Closure(source):
+            return f"the function {source.name}"
+        case Transformed(kind):
+            return f"a function made by tj.{kind}"
+        case BoundMethod(_, name):
+            return f"the method {name}"
+        case MaybeUnbound(_, inner):
+            return describe(inner)
+        case SliceValue():
+            return "a slice"
+
+
+def position(node: ast.AST) -> tuple[int, int]:
+    """Line and column of a node."""
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
