@@ -15,6 +15,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Update
 from tracejit.ir.types import I64, ListType, ScalarType, TensorType, Type, unsized
+from tracejit.ops import loops
 from tracejit.ops.control import branch
 from tracejit.ops.define import dims_of, dtype_name, op, require_size
 
@@ -201,7 +202,7 @@ op(
     infer=_add_infer,
     eager=_add_eager,
     vjp=_add_vjp,
-    lower=Opaque(updates=True),
+    lower=Opaque(loops.list_add, updates=True),
     samples=lambda rng: [],
 )
 
@@ -224,6 +225,6 @@ op(
     infer=_set_infer,
     eager=_set_eager,
     vjp="replacing a list element",
-    lower=Opaque(updates=True),
+    lower=Opaque(loops.list_set, updates=True),
     samples=lambda rng: [],
 )

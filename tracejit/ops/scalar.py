@@ -9,14 +9,20 @@ from tracejit.errors import DTypeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import I64, ScalarType, Type
+from tracejit.ops import loops
 from tracejit.ops.define import op
-
-OVERFLOW_MESSAGE = "Python int too large to convert to 64 bits"
 
 _LOW, _HIGH = -(1 << 63), (1 << 63) - 1
 
 
-def _checked(name: str, arity: int, python: Callable[..., int], cases: Sequence[tuple[int, ...]], doc: str) -> None:
+def _checked(
+    name: str,
+    arity: int,
+    python: Callable[..., int],
+    emit: Callable[..., Any],
+    cases: Sequence[tuple[int, ...]],
+    doc: str,
+) -> None:
     """Register the checked form of an integer operation; `python` computes on Python ints."""
 
     def infer(*operands: Value) -> tuple[Type, ...]:
@@ -28,7 +34,7 @@ def _checked(name: str, arity: int, python: Callable[..., int], cases: Sequence[
     def eager(xp: Any, *operands: Any) -> Any:
         result = python(*(int(x) for x in operands))
         if not _LOW <= result <= _HIGH:
-            raise OverflowError(OVERFLOW_MESSAGE)
+            raise OverflowError(loops.OVERFLOW_MESSAGE)
         return xp.int64(result)
 
     op(
@@ -38,19 +44,19 @@ def _checked(name: str, arity: int, python: Callable[..., int], cases: Sequence[
         infer=infer,
         eager=eager,
         vjp="its result is an integer",
-        lower=Opaque(),
+        lower=Opaque(emit),
         effect="fail",
         samples=lambda rng: [Sample(case) for case in cases],
     )
 
 
 _PAIRS = ((3, 4), (-7, 2), (0, 0), (_HIGH, 0), (_LOW, 0), (1 << 40, -(1 << 20)))
-_checked("checked_add", 2, lambda x, y: x + y, (*_PAIRS, (_HIGH, -5)), "x + y of Python ints.")
-_checked("checked_sub", 2, lambda x, y: x - y, (*_PAIRS, (_LOW, -5)), "x - y of Python ints.")
-_checked("checked_mul", 2, lambda x, y: x * y, (*_PAIRS, (_LOW, 1)), "x * y of Python ints.")
-_checked("checked_neg", 1, lambda x: -x, ((3,), (-4,), (0,), (_HIGH,)), "-x of a Python int.")
-_checked("checked_abs", 1, abs, ((3,), (-4,), (0,), (_HIGH,)), "abs(x) of a Python int.")
+_checked("checked_add", 2, lambda x, y: x + y, loops.checked("add"), (*_PAIRS, (_HIGH, -5)), "x + y of Python ints.")
+_checked("checked_sub", 2, lambda x, y: x - y, loops.checked("sub"), (*_PAIRS, (_LOW, -5)), "x - y of Python ints.")
+_checked("checked_mul", 2, lambda x, y: x * y, loops.checked("mul"), (*_PAIRS, (_LOW, 1)), "x * y of Python ints.")
+_checked("checked_neg", 1, lambda x: -x, loops.checked_negation("neg"), ((3,), (-4,), (0,), (_HIGH,)), "-x of a Python int.")
+_checked("checked_abs", 1, abs, loops.checked_negation("abs"), ((3,), (-4,), (0,), (_HIGH,)), "abs(x) of a Python int.")
 _checked(
-    "checked_pow", 2, lambda x, y: x**y, ((3, 4), (-2, 63), (0, 0), (7, 1), (-1, 101)), "x ** y of Python ints, y >= 0."
+    "checked_pow", 2, lambda x, y: x**y, loops.checked_pow, ((3, 4), (-2, 63), (0, 0), (7, 1), (-1, 101)), "x ** y of Python ints, y >= 0."
 )
-_checked("checked_shl", 2, lambda x, y: x << y, ((3, 4), (-1, 63), (0, 70), (5, 0)), "x << y of Python ints, y >= 0.")
+_checked("checked_shl", 2, lambda x, y: x << y, loops.checked_shl, ((3, 4), (-1, 63), (0, 70), (5, 0)), "x << y of Python ints, y >= 0.")

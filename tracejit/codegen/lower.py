@@ -1,0 +1,655 @@
+"""Graph -> Program: the entry, its control flow, storage and effects.
+
+The entry is one native function: host scalars are vars, tensors are buffers with sizes, `if` and `loop` are
+structured statements that pass values explicitly. Kernels are made by `lower_kernels.py`, ops that are not
+elementwise by `lower_opaque.py` and `lower_lists.py`. Ops are told apart by their lowering kind; only the
+structural vocabulary is named. The graph has been through `ownership`: updates happen in place, and storage is
+freed where `memory.py` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any, TypeAlias
+
+from tracejit.codegen import lower_opaque
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Call,
+    Carried,
+    Const,
+    ErrorSite,
+    Expr,
+    Fail,
+    For,
+    Free,
+    Function,
+    If,
+    Input,
+    InputSpec,
+    Kernel,
+    Launch,
+    Let,
+    Output,
+    OutputSpec,
+    Pointer,
+    PrintSite,
+    Program,
+    Stmt,
+    Var,
+)
+from tracejit.codegen.lower_code import Code, free_variables, stored_buffers
+from tracejit.codegen.lower_complex import Complex
+from tracejit.codegen.lower_elements import (
+    ONE,
+    ZERO,
+    Affine,
+    Array,
+    Element,
+    ElementBuilder,
+    Index,
+    affine,
+    load,
+    stores,
+)
+from tracejit.codegen.lower_kernels import KernelLowering
+from tracejit.codegen.memory import Lifetimes
+from tracejit.errors import Span
+from tracejit.ir.aliasing import has_storage, is_flat, shared
+from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
+from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
+
+Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
+
+TRUE = Const(True, BOOL)
+
+
+def lower(graph: Graph, target: str = "cpu", layouts: Sequence[bool] | None = None) -> Program:
+    """The loop program of a graph. `layouts[i]` says whether parameter i is contiguous (all are, by default)."""
+    return Lowering(graph, target, layouts or [True] * len(graph.params)).program()
+
+
+class Lowering:
+    """Lowers one graph; also what lowering rules of ops use to emit code."""
+
+    def __init__(self, graph: Graph, target: str, layouts: Sequence[bool]) -> None:
+        self.graph = graph
+        self.target = target
+        self.layouts = layouts
+        self.parallel = bool(graph.policy.get("parallel", True))
+        self.env: dict[Value, Any] = {}
+        self.sizes: dict[str, Expr] = {}
+        self.body: list[Stmt] = []
+        self.temporaries: list[Array] = []
+        self.kernels: list[Kernel] = []
+        self.errors: list[ErrorSite] = []
+        self.prints: list[PrintSite] = []
+        self.on_stack: set[Value] = set()
+        self.span: Span | None = None
+        self.k = ElementBuilder(self.let)
+        self.lifetimes = Lifetimes(graph)
+        self.uses = _Uses(graph.body)
+        self.caller: dict[int, Array] = {}
+
+    # -- emitting ---------------------------------------------------------------------------------------------
+
+    def emit(self, *stmts: Stmt) -> None:
+        """Append statements."""
+        self.body.extend(stmts)
+
+    def let(self, e: Expr, name: str = "t") -> Expr:
+        """A name for an expression."""
+        if isinstance(e, Var | Const):
+            return e
+        var = Var(name, e.type)
+        self.emit(Let(var, e))
+        return var
+
+    def size(self, dim: Dim | None) -> Expr:
+        """A dim as an i64 expression."""
+        match dim:
+            case int():
+                return Const(dim, I64)
+            case str():
+                return self.sizes[dim]
+            case Value():
+                return self.scalar(dim)
+            case None:
+                raise TypeError("a list element's size is not known")
+
+    def shape(self, type: TensorType) -> Index:
+        """The sizes of a tensor type."""
+        return tuple(self.size(d) for d in type.shape)
+
+    def scalar(self, value: Value) -> Any:
+        """The element of a host scalar."""
+        if isinstance(value.known, int):
+            return Const(value.known, I64)
+        if isinstance(value.known, str) and value.known in self.sizes:
+            return self.sizes[value.known]
+        return self.env[value]
+
+    def place(self, value: Value) -> Any:
+        """Where a value is: an `Array`, an element, or a list's handle."""
+        return self.scalar(value) if isinstance(value.type, ScalarType) else self.env[value]
+
+    def array(self, value: Value) -> Array:
+        """The array of a tensor value."""
+        found = self.env[value]
+        assert isinstance(found, Array), f"%{value.name} is not a tensor"
+        return found
+
+    # -- storage ------------------------------------------------------------------------------------------------
+
+    def pointer(self, type: Type, name: str) -> Var:
+        """A var for a buffer of that type's elements, or for a list's handle."""
+        if isinstance(type, ListType):
+            return Var(name, Pointer(_slot_dtype(type), is_list=True))
+        return Var(name, Pointer(real_dtype(type.dtype)))
+
+    def new_array(self, type: TensorType, name: str, *, stack: bool = False) -> Array:
+        """Storage for a tensor, in C order."""
+        shape = self.shape(type)
+        var = self.pointer(type, name)
+        count = self.k.product(shape)
+        self.emit(Alloc(var, self.k.mul(count, 2) if type.dtype.is_complex else count, stack))
+        return Array(var, type, shape)
+
+    def new_result(self, value: Value) -> Array:
+        """Storage for an op's result. A rank-0 tensor that is only fetched lives on the stack."""
+        assert isinstance(value.type, TensorType)
+        stack = value in self.uses.only_fetched and self.target == "cpu"
+        if stack:
+            self.on_stack.add(value)
+        return self.new_array(value.type, value.name, stack=stack)
+
+    def copy(self, source: Array, name: str) -> Array:
+        """A copy of an array in C order."""
+        target = self.new_array(source.type, name)
+        self.copy_into(target, source)
+        return target
+
+    def copy_into(self, target: Array, source: Array) -> None:
+        """Copy elements between arrays of one shape."""
+        if source.contiguous and target.contiguous:
+            count = self.k.product(source.shape)
+            width = 2 if source.type.dtype.is_complex else 1
+            self.emit(Call("copy", (target.buffer, source.buffer, self.k.mul(count, width))))
+            return
+        value = Value(source.type, "x")
+        self.env[value] = source
+        self.kernel("copy", (), [(value, target)])
+
+    def add_into(self, target: Array, source: Array) -> None:
+        """Add elements of an array to those of another, in order: elements of the target may be met twice. Lanes
+        of a vector never are where its last step is 1."""
+        code = Code()
+        code.volatile = {target.buffer, source.buffer}
+        dtype = source.type.dtype
+        with ExitStack() as stack:
+            index: list[Expr] = []
+            for axis, size in enumerate(source.shape):
+                dense = axis == len(source.shape) - 1 and target.steps(code.k)[-1] == ONE
+                index.append(stack.enter_context(code.loop(size, "vector" if dense else "serial", "ijklmn"[axis % 6])))
+            at = code.bind(target.address(code.k, index), "at")
+            old, new = load(target.buffer, at, dtype, code.k), load(source.buffer, source.address(code.k, index), dtype, code.k)
+            code.emit(*stores(target.buffer, at, code.k.add(old, new), code.k))
+        self.launch("add", code.scopes[0].stmts)
+
+    def contiguous(self, array: Array, name: str = "dense") -> Array:
+        """The array, or a copy in C order that lives to the end of the block."""
+        if array.contiguous:
+            return array
+        made = self.copy(array, name)
+        self.temporaries.append(made)
+        return made
+
+    def free(self, root: Value) -> None:
+        """Free the storage of a root; memory of `inout` parameters is left alone."""
+        if root in self.on_stack or root not in self.env:
+            return
+        place = self.env[root]
+        if isinstance(root.type, ListType):
+            self.emit(Call("list_free", (place,)))
+            return
+        origins = self.lifetimes.origins(root)
+        if None in origins:
+            self.free_unless(place.buffer, [self.array(self.graph.params[i]).buffer for i in origins if i is not None])
+
+    def free_unless(self, buffer: Var, kept: Sequence[Var]) -> None:
+        """Free a buffer unless it is one of the kept ones."""
+        differs: Expr = TRUE
+        for other in kept:
+            same = Var("same", BOOL)
+            self.emit(Call("same_pointer", (buffer, other), (same,)))
+            differs = self.k.logical_and(differs, self.k.logical_not(same))
+        if differs == TRUE:
+            self.emit(Free(buffer))
+        else:
+            self.emit(If(differs, (Free(buffer),)))
+
+    # -- kernels --------------------------------------------------------------------------------------------------
+
+    def kernel(self, name: str, ops: Sequence[Op], targets: Sequence[tuple[Value, Array]]) -> None:
+        """One kernel that computes `ops` and writes the targets."""
+        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel)
+        self.launch(name, lowering.run(), [op.span for op in ops if op.span is not None])
+
+    def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
+        """Run statements as a kernel; on the CPU, code without loops stays in the entry."""
+        if self.target == "cpu" and not any(isinstance(s, For) for s in body):
+            self.emit(*body)
+            return
+        params = free_variables(body)
+        kernel = f"{self.graph.name}.{len(self.kernels)}.{name}"
+        outputs = stored_buffers(body).intersection(params)
+        self.kernels.append(Kernel(kernel, params, outputs, tuple(body), tuple(dict.fromkeys(spans))))
+        self.emit(Launch(kernel, params))
+
+    # -- the program ------------------------------------------------------------------------------------------------
+
+    def program(self) -> Program:
+        """Lower everything."""
+        graph = self.graph
+        inputs = tuple(self.input(i, p) for i, p in enumerate(graph.params))
+        self.block(graph.body, ())
+        users = len(graph.results) - len(graph.inout)
+        self.write_back(graph.results[users:])
+        for i, value in enumerate(graph.results[:users]):
+            self.output(i, value)
+        outputs = tuple(OutputSpec(_plain_type(v.type)) for v in graph.results[:users])
+        return Program(
+            graph.name,
+            Function(graph.name, tuple(self.body)),
+            tuple(self.kernels),
+            inputs,
+            outputs,
+            tuple(self.errors),
+            tuple(self.prints),
+            bool(graph.policy.get("fastmath", False)),
+        )
+
+    def input(self, index: int, param: Value) -> InputSpec:
+        """Bind one parameter."""
+        inout = index in self.graph.inout
+        if isinstance(param.type, ScalarType):
+            self.env[param] = self._scalar_input(index, param.type.dtype, param.name)
+            return InputSpec(param.name, param.type, True, inout)
+        assert isinstance(param.type, TensorType), "a list cannot be a parameter"
+        data = self.pointer(param.type, param.name)
+        self.emit(Let(data, Input("data", index, data.type)))
+        for axis, dim in enumerate(param.type.shape):
+            if isinstance(dim, str) and dim not in self.sizes:
+                self.sizes[dim] = self.let(Input("dim", index, I64, axis), dim)
+        array = Array(data, param.type, self.shape(param.type))
+        if not self.layouts[index] and param.type.rank:
+            array = self._strided_input(index, param, array)
+        self.env[param] = array
+        return InputSpec(param.name, param.type, self.layouts[index], inout)
+
+    def _scalar_input(self, index: int, dtype: DType, name: str) -> Element:
+        if not dtype.is_complex:
+            return self.let(Input("scalar", index, dtype), name)
+        data = Var(name, Pointer(real_dtype(dtype)))
+        self.emit(Let(data, Input("data", index, data.type)))
+        return self.k.let(load(data, ZERO, dtype, self.k), name)
+
+    def _strided_input(self, index: int, param: Value, array: Array) -> Array:
+        """A parameter of any layout: read through its strides, or copied where it is changed or must be dense."""
+        steps = tuple(self.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in range(len(array.shape)))
+        given = Array(array.buffer, array.type, array.shape, steps)
+        if index not in self.graph.inout and param not in self.uses.dense:
+            return given
+        dense = self.copy(given, param.name)
+        if index in self.graph.inout:
+            self.caller[index] = given
+        else:
+            self.temporaries.append(dense)
+        return dense
+
+    def output(self, index: int, value: Value) -> None:
+        """Hand a result to the caller."""
+        place = self.place(value)
+        if isinstance(place, Array):
+            self.emit(Output(index, place.buffer, place.shape))
+        elif isinstance(place, Complex):
+            pair = Var(value.name, Pointer(place.re.type))  # type: ignore[arg-type]
+            self.emit(Alloc(pair, Const(2, I64)), *stores(pair, ZERO, place, self.k), Output(index, pair))
+        else:
+            self.emit(Output(index, place))
+
+    def write_back(self, finals: Sequence[Value]) -> None:
+        """Bring the final versions of `inout` parameters home, where they are not there already."""
+        homes = [self.array(self.graph.params[i]) for i in self.graph.inout]
+        states = [(i, self.array(f), self.lifetimes.origins(f)) for i, f in zip(self.graph.inout, finals, strict=True)]
+        parked = [self._parked(i, place, origins) for i, place, origins in states]
+        for (i, _, origins), place, home in zip(states, parked, homes, strict=True):
+            if origins == {None}:
+                self.copy_into(home, place)
+                self.emit(Free(place.buffer))
+            elif origins != {i}:
+                self._bring_home(place, home, [h.buffer for h in homes])
+            if i in self.caller:
+                self.copy_into(self.caller[i], home)
+                self.emit(Free(home.buffer))
+
+    def _parked(self, index: int, place: Array, origins: frozenset[int | None]) -> Array:
+        """A final version that may be in the memory of another parameter is copied away first."""
+        others = [self.array(self.graph.params[j]).buffer for j in origins if j is not None and j != index]
+        if not others:
+            return place
+        moved = self.pointer(place.type, "parked")
+        same: Expr = Const(False, BOOL)
+        for other in others:
+            equal = Var("same", BOOL)
+            self.emit(Call("same_pointer", (place.buffer, other), (equal,)))
+            same = self.k.logical_or(same, equal)
+        made, then = self.inside(lambda: self.copy(place, "parked").buffer)
+        self.emit(If(same, then, (), (moved,), (made,), (place.buffer,)))
+        return Array(moved, place.type, place.shape)
+
+    def _bring_home(self, place: Array, home: Array, kept: Sequence[Var]) -> None:
+        same = Var("same", BOOL)
+        self.emit(Call("same_pointer", (place.buffer, home.buffer), (same,)))
+        _, then = self.inside(lambda: self.copy_into(home, place))
+        self.emit(If(self.k.logical_not(same), then))
+        self.free_unless(place.buffer, kept)
+
+    # -- blocks and ops -----------------------------------------------------------------------------------------------
+
+    def inside(self, emit: Callable[[], Any]) -> tuple[Any, tuple[Stmt, ...]]:
+        """What `emit` gives, and the statements it emits, as a nested body."""
+        outer, self.body = self.body, []
+        result = emit()
+        body, self.body = tuple(self.body), outer
+        return result, body
+
+    def block(self, block: Block, owned: Iterable[Value]) -> None:
+        """Lower the ops of a block that owns the storage of the roots `owned`."""
+        outer, self.temporaries = self.temporaries, self.temporaries if block is self.graph.body else []
+        deaths = self.lifetimes.deaths(block, owned)
+        for root in deaths.at_start:
+            self.free(root)
+        for at, op in enumerate(block.ops):
+            self.span = op.span or self.span
+            self.op(op, deaths.handed.get(at, ()))
+            for root in deaths.after.get(at, ()):
+                self.free(root)
+        for array in self.temporaries:
+            self.emit(Free(array.buffer))
+        self.temporaries = outer
+
+    def op(self, op: Op, handed: Sequence[Value] = ()) -> None:
+        """Lower one op."""
+        match op.name:
+            case "if":
+                self.branch(op, handed)
+            case "loop":
+                self.loop(op)
+            case "fused":
+                self.fused(op)
+            case _ if op.name in lower_opaque.STRUCTURAL:
+                found = lower_opaque.STRUCTURAL[op.name](self, op)
+                self.env.update(zip(op.results, found, strict=True))
+            case _:
+                self.plain(op)
+
+    def plain(self, op: Op) -> None:
+        """Lower an op by its kind."""
+        lower = op.defn.lower
+        if isinstance(lower, Pointwise) and not has_storage(op.results[0]):
+            self.env[op.results[0]] = self.k.let(self.pointwise(op), op.results[0].name)
+        elif shared(op) is not None and self.view(op):
+            return
+        elif isinstance(lower, Pointwise | Reduction):
+            results = [(r, self.new_result(r)) for r in op.results]
+            self.kernel(op.name, (op,), results)
+            self.env.update(results)
+        elif isinstance(lower, Contraction):
+            self.env[op.results[0]] = lower_opaque.contraction(self, op, lower)
+        else:
+            assert isinstance(lower, Opaque)
+            lower_opaque.opaque(self, op, lower)
+
+    def pointwise(self, op: Op) -> Element:
+        """The value of an op on host scalars."""
+        assert isinstance(op.defn.lower, Pointwise)
+        operands = op.defn.group([HostOperand(self, v) for v in op.operands])
+        return op.defn.lower.fn(self.k, (), *operands, **op.attrs)
+
+    def fused(self, op: Op) -> None:
+        """Lower a fused group as one kernel."""
+        body = op.block("body")
+        arrays = [self.new_result(r) for r in op.results]
+        self.kernel("fused", body.ops, list(zip(body.results, arrays, strict=True)))
+        self.env.update(zip(op.results, arrays, strict=True))
+
+    # -- views ----------------------------------------------------------------------------------------------------------
+
+    def view(self, op: Op) -> bool:
+        """Let a view's result be strides over its operand's buffer; False where a kernel must compute it."""
+        (result,), source = op.results, self.array(op.operands[0])
+        assert isinstance(result.type, TensorType)
+        if is_flat(op) and source.contiguous:
+            self.env[result] = Array(source.buffer, result.type, self.shape(result.type))
+            return True
+        made = self.strided(op, source)
+        if made is None and not source.contiguous:
+            made = self.strided(op, self.contiguous(source))
+        if made is None:
+            made = self._computed_view(op)
+        self.env[result] = self.contiguous(made, result.name) if result in self.uses.dense else made
+        return True
+
+    def _computed_view(self, op: Op) -> Array:
+        """A view whose index is not affine, computed; it lives to the end of the block, as its operand does."""
+        (result,) = op.results
+        assert isinstance(result.type, TensorType)
+        if is_flat(op):
+            dense = self.contiguous(self.array(op.operands[0]))
+            return Array(dense.buffer, result.type, self.shape(result.type))
+        made = self.new_array(result.type, result.name)
+        self.kernel(op.name, (op,), [(result, made)])
+        self.temporaries.append(made)
+        return made
+
+    def strided(self, op: Op, source: Array) -> Array | None:
+        """The result of a view as strides over `source`; None where its index is not affine."""
+        assert isinstance(op.defn.lower, Pointwise) and isinstance(op.results[0].type, TensorType)
+        k = ElementBuilder(lambda e, name: e)
+        index = tuple(Var("i", I64) for _ in op.results[0].type.shape)
+        probe = _Probe(k, source)
+        operands: list[Any] = [probe, *(HostOperand(self, v) for v in op.operands[1:])]
+        found = op.defn.lower.fn(k, index, *op.defn.group(operands), **op.attrs)
+        if found is not probe or probe.address is None:
+            return None
+        form: Affine | None = affine(k, probe.address, set(index))
+        if form is None:
+            return None
+        steps = tuple(self.let(form.coefficients.get(i, ZERO), "step") for i in index)
+        return Array(source.buffer, op.results[0].type, self.shape(op.results[0].type), steps, self.let(form.rest, "offset"))
+
+    # -- control flow -----------------------------------------------------------------------------------------------------
+
+    def branch(self, op: Op, handed: Sequence[Value]) -> None:
+        """Lower an `if`; `handed` roots die in its branches."""
+        cond = self.scalar(op.operands[0])
+        if isinstance(cond, Const):
+            block = op.block("then" if cond.value else "else")
+            self.block(block, handed)
+            self.env.update(zip(op.results, map(self.place, block.results), strict=True))
+            return
+        values, bodies = zip(*(self.inside(lambda b=b: self._arm(b, handed)) for b in op.blocks), strict=True)
+        results = self.bind(op.results)
+        self.emit(If(cond, bodies[0], bodies[1], results, tuple(values[0]), tuple(values[1])))
+
+    def _arm(self, block: Block, handed: Sequence[Value]) -> list[Expr]:
+        self.block(block, handed)
+        return self.flat(block.results)
+
+    def flat(self, values: Sequence[Value]) -> list[Expr]:
+        """Values as the expressions that carry them: pointers, handles, scalars, parts of complex scalars."""
+        found: list[Expr] = []
+        for value in values:
+            place = self.place(value)
+            if isinstance(place, Array):
+                found.append(place.buffer)
+            elif isinstance(place, Complex):
+                found += (place.re, place.im)
+            else:
+                found.append(place)
+        return found
+
+    def bind(self, values: Sequence[Value]) -> tuple[Var, ...]:
+        """New vars that carry values; scalars first, because sizes are among them."""
+        carriers = {v: self._carriers(v) for v in values}
+        for value in values:
+            if isinstance(value.type, ScalarType):
+                pair = carriers[value]
+                self.env[value] = Complex(*pair) if len(pair) == 2 else pair[0]
+        for value in values:
+            if isinstance(value.type, TensorType):
+                self.env[value] = Array(carriers[value][0], value.type, self.shape(value.type))
+            elif isinstance(value.type, ListType):
+                self.env[value] = carriers[value][0]
+        return tuple(var for value in values for var in carriers[value])
+
+    def _carriers(self, value: Value) -> tuple[Var, ...]:
+        if not isinstance(value.type, ScalarType):
+            return (self.pointer(value.type, value.name),)
+        dtype = value.type.dtype
+        if not dtype.is_complex:
+            return (Var(value.name, dtype),)
+        part = real_dtype(dtype)
+        return Var(f"{value.name}_re", part), Var(f"{value.name}_im", part)
+
+    def loop(self, op: Op) -> None:
+        """Lower a `loop`."""
+        body = op.block("body")
+        limit, go = self.scalar(op.operands[0]), self.scalar(op.operands[1])
+        inits = self.flat(op.operands[2:])
+        index = Var(body.params[0].name, I64)
+        self.env[body.params[0]] = index
+        carried = self.bind(body.params[1:])
+
+        def run() -> list[Expr]:
+            self.block(body, filter(has_storage, body.params))
+            return self.flat(body.results)
+
+        (go_next, *following), stmts = self.inside(run)
+        results = self.bind(op.results)
+        entries = tuple(Carried(v, i, n, r) for v, i, n, r in zip(carried, inits, following, results, strict=True))
+        condition = None if go == TRUE and go_next == TRUE else (Var("go", BOOL), go, go_next)
+        self.emit(For(index, limit, stmts, "serial", entries, condition, op.span))
+
+    # -- effects ----------------------------------------------------------------------------------------------------------
+
+    def fail_unless(self, cond: Expr, kind: str, message: str, payload: Sequence[Expr] = ()) -> None:
+        """Leave the entry with an error where `cond` does not hold."""
+        if cond == TRUE:
+            return
+        values = tuple(self.k.cast(p, F64 if p.type.is_float else I64) for p in payload)  # type: ignore[union-attr]
+        site = ErrorSite(kind, message, tuple(p.type for p in payload), self.span)  # type: ignore[misc]
+        if site not in self.errors:
+            self.errors.append(site)
+        self.emit(If(self.k.logical_not(cond), (Fail(self.errors.index(site), values),)))
+
+    def print(self, template: str, values: Sequence[Expr]) -> None:
+        """Print values by a `str.format` template."""
+        site = PrintSite(template, tuple(v.type for v in values))  # type: ignore[misc]
+        if site not in self.prints:
+            self.prints.append(site)
+        self.emit(Call("print", (Const(self.prints.index(site), I64), *values)))
+
+    def load(self, array: Array, index: Sequence[Expr], name: str) -> Element:
+        """An element of an array, read now."""
+        return self.k.let(load(array.buffer, array.address(self.k, index), array.type.dtype, self.k), name)
+
+    def store(self, array: Array, index: Sequence[Expr], value: Element) -> None:
+        """Write an element of an array."""
+        self.emit(*stores(array.buffer, array.address(self.k, index), value, self.k))
+
+
+class HostOperand:
+    """A host scalar (or a tensor's sizes) as a lowering rule sees it in the entry."""
+
+    __slots__ = ("lowering", "shape", "type", "value")
+
+    def __init__(self, lowering: Lowering, value: Value) -> None:
+        self.lowering = lowering
+        self.value = value
+        self.type = value.type
+        self.shape: Index = lowering.shape(value.type) if isinstance(value.type, TensorType) else ()
+
+    def __call__(self, index: Sequence[Expr]) -> Element:
+        return self.lowering.scalar(self.value)
+
+
+class _Probe:
+    """An operand that records where a view reads it; it is its own element."""
+
+    def __init__(self, k: ElementBuilder, array: Array) -> None:
+        self.k = k
+        self.array = array
+        self.type = array.type
+        self.shape = array.shape
+        self.address: Expr | None = None
+
+    def __call__(self, index: Sequence[Expr]) -> _Probe:
+        self.address = self.array.address(self.k, index)
+        return self
+
+    def flat(self, at: Expr) -> _Probe:
+        """A read by C-order index."""
+        self.address = at if self.array.contiguous else None
+        return self
+
+
+class _Uses:
+    """Facts about uses: which tensors must be dense, and which rank-0 tensors are only fetched."""
+
+    def __init__(self, body: Block) -> None:
+        self.dense: set[Value] = set()
+        fetched: set[Value] = set()
+        others: set[Value] = set()
+        self._block(body, True)
+        for op in walk(body):
+            readers = fetched if op.name == "fetch" else others
+            readers.update(op.operands)
+            for block in op.blocks:
+                others.update(block.results)
+        others.update(body.results)
+        self.only_fetched = {v for v in fetched - others if isinstance(v.type, TensorType) and v.type.rank == 0}
+
+    def _block(self, block: Block, yields: bool) -> None:
+        if yields:
+            self.dense.update(filter(has_storage, block.results))
+        for op in block.ops:
+            self.dense.update(v for i, v in enumerate(op.operands) if has_storage(v) and not _takes_strides(op, i))
+            for nested in op.blocks:
+                self._block(nested, op.name != "fused")
+
+
+def _takes_strides(op: Op, i: int) -> bool:
+    """Whether operand i may have any layout."""
+    if op.name in ("fetch", "dim", "copy") or (op.name in ("vwrite", "vadd") and i == 1):
+        return True
+    lower = op.defn.lower
+    if isinstance(lower, Pointwise):
+        return op.name != "vread" and not is_flat(op)
+    return isinstance(lower, Reduction | Contraction)
+
+
+def _slot_dtype(type: ListType) -> DType:
+    element = type.element
+    return I64 if isinstance(element, ListType) else real_dtype(element.dtype)
+
+
+def _plain_type(type: Type) -> ScalarType | TensorType:
+    assert not isinstance(type, ListType), "a list cannot be a result"
+    return type
+
+
+__all__ = ["ONE", "Lowering", "Place", "lower"]

@@ -1,0 +1,432 @@
+"""Ops that are not elementwise: contractions, element and slice updates, effects, and rules of opaque ops.
+
+`STRUCTURAL` holds the ops that are told apart by name: `rule(lowering, op)` gives what stands for each result.
+Every other opaque op brings its own rule, `emit(e, results, *operands, **attrs)`, which is written with an
+`Emitter`: tensors are `Array`s, host scalars expressions, and it returns what stands for each result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, Var
+from tracejit.codegen.lower_code import Code, Fold, FoldBody
+from tracejit.codegen.lower_complex import Complex
+from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
+from tracejit.codegen.lower_lists import LISTS, accumulate, assign
+from tracejit.ir.core import Op, Value
+from tracejit.ir.opdef import Contraction, Opaque
+from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
+
+if TYPE_CHECKING:
+    from tracejit.codegen.lower import Lowering
+
+
+# -- the emitter of rules ---------------------------------------------------------------------------------------
+
+
+class Emitter:
+    """What the rule of an opaque op builds code with.
+
+    Outside of `kernel()` it emits into the entry: allocations, checks, reads of single elements. Inside, loops
+    and stores; whatever they use from outside becomes a parameter of the kernel.
+    """
+
+    def __init__(self, lowering: Lowering, op: Op) -> None:
+        self.lowering = lowering
+        self.op = op
+        self.code: Code | None = None
+
+    @property
+    def k(self) -> ElementBuilder:
+        """Builds expressions where code is being emitted."""
+        return self.lowering.k if self.code is None else self.code.k
+
+    # -- the entry --------------------------------------------------------------------------------------------
+
+    def new(self, result: Value) -> Array:
+        """Storage for a result."""
+        assert isinstance(result.type, TensorType)
+        return self.lowering.new_array(result.type, result.name)
+
+    def scratch(self, like: TensorType, name: str = "scratch") -> Array:
+        """Storage that lives to the end of the block."""
+        made = self.lowering.new_array(like, name)
+        self.lowering.temporaries.append(made)
+        return made
+
+    def define(self, result: Value, element: Element) -> Element:
+        """Bind a host scalar result now, so that types of other results may name it as a size."""
+        named = self.k.let(element, result.name)
+        self.lowering.env[result] = named
+        return named
+
+    def fail_unless(self, cond: Expr, kind: str, message: str, payload: Sequence[Expr] = ()) -> None:
+        """Raise the Python exception `kind` where `cond` does not hold."""
+        self.lowering.fail_unless(cond, kind, message, payload)
+
+    def copy_into(self, target: Array, source: Array) -> None:
+        """Copy elements between arrays of one shape."""
+        self.lowering.copy_into(target, source)
+
+    def part(self, array: Array, axis: int, start: Expr, size: Expr) -> Array:
+        """The part of an array from `start` along an axis."""
+        steps = array.steps(self.k)
+        offset = self.k.add(array.offset, self.k.mul(start, steps[axis]))
+        shape = tuple(size if i == axis else s for i, s in enumerate(array.shape))
+        return Array(array.buffer, array.type, shape, steps, self.k.let(offset, "offset"))
+
+    # -- kernels ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def kernel(self) -> Iterator[None]:
+        """What is emitted inside is one kernel."""
+        self.code = code = Code()
+        yield
+        self.code = None
+        self.lowering.launch(self.op.name, code.scopes[0].stmts, [self.op.span] if self.op.span else [])
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """What is emitted inside are loops of the entry itself: a few host scalars, never elements of arrays."""
+        self.code = code = Code()
+        yield
+        self.code = None
+        self.lowering.emit(*code.scopes[0].stmts)
+
+    @property
+    def inner(self) -> Code:
+        """The open kernel."""
+        assert self.code is not None, "loops belong into a kernel"
+        return self.code
+
+    @contextmanager
+    def loops(self, sizes: Sequence[Expr], *, parallel: bool = False, vector: bool = False) -> Iterator[Index]:
+        """Nested loops; gives the index."""
+        with ExitStack() as stack:
+            index: list[Expr] = []
+            for at, size in enumerate(sizes):
+                axis: Axis = "serial"
+                if vector and at == len(sizes) - 1:
+                    axis = "vector"
+                elif parallel and at == 0 and self.lowering.parallel:
+                    axis = "parallel"
+                index.append(stack.enter_context(self.inner.loop(self.k.let(size, "size"), axis, "ijklmn"[at % 6])))
+            yield tuple(index)
+
+    @contextmanager
+    def fold(self, extent: Expr, *starts: Element, combine: str | None = None) -> Iterator[ElementFold]:
+        """A loop that carries elements; set `following` inside. `combine` names the scalar op of a reduction."""
+        flat = [Fold(p, combine) for s in starts for p in _parts(s)]
+        made = ElementFold(starts)
+        with self.inner.fold(extent, flat) as body:
+            made.enter(body)
+            yield made
+            body.next = [p for e in made.following for p in _parts(e)]
+        made.leave(body)
+
+    @contextmanager
+    def when(self, cond: Expr) -> Iterator[None]:
+        """A conditional in a kernel."""
+        with self.inner.when(cond):
+            yield
+
+    def load(self, array: Array, index: Sequence[Expr]) -> Element:
+        """An element, read where this is emitted."""
+        return self._load(array, array.address(self.k, index))
+
+    def load_flat(self, array: Array, at: Expr) -> Element:
+        """The element with that C-order index."""
+        return self._load(array, array.flat_address(self.k, at))
+
+    def _load(self, array: Array, at: Expr) -> Element:
+        if self.code is not None:
+            self.code.volatile.add(array.buffer)
+        return self.k.let(load(array.buffer, at, array.type.dtype, self.k), "x")
+
+    def store(self, array: Array, index: Sequence[Expr], value: Element) -> None:
+        """Write an element."""
+        self._store(array, array.address(self.k, index), value)
+
+    def store_flat(self, array: Array, at: Expr, value: Element) -> None:
+        """Write the element with that C-order index."""
+        self._store(array, array.flat_address(self.k, at), value)
+
+    def _store(self, array: Array, at: Expr, value: Element) -> None:
+        emit = self.lowering.emit if self.code is None else self.code.emit
+        emit(*stores(array.buffer, at, value, self.k))
+
+
+    # -- lists --------------------------------------------------------------------------------------------------
+
+    def list_set(self, handle: Var, index: Expr, value: Any) -> Var:
+        """Replace an element of a list."""
+        assign(self.lowering, handle, index, value)
+        return handle
+
+    def list_add(self, handle: Var, value: Any, index: Expr, count: Expr) -> Var:
+        """Add to an element of a list of `count` elements, of which the lowest ones may be missing: zeros."""
+        accumulate(self.lowering, handle, self.op.operands[1], value, index, count)
+        return handle
+
+
+class ElementFold:
+    """The inside of a fold over elements: `index`, `carried`, `following` to be set, `results` afterwards."""
+
+    def __init__(self, starts: Sequence[Element]) -> None:
+        self.starts = starts
+        self.following: Sequence[Element] = ()
+
+    def enter(self, body: FoldBody) -> None:
+        """The loop is open."""
+        self.index: Expr = body.index
+        self.carried = self._pairs(body.carried)
+
+    def leave(self, body: FoldBody) -> None:
+        """The loop is closed."""
+        self.results = self._pairs(body.results)
+
+    def _pairs(self, flat: Sequence[Expr]) -> list[Element]:
+        left = list(flat)
+        found: list[Element] = []
+        for start in self.starts:
+            first = left.pop(0)
+            found.append(Complex(first, left.pop(0)) if isinstance(start, Complex) else first)
+        return found
+
+
+def _parts(e: Element) -> tuple[Expr, ...]:
+    return (e.re, e.im) if isinstance(e, Complex) else (e,)
+
+
+def opaque(lowering: Lowering, op: Op, lower: Opaque) -> None:
+    """Lower an opaque op by its own rule."""
+    if lower.emit is None:
+        raise NotImplementedError(f"op {op.name!r} has no lowering")
+    operands = op.defn.group([lowering.place(v) for v in op.operands])
+    found = lower.emit(Emitter(lowering, op), op.results, *operands, **op.attrs)
+    found = found if isinstance(found, tuple) else (found,)
+    for result, place in zip(op.results, found, strict=True):
+        is_element = isinstance(result.type, ScalarType)
+        lowering.env[result] = lowering.k.let(place, result.name) if is_element else place
+
+
+# -- contractions -----------------------------------------------------------------------------------------------
+
+
+def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
+    """A sum of products: a library call for matrices of f32 and f64, loops for all else."""
+    left, right = (lowering.array(v) for v in op.operands)
+    result = lowering.new_result(op.results[0])
+    dtype = result.type.dtype
+    if lower.spec == "...ij,...jk->...ik" and dtype in (F32, F64):
+        _gemm(lowering, left, right, result)
+    else:
+        _product_loops(Emitter(lowering, op), lower.spec, left, right, result)
+    return result
+
+
+def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
+    """`gemm` once per index of the leading axes."""
+    left, right = _with_unit_stride(lowering, left), _with_unit_stride(lowering, right)
+    indices = tuple(Var("ijkl"[a % 4], I64) for a in range(len(result.shape) - 2))
+
+    def call() -> None:
+        sizes = (*result.shape[-2:], left.shape[-1])
+        args: list[Expr] = []
+        for array in (left, right, result):
+            at = array.address(lowering.k, (*indices, ZERO, ZERO))
+            buffer = array.buffer if at == ZERO else Offset(array.buffer, lowering.let(at, "at"), array.buffer.type)  # type: ignore[arg-type]
+            steps = [lowering.let(s, "step") for s in array.steps(lowering.k)[-2:]]
+            args += (buffer, *(steps[:1] if array is result else steps))
+        lowering.emit(Call(f"gemm_{result.type.dtype}", (*sizes, *args)))
+
+    _, body = lowering.inside(call)
+    for index, size in zip(reversed(indices), reversed(result.shape[:-2]), strict=True):
+        body = (For(index, size, body),)
+    lowering.emit(*body)
+
+
+def _with_unit_stride(lowering: Lowering, array: Array) -> Array:
+    """The array, or a copy where neither rows nor columns are known to be dense, as the library needs it."""
+    if ONE in array.steps(lowering.k)[-2:]:
+        return array
+    return lowering.contiguous(array)
+
+
+def _product_loops(e: Emitter, spec: str, left: Array, right: Array, result: Array) -> None:
+    inputs, output = spec.split("->")
+    names = [_letters(s, len(a.shape)) for s, a in zip((*inputs.split(","), output), (left, right, result), strict=True)]
+    sizes = {n: s for letters, a in zip(names, (left, right, result), strict=True) for n, s in zip(letters, a.shape, strict=True)}
+    summed = [n for n in dict.fromkeys((*names[0], *names[1])) if n not in names[2]]
+    with e.kernel(), e.loops([sizes[n] for n in names[2]], parallel=True) as outer:
+        index = dict(zip(names[2], outer, strict=True))
+        total = _sum(e, summed, sizes, index, lambda: _product(e, names, index, left, right))
+        e.store(result, outer, e.k.cast(total, result.type.dtype))
+
+
+def _product(e: Emitter, names: list[list[str]], index: dict[str, Expr], left: Array, right: Array) -> Element:
+    a, b = (e.load(x, [index[n] for n in letters]) for x, letters in ((left, names[0]), (right, names[1])))
+    wide = _accumulator(left)
+    return e.k.mul(e.k.cast(a, wide), e.k.cast(b, wide))
+
+
+def _accumulator(array: Array) -> Any:
+    dtype = array.type.dtype
+    return F32 if dtype.is_float and dtype.bits == 16 else dtype
+
+
+def _sum(
+    e: Emitter, summed: list[str], sizes: dict[str, Expr], index: dict[str, Expr], element: Callable[[], Element]
+) -> Element:
+    if not summed:
+        return element()
+    probe = e.lowering.array(e.op.operands[0])
+    zero = e.k.const(0, _accumulator(probe))
+    with e.fold(sizes[summed[0]], zero) as fold:
+        index[summed[0]] = fold.index
+        fold.following = [e.k.add(fold.carried[0], _sum(e, summed[1:], sizes, index, element))]
+    return fold.results[0]
+
+
+def _letters(spec: str, rank: int) -> list[str]:
+    """The axes of one operand; the dots stand for as many leading axes as the rank needs."""
+    letters = list(spec.replace("...", ""))
+    batch = [f"batch{i}" for i in range(rank - len(letters))] if "..." in spec else []
+    return [*batch, *letters]
+
+
+# -- elements, slices, storage ------------------------------------------------------------------------------------
+
+
+def _const(lowering: Lowering, op: Op) -> list[Any]:
+    type = op.attrs["type"]
+    number = lowering.k.const(op.attrs["value"], type.dtype)
+    if isinstance(type, ScalarType):
+        return [number]
+    array = lowering.new_result(op.results[0])
+    lowering.store(array, (), number)
+    return [array]
+
+
+def _dim(lowering: Lowering, op: Op) -> list[Any]:
+    return [lowering.array(op.operands[0]).shape[op.attrs["axis"]]]
+
+
+def _fetch(lowering: Lowering, op: Op) -> list[Any]:
+    array = lowering.array(op.operands[0])
+    return [lowering.load(array, [lowering.scalar(i) for i in op.operands[1:]], op.results[0].name)]
+
+
+def _index_update(lowering: Lowering, op: Op) -> list[Any]:
+    array = lowering.array(op.operands[0])
+    lowering.store(array, [lowering.scalar(i) for i in op.operands[2:]], lowering.scalar(op.operands[1]))
+    return [array]
+
+
+def _index_add(lowering: Lowering, op: Op) -> list[Any]:
+    array = lowering.array(op.operands[0])
+    index = [lowering.scalar(i) for i in op.operands[2:]]
+    total = lowering.k.add(lowering.load(array, index, "old"), lowering.scalar(op.operands[1]))
+    lowering.store(array, index, total)
+    return [array]
+
+
+def _window(lowering: Lowering, op: Op) -> Array:
+    """The strided part of a base that `vwrite` and `vadd` change, shaped like the value."""
+    base, value = lowering.array(op.operands[0]), lowering.array(op.operands[1])
+    offset, *steps = (lowering.scalar(v) for v in op.operands[2:])
+    return Array(base.buffer, value.type, value.shape, tuple(steps), offset)
+
+
+def _vwrite(lowering: Lowering, op: Op) -> list[Any]:
+    lowering.copy_into(_window(lowering, op), lowering.array(op.operands[1]))
+    return [lowering.array(op.operands[0])]
+
+
+def _vadd(lowering: Lowering, op: Op) -> list[Any]:
+    lowering.add_into(_window(lowering, op), lowering.array(op.operands[1]))
+    return [lowering.array(op.operands[0])]
+
+
+def _copy(lowering: Lowering, op: Op) -> list[Any]:
+    (x,), (result,) = op.operands, op.results
+    place = lowering.place(x)
+    if isinstance(place, Array):
+        return [lowering.copy(place, result.name)]
+    if isinstance(x.type, ScalarType):
+        return [place]
+    made = lowering.pointer(x.type, result.name)
+    lowering.emit(Call("list_copy", (place,), (made,)))
+    return [made]
+
+
+def _sync(lowering: Lowering, op: Op) -> list[Any]:
+    flag, new, old = (lowering.place(v) for v in op.operands)
+    _, then = lowering.inside(lambda: lowering.copy_into(old, new))
+    lowering.emit(If(flag, then))
+    return [old]
+
+
+def _undef(lowering: Lowering, op: Op) -> list[Any]:
+    (result,) = op.results
+    if isinstance(result.type, TensorType):
+        return [lowering.new_result(result)]
+    if isinstance(result.type, ScalarType):
+        return [lowering.k.const(0, result.type.dtype)]
+    return LISTS["list_new"](lowering, op)
+
+
+# -- effects --------------------------------------------------------------------------------------------------------
+
+
+def _check(lowering: Lowering, op: Op) -> list[Any]:
+    cond, *payload = (lowering.scalar(v) for v in op.operands)
+    lowering.fail_unless(cond, op.attrs["kind"], op.attrs["message"], payload)
+    return []
+
+
+def _check_eq(lowering: Lowering, op: Op) -> list[Any]:
+    a, b = (lowering.scalar(v) for v in op.operands)
+    lowering.fail_unless(lowering.k.eq(a, b), op.attrs["kind"], op.attrs["message"], (a, b))
+    return []
+
+
+def _broadcast_dim(lowering: Lowering, op: Op) -> list[Any]:
+    from tracejit.ops.effects import BROADCAST_MESSAGE
+
+    k = lowering.k
+    a, b = (lowering.scalar(v) for v in op.operands)
+    fits = k.logical_or(k.logical_or(k.eq(a, 1), k.eq(b, 1)), k.eq(a, b))
+    lowering.fail_unless(fits, "ValueError", BROADCAST_MESSAGE, (a, b))
+    return [k.let(k.select(k.eq(a, 1), b, a), op.results[0].name)]
+
+
+def _print(lowering: Lowering, op: Op) -> list[Any]:
+    lowering.print(op.attrs["template"], [lowering.scalar(v) for v in op.operands])
+    return []
+
+
+Rule = Callable[["Lowering", Op], "list[Any]"]
+
+STRUCTURAL: dict[str, Rule] = {
+    "const": _const,
+    "dim": _dim,
+    "fetch": _fetch,
+    "index_update": _index_update,
+    "index_add": _index_add,
+    "vwrite": _vwrite,
+    "vadd": _vadd,
+    "copy": _copy,
+    "sync": _sync,
+    "undef": _undef,
+    "check": _check,
+    "check_eq": _check_eq,
+    "broadcast_dim": _broadcast_dim,
+    "print": _print,
+    **LISTS,
+}
+
+__all__ = ["STRUCTURAL", "Const", "Emitter", "contraction", "opaque"]

@@ -1,0 +1,60 @@
+"""When storage dies: which roots are freed where.
+
+The transform `ownership` has made every consumption the last use of its root, so this is plain liveness per
+block. A root that dies at an `if` one of whose branches consumes it is handed to the branches: each of them
+consumes or frees it. Memory of an `inout` parameter is never freed; where a root may be either, the pointers are
+compared at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tracejit.ir.aliasing import FRESH, Origins, Roots, borrowed, consumed, consumes, has_storage, last_uses, origins
+from tracejit.ir.core import Block, Graph, Op, Value
+
+
+@dataclass(slots=True)
+class Deaths:
+    """For one block: roots to free at its start, and after each op; roots handed to the branches of an `if`."""
+
+    at_start: list[Value] = field(default_factory=list[Value])
+    after: dict[int, list[Value]] = field(default_factory=dict[int, "list[Value]"])
+    handed: dict[int, list[Value]] = field(default_factory=dict[int, "list[Value]"])
+
+
+class Lifetimes:
+    """Roots, origins and deaths of one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.roots = Roots()
+        for op in graph.body.ops:
+            self.roots.enter(op)
+        self._origins = origins(graph, self.roots)
+
+    def origins(self, value: Value) -> Origins:
+        """The `inout` parameters whose memory a value may be; None stands for the call's own memory."""
+        return frozenset().union(*(self._origins.get(r, FRESH) for r in self.roots.of(value)))
+
+    def deaths(self, block: Block, owned: Iterable[Value]) -> Deaths:
+        """Where the roots a block owns die: `owned` at its start, and all that its ops make."""
+        last = last_uses(block, self.roots)
+        mine = dict.fromkeys(owned)
+        mine.update(dict.fromkeys(r for op in block.ops for r in op.results if has_storage(r) and self.roots.of(r) == (r,)))
+        deaths = Deaths()
+        for root in mine:
+            at = last.get(root)
+            if at is None or at < 0:
+                deaths.at_start.append(root)
+            elif at < len(block.ops):
+                self._note(deaths, at, block.ops[at], root)
+        return deaths
+
+    def _note(self, deaths: Deaths, at: int, op: Op, root: Value) -> None:
+        if root not in op.results and any(root in self.roots.of(op.operands[i]) for i in consumed(op)):
+            return
+        if op.name == "if" and any(consumes(b, root, self.roots, borrowed(op)) for b in op.blocks):
+            deaths.handed.setdefault(at, []).append(root)
+        else:
+            deaths.after.setdefault(at, []).append(root)

@@ -1,0 +1,50 @@
+"""Where loops run: which are parallel, which are vectors, and in which blocks a flat loop is cut.
+
+Decisions are made while a kernel is built (`lower_kernels.py`), so that no later pass has to rewrite indices. A
+parallel mark says that trips may run in any order; whether threads are worth it is decided at run time. Block sizes
+are constants, so that a reduction is the same tree on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from tracejit.codegen.loop_ir import Axis, Const, Expr
+from tracejit.codegen.lower_code import Code
+from tracejit.ir.types import I64
+
+#: Trips of a vector loop that make one parallel trip; small enough for cache, large enough to forget the loop.
+BLOCK = 4096
+
+
+def is_small(sizes: Iterable[Expr]) -> bool:
+    """Whether a loop nest is known to be one block at most."""
+    total = 1
+    for size in sizes:
+        if not isinstance(size, Const):
+            return False
+        total *= int(size.value.real)
+    return total <= BLOCK
+
+
+@contextmanager
+def blocked_loop(code: Code, extent: Expr, axis: Axis, name: str) -> Iterator[Expr]:
+    """A loop as parallel blocks, each a loop of kind `axis`; gives the whole index."""
+    k = code.k
+    with code.loop(blocks(code, extent), "parallel", "block") as block:
+        start, length = block_range(code, extent, block)
+        with code.loop(length, axis, name) as i:
+            yield k.add(start, i)
+
+
+def blocks(code: Code, extent: Expr) -> Expr:
+    """The number of blocks of a loop."""
+    return code.k.ceildiv(extent, code.k.const(BLOCK, I64))
+
+
+def block_range(code: Code, extent: Expr, block: Expr) -> tuple[Expr, Expr]:
+    """Start and length of a block of a loop."""
+    k = code.k
+    start = code.bind(k.mul(block, BLOCK), "start")
+    return start, code.bind(k.minimum(k.sub(extent, start), BLOCK), "length")

@@ -1,0 +1,232 @@
+"""How opaque ops are computed: loops over arrays, written with the emitter of code generation.
+
+A rule is `emit(e, results, *operands, **attrs)`: `results` are the op's result values, tensors are arrays, host
+scalars expressions; it returns what stands for each result. `e.k` builds expressions; stores and loops belong into
+`with e.kernel()`. Ops that update in place give back the array of operand 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracejit.ir.types import BF16, F16, F32, I64, DType, TensorType
+
+Emitter = Any
+Array = Any
+Expr = Any
+
+OVERFLOW_MESSAGE = "Python int too large to convert to 64 bits"
+
+
+def _without(items: Sequence[Any], axis: int) -> tuple[Any, ...]:
+    return (*items[:axis], *items[axis + 1 :])
+
+
+def _with(items: Sequence[Any], axis: int, item: Any) -> tuple[Any, ...]:
+    return (*items[:axis], item, *items[axis:])
+
+
+# -- joining, places of extrema -----------------------------------------------------------------------------------
+
+
+def cat(e: Emitter, results: Sequence[Any], _size: Expr, xs: Sequence[Array], *, axis: int) -> Array:
+    """Each operand copied into its part of the result."""
+    out = e.new(results[0])
+    start = e.k.const(0, I64)
+    for x in xs:
+        e.copy_into(e.part(out, axis, start, x.shape[axis]), x)
+        start = e.k.add(start, x.shape[axis])
+    return out
+
+
+def extremum_place(better: str) -> Callable[..., Any]:
+    """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan."""
+
+    def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
+        out = e.new(results[0])
+        zero = e.k.const(0, I64)
+        with e.kernel(), e.loops(_without(x.shape, axis), parallel=True) as outer:
+            first = e.load(x, _with(outer, axis, zero))
+            with e.fold(x.shape[axis], _wide(e, first), zero) as fold:
+                best, place = fold.carried
+                value = _wide(e, e.load(x, _with(outer, axis, fold.index)))
+                wins = getattr(e.k, better)(value, best)
+                if value.type.is_float:
+                    wins = e.k.logical_or(wins, e.k.logical_and(e.k.isnan(value), e.k.logical_not(e.k.isnan(best))))
+                wins = e.k.let(wins, "wins")
+                fold.following = [e.k.select(wins, value, best), e.k.select(wins, fold.index, place)]
+            e.store(out, outer, fold.results[1])
+        return out
+
+    return emit
+
+
+def _wide(e: Emitter, x: Expr) -> Expr:
+    """Halves are carried through loops as f32."""
+    return e.k.cast(x, F32) if x.type in (F16, BF16) else x
+
+
+def _narrow(e: Emitter, x: Expr, dtype: DType) -> Expr:
+    return e.k.cast(x, dtype)
+
+
+# -- scans ----------------------------------------------------------------------------------------------------------
+
+
+def scan(combine: str, start: int) -> Callable[..., Any]:
+    """Running totals along an axis."""
+
+    def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
+        out = e.new(results[0])
+        dtype = x.type.dtype
+        with e.kernel(), e.loops(_without(x.shape, axis), parallel=True) as outer:
+            zero = _wide(e, e.k.const(start, dtype))
+            with e.fold(x.shape[axis], zero) as fold:
+                at = _with(outer, axis, fold.index)
+                total = e.k.let(getattr(e.k, combine)(_narrow(e, fold.carried[0], dtype), e.load(x, at)), "total")
+                e.store(out, at, total)
+                fold.following = [_wide(e, total)]
+        return out
+
+    return emit
+
+
+def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis: int, reverse: bool = False) -> Array:
+    """y[i] = a[i] * y[i-1] + c[i], the first one c[0]."""
+    out = e.new(results[0])
+    dtype, count = c.type.dtype, c.shape[axis]
+    with e.kernel(), e.loops(_without(c.shape, axis), parallel=True) as outer:
+        with e.fold(count, _wide(e, e.k.const(0, dtype))) as fold:
+            i = e.k.sub(e.k.sub(count, 1), fold.index) if reverse else fold.index
+            at = _with(outer, axis, i)
+            term = e.load(c, at)
+            grown = e.k.add(e.k.mul(e.load(a, at), _narrow(e, fold.carried[0], dtype)), term)
+            y = e.k.let(e.k.select(e.k.eq(fold.index, 0), term, grown), "y")
+            e.store(out, at, y)
+            fold.following = [_wide(e, y)]
+    return out
+
+
+# -- writing by integer arrays and masks ----------------------------------------------------------------------------
+
+
+def scatter(adding: bool) -> Callable[..., Any]:
+    """Values written (or added) in order at the places along an axis that an integer array names."""
+
+    def emit(e: Emitter, results: Sequence[Any], x: Array, index: Array, value: Array, *, axis: int) -> Array:
+        rank = len(index.shape)
+        has_tail = len(value.shape) > axis + rank
+        with e.kernel(), e.loops(value.shape, vector=has_tail) as at:
+            place = e.k.cast(e.load(index, at[axis : axis + rank]), I64)
+            target = (*at[:axis], place, *at[axis + rank :])
+            new = e.load(value, at)
+            e.store(x, target, e.k.add(e.load(x, target), new) if adding else new)
+        return x
+
+    return emit
+
+
+def _rows(e: Emitter, x: Array, mask: Array) -> tuple[Expr, Expr]:
+    """How many elements the mask has, and how many elements of x belong to each."""
+    return e.k.product(mask.shape), e.k.let(e.k.product(x.shape[len(mask.shape) :]), "row")
+
+
+def mask_read(e: Emitter, results: Sequence[Any], x: Array, mask: Array) -> tuple[Expr, Array]:
+    """Count, allocate, then copy what the mask holds."""
+    total, row = _rows(e, x, mask)
+    count = e.scratch(TensorType(I64, ()), "count")
+    with e.kernel():
+        with e.fold(total, e.k.const(0, I64), combine="add") as fold:
+            fold.following = [e.k.cast(e.load_flat(mask, fold.index), I64)]
+        e.store(count, (), fold.results[0])
+    number = e.define(results[0], e.load(count, ()))
+    out = e.new(results[1])
+    with e.kernel():
+        _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(out, to, e.load_flat(x, at)))
+    return number, out
+
+
+def mask_write(e: Emitter, results: Sequence[Any], x: Array, mask: Array, value: Array) -> Array:
+    """Values copied one after the other to where the mask holds."""
+    total, row = _rows(e, x, mask)
+    with e.kernel():
+        _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(x, at, e.load_flat(value, to)))
+    return x
+
+
+def _masked_rows(e: Emitter, total: Expr, row: Expr, mask: Array, move: Callable[[Expr, Expr], None]) -> None:
+    """`move(place in the whole, place in the selection)` for each element where the mask holds."""
+    with e.fold(total, e.k.const(0, I64)) as fold:
+        (found,) = fold.carried
+        holds = e.load_flat(mask, fold.index)
+        with e.when(holds), e.loops((row,)) as (j,):
+            move(e.k.add(e.k.mul(fold.index, row), j), e.k.add(e.k.mul(found, row), j))
+        fold.following = [e.k.add(found, e.k.cast(holds, I64))]
+
+
+# -- Python's integers ------------------------------------------------------------------------------------------------
+
+
+def _require(e: Emitter, fits: Expr) -> None:
+    e.fail_unless(fits, "OverflowError", OVERFLOW_MESSAGE)
+
+
+def checked(name: str) -> Callable[..., Any]:
+    """`add`, `sub` or `mul` that raises where the result does not fit."""
+
+    def emit(e: Emitter, results: Sequence[Any], x: Expr, y: Expr) -> Expr:
+        _require(e, e.k.logical_not(getattr(e.k, f"{name}_overflows")(x, y)))
+        return getattr(e.k, name)(x, y)
+
+    return emit
+
+
+def checked_negation(name: str) -> Callable[..., Any]:
+    """`neg` or `abs`, which only the least number has no result for."""
+
+    def emit(e: Emitter, results: Sequence[Any], x: Expr) -> Expr:
+        _require(e, e.k.ne(x, -(1 << 63)))
+        return getattr(e.k, name)(x)
+
+    return emit
+
+
+def checked_pow(e: Emitter, results: Sequence[Any], x: Expr, y: Expr) -> Expr:
+    """x ** y by repeated multiplication, at most 64 times: beyond that only powers of -1, 0 and 1 fit."""
+    k = e.k
+    is_unit = k.let(k.logical_and(k.ge(x, -1), k.le(x, 1)), "is_unit")
+    odd = k.eq(k.bitand(y, 1), 1)
+    unit = k.select(k.logical_or(odd, k.logical_and(k.eq(x, 0), k.ne(y, 0))), x, k.const(1, I64))
+    with e.here():
+        trips = e.k.select(is_unit, e.k.const(0, I64), e.k.minimum(y, 64))
+        with e.fold(trips, e.k.const(1, I64), e.k.const(True, e.k.eq(x, 0).type)) as fold:
+            power, fits = fold.carried
+            fold.following = [
+                e.k.mul(power, x),
+                e.k.logical_and(fits, e.k.logical_not(e.k.mul_overflows(power, x))),
+            ]
+    power, fits = fold.results
+    _require(e, fits)
+    return k.select(is_unit, unit, power)
+
+
+def checked_shl(e: Emitter, results: Sequence[Any], x: Expr, y: Expr) -> Expr:
+    """x << y, which must come back when it is shifted back."""
+    k = e.k
+    shifted = k.let(k.shl(x, y), "shifted")
+    _require(e, k.logical_or(k.eq(x, 0), k.logical_and(k.lt(y, 64), k.eq(k.shr(shifted, y), x))))
+    return shifted
+
+
+# -- lists --------------------------------------------------------------------------------------------------------------
+
+
+def list_set(e: Emitter, results: Sequence[Any], of: Any, index: Expr, value: Any) -> Any:
+    """Replace a slot; the list takes a copy of a tensor."""
+    return e.list_set(of, index, value)
+
+
+def list_add(e: Emitter, results: Sequence[Any], of: Any, value: Any, index: Expr, length: Expr) -> Any:
+    """Put zeros below the list's elements until it has `length` of them, then add to one."""
+    return e.list_add(of, value, index, length)

@@ -1,0 +1,347 @@
+"""Who may update in place: after this transform, the last on a graph, every remaining update is in place.
+
+Rules of DESIGN.md section 16.3 on the facts of `ir/aliasing.py`, in four steps per graph:
+
+1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it;
+2. results of an `if` that nothing takes over are `borrowed`: pointers to storage of either branch;
+3. a view that outlives an update of its base is copied where it is made (it is smaller than its base);
+4. walking forward, an operand is taken over if this is the last use of storage that the block owns; else an
+   explicit `copy` op comes before it. `fresh` becomes a move or a `copy` in the same way.
+
+So every copy the program makes is a visible op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tracejit.ir.aliasing import (
+    FRESH,
+    Origins,
+    Roots,
+    consumed,
+    has_storage,
+    is_flat,
+    last_uses,
+    origins,
+    shared,
+    stored_uses,
+)
+from tracejit.ir.aliasing import borrowed as borrowed_results
+from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
+from tracejit.ir.opdef import REGISTRY
+from tracejit.transforms.pipeline import transform
+
+
+@transform("ownership")
+def ownership(graph: Graph) -> Graph:
+    """Make every update in place and every copy a visible op."""
+    body = _ordered(graph.body)
+    body = _Lender().block(body, set(range(len(body.results))))
+    body = _with_late_views_copied(body, _roots_of(body), {})
+    return replace(graph, body=_Owner(replace(graph, body=body)).graph())
+
+
+def copy_of(value: Value) -> Op:
+    """A `copy` op of a value."""
+    return Op(REGISTRY["copy"], (value,), {}, (Value(value.type, value.name),))
+
+
+def _with(op: Op, *, operands: Sequence[Value] | None = None, blocks: Iterable[Block] | None = None, **attrs: object) -> Op:
+    """The op with parts replaced; it keeps its results."""
+    return Op(
+        op.defn,
+        op.operands if operands is None else tuple(operands),
+        {**op.attrs, **attrs},
+        op.results,
+        op.blocks if blocks is None else tuple(blocks),
+        op.span,
+    )
+
+
+# -- 1: borrows before updates ------------------------------------------------------------------------------------
+
+
+def _ordered(block: Block) -> Block:
+    """The block with borrows scheduled before the op that takes their value's storage over."""
+    ops = [_with(op, blocks=map(_ordered, op.blocks)) if op.blocks else op for op in block.ops]
+    roots = Roots()
+    for op in ops:
+        roots.enter(op)
+    users: dict[Value, list[Op]] = {}
+    for op in ops:
+        for value in stored_uses(op):
+            for root in roots.of(value):
+                users.setdefault(root, []).append(op)
+    for taker in [op for op in ops if consumed(op)]:
+        late = {user for i in consumed(taker) for root in roots.of(taker.operands[i]) for user in users[root]}
+        if len(late) > 1:
+            ops = _move_before(ops, taker, late - {taker})
+    return Block(block.params, tuple(ops), block.results, block.label)
+
+
+def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
+    """The ops with the wanted ones, and what they need, before `taker`, if they do not need it and change nothing."""
+    at = ops.index(taker)
+    behind = ops[at + 1 :]
+    if not wanted.intersection(behind):
+        return ops
+    dependent: set[Value] = set(taker.results)
+    producers: dict[Value, Op] = {}
+    movable: set[Op] = set()
+    for op in behind:
+        needs = _inputs(op)
+        if op.defn.effect or consumed(op) or op.blocks or any(v in dependent for v in needs):
+            dependent.update(op.results)
+            continue
+        producers.update(dict.fromkeys(op.results, op))
+        if op in wanted:
+            movable.update(_closure(op, producers))
+    return [*ops[:at], *(op for op in behind if op in movable), taker, *(op for op in behind if op not in movable)]
+
+
+def _inputs(op: Op) -> list[Value]:
+    return [*reads(op), *(v for block in op.blocks for v in captures(block))]
+
+
+def _closure(op: Op, producers: dict[Value, Op]) -> set[Op]:
+    """The op and the ops among `producers` that it needs."""
+    found = {op}
+    queue = [op]
+    while queue:
+        for value in _inputs(queue.pop()):
+            maker = producers.get(value)
+            if maker is not None and maker not in found:
+                found.add(maker)
+                queue.append(maker)
+    return found
+
+
+# -- 2: results of `if` that are pointers -------------------------------------------------------------------------
+
+
+class _Lender:
+    """Walks backward knowing which values something takes over, and marks the `if` results that nothing does."""
+
+    def __init__(self) -> None:
+        self.taken: set[Value] = set()
+
+    def block(self, block: Block, taking: set[int]) -> Block:
+        """The block with `borrowed` attributes; it gives away the storage of the results numbered `taking`."""
+        self.take(v for i, v in enumerate(block.results) if i in taking)
+        ops: list[Op] = []
+        for op in reversed(block.ops):
+            ops.append(self.op(op))
+        return Block(block.params, tuple(reversed(ops)), block.results, block.label)
+
+    def take(self, values: Iterable[Value]) -> None:
+        self.taken.update(v for v in values if has_storage(v))
+
+    def op(self, op: Op) -> Op:
+        self.take(op.operands[i] for i in consumed(op))
+        source = shared(op)
+        if op.name == "fresh" or (source is not None and is_flat(op) and op.results[0] in self.taken):
+            self.take(op.operands)
+        if not op.blocks:
+            return op
+        if op.name == "fused":
+            return op
+        if op.name != "if":
+            return _with(op, blocks=[self.block(b, set(range(len(b.results)))) for b in op.blocks])
+        lent = tuple(i for i, r in enumerate(op.results) if has_storage(r) and self.can_lend(op, i))
+        taking = {i for i in range(len(op.results)) if i not in lent}
+        blocks = [self.block(b, taking) for b in op.blocks]
+        return _with(op, blocks=blocks, borrowed=lent) if lent else _with(op, blocks=blocks)
+
+    def can_lend(self, op: Op, i: int) -> bool:
+        """Whether result i is never taken over, and both branches give storage that outlives them."""
+        return op.results[i] not in self.taken and all(_is_outer(b, b.results[i]) for b in op.blocks)
+
+
+def _is_outer(block: Block, value: Value) -> bool:
+    """Whether a value comes from outside the block, directly or through further `if`s."""
+    made = {r: op for op in walk(block) for r in op.results}
+    queue = [value]
+    while queue:
+        value = queue.pop()
+        op = made.get(value)
+        if op is None:
+            continue
+        if op.name != "if":
+            return False
+        queue.extend(b.results[op.results.index(value)] for b in op.blocks)
+    return True
+
+
+# -- 3: views that outlive their base -------------------------------------------------------------------------------
+
+
+def _roots_of(block: Block) -> Roots:
+    roots = Roots()
+    for op in block.ops:
+        roots.enter(op)
+    return roots
+
+
+def _with_late_views_copied(block: Block, roots: Roots, replaced: dict[Value, Value]) -> Block:
+    """The block, and those in it, with a copy of every view that is used by or after an op that takes its base over."""
+    late = _late_views(block, roots)
+    ops: list[Op] = []
+    for op in block.ops:
+        if op.blocks:
+            op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced) for b in op.blocks])
+        ops.append(_with(op, operands=[replaced.get(v, v) for v in op.operands]))
+        if op.results and op.results[0] in late:
+            ops.append(copy_of(op.results[0]))
+            replaced[op.results[0]] = ops[-1].results[0]
+    return Block(block.params, tuple(ops), tuple(replaced.get(v, v) for v in block.results), block.label)
+
+
+def _late_views(block: Block, roots: Roots) -> set[Value]:
+    views = {op.results[0] for op in block.ops if shared(op) is not None and op.name != "list_get"}
+    if not views:
+        return set()
+    taken: dict[Value, list[tuple[int, Value]]] = {}
+    for at, op in enumerate(block.ops):
+        for i in consumed(op):
+            for root in roots.of(op.operands[i]):
+                taken.setdefault(root, []).append((at, op.operands[i]))
+    last = _last_uses_of_values(block)
+    return {view for view in views if view in last and _is_late(view, last[view], taken, roots)}
+
+
+def _is_late(view: Value, last: int, taken: dict[Value, list[tuple[int, Value]]], roots: Roots) -> bool:
+    takers = [t for root in roots.of(view) for t in taken.get(root, ())]
+    return any(last > at or (last == at and operand is not view) for at, operand in takers)
+
+
+def _last_uses_of_values(block: Block) -> dict[Value, int]:
+    """For each value with storage itself: the position of its last use in the block."""
+    last: dict[Value, int] = {}
+    for at, op in enumerate(block.ops):
+        last.update(dict.fromkeys(stored_uses(op), at))
+    last.update(dict.fromkeys(block.results, len(block.ops)))
+    return last
+
+
+# -- 4: moves and copies ----------------------------------------------------------------------------------------------
+
+
+class _Owner:
+    """Inserts copies, block by block."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.source = graph
+        self.roots = _roots_of(graph.body)
+        self.origins = origins(graph, self.roots)
+        self.replaced: dict[Value, Value] = {}
+        self.strided: set[Value] = set()
+        for op in walk(graph.body):
+            source = shared(op)
+            if source is not None and (not is_flat(op) or source in self.strided):
+                self.strided.add(op.results[0])
+
+    def graph(self) -> Block:
+        """The graph's body; final versions of `inout` parameters may move, other results must be the call's own."""
+        graph = self.source
+        users = len(graph.results) - len(graph.inout)
+        owned = [graph.params[i] for i in graph.inout]
+        return self.block(graph.body, owned, private=range(users))
+
+    def block(self, block: Block, owned: Iterable[Value], private: Iterable[int] = (), lent: Iterable[int] = ()) -> Block:
+        """The block with copies. It owns `owned`; results `private` must not be a parameter's memory; results
+        `lent` are only pointers."""
+        return _BlockOwner(self, block, owned).run(set(private), set(lent))
+
+    def origin(self, root: Value) -> Origins:
+        return self.origins.get(root, FRESH)
+
+
+class _BlockOwner:
+    """One block: which storage it owns, and where each dies."""
+
+    def __init__(self, owner: _Owner, block: Block, owned: Iterable[Value]) -> None:
+        self.owner = owner
+        self.roots = owner.roots
+        self.block = block
+        self.last = last_uses(block, self.roots)
+        self.owned = set(owned)
+        self.moved: set[Value] = set()
+        self.ops: list[Op] = []
+
+    def run(self, private: set[int], lent: set[int]) -> Block:
+        """Rewrite the ops and the results; final versions, the last results, choose first."""
+        for at, op in enumerate(self.block.ops):
+            self.op(at, op)
+        results = list(self.block.results)
+        for i in reversed(range(len(results))):
+            if has_storage(results[i]) and i not in lent:
+                results[i] = self.taken(results[i], len(self.block.ops), private=i in private)
+            else:
+                results[i] = self.value(results[i])
+        return Block(self.block.params, tuple(self.ops), tuple(results), self.block.label)
+
+    def value(self, old: Value) -> Value:
+        return self.owner.replaced.get(old, old)
+
+    def op(self, at: int, op: Op) -> None:
+        """Emit one op, copies before it."""
+        if op.name == "fresh":
+            self.fresh(at, op)
+            return
+        operands = [self.value(v) for v in op.operands]
+        for i in consumed(op):
+            alone = self._is_only_use(op, i)
+            operands[i] = self.taken(op.operands[i], at, alone=alone, private=op.name == "list_push" and i == 1)
+        self.ops.append(_with(op, operands=operands, blocks=self.blocks(at, op)))
+        self.owned.update(r for r in op.results if has_storage(r) and self.roots.of(r) == (r,))
+
+    def blocks(self, at: int, op: Op) -> list[Block]:
+        """The op's blocks. What dies at an `if` is handed to its branches; a loop's body owns what it carries."""
+        if op.name == "fused":
+            return [self.renamed(b) for b in op.blocks]
+        if op.name == "if":
+            dying = [r for r in self.owned - self.moved if self.last.get(r) == at]
+            return [self.owner.block(b, dying, lent=borrowed_results(op)) for b in op.blocks]
+        return [self.owner.block(b, filter(has_storage, b.params)) for b in op.blocks]
+
+    def renamed(self, block: Block) -> Block:
+        """A kernel's block: it only borrows."""
+        ops = [_with(op, operands=map(self.value, op.operands)) for op in block.ops]
+        return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
+
+    def fresh(self, at: int, op: Op) -> None:
+        """A move where the storage dies here, else a copy."""
+        (x,), (result,) = op.operands, op.results
+        if not has_storage(x) or self.is_movable(x, at):
+            self.moved.update(self.roots.of(x))
+            self.owner.replaced[result] = self.value(x)
+        else:
+            self.ops.append(Op(REGISTRY["copy"], (self.value(x),), {}, (result,), (), op.span))
+        self.owned.add(result)
+
+    def taken(self, value: Value, at: int, *, alone: bool = True, private: bool = False) -> Value:
+        """What an op takes over for `value`: itself, or a copy."""
+        if alone and self.is_movable(value, at, private):
+            self.moved.update(self.roots.of(value))
+            return self.value(value)
+        copy = copy_of(self.value(value))
+        self.ops.append(copy)
+        return copy.results[0]
+
+    def is_movable(self, value: Value, at: int, private: bool = False) -> bool:
+        """Whether the block owns all of the value's storage and never uses it after `at`."""
+        found = self.roots.of(value)
+        if len(found) != 1 or value in self.owner.strided:
+            return False
+        root = found[0]
+        mine = root in self.owned and root not in self.moved and self.last.get(root) == at
+        return mine and (not private or self.owner.origin(root) == FRESH)
+
+    def _is_only_use(self, op: Op, i: int) -> bool:
+        """Whether operand i is the op's only use of its storage."""
+        mine = set(self.roots.of(op.operands[i]))
+        others = [v for j, v in enumerate(op.operands) if j != i and has_storage(v)]
+        inside = (v for block in op.blocks for v in captures(block) if has_storage(v))
+        return not any(mine & set(self.roots.of(v)) for v in (*others, *inside))
