@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue, describe
-from tracejit.ir.builder import COMPOSITES
 from tracejit.ir.types import BOOL, C128, F64, I64, U64
 from tracejit.ops import coerce
 
@@ -47,6 +47,9 @@ def function(calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, 
     if name in FUNCTIONS:
         signature, handler = FUNCTIONS[name]
         return handler(calls, Arguments(calls, name, signature, args, kwargs, node))
+    library = library_function(name)
+    if library is not None:
+        return library_call(calls, library, args, kwargs, node)
     ops = elementwise_names()
     if name in ops:
         return elementwise(calls, ops[name], args, kwargs, node)
@@ -98,7 +101,7 @@ def method(
         return _METHODS[name](calls, receiver, args, kwargs, node)
     if name.endswith("_") and not name.startswith("_"):
         return in_place(calls, receiver, name, args, kwargs, node)
-    if name in FUNCTIONS or name in elementwise_names():
+    if name in FUNCTIONS or library_function(name) is not None or name in elementwise_names():
         return function(calls, name, [receiver, *args], kwargs, node)
     calls.ctx.refuse(node, f"the method {name!r} is not available in a script")
 
@@ -364,25 +367,6 @@ def _broadcast_to(c: Calls, a: Arguments) -> FrontValue:
     return c.ctx.fresh(c.indexing.fit(c.ctx.load(x), x.lengths, want, a.node))
 
 
-# -- reductions -------------------------------------------------------------------------------------------------
-
-
-def reduce(c: Calls, a: Arguments, name: str, x: ArrayView, **attrs: Any) -> FrontValue:
-    """A reduction over `axis`, with `keepdims` and `out`."""
-    axes = a.axes(x.rank)
-    keep = bool(a.static("keepdims"))
-    if x.rank == 0:
-        return c.ctx.element(x, ())
-    handle = getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axes=axes, **attrs)
-    value = handle.value
-    if keep:
-        lengths = [1 if k in axes else n for k, n in enumerate(x.lengths)]
-        return c.ctx.fresh(c.ctx.b.emit("reshape", (value, *map(c.ctx.size_value, lengths)))[0])
-    if len(axes) == x.rank:
-        return Number(c.ctx.b.emit("fetch", (value,), names=(name,))[0], weak=False)
-    return c.ctx.fresh(value)
-
-
 def converted(c: Calls, x: ArrayView, dtype: Any) -> ArrayView:
     """The array in another dtype."""
     if x.dtype == dtype:
@@ -390,165 +374,7 @@ def converted(c: Calls, x: ArrayView, dtype: Any) -> ArrayView:
     return c.ctx.fresh(c.ctx.b.emit("cast", (c.ctx.load(x),), {"dtype": dtype})[0])
 
 
-def _define_reductions() -> None:
-    wide = {"b": I64, "i": I64, "u": I64}
-
-    def sum_like(name: str) -> Callable[[Calls, Arguments], FrontValue]:
-        def handler(c: Calls, a: Arguments) -> FrontValue:
-            x = a.array()
-            if not a.is_none("dtype"):
-                x = converted(c, x, c.ctx.dtype_of_object(a.static("dtype"), a.node))
-            elif x.dtype.kind in wide and x.dtype.bits < 64 or x.dtype == BOOL:
-                x = converted(c, x, U64 if x.dtype.kind == "u" else I64)
-            return with_out(c, a, reduce(c, a, name, x))
-
-        return handler
-
-    def plain(name: str) -> Callable[[Calls, Arguments], FrontValue]:
-        def handler(c: Calls, a: Arguments) -> FrontValue:
-            x = a.array()
-            if name in ("any", "all") and x.dtype != BOOL:
-                made = c.arith.typed("ne", a.node, x, Static(0))
-                assert isinstance(made, ArrayView)
-                x = made
-            if name in ("max", "min"):
-                require_elements(c, x, a)
-            return with_out(c, a, reduce(c, a, name, x))
-
-        return handler
-
-    for name in ("sum", "prod"):
-        define(name, "x axis=None dtype=None out=None keepdims=False")(sum_like(name))
-    for name in ("max", "min", "any", "all"):
-        define(name, "x axis=None out=None keepdims=False")(plain(name))
-
-
-def with_out(c: Calls, a: Arguments, made: FrontValue) -> FrontValue:
-    """Write a result into `out=` if given."""
-    out = a.values.get("out", Static(None))
-    if isinstance(out, ArrayView):
-        c.indexing.assign(out, made, a.node)
-        return out
-    return made
-
-
-def require_elements(c: Calls, x: ArrayView, a: Arguments) -> None:
-    """max and min of nothing are a ValueError."""
-    for k in a.axes(x.rank):
-        n = x.lengths[k]
-        if not c.ctx.sizes.at_least(n, 1):
-            some = c.ctx.b.emit("ne", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
-            c.ctx.check(some, "ValueError", "zero-size array to reduction operation which has no identity")
-
-
-_define_reductions()
-
-
-def as_float(c: Calls, x: ArrayView) -> ArrayView:
-    """Integers become float64, as NumPy's mean and its like do."""
-    return x if x.dtype.is_inexact else converted(c, x, F64)
-
-
-@define("mean", "x axis=None dtype=None out=None keepdims=False")
-def _mean(c: Calls, a: Arguments) -> FrontValue:
-    return with_out(c, a, reduce(c, a, "mean", as_float(c, a.array())))
-
-
-@define("var", "x axis=None dtype=None out=None ddof=0 keepdims=False correction=None")
-def _var(c: Calls, a: Arguments) -> FrontValue:
-    return with_out(c, a, reduce(c, a, "var", as_float(c, a.array()), correction=_correction(a)))
-
-
-@define("std", "x axis=None dtype=None out=None ddof=0 keepdims=False correction=None")
-def _std(c: Calls, a: Arguments) -> FrontValue:
-    return with_out(c, a, reduce(c, a, "std", as_float(c, a.array()), correction=_correction(a)))
-
-
-def _correction(a: Arguments) -> Any:
-    return a.static("ddof") if a.is_none("correction") else a.static("correction")
-
-
-@define("logsumexp", "x axis=None keepdims=False")
-def _logsumexp(c: Calls, a: Arguments) -> FrontValue:
-    return reduce(c, a, "logsumexp", as_float(c, a.array()))
-
-
-@define("norm linalg.norm", "x ord=None axis=None keepdims=False")
-def _norm(c: Calls, a: Arguments) -> FrontValue:
-    order = a.static("ord")
-    x = a.array()
-    if order not in (None, 2, 2.0, "fro") or (order == 2 and a.is_none("axis") and x.rank != 1):
-        c.ctx.refuse(a.node, f"norm of order {order!r} is not available in a script")
-    return reduce(c, a, "norm", as_float(c, x))
-
-
-def _define_places() -> None:
-    def places(name: str) -> Callable[[Calls, Arguments], FrontValue]:
-        def handler(c: Calls, a: Arguments) -> FrontValue:
-            x = a.array()
-            if a.is_none("axis"):
-                x = reshaped(c, x, [-1], a.node)
-                made = getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=0)
-                return Number(c.ctx.b.emit("fetch", (made.value,))[0], weak=False)
-            made = getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=a.axis(x.rank))
-            return c.ctx.fresh(made.value)
-
-        return handler
-
-    def scan(name: str) -> Callable[[Calls, Arguments], FrontValue]:
-        def handler(c: Calls, a: Arguments) -> FrontValue:
-            x = a.array()
-            if a.is_none("axis"):
-                x = reshaped(c, x, [-1], a.node)
-                return c.ctx.fresh(getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=0).value)
-            return c.ctx.fresh(getattr(c.ctx.b, name)(c.ctx.handle(c.ctx.load(x)), axis=a.axis(x.rank)).value)
-
-        return handler
-
-    for name in ("argmax", "argmin"):
-        define(name, "x axis=None")(places(name))
-    for name in ("cumsum", "cumprod"):
-        define(name, "x axis=None")(scan(name))
-
-
-_define_places()
-
-
-def _define_rowwise() -> None:
-    def rowwise(name: str) -> Callable[[Calls, Arguments], FrontValue]:
-        def handler(c: Calls, a: Arguments) -> FrontValue:
-            x = as_float(c, a.array())
-            axis = x.rank - 1 if a.is_none("axis") else a.axis(x.rank)
-            return c.ctx.fresh(COMPOSITES[name](c.ctx.b, c.ctx.handle(c.ctx.load(x)), axis=axis).value)
-
-        return handler
-
-    for name in ("softmax", "log_softmax"):
-        define(name, "x axis=None")(rowwise(name))
-
-
-_define_rowwise()
-
-
-# -- selection, joining, products ---------------------------------------------------------------------------------
-
-
-@define("where", "cond x y")
-def _where(c: Calls, a: Arguments) -> FrontValue:
-    return c.arith.typed("select", a.node, *(_as_operand(c, a[k], a.node) for k in ("cond", "x", "y")))
-
-
-@define("clip clamp", "x min=None max=None out=None")
-def _clip(c: Calls, a: Arguments) -> FrontValue:
-    c.ctx.at(a.node)
-    given = [None if a.is_none(k) else c.arith.operand(a[k], a.node) for k in ("x", "min", "max")]
-    try:
-        made = coerce.apply(
-            c.ctx.b, "clamp", *(g[0] if g else None for g in given), weak=tuple(g[1] if g else False for g in given)
-        )
-    except (TypeError, ValueError) as error:
-        return c.arith.mismatch(error, a.node)
-    return with_out(c, a, c.arith.wrap(made))
+# -- joining ---------------------------------------------------------------------------------
 
 
 def _arrays(c: Calls, a: Arguments, value: FrontValue) -> list[ArrayView]:
@@ -610,42 +436,6 @@ def _hstack(c: Calls, a: Arguments) -> FrontValue:
 def _vstack(c: Calls, a: Arguments) -> FrontValue:
     arrays = [_with_axis(x, 0) if x.rank == 1 else x for x in _arrays(c, a, a["arrays"])]
     return concatenated(c, a, arrays, 0)
-
-
-def _define_composites() -> None:
-    """Functions of whole arrays that are composites of other ops."""
-
-    def products(name: str) -> Callable[[Calls, Arguments], FrontValue]:
-        def handler(c: Calls, a: Arguments) -> FrontValue:
-            return composite_call(c, a, name, [as_array(c, a[k], a.node) for k in ("x", "y")])
-
-        return handler
-
-    for name in ("matmul", "dot", "mm", "mv", "bmm", "outer", "inner", "vdot"):
-        if name in COMPOSITES or name == "matmul":
-            define(name, "x y")(products(name))
-
-
-def composite_call(c: Calls, a: Arguments, name: str, arrays: list[ArrayView], **attrs: Any) -> FrontValue:
-    """A composite of promoted arrays; shape errors are raised when the line is reached."""
-    try:
-        handles = coerce.promote_operands(c.ctx.b, [c.ctx.handle(c.ctx.load(x)) for x in arrays])
-        made = coerce.apply(c.ctx.b, _COMPOSITE_NAMES.get(name, name), *handles, **attrs)
-    except (TypeError, ValueError) as error:
-        return c.arith.mismatch(error, a.node)
-    return scalar_if_0d(c, made)
-
-
-_COMPOSITE_NAMES: dict[str, str] = {"matmul": "matmul_any"} if "matmul_any" in COMPOSITES else {}
-
-
-def scalar_if_0d(c: Calls, made: Any) -> FrontValue:
-    """A rank-0 result as a NumPy scalar."""
-    value = c.arith.wrap(made)
-    return c.ctx.element(value, ()) if isinstance(value, ArrayView) and value.rank == 0 else value
-
-
-_define_composites()
 
 
 # -- methods that are not functions ---------------------------------------------------------------------------------

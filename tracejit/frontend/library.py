@@ -1,0 +1,108 @@
+"""Calls of tracejit's library functions (`ops/functions.py`): arguments by the annotations of their definitions."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
+from tracejit.ir.builder import Handle
+from tracejit.ops.coerce import Weak
+from tracejit.ops.functions import FUNCTIONS, Function
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def library_function(name: str) -> Function | None:
+    """The library function of that name, under any spelling."""
+    for kind in ("function", "numpy", "method"):
+        found = FUNCTIONS.get(f"{kind} {name}")
+        if found is not None:
+            return found
+    return None
+
+
+@cache
+def _signature(library: Function) -> inspect.Signature:
+    """The user's signature: the definition's without the builder."""
+    signature = inspect.signature(library.fn)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def library_call(
+    calls: Calls, library: Function, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """Call a library function on front-end values; `out=` is written where the definition does not take it."""
+    signature = _signature(library)
+    out = kwargs.pop("out", None) if "out" not in signature.parameters else None
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return calls.arith.mismatch(TypeError(f"{library.name}() {error}"), node)
+    for name, value in bound.arguments.items():
+        parameter = signature.parameters[name]
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            bound.arguments[name] = tuple(_argument(calls, str(parameter.annotation), v, node) for v in value)
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            bound.arguments[name] = {k: calls.static(v, node, repr(k)) for k, v in value.items()}
+        else:
+            bound.arguments[name] = _argument(calls, str(parameter.annotation), value, node)
+    calls.ctx.at(node)
+    try:
+        made = library.fn(calls.ctx.b, *bound.args, **bound.kwargs)
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
+        return calls.arith.mismatch(error, node)
+    result = scalars_of_rank_0(calls, calls.arith.wrap(made))
+    if isinstance(out, ArrayView):
+        calls.indexing.assign(out, result, node)
+        return out
+    return result
+
+
+def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -> Any:
+    """An argument as the definition takes it."""
+    if isinstance(value, Static) and value.value is None:
+        return None
+    match annotation.strip("\"'"):
+        case "Operand":
+            return operand(calls, value, node)
+        case "Operands":
+            if isinstance(value, TupleValue | ListValue):
+                return tuple(operand(calls, v, node) for v in value.items)
+            return operand(calls, value, node)
+        case "Size":
+            return _size(calls, value, node)
+        case "Sizes":
+            if isinstance(value, TupleValue | ListValue):
+                return tuple(_size(calls, v, node) for v in value.items)
+            return calls.static(value, node, "a shape") if isinstance(value, Static) else _size(calls, value, node)
+        case _:
+            return calls.static(value, node, "this argument")
+
+
+def operand(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
+    """A handle, a Python number, or a `Weak` one known at run time only."""
+    value = calls.as_operand(value)
+    if isinstance(value, TupleValue | ListValue):
+        value = calls.array_of(value, None, node)
+    if not calls.arith.is_operand(value):
+        calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}")
+    handle, weak = calls.arith.operand(value, node)
+    return Weak(handle) if weak and isinstance(handle, Handle) else handle
+
+
+def _size(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
+    size = calls.ctx.as_size(value, node)
+    return size if isinstance(size, int) else calls.ctx.handle(size)
+
+
+def scalars_of_rank_0(calls: Calls, value: FrontValue) -> FrontValue:
+    """Results of rank 0 as NumPy scalars, as NumPy gives them."""
+    if isinstance(value, TupleValue):
+        return TupleValue(tuple(scalars_of_rank_0(calls, v) for v in value.items))
+    if isinstance(value, ArrayView) and value.rank == 0:
+        return Number(calls.ctx.element(value, ()).value, weak=False)
+    return value
