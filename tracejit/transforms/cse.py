@@ -2,7 +2,8 @@
 
 Two ops are the same when definition, operands (in any order if it is commutative) and attributes are. A check
 that has passed need not be made again. Not merged: ops with blocks, lists, other effects, and what stands for
-storage of its own.
+storage of its own. A tensor made of numbers alone (a constant, repeated) is made again in a nested block: there
+it is part of a kernel, while outside it would be an array; what is computed with either is the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any, TypeAlias
 from tracejit.errors import Span
 from tracejit.ir.builder import Rebuilder, known_size
 from tracejit.ir.core import Graph, Op, Value
-from tracejit.ir.types import ListType
+from tracejit.ir.opdef import Pointwise
+from tracejit.ir.types import ListType, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
 
 #: Each application has a meaning of its own: storage, or a place to differentiate at.
@@ -28,30 +30,45 @@ Seen: TypeAlias = "ChainMap[object, Sequence[Value]]"
 @transform("cse")
 def cse(graph: Graph) -> Graph:
     """Replace an op by the results of the same op before it, in its block or an enclosing one."""
-    b = _Merger({}, ChainMap())
+    b = _Merger({}, ChainMap(), {})
     params = b.params_like(graph.params)
     results = b.inline(graph.body, params)
     return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
 
 
 class _Merger(Rebuilder):
-    """A rebuilder that knows the ops in sight."""
+    """A rebuilder that knows the ops in sight; `same` maps values computed again to the first ones."""
 
-    def __init__(self, mapping: dict[Value, Value], seen: Seen, span: Span | None = None) -> None:
+    def __init__(
+        self, mapping: dict[Value, Value], seen: Seen, same: dict[Value, Value], span: Span | None = None
+    ) -> None:
         super().__init__(None, mapping, span)
         self.visit = lambda b, op, operands: self.merged(op, operands)
         self.seen = seen
+        self.same = same
 
     def nested(self) -> _Merger:
-        return _Merger(self.mapping, self.seen.new_child(), self.span)
+        return _Merger(self.mapping, self.seen.new_child(), self.same, self.span)
 
     def merged(self, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
-        key = _key(op, operands)
+        key = _key(op, tuple(self.same.get(v, v) for v in operands))
         if key is None:
             return self.copy(op, operands)
-        if key not in self.seen:
-            self.seen[key] = self.copy(op, operands)
-        return self.seen[key]
+        found = self.seen.get(key)
+        if found is None or (_is_fill(op) and key not in self.seen.maps[0]):
+            results = self.seen[key] = self.copy(op, operands)
+            self.same.update(zip(results, found or (), strict=False))
+            return results
+        return found
+
+
+def _is_fill(op: Op) -> bool:
+    """Whether the op makes a tensor of host scalars, elementwise."""
+    return (
+        isinstance(op.defn.lower, Pointwise)
+        and isinstance(op.results[0].type, TensorType)
+        and all(isinstance(v.type, ScalarType) for v in op.operands)
+    )
 
 
 def _key(op: Op, operands: tuple[Value, ...]) -> object:
