@@ -1,0 +1,1 @@
+"""Eager execution: `Tensor`, its tape, and the functions that run at once."""

@@ -1,0 +1,166 @@
+"""tracejit: NumPy and PyTorch style Python, differentiated and compiled to native code.
+
+    import tracejit as tj
+
+    @tj.script
+    def f(x): ...
+
+Tensors and their functions are here at once; `script`, the transformations, `nn`, `optim` and `export` are loaded
+when they are first named.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tracejit import autograd
+from tracejit.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tracejit.eager import dtypes as _dtypes
+from tracejit.eager.conversions import can_cast, result_type
+from tracejit.eager.creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from tracejit.eager.dtypes import (
+    bool,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from tracejit.eager.interop import from_dlpack
+from tracejit.eager.methods import FUNCTIONS as _FUNCTIONS
+from tracejit.eager.random import bernoulli, manual_seed, normal, rand, rand_like, randint, randn, randn_like, randperm
+from tracejit.eager.tensor import Tensor
+from tracejit.errors import (
+    ExportError,
+    NotDifferentiable,
+    ParseError,
+    ScriptError,
+    TypeMismatch,
+    VerifyError,
+)
+
+__version__ = "0.1.0"
+
+_PUBLIC = {name: function for name, function in _FUNCTIONS.items() if "." not in name and name != "trace"}
+globals().update(_PUBLIC)
+
+#: Names that are loaded on first use, and the module each comes from.
+_LATER = {
+    "script": "tracejit.scripted",
+    "trace": "tracejit.scripted",
+    "ScriptedFunction": "tracejit.scripted",
+    **{
+        name: "tracejit.transformations"
+        for name in (
+            *("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "vmap"),
+            *("checkpoint", "custom_vjp", "check"),
+        )
+    },
+    "export": "tracejit.deploy",
+    "load": "tracejit.deploy",
+}
+_MODULES = ("linalg", "nn", "optim")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "bfloat16":
+        return _dtypes.bfloat16()
+    if name in _MODULES:
+        return importlib.import_module(f"tracejit.{name}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'tracejit' has no attribute '{name}'")
+    try:
+        found = getattr(importlib.import_module(_LATER[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name != _LATER[name]:
+            raise
+        raise AttributeError(f"module 'tracejit' has no attribute '{name}'") from None
+    globals()[name] = found
+    return found
+
+
+__all__ = [  # noqa: PLE0604
+    "ExportError",
+    "NotDifferentiable",
+    "ParseError",
+    "ScriptError",
+    "Tensor",
+    "TypeMismatch",
+    "VerifyError",
+    "arange",
+    "asarray",
+    "autograd",
+    "bernoulli",
+    "bool",
+    "can_cast",
+    "complex64",
+    "complex128",
+    "empty",
+    "empty_like",
+    "enable_grad",
+    "eye",
+    "float16",
+    "float32",
+    "float64",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "full_like",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_grad_enabled",
+    "linspace",
+    "manual_seed",
+    "no_grad",
+    "normal",
+    "ones",
+    "ones_like",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "result_type",
+    "set_grad_enabled",
+    "tensor",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "zeros",
+    "zeros_like",
+    *_PUBLIC,
+    *_LATER,
+    *_MODULES,
+]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "errors", "config", "pytree", "device", "__version__"})

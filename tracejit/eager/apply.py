@@ -1,0 +1,147 @@
+"""Running ops on tensors, with recording: `apply` and `TensorBuilder`.
+
+`TENSORS` is the third builder beside `Builder` and `EagerBuilder`: composites run on it and are recorded op by op,
+and so are derivative rules when the derivative is differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tracejit.device import device_of, module_of
+from tracejit.eager.alias import note_alias
+from tracejit.eager.modes import MODE
+from tracejit.eager.tape import OpNode, attach
+from tracejit.eager.tensor import Tensor, ir_dtype, wrap
+from tracejit.ir.builder import COMPOSITES
+from tracejit.ir.opdef import REGISTRY, OpDef
+from tracejit.ir.types import BOOL, DType
+
+
+def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """Run one op; a Tensor, or a tuple of them. `operands` are grouped as the signature says and already fit each
+    other: tensors, arrays or Python numbers."""
+    eager = defn.eager
+    if eager is None:
+        raise TypeError(f"{defn.name} cannot run eagerly by itself")
+    arrays: list[Any] = []
+    tensors: list[Tensor] = []
+    for x in operands:
+        if isinstance(x, Tensor):
+            tensors.append(x)
+            arrays.append(x._data)
+        elif isinstance(x, tuple | list):
+            arrays.append(tuple([y._data if isinstance(y, Tensor) else y for y in x]))
+            tensors.extend([y for y in x if isinstance(y, Tensor)])
+        else:
+            arrays.append(x)
+    result = eager(_module(tensors), *arrays, **attrs)
+    outs = tuple([wrap(r) for r in result]) if isinstance(result, tuple) else (wrap(result),)
+    for out in outs:
+        if out._data.base is not None or any(out._data is t._data for t in tensors):
+            note_alias(out, tensors)
+    if MODE.enabled and any([t.requires_grad for t in tensors]):
+        _record(defn, operands, attrs, outs)
+    return outs if isinstance(result, tuple) else outs[0]
+
+
+def _record(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], outs: tuple[Tensor, ...]) -> None:
+    """Put the op on the tape, unless all its results are integers or truth values."""
+    if not any(is_inexact(out) for out in outs):
+        return
+    node = OpNode(defn, operands, attrs, tuple([out._data for out in outs]))
+    for port, out in enumerate(outs):
+        if is_inexact(out):
+            attach(out, node, port)
+
+
+def is_inexact(tensor: Tensor) -> bool:
+    """Whether the dtype is a float or complex one (bfloat16 shows up as kind V)."""
+    return tensor._data.dtype.kind in "fcV"
+
+
+def _module(tensors: Sequence[Tensor]) -> ModuleType:
+    """The array module of the operands, which must share a device."""
+    if not tensors:
+        return np
+    first = tensors[0]._data
+    if all([type(t._data) is np.ndarray for t in tensors]):
+        return np
+    if len({device_of(t._data) for t in tensors}) > 1:
+        found = ", ".join(str(device_of(t._data)) for t in tensors)
+        raise RuntimeError(f"operands are on different devices ({found}); move them with .to(...)")
+    return module_of(first)
+
+
+def typed_numbers(operands: Sequence[Any]) -> Sequence[Any]:
+    """Elementwise operands with Python numbers as 0-d arrays of the tensors' dtype, so that rules see typed values."""
+    tensors = [x for x in operands if isinstance(x, Tensor)]
+    if len(tensors) == len(operands) or not tensors:
+        return operands
+    dtype = next((t.dtype for t in tensors if t._data.dtype.kind != "b"), tensors[0].dtype)
+    return tuple([np.asarray(x, dtype) if _is_python_number(x, dtype) else x for x in operands])
+
+
+def _is_python_number(x: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether x is a Python number that the dtype can hold (a comparison may have a larger integer)."""
+    if not isinstance(x, bool | int | float | complex) or hasattr(x, "dtype"):
+        return False
+    return dtype.kind not in "iu" or np.iinfo(dtype).min <= x <= np.iinfo(dtype).max
+
+
+class TensorBuilder:
+    """The builder protocol (`ir/builder.py`) on recorded tensors; Python numbers stand for themselves."""
+
+    def dtype(self, x: Any) -> DType:
+        if isinstance(x, bool):
+            return BOOL
+        return ir_dtype(x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype)
+
+    def rank(self, x: Any) -> int:
+        return int(getattr(x, "ndim", 0))
+
+    def is_scalar(self, x: Any) -> bool:
+        return not hasattr(x, "ndim") or isinstance(x, np.generic)
+
+    def shape(self, x: Any) -> tuple[int, ...]:
+        return tuple(getattr(x, "shape", ()))
+
+    def full(self, number: Any, shape: Sequence[int], dtype: DType) -> Tensor:
+        return wrap(np.full(tuple(shape), number, dtype=numpy_dtype(dtype)))
+
+    def number(self, number: Any, like: Any) -> Tensor:
+        array = like._data if isinstance(like, Tensor) else np.asarray(like)
+        return wrap(module_of(array).full_like(array, number))
+
+    def zeros_like(self, x: Any) -> Tensor:
+        return self.number(0, x)
+
+    def same_size(self, a: int, b: int) -> bool:
+        return a == b
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in COMPOSITES:
+            fn = COMPOSITES[name]
+            return lambda *operands, **attrs: fn(self, *operands, **attrs)
+        if name not in REGISTRY:
+            raise AttributeError(f"there is no op {name!r}")
+        defn = REGISTRY[name]
+        if getattr(defn.lower, "own_index", False):
+            return lambda *operands, **attrs: apply(defn, typed_numbers(operands), attrs)
+        return lambda *operands, **attrs: apply(defn, operands, attrs)
+
+
+def numpy_dtype(dtype: DType) -> np.dtype[Any]:
+    """The NumPy dtype of an IR dtype; bfloat16 needs the package ml_dtypes."""
+    if dtype.name != "bf16":
+        return np.dtype(dtype.numpy_name)
+    from tracejit.eager.dtypes import bfloat16
+
+    return bfloat16()
+
+
+TENSORS = TensorBuilder()

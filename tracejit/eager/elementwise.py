@@ -1,0 +1,136 @@
+"""Elementwise functions, methods and operators, made from the registry.
+
+`call(defn, *operands)` promotes and broadcasts (`ops/coerce.py`); operands that already fit go straight to the op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tracejit.device import is_array
+from tracejit.eager.apply import TENSORS, apply, numpy_dtype
+from tracejit.eager.tensor import Tensor, ir_dtype, wrap
+from tracejit.errors import ScriptError, ShapeMismatch
+from tracejit.ir.opdef import OpDef
+from tracejit.ops import coerce
+from tracejit.ops.define import allowed_dtypes
+
+#: Dtypes that each op takes as they are, filled on first use.
+_direct: dict[str, frozenset[np.dtype[Any]]] = {}
+
+
+def _direct_dtypes(defn: OpDef) -> frozenset[np.dtype[Any]]:
+    allowed = allowed_dtypes(defn) or ()
+    found = frozenset(numpy_dtype(d) for d in allowed if d.name != "bf16")
+    _direct[defn.name] = found
+    return found
+
+
+def call(defn: OpDef, *operands: Any) -> Any:
+    """The op on tensors, arrays and numbers of any dtypes and shapes that fit."""
+    first = operands[0]
+    if isinstance(first, Tensor) and first._data.dtype in (_direct.get(defn.name) or _direct_dtypes(defn)):
+        if len(operands) == 1:
+            return apply(defn, operands, {})
+        second = operands[1]
+        if len(operands) == 2 and isinstance(second, Tensor):
+            a, b = first._data, second._data
+            if a.shape == b.shape and a.dtype == b.dtype:
+                return apply(defn, operands, {})
+    return coerced(defn.name, *operands)
+
+
+def coerced(name: str, *operands: Any, **attrs: Any) -> Any:
+    """`coerce.apply` on tensors."""
+    with plain_errors:
+        return coerce.apply(TENSORS, name, *[as_operand(x) for x in operands], **attrs)
+
+
+class _PlainErrors:
+    """Turns mismatches, which scripts report with a caret, into the plain ValueError and TypeError of eager calls."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ScriptError):
+            plain = ValueError if isinstance(error, ShapeMismatch) else TypeError
+            raise plain(error.reason) from None
+
+
+plain_errors = _PlainErrors()
+
+
+def as_operand(x: Any) -> Any:
+    """A tensor, a Python number, None, or anything array-like as a tensor."""
+    if isinstance(x, Tensor) or x is None or (isinstance(x, bool | int | float | complex) and not hasattr(x, "dtype")):
+        return x
+    if is_array(x):
+        ir_dtype(x.dtype)
+        return wrap(x)
+    if isinstance(x, np.generic):
+        return wrap(np.asarray(x))
+    if isinstance(x, list | tuple):
+        from tracejit.eager.creation import array_of
+
+        return wrap(array_of(x))
+    raise TypeError(f"{type(x).__name__} cannot take part in tensor arithmetic")
+
+
+def function_of(defn: OpDef) -> Callable[..., Any]:
+    """The op as a function of its operands, by position or by name."""
+    names = defn.signature
+
+    def function(*operands: Any, **by_name: Any) -> Any:
+        if by_name:
+            operands = (*operands, *_by_name(names[len(operands) :], by_name, defn.name))
+        if len(operands) != len(names):
+            raise TypeError(f"{defn.name}() takes {len(names)} operands ({', '.join(names)}), got {len(operands)}")
+        return call(defn, *operands)
+
+    return _named(function, defn.name, defn.doc)
+
+
+_ALIASES = {"x": ("input", "x1", "self"), "y": ("other", "x2")}
+
+
+def _by_name(names: tuple[str, ...], given: dict[str, Any], op: str) -> list[Any]:
+    """Operands given by name, in order; PyTorch's and the Array API's names count too."""
+    found: list[Any] = []
+    for name in names:
+        key = next((k for k in (name, *_ALIASES.get(name, ())) if k in given), None)
+        if key is None:
+            break
+        found.append(given.pop(key))
+    if given:
+        raise TypeError(f"{op}() got an unexpected argument '{next(iter(given))}'")
+    return found
+
+
+def operator_of(function: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """`x op y` and its reflected form `y op x`; NotImplemented for what is no operand."""
+
+    def forward(self: Tensor, *others: Any) -> Any:
+        if others and not isinstance(others[0], _OPERANDS) and not is_array(others[0]):
+            return NotImplemented
+        return function(self, *others)
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS) and not is_array(other):
+            return NotImplemented
+        return function(other, self)
+
+    return forward, reflected
+
+
+_OPERANDS = (Tensor, bool, int, float, complex, np.generic, np.ndarray, list)
+
+
+def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    function.__module__ = "tracejit"
+    return function

@@ -1,0 +1,121 @@
+"""Writes to a tensor's memory, recorded so that derivatives stay right.
+
+A write first computes the new value out of place (recorded like any op), then stores it, counts the write, and hands
+the value's history to the tensor, its root and the views (`alias.py`). Without recording it is NumPy's own update.
+A leaf that requires gradients cannot be written while recording: its old value would have no gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.device import module_of
+from tracejit.eager.alias import write_history, written
+from tracejit.eager.apply import TENSORS, is_inexact
+from tracejit.eager.modes import MODE
+from tracejit.eager.tape import attach, is_recording
+from tracejit.eager.tensor import Tensor, ir_dtype, raw, wrap
+
+
+def check_writable(target: Tensor) -> None:
+    """Refuse a recorded write to a leaf that requires gradients, or to a view of one."""
+    if not MODE.enabled:
+        return
+    root = target._root
+    if target.requires_grad and target._grad_fn is None:
+        raise RuntimeError(
+            "a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"
+        )
+    if root is not None and root.requires_grad and root._grad_fn is None:
+        raise RuntimeError(
+            "a view of a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"
+        )
+
+
+def snapshot(x: Tensor) -> Tensor:
+    """The tensor as it is now: a copy of the values with the same history."""
+    copied = wrap(x._data.copy())
+    return attach(copied, x._grad_fn, x._port) if x._grad_fn is not None else copied
+
+
+def fitted(value: Any, target: Tensor) -> Tensor:
+    """A value as a recorded tensor of the target's dtype, shape and device, stretched as NumPy assigns."""
+    xp = module_of(target._data)
+    tensor = value if isinstance(value, Tensor) else wrap(xp.asarray(value, dtype=None if hasattr(value, "dtype") else _weak(value, target)))
+    if tensor.dtype != target.dtype:
+        tensor = TENSORS.cast(tensor, dtype=ir_dtype(target.dtype))
+    if tensor.shape == target.shape:
+        return tensor
+    while tensor.ndim > target.ndim and tensor.shape[0] == 1:
+        tensor = TENSORS.reshape(tensor, tensor.shape[1:])
+    return TENSORS.broadcast(tensor, target.shape)
+
+
+def _weak(value: Any, target: Tensor) -> Any:
+    """Python numbers take the target's dtype where it can hold them."""
+    return target.dtype if isinstance(value, bool | int | float) and is_inexact(target) else None
+
+
+def store(target: Tensor, value: Any) -> Tensor:
+    """`target[...] = value` for all of the target."""
+    check_writable(target)
+    if not is_recording((target, value, target._root)):
+        target._data[...] = raw(value)
+        written(target)
+        return target
+    new = fitted(value, target)
+    if new.requires_grad and new._grad_fn is None:
+        new = TENSORS.fresh(new)
+    target._data[...] = new._data
+    written(target)
+    write_history(target, new)
+    return target
+
+
+def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, *operands: Any) -> Tensor:
+    """`target = compute(target, *operands)`, in place. `ufunc` names the array function that does it unrecorded;
+    `reads_target` says that the derivative needs the old value, which is then kept."""
+    check_writable(target)
+    if not is_recording((target, target._root, *operands)):
+        _update_unrecorded(target, compute, ufunc, operands)
+        written(target)
+        return target
+    new = compute(snapshot(target) if reads_target else target, *operands)
+    check_result(target, new._data)
+    return store(target, new)
+
+
+def _update_unrecorded(target: Tensor, compute: Any, ufunc: str | None, operands: tuple[Any, ...]) -> None:
+    data = target._data
+    if ufunc is not None:
+        with np.errstate(all="ignore"):
+            getattr(module_of(data), ufunc)(data, *map(raw, operands), out=data, casting="same_kind")
+        return
+    new = compute(target, *operands)._data
+    check_result(target, new)
+    data[...] = new
+
+
+def check_result(target: Tensor, new: Any) -> None:
+    """Refuse a result that the target cannot hold, with NumPy's kinds of error."""
+    if new.shape != target.shape:
+        raise ValueError(f"an in-place operation on shape {target.shape} gives shape {new.shape}")
+    if not np.can_cast(new.dtype, target.dtype, "same_kind"):
+        raise TypeError(f"an in-place operation on {target.dtype} gives {new.dtype}, which it cannot hold")
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Set every element to 0."""
+    return store(self, 0)
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Set every element to `value`."""
+    return store(self, value)
+
+
+def copy_(self: Tensor, source: Any) -> Tensor:
+    """Take over the values of `source`, stretched and converted as an assignment does."""
+    return store(self, source if isinstance(source, Tensor) else module_of(self._data).asarray(source))

@@ -1,0 +1,22 @@
+"""Linear algebra: the functions that are spelled `linalg.<name>` in `ops/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracejit.eager.methods import FUNCTIONS
+
+_PREFIX = "linalg."
+_OWN = {name.removeprefix(_PREFIX): function for name, function in FUNCTIONS.items() if name.startswith(_PREFIX)}
+
+__all__ = list(_OWN)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OWN:
+        raise AttributeError(f"module 'tracejit.linalg' has no attribute '{name}'")
+    return _OWN[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(_OWN)
