@@ -102,7 +102,7 @@ def softsign(b: Any, x: Operand) -> Any:
 # -- choices and limits ---------------------------------------------------------------------------------------
 
 
-@function()
+@function("clamp")
 def clip(b: Any, x: Operand, min: Operand = None, max: Operand = None) -> Any:
     """x limited to min..max; None does not limit."""
     return on(b).clamp(x, min, max)
