@@ -9,7 +9,7 @@ from typing import Any
 from tracejit.errors import ShapeMismatch
 from tracejit.ops import coerce
 from tracejit.ops.define import conjugate
-from tracejit.ops.functions import Operand, Operands, array, count_of, function, on, one_axis
+from tracejit.ops.functions import Operand, array, count_of, function, on, one_axis
 
 TORCH = ("function", "method")
 
@@ -205,7 +205,7 @@ def diagonal(b: Any, x: Any, offset: int = 0) -> Any:
 
 
 @function(kinds=("function", "numpy"))
-def einsum(b: Any, spec: str, *operands: Operands) -> Any:
+def einsum(b: Any, spec: str, *operands: Operand) -> Any:
     """The sum of products that index letters describe; contracted pairwise from the left, each pair as one batched
     matrix product."""
     inputs, output = _parse(spec, [b.rank(array(b, x)) for x in operands])
