@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tracejit.ops  # noqa: F401
 from tracejit.errors import ParseError
 from tracejit.ir.core import Graph
+from tracejit.ir.interpreter import run
 from tracejit.ir.parser import parse, parse_all
 from tracejit.ir.printer import print_graph
 from tracejit.ir.types import F32, I64, ListType, ScalarType, TensorType
@@ -204,3 +207,13 @@ def test_graphs_of_one_text_have_one_hash() -> None:
 
     assert hash_of(parse(RELAX)) == hash_of(parse(RELAX.replace("\n", "\n\n")))
     assert hash_of(parse(RELAX)) != hash_of(parse(RELAX.replace("gt", "lt")))
+
+
+def test_the_example_of_the_readme_is_canonical_and_runs() -> None:
+    readme = (Path(tracejit.ops.__file__).parents[1] / "ir" / "README.md").read_text(encoding="utf-8")
+    text = readme.split("```\ngraph @relax")[1].split("```")[0]
+    graph = parse(f"graph @relax{text}")
+    verify(graph)
+    assert str(graph) == f"graph @relax{text}"
+    (y,) = run(graph, [np.ones(3, "f4"), np.full(3, 0.9, "f4"), 0.5])
+    np.testing.assert_allclose(y, [0.18445033] * 3, rtol=1e-6)
