@@ -17,7 +17,7 @@ from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.opdef import Opaque
 from tracejit.ir.parser import parse
-from tracejit.ir.types import ScalarType
+from tracejit.ir.types import ListType, ScalarType
 from tracejit.ir.verifier import verify
 from tracejit.transforms import pipeline
 from tracejit.transforms.expand_gradient import value_and_grad_graph
@@ -52,10 +52,15 @@ def differences(f: Callable[[list[Any]], float], inputs: Sequence[Any], place: i
 
 def check_derive(text: str, *inputs: Any, results: Sequence[int] | None = None) -> None:
     """`derive`: the forward gives what the graph gives, the backward agrees with differences of a random combination
-    of the results."""
-    graph = program(text)
+    of the results; with and without lists among the residuals."""
+    for lists in (True, False):
+        _check_derive(program(text), inputs, results, lists)
+
+
+def _check_derive(graph: Graph, inputs: Sequence[Any], results: Sequence[int] | None, lists: bool) -> None:
     wanted = variables(inputs)
-    derivative = derive(graph, wanted, results)
+    derivative = derive(graph, wanted, results, lists=lists)
+    assert lists or not any(isinstance(p.type, ListType) for p in derivative.backward.params)
     verify(derivative.forward, "derive")
     verify(derivative.backward, "derive")
     expected = interpreter.run(graph, inputs)

@@ -15,8 +15,8 @@ from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import TensorType
-from tracejit.transforms.activity import active, is_differentiable
+from tracejit.ir.types import ListType, TensorType
+from tracejit.transforms.activity import active, inputs_of, is_differentiable
 from tracejit.transforms.frames import Edit, Frame, Region
 from tracejit.transforms.residuals import Draft
 from tracejit.transforms.vjp_control import reverse_if, reverse_loop
@@ -107,11 +107,14 @@ def _reverse_custom(frame: Frame, op: Op) -> None:
 # -- whole graphs -------------------------------------------------------------------------------------------------------
 
 
-def derive(graph: Graph, wanted: Sequence[int], results: Sequence[int] | None = None) -> Derivative:
+def derive(
+    graph: Graph, wanted: Sequence[int], results: Sequence[int] | None = None, *, lists: bool = True
+) -> Derivative:
     """The derivative of a graph with respect to the parameters `wanted` (indices).
 
     `results`: which user results have cotangents (default: all inexact ones); the final versions of inexact `inout`
-    parameters always have. Raises `NotDifferentiable`.
+    parameters always have. `lists`: whether residuals may be lists; if not, the backward runs the loops that fill
+    them once more. Raises `NotDifferentiable`.
     """
     n_user = len(graph.results) - len(graph.inout)
     chosen = range(n_user) if results is None else results
@@ -126,26 +129,54 @@ def derive(graph: Graph, wanted: Sequence[int], results: Sequence[int] | None = 
             frame.cotangents.add(graph.results[i], seed)
     reverse(frame, graph.body.ops)
     draft = Draft(frame, [frame.cotangents.total_or_zero(v) for v in inputs])
-    residuals, backward = _backward_graph(graph, draft, seeds)
+    residuals, backward = _backward_graph(graph, draft, seeds, lists)
     outcome = (*graph.results[:n_user], *residuals, *graph.results[n_user:])
     body = Block(graph.params, tuple(edit.ops), outcome, graph.body.label)
     forward = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
     return Derivative(forward, backward, len(residuals), tuple(outputs))
 
 
-def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value]) -> tuple[list[Value], Graph]:
+def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: bool) -> tuple[list[Value], Graph]:
     """The residuals and the backward as a graph of its own."""
     saved, repeated = draft.residuals({}, typed=True)
+    if not lists:
+        saved, repeated = _without_lists(draft, saved, repeated)
     known = {v.known for v in draft.named if isinstance(v.known, str)}
     names = known | _names_in(draft.ops) | _names_of(draft.results)
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
-    b = Rebuilder(None, {})
+    b = Rebuilder(_without_effects, {})
     params = [b.param_like(v) for v in (*saved, *seeds)]
     for name in sorted(known):
         b.mapping[draft.frame.region.size(name)] = _size_from(b, params, name)
     draft.restore(b, saved, repeated)
     body = b.block(params, draft.rebuild(b))
     return saved, Graph(f"{graph.name}.backward", body, graph.device, (), graph.policy)
+
+
+def _without_lists(draft: Draft, saved: list[Value], repeated: list[Op]) -> tuple[list[Value], list[Op]]:
+    """The same residuals with the ops that make lists repeated, and what these read saved instead."""
+    frame = draft.frame
+    making: dict[Op, None] = {}
+    queue = [v for v in saved if isinstance(v.type, ListType)]
+    if not queue:
+        return saved, repeated
+    inputs: list[Value] = []
+    while queue:
+        op = frame.region.definitions[queue.pop()]
+        if op not in making:
+            making[op] = None
+            found = [v for v in inputs_of(op) if frame.defines(v)]
+            queue += [v for v in found if isinstance(v.type, ListType)]
+            inputs += [v for v in found if not isinstance(v.type, ListType)]
+    made = {r: r for op in making for r in op.results}
+    saved, repeated = draft.residuals(made, [v for v in inputs if v not in made], typed=True)
+    again = {*making, *repeated}
+    return saved, [op for edit in frame.edits for op in edit.ops if op in again]
+
+
+def _without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+    """Drop checks and prints: the forward has made them."""
+    return () if op.defn.effect == "order" and not op.results else None
 
 
 def _names_of(values: Iterable[Value]) -> set[str]:
