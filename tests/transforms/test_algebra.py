@@ -8,7 +8,7 @@ import pytest
 
 import tracejit.ops  # noqa: F401
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import BOOL, C128, F32, F64, I8, I64, U8, DType, ScalarType
+from tracejit.ir.types import BF16, BOOL, C128, F32, F64, I8, I64, U8, DType, ScalarType
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
 
 
@@ -24,6 +24,7 @@ from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neu
         ("sub", -0.0, F32, True, False),
         ("sub", 0, I64, False, False),
         ("mul", 1.0, F32, False, True),
+        ("mul", 1.0, BF16, True, True),
         ("mul", 0.0, F32, True, False),
         ("div", 1.0, F64, True, True),
         ("div", 1.0, F64, False, False),

@@ -8,11 +8,12 @@ eager rules of the list ops make of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from tracejit import device
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import Dim, ScalarType, TensorType, Type
+from tracejit.ir.types import BF16, Dim, DType, ScalarType, TensorType, Type
 
 
 def run(graph: Graph, inputs: Sequence[Any], xp: Any = None) -> list[Any]:
@@ -45,14 +46,21 @@ def conform(x: Any, type: Type, xp: Any, what: str) -> Any:
     """x as the interpreter holds a value of that type; a tensor must already have the dtype and rank."""
     match type:
         case ScalarType(dtype):
-            return xp.dtype(dtype.numpy_name).type(x.item() if hasattr(x, "item") else x)
+            return array_dtype(dtype, xp).type(x.item() if hasattr(x, "item") else x)
         case TensorType(dtype, shape):
             array = xp.asarray(x)
-            if array.dtype != xp.dtype(dtype.numpy_name) or array.ndim != len(shape):
+            if array.dtype != array_dtype(dtype, xp) or array.ndim != len(shape):
                 raise TypeError(f"{what}: {array.dtype}{list(array.shape)} is not {type}")
             return array
         case _:
             return x
+
+
+def array_dtype(dtype: DType, xp: Any) -> Any:
+    """The array module's dtype; it knows bfloat16 once the package ml_dtypes has been imported."""
+    if dtype == BF16:
+        import_module("ml_dtypes")
+    return xp.dtype(dtype.numpy_name)
 
 
 class _Frame:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.ir.interpreter import array_dtype
 from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import DType, ListType, Type
 
@@ -31,14 +32,14 @@ def is_neutral(defn: OpDef, number: Any, type: Type, right: bool) -> bool:
 @functools.cache
 def _is_neutral(defn: OpDef, _spelling: str, number: Any, dtype: DType, right: bool) -> bool:
     probes = _probes(dtype)
-    other = probes[0].dtype.type(number) if probes else None
-    return bool(probes) and all(_same(_applied(defn, *((x, other) if right else (other, x))), x) for x in probes)
+    other = probes[0].dtype.type(number)
+    return all(_same(_applied(defn, *((x, other) if right else (other, x))), x) for x in probes)
 
 
 @functools.cache
 def _is_idempotent(defn: OpDef, dtype: DType) -> bool:
     once = [_applied(defn, x) for x in _probes(dtype)]
-    return bool(once) and all(y is not None and _same(_applied(defn, y), y) for y in once)
+    return all(y is not None and _same(_applied(defn, y), y) for y in once)
 
 
 def is_idempotent(defn: OpDef, type: Type) -> bool:
@@ -49,7 +50,7 @@ def is_idempotent(defn: OpDef, type: Type) -> bool:
 @functools.cache
 def _with_itself(defn: OpDef, dtype: DType) -> Any:
     found = [_applied(defn, x, x) for x in _probes(dtype)]
-    if not found or found[0] is None or not all(_same(y, found[0]) for y in found):
+    if found[0] is None or not all(_same(y, found[0]) for y in found):
         return None
     return found[0].item()
 
@@ -91,10 +92,7 @@ def _same(a: Any, b: Any) -> bool:
 @functools.cache
 def _probes(dtype: DType) -> tuple[Any, ...]:
     """Numbers of the dtype on which identities tend to break."""
-    try:
-        make = np.dtype(dtype.numpy_name).type
-    except TypeError:
-        return ()
+    make = array_dtype(dtype, np).type
     if dtype.kind == "b":
         return (make(False), make(True))
     if dtype.is_integer:

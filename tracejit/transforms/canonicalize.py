@@ -21,7 +21,7 @@ import numpy as np
 from tracejit.errors import Span
 from tracejit.ir.builder import Handle, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.interpreter import evaluate
+from tracejit.ir.interpreter import conform, evaluate
 from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import I64, ScalarType
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
@@ -143,7 +143,7 @@ class _Simplifier(Rebuilder):
         numbers = [self.number_of(v) for v in operands]
         if any(n is None for n in numbers):
             return None
-        typed = [np.dtype(v.type.dtype.numpy_name).type(n) for v, n in zip(operands, numbers, strict=True)]  # type: ignore[union-attr]
+        typed = [conform(n, v.type, np, op.name) for v, n in zip(operands, numbers, strict=True)]
         try:
             found = evaluate(op, typed, np)
         except ArithmeticError:
