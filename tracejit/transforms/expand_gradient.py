@@ -7,7 +7,7 @@ a gradient of a gradient meets ordinary ops only. `leaf` ops have done their wor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
@@ -15,7 +15,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.transforms.activity import active, is_differentiable, useful, varied
 from tracejit.transforms.frames import Edit, Frame, Region
 from tracejit.transforms.pipeline import transform
-from tracejit.transforms.residuals import Draft
+from tracejit.transforms.residuals import Draft, substitute
 from tracejit.transforms.vjp import reverse
 
 
@@ -107,20 +107,3 @@ def _refuse_earlier_trips(op: Op, enclosing: tuple[tuple[Op, Edit], ...], edit: 
             changed = varied([*ops, around], given)
             if any(p in changed and p in matters for p in around.block("body").params):
                 raise NotDifferentiable("gradient", "it depends on earlier trips of the loop it is in", op.span)
-
-
-def substitute(op: Op, mapping: Mapping[Value, Value]) -> Op:
-    """The op reading other values; its results keep their identity."""
-    if not mapping:
-        return op
-    operands = tuple(mapping.get(v, v) for v in op.operands)
-    blocks = tuple(
-        Block(
-            block.params,
-            tuple(substitute(inner, mapping) for inner in block.ops),
-            tuple(mapping.get(v, v) for v in block.results),
-            block.label,
-        )
-        for block in op.blocks
-    )
-    return Op(op.defn, operands, op.attrs, op.results, blocks, op.span)

@@ -25,6 +25,23 @@ def live(ops: Sequence[Op], results: Iterable[Value]) -> list[Op]:
     return kept[::-1]
 
 
+def substitute(op: Op, mapping: Mapping[Value, Value]) -> Op:
+    """The op reading other values; its results keep their identity."""
+    if not mapping:
+        return op
+    operands = tuple(mapping.get(v, v) for v in op.operands)
+    blocks = tuple(
+        Block(
+            block.params,
+            tuple(substitute(inner, mapping) for inner in block.ops),
+            tuple(mapping.get(v, v) for v in block.results),
+            block.label,
+        )
+        for block in op.blocks
+    )
+    return Op(op.defn, operands, op.attrs, op.results, blocks, op.span)
+
+
 class Draft:
     """The live ops and results of a frame's backward, still in the forward's names."""
 

@@ -61,24 +61,26 @@ def reverse(frame: Frame, ops: Sequence[Op]) -> None:
 
 def _reverse_plain(frame: Frame, op: Op) -> None:
     """Apply the derivative rule of an op."""
+    totals = [frame.cotangents.total(r) for r in op.results]
+    given = tuple(None if total is None else frame.b.wrap(total) for total in totals)
+    if any(g is not None for g in given):
+        for operand, contribution in contributions(frame.b, op, given):
+            if operand in frame.region.active:
+                frame.cotangents.add(operand, contribution)
+
+
+def contributions(b: Builder, op: Op, given: Sequence[Any]) -> list[tuple[Value, Any]]:
+    """Operands with what the op's rule gives each: a cotangent, an `Update` or None.
+
+    `given` has the cotangent of each result, a handle or None. Raises `NotDifferentiable` where there is no rule.
+    """
     rule = op.defn.vjp
     if isinstance(rule, str):
         raise NotDifferentiable(op.name, rule, op.span)
-    totals = [frame.cotangents.total(r) for r in op.results]
-    if all(total is None for total in totals):
-        return
-    given = tuple(None if total is None else frame.b.wrap(total) for total in totals)
-    out = tuple(frame.b.wrap(r) for r in op.results)
+    out = tuple(b.wrap(r) for r in op.results)
+    grouped = op.defn.group(tuple(b.wrap(v) for v in op.operands))
     single = len(out) == 1
-    grouped = op.defn.group(tuple(frame.b.wrap(v) for v in op.operands))
-    found = rule(frame.b, given[0] if single else given, *grouped, out[0] if single else out, **op.attrs)
-    for operand, contribution in _pairs(op, found):
-        if operand in frame.region.active:
-            frame.cotangents.add(operand, contribution)
-
-
-def _pairs(op: Op, found: Sequence[Any]) -> list[tuple[Value, Any]]:
-    """Operands with their contributions; None for a group stands for None for each of its members."""
+    found = rule(b, given[0] if single else given, *grouped, out[0] if single else out, **op.attrs)
     pairs: list[tuple[Value, Any]] = []
     for operand, contribution in zip(op.defn.group(op.operands), found, strict=True):
         if isinstance(operand, Value):

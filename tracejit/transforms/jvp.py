@@ -1,0 +1,148 @@
+"""Forward mode: tangents carried along with the values, through `if` and `loop`; no tape.
+
+There is no second table of rules: an op's rule is the transpose of its vjp rule. The vjp rule is emitted for
+placeholders of the cotangents, which gives a program that is linear in them, and reverse mode of that program, seeded
+with the tangents of the operands, is the tangent of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.ir.builder import Builder, Rebuilder
+from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.opdef import Update
+from tracejit.transforms.activity import active, is_differentiable
+from tracejit.transforms.cotangents import zero
+from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.residuals import live, substitute
+from tracejit.transforms.vjp import contributions, reverse
+
+
+def jvp_graph(graph: Graph, wanted: Sequence[int]) -> Graph:
+    """The graph with tangents: parameters are the graph's and then the tangents of the parameters `wanted`; results
+    are the user results, the tangents of the inexact ones among them, then the final versions of `inout` parameters.
+
+    Raises `NotDifferentiable`.
+    """
+    n_user = len(graph.results) - len(graph.inout)
+    outputs = [v for v in graph.results[:n_user] if is_differentiable(v.type)]
+    inputs = [graph.params[i] for i in wanted]
+    seeds = [Value(v.type, f"t{v.name}") for v in inputs]
+    pass_ = _Pass(graph.params, active(graph.body.ops, inputs, outputs))
+    tangents = dict(zip(inputs, seeds, strict=True))
+    b = Builder()
+    pass_.ops(b, graph.body.ops, tangents)
+    found = [tangents[v] if v in tangents else zero(b, v) for v in outputs]
+    body = b.block((*graph.params, *seeds), (*graph.results[:n_user], *found, *graph.results[n_user:]))
+    return Graph(f"{graph.name}.jvp", body, graph.device, graph.inout, graph.policy)
+
+
+def transpose(
+    params: Sequence[Value], ops: Sequence[Op], inputs: Sequence[Value], outputs: Sequence[tuple[Value, Value]]
+) -> tuple[list[Op], list[Value | None]]:
+    """The transpose of ops that are linear from `inputs` to outputs: pairs of an output and its cotangent.
+
+    Gives the ops that compute the cotangents of the inputs, and these (None is zero). `params` bind the named sizes.
+    """
+    edit = Edit(inputs, list(ops))
+    frame = Frame(Region(params, [edit], active(edit.ops, inputs, (v for v, _ in outputs))), [edit])
+    for output, cotangent in outputs:
+        if output in frame.region.active:
+            frame.cotangents.add(output, cotangent)
+    reverse(frame, ops)
+    totals = [frame.cotangents.total(v) for v in inputs]
+    return live((*edit.ops, *frame.b.ops), [t for t in totals if t is not None]), totals
+
+
+class _Pass:
+    """Forward mode over one graph. Ops keep their identity; tangents live in dictionaries by block."""
+
+    def __init__(self, params: Sequence[Value], active_values: set[Value]) -> None:
+        self.params = params
+        self.active = active_values
+
+    def ops(self, b: Builder, ops: Sequence[Op], tangents: dict[Value, Value]) -> None:
+        """Append the ops to `b`, each with the ops of its tangents."""
+        for op in ops:
+            b.span = op.span
+            if not any(r in self.active for r in op.results):
+                b.ops.append(op)
+                continue
+            match op.name:
+                case "if":
+                    self.branches(b, op, tangents)
+                case "loop":
+                    self.loop(b, op, tangents)
+                case _:
+                    self.plain(b, op, tangents)
+
+    def plain(self, b: Builder, op: Op, tangents: dict[Value, Value]) -> None:
+        """An op by the transpose of its rule; where that asks for the size of a placeholder, the result has it."""
+        b.ops.append(op)
+        if not any(v in tangents for v in op.operands):
+            return
+        rule = Builder(op.span)
+        cotangents = [Value(r.type, "g") if is_differentiable(r.type) else None for r in op.results]
+        found = self.custom(rule, op, cotangents) if op.name == "custom" else self.rule(rule, op, cotangents)
+        outputs = [(c, tangents[v]) for v, c in found if v in tangents and v in self.active and c is not None]
+        inputs = [g for g in cotangents if g is not None]
+        results = [r for r in op.results if is_differentiable(r.type)]
+        ops, totals = transpose(self.params, rule.ops, inputs, outputs)
+        sizes_of = dict(zip(inputs, results, strict=True))
+        b.ops.extend(substitute(new, sizes_of) for new in ops)
+        tangents.update((r, total) for r, total in zip(results, totals, strict=True) if total is not None)
+
+    def rule(self, b: Builder, op: Op, cotangents: Sequence[Value | None]) -> list[tuple[Value, Value | None]]:
+        """Operands with the contributions of the vjp rule; an update changes a placeholder of its operand."""
+        given = tuple(None if g is None else b.wrap(g) for g in cotangents)
+        return [(v, self.whole(b, v, c)) for v, c in contributions(b, op, given)]
+
+    def whole(self, b: Builder, operand: Value, contribution: Any) -> Value | None:
+        if isinstance(contribution, Update):
+            contribution = contribution.apply(b.wrap(Value(operand.type, "zero")))
+        return None if contribution is None else contribution.value
+
+    def custom(self, b: Builder, op: Op, cotangents: Sequence[Value | None]) -> list[tuple[Value, Value | None]]:
+        """The contributions of a function's own backward, which its `forward` block gives the residuals for."""
+        inlined = Rebuilder(None, {}, op.span)
+        residuals = inlined.inline(op.block("forward"), op.operands)[len(op.results) :]
+        found = inlined.inline(op.block("backward"), (*residuals, *(g for g in cotangents if g is not None)))
+        b.ops.extend(inlined.ops)
+        return list(zip(op.operands, found, strict=True))
+
+    def branches(self, b: Builder, op: Op, tangents: dict[Value, Value]) -> None:
+        """An `if` that also yields the tangents of its active results."""
+        carried = [(i, r) for i, r in enumerate(op.results) if r in self.active]
+        blocks: list[Block] = []
+        for block in op.blocks:
+            inner, inside = b.nested(), dict(tangents)
+            self.ops(inner, block.ops, inside)
+            found = [self.tangent(inner, block.results[i], inside) for i, _ in carried]
+            blocks.append(inner.block((), (*block.results, *found), block.label))
+        results = tuple(Value(r.type, f"t{r.name}") for _, r in carried)
+        b.ops.append(Op(op.defn, op.operands, op.attrs, (*op.results, *results), tuple(blocks), op.span))
+        tangents.update((r, t) for (_, r), t in zip(carried, results, strict=True))
+
+    def loop(self, b: Builder, op: Op, tangents: dict[Value, Value]) -> None:
+        """A `loop` that also carries the tangents of its active carried values."""
+        body = op.block("body")
+        places = list(zip(op.operands[2:], body.params[1:], body.results[1:], op.results, strict=True))
+        carried = [x for x in places if x[1] in self.active or x[3] in self.active]
+        inits = [self.tangent(b, init, tangents) for init, *_ in carried]
+        inner, inside = b.nested(), dict(tangents)
+        params = [Value(param.type, f"t{param.name}") for _, param, *_ in carried]
+        inside.update((param, t) for (_, param, *_), t in zip(carried, params, strict=True))
+        self.ops(inner, body.ops, inside)
+        following = [self.tangent(inner, v, inside) for _, _, v, _ in carried]
+        block = inner.block((*body.params, *params), (*body.results, *following), body.label)
+        results = tuple(Value(r.type, f"t{r.name}") for *_, r in carried)
+        operands = (*op.operands, *inits)
+        b.ops.append(Op(op.defn, operands, op.attrs, (*op.results, *results), (block,), op.span))
+        tangents.update((r, t) for (*_, r), t in zip(carried, results, strict=True))
+
+    def tangent(self, b: Builder, value: Value, tangents: dict[Value, Value]) -> Value:
+        """The tangent of a value that a block or loop must have."""
+        return tangents[value] if value in tangents else zero(b, value)
+
