@@ -22,8 +22,9 @@ def _checked(
     emit: Callable[..., Any],
     cases: Sequence[tuple[int, ...]],
     doc: str,
+    **algebra: Any,
 ) -> None:
-    """Register the checked form of an integer operation; `python` computes on Python ints."""
+    """Register the checked form of an integer operation; `python` computes on Python ints; `algebra`: fields of `OpDef`."""
 
     def infer(*operands: Value) -> tuple[Type, ...]:
         for operand in operands:
@@ -47,16 +48,57 @@ def _checked(
         lower=Opaque(emit),
         effect="fail",
         samples=lambda rng: [Sample(case) for case in cases],
+        **algebra,
     )
 
 
 _PAIRS = ((3, 4), (-7, 2), (0, 0), (_HIGH, 0), (_LOW, 0), (1 << 40, -(1 << 20)))
-_checked("checked_add", 2, lambda x, y: x + y, loops.checked("add"), (*_PAIRS, (_HIGH, -5)), "x + y of Python ints.")
-_checked("checked_sub", 2, lambda x, y: x - y, loops.checked("sub"), (*_PAIRS, (_LOW, -5)), "x - y of Python ints.")
-_checked("checked_mul", 2, lambda x, y: x * y, loops.checked("mul"), (*_PAIRS, (_LOW, 1)), "x * y of Python ints.")
-_checked("checked_neg", 1, lambda x: -x, loops.checked_negation("neg"), ((3,), (-4,), (0,), (_HIGH,)), "-x of a Python int.")
+_checked(
+    "checked_add",
+    2,
+    lambda x, y: x + y,
+    loops.checked("add"),
+    (*_PAIRS, (_HIGH, -5)),
+    "x + y of Python ints.",
+    commutative=True,
+    neutral=0,
+)
+_checked(
+    "checked_sub",
+    2,
+    lambda x, y: x - y,
+    loops.checked("sub"),
+    (*_PAIRS, (_LOW, -5)),
+    "x - y of Python ints.",
+    neutral=0,
+)
+_checked(
+    "checked_mul",
+    2,
+    lambda x, y: x * y,
+    loops.checked("mul"),
+    (*_PAIRS, (_LOW, 1)),
+    "x * y of Python ints.",
+    commutative=True,
+    neutral=1,
+)
+_checked(
+    "checked_neg", 1, lambda x: -x, loops.checked_negation("neg"), ((3,), (-4,), (0,), (_HIGH,)), "-x of a Python int."
+)
 _checked("checked_abs", 1, abs, loops.checked_negation("abs"), ((3,), (-4,), (0,), (_HIGH,)), "abs(x) of a Python int.")
 _checked(
-    "checked_pow", 2, lambda x, y: x**y, loops.checked_pow, ((3, 4), (-2, 63), (0, 0), (7, 1), (-1, 101)), "x ** y of Python ints, y >= 0."
+    "checked_pow",
+    2,
+    lambda x, y: x**y,
+    loops.checked_pow,
+    ((3, 4), (-2, 63), (0, 0), (7, 1), (-1, 101)),
+    "x ** y of Python ints, y >= 0.",
 )
-_checked("checked_shl", 2, lambda x, y: x << y, loops.checked_shl, ((3, 4), (-1, 63), (0, 70), (5, 0)), "x << y of Python ints, y >= 0.")
+_checked(
+    "checked_shl",
+    2,
+    lambda x, y: x << y,
+    loops.checked_shl,
+    ((3, 4), (-1, 63), (0, 70), (5, 0)),
+    "x << y of Python ints, y >= 0.",
+)
