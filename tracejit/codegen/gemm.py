@@ -16,7 +16,7 @@ _TYPES = (("f32", "float", "s"), ("f64", "double", "d"))
 
 
 def gemm_text(options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
-    """The products of f32 and f64; the arguments are those of `support_text`."""
+    """The products of f32 and f64; the arguments are those of `gemm_module`."""
     if not blas_integer:
         return "\n".join(_own(name, options) for name, _, _ in _TYPES)
     common = _COMMON + (_SET_THREADS if blas_threads else _NO_THREADS)
@@ -24,15 +24,22 @@ def gemm_text(options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = 
 
 
 def _own(name: str, options: LlvmOptions) -> str:
-    forward = "\n".join(
-        f"define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{\n  call void @tj_own_gemm_{name}({PARAMS})\n  ret void\n}}"
-        for suffix in ("", "_inner")
-    )
-    return f"{kernel_text(name, options)}\n{forward}\n"
+    """The own kernel; inside a parallel loop its own parallel loop runs serially by itself."""
+    text = kernel_text(name, options)
+    for suffix in ("", "_inner"):
+        text += f"""
+define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
+  call void @tj_own_gemm_{name}({PARAMS})
+  ret void
+}}"""
+    return text
 
 
 #: How a matrix is told to a BLAS: row-major or its transpose and the leading dimension; 0 where it must be copied.
 _COMMON = f"""
+declare ptr @tj_alloc(i64)
+declare void @tj_free(ptr)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 define internal {{ i32, i64 }} @tj_layout(i64 %rows, i64 %columns, i64 %row, i64 %column) nounwind {{
   %unit_column = icmp eq i64 %column, 1
   %one_column = icmp eq i64 %columns, 1

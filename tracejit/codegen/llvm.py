@@ -13,17 +13,9 @@ from dataclasses import dataclass
 from tracejit.codegen.llvm_entry import EntryPrinter
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm_text import FOOTER, once, symbol
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.support_native import INLINE
-
-#: `#0` kernels, `#1` the entry; `!0` marks branches that are hardly ever taken.
-_FOOTER = """
-attributes #0 = { nounwind "no-trapping-math"="true" }
-attributes #1 = { nounwind "no-trapping-math"="true" }
-!0 = !{!"branch_weights", i32 1, i32 10000}
-!1 = !{!"branch_weights", i32 10000, i32 1}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class LlvmText:
@@ -50,23 +42,8 @@ def print_program(program: Program, options: LlvmOptions) -> LlvmText:
 
 
 def _module(texts: Texts) -> str:
-    declared = sorted(d for d in texts.declarations if _symbol(d) not in INLINE)
-    defined = sorted(INLINE[name] for name in {_symbol(d) for d in texts.declarations} & INLINE.keys())
-    return "\n".join([*_once([*declared, *defined]), *texts.functions]) + _FOOTER
-
-
-def _symbol(declaration: str) -> str:
-    return declaration.split("@", 1)[1].split("(", 1)[0]
-
-
-def _once(texts: list[str]) -> list[str]:
-    """Texts with each `declare` line kept once."""
-    seen: set[str] = set()
-    kept: list[str] = []
-    for line in "\n".join(texts).split("\n"):
-        if line.startswith("declare"):
-            if _symbol(line) in seen:
-                continue
-            seen.add(_symbol(line))
-        kept.append(line)
-    return kept
+    """Support functions that are small are defined in the module, the others declared."""
+    used = {symbol(d) for d in texts.declarations}
+    declared = sorted(d for d in texts.declarations if symbol(d) not in INLINE)
+    defined = [INLINE[name] for name in sorted(used & INLINE.keys())]
+    return once("\n".join([*declared, *defined])) + "\n" + "\n".join(texts.functions) + FOOTER

@@ -385,7 +385,7 @@ class FunctionPrinter(ExpressionPrinter):
         return "\n".join([*lines, *start.lines, *([] if self.terminated else [footer]), "}"])
 
 
-def print_kernel(texts: Texts, kernel: Kernel) -> None:
+def print_kernel(texts: Texts, kernel: Kernel, symbol: str | None = None) -> None:
     """Print a kernel as a function that other modules of the program can call."""
     printer = FunctionPrinter(texts)
     params: list[str] = []
@@ -395,5 +395,6 @@ def print_kernel(texts: Texts, kernel: Kernel) -> None:
         if isinstance(param.type, Pointer) and param not in kernel.outputs:
             printer.readonly.add(param)
     printer.body(kernel.body)
-    header = f"define hidden void {texts.kernel_symbol(kernel.name)}({', '.join(params)}) #0"
+    name = symbol or texts.kernel_symbol(kernel.name)
+    header = f"define hidden void {name}({', '.join(params)}) #0"
     texts.functions.append(printer.finish(header, "  ret void"))

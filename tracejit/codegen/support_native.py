@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 from tracejit.codegen import gemm, support_lists, support_memory, support_pool
 from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm_text import FOOTER, once
 
 #: Functions that a module defines for itself instead of declaring.
 INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
 
 #: What a program or the host may use of the support module.
 EXPORTS = (
-    "tj_alloc tj_free tj_trim tj_owned_grow tj_owned_forget tj_release tj_output tj_print tj_list_new tj_list_grow "
-    "tj_list_copy tj_list_free tj_parallel_for tj_set_threads tj_gemm_f32 tj_gemm_f32_inner tj_gemm_f64 tj_gemm_f64_inner"
-).split()
+    *("tj_alloc", "tj_free", "tj_trim", "tj_owned_grow", "tj_owned_forget", "tj_release", "tj_output", "tj_print"),
+    *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
+    *("tj_gemm_f32", "tj_gemm_f32_inner", "tj_gemm_f64", "tj_gemm_f64_inner"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +34,23 @@ class Platform:
         return Platform(systems[0] if systems else "", "aarch64" if machine == "arm64" else machine)
 
 
-def support_text(platform: Platform, options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
-    """The support module.
-
-    `blas_integer` is the width of the BLAS library's integers, 0 for own matrix products; `blas_threads` says
-    whether that library lets a thread choose the number of its threads.
-    """
+def support_text(platform: Platform, allocation: str = support_memory.ALLOCATION) -> str:
+    """The support module without matrix products; `allocation` declares or defines `tj_alloc` and `tj_free`."""
     parts = [
-        support_memory.ALLOCATION,
+        allocation,
         support_memory.OWNERSHIP_SLOW,
         support_memory.OUTPUT,
         support_memory.PRINT,
         support_lists.LISTS_TEXT,
         support_pool.pool_text(platform.system, platform.machine),
-        gemm.gemm_text(options, blas_integer, blas_threads),
     ]
-    return "\n".join(parts)
+    return once("\n".join(parts)) + FOOTER
+
+
+def gemm_module(options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
+    """The module of matrix products; it needs no passes.
+
+    `blas_integer` is the width of the BLAS library's integers, 0 for own kernels; `blas_threads` says whether that
+    library lets a thread choose the number of its threads.
+    """
+    return once(gemm.gemm_text(options, blas_integer, blas_threads)) + FOOTER

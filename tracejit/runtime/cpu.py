@@ -25,12 +25,13 @@ from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import ErrorSite, For, InputSpec, OutputSpec, Program, Stmt
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support import MAX_PAYLOAD
-from tracejit.codegen.support_native import Platform, support_text
+from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.ir.types import ScalarType
 from tracejit.runtime import cache as disk
 from tracejit.runtime.engine import (
     LARGE_BYTES,
     assemble,
+    drop_unused,
     engine,
     link_support,
     memory_free_address,
@@ -103,7 +104,8 @@ class NativeFunction:
         """The program as assembly."""
         here = engine()
         with here.lock:
-            return here.machine.emit_assembly(_module(self.program, self.text, here.machine))
+            machine = here.machine(self.options)
+            return machine.emit_assembly(_module(self.program, self.text, machine))
 
     def call(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers; gives arrays, and NumPy scalars for host scalars.
@@ -197,8 +199,8 @@ def compile_program(program: Program, *, options: LlvmOptions | None = None, key
     data = disk.load(entry)
     if data is None:
         with here.lock:
-            module = _module(program, print_program(program, options), here.machine)
-            data = bytes(here.machine.emit_object(module))
+            machine = here.machine(options)
+            data = bytes(machine.emit_object(_module(program, print_program(program, options), machine)))
         disk.store(entry, data)
     return NativeFunction(program, options, data)
 
@@ -217,12 +219,15 @@ def emit_object(
     machine = target_machine(options, triple)
     platform = Platform.of_triple(triple or llvm.get_default_triple())
     with engine().lock:
-        module = _module(program, print_program(program, options), machine)
-        support = assemble([support_text(platform, options)], machine, optimised=True)
-        module.link_in(support)
-        for function in module.functions:
-            if not function.is_declaration and function.name != export_name:
-                function.linkage = "internal"
+        text = print_program(program, options)
+        module = _module(program, text, machine)
+        needs_gemm = "@tj_gemm_" in str(text)
+        support = [support_text(platform), *([gemm_module(options)] if needs_gemm else [])]
+        module.link_in(assemble(support, machine, optimised=True))
+        for item in (*module.functions, *module.global_variables):
+            if not item.is_declaration and item.name != export_name:
+                item.linkage = "internal"
+        drop_unused(module, machine)
         return bytes(machine.emit_object(module))
 
 

@@ -19,7 +19,7 @@ import llvmlite.binding as llvm
 from tracejit import config
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.support_memory import LARGE_BYTES
-from tracejit.codegen.support_native import EXPORTS, Platform, support_text
+from tracejit.codegen.support_native import EXPORTS, Platform, gemm_module, support_text
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
 
@@ -59,6 +59,11 @@ def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
     )
 
 
+def machine_name(triple: str | None = None) -> str:
+    """The machine of a triple (of this process, if None) as `Platform` names it: `x86_64`, `aarch64`."""
+    return Platform.of_triple(triple or llvm.get_default_triple()).machine
+
+
 def optimise(module: Any, machine: Any, *, vectorise: bool) -> None:
     """The usual passes of level 2."""
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
@@ -74,19 +79,26 @@ class Engine:
     def __init__(self) -> None:
         self.options = host_options()
         self.lock = threading.RLock()
-        self.machine = target_machine(self.options)
+        self._machines: dict[LlvmOptions, Any] = {}
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
         self.support = self._link_support()
         set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
         set_threads(config.get("num_threads"))
 
+    def machine(self, options: LlvmOptions) -> Any:
+        """The target machine of a CPU; made once."""
+        made = self._machines.get(options)
+        if made is None:
+            made = self._machines[options] = target_machine(options)
+        return made
+
     def _link_support(self) -> Any:
         blas = find_blas()
         platform = Platform.of_triple(llvm.get_process_triple())
         has_local = blas is not None and blas.set_threads_local != 0
-        text = support_text(platform, self.options, blas.integer_bits if blas else 0, has_local)
-        data = self.compiled([text], disk.digest("support", text, *self.identity()), optimised=True)
+        texts = [support_text(platform), gemm_module(self.options, blas.integer_bits if blas else 0, has_local)]
+        data = self.compiled(texts, disk.digest("support", *texts, *self.identity()), optimised=True)
         symbols = _process_symbols()
         if blas is not None:
             symbols |= {f"tj_blas_{name}": address for name, address in blas.functions.items()}
@@ -106,8 +118,8 @@ class Engine:
         if found is not None:
             return found
         with self.lock:
-            module = assemble(texts, self.machine, optimised=optimised)
-            data = bytes(self.machine.emit_object(module))
+            machine = self.machine(self.options)
+            data = bytes(machine.emit_object(assemble(texts, machine, optimised=optimised)))
         disk.store(key, data)
         return data
 
@@ -135,6 +147,13 @@ def assemble(texts: Sequence[str], machine: Any, *, optimised: bool, vectorise: 
     for module in modules[1:]:
         modules[0].link_in(module)
     return modules[0]
+
+
+def drop_unused(module: Any, machine: Any) -> None:
+    """Remove internal functions and variables that nothing uses."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0)))
 
 
 @cache

@@ -1,0 +1,30 @@
+"""Modules as text: what every module ends with, and declarations kept once."""
+
+from __future__ import annotations
+
+#: `#0` kernels, `#1` the entry; `!0` marks branches that are hardly ever taken, `!1` those that nearly always are.
+FOOTER = """
+attributes #0 = { nounwind "no-trapping-math"="true" }
+attributes #1 = { nounwind "no-trapping-math"="true" }
+!0 = !{!"branch_weights", i32 1, i32 10000}
+!1 = !{!"branch_weights", i32 10000, i32 1}
+"""
+
+
+def symbol(declaration: str) -> str:
+    """The name a line declares or defines."""
+    return declaration.split("@", 1)[1].split("(", 1)[0]
+
+
+def once(text: str) -> str:
+    """The text without `declare` lines for what is declared before or defined anywhere in it."""
+    lines = text.split("\n")
+    known = {symbol(line) for line in lines if line.startswith("define")}
+    kept: list[str] = []
+    for line in lines:
+        if line.startswith("declare"):
+            if symbol(line) in known:
+                continue
+            known.add(symbol(line))
+        kept.append(line)
+    return "\n".join(kept)
