@@ -35,9 +35,11 @@ class ScalarOp:
     kinds:    dtype kinds its operands may have; all operands share one dtype.
     result:   `same` dtype as the operands, or `bool`.
     evaluate: NumPy arrays of the operand dtype -> array of the result dtype.
-    c:        kind -> C expression with `{0}`, `{1}`, `{2}` for operands (already in parentheses where needed),
-              `{f}` the suffix of math functions (`f` for f32), `{t}` the operand's C type, `{ut}` the unsigned
-              type of its width, and `{u}` that type or `unsigned int`, the wider: arithmetic in it wraps.
+    c:        kind -> C expression with `{0}`, `{1}`, `{2}` for operands (already in parentheses where needed) and
+              `{f}` the suffix of math functions (`f` for f32). C computes narrow integers in int, and signed
+              overflow is undefined: `{t}` is the operand's type, `{n}` a cast back to it, empty from 32 bits on,
+              `{w}` a cast of a narrow unsigned operand to u32, `{ut}` the unsigned type of the operand's width,
+              `{u}` that type or u32, the wider.
     llvm:     kind -> opcode (`fadd`, `icmp slt`, `fcmp olt`) or intrinsic (`llvm.sqrt`; one whose name contains
               `.with.overflow` gives its second result).
     expand:   `(k, *operands) -> Expr` in terms of other operations, for kinds without a spelling.
@@ -55,13 +57,13 @@ class ScalarOp:
 
 def _arithmetic(name: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
     """+ - *: integers wrap."""
-    wrapping = f"({{t}})(({{u}}){{0}} {sign} ({{u}}){{1}})"
+    signed, unsigned = f"({{t}})(({{u}}){{0}} {sign} ({{u}}){{1}})", f"{{n}}({{w}}{{0}} {sign} {{w}}{{1}})"
     return ScalarOp(
         name,
         2,
         "iuf",
         evaluate,
-        c={"f": f"{{0}} {sign} {{1}}", "i": wrapping, "u": wrapping},
+        c={"f": f"{{0}} {sign} {{1}}", "i": signed, "u": unsigned},
         llvm={"f": f"f{name}", "i": name, "u": name},
     )
 
@@ -79,7 +81,7 @@ def _comparison(name: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
 
 def _bitwise(name: str, opcode: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
     """Bit operations; on booleans they are the logical ones."""
-    c = dict.fromkeys("iu", f"({{t}})({{0}} {sign} {{1}})") | {"b": f"(bool)({{0}} {sign} {{1}})"}
+    c = dict.fromkeys("iu", f"{{n}}({{0}} {sign} {{1}})") | {"b": f"(bool)({{0}} {sign} {{1}})"}
     return ScalarOp(name, 2, "biu", evaluate, c=c, llvm=dict.fromkeys("biu", opcode))
 
 
@@ -121,8 +123,8 @@ _ROWS = (
     ScalarOp("fma", 3, "f", numeric.fma, c={"f": "fma{f}({0}, {1}, {2})"}, llvm={"f": "llvm.fmuladd"}),
     ScalarOp("neg", 1, "f", np.negative, c={"f": "-{0}"}, llvm={"f": "fneg"}),
     ScalarOp("abs", 1, "if", np.abs, c={"f": "fabs{f}({0})"}, llvm={"f": "llvm.fabs"}, expand=basic.abs),
-    ScalarOp("quotient", 2, "iu", numeric.quotient, c=dict.fromkeys("iu", "({t})({0} / {1})"), llvm=_TRUNCATING[0]),
-    ScalarOp("remainder", 2, "iu", numeric.remainder, c=dict.fromkeys("iu", "({t})({0} % {1})"), llvm=_TRUNCATING[1]),
+    ScalarOp("quotient", 2, "iu", numeric.quotient, c=dict.fromkeys("iu", "{n}({0} / {1})"), llvm=_TRUNCATING[0]),
+    ScalarOp("remainder", 2, "iu", numeric.remainder, c=dict.fromkeys("iu", "{n}({0} % {1})"), llvm=_TRUNCATING[1]),
     _compound("floordiv", 2, "iuf", np.floor_divide),
     _compound("mod", 2, "iuf", np.remainder),
     ScalarOp("fmod", 2, "iuf", np.fmod, c={"f": "fmod{f}({0}, {1})"}, expand=mathlib.FUNCTIONS["fmod"]),
@@ -156,9 +158,9 @@ _ROWS = (
     _bitwise("bitxor", "xor", "^", np.bitwise_xor),
     _compound("shl", 2, "iu", np.left_shift),
     _compound("shr", 2, "iu", np.right_shift),
-    _shift("lsl", "shl", dict.fromkeys("iu", "({t})(({u}){0} << {1})"), np.left_shift),
-    _shift("asr", "ashr", dict.fromkeys("iu", "({t})({0} >> {1})"), np.right_shift),
-    _shift("lsr", "lshr", {"i": "({t})(({ut}){0} >> {1})", "u": "({t})({0} >> {1})"}, numeric.logical_shift_right),
+    _shift("lsl", "shl", {"i": "({t})(({u}){0} << {1})", "u": "{n}({w}{0} << {1})"}, np.left_shift),
+    _shift("asr", "ashr", dict.fromkeys("iu", "{n}({0} >> {1})"), np.right_shift),
+    _shift("lsr", "lshr", {"i": "({t})(({ut}){0} >> {1})", "u": "{n}({0} >> {1})"}, numeric.logical_shift_right),
     # overflow of signed integers, for Python's unbounded ones
     _compound("add_overflows", 2, "i", numeric.add_overflows, "bool"),
     _compound("sub_overflows", 2, "i", numeric.sub_overflows, "bool"),
@@ -182,8 +184,8 @@ _ROWS = (
     _math("sin", np.sin, c="sin"),
     _math("cos", np.cos, c="cos"),
     _math("tan", np.tan),
-    _math("asin", np.arcsin, c="asin"),
-    _math("acos", np.arccos, c="acos"),
+    _math("asin", np.arcsin),
+    _math("acos", np.arccos),
     _math("atan", np.arctan, c="atan"),
     _math("atan2", np.arctan2, 2),
     _math("sinh", np.sinh),

@@ -1,0 +1,422 @@
+"""Where the loops of a program run on a GPU: a program whose kernels have grid and thread axes, and their launch sizes.
+
+    parallel loop with a vector loop inside     a thread block per trip, the vector loop over its threads
+    parallel or vector loop without one         a thread per trip
+    parallel fold                               partial folds, a block each, and a second kernel that folds those
+    anything else                               one thread block, in step, with barriers
+
+Code of the entry that loads or stores elements is moved into kernels, so that the host reads the device only where
+it needs a number. Launch sizes are hints: every loop strides over the grid. The number of partial folds and of
+threads depends on sizes alone, so results have the same bits on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tracejit.codegen import kernel_walk as facts
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Carried,
+    Const,
+    Expr,
+    For,
+    Free,
+    Function,
+    If,
+    Input,
+    Kernel,
+    Launch,
+    Let,
+    Load,
+    Pointer,
+    Program,
+    Scalar,
+    Stmt,
+    Store,
+    Var,
+)
+from tracejit.codegen.lower_code import free_variables, stored_buffers
+from tracejit.codegen.lower_elements import ONE, ZERO, ElementBuilder, parts, variables
+from tracejit.ir.types import I64, DType
+
+#: Threads of a block at most (the printer's launch bounds), and of a warp.
+THREADS, WARP = 256, 32
+#: Blocks that a loop over threads is spread over at most; partial folds of a parallel fold.
+SPREAD, PARTIALS = 16384, 1024
+
+_k = ElementBuilder(lambda e, _name: e)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Launch sizes from a kernel's arguments: bind `params`, run `lets`, take the expressions."""
+
+    params: tuple[Var, ...]
+    lets: tuple[Let, ...]
+    blocks: Expr
+    threads: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class CudaProgram:
+    """A program for a GPU and the geometry of each kernel by name."""
+
+    program: Program
+    geometries: Mapping[str, Geometry]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the kernels that a kernel becomes; `partials` are parameters it adds: scratch memory of the launch."""
+
+    kernel: Kernel
+    partials: tuple[Var, ...] = ()
+
+
+def schedule(program: Program) -> CudaProgram:
+    """The program with its loops placed on a GPU."""
+    entry = _Entry(program)
+    body = entry.body(program.entry.body)
+    kernels = tuple(part.kernel for parts in entry.parts.values() for part in parts)
+    placed = replace(program, entry=Function(program.entry.name, body), kernels=kernels)
+    return CudaProgram(placed, {kernel.name: geometry(kernel) for kernel in kernels})
+
+
+# -- the entry ------------------------------------------------------------------------------------------------------
+
+
+class _Entry:
+    """Moves element code of the entry into kernels and replaces launches."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.kernels = {kernel.name: kernel for kernel in program.kernels}
+        self.parts: dict[str, list[_Part]] = {}
+        self.uses: dict[Var, int] = {}
+        for var in _entry_reads(program.entry.body):
+            self.uses[var] = self.uses.get(var, 0) + 1
+
+    def body(self, stmts: Sequence[Stmt]) -> tuple[Stmt, ...]:
+        """The statements as the host runs them."""
+        made: list[Stmt] = []
+        run: list[Stmt] = []
+        for stmt in stmts:
+            if _is_element_code(stmt):
+                run.append(stmt)
+                continue
+            self._outline(run, made)
+            run = []
+            made += self._stmt(stmt)
+        self._outline(run, made)
+        return tuple(made)
+
+    def _stmt(self, stmt: Stmt) -> Iterable[Stmt]:
+        match stmt:
+            case For():
+                return (replace(stmt, body=self.body(stmt.body)),)
+            case If():
+                return (replace(stmt, then=self.body(stmt.then), orelse=self.body(stmt.orelse)),)
+            case Launch(name, args):
+                if name not in self.parts:
+                    self.parts[name] = _parts(self.kernels[name])
+                return _launches(self.parts[name], args)
+            case _:
+                return (stmt,)
+
+    def _outline(self, run: list[Stmt], made: list[Stmt]) -> None:
+        """Make a kernel of a run of statements and launch it; what it binds for later comes back through memory."""
+        if not run:
+            return
+        while made and self._belongs_to(made[-1], run):
+            run.insert(0, made.pop())
+        inside: dict[Var, int] = {}
+        for var in facts.read(run):
+            inside[var] = inside.get(var, 0) + 1
+        wanted = [v for stmt in run for v in facts.bound(stmt) if self.uses.get(v, 0) > inside.get(v, 0)]
+        cells = [Var(f"{v.name}_cell", Pointer(_dtype(v))) for v in wanted]
+        body = (*run, *(Store(cell, ZERO, v) for cell, v in zip(cells, wanted, strict=True)))
+        name = f"{self.program.name}.entry.{len(self.parts)}"
+        params = free_variables(body)
+        spans = tuple(dict.fromkeys(s.span for s in facts.walk(run) if isinstance(s, For) and s.span is not None))
+        kernel = Kernel(name, params, stored_buffers(body).intersection(params), body, spans)
+        self.parts[name] = _parts(kernel)
+        made += [Alloc(cell, ONE) for cell in cells]
+        made += _launches(self.parts[name], params)
+        made += [Let(v, Load(cell, ZERO, _dtype(v))) for cell, v in zip(cells, wanted, strict=True)]
+        made += [Free(cell) for cell in cells]
+
+    def _belongs_to(self, stmt: Stmt, run: Sequence[Stmt]) -> bool:
+        """Whether a statement only loads an element for the run."""
+        if not isinstance(stmt, Let) or not isinstance(stmt.var.type, DType) or not any(facts.loads(stmt.expr)):
+            return False
+        return sum(v is stmt.var for v in facts.read(run)) == self.uses.get(stmt.var, 0)
+
+
+def _is_element_code(stmt: Stmt) -> bool:
+    """Whether a statement of the entry touches elements and can run on the device."""
+    if isinstance(stmt, Let) or not _is_device_code(stmt):
+        return False
+    return bool(facts.stored((stmt,)) or facts.loaded((stmt,)))
+
+
+def _is_device_code(stmt: Stmt) -> bool:
+    for inner in facts.walk((stmt,)):
+        if not isinstance(inner, Let | Store | For | If):
+            return False
+        if any(isinstance(v.type, Pointer) for v in facts.bound(inner)):
+            return False
+        if any(_has_input(e) for e in facts.expressions_of(inner)):
+            return False
+    return True
+
+
+def _has_input(e: Expr) -> bool:
+    return isinstance(e, Input) or any(_has_input(part) for part in parts(e))
+
+
+def _entry_reads(stmts: Iterable[Stmt]) -> Iterable[Var]:
+    """Every variable the entry reads, with repetitions."""
+    for stmt in facts.walk(stmts):
+        match stmt:
+            case Let() | Store() | For() | If():
+                own = facts.expressions_of(stmt)
+            case Free(var):
+                own = (var,)
+            case Alloc(_, count):
+                own = (count,)
+            case _:
+                own = tuple(getattr(stmt, "args", ())) + tuple(getattr(stmt, "payload", ()))
+                own += (stmt.value, *stmt.dims) if hasattr(stmt, "dims") else ()
+        for e in own:
+            yield from variables(e)
+
+
+def _launches(kernel_parts: Sequence[_Part], args: Sequence[Expr]) -> list[Stmt]:
+    """Launches of the parts, with scratch memory around them."""
+    scratch: dict[Var, Var] = {}
+    made: list[Stmt] = []
+    for part in kernel_parts:
+        for var in part.partials:
+            if var not in scratch:
+                scratch[var] = Var(var.name, var.type)
+                made.append(Alloc(scratch[var], Const(PARTIALS, I64)))
+        made.append(Launch(part.kernel.name, (*args, *(scratch[v] for v in part.partials))))
+    return [*made, *(Free(var) for var in scratch.values())]
+
+
+# -- kernels --------------------------------------------------------------------------------------------------------
+
+
+def _parts(kernel: Kernel) -> list[_Part]:
+    """The kernels that run one after the other for this one."""
+    if not any(_is_spread(s) for s in facts.walk(kernel.body)):
+        return [_Part(replace(kernel, body=_alone(kernel.body)))]
+    if _needs_one_block(kernel.body):
+        whole = For(Var("whole", I64), ONE, _in_block(kernel.body), "grid.x")
+        return [_Part(replace(kernel, body=(whole,)))]
+    found: list[_Part] = []
+    body, partials = kernel.body, ()
+    while (at := next((i for i, s in enumerate(body) if _is_parallel_fold(s)), None)) is not None:
+        first, body, made = _split(body, at)
+        partials += made
+        found.append(_part(kernel, len(found), first, partials))
+    found.append(_part(kernel, len(found), body, partials))
+    return found
+
+
+def _part(kernel: Kernel, number: int, body: tuple[Stmt, ...], partials: tuple[Var, ...]) -> _Part:
+    params = (*kernel.params, *partials)
+    name = f"{kernel.name}.{number}" if partials else kernel.name
+    placed = tuple(_on_grid(s) for s in body)
+    return _Part(
+        Kernel(name, params, frozenset(facts.stored(body)).intersection(params), placed, kernel.spans), partials
+    )
+
+
+def _split(body: tuple[Stmt, ...], at: int) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...], tuple[Var, ...]]:
+    """Code up to a parallel fold, leaving partial folds; the code that folds those and goes on; the partials."""
+    loop = body[at]
+    assert isinstance(loop, For)
+    groups = Var("groups", I64)
+    count = Let(groups, _k.minimum(loop.extent, PARTIALS))
+    partials = tuple(Var(f"{c.var.name}_part", Pointer(_dtype(c.var))) for c in loop.carried)
+    group, step = Var("group", I64), Var("step", I64)
+    trips = Let(Var("trips", I64), _k.ceildiv(_k.sub(loop.extent, group), groups))
+    trip = Let(loop.var, _k.add(group, _k.mul(step, groups)))
+    mine = tuple(replace(c, result=Var(c.result.name, c.result.type)) for c in loop.carried)
+    inner = For(step, trips.var, (trip, *loop.body), "parallel", mine)
+    writes = tuple(Store(p, group, c.result) for p, c in zip(partials, mine, strict=True))
+    first = (*body[:at], count, For(group, groups, (trips, inner, *writes), "parallel"))
+    i = Var("i", I64)
+    folds = tuple(_refold(c, Load(p, i, _dtype(c.var))) for p, c in zip(partials, loop.carried, strict=True))
+    pure = tuple(s for s in body[:at] if not facts.stored((s,)))
+    return first, (*pure, count, For(i, groups, (), "vector", folds), *body[at + 1 :]), partials
+
+
+def _refold(c: Carried, element: Expr) -> Carried:
+    assert c.combine is not None
+    var = Var(c.var.name, c.var.type)
+    return Carried(var, c.init, _k.op(c.combine, var, element), c.result, c.combine, element)
+
+
+def _alone(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+    """Code without parallel loops: one thread runs it if there is a loop; otherwise one thread stores."""
+    if any(isinstance(s, For | If) for s in body):
+        return (For(Var("once", I64), ONE, body, "thread.x"),)
+    return body
+
+
+def _needs_one_block(body: Sequence[Stmt]) -> bool:
+    """Whether blocks could disagree: statements that need each other's stores, or loops around parallel ones."""
+    shared = facts.loaded(body) & facts.stored(body)
+    touching = [s for s in body if shared & (facts.loaded((s,)) | facts.stored((s,)))]
+    if len(touching) > 1:
+        return True
+    return any(_is_in_step(s) for s in body)
+
+
+def _is_in_step(stmt: Stmt) -> bool:
+    """Whether all blocks would have to run the statement together."""
+    if isinstance(stmt, If):
+        return True
+    if not isinstance(stmt, For) or not facts.stored((stmt,)):
+        return False
+    return stmt.axis == "serial" or (bool(stmt.carried) and not _is_parallel_fold(stmt))
+
+
+def _is_spread(stmt: Stmt) -> bool:
+    return isinstance(stmt, For) and stmt.axis in ("parallel", "vector")
+
+
+def _is_parallel_fold(stmt: Stmt) -> bool:
+    return isinstance(stmt, For) and stmt.axis == "parallel" and bool(stmt.carried) and _folds(stmt)
+
+
+def _folds(loop: For) -> bool:
+    """Whether all that a loop carries is declared as a fold."""
+    return loop.go is None and all(c.combine is not None for c in loop.carried)
+
+
+def _has_spread(body: Iterable[Stmt]) -> bool:
+    return any(_is_spread(s) for s in facts.walk(body))
+
+
+# -- axes -----------------------------------------------------------------------------------------------------------
+
+
+def _on_grid(stmt: Stmt) -> Stmt:
+    """A statement outside of all loops."""
+    if not isinstance(stmt, For):
+        return stmt
+    if not _is_spread(stmt):
+        return replace(stmt, body=_in_block(stmt.body))
+    if stmt.carried:
+        return _block_loop(stmt)
+    flat = _flat(stmt)
+    if flat is not None:
+        return flat
+    if _has_spread(stmt.body):
+        return replace(stmt, axis="grid.x", body=_in_block(stmt.body))
+    return replace(stmt, axis="thread.x", body=_in_thread(stmt.body))
+
+
+def _flat(loop: For) -> For | None:
+    """A parallel loop over blocks of a vector loop (`schedule.blocked_loop`) as one loop over threads."""
+    *lets, inner = loop.body or (None,)
+    if (
+        not isinstance(inner, For)
+        or inner.axis != "vector"
+        or inner.carried
+        or not all(isinstance(s, Let) for s in lets)
+    ):
+        return None
+    names = {s.var: s.expr for s in lets if isinstance(s, Let)}
+    match names.get(inner.extent) if isinstance(inner.extent, Var) else None:
+        case Scalar("minimum", (Scalar("sub", (whole, Var() as start)), Const())):
+            pass
+        case _:
+            return None
+    if not isinstance(names.get(start), Scalar) or loop.var not in set(variables(names[start])):
+        return None
+    kept = [s for s in lets if isinstance(s, Let) and s.var is not start and s.var is not inner.extent]
+    body = facts.substituted((*kept, *inner.body), {start: ZERO})
+    if loop.var in set(facts.read(body)) or inner.extent in set(facts.read(body)):
+        return None
+    return For(inner.var, whole, _in_thread(body), "thread.x", span=inner.span)
+
+
+def _in_block(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """Statements that the threads of a block run in step."""
+    return tuple(_block_stmt(s) for s in body)
+
+
+def _block_stmt(stmt: Stmt) -> Stmt:
+    match stmt:
+        case If():
+            return replace(stmt, then=_in_block(stmt.then), orelse=_in_block(stmt.orelse))
+        case For():
+            return _block_loop(stmt)
+        case _:
+            return stmt
+
+
+def _block_loop(loop: For) -> For:
+    """Over the threads of the block, if the loop is spread and holds no other such loop; else all threads in step."""
+    if _is_spread(loop) and _folds(loop) and not _has_spread(loop.body):
+        return replace(loop, axis="thread.x", body=_in_thread(loop.body))
+    return replace(loop, axis="serial", body=_in_block(loop.body))
+
+
+def _in_thread(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """Statements that a single thread runs."""
+    made: list[Stmt] = []
+    for stmt in body:
+        match stmt:
+            case If():
+                made.append(replace(stmt, then=_in_thread(stmt.then), orelse=_in_thread(stmt.orelse)))
+            case For():
+                made.append(replace(stmt, axis="serial", body=_in_thread(stmt.body)))
+            case _:
+                made.append(stmt)
+    return tuple(made)
+
+
+# -- launch sizes -----------------------------------------------------------------------------------------------------
+
+
+def geometry(kernel: Kernel) -> Geometry:
+    """How many blocks and threads a placed kernel uses: from its loops whose extents the host knows."""
+    known = set(kernel.params)
+    lets: list[Let] = []
+    for stmt in kernel.body:
+        if isinstance(stmt, Let) and not any(facts.loads(stmt.expr)) and set(variables(stmt.expr)) <= known:
+            lets.append(stmt)
+            known.add(stmt.var)
+    blocks: Expr = ONE
+    threads: Expr = ONE
+    for stmt in kernel.body:
+        if not isinstance(stmt, For):
+            continue
+        if stmt.axis == "thread.x" and not stmt.carried:
+            extent = _known(stmt.extent, known, THREADS * SPREAD)
+            blocks = _k.maximum(blocks, _k.minimum(_k.ceildiv(extent, Const(THREADS, I64)), SPREAD))
+            threads = _k.maximum(threads, extent)
+            continue
+        if stmt.axis == "grid.x":
+            blocks = _k.maximum(blocks, _known(stmt.extent, known, SPREAD))
+        for inner in facts.walk((stmt,)):
+            if isinstance(inner, For) and inner.axis == "thread.x":
+                threads = _k.maximum(threads, _known(inner.extent, known, THREADS))
+    warps = _k.ceildiv(_k.minimum(threads, THREADS), Const(WARP, I64))
+    return Geometry(kernel.params, tuple(lets), blocks, _k.mul(warps, WARP))
+
+
+def _known(extent: Expr, known: set[Var], otherwise: int) -> Expr:
+    return extent if set(variables(extent)) <= known and not any(facts.loads(extent)) else Const(otherwise, I64)
+
+
+def _dtype(var: Var) -> DType:
+    assert isinstance(var.type, DType)
+    return var.type

@@ -1,0 +1,362 @@
+"""Runs the entry of a program on the host, with kernels, memory and library calls of a device.
+
+The device is a small interface (`Device`), so that the same walk drives a GPU and its stand-in in the tests. Host
+scalars are NumPy scalars; a `Load` in the entry waits for the device. Everything a call has allocated is freed when
+it fails; its in-place changes stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Call,
+    Expr,
+    Fail,
+    For,
+    Free,
+    If,
+    Input,
+    Launch,
+    Let,
+    Offset,
+    Output,
+    Pointer,
+    Stmt,
+    Store,
+    Var,
+)
+from tracejit.codegen.numeric import Evaluation, numpy_dtype
+from tracejit.codegen.schedule_cuda import CudaProgram, Geometry
+from tracejit.ir.types import DType, ScalarType
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Device memory at an address; `storage` keeps it alive."""
+
+    address: int
+    element: DType
+    storage: Any = field(repr=False, compare=False)
+
+    def __getitem__(self, index: int) -> Buffer:
+        """The buffer that starts at an element."""
+        return Buffer(self.address + index * self.element.itemsize, self.element, self.storage)
+
+
+class Device(Protocol):
+    """What a device does for the executor."""
+
+    def allocate(self, element: DType, count: int) -> Buffer:
+        """Memory for `count` elements, not initialised."""
+        ...
+
+    def free(self, buffer: Buffer) -> None:
+        """Give memory back."""
+        ...
+
+    def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+        """Run a kernel by its name in the program; arguments are buffers and NumPy scalars."""
+        ...
+
+    def read(self, buffer: Buffer, index: int) -> Any:
+        """An element, as a NumPy scalar."""
+        ...
+
+    def copy(self, target: Buffer, source: Buffer, count: int) -> None:
+        """Copy elements between buffers that do not overlap."""
+        ...
+
+    def zero(self, buffer: Buffer, count: int) -> None:
+        """Set elements to 0."""
+        ...
+
+    def gemm(self, sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix) -> None:
+        """C = A @ B for (m, n, k) = `sizes`."""
+        ...
+
+    def data(self, array: Any, element: DType) -> Buffer:
+        """The memory of an array of the caller."""
+        ...
+
+    def array(self, buffer: Buffer, shape: tuple[int, ...], dtype: DType) -> Any:
+        """An array that owns a buffer, in C order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A matrix operand: its first element, and strides in elements."""
+
+    buffer: Buffer
+    row: int
+    column: int
+
+
+class ProgramFailure(Exception):
+    """A `Fail` was reached: the error's index and its payload."""
+
+    def __init__(self, error: int, payload: tuple[Any, ...]) -> None:
+        super().__init__(f"error {error}, payload {payload}")
+        self.error = error
+        self.payload = payload
+
+
+@dataclass(eq=False, slots=True)
+class GrowingList:
+    """A list handle; items are numbers, buffers or further lists."""
+
+    items: list[Any] = field(default_factory=list[Any])
+
+
+class Execution:
+    """One call of a program."""
+
+    def __init__(
+        self, scheduled: CudaProgram, device: Device, inputs: Sequence[Any], write: Callable[[str], Any] = print
+    ) -> None:
+        self.program = scheduled.program
+        self.geometries = scheduled.geometries
+        self.device = device
+        self.inputs = inputs
+        self.write = write
+        self.values: dict[Var, Any] = {}
+        self.alive: dict[int, Buffer] = {}
+        self.outputs: list[Any] = [None] * len(self.program.outputs)
+        self.evaluate = Evaluation(self.values, self._load, self._input)
+
+    def run(self) -> list[Any]:
+        """Run the entry; gives the outputs. Raises `ProgramFailure`."""
+        try:
+            self.body(self.program.entry.body)
+        except BaseException:
+            for buffer in self.alive.values():
+                self.device.free(buffer)
+            raise
+        return self.outputs
+
+    # -- expressions ------------------------------------------------------------------------------------------------
+
+    def expr(self, e: Expr) -> Any:
+        """A NumPy scalar, a buffer or a list."""
+        if isinstance(e, Var):
+            return self.values[e]
+        if isinstance(e, Offset):
+            return self.values[e.buffer][int(self.expr(e.index))]
+        value = self.evaluate(e)
+        return value[()] if isinstance(value, np.ndarray) else value
+
+    def _load(self, buffer: Var, index: Any) -> Any:
+        memory = self.values[buffer]
+        if isinstance(memory, np.ndarray):
+            return memory[int(index)]
+        return self.device.read(memory, int(index))
+
+    def _input(self, e: Input) -> Any:
+        given = self.inputs[e.index]
+        match e.kind:
+            case "data":
+                assert isinstance(e.type, Pointer)
+                if isinstance(self.program.inputs[e.index].type, ScalarType):
+                    return np.array([given]).view(numpy_dtype(e.type.element))
+                return self.device.data(given, e.type.element)
+            case "dim":
+                return np.int64(given.shape[e.axis])
+            case "stride":
+                return np.int64(given.strides[e.axis] // given.itemsize)
+            case "scalar":
+                assert isinstance(e.type, DType)
+                return numpy_dtype(e.type).type(given)
+
+    # -- statements -------------------------------------------------------------------------------------------------
+
+    def body(self, stmts: Sequence[Stmt]) -> None:
+        """Run statements in order."""
+        for stmt in stmts:
+            self.stmt(stmt)
+
+    def stmt(self, stmt: Stmt) -> None:
+        """Run one statement."""
+        match stmt:
+            case Let(var, expr):
+                self.values[var] = self.expr(expr)
+            case Launch(kernel, args):
+                self._launch(kernel, [self.expr(a) for a in args])
+            case For():
+                self._loop(stmt)
+            case If(cond, then, orelse, results, then_values, else_values):
+                taken, values = (then, then_values) if self.expr(cond) else (orelse, else_values)
+                self.body(taken)
+                self._bind(results, [self.expr(v) for v in values])
+            case Alloc(var, count):
+                assert isinstance(var.type, Pointer)
+                self.values[var] = made = self.device.allocate(var.type.element, int(self.expr(count)))
+                self.alive[made.address] = made
+            case Free(var):
+                self._free(self.values[var])
+            case Call(name, args, results):
+                self._bind(results, _CALLS[name](self, [self.expr(a) for a in args], results))
+            case Fail(error, payload):
+                raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
+            case Output():
+                self._output(stmt)
+            case Store():
+                raise AssertionError("the schedule leaves no stores to the host")
+
+    def _bind(self, results: Sequence[Var], values: Sequence[Any]) -> None:
+        self.values.update(zip(results, values, strict=True))
+
+    def _loop(self, loop: For) -> None:
+        extent = int(self.expr(loop.extent))
+        state = [self.expr(c.init) for c in loop.carried]
+        go = loop.go is None or bool(self.expr(loop.go[1]))
+        i = 0
+        while go and i < extent:
+            self.values[loop.var] = np.int64(i)
+            if loop.go is not None:
+                self.values[loop.go[0]] = np.bool_(True)
+            self._bind([c.var for c in loop.carried], state)
+            self.body(loop.body)
+            state = [self.expr(c.next) for c in loop.carried]
+            go = loop.go is None or bool(self.expr(loop.go[2]))
+            i += 1
+        self._bind([c.result for c in loop.carried], state)
+
+    def _free(self, buffer: Buffer | None) -> None:
+        if buffer is not None:
+            del self.alive[buffer.address]
+            self.device.free(buffer)
+
+    def _launch(self, name: str, arguments: list[Any]) -> None:
+        blocks, threads = launch_size(self.geometries[name], arguments)
+        if blocks > 0:
+            self.device.launch(name, blocks, threads, arguments)
+
+    def _output(self, stmt: Output) -> None:
+        spec = self.program.outputs[stmt.index]
+        value = self.expr(stmt.value)
+        if not isinstance(value, Buffer):
+            self.outputs[stmt.index] = value
+            return
+        if stmt.owned:
+            del self.alive[value.address]
+        shape = tuple(int(self.expr(d)) for d in stmt.dims)
+        array = self.device.array(value, shape, spec.type.dtype)
+        self.outputs[stmt.index] = array[()].item() if isinstance(spec.type, ScalarType) else array
+
+    def release(self, item: Any) -> None:
+        """Free what a list slot owns."""
+        if isinstance(item, Buffer):
+            self.device.free(item)
+        elif isinstance(item, GrowingList):
+            for inner in item.items:
+                self.release(inner)
+
+    def disown(self, item: Any) -> Any:
+        """A buffer goes into a list, which now frees it."""
+        if isinstance(item, Buffer):
+            del self.alive[item.address]
+        return item
+
+    def own(self, item: Any) -> Any:
+        """A buffer comes out of a list."""
+        if isinstance(item, Buffer):
+            self.alive[item.address] = item
+        return item
+
+
+def launch_size(geometry: Geometry, arguments: Sequence[Any]) -> tuple[int, int]:
+    """Blocks and threads of a launch; no blocks where there is nothing to do."""
+    bound = dict(zip(geometry.params, arguments, strict=True))
+    evaluate = Evaluation(bound)
+    for let in geometry.lets:
+        bound[let.var] = evaluate(let.expr)
+    return max(1, int(evaluate(geometry.blocks))), max(1, int(evaluate(geometry.threads)))
+
+
+# -- support functions ----------------------------------------------------------------------------------------------
+
+_Call = Callable[[Execution, list[Any], Sequence[Var]], Sequence[Any]]
+
+
+def _empty_slot(var: Var) -> Any:
+    """What an empty list gives: 0, or no buffer."""
+    return None if isinstance(var.type, Pointer) else numpy_dtype(var.type).type(0)
+
+
+def _list_push(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    args[0].items.append(run.disown(args[1]))
+    return ()
+
+
+def _list_pop(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    return (run.own(args[0].items.pop()),)
+
+
+def _list_pop0(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    return _list_pop(run, args, results) if args[0].items else (_empty_slot(results[0]),)
+
+
+def _list_set(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    items, at = args[0].items, int(args[1])
+    run.release(items[at])
+    items[at] = run.disown(args[2])
+    return ()
+
+
+def _list_free(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    run.release(args[0])
+    return ()
+
+
+def _same_pointer(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    first, second = (None if a is None else a.address for a in args)
+    return (np.bool_(first == second),)
+
+
+def _copy(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    run.device.copy(args[0], args[1], int(args[2]))
+    return ()
+
+
+def _zero(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    run.device.zero(args[0], int(args[1]))
+    return ()
+
+
+def _print(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    run.write(run.program.prints[int(args[0])].template.format(*(a.item() for a in args[1:])))
+    return ()
+
+
+def _gemm(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    m, n, k = (int(x) for x in args[:3])
+    a, a_row, a_column, b, b_row, b_column, c, c_row = args[3:]
+    left, right = Matrix(a, int(a_row), int(a_column)), Matrix(b, int(b_row), int(b_column))
+    run.device.gemm((m, n, k), left, right, Matrix(c, int(c_row), 1))
+    return ()
+
+
+_CALLS: Mapping[str, _Call] = {
+    "same_pointer": _same_pointer,
+    "is_null": lambda run, args, results: (np.bool_(args[0] is None),),
+    "copy": _copy,
+    "zero": _zero,
+    "print": _print,
+    "gemm_f32": _gemm,
+    "gemm_f64": _gemm,
+    "list_new": lambda run, args, results: (GrowingList(),),
+    "list_push": _list_push,
+    "list_pop": _list_pop,
+    "list_pop0": _list_pop0,
+    "list_len": lambda run, args, results: (np.int64(len(args[0].items)),),
+    "list_get": lambda run, args, results: (args[0].items[int(args[1])],),
+    "list_set": _list_set,
+    "list_copy": lambda run, args, results: (GrowingList(list(args[0].items)),),
+    "list_free": _list_free,
+}
