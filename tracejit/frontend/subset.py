@@ -1,0 +1,34 @@
+"""What is outside the language and can be seen without knowing any types: refused when a function is decorated."""
+
+from __future__ import annotations
+
+import ast
+
+from tracejit.errors import ScriptError
+from tracejit.frontend.source import FunctionSource
+
+#: Node type -> (what it is, what to write instead).
+_REFUSED: dict[type[ast.AST], tuple[str, str]] = {
+    ast.Yield: ("a generator", "return a list or an array"),
+    ast.YieldFrom: ("a generator", "return a list or an array"),
+    ast.Await: ("'await'", "await outside the scripted function"),
+    ast.AsyncFor: ("'async for'", "iterate outside the scripted function"),
+    ast.AsyncWith: ("'async with'", "enter it outside the scripted function"),
+    ast.AsyncFunctionDef: ("an async function", "define a plain function"),
+    ast.ClassDef: ("a class definition", "define the class outside the scripted function"),
+    ast.Try: ("'try'", "check the condition with 'if', or catch the exception outside"),
+    ast.TryStar: ("'try'", "check the condition with 'if', or catch the exception outside"),
+    ast.Match: ("'match'", "use if / elif"),
+    ast.Global: ("writing a global name", "return the new value, or write into an array"),
+    ast.Nonlocal: ("writing a name of an enclosing function", "return the new value, or write into an array"),
+    ast.SetComp: ("a set", "use a list"),
+}
+
+
+def check_subset(source: FunctionSource) -> None:
+    """Raise `ScriptError` at the first construct that no types could make right."""
+    for node in ast.walk(source.node):
+        refused = _REFUSED.get(type(node))
+        if refused is not None:
+            what, instead = refused
+            raise ScriptError(f"{what} is outside the language", source.span(node), instead=instead)

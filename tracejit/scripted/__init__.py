@@ -1,0 +1,6 @@
+"""`@script`: front end, transforms, code generation and the call path put together."""
+
+from tracejit.scripted.decorator import ScriptedModule, script
+from tracejit.scripted.function import ScriptedFunction
+
+__all__ = ["ScriptedFunction", "ScriptedModule", "script"]

@@ -1,0 +1,84 @@
+"""A graph through all transforms and code generation to something that runs.
+
+`compile_graph` is the one way from a graph to native code: scripts, derivatives of scripts, traces and exports use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tracejit import config
+from tracejit.codegen.lower import lower
+from tracejit.codegen.loop_ir import Program
+from tracejit.ir.core import Graph
+from tracejit.transforms import pipeline
+
+if TYPE_CHECKING:
+    from tracejit.runtime.cpu import NativeFunction
+
+#: What makes `fn.graph`: derivatives spelt out, then simplified.
+SIMPLIFY = ("expand-gradient", *pipeline.LEVEL1)
+
+
+@dataclass(eq=False)
+class Compiled:
+    """A compiled graph. `graph` is simplified and not yet fused; `layouts[i]`: parameter i is in C order."""
+
+    stages: pipeline.Stages
+    graph: Graph
+    program: Program
+    layouts: tuple[bool, ...]
+
+    @cached_property
+    def native(self) -> NativeFunction:
+        """The native function of this process."""
+        from tracejit.runtime.cpu import compile_program
+
+        return compile_program(self.program)
+
+    @cached_property
+    def _run(self) -> Any:
+        if self.graph.device == "cuda":
+            from tracejit.runtime.cuda import load
+
+            return load(self.program)
+        return self.native
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """Run on arrays and numbers in parameter order; `inout` parameters are written. Raises what the program raises."""
+        from tracejit.runtime.cpu import NativeFailure
+        from tracejit.runtime.failure import failure
+
+        try:
+            return self._run.call(inputs)
+        except NativeFailure as error:
+            failed = failure(error.site, error.payload)
+        raise failed
+
+    @property
+    def n_results(self) -> int:
+        """How many results the caller gets (the final versions of `inout` parameters excluded)."""
+        return len(self.graph.results) - len(self.graph.inout)
+
+
+def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:
+    """The graph with derivatives spelt out and level-1 transforms run."""
+    stages = pipeline.Stages(graph)
+    return pipeline.run(graph, SIMPLIFY, stages), stages
+
+
+def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compiled:
+    """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
+    layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
+    simplified, stages = simplify(graph)
+    last = [t for t in pipeline.LEVEL2 if t != "scalarize" or graph.device == "cpu"]
+    final = pipeline.run(simplified, last, stages)
+    program = lower(final, graph.device, layouts)
+    if config.logs("passes"):
+        from tracejit.codegen.text import print_program
+
+        print(print_program(program))
+    return Compiled(stages, simplified, program, layouts)

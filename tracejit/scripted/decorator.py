@@ -1,0 +1,69 @@
+"""The decorator `@script`."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from tracejit.scripted.function import Options, ScriptedFunction
+
+
+def script(fn: Any = None, **options: Any) -> Any:
+    """Compile a function, method, lambda or `nn.Module`.
+
+    Use as `@script`, `@script(fastmath=True)` or `script(fn)`. Options: `parallel`, `fastmath`, `boundscheck`, `cache`,
+    `static` (names of parameters whose values are compiled in), `memory`, `copies`, `fallback`.
+    Raises `ScriptError` for what is outside the language: when decorated where it can be seen then, else at the
+    first call.
+    """
+    made = Options(**options)
+    if fn is None:
+        return lambda f: script(f, **options)
+    if isinstance(fn, ScriptedFunction | ScriptedModule):
+        return fn
+    if isinstance(fn, staticmethod | classmethod):
+        return type(fn)(script(fn.__func__, **options))
+    if isinstance(fn, types.MethodType):
+        return ScriptedFunction(fn.__func__, made).__get__(fn.__self__)
+    if not isinstance(fn, types.FunctionType) and isinstance(getattr(type(fn), "forward", None), types.FunctionType):
+        return ScriptedModule(fn, made)
+    if not callable(fn):
+        raise TypeError(f"script() takes a function or a module, not {type(fn).__name__}")
+    return ScriptedFunction(fn, made)
+
+
+class ScriptedModule:
+    """An `nn.Module` whose `forward` is compiled; parameters and buffers are inputs, everything else is the module's."""
+
+    def __init__(self, module: Any, options: Options) -> None:
+        self.__dict__["module"] = module
+        self.__dict__["script"] = ScriptedFunction(_forward_of(module), options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        module = self.__dict__["module"]
+        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
+            if getattr(module, name, None):
+                raise RuntimeError(f"{type(module).__name__} has hooks, which its compiled forward cannot run: remove them first")
+        return self.__dict__["script"](module, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        module, compiled = self.__dict__["module"], self.__dict__["script"]
+        return getattr(compiled, name) if name in _INSPECTION else getattr(module, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["module"], name, value)
+
+    def graph_for(self, *args: Any, **kwargs: Any) -> Any:
+        """The graph for these arguments."""
+        return self.__dict__["script"].graph_for(self.__dict__["module"], *args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"script({self.__dict__['module']!r})"
+
+
+_INSPECTION = frozenset(("graph", "ir", "llvm", "asm", "cuda", "compiles", "explain", "last", "options"))
+
+
+def _forward_of(module: Any) -> Callable[..., Any]:
+    return type(module).forward

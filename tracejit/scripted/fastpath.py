@@ -1,0 +1,181 @@
+"""A specialisation as guards and a result plan for the native call path (`runtime/guards.py`).
+
+What the plan cannot express (views of arguments, attributes that are set, gradients left in `.grad`) stays with the
+Python path.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.codegen.numeric import numpy_dtype
+from tracejit.eager.tensor import Tensor, wrap
+from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
+from tracejit.ir.types import ScalarType
+from tracejit.runtime import guards as g
+from tracejit.runtime.dispatch import is_available
+from tracejit.runtime.failure import error_hook
+from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
+from tracejit.scripted.results import make_tree
+
+if TYPE_CHECKING:
+    from tracejit.scripted.function import Specialisation
+
+#: The interpreter lock is released for calls whose inputs hold at least this many elements.
+RELEASE_ABOVE = 1 << 14
+
+
+class _Inexpressible(Exception):
+    """The native path cannot serve this specialisation."""
+
+
+def fast_specialisation(made: Specialisation, signature: inspect.Signature) -> NativeSpecialisation | None:
+    """The specialisation for the native path; None where it must be served by Python."""
+    lowered = made.lowered
+    kinds = {p.kind for p in signature.parameters.values()}
+    simple = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    if not is_available() or not kinds <= simple or lowered.gradients or lowered.attributes or _prints(made):
+        return None
+    if any(isinstance(i.spec, ArraySpec) and i.spec.requires_grad for i in lowered.inputs):
+        return None
+    try:
+        return _Plan(made).build(len(signature.parameters))
+    except _Inexpressible:
+        return None
+
+
+def _prints(made: Specialisation) -> bool:
+    return bool(made.compiled.program.prints)
+
+
+class _Plan:
+    def __init__(self, made: Specialisation) -> None:
+        self.made = made
+        self.lowered: Lowered = made.lowered
+        self.arguments: list[g.Argument] = []
+        self.at: dict[Access, int] = {}
+        self.inputs = {i.access: i for i in self.lowered.inputs}
+        self.inout = {self.lowered.inputs[i].access for i in self.lowered.graph.inout}
+
+    def build(self, positional: int) -> NativeSpecialisation:
+        extra: list[tuple[Access, Spec]] = []
+        for i, spec in enumerate(self.made.parameters):
+            self.guard_tree(Access(i), spec, extra)
+        for access, spec in self.lowered.guards.items():
+            self.guard_outer(access, spec)
+        ordered = [self.carrier(i) for i in self.lowered.inputs]
+        leaves: list[g.Leaf] = []
+        shape, finish = self.results(self.lowered.result, leaves)
+        arguments = [*self.arguments, *ordered]
+        plan = g.ResultPlan(tuple(leaves), shape, finish)
+        return NativeSpecialisation(self.entry(), arguments, plan, positional)
+
+    # -- guards -----------------------------------------------------------------------------------------------
+
+    def guard_tree(self, access: Access, spec: Spec, extra: list[tuple[Access, Spec]]) -> None:
+        """Guards of an argument's containers and compile-time parts; inputs are added in graph order later."""
+        match spec:
+            case TreeSpec(kind, keys, children):
+                if issubclass(kind, dict):
+                    raise _Inexpressible
+                length = len(keys) if issubclass(kind, tuple | list) else None
+                self.add(g.TypeGuard(kind, length), access)
+                step = "tuple" if issubclass(kind, tuple) else "list" if issubclass(kind, list) else "attribute"
+                for key, child in zip(keys, children, strict=True):
+                    self.guard_tree(access.step(step, key), child, extra)
+            case StaticSpec(value):
+                self.add(self.static_guard(value), access)
+            case _:
+                if access not in self.inputs:
+                    raise _Inexpressible
+
+    def guard_outer(self, access: Access, spec: Spec) -> None:
+        if isinstance(spec, TreeSpec):
+            raise _Inexpressible
+        assert isinstance(spec, StaticSpec)
+        self.add(self.static_guard(spec.value), access)
+
+    @staticmethod
+    def static_guard(value: Any) -> g.Guard:
+        """Objects compare by identity; numbers and strings made at run time may differ in identity and miss."""
+        return g.IsGuard(value)
+
+    def add(self, guard: g.Guard, access: Access) -> None:
+        self.arguments.append(g.Argument(guard, access.root, access.steps, access.constant))
+
+    def carrier(self, input: Input) -> g.Argument:
+        """The guard that also passes the value to the graph."""
+        access, spec = input.access, input.spec
+        self.at[access] = len(self.arguments) + len(self.at)
+        if isinstance(spec, NumberSpec):
+            guard: g.Guard
+            if not spec.weak:
+                guard = g.BoxedGuard(numpy_dtype(spec.dtype).type)
+            elif spec.dtype.kind == "i":
+                guard = g.IntGuard()
+            else:
+                guard = g.BoxedGuard(float if spec.dtype.kind == "f" else complex)
+            return g.Argument(guard, access.root, access.steps, access.constant)
+        guard = g.ArrayGuard(
+            numpy_dtype(spec.dtype),
+            tuple(n if n is not None else f"{id(input)}.{k}" for k, n in enumerate(spec.dims)),
+            contiguous=spec.contiguous,
+            inout=access in self.inout,
+            tensor=Tensor if spec.tensor else None,
+        )
+        return g.Argument(guard, access.root, access.steps, access.constant)
+
+    # -- results ----------------------------------------------------------------------------------------------
+
+    def results(self, leaf: Leaf, leaves: list[g.Leaf]) -> tuple[str, Any]:
+        if not isinstance(leaf, TreeLeaf):
+            leaves.append(self.leaf(leaf))
+            return "single", None
+        if leaf.type is tuple and not any(isinstance(c, TreeLeaf) for c in leaf.children):
+            leaves.extend(self.leaf(c) for c in leaf.children)
+            return "tuple", None
+        places = self.flatten(leaf, leaves)
+        return "finish", lambda *values: _assemble(places, values)
+
+    def flatten(self, leaf: Leaf, leaves: list[g.Leaf]) -> Any:
+        """The tree with leaf numbers in it."""
+        if isinstance(leaf, TreeLeaf):
+            return leaf.type, leaf.keys, tuple(self.flatten(c, leaves) for c in leaf.children)
+        leaves.append(self.leaf(leaf))
+        return len(leaves) - 1
+
+    def leaf(self, leaf: Leaf) -> g.Leaf:
+        like = wrap(np.zeros(0)) if self.made.tensors else None
+        match leaf:
+            case ArrayLeaf(index):
+                return g.ArrayResult(index, like)
+            case NumberLeaf(index, weak):
+                if weak:
+                    return g.NumberResult(index)
+                return g.ArrayResult(index, like) if like is not None else g.NumberResult(index, boxed=True)
+            case InputLeaf(index):
+                return g.ArgumentResult(self.at[self.lowered.inputs[index].access])
+            case ConstantLeaf(value):
+                return g.ConstantResult(value)
+            case _:
+                raise _Inexpressible
+
+    def entry(self) -> g.NativeEntry:
+        native = self.made.compiled.native
+        program = native.program
+        outputs = tuple(
+            g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
+        )
+        hook = error_hook(program.errors)
+        return g.NativeEntry(native.address, outputs, hook, release_above=RELEASE_ABOVE, keep=(native, hook))
+
+
+def _assemble(place: Any, values: tuple[Any, ...]) -> Any:
+    if isinstance(place, int):
+        return values[place]
+    kind, keys, children = place
+    return make_tree(kind, keys, [_assemble(c, values) for c in children])

@@ -1,0 +1,325 @@
+"""`ScriptedFunction`: what `@script` makes of a Python function.
+
+A call is served natively when one of the installed specialisations fits (`runtime/dispatch.py`). Every other call
+comes to `slow_call`: it finds the specialisation by the arguments' specs and guards, lowers and compiles it if it is
+new, and runs it through the tape where gradients are asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tracejit import config
+from tracejit.eager.tensor import Tensor, bump_version
+from tracejit.errors import ScriptError
+from tracejit.frontend.context import NeedsStatic
+from tracejit.frontend.function import Lowered, lower_function
+from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, matches, spec_of
+from tracejit.frontend.source import FunctionSource, function_source
+from tracejit.frontend.subset import check_subset
+from tracejit.ir.core import Graph
+from tracejit.runtime.dispatch import FastCallable
+from tracejit.scripted.compiler import Compiled, compile_graph
+from tracejit.scripted.fastpath import fast_specialisation
+from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
+from tracejit.scripted.results import ResultBuilder, has_tensor
+from tracejit.transforms.activity import is_differentiable
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keywords of `@script` (API.md section 2)."""
+
+    parallel: bool = True
+    fastmath: bool = False
+    boundscheck: bool = True
+    cache: bool = True
+    static: tuple[str, ...] = ()
+    memory: str | None = None
+    copies: str = "allow"
+    fallback: bool = False
+
+
+@dataclass(eq=False)
+class Specialisation:
+    """One lowering of a function for certain argument specs."""
+
+    lowered: Lowered
+    parameters: tuple[Spec, ...]
+    differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(default_factory=dict[tuple[int, ...], DifferentiableGraph])
+
+    @property
+    def layouts(self) -> tuple[bool, ...]:
+        """Which graph parameters are in C order."""
+        return tuple(not isinstance(i.spec, ArraySpec) or i.spec.contiguous for i in self.lowered.inputs)
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """The plain forward."""
+        return compile_graph(self.lowered.graph, self.layouts)
+
+    @cached_property
+    def tensors(self) -> bool:
+        """Whether results are Tensors."""
+        return has_tensor(self.lowered)
+
+    def guards_hold(self, arguments: Sequence[Any]) -> bool:
+        """Whether outer values are what was compiled in, and hidden arrays have the same dtype and rank."""
+        for access, spec in self.lowered.guards.items():
+            if not matches(spec, access.fetch(arguments)):
+                return False
+        return all(i.access.root >= 0 or matches(i.spec, i.access.fetch(arguments)) for i in self.lowered.inputs)
+
+    def with_gradients(self, wanted: tuple[int, ...]) -> DifferentiableGraph:
+        """The graph that is recorded when these inputs ask for gradients."""
+        if wanted not in self.differentiable:
+            self.differentiable[wanted] = DifferentiableGraph(self.lowered.graph, wanted, self.layouts)
+        return self.differentiable[wanted]
+
+
+class ScriptedFunction(FastCallable):
+    """A compiled Python function; call it as the function itself.
+
+    `compiles` counts specialisations. `graph`, `ir(stage)`, `llvm`, `asm`, `cuda` show the last one that was used.
+    """
+
+    def __init__(self, fn: Callable[..., Any], options: Options | None = None) -> None:
+        super().__init__()
+        functools.update_wrapper(self, fn)
+        self.__tracejit_function__ = fn
+        self.options = options or Options()
+        self.signature = inspect.signature(fn)
+        self._names = tuple(self.signature.parameters)
+        self._cache: dict[Any, list[Specialisation]] = {}
+        self._static: set[Access] = set()
+        self._lock = threading.RLock()
+        self._last: Specialisation | None = None
+        self._eager = False
+        self.compiles = 0
+        try:
+            check_subset(self.source)
+        except ScriptError as error:
+            if not self.options.fallback:
+                raise
+            self._fall_back(error)
+
+    @cached_property
+    def source(self) -> FunctionSource:
+        """The function's syntax tree and names."""
+        return function_source(self.__tracejit_function__)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else BoundScript(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<scripted function {self.__name__}>"
+
+    # -- calls ------------------------------------------------------------------------------------------------
+
+    def slow_call(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that no installed specialisation serves."""
+        if self._eager or config.get("disable"):
+            return self.__tracejit_function__(*args, **kwargs)
+        arguments = self._bind(args, kwargs)
+        try:
+            found = self.specialise(arguments)
+        except ScriptError as error:
+            if not self.options.fallback:
+                raise
+            self._fall_back(error)
+            return self.__tracejit_function__(*args, **kwargs)
+        return self.run(found, arguments)
+
+    def _fall_back(self, error: ScriptError) -> None:
+        self._eager = True
+        warnings.warn(f"{self.__name__} runs as plain Python: {error.reason}", RuntimeWarning, stacklevel=4)
+
+    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """Arguments in parameter order, defaults filled in; `*args` is a tuple, `**kwargs` a dict."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return list(bound.arguments.values())
+
+    def specialise(self, arguments: Sequence[Any]) -> Specialisation:
+        """The specialisation for these arguments, lowered now if there is none."""
+        with self._lock:
+            while True:
+                try:
+                    return self._specialise(arguments)
+                except NeedsStatic as request:
+                    self._static.add(request.access)
+
+    def _specialise(self, arguments: Sequence[Any]) -> Specialisation:
+        specs = tuple(self._spec(i, value) for i, value in enumerate(arguments))
+        aliases = same_arrays(arguments, specs)
+        key = (specs, tuple(sorted((a.root, b.root) for a, b in aliases.items())))
+        for known in self._cache.get(key, ()):
+            if known.guards_hold(arguments):
+                self._last = known
+                return known
+        parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
+        lowered = lower_function(
+            self.source, parameters, name=self.__name__, aliases=aliases, fastmath=self.options.fastmath
+        )
+        made = Specialisation(lowered, specs)
+        self._cache.setdefault(key, []).append(made)
+        self.compiles += 1
+        self._last = made
+        if not aliases:
+            self._install(made)
+        return made
+
+    def _spec(self, index: int, value: Any) -> Spec:
+        static = self._names[index] in self.options.static or Access(index) in self._static
+        try:
+            return StaticSpec(value) if static else spec_of(value)
+        except TypeError as error:
+            raise ScriptError(f"argument {self._names[index]!r}: {error}", self.source.span(self.source.node)) from None
+
+    def _install(self, made: Specialisation) -> None:
+        """Let the native call path try the specialisation, where it can express it."""
+        if made.lowered.graph.device != "cpu":
+            return
+        native = fast_specialisation(made, self.signature)
+        if native is not None:
+            self.install(native)
+
+    def run(self, found: Specialisation, arguments: Sequence[Any]) -> Any:
+        """Run a specialisation and make the call's result."""
+        lowered = found.lowered
+        inputs = [i.access.fetch(arguments) for i in lowered.inputs]
+        require_disjoint(lowered, inputs, self._names)
+        wanted = tuple(
+            k for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad and is_differentiable(lowered.graph.params[k].type)
+        )
+        function = found.with_gradients(wanted) if wanted and not lowered.gradients else None
+        if function is not None and is_recorded(function, inputs):
+            outputs = call_recorded(function, inputs)
+        else:
+            outputs = found.compiled([raw_value(x) for x in inputs])
+            for i in lowered.graph.inout:
+                if isinstance(inputs[i], Tensor):
+                    bump_version(inputs[i])
+        self._set_gradients(lowered, inputs, outputs)
+        builder = ResultBuilder(lowered, arguments, outputs, found.tensors)
+        for owner, name, leaf in lowered.attributes:
+            setattr(owner, name, builder.build(leaf))
+        return builder.build(lowered.result)
+
+    @staticmethod
+    def _set_gradients(lowered: Lowered, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """`.grad` of the arguments, as `backward()` in the script left it."""
+        for index, result, cleared in lowered.gradients:
+            tensor = inputs[index]
+            if result < 0:
+                tensor.grad = None
+                continue
+            from tracejit.eager.tensor import wrap
+
+            made = wrap(np.asarray(outputs[result]))
+            tensor.grad = made if cleared or tensor.grad is None else wrap(tensor.grad._data + made._data)
+
+    # -- looking inside ---------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> Specialisation:
+        """The specialisation that was used last."""
+        if self._last is None:
+            raise RuntimeError(f"{self.__name__} has not been called yet: call it, or use graph_for(*args)")
+        return self._last
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the last specialisation, simplified and not yet fused; `str` of it is IR text."""
+        return self.last.compiled.graph
+
+    def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph for these arguments; nothing is run."""
+        return self.specialise(self._bind(args, kwargs)).compiled.graph
+
+    def ir(self, stage: str = "frontend") -> str:
+        """The graph after a stage, as text: `frontend`, or `after:` and a transform (`after:fuse`)."""
+        return self.last.compiled.stages.text(stage)
+
+    @property
+    def llvm(self) -> str:
+        """The LLVM IR of the last specialisation, before its passes."""
+        return self.last.compiled.native.llvm
+
+    @property
+    def asm(self) -> str:
+        """The assembly of the last specialisation."""
+        return self.last.compiled.native.asm
+
+    @property
+    def cuda(self) -> str:
+        """The kernels of the last specialisation as CUDA C."""
+        from tracejit.codegen.cuda import print_kernels
+        from tracejit.codegen.lower import lower
+        from tracejit.transforms import pipeline
+
+        stages = pipeline.LEVEL2[1:]
+        final = pipeline.run(self.last.compiled.graph, stages)
+        return print_kernels(lower(final, "cuda", self.last.layouts))
+
+
+class BoundScript:
+    """A scripted function bound to an instance: a method."""
+
+    __slots__ = ("__tracejit_self__", "script")
+
+    def __init__(self, script: ScriptedFunction, instance: Any) -> None:
+        self.script = script
+        self.__tracejit_self__ = instance
+
+    @property
+    def __tracejit_function__(self) -> Callable[..., Any]:
+        return self.script.__tracejit_function__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.script(self.__tracejit_self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.script, name)
+
+    def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph for these arguments."""
+        return self.script.graph_for(self.__tracejit_self__, *args, **kwargs)
+
+
+def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access, Access]:
+    """Array arguments that are an earlier one: they are one memory in the graph too."""
+    seen: dict[Any, int] = {}
+    found: dict[Access, Access] = {}
+    for i, (value, spec) in enumerate(zip(arguments, specs, strict=True)):
+        if not isinstance(spec, ArraySpec) or spec.device != "cpu":
+            continue
+        array = raw_value(value)
+        where = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        if array.size and where in seen and spec == specs[seen[where]]:
+            found[Access(i)] = Access(seen[where])
+        else:
+            seen.setdefault(where, i)
+    return found
+
+
+def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[str]) -> None:
+    """Arguments that overlap in part are refused where the function writes one of them."""
+    for i in lowered.graph.inout:
+        written = raw_value(inputs[i])
+        for k, other in enumerate(inputs):
+            other = raw_value(other)
+            if k == i or not isinstance(other, np.ndarray) or not isinstance(written, np.ndarray):
+                continue
+            if np.may_share_memory(written, other) and np.shares_memory(written, other):
+                a, b = (lowered.inputs[j].access.text(names) for j in (i, k))
+                raise ValueError(f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one")

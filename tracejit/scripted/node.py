@@ -1,0 +1,183 @@
+"""Graphs on the eager tape: a call of a compiled graph is one node, its derivative a compiled graph.
+
+The plain backward uses residuals that the forward saved. When the derivative is itself differentiated
+(`create_graph`), one graph computes forward and backward together from the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tracejit.eager.modes import MODE, no_grad
+from tracejit.eager.tape import Node, attach
+from tracejit.eager.tensor import Tensor, bump_version, version_of, wrap
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.scripted.compiler import Compiled, compile_graph, simplify
+from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.vjp import Derivative, derive
+
+
+class DifferentiableGraph:
+    """A graph with its derivative with respect to some parameters, compiled when first needed."""
+
+    def __init__(self, graph: Graph, wanted: Sequence[int], layouts: Sequence[bool] | None = None) -> None:
+        self.graph = simplify(graph)[0]
+        self.wanted = tuple(wanted)
+        self.layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
+        self.n_user = len(self.graph.results) - len(self.graph.inout)
+
+    @cached_property
+    def derivative(self) -> Derivative:
+        return derive(self.graph, self.wanted, lists=False)
+
+    @cached_property
+    def plain(self) -> Compiled:
+        """The forward alone."""
+        return compile_graph(self.graph, self.layouts)
+
+    @cached_property
+    def forward(self) -> Compiled:
+        """The forward that also gives residuals."""
+        return compile_graph(self.derivative.forward, self.layouts)
+
+    @cached_property
+    def backward(self) -> Compiled:
+        return compile_graph(self.derivative.backward)
+
+    @cached_property
+    def joint(self) -> DifferentiableGraph:
+        """Forward and backward in one graph: parameters and cotangents to the cotangents of the wanted parameters."""
+        graph = joint_graph(self.graph, self.wanted, self.cotangent_results)
+        inexact = [i for i, p in enumerate(graph.params) if is_differentiable(p.type)]
+        layouts = (*self.layouts, *(True,) * len(self.cotangent_results))
+        return DifferentiableGraph(graph, inexact, layouts)
+
+    @property
+    def cotangent_results(self) -> tuple[int, ...]:
+        """Results (final versions of `inout` parameters included) that have cotangents."""
+        return tuple(i for i, r in enumerate(self.graph.results) if is_differentiable(r.type))
+
+
+def joint_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> Graph:
+    """A graph from parameters and cotangents of `outputs` to cotangents of `wanted`, without the forward's effects."""
+    b = Builder()
+    seeds = [Value(graph.results[i].type, f"g{graph.results[i].name}") for i in outputs]
+    totals: list[Value] | None = None
+    xs = [graph.params[i] for i in wanted]
+    for i, seed in zip(outputs, seeds, strict=True):
+        found = b.emit("gradient", (graph.results[i], seed, *xs), names=[f"d{x.name}" for x in xs])
+        totals = list(found) if totals is None else [b.emit("add", pair)[0] for pair in zip(totals, found, strict=True)]
+    if totals is None:
+        totals = [b.zeros_like(b.wrap(x)).value for x in xs]
+    ops: tuple[Op, ...] = (*graph.body.ops, *b.ops)
+    body = Block((*graph.params, *seeds), ops, tuple(totals))
+    return Graph(f"{graph.name}.gradient", body, graph.device, (), graph.policy)
+
+
+class GraphNode(Node):
+    """One recorded call of a graph; edges lead to the wanted inputs."""
+
+    __slots__ = ("function", "inputs", "residuals", "versions", "shapes")
+
+    def __init__(
+        self, function: DifferentiableGraph, inputs: list[Any], residuals: list[Any], shapes: list[Any]
+    ) -> None:
+        super().__init__([inputs[i] for i in function.wanted], len(shapes))
+        self.function = function
+        self.inputs = inputs
+        self.residuals = residuals
+        self.versions = [version_of(x) if isinstance(x, Tensor) else 0 for x in inputs]
+        self.shapes = shapes
+
+    @property
+    def name(self) -> str:
+        return f"{self.function.graph.name} node"
+
+    def input_dtype(self, index: int) -> np.dtype[Any] | None:
+        x = self.inputs[self.function.wanted[index]]
+        return x.dtype if isinstance(x, Tensor) else None
+
+    def pull(self, cotangents: list[Any], create_graph: bool) -> Sequence[Any]:
+        for x, version in zip(self.inputs, self.versions, strict=True):
+            if isinstance(x, Tensor) and version_of(x) != version:
+                raise RuntimeError("a tensor needed for the gradient was changed in place since the compiled function was called")
+        function = self.function
+        chosen = function.cotangent_results
+        seeds = [self.seed(i, cotangents[i]) for i in chosen]
+        if create_graph:
+            return call_recorded(function.joint, [*self.inputs, *seeds])[: len(function.wanted)]
+        arrays = [raw_value(s) for s in seeds]
+        return function.backward([*self.residuals, *arrays])
+
+    def seed(self, result: int, cotangent: Any) -> Any:
+        """A result's cotangent, zeros where none arrived."""
+        shape, dtype = self.shapes[result]
+        if cotangent is None:
+            return np.zeros(shape, dtype)
+        if isinstance(cotangent, Tensor):
+            return cotangent
+        return np.ascontiguousarray(cotangent, dtype).reshape(shape)
+
+    def release(self) -> None:
+        super().release()
+        self.inputs, self.residuals = [], []
+
+
+def raw_value(x: Any) -> Any:
+    """A Tensor's array; others as they are."""
+    return x._data if isinstance(x, Tensor) else x
+
+
+def is_recorded(function: DifferentiableGraph, inputs: Sequence[Any]) -> bool:
+    """Whether a call goes on the tape."""
+    return MODE.enabled and any(isinstance(inputs[i], Tensor) and inputs[i].requires_grad for i in function.wanted)
+
+
+def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]:
+    """Call a graph on Tensors, arrays and numbers; results that depend on a Tensor that asks for gradients are
+    Tensors on the tape. `inout` Tensors get the node as their history."""
+    graph = function.graph
+    if not is_recorded(function, inputs):
+        outputs = function.plain([raw_value(x) for x in inputs])
+        return outputs[: function.n_user]
+    written = [inputs[i] for i in graph.inout]
+    for x in written:
+        if isinstance(x, Tensor) and x.requires_grad and x._grad_fn is None:
+            raise RuntimeError("a leaf tensor that requires grad cannot be changed in place by a compiled function; use no_grad")
+    arrays = [raw_value(x) for x in inputs]
+    kept = [_copy_of(x) if i in graph.inout else x for i, x in enumerate(inputs)]
+    with no_grad():
+        found = function.forward(arrays)
+    outputs = found[: function.n_user]
+    residuals = found[function.n_user : function.n_user + function.derivative.n_residuals]
+    results = [*outputs, *written]
+    shapes = [(np.shape(raw_value(r)), raw_value(r).dtype if hasattr(r, "dtype") else np.dtype(type(r))) for r in results]
+    node = GraphNode(function, kept, residuals, shapes)
+    made: list[Any] = []
+    for i, result in enumerate(outputs):
+        if is_differentiable(graph.results[i].type):
+            made.append(attach(wrap(np.asarray(result)), node, i))
+        else:
+            made.append(result)
+    for k, x in enumerate(written):
+        if isinstance(x, Tensor):
+            bump_version(x)
+            if is_differentiable(graph.results[function.n_user + k].type):
+                attach(x, node, function.n_user + k)
+    return made
+
+
+def _copy_of(x: Any) -> Any:
+    """An input that the call overwrites, kept as it was, with its history."""
+    if not isinstance(x, Tensor):
+        return np.array(x)
+    copied = wrap(x._data.copy())
+    copied.requires_grad = x.requires_grad
+    copied._grad_fn, copied._port = x._grad_fn, x._port
+    return copied
+

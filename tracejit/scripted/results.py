@@ -1,0 +1,136 @@
+"""Between a call's Python values and a graph's inputs and results."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from tracejit.eager.tensor import Tensor, memory_owner, wrap
+from tracejit.frontend.function import (
+    ArrayLeaf,
+    ConstantLeaf,
+    Input,
+    InputLeaf,
+    Leaf,
+    Lowered,
+    NumberLeaf,
+    SliceLeaf,
+    TreeLeaf,
+    ViewLeaf,
+)
+from tracejit.frontend.signature import ArraySpec
+
+
+def graph_inputs(inputs: Sequence[Input], arguments: Sequence[Any]) -> list[Any]:
+    """The arrays and numbers a graph takes, out of a call's arguments."""
+    return [raw_input(i, i.access.fetch(arguments)) for i in inputs]
+
+
+def raw_input(input: Input, value: Any) -> Any:
+    """A Tensor's array; other values as they are."""
+    return value._data if isinstance(value, Tensor) else value
+
+
+class ResultBuilder:
+    """Makes what a call returns from the graph's results."""
+
+    def __init__(self, lowered: Lowered, arguments: Sequence[Any], outputs: Sequence[Any], tensors: bool) -> None:
+        self.lowered = lowered
+        self.arguments = arguments
+        self.outputs = outputs
+        self.tensors = tensors
+
+    def build(self, leaf: Leaf) -> Any:
+        """One returned value."""
+        match leaf:
+            case ArrayLeaf(index):
+                made = self.outputs[index]
+                return wrap(made) if self.tensors and not isinstance(made, Tensor) else made
+            case NumberLeaf(index, weak):
+                return self.number(self.outputs[index], weak)
+            case InputLeaf(index):
+                return self.lowered.inputs[index].access.fetch(self.arguments)
+            case ViewLeaf():
+                return self.view(leaf)
+            case ConstantLeaf(value):
+                return value
+            case TreeLeaf(kind, keys, children):
+                return make_tree(kind, keys, [self.build(c) for c in children])
+            case SliceLeaf(parts):
+                return range(*(int(self.build(p)) for p in parts))
+
+    def number(self, value: Any, weak: bool) -> Any:
+        if isinstance(value, Tensor):
+            return value
+        if weak:
+            return value.item() if hasattr(value, "item") else value
+        if self.tensors:
+            return wrap(np.asarray(value))
+        return value
+
+    def view(self, leaf: ViewLeaf) -> Any:
+        """A view of an argument, sharing its memory."""
+        owner = self.lowered.inputs[leaf.input].access.fetch(self.arguments)
+        base = owner._data if isinstance(owner, Tensor) else owner
+        made = view_of(base, self.part(leaf.offset), [self.part(s) for s in leaf.strides], [self.part(n) for n in leaf.lengths])
+        if not isinstance(owner, Tensor):
+            return made
+        tensor = wrap(made)
+        tensor._owner = memory_owner(owner)
+        return tensor
+
+    def part(self, value: Any) -> int:
+        return int(self.outputs[value[1]]) if isinstance(value, tuple) else value
+
+
+def view_of(base: np.ndarray[Any, Any], offset: int, strides: Sequence[int], lengths: Sequence[int]) -> np.ndarray[Any, Any]:
+    """A view given in elements of the base's C order, on whatever layout the base has."""
+    if 0 in lengths or base.size == 0:
+        return base.reshape(-1)[:0].reshape(lengths) if base.size == 0 else np.empty(lengths, base.dtype)
+    logical = _c_strides(base.shape)
+    corner: list[slice] = []
+    for step in logical:
+        corner.append(slice(offset // step, offset // step + 1))
+        offset %= step
+    return as_strided(base[tuple(corner)], shape=lengths, strides=[_bytes_of(s, logical, base) for s in strides])
+
+
+def _c_strides(shape: Sequence[int]) -> list[int]:
+    strides = [1] * len(shape)
+    for i in range(len(shape) - 2, -1, -1):
+        strides[i] = strides[i + 1] * max(shape[i + 1], 1)
+    return strides
+
+
+def _bytes_of(stride: int, logical: Sequence[int], base: np.ndarray[Any, Any]) -> int:
+    """A stride in C-order elements as bytes of the base's own layout."""
+    sign, left, total = (-1 if stride < 0 else 1), abs(stride), 0
+    for step, own in zip(logical, base.strides, strict=True):
+        total += (left // step) * own
+        left %= step
+    return sign * total
+
+
+def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
+    """A container from its parts."""
+    if issubclass(kind, dict):
+        return dict(zip(keys, parts, strict=True))
+    if issubclass(kind, tuple):
+        return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
+    if issubclass(kind, list):
+        return list(parts)
+    if dataclasses.is_dataclass(kind):
+        made = object.__new__(kind)
+        for key, part in zip(keys, parts, strict=True):
+            object.__setattr__(made, key, part)
+        return made
+    raise TypeError(f"cannot make a {kind.__name__}")
+
+
+def has_tensor(lowered: Lowered) -> bool:
+    """Whether results are Tensors: an input is one."""
+    return any(isinstance(i.spec, ArraySpec) and i.spec.tensor for i in lowered.inputs)
