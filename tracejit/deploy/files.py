@@ -45,7 +45,7 @@ def _umask() -> int:
 
 
 def archive(members: Sequence[tuple[str, bytes]], symbols: Sequence[Sequence[str]]) -> bytes:
-    """A static library (`ar`) of object files; `symbols[i]` are the public names of member i, for the linker's index."""
+    """A static library (`ar`) of object files; `symbols[i]` are member i's public names, for the linker's index."""
     names = [name.encode() + b"\0" for of_member in symbols for name in of_member]
     index_size = 4 + 4 * len(names) + sum(map(len, names))
     offset = 8 + 60 + index_size + index_size % 2
@@ -97,4 +97,5 @@ def _options(program: str, soname: str) -> list[str]:
     """Strip the library and drop what nothing refers to; libm for a compiler, which knows where it is."""
     if Path(program).name in ("ld", "ld.lld"):
         return ["-s", "--gc-sections", "-soname", soname, "-z", "noexecstack"]
-    return ["-s", "-Wl,--gc-sections", f"-Wl,-soname,{soname}", "-Wl,-z,noexecstack", "-Wl,--as-needed", "-lm"]
+    for_linker = ["--gc-sections", "-soname", soname, "-z", "noexecstack", "--no-undefined", "--as-needed"]
+    return ["-s", f"-Wl,{','.join(for_linker)}", "-lm"]

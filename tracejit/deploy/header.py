@@ -17,7 +17,7 @@ typedef struct {
     int32_t dtype;          /* one of the TJ_ codes, or 0: the one the function was compiled for */
 } tj_tensor;
 
-/* Codes of the element types. A bool is one byte; float16 and bfloat16 are their 16 bits; complex numbers are two reals. */
+/* Codes of the element types. A bool is one byte, float16 and bfloat16 are their 16 bits, complex numbers two reals. */
 enum {
 @CODES@
 };
@@ -55,7 +55,7 @@ enum {{
 enum {{
     {upper}_OK = 0,
     {upper}_NO_MEMORY = {NO_MEMORY},  /* memory could not be allocated */
-    {upper}_BAD_ARGUMENT = {BAD_ARGUMENT}{"," if interface.errors else " "}  /* an argument has the wrong rank, type, size or layout */
+    {upper}_BAD_ARGUMENT = {BAD_ARGUMENT}{"," if interface.errors else ""}  /* an argument does not fit */
 {_errors(interface)}}};
 
 /* Run the function.
@@ -63,10 +63,10 @@ enum {{
 {_slots("inputs ", interface.inputs)}
 {_slots("outputs", interface.outputs)}
  *
- * Axes named alike have the same size. An output whose `data` is NULL is allocated by the library: `data`, `ndim`, `shape`
- * and `dtype` are then filled in, and both data and shape stay valid until {name}_free(data). An output with `data` given is written
- * there: `shape`, if given, must be the result's; `strides` are honoured.
- * `arena` may be NULL; else it points at {name}_arena_size(inputs) bytes or more, aligned to 64, used as working memory.
+ * Axes named alike have the same size. An output whose `data` is NULL is allocated by the library: data, ndim, shape
+ * and dtype are then filled in, and data and shape stay valid until {name}_free(data). An output with `data` given
+ * is written there: its shape, if given, must be the result's; its strides are honoured.
+ * `arena` may be NULL; else it points at {name}_arena_size(inputs) bytes of working memory or more, aligned to 64.
  *
  * Returns 0 or a code from above; after a failure no output is allocated, and {name}_message() tells what happened.
  */
@@ -102,11 +102,9 @@ def _describe(slot: Slot) -> str:
 
 
 def _errors(interface: Interface) -> str:
-    rows = [
-        f"    {interface.name.upper()}_ERROR_{i} = {i}{'' if i == len(interface.errors) else ','}  /* {_error(site)} */\n"
-        for i, site in enumerate(interface.errors, 1)
-    ]
-    return "".join(rows)
+    last, upper = len(interface.errors), interface.name.upper()
+    rows = [(i, "" if i == last else ",", _error(site)) for i, site in enumerate(interface.errors, 1)]
+    return "".join(f"    {upper}_ERROR_{i} = {i}{comma}  /* {text} */\n" for i, comma, text in rows)
 
 
 def _error(site: ErrorSite) -> str:

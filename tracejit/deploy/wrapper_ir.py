@@ -20,9 +20,9 @@ _PRINT_BYTES = 4096
 _TENSOR_BYTES = size_of(NativeTensor)
 
 
-def wrapper_text(interface: Interface, entry: str, arena_size: str | None = None) -> str:
-    """The module of `interface`; `entry` is the compiled entry's symbol, `arena_size` that of the function
-    `i64 (ptr inputs)` over complete inputs, if there is one."""
+def wrapper_text(interface: Interface, entry: str, memory: str | None = None) -> str:
+    """The module of `interface`; `entry` is the compiled entry's symbol, `memory` that of the entry which computes
+    the bytes it allocates, if there is one."""
     for slot in (*interface.inputs, *interface.outputs):
         if slot.rank > MAX_RANK:
             raise ExportError(f"{slot.name} has {slot.rank} axes; an exported library handles up to {MAX_RANK}")
@@ -38,14 +38,15 @@ def wrapper_text(interface: Interface, entry: str, arena_size: str | None = None
     _report(e, interface)
     _print_hook(e, interface)
     _gather(e, interface)
-    _main(e, interface, entry, arena_size)
+    _working_memory(e, memory)
+    _main(e, interface, entry)
     with e.function(f"ptr @{name}_message()"):
         e.leave("ptr @tj_message")
     with e.function(f"void @{name}_free(ptr %data)"):
         e.call("void", "tj_free", "ptr %data", declare=False)
         e.leave("void")
     with e.function(f"i64 @{name}_arena_size(ptr %inputs)"):
-        _arena_size(e, interface, arena_size)
+        _arena_size(e, interface)
     return e.module()
 
 
@@ -191,7 +192,21 @@ def _constant_tensor(e: Emitter, position: int, array: Any) -> None:
 # -- the call -----------------------------------------------------------------------------------------------------
 
 
-def _main(e: Emitter, interface: Interface, entry: str, arena_size: str | None) -> None:
+def _working_memory(e: Emitter, memory: str | None) -> None:
+    """tj_working_memory: the bytes the entry allocates for complete inputs, as far as they are known."""
+    with e.function("internal i64 @tj_working_memory(ptr %inputs)"):
+        if memory is None:
+            e.leave("i64 0")
+            return
+        record = e.variable(f"[{_TENSOR_BYTES} x i8]", "zeroinitializer")
+        bytes_ = e.variable("i64", "0")
+        context = e.variable(f"[{size_of(NativeContext)} x i8]", "zeroinitializer")
+        e.put(NativeTensor, "data", record, bytes_)
+        e.call("i32", memory, "ptr %inputs", f"ptr {record}", f"ptr {context}")
+        e.leave(f"i64 {e.load('i64', bytes_)}")
+
+
+def _main(e: Emitter, interface: Interface, entry: str) -> None:
     """The exported function."""
     count = max(len(interface.positions) + len(interface.constants), 1)
     with e.function(f"i32 @{interface.name}(ptr %inputs, ptr %outputs, ptr %arena)"):
@@ -205,9 +220,8 @@ def _main(e: Emitter, interface: Interface, entry: str, arena_size: str | None) 
         context = e.variable(f"[{size_of(NativeContext)} x i8]", "zeroinitializer")
         if interface.prints:
             e.put(NativeContext, "print_hook", context, "@tj_print_hook")
-        if arena_size is not None:
-            with e.when(e.compare("ne", "ptr", "%arena", "null")):
-                open_arena(e, "%arena", e.call("i64", arena_size, f"ptr {complete}"))
+        with e.when(e.compare("ne", "ptr", "%arena", "null")):
+            open_arena(e, "%arena", e.call("i64", "tj_working_memory", f"ptr {complete}", declare=False))
         status = e.call("i32", entry, f"ptr {complete}", f"ptr {results}", f"ptr {context}")
         close_arena(e)
         with e.when(e.compare("ne", "i32", status, 0)):
@@ -315,33 +329,29 @@ def _check_output(e: Emitter, data: str, rank: str, shape: str) -> None:
     """Where the caller gives data with a shape, it must be the result's."""
     wanted = e.get(NativeTensor, "shape", "%output")
     template = e.text("output %s has an axis of size %lld, but the result's is %lld")
-    with e.when(e.compare("ne", "ptr", wanted, "null")):
-        with e.count(rank) as i:
-            size, result_size = (e.load("i64", e.element(s, i, 8)) for s in (wanted, shape))
-            with e.unless(e.compare("eq", "i64", size, result_size)):
-                e.call(
-                    "void",
-                    "tj_complain",
-                    "ptr %name",
-                    f"ptr {template}",
-                    f"i64 {size}",
-                    f"i64 {result_size}",
-                    declare=False,
-                )
-                with e.when("%owned"):
-                    e.call("void", "tj_free", f"ptr {data}", declare=False)
-                e.leave(f"i32 {BAD_ARGUMENT}")
+    with e.when(e.compare("ne", "ptr", wanted, "null")), e.count(rank) as i:
+        size, result_size = (e.load("i64", e.element(s, i, 8)) for s in (wanted, shape))
+        with e.unless(e.compare("eq", "i64", size, result_size)):
+            e.call(
+                "void",
+                "tj_complain",
+                "ptr %name",
+                f"ptr {template}",
+                f"i64 {size}",
+                f"i64 {result_size}",
+                declare=False,
+            )
+            with e.when("%owned"):
+                e.call("void", "tj_free", f"ptr {data}", declare=False)
+            e.leave(f"i32 {BAD_ARGUMENT}")
 
 
-def _arena_size(e: Emitter, interface: Interface, arena_size: str | None) -> None:
-    if arena_size is None:
-        e.leave("i64 0")
-        return
+def _arena_size(e: Emitter, interface: Interface) -> None:
     count = max(len(interface.positions) + len(interface.constants), 1)
     complete = e.variable(f"[{count * _TENSOR_BYTES} x i8]", "zeroinitializer")
     with e.unless(e.call("i1", "tj_gather", "ptr %inputs", f"ptr {complete}", declare=False)):
         e.leave("i64 0")
-    e.leave(f"i64 {e.call('i64', arena_size, f'ptr {complete}')}")
+    e.leave(f"i64 {e.call('i64', 'tj_working_memory', f'ptr {complete}', declare=False)}")
 
 
 # -- texts ----------------------------------------------------------------------------------------------------------

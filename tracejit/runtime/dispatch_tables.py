@@ -1,10 +1,10 @@
 """The tables the native call path reads: C structures, and nothing else.
 
-One native function (`dispatch_ir.py`) serves every scripted function; what it must check and build is data. A `SpecTable` describes one
-specialisation: how to find each value (`ValueTable`), what must hold for it, where it goes in the call's
-frame, and how results become Python objects (`LeafTable`). Offsets into structures are taken from here by
-the code generator, so each layout is written down once. A *frame* is the scratch memory of one call; fields
-named `frame offset` count bytes from its start.
+One native function (`dispatch_ir.py`) serves every scripted function; what it must check and build is data. A
+`SpecTable` describes one specialisation: how to find each value (`ValueTable`), what must hold for it, where it goes
+in the call's frame, and how results become Python objects (`LeafTable`). Offsets into structures are taken from
+here by the code generator, so each layout is written down once. A *frame* is the scratch memory of one call; fields
+described as a frame offset count bytes from its start.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | Ty
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A guarded value: call argument `root` (keyword values count on after the positional ones), or `constant` (root -1).
+    """A guarded value: call argument `root` (keyword values count on after positional ones), or `constant` (root -1).
 
     `steps` lead on to a part of it: `("attribute", name)`, `("item", key)` of a dict, `("cell", None)`,
     `("tuple", i)`, `("list", i)`. Guard a container's type before stepping into it.

@@ -1,0 +1,83 @@
+"""Exported code in C programs that know nothing of Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported_graphs import ROWS, program
+
+from tracejit.deploy.artifact import write_program
+
+pytestmark = [
+    pytest.mark.cc,
+    pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) on this machine"),
+]
+
+MAIN = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include "model.h"
+#include "model.h" /* may be included twice */
+
+int main(void) {
+    float data[6] = {0.5f, -1.0f, 2.0f, 0.0f, 0.25f, 1.0f};
+    double limit = 1.5;
+    int64_t shape[2] = {2, 3};
+    tj_tensor inputs[MODEL_INPUTS] = {{data, 2, shape, NULL, TJ_FLOAT32}, {&limit, 0, NULL, NULL, 0}};
+    tj_tensor outputs[MODEL_OUTPUTS] = {{NULL}};
+    void *arena = aligned_alloc(64, (model_arena_size(inputs) / 64 + 1) * 64);
+    if (model(inputs, outputs, arena) != MODEL_OK) return 1;
+    for (int64_t i = 0; i < outputs[0].shape[0]; i++) printf("%.7g\n", ((float *)outputs[0].data)[i]);
+    printf("%.3g dtype %d\n", *(double *)outputs[1].data, outputs[1].dtype);
+    model_free(outputs[0].data);
+    model_free(outputs[1].data);
+    model_free(NULL);
+    free(arena);
+    limit = 9.0;
+    int status = model(inputs, outputs, NULL);
+    printf("%d %s\n", status, model_message());
+    return 0;
+}
+"""
+
+
+def run_main(folder: Path, *linked: str) -> list[str]:
+    (folder / "main.c").write_text(MAIN)
+    warnings = ["-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Werror"]
+    subprocess.run(
+        ["cc", "-std=c11", *warnings, "-o", "main", "main.c", *linked, "-lm"], cwd=folder, check=True, timeout=60
+    )
+    environment = {"PATH": "/nonexistent", "LD_LIBRARY_PATH": str(folder), "HOME": os.environ.get("HOME", "/")}
+    command = [str(folder / "main")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("suffix", [".so", ".o", ".a"])
+def test_a_c_program_computes_the_same(tmp_path: Path, suffix: str) -> None:
+    write_program(program(ROWS), tmp_path / f"model{suffix}")
+    lines = run_main(tmp_path, f"model{suffix}")
+    x = np.array([[0.5, -1.0, 2.0], [0.0, 0.25, 1.0]], "f4")
+    np.testing.assert_allclose([float(line) for line in lines[:2]], np.tanh(x).sum(1), rtol=1e-6)
+    assert lines[2] == "1.5 dtype 13"
+    assert lines[3].startswith("1 ValueError: limit 9.0 is not below 2.5 {}")
+
+
+def test_the_library_needs_the_c_library_only(tmp_path: Path) -> None:
+    path = write_program(program(ROWS), tmp_path / "model.so")
+    needed = subprocess.run(["ldd", str(path)], capture_output=True, text=True, timeout=60, check=False).stdout
+    names = [line.split()[0] for line in needed.splitlines() if "=>" in line]
+    assert all(name.startswith(("libc.", "libm.")) for name in names)
+
+
+def test_the_header_is_c_plus_plus_too(tmp_path: Path) -> None:
+    if shutil.which("c++") is None:
+        pytest.skip("no C++ compiler (c++) on this machine")
+    write_program(program(ROWS), tmp_path / "model.o")
+    (tmp_path / "use.cpp").write_text('#include "model.h"\nint main() { return model_message()[0]; }\n')
+    subprocess.run(["c++", "-Wall", "-Werror", "use.cpp", "model.o", "-lm"], cwd=tmp_path, check=True, timeout=60)

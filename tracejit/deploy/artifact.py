@@ -1,0 +1,155 @@
+"""Writing an exported function: library or object, C header, manifest, readable graph.
+
+model.so (or .o, .a)   the native code, weights inside
+model.h                the C interface
+model.json             the manifest: inputs, outputs, errors, target
+model.tj               the graph as text
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tracejit.codegen.llvm import print_program
+from tracejit.codegen.loop_ir import ErrorSite, Program
+from tracejit.codegen.support_memory import OUTPUT
+from tracejit.deploy import levels
+from tracejit.deploy.abi import Interface, Slot, interface
+from tracejit.deploy.files import archive, check_folder, shared_library, write_atomically
+from tracejit.deploy.header import header_text
+from tracejit.deploy.load import MANIFEST_VERSION
+from tracejit.deploy.working_memory import working_memory
+from tracejit.deploy.wrapper_ir import wrapper_text
+from tracejit.errors import ExportError
+from tracejit.runtime.library_object import library_object
+
+VERSION = "0.1.0"
+NATIVE_SUFFIXES = (".so", ".o", ".a")
+
+#: Short names of targets, as LLVM triples.
+TARGETS = {
+    "x86_64-linux": "x86_64-unknown-linux-gnu",
+    "aarch64-linux": "aarch64-unknown-linux-gnu",
+}
+_ENTRY, _MEMORY = "tj_entry", "tj_memory"
+_LIBC = "declare ptr @memcpy(ptr, ptr, i64)\n"
+
+
+def write_program(
+    program: Program,
+    path: Path,
+    *,
+    name: str | None = None,
+    constants: Mapping[int, Any] | None = None,
+    output_names: tuple[str, ...] = (),
+    graph_text: str = "",
+    target: str | None = None,
+) -> Path:
+    """Write a program as native code with everything beside it; gives the path.
+
+    `constants` are arrays for the program inputs at their keys, embedded in the object. Raises ExportError where
+    the folder is missing, the name is no C name, no linker is there, or a file cannot be written.
+    """
+    check_folder(path)
+    surface = interface(program, name or c_name(path.stem), constants or {}, output_names)
+    triple = _triple(target)
+    object_code, machine = _object(program, surface, triple)
+    content = _packaged(path, surface, object_code, triple)
+    beside = {".h": header_text(surface, VERSION), ".json": _manifest(surface, path, machine), ".tj": graph_text}
+    for suffix, text in beside.items():
+        if text:
+            write_atomically(path.with_suffix(suffix), text.encode())
+    write_atomically(path, content)
+    return path
+
+
+def c_name(stem: str) -> str:
+    """A C function's name from a file's."""
+    cleaned = re.sub(r"\W", "_", stem.removeprefix("lib"), flags=re.ASCII)
+    return cleaned if re.match(r"[A-Za-z_]", cleaned) else f"f_{cleaned}"
+
+
+def exported_names(surface: Interface) -> tuple[str, ...]:
+    """The symbols a caller may use."""
+    return (surface.name, *(f"{surface.name}_{part}" for part in ("message", "free", "arena_size")))
+
+
+def _triple(target: str | None) -> str | None:
+    if target is None or "-unknown-" in target:
+        return target
+    if target not in TARGETS:
+        raise ExportError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, or a full LLVM triple")
+    return TARGETS[target]
+
+
+def _object(program: Program, surface: Interface, triple: str | None) -> tuple[bytes, str]:
+    """The object, and the machine it is for."""
+    from tracejit.runtime.engine import machine_name
+
+    machine = machine_name(triple)
+    versions = levels.levels_of(machine)
+    options = [level.options(levels.symbol(level)) for level in versions]
+    memory = working_memory(program)
+    modules = [
+        wrapper_text(surface, _ENTRY, None if memory is None else _MEMORY),
+        levels.chooser_text(versions, _ENTRY),
+        f"{_LIBC}{OUTPUT}",
+    ]
+    if memory is not None:
+        modules.append(print_program(memory, versions[-1].options(_MEMORY)).entry)
+    object_code, _ = library_object(program, options, modules, exported_names(surface), triple)
+    return object_code, machine
+
+
+def _packaged(path: Path, surface: Interface, object_code: bytes, triple: str | None) -> bytes:
+    match path.suffix:
+        case ".o":
+            return object_code
+        case ".a":
+            return archive([(f"{surface.name}.o", object_code)], [exported_names(surface)])
+        case ".so":
+            if triple is not None:
+                raise ExportError(
+                    "a shared library for another machine needs its linker: export .o or .a, link it there"
+                )
+            return shared_library(object_code, path.name)
+        case other:
+            raise ExportError(f"cannot export to {other!r}: the path must end in one of {', '.join(NATIVE_SUFFIXES)}")
+
+
+def _manifest(surface: Interface, path: Path, machine: str) -> str:
+    content = {
+        "version": MANIFEST_VERSION,
+        "tracejit": VERSION,
+        "name": surface.name,
+        "file": path.name,
+        "machine": machine,
+        "signature": surface.signature,
+        "inputs": [_slot(s) for s in surface.inputs],
+        "outputs": [_slot(s) for s in surface.outputs],
+        "weights": [
+            {"input": index, "dtype": str(array.dtype), "shape": list(array.shape)}
+            for index, array in surface.constants.items()
+        ],
+        "errors": [_error(i, site) for i, site in enumerate(surface.errors, 1)],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _slot(slot: Slot) -> dict[str, Any]:
+    return {
+        "name": slot.name,
+        "dtype": slot.dtype.numpy_name,
+        "dims": list(slot.dims),
+        "scalar": slot.is_scalar,
+        "inout": slot.inout,
+    }
+
+
+def _error(status: int, site: ErrorSite) -> dict[str, Any]:
+    place = {} if site.span is None else {"function": site.span.function, "line": site.span.line}
+    return {"status": status, "kind": site.kind, "message": site.message, **place}
