@@ -59,13 +59,17 @@ def test_integers_with_themselves(op: str, dtype: DType, expected: object) -> No
     assert value_with_itself(REGISTRY[op], ScalarType(dtype)) == expected
 
 
-def test_ranges_decide_comparisons_only_where_they_do_not_meet() -> None:
+def test_ranges_decide_comparisons() -> None:
     sizes = (2, 2**63 - 1)
     assert decide_comparison(REGISTRY["eq"], sizes, (1, 1)) is False
     assert decide_comparison(REGISTRY["gt"], sizes, (1, 1)) is True
     assert decide_comparison(REGISTRY["lt"], (0, 0), sizes) is True
     assert decide_comparison(REGISTRY["eq"], sizes, (2, 2)) is None
-    assert decide_comparison(REGISTRY["ge"], sizes, (2, 2)) is None
+    assert decide_comparison(REGISTRY["ge"], sizes, (2, 2)) is True
+    assert decide_comparison(REGISTRY["lt"], sizes, (2, 2)) is False
+    assert decide_comparison(REGISTRY["gt"], sizes, (2, 2)) is None
+    assert decide_comparison(REGISTRY["le"], (0, 2), sizes) is True
+    assert decide_comparison(REGISTRY["ne"], (0, 1), sizes) is True
     assert decide_comparison(REGISTRY["sub"], sizes, (1, 1)) is None
     assert decide_comparison(REGISTRY["eq"], None, (1, 1)) is None
 

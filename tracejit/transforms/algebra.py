@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +18,18 @@ from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import DType, ListType, Type
 
 _REAL_PROBES = (0.0, -0.0, 1.0, -1.0, 0.1, -2.5, 1e-42, 3e38, 7e-310, 1e308, math.inf, -math.inf, math.nan)
-_COMPARISONS = frozenset(f"operator __{slot}__" for slot in ("eq", "ne", "lt", "le", "gt", "ge"))
+
+Range: TypeAlias = "tuple[int, int]"
+
+#: What each comparison says of numbers in two ranges (first and last included), where the ranges decide it.
+_DECISIONS: dict[str, Callable[[Range, Range], bool | None]] = {
+    "operator __lt__": lambda x, y: True if x[1] < y[0] else False if x[0] >= y[1] else None,
+    "operator __le__": lambda x, y: True if x[1] <= y[0] else False if x[0] > y[1] else None,
+    "operator __gt__": lambda x, y: True if x[0] > y[1] else False if x[1] <= y[0] else None,
+    "operator __ge__": lambda x, y: True if x[0] >= y[1] else False if x[1] < y[0] else None,
+    "operator __eq__": lambda x, y: False if x[1] < y[0] or x[0] > y[1] else None,
+    "operator __ne__": lambda x, y: True if x[1] < y[0] or x[0] > y[1] else None,
+}
 
 
 def is_neutral(defn: OpDef, number: Any, type: Type, right: bool) -> bool:
@@ -62,13 +74,12 @@ def value_with_itself(defn: OpDef, type: Type) -> Any:
     return _with_itself(defn, type.dtype)
 
 
-def decide_comparison(defn: OpDef, x: tuple[int, int] | None, y: tuple[int, int] | None) -> bool | None:
-    """What a comparison of integers in two ranges (first and last included) gives, if the ranges decide it."""
-    if x is None or y is None or _COMPARISONS.isdisjoint(defn.names):
+def decide_comparison(defn: OpDef, x: Range | None, y: Range | None) -> bool | None:
+    """What a comparison of integers in two ranges gives, if the ranges decide it."""
+    if x is None or y is None:
         return None
-    if x[1] < y[0] or x[0] > y[1]:
-        return bool(_applied(defn, np.int64(x[0]), np.int64(y[0])))
-    return None
+    decisions = (_DECISIONS[name](x, y) for name in defn.names if name in _DECISIONS)
+    return next(decisions, None)
 
 
 def _applied(defn: OpDef, *operands: Any) -> Any:

@@ -5,7 +5,8 @@
   that show rounding, NaN, infinities and the sign of zero (`x * 1` is x; `x + 0.0` is not, for x = -0.0).
 * Comparisons of sizes, where the sizes a parameter can have decide them.
 * Each op's own rule (`OpDef.simplify`).
-* `if` on a known condition, also inside a branch of the same condition; results that both branches share.
+* `if` on a known condition, also inside a branch of the same condition or after a check of it; results that both
+  branches share.
 * `loop` that makes no trip, or one; carried values that never change.
 """
 
@@ -113,6 +114,8 @@ class _Simplifier(Rebuilder):
             case _:
                 start = len(self.ops)
                 results = self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
+                if op.name == "check":
+                    self.conditions[operands[0]] = True
                 return self.named(results, op) if results and len(self.ops) > start else results
 
     def named(self, results: Sequence[Value], op: Op) -> Sequence[Value]:
