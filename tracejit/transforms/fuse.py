@@ -1,0 +1,449 @@
+"""`fuse`: groups of elementwise ops and reductions become `fused` ops, one kernel each.
+
+Greedy and explainable. The ops of a block are walked in order; each joins the groups of its producers, then groups
+over one space that read the same arrays are joined as siblings. A group is a *map* over a shape, or a *fold* of
+some axes of a shape, whose elementwise members live in the shape itself or in that of the kept axes. Views and fills
+are free and go wherever they are read. What is not joined has a recorded reason (`TRACEJIT_LOG=fusion`).
+
+A group is never joined across something that depends on it, nor where it would read an array after an update of it
+(that would cost a copy).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracejit import config
+from tracejit.ir.aliasing import Roots, consumed, shared
+from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
+from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
+from tracejit.ir.types import TensorType
+from tracejit.transforms.dce import dce
+from tracejit.transforms.index_maps import Index, read_index, variables
+from tracejit.transforms.pipeline import transform
+
+#: The largest number of ops in one kernel.
+MAX_OPS = 150
+
+#: The largest number of results that siblings may write together.
+MAX_RESULTS = 12
+
+Shape = tuple[Any, ...]
+
+
+@transform("fuse")
+def fuse(graph: Graph) -> Graph:
+    """Group ops into kernels."""
+    return explain(graph)[0]
+
+
+def explain(graph: Graph) -> tuple[Graph, list[str]]:
+    """The fused graph, and why neighbours were not joined."""
+    graph = dce(graph)
+    reasons: list[str] = []
+    body = _fused_block(graph.body, {}, reasons)
+    if config.logs("fusion"):
+        print(f"// @{graph.name} fusion\n" + "\n".join(reasons), file=sys.stderr)
+    return Graph(graph.name, body, graph.device, graph.inout, graph.policy), reasons
+
+
+# -- kinds of ops -------------------------------------------------------------------------------------------------
+
+
+def shape_of(value: Value) -> Shape:
+    """The dims of a tensor; () for a host scalar."""
+    return value.type.shape if isinstance(value.type, TensorType) else ()
+
+
+def is_view(op: Op) -> bool:
+    """Whether the op only says where to read its operand."""
+    return shared(op) is not None and isinstance(op.defn.lower, Pointwise)
+
+
+def is_fill(op: Op) -> bool:
+    """Whether the op makes a tensor of host scalars and indices alone."""
+    lower = op.defn.lower
+    makes = isinstance(lower, Pointwise) and isinstance(op.results[0].type, TensorType)
+    return makes and not any(isinstance(v.type, TensorType) for v in op.operands)
+
+
+def is_member(op: Op) -> bool:
+    """Whether the op may be computed in a kernel of its own or with others."""
+    match op.defn.lower:
+        case Pointwise():
+            return isinstance(op.results[0].type, TensorType) and not is_view(op) and not is_fill(op)
+        case Reduction():
+            return True
+        case _:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What a group iterates over: a shape, and the axes its reductions fold (none: a map)."""
+
+    shape: Shape
+    axes: tuple[int, ...] | None = None
+
+    @property
+    def kept(self) -> Shape:
+        """The shape of the reductions' results."""
+        return tuple(d for i, d in enumerate(self.shape) if i not in (self.axes or ()))
+
+    def joined(self, other: Space) -> Space | None:
+        """The space of a group made of two; None where they do not fit."""
+        if self.axes is not None and other.axes is not None:
+            return self if self == other else None
+        fold, plain = (self, other) if self.axes is not None else (other, self)
+        if plain.shape == fold.shape or (fold.axes is not None and fold.kept and plain.shape == fold.kept):
+            return fold
+        return None
+
+    def __str__(self) -> str:
+        fold = "" if self.axes is None else f" folding {self.axes}"
+        return f"({', '.join(str(getattr(d, 'name', d)) for d in self.shape)}){fold}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A value that an op reads at `where` (None: not at one known index), which has an index of `rank` variables."""
+
+    value: Value
+    where: Index | None
+    rank: int
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Ops to be computed together: `members` and `before` are sets of positions as bits."""
+
+    space: Space
+    ops: list[int]
+    members: int
+    before: int
+    inputs: set[Value] = field(default_factory=set[Value])
+
+
+# -- one block ------------------------------------------------------------------------------------------------------
+
+
+class _BlockFusion:
+    """The groups of one block, and the block with them made `fused` ops."""
+
+    def __init__(self, block: Block, reasons: list[str]) -> None:
+        self.block = block
+        self.ops = block.ops
+        self.reasons = reasons
+        self.makers = {r: at for at, op in enumerate(self.ops) for r in op.results}
+        self.roots = Roots()
+        for op in self.ops:
+            self.roots.enter(op)
+        self._sources: dict[int, list[Source]] = {}
+        self.before = self._before()
+        self.takers = self._takers()
+        self.outside = 0
+        self.readers = self._readers()
+        self.groups: dict[int, Group] = {}
+
+    def _before(self) -> list[int]:
+        """For each op, the positions it depends on, as bits; effects depend on the effect before them."""
+        before: list[int] = []
+        effect = -1
+        for at, op in enumerate(self.ops):
+            needs = 0
+            for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
+                maker = self.makers.get(value)
+                if maker is not None:
+                    needs |= before[maker] | 1 << maker
+            if _has_effect(op):
+                needs |= before[effect] | 1 << effect if effect >= 0 else 0
+                effect = at
+            before.append(needs)
+        return before
+
+    def _takers(self) -> dict[Value, int]:
+        """For each root, the positions of the ops that take its storage over, as bits."""
+        takers: dict[Value, int] = {}
+        for at, op in enumerate(self.ops):
+            for inner in (op, *(i for b in op.blocks for o in b.ops for i in (o, *_nested(o)))):
+                for i in consumed(inner):
+                    for root in self.roots.of(inner.operands[i]):
+                        takers[root] = takers.get(root, 0) | 1 << at
+        return takers
+
+    # -- reads through views ----------------------------------------------------------------------------------
+
+    def sources(self, at: int) -> list[Source]:
+        """What an op reads, views looked through and host scalars left out."""
+        found = self._sources.get(at)
+        if found is None:
+            found = self._sources[at] = list(self._find_sources(self.ops[at]))
+        return found
+
+    def _find_sources(self, op: Op) -> Iterator[Source]:
+        lower = op.defn.lower
+        is_fold = isinstance(lower, Reduction)
+        index = variables(len(shape_of(op.operands[0] if is_fold else op.results[0])))
+        own = is_fold or (isinstance(lower, Pointwise) and lower.own_index)
+        for value in op.operands:
+            if isinstance(value.type, TensorType):
+                source, where = self._through_views(value, index if own else None)
+                yield Source(source, where, len(index))
+
+    def _through_views(self, value: Value, where: Index | None) -> tuple[Value, Index | None]:
+        maker = self.makers.get(value)
+        while maker is not None and is_view(self.ops[maker]):
+            view = self.ops[maker]
+            where = None if where is None else read_index(view, where)
+            value = view.operands[0]
+            maker = self.makers.get(value)
+        return value, where
+
+    # -- joining ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Find the groups."""
+        for at, op in enumerate(self.ops):
+            if is_member(op):
+                self.place(at, op)
+        self.join_siblings()
+
+    def place(self, at: int, op: Op) -> None:
+        """Put an op into a group of its own, then join it with those of its producers."""
+        lower = op.defn.lower
+        is_fold = isinstance(lower, Reduction)
+        space = Space(shape_of(op.operands[0]), op.attrs["axes"]) if is_fold else Space(shape_of(op.results[0]))
+        group = Group(space, [at], 1 << at, self.before[at])
+        group.inputs = {source.value for source in self.sources(at)}
+        self.groups[at] = group
+        for source in self.sources(at):
+            producer = self.groups.get(self.makers.get(source.value, -1))
+            if producer is not None and producer is not self.groups[at]:
+                self.try_join(producer, self.groups[at], f"%{source.value.name} into %{op.results[0].name}")
+
+    def try_join(self, first: Group, second: Group, what: str) -> bool:
+        """Join two groups unless something speaks against it."""
+        reason = self.obstacle(first, second)
+        if reason is not None:
+            self.reasons.append(f"{what}: {reason}")
+            return False
+        space = first.space.joined(second.space)
+        assert space is not None
+        made = Group(
+            space,
+            sorted(first.ops + second.ops),
+            first.members | second.members,
+            first.before | second.before,
+            first.inputs | second.inputs,
+        )
+        self.groups.update(dict.fromkeys(made.ops, made))
+        return True
+
+    def obstacle(self, first: Group, second: Group) -> str | None:
+        """Why two groups cannot be one kernel."""
+        space = first.space.joined(second.space)
+        if space is None:
+            return f"iterates over {first.space}, the other over {second.space}"
+        if len(first.ops) + len(second.ops) > MAX_OPS:
+            return "the kernel would be too long"
+        members, before = first.members | second.members, first.before | second.before
+        if self.is_split(members, before):
+            return "something between them needs one and is needed by the other"
+        late = self.late_read(first.inputs | second.inputs, members, before)
+        if late is not None:
+            return f"%{late.name} would be read after an update of it"
+        return self.misread(space, second, first) or self.misread(space, first, second)
+
+    def is_split(self, members: int, before: int) -> bool:
+        """Whether an op outside depends on a member and a member on it."""
+        first = members & -members
+        between = before & ~members & ~(first - 1)
+        return any(self.before[at] & members and not is_view(self.ops[at]) for at in _bits(between))
+
+    def late_read(self, inputs: Iterable[Value], members: int, before: int) -> Value | None:
+        """An array the group would read after an op that takes its storage over."""
+        for value in inputs:
+            for root in self.roots.of(value):
+                if self.takers.get(root, 0) & before & ~members:
+                    return value
+        return None
+
+    def misread(self, space: Space, reader: Group, producer: Group) -> str | None:
+        """Why a read of one group from the other cannot be served in one loop nest."""
+        made = {r for at in producer.ops for r in self.ops[at].results} & reader.inputs
+        for at in reader.ops if made else ():
+            for source in self.sources(at):
+                reason = _misread(space, source) if source.value in made else None
+                if reason is not None:
+                    return f"%{self.ops[at].results[0].name} reads %{source.value.name} {reason}"
+        return None
+
+    def join_siblings(self) -> None:
+        """Join groups over one space that read a common array."""
+        spaces: dict[Shape, list[Group]] = {}
+        for group in dict.fromkeys(self.groups.values()):
+            if group.space.shape:
+                spaces.setdefault(group.space.shape, []).append(group)
+        for alike in spaces.values():
+            for i, group in enumerate(alike):
+                for other in alike[:i]:
+                    self._join_sibling(self.groups[other.ops[0]], self.groups[group.ops[0]])
+
+    def _join_sibling(self, first: Group, second: Group) -> None:
+        if first is second:
+            return
+        common = sorted(v.name for v in first.inputs & second.inputs if shape_of(v) == first.space.shape)
+        if not common:
+            return
+        names = " and ".join(f"%{self.ops[g.ops[0]].results[0].name}" for g in (first, second))
+        what = f"{names}, which read %{common[0]}"
+        if len(self.results(first.members | second.members)) > MAX_RESULTS:
+            self.reasons.append(f"{what}: the kernel would have too many results")
+        else:
+            self.try_join(first, second, what)
+
+    # -- results ------------------------------------------------------------------------------------------------
+
+    def results(self, members: int) -> list[Value]:
+        """The members' values that are read outside the group."""
+        return [r for at in _bits(members) for r in self.ops[at].results if self.readers.get(r, 0) & ~members]
+
+    def is_only_inside(self, op: Op) -> bool:
+        """Whether only kernels read a view or fill, each of which makes its own."""
+        return (is_view(op) or is_fill(op)) and not self.readers.get(op.results[0], 0) & self.outside
+
+    def _readers(self) -> dict[Value, int]:
+        """For each value: the positions that read it, as bits; the block's end is one more position. A view that
+        only kernels read is not a reader: its readers are."""
+        end = 1 << len(self.ops)
+        self.outside = end | sum(1 << at for at, op in enumerate(self.ops) if not is_member(op) and not is_view(op))
+        readers: dict[Value, int] = dict.fromkeys(self.block.results, end)
+        for at in reversed(range(len(self.ops))):
+            op = self.ops[at]
+            bits = 1 << at
+            if is_view(op):
+                bits = readers.get(op.results[0], 0)
+                bits |= end if bits & self.outside else 0
+            for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
+                readers[value] = readers.get(value, 0) | bits
+        return readers
+
+
+def _misread(space: Space, source: Source) -> str | None:
+    """Why a value of the group cannot be read where an op of the group reads it."""
+    rank, shape = len(space.shape), shape_of(source.value)
+    if source.where is None:
+        return "at places that need the whole of it"
+    if shape == space.shape and source.rank == rank and source.where == variables(rank):
+        return None
+    if space.axes is None or shape != space.kept:
+        return "at other places than its own"
+    if not shape:
+        return "before the reduction is complete"
+    kept = tuple(i for axis, i in enumerate(variables(rank)) if axis not in space.axes)
+    is_row = source.rank == rank and source.where == kept
+    is_own = source.rank == len(kept) and source.where == variables(len(kept))
+    return None if is_row or is_own else "at other places than its own"
+
+
+def _bits(positions: int) -> Iterator[int]:
+    """The positions of a set of bits, in order."""
+    while positions:
+        lowest = positions & -positions
+        yield lowest.bit_length() - 1
+        positions ^= lowest
+
+
+def _nested(op: Op) -> Iterator[Op]:
+    for block in op.blocks:
+        yield from walk(block)
+
+
+def _has_effect(op: Op) -> bool:
+    return op.defn.effect != "" or any(inner.defn.effect != "" for inner in _nested(op))
+
+
+def _fused_block(block: Block, renamed: dict[Value, Value], reasons: list[str]) -> Block:
+    """The block, and those in it, with groups as `fused` ops."""
+    fusion = _BlockFusion(block, reasons)
+    fusion.run()
+    return _Rebuild(fusion, renamed, reasons).block()
+
+
+class _Rebuild:
+    """Writes the block with its groups as ops, each as early as the first op that needs it."""
+
+    def __init__(self, fusion: _BlockFusion, renamed: dict[Value, Value], reasons: list[str]) -> None:
+        self.fusion = fusion
+        self.renamed = renamed
+        self.reasons = reasons
+        self.done = 0
+        self.out: list[Op] = []
+
+    def block(self) -> Block:
+        """The rebuilt block."""
+        for at in range(len(self.fusion.ops)):
+            self.need(at)
+        old = self.fusion.block
+        return Block(old.params, tuple(self.out), tuple(self.name(v) for v in old.results), old.label)
+
+    def name(self, value: Value) -> Value:
+        return self.renamed.get(value, value)
+
+    def need(self, at: int) -> None:
+        """Emit the op at a position, with its group, after what it depends on."""
+        if self.done >> at & 1:
+            return
+        group = self.fusion.groups.get(at)
+        positions = [at] if group is None else group.ops
+        members = 1 << at if group is None else group.members
+        before = self.fusion.before[at] if group is None else group.before
+        self.done |= members
+        for here in _bits(before & ~self.done):
+            if not self.fusion.before[here] & members:
+                self.need(here)
+        free = [] if group is None else self.free(positions)
+        if len(positions) > 1 or free:
+            self.emit_group(positions, members, free)
+        elif not self.fusion.is_only_inside(self.fusion.ops[at]):
+            self.emit(self.fusion.ops[at])
+
+    def emit(self, op: Op) -> None:
+        blocks = [_fused_block(b, self.renamed, self.reasons) for b in op.blocks]
+        operands = tuple(self.name(v) for v in op.operands)
+        self.out.append(Op(op.defn, operands, op.attrs, op.results, tuple(blocks), op.span))
+
+    def free(self, positions: Sequence[int]) -> list[int]:
+        """Views and fills that the group reads, to be made in its kernel."""
+        found: set[int] = set()
+        queue = [v for at in positions for v in self.fusion.ops[at].operands]
+        while queue:
+            maker = self.fusion.makers.get(queue.pop())
+            if maker is None or maker in found:
+                continue
+            op = self.fusion.ops[maker]
+            if is_view(op) or is_fill(op):
+                found.add(maker)
+                queue.extend(op.operands)
+        return sorted(found)
+
+    def emit_group(self, positions: Sequence[int], members: int, free: Sequence[int]) -> None:
+        """A `fused` op with the members and copies of the views and fills they read."""
+        inside: dict[Value, Value] = {}
+        ops: list[Op] = []
+        for at in sorted((*positions, *free)):
+            op = self.fusion.ops[at]
+            results = op.results
+            if at in free:
+                results = tuple(Value(r.type, r.name, r.known) for r in op.results)
+            operands = tuple(inside.get(v, self.name(v)) for v in op.operands)
+            inside.update(zip(op.results, results, strict=True))
+            ops.append(Op(op.defn, operands, op.attrs, results, (), op.span))
+        results = self.fusion.results(members)
+        outer = tuple(Value(r.type, r.name, r.known) for r in results)
+        body = Block((), tuple(ops), tuple(results), "body")
+        self.out.append(Op(REGISTRY["fused"], (), {}, outer, (body,), self.fusion.ops[positions[-1]].span))
+        self.renamed.update(zip(results, outer, strict=True))

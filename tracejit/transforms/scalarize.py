@@ -1,0 +1,237 @@
+"""`scalarize`: on the CPU, arithmetic on rank-0 tensors becomes host-scalar arithmetic of the entry.
+
+A rank-0 tensor that is computed elementwise becomes a host scalar; `broadcast` to rank 0 and `fetch` stand at the
+borders, and `dce` drops those that nothing needs. `if`, `loop` and lists pass host scalars in place of rank-0
+tensors, so that a running loss in a loop costs no allocation. Reductions stay tensor ops, their result is fetched.
+
+`custom` functions have been differentiated by now and calls that do not recur are small: both are inlined here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tracejit.ir.builder import Builder, types_follow
+from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.opdef import Pointwise
+from tracejit.ir.printer import called_graphs
+from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type
+from tracejit.transforms.pipeline import transform
+
+
+@transform("scalarize")
+def scalarize(graph: Graph) -> Graph:
+    """Rank-0 tensor arithmetic as host-scalar arithmetic (CPU only); custom functions and plain calls inlined."""
+    rewriter = _Scalarizer(graph.device == "cpu")
+    b = Builder()
+    rewriter.start(b, graph.params)
+    rewriter.ops(b, graph.body.ops)
+    results = [rewriter.value(v) for v in graph.results]
+    return Graph(graph.name, b.block(graph.params, results), graph.device, graph.inout, graph.policy)
+
+
+def is_rank0(type: Type) -> bool:
+    """Whether a type is that of a rank-0 tensor."""
+    return isinstance(type, TensorType) and not type.shape
+
+
+class _Scalarizer:
+    """Re-emits ops; a rank-0 tensor has two forms, the tensor and the host scalar."""
+
+    def __init__(self, active: bool) -> None:
+        self.active = active
+        self.values: dict[Value, Value] = {}
+        self.scalars: dict[Value, Value] = {}
+        self.names: dict[str, Dim] = {}
+
+    # -- values and types -------------------------------------------------------------------------------------
+
+    def value(self, old: Value) -> Value:
+        """The new value; of a rank-0 tensor the tensor."""
+        return self.values.get(old, old)
+
+    def carrier(self, old: Value) -> Value:
+        """What stands for a value in control flow and lists: a host scalar for a rank-0 tensor."""
+        return self.scalars[old] if self.is_scalar(old.type) else self.value(old)
+
+    def is_scalar(self, type: Type) -> bool:
+        return self.active and is_rank0(type)
+
+    def type(self, type: Type, *, carried: bool = True) -> Type:
+        """A type with dims renamed; as a carrier unless told otherwise."""
+        match type:
+            case TensorType(dtype, shape):
+                if carried and self.is_scalar(type):
+                    return ScalarType(dtype)
+                return TensorType(dtype, tuple(self.dim(d) for d in shape))
+            case ListType(element):
+                return ListType(self.type(element))
+            case _:
+                return type
+
+    def dim(self, dim: Dim | None) -> Dim | None:
+        match dim:
+            case str():
+                return self.names.get(dim, dim)
+            case Value():
+                return self.value(dim).dim
+            case _:
+                return dim
+
+    def start(self, b: Builder, params: Iterable[Value]) -> None:
+        """Both forms of rank-0 tensors that come from outside as tensors."""
+        for param in params:
+            if self.is_scalar(param.type):
+                (self.scalars[param],) = b.emit("fetch", (self.value(param),), names=(param.name,))
+
+    def define_scalar(self, b: Builder, old: Value, scalar: Value) -> None:
+        """Enter the host scalar that stands for a rank-0 tensor; its tensor is made beside it."""
+        self.scalars[old] = scalar
+        (self.values[old],) = b.emit("broadcast", (scalar,), names=(old.name,))
+
+    def define(self, b: Builder, olds: Sequence[Value], news: Sequence[Value]) -> None:
+        """Enter results that kept their kind."""
+        self.values.update(zip(olds, news, strict=True))
+        self.start(b, olds)
+
+    def carried(self, olds: Sequence[Value]) -> list[Value]:
+        """New values that carry old ones, sizes first because types may name them."""
+        made: dict[Value, Value] = {}
+        for old in sorted(olds, key=lambda v: not isinstance(v.type, ScalarType)):
+            made[old] = Value(self.type(old.type), old.name, old.known)
+            self.values[old] = made[old]
+        return [made[old] for old in olds]
+
+    def enter(self, b: Builder, olds: Sequence[Value], news: Sequence[Value]) -> None:
+        """Give carried rank-0 tensors both forms."""
+        for old, new in zip(olds, news, strict=True):
+            if self.is_scalar(old.type):
+                self.define_scalar(b, old, new)
+
+    # -- ops ----------------------------------------------------------------------------------------------------
+
+    def ops(self, b: Builder, ops: Iterable[Op]) -> None:
+        """Re-emit ops."""
+        for op in ops:
+            b.span = op.span or b.span
+            self.op(b, op)
+
+    def op(self, b: Builder, op: Op) -> None:
+        match op.name:
+            case "if" | "loop":
+                self.control(b, op)
+            case "custom":
+                block = op.block("primal")
+                self.inline(b, block, op)
+            case "call" if not _recurs(op.attrs["callee"]):
+                self.call(b, op, op.attrs["callee"])
+            case "fetch" if self.is_scalar(op.operands[0].type):
+                self.values[op.results[0]] = self.scalars[op.operands[0]]
+            case "broadcast" if self.is_scalar(op.operands[0].type):
+                self.broadcast(b, op)
+            case _ if self.is_arithmetic(op):
+                self.arithmetic(b, op)
+            case _ if any(isinstance(v.type, ListType) for v in (*op.operands, *op.results)):
+                self.list_op(b, op)
+            case _:
+                self.plain(b, op)
+
+    def is_arithmetic(self, op: Op) -> bool:
+        """Whether the op is elementwise on rank-0 tensors."""
+        is_elementwise = isinstance(op.defn.lower, Pointwise) and op.defn.lower.own_index
+        tensors = [v for v in op.operands if isinstance(v.type, TensorType)]
+        return self.active and (is_elementwise or op.name == "const") and all(is_rank0(v.type) for v in (*tensors, *op.results))
+
+    def arithmetic(self, b: Builder, op: Op) -> None:
+        attrs = dict(op.attrs)
+        if op.name == "const":
+            attrs["type"] = self.type(attrs["type"])
+        (scalar,) = b.emit(op.defn, [self.carrier(v) for v in op.operands], attrs, names=(op.results[0].name,))
+        self.define_scalar(b, op.results[0], scalar)
+
+    def broadcast(self, b: Builder, op: Op) -> None:
+        scalar = self.scalars[op.operands[0]]
+        if self.is_scalar(op.results[0].type):
+            self.define_scalar(b, op.results[0], scalar)
+            return
+        operands = (scalar, *map(self.value, op.operands[1:]))
+        self.define(b, op.results, b.emit(op.defn, operands, op.attrs, names=(op.results[0].name,)))
+
+    def plain(self, b: Builder, op: Op) -> None:
+        operands = [self.value(v) for v in op.operands]
+        if types_follow(op) and not op.blocks:
+            results = b.emit(op.defn, operands, op.attrs, names=[r.name for r in op.results])
+        else:
+            results = self._stated(b, op, operands, [self.value_like(r) for r in op.results])
+        self.define(b, op.results, results)
+
+    def value_like(self, old: Value) -> Value:
+        return Value(self.type(old.type, carried=False), old.name, old.known)
+
+    def list_op(self, b: Builder, op: Op) -> None:
+        """Lists hold host scalars in place of rank-0 tensors."""
+        attrs = {name: self.type(x) if isinstance(x, ScalarType | TensorType | ListType) else x for name, x in op.attrs.items()}
+        operands = [self.carrier(v) for v in op.operands]
+        results = self._stated(b, op, operands, self.carried(op.results), attrs)
+        self.enter(b, op.results, results)
+
+    def control(self, b: Builder, op: Op) -> None:
+        operands = [self.carrier(v) for v in op.operands]
+        blocks = [self.block(b, block) for block in op.blocks]
+        results = self._stated(b, op, operands, self.carried(op.results), blocks=blocks)
+        self.enter(b, op.results, results)
+
+    def block(self, b: Builder, block: Block) -> Block:
+        inner = b.nested()
+        params = self.carried(block.params)
+        self.enter(inner, block.params, params)
+        self.ops(inner, block.ops)
+        return inner.block(params, [self.carrier(v) for v in block.results], block.label)
+
+    def _stated(
+        self,
+        b: Builder,
+        op: Op,
+        operands: Sequence[Value],
+        results: Sequence[Value],
+        attrs: dict[str, Any] | None = None,
+        blocks: Sequence[Block] = (),
+    ) -> Sequence[Value]:
+        b.ops.append(Op(op.defn, tuple(operands), op.attrs if attrs is None else attrs, tuple(results), tuple(blocks), op.span))
+        return results
+
+    # -- inlining -----------------------------------------------------------------------------------------------
+
+    def call(self, b: Builder, op: Op, callee: Graph) -> None:
+        """The callee's ops, its sizes named as the caller's."""
+        outer, self.names = self.names, {}
+        for param, given in zip(callee.params, op.operands, strict=True):
+            actual = self.value(given).type
+            if isinstance(param.type, TensorType) and isinstance(actual, TensorType):
+                pairs = zip(param.type.shape, actual.shape, strict=True)
+                self.names.update((name, dim) for name, dim in pairs if isinstance(name, str) and dim is not None)
+        self.inline(b, callee.body, op)
+        self.names = outer
+
+    def inline(self, b: Builder, block: Block, op: Op) -> None:
+        """A block's ops with the op's operands for its parameters, and its results for the op's."""
+        for param, given in zip(block.params, op.operands, strict=True):
+            self._alias(param, given)
+        self.ops(b, block.ops)
+        for result, given in zip(op.results, block.results, strict=True):
+            self._alias(result, given)
+
+    def _alias(self, name: Value, of: Value) -> None:
+        self.values[name] = self.value(of)
+        if of in self.scalars:
+            self.scalars[name] = self.scalars[of]
+
+
+def _recurs(callee: Graph) -> bool:
+    """Whether a graph may call itself."""
+    return any(callee in called_graphs(g) for g in called_graphs(callee)[1:]) or _calls(callee, callee)
+
+
+def _calls(graph: Graph, callee: Graph) -> bool:
+    return any(op.attrs.get("callee") is callee for op in walk(graph.body))
