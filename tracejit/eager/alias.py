@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracejit.eager.tape import Node, OpNode, attach
-from tracejit.eager.tensor import Tensor, bump_version, memory_owner
+from tracejit.eager.tensor import Tensor, memory_owner
 from tracejit.ir.opdef import REGISTRY
 
 
@@ -118,14 +118,6 @@ class _LostView(Node):
 
     def pull(self, cotangents: list[Any], create_graph: bool) -> Sequence[Any]:
         raise RuntimeError(self.reason)
-
-
-def written(target: Tensor) -> None:
-    """Count a write to the memory of `target`, and tell the nodes whose results it changed."""
-    bump_version(target)
-    owner = memory_owner(target)
-    if owner._grad_fn is not None:
-        owner._grad_fn.overwritten(owner._data)
 
 
 def write_history(target: Tensor, value: Tensor) -> None:

@@ -15,6 +15,7 @@ from tracejit.eager.apply import is_inexact
 from tracejit.eager.modes import no_grad
 from tracejit.eager.tape import Node, attach, is_recording
 from tracejit.eager.tensor import Tensor, raw, version_of, wrap
+from tracejit.eager.writes import changed_since
 
 
 class Context:
@@ -39,7 +40,7 @@ class Context:
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """The tensors that were kept."""
         for tensor, version in zip(self._saved, self._versions, strict=True):
-            if tensor is not None and version_of(tensor) != version:
+            if tensor is not None and changed_since(tensor, version):
                 raise RuntimeError("a tensor saved for backward was changed in place since")
         return self._saved
 

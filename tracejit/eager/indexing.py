@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import module_of
-from tracejit.eager.alias import Region, add_view, write_history, written
+from tracejit.eager.alias import Region, add_view, write_history
 from tracejit.eager.apply import TENSORS, apply
 from tracejit.eager.inplace import check_writable, fitted
 from tracejit.eager.tape import OpNode, attach, is_recording
 from tracejit.eager.tensor import Tensor, raw, wrap
+from tracejit.eager.writes import note_write
 from tracejit.ir.opdef import REGISTRY
 
 _BASIC = (int, slice, type(None), EllipsisType)
@@ -143,7 +144,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     key = normalised(key)
     if not is_recording((self, self._root, value)):
         self._data[key] = raw(value)
-        written(self)
+        note_write(self, basic_view(self, key) if is_basic(key) else self._data)
     elif is_basic(key):
         _set_view(self, key, value)
     else:
@@ -154,7 +155,7 @@ def _set_view(x: Tensor, key: tuple[Any, ...], value: Any) -> None:
     target = wrap(basic_view(x, key))
     new = fitted(value, target)
     target._data[...] = new._data
-    written(x)
+    note_write(x, target._data)
     target._root = x if x._root is None else x._root
     write_history(target, new)
 
@@ -166,5 +167,5 @@ def _set_places(x: Tensor, key: tuple[Any, ...], value: Any) -> None:
     line = TENSORS.scatter_set(TENSORS.reshape(x, (x.size,)), places, new, axis=0)
     result = TENSORS.reshape(line, x.shape)
     x._data[key] = new._data
-    written(x)
+    note_write(x, x._data)
     write_history(x, result)

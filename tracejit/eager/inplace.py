@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import module_of
-from tracejit.eager.alias import write_history, written
+from tracejit.eager.alias import write_history
 from tracejit.eager.apply import TENSORS, is_inexact
 from tracejit.eager.modes import MODE
 from tracejit.eager.tape import attach, is_recording
 from tracejit.eager.tensor import Tensor, ir_dtype, raw, wrap
+from tracejit.eager.writes import note_write
 
 
 def check_writable(target: Tensor) -> None:
@@ -36,8 +37,20 @@ def check_writable(target: Tensor) -> None:
 
 def snapshot(x: Tensor) -> Tensor:
     """The tensor as it is now: a copy of the values with the same history."""
+    if x.requires_grad and x._grad_fn is None:
+        return TENSORS.fresh(x)
     copied = wrap(x._data.copy())
     return attach(copied, x._grad_fn, x._port) if x._grad_fn is not None else copied
+
+
+def _overlaps(x: Any, target: Tensor) -> bool:
+    """Whether an operand's values change with the target's memory."""
+    return isinstance(x, Tensor) and type(x._data) is type(target._data) and may_share_memory(x._data, target._data)
+
+
+def may_share_memory(a: Any, b: Any) -> bool:
+    """Whether the address ranges of two arrays overlap."""
+    return bool(module_of(a).may_share_memory(a, b))
 
 
 def fitted(value: Any, target: Tensor) -> Tensor:
@@ -63,13 +76,13 @@ def store(target: Tensor, value: Any) -> Tensor:
     check_writable(target)
     if not is_recording((target, value, target._root)):
         target._data[...] = raw(value)
-        written(target)
+        note_write(target, target._data)
         return target
     new = fitted(value, target)
     if new.requires_grad and new._grad_fn is None:
         new = TENSORS.fresh(new)
     target._data[...] = new._data
-    written(target)
+    note_write(target, target._data)
     write_history(target, new)
     return target
 
@@ -80,9 +93,10 @@ def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, 
     check_writable(target)
     if not is_recording((target, target._root, *operands)):
         _update_unrecorded(target, compute, ufunc, operands)
-        written(target)
+        note_write(target, target._data)
         return target
-    new = compute(snapshot(target) if reads_target else target, *operands)
+    held = [snapshot(x) if _overlaps(x, target) else x for x in operands]
+    new = compute(snapshot(target) if reads_target else target, *held)
     check_result(target, new._data)
     return store(target, new)
 

@@ -154,6 +154,9 @@ def operators() -> dict[str, Callable[..., Any]]:
     for spelling, defined in DEFINITIONS.items():
         for name in _spelled((spelling,), "operator"):
             found[name], found[f"__r{name.strip('_')}__"] = operator_of(as_function(defined))
+    found["__divmod__"] = lambda x, y: (x // y, x % y)
+    found["__rdivmod__"] = lambda x, y: (y // x, y % x)
+    found["__pos__"] = lambda x: x
     return found
 
 

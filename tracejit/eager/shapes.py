@@ -194,7 +194,10 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     first, second = axis_of(dim1, x.ndim), axis_of(dim2, x.ndim)
     if first == second:
         raise ValueError("diagonal needs two different axes")
-    return _strided(x, module_of(x._data).diagonal(x._data, offset, first, second).view())
+    shown = module_of(x._data).diagonal(x._data, offset, first, second)
+    if isinstance(shown, np.ndarray):
+        shown.flags.writeable = x._data.flags.writeable
+    return _strided(x, shown)
 
 
 def diag(x: Any, diagonal_offset: int = 0) -> Tensor:

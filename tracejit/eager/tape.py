@@ -18,6 +18,7 @@ from tracejit.device import module_of
 from tracejit.eager.modes import MODE
 from tracejit.eager.rules import RuleBuilder, spread, values_read
 from tracejit.eager.tensor import Tensor, raw, version_of, wrap
+from tracejit.eager.writes import changed_since
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.opdef import OpDef, Update, flatten
 
@@ -169,9 +170,8 @@ class OpNode(Node):
 
     def _check_unchanged(self, rule: Callable[..., Any]) -> None:
         """Refuse when a value that the rule reads was written since the op ran."""
-        stale = [
-            i for i, x in enumerate(self.flat) if isinstance(x, Tensor) and version_of(x) != self.versions[i]
-        ]
+        versions = self.versions
+        stale = [i for i, x in enumerate(self.flat) if isinstance(x, Tensor) and changed_since(x, versions[i])]
         if not stale and not self.stale_result:
             return
         reads, reads_result = values_read(self, rule)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import weakref
 
     from tracejit.eager.tape import Node
+    from tracejit.eager.writes import WriteLog
 
 
 class _Value:
@@ -43,10 +44,11 @@ class Tensor(_History):
 
     `_data` is a numpy or cupy array (0-d for a scalar). `_grad_fn` is the node that made the tensor and `_port`
     which of its results this is. `_owner` is the tensor whose memory this one shares (None: its own), whose
-    `_version` counts writes; `_root` the tensor this one is a view of; `_views` weak references to a root's views.
+    `_version` counts writes and whose `_writes` says where they were; `_root` the tensor this one is a view of; `_views`
+    weak references to a root's views.
     """
 
-    __slots__ = ("_grad", "_hooks", "_owner", "_port", "_root", "_views", "__weakref__")
+    __slots__ = ("_grad", "_hooks", "_owner", "_port", "_root", "_views", "_writes", "__weakref__")
 
     _grad: Tensor | None
     _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None
@@ -54,6 +56,7 @@ class Tensor(_History):
     _port: int
     _root: Tensor | None
     _views: list[weakref.ref[Tensor]] | None
+    _writes: WriteLog | None
 
     __array_priority__ = 1000
 
@@ -269,7 +272,7 @@ class Tensor(_History):
         return self.to(device or "cuda")
 
 
-_UNSET: dict[str, Any] = dict.fromkeys(("_grad", "_hooks", "_owner", "_root", "_views")) | {"_port": 0}
+_UNSET: dict[str, Any] = dict.fromkeys(("_grad", "_hooks", "_owner", "_root", "_views", "_writes")) | {"_port": 0}
 
 
 def initialise(tensor: Tensor, array: Any, requires_grad: bool) -> None:
@@ -284,6 +287,7 @@ def initialise(tensor: Tensor, array: Any, requires_grad: bool) -> None:
     tensor._port = 0
     tensor._root = None
     tensor._views = None
+    tensor._writes = None
 
 
 def wrap(array: Any) -> Tensor:
