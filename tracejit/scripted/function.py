@@ -167,9 +167,7 @@ class ScriptedFunction(FastCallable):
                 self._last = known
                 return known
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
-        lowered = lower_function(
-            self.source, parameters, name=self.__name__, aliases=aliases, fastmath=self.options.fastmath
-        )
+        lowered = self.lower(parameters, aliases)
         made = Specialisation(lowered, specs)
         self._cache.setdefault(key, []).append(made)
         self.compiles += 1
@@ -177,6 +175,12 @@ class ScriptedFunction(FastCallable):
         if not aliases:
             self._install(made)
         return made
+
+    def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
+        """The function for parameters of these specs; `aliases`: arrays that are the same as an earlier one."""
+        return lower_function(
+            self.source, parameters, name=self.__name__, aliases=aliases, fastmath=self.options.fastmath
+        )
 
     def _spec(self, index: int, value: Any) -> Spec:
         static = self._names[index] in self.options.static or Access(index) in self._static
