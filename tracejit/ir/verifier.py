@@ -162,12 +162,10 @@ class _Verifier:
             grouped = op.defn.group(op.operands)
             if not types_follow(op):
                 return
-            inferred = _types_for(op.results, op.defn.infer(*grouped, **op.attrs))
+            wanted = _types_for(op.results, op.defn.infer(*grouped, **op.attrs))
         except (TypeError, ValueError) as error:
             self.fail(str(error))
-        dims: dict[Value, Dim] = {i: r.dim for i, r in zip(inferred, op.results, strict=False) if isinstance(i, Value)}
-        wanted = [substitute_dims(i.type if isinstance(i, Value) else i, dims) for i in inferred]
-        found = [r.type for r in op.results]
+        found = tuple(r.type for r in op.results)
         self.require(
             wanted == found,
             lambda: f"the result types are {_listed(found)}, the type rule gives {_listed(wanted)}",
