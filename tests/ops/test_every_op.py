@@ -14,11 +14,16 @@ import pytest
 
 from tests.ops import op_graphs
 from tests.ops.op_graphs import EAGER, assert_same, eager_results, forms, one_op_graph, samples_of
+from tracejit.codegen.evaluate import evaluate
+from tracejit.codegen.loop_ir import Program
+from tracejit.codegen.lower import lower
 from tracejit.ir import interpreter, parser, verifier
 from tracejit.ir.core import Graph
 from tracejit.ir.opdef import OpDef, Sample, flatten
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.ops import REGISTRY
+from tracejit.runtime.cpu import compile_program
+from tracejit.transforms import pipeline
 
 OPS = [defn for defn in REGISTRY if defn.samples is not None and defn.eager is not None]
 
@@ -115,3 +120,29 @@ def test_vjp_rule_builds_a_graph_that_agrees_with_eager(defn: OpDef) -> None:
         return interpreter.run(graph, inputs, np)
 
     op_graphs.check_all_samples(defn, run, scale=4.0)
+
+
+# -- compiled forms ------------------------------------------------------------------------------------------------
+
+
+def program_of(graph: Graph) -> Program:
+    """The graph lowered for the CPU, without the simplifications that would hide an op."""
+    return lower(pipeline.run(graph, ["dce", "ownership"]))
+
+
+def arranged(inputs: Sequence[Any]) -> list[Any]:
+    """Inputs as the entry takes them: C order."""
+    return [np.ascontiguousarray(x) if isinstance(x, np.ndarray) and x.ndim else x for x in inputs]
+
+
+@every_op
+def test_loop_program_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
+    op_graphs.check_all_samples(defn, lambda graph, inputs: evaluate(program_of(graph), arranged(inputs)), scale=8.0)
+
+
+@every_op
+def test_native_code_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
+    def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+        return compile_program(program_of(graph)).call(arranged(inputs))
+
+    op_graphs.check_all_samples(defn, run, scale=8.0)
