@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, builtin_calls, creation
 from tracejit.frontend.arith import Arithmetic
@@ -182,7 +183,9 @@ class Calls:
         handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             return handler(self, args, kwargs, node)
-        known = resolve(fn)
+        known = None if isinstance(fn, type) else resolve(fn)
+        if known in ("grad", "value_and_grad"):
+            return self.transformed(known, args, kwargs, node)
         if known is not None:
             return arrays.function(self, known, args, kwargs, node)
         script = getattr(fn, "__tracejit_function__", None)
@@ -206,6 +209,13 @@ class Calls:
             return self.call_now(fn, args, kwargs, node)
         self.ctx.refuse(node, f"the function {_name(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script")
 
+    def transformed(self, kind: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """`tj.grad(f, argnums=0, has_aux=False)` inside a script."""
+        options = dict(zip(("fn", "argnums", "has_aux"), args, strict=False)) | kwargs
+        argnums = self.static(options.get("argnums", Static(0)), node, "'argnums'")
+        has_aux = bool(self.static(options.get("has_aux", Static(False)), node, "'has_aux'"))
+        return Transformed(kind, options["fn"], argnums, has_aux)
+
     def refuse_hooks(self, module: Any, node: ast.AST) -> None:
         """Hooks of a module would be skipped by compiling its `forward`; they are refused instead."""
         for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
@@ -225,6 +235,8 @@ class Calls:
         """A NamedTuple or dataclass instance, or an exception class (for `raise`)."""
         import dataclasses
 
+        if issubclass(cls, no_grad | enable_grad):
+            return Static(cls())
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
             bound = self.bind_fields(cls, cls._fields, getattr(cls, "_field_defaults", {}), args, kwargs, node)
             return TupleValue(tuple(bound.values()), cls)
@@ -397,9 +409,8 @@ class Calls:
     def grad_mode(self, manager: FrontValue) -> bool | None:
         """Whether a context manager switches gradients off or on; None for any other."""
         if isinstance(manager, Static):
-            name = type(manager.value).__name__
-            if name in ("no_grad", "enable_grad"):
-                return name == "enable_grad"
+            if isinstance(manager.value, no_grad | enable_grad):
+                return isinstance(manager.value, enable_grad)
         return None
 
     def exception_kind(self, cls: type[BaseException]) -> str:

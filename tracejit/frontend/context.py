@@ -210,8 +210,13 @@ class Context:
 
     def fresh(self, value: Value) -> ArrayView:
         """A new array with that content."""
-        assert isinstance(value.type, TensorType)
-        return self.whole_view(self.storage.new(value))
+        return self.whole_view(self.storage.new(self.recorded(value)))
+
+    def recorded(self, value: Value) -> Value:
+        """The value, constant for derivatives under `no_grad`."""
+        if self.grad_enabled or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
+            return value
+        return self.b.emit("detach", (value,), names=(value.name,))[0]
 
     def whole_view(self, storage: int) -> ArrayView:
         """The view that is the base of a class."""
@@ -260,18 +265,18 @@ class Context:
             content = self.b.emit("broadcast", (value,))[0]
             offset = self.size_value(self.point(view, indices).offset)
             made = self.b.emit("vwrite", (base, content, offset), names=(base.name,))[0]
-        self.storage.write(self.b, view.storage, made)
+        self.storage.write(self.b, view.storage, self.recorded(made))
 
     def store(self, view: ArrayView, value: Value) -> None:
         """Write a whole view; `value` has the view's dtype and lengths."""
         self.require_writeable(view)
         base = self.storage.bases[view.storage]
         if view.is_whole:
-            self.storage.write(self.b, view.storage, value)
+            self.storage.write(self.b, view.storage, self.recorded(value))
             return
         operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
         made = self.b.emit("vwrite", operands, names=(base.name,))[0]
-        self.storage.write(self.b, view.storage, made)
+        self.storage.write(self.b, view.storage, self.recorded(made))
 
     def same_lengths(self, a: Sequence[Size], b: Sequence[Size]) -> bool:
         """Whether two shapes are known to be equal."""

@@ -130,6 +130,8 @@ class Statements:
     def bind(self, target: ast.expr, value: FrontValue) -> None:
         """Assign a value to a target."""
         self.ctx.at(target)
+        if isinstance(value, Number) and not self.ctx.grad_enabled:
+            value = Number(self.ctx.recorded(value.value), value.weak)
         match target:
             case ast.Name(name):
                 self.ctx.frame.env[name] = value

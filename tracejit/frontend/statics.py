@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dataclasses
 import types
 from collections.abc import Callable
 from typing import Any
@@ -70,7 +71,10 @@ class Statics:
         """An array as an input of the graph; one array reached by two ways is one input."""
         found = self.arrays.get(id(value))
         if found is None:
-            found = self.arrays[id(value)] = self.add_input(access, spec_of(value))
+            spec = spec_of(value)
+            if self.ctx.any_size:  # an exported program embeds the array: its sizes are known
+                spec = dataclasses.replace(spec, dims=tuple(value.shape))  # type: ignore[type-var]
+            found = self.arrays[id(value)] = self.add_input(access, spec)
             self.keep.append(value)
         return found
 
