@@ -47,7 +47,9 @@ def disagreement(name: str, dtype: DType, options: LlvmOptions) -> str | None:
         operands[1] = (np.abs(operands[1].astype(np.int64)) % dtype.bits).astype(operands[1].dtype)
     if name in ("quotient", "remainder"):
         operands[1] = np.where(operands[1] == 0, 1, operands[1]).astype(operands[1].dtype)
-        operands[0] = np.where(operands[1] == -1, 5, operands[0]).astype(operands[0].dtype) if dtype.kind == "i" else operands[0]
+        operands[0] = (
+            np.where(operands[1] == -1, 5, operands[0]).astype(operands[0].dtype) if dtype.kind == "i" else operands[0]
+        )
     result = BOOL if row.result == "bool" else dtype
     program = pointwise(lambda k, *xs: k.op(name, *xs), [dtype] * row.arity, result)
     (found,) = compile_program(program, options=options).call(operands)

@@ -68,9 +68,7 @@ class GemmKernel:
         along_both = k.logical_and(k.eq(self.ac, one), k.eq(self.br, one))
         few = k.logical_or(k.lt(self.m, THIN), k.lt(self.n, THIN))
         by_rows = k.logical_and(k.lt(self.m, THIN), k.eq(self.bc, one))
-        by_columns = k.logical_and(
-            k.logical_and(k.eq(self.n, one), k.eq(self.cr, one)), k.eq(self.ar, one)
-        )
+        by_columns = k.logical_and(k.logical_and(k.eq(self.n, one), k.eq(self.cr, one)), k.eq(self.ar, one))
         choice = If(by_columns, self._columns(), self._blocked())
         choice = If(by_rows, self._rows(), (choice,))
         choice = If(k.logical_and(along_both, few), self._dots(), (choice,))
@@ -199,7 +197,10 @@ class GemmKernel:
                     to = self._at((k.add(k.mul(t, deep), p), tile))
                     origin = self._at((k.add(p0, p), self.br), (first, step))
                     copy = self._loop(
-                        "j", left, lambda j: [Store(panel, k.add(to, j), self._load(self.b, k.add(origin, k.mul(j, step))))], "vector"
+                        "j",
+                        left,
+                        lambda j: [Store(panel, k.add(to, j), self._load(self.b, k.add(origin, k.mul(j, step))))],
+                        "vector",
                     )
                     return (copy,)
 
@@ -218,7 +219,9 @@ class GemmKernel:
         def tiles(t: Var) -> Sequence[Stmt]:
             return (
                 self._loop(
-                    "s", self._count(high, self.tile_rows), lambda s: self._tile(s, t, i0, high, p0, deep, j0, wide, block, panel)
+                    "s",
+                    self._count(high, self.tile_rows),
+                    lambda s: self._tile(s, t, i0, high, p0, deep, j0, wide, block, panel),
                 ),
             )
 
@@ -238,13 +241,16 @@ class GemmKernel:
         def rows(s: Var) -> Sequence[Stmt]:
             last = k.sub(high, 1)
             places = [
-                self._at((k.add(i0, k.minimum(k.add(k.mul(s, tile), r), last)), self.ar), (p0, self.ac)) for r in range(tile)
+                self._at((k.add(i0, k.minimum(k.add(k.mul(s, tile), r), last)), self.ar), (p0, self.ac))
+                for r in range(tile)
             ]
 
             def line(p: Var) -> Sequence[Stmt]:
                 to = k.mul(k.add(k.mul(s, deep), p), tile)
                 step = k.mul(p, self.ac)
-                return [Store(block, k.add(to, r), self._load(self.a, k.add(place, step))) for r, place in enumerate(places)]
+                return [
+                    Store(block, k.add(to, r), self._load(self.a, k.add(place, step))) for r, place in enumerate(places)
+                ]
 
             return (self._loop("p", deep, line),)
 

@@ -8,21 +8,27 @@ call is in `codegen/llvm_support.py` (native support) and the C library.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracejit.codegen.llvm_entry import EntryPrinter
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once, symbol
-from tracejit.codegen.loop_ir import Program
+from tracejit.codegen.loop_ir import For, If, Program, Stmt
 from tracejit.codegen.support_native import INLINE
+
 
 @dataclass(frozen=True, slots=True)
 class LlvmText:
-    """The modules of one program. Each is complete: it declares what it uses of the other."""
+    """The modules of one program. Each is complete: it declares what it uses of the other.
+
+    `entry_loops`: the entry computes in loops of its own and is worth the optimiser's time.
+    """
 
     entry: str
     kernels: str
+    entry_loops: bool
 
     def __str__(self) -> str:
         return f"; ---- entry\n{self.entry}\n; ---- kernels\n{self.kernels}"
@@ -38,12 +44,17 @@ def print_program(program: Program, options: LlvmOptions) -> LlvmText:
     compute = Texts(options, program.fastmath, kernels, prefix)
     for kernel in program.kernels:
         print_kernel(compute, kernel)
-    return LlvmText(_module(entry), _module(compute))
+    loops = _has_loop(program.entry.body)
+    return LlvmText(_module(entry, inline=loops), _module(compute, inline=True), loops)
 
 
-def _module(texts: Texts) -> str:
-    """Support functions that are small are defined in the module, the others declared."""
-    used = {symbol(d) for d in texts.declarations}
-    declared = sorted(d for d in texts.declarations if symbol(d) not in INLINE)
-    defined = [INLINE[name] for name in sorted(used & INLINE.keys())]
+def _has_loop(body: Sequence[Stmt]) -> bool:
+    return any(isinstance(s, For) or isinstance(s, If) and (_has_loop(s.then) or _has_loop(s.orelse)) for s in body)
+
+
+def _module(texts: Texts, *, inline: bool) -> str:
+    """A whole module; with `inline` it has small support functions of its own instead of calling them."""
+    own = INLINE.keys() & {symbol(d) for d in texts.declarations} if inline else set[str]()
+    declared = sorted(d for d in texts.declarations if symbol(d) not in own)
+    defined = [INLINE[name] for name in sorted(own)]
     return once("\n".join([*declared, *defined])) + "\n" + "\n".join(texts.functions) + FOOTER

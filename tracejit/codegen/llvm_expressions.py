@@ -287,7 +287,9 @@ class ExpressionPrinter(Emitter):
         bits = to if source == F32 else source
         if bits == F16 and self.options.has_f16c:
             half = "half" if x.lanes == 1 else f"<{x.lanes} x half>"
-            if source == F32:  # the fence keeps LLVM from merging this with a rounding to f32, for which there is no code
+            if (
+                source == F32
+            ):  # the fence keeps LLVM from merging this with a rounding to f32, for which there is no code
                 x = self.intrinsic("llvm.arithmetic.fence", F32, x)
                 narrow = self.pure(f"fptrunc {x.typed()} to {half}", F16, x.lanes, x)
                 return self.pure(f"bitcast {half} {narrow.text} to {type_text(F16, x.lanes)}", F16, x.lanes, narrow)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tracejit.codegen.llvm_function import FunctionPrinter
 
 #: Bodies of at least this many operations are printed once, masked.
-HEAVY = 40
+HEAVY = 24
 
 #: Registers per value: light reductions need independent accumulators, heavy bodies need registers.
 NARROW, WIDE = 2, 8

@@ -397,7 +397,7 @@ done:
 }
 """
 
-#: Small functions that are defined in every module that uses them, so that LLVM sees through them.
+#: Small functions, by name.
 INLINE: dict[str, str] = {
     "tj_owned_start": f"""
 define internal void @tj_owned_start(ptr %owned) alwaysinline nounwind {{

@@ -8,12 +8,13 @@ from tracejit.codegen import gemm, support_lists, support_memory, support_pool
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 
-#: Functions that a module defines for itself instead of declaring.
+#: Small functions that a module with loops defines for itself, so that LLVM sees through them.
 INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
 
 #: What a program or the host may use of the support module.
 EXPORTS = (
     *("tj_alloc", "tj_free", "tj_trim", "tj_owned_grow", "tj_owned_forget", "tj_release", "tj_output", "tj_print"),
+    *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
     *("tj_gemm_f32", "tj_gemm_f32_inner", "tj_gemm_f64", "tj_gemm_f64_inner"),
 )
@@ -42,6 +43,7 @@ def support_text(platform: Platform, allocation: str = support_memory.ALLOCATION
         support_memory.OUTPUT,
         support_memory.PRINT,
         support_lists.LISTS_TEXT,
+        *(text.replace("define internal", "define").replace("alwaysinline ", "") for text in INLINE.values()),
         support_pool.pool_text(platform.system, platform.machine),
     ]
     return once("\n".join(parts)) + FOOTER

@@ -22,7 +22,7 @@ from tracejit.codegen import text as loop_text
 from tracejit.codegen.llvm import LlvmText, print_program
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.loop_ir import ErrorSite, For, InputSpec, OutputSpec, Program, Stmt
+from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
@@ -105,7 +105,7 @@ class NativeFunction:
         here = engine()
         with here.lock:
             machine = here.machine(self.options)
-            return machine.emit_assembly(_module(self.program, self.text, machine))
+            return machine.emit_assembly(_module(self.text, machine))
 
     def call(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers; gives arrays, and NumPy scalars for host scalars.
@@ -200,7 +200,7 @@ def compile_program(program: Program, *, options: LlvmOptions | None = None, key
     if data is None:
         with here.lock:
             machine = here.machine(options)
-            data = bytes(machine.emit_object(_module(program, print_program(program, options), machine)))
+            data = bytes(machine.emit_object(_module(print_program(program, options), machine)))
         disk.store(entry, data)
     return NativeFunction(program, options, data)
 
@@ -220,7 +220,7 @@ def emit_object(
     platform = Platform.of_triple(triple or llvm.get_default_triple())
     with engine().lock:
         text = print_program(program, options)
-        module = _module(program, text, machine)
+        module = _module(text, machine)
         needs_gemm = "@tj_gemm_" in str(text)
         support = [support_text(platform), *([gemm_module(options)] if needs_gemm else [])]
         module.link_in(assemble(support, machine, optimised=True))
@@ -235,15 +235,8 @@ def _feature_flags(features: str) -> dict[str, bool]:
     return {name[1:]: name[0] == "+" for name in features.split(",") if name}
 
 
-def _module(program: Program, text: LlvmText, machine: Any) -> Any:
-    return assemble([text.entry, text.kernels], machine, optimised=True, vectorise=_has_loop(program.entry.body))
-
-
-def _has_loop(body: Sequence[Stmt]) -> bool:
-    """Whether the entry computes in loops of its own."""
-    return any(isinstance(s, For) for s in body) or any(
-        _has_loop(inner) for s in body for inner in (getattr(s, "then", ()), getattr(s, "orelse", ()))
-    )
+def _module(text: LlvmText, machine: Any) -> Any:
+    return assemble([text.entry, text.kernels], machine, optimised=text.entry_loops, vectorise=True)
 
 
 @cache

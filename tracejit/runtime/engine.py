@@ -53,7 +53,12 @@ def host_options() -> LlvmOptions:
 def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
     """A machine whose code is position independent and fits shared libraries and the JIT alike."""
     _initialise()
-    target = llvm.Target.from_default_triple() if triple is None else llvm.Target.from_triple(triple)
+    if triple is None:
+        target = llvm.Target.from_default_triple()
+    else:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        target = llvm.Target.from_triple(triple)
     return target.create_target_machine(
         cpu=options.cpu, features=options.features, opt=2, reloc="pic", codemodel="small"
     )

@@ -1,0 +1,89 @@
+"""The disk cache of object code: content, damage, folders that cannot be used, bounds."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tracejit import config
+from tracejit.runtime import cache
+
+
+@pytest.fixture(autouse=True)
+def fresh_folder(tmp_path: Path) -> Iterator[Path]:
+    config.set("cache_dir", tmp_path / "cache")
+    yield tmp_path / "cache"
+    config.set("cache_dir", None)
+
+
+def test_what_is_stored_is_loaded() -> None:
+    key = cache.digest("a", b"b")
+    assert cache.load(key) is None
+    cache.store(key, b"code")
+    assert cache.load(key) == b"code"
+    assert cache.usage()[0] == 1
+
+
+def test_parts_of_a_key_are_kept_apart() -> None:
+    assert cache.digest("ab", "c") != cache.digest("a", "bc")
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def test_damaged_entries_count_as_absent_and_are_replaced(damage: bytes | None, fresh_folder: Path) -> None:
+    key = cache.digest("x")
+    cache.store(key, b"code" * 100)
+    (path,) = fresh_folder.rglob("*.tjo")
+    path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
+    assert cache.load(key) is None
+    cache.store(key, b"new")
+    assert cache.load(key) == b"new"
+
+
+def test_an_entry_that_is_a_folder_counts_as_absent(fresh_folder: Path) -> None:
+    key = cache.digest("x")
+    cache.store(key, b"code")
+    (path,) = fresh_folder.rglob("*.tjo")
+    path.unlink()
+    path.mkdir()
+    assert cache.load(key) is None
+    cache.store(key, b"code")
+    assert cache.load(key) is None
+    assert not list(fresh_folder.rglob("new-*"))
+
+
+def test_a_file_in_place_of_the_folder_is_tolerated(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    config.set("cache_dir", tmp_path / "file")
+    cache.store(cache.digest("x"), b"code")
+    assert cache.load(cache.digest("x")) is None
+    assert cache.usage() == (0, 0)
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs permissions"
+)
+def test_a_read_only_folder_is_tolerated(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    config.set("cache_dir", folder)
+    cache.store(cache.digest("x"), b"code")
+    assert cache.load(cache.digest("x")) is None
+    folder.chmod(stat.S_IRWXU)
+
+
+def test_the_entries_unused_for_longest_go_first(fresh_folder: Path) -> None:
+    keys = [cache.digest(str(i)) for i in range(6)]
+    for age, key in enumerate(keys):
+        cache.store(key, bytes(1000))
+        (path,) = [p for p in fresh_folder.rglob("*.tjo") if key.startswith(p.parent.name) and key.endswith(p.stem)]
+        os.utime(path, (1000 + age, 1000 + age))
+    cache.tidy(limit=5000, target=3500)
+    assert [cache.load(k) is not None for k in keys] == [False, False, False, True, True, True]
+    assert cache.clear() == 3
+    assert cache.usage() == (0, 0)

@@ -1,0 +1,349 @@
+"""Native functions: the portable call, the disk cache, threads, forks, matrix products, objects for other programs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "codegen"))
+
+from native_programs import data, dim, entry_program, pointwise, size, vector_input
+
+from tracejit import config
+from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.loop_ir import Alloc, Call, Input, InputSpec, Load, Output, Pointer, Program, Store, Var
+from tracejit.codegen.scalars import KernelBuilder
+from tracejit.codegen.support_native import Platform, gemm_module, support_text
+from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
+from tracejit.runtime import cache, cpu
+from tracejit.runtime.blas import find_blas
+from tracejit.runtime.cpu import NativeFunction, compile_program, emit_object, link_support, memory_trim
+from tracejit.runtime.engine import assemble, engine, host_options, target_machine
+
+k = KernelBuilder()
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path) -> Iterator[None]:
+    config.set("cache_dir", tmp_path)
+    yield
+    config.set("cache_dir", None)
+
+
+def heavy() -> Program:
+    """A pointwise program worth several threads from 10^6 elements on."""
+    source, target, n = Var("x", Pointer(F32)), Var("out", Pointer(F32)), Var("n", I64)
+    from tracejit.codegen.loop_ir import For, Kernel, Launch
+
+    chunk, i = Var("chunk", I64), Var("i", I64)
+    start = k.mul(chunk, 4096)
+    index = k.add(start, i)
+    inner = For(
+        i,
+        k.minimum(size(4096), k.sub(n, start)),
+        (Store(target, index, k.tanh(k.exp(k.sin(Load(source, index, F32))))),),
+        "vector",
+    )
+    outer = For(chunk, k.quotient(k.add(n, 4095), size(4096)), (inner,), "parallel")
+    kernel = Kernel("heavy", (source, target, n), frozenset([target]), (outer,))
+    made = Var("made", Pointer(F32))
+    body = (Alloc(made, dim(0)), Launch("heavy", (data(0, F32), made, dim(0))), Output(0, made, (dim(0),)))
+    return entry_program(body, [vector_input(F32)], [(F32, 1)], [kernel])
+
+
+# -- calling ----------------------------------------------------------------------------------------------------------
+
+
+def test_inputs_of_any_layout_are_taken() -> None:
+    compiled = compile_program(pointwise(lambda k, x: k.add(x, 1.0), [F64], F64))
+    base = np.arange(20.0)
+    for view in (base, base[::2], base[::-1], np.asfortranarray(base)):
+        np.testing.assert_array_equal(compiled.call([view])[0], view + 1)
+
+
+def test_wrong_dtypes_and_ranks_are_refused() -> None:
+    compiled = compile_program(pointwise(lambda k, x: k.add(x, 1.0), [F64], F64))
+    with pytest.raises(TypeError, match="expected f64"):
+        compiled.call([np.zeros(3, np.float32)])
+    with pytest.raises(TypeError, match="2 axes"):
+        compiled.call([np.zeros((3, 3))])
+
+
+def test_changes_of_an_inout_argument_reach_its_views() -> None:
+    spec = InputSpec("x", TensorType(F64, ("n",)), inout=True)
+    pointer = Var("p", Pointer(F64))
+    from tracejit.codegen.loop_ir import Let
+
+    program = entry_program((Let(pointer, data(0, F64)), Store(pointer, size(1), k.const(9.0, F64))), [spec])
+    compiled = compile_program(program)
+    base = np.zeros(8)
+    compiled.call([base[::2]])
+    assert base.tolist() == [0, 0, 9, 0, 0, 0, 0, 0]
+
+
+def test_the_text_and_assembly_can_be_read() -> None:
+    compiled = compile_program(pointwise(lambda k, x: k.add(x, 1.0), [F64], F64))
+    assert "define i32 @tj_entry" in compiled.llvm
+    assert "tj_entry:" in compiled.asm.replace("_tj_entry", "tj_entry")
+
+
+def test_a_second_compile_comes_from_the_disk(empty_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = pointwise(lambda k, x: k.add(x, 41.0), [F64], F64)
+    compile_program(program)
+    monkeypatch.setattr(cpu, "print_program", lambda *_: pytest.fail("printed again"))
+    assert compile_program(program).call([np.ones(3)])[0].tolist() == [42, 42, 42]
+
+
+def test_an_unknown_symbol_is_an_error_when_linking() -> None:
+    with pytest.raises(RuntimeError, match="materialize"):
+        link_support(
+            "declare void @no_such_function()\ndefine void @f() {\n  call void @no_such_function()\n  ret void\n}",
+            ["f"],
+            {},
+        )
+
+
+def test_code_is_freed_with_its_function() -> None:
+    import gc
+    import weakref
+
+    compiled = compile_program(pointwise(lambda k, x: k.sub(x, 1.0), [F64], F64))
+    alive = weakref.ref(compiled)
+    del compiled
+    gc.collect()
+    assert alive() is None
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+
+
+def test_large_blocks_are_reused_and_can_be_trimmed() -> None:
+    support = engine().support
+    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
+    free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(support["tj_free"])
+    memory_trim()
+    first = allocate(5 << 20)
+    assert first % 64 == 0
+    free(first)
+    assert allocate(5 << 20) == first
+    free(first)
+    assert memory_trim() >= 5 << 20
+    assert memory_trim() == 0
+
+
+def test_sizes_around_the_border_between_small_and_large_are_whole() -> None:
+    support = engine().support
+    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
+    free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(support["tj_free"])
+    sizes = [0, 1, 8, 1 << 12, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (5 << 19) - 64, 5 << 19, (1 << 24) + 7]
+    blocks = [(allocate(n), n) for n in sizes for _ in range(3)]
+    for number, (address, n) in enumerate(blocks):
+        ctypes.memset(address, number, n)
+    for number, (address, n) in enumerate(blocks):
+        assert set(ctypes.string_at(address, n)) <= {number}
+        free(address)
+
+
+# -- threads and forks ------------------------------------------------------------------------------------------------
+
+
+def test_calls_from_many_threads_at_once_agree() -> None:
+    compiled = compile_program(heavy())
+    x = np.random.default_rng(0).normal(size=300_000).astype(np.float32)
+    expected = compiled.call([x])[0]
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            if compiled.call([x])[0].tobytes() != expected.tobytes():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_parallel_loops_work_in_a_forked_child() -> None:
+    compiled = compile_program(heavy())
+    x = np.random.default_rng(0).normal(size=1_000_000).astype(np.float32)
+    expected = compiled.call([x])[0].tobytes()
+    child = os.fork()
+    if child == 0:
+        same = all(compiled.call([x])[0].tobytes() == expected for _ in range(3))
+        os._exit(0 if same else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert compiled.call([x])[0].tobytes() == expected
+
+
+# -- matrix products --------------------------------------------------------------------------------------------------
+
+Product = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+_ARGUMENTS = (
+    (ctypes.c_int64,) * 3 + (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64) * 2 + (ctypes.c_void_p, ctypes.c_int64)
+)
+
+
+def _product(address: int) -> Product:
+    function = ctypes.CFUNCTYPE(None, *_ARGUMENTS)(address)
+
+    def call(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> None:
+        def layout(x: np.ndarray) -> tuple[int, int, int]:
+            return x.ctypes.data, x.strides[0] // x.itemsize, x.strides[1] // x.itemsize
+
+        function(a.shape[0], b.shape[1], a.shape[1], *layout(a), *layout(b), c.ctypes.data, c.strides[0] // c.itemsize)
+
+    return call
+
+
+def _own_products(options: LlvmOptions) -> Any:
+    texts = [support_text(Platform.of_triple(llvm.get_process_triple())), gemm_module(options)]
+    machine = target_machine(options)
+    code = bytes(machine.emit_object(assemble(texts, machine, optimised=True)))
+    return engine().link(code, ["tj_gemm_f32", "tj_gemm_f64"], {})
+
+
+@pytest.fixture(scope="module", params=["library", "own", "own, narrow"])
+def products(request: pytest.FixtureRequest) -> Iterator[dict[str, Product]]:
+    if request.param == "library":
+        if find_blas() is None:
+            pytest.skip("NumPy has no BLAS of its own here")
+        library = engine().support
+    else:
+        library = _own_products(host_options() if request.param == "own" else LlvmOptions("x86-64-v2", "", 128, 0))
+    yield {name: _product(library[f"tj_gemm_{name}"]) for name in ("f32", "f64")}
+
+
+SHAPES = [
+    (0, 3, 3),
+    (3, 0, 2),
+    (3, 4, 0),
+    (1, 1, 1),
+    (1, 5, 7),
+    (7, 1, 9),
+    (2, 3, 40),
+    (14, 32, 10),
+    (15, 33, 385),
+    (100, 70, 30),
+    (3, 2100, 5),
+]
+
+
+@pytest.mark.parametrize("name", ["f32", "f64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_of_every_layout(shape: tuple[int, int, int], name: str, products: dict[str, Product]) -> None:
+    m, n, depth = shape
+    rng = np.random.default_rng(0)
+    dtype = np.float32 if name == "f32" else np.float64
+
+    def layouts(rows: int, columns: int) -> list[np.ndarray]:
+        x = rng.normal(size=(rows, columns)).astype(dtype)
+        spread = np.zeros((2 * rows, 3 * columns), dtype)
+        spread[::2, ::3] = x
+        return [
+            x,
+            np.asfortranarray(x),
+            spread[::2, ::3],
+            spread[::-2, ::3][::-1],
+            np.broadcast_to(x[:1], (rows, columns)),
+        ]
+
+    for a in layouts(m, depth):
+        for b in layouts(depth, n):
+            border = np.full((m, n + 3), 7, dtype)
+            products[name](a, b, border[:, :n])
+            expected = a.astype(np.float64) @ b.astype(np.float64)
+            np.testing.assert_allclose(border[:, :n], expected, rtol=1e-4, atol=1e-3 if name == "f32" else 1e-11)
+            assert (border[:, n:] == 7).all()
+
+
+def test_products_inside_programs() -> None:
+    a, b, c = data(0, F64), data(1, F64), Var("c", Pointer(F64))
+    m, depth, n = dim(0, 0), dim(0, 1), dim(1, 1)
+    arguments = (m, n, depth, a, depth, size(1), b, n, size(1), c, n)
+    body = (Alloc(c, k.mul(m, n)), Call("gemm_f64", arguments), Output(0, c, (m, n)))
+    specs = [InputSpec(x, TensorType(F64, ("p", "q"))) for x in "ab"]
+    program = entry_program(body, specs, [(F64, 2)])
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 20))
+    np.testing.assert_allclose(compile_program(program).call([x, y])[0], x @ y, rtol=1e-12)
+
+
+# -- objects for other programs ---------------------------------------------------------------------------------------
+
+
+def _wide_and_deep() -> Program:
+    """tanh(a @ b) of f32, row sums of nothing: uses memory, products and mathematics."""
+    from tracejit.codegen.loop_ir import For, Kernel, Launch
+
+    c, x, i, count = Var("c", Pointer(F32)), Var("x", Pointer(F32)), Var("i", I64), Var("n", I64)
+    kernel = Kernel(
+        "tanh", (x, count), frozenset([x]), (For(i, count, (Store(x, i, k.tanh(Load(x, i, F32))),), "vector"),)
+    )
+    m, depth, n = dim(0, 0), dim(0, 1), dim(1, 1)
+    arguments = (m, n, depth, data(0, F32), depth, size(1), data(1, F32), n, size(1), c, n)
+    total = k.mul(m, n)
+    body = (Alloc(c, total), Call("gemm_f32", arguments), Launch("tanh", (c, total)), Output(0, c, (m, n)))
+    specs = [InputSpec(x, TensorType(F32, ("p", "q"))) for x in "ab"]
+    return entry_program(body, specs, [(F32, 2)], [kernel])
+
+
+@pytest.mark.skipif(shutil.which("cc") is None or not sys.platform.startswith("linux"), reason="needs a C linker")
+@pytest.mark.parametrize("level", ["x86-64-v2", "x86-64-v3", "host"])
+def test_an_object_links_into_a_library_that_needs_libc_only(level: str, tmp_path: Path) -> None:
+    options = host_options()
+    if level != "host" and "x86_64" not in llvm.get_process_triple():
+        pytest.skip("x86-64 only")
+    features = options.features if level == "host" else "+avx2,+f16c" if level.endswith("v3") else ""
+    code = emit_object(
+        _wide_and_deep(), cpu=options.cpu if level == "host" else level, features=features, export_name="forward"
+    )
+    (tmp_path / "f.o").write_bytes(code)
+    library = tmp_path / "f.so"
+    subprocess.run(
+        ["cc", "-shared", "-o", library, tmp_path / "f.o", "-Wl,--no-undefined", "-Wl,-z,text", "-lm"], check=True
+    )
+    forward = ctypes.CDLL(str(library)).forward
+    a, b = np.random.default_rng(0).normal(size=(2, 30, 30)).astype(np.float32)
+    out = np.zeros((30, 30), np.float32)
+    sizes = (ctypes.c_int64 * 2)(30, 30)
+    records = [cpu.TensorRecord(x.ctypes.data, 2, ctypes.addressof(sizes), None, 0) for x in (a, b, out)]
+    inputs, outputs, context = (cpu.TensorRecord * 2)(*records[:2]), (cpu.TensorRecord * 1)(records[2]), cpu.Context()
+    assert forward(inputs, outputs, ctypes.byref(context)) == 0
+    np.testing.assert_allclose(out, np.tanh(a @ b), rtol=1e-4, atol=1e-5)
+
+
+def test_unused_support_is_left_out_of_objects() -> None:
+    options = host_options()
+    small = emit_object(
+        pointwise(lambda k, x: k.add(x, 1.0), [F32], F32), cpu=options.cpu, features=options.features, export_name="f"
+    )
+    large = emit_object(_wide_and_deep(), cpu=options.cpu, features=options.features, export_name="f")
+    assert len(small) < 0.5 * len(large)
+    assert b"tj_list_grow" not in small
+
+
+def test_the_cache_key_depends_on_the_machine(empty_cache: None) -> None:
+    program = pointwise(lambda k, x: k.add(x, 17.0), [F64], F64)
+    compile_program(program)
+    before = cache.usage()[0]
+    if "x86_64" in llvm.get_process_triple():
+        found = compile_program(program, options=LlvmOptions("x86-64-v2", "", 128, 0))
+        assert isinstance(found, NativeFunction)
+        assert cache.usage()[0] == before + 1
+    assert ScalarType(F64) != Input("scalar", 0, F64)
