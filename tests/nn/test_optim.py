@@ -1,0 +1,184 @@
+"""Optimizers against their formulas in NumPy, and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import nn, optim
+
+
+def trajectory(make: Callable[..., Any], steps: int = 5) -> np.ndarray:
+    """Where minimising sum(p**4) / 4 leads."""
+    p = nn.Parameter(tj.tensor([1.0, -2.0], dtype=tj.float64))
+    optimizer = make([p])
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (p**4 / 4).sum().backward()
+        optimizer.step()
+    return p.detach().numpy().copy()
+
+
+def by_hand(update: Callable[[np.ndarray, np.ndarray, dict[str, Any], int], np.ndarray], steps: int = 5) -> np.ndarray:
+    p, state = np.array([1.0, -2.0]), {"v": np.zeros(2), "m": np.zeros(2)}
+    for t in range(1, steps + 1):
+        p = update(p, p**3, state, t)
+    return p
+
+
+def test_sgd() -> None:
+    np.testing.assert_allclose(trajectory(lambda p: optim.SGD(p, lr=0.1)), by_hand(lambda p, g, s, t: p - 0.1 * g))
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_with_momentum_and_decay(nesterov: bool) -> None:
+    def update(p: Any, g: Any, s: Any, t: int) -> Any:
+        g = g + 0.01 * p
+        s["v"] = g if t == 1 else 0.9 * s["v"] + g
+        return p - 0.05 * (g + 0.9 * s["v"] if nesterov else s["v"])
+
+    got = trajectory(lambda p: optim.SGD(p, 0.05, momentum=0.9, weight_decay=0.01, nesterov=nesterov))
+    np.testing.assert_allclose(got, by_hand(update))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_adam_and_adamw(decoupled: bool) -> None:
+    def update(p: Any, g: Any, s: Any, t: int) -> Any:
+        if decoupled:
+            p = p * (1 - 0.1 * 0.05)
+        else:
+            g = g + 0.05 * p
+        s["m"] = 0.9 * s["m"] + 0.1 * g
+        s["v"] = 0.999 * s["v"] + 0.001 * g * g
+        return p - 0.1 * (s["m"] / (1 - 0.9**t)) / (np.sqrt(s["v"] / (1 - 0.999**t)) + 1e-8)
+
+    make = optim.AdamW if decoupled else optim.Adam
+    np.testing.assert_allclose(trajectory(lambda p: make(p, lr=0.1, weight_decay=0.05)), by_hand(update))
+
+
+def test_rmsprop_and_adagrad() -> None:
+    def rms(p: Any, g: Any, s: Any, t: int) -> Any:
+        s["v"] = 0.99 * s["v"] + 0.01 * g * g
+        return p - 0.01 * g / (np.sqrt(s["v"]) + 1e-8)
+
+    def ada(p: Any, g: Any, s: Any, t: int) -> Any:
+        s["v"] = s["v"] + g * g
+        return p - 0.1 / (1 + (t - 1) * 0.5) * g / (np.sqrt(s["v"]) + 1e-10)
+
+    np.testing.assert_allclose(trajectory(lambda p: optim.RMSprop(p)), by_hand(rms))
+    np.testing.assert_allclose(trajectory(lambda p: optim.Adagrad(p, 0.1, lr_decay=0.5)), by_hand(ada))
+
+
+def test_options_run() -> None:
+    for make in (
+        lambda p: optim.Adam(p, amsgrad=True),
+        lambda p: optim.RMSprop(p, momentum=0.5, centered=True),
+        lambda p: optim.SGD(p, maximize=True),
+    ):
+        assert np.isfinite(trajectory(make)).all()
+
+
+def test_groups_have_settings_of_their_own() -> None:
+    a, b = nn.Parameter(tj.ones(1)), nn.Parameter(tj.ones(1))
+    optimizer = optim.SGD([{"params": [a]}, {"params": b, "lr": 1.0}], lr=0.1)
+    (a + b).sum().backward()
+    optimizer.step()
+    assert a.item() == pytest.approx(0.9) and b.item() == 0.0
+
+
+def test_parameters_keep_identity_and_stay_leaves() -> None:
+    p = nn.Parameter(tj.ones(2))
+    memory = p.detach().numpy()
+    optimizer = optim.SGD([p], lr=0.5)
+    p.sum().backward()
+    optimizer.step()
+    assert p.is_leaf and p.requires_grad and memory.tolist() == [0.5, 0.5]
+
+
+def test_closure_gives_the_loss() -> None:
+    p = nn.Parameter(tj.ones(1))
+    optimizer = optim.SGD([p], lr=0.1)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 1.0
+    assert p.item() == pytest.approx(0.8)
+
+
+def test_state_dict_round_trip() -> None:
+    p, q = nn.Parameter(tj.ones(1)), nn.Parameter(tj.ones(1))
+    first, second = optim.Adam([p], lr=0.1), optim.Adam([q], lr=0.5)
+    for _ in range(3):
+        (p * p).sum().backward()
+        first.step()
+    second.load_state_dict(first.state_dict())
+    assert second.param_groups[0]["lr"] == 0.1
+    assert second.state[q]["step"] == 3
+    assert second.state[q]["exp_avg"].item() == first.state[p]["exp_avg"].item()
+    assert second.state[q]["exp_avg"] is not first.state[p]["exp_avg"]
+
+
+def test_misuse_is_refused() -> None:
+    p = nn.Parameter(tj.ones(1))
+    for wrong in (lambda: optim.SGD([], 0.1), lambda: optim.SGD([p], -1), lambda: optim.SGD([p, p], 0.1)):
+        with pytest.raises(ValueError):
+            wrong()
+    with pytest.raises(ValueError):
+        optim.SGD([p], 0.1, nesterov=True)
+    with pytest.raises(TypeError):
+        optim.SGD(p, 0.1)
+    with pytest.raises(ValueError, match="leaf"):
+        optim.SGD([p * 2], 0.1)
+
+
+SCHEDULES: dict[str, tuple[Callable[[Any], Any], Callable[[int], float]]] = {
+    "step": (lambda o: optim.lr_scheduler.StepLR(o, 3, 0.5), lambda e: 0.5 ** (e // 3)),
+    "milestones": (lambda o: optim.lr_scheduler.MultiStepLR(o, [2, 5]), lambda e: 0.1 ** ((e >= 2) + (e >= 5))),
+    "exponential": (lambda o: optim.lr_scheduler.ExponentialLR(o, 0.9), lambda e: 0.9**e),
+    "cosine": (
+        lambda o: optim.lr_scheduler.CosineAnnealingLR(o, 4, 0.1),
+        lambda e: 0.1 + 0.9 * (1 + math.cos(math.pi * e / 4)) / 2,
+    ),
+    "linear": (lambda o: optim.lr_scheduler.LinearLR(o, 0.5, 1.0, 4), lambda e: 0.5 + 0.125 * min(e, 4)),
+    "function": (lambda o: optim.lr_scheduler.LambdaLR(o, lambda e: 1 / (e + 1)), lambda e: 1 / (e + 1)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_schedules(name: str) -> None:
+    make, expected = SCHEDULES[name]
+    optimizer = optim.SGD([nn.Parameter(tj.ones(1))], lr=1.0)
+    scheduler = make(optimizer)
+    for epoch in range(8):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected(epoch))
+        assert scheduler.get_last_lr() == [optimizer.param_groups[0]["lr"]]
+        scheduler.step()
+    state = scheduler.state_dict()
+    other = make(optim.SGD([nn.Parameter(tj.ones(1))], lr=1.0))
+    other.load_state_dict(state)
+    assert other.last_epoch == 8
+
+
+def test_two_layer_network_learns() -> None:
+    tj.manual_seed(0)
+    x = tj.randn(64, 5)
+    y = (x[:, :1] * x[:, 1:2]).detach()
+    net = nn.Sequential(nn.Linear(5, 32), nn.Tanh(), nn.Linear(32, 1))
+    optimizer = optim.Adam(net.parameters(), lr=0.02)
+    losses = []
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(net(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
