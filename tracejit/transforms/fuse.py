@@ -149,19 +149,19 @@ class _BlockFusion:
         self.groups: dict[int, Group] = {}
 
     def _before(self) -> list[int]:
-        """For each op, the positions it depends on, as bits; effects depend on the effect before them."""
+        """For each op, the positions it depends on, as bits. Everything depends on the effects before it: checks
+        guard the indices and sizes that later ops rely on."""
         before: list[int] = []
-        effect = -1
+        guard = 0
         for at, op in enumerate(self.ops):
             needs = 0
             for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
                 maker = self.makers.get(value)
                 if maker is not None:
                     needs |= before[maker] | 1 << maker
+            before.append(needs | guard)
             if _has_effect(op):
-                needs |= before[effect] | 1 << effect if effect >= 0 else 0
-                effect = at
-            before.append(needs)
+                guard |= before[at] | 1 << at
         return before
 
     def _takers(self) -> dict[Value, int]:

@@ -82,7 +82,8 @@ def _ordered(block: Block) -> Block:
 
 
 def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
-    """The ops with the wanted ones, and what they need, before `taker`, if they do not need it and change nothing."""
+    """The ops with the wanted ones, and what they need, before `taker`, if they do not need it and change nothing.
+    What comes after an effect stays there: it may rely on a check."""
     at = ops.index(taker)
     behind = ops[at + 1 :]
     if not wanted.intersection(behind):
@@ -91,8 +92,10 @@ def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
     producers: dict[Value, Op] = {}
     movable: set[Op] = set()
     for op in behind:
+        if op.defn.effect or any(inner.defn.effect for b in op.blocks for inner in walk(b)):
+            break
         needs = _inputs(op)
-        if op.defn.effect or consumed(op) or op.blocks or any(v in dependent for v in needs):
+        if consumed(op) or op.blocks or any(v in dependent for v in needs):
             dependent.update(op.results)
             continue
         producers.update(dict.fromkeys(op.results, op))
