@@ -25,6 +25,7 @@ from tracejit.codegen.loop_ir import (
     Alloc,
     Const,
     Expr,
+    Fail,
     For,
     If,
     Kernel,
@@ -35,8 +36,10 @@ from tracejit.codegen.loop_ir import (
     Store,
     Var,
 )
-from tracejit.codegen.lower_elements import variables
-from tracejit.ir.types import DType
+from tracejit.codegen.lower_elements import ElementBuilder, variables
+from tracejit.ir.types import I64, DType
+
+_k = ElementBuilder(lambda e, _name: e)
 
 #: Compiler options that the numerical contract needs.
 OPTIONS = ("--fmad=false", "--std=c++17")
@@ -183,6 +186,8 @@ class KernelPrinter:
                 assert isinstance(var.type, Pointer)
                 storage = "__shared__ " if place.is_uniform else ""
                 self.line(f"{storage}{TYPES[var.type.element]} {self.names.bind(var)}[{count}];")
+            case Fail(error, payload):
+                self._fail(error, payload)
             case _:
                 raise AssertionError(f"{type(stmt).__name__} does not belong into a kernel")
 
@@ -199,6 +204,14 @@ class KernelPrinter:
         self.line(f"if ({place.guard}) {assignment}" if place.is_uniform else assignment)
         if synchronised:
             self.line("__syncthreads();")
+
+    def _fail(self, error: int, payload: Sequence[Expr]) -> None:
+        """Report through the last parameter and leave; only one thread runs such kernels."""
+        status = self.names[self.kernel.params[-1]]
+        for i, e in enumerate(payload):
+            self.line(f"{status}[{i + 1}] = {self.expressions(_k.bitcast(e, I64))};")
+        self.line(f"{status}[0] = {error + 1};")
+        self.line("return;")
 
     def _branch(self, stmt: If, place: Place) -> None:
         for var in stmt.results:

@@ -11,7 +11,7 @@ from math import isinf, isnan
 
 import numpy as np
 
-from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Input, Load, Rare, Scalar, Select, Var
+from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Input, Load, Offset, Rare, Scalar, Select, Var
 from tracejit.codegen.numeric import RARE_FUNCTIONS, numpy_dtype
 from tracejit.codegen.scalars import SCALARS, Expansion, cast_expansion, expansion
 from tracejit.ir.types import (
@@ -151,20 +151,21 @@ class Expressions:
                 suffix = "f" if dtype == F32 else ""
                 call = f"{op}{suffix}({', '.join(self(a) for a in args)})"
                 return f"{self.operand(cond)} ? {call} : {self.operand(value)}", False
-            case Input():
-                raise AssertionError("kernels read parameters, not inputs")
+            case Input() | Offset():
+                raise AssertionError(f"{type(e).__name__} does not belong into a kernel")
 
     def _scalar(self, e: Scalar, plain: bool) -> tuple[str, bool]:
         dtype = e.args[0].type
         assert isinstance(dtype, DType)
-        if plain and dtype == I64 and e.op in _PLAIN:
+        plain = plain and dtype == I64
+        if plain and e.op in _PLAIN:
             return f"{self.operand(e.args[0], True)} {_PLAIN[e.op]} {self.operand(e.args[1], True)}", False
         template = SCALARS[e.op].c.get(dtype.kind)
         if template is None:
-            return f"{self._function(e.op, dtype)}({', '.join(self(a) for a in e.args)})", True
+            return f"{self._function(e.op, dtype)}({', '.join(self.spell(a, plain)[0] for a in e.args)})", True
         narrow = dtype.is_integer and dtype.bits < 32
         text = template.format(
-            *(self.operand(a) for a in e.args),
+            *(self.operand(a, plain) for a in e.args),
             f="f" if dtype == F32 else "",
             t=TYPES[dtype],
             n=f"({TYPES[dtype]})" if narrow else "",

@@ -1,20 +1,50 @@
-"""Facts about kernel statements (what they read, bind, load and store), and substitution in them."""
+"""Facts about statements (what they read, bind, load and store), and substitution in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from tracejit.codegen.loop_ir import Bitcast, Cast, Expr, For, If, Let, Load, Rare, Scalar, Select, Stmt, Store, Var
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Bitcast,
+    Call,
+    Cast,
+    Expr,
+    Fail,
+    For,
+    Free,
+    If,
+    Launch,
+    Let,
+    Load,
+    Offset,
+    Output,
+    Rare,
+    Scalar,
+    Select,
+    Stmt,
+    Store,
+    Var,
+)
 from tracejit.codegen.lower_elements import ElementBuilder, parts, variables
 from tracejit.ir.types import I64
 
 
 def expressions_of(stmt: Stmt) -> tuple[Expr, ...]:
-    """The expressions a kernel statement reads itself (not those of nested statements)."""
+    """The expressions a statement reads itself (not those of nested statements)."""
     match stmt:
         case Let(_, expr):
             return (expr,)
+        case Alloc(_, count):
+            return (count,)
+        case Free(var):
+            return (var,)
+        case Launch(_, args) | Call(_, args) | Fail(_, args):
+            return args
+        case Output(_, value, dims):
+            return (value, *dims)
         case Store(buffer, index, value):
             return (buffer, index, value)
         case For():
@@ -22,8 +52,6 @@ def expressions_of(stmt: Stmt) -> tuple[Expr, ...]:
             return (stmt.extent, *carried, *(stmt.go[1:] if stmt.go is not None else ()))
         case If():
             return (stmt.cond, *stmt.then_values, *stmt.else_values)
-        case _:
-            return ()
 
 
 def bodies_of(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
@@ -73,11 +101,11 @@ def read(stmts: Iterable[Stmt]) -> Iterator[Var]:
 def bound(stmt: Stmt) -> tuple[Var, ...]:
     """The variables that a statement gives to those after it."""
     match stmt:
-        case Let(var):
+        case Let(var) | Alloc(var):
             return (var,)
         case For():
             return tuple(c.result for c in stmt.carried)
-        case If():
+        case If() | Call():
             return stmt.results
         case _:
             return ()
@@ -122,14 +150,16 @@ _k = ElementBuilder(lambda e, _name: e)
 
 
 def substitute(e: Expr, values: Mapping[Var, Expr]) -> Expr:
-    """The expression with variables replaced, and folded again."""
+    """The expression with variables replaced, and folded again; buffers are replaced by buffers."""
     if isinstance(e, Var):
         return values.get(e, e)
     if not any(v in values for v in variables(e)):
         return e
     match e:
         case Load(buffer, index, dtype):
-            return Load(buffer, substitute(index, values), dtype)
+            return Load(_buffer(buffer, values), substitute(index, values), dtype)
+        case Offset(buffer, index, type):
+            return Offset(_buffer(buffer, values), substitute(index, values), type)
         case Scalar(op, args, _, contract):
             made = _k.op(op, *(substitute(a, values) for a in args))
             return replace(made, contract=True) if contract and isinstance(made, Scalar) else made
@@ -140,46 +170,64 @@ def substitute(e: Expr, values: Mapping[Var, Expr]) -> Expr:
         case Select(cond, a, b):
             return _k.select(*(substitute(x, values) for x in (cond, a, b)))
         case Rare(cond, value, op, args, dtype):
-            return Rare(
-                substitute(cond, values),
-                substitute(value, values),
-                op,
-                tuple(substitute(a, values) for a in args),
-                dtype,
-            )
+            inner = tuple(substitute(x, values) for x in args)
+            return Rare(substitute(cond, values), substitute(value, values), op, inner, dtype)
         case _:
             return e
 
 
+def _buffer(buffer: Var, values: Mapping[Var, Expr]) -> Var:
+    found = values.get(buffer, buffer)
+    assert isinstance(found, Var)
+    return found
+
+
 def substituted(stmts: Sequence[Stmt], values: Mapping[Var, Expr]) -> tuple[Stmt, ...]:
-    """Kernel statements with variables replaced."""
+    """Statements with variables replaced."""
     return tuple(_substituted(s, values) for s in stmts)
 
 
 def _substituted(stmt: Stmt, values: Mapping[Var, Expr]) -> Stmt:
-    def new(e: Expr) -> Expr:
-        return substitute(e, values)
+    stmt = with_expressions(stmt, lambda e: substitute(e, values))
+    match stmt:
+        case For():
+            return replace(stmt, body=substituted(stmt.body, values))
+        case If():
+            return replace(stmt, then=substituted(stmt.then, values), orelse=substituted(stmt.orelse, values))
+        case _:
+            return stmt
+
+
+def with_expressions(stmt: Stmt, new: Callable[[Expr], Any]) -> Stmt:
+    """A statement with every expression that `expressions_of` gives replaced."""
+
+    def each(expressions: tuple[Expr, ...]) -> tuple[Any, ...]:
+        return tuple(new(e) for e in expressions)
 
     match stmt:
         case Let(var, expr):
             return Let(var, new(expr))
         case Store(buffer, index, value):
-            return Store(buffer, new(index), new(value))
+            return Store(new(buffer), new(index), new(value))
+        case Alloc(var, count, stack):
+            return Alloc(var, new(count), stack)
+        case Free(var):
+            return Free(new(var))
+        case Launch(kernel, args):
+            return Launch(kernel, each(args))
+        case Call(name, args, results):
+            return Call(name, each(args), results)
+        case Fail(error, payload):
+            return Fail(error, each(payload))
+        case Output():
+            return replace(stmt, value=new(stmt.value), dims=each(stmt.dims))
         case For():
             carried = tuple(
                 replace(c, init=new(c.init), next=new(c.next), element=None if c.element is None else new(c.element))
                 for c in stmt.carried
             )
             go = None if stmt.go is None else (stmt.go[0], new(stmt.go[1]), new(stmt.go[2]))
-            return replace(stmt, extent=new(stmt.extent), body=substituted(stmt.body, values), carried=carried, go=go)
+            return replace(stmt, extent=new(stmt.extent), carried=carried, go=go)
         case If():
-            return replace(
-                stmt,
-                cond=new(stmt.cond),
-                then=substituted(stmt.then, values),
-                orelse=substituted(stmt.orelse, values),
-                then_values=tuple(new(e) for e in stmt.then_values),
-                else_values=tuple(new(e) for e in stmt.else_values),
-            )
-        case _:
-            return stmt
+            values = each(stmt.then_values), each(stmt.else_values)
+            return replace(stmt, cond=new(stmt.cond), then_values=values[0], else_values=values[1])

@@ -5,9 +5,9 @@
     parallel fold                               partial folds, a block each, and a second kernel that folds those
     anything else                               one thread block, in step, with barriers
 
-Code of the entry that loads or stores elements is moved into kernels, so that the host reads the device only where
-it needs a number. Launch sizes are hints: every loop strides over the grid. The number of partial folds and of
-threads depends on sizes alone, so results have the same bits on every device.
+Code of the entry that loads or stores elements is moved into kernels (`outline.py`), so that the host reads the
+device only where it needs a number. Launch sizes are hints: every loop strides over the grid. The number of partial
+folds and of threads depends on sizes alone, so results have the same bits on every device.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from tracejit.codegen.loop_ir import (
     Carried,
     Const,
     Expr,
+    Fail,
     For,
     Free,
     Function,
     If,
-    Input,
     Kernel,
     Launch,
     Let,
@@ -37,8 +37,8 @@ from tracejit.codegen.loop_ir import (
     Store,
     Var,
 )
-from tracejit.codegen.lower_code import free_variables, stored_buffers
-from tracejit.codegen.lower_elements import ONE, ZERO, ElementBuilder, parts, variables
+from tracejit.codegen.lower_elements import ONE, ZERO, ElementBuilder, variables
+from tracejit.codegen.outline import Outliner
 from tracejit.ir.types import I64, DType
 
 #: Threads of a block at most (the printer's launch bounds), and of a warp.
@@ -77,133 +77,48 @@ class _Part:
 
 def schedule(program: Program) -> CudaProgram:
     """The program with its loops placed on a GPU."""
-    entry = _Entry(program)
-    body = entry.body(program.entry.body)
-    kernels = tuple(part.kernel for parts in entry.parts.values() for part in parts)
-    placed = replace(program, entry=Function(program.entry.name, body), kernels=kernels)
-    return CudaProgram(placed, {kernel.name: geometry(kernel) for kernel in kernels})
+    placed = _Placed(program)
+    outliner = Outliner(program, placed.launches)
+    entry = Function(program.entry.name, placed.replaced(outliner.entry()))
+    kernels = tuple(part.kernel for parts in placed.parts.values() for part in parts)
+    return CudaProgram(replace(program, entry=entry, kernels=kernels), {k.name: geometry(k) for k in kernels})
 
 
-# -- the entry ------------------------------------------------------------------------------------------------------
-
-
-class _Entry:
-    """Moves element code of the entry into kernels and replaces launches."""
+class _Placed:
+    """The kernels of a program as they are placed, by the name of the kernel they come from."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
         self.kernels = {kernel.name: kernel for kernel in program.kernels}
         self.parts: dict[str, list[_Part]] = {}
-        self.uses: dict[Var, int] = {}
-        for var in _entry_reads(program.entry.body):
-            self.uses[var] = self.uses.get(var, 0) + 1
 
-    def body(self, stmts: Sequence[Stmt]) -> tuple[Stmt, ...]:
-        """The statements as the host runs them."""
+    def launches(self, kernel: Kernel, args: tuple[Expr, ...]) -> list[Stmt]:
+        """Launches of a kernel's parts, with scratch memory around them."""
+        if kernel.name not in self.parts:
+            self.parts[kernel.name] = _parts(kernel)
+        scratch: dict[Var, Var] = {}
         made: list[Stmt] = []
-        run: list[Stmt] = []
+        for part in self.parts[kernel.name]:
+            for var in part.partials:
+                if var not in scratch:
+                    scratch[var] = Var(var.name, var.type)
+                    made.append(Alloc(scratch[var], Const(PARTIALS, I64)))
+            made.append(Launch(part.kernel.name, (*args, *(scratch[v] for v in part.partials))))
+        return [*made, *(Free(var) for var in scratch.values())]
+
+    def replaced(self, stmts: Iterable[Stmt]) -> tuple[Stmt, ...]:
+        """Statements with launches of the program's own kernels replaced."""
+        made: list[Stmt] = []
         for stmt in stmts:
-            if _is_element_code(stmt):
-                run.append(stmt)
-                continue
-            self._outline(run, made)
-            run = []
-            made += self._stmt(stmt)
-        self._outline(run, made)
+            match stmt:
+                case Launch(name, args) if name in self.kernels:
+                    made += self.launches(self.kernels[name], args)
+                case For():
+                    made.append(replace(stmt, body=self.replaced(stmt.body)))
+                case If():
+                    made.append(replace(stmt, then=self.replaced(stmt.then), orelse=self.replaced(stmt.orelse)))
+                case _:
+                    made.append(stmt)
         return tuple(made)
-
-    def _stmt(self, stmt: Stmt) -> Iterable[Stmt]:
-        match stmt:
-            case For():
-                return (replace(stmt, body=self.body(stmt.body)),)
-            case If():
-                return (replace(stmt, then=self.body(stmt.then), orelse=self.body(stmt.orelse)),)
-            case Launch(name, args):
-                if name not in self.parts:
-                    self.parts[name] = _parts(self.kernels[name])
-                return _launches(self.parts[name], args)
-            case _:
-                return (stmt,)
-
-    def _outline(self, run: list[Stmt], made: list[Stmt]) -> None:
-        """Make a kernel of a run of statements and launch it; what it binds for later comes back through memory."""
-        if not run:
-            return
-        while made and self._belongs_to(made[-1], run):
-            run.insert(0, made.pop())
-        inside: dict[Var, int] = {}
-        for var in facts.read(run):
-            inside[var] = inside.get(var, 0) + 1
-        wanted = [v for stmt in run for v in facts.bound(stmt) if self.uses.get(v, 0) > inside.get(v, 0)]
-        cells = [Var(f"{v.name}_cell", Pointer(_dtype(v))) for v in wanted]
-        body = (*run, *(Store(cell, ZERO, v) for cell, v in zip(cells, wanted, strict=True)))
-        name = f"{self.program.name}.entry.{len(self.parts)}"
-        params = free_variables(body)
-        spans = tuple(dict.fromkeys(s.span for s in facts.walk(run) if isinstance(s, For) and s.span is not None))
-        kernel = Kernel(name, params, stored_buffers(body).intersection(params), body, spans)
-        self.parts[name] = _parts(kernel)
-        made += [Alloc(cell, ONE) for cell in cells]
-        made += _launches(self.parts[name], params)
-        made += [Let(v, Load(cell, ZERO, _dtype(v))) for cell, v in zip(cells, wanted, strict=True)]
-        made += [Free(cell) for cell in cells]
-
-    def _belongs_to(self, stmt: Stmt, run: Sequence[Stmt]) -> bool:
-        """Whether a statement only loads an element for the run."""
-        if not isinstance(stmt, Let) or not isinstance(stmt.var.type, DType) or not any(facts.loads(stmt.expr)):
-            return False
-        return sum(v is stmt.var for v in facts.read(run)) == self.uses.get(stmt.var, 0)
-
-
-def _is_element_code(stmt: Stmt) -> bool:
-    """Whether a statement of the entry touches elements and can run on the device."""
-    if isinstance(stmt, Let) or not _is_device_code(stmt):
-        return False
-    return bool(facts.stored((stmt,)) or facts.loaded((stmt,)))
-
-
-def _is_device_code(stmt: Stmt) -> bool:
-    for inner in facts.walk((stmt,)):
-        if not isinstance(inner, Let | Store | For | If):
-            return False
-        if any(isinstance(v.type, Pointer) for v in facts.bound(inner)):
-            return False
-        if any(_has_input(e) for e in facts.expressions_of(inner)):
-            return False
-    return True
-
-
-def _has_input(e: Expr) -> bool:
-    return isinstance(e, Input) or any(_has_input(part) for part in parts(e))
-
-
-def _entry_reads(stmts: Iterable[Stmt]) -> Iterable[Var]:
-    """Every variable the entry reads, with repetitions."""
-    for stmt in facts.walk(stmts):
-        match stmt:
-            case Let() | Store() | For() | If():
-                own = facts.expressions_of(stmt)
-            case Free(var):
-                own = (var,)
-            case Alloc(_, count):
-                own = (count,)
-            case _:
-                own = tuple(getattr(stmt, "args", ())) + tuple(getattr(stmt, "payload", ()))
-                own += (stmt.value, *stmt.dims) if hasattr(stmt, "dims") else ()
-        for e in own:
-            yield from variables(e)
-
-
-def _launches(kernel_parts: Sequence[_Part], args: Sequence[Expr]) -> list[Stmt]:
-    """Launches of the parts, with scratch memory around them."""
-    scratch: dict[Var, Var] = {}
-    made: list[Stmt] = []
-    for part in kernel_parts:
-        for var in part.partials:
-            if var not in scratch:
-                scratch[var] = Var(var.name, var.type)
-                made.append(Alloc(scratch[var], Const(PARTIALS, I64)))
-        made.append(Launch(part.kernel.name, (*args, *(scratch[v] for v in part.partials))))
-    return [*made, *(Free(var) for var in scratch.values())]
 
 
 # -- kernels --------------------------------------------------------------------------------------------------------
@@ -211,7 +126,7 @@ def _launches(kernel_parts: Sequence[_Part], args: Sequence[Expr]) -> list[Stmt]
 
 def _parts(kernel: Kernel) -> list[_Part]:
     """The kernels that run one after the other for this one."""
-    if not any(_is_spread(s) for s in facts.walk(kernel.body)):
+    if not _has_spread(kernel.body) or any(isinstance(s, Fail) for s in facts.walk(kernel.body)):
         return [_Part(replace(kernel, body=_alone(kernel.body)))]
     if _needs_one_block(kernel.body):
         whole = For(Var("whole", I64), ONE, _in_block(kernel.body), "grid.x")
@@ -264,7 +179,7 @@ def _refold(c: Carried, element: Expr) -> Carried:
 def _alone(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
     """Code without parallel loops: one thread runs it if there is a loop; otherwise one thread stores."""
     if any(isinstance(s, For | If) for s in body):
-        return (For(Var("once", I64), ONE, body, "thread.x"),)
+        return (For(Var("once", I64), ONE, _in_thread(body), "thread.x"),)
     return body
 
 
