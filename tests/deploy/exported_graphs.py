@@ -20,6 +20,5 @@ graph @rows(%x: f32[n, m], %limit: f64) on cpu {
 
 
 def program(text: str) -> Program:
-    """The loop program of a graph; strides of inputs are read."""
-    graph = parse(text)
-    return lower(graph, layouts=[False] * len(graph.params))
+    """The loop program of a graph."""
+    return lower(parse(text))

@@ -153,6 +153,9 @@ def test_an_argument_changed_in_place(export: Export) -> None:
     x = np.zeros(3)
     export(text, "bump")(x, 1, 4.0)
     assert x.tolist() == [0.0, 4.0, 0.0]
+    y = np.zeros(6)
+    export(text, "bump")(y[4::-2], 1, 5.0)
+    assert y.tolist() == [0.0, 0.0, 5.0, 0.0, 0.0, 0.0]
 
 
 def test_print_goes_to_standard_output(tmp_path: Path) -> None:

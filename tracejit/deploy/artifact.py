@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tracejit.codegen.llvm import print_program
 from tracejit.codegen.loop_ir import ErrorSite, Program
 from tracejit.codegen.support_memory import OUTPUT
 from tracejit.deploy import levels
@@ -92,7 +91,7 @@ def _object(program: Program, surface: Interface, triple: str | None) -> tuple[b
 
     machine = machine_name(triple)
     versions = levels.levels_of(machine)
-    options = [level.options(levels.symbol(level)) for level in versions]
+    entries = [(program, level.options(levels.symbol(level))) for level in versions]
     memory = working_memory(program)
     modules = [
         wrapper_text(surface, _ENTRY, None if memory is None else _MEMORY),
@@ -100,8 +99,8 @@ def _object(program: Program, surface: Interface, triple: str | None) -> tuple[b
         f"{_LIBC}{OUTPUT}",
     ]
     if memory is not None:
-        modules.append(print_program(memory, versions[-1].options(_MEMORY)).entry)
-    object_code, _ = library_object(program, options, modules, exported_names(surface), triple)
+        entries.append((memory, versions[-1].options(_MEMORY)))
+    object_code, _ = library_object(entries, modules, exported_names(surface), triple)
     return object_code, machine
 
 

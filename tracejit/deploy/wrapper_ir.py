@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracejit.deploy.abi import BAD_ARGUMENT, DTYPE_CODES, NO_MEMORY, Interface, Slot
+from tracejit.deploy.dense_ir import emit_dense, give_back, make_dense
 from tracejit.deploy.format_ir import Writer, emit_template, emit_writers
 from tracejit.deploy.memory_ir import HEADER, MAX_RANK, close_arena, emit_memory, open_arena
 from tracejit.errors import ExportError
@@ -31,6 +32,7 @@ def wrapper_text(interface: Interface, entry: str, memory: str | None = None) ->
     e.define("tj_message", f"internal thread_local global [{MESSAGE_BYTES} x i8] zeroinitializer, align 8")
     emit_memory(e)
     emit_writers(e)
+    emit_dense(e)
     _complain(e)
     _check(e)
     _same_size(e)
@@ -83,8 +85,8 @@ def _refuse(e: Emitter, template: str, a: str, b: str, name: str = "%name") -> N
 
 
 def _check(e: Emitter) -> None:
-    """tj_check: whether a tensor has this rank, dtype and layout; `dims` are exact sizes, or -1."""
-    with e.function("internal i1 @tj_check(ptr %tensor, ptr %name, i64 %rank, i32 %code, ptr %dims, i1 %dense)"):
+    """tj_check: whether a tensor has this rank, dtype and sizes; `dims` are exact sizes, or -1."""
+    with e.function("internal i1 @tj_check(ptr %tensor, ptr %name, i64 %rank, i32 %code, ptr %dims)"):
         rank = e.get(NativeTensor, "ndim", "%tensor")
         with e.unless(e.compare("eq", "i64", rank, "%rank")):
             _refuse(e, "%s has %lld axes, expected %lld", rank, "%rank")
@@ -93,12 +95,11 @@ def _check(e: Emitter) -> None:
         with e.unless(is_right):
             given, wanted = (e.op(f"sext i32 {c} to i64") for c in (code, "%code"))
             _refuse(e, "%s has dtype code %lld, expected %lld", given, wanted)
-        shape, strides = e.get(NativeTensor, "shape", "%tensor"), e.get(NativeTensor, "strides", "%tensor")
+        shape = e.get(NativeTensor, "shape", "%tensor")
         is_array = e.compare("sgt", "i64", "%rank", 0)
         with e.when(e.op(f"and i1 {is_array}, {e.compare('eq', 'ptr', shape, 'null')}")):
             _refuse(e, "%s has no shape", "0", "0")
-        elements, unit = e.variable("i64", "1"), e.variable("i64", "1")
-        strided = e.op(f"and i1 %dense, {e.compare('ne', 'ptr', strides, 'null')}")
+        elements = e.variable("i64", "1")
         with e.count("%rank") as i:
             axis = e.op(f"sub i64 {e.op('sub i64 %rank, 1')}, {i}")
             size, wanted = e.load("i64", e.element(shape, axis, 8)), e.load("i64", e.element("%dims", axis, 8))
@@ -108,12 +109,6 @@ def _check(e: Emitter) -> None:
             )
             with e.unless(fits):
                 _refuse(e, "%s has an axis of size %lld, expected %lld (-1: any size from 0)", size, wanted)
-            with e.when(strided):
-                stride = e.load("i64", e.element(strides, axis, 8))
-                one = e.compare("sle", "i64", size, 1)
-                with e.unless(e.op(f"or i1 {one}, {e.compare('eq', 'i64', stride, e.load('i64', unit))}")):
-                    _refuse(e, "%s must be in C order: a stride is %lld, expected %lld", stride, e.load("i64", unit))
-                e.store("i64", e.op(f"mul i64 {e.load('i64', unit)}, {size}"), unit)
             e.store("i64", e.op(f"mul i64 {e.load('i64', elements)}, {size}"), elements)
         is_some = e.compare("ne", "i64", e.load("i64", elements), 0)
         data = e.get(NativeTensor, "data", "%tensor")
@@ -143,7 +138,6 @@ def _gather(e: Emitter, interface: Interface) -> None:
             name = e.text(slot.name)
             dims = e.words([d if isinstance(d, int) else -1 for d in slot.dims])
             code = f"i32 {DTYPE_CODES[slot.dtype]}"
-            dense = f"i1 {'true' if slot.contiguous else 'false'}"
             fits = e.call(
                 "i1",
                 "tj_check",
@@ -152,7 +146,6 @@ def _gather(e: Emitter, interface: Interface) -> None:
                 f"i64 {slot.rank}",
                 code,
                 f"ptr {dims}",
-                dense,
                 declare=False,
             )
             with e.unless(fits):
@@ -222,13 +215,21 @@ def _main(e: Emitter, interface: Interface, entry: str) -> None:
             e.put(NativeContext, "print_hook", context, "@tj_print_hook")
         with e.when(e.compare("ne", "ptr", "%arena", "null")):
             open_arena(e, "%arena", e.call("i64", "tj_working_memory", f"ptr {complete}", declare=False))
+        copies = make_dense(e, interface.inputs, interface.positions, complete, "no_memory")
         status = e.call("i32", entry, f"ptr {complete}", f"ptr {results}", f"ptr {context}")
         close_arena(e)
+        give_back(e, interface.inputs, copies)
         with e.when(e.compare("ne", "i32", status, 0)):
             e.call("void", "tj_report", f"i32 {status}", f"ptr {context}", declare=False)
             e.leave(f"i32 {status}")
         _deliver_all(e, interface, results)
         e.leave("i32 0")
+        e.start("no_memory")
+        close_arena(e)
+        for copy in copies:
+            e.call("void", "tj_free", f"ptr {e.load('ptr', copy)}", declare=False)
+        e.call("void", "tj_report", f"i32 {NO_MEMORY}", "ptr null", declare=False)
+        e.leave(f"i32 {NO_MEMORY}")
 
 
 def _prepare_output(e: Emitter, record: str, slot: Slot) -> None:

@@ -28,22 +28,22 @@ declare void @tj_free(ptr)
 
 
 def library_object(
-    program: Program,
-    versions: Sequence[LlvmOptions],
+    entries: Sequence[tuple[Program, LlvmOptions]],
     modules: Sequence[str],
     exports: Collection[str],
     triple: str | None = None,
 ) -> tuple[bytes, str]:
-    """The object, and its IR as text. `versions` (the last is the least CPU) name the entries; `modules` are IR texts
-    that define `tj_alloc` and `tj_free` and use the entries; `exports` stay visible."""
+    """The object, and its IR as text. `entries` are programs with the CPU and the name of their entry (the last is
+    for the least CPU); `modules` are IR texts that define `tj_alloc` and `tj_free` and use the entries; `exports`
+    stay visible."""
     platform = Platform("", Platform.of_triple(triple or llvm.get_default_triple()).machine)
     with engine().lock:
-        whole = assemble(list(modules[:1]), target_machine(versions[-1], triple), optimised=False)
+        machine = target_machine(entries[-1][1], triple)
+        whole = assemble(list(modules[:1]), machine, optimised=False)
         for text in modules[1:]:
             whole.link_in(llvm.parse_assembly(text))
-        for options in versions:
+        for program, options in entries:
             whole.link_in(_version(program, options, platform, triple))
-        machine = target_machine(versions[-1], triple)
         for function in whole.functions:
             if not function.is_declaration and function.name not in exports:
                 function.linkage = "internal"

@@ -1,0 +1,144 @@
+"""`tracejit.export` of Python functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit.deploy.load import NativeError, NativeLibrary
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype("f4")
+
+
+def exported(fn: Any, args: list[Any], folder: Path, **options: Any) -> NativeLibrary:
+    return tj.load(tj.export(fn, args, folder / "model.so", **options))
+
+
+def network(x: Any, w1: Any, w2: Any) -> Any:
+    return x.mm(w1).clamp(min=0).mm(w2)
+
+
+def test_a_network_at_any_size(tmp_path: Path) -> None:
+    library = exported(network, [normal(4, 6), normal(6, 5), normal(5, 3)], tmp_path)
+    for n, k, m, p in [(4, 6, 5, 3), (1, 1, 1, 1), (0, 3, 2, 4), (33, 17, 9, 70), (2, 0, 3, 1)]:
+        x, w1, w2 = normal(n, k), normal(k, m), normal(m, p)
+        np.testing.assert_allclose(library(x, w1, w2), np.maximum(x @ w1, 0) @ w2, rtol=1e-4, atol=1e-4)
+
+
+def test_its_errors_are_pythons(tmp_path: Path) -> None:
+    library = exported(network, [normal(4, 6), normal(6, 5), normal(5, 3)], tmp_path)
+    with pytest.raises(NativeError, match="ValueError"):
+        library(normal(4, 6), normal(7, 5), normal(5, 3))
+
+
+def conditional(x: Any, limit: float, n: int) -> Any:
+    total = x.sum() * 0
+    for i in range(n):
+        if total > limit:
+            break
+        total = total + x[i % x.shape[0]]
+    return total, n
+
+
+def test_scalars_and_control_flow_stay_run_time(tmp_path: Path) -> None:
+    library = exported(conditional, [np.ones(3), 1.0, 2], tmp_path)
+    for limit, n in [(1.5, 10), (100.0, 10), (0.0, 0)]:
+        x = np.array([0.5, 1.0, 0.25, 2.0])
+        total, count = library(x, limit, n)
+        assert (total, count) == (float(conditional(x, limit, n)[0]), n)
+
+
+def loss_and_gradients(x: Any, y: Any, w1: Any, w2: Any) -> Any:
+    loss = (network(x, w1, w2) - y).pow(2).sum()
+    loss.backward()
+    return loss
+
+
+def parameter(array: np.ndarray) -> Any:
+    return tj.tensor(array.copy(), requires_grad=True)
+
+
+def test_value_and_gradient(tmp_path: Path) -> None:
+    x, y, w1, w2 = normal(4, 6), normal(4, 3), normal(6, 5), normal(5, 3)
+    args = [tj.tensor(x), tj.tensor(y), parameter(w1), parameter(w2)]
+    library = exported(loss_and_gradients, args, tmp_path)
+    assert [s["name"] for s in library.manifest["outputs"]] == ["result", "w1_grad", "w2_grad"]
+    loss, d1, d2 = library(x, y, w1, w2)
+    h = np.maximum(x @ w1, 0)
+    error = h @ w2 - y
+    np.testing.assert_allclose(loss, np.square(error).sum(), rtol=1e-4)
+    np.testing.assert_allclose(d2, h.T @ (2 * error), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(d1, x.T @ ((2 * error @ w2.T) * (h > 0)), rtol=1e-3, atol=1e-3)
+
+
+WEIGHTS = tj.tensor(np.arange(6, dtype="f4").reshape(3, 2))
+
+
+def with_weights(x: Any) -> Any:
+    return x @ WEIGHTS
+
+
+def test_outer_arrays_are_embedded(tmp_path: Path) -> None:
+    library = exported(with_weights, [normal(4, 3)], tmp_path)
+    x = normal(7, 3)
+    np.testing.assert_allclose(library(x), x @ np.arange(6, dtype="f4").reshape(3, 2), rtol=1e-5, atol=1e-5)
+    assert library.manifest["weights"] == [{"input": 1, "dtype": "float32", "shape": [3, 2]}]
+
+
+def views(x: Any, pair: tuple[Any, float]) -> Any:
+    return {"same": x, "part": x[1:, ::2], "sum": pair[0].sum() + pair[1]}
+
+
+def test_containers_and_views_become_outputs(tmp_path: Path) -> None:
+    x = np.arange(12.0).reshape(3, 4)
+    library = exported(views, [x, (np.ones(3), 2.0)], tmp_path)
+    same, part, total = library(x, np.ones(5), 0.5)
+    np.testing.assert_array_equal(same, x)
+    np.testing.assert_array_equal(part, x[1:, ::2])
+    assert total == 5.5
+
+
+def increment(x: Any, by: float) -> None:
+    x += by
+
+
+def test_arguments_are_changed_in_place(tmp_path: Path) -> None:
+    library = exported(increment, [np.zeros(3), 1.0], tmp_path)
+    x = np.zeros((2, 3))
+    library(x[0], 1.5)
+    library(x[:, 2], 1.0)
+    assert x.tolist() == [[1.5, 1.5, 2.5], [0, 0, 1]]
+
+
+def test_text_and_back(tmp_path: Path) -> None:
+    path = tj.export(network, [normal(4, 6), normal(6, 5), normal(5, 3)], tmp_path / "net.tj")
+    x, w1, w2 = normal(3, 2), normal(2, 2), normal(2, 4)
+    np.testing.assert_allclose(tj.load(path)(x, w1, w2), np.maximum(x @ w1, 0) @ w2, rtol=1e-4, atol=1e-4)
+
+
+def test_a_small_network_is_small(tmp_path: Path) -> None:
+    path = tj.export(network, [normal(4, 6), normal(6, 5), normal(5, 3)], tmp_path / "net.so")
+    assert path.stat().st_size < 100_000
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(tj.ExportError, match="must end in one of"):
+        tj.export(network, [], tmp_path / "net.onnx")
+    with pytest.raises(tj.ExportError, match="returns 'text'"):
+        tj.export(lambda x: "text", [np.ones(2)], tmp_path / "net.so")
+    with pytest.raises(tj.ScriptError):
+        tj.export(generator, [np.ones(2)], tmp_path / "net.so")
+    with pytest.raises(tj.ExportError, match="cannot load"):
+        tj.load(tmp_path / "net.o")
+
+
+def generator(x: Any) -> Any:
+    yield x

@@ -1,0 +1,159 @@
+"""A Python function and example arguments as a graph whose inputs and outputs are arrays and numbers only.
+
+Arguments that are arrays and numbers become inputs, of any size; containers are taken apart; everything else is
+compiled in. Arrays from outside the function (globals, closures, a module's parameters) are embedded as constants, but
+those the function changes become inputs, because an embedded constant cannot change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracejit.errors import ExportError
+from tracejit.frontend.function import (
+    ArrayLeaf,
+    ConstantLeaf,
+    Input,
+    InputLeaf,
+    Leaf,
+    Lowered,
+    NumberLeaf,
+    SliceLeaf,
+    TreeLeaf,
+    ViewLeaf,
+    lower_function,
+)
+from tracejit.frontend.signature import Access, ArraySpec, spec_of
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Block, Graph, Value
+from tracejit.ir.types import I64, ScalarType
+from tracejit.scripted import ScriptedFunction, ScriptedModule, script
+from tracejit.scripted.function import BoundScript
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A graph to be exported. `constants` are arrays for its parameters at their keys; `outputs` are names."""
+
+    graph: Graph
+    constants: Mapping[int, np.ndarray[Any, Any]]
+    outputs: tuple[str, ...]
+
+
+def capture(fn: Callable[..., Any], example_args: Sequence[Any]) -> Captured:
+    """Lower a function for export. Raises `ScriptError` for what is outside the language, `ExportError` for a result
+    that is no array or number."""
+    scripted, first = _scripted(fn)
+    arguments = [*first, *example_args]
+    bound = scripted.signature.bind(*arguments)
+    bound.apply_defaults()
+    values = list(bound.arguments.values())
+    names = list(bound.arguments)
+    parameters = [
+        (name, Access(i), _contiguous(spec_of(value, any_size=True)))
+        for i, (name, value) in enumerate(zip(names, values, strict=True))
+    ]
+    lowered = lower_function(
+        scripted.source, parameters, name=scripted.__name__, any_size=True, fastmath=scripted.options.fastmath
+    )
+    graph, outputs = _flattened(lowered, names)
+    return Captured(graph, _constants(lowered, values, owned=bool(first)), outputs)
+
+
+def _scripted(fn: Any) -> tuple[ScriptedFunction, list[Any]]:
+    """The scripted function, and the arguments that are bound to it."""
+    if isinstance(fn, BoundScript):
+        return fn.script, [fn.__tracejit_self__]
+    if isinstance(fn, ScriptedModule):
+        return fn.__dict__["script"], [fn.__dict__["module"]]
+    if isinstance(fn, ScriptedFunction):
+        return fn, []
+    made = script(fn)
+    if made is fn:
+        raise ExportError(f"cannot export {fn!r}: it is no function, method or module")
+    return _scripted(made)
+
+
+def _contiguous(spec: Any) -> Any:
+    """The library makes strided inputs contiguous before the program sees them."""
+    if isinstance(spec, ArraySpec):
+        return ArraySpec(spec.dtype, spec.dims, True, spec.tensor, spec.requires_grad, True, spec.device)
+    return spec
+
+
+def _constants(lowered: Lowered, values: Sequence[Any], owned: bool) -> dict[int, np.ndarray[Any, Any]]:
+    """Arrays that are not arguments, unless the function changes them."""
+    found: dict[int, np.ndarray[Any, Any]] = {}
+    for i, x in enumerate(lowered.inputs):
+        is_outer = x.access.root < 0 or (owned and x.access.root == 0)
+        if is_outer and i not in lowered.graph.inout:
+            value = x.access.fetch(values)
+            array = np.asarray(getattr(value, "_data", value))
+            found[i] = np.ascontiguousarray(array).reshape(array.shape)
+    return found
+
+
+# -- results ----------------------------------------------------------------------------------------------------
+
+
+def _flattened(lowered: Lowered, names: Sequence[str]) -> tuple[Graph, tuple[str, ...]]:
+    """The graph with every returned array and number, every `.grad` and every attribute as a result of its own."""
+    b = Builder()
+    graph = lowered.graph
+    flat: list[tuple[str, Value]] = list(_values(lowered, b, lowered.result, "result"))
+    for index, result, _ in lowered.gradients:
+        if result >= 0:
+            flat.append((f"{_text(lowered.inputs[index], names)}_grad", graph.results[result]))
+    for _, attribute, leaf in lowered.attributes:
+        flat += _values(lowered, b, leaf, attribute)
+    finals = graph.results[len(graph.results) - len(graph.inout) :]
+    results = (*(value for _, value in flat), *finals)
+    body = Block(graph.params, (*graph.body.ops, *b.ops), results)
+    return Graph(graph.name, body, graph.device, graph.inout, graph.policy), tuple(name for name, _ in flat)
+
+
+def _text(x: Input, names: Sequence[str]) -> str:
+    return x.access.text(names).replace(".", "_").replace("[", "_").replace("]", "").replace("'", "")
+
+
+def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tuple[str, Value]]:
+    """The graph values of a result, each with a name."""
+    graph = lowered.graph
+    match leaf:
+        case ArrayLeaf(index) | NumberLeaf(index):
+            yield name, graph.results[index]
+        case InputLeaf(index):
+            yield name, _latest(graph, index)
+        case ViewLeaf():
+            yield name, _view(graph, b, leaf)
+        case TreeLeaf(_, keys, children):
+            for key, child in zip(keys, children, strict=True):
+                yield from _values(lowered, b, child, f"{name}_{key}" if isinstance(key, str) else f"{name}{key}")
+        case ConstantLeaf(None):
+            return
+        case ConstantLeaf(value):
+            raise ExportError(f"cannot export a function that returns {value!r}: results are arrays and numbers")
+        case SliceLeaf():
+            raise ExportError("cannot export a function that returns a range: results are arrays and numbers")
+
+
+def _latest(graph: Graph, index: int) -> Value:
+    """A parameter after the call."""
+    if index not in graph.inout:
+        return graph.params[index]
+    return graph.results[len(graph.results) - len(graph.inout) + graph.inout.index(index)]
+
+
+def _view(graph: Graph, b: Builder, leaf: ViewLeaf) -> Value:
+    """A view of an argument, as an array of its own."""
+
+    def size(part: Any) -> Value:
+        return graph.results[part[1]] if isinstance(part, tuple) else b.constant(int(part), ScalarType(I64))
+
+    base = _latest(graph, leaf.input)
+    strides, lengths = [size(s) for s in leaf.strides], [size(n) for n in leaf.lengths]
+    return b.emit("vread", (base, size(leaf.offset), *strides, *lengths))[0]

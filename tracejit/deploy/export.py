@@ -1,0 +1,91 @@
+"""`tracejit.export` and `tracejit.load`: the public names of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracejit.deploy.artifact import NATIVE_SUFFIXES, c_name, write_program
+from tracejit.deploy.capture import capture
+from tracejit.deploy.files import check_folder, write_atomically
+from tracejit.deploy.load import NativeLibrary
+from tracejit.errors import ExportError
+
+
+def export(
+    fn: Callable[..., Any],
+    example_args: Sequence[Any],
+    path: str | Path,
+    name: str | None = None,
+    target: str | None = None,
+) -> Path:
+    """Write a function as native code that runs without Python; gives the path.
+
+    `path` ends in `.so` (needs a linker), `.o`, `.a` or `.tj` (the graph as text). `fn` is a function, a scripted
+    one, a method or a module; `example_args` decide dtypes and ranks, never sizes or numbers. `name` is the C
+    function's name (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple; default: this one).
+    Beside the code lie a C header, a manifest and the graph. Raises `ExportError` and `ScriptError`.
+    """
+    path = Path(path)
+    if path.suffix not in (*NATIVE_SUFFIXES, ".tj"):
+        known = ", ".join((*NATIVE_SUFFIXES, ".tj"))
+        raise ExportError(f"cannot export to {path.name!r}: the path must end in one of {known}")
+    check_folder(path)
+    captured = capture(fn, example_args)
+    from tracejit.scripted.compiler import compile_graph
+
+    compiled = compile_graph(captured.graph)
+    if path.suffix == ".tj":
+        if captured.constants:
+            raise ExportError("a graph with embedded arrays cannot be written as text alone: export native code")
+        write_atomically(path, f"{compiled.graph}\n".encode())
+        return path
+    return write_program(
+        compiled.program,
+        path,
+        name=name or c_name(path.stem),
+        constants=captured.constants,
+        output_names=captured.outputs,
+        graph_text=f"{compiled.graph}\n",
+        target=target,
+    )
+
+
+def load(path: str | Path) -> Any:
+    """What was exported, as a callable: a graph (`.tj`) compiled for this machine, or a shared library (`.so`)."""
+    path = Path(path)
+    if path.suffix == ".so":
+        return NativeLibrary(path)
+    if path.suffix != ".tj":
+        raise ExportError(f"cannot load {path.name!r}: the path must end in .tj or .so")
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ExportError(f"cannot read {path}: {error.strerror}") from error
+    from tracejit.ir.parser import parse
+    from tracejit.scripted.compiler import compile_graph
+
+    return LoadedGraph(compile_graph(parse(text, str(path))))
+
+
+class LoadedGraph:
+    """A graph read from text: call it with arrays and numbers in the order of its parameters."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.compiled = compiled
+
+    @property
+    def graph(self) -> Any:
+        """The graph."""
+        return self.compiled.graph
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it; gives its one result or a tuple."""
+        if len(args) != len(self.graph.params):
+            raise TypeError(f"{self.graph.name} takes {len(self.graph.params)} arguments, got {len(args)}")
+        results = self.compiled([getattr(a, "_data", a) for a in args])[: self.compiled.n_results]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def __repr__(self) -> str:
+        return f"<graph {self.graph.name}>"
