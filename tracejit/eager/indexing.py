@@ -110,7 +110,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         return out
     if not is_recording((self,)):
         return wrap(self._data[key])
-    if len(key) == 1 and key[0].dtype.kind == "b" and key[0].ndim:
+    if len(key) == 1 and not isinstance(key[0], bool) and key[0].dtype.kind == "b" and key[0].ndim:
         _check_mask(self, key[0])
         return apply(REGISTRY["mask_read"], (self, key[0]), {})[1]
     axis = _single_array_axis(key)

@@ -455,3 +455,8 @@ METHODS = {
         *("tile", "repeat_interleave", "roll", "tril", "triu", "broadcast_to"),
     )
 } | {"view": view, "expand": expand, "repeat": tile}
+#: Functions whose NumPy namesake does the same with the same arguments.
+NUMPY_NAMES = (
+    *("reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "moveaxis", "flip", "diagonal", "diag"),
+    *("broadcast_to", "concatenate", "stack", "hstack", "vstack", "tile", "repeat", "roll", "tril", "triu"),
+)
