@@ -333,33 +333,14 @@ def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     end = c.static(kwargs.get("end", Static("\n")), node, "'end'")
     parts: list[str] = []
     payload: list[Value] = []
-    call = node if isinstance(node, ast.Call) else None
     for i, arg in enumerate(args):
         if i:
             parts.append(str(sep).replace("{", "{{").replace("}", "}}"))
-        source = call.args[i] if call is not None and i < len(call.args) else None
-        if isinstance(source, ast.JoinedStr):
-            template, values = c.expressions.message(source)
-            parts.append(_shifted(template, len(payload)))
-            payload.extend(values)
-        else:
-            c.expressions.message_part(arg, "", "", parts, payload, node)
+        c.expressions.message_part(arg, "", "", parts, payload, node)
     parts.append(str(end).replace("{", "{{").replace("}", "}}"))
     c.ctx.at(node)
     c.ctx.b.emit("print", payload, {"template": "".join(parts)})
     return Static(None)
-
-
-def _shifted(template: str, by: int) -> str:
-    """A message template whose fields count on from `by`."""
-    import string
-
-    parts: list[str] = []
-    for literal, field, spec, conversion in string.Formatter().parse(template):
-        parts.append(literal.replace("{", "{{").replace("}", "}}"))
-        if field is not None:
-            parts.append("{" + str(int(field) + by) + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}")
-    return "".join(parts)
 
 
 @handles(isinstance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tracejit.frontend.values import (
     FrontValue,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Number,
     SequenceValue,
     SliceValue,
@@ -449,11 +451,9 @@ class Expressions:
     # -- text -------------------------------------------------------------------------------------------------------
 
     def joined_string(self, node: ast.JoinedStr) -> FrontValue:
-        """An f-string; run-time values in it are only possible in messages and `print`."""
+        """An f-string; one with run-time values can only be a message of print, assert or raise."""
         template, payload = self.message(node)
-        if payload:
-            self.ctx.refuse(node, "an f-string of run-time values can only be a message of print, assert or raise")
-        return Static(template.format())
+        return MessageValue(template, payload) if payload else Static(template.format())
 
     def message(self, node: ast.expr) -> tuple[str, tuple[Value, ...]]:
         """A message: a `str.format` template and the run-time numbers it shows."""
@@ -488,6 +488,9 @@ class Expressions:
             case Number():
                 parts.append("{" + str(len(payload)) + conversion + (":" + spec if spec else "") + "}")
                 payload.append(value.value)
+            case MessageValue(template, values):
+                parts.append(_shifted(template, len(payload)))
+                payload.extend(values)
             case ArrayView() if value.rank == 0:
                 self.message_part(self.ctx.element(value, ()), conversion, spec, parts, payload, node)
             case TupleValue(items) | ListValue(items):
@@ -505,3 +508,13 @@ class Expressions:
 
 def _escape(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
+
+
+def _shifted(template: str, by: int) -> str:
+    """A message template whose fields count on from `by`."""
+    parts: list[str] = []
+    for literal, field, spec, conversion in string.Formatter().parse(template):
+        parts.append(_escape(literal))
+        if field is not None:
+            parts.append("{" + str(int(field) + by) + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}")
+    return "".join(parts)

@@ -146,6 +146,14 @@ class MaybeUnbound:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageValue:
+    """Text with run-time numbers in it (an f-string): a `str.format` template and its values."""
+
+    template: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SliceValue:
     """A slice in a subscript."""
 
@@ -156,7 +164,7 @@ class SliceValue:
 
 FrontValue: TypeAlias = (
     "Number | ArrayView | Static | TupleValue | ListValue | DictValue | ObjectValue | SequenceValue | Closure | "
-    "BoundMethod | Transformed | MaybeUnbound | SliceValue"
+    "BoundMethod | Transformed | MaybeUnbound | MessageValue | SliceValue"
 )
 
 
@@ -189,6 +197,8 @@ def describe(value: FrontValue) -> str:
             return f"the method {name}"
         case MaybeUnbound(_, inner):
             return describe(inner)
+        case MessageValue():
+            return "text made of run-time values"
         case SliceValue():
             return "a slice"
 
