@@ -1,0 +1,10 @@
+"""Functions made of functions: derivatives, Jacobians, batches (API.md section 3).
+
+Each takes a plain or scripted function and gives one that is compiled as a script is: its graph is made from the graph
+of the function it is about, so that transformations nest in any order.
+"""
+
+from tracejit.eager.function import custom_vjp
+from tracejit.transformations.gradients import grad, value_and_grad
+
+__all__ = ["custom_vjp", "grad", "value_and_grad"]

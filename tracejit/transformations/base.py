@@ -1,0 +1,184 @@
+"""What all transformations share: the function they are about, its arguments and results as graph values."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tracejit.errors import NotDifferentiable
+from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
+from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.types import ScalarType, TensorType
+from tracejit.scripted.function import ScriptedFunction
+from tracejit.transforms.activity import is_differentiable
+
+#: Name, access and spec of a parameter, as `ScriptedFunction.lower` takes them.
+Parameter = tuple[str, Access, Spec]
+
+_SCRIPTED: OrderedDict[Any, ScriptedFunction] = OrderedDict()
+_REMEMBERED = 256
+
+
+def scripted(fn: Any) -> ScriptedFunction:
+    """The scripted function for something callable; the same one for functions that are the same code and closure."""
+    if isinstance(fn, ScriptedFunction):
+        return fn
+    if not isinstance(fn, types.FunctionType):
+        if not callable(fn):
+            raise TypeError(f"a function is needed, not {type(fn).__name__}")
+        return scripted(_calling(fn))
+    cells = tuple(id(c.cell_contents) for c in fn.__closure__ or ())
+    key = (fn.__code__, cells, id(fn.__globals__), repr(fn.__defaults__), repr(fn.__kwdefaults__))
+    if key not in _SCRIPTED:
+        _SCRIPTED[key] = ScriptedFunction(fn)
+        if len(_SCRIPTED) > _REMEMBERED:
+            _SCRIPTED.popitem(last=False)
+    _SCRIPTED.move_to_end(key)
+    return _SCRIPTED[key]
+
+
+def _calling(fn: Any) -> Callable[..., Any]:
+    """A plain function that calls an object: a method, a module, a function with its own derivative."""
+
+    def call(*args: Any) -> Any:
+        return fn(*args)
+
+    call.__name__ = getattr(fn, "__name__", type(fn).__name__)
+    return call
+
+
+class Transformation(ScriptedFunction):
+    """A function made of `inner`, with the same parameters. Subclasses make its graph in `lower`, and say in
+    `eagerly` what it is without compiling."""
+
+    def __init__(self, fn: Any) -> None:
+        self.inner = scripted(fn)
+
+        @functools.wraps(self.inner.__tracejit_function__)
+        def eager(*args: Any, **kwargs: Any) -> Any:
+            return self.eagerly(*args, **kwargs)
+
+        super().__init__(eager, self.inner.options)
+
+    @property
+    def source(self) -> Any:  # type: ignore[override]
+        """The source of the function all this is about."""
+        return self.inner.source
+
+    def eagerly(self, *args: Any, **kwargs: Any) -> Any:
+        """The same without compiling (`TRACEJIT_DISABLE=1`)."""
+        raise NotImplementedError(f"{type(self).__name__} needs the compiler")
+
+    def argument(self, number: int) -> Access:
+        """Where positional argument `number` is found in a call."""
+        parameters = list(self.signature.parameters.values())
+        first_extra = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+        if first_extra is not None and number >= first_extra:
+            return Access(first_extra, (("tuple", number - first_extra),))
+        if not 0 <= number < len(parameters):
+            raise ValueError(f"{self.__name__} has no argument {number}")
+        return Access(number)
+
+
+def numbers_of(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    """`argnums` as a tuple."""
+    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+
+# -- arguments ----------------------------------------------------------------------------------------------------
+
+
+def spec_at(parameters: Sequence[Parameter], access: Access) -> Spec:
+    """The spec of (a part of) a parameter."""
+    spec = next(s for _, a, s in parameters if a.root == access.root and not a.steps)
+    for _, key in access.steps:
+        assert isinstance(spec, TreeSpec)
+        spec = spec.children[spec.keys.index(key)]
+    return spec
+
+
+def leaves_of(spec: Spec, access: Access) -> Iterator[tuple[Access, Spec]]:
+    """The arrays, numbers and objects in an argument."""
+    if isinstance(spec, TreeSpec):
+        step = step_kind(spec.type)
+        for key, child in zip(spec.keys, spec.children, strict=True):
+            yield from leaves_of(child, access.step(step, key))
+    else:
+        yield access, spec
+
+
+def variables_of(lowered: Lowered, spec: Spec, access: Access, name: str) -> list[int]:
+    """The graph parameters of the floats in an argument. Raises `NotDifferentiable` where a leaf is no float."""
+    places = {i.access: k for k, i in enumerate(lowered.inputs)}
+    found: list[int] = []
+    for leaf, kind in leaves_of(spec, access):
+        if isinstance(kind, StaticSpec) and not isinstance(kind.value, bool | int | float):
+            continue
+        if leaf not in places or not is_differentiable(lowered.graph.params[places[leaf]].type):
+            held = kind.value if isinstance(kind, StaticSpec) else kind.dtype
+            raise NotDifferentiable("grad", f"{name} holds {held}, not a float: only floats can be varied")
+        found.append(places[leaf])
+    return found
+
+
+def tree_of(spec: Spec, leaf: Callable[[ArraySpec | NumberSpec], Leaf]) -> Leaf:
+    """A result in the structure of an argument; what is no array or number becomes None."""
+    match spec:
+        case TreeSpec(kind, keys, children):
+            return TreeLeaf(kind, keys, tuple(tree_of(c, leaf) for c in children))
+        case StaticSpec():
+            return ConstantLeaf(None)
+        case _:
+            return leaf(spec)
+
+
+# -- results ------------------------------------------------------------------------------------------------------
+
+
+def value_of(lowered: Lowered, leaf: Leaf) -> Value | None:
+    """The graph value of an array or number that is returned; None of anything else."""
+    graph = lowered.graph
+    match leaf:
+        case NumberLeaf(index) | ArrayLeaf(index):
+            return graph.results[index]
+        case InputLeaf(k) if k in graph.inout:
+            return graph.results[n_user(graph) + graph.inout.index(k)]
+        case InputLeaf(k):
+            return graph.params[k]
+        case _:
+            return None
+
+
+def n_user(graph: Graph) -> int:
+    """How many results go to the caller."""
+    return len(graph.results) - len(graph.inout)
+
+
+def with_results(graph: Graph, ops: Sequence[Op], more: Sequence[Value], params: Sequence[Value] = ()) -> Graph:
+    """The graph with more ops, more user results (after its own), and more parameters."""
+    n = n_user(graph)
+    results = (*graph.results[:n], *more, *graph.results[n:])
+    body = Block((*graph.params, *params), (*graph.body.ops, *ops), results, graph.body.label)
+    return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
+
+
+def leaf_like(value: Value, index: int, weak: bool) -> Leaf:
+    """The leaf that returns graph result `index`."""
+    return NumberLeaf(index, weak) if isinstance(value.type, ScalarType) else ArrayLeaf(index)
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is one number: a host scalar or a rank-0 array."""
+    return isinstance(value.type, ScalarType) or (isinstance(value.type, TensorType) and not value.type.shape)
+
+
+def relabelled(lowered: Lowered, graph: Graph, result: Leaf, inputs: Sequence[Input] = ()) -> Lowered:
+    """The same lowering with another graph and result, and more inputs."""
+    return Lowered(
+        graph, (*lowered.inputs, *inputs), result, lowered.guards, lowered.gradients, lowered.attributes, lowered.keep
+    )

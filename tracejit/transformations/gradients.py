@@ -1,0 +1,169 @@
+"""`grad` and `value_and_grad`: the derivative of one number by chosen arguments."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit import autograd, pytree
+from tracejit.eager.tensor import Tensor, wrap
+from tracejit.errors import NotDifferentiable
+from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.signature import Access, NumberSpec
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Value
+from tracejit.ir.types import F64, ScalarType
+from tracejit.transformations.base import (
+    Parameter,
+    Transformation,
+    is_number,
+    n_user,
+    numbers_of,
+    relabelled,
+    spec_at,
+    tree_of,
+    value_of,
+    variables_of,
+    with_results,
+)
+from tracejit.transforms.activity import is_differentiable, useful
+
+
+def grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "zero") -> Any:
+    """The function that gives the derivative of `fn`'s result (one float) by the arguments `argnums`.
+
+    Arguments may be floats, arrays, Tensors and containers of these; the gradient has their structure. `has_aux`: `fn`
+    gives `(result, aux)`, and the gradient comes as `(gradient, aux)`. `unused="error"` refuses an argument that does
+    not matter, whose gradient is zero otherwise. The calls raise `NotDifferentiable`.
+    """
+    return GradientFunction(fn, "grad", argnums, has_aux, unused)
+
+
+def value_and_grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "zero") -> Any:
+    """The function that gives `(result, gradient)`, or `((result, aux), gradient)`; see `grad`."""
+    return GradientFunction(fn, "value_and_grad", argnums, has_aux, unused)
+
+
+class GradientFunction(Transformation):
+    """What `grad` and `value_and_grad` give."""
+
+    def __init__(self, fn: Any, kind: str, argnums: int | Sequence[int], has_aux: bool, unused: str) -> None:
+        if unused not in ("zero", "error"):
+            raise ValueError(f"unused is 'zero' or 'error', not {unused!r}")
+        self.fn = fn
+        self.kind = kind
+        self.argnums = argnums if isinstance(argnums, int) else tuple(argnums)
+        self.has_aux = has_aux
+        self.unused = unused
+        super().__init__(fn)
+
+    def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
+        """The inner function with the gradients of its result as further results."""
+        lowered = self.inner.lower(parameters, {})
+        leaf, aux = self._split(lowered.result)
+        b = Builder()
+        y = self._differentiated(b, lowered, leaf)
+        places = [self.argument(n) for n in self._numbers(parameters)]
+        specs = [spec_at(parameters, a) for a in places]
+        wanted = [variables_of(lowered, s, a, f"argument {n}") for n, (s, a) in enumerate(zip(specs, places, strict=True))]
+        xs = [lowered.graph.params[k] for group in wanted for k in group]
+        if not xs:
+            raise NotDifferentiable("grad", "the arguments to vary hold no float")
+        self._require_used(lowered, y, xs)
+        found = b.emit("gradient", (y, b.constant(1, y.type), *xs), names=[f"d{x.name}" for x in xs])
+        index = iter(range(n_user(lowered.graph), n_user(lowered.graph) + len(found)))
+        trees = [tree_of(s, lambda k: self._leaf(k, next(index))) for s in specs]
+        gradient = trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
+        return relabelled(lowered, with_results(lowered.graph, b.ops, found), self._result(leaf, aux, gradient))
+
+    def _numbers(self, parameters: Sequence[Parameter]) -> list[int]:
+        count = sum(len(s.keys) if n == self._variadic else 1 for n, _, s in parameters)  # type: ignore[union-attr]
+        return [n + count if n < 0 else n for n in numbers_of(self.argnums)]
+
+    @property
+    def _variadic(self) -> str | None:
+        return next((n for n, p in self.signature.parameters.items() if p.kind is p.VAR_POSITIONAL), None)
+
+    def _split(self, result: Leaf) -> tuple[Leaf, Leaf | None]:
+        if not self.has_aux:
+            return result, None
+        if not isinstance(result, TreeLeaf) or not issubclass(result.type, tuple) or len(result.children) != 2:
+            raise TypeError(f"with has_aux=True, {self.__name__} must return a pair (result, aux)")
+        return result.children
+
+    def _differentiated(self, b: Builder, lowered: Lowered, leaf: Leaf) -> Value:
+        """The one number that is differentiated."""
+        if isinstance(leaf, ConstantLeaf) and isinstance(leaf.value, float):
+            return b.constant(leaf.value, ScalarType(F64))
+        y = value_of(lowered, leaf)
+        if y is None or not is_differentiable(y.type):
+            held = leaf.value if isinstance(leaf, ConstantLeaf) else y.type if y is not None else "no number"
+            raise NotDifferentiable("grad", f"{self.__name__} returns {held}, not a float")
+        if not is_number(y):
+            raise NotDifferentiable("grad", f"{self.__name__} returns {y.type}, not one number (see jacobian and vjp)")
+        if y.type.dtype.is_complex:  # type: ignore[union-attr]
+            raise NotDifferentiable("grad", f"{self.__name__} returns a complex number: take its real part or abs")
+        return y
+
+    def _require_used(self, lowered: Lowered, y: Value, xs: Sequence[Value]) -> None:
+        if self.unused == "error":
+            matter = useful(lowered.graph.body.ops, (y,))
+            for x in xs:
+                if x not in matter:
+                    raise NotDifferentiable("grad", f"{x.name!r} does not matter to the result of {self.__name__}")
+
+    @staticmethod
+    def _leaf(spec: Any, index: int) -> Leaf:
+        return NumberLeaf(index, spec.weak) if isinstance(spec, NumberSpec) else ArrayLeaf(index)
+
+    def _result(self, value: Leaf, aux: Leaf | None, gradient: Leaf) -> Leaf:
+        if self.kind == "grad":
+            return gradient if aux is None else TreeLeaf(tuple, (0, 1), (gradient, aux))
+        if aux is not None:
+            value = TreeLeaf(tuple, (0, 1), (value, aux))
+        return TreeLeaf(tuple, (0, 1), (value, gradient))
+
+    def __tracejit_lower__(self, calls: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
+        """A call inside a script: the gradient of the function where it is called."""
+        from tracejit.frontend.values import Static, Transformed
+
+        made = Transformed(self.kind, Static(self.fn), self.argnums, self.has_aux)
+        return calls.gradients.call(made, args, kwargs, node)
+
+    def eagerly(self, *args: Any) -> Any:
+        """By the eager tape."""
+        numbers = [n % len(args) for n in numbers_of(self.argnums)]
+        given = list(args)
+        leaves: list[list[Any]] = []
+        for n in numbers:
+            found, structure = pytree.flatten(args[n])
+            found = [_variable(x) for x in found]
+            leaves.append(found)
+            given[n] = structure.unflatten(found)
+        result = self.inner.__tracejit_function__(*given)
+        value, aux = result if self.has_aux else (result, None)
+        slopes = iter(autograd.grad(value, [x for group in leaves for x in group], allow_unused=True))
+        trees = [pytree.map(lambda x: _slope(x, next(slopes)), args[n]) for n in numbers]
+        gradient = trees[0] if isinstance(self.argnums, int) else tuple(trees)
+        if self.kind == "grad":
+            return (gradient, aux) if self.has_aux else gradient
+        plain = value.item() if not any(isinstance(x, Tensor) for x in pytree.leaves(args)) else value.detach()
+        return ((plain, aux) if self.has_aux else plain), gradient
+
+
+def _variable(x: Any) -> Tensor:
+    import numpy as np
+
+    made = wrap(np.array(x._data if isinstance(x, Tensor) else x))
+    return made.requires_grad_()
+
+
+def _slope(x: Any, found: Tensor | None) -> Any:
+    """A gradient as its argument is: a number, an array or a Tensor."""
+    import numpy as np
+
+    array = np.zeros_like(x._data if isinstance(x, Tensor) else x) if found is None else found._data
+    if isinstance(x, Tensor):
+        return wrap(array)
+    return array if isinstance(x, np.ndarray) else array.item()
