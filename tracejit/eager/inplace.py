@@ -82,9 +82,15 @@ def store(target: Tensor, value: Any) -> Tensor:
     if new.requires_grad and new._grad_fn is None:
         new = TENSORS.fresh(new)
     target._data[...] = new._data
-    note_write(target, target._data)
-    write_history(target, new)
+    adopt(target, new)
     return target
+
+
+def adopt(target: Tensor, value: Tensor) -> None:
+    """Count a write that made the target's memory equal to `value`, and take over the history of `value` (which is no
+    leaf): the target, its root and all views follow."""
+    note_write(target, target._data)
+    write_history(target, value)
 
 
 def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, *operands: Any) -> Tensor:

@@ -33,6 +33,10 @@ class WriteLog:
             del self.arrays[: LIMIT // 2]
         self.arrays.append(array)
 
+    def reaches(self, version: int) -> bool:
+        """Whether the log goes up to this version: a write that was only counted leaves a gap."""
+        return self.first + len(self.arrays) == version + 1
+
     def changed(self, array: Any, since: int) -> bool:
         """Whether the array's elements may have been written after version `since`."""
         start = since + 1 - self.first
@@ -58,9 +62,10 @@ def note_write(target: Tensor, array: Any) -> None:
     """Count a write to `array`, which is all or part of the target's memory, and tell the node whose result it was."""
     owner = memory_owner(target)
     owner._version += 1
-    if owner._writes is None:
-        owner._writes = WriteLog(owner._version)
-    owner._writes.add(array)
+    log = owner._writes
+    if log is None or not log.reaches(owner._version - 1):
+        log = owner._writes = WriteLog(owner._version)
+    log.add(array)
     if owner._grad_fn is not None:
         owner._grad_fn.overwritten(owner._data)
 
@@ -71,6 +76,6 @@ def changed_since(tensor: Tensor, version: int) -> bool:
     if owner._version == version:
         return False
     log = owner._writes
-    if log is None or log.first + len(log.arrays) != owner._version + 1 or not isinstance(tensor._data, np.ndarray):
+    if log is None or not log.reaches(owner._version) or not isinstance(tensor._data, np.ndarray):
         return True
     return log.changed(tensor._data, version)

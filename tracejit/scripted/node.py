@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.eager.inplace import adopt
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach
-from tracejit.eager.tensor import Tensor, bump_version, version_of, wrap
+from tracejit.eager.tensor import Tensor, version_of, wrap
+from tracejit.eager.writes import note_write
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
@@ -165,10 +167,10 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
         else:
             made.append(result)
     for k, x in enumerate(written):
-        if isinstance(x, Tensor):
-            bump_version(x)
-            if is_differentiable(graph.results[function.n_user + k].type):
-                attach(x, node, function.n_user + k)
+        if isinstance(x, Tensor) and is_differentiable(graph.results[function.n_user + k].type):
+            adopt(x, attach(wrap(x._data), node, function.n_user + k))
+        elif isinstance(x, Tensor):
+            note_write(x, x._data)
     return made
 
 
