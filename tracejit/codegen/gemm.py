@@ -153,8 +153,11 @@ def _blas(name: str, type: str, letter: str, integer: str) -> str:
         f"i32 {_ROW_MAJOR}, i32 %ta, i32 %tb, {integer} {x['m']}, {integer} {x['n']}, {integer} {x['k']}, {type} 1.0, "
         f"ptr %a, {integer} {x['lda']}, ptr %b, {integer} {x['ldb']}, {type} 0.0, ptr %c, {integer} {x['cr']}"
     )
-    kinds = f"i32, i32, i32, {integer}, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer}"
-    vector_kinds = f"i32, i32, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer}"
+    operands = f"{type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer}"
+    kinds = f"i32, i32, i32, {integer}, {integer}, {integer}, {operands}"
+    vector_kinds = f"i32, i32, {integer}, {integer}, {operands}"
+    rest_b = "ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr"
+    first_a = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac"
     return f"""
 declare void {matrix}({kinds})
 declare void {vector}({vector_kinds})
@@ -181,7 +184,7 @@ sum:
   br i1 %strange_a, label %copy_a, label %second
 copy_a:
   %dense_a = call ptr @tj_dense_{name}(i64 %m, i64 %k, ptr %a, i64 %ar, i64 %ac)
-  call void @tj_gemm_{name}(i64 %m, i64 %n, i64 %k, ptr %dense_a, i64 %k, i64 1, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr)
+  call void @tj_gemm_{name}(i64 %m, i64 %n, i64 %k, ptr %dense_a, i64 %k, i64 1, {rest_b})
   call void @tj_free(ptr %dense_a)
   ret void
 second:
@@ -192,7 +195,7 @@ second:
   br i1 %strange_b, label %copy_b, label %shape
 copy_b:
   %dense_b = call ptr @tj_dense_{name}(i64 %k, i64 %n, ptr %b, i64 %br, i64 %bc)
-  call void @tj_gemm_{name}(i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %dense_b, i64 %n, i64 1, ptr %c, i64 %cr)
+  call void @tj_gemm_{name}({first_a}, ptr %dense_b, i64 %n, i64 1, ptr %c, i64 %cr)
   call void @tj_free(ptr %dense_b)
   ret void
 shape:
@@ -231,11 +234,12 @@ def _matrix_vector(name: str, type: str, function: str, integer: str) -> str:
     """y = X v, where X (rows x k) is stored as `layout` says."""
     convert, x = _integers("stored_rows stored_columns lead vs ys", integer)
     args = (
-        f"i32 {_ROW_MAJOR}, i32 %layout, {integer} {x['stored_rows']}, {integer} {x['stored_columns']}, {type} 1.0, ptr %x, "
-        f"{integer} {x['lead']}, ptr %v, {integer} {x['vs']}, {type} 0.0, ptr %y, {integer} {x['ys']}"
+        f"i32 {_ROW_MAJOR}, i32 %layout, {integer} {x['stored_rows']}, {integer} {x['stored_columns']}, {type} 1.0, "
+        f"ptr %x, {integer} {x['lead']}, ptr %v, {integer} {x['vs']}, {type} 0.0, ptr %y, {integer} {x['ys']}"
     )
     return f"""
-define internal void @tj_matvec_{name}(i32 %layout, i64 %rows, i64 %k, ptr %x, i64 %lead, ptr %v, i64 %vs, ptr %y, i64 %ys) nounwind {{
+define internal void @tj_matvec_{name}(
+    i32 %layout, i64 %rows, i64 %k, ptr %x, i64 %lead, ptr %v, i64 %vs, ptr %y, i64 %ys) nounwind {{
   %plain = icmp eq i32 %layout, {_PLAIN}
   %stored_rows = select i1 %plain, i64 %rows, i64 %k
   %stored_columns = select i1 %plain, i64 %k, i64 %rows

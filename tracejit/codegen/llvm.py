@@ -49,7 +49,7 @@ def print_program(program: Program, options: LlvmOptions) -> LlvmText:
 
 
 def _has_loop(body: Sequence[Stmt]) -> bool:
-    return any(isinstance(s, For) or isinstance(s, If) and (_has_loop(s.then) or _has_loop(s.orelse)) for s in body)
+    return any(isinstance(s, For) or (isinstance(s, If) and _has_loop(s.then + s.orelse)) for s in body)
 
 
 def _module(texts: Texts, *, inline: bool) -> str:

@@ -39,10 +39,6 @@ def _slot_size(dtype: DType | Pointer) -> int:
     return 8 if isinstance(dtype, Pointer) else dtype.itemsize
 
 
-def _is_list(dtype: DType | Pointer) -> bool:
-    return isinstance(dtype, Pointer) and dtype.is_list
-
-
 def _new(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     p.declare("declare noalias ptr @tj_list_new(i64)")
     kind = args[0] if args else Value("0", I64)

@@ -139,7 +139,7 @@ class ExpressionPrinter(Emitter):
         return self.pure(f"extractvalue {pair} {both.text}, 1", result, lanes, both)
 
     def expand(self, template: Expansion, args: list[Value | Ramp]) -> Value | Ramp:
-        """An operation by its expansion. Vars of a template are rebound at every use, so nothing in it is remembered."""
+        """An operation by its expansion. Its vars are bound anew at every use, so nothing in it is remembered."""
         outer, self._in_template = self._in_template, True
         for param, arg in zip(template.params, args, strict=True):
             self.env[param] = arg if isinstance(arg, Value) else self.materialise(arg)
@@ -283,7 +283,7 @@ class ExpressionPrinter(Emitter):
         return self.choose(fits, self.convert("fptosi", x, to), Value(str(-(1 << to.bits - 1)), to))
 
     def _half(self, x: Value, source: DType, to: DType) -> Value:
-        """f16 or bf16 from or to f32: the F16C instructions where the machine has them, integer operations otherwise."""
+        """f16 or bf16 from or to f32: by F16C instructions where the machine has them, else by integer operations."""
         bits = to if source == F32 else source
         if bits == F16 and self.options.has_f16c:
             half = "half" if x.lanes == 1 else f"<{x.lanes} x half>"
@@ -490,9 +490,8 @@ class ExpressionPrinter(Emitter):
         if lanes == 1:
             self.line(f"{name} = call {type} {function}({', '.join(v.typed() for v in values[1:])})")
         else:
-            self.line(
-                f"{name} = call {type} {self._per_lane(e, function, lanes)}({cond.typed()}, {', '.join(v.typed() for v in values)})"
-            )
+            given = ", ".join(v.typed() for v in (cond, *values))
+            self.line(f"{name} = call {type} {self._per_lane(e, function, lanes)}({given})")
         self.line(f"br label %{done}")
         self.begin(done)
         return self.define(f"phi {type} [ {values[0].text}, %{before} ], [ {name}, %{slow} ]", e.type, lanes)

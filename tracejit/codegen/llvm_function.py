@@ -162,6 +162,10 @@ class FunctionPrinter(ExpressionPrinter):
         """Hand a result to the caller."""
         raise TypeError("only the entry has outputs")
 
+    def context(self) -> Value:
+        """The context of the call."""
+        raise TypeError("only the entry can print")
+
     def adopt(self, pointer: Value, is_list: bool) -> None:
         """This call now owns the memory."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from tracejit.codegen.loop_ir import Pointer
@@ -18,7 +18,7 @@ from tracejit.ir.types import BF16, BOOL, F16, F32, F64, I64, DType
 _FLOATS = {F32: "float", F64: "double", F16: "i16", BF16: "i16"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def type_text(dtype: DType | Pointer, lanes: int = 1) -> str:
     """The LLVM type of a value in registers: booleans are i1, halves are the i16 of their bits."""
     if isinstance(dtype, Pointer):

@@ -221,7 +221,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     registers = WIDE if loop.carried and survey.weight <= 8 else NARROW
     lanes = max(4, min(_MAX_LANES, registers * options.vector_bits // survey.widest))
     if isinstance(loop.extent, Const):
-        lanes = min(lanes, max(4, 1 << max(int(loop.extent.value) - 1, 0).bit_length()))
+        lanes = min(lanes, max(4, 1 << max(int(loop.extent.value.real) - 1, 0).bit_length()))
     if not options.masked_bits or survey.narrowest < options.masked_bits:
         return Plan(lanes, "scalar")
     return Plan(lanes, "masked" if heavy else "split")

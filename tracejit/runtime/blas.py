@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy  # noqa: F401  (loads the library that is looked for)
+import numpy
 
 _LIBRARY = re.compile(r"openblas|mkl_rt|blis|cblas|libblas|Accelerate|vecLib|_multiarray_umath", re.IGNORECASE)
 

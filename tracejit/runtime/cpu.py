@@ -182,7 +182,7 @@ class _Wanted:
             return np.empty(shape, self.dtype)
         memory = (ctypes.c_char * size).from_address(record.data)
         weakref.finalize(memory, free, record.data)
-        return np.frombuffer(memory, self.dtype).reshape(shape)
+        return np.frombuffer(memoryview(memory), self.dtype).reshape(shape)
 
 
 def compile_program(program: Program, *, options: LlvmOptions | None = None, key: str | None = None) -> NativeFunction:
