@@ -11,14 +11,29 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 #: PyTorch's keyword -> the one used here.
-_KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "input": "x", "other": "y", "a": "x", "a_min": "min", "a_max": "max", "dims": "axis"}
+_KEYWORDS = {
+    "dim": "axis",
+    "keepdim": "keepdims",
+    "input": "x",
+    "other": "y",
+    "a": "x",
+    "a_min": "min",
+    "a_max": "max",
+    "dims": "axis",
+}
 
 
 class Arguments:
     """The arguments of one call, by the names of a signature `"x axis=None keepdims=False *rest"`."""
 
     def __init__(
-        self, calls: Calls, name: str, signature: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+        self,
+        calls: Calls,
+        name: str,
+        signature: str,
+        args: list[FrontValue],
+        kwargs: dict[str, FrontValue],
+        node: ast.AST,
     ) -> None:
         self.calls = calls
         self.node = node
@@ -100,7 +115,9 @@ class Arguments:
 def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:
     """A non-negative axis; numpy's AxisError is a ValueError."""
     if not -rank <= axis < max(rank, 1):
-        arguments.calls.arith.mismatch(ValueError(f"axis {axis} is out of bounds for array of dimension {rank}"), arguments.node)
+        arguments.calls.arith.mismatch(
+            ValueError(f"axis {axis} is out of bounds for array of dimension {rank}"), arguments.node
+        )
     return axis % rank if rank else 0
 
 

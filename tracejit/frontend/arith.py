@@ -86,7 +86,15 @@ def python_kind(x: FrontValue) -> str:
     if isinstance(x, Number):
         return x.dtype.kind
     assert isinstance(x, Static)
-    return "b" if isinstance(x.value, bool) else "i" if isinstance(x.value, int) else "f" if isinstance(x.value, float) else "c"
+    return (
+        "b"
+        if isinstance(x.value, bool)
+        else "i"
+        if isinstance(x.value, int)
+        else "f"
+        if isinstance(x.value, float)
+        else "c"
+    )
 
 
 class Arithmetic:
@@ -245,7 +253,11 @@ class Arithmetic:
             dtype = BOOL if rank == 0 else I64
             if rank > 1:
                 self.ctx.refuse(node, f"'{SYMBOL[name]}' needs integers, not {describe(x)} and {describe(y)}")
-            op = {"bitand": "logical_and", "bitor": "logical_or", "bitxor": "logical_xor"}[name] if dtype == BOOL else name
+            op = (
+                {"bitand": "logical_and", "bitor": "logical_or", "bitxor": "logical_xor"}[name]
+                if dtype == BOOL
+                else name
+            )
             return Number(self.ctx.b.emit(op, (self.scalar(x, dtype), self.scalar(y, dtype)))[0], weak=True)
         if name in ("shl", "shr"):
             return self.shift(name, x, y, node, rank)
@@ -276,10 +288,16 @@ class Arithmetic:
             if isinstance(y_front, Static) and y_front.value < 0:
                 return self.float_binary("pow", self.to(x, F64), self.to(y, F64))
             self.ctx.check(
-                b.emit("ge", (y, zero))[0], "ValueError", "an int to a negative power known at run time only is a float: use float(x) ** y"
+                b.emit("ge", (y, zero))[0],
+                "ValueError",
+                "an int to a negative power known at run time only is a float: use float(x) ** y",
             )
             return Number(b.emit("checked_pow", (x, y))[0], weak=True)
-        messages = {"div": "division by zero", "floordiv": "integer division or modulo by zero", "mod": "integer modulo by zero"}
+        messages = {
+            "div": "division by zero",
+            "floordiv": "integer division or modulo by zero",
+            "mod": "integer modulo by zero",
+        }
         if not self.ctx.sizes.at_least(y, 1):
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
         if name == "div":
@@ -313,10 +331,14 @@ class Arithmetic:
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
         if name == "pow":
             negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
-            self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", "0.0 cannot be raised to a negative power")
+            self.ctx.check(
+                b.emit("logical_not", (negative,))[0], "ZeroDivisionError", "0.0 cannot be raised to a negative power"
+            )
             whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
             allowed = b.emit("logical_or", (b.emit("logical_not", (b.emit("lt", (x, zero))[0],))[0], whole))[0]
-            self.ctx.check(allowed, "ValueError", "a negative float to a fractional power is complex: use complex(x) ** y")
+            self.ctx.check(
+                allowed, "ValueError", "a negative float to a fractional power is complex: use complex(x) ** y"
+            )
         return Number(b.emit(name, (x, y))[0], weak=True)
 
     def complex_binary(self, name: str, x: Value, y: Value, node: ast.AST) -> FrontValue:

@@ -18,7 +18,7 @@ from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue, describe
-from tracejit.ir.types import BOOL, C128, F64, I64, U64
+from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 FUNCTIONS: dict[str, tuple[str, Callable[[Calls, Arguments], FrontValue]]] = {}
 
 
-def define(names: str, signature: str) -> Callable[[Callable[[Calls, Arguments], FrontValue]], Callable[[Calls, Arguments], FrontValue]]:
+def define(
+    names: str, signature: str
+) -> Callable[[Callable[[Calls, Arguments], FrontValue]], Callable[[Calls, Arguments], FrontValue]]:
     """Register a handler under one or more names."""
 
     def register(handler: Callable[[Calls, Arguments], FrontValue]) -> Callable[[Calls, Arguments], FrontValue]:
@@ -39,7 +41,9 @@ def define(names: str, signature: str) -> Callable[[Callable[[Calls, Arguments],
     return register
 
 
-def function(calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+def function(
+    calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
     """A library function by its resolved name."""
     calls.ctx.at(node)
     if name.startswith("math."):
@@ -56,7 +60,9 @@ def function(calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, 
     calls.ctx.refuse(node, f"the function {name!r} is not available in a script")
 
 
-def elementwise(calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+def elementwise(
+    calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
     """An elementwise op with NumPy's `out=` and `where=`."""
     out = kwargs.pop("out", None)
     where = kwargs.pop("where", None)
@@ -165,7 +171,13 @@ def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | Non
         return Number(calls.ctx.b.emit(name, (base.value,))[0], base.weak)
     if base.weak:
         return None
-    known = {"shape": TupleValue(()), "ndim": Static(0), "size": Static(1), "dtype": Static(np.dtype(base.dtype.numpy_name)), "T": base}
+    known = {
+        "shape": TupleValue(()),
+        "ndim": Static(0),
+        "size": Static(1),
+        "dtype": Static(np.dtype(base.dtype.numpy_name)),
+        "T": base,
+    }
     return known.get(name)
 
 
@@ -273,7 +285,7 @@ def _transpose(c: Calls, a: Arguments) -> FrontValue:
         order = list(order[0])
     if not order or order == [None]:
         return permuted(x, tuple(reversed(range(x.rank))))
-    if len(order) == 2 and x.rank != 2 or (len(order) == 2 and sorted(k % x.rank for k in order) != [0, 1]):
+    if (len(order) == 2 and x.rank != 2) or (len(order) == 2 and sorted(k % x.rank for k in order) != [0, 1]):
         return _swapped(x, int(order[0]) % x.rank, int(order[1]) % x.rank)
     if sorted(int(k) % x.rank for k in order) != list(range(x.rank)):
         c.arith.mismatch(ValueError("axes don't match array"), a.node)
@@ -296,7 +308,8 @@ def _swapaxes(c: Calls, a: Arguments) -> FrontValue:
 def _movedim(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     sources, targets = (
-        [int(k) % x.rank for k in (v if isinstance(v, tuple | list) else (v,))] for v in (a.static("source"), a.static("destination"))
+        [int(k) % x.rank for k in (v if isinstance(v, tuple | list) else (v,))]
+        for v in (a.static("source"), a.static("destination"))
     )
     order = [k for k in range(x.rank) if k not in sources]
     for target, source in sorted(zip(targets, sources, strict=True)):
@@ -422,7 +435,12 @@ def _with_axis(x: ArrayView, axis: int) -> ArrayView:
     strides.insert(axis, 0)
     lengths.insert(axis, 1)
     return dataclasses.replace(
-        x, strides=tuple(strides), lengths=tuple(lengths), prefix=(), plain=False, via=("reshape",) if x.is_whole else ()
+        x,
+        strides=tuple(strides),
+        lengths=tuple(lengths),
+        prefix=(),
+        plain=False,
+        via=("reshape",) if x.is_whole else (),
     )
 
 
@@ -445,7 +463,9 @@ def _copy(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return c.ctx.fresh(c.ctx.load(x)) if isinstance(x, ArrayView) else x
 
 
-def _astype(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+def _astype(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
     target = args[0] if args else kwargs.get("dtype", Static(None))
     dtype = c.ctx.dtype_of_object(c.static(target, node, "a dtype"), node)
     if isinstance(x, ArrayView):
@@ -478,7 +498,9 @@ def _fill(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return Static(None)
 
 
-def _detach(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+def _detach(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
     return c.gradients.detach(x)
 
 
@@ -486,7 +508,9 @@ def _same(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return x
 
 
-def _backward(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+def _backward(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
     return c.gradients.backward(x, args, kwargs, node)
 
 
@@ -501,4 +525,3 @@ _METHODS: dict[str, Callable[..., FrontValue]] = {
     "backward": _backward,
     "zero_grad": _same,
 }
-

@@ -96,7 +96,9 @@ def _trip_count(c: Calls, first: Size, last: Size, by: Size) -> Size:
     c.ctx.check(b.emit("ne", (step, zero))[0], "ValueError", "range() arg 3 must not be zero")
     up = b.emit("gt", (step, zero))[0]
     span = b.emit("sub", (c.ctx.size_value(last), c.ctx.size_value(first)))[0]
-    rounding = b.emit("select", (up, b.emit("sub", (step, c.ctx.size_value(1)))[0], b.emit("add", (step, c.ctx.size_value(1)))[0]))[0]
+    rounding = b.emit(
+        "select", (up, b.emit("sub", (step, c.ctx.size_value(1)))[0], b.emit("add", (step, c.ctx.size_value(1)))[0])
+    )[0]
     return b.emit("floordiv", (b.emit("add", (span, rounding))[0], step))[0]
 
 
@@ -126,7 +128,11 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     if static and len(static) < len(parts):
         for p in parts:
             if p.static is None and not isinstance(p.length, int):
-                c.ctx.refuse(node, "zip of a tuple and something of a length known at run time only", "index the array in the loop")
+                c.ctx.refuse(
+                    node,
+                    "zip of a tuple and something of a length known at run time only",
+                    "index the array in the loop",
+                )
     length: Size = parts[0].length
     for p in parts[1:]:
         length = c.ctx.sizes.minimum(c.ctx.b, length, p.length)
@@ -207,7 +213,9 @@ def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
     if isinstance(args[0], ArrayView):
         made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
-        return made if isinstance(start, Static) and start.value == 0 else c.expressions.binary("add", start, made, node)
+        return (
+            made if isinstance(start, Static) and start.value == 0 else c.expressions.binary("add", start, made, node)
+        )
     total = start
     for item in c.expressions.known_items(args[0], node):
         total = c.expressions.binary("add", total, item, node)
@@ -443,7 +451,9 @@ def container_method(
             return _change_list(c, receiver, name, args, node)
         case ListValue() | TupleValue(), "copy":
             return ListValue(list(receiver.items), c.ctx.level)
-        case ListValue() | TupleValue(), "index" | "count" if all(isinstance(i, Static) for i in [*receiver.items, *args]):
+        case ListValue() | TupleValue(), "index" | "count" if all(
+            isinstance(i, Static) for i in [*receiver.items, *args]
+        ):
             values = [i.value for i in receiver.items]  # type: ignore[union-attr]
             return c.call_now(getattr(values, name), args, {}, node)
         case DictValue(items), "keys":
@@ -489,7 +499,12 @@ def _change_list(c: Calls, receiver: ListValue, name: str, args: list[FrontValue
 
 
 def _change_dict(
-    c: Calls, items: dict[Any, FrontValue], name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    c: Calls,
+    items: dict[Any, FrontValue],
+    name: str,
+    args: list[FrontValue],
+    kwargs: dict[str, FrontValue],
+    node: ast.AST,
 ) -> FrontValue:
     if name == "update":
         if args and isinstance(args[0], DictValue):
@@ -502,4 +517,3 @@ def _change_dict(
     if key not in items and len(args) < 2:
         return c.arith.mismatch(KeyError(key), node)
     return items.pop(key) if key in items else args[1]
-

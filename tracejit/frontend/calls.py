@@ -111,7 +111,11 @@ class Calls:
                     return self.call_value(Static(member.fget), [base], {}, node)
                 return BoundMethod(base, name)
             case Static(value):
-                member = inspect.getattr_static(type(value), name, None) if not isinstance(value, type | types.ModuleType) else None
+                member = (
+                    inspect.getattr_static(type(value), name, None)
+                    if not isinstance(value, type | types.ModuleType)
+                    else None
+                )
                 if isinstance(member, property) and isinstance(member.fget, types.FunctionType):
                     return self.call_value(Static(member.fget), [base], {}, node)
                 return self.statics.attribute(value, name, node)
@@ -125,7 +129,11 @@ class Calls:
                 fields[name] = value
             case Static(owner) if not isinstance(owner, types.ModuleType | type):
                 if self.ctx.level:
-                    self.ctx.refuse(node, "an attribute of an outer object cannot be set inside a branch or loop", "set it afterwards")
+                    self.ctx.refuse(
+                        node,
+                        "an attribute of an outer object cannot be set inside a branch or loop",
+                        "set it afterwards",
+                    )
                 self.statics.written[(id(owner), name)] = (owner, value)
             case ArrayView() if arrays.set_attribute(self, base, name, value, node):
                 pass
@@ -150,7 +158,9 @@ class Calls:
         self.ctx.at(node)
         return self.call_value(fn, args, kwargs, node)
 
-    def call_value(self, fn: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    def call_value(
+        self, fn: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
         """Call a front-end value."""
         match fn:
             case Closure():
@@ -207,9 +217,15 @@ class Calls:
             return self.call_object(call, [Static(fn), *args], kwargs, node)
         if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(fn):
             return self.call_now(fn, args, kwargs, node)
-        self.ctx.refuse(node, f"the function {_name(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script")
+        self.ctx.refuse(
+            node,
+            f"the function {_name(fn)!r} is not known to tracejit",
+            "write it in Python, or call it outside the script",
+        )
 
-    def transformed(self, kind: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    def transformed(
+        self, kind: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
         """`tj.grad(f, argnums=0, has_aux=False)` inside a script."""
         options = dict(zip(("fn", "argnums", "has_aux"), args, strict=False)) | kwargs
         argnums = self.static(options.get("argnums", Static(0)), node, "'argnums'")
@@ -220,7 +236,11 @@ class Calls:
         """Hooks of a module would be skipped by compiling its `forward`; they are refused instead."""
         for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
             if getattr(module, name, None):
-                self.ctx.refuse(node, f"{type(module).__name__} has hooks, which a script cannot run", "remove the hooks, or call it outside")
+                self.ctx.refuse(
+                    node,
+                    f"{type(module).__name__} has hooks, which a script cannot run",
+                    "remove the hooks, or call it outside",
+                )
 
     def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """A pure function of compile-time objects."""
@@ -246,7 +266,9 @@ class Calls:
             return ObjectValue(cls, self.bind_fields(cls, [f.name for f in fields], defaults, args, kwargs, node))
         if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(cls):
             return self.call_now(cls, args, kwargs, node)
-        self.ctx.refuse(node, f"{cls.__name__} objects cannot be made in a script", "use a tuple, a NamedTuple or a dataclass")
+        self.ctx.refuse(
+            node, f"{cls.__name__} objects cannot be made in a script", "use a tuple, a NamedTuple or a dataclass"
+        )
 
     def bind_fields(
         self,
@@ -274,12 +296,19 @@ class Calls:
             self.ctx.refuse(node, error.reason, error.instead)
 
     def inline(
-        self, source: FunctionSource, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST, closure: Closure | None
+        self,
+        source: FunctionSource,
+        args: list[FrontValue],
+        kwargs: dict[str, FrontValue],
+        node: ast.AST,
+        closure: Closure | None,
     ) -> FrontValue:
         """Lower a Python function's body here; its result is the call's value."""
         callers = list(self.ctx.frames())
         if any(f.source.node is source.node for f in callers):
-            self.ctx.refuse(node, f"{source.name!r} calls itself; recursion is outside the language", "write it as a loop")
+            self.ctx.refuse(
+                node, f"{source.name!r} calls itself; recursion is outside the language", "write it as a loop"
+            )
         if len(callers) > _DEPTH:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep")
         env = self.bind(source, args, kwargs, node, closure)
@@ -300,7 +329,9 @@ class Calls:
     def run(self, source: FunctionSource) -> bool:
         """Lower a function's statements in the current frame."""
         node = source.node
-        body: list[ast.stmt] = node.body if isinstance(node, ast.FunctionDef) else [ast.copy_location(ast.Return(node.body), node.body)]
+        body: list[ast.stmt] = (
+            node.body if isinstance(node, ast.FunctionDef) else [ast.copy_location(ast.Return(node.body), node.body)]
+        )
         if isinstance(node, ast.FunctionDef):
             _refuse_generators(self.ctx, node)
         statements = desugar(body, node)
@@ -308,7 +339,12 @@ class Calls:
         return self.statements.block(statements)
 
     def bind(
-        self, source: FunctionSource, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST, closure: Closure | None
+        self,
+        source: FunctionSource,
+        args: list[FrontValue],
+        kwargs: dict[str, FrontValue],
+        node: ast.AST,
+        closure: Closure | None,
     ) -> dict[str, FrontValue]:
         """Arguments bound to parameters, as Python does."""
         parameters = source.node.args
@@ -351,7 +387,9 @@ class Calls:
                 env.setdefault(p.arg, default)
         missing = [p.arg for p in [*positional, *parameters.kwonlyargs] if p.arg not in env]
         if missing:
-            self.arith.mismatch(TypeError(f"{source.name}() missing required argument: {', '.join(map(repr, missing))}"), node)
+            self.arith.mismatch(
+                TypeError(f"{source.name}() missing required argument: {', '.join(map(repr, missing))}"), node
+            )
         return env
 
     # -- what other parts ask for -------------------------------------------------------------------------------
@@ -404,7 +442,11 @@ class Calls:
             return Static(template.value % tuple(i.value for i in value.items))  # type: ignore[union-attr]
         if isinstance(value, Static):
             return Static(template.value % value.value)
-        self.ctx.refuse(node, "'%' formatting of run-time values is outside the language", "use an f-string in print, assert or raise")
+        self.ctx.refuse(
+            node,
+            "'%' formatting of run-time values is outside the language",
+            "use an f-string in print, assert or raise",
+        )
 
     def grad_mode(self, manager: FrontValue) -> bool | None:
         """Whether a context manager switches gradients off or on; None for any other."""
@@ -448,7 +490,13 @@ def _name(fn: Any) -> str:
 
 def _is_pure_builtin(fn: Any) -> bool:
     module = getattr(fn, "__module__", None) or ""
-    return module.split(".")[0] in ("builtins", "math", "cmath", "operator", "numpy") or fn in (str, int, float, bool, complex)
+    return module.split(".")[0] in ("builtins", "math", "cmath", "operator", "numpy") or fn in (
+        str,
+        int,
+        float,
+        bool,
+        complex,
+    )
 
 
 def _comprehension_names(s: ast.stmt) -> set[str]:

@@ -154,7 +154,15 @@ class Context:
 
     def number(self, value: bool | int | float | complex) -> Number:
         """A Python number as a constant of the graph."""
-        dtype = BOOL if isinstance(value, bool) else I64 if isinstance(value, int) else F64 if isinstance(value, float) else C128
+        dtype = (
+            BOOL
+            if isinstance(value, bool)
+            else I64
+            if isinstance(value, int)
+            else F64
+            if isinstance(value, float)
+            else C128
+        )
         made = self.b.constant(value, ScalarType(dtype))
         return Number(made, weak=True)
 

@@ -77,7 +77,9 @@ _define_filled()
 def _full(c: Calls, a: Arguments) -> FrontValue:
     value = a["fill_value"]
     kind = value.dtype if isinstance(value, Number) else None
-    default = {bool: BOOL, int: I64, float: F32 if c.ctx.tensors else F64}.get(type(getattr(value, "value", None)), kind)
+    default = {bool: BOOL, int: I64, float: F32 if c.ctx.tensors else F64}.get(
+        type(getattr(value, "value", None)), kind
+    )
     dtype = _dtype(c, a, default)
     return filled(c, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype, a.node)
 
@@ -114,7 +116,13 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
 
 
 def _kind(value: FrontValue) -> str:
-    return value.dtype.kind if isinstance(value, Number) else "f" if isinstance(getattr(value, "value", None), float) else "i"
+    return (
+        value.dtype.kind
+        if isinstance(value, Number)
+        else "f"
+        if isinstance(getattr(value, "value", None), float)
+        else "i"
+    )
 
 
 def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, step: FrontValue) -> FrontValue:
@@ -198,7 +206,10 @@ def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST) ->
         a = Arguments(c, "array", "", [], {}, node)
         ranks = {r.rank for r in rows}
         if len(ranks) != 1:
-            c.arith.mismatch(ValueError("setting an array element with a sequence. The requested array has an inhomogeneous shape"), node)
+            c.arith.mismatch(
+                ValueError("setting an array element with a sequence. The requested array has an inhomogeneous shape"),
+                node,
+            )
         stacked = [_lifted(c, r) for r in rows]
         return concatenated(c, a, stacked, 0)
     if c.arith.is_number(value):
@@ -234,5 +245,20 @@ def _scalar_type(cls: type) -> Callable[..., FrontValue]:
     return handler
 
 
-for _name in ("bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "complex64", "complex128"):
+for _name in (
+    "bool_",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+):
     HANDLERS[getattr(np, _name)] = _scalar_type(getattr(np, _name))

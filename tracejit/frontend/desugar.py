@@ -126,7 +126,9 @@ class _Desugar:
                 case ast.If():
                     if _terminates(statement.body) or _terminates(statement.orelse):
                         return [*out, self.branch_with_rest(statement, rest)]
-                    out.append(Branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement))
+                    out.append(
+                        Branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement)
+                    )
                 case ast.For():
                     out.extend(self.for_loop(statement))
                 case ast.While():

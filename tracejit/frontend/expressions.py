@@ -92,7 +92,13 @@ class Expressions:
             case ast.Starred():
                 self.ctx.refuse(node, "a starred expression cannot stand here")
             case _:
-                shown = {"Await": "'await'", "Yield": "'yield'", "Set": "a set", "SetComp": "a set", "DictComp": "a dict comprehension"}
+                shown = {
+                    "Await": "'await'",
+                    "Yield": "'yield'",
+                    "Set": "a set",
+                    "SetComp": "a set",
+                    "DictComp": "a dict comprehension",
+                }
                 name = shown.get(type(node).__name__, f"'{type(node).__name__}'")
                 self.ctx.refuse(node, f"{name} is outside the language")
 
@@ -230,7 +236,9 @@ class Expressions:
         def rest() -> FrontValue:
             return self.bool_op(node, operands[1:])
 
-        return self.choose(node, truth, rest, lambda: first) if is_and else self.choose(node, truth, lambda: first, rest)
+        return (
+            self.choose(node, truth, rest, lambda: first) if is_and else self.choose(node, truth, lambda: first, rest)
+        )
 
     def conditional(self, node: ast.AST, truth: bool | Value, body: ast.expr, orelse: ast.expr) -> FrontValue:
         if isinstance(truth, bool):
@@ -313,7 +321,10 @@ class Expressions:
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
         if isinstance(at, SliceValue):
-            parts = [None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node) for p in (at.start, at.stop, at.step)]
+            parts = [
+                None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node)
+                for p in (at.start, at.stop, at.step)
+            ]
             cut = items[slice(*parts)]
             return TupleValue(tuple(cut)) if isinstance(base, TupleValue) else ListValue(list(cut), self.ctx.level)
         if isinstance(at, Static) and hasattr(at.value, "__index__"):
@@ -327,7 +338,11 @@ class Expressions:
         return self.unknown_index(node)
 
     def unknown_index(self, node: ast.AST) -> Any:
-        self.ctx.refuse(node, "this index must be known when the function is compiled", "use an array for indices computed at run time")
+        self.ctx.refuse(
+            node,
+            "this index must be known when the function is compiled",
+            "use an array for indices computed at run time",
+        )
 
     def pick(self, items: list[FrontValue], at: Number, node: ast.AST) -> FrontValue:
         """One item of a sequence of known length, by an index known at run time: nested branches."""
@@ -386,7 +401,9 @@ class Expressions:
         length = view.lengths[0]
         if not isinstance(length, int):
             if count is None:
-                self.ctx.refuse(node, "the number of rows is not known when the function is compiled", "index the array in a loop")
+                self.ctx.refuse(
+                    node, "the number of rows is not known when the function is compiled", "index the array in a loop"
+                )
             same = self.ctx.b.emit("eq", (length, self.ctx.size_value(count)))[0]
             self.ctx.check(same, "ValueError", f"cannot unpack {{0}} values into {count} names", length)
             length = count
@@ -427,7 +444,9 @@ class Expressions:
                 for test in first.ifs:
                     truth = self.arith.truth(self.value(test), test)
                     if not isinstance(truth, bool):
-                        self.ctx.refuse(test, "a filter must be known when the function is compiled", "use a mask: x[x > 0]")
+                        self.ctx.refuse(
+                            test, "a filter must be known when the function is compiled", "use a mask: x[x > 0]"
+                        )
                     keep = keep and truth
                 if keep:
                     run(generators[1:])
@@ -516,5 +535,11 @@ def _shifted(template: str, by: int) -> str:
     for literal, field, spec, conversion in string.Formatter().parse(template):
         parts.append(_escape(literal))
         if field is not None:
-            parts.append("{" + str(int(field) + by) + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}")
+            parts.append(
+                "{"
+                + str(int(field) + by)
+                + (f"!{conversion}" if conversion else "")
+                + (f":{spec}" if spec else "")
+                + "}"
+            )
     return "".join(parts)

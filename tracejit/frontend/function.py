@@ -47,7 +47,6 @@ from tracejit.frontend.values import (
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import I64, ScalarType, TensorType
 
-
 # -- results ------------------------------------------------------------------------------------------------
 
 
@@ -145,7 +144,9 @@ def lower_function(
 
 
 class _Lowering:
-    def __init__(self, source: FunctionSource, aliases: Mapping[Access, Access], any_size: bool, fastmath: bool) -> None:
+    def __init__(
+        self, source: FunctionSource, aliases: Mapping[Access, Access], any_size: bool, fastmath: bool
+    ) -> None:
         self.source = source
         self.aliases = aliases
         self.any_size = any_size
@@ -184,7 +185,9 @@ class _Lowering:
         gradients = self.gradient_results()
         attributes = tuple((owner, attr, self.leaf(v, node)) for (_, attr), (owner, v) in self.statics.written.items())
         inout = tuple(
-            i for i, (p, c) in enumerate(zip(self.params, self.classes, strict=True)) if c and self.ctx.storage.bases[c] is not p
+            i
+            for i, (p, c) in enumerate(zip(self.params, self.classes, strict=True))
+            if c and self.ctx.storage.bases[c] is not p
         )
         finals = [self.ctx.storage.bases[self.classes[i]] for i in inout]
         ops = (*self.prologue, *self.top.ops)
@@ -213,7 +216,9 @@ class _Lowering:
             case TreeSpec(kind, keys, children):
                 return self.bind_tree(name, access, kind, keys, children)
 
-    def bind_tree(self, name: str, access: Access, kind: type, keys: tuple[Any, ...], children: tuple[Spec, ...]) -> FrontValue:
+    def bind_tree(
+        self, name: str, access: Access, kind: type, keys: tuple[Any, ...], children: tuple[Spec, ...]
+    ) -> FrontValue:
         step = step_kind(kind)
         parts = [self.bind(f"{name}_{k}", access.step(step, k), c) for k, c in zip(keys, children, strict=True)]
         if issubclass(kind, dict):
@@ -306,7 +311,9 @@ class _Lowering:
             at = self.classes.index(view.storage)
             if view.is_whole:
                 return InputLeaf(at)
-            return ViewLeaf(at, self.part(view.offset), tuple(map(self.part, view.strides)), tuple(map(self.part, view.lengths)))
+            return ViewLeaf(
+                at, self.part(view.offset), tuple(map(self.part, view.strides)), tuple(map(self.part, view.lengths))
+            )
         return ArrayLeaf(self.output(self.ctx.load(view)))
 
     def part(self, size: Size) -> Any:
@@ -344,4 +351,3 @@ def _dim_names() -> Any:
 def _identifier(name: str) -> str:
     made = "".join(ch if ch.isalnum() or ch == "_" else "_" for ch in name)
     return made.strip("_") or "script"
-

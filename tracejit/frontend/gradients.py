@@ -43,7 +43,9 @@ class Gradients:
 
     # -- loss.backward() and .grad ------------------------------------------------------------------------------
 
-    def backward(self, loss: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    def backward(
+        self, loss: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
         """Add the gradients of `loss` to `.grad` of every leaf."""
         ctx = self.calls.ctx
         if not self.leaves:
@@ -95,7 +97,9 @@ class Gradients:
         if x.storage not in self.leaves:
             self.calls.ctx.refuse(node, "this array asks for no gradient, so its '.grad' cannot be set")
         if self.calls.ctx.level and x.storage not in self.grads:
-            self.calls.ctx.refuse(node, "'.grad' must be cleared before the loop first", "x.grad = None before the loop")
+            self.calls.ctx.refuse(
+                node, "'.grad' must be cleared before the loop first", "x.grad = None before the loop"
+            )
         if isinstance(value, Static) and value.value is None:
             self.grads[x.storage] = None
             self.cleared.add(x.storage)
@@ -113,7 +117,9 @@ class Gradients:
         """A branch or loop must leave `.grad` as it found it: it is no value of the graph."""
         if any(before.get(c) is not g for c, g in self.grads.items()):
             self.calls.ctx.refuse(
-                node, "'.grad' changes inside a loop or branch and is kept afterwards", "set x.grad = None at the end of the body"
+                node,
+                "'.grad' changes inside a loop or branch and is kept afterwards",
+                "set x.grad = None at the end of the body",
             )
 
     def detach(self, x: FrontValue) -> FrontValue:
@@ -127,7 +133,9 @@ class Gradients:
 
     # -- tj.grad(f) inside a script -----------------------------------------------------------------------------
 
-    def call(self, transformed: Transformed, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    def call(
+        self, transformed: Transformed, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
         """Call `tj.grad(f)` or `tj.value_and_grad(f)`."""
         calls = self.calls
         if kwargs:

@@ -47,7 +47,13 @@ class Indexing:
                 wrapped = sizes.add(ctx.b, length, i)
                 if not sizes.at_least(wrapped, 0):
                     zero, at = ctx.size_value(0), ctx.size_value(wrapped)
-                    ctx.check(ctx.b.emit("ge", (at, zero))[0], "IndexError", message, ctx.size_value(i), ctx.size_value(length))
+                    ctx.check(
+                        ctx.b.emit("ge", (at, zero))[0],
+                        "IndexError",
+                        message,
+                        ctx.size_value(i),
+                        ctx.size_value(length),
+                    )
                     sizes.note_lower(wrapped, 0)
                 return wrapped
             zero, n = ctx.size_value(0), ctx.size_value(length)
@@ -71,7 +77,9 @@ class Indexing:
         if s.step is not None and not (isinstance(s.step, Static) and s.step.value is None):
             found = ctx.as_size(s.step, node)
             if not isinstance(found, int):
-                ctx.refuse(node, "a slice step must be known when the function is compiled", "write the step as a literal")
+                ctx.refuse(
+                    node, "a slice step must be known when the function is compiled", "write the step as a literal"
+                )
             step = found
         if step == 0:
             ctx.always_raise("ValueError", "slice step cannot be zero")
@@ -88,7 +96,9 @@ class Indexing:
             count = sizes.floordiv(b, sizes.add(b, span, -step - 1), -step)
         return start, sizes.maximum(b, count, 0), step
 
-    def clamp(self, bound: FrontValue | None, length: Size, low: Size, high: Size, default: Size, node: ast.AST) -> Size:
+    def clamp(
+        self, bound: FrontValue | None, length: Size, low: Size, high: Size, default: Size, node: ast.AST
+    ) -> Size:
         """A slice bound: negative ones count from the end, then clamped into [low, high]."""
         ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
         if bound is None or (isinstance(bound, Static) and bound.value is None):
@@ -110,7 +120,10 @@ class Indexing:
         consumed = sum(self.axes_of(i) for i in items)
         if consumed > view.rank:
             self.arith.mismatch(
-                IndexError(f"too many indices for array: array is {view.rank}-dimensional, but {consumed} were indexed"), node
+                IndexError(
+                    f"too many indices for array: array is {view.rank}-dimensional, but {consumed} were indexed"
+                ),
+                node,
             )
         full = SliceValue(None, None, None)
         out: list[Index] = []
@@ -178,9 +191,19 @@ class Indexing:
                 prefix.append(index)
             axis += self.axes_of(item)
         made = ArrayView(
-            view.storage, view.dtype, offset, tuple(strides), tuple(lengths), (*view.prefix, *prefix) if plain else (), plain
+            view.storage,
+            view.dtype,
+            offset,
+            tuple(strides),
+            tuple(lengths),
+            (*view.prefix, *prefix) if plain else (),
+            plain,
         )
-        if view.is_whole and all(_is_full(i) or (isinstance(i, Static) and i.value is None) for i in items) and not plain:
+        if (
+            view.is_whole
+            and all(_is_full(i) or (isinstance(i, Static) and i.value is None) for i in items)
+            and not plain
+        ):
             made = dataclasses.replace(made, via=("reshape",))
         return made, fancy
 
@@ -196,7 +219,9 @@ class Indexing:
         self.ctx.at(node)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
-            places = [self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))]
+            places = [
+                self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))
+            ]
             return self.ctx.element(view, places)
         made, fancy = self.basic(view, items, node)
         return self.gather(made, fancy, node) if fancy.arrays else made
@@ -233,10 +258,14 @@ class Indexing:
         axes = sorted(fancy.arrays)
         if any(fancy.arrays[a].dtype == BOOL for a in axes):
             if len(axes) > 1:
-                ctx.refuse(node, "a mask beside another array index is outside the language", "use np.where / nonzero indices")
+                ctx.refuse(
+                    node, "a mask beside another array index is outside the language", "use np.where / nonzero indices"
+                )
             return self.flat_mask(view, axes[0], fancy.arrays[axes[0]], node)
         if axes != list(range(axes[0], axes[0] + len(axes))):
-            ctx.refuse(node, "array indices with a slice between them are outside the language", "transpose the array first")
+            ctx.refuse(
+                node, "array indices with a slice between them are outside the language", "transpose the array first"
+            )
         index: FrontValue | None = None
         for a in axes:
             place = self.checked_places(fancy.arrays[a], view.lengths[a], a, node)
@@ -307,7 +336,9 @@ class Indexing:
         self.ctx.at(node)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
-            places = [self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))]
+            places = [
+                self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))
+            ]
             self.ctx.set_element(view, places, self.element_value(value, view.dtype, node))
             return
         target, fancy = self.basic(view, items, node)
@@ -345,7 +376,10 @@ class Indexing:
                 self.ctx.always_raise("OverflowError", message.format(value.value))
             return
         b, v = self.ctx.b, self.arith.scalar(value, I64)
-        inside = b.emit("logical_and", (b.emit("ge", (v, self.ctx.size_value(low)))[0], b.emit("le", (v, self.ctx.size_value(high)))[0]))
+        inside = b.emit(
+            "logical_and",
+            (b.emit("ge", (v, self.ctx.size_value(low)))[0], b.emit("le", (v, self.ctx.size_value(high)))[0]),
+        )
         self.ctx.check(inside[0], "OverflowError", message, v)
 
     def content_for(self, value: FrontValue, lengths: Sequence[Size], dtype: DType, node: ast.AST) -> Value:

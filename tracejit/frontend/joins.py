@@ -30,7 +30,20 @@ from tracejit.frontend.values import (
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import BOOL, C128, F64, I64, Dim, DType, ScalarType, TensorType, Type, promote, promote_weak, unsized
+from tracejit.ir.types import (
+    BOOL,
+    C128,
+    F64,
+    I64,
+    Dim,
+    DType,
+    ScalarType,
+    TensorType,
+    Type,
+    promote,
+    promote_weak,
+    unsized,
+)
 
 _WEAK = {"b": BOOL, "i": I64, "f": F64, "c": C128}
 _ORDER = "bifc"
@@ -244,7 +257,15 @@ class Join:
         same_prefix = a is None or b is None or tuple(map(key, a.prefix)) == tuple(map(key, b.prefix))
         plain = both_plain and same_prefix and (known.prefix == () or (a is not None and b is not None))
         offset, strides, lengths = sizes[0], sizes[1 : 1 + known.rank], sizes[1 + known.rank :]
-        made = ArrayView(storage, (a or b or known).dtype, offset, tuple(strides), tuple(lengths), known.prefix if plain else (), plain)
+        made = ArrayView(
+            storage,
+            (a or b or known).dtype,
+            offset,
+            tuple(strides),
+            tuple(lengths),
+            known.prefix if plain else (),
+            plain,
+        )
         return made
 
     def base_rank(self, side: Side, view: ArrayView) -> int:
@@ -254,7 +275,9 @@ class Join:
         """A converted copy, made inside the branch."""
         if view.dtype == dtype:
             return view
-        return self.inside(side, lambda: self.ctx.fresh(side.b.emit("cast", (self.ctx.load(view),), {"dtype": dtype})[0]))
+        return self.inside(
+            side, lambda: self.ctx.fresh(side.b.emit("cast", (self.ctx.load(view),), {"dtype": dtype})[0])
+        )
 
     def materialise(self, name: str, a: ArrayView, b: ArrayView) -> tuple[ArrayView, ArrayView]:
         """Bases of different rank: allowed where a copy cannot be told from the view (nobody else sees the memory)."""
@@ -330,7 +353,10 @@ class Join:
         if a is None or b is None or (isinstance(a, bool) and a is b):
             self.ctx.storage.set_alias(x, y, b if a is None else a)  # type: ignore[arg-type]
             return
-        values = [f if isinstance(f, Value) else s.b.constant(f, ScalarType(BOOL)) for s, f in ((self.then, a), (self.orelse, b))]
+        values = [
+            f if isinstance(f, Value) else s.b.constant(f, ScalarType(BOOL))
+            for s, f in ((self.then, a), (self.orelse, b))
+        ]
         if values[0] is values[1]:
             self.ctx.storage.set_alias(x, y, values[0])
             return

@@ -137,7 +137,9 @@ class LoopLowering:
         zero = self.outer.constant(0, ScalarType(I64))
         match like:
             case ArrayView():
-                made = self.outer.emit("undef", (zero,) * like.rank, {"type": unsized(TensorType(like.dtype, (0,) * like.rank))})[0]
+                made = self.outer.emit(
+                    "undef", (zero,) * like.rank, {"type": unsized(TensorType(like.dtype, (0,) * like.rank))}
+                )[0]
                 storage = self.ctx.storage.new(made)
                 return ArrayView(storage, like.dtype, 0, (0,) * like.rank, (0,) * like.rank, (), plain=True)
             case MaybeUnbound(_, inner):
@@ -273,7 +275,9 @@ class LoopLowering:
                 self.base_carry[c].next = now
             elif now is not before:
                 self.plan.add(self.plan.written, c)
-                self.plan.written_names |= {n for n, v in self.entry_env.items() if isinstance(v, ArrayView) and v.storage == c}
+                self.plan.written_names |= {
+                    n for n, v in self.entry_env.items() if isinstance(v, ArrayView) and v.storage == c
+                }
         for c, q, entry, name in self.alias_pairs():
             self.end_alias(c, q, entry, name, ends)
 

@@ -41,7 +41,9 @@ def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) ->
         calls.ctx.refuse(node, f"math.{name} of run-time values is outside the language", "write it as a loop")
     if name in ("degrees", "radians"):
         factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
-        return Number(calls.ctx.b.emit("mul", (calls.arith.scalar(args[0], F64), _constant(calls, factor)))[0], weak=True)
+        return Number(
+            calls.ctx.b.emit("mul", (calls.arith.scalar(args[0], F64), _constant(calls, factor)))[0], weak=True
+        )
     if name in _WHOLE and isinstance(args[0], Number) and args[0].dtype.is_integer:
         return Number(calls.arith.scalar(args[0], I64), weak=True)
     values = [calls.arith.scalar(a, F64) for a in args]
@@ -65,7 +67,9 @@ def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) ->
 def whole(calls: Calls, x: Value) -> Number:
     """A float that is a whole number as a Python int; raises as `int()` does."""
     b = calls.ctx.b
-    calls.ctx.check(b.emit("logical_not", (b.emit("isnan", (x,))[0],))[0], "ValueError", "cannot convert float NaN to integer")
+    calls.ctx.check(
+        b.emit("logical_not", (b.emit("isnan", (x,))[0],))[0], "ValueError", "cannot convert float NaN to integer"
+    )
     inside = b.emit("lt", (b.emit("abs", (x,))[0], _constant(calls, 2.0**63)))[0]
     calls.ctx.check(inside, "OverflowError", "cannot convert the float {0} to a 64-bit integer", x)
     return Number(b.emit("cast", (x,), {"dtype": I64})[0], weak=True)
@@ -105,4 +109,3 @@ def _check_range(calls: Calls, operands: list[Value], made: Value) -> None:
     for x in operands:
         fits = b.emit("logical_or", (fits, b.emit("logical_not", (b.emit("isfinite", (x,))[0],))[0]))[0]
     calls.ctx.check(fits, "OverflowError", "math range error")
-

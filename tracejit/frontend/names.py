@@ -82,7 +82,11 @@ def _tracejit_name(fn: Any) -> str | None:
         return None
     import tracejit
 
-    for owner in (tracejit, getattr(tracejit, "nn", None) and tracejit.nn.functional, getattr(tracejit, "linalg", None)):
+    for owner in (
+        tracejit,
+        getattr(tracejit, "nn", None) and tracejit.nn.functional,
+        getattr(tracejit, "linalg", None),
+    ):
         if isinstance(owner, ModuleType) and getattr(owner, name, None) is fn:
             return name
     return None

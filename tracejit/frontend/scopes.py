@@ -175,7 +175,9 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
     return live
 
 
-def _live_loop(s: ForLoop | WhileLoop, live: set[str], reads: set[str], binds: set[str], always: frozenset[str]) -> set[str]:
+def _live_loop(
+    s: ForLoop | WhileLoop, live: set[str], reads: set[str], binds: set[str], always: frozenset[str]
+) -> set[str]:
     """Names live before a loop: a fixed point over its back edge."""
     s.live = frozenset(live)
     head = live | reads | set(s.exits)

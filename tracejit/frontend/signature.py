@@ -119,7 +119,9 @@ def _by_value(x: Any) -> bool:
     return isinstance(x, int | float | complex | str | bytes | np.dtype | type(None)) and not isinstance(x, np.generic)
 
 
-def array_spec(array: np.ndarray[Any, Any], tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
+def array_spec(
+    array: np.ndarray[Any, Any], tensor: bool, requires_grad: bool = False, any_size: bool = False
+) -> ArraySpec:
     """The spec of an ndarray."""
     if array.dtype.name not in BY_NUMPY_NAME:
         raise TypeError(f"tracejit has no dtype {array.dtype}; supported are {', '.join(BY_NUMPY_NAME)}")
@@ -129,7 +131,9 @@ def array_spec(array: np.ndarray[Any, Any], tensor: bool, requires_grad: bool = 
     writeable = bool(getattr(flags, "writeable", True)) if flags is not None else True
     device = "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
     native = device == "cuda" or (bool(flags.aligned) and array.dtype.isnative)  # type: ignore[union-attr]
-    return ArraySpec(BY_NUMPY_NAME[array.dtype.name], dims, contiguous and native, tensor, requires_grad, writeable, device)
+    return ArraySpec(
+        BY_NUMPY_NAME[array.dtype.name], dims, contiguous and native, tensor, requires_grad, writeable, device
+    )
 
 
 def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:

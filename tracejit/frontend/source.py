@@ -6,7 +6,6 @@ Nothing is executed.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast

@@ -119,9 +119,16 @@ class Statements:
                 self.import_(s)
             case ast.Global() | ast.Nonlocal():
                 kind = "global" if isinstance(s, ast.Global) else "nonlocal"
-                self.ctx.refuse(s, f"'{kind}' names cannot be written in a script", "return the new value, or write into an array")
+                self.ctx.refuse(
+                    s, f"'{kind}' names cannot be written in a script", "return the new value, or write into an array"
+                )
             case _:
-                names = {"Try": "'try'", "ClassDef": "a class definition", "AsyncFunctionDef": "'async def'", "Match": "'match'"}
+                names = {
+                    "Try": "'try'",
+                    "ClassDef": "a class definition",
+                    "AsyncFunctionDef": "'async def'",
+                    "Match": "'match'",
+                }
                 shown = names.get(type(s).__name__, f"'{type(s).__name__.lower()}'")
                 self.ctx.refuse(s, f"{shown} is outside the language", "move it out of the scripted function")
 
@@ -183,7 +190,9 @@ class Statements:
         """Containers of known structure change only in the block that made them."""
         if level != self.ctx.level:
             self.ctx.refuse(
-                node, f"{what} made outside this branch or loop cannot change inside it", "write into an array, or build a new one"
+                node,
+                f"{what} made outside this branch or loop cannot change inside it",
+                "write into an array, or build a new one",
             )
 
     def augmented(self, s: ast.AugAssign) -> None:
@@ -200,8 +209,12 @@ class Statements:
             case ast.Subscript(base_node, index):
                 base = self.expressions.value(base_node)
                 if not isinstance(base, ArrayView):
-                    current = self.expressions.value(ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target))
-                    self.store_item(base, index, self.expressions.binary(op, current, self.expressions.value(s.value), s), s)
+                    current = self.expressions.value(
+                        ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target)
+                    )
+                    self.store_item(
+                        base, index, self.expressions.binary(op, current, self.expressions.value(s.value), s), s
+                    )
                     return
                 items = self.expressions.index_items(index)
                 current = self.indexing.read(base, items, s.target)
@@ -233,7 +246,11 @@ class Statements:
         kind = made.dtype.kind if isinstance(made, ArrayView | Number) else "f"
         order = "biufc"
         unsigned_from_signed = kind == "i" and target.dtype.kind == "u" and not is_python_number(value)
-        if order.index(kind) > order.index(target.dtype.kind) and not {kind, target.dtype.kind} <= {"i", "u"} or unsigned_from_signed:
+        if (
+            (order.index(kind) > order.index(target.dtype.kind)
+            and not {kind, target.dtype.kind} <= {"i", "u"})
+            or unsigned_from_signed
+        ):
             text = f"Cannot cast ufunc {op!r} output from dtype of kind {kind!r} to dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
             self.arith.mismatch(TypeError(text), s)
         self.indexing.assign(target, made, s)
@@ -279,7 +296,9 @@ class Statements:
     def closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         frame = self.ctx.frame
         name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-        source = FunctionSource(node, frame.source.filename, name, frame.source.globals, frame.source.closure, frame.source.function)
+        source = FunctionSource(
+            node, frame.source.filename, name, frame.source.globals, frame.source.closure, frame.source.function
+        )
         defaults = tuple(self.expressions.value(d) for d in node.args.defaults)
         kw_defaults = tuple(None if d is None else self.expressions.value(d) for d in node.args.kw_defaults)
         return Closure(source, frame.env, defaults, kw_defaults)
@@ -302,7 +321,9 @@ class Statements:
             manager = self.expressions.value(item.context_expr)
             mode = self.calls.grad_mode(manager)
             if mode is None:
-                self.ctx.refuse(item.context_expr, "only tj.no_grad() and tj.enable_grad() can follow 'with' in a script")
+                self.ctx.refuse(
+                    item.context_expr, "only tj.no_grad() and tj.enable_grad() can follow 'with' in a script"
+                )
             self.ctx.grad_enabled = mode
         try:
             for inner in s.body:
@@ -442,12 +463,21 @@ class Statements:
             self.ctx.frame.env.pop(name, None)
 
     def attempt(
-        self, s: ForLoop | WhileLoop, plan: Plan, names: list[str], limit: Value, go: bool | Value, enter: Any, again: Any
+        self,
+        s: ForLoop | WhileLoop,
+        plan: Plan,
+        names: list[str],
+        limit: Value,
+        go: bool | Value,
+        enter: Any,
+        again: Any,
     ) -> bool:
         """Lower the loop under the plan; False if the plan had to grow."""
         outer: Builder = self.ctx.b
         lowering = LoopLowering(self.ctx, self.arith, plan, names, s.node)
-        index = Value(ScalarType(I64), s.target.id if isinstance(s, ForLoop) and isinstance(s.target, ast.Name) else "i")
+        index = Value(
+            ScalarType(I64), s.target.id if isinstance(s, ForLoop) and isinstance(s.target, ast.Name) else "i"
+        )
         go_value = go if isinstance(go, Value) else outer.constant(go, ScalarType(BOOL))
         with self.ctx.nested() as body:
             body.span = self.ctx.frame.source.span(s.node)

@@ -43,7 +43,10 @@ class Statics:
             try:
                 value = cell.cell_contents
             except ValueError:
-                self.undefined(name, f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope")
+                self.undefined(
+                    name,
+                    f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope",
+                )
             return self.guarded(value, constant_access(cell).step("cell"))
         if name in source.globals:
             return self.guarded(source.globals[name], constant_access(source.globals).step("item", name))
@@ -123,4 +126,3 @@ class Statics:
     def of_object(value: Any) -> FrontValue:
         """A compile-time object that needs no guard."""
         return Static(value)
-

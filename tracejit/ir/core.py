@@ -117,10 +117,13 @@ def walk(block: Block) -> Iterator[Op]:
 
 
 def reads(op: Op) -> Iterator[Value]:
-    """Every value the op itself reads: operands and dims named by its result types (not its blocks)."""
+    """Every value the op itself reads: operands, and dims named by its result types that are not results of its own
+    (not what its blocks read)."""
     yield from op.operands
     for result in op.results:
-        yield from type_values(result.type)
+        for value in type_values(result.type):
+            if value not in op.results:
+                yield value
 
 
 def captures(block: Block) -> tuple[Value, ...]:

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tracejit import config
-from tracejit.codegen.lower import lower
 from tracejit.codegen.loop_ir import Program
+from tracejit.codegen.lower import lower
 from tracejit.ir.core import Graph
 from tracejit.transforms import pipeline
 

@@ -44,7 +44,9 @@ class ScriptedModule:
         module = self.__dict__["module"]
         for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
             if getattr(module, name, None):
-                raise RuntimeError(f"{type(module).__name__} has hooks, which its compiled forward cannot run: remove them first")
+                raise RuntimeError(
+                    f"{type(module).__name__} has hooks, which its compiled forward cannot run: remove them first"
+                )
         return self.__dict__["script"](module, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

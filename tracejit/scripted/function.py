@@ -55,7 +55,9 @@ class Specialisation:
 
     lowered: Lowered
     parameters: tuple[Spec, ...]
-    differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(default_factory=dict[tuple[int, ...], DifferentiableGraph])
+    differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(
+        default_factory=dict[tuple[int, ...], DifferentiableGraph]
+    )
 
     @property
     def layouts(self) -> tuple[bool, ...]:
@@ -203,7 +205,9 @@ class ScriptedFunction(FastCallable):
         inputs = [i.access.fetch(arguments) for i in lowered.inputs]
         require_disjoint(lowered, inputs, self._names)
         wanted = tuple(
-            k for k, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad and is_differentiable(lowered.graph.params[k].type)
+            k
+            for k, x in enumerate(inputs)
+            if isinstance(x, Tensor) and x.requires_grad and is_differentiable(lowered.graph.params[k].type)
         )
         function = found.with_gradients(wanted) if wanted and not lowered.gradients else None
         if function is not None and is_recorded(function, inputs):
@@ -326,4 +330,6 @@ def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[st
                 continue
             if np.may_share_memory(written, other) and np.shares_memory(written, other):
                 a, b = (lowered.inputs[j].access.text(names) for j in (i, k))
-                raise ValueError(f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one")
+                raise ValueError(
+                    f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one"
+                )

@@ -107,7 +107,9 @@ class GraphNode(Node):
     def pull(self, cotangents: list[Any], create_graph: bool) -> Sequence[Any]:
         for x, version in zip(self.inputs, self.versions, strict=True):
             if isinstance(x, Tensor) and version_of(x) != version:
-                raise RuntimeError("a tensor needed for the gradient was changed in place since the compiled function was called")
+                raise RuntimeError(
+                    "a tensor needed for the gradient was changed in place since the compiled function was called"
+                )
         function = self.function
         chosen = function.cotangent_results
         seeds = [self.seed(i, cotangents[i]) for i in chosen]
@@ -150,7 +152,9 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     written = [inputs[i] for i in graph.inout]
     for x in written:
         if isinstance(x, Tensor) and x.requires_grad and x._grad_fn is None:
-            raise RuntimeError("a leaf tensor that requires grad cannot be changed in place by a compiled function; use no_grad")
+            raise RuntimeError(
+                "a leaf tensor that requires grad cannot be changed in place by a compiled function; use no_grad"
+            )
     arrays = [raw_value(x) for x in inputs]
     kept = [_copy_of(x) if i in graph.inout else x for i, x in enumerate(inputs)]
     with no_grad():
@@ -158,7 +162,9 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     outputs = found[: function.n_user]
     residuals = found[function.n_user : function.n_user + function.derivative.n_residuals]
     results = [*outputs, *written]
-    shapes = [(np.shape(raw_value(r)), raw_value(r).dtype if hasattr(r, "dtype") else np.dtype(type(r))) for r in results]
+    shapes = [
+        (np.shape(raw_value(r)), raw_value(r).dtype if hasattr(r, "dtype") else np.dtype(type(r))) for r in results
+    ]
     node = GraphNode(function, kept, residuals, shapes)
     made: list[Any] = []
     for i, result in enumerate(outputs):
@@ -182,4 +188,3 @@ def _copy_of(x: Any) -> Any:
     copied.requires_grad = x.requires_grad
     copied._grad_fn, copied._port = x._grad_fn, x._port
     return copied
-

@@ -76,7 +76,9 @@ class ResultBuilder:
         """A view of an argument, sharing its memory."""
         owner = self.lowered.inputs[leaf.input].access.fetch(self.arguments)
         base = owner._data if isinstance(owner, Tensor) else owner
-        made = view_of(base, self.part(leaf.offset), [self.part(s) for s in leaf.strides], [self.part(n) for n in leaf.lengths])
+        made = view_of(
+            base, self.part(leaf.offset), [self.part(s) for s in leaf.strides], [self.part(n) for n in leaf.lengths]
+        )
         if not isinstance(owner, Tensor):
             return made
         tensor = wrap(made)
@@ -87,7 +89,9 @@ class ResultBuilder:
         return int(self.outputs[value[1]]) if isinstance(value, tuple) else value
 
 
-def view_of(base: np.ndarray[Any, Any], offset: int, strides: Sequence[int], lengths: Sequence[int]) -> np.ndarray[Any, Any]:
+def view_of(
+    base: np.ndarray[Any, Any], offset: int, strides: Sequence[int], lengths: Sequence[int]
+) -> np.ndarray[Any, Any]:
     """A view given in elements of the base's C order, on whatever layout the base has."""
     if 0 in lengths or base.size == 0:
         return base.reshape(-1)[:0].reshape(lengths) if base.size == 0 else np.empty(lengths, base.dtype)
