@@ -7,6 +7,7 @@ it fails; its in-place changes stay.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -118,13 +119,16 @@ class Execution:
     """One call of a program."""
 
     def __init__(
-        self, scheduled: CudaProgram, device: Device, inputs: Sequence[Any], write: Callable[[str], Any] = print
+        self,
+        scheduled: CudaProgram,
+        device: Device,
+        inputs: Sequence[Any],
+        write: Callable[[str], Any] = sys.stdout.write,
     ) -> None:
         self.program = scheduled.program
         self.geometries = scheduled.geometries
         self.device = device
         self.inputs = inputs
-        self.write = write
         self.values: dict[Var, Any] = {}
         self.alive: dict[int, Buffer] = {}
         self.outputs: list[Any] = [None] * len(self.program.outputs)
@@ -238,16 +242,23 @@ class Execution:
             self.device.launch(name, blocks, threads, arguments)
 
     def _output(self, stmt: Output) -> None:
-        spec = self.program.outputs[stmt.index]
+        dtype = self.program.outputs[stmt.index].type.dtype
         value = self.expr(stmt.value)
         if not isinstance(value, Buffer):
             self.outputs[stmt.index] = value
             return
-        if stmt.owned:
-            del self.alive[value.address]
-        shape = tuple(int(self.expr(d)) for d in stmt.dims)
-        array = self.device.array(value, shape, spec.type.dtype)
-        self.outputs[stmt.index] = array[()].item() if isinstance(spec.type, ScalarType) else array
+        if isinstance(self.program.outputs[stmt.index].type, ScalarType):
+            self.outputs[stmt.index] = self._complex(value, dtype)
+            self._free(value)
+            return
+        assert stmt.owned, "results of a GPU program own their memory"
+        del self.alive[value.address]
+        self.outputs[stmt.index] = self.device.array(value, tuple(int(self.expr(d)) for d in stmt.dims), dtype)
+
+    def _complex(self, pair: Buffer, dtype: DType) -> Any:
+        """A complex host scalar from its two parts in memory."""
+        parts = [self.device.read(pair, i) for i in range(2)]
+        return numpy_dtype(dtype).type(complex(*parts))
 
     def release(self, item: Any) -> None:
         """Free what a list slot owns."""
@@ -330,7 +341,7 @@ def _zero(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[A
 
 
 def _print(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    run.write(run.program.prints[int(args[0])].template.format(*(a.item() for a in args[1:])))
+    sys.stdout.write(run.program.prints[int(args[0])].template.format(*(a.item() for a in args[1:])))
     return ()
 
 
