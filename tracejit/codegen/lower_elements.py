@@ -45,6 +45,11 @@ class ElementBuilder(KernelBuilder):
 
     def op(self, name: str, *operands: Any) -> Any:
         """Operation `name`; on complex operands by the formulas of `lower_complex.py`."""
+        index_rule = _INDEX_RULES.get(name)
+        if index_rule is not None:
+            a, b = operands
+            if getattr(a, "type", None) is I64 and getattr(b, "type", None) is I64:
+                return index_rule(a, b)
         pair = next((x for x in operands if isinstance(x, Complex)), None)
         if pair is None:
             return super().op(name, *operands)
@@ -104,6 +109,41 @@ class ElementBuilder(KernelBuilder):
         for factor in factors:
             total = self.mul(total, factor)
         return total
+
+
+# -- index arithmetic -------------------------------------------------------------------------------------------
+
+
+def _add_indices(a: Expr, b: Expr) -> Expr:
+    if isinstance(a, Const):
+        a, b = b, a
+    if isinstance(b, Const):
+        if b.value == 0:
+            return a
+        if isinstance(a, Const):
+            return Const(_wrapped(a.value + b.value), I64)
+        if isinstance(a, Scalar) and a.op == "add" and isinstance(a.args[1], Const):
+            return _add_indices(a.args[0], _add_indices(a.args[1], b))
+    return Scalar("add", (a, b), I64)
+
+
+def _mul_indices(a: Expr, b: Expr) -> Expr:
+    if isinstance(a, Const):
+        a, b = b, a
+    if isinstance(b, Const):
+        if b.value in (0, 1):
+            return a if b.value == 1 else ZERO
+        if isinstance(a, Const):
+            return Const(_wrapped(a.value * b.value), I64)
+    return Scalar("mul", (a, b), I64)
+
+
+def _wrapped(value: Any) -> int:
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+#: What most of lowering does is index arithmetic: sums and products of i64, folded without a look at the table.
+_INDEX_RULES: dict[str, Callable[[Expr, Expr], Expr]] = {"add": _add_indices, "mul": _mul_indices}
 
 
 # -- walking expressions --------------------------------------------------------------------------------------
