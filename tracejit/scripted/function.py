@@ -131,7 +131,7 @@ class ScriptedFunction(FastCallable):
         """A call that no installed specialisation serves."""
         if self._eager or config.get("disable"):
             return self.__tracejit_function__(*args, **kwargs)
-        arguments = self._bind(args, kwargs)
+        arguments = self.bind(args, kwargs)
         try:
             found = self.specialise(arguments)
         except ScriptError as error:
@@ -145,7 +145,7 @@ class ScriptedFunction(FastCallable):
         self._eager = True
         warnings.warn(f"{self.__name__} runs as plain Python: {error.reason}", RuntimeWarning, stacklevel=4)
 
-    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+    def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Arguments in parameter order, defaults filled in; `*args` is a tuple, `**kwargs` a dict."""
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -252,7 +252,7 @@ class ScriptedFunction(FastCallable):
 
     def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for these arguments; nothing is run."""
-        return self.specialise(self._bind(args, kwargs)).compiled.graph
+        return self.specialise(self.bind(args, kwargs)).compiled.graph
 
     def ir(self, stage: str = "frontend") -> str:
         """The graph after a stage, as text: `frontend`, or `after:` and a transform (`after:fuse`)."""

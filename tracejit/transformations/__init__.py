@@ -5,6 +5,7 @@ of the function it is about, so that transformations nest in any order.
 """
 
 from tracejit.eager.function import custom_vjp
+from tracejit.transformations.calls import hvp, jvp, vjp
 from tracejit.transformations.gradients import grad, value_and_grad
 
-__all__ = ["custom_vjp", "grad", "value_and_grad"]
+__all__ = ["custom_vjp", "grad", "hvp", "jvp", "value_and_grad", "vjp"]

@@ -52,6 +52,14 @@ def _calling(fn: Any) -> Callable[..., Any]:
     return call
 
 
+def remembered(fn: Any, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """What `make` gives for a function, made once for each key: a transformation that is asked for again is compiled."""
+    found: dict[Any, Any] = scripted(fn).__dict__.setdefault("__tracejit_made__", {})
+    if key not in found:
+        found[key] = make()
+    return found[key]
+
+
 class Transformation(ScriptedFunction):
     """A function made of `inner`, with the same parameters. Subclasses make its graph in `lower`, and say in
     `eagerly` what it is without compiling."""
@@ -74,15 +82,16 @@ class Transformation(ScriptedFunction):
         """The same without compiling (`TRACEJIT_DISABLE=1`)."""
         raise NotImplementedError(f"{type(self).__name__} needs the compiler")
 
-    def argument(self, number: int) -> Access:
-        """Where positional argument `number` is found in a call."""
-        parameters = list(self.signature.parameters.values())
-        first_extra = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
-        if first_extra is not None and number >= first_extra:
-            return Access(first_extra, (("tuple", number - first_extra),))
-        if not 0 <= number < len(parameters):
-            raise ValueError(f"{self.__name__} has no argument {number}")
-        return Access(number)
+
+def argument_access(signature: inspect.Signature, number: int) -> Access:
+    """Where positional argument `number` is found in a call."""
+    parameters = list(signature.parameters.values())
+    first_extra = next((i for i, p in enumerate(parameters) if p.kind is inspect.Parameter.VAR_POSITIONAL), None)
+    if first_extra is not None and number >= first_extra:
+        return Access(first_extra, (("tuple", number - first_extra),))
+    if not 0 <= number < len(parameters):
+        raise ValueError(f"there is no argument {number}")
+    return Access(number)
 
 
 def numbers_of(argnums: int | Sequence[int]) -> tuple[int, ...]:

@@ -17,10 +17,12 @@ from tracejit.ir.types import F64, ScalarType
 from tracejit.transformations.base import (
     Parameter,
     Transformation,
+    argument_access,
     is_number,
     n_user,
     numbers_of,
     relabelled,
+    remembered,
     spec_at,
     tree_of,
     value_of,
@@ -37,23 +39,28 @@ def grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, un
     gives `(result, aux)`, and the gradient comes as `(gradient, aux)`. `unused="error"` refuses an argument that does
     not matter, whose gradient is zero otherwise. The calls raise `NotDifferentiable`.
     """
-    return GradientFunction(fn, "grad", argnums, has_aux, unused)
+    return _made("grad", fn, argnums, has_aux, unused)
 
 
 def value_and_grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "zero") -> Any:
     """The function that gives `(result, gradient)`, or `((result, aux), gradient)`; see `grad`."""
-    return GradientFunction(fn, "value_and_grad", argnums, has_aux, unused)
+    return _made("value_and_grad", fn, argnums, has_aux, unused)
+
+
+def _made(kind: str, fn: Any, argnums: int | Sequence[int], has_aux: bool, unused: str) -> GradientFunction:
+    numbers = argnums if isinstance(argnums, int) else tuple(argnums)
+    return remembered(fn, (kind, numbers, has_aux, unused), lambda: GradientFunction(fn, kind, numbers, has_aux, unused))
 
 
 class GradientFunction(Transformation):
     """What `grad` and `value_and_grad` give."""
 
-    def __init__(self, fn: Any, kind: str, argnums: int | Sequence[int], has_aux: bool, unused: str) -> None:
+    def __init__(self, fn: Any, kind: str, argnums: int | tuple[int, ...], has_aux: bool, unused: str) -> None:
         if unused not in ("zero", "error"):
             raise ValueError(f"unused is 'zero' or 'error', not {unused!r}")
         self.fn = fn
         self.kind = kind
-        self.argnums = argnums if isinstance(argnums, int) else tuple(argnums)
+        self.argnums = argnums
         self.has_aux = has_aux
         self.unused = unused
         super().__init__(fn)
@@ -64,7 +71,7 @@ class GradientFunction(Transformation):
         leaf, aux = self._split(lowered.result)
         b = Builder()
         y = self._differentiated(b, lowered, leaf)
-        places = [self.argument(n) for n in self._numbers(parameters)]
+        places = [argument_access(self.signature, n) for n in self._numbers(parameters)]
         specs = [spec_at(parameters, a) for a in places]
         wanted = [variables_of(lowered, s, a, f"argument {n}") for n, (s, a) in enumerate(zip(specs, places, strict=True))]
         xs = [lowered.graph.params[k] for group in wanted for k in group]

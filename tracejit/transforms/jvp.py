@@ -22,12 +22,11 @@ from tracejit.transforms.vjp import contributions, reverse
 
 def jvp_graph(graph: Graph, wanted: Sequence[int]) -> Graph:
     """The graph with tangents: parameters are the graph's and then the tangents of the parameters `wanted`; results
-    are the user results, the tangents of the inexact ones among them, then the final versions of `inout` parameters.
-
-    Raises `NotDifferentiable`.
+    are the user results, the tangents of the graph's inexact results (final versions of `inout` parameters included),
+    then these final versions. Raises `NotDifferentiable`.
     """
     n_user = len(graph.results) - len(graph.inout)
-    outputs = [v for v in graph.results[:n_user] if is_differentiable(v.type)]
+    outputs = [v for v in graph.results if is_differentiable(v.type)]
     inputs = [graph.params[i] for i in wanted]
     seeds = [Value(v.type, f"t{v.name}") for v in inputs]
     pass_ = _Pass(graph.params, active(graph.body.ops, inputs, outputs))

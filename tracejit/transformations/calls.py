@@ -1,0 +1,219 @@
+"""`vjp`, `jvp` and `hvp`: derivatives at given arguments, along given directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from tracejit.eager.tensor import wrap
+from tracejit.errors import NotDifferentiable
+from tracejit.frontend.function import ArrayLeaf, InputLeaf, Leaf, NumberLeaf, TreeLeaf
+from tracejit.frontend.signature import Access, step_kind, tree_children
+from tracejit.scripted.compiler import Compiled, compile_graph, simplify
+from tracejit.scripted.function import ScriptedFunction, Specialisation
+from tracejit.scripted.node import raw_value
+from tracejit.scripted.results import ResultBuilder, make_tree
+from tracejit.transformations.base import argument_access, n_user, scripted
+from tracejit.transformations.gradients import grad
+from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.jvp import jvp_graph
+
+
+def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """`fn(*primals)` and its pullback: `pullback(g)`, for g in the structure of the result, gives a tuple with the
+    cotangent of every argument (None for parts that are no floats). Raises `NotDifferentiable`."""
+    call = _Call(scripted(fn), primals)
+    function = call.found.with_gradients(tuple(call.variables))
+    found = function.forward([raw_value(x) for x in call.inputs])
+    outputs = found[: function.n_user]
+    residuals = found[function.n_user : function.n_user + function.derivative.n_residuals]
+    finals = [call.inputs[k] for k in call.graph.inout]
+    results = [np.asarray(raw_value(r)) for r in (*outputs, *finals)]
+    chosen = function.derivative.cotangents
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        """The cotangents of the arguments for the cotangent of the result."""
+        seeds = {i: np.zeros_like(results[i]) for i in chosen}
+        direct: dict[int, Any] = {}
+        for leaf, value in _paired(call.result, g):
+            place = call.place(leaf)
+            if place in seeds:
+                seeds[place] = seeds[place] + _fitting(value, results[place], "cotangent")
+            elif isinstance(leaf, InputLeaf) and leaf.input in call.variables:
+                like = np.asarray(raw_value(call.inputs[leaf.input]))
+                direct[leaf.input] = direct.get(leaf.input, 0) + _fitting(value, like, "cotangent")
+        slopes = function.backward([*residuals, *(np.asarray(seeds[i]) for i in chosen)])
+        totals = {k: s + direct.get(k, 0) for k, s in zip(call.variables, slopes, strict=True)}
+        return tuple(call.like_argument(x, a, totals) for x, a in zip(primals, call.places, strict=True))
+
+    return call.build(outputs), pullback
+
+
+def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """`fn(*primals)` and its derivative along `tangents`, which are in the structure of `primals`.
+
+    Both are tuples; a single argument may stand for itself. Parts of the result that are no floats have tangent None.
+    Raises `NotDifferentiable`.
+    """
+    primals, tangents = _tupled(primals, tangents)
+    call = _Call(scripted(fn), primals)
+    given: dict[int, Any] = {}
+    for argument, access, tangent in zip(primals, call.places, tangents, strict=True):
+        call.note_tangents(argument, access, tangent, given)
+    moved = list(given)
+    found = _forward(call.found, tuple(moved))([*(raw_value(x) for x in call.inputs), *given.values()])
+    n = n_user(call.graph)
+    inexact = [i for i, r in enumerate(call.graph.results) if is_differentiable(r.type)]
+    slopes = dict(zip(inexact, found[n : n + len(inexact)], strict=True))
+    return call.build(found[:n]), call.tangent(call.result, slopes, given)
+
+
+def hvp(fn: Any, primals: Any, tangents: Any) -> Any:
+    """The second derivative of `fn` (one float) times `tangents`: the derivative of its gradient along them.
+
+    `primals` and `tangents` as for `jvp`; the product has the structure of `primals`.
+    """
+    single = not isinstance(primals, tuple | list)
+    primals, tangents = _tupled(primals, tangents)
+    argnums = 0 if single or len(primals) == 1 else tuple(range(len(primals)))
+    return jvp(grad(fn, argnums), primals, tangents)[1]
+
+
+def _tupled(primals: Any, tangents: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    if not isinstance(primals, tuple | list):
+        primals, tangents = (primals,), (tangents,)
+    if not isinstance(tangents, tuple | list) or len(tangents) != len(primals):
+        raise ValueError(f"{len(primals)} primals need as many tangents, in a tuple")
+    return primals, tangents
+
+
+_FORWARD: WeakKeyDictionary[Specialisation, dict[tuple[int, ...], Compiled]] = WeakKeyDictionary()
+
+
+def _forward(found: Specialisation, wanted: tuple[int, ...]) -> Compiled:
+    """The compiled forward mode of a specialisation."""
+    made = _FORWARD.setdefault(found, {})
+    if wanted not in made:
+        graph = jvp_graph(simplify(found.lowered.graph)[0], wanted)
+        made[wanted] = compile_graph(graph, (*found.layouts, *(True for _ in wanted)))
+    return made[wanted]
+
+
+class _Call:
+    """A function at given arguments: its graph, its inputs, the floats among them."""
+
+    def __init__(self, function: ScriptedFunction, primals: Sequence[Any]) -> None:
+        self.arguments = function.bind(_distinct(primals), {})
+        self.places = [argument_access(function.signature, n) for n in range(len(primals))]
+        self.found = function.specialise(self.arguments)
+        lowered = self.found.lowered
+        self.graph = lowered.graph
+        self.result = lowered.result
+        self.inputs = [i.access.fetch(self.arguments) for i in lowered.inputs]
+        self.index_of = {i.access: k for k, i in enumerate(lowered.inputs)}
+        params = zip(lowered.inputs, self.graph.params, strict=True)
+        self.variables = [k for k, (i, p) in enumerate(params) if i.access.root >= 0 and is_differentiable(p.type)]
+        if not self.variables:
+            raise NotDifferentiable(function.__name__, "its arguments hold no float")
+
+    def build(self, outputs: Sequence[Any]) -> Any:
+        """What the function returns."""
+        builder = ResultBuilder(self.found.lowered, self.arguments, outputs, self.found.tensors)
+        return builder.build(self.result)
+
+    def place(self, leaf: Leaf) -> int | None:
+        """The graph result that a returned array or number is."""
+        match leaf:
+            case NumberLeaf(index) | ArrayLeaf(index):
+                return index
+            case InputLeaf(k) if k in self.graph.inout:
+                return n_user(self.graph) + self.graph.inout.index(k)
+            case _:
+                return None
+
+    def like_argument(self, argument: Any, access: Access, slopes: Mapping[int, Any]) -> Any:
+        """Cotangents in the structure of an argument."""
+        children = _children(argument)
+        if children is not None:
+            step = step_kind(type(argument))
+            pairs = zip(*children, strict=True)
+            return make_tree(
+                type(argument), children[0], [self.like_argument(p, access.step(step, k), slopes) for k, p in pairs]
+            )
+        k = self.index_of.get(access)
+        return None if k not in slopes else self.like(argument, slopes[k])
+
+    def like(self, x: Any, slope: Any) -> Any:
+        """A derivative as x is: a number, an array or a Tensor."""
+        if self.found.tensors and hasattr(x, "shape"):
+            return wrap(np.asarray(slope))
+        return slope.item() if type(x) in (float, complex) else slope
+
+    def note_tangents(self, argument: Any, access: Access, tangent: Any, given: dict[int, Any]) -> None:
+        """Enter the tangents of an argument's floats."""
+        children = _children(argument)
+        if children is not None:
+            found = _children(tangent)
+            if found is None or found[0] != children[0]:
+                raise ValueError("tangents must have the structure of the primals")
+            step = step_kind(type(argument))
+            for key, part, along in zip(*children, found[1], strict=True):
+                self.note_tangents(part, access.step(step, key), along, given)
+            return
+        k = self.index_of.get(access)
+        if k in self.variables and tangent is not None:
+            given[k] = _fitting(tangent, np.asarray(raw_value(argument)), "tangent")
+
+    def tangent(self, leaf: Leaf, slopes: Mapping[int, Any], given: Mapping[int, Any]) -> Any:
+        """Tangents in the structure of the result."""
+        if isinstance(leaf, TreeLeaf):
+            return make_tree(leaf.type, leaf.keys, [self.tangent(c, slopes, given) for c in leaf.children])
+        place = self.place(leaf)
+        if place is None:
+            found = given.get(leaf.input) if isinstance(leaf, InputLeaf) else None
+        else:
+            found = slopes.get(place)
+        if found is None:
+            return None
+        if isinstance(leaf, NumberLeaf) and leaf.weak:
+            return found.item() if hasattr(found, "item") else found
+        return wrap(np.asarray(found)) if self.found.tensors else found
+
+
+def _distinct(primals: Sequence[Any]) -> tuple[Any, ...]:
+    """The primals with copies of arrays that come a second time: each argument is a variable of its own."""
+    seen: set[int] = set()
+    made: list[Any] = []
+    for x in primals:
+        again = hasattr(x, "shape") and id(raw_value(x)) in seen
+        seen.add(id(raw_value(x)))
+        made.append(x if not again else wrap(np.array(x._data)) if hasattr(x, "_data") else np.array(x))
+    return tuple(made)
+
+
+def _children(x: Any) -> tuple[tuple[Any, ...], list[Any]] | None:
+    return tree_children(x) if isinstance(x, tuple | list | dict) or hasattr(x, "__dataclass_fields__") else None
+
+
+def _paired(leaf: Leaf, g: Any) -> Iterator[tuple[Leaf, Any]]:
+    """The leaves of a result with the parts of a value of that structure."""
+    if not isinstance(leaf, TreeLeaf):
+        if g is not None:
+            yield leaf, g
+        return
+    found = _children(g)
+    if found is None or found[0] != leaf.keys:
+        raise ValueError("the cotangent must have the structure of the result")
+    for child, part in zip(leaf.children, found[1], strict=True):
+        yield from _paired(child, part)
+
+
+def _fitting(x: Any, like: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
+    """x as an array of the shape and dtype of `like`."""
+    found = np.ascontiguousarray(raw_value(x), like.dtype).reshape(np.shape(raw_value(x)))
+    if found.shape != like.shape:
+        raise ValueError(f"the {what} has shape {found.shape}, the value it belongs to {like.shape}")
+    return found
