@@ -55,21 +55,21 @@ static __device__ {t} {name}({t} x, const {t} identity) {{
     __shared__ {w} slots[32];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = (blockDim.x + 31) >> 5;
     for (int offset = 16; offset > 0; offset >>= 1) {{
-        const {t} other = ({t})__shfl_down_sync(0xffffffffu, ({w})x, offset);
+        const {t} other = __shfl_down_sync(0xffffffffu, {wide}x, offset);
         x = {combined};
     }}
     if (lane == 0) slots[warp] = x;
     __syncthreads();
     if (warp == 0) {{
-        x = lane < warps ? ({t})slots[lane] : identity;
+        x = lane < warps ? {narrow}slots[lane] : identity;
         for (int offset = 16; offset > 0; offset >>= 1) {{
-            const {t} other = ({t})__shfl_down_sync(0xffffffffu, ({w})x, offset);
+            const {t} other = __shfl_down_sync(0xffffffffu, {wide}x, offset);
             x = {combined};
         }}
         if (lane == 0) slots[0] = x;
     }}
     __syncthreads();
-    x = ({t})slots[0];
+    x = slots[0];
     __syncthreads();
     return x;
 }}
@@ -95,6 +95,8 @@ class Module:
                 combine=combine,
                 t=TYPES[dtype],
                 w=TYPES[dtype] if dtype.bits >= 32 else "int",
+                wide="" if dtype.bits >= 32 else "(int)",
+                narrow="" if dtype.bits >= 32 else f"({TYPES[dtype]})",
                 combined=expressions.operation(combine, (x, other)),
             )
             self.functions[name] = text
@@ -241,7 +243,7 @@ class KernelPrinter:
         if loop.go is not None:
             condition = f"{self.names.bind(loop.go[0])} && "
             self.line(f"bool {self.names[loop.go[0]]} = {self.expressions(loop.go[1])};")
-        if inside == THREAD and place.is_uniform:
+        if inside == THREAD and place == BLOCK:
             self._barrier_for(loop)
         first, step = _STRIDES.get(kind, ("0", "1"))
         header = _SERIAL if kind == "serial" else _SPREAD
@@ -254,7 +256,7 @@ class KernelPrinter:
         self.line("}")
         if kind == "block":
             self._finish_folds(loop)
-        if inside == THREAD and place.is_uniform:
+        if inside == THREAD and place == BLOCK:
             self._barrier_for(loop)
         for c in loop.carried:
             self.names.share(c.result, c.var)
@@ -303,8 +305,7 @@ class KernelPrinter:
 
 def source_lines(kernel: Kernel) -> list[str]:
     """The user's lines a kernel comes from, each once."""
-    found = dict.fromkeys(f"{span.line}: {span.text().strip()}" for span in kernel.spans)
-    return list(found)
+    return list(dict.fromkeys(f"{span.line}: {text}" for span in kernel.spans if (text := span.text().strip())))
 
 
 def identifier(name: str) -> str:

@@ -141,7 +141,7 @@ def indices(stmts: Sequence[Stmt]) -> set[Var]:
                     mark(e)
             case _:
                 pass
-    return {v for v in named if v.type == I64 and v not in values}
+    return {v for v in read(stmts) if v in named and v.type == I64 and v not in values}
 
 
 # -- substitution -----------------------------------------------------------------------------------------------------
