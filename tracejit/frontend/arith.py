@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from tracejit.frontend.context import Context
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, TupleValue, describe
@@ -42,8 +42,9 @@ COMPARE: dict[type[ast.cmpop], str] = {
     ast.GtE: "ge",
 }
 SYMBOL = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@", "bitand": "&",
-    "bitor": "|", "bitxor": "^", "shl": "<<", "shr": ">>", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "bitand": "&", "bitor": "|", "bitxor": "^", "shl": "<<", "shr": ">>",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
 }  # fmt: skip
 PYTHON: dict[str, Callable[..., Any]] = {
     "add": operator.add,
@@ -180,7 +181,7 @@ class Arithmetic:
             self.mismatch(error, node)
         return self.wrap(made)
 
-    def mismatch(self, error: Exception, node: ast.AST) -> Any:
+    def mismatch(self, error: Exception, node: ast.AST) -> NoReturn:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""
         from tracejit.frontend.unreachable import Unreachable
 

@@ -225,7 +225,8 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     known: Size = 1
     for i, n in enumerate(lengths):
         known = known if i in free else ctx.sizes.mul(ctx.b, known, n)
-    shape_text = f"cannot reshape array of size {{0}} into shape ({','.join(str(n) if isinstance(n, int) else '?' for n in lengths)})"
+    shown = ",".join(str(n) if isinstance(n, int) else "?" for n in lengths)
+    shape_text = f"cannot reshape array of size {{0}} into shape ({shown})"
     if len(free) == 1:
         lengths[free[0]] = _quotient(calls, total, known, shape_text)
     elif free:
@@ -342,10 +343,11 @@ def _squeeze(c: Calls, a: Arguments) -> FrontValue:
     if wanted is not None and len(drop) != len(wanted):
         c.arith.mismatch(ValueError("cannot select an axis to squeeze out which has size not equal to one"), a.node)
     keep = [k for k in range(x.rank) if k not in drop]
+    if not drop:
+        return x
+    strides, lengths = (tuple(part[k] for k in keep) for part in (x.strides, x.lengths))
     via: tuple[Any, ...] = ("reshape",) if x.is_whole else ()
-    return ArrayView(
-        x.storage, x.dtype, x.offset, tuple(x.strides[k] for k in keep), tuple(x.lengths[k] for k in keep), (), plain=False, via=via
-    ) if drop else x  # fmt: skip
+    return ArrayView(x.storage, x.dtype, x.offset, strides, lengths, (), plain=False, via=via)
 
 
 @define("flip", "x axis=None")

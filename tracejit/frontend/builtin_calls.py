@@ -309,7 +309,8 @@ def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 
 @handles(divmod)
 def _divmod(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return TupleValue((c.arith.binary("floordiv", *args, node), c.arith.binary("mod", *args, node)))
+    x, y = args
+    return TupleValue((c.arith.binary("floordiv", x, y, node), c.arith.binary("mod", x, y, node)))
 
 
 @handles(pow)

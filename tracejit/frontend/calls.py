@@ -212,7 +212,7 @@ class Calls:
         if isinstance(forward, types.FunctionType) and hasattr(fn, "state_dict"):
             self.refuse_hooks(fn, node)
             return self.call_object(forward, [Static(fn), *args], kwargs, node)
-        call = getattr(type(fn), "__call__", None)
+        call = inspect.getattr_static(type(fn), "__call__", None)
         if isinstance(call, types.FunctionType):
             return self.call_object(call, [Static(fn), *args], kwargs, node)
         if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(fn):
@@ -257,8 +257,9 @@ class Calls:
 
         if issubclass(cls, no_grad | enable_grad):
             return Static(cls())
-        if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-            bound = self.bind_fields(cls, cls._fields, getattr(cls, "_field_defaults", {}), args, kwargs, node)
+        fields = getattr(cls, "_fields", None)
+        if issubclass(cls, tuple) and fields is not None:
+            bound = self.bind_fields(cls, fields, getattr(cls, "_field_defaults", {}), args, kwargs, node)
             return TupleValue(tuple(bound.values()), cls)
         if dataclasses.is_dataclass(cls) and "__post_init__" not in cls.__dict__:
             fields = [f for f in dataclasses.fields(cls) if f.init]
@@ -359,13 +360,11 @@ class Calls:
             kw_defaults = {k: self.of_object(v) for k, v in (fn.__kwdefaults__ or {}).items()}
         positional = [*parameters.posonlyargs, *parameters.args]
         env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
-        if len(args) > len(positional):
-            if parameters.vararg is None:
-                text = f"{source.name}() takes {len(positional)} positional arguments but {len(args)} were given"
-                self.arith.mismatch(TypeError(text), node)
+        if parameters.vararg is not None:
             env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
-        elif parameters.vararg is not None:
-            env[parameters.vararg.arg] = TupleValue(())
+        elif len(args) > len(positional):
+            text = f"{source.name}() takes {len(positional)} positional arguments but {len(args)} were given"
+            self.arith.mismatch(TypeError(text), node)
         names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
         extra: dict[Any, FrontValue] = {}
         for name, value in kwargs.items():
@@ -450,9 +449,8 @@ class Calls:
 
     def grad_mode(self, manager: FrontValue) -> bool | None:
         """Whether a context manager switches gradients off or on; None for any other."""
-        if isinstance(manager, Static):
-            if isinstance(manager.value, no_grad | enable_grad):
-                return isinstance(manager.value, enable_grad)
+        if isinstance(manager, Static) and isinstance(manager.value, no_grad | enable_grad):
+            return isinstance(manager.value, enable_grad)
         return None
 
     def exception_kind(self, cls: type[BaseException]) -> str:

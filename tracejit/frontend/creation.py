@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arith import python_kind
 from tracejit.frontend.arrays import concatenated, converted, define
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue
-from tracejit.ir.types import BOOL, F32, F64, I64, DType, ScalarType
+from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -77,10 +78,9 @@ _define_filled()
 def _full(c: Calls, a: Arguments) -> FrontValue:
     value = a["fill_value"]
     kind = value.dtype if isinstance(value, Number) else None
-    default = {bool: BOOL, int: I64, float: F32 if c.ctx.tensors else F64}.get(
-        type(getattr(value, "value", None)), kind
-    )
-    dtype = _dtype(c, a, default)
+    if isinstance(value, Static):
+        kind = {"b": BOOL, "i": I64, "f": F32 if c.ctx.tensors else F64, "c": C128}[python_kind(value)]
+    dtype = _dtype(c, a, kind)
     return filled(c, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype, a.node)
 
 

@@ -297,7 +297,10 @@ class Indexing:
             expected = view.lengths[axis + k]
             if key(length) != key(expected):
                 same = ctx.b.emit("eq", (ctx.size_value(length), ctx.size_value(expected)))[0]
-                text = f"boolean index did not match indexed array along axis {axis + k}; size of axis is {{1}} but size of boolean axis is {{0}}"
+                text = (
+                    f"boolean index did not match indexed array along axis {axis + k}; "
+                    "size of axis is {1} but size of boolean axis is {0}"
+                )
                 ctx.check(same, "IndexError", text, ctx.size_value(length), ctx.size_value(expected))
 
     def merged(self, view: ArrayView, axis: int, count: int) -> Value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from tracejit.frontend.arith import Arithmetic, is_python_number, python_kind
 from tracejit.frontend.context import Context
@@ -186,7 +187,7 @@ class Join:
             return a
         self.refuse(name, a, b)
 
-    def refuse(self, name: str, a: FrontValue, b: FrontValue) -> FrontValue:
+    def refuse(self, name: str, a: FrontValue, b: FrontValue) -> NoReturn:
         shown = "the result" if name.startswith("$") else f"{name!r}"
         self.ctx.refuse(
             self.node,
@@ -211,22 +212,22 @@ class Join:
 
     def containers(self, name: str, known: FrontValue, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         if a is not None and b is not None and type(a) is not type(b):
-            return self.refuse(name, a, b)
+            self.refuse(name, a, b)
         match known:
             case TupleValue(items, cls):
                 lists = [x.items if isinstance(x, TupleValue) else (None,) * len(items) for x in (a, b)]
                 if len(lists[0]) != len(lists[1]):
-                    return self.refuse(name, a or known, b or known)
+                    self.refuse(name, a or known, b or known)
                 return TupleValue(tuple(self.both(name, x, y) for x, y in zip(*lists, strict=True)), cls)
             case ListValue():
                 lists = [x.items if isinstance(x, ListValue) else [None] * len(known.items) for x in (a, b)]
                 if len(lists[0]) != len(lists[1]):
-                    return self.refuse(name, a or known, b or known)
+                    self.refuse(name, a or known, b or known)
                 return ListValue([self.both(name, x, y) for x, y in zip(*lists, strict=True)], self.ctx.level)
             case DictValue():
                 first, second = (x.items if isinstance(x, DictValue) else dict.fromkeys(known.items) for x in (a, b))
                 if first.keys() != second.keys():
-                    return self.refuse(name, a or known, b or known)
+                    self.refuse(name, a or known, b or known)
                 return DictValue({k: self.both(name, first[k], second[k]) for k in first}, self.ctx.level)
             case ObjectValue(cls, fields):
                 first, second = (x.fields if isinstance(x, ObjectValue) else dict.fromkeys(fields) for x in (a, b))
@@ -243,7 +244,7 @@ class Join:
             if a.storage == b.storage and _same_view(a, b) and a.storage in self.outer.bases:
                 return a
             if a.rank != b.rank:
-                return self.refuse(name, a, b)
+                self.refuse(name, a, b)
             if a.dtype != b.dtype:
                 dtype = promote(a.dtype, b.dtype)
                 a, b = self.cast(self.then, a, dtype), self.cast(self.orelse, b, dtype)
@@ -379,7 +380,8 @@ def _same_static(a: Static, b: Static) -> bool:
 
 
 def _same_view(a: ArrayView, b: ArrayView) -> bool:
-    return all(key(x) == key(y) for x, y in zip(_numbers(a, a), _numbers(b, b), strict=True)) and a.plain == b.plain
+    first, second = ((v.offset, *v.strides, *v.lengths) for v in (a, b))
+    return a.plain == b.plain and tuple(map(key, first)) == tuple(map(key, second))
 
 
 def _numbers(view: ArrayView | None, like: ArrayView) -> list[Size] | list[None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context
@@ -338,7 +339,7 @@ class LoopLowering:
         for k, x, y in pairs:
             self.end((*path, k), x, y, ends)
 
-    def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> None:
+    def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> NoReturn:
         shown = "the result" if str(path[0]).startswith("$") else repr(path[0])
         self.ctx.refuse(
             self.node,

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 #: Functions that are the op of the same name, with the condition under which Python raises "math domain error".
 _UNARY = {
-    "sqrt": "sqrt", "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "log2": "log2", "log10": "log10", "sin": "sin",
-    "cos": "cos", "tan": "tan", "asin": "asin", "acos": "acos", "atan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "erf": "erf", "fabs": "abs", "exp2": "exp2",
-}  # fmt: skip
-_BINARY = {"atan2": "atan2", "hypot": "hypot", "copysign": "copysign", "pow": "pow", "fmod": "fmod"}
+    name: name
+    for name in (
+        "sqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf"
+    ).split()
+} | {"fabs": "abs"}
+_BINARY = frozenset(("atan2", "hypot", "copysign", "pow", "fmod"))
 _OVERFLOWING = frozenset(("exp", "expm1", "sinh", "cosh", "exp2", "pow"))
-_PREDICATES = {"isnan": "isnan", "isinf": "isinf", "isfinite": "isfinite"}
-_WHOLE = {"floor": "floor", "ceil": "ceil", "trunc": "trunc"}
+_PREDICATES = frozenset(("isnan", "isinf", "isfinite"))
+_WHOLE = frozenset(("floor", "ceil", "trunc"))
 
 
 def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue:
@@ -49,14 +50,14 @@ def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) ->
     values = [calls.arith.scalar(a, F64) for a in args]
     b = calls.ctx.b
     if name in _PREDICATES:
-        return Number(b.emit(_PREDICATES[name], values)[0], weak=True)
+        return Number(b.emit(name, values)[0], weak=True)
     if name in _WHOLE:
-        return whole(calls, b.emit(_WHOLE[name], values)[0])
+        return whole(calls, b.emit(name, values)[0])
     if name in _UNARY:
         _check_domain(calls, name, values[0])
         made = b.emit(_UNARY[name], values)[0]
     elif name in _BINARY:
-        made = b.emit(_BINARY[name], values)[0]
+        made = b.emit(name, values)[0]
     else:
         calls.ctx.refuse(node, f"math.{name} is not available in a script")
     if name in _OVERFLOWING:

@@ -169,6 +169,8 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
                     live |= names_read(item)
             case ast.AugAssign():
                 live = live | names_read(s)
+            case Rest(loop):
+                live = _live_before([loop], live, always)
             case _:
                 live = (live - names_bound(s)) | names_read(s)
         live |= always

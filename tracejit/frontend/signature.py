@@ -119,9 +119,7 @@ def _by_value(x: Any) -> bool:
     return isinstance(x, int | float | complex | str | bytes | np.dtype | type(None)) and not isinstance(x, np.generic)
 
 
-def array_spec(
-    array: np.ndarray[Any, Any], tensor: bool, requires_grad: bool = False, any_size: bool = False
-) -> ArraySpec:
+def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
     """The spec of an ndarray."""
     if array.dtype.name not in BY_NUMPY_NAME:
         raise TypeError(f"tracejit has no dtype {array.dtype}; supported are {', '.join(BY_NUMPY_NAME)}")

@@ -76,15 +76,18 @@ class Sizes:
             return constant < limit_constant
         if key(limit) in self.below.get(key(index), ()):
             return True
-        for bound in self.below.get(key(root), ()):
-            if bound == key(limit) and constant <= 0:
-                return True
-            if isinstance(bound, Value):
-                bound_root, bound_constant = self.split(bound)
-                if bound_root is not None and limit_root is not None and key(bound_root) == key(limit_root):
-                    if bound_constant + constant <= limit_constant:
-                        return True
-        return False
+        return any(
+            bound_root == (None if limit_root is None else key(limit_root))
+            and bound_constant + constant <= limit_constant
+            for bound_root, bound_constant in map(self._bound, self.below.get(key(root), ()))
+        )
+
+    def _bound(self, bound: Key) -> tuple[Key | None, int]:
+        """A remembered limit as (key of its root, constant)."""
+        if isinstance(bound, Value):
+            root, constant = self.split(bound)
+            return (None if root is None else key(root)), constant
+        return (None, bound) if isinstance(bound, int) else (bound, 0)
 
     # -- arithmetic -------------------------------------------------------------------------------------
 

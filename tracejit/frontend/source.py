@@ -9,7 +9,9 @@ from __future__ import annotations
 import __future__
 
 import ast
+import functools
 import linecache
+import operator
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,9 +21,9 @@ from tracejit.errors import ScriptError, Span
 
 FunctionNode = ast.FunctionDef | ast.Lambda
 
-_FUTURE_FLAGS = 0
-for _feature in __future__.all_feature_names:
-    _FUTURE_FLAGS |= getattr(__future__, _feature).compiler_flag
+_FUTURE_FLAGS = functools.reduce(
+    operator.or_, (getattr(__future__, feature).compiler_flag for feature in __future__.all_feature_names), 0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def _find(text: str, filename: str, code: types.CodeType) -> FunctionNode | None
     if not chosen and _is_rewritten(code):
         chosen = [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
     nodes = [n for c in chosen for n in _nodes_of(tree, c)]
-    if isinstance(nodes[0] if nodes else None, ast.Lambda) and len(nodes) > 1:
-        nodes = [n for n in nodes if _lambda_position(code) == (n.body.lineno, n.body.col_offset)] or nodes
+    if code.co_name == "<lambda>" and len(nodes) > 1:
+        nodes = [n for n in nodes if _is_at(n, _lambda_position(code))] or nodes
     return nodes[0] if nodes else None
 
 
@@ -144,8 +146,12 @@ def _nodes_of(tree: ast.Module, code: types.CodeType) -> list[FunctionNode]:
             found.append(node)
     if code.co_name == "<lambda>" and len(found) > 1:
         position = _lambda_position(code)
-        found = [n for n in found if (n.body.lineno, n.body.col_offset) == position] or found
+        found = [n for n in found if _is_at(n, position)] or found
     return found
+
+
+def _is_at(node: FunctionNode, position: tuple[int | None, int | None]) -> bool:
+    return isinstance(node, ast.Lambda) and (node.body.lineno, node.body.col_offset) == position
 
 
 def _lambda_position(code: types.CodeType) -> tuple[int | None, int | None]:

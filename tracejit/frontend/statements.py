@@ -247,11 +247,12 @@ class Statements:
         order = "biufc"
         unsigned_from_signed = kind == "i" and target.dtype.kind == "u" and not is_python_number(value)
         if (
-            (order.index(kind) > order.index(target.dtype.kind)
-            and not {kind, target.dtype.kind} <= {"i", "u"})
-            or unsigned_from_signed
-        ):
-            text = f"Cannot cast ufunc {op!r} output from dtype of kind {kind!r} to dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
+            order.index(kind) > order.index(target.dtype.kind) and not {kind, target.dtype.kind} <= {"i", "u"}
+        ) or unsigned_from_signed:
+            text = (
+                f"Cannot cast ufunc {op!r} output from dtype of kind {kind!r} to "
+                f"dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
+            )
             self.arith.mismatch(TypeError(text), s)
         self.indexing.assign(target, made, s)
 

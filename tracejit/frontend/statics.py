@@ -11,7 +11,7 @@ import builtins
 import dataclasses
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Statics:
             return Static(getattr(builtins, name))
         self.undefined(name, f"name {name!r} is not defined")
 
-    def undefined(self, name: str, message: str) -> Any:
+    def undefined(self, name: str, message: str) -> NoReturn:
         self.ctx.always_raise("NameError", message)
         raise Unreachable
 
@@ -107,7 +107,7 @@ class Statics:
             return written[1]
         if isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES:
             return self.of_object(self.get(owner, name, node))
-        if isinstance(owner, type | np.dtype | np.generic) or isinstance(owner, types.BuiltinFunctionType):
+        if isinstance(owner, type | np.dtype | np.generic | types.BuiltinFunctionType):
             return self.of_object(self.get(owner, name, node))
         value = self.get(owner, name, node)
         if isinstance(value, types.MethodType) and value.__self__ is owner:

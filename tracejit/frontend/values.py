@@ -163,8 +163,20 @@ class SliceValue:
 
 
 FrontValue: TypeAlias = (
-    "Number | ArrayView | Static | TupleValue | ListValue | DictValue | ObjectValue | SequenceValue | Closure | "
-    "BoundMethod | Transformed | MaybeUnbound | MessageValue | SliceValue"
+    Number
+    | ArrayView
+    | Static
+    | TupleValue
+    | ListValue
+    | DictValue
+    | ObjectValue
+    | SequenceValue
+    | Closure
+    | BoundMethod
+    | Transformed
+    | MaybeUnbound
+    | MessageValue
+    | SliceValue
 )
 
 

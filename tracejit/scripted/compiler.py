@@ -42,13 +42,13 @@ class Compiled:
     @cached_property
     def _run(self) -> Any:
         if self.graph.device == "cuda":
-            from tracejit.runtime.cuda import load
+            from tracejit.runtime.cuda import compile_program
 
-            return load(self.program)
+            return compile_program(self.program)
         return self.native
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        """Run on arrays and numbers in parameter order; `inout` parameters are written. Raises what the program raises."""
+        """Run on arrays and numbers in parameter order; `inout` parameters are written. Raises as the program does."""
         from tracejit.runtime.cpu import NativeFailure
         from tracejit.runtime.failure import failure
 

@@ -34,7 +34,7 @@ def script(fn: Any = None, **options: Any) -> Any:
 
 
 class ScriptedModule:
-    """An `nn.Module` whose `forward` is compiled; parameters and buffers are inputs, everything else is the module's."""
+    """An `nn.Module` whose `forward` is compiled; parameters and buffers are inputs, all else is the module's."""
 
     def __init__(self, module: Any, options: Options) -> None:
         self.__dict__["module"] = module
