@@ -122,7 +122,7 @@ def test_vjp_rule_builds_a_graph_that_agrees_with_eager(defn: OpDef) -> None:
     op_graphs.check_all_samples(defn, run, scale=4.0)
 
 
-# -- compiled forms ------------------------------------------------------------------------------------------------
+# -- compiled forms -------------------------------------------------------------------------------------------
 
 
 def program_of(graph: Graph) -> Program:

@@ -3,8 +3,10 @@ and closes the registry."""
 
 from __future__ import annotations
 
+from tracejit.ir.builder import COMPOSITES
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import (
+    arrange,
     coerce,
     composite,
     contraction,
@@ -17,15 +19,19 @@ from tracejit.ops import (
     reduction,
     scalar,
     shape,
+    sorting,
     statistics,
     storage,
     transcendental,
 )
 
+if _clashing := [defn.name for defn in REGISTRY if defn.name in COMPOSITES]:
+    raise ValueError(f"both an op and a composite: {', '.join(_clashing)}")
 REGISTRY.close()
 
 __all__ = [
     "REGISTRY",
+    "arrange",
     "coerce",
     "composite",
     "contraction",
@@ -38,6 +44,7 @@ __all__ = [
     "reduction",
     "scalar",
     "shape",
+    "sorting",
     "statistics",
     "storage",
     "transcendental",

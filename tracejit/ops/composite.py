@@ -34,7 +34,7 @@ def silu(b: Any, x: Operand) -> Any:
 
 
 @function(kinds=ACTIVATION)
-def softplus(b: Any, x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Any:
+def softplus(b: Any, x: Operand, beta: Operand = 1.0, threshold: Operand = 20.0) -> Any:
     """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold."""
     x = _float(b, x)
     scaled = on(b).mul(x, beta)
@@ -54,14 +54,14 @@ def logsigmoid(b: Any, x: Operand) -> Any:
 
 
 @function(kinds=ACTIVATION)
-def leaky_relu(b: Any, x: Operand, negative_slope: float = 0.01) -> Any:
+def leaky_relu(b: Any, x: Operand, negative_slope: Operand = 0.01) -> Any:
     """x where positive, else negative_slope * x."""
     x = _float(b, x)
     return b.select(b.gt(x, 0), x, on(b).mul(x, negative_slope))
 
 
 @function(kinds=ACTIVATION)
-def elu(b: Any, x: Operand, alpha: float = 1.0) -> Any:
+def elu(b: Any, x: Operand, alpha: Operand = 1.0) -> Any:
     """x where positive, else alpha * (exp(x) - 1)."""
     x = _float(b, x)
     return b.select(b.gt(x, 0), x, on(b).mul(b.expm1(x), alpha))
@@ -81,7 +81,7 @@ def mish(b: Any, x: Operand) -> Any:
 
 
 @function(kinds=ACTIVATION)
-def hardtanh(b: Any, x: Operand, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+def hardtanh(b: Any, x: Operand, min_val: Operand = -1.0, max_val: Operand = 1.0) -> Any:
     """x limited to min_val..max_val."""
     return on(b).clamp(_float(b, x), min_val, max_val)
 

@@ -172,15 +172,17 @@ def require_elements(b: Any, x: Any, axes: Sequence[int], name: str) -> None:
     message = f"zero-size array to reduction operation {name} which has no identity"
     for axis in axes:
         size = b.shape(x)[axis]
+        if is_positive(b, size):
+            continue
         if isinstance(size, int):
-            if size == 0:
-                raise ShapeMismatch(message)
-        elif isinstance(size, Handle) and not is_positive(b, size):
-            b.check(b.gt(size, 0), (), kind="ValueError", message=message)
+            raise ShapeMismatch(message)
+        b.check(b.gt(size, 0), (), kind="ValueError", message=message)
 
 
-def is_positive(b: Builder, size: Handle) -> bool:
+def is_positive(b: Builder, size: Size) -> bool:
     """Whether a size is known to be at least 1."""
+    if not isinstance(size, Handle):
+        return size > 0
     if isinstance(size.value.known, str):
         return not getattr(b, "any_size", False)
     at_least = getattr(b, "at_least", None)

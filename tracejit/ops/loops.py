@@ -27,7 +27,7 @@ def _with(items: Sequence[Any], axis: int, item: Any) -> tuple[Any, ...]:
     return (*items[:axis], item, *items[axis:])
 
 
-# -- joining, places of extrema -----------------------------------------------------------------------------------
+# -- joining, places of extrema -------------------------------------------------------------------------------
 
 
 def cat(e: Emitter, results: Sequence[Any], _size: Expr, xs: Sequence[Array], *, axis: int) -> Array:
@@ -71,7 +71,7 @@ def _narrow(e: Emitter, x: Expr, dtype: DType) -> Expr:
     return e.k.cast(x, dtype)
 
 
-# -- scans ----------------------------------------------------------------------------------------------------------
+# -- scans ----------------------------------------------------------------------------------------------------
 
 
 def scan(combine: str, start: int) -> Callable[..., Any]:
@@ -108,7 +108,7 @@ def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis:
     return out
 
 
-# -- writing by integer arrays and masks ----------------------------------------------------------------------------
+# -- writing by integer arrays and masks ----------------------------------------------------------------------
 
 
 def scatter(adding: bool) -> Callable[..., Any]:
@@ -165,7 +165,7 @@ def _masked_rows(e: Emitter, total: Expr, row: Expr, mask: Array, move: Callable
         fold.following = [e.k.add(found, e.k.cast(holds, I64))]
 
 
-# -- Python's integers ------------------------------------------------------------------------------------------------
+# -- Python's integers ----------------------------------------------------------------------------------------
 
 
 def _require(e: Emitter, fits: Expr) -> None:
@@ -219,7 +219,7 @@ def checked_shl(e: Emitter, results: Sequence[Any], x: Expr, y: Expr) -> Expr:
     return shifted
 
 
-# -- lists --------------------------------------------------------------------------------------------------------------
+# -- lists ----------------------------------------------------------------------------------------------------
 
 
 def list_set(e: Emitter, results: Sequence[Any], of: Any, index: Expr, value: Any) -> Any:
@@ -230,3 +230,70 @@ def list_set(e: Emitter, results: Sequence[Any], of: Any, index: Expr, value: An
 def list_add(e: Emitter, results: Sequence[Any], of: Any, value: Any, index: Expr, length: Expr) -> Any:
     """Put zeros below the list's elements until it has `length` of them, then add to one."""
     return e.list_add(of, value, index, length)
+
+
+# -- sorting --------------------------------------------------------------------------------------------------
+
+
+def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
+    """Merge sort of places, bottom up: in each pass every place finds its rank in the run beside its own by binary
+    search, so that all elements of a pass are independent."""
+    out = e.new(results[0])
+    moved = e.scratch(results[0].type, "moved")
+    size = x.shape[axis]
+    with e.kernel(), e.loops(_without(x.shape, axis), parallel=True) as outer:
+
+        def before(a: Expr, b: Expr) -> Expr:
+            """Whether element a must come before b."""
+            a, b = (b, a) if descending else (a, b)
+            less = e.k.lt(a, b)
+            if not a.type.is_float:
+                return less
+            return e.k.logical_or(less, e.k.logical_and(e.k.isnan(b), e.k.logical_not(e.k.isnan(a))))
+
+        def key(place: Expr) -> Expr:
+            return _wide(e, e.load(x, _with(outer, axis, e.load(out, _with(outer, axis, place)))))
+
+        with e.loops((size,)) as (i,):
+            e.store(out, _with(outer, axis, i), i)
+        with e.fold(e.k.const(63, I64), e.k.const(1, I64)) as passes:
+            (width,) = passes.carried
+            with e.when(e.k.lt(width, size)):
+                with e.loops((size,)) as (i,):
+                    rank = _rank(e, i, width, passes.index, size, key, before)
+                    e.store(moved, _with(outer, axis, rank), e.load(out, _with(outer, axis, i)))
+                with e.loops((size,)) as (i,):
+                    e.store(out, _with(outer, axis, i), e.load(moved, _with(outer, axis, i)))
+            passes.following = [e.k.mul(width, 2)]
+    return out
+
+
+def _rank(
+    e: Emitter,
+    i: Expr,
+    width: Expr,
+    steps: Expr,
+    size: Expr,
+    key: Callable[[Expr], Expr],
+    before: Callable[[Expr, Expr], Expr],
+) -> Expr:
+    """Where the element at place i goes when the two runs of `width` around it are merged."""
+    k = e.k
+    start = k.let(k.sub(i, k.remainder(i, k.mul(width, 2))), "start")
+    middle = k.let(k.minimum(k.add(start, width), size), "middle")
+    end = k.minimum(k.add(middle, width), size)
+    is_left = k.let(k.lt(i, middle), "is_left")
+    first, last = k.select(is_left, middle, start), k.select(is_left, end, middle)
+    mine = key(i)
+    with e.fold(k.add(steps, 1), first, last) as search:
+        low, high = search.carried
+        half = k.let(k.lsr(k.add(low, high), 1), "half")
+        other = key(k.minimum(half, k.sub(size, 1)))
+        passes_by = k.select(is_left, before(other, mine), k.logical_not(before(mine, other)))
+        is_open = k.lt(low, high)
+        up = k.let(k.logical_and(is_open, passes_by), "up")
+        down = k.logical_and(is_open, k.logical_not(up))
+        search.following = [k.select(up, k.add(half, 1), low), k.select(down, half, high)]
+    crossed = k.sub(search.results[0], first)
+    own = k.sub(i, k.select(is_left, start, middle))
+    return k.let(k.add(start, k.add(own, crossed)), "rank")

@@ -81,7 +81,7 @@ for _name, _kinds in (("matmul", ("function", "method", "numpy")), ("mm", TORCH)
     def _product(b: Any, x: Operand, y: Operand) -> Any:
         return matmul_any(b, x, y)
 
-    _product.__name__, _product.__doc__ = _name, matmul_any.__doc__
+    _product.__name__, _product.__doc__ = f"{_name}_" if _name == "matmul" else _name, matmul_any.__doc__
     function(*(("operator __matmul__",) if _name == "matmul" else ()), kinds=_kinds)(_product)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, OpDef, Reduction, Sample
-from tracejit.ir.types import BOOL, FLOATS, I64, INTEGERS, NUMERIC, DType, TensorType, Type
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, FLOATS, I64, INTEGERS, NUMERIC, DType, TensorType, Type
 from tracejit.ops import loops
 from tracejit.ops.define import draw, op, quiet, require_dtype, same_shape, tensor_type
 
@@ -164,16 +164,27 @@ def _extremum_vjp(b: Any, g: Any, x: Any, out: Any, *, axes: tuple[int, ...]) ->
     return (b.select(taken, b.expand_axes(g / count, axes, shape), 0),)
 
 
+def _extremum_eager(name: str, identity: Callable[[DType], Any]) -> Callable[..., Any]:
+    def eager(xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+        start = {} if x.size else {"initial": identity(BY_NUMPY_NAME[x.dtype.name])}
+        return xp.asarray(getattr(xp, name)(x, axis=axes, **start))
+
+    return eager
+
+
 for _name, _combine, _identity in (("min", "minimum", highest), ("max", "maximum", lowest)):
     reduction(
         _name,
         ORDERED,
         identity=_identity,
         combine=_combine,
-        doc=f"The {_name}imum over axes; nan if any element is. Callers check that there are elements.",
-        eager=lambda xp, x, *, axes, fn=_name: xp.asarray(getattr(xp, fn)(x, axis=axes)),
+        doc=f"The {_name}imum over axes; nan if any element is. Of no elements it is the identity: callers check.",
+        eager=_extremum_eager(_name, _identity),
         vjp=_extremum_vjp,
-        samples=_samples(-3, 3, ("float64", "float32", "int64", "int32", "uint8", "bool"), False),
+        samples=lambda rng: [
+            *_samples(-3, 3, ("float64", "float32", "int64", "int32", "uint8", "bool"), False)(rng),
+            *_samples(-3, 3, ("int64",), True)(rng)[-2:],
+        ],
     )
 for _name, _combine, _start in (("any", "logical_or", False), ("all", "logical_and", True)):
     reduction(

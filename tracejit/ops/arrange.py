@@ -1,0 +1,450 @@
+"""Joining, splitting, repeating, padding and picking: functions that move elements.
+
+Negative indices count from the end; an index out of range is an `IndexError`, checked where the program runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.ir.builder import Builder, composite
+from tracejit.ir.types import I64
+from tracejit.ops import coerce
+from tracejit.ops.functions import (
+    Operand,
+    Operands,
+    Size,
+    Sizes,
+    array,
+    axes_of,
+    count_of,
+    function,
+    on,
+    one_axis,
+)
+from tracejit.ops.products import agree, diagonal, with_sizes
+
+LIBRARY = ("function", "numpy")
+TORCH = ("function", "method")
+
+
+def sizes_of(given: Any) -> tuple[Any, ...]:
+    """One size or a sequence of them as a tuple."""
+    return tuple(given) if isinstance(given, tuple | list) else (given,)
+
+
+def part(b: Any, x: Any, axis: int, start: Any, length: Any, step: int = 1) -> Any:
+    """The elements start, start + step, ... of an axis, `length` of them."""
+    shape = b.shape(x)
+    strides = b.strides_of(shape)
+    steps = tuple(s * step if i == axis else s for i, s in enumerate(strides))
+    return b.vread(x, start * strides[axis], steps, tuple(length if i == axis else n for i, n in enumerate(shape)))
+
+
+def ramp(b: Any, size: Any) -> Any:
+    """0, 1, 2, ... as an i64 vector."""
+    return b.iota((size,), axis=0, dtype=I64)
+
+
+def flat(b: Any, x: Any) -> Any:
+    """x as a vector."""
+    return b.reshape(x, (count_of(b, x),))
+
+
+# -- joining --------------------------------------------------------------------------------------------------
+
+
+@composite
+def concat(b: Any, xs: Sequence[Any], *, axis: int) -> Any:
+    """Arrays of one dtype one after the other along `axis`; other sizes must agree."""
+    first = b.shape(xs[0])
+    fitted: list[Any] = []
+    total: Any = 0
+    for x in xs:
+        shape = b.shape(x)
+        if len(shape) != len(first):
+            raise ShapeMismatch("all the input array dimensions must match: the arrays have different ranks")
+        for i, (have, want) in enumerate(zip(shape, first, strict=True)):
+            if i != axis:
+                agree(b, have, want, "all the input array dimensions except for the concatenation axis must match")
+        total = shape[axis] if isinstance(total, int) and total == 0 else total + shape[axis]
+        fitted.append(with_sizes(b, x, tuple(shape[axis] if i == axis else n for i, n in enumerate(first))))
+    return b.cat(total, tuple(fitted), axis=axis)
+
+
+def joined(b: Any, xs: Operands, axis: int) -> Any:
+    """Promoted arrays along an axis."""
+    arrays = coerce.promote_operands(b, [array(b, x) for x in xs])
+    if not arrays:
+        raise ShapeMismatch("need at least one array to concatenate")
+    return b.concat(arrays, axis=one_axis(axis, b.rank(arrays[0])))
+
+
+@function(kinds=LIBRARY)
+def column_stack(b: Any, arrays: Operands) -> Any:
+    """Vectors as columns of a matrix; matrices side by side."""
+    made = [array(b, x) for x in arrays]
+    return joined(b, [b.reshape(x, (count_of(b, x), 1)) if b.rank(x) < 2 else x for x in made], 1)
+
+
+@function(kinds=LIBRARY)
+def dstack(b: Any, arrays: Operands) -> Any:
+    """Arrays joined along a third axis."""
+    made = [array(b, x) for x in arrays]
+    deep: list[Any] = []
+    for x in made:
+        shape = b.shape(x)
+        full = (1, 1, 1) if not shape else (1, shape[0], 1) if len(shape) == 1 else (*shape[:2], 1)
+        deep.append(b.reshape(x, full) if len(shape) < 3 else x)
+    return joined(b, deep, 2)
+
+
+@function(kinds=("numpy",))
+def append(b: Any, x: Operand, values: Operand, axis: int | None = None) -> Any:
+    """Values after x, both flattened unless there is an axis."""
+    x, values = array(b, x), array(b, values)
+    return joined(b, [flat(b, x), flat(b, values)], 0) if axis is None else joined(b, [x, values], axis)
+
+
+# -- splitting ------------------------------------------------------------------------------------------------
+
+
+def _pieces(b: Any, x: Any, axis: int, bounds: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(part(b, x, axis, lo, hi - lo) for lo, hi in pairwise(bounds))
+
+
+@function(kinds=("numpy",))
+def array_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
+    """Parts along an axis: as equal as possible, or cut at the given places."""
+    x = array(b, x)
+    axis = one_axis(axis, b.rank(x))
+    size = b.shape(x)[axis]
+    if not isinstance(sections, int):
+        cuts = [size if isinstance(c, int) and isinstance(size, int) and c > size else c for c in sections]
+        cuts = [c + size if isinstance(c, int) and c < 0 else c for c in cuts]
+        return _pieces(b, x, axis, (0, *cuts, size))
+    if isinstance(size, int):
+        lengths = [size // sections + (k < size % sections) for k in range(sections)]
+    else:
+        whole, extra = b.floordiv(size, sections), b.mod(size, sections)
+        lengths = [whole + b.cast(b.gt(extra, k), dtype=I64) for k in range(sections)]
+    bounds: list[Any] = [0]
+    for length in lengths:
+        bounds.append(bounds[-1] + length)
+    return tuple(part(b, x, axis, lo, length) for lo, length in zip(bounds[:-1], lengths, strict=True))
+
+
+@function("numpy split", kinds=())
+def equal_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
+    """`array_split` into parts of one size. `ValueError` where the axis does not divide."""
+    x = array(b, x)
+    along = one_axis(axis, b.rank(x))
+    if isinstance(sections, int):
+        size = b.shape(x)[along]
+        message = "array split does not result in an equal division"
+        if isinstance(size, int):
+            if size % sections:
+                raise ShapeMismatch(message)
+        else:
+            b.check(b.eq(b.mod(size, sections), 0), (), kind="ValueError", message=message)
+            step = b.floordiv(size, sections)
+            return tuple(part(b, x, along, step * k, step) for k in range(sections))
+    return array_split(b, x, sections, along)
+
+
+for _name, _axis in (("hsplit", 1), ("vsplit", 0)):
+
+    def _split_along(b: Any, x: Operand, sections: Any, _axis: int = _axis) -> Any:
+        return equal_split(b, x, sections, min(_axis, b.rank(x) - 1))
+
+    _split_along.__name__, _split_along.__doc__ = _name, f"`split` along axis {_axis}."
+    function(kinds=("numpy",))(_split_along)
+
+
+# -- repeating ------------------------------------------------------------------------------------------------
+
+
+@function(kinds=("function", "method", "numpy"))
+def tile(b: Any, x: Operand, reps: Sizes) -> Any:
+    """x repeated as a whole `reps[i]` times along each axis."""
+    x, times = array(b, x), sizes_of(reps)
+    rank = max(b.rank(x), len(times))
+    shape = (*(1,) * (rank - b.rank(x)), *b.shape(x))
+    times = (*(1,) * (rank - len(times)), *times)
+    apart = b.reshape(x, tuple(n for s in shape for n in (1, s)))
+    wide = b.broadcast(apart, tuple(n for r, s in zip(times, shape, strict=True) for n in (r, s)))
+    return b.reshape(wide, tuple(r * s for r, s in zip(times, shape, strict=True)))
+
+
+@function("function repeat_interleave", "method repeat_interleave")
+def repeat(b: Any, x: Operand, repeats: Size, axis: int | None = None) -> Any:
+    """Each element repeated `repeats` times along an axis (of the flattened array by default)."""
+    x = array(b, x)
+    x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    if not isinstance(repeats, int) and not b.is_scalar(repeats):
+        raise DTypeMismatch("repeat takes one count for all elements")
+    shape = b.shape(x)
+    apart = b.reshape(x, (*shape[: along + 1], 1, *shape[along + 1 :]))
+    wide = b.broadcast(apart, (*shape[: along + 1], repeats, *shape[along + 1 :]))
+    return b.reshape(wide, (*shape[:along], shape[along] * repeats, *shape[along + 1 :]))
+
+
+@function()
+def roll(b: Any, x: Operand, shift: Any, axis: Any = None, *, shifts: Any = None, dims: Any = None) -> Any:
+    """x with elements moved by `shift` places along an axis (of the flattened array by default), round the end."""
+    x = array(b, x)
+    axis, shift = (axis if dims is None else dims), (shift if shifts is None else shifts)
+    if axis is None:
+        return b.reshape(roll(b, flat(b, x), shift, 0), b.shape(x))
+    axes, moves = sizes_of(axis), sizes_of(shift)
+    moves = moves * len(axes) if len(moves) == 1 else moves
+    for along, move in zip(axes, moves, strict=True):
+        along = one_axis(along, b.rank(x))
+        size = b.shape(x)[along]
+        x = b.gather(x, on(b).mod(on(b).sub(ramp(b, size), move), size), axis=along)
+    return x
+
+
+# -- padding --------------------------------------------------------------------------------------------------
+
+
+def padded(b: Any, x: Any, widths: Sequence[tuple[Any, Any]], mode: str, value: Operand) -> Any:
+    """x with `widths[i]` elements before and after each axis: a constant, or the array continued."""
+    if mode == "constant":
+        shape = b.shape(x)
+        total = tuple(lo + n + hi for n, (lo, hi) in zip(shape, widths, strict=True))
+        filled = b.full(coerce.convert(b, value, b.dtype(x)), total, b.dtype(x))
+        strides = b.strides_of(total)
+        offset: Any = 0
+        for (lo, _), stride in zip(widths, strides, strict=True):
+            offset = stride * lo + offset
+        return b.vwrite(filled, x, offset, strides)
+    if mode not in _CONTINUED:
+        raise DTypeMismatch(f"pad has no mode {mode!r}")
+    for axis, (lo, hi) in enumerate(widths):
+        if not (isinstance(lo, int) and isinstance(hi, int) and lo == hi == 0):
+            size = b.shape(x)[axis]
+            place = on(b).sub(ramp(b, lo + size + hi), lo)
+            x = b.gather(x, _CONTINUED[mode](on(b), place, size), axis=axis)
+    return x
+
+
+def _mirrored(c: Any, place: Any, size: Any, edge: int) -> Any:
+    """Places reflected at both ends; the end itself is repeated with `edge` = 1."""
+    period = c.maximum((size - 1 + edge) * 2, 1)
+    back = c.mod(place, period)
+    return c.minimum(back, c.sub(c.sub(period, edge), back))
+
+
+_CONTINUED = {
+    "edge": lambda c, place, size: c.clamp(place, 0, size - 1),
+    "replicate": lambda c, place, size: c.clamp(place, 0, size - 1),
+    "wrap": lambda c, place, size: c.mod(place, size),
+    "circular": lambda c, place, size: c.mod(place, size),
+    "reflect": lambda c, place, size: _mirrored(c, place, size, 0),
+    "symmetric": lambda c, place, size: _mirrored(c, place, size, 1),
+}
+
+
+@function("numpy pad", kinds=())
+def pad_widths(b: Any, x: Operand, pad_width: Any, mode: str = "constant", constant_values: Operand = 0) -> Any:
+    """NumPy's pad: widths are one number, one pair, or a pair per axis."""
+    x = array(b, x)
+    given = sizes_of(pad_width)
+    pairs = [sizes_of(g) for g in given] if any(isinstance(g, tuple | list) for g in given) else [given]
+    pairs = [p * 2 if len(p) == 1 else p for p in pairs]
+    pairs = pairs * b.rank(x) if len(pairs) == 1 else pairs
+    return padded(b, x, [(p[0], p[1]) for p in pairs], mode, constant_values)
+
+
+@function(kinds=("function",))
+def pad(b: Any, x: Operand, pad: Sizes, mode: str = "constant", value: Operand = 0) -> Any:
+    """PyTorch's pad: pairs of widths, the last axis first; axes without a pair stay."""
+    x = array(b, x)
+    pairs = [(pad[2 * k], pad[2 * k + 1]) for k in range(len(pad) // 2)]
+    widths = [(0, 0)] * (b.rank(x) - len(pairs)) + pairs[::-1]
+    return padded(b, x, widths, mode, value)
+
+
+# -- grids and diagonals --------------------------------------------------------------------------------------
+
+
+def _grid(b: Any, xs: Sequence[Any], indexing: str) -> tuple[Any, ...]:
+    lines = [flat(b, array(b, x)) for x in xs]
+    order = list(range(len(lines)))
+    if indexing == "xy" and len(lines) > 1:
+        order[0], order[1] = 1, 0
+    shape = tuple(b.shape(lines[k])[0] for k in order)
+    made: list[Any] = []
+    for k, line in enumerate(lines):
+        axis = order.index(k)
+        column = b.reshape(line, (b.shape(line)[0], *(1,) * (len(shape) - 1 - axis)))
+        made.append(b.broadcast(column, shape))
+    return tuple(made)
+
+
+@function("numpy meshgrid", kinds=())
+def meshgrid_xy(b: Any, *xs: Operand, indexing: str = "xy") -> Any:
+    """Coordinate arrays of a grid; NumPy's default exchanges the first two axes."""
+    return _grid(b, xs, indexing)
+
+
+@function(kinds=("function",))
+def meshgrid(b: Any, *xs: Operand, indexing: str = "ij") -> Any:
+    """Coordinate arrays of a grid."""
+    return _grid(b, xs, indexing)
+
+
+def _triangle(name: str, keeps: str) -> None:
+    def triangle(b: Any, x: Operand, k: Size = 0, *, diagonal: Any = None) -> Any:
+        x = array(b, x)
+        shape, offset = b.shape(x), k if diagonal is None else diagonal
+        axis = b.rank(x) - 1
+        row, column = (b.iota(shape, axis=a, dtype=I64) for a in (axis - 1, axis))
+        kept = getattr(b, keeps)(b.sub(column, row), offset)
+        return b.select(kept, x, b.zeros_like(x))
+
+    triangle.__name__ = name
+    triangle.__doc__ = f"x with elements {'above' if name == 'tril' else 'below'} the k-th diagonal set to 0."
+    function()(triangle)
+
+
+_triangle("tril", "le")
+_triangle("triu", "ge")
+
+
+@function(kinds=LIBRARY)
+def diagflat(b: Any, x: Operand, k: int = 0) -> Any:
+    """The matrix with the elements of x on its k-th diagonal."""
+    x = flat(b, array(b, x))
+    count = b.shape(x)[0]
+    size = count + abs(k)
+    start = k if k >= 0 else size * -k
+    return b.vwrite(b.full(0, (size, size), b.dtype(x)), x, start, (size + 1,))
+
+
+@function("numpy diag", kinds=())
+def diagonal_or_matrix(b: Any, x: Operand, k: int = 0) -> Any:
+    """The k-th diagonal of a matrix, or the matrix with a vector on its k-th diagonal."""
+    x = array(b, x)
+    return diagflat(b, x, k) if b.rank(x) == 1 else diagonal(b, x, k)
+
+
+@function(kinds=LIBRARY)
+def diff(b: Any, x: Operand, n: int = 1, axis: int = -1) -> Any:
+    """Differences of neighbours along an axis, taken n times."""
+    x = array(b, x)
+    axis = one_axis(axis, b.rank(x))
+    for _ in range(n):
+        length = b.shape(x)[axis]
+        length = max(length - 1, 0) if isinstance(length, int) else b.maximum(length - 1, 0)
+        x = on(b).sub(part(b, x, axis, 1, length), part(b, x, axis, 0, length))
+    return x
+
+
+# -- picking --------------------------------------------------------------------------------------------------
+
+
+def checked_index(b: Any, index: Any, size: Any, axis: int) -> Any:
+    """Integer indices counted from the front. In a graph they are checked to be in range; eagerly the array library
+    does it."""
+    index = array(b, index)
+    if not b.dtype(index).is_integer:
+        raise DTypeMismatch(f"indices must be integers, not {b.dtype(index).numpy_name}")
+    if not isinstance(b, Builder):
+        return index
+    index = index if b.dtype(index) == I64 else b.cast(index, dtype=I64)
+    axes = tuple(range(b.rank(index)))
+    low, high = (b.fetch(fold(index, axes=axes), ()) for fold in (b.min, b.max))
+    any_at_all = b.lt(high, low)
+    size = size if not isinstance(size, int) else b.wrap(b.size(size))
+    for end, fits in ((low, b.ge(low, b.neg(size))), (high, b.lt(high, size))):
+        message = f"index {{0}} is out of bounds for axis {axis} with size {{1}}"
+        b.check(b.logical_or(fits, any_at_all), (end, size), kind="IndexError", message=message)
+    return b.select(b.lt(index, 0), on(b).add(index, size), index)
+
+
+@function(kinds=("function", "method", "numpy"))
+def take(b: Any, x: Operand, indices: Operand, axis: int | None = None) -> Any:
+    """The parts of x that integer indices name along an axis (of the flattened array by default)."""
+    x = array(b, x)
+    x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    return b.gather(x, checked_index(b, indices, b.shape(x)[along], along), axis=along)
+
+
+@function(kinds=TORCH)
+def index_select(b: Any, x: Operand, dim: int, index: Operand) -> Any:
+    """The parts of x that a vector of indices names along `dim`."""
+    return take(b, x, index, dim)
+
+
+def _places(b: Any, x: Any, index: Any, axis: int) -> Any:
+    """For each element of `index`, shaped like x but for `axis`: the place in flattened x that it names."""
+    strides, shape = b.strides_of(b.shape(x)), b.shape(index)
+    total = index if b.dtype(index) == I64 else b.cast(index, dtype=I64)
+    size = b.shape(x)[axis]
+    if not isinstance(b, Builder):
+        total = b.select(b.lt(total, 0), total + size, total)
+    total = on(b).mul(total, strides[axis])
+    for other, stride in enumerate(strides):
+        if other != axis:
+            total = on(b).add(total, on(b).mul(b.iota(shape, axis=other, dtype=I64), stride))
+    return total
+
+
+@function(kinds=LIBRARY)
+def take_along_axis(b: Any, x: Operand, indices: Operand, axis: int | None = -1) -> Any:
+    """Elements of x named along an axis by an array of indices of x's rank."""
+    x, index = array(b, x), array(b, indices)
+    x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    index = checked_index(b, index, b.shape(x)[along], along)
+    return b.gather(flat(b, x), _places(b, x, index, along), axis=0)
+
+
+@function("function gather", "method gather", kinds=())
+def gather_along(b: Any, x: Operand, dim: int, index: Operand) -> Any:
+    """PyTorch's gather: `take_along_axis` along `dim`."""
+    return take_along_axis(b, x, index, dim)
+
+
+def _scattered(b: Any, x: Operand, dim: int, index: Operand, src: Operand, name: str) -> Any:
+    x, index = array(b, x), array(b, index)
+    along = one_axis(dim, b.rank(x))
+    index = checked_index(b, index, b.shape(x)[along], along)
+    value = array(b, coerce.convert(b, src, b.dtype(x)))
+    value = coerce.broadcast_to(b, value, b.shape(index))
+    line = (count_of(b, index),)
+    places = b.reshape(_places(b, x, index, along), line)
+    out = getattr(b, name)(flat(b, x), places, b.reshape(value, line), axis=0)
+    return b.reshape(out, b.shape(x))
+
+
+@function("function scatter", "method scatter", kinds=())
+def scatter_along(b: Any, x: Operand, dim: int, index: Operand, src: Operand) -> Any:
+    """x with elements replaced at places along `dim` that `index`, shaped like `src`, names."""
+    return _scattered(b, x, dim, index, src, "scatter_set")
+
+
+@function("function scatter_add", "method scatter_add", kinds=())
+def scatter_add_along(b: Any, x: Operand, dim: int, index: Operand, src: Operand) -> Any:
+    """x with `src` added at places along `dim` that `index`, shaped like `src`, names."""
+    return _scattered(b, x, dim, index, src, "scatter_add")
+
+
+@function(kinds=("function",))
+def one_hot(b: Any, x: Operand, num_classes: Size) -> Any:
+    """1 in the place that each integer names along a new last axis, 0 elsewhere."""
+    x = checked_index(b, x, num_classes, b.rank(x))
+    shape = (*b.shape(x), num_classes)
+    wide = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)
+    return b.cast(b.eq(wide, b.iota(shape, axis=len(shape) - 1, dtype=b.dtype(x))), dtype=I64)
+
+
+@function("numpy flip", kinds=())
+def flipped(b: Any, x: Operand, axis: Any = None) -> Any:
+    """x with the order of elements reversed along axes (all by default)."""
+    x = array(b, x)
+    return b.flip(x, axes=axes_of(axis, b.rank(x)))

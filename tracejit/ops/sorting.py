@@ -1,0 +1,205 @@
+"""Sorting and what is made of it: `sort`, `topk`, `unique`, `median`, `searchsorted`, and places where a mask holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracejit.errors import ShapeMismatch
+from tracejit.ir.core import Value
+from tracejit.ir.opdef import Opaque, Sample
+from tracejit.ir.types import I64, TensorType, Type
+from tracejit.ops import coerce, loops
+from tracejit.ops.arrange import flat, part, ramp
+from tracejit.ops.define import draw, op, require_dtype, tensor_type
+from tracejit.ops.functions import Operand, array, function, inexact, is_positive, keep_axes, on, one_axis
+from tracejit.ops.reduction import ORDERED
+from tracejit.ops.statistics import mean, truth
+
+LIBRARY = ("function", "numpy")
+
+
+def _argsort_infer(x: Value, *, axis: int, descending: bool = False) -> tuple[Type, ...]:
+    require_dtype(x, ORDERED, "argsort")
+    source = tensor_type(x, "argsort")
+    if not 0 <= axis < source.rank:
+        raise ShapeMismatch(f"axis {axis} is out of bounds for {source}")
+    return (TensorType(I64, source.shape),)
+
+
+def _argsort_eager(xp: Any, x: Any, *, axis: int, descending: bool = False) -> Any:
+    if not descending:
+        return xp.argsort(x, axis=axis, kind="stable").astype("int64")
+    backward = xp.argsort(xp.flip(x, axis), axis=axis, kind="stable")
+    return xp.flip(x.shape[axis] - 1 - backward, axis).astype("int64")
+
+
+op(
+    "argsort",
+    ("x",),
+    doc="The places along `axis` in the order of their elements; equal ones keep theirs, nan counts as largest.",
+    infer=_argsort_infer,
+    eager=_argsort_eager,
+    vjp="its result is an integer",
+    lower=Opaque(loops.argsort),
+    samples=lambda rng: (
+        [
+            Sample((draw(rng, -5, 5, shape, dtype),), {"axis": axis, "descending": descending})
+            for shape, axis in (((9,), 0), ((3, 5), 1), ((5, 3), 0), ((1,), 0), ((0,), 0), ((2, 17, 2), 1))
+            for dtype, descending in (("float64", False), ("int64", True), ("float32", True), ("int8", False))
+        ]
+        + [Sample((rng.permuted([1.0, float("nan"), 3.0, 2.0, float("nan")]),), {"axis": 0})]
+    ),
+)
+
+
+@function()
+def argsort_(b: Any, x: Operand, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Any:
+    """The places along an axis (of the flattened array with None) in the order of their elements."""
+    x = array(b, x)
+    x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    return b.argsort(x, axis=along, descending=descending)
+
+
+@function()
+def sort(b: Any, x: Operand, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Any:
+    """The elements in order along an axis (of the flattened array with None); nan comes last."""
+    x = array(b, x)
+    x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    return along_axis(b, x, b.argsort(x, axis=along, descending=descending), along)
+
+
+def along_axis(b: Any, x: Any, order: Any, axis: int) -> Any:
+    """Elements of x along an axis by indices that are known to be in range."""
+    if b.rank(x) == 1:
+        return b.gather(x, order, axis=0)
+    strides = b.strides_of(b.shape(x))
+    places = on(b).mul(order, strides[axis])
+    for other, stride in enumerate(strides):
+        if other != axis:
+            places = on(b).add(places, on(b).mul(b.iota(b.shape(order), axis=other, dtype=I64), stride))
+    return b.gather(flat(b, x), places, axis=0)
+
+
+@function(kinds=("function", "method"))
+def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, dim: int | None = None) -> Any:
+    """The k largest (smallest) elements along an axis in order, and their places."""
+    x = array(b, x)
+    along = one_axis(axis if dim is None else dim, b.rank(x))
+    size = b.shape(x)[along]
+    if isinstance(size, int) and isinstance(k, int) and k > size:
+        raise ShapeMismatch(f"topk: selected number {k} out of range for axis of size {size}")
+    order = part(b, b.argsort(x, axis=along, descending=largest), along, 0, k)
+    return along_axis(b, x, order, along), order
+
+
+@function(kinds=LIBRARY)
+def median(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The middle element along an axis, or the mean of the middle two."""
+    x = inexact(b, x)
+    line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    ordered = sort(b, line, along)
+    size = b.shape(ordered)[along]
+    c = on(b)
+    lower = (size - 1) // 2 if isinstance(size, int) else c.floordiv(size - 1, 2)
+    upper = size // 2 if isinstance(size, int) else c.floordiv(size, 2)
+    pair = [b.sum(part(b, ordered, along, k, 1), axes=(along,)) for k in (lower, upper)]
+    last = b.sum(part(b, ordered, along, size - 1, 1), axes=(along,))
+    middle = b.select(b.isnan(last), last, (pair[0] + pair[1]) * 0.5)
+    axes = tuple(range(b.rank(x))) if axis is None else (along,)
+    return keep_axes(b, x, middle, axes) if keepdims else middle
+
+
+# -- places and sets ------------------------------------------------------------------------------------------
+
+
+@function()
+def flatnonzero(b: Any, x: Operand) -> Any:
+    """The places of the elements of the flattened array that are not 0."""
+    held = flat(b, truth(b, x))
+    return b.mask_read(ramp(b, b.shape(held)[0]), held)[1]
+
+
+@function()
+def nonzero(b: Any, x: Operand) -> Any:
+    """The places of the elements that are not 0: one vector of indices per axis."""
+    x = array(b, x)
+    held = truth(b, x)
+    return tuple(b.mask_read(b.iota(b.shape(x), axis=k, dtype=I64), held)[1] for k in range(b.rank(x)))
+
+
+@function(kinds=LIBRARY)
+def argwhere(b: Any, x: Operand) -> Any:
+    """The places of the elements that are not 0, one row each."""
+    x = array(b, x)
+    places = flatnonzero(b, x)
+    columns: list[Any] = []
+    for size, stride in zip(b.shape(x), b.strides_of(b.shape(x)), strict=True):
+        columns.append(on(b).mod(on(b).floordiv(places, stride), size))
+    rows = b.shape(places)[0]
+    return b.cat(len(columns), tuple(b.reshape(c, (rows, 1)) for c in columns), axis=1)
+
+
+@function()
+def unique(b: Any, x: Operand) -> Any:
+    """The different elements of x, in order."""
+    ordered = sort(b, flat(b, array(b, x)), 0)
+    size = b.shape(ordered)[0]
+    place = ramp(b, size)
+    before = b.gather(ordered, b.maximum(place - 1, 0), axis=0)
+    new = b.logical_or(b.eq(place, 0), b.ne(ordered, before))
+    if b.dtype(ordered).is_float:
+        new = b.logical_and(new, b.logical_not(b.logical_and(b.isnan(before), b.gt(place, 0))))
+    return b.mask_read(ordered, new)[1]
+
+
+@function(kinds=LIBRARY)
+def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left") -> Any:
+    """For each value the first place in the ordered vector x where it can go ("right": the last one)."""
+    x, values = coerce.promote_operands(b, (array(b, x), array(b, values)))
+    size = b.shape(x)[0]
+    if not is_positive(b, size):
+        x = b.concat((x, b.full(0, (1,), b.dtype(x))), axis=0)
+    low = b.full(0, b.shape(values), I64)
+    high = b.full(size, b.shape(values), I64)
+    c = on(b)
+    for _ in range(64 if not isinstance(size, int) else max(size, 1).bit_length()):
+        open_ = b.lt(low, high)
+        middle = b.shr(low + high, 1)
+        found = b.gather(x, c.minimum(middle, c.maximum(c.sub(size, 1), 0)), axis=0)
+        goes_up = b.lt(found, values) if side == "left" else b.le(found, values)
+        low = b.select(b.logical_and(open_, goes_up), middle + 1, low)
+        high = b.select(b.logical_and(open_, b.logical_not(goes_up)), middle, high)
+    return low
+
+
+@function(kinds=LIBRARY)
+def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Any = 0) -> Any:
+    """How often each integer from 0 on occurs, or the sum of the weights where it does."""
+    x = array(b, x)
+    top = b.fetch(b.max(x, axes=(0,)), ())
+    size = on(b).maximum(b.cast(top, dtype=I64) + 1, minlength)
+    least = b.fetch(b.min(x, axes=(0,)), ())
+    b.check(b.ge(least, 0), (), kind="ValueError", message="'list' argument must have no negative elements")
+    value = b.full(1, b.shape(x), I64) if weights is None else inexact(b, weights)
+    return b.scatter_add(b.full(0, (size,), b.dtype(value)), x, value, axis=0)
+
+
+@function(kinds=LIBRARY)
+def isin(b: Any, x: Operand, values: Operand) -> Any:
+    """Whether each element of x is one of the values."""
+    x, values = coerce.promote_operands(b, (array(b, x), flat(b, array(b, values))))
+    shape = (*b.shape(x), b.shape(values)[0])
+    wide = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)
+    return b.any(b.eq(wide, b.broadcast(values, shape)), axes=(b.rank(x),))
+
+
+@function(kinds=LIBRARY)
+def cov(b: Any, x: Operand, rowvar: bool = True, ddof: float = 1) -> Any:
+    """The covariance matrix of variables in rows (columns without `rowvar`)."""
+    x = inexact(b, x)
+    x = x if rowvar else b.transpose(x, perm=(1, 0))
+    count = b.shape(x)[1]
+    centred = x - b.expand_axes(mean(b, x, 1), (1,), b.shape(x))
+    product = b.matmul(centred, b.transpose(centred, perm=(1, 0)))
+    scale = max(count - ddof, 0.0) if isinstance(count, int) else b.cast(count, dtype=b.dtype(x)) - float(ddof)
+    return on(b).div(product, scale)
