@@ -53,7 +53,7 @@ from tracejit.codegen.lower_elements import (
     load,
     stores,
 )
-from tracejit.codegen.lower_kernels import KernelLowering
+from tracejit.codegen.lower_kernels import KernelLowering, Target
 from tracejit.codegen.memory import Lifetimes
 from tracejit.errors import Span
 from tracejit.ir.aliasing import has_storage, is_flat, shared
@@ -180,7 +180,7 @@ class Lowering:
             return
         value = Value(source.type, "x")
         self.env[value] = source
-        self.kernel("copy", (), [(value, target)])
+        self.kernel("copy", (), [Target(value, target)])
 
     def add_into(self, target: Array, source: Array) -> None:
         """Add elements of an array to those of another, in order: elements of the target may be met twice. Lanes
@@ -232,7 +232,7 @@ class Lowering:
 
     # -- kernels --------------------------------------------------------------------------------------------------
 
-    def kernel(self, name: str, ops: Sequence[Op], targets: Sequence[tuple[Value, Array]]) -> None:
+    def kernel(self, name: str, ops: Sequence[Op], targets: Sequence[Target]) -> None:
         """One kernel that computes `ops` and writes the targets."""
         lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel)
         self.launch(name, lowering.run(), [op.span for op in ops if op.span is not None])
@@ -404,9 +404,9 @@ class Lowering:
         elif shared(op) is not None and self.view(op):
             return
         elif isinstance(lower, Pointwise | Reduction):
-            results = [(r, self.new_result(r)) for r in op.results]
+            results = [Target(r, self.new_result(r)) for r in op.results]
             self.kernel(op.name, (op,), results)
-            self.env.update(results)
+            self.env.update((t.value, t.array) for t in results)
         elif isinstance(lower, Contraction):
             self.env[op.results[0]] = lower_opaque.contraction(self, op, lower)
         else:
@@ -423,7 +423,7 @@ class Lowering:
         """Lower a fused group as one kernel."""
         body = op.block("body")
         arrays = [self.new_result(r) for r in op.results]
-        self.kernel("fused", body.ops, list(zip(body.results, arrays, strict=True)))
+        self.kernel("fused", body.ops, [Target(v, a) for v, a in zip(body.results, arrays, strict=True)])
         self.env.update(zip(op.results, arrays, strict=True))
 
     # -- views ----------------------------------------------------------------------------------------------------------
@@ -451,7 +451,7 @@ class Lowering:
             dense = self.contiguous(self.array(op.operands[0]))
             return Array(dense.buffer, result.type, self.shape(result.type))
         made = self.new_array(result.type, result.name)
-        self.kernel(op.name, (op,), [(result, made)])
+        self.kernel(op.name, (op,), [Target(result, made)])
         self.temporaries.append(made)
         return made
 

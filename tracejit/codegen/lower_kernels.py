@@ -1,15 +1,16 @@
 """One fused group (or one pointwise op or reduction) -> one kernel.
 
-The lowering is demand-driven: asking for the element of a value at an index asks the operands at their indices,
-remembered by (value, index). What does not depend on an inner loop is placed outside it (`lower_code.Code`), so
-the loop nest alone decides what the kernel looks like:
+The lowering is demand-driven (`lower_access.py`), and what does not depend on an inner loop is placed outside it
+(`lower_code.py`), so the loop nest alone decides what the kernel looks like:
 
 * no reduction: a nest over the results' shape, adjacent axes merged into one flat loop where every access allows;
 * reductions over trailing axes: for each row fold, fold again, write (softmax and layer norm are one kernel);
 * reductions over leading axes: a vector loop over the last kept axis around serial folds;
 * reductions over everything: blocks of fixed size folded in parallel, and their results in order.
 
-Reductions that need no others share one loop, and results that are ready are written in it.
+Reductions that need no others share one loop, and results that are ready are written in it. The nest is built twice
+where that can pay: the first time to learn every access, which tells which axes are one flat axis and which results
+can be written straight into memory that the kernel reads (`Target.places`).
 """
 
 from __future__ import annotations
@@ -17,169 +18,62 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from tracejit.codegen import schedule
 from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Stmt, Store, Var
-from tracejit.codegen.lower_code import Code, Fold
-from tracejit.codegen.lower_complex import Complex
-from tracejit.codegen.lower_elements import (
-    ONE,
-    ZERO,
-    Array,
-    Element,
-    Index,
-    affine,
-    load,
-    parts,
-    stores,
-    unravel,
-)
+from tracejit.codegen.lower_access import Elements, Outer, Sizes
+from tracejit.codegen.lower_code import Code
+from tracejit.codegen.lower_elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
+from tracejit.codegen.lower_folds import FoldGroup
+from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
-from tracejit.ir.types import BF16, F16, F32, Dim, TensorType, Type
-
-Outer: TypeAlias = "Callable[[Value], Array | Element]"
-Sizes: TypeAlias = "Callable[[Dim], Expr]"
+from tracejit.ir.types import TensorType
 
 
-class Operand:
-    """What a lowering rule sees of an operand: its type, its sizes, and its element at an index."""
+@dataclass(slots=True, eq=False)
+class Target:
+    """Where a result goes: `array`, or the first of `places` that is safe; then `array` is that place.
 
-    __slots__ = ("maker", "shape", "type", "value")
+    A place is memory that the kernel may read. It is safe if each of its elements is read, if at all, before the
+    element that is written over it, in the same trip or an earlier loop, and nowhere else.
+    """
 
-    def __init__(self, maker: Elements, value: Value) -> None:
-        self.maker = maker
-        self.value = value
-        self.type: Type = value.type
-        self.shape: Index = maker.sizes_of(value)
+    value: Value
+    array: Array
+    places: tuple[Array, ...] = ()
 
-    def __call__(self, index: Sequence[Expr]) -> Element:
-        return self.maker.element(self.value, tuple(index))
-
-    def flat(self, at: Expr) -> Element:
-        """The element with that C-order index."""
-        return self.maker.flat_element(self.value, at)
-
-
-class Elements:
-    """Elements on demand: values inside the group by their ops, values outside from arrays and scalars."""
-
-    def __init__(self, code: Code, ops: Sequence[Op], outer: Outer, size: Sizes) -> None:
-        self.code = code
-        self.k = code.k
-        self.outer = outer
-        self.size = size
-        self.producers: dict[Value, Op] = {r: op for op in ops for r in op.results}
-        self.memo: dict[tuple[Value, Index], Element] = {}
-        self.operands: dict[Value, Operand] = {}
-        self.fold: Callable[[Op, Index], Element] | None = None
-        self.addresses: list[Expr] = []
-        self.address_names: set[Var] = set()
-
-    def sizes_of(self, value: Value) -> Index:
-        """The sizes of a value's axes; none for a host scalar."""
-        if not isinstance(value.type, TensorType):
-            return ()
-        return tuple(self.size(d) for d in value.type.shape if d is not None)
-
-    def operand(self, value: Value) -> Operand:
-        """The accessor of a value."""
-        found = self.operands.get(value)
-        if found is None:
-            found = self.operands[value] = Operand(self, value)
-        return found
-
-    def element(self, value: Value, index: Index) -> Element:
-        """The element of a value at an index."""
-        key = (value, index)
-        found = self.memo.get(key)
-        if found is None:
-            found = self._compute(value, index)
-            if self._depth(found) <= max((self.code.depth(i) for i in index), default=0):
-                self.memo[key] = found
-        return found
-
-    def _depth(self, x: Element) -> int:
-        if isinstance(x, Complex):
-            return max(self.code.depth(x.re), self.code.depth(x.im))
-        return self.code.depth(x)
-
-    def _compute(self, value: Value, index: Index) -> Element:
-        op = self.producers.get(value)
-        if op is None:
-            place = self.outer(value)
-            return self.load(place, index, value.name) if isinstance(place, Array) else place
-        match op.defn.lower:
-            case Pointwise(fn):
-                operands = op.defn.group([self.operand(v) for v in op.operands])
-                return self.k.let(fn(self.k, index, *operands, **op.attrs), value.name)
-            case Reduction():
-                assert self.fold is not None
-                return self.fold(op, index)
-            case _:
-                return self.k.const(op.attrs["value"], op.attrs["type"].dtype)
-
-    def flat_element(self, value: Value, at: Expr) -> Element:
-        """The element of a value with a C-order index."""
-        place = None if value in self.producers else self.outer(value)
-        if isinstance(place, Array) and place.contiguous:
-            return self.k.let(load(place.buffer, self.sum_of(at), place.type.dtype, self.k), value.name)
-        return self.element(value, unravel(self.k, at, self.sizes_of(value)))
-
-    def load(self, array: Array, index: Index, name: str) -> Element:
-        """An element of an array outside the group."""
-        at = self.sum_of(array.address(self.k, index))
-        return self.k.let(load(array.buffer, at, array.type.dtype, self.k), name)
-
-    def store(self, array: Array, index: Index, value: Element) -> None:
-        """Write an element of a result."""
-        at = self.sum_of(array.address(self.k, index))
-        self.code.emit(*stores(array.buffer, at, value, self.k))
-
-    def sum_of(self, address: Expr) -> Expr:
-        """An address with its loop-invariant part named outside the loop and the innermost index added last."""
-        self.addresses.append(address)
-        terms = sorted(_addends(address), key=self.code.depth)
-        total: Expr = ZERO
-        depth = 0
-        for term in terms:
-            if self.code.depth(term) > depth:
-                total = self._name(total)
-                depth = self.code.depth(term)
-            total = self.k.add(total, term)
-        return total
-
-    def _name(self, partial: Expr) -> Expr:
-        named = self.code.bind(partial, "at")
-        if isinstance(named, Var) and named is not partial:
-            self.address_names.add(named)
-        return named
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The result's dims."""
+        return shape_of(self.value)
 
 
-def _addends(e: Expr) -> Iterator[Expr]:
-    if getattr(e, "op", None) == "add":
-        for part in parts(e):
-            yield from _addends(part)
-    else:
-        yield e
+@dataclass(frozen=True, slots=True, eq=False)
+class Spill:
+    """A value kept in the memory of `holder` from the loop `stage` on."""
 
-
-# -- iteration spaces -----------------------------------------------------------------------------------------
+    holder: Target
+    stage: int
 
 
 @dataclass(slots=True)
 class Space:
-    """The index space of a loop nest; axis a in `merged` runs together with axis a + 1 as one flat loop."""
+    """The index space of a loop nest. Axes of size 1 are no loops; `merged` axes run together with the next one."""
 
     sizes: Index
     merged: frozenset[int] = frozenset()
 
+    def proper(self, axes: Sequence[int]) -> list[int]:
+        """The axes that need a loop."""
+        return [a for a in axes if self.sizes[a] != ONE]
+
     def groups(self, axes: Sequence[int]) -> list[list[int]]:
         """Axes as runs that are one loop each."""
         runs: list[list[int]] = []
-        for axis in axes:
-            if runs and runs[-1][-1] == axis - 1 and axis - 1 in self.merged:
+        for axis in self.proper(axes):
+            if runs and runs[-1][-1] in self.merged:
                 runs[-1].append(axis)
             else:
                 runs.append([axis])
@@ -187,16 +81,9 @@ class Space:
 
 
 class KernelLowering:
-    """Builds the body of one kernel. `targets` says where each result goes."""
+    """Builds the body of one kernel."""
 
-    def __init__(
-        self,
-        ops: Sequence[Op],
-        targets: Sequence[tuple[Value, Array]],
-        outer: Outer,
-        size: Sizes,
-        parallel: bool,
-    ) -> None:
+    def __init__(self, ops: Sequence[Op], targets: Sequence[Target], outer: Outer, size: Sizes, parallel: bool) -> None:
         self.ops = ops
         self.targets = targets
         self.outer = outer
@@ -204,7 +91,9 @@ class KernelLowering:
         self.parallel = parallel
         self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
         self.levels = _levels(ops)
+        self.spills: dict[Value, Spill] = {}
         self.begin(frozenset())
+        self.spills = self._spills()
 
     def begin(self, merged: frozenset[int]) -> None:
         """Start with empty code; `merged` axes of the common space become one loop."""
@@ -214,17 +103,19 @@ class KernelLowering:
         self.elements.fold = self.fold_on_demand
         self.axis_of: dict[Var, int] = {}
         self.pending = list(self.targets)
-        first = self.folded[0].operands[0] if self.folded else self.targets[0][0]
+        self.written_at: dict[Value, Index] = {}
+        first = self.folded[0].operands[0] if self.folded else self.targets[0].value
         self.space = Space(self.elements.sizes_of(first), merged)
-        self.space_shape = _shape(first)
+        self.space_shape = shape_of(first)
         self.axes: tuple[int, ...] = self.folded[0].attrs["axes"] if self.folded else ()
 
     def run(self) -> tuple[Stmt, ...]:
         """The kernel's statements."""
-        if len(self.space.sizes) > 1:
+        if len(self.space.sizes) > 1 or any(t.places for t in self.targets):
             parallel, self.parallel = self.parallel, False
             self.build()
             merged = self.mergeable()
+            self.settle()
             self.parallel = parallel
             self.begin(merged)
         self.build()
@@ -232,142 +123,213 @@ class KernelLowering:
 
     def build(self) -> None:
         """Emit every nest."""
+        self.code.volatile.update(t.array.buffer for t in self.targets)
+        self.elements.spills = {value: spill.holder.array for value, spill in self.spills.items()}
         if self.folded and self.is_uniform():
             self.fold_nest()
         while self.pending:
-            self.map_nest(_shape(self.pending[0][0]))
+            self.map_nest(self.pending[0].shape)
 
     def is_uniform(self) -> bool:
         """Whether all reductions fold the same axes of the same space."""
-        return all(_shape(op.operands[0]) == self.space_shape and op.attrs["axes"] == self.axes for op in self.folded)
+        return all(shape_of(op.operands[0]) == self.space_shape and op.attrs["axes"] == self.axes for op in self.folded)
 
-    # -- which axes can be one loop -------------------------------------------------------------------------------
+    # -- what the first build tells ---------------------------------------------------------------------------------
 
     def mergeable(self) -> frozenset[int]:
-        """Axes a that can run together with a + 1: every address advances as along one flat axis, and the two
+        """Axes that can run together with the next one: every address advances as along one flat axis, and the two
         indices are used for nothing else."""
-        over = set(self.axis_of)
         escaped = _escaping(self.code.scopes[0].stmts, self.elements.address_names)
-        fixed = {self.axis_of[v] for v in escaped & over}
         if escaped & self.elements.address_names or not self._one_nest():
             return frozenset()
-        strides: list[list[Expr]] = []
-        for address in self.elements.addresses:
-            form = affine(self.k, address, over)
-            if form is None or any(self._moves(e) for e in (form.rest, *form.coefficients.values())):
-                return frozenset()
-            row: list[Expr] = [ZERO] * len(self.space.sizes)
-            for var, coefficient in form.coefficients.items():
-                row[self.axis_of[var]] = coefficient
-            strides.append(row)
+        fixed = {self.axis_of[v] for v in escaped if v in self.axis_of}
+        forms = [self.form(access.address) for access in self.elements.accesses]
+        proper = self.space.proper(range(len(self.space.sizes)))
         return frozenset(
-            axis
-            for axis in range(len(self.space.sizes) - 1)
-            if (axis in self.axes) == (axis + 1 in self.axes)
-            and not fixed & {axis, axis + 1}
-            and all(self._continues(row, axis) for row in strides)
+            a
+            for a, b in zip(proper, proper[1:], strict=False)
+            if (a in self.axes) == (b in self.axes)
+            and not fixed & {a, b}
+            and all(form is not None and self._continues(form, a, b) for form in forms)
         )
 
+    def form(self, address: Expr) -> dict[int | None, Expr] | None:
+        """An address as its steps along the axes of the common space and (under None) the rest."""
+        found: Affine | None = affine(self.k, address, set(self.axis_of))
+        if found is None or any(self.code.depth(e) > 0 for e in (found.rest, *found.coefficients.values())):
+            return None
+        form: dict[int | None, Expr] = {None: found.rest}
+        for var, step in found.coefficients.items():
+            form[self.axis_of[var]] = self.k.add(form.get(self.axis_of[var], ZERO), step)
+        return form
+
+    def _continues(self, form: dict[int | None, Expr], a: int, b: int) -> bool:
+        return form.get(a, ZERO) == self.k.mul(form.get(b, ZERO), self.space.sizes[b])
+
     def _one_nest(self) -> bool:
-        shapes = {_shape(v) for v, _ in self.targets}
         kept = tuple(d for i, d in enumerate(self.space_shape) if i not in self.axes)
+        shapes = {t.shape for t in self.targets}
         return shapes <= {self.space_shape, kept} and (not self.folded or self.is_uniform())
 
-    def _moves(self, e: Expr) -> bool:
-        return self.code.depth(e) > 0
+    def settle(self) -> None:
+        """Let results be written straight to a place where that is safe."""
+        taken: set[Var] = set()
+        for target in self.targets:
+            place = next((p for p in target.places if p.buffer not in taken and self._is_safe(target, p)), None)
+            if place is not None:
+                target.array = place
+                taken.add(place.buffer)
 
-    def _continues(self, row: list[Expr], axis: int) -> bool:
-        if self.space.sizes[axis] == ONE:
-            return True
-        return row[axis] == self.k.mul(row[axis + 1], self.space.sizes[axis + 1])
+    def _is_safe(self, target: Target, place: Array) -> bool:
+        """Whether each element of the place is read, if at all, just where and before it is written."""
+        accesses = self.elements.accesses
+        reads = [i for i, access in enumerate(accesses) if access.buffer is place.buffer]
+        if any(accesses[i].is_store for i in reads) or not self._one_nest():
+            return not reads
+        first = next(i for i, access in enumerate(accesses) if access.is_store and access.buffer is target.array.buffer)
+        if reads and reads[-1] > first:
+            return False
+        index = self.written_at[target.value]
+        written = self.form(place.address(self.k, index))
+        return written is not None and all(self.form(accesses[i].address) == written for i in reads)
+
+    def _spills(self) -> dict[Value, Spill]:
+        """Costly values that several loops need, each with a result that holds it until it is written itself."""
+        if not self.folded or not self.is_uniform():
+            return {}
+        last = max(self.levels.values()) + 1
+        whole = [t for t in self.targets if t.shape == self.space_shape]
+        stages = self._stages([(t.value, self.levels[t.value] + 1) for t in whole])
+        holders = [t for t in whole if self.levels[t.value] + 1 == last]
+        found: dict[Value, Spill] = {}
+        for op in reversed(self.ops):
+            value = op.results[0]
+            if len(stages.get(value, ())) < 2 or not self._is_costly(value, op):
+                continue
+            holder = next((t for t in whole if t.value is value), None)
+            if holder is None:
+                holder = next((t for t in holders if t.value.type == value.type), None)
+                holders = [t for t in holders if t is not holder]
+            if holder is not None:
+                found[value] = Spill(holder, min(stages[value]))
+        return found
+
+    def _stages(self, roots: list[tuple[Value, int]]) -> dict[Value, set[int]]:
+        """In which loops each value over the whole space is needed: fold n is loop n, the last writes come after."""
+        makers = {r: op for op in self.ops for r in op.results}
+        stages: dict[Value, set[int]] = {}
+        for root, stage in [*roots, *((op.operands[0], self.levels[op.results[0]]) for op in self.folded)]:
+            queue = [root]
+            while queue:
+                value = queue.pop()
+                op = makers.get(value)
+                if op is None or isinstance(op.defn.lower, Reduction) or stage in stages.get(value, ()):
+                    continue
+                stages.setdefault(value, set()).add(stage)
+                queue.extend(op.operands)
+        return stages
+
+    def _is_costly(self, value: Value, op: Op) -> bool:
+        row = SCALARS.get(op.name)
+        has_function = row is not None and row.expand is not None and "f" not in row.llvm
+        return has_function and isinstance(op.defn.lower, Pointwise) and shape_of(value) == self.space_shape
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
     @contextmanager
     def loops(self, axes: Sequence[int], index: dict[int, Expr], *, vector: bool, parallel: bool) -> Iterator[None]:
         """Loops over axes of the space; `index` receives the index of each axis."""
+        index.update(dict.fromkeys(axes, ZERO))
         groups = self.space.groups(axes)
-        sizes = [self.k.product(self.space.sizes[a] for a in group) for group in groups]
         with ExitStack() as stack:
-            for at, (group, extent) in enumerate(zip(groups, sizes, strict=True)):
+            for at, group in enumerate(groups):
                 last = at == len(groups) - 1
                 axis: Axis = "vector" if last and vector and not self.code.in_vector else "serial"
                 spread = parallel and at == 0 and self.may_spread()
-                i = stack.enter_context(self._loop(extent, axis, group, spread))
-                self._place(index, group, i)
+                i = stack.enter_context(self._loop(self.extent(group), axis, group, spread))
+                self.enter(index, group, i)
             yield
+
+    def extent(self, group: Sequence[int]) -> Expr:
+        """The trips of the loop over merged axes."""
+        return self.code.bind(self.k.product(self.space.sizes[a] for a in group), "size")
 
     def may_spread(self) -> bool:
         """Whether a loop opened here may run in parallel."""
         return self.parallel and len(self.code.scopes) == 1 and not schedule.is_small(self.space.sizes)
 
     def _loop(self, extent: Expr, axis: Axis, group: list[int], spread: bool) -> AbstractContextManager[Expr]:
-        extent = self.code.bind(extent, "size")
-        name = "ijklmn"[group[-1] % 6]
+        name = schedule.loop_name(group)
         if spread and axis == "vector":
             return schedule.blocked_loop(self.code, extent, axis, name)
         return self.code.loop(extent, "parallel" if spread else axis, name)
 
-    def _place(self, index: dict[int, Expr], group: list[int], i: Expr) -> None:
-        for axis in group:
-            index[axis] = ZERO
+    def enter(self, index: dict[int, Expr], group: Sequence[int], i: Expr) -> None:
+        """Note the index of merged axes: the last one has it all."""
+        index.update(dict.fromkeys(group, ZERO))
         index[group[-1]] = i
         if isinstance(i, Var):
             self.axis_of[i] = group[-1]
+
+    def at(self, index: dict[int, Expr]) -> Index:
+        """The index tuple of the space."""
+        return tuple(index[a] for a in range(len(self.space.sizes)))
 
     # -- nests ----------------------------------------------------------------------------------------------------
 
     def map_nest(self, shape: tuple[Any, ...]) -> None:
         """A nest that writes every pending result of one shape."""
-        ready = [(v, a) for v, a in self.pending if _shape(v) == shape]
-        self.pending = [(v, a) for v, a in self.pending if _shape(v) != shape]
+        ready = self.take(lambda t: t.shape == shape)
         common = self.space
         if shape != self.space_shape:
-            self.space = Space(self.elements.sizes_of(ready[0][0]))
+            self.space = Space(self.elements.sizes_of(ready[0].value))
         index: dict[int, Expr] = {}
-        axes = range(len(shape))
-        with self.loops(axes, index, vector=True, parallel=True):
-            place = tuple(index[a] for a in axes)
-            self.write(ready, place)
+        with self.loops(range(len(shape)), index, vector=True, parallel=True):
+            self.write(ready, self.at(index))
         self.space = common
 
-    def write(self, results: Sequence[tuple[Value, Array]], index: Index) -> None:
+    def write(self, targets: Sequence[Target], index: Index) -> None:
         """Write results at an index: all are computed before the first is stored."""
-        values = [self.elements.element(v, index) for v, _ in results]
-        for (_, array), value in zip(results, values, strict=True):
-            self.elements.store(array, index, value)
+        self.store(targets, [self.elements.element(t.value, index) for t in targets], index)
+
+    def store(self, targets: Sequence[Target], values: Sequence[Element], index: Index) -> None:
+        """Store computed results at an index."""
+        for target, value in zip(targets, values, strict=True):
+            spill = self.spills.get(target.value)
+            if spill is None or spill.holder is not target:
+                self.elements.store(target.array, index, value)
+            self.written_at[target.value] = index
 
     def fold_nest(self) -> None:
         """The nest of a group with reductions: kept axes outside, folds and writes inside."""
         kept = [a for a in range(len(self.space.sizes)) if a not in self.axes]
-        columns = bool(kept) and bool(self.axes) and kept[-1] > self.axes[-1]
+        proper, folded = self.space.proper(kept), self.space.proper(self.axes)
+        columns = bool(proper) and bool(folded) and proper[-1] > folded[-1]
+        kept_shape = tuple(self.space_shape[a] for a in kept)
         index: dict[int, Expr] = {}
-        with self.loops(kept, index, vector=columns, parallel=bool(kept)):
+        with self.loops(kept, index, vector=columns, parallel=True):
             outer = tuple(index[a] for a in kept)
             for level in range(1, max(self.levels[op.results[0]] for op in self.folded) + 1):
                 mates = self.mates(level)
                 if mates and (mates[0].results[0], outer) not in self.elements.memo:
                     self.fold_group(mates, outer, self.ready(level - 1))
-            self.write(self.take(lambda v: _shape(v) == self.kept_shape(kept)), outer)
-            rest = self.take(lambda v: _shape(v) == self.space_shape)
+                self.elements.spilled.update(v for v, spill in self.spills.items() if spill.stage == level)
+            self.write(self.take(lambda t: t.shape == kept_shape and t.shape != self.space_shape), outer)
+            rest = self.take(lambda t: t.shape == self.space_shape)
             if rest:
-                with self.loops(self.axes, index, vector=True, parallel=not kept):
-                    self.write(rest, tuple(index[a] for a in range(len(self.space.sizes))))
+                with self.loops(self.axes, index, vector=True, parallel=True):
+                    self.write(rest, self.at(index))
 
-    def kept_shape(self, kept: Sequence[int]) -> tuple[Any, ...]:
-        """The shape of a reduction's result."""
-        return tuple(self.space_shape[a] for a in kept)
-
-    def ready(self, level: int) -> list[tuple[Value, Array]]:
+    def ready(self, level: int) -> list[Target]:
         """Pending results over the whole space that need no reduction above `level`; they are taken."""
         if not self.axes:
             return []
-        return self.take(lambda v: _shape(v) == self.space_shape and self.levels[v] <= level)
+        return self.take(lambda t: t.shape == self.space_shape and self.levels[t.value] <= level)
 
-    def take(self, wanted: Callable[[Value], bool]) -> list[tuple[Value, Array]]:
+    def take(self, wanted: Callable[[Target], bool]) -> list[Target]:
         """Pending results that are wanted; they are no longer pending."""
-        taken = [(v, a) for v, a in self.pending if wanted(v)]
-        self.pending = [(v, a) for v, a in self.pending if not wanted(v)]
+        taken = [t for t in self.pending if wanted(t)]
+        self.pending = [t for t in self.pending if not wanted(t)]
         return taken
 
     def mates(self, level: int) -> list[Op]:
@@ -388,129 +350,18 @@ class KernelLowering:
             self.space, self.axes = common, axes
         return self.elements.memo[op.results[0], index]
 
-    def fold_group(self, mates: list[Op], outer: Index, results: list[tuple[Value, Array]]) -> None:
-        """Fold reductions over one space in one loop nest, writing `results` in it; totals go to the memo."""
-        rank = len(self.space.sizes)
-        kept = [a for a in range(rank) if a not in self.axes]
+    def fold_group(self, mates: list[Op], outer: Index, targets: list[Target]) -> None:
+        """Fold reductions over one space in one loop nest, writing results in it; totals go to the memo."""
+        kept = [a for a in range(len(self.space.sizes)) if a not in self.axes]
         index = dict(zip(kept, outer, strict=True))
-        fold = _FoldGroup(self, mates, results, index)
-        totals = fold.in_blocks() if not kept and self.may_spread() else fold.nest(self.space.groups(self.axes))
-        for op, total in zip(mates, totals, strict=True):
+        for op, total in zip(mates, FoldGroup(self, mates, targets, index).totals(), strict=True):
             dtype = op.results[0].type.dtype  # type: ignore[union-attr]
             named = self.k.let(self.k.cast(total, dtype), op.results[0].name)
             self.elements.memo[op.results[0], outer] = named
 
 
-@dataclass(slots=True)
-class _FoldGroup:
-    """The loops of reductions that share a space."""
-
-    kernel: KernelLowering
-    mates: list[Op]
-    results: list[tuple[Value, Array]]
-    index: dict[int, Expr]
-    block: tuple[Expr, Expr] | None = None  #: start and length of the outermost group's trips
-
-    def nest(self, groups: list[list[int]]) -> list[Element]:
-        """Nested folds over groups of axes; gives the totals."""
-        kernel, code = self.kernel, self.kernel.code
-        if not groups:
-            return self._elements()
-        group, inner = groups[0], groups[1:]
-        extent = code.bind(kernel.k.product(kernel.space.sizes[a] for a in group), "size")
-        start, extent = (ZERO, extent) if self.block is None else self.block
-        self.block = None
-        is_last_axis = group[-1] == len(kernel.space.sizes) - 1
-        axis: Axis = "vector" if not inner and is_last_axis and not code.in_vector else "serial"
-        with code.fold(extent, self._folds(), axis, "ijklmn"[group[-1] % 6]) as body:
-            kernel._place(self.index, group, kernel.k.add(start, body.index))
-            if start == ZERO:
-                kernel.axis_of[body.index] = group[-1]
-            folded = self.nest(inner) if inner else self._elements()
-            body.next = self._following(body.carried, folded)
-        return self._pairs(body.results)
-
-    def in_blocks(self) -> list[Element]:
-        """Blocks of the outermost axis in parallel; their totals are folded in order."""
-        kernel, code = self.kernel, self.kernel.code
-        groups = kernel.space.groups(kernel.axes)
-        extent = code.bind(kernel.k.product(kernel.space.sizes[a] for a in groups[0]), "size")
-        if len(groups) > 1:
-            return self._rows(extent, groups)
-        with code.fold(schedule.blocks(code, extent), self._folds(), "parallel", "block") as body:
-            self.block = schedule.block_range(code, extent, body.index)
-            body.next = self._following(body.carried, self.nest(groups))
-        return self._pairs(body.results)
-
-    def _rows(self, extent: Expr, groups: list[list[int]]) -> list[Element]:
-        """Rows in parallel, where the space is not one flat axis."""
-        kernel, code = self.kernel, self.kernel.code
-        with code.fold(extent, self._folds(), "parallel", "i") as body:
-            kernel._place(self.index, groups[0], body.index)
-            body.next = self._following(body.carried, self.nest(groups[1:]))
-        return self._pairs(body.results)
-
-    # -- elements of reductions -------------------------------------------------------------------------------------
-
-    def _identity(self, op: Op) -> Element:
-        lower = op.defn.lower
-        assert isinstance(lower, Reduction)
-        dtype = op.results[0].type.dtype  # type: ignore[union-attr]
-        return self.kernel.k.const(lower.identity(dtype), F32 if dtype in (F16, BF16) else dtype)
-
-    def _folds(self) -> list[Fold]:
-        """What the loops carry: one value per reduction, two for complex ones."""
-        folds: list[Fold] = []
-        for op in self.mates:
-            start, combine, name = self._identity(op), op.defn.lower.combine, op.results[0].name  # type: ignore[union-attr]
-            if isinstance(start, Complex):
-                splits = combine if combine == "add" else None
-                folds += [Fold(start.re, splits, f"{name}_re"), Fold(start.im, splits, f"{name}_im")]
-            else:
-                folds.append(Fold(start, combine, name))
-        return folds
-
-    def _elements(self) -> list[Element]:
-        """The elements to fold at the current index, after the results that are ready are written there."""
-        place = tuple(self.index[a] for a in range(len(self.kernel.space.sizes)))
-        self.kernel.write(self.results, place)
-        return [self._one(op) for op in self.mates]
-
-    def _one(self, op: Op) -> Element:
-        place = tuple(self.index[a] for a in range(len(self.kernel.space.sizes)))
-        x = self.kernel.elements.element(op.operands[0], place)
-        lower = op.defn.lower
-        assert isinstance(lower, Reduction)
-        if lower.element is not None:
-            x = lower.element(self.kernel.k, x)
-        return self.kernel.k.cast(x, F32) if x.type in (F16, BF16) else x
-
-    def _following(self, carried: Sequence[Var], elements: Sequence[Element]) -> list[Expr]:
-        """What each carried value takes next: the element where the loop declares the fold, else the fold itself."""
-        following: list[Expr] = []
-        pairs = self._pairs(carried)
-        for op, acc, x in zip(self.mates, pairs, elements, strict=True):
-            combine = op.defn.lower.combine  # type: ignore[union-attr]
-            if isinstance(acc, Complex) and combine != "add":
-                x = self.kernel.k.op(combine, acc, x)
-            following += _parts([x])
-        return following
-
-    def _pairs(self, flat: Sequence[Expr]) -> list[Element]:
-        """Carried values as elements, one per reduction."""
-        left = list(flat)
-        found: list[Element] = []
-        for op in self.mates:
-            first = left.pop(0)
-            found.append(Complex(first, left.pop(0)) if op.results[0].type.dtype.is_complex else first)  # type: ignore[union-attr]
-        return found
-
-
-def _parts(elements: Sequence[Element]) -> list[Expr]:
-    return [p for e in elements for p in ((e.re, e.im) if isinstance(e, Complex) else (e,))]
-
-
-def _shape(value: Value) -> tuple[Any, ...]:
+def shape_of(value: Value) -> tuple[Any, ...]:
+    """The dims of a tensor; () for a host scalar."""
     return value.type.shape if isinstance(value.type, TensorType) else ()
 
 

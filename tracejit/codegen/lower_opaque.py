@@ -389,8 +389,8 @@ def _check(lowering: Lowering, op: Op) -> list[Any]:
 
 
 def _check_eq(lowering: Lowering, op: Op) -> list[Any]:
-    a, b = (lowering.scalar(v) for v in op.operands)
-    lowering.fail_unless(lowering.k.eq(a, b), op.attrs["kind"], op.attrs["message"], (a, b))
+    a, b, *payload = (lowering.scalar(v) for v in op.operands)
+    lowering.fail_unless(lowering.k.eq(a, b), op.attrs["kind"], op.attrs["message"], payload or (a, b))
     return []
 
 

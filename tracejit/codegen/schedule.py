@@ -7,7 +7,7 @@ are constants, so that a reduction is the same tree on any machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tracejit.codegen.loop_ir import Axis, Const, Expr
@@ -48,3 +48,8 @@ def block_range(code: Code, extent: Expr, block: Expr) -> tuple[Expr, Expr]:
     k = code.k
     start = code.bind(k.mul(block, BLOCK), "start")
     return start, code.bind(k.minimum(k.sub(extent, start), BLOCK), "length")
+
+
+def loop_name(axes: Sequence[int]) -> str:
+    """The name of the index of axes that are one loop."""
+    return "ijklmn"[axes[-1] % 6]

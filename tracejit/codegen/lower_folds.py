@@ -1,0 +1,126 @@
+"""The loops of reductions that fold the same axes: nested folds, or blocks folded in parallel.
+
+f16 and bf16 are folded in f32; complex numbers are carried as two values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tracejit.codegen import schedule
+from tracejit.codegen.loop_ir import Axis, Expr, Var
+from tracejit.codegen.lower_code import Fold
+from tracejit.codegen.lower_complex import Complex
+from tracejit.codegen.lower_elements import ZERO, Element
+from tracejit.ir.core import Op
+from tracejit.ir.opdef import Reduction
+from tracejit.ir.types import BF16, F16, F32
+
+if TYPE_CHECKING:
+    from tracejit.codegen.lower_kernels import KernelLowering, Target
+
+
+@dataclass(slots=True)
+class FoldGroup:
+    """Reductions `mates` over the kernel's current space; `targets` are written in their loop."""
+
+    kernel: KernelLowering
+    mates: list[Op]
+    targets: list[Target]
+    index: dict[int, Expr]
+    block: tuple[Expr, Expr] | None = None  #: start and length of the outermost loop's trips
+
+    def totals(self) -> list[Element]:
+        """Emit the loops; gives one total per reduction."""
+        kernel = self.kernel
+        self.index.update(dict.fromkeys(kernel.axes, ZERO))
+        groups = kernel.space.groups(kernel.axes)
+        return self.spread(groups) if groups and kernel.may_spread() else self.nest(groups)
+
+    def nest(self, groups: list[list[int]]) -> list[Element]:
+        """Nested folds over groups of axes."""
+        kernel, code = self.kernel, self.kernel.code
+        if not groups:
+            return self._elements()
+        group, inner = groups[0], groups[1:]
+        start, extent = (ZERO, kernel.extent(group)) if self.block is None else self.block
+        self.block = None
+        is_last = group[-1] == kernel.space.proper(range(len(kernel.space.sizes)))[-1]
+        axis: Axis = "vector" if not inner and is_last and not code.in_vector else "serial"
+        with code.fold(extent, self._folds(), axis, schedule.loop_name(group)) as body:
+            kernel.enter(self.index, group, kernel.k.add(start, body.index))
+            body.next = self._following(body.carried, self.nest(inner))
+        return self._pairs(body.results)
+
+    def spread(self, groups: list[list[int]]) -> list[Element]:
+        """The outermost loop in parallel: in blocks if it is the only one. Its parts are folded in order."""
+        kernel, code = self.kernel, self.kernel.code
+        extent = kernel.extent(groups[0])
+        trips = extent if len(groups) > 1 else schedule.blocks(code, extent)
+        with code.fold(trips, self._folds(), "parallel", "block" if len(groups) == 1 else "i") as body:
+            if len(groups) == 1:
+                self.block = schedule.block_range(code, extent, body.index)
+                body.next = self._following(body.carried, self.nest(groups))
+            else:
+                kernel.enter(self.index, groups[0], body.index)
+                body.next = self._following(body.carried, self.nest(groups[1:]))
+        return self._pairs(body.results)
+
+    # -- elements ---------------------------------------------------------------------------------------------------
+
+    def _identity(self, op: Op) -> Element:
+        lower = op.defn.lower
+        assert isinstance(lower, Reduction)
+        dtype = op.results[0].type.dtype  # type: ignore[union-attr]
+        return self.kernel.k.const(lower.identity(dtype), F32 if dtype in (F16, BF16) else dtype)
+
+    def _folds(self) -> list[Fold]:
+        """What the loops carry: one value per reduction, two for complex ones."""
+        folds: list[Fold] = []
+        for op in self.mates:
+            start, combine, name = self._identity(op), op.defn.lower.combine, op.results[0].name  # type: ignore[union-attr]
+            if isinstance(start, Complex):
+                splits = combine if combine == "add" else None
+                folds += [Fold(start.re, splits, f"{name}_re"), Fold(start.im, splits, f"{name}_im")]
+            else:
+                folds.append(Fold(start, combine, name))
+        return folds
+
+    def _elements(self) -> list[Element]:
+        """The elements to fold at the current index; results that are ready are written there, after all reads."""
+        kernel, place = self.kernel, self.kernel.at(self.index)
+        values = [kernel.elements.element(t.value, place) for t in self.targets]
+        elements = [self._one(op) for op in self.mates]
+        kernel.store(self.targets, values, place)
+        return elements
+
+    def _one(self, op: Op) -> Element:
+        k = self.kernel.k
+        x = self.kernel.elements.element(op.operands[0], self.kernel.at(self.index))
+        lower = op.defn.lower
+        assert isinstance(lower, Reduction)
+        if lower.element is not None:
+            x = lower.element(k, x)
+        return k.cast(x, F32) if x.type in (F16, BF16) else x
+
+    def _following(self, carried: Sequence[Var], elements: Sequence[Element]) -> list[Expr]:
+        """What each carried value takes next: the element where the loop declares the fold, else the fold itself."""
+        following: list[Expr] = []
+        for op, acc, x in zip(self.mates, self._pairs(carried), elements, strict=True):
+            combine = op.defn.lower.combine  # type: ignore[union-attr]
+            if isinstance(acc, Complex) and combine != "add":
+                x = self.kernel.k.op(combine, acc, x)
+            following += (x.re, x.im) if isinstance(x, Complex) else (x,)
+        return following
+
+    def _pairs(self, flat: Sequence[Expr]) -> list[Element]:
+        """Carried values as elements, one per reduction."""
+        left = list(flat)
+        found: list[Element] = []
+        for op in self.mates:
+            first = left.pop(0)
+            is_pair = op.results[0].type.dtype.is_complex  # type: ignore[union-attr]
+            found.append(Complex(first, left.pop(0)) if is_pair else first)
+        return found
