@@ -1,0 +1,1 @@
+"""The command line: one module per group of commands, `__main__.py` puts them together."""

@@ -1,0 +1,77 @@
+"""The commands that work on a user's function: explain, export, bench, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tracejit.cli.targets import UsageError, arguments_of, function_of
+
+
+def explain(target: str, texts: list[str], stage: str | None) -> int:
+    """What becomes of a function: its graph, kernels, copies, guards; or its text after one stage."""
+    from tracejit.scripted import script
+
+    fn, args = script(function_of(target)), arguments_of(texts)
+    if stage is None:
+        print(fn.explain(*args))
+        return 0
+    fn.graph_for(*args)
+    views = {"llvm": lambda: fn.llvm, "asm": lambda: fn.asm, "cuda": lambda: fn.cuda, "graph": lambda: fn.graph}
+    print(views[stage]() if stage in views else fn.ir(stage))
+    return 0
+
+
+def export(target: str, texts: list[str], output: str, name: str | None, machine: str | None) -> int:
+    """Write a function as native code."""
+    from tracejit.deploy.export import export as write
+
+    path = write(function_of(target), arguments_of(texts), Path(output), name=name, target=machine)
+    beside = sorted(p.name for p in path.parent.glob(f"{path.stem}.*") if p != path)
+    print(f"{path} ({path.stat().st_size / 1000:.0f} kB); beside it: {', '.join(beside) or 'nothing'}")
+    return 0
+
+
+def bench(target: str | None, texts: list[str]) -> int:
+    """Median times of a function as it is and compiled; without a target, of the demonstration's programs."""
+    if target is None:
+        from tracejit.demo.main import show_times
+
+        show_times()
+        return 0
+    from tracejit.demo.timing import interleaved, pretty
+    from tracejit.scripted import script
+
+    plain = function_of(target)
+    plain = getattr(plain, "__wrapped__", plain)
+    compiled = script(plain)
+    args, same_args = arguments_of(texts), arguments_of(texts)
+    found = interleaved({"python": lambda: plain(*args), "compiled": lambda: compiled(*same_args)}, seconds=2.0)
+    for name, seconds in found.items():
+        print(f"{name:9} {pretty(seconds)}")
+    print(f"{'ratio':9} {found['python'] / found['compiled']:.2f}")
+    return 0
+
+
+def check(target: str, texts: list[str]) -> int:
+    """Compare a function's ways of being computed and differentiated; 1 where they differ."""
+    from tracejit.transformations import check as compare
+
+    report: Any = compare(function_of(target), *arguments_of(texts))
+    print(report)
+    return 0 if report else 1
+
+
+def require_arguments(target: str, texts: list[str]) -> None:
+    """Raise UsageError where a function with parameters got no example arguments."""
+    import inspect
+
+    fn = function_of(target)
+    needed = [
+        p
+        for p in inspect.signature(fn).parameters.values()
+        if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD
+    ]
+    if needed and not texts:
+        names = ", ".join(p.name for p in needed)
+        raise UsageError(f"{target} takes {names}: give an example of each, as in f32[64,1000] or 0.5")
