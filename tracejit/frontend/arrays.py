@@ -60,6 +60,12 @@ def function(
     calls.ctx.refuse(node, f"the function {name!r} is not available in a script")
 
 
+def is_available(name: str) -> bool:
+    """Whether `function` knows a name."""
+    found = name.startswith("math.") or name in FUNCTIONS or library_function(name) is not None
+    return found or name in elementwise_names()
+
+
 def elementwise(
     calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
@@ -107,7 +113,7 @@ def method(
         return _METHODS[name](calls, receiver, args, kwargs, node)
     if name.endswith("_") and not name.startswith("_"):
         return in_place(calls, receiver, name, args, kwargs, node)
-    if name in FUNCTIONS or library_function(name) is not None or name in elementwise_names():
+    if is_available(name):
         return function(calls, name, [receiver, *args], kwargs, node)
     calls.ctx.refuse(node, f"the method {name!r} is not available in a script")
 

@@ -196,7 +196,7 @@ class Calls:
         known = None if isinstance(fn, type) else resolve(fn)
         if known in ("grad", "value_and_grad"):
             return self.transformed(known, args, kwargs, node)
-        if known is not None:
+        if known is not None and arrays.is_available(known):
             return arrays.function(self, known, args, kwargs, node)
         script = getattr(fn, "__tracejit_function__", None)
         if script is not None:

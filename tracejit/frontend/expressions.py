@@ -7,6 +7,8 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing
@@ -390,6 +392,8 @@ class Expressions:
                 return self.array_items(value, count, node)
             case SequenceValue() if value.static is not None:
                 return [value.item(i) for i in range(value.static)]
+            case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
+                return [self.calls.of_object(item) for item in self.calls.statics.items(obj)]
             case _:
                 made = self.calls.as_operand(value)
                 if made is not value:

@@ -7,6 +7,7 @@ import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tracejit.eager.library import KEYWORDS
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
 from tracejit.ir.builder import Handle
 from tracejit.ops.coerce import Weak
@@ -37,6 +38,7 @@ def library_call(
 ) -> FrontValue:
     """Call a library function on front-end values; `out=` is written where the definition does not take it."""
     signature = _signature(library)
+    kwargs = {k if k in signature.parameters else KEYWORDS.get(k, k): v for k, v in kwargs.items()}
     out = kwargs.pop("out", None) if "out" not in signature.parameters else None
     try:
         bound = signature.bind(*args, **kwargs)

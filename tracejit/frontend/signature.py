@@ -21,7 +21,8 @@ from tracejit.ir.types import BY_NUMPY_NAME, DType
 class Access:
     """Argument `root` (counted in parameter order), or `constant` when root is -1, then `steps` into it.
 
-    Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`.
+    Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`,
+    `("iterate", None)` (a tuple of its items).
     """
 
     root: int
@@ -42,6 +43,8 @@ class Access:
                     value = getattr(value, key)
                 elif kind == "cell":
                     value = value.cell_contents
+                elif kind == "iterate":
+                    value = tuple(value)
                 else:
                     value = value[key]
             except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -94,10 +97,11 @@ class StaticSpec:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, StaticSpec):
             return False
-        a, b = self.value, other.value
-        return a is b or (_by_value(a) and type(a) is type(b) and (a == b or (a != a and b != b)))
+        return _is_same(self.value, other.value)
 
     def __hash__(self) -> int:
+        if isinstance(self.value, tuple):
+            return hash((tuple, len(self.value)))
         return hash((type(self.value), self.value)) if _by_value(self.value) else id(self.value)
 
 
@@ -113,9 +117,15 @@ class TreeSpec:
 Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec
 
 
+def _is_same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(_is_same, a, b))
+    return _by_value(a) and type(a) is type(b) and bool(a == b or (a != a and b != b))
+
+
 def _by_value(x: Any) -> bool:
-    if isinstance(x, tuple):
-        return all(_by_value(i) for i in x)
     return isinstance(x, int | float | complex | str | bytes | np.dtype | type(None)) and not isinstance(x, np.generic)
 
 

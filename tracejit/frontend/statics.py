@@ -100,6 +100,13 @@ class Statics:
             return TupleValue(tuple(items), type(value) if hasattr(value, "_fields") else None)
         return ListValue(items, level=-1)
 
+    def items(self, owner: Any) -> tuple[Any, ...]:
+        """The items of a compile-time container (a `ModuleList`, an Enum class), guarded as a whole."""
+        found = tuple(owner)
+        self.guards[constant_access(owner).step("iterate")] = StaticSpec(found)
+        self.keep.append(found)
+        return found
+
     def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
         """An attribute of a compile-time object."""
         written = self.written.get((id(owner), name))

@@ -94,7 +94,7 @@ class _Plan:
                     raise _Inexpressible
 
     def guard_outer(self, access: Access, spec: Spec) -> None:
-        if isinstance(spec, TreeSpec):
+        if isinstance(spec, TreeSpec) or any(kind == "iterate" for kind, _ in access.steps):
             raise _Inexpressible
         assert isinstance(spec, StaticSpec)
         self.add(self.static_guard(spec.value), access)

@@ -136,7 +136,7 @@ class ScriptedFunction(FastCallable):
             found = self.specialise(arguments)
         except ScriptError as error:
             if not self.options.fallback:
-                raise
+                raise error.with_traceback(None) from None
             self._fall_back(error)
             return self.__tracejit_function__(*args, **kwargs)
         return self.run(found, arguments)
