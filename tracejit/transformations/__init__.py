@@ -5,7 +5,9 @@ of the function it is about, so that transformations nest in any order.
 """
 
 from tracejit.eager.function import custom_vjp
+from tracejit.transformations.batching import vmap
 from tracejit.transformations.calls import hvp, jvp, vjp
 from tracejit.transformations.gradients import grad, value_and_grad
+from tracejit.transformations.matrices import hessian, jacobian
 
-__all__ = ["custom_vjp", "grad", "hvp", "jvp", "value_and_grad", "vjp"]
+__all__ = ["custom_vjp", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]

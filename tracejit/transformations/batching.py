@@ -1,0 +1,141 @@
+"""`vmap`: a function over batches of its arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tracejit.errors import ScriptError
+from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
+from tracejit.ir.core import Block, Graph
+from tracejit.ir.types import Dim
+from tracejit.scripted.compiler import simplify
+from tracejit.transformations.base import Parameter, Transformation, argument_access, leaves_of, remembered, value_of
+from tracejit.transforms.batch import batched_graph
+
+
+def vmap(fn: Any, in_axes: Any = 0, out_axes: int = 0) -> Any:
+    """The function that calls `fn` on every slice of its arguments and stacks the results.
+
+    `in_axes`: the batch axis of the arrays of every argument, or a tuple with one entry per argument, None for one that
+    is not sliced. `out_axes`: where the batch axis of the results goes. Every slice takes its own way through the
+    program; the slices of a vector are numbers.
+    """
+    axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else in_axes
+    return remembered(fn, ("vmap", axes, out_axes), lambda: BatchedFunction(fn, axes, out_axes))
+
+
+class BatchedFunction(Transformation):
+    """What `vmap` gives."""
+
+    def __init__(self, fn: Any, in_axes: int | tuple[int | None, ...] | None, out_axes: int) -> None:
+        self.in_axes = in_axes
+        self.out_axes = out_axes
+        super().__init__(fn)
+
+    def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
+        """The inner function for the slices, in a loop over the batch."""
+        axes = self._axes(parameters)
+        sliced = [(n, a, self._sliced(s, a, axes)) for n, a, s in parameters]
+        lowered = self.inner.lower(sliced, {})
+        graph, result = _returning_values(lowered, simplify(lowered.graph)[0])
+        whole = {a: s for _, access, spec in parameters for a, s in leaves_of(spec, access)}
+        names = self._free_names(graph)
+        in_axes: list[int | None] = []
+        sizes: list[Dim] = []
+        inputs: list[Input] = []
+        for i in lowered.inputs:
+            spec = whole.get(i.access, i.spec)
+            axis = axes.get(i.access)
+            assert isinstance(spec, ArraySpec | NumberSpec)
+            in_axes.append(axis)
+            inputs.append(Input(i.access, spec))
+            if axis is not None:
+                assert isinstance(spec, ArraySpec)
+                known = spec.dims[axis]
+                sizes.append(next(names) if known is None else known)
+        if not sizes:
+            raise ValueError("vmap: no argument has a batch axis")
+        ranks = [len(r.type.shape) for r in graph.results]  # type: ignore[union-attr]
+        out_axes = [self.out_axes % (rank + 1) for rank in ranks]
+        made = batched_graph(graph, in_axes, out_axes, sizes)
+        return Lowered(made, tuple(inputs), result, lowered.guards, (), (), lowered.keep)
+
+    def _axes(self, parameters: Sequence[Parameter]) -> dict[Access, int]:
+        """The batch axis of every array that has one."""
+        count = sum(len(s.keys) if isinstance(s, TreeSpec) and self._is_variadic(n) else 1 for n, _, s in parameters)
+        given = self.in_axes if isinstance(self.in_axes, tuple) else (self.in_axes,) * count
+        found: dict[Access, int] = {}
+        every = {a: s for _, access, spec in parameters for a, s in leaves_of(spec, access)}
+        for number, axis in enumerate(given):
+            if axis is None:
+                continue
+            place = argument_access(self.signature, number)
+            for access, spec in every.items():
+                if access.root == place.root and access.steps[: len(place.steps)] == place.steps:
+                    found[access] = _axis_in(spec, axis, number)
+        return found
+
+    def _is_variadic(self, name: str) -> bool:
+        return self.signature.parameters[name].kind is self.signature.parameters[name].VAR_POSITIONAL
+
+    def _sliced(self, spec: Spec, access: Access, axes: dict[Access, int]) -> Spec:
+        """What one slice of an argument looks like."""
+        match spec:
+            case TreeSpec():
+                parts = dict(leaves_of(spec, access))
+                return _with_children(spec, access, lambda a: self._sliced(parts[a], a, axes))
+            case ArraySpec() if access in axes:
+                dims = spec.dims[: axes[access]] + spec.dims[axes[access] + 1 :]
+                return dataclasses.replace(spec, dims=dims, contiguous=True) if dims else NumberSpec(spec.dtype, weak=False)
+            case _:
+                return spec
+
+    @staticmethod
+    def _free_names(graph: Graph) -> Iterator[str]:
+        taken = {dim for p in graph.params for dim in p.type.shape if isinstance(dim, str)}  # type: ignore[union-attr]
+        return (name for name in (f"batch{i or ''}" for i in itertools.count()) if name not in taken)
+
+
+def _with_children(spec: TreeSpec, access: Access, leaf: Any) -> TreeSpec:
+    step = step_kind(spec.type)
+    children: list[Spec] = []
+    for key, child in zip(spec.keys, spec.children, strict=True):
+        at = access.step(step, key)
+        children.append(_with_children(child, at, leaf) if isinstance(child, TreeSpec) else leaf(at))
+    return TreeSpec(spec.type, spec.keys, tuple(children))
+
+
+def _axis_in(spec: Spec, axis: int, number: int) -> int:
+    if not isinstance(spec, ArraySpec):
+        raise ValueError(f"vmap: argument {number} has a part that is no array; give it None in in_axes")
+    rank = len(spec.dims)
+    if not -rank <= axis < rank:
+        raise ValueError(f"vmap: in_axes {axis} is out of bounds for argument {number} of rank {rank}")
+    return axis % rank
+
+
+def _returning_values(lowered: Lowered, graph: Graph) -> tuple[Graph, Leaf]:
+    """The graph with every returned array and number as a user result of its own."""
+    source = Lowered(graph, lowered.inputs, lowered.result, lowered.guards)
+    results: list[Any] = []
+
+    def visit(leaf: Leaf) -> Leaf:
+        match leaf:
+            case TreeLeaf(kind, keys, children):
+                return TreeLeaf(kind, keys, tuple(visit(c) for c in children))
+            case NumberLeaf() | ArrayLeaf() | InputLeaf():
+                results.append(value_of(source, leaf))
+                return ArrayLeaf(len(results) - 1)
+            case ConstantLeaf():
+                return leaf
+            case _:
+                raise ScriptError("vmap: a function that returns a view of its argument", instead="return a copy of it")
+
+    result = visit(lowered.result)
+    body = Block(graph.params, graph.body.ops, (*results, *graph.results[len(graph.results) - len(graph.inout) :]))
+    return Graph(graph.name, body, graph.device, graph.inout, graph.policy), result
+

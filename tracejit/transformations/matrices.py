@@ -1,0 +1,83 @@
+"""`jacobian` and `hessian`: all derivatives of all elements of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.errors import NotDifferentiable
+from tracejit.frontend.function import ConstantLeaf, Leaf, Lowered, TreeLeaf
+from tracejit.frontend.signature import Access
+from tracejit.ir.core import Value
+from tracejit.scripted.compiler import simplify
+from tracejit.transformations.base import (
+    Parameter,
+    Transformation,
+    argument_access,
+    leaf_like,
+    n_user,
+    numbers_of,
+    relabelled,
+    remembered,
+    spec_at,
+    tree_of,
+    value_of,
+    variables_of,
+)
+from tracejit.transformations.gradients import grad
+from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.jacobian import jacobian_graph
+
+
+def jacobian(fn: Any, argnums: int | Sequence[int] = 0) -> Any:
+    """The function that gives the derivative of every element of `fn`'s result by every element of an argument: an
+    array of the result's shape followed by the argument's (in the structure of the result, then of the argument)."""
+    numbers = argnums if isinstance(argnums, int) else tuple(argnums)
+    return remembered(fn, ("jacobian", numbers), lambda: JacobianFunction(fn, numbers))
+
+
+def hessian(fn: Any, argnums: int | Sequence[int] = 0) -> Any:
+    """The function that gives the second derivatives of `fn` (one float): the Jacobian of its gradient."""
+    return jacobian(grad(fn, argnums), argnums)
+
+
+class JacobianFunction(Transformation):
+    """What `jacobian` gives."""
+
+    def __init__(self, fn: Any, argnums: int | tuple[int, ...]) -> None:
+        self.argnums = argnums
+        super().__init__(fn)
+
+    def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
+        """The inner function with the derivatives of its results as further results."""
+        lowered = self.inner.lower(parameters, {})
+        lowered = relabelled(lowered, simplify(lowered.graph)[0], lowered.result)
+        places = [argument_access(self.signature, n) for n in numbers_of(self.argnums)]
+        specs = [spec_at(parameters, a) for a in places]
+        wanted = [k for s, a in zip(specs, places, strict=True) for k in variables_of(lowered, s, a, "an argument")]
+        outputs: list[Value] = []
+        self._note_outputs(lowered, lowered.result, outputs)
+        if not outputs:
+            raise NotDifferentiable("jacobian", f"{self.__name__} returns no float")
+        graph = jacobian_graph(lowered.graph, outputs, wanted)
+        index = iter(range(n_user(lowered.graph), n_user(graph)))
+
+        def by_arguments() -> Leaf:
+            trees = [tree_of(s, lambda k: leaf_like(graph.results[at := next(index)], at, getattr(k, "weak", False))) for s in specs]
+            return trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
+
+        return relabelled(lowered, graph, self._like_result(lowered, lowered.result, by_arguments))
+
+    def _note_outputs(self, lowered: Lowered, leaf: Leaf, outputs: list[Value]) -> None:
+        if isinstance(leaf, TreeLeaf):
+            for child in leaf.children:
+                self._note_outputs(lowered, child, outputs)
+        elif (y := value_of(lowered, leaf)) is not None and is_differentiable(y.type):
+            outputs.append(y)
+
+    def _like_result(self, lowered: Lowered, leaf: Leaf, made: Any) -> Leaf:
+        if isinstance(leaf, TreeLeaf):
+            children = tuple(self._like_result(lowered, c, made) for c in leaf.children)
+            return TreeLeaf(leaf.type, leaf.keys, children)
+        y = value_of(lowered, leaf)
+        return made() if y is not None and is_differentiable(y.type) else ConstantLeaf(None)

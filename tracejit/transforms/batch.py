@@ -1,0 +1,136 @@
+"""Batching: a graph run on every slice of its batched parameters, as a loop whose trips are independent.
+
+Each trip takes its own way through `if` and `loop`, so every program can be batched. Results are written where they
+belong in the batched results, whose sizes must not depend on the values of the slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.errors import ScriptError
+from tracejit.ir.builder import Builder, Handle, Rebuilder
+from tracejit.ir.core import Block, Graph, Value
+from tracejit.ir.types import BOOL, Dim, ScalarType, TensorType
+from tracejit.transforms.jacobian import SIZE, c_strides
+from tracejit.transforms.residuals import live
+
+
+def batched_graph(graph: Graph, in_axes: Sequence[int | None], out_axes: Sequence[int], sizes: Sequence[Dim]) -> Graph:
+    """The graph over batches. `in_axes`: for each parameter where its batch axis goes, None for one that all trips
+    share; `sizes`: the batch size of each batched parameter, in order; `out_axes`: for each user result.
+
+    Raises `ScriptError` for graphs that change a parameter, or with results of sizes that depend on values.
+    """
+    if graph.inout:
+        raise ScriptError("vmap of a function that changes its arguments", instead="return the changed array")
+    return _Batch(graph, in_axes, sizes).graph(out_axes)
+
+
+class _Batch:
+    """One batching: the batched parameters, and the block that runs before the loop."""
+
+    def __init__(self, source: Graph, in_axes: Sequence[int | None], sizes: Sequence[Dim]) -> None:
+        self.source = source
+        self.axes = in_axes
+        self.whole = _whole_params(source, in_axes, sizes)
+        self.b = Rebuilder(None, {})
+        for param, whole, axis in zip(source.params, self.whole, in_axes, strict=True):
+            if axis is None:
+                self.b.mapping[param] = whole
+        self.count = self._count()
+
+    def graph(self, out_axes: Sequence[int]) -> Graph:
+        source, b = self.source, self.b
+        empties = [self._empty(r, axis) for r, axis in zip(source.results, out_axes, strict=True)]
+        index = Value(SIZE, "i")
+        filled = [Value(e.type, e.name) for e in empties]
+        inner = Rebuilder(None, {})
+        i = inner.wrap(index)
+        places = zip(source.params, self.whole, self.axes, strict=True)
+        results = inner.inline(source.body, [_slice(inner, p, w, axis, i) for p, w, axis in places])
+        into = zip(filled, results, out_axes, strict=True)
+        written = [_written(inner, f, r, axis, i) for f, r, axis in into]
+        go = b.constant(True, ScalarType(BOOL))
+        body = inner.block((index, *filled), (go, *written), "body")
+        types = [e.type for e in empties]
+        found = b.emit("loop", (self.count, go, *empties), blocks=[body], types=types, names=[e.name for e in empties])
+        return Graph(f"{source.name}_batched", b.block(self.whole, found), source.device, (), source.policy)
+
+    def _count(self) -> Value:
+        """The batch size, the same for all batched parameters."""
+        places = zip(self.whole, self.axes, strict=True)
+        found = [self.b.dim_of(whole, axis) for whole, axis in places if axis is not None]
+        for other in found[1:]:
+            message = "vmap: batched arguments have sizes {0} and {1} along their batch axes"
+            self.b.emit("check_eq", (found[0], other), {"kind": "ValueError", "message": message})
+        return found[0]
+
+    def _empty(self, result: Value, axis: int) -> Value:
+        """An array for a result of all trips."""
+        sizes = [self._size(dim) for dim in result.type.shape]  # type: ignore[union-attr]
+        if not 0 <= axis <= len(sizes):
+            raise ValueError(f"vmap: out_axes {axis} is out of bounds for a result of rank {len(sizes)}")
+        sizes.insert(axis, self.count)
+        type = TensorType(result.type.dtype, (None,) * len(sizes))  # type: ignore[union-attr]
+        return self.b.emit("undef", sizes, {"type": type}, names=(result.name,))[0]
+
+    def _size(self, dim: Any) -> Value:
+        """A size of a result, computed before the loop."""
+        if isinstance(dim, int):
+            return self.b.size(dim)
+        if isinstance(dim, str):
+            return self._named(dim)
+        for op in live(self.source.body.ops, [dim]):
+            known = op.results[0].known
+            if isinstance(known, str):
+                self.b.mapping[op.results[0]] = self._named(known)
+            elif op.results[0] not in self.b.mapping:
+                if op.blocks or any(v in self.source.params and v not in self.b.mapping for v in op.operands):
+                    raise ScriptError("vmap: the size of a result depends on the values of the batch")
+                self.b.step(op)
+        return self.b.value(dim)
+
+    def _named(self, name: str) -> Value:
+        """A named size, from a batched parameter that has it."""
+        whole = next(w for w in self.whole if isinstance(w.type, TensorType) and name in w.type.shape)
+        assert isinstance(whole.type, TensorType)
+        return self.b.dim_of(whole, whole.type.shape.index(name))
+
+
+def _whole_params(graph: Graph, in_axes: Sequence[int | None], sizes: Sequence[Dim]) -> list[Value]:
+    """Parameters with the batch axis put in."""
+    rest = iter(sizes)
+    whole: list[Value] = []
+    for param, axis in zip(graph.params, in_axes, strict=True):
+        if axis is None:
+            whole.append(Value(param.type, param.name))
+            continue
+        shape = param.type.shape  # type: ignore[union-attr]
+        type = TensorType(param.type.dtype, (*shape[:axis], next(rest), *shape[axis:]))  # type: ignore[union-attr]
+        whole.append(Value(type, param.name))
+    return whole
+
+
+def _slice(b: Builder, param: Value, whole: Value, axis: int | None, i: Handle) -> Value:
+    """A parameter in one trip."""
+    if axis is None:
+        return whole
+    if isinstance(param.type, ScalarType):
+        return b.fetch(b.wrap(whole), (i,)).value
+    sizes = b.shape(b.wrap(whole))
+    strides = c_strides(b, sizes)
+    rest = [k for k in range(len(sizes)) if k != axis]
+    offset = i * b.wrap(strides[axis].value)
+    return b.vread(b.wrap(whole), offset, [strides[k] for k in rest], [sizes[k] for k in rest]).value
+
+
+def _written(b: Builder, filled: Value, result: Value, axis: int, i: Handle) -> Value:
+    """The batched result with that of one trip in its place."""
+    target, made = b.wrap(filled), b.wrap(result)
+    if isinstance(result.type, ScalarType):
+        return b.index_update(target, made, (i,)).value
+    strides = c_strides(b, b.shape(target))
+    rest = [s for k, s in enumerate(strides) if k != axis]
+    return b.vwrite(target, made, i * strides[axis], rest).value
