@@ -202,10 +202,10 @@ class KernelPrinter:
         assignment = f"{self.names[buffer]}[{self.expressions.index(index)}] = {self.expressions(value)};"
         synchronised = place.is_uniform and buffer in self.shared
         if synchronised:
-            self.line("__syncthreads();")
+            self._barrier()
         self.line(f"if ({place.guard}) {assignment}" if place.is_uniform else assignment)
         if synchronised:
-            self.line("__syncthreads();")
+            self._barrier()
 
     def _fail(self, error: int, payload: Sequence[Expr]) -> None:
         """Report through the last parameter and leave; only one thread runs such kernels."""
@@ -285,8 +285,14 @@ class KernelPrinter:
             self.line(f"{self.names[c.var]} = {fold}({self.names[c.var]}, {self.expressions(c.init)});")
 
     def _barrier_for(self, loop: For) -> None:
-        """Threads leave code in which one stores what another loads."""
+        """Threads enter or leave code in which one stores what another loads."""
         if self.shared & (facts.stored(loop.body) | facts.loaded(loop.body)):
+            self._barrier()
+
+    def _barrier(self) -> None:
+        """A barrier, unless there is one already: folds over a block end with one."""
+        last = self.lines[-1].strip() if self.lines else ""
+        if last != "__syncthreads();" and " = tj_fold_" not in last:
             self.line("__syncthreads();")
 
     def _assign(self, targets: Sequence[Var], values: Sequence[Expr]) -> None:

@@ -273,11 +273,12 @@ class ScriptedFunction(FastCallable):
         """The kernels of the last specialisation as CUDA C."""
         from tracejit.codegen.cuda import print_kernels
         from tracejit.codegen.lower import lower
+        from tracejit.codegen.schedule_cuda import schedule
         from tracejit.transforms import pipeline
 
         stages = pipeline.LEVEL2[1:]
         final = pipeline.run(self.last.compiled.graph, stages)
-        return print_kernels(lower(final, "cuda", self.last.layouts))
+        return print_kernels(schedule(lower(final, "cuda", self.last.layouts)).program)
 
 
 class BoundScript:
