@@ -55,9 +55,9 @@ def bench(target: str | None, texts: list[str]) -> int:
 
 def check(target: str, texts: list[str]) -> int:
     """Compare a function's ways of being computed and differentiated; 1 where they differ."""
-    from tracejit.transformations import check as compare
+    import tracejit
 
-    report: Any = compare(function_of(target), *arguments_of(texts))
+    report: Any = tracejit.check(function_of(target), *arguments_of(texts))
     print(report)
     return 0 if report else 1
 

@@ -105,7 +105,8 @@ def _conditional(console: Console) -> bool:
     low, high = (scripted(x, y, w1, w2, -w2, previous) for previous in (1.0, 9.0))
     console.print(Syntax(_source(programs.conditional), "python", background_color="default"))
     console.print(str(scripted.graph), markup=False, soft_wrap=True)
-    eager = [programs.conditional(*map(tj.tensor, (x, y, w1, w2, -w2)), p).item() for p in (1.0, 9.0)]
+    tensors = [tj.tensor(array) for array in (x, y, w1, w2, -w2)]
+    eager = [programs.conditional(*tensors, prev_loss=previous).item() for previous in (1.0, 9.0)]
     console.print(f"loss below 5: {low:.6e}, above: {high:.6e}; eager: {eager[0]:.6e}, {eager[1]:.6e}")
     return bool(np.allclose([low, high], eager, rtol=1e-4))
 
@@ -136,7 +137,8 @@ def _gradient(fn: Callable[..., Any], constant: list[Any], weights: list[Any], *
     leaves = [tj.tensor(w, requires_grad=True) for w in weights]
     result = fn(*map(tj.tensor, constant), *leaves, *rest)
     (result[0] if isinstance(result, tuple) else result).backward()
-    return result, float(np.sqrt(sum(float((leaf.grad * leaf.grad).sum()) for leaf in leaves)))
+    gradients: list[Any] = [leaf.grad for leaf in leaves]
+    return result, float(np.sqrt(sum(float((g * g).sum()) for g in gradients)))
 
 
 def _recurrent_rows(table: Table) -> Iterator[bool]:
