@@ -127,11 +127,11 @@ extern "C" __global__ void __launch_bounds__(256) normalise_1_fused_1(const doub
     if (blockIdx.x == 0 && threadIdx.x == 0) z[0] = z_1;
 }
 
-extern "C" __global__ void __launch_bounds__(256) normalise_2_fused(const double* z, const i64 n, const double* y, double* r) {
+extern "C" __global__ void __launch_bounds__(256) normalise_2_fused(const double* z, const i64 n, double* y) {
     const double z_1 = z[0];
     for (i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x; i < n; i += gridDim.x * (i64)blockDim.x) {
         const double y_1 = y[i];
-        const double r_1 = y_1 - z_1;
-        r[i] = r_1;
+        const double r = y_1 - z_1;
+        y[i] = r;
     }
 }

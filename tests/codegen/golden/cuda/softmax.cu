@@ -67,19 +67,20 @@ extern "C" __global__ void __launch_bounds__(256) softmax_0_fused(const i64 n, c
         }
         max = tj_fold_maximum_f32(max, __int_as_float(0xff800000));
         float s = 0.0f;
+        __syncthreads();
         for (i64 j_1 = threadIdx.x; j_1 < m; j_1 += blockDim.x) {
             const float x_2 = x[at + j_1];
             const float d = x_2 - max;
             const float e = expf(d);
+            y[at + j_1] = e;
             s = s + e;
         }
         s = tj_fold_add_f32(s, 0.0f);
         for (i64 j_2 = threadIdx.x; j_2 < m; j_2 += blockDim.x) {
-            const float x_3 = x[at + j_2];
-            const float d_1 = x_3 - max;
-            const float e_1 = expf(d_1);
+            const float e_1 = y[at + j_2];
             const float y_1 = e_1 / s;
             y[at + j_2] = y_1;
         }
+        __syncthreads();
     }
 }
