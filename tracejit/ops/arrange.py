@@ -349,12 +349,12 @@ def diff(b: Any, x: Operand, n: int = 1, axis: int = -1) -> Any:
 
 
 def checked_index(b: Any, index: Any, size: Any, axis: int) -> Any:
-    """Integer indices counted from the front. In a graph they are checked to be in range; eagerly the array library
-    does it."""
+    """Integer indices that have been checked to be in range; in a graph they are counted from the front."""
     index = array(b, index)
     if not b.dtype(index).is_integer:
         raise DTypeMismatch(f"indices must be integers, not {b.dtype(index).numpy_name}")
     if not isinstance(b, Builder):
+        _refuse_outside(b, index, size, axis)
         return index
     index = index if b.dtype(index) == I64 else b.cast(index, dtype=I64)
     axes = tuple(range(b.rank(index)))
@@ -365,6 +365,16 @@ def checked_index(b: Any, index: Any, size: Any, axis: int) -> Any:
         message = f"index {{0}} is out of bounds for axis {axis} with size {{1}}"
         b.check(b.logical_or(fits, any_at_all), (end, size), kind="IndexError", message=message)
     return b.select(b.lt(index, 0), on(b).add(index, size), index)
+
+
+def _refuse_outside(b: Any, index: Any, size: int, axis: int) -> None:
+    """`IndexError` for an eager index out of range."""
+    if not count_of(b, index):
+        return
+    axes = tuple(range(b.rank(index)))
+    for end in (int(b.min(index, axes=axes)), int(b.max(index, axes=axes))):
+        if not -size <= end < size:
+            raise IndexError(f"index {end} is out of bounds for axis {axis} with size {size}")
 
 
 @function(kinds=("function", "method", "numpy"))
