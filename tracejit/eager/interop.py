@@ -15,7 +15,7 @@ import numpy as np
 
 from tracejit import pytree
 from tracejit.device import array_module
-from tracejit.eager import creation, shapes
+from tracejit.eager import creation, selection, shapes
 from tracejit.eager.library import functions
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, raw, wrap
@@ -35,8 +35,8 @@ def counterparts() -> dict[Any, Callable[..., Any]]:
             target = _numpy_function(name)
             if made is not None and target is not None:
                 found[target] = made
-    for name in shapes.NUMPY_NAMES:
-        found[getattr(np, name)] = shapes.FUNCTIONS[name]
+    for room in (shapes, selection):
+        found.update({getattr(np, name): room.FUNCTIONS[name] for name in room.NUMPY_NAMES})
     for name in ("zeros_like", "ones_like", "empty_like", "full_like"):
         found[getattr(np, name)] = getattr(creation, name)
     return found

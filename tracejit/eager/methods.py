@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracejit.eager import conversions, inplace, interop, library, shapes
+from tracejit.eager import conversions, inplace, interop, library, selection, shapes
 from tracejit.eager.backward import backward as walk
 from tracejit.eager.hooks import register_hook, retain_grad
 from tracejit.eager.indexing import getitem, setitem
@@ -24,6 +24,7 @@ def _attach() -> None:
     tables: list[dict[str, Any]] = [
         library.methods(),
         shapes.METHODS,
+        selection.METHODS,
         library.operators(),
         conversions.METHODS,
         interop.METHODS,
@@ -41,4 +42,8 @@ def _attach() -> None:
 _attach()
 
 #: Every public function of the library, by name.
-FUNCTIONS: dict[str, Callable[..., Any]] = {**library.functions(), **shapes.FUNCTIONS}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **library.functions(),
+    **shapes.FUNCTIONS,
+    **selection.FUNCTIONS,
+}

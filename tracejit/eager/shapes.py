@@ -1,4 +1,4 @@
-"""Shapes: views where NumPy gives views, joining, splitting, repeating, padding.
+"""Shapes: views where NumPy gives views, joining and splitting.
 
 A view shares memory with its tensor and is recorded as an op on it; a write through either is seen by both.
 """
@@ -16,10 +16,10 @@ from tracejit.eager.alias import add_view, region
 from tracejit.eager.apply import TENSORS
 from tracejit.eager.arguments import as_tensor, axes_of, axis_of, sizes_of, spelled
 from tracejit.eager.creation import sizes
-from tracejit.eager.elementwise import coerced
 from tracejit.eager.indexing import getitem
+from tracejit.eager.library import functions
 from tracejit.eager.tape import OpNode, attach, is_recording
-from tracejit.eager.tensor import Tensor, wrap
+from tracejit.eager.tensor import Tensor, raw, wrap
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import coerce
 
@@ -330,19 +330,12 @@ def unbind(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
     return tuple(select(x, axis, i) for i in range(x.shape[axis_of(axis, x.ndim)]))
 
 
-# -- repeating, rolling, padding ---------------------------------------------------------------------------------------
+# -- repeating and padding: the forms that scripts do not share ------------------------------------------------
 
 
 def tile(x: Any, *reps: Any) -> Tensor:
-    """The tensor repeated as a block along each axis."""
-    x = as_tensor(x)
-    counts = sizes(reps)
-    rank = max(len(counts), x.ndim)
-    counts = (1,) * (rank - len(counts)) + counts
-    shape = (1,) * (rank - x.ndim) + x.shape
-    apart = TENSORS.reshape(x, tuple(n for size in shape for n in (1, size)))
-    wide = TENSORS.broadcast(apart, tuple(n for count, size in zip(counts, shape, strict=True) for n in (count, size)))
-    return TENSORS.reshape(wide, tuple(c * n for c, n in zip(counts, shape, strict=True)))
+    """The tensor repeated as a block along each axis; counts are separate or one tuple."""
+    return functions()["tile"](as_tensor(x), sizes(reps))
 
 
 @spelled
@@ -352,7 +345,7 @@ def repeat_interleave(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = flatten(x), 0
     place = axis_of(axis, x.ndim)
-    counts = np.broadcast_to(np.asarray(repeats._data if isinstance(repeats, Tensor) else repeats), (x.shape[place],))
+    counts = np.broadcast_to(np.asarray(raw(repeats)), (x.shape[place],))
     return TENSORS.gather(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
 
 
@@ -362,81 +355,22 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     return repeat_interleave(x, repeats, axis)
 
 
-def roll(x: Any, shifts: Any, dims: Any = None, axis: Any = None) -> Tensor:
-    """Elements moved along axes, those that leave at the end coming in at the start."""
-    x = as_tensor(x)
-    axis = dims if axis is None else axis
-    if axis is None:
-        return TENSORS.reshape(roll(flatten(x), shifts, 0), x.shape)
-    places = axis if isinstance(axis, tuple | list) else (axis,)
-    steps = shifts if isinstance(shifts, tuple | list) else (shifts,) * len(places)
-    for step, place in zip(steps, places, strict=True):
-        place = axis_of(place, x.ndim)
-        size = x.shape[place]
-        cut = (size - step) % size if size else 0
-        if cut:
-            x = cat([narrow(x, place, cut, size - cut), narrow(x, place, 0, cut)], place)
-    return x
-
-
 def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: Any = 0) -> Tensor:
     """PyTorch's `pad`: pairs (before, after) from the last axis backward; negative ones cut. Filled with `value`."""
     x = as_tensor(x)
-    if mode != "constant":
-        raise NotImplementedError(f"pad: mode {mode!r} is not available; use 'constant'")
     if len(pad) % 2 or len(pad) > 2 * x.ndim:
         raise ValueError(f"pad: {len(pad)} numbers do not make pairs for {x.ndim} axes")
-    pairs = [(int(pad[2 * i]), int(pad[2 * i + 1])) for i in range(len(pad) // 2)]
-    for i, (before, after) in enumerate(pairs):
+    for i, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         axis = x.ndim - 1 - i
         x = narrow(x, axis, max(-before, 0), x.shape[axis] - max(-before, 0) - max(-after, 0))
-        parts = [_filler(x, axis, before, value), x, _filler(x, axis, after, value)]
-        parts = [p for p in parts if p is not None]
-        x = cat(parts, axis) if len(parts) > 1 else x
-    return x
-
-
-def _filler(x: Tensor, axis: int, width: int, value: Any) -> Any:
-    if width <= 0:
-        return None
-    return TENSORS.full(value, x.shape[:axis] + (width,) + x.shape[axis + 1 :], TENSORS.dtype(x))
-
-
-def _triangle(x: Any, keeps: Any) -> Tensor:
-    x = as_tensor(x)
-    if x.ndim < 2:
-        raise ValueError(f"a triangle needs two axes or more, got shape {x.shape}")
-    rows, columns = np.arange(x.shape[-2])[:, None], np.arange(x.shape[-1])[None, :]
-    return coerced("select", keeps(rows, columns), x, 0)
-
-
-def tril(x: Any, diagonal: int = 0) -> Tensor:
-    """Zero above the diagonal (shifted up by `diagonal`) of the last two axes."""
-    return _triangle(x, lambda rows, columns: columns - rows <= diagonal)
-
-
-def triu(x: Any, diagonal: int = 0) -> Tensor:
-    """Zero below the diagonal (shifted up by `diagonal`) of the last two axes."""
-    return _triangle(x, lambda rows, columns: columns - rows >= diagonal)
-
-
-def meshgrid(*xs: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Coordinates of a grid: one tensor per vector, varying along its own axis ("xy" exchanges the first two)."""
-    vectors = [flatten(x) for x in (xs[0] if len(xs) == 1 and isinstance(xs[0], tuple | list) else xs)]
-    shape = tuple(v.size for v in vectors)
-    grids = [
-        broadcast_to(reshape(v, (1,) * i + (-1,) + (1,) * (len(vectors) - 1 - i)), shape) for i, v in enumerate(vectors)
-    ]
-    if indexing not in ("ij", "xy"):
-        raise ValueError(f"meshgrid: indexing is 'ij' or 'xy', not {indexing!r}")
-    return tuple(swapaxes(g, 0, 1) if indexing == "xy" and len(grids) > 1 else g for g in grids)
+    return functions()["pad"](x, tuple(max(int(n), 0) for n in pad), mode, value)
 
 
 def cartesian_prod(*xs: Any) -> Tensor:
     """All combinations of elements of vectors, as rows."""
     if len(xs) == 1:
         return as_tensor(xs[0])
-    return stack([flatten(g) for g in meshgrid(*xs)], 1)
+    return stack([flatten(g) for g in functions()["meshgrid"](*xs)], 1)
 
 
 FUNCTIONS = {
@@ -444,7 +378,7 @@ FUNCTIONS = {
     for f in (
         *(reshape, flatten, ravel, unflatten, squeeze, unsqueeze, expand_dims, permute, transpose, swapaxes, movedim),
         *(moveaxis, narrow, select, flip, diagonal, diag, broadcast_to, broadcast_tensors, cat, stack, hstack, vstack),
-        *(split, chunk, unbind, tile, repeat_interleave, repeat, roll, pad, tril, triu, meshgrid, cartesian_prod),
+        *(split, chunk, unbind, tile, repeat_interleave, repeat, pad, cartesian_prod),
     )
 } | {"concat": cat, "concatenate": cat, "permute_dims": permute, "unfold": unfold}
 METHODS = {
@@ -452,11 +386,11 @@ METHODS = {
     for name in (
         *("reshape", "flatten", "ravel", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "swapaxes"),
         *("movedim", "moveaxis", "narrow", "select", "flip", "diagonal", "diag", "unfold", "split", "chunk", "unbind"),
-        *("tile", "repeat_interleave", "roll", "tril", "triu", "broadcast_to"),
+        *("tile", "repeat_interleave", "broadcast_to"),
     )
 } | {"view": view, "expand": expand, "repeat": tile}
 #: Functions whose NumPy namesake does the same with the same arguments.
 NUMPY_NAMES = (
     *("reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "moveaxis", "flip", "diagonal", "diag"),
-    *("broadcast_to", "concatenate", "stack", "hstack", "vstack", "tile", "repeat", "roll", "tril", "triu"),
+    *("broadcast_to", "concatenate", "stack", "hstack", "vstack", "repeat"),
 )

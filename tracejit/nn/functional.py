@@ -233,8 +233,7 @@ def _soft_cross_entropy(logp: Any, target: Any, weight: Any, reduction: str, smo
 
 def one_hot(x: Any, num_classes: int = -1) -> Any:
     """Integers as rows with a 1 at their place; as many classes as the largest integer needs if not given."""
-    count = int(x.max()) + 1 if num_classes < 0 else num_classes
-    return (x.unsqueeze(-1) == tj.arange(count)).astype(tj.int64)
+    return tj.one_hot(x, num_classes)
 
 
 def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:

@@ -1,0 +1,96 @@
+"""Masks, and the forms of picking and ordering that scripts do not share (results whose kind depends on options)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracejit.device import module_of
+from tracejit.eager.apply import TENSORS
+from tracejit.eager.arguments import as_tensor, axis_of, spelled
+from tracejit.eager.elementwise import as_operand, coerced
+from tracejit.eager.inplace import update
+from tracejit.eager.library import functions
+from tracejit.eager.tensor import Tensor, wrap
+
+
+class TopK(NamedTuple):
+    """The largest or smallest elements and where they were."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
+    """x with `value` where the mask holds."""
+    x = as_tensor(x)
+    return coerced("cast", coerced("select", mask, as_operand(value), x), dtype=TENSORS.dtype(x))
+
+
+def masked_fill_(self: Tensor, mask: Any, value: Any) -> Tensor:
+    """Set the elements where the mask holds to `value`."""
+    return update(self, masked_fill, None, False, mask, value)
+
+
+def masked_select(x: Any, mask: Any) -> Tensor:
+    """The elements where the mask (stretched to x) holds, in C order."""
+    x = as_tensor(x)
+    return x[np.broadcast_to(as_tensor(mask)._data, x.shape)]  # type: ignore[index]
+
+
+def nonzero(x: Any, as_tuple: bool = True) -> Any:
+    """Where x is not 0: one tensor of coordinates per axis (rows of coordinates without `as_tuple`)."""
+    return functions()["nonzero"](x) if as_tuple else functions()["argwhere"](x)
+
+
+@spelled
+def take_along_axis(x: Any, index: Any, axis: int = -1) -> Tensor:
+    """NumPy's `take_along_axis`: as `gather`, with the other axes broadcast against each other."""
+    x, index = as_tensor(x), as_tensor(index)
+    place = axis_of(axis, x.ndim)
+    rest = np.broadcast_shapes(*((*t.shape[:place], 1, *t.shape[place + 1 :]) for t in (x, index)))
+    wide = (TENSORS.broadcast(t, (*rest[:place], t.shape[place], *rest[place + 1 :])) for t in (x, index))
+    return functions()["take_along_axis"](*wide, axis=place)
+
+
+@spelled
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
+    """The k largest (or smallest) elements along an axis, in order, and their places."""
+    x = as_tensor(x)
+    if not 0 <= k <= x.shape[axis_of(axis, x.ndim)]:
+        raise ValueError(f"topk: {k} of {x.shape[axis_of(axis, x.ndim)]} elements cannot be picked")
+    return TopK(*functions()["topk"](x, k, axis, largest))
+
+
+def unique(x: Any, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    """The distinct elements in order; with them, if asked for, where each element's is, and how often each occurs."""
+    x = as_tensor(x)
+    if not return_inverse and not return_counts:
+        return functions()["unique"](x)
+    _, first, inverse, counts = np.unique(x.numpy(), return_index=True, return_inverse=True, return_counts=True)
+    values = TENSORS.gather(TENSORS.reshape(x, (x.size,)), first, axis=0)
+    extra = [wrap(inverse.reshape(x.shape))] if return_inverse else []
+    return (values, *extra, wrap(counts)) if return_counts else (values, *extra)
+
+
+def one_hot(x: Any, num_classes: int = -1) -> Tensor:
+    """Integers as rows with a 1 at their place; as many classes as the largest integer needs if not given."""
+    x = as_tensor(x)
+    if x.dtype.kind not in "iu":
+        raise TypeError(f"one_hot takes integers, not {x.dtype}")
+    low, needed = (int(x._data.min()), int(x._data.max()) + 1) if x.size else (0, 0)
+    if low < 0 or 0 <= num_classes < needed:
+        raise ValueError(f"one_hot: the numbers {low} to {needed - 1} are not among {num_classes} classes")
+    classes = module_of(x._data).arange(needed if num_classes < 0 else num_classes)
+    return wrap((x._data[..., None] == classes).astype("int64"))
+
+
+FUNCTIONS = {
+    f.__name__: f for f in (masked_fill, masked_select, nonzero, take_along_axis, topk, unique, one_hot)
+}
+METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "nonzero", "topk", "unique")} | {
+    "masked_fill_": masked_fill_
+}
+#: Functions whose NumPy namesake does the same with the same arguments.
+NUMPY_NAMES = ("take_along_axis", "nonzero", "unique")
