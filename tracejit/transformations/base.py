@@ -129,7 +129,7 @@ def variables_of(lowered: Lowered, spec: Spec, access: Access, name: str) -> lis
         if isinstance(kind, StaticSpec) and not isinstance(kind.value, bool | int | float):
             continue
         if leaf not in places or not is_differentiable(lowered.graph.params[places[leaf]].type):
-            held = kind.value if isinstance(kind, StaticSpec) else kind.dtype
+            held = kind.value if isinstance(kind, StaticSpec) else getattr(kind, "dtype", kind)
             raise NotDifferentiable("grad", f"{name} holds {held}, not a float: only floats can be varied")
         found.append(places[leaf])
     return found

@@ -90,7 +90,11 @@ class BatchedFunction(Transformation):
                 return _with_children(spec, access, lambda a: self._sliced(parts[a], a, axes))
             case ArraySpec() if access in axes:
                 dims = spec.dims[: axes[access]] + spec.dims[axes[access] + 1 :]
-                return dataclasses.replace(spec, dims=dims, contiguous=True) if dims else NumberSpec(spec.dtype, weak=False)
+                return (
+                    dataclasses.replace(spec, dims=dims, contiguous=True)
+                    if dims
+                    else NumberSpec(spec.dtype, weak=False)
+                )
             case _:
                 return spec
 
@@ -138,4 +142,3 @@ def _returning_values(lowered: Lowered, graph: Graph) -> tuple[Graph, Leaf]:
     result = visit(lowered.result)
     body = Block(graph.params, graph.body.ops, (*results, *graph.results[len(graph.results) - len(graph.inout) :]))
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy), result
-

@@ -144,7 +144,7 @@ class _Call:
                 type(argument), children[0], [self.like_argument(p, access.step(step, k), slopes) for k, p in pairs]
             )
         k = self.index_of.get(access)
-        return None if k not in slopes else self.like(argument, slopes[k])
+        return None if k is None or k not in slopes else self.like(argument, slopes[k])
 
     def like(self, x: Any, slope: Any) -> Any:
         """A derivative as x is: a number, an array or a Tensor."""
@@ -172,10 +172,9 @@ class _Call:
         if isinstance(leaf, TreeLeaf):
             return make_tree(leaf.type, leaf.keys, [self.tangent(c, slopes, given) for c in leaf.children])
         place = self.place(leaf)
-        if place is None:
-            found = given.get(leaf.input) if isinstance(leaf, InputLeaf) else None
-        else:
-            found = slopes.get(place)
+        found = slopes.get(place) if place is not None else None
+        if isinstance(leaf, InputLeaf) and place is None:
+            found = given.get(leaf.input)
         if found is None:
             return None
         if isinstance(leaf, NumberLeaf) and leaf.weak:

@@ -49,7 +49,9 @@ def value_and_grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = Fa
 
 def _made(kind: str, fn: Any, argnums: int | Sequence[int], has_aux: bool, unused: str) -> GradientFunction:
     numbers = argnums if isinstance(argnums, int) else tuple(argnums)
-    return remembered(fn, (kind, numbers, has_aux, unused), lambda: GradientFunction(fn, kind, numbers, has_aux, unused))
+    return remembered(
+        fn, (kind, numbers, has_aux, unused), lambda: GradientFunction(fn, kind, numbers, has_aux, unused)
+    )
 
 
 class GradientFunction(Transformation):
@@ -73,7 +75,9 @@ class GradientFunction(Transformation):
         y = self._differentiated(b, lowered, leaf)
         places = [argument_access(self.signature, n) for n in self._numbers(parameters)]
         specs = [spec_at(parameters, a) for a in places]
-        wanted = [variables_of(lowered, s, a, f"argument {n}") for n, (s, a) in enumerate(zip(specs, places, strict=True))]
+        wanted = [
+            variables_of(lowered, s, a, f"argument {n}") for n, (s, a) in enumerate(zip(specs, places, strict=True))
+        ]
         xs = [lowered.graph.params[k] for group in wanted for k in group]
         if not xs:
             raise NotDifferentiable("grad", "the arguments to vary hold no float")
@@ -81,7 +85,9 @@ class GradientFunction(Transformation):
         found = b.emit("gradient", (y, b.constant(1, y.type), *xs), names=[f"d{x.name}" for x in xs])
         index = iter(range(n_user(lowered.graph), n_user(lowered.graph) + len(found)))
         trees = [tree_of(s, lambda k: self._leaf(k, next(index))) for s in specs]
-        gradient = trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
+        gradient = (
+            trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
+        )
         return relabelled(lowered, with_results(lowered.graph, b.ops, found), self._result(leaf, aux, gradient))
 
     def _numbers(self, parameters: Sequence[Parameter]) -> list[int]:

@@ -63,8 +63,13 @@ class JacobianFunction(Transformation):
         index = iter(range(n_user(lowered.graph), n_user(graph)))
 
         def by_arguments() -> Leaf:
-            trees = [tree_of(s, lambda k: leaf_like(graph.results[at := next(index)], at, getattr(k, "weak", False))) for s in specs]
-            return trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
+            trees = [
+                tree_of(s, lambda k: leaf_like(graph.results[at := next(index)], at, getattr(k, "weak", False)))
+                for s in specs
+            ]
+            return (
+                trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
+            )
 
         return relabelled(lowered, graph, self._like_result(lowered, lowered.result, by_arguments))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.ir.builder import Builder, Handle, Rebuilder
-from tracejit.ir.core import Block, Graph, Value
+from tracejit.ir.core import Graph, Value
 from tracejit.ir.types import BOOL, Dim, ScalarType, TensorType
 from tracejit.transforms.jacobian import SIZE, c_strides
 from tracejit.transforms.residuals import live

@@ -144,4 +144,3 @@ class _Pass:
     def tangent(self, b: Builder, value: Value, tangents: dict[Value, Value]) -> Value:
         """The tangent of a value that a block or loop must have."""
         return tangents[value] if value in tangents else zero(b, value)
-

@@ -86,14 +86,20 @@ class Draft:
             known = value.known
             b.mapping[value] = b.size(known) if isinstance(known, int) else b.value(self.frame.region.size(known))
         waiting = list(repeated)
-        for value in saved if take is not None else ():
-            if any(self._is_local(size) for size in type_values(value.type)):
-                for op in [op for op in waiting if self._is_ready(b, op)]:
-                    b.step(op)
-                    waiting.remove(op)
-            take(value)
+        if take is not None:
+            for value in saved:
+                if any(self._is_local(size) for size in type_values(value.type)):
+                    self._repeat_ready(b, waiting)
+                take(value)
         for op in waiting:
             b.step(op)
+
+    def _repeat_ready(self, b: Rebuilder, waiting: list[Op]) -> None:
+        """Repeat the ops whose operands are there already."""
+        for op in tuple(waiting):
+            if self._is_ready(b, op):
+                b.step(op)
+                waiting.remove(op)
 
     def _is_ready(self, b: Rebuilder, op: Op) -> bool:
         return all(v in b.mapping or not self._is_local(v) for v in op.operands)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
-from tracejit.ir.types import I64, ScalarType, TensorType
+from tracejit.ir.types import I64, ScalarType, TensorType, Type
 from tracejit.transforms.pipeline import transform
 
 SIZE = ScalarType(I64)
@@ -76,6 +76,7 @@ class _Search:
         versions.append(version)
         for op in block.ops:
             following: Value | None = None
+            pushed: _Bound = []
             if version in op.operands:
                 following, pushed = self.through(op, op.operands.index(version), versions)
             elif op.blocks and any(version in captures(nested) for nested in op.blocks):
@@ -183,7 +184,11 @@ class _Rewrite:
         """The trips a limit allows at most."""
         if isinstance(limit, tuple):
             return self.at_least_zero(b, limit[0]) + self.at_least_zero(b, limit[1])
-        return b.wrap(b.size(max(limit.known, 0))) if isinstance(limit.known, int) else b.maximum(b.wrap(b.value(limit)), 0)
+        return (
+            b.wrap(b.size(max(limit.known, 0)))
+            if isinstance(limit.known, int)
+            else b.maximum(b.wrap(b.value(limit)), 0)
+        )
 
     def loop(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> tuple[Value, ...]:
         """A loop that carries arrays and positions for lists."""
@@ -206,7 +211,7 @@ class _Rewrite:
     def branches(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> tuple[Value, ...]:
         """An `if` that yields arrays and positions for lists."""
         blocks: list[Block] = []
-        arrays: dict[int, TensorType] = {}
+        arrays: dict[int, Type] = {}
         for nested in op.blocks:
             inner = b.nested()
             results = inner.inline(nested)
@@ -216,13 +221,13 @@ class _Rewrite:
             blocks.append(inner.block((), (*results, *ends), nested.label))
         return self.emit(b, op, operands, blocks, arrays)
 
-    def array_like(self, b: Rebuilder, old: Value, type: TensorType) -> Value:
+    def array_like(self, b: Rebuilder, old: Value, type: Type) -> Value:
         """A parameter that is an array where the old one is a list."""
         b.mapping[old] = Value(type, old.name)
         return b.mapping[old]
 
     def emit(
-        self, b: Rebuilder, op: Op, operands: Sequence[Value], blocks: list[Block], arrays: dict[int, TensorType]
+        self, b: Rebuilder, op: Op, operands: Sequence[Value], blocks: list[Block], arrays: dict[int, Type]
     ) -> tuple[Value, ...]:
         like = [Value(arrays[i], r.name) if i in arrays else r for i, r in enumerate(op.results)]
         positions = [Value(SIZE, "position") for _ in arrays]

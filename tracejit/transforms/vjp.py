@@ -38,7 +38,7 @@ class Derivative:
     cotangents: tuple[int, ...]
 
 
-# -- the walk -----------------------------------------------------------------------------------------------------------
+# -- the walk ----------------------------------------------------------------------------------------------------
 
 
 def reverse(frame: Frame, ops: Sequence[Op]) -> None:
@@ -95,7 +95,9 @@ def _reverse_custom(frame: Frame, op: Op) -> None:
     b = Rebuilder(None, {}, op.span)
     found = b.inline(op.block("forward"), op.operands)
     outcome, residuals = found[: len(op.results)], found[len(op.results) :]
-    names = [Op(REGISTRY["leaf"], (new,), {}, (old,), (), op.span) for old, new in zip(op.results, outcome, strict=True)]
+    names = [
+        Op(REGISTRY["leaf"], (new,), {}, (old,), (), op.span) for old, new in zip(op.results, outcome, strict=True)
+    ]
     frame.replace(op, *b.ops, *names)
     totals = [frame.cotangents.total_or_zero(r) for r in op.results if is_differentiable(r.type)]
     rule = Rebuilder(None, {}, op.span)
@@ -106,7 +108,7 @@ def _reverse_custom(frame: Frame, op: Op) -> None:
             frame.cotangents.add(operand, contribution)
 
 
-# -- whole graphs -------------------------------------------------------------------------------------------------------
+# -- whole graphs ------------------------------------------------------------------------------------------------
 
 
 def derive(
