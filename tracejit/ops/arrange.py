@@ -394,6 +394,11 @@ def index_select(b: Any, x: Operand, dim: int, index: Operand) -> Any:
 def _places(b: Any, x: Any, index: Any, axis: int) -> Any:
     """For each element of `index`, shaped like x but for `axis`: the place in flattened x that it names."""
     strides, shape = b.strides_of(b.shape(x)), b.shape(index)
+    if len(shape) != len(strides):
+        raise ShapeMismatch(f"an index of {len(shape)} axes does not fit an array of {len(strides)}")
+    for other, (have, limit) in enumerate(zip(shape, b.shape(x), strict=True)):
+        if other != axis and isinstance(have, int) and isinstance(limit, int) and have > limit:
+            raise ShapeMismatch(f"an index of size {have} along axis {other} does not fit an array of size {limit}")
     total = index if b.dtype(index) == I64 else b.cast(index, dtype=I64)
     size = b.shape(x)[axis]
     if not isinstance(b, Builder):
