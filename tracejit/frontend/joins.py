@@ -134,7 +134,12 @@ class Join:
             return a
         then = None if a is None else a if isinstance(a, Value) else self.then.b.constant(a, ScalarType(I64))
         orelse = None if b is None else b if isinstance(b, Value) else self.orelse.b.constant(b, ScalarType(I64))
-        return self.yield_pair(then, orelse, ScalarType(I64), "n")
+        made = self.yield_pair(then, orelse, ScalarType(I64), "n")
+        for bound in (2, 1, 0):
+            if all(s is None or self.ctx.sizes.at_least(s, bound) for s in (a, b)):
+                self.ctx.sizes.note_lower(made, bound)
+                break
+        return made
 
     # -- values ---------------------------------------------------------------------------------------------
 
