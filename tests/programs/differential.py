@@ -1,0 +1,194 @@
+"""Run a generated program as plain Python, by the interpreter and compiled, and compare all that can be seen.
+
+Results, changed arguments and the kind of exceptions must agree; gradients must agree with central differences.
+A disagreement is a `Mismatch`. Programs whose outcome hangs on the last bits of a number are not judged.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tests.programs.compare import Outcome, same
+from tracejit.errors import ScriptError
+from tracejit.ir.interpreter import run
+from tracejit.scripted import ScriptedFunction, script
+from tracejit.scripted.compiler import compile_graph
+from tracejit.scripted.function import Specialisation
+from tracejit.scripted.results import ResultBuilder
+from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.expand_gradient import value_and_grad_graph
+
+TOLERANCE = 1e-9
+_numbers = itertools.count()
+
+
+class Mismatch(AssertionError):
+    """Compiled code does not do what plain Python does. `stage` says which comparison failed."""
+
+    def __init__(self, stage: str, detail: str) -> None:
+        super().__init__(f"{stage}: {detail}")
+        self.stage = stage
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Shape and layout of the arguments of a call."""
+
+    n: int = 5
+    p: int = 3
+    aliased: bool = False  #: `b` is `a`
+    strided: bool = False
+    dtype: str = "float64"
+
+
+#: Calls of one program: the first two run the same compiled code.
+ORDINARY = (Variant(), Variant(n=3, p=4))
+SPECIAL = (Variant(aliased=True), Variant(strided=True), Variant(n=1), Variant(n=2, p=1), Variant(n=0), Variant(dtype="float32"))
+
+
+def load(source: str, folder: Path) -> ModuleType:
+    """Import a module's text from a file in `folder`, so that its source can be found."""
+    name = f"program_{next(_numbers)}"
+    path = folder / f"{name}.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def arguments(seed: int, variant: Variant, shift: float = 0.0, direction: int = 0) -> list[Any]:
+    """Arguments `(a, b, m, q, x, y, k)`, moved by `shift` along a random direction."""
+    rng, along = np.random.default_rng(seed), np.random.default_rng((seed, direction))
+
+    def floats(*shape: int) -> np.ndarray:
+        stretch = 2 if variant.strided and shape else 1
+        base = rng.normal(size=(*shape[:-1], shape[-1] * stretch))[..., ::stretch]
+        base += shift * along.normal(size=base.shape)
+        return base.astype(variant.dtype) if variant.dtype != "float64" else base
+
+    a, b, m = floats(variant.n), floats(variant.n), floats(variant.p, variant.n)
+    x, y = (float(v + shift * along.normal()) for v in rng.normal(size=2))
+    return [a, a if variant.aliased else b, m, rng.integers(0, 5, variant.n), x, y, int(rng.integers(0, 6))]
+
+
+def observe(fn: Callable[..., Any], own: Sequence[Any]) -> Outcome:
+    """Call a function; the arguments keep what it wrote."""
+    result, error = None, None
+    with np.errstate(all="ignore"):
+        try:
+            result = fn(*own)
+        except Exception as raised:
+            error = raised
+    return Outcome(result, own, "", error)
+
+
+def interpret(found: Specialisation, own: Sequence[Any]) -> Any:
+    """Run the front end's graph by the interpreter; the arguments are written as a call would."""
+    lowered = found.lowered
+    inputs = [i.access.fetch(own) for i in lowered.inputs]
+    results = run(lowered.graph, inputs)
+    n_user = len(results) - len(lowered.graph.inout)
+    for i, final in zip(lowered.graph.inout, results[n_user:], strict=True):
+        np.copyto(inputs[i], final)
+    return ResultBuilder(lowered, own, results[:n_user], found.tensors).build(lowered.result)
+
+
+class Comparison:
+    """The comparisons of one program."""
+
+    def __init__(self, fn: Callable[..., Any], seed: int) -> None:
+        self.fn = fn
+        self.seed = seed
+        self.scripted: ScriptedFunction = script(fn)
+        self.judged = 0  #: gradients that could be judged
+
+    def values(self, variant: Variant) -> None:
+        """Compare one call; raises `Mismatch`."""
+        plain = observe(self.fn, arguments(self.seed, variant))
+        try:
+            found = self.scripted.specialise(arguments(self.seed, variant))
+        except ScriptError as error:
+            raise Mismatch("refused", str(error)) from error
+        if not variant.aliased:
+            interpreted = observe(lambda *own: interpret(found, own), arguments(self.seed, variant))
+            self.agree("interpreter", plain, interpreted, variant, writes=plain.error is None)
+        compiled = observe(self.scripted, arguments(self.seed, variant))
+        self.agree("compiled", plain, compiled, variant, writes=True)
+
+    def agree(self, stage: str, plain: Outcome, other: Outcome, variant: Variant, writes: bool) -> None:
+        problem = difference(plain, other, variant, writes)
+        if problem is not None and not self.is_fragile(plain, variant):
+            raise Mismatch(stage, f"{problem} with {variant}") from other.error
+
+    def is_fragile(self, plain: Outcome, variant: Variant) -> bool:
+        """Whether a change of the arguments by a few last bits changes the outcome visibly."""
+        size = 1e-6 if variant.dtype == "float32" else 1e-12
+        for direction in range(4):
+            moved = observe(self.fn, arguments(self.seed, variant, size, direction))
+            if difference(plain, moved, variant, writes=True, tolerance=1e4 * size) is not None:
+                return True
+        return False
+
+    # -- gradients --------------------------------------------------------------------------------------------
+
+    def gradient(self, variant: Variant) -> None:
+        """Compare the compiled derivative along a random direction with differences."""
+        expected = self.differences(variant)
+        if expected is None:
+            return
+        self.judged += 1
+        own = arguments(self.seed, variant)
+        lowered = self.scripted.specialise(own).lowered
+        wanted = [i for i, p in enumerate(lowered.graph.params) if is_differentiable(p.type)]
+        compiled = compile_graph(value_and_grad_graph(lowered.graph, wanted))
+        found = compiled([i.access.fetch(own) for i in lowered.inputs])
+        base, moved = arguments(self.seed, variant), arguments(self.seed, variant, 1.0)
+        total = 0.0
+        for i, g in zip(wanted, found[1 : 1 + len(wanted)], strict=True):
+            root = lowered.inputs[i].access.root
+            total += float(np.sum(np.asarray(g) * (np.asarray(moved[root]) - np.asarray(base[root]))))
+        if not np.isclose(total, expected, rtol=1e-4, atol=1e-5):
+            raise Mismatch("gradient", f"compiled {total!r}, differences {expected!r} with {variant}")
+
+    def differences(self, variant: Variant) -> float | None:
+        """The derivative along the direction by differences; None near a kink, a jump or an exception."""
+        values: dict[float, float] = {}
+        for step in (-2e-5, -1e-5, 0.0, 1e-5, 2e-5):
+            outcome = observe(self.fn, arguments(self.seed, variant, step))
+            if outcome.error is not None or not np.isfinite(outcome.result):
+                return None
+            values[step] = float(outcome.result)
+        forward = (values[1e-5] - values[0.0]) / 1e-5
+        backward = (values[0.0] - values[-1e-5]) / 1e-5
+        narrow = (values[1e-5] - values[-1e-5]) / 2e-5
+        wide = (values[2e-5] - values[-2e-5]) / 4e-5
+        smooth = np.isclose(narrow, wide, rtol=1e-5, atol=1e-6) and np.isclose(forward, backward, rtol=1e-2, atol=1e-2)
+        return narrow if smooth else None
+
+
+def difference(
+    plain: Outcome, other: Outcome, variant: Variant, writes: bool, tolerance: float = TOLERANCE
+) -> str | None:
+    """What differs between two runs, or None."""
+    if variant.dtype == "float32":
+        tolerance = max(tolerance, 1e-4)
+    if plain.error is not None or other.error is not None:
+        if plain.error is None or other.error is None or not isinstance(other.error, type(plain.error)):
+            return f"plain Python: {plain.error!r} {plain.result!r}, here: {other.error!r} {other.result!r}"
+    elif not same(plain.result, other.result, tolerance):
+        return f"plain Python gives {plain.result!r}, here {other.result!r}"
+    if writes:
+        for i, (x, y) in enumerate(zip(plain.arguments, other.arguments, strict=True)):
+            if not same(x, y, tolerance):
+                return f"argument {i} is {x!r} in plain Python, {y!r} here"
+    return None
