@@ -9,11 +9,12 @@ freed where `memory.py` says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tracejit.codegen import lower_opaque
+from tracejit.codegen import lower_opaque, placement
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -56,8 +57,8 @@ from tracejit.codegen.lower_elements import (
 from tracejit.codegen.lower_kernels import KernelLowering, Target
 from tracejit.codegen.memory import Lifetimes
 from tracejit.errors import Span
-from tracejit.ir.aliasing import has_storage, is_flat, shared
-from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.aliasing import borrowed, has_storage, is_flat, shared
+from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
 
@@ -86,7 +87,9 @@ class Lowering:
         self.kernels: list[Kernel] = []
         self.errors: list[ErrorSite] = []
         self.prints: list[PrintSite] = []
-        self.on_stack: set[Value] = set()
+        self.kept: set[Value] = set()  #: roots that are not freed: on the stack, or in memory of another value
+        self.written: dict[Value, Op | None] = {}  #: results that their kernel wrote where this `vwrite` wants them
+        self.here = _Position(graph.body)
         self.span: Span | None = None
         self.k = ElementBuilder(self.let)
         self.lifetimes = Lifetimes(graph)
@@ -152,18 +155,26 @@ class Lowering:
     def new_array(self, type: TensorType, name: str, *, stack: bool = False) -> Array:
         """Storage for a tensor, in C order."""
         shape = self.shape(type)
-        var = self.pointer(type, name)
-        count = self.k.product(shape)
-        self.emit(Alloc(var, self.k.mul(count, 2) if type.dtype.is_complex else count, stack))
-        return Array(var, type, shape)
+        array = Array(self.pointer(type, name), type, shape)
+        self.allocate(array, stack=stack)
+        return array
+
+    def allocate(self, array: Array, *, stack: bool = False) -> None:
+        """Storage for an array in C order."""
+        width = 2 if array.type.dtype.is_complex else 1
+        self.emit(Alloc(array.buffer, self.k.mul(self.k.product(array.shape), width), stack))
 
     def new_result(self, value: Value) -> Array:
         """Storage for an op's result. A rank-0 tensor that is only fetched lives on the stack."""
         assert isinstance(value.type, TensorType)
-        stack = value in self.uses.only_fetched and self.target == "cpu"
+        stack = self.lives_on_stack(value)
         if stack:
-            self.on_stack.add(value)
+            self.kept.add(value)
         return self.new_array(value.type, value.name, stack=stack)
+
+    def lives_on_stack(self, value: Value) -> bool:
+        """Whether a result is a rank-0 tensor that is only fetched."""
+        return value in self.uses.only_fetched and self.target == "cpu"
 
     def copy(self, source: Array, name: str) -> Array:
         """A copy of an array in C order."""
@@ -208,7 +219,7 @@ class Lowering:
 
     def free(self, root: Value) -> None:
         """Free the storage of a root; memory of `inout` parameters is left alone."""
-        if root in self.on_stack or root not in self.env:
+        if root in self.kept or root not in self.env:
             return
         place = self.env[root]
         if isinstance(root.type, ListType):
@@ -366,20 +377,24 @@ class Lowering:
         body, self.body = tuple(self.body), outer
         return result, body
 
-    def block(self, block: Block, owned: Iterable[Value]) -> None:
-        """Lower the ops of a block that owns the storage of the roots `owned`."""
+    def block(self, block: Block, owned: Iterable[Value], lent: Collection[int] = ()) -> None:
+        """Lower the ops of a block that owns the storage of the roots `owned`; results `lent` are only pointers."""
         outer, self.temporaries = self.temporaries, self.temporaries if block is self.graph.body else []
-        deaths = self.lifetimes.deaths(block, owned)
+        around, self.here = self.here, _Position(block)
+        deaths = self.lifetimes.deaths(block, owned, lent)
         for root in deaths.at_start:
             self.free(root)
         for at, op in enumerate(block.ops):
             self.span = op.span or self.span
+            self.here.at, self.here.dying = at, deaths.after.get(at, [])
             self.op(op, deaths.handed.get(at, ()))
             for root in deaths.after.get(at, ()):
                 self.free(root)
+        for root in deaths.at_end:
+            self.free(root)
         for array in self.temporaries:
             self.emit(Free(array.buffer))
-        self.temporaries = outer
+        self.temporaries, self.here = outer, around
 
     def op(self, op: Op, handed: Sequence[Value] = ()) -> None:
         """Lower one op."""
@@ -389,7 +404,7 @@ class Lowering:
             case "loop":
                 self.loop(op)
             case "fused":
-                self.fused(op)
+                self.compute(op, op.block("body").ops, op.block("body").results)
             case _ if op.name in lower_opaque.STRUCTURAL:
                 found = lower_opaque.STRUCTURAL[op.name](self, op)
                 self.env.update(zip(op.results, found, strict=True))
@@ -404,9 +419,7 @@ class Lowering:
         elif shared(op) is not None and self.view(op):
             return
         elif isinstance(lower, Pointwise | Reduction):
-            results = [Target(r, self.new_result(r)) for r in op.results]
-            self.kernel(op.name, (op,), results)
-            self.env.update((t.value, t.array) for t in results)
+            self.compute(op, (op,), op.results)
         elif isinstance(lower, Contraction):
             self.env[op.results[0]] = lower_opaque.contraction(self, op, lower)
         else:
@@ -419,12 +432,41 @@ class Lowering:
         operands = op.defn.group([HostOperand(self, v) for v in op.operands])
         return op.defn.lower.fn(self.k, (), *operands, **op.attrs)
 
-    def fused(self, op: Op) -> None:
-        """Lower a fused group as one kernel."""
-        body = op.block("body")
-        arrays = [self.new_result(r) for r in op.results]
-        self.kernel("fused", body.ops, [Target(v, a) for v, a in zip(body.results, arrays, strict=True)])
-        self.env.update(zip(op.results, arrays, strict=True))
+    def compute(self, op: Op, ops: Sequence[Op], values: Sequence[Value]) -> None:
+        """A kernel of `ops` for the results of `op`, which are their `values`."""
+        targets = [self.target_of(op, v, r) for v, r in zip(values, op.results, strict=True)]
+        wanted = [t.array for t in targets]
+        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel)
+        body = lowering.run()
+        for result, target, array in zip(op.results, targets, wanted, strict=True):
+            self.env[result] = target.array
+            if target.array is not array:
+                self.settle(result, target.array)
+            else:
+                self.allocate(array, stack=result in self.kept)
+        self.launch(op.name, body, [o.span for o in ops if o.span is not None])
+
+    def target_of(self, op: Op, value: Value, result: Value) -> Target:
+        """Where a result may go: new storage, the part of an array that a `vwrite` puts it into, or the storage of
+        an operand that dies here."""
+        assert isinstance(result.type, TensorType)
+        array = Array(self.pointer(result.type, result.name), result.type, self.shape(result.type))
+        if self.lives_on_stack(result):
+            self.kept.add(result)
+            return Target(value, array)
+        window = placement.window(self, op, result)
+        dying = placement.dying(self, op, array)
+        return Target(value, array, tuple(dying) if window is None else (window,))
+
+    def settle(self, result: Value, place: Array) -> None:
+        """Note that a result was written into memory that was there."""
+        donor = next((r for r in self.here.dying if r in self.env and self.env[r] is place), None)
+        if donor is not None:
+            self.kept.add(donor)
+            self.env[result] = Array(place.buffer, result.type, place.shape)  # type: ignore[arg-type]
+        else:
+            self.kept.add(result)
+            self.written[result] = self.uses.readers[result][0]
 
     # -- views ----------------------------------------------------------------------------------------------------------
 
@@ -478,15 +520,15 @@ class Lowering:
         cond = self.scalar(op.operands[0])
         if isinstance(cond, Const):
             block = op.block("then" if cond.value else "else")
-            self.block(block, handed)
+            self.block(block, handed, borrowed(op))
             self.env.update(zip(op.results, map(self.place, block.results), strict=True))
             return
-        values, bodies = zip(*(self.inside(lambda b=b: self._arm(b, handed)) for b in op.blocks), strict=True)
+        values, bodies = zip(*(self.inside(lambda b=b: self._arm(b, handed, borrowed(op))) for b in op.blocks), strict=True)
         results = self.bind(op.results)
         self.emit(If(cond, bodies[0], bodies[1], results, tuple(values[0]), tuple(values[1])))
 
-    def _arm(self, block: Block, handed: Sequence[Value]) -> list[Expr]:
-        self.block(block, handed)
+    def _arm(self, block: Block, handed: Sequence[Value], lent: Collection[int]) -> list[Expr]:
+        self.block(block, handed, lent)
         return self.flat(block.results)
 
     def flat(self, values: Sequence[Value]) -> list[Expr]:
@@ -607,26 +649,37 @@ class _Probe:
         return self
 
 
+@dataclass(slots=True)
+class _Position:
+    """The block being lowered, the op in it, and the roots that die at that op."""
+
+    block: Block
+    at: int = 0
+    dying: list[Value] = field(default_factory=list[Value])
+
+
 class _Uses:
-    """Facts about uses: which tensors must be dense, and which rank-0 tensors are only fetched."""
+    """Facts about uses: who reads a value (a block's end is no op), which tensors must be dense, and which rank-0
+    tensors are only fetched."""
 
     def __init__(self, body: Block) -> None:
         self.dense: set[Value] = set()
-        fetched: set[Value] = set()
-        others: set[Value] = set()
+        self.readers: dict[Value, list[Op | None]] = {}
         self._block(body, True)
-        for op in walk(body):
-            readers = fetched if op.name == "fetch" else others
-            readers.update(op.operands)
-            for block in op.blocks:
-                others.update(block.results)
-        others.update(body.results)
-        self.only_fetched = {v for v in fetched - others if isinstance(v.type, TensorType) and v.type.rank == 0}
+        self.only_fetched = {
+            v
+            for v, readers in self.readers.items()
+            if isinstance(v.type, TensorType) and not v.type.shape and all(r is not None and r.name == "fetch" for r in readers)
+        }
 
     def _block(self, block: Block, yields: bool) -> None:
         if yields:
             self.dense.update(filter(has_storage, block.results))
+        for value in filter(has_storage, block.results):
+            self.readers.setdefault(value, []).append(None)
         for op in block.ops:
+            for value in filter(has_storage, op.operands):
+                self.readers.setdefault(value, []).append(op)
             self.dense.update(v for i, v in enumerate(op.operands) if has_storage(v) and not _takes_strides(op, i))
             for nested in op.blocks:
                 self._block(nested, op.name != "fused")

@@ -16,6 +16,7 @@ from tracejit.codegen.lower_code import Code, Fold, FoldBody
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
 from tracejit.codegen.lower_lists import LISTS, accumulate, assign
+from tracejit.codegen.placement import window_of
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Contraction, Opaque
 from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
@@ -334,20 +335,15 @@ def _index_add(lowering: Lowering, op: Op) -> list[Any]:
     return [array]
 
 
-def _window(lowering: Lowering, op: Op) -> Array:
-    """The strided part of a base that `vwrite` and `vadd` change, shaped like the value."""
-    base, value = lowering.array(op.operands[0]), lowering.array(op.operands[1])
-    offset, *steps = (lowering.scalar(v) for v in op.operands[2:])
-    return Array(base.buffer, value.type, value.shape, tuple(steps), offset)
-
-
 def _vwrite(lowering: Lowering, op: Op) -> list[Any]:
-    lowering.copy_into(_window(lowering, op), lowering.array(op.operands[1]))
+    if lowering.written.get(op.operands[1]) is op:
+        return [lowering.array(op.operands[0])]
+    lowering.copy_into(window_of(lowering, op), lowering.array(op.operands[1]))
     return [lowering.array(op.operands[0])]
 
 
 def _vadd(lowering: Lowering, op: Op) -> list[Any]:
-    lowering.add_into(_window(lowering, op), lowering.array(op.operands[1]))
+    lowering.add_into(window_of(lowering, op), lowering.array(op.operands[1]))
     return [lowering.array(op.operands[0])]
 
 

@@ -8,7 +8,7 @@ compared at run time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from tracejit.ir.aliasing import FRESH, Origins, Roots, borrowed, consumed, consumes, has_storage, last_uses, origins
@@ -17,10 +17,12 @@ from tracejit.ir.core import Block, Graph, Op, Value
 
 @dataclass(slots=True)
 class Deaths:
-    """For one block: roots to free at its start, and after each op; roots handed to the branches of an `if`."""
+    """For one block: roots to free at its start, after each op, and at its end; roots handed to the branches of an
+    `if`."""
 
     at_start: list[Value] = field(default_factory=list[Value])
     after: dict[int, list[Value]] = field(default_factory=dict[int, "list[Value]"])
+    at_end: list[Value] = field(default_factory=list[Value])
     handed: dict[int, list[Value]] = field(default_factory=dict[int, "list[Value]"])
 
 
@@ -37,11 +39,13 @@ class Lifetimes:
         """The `inout` parameters whose memory a value may be; None stands for the call's own memory."""
         return frozenset().union(*(self._origins.get(r, FRESH) for r in self.roots.of(value)))
 
-    def deaths(self, block: Block, owned: Iterable[Value]) -> Deaths:
-        """Where the roots a block owns die: `owned` at its start, and all that its ops make."""
+    def deaths(self, block: Block, owned: Iterable[Value], lent: Collection[int] = ()) -> Deaths:
+        """Where the roots a block owns die: `owned` at its start, and all that its ops make. Results `lent` are only
+        pointers; one to what dies with the block is never read."""
         last = last_uses(block, self.roots)
         mine = dict.fromkeys(owned)
         mine.update(dict.fromkeys(r for op in block.ops for r in op.results if has_storage(r) and self.roots.of(r) == (r,)))
+        given = {r for i, v in enumerate(block.results) if i not in lent and has_storage(v) for r in self.roots.of(v)}
         deaths = Deaths()
         for root in mine:
             at = last.get(root)
@@ -49,6 +53,8 @@ class Lifetimes:
                 deaths.at_start.append(root)
             elif at < len(block.ops):
                 self._note(deaths, at, block.ops[at], root)
+            elif root not in given:
+                deaths.at_end.append(root)
         return deaths
 
     def _note(self, deaths: Deaths, at: int, op: Op, root: Value) -> None:
