@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,3 +194,36 @@ def difference(
             if not same(x, y, tolerance):
                 return f"argument {i} is {x!r} in plain Python, {y!r} here"
     return None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong with a program; equal `key`s are most likely one bug."""
+
+    key: str
+    error: Exception
+
+
+def judge(source: str, seed: int, gradient: bool, folder: Path) -> Failure | None:
+    """Compare all calls of a program; the first failure, or None."""
+    variants = [*ORDINARY, *(SPECIAL[seed // 4 % len(SPECIAL) :][:1] if seed % 4 == 0 else ())]
+    try:
+        comparison = Comparison(load(source, folder).program, seed)
+        for variant in variants:
+            comparison.values(variant)
+        if gradient:
+            comparison.gradient(ORDINARY[0])
+    except Mismatch as error:
+        return Failure(f"{error.stage} {_brief(error.__cause__)}", error)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Failure(f"crash {_brief(error)} in {Path(place.filename).name}:{place.name}", error)
+    return None
+
+
+def _brief(error: BaseException | None) -> str:
+    """Kind and first words of an error, without names and numbers."""
+    if error is None:
+        return ""
+    first = re.sub(r"%?\b\w*\d[\w.]*|'[^']*'|%\w+|\[[^]]*\]", "_", str(error).split("\n")[0])
+    return f"{type(error).__name__}: {first[:80]}"
