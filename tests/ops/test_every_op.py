@@ -73,7 +73,7 @@ def test_text_of_the_one_op_graph_reads_back(defn: OpDef) -> None:
 def test_vjp_agrees_with_finite_differences(defn: OpDef) -> None:
     for number, sample in enumerate(samples_of(defn)):
         values = [*flatten(sample.operands), *eager_results(defn, sample)]
-        coarse = any(x.dtype.itemsize < 8 for x in values if op_graphs.is_active(x))
+        coarse = any(x.dtype.name not in ("float64", "complex128") for x in values if op_graphs.is_active(x))
         if coarse or not op_graphs.differentiable(defn, sample):
             continue
         check_against_differences(defn, sample, f"{defn.name} sample {number}")

@@ -35,7 +35,9 @@ def _matmul_vjp(b: Any, g: Any, a: Any, other: Any, out: Any) -> tuple[Any, ...]
 def _matmul_samples(rng: Any) -> list[Sample]:
     shapes = (((2, 3), (3, 4)), ((1, 3), (3, 1)), ((2, 0), (0, 3)), ((2, 2, 3), (2, 3, 2)), ((5, 7), (7, 6)))
     found = [Sample((draw(rng, -2, 2, a, "float64"), draw(rng, -2, 2, c, "float64"))) for a, c in shapes]
-    found += [Sample((draw(rng, -2, 2, (9, 4), d), draw(rng, -2, 2, (4, 5), d))) for d in ("float32", "int64")]
+    found += [
+        Sample((draw(rng, -2, 2, (9, 4), d), draw(rng, -2, 2, (4, 5), d))) for d in ("float32", "int64", "complex128")
+    ]
     return found
 
 

@@ -70,7 +70,7 @@ add = binary(
     NUMERIC,
     doc="x + y. Integers wrap.",
     vjp=lambda b, g, x, y, out: (g, g),
-    samples=uniform(*EITHER_SIGN, dtypes=ANY, more=("int8", "float16")),
+    samples=uniform(*EITHER_SIGN, dtypes=ANY, more=("int8", "float16", "complex128", "complex64")),
     names=("function add", "method add", "numpy add", "operator __add__"),
     commutative=True,
     neutral=0,
@@ -81,7 +81,7 @@ sub = binary(
     doc="x - y. Integers wrap.",
     eager=lambda xp, x, y: xp.subtract(x, y),
     vjp=lambda b, g, x, y, out: (g, b.neg(g)),
-    samples=uniform((2.0, 5.0), (-2.0, 2.0), dtypes=("float64", "float32", "int64", "int32")),
+    samples=uniform((2.0, 5.0), (-2.0, 2.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=_ufunc_names("sub", "sub", "subtract"),
     neutral=0,
 )
@@ -91,7 +91,7 @@ mul = binary(
     doc="x * y. Integers wrap.",
     eager=lambda xp, x, y: xp.multiply(x, y),
     slopes=(lambda b, x, y, out: y, lambda b, x, y, out: x),
-    samples=uniform(*EITHER_SIGN, dtypes=ANY),
+    samples=uniform(*EITHER_SIGN, dtypes=ANY, more=("complex128",)),
     names=_ufunc_names("mul", "mul", "multiply"),
     commutative=True,
     neutral=1,
@@ -102,7 +102,7 @@ div = binary(
     doc="True division of inexact numbers; x / 0 is inf or nan.",
     eager=lambda xp, x, y: xp.true_divide(x, y),
     slopes=(lambda b, x, y, out: b.reciprocal(y), lambda b, x, y, out: b.neg(out / y)),
-    samples=uniform((-3.0, 3.0), (0.5, 3.0)),
+    samples=uniform((-3.0, 3.0), (0.5, 3.0), more=("complex128",)),
     names=_ufunc_names("div", "truediv", "divide", "true_divide"),
     neutral=1,
     cost=4,
@@ -153,7 +153,7 @@ pow = binary(
     eager=lambda xp, x, y: xp.power(x, y),
     slopes=(_pow_base_slope, _pow_exponent_slope),
     samples=lambda rng: [
-        *uniform((0.3, 2.5), (-2.0, 2.5))(rng),
+        *uniform((0.3, 2.5), (-2.0, 2.5), more=("complex128",))(rng),
         *uniform((-3, 3), (0, 4), dtypes=("int64", "int32"))(rng),
         Sample((rng.permuted([-2.0, 0.0, 0.0, 3.0]), rng.permuted([2.0, 3.0, 2.0, 3.0]))),
     ],
@@ -206,7 +206,7 @@ neg = unary(
     doc="-x.",
     eager=lambda xp, x: xp.negative(x),
     vjp=lambda b, g, x, out: (b.neg(g),),
-    samples=uniform((-3.0, 3.0), dtypes=("float64", "float32", "int64", "int32")),
+    samples=uniform((-3.0, 3.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=(*spellings("neg", kinds=("function", "method")), "operator __neg__", "function negative", "numpy negative"),
 )
 
@@ -226,7 +226,7 @@ abs = unary(
     eager=lambda xp, x: xp.abs(x),
     vjp=lambda b, g, x, out: (b.strong_mul(b.cast(g, dtype=b.dtype(x)), _direction(b, x, out)),),
     result=real_dtype,
-    samples=uniform((0.5, 3.0), dtypes=("float64", "float32", "int64", "int32")),
+    samples=uniform((0.5, 3.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=spellings("abs", "operator __abs__", "function absolute", "method absolute", "numpy absolute", "numpy fabs"),
 )
 sign = unary(
@@ -241,14 +241,14 @@ square = unary(
     NUMERIC,
     doc="x * x.",
     slope=lambda b, x, out: x * 2,
-    samples=uniform((-3.0, 3.0), dtypes=("float64", "float32", "int64", "int32")),
+    samples=uniform((-3.0, 3.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
 )
 reciprocal = unary(
     "reciprocal",
     INEXACT,
     doc="1 / x.",
     slope=lambda b, x, out: b.neg(out * out),
-    samples=uniform((0.4, 3.0)),
+    samples=uniform((0.4, 3.0), more=("complex128",)),
     cost=4,
 )
 relu = unary(
@@ -520,7 +520,7 @@ strong_mul = op(
     vjp=sloped(lambda b, g, d, out: d, lambda b, g, d, out: g),
     lower=pointwise(lambda k, g, d: k.select(k.eq(g, 0), k.const(0, k.dtype(g)), k.mul(g, d))),
     samples=lambda rng: [
-        *uniform(*EITHER_SIGN)(rng),
+        *uniform(*EITHER_SIGN, more=("complex128",))(rng),
         Sample((draw(rng, 0, 0, (3,), "float64"), rng.permuted([float("inf"), float("nan"), 1.0]))),
     ],
     simplify=simplify.strong_mul,

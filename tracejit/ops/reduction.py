@@ -14,7 +14,7 @@ from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, OpDef, Reduction, Sample
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, FLOATS, I64, INTEGERS, NUMERIC, DType, TensorType, Type
 from tracejit.ops import loops
-from tracejit.ops.define import draw, op, quiet, require_dtype, same_shape, tensor_type
+from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, same_shape, tensor_type
 
 ORDERED = (BOOL, *INTEGERS, *FLOATS)
 
@@ -103,7 +103,7 @@ def _prod_vjp(b: Any, g: Any, x: Any, out: Any, *, axes: tuple[int, ...]) -> tup
     line = b.reshape(moved, (*shape[: len(kept)], count))
     others = exclusive_product(b, line, reverse=False) * exclusive_product(b, line, reverse=True)
     back = b.transpose(b.reshape(others, shape), perm=tuple(sorted(range(len(perm)), key=lambda i: perm[i])))
-    return (b.strong_mul(b.expand_axes(g, axes, b.shape(x)), back),)
+    return (b.strong_mul(b.expand_axes(g, axes, b.shape(x)), conjugate(b, back)),)
 
 
 def exclusive_product(b: Any, x: Any, *, reverse: bool) -> Any:
@@ -139,7 +139,7 @@ reduction(
     doc="The sum over axes, in the operand's dtype.",
     eager=_sum_eager,
     vjp=lambda b, g, x, out, *, axes: (b.expand_axes(g, axes, b.shape(x)),),
-    samples=_samples(-2, 2, ("float64", "float32", "int64", "int32", "float16"), True),
+    samples=_samples(-2, 2, ("float64", "float32", "int64", "int32", "float16", "complex128"), True),
 )
 reduction(
     "prod",
@@ -150,7 +150,7 @@ reduction(
     eager=_prod_eager,
     vjp=_prod_vjp,
     samples=lambda rng: [
-        *_samples(0.5, 2, ("float64", "float32", "int64"), True)(rng),
+        *_samples(0.5, 2, ("float64", "float32", "int64", "complex128"), True)(rng),
         Sample((rng.permuted([2.0, 0.0, 3.0, 0.5]),), {"axes": (0,)}),
     ],
 )
@@ -242,7 +242,7 @@ def _scan_samples(low: float, high: float, operands: int) -> Callable[[Any], lis
         return [
             Sample(tuple(draw(rng, low, high, shape, dtype) for _ in range(operands)), {"axis": axis})
             for shape, axis in (((6,), 0), ((3, 4), 0), ((3, 4), 1), ((0,), 0), ((1,), 0))
-            for dtype in (("float64", "float32", "int64") if operands == 1 else ("float64", "float32"))
+            for dtype in ("float64", "float32", "int64" if operands == 1 else "complex128")
         ]
 
     return samples
@@ -262,6 +262,7 @@ op(
 
 def _cumprod_vjp(b: Any, g: Any, x: Any, out: Any, *, axis: int) -> tuple[Any, ...]:
     """dx[i] = (product before i) * s[i], where s[i] = g[i] + x[i+1] * s[i+1]; exact also where x is 0."""
+    x = conjugate(b, x)
     before = b.linear_scan(shifted(b, x, axis, 0, reverse=False), impulse(b, x, axis, reverse=False), axis=axis)
     after = b.linear_scan(shifted(b, x, axis, 0, reverse=True), g, axis=axis, reverse=True)
     return (b.strong_mul(after, before),)
@@ -275,7 +276,11 @@ op(
     eager=quiet(lambda xp, x, *, axis: xp.cumprod(x, axis=axis, dtype=x.dtype)),
     vjp=_cumprod_vjp,
     lower=Opaque(loops.scan("mul", 1)),
-    samples=lambda rng: [*_scan_samples(0.5, 2, 1)(rng), Sample((rng.permuted([2.0, 0.0, 3.0, 0.5]),), {"axis": 0})],
+    samples=lambda rng: [
+        *_scan_samples(0.5, 2, 1)(rng),
+        Sample((rng.permuted([2.0, 0.0, 3.0, 0.5]),), {"axis": 0}),
+        Sample((draw(rng, 0.5, 2, (4,), "complex128"),), {"axis": 0}),
+    ],
 )
 
 
@@ -300,6 +305,7 @@ def _linear_scan_eager(xp: Any, a: Any, c: Any, *, axis: int, reverse: bool = Fa
 
 def _linear_scan_vjp(b: Any, g: Any, a: Any, c: Any, out: Any, *, axis: int, reverse: bool = False) -> tuple[Any, ...]:
     """dc runs the recurrence from the other end with the coefficients moved by one; da = dc * previous result."""
+    a, out = conjugate(b, a), conjugate(b, out)
     dc = b.linear_scan(shifted(b, a, axis, 0, reverse=not reverse), g, axis=axis, reverse=not reverse)
     return b.strong_mul(dc, shifted(b, out, axis, 0, reverse=reverse)), dc
 

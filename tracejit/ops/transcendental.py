@@ -19,6 +19,7 @@ binary = functools.partial(define.binary, cost=16)
 
 #: Every real sample range is repeated in f16 where the function is tame there.
 HALF = ("float16",)
+MORE = (*HALF, "complex128")
 
 
 def _arc(name: str) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ unary(
     INEXACT,
     doc="The square root; its slope at 0 is inf.",
     slope=lambda b, x, out: b.div(b.number(0.5, x), out),
-    samples=uniform((0.3, 9.0), more=HALF),
+    samples=uniform((0.3, 9.0), more=MORE),
 )
 unary(
     "rsqrt",
@@ -57,7 +58,7 @@ unary(
     INEXACT,
     doc="e ** x.",
     slope=lambda b, x, out: out,
-    samples=uniform((-4.0, 4.0), more=HALF),
+    samples=uniform((-4.0, 4.0), more=MORE),
 )
 unary(
     "exp2",
@@ -78,7 +79,7 @@ unary(
     INEXACT,
     doc="The natural logarithm.",
     slope=lambda b, x, out: b.reciprocal(x),
-    samples=uniform((0.2, 5.0), more=HALF),
+    samples=uniform((0.2, 5.0), more=MORE),
 )
 unary(
     "log1p",
@@ -109,14 +110,14 @@ unary(
     INEXACT,
     doc="The sine.",
     slope=lambda b, x, out: b.cos(x),
-    samples=uniform((-4.0, 4.0), more=HALF),
+    samples=uniform((-4.0, 4.0), more=MORE),
 )
 unary(
     "cos",
     INEXACT,
     doc="The cosine.",
     slope=lambda b, x, out: b.neg(b.sin(x)),
-    samples=uniform((-4.0, 4.0), more=HALF),
+    samples=uniform((-4.0, 4.0), more=MORE),
 )
 unary(
     "tan",
@@ -154,24 +155,24 @@ unary(
 )
 unary(
     "sinh",
-    FLOATS,
+    INEXACT,
     doc="The hyperbolic sine.",
     slope=lambda b, x, out: b.cosh(x),
-    samples=uniform((-3.0, 3.0)),
+    samples=uniform((-3.0, 3.0), more=("complex128",)),
 )
 unary(
     "cosh",
-    FLOATS,
+    INEXACT,
     doc="The hyperbolic cosine.",
     slope=lambda b, x, out: b.sinh(x),
-    samples=uniform((-3.0, 3.0)),
+    samples=uniform((-3.0, 3.0), more=("complex128",)),
 )
 unary(
     "tanh",
-    FLOATS,
+    INEXACT,
     doc="The hyperbolic tangent.",
     slope=lambda b, x, out: 1 - out * out,
-    samples=uniform((-3.0, 3.0), more=HALF),
+    samples=uniform((-3.0, 3.0), more=MORE),
 )
 unary(
     "asinh",
