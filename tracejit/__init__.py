@@ -73,13 +73,10 @@ _LATER = {
     "script": "tracejit.scripted",
     "trace": "tracejit.scripted",
     "ScriptedFunction": "tracejit.scripted",
-    **{
-        name: "tracejit.transformations"
-        for name in (
-            *("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "vmap"),
-            *("checkpoint", "custom_vjp", "check"),
-        )
-    },
+    **dict.fromkeys(
+        "grad value_and_grad vjp jvp jacobian hessian hvp vmap checkpoint custom_vjp check".split(),
+        "tracejit.transformations",
+    ),
     "export": "tracejit.deploy",
     "load": "tracejit.deploy",
 }
@@ -103,7 +100,7 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-__all__ = [  # noqa: PLE0604
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "ExportError",
     "NotDifferentiable",
     "ParseError",

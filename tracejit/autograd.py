@@ -60,7 +60,5 @@ def grad(
     variables = _sequence(inputs)
     found = _walk.grad(results, variables, _gradients(grad_outputs, len(results)), retain_graph, create_graph)
     if not allow_unused and any(g is None for g in found):
-        raise RuntimeError(
-            "one of the inputs is not used by the outputs; pass allow_unused=True to get None for it"
-        )
+        raise RuntimeError("one of the inputs is not used by the outputs; pass allow_unused=True to get None for it")
     return tuple(found)

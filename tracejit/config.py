@@ -36,7 +36,9 @@ def _topics(text: str) -> frozenset[str]:
     topics = {part.strip() for part in text.split(",") if part.strip()}
     for topic in topics:
         if topic != "all" and topic not in LOG_TOPICS and not topic.startswith("after:"):
-            raise ValueError(f"TRACEJIT_LOG: unknown topic {topic!r}; known: {', '.join(LOG_TOPICS)}, all, after:<stage>")
+            raise ValueError(
+                f"TRACEJIT_LOG: unknown topic {topic!r}; known: {', '.join(LOG_TOPICS)}, all, after:<stage>"
+            )
     return frozenset(topics)
 
 

@@ -33,7 +33,7 @@ class Device(str):
         return self.partition(":")[0]
 
     @property
-    def index(self) -> int:
+    def index(self) -> int:  # type: ignore[override]
         """The number of the GPU; 0 for the CPU."""
         return int(self.partition(":")[2] or 0)
 

@@ -9,7 +9,7 @@ from tracejit.eager.methods import FUNCTIONS
 _PREFIX = "linalg."
 _OWN = {name.removeprefix(_PREFIX): function for name, function in FUNCTIONS.items() if name.startswith(_PREFIX)}
 
-__all__ = list(_OWN)  # noqa: PLE0605
+__all__ = list(_OWN)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

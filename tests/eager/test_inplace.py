@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.eager.differences import check_gradients
 
 import tracejit as tj
+from tests.eager.differences import check_gradients
 from tracejit.eager.tensor import version_of
 
 

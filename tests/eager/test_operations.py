@@ -13,7 +13,10 @@ DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow]
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
 UNARY = {
-    **{n: (-2, 2) for n in "exp exp2 expm1 sin cos tan sinh cosh tanh floor ceil trunc square abs sign negative".split()},
+    **{
+        n: (-2, 2)
+        for n in "exp exp2 expm1 sin cos tan sinh cosh tanh floor ceil trunc square abs sign negative".split()
+    },
     **{n: (0.1, 3) for n in "log log1p log2 log10 sqrt cbrt".split()},
     **{n: (-0.9, 0.9) for n in "arcsin arccos arctan arcsinh arctanh".split()},
     "arccosh": (1.1, 3),
@@ -169,7 +172,14 @@ def test_softmax_family() -> None:
 
 def test_products_equal_numpy() -> None:
     rng = np.random.default_rng(0)
-    for a, b in (((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4))):
+    for a, b in (
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 4)),
+        ((5, 2, 3), (3, 4)),
+        ((5, 2, 3), (5, 3, 4)),
+    ):
         x, y = rng.normal(size=a), rng.normal(size=b)
         np.testing.assert_allclose((tj.tensor(x) @ tj.tensor(y)).numpy(), x @ y)
     x, y = rng.normal(size=(2, 3)), rng.normal(size=(3, 2))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.eager.differences import check_gradients
 
 import tracejit as tj
+from tests.eager.differences import check_gradients
 
 
 def data(*shape: int, seed: int = 0) -> np.ndarray:

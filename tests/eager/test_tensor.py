@@ -166,7 +166,12 @@ def test_conversions() -> None:
     x = tj.tensor([1.7, -2.2])
     assert x.to(tj.float32) is x and x.float() is x and x.to("cpu") is x and x.cpu() is x
     assert x.to(tj.int64).tolist() == x.long().tolist() == [1, -2]
-    assert x.double().dtype == x.to(tj.zeros(1, dtype=tj.float64)).dtype == x.type_as(tj.eye(1).double()).dtype == tj.float64
+    assert (
+        x.double().dtype
+        == x.to(tj.zeros(1, dtype=tj.float64)).dtype
+        == x.type_as(tj.eye(1).double()).dtype
+        == tj.float64
+    )
     assert x.astype("int8").dtype == tj.int8 and x.astype(tj.float32) is not x
     assert x.bool().tolist() == [True, True] and x.half().dtype == tj.float16
     assert x.to(dtype=tj.float32, copy=True) is not x
@@ -359,5 +364,7 @@ def test_other_protocols() -> None:
 
 def test_importing_does_not_load_the_compiler() -> None:
     code = "import sys, tracejit; tracejit.ones(1) + 1; tracejit.nn.Linear; print('llvmlite' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0] or ".")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=sys.path[0] or "."
+    )
     assert done.stdout.strip() == "False"

@@ -177,7 +177,9 @@ def test_forward_hooks_replace_inputs_and_outputs() -> None:
     np.testing.assert_allclose(y.detach().numpy()[0], net.bias.detach().numpy() + 100, rtol=1e-6)
     before.remove()
     after.remove()
-    np.testing.assert_allclose(net(tj.ones(1, 2)).detach().numpy(), nn.functional.linear(tj.ones(1, 2), net.weight, net.bias).detach().numpy())
+    np.testing.assert_allclose(
+        net(tj.ones(1, 2)).detach().numpy(), nn.functional.linear(tj.ones(1, 2), net.weight, net.bias).detach().numpy()
+    )
 
 
 def test_hook_order_and_kwargs() -> None:

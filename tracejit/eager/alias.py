@@ -82,7 +82,7 @@ def address(array: Any) -> int:
 
 
 def _region_by_places(root: Any, view: Any) -> Region:
-    """As `region`, for a root with gaps or in another order: number its elements and read the numbers the view shows."""
+    """As `region`, for a root with gaps or in another order: number its elements and read what the view shows."""
     low = sum(min(0, s * (n - 1)) for s, n in zip(root.strides, root.shape, strict=True))
     high = sum(max(0, s * (n - 1)) for s, n in zip(root.strides, root.shape, strict=True))
     numbers = np.full((high - low) // root.itemsize + 1, -1, np.int64)
@@ -103,7 +103,9 @@ def _region_by_places(root: Any, view: Any) -> Region:
     steps = [np.arange(n) * s for n, s in zip(view.shape, strides, strict=True)]
     expected = offset + sum(np.ix_(*steps)) if steps else np.asarray(offset)
     if not np.array_equal(places, expected):
-        raise RuntimeError("a view was written in place that no strides over its base describe; write to the base instead")
+        raise RuntimeError(
+            "a view was written in place that no strides over its base describe; write to the base instead"
+        )
     return Region(offset, strides, view.shape)
 
 
@@ -149,4 +151,3 @@ def refresh_views(root: Tensor) -> None:
             attach(view, _LostView(root, str(error)))
             continue
         attach(view, OpNode(REGISTRY["vread"], (root, *place), {}, (view._data,)))
-

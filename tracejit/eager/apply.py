@@ -20,6 +20,7 @@ from tracejit.eager.tensor import Tensor, ir_dtype, wrap
 from tracejit.ir.builder import COMPOSITES
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import BOOL, DType
+from tracejit.ops import coerce
 
 
 def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
@@ -88,9 +89,9 @@ def typed_numbers(operands: Sequence[Any]) -> Sequence[Any]:
 
 def _is_python_number(x: Any, dtype: np.dtype[Any]) -> bool:
     """Whether x is a Python number that the dtype can hold (a comparison may have a larger integer)."""
-    if not isinstance(x, bool | int | float | complex) or hasattr(x, "dtype"):
+    if not coerce.is_number(x):
         return False
-    return dtype.kind not in "iu" or np.iinfo(dtype).min <= x <= np.iinfo(dtype).max
+    return dtype.kind not in "iu" or not isinstance(x, int) or np.iinfo(dtype).min <= x <= np.iinfo(dtype).max
 
 
 class TensorBuilder:

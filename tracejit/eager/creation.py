@@ -172,7 +172,12 @@ def eye(
 
 
 def arange(
-    start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    start: Any,
+    stop: Any = None,
+    step: Any = 1,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from start (0 when only `stop` is given) up to but not including stop; int64, or float32 for floats."""
     if stop is None:

@@ -66,7 +66,7 @@ plain_errors = _PlainErrors()
 
 def as_operand(x: Any) -> Any:
     """A tensor, a Python number, None, or anything array-like as a tensor."""
-    if isinstance(x, Tensor) or x is None or (isinstance(x, bool | int | float | complex) and not hasattr(x, "dtype")):
+    if isinstance(x, Tensor) or x is None or coerce.is_number(x):
         return x
     if is_array(x):
         ir_dtype(x.dtype)

@@ -102,7 +102,8 @@ def checked(grads: Any, inputs: Sequence[Any], edges: Sequence[Any], name: str) 
     for position, (grad, like, edge) in enumerate(zip(grads, inputs, edges, strict=True)):
         if grad is not None and edge is not None and tuple(getattr(grad, "shape", ())) != like[0]:
             raise RuntimeError(
-                f"{name} gave a gradient of shape {tuple(getattr(grad, 'shape', ()))} for argument {position} of shape {like[0]}"
+                f"{name} gave a gradient of shape {tuple(getattr(grad, 'shape', ()))} "
+                f"for argument {position} of shape {like[0]}"
             )
     return list(grads)
 
@@ -137,7 +138,11 @@ class Function:
         results = tuple(_own(r, args) for r in results)
         node = _FunctionNode(cls, ctx, args, results)
         for port, result in enumerate(results):
-            if isinstance(result, Tensor) and is_inexact(result) and not any(result is t for t in ctx._non_differentiable):
+            if (
+                isinstance(result, Tensor)
+                and is_inexact(result)
+                and not any(result is t for t in ctx._non_differentiable)
+            ):
                 attach(result, node, port)
         return results if isinstance(given, tuple) else results[0]
 
@@ -153,7 +158,14 @@ class _RuleNode(Node):
     __slots__ = ("rule", "residuals", "inputs", "leaves", "structure", "results", "label")
 
     def __init__(
-        self, rule: Any, residuals: Any, leaves: Sequence[Any], arguments: pytree.Structure, out: pytree.Structure, results: Any, label: str
+        self,
+        rule: Any,
+        residuals: Any,
+        leaves: Sequence[Any],
+        arguments: pytree.Structure,
+        out: pytree.Structure,
+        results: Any,
+        label: str,
     ) -> None:
         super().__init__(leaves, len(results))
         self.rule = rule
@@ -197,6 +209,8 @@ class custom_vjp:
     `forward(*args)` gives `(out, residuals)`; `backward(residuals, g)` gives a tuple of cotangents, one per argument.
     A call is one node, never looked through.
     """
+
+    __name__: str
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fn)

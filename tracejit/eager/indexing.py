@@ -1,7 +1,7 @@
 """Reading and writing by index: integers, slices, None, Ellipsis, integer arrays, boolean masks, as NumPy.
 
 A basic index gives a view, recorded as `vread`; the others copy, recorded as `gather` or `mask_read`. Numbering the
-elements and indexing the numbers reduces every mixture of index kinds to one `gather` or `scatter_set` along a flat axis.
+elements and indexing the numbers reduces every mixture of index kinds to one `gather` or `scatter_set` of a flat axis.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _slice_bound(bound: Any) -> int | None:
 
 def is_basic(key: Sequence[Any]) -> bool:
     """Whether the index gives a view."""
-    return all([isinstance(item, _BASIC) and not isinstance(item, bool) for item in key])
+    return all(isinstance(item, _BASIC) and not isinstance(item, bool) for item in key)
 
 
 def basic_view(x: Tensor, key: tuple[Any, ...]) -> Any:

@@ -56,7 +56,11 @@ def may_share_memory(a: Any, b: Any) -> bool:
 def fitted(value: Any, target: Tensor) -> Tensor:
     """A value as a recorded tensor of the target's dtype, shape and device, stretched as NumPy assigns."""
     xp = module_of(target._data)
-    tensor = value if isinstance(value, Tensor) else wrap(xp.asarray(value, dtype=None if hasattr(value, "dtype") else _weak(value, target)))
+    tensor = (
+        value
+        if isinstance(value, Tensor)
+        else wrap(xp.asarray(value, dtype=None if hasattr(value, "dtype") else _weak(value, target)))
+    )
     if tensor.dtype != target.dtype:
         tensor = TENSORS.cast(tensor, dtype=ir_dtype(target.dtype))
     if tensor.shape == target.shape:

@@ -62,7 +62,7 @@ def array_protocol(self: Tensor, dtype: Any = None, copy: bool | None = None) ->
 def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """NumPy's ufuncs on tensors."""
     target = counterparts().get(ufunc)
-    out = kwargs.pop("out", None)
+    out: Any = kwargs.pop("out", None)
     if method == "__call__" and target is not None and not (set(kwargs) - {"dtype"}) and kwargs.get("dtype") is None:
         result = target(*inputs)
         return result if out is None else _into(out[0], result)

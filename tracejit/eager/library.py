@@ -21,13 +21,22 @@ from tracejit.eager.rules import reads_first_operand
 from tracejit.eager.tensor import Tensor
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import REGISTRY, OpDef
-from tracejit.ir.types import TensorType, real_dtype
+from tracejit.ir.types import BOOL, TensorType, real_dtype
 from tracejit.ops.define import allowed_dtypes
 from tracejit.ops.functions import FUNCTIONS as DEFINITIONS
 from tracejit.ops.functions import Function
 
 #: PyTorch's and the Array API's keyword -> the parameter it stands for, where the function has that parameter.
-KEYWORDS = {"input": "x", "self": "x", "a": "x", "x1": "x", "other": "y", "x2": "y", "dim": "axis", "keepdim": "keepdims"}
+KEYWORDS = {
+    "input": "x",
+    "self": "x",
+    "a": "x",
+    "x1": "x",
+    "other": "y",
+    "x2": "y",
+    "dim": "axis",
+    "keepdim": "keepdims",
+}
 
 
 def as_function(defined: Function) -> Callable[..., Any]:
@@ -89,7 +98,7 @@ def functions() -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     for defn in _elementwise_ops():
         made = function_of(defn)
-        found.update({name: made for name in _spelled(defn.names, "function")})
+        found.update(dict.fromkeys(_spelled(defn.names, "function"), made))
     made_of: dict[str, Callable[..., Any]] = {}
     for spelling, defined in DEFINITIONS.items():
         for name in _spelled((spelling,), "function"):
@@ -121,7 +130,7 @@ def methods() -> dict[str, Callable[..., Any]]:
 
 def _keeps_dtype(defn: OpDef) -> bool:
     """Whether the result has the operands' dtype, so that it can take the operand's place."""
-    dtype = (allowed_dtypes(defn) or ())[-1]
+    dtype = (allowed_dtypes(defn) or (BOOL,))[-1]
     operands = (Value(TensorType(dtype, ())) for _ in defn.signature)
     return defn.infer(*operands)[0].dtype in (dtype, real_dtype(dtype))  # type: ignore[union-attr]
 
@@ -169,7 +178,6 @@ def _augmented(defn: OpDef, forward: Callable[..., Any]) -> Callable[..., Any]:
         return update(self, forward, ufunc, reads, other)
 
     return augmented
-
 
 
 def _update_function(defn: OpDef) -> str | None:

@@ -12,9 +12,7 @@ from tracejit.eager.indexing import getitem, setitem
 from tracejit.eager.tensor import Tensor
 
 
-def backward(
-    self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
-) -> None:
+def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
     """Accumulate the derivative of this tensor (weighted by `gradient`, which a scalar can do without) into the `.grad`
     of the leaves it depends on."""
     walk((self,), (gradient,), retain_graph, create_graph)

@@ -71,7 +71,9 @@ def randperm(n: int, *, dtype: Any = int64, device: DeviceLike = None) -> Tensor
     return _placed(_generator.permutation(n), dtype, device, False)
 
 
-def normal(mean: float = 0.0, std: float = 1.0, size: Any = (), *, dtype: Any = float32, device: Device | None = None) -> Tensor:
+def normal(
+    mean: float = 0.0, std: float = 1.0, size: Any = (), *, dtype: Any = float32, device: Device | None = None
+) -> Tensor:
     """Numbers of a normal distribution."""
     drawn = _generator.standard_normal(sizes((size,)), _drawing_dtype(dtype))
     return _placed(drawn * drawn.dtype.type(std) + drawn.dtype.type(mean), dtype, device, False)

@@ -58,9 +58,9 @@ class RuleBuilder(EagerBuilder):
         self.owned: Any = None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        defn = REGISTRY[name] if name in REGISTRY else None
-        if defn is None or defn.eager is None:
+        if name not in REGISTRY or REGISTRY[name].eager is None:
             return super().__getattr__(name)
+        defn = REGISTRY[name]
         return lambda *operands, **attrs: self._run(defn, operands, attrs)
 
     def _run(self, defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
@@ -108,7 +108,9 @@ def values_read(node: OpNode, rule: Callable[..., Any]) -> tuple[set[int], bool]
     results = [b.wrap(v) for v in outs]
     single = len(outs) == 1
     try:
-        entries = rule(b, seeds[0] if single else tuple(seeds), *grouped, results[0] if single else tuple(results), **node.attrs)
+        entries = rule(
+            b, seeds[0] if single else tuple(seeds), *grouped, results[0] if single else tuple(results), **node.attrs
+        )
         wanted = list(_wanted(b, node, entries, operands))
     except Exception:  # a rule that needs eager operands: then everything counts as read
         return everything
@@ -135,12 +137,14 @@ def _symbol(x: Any, stretch: tuple[int, ...] = ()) -> Value:
     """A value of the type of x; a constant that stretches over elementwise operands gets their shape."""
     array = raw(x)
     if isinstance(array, bool | int | float):
-        return Value(ScalarType({bool: BOOL, int: I64, float: F64}[type(array)]), known=array if type(array) is int else None)
+        return Value(
+            ScalarType({bool: BOOL, int: I64, float: F64}[type(array)]), known=array if type(array) is int else None
+        )
     shape = stretch if array.ndim == 0 else tuple(array.shape)
     return Value(TensorType(ir_dtype(array.dtype), shape))
 
 
-def _wanted(b: Builder, node: OpNode, entries: Iterable[Any], operands: Sequence[Value]) -> Iterable[Value]:
+def _wanted(b: Builder, node: OpNode, entries: Sequence[Any], operands: Sequence[Value]) -> Iterable[Value]:
     for edge, entry, operand in zip(node.edges, spread(entries, node.operands), operands, strict=True):
         if edge is None or entry is None:
             continue

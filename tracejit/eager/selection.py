@@ -86,9 +86,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     return wrap((x._data[..., None] == classes).astype("int64"))
 
 
-FUNCTIONS = {
-    f.__name__: f for f in (masked_fill, masked_select, nonzero, take_along_axis, topk, unique, one_hot)
-}
+FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, nonzero, take_along_axis, topk, unique, one_hot)}
 METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "nonzero", "topk", "unique")} | {
     "masked_fill_": masked_fill_
 }

@@ -164,7 +164,9 @@ class OpNode(Node):
         from tracejit.eager.apply import TENSORS
 
         handles = iter([_with_history(x, edge) for x, edge in zip(self.flat, self.edges, strict=True)])
-        operands = [tuple(next(handles) for _ in x) if isinstance(x, tuple | list) else next(handles) for x in self.operands]
+        operands = [
+            tuple(next(handles) for _ in x) if isinstance(x, tuple | list) else next(handles) for x in self.operands
+        ]
         outs = tuple(attach(wrap(out), self, port) for port, out in enumerate(self.outs))
         return TENSORS, operands, outs
 
@@ -199,4 +201,3 @@ def _with_history(x: Any, edge: Edge) -> Any:
     if source is x or (source is x._grad_fn and port == x._port):
         return x
     return attach(wrap(x._data), source, port) if isinstance(source, Node) else source
-

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.device import Device, as_device, device_of, module_of, to_device
+from tracejit.device import Device, as_device, device_of, to_device
+from tracejit.eager.signatures import Operators
 from tracejit.ir.types import BY_NUMPY_NAME, DType
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tracejit.eager.writes import WriteLog
 
 
-class _Value:
+class _Value(Operators):
     __slots__ = ("_data", "requires_grad")
 
     _data: Any
@@ -44,8 +45,8 @@ class Tensor(_History):
 
     `_data` is a numpy or cupy array (0-d for a scalar). `_grad_fn` is the node that made the tensor and `_port`
     which of its results this is. `_owner` is the tensor whose memory this one shares (None: its own), whose
-    `_version` counts writes and whose `_writes` says where they were; `_root` the tensor this one is a view of; `_views`
-    weak references to a root's views.
+    `_version` counts writes and whose `_writes` says where they were; `_root` the tensor this one is a view of;
+    `_views` weak references to a root's views.
     """
 
     __slots__ = ("_grad", "_hooks", "_owner", "_port", "_root", "_views", "_writes", "__weakref__")
@@ -209,9 +210,7 @@ class Tensor(_History):
 
     def __bool__(self) -> bool:
         if self._data.size != 1:
-            raise ValueError(
-                f"the truth value of a tensor of shape {self.shape} is ambiguous; use .any() or .all()"
-            )
+            raise ValueError(f"the truth value of a tensor of shape {self.shape} is ambiguous; use .any() or .all()")
         return bool(self._data.item())
 
     def __int__(self) -> int:

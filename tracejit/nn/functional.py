@@ -94,9 +94,7 @@ def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Any:
     return tj.where((x == padding_idx).unsqueeze(-1), rows.detach(), rows)
 
 
-def layer_norm(
-    x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+def layer_norm(x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """(x - mean) / sqrt(var + eps) over the last axes, whose sizes are `normalized_shape`, then scaled and shifted."""
     if tuple(x.shape[x.ndim - len(normalized_shape) :]) != tuple(normalized_shape):
         raise ValueError(f"layer_norm: the last axes of {x.shape} are not {tuple(normalized_shape)}")
@@ -112,7 +110,9 @@ def layer_norm(
     return y
 
 
-def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: Any = None, is_causal: bool = False) -> Any:
+def scaled_dot_product_attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, is_causal: bool = False
+) -> Any:
     """softmax(query @ key^T / sqrt(d) + mask) @ value over the last two axes; a boolean mask says what takes part."""
     scores = tj.matmul(query, key.mT) / float(query.shape[-1]) ** 0.5
     if is_causal:
@@ -120,10 +120,8 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
         columns = tj.arange(key.shape[-2]).unsqueeze(0)
         scores = tj.where(columns <= rows, scores, float("-inf"))
     if attn_mask is not None:
-        if attn_mask.dtype == tj.bool:
-            scores = tj.where(attn_mask, scores, float("-inf"))
-        else:
-            scores = scores + attn_mask
+        is_choice = attn_mask.dtype == tj.bool
+        scores = tj.where(attn_mask, scores, float("-inf")) if is_choice else scores + attn_mask
     return tj.matmul(tj.softmax(scores, -1), value)
 
 
@@ -169,9 +167,7 @@ def binary_cross_entropy_with_logits(input: Any, target: Any, reduction: str = "
     return _reduced(loss, reduction)
 
 
-def nll_loss(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Any:
+def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """Minus the log-probability of each target class. Classes are axis 1 of `input` (axis 0 of a vector); `weight`
     scales classes, and the mean is weighted by it; places with `ignore_index` count nothing."""
     classes = input.shape[1] if input.ndim > 1 else input.shape[0]
@@ -209,7 +205,11 @@ def cross_entropy(
     every = logp if weight is None else logp * _along_classes(weight, logp.ndim)
     smooth = tj.where(counted, -every.sum(axis), 0.0)
     if reduction == "mean":
-        share = counted.astype(logp.dtype) if weight is None else tj.where(counted, weight[tj.where(counted, target, 0)], 0.0)
+        share = (
+            counted.astype(logp.dtype)
+            if weight is None
+            else tj.where(counted, weight[tj.where(counted, target, 0)], 0.0)
+        )
         spread = smooth.sum() / share.sum()
     else:
         spread = _reduced(smooth, reduction)

@@ -107,8 +107,8 @@ class _PassInputs(Function):
     """Identity whose backward runs the hooks on the gradients of the inputs."""
 
     @staticmethod
-    def forward(ctx: Any, tap: _Tap, *tensors: tj.Tensor) -> Any:
-        ctx.tap = tap
+    def forward(ctx: Any, *args: Any) -> Any:
+        ctx.tap, *tensors = args
         ctx.mark_non_differentiable(*(t for t in tensors if not t.requires_grad))
         return tuple(t.detach() if t.requires_grad else t for t in tensors)
 
@@ -121,8 +121,8 @@ class _PassOutputs(Function):
     """Identity whose backward notes the gradients of the outputs."""
 
     @staticmethod
-    def forward(ctx: Any, tap: _Tap, *tensors: tj.Tensor) -> Any:
-        ctx.tap = tap
+    def forward(ctx: Any, *args: Any) -> Any:
+        ctx.tap, *tensors = args
         return tuple(t.detach() for t in tensors)
 
     @staticmethod

@@ -28,9 +28,7 @@ def normal_(tensor: tj.Tensor, mean: float = 0.0, std: float = 1.0) -> tj.Tensor
     return _fill(tensor, generator().normal(mean, std, tensor.shape))
 
 
-def trunc_normal_(
-    tensor: tj.Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
-) -> tj.Tensor:
+def trunc_normal_(tensor: tj.Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> tj.Tensor:
     """Normal numbers drawn again until they lie in [a, b]."""
     values = generator().normal(mean, std, tensor.shape)
     outside = (values < a) | (values > b)
@@ -60,7 +58,7 @@ def eye_(tensor: tj.Tensor) -> tj.Tensor:
     """The identity matrix."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_ fills matrices, not shape {tensor.shape}")
-    return _fill(tensor, np.eye(*tensor.shape))
+    return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def fans(tensor: tj.Tensor) -> tuple[int, int]:

@@ -339,7 +339,7 @@ class Module:
         return _registered(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """`hook(module, grad_input, grad_output)` when the gradients of the inputs are known; may replace grad_input."""
+        """`hook(module, grad_input, grad_output)` when the inputs' gradients are known; may replace grad_input."""
         return _registered(self._backward_hooks, hook, prepend)
 
     # -- text -----------------------------------------------------------------------------------------------

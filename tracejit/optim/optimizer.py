@@ -10,8 +10,8 @@ import tracejit as tj
 
 
 class Optimizer:
-    """Base of the algorithms. `params` is an iterable of tensors, or of dicts that hold `"params"` and settings of their
-    own; `param_groups` has the settings, `state` what each parameter has accumulated.
+    """Base of the algorithms. `params` is an iterable of tensors, or of dicts that hold `"params"` and settings of
+    their own; `param_groups` has the settings, `state` what each parameter has accumulated.
 
     Subclasses define `update(parameter, gradient, state, settings)`, which runs without recording.
     """
@@ -37,7 +37,7 @@ class Optimizer:
         """Add parameters with settings of their own; the rest come from the defaults."""
         params = group["params"]
         params = [params] if isinstance(params, tj.Tensor) else list(params)
-        settings = {**self.defaults, **group, "params": params}
+        settings: dict[str, Any] = {**self.defaults, **group, "params": params}
         for name, low in self.limits.items():
             if name in settings and not settings[name] >= low:
                 raise ValueError(f"invalid {name}: {settings[name]}; it is at least {low}")

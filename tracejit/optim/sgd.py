@@ -9,8 +9,8 @@ from tracejit.optim.optimizer import Optimizer
 
 
 class SGD(Optimizer):
-    """p -= lr * v, where v = momentum * v + (1 - dampening) * g (g itself at the first step), g = grad + weight_decay * p;
-    with `nesterov` p -= lr * (g + momentum * v)."""
+    """p -= lr * v, where v = momentum * v + (1 - dampening) * g (g itself at the first step) and
+    g = grad + weight_decay * p; with `nesterov` p -= lr * (g + momentum * v)."""
 
     def __init__(
         self,
