@@ -9,12 +9,12 @@ import pytest
 from op_graphs import assert_same, eager_results, forms, one_op_graph, samples_of
 
 from tests.codegen.cuda_graphs import ORDERS, compiled, place, run
-from tests.cuda_shim import nvrtc
 from tests.cuda_shim.shim_device import MISSING, ShimModule
 from tracejit.codegen.cuda import OPTIONS, print_kernels
 from tracejit.codegen.loop_ir import Function, Program
 from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir.opdef import REGISTRY, OpDef, Sample
+from tracejit.runtime import nvrtc
 
 OPS = [d for d in REGISTRY if d.samples is not None and d.eager is not None and samples_of(d)]
 

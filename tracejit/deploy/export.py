@@ -8,6 +8,8 @@ from typing import Any
 
 from tracejit.deploy.artifact import NATIVE_SUFFIXES, c_name, write_program
 from tracejit.deploy.capture import capture
+from tracejit.deploy.cuda import SUFFIXES as CUDA_SUFFIXES
+from tracejit.deploy.cuda import write_cuda
 from tracejit.deploy.files import check_folder, write_atomically
 from tracejit.deploy.load import NativeLibrary
 from tracejit.errors import ExportError
@@ -22,17 +24,20 @@ def export(
 ) -> Path:
     """Write a function as native code that runs without Python; gives the path.
 
-    `path` ends in `.so` (needs a linker), `.o`, `.a` or `.tj` (the graph as text). `fn` is a function, a scripted
-    one, a method or a module; `example_args` decide dtypes and ranks, never sizes or numbers. `name` is the C
-    function's name (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple; default: this one).
+    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), or `.tj` (the
+    graph as text). `fn` is a function, a scripted one, a method or a module; `example_args` decide dtypes and ranks,
+    never sizes or numbers. `name` is the C function's name (default: the file's), `target` a machine
+    (`aarch64-linux`, or an LLVM triple; default: this one).
     Beside the code lie a C header, a manifest and the graph. Raises `ExportError` and `ScriptError`.
     """
     path = Path(path)
-    if path.suffix not in (*NATIVE_SUFFIXES, ".tj"):
-        known = ", ".join((*NATIVE_SUFFIXES, ".tj"))
+    if path.suffix not in (*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".tj"):
+        known = ", ".join((*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".tj"))
         raise ExportError(f"cannot export to {path.name!r}: the path must end in one of {known}")
     check_folder(path)
     captured = capture(fn, example_args)
+    if path.suffix in CUDA_SUFFIXES:
+        return write_cuda(captured.graph, path, captured.constants)
     from tracejit.scripted.compiler import compile_graph
 
     compiled = compile_graph(captured.graph)
