@@ -1,0 +1,82 @@
+"""Times and memory of whole processes: import, first result with and without the cache on disk, peak memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from statistics import median
+from typing import Any
+
+_FIRST_RESULT = """
+import json, time
+import numpy as np
+import llvmlite.binding
+import tracejit as tj, tracejit.scripted
+from tracejit.demo.programs import {program}, network_data
+x, y, w1, w2 = map(tj.tensor, network_data())
+w1.requires_grad_(); w2.requires_grad_()
+start = time.perf_counter()
+{body}
+print(json.dumps(time.perf_counter() - start))
+"""
+
+#: From the decorator to the first result.
+_BODIES = {
+    "forward": ("network", "tj.script(network)(x, w1.detach(), w2.detach())"),
+    "forward and backward": ("network", "(tj.script(network)(x, w1, w2) - y).pow(2).sum().backward()"),
+    "training step": ("train_step", "tj.script(train_step)(x, y, w1, w2, 1e-6)"),
+}
+
+#: The most memory beyond what was there before, in MiB (Linux keeps the mark and can reset it).
+_PEAK = """
+import json, re
+from pathlib import Path
+import numpy as np
+import tracejit as tj
+from benchmarks.pointwise import data, heavy, heavy_numpy
+x, w, b = data(10_000_000)
+fn = {fn}
+fn(x[:2], w[:2], b[:2])
+def kib(name):
+    return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+Path("/proc/self/clear_refs").write_text("5")
+before = kib("VmRSS")
+for _ in range(3):
+    y = fn(x, w, b)
+print(json.dumps((kib("VmHWM") - before) / 1024))
+"""
+
+
+def measure_startup(rounds: int = 5) -> dict[str, Any]:
+    """All figures: seconds, and MiB for memory."""
+    found: dict[str, Any] = {"import": _import_times(rounds), "first result": {}, "peak memory MiB": {}}
+    for name, (program, body) in _BODIES.items():
+        code = _FIRST_RESULT.format(program=program, body=body)
+        cold = [_run(code, _fresh_cache()) for _ in range(rounds)]
+        cache = _fresh_cache()
+        _run(code, cache)
+        warm = [_run(code, cache) for _ in range(rounds)]
+        found["first result"][name] = {"cold": median(cold), "warm": median(warm)}
+    if sys.platform == "linux":
+        for name, fn in (("numpy", "heavy_numpy"), ("compiled", "tj.script(heavy)")):
+            found["peak memory MiB"][name] = median(_run(_PEAK.format(fn=fn), {}) for _ in range(3))
+    return found
+
+
+def _import_times(rounds: int) -> dict[str, float]:
+    code = "import json, time; start = time.perf_counter(); import {module}; print(json.dumps(time.perf_counter() - start))"
+    return {m: median(_run(code.format(module=m), {}) for _ in range(rounds)) for m in ("numpy", "tracejit")}
+
+
+def _fresh_cache() -> dict[str, str]:
+    return {"TRACEJIT_CACHE_DIR": tempfile.mkdtemp(prefix="tracejit-bench-")}
+
+
+def _run(code: str, environment: dict[str, str]) -> float:
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
