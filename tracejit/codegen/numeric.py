@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Input, Load, Rare, Scalar, Select, Var
+from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Input, Load, Offset, Rare, Scalar, Select, Var
 from tracejit.ir.types import BF16, DType
 
 Array = NDArray[Any]
@@ -184,6 +184,8 @@ class Evaluation:
                 return self.read_input(expr)
             case Var():
                 return self.values[expr]
+            case Offset():
+                raise AssertionError("pointers are evaluated by programs, not by expressions")
 
     def _scalar(self, expr: Scalar, args: list[Any]) -> Any:
         from tracejit.codegen.scalars import SCALARS, expansion
