@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.codegen.llvm_casts import bitcast
+from tracejit.codegen.llvm_memory import from_memory, to_memory
 from tracejit.codegen.llvm_values import Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, Pointer, Var
 from tracejit.codegen.support import MAX_PAYLOAD
@@ -54,7 +56,7 @@ def _push(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> 
     slot = p.define(f"call ptr @tj_list_push(ptr {handle.text}, i64 {_slot_size(dtype)})", Pointer(I64))
     if isinstance(dtype, Pointer):
         p.disown(value, dtype.is_list)
-    stored = p.to_memory(value, dtype) if isinstance(dtype, DType) else value
+    stored = to_memory(p, value, dtype) if isinstance(dtype, DType) else value
     p.line(f"store {memory_type_text(dtype)} {stored.text}, ptr {slot.text}, align {_slot_size(dtype)}")
 
 
@@ -67,7 +69,7 @@ def _read(p: FunctionPrinter, handle: Value, index: Value, dtype: DType | Pointe
     type = memory_type_text(dtype)
     address = p.define(f"getelementptr {type}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
     loaded = p.define(f"load {type}, ptr {address.text}, align {_slot_size(dtype)}", dtype)
-    return p.from_memory(loaded, dtype) if isinstance(dtype, DType) else loaded
+    return from_memory(p, loaded, dtype) if isinstance(dtype, DType) else loaded
 
 
 def _take_last(p: FunctionPrinter, handle: Value, result: Var) -> Value:
@@ -110,7 +112,7 @@ def _set(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> N
     slots = p.define(f"load ptr, ptr {handle.text}", Pointer(I64))
     type = memory_type_text(dtype)
     address = p.define(f"getelementptr {type}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
-    stored = p.to_memory(value, dtype) if isinstance(dtype, DType) else value
+    stored = to_memory(p, value, dtype) if isinstance(dtype, DType) else value
     p.line(f"store {type} {stored.text}, ptr {address.text}, align {_slot_size(dtype)}")
 
 
@@ -172,7 +174,7 @@ def payload_bits(p: FunctionPrinter, value: Value) -> Value:
     """A payload value as the 64 bits the host reads: f64 for floats, i64 for all else."""
     assert isinstance(value.dtype, DType)
     wide = p.cast(value, F64 if value.dtype.is_float else I64)
-    return p.bitcast(wide, I64)
+    return bitcast(p, wide, I64)
 
 
 def _print(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:

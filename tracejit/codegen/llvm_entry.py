@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from tracejit.codegen.llvm_calls import payload_bits
 from tracejit.codegen.llvm_function import FunctionPrinter, Texts
+from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, Input, Output, Pointer, Program
 from tracejit.codegen.support import MAX_PAYLOAD
@@ -148,7 +149,7 @@ class EntryPrinter(FunctionPrinter):
         record = self.prologue(f"getelementptr i8, ptr %outputs, i64 {TENSOR_BYTES * stmt.index}", Pointer(I64))
         if isinstance(value.dtype, DType):
             data = self.define(f"load ptr, ptr {record.text}", Pointer(I64))
-            stored = self.to_memory(value, value.dtype)
+            stored = to_memory(self, value, value.dtype)
             self.line(f"store {stored.typed()}, ptr {data.text}, align {value.dtype.itemsize}")
             return
         dims = self._dims(stmt.dims)

@@ -9,24 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from tracejit.codegen import llvm_casts, llvm_memory, llvm_ramps
 from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.llvm_values import (
-    ZERO,
-    Emitter,
-    Ramp,
-    Value,
-    lane_indices,
-    literal_text,
-    memory_type_text,
-    type_text,
+from tracejit.codegen.llvm_values import Emitter, Ramp, Value, lane_indices, literal_text, type_text
+from tracejit.codegen.loop_ir import (
+    Bitcast,
+    Cast,
+    Const,
+    Expr,
+    Input,
+    Let,
+    Load,
+    Offset,
+    Rare,
+    Scalar,
+    Select,
+    Stmt,
+    Var,
 )
-from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Input, Load, Offset, Pointer, Rare, Scalar, Select, Var
-from tracejit.codegen.scalars import SCALARS, Expansion, cast_expansion, expansion
-from tracejit.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, U16, DType
+from tracejit.codegen.scalars import SCALARS, Expansion, KernelBuilder, expansion
+from tracejit.ir.types import BOOL, F32, I8, I64, DType
 
-_HALVES = (F16, BF16)
+_DIVISIONS = ("sdiv", "udiv", "srem", "urem")
 _FUSED = ("fadd", "fsub", "fmul")
 
 
@@ -50,7 +57,8 @@ class ExpressionPrinter(Emitter):
         self.readonly: set[Var] = set()
         self.vector: VectorContext | None = None
         self.epoch = 0  #: counts what may have changed memory
-        self._volatile = 0  #: counts loads whose result may change with the epoch
+        self.known_steps: dict[str, Value] = {}
+        self.volatile_loads = 0  #: counts loads whose result may change with the epoch
         self._in_template = False
 
     # -- names ----------------------------------------------------------------------------------------------
@@ -78,16 +86,19 @@ class ExpressionPrinter(Emitter):
             found = scope.expressions.get(key)
             if found is not None and found[1] in (-1, self.epoch):
                 return found[0]
-        before = self._volatile
+        before = self.volatile_loads
         value = _EMIT[type(e)](self, e)
-        epoch = -1 if before == self._volatile else self.epoch
+        epoch = -1 if before == self.volatile_loads else self.epoch
         self.scopes[-1].expressions[key] = (value, epoch, e)
         return value
 
     def value(self, e: Expr) -> Value:
         """The value of an expression in registers (a ramp becomes a vector)."""
-        value = self.expr(e)
-        return value if isinstance(value, Value) else self.materialise(value)
+        return self.spread(self.expr(e))
+
+    def spread(self, x: Value | Ramp) -> Value:
+        """A ramp as a vector; any other value as it is."""
+        return x if isinstance(x, Value) else llvm_ramps.lanes_of(self, x)
 
     def uniform(self, e: Expr) -> Value:
         """The value of an expression that is the same in all lanes."""
@@ -99,11 +110,16 @@ class ExpressionPrinter(Emitter):
         """A literal."""
         assert not isinstance(value, complex)
         negative_zero = isinstance(value, float) and value == 0 and str(value)[0] == "-"
-        if dtype in _HALVES:
+        if dtype in llvm_casts.HALVES:
             return self.cast(self.constant(value, F32), dtype)
         return Value(literal_text("nan" if value != value else value, dtype, negative_zero), dtype)
 
     def _scalar(self, e: Scalar) -> Value | Ramp:
+        first = e.args[0].type
+        if any(type(a) is Const for a in e.args) and isinstance(first, DType) and first.kind not in SCALARS[e.op].llvm:
+            literals = tuple(a if isinstance(a, Const) else None for a in e.args)
+            template = _expansion_with(e.op, first, literals, repr(literals))
+            return self.expand(template, [self.expr(a) for a in e.args if not isinstance(a, Const)])
         return self.apply(e.op, [self.expr(a) for a in e.args], e.type, e.contract)
 
     def apply(self, op: str, args: list[Value | Ramp], result: DType, contract: bool = False) -> Value | Ramp:
@@ -115,17 +131,38 @@ class ExpressionPrinter(Emitter):
         if spelling is None:
             return self.expand(expansion(op, dtype), args)
         if any(isinstance(a, Ramp) for a in args):
-            ramp = self._ramp(spelling, args)
+            ramp = self._of_ramps(spelling, args)
             if ramp is not None:
                 return ramp
-        values = [self.materialise(a) if isinstance(a, Ramp) else a for a in args]
+        values = [self.spread(a) for a in args]
         if spelling.startswith("llvm."):
             return self._intrinsic(spelling, values, result, contract)
+        if spelling in _DIVISIONS and values[1].lanes > 1:
+            values[1] = self._divisor(values[1])
         flags = " contract" if (contract or self.fastmath) and spelling in _FUSED else ""
         if len(values) == 1:
             x = values[0]
             return self.pure(f"{spelling} {x.typed()}", result, x.lanes, x)
         return self.binary(spelling + flags, values[0], values[1], result)
+
+    def _divisor(self, x: Value) -> Value:
+        """A divisor that is 1 in the lanes that are switched off: dividing by their zeros would trap."""
+        mask = None if self.vector is None else self.vector.mask
+        return x if mask is None else self.choose(mask, x, Value("1", x.dtype))
+
+    def _of_ramps(self, opcode: str, args: list[Value | Ramp]) -> Value | Ramp | None:
+        """An integer operation with a ramp, where there is something better than vector instructions."""
+        dividend, divisor = args[0], args[-1]
+        if opcode not in ("sdiv", "srem"):
+            return llvm_ramps.combined(self, opcode, args)
+        if isinstance(dividend, Ramp) and isinstance(divisor, Value) and divisor.lanes == 1 and self.lanes > 1:
+            return llvm_ramps.divided(self, opcode, dividend, divisor)
+        return None
+
+    @property
+    def lanes(self) -> int:
+        """Lanes of the vector loop being printed; 1 outside."""
+        return 1 if self.vector is None else self.vector.lanes
 
     def _intrinsic(self, spelling: str, values: list[Value], result: DType, contract: bool) -> Value:
         if ".with.overflow" not in spelling:
@@ -142,7 +179,7 @@ class ExpressionPrinter(Emitter):
         """An operation by its expansion. Its vars are bound anew at every use, so nothing in it is remembered."""
         outer, self._in_template = self._in_template, True
         for param, arg in zip(template.params, args, strict=True):
-            self.env[param] = arg if isinstance(arg, Value) else self.materialise(arg)
+            self.env[param] = self.spread(arg)
         for let in template.lets:
             self.env[let.var] = self.expr(let.expr)
         result = self.expr(template.result)
@@ -151,320 +188,48 @@ class ExpressionPrinter(Emitter):
 
     def _select(self, e: Select) -> Value | Ramp:
         cond, a, b = self.value(e.cond), self.expr(e.a), self.expr(e.b)
-        if cond.lanes == 1 and e.type == I64 and (isinstance(a, Ramp) or isinstance(b, Ramp)):
-            left, right = self._as_ramp(a), self._as_ramp(b)
-            if left is not None and right is not None:
-                return Ramp(self.choose(cond, left.offset, right.offset), self.choose(cond, left.step, right.step))
-        a = self.materialise(a) if isinstance(a, Ramp) else a
-        b = self.materialise(b) if isinstance(b, Ramp) else b
-        return self.choose(cond, a, b)
-
-    # -- indices that are linear in the index of a vector loop --------------------------------------------------
-
-    def _as_ramp(self, x: Value | Ramp) -> Ramp | None:
-        if isinstance(x, Ramp):
-            return x
-        return Ramp(x, ZERO) if x.lanes == 1 else None
-
-    def _ramp(self, opcode: str, args: list[Value | Ramp]) -> Ramp | None:
-        """`add`, `sub` and `mul` of ramps, where the result is one."""
-        if opcode not in ("add", "sub", "mul") or args[0].dtype != I64:
-            return None
-        a, b = (self._as_ramp(x) for x in args)
-        if a is None or b is None:
-            return None
-        if opcode != "mul":
-            return Ramp(self._i64(opcode, a.offset, b.offset), self._i64(opcode, a.step, b.step))
-        if isinstance(args[0], Ramp) and isinstance(args[1], Ramp):
-            return None
-        ramp, factor = (a, b.offset) if isinstance(args[0], Ramp) else (b, a.offset)
-        return Ramp(self._i64("mul", ramp.offset, factor), self._i64("mul", ramp.step, factor))
-
-    def _i64(self, opcode: str, a: Value, b: Value) -> Value:
-        """An i64 operation with the folding that ramps need."""
-        if a.is_literal and b.is_literal:
-            x, y = int(a.text), int(b.text)
-            return Value(str({"add": x + y, "sub": x - y, "mul": x * y}[opcode]), I64)
-        if b.text == "0":
-            return ZERO if opcode == "mul" else a
-        if a.text == "0" and opcode != "sub":
-            return ZERO if opcode == "mul" else b
-        if opcode == "mul" and "1" in (a.text, b.text):
-            return a if b.text == "1" else b
-        return self.binary(opcode, a, b)
-
-    def first(self, ramp: Ramp) -> Value:
-        """The ramp's value in the first lane."""
-        assert self.vector is not None
-        return self._i64("add", ramp.offset, self._i64("mul", ramp.step, self.vector.index))
-
-    def materialise(self, ramp: Ramp, dtype: DType = I64) -> Value:
-        """The ramp as a vector of i64, or of another integer dtype (modulo its width)."""
-        assert self.vector is not None
-        lanes = self.vector.lanes
-        start, step = self.first(ramp), ramp.step
-        if dtype.bits < 64:
-            start, step = self.convert("trunc", start, dtype), self._narrow(step, dtype)
-        if lanes == 1:
-            return Value(start.text, dtype, 1, start.depth)
-        lane = type_text(dtype)
-        iota = Value(f"<{', '.join(f'{lane} {i}' for i in range(lanes))}>", dtype, lanes)
-        offsets = iota if step.text == "1" else self.binary("mul", self.splat(step, lanes), iota, dtype)
-        return self.binary("add", self.splat(start, lanes), offsets, dtype)
-
-    def _narrow(self, step: Value, dtype: DType) -> Value:
-        if step.is_literal:
-            return Value(
-                str((int(step.text) + (1 << dtype.bits - 1)) % (1 << dtype.bits) - (1 << dtype.bits - 1)), dtype
-            )
-        return self.convert("trunc", step, dtype)
+        if isinstance(a, Ramp) or isinstance(b, Ramp):
+            ramp = llvm_ramps.chosen(self, cond, a, b)
+            if ramp is not None:
+                return ramp
+        return self.choose(cond, self.spread(a), self.spread(b))
 
     # -- conversions --------------------------------------------------------------------------------------------
 
     def _cast(self, e: Cast) -> Value | Ramp:
         x = self.expr(e.x)
-        if isinstance(x, Ramp):
-            if e.type.is_integer and (e.type.bits < 64 or e.type == I64):
-                return x if e.type == I64 else self.materialise(x, e.type)
-            x = self.materialise(x)
-        return self.cast(x, e.type)
+        if isinstance(x, Ramp) and e.type.is_integer:
+            return x if e.type == I64 else llvm_ramps.lanes_of(self, x, e.type)
+        return self.cast(self.spread(x), e.type)
 
     def cast(self, x: Value, to: DType) -> Value:
         """A value conversion with NumPy's rules."""
-        source = x.dtype
-        assert isinstance(source, DType)
-        if source == to:
-            return x
-        if source in _HALVES:
-            return self.cast(self._half(x, source, F32), to)
-        if to in _HALVES:
-            narrow = self._to_odd(x) if source == F64 else self.cast(x, F32)
-            return self._half(narrow, F32, to)
-        if to == BOOL:
-            zero = literal_text(0, source)
-            return self.binary("fcmp une" if source.is_float else "icmp ne", x, Value(zero, source), BOOL)
-        if source.is_float:
-            return self._from_float(x, to)
-        if to.is_float:
-            return self.convert("sitofp" if source.kind == "i" else "uitofp", x, to)
-        if source != BOOL and source.bits == to.bits:
-            return Value(x.text, to, x.lanes, x.depth)
-        if source != BOOL and source.bits > to.bits:
-            return self.convert("trunc", x, to)
-        return self.convert("sext" if source.kind == "i" else "zext", x, to)
-
-    def _from_float(self, x: Value, to: DType) -> Value:
-        assert isinstance(x.dtype, DType)
-        if to.is_float:
-            return self.convert("fpext" if to.bits > x.dtype.bits else "fptrunc", x, to)
-        if to.bits < 32:
-            return self.convert("trunc", self._guarded_fptosi(x, I32), to)
-        if to.bits == 32:
-            wide = self._guarded_fptosi(x, I32 if to.kind == "i" else I64)
-            return wide if to.kind == "i" else self.convert("trunc", wide, to)
-        low = self._guarded_fptosi(x, I64)
-        if to.kind == "i":
-            return low
-        limit = Value(literal_text(2.0**63, x.dtype), x.dtype)
-        high = self._guarded_fptosi(self.binary("fsub", x, limit), I64)
-        flipped = self.binary("xor", high, Value(str(-(1 << 63)), I64))
-        chosen = self.choose(self.binary("fcmp oge", x, limit, BOOL), flipped, low)
-        return Value(chosen.text, to, chosen.lanes, chosen.depth)
-
-    def _guarded_fptosi(self, x: Value, to: DType) -> Value:
-        """Truncation to a signed integer; its least value where x does not fit, as x86 does (alone it is poison)."""
-        assert isinstance(x.dtype, DType)
-        fits = self.binary(
-            "fcmp olt",
-            self.intrinsic("llvm.fabs", x.dtype, x),
-            Value(literal_text(2.0 ** (to.bits - 1), x.dtype), x.dtype),
-            BOOL,
-        )
-        return self.choose(fits, self.convert("fptosi", x, to), Value(str(-(1 << to.bits - 1)), to))
-
-    def _half(self, x: Value, source: DType, to: DType) -> Value:
-        """f16 or bf16 from or to f32: by F16C instructions where the machine has them, else by integer operations."""
-        bits = to if source == F32 else source
-        if bits == F16 and self.options.has_f16c:
-            half = "half" if x.lanes == 1 else f"<{x.lanes} x half>"
-            if (
-                source == F32
-            ):  # the fence keeps LLVM from merging this with a rounding to f32, for which there is no code
-                x = self.intrinsic("llvm.arithmetic.fence", F32, x)
-                narrow = self.pure(f"fptrunc {x.typed()} to {half}", F16, x.lanes, x)
-                return self.pure(f"bitcast {half} {narrow.text} to {type_text(F16, x.lanes)}", F16, x.lanes, narrow)
-            wide = self.pure(f"bitcast {x.typed()} to {half}", F16, x.lanes, x)
-            return self.pure(f"fpext {half} {wide.text} to {type_text(F32, x.lanes)}", F32, x.lanes, wide)
-        given = x if source == F32 else Value(x.text, U16, x.lanes, x.depth)
-        made = self.expand(cast_expansion(source, to), [given])
-        assert isinstance(made, Value)
-        return Value(made.text, to, made.lanes, made.depth)
-
-    def _to_odd(self, x: Value) -> Value:
-        """f64 to f32 rounded to odd, so that a second rounding to a half is right (Boldo and Melquiond, 2008)."""
-        near = self.convert("fptrunc", x, F32)
-        back = self.convert("fpext", near, F64)
-        bits = self.bitcast(near, I32)
-        above = self.binary(
-            "fcmp ogt", self.intrinsic("llvm.fabs", F64, back), self.intrinsic("llvm.fabs", F64, x), BOOL
-        )
-        toward_zero = self.binary("sub", bits, self.cast(above, I32))
-        odd = self.binary("or", toward_zero, Value("1", I32))
-        exact = self.binary("fcmp ueq", back, x, BOOL)
-        return self.bitcast(self.choose(exact, bits, odd), F32)
+        return llvm_casts.cast(self, x, to)
 
     def _bitcast(self, e: Bitcast) -> Value:
-        return self.bitcast(self.value(e.x), e.type)
-
-    def bitcast(self, x: Value, to: DType) -> Value:
-        """The same bits read as another dtype of the same width."""
-        if type_text(x.dtype) == type_text(to):
-            return Value(x.text, to, x.lanes, x.depth)
-        return self.convert("bitcast", x, to)
+        return llvm_casts.bitcast(self, self.value(e.x), e.type)
 
     # -- memory -------------------------------------------------------------------------------------------------
 
-    def element(self, pointer: Value, index: Value, dtype: DType) -> Value:
-        """The address of an element."""
-        type = memory_type_text(dtype)
-        if index.text == "0":
-            return pointer
-        return self.pure(
-            f"getelementptr {type}, {pointer.typed()}, {index.typed()}", pointer.dtype, index.lanes, pointer, index
-        )
-
-    def _offset(self, e: Offset) -> Value:
-        pointer = self.lookup(e.buffer)
-        assert isinstance(pointer, Value)
-        return self.element(pointer, self.uniform(e.index), e.type.element)
-
-    def _load(self, e: Load) -> Value:
-        buffer, index = self.lookup(e.buffer), self.expr(e.index)
-        assert isinstance(buffer, Value)
-        readonly = e.buffer in self.readonly
-        if not readonly:
-            self._volatile += 1
-        if isinstance(index, Ramp):
-            loaded = self._load_ramp(buffer, index, e.type, readonly)
-        elif index.lanes > 1:
-            loaded = self._gather(buffer, index, e.type)
-        else:
-            address = self.element(buffer, index, e.type)
-            loaded = self._read(
-                f"load {memory_type_text(e.type)}, ptr {address.text}, align {_align(e.type)}",
-                e.type,
-                1,
-                readonly,
-                address,
-            )
-        return self.from_memory(loaded, e.type)
-
-    def _read(self, text: str, dtype: DType, lanes: int, readonly: bool, *operands: Value) -> Value:
+    def read(self, text: str, dtype: DType, lanes: int, readonly: bool, *operands: Value) -> Value:
         """A load: of memory that never changes it is placed in front of the innermost loop, else it stays here."""
         text += self.alias_metadata(dtype)
         stored = I8 if dtype == BOOL else dtype
         if readonly:
-            return self.pure(text, stored, lanes, *operands, lowest=self.safe_depth)
+            return self.pure(text, stored, lanes, *operands, lowest=len(self.scopes) - 1)
         key = f"{text} ;{self.epoch}"
         found = self.scope.instructions.get(key)
         if found is None:
             found = self.scope.instructions[key] = self.define(text, stored, lanes)
-        return found
-
-    @property
-    def safe_depth(self) -> int:
-        """The least depth at which a load of this place is certain to be executed."""
-        return len(self.scopes) - 1
+        return found.viewed(stored)
 
     def alias_metadata(self, dtype: DType) -> str:
         """Metadata for accesses to buffers of a dtype (buffers of different dtypes never overlap)."""
         return ""
 
-    def from_memory(self, loaded: Value, dtype: DType) -> Value:
-        """A loaded element as it is in registers."""
-        if dtype != BOOL:
-            return loaded
-        return self.binary("icmp ne", Value(loaded.text, I8, loaded.lanes, loaded.depth), Value("0", I8), BOOL)
-
-    def to_memory(self, value: Value, dtype: DType) -> Value:
-        """The value as it is stored."""
-        return self.convert("zext", value, I8) if dtype == BOOL else value
-
-    def _load_ramp(self, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
-        assert self.vector is not None
-        lanes, mask = self.vector.lanes, self.vector.mask
-        if ramp.step.text not in ("0", "1") and lanes > 1:
-            return self._gather(buffer, self.materialise(ramp), dtype)
-        start = self.element(buffer, ramp.offset, dtype)
-        address = self.element(start, self._i64("mul", ramp.step, self.vector.index), dtype)
-        if ramp.step.text == "0" or lanes == 1:
-            return self._read(
-                f"load {memory_type_text(dtype)}, ptr {address.text}, align {_align(dtype)}",
-                dtype,
-                1,
-                readonly,
-                address,
-            )
-        type = memory_type_text(dtype, lanes)
-        if mask is None:
-            return self._read(
-                f"load {type}, ptr {address.text}, align {_align(dtype)}", dtype, lanes, readonly, address
-            )
-        name = f"@llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
-        self.declare(f"declare {type} {name}(ptr, i32, <{lanes} x i1>, {type})")
-        call = f"call {type} {name}(ptr {address.text}, i32 {_align(dtype)}, {mask.typed()}, {type} zeroinitializer)"
-        return self._read(call, dtype, lanes, readonly, address, mask)
-
-    def _gather(self, buffer: Value, index: Value, dtype: DType) -> Value:
-        assert self.vector is not None
-        lanes = self.vector.lanes
-        addresses = self.element(buffer, index, dtype)
-        mask = self.vector.mask.typed() if self.vector.mask is not None else f"<{lanes} x i1> splat (i1 true)"
-        type = memory_type_text(dtype, lanes)
-        name = f"@llvm.masked.gather.{_memory_suffix(dtype, lanes)}.v{lanes}p0"
-        self.declare(f"declare {type} {name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {type})")
-        call = (
-            f"call {type} {name}(<{lanes} x ptr> {addresses.text}, i32 {_align(dtype)}, {mask}, {type} zeroinitializer)"
-        )
-        return self._read(call, dtype, lanes, False, addresses)
-
-    def store(self, buffer: Value, index: Value | Ramp, value: Value, dtype: DType) -> None:
-        """`buffer[index] = value` in the active lanes."""
-        self.epoch += 1
-        value = self.to_memory(value, dtype)
-        align, metadata = _align(dtype), self.alias_metadata(dtype)
-        if self.vector is None or self.vector.lanes == 1:
-            place = self.first(index) if isinstance(index, Ramp) else index
-            address = self.element(buffer, place, dtype)
-            self.line(f"store {memory_type_text(dtype)} {value.text}, ptr {address.text}, align {align}{metadata}")
-            return
-        lanes, mask = self.vector.lanes, self.vector.mask
-        value = self.splat(value, lanes)
-        type = memory_type_text(dtype, lanes)
-        if not isinstance(index, Ramp) or index.step.text != "1":
-            self._scatter(buffer, index, value, dtype)
-            return
-        start = self.element(buffer, index.offset, dtype)
-        address = self.element(start, self.vector.index, dtype)
-        if mask is None:
-            self.line(f"store {type} {value.text}, ptr {address.text}, align {align}{metadata}")
-            return
-        name = f"@llvm.masked.store.{_memory_suffix(dtype, lanes)}.p0"
-        self.declare(f"declare void {name}({type}, ptr, i32, <{lanes} x i1>)")
-        self.line(f"call void {name}({type} {value.text}, ptr {address.text}, i32 {align}, {mask.typed()}){metadata}")
-
-    def _scatter(self, buffer: Value, index: Value | Ramp, value: Value, dtype: DType) -> None:
-        assert self.vector is not None
-        lanes, mask = self.vector.lanes, self.vector.mask
-        places = self.splat(self.materialise(index) if isinstance(index, Ramp) else index, lanes)
-        addresses = self.element(buffer, places, dtype)
-        active = mask.typed() if mask is not None else f"<{lanes} x i1> splat (i1 true)"
-        type = memory_type_text(dtype, lanes)
-        name = f"@llvm.masked.scatter.{_memory_suffix(dtype, lanes)}.v{lanes}p0"
-        self.declare(f"declare void {name}({type}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
-        self.line(
-            f"call void {name}({type} {value.text}, <{lanes} x ptr> {addresses.text}, i32 {_align(dtype)}, {active})"
-        )
+    def known_step(self, step: Value) -> Value:
+        """The step of a ramp as this version of the loop knows it."""
+        return self.known_steps.get(step.text, step)
 
     # -- library functions for rare arguments -------------------------------------------------------------------
 
@@ -556,13 +321,16 @@ end:
         return vector
 
 
-def _align(dtype: DType | Pointer) -> int:
-    return 8 if isinstance(dtype, Pointer) else dtype.itemsize
-
-
-def _memory_suffix(dtype: DType, lanes: int) -> str:
-    scalar = {F32: "f32", F64: "f64"}.get(dtype) or memory_type_text(dtype)
-    return f"v{lanes}{scalar}"
+@lru_cache(maxsize=1024)
+def _expansion_with(op: str, dtype: DType, literals: tuple[Const | None, ...], spelling: str) -> Expansion:
+    """An expansion in which some operands are literals, folded. `spelling` keeps 0.0 and -0.0 apart in the memo."""
+    body: list[Stmt] = []
+    operands = tuple(Var("x", dtype) if literal is None else literal for literal in literals)
+    expand = SCALARS[op].expand
+    assert expand is not None, f"{op} on {dtype} has neither an instruction nor an expansion"
+    result = expand(KernelBuilder(body), *operands)
+    params = tuple(x for x in operands if isinstance(x, Var))
+    return Expansion(params, tuple(s for s in body if isinstance(s, Let)), result)
 
 
 _EMIT: dict[type, Callable[[ExpressionPrinter, Any], Value | Ramp]] = {
@@ -570,8 +338,8 @@ _EMIT: dict[type, Callable[[ExpressionPrinter, Any], Value | Ramp]] = {
     Cast: ExpressionPrinter._cast,
     Bitcast: ExpressionPrinter._bitcast,
     Select: ExpressionPrinter._select,
-    Load: ExpressionPrinter._load,
+    Load: llvm_memory.load,
     Rare: ExpressionPrinter._rare,
-    Offset: ExpressionPrinter._offset,
+    Offset: llvm_memory.offset,
     Input: lambda printer, e: printer.input(e),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tracejit.codegen import llvm_calls, llvm_parallel, llvm_vector
+from tracejit.codegen import llvm_calls, llvm_memory, llvm_parallel, llvm_vector
 from tracejit.codegen.llvm_expressions import ExpressionPrinter
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_values import ZERO, Ramp, Scope, Value, memory_type_text, type_text
@@ -80,18 +80,21 @@ class FunctionPrinter(ExpressionPrinter):
 
     def read_cell(self, pointer: Value, index: Value, dtype: DType) -> Value:
         """An element of memory that only this program's own code sees."""
-        address = self.element(pointer, index, dtype)
+        address = llvm_memory.element(self, pointer, index, dtype)
         stored = self.define(f"load {memory_type_text(dtype)}, ptr {address.text}", dtype)
-        return self.from_memory(stored, dtype)
+        return llvm_memory.from_memory(self, stored, dtype)
 
     # -- statements ---------------------------------------------------------------------------------------------
 
     def body(self, stmts: Sequence[Stmt]) -> None:
         """Print statements in order."""
-        for stmt in stmts:
-            if self.terminated:
-                return
-            self.stmt(stmt)
+        at = 0
+        while at < len(stmts) and not self.terminated:
+            if self._store_pair(stmts[at : at + 2]):
+                at += 2
+                continue
+            self.stmt(stmts[at])
+            at += 1
 
     def stmt(self, stmt: Stmt) -> None:
         """Print one statement."""
@@ -122,7 +125,23 @@ class FunctionPrinter(ExpressionPrinter):
         pointer = self.lookup(buffer)
         assert isinstance(pointer, Value)
         place, stored = self.expr(index), self.value(value)
-        self.store(pointer, place, stored, buffer.type.element)
+        llvm_memory.store(self, pointer, place, stored, buffer.type.element)
+
+    def _store_pair(self, pair: Sequence[Stmt]) -> bool:
+        """Print two stores that fill in each other's gaps as one; False where they are no such pair."""
+        if self.lanes == 1 or len(pair) < 2:
+            return False
+        even, odd = pair
+        if not isinstance(even, Store) or not isinstance(odd, Store) or even.buffer is not odd.buffer:
+            return False
+        places = self.expr(even.index), self.expr(odd.index)
+        pointer = self.lookup(even.buffer)
+        if not llvm_memory.are_interleaved(*places) or not isinstance(pointer, Value):
+            return False
+        assert isinstance(places[0], Ramp) and isinstance(even.buffer.type, Pointer)
+        values = self.value(even.value), self.value(odd.value)
+        llvm_memory.store_interleaved(self, pointer, places[0], values, even.buffer.type.element)
+        return True
 
     def _alloc(self, stmt: Alloc) -> None:
         assert isinstance(stmt.var.type, Pointer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.codegen.llvm_memory import store, to_memory
 from tracejit.codegen.llvm_values import ZERO, Value, memory_type_text
 from tracejit.codegen.llvm_vector import Survey
 from tracejit.codegen.loop_ir import (
@@ -189,7 +190,7 @@ class Record:
         record = self.outer.alloca(f"[{max(len(self.cells), 1)} x i64]")
         for i, (value, _) in enumerate(self.cells.values()):
             assert isinstance(value.dtype, DType | Pointer)
-            stored = self.outer.to_memory(value, value.dtype) if isinstance(value.dtype, DType) else value
+            stored = to_memory(self.outer, value, value.dtype) if isinstance(value.dtype, DType) else value
             cell = self.outer.define(f"getelementptr i64, ptr {record.text}, i64 {i}", Pointer(I64))
             self.outer.line(f"store {stored.typed()}, ptr {cell.text}")
         return record
@@ -216,7 +217,7 @@ def _outline(
         chunk = inner.define(f"sdiv i64 %begin, {record.capture(grain).text}", I64)
         for partial, value in zip(partials, state, strict=True):
             assert isinstance(value.dtype, DType)
-            inner.store(record.capture(partial), chunk, value, value.dtype)
+            store(inner, record.capture(partial), chunk, value, value.dtype)
     name = f'@"{p.texts.prefix}.parallel.{len(p.texts.functions)}"'
     header = f"define internal void {name}(ptr %record, i64 %begin, i64 %end) #0"
     p.texts.functions.append(inner.finish(header, "  ret void"))

@@ -77,19 +77,24 @@ class Value:
         """Whether it is a constant, not a register."""
         return self.text[0] != "%"
 
+    def viewed(self, dtype: DType | Pointer) -> Value:
+        """The same register as another dtype of the same LLVM type."""
+        return Value(self.text, dtype, self.lanes, self.depth)
+
     def typed(self) -> str:
         """Type and text, as operands are spelled."""
         return f"{type_text(self.dtype, self.lanes)} {self.text}"
 
 
 class Ramp:
-    """An i64 of a vector loop that grows by `step` per lane: `offset + step * (first lane's index + lane)`."""
+    """An i64 of a vector loop that grows by `step` per lane: `offset + constant + step * (first lane's index + lane)`."""
 
-    __slots__ = ("offset", "step")
+    __slots__ = ("offset", "constant", "step")
     dtype = I64
 
-    def __init__(self, offset: Value, step: Value) -> None:
+    def __init__(self, offset: Value, constant: int, step: Value) -> None:
         self.offset = offset
+        self.constant = constant
         self.step = step
 
 
@@ -168,7 +173,7 @@ class Emitter:
         for scope in self.scopes[natural : depth + 1]:
             found = scope.instructions.get(text)
             if found is not None:
-                return found
+                return found if found.dtype == dtype else found.viewed(dtype)
         name = self.name()
         scope = self.scopes[depth]
         scope.lines.append(f"  {name} = {text}")

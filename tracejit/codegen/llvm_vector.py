@@ -9,8 +9,9 @@ on the vector width only. What cannot be a vector (a condition per lane on a loo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Literal
 
 from tracejit.codegen.llvm_expressions import VectorContext
@@ -43,17 +44,18 @@ if TYPE_CHECKING:
 HEAVY = 24
 
 #: Registers per value: light reductions need independent accumulators, heavy bodies need registers.
-NARROW, WIDE = 2, 8
+NARROW, WIDE = 2, 4
 
 _MAX_LANES = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The shape of one vector loop."""
+    """The shape of one vector loop; a light one may be printed twice, for steps of 1 and for any."""
 
     lanes: int
     shape: Literal["split", "masked", "scalar"]
+    light: bool = True
 
 
 @dataclass(slots=True)
@@ -223,8 +225,8 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if isinstance(loop.extent, Const):
         lanes = min(lanes, max(4, 1 << max(int(loop.extent.value.real) - 1, 0).bit_length()))
     if not options.masked_bits or survey.narrowest < options.masked_bits:
-        return Plan(lanes, "scalar")
-    return Plan(lanes, "masked" if heavy else "split")
+        return Plan(lanes, "scalar", not heavy)
+    return Plan(lanes, "masked" if heavy else "split", not heavy)
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:
@@ -234,15 +236,114 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
         return False
     extent = p.uniform(loop.extent)
     inits = [p.splat(p.value(c.init), made.lanes) for c in loop.carried]
-    if made.shape == "masked":
-        vectors = p.counted(
-            ZERO, extent, made.lanes, inits, lambda i, s: (_masked_pass(p, loop, made, extent, i, s), None)
-        )
-        results = _reduced(p, loop, vectors)
+    steps = unknown_steps(p, loop, made.lanes) if made.light else []
+    if not steps:
+        results = _vectors(p, loop, made, extent, inits)
     else:
-        results = _split(p, loop, made, extent, inits)
+        dense = reduce(lambda a, b: p.binary("and", a, b), [p.binary("icmp eq", s, ONE, BOOL) for s in steps])
+        results = p.branch(
+            dense,
+            lambda: _with_unit_steps(p, steps, lambda: _vectors(p, loop, made, extent, inits)),
+            lambda: _vectors(p, loop, made, extent, inits),
+        )
     p.bind([c.result for c in loop.carried], results)
     return True
+
+
+def _vectors(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
+    if made.shape != "masked":
+        return _split(p, loop, made, extent, inits)
+    vectors = p.counted(ZERO, extent, made.lanes, inits, lambda i, s: (_masked_pass(p, loop, made, extent, i, s), None))
+    return _reduced(p, loop, vectors)
+
+
+def _with_unit_steps(p: FunctionPrinter, steps: Sequence[Value], emit: Callable[[], list[Value]]) -> list[Value]:
+    p.known_steps = {step.text: ONE for step in steps}
+    results = emit()
+    p.known_steps = {}
+    return results
+
+
+def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:
+    """Steps of the loop's memory accesses that only the running program knows."""
+    p.push("probe")
+    p.vector = VectorContext(lanes, ZERO)
+    p.env[loop.var] = Ramp(ZERO, 0, ONE)
+    found: dict[str, Value] = {}
+    for index in Indices(p).of(loop.body, [c.element for c in loop.carried if c.element is not None]):
+        ramp = p.expr(index)
+        if isinstance(ramp, Ramp) and not ramp.step.is_literal:
+            found[ramp.step.text] = ramp.step
+    p.vector = None
+    p.pop()
+    return list(found.values())
+
+
+class Indices:
+    """The indices of memory accesses in a loop body that can be computed ahead of it: no loads, no inner loops' vars."""
+
+    def __init__(self, p: FunctionPrinter) -> None:
+        self.p = p
+        self.found: list[Expr] = []
+        self.seen: set[int] = set()
+
+    def of(self, body: Sequence[Stmt], values: Sequence[Expr]) -> list[Expr]:
+        """The indices; names of the body that they use are bound on the way."""
+        for stmt in body:
+            match stmt:
+                case Let(var, expr):
+                    self._walk(expr)
+                    if var.type == I64 and self._is_plain(expr):
+                        self.p.env[var] = self.p.expr(expr)
+                    else:
+                        self.p.env.pop(var, None)
+                case Store(_, index, value):
+                    self._note(index)
+                    self._walk(value)
+                case _:
+                    continue
+        for value in values:
+            self._walk(value)
+        return self.found
+
+    def _walk(self, e: Expr) -> None:
+        if id(e) in self.seen:
+            return
+        self.seen.add(id(e))
+        if isinstance(e, Load):
+            self._note(e.index)
+        for x in children(e):
+            self._walk(x)
+
+    def _note(self, index: Expr) -> None:
+        if self._is_plain(index):
+            self.found.append(index)
+
+    def _is_plain(self, e: Expr) -> bool:
+        match e:
+            case Var():
+                return self.p.knows(e)
+            case Scalar() | Cast() | Select():
+                return all(self._is_plain(x) for x in children(e))
+            case _:
+                return isinstance(e, Const)
+
+
+def children(e: Expr) -> tuple[Expr, ...]:
+    """The expressions an expression is made of."""
+    match e:
+        case Scalar(_, args, _):
+            return args
+        case Load(_, index, _):
+            return (index,)
+        case Cast(x, _) | Bitcast(x, _):
+            return (x,)
+        case Select(cond, a, b, _):
+            return (cond, a, b)
+        case Rare(cond, value, _, args, _):
+            return (cond, value, *args)
+        case _:
+            return ()
 
 
 def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
@@ -303,7 +404,7 @@ def _first_lanes(p: FunctionPrinter, count: Value, lanes: int) -> Value:
 def _pass(p: FunctionPrinter, loop: For, context: VectorContext, state: list[Value]) -> list[Value]:
     """The body once, for the lanes of `context`; the accumulators after it."""
     p.vector = context
-    p.env[loop.var] = Ramp(ZERO, ONE)
+    p.env[loop.var] = Ramp(ZERO, 0, ONE)
     p.body(loop.body)
     following: list[Value] = []
     for carried, accumulator in zip(loop.carried, state, strict=True):

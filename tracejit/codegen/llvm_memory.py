@@ -1,0 +1,240 @@
+"""Loads and stores as LLVM instructions. Inside a vector loop the step of the index decides what an access is:
+
+step 0: one scalar; 1: a vector; -1: a vector turned round; 2: two overlapping vectors of which every other element
+is kept (each reads only between the first and the last element asked for); anything else: gather or scatter.
+Two stores that fill in each other's gaps (the parts of complex numbers) are one store of a vector twice as long.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracejit.codegen.llvm_ramps import first, i64, lanes_of, literal
+from tracejit.codegen.llvm_values import Ramp, Value, lane_indices, memory_type_text, type_text
+from tracejit.codegen.loop_ir import Load, Offset, Pointer
+from tracejit.ir.types import BOOL, F32, F64, I8, DType
+
+if TYPE_CHECKING:
+    from tracejit.codegen.llvm_expressions import ExpressionPrinter
+
+
+def align_of(dtype: DType | Pointer) -> int:
+    """The alignment of an element."""
+    return 8 if isinstance(dtype, Pointer) else dtype.itemsize
+
+
+def element(p: ExpressionPrinter, pointer: Value, index: Value, dtype: DType) -> Value:
+    """The address of an element (of one per lane, for an index with lanes)."""
+    if index.text == "0":
+        return pointer
+    text = f"getelementptr {memory_type_text(dtype)}, {pointer.typed()}, {index.typed()}"
+    return p.pure(text, pointer.dtype, index.lanes, pointer, index)
+
+
+def from_memory(p: ExpressionPrinter, loaded: Value, dtype: DType) -> Value:
+    """A loaded element as it is in registers."""
+    if dtype != BOOL:
+        return loaded
+    return p.binary("icmp ne", loaded.viewed(I8), Value("0", I8), BOOL)
+
+
+def to_memory(p: ExpressionPrinter, value: Value, dtype: DType) -> Value:
+    """A value as it is stored."""
+    return p.convert("zext", value, I8) if dtype == BOOL else value
+
+
+def offset(p: ExpressionPrinter, e: Offset) -> Value:
+    """A buffer that starts inside another."""
+    buffer, index = p.lookup(e.buffer), p.value(e.index)
+    assert isinstance(buffer, Value)
+    return element(p, buffer, index, e.type.element).viewed(e.type)
+
+
+# -- loads ------------------------------------------------------------------------------------------------------
+
+
+def load(p: ExpressionPrinter, e: Load) -> Value:
+    """`buffer[index]` in the active lanes."""
+    buffer, index = p.lookup(e.buffer), p.expr(e.index)
+    assert isinstance(buffer, Value)
+    readonly = e.buffer in p.readonly
+    if not readonly:
+        p.volatile_loads += 1
+    if isinstance(index, Ramp):
+        loaded = _load_ramp(p, buffer, index, e.type, readonly)
+    elif index.lanes > 1:
+        loaded = _gather(p, buffer, index, e.type)
+    else:
+        loaded = _load_one(p, element(p, buffer, index, e.type), e.type, readonly)
+    return from_memory(p, loaded, e.type)
+
+
+def _load_one(p: ExpressionPrinter, address: Value, dtype: DType, readonly: bool) -> Value:
+    text = f"load {memory_type_text(dtype)}, ptr {address.text}, align {align_of(dtype)}"
+    return p.read(text, dtype, 1, readonly, address)
+
+
+def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+    assert p.vector is not None
+    step = p.known_step(ramp.step)
+    if p.vector.lanes == 1 or step.text == "0":
+        return _load_one(p, _address(p, buffer, ramp, dtype), dtype, readonly)
+    match step.text:
+        case "1":
+            return _load_vector(p, _address(p, buffer, ramp, dtype), dtype, readonly, p.vector.mask)
+        case "-1":
+            return _load_backwards(p, buffer, ramp, dtype, readonly)
+        case "2":
+            return _load_every_other(p, buffer, ramp, dtype, readonly)
+        case _:
+            return _gather(p, buffer, lanes_of(p, ramp), dtype)
+
+
+def _address(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, ahead: int = 0) -> Value:
+    """The address of the first lane's element, `ahead` elements on; what the loop does not change is added first."""
+    assert p.vector is not None
+    line = element(p, buffer, ramp.offset, dtype)
+    moving = element(p, line, i64(p, "mul", p.known_step(ramp.step), p.vector.index), dtype)
+    return element(p, moving, literal(ramp.constant + ahead), dtype)
+
+
+def _load_vector(p: ExpressionPrinter, address: Value, dtype: DType, readonly: bool, mask: Value | None) -> Value:
+    assert p.vector is not None
+    lanes = p.vector.lanes
+    type = memory_type_text(dtype, lanes)
+    if mask is None:
+        return p.read(f"load {type}, ptr {address.text}, align {align_of(dtype)}", dtype, lanes, readonly, address)
+    name = f"@llvm.masked.load.{_suffix(dtype, lanes)}.p0"
+    p.declare(f"declare {type} {name}(ptr, i32, <{lanes} x i1>, {type})")
+    text = f"call {type} {name}(ptr {address.text}, i32 {align_of(dtype)}, {mask.typed()}, {type} zeroinitializer)"
+    return p.read(text, dtype, lanes, readonly, address, mask)
+
+
+def _load_backwards(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+    assert p.vector is not None
+    lanes, mask = p.vector.lanes, p.vector.mask
+    turn = range(lanes - 1, -1, -1)
+    if mask is not None:
+        mask = _shuffle(p, mask, mask, turn)
+    loaded = _load_vector(p, _address(p, buffer, ramp, dtype, 1 - lanes), dtype, readonly, mask)
+    return _shuffle(p, loaded, loaded, turn)
+
+
+def _load_every_other(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+    """Elements 0, 2, 4, ... of 2 * lanes - 1: from two vectors that share the middle one."""
+    assert p.vector is not None
+    lanes, mask = p.vector.lanes, p.vector.mask
+    low_mask = high_mask = None
+    if mask is not None:
+        none = Value("zeroinitializer", BOOL, lanes)
+        low_mask = _shuffle(p, mask, none, _spread(0, lanes))
+        high_mask = _shuffle(p, mask, none, _spread(lanes - 1, lanes))
+    low = _load_vector(p, _address(p, buffer, ramp, dtype), dtype, readonly, low_mask)
+    high = _load_vector(p, _address(p, buffer, ramp, dtype, lanes - 1), dtype, readonly, high_mask)
+    half = lanes // 2
+    return _shuffle(p, low, high, [2 * i if i < half else lanes + 2 * i - (lanes - 1) for i in range(lanes)])
+
+
+def _spread(begin: int, lanes: int) -> list[int]:
+    """For each element from `begin` on: the lane that asks for it, or (in the second vector) none."""
+    return [place // 2 if place % 2 == 0 else lanes for place in range(begin, begin + lanes)]
+
+
+def _gather(p: ExpressionPrinter, buffer: Value, index: Value, dtype: DType) -> Value:
+    assert p.vector is not None
+    lanes = p.vector.lanes
+    addresses = element(p, buffer, index, dtype)
+    type = memory_type_text(dtype, lanes)
+    name = f"@llvm.masked.gather.{_suffix(dtype, lanes)}.v{lanes}p0"
+    p.declare(f"declare {type} {name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {type})")
+    given = f"<{lanes} x ptr> {addresses.text}, i32 {align_of(dtype)}, {_active(p)}, {type} zeroinitializer"
+    return p.read(f"call {type} {name}({given})", dtype, lanes, False, addresses)
+
+
+# -- stores -----------------------------------------------------------------------------------------------------
+
+
+def store(p: ExpressionPrinter, buffer: Value, index: Value | Ramp, value: Value, dtype: DType) -> None:
+    """`buffer[index] = value` in the active lanes."""
+    p.epoch += 1
+    value = to_memory(p, value, dtype)
+    if p.vector is None or p.vector.lanes == 1:
+        place = first(p, index) if isinstance(index, Ramp) else index
+        address = element(p, buffer, place, dtype)
+        text = f"store {memory_type_text(dtype)} {value.text}, ptr {address.text}, align {align_of(dtype)}"
+        p.line(text + p.alias_metadata(dtype))
+        return
+    value = p.splat(value, p.vector.lanes)
+    if isinstance(index, Ramp) and p.known_step(index.step).text == "1":
+        _store_vector(p, _address(p, buffer, index, dtype), value, p.vector.mask)
+    else:
+        _scatter(p, buffer, index, value, dtype)
+
+
+def are_interleaved(even: Value | Ramp, odd: Value | Ramp) -> bool:
+    """Whether two indices of a vector loop are those of even and odd elements of one stretch."""
+    if not isinstance(even, Ramp) or not isinstance(odd, Ramp):
+        return False
+    same = even.offset.text == odd.offset.text and even.step.text == odd.step.text == "2"
+    return same and odd.constant == even.constant + 1
+
+
+def store_interleaved(
+    p: ExpressionPrinter, buffer: Value, even: Ramp, values: tuple[Value, Value], dtype: DType
+) -> None:
+    """Two stores to even and odd elements at once."""
+    assert p.vector is not None
+    p.epoch += 1
+    lanes, mask = p.vector.lanes, p.vector.mask
+    a, b = (p.splat(to_memory(p, v, dtype), lanes) for v in values)
+    mixed = _shuffle(p, a, b, [i // 2 + lanes * (i % 2) for i in range(2 * lanes)])
+    if mask is not None:
+        mask = _shuffle(p, mask, mask, [i // 2 for i in range(2 * lanes)])
+    _store_vector(p, _address(p, buffer, even, dtype), mixed, mask)
+
+
+def _store_vector(p: ExpressionPrinter, address: Value, value: Value, mask: Value | None) -> None:
+    dtype, lanes = value.dtype, value.lanes
+    assert isinstance(dtype, DType)
+    type, metadata = memory_type_text(dtype, lanes), p.alias_metadata(dtype)
+    if mask is None:
+        p.line(f"store {type} {value.text}, ptr {address.text}, align {align_of(dtype)}{metadata}")
+        return
+    name = f"@llvm.masked.store.{_suffix(dtype, lanes)}.p0"
+    p.declare(f"declare void {name}({type}, ptr, i32, <{lanes} x i1>)")
+    given = f"{type} {value.text}, ptr {address.text}, i32 {align_of(dtype)}, {mask.typed()}"
+    p.line(f"call void {name}({given}){metadata}")
+
+
+def _scatter(p: ExpressionPrinter, buffer: Value, index: Value | Ramp, value: Value, dtype: DType) -> None:
+    assert p.vector is not None
+    lanes = p.vector.lanes
+    places = p.splat(lanes_of(p, index) if isinstance(index, Ramp) else index, lanes)
+    addresses = element(p, buffer, places, dtype)
+    type = memory_type_text(dtype, lanes)
+    name = f"@llvm.masked.scatter.{_suffix(dtype, lanes)}.v{lanes}p0"
+    p.declare(f"declare void {name}({type}, <{lanes} x ptr>, i32, <{lanes} x i1>)")
+    given = f"{type} {value.text}, <{lanes} x ptr> {addresses.text}, i32 {align_of(dtype)}, {_active(p)}"
+    p.line(f"call void {name}({given})")
+
+
+# -- pieces -----------------------------------------------------------------------------------------------------
+
+
+def _active(p: ExpressionPrinter) -> str:
+    assert p.vector is not None
+    mask = p.vector.mask
+    return mask.typed() if mask is not None else f"<{p.vector.lanes} x i1> splat (i1 true)"
+
+
+def _shuffle(p: ExpressionPrinter, a: Value, b: Value, lanes: range | list[int]) -> Value:
+    """Lanes picked from a, then b."""
+    type = type_text(a.dtype, a.lanes)
+    other = "poison" if a is b else b.text
+    picked = lane_indices(lanes)
+    return p.pure(f"shufflevector {type} {a.text}, {type} {other}, {picked}", a.dtype, len(lanes), a, b)
+
+
+def _suffix(dtype: DType, lanes: int) -> str:
+    scalar = {F32: "f32", F64: "f64"}.get(dtype) or memory_type_text(dtype)
+    return f"v{lanes}{scalar}"

@@ -1,0 +1,126 @@
+"""Indices that are linear in the index of a vector loop: kept as `offset + constant + step * index`.
+
+Addresses made of them need no vector arithmetic, and their step says which kind of memory access a load is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracejit.codegen.llvm_values import ZERO, Ramp, Value, type_text
+from tracejit.ir.types import BOOL, F64, I64, DType
+
+if TYPE_CHECKING:
+    from tracejit.codegen.llvm_expressions import ExpressionPrinter
+
+
+def as_ramp(x: Value | Ramp) -> Ramp | None:
+    """A ramp, or a value that is the same in all lanes as one of step 0."""
+    if isinstance(x, Ramp):
+        return x
+    if x.lanes > 1:
+        return None
+    return Ramp(ZERO, int(x.text), ZERO) if x.is_literal else Ramp(x, 0, ZERO)
+
+
+def i64(p: ExpressionPrinter, opcode: str, a: Value, b: Value) -> Value:
+    """An i64 operation with the folding that ramps need."""
+    if a.is_literal and b.is_literal:
+        x, y = int(a.text), int(b.text)
+        return Value(str({"add": x + y, "sub": x - y, "mul": x * y}[opcode]), I64)
+    if b.text == "0":
+        return ZERO if opcode == "mul" else a
+    if a.text == "0" and opcode != "sub":
+        return ZERO if opcode == "mul" else b
+    if opcode == "mul" and "1" in (a.text, b.text):
+        return a if b.text == "1" else b
+    return p.binary(opcode, a, b)
+
+
+def literal(value: int) -> Value:
+    """An i64 literal."""
+    return Value(str(value), I64)
+
+
+def combined(p: ExpressionPrinter, opcode: str, args: list[Value | Ramp]) -> Ramp | None:
+    """`add`, `sub` and `mul` of ramps, where the result is one."""
+    if opcode not in ("add", "sub", "mul") or args[0].dtype != I64:
+        return None
+    a, b = (as_ramp(x) for x in args)
+    if a is None or b is None:
+        return None
+    if opcode != "mul":
+        constant = a.constant + b.constant if opcode == "add" else a.constant - b.constant
+        return Ramp(i64(p, opcode, a.offset, b.offset), constant, i64(p, opcode, a.step, b.step))
+    if isinstance(args[0], Ramp) and isinstance(args[1], Ramp):
+        return None
+    ramp, scale = (a, b) if isinstance(args[0], Ramp) else (b, a)
+    factor = start(p, scale)
+    if factor.is_literal:
+        return Ramp(
+            i64(p, "mul", ramp.offset, factor), ramp.constant * int(factor.text), i64(p, "mul", ramp.step, factor)
+        )
+    return Ramp(i64(p, "mul", start(p, ramp), factor), 0, i64(p, "mul", ramp.step, factor))
+
+
+def start(p: ExpressionPrinter, ramp: Ramp) -> Value:
+    """The ramp's value at index 0."""
+    return i64(p, "add", ramp.offset, literal(ramp.constant))
+
+
+def chosen(p: ExpressionPrinter, cond: Value, a: Value | Ramp, b: Value | Ramp) -> Ramp | None:
+    """A selection between ramps by a condition that is the same in all lanes."""
+    left, right = as_ramp(a), as_ramp(b)
+    if left is None or right is None or cond.lanes > 1:
+        return None
+    step = left.step if left.step.text == right.step.text else p.choose(cond, left.step, right.step)
+    if left.constant == right.constant:
+        return Ramp(p.choose(cond, left.offset, right.offset), left.constant, step)
+    return Ramp(p.choose(cond, start(p, left), start(p, right)), 0, step)
+
+
+def first(p: ExpressionPrinter, ramp: Ramp) -> Value:
+    """The ramp's value in the first lane."""
+    assert p.vector is not None
+    return i64(p, "add", start(p, ramp), i64(p, "mul", ramp.step, p.vector.index))
+
+
+def lanes_of(p: ExpressionPrinter, ramp: Ramp, dtype: DType = I64) -> Value:
+    """The ramp as a vector of i64, or of another integer dtype (modulo its width)."""
+    assert p.vector is not None
+    lanes = p.vector.lanes
+    begin, step = first(p, ramp), ramp.step
+    if dtype.bits < 64:
+        begin, step = _narrow(p, begin, dtype), _narrow(p, step, dtype)
+    if lanes == 1:
+        return Value(begin.text, dtype, 1, begin.depth)
+    lane = type_text(dtype)
+    iota = Value(f"<{', '.join(f'{lane} {i}' for i in range(lanes))}>", dtype, lanes)
+    offsets = iota if step.text == "1" else p.binary("mul", p.splat(step, lanes), iota, dtype)
+    return p.binary("add", p.splat(begin, lanes), offsets, dtype)
+
+
+def _narrow(p: ExpressionPrinter, x: Value, dtype: DType) -> Value:
+    if not x.is_literal:
+        return p.convert("trunc", x, dtype)
+    half = 1 << dtype.bits - 1
+    return Value(str((int(x.text) + half) % (2 * half) - half), dtype)
+
+
+def divided(p: ExpressionPrinter, opcode: str, ramp: Ramp, divisor: Value) -> Value:
+    """`sdiv` or `srem` of an index by a positive size, the same in all lanes.
+
+    Vector units cannot divide integers; an index is less than 2**53, so the quotient of doubles is off by one at most.
+    """
+    x = lanes_of(p, ramp)
+    d = p.convert("sitofp", divisor, F64)
+    inverse = p.pure(f"fdiv double 1.0, {d.text}", F64, 1, d)
+    guess = p.binary("fmul", p.convert("sitofp", x, F64), inverse)
+    quotient = p.convert("fptosi", guess, I64)
+    rest = p.binary("sub", x, p.binary("mul", quotient, divisor))
+    below, above = p.binary("icmp slt", rest, ZERO, BOOL), p.binary("icmp sge", rest, divisor, BOOL)
+    if opcode == "srem":
+        lifted = p.choose(below, p.binary("add", rest, divisor), rest)
+        return p.choose(above, p.binary("sub", rest, divisor), lifted)
+    lifted = p.choose(below, p.binary("sub", quotient, literal(1)), quotient)
+    return p.choose(above, p.binary("add", quotient, literal(1)), lifted)
