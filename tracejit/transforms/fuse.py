@@ -258,10 +258,20 @@ class _BlockFusion:
         return self.misread(space, second, first) or self.misread(space, first, second)
 
     def is_split(self, members: int, before: int) -> bool:
-        """Whether an op outside depends on a member and a member on it."""
-        first = members & -members
-        between = before & ~members & ~(first - 1)
-        return any(self.before[at] & members and not is_view(self.ops[at]) for at in _bits(between))
+        """Whether something outside, an op or a group found so far, depends on a member and a member on it."""
+        seen = 0
+        ahead = before & ~members
+        while ahead:
+            seen |= ahead
+            found = 0
+            for at in _bits(ahead):
+                group = self.groups.get(at)
+                needs = self.before[at] if group is None else group.before | group.members
+                if needs & members and not is_view(self.ops[at]):
+                    return True
+                found |= needs
+            ahead = found & ~members & ~seen
+        return False
 
     def late_read(self, inputs: Iterable[Value], members: int, before: int) -> Value | None:
         """An array the group would read after an op that takes its storage over."""
