@@ -259,3 +259,34 @@ def test_final_version_of_a_changed_argument_has_a_cotangent() -> None:
     }
     """
     check_derive(graph, np.array([0.2, 0.4, 0.6]), 1.5)
+
+
+def test_tangent_of_a_loop_and_of_a_gradient() -> None:
+    graph = program(
+        """
+        graph @f(%x: f64, %t: f64, %m: i64) on cpu {
+          %true = const() {value = True, type = !bool} : bool
+          %one = const() {value = 1, type = !f64} : f64
+          %v = leaf(%x) : f64
+          %y = loop(%m, %true, %v) : f64 {
+            body(%i: i64, %a: f64):
+              %s = sin(%a) : f64
+              %b = mul(%s, %v) : f64
+              yield %true, %b
+          }
+          %g = gradient(%y, %one, %v) : f64
+          %ty = tangent(%y, %v, %t) : f64
+          %tg = tangent(%g, %v, %t) : f64
+          yield %y, %g, %ty, %tg
+        }
+        """
+    )
+    expanded = expand_gradient(graph)
+    verify(expanded, "expand-gradient")
+    assert not {"gradient", "tangent", "leaf"} & set(names(expanded))
+    x, t, step = 1.3, 0.7, 1e-6
+    _, g, ty, tg = interpreter.run(expanded, [x, t, 3])
+    above, below = (interpreter.run(expanded, [x + d, t, 3]) for d in (step, -step))
+    assert ty == pytest.approx(g * t)
+    assert g == pytest.approx((above[0] - below[0]) / (2 * step), rel=1e-6)
+    assert tg == pytest.approx((above[1] - below[1]) / (2 * step) * t, rel=1e-6)

@@ -101,6 +101,12 @@ _structural(
     "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`.",
     infer=lambda y, seed, xs: tuple(_cotangent_type(x) for x in xs),
 )
+_structural(
+    "tangent",
+    ("y", "*xs", "*ts"),
+    "The derivative of y along the tangents ts of the values xs; expanded by the transform `expand-gradient`.",
+    infer=lambda y, xs, ts: (_cotangent_type(y),),
+)
 
 
 def _cotangent_type(x: Value) -> Type:

@@ -1,8 +1,9 @@
-"""`expand-gradient`: replace each `gradient(y, seed, *xs)` by the ops that compute it.
+"""`expand-gradient`: replace each `gradient(y, seed, *xs)` and `tangent(y, *xs, *ts)` by the ops that compute it.
 
-The ops before it in its block and in the enclosing ones are walked backward (`vjp.reverse`); the backward takes the
-place of the op, and forward control flow is extended with its residuals. Gradients are expanded in program order, so
-a gradient of a gradient meets ordinary ops only. `leaf` ops have done their work then, and go.
+For a gradient the ops before it in its block and in the enclosing ones are walked backward (`vjp.reverse`); the
+backward takes the place of the op, and forward control flow is extended with its residuals. For a tangent these ops
+get their tangents beside them (`jvp.py`). Derivatives are expanded in program order, so a gradient of a gradient meets
+ordinary ops only. `leaf` ops have done their work then, and go.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.transforms.activity import active, is_differentiable, useful, varied
 from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.residuals import Draft, substitute
 from tracejit.transforms.vjp import reverse
@@ -21,8 +23,8 @@ from tracejit.transforms.vjp import reverse
 
 @transform("expand-gradient")
 def expand_gradient(graph: Graph) -> Graph:
-    """Replace all `gradient` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
-    if not any(op.name in ("gradient", "leaf") for op in walk(graph.body)):
+    """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
+    if not any(op.name in ("gradient", "tangent", "leaf") for op in walk(graph.body)):
         return graph
     body = _Expansion(graph.params).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
@@ -65,8 +67,12 @@ class _Expansion:
         edit = Edit(block.params, [])
         for old in block.ops:
             op = substitute(old, self.results)
-            if op.name == "gradient":
-                self.expand(op, enclosing, edit)
+            if op.name in ("gradient", "tangent"):
+                xs = op.defn.group(op.operands)[-1 if op.name == "gradient" else 1]
+                _refuse_earlier_trips(op, xs, enclosing, edit)
+                edits = [*(outer for _, outer in enclosing), edit]
+                expand = self.gradient if op.name == "gradient" else self.tangent
+                self.results.update(zip(op.results, expand(op, edits), strict=True))
                 continue
             if op.blocks:
                 around = ((op, edit),) if op.name == "custom" else (*enclosing, (op, edit))
@@ -80,23 +86,38 @@ class _Expansion:
             return tuple(self.block(nested, around) for nested in op.blocks)
         return tuple(_Expansion(nested.params).block(nested, ()) for nested in op.blocks)
 
-    def expand(self, op: Op, enclosing: tuple[tuple[Op, Edit], ...], edit: Edit) -> None:
-        """Emit the derivative where the op stands."""
+    def gradient(self, op: Op, edits: list[Edit]) -> Sequence[Value]:
+        """Emit the backward where the op stands."""
         y, seed, xs = op.defn.group(op.operands)
-        edits = [*(outer for _, outer in enclosing), edit]
         ops = [before for e in edits for before in e.ops]
-        _refuse_earlier_trips(op, enclosing, edit)
         frame = Frame(Region(self.params, edits, active(ops, xs, (y,))), edits)
         frame.cotangents.add(y, seed)
         reverse(frame, ops)
         draft = Draft(frame, [frame.cotangents.total_or_zero(x) for x in xs])
-        edit.append(*draft.ops)
-        self.results.update(zip(op.results, draft.results, strict=True))
+        edits[-1].append(*draft.ops)
+        return draft.results
+
+    def tangent(self, op: Op, edits: list[Edit]) -> Sequence[Value]:
+        """Put tangents beside the ops before."""
+        y, xs, ts = op.defn.group(op.operands)
+        ops = [before for e in edits for before in e.ops]
+        forward = Forward(self.params, active(ops, xs, (y,)))
+        tangents = dict(zip(xs, ts, strict=True))
+        for edit in edits:
+            b = Builder()
+            forward.ops(b, edit.ops, tangents)
+            edit.reset(b.ops)
+        b = Builder()
+        found = forward.tangent(b, y, tangents)
+        edits[-1].append(*b.ops)
+        return (found,)
 
 
-def _refuse_earlier_trips(op: Op, enclosing: tuple[tuple[Op, Edit], ...], edit: Edit) -> None:
+def _refuse_earlier_trips(
+    op: Op, xs: Sequence[Value], enclosing: tuple[tuple[Op, Edit], ...], edit: Edit
+) -> None:
     """Refuse a derivative that would go back through earlier trips of a loop around it."""
-    y, _, xs = op.defn.group(op.operands)
+    y = op.operands[0]
     edits = [*(outer for _, outer in enclosing), edit]
     ops = [before for e in edits for before in e.ops]
     matters = useful([before for before in ops if not any(x in before.results for x in xs)], (y,))
@@ -106,4 +127,4 @@ def _refuse_earlier_trips(op: Op, enclosing: tuple[tuple[Op, Edit], ...], edit: 
         if around.name == "loop" and given:
             changed = varied([*ops, around], given)
             if any(p in changed and p in matters for p in around.block("body").params):
-                raise NotDifferentiable("gradient", "it depends on earlier trips of the loop it is in", op.span)
+                raise NotDifferentiable(op.name, "it depends on earlier trips of the loop it is in", op.span)

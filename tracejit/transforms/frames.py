@@ -35,6 +35,11 @@ class Edit:
         for op in ops:
             self.defined.update(op.results)
 
+    def reset(self, ops: Sequence[Op]) -> None:
+        """Take other ops for those of the block."""
+        self.ops.clear()
+        self._insert(0, ops)
+
     def insert_before(self, op: Op, *new: Op) -> None:
         self._insert(self.ops.index(op), new)
 

@@ -29,10 +29,10 @@ def jvp_graph(graph: Graph, wanted: Sequence[int]) -> Graph:
     outputs = [v for v in graph.results if is_differentiable(v.type)]
     inputs = [graph.params[i] for i in wanted]
     seeds = [Value(v.type, f"t{v.name}") for v in inputs]
-    pass_ = _Pass(graph.params, active(graph.body.ops, inputs, outputs))
+    forward = Forward(graph.params, active(graph.body.ops, inputs, outputs))
     tangents = dict(zip(inputs, seeds, strict=True))
     b = Builder()
-    pass_.ops(b, graph.body.ops, tangents)
+    forward.ops(b, graph.body.ops, tangents)
     found = [tangents[v] if v in tangents else zero(b, v) for v in outputs]
     body = b.block((*graph.params, *seeds), (*graph.results[:n_user], *found, *graph.results[n_user:]))
     return Graph(f"{graph.name}.jvp", body, graph.device, graph.inout, graph.policy)
@@ -55,7 +55,7 @@ def transpose(
     return live((*edit.ops, *frame.b.ops), [t for t in totals if t is not None]), totals
 
 
-class _Pass:
+class Forward:
     """Forward mode over one graph. Ops keep their identity; tangents live in dictionaries by block."""
 
     def __init__(self, params: Sequence[Value], active_values: set[Value]) -> None:
