@@ -462,7 +462,7 @@ class Lowering:
         """Note that a result was written into memory that was there."""
         donor = next((r for r in self.here.dying if r in self.env and self.env[r] is place), None)
         if donor is not None:
-            self.kept.add(donor)
+            self.here.dying.remove(donor)
             self.env[result] = Array(place.buffer, result.type, place.shape)  # type: ignore[arg-type]
         else:
             self.kept.add(result)
