@@ -31,23 +31,34 @@ def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
         raise TypeError(f"{defn.name} cannot run eagerly by itself")
     arrays: list[Any] = []
     tensors: list[Tensor] = []
+    recording = False
     for x in operands:
         if isinstance(x, Tensor):
             tensors.append(x)
             arrays.append(x._data)
+            recording = recording or x.requires_grad
         elif isinstance(x, tuple | list):
             arrays.append(tuple([y._data if isinstance(y, Tensor) else y for y in x]))
             tensors.extend([y for y in x if isinstance(y, Tensor)])
+            recording = recording or any(isinstance(y, Tensor) and y.requires_grad for y in x)
         else:
             arrays.append(x)
     result = eager(_module(tensors), *arrays, **attrs)
     outs = tuple([wrap(r) for r in result]) if isinstance(result, tuple) else (wrap(result),)
     for out in outs:
-        if out._data.base is not None or any(out._data is t._data for t in tensors):
+        if out._data.base is not None or _is_one_of(out._data, tensors):
             note_alias(out, tensors)
-    if MODE.enabled and any([t.requires_grad for t in tensors]):
+    if recording and MODE.enabled:
         _record(defn, operands, attrs, outs)
     return outs if isinstance(result, tuple) else outs[0]
+
+
+def _is_one_of(array: Any, tensors: Sequence[Tensor]) -> bool:
+    """Whether the array is a tensor's own."""
+    for tensor in tensors:
+        if tensor._data is array:
+            return True
+    return False
 
 
 def _record(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], outs: tuple[Tensor, ...]) -> None:
@@ -67,15 +78,15 @@ def is_inexact(tensor: Tensor) -> bool:
 
 def _module(tensors: Sequence[Tensor]) -> ModuleType:
     """The array module of the operands, which must share a device."""
-    if not tensors:
-        return np
-    first = tensors[0]._data
-    if all([type(t._data) is np.ndarray for t in tensors]):
+    for tensor in tensors:
+        if type(tensor._data) is not np.ndarray:
+            break
+    else:
         return np
     if len({device_of(t._data) for t in tensors}) > 1:
         found = ", ".join(str(device_of(t._data)) for t in tensors)
         raise RuntimeError(f"operands are on different devices ({found}); move them with .to(...)")
-    return module_of(first)
+    return module_of(tensors[0]._data)
 
 
 def typed_numbers(operands: Sequence[Any]) -> Sequence[Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,33 +15,69 @@ from tracejit.device import is_array
 from tracejit.eager.apply import TENSORS, apply, numpy_dtype
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
 from tracejit.errors import ScriptError, ShapeMismatch
-from tracejit.ir.opdef import OpDef
+from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ops import coerce
 from tracejit.ops.define import allowed_dtypes
 
-#: Dtypes that each op takes as they are, filled on first use.
-_direct: dict[str, frozenset[np.dtype[Any]]] = {}
-
-
+@functools.cache
 def _direct_dtypes(defn: OpDef) -> frozenset[np.dtype[Any]]:
-    allowed = allowed_dtypes(defn) or ()
-    found = frozenset(numpy_dtype(d) for d in allowed if d.name != "bf16")
-    _direct[defn.name] = found
-    return found
+    """The dtypes that the op takes as they are."""
+    return frozenset(numpy_dtype(d) for d in allowed_dtypes(defn) or () if d.name != "bf16")
 
 
 def call(defn: OpDef, *operands: Any) -> Any:
     """The op on tensors, arrays and numbers of any dtypes and shapes that fit."""
-    first = operands[0]
-    if isinstance(first, Tensor) and first._data.dtype in (_direct.get(defn.name) or _direct_dtypes(defn)):
-        if len(operands) == 1:
+    if len(operands) == 1:
+        (x,) = operands
+        if isinstance(x, Tensor) and x._data.dtype in _direct_dtypes(defn):
             return apply(defn, operands, {})
-        second = operands[1]
-        if len(operands) == 2 and isinstance(second, Tensor):
-            a, b = first._data, second._data
-            if a.shape == b.shape and a.dtype == b.dtype:
-                return apply(defn, operands, {})
+    elif len(operands) == 2:
+        fitted = _fitted_pair(defn, *operands)
+        if fitted is not None:
+            return apply(defn, fitted, {})
     return coerced(defn.name, *operands)
+
+
+def _fitted_pair(defn: OpDef, x: Any, y: Any) -> tuple[Any, Any] | None:
+    """Two operands that promotion would leave as they are, in one shape; None for all other pairs."""
+    if isinstance(x, Tensor):
+        dtype = x._data.dtype
+        if dtype not in _direct_dtypes(defn):
+            return None
+        if isinstance(y, Tensor):
+            a, b = x._data, y._data
+            if b.dtype != dtype:
+                return None
+            return (x, y) if a.shape == b.shape else _broadcast_pair(x, y)
+        number = _weak_number(defn, y, dtype)
+        return None if number is None else (x, number)
+    if isinstance(y, Tensor) and y._data.dtype in _direct_dtypes(defn):
+        number = _weak_number(defn, x, y._data.dtype)
+        return None if number is None else (number, y)
+    return None
+
+
+def _weak_number(defn: OpDef, x: Any, dtype: np.dtype[Any]) -> Any:
+    """A Python number as a 0-d array of the tensor's dtype, where that is its promotion; else None."""
+    kind = dtype.kind
+    if defn.name in coerce.SPECIAL or not (type(x) is float and kind in "fc" or type(x) is int and kind in "iufc"):
+        return None
+    if kind in "iu" and not _LOW <= x < _HIGH:
+        return None
+    return np.asarray(x, dtype)
+
+
+#: Integers that every integer dtype holds.
+_LOW, _HIGH = 0, 128
+
+
+def _broadcast_pair(x: Tensor, y: Tensor) -> tuple[Any, Any] | None:
+    try:
+        shape = np.broadcast_shapes(x._data.shape, y._data.shape)
+    except ValueError:
+        return None
+    stretch = REGISTRY["broadcast"]
+    return tuple(t if t._data.shape == shape else apply(stretch, (t, shape), {}) for t in (x, y))  # type: ignore[return-value]
 
 
 def coerced(name: str, *operands: Any, **attrs: Any) -> Any:

@@ -372,14 +372,15 @@ def _require_exponent(b: Any, exponent: Any) -> None:
         b.check(fits, (), kind="ValueError", message=message)
 
 
-_SPECIAL = {"select": _select, "clamp": _clamp, "pow": _pow}
+#: Ops whose operands are not simply promoted and broadcast.
+SPECIAL = {"select": _select, "clamp": _clamp, "pow": _pow}
 
 
 def apply(b: Any, name: str, *operands: Any, weak: Sequence[bool] = (), **attrs: Any) -> Any:
     """The op or composite `name` on operands that have not been promoted or broadcast. `weak[i]` says that operand i is
     a Python number known at run time only; Python numbers among the operands are weak without it."""
-    if name in _SPECIAL:
-        return _SPECIAL[name](b, operands, weak)
+    if name in SPECIAL:
+        return SPECIAL[name](b, operands, weak)
     name = "matmul_any" if name == "matmul" else name
     if name in COMPOSITES:
         return COMPOSITES[name](b, *operands, **attrs)
