@@ -16,7 +16,7 @@ import numpy as np
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
-from tracejit.frontend.names import elementwise_names
+from tracejit.frontend.names import elementwise_names, resolve
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue, describe
 from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
@@ -58,6 +58,29 @@ def function(
     if name in ops:
         return elementwise(calls, ops[name], args, kwargs, node)
     calls.ctx.refuse(node, f"the function {name!r} is not available in a script")
+
+
+#: The library function that a ufunc's `reduce` and `accumulate` are.
+_FOLDS = {"add": ("sum", "cumsum"), "multiply": ("prod", "cumprod"), "maximum": ("max", ""), "minimum": ("min", "")}
+
+
+def ufunc_method(
+    calls: Calls, ufunc: np.ufunc, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """`np.add.outer` and its like."""
+    if name == "outer":
+        x, y = (as_array(calls, a, node) for a in args)
+        for _ in range(y.rank):
+            x = with_axis(x, x.rank)
+        known = resolve(ufunc)
+        if known is not None:
+            return function(calls, known, [x, y], kwargs, node)
+    folds = _FOLDS.get(ufunc.__name__, ("", ""))
+    known = {"reduce": folds[0], "accumulate": folds[1]}.get(name, "")
+    if known:
+        kwargs.setdefault("axis", Static(0))
+        return function(calls, known, args, kwargs, node)
+    calls.ctx.refuse(node, f"np.{ufunc.__name__}.{name} is not available in a script")
 
 
 def is_available(name: str) -> bool:
@@ -435,10 +458,11 @@ def _cat(c: Calls, a: Arguments) -> FrontValue:
 def _stack(c: Calls, a: Arguments) -> FrontValue:
     arrays = _arrays(c, a, a["arrays"])
     axis = a.axis(arrays[0].rank + 1)
-    return concatenated(c, a, [_with_axis(x, axis) for x in arrays], axis)
+    return concatenated(c, a, [with_axis(x, axis) for x in arrays], axis)
 
 
-def _with_axis(x: ArrayView, axis: int) -> ArrayView:
+def with_axis(x: ArrayView, axis: int) -> ArrayView:
+    """The view with a new axis of size 1."""
     strides, lengths = list(x.strides), list(x.lengths)
     strides.insert(axis, 0)
     lengths.insert(axis, 1)
@@ -460,7 +484,7 @@ def _hstack(c: Calls, a: Arguments) -> FrontValue:
 
 @define("vstack", "arrays")
 def _vstack(c: Calls, a: Arguments) -> FrontValue:
-    arrays = [_with_axis(x, 0) if x.rank == 1 else x for x in _arrays(c, a, a["arrays"])]
+    arrays = [with_axis(x, 0) if x.rank == 1 else x for x in _arrays(c, a, a["arrays"])]
     return concatenated(c, a, arrays, 0)
 
 

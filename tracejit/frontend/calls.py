@@ -193,6 +193,9 @@ class Calls:
         handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             return handler(self, args, kwargs, node)
+        ufunc = getattr(fn, "__self__", None)
+        if isinstance(ufunc, np.ufunc):
+            return arrays.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
         known = None if isinstance(fn, type) else resolve(fn)
         if known in ("grad", "value_and_grad"):
             return self.transformed(known, args, kwargs, node)

@@ -85,6 +85,8 @@ class Context:
     loop_memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
     #: classes whose memory the caller did not lay out in C order: reshaping them copies
     strided: set[int] = field(default_factory=set[int])
+    #: classes that copy, on one path only, what is a view of these classes in Python
+    snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
     #: memory and facts of the enclosing blocks, which learn of inputs first met inside
@@ -121,6 +123,17 @@ class Context:
         """Writing a read-only argument is a ValueError at that line."""
         if view.storage in self.readonly:
             self.check_false("ValueError", "assignment destination is read-only")
+        for copied, sources in self.snapshots.items():
+            if view.storage == copied or (view.storage in sources and self.is_bound(copied)):
+                raise ScriptError(
+                    "an array that is written here is, on one path only, the same memory as another name's",
+                    self.b.span,
+                    instead="copy the view where the paths differ: x[i].copy()",
+                )
+
+    def is_bound(self, storage: int) -> bool:
+        """Whether a name stands for an array of this class."""
+        return any(isinstance(v, ArrayView) and v.storage == storage for f in self.frames() for v in f.env.values())
 
     # -- nested blocks ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
-from tracejit.frontend.arrays import concatenated, converted, define
+from tracejit.frontend.arrays import FUNCTIONS, concatenated, converted, define
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
 
@@ -43,7 +43,9 @@ def _constant(c: Calls, number: Any, dtype: DType) -> Any:
 
 
 def _shape(a: Arguments) -> list[Size]:
-    """A shape given as one sequence or (PyTorch) as several integers."""
+    """A shape given as one sequence or (PyTorch) as several integers; a dtype may follow it by position (NumPy)."""
+    if a.rest and isinstance(a.rest[-1], Static) and not isinstance(a.rest[-1].value, int):
+        a.values["dtype"] = a.rest.pop()
     if len(a.rest) and not isinstance(a.values.get("shape"), TupleValue | ListValue):
         return [a.calls.ctx.as_size(v, a.node) for v in (a["shape"], *a.rest)]
     return a.sizes(a["shape"])
@@ -52,8 +54,9 @@ def _shape(a: Arguments) -> list[Size]:
 def _define_filled() -> None:
     def fixed(number: int) -> Callable[[Calls, Arguments], FrontValue]:
         def handler(c: Calls, a: Arguments) -> FrontValue:
+            lengths = _shape(a)
             dtype = _dtype(c, a, None)
-            return filled(c, _constant(c, number, dtype), _shape(a), dtype, a.node)
+            return filled(c, _constant(c, number, dtype), lengths, dtype, a.node)
 
         return handler
 
@@ -65,10 +68,9 @@ def _define_filled() -> None:
 
         return handler
 
-    for name, number in (("zeros", 0), ("ones", 1), ("empty", 0), ("ndarray", 0)):
+    for name, number in (("zeros", 0), ("ones", 1), ("empty", 0)):
         define(name, "shape *more dtype=None device=None")(fixed(number))
-        if name != "ndarray":
-            define(f"{name}_like", "x dtype=None")(like(number))
+        define(f"{name}_like", "x dtype=None")(like(number))
 
 
 _define_filled()
@@ -262,3 +264,11 @@ for _name in (
     "complex128",
 ):
     HANDLERS[getattr(np, _name)] = _scalar_type(getattr(np, _name))
+
+
+def _ndarray(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    signature, handler = FUNCTIONS["empty"]
+    return handler(c, Arguments(c, "ndarray", signature, args, kwargs, node))
+
+
+HANDLERS[np.ndarray] = _ndarray

@@ -244,8 +244,7 @@ class Indexing:
         b = self.ctx.b
         axis, mask = next(iter(fancy.arrays.items()))
         if len(fancy.arrays) == 1 and mask.dtype == BOOL and mask.rank == view.rank:
-            self.check_mask(mask, view, axis, node)
-            count, picked = b.emit("mask_read", (self.ctx.load(view), self.ctx.load(mask)))
+            count, picked = b.emit("mask_read", (self.ctx.load(view), self.fitted_mask(mask, view, axis, node)))
             self.ctx.sizes.note_lower(count, 0)
             return self.ctx.fresh(picked)
         source, axis, index = self.flat_index(view, fancy, node)
@@ -289,6 +288,15 @@ class Indexing:
         count, index = b.emit("mask_read", (places, flat))
         ctx.sizes.note_lower(count, 0)
         return self.merged(view, axis, mask.rank), axis, index
+
+    def fitted_mask(self, mask: ArrayView, view: ArrayView, axis: int, node: ast.AST) -> Value:
+        """A mask checked against the axes it selects from, in their sizes."""
+        self.check_mask(mask, view, axis, node)
+        wanted = view.lengths[axis : axis + mask.rank]
+        content = self.ctx.load(mask)
+        if self.ctx.same_lengths(mask.lengths, wanted):
+            return content
+        return self.ctx.b.emit("broadcast", (content, *map(self.ctx.size_value, wanted)), {"exact": True})[0]
 
     def check_mask(self, mask: ArrayView, view: ArrayView, axis: int, node: ast.AST) -> None:
         """A mask must have the size of the axes it selects from."""
@@ -435,14 +443,11 @@ class Indexing:
     def write_masked(self, view: ArrayView, axis: int, mask: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x[mask] = number`: a select over the whole view."""
         ctx, b = self.ctx, self.ctx.b
-        self.check_mask(mask, view, axis, node)
-        cond = ctx.load(mask)
+        cond = self.fitted_mask(mask, view, axis, node)
         sizes = [ctx.size_value(n) for n in view.lengths]
         if mask.rank < view.rank:
-            padded = [*[1] * axis, *mask.lengths, *[1] * (view.rank - axis - mask.rank)]
+            padded = [*[1] * axis, *view.lengths[axis : axis + mask.rank], *[1] * (view.rank - axis - mask.rank)]
             cond = b.emit("reshape", (cond, *map(ctx.size_value, padded)))[0]
-            cond = b.emit("broadcast", (cond, *sizes), {"exact": True})[0]
-        elif not ctx.same_lengths(mask.lengths, view.lengths):
             cond = b.emit("broadcast", (cond, *sizes), {"exact": True})[0]
         new = b.emit("broadcast", (self.element_value(value, view.dtype, node), *sizes))[0]
         ctx.store(view, b.emit("select", (cond, new, ctx.load(view)))[0])

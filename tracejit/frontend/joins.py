@@ -245,6 +245,7 @@ class Join:
     def views(self, name: str, a: ArrayView | None, b: ArrayView | None) -> FrontValue:
         known = a or b
         assert known is not None
+        sources = {v.storage for v in (a, b) if v is not None and v.storage in self.outer.bases}
         if a is not None and b is not None:
             if a.storage == b.storage and _same_view(a, b) and a.storage in self.outer.bases:
                 return a
@@ -254,10 +255,12 @@ class Join:
                 dtype = promote(a.dtype, b.dtype)
                 a, b = self.cast(self.then, a, dtype), self.cast(self.orelse, b, dtype)
             if self.base_rank(self.then, a) != self.base_rank(self.orelse, b):
-                a, b = self.materialise(name, a, b)
+                a, b = self.materialise(a, b)
         elif known.storage in self.outer.bases:
             return known
         storage = self.pair(a, b, name)
+        if not sources <= {v.storage for v in (a, b) if v is not None}:
+            self.ctx.snapshots[storage] = frozenset(sources)
         sizes = [self.size(x, y) for x, y in zip(_numbers(a, known), _numbers(b, known), strict=True)]
         both_plain = all(v is None or v.plain for v in (a, b))
         same_prefix = a is None or b is None or tuple(map(key, a.prefix)) == tuple(map(key, b.prefix))
@@ -285,15 +288,8 @@ class Join:
             side, lambda: self.ctx.fresh(side.b.emit("cast", (self.ctx.load(view),), {"dtype": dtype})[0])
         )
 
-    def materialise(self, name: str, a: ArrayView, b: ArrayView) -> tuple[ArrayView, ArrayView]:
-        """Bases of different rank: allowed where a copy cannot be told from the view (nobody else sees the memory)."""
-        for view in (a, b):
-            if view.storage in self.outer.bases and not view.is_whole:
-                self.ctx.refuse(
-                    self.node,
-                    f"{name!r} is a view of another array on one path and an array of its own on the other",
-                    f"copy the view: {name} = ....copy()",
-                )
+    def materialise(self, a: ArrayView, b: ArrayView) -> tuple[ArrayView, ArrayView]:
+        """Bases of different rank: the views become copies. `Context.snapshots` refuses writes that could tell them."""
         return tuple(  # type: ignore[return-value]
             view if view.is_whole else self.inside(side, lambda v=view: self.ctx.fresh(self.ctx.load(v)))
             for side, view in ((self.then, a), (self.orelse, b))
