@@ -434,12 +434,26 @@ def test_a_tensor_in_gives_a_tensor_out(wrapped_increment: Any) -> None:
     assert weakref.ref(result)() is result
 
 
-def test_tensors_that_need_gradients_or_are_subclasses_miss(wrapped_increment: Any) -> None:
+def test_only_tensors_that_need_no_gradient_fit(wrapped_increment: Any) -> None:
     x = Wrapped(np.zeros(2))
     x.requires_grad = True
     assert wrapped_increment(x) is SLOW
-    assert wrapped_increment(SubWrapped(np.zeros(2))) is SLOW
     assert wrapped_increment(np.zeros(2)) is SLOW
+    assert type(wrapped_increment(SubWrapped(np.zeros(2)))) is Wrapped
+
+
+def test_a_guard_may_ask_for_requires_grad(entries: dict[str, int]) -> None:
+    def accepts(wanted: bool | None) -> list[bool]:
+        guard = Argument(ArrayGuard(F64, ("n",), tensor=Wrapped, requires_grad=wanted), 0)
+        entry = native(entries["increment"], Output(F64, 1))
+        f = dispatch.build_entry(entry, [guard], single(ArrayResult(0)), slow)
+        x, y = Wrapped(np.zeros(2)), Wrapped(np.zeros(2))
+        y.requires_grad = True
+        return [f(x) is not SLOW, f(y) is not SLOW]
+
+    assert accepts(False) == [True, False]
+    assert accepts(True) == [False, True]
+    assert accepts(None) == [True, True]
 
 
 def test_writing_a_tensor_raises_its_version(entries: dict[str, int]) -> None:

@@ -118,7 +118,7 @@ class NativeFunction:
         wanted = [_Wanted(spec) for spec in self.program.outputs]
         outputs = (TensorRecord * max(len(wanted), 1))(*(w.record for w in wanted))
         context = Context()
-        hook = PRINT_HOOK(self._print)
+        hook = self.print_hook()
         context.print_hook = ctypes.cast(hook, c_void_p).value
         status = self._entry(addressof(records), addressof(outputs), addressof(context))
         for p in prepared:
@@ -129,6 +129,10 @@ class NativeFunction:
             site = self.program.errors[status - 1]
             raise NativeFailure(site, payload_values(list(context.payload), site.payload))
         return [w.result(record) for w, record in zip(wanted, outputs, strict=False)]
+
+    def print_hook(self) -> Any:
+        """A C function for the context's print hook; it lives as long as the object given."""
+        return PRINT_HOOK(self._print)
 
     def _print(self, context: int, site: int, payload: int) -> None:
         row = self.program.prints[site]

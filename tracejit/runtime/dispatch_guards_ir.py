@@ -229,13 +229,17 @@ def _scalar_input(e: Emitter, address: str) -> None:
 
 
 def _tensor(e: Emitter) -> None:
-    """tj_tensor_guard: a Tensor of the exact class that asks for no gradient; its array is held."""
+    """tj_tensor_guard: a Tensor (subclasses have the same slots) with the wanted requires_grad; its array is held."""
     with e.function("internal i1 @tj_tensor_guard(ptr %spec, ptr %value, ptr %object, ptr %frame)"):
         wanted = e.get(ValueTable, "type", "%value")
-        false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", TYPE_OFFSET), wanted))
-        grad_slot = e.get(ValueTable, "grad_slot", "%value")
-        with e.when(e.compare("sge", "i64", grad_slot, 0)):
-            false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", grad_slot), runtime(e, "false")))
+        own_type = e.load("ptr", "%object", TYPE_OFFSET)
+        with e.unless(e.compare("eq", "ptr", own_type, wanted)):
+            inherits = e.call("i32", "PyType_IsSubtype", f"ptr {own_type}", f"ptr {wanted}")
+            false_unless(e, e.compare("ne", "i32", inherits, 0))
+        grad = e.get(ValueTable, "grad", "%value")
+        with e.when(e.compare("ne", "ptr", grad, "null")):
+            own_grad = e.load("ptr", "%object", e.get(ValueTable, "grad_slot", "%value"))
+            false_unless(e, e.compare("eq", "ptr", own_grad, grad))
         array = e.load("ptr", "%object", e.get(ValueTable, "data_slot", "%value"))
         false_unless(e, e.compare("ne", "ptr", array, "null"))
         increment(e, array)

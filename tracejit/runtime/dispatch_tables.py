@@ -76,7 +76,8 @@ class ValueTable(Structure):
         ("shift", c_int64),  # log2 of the element size
         ("inout", c_int64),
         ("data_slot", c_int64),  # byte offsets in a Tensor object
-        ("grad_slot", c_int64),  # -1: requires_grad is not looked at
+        ("grad_slot", c_int64),
+        ("grad", c_void_p),  # what requires_grad must be; null: it is not looked at
         ("version_slot", c_int64),
         ("owner_slot", c_int64),  # the Tensor whose version counts writes to this one's memory
     )

@@ -1,7 +1,7 @@
 """What a specialisation asks of the arguments and how it makes the result: plain descriptions, no machinery.
 
 Guards are exact: a subclass of ndarray, a byte-swapped or misaligned array, an int beyond 64 bits, an array that
-overlaps one the function writes, or a Tensor that asks for a gradient does not fit.
+overlaps one the function writes, or a Tensor that asks for an unexpected gradient does not fit.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class ArrayGuard:
-    """An ndarray, or a Tensor of class `tensor` that asks for no gradient.
+    """An ndarray, or an instance of the Tensor class `tensor`.
 
     `dims`: an int is exactly that size, a name is a size of at least 2 shared by all dims of that name, None is
     any size. `contiguous` asks for C order; otherwise any strides are passed on. `inout` asks for a writeable
-    array that shares no memory with another argument, and bumps a Tensor's version. `needs_no_grad` off lets
-    Tensors that ask for gradients in (under `no_grad`).
+    array that shares no memory with another argument, and bumps a Tensor's version. `requires_grad` is what the
+    Tensor's must be; None is either.
     """
 
     dtype: np.dtype[Any]
@@ -28,7 +28,7 @@ class ArrayGuard:
     contiguous: bool = True
     inout: bool = False
     tensor: type | None = None
-    needs_no_grad: bool = True
+    requires_grad: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

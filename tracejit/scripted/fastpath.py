@@ -1,12 +1,13 @@
 """A specialisation as guards and a result plan for the native call path (`runtime/guards.py`).
 
-What the plan cannot express (views of arguments, attributes that are set, gradients left in `.grad`) stays with the
-Python path.
+What the plan cannot express (views of arguments, attributes that are set) stays with the Python path.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from ctypes import c_void_p, cast
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
-from tracejit.scripted.results import make_tree
+from tracejit.scripted.results import leave_gradient, make_tree
 
 if TYPE_CHECKING:
     from tracejit.scripted.function import Specialisation
@@ -38,18 +39,14 @@ def fast_specialisation(made: Specialisation, signature: inspect.Signature) -> N
     lowered = made.lowered
     kinds = {p.kind for p in signature.parameters.values()}
     simple = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    if not is_available() or not kinds <= simple or lowered.gradients or lowered.attributes or _prints(made):
+    if not is_available() or not kinds <= simple or lowered.attributes:
         return None
-    if any(isinstance(i.spec, ArraySpec) and i.spec.requires_grad for i in lowered.inputs):
+    if not lowered.gradients and any(isinstance(i.spec, ArraySpec) and i.spec.requires_grad for i in lowered.inputs):
         return None
     try:
         return _Plan(made).build(len(signature.parameters))
     except _Inexpressible:
         return None
-
-
-def _prints(made: Specialisation) -> bool:
-    return bool(made.compiled.program.prints)
 
 
 class _Plan:
@@ -70,6 +67,8 @@ class _Plan:
         ordered = [self.carrier(i) for i in self.lowered.inputs]
         leaves: list[g.Leaf] = []
         shape, finish = self.results(self.lowered.result, leaves)
+        if self.lowered.gradients:
+            shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
         arguments = [*self.arguments, *ordered]
         plan = g.ResultPlan(tuple(leaves), shape, finish)
         return NativeSpecialisation(self.entry(), arguments, plan, positional)
@@ -126,6 +125,7 @@ class _Plan:
             contiguous=spec.contiguous,
             inout=access in self.inout,
             tensor=Tensor if spec.tensor else None,
+            requires_grad=spec.requires_grad,
         )
         return g.Argument(guard, access.root, access.steps, access.constant)
 
@@ -140,6 +140,25 @@ class _Plan:
             return "tuple", None
         places = self.flatten(leaf, leaves)
         return "finish", lambda *values: _assemble(places, values)
+
+    def leave_gradients(self, shape: str, finish: Any, leaves: list[g.Leaf]) -> Callable[..., Any]:
+        """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
+        the result's."""
+        count = len(leaves)
+        cleared: list[bool] = []
+        for index, result, is_cleared in self.lowered.gradients:
+            leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[index].access]))
+            leaves.append(g.ArrayResult(result, wrap(np.zeros(0))) if result >= 0 else g.ConstantResult(None))
+            cleared.append(is_cleared)
+
+        def finished(*values: Any) -> Any:
+            for tensor, gradient, is_cleared in zip(values[count::2], values[count + 1 :: 2], cleared, strict=True):
+                leave_gradient(tensor, gradient, is_cleared)
+            if shape == "single":
+                return values[0]
+            return values[:count] if shape == "tuple" else finish(*values[:count])
+
+        return finished
 
     def flatten(self, leaf: Leaf, leaves: list[g.Leaf]) -> Any:
         """The tree with leaf numbers in it."""
@@ -171,7 +190,10 @@ class _Plan:
             g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
         )
         hook = error_hook(program.errors)
-        return g.NativeEntry(native.address, outputs, hook, release_above=RELEASE_ABOVE, keep=(native, hook))
+        printing = native.print_hook() if program.prints else None
+        address = 0 if printing is None else cast(printing, c_void_p).value or 0
+        keep = native, hook, printing
+        return g.NativeEntry(native.address, outputs, hook, address, release_above=RELEASE_ABOVE, keep=keep)
 
 
 def _assemble(place: Any, values: tuple[Any, ...]) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import config
-from tracejit.eager.tensor import Tensor, bump_version
+from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsStatic
 from tracejit.frontend.function import Lowered, lower_function
@@ -31,7 +31,7 @@ from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, compile_graph
 from tracejit.scripted.fastpath import fast_specialisation
 from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
-from tracejit.scripted.results import ResultBuilder, has_tensor
+from tracejit.scripted.results import ResultBuilder, has_tensor, leave_gradient
 from tracejit.transforms.activity import is_differentiable
 
 
@@ -227,14 +227,8 @@ class ScriptedFunction(FastCallable):
     def _set_gradients(lowered: Lowered, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """`.grad` of the arguments, as `backward()` in the script left it."""
         for index, result, cleared in lowered.gradients:
-            tensor = inputs[index]
-            if result < 0:
-                tensor.grad = None
-                continue
-            from tracejit.eager.tensor import wrap
-
-            made = wrap(np.asarray(outputs[result]))
-            tensor.grad = made if cleared or tensor.grad is None else wrap(tensor.grad._data + made._data)
+            made = wrap(np.asarray(outputs[result])) if result >= 0 else None
+            leave_gradient(inputs[index], made, cleared)
 
     # -- looking inside ---------------------------------------------------------------------------------------
 

@@ -135,6 +135,14 @@ def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
     raise TypeError(f"cannot make a {kind.__name__}")
 
 
+def leave_gradient(tensor: Tensor, gradient: Tensor | None, cleared: bool) -> None:
+    """Set `.grad` as `backward()` does, after it was `cleared` or to be added; None clears it."""
+    if gradient is None or cleared or tensor.grad is None:
+        tensor.grad = gradient
+    else:
+        tensor.grad = wrap(tensor.grad._data + gradient._data)
+
+
 def has_tensor(lowered: Lowered) -> bool:
     """Whether results are Tensors: an input is one."""
     return any(isinstance(i.spec, ArraySpec) and i.spec.tensor for i in lowered.inputs)
