@@ -157,9 +157,9 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
 @handles(reversed)
 def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     inner = c.expressions.iterable(args[0], node)
-    sizes = c.ctx.sizes
 
     def item(i: Any) -> FrontValue:
+        sizes = c.ctx.sizes
         last = sizes.sub(c.ctx.b, inner.length, 1)
         return inner.item(sizes.sub(c.ctx.b, last, i))
 

@@ -30,6 +30,7 @@ from tracejit.frontend.values import (
     DictValue,
     FrontValue,
     ListValue,
+    MaybeUnbound,
     Number,
     ObjectValue,
     Static,
@@ -328,7 +329,7 @@ class Calls:
         if not alive or result is None:
             raise Unreachable
         self.ctx.at(node)
-        return result
+        return result.value if isinstance(result, MaybeUnbound) else result  # a function that ends has a result
 
     def run(self, source: FunctionSource) -> bool:
         """Lower a function's statements in the current frame."""

@@ -324,8 +324,9 @@ class Join:
         return self.yield_pair(a, b, TensorType(known.type.dtype, dims), name.lstrip("$"))
 
     def dim(self, a: Dim | None, b: Dim | None) -> Dim:
-        if a is not None and b is not None and a == b:
-            return a
+        known = a if a is not None else b
+        if a == b or (isinstance(known, int | str) and not (self.then.alive and self.orelse.alive)):
+            return known if known is not None else 0
         made = self.size(*(self.as_size(d) for d in (a, b)))
         return made.dim if isinstance(made, Value) else made
 
