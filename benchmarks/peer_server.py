@@ -1,7 +1,7 @@
 """The peers' side: PyTorch, JAX and Numba versions of the cases, measured on request.
 
-Runs in an environment that has these libraries and need not have tracejit; it imports nothing of this project. Names of cases
-are those of the other modules. Questions and answers are lines of JSON.
+Runs in an environment that has these libraries and need not have tracejit; it imports nothing of this project. Names
+of cases are those of the other modules. Questions and answers are lines of JSON.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def measure_startup(rounds: int = 5) -> dict[str, Any]:
 
 
 def _import_times(rounds: int) -> dict[str, float]:
-    code = "import json, time; start = time.perf_counter(); import {module}; print(json.dumps(time.perf_counter() - start))"
+    clock = "time.perf_counter()"
+    code = f"import json, time; start = {clock}; import {{module}}; print(json.dumps({clock} - start))"
     return {m: median(_run(code.format(module=m), {}) for _ in range(rounds)) for m in ("numpy", "tracejit")}
 
 

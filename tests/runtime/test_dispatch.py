@@ -19,6 +19,7 @@ from tracejit.errors import Span
 from tracejit.ir.types import I64 as I64_TYPE
 from tracejit.runtime import dispatch
 from tracejit.runtime.dispatch_tables import NativeContext
+from tracejit.runtime.engine import link_support
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.guards import (
     Argument,
@@ -37,7 +38,6 @@ from tracejit.runtime.guards import (
     SameResult,
     TypeGuard,
 )
-from tracejit.runtime.engine import link_support
 from tracejit.runtime.specialisation import Specialisation
 
 pytestmark = pytest.mark.skipif(not dispatch.is_available(), reason="no native call path on this interpreter")
