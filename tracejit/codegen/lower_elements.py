@@ -124,7 +124,16 @@ def _add_indices(a: Expr, b: Expr) -> Expr:
             return Const(_wrapped(a.value + b.value), I64)
         if isinstance(a, Scalar) and a.op == "add" and isinstance(a.args[1], Const):
             return _add_indices(a.args[0], _add_indices(a.args[1], b))
-    return Scalar("add", (a, b), I64)
+    return _rejoined(a, b) or Scalar("add", (a, b), I64)
+
+
+def _rejoined(a: Expr, b: Expr) -> Expr | None:
+    """x, where the sum is `x / y * y` and the remainder of `x / y`: an index taken apart and put together again."""
+    if isinstance(a, Scalar) and isinstance(b, Scalar) and (a.op, b.op) == ("mul", "remainder"):
+        whole, y = a.args
+        if isinstance(whole, Scalar) and whole.op == "quotient" and whole.args == b.args and y == b.args[1]:
+            return b.args[0]
+    return None
 
 
 def _mul_indices(a: Expr, b: Expr) -> Expr:

@@ -122,7 +122,8 @@ class Emitter:
         """A loop that carries elements; set `following` inside. `combine` names the scalar op of a reduction."""
         flat = [Fold(p, combine) for s in starts for p in _parts(s)]
         made = ElementFold(starts)
-        with self.inner.fold(extent, flat) as body:
+        axis: Axis = "serial" if combine is None or self.inner.in_vector else "vector"
+        with self.inner.fold(extent, flat, axis) as body:
             made.enter(body)
             yield made
             body.next = [p for e in made.following for p in _parts(e)]

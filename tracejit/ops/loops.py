@@ -41,25 +41,48 @@ def cat(e: Emitter, results: Sequence[Any], _size: Expr, xs: Sequence[Array], *,
 
 
 def extremum_place(better: str) -> Callable[..., Any]:
-    """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan."""
+    """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan.
+
+    Along the last axis (contiguous as a rule) it is found in two vector passes: the extremum, then its first place.
+    Along another one neighbouring places are the lanes, and each lane carries its best element and where it was.
+    """
 
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
         out = e.new(results[0])
-        zero = e.k.const(0, I64)
-        with e.kernel(), e.loops(_without(x.shape, axis), parallel=True) as outer:
-            first = e.load(x, _with(outer, axis, zero))
-            with e.fold(x.shape[axis], _wide(e, first), zero) as fold:
-                best, place = fold.carried
-                value = _wide(e, e.load(x, _with(outer, axis, fold.index)))
-                wins = getattr(e.k, better)(value, best)
-                if value.type.is_float:
-                    wins = e.k.logical_or(wins, e.k.logical_and(e.k.isnan(value), e.k.logical_not(e.k.isnan(best))))
-                wins = e.k.let(wins, "wins")
-                fold.following = [e.k.select(wins, value, best), e.k.select(wins, fold.index, place)]
-            e.store(out, outer, fold.results[1])
+        last = axis == len(x.shape) - 1
+        with e.kernel(), e.loops(_without(x.shape, axis), parallel=True, vector=not last) as outer:
+            place = _place_in_line if last else _place_by_lane
+            e.store(out, outer, place(e, better, x.shape[axis], lambda i: _wide(e, e.load(x, _with(outer, axis, i)))))
         return out
 
     return emit
+
+
+def _place_in_line(e: Emitter, better: str, size: Expr, element: Callable[[Expr], Expr]) -> Expr:
+    first = element(e.k.const(0, I64))
+    with e.fold(size, first, combine="maximum" if better == "gt" else "minimum") as fold:
+        fold.following = [element(fold.index)]
+    best = fold.results[0]
+    with e.fold(size, size, combine="minimum") as found:
+        value = element(found.index)
+        hit = e.k.eq(value, best)
+        if value.type.is_float:
+            hit = e.k.logical_or(hit, e.k.logical_and(e.k.isnan(value), e.k.isnan(best)))
+        found.following = [e.k.select(hit, found.index, size)]
+    return found.results[0]
+
+
+def _place_by_lane(e: Emitter, better: str, size: Expr, element: Callable[[Expr], Expr]) -> Expr:
+    zero = e.k.const(0, I64)
+    with e.fold(size, element(zero), zero) as fold:
+        best, place = fold.carried
+        value = element(fold.index)
+        wins = getattr(e.k, better)(value, best)
+        if value.type.is_float:
+            wins = e.k.logical_or(wins, e.k.logical_and(e.k.isnan(value), e.k.logical_not(e.k.isnan(best))))
+        wins = e.k.let(wins, "wins")
+        fold.following = [e.k.select(wins, value, best), e.k.select(wins, fold.index, place)]
+    return fold.results[1]
 
 
 def _wide(e: Emitter, x: Expr) -> Expr:
@@ -96,15 +119,15 @@ def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis:
     """y[i] = a[i] * y[i-1] + c[i], the first one c[0]."""
     out = e.new(results[0])
     dtype, count = c.type.dtype, c.shape[axis]
-    with e.kernel(), e.loops(_without(c.shape, axis), parallel=True) as outer:
-        with e.fold(count, _wide(e, e.k.const(0, dtype))) as fold:
-            i = e.k.sub(e.k.sub(count, 1), fold.index) if reverse else fold.index
-            at = _with(outer, axis, i)
-            term = e.load(c, at)
-            grown = e.k.add(e.k.mul(e.load(a, at), _narrow(e, fold.carried[0], dtype)), term)
-            y = e.k.let(e.k.select(e.k.eq(fold.index, 0), term, grown), "y")
-            e.store(out, at, y)
-            fold.following = [_wide(e, y)]
+    start = _wide(e, e.k.const(0, dtype))
+    with e.kernel(), e.loops(_without(c.shape, axis), parallel=True) as outer, e.fold(count, start) as fold:
+        i = e.k.sub(e.k.sub(count, 1), fold.index) if reverse else fold.index
+        at = _with(outer, axis, i)
+        term = e.load(c, at)
+        grown = e.k.add(e.k.mul(e.load(a, at), _narrow(e, fold.carried[0], dtype)), term)
+        y = e.k.let(e.k.select(e.k.eq(fold.index, 0), term, grown), "y")
+        e.store(out, at, y)
+        fold.following = [_wide(e, y)]
     return out
 
 
