@@ -52,6 +52,16 @@ def _calling(fn: Any) -> Callable[..., Any]:
     return call
 
 
+def inside(lower: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Say what a call of a function becomes inside a script."""
+
+    def mark(fn: Any) -> Any:
+        fn.__tracejit_lower__ = lower
+        return fn
+
+    return mark
+
+
 def remembered(fn: Any, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
     """What `make` gives for a function, made once for each key: a transformation that is asked for again is compiled."""
     found: dict[Any, Any] = scripted(fn).__dict__.setdefault("__tracejit_made__", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -10,13 +11,24 @@ from typing import Any
 from tracejit.errors import ScriptError
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
+from tracejit.frontend.values import Static
 from tracejit.ir.core import Block, Graph
 from tracejit.ir.types import Dim
 from tracejit.scripted.compiler import simplify
-from tracejit.transformations.base import Parameter, Transformation, argument_access, leaves_of, remembered, value_of
+from tracejit.transformations.base import (
+    Parameter,
+    Transformation,
+    argument_access,
+    inside,
+    leaves_of,
+    remembered,
+    value_of,
+)
+from tracejit.transformations.inside import Batched, lower_vmap
 from tracejit.transforms.batch import batched_graph
 
 
+@inside(lower_vmap)
 def vmap(fn: Any, in_axes: Any = 0, out_axes: int = 0) -> Any:
     """The function that calls `fn` on every slice of its arguments and stacks the results.
 
@@ -32,9 +44,15 @@ class BatchedFunction(Transformation):
     """What `vmap` gives."""
 
     def __init__(self, fn: Any, in_axes: int | tuple[int | None, ...] | None, out_axes: int) -> None:
+        self.fn = fn
         self.in_axes = in_axes
         self.out_axes = out_axes
         super().__init__(fn)
+
+    def __tracejit_lower__(self, calls: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
+        """A call inside a script."""
+        made = Batched(Static(self.fn), self.in_axes, self.out_axes)
+        return made.__tracejit_lower__(calls, args, kwargs, node)
 
     def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
         """The inner function for the slices, in a loop over the batch."""

@@ -16,12 +16,14 @@ from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.function import ScriptedFunction, Specialisation
 from tracejit.scripted.node import raw_value
 from tracejit.scripted.results import ResultBuilder, make_tree
-from tracejit.transformations.base import argument_access, n_user, scripted
+from tracejit.transformations.base import argument_access, inside, n_user, scripted
 from tracejit.transformations.gradients import grad
+from tracejit.transformations.inside import lower_hvp, lower_jvp, lower_vjp
 from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.jvp import jvp_graph
 
 
+@inside(lower_vjp)
 def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """`fn(*primals)` and its pullback: `pullback(g)`, for g in the structure of the result, gives a tuple with the
     cotangent of every argument (None for parts that are no floats). Raises `NotDifferentiable`."""
@@ -52,6 +54,7 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     return call.build(outputs), pullback
 
 
+@inside(lower_jvp)
 def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     """`fn(*primals)` and its derivative along `tangents`, which are in the structure of `primals`.
 
@@ -71,6 +74,7 @@ def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     return call.build(found[:n]), call.tangent(call.result, slopes, given)
 
 
+@inside(lower_hvp)
 def hvp(fn: Any, primals: Any, tangents: Any) -> Any:
     """The second derivative of `fn` (one float) times `tangents`: the derivative of its gradient along them.
 

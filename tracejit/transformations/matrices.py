@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import ConstantLeaf, Leaf, Lowered, TreeLeaf
 from tracejit.frontend.signature import Access
+from tracejit.frontend.values import Static
 from tracejit.ir.core import Value
 from tracejit.scripted.compiler import simplify
 from tracejit.transformations.base import (
     Parameter,
     Transformation,
     argument_access,
+    inside,
     leaf_like,
     n_user,
     numbers_of,
@@ -25,10 +28,12 @@ from tracejit.transformations.base import (
     variables_of,
 )
 from tracejit.transformations.gradients import grad
+from tracejit.transformations.inside import Jacobian, lower_hessian, lower_jacobian
 from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.jacobian import jacobian_graph
 
 
+@inside(lower_jacobian)
 def jacobian(fn: Any, argnums: int | Sequence[int] = 0) -> Any:
     """The function that gives the derivative of every element of `fn`'s result by every element of an argument: an
     array of the result's shape followed by the argument's (in the structure of the result, then of the argument)."""
@@ -36,6 +41,7 @@ def jacobian(fn: Any, argnums: int | Sequence[int] = 0) -> Any:
     return remembered(fn, ("jacobian", numbers), lambda: JacobianFunction(fn, numbers))
 
 
+@inside(lower_hessian)
 def hessian(fn: Any, argnums: int | Sequence[int] = 0) -> Any:
     """The function that gives the second derivatives of `fn` (one float): the Jacobian of its gradient."""
     return jacobian(grad(fn, argnums), argnums)
@@ -45,8 +51,13 @@ class JacobianFunction(Transformation):
     """What `jacobian` gives."""
 
     def __init__(self, fn: Any, argnums: int | tuple[int, ...]) -> None:
+        self.fn = fn
         self.argnums = argnums
         super().__init__(fn)
+
+    def __tracejit_lower__(self, calls: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
+        """A call inside a script."""
+        return Jacobian(Static(self.fn), self.argnums).__tracejit_lower__(calls, args, kwargs, node)
 
     def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
         """The inner function with the derivatives of its results as further results."""

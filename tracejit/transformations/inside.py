@@ -1,0 +1,340 @@
+"""Transformations called inside a script: they become ops of its graph.
+
+`vjp` and `jvp` mark the arguments as variables, inline the function, and put `gradient` and `tangent` ops behind it.
+`vmap`, `jacobian` and `hessian` are written as small scripts over these, at the end of this file.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.frontend.values import (
+    ArrayView,
+    DictValue,
+    FrontValue,
+    ListValue,
+    Number,
+    ObjectValue,
+    Static,
+    Transformed,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import F64
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+Arguments = list[FrontValue]
+Keywords = dict[str, FrontValue]
+
+
+def lower_vjp(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    """`tj.vjp(f, *primals)`."""
+    fn, *primals = args
+    marked = _Marked(calls, primals, node)
+    result = marked.call(fn, node)
+    return TupleValue((result, Static(_Pullback(marked, primals, result))))
+
+
+def lower_jvp(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    """`tj.jvp(f, primals, tangents)`."""
+    given = dict(zip(("fn", "primals", "tangents"), args, strict=False)) | kwargs
+    primals, tangents = _items(given["primals"]), _items(given["tangents"])
+    along = [v for p, t in zip(primals, tangents, strict=True) for v in _seeds(calls, p, t, node)]
+    marked = _Marked(calls, primals, node)
+    result = marked.call(given["fn"], node)
+    return TupleValue((result, marked.tangent(result, along)))
+
+
+def lower_hvp(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    """`tj.hvp(f, primals, tangents)`."""
+    given = dict(zip(("fn", "primals", "tangents"), args, strict=False)) | kwargs
+    count = len(_items(given["primals"]))
+    gradient = Transformed("grad", given["fn"], 0 if count == 1 else tuple(range(count)))
+    found = lower_jvp(calls, [gradient, given["primals"], given["tangents"]], {}, node)
+    assert isinstance(found, TupleValue)
+    return found.items[1]
+
+
+class _Marked:
+    """Arguments whose floats are variables, and the function called with them."""
+
+    def __init__(self, calls: Calls, primals: Arguments, node: ast.AST) -> None:
+        self.calls = calls
+        self.leaves: list[tuple[Value, FrontValue, FrontValue]] = []
+        self.arguments = [calls.gradients.mark(p, self.leaves, node) for p in primals]
+        self.variables = [leaf[0] for leaf in self.leaves]
+
+    def call(self, fn: FrontValue, node: ast.AST) -> FrontValue:
+        result = self.calls.call_value(fn, self.arguments, {}, node)
+        self.calls.ctx.at(node)
+        self.calls.gradients.restore(self.leaves)
+        return result
+
+    def tangent(self, result: FrontValue, along: list[Value]) -> FrontValue:
+        """The tangents of a result; None for parts that are no floats."""
+        ctx = self.calls.ctx
+
+        def visit(part: FrontValue) -> FrontValue:
+            match part:
+                case ArrayView() if part.dtype.is_inexact:
+                    return ctx.fresh(ctx.b.emit("tangent", (ctx.load(part), *self.variables, *along))[0])
+                case Number() if part.dtype.is_inexact:
+                    return Number(ctx.b.emit("tangent", (part.value, *self.variables, *along))[0], part.weak)
+                case _:
+                    return _mapped(part, visit, ctx.level)
+
+        return visit(result)
+
+
+class _Pullback:
+    """The second result of `tj.vjp`."""
+
+    def __init__(self, marked: _Marked, primals: Arguments, result: FrontValue) -> None:
+        self.marked = marked
+        self.primals = primals
+        self.result = result
+
+    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        ctx = calls.ctx
+        totals: list[Value] | None = None
+        seeds = _seeds(calls, self.result, args[0], node)
+        for y, seed in zip(_floats(calls, self.result), seeds, strict=True):
+            found = ctx.b.emit("gradient", (y, seed, *self.marked.variables))
+            sums = zip(totals or (), found, strict=bool(totals))
+            totals = [ctx.b.emit("add", pair)[0] for pair in sums] if totals else list(found)
+        if totals is None:
+            ctx.refuse(node, f"{describe(self.result)} has no derivative", "take the pullback of floats")
+        rest = iter(totals)
+        return TupleValue(tuple(calls.gradients.rebuild(p, rest) for p in self.primals))
+
+
+def _items(x: FrontValue) -> list[FrontValue]:
+    """A tuple's items; anything else is the only one."""
+    return list(x.items) if isinstance(x, TupleValue | ListValue) else [x]
+
+
+def _mapped(x: FrontValue, visit: Any, level: int) -> FrontValue:
+    """A container with its parts replaced; None for what has no float."""
+    match x:
+        case TupleValue(items, cls):
+            return TupleValue(tuple(visit(i) for i in items), cls)
+        case ListValue(items):
+            return ListValue([visit(i) for i in items], level)
+        case DictValue(items):
+            return DictValue({k: visit(v) for k, v in items.items()}, level)
+        case ObjectValue(cls, fields):
+            return ObjectValue(cls, {k: visit(v) for k, v in fields.items()})
+        case _:
+            return Static(None)
+
+
+def _parts(x: FrontValue) -> list[tuple[Any, FrontValue]]:
+    """What a container holds, by key."""
+    match x:
+        case TupleValue(items) | ListValue(items):
+            return list(enumerate(items))
+        case DictValue(items):
+            return list(items.items())
+        case ObjectValue(_, fields):
+            return list(fields.items())
+        case _:
+            return []
+
+
+def _floats(calls: Calls, x: FrontValue) -> Iterator[Value]:
+    """The values of the floats in a result."""
+    match x:
+        case ArrayView() if x.dtype.is_inexact:
+            yield calls.ctx.load(x)
+        case Number() if x.dtype.is_inexact:
+            yield x.value
+        case _:
+            for _, part in _parts(x):
+                yield from _floats(calls, part)
+
+
+def _seeds(calls: Calls, like: FrontValue, given: FrontValue, node: ast.AST) -> list[Value]:
+    """One value for each float of `like`, from something of its structure."""
+    like = calls.as_operand(like)
+    match like:
+        case ArrayView() if like.dtype.is_inexact:
+            return [calls.indexing.content_for(given, like.lengths, like.dtype, node)]
+        case Number() if like.dtype.is_inexact:
+            return [calls.arith.scalar(given, like.dtype)]
+        case Static(float()):
+            return [calls.arith.scalar(given, F64)]
+        case _:
+            parts, along = _parts(like), dict(_parts(given))
+            if parts and [k for k, _ in parts] != list(along):
+                calls.ctx.refuse(node, "a tangent or cotangent must have the structure of what it belongs to")
+            return [v for key, part in parts for v in _seeds(calls, part, along[key], node)]
+
+
+# -- as scripts -------------------------------------------------------------------------------------------------------
+
+
+class Batched:
+    """`tj.vmap(f, in_axes, out_axes)`, to be called inside a script."""
+
+    def __init__(self, fn: FrontValue, in_axes: Any, out_axes: int) -> None:
+        self.fn = fn
+        self.in_axes = in_axes
+        self.out_axes = out_axes
+
+    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        axes = self.in_axes if isinstance(self.in_axes, tuple) else (self.in_axes,) * len(args)
+        moved = [
+            calls.call_object(_first, [a, Static(x)], {}, node) if x else a for a, x in zip(args, axes, strict=True)
+        ]
+        sliced = [a for a, x in zip(moved, axes, strict=True) if x is not None]
+        if not sliced:
+            calls.ctx.refuse(node, "vmap needs an argument with a batch axis")
+        count = calls.call_object(len, [sliced[0]], {}, node)
+        trip = Static(_Trip(self.fn, moved, axes))
+        first = calls.call_value(trip, [Static(0)], {}, node)
+        if isinstance(first, TupleValue):
+            rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in first.items))
+            filled = calls.call_object(_fill_several, [trip, count, rooms], {}, node)
+            assert isinstance(filled, TupleValue)
+            return TupleValue(tuple(self.placed(calls, part, node) for part in filled.items))
+        room = _room_for(calls, count, first, node)
+        return self.placed(calls, calls.call_object(_fill, [trip, count, room], {}, node), node)
+
+    def placed(self, calls: Calls, x: FrontValue, node: ast.AST) -> FrontValue:
+        return calls.call_object(_from_first, [x, Static(self.out_axes)], {}, node) if self.out_axes else x
+
+
+class _Trip:
+    """The function of a batch on slice i."""
+
+    def __init__(self, fn: FrontValue, arguments: Arguments, axes: tuple[int | None, ...]) -> None:
+        self.fn = fn
+        self.arguments = arguments
+        self.axes = axes
+
+    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        pairs = zip(self.arguments, self.axes, strict=True)
+        given = [a if x is None else calls.call_object(_item, [a, args[0]], {}, node) for a, x in pairs]
+        return calls.call_value(self.fn, given, {}, node)
+
+
+def _room_for(calls: Calls, count: FrontValue, part: FrontValue, node: ast.AST) -> FrontValue:
+    if not isinstance(part, ArrayView | Number):
+        calls.ctx.refuse(
+            node, f"vmap of a function that gives {describe(part)}", "give arrays, numbers or a tuple of these"
+        )
+    dtype = Static(np.dtype(part.dtype.numpy_name))
+    if isinstance(part, Number):
+        return calls.call_object(_room, [count, dtype], {}, node)
+    return calls.call_object(_room_like, [count, part, dtype], {}, node)
+
+
+class Jacobian:
+    """`tj.jacobian(f, argnums)`, to be called inside a script."""
+
+    def __init__(self, fn: FrontValue, argnums: int | tuple[int, ...]) -> None:
+        self.fn = fn
+        self.argnums = argnums
+
+    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        if isinstance(self.argnums, tuple):
+            return TupleValue(tuple(self.by_argument(calls, args, n, node) for n in self.argnums))
+        return self.by_argument(calls, args, self.argnums, node)
+
+    def by_argument(self, calls: Calls, args: Arguments, number: int, node: ast.AST) -> FrontValue:
+        y, x = calls.call_value(self.fn, args, {}, node), calls.as_operand(args[number])
+        if isinstance(y, Number):
+            gradient = Transformed("grad", self.fn, number)
+            return calls.call_value(gradient, args, {}, node)
+        if not isinstance(y, ArrayView) or not isinstance(x, ArrayView | Number):
+            calls.ctx.refuse(node, f"the Jacobian of {describe(y)} by {describe(x)}", "use arrays and numbers")
+        along = Static(_Along(self.fn, args, number))
+        if isinstance(x, Number):
+            return calls.call_value(along, [calls.as_operand(Static(1.0))], {}, node)
+        return calls.call_object(_columns, [along, x, y], {}, node)
+
+
+class _Along:
+    """The derivative along a tangent of one argument."""
+
+    def __init__(self, fn: FrontValue, arguments: Arguments, number: int) -> None:
+        self.fn = fn
+        self.arguments = arguments
+        self.number = number
+
+    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        along = _seeds(calls, self.arguments[self.number], args[0], node)
+        marked = _Marked(calls, [self.arguments[self.number]], node)
+        given = [*self.arguments[: self.number], *marked.arguments, *self.arguments[self.number + 1 :]]
+        marked.arguments = given
+        return marked.tangent(marked.call(self.fn, node), along)
+
+
+def lower_vmap(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    """`tj.vmap(f, in_axes=0, out_axes=0)`."""
+    given = dict(zip(("fn", "in_axes", "out_axes"), args, strict=False)) | kwargs
+    axes = calls.static(given.get("in_axes", Static(0)), node, "'in_axes'")
+    return Static(Batched(given["fn"], axes, calls.static(given.get("out_axes", Static(0)), node, "'out_axes'")))
+
+
+def lower_jacobian(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    """`tj.jacobian(f, argnums=0)`."""
+    given = dict(zip(("fn", "argnums"), args, strict=False)) | kwargs
+    return Static(Jacobian(given["fn"], calls.static(given.get("argnums", Static(0)), node, "'argnums'")))
+
+
+def lower_hessian(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    """`tj.hessian(f, argnums=0)`."""
+    given = dict(zip(("fn", "argnums"), args, strict=False)) | kwargs
+    argnums = calls.static(given.get("argnums", Static(0)), node, "'argnums'")
+    return Static(Jacobian(Transformed("grad", given["fn"], argnums), argnums))
+
+
+def _first(x: Any, axis: int) -> Any:
+    return np.moveaxis(x, axis, 0)
+
+
+def _from_first(x: Any, axis: int) -> Any:
+    return np.moveaxis(x, 0, axis)
+
+
+def _item(x: Any, i: int) -> Any:
+    return x[i]
+
+
+def _room(n: int, dtype: Any) -> Any:
+    return np.empty(n, dtype)
+
+
+def _room_like(n: int, part: Any, dtype: Any) -> Any:
+    return np.empty((n, *part.shape), dtype)
+
+
+def _fill(call: Any, n: int, room: Any) -> Any:
+    for i in range(n):
+        room[i] = call(i)
+    return room
+
+
+def _fill_several(call: Any, n: int, rooms: Any) -> Any:
+    for i in range(n):
+        parts = call(i)
+        for room, part in zip(rooms, parts):
+            room[i] = part
+    return rooms
+
+
+def _columns(along: Any, x: Any, y: Any) -> Any:
+    columns = np.empty((y.size, x.size), y.dtype)
+    for j in range(x.size):
+        tangent = np.zeros(x.size, x.dtype)
+        tangent[j] = 1.0
+        columns[:, j] = along(tangent.reshape(x.shape)).reshape(-1)
+    return columns.reshape((*y.shape, *x.shape))
