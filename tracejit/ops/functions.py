@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.builder import COMPOSITES, Builder, Handle, composite
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import BOOL, BY_NAME, BY_NUMPY_NAME, F64, I64, U64, DType
+from tracejit.ir.types import BOOL, BY_NAME, BY_NUMPY_NAME, C128, F64, I64, U64, DType, ScalarType
 from tracejit.ops import coerce
 from tracejit.ops.coerce import Weak
 from tracejit.ops.define import as_dtype
@@ -101,18 +101,18 @@ def inexact(b: Any, x: Operand) -> Any:
 
 def dtype_from(dtype: Any) -> DType:
     """A dtype from anything that names one: an IR dtype, a NumPy dtype or type, a Python type, a string."""
-    if isinstance(dtype, DType):
-        return dtype
-    python = {bool: BOOL, int: I64, float: F64, complex: BY_NUMPY_NAME["complex128"]}
-    if dtype in python:
-        return python[dtype]
+    if isinstance(dtype, DType | ScalarType):
+        return as_dtype(dtype)
+    if dtype in _PYTHON:
+        return _PYTHON[dtype]
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", "")
     found = BY_NUMPY_NAME.get(name) or BY_NAME.get(name)
-    if found is None and hasattr(dtype, "dtype"):
-        return as_dtype(dtype)
     if found is None:
         raise DTypeMismatch(f"{dtype!r} is not a dtype")
     return found
+
+
+_PYTHON: dict[Any, DType] = {bool: BOOL, int: I64, float: F64, complex: C128}
 
 
 # -- axes and sizes -------------------------------------------------------------------------------------------

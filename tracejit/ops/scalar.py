@@ -24,7 +24,7 @@ def _checked(
     doc: str,
     **algebra: Any,
 ) -> None:
-    """Register the checked form of an integer operation; `python` computes on Python ints; `algebra` goes to `OpDef`."""
+    """Register the checked form of an operation; `python` computes on Python ints, `algebra` is for `OpDef`."""
 
     def infer(*operands: Value) -> tuple[Type, ...]:
         for operand in operands:

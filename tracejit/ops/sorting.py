@@ -41,14 +41,21 @@ op(
     eager=_argsort_eager,
     vjp="its result is an integer",
     lower=Opaque(loops.argsort),
-    samples=lambda rng: (
-        [
+    samples=lambda rng: [
+        *(
             Sample((draw(rng, -5, 5, shape, dtype),), {"axis": axis, "descending": descending})
-            for shape, axis in (((9,), 0), ((3, 5), 1), ((5, 3), 0), ((1,), 0), ((0,), 0), ((2, 17, 2), 1))
-            for dtype, descending in (("float64", False), ("int64", True), ("float32", True), ("int8", False))
-        ]
-        + [Sample((rng.permuted([1.0, float("nan"), 3.0, 2.0, float("nan")]),), {"axis": 0})]
-    ),
+            for shape, axis, dtype, descending in (
+                ((9,), 0, "float64", False),
+                ((9,), 0, "int64", True),
+                ((3, 5), 1, "float32", True),
+                ((5, 3), 0, "int8", False),
+                ((1,), 0, "float64", True),
+                ((0,), 0, "float64", False),
+                ((2, 17, 2), 1, "float64", False),
+            )
+        ),
+        Sample((rng.permuted([1.0, float("nan"), 3.0, 2.0, float("nan")]),), {"axis": 0}),
+    ],
 )
 
 
