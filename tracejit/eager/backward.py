@@ -169,7 +169,7 @@ def _is_fresh(entry: Any, cotangents: Sequence[Any], entries: Sequence[Any], nod
     if type(entry) is not np.ndarray or entry.base is not None or not entry.flags.c_contiguous:
         return False
     others = [*cotangents, *node.kept_arrays()]
-    return sum(e is entry for e in entries) == 1 and not any(
+    return sum(e is entry for e in entries) <= 1 and not any(
         o is not None and (o is entry or storage(o) is entry) for o in others
     )
 

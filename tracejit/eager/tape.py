@@ -17,7 +17,7 @@ import numpy as np
 from tracejit.device import module_of
 from tracejit.eager.modes import MODE
 from tracejit.eager.rules import RuleBuilder, spread, values_read
-from tracejit.eager.tensor import Tensor, raw, version_of, wrap
+from tracejit.eager.tensor import Tensor, check_differentiable, raw, version_of, wrap
 from tracejit.eager.writes import changed_since
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.opdef import OpDef, Update, flatten
@@ -33,7 +33,10 @@ def edge_of(x: Any) -> Edge:
     if not isinstance(x, Tensor) or not x.requires_grad:
         return None
     node = x._grad_fn
-    return (x, 0) if node is None else (node, x._port)
+    if node is not None:
+        return (node, x._port)
+    check_differentiable(x)
+    return (x, 0)
 
 
 class Node:

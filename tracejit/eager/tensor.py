@@ -10,6 +10,7 @@ A tensor made by a compiled call may leave the later slots unset; they then read
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -313,6 +314,7 @@ def raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
+@functools.cache
 def ir_dtype(dtype: Any) -> DType:
     """The IR's dtype for an array dtype."""
     found = BY_NUMPY_NAME.get(np.dtype(dtype).name)
