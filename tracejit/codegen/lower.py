@@ -55,7 +55,7 @@ from tracejit.codegen.lower_elements import (
     stores,
 )
 from tracejit.codegen.lower_kernels import KernelLowering, Target
-from tracejit.codegen.memory import Lifetimes
+from tracejit.codegen.memory import Lifetimes, hoisted
 from tracejit.errors import Span
 from tracejit.ir.aliasing import borrowed, has_storage, is_flat, shared
 from tracejit.ir.core import Block, Graph, Op, Value
@@ -205,7 +205,10 @@ class Lowering:
                 dense = axis == len(source.shape) - 1 and target.steps(code.k)[-1] == ONE
                 index.append(stack.enter_context(code.loop(size, "vector" if dense else "serial", "ijklmn"[axis % 6])))
             at = code.bind(target.address(code.k, index), "at")
-            old, new = load(target.buffer, at, dtype, code.k), load(source.buffer, source.address(code.k, index), dtype, code.k)
+            old, new = (
+                load(target.buffer, at, dtype, code.k),
+                load(source.buffer, source.address(code.k, index), dtype, code.k),
+            )
             code.emit(*stores(target.buffer, at, code.k.add(old, new), code.k))
         self.launch("add", code.scopes[0].stmts)
 
@@ -245,7 +248,7 @@ class Lowering:
 
     def kernel(self, name: str, ops: Sequence[Op], targets: Sequence[Target]) -> None:
         """One kernel that computes `ops` and writes the targets."""
-        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel)
+        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
         self.launch(name, lowering.run(), [op.span for op in ops if op.span is not None])
 
     def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
@@ -309,7 +312,9 @@ class Lowering:
 
     def _strided_input(self, index: int, param: Value, array: Array) -> Array:
         """A parameter of any layout: read through its strides, or copied where it is changed or must be dense."""
-        steps = tuple(self.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in range(len(array.shape)))
+        steps = tuple(
+            self.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in range(len(array.shape))
+        )
         given = Array(array.buffer, array.type, array.shape, steps)
         if index not in self.graph.inout and param not in self.uses.dense:
             return given
@@ -436,7 +441,7 @@ class Lowering:
         """A kernel of `ops` for the results of `op`, which are their `values`."""
         targets = [self.target_of(op, v, r) for v, r in zip(values, op.results, strict=True)]
         wanted = [t.array for t in targets]
-        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel)
+        lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
         body = lowering.run()
         for result, target, array in zip(op.results, targets, wanted, strict=True):
             self.env[result] = target.array
@@ -511,7 +516,9 @@ class Lowering:
         if form is None:
             return None
         steps = tuple(self.let(form.coefficients.get(i, ZERO), "step") for i in index)
-        return Array(source.buffer, op.results[0].type, self.shape(op.results[0].type), steps, self.let(form.rest, "offset"))
+        return Array(
+            source.buffer, op.results[0].type, self.shape(op.results[0].type), steps, self.let(form.rest, "offset")
+        )
 
     # -- control flow -----------------------------------------------------------------------------------------------------
 
@@ -523,7 +530,9 @@ class Lowering:
             self.block(block, handed, borrowed(op))
             self.env.update(zip(op.results, map(self.place, block.results), strict=True))
             return
-        values, bodies = zip(*(self.inside(lambda b=b: self._arm(b, handed, borrowed(op))) for b in op.blocks), strict=True)
+        values, bodies = zip(
+            *(self.inside(lambda b=b: self._arm(b, handed, borrowed(op))) for b in op.blocks), strict=True
+        )
         results = self.bind(op.results)
         self.emit(If(cond, bodies[0], bodies[1], results, tuple(values[0]), tuple(values[1])))
 
@@ -584,7 +593,9 @@ class Lowering:
         results = self.bind(op.results)
         entries = tuple(Carried(v, i, n, r) for v, i, n, r in zip(carried, inits, following, results, strict=True))
         condition = None if go == TRUE and go_next == TRUE else (Var("go", BOOL), go, go_next)
-        self.emit(For(index, limit, stmts, "serial", entries, condition, op.span))
+        allocations, stmts = hoisted(stmts, (index, *carried))
+        frees = [Free(a.var) for a in allocations]
+        self.emit(*allocations, For(index, limit, stmts, "serial", entries, condition, op.span), *frees)
 
     # -- effects ----------------------------------------------------------------------------------------------------------
 
@@ -669,7 +680,9 @@ class _Uses:
         self.only_fetched = {
             v
             for v, readers in self.readers.items()
-            if isinstance(v.type, TensorType) and not v.type.shape and all(r is not None and r.name == "fetch" for r in readers)
+            if isinstance(v.type, TensorType)
+            and not v.type.shape
+            and all(r is not None and r.name == "fetch" for r in readers)
         }
 
     def _block(self, block: Block, yields: bool) -> None:

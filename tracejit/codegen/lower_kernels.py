@@ -81,14 +81,27 @@ class Space:
 
 
 class KernelLowering:
-    """Builds the body of one kernel."""
+    """Builds the body of one kernel.
 
-    def __init__(self, ops: Sequence[Op], targets: Sequence[Target], outer: Outer, size: Sizes, parallel: bool) -> None:
+    `parallel`: the outermost loop may be parallel. `nested`: so may every loop whose trips need no order, and a flat
+    loop is not cut into blocks (a GPU's schedule does that).
+    """
+
+    def __init__(
+        self,
+        ops: Sequence[Op],
+        targets: Sequence[Target],
+        outer: Outer,
+        size: Sizes,
+        parallel: bool,
+        nested: bool = False,
+    ) -> None:
         self.ops = ops
         self.targets = targets
         self.outer = outer
         self.size = size
         self.parallel = parallel
+        self.nested = nested and parallel
         self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
         self.levels = _levels(ops)
         self.spills: dict[Value, Spill] = {}
@@ -244,7 +257,8 @@ class KernelLowering:
         with ExitStack() as stack:
             for at, group in enumerate(groups):
                 last = at == len(groups) - 1
-                axis: Axis = "vector" if last and vector and not self.code.in_vector else "serial"
+                outer: Axis = "parallel" if parallel and self.nested else "serial"
+                axis: Axis = "vector" if last and vector and not self.code.in_vector else outer
                 spread = parallel and at == 0 and self.may_spread()
                 i = stack.enter_context(self._loop(self.extent(group), axis, group, spread))
                 self.enter(index, group, i)
@@ -260,9 +274,11 @@ class KernelLowering:
 
     def _loop(self, extent: Expr, axis: Axis, group: list[int], spread: bool) -> AbstractContextManager[Expr]:
         name = schedule.loop_name(group)
-        if spread and axis == "vector":
-            return schedule.blocked_loop(self.code, extent, axis, name)
-        return self.code.loop(extent, "parallel" if spread else axis, name)
+        if spread and axis == "vector" and not self.nested:
+            return schedule.blocked_loop(
+                self.code, extent, axis, name, schedule.COLUMNS if self.folded else schedule.BLOCK
+            )
+        return self.code.loop(extent, "parallel" if spread and axis != "vector" else axis, name)
 
     def enter(self, index: dict[int, Expr], group: Sequence[int], i: Expr) -> None:
         """Note the index of merged axes: the last one has it all."""

@@ -4,6 +4,8 @@ The transform `ownership` has made every consumption the last use of its root, s
 block. A root that dies at an `if` one of whose branches consumes it is handed to the branches: each of them
 consumes or frees it. Memory of an `inout` parameter is never freed; where a root may be either, the pointers are
 compared at run time.
+
+Storage of one size that every trip of a loop takes and gives back is taken once, outside the loop.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from tracejit.codegen.loop_ir import Alloc, Call, For, Free, If, Let, Stmt, Var
+from tracejit.codegen.lower_elements import variables
 from tracejit.ir.aliasing import FRESH, Origins, Roots, borrowed, consumed, consumes, has_storage, last_uses, origins
 from tracejit.ir.core import Block, Graph, Op, Value
 
@@ -64,3 +68,40 @@ class Lifetimes:
             deaths.handed.setdefault(at, []).append(root)
         else:
             deaths.after.setdefault(at, []).append(root)
+
+
+# -- storage of loops -------------------------------------------------------------------------------------------
+
+
+def hoisted(body: tuple[Stmt, ...], own: Iterable[Var]) -> tuple[list[Alloc], tuple[Stmt, ...]]:
+    """A loop body without the allocations that every trip makes and frees in equal size, and these allocations.
+
+    `own` are the vars that the loop binds for its body. Only what the body itself frees is taken out, so nothing
+    that is handed on can be meant.
+    """
+    freed = {s.var for s in body if isinstance(s, Free)}
+    candidates = [s for s in body if isinstance(s, Alloc) and s.var in freed]
+    if not candidates:
+        return [], body
+    bound = {*own, *_bound(body)}
+    taken = [s for s in candidates if not any(v in bound for v in variables(s.count))]
+    names = {s.var for s in taken}
+    rest = (s for s in body if not (isinstance(s, Alloc | Free) and s.var in names))
+    return taken, tuple(rest)
+
+
+def _bound(body: Iterable[Stmt]) -> set[Var]:
+    """The vars that the statements of one level bind."""
+    found: set[Var] = set()
+    for stmt in body:
+        match stmt:
+            case Let(var):
+                found.add(var)
+            case For(carried=carried):
+                found.update(c.result for c in carried)
+            case If(results=results) | Call(results=results):
+                found.update(results)
+            case _:
+                pass
+    return found
+

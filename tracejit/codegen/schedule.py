@@ -17,6 +17,9 @@ from tracejit.ir.types import I64
 #: Trips of a vector loop that make one parallel trip; small enough for cache, large enough to forget the loop.
 BLOCK = 4096
 
+#: The same for a loop over columns, each of which folds many rows.
+COLUMNS = 256
+
 
 def is_small(sizes: Iterable[Expr]) -> bool:
     """Whether a loop nest is known to be one block at most."""
@@ -29,25 +32,25 @@ def is_small(sizes: Iterable[Expr]) -> bool:
 
 
 @contextmanager
-def blocked_loop(code: Code, extent: Expr, axis: Axis, name: str) -> Iterator[Expr]:
-    """A loop as parallel blocks, each a loop of kind `axis`; gives the whole index."""
+def blocked_loop(code: Code, extent: Expr, axis: Axis, name: str, size: int = BLOCK) -> Iterator[Expr]:
+    """A loop as parallel blocks of `size` trips, each a loop of kind `axis`; gives the whole index."""
     k = code.k
-    with code.loop(blocks(code, extent), "parallel", "block") as block:
-        start, length = block_range(code, extent, block)
+    with code.loop(blocks(code, extent, size), "parallel", "block") as block:
+        start, length = block_range(code, extent, block, size)
         with code.loop(length, axis, name) as i:
             yield k.add(start, i)
 
 
-def blocks(code: Code, extent: Expr) -> Expr:
+def blocks(code: Code, extent: Expr, size: int = BLOCK) -> Expr:
     """The number of blocks of a loop."""
-    return code.k.ceildiv(extent, code.k.const(BLOCK, I64))
+    return code.k.ceildiv(extent, code.k.const(size, I64))
 
 
-def block_range(code: Code, extent: Expr, block: Expr) -> tuple[Expr, Expr]:
+def block_range(code: Code, extent: Expr, block: Expr, size: int = BLOCK) -> tuple[Expr, Expr]:
     """Start and length of a block of a loop."""
     k = code.k
-    start = code.bind(k.mul(block, BLOCK), "start")
-    return start, code.bind(k.minimum(k.sub(extent, start), BLOCK), "length")
+    start = code.bind(k.mul(block, size), "start")
+    return start, code.bind(k.minimum(k.sub(extent, start), size), "length")
 
 
 def loop_name(axes: Sequence[int]) -> str:
