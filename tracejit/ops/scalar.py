@@ -85,7 +85,14 @@ _checked(
 _checked(
     "checked_neg", 1, lambda x: -x, loops.checked_negation("neg"), ((3,), (-4,), (0,), (_HIGH,)), "-x of a Python int."
 )
-_checked("checked_abs", 1, abs, loops.checked_negation("abs"), ((3,), (-4,), (0,), (_HIGH,)), "abs(x) of a Python int.")
+_checked(
+    "checked_abs",
+    1,
+    lambda x: abs(x),
+    loops.checked_negation("abs"),
+    ((3,), (-4,), (0,), (_HIGH,)),
+    "abs(x) of a Python int.",
+)
 _checked(
     "checked_pow",
     2,
