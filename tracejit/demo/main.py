@@ -149,7 +149,7 @@ def _recurrent_rows(table: Table) -> Iterator[bool]:
         xs = rng.standard_normal((length, 4, 8), dtype=np.float32)
         value, compiled = _gradient(scripted, [xs], [w_in, w_state])
         _, eager = _gradient(programs.recurrent, [xs], [w_in, w_state])
-        shown = f"{float(value.detach()):.6f}", f"{compiled:.6f}", f"{eager:.6f}"
+        shown = f"{float(value.detach()):.5f}", f"{compiled:.5f}", f"{eager:.5f}"
         table.add_row("recurrent (for)", f"{length} steps", *shown, str(scripted.compiles))
         yield bool(np.isclose(compiled, eager, rtol=1e-3))
 
@@ -161,7 +161,7 @@ def _fixed_point_rows(table: Table) -> Iterator[bool]:
     for tolerance in (1e-1, 1e-4, 1e-12):
         (value, rounds), compiled = _gradient(scripted, [], [w, b], tolerance)
         _, eager = _gradient(programs.fixed_point, [], [w, b], tolerance)
-        shown = f"{float(value.detach()):.6f}", f"{compiled:.6f}", f"{eager:.6f}"
+        shown = f"{float(value.detach()):.5f}", f"{compiled:.5f}", f"{eager:.5f}"
         table.add_row("fixed point (while)", f"{int(rounds)} rounds", *shown, str(scripted.compiles))
         yield bool(np.isclose(compiled, eager, rtol=1e-6))
 
