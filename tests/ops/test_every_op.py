@@ -14,6 +14,7 @@ import pytest
 
 from tests.ops import op_graphs
 from tests.ops.op_graphs import EAGER, assert_same, eager_results, forms, one_op_graph, samples_of
+from tracejit import device
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
@@ -22,6 +23,7 @@ from tracejit.ir.core import Graph
 from tracejit.ir.opdef import OpDef, Sample, flatten
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.ops import REGISTRY
+from tracejit.runtime import cuda
 from tracejit.runtime.cpu import compile_program
 from tracejit.transforms import pipeline
 
@@ -144,5 +146,29 @@ def test_loop_program_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
 def test_native_code_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
     def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         return compile_program(program_of(graph)).call(arranged(inputs))
+
+    op_graphs.check_all_samples(defn, run, scale=8.0)
+
+
+def has_gpu() -> bool:
+    """Whether CuPy and a GPU are there."""
+    try:
+        device.cupy()
+    except device.DeviceError:
+        return False
+    return True
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")
+@every_op
+def test_gpu_code_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
+    cupy = device.cupy()
+
+    def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
+        program = lower(pipeline.run(graph, ["dce", "ownership"]), "cuda")
+        given = [cupy.asarray(x) if isinstance(x, np.ndarray) else x for x in arranged(inputs)]
+        results = cuda.compile_program(program).call(given)
+        return [cupy.asnumpy(x) if isinstance(x, cupy.ndarray) else x for x in results]
 
     op_graphs.check_all_samples(defn, run, scale=8.0)
