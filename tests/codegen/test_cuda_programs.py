@@ -195,7 +195,9 @@ def test_barrier_divergence_is_detected(tmp_path: Path) -> None:
     source = """
     #include "%s"
     extern "C" __global__ void half(int* x) { if (threadIdx.x < 16) __syncthreads(); x[threadIdx.x] = 1; }
-    extern "C" int tj_shim_launch(int, unsigned b, int t, int o, void** a) { return shim::launch(half, b, t, o, a); }
+    extern "C" int tj_shim_launch(int, unsigned b, int x, int y, int o, void** a) {
+        return shim::launch(half, b, x, y, o, a);
+    }
     """
     header = Path(__file__).parents[1] / "cuda_shim" / "cuda_shim.h"
     module = ShimModule.__new__(ShimModule)
@@ -203,7 +205,7 @@ def test_barrier_divergence_is_detected(tmp_path: Path) -> None:
     module.library = compile_cpp(source % header, tmp_path)
     x = np.zeros(32, np.int32)
     with pytest.raises(Divergence):
-        module.launch("half", 1, 32, 0, [np.uint64(x.ctypes.data)])
+        module.launch("half", 1, (32, 1), 0, [np.uint64(x.ctypes.data)])
 
 
 def test_a_missing_barrier_shows_in_some_thread_order(tmp_path: Path) -> None:
@@ -214,7 +216,9 @@ def test_a_missing_barrier_shows_in_some_thread_order(tmp_path: Path) -> None:
         slots[threadIdx.x] = threadIdx.x;
         x[threadIdx.x] = slots[31 - threadIdx.x];
     }
-    extern "C" int tj_shim_launch(int, unsigned b, int t, int o, void** a) { return shim::launch(race, b, t, o, a); }
+    extern "C" int tj_shim_launch(int, unsigned b, int x, int y, int o, void** a) {
+        return shim::launch(race, b, x, y, o, a);
+    }
     """
     header = Path(__file__).parents[1] / "cuda_shim" / "cuda_shim.h"
     module = ShimModule.__new__(ShimModule)
@@ -223,6 +227,6 @@ def test_a_missing_barrier_shows_in_some_thread_order(tmp_path: Path) -> None:
     results = []
     for order in ORDERS:
         x = np.zeros(32, np.int32)
-        module.launch("race", 1, 32, order, [np.uint64(x.ctypes.data)])
+        module.launch("race", 1, (32, 1), order, [np.uint64(x.ctypes.data)])
         results.append(x)
     assert any(not np.array_equal(results[0], other) for other in results[1:])

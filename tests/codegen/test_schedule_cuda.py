@@ -57,8 +57,8 @@ def axes(stmts: Sequence[Stmt]) -> list[str]:
     return [s.axis for s in facts.walk(stmts) if isinstance(s, For)]
 
 
-def sizes(program: CudaProgram, n: int, kernel: int = 0) -> tuple[int, int]:
-    """Blocks and threads for n; scratch arguments do not matter."""
+def sizes(program: CudaProgram, n: int, kernel: int = 0) -> tuple[int, tuple[int, int]]:
+    """Blocks, and threads and rows of a block, for n; scratch arguments do not matter."""
     name = program.program.kernels[kernel].name
     geometry = program.geometries[name]
     return launch_size(geometry, [np.int64(n), *[None] * (len(geometry.params) - 1)])
@@ -68,10 +68,10 @@ def test_a_flat_loop_has_a_thread_per_element() -> None:
     i = index()
     program = scheduled(For(i, N, (Store(Y, i, Load(X, i, F64)),), "vector"))
     assert axes(program.program.kernels[0].body) == ["thread.x"]
-    assert sizes(program, 1000) == (4, 256)
-    assert sizes(program, 10) == (1, 32)
-    assert sizes(program, 0) == (1, 32)
-    assert sizes(program, 10**10) == (SPREAD, 256)
+    assert sizes(program, 1000) == (4, (256, 1))
+    assert sizes(program, 10) == (1, (32, 1))
+    assert sizes(program, 0) == (1, (32, 1))
+    assert sizes(program, 10**10) == (SPREAD, (256, 1))
 
 
 def test_blocks_of_a_vector_loop_become_one_flat_loop() -> None:
@@ -83,12 +83,42 @@ def test_blocks_of_a_vector_loop_become_one_flat_loop() -> None:
     assert [s.extent for s in kernel.body if isinstance(s, For)][0] in kernel.params
 
 
-def test_rows_have_a_block_each() -> None:
+CENTRED = """
+graph @centred(%x: f32[n, m, k], %y: f32[n, 1, k]) on cuda {
+  %n = dim(%x) {axis = 0} : i64
+  %m = dim(%x) {axis = 1} : i64
+  %k = dim(%x) {axis = 2} : i64
+  %b = broadcast(%y, %n, %m, %k) : f32[n, m, k]
+  %z = sub(%x, %b) : f32[n, m, k]
+  yield %z
+}
+"""
+
+
+def test_nested_parallel_loops_are_one_loop_over_rows_of_threads() -> None:
+    program = place(CENTRED)
+    (kernel,) = program.program.kernels
+    assert axes(kernel.body) == ["thread.y", "thread.x"]
+    (loop,) = [s for s in kernel.body if isinstance(s, For)]
+    assert loop.extent == K.mul(*(p for p in kernel.params if p.name in "nm"))
+
+
+@pytest.mark.parametrize(("k", "threads", "rows"), [(3, 4, 64), (1, 1, 256), (64, 64, 4), (65, 128, 2), (5000, 256, 1)])
+def test_rows_of_threads_fit_the_inner_loop(k: int, threads: int, rows: int) -> None:
+    program = place(CENTRED)
+    geometry = program.geometries[program.program.kernels[0].name]
+    bound = {"n": np.int64(10), "m": np.int64(100), "k": np.int64(k)}
+    blocks, shape = launch_size(geometry, [bound.get(p.name) for p in geometry.params])
+    assert shape == (threads, rows)
+    assert blocks == -(-1000 // rows)
+
+
+def test_rows_that_fold_have_a_block_each() -> None:
     (kernel,) = place(SOFTMAX).program.kernels
     assert axes(kernel.body) == ["grid.x", "thread.x", "thread.x", "thread.x"]
     geometry = place(SOFTMAX).geometries[kernel.name]
     bound = {"n": np.int64(70), "m": np.int64(100)}
-    assert launch_size(geometry, [bound.get(p.name) for p in geometry.params]) == (70, 128)
+    assert launch_size(geometry, [bound.get(p.name) for p in geometry.params]) == (70, (128, 1))
 
 
 def test_leading_axes_are_folded_by_threads() -> None:
@@ -116,7 +146,7 @@ def test_partial_folds_are_bounded() -> None:
     program = scheduled(For(block, N, body, "parallel", (whole,)), Store(Y, number(0), total))
     assert sizes(program, 10**6)[0] == PARTIALS
     assert sizes(program, 3)[0] == 3
-    assert sizes(program, 10**6, kernel=1) == (1, 256)
+    assert sizes(program, 10**6, kernel=1) == (1, (256, 1))
 
 
 def test_statements_that_need_each_others_stores_stay_in_one_block() -> None:
@@ -133,7 +163,7 @@ def test_serial_code_runs_in_one_thread() -> None:
     i = index()
     program = scheduled(For(i, N, (Store(Y, i, Load(Y, K.sub(i, 1), F64)),)))
     assert axes(program.program.kernels[0].body) == ["thread.x", "serial"]
-    assert sizes(program, 500) == (1, 32)
+    assert sizes(program, 500) == (1, (32, 1))
 
 
 def test_a_scalar_loop_of_the_entry_becomes_a_kernel() -> None:
@@ -187,4 +217,4 @@ def test_extents_inside_loops_do_not_decide_launch_sizes(n: int) -> None:
     size = Var("size", I64)
     inner = For(j, size, (Store(Y, j, Const(1.0, F64)),), "vector")
     program = scheduled(For(i, N, (Let(size, K.mul(i, 2)), inner), "parallel"))
-    assert sizes(program, n) == (max(n, 1), 256)
+    assert sizes(program, n) == (max(n, 1), (256, 1))

@@ -52,10 +52,14 @@ __attribute__((naked, noinline)) static void switch_stack(void**, void*) {
         "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n");
 }
 
+static void enter(int i) {
+    threadIdx = {static_cast<unsigned>(i) % blockDim.x, static_cast<unsigned>(i) / blockDim.x, 0};
+}
+
 static void yield_as(State state) {
     fibers[current].state = state;
     switch_stack(&fibers[current].stack_pointer, scheduler_pointer);
-    threadIdx = {static_cast<unsigned>(current), 0, 0};
+    enter(current);
 }
 
 static void fiber_main() {
@@ -74,7 +78,7 @@ static void start(int i) {
 
 static void resume(int i) {
     current = i;
-    threadIdx = {static_cast<unsigned>(i), 0, 0};
+    enter(i);
     switch_stack(&scheduler_pointer, fibers[i].stack_pointer);
 }
 
@@ -124,11 +128,11 @@ static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I..
 }
 
 template <class... A>
-static int launch(void (*kernel)(A...), unsigned blocks, int thread_count, int order, void** arguments) {
+static int launch(void (*kernel)(A...), unsigned blocks, int x, int y, int order, void** arguments) {
     struct Bound { void (*kernel)(A...); void** arguments; } bound{kernel, arguments};
     if (!stacks) stacks = static_cast<char*>(aligned_alloc(64, static_cast<size_t>(kMaxThreads) * kStack));
-    threads = thread_count;
-    blockDim = {static_cast<unsigned>(thread_count), 1, 1};
+    threads = x * y;
+    blockDim = {static_cast<unsigned>(x), static_cast<unsigned>(y), 1};
     gridDim = {blocks, 1, 1};
     body_argument = &bound;
     body = [](void* p) {

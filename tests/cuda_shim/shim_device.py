@@ -42,20 +42,20 @@ class ShimModule:
     def __init__(self, source: str, kernels: Sequence[Kernel], folder: Path) -> None:
         self.kernels = {kernel.name: number for number, kernel in enumerate(kernels)}
         cases = "\n".join(
-            f"        case {number}: return shim::launch({identifier(name)}, blocks, threads, order, arguments);"
+            f"        case {number}: return shim::launch({identifier(name)}, blocks, x, y, order, arguments);"
             for name, number in self.kernels.items()
         )
         launcher = (
-            'extern "C" int tj_shim_launch(int kernel, unsigned blocks, int threads, int order, void** arguments) {\n'
+            'extern "C" int tj_shim_launch(int kernel, unsigned blocks, int x, int y, int order, void** arguments) {\n'
             f"    switch (kernel) {{\n{cases}\n    }}\n    return -1;\n}}\n"
         )
         self.library = compile_cpp(f'#include "{HEADER}"\n{source}\n{launcher}', folder)
 
-    def launch(self, kernel: str, blocks: int, threads: int, order: int, arguments: Sequence[Any]) -> None:
+    def launch(self, kernel: str, blocks: int, threads: tuple[int, int], order: int, arguments: Sequence[Any]) -> None:
         """Run a kernel; the arguments are NumPy scalars or 0-d arrays."""
         cells = [np.ascontiguousarray(a).reshape(1) for a in arguments]
         pointers = (ctypes.c_void_p * len(cells))(*(c.ctypes.data for c in cells))
-        status = self.library.tj_shim_launch(self.kernels[kernel], blocks, threads, order, pointers)
+        status = self.library.tj_shim_launch(self.kernels[kernel], blocks, *threads, order, pointers)
         if status:
             raise Divergence(f"kernel {kernel}: threads wait at different barriers")
 
@@ -102,7 +102,7 @@ class ShimDevice:
         guards = np.concatenate([memory[:GUARD], memory[-GUARD:]])
         assert np.all(guards == POISON), "a kernel wrote outside its buffer"
 
-    def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+    def launch(self, kernel: str, blocks: int, threads: tuple[int, int], arguments: Sequence[Any]) -> None:
         self.launches.append(kernel)
         values = [np.uint64(a.address) if isinstance(a, Buffer) else a for a in arguments]
         self.module.launch(kernel, blocks, threads, self.order, values)

@@ -26,7 +26,7 @@ def test_kernels_and_launch_plan(tmp_path: Path) -> None:
     assert [i["type"].partition("[")[0] for i in plan["inputs"]] == ["f32", "f64"]
     for kernel in plan["kernels"]:
         assert f"{kernel['function']}(" in source
-        assert [line.split(" = ")[0] for line in kernel["launch"]][-2:] == ["blocks", "threads"]
+        assert [line.split(" = ")[0] for line in kernel["launch"]][-3:] == ["blocks", "threads", "rows"]
     assert any(line.startswith("launch ") for line in plan["host"])
 
 

@@ -4,6 +4,7 @@ What runs where is decided by `schedule_cuda.py`; here every axis has one spelli
 
     grid.x                      blockIdx.x, then every gridDim.x-th trip; threads of a block agree on all that is in it
     thread.x inside grid.x      threadIdx.x, then every blockDim.x-th trip; carried folds are finished over the block
+    thread.y                    a row of threads per trip over the whole grid; thread.x inside as above, no folds
     thread.x outside, folding   the same: every block computes the fold
     thread.x outside            one trip per thread of the whole grid
 
@@ -108,19 +109,20 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Who runs the code at hand. `guard`: the condition under which it stores, "" where every thread does."""
+    """Who runs the code at hand.
+
+    guard:      the condition under which it stores, "" where every thread does.
+    is_uniform: whether all threads of a block run it in step, so that it may hold barriers.
+    """
 
     guard: str
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all threads of a block run it alike."""
-        return bool(self.guard)
+    is_uniform: bool
 
 
-GRID = Place("blockIdx.x == 0 && threadIdx.x == 0")
-BLOCK = Place("threadIdx.x == 0")
-THREAD = Place("")
+GRID = Place("blockIdx.x == 0 && threadIdx.x == 0", True)
+BLOCK = Place("threadIdx.x == 0", True)
+ROW = Place("threadIdx.x == 0", False)
+THREAD = Place("", False)
 
 _SERIAL = "for (i64 {i} = 0; {condition}{i} < {n}; ++{i}) {{"
 _SPREAD = "for (i64 {i} = {first}; {i} < {n}; {i} += {step}) {{"
@@ -128,6 +130,7 @@ _SPREAD = "for (i64 {i} = {first}; {i} < {n}; {i} += {step}) {{"
 _STRIDES = {
     "grid": ("blockIdx.x", "gridDim.x"),
     "block": ("threadIdx.x", "blockDim.x"),
+    "rows": ("blockIdx.x * (i64)blockDim.y + threadIdx.y", "gridDim.x * (i64)blockDim.y"),
     "global": ("blockIdx.x * (i64)blockDim.x + threadIdx.x", "gridDim.x * (i64)blockDim.x"),
 }
 
@@ -185,7 +188,7 @@ class KernelPrinter:
             case If():
                 self._branch(stmt, place)
             case Alloc(var, Const(value=count), stack=True):
-                assert isinstance(var.type, Pointer)
+                assert isinstance(var.type, Pointer) and place != ROW
                 storage = "__shared__ " if place.is_uniform else ""
                 self.line(f"{storage}{TYPES[var.type.element]} {self.names.bind(var)}[{count}];")
             case Fail(error, payload):
@@ -203,7 +206,7 @@ class KernelPrinter:
         synchronised = place.is_uniform and buffer in self.shared
         if synchronised:
             self._barrier()
-        self.line(f"if ({place.guard}) {assignment}" if place.is_uniform else assignment)
+        self.line(f"if ({place.guard}) {assignment}" if place.guard else assignment)
         if synchronised:
             self._barrier()
 
@@ -266,6 +269,8 @@ class KernelPrinter:
         match loop.axis:
             case "grid.x":
                 return "grid", BLOCK
+            case "thread.y":
+                return "rows", ROW
             case "thread.x" if place == GRID and not loop.carried:
                 return "global", THREAD
             case "thread.x":

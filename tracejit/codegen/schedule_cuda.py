@@ -1,7 +1,9 @@
 """Where the loops of a program run on a GPU: a program whose kernels have grid and thread axes, and their launch sizes.
 
-    parallel loop with a vector loop inside     a thread block per trip, the vector loop over its threads
-    parallel or vector loop without one         a thread per trip
+    nested parallel loops                       one loop over all their trips
+    parallel or vector loop without another     a thread per trip
+    parallel loop with vector loops inside      a row of threads per trip, as many rows in a block as fit
+      ... that fold or read back                a block per trip
     parallel fold                               partial folds, a block each, and a second kernel that folds those
     anything else                               one thread block, in step, with barriers
 
@@ -32,12 +34,11 @@ from tracejit.codegen.loop_ir import (
     Load,
     Pointer,
     Program,
-    Scalar,
     Stmt,
     Store,
     Var,
 )
-from tracejit.codegen.lower_elements import ONE, ZERO, ElementBuilder, variables
+from tracejit.codegen.lower_elements import ONE, ElementBuilder, variables
 from tracejit.codegen.outline import Outliner
 from tracejit.ir.types import I64, DType
 
@@ -51,12 +52,16 @@ _k = ElementBuilder(lambda e, _name: e)
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Launch sizes from a kernel's arguments: bind `params`, run `lets`, take the expressions."""
+    """Launch sizes from a kernel's arguments: bind `params`, run `lets`, take the expressions.
+
+    A block has `threads` threads in each of `rows` rows (`threadIdx.x` and `threadIdx.y`).
+    """
 
     params: tuple[Var, ...]
     lets: tuple[Let, ...]
     blocks: Expr
     threads: Expr
+    rows: Expr = ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,37 +234,35 @@ def _on_grid(stmt: Stmt) -> Stmt:
         return replace(stmt, body=_in_block(stmt.body))
     if stmt.carried:
         return _block_loop(stmt)
-    flat = _flat(stmt)
-    if flat is not None:
-        return flat
-    if _has_spread(stmt.body):
-        return replace(stmt, axis="grid.x", body=_in_block(stmt.body))
-    return replace(stmt, axis="thread.x", body=_in_thread(stmt.body))
+    if stmt.axis == "parallel":
+        stmt = _collapsed(stmt)
+    if not _has_spread(stmt.body):
+        return replace(stmt, axis="thread.x", body=_in_thread(stmt.body))
+    return replace(stmt, axis="thread.y" if _is_row_map(stmt) else "grid.x", body=_in_block(stmt.body))
 
 
-def _flat(loop: For) -> For | None:
-    """A parallel loop over blocks of a vector loop (`schedule.blocked_loop`) as one loop over threads."""
+def _collapsed(loop: For) -> For:
+    """A parallel loop and the parallel loop that is all it holds as one loop, as often as that is possible."""
     *lets, inner = loop.body or (None,)
-    if (
-        not isinstance(inner, For)
-        or inner.axis != "vector"
-        or inner.carried
-        or not all(isinstance(s, Let) for s in lets)
-    ):
-        return None
-    names = {s.var: s.expr for s in lets if isinstance(s, Let)}
-    match names.get(inner.extent) if isinstance(inner.extent, Var) else None:
-        case Scalar("minimum", (Scalar("sub", (whole, Var() as start)), Const())):
-            pass
-        case _:
-            return None
-    if not isinstance(names.get(start), Scalar) or loop.var not in set(variables(names[start])):
-        return None
-    kept = [s for s in lets if isinstance(s, Let) and s.var is not start and s.var is not inner.extent]
-    body = facts.substituted((*kept, *inner.body), {start: ZERO})
-    if loop.var in set(facts.read(body)) or inner.extent in set(facts.read(body)):
-        return None
-    return For(inner.var, whole, _in_thread(body), "thread.x", span=inner.span)
+    if not isinstance(inner, For) or inner.axis != "parallel" or inner.carried:
+        return loop
+    if any(not isinstance(s, Let) for s in lets) or {loop.var, *_bound(lets)} & set(variables(inner.extent)):
+        return loop
+    trip = Var("trip", I64)
+    places = (Let(loop.var, _k.quotient(trip, inner.extent)), Let(inner.var, _k.remainder(trip, inner.extent)))
+    body = (*places, *(s for s in lets if s is not None), *inner.body)
+    return _collapsed(For(trip, _k.mul(loop.extent, inner.extent), body, "parallel", span=loop.span))
+
+
+def _bound(stmts: Iterable[Stmt | None]) -> set[Var]:
+    return {v for s in stmts if s is not None for v in facts.bound(s)}
+
+
+def _is_row_map(loop: For) -> bool:
+    """Whether the trips of a parallel loop need no barrier: nothing is folded by several threads or read back."""
+    if facts.loaded(loop.body) & facts.stored(loop.body):
+        return False
+    return not any(_is_spread(s) and isinstance(s, For) and s.carried for s in facts.walk(loop.body))
 
 
 def _in_block(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -309,23 +312,52 @@ def geometry(kernel: Kernel) -> Geometry:
         if isinstance(stmt, Let) and not any(facts.loads(stmt.expr)) and set(variables(stmt.expr)) <= known:
             lets.append(stmt)
             known.add(stmt.var)
+    loops = [s for s in kernel.body if isinstance(s, For)]
     blocks: Expr = ONE
     threads: Expr = ONE
-    for stmt in kernel.body:
-        if not isinstance(stmt, For):
+    for loop in loops:
+        if loop.axis == "thread.y":
             continue
-        if stmt.axis == "thread.x" and not stmt.carried:
-            extent = _known(stmt.extent, known, THREADS * SPREAD)
+        if loop.axis == "thread.x" and not loop.carried:
+            extent = _known(loop.extent, known, THREADS * SPREAD)
             blocks = _k.maximum(blocks, _k.minimum(_k.ceildiv(extent, Const(THREADS, I64)), SPREAD))
             threads = _k.maximum(threads, extent)
             continue
-        if stmt.axis == "grid.x":
-            blocks = _k.maximum(blocks, _known(stmt.extent, known, SPREAD))
-        for inner in facts.walk((stmt,)):
-            if isinstance(inner, For) and inner.axis == "thread.x":
-                threads = _k.maximum(threads, _known(inner.extent, known, THREADS))
+        if loop.axis == "grid.x":
+            blocks = _k.maximum(blocks, _known(loop.extent, known, SPREAD))
+        threads = _k.maximum(threads, _widest(loop, known))
+    rows = [loop for loop in loops if loop.axis == "thread.y"]
+    if rows:
+        return _in_rows(kernel, tuple(lets), rows, blocks, threads, known)
     warps = _k.ceildiv(_k.minimum(threads, THREADS), Const(WARP, I64))
     return Geometry(kernel.params, tuple(lets), blocks, _k.mul(warps, WARP))
+
+
+def _in_rows(
+    kernel: Kernel, lets: tuple[Let, ...], loops: Sequence[For], blocks: Expr, threads: Expr, known: set[Var]
+) -> Geometry:
+    """Rows of a power of two of threads that cover the widest inner loop, and as many as fill a block."""
+    for loop in loops:
+        threads = _k.maximum(threads, _widest(loop, known))
+    width: Expr = Const(THREADS, I64)
+    size = THREADS // 2
+    while size:
+        width = _k.select(_k.le(threads, size), size, width)
+        size //= 2
+    rows = _k.quotient(Const(THREADS, I64), width)
+    for loop in loops:
+        extent = _known(loop.extent, known, SPREAD * THREADS)
+        blocks = _k.maximum(blocks, _k.minimum(_k.ceildiv(extent, rows), SPREAD))
+    return Geometry(kernel.params, lets, blocks, width, rows)
+
+
+def _widest(loop: For, known: set[Var]) -> Expr:
+    """The largest extent of the loops over threads in a loop."""
+    found: Expr = ONE
+    for inner in facts.walk((loop,)):
+        if isinstance(inner, For) and inner.axis == "thread.x":
+            found = _k.maximum(found, _known(inner.extent, known, THREADS))
+    return found
 
 
 def _known(extent: Expr, known: set[Var], otherwise: int) -> Expr:

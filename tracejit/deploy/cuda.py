@@ -68,7 +68,8 @@ def launch_plan(scheduled: CudaProgram) -> dict[str, Any]:
 
 
 def _kernel(kernel: Kernel, geometry: Geometry) -> dict[str, Any]:
-    sizes = (Let(Var("blocks", I64), geometry.blocks), Let(Var("threads", I64), geometry.threads))
+    named = {"blocks": geometry.blocks, "threads": geometry.threads, "rows": geometry.rows}
+    sizes = tuple(Let(Var(name, I64), e) for name, e in named.items())
     head, *lets, _ = print_kernel(replace(kernel, body=(*geometry.lets, *sizes))).splitlines()
     return {
         "function": identifier(kernel.name),

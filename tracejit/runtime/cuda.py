@@ -85,11 +85,11 @@ class CupyDevice:
     def free(self, buffer: Buffer) -> None:
         buffer.storage.mem.free()
 
-    def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+    def launch(self, kernel: str, blocks: int, threads: tuple[int, int], arguments: Sequence[Any]) -> None:
         function = self.functions.get(kernel)
         if function is None:
             function = self.functions[kernel] = self.module.get_function(identifier(kernel))
-        function((blocks,), (threads,), tuple(_argument(a) for a in arguments))
+        function((blocks,), threads, tuple(_argument(a) for a in arguments))
 
     def read(self, buffer: Buffer, index: int) -> Any:
         found = np.empty(1, numpy_dtype(buffer.element))

@@ -61,7 +61,7 @@ class Device(Protocol):
         """Give memory back."""
         ...
 
-    def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Any]) -> None:
+    def launch(self, kernel: str, blocks: int, threads: tuple[int, int], arguments: Sequence[Any]) -> None:
         """Run a kernel by its name in the program; arguments are buffers and NumPy scalars."""
         ...
 
@@ -237,9 +237,7 @@ class Execution:
             self.device.free(buffer)
 
     def _launch(self, name: str, arguments: list[Any]) -> None:
-        blocks, threads = launch_size(self.geometries[name], arguments)
-        if blocks > 0:
-            self.device.launch(name, blocks, threads, arguments)
+        self.device.launch(name, *launch_size(self.geometries[name], arguments), arguments)
 
     def _output(self, stmt: Output) -> None:
         dtype = self.program.outputs[stmt.index].type.dtype
@@ -281,13 +279,14 @@ class Execution:
         return item
 
 
-def launch_size(geometry: Geometry, arguments: Sequence[Any]) -> tuple[int, int]:
-    """Blocks and threads of a launch; no blocks where there is nothing to do."""
+def launch_size(geometry: Geometry, arguments: Sequence[Any]) -> tuple[int, tuple[int, int]]:
+    """Blocks of a launch, and the threads of a block along x and y; at least one of each."""
     bound = dict(zip(geometry.params, arguments, strict=True))
     evaluate = Evaluation(bound)
     for let in geometry.lets:
         bound[let.var] = evaluate(let.expr)
-    return max(1, int(evaluate(geometry.blocks))), max(1, int(evaluate(geometry.threads)))
+    blocks, threads, rows = (max(1, int(evaluate(e))) for e in (geometry.blocks, geometry.threads, geometry.rows))
+    return blocks, (threads, rows)
 
 
 # -- support functions ----------------------------------------------------------------------------------------------
