@@ -56,7 +56,7 @@ class Compiled:
             return self._run.call(inputs)
         except NativeFailure as error:
             failed = failure(error.site, error.payload)
-        raise failed
+        raise failed from None
 
     @property
     def n_results(self) -> int:
