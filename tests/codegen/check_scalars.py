@@ -1,6 +1,6 @@
-"""Runs as a child process: every scalar operation on one dtype, compiled as a vector loop for one kind of machine.
+"""Runs as a child process: every scalar operation on some dtypes, compiled as a vector loop for one kind of machine.
 
-Usage: check_scalars.py DTYPE MACHINE. Prints one line per disagreement and ends with status 1 if there is any.
+Usage: check_scalars.py MACHINE DTYPE... Prints one line per disagreement and ends with status 1 if there is any.
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ def main(dtype: DType, options: LlvmOptions) -> int:
     for name, row in SCALARS.items():
         if dtype.kind in row.kinds and (found := disagreement(name, dtype, options)):
             wrong += 1
-            print(f"{name}: {found}")
+            print(f"{name} on {dtype}: {found}")
     for target in DTYPES:
         if not target.is_complex and target != dtype and (found := cast_disagreement(dtype, target, options)):
             wrong += 1
-            print(f"cast to {target}: {found}")
+            print(f"cast of {dtype} to {target}: {found}")
     return wrong
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(BY_NAME[sys.argv[1]], MACHINES[sys.argv[2]]) else 0)
+    sys.exit(1 if sum(main(BY_NAME[name], MACHINES[sys.argv[1]]) for name in sys.argv[2:]) else 0)

@@ -149,6 +149,83 @@ def test_strides_become_splats_plain_loads_and_gathers(dtype: DType, options: Ll
         np.testing.assert_array_equal(compiled.call([x])[0], expected)
 
 
+@pytest.mark.parametrize("options", WIDTHS)
+@pytest.mark.parametrize("dtype", [F32, F64, I16])
+def test_parts_of_complex_numbers_are_loaded_and_stored_together(dtype: DType, options: LlvmOptions) -> None:
+    """out[2i] = x[2i+1], out[2i+1] = -x[2i], which is a multiplication by -1j."""
+    source, target, n, i = Var("x", Pointer(dtype)), Var("out", Pointer(dtype)), Var("n", I64), Var("i", I64)
+    at = k.mul(i, 2)
+    even, odd = Load(source, at, dtype), Load(source, k.add(at, 1), dtype)
+    body = (Store(target, at, odd), Store(target, k.add(at, 1), k.neg(even)))
+    kernel = Kernel("turn", (source, target, n), frozenset([target]), (For(i, n, body, "vector"),))
+    made = Var("made", Pointer(dtype))
+    half = k.quotient(dim(0), size(2))
+    program = entry_program(
+        (Alloc(made, dim(0)), Launch("turn", (data(0, dtype), made, half)), Output(0, made, (dim(0),))),
+        [vector_input(dtype)],
+        [(dtype, 1)],
+        [kernel],
+    )
+    assert "gather" not in print_program(program, options).kernels
+    compiled = compile_program(program, options=options)
+    for count in (0, 1, 31, 32, 100):
+        x = np.arange(1, 2 * count + 1).astype(numpy_dtype(dtype))
+        found = compiled.call([x])[0]
+        np.testing.assert_array_equal(found[::2], x[1::2])
+        np.testing.assert_array_equal(found[1::2], -x[::2])
+
+
+@pytest.mark.parametrize("options", WIDTHS)
+def test_steps_known_only_at_run_time_have_a_version_of_their_own(options: LlvmOptions) -> None:
+    """A size of 1 is stretched: the index is 0 or i, doubled."""
+    source, target, n, i, one = (
+        Var("x", Pointer(F64)),
+        Var("out", Pointer(F64)),
+        Var("n", I64),
+        Var("i", I64),
+        Var("one", BOOL),
+    )
+    value = Load(source, k.mul(Select(one, size(0), i, I64), 2), F64)
+    kernel = Kernel(
+        "stretch", (source, target, n, one), frozenset([target]), (For(i, n, (Store(target, i, value),), "vector"),)
+    )
+    made = Var("made", Pointer(F64))
+    count = k.quotient(dim(0), size(2))
+    launch = Launch("stretch", (data(0, F64), made, count, Input("scalar", 1, BOOL)))
+    program = entry_program(
+        (Alloc(made, count), launch, Output(0, made, (count,))),
+        [vector_input(F64), scalar_input(BOOL)],
+        [(F64, 1)],
+        [kernel],
+    )
+    compiled = compile_program(program, options=options)
+    for length in (0, 2, 30, 200):
+        x = np.arange(float(length)) + 1
+        np.testing.assert_array_equal(compiled.call([x, False])[0], x[::2])
+        np.testing.assert_array_equal(compiled.call([x, True])[0], np.ones(length // 2))
+
+
+@pytest.mark.parametrize("options", WIDTHS)
+def test_indices_are_divided_exactly(options: LlvmOptions) -> None:
+    target, n, i, width = Var("out", Pointer(I64)), Var("n", I64), Var("i", I64), Var("w", I64)
+    far = k.add(i, (1 << 40) + 12345)
+    value = k.add(k.mul(k.quotient(far, width), 1000), k.remainder(k.add(i, 7), width))
+    kernel = Kernel(
+        "split", (target, n, width), frozenset([target]), (For(i, n, (Store(target, i, value),), "vector"),)
+    )
+    made = Var("made", Pointer(I64))
+    body = (
+        Alloc(made, size(1000)),
+        Launch("split", (made, size(1000), Input("scalar", 0, I64))),
+        Output(0, made, (size(1000),)),
+    )
+    compiled = compile_program(entry_program(body, [scalar_input(I64)], [(I64, 1)], [kernel]), options=options)
+    for divisor in (1, 2, 3, 7, 10, 999, 1 << 30, (1 << 40) + 1):
+        index = np.arange(1000)
+        expected = (index + (1 << 40) + 12345) // divisor * 1000 + (index + 7) % divisor
+        np.testing.assert_array_equal(compiled.call([divisor])[0], expected)
+
+
 def test_indices_from_memory_are_gathered_and_scattered() -> None:
     index, source, target, n, i = (
         Var("ix", Pointer(I64)),

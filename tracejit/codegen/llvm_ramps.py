@@ -57,9 +57,10 @@ def combined(p: ExpressionPrinter, opcode: str, args: list[Value | Ramp]) -> Ram
     ramp, scale = (a, b) if isinstance(args[0], Ramp) else (b, a)
     factor = start(p, scale)
     if factor.is_literal:
-        return Ramp(
-            i64(p, "mul", ramp.offset, factor), ramp.constant * int(factor.text), i64(p, "mul", ramp.step, factor)
-        )
+        times = int(factor.text)
+        step = i64(p, "mul", ramp.step, factor)
+        p.likely_steps.setdefault(step.text, p.likely_steps.get(ramp.step.text, 1) * times)
+        return Ramp(i64(p, "mul", ramp.offset, factor), ramp.constant * times, step)
     return Ramp(i64(p, "mul", start(p, ramp), factor), 0, i64(p, "mul", ramp.step, factor))
 
 
@@ -73,10 +74,18 @@ def chosen(p: ExpressionPrinter, cond: Value, a: Value | Ramp, b: Value | Ramp) 
     left, right = as_ramp(a), as_ramp(b)
     if left is None or right is None or cond.lanes > 1:
         return None
-    step = left.step if left.step.text == right.step.text else p.choose(cond, left.step, right.step)
+    step = left.step if left.step.text == right.step.text else _chosen_step(p, cond, left.step, right.step)
     if left.constant == right.constant:
         return Ramp(p.choose(cond, left.offset, right.offset), left.constant, step)
     return Ramp(p.choose(cond, start(p, left), start(p, right)), 0, step)
+
+
+def _chosen_step(p: ExpressionPrinter, cond: Value, a: Value, b: Value) -> Value:
+    """The step of a selection: where one side is 0 (a stretched size), the other is likely."""
+    step = p.choose(cond, a, b)
+    moving = b if a.text == "0" else a
+    p.likely_steps[step.text] = int(moving.text) if moving.is_literal else p.likely_steps.get(moving.text, 1)
+    return step
 
 
 def first(p: ExpressionPrinter, ramp: Ramp) -> Value:

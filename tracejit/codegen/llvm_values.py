@@ -87,7 +87,7 @@ class Value:
 
 
 class Ramp:
-    """An i64 of a vector loop that grows by `step` per lane: `offset + constant + step * (first lane's index + lane)`."""
+    """An i64 that grows by `step` per lane of a vector loop: `offset + constant + step * (first index + lane)`."""
 
     __slots__ = ("offset", "constant", "step")
     dtype = I64

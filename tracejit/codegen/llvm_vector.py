@@ -51,7 +51,7 @@ _MAX_LANES = 128
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The shape of one vector loop; a light one may be printed twice, for steps of 1 and for any."""
+    """The shape of one vector loop; a light one may be printed twice, for the likely steps and for any."""
 
     lanes: int
     shape: Literal["split", "masked", "scalar"]
@@ -240,10 +240,10 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     if not steps:
         results = _vectors(p, loop, made, extent, inits)
     else:
-        dense = reduce(lambda a, b: p.binary("and", a, b), [p.binary("icmp eq", s, ONE, BOOL) for s in steps])
+        dense = reduce(lambda a, b: p.binary("and", a, b), [p.binary("icmp eq", s, likely(p, s), BOOL) for s in steps])
         results = p.branch(
             dense,
-            lambda: _with_unit_steps(p, steps, lambda: _vectors(p, loop, made, extent, inits)),
+            lambda: _with_likely_steps(p, steps, lambda: _vectors(p, loop, made, extent, inits)),
             lambda: _vectors(p, loop, made, extent, inits),
         )
     p.bind([c.result for c in loop.carried], results)
@@ -257,8 +257,13 @@ def _vectors(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: li
     return _reduced(p, loop, vectors)
 
 
-def _with_unit_steps(p: FunctionPrinter, steps: Sequence[Value], emit: Callable[[], list[Value]]) -> list[Value]:
-    p.known_steps = {step.text: ONE for step in steps}
+def likely(p: FunctionPrinter, step: Value) -> Value:
+    """What a step that only the running program knows will probably be."""
+    return Value(str(p.likely_steps.get(step.text, 1)), I64)
+
+
+def _with_likely_steps(p: FunctionPrinter, steps: Sequence[Value], emit: Callable[[], list[Value]]) -> list[Value]:
+    p.known_steps = {step.text: likely(p, step) for step in steps}
     results = emit()
     p.known_steps = {}
     return results
