@@ -6,7 +6,7 @@ and so are derivative rules when the derivative is differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,9 +23,9 @@ from tracejit.ir.types import BOOL, DType
 from tracejit.ops import coerce
 
 
-def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], xp: Any = np) -> Any:
     """Run one op; a Tensor, or a tuple of them. `operands` are grouped as the signature says and already fit each
-    other: tensors, arrays or Python numbers."""
+    other: tensors, arrays or Python numbers. `xp` is the array module where there is no tensor among them."""
     eager = defn.eager
     if eager is None:
         raise TypeError(f"{defn.name} cannot run eagerly by itself")
@@ -43,7 +43,7 @@ def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
             recording = recording or any(isinstance(y, Tensor) and y.requires_grad for y in x)
         else:
             arrays.append(x)
-    result = eager(_module(tensors), *arrays, **attrs)
+    result = eager(array_module_of(tensors) if tensors else xp, *arrays, **attrs)
     outs = tuple([wrap(r) for r in result]) if isinstance(result, tuple) else (wrap(result),)
     for out in outs:
         if out._data.base is not None or _is_one_of(out._data, tensors):
@@ -55,10 +55,7 @@ def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
 
 def _is_one_of(array: Any, tensors: Sequence[Tensor]) -> bool:
     """Whether the array is a tensor's own."""
-    for tensor in tensors:
-        if tensor._data is array:
-            return True
-    return False
+    return any(tensor._data is array for tensor in tensors)
 
 
 def _record(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], outs: tuple[Tensor, ...]) -> None:
@@ -76,8 +73,8 @@ def is_inexact(tensor: Tensor) -> bool:
     return tensor._data.dtype.kind in "fcV"
 
 
-def _module(tensors: Sequence[Tensor]) -> ModuleType:
-    """The array module of the operands, which must share a device."""
+def array_module_of(tensors: Sequence[Tensor]) -> ModuleType:
+    """The array module of tensors, which must share a device; numpy where there are none."""
     for tensor in tensors:
         if type(tensor._data) is not np.ndarray:
             break
@@ -95,7 +92,8 @@ def typed_numbers(operands: Sequence[Any]) -> Sequence[Any]:
     if len(tensors) == len(operands) or not tensors:
         return operands
     dtype = next((t.dtype for t in tensors if t._data.dtype.kind != "b"), tensors[0].dtype)
-    return tuple([np.asarray(x, dtype) if _is_python_number(x, dtype) else x for x in operands])
+    xp = array_module_of(tensors)
+    return tuple([xp.asarray(x, dtype) if _is_python_number(x, dtype) else x for x in operands])
 
 
 def _is_python_number(x: Any, dtype: np.dtype[Any]) -> bool:
@@ -106,7 +104,11 @@ def _is_python_number(x: Any, dtype: np.dtype[Any]) -> bool:
 
 
 class TensorBuilder:
-    """The builder protocol (`ir/builder.py`) on recorded tensors; Python numbers stand for themselves."""
+    """The builder protocol (`ir/builder.py`) on recorded tensors; Python numbers stand for themselves. `xp` makes the
+    tensors that no operand places."""
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
 
     def dtype(self, x: Any) -> DType:
         if isinstance(x, bool):
@@ -123,7 +125,7 @@ class TensorBuilder:
         return tuple(getattr(x, "shape", ()))
 
     def full(self, number: Any, shape: Sequence[int], dtype: DType) -> Tensor:
-        return wrap(np.full(tuple(shape), number, dtype=numpy_dtype(dtype)))
+        return wrap(self.xp.full(tuple(shape), number, dtype=numpy_dtype(dtype)))
 
     def number(self, number: Any, like: Any) -> Tensor:
         array = like._data if isinstance(like, Tensor) else np.asarray(like)
@@ -144,7 +146,7 @@ class TensorBuilder:
         defn = REGISTRY[name]
         if getattr(defn.lower, "own_index", False):
             return lambda *operands, **attrs: apply(defn, typed_numbers(operands), attrs)
-        return lambda *operands, **attrs: apply(defn, operands, attrs)
+        return lambda *operands, **attrs: apply(defn, operands, attrs, self.xp)
 
 
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
@@ -156,4 +158,19 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     return bfloat16()
 
 
-TENSORS = TensorBuilder()
+TENSORS = TensorBuilder(np)
+
+
+def builder_for(operands: Iterable[Any]) -> TensorBuilder:
+    """The recording builder for the device of the operands (or of sequences of them)."""
+    for x in operands:
+        found = builder_for(x) if isinstance(x, tuple | list) else _builder_of(x)
+        if found is not TENSORS:
+            return found
+    return TENSORS
+
+
+def _builder_of(x: Any) -> TensorBuilder:
+    if not isinstance(x, Tensor) or isinstance(x._data, np.ndarray):
+        return TENSORS
+    return TensorBuilder(module_of(x._data))

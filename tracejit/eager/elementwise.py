@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import is_array
-from tracejit.eager.apply import TENSORS, apply, numpy_dtype
+from tracejit.eager.apply import apply, array_module_of, builder_for, numpy_dtype
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
 from tracejit.errors import ScriptError, ShapeMismatch
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ops import coerce
 from tracejit.ops.define import allowed_dtypes
+
 
 @functools.cache
 def _direct_dtypes(defn: OpDef) -> frozenset[np.dtype[Any]]:
@@ -49,22 +50,23 @@ def _fitted_pair(defn: OpDef, x: Any, y: Any) -> tuple[Any, Any] | None:
             if b.dtype != dtype:
                 return None
             return (x, y) if a.shape == b.shape else _broadcast_pair(x, y)
-        number = _weak_number(defn, y, dtype)
+        number = _weak_number(defn, y, x)
         return None if number is None else (x, number)
     if isinstance(y, Tensor) and y._data.dtype in _direct_dtypes(defn):
-        number = _weak_number(defn, x, y._data.dtype)
+        number = _weak_number(defn, x, y)
         return None if number is None else (number, y)
     return None
 
 
-def _weak_number(defn: OpDef, x: Any, dtype: np.dtype[Any]) -> Any:
+def _weak_number(defn: OpDef, x: Any, tensor: Tensor) -> Any:
     """A Python number as a 0-d array of the tensor's dtype, where that is its promotion; else None."""
+    dtype = tensor._data.dtype
     kind = dtype.kind
-    if defn.name in coerce.SPECIAL or not (type(x) is float and kind in "fc" or type(x) is int and kind in "iufc"):
+    if defn.name in coerce.SPECIAL or not ((type(x) is float and kind in "fc") or (type(x) is int and kind in "iufc")):
         return None
     if kind in "iu" and not _LOW <= x < _HIGH:
         return None
-    return np.asarray(x, dtype)
+    return array_module_of((tensor,)).asarray(x, dtype)
 
 
 #: Integers that every integer dtype holds.
@@ -82,8 +84,9 @@ def _broadcast_pair(x: Tensor, y: Tensor) -> tuple[Any, Any] | None:
 
 def coerced(name: str, *operands: Any, **attrs: Any) -> Any:
     """`coerce.apply` on tensors."""
+    given = [as_operand(x) for x in operands]
     with plain_errors:
-        return coerce.apply(TENSORS, name, *[as_operand(x) for x in operands], **attrs)
+        return coerce.apply(builder_for(given), name, *given, **attrs)
 
 
 class _PlainErrors:

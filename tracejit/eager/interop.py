@@ -19,6 +19,7 @@ from tracejit.eager import creation, selection, shapes
 from tracejit.eager.library import functions
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, raw, wrap
+from tracejit.eager.writes import note_write
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops.functions import FUNCTIONS
 
@@ -67,12 +68,16 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         result = target(*inputs)
         return result if out is None else _into(out[0], result)
     if method == "reduce" and target is not None and _REDUCTIONS.get(ufunc) and not kwargs.get("where"):
-        axis = kwargs.get("axis", inputs[1] if len(inputs) > 1 else 0)
-        reduced = functions()[_REDUCTIONS[ufunc]](inputs[0], axis=axis, keepdims=kwargs.get("keepdims", False))
+        operand, *rest = inputs
+        axis = kwargs.get("axis", rest[0] if rest else 0)
+        reduced = functions()[_REDUCTIONS[ufunc]](operand, axis=axis, keepdims=kwargs.get("keepdims", False))
         return reduced if out is None else _into(out[0], reduced)
     if out is not None:
         kwargs["out"] = tuple(raw(o) for o in out)
     result = _on_values(getattr(ufunc, method), inputs, kwargs, ufunc.__name__)
+    for target in out or ():
+        if isinstance(target, Tensor):
+            note_write(target, target._data)
     return out[0] if out is not None and len(out) == 1 else result
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.eager.apply import TENSORS
+from tracejit.eager.apply import builder_for
 from tracejit.eager.elementwise import as_operand, call, function_of, operator_of, plain_errors
 from tracejit.eager.inplace import update
 from tracejit.eager.rules import reads_first_operand
@@ -56,7 +56,7 @@ def as_function(defined: Function) -> Callable[..., Any]:
                 key = KEYWORDS.get(key, key)
             named[key] = by_name.get(key, _unchanged)(value)
         with plain_errors:
-            return fn(TENSORS, *given, **named)
+            return fn(builder_for((*given, *named.values())), *given, **named)
 
     run.__name__ = run.__qualname__ = defined.name
     run.__doc__ = defined.doc

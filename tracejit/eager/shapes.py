@@ -13,7 +13,7 @@ import numpy as np
 
 from tracejit.device import module_of
 from tracejit.eager.alias import add_view, region
-from tracejit.eager.apply import TENSORS
+from tracejit.eager.apply import TENSORS, builder_for
 from tracejit.eager.arguments import as_tensor, axes_of, axis_of, sizes_of, spelled
 from tracejit.eager.creation import sizes
 from tracejit.eager.indexing import getitem
@@ -210,7 +210,7 @@ def diag(x: Any, diagonal_offset: int = 0) -> Tensor:
     n = x.shape[0] + abs(diagonal_offset)
     rows = np.arange(x.shape[0]) + max(-diagonal_offset, 0)
     columns = np.arange(x.shape[0]) + max(diagonal_offset, 0)
-    zero = TENSORS.full(0, (n * n,), TENSORS.dtype(x))
+    zero = builder_for((x,)).full(0, (n * n,), TENSORS.dtype(x))
     return TENSORS.reshape(TENSORS.scatter_set(zero, rows * n + columns, x, axis=0), (n, n))
 
 

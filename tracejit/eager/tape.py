@@ -113,6 +113,10 @@ class OpNode(Node):
 
     __slots__ = ("defn", "operands", "flat", "attrs", "outs", "versions", "stale_result")
 
+    operands: Sequence[Any]
+    flat: tuple[Any, ...]
+    outs: tuple[Any, ...]
+
     def __init__(self, defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], outs: tuple[Any, ...]) -> None:
         self.defn = defn
         self.operands = operands
@@ -164,14 +168,14 @@ class OpNode(Node):
 
     def _differentiable_view(self) -> tuple[Any, Sequence[Any], tuple[Any, ...]]:
         """Operands and results as recorded tensors with the history they had when the op ran."""
-        from tracejit.eager.apply import TENSORS
+        from tracejit.eager.apply import TensorBuilder
 
         handles = iter([_with_history(x, edge) for x, edge in zip(self.flat, self.edges, strict=True)])
         operands = [
             tuple(next(handles) for _ in x) if isinstance(x, tuple | list) else next(handles) for x in self.operands
         ]
         outs = tuple(attach(wrap(out), self, port) for port, out in enumerate(self.outs))
-        return TENSORS, operands, outs
+        return TensorBuilder(module_of(self.outs[0])), operands, outs
 
     def _check_unchanged(self, rule: Callable[..., Any]) -> None:
         """Refuse when a value that the rule reads was written since the op ran."""
