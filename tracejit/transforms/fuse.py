@@ -81,6 +81,11 @@ def is_member(op: Op) -> bool:
             return False
 
 
+def is_map(op: Op) -> bool:
+    """Whether the op is elementwise."""
+    return isinstance(op.defn.lower, Pointwise)
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """What a group iterates over: a shape, and the axes its reductions fold (none: a map)."""
@@ -146,6 +151,7 @@ class _BlockFusion:
         self.takers = self._takers()
         self.outside = 0
         self.readers = self._readers()
+        self.direct_readers = self._direct_readers()
         self.groups: dict[int, Group] = {}
 
     def _before(self) -> list[int]:
@@ -321,6 +327,34 @@ class _BlockFusion:
         """The members' values that are read outside the group."""
         return [r for at in _bits(members) for r in self.ops[at].results if self.readers.get(r, 0) & ~members]
 
+    def last_view(self, results: Sequence[Value]) -> Op | None:
+        """The view through which alone a kernel's only result is written into an array: the kernel can do that."""
+        if len(results) != 1:
+            return None
+        view = self._only_reader(results[0])
+        if view is None or not is_view(view):
+            return None
+        writer = self._only_reader(view.results[0])
+        is_written = writer is not None and writer.name == "vwrite" and writer.operands[1] is view.results[0]
+        return view if is_written else None
+
+    def _only_reader(self, value: Value) -> Op | None:
+        """The op of this block that alone reads a value."""
+        found = self.direct_readers.get(value, [])
+        return found[0] if len(found) == 1 else None
+
+    def _direct_readers(self) -> dict[Value, list[Op | None]]:
+        """For each value, the ops that read it, one that has blocks and the block's end as None."""
+        found: dict[Value, list[Op | None]] = {}
+        for op in self.ops:
+            for value in reads(op):
+                found.setdefault(value, []).append(op)
+            for value in (v for b in op.blocks for v in captures(b)):
+                found.setdefault(value, []).append(None)
+        for value in self.block.results:
+            found.setdefault(value, []).append(None)
+        return found
+
     def is_only_inside(self, op: Op) -> bool:
         """Whether only kernels read a view or fill, each of which makes its own."""
         return (is_view(op) or is_fill(op)) and not self.readers.get(op.results[0], 0) & self.outside
@@ -384,21 +418,41 @@ def _fused_block(block: Block, renamed: dict[Value, Value], reasons: list[str]) 
 
 
 class _Rebuild:
-    """Writes the block with its groups as ops, each as early as the first op that needs it."""
+    """Writes the block with its groups as ops: each where its first reader needs it, so that it stands behind the
+    checks before that, but before an op that takes over the storage of what it reads."""
 
     def __init__(self, fusion: _BlockFusion, renamed: dict[Value, Value], reasons: list[str]) -> None:
         self.fusion = fusion
         self.renamed = renamed
         self.reasons = reasons
         self.done = 0
+        self.absorbed: set[Op] = set()
         self.out: list[Op] = []
+        self.borrowers = self._borrowers()
 
     def block(self) -> Block:
         """The rebuilt block."""
-        for at in range(len(self.fusion.ops)):
-            self.need(at)
         old = self.fusion.block
+        for at in range(len(self.fusion.ops)):
+            if at not in self.fusion.groups:
+                self.need(at)
+        for value in old.results:
+            if value in self.fusion.makers:
+                self.need(self.fusion.makers[value])
         return Block(old.params, tuple(self.out), tuple(self.name(v) for v in old.results), old.label)
+
+    def _borrowers(self) -> dict[int, list[Group]]:
+        """For each op that takes storage over: the groups that read it and come before it."""
+        fusion = self.fusion
+        found: dict[int, list[Group]] = {}
+        for group in dict.fromkeys(fusion.groups.values()) if fusion.takers else ():
+            takers = 0
+            for value in group.inputs:
+                for root in fusion.roots.of(value):
+                    takers |= fusion.takers.get(root, 0)
+            for at in _bits(takers & ~group.before & ~group.members):
+                found.setdefault(at, []).append(group)
+        return found
 
     def name(self, value: Value) -> Value:
         return self.renamed.get(value, value)
@@ -412,13 +466,16 @@ class _Rebuild:
         members = 1 << at if group is None else group.members
         before = self.fusion.before[at] if group is None else group.before
         self.done |= members
+        for borrower in self.borrowers.get(at, ()):
+            if not self.fusion.before[at] & borrower.members:
+                self.need(borrower.ops[0])
         for here in _bits(before & ~self.done):
             if not self.fusion.before[here] & members:
                 self.need(here)
         free = [] if group is None else self.free(positions)
         if len(positions) > 1 or free:
             self.emit_group(positions, members, free)
-        elif not self.fusion.is_only_inside(self.fusion.ops[at]):
+        elif self.fusion.ops[at] not in self.absorbed and not self.fusion.is_only_inside(self.fusion.ops[at]):
             self.emit(self.fusion.ops[at])
 
     def emit(self, op: Op) -> None:
@@ -453,6 +510,12 @@ class _Rebuild:
             inside.update(zip(op.results, results, strict=True))
             ops.append(Op(op.defn, operands, op.attrs, results, (), op.span))
         results = self.fusion.results(members)
+        last = self.fusion.last_view(results) if all(is_map(self.fusion.ops[at]) for at in positions) else None
+        if last is not None:
+            self.absorbed.add(last)
+            operands = tuple(inside.get(v, self.name(v)) for v in last.operands)
+            ops.append(Op(last.defn, operands, last.attrs, last.results, (), last.span))
+            results = list(last.results)
         outer = tuple(Value(r.type, r.name, r.known) for r in results)
         body = Block((), tuple(ops), tuple(results), "body")
         self.out.append(Op(REGISTRY["fused"], (), {}, outer, (body,), self.fusion.ops[positions[-1]].span))
