@@ -285,7 +285,7 @@ def unknown_steps(p: FunctionPrinter, loop: For, lanes: int) -> list[Value]:
 
 
 class Indices:
-    """The indices of memory accesses in a loop body that can be computed ahead of it: no loads, no inner loops' vars."""
+    """Indices of memory accesses in a loop body that can be computed ahead of it: no loads, no inner loops' vars."""
 
     def __init__(self, p: FunctionPrinter) -> None:
         self.p = p

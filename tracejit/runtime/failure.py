@@ -15,6 +15,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NoReturn
 
+from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
 from tracejit.errors import Span, error_class
 from tracejit.ir.types import DType
@@ -30,6 +31,8 @@ def error_hook(sites: Sequence[ErrorSite]) -> Callable[[int, int], BaseException
     """What the call path asks for the exception of `(status, address of the context)`."""
 
     def hook(status: int, context: int) -> BaseException:
+        if status == NO_MEMORY:
+            return MemoryError("no memory for an array")
         site = sites[status - 1]
         bits = (c_int64 * len(site.payload)).from_address(context)
         return failure(site, payload_values(list(bits), site.payload))
