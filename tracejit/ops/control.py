@@ -91,8 +91,8 @@ _structural(
     "custom",
     ("*operands",),
     "A function with a derivative of its own, `name` for people. Blocks: `primal(*operands)` gives the results; "
-    "`forward(*operands)` gives the results and then the residuals; `backward(*residuals, *cotangents)` gives one "
-    "cotangent per operand. No transform looks through it for differentiation.",
+    "`forward(*operands)` gives the results and then the residuals; `backward(*residuals, *cotangents)`, of the "
+    "inexact results, gives the cotangents of the inexact operands. No transform looks through it for differentiation.",
 )
 _structural("fused", (), "Block `body`, which captures its inputs: what becomes one kernel.")
 _structural(

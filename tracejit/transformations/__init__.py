@@ -4,7 +4,7 @@ Each takes a plain or scripted function and gives one that is compiled as a scri
 of the function it is about, so that transformations nest in any order.
 """
 
-from tracejit.eager.function import custom_vjp
+from tracejit.transformations.custom import custom_vjp
 from tracejit.transformations.batching import vmap
 from tracejit.transformations.calls import hvp, jvp, vjp
 from tracejit.transformations.gradients import grad, value_and_grad

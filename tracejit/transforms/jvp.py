@@ -17,7 +17,7 @@ from tracejit.transforms.activity import active, is_differentiable
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.frames import Edit, Frame, Region
 from tracejit.transforms.residuals import live, substitute
-from tracejit.transforms.vjp import contributions, reverse
+from tracejit.transforms.vjp import contributions, require_closed, reverse, varying
 
 
 def jvp_graph(graph: Graph, wanted: Sequence[int]) -> Graph:
@@ -105,11 +105,12 @@ class Forward:
 
     def custom(self, b: Builder, op: Op, cotangents: Sequence[Value | None]) -> list[tuple[Value, Value | None]]:
         """The contributions of a function's own backward, which its `forward` block gives the residuals for."""
+        require_closed(op, self.active)
         inlined = Rebuilder(None, {}, op.span)
         residuals = inlined.inline(op.block("forward"), op.operands)[len(op.results) :]
         found = inlined.inline(op.block("backward"), (*residuals, *(g for g in cotangents if g is not None)))
         b.ops.extend(inlined.ops)
-        return list(zip(op.operands, found, strict=True))
+        return list(zip(varying(op), found, strict=True))
 
     def branches(self, b: Builder, op: Op, tangents: dict[Value, Value]) -> None:
         """An `if` that also yields the tangents of its active results."""

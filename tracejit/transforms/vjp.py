@@ -13,7 +13,7 @@ from typing import Any
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType, TensorType
 from tracejit.transforms.activity import active, inputs_of, is_differentiable
@@ -92,6 +92,7 @@ def contributions(b: Builder, op: Op, given: Sequence[Any]) -> list[tuple[Value,
 
 def _reverse_custom(frame: Frame, op: Op) -> None:
     """A function with its own derivative: run its `forward` block for the residuals, emit its `backward` block."""
+    require_closed(op, frame.region.active)
     b = Rebuilder(None, {}, op.span)
     found = b.inline(op.block("forward"), op.operands)
     outcome, residuals = found[: len(op.results)], found[len(op.results) :]
@@ -103,9 +104,22 @@ def _reverse_custom(frame: Frame, op: Op) -> None:
     rule = Rebuilder(None, {}, op.span)
     found = rule.inline(op.block("backward"), (*residuals, *totals))
     frame.b.ops.extend(rule.ops)
-    for operand, contribution in zip(op.operands, found, strict=True):
+    for operand, contribution in zip(varying(op), found, strict=True):
         if operand in frame.region.active:
             frame.cotangents.add(operand, contribution)
+
+
+def require_closed(op: Op, active_values: set[Value]) -> None:
+    """A function's own derivative says nothing of values it captures: they may not vary."""
+    for value in (v for block in op.blocks for v in captures(block)):
+        if value in active_values:
+            reason = f"it reads {value.name!r} from outside, which varies: make it an argument"
+            raise NotDifferentiable(op.attrs.get("name", op.name), reason, op.span)
+
+
+def varying(op: Op) -> list[Value]:
+    """The operands that the backward of a `custom` op gives cotangents for."""
+    return [v for v in op.operands if is_differentiable(v.type)]
 
 
 # -- whole graphs ------------------------------------------------------------------------------------------------

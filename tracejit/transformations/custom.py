@@ -1,0 +1,256 @@
+"""Functions with a derivative of their own, inside scripts: one `custom` op, which no transform looks through."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tracejit.eager.function import custom_vjp as eager_custom_vjp
+from tracejit.frontend.values import (
+    ArrayView,
+    DictValue,
+    FrontValue,
+    ListValue,
+    Number,
+    ObjectValue,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Block, Op, Value, type_values
+from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import I64, ScalarType, Type, substitute_dims
+from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.cotangents import zero
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+class custom_vjp(eager_custom_vjp):
+    """Give a function its own derivative: `@custom_vjp` on it, then `f.defvjp(forward, backward)`.
+
+    `forward(*args)` gives `(out, residuals)`; `backward(residuals, g)` gives a tuple of cotangents, one per argument.
+    A call is one node, on the tape and in a graph, never looked through.
+    """
+
+    def __tracejit_lower__(
+        self, calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        if kwargs:
+            calls.ctx.refuse(node, f"{self.__name__} takes positional arguments in a script")
+        if self.forward is None or self.backward is None:
+            calls.ctx.refuse(node, f"{self.__name__} has no derivative yet", "call defvjp(forward, backward) first")
+        return _CustomCall(self, calls, node).lower(TupleValue(tuple(args)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Residuals:
+    """What `forward` saves: a structure, the values in it, and these with the sizes they need."""
+
+    structure: FrontValue
+    values: list[Value]
+    residuals: list[Value]
+
+
+class _CustomCall:
+    """One call: its three blocks and the op."""
+
+    def __init__(self, custom: custom_vjp, calls: Calls, node: ast.AST) -> None:
+        self.custom = custom
+        self.calls = calls
+        self.node = node
+
+    def lower(self, arguments: TupleValue) -> FrontValue:
+        """Emit the op; gives the function's result."""
+        ctx = self.calls.ctx
+        operands = list(self.values(arguments))
+        like = [(v.type, v.name) for v in operands]
+        outcome: FrontValue = Static(None)
+
+        def call(fn: Any, given: FrontValue) -> FrontValue:
+            assert isinstance(given, TupleValue)
+            return self.calls.call_value(Static(fn), list(given.items), {}, self.node)
+
+        def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
+            made = call(self.custom.fn, given)
+            return made, list(self.values(made))
+
+        outcome, primal_block = self.block("primal", like, arguments, primal)
+        saved: FrontValue = Static(None)
+        kept: list[Value] = []
+        residuals: list[Value] = []
+
+        def forward(given: FrontValue) -> tuple[FrontValue, list[Value]]:
+            nonlocal saved, kept, residuals
+            made, saved = self.calls.expressions.unpackable(call(self.custom.forward, given), 2, self.node)
+            kept = list(self.values(saved))
+            residuals = [*self.sizes_of(kept), *kept]
+            return made, [*self.values(made), *residuals]
+
+        _, forward_block = self.block("forward", like, arguments, forward)
+        restored = _Residuals(saved, kept, residuals)
+        backward_block = self.backward(arguments, restored, outcome, primal_block.results)
+        results = [Value(self.outside(r), r.name) for r in primal_block.results]
+        blocks = (primal_block, forward_block, backward_block)
+        attrs = {"name": self.custom.__name__}
+        ctx.b.ops.append(Op(REGISTRY["custom"], tuple(operands), attrs, tuple(results), blocks, ctx.b.span))
+        return self.rebuilt(outcome, iter(results))
+
+    def block(
+        self,
+        label: str,
+        like: Sequence[tuple[Type, str]],
+        template: FrontValue,
+        make: Callable[[FrontValue], tuple[FrontValue, list[Value]]],
+    ) -> tuple[FrontValue, Block]:
+        """A block with parameters of these types, which stand in `template` for its floats and integers."""
+        ctx = self.calls.ctx
+        params: list[Value] = []
+        sizes: dict[Value, Any] = {}
+        for type, name in like:
+            params.append(Value(substitute_dims(type, sizes), name))
+        with ctx.nested() as b:
+            made, results = make(self.rebuilt(template, iter(params)))
+            self.require_untouched()
+            return made, b.block(params, results, label)
+
+    def require_untouched(self) -> None:
+        """A custom function may not change arrays from outside."""
+        ctx = self.calls.ctx
+        outer = ctx.outer_storages[-1]
+        if any(ctx.storage.bases[c] is not v for c, v in outer.bases.items()):
+            ctx.refuse(self.node, f"{self.custom.__name__} changes an array from outside", "return the changed array")
+
+    def backward(
+        self,
+        arguments: TupleValue,
+        saved: _Residuals,
+        outcome: FrontValue,
+        results: Sequence[Value],
+    ) -> Block:
+        """From residuals and cotangents of the floats in the result to cotangents of the floats in the arguments."""
+        ctx = self.calls.ctx
+        sizes: dict[Value, Any] = {}
+        params: list[Value] = []
+        for residual in saved.residuals:
+            params.append(Value(substitute_dims(residual.type, sizes), residual.name))
+            sizes[residual] = params[-1].dim
+        stand_in = dict(zip(saved.residuals, params, strict=True))
+        with ctx.nested() as b:
+            kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
+            seeds = [Value(r.type, f"d{r.name}") for r in results if is_differentiable(r.type)]
+            g = self.cotangent(outcome, iter(seeds))
+            found = self.calls.call_value(Static(self.custom.backward), [kept, g], {}, self.node)
+            parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
+            if len(parts) != len(arguments.items):
+                ctx.refuse(self.node, f"the backward of {self.custom.__name__} gives {len(parts)} cotangents for "
+                           f"{len(arguments.items)} arguments", "give one per argument, None where there is none")
+            pairs = zip(arguments.items, parts, strict=True)
+            totals = [v for argument, part in pairs for v in self.contributions(argument, part)]
+            return b.block((*params, *seeds), totals, "backward")
+
+    def contributions(self, argument: FrontValue, part: FrontValue) -> Iterator[Value]:
+        """The cotangent values of an argument's floats; None stands for zeros."""
+        argument = self.calls.as_operand(argument)
+        nothing = isinstance(part, Static) and part.value is None
+        match argument:
+            case ArrayView() if argument.dtype.is_inexact:
+                if nothing:
+                    yield zero(self.calls.ctx.b, self.calls.ctx.load(argument))
+                else:
+                    yield self.calls.indexing.content_for(part, argument.lengths, argument.dtype, self.node)
+            case Number() if argument.dtype.is_inexact:
+                yield self.calls.arith.scalar(Static(0.0) if nothing else part, argument.dtype)
+            case _:
+                inner = _parts(argument)
+                given = [Static(None)] * len(inner) if nothing else _parts(part)
+                for one, other in zip(inner, given, strict=True):
+                    yield from self.contributions(one, other)
+
+    def cotangent(self, outcome: FrontValue, seeds: Iterator[Value]) -> FrontValue:
+        """The cotangent in the structure of the result."""
+        match outcome:
+            case ArrayView() if outcome.dtype.is_inexact:
+                return self.calls.ctx.fresh(next(seeds))
+            case Number() if outcome.dtype.is_inexact:
+                return Number(next(seeds), outcome.weak)
+            case ArrayView() | Number():
+                return Static(None)
+            case _:
+                return _with_parts(outcome, [self.cotangent(p, seeds) for p in _parts(outcome)], self.calls.ctx.level)
+
+    def values(self, x: FrontValue) -> Iterator[Value]:
+        """The arrays and numbers in a front-end value."""
+        x = self.calls.as_operand(x)
+        match x:
+            case ArrayView():
+                yield self.calls.ctx.load(x)
+            case Number():
+                yield x.value
+            case Static():
+                return
+            case TupleValue() | ListValue() | DictValue() | ObjectValue():
+                for part in _parts(x):
+                    yield from self.values(part)
+            case _:
+                self.calls.ctx.refuse(self.node, f"{describe(x)} cannot pass through a function with its own derivative")
+
+    def rebuilt(self, x: FrontValue, rest: Iterator[Value]) -> FrontValue:
+        """The front-end value with other arrays and numbers."""
+        x = self.calls.as_operand(x)
+        match x:
+            case ArrayView():
+                return self.calls.ctx.fresh(next(rest))
+            case Number(_, weak):
+                return Number(next(rest), weak)
+            case Static():
+                return x
+            case _:
+                return _with_parts(x, [self.rebuilt(p, rest) for p in _parts(x)], self.calls.ctx.level)
+
+    def sizes_of(self, values: Sequence[Value]) -> list[Value]:
+        """The sizes in the types of residuals that the forward block computes."""
+        made = {r for op in self.calls.ctx.b.ops for r in op.results}
+        sizes = dict.fromkeys(s for v in values for s in type_values(v.type))
+        return [s for s in sizes if s in made and s not in values]
+
+    def outside(self, result: Value) -> Type:
+        """The type of a result, whose sizes must be known where the function is called."""
+        inside = [v for v in type_values(result.type) if v.type != ScalarType(I64) or not self.is_visible(v)]
+        if inside:
+            self.calls.ctx.refuse(
+                self.node, f"the result of {self.custom.__name__} has a size that is computed inside it"
+            )
+        return result.type
+
+    def is_visible(self, size: Value) -> bool:
+        return size in self.calls.ctx.dims.values() or any(size in op.results for op in self.calls.ctx.b.ops)
+
+
+def _parts(x: FrontValue) -> list[FrontValue]:
+    match x:
+        case TupleValue(items) | ListValue(items):
+            return list(items)
+        case DictValue(items):
+            return list(items.values())
+        case ObjectValue(_, fields):
+            return list(fields.values())
+        case _:
+            return []
+
+
+def _with_parts(x: FrontValue, parts: list[FrontValue], level: int) -> FrontValue:
+    match x:
+        case TupleValue(_, cls):
+            return TupleValue(tuple(parts), cls)
+        case ListValue():
+            return ListValue(parts, level)
+        case DictValue(items):
+            return DictValue(dict(zip(items, parts, strict=True)), level)
+        case ObjectValue(cls, fields):
+            return ObjectValue(cls, dict(zip(fields, parts, strict=True)))
+        case _:
+            return x
