@@ -12,12 +12,14 @@ from tests.codegen.cuda_graphs import place
 from tests.codegen.test_cuda_programs import COLUMNS, NORMALISE, RECURRENCE, RELAX, SOFTMAX
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.loop_ir import (
+    Alloc,
     Carried,
     Const,
     Expr,
     For,
     Function,
     If,
+    Input,
     Kernel,
     Launch,
     Let,
@@ -28,9 +30,11 @@ from tracejit.codegen.loop_ir import (
     Store,
     Var,
 )
+from tracejit.codegen.numeric import Evaluation
 from tracejit.codegen.outline import resolve
 from tracejit.codegen.scalars import KernelBuilder
-from tracejit.codegen.schedule_cuda import PARTIALS, SPREAD, CudaProgram, schedule
+from tracejit.codegen.schedule_cuda import SPREAD, CudaProgram, schedule
+from tracejit.codegen.split_folds import COLUMN_PARTIALS, PARTIALS
 from tracejit.ir.types import F64, I64
 from tracejit.runtime.executor import launch_size
 
@@ -121,9 +125,23 @@ def test_rows_that_fold_have_a_block_each() -> None:
     assert launch_size(geometry, [bound.get(p.name) for p in geometry.params]) == (70, (128, 1))
 
 
-def test_leading_axes_are_folded_by_threads() -> None:
-    (kernel,) = place(COLUMNS).program.kernels
-    assert axes(kernel.body) == ["thread.x", "serial"]
+def test_columns_are_folded_in_parts() -> None:
+    first, second = place(COLUMNS).program.kernels
+    assert axes(first.body) == ["thread.y", "thread.x", "serial"]
+    assert axes(second.body) == ["thread.x", "serial"]
+    partial = first.params[-1]
+    assert partial in first.outputs and partial not in second.outputs
+
+
+@pytest.mark.parametrize(("n", "m", "groups"), [(10, 5, 1), (1000, 5, 16), (10**6, 10**5, 2), (10**6, 10**6, 1)])
+def test_partial_folds_of_columns_fit_their_memory(n: int, m: int, groups: int) -> None:
+    program = place(COLUMNS).program
+    alloc = next(s for s in program.entry.body if isinstance(s, Alloc) and s.var.name.endswith("_part"))
+    sizes = {s.var: s.expr.axis for s in program.entry.body if isinstance(s, Let) and isinstance(s.expr, Input)}
+    bound = {v: np.int64((n, m)[axis]) for v, axis in sizes.items()}
+    count = int(Evaluation(bound)(alloc.count))
+    assert count == groups * m
+    assert count <= max(COLUMN_PARTIALS, m)
 
 
 def test_a_full_reduction_leaves_partial_folds_for_a_second_kernel() -> None:

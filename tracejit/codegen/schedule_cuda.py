@@ -4,7 +4,7 @@
     parallel or vector loop without another     a thread per trip
     parallel loop with vector loops inside      a row of threads per trip, as many rows in a block as fit
       ... that fold or read back                a block per trip
-    parallel fold                               partial folds, a block each, and a second kernel that folds those
+    long folds                                  partial folds, and a second kernel that folds those (`split_folds.py`)
     anything else                               one thread block, in step, with barriers
 
 Code of the entry that loads or stores elements is moved into kernels (`outline.py`), so that the host reads the
@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.loop_ir import (
     Alloc,
-    Carried,
     Const,
     Expr,
     Fail,
@@ -31,21 +30,19 @@ from tracejit.codegen.loop_ir import (
     Kernel,
     Launch,
     Let,
-    Load,
-    Pointer,
     Program,
     Stmt,
-    Store,
     Var,
 )
 from tracejit.codegen.lower_elements import ONE, ElementBuilder, variables
 from tracejit.codegen.outline import Outliner
-from tracejit.ir.types import I64, DType
+from tracejit.codegen.split_folds import Partials, folds, is_parallel_fold, split
+from tracejit.ir.types import I64
 
 #: Threads of a block at most (the printer's launch bounds), and of a warp.
 THREADS, WARP = 256, 32
-#: Blocks that a loop over threads is spread over at most; partial folds of a parallel fold.
-SPREAD, PARTIALS = 16384, 1024
+#: Blocks that a loop over threads is spread over at most.
+SPREAD = 16384
 
 _k = ElementBuilder(lambda e, _name: e)
 
@@ -77,7 +74,7 @@ class _Part:
     """One of the kernels that a kernel becomes; `partials` are parameters it adds: scratch memory of the launch."""
 
     kernel: Kernel
-    partials: tuple[Var, ...] = ()
+    partials: tuple[Partials, ...] = ()
 
 
 def schedule(program: Program) -> CudaProgram:
@@ -100,14 +97,15 @@ class _Placed:
         """Launches of a kernel's parts, with scratch memory around them."""
         if kernel.name not in self.parts:
             self.parts[kernel.name] = _parts(kernel)
+        given = dict(zip(kernel.params, args, strict=True))
         scratch: dict[Var, Var] = {}
         made: list[Stmt] = []
         for part in self.parts[kernel.name]:
-            for var in part.partials:
-                if var not in scratch:
-                    scratch[var] = Var(var.name, var.type)
-                    made.append(Alloc(scratch[var], Const(PARTIALS, I64)))
-            made.append(Launch(part.kernel.name, (*args, *(scratch[v] for v in part.partials))))
+            for p in part.partials:
+                if p.buffer not in scratch:
+                    scratch[p.buffer] = Var(p.buffer.name, p.buffer.type)
+                    made.append(Alloc(scratch[p.buffer], facts.substitute(p.count, given)))
+            made.append(Launch(part.kernel.name, (*args, *(scratch[p.buffer] for p in part.partials))))
         return [*made, *(Free(var) for var in scratch.values())]
 
     def replaced(self, stmts: Iterable[Stmt]) -> tuple[Stmt, ...]:
@@ -138,47 +136,25 @@ def _parts(kernel: Kernel) -> list[_Part]:
         return [_Part(replace(kernel, body=(whole,)))]
     found: list[_Part] = []
     body, partials = kernel.body, ()
-    while (at := next((i for i, s in enumerate(body) if _is_parallel_fold(s)), None)) is not None:
-        first, body, made = _split(body, at)
-        partials += made
-        found.append(_part(kernel, len(found), first, partials))
+    while (made := split(body)) is not None:
+        body, partials = made.second, (*partials, *made.partials)
+        found.append(_part(kernel, len(found), made.first, partials))
     found.append(_part(kernel, len(found), body, partials))
     return found
 
 
-def _part(kernel: Kernel, number: int, body: tuple[Stmt, ...], partials: tuple[Var, ...]) -> _Part:
-    params = (*kernel.params, *partials)
+def _part(kernel: Kernel, number: int, body: tuple[Stmt, ...], partials: tuple[Partials, ...]) -> _Part:
+    params = (*kernel.params, *(p.buffer for p in partials))
     name = f"{kernel.name}.{number}" if partials else kernel.name
-    placed = tuple(_on_grid(s) for s in body)
-    return _Part(
-        Kernel(name, params, frozenset(facts.stored(body)).intersection(params), placed, kernel.spans), partials
-    )
+    placed = tuple(_on_grid(s, _may_have_rows(body)) for s in body)
+    outputs = frozenset(facts.stored(body)).intersection(params)
+    return _Part(Kernel(name, params, outputs, placed, kernel.spans), partials)
 
 
-def _split(body: tuple[Stmt, ...], at: int) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...], tuple[Var, ...]]:
-    """Code up to a parallel fold, leaving partial folds; the code that folds those and goes on; the partials."""
-    loop = body[at]
-    assert isinstance(loop, For)
-    groups = Var("groups", I64)
-    count = Let(groups, _k.minimum(loop.extent, PARTIALS))
-    partials = tuple(Var(f"{c.var.name}_part", Pointer(_dtype(c.var))) for c in loop.carried)
-    group, step = Var("group", I64), Var("step", I64)
-    trips = Let(Var("trips", I64), _k.ceildiv(_k.sub(loop.extent, group), groups))
-    trip = Let(loop.var, _k.add(group, _k.mul(step, groups)))
-    mine = tuple(replace(c, result=Var(c.result.name, c.result.type)) for c in loop.carried)
-    inner = For(step, trips.var, (trip, *loop.body), "parallel", mine)
-    writes = tuple(Store(p, group, c.result) for p, c in zip(partials, mine, strict=True))
-    first = (*body[:at], count, For(group, groups, (trips, inner, *writes), "parallel"))
-    i = Var("i", I64)
-    folds = tuple(_refold(c, Load(p, i, _dtype(c.var))) for p, c in zip(partials, loop.carried, strict=True))
-    pure = tuple(s for s in body[:at] if not facts.stored((s,)))
-    return first, (*pure, count, For(i, groups, (), "vector", folds), *body[at + 1 :]), partials
-
-
-def _refold(c: Carried, element: Expr) -> Carried:
-    assert c.combine is not None
-    var = Var(c.var.name, c.var.type)
-    return Carried(var, c.init, _k.op(c.combine, var, element), c.result, c.combine, element)
+def _may_have_rows(body: Sequence[Stmt]) -> bool:
+    """Whether blocks may have rows of threads: nothing is folded over a block or stored outside of loops."""
+    is_plain = all(isinstance(s, Let | For) for s in body)
+    return is_plain and not any(_is_spread(s) and isinstance(s, For) and s.carried for s in facts.walk(body))
 
 
 def _alone(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
@@ -203,20 +179,11 @@ def _is_in_step(stmt: Stmt) -> bool:
         return True
     if not isinstance(stmt, For) or not facts.stored((stmt,)):
         return False
-    return stmt.axis == "serial" or (bool(stmt.carried) and not _is_parallel_fold(stmt))
+    return stmt.axis == "serial" or (bool(stmt.carried) and not is_parallel_fold(stmt))
 
 
 def _is_spread(stmt: Stmt) -> bool:
     return isinstance(stmt, For) and stmt.axis in ("parallel", "vector")
-
-
-def _is_parallel_fold(stmt: Stmt) -> bool:
-    return isinstance(stmt, For) and stmt.axis == "parallel" and bool(stmt.carried) and _folds(stmt)
-
-
-def _folds(loop: For) -> bool:
-    """Whether all that a loop carries is declared as a fold."""
-    return loop.go is None and all(c.combine is not None for c in loop.carried)
 
 
 def _has_spread(body: Iterable[Stmt]) -> bool:
@@ -226,8 +193,8 @@ def _has_spread(body: Iterable[Stmt]) -> bool:
 # -- axes -----------------------------------------------------------------------------------------------------------
 
 
-def _on_grid(stmt: Stmt) -> Stmt:
-    """A statement outside of all loops."""
+def _on_grid(stmt: Stmt, rows: bool) -> Stmt:
+    """A statement outside of all loops; `rows`: blocks may have rows of threads."""
     if not isinstance(stmt, For):
         return stmt
     if not _is_spread(stmt):
@@ -238,7 +205,8 @@ def _on_grid(stmt: Stmt) -> Stmt:
         stmt = _collapsed(stmt)
     if not _has_spread(stmt.body):
         return replace(stmt, axis="thread.x", body=_in_thread(stmt.body))
-    return replace(stmt, axis="thread.y" if _is_row_map(stmt) else "grid.x", body=_in_block(stmt.body))
+    is_row_map = rows and not facts.loaded(stmt.body) & facts.stored(stmt.body)
+    return replace(stmt, axis="thread.y" if is_row_map else "grid.x", body=_in_block(stmt.body))
 
 
 def _collapsed(loop: For) -> For:
@@ -258,13 +226,6 @@ def _bound(stmts: Iterable[Stmt | None]) -> set[Var]:
     return {v for s in stmts if s is not None for v in facts.bound(s)}
 
 
-def _is_row_map(loop: For) -> bool:
-    """Whether the trips of a parallel loop need no barrier: nothing is folded by several threads or read back."""
-    if facts.loaded(loop.body) & facts.stored(loop.body):
-        return False
-    return not any(_is_spread(s) and isinstance(s, For) and s.carried for s in facts.walk(loop.body))
-
-
 def _in_block(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     """Statements that the threads of a block run in step."""
     return tuple(_block_stmt(s) for s in body)
@@ -282,7 +243,7 @@ def _block_stmt(stmt: Stmt) -> Stmt:
 
 def _block_loop(loop: For) -> For:
     """Over the threads of the block, if the loop is spread and holds no other such loop; else all threads in step."""
-    if _is_spread(loop) and _folds(loop) and not _has_spread(loop.body):
+    if _is_spread(loop) and folds(loop) and not _has_spread(loop.body):
         return replace(loop, axis="thread.x", body=_in_thread(loop.body))
     return replace(loop, axis="serial", body=_in_block(loop.body))
 
@@ -362,8 +323,3 @@ def _widest(loop: For, known: set[Var]) -> Expr:
 
 def _known(extent: Expr, known: set[Var], otherwise: int) -> Expr:
     return extent if set(variables(extent)) <= known and not any(facts.loads(extent)) else Const(otherwise, I64)
-
-
-def _dtype(var: Var) -> DType:
-    assert isinstance(var.type, DType)
-    return var.type

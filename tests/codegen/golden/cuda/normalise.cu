@@ -66,8 +66,8 @@ extern "C" __global__ void __launch_bounds__(256) normalise_0_sum_0(const i64 n,
     for (i64 group = blockIdx.x; group < groups; group += gridDim.x) {
         const i64 trips = ((((n + 4095) / 4096) - group) + (groups + (-1))) / groups;
         double s_1 = 0.0;
-        for (i64 step = 0; step < trips; ++step) {
-            const i64 block = group + (step * groups);
+        for (i64 turn = 0; turn < trips; ++turn) {
+            const i64 block = group + (turn * groups);
             const i64 start = block * 4096;
             const i64 length = tj_minimum_i64(n - start, 4096);
             double s_2 = 0.0;
@@ -98,8 +98,8 @@ extern "C" __global__ void __launch_bounds__(256) normalise_1_fused_0(const doub
     for (i64 group = blockIdx.x; group < groups; group += gridDim.x) {
         const i64 trips = ((((n + 4095) / 4096) - group) + (groups + (-1))) / groups;
         double z_1 = __longlong_as_double(0xfff0000000000000LL);
-        for (i64 step = 0; step < trips; ++step) {
-            const i64 block = group + (step * groups);
+        for (i64 turn = 0; turn < trips; ++turn) {
+            const i64 block = group + (turn * groups);
             const i64 start = block * 4096;
             const i64 length = tj_minimum_i64(n - start, 4096);
             double z_2 = __longlong_as_double(0xfff0000000000000LL);
