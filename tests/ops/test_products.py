@@ -93,6 +93,10 @@ def test_einsum_agrees_with_numpy(spec: str, shapes: tuple[tuple[int, ...], ...]
 
 def test_sizes_that_differ_are_refused() -> None:
     for run in (eager, interpreted):
-        for name, shapes in (("matmul", ((2, 3), (4, 2))), ("dot", ((3,), (4,))), ("matmul", ((3,), (4, 2)))):
-            with pytest.raises(ValueError, match="sizes 3 and 4"):
-                run(f"numpy {name}", *(draw(*s) for s in shapes))
+        for name, shapes in (("matmul", ((2, 3), (4, 2))), ("dot", ((3,), (4,))), ("dot", ((2, 3), (4, 2)))):
+            operands = [draw(*s) for s in shapes]
+            with pytest.raises(ValueError) as numpys:
+                getattr(np, name)(*operands)
+            with pytest.raises(ValueError) as ours:
+                run(f"numpy {name}", *operands)
+            assert str(numpys.value) == str(ours.value)

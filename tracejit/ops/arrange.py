@@ -57,19 +57,28 @@ def flat(b: Any, x: Any) -> Any:
 # -- joining --------------------------------------------------------------------------------------------------
 
 
+_JOIN = (
+    "all the input array dimensions except for the concatenation axis must match exactly, but along dimension {}, the "
+    "array at index 0 has size {{0}} and the array at index {} has size {{1}}"
+)
+
+
 @composite
 def concat(b: Any, xs: Sequence[Any], *, axis: int) -> Any:
     """Arrays of one dtype one after the other along `axis`; other sizes must agree."""
     first = b.shape(xs[0])
     fitted: list[Any] = []
     total: Any = 0
-    for x in xs:
+    for number, x in enumerate(xs):
         shape = b.shape(x)
         if len(shape) != len(first):
-            raise ShapeMismatch("all the input array dimensions must match: the arrays have different ranks")
-        for i, (have, want) in enumerate(zip(shape, first, strict=True)):
+            raise ShapeMismatch(
+                f"all the input arrays must have same number of dimensions, but the array at index 0 has {len(first)} "
+                f"dimension(s) and the array at index {number} has {len(shape)} dimension(s)"
+            )
+        for i, (want, have) in enumerate(zip(first, shape, strict=True)):
             if i != axis:
-                agree(b, have, want, "all the input array dimensions except for the concatenation axis must match")
+                agree(b, want, have, _JOIN.format(i, number))
         total = shape[axis] if isinstance(total, int) and total == 0 else total + shape[axis]
         fitted.append(with_sizes(b, x, tuple(shape[axis] if i == axis else n for i, n in enumerate(first))))
     return b.cat(total, tuple(fitted), axis=axis)

@@ -170,18 +170,13 @@ def shape_of(b: Any, x: Any) -> tuple[Any, ...]:
     return () if is_number(x) else b.shape(x)
 
 
-def shape_text(shape: Sequence[Any]) -> str:
-    """A shape as an error message shows it."""
-    return f"({','.join(map(size_text, shape))}{',' if len(shape) == 1 else ''})"
-
-
 def size_text(size: Any) -> str:
     """A size as an error message shows it."""
     return dim_text(size.value.dim) if isinstance(size, Handle) else str(size)
 
 
 def _mismatch(shapes: Sequence[Sequence[Any]]) -> ShapeMismatch:
-    listed = " ".join(shape_text(s) for s in shapes)
+    listed = " ".join(Message().shape(s) for s in shapes)
     return ShapeMismatch(f"operands could not be broadcast together with shapes {listed}")
 
 
@@ -224,30 +219,33 @@ def _meet(b: Any, a: Any, c: Any, shapes: Sequence[Sequence[Any]]) -> tuple[Any,
         raise _mismatch(shapes)
     if one_a is None and one_c is None:
         return b.broadcast_dim(a, c), False
-    message, payload = message_of("operands could not be broadcast together with shapes", shapes)
+    message = Message()
+    text = f"operands could not be broadcast together with shapes {' '.join(map(message.shape, shapes))}"
     if one_a is None or one_c is None:
         fixed, free = (c, a) if one_a is None else (a, c)
         fits = b.logical_or(b.eq(free, 1), b.eq(free, fixed))
-        b.check(fits, payload, kind="ValueError", message=message)
+        b.check(fits, message.payload, kind="ValueError", message=text)
         return fixed, False
-    b.check_eq(a, c, payload, kind="ValueError", message=message)
+    b.check_eq(a, c, message.payload, kind="ValueError", message=text)
     return (c if isinstance(c, int) else a), True
 
 
-def message_of(text: str, shapes: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
-    """`text` followed by the shapes, sizes known at run time only as `{0}`, `{1}` ..., and the handles to fill in."""
-    payload: list[Any] = []
-    listed: list[str] = []
-    for shape in shapes:
-        sizes: list[str] = []
-        for size in shape:
-            if isinstance(size, Handle) and len(payload) < _MAX_PAYLOAD:
-                sizes.append(f"{{{len(payload)}}}")
-                payload.append(size)
-            else:
-                sizes.append(size_text(size))
-        listed.append(f"({','.join(sizes)}{',' if len(sizes) == 1 else ''})")
-    return f"{text} {' '.join(listed)}", tuple(payload)
+class Message:
+    """Texts with sizes in them: those known at run time only become `{0}`, `{1}` ..., and `payload` fills them in."""
+
+    def __init__(self) -> None:
+        self.payload: list[Any] = []
+
+    def size(self, size: Any) -> str:
+        """A size."""
+        if not isinstance(size, Handle) or len(self.payload) == _MAX_PAYLOAD:
+            return size_text(size)
+        self.payload.append(size)
+        return f"{{{len(self.payload) - 1}}}"
+
+    def shape(self, shape: Sequence[Any]) -> str:
+        """A shape as NumPy writes it."""
+        return f"({','.join(map(self.size, shape))}{',' if len(shape) == 1 else ''})"
 
 
 def broadcast_to(b: Any, x: Any, shape: Sequence[Any], exact: bool = False) -> Any:

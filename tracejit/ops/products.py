@@ -20,13 +20,14 @@ def _pair(b: Any, x: Operand, y: Operand) -> tuple[Any, Any]:
     return x, y
 
 
-def agree(b: Any, a: Any, c: Any, message: str) -> None:
-    """Two sizes must be equal: an error now, or a check at run time."""
+def agree(b: Any, a: Any, c: Any, text: str, payload: Sequence[Any] = ()) -> None:
+    """Two sizes must be equal: an error now, or a check at run time. `{0}`, `{1}` ... in the text are the payload, or
+    the two sizes."""
     if b.same_size(a, c):
         return
     if isinstance(a, int) and isinstance(c, int):
-        raise ShapeMismatch(f"{message}: sizes {a} and {c}")
-    b.check_eq(a, c, (a, c), kind="ValueError", message=f"{message}: sizes {{0}} and {{1}}")
+        raise ShapeMismatch(text.format(*(payload or (a, c))))
+    b.check_eq(a, c, tuple(payload or (a, c)), kind="ValueError", message=text)
 
 
 def with_sizes(b: Any, x: Any, shape: Sequence[Any]) -> Any:
@@ -34,7 +35,22 @@ def with_sizes(b: Any, x: Any, shape: Sequence[Any]) -> Any:
     return coerce.broadcast_to(b, x, shape, exact=True)
 
 
-_MATMUL = "matmul: the columns of the first operand are not the rows of the second"
+_MATMUL = (
+    "matmul: Input operand 1 has a mismatch in its core dimension 0, with gufunc signature (n?,k),(k,m?)->(n?,m?) "
+    "(size {1} is different from {0})"
+)
+
+
+def _aligned(b: Any, x: Any, y: Any, axis: int) -> Any:
+    """y, whose `axis` must have the size of the last axis of x, with that size."""
+    size, last = b.shape(x)[-1], b.rank(x) - 1
+    message = coerce.Message()
+    text = (
+        f"shapes {message.shape(b.shape(x))} and {message.shape(b.shape(y))} not aligned: "
+        f"{message.size(size)} (dim {last}) != {message.size(b.shape(y)[axis])} (dim {axis})"
+    )
+    agree(b, size, b.shape(y)[axis], text, message.payload)
+    return with_sizes(b, y, tuple(size if i == axis else n for i, n in enumerate(b.shape(y))))
 
 
 @function(kinds=())
@@ -92,6 +108,7 @@ def dot(b: Any, x: Operand, y: Operand) -> Any:
     x, y = _pair(b, x, y)
     if not b.rank(x) or not b.rank(y):
         return on(b).mul(x, y)
+    y = _aligned(b, x, y, max(b.rank(y) - 2, 0))
     if b.rank(x) == 1 and b.rank(y) == 1:
         return inner(b, x, y)
     if b.rank(y) <= 2:
@@ -106,9 +123,7 @@ def inner(b: Any, x: Operand, y: Operand) -> Any:
     if not b.rank(x) or not b.rank(y):
         return on(b).mul(x, y)
     if b.rank(x) == 1 and b.rank(y) == 1:
-        size = b.shape(x)[0]
-        agree(b, size, b.shape(y)[0], "dot: the vectors differ in length")
-        return b.sum(x * with_sizes(b, y, (size,)), axes=(0,))
+        return b.sum(x * _aligned(b, x, y, 0), axes=(0,))
     return tensordot(b, x, y, ((b.rank(x) - 1,), (b.rank(y) - 1,)))
 
 
@@ -140,14 +155,14 @@ def tensordot(b: Any, x: Operand, y: Operand, axes: Any = 2, *, dims: Any = None
     left = tuple(one_axis(a, b.rank(x)) for a in left)
     right = tuple(one_axis(a, b.rank(y)) for a in right)
     if len(left) != len(right):
-        raise ShapeMismatch("tensordot: shape-mismatch for sum: the operands have different numbers of axes")
+        raise ShapeMismatch("shape-mismatch for sum: the operands have different numbers of axes")
     free_x = tuple(a for a in range(b.rank(x)) if a not in left)
     free_y = tuple(a for a in range(b.rank(y)) if a not in right)
     for a, c in zip(left, right, strict=True):
-        agree(b, b.shape(x)[a], b.shape(y)[c], "tensordot: shape-mismatch for sum")
+        agree(b, b.shape(x)[a], b.shape(y)[c], "shape-mismatch for sum")
     rows, columns, depth = count_of(b, x, free_x), count_of(b, y, free_y), count_of(b, x, left)
-    first = b.reshape(b.transpose(x, perm=(*free_x, *left)), (rows, depth))
-    second = b.reshape(b.transpose(y, perm=(*right, *free_y)), (depth, columns))
+    first = b.reshape(permuted(b, x, (*free_x, *left)), (rows, depth))
+    second = b.reshape(permuted(b, y, (*right, *free_y)), (depth, columns))
     shape = (*(b.shape(x)[a] for a in free_x), *(b.shape(y)[a] for a in free_y))
     return b.reshape(b.matmul(first, second), shape)
 
@@ -169,7 +184,7 @@ def cross(b: Any, x: Operand, y: Operand, axis: int = -1) -> Any:
     """The vector product of vectors of three elements along `axis`."""
     x, y = coerce.binary(b, *_pair(b, x, y))
     axis = one_axis(axis, b.rank(x))
-    agree(b, b.shape(x)[axis], 3, "cross: the axis must have three elements")
+    agree(b, b.shape(x)[axis], 3, "incompatible dimensions for cross product (it must be 3, not {0})")
     before, after = (1, 2, 0), (2, 0, 1)
     picked = [[_pick(b, z, axis, order) for order in (before, after)] for z in (x, y)]
     return picked[0][0] * picked[1][1] - picked[0][1] * picked[1][0]
@@ -219,7 +234,12 @@ def einsum(b: Any, spec: str, *operands: Operand) -> Any:
     drop = tuple(i for i, letter in enumerate(letters) if letter not in output)
     current = b.sum(current, axes=drop) if drop else current
     letters = "".join(c for c in letters if c in output)
-    return b.transpose(current, perm=tuple(letters.index(c) for c in output))
+    return permuted(b, current, tuple(letters.index(c) for c in output))
+
+
+def permuted(b: Any, x: Any, perm: tuple[int, ...]) -> Any:
+    """x with its axes in another order; x itself where the order is the same."""
+    return x if perm == tuple(range(len(perm))) else b.transpose(x, perm=perm)
 
 
 def _parse(spec: str, ranks: Sequence[int]) -> tuple[list[str], str]:
@@ -243,13 +263,17 @@ def _parse(spec: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     return inputs, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
 
 
+def _einsum_sizes(letter: str) -> str:
+    return f"einsum: axes of index {letter!r} have sizes {{0}} and {{1}}"
+
+
 def _distinct(b: Any, x: Any, letters: str) -> tuple[Any, str]:
     """A term without repeated letters: they select a diagonal."""
     while len(set(letters)) < len(letters):
         letter = next(c for c in letters if letters.count(c) > 1)
         i = letters.index(letter)
         j = letters.index(letter, i + 1)
-        agree(b, b.shape(x)[i], b.shape(x)[j], f"einsum: axes of index {letter!r} differ")
+        agree(b, b.shape(x)[i], b.shape(x)[j], _einsum_sizes(letter))
         rest = [k for k in range(len(letters)) if k not in (i, j)]
         x = diagonal(b, b.transpose(x, perm=(i, j, *rest)))
         letters = "".join(letters[k] for k in rest) + letter
@@ -265,7 +289,7 @@ def _sizes(b: Any, terms: Sequence[tuple[Any, str]]) -> dict[str, Any]:
             if isinstance(known, int) and known == 1:
                 sizes[letter] = size
             elif not (isinstance(size, int) and size == 1):
-                agree(b, known, size, f"einsum: axes of index {letter!r} differ")
+                agree(b, known, size, _einsum_sizes(letter))
     return sizes
 
 
@@ -283,7 +307,7 @@ def _contract(
     def arranged(term: tuple[Any, str], groups: Sequence[Sequence[str]]) -> Any:
         x, letters = term
         order = [c for group in groups for c in group]
-        x = b.transpose(x, perm=tuple(letters.index(c) for c in order))
+        x = permuted(b, x, tuple(letters.index(c) for c in order))
         x = coerce.broadcast_to(b, x, tuple(sizes[c] for c in order), exact=True)
         return b.reshape(x, (*(sizes[c] for c in batch), *(_total(sizes, group) for group in groups[1:])))
 
