@@ -133,7 +133,9 @@ def test_columns_are_folded_in_parts() -> None:
     assert partial in first.outputs and partial not in second.outputs
 
 
-@pytest.mark.parametrize(("n", "m", "groups"), [(10, 5, 1), (1000, 5, 16), (10**6, 10**5, 2), (10**6, 10**6, 1)])
+@pytest.mark.parametrize(
+    ("n", "m", "groups"), [(10, 5, 1), (1000, 5, 16), (10**6, 5, 512), (10**6, 10**5, 2), (10**6, 10**6, 1)]
+)
 def test_partial_folds_of_columns_fit_their_memory(n: int, m: int, groups: int) -> None:
     program = place(COLUMNS).program
     alloc = next(s for s in program.entry.body if isinstance(s, Alloc) and s.var.name.endswith("_part"))

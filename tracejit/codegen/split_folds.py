@@ -16,8 +16,10 @@ from tracejit.codegen.loop_ir import Carried, Const, Expr, For, Let, Load, Point
 from tracejit.codegen.lower_elements import ElementBuilder, variables
 from tracejit.ir.types import I64, DType
 
-#: Partial folds of a parallel fold; of all columns together; and trips that make one more partial fold of a column.
-PARTIALS, COLUMN_PARTIALS, COLUMN_TRIPS = 1024, 1 << 18, 64
+#: Partial folds of a parallel fold.
+PARTIALS = 1024
+#: Partial folds of a column, and of all columns together; trips that make one more partial fold worth while.
+COLUMN_GROUPS, COLUMN_PARTIALS, COLUMN_TRIPS = 512, 1 << 18, 64
 
 _k = ElementBuilder(lambda e, _name: e)
 
@@ -103,8 +105,8 @@ def _split_columns(body: tuple[Stmt, ...], at: int, columns: For, place: int) ->
     lets, after = columns.body[:place], columns.body[place + 1 :]
     groups = Var("groups", I64)
     room = _k.quotient(Const(COLUMN_PARTIALS, I64), _k.maximum(columns.extent, 1))
-    wanted = _k.minimum(_k.ceildiv(loop.extent, Const(COLUMN_TRIPS, I64)), room)
-    count = Let(groups, _k.maximum(wanted, 1))
+    wanted = _k.minimum(_k.ceildiv(loop.extent, Const(COLUMN_TRIPS, I64)), COLUMN_GROUPS)
+    count = Let(groups, _k.maximum(_k.minimum(wanted, room), 1))
     buffers = _buffers(loop)
     group, i = Var("group", I64), Var("i", I64)
     trips, inner, results = _every_nth(loop, group, groups, "serial")
