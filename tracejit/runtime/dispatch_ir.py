@@ -216,7 +216,7 @@ def _free_outputs(e: Emitter) -> None:
 def _fail(e: Emitter) -> None:
     """tj_fail: raise the exception that `error_hook(status, address of the context)` gives."""
     with e.function("internal void @tj_fail(ptr %spec, ptr %frame, i32 %status)"):
-        number = e.call("ptr", "PyLong_FromLongLong", f"i64 {e.op('zext i32 %status to i64')}")
+        number = e.call("ptr", "PyLong_FromLongLong", f"i64 {e.op('sext i32 %status to i64')}")
         context = e.at("%frame", offset_of(FrameHead, "context"))
         address = e.call("ptr", "PyLong_FromVoidPtr", f"ptr {context}")
         args = e.variable("[2 x ptr]", "zeroinitializer")
