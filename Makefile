@@ -39,7 +39,7 @@ golden: $(VENV)/.test ## rewrite the expected parts of golden tests (review the 
 	$(PY) -m pytest -q tests --update-golden
 
 fuzz: $(VENV)/.test ## compare PROGRAMS random programs between Python, interpreter and native code
-	TRACEJIT_FUZZ=$(PROGRAMS) $(PY) -m pytest -q -n $(JOBS) tests -k "random"
+	$(PY) -m tests.programs.fuzz --count $(PROGRAMS) $(ARGS)
 
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
 	$(PY) -m benchmarks.run

@@ -114,6 +114,11 @@ define i32 @write(ptr %in, ptr %out, ptr %ctx) {
   ret i32 0
 }
 
+; runs out of memory
+define i32 @starve(ptr %in, ptr %out, ptr %ctx) {
+  ret i32 -1
+}
+
 ; fails with error 2 and payload 41
 define i32 @fail(ptr %in, ptr %out, ptr %ctx) {
   store i64 41, ptr %ctx
@@ -126,7 +131,7 @@ ENTRIES += (
     .replace("@increment", "@increment_large")
     .replace("@malloc", "@tj_alloc")
 )
-NAMES = ("increment", "increment_large", "echo", "echo16", "strides", "write", "fail")
+NAMES = ("increment", "increment_large", "echo", "echo16", "strides", "write", "fail", "starve")
 
 
 @pytest.fixture(scope="module")
@@ -359,6 +364,12 @@ def test_a_failure_reaches_the_error_hook(entries: dict[str, int]) -> None:
     with pytest.raises(Boom) as raised:
         f()
     assert raised.value.args == (3, 41)
+
+
+def test_running_out_of_memory_is_a_memory_error(entries: dict[str, int]) -> None:
+    entry = NativeEntry(entries["starve"], (), error_hook(()))
+    with pytest.raises(MemoryError):
+        dispatch.build_entry(entry, [], single(), slow)()
 
 
 def test_the_traceback_of_the_error_is_kept(entries: dict[str, int]) -> None:
