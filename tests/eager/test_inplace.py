@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -275,3 +277,21 @@ def test_views_made_without_recording_follow_later_writes() -> None:
 def test_expanded_tensors_cannot_be_written() -> None:
     with pytest.raises(ValueError):
         tj.ones(1).expand(3).add_(1)
+
+
+def test_written_tensors_do_not_keep_themselves_alive() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        w = tj.ones(4, requires_grad=True)
+        y = w * 2
+        y += 1
+        y *= w
+        y[1:3] = w[:2]
+        y[np.array([0, 3])] = 5
+        y[0].mul_(w[0])
+        seen = weakref.ref(y)
+        del y
+        assert seen() is None
+    finally:
+        gc.enable()

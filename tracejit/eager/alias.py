@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tracejit.eager.tape import Node, OpNode, attach
-from tracejit.eager.tensor import Tensor, memory_owner
+from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.ir.opdef import REGISTRY
 
 
@@ -32,13 +32,14 @@ def storage(array: Any) -> Any:
     return array if base is None or not hasattr(base, "dtype") else base
 
 
-def note_alias(out: Tensor, sources: Sequence[Tensor]) -> None:
-    """If `out` shares memory with one of `sources`, enter it as a view."""
+def note_alias(out: Tensor, sources: Sequence[Tensor]) -> bool:
+    """If `out` shares memory with one of `sources`, enter it as a view. Whether it does."""
     owner = storage(out._data)
     for source in sources:
         if owner is storage(source._data):
             add_view(out, source)
-            return
+            return True
+    return False
 
 
 def add_view(view: Tensor, source: Tensor) -> None:
@@ -122,6 +123,20 @@ class _LostView(Node):
         raise RuntimeError(self.reason)
 
 
+def past(x: Tensor) -> Tensor:
+    """A tensor that stands for x in a node which x will hold, so that the two do not keep each other alive: the same
+    array and history, but memory of its own as far as versions go. A leaf that requires gradients stands for itself."""
+    if x.requires_grad and x._grad_fn is None:
+        return x
+    stand_in = wrap(x._data)
+    return stand_in if x._grad_fn is None else attach(stand_in, x._grad_fn, x._port)
+
+
+def record_read(view: Tensor, source: Tensor, place: Region) -> Tensor:
+    """Make `view` a recorded read of a region of `source`."""
+    return attach(view, OpNode(REGISTRY["vread"], (past(source), *place), {}, (view._data,)))
+
+
 def write_history(target: Tensor, value: Tensor) -> None:
     """After a write of `value` into all of `target`: give target, root and views their new history."""
     root = target if target._root is None else target._root
@@ -129,7 +144,8 @@ def write_history(target: Tensor, value: Tensor) -> None:
         _take_history(target, value)
     elif value.requires_grad or root.requires_grad:
         place = region(root._data, target._data)
-        attach(root, OpNode(REGISTRY["vwrite"], (root, value, place.offset, place.strides), {}, (root._data,)))
+        operands = (past(root), past(value), place.offset, place.strides)
+        attach(root, OpNode(REGISTRY["vwrite"], operands, {}, (root._data,)))
     refresh_views(root)
 
 
@@ -150,4 +166,4 @@ def refresh_views(root: Tensor) -> None:
         except RuntimeError as error:
             attach(view, _LostView(root, str(error)))
             continue
-        attach(view, OpNode(REGISTRY["vread"], (root, *place), {}, (view._data,)))
+        record_read(view, root, place)

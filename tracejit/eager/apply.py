@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import device_of, module_of
-from tracejit.eager.alias import note_alias
+from tracejit.eager.alias import note_alias, past
 from tracejit.eager.modes import MODE
 from tracejit.eager.tape import OpNode, attach
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
@@ -45,11 +45,13 @@ def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], xp: Any =
             arrays.append(x)
     result = eager(array_module_of(tensors) if tensors else xp, *arrays, **attrs)
     outs = tuple([wrap(r) for r in result]) if isinstance(result, tuple) else (wrap(result),)
+    is_view = False
     for out in outs:
         if out._data.base is not None or _is_one_of(out._data, tensors):
-            note_alias(out, tensors)
+            is_view = note_alias(out, tensors) or is_view
     if recording and MODE.enabled:
-        _record(defn, operands, attrs, outs)
+        kept = [past(x) if isinstance(x, Tensor) else x for x in operands] if is_view else operands
+        _record(defn, kept, attrs, outs)
     return outs if isinstance(result, tuple) else outs[0]
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import module_of
-from tracejit.eager.alias import Region, add_view, write_history
+from tracejit.eager.alias import Region, add_view, past, record_read, write_history
 from tracejit.eager.apply import TENSORS, apply
 from tracejit.eager.inplace import check_writable, fitted
-from tracejit.eager.tape import OpNode, attach, is_recording
+from tracejit.eager.tape import is_recording
 from tracejit.eager.tensor import Tensor, raw, wrap
 from tracejit.eager.writes import note_write
 from tracejit.ir.opdef import REGISTRY
@@ -105,8 +105,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         out = wrap(basic_view(self, key))
         add_view(out, self)
         if is_recording((self,)):
-            place = basic_region(self.shape, key)
-            attach(out, OpNode(REGISTRY["vread"], (self, *place), {}, (out._data,)))
+            record_read(out, self, basic_region(self.shape, key))
         return out
     if not is_recording((self,)):
         return wrap(self._data[key])
@@ -164,7 +163,7 @@ def _set_places(x: Tensor, key: tuple[Any, ...], value: Any) -> None:
     places = module_of(x._data).asarray(numbered(x)[key])
     target = wrap(module_of(x._data).empty(places.shape, x.dtype))
     new = fitted(value, target)
-    line = TENSORS.scatter_set(TENSORS.reshape(x, (x.size,)), places, new, axis=0)
+    line = TENSORS.scatter_set(TENSORS.reshape(past(x), (x.size,)), places, new, axis=0)
     result = TENSORS.reshape(line, x.shape)
     x._data[key] = new._data
     note_write(x, x._data)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import module_of
-from tracejit.eager.alias import write_history
+from tracejit.eager.alias import past, write_history
 from tracejit.eager.apply import TENSORS, is_inexact
 from tracejit.eager.modes import MODE
 from tracejit.eager.tape import attach, is_recording
@@ -106,7 +106,7 @@ def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, 
         note_write(target, target._data)
         return target
     held = [snapshot(x) if _overlaps(x, target) else x for x in operands]
-    new = compute(snapshot(target) if reads_target else target, *held)
+    new = compute(snapshot(target) if reads_target else past(target), *held)
     check_result(target, new._data)
     return store(target, new)
 

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import module_of
-from tracejit.eager.alias import add_view, region
+from tracejit.eager.alias import add_view, record_read, region
 from tracejit.eager.apply import TENSORS, builder_for
 from tracejit.eager.arguments import as_tensor, axes_of, axis_of, sizes_of, spelled
 from tracejit.eager.creation import sizes
 from tracejit.eager.indexing import getitem
 from tracejit.eager.library import functions
-from tracejit.eager.tape import OpNode, attach, is_recording
+from tracejit.eager.tape import is_recording
 from tracejit.eager.tensor import Tensor, raw, wrap
-from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import coerce
 
 # -- one shape for another --------------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ def _strided(x: Tensor, shown: Any) -> Tensor:
     out = wrap(shown)
     add_view(out, x)
     if is_recording((x,)):
-        attach(out, OpNode(REGISTRY["vread"], (x, *region(x._data, shown)), {}, (shown,)))
+        record_read(out, x, region(x._data, shown))
     return out
 
 

@@ -98,7 +98,7 @@ def layer_norm(x: Any, normalized_shape: Sequence[int], weight: Any = None, bias
     """(x - mean) / sqrt(var + eps) over the last axes, whose sizes are `normalized_shape`, then scaled and shifted."""
     if tuple(x.shape[x.ndim - len(normalized_shape) :]) != tuple(normalized_shape):
         raise ValueError(f"layer_norm: the last axes of {x.shape} are not {tuple(normalized_shape)}")
-    axes = tuple(range(-len(normalized_shape), 0))
+    axes = tuple(-1 - i for i, _ in enumerate(normalized_shape))
     mean = x.mean(axis=axes, keepdims=True)
     centred = x - mean
     var = centred.square().mean(axis=axes, keepdims=True)
