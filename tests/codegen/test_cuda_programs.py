@@ -12,14 +12,17 @@ import pytest
 from tests.codegen.cuda_graphs import LEVEL2, ORDERS, compiled, place, run
 from tests.cuda_shim.shim_device import MISSING, Divergence, ShimModule, compile_cpp
 from tests.transforms.random_programs import LENGTH, Maker
+from tracejit.codegen.cuda import OPTIONS, print_kernels
+from tracejit.codegen.loop_ir import Function, Program
 from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph
 from tracejit.ir.parser import parse
+from tracejit.runtime import nvrtc
 from tracejit.transforms import pipeline
 from tracejit.transforms.expand_gradient import value_and_grad_graph
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+needs_shim = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
 
 
 def numbers(*shape: int, dtype: str = "float64", seed: int = 0) -> np.ndarray[Any, Any]:
@@ -171,6 +174,7 @@ def module(placed: dict[str, CudaProgram], tmp_path_factory: pytest.TempPathFact
     return compiled(list(placed.values()), tmp_path_factory.mktemp("shim"))
 
 
+@needs_shim
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_program_equals_the_interpreter(name: str, placed: dict[str, CudaProgram], module: ShimModule) -> None:
     example = EXAMPLES[name]
@@ -182,15 +186,25 @@ def test_program_equals_the_interpreter(name: str, placed: dict[str, CudaProgram
             np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.skipif(nvrtc.library() is None, reason="NVRTC is not installed")
+def test_nvrtc_compiles_all_programs(placed: dict[str, CudaProgram]) -> None:
+    kernels = tuple(k for p in placed.values() for k in p.program.kernels)
+    source = print_kernels(Program("all", Function("all", ()), kernels, (), ()))
+    ptx = nvrtc.compile_ptx(source, [*OPTIONS, "--gpu-architecture=compute_80"])
+    assert ptx.count(".entry") == len(kernels)
+
+
 def test_softmax_is_one_kernel(placed: dict[str, CudaProgram]) -> None:
     assert len(placed["softmax"].program.kernels) == 1
 
 
+@needs_shim
 def test_a_loop_over_elements_does_not_wait_for_each(placed: dict[str, CudaProgram], module: ShimModule) -> None:
     _, device = run(placed["recurrence"], module, EXAMPLES["recurrence"].inputs)
     assert device.reads <= 1, "a scalar loop runs on the device"
 
 
+@needs_shim
 def test_barrier_divergence_is_detected(tmp_path: Path) -> None:
     source = """
     #include "%s"
@@ -208,6 +222,7 @@ def test_barrier_divergence_is_detected(tmp_path: Path) -> None:
         module.launch("half", 1, (32, 1), 0, [np.uint64(x.ctypes.data)])
 
 
+@needs_shim
 def test_a_missing_barrier_shows_in_some_thread_order(tmp_path: Path) -> None:
     source = """
     #include "%s"
