@@ -12,6 +12,7 @@ A group is never joined across something that depends on it, nor where it would 
 from __future__ import annotations
 
 import sys
+from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,9 @@ MAX_OPS = 150
 
 #: The largest number of results that siblings may write together.
 MAX_RESULTS = 12
+
+#: How many groups over the same space are looked at as possible siblings.
+NEIGHBOURS = 12
 
 Shape = tuple[Any, ...]
 
@@ -153,6 +157,7 @@ class _BlockFusion:
         self.readers = self._readers()
         self.direct_readers = self._direct_readers()
         self.groups: dict[int, Group] = {}
+        self.by_end: dict[Group, None] = {}  #: all groups, in the order of their last ops
 
     def _before(self) -> list[int]:
         """For each op, the positions it depends on, as bits. Everything depends on the effects before it: checks
@@ -225,6 +230,7 @@ class _BlockFusion:
         group = Group(space, [at], 1 << at, self.before[at])
         group.inputs = {source.value for source in self.sources(at)}
         self.groups[at] = group
+        self.by_end[group] = None
         for source in self.sources(at):
             producer = self.groups.get(self.makers.get(source.value, -1))
             if producer is not None and producer is not self.groups[at]:
@@ -238,14 +244,17 @@ class _BlockFusion:
             return False
         space = first.space.joined(second.space)
         assert space is not None
-        made = Group(
-            space,
-            sorted(first.ops + second.ops),
-            first.members | second.members,
-            first.before | second.before,
-            first.inputs | second.inputs,
-        )
-        self.groups.update(dict.fromkeys(made.ops, made))
+        into, other = (first, second) if len(first.ops) >= len(second.ops) else (second, first)
+        into.space = space
+        for at in other.ops:
+            insort(into.ops, at)
+            self.groups[at] = into
+        into.members |= other.members
+        into.before |= other.before
+        into.inputs |= other.inputs
+        self.by_end.pop(other, None)
+        self.by_end.pop(into, None)
+        self.by_end[into] = None
         return True
 
     def obstacle(self, first: Group, second: Group) -> str | None:
@@ -258,15 +267,17 @@ class _BlockFusion:
         members, before = first.members | second.members, first.before | second.before
         if self.is_split(members, before):
             return "something between them needs one and is needed by the other"
-        late = self.late_read(first.inputs | second.inputs, members, before)
-        if late is not None:
+        late = self.takers and self.late_read((*first.inputs, *second.inputs), members, before)
+        if late:
             return f"%{late.name} would be read after an update of it"
         return self.misread(space, second, first) or self.misread(space, first, second)
 
     def is_split(self, members: int, before: int) -> bool:
         """Whether something outside, an op or a group found so far, depends on a member and a member on it."""
+        first = (members & -members).bit_length() - 1
+        relevant = self._reaching(first)
         seen = 0
-        ahead = before & ~members
+        ahead = before & ~members & relevant
         while ahead:
             seen |= ahead
             found = 0
@@ -276,8 +287,17 @@ class _BlockFusion:
                 if needs & members and not is_view(self.ops[at]):
                     return True
                 found |= needs
-            ahead = found & ~members & ~seen
+            ahead = found & ~members & ~seen & relevant
         return False
+
+    def _reaching(self, first: int) -> int:
+        """The positions from `first` on, and those of groups that reach beyond it: what may depend on an op there."""
+        reaching = -1 << first
+        for group in reversed(self.by_end):
+            if group.ops[-1] < first:
+                break
+            reaching |= group.members
+        return reaching
 
     def late_read(self, inputs: Iterable[Value], members: int, before: int) -> Value | None:
         """An array the group would read after an op that takes its storage over."""
@@ -289,27 +309,31 @@ class _BlockFusion:
 
     def misread(self, space: Space, reader: Group, producer: Group) -> str | None:
         """Why a read of one group from the other cannot be served in one loop nest."""
-        made = {r for at in producer.ops for r in self.ops[at].results} & reader.inputs
-        for at in reader.ops if made else ():
+        if len(producer.ops) == 1 and not reader.inputs.intersection(self.ops[producer.ops[0]].results):
+            return None
+        for at in reader.ops:
             for source in self.sources(at):
-                reason = _misread(space, source) if source.value in made else None
+                maker = self.makers.get(source.value)
+                reason = _misread(space, source) if maker is not None and producer.members >> maker & 1 else None
                 if reason is not None:
                     return f"%{self.ops[at].results[0].name} reads %{source.value.name} {reason}"
         return None
 
     def join_siblings(self) -> None:
         """Join groups over one space that read a common array."""
-        spaces: dict[Shape, list[Group]] = {}
-        for group in dict.fromkeys(self.groups.values()):
+        self.by_end = dict.fromkeys(sorted(self.by_end, key=lambda g: g.ops[-1]))
+        spaces: dict[Shape, list[int]] = {}
+        for group in sorted(self.by_end, key=lambda g: g.ops[0]):
             if group.space.shape:
-                spaces.setdefault(group.space.shape, []).append(group)
+                spaces.setdefault(group.space.shape, []).append(group.ops[0])
         for alike in spaces.values():
-            for i, group in enumerate(alike):
-                for other in alike[:i]:
-                    self._join_sibling(self.groups[other.ops[0]], self.groups[group.ops[0]])
+            for i, at in enumerate(alike):
+                for other in alike[max(0, i - NEIGHBOURS) : i]:
+                    self._join_sibling(self.groups[other], self.groups[at])
 
     def _join_sibling(self, first: Group, second: Group) -> None:
-        if first is second:
+        """Join two groups that do not depend on each other and read a common array."""
+        if first is second or first.before & second.members or second.before & first.members:
             return
         common = sorted(v.name for v in first.inputs & second.inputs if shape_of(v) == first.space.shape)
         if not common:
@@ -318,8 +342,8 @@ class _BlockFusion:
         what = f"{names}, which read %{common[0]}"
         if len(self.results(first.members | second.members)) > MAX_RESULTS:
             self.reasons.append(f"{what}: the kernel would have too many results")
-        else:
-            self.try_join(first, second, what)
+        elif self.try_join(first, second, what):
+            self.by_end = dict.fromkeys(sorted(self.by_end, key=lambda g: g.ops[-1]))
 
     # -- results ------------------------------------------------------------------------------------------------
 
