@@ -306,6 +306,7 @@ def elementwise(b: Any, name: str, xs: Sequence[Any], weak: Sequence[bool] = ())
 
 def _as_bool(b: Any, x: Any) -> Any:
     """Whether each element is not 0."""
+    x = x.x if isinstance(x, Weak) else x
     if is_number(x):
         return convert(b, bool(x), BOOL)
     return x if b.dtype(x) == BOOL else b.ne(x, 0)
