@@ -1,0 +1,395 @@
+"""`tj.grad` and its relatives: structures, argument numbers, nesting, batches, errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+
+X = np.linspace(0.1, 0.5, 4)
+W = np.arange(12.0).reshape(3, 4) / 10
+
+
+def layer(x, w):
+    return np.tanh(w @ x)
+
+
+def cubes(x):
+    return np.sum(x**3)
+
+
+def until(x, limit):
+    while x < limit:
+        x = x * x + 0.5
+    return x
+
+
+class Pair(NamedTuple):
+    scale: Any
+    shift: Any
+
+
+@dataclass
+class Weights:
+    inner: Any
+    name: str
+
+
+# -- grad ---------------------------------------------------------------------------------------------------------
+
+
+def test_python_floats_have_python_floats_as_gradients() -> None:
+    found = tj.grad(lambda a, b: a * a * b)(3.0, 2.0)
+    assert type(found) is float
+    assert found == 12.0
+    assert tj.grad(lambda a, b: a * a * b, argnums=(0, 1))(3.0, 2.0) == (12.0, 9.0)
+    assert tj.grad(lambda a, b: a * a * b, argnums=-1)(3.0, 2.0) == 9.0
+
+
+def test_arrays_and_tensors_keep_their_kind() -> None:
+    assert type(tj.grad(cubes)(X)) is np.ndarray
+    found = tj.grad(lambda t: (t * t).sum())(tj.tensor([1.0, 2.0]))
+    assert isinstance(found, tj.Tensor)
+    assert found.dtype == tj.float32
+    assert found.tolist() == [2.0, 4.0]
+
+
+def test_gradient_has_the_structure_of_the_argument() -> None:
+    def f(p, q):
+        return np.sum(p["w"] * q.scale) + q.shift + np.sum(p["list"][1])
+
+    p, q = {"w": X, "list": [2.0, X * 2]}, Pair(3.0, 4.0)
+    dp, dq = tj.grad(f, argnums=(0, 1))(p, q)
+    np.testing.assert_allclose(dp["w"], [3.0] * 4)
+    assert dp["list"][0] == 0.0
+    np.testing.assert_allclose(dp["list"][1], np.ones(4))
+    assert isinstance(dq, Pair)
+    assert dq.scale == pytest.approx(X.sum())
+    assert dq.shift == 1.0
+
+
+def test_dataclass_arguments() -> None:
+    found = tj.grad(lambda w: np.sum(w.inner * w.inner))(Weights(X, "first"))
+    np.testing.assert_allclose(found.inner, 2 * X)
+    assert found.name is None
+
+
+def test_auxiliary_results() -> None:
+    def f(x):
+        y = x * 2.0
+        return np.sum(y * y), {"y": y, "count": 3}
+
+    slope, aux = tj.grad(f, has_aux=True)(X)
+    np.testing.assert_allclose(slope, 8 * X)
+    np.testing.assert_allclose(aux["y"], 2 * X)
+    assert aux["count"] == 3
+    (value, aux), slope = tj.value_and_grad(f, has_aux=True)(X)
+    assert value == pytest.approx(4 * np.sum(X * X))
+
+
+def test_gradients_nest() -> None:
+    f = tj.grad(tj.grad(tj.grad(lambda a: a**4)))
+    assert f(2.0) == pytest.approx(48.0)
+    assert tj.grad(lambda a: tj.grad(until)(a, 20.0) * a)(1.2) == pytest.approx(_slope(lambda a: _until_slope(a) * a, 1.2), rel=1e-5)
+
+
+def _until_slope(a: float) -> float:
+    slope = 1.0
+    while a < 20.0:
+        slope, a = slope * 2 * a, a * a + 0.5
+    return slope
+
+
+def _slope(f: Any, x: float, step: float = 1e-6) -> float:
+    return (f(x + step) - f(x - step)) / (2 * step)
+
+
+def test_gradient_of_a_function_that_changes_its_argument_changes_it() -> None:
+    def f(a):
+        for i in range(a.shape[0] - 1):
+            a[i + 1] = a[i] * a[i + 1]
+        return a.sum()
+
+    a = np.array([2.0, 3.0, 4.0])
+    np.testing.assert_allclose(tj.grad(f)(a), [1 + 3 + 12, 2 + 8, 6])
+    np.testing.assert_allclose(a, [2, 6, 24])
+
+
+def test_same_array_as_two_arguments_is_two_variables() -> None:
+    f = lambda a, b: np.sum(a * b * b)  # noqa: E731
+    np.testing.assert_allclose(tj.grad(f)(X, X), X * X)
+    da, db = tj.vjp(f, X, X)[1](1.0)
+    np.testing.assert_allclose(da, X * X)
+    np.testing.assert_allclose(db, 2 * X * X)
+
+
+def test_scripted_functions_methods_and_modules() -> None:
+    class Scaled:
+        def __init__(self) -> None:
+            self.factor = 3.0
+
+        def __call__(self, x):
+            return np.sum(x * x) * self.factor
+
+    np.testing.assert_allclose(tj.grad(tj.script(cubes))(X), 3 * X**2)
+    np.testing.assert_allclose(tj.grad(Scaled().__call__)(X), 6 * X)
+
+
+def test_a_transformation_that_is_asked_for_again_is_not_compiled_again() -> None:
+    assert tj.grad(cubes) is tj.grad(cubes)
+    assert tj.grad(cubes) is not tj.value_and_grad(cubes)
+    made = [tj.grad(lambda x: np.sum(x)) for _ in range(2)]
+    assert made[0] is made[1]
+
+
+def test_calls_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tracejit import config
+
+    with config.override(disable=True):
+        np.testing.assert_allclose(tj.grad(lambda x: (x * x).sum())(X), 2 * X)
+        assert tj.value_and_grad(lambda a: a * a)(3.0) == (9.0, 6.0)
+
+
+# -- refusals -------------------------------------------------------------------------------------------------------
+
+
+def test_integer_argument_is_not_differentiable() -> None:
+    with pytest.raises(tj.NotDifferentiable, match="not a float"):
+        tj.grad(lambda a: a * 2.0)(3)
+    with pytest.raises(tj.NotDifferentiable, match="not a float"):
+        tj.grad(lambda a: np.sum(a) * 2.0)(np.arange(3))
+
+
+def test_integer_and_array_results_are_not_differentiable() -> None:
+    with pytest.raises(tj.NotDifferentiable, match="returns i64"):
+        tj.grad(lambda a: a.shape[0] + 1)(X)
+    with pytest.raises(tj.NotDifferentiable, match="not one number"):
+        tj.grad(lambda a: a * 2.0)(X)
+
+
+def test_unused_arguments() -> None:
+    f = lambda a, b: a * 2.0  # noqa: E731
+    assert tj.grad(f, argnums=1)(1.0, 2.0) == 0.0
+    with pytest.raises(tj.NotDifferentiable, match="'b' does not matter"):
+        tj.grad(f, argnums=1, unused="error")(1.0, 2.0)
+
+
+def test_flat_functions_have_slope_zero() -> None:
+    np.testing.assert_array_equal(tj.grad(lambda x: np.sum(np.floor(x * 3.0) * np.sign(x)))(X), np.zeros(4))
+    assert tj.grad(lambda x: float(int(x)) * 2.0)(3.7) == 0.0
+
+
+def test_kinks() -> None:
+    zeros = np.array([0.0, 0.0])
+    np.testing.assert_array_equal(tj.grad(lambda x: np.sum(np.abs(x)))(zeros), [0, 0])
+    np.testing.assert_array_equal(tj.grad(lambda x: np.max(x))(zeros), [0.5, 0.5])
+    np.testing.assert_array_equal(tj.grad(lambda x: np.sum(np.clip(x, 0.0, 1.0)))(zeros), [1, 1])
+    assert tj.grad(lambda x: np.sqrt(x))(0.0) == np.inf
+    assert tj.grad(lambda x: np.where(x > 0.0, np.log(x), 2.0 * x))(0.0) == 2.0
+    assert tj.grad(lambda x: np.linalg.norm(x))(zeros).tolist() == [0, 0]
+
+
+# -- vjp, jvp, hvp --------------------------------------------------------------------------------------------------
+
+
+def test_pullback() -> None:
+    out, pullback = tj.vjp(layer, X, W)
+    np.testing.assert_allclose(out, layer(X, W))
+    g = np.array([1.0, -2.0, 0.5])
+    dx, dw = pullback(g)
+    inner = g * (1 - out**2)
+    np.testing.assert_allclose(dx, W.T @ inner)
+    np.testing.assert_allclose(dw, np.outer(inner, X))
+    np.testing.assert_allclose(pullback(2 * g)[0], 2 * dx)
+
+
+def test_pullback_of_containers_and_integers() -> None:
+    out, pullback = tj.vjp(lambda p, k: (p["a"] * k, p["a"].sum()), {"a": X}, 3)
+    assert isinstance(out, tuple)
+    dp, dk = pullback((np.ones(4), 2.0))
+    np.testing.assert_allclose(dp["a"], [5.0] * 4)
+    assert dk is None
+
+
+def test_pushforward() -> None:
+    out, tangent = tj.jvp(layer, (X, W), (X * 2, np.zeros_like(W)))
+    np.testing.assert_allclose(tangent, (1 - out**2) * (W @ (X * 2)))
+    assert tj.jvp(until, (1.1, 50.0), (1.0, 0.0))[1] == pytest.approx(tj.grad(until)(1.1, 50.0))
+    assert tj.jvp(lambda a, b: a * b, (2.0, 2.0), (1.0, 0.0)) == (4.0, 2.0)
+
+
+def test_tangents_must_fit() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        tj.jvp(cubes, (X,), (np.ones(3),))
+    with pytest.raises(ValueError, match="as many tangents"):
+        tj.jvp(cubes, (X,), (X, X))
+
+
+def test_hessian_vector_products() -> None:
+    np.testing.assert_allclose(tj.hvp(cubes, (X,), (np.ones(4),)), 6 * X)
+    da, db = tj.hvp(lambda a, b: np.sum(a * a * b), (X, X + 1), (X, X))
+    np.testing.assert_allclose(da, 2 * X * (X + 1) + 2 * X * X)
+    np.testing.assert_allclose(db, 2 * X * X)
+
+
+# -- matrices ---------------------------------------------------------------------------------------------------------
+
+
+def test_jacobians() -> None:
+    slope = 1 - np.tanh(W @ X) ** 2
+    np.testing.assert_allclose(tj.jacobian(layer)(X, W), slope[:, None] * W)
+    np.testing.assert_allclose(tj.jacobian(layer, 1)(X, W), np.einsum("i,ij,k->ijk", slope, np.eye(3), X))
+    dx, dw = tj.jacobian(layer, (0, 1))(X, W)
+    assert (dx.shape, dw.shape) == ((3, 4), (3, 3, 4))
+    np.testing.assert_allclose(tj.jacobian(lambda a: a * X)(2.0), X)
+    np.testing.assert_allclose(tj.jacobian(cubes)(X), 3 * X**2)
+
+
+def test_jacobian_of_a_recurrence_is_triangular() -> None:
+    def f(x):
+        p = np.zeros(x.shape[0])
+        p[0] = x[0]
+        for i in range(x.shape[0] - 1):
+            p[i + 1] = np.tanh(p[i] * x[i + 1])
+        return p
+
+    found = tj.jacobian(f)(X)
+    assert np.all(np.triu(found, 1) == 0)
+    expected = np.stack([_column(f, X, j) for j in range(4)], axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+def _column(f: Any, x: Any, j: int, step: float = 1e-6) -> Any:
+    e = np.eye(x.size)[j] * step
+    return (f(x + e) - f(x - e)) / (2 * step)
+
+
+def test_hessians() -> None:
+    np.testing.assert_allclose(tj.hessian(cubes)(X), np.diag(6 * X))
+    assert tj.hessian(lambda a: a**3)(2.0) == pytest.approx(12.0)
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_batches() -> None:
+    xs = np.stack([X, X + 1, X * 2])
+    np.testing.assert_allclose(tj.vmap(layer, in_axes=(0, None))(xs, W), np.tanh(xs @ W.T))
+    np.testing.assert_allclose(tj.vmap(layer, in_axes=(1, None), out_axes=1)(xs.T, W), np.tanh(W @ xs.T))
+    np.testing.assert_allclose(tj.vmap(tj.grad(cubes))(xs), 3 * xs**2)
+    np.testing.assert_allclose(tj.vmap(lambda a, b: a * b)(X, X + 1), X * (X + 1))
+
+
+def test_every_slice_takes_its_own_way() -> None:
+    def steps(x, limit):
+        n = 0
+        while x < limit:
+            x = x * x + 0.5
+            n += 1
+        return x, n
+
+    values, counts = tj.vmap(steps, in_axes=(0, None))(np.array([1.1, 2.0, 60.0]), 50.0)
+    assert counts.tolist() == [4, 3, 0]
+    assert values[2] == 60.0
+
+
+def test_batch_sizes_must_agree() -> None:
+    with pytest.raises(ValueError, match="4 and 3"):
+        tj.vmap(lambda a, b: a * b)(X, np.ones(3))
+
+
+# -- inside functions -----------------------------------------------------------------------------------------------
+
+
+def test_transformations_inside_scripts() -> None:
+    @tj.script
+    def f(x, w):
+        y, pullback = tj.vjp(layer, x, w)
+        dx, dw = pullback(y)
+        return dx, dw, tj.jvp(lambda v: layer(v, w), (x,), (x,))[1]
+
+    y, pullback = tj.vjp(layer, X, W)
+    dx, dw, tangent = f(X, W)
+    np.testing.assert_allclose(dx, pullback(y)[0])
+    np.testing.assert_allclose(dw, pullback(y)[1])
+    np.testing.assert_allclose(tangent, tj.jvp(layer, (X, W), (X, W * 0))[1])
+
+
+def test_transformations_nest_in_any_order() -> None:
+    directional = lambda x: tj.jvp(cubes, (x,), (x,))[1]  # noqa: E731
+    np.testing.assert_allclose(tj.grad(directional)(X), 9 * X**2)
+    np.testing.assert_allclose(tj.grad(lambda x: np.sum(tj.hvp(cubes, (x,), (x,))))(X), 12 * X)
+    assert tj.jacobian(tj.jacobian(lambda v: layer(v, W)))(X).shape == (3, 4, 4)
+    np.testing.assert_allclose(tj.hessian(lambda x: np.sum(tj.vmap(lambda e: e**3)(x)))(X), np.diag(6 * X))
+    assert tj.vmap(tj.vmap(lambda e: e * e))(W).shape == W.shape
+    assert tj.vmap(tj.jacobian(lambda v: v * v))(W).shape == (3, 4, 4)
+
+
+def test_batch_inside_a_loss_with_captured_parameters() -> None:
+    def loss(p, xs, ys):
+        def one(x, y):
+            h = np.tanh(p["w"] @ x + p["b"]) - y
+            return np.sum(h * h)
+
+        return tj.vmap(one)(xs, ys).mean()
+
+    xs, ys = np.linspace(-1, 1, 20).reshape(5, 4), np.linspace(0, 1, 15).reshape(5, 3)
+    found = tj.grad(loss)({"w": W, "b": np.zeros(3)}, xs, ys)
+    h = np.tanh(xs @ W.T)
+    inner = 2 * (h - ys) * (1 - h * h) / 5
+    np.testing.assert_allclose(found["w"], inner.T @ xs)
+    np.testing.assert_allclose(found["b"], inner.sum(axis=0))
+
+
+# -- functions with their own derivative ----------------------------------------------------------------------------
+
+
+@tj.custom_vjp
+def clipped_product(x, k):
+    return x * k
+
+
+clipped_product.defvjp(lambda x, k: (x * k, (x, k)), lambda saved, g: (g * 7.0, None))
+
+
+def test_own_derivative_counts_everywhere() -> None:
+    np.testing.assert_allclose(tj.grad(lambda x: np.sum(clipped_product(x, 2.0)))(X), [7.0] * 4)
+    x = tj.tensor(X, requires_grad=True)
+    clipped_product(x, 2.0).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [7.0] * 4)
+    assert tj.jvp(lambda x: clipped_product(x, 2.0), (3.0,), (2.0,)) == (6.0, 14.0)
+
+
+def test_own_derivative_is_one_node() -> None:
+    f = tj.script(lambda x: np.sum(clipped_product(x, 2.0)))
+    f(X)
+    assert 'custom(%x) {name = "clipped_product"}' in str(f.graph)
+
+
+def test_own_derivative_may_not_close_over_what_varies() -> None:
+    def f(x):
+        @tj.custom_vjp
+        def scaled(v):
+            return v * x
+
+        return scaled(x)
+
+    with pytest.raises((tj.NotDifferentiable, tj.ScriptError)):
+        tj.grad(f)(2.0)
+
+
+# -- check ------------------------------------------------------------------------------------------------------------
+
+
+def test_check_agrees_and_reports_differences() -> None:
+    report = tj.check(layer, X, W)
+    assert report
+    assert "agree: forward mode and central differences" in str(report)
+    assert tj.check(lambda t: (t * t).sum(), tj.tensor(X)).compared[-1] == "the eager tape and central differences"
+    wrong = tj.check(lambda x: np.sum(clipped_product(x, 2.0)), X)
+    assert not wrong
+    assert [d.what for d in wrong.differences] == ["reverse mode and central differences", "forward mode and central differences"]

@@ -1,0 +1,177 @@
+"""`check`: one function computed and differentiated in every way there is, and the differences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracejit import autograd, pytree
+from tracejit.eager.tensor import Tensor, wrap
+from tracejit.errors import NotDifferentiable
+from tracejit.transformations.base import scripted
+from tracejit.transformations.calls import jvp, vjp
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two ways that do not agree: what was compared, where, and how far they are apart."""
+
+    what: str
+    place: str
+    largest: float
+    first: Any
+    second: Any
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.place} differs by {self.largest:.3g}\n    {self.first!r}\n    {self.second!r}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What `check` found. True when everything agrees; `str` lists the comparisons and the differences."""
+
+    compared: list[str] = field(default_factory=list[str])
+    differences: list[Difference] = field(default_factory=list[Difference])
+    skipped: list[str] = field(default_factory=list[str])
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        lines = [f"agree: {what}" for what in self.compared if what not in {d.what for d in self.differences}]
+        return "\n".join([*lines, *map(str, self.differences), *(f"skipped: {s}" for s in self.skipped)])
+
+
+def check(fn: Any, *args: Any, rtol: float = 1e-5, atol: float = 1e-7) -> Report:
+    """Compare `fn(*args)` eager and compiled, and its derivative by reverse mode, forward mode, the eager tape (where
+    all floats are Tensors) and central differences (in the arguments' own precision: use float64).
+
+    Derivatives are compared along one random direction, and for a random weighting of the results. Arguments are not
+    changed. Gives a `Report`; nothing is raised for a difference.
+    """
+    return _Check(fn, args, rtol, atol).run()
+
+
+class _Check:
+    def __init__(self, fn: Any, args: Sequence[Any], rtol: float, atol: float) -> None:
+        self.compiled = scripted(fn)
+        self.plain: Callable[..., Any] = self.compiled.__tracejit_function__
+        self.leaves, self.structure = pytree.flatten(tuple(args))
+        self.rtol, self.atol = rtol, atol
+        self.report = Report()
+        self.rng = np.random.default_rng(0)
+
+    def run(self) -> Report:
+        """All comparisons."""
+        eager, compiled = self.plain(*self.arguments()), self.compiled(*self.arguments())
+        self.compare("eager and compiled results", _arrays(eager), _arrays(compiled))
+        self.along = [self.random_like(x) if _is_float(x) else None for x in self.leaves]
+        if not any(x is not None for x in self.along):
+            self.report.skipped.append("derivatives: the arguments hold no float")
+            return self.report
+        self.weights = [self.random_like(x) if _is_float(x) else None for x in pytree.leaves(compiled)]
+        expected = self.differences()
+        ways: dict[str, Callable[[], float]] = {"reverse mode": self.reverse, "forward mode": self.forward}
+        if all(isinstance(x, Tensor) for x in self.leaves if _is_float(x)):
+            ways["the eager tape"] = self.tape
+        for name, way in ways.items():
+            try:
+                found = way()
+            except NotDifferentiable as error:
+                self.report.skipped.append(f"{name}: {error}")
+                continue
+            self.compare(f"{name} and central differences", [np.asarray(expected)], [np.asarray(found)], 1e3)
+        return self.report
+
+    def arguments(self, step: float = 0.0) -> Sequence[Any]:
+        """The arguments, moved along the direction."""
+        moved = [copy.deepcopy(x) for x in self.leaves]
+        if step:
+            for k, along in enumerate(self.along):
+                if along is not None:
+                    moved[k] = _like(self.leaves[k], _raw(self.leaves[k]) + step * along)
+        return self.structure.unflatten(moved)
+
+    def random_like(self, x: Any) -> np.ndarray[Any, Any]:
+        return self.rng.normal(size=np.shape(_raw(x))).astype(np.asarray(_raw(x)).dtype)
+
+    def weighted(self, result: Any) -> float:
+        """The combination of the results whose derivative is compared."""
+        pairs = zip(pytree.leaves(result), self.weights, strict=True)
+        return sum(float(np.sum(_raw(x) * w)) for x, w in pairs if w is not None)
+
+    def differences(self) -> float:
+        """The slope of the combination along the direction."""
+        precision = min(np.asarray(_raw(x)).dtype.itemsize for x in self.leaves if _is_float(x))
+        step = 1e-6 if precision >= 8 else 1e-3
+        above, below = (self.weighted(self.plain(*self.arguments(s))) for s in (step, -step))
+        return (above - below) / (2 * step)
+
+    def reverse(self) -> float:
+        """<pullback of the weights, direction>."""
+        out, pullback = vjp(self.compiled, *self.arguments())
+        _, structure = pytree.flatten(out)
+        slopes = pytree.leaves(pullback(structure.unflatten(self.weights)))
+        return self.inner(slopes)
+
+    def forward(self) -> float:
+        """<weights, tangent>."""
+        _, tangent = jvp(self.compiled, self.arguments(), self.structure.unflatten(self.along))
+        pairs = zip(pytree.leaves(tangent), self.weights, strict=True)
+        return sum(float(np.sum(_raw(t) * w)) for t, w in pairs if w is not None and t is not None)
+
+    def tape(self) -> float:
+        """<gradient on the eager tape, direction>."""
+        is_variable = [isinstance(x, Tensor) and _is_float(x) for x in self.leaves]
+        given = [x.detach().clone().requires_grad_() if v else x for x, v in zip(self.leaves, is_variable, strict=True)]
+        result = self.plain(*self.structure.unflatten(given))
+        pairs = zip(pytree.leaves(result), self.weights, strict=True)
+        terms = [(x * wrap(np.asarray(w))).sum() for x, w in pairs if w is not None and isinstance(x, Tensor)]
+        variables = [x for x, v in zip(given, is_variable, strict=True) if v]
+        total = sum(terms[1:], terms[0])
+        slopes = iter(autograd.grad(total, variables, allow_unused=True))
+        return self.inner([next(slopes) if v else None for v in is_variable])
+
+    def inner(self, slopes: Sequence[Any]) -> float:
+        pairs = zip(slopes, self.along, strict=True)
+        return sum(float(np.sum(_raw(s) * t)) for s, t in pairs if s is not None and t is not None)
+
+    def compare(self, what: str, first: list[Any], second: list[Any], loose: float = 1.0) -> None:
+        """Note one comparison of arrays, and how they differ."""
+        self.report.compared.append(what)
+        if len(first) != len(second):
+            found = Difference(what, "structure", float("inf"), first, second)
+            self.report.differences.append(found)
+            return
+        for i, (x, y) in enumerate(zip(first, second, strict=True)):
+            same = x.shape == y.shape and np.allclose(x, y, self.rtol, self.atol * loose, equal_nan=True)
+            if not same:
+                apart = float(np.max(np.abs(x - y))) if x.shape == y.shape and x.size else float("inf")
+                place = f"result {i}" if len(first) > 1 else "the result"
+                self.report.differences.append(Difference(what, place, apart, x, y))
+
+
+def _raw(x: Any) -> Any:
+    return x._data if isinstance(x, Tensor) else x
+
+
+def _is_float(x: Any) -> bool:
+    return not isinstance(x, str | bytes) and x is not None and np.asarray(_raw(x)).dtype.kind == "f"
+
+
+def _like(x: Any, moved: Any) -> Any:
+    if isinstance(x, Tensor):
+        return wrap(np.asarray(moved))
+    return np.asarray(moved) if isinstance(x, np.ndarray) else type(x)(moved)
+
+
+def _arrays(result: Any) -> list[Any]:
+    return [np.asarray(_raw(x)) for x in pytree.leaves(result) if x is not None and not isinstance(x, str)]
