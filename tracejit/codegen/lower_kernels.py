@@ -127,8 +127,8 @@ class KernelLowering:
         if len(self.space.sizes) > 1 or any(t.places for t in self.targets):
             parallel, self.parallel = self.parallel, False
             self.build()
-            merged = self.mergeable()
             self.settle()
+            merged = self.mergeable()
             self.parallel = parallel
             self.begin(merged)
         self.build()
@@ -157,6 +157,7 @@ class KernelLowering:
             return frozenset()
         fixed = {self.axis_of[v] for v in escaped if v in self.axis_of}
         forms = [self.form(access.address) for access in self.elements.accesses]
+        forms += [self.form(t.array.address(self.k, self.written_at[t.value])) for t in self.targets]
         proper = self.space.proper(range(len(self.space.sizes)))
         return frozenset(
             a
