@@ -40,12 +40,17 @@ def _reduced(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr]:
     return n, r, k.let(k.sub(k.sub(exact, r), tail))
 
 
-def exp_of_finite(k: KernelBuilder, x: Expr) -> Expr:
-    """exp(x) for x in the clamped range."""
+def _scaled_exp(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
+    """(y, n) with exp(x) = y * 2**n, for x in the clamped range."""
     high, low = parts("log(2)", k.dtype(x))
     whole, n = nearest_integer(k, k.mul(x, 1 / math.log(2)))
     r = k.let(k.fma(whole, -low, k.fma(whole, -high, x)))
-    return scale(k, k.let(k.add(1, k.fma(k.mul(r, r), polynomial(k, "exp", r), r))), n)
+    return k.let(k.add(1, k.fma(k.mul(r, r), polynomial(k, "exp", r), r))), n
+
+
+def exp_of_finite(k: KernelBuilder, x: Expr) -> Expr:
+    """exp(x) for x in the clamped range."""
+    return scale(k, *_scaled_exp(k, x))
 
 
 def exp(k: KernelBuilder, x: Expr) -> Expr:
@@ -134,6 +139,8 @@ def tanh(k: KernelBuilder, x: Expr) -> Expr:
     """A polynomial below 0.625, else 1 - 2 / (exp(2 |x|) + 1) with the sign of x."""
     z = k.let(k.mul(x, x))
     small = k.fma(k.mul(x, z), polynomial(k, "tanh", z), x)
-    e = exp_of_finite(k, clamp(k, k.abs(k.add(x, x)), 0.0, 50.0))
+    twice = k.let(k.abs(k.add(x, x)))
+    y, n = _scaled_exp(k, k.let(k.select(k.gt(twice, 50.0), 50.0, twice)))
+    e = k.mul(y, power_of_two(k, n, k.dtype(x)))
     large = k.sub(1, k.div(2, k.add(e, 1)))
     return k.copysign(k.select(k.lt(k.abs(x), 0.625), small, large), x)
