@@ -6,7 +6,7 @@ remembered by (value, index). Addresses are split so that their loop-invariant p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,6 +22,10 @@ Outer: TypeAlias = "Callable[[Value], Array | Element]"
 Sizes: TypeAlias = "Callable[[Dim], Expr]"
 
 
+#: Groups of at least so many values are computed in order rather than by recursion.
+LONG = 24
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """A load or store, in the order in which they are emitted."""
@@ -34,13 +38,17 @@ class Access:
 class Operand:
     """What a lowering rule sees of an operand: its type, its sizes, and its element at an index."""
 
-    __slots__ = ("maker", "shape", "type", "value")
+    __slots__ = ("maker", "type", "value")
 
     def __init__(self, maker: Elements, value: Value) -> None:
         self.maker = maker
         self.value = value
         self.type: Type = value.type
-        self.shape: Index = maker.sizes_of(value)
+
+    @property
+    def shape(self) -> Index:
+        """The sizes of its axes."""
+        return self.maker.sizes_of(self.value)
 
     def __call__(self, index: Sequence[Expr]) -> Element:
         return self.maker.element(self.value, tuple(index))
@@ -79,6 +87,22 @@ class Elements:
         if found is None:
             found = self.operands[value] = Operand(self, value)
         return found
+
+    def prepare(self, values: Iterable[Value], index: Index) -> None:
+        """Compute values that long chains of elementwise ops make, in order, so that no chain is followed at once."""
+        if len(self.producers) < LONG:
+            return
+        chain: dict[Value, None] = {}
+        queue = list(values)
+        while queue:
+            value = queue.pop()
+            op = self.producers.get(value)
+            if op is not None and value not in chain and isinstance(op.defn.lower, Pointwise) and op.defn.lower.own_index:
+                chain[value] = None
+                queue.extend(v for v in op.operands if isinstance(v.type, TensorType))
+        for value in self.producers if chain else ():
+            if value in chain:
+                self.element(value, index)
 
     def element(self, value: Value, index: Index) -> Element:
         """The element of a value at an index."""

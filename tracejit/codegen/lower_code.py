@@ -74,13 +74,18 @@ class Code:
 
     def depth(self, e: Expr) -> int:
         """The innermost scope whose variables an expression reads; 0 is the kernel itself."""
-        if isinstance(e, Var):
+        if type(e) is Var:
             return self.depths.get(e, 0)
-        if isinstance(e, Const):
+        if type(e) is Const:
             return 0
-        if isinstance(e, Load) and e.buffer in self.volatile:
+        if type(e) is Load and e.buffer in self.volatile:
             return len(self.scopes) - 1
-        return max((self.depth(p) for p in parts(e)), default=0)
+        deepest = 0
+        for part in parts(e):
+            depth = self.depth(part)
+            if depth > deepest:
+                deepest = depth
+        return deepest
 
     def bind(self, e: Expr, name: str = "t") -> Expr:
         """A name for an expression; vars and literals stand for themselves."""
@@ -88,20 +93,26 @@ class Code:
             return e
         depth = self.depth(e)
         scope = self.scopes[depth]
-        found = scope.names.get(e)
+        is_shared = not self._is_unlike_its_equals(e)
+        found = scope.names.get(e) if is_shared else None
         if found is None:
             assert isinstance(e.type, DType)
             found = Var(name, e.type)
             scope.stmts.append(Let(found, e))
             self.depths[found] = depth
-            if not self._reads_volatile(e):
+            if is_shared:
                 scope.names[e] = found
         return found
 
-    def _reads_volatile(self, e: Expr) -> bool:
-        if not self.volatile:
+    def _is_unlike_its_equals(self, e: Expr) -> bool:
+        """Whether an equal expression may have another value: where volatile memory is read, and where -0.0 stands."""
+        if type(e) is Var:
             return False
-        return (isinstance(e, Load) and e.buffer in self.volatile) or any(self._reads_volatile(p) for p in parts(e))
+        if type(e) is Const:
+            return e.value == 0 and e.type.is_float and str(e.value)[0] == "-"
+        if type(e) is Load and e.buffer in self.volatile:
+            return True
+        return any(map(self._is_unlike_its_equals, parts(e)))
 
     def emit(self, *stmts: Stmt) -> None:
         """Append statements to the innermost scope."""

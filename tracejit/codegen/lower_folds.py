@@ -91,6 +91,7 @@ class FoldGroup:
     def _elements(self) -> list[Element]:
         """The elements to fold at the current index; results that are ready are written there, after all reads."""
         kernel, place = self.kernel, self.kernel.at(self.index)
+        kernel.elements.prepare([*(t.value for t in self.targets), *(op.operands[0] for op in self.mates)], place)
         values = [kernel.elements.element(t.value, place) for t in self.targets]
         elements = [self._one(op) for op in self.mates]
         kernel.store(self.targets, values, place)

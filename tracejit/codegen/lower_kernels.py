@@ -307,6 +307,7 @@ class KernelLowering:
 
     def write(self, targets: Sequence[Target], index: Index) -> None:
         """Write results at an index: all are computed before the first is stored."""
+        self.elements.prepare([t.value for t in targets], index)
         self.store(targets, [self.elements.element(t.value, index) for t in targets], index)
 
     def store(self, targets: Sequence[Target], values: Sequence[Element], index: Index) -> None:
