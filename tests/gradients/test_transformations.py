@@ -94,7 +94,9 @@ def test_auxiliary_results() -> None:
 def test_gradients_nest() -> None:
     f = tj.grad(tj.grad(tj.grad(lambda a: a**4)))
     assert f(2.0) == pytest.approx(48.0)
-    assert tj.grad(lambda a: tj.grad(until)(a, 20.0) * a)(1.2) == pytest.approx(_slope(lambda a: _until_slope(a) * a, 1.2), rel=1e-5)
+    assert tj.grad(lambda a: tj.grad(until)(a, 20.0) * a)(1.2) == pytest.approx(
+        _slope(lambda a: _until_slope(a) * a, 1.2), rel=1e-5
+    )
 
 
 def _until_slope(a: float) -> float:
@@ -392,4 +394,7 @@ def test_check_agrees_and_reports_differences() -> None:
     assert tj.check(lambda t: (t * t).sum(), tj.tensor(X)).compared[-1] == "the eager tape and central differences"
     wrong = tj.check(lambda x: np.sum(clipped_product(x, 2.0)), X)
     assert not wrong
-    assert [d.what for d in wrong.differences] == ["reverse mode and central differences", "forward mode and central differences"]
+    assert [d.what for d in wrong.differences] == [
+        "reverse mode and central differences",
+        "forward mode and central differences",
+    ]

@@ -63,7 +63,7 @@ def inside(lower: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 def remembered(fn: Any, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What `make` gives for a function, made once for each key: a transformation that is asked for again is compiled."""
+    """What `make` gives for a function, made once for each key: what is asked for again has been compiled."""
     found: dict[Any, Any] = scripted(fn).__dict__.setdefault("__tracejit_made__", {})
     if key not in found:
         found[key] = make()

@@ -146,8 +146,12 @@ class _CustomCall:
             found = self.calls.call_value(Static(self.custom.backward), [kept, g], {}, self.node)
             parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
             if len(parts) != len(arguments.items):
-                ctx.refuse(self.node, f"the backward of {self.custom.__name__} gives {len(parts)} cotangents for "
-                           f"{len(arguments.items)} arguments", "give one per argument, None where there is none")
+                ctx.refuse(
+                    self.node,
+                    f"the backward of {self.custom.__name__} gives {len(parts)} cotangents for "
+                    f"{len(arguments.items)} arguments",
+                    "give one per argument, None where there is none",
+                )
             pairs = zip(arguments.items, parts, strict=True)
             totals = [v for argument, part in pairs for v in self.contributions(argument, part)]
             return b.block((*params, *seeds), totals, "backward")
@@ -196,7 +200,9 @@ class _CustomCall:
                 for part in _parts(x):
                     yield from self.values(part)
             case _:
-                self.calls.ctx.refuse(self.node, f"{describe(x)} cannot pass through a function with its own derivative")
+                self.calls.ctx.refuse(
+                    self.node, f"{describe(x)} cannot pass through a function with its own derivative"
+                )
 
     def rebuilt(self, x: FrontValue, rest: Iterator[Value]) -> FrontValue:
         """The front-end value with other arrays and numbers."""
