@@ -320,3 +320,144 @@ def _rank(
     crossed = k.sub(search.results[0], first)
     own = k.sub(i, k.select(is_left, start, middle))
     return k.let(k.add(start, k.add(own, crossed)), "rank")
+
+
+# -- linear algebra -------------------------------------------------------------------------------------------
+
+
+def _fresh_copy(e: Emitter, x: Array, name: str) -> Array:
+    made = e.scratch(x.type, name)
+    e.copy_into(made, x)
+    return made
+
+
+def _flag(e: Emitter) -> Array:
+    """A count of failures, 0 at first."""
+    made = e.scratch(TensorType(I64, ()), "failures")
+    with e.kernel():
+        e.store(made, (), e.k.const(0, I64))
+    return made
+
+
+def _require_none(e: Emitter, flag: Array, message: str) -> None:
+    e.fail_unless(e.k.eq(e.load(flag, ()), 0), "LinAlgError", message)
+
+
+def _after(e: Emitter, j: Expr, size: Expr) -> Expr:
+    """How many places come after place j."""
+    return e.k.sub(e.k.sub(size, 1), j)
+
+
+def _exchange(e: Emitter, x: Array, batch: Sequence[Expr], i: Expr, j: Expr) -> None:
+    """Rows i and j take each other's place."""
+    with e.loops((x.shape[-1],)) as (c,):
+        upper, lower = e.load(x, (*batch, i, c)), e.load(x, (*batch, j, c))
+        e.store(x, (*batch, i, c), lower)
+        e.store(x, (*batch, j, c), upper)
+
+
+def _subtract_row(
+    e: Emitter, x: Array, batch: Sequence[Expr], row: Expr, factor: Expr, pivot: Expr, start: Expr
+) -> None:
+    """Row `row` loses `factor` times row `pivot`, from column `start` on."""
+    with e.loops((e.k.sub(x.shape[-1], start),)) as (step,):
+        c = e.k.add(start, step)
+        product = e.k.mul(factor, e.load(x, (*batch, pivot, c)))
+        e.store(x, (*batch, row, c), e.k.sub(e.load(x, (*batch, row, c)), product))
+
+
+def _largest_below(e: Emitter, x: Array, batch: Sequence[Expr], j: Expr) -> Expr:
+    """The row from j on whose element in column j is largest."""
+    k = e.k
+    with e.fold(k.sub(x.shape[-1], j), k.const(-1.0, x.type.dtype), j) as fold:
+        best, place = fold.carried
+        row = k.add(j, fold.index)
+        size = k.let(k.abs(e.load(x, (*batch, row, j))), "size")
+        larger = k.let(k.gt(size, best), "larger")
+        fold.following = [k.select(larger, size, best), k.select(larger, row, place)]
+    return fold.results[1]
+
+
+def _eliminate(
+    e: Emitter, x: Array, batch: Sequence[Expr], right: Array | None, flag: Array | None, sign: Array | None
+) -> None:
+    """The upper triangular form of one matrix, by elimination with row exchanges; `right` takes part."""
+    size = x.shape[-1]
+    with e.loops((size,)) as (j,):
+        pivot = _largest_below(e, x, batch, j)
+        for each in (x, right):
+            if each is not None:
+                _exchange(e, each, batch, j, pivot)
+        if sign is not None:
+            old = e.load(sign, batch)
+            e.store(sign, batch, e.k.select(e.k.eq(pivot, j), old, e.k.neg(old)))
+        top = e.load(x, (*batch, j, j))
+        if flag is not None:
+            with e.when(e.k.eq(top, 0)):
+                e.store(flag, (), e.k.const(1, I64))
+        safe = e.k.let(e.k.select(e.k.eq(top, 0), e.k.const(1, x.type.dtype), top), "safe")
+        with e.loops((_after(e, j, size),)) as (below,):
+            row = e.k.let(e.k.add(e.k.add(j, 1), below), "row")
+            factor = e.k.let(e.k.div(e.load(x, (*batch, row, j)), safe), "factor")
+            _subtract_row(e, x, batch, row, factor, j, j)
+            if right is not None:
+                _subtract_row(e, right, batch, row, factor, j, e.k.const(0, I64))
+
+
+def solve(e: Emitter, results: Sequence[Any], a: Array, b: Array) -> Array:
+    """Elimination, then substitution from the last row up."""
+    out = e.new(results[0])
+    e.copy_into(out, b)
+    upper, flag, size = _fresh_copy(e, a, "upper"), _flag(e), a.shape[-1]
+    with e.kernel(), e.loops(a.shape[:-2]) as batch:
+        _eliminate(e, upper, batch, out, flag, None)
+        with e.loops((size, b.shape[-1])) as (back, c):
+            j = e.k.let(_after(e, back, size), "j")
+            with e.fold(back, e.k.const(0, a.type.dtype)) as fold:
+                row = e.k.add(e.k.add(j, 1), fold.index)
+                product = e.k.mul(e.load(upper, (*batch, j, row)), e.load(out, (*batch, row, c)))
+                fold.following = [e.k.add(fold.carried[0], product)]
+            rest = e.k.sub(e.load(out, (*batch, j, c)), fold.results[0])
+            e.store(out, (*batch, j, c), e.k.div(rest, e.load(upper, (*batch, j, j))))
+    _require_none(e, flag, "Singular matrix")
+    return out
+
+
+def det(e: Emitter, results: Sequence[Any], x: Array) -> Array:
+    """The product of the diagonal after elimination, negated for each row exchange."""
+    out = e.new(results[0])
+    upper = _fresh_copy(e, x, "upper")
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
+        e.store(out, batch, e.k.const(1, x.type.dtype))
+        _eliminate(e, upper, batch, None, None, out)
+        with e.fold(x.shape[-1], e.load(out, batch)) as fold:
+            at = (*batch, fold.index, fold.index)
+            fold.following = [e.k.mul(fold.carried[0], e.load(upper, at))]
+        e.store(out, batch, fold.results[0])
+    return out
+
+
+def cholesky(e: Emitter, results: Sequence[Any], x: Array) -> Array:
+    """Column by column from the left."""
+    out, flag, size = e.new(results[0]), _flag(e), x.shape[-1]
+    zero = e.k.const(0, x.type.dtype)
+
+    def rest(batch: Sequence[Expr], i: Expr, j: Expr) -> Expr:
+        """x[i, j] less the product of the rows i and j of what is done."""
+        with e.fold(j, zero) as fold:
+            product = e.k.mul(e.load(out, (*batch, i, fold.index)), e.load(out, (*batch, j, fold.index)))
+            fold.following = [e.k.add(fold.carried[0], product)]
+        return e.k.let(e.k.sub(e.load(x, (*batch, i, j)), fold.results[0]), "rest")
+
+    with e.kernel(), e.loops(x.shape[:-2]) as batch, e.loops((size,)) as (j,):
+        square = rest(batch, j, j)
+        with e.when(e.k.logical_not(e.k.gt(square, 0))):
+            e.store(flag, (), e.k.const(1, I64))
+        corner = e.k.let(e.k.sqrt(square), "corner")
+        e.store(out, (*batch, j, j), corner)
+        with e.loops((_after(e, j, size),)) as (below,):
+            i = e.k.let(e.k.add(e.k.add(j, 1), below), "i")
+            e.store(out, (*batch, i, j), e.k.div(rest(batch, i, j), corner))
+            e.store(out, (*batch, j, i), zero)
+    _require_none(e, flag, "Matrix is not positive definite")
+    return out
