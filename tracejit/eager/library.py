@@ -137,11 +137,12 @@ def _keeps_dtype(defn: OpDef) -> bool:
 
 def _in_place(function: Callable[..., Any], defn: OpDef) -> Callable[..., Any]:
     """`x.f_(...)`: x takes the value of `x.f(...)`."""
-    reads = reads_first_operand(defn)
+    ufunc = _update_function(defn)
 
     def method(self: Tensor, *operands: Any, **named: Any) -> Tensor:
+        reads = reads_first_operand(defn)
         if not named:
-            return update(self, function, None, reads, *operands)
+            return update(self, function, ufunc, reads, *operands)
         return update(self, lambda x: function(x, *operands, **named), None, reads)
 
     method.__name__ = f"{defn.name}_"
@@ -170,12 +171,10 @@ def operators() -> dict[str, Callable[..., Any]]:
 
 
 def _augmented(defn: OpDef, forward: Callable[..., Any]) -> Callable[..., Any]:
-    reads = reads_first_operand(defn)
-
     ufunc = _update_function(defn)
 
     def augmented(self: Tensor, other: Any) -> Any:
-        return update(self, forward, ufunc, reads, other)
+        return update(self, forward, ufunc, reads_first_operand(defn), other)
 
     return augmented
 
