@@ -79,6 +79,59 @@ def test_value_and_gradient(tmp_path: Path) -> None:
     np.testing.assert_allclose(d1, x.T @ ((2 * error @ w2.T) * (h > 0)), rtol=1e-3, atol=1e-3)
 
 
+def squares(x: Any, w: Any) -> Any:
+    return ((x @ w) ** 2).sum()
+
+
+def test_transformations(tmp_path: Path) -> None:
+    x, w = normal(3, 4), normal(4, 2)
+    value, gradient = exported(tj.value_and_grad(squares, argnums=1), [x, w], tmp_path)(x, w)
+    np.testing.assert_allclose(value, squares(x, w), rtol=1e-4)
+    np.testing.assert_allclose(gradient, 2 * x.T @ (x @ w), rtol=1e-4, atol=1e-4)
+
+
+def test_a_module_with_its_weights(tmp_path: Path) -> None:
+    module = tj.nn.Sequential(tj.nn.Linear(4, 8), tj.nn.ReLU(), tj.nn.Linear(8, 2))
+    library = exported(module, [normal(3, 4)], tmp_path)
+    for n in (1, 5):
+        x = normal(n, 4)
+        expected = module(tj.tensor(x)).detach().numpy()
+        np.testing.assert_allclose(library(x), expected, rtol=1e-4, atol=1e-5)
+    assert len(library.manifest["inputs"]) == 1 and len(library.manifest["weights"]) == 4
+
+
+class Scaled:
+    def __init__(self) -> None:
+        self.weight = normal(4, 2)
+        self.factor = 2.0
+
+    def run(self, x: Any) -> Any:
+        return x @ self.weight * self.factor
+
+
+def test_a_method(tmp_path: Path) -> None:
+    scaled, x = Scaled(), normal(3, 4)
+    np.testing.assert_allclose(exported(scaled.run, [x], tmp_path)(x), scaled.run(x), rtol=1e-5)
+
+
+def along(x: Any, axis: int) -> Any:
+    return x.sum(axis=axis)
+
+
+def test_an_argument_that_decides_a_type_is_compiled_in(tmp_path: Path) -> None:
+    x = normal(3, 4)
+    library = exported(along, [x, 1], tmp_path)
+    np.testing.assert_allclose(library(x), x.sum(axis=1), rtol=1e-5)
+    assert [s["name"] for s in library.manifest["inputs"]] == ["x"]
+
+
+def test_a_library_that_was_written_anew_is_loaded_anew(tmp_path: Path) -> None:
+    x = normal(2)
+    first = exported(lambda x: x + 1, [x], tmp_path)
+    second = exported(lambda x: x + 2, [x], tmp_path)
+    np.testing.assert_array_equal(second(x) - first(x), [1, 1])
+
+
 WEIGHTS = tj.tensor(np.arange(6, dtype="f4").reshape(3, 2))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.errors import ExportError
+from tracejit.frontend.context import NeedsStatic
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -25,7 +26,7 @@ from tracejit.frontend.function import (
     SliceLeaf,
     TreeLeaf,
     ViewLeaf,
-    lower_function,
+    any_sizes,
 )
 from tracejit.frontend.signature import Access, ArraySpec, spec_of
 from tracejit.ir.builder import Builder
@@ -48,20 +49,28 @@ def capture(fn: Callable[..., Any], example_args: Sequence[Any]) -> Captured:
     """Lower a function for export. Raises `ScriptError` for what is outside the language, `ExportError` for a result
     that is no array or number."""
     scripted, first = _scripted(fn)
-    arguments = [*first, *example_args]
-    bound = scripted.signature.bind(*arguments)
+    bound = scripted.signature.bind(*first, *example_args)
     bound.apply_defaults()
     values = list(bound.arguments.values())
     names = list(bound.arguments)
-    parameters = [
-        (name, Access(i), _contiguous(spec_of(value, any_size=True)))
-        for i, (name, value) in enumerate(zip(names, values, strict=True))
-    ]
-    lowered = lower_function(
-        scripted.source, parameters, name=scripted.__name__, any_size=True, fastmath=scripted.options.fastmath
-    )
+    lowered = _lowered(scripted, names, values)
     graph, outputs = _flattened(lowered, names)
     return Captured(graph, _constants(lowered, values, owned=bool(first)), outputs)
+
+
+def _lowered(scripted: ScriptedFunction, names: Sequence[str], values: Sequence[Any]) -> Lowered:
+    """The function for arrays of any size; arguments that decide a type are compiled in."""
+    static: set[Access] = {Access(i) for i, name in enumerate(names) if name in scripted.options.static}
+    while True:
+        parameters = [
+            (name, Access(i), _contiguous(spec_of(value, Access(i) in static, any_size=True)))
+            for i, (name, value) in enumerate(zip(names, values, strict=True))
+        ]
+        try:
+            with any_sizes():
+                return scripted.lower(parameters, {})
+        except NeedsStatic as request:
+            static.add(request.access)
 
 
 def _scripted(fn: Any) -> tuple[ScriptedFunction, list[Any]]:

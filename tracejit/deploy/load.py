@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import shutil
+import tempfile
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -47,10 +49,7 @@ class NativeLibrary:
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
         self.manifest = read_manifest(path)
-        try:
-            self._library = ctypes.CDLL(str(path.resolve()))
-        except OSError as error:
-            raise ExportError(f"cannot load {path}: {error}") from error
+        self._library = _open(path.resolve())
         name = self.manifest["name"]
         self._function = self._symbol(name, c_int, POINTER(CTensor), POINTER(CTensor), c_void_p)
         self._message = self._symbol(f"{name}_message", c_char_p)
@@ -105,6 +104,23 @@ class NativeLibrary:
         self._free(record.data)
         array = np.frombuffer(bytearray(raw), dtype).reshape(shape)
         return array[()] if slot["scalar"] else array
+
+
+_opened: dict[Path, tuple[int, int]] = {}
+
+
+def _open(path: Path) -> ctypes.CDLL:
+    """The library in a file. The system's loader knows libraries by path, so one that was written anew since it was
+    opened is opened through a copy. Raises ExportError where it cannot be loaded."""
+    try:
+        status = path.stat()
+        identity = status.st_ino, status.st_mtime_ns
+        if _opened.setdefault(path, identity) == identity:
+            return ctypes.CDLL(str(path))
+        with tempfile.TemporaryDirectory(prefix="tracejit-") as folder:
+            return ctypes.CDLL(str(shutil.copy(path, folder)))
+    except OSError as error:
+        raise ExportError(f"cannot load {path}: {error}") from error
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,12 +137,24 @@ def lower_function(
     *,
     name: str | None = None,
     aliases: Mapping[Access, Access] | None = None,
-    any_size: bool = False,
     fastmath: bool = False,
 ) -> Lowered:
     """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
     argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
-    return _Lowering(source, aliases or {}, any_size, fastmath).run(name or source.name, parameters)
+    return _Lowering(source, aliases or {}, _ANY_SIZE.get(), fastmath).run(name or source.name, parameters)
+
+
+_ANY_SIZE: ContextVar[bool] = ContextVar("any_size", default=False)
+
+
+@contextmanager
+def any_sizes() -> Iterator[None]:
+    """What is lowered inside assumes nothing about sizes, 0 and 1 included (exported functions)."""
+    token = _ANY_SIZE.set(True)
+    try:
+        yield
+    finally:
+        _ANY_SIZE.reset(token)
 
 
 class _Lowering:
