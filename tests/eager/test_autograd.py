@@ -329,3 +329,49 @@ def test_repr_shows_values_dtype_and_history() -> None:
     assert repr(x) == "tensor([1.], dtype=float32, requires_grad=True)"
     assert "grad_fn=<mul" in repr(x * 2)
     assert repr(tj.tensor([1, 2])) == "tensor([1, 2], dtype=int64)"
+
+
+def make_cube() -> Any:
+    @tj.custom_vjp
+    def cube(x: Any) -> Any:
+        return x * x * x
+
+    cube.defvjp(lambda x: (x * x * x, x), lambda x, g: (g * 3 * x * x,))
+    return cube
+
+
+def test_custom_vjp_is_one_node_with_its_own_rule() -> None:
+    cube = make_cube()
+    x = tj.tensor([2.0], dtype=tj.float64, requires_grad=True)
+    y = cube(x)
+    assert "cube" in repr(y.grad_fn) and cube.__name__ == "cube"
+    (g,) = tj.autograd.grad(y.sum(), x, create_graph=True)
+    (h,) = tj.autograd.grad(g.sum(), x)
+    assert (g.item(), h.item()) == (12.0, 12.0)
+    assert not cube(tj.ones(1)).requires_grad
+
+
+def test_custom_vjp_over_trees() -> None:
+    @tj.custom_vjp
+    def mix(pair: Any, scale: float) -> Any:
+        return {"sum": (pair[0] + pair[1]) * scale, "product": pair[0] * pair[1]}
+
+    def backward(kept: Any, g: Any) -> Any:
+        (a, b), scale = kept
+        return (g["sum"] * scale + g["product"] * b, g["sum"] * scale + g["product"] * a), None
+
+    mix.defvjp(lambda pair, scale: (mix(pair, scale), (pair, scale)), backward)
+    a, b = leaf(2.0), leaf(5.0)
+    out = mix((a, b), 10.0)
+    (out["sum"] + out["product"]).sum().backward()
+    assert (a.grad.item(), b.grad.item()) == (15.0, 12.0)
+
+
+def test_custom_vjp_misuse() -> None:
+    bare = tj.custom_vjp(lambda x: x * 2)
+    with pytest.raises(RuntimeError, match="defvjp"):
+        bare(leaf(1.0))
+    short = tj.custom_vjp(lambda x, y: x * y)
+    short.defvjp(lambda x, y: (x * y, None), lambda kept, g: (g,))
+    with pytest.raises(RuntimeError, match="1 gradients for 2"):
+        short(leaf(1.0), leaf(1.0)).sum().backward()
