@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 #: Bodies of at least this many operations are printed once, masked.
 HEAVY = 24
 
-#: Registers per value: light reductions need independent accumulators, heavy bodies need registers.
+#: Registers per value. Four where work would wait for results: light reductions need independent accumulators,
+#: bodies of at least LONG operations are long chains; two are the best use of registers otherwise.
 NARROW, WIDE = 2, 4
+LONG = 120
 
 _MAX_LANES = 128
 
@@ -220,13 +222,15 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if not survey.possible or not survey.widest:
         return None
     heavy = survey.weight >= HEAVY
-    registers = WIDE if loop.carried and survey.weight <= 8 else NARROW
+    waits = survey.weight >= LONG or (loop.carried and survey.weight <= 8)
+    registers = WIDE if waits else NARROW
     lanes = max(4, min(_MAX_LANES, registers * options.vector_bits // survey.widest))
     if isinstance(loop.extent, Const):
         lanes = min(lanes, max(4, 1 << max(int(loop.extent.value.real) - 1, 0).bit_length()))
     if not options.masked_bits or survey.narrowest < options.masked_bits:
         return Plan(lanes, "scalar", not heavy)
-    return Plan(lanes, "masked" if heavy else "split", not heavy)
+    masks_are_free = options.masked_bits <= 8  # AVX2's masked stores are slow on many processors
+    return Plan(lanes, "masked" if heavy and masks_are_free else "split", not heavy)
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:
@@ -253,8 +257,22 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
 def _vectors(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
     if made.shape != "masked":
         return _split(p, loop, made, extent, inits)
-    vectors = p.counted(ZERO, extent, made.lanes, inits, lambda i, s: (_masked_pass(p, loop, made, extent, i, s), None))
-    return _reduced(p, loop, vectors)
+    return _reduced(p, loop, _masked_loop(p, loop, made, extent, inits))
+
+
+def _masked_loop(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list[Value]) -> list[Value]:
+    """One loop whose mask is carried: it changes before the last vector only."""
+    every = p.splat(Value("true", BOOL), made.lanes)
+
+    def emit(index: Value, state: list[Value]) -> tuple[list[Value], None]:
+        mask, *accumulators = state
+        following = _pass(p, loop, VectorContext(made.lanes, index, mask), accumulators)
+        left = p.binary("sub", extent, p.binary("add", index, Value(str(made.lanes), I64)))
+        full = p.binary("icmp sge", left, Value(str(made.lanes), I64), BOOL)
+        return [*p.branch(full, lambda: [every], lambda: [_first_lanes(p, left, made.lanes)]), *following], None
+
+    first = p.intrinsic("llvm.smin", I64, extent, Value(str(made.lanes), I64))
+    return p.counted(ZERO, extent, made.lanes, [_first_lanes(p, first, made.lanes), *inits], emit)[1:]
 
 
 def likely(p: FunctionPrinter, step: Value) -> Value:
