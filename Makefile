@@ -6,7 +6,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 JOBS ?= auto
 PROGRAMS ?= 20000
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test gpu check format golden fuzz bench bench-peers replay size clean
