@@ -497,8 +497,9 @@ class _Rebuild:
             if not self.fusion.before[here] & members:
                 self.need(here)
         free = [] if group is None else self.free(positions)
-        if len(positions) > 1 or free:
-            self.emit_group(positions, members, free)
+        last = None if group is None else self.last_view(positions, members)
+        if len(positions) > 1 or free or last is not None:
+            self.emit_group(positions, members, free, last)
         elif self.fusion.ops[at] not in self.absorbed and not self.fusion.is_only_inside(self.fusion.ops[at]):
             self.emit(self.fusion.ops[at])
 
@@ -521,7 +522,13 @@ class _Rebuild:
                 queue.extend(op.operands)
         return sorted(found)
 
-    def emit_group(self, positions: Sequence[int], members: int, free: Sequence[int]) -> None:
+    def last_view(self, positions: Sequence[int], members: int) -> Op | None:
+        """The view after an elementwise kernel that the kernel can take in."""
+        if not all(is_map(self.fusion.ops[at]) for at in positions):
+            return None
+        return self.fusion.last_view(self.fusion.results(members))
+
+    def emit_group(self, positions: Sequence[int], members: int, free: Sequence[int], last: Op | None) -> None:
         """A `fused` op with the members and copies of the views and fills they read."""
         inside: dict[Value, Value] = {}
         ops: list[Op] = []
@@ -534,7 +541,6 @@ class _Rebuild:
             inside.update(zip(op.results, results, strict=True))
             ops.append(Op(op.defn, operands, op.attrs, results, (), op.span))
         results = self.fusion.results(members)
-        last = self.fusion.last_view(results) if all(is_map(self.fusion.ops[at]) for at in positions) else None
         if last is not None:
             self.absorbed.add(last)
             operands = tuple(inside.get(v, self.name(v)) for v in last.operands)

@@ -74,11 +74,16 @@ def _ordered(block: Block) -> Block:
         for value in stored_uses(op):
             for root in roots.of(value):
                 users.setdefault(root, []).append(op)
-    for taker in [op for op in ops if consumed(op)]:
-        late = {user for i in consumed(taker) for root in roots.of(taker.operands[i]) for user in users[root]}
+    for taker in [op for op in ops if _taken_by(op)]:
+        late = {user for i in _taken_by(taker) for root in roots.of(taker.operands[i]) for user in users[root]}
         if len(late) > 1:
             ops = _move_before(ops, taker, late - {taker})
     return Block(block.params, tuple(ops), block.results, block.label)
+
+
+def _taken_by(op: Op) -> tuple[int, ...]:
+    """The operands whose storage the op wants; `fresh` can do without."""
+    return (0,) if op.name == "fresh" and has_storage(op.operands[0]) else consumed(op)
 
 
 def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
@@ -95,7 +100,7 @@ def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
         if op.defn.effect or any(inner.defn.effect for b in op.blocks for inner in walk(b)):
             break
         needs = _inputs(op)
-        if consumed(op) or op.blocks or any(v in dependent for v in needs):
+        if _taken_by(op) or (op.blocks and op.name != "fused") or any(v in dependent for v in needs):
             dependent.update(op.results)
             continue
         producers.update(dict.fromkeys(op.results, op))

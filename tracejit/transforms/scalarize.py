@@ -128,7 +128,7 @@ class _Scalarizer:
                 self.call(b, op, op.attrs["callee"])
             case "fetch" if self.is_scalar(op.operands[0].type):
                 self.values[op.results[0]] = self.scalars[op.operands[0]]
-            case "broadcast" if self.is_scalar(op.operands[0].type):
+            case "broadcast" if self.is_scalar(op.operands[0].type) or self.is_scalar(op.results[0].type):
                 self.broadcast(b, op)
             case _ if self.is_arithmetic(op):
                 self.arithmetic(b, op)
@@ -151,7 +151,7 @@ class _Scalarizer:
         self.define_scalar(b, op.results[0], scalar)
 
     def broadcast(self, b: Builder, op: Op) -> None:
-        scalar = self.scalars[op.operands[0]]
+        scalar = self.carrier(op.operands[0])
         if self.is_scalar(op.results[0].type):
             self.define_scalar(b, op.results[0], scalar)
             return
