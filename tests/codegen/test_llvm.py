@@ -61,7 +61,7 @@ def scalar_input(dtype: DType, name: str = "s") -> InputSpec:
     return InputSpec(name, ScalarType(dtype))
 
 
-# -- vector loops -------------------------------------------------------------------------------------------------
+# -- vector loops --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", WIDTHS)
@@ -334,7 +334,7 @@ def test_rare_arguments_take_the_library_function_lane_by_lane() -> None:
         np.testing.assert_allclose(run(pointwise(lambda k, v: k.sin(v), [F32], F32), x)[0], np.sin(x), rtol=1e-6)
 
 
-# -- scalar code of the entry ---------------------------------------------------------------------------------------
+# -- scalar code of the entry --------------------------------------------------------------------------------
 
 
 def _collatz() -> Program:
@@ -415,7 +415,7 @@ def test_stack_memory_lives_as_long_as_the_call() -> None:
     assert run(program) == [7.0]
 
 
-# -- failures ---------------------------------------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------
 
 SITE = ErrorSite("ValueError", "bad {0} and {1}", (I64, F64), None)
 
@@ -500,7 +500,7 @@ def test_many_owned_buffers_are_tracked() -> None:
         compiled.call([-1])
 
 
-# -- lists --------------------------------------------------------------------------------------------------------------
+# -- lists --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [F64, F32, I8, BOOL, I64])
@@ -615,7 +615,7 @@ def test_print_reaches_standard_output(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "x is -7, 0.5, True\n"
 
 
-# -- outputs ----------------------------------------------------------------------------------------------------------------
+# -- outputs --------------------------------------------------------------------------------
 
 
 def test_borrowed_memory_is_copied_for_the_caller() -> None:
@@ -636,7 +636,7 @@ def test_large_results_belong_to_their_arrays() -> None:
         np.testing.assert_array_equal(found, x + 1)
 
 
-# -- parallel loops -----------------------------------------------------------------------------------------------------------
+# -- parallel loops --------------------------------------------------------------------------------
 
 
 def _parallel_sum(n: int, rows: int) -> Program:

@@ -46,7 +46,7 @@ HEAVY = 24
 #: Registers per value. Four where work would wait for results: light reductions need independent accumulators,
 #: bodies of at least LONG operations are long chains; two are the best use of registers otherwise.
 NARROW, WIDE = 2, 4
-LONG = 120
+LONG = 150
 
 _MAX_LANES = 128
 

@@ -32,8 +32,8 @@ _C_LIBRARY = (
 
 _MATH = (
     "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmod "
-    "hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round roundeven sin sinh sqrt tan tanh tgamma "
-    "trunc"
+    "hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round roundeven sin sinh sqrt tan tanh tgamma"
+    " trunc"
 ).split()
 
 
@@ -103,14 +103,20 @@ class Engine:
         blas = find_blas()
         platform = Platform.of_triple(llvm.get_process_triple())
         has_local = blas is not None and blas.set_threads_local != 0
-        texts = [support_text(platform), gemm_module(self.options, blas.integer_bits if blas else 0, has_local)]
-        data = self.compiled(texts, disk.digest("support", *texts, *self.identity()), optimised=True)
+        products = gemm_module(self.options, blas.integer_bits if blas else 0, has_local)
+        objects = [self.quickly(support_text(platform))]
+        if blas is not None:
+            objects.append(self.quickly(products))
+        else:
+            objects.append(
+                self.compiled([products], disk.digest("products", products, *self.identity()), optimised=False)
+            )
         symbols = _process_symbols()
         if blas is not None:
             symbols |= {f"tj_blas_{name}": address for name, address in blas.functions.items()}
             if has_local:
                 symbols["tj_blas_set_threads_local"] = blas.set_threads_local
-        library = self._library(data, EXPORTS, symbols)
+        library = self._library(objects, EXPORTS, symbols)
         return library.link(self.jit, "support")
 
     def identity(self) -> tuple[str, ...]:
@@ -129,8 +135,30 @@ class Engine:
         disk.store(key, data)
         return data
 
-    def _library(self, data: bytes, exports: Sequence[str], symbols: Mapping[str, int]) -> Any:
-        library = llvm.JITLibraryBuilder().add_object_img(data)
+    def quickly(self, text: str) -> bytes:
+        """The object code of long scalar code, compiled with little effort, in a tenth of the time.
+
+        The code is for any CPU of this kind: the quick code generator aborts on some vector registers.
+        """
+        key = disk.digest("quick", text, *self.identity())
+        found = disk.load(key)
+        if found is not None:
+            return found
+        with self.lock:
+            machine = llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
+            module = llvm.parse_assembly(text)
+            passes = llvm.create_new_module_pass_manager()
+            passes.add_sroa_pass()
+            passes.add_simplify_cfg_pass()
+            passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1)))
+            data = bytes(machine.emit_object(module))
+        disk.store(key, data)
+        return data
+
+    def _library(self, objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str, int]) -> Any:
+        library = llvm.JITLibraryBuilder()
+        for data in objects:
+            library.add_object_img(data)
         for name, address in symbols.items():
             library.import_symbol(name, address)
         for name in exports:
@@ -141,7 +169,7 @@ class Engine:
         """Load object code; gives a tracker with the addresses of `exports`, which keeps the code alive."""
         with self.lock:
             self._libraries += 1
-            library = self._library(data, exports, symbols or {}).add_jit_library("support")
+            library = self._library([data], exports, symbols or {}).add_jit_library("support")
             return library.link(self.jit, f"program{self._libraries}")
 
 
@@ -206,24 +234,9 @@ def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) ->
 
 
 def link_quickly(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
-    """`link_support` for long scalar code: compiled with little effort, in a tenth of the time.
-
-    The code is for any CPU of this kind: the quick code generator aborts on some vector registers.
-    """
+    """`link_support` for long scalar code (`Engine.quickly`)."""
     here = engine()
-    key = disk.digest("quick", text, *here.identity())
-    data = disk.load(key)
-    if data is None:
-        with here.lock:
-            machine = llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
-            module = llvm.parse_assembly(text)
-            passes = llvm.create_new_module_pass_manager()
-            passes.add_sroa_pass()
-            passes.add_simplify_cfg_pass()
-            passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1)))
-            data = bytes(machine.emit_object(module))
-        disk.store(key, data)
-    linked = here.link(data, names, symbols)
+    linked = here.link(here.quickly(text), names, symbols)
     _kept.append(linked)
     return tuple(linked[name] for name in names)
 
