@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 from tests.programs.expressions import Expressions, Kind, Scope
 
-HEADER = "import math\n\nimport numpy as np\n"
+HEADER = """import math
+
+import numpy as np
+
+
+def bound(v):
+    return v / (1.0 + v * v)
+"""
 PARAMETERS = ("a", "b", "m", "q", "x", "y", "k")
 INDENT = "    "
 
@@ -28,17 +35,17 @@ class Program:
     gradient: bool  #: the result is one float to differentiate
 
 
-def generate(seed: int, gradient: bool | None = None) -> Program:
-    """The program of a seed; with `gradient` its result is one float."""
+def generate(seed: int, size: int = 2) -> Program:
+    """The program of a seed; `size` scales the number of statements. A third gives one float, to be differentiated."""
     rng = random.Random(seed)
-    gradient = rng.random() < 0.5 if gradient is None else gradient
-    return _Writer(rng, gradient).program(seed)
+    return _Writer(rng, rng.random() < 0.33, size).program(seed)
 
 
 class _Writer(Expressions):
-    def __init__(self, rng: random.Random, gradient: bool) -> None:
+    def __init__(self, rng: random.Random, gradient: bool, size: int) -> None:
         super().__init__(rng)
         self.gradient = gradient
+        self.size = size
         self.lines: list[str] = []
         self.depth = 0
         self.loops = 0  #: loops around the present statement
@@ -69,12 +76,12 @@ class _Writer(Expressions):
     # -- functions --------------------------------------------------------------------------------------------
 
     def program(self, seed: int) -> Program:
-        for _ in range(self.rng.choice((0, 0, 1, 2))):
+        for _ in range(self.rng.choice((0, 0, 1))):
             self.helper()
         with self.block(f"def program({', '.join(PARAMETERS)}):"):
             scope = self.parameters()
             self.returned = (Kind.FLOAT,) if self.gradient else self.rng.choice(_RESULTS)
-            self.statements(scope, self.rng.randint(4, 8))
+            self.statements(scope, self.rng.randint(self.size, 3 * self.size))
             self.finish(scope)
         return Program(seed, HEADER + "\n\n" + "\n".join(self.lines) + "\n", self.gradient)
 
@@ -91,7 +98,7 @@ class _Writer(Expressions):
         scope = Scope(names, fixed={"n", "p"})
         self.line("n, p = a.shape[0], m.shape[0]")
         for kind, prefix in ((Kind.FLOAT, "s"), (Kind.INT, "t"), (Kind.VECTOR, "u"), (Kind.BOOL, "flag"), (Kind.PIECE, "w")):
-            if self.chance(0.6):
+            if self.chance(0.25 * self.size):
                 self.define(scope, kind, prefix)
         return scope
 
@@ -116,7 +123,7 @@ class _Writer(Expressions):
         with self.block(f"def {name}({first}, z{default}, j0=2):"):
             if takes_vector:
                 self.line("n = c.shape[0]")
-            self.statements(scope, self.rng.randint(1, 3))
+            self.statements(scope, self.rng.choice((1, 1, 2, 3)[: 2 * self.size]))
             self.finish(scope)
         self.lines += ["", ""]
         self.in_helper = False
@@ -243,12 +250,12 @@ class _Writer(Expressions):
         made = self.float(scope, 2)
         if self.loops == 0 and self.chance(0.3):
             return made
-        return f"{self.rng.choice(('math.sin', 'np.tanh', 'math.cos', 'math.atan'))}({made})"
+        return f"{self.rng.choice(_BOUNDED)}({made})"
 
     def bounded_vector(self, scope: Scope) -> str:
         """A vector that repetition does not blow up."""
         made = self.vector(scope, 2)
-        return f"np.{self.rng.choice(('sin', 'tanh', 'cos'))}({made})" if self.loops or self.chance(0.5) else made
+        return f"{self.rng.choice(_BOUNDED_ARRAYS)}({made})" if self.loops or self.chance(0.5) else made
 
     # -- arrays -----------------------------------------------------------------------------------------------
 
@@ -299,10 +306,10 @@ class _Writer(Expressions):
                     f"{name}[:] = {self.bounded_vector(scope)}",
                     f"{name}[{bound}:] = {self.bounded(scope)}",
                     f"{name}[:{bound}] = {other}[:{bound}] * 0.5",
-                    f"{name}[1:-1] = np.sin({other}[2:] - {other}[:-2])",
+                    f"{name}[1:-1] = 0.5 * ({other}[2:] - {other}[:-2])",
                     f"{name} *= {self.rng.choice(('0.5', '-0.7'))}",
-                    f"{name} += np.tanh({other})",
-                    f"np.sin({other}, out={name})",
+                    f"{name} += bound({other})",
+                    f"np.multiply({other}, 0.5, out={name})",
                     f"{name}[-2:] = {self.float(scope, 1)}",
                 )
             )
@@ -319,7 +326,7 @@ class _Writer(Expressions):
         else:
             kept = self.fresh("mask")
             self.line(f"{kept} = {mask}")
-            self.line(f"{name}[{kept}] = np.cos({other}[{kept}])")
+            self.line(f"{name}[{kept}] = bound({other}[{kept}])")
 
     def view(self, scope: Scope) -> None:
         """A name for a part of an array, and a write through it."""
@@ -373,19 +380,19 @@ class _Writer(Expressions):
 
     def branch(self, scope: Scope) -> None:
         with self.block(f"if {self.condition(scope)}:"):
-            self.statements(scope.nested(), self.rng.randint(1, 3))
+            self.statements(scope.nested(), self.rng.choice((1, 1, 2, 3)[: 2 * self.size]))
         if self.chance(0.25):
             with self.block(f"elif {self.condition(scope)}:"):
                 self.statements(scope.nested(), self.rng.randint(1, 2))
         if self.chance(0.6):
             with self.block("else:"):
-                self.statements(scope.nested(), self.rng.randint(1, 3))
+                self.statements(scope.nested(), self.rng.choice((1, 1, 2, 3)[: 2 * self.size]))
 
     def body(self, head: str, inner: Scope, scope: Scope) -> None:
         """A loop, perhaps with an `else`."""
         self.loops += 1
         with self.block(head):
-            self.statements(inner, self.rng.randint(1, 3))
+            self.statements(inner, self.rng.choice((1, 1, 2, 3)[: 2 * self.size]))
         self.loops -= 1
         if self.chance(0.15):
             with self.block("else:"):
@@ -448,13 +455,15 @@ class _Writer(Expressions):
         self.loops += 1
         with self.block(f"while {test}:"):
             self.line(f"{count} += 1")
-            self.statements(inner, self.rng.randint(1, 3))
+            self.statements(inner, self.rng.choice((1, 1, 2, 3)[: 2 * self.size]))
         self.loops -= 1
         if self.chance(0.15):
             with self.block("else:"):
                 self.statements(scope.nested(), 1)
 
 
+_BOUNDED = ("bound",) * 7 + ("math.sin", "np.tanh", "math.atan")
+_BOUNDED_ARRAYS = ("bound",) * 5 + ("np.sin", "np.tanh")
 _SIMPLE = ["assign_float"] * 4 + ["assign_int", "assign_int", "assign_flag", "new_name", "swap_numbers", "function", "guard", "early_return"]
 _ON_VECTORS = ["bind_vector"] * 3 + ["write_element"] * 3 + ["write_slice"] * 2 + ["write_masked", "view", "bind_piece", "write_piece"]
 _ON_MATRICES = ["write_matrix", "write_matrix", "row_vector", "write_places"]
