@@ -41,7 +41,7 @@ def graph_of(name: str, arguments: Sequence[Any], options: dict[str, Any], exact
         inputs.append(x)
         return b.wrap(value)
 
-    made = FUNCTIONS[name].fn(b, *(convert(x) for x in arguments), **options)
+    made = FUNCTIONS[name].fn(b, *(convert(x) for x in arguments), **{k: convert(x) for k, x in options.items()})
     results = made if isinstance(made, tuple | list) else (made,)
     graph = Graph("g", b.block(params, [r.value for r in results if isinstance(r, Handle)]))
     verifier.verify(graph)

@@ -381,6 +381,8 @@ def apply(b: Any, name: str, *operands: Any, weak: Sequence[bool] = (), **attrs:
     if name in SPECIAL:
         return SPECIAL[name](b, operands, weak)
     name = "matmul_any" if name == "matmul" else name
+    if name == "cast" and is_number(operands[0]):
+        return convert(b, _as_kind(operands[0], attrs["dtype"]), attrs["dtype"])
     if name in COMPOSITES:
         return COMPOSITES[name](b, *operands, **attrs)
     if allowed_dtypes(REGISTRY[name]) is not None:

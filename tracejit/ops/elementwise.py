@@ -291,7 +291,7 @@ for _name, _doc in (
         doc=_doc,
         vjp=flat(None),
         samples=uniform((-3.4, 3.4)),
-        names=spellings(_name, *(("function rint", "numpy rint") if _name == "round" else ())),
+        names=("function rint", "numpy rint") if _name == "round" else spellings(_name),
     )
 
 # -- comparison -----------------------------------------------------------------------------------------------

@@ -1,0 +1,371 @@
+"""Functions of NumPy's that are made of others: rounding, weighted and nan-aware statistics, histograms,
+interpolation, integration, convolution, polynomials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tracejit.errors import DTypeMismatch
+from tracejit.ir.types import BOOL, F64, I64
+from tracejit.ops import coerce
+from tracejit.ops.arrange import concat, flat, part, ramp
+from tracejit.ops.control import branch
+from tracejit.ops.functions import (
+    Axis,
+    Operand,
+    Size,
+    array,
+    count_of,
+    function,
+    inexact,
+    keep_axes,
+    on,
+    one_axis,
+)
+from tracejit.ops.products import agree, with_sizes
+from tracejit.ops.sorting import searchsorted, sort
+from tracejit.ops.statistics import all_, max_, mean, min_, prod_, sum_
+
+LIBRARY = ("function", "numpy")
+NUMPY = ("numpy",)
+
+
+# -- elementwise ----------------------------------------------------------------------------------------------
+
+
+@function("around")
+def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
+    """x rounded to that many decimals; halves go to the even digit."""
+    if decimals == 0 or not coerce.result_dtype(b, (x,)).is_inexact:
+        return on(b).round(x)
+    scale = 10.0 ** abs(decimals)
+    c = on(b)
+    return c.div(c.round(c.mul(x, scale)), scale) if decimals > 0 else c.mul(c.round(c.div(x, scale)), scale)
+
+
+@function(kinds=LIBRARY)
+def positive(b: Any, x: Operand) -> Any:
+    """x itself."""
+    return x
+
+
+@function(kinds=LIBRARY)
+def fix(b: Any, x: Operand) -> Any:
+    """x without its fraction."""
+    return on(b).trunc(x)
+
+
+def _ignoring_nan(name: str, op: str) -> None:
+    def extremum(b: Any, x: Operand, y: Operand) -> Any:
+        c = on(b)
+        return c.select(c.isnan(x), y, c.select(c.isnan(y), x, getattr(c, op)(x, y)))
+
+    extremum.__name__, extremum.__doc__ = name, f"The {op} of two numbers, the other one where one is nan."
+    function(kinds=LIBRARY)(extremum)
+
+
+_ignoring_nan("fmin", "minimum")
+_ignoring_nan("fmax", "maximum")
+
+
+@function(kinds=LIBRARY)
+def sinc(b: Any, x: Operand) -> Any:
+    """sin(pi x) / (pi x), 1 at 0."""
+    c = on(b)
+    scaled = c.mul(x, 3.141592653589793)
+    zero = c.eq(scaled, 0)
+    safe = c.select(zero, 1.0, scaled)
+    return c.select(zero, 1.0, c.div(c.sin(safe), safe))
+
+
+@function(kinds=LIBRARY)
+def angle(b: Any, x: Operand) -> Any:
+    """The angle of a complex number."""
+    return on(b).atan2(on(b).imag(x), on(b).real(x))
+
+
+@function(kinds=LIBRARY)
+def array_equal(b: Any, x: Operand, y: Operand) -> Any:
+    """Whether two arrays have one shape and equal elements."""
+    x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))
+    if b.rank(x) != b.rank(y):
+        return b.full(False, (), BOOL)
+    pairs = [(m, n) for m, n in zip(b.shape(x), b.shape(y), strict=True) if not b.same_size(m, n)]
+    if any(isinstance(m, int) and isinstance(n, int) for m, n in pairs):
+        return b.full(False, (), BOOL)
+    fits: Any = True
+    for m, n in pairs:
+        fits = b.eq(m, n) if fits is True else b.logical_and(fits, b.eq(m, n))
+
+    def equal(inner: Any, x: Any, y: Any) -> Any:
+        return all_(inner, inner.eq(x, with_sizes(inner, y, inner.shape(x))))
+
+    return branch(b, fits, equal, lambda inner, x, y: inner.full(False, (), BOOL), (x, y)) if pairs else equal(b, x, y)
+
+
+# -- statistics -----------------------------------------------------------------------------------------------
+
+
+@function(kinds=LIBRARY)
+def average(b: Any, x: Operand, axis: Axis = None, weights: Operand = None, keepdims: bool = False) -> Any:
+    """The mean over axes, weighted if there are weights (of x's shape, or one per element of the axis)."""
+    if weights is None:
+        return mean(b, x, axis, keepdims=keepdims)
+    x, weights = inexact(b, x), inexact(b, weights)
+    if b.rank(weights) < b.rank(x) and isinstance(axis, int):
+        along = one_axis(axis, b.rank(x))
+        column = (count_of(b, weights), *(1,) * (b.rank(x) - 1 - along))
+        weights = b.reshape(weights, column)
+    x, weights = coerce.binary(b, x, weights)
+    total = sum_(b, weights, axis, keepdims=keepdims)
+    return on(b).div(sum_(b, x * weights, axis, keepdims=keepdims), total)
+
+
+@function(kinds=LIBRARY)
+def ptp(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The largest element less the smallest."""
+    return on(b).sub(max_(b, x, axis, keepdims), min_(b, x, axis, keepdims))
+
+
+def _without_nan(name: str, fold: Callable[..., Any], instead: float) -> None:
+    def reduced(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+        x = array(b, x)
+        kept = on(b).select(on(b).isnan(x), instead, x) if b.dtype(x).is_float else x
+        return fold(b, kept, axis, keepdims=keepdims)
+
+    reduced.__name__, reduced.__doc__ = f"nan{name}", f"`{name}` of the elements that are not nan."
+    function(kinds=LIBRARY)(reduced)
+
+
+_without_nan("sum", sum_, 0.0)
+_without_nan("prod", prod_, 1.0)
+_without_nan("max", max_, -float("inf"))
+_without_nan("min", min_, float("inf"))
+
+
+@function(kinds=LIBRARY)
+def nanmean(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The mean of the elements that are not nan."""
+    x = inexact(b, x)
+    missing = b.isnan(x)
+    total = sum_(b, b.select(missing, 0, x), axis, keepdims=keepdims)
+    return on(b).div(total, on(b).cast(sum_(b, b.logical_not(missing), axis, keepdims=keepdims), dtype=b.dtype(x)))
+
+
+def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) -> Any:
+    """The element at the fraction q of the order, linear between neighbours."""
+    x = inexact(b, x)
+    line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    ordered = sort(b, line, along)
+    c = on(b)
+    last = c.sub(b.shape(ordered)[along], 1)
+    place = c.mul(q, last if isinstance(last, int) else c.cast(last, dtype=b.dtype(x)))
+    if coerce.is_number(place) or b.is_scalar(place):
+        below = _whole(b, place)
+        fraction = c.sub(place, below)
+        above = c.minimum(c.add(below, 1), last)
+        low, high = (b.sum(part(b, ordered, along, k, 1), axes=(along,)) for k in (below, above))
+        made = c.add(low, c.mul(c.sub(high, low), c.cast(fraction, dtype=b.dtype(x))))
+        axes = tuple(range(b.rank(x))) if axis is None else (along,)
+        return keep_axes(b, x, made, axes) if keepdims else made
+    raise DTypeMismatch("a quantile takes one fraction at a time")
+
+
+def _whole(b: Any, place: Any) -> Any:
+    """The floor of a scalar as an integer."""
+    return int(place) if coerce.is_number(place) else b.cast(b.floor(place), dtype=I64)
+
+
+@function(kinds=LIBRARY)
+def quantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The element at the fraction q of the order along an axis, linear between neighbours."""
+    return _quantile(b, x, q, axis, keepdims)
+
+
+@function(kinds=LIBRARY)
+def percentile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """`quantile` of q per cent."""
+    return _quantile(b, x, on(b).div(q, 100.0), axis, keepdims)
+
+
+# -- histograms -----------------------------------------------------------------------------------------------
+
+
+@function(kinds=LIBRARY)
+def digitize(b: Any, x: Operand, bins: Operand, right: bool = False) -> Any:
+    """The number of the bin, between increasing bounds, that each element falls into."""
+    return searchsorted(b, bins, x, "left" if right else "right")
+
+
+@function(kinds=LIBRARY)
+def histogram(
+    b: Any, x: Operand, bins: Any = 10, range: Any = None, density: bool = False, weights: Operand = None
+) -> Any:
+    """How many elements (or how much of their weights) fall into each of `bins` equal parts of a range; the bounds."""
+    x = flat(b, array(b, x))
+    values = x if b.dtype(x).is_float else b.cast(x, dtype=F64)
+    low, high = _bounds(b, values, range)
+    width = on(b).div(high - low, float(bins)) if isinstance(bins, int) else (high - low) / b.cast(bins, dtype=F64)
+    edges = _edges(b, low, high, width, bins, b.dtype(values))
+    shape = b.shape(values)
+    scaled = b.div(values - b.broadcast(low, shape), b.broadcast(high - low, shape))
+    c = on(b)
+    top = c.sub(bins, 1)
+    inside = b.logical_and(b.ge(values, b.broadcast(low, shape)), b.le(values, b.broadcast(high, shape)))
+    place = b.cast(c.select(inside, c.mul(scaled, c.cast(bins, dtype=b.dtype(values))), 0.0), dtype=I64)
+    place = c.minimum(place, top)
+    place = b.select(b.lt(values, b.gather(edges, place, axis=0)), c.maximum(place - 1, 0), place)
+    beyond = b.logical_and(b.ge(values, b.gather(edges, place + 1, axis=0)), c.ne(place, top))
+    place = b.select(b.logical_and(beyond, inside), place + 1, place)
+    amount = b.cast(inside, dtype=I64) if weights is None else _masked(b, inside, weights)
+    counts = b.scatter_add(b.full(0, (bins,), b.dtype(amount)), place, amount, axis=0)
+    if density:
+        heights = b.cast(counts, dtype=b.dtype(values))
+        counts = c.div(c.div(heights, width), sum_(b, heights))
+    return counts, edges
+
+
+def _masked(b: Any, inside: Any, weights: Operand) -> Any:
+    """Weights, 0 outside."""
+    weights = flat(b, array(b, weights))
+    agree(b, b.shape(inside)[0], b.shape(weights)[0], "weights should have the same shape as a.")
+    return b.select(inside, with_sizes(b, weights, b.shape(inside)), 0)
+
+
+def _bounds(b: Any, values: Any, range: Any) -> tuple[Any, Any]:
+    """The ends of the range, a little apart where they are equal, as rank-0 tensors."""
+    dtype = b.dtype(values)
+    if range is None:
+        low, high = b.min(values, axes=(0,)), b.max(values, axes=(0,))
+    else:
+        low, high = (b.full(float(end), (), dtype) for end in range)
+    same = b.eq(low, high)
+    return b.select(same, low - 0.5, low), b.select(same, high + 0.5, high)
+
+
+def _edges(b: Any, low: Any, high: Any, width: Any, bins: Size, dtype: Any) -> Any:
+    """The bounds of the bins, as `linspace` makes them."""
+    count = bins + 1
+    steps = b.cast(ramp(b, count), dtype=dtype)
+    shape = (count,)
+    line = steps * b.broadcast(width, shape) + b.broadcast(low, shape)
+    return b.select(on(b).eq(ramp(b, count), bins), b.broadcast(high, shape), line)
+
+
+# -- lines ----------------------------------------------------------------------------------------------------
+
+
+@function(kinds=NUMPY)
+def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
+    """The piecewise linear function through the points (xp, fp), constant outside."""
+    x, xp, fp = (inexact(b, v) for v in (x, xp, fp))
+    c = on(b)
+    last = c.sub(b.shape(xp)[0], 1)
+    right = c.clamp(searchsorted(b, xp, x, "right"), 1, c.maximum(last, 1))
+    left = right - 1
+    right = c.minimum(right, last)
+    (x0, x1), (y0, y1) = ([b.gather(line, k, axis=0) for k in (left, right)] for line in (xp, fp))
+    width = x1 - x0
+    flat_ = b.eq(width, 0)
+    inside = y0 + b.div(y1 - y0, b.select(flat_, 1, width)) * (x - x0)
+    inside = b.select(b.le(x, x0), y0, inside)
+    return b.select(b.ge(x, x1), y1, inside)
+
+
+@function("numpy trapz", kinds=LIBRARY)
+def trapezoid(b: Any, y: Operand, x: Operand = None, dx: Operand = 1.0, axis: int = -1) -> Any:
+    """The integral along an axis by the trapezoidal rule."""
+    y = inexact(b, y)
+    along = one_axis(axis, b.rank(y))
+    size = on(b).sub(b.shape(y)[along], 1)
+    ends = on(b).add(part(b, y, along, 1, size), part(b, y, along, 0, size))
+    if x is None:
+        widths = dx
+    else:
+        x = inexact(b, x)
+        axis_x = along if b.rank(x) == b.rank(y) else 0
+        widths = on(b).sub(part(b, x, axis_x, 1, size), part(b, x, axis_x, 0, size))
+        if b.rank(x) != b.rank(y):
+            widths = b.reshape(widths, (size, *(1,) * (b.rank(y) - 1 - along)))
+    return b.sum(on(b).mul(on(b).mul(ends, 0.5), widths), axes=(along,))
+
+
+@function(kinds=NUMPY)
+def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
+    """The convolution of two vectors: "full", "same" or "valid"."""
+    x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))
+    n, m = b.shape(x)[0], b.shape(y)[0]
+    edge = b.full(0, (m - 1,), b.dtype(x))
+    padded = concat(b, (edge, x, edge), axis=0)
+    total = n + m - 1
+    windows = b.vread(padded, 0, (1, 1), (total, m))
+    kernel = b.broadcast(b.flip(y, axes=(0,)), (total, m))
+    out = b.sum(windows * kernel, axes=(1,))
+    if mode == "full":
+        return out
+    c = on(b)
+    short, long = c.minimum(n, m), c.maximum(n, m)
+    if mode == "same":
+        return part(b, out, 0, c.floordiv(c.sub(short, 1), 2), long)
+    if mode != "valid":
+        raise DTypeMismatch(f"convolve has no mode {mode!r}")
+    return part(b, out, 0, c.sub(short, 1), c.add(c.sub(long, short), 1))
+
+
+@function(kinds=NUMPY)
+def gradient(b: Any, x: Operand, spacing: Operand = 1.0, *, axis: int = -1) -> Any:
+    """Central differences along an axis (of a vector by default), one-sided at the ends."""
+    x = inexact(b, x)
+    along = one_axis(axis, b.rank(x))
+    size = b.shape(x)[along]
+    c = on(b)
+
+    def difference(start: Any, apart: int, length: Any, factor: float) -> Any:
+        ends = c.sub(part(b, x, along, c.add(start, apart), length), part(b, x, along, start, length))
+        return c.div(c.mul(ends, factor), spacing)
+
+    inner = difference(0, 2, c.sub(size, 2), 0.5)
+    return concat(b, (difference(0, 1, 1, 1.0), inner, difference(c.sub(size, 2), 1, 1, 1.0)), axis=along)
+
+
+@function(kinds=NUMPY)
+def polyval(b: Any, p: Operand, x: Operand) -> Any:
+    """A polynomial with coefficients p, highest power first, at x."""
+    p, x = coerce.promote_operands(b, (array(b, p), array(b, x)))
+    size = b.shape(p)[0]
+    shape = (*b.shape(x), size)
+    powers = b.sub(b.full(size - 1, shape, I64), b.iota(shape, axis=b.rank(x), dtype=I64))
+    bases = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)
+    return b.sum(on(b).pow(bases, b.cast(powers, dtype=b.dtype(x))) * b.broadcast(p, shape), axes=(len(shape) - 1,))
+
+
+# -- turning --------------------------------------------------------------------------------------------------
+
+
+def _turned(name: str, axis: int) -> None:
+    def turned(b: Any, x: Operand) -> Any:
+        return b.flip(array(b, x), axes=(axis,))
+
+    turned.__name__, turned.__doc__ = name, f"x with the order of elements reversed along axis {axis}."
+    function(kinds=LIBRARY)(turned)
+
+
+_turned("flipud", 0)
+_turned("fliplr", 1)
+
+
+@function(kinds=LIBRARY)
+def rot90(b: Any, x: Operand, k: int = 1) -> Any:
+    """x turned k times by 90 degrees, from the first axis to the second."""
+    x = array(b, x)
+    exchanged = (1, 0, *range(2, b.rank(x)))
+    match k % 4:
+        case 0:
+            return x
+        case 1:
+            return b.transpose(b.flip(x, axes=(1,)), perm=exchanged)
+        case 2:
+            return b.flip(x, axes=(0, 1))
+        case _:
+            return b.flip(b.transpose(x, perm=exchanged), axes=(1,))
