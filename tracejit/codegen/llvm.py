@@ -44,12 +44,13 @@ def print_program(program: Program, options: LlvmOptions) -> LlvmText:
     compute = Texts(options, program.fastmath, kernels, prefix)
     for kernel in program.kernels:
         print_kernel(compute, kernel)
-    loops = _has_loop(program.entry.body)
+    loops = has_loop(program.entry.body)
     return LlvmText(_module(entry, inline=loops), _module(compute, inline=True), loops)
 
 
-def _has_loop(body: Sequence[Stmt]) -> bool:
-    return any(isinstance(s, For) or (isinstance(s, If) and _has_loop(s.then + s.orelse)) for s in body)
+def has_loop(body: Sequence[Stmt]) -> bool:
+    """Whether host code computes in loops of its own."""
+    return any(isinstance(s, For) or (isinstance(s, If) and has_loop(s.then + s.orelse)) for s in body)
 
 
 def _module(texts: Texts, *, inline: bool) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.codegen.llvm import has_loop
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
@@ -26,7 +27,7 @@ from tracejit.scripted.results import leave_gradient, make_tree
 if TYPE_CHECKING:
     from tracejit.scripted.function import Specialisation
 
-#: The interpreter lock is released for calls whose inputs hold at least this many elements.
+#: The interpreter lock is released for calls whose inputs hold at least this many elements, and for loops of any length.
 RELEASE_ABOVE = 1 << 14
 
 
@@ -193,7 +194,8 @@ class _Plan:
         printing = native.print_hook() if program.prints else None
         address = 0 if printing is None else cast(printing, c_void_p).value or 0
         keep = native, hook, printing
-        return g.NativeEntry(native.address, outputs, hook, address, release_above=RELEASE_ABOVE, keep=keep)
+        release = 0 if has_loop(program.entry.body) else RELEASE_ABOVE
+        return g.NativeEntry(native.address, outputs, hook, address, release_above=release, keep=keep)
 
 
 def _assemble(place: Any, values: tuple[Any, ...]) -> Any:
