@@ -1,0 +1,13 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(x):
+    if x > 0:
+        raise
+    return x
+
+
+f(1.0)

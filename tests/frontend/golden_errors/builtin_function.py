@@ -1,0 +1,3 @@
+from tracejit import script
+
+script(len)

@@ -1,0 +1,11 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(n):
+    return {i: i * i for i in range(n)}
+
+
+f(3)

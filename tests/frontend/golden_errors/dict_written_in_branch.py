@@ -1,0 +1,14 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(x):
+    d = {"a": x}
+    if x > 0:
+        d["b"] = 2.0
+    return d["a"]
+
+
+f(1.0)

@@ -1,0 +1,11 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(a, i):
+    return a[i, a[0] > 0]
+
+
+f(np.ones((3, 3)), np.array([0, 1, 2]))

@@ -1,0 +1,11 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(x):
+    return lambda y: y + x
+
+
+f(1.0)

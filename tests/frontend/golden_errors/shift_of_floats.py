@@ -1,0 +1,11 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(x):
+    return x << 2
+
+
+f(1.0)

@@ -1,0 +1,14 @@
+import numpy as np
+
+from tracejit import script
+
+
+@script
+def f(n):
+    items = ()
+    for i in range(n):
+        items = items + (i,)
+    return items
+
+
+f(3)

@@ -1,0 +1,6 @@
+from tracejit import script
+
+
+@script(fast=True)
+def f(x):
+    return x

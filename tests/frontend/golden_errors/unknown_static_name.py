@@ -1,0 +1,6 @@
+from tracejit import script
+
+
+@script(static=("axis",))
+def f(x):
+    return x

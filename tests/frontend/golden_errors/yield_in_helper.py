@@ -1,0 +1,15 @@
+import numpy as np
+
+from tracejit import script
+
+
+def helper(x):
+    yield x
+
+
+@script
+def f(x):
+    return sum(helper(x))
+
+
+f(1.0)
