@@ -52,5 +52,6 @@ class Peers:
         return replace(case, variants=variants)
 
     def close(self) -> None:
+        """End the other process."""
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()

@@ -27,7 +27,7 @@ from tracejit.scripted.results import leave_gradient, make_tree
 if TYPE_CHECKING:
     from tracejit.scripted.function import Specialisation
 
-#: The interpreter lock is released for calls whose inputs hold at least this many elements, and for loops of any length.
+#: The interpreter lock is released for calls whose inputs hold at least this many elements, and for all with loops.
 RELEASE_ABOVE = 1 << 14
 
 
