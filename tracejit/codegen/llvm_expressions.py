@@ -217,7 +217,8 @@ class ExpressionPrinter(Emitter):
         text += self.alias_metadata(dtype)
         stored = I8 if dtype == BOOL else dtype
         if readonly:
-            return self.pure(text, stored, lanes, *operands, lowest=len(self.scopes) - 1)
+            lowest = self.scope.depth - 1 if self.scope.is_loop_body else self.scope.depth
+            return self.pure(text, stored, lanes, *operands, lowest=lowest)
         key = f"{text} ;{self.epoch}"
         found = self.scope.instructions.get(key)
         if found is None:

@@ -340,7 +340,7 @@ class FunctionPrinter(ExpressionPrinter):
         before = self.scope.label
         ahead, label, done = self.new_label("ahead"), self.new_label("loop"), self.new_label("done")
         self.push(ahead)
-        self.push(label)
+        self.push(label, is_loop_body=True)
         depth = self.scope.depth
         self.epoch += 1
         index = Value(self.name("i"), I64, 1, depth)

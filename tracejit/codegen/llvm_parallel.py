@@ -39,8 +39,11 @@ if TYPE_CHECKING:
 #: Work is counted in 1/64 of a scalar instruction (about 1/200 ns): a chunk is at least 10 us of it.
 UNIT = 64
 CHUNK_WORK = 2_000_000
-#: Below this (25 us) waking another thread costs more than it brings.
+#: Below this (25 us) waking another thread costs more than it brings. Where there are fewer than LIGHT operations per
+#: memory access, cores wait for memory, and only data beyond their caches (200 us of work) is worth sharing.
 PARALLEL_WORK = 5_000_000
+MEMORY_BOUND_WORK = 40_000_000
+LIGHT = 8
 MAX_CHUNKS = 256
 #: Instructions of a vector loop per element, against a scalar one.
 _VECTOR_GAIN = 8
@@ -76,7 +79,10 @@ def _grain(p: FunctionPrinter, loop: For, extent: Value) -> Value:
     grain = k.maximum(fitting, 1)
     if loop.carried:
         grain = k.maximum(grain, k.quotient(k.add(count, MAX_CHUNKS - 1), k.const(MAX_CHUNKS, I64)))
-    little = k.logical_and(k.lt(k.mul(each, count), PARALLEL_WORK), k.lt(count, PARALLEL_WORK))
+    survey = Survey(set())
+    survey.stmts(loop.body)
+    enough = MEMORY_BOUND_WORK if survey.weight < LIGHT * survey.accesses else PARALLEL_WORK
+    little = k.logical_and(k.lt(k.mul(each, count), enough), k.lt(count, enough))
     return p.uniform(k.select(little, k.maximum(count, 1), grain))
 
 

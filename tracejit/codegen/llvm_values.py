@@ -104,10 +104,14 @@ ONE = Value("1", I64)
 
 @dataclass(slots=True)
 class Scope:
-    """A region of straight-line or already structured text. `label` is the block its next line falls into."""
+    """A region of straight-line or already structured text. `label` is the block its next line falls into.
+
+    The scope around a loop body is the loop's preheader: code that runs once, but only if the body runs.
+    """
 
     depth: int
     label: str
+    is_loop_body: bool = False
     lines: list[str] = field(default_factory=list[str])
     instructions: dict[str, Value] = field(default_factory=dict[str, Value])
     expressions: dict[int, tuple[Value | Ramp, int, object]] = field(default_factory=dict[int, Any])
@@ -147,9 +151,9 @@ class Emitter:
         self.scope.lines.append(f"{label}:")
         self.scope.label = label
 
-    def push(self, label: str) -> Scope:
+    def push(self, label: str, is_loop_body: bool = False) -> Scope:
         """Open a nested scope that starts in block `label`."""
-        scope = Scope(len(self.scopes), label)
+        scope = Scope(len(self.scopes), label, is_loop_body)
         self.scopes.append(scope)
         return scope
 

@@ -68,6 +68,7 @@ class Survey:
     widest: int = 0
     narrowest: int = 64
     weight: int = 0
+    accesses: int = 0
     possible: bool = True
     seen: set[int] = field(default_factory=set[int])
     answers: dict[int, bool] = field(default_factory=dict[int, bool])
@@ -111,6 +112,7 @@ class Survey:
             self.expr(carried.next)
 
     def _element(self, dtype: DType) -> None:
+        self.accesses += 1
         self.widest = max(self.widest, dtype.bits)
         self.narrowest = min(self.narrowest, dtype.bits)
 
