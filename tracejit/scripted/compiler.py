@@ -19,8 +19,8 @@ from tracejit.transforms import pipeline
 if TYPE_CHECKING:
     from tracejit.runtime.cpu import NativeFunction
 
-#: What makes `fn.graph`: derivatives spelt out, then simplified.
-SIMPLIFY = ("expand-gradient", *pipeline.LEVEL1)
+#: What makes `fn.graph`: one name for sizes found equal, derivatives spelt out, then simplified.
+SIMPLIFY = ("unify-sizes", "expand-gradient", *pipeline.LEVEL1)
 
 
 @dataclass(eq=False)

@@ -291,12 +291,16 @@ class _BlockFusion:
         return False
 
     def _reaching(self, first: int) -> int:
-        """The positions from `first` on, and those of groups that reach beyond it: what may depend on an op there."""
+        """The positions from `first` on and those of groups that reach beyond it, themselves or by other groups: what
+        may depend on an op there."""
         reaching = -1 << first
-        for group in reversed(self.by_end):
-            if group.ops[-1] < first:
-                break
-            reaching |= group.members
+        waiting = list(self.by_end)
+        found = True
+        while found:
+            found = [g for g in waiting if g.ops[-1] >= first or g.before & reaching]
+            waiting = [g for g in waiting if g.ops[-1] < first and not g.before & reaching]
+            for group in found:
+                reaching |= group.members
         return reaching
 
     def late_read(self, inputs: Iterable[Value], members: int, before: int) -> Value | None:
@@ -475,7 +479,8 @@ class _Rebuild:
                 for root in fusion.roots.of(value):
                     takers |= fusion.takers.get(root, 0)
             for at in _bits(takers & ~group.before & ~group.members):
-                found.setdefault(at, []).append(group)
+                if not fusion.is_split(1 << at, group.before):
+                    found.setdefault(at, []).append(group)
         return found
 
     def name(self, value: Value) -> Value:

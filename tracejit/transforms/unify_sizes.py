@@ -1,0 +1,167 @@
+"""`unify-sizes`: where a check has found two sizes equal, one name serves for both.
+
+After `check_eq(n, m)` arrays of size m are read as arrays of size n (by a `broadcast` that stretches nothing), and
+sizes computed from m are computed from n. What is computed from several arrays then has one shape, so that it can be
+one kernel, and so can its derivative. An array that is written keeps its own type: a view of it could not be written
+in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracejit.ir.builder import Rebuilder
+from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.opdef import Opaque
+from tracejit.ir.types import I64, Dim, ListType, ScalarType, TensorType, Type, substitute_dims
+from tracejit.transforms.pipeline import transform
+
+SIZE = ScalarType(I64)
+
+
+@transform("unify-sizes")
+def unify_sizes(graph: Graph) -> Graph:
+    """Read arrays whose sizes were checked to be equal with one name for the size."""
+    if not any(op.name == "check_eq" for op in walk(graph.body)):
+        return graph
+    b = _Unifier({}, {})
+    params = [b.param_like(p) for p in graph.params]
+    results = list(b.inline(graph.body, params))
+    for at, param in enumerate(graph.inout, len(results) - len(graph.inout)):
+        results[at] = b.typed(results[at], params[param].type)
+    return Graph(graph.name, b.block(params, results, graph.body.label), graph.device, graph.inout, graph.policy)
+
+
+class _Unifier(Rebuilder):
+    """Re-emits one block. `same` leads from a size to the value of the one that serves for it."""
+
+    def __init__(self, mapping: dict[Value, Value], same: Mapping[Dim, Value]) -> None:
+        super().__init__(None, mapping)
+        self.same: dict[Dim, Value] = dict(same)
+        self.views: dict[tuple[Value, Type], Value] = {}
+
+    def nested(self) -> _Unifier:
+        inner = _Unifier(self.mapping, self.same)
+        inner.span = self.span
+        inner.views = dict(self.views)
+        return inner
+
+    def value(self, old: Value) -> Value:
+        new = super().value(old)
+        return self.same.get(new.dim, new) if new.type == SIZE else new
+
+    def step(self, op: Op) -> None:
+        super().step(op)
+        if op.name == "check_eq":
+            self.note_equal(*(self.value(v) for v in op.operands[:2]))
+
+    def note_equal(self, a: Value, b: Value) -> None:
+        """From here on the sizes a and b are one: a number if one is known, else the first."""
+        if a.dim == b.dim:
+            return
+        kept, other = (b, a) if isinstance(b.dim, int) else (a, b)
+        for dim, value in self.same.items():
+            if value.dim == other.dim:
+                self.same[dim] = kept
+        self.same[other.dim] = kept
+
+    def unified(self, type: Type, prefer: Sequence[Dim | None] = ()) -> Type:
+        """The type with one name for equal sizes; a name out of `prefer` where there is one."""
+        if not isinstance(type, TensorType):
+            return type
+        named = {self.representative(dim): dim for dim in prefer if dim is not None}
+        dims = (self.representative(dim) for dim in type.shape)
+        return TensorType(type.dtype, tuple(named.get(dim, dim) for dim in dims))
+
+    def representative(self, dim: Any) -> Any:
+        found = self.same.get(dim)
+        return dim if found is None else found.dim
+
+    def typed(self, x: Value, type: Type) -> Value:
+        """x read with the sizes of a type."""
+        if x.type == type or isinstance(type, ListType | ScalarType):
+            return x
+        key = (x, type)
+        if key not in self.views:
+            assert isinstance(type, TensorType)
+            sizes = [self.size_of(x, axis, dim) for axis, dim in enumerate(type.shape)]
+            self.views[key] = self.emit("broadcast", (x, *sizes), {"exact": True}, names=(x.name,))[0]
+        return self.views[key]
+
+    def size_of(self, x: Value, axis: int, dim: Any) -> Value:
+        """The value of a dim that x has along an axis by one of its names."""
+        if isinstance(dim, str):
+            kept = next((v for v in self.same.values() if v.dim == dim), None)
+            return self.dim_of(x, axis) if kept is None else kept
+        return self.size(dim)
+
+    def copy(
+        self, op: Op, operands: Sequence[Value] | None = None, attrs: Mapping[str, Any] | None = None
+    ) -> tuple[Value, ...]:
+        operands = [self.value(v) for v in op.operands]
+        match op.name:
+            case "loop":
+                return self.loop(op, operands)
+            case "if":
+                return self.branches(op)
+            case "check_eq" | "custom" | "call" | "gradient" | "tangent":
+                pass
+            case _:
+                operands = self.fitting(op, operands)
+        return super().copy(op, operands, attrs)
+
+    def fitting(self, op: Op, operands: Sequence[Value]) -> list[Value]:
+        """The operands with one name for equal sizes: that of the array which is written, if one is."""
+        writes = isinstance(op.defn.lower, Opaque) and operands and isinstance(operands[0].type, TensorType)
+        if not writes:
+            return [self.typed(v, self.unified(v.type)) for v in operands]
+        prefer = operands[0].type.shape  # type: ignore[union-attr]
+        return [operands[0], *(self.typed(v, self.unified(v.type, prefer)) for v in operands[1:])]
+
+    def loop(self, op: Op, operands: Sequence[Value]) -> tuple[Value, ...]:
+        """A loop whose carried values have the types of their first versions."""
+        old = op.block("body")
+        body = self.nested()
+        params = [body.param_like(old.params[0])]
+        for param, init in zip(old.params[1:], operands[2:], strict=True):
+            made = body.param_like(param)
+            if init.type != made.type and not self.depends_on(param, old.params):
+                made = body.mapping[param] = Value(init.type, param.name)
+            params.append(made)
+        results = body.inline(old, params)
+        following = [results[0], *(body.typed(r, p.type) for r, p in zip(results[1:], params[1:], strict=True))]
+        block = body.block(params, following, old.label)
+        inits = [self.typed(v, p.type) if not self.depends_on(p, params) else v for v, p in zip(operands[2:], params[1:], strict=True)]
+        return self.emit(
+            op.defn, (*operands[:2], *inits), op.attrs, blocks=[block], like=self.named(op, params[1:]), mapping={}
+        )
+
+    def depends_on(self, value: Value, params: Sequence[Value]) -> bool:
+        """Whether the type has a size that the loop carries."""
+        dims = value.type.shape if isinstance(value.type, TensorType) else ()
+        return any(dim in params for dim in dims if isinstance(dim, Value))
+
+    def named(self, op: Op, like: Sequence[Value]) -> list[Value]:
+        return [
+            Value(value.type, result.name) if value.type != SIZE else value
+            for value, result in zip(like, op.results, strict=True)
+        ]
+
+    def branches(self, op: Op) -> tuple[Value, ...]:
+        """An `if`; where the branches agree on a type that is known outside, it is the result's."""
+        inner = [self.nested() for _ in op.blocks]
+        yields = [b.inline(old) for b, old in zip(inner, op.blocks, strict=True)]
+        local = {r for b in inner for made in b.ops for r in made.results}
+        like: list[Value] = list(self._results_like(op.results, self.mapping))
+        for i, found in enumerate(zip(*yields, strict=True)):
+            type = found[0].type
+            dims = type.shape if isinstance(type, TensorType) else ()
+            if dims and type == found[1].type and not any(dim in local for dim in dims if isinstance(dim, Value)):
+                like[i] = Value(type, like[i].name)
+        blocks: list[Block] = []
+        for b, old, found in zip(inner, op.blocks, yields, strict=True):
+            sizes: dict[Value, Dim] = {r: v.dim for r, v in zip(like, found, strict=True) if r.type == SIZE}
+            typed = [b.typed(v, substitute_dims(r.type, sizes)) for r, v in zip(like, found, strict=True)]
+            blocks.append(b.block((), typed, old.label))
+        return self.emit(op.defn, (self.value(op.operands[0]),), op.attrs, blocks=blocks, like=like, mapping={})
