@@ -392,7 +392,14 @@ def _flip(c: Calls, a: Arguments) -> FrontValue:
     return ArrayView(x.storage, x.dtype, offset, tuple(strides), x.lengths)
 
 
-@define("diagonal diag", "x")
+@define("diag", "x k=0")
+def _diag(c: Calls, a: Arguments) -> FrontValue:
+    library = library_function("numpy.diag")
+    assert library is not None
+    return library_call(c, library, [a.array(), a["k"]], {}, a.node)
+
+
+@define("diagonal", "x")
 def _diagonal(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     if x.rank != 2:

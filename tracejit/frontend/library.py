@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def library_function(name: str) -> Function | None:
-    """The library function of that name, under any spelling."""
+    """The library function of that name, under any spelling; of `"numpy.split"`, NumPy's own."""
+    if name.startswith("numpy."):
+        return FUNCTIONS.get(name.replace(".", " ", 1))
     for kind in ("function", "numpy", "method"):
         found = FUNCTIONS.get(f"{kind} {name}")
         if found is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.ir.opdef import REGISTRY
+from tracejit.ops.functions import FUNCTIONS as DEFINITIONS
 
 #: NumPy spellings of functions that tracejit names otherwise.
 NUMPY_ALIASES = {
@@ -71,8 +72,15 @@ def resolve(fn: Any) -> str | None:
         return f"math.{name}"
     name = _numpy_functions().get(id(fn))
     if name is not None:
-        return NUMPY_ALIASES.get(name, name)
+        name = NUMPY_ALIASES.get(name, name)
+        return f"numpy.{name}" if is_numpys_own(name) else name
     return _tracejit_name(fn)
+
+
+def is_numpys_own(name: str) -> bool:
+    """Whether NumPy's function of that name has a definition of its own beside tracejit's (`split`, `meshgrid`)."""
+    theirs, ours = DEFINITIONS.get(f"numpy {name}"), DEFINITIONS.get(f"function {name}")
+    return theirs is not None and ours is not None and theirs is not ours
 
 
 def _tracejit_name(fn: Any) -> str | None:
