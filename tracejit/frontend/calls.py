@@ -317,10 +317,8 @@ class Calls:
         if len(callers) > _DEPTH:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep")
         env = self.bind(source, args, kwargs, node, closure)
-        if closure is not None:
-            env = {**closure.env, **env}
         outer = self.ctx.frame
-        self.ctx.frame = Frame(source, env, outer)
+        self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame)
         try:
             alive = self.run(source)
             result = self.ctx.frame.env.get(RETURN_VALUE)

@@ -65,6 +65,7 @@ class Frame:
     source: FunctionSource
     env: dict[str, FrontValue]
     caller: Frame | None = None
+    enclosing: Frame | None = None  #: where the names of a nested function come from
 
 
 @dataclass(slots=True, eq=False)

@@ -129,8 +129,23 @@ class Expressions:
             return found
         if name in self.calls.locals_of(self.ctx.frame.source.node):
             text = f"cannot access local variable {name!r} where it is not associated with a value"
-            self.ctx.always_raise("UnboundLocalError", text)
-            raise Unreachable
+            self.ctx.check_false("UnboundLocalError", text)
+        return self.enclosing_name(node, name)
+
+    def enclosing_name(self, node: ast.AST, name: str) -> FrontValue:
+        """A name that the function does not bind: of a function around it, else from outside."""
+        frame = self.ctx.frame.enclosing
+        while frame is not None:
+            found = frame.env.get(name)
+            text = f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope"
+            if isinstance(found, MaybeUnbound):
+                self.ctx.check(found.bound, "NameError", text)
+                return found.value
+            if found is not None:
+                return found
+            if name in self.calls.locals_of(frame.source.node):
+                self.ctx.check_false("NameError", text)
+            frame = frame.enclosing
         return self.calls.outer_name(node, name)
 
     # -- operators ----------------------------------------------------------------------------------------------

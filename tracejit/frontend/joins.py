@@ -184,13 +184,22 @@ class Join:
             return self.numbers(name, a, b, *joined)
         if isinstance(known, TupleValue | ListValue | DictValue | ObjectValue):
             return self.containers(name, known, a, b)
+        if isinstance(known, Closure) and known.frame not in self.ctx.frames():
+            self.refuse_closure(name)
         if a is None or b is None:
             return known
         if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
             return a
-        if isinstance(a, Closure) and isinstance(b, Closure) and a.source.node is b.source.node:
+        if isinstance(a, Closure) and isinstance(b, Closure) and a.is_same(b):
             return a
         self.refuse(name, a, b)
+
+    def refuse_closure(self, name: str) -> NoReturn:
+        self.ctx.refuse(
+            self.node,
+            f"{name!r} is a function that was made by another one in a branch, and is used after it",
+            "call it inside the branch, or choose between its results",
+        )
 
     def refuse(self, name: str, a: FrontValue, b: FrontValue) -> NoReturn:
         shown = "the result" if name.startswith("$") else f"{name!r}"

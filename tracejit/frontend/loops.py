@@ -330,7 +330,7 @@ class LoopLowering:
                 pairs = [(k, xs[k], ys[k]) for k in xs]
             case Static(x), Static(y) if x is y or (type(x) is type(y) and x == y):
                 return
-            case Closure(x), Closure(y) if x.node is y.node:
+            case Closure(), Closure() if head.is_same(end) and head.frame in self.ctx.frames():
                 return
             case _ if head is end:
                 return

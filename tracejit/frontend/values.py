@@ -10,11 +10,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracejit.frontend.source import FunctionSource
 from tracejit.ir.core import Value
 from tracejit.ir.types import DType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.context import Frame
 
 Size: TypeAlias = "int | Value"
 
@@ -114,9 +117,15 @@ class Closure:
     """A function defined inside the function being lowered, or a lambda."""
 
     source: FunctionSource
-    env: dict[str, FrontValue] = field(hash=False)
+    frame: Frame  #: the function it was made in: names are looked up there when it is called
     defaults: tuple[FrontValue, ...] = ()
     kw_defaults: tuple[FrontValue | None, ...] = ()
+
+    def is_same(self, other: Closure) -> bool:
+        """Whether two closures do the same: one definition in one call of the function around it."""
+        mine, theirs = (*self.defaults, *self.kw_defaults), (*other.defaults, *other.kw_defaults)
+        same = self.source.node is other.source.node and self.frame is other.frame
+        return same and all(a is b or (isinstance(a, Static) and a == b) for a, b in zip(mine, theirs, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
