@@ -7,11 +7,11 @@ the result has the same bits however many threads there are. Little work is one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm_memory import store, to_memory
-from tracejit.codegen.llvm_values import ZERO, Value, memory_type_text
+from tracejit.codegen.llvm_values import ONE, ZERO, Value, memory_type_text
 from tracejit.codegen.llvm_vector import Survey
 from tracejit.codegen.loop_ir import (
     Bitcast,
@@ -57,33 +57,45 @@ def parallel_loop(p: FunctionPrinter, loop: For) -> bool:
         return False
     extent = p.uniform(loop.extent)
     inits = [p.value(c.init) for c in loop.carried]
-    grain = _grain(p, loop, extent)
+    little, several = _chunking(p, loop, extent)
+    grain, chunks = p.branch(little, lambda: [p.binary("add", extent, ONE), ONE], several)
     partials = [p.alloca(f"[{MAX_CHUNKS} x {memory_type_text(i.dtype)}]") for i in inits]
     function, record = _outline(p, loop, inits, partials, grain)
     p.declare("declare void @tj_parallel_for(ptr, ptr, i64, i64)")
-    p.line(f"call void @tj_parallel_for(ptr {function}, ptr {record.text}, i64 {extent.text}, i64 {grain.text})")
+    launch = f"call void @tj_parallel_for(ptr {function}, ptr {record.text}, i64 {extent.text}, i64 {grain.text})"
+    alone = f"call void {function}(ptr {record.text}, i64 0, i64 {extent.text})"
+    p.branch(little, lambda: _line(p, alone), lambda: _line(p, launch))
     p.epoch += 1
-    p.bind([c.result for c in loop.carried], _combine(p, loop, inits, partials, extent, grain))
+    p.bind([c.result for c in loop.carried], _combine(p, loop, inits, partials, chunks))
     return True
 
 
-def _grain(p: FunctionPrinter, loop: For, extent: Value) -> Value:
-    """Trips per chunk."""
+def _line(p: FunctionPrinter, text: str) -> list[Value]:
+    p.line(text)
+    return []
+
+
+def _chunking(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, Callable[[], list[Value]]]:
+    """Whether the work is too little to share, and (where it is not) trips per chunk and the number of chunks."""
     k = KernelBuilder()
     count = Var("count", I64)
     p.env[count] = extent
     each: Expr = Work(p, k).body(loop.body, {loop.var: k.quotient(count, 2)}, UNIT)
     for carried in loop.carried:
         each = k.add(each, UNIT * size(carried.element or carried.next))
-    fitting = k.quotient(Const(CHUNK_WORK, I64), k.maximum(each, 1))
-    grain = k.maximum(fitting, 1)
-    if loop.carried:
-        grain = k.maximum(grain, k.quotient(k.add(count, MAX_CHUNKS - 1), k.const(MAX_CHUNKS, I64)))
     survey = Survey(set())
     survey.stmts(loop.body)
     enough = MEMORY_BOUND_WORK if survey.weight < LIGHT * survey.accesses else PARALLEL_WORK
     little = k.logical_and(k.lt(k.mul(each, count), enough), k.lt(count, enough))
-    return p.uniform(k.select(little, k.maximum(count, 1), grain))
+
+    def several() -> list[Value]:
+        grain = k.maximum(k.quotient(k.const(CHUNK_WORK, I64), k.maximum(each, 1)), 1)
+        if loop.carried:
+            grain = k.maximum(grain, k.quotient(k.add(count, MAX_CHUNKS - 1), k.const(MAX_CHUNKS, I64)))
+        chunks = k.quotient(k.add(count, k.sub(grain, 1)), grain)
+        return [p.uniform(grain), p.uniform(chunks)]
+
+    return p.uniform(little), several
 
 
 class Work:
@@ -230,14 +242,10 @@ def _outline(
     return name, record.fill()
 
 
-def _combine(
-    p: FunctionPrinter, loop: For, inits: list[Value], partials: list[Value], extent: Value, grain: Value
-) -> list[Value]:
+def _combine(p: FunctionPrinter, loop: For, inits: list[Value], partials: list[Value], chunks: Value) -> list[Value]:
     """The partial results of all chunks, in order."""
     if not loop.carried:
         return []
-    rounded = p.binary("add", extent, p.binary("sub", grain, Value("1", I64)))
-    chunks = p.define(f"sdiv i64 {rounded.text}, {grain.text}", I64)
 
     def emit(chunk: Value, state: list[Value]) -> tuple[list[Value], None]:
         following: list[Value] = []
