@@ -19,7 +19,7 @@ binary = functools.partial(define.binary, cost=16)
 
 #: Every real sample range is repeated in f16 where the function is tame there.
 HALF = ("float16",)
-MORE = (*HALF, "complex128")
+MORE = (*HALF, "bfloat16", "complex128")
 
 
 def _arc(name: str) -> tuple[str, ...]:
