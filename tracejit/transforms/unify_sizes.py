@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracejit.ir.builder import Rebuilder
+from tracejit.ir.builder import Rebuilder, values_like
 from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import Opaque
 from tracejit.ir.types import I64, Dim, ListType, ScalarType, TensorType, Type, substitute_dims
@@ -34,17 +34,20 @@ def unify_sizes(graph: Graph) -> Graph:
 
 
 class _Unifier(Rebuilder):
-    """Re-emits one block. `same` leads from a size to the value of the one that serves for it."""
+    """Re-emits one block. `same` leads from a size to the value of the one that serves for it; `known` holds a value of
+    every size that was compared."""
 
     def __init__(self, mapping: dict[Value, Value], same: Mapping[Dim, Value]) -> None:
         super().__init__(None, mapping)
         self.same: dict[Dim, Value] = dict(same)
+        self.known: dict[Dim, Value] = {}
         self.views: dict[tuple[Value, Type], Value] = {}
 
     def nested(self) -> _Unifier:
         inner = _Unifier(self.mapping, self.same)
         inner.span = self.span
         inner.views = dict(self.views)
+        inner.known = dict(self.known)
         return inner
 
     def value(self, old: Value) -> Value:
@@ -58,6 +61,7 @@ class _Unifier(Rebuilder):
 
     def note_equal(self, a: Value, b: Value) -> None:
         """From here on the sizes a and b are one: a number if one is known, else the first."""
+        self.known.update({a.dim: a, b.dim: b})
         if a.dim == b.dim:
             return
         kept, other = (b, a) if isinstance(b.dim, int) else (a, b)
@@ -92,7 +96,7 @@ class _Unifier(Rebuilder):
     def size_of(self, x: Value, axis: int, dim: Any) -> Value:
         """The value of a dim that x has along an axis by one of its names."""
         if isinstance(dim, str):
-            kept = next((v for v in self.same.values() if v.dim == dim), None)
+            kept = self.known.get(dim)
             return self.dim_of(x, axis) if kept is None else kept
         return self.size(dim)
 
@@ -153,7 +157,7 @@ class _Unifier(Rebuilder):
         inner = [self.nested() for _ in op.blocks]
         yields = [b.inline(old) for b, old in zip(inner, op.blocks, strict=True)]
         local = {r for b in inner for made in b.ops for r in made.results}
-        like: list[Value] = list(self._results_like(op.results, self.mapping))
+        like: list[Value] = list(values_like(op.results, self.mapping))
         for i, found in enumerate(zip(*yields, strict=True)):
             type = found[0].type
             dims = type.shape if isinstance(type, TensorType) else ()
