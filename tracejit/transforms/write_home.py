@@ -1,64 +1,176 @@
-"""`write-home`: the final version of a written parameter is stored into the parameter where it is made.
+"""`write-home`: the versions of a written parameter are stored into the parameter where they are made.
 
 A whole-array update (`w -= lr * g`) makes a new value that the caller must find in the memory of `w`. Written as a
-`vwrite` of the whole parameter right after its maker, code generation lets the maker store there at once.
+`vwrite` of the whole parameter right after its maker, code generation lets the maker store there at once, loops need
+no second array, and what was written before an error stays written.
+
+A *version* of a parameter is what flows into its final value through updates, `if` and `loop`. Versions that are new
+values are stored over the version before them, behind its last read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Block, Graph, Op, Value, captures, reads
+from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
+from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
 
 
 @transform("write-home")
 def write_home(graph: Graph) -> Graph:
-    """Store final versions that are new values into their parameters."""
-    finals = dict(zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True))
-    makers = {r: at for at, op in enumerate(graph.body.ops) for r in op.results}
-    after: dict[int, list[tuple[int, Value]]] = {}
-    for index, final in finals.items():
-        at = makers.get(final)
-        if at is not None and _makes_new(graph.body.ops[at]) and final.type == graph.params[index].type:
-            after.setdefault(max(at, _last_read(graph, graph.params[index])), []).append((index, final))
-    if not after:
+    """Store versions that are new values into their parameters."""
+    versions = _Versions(graph).found
+    if not any(_makes_new(op) and r in versions for op in walk(graph.body) for r in op.results):
         return graph
-    b = Builder()
-    places = {index: _whole(b, graph.params[index]) for pairs in after.values() for index, _ in pairs}
-    stored: dict[int, Value] = {}
-    for at, op in enumerate(graph.body.ops):
-        b.ops.append(op)
-        for index, final in after.get(at, ()):
-            param = graph.params[index]
-            stored[index] = b.emit("vwrite", (param, final, *places[index]), names=(param.name,), span=op.span)[0]
-    n_user = len(graph.results) - len(graph.inout)
-    results = (*graph.results[:n_user], *(stored.get(i, f) for i, f in finals.items()))
-    body = Block(graph.params, tuple(b.ops), results, graph.body.label)
+    writer = _Writer(graph, versions)
+    body = writer.block(graph.body, {i: graph.params[i] for i in graph.inout})
+    body = Block(body.params, (*writer.places.ops, *body.ops), body.results, body.label)
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
 
 
 def _makes_new(op: Op) -> bool:
     """Whether the op's results are new storage, not an updated or chosen older one."""
-    return not op.blocks and not getattr(op.defn.lower, "updates", False) and op.name not in ("vwrite", "vadd", "sync")
+    return not op.blocks and not updates(op)
 
 
-def _last_read(graph: Graph, param: Value) -> int:
-    """The position of the last op that reads the parameter, itself or in its blocks; -1 if none does."""
-    last = -1
-    for at, op in enumerate(graph.body.ops):
-        if param in op.operands or any(param in captures(b) for b in op.blocks) or param in tuple(reads(op)):
-            last = at
+class _Versions:
+    """For each value that flows into the final version of one parameter: that parameter's index."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.found: dict[Value, int] = {}
+        self.makers: dict[Value, tuple[Op, int]] = {}
+        self.slots: dict[Value, tuple[Op, int]] = {}
+        for op in walk(graph.body):
+            self.makers.update((r, (op, i)) for i, r in enumerate(op.results))
+            if op.name == "loop":
+                self.slots.update((p, (op, i)) for i, p in enumerate(op.block("body").params[1:]))
+        conflicts: set[Value] = set()
+        finals = graph.results[len(graph.results) - len(graph.inout) :]
+        for index, final in zip(graph.inout, finals, strict=True):
+            self.trace(final, index, conflicts)
+        for value in conflicts:
+            del self.found[value]
+
+    def trace(self, final: Value, index: int, conflicts: set[Value]) -> None:
+        """Follow a final version back to where it comes from."""
+        queue = [final]
+        while queue:
+            value = queue.pop()
+            if value in self.found:
+                if self.found[value] != index:
+                    conflicts.add(value)
+                continue
+            self.found[value] = index
+            op, i = self.makers.get(value) or self.slots.get(value) or (None, 0)
+            if op is None:
+                continue
+            if op.name == "loop":
+                body = op.block("body")
+                queue += (op.operands[2 + i], body.params[1 + i], body.results[1 + i])
+            elif op.name == "if":
+                queue += (b.results[i] for b in op.blocks)
+            elif updates(op) and i == 0:
+                queue.append(op.operands[updated(op)])
+
+
+class _Writer:
+    """Rewrites blocks, knowing the version of each parameter that is the newest so far."""
+
+    def __init__(self, graph: Graph, versions: dict[Value, int]) -> None:
+        self.graph = graph
+        self.versions = versions
+        self.replaced: dict[Value, Value] = {}
+        self.places = Builder()
+        self.known_places: dict[int, list[Value]] = {}
+
+    def value(self, old: Value) -> Value:
+        return self.replaced.get(old, old)
+
+    def block(self, block: Block, newest: dict[int, Value]) -> Block:
+        """The block with new versions stored; `newest` are the versions at its start."""
+        last = _last_reads(block)
+        waiting: dict[int, list[tuple[int, Value]]] = {}
+        ops: list[Op] = []
+        for at, op in enumerate(block.ops):
+            ops.append(self.op(op, newest))
+            for i, r in enumerate(op.results):
+                index = self.versions.get(r)
+                if index is None or index not in newest:
+                    continue
+                if not _makes_new(op):
+                    self.advance(op, i, index, newest)
+                elif r.type == self.graph.params[index].type:
+                    behind = max(at, last.get(newest[index], -1))
+                    if not _is_taken(block.ops[at + 1 : behind + 1], r):
+                        waiting.setdefault(behind, []).append((index, r))
+            for index, made in waiting.get(at, ()):
+                ops.append(self.store(index, made, newest))
+        return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
+
+    def advance(self, op: Op, i: int, index: int, newest: dict[int, Value]) -> None:
+        """Note that an op's result i is a newer version, if it is made of the newest one."""
+        before = {"loop": 2 + i}.get(op.name, updated(op) if updates(op) else None)
+        if before is None or self.value(op.operands[before]) is newest[index]:
+            newest[index] = op.results[i]
+
+    def op(self, op: Op, newest: dict[int, Value]) -> Op:
+        """The op on stored versions."""
+        operands = tuple(map(self.value, op.operands))
+        blocks = tuple(self.block(b, self.inside(op, b, operands, newest)) for b in op.blocks)
+        return Op(op.defn, operands, op.attrs, op.results, blocks, op.span)
+
+    def inside(self, op: Op, block: Block, operands: Sequence[Value], newest: dict[int, Value]) -> dict[int, Value]:
+        """The newest versions at the start of a block: a loop changes only what it carries."""
+        if op.name == "if":
+            return dict(newest)
+        if op.name != "loop":
+            return {}
+        slots = zip(operands[2:], block.params[1:], strict=True)
+        carried = {v: p for v, p in slots if p in self.versions}
+        return {i: carried[v] for i, v in newest.items() if v in carried}
+
+    def store(self, index: int, made: Value, newest: dict[int, Value]) -> Op:
+        """The new version stored over the newest one."""
+        operands = (newest[index], made, *self.whole(index))
+        result = Value(made.type, self.graph.params[index].name)
+        self.replaced[made] = newest[index] = result
+        return Op(REGISTRY["vwrite"], operands, {}, (result,))
+
+    def whole(self, index: int) -> list[Value]:
+        """Offset and strides of a whole parameter; computed at the graph's start, so that makers know them."""
+        found = self.known_places.get(index)
+        if found is None:
+            b, param = self.places, self.graph.params[index]
+            assert isinstance(param.type, TensorType)
+            steps: list[Value] = []
+            step = b.constant(1, ScalarType(I64))
+            for axis in reversed(range(param.type.rank)):
+                steps.append(step)
+                if axis:
+                    size = b.dim_of(param, axis)
+                    step = size if axis == param.type.rank - 1 else b.emit("mul", (step, size))[0]
+            found = self.known_places[index] = [b.constant(0, ScalarType(I64)), *reversed(steps)]
+        return found
+
+
+def _last_reads(block: Block) -> dict[Value, int]:
+    """For each value: the position of the last op that reads it, itself or in its blocks."""
+    last: dict[Value, int] = {}
+    for at, op in enumerate(block.ops):
+        for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
+            last[value] = at
     return last
 
 
-def _whole(b: Builder, param: Value) -> list[Value]:
-    """Offset and strides of the whole parameter; emitted at the start, so that makers know them."""
-    assert isinstance(param.type, TensorType)
-    steps: list[Value] = []
-    step = b.constant(1, ScalarType(I64))
-    for axis in reversed(range(param.type.rank)):
-        steps.append(step)
-        if axis:
-            step = b.emit("mul", (step, b.dim_of(param, axis)))[0]
-    return [b.constant(0, ScalarType(I64)), *reversed(steps)]
+def _is_taken(ops: Sequence[Op], value: Value) -> bool:
+    """Whether one of the ops goes on from a version, so that it cannot be stored behind them."""
+    for op in ops:
+        if (updates(op) and op.operands[updated(op)] is value) or (op.name == "loop" and value in op.operands[2:]):
+            return True
+        if any(value in captures(b) for b in op.blocks):
+            return True
+    return False
