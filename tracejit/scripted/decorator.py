@@ -60,11 +60,15 @@ class ScriptedModule:
         """The graph for these arguments."""
         return self.__dict__["script"].graph_for(self.__dict__["module"], *args, **kwargs)
 
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What became of the module for these arguments."""
+        return self.__dict__["script"].explain(self.__dict__["module"], *args, **kwargs)
+
     def __repr__(self) -> str:
         return f"script({self.__dict__['module']!r})"
 
 
-_INSPECTION = frozenset(("graph", "ir", "llvm", "asm", "cuda", "compiles", "explain", "last", "options"))
+_INSPECTION = frozenset(("graph", "ir", "llvm", "asm", "cuda", "compiles", "save_html", "last", "options"))
 
 
 def _forward_of(module: Any) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -274,6 +275,24 @@ class ScriptedFunction(FastCallable):
         final = pipeline.run(self.last.compiled.graph, stages)
         return print_kernels(schedule(lower(final, "cuda", self.last.layouts)).program)
 
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What became of the function for these arguments (none: those of the last call): kernels, what was fused and
+        why not, copies and why, memory, guards, checks. Nothing is run."""
+        from tracejit.scripted.explain import explanation
+
+        return explanation(self, self._specialisation_for(args, kwargs))
+
+    def save_html(self, path: str | Path) -> None:
+        """Write source, report and every stage of the last specialisation as one HTML page."""
+        from tracejit.scripted.explain import write_page
+
+        write_page(self, self.last, path)
+
+    def _specialisation_for(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Specialisation:
+        if not args and not kwargs and self._last is not None:
+            return self._last
+        return self.specialise(self.bind(args, kwargs))
+
 
 class BoundScript:
     """A scripted function bound to an instance: a method."""
@@ -297,6 +316,10 @@ class BoundScript:
     def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for these arguments."""
         return self.script.graph_for(self.__tracejit_self__, *args, **kwargs)
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What became of the method for these arguments."""
+        return self.script.explain(self.__tracejit_self__, *args, **kwargs)
 
 
 def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access, Access]:
