@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import BuiltinMethodType, MethodType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -90,7 +91,7 @@ class NumberSpec:
 
 @dataclass(frozen=True, slots=True)
 class StaticSpec:
-    """A compiled-in object. Strings, numbers and tuples of them compare by value, others by identity."""
+    """A compiled-in object. Strings, numbers, bound methods and tuples of them compare by value, others by identity."""
 
     value: Any
 
@@ -126,6 +127,8 @@ def _is_same(a: Any, b: Any) -> bool:
 
 
 def _by_value(x: Any) -> bool:
+    if isinstance(x, MethodType | BuiltinMethodType):
+        return True  # made anew whenever the attribute is read
     return isinstance(x, int | float | complex | str | bytes | np.dtype | type(None)) and not isinstance(x, np.generic)
 
 
