@@ -38,9 +38,11 @@ class ScriptError(SyntaxError):
         if span is None:
             super().__init__(message)
         else:
-            end_line = span.end_line if span.end_line is not None else span.line
-            end_column = None if span.end_column is None else span.end_column + 1
-            details = (span.filename, span.line, span.column + 1, span.text(), end_line, end_column)
+            text = span.text()
+            end = span.end_column
+            if span.end_line not in (None, span.line):  # a caret can underline one line: the first
+                end = len(text)
+            details = (span.filename, span.line, span.column + 1, text, span.line, None if end is None else end + 1)
             super().__init__(message, details)
         self.reason = reason
         self.span = span

@@ -64,7 +64,7 @@ class Arguments:
         for key, value in kwargs.items():
             key = key if key in names else _KEYWORDS.get(key, key)
             if key not in names:
-                self.calls.ctx.refuse(node, f"{name}() has no keyword {key!r} in a script")
+                self.calls.ctx.refuse(node, f"{name}() has no keyword {key!r} in a script", "leave it out")
             if key in given:
                 self.fail(f"{name}() got multiple values for argument '{key}'")
             self.values[key] = value
@@ -130,4 +130,4 @@ def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
         return calls.array_of(value, None, node)
     if calls.arith.is_number(value):
         return calls.ctx.fresh(calls.ctx.b.emit("broadcast", (calls.arith.scalar(value),))[0])
-    calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}")
+    calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")

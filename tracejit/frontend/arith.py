@@ -12,7 +12,18 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tracejit.frontend.context import Context
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, TupleValue, describe
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundMethod,
+    Closure,
+    FrontValue,
+    Number,
+    Static,
+    Transformed,
+    TupleValue,
+    describe,
+    type_name,
+)
 from tracejit.ir.builder import Handle
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, C128, F64, I64, DType, ScalarType, TensorType
@@ -154,7 +165,7 @@ class Arithmetic:
             case Static(value) if _is_numpy_scalar(value):
                 return self.ctx.handle(self.number(x).value), False
             case _:
-                self.ctx.refuse(node, f"{describe(x)} cannot take part in arithmetic")
+                return self.mismatch(TypeError(f"unsupported operand type: '{type_name(x)}'"), node)
 
     def wrap(self, result: Any) -> FrontValue:
         """A result of `coerce` or of a builder as a front-end value."""
@@ -185,11 +196,21 @@ class Arithmetic:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""
         from tracejit.frontend.unreachable import Unreachable
 
-        kind = next((k for k in (IndexError, ValueError) if isinstance(error, k)), TypeError).__name__
+        kind = next((k for k in (IndexError, KeyError, ValueError) if isinstance(error, k)), TypeError).__name__
         reason = getattr(error, "reason", None) or str(error)
         self.ctx.at(node)
         self.ctx.always_raise(kind, reason.replace("{", "{{").replace("}", "}}"))
         raise Unreachable
+
+    def unsupported(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> Any:
+        """The TypeError of an operator that is not defined between two types."""
+        types = f"'{type_name(x)}' and '{type_name(y)}'"
+        if name in COMPARISONS:
+            text = f"'{SYMBOL[name]}' not supported between instances of {types}"
+        else:
+            shown = "** or pow()" if name == "pow" else SYMBOL[name]
+            text = f"unsupported operand type(s) for {shown}: {types}"
+        return self.mismatch(TypeError(text), node)
 
     # -- operators ------------------------------------------------------------------------------------------
 
@@ -205,7 +226,7 @@ class Arithmetic:
         if not (self.is_operand(x) and self.is_operand(y)):
             if name in ("eq", "ne") and (isinstance(x, Static) or isinstance(y, Static)):
                 return Static(name == "ne")
-            self.ctx.refuse(node, f"'{SYMBOL[name]}' between {describe(x)} and {describe(y)} is outside the language")
+            return self.unsupported(name, x, y, node)
         return self.typed(name, node, x, y)
 
     @staticmethod
@@ -228,7 +249,7 @@ class Arithmetic:
             try:
                 return Static(PYTHON[name](x.value))
             except TypeError as error:
-                self.ctx.refuse(node, str(error))
+                return self.mismatch(error, node)
         if is_python_number(x):
             dtype = I64 if python_kind(x) in "bi" else x.dtype  # type: ignore[union-attr]
             value = self.scalar(x, dtype)
@@ -239,7 +260,9 @@ class Arithmetic:
             checked = f"checked_{name}" if dtype == I64 else name
             return Number(self.ctx.b.emit(checked, (value,))[0], weak=True)
         if not self.is_operand(x):
-            self.ctx.refuse(node, f"{describe(x)} has no such operator")
+            sign = {"neg": "-", "pos": "+", "bitnot": "~"}.get(name)
+            text = f"bad operand type for {'abs()' if sign is None else f'unary {sign}'}: '{type_name(x)}'"
+            return self.mismatch(TypeError(text), node)
         return x if name == "pos" else self.typed(name, node, x)
 
     def python_binary(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
@@ -248,12 +271,12 @@ class Arithmetic:
         if name in COMPARISONS:
             dtype = _WIDE[rank]
             if dtype == C128 and name not in ("eq", "ne"):
-                self.ctx.refuse(node, f"'{SYMBOL[name]}' is not defined between complex numbers")
+                return self.unsupported(name, x, y, node)
             return Number(self.ctx.b.emit(name, (self.scalar(x, dtype), self.scalar(y, dtype)))[0], weak=True)
         if name in ("bitand", "bitor", "bitxor"):
             dtype = BOOL if rank == 0 else I64
             if rank > 1:
-                self.ctx.refuse(node, f"'{SYMBOL[name]}' needs integers, not {describe(x)} and {describe(y)}")
+                return self.unsupported(name, x, y, node)
             op = (
                 {"bitand": "logical_and", "bitor": "logical_or", "bitxor": "logical_xor"}[name]
                 if dtype == BOOL
@@ -263,7 +286,7 @@ class Arithmetic:
         if name in ("shl", "shr"):
             return self.shift(name, x, y, node, rank)
         if name == "matmul":
-            self.ctx.refuse(node, "'@' needs arrays, not Python numbers")
+            return self.unsupported(name, x, y, node)
         if rank <= 1:
             return self.int_binary(name, self.scalar(x, I64), self.scalar(y, I64), y, node)
         if rank == 3:
@@ -273,7 +296,7 @@ class Arithmetic:
     def shift(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST, rank: int) -> FrontValue:
         b = self.ctx.b
         if rank > 1:
-            self.ctx.refuse(node, f"'{SYMBOL[name]}' needs integers, not {describe(x)} and {describe(y)}")
+            return self.unsupported(name, x, y, node)
         left, right = self.scalar(x, I64), self.scalar(y, I64)
         zero = b.constant(0, ScalarType(I64))
         self.ctx.check(b.emit("ge", (right, zero))[0], "ValueError", "negative shift count")
@@ -345,7 +368,7 @@ class Arithmetic:
     def complex_binary(self, name: str, x: Value, y: Value, node: ast.AST) -> FrontValue:
         b = self.ctx.b
         if name in ("floordiv", "mod"):
-            self.ctx.refuse(node, f"'{SYMBOL[name]}' is not defined between complex numbers")
+            return self.unsupported(name, Number(x, True), Number(y, True), node)
         if name == "div":
             zero = b.constant(0j, ScalarType(C128))
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", "complex division by zero")
@@ -374,7 +397,9 @@ class Arithmetic:
                 length = getattr(x, "items", None)
                 if length is not None:
                     return len(length) > 0
-                self.ctx.refuse(node, f"{describe(x)} cannot be a condition")
+                if isinstance(x, Closure | BoundMethod | Transformed):
+                    return True
+                self.ctx.refuse(node, f"{describe(x)} cannot be a condition", "compare it with something")
 
     def array_truth(self, x: ArrayView, node: ast.AST) -> bool | Value:
         """An array of one element as a condition; others raise ValueError as in NumPy."""

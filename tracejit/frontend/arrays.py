@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names, resolve
-from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue, describe
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    ListValue,
+    Number,
+    Size,
+    Static,
+    TupleValue,
+    describe,
+    type_name,
+)
 from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
 
@@ -57,8 +68,10 @@ def function(
     ops = elementwise_names()
     if name in ops:
         return elementwise(calls, ops[name], args, kwargs, node)
-    calls.ctx.refuse(node, f"the function {name!r} is not available in a script")
+    calls.ctx.refuse(node, f"the function {name!r} is not available in a script", _OUTSIDE)
 
+
+_OUTSIDE = "write it with available functions, or call it outside the script"
 
 #: The library function that a ufunc's `reduce` and `accumulate` are.
 _FOLDS = {"add": ("sum", "cumsum"), "multiply": ("prod", "cumprod"), "maximum": ("max", ""), "minimum": ("min", "")}
@@ -80,7 +93,7 @@ def ufunc_method(
     if known:
         kwargs.setdefault("axis", Static(0))
         return function(calls, known, args, kwargs, node)
-    calls.ctx.refuse(node, f"np.{ufunc.__name__}.{name} is not available in a script")
+    calls.ctx.refuse(node, f"np.{ufunc.__name__}.{name} is not available in a script", "write it as a loop")
 
 
 def is_available(name: str) -> bool:
@@ -101,7 +114,7 @@ def elementwise(
     if kwargs or len(args) != arity:
         unknown = next(iter(kwargs), None)
         if unknown is not None:
-            calls.ctx.refuse(node, f"{op}() has no keyword {unknown!r} in a script")
+            calls.ctx.refuse(node, f"{op}() has no keyword {unknown!r} in a script", "leave it out")
         calls.arith.mismatch(TypeError(f"{op}() takes {arity} arguments but {len(args)} were given"), node)
     operands = [calls.as_operand(_as_operand(calls, a, node)) for a in args]
     made = calls.arith.typed(op, node, *operands)
@@ -110,7 +123,7 @@ def elementwise(
     if isinstance(out, TupleValue) and len(out.items) == 1:
         out = out.items[0]
     if not isinstance(out, ArrayView):
-        calls.ctx.refuse(node, f"'out' must be an array, not {describe(out)}")
+        calls.arith.mismatch(TypeError("return arrays must be of ArrayType"), node)
     if where is not None:
         made = calls.arith.typed("select", node, where, made, out)
     calls.indexing.assign(out, made, node)
@@ -127,6 +140,18 @@ def _as_operand(calls: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     return calls.array_of(value, None, node) if isinstance(value, TupleValue | ListValue) else value
 
 
+def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
+    """Refuse what arrays have but scripts do not; what they do not have is an AttributeError at its line."""
+    in_place_name = name.endswith("_") and not name.startswith("_")
+    if name in _METHODS or in_place_name or is_available(name):
+        return
+    python = {"b": bool, "i": int, "f": float, "c": complex}
+    kind = python.get(base.dtype.kind, int) if isinstance(base, Number) and base.weak else np.ndarray
+    if not hasattr(Tensor if calls.ctx.tensors else kind, name):
+        calls.ctx.check_false("AttributeError", f"'{type_name(base)}' object has no attribute '{name}'")
+    calls.ctx.refuse(node, f"the attribute {name!r} of {describe(base)} is not available in a script", _OUTSIDE)
+
+
 def method(
     calls: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
@@ -138,7 +163,7 @@ def method(
         return in_place(calls, receiver, name, args, kwargs, node)
     if is_available(name):
         return function(calls, name, [receiver, *args], kwargs, node)
-    calls.ctx.refuse(node, f"the method {name!r} is not available in a script")
+    calls.ctx.refuse(node, f"the method {name!r} is not available in a script", _OUTSIDE)
 
 
 def in_place(
@@ -146,7 +171,7 @@ def in_place(
 ) -> FrontValue:
     """`x.add_(y)` and its like: the function's result written into `x`."""
     if not isinstance(receiver, ArrayView):
-        calls.ctx.refuse(node, f"{describe(receiver)} cannot be changed in place")
+        calls.ctx.refuse(node, f"{describe(receiver)} cannot be changed in place", "bind the name to the new value")
     if name in ("zero_", "fill_", "copy_"):
         value = Static(0) if name == "zero_" else args[0]
         calls.indexing.assign(receiver, value, node)
@@ -403,7 +428,7 @@ def _diag(c: Calls, a: Arguments) -> FrontValue:
 def _diagonal(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     if x.rank != 2:
-        c.ctx.refuse(a.node, "diagonal is available for 2-d arrays")
+        c.ctx.refuse(a.node, "diagonal is available for 2-d arrays", "index the other axes first")
     sizes, b = c.ctx.sizes, c.ctx.b
     step = sizes.add(b, x.strides[0], x.strides[1])
     return ArrayView(x.storage, x.dtype, x.offset, (step,), (sizes.minimum(b, *x.lengths),))

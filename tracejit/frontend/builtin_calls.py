@@ -21,6 +21,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     describe,
+    type_name,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, C128, F64, I64
@@ -59,7 +60,7 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         case Static(value):
             return c.call_now(len, [Static(value)], {}, node)
         case x:
-            c.ctx.refuse(node, f"{describe(x)} has no len()")
+            c.arith.mismatch(TypeError(f"object of type '{type_name(x)}' has no len()"), node)
 
 
 @handles(range)
@@ -171,7 +172,7 @@ def _extreme(name: str) -> Handler:
 
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         if kwargs:
-            c.ctx.refuse(node, f"{name}() with keywords is outside the language")
+            c.ctx.refuse(node, f"{name}() with keywords is outside the language", "write it as a loop")
         if len(args) == 1 and isinstance(args[0], ArrayView):
             return arrays.function(c, name, args, {}, node)
         items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
@@ -292,7 +293,7 @@ def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node
         return arrays.method(c, x, "item", [], {}, node)
     if isinstance(x, Static | Number):
         return x
-    c.ctx.refuse(node, f"{describe(x)} is not a number")
+    c.arith.mismatch(TypeError(f"a number is needed here, not '{type_name(x)}'"), node)
 
 
 @handles(round)
@@ -316,7 +317,7 @@ def _divmod(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
 @handles(pow)
 def _pow(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if len(args) != 2:
-        c.ctx.refuse(node, "pow() takes two arguments in a script")
+        c.ctx.refuse(node, "pow() takes two arguments in a script", "(x ** y) % z")
     return c.expressions.binary("pow", c.as_operand(args[0]), c.as_operand(args[1]), node)
 
 
@@ -429,7 +430,9 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
     items = c.expressions.known_items(args[0], node)
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
     if "key" in kwargs:
-        c.ctx.refuse(node, "sorted() with a key is outside the language")
+        c.ctx.refuse(
+            node, "sorted() with a key is outside the language", "put the keys into an array and use np.argsort"
+        )
     if all(isinstance(i, Static) for i in items):
         return ListValue([Static(v) for v in sorted((i.value for i in items), reverse=descending)], c.ctx.level)  # type: ignore[union-attr]
     if len(items) > 16:
@@ -475,7 +478,16 @@ def container_method(
             fields = getattr(cls, "_fields", ())
             return TupleValue(tuple(kwargs.get(f, v) for f, v in zip(fields, items, strict=True)), cls)
         case _:
-            c.ctx.refuse(node, f"{describe(receiver)} has no method {name!r} in a script")
+            kinds = {ListValue: list, DictValue: dict, TupleValue: tuple, SequenceValue: range}
+            kind = type(receiver.value) if isinstance(receiver, Static) else kinds.get(type(receiver))
+            if kind is not None and not hasattr(kind, name):
+                text = f"'{type_name(receiver)}' object has no attribute '{name}'"
+                c.ctx.check_false("AttributeError", text)
+            c.ctx.refuse(
+                node,
+                f"{describe(receiver)} has no method {name!r} in a script",
+                "write it as a loop, or call it outside",
+            )
 
 
 def _change_list(c: Calls, receiver: ListValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue:

@@ -37,6 +37,7 @@ from tracejit.frontend.values import (
     Transformed,
     TupleValue,
     describe,
+    type_name,
 )
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ class Calls:
         match base:
             case ArrayView() | Number() if (made := arrays.attribute(self, base, name, node)) is not None:
                 return made
-            case ArrayView() | Number() | TupleValue(cls=None) | ListValue() | DictValue():
+            case ArrayView() | Number():
+                arrays.require_method(self, base, name, node)
+                return BoundMethod(base, name)
+            case TupleValue(cls=None) | ListValue() | DictValue():
                 return BoundMethod(base, name)
             case TupleValue(items, cls):
                 fields = getattr(cls, "_fields", ())
@@ -121,7 +125,7 @@ class Calls:
                     return self.call_value(Static(member.fget), [base], {}, node)
                 return self.statics.attribute(value, name, node)
             case _:
-                self.ctx.refuse(node, f"{describe(base)} has no attribute {name!r} here")
+                self.ctx.refuse(node, f"{describe(base)} has no attribute {name!r} in a script", "leave it out")
 
     def set_attribute(self, base: FrontValue, name: str, value: FrontValue, node: ast.AST) -> None:
         """`base.name = value`."""
@@ -139,7 +143,7 @@ class Calls:
             case ArrayView() if arrays.set_attribute(self, base, name, value, node):
                 pass
             case _:
-                self.ctx.refuse(node, f"an attribute of {describe(base)} cannot be set")
+                self.ctx.refuse(node, f"an attribute of {describe(base)} cannot be set", "use a variable")
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -155,7 +159,7 @@ class Calls:
             elif isinstance(made, DictValue):
                 kwargs.update(made.items)
             else:
-                self.ctx.refuse(node, f"{describe(made)} cannot be spread into keywords")
+                self.arith.mismatch(TypeError(f"argument after ** must be a mapping, not {type_name(made)}"), node)
         self.ctx.at(node)
         return self.call_value(fn, args, kwargs, node)
 
@@ -173,7 +177,7 @@ class Calls:
             case Static(value):
                 return self.call_object(value, args, kwargs, node)
             case _:
-                self.ctx.refuse(node, f"{describe(fn)} cannot be called")
+                return self.arith.mismatch(TypeError(f"'{type_name(fn)}' object is not callable"), node)
 
     def method(
         self, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -315,7 +319,7 @@ class Calls:
                 node, f"{source.name!r} calls itself; recursion is outside the language", "write it as a loop"
             )
         if len(callers) > _DEPTH:
-            self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep")
+            self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "write the recursion as a loop")
         env = self.bind(source, args, kwargs, node, closure)
         outer = self.ctx.frame
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame)
@@ -430,8 +434,12 @@ class Calls:
                 raise Unreachable from None
         module_list = getattr(value, "__getitem__", None)
         if module_list is None:
-            self.ctx.refuse(node, f"the {type(value).__name__} {value!r} cannot be indexed"[:120])
-        self.ctx.refuse(node, "this index must be known when the function is compiled")
+            self.arith.mismatch(TypeError(f"'{type(value).__name__}' object is not subscriptable"), node)
+        self.ctx.refuse(
+            node,
+            "this index must be known when the function is compiled",
+            "use an array for indices computed at run time",
+        )
 
     def array_of(self, value: FrontValue, dtype: Any, node: ast.AST) -> ArrayView:
         """A nested list of numbers as an array."""
@@ -469,7 +477,11 @@ class Calls:
             case Number() if (found := self.ctx.static_request(value.value)) is not None:
                 raise found
             case _:
-                self.ctx.refuse(node, f"{what} must be known when the function is compiled, not {describe(value)}")
+                self.ctx.refuse(
+                    node,
+                    f"{what} must be known when the function is compiled, not {describe(value)}",
+                    "write it as a literal, or pass it as an argument of its own",
+                )
 
 
 Handler = Callable[[Calls, list[FrontValue], dict[str, FrontValue], ast.AST], FrontValue]

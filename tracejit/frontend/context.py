@@ -17,7 +17,7 @@ from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.storage import Storage
 from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, describe
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, type_name
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
@@ -103,7 +103,7 @@ class Context:
         self.b.span = self.frame.source.span(node)
         return self.b.span
 
-    def refuse(self, node: ast.AST, reason: str, instead: str | None = None) -> NoReturn:
+    def refuse(self, node: ast.AST, reason: str, instead: str | None) -> NoReturn:
         """The construct is outside the language."""
         raise ScriptError(reason, self.frame.source.span(node), instead=instead)
 
@@ -200,7 +200,9 @@ class Context:
             case ArrayView() if value.rank == 0 and value.dtype.is_integer:
                 return self.as_size(self.element(value, ()), node)
             case _:
-                self.refuse(node, f"an integer is needed here, not {describe(value)}")
+                self.at(node)
+                text = f"'{type_name(value)}' object cannot be interpreted as an integer"
+                self.check_false("TypeError", text)
 
     def size_value(self, size: Size) -> Value:
         """A size as an i64 value."""
@@ -324,5 +326,5 @@ class Context:
         except TypeError:
             name = str(getattr(obj, "name", obj))
         if name not in BY_NUMPY_NAME:
-            self.refuse(node, f"{obj!r} is not a dtype that tracejit knows")
+            self.refuse(node, f"{obj!r} is not a dtype that tracejit knows", f"one of {', '.join(BY_NUMPY_NAME)}")
         return BY_NUMPY_NAME[name]

@@ -104,7 +104,7 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
     first, last, by = (c.ctx.as_size(v, a.node) for v in (start, stop, step))
     sizes, b = c.ctx.sizes, c.ctx.b
     if not isinstance(by, int) or by == 0:
-        c.ctx.refuse(a.node, "the step of arange must be a literal that is not zero")
+        c.ctx.refuse(a.node, "the step of arange must be a literal that is not zero", "np.arange(n) * step")
     span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
     count = sizes.maximum(b, sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by)), 0)
     made = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": I64})[0])

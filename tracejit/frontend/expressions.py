@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     describe,
+    type_name,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64, ScalarType
@@ -92,7 +93,7 @@ class Expressions:
             case ast.ListComp() | ast.GeneratorExp():
                 return self.comprehension(node)
             case ast.Starred():
-                self.ctx.refuse(node, "a starred expression cannot stand here")
+                self.ctx.refuse(node, "a starred expression cannot stand here", "list the values")
             case _:
                 shown = {
                     "Await": "'await'",
@@ -102,7 +103,12 @@ class Expressions:
                     "DictComp": "a dict comprehension",
                 }
                 name = shown.get(type(node).__name__, f"'{type(node).__name__}'")
-                self.ctx.refuse(node, f"{name} is outside the language")
+                instead = (
+                    "use a tuple or a list"
+                    if isinstance(node, ast.Set | ast.SetComp)
+                    else "compute it outside the script"
+                )
+                self.ctx.refuse(node, f"{name} is outside the language", instead)
 
     def elements(self, nodes: Sequence[ast.expr]) -> list[FrontValue]:
         """Items of a display, starred ones spread."""
@@ -224,7 +230,9 @@ class Expressions:
     def contains(self, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
         if isinstance(container, DictValue):
             if not isinstance(item, Static):
-                self.ctx.refuse(node, "a dict key must be known when the function is compiled")
+                self.ctx.refuse(
+                    node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
+                )
             return Static(item.value in container.items)
         if isinstance(container, Static) and isinstance(item, Static):
             return Static(item.value in container.value)
@@ -321,8 +329,7 @@ class Expressions:
             case DictValue(items):
                 key = self.static_key(index)
                 if key not in items:
-                    self.ctx.always_raise("KeyError", repr(key))
-                    raise Unreachable
+                    self.ctx.check_false("KeyError", _escape(str(key)))
                 return items[key]
             case SequenceValue():
                 at = self.indexing.checked_index(self.value(index), base.length, 0, node)
@@ -330,10 +337,9 @@ class Expressions:
             case Static(value):
                 return self.calls.static_subscript(value, self.value(index), node)
             case Number():
-                self.arith.mismatch(TypeError(f"'{describe(base)}' object is not subscriptable"), node)
-                raise Unreachable
+                return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
             case _:
-                self.ctx.refuse(node, f"{describe(base)} cannot be indexed")
+                return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
 
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
@@ -380,7 +386,9 @@ class Expressions:
         if isinstance(key, TupleValue) and all(isinstance(k, Static) for k in key.items):
             return tuple(k.value for k in key.items)  # type: ignore[union-attr]
         if not isinstance(key, Static):
-            self.ctx.refuse(index, "a dict key must be known when the function is compiled")
+            self.ctx.refuse(
+                index, "a dict key must be known when the function is compiled", "use an array, or if / elif"
+            )
         return key.value
 
     # -- sequences --------------------------------------------------------------------------------------------------
@@ -413,7 +421,11 @@ class Expressions:
                 made = self.calls.as_operand(value)
                 if made is not value:
                     return self.known_items(made, node, count)
-                self.ctx.refuse(node, f"{describe(value)} has no length known when the function is compiled")
+                self.ctx.refuse(
+                    node,
+                    f"{describe(value)} has no length known when the function is compiled",
+                    "write a loop that fills an array",
+                )
 
     def array_items(self, view: ArrayView, count: int | None, node: ast.AST) -> list[FrontValue]:
         """The rows of an array; an unknown size is checked against the number of targets."""
@@ -441,7 +453,7 @@ class Expressions:
                 items = self.known_items(value, node)
                 return SequenceValue(len(items), lambda i: items[i], static=len(items))
             case _:
-                self.ctx.refuse(node, f"{describe(value)} cannot be iterated over")
+                return self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
 
     def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:
         index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
@@ -480,7 +492,7 @@ class Expressions:
             if key is None:
                 spread = self.value(value)
                 if not isinstance(spread, DictValue):
-                    self.ctx.refuse(node, f"{describe(spread)} cannot be spread into a dict")
+                    return self.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
                 made.update(spread.items)
             else:
                 made[self.static_key(key)] = self.value(value)
@@ -541,7 +553,7 @@ class Expressions:
             case _:
                 self.ctx.refuse(node, f"{describe(value)} cannot be shown in a message", "show its elements or its sum")
         if len(payload) > 8:
-            self.ctx.refuse(node, "a message can show at most 8 run-time values")
+            self.ctx.refuse(node, "a message can show at most 8 run-time values", "print them one after the other")
 
 
 def _escape(text: str) -> str:

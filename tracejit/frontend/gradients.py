@@ -95,7 +95,9 @@ class Gradients:
     def write(self, x: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x.grad = value`."""
         if x.storage not in self.leaves:
-            self.calls.ctx.refuse(node, "this array asks for no gradient, so its '.grad' cannot be set")
+            self.calls.ctx.refuse(
+                node, "this array asks for no gradient, so its '.grad' cannot be set", "requires_grad=True"
+            )
         if self.calls.ctx.level and x.storage not in self.grads:
             self.calls.ctx.refuse(
                 node, "'.grad' must be cleared before the loop first", "x.grad = None before the loop"
@@ -107,7 +109,7 @@ class Gradients:
             self.grads[x.storage] = value
             self.cleared.add(x.storage)
         else:
-            self.calls.ctx.refuse(node, f"'.grad' cannot hold {describe(value)}")
+            self.calls.ctx.refuse(node, f"'.grad' cannot hold {describe(value)}", "assign an array or None")
 
     def snapshot(self) -> dict[int, ArrayView | None]:
         """`.grad` of every leaf, before a branch or loop."""
@@ -139,7 +141,9 @@ class Gradients:
         """Call `tj.grad(f)` or `tj.value_and_grad(f)`."""
         calls = self.calls
         if kwargs:
-            calls.ctx.refuse(node, "a transformed function takes positional arguments in a script")
+            calls.ctx.refuse(
+                node, "a transformed function takes positional arguments in a script", "leave out the name"
+            )
         argnums = transformed.argnums if isinstance(transformed.argnums, tuple) else (transformed.argnums,)
         argnums = tuple(n % len(args) for n in argnums)
         marked = list(args)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, describe
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, describe, type_name
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, I64, DType, TensorType
 
@@ -131,7 +131,7 @@ class Indexing:
         for item in items:
             if isinstance(item, Static) and item.value is Ellipsis:
                 if seen:
-                    self.ctx.refuse(node, "an index can only have a single ellipsis ('...')")
+                    self.arith.mismatch(IndexError("an index can only have a single ellipsis ('...')"), node)
                 seen = True
                 out.extend([full] * (view.rank - consumed))
             else:
@@ -183,7 +183,7 @@ class Indexing:
                     lengths.append(view.lengths[axis + k])
             else:
                 if isinstance(item, Static) and isinstance(item.value, bool):
-                    ctx.refuse(node, "a Python bool is not an index here")
+                    ctx.refuse(node, "a Python bool is not an index here", "int(flag), or an if")
                 index = self.checked_index(item, length, axis, node)
                 offset = sizes.add(b, offset, sizes.mul(b, index, stride))
                 if lengths:
@@ -369,7 +369,7 @@ class Indexing:
                 self.arith.mismatch(ValueError("setting an array element with a sequence."), node)
             value = self.ctx.element(value, ())
         if not self.arith.is_number(value):
-            self.ctx.refuse(node, f"an array element cannot hold {describe(value)}")
+            self.arith.mismatch(TypeError(f"an array element cannot hold '{type_name(value)}'"), node)
         self.check_fits(value, dtype)
         if dtype.kind != "c" and _kind(value) == "c":
             self.arith.mismatch(TypeError("a complex number cannot be stored in a real array"), node)

@@ -93,7 +93,7 @@ def operand(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
     if isinstance(value, TupleValue | ListValue):
         value = calls.array_of(value, None, node)
     if not calls.arith.is_operand(value):
-        calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}")
+        calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")
     handle, weak = calls.arith.operand(value, node)
     return Weak(handle) if weak and isinstance(handle, Handle) else handle
 

@@ -59,7 +59,7 @@ def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) ->
     elif name in _BINARY:
         made = b.emit(name, values)[0]
     else:
-        calls.ctx.refuse(node, f"math.{name} is not available in a script")
+        calls.ctx.refuse(node, f"math.{name} is not available in a script", "write it with available functions")
     if name in _OVERFLOWING:
         _check_range(calls, values, made)
     return Number(made, weak=True)

@@ -37,7 +37,7 @@ from tracejit.frontend.values import (
     Number,
     SequenceValue,
     Static,
-    describe,
+    type_name,
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
@@ -151,7 +151,7 @@ class Statements:
             case ast.Starred(inner):
                 self.bind(inner, value)
             case _:
-                self.ctx.refuse(target, "this cannot be assigned to")
+                self.ctx.refuse(target, "this cannot be assigned to", "assign to a name, an element or an attribute")
 
     def unpack(self, node: ast.expr, targets: Sequence[ast.expr], value: FrontValue) -> None:
         starred = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
@@ -184,7 +184,7 @@ class Statements:
                 except IndexError as error:
                     self.arith.mismatch(error, node)
             case _:
-                self.ctx.refuse(node, f"{describe(base)} does not support item assignment")
+                self.arith.mismatch(TypeError(f"'{type_name(base)}' object does not support item assignment"), node)
 
     def same_level(self, level: int, node: ast.AST, what: str) -> None:
         """Containers of known structure change only in the block that made them."""
@@ -233,7 +233,7 @@ class Statements:
                 else:
                     self.calls.set_attribute(base, name, self.expressions.binary(op, current, value, s), s)
             case _:
-                self.ctx.refuse(s, "this cannot be assigned to")
+                self.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
 
     @staticmethod
     def is_view_index(items: Sequence[FrontValue]) -> bool:
@@ -283,7 +283,7 @@ class Statements:
             self.ctx.refuse(s, "a bare 'raise' is outside the language", "raise an exception by name")
         cls = self.expressions.value(exc)
         if not (isinstance(cls, Static) and isinstance(cls.value, type) and issubclass(cls.value, BaseException)):
-            self.ctx.refuse(s, "only exception classes can be raised")
+            self.arith.mismatch(TypeError("exceptions must derive from BaseException"), s)
         self.ctx.at(s)
         kind: Any = self.calls.exception_kind(cls.value)
         self.ctx.check(self.ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
@@ -323,7 +323,9 @@ class Statements:
             mode = self.calls.grad_mode(manager)
             if mode is None:
                 self.ctx.refuse(
-                    item.context_expr, "only tj.no_grad() and tj.enable_grad() can follow 'with' in a script"
+                    item.context_expr,
+                    "only tj.no_grad() and tj.enable_grad() can follow 'with' in a script",
+                    "enter it outside the script",
                 )
             self.ctx.grad_enabled = mode
         try:

@@ -224,6 +224,35 @@ def describe(value: FrontValue) -> str:
             return "a slice"
 
 
+def type_name(value: FrontValue) -> str:
+    """The name of a value's Python type, as TypeErrors show it."""
+    match value:
+        case Number(_, True):
+            return describe(value)
+        case Number():
+            return f"numpy.{value.dtype.numpy_name}"
+        case ArrayView():
+            return "numpy.ndarray"
+        case Static(obj):
+            return type(obj).__name__
+        case TupleValue(_, cls):
+            return "tuple" if cls is None else cls.__name__
+        case ListValue():
+            return "list"
+        case DictValue():
+            return "dict"
+        case ObjectValue(cls):
+            return cls.__name__
+        case MaybeUnbound(_, inner):
+            return type_name(inner)
+        case MessageValue():
+            return "str"
+        case SequenceValue():
+            return "range"
+        case _:
+            return "function"
+
+
 def position(node: ast.AST) -> tuple[int, int]:
     """Line and column of a node."""
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
