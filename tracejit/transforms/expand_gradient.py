@@ -113,9 +113,7 @@ class _Expansion:
         return (found,)
 
 
-def _refuse_earlier_trips(
-    op: Op, xs: Sequence[Value], enclosing: tuple[tuple[Op, Edit], ...], edit: Edit
-) -> None:
+def _refuse_earlier_trips(op: Op, xs: Sequence[Value], enclosing: tuple[tuple[Op, Edit], ...], edit: Edit) -> None:
     """Refuse a derivative that would go back through earlier trips of a loop around it."""
     y = op.operands[0]
     edits = [*(outer for _, outer in enclosing), edit]

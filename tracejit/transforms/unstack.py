@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.types import I64, ScalarType, TensorType, Type
+from tracejit.transforms.canonicalize import canonicalize
+from tracejit.transforms.cse import cse
+from tracejit.transforms.dce import dce
 from tracejit.transforms.pipeline import transform
 
 SIZE = ScalarType(I64)
@@ -21,11 +24,13 @@ SIZE = ScalarType(I64)
 
 @transform("unstack")
 def unstack(graph: Graph) -> Graph:
-    """Turn lists of scalars with a known bound into arrays."""
+    """Turn lists of scalars with a known bound into arrays; an array that is only read is not carried."""
     if not any(op.name == "list_new" for op in walk(graph.body)):
         return graph
     found = _Search(graph)
-    return rebuild(graph, _Rewrite(found.bounds).visit) if found.bounds else graph
+    if not found.bounds:
+        return graph
+    return dce(cse(canonicalize(rebuild(graph, _Rewrite(found.bounds).visit))))
 
 
 # -- which lists, and their bounds ----------------------------------------------------------------------------------
