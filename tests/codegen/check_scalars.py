@@ -9,7 +9,7 @@ import sys
 
 import ml_dtypes
 import numpy as np
-from native_programs import pointwise, values
+from native_programs import maps, values
 
 from tracejit.codegen import numeric
 from tracejit.codegen.llvm_options import LlvmOptions
@@ -36,30 +36,16 @@ def ulps(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.max(np.abs(wide[finite] - truth[finite]) / 2.0 ** (exponent - info.nmant), initial=0))
 
 
-def disagreement(name: str, dtype: DType, options: LlvmOptions) -> str | None:
-    """What is wrong with an operation, or None."""
+def disagreement(name: str, operands: list[np.ndarray], found: np.ndarray) -> str | None:
+    """What is wrong with an operation's results, or None."""
     row = SCALARS[name]
-    if name == "asr" and dtype.kind == "u":
-        return None
-    rng = np.random.default_rng(1)
-    operands = [values(dtype, 77, rng) for _ in range(row.arity)]
-    if name in ("lsl", "asr", "lsr"):
-        operands[1] = (np.abs(operands[1].astype(np.int64)) % dtype.bits).astype(operands[1].dtype)
-    if name in ("quotient", "remainder"):
-        operands[1] = np.where(operands[1] == 0, 1, operands[1]).astype(operands[1].dtype)
-        operands[0] = (
-            np.where(operands[1] == -1, 5, operands[0]).astype(operands[0].dtype) if dtype.kind == "i" else operands[0]
-        )
-    result = BOOL if row.result == "bool" else dtype
-    program = pointwise(lambda k, *xs: k.op(name, *xs), [dtype] * row.arity, result)
-    (found,) = compile_program(program, options=options).call(operands)
     with np.errstate(all="ignore"):
         expected = np.asarray(row.evaluate(*operands)).astype(found.dtype)
-    if dtype.is_float and result == dtype:
-        distance = ulps(found, expected)
-        exact = (row.expand is None and name != "fma") or name in ("sign", "minimum", "maximum")
-        return None if distance <= (0 if exact else 4) else f"{distance} ULP: {worst(operands, found, expected)}"
-    return None if (found == expected).all() else worst(operands, found, expected)
+    if row.result == "bool" or found.dtype.kind in "biu":
+        return None if (found == expected).all() else worst(operands, found, expected)
+    distance = ulps(found, expected)
+    exact = (row.expand is None and name != "fma") or name in ("sign", "minimum", "maximum")
+    return None if distance <= (0 if exact else 4) else f"{distance} ULP: {worst(operands, found, expected)}"
 
 
 def worst(operands: list[np.ndarray], found: np.ndarray, expected: np.ndarray) -> str:
@@ -69,33 +55,74 @@ def worst(operands: list[np.ndarray], found: np.ndarray, expected: np.ndarray) -
     return f"{[o[at] for o in operands]} gives {found[at]}, expected {expected[at]}"
 
 
-def cast_disagreement(source: DType, target: DType, options: LlvmOptions) -> str | None:
-    """What is wrong with a cast, or None; floats outside an integer's range are left out."""
-    x = values(source, 77, np.random.default_rng(2))
-    if source.is_float and target.is_integer:
-        low, high = np.iinfo(numeric.numpy_dtype(target)).min, np.iinfo(numeric.numpy_dtype(target)).max
-        wide = x.astype(np.float64)
-        x = np.where((wide > low - 1.0) & (wide < float(high)), x, x.dtype.type(1)).astype(x.dtype)
-    (found,) = compile_program(pointwise(lambda k, v: k.cast(v, target), [source], target), options=options).call([x])
-    with np.errstate(all="ignore"):
-        expected = x.astype(numeric.numpy_dtype(target))
-    same = (found == expected) | ((found != found) & (expected != expected))
-    return None if same.all() else worst([x], found, expected)
+def places_of(name: str, arity: int) -> tuple[int, ...]:
+    """Which inputs an operation gets: any, any, any, amounts to shift by, divisors, and numerators for them."""
+    if name in ("lsl", "asr", "lsr"):
+        return (0, 3)
+    return (5, 4) if name in ("quotient", "remainder") else tuple(range(arity))
 
 
-def main(dtype: DType, options: LlvmOptions) -> int:
-    """Check everything; the number of disagreements."""
+def inputs_of(dtype: DType) -> list[np.ndarray]:
+    """77 values for each input, so that vectors and tails are there."""
+    rng = np.random.default_rng(1)
+    x, y, z = (values(dtype, 77, rng) for _ in range(3))
+    if not dtype.is_integer:
+        return [x, y, z, x, x, x]
+    amounts = (np.abs(y.astype(np.int64)) % dtype.bits).astype(y.dtype)
+    divisors = np.where(y == 0, 1, y).astype(y.dtype)
+    numerators = np.where(divisors.astype(np.int64) == -1, 5, x).astype(x.dtype) if dtype.kind == "i" else x
+    return [x, y, z, amounts, divisors, numerators]
+
+
+def check_operations(dtype: DType, options: LlvmOptions) -> int:
+    """Compile and compare all operations; the number of disagreements."""
+    rows = [r for n, r in SCALARS.items() if dtype.kind in r.kinds and (n != "asr" or dtype.kind != "u")]
+    inputs = inputs_of(dtype)
+    fns = [
+        (lambda k, *xs, name=r.name: k.op(name, *xs), places_of(r.name, r.arity), BOOL if r.result == "bool" else dtype)
+        for r in rows
+    ]
+    results = compile_program(maps(fns, dtype, len(inputs)), options=options).call(inputs)
     wrong = 0
-    for name, row in SCALARS.items():
-        if dtype.kind in row.kinds and (found := disagreement(name, dtype, options)):
+    for row, (_, used, _), found in zip(rows, fns, results, strict=True):
+        problem = disagreement(row.name, [inputs[u] for u in used], found)
+        if problem is not None:
             wrong += 1
-            print(f"{name} on {dtype}: {found}")
-    for target in DTYPES:
-        if not target.is_complex and target != dtype and (found := cast_disagreement(dtype, target, options)):
-            wrong += 1
-            print(f"cast of {dtype} to {target}: {found}")
+            print(f"{row.name} on {dtype}: {problem}")
     return wrong
 
 
+def check_casts(source: DType, options: LlvmOptions) -> int:
+    """Compile and compare all casts of a dtype; floats outside an integer's range are left out."""
+    x = values(source, 77, np.random.default_rng(2))
+    targets = [t for t in DTYPES if not t.is_complex and t != source]
+    fns = [(lambda k, v, to=t: k.cast(v, to), (i,), t) for i, t in enumerate(targets)]
+    inputs = [fitting(x, source, t) for t in targets]
+    wrong = 0
+    for target, given, found in zip(
+        targets, inputs, compile_program(maps(fns, source, len(inputs)), options=options).call(inputs), strict=True
+    ):
+        with np.errstate(all="ignore"):
+            expected = given.astype(numeric.numpy_dtype(target))
+        if not ((found == expected) | ((found != found) & (expected != expected))).all():
+            wrong += 1
+            print(f"cast of {source} to {target}: {worst([given], found, expected)}")
+    return wrong
+
+
+def fitting(x: np.ndarray, source: DType, target: DType) -> np.ndarray:
+    """The values that the target can hold; 1 in place of the others."""
+    if not source.is_float or not target.is_integer:
+        return x
+    info, wide = np.iinfo(numeric.numpy_dtype(target)), x.astype(np.float64)
+    return np.where((wide > info.min - 1.0) & (wide < float(info.max)), x, x.dtype.type(1)).astype(x.dtype)
+
+
+def main(machine: str, names: list[str]) -> int:
+    """Check everything; the number of disagreements."""
+    options = MACHINES[machine]
+    return sum(check_operations(BY_NAME[n], options) + check_casts(BY_NAME[n], options) for n in names)
+
+
 if __name__ == "__main__":
-    sys.exit(1 if sum(main(BY_NAME[name], MACHINES[sys.argv[1]]) for name in sys.argv[2:]) else 0)
+    sys.exit(1 if main(sys.argv[1], sys.argv[2:]) else 0)

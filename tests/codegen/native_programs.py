@@ -92,6 +92,26 @@ def pointwise(
     return entry_program(entry, inputs, [(result, 1)], [kernel])
 
 
+def maps(fns: Sequence[tuple[Callable[..., Expr], Sequence[int], DType]], dtype: DType, inputs: int) -> Program:
+    """Many kernels over vectors of one dtype: output n is `fn(k, *the inputs it names)` of the nth entry."""
+    specs = [vector_input(dtype, f"x{i}") for i in range(inputs)]
+    kernels: list[Kernel] = []
+    body: list[Stmt] = []
+    for number, (fn, used, result) in enumerate(fns):
+        pointers = [Var(f"x{i}", Pointer(dtype)) for i in used]
+        target, count, i = Var("out", Pointer(result)), Var("n", I64), Var("i", I64)
+        inner: list[Stmt] = []
+        k = KernelBuilder(inner)
+        loaded = [k.let(Load(p, i, dtype), "e") for p in pointers]
+        inner.append(Store(target, i, fn(k, *loaded)))
+        loop = For(i, count, tuple(inner), "vector")
+        kernels.append(Kernel(f"map{number}", (*pointers, target, count), frozenset([target]), (loop,)))
+        made = Var("made", Pointer(result))
+        launch = Launch(f"map{number}", (*(data(u, dtype) for u in used), made, dim(0)))
+        body += [Alloc(made, dim(0)), launch, Output(number, made, (dim(0),))]
+    return entry_program(body, specs, [(result, 1) for _, _, result in fns], kernels)
+
+
 def fold(combine: str, dtype: DType, identity: Any, *, axis: Axis = "vector") -> Program:
     """All elements of a vector combined into one, stored by a kernel."""
     source, target, count, i = Var("x", Pointer(dtype)), Var("out", Pointer(dtype)), Var("n", I64), Var("i", I64)

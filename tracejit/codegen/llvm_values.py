@@ -56,7 +56,7 @@ def literal_text(value: bool | int | float, dtype: DType, negative_zero: bool = 
     return str(int(value))
 
 
-def lane_indices(values: range) -> str:
+def lane_indices(values: range | list[int]) -> str:
     """A shuffle mask."""
     return f"<{len(values)} x i32> <{', '.join(f'i32 {v}' for v in values)}>"
 

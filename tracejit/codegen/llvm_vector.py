@@ -35,7 +35,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.scalars import SCALARS, expansion
-from tracejit.ir.types import BOOL, I64, DType
+from tracejit.ir.types import BOOL, I32, I64, DType
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_function import FunctionPrinter
@@ -413,17 +413,8 @@ def _masked_pass(
 
 def _first_lanes(p: FunctionPrinter, count: Value, lanes: int) -> Value:
     """The mask of the first `count` lanes; compared in i32, which any vector unit does well."""
-    narrow = p.pure(f"trunc i64 {count.text} to i32", I64, 1, count)
-    splat = f"insertelement <{lanes} x i32> poison, i32 {narrow.text}, i64 0"
-    first = p.pure(splat, I64, lanes, narrow)
-    every = p.pure(
-        f"shufflevector <{lanes} x i32> {first.text}, <{lanes} x i32> poison, <{lanes} x i32> zeroinitializer",
-        I64,
-        lanes,
-        first,
-    )
-    iota = ", ".join(f"i32 {i}" for i in range(lanes))
-    return p.pure(f"icmp ult <{lanes} x i32> <{iota}>, {every.text}", BOOL, lanes, every)
+    numbers = Value(f"<{', '.join(f'i32 {i}' for i in range(lanes))}>", I32, lanes)
+    return p.binary("icmp ult", numbers, p.splat(p.convert("trunc", count, I32), lanes), BOOL)
 
 
 def _pass(p: FunctionPrinter, loop: For, context: VectorContext, state: list[Value]) -> list[Value]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -89,8 +90,13 @@ class Engine:
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
         self.support = self._link_support()
-        set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
-        set_threads(config.get("num_threads"))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew_lock)
+        self._set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
+
+    def _renew_lock(self) -> None:
+        """In a forked child: the thread that may have held the lock is gone."""
+        self.lock = threading.RLock()
 
     def machine(self, options: LlvmOptions) -> Any:
         """The target machine of a CPU; made once."""
@@ -169,6 +175,7 @@ class Engine:
         """Load object code; gives a tracker with the addresses of `exports`, which keeps the code alive."""
         with self.lock:
             self._libraries += 1
+            self._set_threads(config.get("num_threads"))
             library = self._library([data], exports, symbols or {}).add_jit_library("support")
             return library.link(self.jit, f"program{self._libraries}")
 
@@ -215,10 +222,17 @@ def _address(library: Any, name: str) -> int:
         return 0
 
 
-@cache
 def engine() -> Engine:
-    """The engine of this process."""
-    return Engine()
+    """The engine of this process, made by the first thread that asks."""
+    if not _engines:
+        with _making:
+            if not _engines:
+                _engines.append(Engine())
+    return _engines[0]
+
+
+_engines: list[Engine] = []
+_making = threading.Lock()
 
 
 _kept: list[Any] = []  # support code of other parts of the runtime, loaded for good
