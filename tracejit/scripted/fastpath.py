@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from ctypes import c_void_p, cast
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,31 +36,51 @@ class _Inexpressible(Exception):
     """The native path cannot serve this specialisation."""
 
 
-def fast_specialisation(made: Specialisation, signature: inspect.Signature) -> NativeSpecialisation | None:
-    """The specialisation for the native path; None where it must be served by Python."""
+@dataclass(frozen=True, slots=True)
+class CallPattern:
+    """How a call passes its arguments: so many by position, then these keywords in this order; defaults for the rest."""
+
+    positional: int
+    keywords: tuple[str, ...]
+
+    def place(self, index: int, parameter: inspect.Parameter) -> tuple[int, Any]:
+        """Where parameter `index` is found: its place in the call, or -1 and its default."""
+        if index < self.positional:
+            return index, None
+        if parameter.name in self.keywords:
+            return self.positional + self.keywords.index(parameter.name), None
+        return -1, parameter.default
+
+
+def fast_specialisation(
+    made: Specialisation, signature: inspect.Signature, pattern: CallPattern
+) -> NativeSpecialisation | None:
+    """The specialisation for the native path and one pattern of calls; None where it must be served by Python."""
     lowered = made.lowered
     kinds = {p.kind for p in signature.parameters.values()}
-    simple = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    if not is_available() or not kinds <= simple or lowered.attributes:
+    extra = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    if not is_available() or kinds & extra or lowered.attributes:
         return None
     if not lowered.gradients and any(isinstance(i.spec, ArraySpec) and i.spec.requires_grad for i in lowered.inputs):
         return None
     try:
-        return _Plan(made).build(len(signature.parameters))
+        return _Plan(made, signature, pattern).build()
     except _Inexpressible:
         return None
 
 
 class _Plan:
-    def __init__(self, made: Specialisation) -> None:
+    def __init__(self, made: Specialisation, signature: inspect.Signature, pattern: CallPattern) -> None:
         self.made = made
+        self.pattern = pattern
+        self.places = [pattern.place(i, p) for i, p in enumerate(signature.parameters.values())]
         self.lowered: Lowered = made.lowered
         self.arguments: list[g.Argument] = []
         self.at: dict[Access, int] = {}
         self.inputs = {i.access: i for i in self.lowered.inputs}
         self.inout = {self.lowered.inputs[i].access for i in self.lowered.graph.inout}
 
-    def build(self, positional: int) -> NativeSpecialisation:
+    def build(self) -> NativeSpecialisation:
         extra: list[tuple[Access, Spec]] = []
         for i, spec in enumerate(self.made.parameters):
             self.guard_tree(Access(i), spec, extra)
@@ -72,7 +93,14 @@ class _Plan:
             shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
         arguments = [*self.arguments, *ordered]
         plan = g.ResultPlan(tuple(leaves), shape, finish)
-        return NativeSpecialisation(self.entry(), arguments, plan, positional)
+        return NativeSpecialisation(self.entry(), arguments, plan, self.pattern.positional, self.pattern.keywords)
+
+    def argument(self, guard: g.Guard, access: Access) -> g.Argument:
+        """A guard for what is found at an access, in calls of this pattern."""
+        if access.root < 0:
+            return g.Argument(guard, -1, access.steps, access.constant)
+        root, default = self.places[access.root]
+        return g.Argument(guard, root, access.steps, default)
 
     # -- guards -----------------------------------------------------------------------------------------------
 
@@ -105,7 +133,7 @@ class _Plan:
         return g.IsGuard(value)
 
     def add(self, guard: g.Guard, access: Access) -> None:
-        self.arguments.append(g.Argument(guard, access.root, access.steps, access.constant))
+        self.arguments.append(self.argument(guard, access))
 
     def carrier(self, input: Input) -> g.Argument:
         """The guard that also passes the value to the graph."""
@@ -119,7 +147,7 @@ class _Plan:
                 guard = g.IntGuard()
             else:
                 guard = g.BoxedGuard(float if spec.dtype.kind == "f" else complex)
-            return g.Argument(guard, access.root, access.steps, access.constant)
+            return self.argument(guard, access)
         guard = g.ArrayGuard(
             numpy_dtype(spec.dtype),
             tuple(n if n is not None else f"{id(input)}.{k}" for k, n in enumerate(spec.dims)),
@@ -128,7 +156,7 @@ class _Plan:
             tensor=Tensor if spec.tensor else None,
             requires_grad=spec.requires_grad,
         )
-        return g.Argument(guard, access.root, access.steps, access.constant)
+        return self.argument(guard, access)
 
     # -- results ----------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, compile_graph
-from tracejit.scripted.fastpath import fast_specialisation
+from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
 from tracejit.scripted.results import ResultBuilder, has_tensor, leave_gradient
 from tracejit.transforms.activity import is_differentiable
@@ -56,6 +56,8 @@ class Specialisation:
 
     lowered: Lowered
     parameters: tuple[Spec, ...]
+    aliased: bool = False  #: arguments are the same array
+    patterns: set[CallPattern] = field(default_factory=set[CallPattern])  #: calls the native path was asked to serve
     differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(
         default_factory=dict[tuple[int, ...], DifferentiableGraph]
     )
@@ -140,6 +142,7 @@ class ScriptedFunction(FastCallable):
                 raise error.with_traceback(None) from None
             self._fall_back(error)
             return self.__tracejit_function__(*args, **kwargs)
+        self._install(found, CallPattern(len(args), tuple(kwargs)))
         return self.run(found, arguments)
 
     def _fall_back(self, error: ScriptError) -> None:
@@ -171,12 +174,10 @@ class ScriptedFunction(FastCallable):
                 return known
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
         lowered = self.lower(parameters, aliases)
-        made = Specialisation(lowered, specs)
+        made = Specialisation(lowered, specs, bool(aliases))
         self._cache.setdefault(key, []).append(made)
         self.compiles += 1
         self._last = made
-        if not aliases:
-            self._install(made)
         return made
 
     def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
@@ -192,13 +193,15 @@ class ScriptedFunction(FastCallable):
         except TypeError as error:
             raise ScriptError(f"argument {self._names[index]!r}: {error}", self.source.span(self.source.node)) from None
 
-    def _install(self, made: Specialisation) -> None:
-        """Let the native call path try the specialisation, where it can express it."""
-        if made.lowered.graph.device != "cpu":
-            return
-        native = fast_specialisation(made, self.signature)
-        if native is not None:
-            self.install(native)
+    def _install(self, made: Specialisation, pattern: CallPattern) -> None:
+        """Let the native call path serve such calls, where it can express the specialisation."""
+        with self._lock:
+            if pattern in made.patterns or made.aliased or made.lowered.graph.device != "cpu":
+                return
+            made.patterns.add(pattern)
+            native = fast_specialisation(made, self.signature, pattern)
+            if native is not None:
+                self.install(native)
 
     def run(self, found: Specialisation, arguments: Sequence[Any]) -> Any:
         """Run a specialisation and make the call's result."""
