@@ -14,6 +14,7 @@ from tracejit.codegen.loop_ir import Expr, Var
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ZERO, Array, Element, Index, load, parts, stores, unravel
+from tracejit.ir.aliasing import has_storage, is_flat
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
 from tracejit.ir.types import Dim, TensorType, Type
@@ -145,6 +146,8 @@ class Elements:
 
     def flat_element(self, value: Value, at: Expr) -> Element:
         """The element of a value with a C-order index."""
+        while value in self.producers and is_flat(self.producers[value]) and has_storage(self.producers[value].operands[0]):
+            value = self.producers[value].operands[0]
         place = None if value in self.producers else self.outer(value)
         if isinstance(place, Array) and place.contiguous:
             self.accesses.append(Access(place.buffer, at, False))

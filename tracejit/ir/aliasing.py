@@ -52,7 +52,10 @@ def shared(op: Op) -> Value | None:
 
 
 def is_flat(op: Op) -> bool:
-    """Whether the op's result holds the same elements in the same order, so that it can stand for its operand."""
+    """Whether the op's result holds the same elements in the same order, so that it can stand for its operand: a
+    reshape, or a broadcast between sizes that are promised to be equal."""
+    if op.name == "broadcast" and op.attrs.get("exact", False):
+        return len(op.operands[0].type.shape) == len(op.results[0].type.shape)  # type: ignore[union-attr]
     return isinstance(op.defn.lower, Pointwise) and op.defn.lower.view == "flat"
 
 
