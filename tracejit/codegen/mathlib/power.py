@@ -154,9 +154,18 @@ def cbrt(k: KernelBuilder, x: Expr) -> Expr:
     return k.select(is_ordinary, k.copysign(result, x), k.add(x, x))
 
 
-@by_f64
 def hypot(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
-    """sqrt(x**2 + y**2), scaled away from overflow and underflow; infinite if either is, even beside NaN."""
+    """sqrt(x**2 + y**2), infinite if either is, even beside NaN."""
+    if k.dtype(x) == F64:
+        return _hypot_f64(k, x, y)
+    wide_x, wide_y = k.let(k.cast(x, F64)), k.let(k.cast(y, F64))
+    root = k.cast(k.sqrt(k.add(k.mul(wide_x, wide_x), k.mul(wide_y, wide_y))), F32)  # squares of f32 are exact
+    is_infinite = k.logical_or(k.isinf(x), k.isinf(y))
+    return k.select(is_infinite, k.const(float("inf"), F32), root)
+
+
+def _hypot_f64(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+    """hypot, scaled away from overflow and underflow."""
     ax, ay = k.let(k.abs(x)), k.let(k.abs(y))
     infinity = float("inf")
     is_infinite = k.logical_or(k.eq(ax, infinity), k.eq(ay, infinity))
