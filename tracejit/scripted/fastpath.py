@@ -38,7 +38,7 @@ class _Inexpressible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CallPattern:
-    """How a call passes its arguments: so many by position, then these keywords in this order; defaults for the rest."""
+    """How a call passes its arguments: so many by position, then keywords in this order; defaults for the rest."""
 
     positional: int
     keywords: tuple[str, ...]
