@@ -398,3 +398,45 @@ def test_check_agrees_and_reports_differences() -> None:
         "reverse mode and central differences",
         "forward mode and central differences",
     ]
+
+
+# -- checkpoint -------------------------------------------------------------------------------------------------------
+
+
+def deep(h, w):
+    for _ in range(3):
+        h = np.tanh(h * w)
+    return h
+
+
+def test_checkpointed_functions_have_the_same_derivatives() -> None:
+    again = tj.checkpoint(deep)
+    plain = tj.grad(lambda x, w: np.sum(deep(deep(x, w), w)), (0, 1))(X, 1.3)
+    found = tj.grad(lambda x, w: np.sum(again(again(x, w), w)), (0, 1))(X, 1.3)
+    np.testing.assert_allclose(found[0], plain[0])
+    assert found[1] == pytest.approx(plain[1])
+    captured = tj.grad(lambda x, w: np.sum(tj.checkpoint(lambda v: deep(deep(v, w), w))(x)), (0, 1))(X, 1.3)
+    assert captured[1] == pytest.approx(plain[1])
+
+
+def test_checkpoint_keeps_only_the_arguments() -> None:
+    from tracejit.scripted.compiler import simplify
+    from tracejit.transforms.vjp import derive
+
+    def residuals(f: Any) -> int:
+        graph = simplify(tj.script(f).specialise([X, 1.3]).lowered.graph)[0]
+        return derive(graph, [0, 1]).n_residuals
+
+    assert residuals(lambda x, w: np.sum(np.sin(tj.checkpoint(deep)(x, w)))) < residuals(
+        lambda x, w: np.sum(np.sin(np.exp(np.tanh(np.exp(np.tanh(x * w))))))
+    )
+
+
+def test_checkpoint_on_the_eager_tape() -> None:
+    def run(wrap: Any) -> tuple[Any, Any]:
+        x, w = tj.tensor(X, requires_grad=True), tj.tensor(1.3, dtype=tj.float64, requires_grad=True)
+        wrap(lambda h: (h * w).tanh())(x).sum().backward()
+        return x.grad.numpy(), w.grad.numpy()
+
+    for found, expected in zip(run(tj.checkpoint), run(lambda f: f), strict=True):
+        np.testing.assert_allclose(found, expected)

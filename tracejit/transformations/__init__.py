@@ -7,8 +7,21 @@ of the function it is about, so that transformations nest in any order.
 from tracejit.transformations.batching import vmap
 from tracejit.transformations.calls import hvp, jvp, vjp
 from tracejit.transformations.checking import check
+from tracejit.transformations.checkpointing import checkpoint
 from tracejit.transformations.custom import custom_vjp
 from tracejit.transformations.gradients import grad, value_and_grad
 from tracejit.transformations.matrices import hessian, jacobian
 
-__all__ = ["check", "custom_vjp", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "check",
+    "checkpoint",
+    "custom_vjp",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

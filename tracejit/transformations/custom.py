@@ -40,10 +40,10 @@ class custom_vjp(eager_custom_vjp):
         self, calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
     ) -> FrontValue:
         if kwargs:
-            calls.ctx.refuse(node, f"{self.__name__} takes positional arguments in a script")
+            calls.ctx.refuse(node, f"{self.__name__} takes positional arguments in a script", "name none of them")
         if self.forward is None or self.backward is None:
             calls.ctx.refuse(node, f"{self.__name__} has no derivative yet", "call defvjp(forward, backward) first")
-        return _CustomCall(self, calls, node).lower(TupleValue(tuple(args)))
+        return CustomCall(self.__name__, calls, node).lower(self, TupleValue(tuple(args)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class _Residuals:
     residuals: list[Value]
 
 
-class _CustomCall:
+class CustomCall:
     """One call: its three blocks and the op."""
 
-    def __init__(self, custom: custom_vjp, calls: Calls, node: ast.AST) -> None:
-        self.custom = custom
+    def __init__(self, name: str, calls: Calls, node: ast.AST) -> None:
+        self.name = name
         self.calls = calls
         self.node = node
 
-    def lower(self, arguments: TupleValue) -> FrontValue:
+    def lower(self, custom: custom_vjp, arguments: TupleValue) -> FrontValue:
         """Emit the op; gives the function's result."""
         ctx = self.calls.ctx
         operands = list(self.values(arguments))
@@ -75,7 +75,7 @@ class _CustomCall:
             return self.calls.call_value(Static(fn), list(given.items), {}, self.node)
 
         def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
-            made = call(self.custom.fn, given)
+            made = call(custom.fn, given)
             return made, list(self.values(made))
 
         outcome, primal_block = self.block("primal", like, arguments, primal)
@@ -85,17 +85,17 @@ class _CustomCall:
 
         def forward(given: FrontValue) -> tuple[FrontValue, list[Value]]:
             nonlocal saved, kept, residuals
-            made, saved = self.calls.expressions.unpackable(call(self.custom.forward, given), 2, self.node)
+            made, saved = self.calls.expressions.unpackable(call(custom.forward, given), 2, self.node)
             kept = list(self.values(saved))
             residuals = [*self.sizes_of(kept), *kept]
             return made, [*self.values(made), *residuals]
 
         _, forward_block = self.block("forward", like, arguments, forward)
         restored = _Residuals(saved, kept, residuals)
-        backward_block = self.backward(arguments, restored, outcome, primal_block.results)
+        backward_block = self.backward(custom, arguments, restored, outcome, primal_block.results)
         results = [Value(self.outside(r), r.name) for r in primal_block.results]
         blocks = (primal_block, forward_block, backward_block)
-        attrs = {"name": self.custom.__name__}
+        attrs = {"name": self.name}
         ctx.b.ops.append(Op(REGISTRY["custom"], tuple(operands), attrs, tuple(results), blocks, ctx.b.span))
         return self.rebuilt(outcome, iter(results))
 
@@ -122,10 +122,11 @@ class _CustomCall:
         ctx = self.calls.ctx
         outer = ctx.outer_storages[-1]
         if any(ctx.storage.bases[c] is not v for c, v in outer.bases.items()):
-            ctx.refuse(self.node, f"{self.custom.__name__} changes an array from outside", "return the changed array")
+            ctx.refuse(self.node, f"{self.name} changes an array from outside", "return the changed array")
 
     def backward(
         self,
+        custom: custom_vjp,
         arguments: TupleValue,
         saved: _Residuals,
         outcome: FrontValue,
@@ -143,13 +144,12 @@ class _CustomCall:
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
             seeds = [Value(r.type, f"d{r.name}") for r in results if is_differentiable(r.type)]
             g = self.cotangent(outcome, iter(seeds))
-            found = self.calls.call_value(Static(self.custom.backward), [kept, g], {}, self.node)
+            found = self.calls.call_value(Static(custom.backward), [kept, g], {}, self.node)
             parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
             if len(parts) != len(arguments.items):
                 ctx.refuse(
                     self.node,
-                    f"the backward of {self.custom.__name__} gives {len(parts)} cotangents for "
-                    f"{len(arguments.items)} arguments",
+                    f"the backward of {self.name} gives {len(parts)} cotangents for {len(arguments.items)} arguments",
                     "give one per argument, None where there is none",
                 )
             pairs = zip(arguments.items, parts, strict=True)
@@ -201,7 +201,9 @@ class _CustomCall:
                     yield from self.values(part)
             case _:
                 self.calls.ctx.refuse(
-                    self.node, f"{describe(x)} cannot pass through a function with its own derivative"
+                    self.node,
+                    f"{describe(x)} cannot pass through a function with its own derivative",
+                    "pass arrays, numbers and containers of these",
                 )
 
     def rebuilt(self, x: FrontValue, rest: Iterator[Value]) -> FrontValue:
@@ -228,7 +230,9 @@ class _CustomCall:
         inside = [v for v in type_values(result.type) if v.type != ScalarType(I64) or not self.is_visible(v)]
         if inside:
             self.calls.ctx.refuse(
-                self.node, f"the result of {self.custom.__name__} has a size that is computed inside it"
+                self.node,
+                f"the result of {self.name} has a size that is computed inside it",
+                "compute the size outside and pass it",
             )
         return result.type
 

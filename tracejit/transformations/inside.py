@@ -173,7 +173,11 @@ def _seeds(calls: Calls, like: FrontValue, given: FrontValue, node: ast.AST) -> 
         case _:
             parts, along = _parts(like), dict(_parts(given))
             if parts and [k for k, _ in parts] != list(along):
-                calls.ctx.refuse(node, "a tangent or cotangent must have the structure of what it belongs to")
+                calls.ctx.refuse(
+                    node,
+                    "a tangent or cotangent of another structure than what it belongs to",
+                    "give one for every part",
+                )
             return [v for key, part in parts for v in _seeds(calls, part, along[key], node)]
 
 
@@ -195,7 +199,7 @@ class Batched:
         ]
         sliced = [a for a, x in zip(moved, axes, strict=True) if x is not None]
         if not sliced:
-            calls.ctx.refuse(node, "vmap needs an argument with a batch axis")
+            calls.ctx.refuse(node, "vmap without an argument that has a batch axis", "give an axis in in_axes")
         count = calls.call_object(len, [sliced[0]], {}, node)
         trip = Static(_Trip(self.fn, moved, axes))
         first = calls.call_value(trip, [Static(0)], {}, node)

@@ -84,7 +84,7 @@ class _Expansion:
     def _nested(self, op: Op, around: tuple[tuple[Op, Edit], ...]) -> tuple[Block, ...]:
         if op.name != "custom":
             return tuple(self.block(nested, around) for nested in op.blocks)
-        return tuple(_Expansion(nested.params).block(nested, ()) for nested in op.blocks)
+        return tuple(_Expansion((*nested.params, *self.params)).block(nested, ()) for nested in op.blocks)
 
     def gradient(self, op: Op, edits: list[Edit]) -> Sequence[Value]:
         """Emit the backward where the op stands."""

@@ -136,7 +136,10 @@ class _Unifier(Rebuilder):
         results = body.inline(old, params)
         following = [results[0], *(body.typed(r, p.type) for r, p in zip(results[1:], params[1:], strict=True))]
         block = body.block(params, following, old.label)
-        inits = [self.typed(v, p.type) if not self.depends_on(p, params) else v for v, p in zip(operands[2:], params[1:], strict=True)]
+        inits = [
+            self.typed(v, p.type) if not self.depends_on(p, params) else v
+            for v, p in zip(operands[2:], params[1:], strict=True)
+        ]
         return self.emit(
             op.defn, (*operands[:2], *inits), op.attrs, blocks=[block], like=self.named(op, params[1:]), mapping={}
         )

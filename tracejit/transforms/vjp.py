@@ -162,7 +162,7 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
     known = {v.known for v in draft.named if isinstance(v.known, str)}
     names = known | _names_in(draft.ops) | _names_of(draft.results)
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
-    b = Rebuilder(_without_effects, {})
+    b = Rebuilder(without_effects, {})
     params = [b.param_like(v) for v in (*saved, *seeds)]
     for name in sorted(known):
         b.mapping[draft.frame.region.size(name)] = _size_from(b, params, name)
@@ -192,7 +192,7 @@ def _without_lists(draft: Draft, saved: list[Value], repeated: list[Op]) -> tupl
     return saved, [op for edit in frame.edits for op in edit.ops if op in again]
 
 
-def _without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+def without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
     """Drop checks and prints: the forward has made them."""
     return () if op.defn.effect == "order" and not op.results else None
 

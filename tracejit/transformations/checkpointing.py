@@ -1,0 +1,132 @@
+"""`checkpoint`: a function whose intermediate values are computed again in the backward instead of kept."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tracejit import autograd, pytree
+from tracejit.autograd import enable_grad
+from tracejit.eager.tensor import Tensor
+from tracejit.frontend.values import FrontValue, Static, TupleValue
+from tracejit.ir.builder import Rebuilder
+from tracejit.ir.core import Block, Op, Value, captures
+from tracejit.ir.opdef import REGISTRY
+from tracejit.transformations.base import inside
+from tracejit.transformations.custom import CustomCall, custom_vjp
+from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.cotangents import zero
+from tracejit.transforms.vjp import without_effects
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def _lower_checkpoint(calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """`tj.checkpoint(f)` inside a script."""
+    return Static(_Inside(args[0]))
+
+
+@inside(_lower_checkpoint)
+def checkpoint(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, but of a call only the arguments are kept for the backward, which runs it once more.
+
+    Works on the eager tape and inside scripts. `fn` should have no effects and give the same result each time.
+    """
+    return Checkpointed(fn)
+
+
+class Checkpointed(custom_vjp):
+    """What `checkpoint` gives: a function whose derivative is that of running it again."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        super().__init__(fn)
+        functools.update_wrapper(self, fn)
+        self.defvjp(lambda *args: (fn(*args), args), self._again)
+
+    def _again(self, args: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
+        """The cotangents of the arguments; captured leaf Tensors get theirs in `.grad`, as in any backward."""
+        leaves, structure = pytree.flatten(args)
+        fresh = [x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in leaves]
+        with enable_grad():
+            outcome = self.fn(*structure.unflatten(fresh))
+        results = [r for r in pytree.leaves(outcome) if isinstance(r, Tensor) and r.requires_grad]
+        seeds = [
+            s for r, s in zip(pytree.leaves(outcome), pytree.leaves(g), strict=True) if any(r is x for x in results)
+        ]
+        autograd.backward(results, seeds)
+        return structure.unflatten(x.grad if isinstance(x, Tensor) else None for x in fresh)
+
+    def __tracejit_lower__(
+        self, calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        if kwargs:
+            calls.ctx.refuse(node, f"{self.__name__} takes positional arguments in a script", "name none of them")
+        return _CheckpointedCall(self.__name__, calls, node).again(Static(self.fn), TupleValue(tuple(args)))
+
+
+class _Inside:
+    """A checkpointed function that a script made."""
+
+    def __init__(self, fn: FrontValue) -> None:
+        self.fn = fn
+
+    def __tracejit_lower__(
+        self, calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        return _CheckpointedCall("checkpoint", calls, node).again(self.fn, TupleValue(tuple(args)))
+
+
+class _CheckpointedCall(CustomCall):
+    """A call inside a script: a `custom` op whose backward block repeats the primal."""
+
+    def again(self, fn: FrontValue, arguments: TupleValue) -> FrontValue:
+        """Emit the op; what the function captures becomes operands."""
+        operands = list(self.values(arguments))
+
+        def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
+            assert isinstance(given, TupleValue)
+            made = self.calls.call_value(fn, list(given.items), {}, self.node)
+            return made, list(self.values(made))
+
+        outcome, block = self.block("primal", [(v.type, v.name) for v in operands], arguments, primal)
+        captured = [v for v in captures(block) if is_differentiable(v.type)]
+        operands += captured
+        blocks = (
+            self.repeated(block, captured, "primal"),
+            self.repeated(block, captured, "forward"),
+            self.backwards(block, captured),
+        )
+        results = [Value(self.outside(r), r.name) for r in block.results]
+        b = self.calls.ctx.b
+        b.ops.append(Op(REGISTRY["custom"], tuple(operands), {"name": self.name}, tuple(results), blocks, b.span))
+        return self.rebuilt(outcome, iter(results))
+
+    def repeated(self, block: Block, captured: list[Value], label: str) -> Block:
+        """The function as a block of all operands; as `forward` it saves them."""
+        b = Rebuilder(None, {})
+        params = [b.param_like(p) for p in (*block.params, *captured)]
+        results = b.inline(block, params[: len(block.params)])
+        return b.block(params, (*results, *(params if label == "forward" else ())), label)
+
+    def backwards(self, block: Block, captured: list[Value]) -> Block:
+        """From the operands and the cotangents of the result to the cotangents of the operands."""
+        b = Rebuilder(without_effects, {})
+        saved = [b.param_like(p) for p in (*block.params, *captured)]
+        seeds = [Value(r.type, f"d{r.name}") for r in block.results if is_differentiable(r.type)]
+        variables = [v for v in saved if is_differentiable(v.type)]
+        marked = {v: b.emit("leaf", (v,), names=(v.name,))[0] for v in variables}
+        for old, new in zip((*block.params, *captured), saved, strict=True):
+            b.mapping[old] = marked.get(new, new)
+        results = b.inline(block, [marked.get(v, v) for v in saved[: len(block.params)]])
+        totals: list[Value] | None = None
+        inexact = [r for r in results if is_differentiable(r.type)]
+        for y, seed in zip(inexact, seeds, strict=True):
+            found = b.emit("gradient", (y, seed, *marked.values()))
+            totals = (
+                list(found) if totals is None else [b.emit("add", pair)[0] for pair in zip(totals, found, strict=True)]
+            )
+        totals = [zero(b, v) for v in variables] if totals is None else totals
+        return b.block((*saved, *seeds), totals, "backward")
