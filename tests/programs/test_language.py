@@ -325,6 +325,12 @@ def broadcasting(a, v):
     return a + v, a * v[0], (a.T + np.ones(a.shape[0])).sum()
 
 
+def stretched(a, row):
+    a[:] = row
+    a[1:] += row * 2
+    return a + row
+
+
 def dtypes(a):
     return a.astype(np.float32), a.astype(int), np.sqrt(a.astype(np.float32)), a.dtype == np.float64
 
@@ -490,6 +496,7 @@ CASES = [
     (stacking, [(vector(), vector())]),
     (out_argument, [(vector(), vector())]),
     (broadcasting, [(matrix(), vector(5))]),
+    (stretched, [(matrix(), matrix(1, 5)), (matrix(), vector(5))]),
     (dtypes, [(vector(),)]),
     (integer_arrays, [(np.arange(6), np.arange(6)[::-1].copy()), (np.arange(6, dtype=np.int8), np.ones(6, np.int8))]),
     (calls_helper, [(vector(),)]),

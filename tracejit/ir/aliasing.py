@@ -55,7 +55,8 @@ def is_flat(op: Op) -> bool:
     """Whether the op's result holds the same elements in the same order, so that it can stand for its operand: a
     reshape, or a broadcast between sizes that are promised to be equal."""
     if op.name == "broadcast" and op.attrs.get("exact", False):
-        return len(op.operands[0].type.shape) == len(op.results[0].type.shape)  # type: ignore[union-attr]
+        have, want = op.operands[0].type.shape, op.results[0].type.shape  # type: ignore[union-attr]
+        return len(have) == len(want) and all(h != 1 or w == 1 for h, w in zip(have, want, strict=True))
     return isinstance(op.defn.lower, Pointwise) and op.defn.lower.view == "flat"
 
 
