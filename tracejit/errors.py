@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import linecache
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -33,8 +34,11 @@ class Span:
 class ScriptError(SyntaxError):
     """The user's code is outside the language: file, line, caret, one reason, and what to write instead."""
 
-    def __init__(self, reason: str, span: Span | None = None, *, instead: str | None = None) -> None:
-        message = reason if instead is None else f"{reason}\n  instead: {instead}"
+    def __init__(
+        self, reason: str, span: Span | None = None, *, instead: str | None = None, notes: Sequence[str] = ()
+    ) -> None:
+        lines = [reason, *notes, *([] if instead is None else [f"instead: {instead}"])]
+        message = "\n  ".join(lines)
         if span is None:
             super().__init__(message)
         else:

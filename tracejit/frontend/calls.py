@@ -22,6 +22,7 @@ from tracejit.frontend.names import resolve
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.statics import Statics
+from tracejit.frontend.subset import check_subset
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -62,6 +63,7 @@ class Calls:
         self.expressions = expressions
         self.statements = statements
         self._locals: dict[int, frozenset[str]] = {}
+        self._checked: set[types.FunctionType] = set()
 
     # -- names and objects ------------------------------------------------------------------------------------
 
@@ -300,9 +302,13 @@ class Calls:
 
     def source_of(self, fn: types.FunctionType, node: ast.AST) -> FunctionSource:
         try:
-            return function_source(fn)
+            source = function_source(fn)
         except ScriptError as error:
             self.ctx.refuse(node, error.reason, error.instead)
+        if fn not in self._checked:
+            check_subset(source)
+            self._checked.add(fn)
+        return source
 
     def inline(
         self,
@@ -339,8 +345,6 @@ class Calls:
         body: list[ast.stmt] = (
             node.body if isinstance(node, ast.FunctionDef) else [ast.copy_location(ast.Return(node.body), node.body)]
         )
-        if isinstance(node, ast.FunctionDef):
-            _refuse_generators(self.ctx, node)
         statements = desugar(body, node)
         annotate(statements)
         return self.statements.block(statements)
@@ -517,9 +521,3 @@ def _comprehension_names(s: ast.stmt) -> set[str]:
         if isinstance(node, ast.comprehension):
             found |= {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
     return found
-
-
-def _refuse_generators(ctx: Context, node: ast.FunctionDef) -> None:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Yield | ast.YieldFrom):
-            ctx.refuse(inner, "a generator cannot be compiled", "return a list or an array")

@@ -17,7 +17,7 @@ from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.storage import Storage
 from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, type_name
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, describe, type_name
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
@@ -103,9 +103,19 @@ class Context:
         self.b.span = self.frame.source.span(node)
         return self.b.span
 
-    def refuse(self, node: ast.AST, reason: str, instead: str | None) -> NoReturn:
+    def refuse(self, node: ast.AST, reason: str, instead: str | None, notes: Sequence[str] = ()) -> NoReturn:
         """The construct is outside the language."""
-        raise ScriptError(reason, self.frame.source.span(node), instead=instead)
+        raise ScriptError(reason, self.frame.source.span(node), instead=instead, notes=notes)
+
+    def notes(self, *places: tuple[ast.AST | None, FrontValue]) -> list[str]:
+        """The lines that bind a name, each with what it makes it; none where they are not all known."""
+        shown: list[str] = []
+        for node, value in places:
+            if node is None:
+                return []
+            span = self.frame.source.span(node)
+            shown.append(f"line {span.line}: {span.text().strip()}   <- {describe(value)}")
+        return shown
 
     def check(self, cond: Value, kind: str, message: str, *payload: Value) -> None:
         """Raise `kind` at this line at run time unless `cond` holds."""

@@ -435,8 +435,11 @@ class Expressions:
                 self.ctx.refuse(
                     node, "the number of rows is not known when the function is compiled", "index the array in a loop"
                 )
-            same = self.ctx.b.emit("eq", (length, self.ctx.size_value(count)))[0]
-            self.ctx.check(same, "ValueError", f"cannot unpack {{0}} values into {count} names", length)
+            wanted = self.ctx.size_value(count)
+            enough, few = self.ctx.b.emit("ge", (length, wanted))[0], self.ctx.b.emit("le", (length, wanted))[0]
+            too_few = f"not enough values to unpack (expected {count}, got {{0}})"
+            self.ctx.check(enough, "ValueError", too_few, length)
+            self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count})")
             length = count
         return [self.indexing.read(view, [Static(i)], node) for i in range(length)]
 

@@ -33,7 +33,6 @@ from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
 from tracejit.frontend.values import (
     ArrayView,
-    Closure,
     DictValue,
     FrontValue,
     ListValue,
@@ -193,6 +192,9 @@ class _Lowering:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         alive = self.calls.run(self.source)
         assert self.ctx.b is with_prologue
+        self.last_return = max(
+            (n for n in ast.walk(node) if isinstance(n, ast.Return)), key=lambda n: n.lineno, default=node
+        )
         result = self.ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else Static(None)
         self.ctx.at(node)
         leaf = self.leaf(result, node)
@@ -314,10 +316,11 @@ class _Lowering:
                 return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
             case MaybeUnbound(_, inner):
                 return self.leaf(inner, node)
-            case Closure():
-                raise ScriptError("a function made inside a script cannot be returned", self.source.span(node))
             case _:
-                raise ScriptError(f"{describe(value)} cannot be returned", self.source.span(node))
+                instead = "return the arrays and numbers it is made of"
+                raise ScriptError(
+                    f"{describe(value)} cannot be returned", self.source.span(self.last_return), instead=instead
+                )
 
     def array_leaf(self, view: ArrayView) -> Leaf:
         """An array result: an argument itself, a view of one, or a new array."""

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from tracejit.frontend.arith import Arithmetic, is_python_number, python_kind
 from tracejit.frontend.context import Context
+from tracejit.frontend.definitions import bindings_of_branch
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -197,16 +198,19 @@ class Join:
     def refuse_closure(self, name: str) -> NoReturn:
         self.ctx.refuse(
             self.node,
-            f"{name!r} is a function that was made by another one in a branch, and is used after it",
+            f"{shown(name)} is a function that differs by the path taken",
             "call it inside the branch, or choose between its results",
         )
 
     def refuse(self, name: str, a: FrontValue, b: FrontValue) -> NoReturn:
-        shown = "the result" if name.startswith("$") else f"{name!r}"
+        if isinstance(a, Closure) or isinstance(b, Closure):
+            self.refuse_closure(name)
+        then, orelse = bindings_of_branch(self.ctx.frame.source, self.node, name)
         self.ctx.refuse(
             self.node,
-            f"{shown} is {describe(a)} on one path and {describe(b)} on the other",
-            "give it one kind of value on both paths, or use two names",
+            f"{shown(name)} is {describe(a)} on one path and {describe(b)} on the other",
+            one_kind(name, a, b),
+            self.ctx.notes((then, a), (orelse, b)),
         )
 
     def numbers(self, name: str, a: FrontValue | None, b: FrontValue | None, dtype: DType, weak: bool) -> FrontValue:
@@ -379,6 +383,22 @@ class Join:
         blocks = (self.then.b.block((), self.then_values, "then"), self.orelse.b.block((), self.else_values, "else"))
         self.ctx.at(self.node)
         self.ctx.b.ops.append(Op(REGISTRY["if"], (cond,), {}, tuple(self.results), blocks, self.ctx.b.span))
+
+
+def shown(name: str) -> str:
+    """How messages call a name; `$value` and other internal ones stand for a result."""
+    return "the result" if name.startswith("$") else f"{name!r}"
+
+
+def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
+    """What to write where two kinds of value meet."""
+    if any(isinstance(x, Static) and isinstance(x.value, str) for x in (a, b)):
+        return "use numbers: a text must be known when the function is compiled"
+    if any(isinstance(x, Static) and x.value is None for x in (a, b)):
+        return "start with a value of the same kind instead of None"
+    if name.startswith("$"):
+        return "return one kind of value on every path"
+    return "give it one kind of value on both paths, or use two names"
 
 
 def _same_static(a: Static, b: Static) -> bool:

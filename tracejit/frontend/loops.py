@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context
-from tracejit.frontend.joins import join_number_types, number_type
+from tracejit.frontend.definitions import binding_before, binding_within
+from tracejit.frontend.joins import join_number_types, number_type, one_kind, shown
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -340,11 +341,14 @@ class LoopLowering:
             self.end((*path, k), x, y, ends)
 
     def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> NoReturn:
-        shown = "the result" if str(path[0]).startswith("$") else repr(path[0])
+        name, source = str(path[0]), self.ctx.frame.source
+        before = binding_before(source, name, getattr(self.node, "lineno", 0)) or source.node
+        after = binding_within(getattr(self.node, "body", []), name)
         self.ctx.refuse(
             self.node,
-            f"{shown} is {describe(head)} before the loop and {describe(end)} after an iteration",
-            "give it one kind of value, or use two names",
+            f"{shown(name)} is {describe(head)} before the loop and {describe(end)} after an iteration",
+            one_kind(name, head, end),
+            self.ctx.notes((before, head), (after, end)),
         )
 
     def end_view(self, path: Path, head: ArrayView, end: ArrayView, ends: dict[int, int]) -> None:

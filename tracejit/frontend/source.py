@@ -20,6 +20,7 @@ from typing import Any
 from tracejit.errors import ScriptError, Span
 
 FunctionNode = ast.FunctionDef | ast.Lambda
+_Node = FunctionNode | ast.AsyncFunctionDef
 
 _FUTURE_FLAGS = functools.reduce(
     operator.or_, (getattr(__future__, feature).compiler_flag for feature in __future__.all_feature_names), 0
@@ -49,14 +50,26 @@ class FunctionSource:
         )
 
 
-_trees: dict[str, tuple[str, ast.Module, dict[int, types.CodeType]]] = {}
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A parsed and compiled file: code objects by name, function nodes by name and first line."""
+
+    text: str
+    codes: dict[str, list[types.CodeType]]
+    nodes: dict[tuple[str, int], list[_Node]]
+
+
+_files: dict[tuple[str, int], _File] = {}
 
 
 def function_source(fn: Callable[..., Any]) -> FunctionSource:
     """Find the source of a Python function or lambda; raises `ScriptError` where there is none."""
     code = getattr(fn, "__code__", None)
     if not isinstance(fn, types.FunctionType) or code is None:
-        raise ScriptError(f"{_describe(fn)} is not a Python function, so it has no source to compile")
+        raise ScriptError(
+            f"{_describe(fn)} is not a Python function, so it has no source to compile",
+            instead="script a Python function that calls it",
+        )
     filename = code.co_filename
     linecache.checkcache(filename)
     text = "".join(linecache.getlines(filename, fn.__globals__))
@@ -71,6 +84,9 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
             f"the source of {fn.__name__!r} in {filename} no longer matches the running function",
             instead="reload the module after editing its file",
         )
+    if isinstance(node, ast.AsyncFunctionDef):
+        span = Span(filename, node.lineno, node.col_offset, node.lineno, None, code.co_name)
+        raise ScriptError("an async function is outside the language", span, instead="define a plain function")
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     return FunctionSource(node, filename, code.co_name, fn.__globals__, cells, fn)
 
@@ -79,29 +95,38 @@ def _describe(fn: object) -> str:
     return repr(getattr(fn, "__name__", type(fn).__name__))
 
 
-def _find(text: str, filename: str, code: types.CodeType) -> FunctionNode | None:
+def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     flags = code.co_flags & _FUTURE_FLAGS
-    key = f"{filename}:{flags}"
-    cached = _trees.get(key)
-    if cached is None or cached[0] != text:
+    file = _files.get((filename, flags))
+    if file is None or file.text != text:
         try:
-            tree = ast.parse(text, filename)
-            module = compile(tree, filename, "exec", flags=flags, dont_inherit=True)
+            file = _files[filename, flags] = _read(text, filename, flags)
         except SyntaxError:
             return None
-        cached = (text, tree, {id(c): c for c in _nested_codes(module)})
-        _trees[key] = cached
-    _, tree, codes = cached
-    same_name = [c for c in codes.values() if c.co_name == code.co_name]
+    same_name = file.codes.get(code.co_name, [])
     matches = [c for c in same_name if _same_code(c, code)]
     exact = [c for c in matches if c.co_firstlineno == code.co_firstlineno]
     chosen = exact or matches
     if not chosen and _is_rewritten(code):
         chosen = [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
-    nodes = [n for c in chosen for n in _nodes_of(tree, c)]
+    nodes = [n for c in chosen for n in file.nodes.get((c.co_name, c.co_firstlineno), [])]
     if code.co_name == "<lambda>" and len(nodes) > 1:
         nodes = [n for n in nodes if _is_at(n, _lambda_position(code))] or nodes
     return nodes[0] if nodes else None
+
+
+def _read(text: str, filename: str, flags: int) -> _File:
+    tree = ast.parse(text, filename)
+    file = _File(text, {}, {})
+    for code in _nested_codes(compile(tree, filename, "exec", flags=flags, dont_inherit=True)):
+        file.codes.setdefault(code.co_name, []).append(code)
+    for node in ast.walk(tree):
+        if isinstance(node, _Node):
+            decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+            first = min([node.lineno, *(d.lineno for d in decorators)])
+            name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
+            file.nodes.setdefault((name, first), []).append(node)
+    return file
 
 
 def _nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -135,22 +160,7 @@ def _is_rewritten(code: types.CodeType) -> bool:
     return any(name.startswith("@py_") for name in code.co_varnames)
 
 
-def _nodes_of(tree: ast.Module, code: types.CodeType) -> list[FunctionNode]:
-    found: list[FunctionNode] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == code.co_firstlineno:
-                found.append(node)
-        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and node.lineno == code.co_firstlineno:
-            found.append(node)
-    if code.co_name == "<lambda>" and len(found) > 1:
-        position = _lambda_position(code)
-        found = [n for n in found if _is_at(n, position)] or found
-    return found
-
-
-def _is_at(node: FunctionNode, position: tuple[int | None, int | None]) -> bool:
+def _is_at(node: _Node, position: tuple[int | None, int | None]) -> bool:
     return isinstance(node, ast.Lambda) and (node.body.lineno, node.body.col_offset) == position
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -306,15 +308,28 @@ class Statements:
 
     def import_(self, s: ast.Import | ast.ImportFrom) -> None:
         """Imports of modules that are loaded already, bound as compile-time objects."""
-        import importlib
-
         for alias in s.names:
-            if isinstance(s, ast.Import):
-                module = importlib.import_module(alias.name if alias.asname else alias.name.split(".")[0])
-                self.ctx.frame.env[alias.asname or alias.name.split(".")[0]] = Static(module)
-            else:
-                module = importlib.import_module(s.module or "")
-                self.ctx.frame.env[alias.asname or alias.name] = Static(getattr(module, alias.name))
+            try:
+                name, value = self.imported(s, alias)
+            except ImportError as error:
+                self.ctx.check_false(type(error).__name__, str(error))
+            self.ctx.frame.env[name] = Static(value)
+
+    def imported(self, s: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[str, Any]:
+        """The name that an import binds, and what it stands for."""
+        if isinstance(s, ast.Import):
+            importlib.import_module(alias.name)
+            first = alias.name.split(".")[0]
+            return alias.asname or first, sys.modules[alias.name if alias.asname else first]
+        package = self.ctx.frame.source.globals.get("__package__")
+        module = importlib.import_module("." * s.level + (s.module or ""), package)
+        found = getattr(module, alias.name, None)
+        if found is None and not hasattr(module, alias.name):
+            try:
+                found = importlib.import_module(f"{module.__name__}.{alias.name}")
+            except ModuleNotFoundError:
+                raise ImportError(f"cannot import name {alias.name!r} from {module.__name__!r}") from None
+        return alias.asname or alias.name, found
 
     def with_block(self, s: WithBlock) -> None:
         outer = self.ctx.grad_enabled

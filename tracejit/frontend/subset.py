@@ -21,14 +21,15 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Match: ("'match'", "use if / elif"),
     ast.Global: ("writing a global name", "return the new value, or write into an array"),
     ast.Nonlocal: ("writing a name of an enclosing function", "return the new value, or write into an array"),
-    ast.SetComp: ("a set", "use a list"),
+    ast.Set: ("a set", "use a tuple or a list"),
+    ast.SetComp: ("a set", "use a tuple or a list"),
 }
 
 
 def check_subset(source: FunctionSource) -> None:
     """Raise `ScriptError` at the first construct that no types could make right."""
-    for node in ast.walk(source.node):
-        refused = _REFUSED.get(type(node))
-        if refused is not None:
-            what, instead = refused
-            raise ScriptError(f"{what} is outside the language", source.span(node), instead=instead)
+    found = [node for node in ast.walk(source.node) if type(node) in _REFUSED]
+    if found:
+        first = min(found, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
+        what, instead = _REFUSED[type(first)]
+        raise ScriptError(f"{what} is outside the language", source.span(first), instead=instead)
