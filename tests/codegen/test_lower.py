@@ -303,8 +303,7 @@ def test_matmul_takes_transposed_operands_without_copies() -> None:
 
 def test_batched_and_integer_products() -> None:
     run(
-        "graph @f(%a: f64[p, q, n, m], %b: f64[p, q, m, k]) on cpu "
-        "{ %c = matmul(%a, %b) : f64[p, q, n, k]  yield %c }",
+        "graph @f(%a: f64[p, q, n, m], %b: f64[p, q, m, k]) on cpu { %c = matmul(%a, %b) : f64[p, q, n, k]  yield %c }",
         f64(2, 3, 4, 5),
         f64(2, 3, 5, 2),
     )
