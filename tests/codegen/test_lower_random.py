@@ -48,7 +48,9 @@ class Writer(random_graphs.Writer):
 
     def graph(self) -> str:
         text = super().graph()
-        constants = "".join(f"%{n} = const() {{value = {v}, type = !i64}} : i64\n" for n, v in (("zero", 0), ("one", 1)))
+        constants = "".join(
+            f"%{n} = const() {{value = {v}, type = !i64}} : i64\n" for n, v in (("zero", 0), ("one", 1))
+        )
         head, rest = text.split("\n", 1)
         if self.random.random() < 0.6:
             head = head.replace("%x: f64[n]", "%x: inout f64[n]").replace("%y: f64[m, n]", "%y: inout f64[m, n]")
@@ -91,7 +93,10 @@ def test_lowered_graphs_keep_their_meaning(seed: int, monkeypatch: pytest.Monkey
     transforms = (("ownership",), ("fuse", "ownership"), pipeline.LEVEL2)[seed % 3]
     graph = pipeline.run(source, transforms, verify=True)
     for trial in range(2):
-        (before, printed), (after, printed_after) = interpreted(source, inputs_of(trial)), lowered(graph, inputs_of(trial))
+        (before, printed), (after, printed_after) = (
+            interpreted(source, inputs_of(trial)),
+            lowered(graph, inputs_of(trial)),
+        )
         if isinstance(before, str) and "too large" in before and transforms != ("ownership",):
             continue  # what may fail is dropped when nobody reads it
         assert printed_after == printed
