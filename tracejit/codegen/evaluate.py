@@ -263,7 +263,9 @@ def _memory_of(array: Array, element: DType) -> Memory:
     if array.size == 0:
         return Memory(np.empty(0, numpy_dtype(element)), 0, owned=False)
     corner = array[tuple(slice(d - 1, d) if s < 0 else slice(0, 1) for d, s in zip(array.shape, steps, strict=True))]
-    cells = np.lib.stride_tricks.as_strided(corner.reshape(-1)[:1] if array.ndim == 0 else corner, (high - low + 1,), (array.itemsize,))
+    cells = np.lib.stride_tricks.as_strided(
+        corner.reshape(-1)[:1] if array.ndim == 0 else corner, (high - low + 1,), (array.itemsize,)
+    )
     width = 1 if cells.dtype == numpy_dtype(element) else 2
     flat = cells if width == 1 else cells.view(numpy_dtype(real_dtype(element)))
     return Memory(flat, -low * width, owned=False)
