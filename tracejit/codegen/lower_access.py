@@ -98,7 +98,12 @@ class Elements:
         while queue:
             value = queue.pop()
             op = self.producers.get(value)
-            if op is not None and value not in chain and isinstance(op.defn.lower, Pointwise) and op.defn.lower.own_index:
+            if (
+                op is not None
+                and value not in chain
+                and isinstance(op.defn.lower, Pointwise)
+                and op.defn.lower.own_index
+            ):
                 chain[value] = None
                 queue.extend(v for v in op.operands if isinstance(v.type, TensorType))
         for value in self.producers if chain else ():
@@ -146,7 +151,11 @@ class Elements:
 
     def flat_element(self, value: Value, at: Expr) -> Element:
         """The element of a value with a C-order index."""
-        while value in self.producers and is_flat(self.producers[value]) and has_storage(self.producers[value].operands[0]):
+        while (
+            value in self.producers
+            and is_flat(self.producers[value])
+            and has_storage(self.producers[value].operands[0])
+        ):
             value = self.producers[value].operands[0]
         place = None if value in self.producers else self.outer(value)
         if isinstance(place, Array) and place.contiguous:
