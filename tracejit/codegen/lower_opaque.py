@@ -160,7 +160,6 @@ class Emitter:
         emit = self.lowering.emit if self.code is None else self.code.emit
         emit(*stores(array.buffer, at, value, self.k))
 
-
     # -- lists --------------------------------------------------------------------------------------------------
 
     def list_set(self, handle: Var, index: Expr, value: Any) -> Var:
@@ -260,8 +259,14 @@ def _with_unit_stride(lowering: Lowering, array: Array) -> Array:
 
 def _product_loops(e: Emitter, spec: str, left: Array, right: Array, result: Array) -> None:
     inputs, output = spec.split("->")
-    names = [_letters(s, len(a.shape)) for s, a in zip((*inputs.split(","), output), (left, right, result), strict=True)]
-    sizes = {n: s for letters, a in zip(names, (left, right, result), strict=True) for n, s in zip(letters, a.shape, strict=True)}
+    names = [
+        _letters(s, len(a.shape)) for s, a in zip((*inputs.split(","), output), (left, right, result), strict=True)
+    ]
+    sizes = {
+        n: s
+        for letters, a in zip(names, (left, right, result), strict=True)
+        for n, s in zip(letters, a.shape, strict=True)
+    }
     summed = [n for n in dict.fromkeys((*names[0], *names[1])) if n not in names[2]]
     with e.kernel(), e.loops([sizes[n] for n in names[2]], parallel=True) as outer:
         index = dict(zip(names[2], outer, strict=True))
