@@ -48,7 +48,9 @@ class Lifetimes:
         pointers; one to what dies with the block is never read."""
         last = last_uses(block, self.roots)
         mine = dict.fromkeys(owned)
-        mine.update(dict.fromkeys(r for op in block.ops for r in op.results if has_storage(r) and self.roots.of(r) == (r,)))
+        mine.update(
+            dict.fromkeys(r for op in block.ops for r in op.results if has_storage(r) and self.roots.of(r) == (r,))
+        )
         given = {r for i, v in enumerate(block.results) if i not in lent and has_storage(v) for r in self.roots.of(v)}
         deaths = Deaths()
         for root in mine:
@@ -104,4 +106,3 @@ def _bound(body: Iterable[Stmt]) -> set[Var]:
             case _:
                 pass
     return found
-
