@@ -180,9 +180,7 @@ def _literal(value: bool | int | float | complex) -> str:
 
 def _kernel(kernel: Kernel) -> Iterator[str]:
     printer = _Printer()
-    params = ", ".join(
-        f"{'out ' if p in kernel.outputs else ''}{printer.name(p)}: {p.type}" for p in kernel.params
-    )
+    params = ", ".join(f"{'out ' if p in kernel.outputs else ''}{printer.name(p)}: {p.type}" for p in kernel.params)
     yield f"kernel {kernel.name}({params}) {{"
     yield from printer.body(kernel.body, "  ")
     yield "}"
