@@ -48,7 +48,9 @@ def copy_of(value: Value) -> Op:
     return Op(REGISTRY["copy"], (value,), {}, (Value(value.type, value.name),))
 
 
-def _with(op: Op, *, operands: Sequence[Value] | None = None, blocks: Iterable[Block] | None = None, **attrs: object) -> Op:
+def _with(
+    op: Op, *, operands: Sequence[Value] | None = None, blocks: Iterable[Block] | None = None, **attrs: object
+) -> Op:
     """The op with parts replaced; it keeps its results."""
     return Op(
         op.defn,
@@ -257,7 +259,9 @@ class _Owner:
         owned = [graph.params[i] for i in graph.inout]
         return self.block(graph.body, owned, private=range(users))
 
-    def block(self, block: Block, owned: Iterable[Value], private: Iterable[int] = (), lent: Iterable[int] = ()) -> Block:
+    def block(
+        self, block: Block, owned: Iterable[Value], private: Iterable[int] = (), lent: Iterable[int] = ()
+    ) -> Block:
         """The block with copies. It owns `owned`; results `private` must not be a parameter's memory; results
         `lent` are only pointers."""
         return _BlockOwner(self, block, owned).run(set(private), set(lent))
