@@ -141,7 +141,11 @@ class _Scalarizer:
         """Whether the op is elementwise on rank-0 tensors."""
         is_elementwise = isinstance(op.defn.lower, Pointwise) and op.defn.lower.own_index
         tensors = [v for v in op.operands if isinstance(v.type, TensorType)]
-        return self.active and (is_elementwise or op.name == "const") and all(is_rank0(v.type) for v in (*tensors, *op.results))
+        return (
+            self.active
+            and (is_elementwise or op.name == "const")
+            and all(is_rank0(v.type) for v in (*tensors, *op.results))
+        )
 
     def arithmetic(self, b: Builder, op: Op) -> None:
         attrs = dict(op.attrs)
@@ -171,7 +175,10 @@ class _Scalarizer:
 
     def list_op(self, b: Builder, op: Op) -> None:
         """Lists hold host scalars in place of rank-0 tensors."""
-        attrs = {name: self.type(x) if isinstance(x, ScalarType | TensorType | ListType) else x for name, x in op.attrs.items()}
+        attrs = {
+            name: self.type(x) if isinstance(x, ScalarType | TensorType | ListType) else x
+            for name, x in op.attrs.items()
+        }
         operands = [self.carrier(v) for v in op.operands]
         results = self._stated(b, op, operands, self.carried(op.results), attrs)
         self.enter(b, op.results, results)
@@ -198,7 +205,9 @@ class _Scalarizer:
         attrs: dict[str, Any] | None = None,
         blocks: Sequence[Block] = (),
     ) -> Sequence[Value]:
-        b.ops.append(Op(op.defn, tuple(operands), op.attrs if attrs is None else attrs, tuple(results), tuple(blocks), op.span))
+        b.ops.append(
+            Op(op.defn, tuple(operands), op.attrs if attrs is None else attrs, tuple(results), tuple(blocks), op.span)
+        )
         return results
 
     # -- inlining -----------------------------------------------------------------------------------------------
