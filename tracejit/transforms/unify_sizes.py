@@ -134,15 +134,17 @@ class _Unifier(Rebuilder):
                 made = body.mapping[param] = Value(init.type, param.name)
             params.append(made)
         results = body.inline(old, params)
-        following = [results[0], *(body.typed(r, p.type) for r, p in zip(results[1:], params[1:], strict=True))]
+        following = [results[0], *body.carried(params[1:], results[1:])]
         block = body.block(params, following, old.label)
-        inits = [
-            self.typed(v, p.type) if not self.depends_on(p, params) else v
-            for v, p in zip(operands[2:], params[1:], strict=True)
-        ]
+        inits = self.carried(params[1:], operands[2:])
         return self.emit(
             op.defn, (*operands[:2], *inits), op.attrs, blocks=[block], like=self.named(op, params[1:]), mapping={}
         )
+
+    def carried(self, params: Sequence[Value], values: Sequence[Value]) -> list[Value]:
+        """Values read with the types a loop carries, whose sizes are those carried beside them."""
+        sizes: dict[Value, Dim] = {p: v.dim for p, v in zip(params, values, strict=True) if p.type == SIZE}
+        return [self.typed(v, substitute_dims(p.type, sizes)) for p, v in zip(params, values, strict=True)]
 
     def depends_on(self, value: Value, params: Sequence[Value]) -> bool:
         """Whether the type has a size that the loop carries."""
