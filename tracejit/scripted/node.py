@@ -17,11 +17,10 @@ from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
-from tracejit.ir.builder import Builder
-from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.core import Graph
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.transforms.activity import is_differentiable
-from tracejit.transforms.vjp import Derivative, derive
+from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
 
 class DifferentiableGraph:
@@ -54,7 +53,7 @@ class DifferentiableGraph:
     @cached_property
     def joint(self) -> DifferentiableGraph:
         """Forward and backward in one graph: parameters and cotangents to the cotangents of the wanted parameters."""
-        graph = joint_graph(self.graph, self.wanted, self.cotangent_results)
+        graph = pullback_graph(self.graph, self.wanted, self.cotangent_results)
         inexact = [i for i, p in enumerate(graph.params) if is_differentiable(p.type)]
         layouts = (*self.layouts, *(True,) * len(self.cotangent_results))
         return DifferentiableGraph(graph, inexact, layouts)
@@ -63,22 +62,6 @@ class DifferentiableGraph:
     def cotangent_results(self) -> tuple[int, ...]:
         """Results (final versions of `inout` parameters included) that have cotangents."""
         return tuple(i for i, r in enumerate(self.graph.results) if is_differentiable(r.type))
-
-
-def joint_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> Graph:
-    """A graph from parameters and cotangents of `outputs` to cotangents of `wanted`, without the forward's effects."""
-    b = Builder()
-    seeds = [Value(graph.results[i].type, f"g{graph.results[i].name}") for i in outputs]
-    totals: list[Value] | None = None
-    xs = [graph.params[i] for i in wanted]
-    for i, seed in zip(outputs, seeds, strict=True):
-        found = b.emit("gradient", (graph.results[i], seed, *xs), names=[f"d{x.name}" for x in xs])
-        totals = list(found) if totals is None else [b.emit("add", pair)[0] for pair in zip(totals, found, strict=True)]
-    if totals is None:
-        totals = [b.zeros_like(b.wrap(x)).value for x in xs]
-    ops: tuple[Op, ...] = (*graph.body.ops, *b.ops)
-    body = Block((*graph.params, *seeds), ops, tuple(totals))
-    return Graph(f"{graph.name}.gradient", body, graph.device, (), graph.policy)
 
 
 class GraphNode(Node):

@@ -137,6 +137,28 @@ def derive(
     n_user = len(graph.results) - len(graph.inout)
     chosen = range(n_user) if results is None else results
     outputs = [i for i in (*chosen, *range(n_user, len(graph.results))) if is_differentiable(graph.results[i].type)]
+    draft, seeds = _backward(graph, wanted, outputs)
+    residuals, backward = _backward_graph(graph, draft, seeds, lists)
+    outcome = (*graph.results[:n_user], *residuals, *graph.results[n_user:])
+    body = Block(graph.params, tuple(draft.frame.edits[0].ops), outcome, graph.body.label)
+    forward = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
+    return Derivative(forward, backward, len(residuals), tuple(outputs))
+
+
+def pullback_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> Graph:
+    """One graph, without effects, from the parameters and the cotangents of the results `outputs` to the cotangents of
+    the parameters `wanted`."""
+    draft, seeds = _backward(graph, wanted, outputs)
+    b = Rebuilder(without_effects, {})
+    params = [b.param_like(v) for v in (*graph.params, *seeds)]
+    for op in (*draft.frame.edits[0].ops, *draft.ops):
+        b.step(op)
+    body = b.block(params, [b.value(v) for v in draft.results])
+    return Graph(f"{graph.name}.gradient", body, graph.device, (), graph.policy)
+
+
+def _backward(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> tuple[Draft, list[Value]]:
+    """The backward of a graph, in the names of the forward, and the cotangents of its results `outputs`."""
     inputs = [graph.params[i] for i in wanted]
     edit = Edit(graph.params, list(graph.body.ops))
     region = Region(graph.params, [edit], active(edit.ops, inputs, (graph.results[i] for i in outputs)))
@@ -146,12 +168,7 @@ def derive(
         if graph.results[i] in region.active:
             frame.cotangents.add(graph.results[i], seed)
     reverse(frame, graph.body.ops)
-    draft = Draft(frame, [frame.cotangents.total_or_zero(v) for v in inputs])
-    residuals, backward = _backward_graph(graph, draft, seeds, lists)
-    outcome = (*graph.results[:n_user], *residuals, *graph.results[n_user:])
-    body = Block(graph.params, tuple(edit.ops), outcome, graph.body.label)
-    forward = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
-    return Derivative(forward, backward, len(residuals), tuple(outputs))
+    return Draft(frame, [frame.cotangents.total_or_zero(v) for v in inputs]), seeds
 
 
 def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: bool) -> tuple[list[Value], Graph]:
