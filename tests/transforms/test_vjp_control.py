@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.transforms.derivatives import check_derive, check_orders, element_operations, gradient_graph, program
 
+from tests.transforms.derivatives import check_derive, check_orders, element_operations, gradient_graph, program
 from tracejit.ir.core import Graph, walk
 from tracejit.transforms.vjp import derive
 

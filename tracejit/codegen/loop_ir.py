@@ -9,7 +9,8 @@
              | Alloc(var, count) | Free(var)
              | Launch(kernel, args, grid_hint) | Call(name, args, results)
              | Fail(error, payload) | Output(index, ...)
-    expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Bitcast | Select | Rare | Offset | Input(...)
+    expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Bitcast | Select | Rare | Offset
+             | Input(...)
     axis     = serial | parallel | vector | unroll | grid.x grid.y grid.z | thread.x thread.y thread.z
 
 Everything is in SSA form: a `Var` is bound once, loops and branches pass values explicitly (`Carried`,
@@ -151,12 +152,16 @@ Expr: TypeAlias = Var | Const | Load | Scalar | Cast | Bitcast | Select | Rare |
 
 @dataclass(frozen=True, slots=True)
 class Let:
+    """A name for the value of an expression."""
+
     var: Var
     expr: Expr
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
+    """Write of one element."""
+
     buffer: Var
     index: Expr
     value: Expr
@@ -215,6 +220,8 @@ class Alloc:
 
 @dataclass(frozen=True, slots=True)
 class Free:
+    """The end of a buffer's life."""
+
     var: Var
 
 
@@ -272,6 +279,8 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Function:
+    """Statements that run on the host, called by name."""
+
     name: str
     body: tuple[Stmt, ...]
 

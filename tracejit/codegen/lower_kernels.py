@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tracejit.codegen import schedule
@@ -161,7 +162,7 @@ class KernelLowering:
         proper = self.space.proper(range(len(self.space.sizes)))
         return frozenset(
             a
-            for a, b in zip(proper, proper[1:], strict=False)
+            for a, b in pairwise(proper)
             if (a in self.axes) == (b in self.axes)
             and not fixed & {a, b}
             and all(form is not None and self._continues(form, a, b) for form in forms)

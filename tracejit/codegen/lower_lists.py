@@ -182,11 +182,12 @@ def _fill(lowering: Lowering, handle: Var, like: Value, have: Expr, missing: Exp
     _move(lowering, like, have, handle, aside)
 
     def push_zero() -> None:
-        zero = (
-            zeros(lowering, like).buffer
-            if isinstance(like.type, TensorType)
-            else lowering.k.const(0, _slot(lowering, like).type)
-        )
+        zero: Expr
+        if isinstance(like.type, TensorType):
+            zero = zeros(lowering, like).buffer
+        else:
+            assert isinstance(like.type, ScalarType)
+            zero = lowering.k.const(0, real_dtype(like.type.dtype))
         lowering.emit(Call("list_push", (handle, zero)))
 
     _, body = lowering.inside(push_zero)

@@ -478,7 +478,7 @@ def container_method(
             fields = getattr(cls, "_fields", ())
             return TupleValue(tuple(kwargs.get(f, v) for f, v in zip(fields, items, strict=True)), cls)
         case _:
-            kinds = {ListValue: list, DictValue: dict, TupleValue: tuple, SequenceValue: range}
+            kinds: dict[type, type] = {ListValue: list, DictValue: dict, TupleValue: tuple, SequenceValue: range}
             kind = type(receiver.value) if isinstance(receiver, Static) else kinds.get(type(receiver))
             if kind is not None and not hasattr(kind, name):
                 text = f"'{type_name(receiver)}' object has no attribute '{name}'"

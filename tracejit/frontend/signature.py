@@ -37,7 +37,7 @@ class Access:
 
     def fetch(self, arguments: Sequence[Any]) -> Any:
         """The value, in a call with these arguments; `MISSING` where the path no longer exists."""
-        value = self.constant if self.root < 0 else arguments[self.root]
+        value: Any = self.constant if self.root < 0 else arguments[self.root]
         for kind, key in self.steps:
             try:
                 if kind == "attribute":
@@ -135,7 +135,7 @@ def _by_value(x: Any) -> bool:
 def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
     """The spec of an ndarray."""
     if array.dtype.name not in BY_NUMPY_NAME:
-        raise TypeError(f"tracejit has no dtype {array.dtype}; supported are {', '.join(BY_NUMPY_NAME)}")
+        raise TypeError(f"tracejit has no dtype {array.dtype}")
     dims = tuple(None if any_size else n if n < 2 else None for n in array.shape)
     flags = getattr(array, "flags", None)
     contiguous = bool(flags.c_contiguous) if flags is not None else True

@@ -15,8 +15,9 @@ from tracejit.ir.types import Type
 
 #: The only op names that code outside `ops/` may mention (DESIGN.md section 5; `tests/test_architecture.py` checks it).
 STRUCTURAL = frozenset(
-    "if loop call fused custom gradient tangent leaf const cast broadcast dim stride fetch slice index_update index_add add list_new list_push "
-    "list_pop list_pop0 list_len vread vwrite vadd fresh sync copy undef check check_eq broadcast_dim print".split()
+    "if loop call fused custom gradient tangent leaf const cast broadcast dim stride fetch slice index_update "
+    "index_add add list_new list_push list_pop list_pop0 list_len vread vwrite vadd fresh sync copy undef "
+    "check check_eq broadcast_dim print".split()
 )
 
 

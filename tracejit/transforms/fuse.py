@@ -267,8 +267,8 @@ class _BlockFusion:
         members, before = first.members | second.members, first.before | second.before
         if self.is_split(members, before):
             return "something between them needs one and is needed by the other"
-        late = self.takers and self.late_read((*first.inputs, *second.inputs), members, before)
-        if late:
+        late = self.late_read((*first.inputs, *second.inputs), members, before) if self.takers else None
+        if late is not None:
             return f"%{late.name} would be read after an update of it"
         return self.misread(space, second, first) or self.misread(space, first, second)
 

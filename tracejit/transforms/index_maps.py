@@ -97,8 +97,7 @@ class _Reader:
     def __init__(self, value: Value) -> None:
         self.type = value.type
         self.value = value
-        is_tensor = isinstance(value.type, TensorType)
-        self.shape = tuple(map(size_symbol, value.type.shape)) if is_tensor else ()
+        self.shape = tuple(map(size_symbol, value.type.shape)) if isinstance(value.type, TensorType) else ()
         self.reads: list[Index | None] = []
 
     def __call__(self, index: Sequence[Symbol]) -> Symbol:

@@ -320,7 +320,7 @@ class _BlockOwner:
 
     def renamed(self, block: Block) -> Block:
         """A kernel's block: it only borrows."""
-        ops = [_with(op, operands=map(self.value, op.operands)) for op in block.ops]
+        ops = [_with(op, operands=[self.value(v) for v in op.operands]) for op in block.ops]
         return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
 
     def fresh(self, at: int, op: Op) -> None:
