@@ -57,5 +57,13 @@ def _module(texts: Texts, *, inline: bool) -> str:
     """A whole module; with `inline` it has small support functions of its own instead of calling them."""
     own = INLINE.keys() & {symbol(d) for d in texts.declarations} if inline else set[str]()
     declared = sorted(d for d in texts.declarations if symbol(d) not in own)
-    defined = [INLINE[name] for name in sorted(own)]
-    return once("\n".join([*declared, *defined])) + "\n" + "\n".join(texts.functions) + FOOTER
+    defined = [INLINE[name].replace("nounwind {", "#1 {") for name in sorted(own)]
+    head = once("\n".join([*declared, *defined]))
+    return "\n".join([head, *texts.functions, _scalar_attributes(texts.options)]) + FOOTER
+
+
+def _scalar_attributes(options: LlvmOptions) -> str:
+    """Attributes `#1`, of the entry."""
+    scalar = options.for_scalar_code()
+    features = "" if scalar is options else f' "target-features"="{scalar.features}"'
+    return f'attributes #1 = {{ nounwind "no-trapping-math"="true"{features} }}'

@@ -35,6 +35,7 @@ class EntryPrinter(FunctionPrinter):
 
     def __init__(self, texts: Texts, program: Program) -> None:
         super().__init__(texts)
+        self.options = texts.options.for_scalar_code()
         self.program = program
         self.owned = Value("%owned", Pointer(I64))
         self.allocas.append(f"  %owned = alloca {OWNED}, align 8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,12 @@ class LlvmOptions:
     masked_bits: int = 0
     has_f16c: bool = False
     entry_name: str = "tj_entry"
+
+    def for_scalar_code(self) -> LlvmOptions:
+        """The same machine without AVX-512, whose selections by mask registers are slow in scalar code."""
+        if self.vector_bits < 512:
+            return self
+        return replace(self, features=f"{self.features},-avx512f".lstrip(","), vector_bits=256, masked_bits=32)
 
     @staticmethod
     def for_cpu(cpu: str, features: dict[str, bool], entry_name: str = "tj_entry") -> LlvmOptions:

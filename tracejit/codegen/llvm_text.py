@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-#: `#0` kernels, `#1` the entry; `!0` marks branches that are hardly ever taken, `!1` those that nearly always are.
+#: `#0` is for functions of any kind; `!0` marks branches that are hardly ever taken, `!1` those that nearly always are.
 FOOTER = """
 attributes #0 = { nounwind "no-trapping-math"="true" }
-attributes #1 = { nounwind "no-trapping-math"="true" }
 !0 = !{!"branch_weights", i32 1, i32 10000}
 !1 = !{!"branch_weights", i32 10000, i32 1}
 """
