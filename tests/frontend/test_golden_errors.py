@@ -23,8 +23,8 @@ def shown(path: Path) -> tuple[BaseException, str]:
         runpy.run_path(str(path), run_name=path.stem)
     error = caught.value
     text = "".join(traceback.format_exception_only(error))
-    if not isinstance(error, SyntaxError):
-        frame = traceback.extract_tb(error.__traceback__)[-1]
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    if not isinstance(error, SyntaxError) and frame.filename == str(path):
         text = f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}\n    {frame.line}\n{text}'
     return error, re.sub(r'(?<=")[^"\n]*/|/\S*/(?=\w+\.py)', "", text)
 

@@ -1,0 +1,260 @@
+"""The source of a live function is found by its code, wherever it stands."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import linecache
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tracejit.errors import ScriptError
+from tracejit.frontend.source import function_source
+from tracejit.scripted import script
+
+
+def module(folder: Path, name: str, text: str) -> ModuleType:
+    """Import a file with that text."""
+    path = folder / f"{name}.py"
+    path.write_text(textwrap.dedent(text))
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def body(fn) -> str:
+    """The found body, as normalised text."""
+    node = function_source(fn).node
+    return ast.unparse(node.body if isinstance(node, ast.Lambda) else node.body[-1])
+
+
+if sys.version_info[0] == 3:
+
+    def chosen(x):
+        return x + 3
+
+else:
+
+    def chosen(x):
+        return x + 2
+
+
+def test_same_name_on_two_branches():
+    assert body(chosen) == "return x + 3"
+
+
+def outer_one():
+    def inner(x):
+        return x * 10
+
+    return inner
+
+
+def outer_two():
+    def inner(x):
+        return x * 20
+
+    return inner
+
+
+def test_nested_functions_of_one_name():
+    assert body(outer_one()) == "return x * 10"
+    assert body(outer_two()) == "return x * 20"
+
+
+def test_redefinitions_in_one_scope():
+    def f(x):
+        return x - 1
+
+    first = f
+
+    def f(x):
+        return x - 2
+
+    assert body(first) == "return x - 1"
+    assert body(f) == "return x - 2"
+
+
+def test_same_code_under_one_name_is_told_apart_by_line():
+    def f(x):
+        return x
+
+    first = f
+
+    def f(x):
+        return x
+
+    assert function_source(first).node.lineno + 5 == function_source(f).node.lineno
+
+
+def test_lambdas_on_one_line():
+    first, second, third = (lambda x: x + 1), (lambda x: x + 2), (lambda x: x + 1)
+    assert body(first) == "x + 1"
+    assert body(second) == "x + 2"
+    assert function_source(first).node.col_offset < function_source(third).node.col_offset
+
+
+def test_lambda_inside_a_lambda():
+    make = lambda k: lambda x: x * k  # noqa: E731
+    assert body(make(3)) == "x * k"
+    assert body(make) == "lambda x: x * k"
+    assert script(make(3))(2.0) == 6.0
+
+
+def test_lambda_over_several_lines():
+    f = (
+        lambda x: x
+        + 1
+    )  # fmt: skip
+    assert body(f) == "x + 1"
+
+
+def test_lambda_as_a_default_and_in_a_call():
+    def apply(f=lambda x: x * 7):
+        return f
+
+    assert body(apply()) == "x * 7"
+    assert body(next(filter(None, [lambda x: x * 8]))) == "x * 8"
+
+
+class Pair:
+    """A class whose methods hold text at the left margin."""
+
+    scale = 2.0
+
+    def described(self, x):
+        """Text
+of several
+    lines."""
+        return x * self.scale
+
+    @staticmethod
+    def fixed(x):
+        text = """
+left margin
+"""
+        return x + len(text)
+
+    @classmethod
+    def of_class(cls, x):
+        return x * cls.scale
+
+    def with_super(self, x):
+        return super().__hash__() * 0 + x
+
+
+def test_methods_with_text_at_the_left_margin():
+    assert body(Pair.described) == "return x * self.scale"
+    assert body(Pair.fixed) == "return x + len(text)"
+    assert body(Pair.of_class.__func__) == "return x * cls.scale"
+    assert body(Pair.with_super) == "return super().__hash__() * 0 + x"
+    assert script(Pair.fixed)(1) == 1 + len("\nleft margin\n")
+
+
+def test_decorated_functions_are_found_by_their_own_code():
+    def twice(f):
+        @functools.wraps(f)
+        def wrapper(x):
+            return f(x) * 2
+
+        return wrapper
+
+    @twice
+    def decorated(x):
+        return x + 1
+
+    assert body(decorated) == "return f(x) * 2"
+    assert body(decorated.__wrapped__) == "return x + 1"
+
+
+def test_annotations_and_defaults_do_not_matter():
+    def f(x: list[int], y: float = 3.0, *, z: str = "a") -> float:
+        return x[0] + y
+
+    assert body(f) == "return x[0] + y"
+
+
+def test_future_annotations(tmp_path):
+    made = module(tmp_path, "with_future", "from __future__ import annotations\ndef f(x: Unknown) -> Missing:\n    return x\n")
+    assert body(made.f) == "return x"
+
+
+def test_edited_file_is_told(tmp_path):
+    made = module(tmp_path, "edited", "def f(x):\n    return x + 1\n\ndef g(x):\n    return x + 2\n")
+    (tmp_path / "edited.py").write_text("# a new first line\n\ndef g(x):\n    return x + 2\n\ndef f(x):\n    return x + 99\n")
+    linecache.checkcache()
+    assert body(made.g) == "return x + 2"
+    with pytest.raises(ScriptError, match="no longer matches") as caught:
+        function_source(made.f)
+    assert caught.value.instead == "reload the module after editing its file"
+
+
+def test_moved_function_is_found_with_its_new_lines(tmp_path):
+    made = module(tmp_path, "moved", "def f(x):\n    return x + 1\n")
+    (tmp_path / "moved.py").write_text("import math\n\n\ndef f(x):\n    return x + 1\n")
+    assert function_source(made.f).node.lineno == 4
+
+
+def test_a_file_that_is_no_longer_python(tmp_path):
+    made = module(tmp_path, "broken", "def f(x):\n    return x + 1\n")
+    (tmp_path / "broken.py").write_text("def f(x:\n")
+    with pytest.raises(ScriptError, match="no longer matches"):
+        function_source(made.f)
+
+
+def test_exec_without_source_is_refused():
+    namespace: dict = {}
+    exec("def f(x):\n    return x + 1\n", namespace)
+    with pytest.raises(ScriptError, match="cannot be read") as caught:
+        script(namespace["f"])
+    assert caught.value.instead is not None
+
+
+def test_text_given_to_linecache_is_source():
+    text = "def f(x):\n    return x + 1\n"
+    name = "<cell of a notebook>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    namespace: dict = {}
+    exec(compile(text, name, "exec"), namespace)
+    try:
+        assert body(namespace["f"]) == "return x + 1"
+        assert script(namespace["f"])(1.0) == 2.0
+    finally:
+        del linecache.cache[name]
+
+
+@pytest.mark.parametrize("thing", [len, int, functools.partial(max, 1), "text"])
+def test_what_is_no_python_function_is_refused(thing):
+    with pytest.raises((ScriptError, TypeError)):
+        script(thing)
+
+
+def test_free_variables_are_cells():
+    k = 5.0
+
+    def f(x):
+        return x * k
+
+    assert function_source(f).closure["k"].cell_contents == 5.0
+
+
+def test_spans_point_into_the_file():
+    source = function_source(Pair.described)
+    span = source.span(source.node.body[-1])
+    assert span.text().strip() == "return x * self.scale"
+    assert span.filename == __file__
+    assert span.function == "described"
+
+
+def test_many_functions_of_one_name_in_one_file(tmp_path):
+    parts = [f"def make{i}():\n    def f(x):\n        return x + {i}\n    return f\n" for i in range(50)]
+    made = module(tmp_path, "many", "\n".join(parts))
+    for i in range(50):
+        assert body(getattr(made, f"make{i}")()) == f"return x + {i}"
