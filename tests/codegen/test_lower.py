@@ -435,3 +435,21 @@ def test_a_loss_and_its_difference_share_one_pass() -> None:
         f32(3, 5),
     )
     assert len(found.program.kernels) == 1
+
+
+def test_column_sums_run_over_tiles_of_rows() -> None:
+    found = run(
+        """graph @f(%x: f64[n, m], %b: f64[m]) on cpu {
+      %n = dim(%x) {axis = 0} : i64
+      %m = dim(%x) {axis = 1} : i64
+      %r = relu(%x) : f64[n, m]
+      %bb = broadcast(%b, %n, %m) : f64[n, m]
+      %p = mul(%r, %bb) : f64[n, m]
+      %s = sum(%p) {axes = (0,)} : f64[m]
+      %t = max(%x) {axes = (0,)} : f64[m]
+      yield %r, %s, %t }""",
+        f64(37, 5),
+        f64(5),
+    )
+    assert len(found.program.kernels) == 1
+    assert "tile" in print_program(found.program)

@@ -1,4 +1,4 @@
-"""The loops of reductions that fold the same axes: nested folds, or blocks folded in parallel.
+"""The loops of reductions that fold the same axes: nested folds, blocks folded in parallel, or tiles of columns.
 
 f16 and bf16 are folded in f32; complex numbers are carried as two values.
 """
@@ -70,17 +70,11 @@ class FoldGroup:
 
     # -- elements ---------------------------------------------------------------------------------------------------
 
-    def _identity(self, op: Op) -> Element:
-        lower = op.defn.lower
-        assert isinstance(lower, Reduction)
-        dtype = op.results[0].type.dtype  # type: ignore[union-attr]
-        return self.kernel.k.const(lower.identity(dtype), F32 if dtype in (F16, BF16) else dtype)
-
     def _folds(self) -> list[Fold]:
         """What the loops carry: one value per reduction, two for complex ones."""
         folds: list[Fold] = []
         for op in self.mates:
-            start, combine, name = self._identity(op), op.defn.lower.combine, op.results[0].name  # type: ignore[union-attr]
+            start, combine, name = self.kernel.identity(op), op.defn.lower.combine, op.results[0].name  # type: ignore[union-attr]
             if isinstance(start, Complex):
                 splits = combine if combine == "add" else None
                 folds += [Fold(start.re, splits, f"{name}_re"), Fold(start.im, splits, f"{name}_im")]
@@ -125,3 +119,65 @@ class FoldGroup:
             is_pair = op.results[0].type.dtype.is_complex  # type: ignore[union-attr]
             found.append(Complex(first, left.pop(0)) if is_pair else first)
         return found
+
+
+class ColumnTiles:
+    """Sums over rows, one per column, in tiles of a few rows: the rows of a large matrix lie in different pages of
+    memory, and only so many of them can be read side by side. The running totals are in the results themselves."""
+
+    def __init__(self, kernel: KernelLowering, kept: list[int], targets: list[Target], whole: list[Target]) -> None:
+        self.kernel = kernel
+        self.kept = kept
+        self.totals = targets
+        self.whole = whole
+        self.mates = [next(op for op in kernel.folded if op.results[0] is t.value) for t in targets]
+
+    @staticmethod
+    def possible(kernel: KernelLowering) -> bool:
+        """Whether the kernel consists of plain reductions that are results, and of results that need none."""
+        if any(kernel.levels[op.results[0]] != 1 for op in kernel.folded):
+            return False
+        sums = {op.results[0] for op in kernel.folded}
+        rest = [t for t in kernel.targets if t.value not in sums]
+        is_plain = all(t.shape == kernel.space_shape and kernel.levels[t.value] == 0 for t in rest)
+        dtypes = [op.results[0].type.dtype for op in kernel.folded]  # type: ignore[union-attr]
+        return is_plain and len(kernel.targets) == len(rest) + len(sums) and not any(
+            d.is_complex or d in (F16, BF16) for d in dtypes
+        )
+
+    def emit(self) -> None:
+        """For each block of columns: neutral totals, then tile by tile."""
+        kernel, code, k = self.kernel, self.kernel.code, self.kernel.k
+        (columns,), (rows,) = kernel.space.groups(self.kept), kernel.space.groups(kernel.axes)
+        width, height = kernel.extent(columns), kernel.extent(rows)
+        axis: Axis = "parallel" if kernel.may_spread() else "serial"
+        with code.loop(schedule.blocks(code, width, schedule.COLUMNS), axis, "block") as block:
+            start, length = schedule.block_range(code, width, block, schedule.COLUMNS)
+            with code.loop(length, "vector", schedule.loop_name(columns)) as j:
+                index = self._index(columns, k.add(start, j), rows, ZERO)
+                for target, op in zip(self.totals, self.mates, strict=True):
+                    kernel.elements.store(target.array, self._column(index), kernel.identity(op))
+            with code.loop(schedule.blocks(code, height, schedule.ROWS), "serial", "tile") as tile:
+                first, count = schedule.block_range(code, height, tile, schedule.ROWS)
+                with code.loop(length, "vector", schedule.loop_name(columns)) as j:
+                    index = self._index(columns, k.add(start, j), rows, ZERO)
+                    group = FoldGroup(kernel, self.mates, self.whole, index, (first, count))
+                    self._add(index, group.nest([rows]))
+
+    def _add(self, index: dict[int, Expr], parts: list[Element]) -> None:
+        elements = self.kernel.elements
+        for target, op, part in zip(self.totals, self.mates, parts, strict=True):
+            place = self._column(index)
+            old = elements.load(target.array, place, "total")
+            combine = op.defn.lower.combine  # type: ignore[union-attr]
+            elements.store(target.array, place, self.kernel.k.op(combine, old, part))
+            self.kernel.written_at[target.value] = place
+
+    def _index(self, columns: list[int], j: Expr, rows: list[int], i: Expr) -> dict[int, Expr]:
+        index: dict[int, Expr] = dict.fromkeys(range(len(self.kernel.space.sizes)), ZERO)
+        self.kernel.enter(index, rows, i)
+        self.kernel.enter(index, columns, j)
+        return index
+
+    def _column(self, index: dict[int, Expr]) -> tuple[Expr, ...]:
+        return tuple(index[a] for a in self.kept)

@@ -26,11 +26,11 @@ from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Stmt, Store
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
-from tracejit.codegen.lower_folds import FoldGroup
+from tracejit.codegen.lower_folds import ColumnTiles, FoldGroup
 from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
-from tracejit.ir.types import TensorType
+from tracejit.ir.types import BF16, F16, F32, TensorType
 
 
 @dataclass(slots=True, eq=False)
@@ -199,7 +199,8 @@ class KernelLowering:
         """Whether each element of the place is read, if at all, just where and before it is written."""
         accesses = self.elements.accesses
         reads = [i for i, access in enumerate(accesses) if access.buffer is place.buffer]
-        if any(accesses[i].is_store for i in reads) or not self._one_nest():
+        tiled = self.folded and target.shape != self.space_shape and ColumnTiles.possible(self)
+        if any(accesses[i].is_store for i in reads) or tiled or not self._one_nest():
             return not reads
         first = next(i for i, access in enumerate(accesses) if access.is_store and access.buffer is target.array.buffer)
         if reads and reads[-1] > first:
@@ -325,6 +326,10 @@ class KernelLowering:
         proper, folded = self.space.proper(kept), self.space.proper(self.axes)
         columns = bool(proper) and bool(folded) and proper[-1] > folded[-1]
         kept_shape = tuple(self.space_shape[a] for a in kept)
+        if columns and self.is_tiled(kept):
+            sums = {op.results[0] for op in self.folded}
+            ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
+            return
         index: dict[int, Expr] = {}
         with self.loops(kept, index, vector=columns, parallel=True):
             outer = tuple(index[a] for a in kept)
@@ -338,6 +343,20 @@ class KernelLowering:
             if rest:
                 with self.loops(self.axes, index, vector=True, parallel=True):
                     self.write(rest, self.at(index))
+
+    def is_tiled(self, kept: Sequence[int]) -> bool:
+        """Whether columns are folded tile by tile: one loop over columns, one over rows, of which there may be many."""
+        groups = self.space.groups(kept), self.space.groups(self.axes)
+        if any(len(g) != 1 for g in groups) or not ColumnTiles.possible(self):
+            return False
+        return not schedule.is_small([self.space.sizes[a] for a in groups[1][0]], schedule.FEW_ROWS)
+
+    def identity(self, op: Op) -> Element:
+        """What a reduction starts from; f16 and bf16 are folded in f32."""
+        lower = op.defn.lower
+        assert isinstance(lower, Reduction)
+        dtype = op.results[0].type.dtype  # type: ignore[union-attr]
+        return self.k.const(lower.identity(dtype), F32 if dtype in (F16, BF16) else dtype)
 
     def ready(self, level: int) -> list[Target]:
         """Pending results over the whole space that need no reduction above `level`; they are taken."""

@@ -18,17 +18,24 @@ from tracejit.ir.types import I64
 BLOCK = 4096
 
 #: The same for a loop over columns, each of which folds many rows.
-COLUMNS = 256
+COLUMNS = 512
 
 
-def is_small(sizes: Iterable[Expr]) -> bool:
-    """Whether a loop nest is known to be one block at most."""
+#: Rows that are folded side by side: as many pages as can be read at once.
+ROWS = 16
+
+#: Up to so many rows are folded in one go.
+FEW_ROWS = 64
+
+
+def is_small(sizes: Iterable[Expr], limit: int = BLOCK) -> bool:
+    """Whether a loop nest is known to have `limit` trips at most."""
     total = 1
     for size in sizes:
         if not isinstance(size, Const):
             return False
         total *= int(size.value.real)
-    return total <= BLOCK
+    return total <= limit
 
 
 @contextmanager
