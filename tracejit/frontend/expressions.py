@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic
+from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic, is_python_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side
@@ -171,7 +171,8 @@ class Expressions:
                 return self.calls.format_percent(x, y, node)
             case _:
                 x, y = self.calls.as_operand(x), self.calls.as_operand(y)
-                if op == "matmul" or (op in ("eq", "ne") and isinstance(x, TupleValue | ListValue)):
+                arrays = not (is_python_number(x) and is_python_number(y))
+                if (op == "matmul" and arrays) or (op in ("eq", "ne") and isinstance(x, TupleValue | ListValue)):
                     return self.calls.special_binary(op, x, y, node)
                 return self.arith.binary(op, x, y, node)
 

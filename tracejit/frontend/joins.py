@@ -398,7 +398,7 @@ def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
         return "start with a value of the same kind instead of None"
     if name.startswith("$"):
         return "return one kind of value on every path"
-    return "give it one kind of value on both paths, or use two names"
+    return "give it one kind of value, or use two names"
 
 
 def _same_static(a: Static, b: Static) -> bool:

@@ -204,8 +204,8 @@ def describe(value: FrontValue) -> str:
             return f"a tuple of {len(items)}"
         case ListValue():
             return f"a list of {len(value.items)}"
-        case DictValue():
-            return "a dict"
+        case DictValue(items):
+            return f"a dict with {', '.join(map(repr, items))}"[:60] if items else "an empty dict"
         case ObjectValue(cls):
             return f"a {cls.__name__}"
         case SequenceValue():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,10 @@ def script(fn: Any = None, **options: Any) -> Any:
     Raises `ScriptError` for what is outside the language: when decorated where it can be seen then, else at the
     first call.
     """
+    unknown = options.keys() - {f.name for f in dataclasses.fields(Options)}
+    if unknown:
+        known = ", ".join(f.name for f in dataclasses.fields(Options))
+        raise TypeError(f"script() has no option {min(unknown)!r}; there are {known}")
     made = Options(**options)
     if fn is None:
         return lambda f: script(f, **options)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -102,8 +103,13 @@ class ScriptedFunction(FastCallable):
         functools.update_wrapper(self, fn)
         self.__tracejit_function__ = fn
         self.options = options or Options()
+        if not isinstance(fn, types.FunctionType):
+            function_source(fn)  # raises: there is none
         self.signature = inspect.signature(fn)
         self._names = tuple(self.signature.parameters)
+        for name in self.options.static:
+            if name not in self._names:
+                raise TypeError(f"static: {fn.__name__}() has no parameter {name!r}")
         self._cache: dict[Any, list[Specialisation]] = {}
         self._static: set[Access] = set()
         self._lock = threading.RLock()
@@ -191,7 +197,8 @@ class ScriptedFunction(FastCallable):
         try:
             return StaticSpec(value) if static else spec_of(value)
         except TypeError as error:
-            raise ScriptError(f"argument {self._names[index]!r}: {error}", self.source.span(self.source.node)) from None
+            reason, instead = f"argument {self._names[index]!r}: {error}", "convert it with .astype(float) first"
+            raise ScriptError(reason, self.source.span(self.source.node), instead=instead) from None
 
     def _install(self, made: Specialisation, pattern: CallPattern) -> None:
         """Let the native call path serve such calls, where it can express the specialisation."""
