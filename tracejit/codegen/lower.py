@@ -2,9 +2,9 @@
 
 The entry is one native function: host scalars are vars, tensors are buffers with sizes, `if` and `loop` are
 structured statements that pass values explicitly. Kernels are made by `lower_kernels.py`, ops that are not
-elementwise by `lower_opaque.py` and `lower_lists.py`. Ops are told apart by their lowering kind; only the
-structural vocabulary is named. The graph has been through `ownership`: updates happen in place, and storage is
-freed where `memory.py` says.
+elementwise by `lower_opaque.py` and `lower_lists.py`, parameters and results by `boundary.py`, views by
+`lower_views.py`. Ops are told apart by their lowering kind; only the structural vocabulary is named. The graph has
+been through `ownership`: updates happen in place, and storage is freed where `memory.py` says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tracejit.codegen import lower_opaque, placement
+from tracejit.codegen import boundary, lower_opaque, lower_views, placement
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -27,12 +27,9 @@ from tracejit.codegen.loop_ir import (
     Free,
     Function,
     If,
-    Input,
-    InputSpec,
     Kernel,
     Launch,
     Let,
-    Output,
     OutputSpec,
     Pointer,
     PrintSite,
@@ -44,20 +41,19 @@ from tracejit.codegen.lower_code import Code, free_variables, stored_buffers
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import (
     ONE,
-    ZERO,
-    Affine,
     Array,
     Element,
     ElementBuilder,
     Index,
-    affine,
     load,
     stores,
 )
 from tracejit.codegen.lower_kernels import KernelLowering, Target
+from tracejit.codegen.lower_uses import Uses
+from tracejit.codegen.lower_views import HostOperand
 from tracejit.codegen.memory import Lifetimes, hoisted
 from tracejit.errors import Span
-from tracejit.ir.aliasing import borrowed, has_storage, is_flat, shared
+from tracejit.ir.aliasing import borrowed, has_storage, shared
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
@@ -93,10 +89,10 @@ class Lowering:
         self.span: Span | None = None
         self.k = ElementBuilder(self.let)
         self.lifetimes = Lifetimes(graph)
-        self.uses = _Uses(graph.body)
+        self.uses = Uses(graph.body)
         self.caller: dict[int, Array] = {}
 
-    # -- emitting ---------------------------------------------------------------------------------------------
+    # -- emitting ----------------------------------------------------------------------------------------------
 
     def emit(self, *stmts: Stmt) -> None:
         """Append statements."""
@@ -144,7 +140,7 @@ class Lowering:
         assert isinstance(found, Array), f"%{value.name} is not a tensor"
         return found
 
-    # -- storage ------------------------------------------------------------------------------------------------
+    # -- storage -----------------------------------------------------------------------------------------------
 
     def pointer(self, type: Type, name: str) -> Var:
         """A var for a buffer of that type's elements, or for a list's handle."""
@@ -244,7 +240,7 @@ class Lowering:
         else:
             self.emit(If(differs, (Free(buffer),)))
 
-    # -- kernels --------------------------------------------------------------------------------------------------
+    # -- kernels -----------------------------------------------------------------------------------------------
 
     def kernel(self, name: str, ops: Sequence[Op], targets: Sequence[Target]) -> None:
         """One kernel that computes `ops` and writes the targets."""
@@ -262,17 +258,17 @@ class Lowering:
         self.kernels.append(Kernel(kernel, params, outputs, tuple(body), tuple(dict.fromkeys(spans))))
         self.emit(Launch(kernel, params))
 
-    # -- the program ------------------------------------------------------------------------------------------------
+    # -- the program -------------------------------------------------------------------------------------------
 
     def program(self) -> Program:
         """Lower everything."""
         graph = self.graph
-        inputs = tuple(self.input(i, p) for i, p in enumerate(graph.params))
+        inputs = tuple(boundary.bind(self, i, p) for i, p in enumerate(graph.params))
         self.block(graph.body, ())
         users = len(graph.results) - len(graph.inout)
-        self.write_back(graph.results[users:])
+        boundary.write_back(self, graph.results[users:])
         for i, value in enumerate(graph.results[:users]):
-            self.output(i, value)
+            boundary.hand_over(self, i, value)
         outputs = tuple(OutputSpec(_plain_type(v.type)) for v in graph.results[:users])
         return Program(
             graph.name,
@@ -285,95 +281,7 @@ class Lowering:
             bool(graph.policy.get("fastmath", False)),
         )
 
-    def input(self, index: int, param: Value) -> InputSpec:
-        """Bind one parameter."""
-        inout = index in self.graph.inout
-        if isinstance(param.type, ScalarType):
-            self.env[param] = self._scalar_input(index, param.type.dtype, param.name)
-            return InputSpec(param.name, param.type, True, inout)
-        assert isinstance(param.type, TensorType), "a list cannot be a parameter"
-        data = self.pointer(param.type, param.name)
-        self.emit(Let(data, Input("data", index, data.type)))
-        for axis, dim in enumerate(param.type.shape):
-            if isinstance(dim, str) and dim not in self.sizes:
-                self.sizes[dim] = self.let(Input("dim", index, I64, axis), dim)
-        array = Array(data, param.type, self.shape(param.type))
-        if not self.layouts[index] and param.type.rank:
-            array = self._strided_input(index, param, array)
-        self.env[param] = array
-        return InputSpec(param.name, param.type, self.layouts[index], inout)
-
-    def _scalar_input(self, index: int, dtype: DType, name: str) -> Element:
-        if not dtype.is_complex:
-            return self.let(Input("scalar", index, dtype), name)
-        data = Var(name, Pointer(real_dtype(dtype)))
-        self.emit(Let(data, Input("data", index, data.type)))
-        return self.k.let(load(data, ZERO, dtype, self.k), name)
-
-    def _strided_input(self, index: int, param: Value, array: Array) -> Array:
-        """A parameter of any layout: read through its strides, or copied where it is changed or must be dense."""
-        steps = tuple(
-            self.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in range(len(array.shape))
-        )
-        given = Array(array.buffer, array.type, array.shape, steps)
-        if index not in self.graph.inout and param not in self.uses.dense:
-            return given
-        dense = self.copy(given, param.name)
-        if index in self.graph.inout:
-            self.caller[index] = given
-        else:
-            self.temporaries.append(dense)
-        return dense
-
-    def output(self, index: int, value: Value) -> None:
-        """Hand a result to the caller."""
-        place = self.place(value)
-        if isinstance(place, Array):
-            self.emit(Output(index, place.buffer, place.shape))
-        elif isinstance(place, Complex):
-            pair = Var(value.name, Pointer(place.re.type))  # type: ignore[arg-type]
-            self.emit(Alloc(pair, Const(2, I64)), *stores(pair, ZERO, place, self.k), Output(index, pair))
-        else:
-            self.emit(Output(index, place))
-
-    def write_back(self, finals: Sequence[Value]) -> None:
-        """Bring the final versions of `inout` parameters home, where they are not there already."""
-        homes = [self.array(self.graph.params[i]) for i in self.graph.inout]
-        states = [(i, self.array(f), self.lifetimes.origins(f)) for i, f in zip(self.graph.inout, finals, strict=True)]
-        parked = [self._parked(i, place, origins) for i, place, origins in states]
-        for (i, _, origins), place, home in zip(states, parked, homes, strict=True):
-            if origins == {None}:
-                self.copy_into(home, place)
-                self.emit(Free(place.buffer))
-            elif origins != {i}:
-                self._bring_home(place, home, [h.buffer for h in homes])
-            if i in self.caller:
-                self.copy_into(self.caller[i], home)
-                self.emit(Free(home.buffer))
-
-    def _parked(self, index: int, place: Array, origins: frozenset[int | None]) -> Array:
-        """A final version that may be in the memory of another parameter is copied away first."""
-        others = [self.array(self.graph.params[j]).buffer for j in origins if j is not None and j != index]
-        if not others:
-            return place
-        moved = self.pointer(place.type, "parked")
-        same: Expr = Const(False, BOOL)
-        for other in others:
-            equal = Var("same", BOOL)
-            self.emit(Call("same_pointer", (place.buffer, other), (equal,)))
-            same = self.k.logical_or(same, equal)
-        made, then = self.inside(lambda: self.copy(place, "parked").buffer)
-        self.emit(If(same, then, (), (moved,), (made,), (place.buffer,)))
-        return Array(moved, place.type, place.shape)
-
-    def _bring_home(self, place: Array, home: Array, kept: Sequence[Var]) -> None:
-        same = Var("same", BOOL)
-        self.emit(Call("same_pointer", (place.buffer, home.buffer), (same,)))
-        _, then = self.inside(lambda: self.copy_into(home, place))
-        self.emit(If(self.k.logical_not(same), then))
-        self.free_unless(place.buffer, kept)
-
-    # -- blocks and ops -----------------------------------------------------------------------------------------------
+    # -- blocks and ops ----------------------------------------------------------------------------------------
 
     def inside(self, emit: Callable[[], Any]) -> tuple[Any, tuple[Stmt, ...]]:
         """What `emit` gives, and the statements it emits, as a nested body."""
@@ -421,8 +329,8 @@ class Lowering:
         lower = op.defn.lower
         if isinstance(lower, Pointwise) and not has_storage(op.results[0]):
             self.env[op.results[0]] = self.k.let(self.pointwise(op), op.results[0].name)
-        elif shared(op) is not None and self.view(op):
-            return
+        elif shared(op) is not None:
+            lower_views.view(self, op)
         elif isinstance(lower, Pointwise | Reduction):
             self.compute(op, (op,), op.results)
         elif isinstance(lower, Contraction):
@@ -473,54 +381,7 @@ class Lowering:
             self.kept.add(result)
             self.written[result] = self.uses.readers[result][0]
 
-    # -- views ----------------------------------------------------------------------------------------------------------
-
-    def view(self, op: Op) -> bool:
-        """Let a view's result be strides over its operand's buffer; False where a kernel must compute it."""
-        (result,), source = op.results, self.array(op.operands[0])
-        assert isinstance(result.type, TensorType)
-        if is_flat(op) and source.contiguous:
-            self.env[result] = Array(source.buffer, result.type, self.shape(result.type))
-            return True
-        made = self.strided(op, source)
-        if made is None and not source.contiguous:
-            made = self.strided(op, self.contiguous(source))
-        if made is None:
-            made = self._computed_view(op)
-        self.env[result] = self.contiguous(made, result.name) if result in self.uses.dense else made
-        return True
-
-    def _computed_view(self, op: Op) -> Array:
-        """A view whose index is not affine, computed; it lives to the end of the block, as its operand does."""
-        (result,) = op.results
-        assert isinstance(result.type, TensorType)
-        if is_flat(op):
-            dense = self.contiguous(self.array(op.operands[0]))
-            return Array(dense.buffer, result.type, self.shape(result.type))
-        made = self.new_array(result.type, result.name)
-        self.kernel(op.name, (op,), [Target(result, made)])
-        self.temporaries.append(made)
-        return made
-
-    def strided(self, op: Op, source: Array) -> Array | None:
-        """The result of a view as strides over `source`; None where its index is not affine."""
-        assert isinstance(op.defn.lower, Pointwise) and isinstance(op.results[0].type, TensorType)
-        k = ElementBuilder(lambda e, name: e)
-        index = tuple(Var("i", I64) for _ in op.results[0].type.shape)
-        probe = _Probe(k, source)
-        operands: list[Any] = [probe, *(HostOperand(self, v) for v in op.operands[1:])]
-        found = op.defn.lower.fn(k, index, *op.defn.group(operands), **op.attrs)
-        if found is not probe or probe.address is None:
-            return None
-        form: Affine | None = affine(k, probe.address, set(index))
-        if form is None:
-            return None
-        steps = tuple(self.let(form.coefficients.get(i, ZERO), "step") for i in index)
-        return Array(
-            source.buffer, op.results[0].type, self.shape(op.results[0].type), steps, self.let(form.rest, "offset")
-        )
-
-    # -- control flow -----------------------------------------------------------------------------------------------------
+    # -- control flow ------------------------------------------------------------------------------------------
 
     def branch(self, op: Op, handed: Sequence[Value]) -> None:
         """Lower an `if`; `handed` roots die in its branches."""
@@ -597,7 +458,7 @@ class Lowering:
         frees = [Free(a.var) for a in allocations]
         self.emit(*allocations, For(index, limit, stmts, "serial", entries, condition, op.span), *frees)
 
-    # -- effects ----------------------------------------------------------------------------------------------------------
+    # -- effects -----------------------------------------------------------------------------------------------
 
     def fail_unless(self, cond: Expr, kind: str, message: str, payload: Sequence[Expr] = ()) -> None:
         """Leave the entry with an error where `cond` does not hold."""
@@ -625,41 +486,6 @@ class Lowering:
         self.emit(*stores(array.buffer, array.address(self.k, index), value, self.k))
 
 
-class HostOperand:
-    """A host scalar (or a tensor's sizes) as a lowering rule sees it in the entry."""
-
-    __slots__ = ("lowering", "shape", "type", "value")
-
-    def __init__(self, lowering: Lowering, value: Value) -> None:
-        self.lowering = lowering
-        self.value = value
-        self.type = value.type
-        self.shape: Index = lowering.shape(value.type) if isinstance(value.type, TensorType) else ()
-
-    def __call__(self, index: Sequence[Expr]) -> Element:
-        return self.lowering.scalar(self.value)
-
-
-class _Probe:
-    """An operand that records where a view reads it; it is its own element."""
-
-    def __init__(self, k: ElementBuilder, array: Array) -> None:
-        self.k = k
-        self.array = array
-        self.type = array.type
-        self.shape = array.shape
-        self.address: Expr | None = None
-
-    def __call__(self, index: Sequence[Expr]) -> _Probe:
-        self.address = self.array.address(self.k, index)
-        return self
-
-    def flat(self, at: Expr) -> _Probe:
-        """A read by C-order index."""
-        self.address = at if self.array.contiguous else None
-        return self
-
-
 @dataclass(slots=True)
 class _Position:
     """The block being lowered, the op in it, and the roots that die at that op."""
@@ -667,45 +493,6 @@ class _Position:
     block: Block
     at: int = 0
     dying: list[Value] = field(default_factory=list[Value])
-
-
-class _Uses:
-    """Facts about uses: who reads a value (a block's end is no op), which tensors must be dense, and which rank-0
-    tensors are only fetched."""
-
-    def __init__(self, body: Block) -> None:
-        self.dense: set[Value] = set()
-        self.readers: dict[Value, list[Op | None]] = {}
-        self._block(body, True)
-        self.only_fetched = {
-            v
-            for v, readers in self.readers.items()
-            if isinstance(v.type, TensorType)
-            and not v.type.shape
-            and all(r is not None and r.name == "fetch" for r in readers)
-        }
-
-    def _block(self, block: Block, yields: bool) -> None:
-        if yields:
-            self.dense.update(filter(has_storage, block.results))
-        for value in filter(has_storage, block.results):
-            self.readers.setdefault(value, []).append(None)
-        for op in block.ops:
-            for value in filter(has_storage, op.operands):
-                self.readers.setdefault(value, []).append(op)
-            self.dense.update(v for i, v in enumerate(op.operands) if has_storage(v) and not _takes_strides(op, i))
-            for nested in op.blocks:
-                self._block(nested, op.name != "fused")
-
-
-def _takes_strides(op: Op, i: int) -> bool:
-    """Whether operand i may have any layout."""
-    if op.name in ("fetch", "dim", "copy") or (op.name in ("vwrite", "vadd") and i == 1):
-        return True
-    lower = op.defn.lower
-    if isinstance(lower, Pointwise):
-        return op.name != "vread" and not is_flat(op)
-    return isinstance(lower, Reduction | Contraction)
 
 
 def _slot_dtype(type: ListType) -> DType:

@@ -1,0 +1,129 @@
+"""Where the entry meets its caller: parameters become places, results are handed over, `inout` parameters come home.
+
+The final version of an `inout` parameter is nearly always in the parameter's own memory already. Where it is not
+(new storage, or the memory of another parameter after a swap), it is copied there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Call,
+    Const,
+    Expr,
+    Free,
+    If,
+    Input,
+    InputSpec,
+    Let,
+    Output,
+    Pointer,
+    Var,
+)
+from tracejit.codegen.lower_complex import Complex
+from tracejit.codegen.lower_elements import ZERO, Array, Element, load, stores
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, DType, ScalarType, TensorType, real_dtype
+
+if TYPE_CHECKING:
+    from tracejit.codegen.lower import Lowering
+
+
+def bind(lowering: Lowering, index: int, param: Value) -> InputSpec:
+    """Bind one parameter."""
+    inout = index in lowering.graph.inout
+    if isinstance(param.type, ScalarType):
+        lowering.env[param] = _scalar_input(lowering, index, param.type.dtype, param.name)
+        return InputSpec(param.name, param.type, True, inout)
+    assert isinstance(param.type, TensorType), "a list cannot be a parameter"
+    data = lowering.pointer(param.type, param.name)
+    lowering.emit(Let(data, Input("data", index, data.type)))
+    for axis, dim in enumerate(param.type.shape):
+        if isinstance(dim, str) and dim not in lowering.sizes:
+            lowering.sizes[dim] = lowering.let(Input("dim", index, I64, axis), dim)
+    array = Array(data, param.type, lowering.shape(param.type))
+    if not lowering.layouts[index] and param.type.rank:
+        array = _strided_input(lowering, index, param, array)
+    lowering.env[param] = array
+    return InputSpec(param.name, param.type, lowering.layouts[index], inout)
+
+
+def _scalar_input(lowering: Lowering, index: int, dtype: DType, name: str) -> Element:
+    if not dtype.is_complex:
+        return lowering.let(Input("scalar", index, dtype), name)
+    data = Var(name, Pointer(real_dtype(dtype)))
+    lowering.emit(Let(data, Input("data", index, data.type)))
+    return lowering.k.let(load(data, ZERO, dtype, lowering.k), name)
+
+
+def _strided_input(lowering: Lowering, index: int, param: Value, array: Array) -> Array:
+    """A parameter of any layout: read through its strides, or copied where it is changed or must be dense."""
+    steps = tuple(
+        lowering.let(Input("stride", index, I64, axis), f"{param.name}_stride") for axis in range(len(array.shape))
+    )
+    given = Array(array.buffer, array.type, array.shape, steps)
+    if index not in lowering.graph.inout and param not in lowering.uses.dense:
+        return given
+    dense = lowering.copy(given, param.name)
+    if index in lowering.graph.inout:
+        lowering.caller[index] = given
+    else:
+        lowering.temporaries.append(dense)
+    return dense
+
+
+def hand_over(lowering: Lowering, index: int, value: Value) -> None:
+    """Hand a result to the caller."""
+    place = lowering.place(value)
+    if isinstance(place, Array):
+        lowering.emit(Output(index, place.buffer, place.shape))
+    elif isinstance(place, Complex):
+        pair = Var(value.name, Pointer(place.re.type))  # type: ignore[arg-type]
+        lowering.emit(Alloc(pair, Const(2, I64)), *stores(pair, ZERO, place, lowering.k), Output(index, pair))
+    else:
+        lowering.emit(Output(index, place))
+
+
+def write_back(lowering: Lowering, finals: Sequence[Value]) -> None:
+    """Bring the final versions of `inout` parameters home, where they are not there already."""
+    homes = [lowering.array(lowering.graph.params[i]) for i in lowering.graph.inout]
+    states = [
+        (i, lowering.array(f), lowering.lifetimes.origins(f)) for i, f in zip(lowering.graph.inout, finals, strict=True)
+    ]
+    parked = [_parked(lowering, i, place, origins) for i, place, origins in states]
+    for (i, _, origins), place, home in zip(states, parked, homes, strict=True):
+        if origins == {None}:
+            lowering.copy_into(home, place)
+            lowering.emit(Free(place.buffer))
+        elif origins != {i}:
+            _bring_home(lowering, place, home, [h.buffer for h in homes])
+        if i in lowering.caller:
+            lowering.copy_into(lowering.caller[i], home)
+            lowering.emit(Free(home.buffer))
+
+
+def _parked(lowering: Lowering, index: int, place: Array, origins: frozenset[int | None]) -> Array:
+    """A final version that may be in the memory of another parameter is copied away first."""
+    others = [lowering.array(lowering.graph.params[j]).buffer for j in origins if j is not None and j != index]
+    if not others:
+        return place
+    moved = lowering.pointer(place.type, "parked")
+    same: Expr = Const(False, BOOL)
+    for other in others:
+        equal = Var("same", BOOL)
+        lowering.emit(Call("same_pointer", (place.buffer, other), (equal,)))
+        same = lowering.k.logical_or(same, equal)
+    made, then = lowering.inside(lambda: lowering.copy(place, "parked").buffer)
+    lowering.emit(If(same, then, (), (moved,), (made,), (place.buffer,)))
+    return Array(moved, place.type, place.shape)
+
+
+def _bring_home(lowering: Lowering, place: Array, home: Array, kept: Sequence[Var]) -> None:
+    same = Var("same", BOOL)
+    lowering.emit(Call("same_pointer", (place.buffer, home.buffer), (same,)))
+    _, then = lowering.inside(lambda: lowering.copy_into(home, place))
+    lowering.emit(If(lowering.k.logical_not(same), then))
+    lowering.free_unless(place.buffer, kept)
