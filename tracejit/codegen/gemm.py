@@ -11,6 +11,9 @@ from tracejit.codegen.llvm_options import LlvmOptions
 
 PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr"
 
+#: Products of fewer multiplications run on one thread: a BLAS shares them too early for a machine with other work.
+THREADED_WORK = 1 << 21
+
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 _TYPES = (("f32", "float", "s"), ("f64", "double", "d"))
 
@@ -163,7 +166,7 @@ declare void {matrix}({kinds})
 declare void {vector}({vector_kinds})
 {_copy_text(name, type)}
 {_matrix_vector(name, type, vector, integer)}
-define void @tj_gemm_{name}({PARAMS}) nounwind {{
+define internal void @tj_gemm_{name}_whole({PARAMS}) nounwind {{
   %rows = icmp slt i64 %m, 1
   %columns = icmp slt i64 %n, 1
   %nothing = or i1 %rows, %columns
@@ -184,7 +187,7 @@ sum:
   br i1 %strange_a, label %copy_a, label %second
 copy_a:
   %dense_a = call ptr @tj_dense_{name}(i64 %m, i64 %k, ptr %a, i64 %ar, i64 %ac)
-  call void @tj_gemm_{name}(i64 %m, i64 %n, i64 %k, ptr %dense_a, i64 %k, i64 1, {rest_b})
+  call void @tj_gemm_{name}_whole(i64 %m, i64 %n, i64 %k, ptr %dense_a, i64 %k, i64 1, {rest_b})
   call void @tj_free(ptr %dense_a)
   ret void
 second:
@@ -195,7 +198,7 @@ second:
   br i1 %strange_b, label %copy_b, label %shape
 copy_b:
   %dense_b = call ptr @tj_dense_{name}(i64 %k, i64 %n, ptr %b, i64 %br, i64 %bc)
-  call void @tj_gemm_{name}({first_a}, ptr %dense_b, i64 %n, i64 1, ptr %c, i64 %cr)
+  call void @tj_gemm_{name}_whole({first_a}, ptr %dense_b, i64 %n, i64 1, ptr %c, i64 %cr)
   call void @tj_free(ptr %dense_b)
   ret void
 shape:
@@ -223,8 +226,26 @@ full:
 
 define void @tj_gemm_{name}_inner({PARAMS}) nounwind {{
   %before = call i32 @tj_blas_set_threads_local(i32 1)
-  call void @tj_gemm_{name}({PARAMS})
+  call void @tj_gemm_{name}_whole({PARAMS})
+  %alone = icmp sle i32 %before, 1
+  br i1 %alone, label %done, label %restore
+restore:
   %after = call i32 @tj_blas_set_threads_local(i32 %before)
+  br label %done
+done:
+  ret void
+}}
+
+define void @tj_gemm_{name}({PARAMS}) nounwind {{
+  %plane = mul i64 %m, %n
+  %work = mul i64 %plane, %k
+  %little = icmp slt i64 %work, {THREADED_WORK}
+  br i1 %little, label %one, label %many
+one:
+  call void @tj_gemm_{name}_inner({PARAMS})
+  ret void
+many:
+  call void @tj_gemm_{name}_whole({PARAMS})
   ret void
 }}
 """
