@@ -141,8 +141,10 @@ class ColumnTiles:
         rest = [t for t in kernel.targets if t.value not in sums]
         is_plain = all(t.shape == kernel.space_shape and kernel.levels[t.value] == 0 for t in rest)
         dtypes = [op.results[0].type.dtype for op in kernel.folded]  # type: ignore[union-attr]
-        return is_plain and len(kernel.targets) == len(rest) + len(sums) and not any(
-            d.is_complex or d in (F16, BF16) for d in dtypes
+        return (
+            is_plain
+            and len(kernel.targets) == len(rest) + len(sums)
+            and not any(d.is_complex or d in (F16, BF16) for d in dtypes)
         )
 
     def emit(self) -> None:
