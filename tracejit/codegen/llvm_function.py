@@ -151,7 +151,7 @@ class FunctionPrinter(ExpressionPrinter):
             self.env[stmt.var] = self.alloca(f"[{count.text} x {memory_type_text(element)}]", 64)
             return
         size = self.binary("mul", count, Value(str(element.itemsize), I64))
-        self.env[stmt.var] = Value(self.allocate(size).text, stmt.var.type)
+        self.env[stmt.var] = self.allocate(size).viewed(stmt.var.type)
 
     def _launch(self, kernel: str, args: Sequence[Value]) -> None:
         symbol = self.texts.kernel_symbol(kernel)
