@@ -15,7 +15,7 @@ from functools import partial
 
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, type_values
-from tracejit.ir.types import BOOL, ScalarType, substitute_dims
+from tracejit.ir.types import BOOL, ScalarType, TensorType, substitute_dims
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.frames import SIZE, BranchFrame, Edit, Frame, LoopFrame, Stream, Walk
 from tracejit.transforms.residuals import Draft, fit, neutral, pop, push, renamed
@@ -146,6 +146,9 @@ class _Branch:
     def backward(self, captured: Sequence[Value], streams: Sequence[Stream]) -> Block:
         """The backward branch: pops or reads its residuals, yields the running cotangents of captured values."""
         b = Rebuilder(None, dict(self.mapping), self.op.span)
+        for value, result in self.mapping.items():
+            if isinstance(value.type, TensorType) and self._is_yielded(value):
+                b.mapping[value] = fit(b, result, value.type, self.outer.region)
         take = partial(pop, self.frame, b) if self.outer.in_loop else None
         self.draft.restore(b, self.saved, self.repeated, take)
         for seed, total in self.seeds.items():
@@ -153,6 +156,10 @@ class _Branch:
         totals = self.draft.rebuild(b)
         lists = [b.value(v) for v in self._own_versions(streams, "backward_in", "backward_out")]
         return b.block((), (*totals, *lists), self.block.label)
+
+    def _is_yielded(self, value: Value) -> bool:
+        """Whether a value stands for a result of the `if`, whose sizes may have other names."""
+        return self.mapping[value] in self.op.results
 
     def _own_versions(self, streams: Sequence[Stream], before: str, after: str) -> list[Value]:
         """The lists at the end of this branch: as it leaves them, or untouched."""

@@ -1,0 +1,30 @@
+"""Gradients where an array has other size names before and after control flow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+
+
+def chosen_row(b, m, c):
+    row = m[1]
+    if c > 0:
+        b = row / (1.0 + row * row)
+    return np.sum(b * b)
+
+
+@pytest.mark.parametrize("c", [1, -1])
+def test_array_of_another_size_name_in_one_branch(c):
+    b, m = np.arange(1.0, 5.0), np.random.default_rng(0).normal(size=(3, 4))
+    db, dm = tj.grad(chosen_row, argnums=(0, 1))(b, m, c)
+    step = 1e-6
+    expected = np.zeros_like(m)
+    for at in np.ndindex(*m.shape):
+        up, down = m.copy(), m.copy()
+        up[at] += step
+        down[at] -= step
+        expected[at] = (chosen_row(b, up, c) - chosen_row(b, down, c)) / (2 * step)
+    np.testing.assert_allclose(dm, expected, atol=1e-8)
+    np.testing.assert_allclose(db, 2 * b if c < 0 else np.zeros(4))
