@@ -90,6 +90,8 @@ class Context:
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
+    #: whether one of them is written all the same
+    refused_write: bool = False
     #: memory and facts of the enclosing blocks, which learn of inputs first met inside
     outer_storages: list[Storage] = field(default_factory=list[Storage])
     outer_sizes: list[Sizes] = field(default_factory=list[Sizes])
@@ -133,6 +135,7 @@ class Context:
     def require_writeable(self, view: ArrayView) -> None:
         """Writing a read-only argument is a ValueError at that line."""
         if view.storage in self.readonly:
+            self.refused_write = True
             self.check_false("ValueError", "assignment destination is read-only")
         for copied, sources in self.snapshots.items():
             if view.storage == copied or (view.storage in sources and self.is_bound(copied)):

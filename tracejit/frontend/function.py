@@ -128,6 +128,7 @@ class Lowered:
     gradients: tuple[tuple[int, int, bool], ...] = ()  #: (input, graph result, whether `.grad` was cleared first)
     attributes: tuple[tuple[Any, str, Leaf], ...] = ()
     keep: list[Any] = field(default_factory=list[Any])
+    for_read_only: bool = False  #: it raises because an argument may not be written
 
 
 def lower_function(
@@ -215,7 +216,9 @@ class _Lowering:
             policy["fastmath"] = True
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         guards = self.statics.guards
-        return Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
+        made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
+        made.for_read_only = self.ctx.refused_write
+        return made
 
     def bind(self, name: str, access: Access, spec: Spec) -> FrontValue:
         """An argument as a front-end value."""

@@ -173,8 +173,8 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
 
 def matches(spec: Spec, value: Any) -> bool:
     """Whether a value found at a guarded place is still what was compiled in."""
-    if value is MISSING:
-        return False
+    if value is MISSING or spec == StaticSpec(MISSING):
+        return value is MISSING and spec == StaticSpec(MISSING)
     if isinstance(spec, StaticSpec):
         return StaticSpec(value) == spec
     if isinstance(spec, TreeSpec):

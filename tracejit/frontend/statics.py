@@ -17,8 +17,16 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.context import Context
-from tracejit.frontend.signature import Access, Spec, StaticSpec, TreeSpec, constant_access, spec_of, tree_children
-from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.signature import (
+    MISSING,
+    Access,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    constant_access,
+    spec_of,
+    tree_children,
+)
 from tracejit.frontend.values import ArrayView, DictValue, FrontValue, ListValue, Static, TupleValue
 
 _FIXED_MODULES = ("numpy", "math", "tracejit", "builtins", "cmath", "operator")
@@ -43,20 +51,21 @@ class Statics:
             try:
                 value = cell.cell_contents
             except ValueError:
-                self.undefined(
-                    name,
-                    f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope",
+                text = (
+                    f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope"
                 )
+                self.missing(constant_access(cell).step("cell"), "NameError", text)
             return self.guarded(value, constant_access(cell).step("cell"))
         if name in source.globals:
             return self.guarded(source.globals[name], constant_access(source.globals).step("item", name))
         if hasattr(builtins, name):
             return Static(getattr(builtins, name))
-        self.undefined(name, f"name {name!r} is not defined")
+        self.missing(constant_access(source.globals).step("item", name), "NameError", f"name {name!r} is not defined")
 
-    def undefined(self, name: str, message: str) -> NoReturn:
-        self.ctx.always_raise("NameError", message)
-        raise Unreachable
+    def missing(self, access: Access, kind: str, message: str) -> NoReturn:
+        """What is not there raises where it is read, for as long as it is not there."""
+        self.guards[access] = StaticSpec(MISSING)
+        self.ctx.check_false(kind, message)
 
     def guarded(self, value: Any, access: Access) -> FrontValue:
         """An outer value: arrays become hidden inputs, others are guarded."""
@@ -126,8 +135,8 @@ class Statics:
             return getattr(owner, name)
         except AttributeError as error:
             self.ctx.at(node)
-            self.ctx.always_raise("AttributeError", str(error).replace("{", "{{").replace("}", "}}"))
-            raise Unreachable from None
+            text = str(error).replace("{", "{{").replace("}", "}}")
+            self.missing(constant_access(owner).step("attribute", name), "AttributeError", text)
 
     @staticmethod
     def of_object(value: Any) -> FrontValue:

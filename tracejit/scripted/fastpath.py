@@ -17,7 +17,7 @@ from tracejit.codegen.llvm import has_loop
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
-from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
+from tracejit.frontend.signature import MISSING, Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
 from tracejit.ir.types import ScalarType
 from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
@@ -59,7 +59,7 @@ def fast_specialisation(
     lowered = made.lowered
     kinds = {p.kind for p in signature.parameters.values()}
     extra = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    if not is_available() or kinds & extra or lowered.attributes:
+    if not is_available() or kinds & extra or lowered.attributes or lowered.for_read_only:
         return None
     if not lowered.gradients and any(isinstance(i.spec, ArraySpec) and i.spec.requires_grad for i in lowered.inputs):
         return None
@@ -125,6 +125,8 @@ class _Plan:
         if isinstance(spec, TreeSpec) or any(kind == "iterate" for kind, _ in access.steps):
             raise _Inexpressible
         assert isinstance(spec, StaticSpec)
+        if spec.value is MISSING:
+            raise _Inexpressible
         self.add(self.static_guard(spec.value), access)
 
     @staticmethod
