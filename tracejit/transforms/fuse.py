@@ -454,6 +454,7 @@ class _Rebuild:
         self.renamed = renamed
         self.reasons = reasons
         self.done = 0
+        self.open = 0
         self.absorbed: set[Op] = set()
         self.out: list[Op] = []
         self.borrowers = self._borrowers()
@@ -495,8 +496,9 @@ class _Rebuild:
         members = 1 << at if group is None else group.members
         before = self.fusion.before[at] if group is None else group.before
         self.done |= members
+        self.open |= members
         for borrower in self.borrowers.get(at, ()):
-            if not self.fusion.before[at] & borrower.members:
+            if not self.fusion.before[at] & borrower.members and not self.waits(borrower):
                 self.need(borrower.ops[0])
         for here in _bits(before & ~self.done):
             if not self.fusion.before[here] & members:
@@ -507,6 +509,11 @@ class _Rebuild:
             self.emit_group(positions, members, free, last)
         elif self.fusion.ops[at] not in self.absorbed and not self.fusion.is_only_inside(self.fusion.ops[at]):
             self.emit(self.fusion.ops[at])
+        self.open &= ~members
+
+    def waits(self, group: Group) -> bool:
+        """Whether a group depends on an op that is about to be emitted."""
+        return bool(group.before & self.open) or self.fusion.is_split(self.open, group.before)
 
     def emit(self, op: Op) -> None:
         blocks = [_fused_block(b, self.renamed, self.reasons) for b in op.blocks]
