@@ -13,11 +13,11 @@ from typing import Any, Literal
 from tracejit.ir.core import Value
 from tracejit.ir.types import Type
 
-#: The only op names that code outside `ops/` may mention (DESIGN.md section 5; `tests/test_architecture.py` checks it).
+#: The only op names that transforms and code generation may tell ops by (`tests/test_architecture.py` checks it).
 STRUCTURAL = frozenset(
-    "if loop call fused custom gradient tangent leaf const cast broadcast dim stride fetch slice index_update "
-    "index_add add list_new list_push list_pop list_pop0 list_len vread vwrite vadd fresh sync copy undef "
-    "check check_eq broadcast_dim print".split()
+    "if loop call fused custom gradient tangent leaf const cast broadcast dim fetch index_update index_add add "
+    "list_new list_push list_pop list_pop0 list_len list_get vread vwrite vadd fresh sync copy undef check "
+    "check_eq broadcast_dim print".split()
 )
 
 
