@@ -69,5 +69,5 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.to
 
 .venv-peers/.done:
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check numpy numba torch jax
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check numpy numba torch==2.13.0 jax
 	@touch $@
