@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from graphs import run
 
-from tracejit.codegen.evaluate import ProgramFailure
+from tracejit.codegen.evaluate import ProgramFailure, evaluate
+from tracejit.codegen.lower import lower
 from tracejit.codegen.text import print_program
+from tracejit.ir.parser import parse
+from tracejit.transforms import pipeline
 
 RNG = np.random.default_rng(5)
 
@@ -216,10 +219,6 @@ def test_a_failed_check_carries_its_payload() -> None:
     run(text, f64(3), 2)
     with pytest.raises(IndexError, match="index 3 is out of bounds for size 3"):
         run(text, f64(3), 3)
-    from tracejit.codegen.evaluate import evaluate
-    from tracejit.codegen.lower import lower
-    from tracejit.ir.parser import parse
-
     with pytest.raises(ProgramFailure, match=r"payload \(np.int64\(3\), np.int64\(3\)\)"):
         evaluate(lower(parse(text)), [f64(3), 3])
 
@@ -453,3 +452,17 @@ def test_column_sums_run_over_tiles_of_rows() -> None:
     )
     assert len(found.program.kernels) == 1
     assert "tile" in print_program(found.program)
+
+
+def test_what_was_written_before_an_error_reaches_an_array_of_any_layout() -> None:
+    text = f"""graph @f(%x: inout f64[n, m], %i: i64) on cpu {{ {CONSTANTS}
+      %n = dim(%x) {{axis = 0}} : i64
+      %y = index_update(%x, %half, %zero, %one) : f64[n, m]
+      %ok = lt(%i, %n) : bool
+      check(%ok, %i) {{kind = "IndexError", message = "index {{0}}"}}
+      %z = index_update(%y, %half, %i, %zero) : f64[n, m]
+      yield %z }}"""
+    x = np.zeros((3, 2)).T
+    with pytest.raises(ProgramFailure):
+        evaluate(lower(pipeline.run(parse(text), ["ownership"]), layouts=[False, True]), [x, 5])
+    assert x[0, 1] == 0.5

@@ -21,6 +21,7 @@ from tracejit.codegen.loop_ir import (
     Let,
     Output,
     Pointer,
+    Stmt,
     Var,
 )
 from tracejit.codegen.lower_complex import Complex
@@ -100,9 +101,21 @@ def write_back(lowering: Lowering, finals: Sequence[Value]) -> None:
             lowering.emit(Free(place.buffer))
         elif origins != {i}:
             _bring_home(lowering, place, home, [h.buffer for h in homes])
-        if i in lowering.caller:
-            lowering.copy_into(lowering.caller[i], home)
-            lowering.emit(Free(home.buffer))
+    lowering.emit(*written_back(lowering))
+    lowering.emit(*(Free(lowering.array(lowering.graph.params[i]).buffer) for i in lowering.caller))
+
+
+def written_back(lowering: Lowering) -> tuple[Stmt, ...]:
+    """Statements that bring changed parameters of other layouts than C order from their dense copies to the caller:
+    at the end, and before an error, for what was written stays written."""
+    if lowering.going_home is None:
+
+        def copy_all() -> None:
+            for index, given in lowering.caller.items():
+                lowering.copy_into(given, lowering.array(lowering.graph.params[index]))
+
+        _, lowering.going_home = lowering.inside(copy_all)
+    return lowering.going_home
 
 
 def _parked(lowering: Lowering, index: int, place: Array, origins: frozenset[int | None]) -> Array:

@@ -91,6 +91,7 @@ class Lowering:
         self.lifetimes = Lifetimes(graph)
         self.uses = Uses(graph.body)
         self.caller: dict[int, Array] = {}
+        self.going_home: tuple[Stmt, ...] | None = None
 
     # -- emitting ----------------------------------------------------------------------------------------------
 
@@ -468,7 +469,8 @@ class Lowering:
         site = ErrorSite(kind, message, tuple(p.type for p in payload), self.span)  # type: ignore[misc]
         if site not in self.errors:
             self.errors.append(site)
-        self.emit(If(self.k.logical_not(cond), (Fail(self.errors.index(site), values),)))
+        failure = (*boundary.written_back(self), Fail(self.errors.index(site), values))
+        self.emit(If(self.k.logical_not(cond), failure))
 
     def print(self, template: str, values: Sequence[Expr]) -> None:
         """Print values by a `str.format` template."""
