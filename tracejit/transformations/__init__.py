@@ -1,4 +1,4 @@
-"""Functions made of functions: derivatives, Jacobians, batches (API.md section 3).
+"""Functions made of functions: derivatives, Jacobians, batches.
 
 Each takes a plain or scripted function and gives one that is compiled as a script is: its graph is made from the graph
 of the function it is about, so that transformations nest in any order.
