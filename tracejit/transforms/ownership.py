@@ -1,6 +1,6 @@
 """Who may update in place: after this transform, the last on a graph, every remaining update is in place.
 
-Rules of DESIGN.md section 16.3 on the facts of `ir/aliasing.py`, in four steps per graph:
+By the rules of `ir/aliasing.py`, in four steps per graph:
 
 1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it;
 2. results of an `if` that nothing takes over are `borrowed`: pointers to storage of either branch;
