@@ -1,7 +1,7 @@
 """What a specialisation depends on: where each value comes from, and which facts about it are compiled in.
 
 An `Access` leads from the call's arguments (or from a fixed object) to a value; a `Spec` is the part of that value
-the compiled code relies on. Two calls with equal specs run the same code (API.md section 2, "Compiled once").
+the compiled code relies on. Two calls with equal specs run the same code.
 """
 
 from __future__ import annotations
