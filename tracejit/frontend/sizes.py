@@ -1,7 +1,7 @@
 """Arithmetic on sizes and indices while lowering: folded, memoised, and with facts about signs.
 
 A size is an int or an i64 value. Values of the form `root + constant` are remembered as such, so that
-`x[1:]` and `x[:-1]` have one and the same length value, and lower bounds prove clamps inactive (DESIGN.md 16.4).
+`x[1:]` and `x[:-1]` have one and the same length value, and lower bounds prove clamps inactive.
 """
 
 from __future__ import annotations
