@@ -1,7 +1,7 @@
 """Names from outside the function: closures, globals, attributes of objects; hidden inputs and guards.
 
 An array found there is a hidden input, fetched anew at every call. Any other value is compiled in and guarded: a
-call that finds it changed compiles again (API.md section 7, State).
+call that finds it changed compiles again.
 """
 
 from __future__ import annotations
