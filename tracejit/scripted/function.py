@@ -39,7 +39,7 @@ from tracejit.transforms.activity import is_differentiable
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The keywords of `@script` (API.md section 2)."""
+    """The keywords of `@script`."""
 
     parallel: bool = True
     fastmath: bool = False
