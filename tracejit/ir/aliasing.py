@@ -1,4 +1,4 @@
-"""Who shares storage with whom, and who takes it over: the rules of DESIGN.md section 16.3 as data.
+"""Who shares storage with whom, and who takes it over: the rules as data.
 
 A storage is named by its *root*: the value that brought it into being (an op result, a block parameter). Views
 and reshapes share their operand's root. An operand is *consumed* where an op or a block's end takes its storage
