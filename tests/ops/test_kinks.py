@@ -1,4 +1,4 @@
-"""Derivatives where a function has a kink, a singularity or a side that is not taken (API.md section 7, "Kinks")."""
+"""Derivatives where a function has a kink, a singularity or a side that is not taken."""
 
 from __future__ import annotations
 
