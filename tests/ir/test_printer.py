@@ -18,7 +18,7 @@ def fake(name: str) -> OpDef:
 
 
 def relax() -> Graph:
-    """The graph of DESIGN.md's first sketch."""
+    """A vector relaxed until it no longer changes."""
     vector = TensorType(F32, ("n",))
     scalar, flag, i64 = ScalarType(F32), ScalarType(BOOL), ScalarType(I64)
     x, w, tol = Value(vector, "x"), Value(vector, "w"), Value(scalar, "tol")
