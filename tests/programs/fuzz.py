@@ -42,7 +42,7 @@ def failure_of(source: str, seed: int, gradient: bool, folder: Path) -> str | No
 
 
 def fuzz(seeds: range, folder: Path, keep: Path, per_bug: int = 1) -> Counter[str]:
-    """Judge the programs of the seeds; counts by kind of failure. The first of a kind is shrunk and written to `keep`."""
+    """Judge the programs of the seeds; counts by kind of failure. The first of a kind is shrunk and put into `keep`."""
     found: Counter[str] = Counter()
     for seed in seeds:
         program = generate(seed, 1 + seed % 2)
