@@ -89,7 +89,9 @@ def test_inner_break_does_not_leave_the_outer_loop():
 
 
 def test_only_names_read_later_are_live():
-    made = statements("def f(x):\n    if x:\n        y = 1\n        z = 2\n    else:\n        y = 3\n        z = 4\n    return y\n")
+    made = statements(
+        "def f(x):\n    if x:\n        y = 1\n        z = 2\n    else:\n        y = 3\n        z = 4\n    return y\n"
+    )
     branch = next(s for s in made if isinstance(s, Branch))
     assert "y" in branch.live
     assert "z" not in branch.live
@@ -104,7 +106,9 @@ def test_loop_carries_what_the_next_iteration_reads():
 
 
 def test_names_of_a_nested_function_are_always_live():
-    made = statements("def f(x):\n    g = lambda: y\n    if x:\n        y = 1\n    else:\n        y = 2\n    return g()\n")
+    made = statements(
+        "def f(x):\n    g = lambda: y\n    if x:\n        y = 1\n    else:\n        y = 2\n    return g()\n"
+    )
     branch = next(s for s in made if isinstance(s, Branch))
     assert "y" in branch.live
 
