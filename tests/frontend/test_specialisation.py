@@ -86,7 +86,14 @@ def test_dtypes_and_ranks():
     def f(x):
         return x + x
 
-    for x in (np.ones(3), np.ones(3, np.float32), np.ones(3, np.int64), np.ones((3, 3)), np.ones(4), np.ones(5, np.float32)):
+    for x in (
+        np.ones(3),
+        np.ones(3, np.float32),
+        np.ones(3, np.int64),
+        np.ones((3, 3)),
+        np.ones(4),
+        np.ones(5, np.float32),
+    ):
         made = f(x)
         assert made.dtype == x.dtype
         assert np.array_equal(made, x + x)
