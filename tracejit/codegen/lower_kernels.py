@@ -126,11 +126,11 @@ class KernelLowering:
     def run(self) -> tuple[Stmt, ...]:
         """The kernel's statements."""
         if len(self.space.sizes) > 1 or any(t.places for t in self.targets):
-            parallel, self.parallel = self.parallel, False
+            parallel, self.parallel, self.is_final = self.parallel, False, False
             self.build()
             self.settle()
             merged = self.mergeable()
-            self.parallel = parallel
+            self.parallel, self.is_final = parallel, True
             self.begin(merged)
         self.build()
         return tuple(self.code.scopes[0].stmts)
@@ -347,7 +347,7 @@ class KernelLowering:
     def is_tiled(self, kept: Sequence[int]) -> bool:
         """Whether columns are folded tile by tile: one loop over columns, one over rows, of which there may be many."""
         groups = self.space.groups(kept), self.space.groups(self.axes)
-        if any(len(g) != 1 for g in groups) or not ColumnTiles.possible(self):
+        if not self.is_final or any(len(g) != 1 for g in groups) or not ColumnTiles.possible(self):
             return False
         return not schedule.is_small([self.space.sizes[a] for a in groups[1][0]], schedule.FEW_ROWS)
 
