@@ -53,7 +53,14 @@ class Variant:
 
 #: Calls of one program: the first two run the same compiled code.
 ORDINARY = (Variant(), Variant(n=3, p=4))
-SPECIAL = (Variant(aliased=True), Variant(strided=True), Variant(n=1), Variant(n=2, p=1), Variant(n=0), Variant(dtype="float32"))
+SPECIAL = (
+    Variant(aliased=True),
+    Variant(strided=True),
+    Variant(n=1),
+    Variant(n=2, p=1),
+    Variant(n=0),
+    Variant(dtype="float32"),
+)
 
 
 def load(source: str, folder: Path) -> ModuleType:

@@ -44,6 +44,11 @@ class Scope:
         return self.names[Kind.VECTOR]
 
     @property
+    def own_vectors(self) -> list[str]:
+        """Vectors that are no rows of a matrix. (A name that may be either one is refused: their memory differs.)"""
+        return [name for name in self.vectors if name not in self.fixed]
+
+    @property
     def matrices(self) -> list[str]:
         """Names of matrices."""
         return self.names[Kind.MATRIX]
@@ -124,7 +129,9 @@ class Expressions:
             lambda: f"bound({inner()} * {inner()})",
             lambda: f"bound({inner()} - {inner()})",
             lambda: f"{inner()} / (1.5 + {inner()} ** 2)",
-            lambda: one_of(f"math.tanh({inner()})", f"np.arctan({inner()})", f"math.exp(-abs({inner()}))", f"np.cos({inner()})"),
+            lambda: one_of(
+                f"math.tanh({inner()})", f"np.arctan({inner()})", f"math.exp(-abs({inner()}))", f"np.cos({inner()})"
+            ),
             lambda: f"np.sqrt(1.0 + {inner()} ** 2)",
             lambda: f"{one_of('-', 'abs')}({inner()})",
             lambda: f"({inner()} if {self.condition(scope, depth - 1)} else {inner()})",
@@ -162,14 +169,17 @@ class Expressions:
             options.append(lambda: f"bound({self.pick(scope[Kind.PIECE])}.sum())")
         if scope.matrices:
             options.append(lambda: f"np.sum({self.matrix(scope, depth)})")
+            options.append(lambda: f"bound({self.pick(scope.matrices)}.T * 0.5).sum()")
+        if scope.matrices and vectors:
+            options.append(lambda: f"bound({self.pick(scope.matrices)} @ {self.pick(vectors)}).max()")
         return options
 
     def helper_call(self, scope: Scope, depth: int) -> str:
         name, takes_vector = self.rng.choice(self.helpers)
-        if takes_vector and not scope.vectors:
+        if takes_vector and not scope.own_vectors:
             return "0.75"
         part = self.rng.choice(("", "", "[::-1]", "[1:]")) if takes_vector else ""
-        first = f"{self.pick(scope.vectors)}{part}" if takes_vector else self.float(scope, depth)
+        first = f"{self.pick(scope.own_vectors)}{part}" if takes_vector else self.float(scope, depth)
         second = self.rng.choice((", ", ", z=")) + self.float(scope, depth)
         third = f", j0={self.int(scope, 0)}" if self.chance(0.3) else ""
         return f"bound({name}({first}{second}{third}))"
@@ -270,7 +280,7 @@ class Expressions:
 
     def piece(self, scope: Scope, depth: int) -> str:
         """A vector of any length."""
-        sources = [*scope.vectors, *scope[Kind.PIECE]]
+        sources = [*scope.own_vectors, *scope[Kind.PIECE]]
         if not sources:
             return "np.zeros(2)"
         name, bound = self.pick(sources), self.int(scope, 0)
@@ -281,12 +291,12 @@ class Expressions:
         return self.rng.choice((f"bound({made})", f"({made} * 0.5)", f"{made}.copy()", picked))
 
     def matrix(self, scope: Scope, depth: int) -> str:
-        """A matrix, or what broadcasts from one."""
+        """A matrix."""
         name, number = self.pick(scope.matrices), self.float(scope, 0)
         if depth <= 0:
             return name
-        options = [name, f"bound({name})", f"({name} * {number})", f"({name} + {name}[::-1])", f"({name}.T * 0.5)"]
+        options = [name, f"bound({name})", f"({name} * {number})", f"({name} + {name}[::-1])"]
         if scope.vectors:
             vector = self.pick(scope.vectors)
-            options += [f"({name} + {vector})", f"({name} @ {vector})", f"np.maximum({name}, {vector})"]
+            options += [f"({name} + {vector})", f"np.maximum({name}, {vector})"]
         return self.rng.choice(options)

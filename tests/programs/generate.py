@@ -97,14 +97,24 @@ class _Writer(Expressions):
         }
         scope = Scope(names, fixed={"n", "p"})
         self.line("n, p = a.shape[0], m.shape[0]")
-        for kind, prefix in ((Kind.FLOAT, "s"), (Kind.INT, "t"), (Kind.VECTOR, "u"), (Kind.BOOL, "flag"), (Kind.PIECE, "w")):
+        for kind, prefix in (
+            (Kind.FLOAT, "s"),
+            (Kind.INT, "t"),
+            (Kind.VECTOR, "u"),
+            (Kind.BOOL, "flag"),
+            (Kind.PIECE, "w"),
+        ):
             if self.chance(0.25 * self.size):
                 self.define(scope, kind, prefix)
         return scope
 
     def define(self, scope: Scope, kind: Kind, prefix: str) -> None:
         name = self.fresh(prefix)
-        self.line(f"{name} = {self.expression(kind, scope, 2)}")
+        if kind is Kind.VECTOR:
+            own = scope.own_vectors
+            self.line(f"{name} = {self.pick(own) if own and self.chance(0.3) else self.new_vector(scope)}")
+        else:
+            self.line(f"{name} = {self.expression(kind, scope, 2)}")
         scope.names[kind].append(name)
 
     def helper(self) -> None:
@@ -200,7 +210,9 @@ class _Writer(Expressions):
             self.line(f"{self.pick(scope[Kind.BOOL])} = {self.condition(scope)}")
 
     def new_name(self, scope: Scope) -> None:
-        kind, prefix = self.rng.choice(((Kind.FLOAT, "s"), (Kind.FLOAT, "s"), (Kind.INT, "t"), (Kind.VECTOR, "u"), (Kind.PIECE, "w")))
+        kind, prefix = self.rng.choice(
+            ((Kind.FLOAT, "s"), (Kind.FLOAT, "s"), (Kind.INT, "t"), (Kind.VECTOR, "u"), (Kind.PIECE, "w"))
+        )
         if kind in (Kind.FLOAT, Kind.INT) or scope.vectors:
             self.define(scope, kind, prefix)
 
@@ -252,6 +264,10 @@ class _Writer(Expressions):
             return made
         return f"{self.rng.choice(_BOUNDED)}({made})"
 
+    def new_vector(self, scope: Scope) -> str:
+        """A vector in memory of its own."""
+        return f"{self.rng.choice(_BOUNDED_ARRAYS)}({self.vector(scope, 2)})"
+
     def bounded_vector(self, scope: Scope) -> str:
         """A vector that repetition does not blow up."""
         made = self.vector(scope, 2)
@@ -260,11 +276,10 @@ class _Writer(Expressions):
     # -- arrays -----------------------------------------------------------------------------------------------
 
     def bind_vector(self, scope: Scope) -> None:
-        names = [name for name in scope.vectors if name not in scope.fixed]
+        names = scope.own_vectors
         if not names:
             return
-        name = self.pick(names)
-        others = scope.vectors
+        name, others = self.pick(names), names
         match self.rng.randrange(7):
             case 0:
                 other = self.pick(names)
@@ -277,19 +292,21 @@ class _Writer(Expressions):
                 with self.block(f"if {self.condition(scope)}:"):
                     self.line(f"{name} = {self.pick(others)}")
             case 4:
-                self.line(f"{name} = {self.pick(others)}.copy()")
+                self.line(f"{name} = {self.pick(scope.vectors)}.copy()")
             case 5 if len(names) > 2:
                 p, r, s = self.rng.sample(names, 3)
                 self.line(f"{p}, {r}, {s} = {r}, {s}, {p}")
             case _:
-                self.line(f"{name} = {self.bounded_vector(scope)}")
+                self.line(f"{name} = {self.new_vector(scope)}")
 
     def write_element(self, scope: Scope) -> None:
         target = f"{self.pick(scope.vectors)}[{self.place(scope)}]"
         if self.chance(0.4):
             self.line(f"{target} {self.rng.choice(('+=', '-=', '*='))} {self.rng.choice(('0.5', 'x', '-0.75'))}")
         elif self.chance(0.15):
-            self.line(f"{target}, {self.pick(scope.vectors)}[{self.place(scope)}] = {self.bounded(scope)}, {self.bounded(scope)}")
+            self.line(
+                f"{target}, {self.pick(scope.vectors)}[{self.place(scope)}] = {self.bounded(scope)}, {self.bounded(scope)}"
+            )
         else:
             self.line(f"{target} = {self.bounded(scope)}")
 
@@ -333,7 +350,11 @@ class _Writer(Expressions):
         name, base = self.fresh("view"), self.pick(scope.vectors)
         part = self.rng.choice(("[1:]", "[:-1]", "[::2]", f"[{self.place(scope)}:]", "[1:][::-1]", "[::-1][1:]"))
         self.line(f"{name} = {base}{part}")
-        self.line(self.rng.choice((f"{name}[:] = {self.bounded(scope)}", f"{name} += 0.25", f"{name}[0] = 1.5", f"{name} *= {name}[::-1]")))
+        self.line(
+            self.rng.choice(
+                (f"{name}[:] = {self.bounded(scope)}", f"{name} += 0.25", f"{name}[0] = 1.5", f"{name} *= {name}[::-1]")
+            )
+        )
         scope[Kind.PIECE].append(name)
 
     def bind_piece(self, scope: Scope) -> None:
@@ -343,7 +364,9 @@ class _Writer(Expressions):
     def write_piece(self, scope: Scope) -> None:
         if scope[Kind.PIECE]:
             name = self.pick(scope[Kind.PIECE])
-            self.line(self.rng.choice((f"{name}[:] = {self.bounded(scope)}", f"{name} *= -0.5", f"{name}[1:] = {name}[:-1]")))
+            self.line(
+                self.rng.choice((f"{name}[:] = {self.bounded(scope)}", f"{name} *= -0.5", f"{name}[1:] = {name}[:-1]"))
+            )
 
     def write_matrix(self, scope: Scope) -> None:
         name, row = self.pick(scope.matrices), self.row(scope)
@@ -422,7 +445,11 @@ class _Writer(Expressions):
         v, i, inner = self.fresh("v"), self.fresh("i"), scope.nested()
         inner[Kind.FLOAT].append(v)
         vectors, matrices = scope.vectors, scope.matrices
-        heads = [f"for {v} in (0.5, x, -1.5):", f"for {v} in [1.0, 0.25]:"] if not self.in_helper else [f"for {v} in (0.5, z):"]
+        heads = (
+            [f"for {v} in (0.5, x, -1.5):", f"for {v} in [1.0, 0.25]:"]
+            if not self.in_helper
+            else [f"for {v} in (0.5, z):"]
+        )
         if vectors:
             heads += [f"for {v} in {self.pick(vectors)}:"] * 2
         choice = self.rng.random()
@@ -464,8 +491,22 @@ class _Writer(Expressions):
 
 _BOUNDED = ("bound",) * 7 + ("math.sin", "np.tanh", "math.atan")
 _BOUNDED_ARRAYS = ("bound",) * 5 + ("np.sin", "np.tanh")
-_SIMPLE = ["assign_float"] * 4 + ["assign_int", "assign_int", "assign_flag", "new_name", "swap_numbers", "function", "guard", "early_return"]
-_ON_VECTORS = ["bind_vector"] * 3 + ["write_element"] * 3 + ["write_slice"] * 2 + ["write_masked", "view", "bind_piece", "write_piece"]
+_SIMPLE = ["assign_float"] * 4 + [
+    "assign_int",
+    "assign_int",
+    "assign_flag",
+    "new_name",
+    "swap_numbers",
+    "function",
+    "guard",
+    "early_return",
+]
+_ON_VECTORS = (
+    ["bind_vector"] * 3
+    + ["write_element"] * 3
+    + ["write_slice"] * 2
+    + ["write_masked", "view", "bind_piece", "write_piece"]
+)
 _ON_MATRICES = ["write_matrix", "write_matrix", "row_vector", "write_places"]
 _RESULTS: tuple[tuple[Kind, ...], ...] = (
     (Kind.FLOAT,),

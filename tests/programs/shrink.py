@@ -10,7 +10,7 @@ Check = Callable[[str], bool]
 Change = Callable[[], None]
 
 
-def shrink(source: str, fails: Check, limit: int = 600) -> str:
+def shrink(source: str, fails: Check, limit: int = 300) -> str:
     """The smallest text found that still fails, trying at most `limit` candidates."""
     tree = ast.parse(source)
     tries = 0
