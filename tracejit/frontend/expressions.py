@@ -524,7 +524,7 @@ class Expressions:
                     made = self.joined_string(part.format_spec)  # type: ignore[arg-type]
                     spec = str(made.value) if isinstance(made, Static) else ""
                 conversion = {-1: "", 115: "!s", 114: "!r", 97: "!a"}[part.conversion]
-                self.message_part(self.value(part.value), conversion, spec, parts, payload, part)
+                self.message_part(self.value(part.value), conversion, spec, parts, payload, part.value)
             return "".join(parts), tuple(payload)
         value = self.value(node)
         parts, payload = [], []
