@@ -572,3 +572,24 @@ def test_a_refusal_comes_before_any_effect():
     with pytest.raises(ScriptError):
         f(x)
     assert x[0] == 0.0
+
+
+def test_options_reach_the_graph():
+    scripted = tj.script(lambda x: x + 1, parallel=False, cache=False)
+    scripted(np.ones(3))
+    assert dict(scripted.graph.policy) == {"parallel": False, "cache": False}
+
+
+def test_an_index_is_not_checked_without_boundscheck():
+    def element(x, i):
+        return x[i]
+
+    checked, unchecked = tj.script(element), tj.script(element, boundscheck=False)
+    assert checked(np.arange(3.0), -1) == unchecked(np.arange(3.0), -1) == 2.0
+    assert "check(" in str(checked.graph)
+    assert "check(" not in str(unchecked.graph)
+
+
+def test_options_that_do_not_exist_are_refused():
+    with pytest.raises(TypeError, match="no option 'speed'"):
+        tj.script(lambda x: x, speed="high")

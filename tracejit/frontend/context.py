@@ -7,20 +7,32 @@ run time, numbers as graph scalars. Statements, expressions, indexing and calls 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.storage import Storage
 from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, describe, type_name
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    Number,
+    Size,
+    Static,
+    describe,
+    type_name,
+)
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.kinds import Kind
 
 
 class NeedsStatic(Exception):
@@ -29,6 +41,14 @@ class NeedsStatic(Exception):
     def __init__(self, access: Any) -> None:
         super().__init__()
         self.access = access
+
+
+class ListGrows(Exception):
+    """Lists that must be growing ones from the start: lower again, knowing the kind of their items (None: no item)."""
+
+    def __init__(self, keys: Iterable[object], kind: Kind | None) -> None:
+        super().__init__()
+        self.kinds = dict.fromkeys(keys, kind)
 
 
 class ScriptBuilder(Builder):
@@ -76,6 +96,7 @@ class Context:
     frame: Frame
     device: str = "cpu"
     any_size: bool = False
+    boundscheck: bool = True
     tensors: bool = False
     storage: Storage = field(default_factory=Storage)
     sizes: Sizes = field(default_factory=Sizes)
@@ -97,6 +118,14 @@ class Context:
     outer_sizes: list[Sizes] = field(default_factory=list[Sizes])
     #: which argument a graph number is, for arguments that turn out to decide a type
     number_access: dict[Value, Any] = field(default_factory=dict[Value, Any])
+    #: calls being inlined and iterations of unrolled loops: with a node, a place in the unfolded program
+    path: tuple[object, ...] = ()
+    #: places that make growing lists, with the kind of their items
+    growing: Mapping[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
+    #: named sizes that are known everywhere: those of arguments
+    argument_dims: frozenset[str] = frozenset()
+    #: classes of the lists that loops run over
+    iterated: frozenset[int] = frozenset()
 
     # -- places and errors ------------------------------------------------------------------------------
 
@@ -104,6 +133,10 @@ class Context:
         """Set the place of the ops emitted next."""
         self.b.span = self.frame.source.span(node)
         return self.b.span
+
+    def place(self, node: ast.AST) -> tuple[object, ...]:
+        """The place of a node in the program with all calls unfolded."""
+        return (node, *self.path)
 
     def refuse(self, node: ast.AST, reason: str, instead: str | None, notes: Sequence[str] = ()) -> NoReturn:
         """The construct is outside the language."""
@@ -176,6 +209,17 @@ class Context:
         while frame is not None:
             yield frame
             frame = frame.caller
+
+    # -- lists ---------------------------------------------------------------------------------------------
+
+    def list_length(self, lst: GrowingList) -> Value:
+        """The number of items of a growing list."""
+        base = self.storage.bases[lst.storages[0]]
+        found = self.sizes.memo.get(("length", base))
+        if found is None:
+            found = self.sizes.memo["length", base] = self.b.emit("list_len", (base,), names=("length",))[0]
+            self.sizes.note_lower(found, 0)
+        return found
 
     # -- numbers ------------------------------------------------------------------------------------------
 

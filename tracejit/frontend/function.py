@@ -137,11 +137,14 @@ def lower_function(
     *,
     name: str | None = None,
     aliases: Mapping[Access, Access] | None = None,
-    fastmath: bool = False,
+    policy: Mapping[str, Any] | None = None,
+    boundscheck: bool = True,
 ) -> Lowered:
     """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
     argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
-    return _Lowering(source, aliases or {}, _ANY_SIZE.get(), fastmath).run(name or source.name, parameters)
+    return _Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck).run(
+        name or source.name, parameters
+    )
 
 
 _ANY_SIZE: ContextVar[bool] = ContextVar("any_size", default=False)
@@ -159,13 +162,18 @@ def any_sizes() -> Iterator[None]:
 
 class _Lowering:
     def __init__(
-        self, source: FunctionSource, aliases: Mapping[Access, Access], any_size: bool, fastmath: bool
+        self,
+        source: FunctionSource,
+        aliases: Mapping[Access, Access],
+        any_size: bool,
+        policy: Mapping[str, Any],
+        boundscheck: bool,
     ) -> None:
         self.source = source
         self.aliases = aliases
         self.any_size = any_size
-        self.fastmath = fastmath
-        self.ctx = Context(ScriptBuilder(), Frame(source, {}), any_size=any_size)
+        self.policy = policy
+        self.ctx = Context(ScriptBuilder(), Frame(source, {}), any_size=any_size, boundscheck=boundscheck)
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
         self.top = self.ctx.b
@@ -186,6 +194,14 @@ class _Lowering:
 
     def run(self, name: str, parameters: Sequence[tuple[str, Access, Spec]]) -> Lowered:
         self.ctx.tensors = any(_has_tensor(spec) for _, _, spec in parameters)
+        devices = {device for _, _, spec in parameters for device in _devices(spec)}
+        if len(devices) > 1:
+            raise ScriptError(
+                f"arguments are on different devices: {' and '.join(sorted(devices))}",
+                self.source.span(self.source.node),
+                instead="move them to one device first: x.cuda() or x.cpu()",
+            )
+        self.ctx.device = next(iter(devices), "cpu")
         node = self.source.node
         self.ctx.at(node)
         with_prologue = self.ctx.b
@@ -209,11 +225,7 @@ class _Lowering:
         finals = [self.ctx.storage.bases[self.classes[i]] for i in inout]
         ops = (*self.prologue, *self.top.ops)
         body = Block(tuple(self.params), ops, (*self.outputs, *finals))
-        policy: dict[str, Any] = {}
-        if self.any_size:
-            policy["any_size"] = True
-        if self.fastmath:
-            policy["fastmath"] = True
+        policy = {**self.policy, **({"any_size": True} if self.any_size else {})}
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         guards = self.statics.guards
         made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
@@ -351,6 +363,13 @@ class _Lowering:
             else:
                 found.append((at, -1, True))
         return tuple(found)
+
+
+def _devices(spec: Spec) -> set[str]:
+    """The devices of the arrays in a spec."""
+    if isinstance(spec, ArraySpec):
+        return {spec.device}
+    return set().union(*map(_devices, spec.children)) if isinstance(spec, TreeSpec) else set()
 
 
 def _has_tensor(spec: Spec) -> bool:

@@ -45,7 +45,7 @@ class Indexing:
         if not sizes.at_least(i, 0):
             if isinstance(i, int):
                 wrapped = sizes.add(ctx.b, length, i)
-                if not sizes.at_least(wrapped, 0):
+                if not sizes.at_least(wrapped, 0) and ctx.boundscheck:
                     zero, at = ctx.size_value(0), ctx.size_value(wrapped)
                     ctx.check(
                         ctx.b.emit("ge", (at, zero))[0],
@@ -59,12 +59,13 @@ class Indexing:
             zero, n = ctx.size_value(0), ctx.size_value(length)
             negative = ctx.b.emit("lt", (i, zero))[0]
             j = ctx.b.emit("select", (negative, ctx.b.emit("add", (i, n))[0], i), names=(i.name,))[0]
-            inside = ctx.b.emit("logical_and", (ctx.b.emit("ge", (j, zero))[0], ctx.b.emit("lt", (j, n))[0]))[0]
-            ctx.check(inside, "IndexError", message, i, n)
+            if ctx.boundscheck:
+                inside = ctx.b.emit("logical_and", (ctx.b.emit("ge", (j, zero))[0], ctx.b.emit("lt", (j, n))[0]))[0]
+                ctx.check(inside, "IndexError", message, i, n)
             sizes.note_lower(j, 0)
             sizes.note_below(j, length)
             return j
-        if not sizes.is_below(i, length):
+        if ctx.boundscheck and not sizes.is_below(i, length):
             at, n = ctx.size_value(i), ctx.size_value(length)
             ctx.check(ctx.b.emit("lt", (at, n))[0], "IndexError", message, at, n)
             sizes.note_below(i, length)
@@ -334,6 +335,8 @@ class Indexing:
         h = ctx.handle(value)
         n = ctx.handle(ctx.size_value(length))
         wrapped = b.select(b.lt(h, 0), b.add(h, n), h)
+        if not ctx.boundscheck:
+            return ctx.fresh(wrapped.value)
         outside = b.logical_or(b.lt(wrapped, 0), b.ge(wrapped, n))
         bad = b.any(outside, axes=tuple(range(index.rank))).value
         good = b.emit("logical_not", (b.emit("fetch", (bad,))[0],))[0]

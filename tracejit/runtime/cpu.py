@@ -189,8 +189,10 @@ class _Wanted:
         return np.frombuffer(memoryview(memory), self.dtype).reshape(shape)
 
 
-def compile_program(program: Program, *, options: LlvmOptions | None = None, key: str | None = None) -> NativeFunction:
-    """Compile a program for this machine, or take it from the disk cache.
+def compile_program(
+    program: Program, *, options: LlvmOptions | None = None, key: str | None = None, keep: bool = True
+) -> NativeFunction:
+    """Compile a program for this machine, or (`keep`) take it from the disk cache.
 
     `key` stands for the program's content where the caller has a digest of it; else its text is taken.
     """
@@ -200,12 +202,13 @@ def compile_program(program: Program, *, options: LlvmOptions | None = None, key
     entry = disk.digest(
         "program", content, str(program.fastmath), repr(options), _generator_version(), *here.identity()
     )
-    data = disk.load(entry)
+    data = disk.load(entry) if keep else None
     if data is None:
         with here.lock:
             machine = here.machine(options)
             data = bytes(machine.emit_object(_module(print_program(program, options), machine)))
-        disk.store(entry, data)
+        if keep:
+            disk.store(entry, data)
     return NativeFunction(program, options, data)
 
 

@@ -37,7 +37,7 @@ class Compiled:
         """The native function of this process."""
         from tracejit.runtime.cpu import compile_program
 
-        return compile_program(self.program)
+        return compile_program(self.program, keep=bool(self.graph.policy.get("cache", True)))
 
     @cached_property
     def _run(self) -> Any:

@@ -46,9 +46,13 @@ class Options:
     boundscheck: bool = True
     cache: bool = True
     static: tuple[str, ...] = ()
-    memory: str | None = None
-    copies: str = "allow"
     fallback: bool = False
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """What the graph is told: settings that differ from the default."""
+        given = {"parallel": (self.parallel, True), "fastmath": (self.fastmath, False), "cache": (self.cache, True)}
+        return {name: value for name, (value, default) in given.items() if value != default}
 
 
 @dataclass(eq=False)
@@ -189,7 +193,12 @@ class ScriptedFunction(FastCallable):
     def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
         """The function for parameters of these specs; `aliases`: arrays that are the same as an earlier one."""
         return lower_function(
-            self.source, parameters, name=self.__name__, aliases=aliases, fastmath=self.options.fastmath
+            self.source,
+            parameters,
+            name=self.__name__,
+            aliases=aliases,
+            policy=self.options.policy,
+            boundscheck=self.options.boundscheck,
         )
 
     def _spec(self, index: int, value: Any) -> Spec:
