@@ -50,6 +50,7 @@ from tracejit.eager.dtypes import (
     uint32,
     uint64,
 )
+from tracejit.eager.function import custom_vjp
 from tracejit.eager.interop import from_dlpack
 from tracejit.eager.methods import FUNCTIONS as _FUNCTIONS
 from tracejit.eager.random import bernoulli, manual_seed, normal, rand, rand_like, randint, randn, randn_like, randperm
@@ -74,7 +75,7 @@ _LATER = {
     "trace": "tracejit.scripted",
     "ScriptedFunction": "tracejit.scripted",
     **dict.fromkeys(
-        "grad value_and_grad vjp jvp jacobian hessian hvp vmap checkpoint check custom_vjp".split(),
+        "grad value_and_grad vjp jvp jacobian hessian hvp vmap checkpoint check".split(),
         "tracejit.transformations",
     ),
     "export": "tracejit.deploy",
@@ -116,6 +117,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "can_cast",
     "complex64",
     "complex128",
+    "custom_vjp",
     "empty",
     "empty_like",
     "enable_grad",

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, builtin_calls, creation
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.desugar import RETURN_VALUE, desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.indexing import Indexing
@@ -30,6 +32,7 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     MaybeUnbound,
     Number,
@@ -62,6 +65,7 @@ class Calls:
         self.indexing = indexing
         self.expressions = expressions
         self.statements = statements
+        self.lists = statements.lists
         self._locals: dict[int, frozenset[str]] = {}
         self._checked: set[types.FunctionType] = set()
 
@@ -105,7 +109,7 @@ class Calls:
             case ArrayView() | Number():
                 arrays.require_method(self, base, name, node)
                 return BoundMethod(base, name)
-            case TupleValue(cls=None) | ListValue() | DictValue():
+            case TupleValue(cls=None) | ListValue() | GrowingList() | DictValue():
                 return BoundMethod(base, name)
             case TupleValue(items, cls):
                 fields = getattr(cls, "_fields", ())
@@ -194,9 +198,12 @@ class Calls:
 
     def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """Call a compile-time Python object."""
-        special = getattr(fn, "__tracejit_lower__", None)
+        special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)
+        own = self.own_derivative(fn, args, kwargs, node)
+        if own is not None:
+            return own
         handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             return handler(self, args, kwargs, node)
@@ -232,6 +239,18 @@ class Calls:
             f"the function {_name(fn)!r} is not known to tracejit",
             "write it in Python, or call it outside the script",
         )
+
+    def own_derivative(
+        self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue | None:
+        """A call of a function with a derivative of its own; None for others."""
+        function = fn.__self__ if isinstance(fn, types.MethodType) and fn.__name__ == "apply" else None
+        is_function = isinstance(function, type) and issubclass(function, Function)
+        if not is_function and not isinstance(fn, custom_vjp):
+            return None
+        if kwargs:
+            self.ctx.refuse(node, f"{_name(fn)} takes positional arguments in a script", "name none of them")
+        return lower_function(function, self, args, node) if is_function else lower_custom_vjp(fn, self, args, node)
 
     def transformed(
         self, kind: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -327,13 +346,14 @@ class Calls:
         if len(callers) > _DEPTH:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "write the recursion as a loop")
         env = self.bind(source, args, kwargs, node, closure)
-        outer = self.ctx.frame
+        outer, path = self.ctx.frame, self.ctx.path
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame)
+        self.ctx.path = (*path, node)
         try:
             alive = self.run(source)
             result = self.ctx.frame.env.get(RETURN_VALUE)
         finally:
-            self.ctx.frame = outer
+            self.ctx.frame, self.ctx.path = outer, path
         if not alive or result is None:
             raise Unreachable
         self.ctx.at(node)

@@ -8,7 +8,6 @@ from tracejit.transformations.batching import vmap
 from tracejit.transformations.calls import hvp, jvp, vjp
 from tracejit.transformations.checking import check
 from tracejit.transformations.checkpointing import checkpoint
-from tracejit.transformations.custom import custom_vjp
 from tracejit.transformations.gradients import grad, value_and_grad
 from tracejit.transformations.matrices import hessian, jacobian
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit import autograd, pytree
 from tracejit.autograd import enable_grad
+from tracejit.eager.function import custom_vjp
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend.custom import CustomCall
 from tracejit.frontend.values import FrontValue, Static, TupleValue
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures
 from tracejit.ir.opdef import REGISTRY
 from tracejit.transformations.base import inside
-from tracejit.transformations.custom import CustomCall, custom_vjp
 from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.vjp import without_effects

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracejit.eager.function import custom_vjp as eager_custom_vjp
+from tracejit.eager.function import Function, custom_vjp
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -22,28 +22,71 @@ from tracejit.frontend.values import (
 from tracejit.ir.core import Block, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, Type, substitute_dims
-from tracejit.transforms.activity import is_differentiable
-from tracejit.transforms.cotangents import zero
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 
-class custom_vjp(eager_custom_vjp):
-    """Give a function its own derivative: `@custom_vjp` on it, then `f.defvjp(forward, backward)`.
+def lower_custom_vjp(custom: custom_vjp, calls: Calls, args: list[FrontValue], node: ast.AST) -> FrontValue:
+    """A call of a `custom_vjp` function."""
+    forward, backward = custom.forward, custom.backward
+    if forward is None or backward is None:
+        calls.ctx.refuse(node, f"{custom.__name__} has no derivative yet", "call defvjp(forward, backward) first")
 
-    `forward(*args)` gives `(out, residuals)`; `backward(residuals, g)` gives a tuple of cotangents, one per argument.
-    A call is one node, on the tape and in a graph, never looked through.
-    """
+    def save(given: list[FrontValue]) -> tuple[FrontValue, FrontValue]:
+        made, saved = calls.expressions.unpackable(calls.call_value(Static(forward), given, {}, node), 2, node)
+        return made, saved
 
-    def __tracejit_lower__(
-        self, calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-    ) -> FrontValue:
-        if kwargs:
-            calls.ctx.refuse(node, f"{self.__name__} takes positional arguments in a script", "name none of them")
-        if self.forward is None or self.backward is None:
-            calls.ctx.refuse(node, f"{self.__name__} has no derivative yet", "call defvjp(forward, backward) first")
-        return CustomCall(self.__name__, calls, node).lower(self, TupleValue(tuple(args)))
+    rules = Rules(
+        lambda given: calls.call_value(Static(custom.fn), given, {}, node),
+        save,
+        lambda saved, g: calls.call_value(Static(backward), [saved, g], {}, node),
+    )
+    return CustomCall(custom.__name__, calls, node).lower(rules, TupleValue(tuple(args)))
+
+
+def lower_function(function: type[Function], calls: Calls, args: list[FrontValue], node: ast.AST) -> FrontValue:
+    """A call of `apply` of an `autograd.Function`."""
+    varies = (isinstance(a, ArrayView | Number) and a.dtype.is_inexact for a in map(calls.as_operand, args))
+    wanted = TupleValue(tuple(Static(v) for v in varies))
+
+    def save(given: list[FrontValue]) -> tuple[FrontValue, FrontValue]:
+        ctx = ObjectValue(ScriptContext, {"needs_input_grad": wanted})
+        return calls.call_value(Static(function.forward), [ctx, *given], {}, node), ctx
+
+    def pull(saved: FrontValue, g: FrontValue) -> FrontValue:
+        given = g.items if isinstance(g, TupleValue | ListValue) else (g,)
+        found = calls.call_value(Static(function.backward), [saved, *given], {}, node)
+        return TupleValue(tuple(found.items[: len(args)])) if isinstance(found, TupleValue | ListValue) else found
+
+    rules = Rules(lambda given: save(given)[0], save, pull)
+    return CustomCall(function.__name__, calls, node).lower(rules, TupleValue(tuple(args)))
+
+
+class ScriptContext:
+    """What an `autograd.Function` keeps between `forward` and `backward`, inside scripts. Written in the language."""
+
+    saved_tensors: Any
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep values for `backward`."""
+        self.saved_tensors = tensors
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Cotangents of such results come as they are."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Cotangents are always there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A function and its derivative: on arguments; on arguments, with what it saves; on what it saved and a
+    cotangent of the result, giving one cotangent per argument."""
+
+    primal: Callable[[list[FrontValue]], FrontValue]
+    forward: Callable[[list[FrontValue]], tuple[FrontValue, FrontValue]]
+    backward: Callable[[FrontValue, FrontValue], FrontValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +106,15 @@ class CustomCall:
         self.calls = calls
         self.node = node
 
-    def lower(self, custom: custom_vjp, arguments: TupleValue) -> FrontValue:
+    def lower(self, rules: Rules, arguments: TupleValue) -> FrontValue:
         """Emit the op; gives the function's result."""
         ctx = self.calls.ctx
         operands = list(self.values(arguments))
         like = [(v.type, v.name) for v in operands]
         outcome: FrontValue = Static(None)
 
-        def call(fn: Any, given: FrontValue) -> FrontValue:
-            assert isinstance(given, TupleValue)
-            return self.calls.call_value(Static(fn), list(given.items), {}, self.node)
-
         def primal(given: FrontValue) -> tuple[FrontValue, list[Value]]:
-            made = call(custom.fn, given)
+            made = rules.primal(_parts(given))
             return made, list(self.values(made))
 
         outcome, primal_block = self.block("primal", like, arguments, primal)
@@ -85,14 +124,14 @@ class CustomCall:
 
         def forward(given: FrontValue) -> tuple[FrontValue, list[Value]]:
             nonlocal saved, kept, residuals
-            made, saved = self.calls.expressions.unpackable(call(custom.forward, given), 2, self.node)
+            made, saved = rules.forward(_parts(given))
             kept = list(self.values(saved))
             residuals = [*self.sizes_of(kept), *kept]
             return made, [*self.values(made), *residuals]
 
         _, forward_block = self.block("forward", like, arguments, forward)
         restored = _Residuals(saved, kept, residuals)
-        backward_block = self.backward(custom, arguments, restored, outcome, primal_block.results)
+        backward_block = self.backward(rules, arguments, restored, outcome, primal_block.results)
         results = [Value(self.outside(r), r.name) for r in primal_block.results]
         blocks = (primal_block, forward_block, backward_block)
         attrs = {"name": self.name}
@@ -126,7 +165,7 @@ class CustomCall:
 
     def backward(
         self,
-        custom: custom_vjp,
+        rules: Rules,
         arguments: TupleValue,
         saved: _Residuals,
         outcome: FrontValue,
@@ -142,9 +181,9 @@ class CustomCall:
         stand_in = dict(zip(saved.residuals, params, strict=True))
         with ctx.nested() as b:
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
-            seeds = [Value(r.type, f"d{r.name}") for r in results if is_differentiable(r.type)]
+            seeds = [Value(r.type, f"d{r.name}") for r in results if r.type.dtype.is_inexact]
             g = self.cotangent(outcome, iter(seeds))
-            found = self.calls.call_value(Static(custom.backward), [kept, g], {}, self.node)
+            found = rules.backward(kept, g)
             parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
             if len(parts) != len(arguments.items):
                 ctx.refuse(
@@ -163,7 +202,8 @@ class CustomCall:
         match argument:
             case ArrayView() if argument.dtype.is_inexact:
                 if nothing:
-                    yield zero(self.calls.ctx.b, self.calls.ctx.load(argument))
+                    b = self.calls.ctx.b
+                    yield b.zeros_like(b.wrap(self.calls.ctx.load(argument))).value
                 else:
                     yield self.calls.indexing.content_for(part, argument.lengths, argument.dtype, self.node)
             case Number() if argument.dtype.is_inexact:
