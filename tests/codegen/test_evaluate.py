@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from native_programs import entry_program
 
-from tracejit.codegen.evaluate import ProgramFailure, Statistics, evaluate
+from tracejit.codegen.evaluate import Statistics, evaluate
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -29,6 +29,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.scalars import KernelBuilder
+from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir.types import BOOL, F32, F64, I64, TensorType
 
 K = KernelBuilder()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from graphs import run
 
-from tracejit.codegen.evaluate import ProgramFailure, evaluate
+from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.lower import lower
 from tracejit.codegen.text import print_program
+from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir.parser import parse
 from tracejit.transforms import pipeline
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import tracejit.ops  # noqa: F401
-from tracejit.codegen.evaluate import ProgramFailure, Statistics, evaluate
+from tracejit.codegen.evaluate import Statistics, evaluate
 from tracejit.codegen.lower import lower
+from tracejit.codegen.walk import ProgramFailure
 from tracejit.ir import interpreter
 from tracejit.ir.core import Graph
 from tracejit.ir.parser import parse

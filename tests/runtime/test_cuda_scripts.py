@@ -15,7 +15,8 @@ import tracejit as tj
 from tests.cuda_shim.shim_device import MISSING, ShimDevice, module_of
 from tracejit.codegen.lower import lower
 from tracejit.codegen.schedule_cuda import CudaProgram, schedule
-from tracejit.runtime.executor import Execution, ProgramFailure
+from tracejit.codegen.walk import ProgramFailure
+from tracejit.runtime.executor import Execution
 from tracejit.transforms import pipeline
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")

@@ -35,18 +35,10 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.numeric import Evaluation, numpy_dtype
+from tracejit.codegen.walk import ProgramFailure, Walk
 from tracejit.ir.types import DType, ScalarType, TensorType, real_dtype
 
 Array = NDArray[Any]
-
-
-class ProgramFailure(Exception):
-    """A `Fail` was reached: the error's index and its payload."""
-
-    def __init__(self, error: int, payload: tuple[Any, ...]) -> None:
-        super().__init__(f"error {error}, payload {payload}")
-        self.error = error
-        self.payload = payload
 
 
 @dataclass(eq=False)
@@ -85,14 +77,14 @@ class Statistics:
     printed: list[str] = field(default_factory=list[str])
 
 
-class Evaluator:
-    """Runs one program; `values` holds every var bound so far (SSA form makes one table enough)."""
+class Evaluator(Walk):
+    """Runs one program."""
 
     def __init__(self, program: Program, inputs: Sequence[Any]) -> None:
+        super().__init__()
         self.program = program
         self.inputs = [_as_input(x, spec.type) for x, spec in zip(inputs, program.inputs, strict=True)]
         self.pointers: dict[tuple[int, Any], Memory] = {}
-        self.values: dict[Var, Any] = {}
         self.outputs: list[Any] = [None] * len(program.outputs)
         self.kernels: dict[str, Kernel] = {kernel.name: kernel for kernel in program.kernels}
         self.alive: set[Memory] = set()
@@ -137,11 +129,6 @@ class Evaluator:
 
     # -- statements -------------------------------------------------------------------------------------------
 
-    def body(self, stmts: Sequence[Stmt]) -> None:
-        """Run statements in order."""
-        for stmt in stmts:
-            self.stmt(stmt)
-
     def stmt(self, stmt: Stmt) -> None:
         """Run one statement."""
         match stmt:
@@ -153,11 +140,9 @@ class Evaluator:
             case Store(buffer, index, value):
                 self._store(buffer, int(self.expr(index)), self.expr(value))
             case For():
-                self._loop(stmt)
-            case If(cond, then, orelse, results, then_values, else_values):
-                taken, values = (then, then_values) if self.expr(cond) else (orelse, else_values)
-                self.body(taken)
-                self._bind(results, [self.expr(v) for v in values])
+                self.loop(stmt)
+            case If():
+                self.branch(stmt)
             case Alloc(var, count):
                 self._alloc(var, int(self.expr(count)), stmt.stack)
             case Free(var):
@@ -166,37 +151,17 @@ class Evaluator:
                 self._launch(self.kernels[kernel], [self.expr(a) for a in args])
             case Call(name, args, results):
                 values = _CALLS[name](self, [self.expr(a) for a in args])
-                self._bind(results, [_zero_of(r) if v is None else v for r, v in zip(results, values, strict=True)])
+                self.bind(results, [_zero_of(r) if v is None else v for r, v in zip(results, values, strict=True)])
             case Fail(error, payload):
                 raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
             case Output():
                 self._output(stmt)
-
-    def _bind(self, results: Sequence[Var], values: Sequence[Any]) -> None:
-        for var, value in zip(results, values, strict=True):
-            self.values[var] = value
 
     def _store(self, buffer: Var, index: int, value: Any) -> None:
         memory = self.values[buffer]
         if value.dtype != memory.cells.dtype:
             raise AssertionError(f"a {value.dtype} is stored to {buffer.name}: {buffer.type}")
         memory.cells[memory.at(index, buffer.name)] = value
-
-    def _loop(self, loop: For) -> None:
-        extent = int(self.expr(loop.extent))
-        state = [self.expr(c.init) for c in loop.carried]
-        go = loop.go is None or bool(self.expr(loop.go[1]))
-        i = 0
-        while go and i < extent:
-            self.values[loop.var] = np.int64(i)
-            if loop.go is not None:
-                self.values[loop.go[0]] = np.bool_(True)
-            self._bind([c.var for c in loop.carried], state)
-            self.body(loop.body)
-            state = [self.expr(c.next) for c in loop.carried]
-            go = loop.go is None or bool(self.expr(loop.go[2]))
-            i += 1
-        self._bind([c.result for c in loop.carried], state)
 
     def _alloc(self, var: Var, count: int, stack: bool) -> None:
         assert isinstance(var.type, Pointer) and count >= 0
@@ -218,7 +183,7 @@ class Evaluator:
     def _launch(self, kernel: Kernel, args: Sequence[Any]) -> None:
         launches = self.statistics.launches
         launches[kernel.name] = launches.get(kernel.name, 0) + 1
-        self._bind(kernel.params, args)
+        self.bind(kernel.params, args)
         self.body(kernel.body)
 
     def _output(self, stmt: Output) -> None:

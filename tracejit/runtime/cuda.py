@@ -15,10 +15,11 @@ from tracejit.codegen.cuda import OPTIONS, identifier, print_kernels
 from tracejit.codegen.loop_ir import InputSpec, Program
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram, schedule
+from tracejit.codegen.walk import ProgramFailure
 from tracejit.device import cupy
 from tracejit.ir.types import BF16, DType, ScalarType
 from tracejit.runtime.cpu import NativeFailure
-from tracejit.runtime.executor import Buffer, Execution, Matrix, ProgramFailure
+from tracejit.runtime.executor import Buffer, Execution, Matrix
 
 
 class CudaFunction:

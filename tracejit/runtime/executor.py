@@ -34,6 +34,7 @@ from tracejit.codegen.loop_ir import (
 )
 from tracejit.codegen.numeric import Evaluation, numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram, Geometry
+from tracejit.codegen.walk import ProgramFailure, Walk
 from tracejit.ir.types import DType, ScalarType
 
 
@@ -99,15 +100,6 @@ class Matrix:
     column: int
 
 
-class ProgramFailure(Exception):
-    """A `Fail` was reached: the error's index and its payload."""
-
-    def __init__(self, error: int, payload: tuple[Any, ...]) -> None:
-        super().__init__(f"error {error}, payload {payload}")
-        self.error = error
-        self.payload = payload
-
-
 @dataclass(eq=False, slots=True)
 class GrowingList:
     """A list handle; items are numbers, buffers or further lists."""
@@ -115,7 +107,7 @@ class GrowingList:
     items: list[Any] = field(default_factory=list[Any])
 
 
-class Execution:
+class Execution(Walk):
     """One call of a program."""
 
     def __init__(
@@ -125,11 +117,11 @@ class Execution:
         inputs: Sequence[Any],
         write: Callable[[str], Any] = sys.stdout.write,
     ) -> None:
+        super().__init__()
         self.program = scheduled.program
         self.geometries = scheduled.geometries
         self.device = device
         self.inputs = inputs
-        self.values: dict[Var, Any] = {}
         self.alive: dict[int, Buffer] = {}
         self.outputs: list[Any] = [None] * len(self.program.outputs)
         self.evaluate = Evaluation(self.values, self._load, self._input)
@@ -179,11 +171,6 @@ class Execution:
 
     # -- statements -------------------------------------------------------------------------------------------------
 
-    def body(self, stmts: Sequence[Stmt]) -> None:
-        """Run statements in order."""
-        for stmt in stmts:
-            self.stmt(stmt)
-
     def stmt(self, stmt: Stmt) -> None:
         """Run one statement."""
         match stmt:
@@ -192,11 +179,9 @@ class Execution:
             case Launch(kernel, args):
                 self._launch(kernel, [self.expr(a) for a in args])
             case For():
-                self._loop(stmt)
-            case If(cond, then, orelse, results, then_values, else_values):
-                taken, values = (then, then_values) if self.expr(cond) else (orelse, else_values)
-                self.body(taken)
-                self._bind(results, [self.expr(v) for v in values])
+                self.loop(stmt)
+            case If():
+                self.branch(stmt)
             case Alloc(var, count):
                 assert isinstance(var.type, Pointer)
                 self.values[var] = made = self.device.allocate(var.type.element, int(self.expr(count)))
@@ -204,32 +189,13 @@ class Execution:
             case Free(var):
                 self._free(self.values[var])
             case Call(name, args, results):
-                self._bind(results, _CALLS[name](self, [self.expr(a) for a in args], results))
+                self.bind(results, _CALLS[name](self, [self.expr(a) for a in args], results))
             case Fail(error, payload):
                 raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
             case Output():
                 self._output(stmt)
             case Store():
                 raise AssertionError("the schedule leaves no stores to the host")
-
-    def _bind(self, results: Sequence[Var], values: Sequence[Any]) -> None:
-        self.values.update(zip(results, values, strict=True))
-
-    def _loop(self, loop: For) -> None:
-        extent = int(self.expr(loop.extent))
-        state = [self.expr(c.init) for c in loop.carried]
-        go = loop.go is None or bool(self.expr(loop.go[1]))
-        i = 0
-        while go and i < extent:
-            self.values[loop.var] = np.int64(i)
-            if loop.go is not None:
-                self.values[loop.go[0]] = np.bool_(True)
-            self._bind([c.var for c in loop.carried], state)
-            self.body(loop.body)
-            state = [self.expr(c.next) for c in loop.carried]
-            go = loop.go is None or bool(self.expr(loop.go[2]))
-            i += 1
-        self._bind([c.result for c in loop.carried], state)
 
     def _free(self, buffer: Buffer | None) -> None:
         if buffer is not None:
