@@ -7,6 +7,7 @@ PyTorch's `dim` and `keepdim` are accepted beside NumPy's `axis` and `keepdims`;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tracejit.errors import DTypeMismatch
@@ -41,6 +42,16 @@ def _finish(b: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool, kee
 # -- folds ----------------------------------------------------------------------------------------------------
 
 
+def _total(b: Any, fold: Callable[..., Any], x: Operand, axis: Axis, dtype: Any, keepdims: bool) -> Any:
+    """A fold in the dtype of sums. In the place of `dtype` PyTorch's functions have `keepdim`."""
+    if isinstance(dtype, bool):
+        dtype, keepdims = None, dtype or keepdims
+    x = widened(b, x, dtype)
+    axes = axes_of(axis, b.rank(x))
+    out = fold(x, axes=axes)
+    return keep_axes(b, x, out, axes) if keepdims else out
+
+
 @function()
 def sum_(
     b: Any,
@@ -53,11 +64,7 @@ def sum_(
     keepdim: bool = False,
 ) -> Any:
     """The sum over axes; integers are summed in 64 bits unless `dtype` says otherwise."""
-    if isinstance(dtype, bool):
-        dtype, keepdims = None, dtype
-    x = widened(b, x, dtype)
-    axes = axes_of(_axis(axis, dim), b.rank(x))
-    return _finish(b, x, b.sum(x, axes=axes), axes, keepdims, keepdim)
+    return _total(b, b.sum, x, _axis(axis, dim), dtype, keepdims or keepdim)
 
 
 @function()
@@ -72,11 +79,7 @@ def prod_(
     keepdim: bool = False,
 ) -> Any:
     """The product over axes; integers are multiplied in 64 bits unless `dtype` says otherwise."""
-    if isinstance(dtype, bool):
-        dtype, keepdims = None, dtype
-    x = widened(b, x, dtype)
-    axes = axes_of(_axis(axis, dim), b.rank(x))
-    return _finish(b, x, b.prod(x, axes=axes), axes, keepdims, keepdim)
+    return _total(b, b.prod, x, _axis(axis, dim), dtype, keepdims or keepdim)
 
 
 @function("amax")
