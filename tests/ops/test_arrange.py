@@ -67,6 +67,29 @@ def test_pad_of_pytorch_counts_axes_from_the_last() -> None:
     check("function pad", np.pad(C, ((0, 0), (3, 0), (1, 2)), constant_values=7), C, (1, 2, 3, 0), value=7)
 
 
+def test_negative_widths_cut() -> None:
+    check("function pad", np.pad(C[..., 1:], ((0, 0), (0, 0), (0, 2))), C, (-1, 2))
+    check("function pad", C[:, 2:, :-1], C, (0, -1, -2, 0))
+    for run in (eager, interpreted):
+        with pytest.raises(ValueError, match="cut away more elements than there are"):
+            run("function pad", V, (-3, -3))
+        with pytest.raises(ValueError, match="can't contain negative values"):
+            run("numpy pad", V, -1)
+
+
+def test_pad_takes_pairs_of_numpy() -> None:
+    check("function pad", np.pad(M, ((1, 0), (2, 3))), M, ((1, 0), (2, 3)))
+    with pytest.raises(ValueError, match="3 numbers do not make pairs for 2 axes"):
+        eager("function pad", M, (1, 2, 3))
+
+
+def test_places_of_a_split_are_held_within_the_axis() -> None:
+    for places in ([9, 2], [4, 1], [-9, 3], [-2]):
+        for run in (eager, interpreted):
+            found = run("numpy array_split", V, places)
+            assert [list(f) for f in found] == [list(w) for w in np.array_split(V, places)]
+
+
 def test_grids_and_diagonals() -> None:
     for indexing in ("xy", "ij"):
         check("numpy meshgrid", tuple(np.meshgrid(V, M[0], indexing=indexing)), V, M[0], indexing=indexing)

@@ -354,15 +354,13 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     return repeat_interleave(x, repeats, axis)
 
 
-def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: Any = 0) -> Tensor:
-    """PyTorch's `pad`: pairs (before, after) from the last axis backward; negative ones cut. Filled with `value`."""
-    x = as_tensor(x)
-    if len(pad) % 2 or len(pad) > 2 * x.ndim:
-        raise ValueError(f"pad: {len(pad)} numbers do not make pairs for {x.ndim} axes")
-    for i, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        axis = x.ndim - 1 - i
-        x = narrow(x, axis, max(-before, 0), x.shape[axis] - max(-before, 0) - max(-after, 0))
-    return functions()["pad"](x, tuple(max(int(n), 0) for n in pad), mode, value)
+def pad(x: Any, pad: Sequence[Any], mode: str = "constant", value: Any = 0) -> Tensor:
+    """PyTorch's `pad`: pairs (before, after) from the last axis backward; negative ones cut. Filled with `value`.
+
+    A pair for every axis, the first axis first, is NumPy's form.
+    """
+    widths = tuple(tuple(map(int, w)) if isinstance(w, tuple | list) else int(w) for w in pad)
+    return functions()["pad"](as_tensor(x), widths, mode, value)
 
 
 def cartesian_prod(*xs: Any) -> Tensor:

@@ -44,6 +44,16 @@ def part(b: Any, x: Any, axis: int, start: Any, length: Any, step: int = 1) -> A
     return b.vread(x, start * strides[axis], steps, tuple(length if i == axis else n for i, n in enumerate(shape)))
 
 
+def at_least(b: Any, size: Any, least: int) -> Any:
+    """The larger of a size and a number."""
+    return max(size, least) if isinstance(size, int) else b.maximum(size, least)
+
+
+def at_most(b: Any, size: Any, most: Any) -> Any:
+    """The smaller of two sizes."""
+    return min(size, most) if isinstance(size, int) and isinstance(most, int) else on(b).minimum(size, most)
+
+
 def ramp(b: Any, size: Any) -> Any:
     """0, 1, 2, ... as an i64 vector."""
     return b.iota((size,), axis=0, dtype=I64)
@@ -122,7 +132,14 @@ def append(b: Any, x: Operand, values: Operand, axis: int | None = None) -> Any:
 
 
 def _pieces(b: Any, x: Any, axis: int, bounds: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(part(b, x, axis, lo, hi - lo) for lo, hi in pairwise(bounds))
+    return tuple(part(b, x, axis, lo, at_least(b, hi - lo, 0)) for lo, hi in pairwise(bounds))
+
+
+def _from_front(b: Any, place: Any, size: Any) -> Any:
+    """A place that, where negative, counts from the end."""
+    if isinstance(place, int):
+        return place + size if place < 0 else place
+    return b.select(b.lt(place, 0), place + size, place)
 
 
 @function(kinds=("numpy",))
@@ -132,8 +149,7 @@ def array_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
     axis = one_axis(axis, b.rank(x))
     size = b.shape(x)[axis]
     if not isinstance(sections, int):
-        cuts = [size if isinstance(c, int) and isinstance(size, int) and c > size else c for c in sections]
-        cuts = [c + size if isinstance(c, int) and c < 0 else c for c in cuts]
+        cuts = [at_most(b, at_least(b, _from_front(b, c, size), 0), size) for c in sections]
         return _pieces(b, x, axis, (0, *cuts, size))
     if isinstance(size, int):
         lengths = [size // sections + (k < size % sections) for k in range(sections)]
@@ -223,6 +239,7 @@ def roll(b: Any, x: Operand, shift: Any, axis: Any = None, *, shifts: Any = None
 def padded(b: Any, x: Any, widths: Sequence[tuple[Any, Any]], mode: str, value: Operand) -> Any:
     """x with `widths[i]` elements before and after each axis: a constant, or the array continued."""
     if mode == "constant":
+        x, widths = _cut(b, x, widths)
         shape = b.shape(x)
         total = tuple(lo + n + hi for n, (lo, hi) in zip(shape, widths, strict=True))
         filled = b.full(coerce.convert(b, value, b.dtype(x)), total, b.dtype(x))
@@ -239,6 +256,24 @@ def padded(b: Any, x: Any, widths: Sequence[tuple[Any, Any]], mode: str, value: 
             place = on(b).sub(ramp(b, lo + size + hi), lo)
             x = b.gather(x, _CONTINUED[mode](on(b), place, size), axis=axis)
     return x
+
+
+def _cut(b: Any, x: Any, widths: Sequence[tuple[Any, Any]]) -> tuple[Any, list[tuple[Any, Any]]]:
+    """x without the elements that negative widths take away, and the widths that remain to be added."""
+    kept: list[tuple[Any, Any]] = []
+    for axis, (lo, hi) in enumerate(widths):
+        added = at_least(b, lo, 0), at_least(b, hi, 0)
+        kept.append(added)
+        if all(isinstance(w, int) and w >= 0 for w in (lo, hi)):
+            continue
+        start, length = added[0] - lo, b.shape(x)[axis] + (lo - added[0]) + (hi - added[1])
+        message = "pad: negative widths cut away more elements than there are"
+        if not isinstance(length, int):
+            b.check(b.ge(length, 0), (), kind="ValueError", message=message)
+        elif length < 0:
+            raise ShapeMismatch(message)
+        x = part(b, x, axis, start, length)
+    return x, kept
 
 
 def _mirrored(c: Any, place: Any, size: Any, edge: int) -> Any:
@@ -266,13 +301,26 @@ def pad_widths(b: Any, x: Operand, pad_width: Any, mode: str = "constant", const
     pairs = [sizes_of(g) for g in given] if any(isinstance(g, tuple | list) for g in given) else [given]
     pairs = [p * 2 if len(p) == 1 else p for p in pairs]
     pairs = pairs * b.rank(x) if len(pairs) == 1 else pairs
+    for width in (width for pair in pairs for width in pair):
+        message = "index can't contain negative values"
+        if not isinstance(width, int):
+            b.check(b.ge(width, 0), (), kind="ValueError", message=message)
+        elif width < 0:
+            raise ShapeMismatch(message)
     return padded(b, x, [(p[0], p[1]) for p in pairs], mode, constant_values)
 
 
 @function(kinds=("function",))
 def pad(b: Any, x: Operand, pad: Sizes, mode: str = "constant", value: Operand = 0) -> Any:
-    """PyTorch's pad: pairs of widths, the last axis first; axes without a pair stay."""
+    """PyTorch's pad: widths before and after, the last axis first; negative ones cut, axes without widths stay.
+
+    A pair for every axis, the first axis first, is NumPy's form and means the same as there.
+    """
     x = array(b, x)
+    if any(isinstance(width, tuple | list) for width in pad):
+        return pad_widths(b, x, pad, mode, value)
+    if len(pad) % 2 or len(pad) > 2 * b.rank(x):
+        raise ShapeMismatch(f"pad: {len(pad)} numbers do not make pairs for {b.rank(x)} axes")
     pairs = [(pad[2 * k], pad[2 * k + 1]) for k in range(len(pad) // 2)]
     widths = [(0, 0)] * (b.rank(x) - len(pairs)) + pairs[::-1]
     return padded(b, x, widths, mode, value)
@@ -349,7 +397,7 @@ def diff(b: Any, x: Operand, n: int = 1, axis: int = -1) -> Any:
     axis = one_axis(axis, b.rank(x))
     for _ in range(n):
         length = b.shape(x)[axis]
-        length = max(length - 1, 0) if isinstance(length, int) else b.maximum(length - 1, 0)
+        length = at_least(b, length - 1, 0)
         x = on(b).sub(part(b, x, axis, 1, length), part(b, x, axis, 0, length))
     return x
 
