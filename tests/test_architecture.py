@@ -61,7 +61,8 @@ def imports(node: ast.AST) -> Iterator[str]:
                 yield inner if inner in MODULES else module
         case _:
             for child in ast.iter_child_nodes(node):
-                yield from imports(child)
+                if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                    yield from imports(child)
 
 
 # -- layers -----------------------------------------------------------------------------------------------------
