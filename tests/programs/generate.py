@@ -304,9 +304,8 @@ class _Writer(Expressions):
         if self.chance(0.4):
             self.line(f"{target} {self.rng.choice(('+=', '-=', '*='))} {self.rng.choice(('0.5', 'x', '-0.75'))}")
         elif self.chance(0.15):
-            self.line(
-                f"{target}, {self.pick(scope.vectors)}[{self.place(scope)}] = {self.bounded(scope)}, {self.bounded(scope)}"
-            )
+            other = f"{self.pick(scope.vectors)}[{self.place(scope)}]"
+            self.line(f"{target}, {other} = {self.bounded(scope)}, {self.bounded(scope)}")
         else:
             self.line(f"{target} = {self.bounded(scope)}")
 
