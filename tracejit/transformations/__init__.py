@@ -14,7 +14,6 @@ from tracejit.transformations.matrices import hessian, jacobian
 __all__ = [
     "check",
     "checkpoint",
-    "custom_vjp",
     "grad",
     "hessian",
     "hvp",
