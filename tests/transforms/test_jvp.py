@@ -32,6 +32,7 @@ PROGRAMS: list[tuple[str, tuple[Any, ...]]] = [
     (control.GROWING, (P[:3], 3)),
     (control.ROWS, (M, W, 2)),
     (control.LISTS, (0.7, 1.2, 3)),
+    (control.REPLACED, (0.7, 1.2, 3)),
     (control.OVERWRITTEN, (W, 0.8, 3)),
     (control.TWICE, (W, 3)),
     (gradients.CUSTOM, (2.0, 3.0)),

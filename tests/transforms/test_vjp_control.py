@@ -247,6 +247,30 @@ graph @f(%x: f64, %w: f64, %m: i64) on cpu {
 }
 """
 
+REPLACED = """
+graph @f(%x: f64, %w: f64, %m: i64) on cpu {
+  %true = const() {value = True, type = !bool} : bool
+  %zero = const() {value = 0, type = !i64} : i64
+  %l0 = list_new() {element = !f64} : list<f64>
+  %l1 = list_push(%l0, %x) : list<f64>
+  %l2 = list_push(%l1, %w) : list<f64>
+  %l3, %h = loop(%m, %true, %l2, %x) : list<f64>, f64 {
+    body(%i: i64, %l: list<f64>, %a: f64):
+      %old = list_get(%l, %zero) : f64
+      %b = mul(%old, %a) : f64
+      %c = sin(%b) : f64
+      %ls = list_set(%l, %zero, %c) : list<f64>
+      %lp = list_push(%ls, %b) : list<f64>
+      yield %true, %lp, %c
+  }
+  %r, %v = list_pop(%l3) : list<f64>, f64
+  %u = list_get(%r, %zero) : f64
+  %p = mul(%u, %v) : f64
+  %q = mul(%p, %h) : f64
+  yield %q
+}
+"""
+
 OVERWRITTEN = """
 graph @f(%x: f64[n], %w: f64, %m: i64) on cpu {
   %true = const() {value = True, type = !bool} : bool
@@ -345,6 +369,12 @@ def test_views_read_and_written(trips: int) -> None:
 def test_user_lists(trips: int) -> None:
     check_derive(LISTS, 0.7, 1.2, trips)
     check_orders(LISTS, 0.7, 1.2, trips, order=3, atol=1e-4)
+
+
+@pytest.mark.parametrize("trips", [0, 1, 3])
+def test_list_elements_replaced(trips: int) -> None:
+    check_derive(REPLACED, 0.7, 1.2, trips)
+    check_orders(REPLACED, 0.7, 1.2, trips, order=2)
 
 
 @pytest.mark.parametrize("trips", [0, 1, 3])

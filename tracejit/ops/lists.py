@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.errors import DTypeMismatch, NotDifferentiable, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Update
 from tracejit.ir.types import I64, ListType, ScalarType, TensorType, Type, unsized
@@ -181,17 +181,20 @@ def _add_eager(xp: Any, of: EagerList, value: Any, index: Any, length: Any) -> E
     return filled
 
 
-def _add_vjp(b: Any, g: Any, of: Any, value: Any, index: Any, length: Any, out: Any) -> tuple[Any, ...]:
-    """The cotangent of the value is its entry of g; entries that g lacks at the bottom are zeros."""
-    place = index - (length - b.list_len(g))
-    taken = branch(
+def _entry(b: Any, g: Any, place: Any, like: Any) -> Any:
+    """Entry `place` of a cotangent; negative ones are those that it lacks at the bottom, which are zeros."""
+    return branch(
         b,
         b.ge(place, 0),
-        lambda inner, g, place, value: inner.list_get(g, place, inner.shape(value)),
-        lambda inner, g, place, value: _zeros(inner, value),
-        (g, place, value),
+        lambda inner, g, place, like: inner.list_get(g, place, inner.shape(like)),
+        lambda inner, g, place, like: _zeros(inner, like),
+        (g, place, like),
     )
-    return g, taken, None, None
+
+
+def _add_vjp(b: Any, g: Any, of: Any, value: Any, index: Any, length: Any, out: Any) -> tuple[Any, ...]:
+    """The cotangent of the value is its entry of g."""
+    return g, _entry(b, g, index - (length - b.list_len(g)), value), None, None
 
 
 op(
@@ -218,13 +221,29 @@ def _set_eager(xp: Any, of: EagerList, index: Any, value: Any) -> EagerList:
     return result
 
 
+def _set_vjp(b: Any, g: Any, of: Any, index: Any, value: Any, out: Any) -> tuple[Any, ...]:
+    """The cotangent of the value is its entry of g, where the old element gets none."""
+    if b.rank(value):
+        raise NotDifferentiable("list_set", "the array that is replaced may have another shape")
+    place = index - (b.list_len(out) - b.list_len(g))
+    taken = _entry(b, g, place, value)
+    cleared = branch(
+        b,
+        b.ge(place, 0),
+        lambda inner, g, place, value: inner.list_set(g, place, _zeros(inner, value)),
+        lambda inner, g, place, value: g,
+        (g, place, value),
+    )
+    return cleared, None, taken
+
+
 op(
     "list_set",
     ("list", "index", "value"),
     doc="The list with element `index`, checked and not negative, replaced.",
     infer=_set_infer,
     eager=_set_eager,
-    vjp="replacing a list element",
+    vjp=_set_vjp,
     lower=Opaque(loops.list_set, updates=True),
     samples=lambda rng: [],
 )
