@@ -225,7 +225,7 @@ def _set_vjp(b: Any, g: Any, of: Any, index: Any, value: Any, out: Any) -> tuple
     """The cotangent of the value is its entry of g, where the old element gets none."""
     if b.rank(value):
         raise NotDifferentiable("list_set", "the array that is replaced may have another shape")
-    place = index - (b.list_len(out) - b.list_len(g))
+    place = index - (b.list_len(of) - b.list_len(g))
     taken = _entry(b, g, place, value)
     cleared = branch(
         b,

@@ -78,9 +78,10 @@ class Forward:
                     self.plain(b, op, tangents)
 
     def plain(self, b: Builder, op: Op, tangents: dict[Value, Value]) -> None:
-        """An op by the transpose of its rule; where that asks for the size of a placeholder, the result has it."""
-        b.ops.append(op)
+        """An op by the transpose of its rule; where that asks for the size of a placeholder, the result has it. The
+        length of a list that the op takes over is asked for before."""
         if not any(v in tangents for v in op.operands):
+            b.ops.append(op)
             return
         rule = Builder(op.span)
         cotangents = [Value(r.type, "g") if is_differentiable(r.type) else None for r in op.results]
@@ -90,7 +91,8 @@ class Forward:
         results = [r for r in op.results if is_differentiable(r.type)]
         ops, totals = transpose(self.params, rule.ops, inputs, outputs)
         sizes_of = dict(zip(inputs, results, strict=True))
-        b.ops.extend(substitute(new, sizes_of) for new in ops)
+        asked = [new for new in ops if new.name == "list_len" and new.operands[0] in op.operands]
+        b.ops.extend((*asked, op, *(substitute(new, sizes_of) for new in ops if new not in asked)))
         tangents.update((r, total) for r, total in zip(results, totals, strict=True) if total is not None)
 
     def rule(self, b: Builder, op: Op, cotangents: Sequence[Value | None]) -> list[tuple[Value, Value | None]]:
