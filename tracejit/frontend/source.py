@@ -62,6 +62,10 @@ class _File:
 _files: dict[tuple[str, int], _File] = {}
 
 
+#: What `exec` calls its text. It is nowhere to be read, but Python 3.13 keeps the text of `python -c` by the same name.
+_EXECUTED = "<string>"
+
+
 def function_source(fn: Callable[..., Any]) -> FunctionSource:
     """Find the source of a Python function or lambda; raises `ScriptError` where there is none."""
     code = getattr(fn, "__code__", None)
@@ -73,12 +77,12 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
     filename = code.co_filename
     linecache.checkcache(filename)
     text = "".join(linecache.getlines(filename, fn.__globals__))
-    if not text:
+    node = _find(text, filename, code) if text else None
+    if node is None and (not text or filename == _EXECUTED):
         raise ScriptError(
             f"the source of {fn.__name__!r} cannot be read (defined in {filename})",
             instead="put the function in a file or a notebook cell",
         )
-    node = _find(text, filename, code)
     if node is None:
         raise ScriptError(
             f"the source of {fn.__name__!r} in {filename} no longer matches the running function",
