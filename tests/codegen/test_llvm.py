@@ -483,6 +483,16 @@ def test_memory_that_cannot_be_had_is_reported() -> None:
         run(program, 1 << 50)
 
 
+@pytest.mark.parametrize("n", [1 << 32, 1 << 61, -1])
+def test_a_product_of_sizes_beyond_64_bits_cannot_be_had(n: int) -> None:
+    buffer, size = Var("buf", Pointer(F64)), Input("scalar", 0, I64)
+    program = entry_program(
+        (Alloc(buffer, k.mul(size, size)), Output(0, buffer, (size, size))), [scalar_input(I64)], [(F64, 2)]
+    )
+    with pytest.raises(MemoryError):
+        run(program, n)
+
+
 def test_many_owned_buffers_are_tracked() -> None:
     handle, inner, i, total = Var("l", Pointer(F64, True)), Var("in", Pointer(I64)), Var("i", I64), Var("t", I64)
     rows = [Var(f"b{n}", Pointer(I64)) for n in range(40)]

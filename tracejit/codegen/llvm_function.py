@@ -146,11 +146,11 @@ class FunctionPrinter(ExpressionPrinter):
     def _alloc(self, stmt: Alloc) -> None:
         assert isinstance(stmt.var.type, Pointer)
         element = stmt.var.type.element
-        count = self.uniform(stmt.count)
         if stmt.stack:
+            count = self.uniform(stmt.count)
             self.env[stmt.var] = self.alloca(f"[{count.text} x {memory_type_text(element)}]", 64)
             return
-        size = self.binary("mul", count, Value(str(element.itemsize), I64))
+        size = llvm_memory.byte_count(self, stmt.count, element.itemsize)
         self.env[stmt.var] = self.allocate(size).viewed(stmt.var.type)
 
     def _launch(self, kernel: str, args: Sequence[Value]) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm_ramps import first, i64, lanes_of, literal
 from tracejit.codegen.llvm_values import Ramp, Value, lane_indices, memory_type_text, type_text
-from tracejit.codegen.loop_ir import Load, Offset, Pointer
-from tracejit.ir.types import BOOL, F32, F64, I8, DType
+from tracejit.codegen.loop_ir import Const, Expr, Load, Offset, Pointer, Scalar
+from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_expressions import ExpressionPrinter
@@ -29,6 +29,34 @@ def element(p: ExpressionPrinter, pointer: Value, index: Value, dtype: DType) ->
         return pointer
     text = f"getelementptr {memory_type_text(dtype)}, {pointer.typed()}, {index.typed()}"
     return p.pure(text, pointer.dtype, index.lanes, pointer, index)
+
+
+def _factors(size: Expr) -> list[Expr]:
+    """The factors of a product."""
+    if isinstance(size, Scalar) and size.op == "mul":
+        return [factor for arg in size.args for factor in _factors(arg)]
+    return [size]
+
+
+def byte_count(p: ExpressionPrinter, count: Expr, itemsize: int) -> Value:
+    """The bytes of `count` elements. A product beyond 64 bits gives -1, as unsigned more than can be allocated."""
+    factors, total = _factors(count), itemsize
+    for factor in factors:
+        total *= int(factor.value) if isinstance(factor, Const) else 1
+    product = Value(str(total), I64)
+    spelling = "@llvm.umul.with.overflow.i64"
+    for factor in factors:
+        if isinstance(factor, Const):
+            continue
+        p.declare(f"declare {{ i64, i1 }} {spelling}(i64, i64)")
+        size = p.uniform(factor)
+        both = p.pure(f"call {{ i64, i1 }} {spelling}({size.typed()}, {product.typed()})", I64, 1, size, product)
+        low, wild = (
+            p.pure(f"extractvalue {{ i64, i1 }} {both.text}, {place}", dtype, 1, both)
+            for place, dtype in ((0, I64), (1, BOOL))
+        )
+        product = p.choose(wild, Value("-1", I64), low)
+    return product
 
 
 def from_memory(p: ExpressionPrinter, loaded: Value, dtype: DType) -> Value:
