@@ -11,7 +11,7 @@ import pytest
 import tracejit.ops  # noqa: F401
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.lower import lower
-from tracejit.ir.opdef import REGISTRY, OpDef, Opaque
+from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.transforms import pipeline
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))

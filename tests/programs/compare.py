@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,8 @@ def observe(fn: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
     own = copy.deepcopy(list(arguments))
     out = io.StringIO()
     result, error = None, None
-    with contextlib.redirect_stdout(out), np.errstate(all="ignore"):
+    with contextlib.redirect_stdout(out), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy warns of empty means, which are results here
         try:
             result = fn(*own)
         except Exception as raised:
@@ -43,6 +45,8 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
         return type(a) is type(b) and len(a) == len(b) and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict):
         return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k], tolerance) for k in a)
+    if type(a) is int and isinstance(b, float | np.floating):  # where paths meet, an int that meets a float is a float
+        return bool(a == b)
     if isinstance(a, np.ndarray | np.generic) or isinstance(b, np.ndarray | np.generic):
         x, y = np.asarray(a), np.asarray(b)
         if x.shape != y.shape or x.dtype != y.dtype:
@@ -54,8 +58,6 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
         return bool(np.isclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True))
     if isinstance(a, complex) and isinstance(b, complex):
         return bool(np.isclose(a, b, rtol=tolerance, atol=tolerance))
-    if type(a) is int and type(b) is float:  # where paths meet, an int that meets a float is a float
-        return a == b
     return type(a) is type(b) and a == b
 
 

@@ -10,6 +10,7 @@ import importlib.util
 import itertools
 import re
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,8 @@ def arguments(seed: int, variant: Variant, shift: float = 0.0, direction: int = 
 def observe(fn: Callable[..., Any], own: Sequence[Any]) -> Outcome:
     """Call a function; the arguments keep what it wrote."""
     result, error = None, None
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             result = fn(*own)
         except Exception as raised:
@@ -189,8 +191,9 @@ def difference(
     plain: Outcome, other: Outcome, variant: Variant, writes: bool, tolerance: float = TOLERANCE
 ) -> str | None:
     """What differs between two runs, or None."""
-    if variant.dtype == "float32":
+    if variant.dtype == "float32":  # where dtypes meet they are promoted, so only values are compared
         tolerance = max(tolerance, 1e-4)
+        plain, other = (Outcome(widened(o.result), widened(o.arguments), o.output, o.error) for o in (plain, other))
     if plain.error is not None or other.error is not None:
         if plain.error is None or other.error is None or not isinstance(other.error, type(plain.error)):
             return f"plain Python: {plain.error!r} {plain.result!r}, here: {other.error!r} {other.result!r}"
@@ -201,6 +204,13 @@ def difference(
             if not same(x, y, tolerance):
                 return f"argument {i} is {x!r} in plain Python, {y!r} here"
     return None
+
+
+def widened(x: Any) -> Any:
+    """The value with its floats as float64."""
+    if isinstance(x, tuple | list):
+        return type(x)(widened(v) for v in x)
+    return np.asarray(x, np.float64) if getattr(x, "dtype", None) in (np.float32, np.float64) else x
 
 
 @dataclass(frozen=True)

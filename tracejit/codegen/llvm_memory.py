@@ -42,7 +42,7 @@ def byte_count(p: ExpressionPrinter, count: Expr, itemsize: int) -> Value:
     """The bytes of `count` elements. A product beyond 64 bits gives -1, as unsigned more than can be allocated."""
     factors, total = _factors(count), itemsize
     for factor in factors:
-        total *= int(factor.value) if isinstance(factor, Const) else 1
+        total *= int(factor.value.real) if isinstance(factor, Const) else 1
     product = Value(str(total), I64)
     spelling = "@llvm.umul.with.overflow.i64"
     for factor in factors:

@@ -23,7 +23,6 @@ from tracejit.frontend.function import (
     Leaf,
     Lowered,
     NumberLeaf,
-    SliceLeaf,
     TreeLeaf,
     ViewLeaf,
     any_sizes,
@@ -146,8 +145,10 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
             return
         case ConstantLeaf(value):
             raise ExportError(f"cannot export a function that returns {value!r}: results are arrays and numbers")
-        case SliceLeaf():
-            raise ExportError("cannot export a function that returns a range: results are arrays and numbers")
+        case _:
+            raise ExportError(
+                "cannot export a function that returns a range or a grown list: results are arrays and numbers"
+            )
 
 
 def _latest(graph: Graph, index: int) -> Value:

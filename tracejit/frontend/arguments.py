@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Static, TupleValue, describe
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -126,7 +126,7 @@ def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
     value = calls.as_operand(value)
     if isinstance(value, ArrayView):
         return value
-    if isinstance(value, TupleValue | ListValue):
+    if isinstance(value, TupleValue | ListValue | GrowingList):
         return calls.array_of(value, None, node)
     if calls.arith.is_number(value):
         return calls.ctx.fresh(calls.ctx.b.emit("broadcast", (calls.arith.scalar(value),))[0])

@@ -17,6 +17,7 @@ from tracejit.frontend.values import (
     BoundMethod,
     Closure,
     FrontValue,
+    GrowingList,
     Number,
     Static,
     Transformed,
@@ -326,6 +327,8 @@ class Arithmetic:
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
         if name == "div":
             return Number(b.emit("div", (self.to(x, F64), self.to(y, F64)))[0], weak=True)
+        if name == "floordiv" and not (self.ctx.sizes.at_least(x, 0) or self.ctx.sizes.at_least(y, 0)):
+            self._require_quotient(x, y, y_front)
         made = b.emit(name, (x, y))[0]
         if self.ctx.sizes.at_least(x, 0) and self.ctx.sizes.at_least(y, 0):
             self.ctx.sizes.note_lower(made, 0)
@@ -333,6 +336,16 @@ class Arithmetic:
             self.ctx.sizes.note_lower(made, 0)
             self.ctx.sizes.note_below(made, y)
         return Number(made, weak=True)
+
+    def _require_quotient(self, x: Value, y: Value, y_front: FrontValue) -> None:
+        """`OverflowError` for the one quotient of 64-bit integers that does not fit: the lowest one by -1."""
+        if isinstance(y_front, Static) and y_front.value != -1:
+            return
+        b, type = self.ctx.b, ScalarType(I64)
+        operands = ((x, -(2**63)), (y, -1))
+        outside = b.emit("logical_and", [b.emit("eq", (v, b.constant(n, type)))[0] for v, n in operands])[0]
+        fits = b.emit("logical_not", (outside,))[0]
+        self.ctx.check(fits, "OverflowError", "Python int too large to convert to 64 bits")
 
     def checked(self, name: str, x: Value, y: Value) -> Value:
         """Integer arithmetic that raises `OverflowError`; sizes remember `value + constant`."""
@@ -393,6 +406,8 @@ class Arithmetic:
                 return self.ctx.b.emit("ne", (x.value, zero))[0]
             case ArrayView():
                 return self.array_truth(x, node)
+            case GrowingList():
+                return self.ctx.b.emit("gt", (self.ctx.list_length(x), self.ctx.size_value(0)))[0]
             case _:
                 length = getattr(x, "items", None)
                 if length is not None:

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names, resolve
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
+    GrowingList,
     ListValue,
     Number,
     Size,
@@ -137,7 +140,8 @@ def _signature(op: str) -> tuple[str, ...]:
 
 
 def _as_operand(calls: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
-    return calls.array_of(value, None, node) if isinstance(value, TupleValue | ListValue) else value
+    is_list = isinstance(value, TupleValue | ListValue | GrowingList)
+    return calls.array_of(value, None, node) if is_list else value
 
 
 def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
@@ -480,14 +484,33 @@ def concatenated(c: Calls, a: Arguments, arrays: list[ArrayView], axis: int) -> 
     return c.ctx.fresh(c.ctx.b.emit("cat", (c.ctx.size_value(total), *fitted), {"axis": axis})[0])
 
 
+def _grown(a: Arguments) -> GrowingList | None:
+    """Arrays to be joined that are in a list whose length is known at run time only."""
+    value = a["arrays"]
+    return value if isinstance(value, GrowingList) and isinstance(value.kind, ArrayKind) else None
+
+
+def _rank_of(lst: GrowingList) -> int:
+    """The rank of the arrays in a list."""
+    assert isinstance(lst.kind, ArrayKind)
+    return len(lst.kind.sizes)
+
+
 @define("cat concat concatenate", "arrays axis=0")
 def _cat(c: Calls, a: Arguments) -> FrontValue:
+    if (lst := _grown(a)) is not None:
+        return list_arrays.concatenated_items(c, lst, a.axis(_rank_of(lst)), a.node)
     arrays = _arrays(c, a, a["arrays"])
     return concatenated(c, a, arrays, a.axis(arrays[0].rank))
 
 
 @define("stack", "arrays axis=0")
 def _stack(c: Calls, a: Arguments) -> FrontValue:
+    if isinstance(lst := a["arrays"], GrowingList):
+        c.lists.require_filled(lst, "ValueError", "need at least one array to stack")
+        made = list_arrays.array_of(c, lst, None, a.node, "all input arrays must have the same shape")
+        axis = a.axis(made.rank)
+        return permuted(made, (*range(1, axis + 1), 0, *range(axis + 1, made.rank)))
     arrays = _arrays(c, a, a["arrays"])
     axis = a.axis(arrays[0].rank + 1)
     return concatenated(c, a, [with_axis(x, axis) for x in arrays], axis)
@@ -510,12 +533,18 @@ def with_axis(x: ArrayView, axis: int) -> ArrayView:
 
 @define("hstack", "arrays")
 def _hstack(c: Calls, a: Arguments) -> FrontValue:
+    if (lst := _grown(a)) is not None:
+        return list_arrays.concatenated_items(c, lst, 0 if _rank_of(lst) == 1 else 1, a.node)
     arrays = _arrays(c, a, a["arrays"])
     return concatenated(c, a, arrays, 0 if arrays[0].rank == 1 else 1)
 
 
 @define("vstack", "arrays")
 def _vstack(c: Calls, a: Arguments) -> FrontValue:
+    if (lst := _grown(a)) is not None:
+        if _rank_of(lst) == 1:
+            return list_arrays.array_of(c, lst, None, a.node, "all input arrays must have the same shape")
+        return list_arrays.concatenated_items(c, lst, 0, a.node)
     arrays = [with_axis(x, 0) if x.rank == 1 else x for x in _arrays(c, a, a["arrays"])]
     return concatenated(c, a, arrays, 0)
 

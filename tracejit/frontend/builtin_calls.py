@@ -6,13 +6,14 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend import arrays
+from tracejit.frontend import arrays, list_calls
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.mathcalls import whole
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     Number,
     ObjectValue,
@@ -55,6 +56,8 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
             return Static(len(items))
         case DictValue(items):
             return Static(len(items))
+        case GrowingList() as x:
+            return c.ctx.size_number(c.ctx.list_length(x))
         case SequenceValue() as s:
             return c.ctx.size_number(s.length)
         case Static(value):
@@ -138,7 +141,8 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     for p in parts[1:]:
         length = c.ctx.sizes.minimum(c.ctx.b, length, p.length)
     known = length if static and isinstance(length, int) else None
-    return SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known)
+    lists = frozenset[int]().union(*(p.lists for p in parts))
+    return SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, lists=lists)
 
 
 @handles(enumerate)
@@ -152,7 +156,7 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
             count = c.arith.binary("add", count, start, node)
         return TupleValue((count, inner.item(i)))
 
-    return SequenceValue(inner.length, item, static=inner.static)
+    return SequenceValue(inner.length, item, static=inner.static, lists=inner.lists)
 
 
 @handles(reversed)
@@ -164,7 +168,7 @@ def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
         last = sizes.sub(c.ctx.b, inner.length, 1)
         return inner.item(sizes.sub(c.ctx.b, last, i))
 
-    return SequenceValue(inner.length, item, static=inner.static)
+    return SequenceValue(inner.length, item, static=inner.static, lists=inner.lists)
 
 
 def _extreme(name: str) -> Handler:
@@ -175,6 +179,8 @@ def _extreme(name: str) -> Handler:
             c.ctx.refuse(node, f"{name}() with keywords is outside the language", "write it as a loop")
         if len(args) == 1 and isinstance(args[0], ArrayView):
             return arrays.function(c, name, args, {}, node)
+        if len(args) == 1 and list_calls.is_unknown(c, args[0]):
+            return list_calls.extreme(c, args[0], name, node)
         items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
         if not items:
             return c.arith.mismatch(ValueError(f"{name}() iterable argument is empty"), node)
@@ -217,6 +223,8 @@ def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         return (
             made if isinstance(start, Static) and start.value == 0 else c.expressions.binary("add", start, made, node)
         )
+    if list_calls.is_unknown(c, args[0]):
+        return list_calls.total(c, args[0], start, node)
     total = start
     for item in c.expressions.known_items(args[0], node):
         total = c.expressions.binary("add", total, item, node)
@@ -230,6 +238,8 @@ def _quantifier(name: str) -> Handler:
         if isinstance(args[0], ArrayView):
             made = arrays.function(c, name, args, {}, node)
             return Number(made.value, weak=True) if isinstance(made, Number) else made
+        if list_calls.is_unknown(c, args[0]):
+            return list_calls.quantified(c, args[0], name, node)
         result: FrontValue = Static(not stop)
         for item in c.expressions.known_items(args[0], node):
             truth = c.arith.truth(item, node)
@@ -328,7 +338,9 @@ def _tuple(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 
 @handles(list)
 def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return ListValue(c.expressions.known_items(args[0], node) if args else [], c.ctx.level)
+    if args and list_calls.is_unknown(c, args[0]):
+        return c.lists.copied(c.expressions.iterable(args[0], node), node)
+    return c.lists.made(c.expressions.known_items(args[0], node) if args else [], node)
 
 
 @handles(dict)
@@ -376,7 +388,7 @@ def _is_instance(c: Calls, x: FrontValue, cls: type) -> bool:
             return issubclass(np.dtype(x.dtype.numpy_name).type, cls)
         case TupleValue(_, named):
             return issubclass(named or tuple, cls)
-        case ListValue():
+        case ListValue() | GrowingList():
             return issubclass(list, cls)
         case DictValue():
             return issubclass(dict, cls)
@@ -427,6 +439,8 @@ def _type(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 @handles(sorted)
 def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """A sorted list: a sorting network of selects for items known at run time only."""
+    if list_calls.is_unknown(c, args[0]) and "key" not in kwargs:
+        return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
     items = c.expressions.known_items(args[0], node)
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
     if "key" in kwargs:
@@ -434,7 +448,7 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
             node, "sorted() with a key is outside the language", "put the keys into an array and use np.argsort"
         )
     if all(isinstance(i, Static) for i in items):
-        return ListValue([Static(v) for v in sorted((i.value for i in items), reverse=descending)], c.ctx.level)  # type: ignore[union-attr]
+        return c.lists.made([Static(v) for v in sorted((i.value for i in items), reverse=descending)], node)  # type: ignore[union-attr]
     if len(items) > 16:
         c.ctx.refuse(node, "sorted() takes at most 16 run-time numbers", "put them into an array and use np.sort")
     for end in range(len(items) - 1, 0, -1):
@@ -442,7 +456,7 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
             swap = c.arith.truth(c.arith.binary("gt" if not descending else "lt", items[i], items[i + 1], node), node)
             low, high = _pick(c, swap, items[i + 1], items[i], node), _pick(c, swap, items[i], items[i + 1], node)
             items[i], items[i + 1] = low, high
-    return ListValue(items, c.ctx.level)
+    return c.lists.made(items, node)
 
 
 def container_method(
@@ -450,14 +464,9 @@ def container_method(
 ) -> FrontValue:
     """Methods of lists, dicts and tuples of known structure."""
     match receiver, name:
-        case ListValue(), "append" | "extend" | "insert" | "pop" | "clear" | "reverse":
-            c.statements.same_level(receiver.level, node, "a list")
-            return _change_list(c, receiver, name, args, node)
-        case ListValue() | TupleValue(), "copy":
-            return ListValue(list(receiver.items), c.ctx.level)
-        case ListValue() | TupleValue(), "index" | "count" if all(
-            isinstance(i, Static) for i in [*receiver.items, *args]
-        ):
+        case ListValue() | GrowingList(), _ if name in list_calls.METHODS:
+            return list_calls.method(c, receiver, name, args, kwargs, node)
+        case TupleValue(), "index" | "count" if all(isinstance(i, Static) for i in [*receiver.items, *args]):
             values = [i.value for i in receiver.items]  # type: ignore[union-attr]
             return c.call_now(getattr(values, name), args, {}, node)
         case DictValue(items), "keys":
@@ -472,13 +481,14 @@ def container_method(
         case DictValue(items), "copy":
             return DictValue(dict(items), c.ctx.level)
         case DictValue(items), "update" | "pop" | "setdefault":
-            c.statements.same_level(receiver.level, node, "a dict")
+            c.statements.same_level(receiver, node)
             return _change_dict(c, items, name, args, kwargs, node)
         case TupleValue(items, cls), "_replace" if cls is not None:
             fields = getattr(cls, "_fields", ())
             return TupleValue(tuple(kwargs.get(f, v) for f, v in zip(fields, items, strict=True)), cls)
         case _:
-            kinds: dict[type, type] = {ListValue: list, DictValue: dict, TupleValue: tuple, SequenceValue: range}
+            kinds: dict[type, type] = {DictValue: dict, TupleValue: tuple, SequenceValue: range}
+            kinds |= {ListValue: list, GrowingList: list}
             kind = type(receiver.value) if isinstance(receiver, Static) else kinds.get(type(receiver))
             if kind is not None and not hasattr(kind, name):
                 text = f"'{type_name(receiver)}' object has no attribute '{name}'"
@@ -488,27 +498,6 @@ def container_method(
                 f"{describe(receiver)} has no method {name!r} in a script",
                 "write it as a loop, or call it outside",
             )
-
-
-def _change_list(c: Calls, receiver: ListValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue:
-    items = receiver.items
-    match name:
-        case "append":
-            items.append(args[0])
-        case "extend":
-            items.extend(c.expressions.known_items(args[0], node))
-        case "insert":
-            items.insert(c.static(args[0], node, "a list index"), args[1])
-        case "clear":
-            items.clear()
-        case "reverse":
-            items.reverse()
-        case _:
-            at = c.static(args[0], node, "a list index") if args else -1
-            if not -len(items) <= at < len(items):
-                return c.arith.mismatch(IndexError("pop index out of range" if items else "pop from empty list"), node)
-            return items.pop(at)
-    return Static(None)
 
 
 def _change_dict(

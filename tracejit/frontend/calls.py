@@ -245,12 +245,15 @@ class Calls:
     ) -> FrontValue | None:
         """A call of a function with a derivative of its own; None for others."""
         function = fn.__self__ if isinstance(fn, types.MethodType) and fn.__name__ == "apply" else None
-        is_function = isinstance(function, type) and issubclass(function, Function)
-        if not is_function and not isinstance(fn, custom_vjp):
+        rule = function if isinstance(function, type) and issubclass(function, Function) else None
+        if rule is None and not isinstance(fn, custom_vjp):
             return None
         if kwargs:
             self.ctx.refuse(node, f"{_name(fn)} takes positional arguments in a script", "name none of them")
-        return lower_function(function, self, args, node) if is_function else lower_custom_vjp(fn, self, args, node)
+        if rule is not None:
+            return lower_function(rule, self, args, node)
+        assert isinstance(fn, custom_vjp)
+        return lower_custom_vjp(fn, self, args, node)
 
     def transformed(
         self, kind: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST

@@ -170,6 +170,12 @@ class Context:
         if view.storage in self.readonly:
             self.refused_write = True
             self.check_false("ValueError", "assignment destination is read-only")
+        if any(c in self.storage.held for c in (view.storage, *(c for c, _ in self.storage.partners(view.storage)))):
+            raise ScriptError(
+                "an array that is written here is an item of a list, and items of growing lists are copies",
+                self.b.span,
+                instead="put a copy into the list, or copy what is read from it: x.copy()",
+            )
         for copied, sources in self.snapshots.items():
             if view.storage == copied or (view.storage in sources and self.is_bound(copied)):
                 raise ScriptError(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
 from tracejit.frontend.arrays import FUNCTIONS, concatenated, converted, define
-from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, Static, TupleValue
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
 
 if TYPE_CHECKING:
@@ -26,15 +27,20 @@ def _dtype(c: Calls, a: Arguments, default: DType | None) -> DType:
     return c.ctx.dtype_of_object(a.static("dtype"), a.node)
 
 
+def _require_size(c: Calls, n: Size, node: ast.AST, message: str = "negative dimensions are not allowed") -> None:
+    """A ValueError where n is negative."""
+    if isinstance(n, int) and n < 0:
+        c.arith.mismatch(ValueError(message), node)
+    elif not c.ctx.sizes.at_least(n, 0):
+        fits = c.ctx.b.emit("ge", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
+        c.ctx.check(fits, "ValueError", message)
+        c.ctx.sizes.note_lower(n, 0)
+
+
 def filled(c: Calls, value: Any, lengths: list[Size], dtype: DType, node: ast.AST) -> ArrayView:
     """A new array with one value everywhere; a negative size is a ValueError."""
     for n in lengths:
-        if isinstance(n, int) and n < 0:
-            c.arith.mismatch(ValueError("negative dimensions are not allowed"), node)
-        elif not c.ctx.sizes.at_least(n, 0):
-            fits = c.ctx.b.emit("ge", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
-            c.ctx.check(fits, "ValueError", "negative dimensions are not allowed")
-            c.ctx.sizes.note_lower(n, 0)
+        _require_size(c, n, node)
     return c.ctx.fresh(c.ctx.b.emit("broadcast", (value, *map(c.ctx.size_value, lengths)))[0])
 
 
@@ -143,6 +149,7 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
 def _linspace(c: Calls, a: Arguments) -> FrontValue:
     """`num` values from start to stop: `start + i * ((stop - start) / (num - 1))`, the last one exactly stop."""
     count = c.ctx.as_size(a["num"], a.node)
+    _require_size(c, count, a.node, "linspace: the number of samples must be non-negative")
     b = c.ctx.b
     ends = bool(a.static("endpoint"))
     first, last = (c.arith.scalar(a[k], F64) for k in ("start", "stop"))
@@ -163,6 +170,8 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
 def _eye(c: Calls, a: Arguments) -> FrontValue:
     rows = c.ctx.as_size(a["n"], a.node)
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)
+    for n in (rows, columns):
+        _require_size(c, n, a.node)
     sizes = [c.ctx.size_value(n) for n in (rows, columns)]
     i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": k, "dtype": I64})[0]) for k in (0, 1))
     on = c.arith.typed("eq", a.node, c.arith.typed("sub", a.node, j, i), a["k"])
@@ -201,6 +210,8 @@ def _copy(c: Calls, a: Arguments) -> FrontValue:
 
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST) -> ArrayView:
     """A nested list of numbers and arrays as an array."""
+    if isinstance(value, GrowingList):
+        return list_arrays.array_of(c, value, dtype, node)
     if isinstance(value, TupleValue | ListValue) and not value.items:
         return filled(c, _constant(c, 0.0, F64), [0], F64, node)
     if isinstance(value, TupleValue | ListValue):

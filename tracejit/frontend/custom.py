@@ -21,7 +21,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Block, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import I64, ScalarType, Type, substitute_dims
+from tracejit.ir.types import I64, ScalarType, TensorType, Type, substitute_dims
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -181,7 +181,7 @@ class CustomCall:
         stand_in = dict(zip(saved.residuals, params, strict=True))
         with ctx.nested() as b:
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
-            seeds = [Value(r.type, f"d{r.name}") for r in results if r.type.dtype.is_inexact]
+            seeds = [Value(r.type, f"d{r.name}") for r in results if _is_inexact(r.type)]
             g = self.cotangent(outcome, iter(seeds))
             found = rules.backward(kept, g)
             parts = found.items if isinstance(found, TupleValue | ListValue) else [found]
@@ -278,6 +278,10 @@ class CustomCall:
 
     def is_visible(self, size: Value) -> bool:
         return size in self.calls.ctx.dims.values() or any(size in op.results for op in self.calls.ctx.b.ops)
+
+
+def _is_inexact(type: Type) -> bool:
+    return isinstance(type, ScalarType | TensorType) and type.dtype.is_inexact
 
 
 def _parts(x: FrontValue) -> list[FrontValue]:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.frontend import list_calls
 from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic, is_python_number
+from tracejit.frontend.comprehensions import comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side
+from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     MaybeUnbound,
     MessageValue,
@@ -43,10 +47,11 @@ class Expressions:
 
     calls: Calls
 
-    def __init__(self, ctx: Context, arith: Arithmetic, indexing: Indexing) -> None:
+    def __init__(self, ctx: Context, arith: Arithmetic, indexing: Indexing, lists: Lists) -> None:
         self.ctx = ctx
         self.arith = arith
         self.indexing = indexing
+        self.lists = lists
 
     def value(self, node: ast.expr) -> FrontValue:
         """The value of an expression."""
@@ -79,7 +84,7 @@ class Expressions:
             case ast.Tuple(elts):
                 return TupleValue(tuple(self.elements(elts)))
             case ast.List(elts):
-                return ListValue(self.elements(elts), self.ctx.level)
+                return self.lists.made(self.elements(elts), node)
             case ast.Dict(keys, values):
                 return self.dict_(keys, values, node)
             case ast.NamedExpr(ast.Name(name), value):
@@ -91,7 +96,7 @@ class Expressions:
             case ast.JoinedStr():
                 return self.joined_string(node)
             case ast.ListComp() | ast.GeneratorExp():
-                return self.comprehension(node)
+                return comprehension(self.calls, node)
             case ast.Starred():
                 self.ctx.refuse(node, "a starred expression cannot stand here", "list the values")
             case _:
@@ -161,12 +166,12 @@ class Expressions:
         match op, x, y:
             case "add", TupleValue(), TupleValue():
                 return TupleValue(x.items + y.items)
-            case "add", ListValue(), ListValue():
-                return ListValue([*x.items, *y.items], self.ctx.level)
-            case "mul", TupleValue() | ListValue(), Static(int() as n):
-                return TupleValue(x.items * n) if isinstance(x, TupleValue) else ListValue(x.items * n, self.ctx.level)
-            case "mul", Static(int()), TupleValue() | ListValue():
-                return self.binary("mul", y, x, node)
+            case "add", ListValue() | GrowingList(), ListValue() | GrowingList():
+                return list_calls.joined(self.calls, x, y, node)
+            case "mul", TupleValue() | ListValue() | GrowingList(), Static(int()) | Number():
+                return list_calls.repeated(self.calls, x, y, node)
+            case "mul", Static(int()) | Number(), TupleValue() | ListValue() | GrowingList():
+                return list_calls.repeated(self.calls, y, x, node)
             case "mod", Static(str()), _:
                 return self.calls.format_percent(x, y, node)
             case _:
@@ -237,6 +242,8 @@ class Expressions:
             return Static(item.value in container.items)
         if isinstance(container, Static) and isinstance(item, Static):
             return Static(item.value in container.value)
+        if list_calls.is_unknown(self.calls, container):
+            return list_calls.contains(self.calls, container, item, node)
         items = self.unpackable(container, None, node)
         result: FrontValue = Static(False)
         for other in items:
@@ -290,6 +297,7 @@ class Expressions:
         join.memory()
         join.emit(truth)
         env.update(changed)
+        require_unshared(self.ctx, join.sources, None, node)
         return made
 
     def side(self, make: Any) -> tuple[FrontValue | None, Side]:
@@ -311,7 +319,7 @@ class Expressions:
         return [self.index_item(i, index) for i in items]
 
     def index_item(self, item: FrontValue, node: ast.AST) -> FrontValue:
-        if isinstance(item, ListValue):
+        if isinstance(item, ListValue | GrowingList):
             return self.calls.array_of(item, None, node)
         if isinstance(item, Static) and isinstance(item.value, slice):
             s = item.value
@@ -327,6 +335,8 @@ class Expressions:
                 return self.indexing.read(base, items, node)
             case TupleValue() | ListValue():
                 return self.sequence_item(base, self.value(index), node)
+            case GrowingList():
+                return self.lists.item(base, self.value(index), node)
             case DictValue(items):
                 key = self.static_key(index)
                 if key not in items:
@@ -350,7 +360,7 @@ class Expressions:
                 for p in (at.start, at.stop, at.step)
             ]
             cut = items[slice(*parts)]
-            return TupleValue(tuple(cut)) if isinstance(base, TupleValue) else ListValue(list(cut), self.ctx.level)
+            return TupleValue(tuple(cut)) if isinstance(base, TupleValue) else self.lists.made(cut, node)
         if isinstance(at, Static) and hasattr(at.value, "__index__"):
             try:
                 return items[at.value]
@@ -414,8 +424,11 @@ class Expressions:
                 return [self.calls.of_object(item) for item in obj]
             case ArrayView() if value.rank:
                 return self.array_items(value, count, node)
-            case SequenceValue() if value.static is not None:
-                return [value.item(i) for i in range(value.static)]
+            case SequenceValue(length, item, static) if static is not None or isinstance(length, int):
+                return [item(i) for i in range(static if static is not None else max(length, 0))]  # type: ignore[type-var]
+            case GrowingList() if count is not None:
+                self.require_count(self.ctx.list_length(value), count)
+                return [self.lists.get(value, i) for i in range(count)]
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
                 return [self.calls.of_object(item) for item in self.calls.statics.items(obj)]
             case _:
@@ -436,13 +449,17 @@ class Expressions:
                 self.ctx.refuse(
                     node, "the number of rows is not known when the function is compiled", "index the array in a loop"
                 )
-            wanted = self.ctx.size_value(count)
-            enough, few = self.ctx.b.emit("ge", (length, wanted))[0], self.ctx.b.emit("le", (length, wanted))[0]
-            too_few = f"not enough values to unpack (expected {count}, got {{0}})"
-            self.ctx.check(enough, "ValueError", too_few, length)
-            self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count})")
+            self.require_count(length, count)
             length = count
         return [self.indexing.read(view, [Static(i)], node) for i in range(length)]
+
+    def require_count(self, length: Value, count: int) -> None:
+        """So many values are unpacked into `count` targets."""
+        wanted = self.ctx.size_value(count)
+        enough, few = self.ctx.b.emit("ge", (length, wanted))[0], self.ctx.b.emit("le", (length, wanted))[0]
+        too_few = f"not enough values to unpack (expected {count}, got {{0}})"
+        self.ctx.check(enough, "ValueError", too_few, length)
+        self.ctx.check(few, "ValueError", f"too many values to unpack (expected {count})")
 
     def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
         """Something a `for` loop can run over."""
@@ -453,6 +470,8 @@ class Expressions:
                 if value.rank == 0:
                     self.arith.mismatch(TypeError("iteration over a 0-d array"), node)
                 return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node))
+            case GrowingList():
+                return self.lists.items(value)
             case TupleValue() | ListValue() | DictValue() | Static():
                 items = self.known_items(value, node)
                 return SequenceValue(len(items), lambda i: items[i], static=len(items))
@@ -462,33 +481,6 @@ class Expressions:
     def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:
         index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
         return self.indexing.read(view, [index], node)
-
-    def comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
-        """A comprehension over something of known length: its items one after the other."""
-        items: list[FrontValue] = []
-        outer = dict(self.ctx.frame.env)
-
-        def run(generators: list[ast.comprehension]) -> None:
-            if not generators:
-                items.append(self.value(node.elt))
-                return
-            first = generators[0]
-            for item in self.known_items(self.value(first.iter), first.iter):
-                self.calls.statements.bind(first.target, item)
-                keep = True
-                for test in first.ifs:
-                    truth = self.arith.truth(self.value(test), test)
-                    if not isinstance(truth, bool):
-                        self.ctx.refuse(
-                            test, "a filter must be known when the function is compiled", "use a mask: x[x > 0]"
-                        )
-                    keep = keep and truth
-                if keep:
-                    run(generators[1:])
-
-        run(list(node.generators))
-        self.ctx.frame.env = outer
-        return ListValue(items, self.ctx.level)
 
     def dict_(self, keys: Sequence[ast.expr | None], values: Sequence[ast.expr], node: ast.AST) -> FrontValue:
         made: dict[Any, FrontValue] = {}

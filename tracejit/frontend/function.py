@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.context import Context, Frame, ScriptBuilder
+from tracejit.frontend import list_arrays
+from tracejit.frontend.context import Context, Frame, ListGrows, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
 from tracejit.frontend.signature import (
     Access,
     ArraySpec,
@@ -35,6 +37,7 @@ from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     MaybeUnbound,
     Number,
@@ -106,7 +109,29 @@ class SliceLeaf:
     parts: tuple[Leaf, ...]
 
 
-Leaf = ArrayLeaf | NumberLeaf | InputLeaf | ViewLeaf | ConstantLeaf | TreeLeaf | SliceLeaf
+@dataclass(frozen=True, slots=True)
+class ItemsLeaf:
+    """The items of a growing list, or one part of all of them, from graph results.
+
+    Of numbers result `index` is an array; of arrays it has them along its first axis. Where sizes vary it has all
+    elements one after the other, and `sizes` are the sizes of an item: an int, `("s", i)` for graph result i, or
+    `("r", i)` where graph result i is an array of the size of each. `weak` is that of a `NumberLeaf`.
+    """
+
+    index: int
+    weak: bool = False
+    sizes: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListLeaf:
+    """A list of graph result `length` items: a leaf or tree with `ItemsLeaf`s and constants in it."""
+
+    length: int
+    items: Leaf
+
+
+Leaf = ArrayLeaf | NumberLeaf | InputLeaf | ViewLeaf | ConstantLeaf | TreeLeaf | SliceLeaf | ItemsLeaf | ListLeaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +167,14 @@ def lower_function(
 ) -> Lowered:
     """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
     argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
-    return _Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck).run(
-        name or source.name, parameters
-    )
+    growing: dict[object, Kind | None] = {}
+    while True:
+        lowering = _Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing)
+        try:
+            return lowering.run(name or source.name, parameters)
+        except ListGrows as found:
+            for place, kind in found.kinds.items():
+                growing[place] = join_kinds(growing.get(place), kind)
 
 
 _ANY_SIZE: ContextVar[bool] = ContextVar("any_size", default=False)
@@ -168,12 +198,15 @@ class _Lowering:
         any_size: bool,
         policy: Mapping[str, Any],
         boundscheck: bool,
+        growing: Mapping[object, Kind | None],
     ) -> None:
         self.source = source
         self.aliases = aliases
         self.any_size = any_size
         self.policy = policy
-        self.ctx = Context(ScriptBuilder(), Frame(source, {}), any_size=any_size, boundscheck=boundscheck)
+        self.ctx = Context(
+            ScriptBuilder(), Frame(source, {}), any_size=any_size, boundscheck=boundscheck, growing=growing
+        )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
         self.top = self.ctx.b
@@ -207,6 +240,7 @@ class _Lowering:
         with_prologue = self.ctx.b
         for parameter, access, spec in parameters:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
+        self.ctx.argument_dims = frozenset(self.ctx.dims)
         alive = self.calls.run(self.source)
         assert self.ctx.b is with_prologue
         self.last_return = max(
@@ -323,6 +357,8 @@ class _Lowering:
                 return TreeLeaf(cls or tuple, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
             case ListValue(items):
                 return TreeLeaf(list, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
+            case GrowingList():
+                return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
             case DictValue(items):
                 return TreeLeaf(dict, tuple(items), tuple(self.leaf(i, node) for i in items.values()))
             case ObjectValue(cls, fields):
@@ -336,6 +372,28 @@ class _Lowering:
                 raise ScriptError(
                     f"{describe(value)} cannot be returned", self.source.span(self.last_return), instead=instead
                 )
+
+    def items_leaf(self, lst: GrowingList, node: ast.AST) -> Leaf:
+        """How the caller makes the items of a list."""
+        match lst.kind:
+            case TupleKind(items, cls):
+                parts = tuple(self.items_leaf(c, node) for c in list_arrays.columns(lst))
+                return TreeLeaf(cls, tuple(range(len(items))), parts)
+            case ConstantKind(obj):
+                return ConstantLeaf(obj)
+            case ArrayKind(_, sizes) if None in sizes:
+                flat, counts = list_arrays.flat_items(self.calls, lst, node)
+                varying = iter([("r", self.output(self.ctx.load(n))) for n in counts])
+                fixed = (next(varying) if n is None else self.fixed_size(n) for n in sizes)
+                return ItemsLeaf(self.output(self.ctx.load(flat)), sizes=tuple(fixed))
+            case NumberKind() | ArrayKind():
+                weak = isinstance(lst.kind, NumberKind) and lst.kind.weak
+                made = list_arrays.stacked(self.calls, lst, node)
+                return ItemsLeaf(self.output(self.ctx.load(made)), weak)
+
+    def fixed_size(self, size: int | str) -> Any:
+        """A size that all items have."""
+        return size if isinstance(size, int) else ("s", self.output(self.ctx.dims[size]))
 
     def array_leaf(self, view: ArrayView) -> Leaf:
         """An array result: an argument itself, a view of one, or a new array."""

@@ -37,11 +37,13 @@ class Indexing:
 
     # -- single places --------------------------------------------------------------------------------------
 
-    def checked_index(self, index: FrontValue, length: Size, axis: int, node: ast.AST) -> Size:
+    def checked_index(
+        self, index: FrontValue, length: Size, axis: int, node: ast.AST, message: str | None = None
+    ) -> Size:
         """A non-negative index below `length`; raises IndexError at run time otherwise."""
         ctx, sizes = self.ctx, self.ctx.sizes
         i = ctx.as_size(index, node)
-        message = f"index {{0}} is out of bounds for axis {axis} with size {{1}}"
+        message = message or f"index {{0}} is out of bounds for axis {axis} with size {{1}}"
         if not sizes.at_least(i, 0):
             if isinstance(i, int):
                 wrapped = sizes.add(ctx.b, length, i)

@@ -1,7 +1,7 @@
 """Joining the two sides of a branch: which values an `if` yields, and what names mean afterwards.
 
 Where a name stands for one storage class on one path and for another on the other, it gets a new class of its
-own (the pair), whose alias flags say on which paths it is the same memory as others (DESIGN.md section 16.2).
+own (the pair), whose alias flags say on which paths it is the same memory as others.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import ast
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from tracejit.frontend.arith import Arithmetic, is_python_number, python_kind
+from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
+from tracejit.frontend.kinds import join_number_types, number_type
+from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -20,6 +22,7 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     MaybeUnbound,
     Number,
@@ -34,21 +37,16 @@ from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import (
     BOOL,
-    C128,
-    F64,
     I64,
     Dim,
     DType,
+    ListType,
     ScalarType,
     TensorType,
     Type,
     promote,
-    promote_weak,
     unsized,
 )
-
-_WEAK = {"b": BOOL, "i": I64, "f": F64, "c": C128}
-_ORDER = "bifc"
 
 
 @dataclass(slots=True, eq=False)
@@ -59,32 +57,6 @@ class Side:
     env: dict[str, FrontValue]
     storage: Storage
     alive: bool
-
-
-def join_number_types(a: tuple[DType, bool], b: tuple[DType, bool]) -> tuple[DType, bool]:
-    """The common (dtype, weak) of two numbers that meet (API.md section 7, Numbers)."""
-    (a_dtype, a_weak), (b_dtype, b_weak) = a, b
-    if a_weak and b_weak:
-        kind = max(a_dtype.kind, b_dtype.kind, key=_ORDER.index)
-        return _WEAK[kind], True
-    if a_weak:
-        return promote_weak(a_dtype.kind, b_dtype), False
-    if b_weak:
-        return promote_weak(b_dtype.kind, a_dtype), False
-    return promote(a_dtype, b_dtype), False
-
-
-def number_type(x: FrontValue) -> tuple[DType, bool] | None:
-    """(dtype, weak) of a number; None for anything else."""
-    if isinstance(x, Number):
-        return x.dtype, x.weak
-    if is_python_number(x):
-        return _WEAK[python_kind(x)], True
-    if isinstance(x, Static) and hasattr(x.value, "dtype") and getattr(x.value, "shape", None) == ():
-        from tracejit.ir.types import BY_NUMPY_NAME
-
-        return BY_NUMPY_NAME[x.value.dtype.name], False
-    return None
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +73,7 @@ class Join:
     else_values: list[Value] = field(default_factory=list[Value])
     results: list[Value] = field(default_factory=list[Value])
     pairs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
 
     # -- yields -------------------------------------------------------------------------------------------
 
@@ -120,7 +93,8 @@ class Join:
         if isinstance(type, ScalarType):
             zero = False if type.dtype == BOOL else 0 if type.dtype.is_integer else 0.0 if type.dtype.is_float else 0j
             return b.constant(zero, type)
-        assert isinstance(type, TensorType)
+        if isinstance(type, ListType):
+            return b.emit("list_new", (), {"element": type.element})[0]
         sizes = [self.dim_value(b, d) for d in type.shape]
         return b.emit("undef", sizes, {"type": unsized(type)})[0]
 
@@ -177,6 +151,8 @@ class Join:
             return self.views(name, a, b)
         known = a if a is not None else b
         assert known is not None
+        if isinstance(known, GrowingList) or isinstance(b, GrowingList):
+            return self.lists(name, a, b)
         types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
         if len(types) == sum(x is not None for x in (a, b)) and types:
             if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
@@ -240,8 +216,9 @@ class Join:
             case ListValue():
                 lists = [x.items if isinstance(x, ListValue) else [None] * len(known.items) for x in (a, b)]
                 if len(lists[0]) != len(lists[1]):
-                    self.refuse(name, a or known, b or known)
-                return ListValue([self.both(name, x, y) for x, y in zip(*lists, strict=True)], self.ctx.level)
+                    require_one_kind(self.ctx, (a, b), self.node)
+                keys = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, ListValue)))
+                return ListValue([self.both(name, x, y) for x, y in zip(*lists, strict=True)], self.ctx.level, keys)
             case DictValue():
                 first, second = (x.items if isinstance(x, DictValue) else dict.fromkeys(known.items) for x in (a, b))
                 if first.keys() != second.keys():
@@ -252,6 +229,26 @@ class Join:
                 return ObjectValue(cls, {k: self.both(name, first[k], second[k]) for k in fields})
             case _:
                 raise AssertionError(known)
+
+    # -- growing lists ----------------------------------------------------------------------------------------
+
+    def lists(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
+        """Join growing lists; those that go into a new one are known by no other name (`sources`)."""
+        known = [x for x in (a, b) if x is not None]
+        if not all(isinstance(x, GrowingList | ListValue) for x in known):
+            self.refuse(name, known[0], known[-1])
+        require_one_kind(self.ctx, known, self.node)
+        first, *rest = (x for x in known if isinstance(x, GrowingList))
+        own = [x.storages for x in (first, *rest)]
+        if all(c == own[0] for c in own) and own[0][0] in self.outer.bases:
+            return first
+        self.sources.update(c for x in own for c in x if c in self.outer.bases)
+        sides = [x.storages if isinstance(x, GrowingList) else (None,) * len(own[0]) for x in (a, b)]
+        pairs = list(zip(*sides, strict=True))
+        if any((p == x) != (q == y) for x, y in pairs for p, q in self.pairs):
+            refuse_shared(self.ctx, self.node)
+        storages = tuple(self.pair(x, y, name) for x, y in pairs)
+        return GrowingList(storages, first.kind, first.keys.union(*(x.keys for x in rest)))
 
     # -- arrays ---------------------------------------------------------------------------------------------
 
@@ -271,7 +268,7 @@ class Join:
                 a, b = self.materialise(a, b)
         elif known.storage in self.outer.bases:
             return known
-        storage = self.pair(a, b, name)
+        storage = self.pair(None if a is None else a.storage, None if b is None else b.storage, name)
         if not sources <= {v.storage for v in (a, b) if v is not None}:
             self.ctx.snapshots[storage] = frozenset(sources)
         sizes = [self.size(x, y) for x, y in zip(_numbers(a, known), _numbers(b, known), strict=True)]
@@ -317,21 +314,26 @@ class Join:
         finally:
             self.ctx.b, self.ctx.storage = outer
 
-    def pair(self, a: ArrayView | None, b: ArrayView | None, name: str) -> int:
+    def pair(self, a: int | None, b: int | None, name: str) -> int:
         """The storage class after the branch of a name whose class is `a` here and `b` there."""
-        at = (a.storage if a is not None else -1, b.storage if b is not None else -1)
-        if at[0] == at[1] and at[0] in self.outer.bases:
-            return at[0]
+        if a is not None and a == b and a in self.outer.bases:
+            return a
+        at = (-1 if a is None else a, -1 if b is None else b)
         if at not in self.pairs:
-            then = self.then.storage.bases[at[0]] if a is not None else None
-            orelse = self.orelse.storage.bases[at[1]] if b is not None else None
+            then = None if a is None else self.then.storage.bases[a]
+            orelse = None if b is None else self.orelse.storage.bases[b]
             self.pairs[at] = self.ctx.storage.new(self.base(then, orelse, name))
+            if a in self.then.storage.held or b in self.orelse.storage.held:
+                self.ctx.storage.held.add(self.pairs[at])
         return self.pairs[at]
 
     def base(self, a: Value | None, b: Value | None, name: str) -> Value:
         """Join two base contents; sizes that differ are yielded beside."""
         known = a if a is not None else b
-        assert known is not None and isinstance(known.type, TensorType)
+        assert known is not None
+        if isinstance(known.type, ListType):
+            return self.yield_pair(a, b, known.type, name.lstrip("$"))
+        assert isinstance(known.type, TensorType)
         shapes = [v.type.shape if v is not None else (None,) * known.type.rank for v in (a, b)]  # type: ignore[union-attr]
         dims = tuple(self.dim(x, y) for x, y in zip(*shapes, strict=True))
         return self.yield_pair(a, b, TensorType(known.type.dtype, dims), name.lstrip("$"))
@@ -351,12 +353,17 @@ class Join:
     def memory(self) -> None:
         """Yield the new contents of memory that either side wrote, and the alias flags of new classes."""
         storage = self.ctx.storage
+        storage.held.update(*(s.storage.held for s in (self.then, self.orelse) if s.alive))
         for c, before in self.outer.bases.items():
+            if c in self.sources:
+                continue
             a, b = self.then.storage.bases[c], self.orelse.storage.bases[c]
             a, b = (a if self.then.alive else None), (b if self.orelse.alive else None)
             if any(x is not None and x is not before for x in (a, b)):
                 storage.bases[c] = self.base(a, b, before.name)
         for (a, b), made in self.pairs.items():
+            if isinstance(storage.bases[made].type, ListType):
+                continue
             for c in self.outer.bases:
                 self.join_alias(made, c, (a, c), (b, c))
             for (p, q), other in self.pairs.items():

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.library import KEYWORDS
-from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Static, TupleValue, describe
 from tracejit.ir.builder import Handle
 from tracejit.ops.coerce import Weak
 from tracejit.ops.functions import FUNCTIONS, Function
@@ -90,7 +90,7 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
 def operand(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
     """A handle, a Python number, or a `Weak` one known at run time only."""
     value = calls.as_operand(value)
-    if isinstance(value, TupleValue | ListValue):
+    if isinstance(value, TupleValue | ListValue | GrowingList):
         value = calls.array_of(value, None, node)
     if not calls.arith.is_operand(value):
         calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")

@@ -15,7 +15,9 @@ from typing import NoReturn
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import binding_before, binding_within
-from tracejit.frontend.joins import join_number_types, number_type, one_kind, shown
+from tracejit.frontend.joins import one_kind, shown
+from tracejit.frontend.kinds import join_number_types, number_type, slots
+from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -23,6 +25,7 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     MaybeUnbound,
     Number,
@@ -34,7 +37,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, Dim, DType, ScalarType, TensorType, Type, promote, unsized
+from tracejit.ir.types import BOOL, I64, Dim, DType, ListType, ScalarType, TensorType, Type, promote, unsized
 
 Path = tuple[object, ...]
 
@@ -51,9 +54,11 @@ class Plan:
     fresh: set[Path] = field(default_factory=set["Path"])  #: held as arrays of their own (bases of different rank)
     written: set[int] = field(default_factory=set[int])
     written_names: set[str] = field(default_factory=set[str])
+    held: set[object] = field(default_factory=set[object])  #: classes and split paths that are items of lists
     dynamic_alias: set[tuple[object, object]] = field(default_factory=set[tuple[object, object]])
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
     late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
+    late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
     changed: bool = False
 
     def add(self, group: set, item: object) -> None:  # type: ignore[type-arg]
@@ -78,11 +83,14 @@ BodyResult = tuple[bool, Value]  #: whether the end of the body is reached, and 
 class LoopLowering:
     """One attempt at a loop."""
 
-    def __init__(self, ctx: Context, arith: Arithmetic, plan: Plan, names: Sequence[str], node: ast.AST) -> None:
+    def __init__(
+        self, ctx: Context, arith: Arithmetic, plan: Plan, names: Sequence[str], live: frozenset[str], node: ast.AST
+    ) -> None:
         self.ctx = ctx
         self.arith = arith
         self.plan = plan
         self.names = names
+        self.live = live
         self.node = node
         self.carries: list[Carry] = []
         self.entry_storage: Storage = ctx.storage
@@ -95,6 +103,9 @@ class LoopLowering:
         self.number_carry: dict[Path, Carry] = {}
         self.bound_carry: dict[str, Carry] = {}
         self.alias_carry: dict[tuple[int, int], Carry] = {}
+        self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
+        self.entry_lists: dict[Path, tuple[int, ...]] = {}
+        self.list_ends: list[int] = []
 
     # -- the head -------------------------------------------------------------------------------------------
 
@@ -125,6 +136,15 @@ class LoopLowering:
                 self.ctx.storage.bases[c] = made.param
         self.head_aliases()
         self.ctx.frame.env.update(self.head_env)
+        self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
+        self.head_lists()
+
+    def head_lists(self) -> None:
+        """Growing lists that the body rebinds go from one iteration to the next: no other name may know them."""
+        sources = [c for path in self.lists for c in self.entry_lists[path]]
+        require_unshared(self.ctx, set(sources), self.live, self.node)
+        if len(sources) != len(set(sources)):
+            refuse_shared(self.ctx, self.node)
 
     def late_name(self, name: str) -> None:
         """A name the body binds first: unbound before, perhaps bound afterwards."""
@@ -139,11 +159,14 @@ class LoopLowering:
         zero = self.outer.constant(0, ScalarType(I64))
         match like:
             case ArrayView():
-                made = self.outer.emit(
-                    "undef", (zero,) * like.rank, {"type": unsized(TensorType(like.dtype, (0,) * like.rank))}
-                )[0]
-                storage = self.ctx.storage.new(made)
-                return ArrayView(storage, like.dtype, 0, (0,) * like.rank, (0,) * like.rank, (), plain=True)
+                rank = self.plan.late_ranks.get(like.storage, like.rank)
+                type = unsized(TensorType(like.dtype, (0,) * rank))
+                storage = self.ctx.storage.new(self.outer.emit("undef", (zero,) * rank, {"type": type})[0])
+                none = (0,) * like.rank
+                return ArrayView(storage, like.dtype, 0, none, none, (), plain=rank == like.rank)
+            case GrowingList(_, kind, keys):
+                empty = (self.outer.emit("list_new", (), {"element": t})[0] for t in slots(kind))
+                return GrowingList(tuple(map(self.ctx.storage.new, empty)), kind, keys)
             case MaybeUnbound(_, inner):
                 return self.nothing(inner)
             case TupleValue(items, cls):
@@ -170,10 +193,13 @@ class LoopLowering:
         match value:
             case ArrayView():
                 return self.head_view(path, value) if path in self.plan.split else value
+            case GrowingList():
+                return self.head_list(path, value) if path in self.plan.split else value
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls)
             case ListValue(items):
-                return ListValue([self.head((*path, i), x) for i, x in enumerate(items)], self.ctx.level)
+                made = [self.head((*path, i), x) for i, x in enumerate(items)]
+                return ListValue(made, self.ctx.level, value.keys)
             case DictValue(items):
                 return DictValue({k: self.head((*path, k), x) for k, x in items.items()}, self.ctx.level)
             case ObjectValue(cls, fields):
@@ -210,6 +236,8 @@ class LoopLowering:
         self.classes[path] = c
         self.entry_class[c] = view.storage
         self.base_carry[c] = made
+        if view.storage in self.entry_storage.held or path in self.plan.held:
+            storage.held.add(c)
         plain = view.plain and path not in self.plan.views
         if plain and not view.prefix:
             whole = self.ctx.whole_view(c)
@@ -218,6 +246,18 @@ class LoopLowering:
         strides = tuple(self.head_size(path, "stride", k, s) for k, s in enumerate(view.strides))
         lengths = tuple(self.head_size(path, "length", k, n) for k, n in enumerate(view.lengths))
         return ArrayView(c, dtype, offset, strides, lengths, view.prefix if plain else (), plain)
+
+    def head_list(self, path: Path, value: GrowingList) -> GrowingList:
+        """A growing list that the body rebinds: slots of its own, carried."""
+        storage = self.ctx.storage
+        own: list[int] = []
+        for c in value.storages:
+            base = self.entry_storage.bases.get(c) or storage.bases[c]
+            made = self.carry(base, base.type, str(path[0]).lstrip("$"))
+            own.append(storage.new(made.param))
+            self.base_carry[own[-1]] = made
+        self.lists[path], self.entry_lists[path] = tuple(own), value.storages
+        return GrowingList(tuple(own), value.kind, value.keys)
 
     def head_dim(self, path: Path, what: str, k: int, dim: Dim | None) -> Dim:
         size = self.ctx.dims[dim] if isinstance(dim, str) else dim
@@ -263,11 +303,10 @@ class LoopLowering:
 
     def leave(self, alive: bool) -> None:
         """Compare the end of the body with the plan; fill `next` of every carried value."""
-        if not alive:
-            for made in self.carries:
-                made.next = made.param
-            return
         env, storage = self.ctx.frame.env, self.ctx.storage
+        if not alive:
+            self.leave_never()
+            return
         ends: dict[int, int] = {}
         for name, head in self.head_env.items():
             self.end((name,), head, env.get(name), ends)
@@ -280,14 +319,34 @@ class LoopLowering:
                 self.plan.written_names |= {
                     n for n, v in self.entry_env.items() if isinstance(v, ArrayView) and v.storage == c
                 }
+            if c in storage.held and c not in self.entry_storage.held:
+                self.plan.add(self.plan.held, c)
+        for path, c in self.classes.items():
+            if ends.get(c) in storage.held:
+                self.plan.add(self.plan.held, path)
+        if len(self.list_ends) != len(set(self.list_ends)) or set(self.list_ends) & self.entry_storage.bases.keys():
+            refuse_shared(self.ctx, self.node)
         for c, q, entry, name in self.alias_pairs():
             self.end_alias(c, q, entry, name, ends)
+
+    def leave_never(self) -> None:
+        """The end is not reached: what is carried does not matter, but a list that changed is no more what it was."""
+        bases = self.ctx.storage.bases
+        for made in self.carries:
+            made.next = made.param
+        for c, made in self.base_carry.items():
+            if isinstance(made.param.type, ListType):
+                made.next = bases[c]
+        for c, before in self.entry_storage.bases.items():
+            if isinstance(before.type, ListType) and c not in self.base_carry and bases[c] is not before:
+                self.plan.add(self.plan.written, c)
 
     def note_late(self, env: dict[str, FrontValue], late: Sequence[str]) -> None:
         """Names bound in the body and read later become carried."""
         for name in late:
             if name in env and name not in self.head_env and name not in self.entry_env:
                 self.plan.late_like[name] = env[name]
+                self.plan.late_ranks.update({c: rank_of(base) for c, base in self.ctx.storage.bases.items()})
                 self.plan.add(self.plan.late, name)
 
     def end(self, path: Path, head: FrontValue, end: FrontValue | None, ends: dict[int, int]) -> None:
@@ -317,12 +376,18 @@ class LoopLowering:
                 self.refuse(path, head, end)
             self.end_view(path, head, end, ends)
             return
+        if isinstance(head, GrowingList) or isinstance(end, GrowingList):
+            self.end_list(path, head, end)
+            return
         self.end_container(path, head, end, ends)
 
     def end_container(self, path: Path, head: FrontValue, end: FrontValue, ends: dict[int, int]) -> None:
+        pairs: list[tuple[object, FrontValue, FrontValue]] = []
         match head, end:
             case TupleValue(xs), TupleValue(ys) if len(xs) == len(ys):
                 pairs = [(i, x, y) for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
+            case ListValue(xs), ListValue(ys) if len(xs) != len(ys) and (head.keys or end.keys):
+                require_one_kind(self.ctx, (head, end), self.node)
             case ListValue(xs), ListValue(ys) if len(xs) == len(ys):
                 pairs = [(i, x, y) for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
             case DictValue(xs), DictValue(ys) if xs.keys() == ys.keys():
@@ -339,6 +404,20 @@ class LoopLowering:
                 self.refuse(path, head, end)
         for k, x, y in pairs:
             self.end((*path, k), x, y, ends)
+
+    def end_list(self, path: Path, head: FrontValue, end: FrontValue) -> None:
+        """A growing list at the end of an iteration."""
+        if not (isinstance(head, GrowingList | ListValue) and isinstance(end, GrowingList | ListValue)):
+            self.refuse(path, head, end)
+        require_one_kind(self.ctx, (head, end), self.node)
+        assert isinstance(head, GrowingList) and isinstance(end, GrowingList)
+        if path not in self.plan.split:
+            if head.storages != end.storages:
+                self.plan.add(self.plan.split, path)
+            return
+        self.list_ends.extend(end.storages)
+        for c, d in zip(head.storages, end.storages, strict=True):
+            self.base_carry[c].next = self.ctx.storage.bases[d]
 
     def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> NoReturn:
         name, source = str(path[0]), self.ctx.frame.source
@@ -431,6 +510,8 @@ class LoopLowering:
         results = self.ctx.b.emit("loop", (limit, go, *inits), blocks=(block,), like=params)
         mapping = dict(zip(params, results, strict=True))
         storage = self.ctx.storage
+        storage.held |= {c for c in storage.bases if c in self.plan.held}
+        storage.held |= {c for path, c in self.classes.items() if path in self.plan.held}
         for c, made in self.base_carry.items():
             storage.bases[c] = mapping[made.param]
         for c, q, entry, _ in self.alias_pairs():
@@ -438,6 +519,11 @@ class LoopLowering:
             storage.set_alias(c, q, entry if made is None else mapping[made.param])
         for name, head in self.head_env.items():
             self.ctx.frame.env[name] = replace(head, mapping)
+
+
+def rank_of(value: Value) -> int:
+    """The rank of a tensor, 0 for other values."""
+    return value.type.rank if isinstance(value.type, TensorType) else 0
 
 
 def _keys(view: ArrayView) -> tuple[object, ...]:
@@ -465,8 +551,8 @@ def replace(value: FrontValue, mapping: dict[Value, Value]) -> FrontValue:
             )
         case TupleValue(items, cls):
             return TupleValue(tuple(replace(i, mapping) for i in items), cls)
-        case ListValue(items, level):
-            return ListValue([replace(i, mapping) for i in items], level)
+        case ListValue(items, level, keys):
+            return ListValue([replace(i, mapping) for i in items], level, keys)
         case DictValue(items, level):
             return DictValue({k: replace(v, mapping) for k, v in items.items()}, level)
         case ObjectValue(cls, fields):

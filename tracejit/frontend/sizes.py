@@ -174,9 +174,11 @@ class Sizes:
             if root is None and self.at_least(other, constant):
                 return other
         made = self.op(b, "maximum", x, y)
-        self.note_lower(made, max(x_constant if x_root is None else 0, y_constant if y_root is None else 0, 0))
-        if x_root is not None and y_root is not None and not (self.at_least(x, 0) or self.at_least(y, 0)):
-            self.lower.pop(key(made), None)
+        for root, constant, operand in ((x_root, x_constant, x), (y_root, y_constant, y)):
+            if root is None:
+                self.note_lower(made, constant)
+            elif self.at_least(operand, 0):
+                self.note_lower(made, 0)
         return made
 
     def floordiv(self, b: Builder, x: Size, y: int) -> Size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit.frontend.arith import BINARY, Arithmetic, is_python_number
@@ -26,6 +26,7 @@ from tracejit.frontend.desugar import (
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side
+from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.source import FunctionSource
@@ -35,6 +36,7 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     Number,
     SequenceValue,
@@ -55,7 +57,9 @@ class Statements:
         self.ctx = ctx
         self.arith = Arithmetic(ctx)
         self.indexing = Indexing(ctx, self.arith)
-        self.expressions = Expressions(ctx, self.arith, self.indexing)
+        self.lists = Lists(ctx, self.arith, self.indexing)
+        self.lists.statements = self
+        self.expressions = Expressions(ctx, self.arith, self.indexing, self.lists)
         self.calls = Calls(ctx, self.arith, self.indexing, self.expressions, self)
         self.expressions.calls = self.calls
 
@@ -164,7 +168,7 @@ class Statements:
             if len(items) < len(targets) - 1:
                 text = f"not enough values to unpack (expected at least {len(targets) - 1}, got {len(items)})"
                 self.arith.mismatch(ValueError(text), node)
-            middle = ListValue(list(items[at : len(items) - after]), self.ctx.level)
+            middle = self.lists.made(items[at : len(items) - after], node)
             items = [*items[:at], middle, *items[len(items) - after :]]
         for target, item in zip(targets, items, strict=True):
             self.bind(target, item)
@@ -174,13 +178,14 @@ class Statements:
             case ArrayView():
                 self.indexing.write(base, self.expressions.index_items(index), value, node)
             case DictValue():
-                self.same_level(base.level, node, "a dict")
+                self.same_level(base, node)
                 base.items[self.expressions.static_key(index)] = value
+            case GrowingList():
+                self.lists.set_item(base, self.expressions.value(index), self.calls.as_operand(value), node)
             case ListValue():
-                self.same_level(base.level, node, "a list")
                 at = self.expressions.value(index)
-                if not (isinstance(at, Static) and isinstance(at.value, int)):
-                    self.ctx.refuse(node, "a list index must be known when the function is compiled", "use an array")
+                if base.level != self.ctx.level or not (isinstance(at, Static) and isinstance(at.value, int)):
+                    self.lists.grown(base, node, (self.calls.as_operand(value),))
                 try:
                     base.items[at.value] = value
                 except IndexError as error:
@@ -188,12 +193,12 @@ class Statements:
             case _:
                 self.arith.mismatch(TypeError(f"'{type_name(base)}' object does not support item assignment"), node)
 
-    def same_level(self, level: int, node: ast.AST, what: str) -> None:
-        """Containers of known structure change only in the block that made them."""
-        if level != self.ctx.level:
+    def same_level(self, value: DictValue, node: ast.AST) -> None:
+        """Dicts change only in the block that made them."""
+        if value.level != self.ctx.level:
             self.ctx.refuse(
                 node,
-                f"{what} made outside this branch or loop cannot change inside it",
+                "a dict made outside this branch or loop cannot change inside it",
                 "write into an array, or build a new one",
             )
 
@@ -206,6 +211,8 @@ class Statements:
                 value = self.expressions.value(s.value)
                 if isinstance(current, ArrayView):
                     self.update_view(op, current, value, s)
+                elif isinstance(current, ListValue | GrowingList) and op == "add":
+                    self.calls.method(current, "extend", [value], {}, s)
                 else:
                     self.ctx.frame.env[name] = self.expressions.binary(op, current, value, s)
             case ast.Subscript(base_node, index):
@@ -214,6 +221,8 @@ class Statements:
                     current = self.expressions.value(
                         ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target)
                     )
+                    if isinstance(base, GrowingList) and isinstance(current, ArrayView):
+                        self.ctx.require_writeable(current)
                     self.store_item(
                         base, index, self.expressions.binary(op, current, self.expressions.value(s.value), s), s
                     )
@@ -393,6 +402,7 @@ class Statements:
         for name in assigned(s.then) | assigned(s.orelse):
             self.ctx.frame.env.pop(name, None)
         self.ctx.frame.env.update(joined)
+        require_unshared(self.ctx, join.sources, s.live, s.node)
         if not (then.alive or orelse.alive):
             raise Unreachable
 
@@ -408,24 +418,38 @@ class Statements:
         if seq.static is not None and seq.range is None:
             self.unrolled(s, seq, 0)
             return
-        limit = self.ctx.size_value(seq.length)
+        self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
+
+    def counted(self, s: ForLoop, seq: SequenceValue, do: Callable[[Value], None]) -> None:
+        """A loop over a sequence whose length is known at run time only; `do` begins an iteration."""
 
         def enter(index: Value) -> None:
             self.ctx.sizes.note_lower(index, 0)
             self.ctx.sizes.note_below(index, seq.length)
-            self.bind(s.target, seq.item(index))
+            do(index)
 
         def again() -> bool | Value:
             return self.no_flag(s.exits, s.node)
 
-        self.loop(s, limit, True, enter, again)
+        limit = self.ctx.size_value(seq.length)
+        outer = self.ctx.iterated
+        self.ctx.iterated = outer | seq.lists
+        try:
+            self.loop(s, limit, True, enter, again)
+        finally:
+            self.ctx.iterated = outer
 
     def unrolled(self, s: ForLoop, seq: SequenceValue, i: int) -> None:
         """A loop over a sequence of known structure: its iterations one after the other."""
+        outer = self.ctx.path
         for k in range(i, seq.static or 0):
-            self.bind(s.target, seq.item(k))
-            for inner in s.body:
-                self.statement(inner)
+            self.ctx.path = (*outer, k)
+            try:
+                self.bind(s.target, seq.item(k))
+                for inner in s.body:
+                    self.statement(inner)
+            finally:
+                self.ctx.path = outer
             go = self.no_flag(s.exits, s.node)
             if go is False:
                 return
@@ -464,7 +488,7 @@ class Statements:
 
     def loop(self, s: ForLoop | WhileLoop, limit: Value, go: bool | Value, enter: Any, again: Any) -> None:
         """A loop whose trip count is known at run time only."""
-        at = (id(s.node), *(id(f.source.node) for f in self.ctx.frames()))
+        at = self.ctx.place(s.node)
         plan: Plan = self.ctx.loop_memo.setdefault(at, Plan())
         body_names = assigned(s.body) | (assigned_targets(s.target) if isinstance(s, ForLoop) else set())
         if isinstance(s, WhileLoop):
@@ -492,7 +516,7 @@ class Statements:
     ) -> bool:
         """Lower the loop under the plan; False if the plan had to grow."""
         outer: Builder = self.ctx.b
-        lowering = LoopLowering(self.ctx, self.arith, plan, names, s.node)
+        lowering = LoopLowering(self.ctx, self.arith, plan, names, s.live_head, s.node)
         index = Value(
             ScalarType(I64), s.target.id if isinstance(s, ForLoop) and isinstance(s.target, ast.Name) else "i"
         )

@@ -1,4 +1,4 @@
-"""Which memory each array name denotes, and what a write changes (DESIGN.md section 16.2).
+"""Which memory each array name denotes, and what a write changes.
 
 A storage class stands for one piece of memory; `bases` maps it to the SSA value that holds its present content.
 A write makes a new version of the whole base; `ownership` later makes it happen in place. After control flow
@@ -24,11 +24,12 @@ class Storage:
 
     bases: dict[int, Value] = field(default_factory=dict[int, Value])
     aliases: dict[tuple[int, int], Alias] = field(default_factory=dict[tuple[int, int], "Alias"])
+    held: set[int] = field(default_factory=set[int])  #: classes that are items of growing lists, which hold copies
     counter: list[int] = field(default_factory=lambda: [0])
 
     def snapshot(self) -> Storage:
         """A copy that later writes do not change; class numbers stay unique."""
-        return Storage(dict(self.bases), dict(self.aliases), self.counter)
+        return Storage(dict(self.bases), dict(self.aliases), set(self.held), self.counter)
 
     def new(self, base: Value) -> int:
         """A fresh class with that content."""

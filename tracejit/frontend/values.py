@@ -18,6 +18,7 @@ from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Frame
+    from tracejit.frontend.kinds import Kind
 
 Size: TypeAlias = "int | Value"
 
@@ -83,7 +84,17 @@ class ListValue:
     """A list of known length; a mutable object with identity, as in Python."""
 
     items: list[FrontValue]
-    level: int = 0  #: control-flow depth where it was made; it may only change at that depth
+    level: int = 0  #: control-flow depth where it was made; changed at another one, it becomes a `GrowingList`
+    keys: frozenset[object] = frozenset()  #: the places in the program that may have made it
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingList:
+    """A list whose length is known at run time only: the storage classes of its slots (`kinds.slots`)."""
+
+    storages: tuple[int, ...]
+    kind: Kind
+    keys: frozenset[object]
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +121,7 @@ class SequenceValue:
     item: Callable[[Any], FrontValue]
     static: int | None = None
     range: tuple[FrontValue, FrontValue, FrontValue] | None = None
+    lists: frozenset[int] = frozenset()  #: classes of the growing lists that items are read from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +189,7 @@ FrontValue: TypeAlias = (
     | Static
     | TupleValue
     | ListValue
+    | GrowingList
     | DictValue
     | ObjectValue
     | SequenceValue
@@ -192,6 +205,8 @@ FrontValue: TypeAlias = (
 def describe(value: FrontValue) -> str:
     """A value's kind in the user's words, for messages."""
     match value:
+        case GrowingList():
+            return "a list of a length known at run time only"
         case Number(_, True):
             return {"b": "bool", "i": "int", "f": "float", "c": "complex"}[value.dtype.kind]
         case Number():
@@ -237,7 +252,7 @@ def type_name(value: FrontValue) -> str:
             return type(obj).__name__
         case TupleValue(_, cls):
             return "tuple" if cls is None else cls.__name__
-        case ListValue():
+        case ListValue() | GrowingList():
             return "list"
         case DictValue():
             return "dict"
@@ -251,6 +266,27 @@ def type_name(value: FrontValue) -> str:
             return "range"
         case _:
             return "function"
+
+
+def list_classes(value: FrontValue | None) -> set[int]:
+    """The storage classes of the growing lists that a value leads to."""
+    match value:
+        case GrowingList(storages):
+            return set(storages)
+        case TupleValue(items) | ListValue(items):
+            return set[int]().union(*map(list_classes, items))
+        case DictValue(items):
+            return set[int]().union(*map(list_classes, items.values()))
+        case ObjectValue(_, fields):
+            return set[int]().union(*map(list_classes, fields.values()))
+        case SequenceValue():
+            return set(value.lists)
+        case Closure():
+            return set[int]().union(*map(list_classes, (*value.defaults, *value.kw_defaults)))
+        case BoundMethod(inner) | MaybeUnbound(_, inner):
+            return list_classes(inner)
+        case _:
+            return set()
 
 
 def position(node: ast.AST) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from tracejit.frontend.function import (
     ConstantLeaf,
     Input,
     InputLeaf,
+    ItemsLeaf,
     Leaf,
+    ListLeaf,
     Lowered,
     NumberLeaf,
     SliceLeaf,
@@ -27,10 +30,10 @@ from tracejit.frontend.signature import ArraySpec
 
 def graph_inputs(inputs: Sequence[Input], arguments: Sequence[Any]) -> list[Any]:
     """The arrays and numbers a graph takes, out of a call's arguments."""
-    return [raw_input(i, i.access.fetch(arguments)) for i in inputs]
+    return [raw_array(i.access.fetch(arguments)) for i in inputs]
 
 
-def raw_input(input: Input, value: Any) -> Any:
+def raw_array(value: Any) -> Any:
     """A Tensor's array; other values as they are."""
     return value._data if isinstance(value, Tensor) else value
 
@@ -62,6 +65,37 @@ class ResultBuilder:
                 return make_tree(kind, keys, [self.build(c) for c in children])
             case SliceLeaf(parts):
                 return range(*(int(self.build(p)) for p in parts))
+            case ListLeaf(length, items):
+                return self.items(items, int(self.outputs[length]))
+            case ItemsLeaf():
+                raise AssertionError("items stand in lists only")
+
+    def items(self, leaf: Leaf, length: int) -> list[Any]:
+        """The items of a list, or a part of each."""
+        match leaf:
+            case TreeLeaf(kind, keys, children):
+                columns = [self.items(c, length) for c in children]
+                return [make_tree(kind, keys, [column[i] for column in columns]) for i in range(length)]
+            case ItemsLeaf(index, weak, sizes):
+                found = self.outputs[index]
+                if weak:
+                    return raw_array(found).tolist()
+                made = wrap(found) if self.tensors and not isinstance(found, Tensor) else found
+                return [made[i] for i in range(length)] if sizes is None else self.cut(made, sizes, length)
+            case _:
+                return [self.build(leaf) for _ in range(length)]
+
+    def cut(self, flat: Any, sizes: Sequence[Any], length: int) -> list[Any]:
+        """Arrays of varying sizes out of their elements one after the other."""
+        shapes = [self.outputs[n[1]] if isinstance(n, tuple) else n for n in sizes]
+        found: list[Any] = []
+        start = 0
+        for i in range(length):
+            shape = tuple(int(n[i]) if isinstance(n, np.ndarray) else int(n) for n in map(raw_array, shapes))
+            stop = start + math.prod(shape)
+            found.append(flat[start:stop].reshape(shape))
+            start = stop
+        return found
 
     def number(self, value: Any, weak: bool) -> Any:
         if isinstance(value, Tensor):

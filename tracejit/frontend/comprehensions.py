@@ -1,0 +1,91 @@
+"""List comprehensions and generator expressions: a list of the items of all iterations.
+
+Over sequences of known length the items are lowered one after the other. Where a length or a filter is known at run
+time only, the comprehension is the loop it abbreviates, with a growing list.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.frontend import list_calls
+from tracejit.frontend.context import ListGrows
+from tracejit.frontend.desugar import Branch, ForLoop, Statement
+from tracejit.frontend.values import FrontValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+_LIST = "$list"
+
+
+def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
+    """The list that a comprehension makes."""
+    outer = dict(c.ctx.frame.env)
+    try:
+        if c.ctx.place(node) in c.ctx.growing:
+            return _looped(c, node)
+        items: list[FrontValue] = []
+        _unroll(c, node, node.generators, items)
+        return c.lists.made(items, node)
+    finally:
+        c.ctx.frame.env = outer
+
+
+def _unroll(
+    c: Calls, node: ast.ListComp | ast.GeneratorExp, generators: Sequence[ast.comprehension], items: list[FrontValue]
+) -> None:
+    """Append the items of all iterations; raises `ListGrows` where it takes the program to know which there are."""
+    if not generators:
+        items.append(c.expressions.value(node.elt))
+        return
+    first, *rest = generators
+    source = c.expressions.value(first.iter)
+    if list_calls.is_unknown(c, source):
+        raise ListGrows((c.ctx.place(node),), None)
+    path = c.ctx.path
+    for k, item in enumerate(c.expressions.known_items(source, first.iter)):
+        c.ctx.path = (*path, k)
+        try:
+            c.statements.bind(first.target, item)
+            if _keeps(c, first.ifs):
+                _unroll(c, node, rest, items)
+        except _AtRunTime:
+            c.ctx.path = path
+            raise ListGrows((c.ctx.place(node),), None) from None
+        finally:
+            c.ctx.path = path
+
+
+class _AtRunTime(Exception):
+    """A filter depends on values known at run time only."""
+
+
+def _keeps(c: Calls, tests: Sequence[ast.expr]) -> bool:
+    for test in tests:
+        truth = c.arith.truth(c.expressions.value(test), test)
+        if not isinstance(truth, bool):
+            raise _AtRunTime
+        if not truth:
+            return False
+    return True
+
+
+def _looped(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
+    """The comprehension as loops that append to a list."""
+    made = c.lists.empty(node)
+    c.ctx.frame.env[_LIST] = made
+    append = ast.Attribute(ast.Name(_LIST, ast.Load()), "append", ast.Load())
+    step = ast.Expr(ast.Call(append, [node.elt], []))
+    ast.copy_location(step, node.elt)
+    ast.fix_missing_locations(step)
+    body: list[Statement] = [step]
+    for generator in reversed(node.generators):
+        for test in reversed(generator.ifs):
+            body = [Branch(test, body, [], test)]
+        body = [ForLoop(generator.target, generator.iter, body, (), generator.iter)]
+    for statement in body:
+        c.statements.statement(statement)
+    return made

@@ -1,0 +1,176 @@
+"""Types of values that meet, and the kinds of items that growing lists hold.
+
+A list whose length is known at run time only holds items of one kind: numbers of one type, arrays of one dtype and
+rank, or tuples of such. Its content is one or more `list<T>` values, the *slots*: one for a number, one for an
+array and one more for each of its sizes that varies from item to item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, TypeAlias
+
+from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.sizes import key
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
+from tracejit.ir.types import (
+    BOOL,
+    BY_NUMPY_NAME,
+    C128,
+    F64,
+    I64,
+    DType,
+    ScalarType,
+    TensorType,
+    Type,
+    promote,
+    promote_weak,
+)
+
+_WEAK = {"b": BOOL, "i": I64, "f": F64, "c": C128}
+_ORDER = "bifc"
+
+
+def join_number_types(a: tuple[DType, bool], b: tuple[DType, bool]) -> tuple[DType, bool]:
+    """The common (dtype, weak) of two numbers that meet."""
+    (a_dtype, a_weak), (b_dtype, b_weak) = a, b
+    if a_weak and b_weak:
+        kind = max(a_dtype.kind, b_dtype.kind, key=_ORDER.index)
+        return _WEAK[kind], True
+    if a_weak:
+        return promote_weak(a_dtype.kind, b_dtype), False
+    if b_weak:
+        return promote_weak(b_dtype.kind, a_dtype), False
+    return promote(a_dtype, b_dtype), False
+
+
+def number_type(x: FrontValue) -> tuple[DType, bool] | None:
+    """(dtype, weak) of a number; None for anything else."""
+    if isinstance(x, Number):
+        return x.dtype, x.weak
+    if is_python_number(x):
+        return _WEAK[python_kind(x)], True
+    if isinstance(x, Static) and hasattr(x.value, "dtype") and getattr(x.value, "shape", None) == ():
+        return BY_NUMPY_NAME[x.value.dtype.name], False
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberKind:
+    """Numbers: Python's (`weak`) or NumPy scalars."""
+
+    dtype: DType
+    weak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayKind:
+    """Arrays of one dtype and rank; a size is a number, that of an argument by name, or None where it varies."""
+
+    dtype: DType
+    sizes: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TupleKind:
+    """Tuples (or lists of one length, `cls` is `list`) of items of these kinds."""
+
+    items: tuple[Kind, ...]
+    cls: type
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantKind:
+    """One compile-time object."""
+
+    value: Any
+
+
+Kind: TypeAlias = NumberKind | ArrayKind | TupleKind | ConstantKind
+
+#: What an empty list holds as long as nothing was put into it.
+NOTHING = NumberKind(F64, weak=True)
+
+
+class NoKind(Exception):
+    """Values that one growing list cannot hold; the text says which."""
+
+
+def _fixed(size: object, names: Container[str]) -> int | str | None:
+    """A size that is the same for all items; None for one that may differ."""
+    return size if isinstance(size, int) or (isinstance(size, str) and size in names) else None
+
+
+def kind_of(value: FrontValue, names: Container[str]) -> Kind:
+    """The kind of an item; `names` are the sizes of arguments. Raises `NoKind` for what such lists cannot hold."""
+    number = number_type(value)
+    if number is not None:
+        return NumberKind(*number)
+    match value:
+        case ArrayView():
+            return ArrayKind(value.dtype, tuple(_fixed(key(n), names) for n in value.lengths))
+        case TupleValue(items, cls):
+            return TupleKind(tuple(kind_of(i, names) for i in items), cls or tuple)
+        case ListValue(items):
+            return TupleKind(tuple(kind_of(i, names) for i in items), list)
+        case Static(None | str()):
+            return ConstantKind(value.value)
+        case _:
+            raise NoKind(describe(value))
+
+
+def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
+    """The kind that items of both have; None is that of no items. Raises `NoKind` where there is none."""
+    match a, b:
+        case None, _:
+            return b
+        case _, None:
+            return a
+        case NumberKind(), NumberKind():
+            return NumberKind(*join_number_types((a.dtype, a.weak), (b.dtype, b.weak)))
+        case ArrayKind(), ArrayKind() if len(a.sizes) == len(b.sizes):
+            sizes = tuple(m if m == n else None for m, n in zip(a.sizes, b.sizes, strict=True))
+            return ArrayKind(promote(a.dtype, b.dtype), sizes)
+        case TupleKind(), TupleKind() if a.cls is b.cls and len(a.items) == len(b.items):
+            items = (join_kinds(x, y) for x, y in zip(a.items, b.items, strict=True))
+            return TupleKind(tuple(k for k in items if k is not None), a.cls)
+        case ConstantKind(), ConstantKind() if type(a.value) is type(b.value) and a.value == b.value:
+            return a
+        case _:
+            raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}")
+
+
+def kind_of_items(items: Iterable[FrontValue], names: Container[str]) -> Kind | None:
+    """The kind that all items have; None for no items. Raises `NoKind`."""
+    return reduce(join_kinds, (kind_of(i, names) for i in items), None)
+
+
+def slots(kind: Kind) -> list[Type]:
+    """The element types of the lists that hold items of this kind."""
+    match kind:
+        case NumberKind(dtype):
+            return [ScalarType(dtype)]
+        case ArrayKind(dtype, sizes):
+            lengths = [ScalarType(I64) for n in sizes if n is None]
+            return [TensorType(dtype, (None,) * len(sizes)), *lengths]
+        case TupleKind(items):
+            return [s for k in items for s in slots(k)] or [ScalarType(BOOL)]
+        case ConstantKind():
+            return [ScalarType(BOOL)]
+
+
+def describe_kind(kind: Kind) -> str:
+    """A kind in the user's words, for messages."""
+    match kind:
+        case NumberKind(dtype, True):
+            return {"b": "a bool", "i": "an int", "f": "a float", "c": "a complex"}[dtype.kind]
+        case NumberKind(dtype):
+            return f"a NumPy {dtype.numpy_name} scalar"
+        case ArrayKind(dtype, sizes):
+            return f"a {len(sizes)}-d array of {dtype.numpy_name}"
+        case TupleKind(items, cls):
+            return f"a {cls.__name__} of {len(items)}"
+        case ConstantKind(value):
+            return repr(value)

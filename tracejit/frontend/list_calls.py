@@ -1,0 +1,316 @@
+"""Methods of lists, and builtins over sequences whose length is known at run time only."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.list_arrays import array_of
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    SequenceValue,
+    SliceValue,
+    Static,
+    TupleValue,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: Sequences of more items are lists known at run time only: code for each item would get long.
+MAX_UNROLLED = 64
+
+_CHANGES = frozenset({"append", "extend", "insert", "pop", "clear", "reverse", "remove", "sort"})
+METHODS = _CHANGES | {"copy", "index", "count"}
+
+
+def is_unknown(c: Calls, value: FrontValue) -> bool:
+    """Whether the number of items is known at run time only (or is too large to have code for each)."""
+    match c.as_operand(value):
+        case GrowingList():
+            return True
+        case ArrayView() as x if x.rank:
+            return not isinstance(x.lengths[0], int)
+        case SequenceValue(length, _, static):
+            return static is None and not (isinstance(length, int) and length <= MAX_UNROLLED)
+        case _:
+            return False
+
+
+# -- methods ----------------------------------------------------------------------------------------------------
+
+
+def method(
+    c: Calls,
+    receiver: ListValue | GrowingList,
+    name: str,
+    args: list[FrontValue],
+    kwargs: dict[str, FrontValue],
+    node: ast.AST,
+) -> FrontValue:
+    """`receiver.name(...)` of a list; `name` is one of `METHODS`."""
+    args = [c.as_operand(a) for a in args]
+    wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)
+    if len(args) != wanted and not (name == "pop" and len(args) == 1):
+        return c.arith.mismatch(TypeError(f"{name}() takes {wanted} arguments ({len(args)} given)"), node)
+    if kwargs and not (name == "sort" and set(kwargs) == {"reverse"}):
+        c.ctx.refuse(node, f"{name}() of a list has no keyword {next(iter(kwargs))!r} in a script", "leave it out")
+    if isinstance(receiver, GrowingList):
+        return _growing_method(c, receiver, name, args, kwargs, node)
+    if name in _CHANGES and not _is_static_change(c, receiver, name, args):
+        items = args[-1:] if name in ("append", "insert") else []
+        if name == "extend" and not is_unknown(c, args[0]):
+            items = c.expressions.known_items(args[0], node)
+        c.lists.grown(receiver, node, items)
+    return _static_method(c, receiver, name, args, kwargs, node)
+
+
+def _is_static_change(c: Calls, receiver: ListValue, name: str, args: list[FrontValue]) -> bool:
+    """Whether the list keeps a structure known when the function is compiled."""
+    if receiver.level != c.ctx.level:
+        return False
+    match name:
+        case "extend":
+            return not is_unknown(c, args[0])
+        case "pop" | "insert":
+            return not args or isinstance(args[0], Static)
+        case "remove":
+            return all(isinstance(i, Static) for i in [*receiver.items, *args])
+        case _:
+            return True
+
+
+def _static_method(
+    c: Calls, receiver: ListValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    items = receiver.items
+    match name:
+        case "append":
+            items.append(args[0])
+        case "extend":
+            items.extend(c.expressions.known_items(args[0], node))
+        case "insert":
+            items.insert(c.static(args[0], node, "a list index"), args[1])
+        case "clear":
+            items.clear()
+        case "reverse":
+            items.reverse()
+        case "sort":
+            items[:] = c.expressions.known_items(c.call_object(sorted, [receiver], kwargs, node), node)
+        case "copy":
+            return c.lists.made(items, node)
+        case "pop":
+            at = c.static(args[0], node, "a list index") if args else -1
+            if not -len(items) <= at < len(items):
+                return c.arith.mismatch(IndexError("pop index out of range" if items else "pop from empty list"), node)
+            return items.pop(at)
+        case _ if all(isinstance(i, Static) for i in [*items, *args]):
+            values = [i.value for i in items]  # type: ignore[union-attr]
+            made = c.call_now(values.index if name == "remove" else getattr(values, name), args, {}, node)
+            if name != "remove":
+                return made
+            del items[made.value]  # type: ignore[union-attr]
+        case _:
+            return count(c, receiver, args[0], node) if name == "count" else index(c, receiver, args[0], node)
+    return Static(None)
+
+
+def _growing_method(
+    c: Calls, lst: GrowingList, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    lists = c.lists
+    match name:
+        case "append":
+            lists.push(lst, args[0], node)
+        case "extend":
+            lists.extend(lst, c.expressions.iterable(args[0], node), node)
+        case "insert":
+            _insert(c, lst, args[0], args[1], node)
+        case "pop" if not args or args[0] == Static(-1):
+            return lists.pop(lst, node)
+        case "pop":
+            return _remove_at(c, lst, args[0], node)
+        case "remove":
+            _remove_at(c, lst, index(c, lst, args[0], node, "list.remove(x): x not in list"), node)
+        case "clear":
+            lists.rebuild(lst, lambda made: None, node)
+        case "reverse":
+            everything = c.call_object(reversed, [lst], {}, node)
+            assert isinstance(everything, SequenceValue)
+            lists.rebuild(lst, lambda made: lists.extend(made, everything, node), node)
+        case "sort":
+            ordered = sorted_items(c, lst, kwargs, node)
+            lists.rebuild(lst, lambda made: lists.extend(made, ordered, node), node)
+        case "copy":
+            return lists.copied(lists.items(lst), node)
+        case "count":
+            return count(c, lst, args[0], node)
+        case _:
+            return index(c, lst, args[0], node)
+    return Static(None)
+
+
+def _insert(c: Calls, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
+    lists, n = c.lists, c.lists.length(lst)
+    place, _, _ = c.indexing.slice_bounds(SliceValue(at, None, None), n, node)
+
+    def fill(made: GrowingList) -> None:
+        lists.extend(made, lists.part(lst, 0, place), node)
+        lists.push(made, item, node)
+        lists.extend(made, lists.part(lst, place, n), node)
+
+    lists.rebuild(lst, fill, node)
+
+
+def _remove_at(c: Calls, lst: GrowingList, at: FrontValue, node: ast.AST) -> FrontValue:
+    lists, n = c.lists, c.lists.length(lst)
+    lists.require_filled(lst, "IndexError", "pop from empty list")
+    place = lists.place(lst, at, node, "pop index out of range")
+    found = lists.get(lst, place)
+
+    def fill(made: GrowingList) -> None:
+        lists.extend(made, lists.part(lst, 0, place), node)
+        lists.extend(made, lists.part(lst, c.ctx.sizes.add(c.ctx.b, place, 1), n), node)
+
+    lists.rebuild(lst, fill, node)
+    return found
+
+
+def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], node: ast.AST) -> SequenceValue:
+    """Numbers in ascending order, as an array sorts them."""
+    values = array_of(c, c.lists.copied(c.expressions.iterable(value, node), node), None, node)
+    if not isinstance(value, GrowingList) or values.rank != 1:
+        c.ctx.refuse(node, "only numbers can be sorted in a script", "put keys into an array and use np.argsort")
+    descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
+    from tracejit.frontend.arrays import function
+
+    made = function(c, "sort", [values], {}, node)
+    assert isinstance(made, ArrayView)
+    weak = isinstance(value, GrowingList) and getattr(value.kind, "weak", False)
+    last = c.ctx.sizes.sub(c.ctx.b, made.lengths[0], 1)
+
+    def item(i: Value) -> FrontValue:
+        at = c.ctx.sizes.sub(c.ctx.b, last, i) if descending else i
+        return Number(c.ctx.element(made, (at,)).value, weak)
+
+    return SequenceValue(made.lengths[0], item)
+
+
+# -- builtins over sequences ------------------------------------------------------------------------------------
+
+
+def total(c: Calls, value: FrontValue, start: FrontValue, node: ast.AST) -> FrontValue:
+    """`sum(value, start)`."""
+    sequence = c.expressions.iterable(value, node)
+    return c.lists.folded(sequence, start, lambda t, _, item: c.expressions.binary("add", t, item, node), node)
+
+
+def extreme(c: Calls, value: FrontValue, name: str, node: ast.AST) -> FrontValue:
+    """`min(value)`, `max(value)`: the first of the best."""
+    sequence = c.expressions.iterable(value, node)
+    zero = c.ctx.size_value(0)
+    some = c.ctx.b.emit("gt", (c.ctx.size_value(sequence.length), zero))[0]
+    c.ctx.check(some, "ValueError", f"{name}() iterable argument is empty")
+    better = "lt" if name == "min" else "gt"
+
+    def step(best: FrontValue, _: Value, item: FrontValue) -> FrontValue:
+        truth = c.arith.truth(c.arith.binary(better, item, best, node), node)
+        if isinstance(truth, bool):
+            return item if truth else best
+        return c.expressions.choose(node, truth, lambda: item, lambda: best)
+
+    return c.lists.folded(sequence, sequence.item(zero), step, node)
+
+
+def quantified(c: Calls, value: FrontValue, name: str, node: ast.AST) -> FrontValue:
+    """`any(value)`, `all(value)`."""
+    op = "logical_or" if name == "any" else "logical_and"
+
+    def step(found: FrontValue, _: Value, item: FrontValue) -> FrontValue:
+        return Number(c.ctx.b.emit(op, (c.arith.scalar(found), _condition(c, item, node)))[0], weak=True)
+
+    return c.lists.folded(c.expressions.iterable(value, node), Static(name == "all"), step, node)
+
+
+def contains(c: Calls, value: FrontValue, item: FrontValue, node: ast.AST) -> FrontValue:
+    """`item in value`."""
+
+    def step(found: FrontValue, _: Value, other: FrontValue) -> FrontValue:
+        same = _condition(c, c.expressions.binary("eq", other, item, node), node)
+        return Number(c.ctx.b.emit("logical_or", (c.arith.scalar(found), same))[0], weak=True)
+
+    return c.lists.folded(c.expressions.iterable(value, node), Static(False), step, node)
+
+
+def index(
+    c: Calls, value: FrontValue, item: FrontValue, node: ast.AST, message: str = "the value is not in list"
+) -> FrontValue:
+    """`value.index(item)`."""
+    b = c.ctx.b
+
+    def step(found: FrontValue, i: Value, other: FrontValue) -> FrontValue:
+        b, first = c.ctx.b, c.arith.scalar(found, I64)
+        same = _condition(c, c.expressions.binary("eq", other, item, node), node)
+        hit = b.emit("logical_and", (same, b.emit("lt", (first, c.ctx.size_value(0)))[0]))[0]
+        return Number(b.emit("select", (hit, i, first))[0], weak=True)
+
+    if isinstance(value, ListValue):
+        value = c.lists.copied(c.expressions.iterable(value, node), node)
+    found = c.lists.folded(c.expressions.iterable(value, node), Static(-1), step, node)
+    place = c.arith.scalar(found, I64)
+    c.ctx.check(b.emit("ge", (place, c.ctx.size_value(0)))[0], "ValueError", message)
+    c.ctx.sizes.note_lower(place, 0)
+    return Number(place, weak=True)
+
+
+def count(c: Calls, value: FrontValue, item: FrontValue, node: ast.AST) -> FrontValue:
+    """`value.count(item)`."""
+
+    def step(found: FrontValue, _: Value, other: FrontValue) -> FrontValue:
+        same = _condition(c, c.expressions.binary("eq", other, item, node), node)
+        one = c.ctx.b.emit("cast", (same,), {"dtype": I64})[0]
+        return Number(c.ctx.b.emit("add", (c.arith.scalar(found, I64), one))[0], weak=True)
+
+    if isinstance(value, ListValue):
+        value = c.lists.copied(c.expressions.iterable(value, node), node)
+    return c.lists.folded(c.expressions.iterable(value, node), Static(0), step, node)
+
+
+def _condition(c: Calls, value: FrontValue, node: ast.AST) -> Value:
+    """A truth as a value of the graph."""
+    truth = c.arith.truth(value, node)
+    return truth if isinstance(truth, Value) else c.ctx.b.constant(truth, ScalarType(BOOL))
+
+
+# -- operators --------------------------------------------------------------------------------------------------
+
+
+def joined(c: Calls, x: ListValue | GrowingList, y: ListValue | GrowingList, node: ast.AST) -> FrontValue:
+    """`x + y`."""
+    if isinstance(x, ListValue) and isinstance(y, ListValue):
+        return c.lists.made([*x.items, *y.items], node)
+    made = c.lists.copied(c.expressions.iterable(x, node), node)
+    c.lists.extend(made, c.expressions.iterable(y, node), node)
+    return made
+
+
+def repeated(c: Calls, x: FrontValue, times: FrontValue, node: ast.AST) -> FrontValue:
+    """`x * times` of a list or tuple."""
+    if isinstance(times, Static) and isinstance(x, TupleValue | ListValue):
+        items = [*x.items] * times.value
+        if isinstance(x, TupleValue):
+            return TupleValue(tuple(items))
+        if len(items) <= MAX_UNROLLED:
+            return c.lists.made(items, node)
+    if isinstance(x, TupleValue):
+        c.ctx.refuse(node, "a tuple has a length known when the function is compiled", "repeat a list: [x] * n")
+    made = c.lists.empty(node)
+    sequence = SequenceValue(c.ctx.as_size(times, node), lambda i: Static(None))
+    c.lists.each(sequence, lambda *_: c.lists.extend(made, c.expressions.iterable(x, node), node), node)
+    return made

@@ -1,0 +1,354 @@
+"""Growing lists: lists whose length is known at run time only.
+
+A list display is a `ListValue`, whose structure the compiler knows, as long as it changes only in the block that
+made it. Where it changes in a branch or loop, lowering starts again (`ListGrows`) with the place that made it marked
+as making a `GrowingList`: one or more `list<T>` values (`kinds.slots`) that are kept like the content of arrays, as
+the bases of storage classes, so that branches and loops carry them. Two names of one list have the same classes.
+
+Items are copies: changing an array in place that is an item, or was read as one, is refused (`Storage.held`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
+from typing import TYPE_CHECKING, NoReturn
+
+from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.context import Context, ListGrows
+from tracejit.frontend.desugar import ForLoop
+from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.kinds import (
+    NOTHING,
+    ArrayKind,
+    ConstantKind,
+    Kind,
+    NoKind,
+    NumberKind,
+    TupleKind,
+    join_kinds,
+    kind_of_items,
+    slots,
+)
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    SequenceValue,
+    Size,
+    SliceValue,
+    Static,
+    TupleValue,
+    list_classes,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.statements import Statements
+
+#: What reads one slot of an item: the class of the slot, and the sizes of an array.
+Read = Callable[[int, "tuple[Value, ...]"], Value]
+
+
+# -- which lists grow, and what they hold -----------------------------------------------------------------------
+
+
+def require_one_kind(
+    ctx: Context, lists: Iterable[FrontValue | None], node: ast.AST, items: Iterable[FrontValue] = ()
+) -> None:
+    """Lists that become one, and items that are put into it, need growing lists of one kind. Raises `ListGrows` where
+    the lists are not such yet, and refuses items that no such list can hold."""
+    found = [x for x in lists if isinstance(x, GrowingList | ListValue)]
+    grown = [x for x in found if isinstance(x, GrowingList)]
+    try:
+        kind = reduce(join_kinds, (_known_kind(ctx, x) for x in found))
+        kind = join_kinds(kind, kind_of_items(items, ctx.argument_dims))
+    except NoKind as error:
+        ctx.refuse(
+            node,
+            f"a list that changes in a loop or branch holds items of one kind, not {error}",
+            "use an array, or a list for each kind",
+        )
+    if len(grown) == len(found) and all(x.kind == (kind or NOTHING) for x in grown):
+        return
+    if not all(x.keys for x in found):
+        ctx.refuse(
+            node, "this list cannot change here: it is an argument or an item of a list", "change a copy: list(items)"
+        )
+    raise ListGrows({k for x in found for k in x.keys}, kind)
+
+
+def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
+    """The kind of a list's items as far as it is known; None if it never had one."""
+    if isinstance(lst, ListValue):
+        return kind_of_items(lst.items, ctx.argument_dims)
+    return reduce(join_kinds, (ctx.growing[k] for k in lst.keys))
+
+
+def refuse_shared(ctx: Context, node: ast.AST) -> NoReturn:
+    """Two names that are one list on some paths only."""
+    ctx.refuse(
+        node, "two names stand for one list on one path and for two lists on another", "copy the list: list(items)"
+    )
+
+
+def require_unshared(ctx: Context, classes: set[int], live: frozenset[str] | None, node: ast.AST) -> None:
+    """Lists that went into another where paths meet must be known by no other name (of the `live` ones; None: any)."""
+    names = [(f, n, v) for f in ctx.frames() for n, v in f.env.items()]
+    seen = [v for f, n, v in names if f is not ctx.frame or live is None or n in live]
+    if classes & ctx.iterated or any(classes & list_classes(v) for v in seen):
+        refuse_shared(ctx, node)
+
+
+class Lists:
+    """What scripts do with growing lists."""
+
+    statements: Statements
+
+    def __init__(self, ctx: Context, arith: Arithmetic, indexing: Indexing) -> None:
+        self.ctx = ctx
+        self.arith = arith
+        self.indexing = indexing
+
+    # -- making lists ---------------------------------------------------------------------------------------
+
+    def made(self, items: Iterable[FrontValue], node: ast.AST) -> FrontValue:
+        """The list of these items that a node of the program makes."""
+        place = self.ctx.place(node)
+        if place not in self.ctx.growing:
+            return ListValue(list(items), self.ctx.level, frozenset((place,)))
+        made = self.empty(node)
+        for item in items:
+            self.push(made, item, node)
+        return made
+
+    def empty(self, node: ast.AST) -> GrowingList:
+        """An empty growing list; raises `ListGrows` where the node was not known to make one."""
+        place = self.ctx.place(node)
+        if place not in self.ctx.growing:
+            raise ListGrows((place,), None)
+        kind = self.ctx.growing[place] or NOTHING
+        self.ctx.at(node)
+        return GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((place,)))
+
+    def no_items(self, kind: Kind) -> list[Value]:
+        """Empty slots."""
+        return [self.ctx.b.emit("list_new", (), {"element": t}, names=("list",))[0] for t in slots(kind)]
+
+    def copied(self, sequence: SequenceValue, node: ast.AST) -> GrowingList:
+        """The items of a sequence in a new list."""
+        made = self.empty(node)
+        self.extend(made, sequence, node)
+        return made
+
+    def grown(self, lst: ListValue, node: ast.AST, items: Iterable[FrontValue] = ()) -> NoReturn:
+        """A list of known structure that changes away from where it was made, or in a way known at run time only."""
+        require_one_kind(self.ctx, (lst,), node, items)
+        raise AssertionError(lst)
+
+    # -- items ----------------------------------------------------------------------------------------------
+
+    def length(self, lst: GrowingList) -> Value:
+        """The number of items."""
+        return self.ctx.list_length(lst)
+
+    def get(self, lst: GrowingList, index: Size) -> FrontValue:
+        """An item by an index that is in range."""
+        at = self.ctx.size_value(index)
+        bases = self.ctx.storage.bases
+        return self.read(lst, lambda c, sizes: self.ctx.b.emit("list_get", (bases[c], at, *sizes), names=("item",))[0])
+
+    def read(self, lst: GrowingList, take: Read) -> FrontValue:
+        """An item of which `take` gives each slot."""
+        return self.item_of(lst.kind, iter(lst.storages), take)
+
+    def item_of(self, kind: Kind, classes: Iterator[int], take: Read) -> FrontValue:
+        match kind:
+            case NumberKind(_, weak):
+                return Number(take(next(classes), ()), weak)
+            case ArrayKind(_, sizes):
+                own = next(classes)
+                lengths = tuple(self.size(n, classes, take) for n in sizes)
+                view = self.ctx.fresh(take(own, lengths))
+                self.ctx.storage.held.add(view.storage)
+                return view
+            case TupleKind(items, cls):
+                parts = [self.item_of(k, classes, take) for k in items]
+                if not parts:
+                    take(next(classes), ())
+                if cls is list:
+                    return ListValue(parts, level=-1)
+                return TupleValue(tuple(parts), None if cls is tuple else cls)
+            case ConstantKind(value):
+                take(next(classes), ())
+                return Static(value)
+
+    def size(self, size: int | str | None, classes: Iterator[int], take: Read) -> Value:
+        """A size of an array item: fixed, or in a slot of its own."""
+        if size is not None:
+            return self.ctx.size_value(size if isinstance(size, int) else self.ctx.dims[size])
+        found = take(next(classes), ())
+        self.ctx.sizes.note_lower(found, 0)
+        return found
+
+    def parts(self, kind: Kind, item: FrontValue) -> Iterator[Value]:
+        """What goes into the slots for an item of that kind."""
+        match kind, item:
+            case NumberKind(dtype), _:
+                yield self.ctx.recorded(self.arith.scalar(item, dtype))
+            case ArrayKind(dtype, sizes), ArrayView():
+                content = self.ctx.load(item)
+                if dtype != item.dtype:
+                    content = self.ctx.b.emit("cast", (content,), {"dtype": dtype})[0]
+                self.ctx.storage.held.add(item.storage)
+                yield self.ctx.recorded(content)
+                yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
+            case TupleKind(kinds), TupleValue() | ListValue():
+                if isinstance(item, ListValue):
+                    item.level, item.keys = -1, frozenset()
+                for k, part in zip(kinds, item.items, strict=True):
+                    yield from self.parts(k, part)
+                if not kinds:
+                    yield self.ctx.b.constant(False, ScalarType(BOOL))
+            case _:
+                yield self.ctx.b.constant(False, ScalarType(BOOL))
+
+    def change(self, lst: GrowingList, op: str, *operands: Value | tuple[Value, ...]) -> None:
+        """Apply an op to every slot; a tuple has an operand for each."""
+        for k, c in enumerate(lst.storages):
+            own = [x[k] if isinstance(x, tuple) else x for x in operands]
+            self.ctx.storage.bases[c] = self.ctx.b.emit(op, (self.ctx.storage.bases[c], *own), names=("list",))[0]
+
+    def push(self, lst: GrowingList, item: FrontValue, node: ast.AST) -> None:
+        """Put an item at the end."""
+        self.require_still(lst, node)
+        require_one_kind(self.ctx, (lst,), node, (item,))
+        self.ctx.at(node)
+        self.change(lst, "list_push", tuple(self.parts(lst.kind, item)))
+
+    def pop(self, lst: GrowingList, node: ast.AST) -> FrontValue:
+        """Take the last item away."""
+        self.require_still(lst, node)
+        self.require_filled(lst, "IndexError", "pop from empty list")
+        storage, b = self.ctx.storage, self.ctx.b
+
+        def take(c: int, sizes: tuple[Value, ...]) -> Value:
+            storage.bases[c], found = b.emit("list_pop", (storage.bases[c], *sizes), names=("list", "item"))
+            return found
+
+        return self.read(lst, take)
+
+    def require_filled(self, lst: GrowingList, error: str, message: str) -> None:
+        """Raise at run time if the list is empty."""
+        n = self.length(lst)
+        if not self.ctx.sizes.at_least(n, 1):
+            self.ctx.check(self.ctx.b.emit("gt", (n, self.ctx.size_value(0)))[0], error, message)
+
+    def require_still(self, lst: GrowingList, node: ast.AST) -> None:
+        """A list must not get longer or shorter while a loop runs over it."""
+        if self.ctx.iterated & set(lst.storages):
+            self.ctx.refuse(
+                node,
+                "this list changes its length while a loop runs over it",
+                "run over a copy: for item in list(items)",
+            )
+
+    def place(self, lst: GrowingList, at: FrontValue, node: ast.AST, message: str = "list index out of range") -> Size:
+        """A checked, non-negative index."""
+        is_number = isinstance(at, Number) and (at.dtype.is_integer or at.dtype == BOOL)
+        if not is_number and not (isinstance(at, Static) and hasattr(at.value, "__index__")):
+            self.arith.mismatch(TypeError("list indices must be integers or slices"), node)
+        if isinstance(at, Number) and at.dtype == BOOL:
+            at = Number(self.arith.scalar(at, I64), weak=True)
+        return self.indexing.checked_index(at, self.length(lst), 0, node, message)
+
+    def item(self, lst: GrowingList, at: FrontValue, node: ast.AST) -> FrontValue:
+        """`lst[at]`: an item, or a copy of a slice."""
+        if isinstance(at, SliceValue):
+            return self.copied(self.slice(lst, at, node), node)
+        return self.get(lst, self.place(lst, at, node))
+
+    def slice(self, lst: GrowingList, at: SliceValue, node: ast.AST) -> SequenceValue:
+        """The items of a slice."""
+        sizes, b = self.ctx.sizes, self.ctx.b
+        start, count, step = self.indexing.slice_bounds(at, self.length(lst), node)
+        return SequenceValue(
+            count, lambda i: self.get(lst, sizes.add(b, start, sizes.mul(b, i, step))), lists=frozenset(lst.storages)
+        )
+
+    def set_item(self, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
+        """`lst[at] = item`."""
+        if isinstance(at, SliceValue):
+            self.ctx.refuse(node, "a slice of a list cannot be assigned to in a script", "assign the items in a loop")
+        index = self.place(lst, at, node, "list assignment index out of range")
+        require_one_kind(self.ctx, (lst,), node, (item,))
+        self.change(lst, "list_set", self.ctx.size_value(index), tuple(self.parts(lst.kind, item)))
+
+    # -- loops over lists -----------------------------------------------------------------------------------
+
+    def items(self, lst: GrowingList) -> SequenceValue:
+        """The items in order."""
+        return SequenceValue(self.length(lst), lambda i: self.get(lst, i), lists=frozenset(lst.storages))
+
+    def part(self, lst: GrowingList, start: Size, stop: Size) -> SequenceValue:
+        """The items of a range of valid indices."""
+        sizes, b = self.ctx.sizes, self.ctx.b
+        count = sizes.sub(b, stop, start)
+        return SequenceValue(
+            count, lambda i: self.get(lst, sizes.add(self.ctx.b, start, i)), lists=frozenset(lst.storages)
+        )
+
+    def extend(self, lst: GrowingList, sequence: SequenceValue, node: ast.AST) -> None:
+        """Put the items of a sequence at the end."""
+        if sequence.static is not None:
+            for i in range(sequence.static):
+                self.push(lst, sequence.item(i), node)
+            return
+        self.each(sequence, lambda _, item: self.push(lst, item, node), node)
+
+    def rebuild(self, lst: GrowingList, fill: Callable[[GrowingList], None], node: ast.AST) -> None:
+        """Put the items of a new list, which `fill` makes of the present ones, in the place of a list's items."""
+        self.require_still(lst, node)
+        storage = self.ctx.storage
+        own = tuple(storage.new(base) for base in self.no_items(lst.kind))
+        made = GrowingList(own, lst.kind, lst.keys)
+        fill(made)
+        storage = self.ctx.storage
+        for c, d in zip(lst.storages, own, strict=True):
+            storage.bases[c] = storage.bases.pop(d)
+
+    def each(
+        self,
+        sequence: SequenceValue,
+        do: Callable[[Value, FrontValue], None],
+        node: ast.AST,
+        *carried: str,
+    ) -> None:
+        """A loop that does something with each index and item; `carried` are internal names that it binds."""
+        names: list[ast.expr] = [ast.Name(name, ast.Store()) for name in carried]
+        own = ast.copy_location(ast.Pass(), node)  # type: ignore[type-var]
+        loop = ForLoop(ast.Tuple(names, ast.Store()), ast.Tuple([], ast.Load()), [], (), own)
+        loop.live_head = frozenset(carried)
+        self.ctx.at(node)
+        self.statements.counted(loop, sequence, lambda i: do(i, sequence.item(i)))
+
+    def folded(
+        self,
+        sequence: SequenceValue,
+        start: FrontValue,
+        step: Callable[[FrontValue, Value, FrontValue], FrontValue],
+        node: ast.AST,
+    ) -> FrontValue:
+        """`step(total, index, item)` over all items."""
+        self.ctx.frame.env["$total"] = start
+
+        def do(index: Value, item: FrontValue) -> None:
+            env = self.ctx.frame.env
+            env["$total"] = step(env["$total"], index, item)
+
+        self.each(sequence, do, node, "$total")
+        return self.ctx.frame.env.pop("$total")
