@@ -28,23 +28,32 @@ def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue
         if c.ctx.place(node) in c.ctx.growing:
             return _looped(c, node)
         items: list[FrontValue] = []
-        _unroll(c, node, node.generators, items)
+        path = c.ctx.path
+        try:
+            _unroll(c, node, node.generators, items)
+        except _AtRunTime:
+            c.ctx.path = path
+            raise ListGrows((c.ctx.place(node),), None) from None
         return c.lists.made(items, node)
     finally:
         c.ctx.frame.env = outer
 
 
+class _AtRunTime(Exception):
+    """A length or a filter is known at run time only."""
+
+
 def _unroll(
     c: Calls, node: ast.ListComp | ast.GeneratorExp, generators: Sequence[ast.comprehension], items: list[FrontValue]
 ) -> None:
-    """Append the items of all iterations; raises `ListGrows` where it takes the program to know which there are."""
+    """Append the items of all iterations. Raises `_AtRunTime` where it takes a run to know which these are."""
     if not generators:
         items.append(c.expressions.value(node.elt))
         return
     first, *rest = generators
     source = c.expressions.value(first.iter)
     if list_calls.is_unknown(c, source):
-        raise ListGrows((c.ctx.place(node),), None)
+        raise _AtRunTime
     path = c.ctx.path
     for k, item in enumerate(c.expressions.known_items(source, first.iter)):
         c.ctx.path = (*path, k)
@@ -52,15 +61,8 @@ def _unroll(
             c.statements.bind(first.target, item)
             if _keeps(c, first.ifs):
                 _unroll(c, node, rest, items)
-        except _AtRunTime:
-            c.ctx.path = path
-            raise ListGrows((c.ctx.place(node),), None) from None
         finally:
             c.ctx.path = path
-
-
-class _AtRunTime(Exception):
-    """A filter depends on values known at run time only."""
 
 
 def _keeps(c: Calls, tests: Sequence[ast.expr]) -> bool:

@@ -173,8 +173,10 @@ def lower_function(
         try:
             return lowering.run(name or source.name, parameters)
         except ListGrows as found:
+            before = dict(growing)
             for place, kind in found.kinds.items():
                 growing[place] = join_kinds(growing.get(place), kind)
+            assert growing != before, "lowering again finds nothing new about lists"
 
 
 _ANY_SIZE: ContextVar[bool] = ContextVar("any_size", default=False)

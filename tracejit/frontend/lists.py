@@ -347,8 +347,8 @@ class Lists:
         self.ctx.frame.env["$total"] = start
 
         def do(index: Value, item: FrontValue) -> None:
-            env = self.ctx.frame.env
-            env["$total"] = step(env["$total"], index, item)
+            total = step(self.ctx.frame.env["$total"], index, item)
+            self.ctx.frame.env["$total"] = total
 
         self.each(sequence, do, node, "$total")
         return self.ctx.frame.env.pop("$total")

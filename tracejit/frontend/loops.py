@@ -171,10 +171,10 @@ class LoopLowering:
                 return self.nothing(inner)
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.nothing(i) for i in items), cls)
-            case ListValue(items):
-                return ListValue([self.nothing(i) for i in items], self.ctx.level)
+            case ListValue(items, _, keys):
+                return ListValue([self.nothing(i) for i in items], self.ctx.level - 1, keys)
             case DictValue(items):
-                return DictValue({k: self.nothing(v) for k, v in items.items()}, self.ctx.level)
+                return DictValue({k: self.nothing(v) for k, v in items.items()}, self.ctx.level - 1)
             case _ if (found := number_type(like)) is not None:
                 dtype, weak = found
                 value = False if dtype == BOOL else 0j if dtype.is_complex else 0.0 if dtype.is_float else 0
@@ -197,11 +197,10 @@ class LoopLowering:
                 return self.head_list(path, value) if path in self.plan.split else value
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls)
-            case ListValue(items):
-                made = [self.head((*path, i), x) for i, x in enumerate(items)]
-                return ListValue(made, self.ctx.level, value.keys)
-            case DictValue(items):
-                return DictValue({k: self.head((*path, k), x) for k, x in items.items()}, self.ctx.level)
+            case ListValue(items, level, keys):
+                return ListValue([self.head((*path, i), x) for i, x in enumerate(items)], level, keys)
+            case DictValue(items, level):
+                return DictValue({k: self.head((*path, k), x) for k, x in items.items()}, level)
             case ObjectValue(cls, fields):
                 return ObjectValue(cls, {k: self.head((*path, k), x) for k, x in fields.items()})
             case MaybeUnbound(bound, inner):
