@@ -99,6 +99,11 @@ def device_of(array: Any) -> Device:
     return CPU if isinstance(array, np.ndarray | np.generic) else Device(f"cuda:{array.device.id}")
 
 
+def as_array(value: Any, device: str) -> Any:
+    """A value as an array of the device's module; an array that already is one is itself."""
+    return array_module(device).asarray(value)
+
+
 def to_device(array: Any, device: Device) -> Any:
     """The array on that device; itself where it already is there."""
     here = device_of(array)

@@ -130,6 +130,31 @@ def test_optimiser_trains_a_module_on_the_gpu() -> None:
     np.testing.assert_allclose(*ends, rtol=2e-4)
 
 
+@pytest.mark.parametrize("tensors", [True, False])
+def test_transformations_stay_on_the_gpu(tensors: bool) -> None:
+    def fn(x: Any, w: Any) -> Any:
+        for _ in range(3):
+            x = np.tanh(x * w)
+        return x.sum()
+
+    found = []
+    for place in ("cpu", "cuda"):
+        xp = device.array_module(place)
+        x, w, t = (xp.asarray(array(7, seed=k)) for k in range(3))
+        if tensors:
+            x, w, t = (tj.from_numpy(a) if place == "cpu" else tj.tensor(a) for a in (x, w, t))
+        kind = type(x)
+        slopes = tj.grad(fn, argnums=(0, 1))(x, w)
+        value, pullback = tj.vjp(fn, x, w)
+        pulled = pullback(value)
+        _, moved = tj.jvp(fn, (x, w), (t, t))
+        product = tj.hvp(fn, (x, w), (t, t))
+        assert all(isinstance(a, kind) for a in (*slopes, *pulled, *product))
+        found.append([host(a) for a in (*slopes, value, *pulled, moved, *product)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-9)
+
+
 def test_other_layouts_are_read_and_written_in_place() -> None:
     cupy = device.cupy()
 
@@ -153,5 +178,5 @@ def test_a_bad_index_is_an_error_at_the_users_line() -> None:
 
 def test_arrays_of_two_devices_are_refused() -> None:
     script = tj.script(lambda x, y: x + y)
-    with pytest.raises((ValueError, TypeError), match="device|cpu|cuda"):
+    with pytest.raises(tj.ScriptError, match="different devices"):
         script(device.cupy().ones(3), np.ones(3))

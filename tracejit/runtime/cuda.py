@@ -73,7 +73,7 @@ class CupyDevice:
     def prepared(self, x: Any, spec: InputSpec) -> Any:
         """An input as the program expects it: on the GPU, of its dtype, dense where it must be."""
         if isinstance(spec.type, ScalarType):
-            return x
+            return x.get()[()] if isinstance(x, self.cupy.ndarray) else x
         array = self.cupy.asarray(x)
         if array.dtype != numpy_dtype(spec.type.dtype) or array.ndim != spec.type.rank:
             raise TypeError(f"{spec.name}: expected {spec.type}, got an array of {array.dtype} with {array.ndim} axes")

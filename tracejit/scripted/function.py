@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import config
+from tracejit.device import as_array
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsStatic
@@ -247,7 +248,7 @@ class ScriptedFunction(FastCallable):
     def _set_gradients(lowered: Lowered, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """`.grad` of the arguments, as `backward()` in the script left it."""
         for index, result, cleared in lowered.gradients:
-            made = wrap(np.asarray(outputs[result])) if result >= 0 else None
+            made = wrap(as_array(outputs[result], lowered.graph.device)) if result >= 0 else None
             leave_gradient(inputs[index], made, cleared)
 
     # -- looking inside ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.device import array_module, as_array
 from tracejit.eager.inplace import adopt
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach
@@ -104,11 +105,12 @@ class GraphNode(Node):
     def seed(self, result: int, cotangent: Any) -> Any:
         """A result's cotangent, zeros where none arrived."""
         shape, dtype = self.shapes[result]
+        module = array_module(self.function.graph.device)
         if cotangent is None:
-            return np.zeros(shape, dtype)
+            return module.zeros(shape, dtype)
         if isinstance(cotangent, Tensor):
             return cotangent
-        return np.ascontiguousarray(cotangent, dtype).reshape(shape)
+        return module.ascontiguousarray(cotangent, dtype).reshape(shape)
 
     def release(self) -> None:
         super().release()
@@ -152,7 +154,7 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     made: list[Any] = []
     for i, result in enumerate(outputs):
         if is_differentiable(graph.results[i].type):
-            made.append(attach(wrap(np.asarray(result)), node, i))
+            made.append(attach(wrap(as_array(result, graph.device)), node, i))
         else:
             made.append(result)
     for k, x in enumerate(written):
@@ -166,7 +168,7 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
 def _copy_of(x: Any) -> Any:
     """An input that the call overwrites, kept as it was, with its history."""
     if not isinstance(x, Tensor):
-        return np.array(x)
+        return x.copy()
     copied = wrap(x._data.copy())
     copied.requires_grad = x.requires_grad
     copied._grad_fn, copied._port = x._grad_fn, x._port

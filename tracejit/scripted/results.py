@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
+from tracejit.device import as_array, module_of
 from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -103,7 +103,7 @@ class ResultBuilder:
         if weak:
             return value.item() if hasattr(value, "item") else value
         if self.tensors:
-            return wrap(np.asarray(value))
+            return wrap(as_array(value, self.lowered.graph.device))
         return value
 
     def view(self, leaf: ViewLeaf) -> Any:
@@ -127,14 +127,17 @@ def view_of(
     base: np.ndarray[Any, Any], offset: int, strides: Sequence[int], lengths: Sequence[int]
 ) -> np.ndarray[Any, Any]:
     """A view given in elements of the base's C order, on whatever layout the base has."""
+    module: Any = module_of(base)
     if 0 in lengths or base.size == 0:
-        return base.reshape(-1)[:0].reshape(lengths) if base.size == 0 else np.empty(lengths, base.dtype)
+        return base.reshape(-1)[:0].reshape(lengths) if base.size == 0 else module.empty(lengths, base.dtype)
     logical = _c_strides(base.shape)
     corner: list[slice] = []
     for step in logical:
         corner.append(slice(offset // step, offset // step + 1))
         offset %= step
-    return as_strided(base[tuple(corner)], shape=lengths, strides=[_bytes_of(s, logical, base) for s in strides])
+    return module.lib.stride_tricks.as_strided(
+        base[tuple(corner)], shape=lengths, strides=[_bytes_of(s, logical, base) for s in strides]
+    )
 
 
 def _c_strides(shape: Sequence[int]) -> list[int]:

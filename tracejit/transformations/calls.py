@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
+from tracejit.device import array_module, as_array, module_of
 from tracejit.eager.tensor import wrap
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import ArrayLeaf, InputLeaf, Leaf, NumberLeaf, TreeLeaf
@@ -33,21 +32,21 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     outputs = found[: function.n_user]
     residuals = found[function.n_user : function.n_user + function.derivative.n_residuals]
     finals = [call.inputs[k] for k in call.graph.inout]
-    results = [np.asarray(raw_value(r)) for r in (*outputs, *finals)]
+    results = [call.array(r) for r in (*outputs, *finals)]
     chosen = function.derivative.cotangents
 
     def pullback(g: Any) -> tuple[Any, ...]:
         """The cotangents of the arguments for the cotangent of the result."""
-        seeds = {i: np.zeros_like(results[i]) for i in chosen}
+        seeds = {i: array_module(call.graph.device).zeros_like(results[i]) for i in chosen}
         direct: dict[int, Any] = {}
         for leaf, value in _paired(call.result, g):
             place = call.place(leaf)
             if place in seeds:
                 seeds[place] = seeds[place] + _fitting(value, results[place], "cotangent")
             elif isinstance(leaf, InputLeaf) and leaf.input in call.variables:
-                like = np.asarray(raw_value(call.inputs[leaf.input]))
+                like = call.array(call.inputs[leaf.input])
                 direct[leaf.input] = direct.get(leaf.input, 0) + _fitting(value, like, "cotangent")
-        slopes = function.backward([*residuals, *(np.asarray(seeds[i]) for i in chosen)])
+        slopes = function.backward([*residuals, *(seeds[i] for i in chosen)])
         totals = {k: s + direct.get(k, 0) for k, s in zip(call.variables, slopes, strict=True)}
         return tuple(call.like_argument(x, a, totals) for x, a in zip(primals, call.places, strict=True))
 
@@ -123,6 +122,10 @@ class _Call:
         if not self.variables:
             raise NotDifferentiable(function.__name__, "its arguments hold no float")
 
+    def array(self, x: Any) -> Any:
+        """A value as an array of the function's device."""
+        return as_array(raw_value(x), self.graph.device)
+
     def build(self, outputs: Sequence[Any]) -> Any:
         """What the function returns."""
         builder = ResultBuilder(self.found.lowered, self.arguments, outputs, self.found.tensors)
@@ -153,7 +156,7 @@ class _Call:
     def like(self, x: Any, slope: Any) -> Any:
         """A derivative as x is: a number, an array or a Tensor."""
         if self.found.tensors and hasattr(x, "shape"):
-            return wrap(np.asarray(slope))
+            return wrap(self.array(slope))
         return slope.item() if type(x) in (float, complex) else slope
 
     def note_tangents(self, argument: Any, access: Access, tangent: Any, given: dict[int, Any]) -> None:
@@ -169,7 +172,7 @@ class _Call:
             return
         k = self.index_of.get(access)
         if k in self.variables and tangent is not None:
-            given[k] = _fitting(tangent, np.asarray(raw_value(argument)), "tangent")
+            given[k] = _fitting(tangent, self.array(argument), "tangent")
 
     def tangent(self, leaf: Leaf, slopes: Mapping[int, Any], given: Mapping[int, Any]) -> Any:
         """Tangents in the structure of the result."""
@@ -183,7 +186,7 @@ class _Call:
             return None
         if isinstance(leaf, NumberLeaf) and leaf.weak:
             return found.item() if hasattr(found, "item") else found
-        return wrap(np.asarray(found)) if self.found.tensors else found
+        return wrap(self.array(found)) if self.found.tensors else found
 
 
 def _distinct(primals: Sequence[Any]) -> tuple[Any, ...]:
@@ -193,7 +196,7 @@ def _distinct(primals: Sequence[Any]) -> tuple[Any, ...]:
     for x in primals:
         again = hasattr(x, "shape") and id(raw_value(x)) in seen
         seen.add(id(raw_value(x)))
-        made.append(x if not again else wrap(np.array(x._data)) if hasattr(x, "_data") else np.array(x))
+        made.append(x if not again else wrap(x._data.copy()) if hasattr(x, "_data") else x.copy())
     return tuple(made)
 
 
@@ -214,9 +217,10 @@ def _paired(leaf: Leaf, g: Any) -> Iterator[tuple[Leaf, Any]]:
         yield from _paired(child, part)
 
 
-def _fitting(x: Any, like: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
-    """x as an array of the shape and dtype of `like`."""
-    found = np.ascontiguousarray(raw_value(x), like.dtype).reshape(np.shape(raw_value(x)))
+def _fitting(x: Any, like: Any, what: str) -> Any:
+    """x as an array of the shape and dtype of `like`, on its device."""
+    given = module_of(like).asarray(raw_value(x), like.dtype)
+    found = module_of(like).ascontiguousarray(given).reshape(given.shape)
     if found.shape != like.shape:
         raise ValueError(f"the {what} has shape {found.shape}, the value it belongs to {like.shape}")
     return found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracejit import autograd, pytree
+from tracejit.device import is_array
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
@@ -168,8 +169,8 @@ class GradientFunction(Transformation):
 def _variable(x: Any) -> Tensor:
     import numpy as np
 
-    made = wrap(np.array(x._data if isinstance(x, Tensor) else x))
-    return made.requires_grad_()
+    data = x._data if isinstance(x, Tensor) else x
+    return wrap(data.copy() if is_array(data) else np.array(data)).requires_grad_()
 
 
 def _slope(x: Any, found: Tensor | None) -> Any:
@@ -179,4 +180,4 @@ def _slope(x: Any, found: Tensor | None) -> Any:
     array = np.zeros_like(x._data if isinstance(x, Tensor) else x) if found is None else found._data
     if isinstance(x, Tensor):
         return wrap(array)
-    return array if isinstance(x, np.ndarray) else array.item()
+    return array if is_array(x) else array.item()
