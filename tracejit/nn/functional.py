@@ -63,6 +63,14 @@ def log_softmax(x: Any, dim: int = -1) -> Any:
     return tj.log_softmax(x, dim)
 
 
+# -- convolutions and pooling ---------------------------------------------------------------------------------------
+
+conv1d, conv2d, conv3d = tj.conv1d, tj.conv2d, tj.conv3d
+conv_transpose1d, conv_transpose2d = tj.conv_transpose1d, tj.conv_transpose2d
+max_pool1d, max_pool2d = tj.max_pool1d, tj.max_pool2d
+avg_pool1d, avg_pool2d = tj.avg_pool1d, tj.avg_pool2d
+
+
 # -- layers -------------------------------------------------------------------------------------------------------
 
 

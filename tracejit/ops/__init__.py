@@ -11,12 +11,14 @@ from tracejit.ops import (
     composite,
     contraction,
     control,
+    convolution,
     effects,
     elementwise,
     indexing,
     linear_algebra,
     lists,
     numeric,
+    pooling,
     products,
     reduction,
     scalar,
@@ -25,6 +27,7 @@ from tracejit.ops import (
     statistics,
     storage,
     transcendental,
+    windows,
 )
 
 if _clashing := [defn.name for defn in REGISTRY if defn.name in COMPOSITES]:
@@ -38,12 +41,14 @@ __all__ = [
     "composite",
     "contraction",
     "control",
+    "convolution",
     "effects",
     "elementwise",
     "indexing",
     "linear_algebra",
     "lists",
     "numeric",
+    "pooling",
     "products",
     "reduction",
     "scalar",
@@ -52,4 +57,5 @@ __all__ = [
     "statistics",
     "storage",
     "transcendental",
+    "windows",
 ]

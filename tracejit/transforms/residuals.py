@@ -53,11 +53,17 @@ class Draft:
         self.ops = live(frame.b.ops, (*results, *(s.backward_out for s in frame.streams)))
 
     def residuals(
-        self, provided: Mapping[Value, Value], more: Iterable[Value] = (), *, typed: bool = False
+        self,
+        provided: Mapping[Value, Value],
+        more: Iterable[Value] = (),
+        *,
+        typed: bool = False,
+        beside: Sequence[Value] = (),
     ) -> tuple[list[Value], list[Op]]:
         """Forward values to save, scalars first, and forward ops to repeat. What is `provided` needs neither.
 
-        `typed`: the residuals will be results or parameters, whose types must find their sizes beside them.
+        `typed`: the residuals will be results or parameters, whose types must find their sizes beside them, as must
+        the types of the further parameters `beside`.
         """
         needed = {v: None for v in (*captures(Block((), tuple(self.ops), self.results)), *more) if self._is_local(v)}
         needed.update({s: None for v in tuple(needed) for s in type_values(v.type) if self._is_local(s)})
@@ -65,8 +71,10 @@ class Draft:
         provided = {**provided, **named}
         wanted = [v for v in needed if v not in provided]
         saved, repeated = choose(self.frame, wanted, provided)
-        sizes = {s for v in saved for s in type_values(v.type) if self._is_local(s) and s not in provided}
-        if typed and not sizes.issubset(saved):
+        sizes = dict.fromkeys(
+            s for v in (*saved, *beside) for s in type_values(v.type) if self._is_local(s) and s not in provided
+        )
+        if typed and not sizes.keys() <= set(saved):
             saved, repeated = choose(self.frame, wanted, {**provided, **{s: s for s in sizes}})
             saved = [*sizes, *(v for v in saved if v not in sizes)]
         self.named = [v for v in (*needed, *(v for op in repeated for v in op.operands)) if v in named]

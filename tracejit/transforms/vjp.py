@@ -173,9 +173,9 @@ def _backward(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> tu
 
 def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: bool) -> tuple[list[Value], Graph]:
     """The residuals and the backward as a graph of its own."""
-    saved, repeated = draft.residuals({}, typed=True)
+    saved, repeated = draft.residuals({}, typed=True, beside=seeds)
     if not lists:
-        saved, repeated = _without_lists(draft, saved, repeated)
+        saved, repeated = _without_lists(draft, saved, repeated, seeds)
     known = {v.known for v in draft.named if isinstance(v.known, str)}
     names = known | _names_in(draft.ops) | _names_of(draft.results)
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
@@ -188,7 +188,9 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
     return saved, Graph(f"{graph.name}.backward", body, graph.device, (), graph.policy)
 
 
-def _without_lists(draft: Draft, saved: list[Value], repeated: list[Op]) -> tuple[list[Value], list[Op]]:
+def _without_lists(
+    draft: Draft, saved: list[Value], repeated: list[Op], seeds: Sequence[Value]
+) -> tuple[list[Value], list[Op]]:
     """The same residuals with the ops that make lists repeated, and what these read saved instead."""
     frame = draft.frame
     making: dict[Op, None] = {}
@@ -204,7 +206,7 @@ def _without_lists(draft: Draft, saved: list[Value], repeated: list[Op]) -> tupl
             queue += [v for v in found if isinstance(v.type, ListType)]
             inputs += [v for v in found if not isinstance(v.type, ListType)]
     made = {r: r for op in making for r in op.results}
-    saved, repeated = draft.residuals(made, [v for v in inputs if v not in made], typed=True)
+    saved, repeated = draft.residuals(made, [v for v in inputs if v not in made], typed=True, beside=seeds)
     again = {*making, *repeated}
     return saved, [op for edit in frame.edits for op in edit.ops if op in again]
 

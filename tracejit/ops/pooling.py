@@ -1,0 +1,201 @@
+"""Pooling: the maximum or the mean of windows over the last axes.
+
+Equal maxima of a window share its cotangent evenly, as everywhere (`max`, `maximum`); nan is the maximum where there is
+one. Sizes are PyTorch's, `ceil_mode` included: a window may then begin inside the input or its left padding and end
+beyond the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.ir.types import I64
+from tracejit.ops.arrange import at_least, at_most
+from tracejit.ops.functions import Operand, Sizes, array, function, inexact
+from tracejit.ops.reduction import lowest
+from tracejit.ops.windows import (
+    floor_quotient,
+    padded_axes,
+    per_axis,
+    places,
+    reach,
+    require_at_least,
+    window_strides,
+)
+
+LIBRARY = ("function",)
+
+
+def _last_axes(b: Any, name: str, x: Any, space: int) -> Any:
+    if b.rank(x) not in (space + 1, space + 2):
+        raise ShapeMismatch(f"{name}: the input has {space + 1} or {space + 2} axes, got {b.rank(x)}")
+    return b.shape(x)[b.rank(x) - space :]
+
+
+def _settings(b: Any, space: int, kernel: Any, stride: Any, padding: Any, dilation: Any) -> list[tuple[Any, ...]]:
+    """Kernel, stride (the kernel's size if None), padding and dilation, one per axis each."""
+    kernel = per_axis(kernel, space, "kernel_size")
+    empty = stride is None or (isinstance(stride, tuple | list) and not stride)
+    stride = kernel if empty else per_axis(stride, space, "stride")
+    padding, dilation = per_axis(padding, space, "padding"), per_axis(dilation, space, "dilation")
+    for sizes, least, name in ((kernel, 1, "kernel_size"), (stride, 1, "stride"), (dilation, 1, "dilation")):
+        require_at_least(b, sizes, least, name)
+    require_at_least(b, padding, 0, "padding")
+    for p, k, d in zip(padding, kernel, dilation, strict=True):
+        half = floor_quotient(b, reach(k, d), 2)
+        message = "padding is at most half the kernel"
+        if isinstance(p, int) and isinstance(half, int):
+            if p > half:
+                raise ShapeMismatch(f"{message} ({half}), got {p}")
+        else:
+            b.check(b.ge(half - p, 0), (), kind="ValueError", message=message)
+    return [kernel, stride, padding, dilation]
+
+
+def _ends(b: Any, name: str, size: Any, settings: Sequence[Any], ceil: bool) -> tuple[Any, Any]:
+    """The number of windows along an axis and the padding that they need after it."""
+    k, s, p, d = settings
+    count = places(b, size + p + p, k, s, d, name)
+    if not ceil or (isinstance(s, int) and s == 1):
+        return count, p
+    more = places(b, size + p + p + (s - 1), k, s, d, name)
+    # The last window begins in the input or in the padding before it.
+    begun = floor_quotient(b, size + p - 1, s) + 1
+    count = at_most(b, more, begun)
+    return count, at_least(b, (count - 1) * s + reach(k, d) - size - p, p)
+
+
+def _windows(
+    b: Any, name: str, space: int, x: Any, settings: Sequence[tuple[Any, ...]], ceil: bool, fill: Any
+) -> tuple[Any, tuple[int, ...]]:
+    """The windows of x as (leading axes, places, kernel), and the kernel's axes."""
+    kernel, stride, padding, dilation = settings
+    sizes = _last_axes(b, name, x, space)
+    ends = [_ends(b, name, n, given, ceil) for n, given in zip(sizes, zip(*settings, strict=True), strict=True)]
+    full = padded_axes(b, x, [(lo, hi) for lo, (_, hi) in zip(padding, ends, strict=True)], fill)
+    strides = window_strides(b, b.shape(full), stride, dilation)
+    lead = b.rank(x) - space
+    order = (*strides[:lead], *strides[lead + space :], *strides[lead : lead + space])
+    lengths = (*b.shape(x)[:lead], *(count for count, _ in ends), *kernel)
+    axes = tuple(range(lead + space, lead + 2 * space))
+    return b.vread(full, 0, order, lengths), axes
+
+
+def _max_pool(
+    b: Any, space: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool
+) -> Any:
+    name = f"max_pool{space}d"
+    if indices:
+        raise DTypeMismatch(f"{name} gives values; places in each window are not kept (return_indices=True)")
+    x = array(b, x)
+    settings = _settings(b, space, kernel, stride, padding, dilation)
+    windows, axes = _windows(b, name, space, x, settings, ceil, lowest(b.dtype(x)))
+    return b.max(windows, axes=axes)
+
+
+@function(kinds=LIBRARY)
+def max_pool1d(
+    b: Any,
+    x: Operand,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window over the last axis of x (batch, channels, size); see `max_pool2d`."""
+    return _max_pool(b, 1, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@function(kinds=LIBRARY)
+def max_pool2d(
+    b: Any,
+    x: Operand,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window over the last two axes of x (batch, channels, height, width) or (channels, height,
+    width). `stride` is the kernel's size if None; padding counts as the lowest number and is at most half the kernel;
+    equal maxima share their cotangent evenly. `ValueError` where a window does not fit."""
+    return _max_pool(b, 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def _covered(b: Any, size: Any, count: Any, k: Any, s: Any, p: Any, padded: bool) -> Any:
+    """How many elements each window along an axis averages: i64[count]. `padded` counts the user's padding too, but not
+    what `ceil_mode` added."""
+    start = b.iota((count,), axis=0, dtype=I64)
+    start = b.sub(b.mul(start, s), p)
+    stop = b.minimum(b.add(start, k), size + p if padded else size)
+    return b.sub(stop, start if padded else b.maximum(start, 0))
+
+
+def _avg_pool(
+    b: Any, space: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil: bool, include: bool, divisor: Any
+) -> Any:
+    name = f"avg_pool{space}d"
+    x = inexact(b, x)
+    settings = _settings(b, space, kernel, stride, padding, 1)
+    kernel, stride, padding, _ = settings
+    windows, axes = _windows(b, name, space, x, settings, ceil, 0)
+    total = b.sum(windows, axes=axes)
+    if divisor is not None:
+        require_at_least(b, (divisor,), 1, "divisor_override")
+        return b.div(total, divisor if isinstance(divisor, int) else b.cast(divisor, dtype=b.dtype(total)))
+    unpadded = all(isinstance(p, int) and p == 0 for p in padding)
+    if not ceil and (include or unpadded):
+        area = _area(kernel)
+        return b.div(total, float(area) if isinstance(area, int) else b.cast(area, dtype=b.dtype(total)))
+    shape = b.shape(total)
+    lead = len(shape) - space
+    sizes = b.shape(x)[lead:]
+    spots = shape[lead:]
+    area = b.full(1, spots, I64)
+    for i, (n, k, s, p) in enumerate(zip(sizes, kernel, stride, padding, strict=True)):
+        column = b.reshape(_covered(b, n, spots[i], k, s, p, include), (spots[i], *(1,) * (space - 1 - i)))
+        area = b.mul(area, b.broadcast(column, spots))
+    return b.div(total, b.broadcast(b.cast(area, dtype=b.dtype(total)), shape))
+
+
+def _area(kernel: Sequence[Any]) -> Any:
+    area: Any = 1
+    for k in kernel:
+        area = k if isinstance(area, int) and area == 1 else area * k
+    return area
+
+
+@function(kinds=LIBRARY)
+def avg_pool1d(
+    b: Any,
+    x: Operand,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """The mean of each window over the last axis of x (batch, channels, size); see `avg_pool2d`."""
+    return _avg_pool(b, 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+@function(kinds=LIBRARY)
+def avg_pool2d(
+    b: Any,
+    x: Operand,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Sizes = None,
+) -> Any:
+    """The mean of each window over the last two axes of x (batch, channels, height, width) or (channels, height,
+    width). `stride` is the kernel's size if None; the zeros of the padding count unless `count_include_pad` is false;
+    `divisor_override` divides instead of the number of elements. `ValueError` where a window does not fit."""
+    return _avg_pool(b, 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
