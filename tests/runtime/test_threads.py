@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tracejit as tj
+from tracejit.runtime.blas import find_blas
 
 
 def spin(n: int) -> int:
@@ -49,3 +52,28 @@ def test_many_threads_call_one_function() -> None:
     for thread in threads:
         thread.join()
     assert not wrong and scale.compiles == 1
+
+
+def test_products_leave_the_threads_of_the_blas_as_they_were() -> None:
+    blas = find_blas()
+    if blas is None or not blas.set_threads_local:
+        pytest.skip("NumPy's BLAS has no switch for its threads")
+    switch = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(blas.set_threads_local)
+    product = tj.script(lambda a, b: a @ b)
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 160, 160))
+    expected = a @ b
+    before = switch(3)
+    try:
+        found: list[np.ndarray] = []
+        threads = [threading.Thread(target=lambda: found.extend(product(a, b) for _ in range(20))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert switch(3) == 3
+    finally:
+        switch(before)
+    assert len(found) == 80
+    np.testing.assert_allclose(np.array(found), np.broadcast_to(expected, (80, 160, 160)), rtol=1e-10, atol=1e-12)
+    assert all(np.array_equal(x, found[0]) for x in found), "the same bits, shared or not"
