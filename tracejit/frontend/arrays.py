@@ -331,9 +331,23 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
     return reshaped(c, a.array(), sizes, a.node)
 
 
-@define("ravel flatten", "x")
+@define("ravel", "x")
 def _ravel(c: Calls, a: Arguments) -> FrontValue:
     return reshaped(c, a.array(), [-1], a.node)
+
+
+@define("flatten", "x start_dim=0 end_dim=-1")
+def _flatten(c: Calls, a: Arguments) -> FrontValue:
+    """A view of a Tensor with some axes joined; of an ndarray, a copy."""
+    x = a.array()
+    first, last = (a.axis(x.rank, name) for name in ("start_dim", "end_dim"))
+    if first > last:
+        c.arith.mismatch(ValueError(f"flatten: start_dim {first} comes after end_dim {last}"), a.node)
+    joined: Size = 1
+    for n in x.lengths[first : last + 1]:
+        joined = c.ctx.sizes.mul(c.ctx.b, joined, n)
+    made = reshaped(c, x, [*x.lengths[:first], joined, *x.lengths[last + 1 :]], a.node)
+    return made if c.ctx.tensors else c.ctx.fresh(c.ctx.load(made))
 
 
 @define("transpose permute", "x *axes")

@@ -7,14 +7,21 @@ beyond the right.
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
-from tracejit.ir.types import I64
+from tracejit.ir.core import Value
+from tracejit.ir.opdef import Pointwise, Sample
+from tracejit.ir.types import I64, Type
 from tracejit.ops.arrange import at_least, at_most
+from tracejit.ops.define import draw, op, quiet, require_dtype, same_shape, tensor_type
 from tracejit.ops.functions import Operand, Sizes, array, function, inexact
-from tracejit.ops.reduction import lowest
+from tracejit.ops.reduction import ORDERED, lowest
 from tracejit.ops.windows import (
     floor_quotient,
     padded_axes,
@@ -26,6 +33,48 @@ from tracejit.ops.windows import (
 )
 
 LIBRARY = ("function",)
+
+#: Windows of up to this many elements are read element by element: one kernel over the results, with vectors along rows.
+UNROLLED = 25
+
+
+def _max_of_infer(xs: Sequence[Value]) -> tuple[Type, ...]:
+    same_shape("max_of", xs)
+    for x in xs:
+        if x.type != xs[0].type:
+            raise DTypeMismatch(f"max_of: operands {xs[0].type} and {x.type} differ")
+    require_dtype(xs[0], ORDERED, "max_of")
+    return (tensor_type(xs[0], "max_of"),)
+
+
+def _max_of_vjp(b: Any, g: Any, xs: Sequence[Any], out: Any) -> tuple[Any, ...]:
+    """Equal maxima share the cotangent evenly; if one is nan, the nans do."""
+    taken = [b.logical_or(b.eq(x, out), b.isnan(x)) for x in xs]
+    count = functools.reduce(b.add, [b.cast(t, dtype=b.dtype(out)) for t in taken])
+    share = g / count
+    return (tuple(b.select(t, share, 0) for t in taken),)
+
+
+op(
+    "max_of",
+    ("*xs",),
+    doc="The largest of several tensors of one type, element by element; nan where one is.",
+    infer=_max_of_infer,
+    eager=quiet(lambda xp, xs: functools.reduce(xp.maximum, xs)),
+    vjp=_max_of_vjp,
+    lower=Pointwise(lambda k, index, xs: functools.reduce(k.maximum, [x(index) for x in xs])),
+    samples=lambda rng: [
+        Sample((tuple(draw(rng, -3, 3, shape, dtype) for _ in range(count)),))
+        for shape, dtype, count in (
+            ((4,), "float64", 3),
+            ((2, 3), "float32", 2),
+            ((2, 3), "int64", 4),
+            ((), "float64", 2),
+            ((0, 2), "float64", 2),
+            ((3,), "float64", 1),
+        )
+    ],
+)
 
 
 def _last_axes(b: Any, name: str, x: Any, space: int) -> Any:
@@ -67,20 +116,52 @@ def _ends(b: Any, name: str, size: Any, settings: Sequence[Any], ceil: bool) -> 
     return count, at_least(b, (count - 1) * s + reach(k, d) - size - p, p)
 
 
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """The windows over the last axes of an array that has its padding."""
+
+    full: Any
+    offsets: tuple[Any, ...]  #: element strides from one kernel place to the next
+    strides: tuple[Any, ...]  #: element strides of (leading axes, places)
+    lengths: tuple[Any, ...]  #: sizes of (leading axes, places)
+    kernel: tuple[Any, ...]
+
+    def parts(self, b: Any) -> list[Any] | None:
+        """For each place of the kernel, the elements that all windows have there; None where these are too many."""
+        kernel = [k for k in self.kernel if isinstance(k, int)]
+        if len(kernel) < len(self.kernel) or math.prod(kernel) > UNROLLED:
+            return None
+        found: list[Any] = []
+        for place in itertools.product(*map(range, kernel)):
+            start: Any = 0
+            for i, step in zip(place, self.offsets, strict=True):
+                start = start + step * i if i else start
+            found.append(b.vread(self.full, start, self.strides, self.lengths))
+        return found
+
+    def whole(self, b: Any) -> tuple[Any, tuple[int, ...]]:
+        """All windows as one array with the kernel's axes last, and these axes."""
+        rank = len(self.lengths)
+        made = b.vread(self.full, 0, (*self.strides, *self.offsets), (*self.lengths, *self.kernel))
+        return made, tuple(range(rank, rank + len(self.kernel)))
+
+
 def _windows(
     b: Any, name: str, space: int, x: Any, settings: Sequence[tuple[Any, ...]], ceil: bool, fill: Any
-) -> tuple[Any, tuple[int, ...]]:
-    """The windows of x as (leading axes, places, kernel), and the kernel's axes."""
+) -> _Windows:
     kernel, stride, padding, dilation = settings
     sizes = _last_axes(b, name, x, space)
     ends = [_ends(b, name, n, given, ceil) for n, given in zip(sizes, zip(*settings, strict=True), strict=True)]
     full = padded_axes(b, x, [(lo, hi) for lo, (_, hi) in zip(padding, ends, strict=True)], fill)
     strides = window_strides(b, b.shape(full), stride, dilation)
     lead = b.rank(x) - space
-    order = (*strides[:lead], *strides[lead + space :], *strides[lead : lead + space])
-    lengths = (*b.shape(x)[:lead], *(count for count, _ in ends), *kernel)
-    axes = tuple(range(lead + space, lead + 2 * space))
-    return b.vread(full, 0, order, lengths), axes
+    return _Windows(
+        full,
+        strides[lead : lead + space],
+        (*strides[:lead], *strides[lead + space :]),
+        (*b.shape(x)[:lead], *(count for count, _ in ends)),
+        kernel,
+    )
 
 
 def _max_pool(
@@ -91,8 +172,12 @@ def _max_pool(
         raise DTypeMismatch(f"{name} gives values; places in each window are not kept (return_indices=True)")
     x = array(b, x)
     settings = _settings(b, space, kernel, stride, padding, dilation)
-    windows, axes = _windows(b, name, space, x, settings, ceil, lowest(b.dtype(x)))
-    return b.max(windows, axes=axes)
+    windows = _windows(b, name, space, x, settings, ceil, lowest(b.dtype(x)))
+    parts = windows.parts(b)
+    if parts is not None:
+        return b.max_of(tuple(parts))
+    made, axes = windows.whole(b)
+    return b.max(made, axes=axes)
 
 
 @function(kinds=LIBRARY)
@@ -143,8 +228,13 @@ def _avg_pool(
     x = inexact(b, x)
     settings = _settings(b, space, kernel, stride, padding, 1)
     kernel, stride, padding, _ = settings
-    windows, axes = _windows(b, name, space, x, settings, ceil, 0)
-    total = b.sum(windows, axes=axes)
+    windows = _windows(b, name, space, x, settings, ceil, 0)
+    parts = windows.parts(b)
+    if parts is not None:
+        total = functools.reduce(b.add, parts)
+    else:
+        made, axes = windows.whole(b)
+        total = b.sum(made, axes=axes)
     if divisor is not None:
         require_at_least(b, (divisor,), 1, "divisor_override")
         return b.div(total, divisor if isinstance(divisor, int) else b.cast(divisor, dtype=b.dtype(total)))
