@@ -12,17 +12,26 @@ X = np.array([0.3, -0.5, 0.8, 1.1])
 Y = np.array([0.9, 0.4, -0.7, 0.2])
 A = np.array([[0.5, -0.2, 0.1, 0.4], [0.3, 0.8, -0.6, 0.2], [-0.1, 0.7, 0.9, -0.3]])
 
-PROGRAMS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+
+class Registry:
+    """Programs with arguments; several `example`s on a function are several tests."""
+
+    def __init__(self) -> None:
+        self.programs: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+
+    def example(self, *arguments: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Enter a program with arguments."""
+
+        def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+            self.programs.append((fn, arguments))
+            return fn
+
+        return register
 
 
-def example(*arguments: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Enter a program with arguments; several `example`s on a function are several tests."""
-
-    def register(fn: Callable[..., Any]) -> Callable[..., Any]:
-        PROGRAMS.append((fn, arguments))
-        return fn
-
-    return register
+REGISTRY = Registry()
+PROGRAMS = REGISTRY.programs
+example = REGISTRY.example
 
 
 @example(X, Y)

@@ -60,6 +60,12 @@ def _push(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> 
     p.line(f"store {memory_type_text(dtype)} {stored.text}, ptr {slot.text}, align {_slot_size(dtype)}")
 
 
+def _push_null(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    p.declare("declare ptr @tj_list_push(ptr, i64)")
+    slot = p.define(f"call ptr @tj_list_push(ptr {args[0].text}, i64 8)", Pointer(I64))
+    p.line(f"store ptr null, ptr {slot.text}, align 8")
+
+
 def _length(p: FunctionPrinter, handle: Value) -> Value:
     return p.define(f"load i64, ptr {_field(p, handle, 1).text}", I64)
 
@@ -114,6 +120,16 @@ def _set(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> N
     address = p.define(f"getelementptr {type}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
     stored = to_memory(p, value, dtype) if isinstance(dtype, DType) else value
     p.line(f"store {type} {stored.text}, ptr {address.text}, align {_slot_size(dtype)}")
+
+
+def _clear(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    handle, index = args
+    old = _read(p, handle, index, Pointer(I64))
+    p.declare("declare void @tj_free(ptr)")
+    p.line(f"call void @tj_free(ptr {old.text})")
+    slots = p.define(f"load ptr, ptr {handle.text}", Pointer(I64))
+    address = p.define(f"getelementptr ptr, ptr {slots.text}, i64 {index.text}", Pointer(I64))
+    p.line(f"store ptr null, ptr {address.text}, align 8")
 
 
 def _list_copy(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
@@ -190,11 +206,13 @@ def _print(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) ->
 _CALLS: dict[str, Row] = {
     "list_new": _new,
     "list_push": _push,
+    "list_push_null": _push_null,
     "list_pop": _pop,
     "list_pop0": _pop0,
     "list_len": _len,
     "list_get": _get,
     "list_set": _set,
+    "list_clear": _clear,
     "list_copy": _list_copy,
     "list_free": _list_free,
     "is_null": _is_null,

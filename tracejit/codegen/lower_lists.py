@@ -143,6 +143,27 @@ def _get(lowering: Lowering, op: Op) -> list[Any]:
     return [_place(lowering, value, slot)]
 
 
+def _get0(lowering: Lowering, op: Op) -> list[Any]:
+    """`list_get`; a tensor that was cleared is put back as zeros first, so that the list owns it."""
+    value = op.results[0]
+    if not isinstance(value.type, TensorType):
+        return _get(lowering, op)
+    handle, index = lowering.env[op.operands[0]], lowering.scalar(op.operands[1])
+    return [_place(lowering, value, _present(lowering, handle, index, value))]
+
+
+def _present(lowering: Lowering, handle: Var, index: Expr, like: Value) -> Var:
+    """The tensor in a slot of a list; zeros of the type of `like` are put there if it was cleared."""
+    slot = lowering.pointer(like.type, "slot")
+    missing = Var("missing", BOOL)
+    lowering.emit(Call("list_get", (handle, index), (slot,)), Call("is_null", (slot,), (missing,)))
+    _, put = lowering.inside(lambda: lowering.emit(Call("list_set", (handle, index, zeros(lowering, like).buffer))))
+    lowering.emit(If(missing, put))
+    found = lowering.pointer(like.type, like.name)
+    lowering.emit(Call("list_get", (handle, index), (found,)))
+    return found
+
+
 # -- cotangents of lists, and assignment ----------------------------------------------------------------------------
 
 
@@ -156,6 +177,19 @@ def assign(lowering: Lowering, handle: Var, index: Expr, value: Any) -> None:
         lowering.emit(Call("list_set", (handle, at, part)))
 
 
+def clear(lowering: Lowering, handle: Var, like: Value, index: Expr) -> None:
+    """Make an element zero: a null pointer in the place of a tensor."""
+    assert isinstance(like.type, ListType)
+    match like.type.element:
+        case TensorType():
+            lowering.emit(Call("list_clear", (handle, index)))
+        case ListType():
+            lowering.emit(Call("list_set", (handle, index, _new_list(lowering, like.type.element, "empty"))))
+        case ScalarType(dtype):
+            zero = lowering.k.const(0, real_dtype(dtype))
+            assign(lowering, handle, index, Complex(zero, zero) if dtype.is_complex else zero)
+
+
 def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: Expr, count: Expr) -> None:
     """Add to an element of a list that has `count` elements once zeros have been put below those it has."""
     width = len(_parts(value))
@@ -165,8 +199,7 @@ def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: 
     _, fill = lowering.inside(lambda: _fill(lowering, handle, like, have, missing))
     lowering.emit(If(lowering.k.gt(missing, 0), fill))
     if isinstance(value, Array):
-        slot = lowering.pointer(value.type, "slot")
-        lowering.emit(Call("list_get", (handle, index), (slot,)))
+        slot = _present(lowering, handle, index, like)
         lowering.add_into(Array(slot, value.type, value.shape), value)
         return
     for i, part in enumerate(_parts(value)):
@@ -176,22 +209,18 @@ def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: 
 
 
 def _fill(lowering: Lowering, handle: Var, like: Value, have: Expr, missing: Expr) -> None:
-    """Put zeros below what a list holds: move it away, push the zeros, move it back."""
+    """Put zeros below what a list holds: move it away, push the zeros, move it back. The tensors among them are null
+    pointers, as their sizes may be others than those of `like`."""
     aside = Var("aside", handle.type)
     lowering.emit(Call("list_new", (_kind(like.type),), (aside,)))
     _move(lowering, like, have, handle, aside)
 
-    def push_zero() -> None:
-        zero: Expr
-        if isinstance(like.type, TensorType):
-            zero = zeros(lowering, like).buffer
-        else:
-            assert isinstance(like.type, ScalarType)
-            zero = lowering.k.const(0, real_dtype(like.type.dtype))
-        lowering.emit(Call("list_push", (handle, zero)))
-
-    _, body = lowering.inside(push_zero)
-    lowering.emit(For(Var("i", I64), missing, body))
+    if isinstance(like.type, TensorType):
+        push = Call("list_push_null", (handle,))
+    else:
+        assert isinstance(like.type, ScalarType)
+        push = Call("list_push", (handle, lowering.k.const(0, real_dtype(like.type.dtype))))
+    lowering.emit(For(Var("i", I64), missing, (push,)))
     _move(lowering, like, have, aside, handle)
     lowering.emit(Call("list_free", (aside,)))
 
@@ -211,4 +240,5 @@ LISTS: dict[str, Callable[[Lowering, Op], list[Any]]] = {
     "list_pop0": _pop0,
     "list_len": _len,
     "list_get": _get,
+    "list_get0": _get0,
 }

@@ -15,7 +15,7 @@ from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, V
 from tracejit.codegen.lower_code import Code, Fold, FoldBody
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
-from tracejit.codegen.lower_lists import LISTS, accumulate, assign
+from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear
 from tracejit.codegen.placement import window_of
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Contraction, Opaque
@@ -165,6 +165,11 @@ class Emitter:
     def list_set(self, handle: Var, index: Expr, value: Any) -> Var:
         """Replace an element of a list."""
         assign(self.lowering, handle, index, value)
+        return handle
+
+    def list_clear(self, handle: Var, index: Expr) -> Var:
+        """Make an element of a list zero."""
+        clear(self.lowering, handle, self.op.results[0], index)
         return handle
 
     def list_add(self, handle: Var, value: Any, index: Expr, count: Expr) -> Var:

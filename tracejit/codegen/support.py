@@ -35,6 +35,8 @@ _ROWS = (
     Support("list_len", ("list",), "i64", "the number of slots"),
     Support("list_get", ("list", "i64"), "value", "slot i; a buffer or list in it is lent"),
     Support("list_set", ("list", "i64", "value"), "", "replace slot i; the old content is freed"),
+    Support("list_push_null", ("list",), "", "append a null pointer"),
+    Support("list_clear", ("list", "i64"), "", "put a null pointer into slot i; the old buffer is freed"),
     Support("list_copy", ("list",), "list", "a new list of the same slots (scalar slots only)"),
     Support("list_free", ("list",), "", "free the list and all it owns"),
     Support("same_pointer", ("buffer", "buffer"), "bool", "whether two buffers are the same memory"),

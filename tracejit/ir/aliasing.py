@@ -18,6 +18,10 @@ from tracejit.ir.types import ListType, TensorType
 _CONSUMED: dict[str, tuple[int, ...]] = {"list_push": (0, 1), "list_pop": (0,), "list_pop0": (0,), "sync": (2,)}
 
 
+#: Ops that lend an element of a list.
+LENDING = ("list_get", "list_get0")
+
+
 def has_storage(value: Value) -> bool:
     """Whether a value lives in memory: tensors and lists."""
     return isinstance(value.type, TensorType | ListType)
@@ -46,7 +50,7 @@ def shared(op: Op) -> Value | None:
     """The operand whose storage the op's first result shares without taking it over."""
     lower = op.defn.lower
     is_view = isinstance(lower, Pointwise) and lower.view != ""
-    if (is_view or op.name == "list_get") and has_storage(op.operands[0]) and has_storage(op.results[0]):
+    if (is_view or op.name in LENDING) and has_storage(op.operands[0]) and has_storage(op.results[0]):
         return op.operands[0]
     return None
 

@@ -38,7 +38,6 @@ from tracejit.ops.define import (
     quiet,
     require_dtype,
     same_shape,
-    sloped,
     spellings,
     to_bool,
     unary,
@@ -511,19 +510,51 @@ def _strong_mul_eager(xp: Any, g: Any, d: Any) -> Any:
     return xp.where(xp.equal(g, 0), xp.zeros_like(product), product)[()]
 
 
+def _strong_product_eager(xp: Any, g: Any, h: Any) -> Any:
+    product = xp.multiply(g, h)
+    return xp.where(xp.logical_or(xp.equal(g, 0), xp.equal(h, 0)), xp.zeros_like(product), product)[()]
+
+
 strong_mul = op(
     "strong_mul",
     ("g", "d"),
     doc="g * d, but 0 where g is 0 whatever d is (inf, nan). Linear in g.",
     infer=elementwise_rule("strong_mul", INEXACT),
     eager=quiet(_strong_mul_eager),
-    vjp=sloped(lambda b, g, d, out: d, lambda b, g, d, out: g),
+    vjp=lambda b, c, g, d, out: (b.strong_mul(c, conjugate(b, d)), b.strong_product(c, conjugate(b, g))),
     lower=pointwise(lambda k, g, d: k.select(k.eq(g, 0), k.const(0, k.dtype(g)), k.mul(g, d))),
     samples=lambda rng: [
         *uniform(*EITHER_SIGN, more=("complex128",))(rng),
         Sample((draw(rng, 0, 0, (3,), "float64"), rng.permuted([float("inf"), float("nan"), 1.0]))),
     ],
     simplify=simplify.strong_mul,
+)
+
+
+def _strong_product_vjp(b: Any, c: Any, g: Any, h: Any, out: Any) -> tuple[Any, Any]:
+    return b.strong_product(c, conjugate(b, h)), b.strong_product(c, conjugate(b, g))
+
+
+strong_product = op(
+    "strong_product",
+    ("g", "h"),
+    doc="g * h of two cotangents, but 0 where either is 0 whatever the other is. Linear in both: what `strong_mul` "
+    "hands to its slope: a tangent of that slope (inf, nan on a side not taken) then meets the zero cotangent.",
+    infer=elementwise_rule("strong_product", INEXACT),
+    eager=quiet(_strong_product_eager),
+    vjp=_strong_product_vjp,
+    lower=pointwise(
+        lambda k, g, h: k.select(
+            k.eq(g, 0), k.const(0, k.dtype(g)), k.select(k.eq(h, 0), k.const(0, k.dtype(g)), k.mul(g, h))
+        )
+    ),
+    samples=lambda rng: [
+        *uniform(*EITHER_SIGN, more=("complex128",))(rng),
+        Sample((draw(rng, 0, 0, (3,), "float64"), rng.permuted([float("inf"), float("nan"), 1.0]))),
+        Sample((rng.permuted([float("inf"), float("nan"), 1.0]), draw(rng, 0, 0, (3,), "float64"))),
+    ],
+    simplify=simplify.strong_product,
+    commutative=True,
 )
 leaf = op(
     "leaf",

@@ -2,7 +2,8 @@
 
 A list is linear under push and pop: each version is used once. `list_get` and `list_len` only borrow. The
 cotangent of a list is a list aligned with it at the top, whose missing bottom entries are zeros; hence
-`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries.
+`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries. An array of zeros
+among them is a mark without sizes (None, a null pointer): other entries may have other sizes. Readers say theirs.
 Operands `sizes` are the sizes of a tensor element, which the list type does not know.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tracejit.errors import DTypeMismatch, NotDifferentiable, ShapeMismatch
+from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Update
 from tracejit.ir.types import I64, ListType, ScalarType, TensorType, Type, unsized
@@ -108,15 +109,19 @@ def _pop_eager(xp: Any, of: EagerList, sizes: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _pop0_eager(xp: Any, of: EagerList, sizes: Sequence[Any]) -> tuple[Any, Any]:
-    if of:
-        return _pop_eager(xp, of, sizes)
+    rest = of.with_items(of[:-1])
+    found = of[-1] if of else None
+    return rest, _eager_zeros(xp, of, sizes) if found is None else found
+
+
+def _eager_zeros(xp: Any, of: EagerList, sizes: Sequence[Any]) -> Any:
     match of.element:
         case TensorType(dtype):
-            return of, xp.zeros(tuple(int(n) for n in sizes), dtype_name(dtype))
+            return xp.zeros(tuple(int(n) for n in sizes), dtype_name(dtype))
         case ScalarType(dtype):
-            return of, xp.zeros((), dtype_name(dtype))[()]
+            return xp.zeros((), dtype_name(dtype))[()]
         case ListType(element):
-            return of, EagerList(element)
+            return EagerList(element)
 
 
 op(
@@ -176,8 +181,10 @@ def _add_infer(of: Value, value: Value, index: Value, length: Value) -> tuple[Ty
 
 
 def _add_eager(xp: Any, of: EagerList, value: Any, index: Any, length: Any) -> EagerList:
-    filled = of.with_items([xp.zeros_like(value)] * (int(length) - len(of)) + of)
-    filled[int(index)] = filled[int(index)] + value
+    missing = None if isinstance(of.element, TensorType) else _eager_zeros(xp, of, ())
+    filled = of.with_items([missing] * (int(length) - len(of)) + of)
+    before = filled[int(index)]
+    filled[int(index)] = value if before is None else before + value
     return filled
 
 
@@ -186,7 +193,7 @@ def _entry(b: Any, g: Any, place: Any, like: Any) -> Any:
     return branch(
         b,
         b.ge(place, 0),
-        lambda inner, g, place, like: inner.list_get(g, place, inner.shape(like)),
+        lambda inner, g, place, like: inner.list_get0(g, place, inner.shape(like)),
         lambda inner, g, place, like: _zeros(inner, like),
         (g, place, like),
     )
@@ -223,18 +230,20 @@ def _set_eager(xp: Any, of: EagerList, index: Any, value: Any) -> EagerList:
 
 def _set_vjp(b: Any, g: Any, of: Any, index: Any, value: Any, out: Any) -> tuple[Any, ...]:
     """The cotangent of the value is its entry of g, where the old element gets none."""
-    if b.rank(value):
-        raise NotDifferentiable("list_set", "the array that is replaced may have another shape")
     place = index - (b.list_len(of) - b.list_len(g))
     taken = _entry(b, g, place, value)
-    cleared = branch(
+    return _cleared(b, g, place), None, taken
+
+
+def _cleared(b: Any, g: Any, place: Any) -> Any:
+    """A cotangent without entry `place`; negative ones are those that it lacks."""
+    return branch(
         b,
         b.ge(place, 0),
-        lambda inner, g, place, value: inner.list_set(g, place, _zeros(inner, value)),
-        lambda inner, g, place, value: g,
-        (g, place, value),
+        lambda inner, g, place: inner.list_clear(g, place),
+        lambda inner, g, place: g,
+        (g, place),
     )
-    return cleared, None, taken
 
 
 op(
@@ -245,5 +254,49 @@ op(
     eager=_set_eager,
     vjp=_set_vjp,
     lower=Opaque(loops.list_set, updates=True),
+    samples=lambda rng: [],
+)
+
+
+def _clear_infer(of: Value, index: Value) -> tuple[Type, ...]:
+    require_size(index, "list_clear")
+    return (_list_type(of, "list_clear"),)
+
+
+def _clear_eager(xp: Any, of: EagerList, index: Any) -> EagerList:
+    result = of.with_items(of)
+    result[int(index)] = None if isinstance(of.element, TensorType) else _eager_zeros(xp, of, ())
+    return result
+
+
+def _clear_vjp(b: Any, g: Any, of: Any, index: Any, out: Any) -> tuple[Any, ...]:
+    return _cleared(b, g, index - (b.list_len(of) - b.list_len(g))), None
+
+
+op(
+    "list_clear",
+    ("list", "index"),
+    doc="The cotangent of a list with entry `index` zero; an array becomes a mark.",
+    infer=_clear_infer,
+    eager=_clear_eager,
+    vjp=_clear_vjp,
+    lower=Opaque(loops.list_clear, updates=True),
+    samples=lambda rng: [],
+)
+
+
+def _get0_eager(xp: Any, of: EagerList, index: Any, sizes: Sequence[Any]) -> Any:
+    found = of[int(index)]
+    return _eager_zeros(xp, of, sizes) if found is None else found
+
+
+op(
+    "list_get0",
+    ("list", "index", "*sizes"),
+    doc="`list_get` of a cotangent: an entry that was cleared gives zeros.",
+    infer=_get_infer,
+    eager=_get0_eager,
+    vjp=_get_vjp,
+    lower=Opaque(),
     samples=lambda rng: [],
 )

@@ -250,6 +250,11 @@ def list_set(e: Emitter, results: Sequence[Any], of: Any, index: Expr, value: An
     return e.list_set(of, index, value)
 
 
+def list_clear(e: Emitter, results: Sequence[Any], of: Any, index: Expr) -> Any:
+    """Zero a slot; a tensor is freed and leaves a null pointer."""
+    return e.list_clear(of, index)
+
+
 def list_add(e: Emitter, results: Sequence[Any], of: Any, value: Any, index: Expr, length: Expr) -> Any:
     """Put zeros below the list's elements until it has `length` of them, then add to one."""
     return e.list_add(of, value, index, length)

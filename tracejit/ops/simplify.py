@@ -126,6 +126,14 @@ def strong_mul(b: Any, g: Any, d: Any) -> Any:
     return b.mul(g, d) if known is not None and known - known == 0 else None
 
 
+def strong_product(b: Any, g: Any, h: Any) -> Any:
+    """By a known number: 0, or as `strong_mul` by it."""
+    for known, other in ((b.number_of(g), h), (b.number_of(h), g)):
+        if known is not None:
+            return b.strong_mul(other, b.number(known, other)) if known else b.number(0, other)
+    return None
+
+
 def sync(b: Any, flag: Any, new: Any, old: Any) -> Any:
     """On a known flag, or between equals."""
     return select(b, flag, new, old)

@@ -270,6 +270,11 @@ def _list_push(run: Execution, args: list[Any], results: Sequence[Var]) -> Seque
     return ()
 
 
+def _list_push_null(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    args[0].items.append(None)
+    return ()
+
+
 def _list_pop(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
     return (run.own(args[0].items.pop()),)
 
@@ -282,6 +287,13 @@ def _list_set(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequen
     items, at = args[0].items, int(args[1])
     run.release(items[at])
     items[at] = run.disown(args[2])
+    return ()
+
+
+def _list_clear(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
+    items, at = args[0].items, int(args[1])
+    run.release(items[at])
+    items[at] = None
     return ()
 
 
@@ -328,11 +340,13 @@ _CALLS: Mapping[str, _Call] = {
     "gemm_f64": _gemm,
     "list_new": lambda run, args, results: (GrowingList(),),
     "list_push": _list_push,
+    "list_push_null": _list_push_null,
     "list_pop": _list_pop,
     "list_pop0": _list_pop0,
     "list_len": lambda run, args, results: (np.int64(len(args[0].items)),),
     "list_get": lambda run, args, results: (args[0].items[int(args[1])],),
     "list_set": _list_set,
+    "list_clear": _list_clear,
     "list_copy": lambda run, args, results: (GrowingList(list(args[0].items)),),
     "list_free": _list_free,
 }

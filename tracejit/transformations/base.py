@@ -32,14 +32,27 @@ def scripted(fn: Any) -> ScriptedFunction:
         if not callable(fn):
             raise TypeError(f"a function is needed, not {type(fn).__name__}")
         return scripted(_calling(fn))
-    cells = tuple(id(c.cell_contents) for c in fn.__closure__ or ())
-    key = (fn.__code__, cells, id(fn.__globals__), repr(fn.__defaults__), repr(fn.__kwdefaults__))
-    if key not in _SCRIPTED:
-        _SCRIPTED[key] = ScriptedFunction(fn)
+    key = (fn.__code__, id(fn.__globals__), _captured(fn))
+    found = _SCRIPTED.get(key)
+    if found is None or _captured(found.__tracejit_function__) != key[2]:  # a cell may have been assigned to since
+        found = _SCRIPTED[key] = ScriptedFunction(fn)
         if len(_SCRIPTED) > _REMEMBERED:
             _SCRIPTED.popitem(last=False)
     _SCRIPTED.move_to_end(key)
-    return _SCRIPTED[key]
+    return found
+
+
+def _captured(fn: types.FunctionType) -> tuple[int | None, ...]:
+    """The identities of the values in a function's closure and of its defaults."""
+    defaults = (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values())
+    return (*map(_content, fn.__closure__ or ()), *map(id, defaults))
+
+
+def _content(cell: types.CellType) -> int | None:
+    try:
+        return id(cell.cell_contents)
+    except ValueError:  # not assigned yet
+        return None
 
 
 def _calling(fn: Any) -> Callable[..., Any]:

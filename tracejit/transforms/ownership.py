@@ -209,7 +209,7 @@ def _with_late_views_copied(block: Block, roots: Roots, replaced: dict[Value, Va
 
 
 def _late_views(block: Block, roots: Roots) -> set[Value]:
-    views = {op.results[0] for op in block.ops if shared(op) is not None and op.name != "list_get"}
+    views = {op.results[0] for op in block.ops if shared(op) is not None}
     if not views:
         return set()
     taken: dict[Value, list[tuple[int, Value]]] = {}
