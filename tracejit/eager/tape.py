@@ -25,7 +25,8 @@ from tracejit.ir.opdef import OpDef, Update, flatten
 #: Where a cotangent goes: a node and which of its results, or a leaf tensor (and 0), or nowhere.
 Edge: TypeAlias = "tuple[Node | Tensor, int] | None"
 
-_sequence = itertools.count(1)
+#: The number of the next node.
+next_sequence = itertools.count(1).__next__
 
 
 def edge_of(x: Any) -> Edge:
@@ -50,7 +51,7 @@ class Node:
     def __init__(self, inputs: Iterable[Any], ports: int = 1) -> None:
         self.ports = ports
         self.edges: tuple[Edge, ...] = tuple([edge_of(x) for x in inputs])
-        self.sequence = next(_sequence)
+        self.sequence = next_sequence()
         self.hooks: dict[int, dict[int, Callable[[Tensor], Any]]] | None = None
         self.released = False
 

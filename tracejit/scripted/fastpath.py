@@ -15,9 +15,10 @@ import numpy as np
 
 from tracejit.codegen.llvm import has_loop
 from tracejit.codegen.numeric import numpy_dtype
+from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
-from tracejit.frontend.signature import MISSING, Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
+from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec
 from tracejit.ir.types import ScalarType
 from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
@@ -26,13 +27,15 @@ from tracejit.runtime.specialisation import Specialisation as NativeSpecialisati
 from tracejit.scripted.results import leave_gradient, make_tree
 
 if TYPE_CHECKING:
+    from tracejit.runtime.cpu import NativeFunction
+    from tracejit.scripted.compiler import Compiled
     from tracejit.scripted.function import Specialisation
 
 #: The interpreter lock is released for calls whose inputs hold at least this many elements, and for all with loops.
 RELEASE_ABOVE = 1 << 14
 
 
-class _Inexpressible(Exception):
+class Inexpressible(Exception):
     """The native path cannot serve this specialisation."""
 
 
@@ -53,23 +56,30 @@ class CallPattern:
 
 
 def fast_specialisation(
-    made: Specialisation, signature: inspect.Signature, pattern: CallPattern
+    made: Specialisation, signature: inspect.Signature, pattern: CallPattern, recorded: bool = False
 ) -> NativeSpecialisation | None:
-    """The specialisation for the native path and one pattern of calls; None where it must be served by Python."""
+    """The specialisation for the native path and one pattern of calls; None where it must be served by Python.
+
+    With Tensors that ask for gradients there are two: calls that are `recorded` on the tape, and calls under `no_grad`.
+    """
     lowered = made.lowered
     kinds = {p.kind for p in signature.parameters.values()}
     extra = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
     if not is_available() or kinds & extra or lowered.attributes or lowered.for_read_only:
         return None
-    if not lowered.gradients and any(isinstance(i.spec, ArraySpec) and i.spec.requires_grad for i in lowered.inputs):
-        return None
+    from tracejit.scripted.fastrecord import RecordedPlan
+
     try:
-        return _Plan(made, signature, pattern).build()
-    except _Inexpressible:
+        return (RecordedPlan if recorded else Plan)(made, signature, pattern).build()
+    except Inexpressible:
         return None
 
 
-class _Plan:
+class Plan:
+    """A specialisation in the words of the native path."""
+
+    recorded = False
+
     def __init__(self, made: Specialisation, signature: inspect.Signature, pattern: CallPattern) -> None:
         self.made = made
         self.pattern = pattern
@@ -86,6 +96,8 @@ class _Plan:
             self.guard_tree(Access(i), spec, extra)
         for access, spec in self.lowered.guards.items():
             self.guard_outer(access, spec)
+        if self.made.wanted and not self.lowered.gradients:
+            self.arguments.append(g.Argument(g.IsGuard(self.recorded), -1, (("attribute", "enabled"),), MODE))
         ordered = [self.carrier(i) for i in self.lowered.inputs]
         leaves: list[g.Leaf] = []
         shape, finish = self.results(self.lowered.result, leaves)
@@ -93,7 +105,13 @@ class _Plan:
             shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
         arguments = [*self.arguments, *ordered]
         plan = g.ResultPlan(tuple(leaves), shape, finish)
-        return NativeSpecialisation(self.entry(), arguments, plan, self.pattern.positional, self.pattern.keywords)
+        entry = native_entry(self.compiled.native)
+        return NativeSpecialisation(entry, arguments, plan, self.pattern.positional, self.pattern.keywords)
+
+    @property
+    def compiled(self) -> Compiled:
+        """The graph whose outputs the leaves name."""
+        return self.made.compiled
 
     def argument(self, guard: g.Guard, access: Access) -> g.Argument:
         """A guard for what is found at an access, in calls of this pattern."""
@@ -109,7 +127,7 @@ class _Plan:
         match spec:
             case TreeSpec(kind, keys, children):
                 if issubclass(kind, dict):
-                    raise _Inexpressible
+                    raise Inexpressible
                 length = len(keys) if issubclass(kind, tuple | list) else None
                 self.add(g.TypeGuard(kind, length), access)
                 step = "tuple" if issubclass(kind, tuple) else "list" if issubclass(kind, list) else "attribute"
@@ -119,14 +137,14 @@ class _Plan:
                 self.add(self.static_guard(value), access)
             case _:
                 if access not in self.inputs:
-                    raise _Inexpressible
+                    raise Inexpressible
 
     def guard_outer(self, access: Access, spec: Spec) -> None:
         if isinstance(spec, TreeSpec) or any(kind == "iterate" for kind, _ in access.steps):
-            raise _Inexpressible
+            raise Inexpressible
         assert isinstance(spec, StaticSpec)
         if spec.value is MISSING:
-            raise _Inexpressible
+            raise Inexpressible
         self.add(self.static_guard(spec.value), access)
 
     @staticmethod
@@ -170,7 +188,15 @@ class _Plan:
             leaves.extend(self.leaf(c) for c in leaf.children)
             return "tuple", None
         places = self.flatten(leaf, leaves)
-        return "finish", lambda *values: _assemble(places, values)
+        return "finish", lambda *values: self.assemble(places, values)
+
+    @classmethod
+    def assemble(cls, place: Any, values: tuple[Any, ...]) -> Any:
+        """A flattened tree with its leaves in place."""
+        if isinstance(place, int):
+            return values[place]
+        kind, keys, children = place
+        return make_tree(kind, keys, [cls.assemble(c, values) for c in children])
 
     def leave_gradients(self, shape: str, finish: Any, leaves: list[g.Leaf]) -> Callable[..., Any]:
         """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
@@ -212,24 +238,18 @@ class _Plan:
             case ConstantLeaf(value):
                 return g.ConstantResult(value)
             case _:
-                raise _Inexpressible
-
-    def entry(self) -> g.NativeEntry:
-        native = self.made.compiled.native
-        program = native.program
-        outputs = tuple(
-            g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
-        )
-        hook = error_hook(program.errors)
-        printing = native.print_hook() if program.prints else None
-        address = 0 if printing is None else cast(printing, c_void_p).value or 0
-        keep = native, hook, printing
-        release = 0 if has_loop(program.entry.body) else RELEASE_ABOVE
-        return g.NativeEntry(native.address, outputs, hook, address, release_above=release, keep=keep)
+                raise Inexpressible
 
 
-def _assemble(place: Any, values: tuple[Any, ...]) -> Any:
-    if isinstance(place, int):
-        return values[place]
-    kind, keys, children = place
-    return make_tree(kind, keys, [_assemble(c, values) for c in children])
+def native_entry(native: NativeFunction) -> g.NativeEntry:
+    """A native function for the native path."""
+    program = native.program
+    outputs = tuple(
+        g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
+    )
+    hook = error_hook(program.errors)
+    printing = native.print_hook() if program.prints else None
+    address = 0 if printing is None else cast(printing, c_void_p).value or 0
+    keep = native, hook, printing
+    release = 0 if has_loop(program.entry.body) else RELEASE_ABOVE
+    return g.NativeEntry(native.address, outputs, hook, address, release_above=release, keep=keep)

@@ -22,6 +22,7 @@ import numpy as np
 
 from tracejit import config
 from tracejit.device import as_array
+from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsStatic
@@ -63,7 +64,8 @@ class Specialisation:
     lowered: Lowered
     parameters: tuple[Spec, ...]
     aliased: bool = False  #: arguments are the same array
-    patterns: set[CallPattern] = field(default_factory=set[CallPattern])  #: calls the native path was asked to serve
+    #: Calls the native path was asked to serve, on the tape or not.
+    patterns: set[tuple[CallPattern, bool]] = field(default_factory=set[tuple[CallPattern, bool]])
     differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(
         default_factory=dict[tuple[int, ...], DifferentiableGraph]
     )
@@ -77,6 +79,16 @@ class Specialisation:
     def compiled(self) -> Compiled:
         """The plain forward."""
         return compile_graph(self.lowered.graph, self.layouts)
+
+    @cached_property
+    def wanted(self) -> tuple[int, ...]:
+        """The inputs that ask for gradients."""
+        params = zip(self.lowered.inputs, self.lowered.graph.params, strict=True)
+        return tuple(
+            k
+            for k, (i, p) in enumerate(params)
+            if isinstance(i.spec, ArraySpec) and i.spec.requires_grad and is_differentiable(p.type)
+        )
 
     @cached_property
     def tensors(self) -> bool:
@@ -212,11 +224,12 @@ class ScriptedFunction(FastCallable):
 
     def _install(self, made: Specialisation, pattern: CallPattern) -> None:
         """Let the native call path serve such calls, where it can express the specialisation."""
+        recorded = MODE.enabled and bool(made.wanted) and not made.lowered.gradients
         with self._lock:
-            if pattern in made.patterns or made.aliased or made.lowered.graph.device != "cpu":
+            if (pattern, recorded) in made.patterns or made.aliased or made.lowered.graph.device != "cpu":
                 return
-            made.patterns.add(pattern)
-            native = fast_specialisation(made, self.signature, pattern)
+            made.patterns.add((pattern, recorded))
+            native = fast_specialisation(made, self.signature, pattern, recorded)
             if native is not None:
                 self.install(native)
 
@@ -225,12 +238,7 @@ class ScriptedFunction(FastCallable):
         lowered = found.lowered
         inputs = [i.access.fetch(arguments) for i in lowered.inputs]
         require_disjoint(lowered, inputs, self._names)
-        wanted = tuple(
-            k
-            for k, x in enumerate(inputs)
-            if isinstance(x, Tensor) and x.requires_grad and is_differentiable(lowered.graph.params[k].type)
-        )
-        function = found.with_gradients(wanted) if wanted and not lowered.gradients else None
+        function = found.with_gradients(found.wanted) if found.wanted and not lowered.gradients else None
         if function is not None and is_recorded(function, inputs):
             outputs = call_recorded(function, inputs)
         else:

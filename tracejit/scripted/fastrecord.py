@@ -1,0 +1,100 @@
+"""Calls that go on the eager tape, for the native call path: the forward that also gives residuals, and a node.
+
+What writes to its arguments, or returns a Python number that has a derivative, stays with `node.call_recorded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tracejit.eager.tape import attach
+from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf
+from tracejit.ir.types import ScalarType, TensorType
+from tracejit.runtime import guards as g
+from tracejit.scripted.fastpath import Inexpressible, Plan
+from tracejit.scripted.node import GraphNode
+from tracejit.transforms.activity import is_differentiable
+
+if TYPE_CHECKING:
+    from tracejit.scripted.compiler import Compiled
+
+
+class RecordedPlan(Plan):
+    """A specialisation whose calls become nodes."""
+
+    recorded = True
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        if self.lowered.graph.inout or self.lowered.gradients or not self.made.wanted:
+            raise Inexpressible
+        self.function = self.made.with_gradients(self.made.wanted)
+        self.graph = self.function.graph
+        self.place_of: dict[int, int] = {}
+
+    @property
+    def compiled(self) -> Compiled:
+        return self.function.forward
+
+    def leaf(self, leaf: Leaf) -> g.Leaf:
+        if isinstance(leaf, NumberLeaf) and leaf.weak and is_differentiable(self.graph.results[leaf.index].type):
+            raise Inexpressible
+        return super().leaf(leaf)
+
+    def flatten(self, leaf: Leaf, leaves: list[g.Leaf]) -> Any:
+        if isinstance(leaf, ArrayLeaf | NumberLeaf):
+            known = self.place_of.setdefault(leaf.index, len(leaves))
+            if known < len(leaves):
+                leaves.append(g.SameResult(known))
+                return len(leaves) - 1
+        return super().flatten(leaf, leaves)
+
+    def results(self, leaf: Leaf, leaves: list[g.Leaf]) -> tuple[str, Any]:
+        """The user's leaves, then the inputs, then the residuals; `finish` ties them together."""
+        tree = self.flatten(leaf, leaves)
+        n_leaves, n_inputs = len(leaves), len(self.lowered.inputs)
+        leaves.extend(g.ArgumentResult(self.at[i.access]) for i in self.lowered.inputs)
+        first = self.function.n_user
+        for k in range(self.function.derivative.n_residuals):
+            leaves.append(self.residual(first + k))
+        ports = [(i, self.place_of.get(i)) for i, r in enumerate(self.graph.results) if is_differentiable(r.type)]
+        if any(place is None for _, place in ports):
+            raise Inexpressible
+        return "finish", self.finish(tree, n_leaves, n_inputs, [(i, p) for i, p in ports if p is not None])
+
+    def residual(self, output: int) -> g.Leaf:
+        match self.compiled.graph.results[output].type:
+            case ScalarType():
+                return g.NumberResult(output, boxed=True)
+            case TensorType():
+                return g.ArrayResult(output)
+            case _:
+                raise Inexpressible
+
+    def finish(self, tree: Any, n_leaves: int, n_inputs: int, ports: list[tuple[int, int]]) -> Callable[..., Any]:
+        """What makes the node, with (result, leaf) in `ports` as its ports, and the call's result."""
+        function, n_results, end = self.function, len(self.graph.results), n_leaves + n_inputs
+
+        single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1
+
+        def one(*values: Any) -> Any:
+            """A single Tensor."""
+            result = values[0]
+            array = result._data
+            shapes = [(array.shape, array.dtype)]
+            result._grad_fn = GraphNode.of_call(function, values[n_leaves:end], values[end:], shapes)
+            result.requires_grad = True
+            return result
+
+        def several(*values: Any) -> Any:
+            shapes: list[Any] = [None] * n_results
+            for result, place in ports:
+                array = values[place]._data
+                shapes[result] = array.shape, array.dtype
+            node = GraphNode.of_call(function, values[n_leaves:end], values[end:], shapes)
+            for result, place in ports:
+                attach(values[place], node, result)
+            return values[tree] if isinstance(tree, int) else self.assemble(tree, values)
+
+        return one if single else several
