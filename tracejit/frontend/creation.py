@@ -27,7 +27,7 @@ def _dtype(c: Calls, a: Arguments, default: DType | None) -> DType:
     return c.ctx.dtype_of_object(a.static("dtype"), a.node)
 
 
-def _require_size(c: Calls, n: Size, node: ast.AST, message: str = "negative dimensions are not allowed") -> None:
+def require_size(c: Calls, n: Size, node: ast.AST, message: str = "negative dimensions are not allowed") -> None:
     """A ValueError where n is negative."""
     if isinstance(n, int) and n < 0:
         c.arith.mismatch(ValueError(message), node)
@@ -40,7 +40,7 @@ def _require_size(c: Calls, n: Size, node: ast.AST, message: str = "negative dim
 def filled(c: Calls, value: Any, lengths: list[Size], dtype: DType, node: ast.AST) -> ArrayView:
     """A new array with one value everywhere; a negative size is a ValueError."""
     for n in lengths:
-        _require_size(c, n, node)
+        require_size(c, n, node)
     return c.ctx.fresh(c.ctx.b.emit("broadcast", (value, *map(c.ctx.size_value, lengths)))[0])
 
 
@@ -48,7 +48,7 @@ def _constant(c: Calls, number: Any, dtype: DType) -> Any:
     return c.ctx.b.constant(number, ScalarType(dtype))
 
 
-def _shape(a: Arguments) -> list[Size]:
+def shape_of(a: Arguments) -> list[Size]:
     """A shape given as one sequence or (PyTorch) as several integers; a dtype may follow it by position (NumPy)."""
     if a.rest and isinstance(a.rest[-1], Static) and not isinstance(a.rest[-1].value, int):
         a.values["dtype"] = a.rest.pop()
@@ -60,7 +60,7 @@ def _shape(a: Arguments) -> list[Size]:
 def _define_filled() -> None:
     def fixed(number: int) -> Callable[[Calls, Arguments], FrontValue]:
         def handler(c: Calls, a: Arguments) -> FrontValue:
-            lengths = _shape(a)
+            lengths = shape_of(a)
             dtype = _dtype(c, a, None)
             return filled(c, _constant(c, number, dtype), lengths, dtype, a.node)
 
@@ -149,7 +149,7 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
 def _linspace(c: Calls, a: Arguments) -> FrontValue:
     """`num` values from start to stop: `start + i * ((stop - start) / (num - 1))`, the last one exactly stop."""
     count = c.ctx.as_size(a["num"], a.node)
-    _require_size(c, count, a.node, "linspace: the number of samples must be non-negative")
+    require_size(c, count, a.node, "linspace: the number of samples must be non-negative")
     b = c.ctx.b
     ends = bool(a.static("endpoint"))
     first, last = (c.arith.scalar(a[k], F64) for k in ("start", "stop"))
@@ -171,7 +171,7 @@ def _eye(c: Calls, a: Arguments) -> FrontValue:
     rows = c.ctx.as_size(a["n"], a.node)
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)
     for n in (rows, columns):
-        _require_size(c, n, a.node)
+        require_size(c, n, a.node)
     sizes = [c.ctx.size_value(n) for n in (rows, columns)]
     i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": k, "dtype": I64})[0]) for k in (0, 1))
     on = c.arith.typed("eq", a.node, c.arith.typed("sub", a.node, j, i), a["k"])

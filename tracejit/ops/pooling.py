@@ -34,7 +34,7 @@ from tracejit.ops.windows import (
 
 LIBRARY = ("function",)
 
-#: Windows of up to this many elements are read element by element: one kernel over the results, with vectors along rows.
+#: Windows of up to this many elements are read place by place: one kernel over the results, with vectors along rows.
 UNROLLED = 25
 
 

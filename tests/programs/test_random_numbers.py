@@ -1,0 +1,108 @@
+"""Random arrays: scripts draw the numbers that eager calls draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+
+DRAWS = {
+    "rand": lambda x: tj.rand(2, 3),
+    "rand of a shape": lambda x: tj.rand((x.shape[0], 4), dtype=tj.float64),
+    "rand_like": lambda x: tj.rand_like(x),
+    "randint": lambda x: tj.randint(-3, 9, (5, 2)),
+    "randint below": lambda x: tj.randint(7, (4,)),
+    "bernoulli": lambda x: tj.bernoulli(x * 0 + 0.3),
+    "bernoulli of a number": lambda x: tj.bernoulli(0.25, (3, 3)),
+    "half": lambda x: tj.rand(3, dtype=tj.float16),
+}
+NORMAL = {
+    "randn": lambda x: tj.randn(3, x.shape[1], dtype=tj.float64),
+    "randn_like": lambda x: tj.randn_like(x),
+    "normal": lambda x: tj.normal(1.0, 2.0, (4,), dtype=tj.float64),
+}
+
+
+def drawn(fn: Any, seed: int) -> list[np.ndarray]:
+    tj.manual_seed(seed)
+    x = tj.zeros(3, 2)
+    return [fn(x).numpy() for _ in range(2)]
+
+
+@pytest.mark.parametrize("name", sorted(DRAWS))
+def test_scripts_draw_the_same_numbers(name: str) -> None:
+    for eager, scripted in zip(drawn(DRAWS[name], 3), drawn(tj.script(DRAWS[name]), 3)):
+        assert eager.dtype == scripted.dtype
+        np.testing.assert_array_equal(eager, scripted)
+
+
+@pytest.mark.parametrize("name", sorted(NORMAL))
+def test_normal_numbers_differ_by_rounding_only(name: str) -> None:
+    for eager, scripted in zip(drawn(NORMAL[name], 3), drawn(tj.script(NORMAL[name]), 3)):
+        np.testing.assert_allclose(eager, scripted, rtol=1e-5 if eager.dtype == np.float32 else 1e-14, atol=1e-6)
+
+
+def test_each_draw_is_new_and_a_seed_repeats_all() -> None:
+    first, second = drawn(tj.script(DRAWS["rand"]), 1)
+    assert not (first == second).any()
+    np.testing.assert_array_equal(first, drawn(DRAWS["rand"], 1)[0])
+    assert not (first == drawn(DRAWS["rand"], 2)[0]).any()
+
+
+def test_draws_in_a_loop_and_in_a_branch() -> None:
+    def walk(x: Any, n: int) -> Any:
+        for _ in range(n):
+            if x.sum() > 0:
+                x = x + tj.rand_like(x) - 0.5
+            else:
+                x = x + tj.rand(2)
+        return x
+
+    tj.manual_seed(4)
+    expected = [walk(tj.zeros(2), n).numpy() for n in (0, 5, 9)]
+    tj.manual_seed(4)
+    compiled = tj.script(walk)
+    for n, want in zip((0, 5, 9), expected):
+        np.testing.assert_array_equal(compiled(tj.zeros(2), n).numpy(), want)
+
+
+def test_distributions() -> None:
+    tj.manual_seed(0)
+    u = tj.rand(100_000).numpy()
+    assert u.min() >= 0 and u.max() < 1
+    assert np.histogram(u, 20, (0, 1))[0] == pytest.approx(np.full(20, 5000), abs=350)
+    assert abs(np.corrcoef(u[:-1], u[1:])[0, 1]) < 0.02
+    z = np.asarray(tj.script(lambda: tj.randn(100_000))())
+    assert [z.mean(), z.std(), (z**3).mean(), (z**4).mean()] == pytest.approx([0, 1, 0, 3], abs=0.1)
+    counts = np.bincount(tj.randint(6, (60_000,)).numpy())
+    assert len(counts) == 6 and counts == pytest.approx(np.full(6, 10_000), abs=500)
+
+
+def test_a_derivative_sees_the_numbers_of_its_forward() -> None:
+    def noisy(x: Any) -> Any:
+        return (x * x * tj.rand_like(x)).sum()
+
+    x = tj.tensor([1.0, -2.0, 3.0], dtype=tj.float64, requires_grad=True)
+    tj.manual_seed(5)
+    noisy(x).backward()
+    expected = x.grad.numpy().copy()
+    tj.manual_seed(5)
+    np.testing.assert_array_equal(tj.grad(noisy)(x.detach()).numpy(), expected)
+    x.grad = None
+    tj.manual_seed(5)
+    loss = tj.script(noisy)(x)
+    (slope,) = tj.autograd.grad(loss, (x,), create_graph=True)
+    np.testing.assert_array_equal(slope.detach().numpy(), expected)
+    slope.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), expected / x.detach().numpy())
+
+
+def test_misuse() -> None:
+    for fn in (lambda: tj.randint(3, 3, (2,)), lambda: tj.bernoulli(1.5, (2,))):
+        with pytest.raises(ValueError):
+            fn()
+        with pytest.raises(ValueError):
+            tj.script(fn)()
