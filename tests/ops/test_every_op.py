@@ -84,7 +84,7 @@ def test_vjp_agrees_with_finite_differences(defn: OpDef) -> None:
 def check_against_differences(defn: OpDef, sample: Sample, what: str) -> None:
     """Along a random direction of each operand, with a random cotangent."""
     results = eager_results(defn, sample)
-    g = op_graphs.cotangents_of(results)
+    g = op_graphs.cotangents(defn, op_graphs.weights_of(defn, results), results)
     found = op_graphs.pullback(EAGER, defn, sample.operands, results, g, sample.attrs)
     for place, x in enumerate(flatten(sample.operands)):
         if not op_graphs.is_active(x):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.ops.function_cases import check, eager, interpreted
+from tests.ops.function_cases import check, eager, graph_of, interpreted
+from tracejit.codegen.lower import lower
+from tracejit.runtime.cpu import NativeFailure, compile_program
+from tracejit.transforms import pipeline
 
 RNG = np.random.default_rng(5)
 A = RNG.normal(size=(3, 3)) + 3 * np.eye(3)
@@ -43,3 +46,140 @@ def test_matrices_must_be_square() -> None:
             run("numpy linalg.det", np.zeros(3))
         with pytest.raises(ValueError, match="size 4 is different from 3"):
             run("numpy linalg.solve", A, np.zeros((4, 2)))
+
+
+# -- factorisations ---------------------------------------------------------------------------------------------
+
+RECTANGLES = {
+    "square": A,
+    "tall": RNG.normal(size=(5, 3)),
+    "wide": RNG.normal(size=(3, 5)),
+    "stack": RNG.normal(size=(2, 4, 3)),
+    "complex": RNG.normal(size=(3, 4)) + 1j * RNG.normal(size=(3, 4)),
+    "one": np.array([[-2.0]]),
+    "row": RNG.normal(size=(1, 3)),
+    "no rows": np.zeros((0, 3)),
+    "no columns": np.zeros((3, 0)),
+    "zero": np.zeros((3, 2)),
+    "one column": np.array([[3.0], [0.0], [-4.0]]),
+}
+
+rectangles = pytest.mark.parametrize("x", RECTANGLES.values(), ids=RECTANGLES.keys())
+
+
+@rectangles
+@pytest.mark.parametrize("mode", ["reduced", "complete", "r"])
+def test_qr_agrees_with_numpy(x: np.ndarray, mode: str) -> None:
+    expected = np.linalg.qr(x, mode=mode)
+    check("numpy linalg.qr", tuple(expected) if mode != "r" else expected, x, mode)
+
+
+@rectangles
+def test_singular_values_and_what_is_made_of_them_agree_with_numpy(x: np.ndarray) -> None:
+    check("function linalg.svdvals", np.linalg.svd(x, compute_uv=False), x)
+    check("numpy linalg.svd", np.linalg.svd(x, compute_uv=False), x, compute_uv=False)
+    check("numpy linalg.pinv", np.linalg.pinv(x), x)
+    if x.size:
+        check("numpy linalg.matrix_rank", np.asarray(np.linalg.matrix_rank(x)), x)
+
+
+def native(x: np.ndarray, name: str, **options: object) -> list[np.ndarray]:
+    """The function through the loops of its ops, evaluated as native code without a LAPACK."""
+    graph, inputs = graph_of(name, [x], options, exact=False)
+    return compile_program(lower(pipeline.run(graph, ["dce", "ownership"]))).call(inputs)
+
+
+@rectangles
+@pytest.mark.parametrize("full", [False, True])
+def test_svd_gives_orthonormal_vectors_that_make_the_matrix(x: np.ndarray, full: bool) -> None:
+    for u, s, vh in (eager("numpy linalg.svd", x, full), native(x, "numpy linalg.svd", full_matrices=full)):
+        k = min(x.shape[-2:])
+        assert np.allclose((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], x, atol=1e-13)
+        for q in (u, vh.swapaxes(-1, -2)):
+            assert np.allclose(q.conj().swapaxes(-1, -2) @ q, np.eye(q.shape[-1]), atol=1e-13)
+        assert (np.diff(s) <= 0).all() and (s >= 0).all()
+
+
+HERMITIAN = {
+    "positive": P,
+    "indefinite": A + A.T,
+    "repeated": np.diag([2.0, -1.0, 2.0]),
+    "complex": P + 1j * (A - A.T),
+    "zero": np.zeros((3, 3)),
+    "one": np.array([[-3.0]]),
+    "nothing": np.zeros((0, 0)),
+    "stack": np.stack([P, A + A.T]),
+    "zero diagonal": np.array([[0.0, 2.0], [2.0, 0.0]]),
+    "tiny": P * 1e-200,
+    "huge": P * 1e200,
+}
+
+
+@pytest.mark.parametrize("x", HERMITIAN.values(), ids=HERMITIAN.keys())
+def test_eigh_diagonalises(x: np.ndarray) -> None:
+    size = np.abs(x).max(initial=0) or 1.0
+    for w, v in (eager("numpy linalg.eigh", x), native(x, "numpy linalg.eigh")):
+        np.testing.assert_allclose(w, np.linalg.eigvalsh(x), rtol=1e-13, atol=1e-14 * size)
+        assert np.allclose(x @ v, v * w[..., None, :], atol=1e-13 * size)
+        assert np.allclose(v.conj().swapaxes(-1, -2) @ v, np.eye(x.shape[-1]), atol=1e-13)
+
+
+def test_one_half_of_a_hermitian_matrix_is_read() -> None:
+    for half, part in (("L", np.tril(P)), ("U", np.triu(P))):
+        check("numpy linalg.eigvalsh", np.linalg.eigvalsh(P), part, half)
+    with pytest.raises(ValueError, match="UPLO argument must be 'L' or 'U'"):
+        eager("numpy linalg.eigh", P, "X")
+
+
+def test_infinite_elements_are_refused_or_give_nan() -> None:
+    bad = P.copy()
+    bad[1, 1] = np.nan
+    with pytest.raises(np.linalg.LinAlgError, match="SVD did not converge"):
+        eager("numpy linalg.svd", bad)
+    with pytest.raises(NativeFailure, match="SVD did not converge"):
+        native(bad, "numpy linalg.svd")
+    assert np.isnan(native(bad, "numpy linalg.eigh")[0]).all()
+
+
+@pytest.mark.parametrize("order", [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
+def test_matrix_norms_agree_with_numpy(order: object) -> None:
+    x = RECTANGLES["tall"]
+    stack = RECTANGLES["stack"]
+    check("numpy linalg.norm", np.asarray(np.linalg.norm(x, order)), x, order)
+    check("numpy linalg.norm", np.linalg.norm(stack, order, axis=(0, 2)), stack, order, axis=(0, 2))
+    kept = np.linalg.norm(stack, order, axis=(2, 1), keepdims=True)
+    check("numpy linalg.norm", kept, stack, order, axis=(2, 1), keepdims=True)
+    check("numpy linalg.cond", np.asarray(np.linalg.cond(A, order)), A, order)
+
+
+def test_norms_that_do_not_exist_are_refused() -> None:
+    for arguments in ((A, "nonsense"), (A[0], "fro"), (A, 3), (RECTANGLES["stack"], 2)):
+        with pytest.raises(ValueError):
+            np.linalg.norm(*arguments)
+        with pytest.raises(ValueError):
+            eager("numpy linalg.norm", *arguments)
+
+
+def test_products_and_powers_agree_with_numpy() -> None:
+    for n in (0, 1, 5, -2):
+        check("numpy linalg.matrix_power", np.linalg.matrix_power(A, n), A, n)
+    tall, wide = RECTANGLES["tall"], RECTANGLES["wide"]
+    check("numpy linalg.multi_dot", np.linalg.multi_dot([wide, tall, A, A[0]]), [wide, tall, A, A[0]])
+    sign, log = np.linalg.slogdet(A)
+    check("numpy linalg.slogdet", (np.asarray(sign), np.asarray(log)), A)
+    check("numpy linalg.slogdet", (np.asarray(0.0), np.asarray(-np.inf)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("kind", ["square", "tall", "wide", "zero"])
+def test_least_squares_agree_with_numpy(kind: str) -> None:
+    a = RECTANGLES[kind]
+    for c in (np.arange(a.shape[0]) + 1.0, RNG.normal(size=(a.shape[0], 2))):
+        check("numpy linalg.lstsq", tuple(np.asarray(x) for x in np.linalg.lstsq(a, c)), a, c)
+
+
+def test_triangular_systems() -> None:
+    b = RNG.normal(size=(3, 2))
+    check("function linalg.solve_triangular", np.linalg.solve(np.triu(P), b), P, b, upper=True)
+    check("function linalg.solve_triangular", np.linalg.solve(np.tril(P), b[:, 0]), P, b[:, 0], upper=False)
+    with pytest.raises(NativeFailure, match="Singular matrix"):
+        native(np.zeros((2, 2)), "numpy linalg.inv")

@@ -33,7 +33,8 @@ def gradient_along(defn: OpDef, sample: Sample, seed: int) -> tuple[Callable[[li
     """The function `inputs -> sum of gradients weighted with random directions`, and the inputs."""
     flat = list(flatten(sample.operands))
     active = [i for i, x in enumerate(flat) if op_graphs.is_active(x)]
-    g = op_graphs.cotangents_of(op_graphs.eager_results(defn, sample))
+    results = op_graphs.eager_results(defn, sample)
+    g = op_graphs.cotangents(defn, op_graphs.weights_of(defn, results), results)
     directions = [op_graphs.cotangents_of([flat[i]], seed + i)[0] for i in active]
 
     def function(inputs: list[Any]) -> Any:

@@ -19,7 +19,7 @@ from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear
 from tracejit.codegen.placement import window_of
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Contraction, Opaque
-from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
+from tracejit.ir.types import F32, F64, I64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -55,6 +55,15 @@ class Emitter:
     def scratch(self, like: TensorType, name: str = "scratch") -> Array:
         """Storage that lives to the end of the block."""
         made = self.lowering.new_array(like, name)
+        self.lowering.temporaries.append(made)
+        return made
+
+    def work(self, dtype: DType, shape: Sequence[Expr], name: str) -> Array:
+        """Storage of computed sizes that lives to the end of the block."""
+        type = TensorType(dtype, (None,) * len(shape))
+        sizes = tuple(self.lowering.let(size, "size") for size in shape)
+        made = Array(self.lowering.pointer(type, name), type, sizes)
+        self.lowering.allocate(made)
         self.lowering.temporaries.append(made)
         return made
 

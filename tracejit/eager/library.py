@@ -31,6 +31,7 @@ KEYWORDS = {
     "input": "x",
     "self": "x",
     "a": "x",
+    "A": "x",
     "x1": "x",
     "other": "y",
     "x2": "y",
@@ -99,10 +100,10 @@ def functions() -> dict[str, Callable[..., Any]]:
     for defn in _elementwise_ops():
         made = function_of(defn)
         found.update(dict.fromkeys(_spelled(defn.names, "function"), made))
-    made_of: dict[str, Callable[..., Any]] = {}
+    made_of: dict[Function, Callable[..., Any]] = {}
     for spelling, defined in DEFINITIONS.items():
         for name in _spelled((spelling,), "function"):
-            found[name] = made_of.setdefault(defined.name, as_function(defined))
+            found[name] = made_of.setdefault(defined, as_function(defined))
     return found
 
 
@@ -119,10 +120,10 @@ def methods() -> dict[str, Callable[..., Any]]:
         made = function_of(defn)
         for name in _spelled(defn.names, "method"):
             found[name] = public.get(name, made)
-    made_of: dict[str, Callable[..., Any]] = {}
+    made_of: dict[Function, Callable[..., Any]] = {}
     for spelling, defined in DEFINITIONS.items():
         for name in _spelled((spelling,), "method"):
-            found[name] = public.get(name) or made_of.setdefault(defined.name, as_function(defined))
+            found[name] = public.get(name) or made_of.setdefault(defined, as_function(defined))
     for defn in filter(_keeps_dtype, _elementwise_ops()):
         found.update({f"{name}_": _in_place(found[name], defn) for name in _spelled(defn.names, "method")})
     return found

@@ -171,7 +171,8 @@ class Arithmetic:
     def wrap(self, result: Any) -> FrontValue:
         """A result of `coerce` or of a builder as a front-end value."""
         if isinstance(result, tuple | list):
-            return TupleValue(tuple(self.wrap(r) for r in result))
+            cls = type(result) if hasattr(result, "_fields") else None
+            return TupleValue(tuple(self.wrap(r) for r in result), cls)
         if isinstance(result, Handle):
             return self.wrap_value(result.value)
         if isinstance(result, Value):

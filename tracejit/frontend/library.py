@@ -106,7 +106,7 @@ def _size(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
 def scalars_of_rank_0(calls: Calls, value: FrontValue) -> FrontValue:
     """Results of rank 0 as NumPy scalars, as NumPy gives them."""
     if isinstance(value, TupleValue):
-        return TupleValue(tuple(scalars_of_rank_0(calls, v) for v in value.items))
+        return TupleValue(tuple(scalars_of_rank_0(calls, v) for v in value.items), value.cls)
     if isinstance(value, ArrayView) and value.rank == 0:
         return Number(calls.ctx.element(value, ()).value, weak=False)
     return value

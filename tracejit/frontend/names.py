@@ -30,6 +30,10 @@ NUMPY_ALIASES = {
 }
 
 
+#: Modules of NumPy and tracejit whose functions are spelt with their name in front.
+LIBRARIES = ("linalg", "fft")
+
+
 @cache
 def elementwise_names() -> dict[str, str]:
     """Python function name -> op name, for every op that has a spelling as a function or method."""
@@ -45,7 +49,7 @@ def elementwise_names() -> dict[str, str]:
 @cache
 def _numpy_functions() -> dict[int, str]:
     found: dict[int, str] = {}
-    for prefix, module in (("linalg.", np.linalg), ("fft.", np.fft), ("", np)):
+    for prefix, module in (*((f"{library}.", getattr(np, library)) for library in LIBRARIES), ("", np)):
         for name, value in vars(module).items():
             if callable(value) and not isinstance(value, type) and not name.startswith("_"):
                 current = found.get(id(value))
@@ -90,11 +94,11 @@ def _tracejit_name(fn: Any) -> str | None:
         return None
     import tracejit
 
-    for owner in (
-        tracejit,
-        getattr(tracejit, "nn", None) and tracejit.nn.functional,
-        getattr(tracejit, "linalg", None),
+    for owner, prefix in (
+        (tracejit, ""),
+        (getattr(tracejit, "nn", None) and tracejit.nn.functional, ""),
+        *((getattr(tracejit, library, None), f"{library}.") for library in LIBRARIES),
     ):
         if isinstance(owner, ModuleType) and getattr(owner, name, None) is fn:
-            return name
+            return prefix + name
     return None

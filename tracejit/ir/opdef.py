@@ -112,6 +112,8 @@ class OpDef:
     simplify:  `(b, *grouped operands, **attrs) -> handle | () | None`: a simpler value for the op's one result, `()`
                to drop an op without results, None to keep it. Operands are handles; `b.number_of(x)` is the number x
                is known to be everywhere (else None), `b.made_by(x, "name")` the op that made x if it has that name.
+    free:      indices of results whose vectors are determined up to a factor of modulus 1 only; the vjp rule holds for
+               what does not depend on it, and tests compare moduli.
     cost:      about how many additions one element is worth, for choices between saving and computing again.
     """
 
@@ -129,6 +131,7 @@ class OpDef:
     neutral: float | int | bool | None = None
     idempotent: bool = False
     simplify: Callable[..., Any] | None = None
+    free: tuple[int, ...] = ()
     cost: int = 1
 
     def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:

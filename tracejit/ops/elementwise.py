@@ -215,7 +215,7 @@ def _direction(b: Any, x: Any, out: Any) -> Any:
     if not b.dtype(x).is_complex:
         return b.sign(x)
     wide = b.cast(out, dtype=b.dtype(x))
-    return b.select(b.eq(out, 0), 0, x / wide)
+    return b.select(b.eq(out, 0), 0, b.div(x, wide))
 
 
 abs = unary(

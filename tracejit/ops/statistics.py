@@ -240,7 +240,7 @@ def root(b: Any, x: Any) -> Any:
     return b.select(zero, 0, b.sqrt(b.select(zero, 1, x)))
 
 
-@function("numpy linalg.norm", "function linalg.norm", kinds=("function", "method"))
+@function(kinds=("function", "method"))
 def norm(
     b: Any,
     x: Operand,

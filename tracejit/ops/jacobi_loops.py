@@ -1,0 +1,341 @@
+"""How eigenvalues and singular values are computed without a LAPACK: Jacobi's rotations, as loops.
+
+Hermitian matrices are diagonalised from both sides. Singular values come from rotations of columns until all are
+orthogonal (Hestenes), which is accurate to the working precision. Vectors are kept in rows, where they are contiguous.
+Golub and Van Loan, Matrix Computations, sections 8.5 and 8.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tracejit.ir.types import I64, DType, TensorType, real_dtype
+from tracejit.ops.matrix_loops import (
+    Array,
+    Emitter,
+    Expr,
+    after,
+    exchange,
+    failures,
+    note,
+    require_none,
+    scale_row,
+    subtract_row,
+    total,
+)
+
+#: More sweeps than any matrix needs: convergence is quadratic.
+SWEEPS = 40
+
+
+def _precision(dtype: DType) -> float:
+    return 2.0**-23 if real_dtype(dtype).bits == 32 else 2.0**-52
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Columns p and q become c p - s conj(u) q and s p + c conj(u) q; u has modulus 1."""
+
+    c: Expr
+    s: Expr
+    u: Any
+    moved: Expr  #: by how much the diagonal elements of p and q change
+
+
+def _rotation(e: Emitter, alpha: Expr, beta: Expr, g: Any, size: Expr) -> Rotation:
+    """What makes the Hermitian matrix [[alpha, g], [conj(g), beta]] diagonal; `size` is |g|, not 0."""
+    k = e.k
+    part = alpha.type
+    theta = k.let(k.div(k.sub(beta, alpha), k.mul(size, 2.0)), "theta")
+    slope = k.div(k.const(1, part), k.add(k.abs(theta), k.hypot(theta, k.const(1, part))))
+    t = k.let(k.copysign(slope, theta), "t")
+    c = k.let(k.div(k.const(1, part), k.sqrt(k.add(k.mul(t, t), 1.0))), "c")
+    u = k.let(k.div(g, k.cast(size, k.dtype(g))), "u")
+    return Rotation(c, k.let(k.mul(c, t), "s"), u, k.let(k.mul(t, size), "moved"))
+
+
+def _rotate_rows(e: Emitter, x: Array, batch: Sequence[Expr], p: Expr, q: Expr, by: Rotation, u: Any) -> None:
+    """Rows p and q of x become c p - s u q and s p + c u q."""
+    k, dtype = e.k, x.type.dtype
+    c, s = k.cast(by.c, dtype), k.cast(by.s, dtype)
+    with e.loops((x.shape[-1],), vector=True) as (i,):
+        first, second = e.load(x, (*batch, p, i)), k.let(k.mul(u, e.load(x, (*batch, q, i))), "turned")
+        e.store(x, (*batch, p, i), k.sub(k.mul(c, first), k.mul(s, second)))
+        e.store(x, (*batch, q, i), k.add(k.mul(s, first), k.mul(c, second)))
+
+
+def _rotate_columns(e: Emitter, x: Array, batch: Sequence[Expr], p: Expr, q: Expr, by: Rotation) -> None:
+    """Columns p and q of x take part in a rotation."""
+    k, dtype = e.k, x.type.dtype
+    c, s, u = k.cast(by.c, dtype), k.cast(by.s, dtype), k.conj(by.u)
+    with e.loops((x.shape[-2],)) as (i,):
+        first, second = e.load(x, (*batch, i, p)), k.let(k.mul(u, e.load(x, (*batch, i, q))), "turned")
+        e.store(x, (*batch, i, p), k.sub(k.mul(c, first), k.mul(s, second)))
+        e.store(x, (*batch, i, q), k.add(k.mul(s, first), k.mul(c, second)))
+
+
+@contextmanager
+def _sweeps(e: Emitter, moved: Array, size: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """All pairs p < q below `size`, again until nothing has been `moved`."""
+    e.store(moved, (), e.k.const(1, I64))
+    with e.loops((e.k.const(SWEEPS, I64),)), e.when(e.k.ne(e.load(moved, ()), 0)):
+        e.store(moved, (), e.k.const(0, I64))
+        with e.loops((size,)) as (p,), e.loops((after(e, p, size),)) as (step,):
+            yield p, e.k.let(e.k.add(e.k.add(p, 1), step), "q")
+
+
+def _identity(e: Emitter, x: Array, batch: Sequence[Expr]) -> None:
+    with e.loops(x.shape[-2:]) as (i, j):
+        e.store(x, (*batch, i, j), e.k.cast(e.k.eq(i, j), x.type.dtype))
+
+
+def _peak(e: Emitter, x: Array, batch: Sequence[Expr], element: Callable[[Expr, Expr], Expr]) -> Expr:
+    """The largest modulus of a matrix."""
+    zero = e.k.const(0, real_dtype(x.type.dtype))
+    with e.fold(x.shape[-2], zero) as rows:
+        with e.fold(x.shape[-1], zero, combine="maximum") as columns:
+            columns.following = [e.k.abs(element(rows.index, columns.index))]
+        rows.following = [e.k.maximum(rows.carried[0], columns.results[0])]
+    return e.k.let(rows.results[0], "peak")
+
+
+def _place_of(e: Emitter, values: Callable[[Expr], Expr], start: Expr, size: Expr, better: str) -> Expr:
+    """The place from `start` on of the value that is better than the others."""
+    with e.fold(e.k.sub(size, start), values(start), start) as fold:
+        best, place = fold.carried
+        here = e.k.let(e.k.add(start, fold.index), "here")
+        value = values(here)
+        wins = e.k.let(getattr(e.k, better)(value, best), "wins")
+        fold.following = [e.k.select(wins, value, best), e.k.select(wins, here, place)]
+    return fold.results[1]
+
+
+# -- Hermitian matrices ---------------------------------------------------------------------------------------
+
+
+def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) -> tuple[Array, Array]:
+    """Rotations from both sides, then eigenvalues in ascending order; nan where x has infinities or nan."""
+    w, v = e.new(results[0]), e.new(results[1])
+    dtype, size = x.type.dtype, x.shape[-1]
+    a = e.work(dtype, x.shape, "a")
+    vectors = e.work(dtype, x.shape, "vectors")
+    moved = e.scratch(TensorType(I64, ()), "moved")
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
+        _fill_hermitian(e, a, x, batch, lower)
+        _identity(e, vectors, batch)
+        peak = _peak(e, a, batch, lambda i, j: e.load(a, (*batch, i, j)))
+        least = e.k.let(e.k.mul(peak, _precision(dtype) * 1e-3), "least")
+        with _sweeps(e, moved, size) as (p, q):
+            g = e.load(a, (*batch, p, q))
+            length = e.k.let(e.k.abs(g), "length")
+            with e.when(e.k.gt(length, least)):
+                _two_sided(e, a, vectors, batch, (p, q), g, length)
+                e.store(moved, (), e.k.const(1, I64))
+
+        def diagonal(i: Expr) -> Expr:
+            return e.k.let(e.k.real(e.load(a, (*batch, i, i))), "eigenvalue")
+
+        unknown = e.k.let(e.k.select(e.k.isfinite(peak), e.k.const(0, peak.type), e.k.sub(peak, peak)), "unknown")
+
+        with e.loops((size,)) as (i,):
+            place = _place_of(e, diagonal, i, size, "lt")
+            here, there = e.load(a, (*batch, i, i)), e.load(a, (*batch, place, place))
+            e.store(a, (*batch, i, i), there)
+            e.store(a, (*batch, place, place), here)
+            exchange(e, vectors, batch, i, place)
+            e.store(w, (*batch, i), e.k.add(e.k.real(there), unknown))
+        with e.loops((size, size)) as (i, j):
+            e.store(v, (*batch, j, i), e.load(vectors, (*batch, i, j)))
+    return w, v
+
+
+def _fill_hermitian(e: Emitter, a: Array, x: Array, batch: Sequence[Expr], lower: bool) -> None:
+    """The Hermitian matrix that one half of x says."""
+    k, dtype = e.k, x.type.dtype
+    with e.loops(x.shape[-2:]) as (i, j):
+        here, there = e.load(x, (*batch, i, j)), e.load(x, (*batch, j, i))
+        own = k.gt(i, j) if lower else k.lt(i, j)
+        element = k.select(own, here, k.conj(there))
+        e.store(a, (*batch, i, j), k.select(k.eq(i, j), k.cast(k.real(here), dtype), element))
+
+
+def _two_sided(
+    e: Emitter, a: Array, vectors: Array, batch: Sequence[Expr], at: tuple[Expr, Expr], g: Any, length: Expr
+) -> None:
+    """Make elements (p, q) and (q, p) of a zero."""
+    k, (p, q), dtype = e.k, at, a.type.dtype
+    alpha, beta = k.real(e.load(a, (*batch, p, p))), k.real(e.load(a, (*batch, q, q)))
+    by = _rotation(e, alpha, beta, g, length)
+    _rotate_rows(e, a, batch, p, q, by, by.u)
+    _rotate_columns(e, a, batch, p, q, by)
+    _rotate_rows(e, vectors, batch, p, q, by, k.conj(by.u))
+    e.store(a, (*batch, p, p), k.cast(k.sub(alpha, by.moved), dtype))
+    e.store(a, (*batch, q, q), k.cast(k.add(beta, by.moved), dtype))
+    e.store(a, (*batch, p, q), k.const(0, dtype))
+    e.store(a, (*batch, q, p), k.const(0, dtype))
+
+
+# -- singular values ------------------------------------------------------------------------------------------
+
+
+def svd(e: Emitter, results: Sequence[Any], x: Array, k: Expr, *, full: bool = False) -> tuple[Array, Array, Array]:
+    """The columns of x (of its conjugate transpose, where x is wide) are rotated until they are orthogonal: then their
+    lengths are the singular values, and what the rotations make of the unit vectors is the other basis."""
+    u, s, vh = (e.new(result) for result in results)
+    svd_into(e, x, k, u, s, vh, full=full)
+    return u, s, vh
+
+
+def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, full: bool = False) -> None:
+    """`svd` into arrays that are there."""
+    dtype, (rows, columns) = x.type.dtype, x.shape[-2:]
+    tall = e.k.let(e.k.ge(rows, columns), "tall")
+    length = e.k.let(e.k.maximum(rows, columns), "length")
+    batches = x.shape[:-2]
+    lines = e.work(dtype, (*batches, length if full else k, length), "lines")
+    other = e.work(dtype, (*batches, k, k), "other")
+    moved, flag = e.scratch(TensorType(I64, ()), "moved"), failures(e)
+
+    with e.kernel(), e.loops(batches) as batch:
+
+        def element(i: Expr, j: Expr) -> Any:
+            found = e.load(x, (*batch, e.k.select(tall, j, i), e.k.select(tall, i, j)))
+            return e.k.select(tall, found, e.k.conj(found)) if dtype.is_complex else found
+
+        peak = _peak(e, x, batch, lambda i, j: e.load(x, (*batch, i, j)))
+        note(e, flag, e.k.logical_not(e.k.isfinite(peak)))
+        scale = e.k.let(e.k.select(e.k.gt(peak, 0), peak, e.k.const(1, peak.type)), "scale")
+        with e.loops((k, length)) as (i, j):
+            e.store(lines, (*batch, i, j), e.k.div(element(i, j), e.k.cast(scale, dtype)))
+        _identity(e, other, batch)
+        _orthogonalise(e, lines, other, batch, k, moved)
+        with e.loops((k,)) as (i,):
+            e.store(s, (*batch, i), e.k.sqrt(_square_of(e, lines, batch, i)))
+        _arrange(e, lines, other, s, batch, k)
+        with e.loops((k,)) as (i,):
+            e.store(s, (*batch, i), e.k.mul(e.load(s, (*batch, i)), scale))
+        with e.when(tall):
+            _write(e, u, lines, batch, columns=True)
+            _write(e, vh, other, batch, columns=False)
+        with e.when(e.k.logical_not(tall)):
+            _write(e, u, other, batch, columns=True)
+            _write(e, vh, lines, batch, columns=False)
+    require_none(e, flag, "SVD did not converge")
+
+
+def pinv(e: Emitter, results: Sequence[Any], x: Array, k: Expr, rcond: Expr) -> Array:
+    """The product of the bases with the reciprocals of the singular values that are not negligible."""
+    out, batches, dtype = e.new(results[0]), x.shape[:-2], x.type.dtype
+    u = e.work(dtype, (*batches, x.shape[-2], k), "u")
+    s = e.work(real_dtype(dtype), (*batches, k), "s")
+    vh = e.work(dtype, (*batches, k, x.shape[-1]), "vh")
+    svd_into(e, x, k, u, s, vh)
+    with e.kernel(), e.loops(out.shape) as (*batch, i, j):
+
+        def product(c: Expr) -> Any:
+            size = e.load(s, (*batch, c))
+            counts = e.k.gt(size, e.k.mul(e.load(s, (*batch, e.k.const(0, I64))), e.k.cast(rcond, s.type.dtype)))
+            safe = e.k.let(e.k.select(counts, size, e.k.const(1, size.type)), "safe")
+            inverse = e.k.select(counts, e.k.div(e.k.const(1, size.type), safe), e.k.const(0, size.type))
+            pair = e.k.mul(e.k.conj(e.load(vh, (*batch, c, i))), e.k.conj(e.load(u, (*batch, j, c))))
+            return e.k.mul(e.k.cast(inverse, dtype), pair)
+
+        e.store(out, (*batch, i, j), total(e, k, e.k.const(0, dtype), product))
+    return out
+
+
+def _square_of(e: Emitter, x: Array, batch: Sequence[Expr], i: Expr) -> Expr:
+    """The squared length of a row."""
+
+    def square(j: Expr) -> Expr:
+        element = e.load(x, (*batch, i, j))
+        real, imaginary = e.k.real(element), e.k.imag(element)
+        found = e.k.mul(real, real)
+        return e.k.add(found, e.k.mul(imaginary, imaginary)) if x.type.dtype.is_complex else found
+
+    zero = e.k.const(0, real_dtype(x.type.dtype))
+    return e.k.let(total(e, x.shape[-1], zero, square), "square")
+
+
+def _product_of(e: Emitter, x: Array, batch: Sequence[Expr], i: Expr, j: Expr) -> Any:
+    """The inner product of two rows, the first conjugated."""
+
+    def product(c: Expr) -> Any:
+        return e.k.mul(e.k.conj(e.load(x, (*batch, i, c))), e.load(x, (*batch, j, c)))
+
+    return e.k.let(total(e, x.shape[-1], e.k.const(0, x.type.dtype), product), "product")
+
+
+def _orthogonalise(e: Emitter, lines: Array, other: Array, batch: Sequence[Expr], count: Expr, moved: Array) -> None:
+    """Rotate pairs of the first `count` rows until all are orthogonal; rows that are negligible are left."""
+    k, precision = e.k, _precision(lines.type.dtype)
+    with e.fold(count, k.const(0, real_dtype(lines.type.dtype))) as fold:
+        fold.following = [k.add(fold.carried[0], _square_of(e, lines, batch, fold.index))]
+    negligible = k.let(k.mul(fold.results[0], precision**2), "negligible")
+    with _sweeps(e, moved, count) as (p, q):
+        alpha, beta = _square_of(e, lines, batch, p), _square_of(e, lines, batch, q)
+        g = _product_of(e, lines, batch, p, q)
+        size = k.let(k.abs(g), "size")
+        counts = k.gt(k.minimum(alpha, beta), negligible)
+        with e.when(k.logical_and(counts, k.gt(size, k.mul(k.sqrt(k.mul(alpha, beta)), precision)))):
+            by = _rotation(e, alpha, beta, g, size)
+            for each in (lines, other):
+                _rotate_rows(e, each, batch, p, q, by, k.conj(by.u))
+            e.store(moved, (), k.const(1, I64))
+
+
+def _arrange(e: Emitter, lines: Array, other: Array, s: Array, batch: Sequence[Expr], count: Expr) -> None:
+    """Sort by size, make rows unit vectors, and put any orthonormal ones in place of those that are negligible."""
+    k, dtype = e.k, lines.type.dtype
+
+    def size(i: Expr) -> Expr:
+        return e.load(s, (*batch, i))
+
+    with e.loops((count,)) as (i,):
+        place = _place_of(e, size, i, count, "gt")
+        here, there = size(i), size(place)
+        e.store(s, (*batch, i), there)
+        e.store(s, (*batch, place), here)
+        for each in (lines, other):
+            exchange(e, each, batch, i, place)
+        limit = k.mul(size(k.const(0, I64)), _precision(dtype))
+        counts = k.let(k.gt(there, limit), "counts")
+        with e.when(counts):
+            inverse = k.let(k.div(k.const(1, there.type), there), "inverse")
+            scale_row(e, lines, (*batch, i), k.const(0, I64), k.cast(inverse, dtype))
+        with e.when(k.logical_not(counts)):
+            _complete(e, lines, batch, i)
+    with e.loops((k.sub(lines.shape[-2], count),)) as (step,):
+        _complete(e, lines, batch, k.let(k.add(count, step), "row"))
+
+
+def _complete(e: Emitter, x: Array, batch: Sequence[Expr], j: Expr) -> None:
+    """Row j becomes a unit vector orthogonal to the rows before it: the unit vector that these contain least, made
+    orthogonal twice, as rounding asks."""
+    k, dtype, zero = e.k, x.type.dtype, e.k.const(0, I64)
+    part = real_dtype(dtype)
+
+    def contained(i: Expr) -> Expr:
+        return total(e, j, k.const(0, part), lambda r: k.square(k.abs(e.load(x, (*batch, r, i)))))
+
+    place = _place_of(e, contained, zero, x.shape[-1], "lt")
+    with e.loops((x.shape[-1],)) as (i,):
+        e.store(x, (*batch, j, i), k.cast(k.eq(i, place), dtype))
+    with e.loops((k.const(2, I64),)), e.loops((j,)) as (r,):
+        subtract_row(e, x, (*batch, j), _product_of(e, x, batch, r, j), (*batch, r), zero)
+    length = k.sqrt(_square_of(e, x, batch, j))
+    inverse = k.let(k.div(k.const(1, part), length), "inverse")
+    scale_row(e, x, (*batch, j), zero, k.cast(inverse, dtype))
+
+
+def _write(e: Emitter, out: Array, rows: Array, batch: Sequence[Expr], *, columns: bool) -> None:
+    """Vectors as columns of the result, or conjugated as its rows."""
+    with e.loops(rows.shape[-2:]) as (i, j):
+        element = e.load(rows, (*batch, i, j))
+        if columns:
+            e.store(out, (*batch, j, i), element)
+        else:
+            e.store(out, (*batch, i, j), e.k.conj(element))

@@ -1,0 +1,208 @@
+"""Functions of matrices made of singular values: pseudo-inverses, least squares, ranks, condition numbers, norms."""
+
+from __future__ import annotations
+
+from functools import cache, reduce
+from typing import Any, NamedTuple
+
+from tracejit.errors import ShapeMismatch, error_class
+from tracejit.ir.core import Value
+from tracejit.ir.opdef import Opaque, Sample
+from tracejit.ir.types import F64, I32, I64, TensorType, Type, real_dtype
+from tracejit.ops import coerce, jacobi_loops
+from tracejit.ops.arrange import at_most, flat, part
+from tracejit.ops.decompositions import RECTANGLES, regular, smaller, svdvals_
+from tracejit.ops.define import op, require_dtype, require_size
+from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, inexact, keep_axes, on
+from tracejit.ops.linear_algebra import adjoint, identity_like, matrices, named_error, spelt, stack_of, stack_type
+from tracejit.ops.products import matmul_any
+from tracejit.ops.statistics import norm, truth
+
+LAST_TWO = (-2, -1)
+
+
+# -- least squares ----------------------------------------------------------------------------------------------
+
+
+def _pinv_infer(x: Value, k: Value, rcond: Value) -> tuple[Type, ...]:
+    source = stack_type(x, "pinv")
+    require_size(k, "pinv")
+    require_dtype(rcond, (F64,), "pinv")
+    return (TensorType(source.dtype, (*source.shape[:-2], source.shape[-1], source.shape[-2])),)
+
+
+def _pinv_vjp(b: Any, g: Any, x: Any, k: Any, rcond: Any, out: Any) -> tuple[Any, ...]:
+    """Golub and Pereyra (1973), for a rank that does not change."""
+    gh, ph = adjoint(b, g), adjoint(b, out)
+    product = b.matmul(gh, out)
+    beyond = b.matmul(product, ph)
+    found = beyond - adjoint(b, b.matmul(out, product)) - b.matmul(x, b.matmul(out, beyond))
+    return found + b.matmul(ph, b.matmul(out, gh - b.matmul(product, x))), None, None
+
+
+op(
+    "pinv",
+    ("x", "k", "rcond"),
+    doc="The Moore-Penrose inverse; singular values up to `rcond` times the largest count as 0, k is the smaller size. "
+    "The derivative is that of matrices of the same rank.",
+    infer=_pinv_infer,
+    eager=named_error(lambda xp, x, k, rcond: xp.linalg.pinv(x, rcond)),
+    vjp=_pinv_vjp,
+    lower=Opaque(jacobi_loops.pinv),
+    effect="fail",
+    samples=lambda rng: [Sample((regular(rng, shape, dtype), min(shape[-2:]), 1e-7)) for shape, dtype in RECTANGLES],
+)
+
+
+@spelt("pinv")
+def pinv_(b: Any, x: Operand, rcond: float = 1e-15, hermitian: bool = False) -> Any:
+    """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as 0."""
+    x = stack_of(b, x)
+    return b.pinv(x, smaller(b, x), coerce.convert(b, float(rcond), F64))
+
+
+class LstsqResult(NamedTuple):
+    """What `lstsq` gives."""
+
+    solution: Any
+    residuals: Any
+    rank: Any
+    singular_values: Any
+
+
+@spelt("lstsq")
+def lstsq_(b: Any, a: Operand, c: Operand, rcond: float | None = None) -> Any:
+    """The x of least length that makes |a @ x - c| least, the sums of squares of what is left (none where a has not
+    full rank or not more rows than columns), the rank and the singular values of a."""
+    a, c = coerce.promote_operands(b, (stack_of(b, a), inexact(b, c)))
+    if b.rank(a) != 2 or b.rank(c) not in (1, 2):
+        raise error_class("LinAlgError")(
+            f"{max(b.rank(a), b.rank(c))}-dimensional array given. Array must be two-dimensional"
+        )
+    k, (rows, columns) = smaller(b, a), b.shape(a)
+    limit = _precision(b, a) if rcond is None else coerce.convert(b, float(rcond), F64)
+    x = matmul_any(b, b.pinv(a, k, limit), c)
+    s = b.svd(a, k)[1]
+    rank = _rank(b, s, limit)
+    sums = flat(b, b.sum(b.square(b.abs(matmul_any(b, a, x) - c)), axes=(0,)))
+    determined = b.logical_and(on(b).eq(rank, columns), on(b).gt(b.full(rows, (), I64), columns))
+    left = b.mask_read(sums, b.broadcast(determined, b.shape(sums)))[1]
+    return LstsqResult(x, left, b.cast(rank, dtype=I32), s)
+
+
+def _precision(b: Any, x: Any) -> Any:
+    """The larger size times the machine's precision, as NumPy's: below it, singular values are noise."""
+    rows, columns = b.shape(x)[-2:]
+    precision = 2.0**-23 if real_dtype(b.dtype(x)).bits == 32 else 2.0**-52
+    if isinstance(rows, int) and isinstance(columns, int):
+        return coerce.convert(b, max(rows, columns) * precision, F64)
+    return b.cast(on(b).maximum(rows, columns), dtype=F64) * precision
+
+
+def _rank(b: Any, s: Any, limit: Any) -> Any:
+    """How many singular values are above `limit` times the largest."""
+    first = part(b, s, b.rank(s) - 1, 0, at_most(b, b.shape(s)[-1], 1))
+    least = on(b).mul(b.sum(first, axes=(b.rank(s) - 1,)), b.cast(limit, dtype=b.dtype(s)))
+    above = b.gt(s, b.broadcast(b.reshape(least, (*b.shape(least), 1)), b.shape(s)))
+    return b.sum(b.cast(above, dtype=I64), axes=(b.rank(s) - 1,))
+
+
+@spelt("matrix_rank")
+def matrix_rank_(b: Any, x: Operand, tol: float | None = None) -> Any:
+    """How many singular values are above `tol` (by default the larger size times the precision times the largest one);
+    of a vector, whether it is not 0."""
+    x = inexact(b, x)
+    if b.rank(x) < 2:
+        return b.cast(b.any(truth(b, x), axes=tuple(range(b.rank(x)))), dtype=I64)
+    s = svdvals_(b, x)
+    if tol is None:
+        return _rank(b, s, _precision(b, x))
+    return b.sum(b.cast(on(b).gt(s, float(tol)), dtype=I64), axes=(b.rank(s) - 1,))
+
+
+@spelt("cond")
+def cond_(b: Any, x: Operand, p: Any = None) -> Any:
+    """The condition number of a matrix in the norm `p`; by default the ratio of the extreme singular values."""
+    x = stack_of(b, x)
+    if p in (None, 2, -2):
+        s = svdvals_(b, x)
+        axis, size = b.rank(s) - 1, b.shape(s)[-1]
+        first, last = (b.sum(part(b, s, axis, at, 1), axes=(axis,)) for at in (0, size - 1))
+        return b.div(last, first) if p == -2 else b.div(first, last)
+    x = matrices(b, x)
+    return matrix_norm_(b, x, p) * matrix_norm_(b, b.solve(x, identity_like(b, x)), p)
+
+
+@spelt("multi_dot")
+def multi_dot_(b: Any, arrays: Operands) -> Any:
+    """The product of several matrices, in the order that needs least work where sizes are known when compiling, else
+    from the left; the first and last one may be vectors."""
+    made = [array(b, x) for x in arrays]
+    if len(made) < 2:
+        raise ShapeMismatch("Expecting at least two arrays.")
+    sizes = [b.shape(x)[0] if b.rank(x) == 2 else 1 for x in made] + [
+        b.shape(made[-1])[1] if b.rank(made[-1]) == 2 else 1
+    ]
+    if not all(isinstance(n, int) for n in sizes):
+        return reduce(lambda x, y: matmul_any(b, x, y), made)
+
+    @cache
+    def best(i: int, j: int) -> tuple[int, int]:
+        """The work of the product of i..j and where it is split."""
+        if i == j:
+            return 0, i
+        return min((best(i, k)[0] + best(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j))
+
+    def product(i: int, j: int) -> Any:
+        at = best(i, j)[1]
+        return made[i] if i == j else matmul_any(b, product(i, at), product(at + 1, j))
+
+    return product(0, len(made) - 1)
+
+
+# -- norms ------------------------------------------------------------------------------------------------------
+
+
+@spelt("norm")
+def norm_(b: Any, x: Operand, ord: Any = None, axis: Axis = None, keepdims: bool = False, *, dtype: Any = None) -> Any:
+    """The norm of a vector (one axis) or a matrix (two axes); Euclidean by default, over all axes without `axis`."""
+    x = inexact(b, x) if dtype is None else on(b).cast(array(b, x), dtype=dtype_from(dtype))
+    axes = axes_of(axis, b.rank(x))
+    if ord is None or len(axes) == 1:
+        if isinstance(ord, str):
+            raise ShapeMismatch(f"Invalid norm order '{ord}' for vectors")
+        return norm(b, x, ord, axes, keepdims)
+    if len(axes) != 2:
+        raise ShapeMismatch("Improper number of dimensions to norm.")
+    given = axis if isinstance(axis, tuple | list) else (0, 1)
+    rows, columns = (a % b.rank(x) for a in given)
+    rest = tuple(a for a in range(b.rank(x)) if a not in (rows, columns))
+    out = _matrix_norm(b, b.transpose(x, perm=(*rest, rows, columns)), ord)
+    return keep_axes(b, x, out, axes) if keepdims else out
+
+
+@spelt("vector_norm")
+def vector_norm_(b: Any, x: Operand, ord: Any = 2, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The vector norm over axes, by default over all."""
+    return norm(b, x, ord, axis, keepdims)
+
+
+@spelt("matrix_norm")
+def matrix_norm_(b: Any, x: Operand, ord: Any = "fro", keepdims: bool = False) -> Any:
+    """The norm of the matrices in the last two axes."""
+    x = stack_of(b, x)
+    out = _matrix_norm(b, x, ord)
+    return keep_axes(b, x, out, (b.rank(x) - 2, b.rank(x) - 1)) if keepdims else out
+
+
+def _matrix_norm(b: Any, x: Any, order: Any) -> Any:
+    rank = b.rank(x)
+    if order in ("fro", None):
+        return norm(b, x, None, LAST_TWO)
+    if order in (1, -1, float("inf"), -float("inf")):
+        first, second = (rank - 2, rank - 2) if abs(order) == 1 else (rank - 1, rank - 2)
+        return (b.max if order > 0 else b.min)(b.sum(b.abs(x), axes=(first,)), axes=(second,))
+    if order not in ("nuc", 2, -2):
+        raise ShapeMismatch("Invalid norm order for matrices.")
+    s = svdvals_(b, x)
+    return {"nuc": b.sum, 2: b.max, -2: b.min}[order](s, axes=(rank - 2,))

@@ -1,0 +1,325 @@
+"""How linear algebra is computed: elimination, Cholesky and Householder factors, as loops over stacks of matrices.
+
+Rules as in `loops.py`. Choices that decide signs are LAPACK's: pivots are largest by |re| + |im|, reflections turn a
+column against the sign of its first element. The loops take real and complex matrices alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracejit.ir.types import I64, TensorType, real_dtype
+
+Emitter = Any
+Array = Any
+Expr = Any
+
+
+def fresh_copy(e: Emitter, x: Array, name: str) -> Array:
+    """A copy of an array that may be overwritten."""
+    made = e.scratch(x.type, name)
+    e.copy_into(made, x)
+    return made
+
+
+def failures(e: Emitter) -> Array:
+    """A count of failures, 0 at first."""
+    made = e.scratch(TensorType(I64, ()), "failures")
+    with e.kernel():
+        e.store(made, (), e.k.const(0, I64))
+    return made
+
+
+def require_none(e: Emitter, flag: Array, message: str) -> None:
+    """`LinAlgError` where something failed."""
+    e.fail_unless(e.k.eq(e.load(flag, ()), 0), "LinAlgError", message)
+
+
+def note(e: Emitter, flag: Array, failed: Expr) -> None:
+    """Count a failure."""
+    with e.when(failed):
+        e.store(flag, (), e.k.const(1, I64))
+
+
+def transposed(e: Emitter, x: Array, name: str, *, conjugated: bool = False) -> Array:
+    """The (conjugate) transpose, whose rows are the columns of x."""
+    made = e.work(x.type.dtype, (*x.shape[:-2], x.shape[-1], x.shape[-2]), name)
+    with e.kernel(), e.loops(made.shape, parallel=True) as (*batch, i, j):
+        element = e.load(x, (*batch, j, i))
+        e.store(made, (*batch, i, j), e.k.conj(element) if conjugated else element)
+    return made
+
+
+def after(e: Emitter, j: Expr, size: Expr) -> Expr:
+    """How many places come after place j."""
+    return e.k.sub(e.k.sub(size, 1), j)
+
+
+def exchange(e: Emitter, x: Array, batch: Sequence[Expr], i: Expr, j: Expr) -> None:
+    """Rows i and j take each other's place."""
+    with e.loops((x.shape[-1],)) as (c,):
+        upper, lower = e.load(x, (*batch, i, c)), e.load(x, (*batch, j, c))
+        e.store(x, (*batch, i, c), lower)
+        e.store(x, (*batch, j, c), upper)
+
+
+def scale_row(e: Emitter, x: Array, at: Sequence[Expr], start: Expr, factor: Expr) -> None:
+    """Row `at` of x times a factor, from column `start` on."""
+    with e.loops((e.k.sub(x.shape[-1], start),), vector=True) as (step,):
+        c = e.k.add(start, step)
+        e.store(x, (*at, c), e.k.mul(factor, e.load(x, (*at, c))))
+
+
+def subtract_row(e: Emitter, x: Array, row: Sequence[Expr], factor: Expr, other: Sequence[Expr], start: Expr) -> None:
+    """Row `row` of x loses `factor` times row `other`, from column `start` on."""
+    with e.loops((e.k.sub(x.shape[-1], start),), vector=True) as (step,):
+        c = e.k.add(start, step)
+        product = e.k.mul(factor, e.load(x, (*other, c)))
+        e.store(x, (*row, c), e.k.sub(e.load(x, (*row, c)), product))
+
+
+def total(e: Emitter, extent: Expr, zero: Expr, element: Callable[[Expr], Expr]) -> Expr:
+    """The sum of `element(i)` for i below the extent."""
+    with e.fold(extent, zero, combine="add") as fold:
+        fold.following = [element(fold.index)]
+    return fold.results[0]
+
+
+def size_of(e: Emitter, x: Expr) -> Expr:
+    """|re| + |im|, by which pivots are compared."""
+    real, imaginary = e.k.abs(e.k.real(x)), e.k.abs(e.k.imag(x))
+    return e.k.let(e.k.add(real, imaginary) if e.k.dtype(x).is_complex else real, "size")
+
+
+# -- elimination ----------------------------------------------------------------------------------------------
+
+
+def _largest_below(e: Emitter, x: Array, batch: Sequence[Expr], j: Expr) -> Expr:
+    """The row from j on whose element in column j is largest."""
+    k = e.k
+    with e.fold(k.sub(x.shape[-1], j), k.const(-1.0, real_dtype(x.type.dtype)), j) as fold:
+        best, place = fold.carried
+        row = k.add(j, fold.index)
+        size = size_of(e, e.load(x, (*batch, row, j)))
+        larger = k.let(k.gt(size, best), "larger")
+        fold.following = [k.select(larger, size, best), k.select(larger, row, place)]
+    return fold.results[1]
+
+
+def _eliminate(
+    e: Emitter,
+    x: Array,
+    batch: Sequence[Expr],
+    right: Array | None = None,
+    on_exchange: Callable[[Expr], None] | None = None,
+    flag: Array | None = None,
+) -> None:
+    """The upper triangular form of one matrix, by elimination with row exchanges; `right` takes part.
+
+    `on_exchange` is told where a row changes its place."""
+    size, zero = x.shape[-1], e.k.const(0, I64)
+    with e.loops((size,)) as (j,):
+        pivot = _largest_below(e, x, batch, j)
+        with e.when(e.k.ne(pivot, j)):
+            for each in (x, right):
+                if each is not None:
+                    exchange(e, each, batch, j, pivot)
+            if on_exchange is not None:
+                on_exchange(pivot)
+        top = e.load(x, (*batch, j, j))
+        is_zero = e.k.let(e.k.eq(top, 0), "is_zero")
+        if flag is not None:
+            note(e, flag, is_zero)
+        safe = e.k.let(e.k.select(is_zero, e.k.const(1, x.type.dtype), top), "safe")
+        with e.loops((after(e, j, size),)) as (below,):
+            row = e.k.let(e.k.add(e.k.add(j, 1), below), "row")
+            factor = e.k.let(e.k.div(e.load(x, (*batch, row, j)), safe), "factor")
+            subtract_row(e, x, (*batch, row), factor, (*batch, j), j)
+            if right is not None:
+                subtract_row(e, right, (*batch, row), factor, (*batch, j), zero)
+
+
+def _substitute(e: Emitter, x: Array, batch: Sequence[Expr], out: Array, *, lower: bool, unit: bool = False) -> None:
+    """out becomes the solution for a triangular x, row by row."""
+    size, zero = x.shape[-1], e.k.const(0, I64)
+    with e.loops((size,)) as (step,):
+        j = step if lower else e.k.let(after(e, step, size), "j")
+        with e.loops((step,)) as (i,):
+            row = i if lower else e.k.let(e.k.add(e.k.add(j, 1), i), "row")
+            subtract_row(e, out, (*batch, j), e.load(x, (*batch, j, row)), (*batch, row), zero)
+        if not unit:
+            corner = e.load(x, (*batch, j, j))
+            with e.loops((out.shape[-1],)) as (c,):
+                e.store(out, (*batch, j, c), e.k.div(e.load(out, (*batch, j, c)), corner))
+
+
+def solve(e: Emitter, results: Sequence[Any], a: Array, b: Array) -> Array:
+    """Elimination, then substitution from the last row up."""
+    out = e.new(results[0])
+    e.copy_into(out, b)
+    upper, flag = fresh_copy(e, a, "upper"), failures(e)
+    with e.kernel(), e.loops(a.shape[:-2]) as batch:
+        _eliminate(e, upper, batch, out, flag=flag)
+        _substitute(e, upper, batch, out, lower=False)
+    require_none(e, flag, "Singular matrix")
+    return out
+
+
+def solve_triangular(e: Emitter, results: Sequence[Any], a: Array, b: Array, *, lower: bool) -> Array:
+    """Substitution."""
+    out, flag = e.new(results[0]), failures(e)
+    e.copy_into(out, b)
+    with e.kernel(), e.loops(a.shape[:-2]) as batch:
+        with e.loops((a.shape[-1],)) as (j,):
+            note(e, flag, e.k.eq(e.load(a, (*batch, j, j)), 0))
+        _substitute(e, a, batch, out, lower=lower)
+    require_none(e, flag, "Singular matrix")
+    return out
+
+
+def det(e: Emitter, results: Sequence[Any], x: Array) -> Array:
+    """The product of the diagonal after elimination, negated for each row exchange."""
+    out = e.new(results[0])
+    upper = fresh_copy(e, x, "upper")
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
+        e.store(out, batch, e.k.const(1, x.type.dtype))
+        _eliminate(e, upper, batch, None, lambda _: e.store(out, batch, e.k.neg(e.load(out, batch))))
+        with e.fold(x.shape[-1], e.load(out, batch)) as fold:
+            at = (*batch, fold.index, fold.index)
+            fold.following = [e.k.mul(fold.carried[0], e.load(upper, at))]
+        e.store(out, batch, fold.results[0])
+    return out
+
+
+def slogdet(e: Emitter, results: Sequence[Any], x: Array) -> tuple[Array, Array]:
+    """The product of the signs and the sum of the logarithms of the diagonal after elimination."""
+    sign, log = e.new(results[0]), e.new(results[1])
+    upper = fresh_copy(e, x, "upper")
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
+        e.store(sign, batch, e.k.const(1, x.type.dtype))
+        _eliminate(e, upper, batch, None, lambda _: e.store(sign, batch, e.k.neg(e.load(sign, batch))))
+        with e.fold(x.shape[-1], e.load(sign, batch), e.k.const(0, log.type.dtype)) as fold:
+            pivot = e.load(upper, (*batch, fold.index, fold.index))
+            size = e.k.let(e.k.abs(pivot), "size")
+            is_zero = e.k.eq(size, 0)
+            none = e.k.const(0, x.type.dtype)
+            safe = e.k.let(e.k.select(is_zero, e.k.const(1, size.type), size), "safe")
+            unit = e.k.let(e.k.select(is_zero, none, e.k.div(pivot, safe)), "unit")
+            fold.following = [e.k.mul(fold.carried[0], unit), e.k.add(fold.carried[1], e.k.log(size))]
+        e.store(sign, batch, fold.results[0])
+        e.store(log, batch, fold.results[1])
+    return sign, log
+
+
+# -- Cholesky -------------------------------------------------------------------------------------------------
+
+
+def cholesky(e: Emitter, results: Sequence[Any], x: Array) -> Array:
+    """Column by column from the left."""
+    out, flag, size = e.new(results[0]), failures(e), x.shape[-1]
+    zero = e.k.const(0, x.type.dtype)
+
+    def rest(batch: Sequence[Expr], i: Expr, j: Expr) -> Expr:
+        """x[i, j] less the product of the rows i and j of what is done."""
+
+        def product(c: Expr) -> Expr:
+            return e.k.mul(e.load(out, (*batch, i, c)), e.k.conj(e.load(out, (*batch, j, c))))
+
+        return e.k.let(e.k.sub(e.load(x, (*batch, i, j)), total(e, j, zero, product)), "rest")
+
+    with e.kernel(), e.loops(x.shape[:-2]) as batch, e.loops((size,)) as (j,):
+        square = e.k.let(e.k.real(rest(batch, j, j)), "square")
+        note(e, flag, e.k.le(square, 0))
+        corner = e.k.let(e.k.sqrt(square), "corner")
+        e.store(out, (*batch, j, j), e.k.cast(corner, x.type.dtype))
+        with e.loops((after(e, j, size),)) as (below,):
+            i = e.k.let(e.k.add(e.k.add(j, 1), below), "i")
+            e.store(out, (*batch, i, j), e.k.div(rest(batch, i, j), e.k.cast(corner, x.type.dtype)))
+            e.store(out, (*batch, j, i), zero)
+    require_none(e, flag, "Matrix is not positive definite")
+    return out
+
+
+# -- Householder ----------------------------------------------------------------------------------------------
+
+
+def qr(e: Emitter, results: Sequence[Any], x: Array, k: Expr, *, full: bool = False) -> tuple[Array, Array]:
+    """Reflections of the columns from the left; Q is their product, applied to the unit vectors from the last on.
+
+    Columns are rows of a transpose, so that they are contiguous. Below its diagonal, column j holds the vector of
+    reflection j, whose first element is 1, and `scales` the number tau of I - tau v v^H."""
+    q, r = e.new(results[0]), e.new(results[1])
+    dtype, rows, columns = x.type.dtype, x.shape[-2], x.shape[-1]
+    turned = transposed(e, x, "columns")
+    basis = e.work(dtype, (*x.shape[:-2], q.shape[-1], rows), "basis")
+    scales = e.work(dtype, (*x.shape[:-2], k), "scales")
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
+        with e.loops((k,)) as (j,):
+            _reflection(e, turned, scales, batch, j)
+            with e.loops((after(e, j, columns),)) as (step,):
+                c = e.k.let(e.k.add(e.k.add(j, 1), step), "c")
+                _reflect(e, turned, (*batch, j), j, turned, (*batch, c), e.k.conj(e.load(scales, (*batch, j))))
+        with e.loops((q.shape[-1], rows)) as (c, i):
+            e.store(basis, (*batch, c, i), e.k.cast(e.k.eq(c, i), dtype))
+        with e.loops((k,)) as (step,):
+            j = e.k.let(after(e, step, k), "j")
+            with e.loops((q.shape[-1],)) as (c,):
+                _reflect(e, turned, (*batch, j), j, basis, (*batch, c), e.load(scales, (*batch, j)))
+        with e.loops((q.shape[-1], rows)) as (c, i):
+            e.store(q, (*batch, i, c), e.load(basis, (*batch, c, i)))
+        with e.loops((r.shape[-2], columns)) as (i, c):
+            above = e.k.le(i, c)
+            e.store(r, (*batch, i, c), e.k.select(above, e.load(turned, (*batch, c, i)), e.k.const(0, dtype)))
+    return q, r
+
+
+def _reflection(e: Emitter, x: Array, scales: Array, batch: Sequence[Expr], j: Expr) -> None:
+    """The reflection that maps row j of x, from place j on, to a multiple of the unit vector; stored in its place."""
+    k, dtype, at = e.k, x.type.dtype, (*batch, j)
+    part = real_dtype(dtype)
+    below = after(e, j, x.shape[-1])
+    start = k.let(k.add(j, 1), "start")
+
+    def magnitude(i: Expr) -> Expr:
+        return k.abs(e.load(x, (*at, k.add(start, i))))
+
+    with e.fold(below, k.const(0, part), combine="maximum") as largest:
+        largest.following = [magnitude(largest.index)]
+    peak = k.let(k.select(k.eq(largest.results[0], 0), k.const(1, part), largest.results[0]), "peak")
+
+    def scaled_square(i: Expr) -> Expr:
+        return k.square(k.div(magnitude(i), peak))
+
+    norm = k.let(k.mul(peak, k.sqrt(total(e, below, k.const(0, part), scaled_square))), "norm")
+    first = e.load(x, (*at, j))
+    whole = k.hypot(k.hypot(k.real(first), k.imag(first)), norm) if dtype.is_complex else k.hypot(first, norm)
+    end = k.let(k.neg(k.copysign(whole, k.real(first))), "end")
+    done = k.let(k.logical_and(k.eq(norm, 0), k.eq(k.imag(first), 0)), "done")
+    with e.when(done):
+        e.store(scales, (*batch, j), k.const(0, dtype))
+    with e.when(k.logical_not(done)):
+        target = k.cast(end, dtype)
+        e.store(scales, (*batch, j), k.div(k.sub(target, first), target))
+        scale_row(e, x, at, start, k.let(k.div(k.const(1, dtype), k.sub(first, target)), "factor"))
+        e.store(x, (*at, j), target)
+
+
+def _reflect(
+    e: Emitter, vectors: Array, vector: Sequence[Expr], j: Expr, x: Array, row: Sequence[Expr], scale: Expr
+) -> None:
+    """Row `row` of x, from place j on, loses `scale` times its projection on the vector, which starts with 1."""
+    k = e.k
+    start, below = k.let(k.add(j, 1), "start"), after(e, j, x.shape[-1])
+
+    def product(i: Expr) -> Expr:
+        at = k.add(start, i)
+        return k.mul(k.conj(e.load(vectors, (*vector, at))), e.load(x, (*row, at)))
+
+    first = e.load(x, (*row, j))
+    along = k.add(first, total(e, below, k.const(0, x.type.dtype), product))
+    factor = k.let(k.mul(scale, along), "factor")
+    e.store(x, (*row, j), k.sub(first, factor))
+    with e.loops((below,), vector=True) as (i,):
+        at = k.add(start, i)
+        e.store(x, (*row, at), k.sub(e.load(x, (*row, at)), k.mul(factor, e.load(vectors, (*vector, at)))))
