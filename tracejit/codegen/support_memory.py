@@ -24,6 +24,7 @@ ALLOCATION = f"""
 @tj_bins = internal global [{_BINS} x ptr] zeroinitializer, align 64
 @tj_bins_lock = internal global i32 0
 @tj_cached = internal global i64 0
+@tj_fresh_count = internal global i64 0
 @tj_cache_limit = internal global i64 {1 << 30}
 declare ptr @malloc(i64)
 declare ptr @aligned_alloc(i64, i64)
@@ -108,6 +109,7 @@ fresh:
   %failed = icmp eq ptr %base, null
   br i1 %failed, label %fail, label %made
 made:
+  %counted = atomicrmw add ptr @tj_fresh_count, i64 1 monotonic
   store i64 %bin, ptr %base
   %bytes_place = getelementptr i8, ptr %base, i64 8
   store i64 %bytes, ptr %bytes_place
@@ -174,6 +176,11 @@ full:
 drop:
   call void @free(ptr %base)
   ret void
+}}
+
+define i64 @tj_fresh() nounwind {{
+  %count = load atomic i64, ptr @tj_fresh_count monotonic, align 8
+  ret i64 %count
 }}
 
 define i64 @tj_trim() nounwind {{

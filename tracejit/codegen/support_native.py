@@ -13,7 +13,8 @@ INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
 
 #: What a program or the host may use of the support module.
 EXPORTS = (
-    *("tj_alloc", "tj_free", "tj_trim", "tj_owned_grow", "tj_owned_forget", "tj_release", "tj_output", "tj_print"),
+    *("tj_alloc", "tj_free", "tj_trim", "tj_fresh", "tj_owned_grow", "tj_owned_forget", "tj_release"),
+    *("tj_output", "tj_print"),
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
     *("tj_gemm_f32", "tj_gemm_f32_inner", "tj_gemm_f64", "tj_gemm_f64_inner"),

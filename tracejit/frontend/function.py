@@ -417,6 +417,8 @@ class _Lowering:
     def gradient_results(self) -> tuple[tuple[int, int, bool], ...]:
         found: list[tuple[int, int, bool]] = []
         for storage, view in self.gradients.grads.items():
+            if storage not in self.classes:  # an array made here: nobody sees its `.grad`
+                continue
             at = self.classes.index(storage)
             if view is not None:
                 found.append((at, self.output(self.ctx.load(view)), storage in self.gradients.cleared))

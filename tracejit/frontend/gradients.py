@@ -94,7 +94,8 @@ class Gradients:
 
     def write(self, x: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x.grad = value`."""
-        if x.storage not in self.leaves:
+        clears = isinstance(value, Static) and value.value is None
+        if x.storage not in self.leaves and not clears:
             self.calls.ctx.refuse(
                 node, "this array asks for no gradient, so its '.grad' cannot be set", "requires_grad=True"
             )
@@ -102,7 +103,7 @@ class Gradients:
             self.calls.ctx.refuse(
                 node, "'.grad' must be cleared before the loop first", "x.grad = None before the loop"
             )
-        if isinstance(value, Static) and value.value is None:
+        if clears:
             self.grads[x.storage] = None
             self.cleared.add(x.storage)
         elif isinstance(value, ArrayView):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tracejit as tj
-from tracejit.optim.optimizer import Optimizer
+from tracejit.optim.optimizer import Optimizer, counter
 
 
 class Adam(Optimizer):
@@ -39,23 +39,24 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
+    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if settings["amsgrad"] else ()))
+        return {"step": counter(), **{name: tj.zeros_like(parameter) for name in names}}
+
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
-        if not state:
-            state.update(step=0, exp_avg=tj.zeros_like(parameter), exp_avg_sq=tj.zeros_like(parameter))
         lr, (beta1, beta2) = settings["lr"], settings["betas"]
         if settings["weight_decay"] and self.decoupled:
             parameter.mul_(1 - lr * settings["weight_decay"])
         elif settings["weight_decay"]:
             gradient = gradient + parameter * settings["weight_decay"]
-        state["step"] += 1
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        mean.mul_(beta1).add_(gradient * (1 - beta1))
-        square.mul_(beta2).add_(gradient * gradient * (1 - beta2))
+        steps = state["step"].add_(1).item()
+        mean = state["exp_avg"].mul_(beta1).add_(gradient * (1 - beta1))
+        square = state["exp_avg_sq"].mul_(beta2).add_(gradient * gradient * (1 - beta2))
         if settings["amsgrad"]:
-            square = state["max_exp_avg_sq"] = tj.maximum(state.get("max_exp_avg_sq", square), square)
-        scale = math.sqrt(1 - beta2 ** state["step"])
+            square = state["max_exp_avg_sq"].copy_(tj.maximum(state["max_exp_avg_sq"], square))
+        scale = math.sqrt(1 - beta2**steps)
         denominator = tj.sqrt(square) / scale + settings["eps"]
-        parameter.sub_(mean / denominator * (lr / (1 - beta1 ** state["step"])))
+        parameter.sub_(mean / denominator * (lr / (1 - beta1**steps)))
 
 
 class AdamW(Adam):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tracejit as tj
-from tracejit.optim.optimizer import Optimizer
+from tracejit.optim.optimizer import Optimizer, counter
 
 
 class RMSprop(Optimizer):
@@ -35,9 +35,12 @@ class RMSprop(Optimizer):
         }
         super().__init__(params, defaults)
 
+    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        averaged = ("grad_avg",) if settings["centered"] else ()
+        moved = ("momentum_buffer",) if settings["momentum"] else ()
+        return {name: tj.zeros_like(parameter) for name in ("square_avg", *averaged, *moved)}
+
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
-        if not state:
-            state.update({name: tj.zeros_like(parameter) for name in ("square_avg", "momentum_buffer", "grad_avg")})
         if settings["weight_decay"]:
             gradient = gradient + parameter * settings["weight_decay"]
         alpha = settings["alpha"]
@@ -75,12 +78,13 @@ class Adagrad(Optimizer):
         }
         super().__init__(params, defaults)
 
+    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        return {"step": counter(), "sum": tj.full_like(parameter, settings["initial_accumulator_value"])}
+
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
-        if not state:
-            state.update(step=0, sum=tj.full_like(parameter, settings["initial_accumulator_value"]))
-        state["step"] += 1
+        steps = state["step"].add_(1).item()
         if settings["weight_decay"]:
             gradient = gradient + parameter * settings["weight_decay"]
-        lr = settings["lr"] / (1 + (state["step"] - 1) * settings["lr_decay"])
+        lr = settings["lr"] / (1 + (steps - 1) * settings["lr_decay"])
         total = state["sum"].add_(gradient * gradient)
         parameter.sub_(gradient / (tj.sqrt(total) + settings["eps"]) * lr)

@@ -7,13 +7,21 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import tracejit as tj
+from tracejit.scripted import CompileTime
+
+
+def counter() -> Any:
+    """A number of steps that compiled code counts up: 0 as a tensor of its own."""
+    return tj.tensor(0.0, dtype=tj.float64)
 
 
 class Optimizer:
     """Base of the algorithms. `params` is an iterable of tensors, or of dicts that hold `"params"` and settings of
     their own; `param_groups` has the settings, `state` what each parameter has accumulated.
 
-    Subclasses define `update(parameter, gradient, state, settings)`, which runs without recording.
+    Subclasses define `initial(parameter, settings)`, the state to start from, and `update(parameter, gradient, state,
+    settings)`, which runs without recording and changes parameter and state in place. `step` and `zero_grad` may be
+    called inside a script: the update is then part of its graph, and the state is made while it is compiled.
     """
 
     #: Setting -> smallest allowed value.
@@ -23,6 +31,8 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[tj.Tensor, dict[str, Any]] = defaultdict(dict)
+        self.prepare = CompileTime(self._make_state)
+        self._plan: list[tuple[tj.Tensor, dict[str, Any], dict[str, Any]]] = []  #: parameter, state, settings
         if isinstance(params, tj.Tensor):
             raise TypeError("an optimizer takes an iterable of tensors, not one tensor")
         groups = list(params)
@@ -51,15 +61,15 @@ class Optimizer:
                 raise ValueError("some parameters appear in more than one parameter group")
             known.add(id(parameter))
         self.param_groups.append(settings)
+        self._plan += [(p, self.state[p], settings) for p in params]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if set_to_none:
-                    parameter.grad = None
-                elif parameter.grad is not None:
-                    parameter.grad = tj.zeros_like(parameter.grad)
+        for parameter, _, _ in self._plan:
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad = tj.zeros_like(parameter.grad)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient. `closure`, if given, computes the loss (and gradients) first."""
@@ -67,15 +77,24 @@ class Optimizer:
         if closure is not None:
             with tj.enable_grad():
                 loss = closure()
+        self.prepare()
         with tj.no_grad():
-            for group in self.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        gradient = parameter.grad.detach()
-                        if group.get("maximize"):
-                            gradient = -gradient
-                        self.update(parameter, gradient, self.state[parameter], group)
+            for parameter, state, settings in self._plan:
+                if parameter.grad is not None:
+                    gradient = parameter.grad.detach()
+                    if settings.get("maximize"):
+                        gradient = -gradient
+                    self.update(parameter, gradient, state, settings)
         return loss
+
+    def _make_state(self) -> None:
+        for parameter, state, settings in self._plan:
+            if not state and (parameter.requires_grad or parameter.grad is not None):
+                state.update(self.initial(parameter, settings))
+
+    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        """The state of a parameter before its first update: tensors."""
+        return {}
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
         """Change one parameter in place."""
@@ -85,7 +104,7 @@ class Optimizer:
         """Settings and state, with parameters numbered in order."""
         numbers = {id(p): i for i, p in enumerate(self._parameters())}
         groups = [{**g, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
-        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items()}, "param_groups": groups}
+        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items() if s}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take settings and state of an optimizer over parameters of the same order and number."""
@@ -94,12 +113,13 @@ class Optimizer:
             raise ValueError("the loaded state dict has parameter groups of other sizes")
         for group, loaded in zip(self.param_groups, saved, strict=True):
             group.update({name: value for name, value in loaded.items() if name != "params"})
+        for state in self.state.values():
+            state.clear()
         parameters = self._parameters()
-        self.state.clear()
         for number, entries in state_dict["state"].items():
-            self.state[parameters[number]] = {
-                name: value.clone() if isinstance(value, tj.Tensor) else value for name, value in entries.items()
-            }
+            self.state[parameters[number]].update(
+                {name: value.clone() if isinstance(value, tj.Tensor) else value for name, value in entries.items()}
+            )
 
     def _parameters(self) -> list[Any]:
         return [p for group in self.param_groups for p in group["params"]]

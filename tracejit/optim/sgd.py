@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tracejit.optim.optimizer import Optimizer
+import tracejit as tj
+from tracejit.optim.optimizer import Optimizer, counter
 
 
 class SGD(Optimizer):
@@ -35,15 +36,17 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
+    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        return {"momentum_buffer": tj.zeros_like(parameter), "step": counter()} if settings["momentum"] else {}
+
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
         momentum = settings["momentum"]
         if settings["weight_decay"]:
             gradient = gradient + parameter * settings["weight_decay"]
         if momentum:
-            velocity = state.get("momentum_buffer")
-            if velocity is None:
-                velocity = state["momentum_buffer"] = gradient.clone()
-            else:
-                velocity.mul_(momentum).add_(gradient * (1 - settings["dampening"]))
+            velocity, damped = state["momentum_buffer"], settings["dampening"]
+            added = gradient * (1.0 - damped * min(state["step"].item(), 1.0)) if damped else gradient
+            velocity.mul_(momentum).add_(added)
+            state["step"].add_(1)
             gradient = gradient + velocity * momentum if settings["nesterov"] else velocity
         parameter.sub_(gradient * settings["lr"])

@@ -35,6 +35,7 @@ from tracejit.runtime.engine import (
     engine,
     link_support,
     memory_free_address,
+    memory_fresh_blocks,
     memory_trim,
     target_machine,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "emit_object",
     "link_support",
     "memory_free_address",
+    "memory_fresh_blocks",
     "memory_trim",
 ]
 

@@ -65,7 +65,7 @@ class ValueTable(Structure):
         ("step_count", c_int64),
         ("steps", c_void_p),
         ("type", c_void_p),  # the exact type, or the object an identity guard asks for
-        ("length", c_int64),  # of a tuple or list under a type guard; -1: not looked at
+        ("length", c_int64),  # of a tuple, list or dict under a type guard; -1: not looked at
         ("dtype", c_void_p),
         ("rank", c_int64),
         ("flags", c_int64),  # ndarray flags that must be set

@@ -24,7 +24,16 @@ from tracejit.codegen.support_native import EXPORTS, Platform, gemm_module, supp
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
 
-__all__ = ["LARGE_BYTES", "Engine", "engine", "host_options", "link_support", "memory_free_address", "memory_trim"]
+__all__ = [
+    "LARGE_BYTES",
+    "Engine",
+    "engine",
+    "host_options",
+    "link_support",
+    "memory_free_address",
+    "memory_fresh_blocks",
+    "memory_trim",
+]
 
 _C_LIBRARY = (
     "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield mmap madvise "
@@ -263,3 +272,8 @@ def memory_free_address() -> int:
 def memory_trim() -> int:
     """Give cached memory back to the system; the number of bytes."""
     return ctypes.CFUNCTYPE(ctypes.c_int64)(engine().support["tj_trim"])()
+
+
+def memory_fresh_blocks() -> int:
+    """How many large blocks were taken from the system so far; others were served from what calls had freed."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64)(engine().support["tj_fresh"])()

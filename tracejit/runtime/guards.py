@@ -57,7 +57,7 @@ class IsGuard:
 
 @dataclass(frozen=True, slots=True)
 class TypeGuard:
-    """An object of exactly this type and, for tuples and lists, length; nothing is passed."""
+    """An object of exactly this type and, for tuples, lists and dicts, length; nothing is passed."""
 
     type: type
     length: int | None = None

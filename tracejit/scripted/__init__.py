@@ -1,6 +1,7 @@
 """`@script`: front end, transforms, code generation and the call path put together."""
 
+from tracejit.scripted.compile_time import CompileTime
 from tracejit.scripted.decorator import ScriptedModule, script
 from tracejit.scripted.function import ScriptedFunction
 
-__all__ = ["ScriptedFunction", "ScriptedModule", "script"]
+__all__ = ["CompileTime", "ScriptedFunction", "ScriptedModule", "script"]

@@ -140,12 +140,35 @@ class Plan:
                     raise Inexpressible
 
     def guard_outer(self, access: Access, spec: Spec) -> None:
-        if isinstance(spec, TreeSpec) or any(kind == "iterate" for kind, _ in access.steps):
-            raise Inexpressible
+        if isinstance(spec, TreeSpec):
+            self.guard_container(access, spec.type, len(spec.keys))
+            return
         assert isinstance(spec, StaticSpec)
         if spec.value is MISSING:
             raise Inexpressible
+        if any(kind == "iterate" for kind, _ in access.steps):
+            self.guard_items(access, spec.value)
+            return
         self.add(self.static_guard(spec.value), access)
+
+    def guard_container(self, access: Access, kind: type, length: int) -> None:
+        """A container from outside. What it holds has guards of its own; that a dict is the same one stands for the
+        order of its keys."""
+        if access.root >= 0:
+            raise Inexpressible
+        if issubclass(kind, dict):
+            self.add(g.IsGuard(access.fetch(())), access)
+        self.add(g.TypeGuard(kind, length if issubclass(kind, dict | list | tuple) else None), access)
+
+    def guard_items(self, access: Access, items: tuple[Any, ...]) -> None:
+        """What iterating over a container of modules gives."""
+        held = Access(access.root, access.steps[:-1], access.constant, access.constant_id).step("attribute", "_modules")
+        modules = held.fetch(()) if access.root < 0 else None
+        if not isinstance(modules, dict) or tuple(modules.values()) != items:
+            raise Inexpressible
+        self.guard_container(held, type(modules), len(items))
+        for key, item in modules.items():
+            self.add(g.IsGuard(item), held.step("item", key))
 
     @staticmethod
     def static_guard(value: Any) -> g.Guard:

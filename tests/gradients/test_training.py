@@ -1,0 +1,143 @@
+"""Whole training steps inside a script: `zero_grad`, `backward` and an optimizer's `step` as one native call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.runtime.test_call_patterns import natively
+from tracejit import nn, optim
+from tracejit.runtime.cpu import memory_fresh_blocks
+
+OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
+    "sgd": lambda p: optim.SGD(p, 0.1),
+    "momentum": lambda p: optim.SGD(p, 0.05, momentum=0.9, dampening=0.5, weight_decay=0.01),
+    "nesterov": lambda p: optim.SGD(p, 0.05, momentum=0.9, nesterov=True, maximize=True),
+    "adam": lambda p: optim.Adam(p, 0.01, weight_decay=0.01),
+    "amsgrad": lambda p: optim.Adam(p, 0.01, amsgrad=True),
+    "adamw": lambda p: optim.AdamW(p, 0.01),
+    "rmsprop": lambda p: optim.RMSprop(p, 0.01, momentum=0.5, centered=True),
+    "adagrad": lambda p: optim.Adagrad(p, 0.1, lr_decay=0.1),
+    "groups": lambda p: optim.SGD([{"params": [q], "lr": 0.02 * i} for i, q in enumerate(p)], 0.1),
+}
+
+
+def network(width: int = 8) -> nn.Sequential:
+    tj.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+
+
+def data(rows: int = 16) -> tuple[tj.Tensor, tj.Tensor]:
+    rng = np.random.default_rng(1)
+    return tj.tensor(rng.normal(size=(rows, 4)).astype("float32")), tj.tensor(
+        rng.normal(size=(rows, 2)).astype("float32")
+    )
+
+
+def step_of(net: nn.Module, optimizer: Any) -> Callable[..., Any]:
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_scripted_step_trains_as_the_eager_one(name: str) -> None:
+    losses: list[list[float]] = []
+    nets = [network(), network()]
+    states = []
+    for net, wrap in zip(nets, (lambda f: f, tj.script), strict=True):
+        optimizer = OPTIMIZERS[name](list(net.parameters()))
+        step = wrap(step_of(net, optimizer))
+        losses.append([float(step(*data())) for _ in range(5)])
+        states.append(
+            [value for _, entry in sorted(optimizer.state_dict()["state"].items()) for value in entry.values()]
+        )
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        np.testing.assert_allclose(q.detach().numpy(), p.detach().numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-6)
+    for a, b in zip(*states, strict=True):
+        np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=1e-3, atol=1e-7)
+    assert step.compiles == 1
+    assert natively(step) == 4
+
+
+def test_ignoring_the_loss_still_trains() -> None:
+    net = network()
+    optimizer = optim.SGD(net.parameters(), 0.1)
+
+    @tj.script
+    def step(x: Any, y: Any) -> None:
+        optimizer.zero_grad()
+        nn.functional.mse_loss(net(x), y).backward()
+        optimizer.step()
+
+    before = float(nn.functional.mse_loss(net(data()[0]), data()[1]))
+    for _ in range(20):
+        step(*data())
+    assert float(nn.functional.mse_loss(net(data()[0]), data()[1])) < 0.8 * before
+
+
+def test_a_step_takes_no_fresh_memory_after_its_second_call() -> None:
+    width = 1 << 19  # every array of the first layer is a block that the runtime counts
+    net = network(width)
+    step = tj.script(step_of(net, optim.Adam(net.parameters(), 0.01)))
+    x, y = data(2)
+    for _ in range(2):
+        step(x, y)
+    before = memory_fresh_blocks()
+    for _ in range(3):
+        step(x, y)
+    assert memory_fresh_blocks() == before
+
+
+def test_a_frozen_parameter_costs_no_backward_work() -> None:
+    graphs = []
+    for frozen in (False, True):
+        net = network()
+        net[0].weight.requires_grad = not frozen
+        step = tj.script(step_of(net, optim.SGD(net.parameters(), 0.1)))
+        step(*data())
+        graphs.append(str(step.graph))
+        assert (net[0].weight.grad is None) == frozen
+    assert graphs[0].count("= matmul(") == graphs[1].count("= matmul(") + 1
+
+
+def test_settings_that_change_are_not_stale() -> None:
+    w = tj.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.SGD([w], 0.1)
+
+    @tj.script
+    def step() -> None:
+        optimizer.zero_grad()
+        w.sum().backward()
+        optimizer.step()
+
+    step()
+    optimizer.param_groups[0]["lr"] = 1.0
+    step()
+    np.testing.assert_allclose(w.detach().numpy(), [-0.1, 0.9], rtol=1e-6)
+
+
+def test_optimizer_and_module_as_arguments() -> None:
+    @tj.script
+    def step(net: Any, optimizer: Any, x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    net = network()
+    optimizer = optim.Adam(net.parameters(), 0.01)
+    losses = [float(step(net, optimizer, *data())) for _ in range(10)]
+    assert losses[-1] < losses[0] and step.compiles == 1
