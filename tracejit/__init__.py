@@ -157,7 +157,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "zeros_like",
     *_PUBLIC,
     *_MODULES,
-    *("script", "ScriptedFunction", "export", "load"),
+    *("script", "ScriptedFunction", "trace", "export", "load"),
     *("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "vmap"),
 ]
 

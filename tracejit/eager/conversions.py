@@ -101,6 +101,17 @@ def _to_dtype(name: str) -> Callable[[Tensor], Tensor]:
     return method
 
 
+#: Methods that give another dtype.
+DTYPE_METHODS = {
+    "bool": "bool",
+    "short": "int16",
+    "int": "int32",
+    "long": "int64",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+    "float": "float32",
+    "double": "float64",
+}
 METHODS: dict[str, Any] = {
     "clone": clone,
     "copy": clone,
@@ -110,19 +121,7 @@ METHODS: dict[str, Any] = {
     "type_as": type_as,
     "T": property(transposed),
     "mT": property(matrix_transposed),
-    **{
-        name: _to_dtype(dtype)
-        for name, dtype in (
-            ("bool", "bool"),
-            ("short", "int16"),
-            ("int", "int32"),
-            ("long", "int64"),
-            ("half", "float16"),
-            ("bfloat16", "bfloat16"),
-            ("float", "float32"),
-            ("double", "float64"),
-        )
-    },
+    **{name: _to_dtype(dtype) for name, dtype in DTYPE_METHODS.items()},
 }
 
 

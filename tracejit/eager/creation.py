@@ -16,6 +16,7 @@ from tracejit.device import Device, array_module, as_device, device_of, is_array
 from tracejit.eager.dtypes import as_dtype, complex64, float32, int64
 from tracejit.eager.dtypes import bool as bool_
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
+from tracejit.eager.traceable import traceable
 
 DeviceLike = str | Device | None
 
@@ -87,11 +88,13 @@ def finished(array: Any, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
+@traceable
 def tensor(data: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """A new tensor holding a copy of the data: numbers, nested lists, arrays, tensors."""
     return finished(array_of(data, dtype, device), requires_grad)
 
 
+@traceable
 def asarray(data: Any, dtype: Any = None, device: DeviceLike = None, copy: bool | None = None) -> Tensor:
     """The data as a tensor; a tensor itself, or an array's memory, where dtype and device fit and no copy is asked for.
     `copy=False` refuses to copy (ValueError)."""
@@ -115,6 +118,7 @@ def _shared(array: Any) -> Tensor:
     return wrap(array)
 
 
+@traceable
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the array's memory."""
     if not isinstance(array, np.ndarray):
@@ -139,21 +143,25 @@ def _filled(maker: str, shape: Sequence[Any], dtype: Any, device: DeviceLike, re
     return finished(getattr(xp, maker)(sizes(shape), as_dtype(float32 if dtype is None else dtype)), requires_grad)
 
 
+@traceable
 def zeros(*shape: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Zeros, float32 by default. The shape is a tuple or separate sizes."""
     return _filled("zeros", shape, dtype, device, requires_grad)
 
 
+@traceable
 def ones(*shape: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Ones, float32 by default."""
     return _filled("ones", shape, dtype, device, requires_grad)
 
 
+@traceable
 def empty(*shape: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Unspecified values, float32 by default."""
     return _filled("empty", shape, dtype, device, requires_grad)
 
 
+@traceable
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
@@ -163,6 +171,7 @@ def full(
     return finished(array_module(device).full(shape, value, dtype=value.dtype), requires_grad)
 
 
+@traceable
 def eye(
     n: int, m: int | None = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
@@ -171,6 +180,7 @@ def eye(
     return finished(xp.eye(n, m, dtype=as_dtype(float32 if dtype is None else dtype)), requires_grad)
 
 
+@traceable
 def arange(
     start: Any,
     stop: Any = None,
@@ -194,6 +204,7 @@ def arange(
     return finished((bounds[0] + xp.arange(count) * bounds[2]).astype(as_dtype(dtype)), requires_grad)
 
 
+@traceable
 def linspace(
     start: Any,
     stop: Any,
@@ -218,21 +229,25 @@ def _like(maker: str, x: Any, dtype: Any, device: DeviceLike, requires_grad: boo
     return finished(made, requires_grad)
 
 
+@traceable
 def zeros_like(x: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape, dtype and device of x."""
     return _like("zeros", x, dtype, device, requires_grad)
 
 
+@traceable
 def ones_like(x: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Ones of the shape, dtype and device of x."""
     return _like("ones", x, dtype, device, requires_grad)
 
 
+@traceable
 def empty_like(x: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Unspecified values of the shape, dtype and device of x."""
     return _like("empty", x, dtype, device, requires_grad)
 
 
+@traceable
 def full_like(
     x: Any, fill_value: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:

@@ -19,6 +19,7 @@ from tracejit.eager import creation, selection, shapes
 from tracejit.eager.library import functions
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, raw, wrap
+from tracejit.eager.traceable import traceable
 from tracejit.eager.writes import note_write
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops.functions import FUNCTIONS
@@ -124,6 +125,7 @@ def dlpack_device(self: Tensor) -> tuple[int, int]:
     return self._data.__dlpack_device__()
 
 
+@traceable
 def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
     """A tensor that shares the memory of any object with `__dlpack__`."""
     if not hasattr(x, "__dlpack__"):

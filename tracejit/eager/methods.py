@@ -10,6 +10,7 @@ from tracejit.eager.backward import backward as walk
 from tracejit.eager.hooks import register_hook, retain_grad
 from tracejit.eager.indexing import getitem, setitem
 from tracejit.eager.tensor import Tensor
+from tracejit.eager.traceable import traceable, traceable_method
 
 
 def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
@@ -29,19 +30,30 @@ def _attach() -> None:
         {f.__name__: f for f in (inplace.zero_, inplace.fill_, inplace.copy_, backward, register_hook, retain_grad)},
         {"__getitem__": getitem, "__setitem__": setitem},
     ]
+    tables.append({name: property(library.functions()[name]) for name in ("real", "imag")})
+    tables.append({name: Tensor.__dict__[name] for name in _OWN})
     for table in tables:
         for name, method in table.items():
-            setattr(Tensor, name, method)
-    Tensor.real = property(library.functions()["real"])  # type: ignore[attr-defined]
-    Tensor.imag = property(library.functions()["imag"])  # type: ignore[attr-defined]
+            setattr(Tensor, name, traceable_method(name, method))
     Tensor.__hash__ = lambda self: id(self)  # type: ignore[method-assign]
+
+
+#: What `Tensor` defines itself and a trace records or refuses.
+_OWN = (
+    *("grad", "data", "detach", "numpy", "item", "tolist", "requires_grad_", "cpu", "cuda"),
+    *("__bool__", "__int__", "__float__", "__complex__", "__index__", "__contains__", "__copy__", "__deepcopy__"),
+)
 
 
 _attach()
 
+
+def _public() -> dict[str, Callable[..., Any]]:
+    """Every public function of the library, by name; one function under several names stays one."""
+    found = {**library.functions(), **shapes.FUNCTIONS, **selection.FUNCTIONS}
+    made = {id(function): traceable(function) for function in found.values()}
+    return {name: made[id(function)] for name, function in found.items()}
+
+
 #: Every public function of the library, by name.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **library.functions(),
-    **shapes.FUNCTIONS,
-    **selection.FUNCTIONS,
-}
+FUNCTIONS: dict[str, Callable[..., Any]] = _public()

@@ -1,4 +1,7 @@
-"""Whether operations are recorded for differentiation: a switch per thread, `no_grad` and `enable_grad`."""
+"""Whether operations are recorded for differentiation: a switch per thread, `no_grad` and `enable_grad`.
+
+The thread's tracer (`traceable.py`) is kept beside it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 class _Mode(threading.local):
     enabled: bool = True
+    tracer: Any = None  #: what records the operations of this thread (`tj.trace`)
 
 
 MODE = _Mode()

@@ -13,6 +13,7 @@ from tracejit.device import Device, as_device, to_device
 from tracejit.eager.creation import DeviceLike, finished, sizes
 from tracejit.eager.dtypes import as_dtype, float32, int64
 from tracejit.eager.tensor import Tensor, raw, wrap
+from tracejit.eager.traceable import traceable
 from tracejit.ir.builder import EagerBuilder
 from tracejit.ir.types import BY_NUMPY_NAME, DType
 from tracejit.ops.random import drawing_dtype
@@ -25,6 +26,7 @@ _NUMPY = EagerBuilder(np)
 STATE = np.zeros(2, np.uint64)
 
 
+@traceable
 def manual_seed(seed: int) -> None:
     """Restart all random numbers: equal seeds give equal numbers, in eager calls as in scripts."""
     global _generator
@@ -70,26 +72,31 @@ def _normal(shape: tuple[int, ...], dtype: Any) -> Any:
         return _NUMPY.random_normal(key, start, shape, _drawing_dtype(dtype), count)
 
 
+@traceable
 def rand(*shape: Any, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Uniform numbers from [0, 1)."""
     return _placed(_uniform(sizes(shape), dtype), dtype, device, requires_grad)
 
 
+@traceable
 def randn(*shape: Any, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Numbers of the standard normal distribution."""
     return _placed(_normal(sizes(shape), dtype), dtype, device, requires_grad)
 
 
+@traceable
 def rand_like(x: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Uniform numbers of the shape, dtype and device of x."""
     return rand(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
+@traceable
 def randn_like(x: Tensor, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
     """Standard normal numbers of the shape, dtype and device of x."""
     return randn(x.shape, dtype=dtype or x.dtype, device=device or x.device, requires_grad=requires_grad)
 
 
+@traceable
 def randint(low: int, high: Any = None, size: Any = None, *, dtype: Any = int64, device: DeviceLike = None) -> Tensor:
     """Integers from low up to but not including high, of shape `size`: `randint(high, size)` starts from 0."""
     if high is None or isinstance(high, tuple | list):
@@ -101,11 +108,13 @@ def randint(low: int, high: Any = None, size: Any = None, *, dtype: Any = int64,
     return _placed(_NUMPY.random_integers(key, start, shape, int(low), int(high)), dtype, device, False)
 
 
+@traceable
 def randperm(n: int, *, dtype: Any = int64, device: DeviceLike = None) -> Tensor:
     """The integers below n in random order."""
     return _placed(_generator.permutation(n), dtype, device, False)
 
 
+@traceable
 def normal(
     mean: float = 0.0, std: float = 1.0, size: Any = (), *, dtype: Any = float32, device: Device | None = None
 ) -> Tensor:
@@ -114,6 +123,7 @@ def normal(
     return _placed(drawn * drawn.dtype.type(std) + drawn.dtype.type(mean), dtype, device, False)
 
 
+@traceable
 def bernoulli(p: Any, size: Any = None) -> Tensor:
     """1 with probability p, else 0. A tensor of probabilities gives its own shape and dtype; a number needs `size`."""
     probabilities = np.asarray(raw(p) if not isinstance(p, float | int) else np.float32(p))

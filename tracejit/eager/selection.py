@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,7 @@ from tracejit.eager.elementwise import as_operand, coerced
 from tracejit.eager.inplace import update
 from tracejit.eager.library import functions
 from tracejit.eager.tensor import Tensor, wrap
-
-
-class TopK(NamedTuple):
-    """The largest or smallest elements and where they were."""
-
-    values: Tensor
-    indices: Tensor
+from tracejit.ops.sorting import TopK
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
@@ -39,11 +33,6 @@ def masked_select(x: Any, mask: Any) -> Tensor:
     return x[np.broadcast_to(as_tensor(mask)._data, x.shape)]  # type: ignore[index]
 
 
-def nonzero(x: Any, as_tuple: bool = True) -> Any:
-    """Where x is not 0: one tensor of coordinates per axis (rows of coordinates without `as_tuple`)."""
-    return functions()["nonzero"](x) if as_tuple else functions()["argwhere"](x)
-
-
 @spelled
 def take_along_axis(x: Any, index: Any, axis: int = -1) -> Tensor:
     """NumPy's `take_along_axis`: as `gather`, with the other axes broadcast against each other."""
@@ -60,18 +49,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     x = as_tensor(x)
     if not 0 <= k <= x.shape[axis_of(axis, x.ndim)]:
         raise ValueError(f"topk: {k} of {x.shape[axis_of(axis, x.ndim)]} elements cannot be picked")
-    return TopK(*functions()["topk"](x, k, axis, largest))
-
-
-def unique(x: Any, return_inverse: bool = False, return_counts: bool = False) -> Any:
-    """The distinct elements in order; with them, if asked for, where each element's is, and how often each occurs."""
-    x = as_tensor(x)
-    if not return_inverse and not return_counts:
-        return functions()["unique"](x)
-    _, first, inverse, counts = np.unique(x.numpy(), return_index=True, return_inverse=True, return_counts=True)
-    values = TENSORS.gather(TENSORS.reshape(x, (x.size,)), first, axis=0)
-    extra = [wrap(inverse.reshape(x.shape))] if return_inverse else []
-    return (values, *extra, wrap(counts)) if return_counts else (values, *extra)
+    return functions()["topk"](x, k, axis, largest)
 
 
 def one_hot(x: Any, num_classes: int = -1) -> Tensor:
@@ -86,9 +64,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     return wrap((x._data[..., None] == classes).astype("int64"))
 
 
-FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, nonzero, take_along_axis, topk, unique, one_hot)}
-METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "nonzero", "topk", "unique")} | {
-    "masked_fill_": masked_fill_
-}
+FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, one_hot)}
+METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "topk")} | {"masked_fill_": masked_fill_}
 #: Functions whose NumPy namesake does the same with the same arguments.
-NUMPY_NAMES = ("take_along_axis", "nonzero", "unique")
+NUMPY_NAMES = ("take_along_axis",)

@@ -20,6 +20,8 @@ _KEYWORDS = {
     "a_min": "min",
     "a_max": "max",
     "dims": "axis",
+    "dim1": "axis1",
+    "dim2": "axis2",
 }
 
 

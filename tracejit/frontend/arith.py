@@ -18,6 +18,7 @@ from tracejit.frontend.values import (
     Closure,
     FrontValue,
     GrowingList,
+    ListValue,
     Number,
     Static,
     Transformed,
@@ -170,7 +171,9 @@ class Arithmetic:
 
     def wrap(self, result: Any) -> FrontValue:
         """A result of `coerce` or of a builder as a front-end value."""
-        if isinstance(result, tuple | list):
+        if isinstance(result, list):
+            return ListValue([self.wrap(r) for r in result], level=self.ctx.level)
+        if isinstance(result, tuple):
             cls = type(result) if hasattr(result, "_fields") else None
             return TupleValue(tuple(self.wrap(r) for r in result), cls)
         if isinstance(result, Handle):

@@ -15,7 +15,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend import list_arrays
-from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arguments import Arguments, as_array, normal_axis
 from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 #: name -> (signature, handler); `function` binds the arguments and calls the handler.
 FUNCTIONS: dict[str, tuple[str, Callable[[Calls, Arguments], FrontValue]]] = {}
+
+#: Names among `FUNCTIONS` that mean PyTorch's function; NumPy's of that name is another one.
+PYTORCH: set[str] = set()
 
 
 def define(
@@ -147,12 +150,13 @@ def _as_operand(calls: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
     """Refuse what arrays have but scripts do not; what they do not have is an AttributeError at its line."""
     in_place_name = name.endswith("_") and not name.startswith("_")
-    if name in _METHODS or in_place_name or is_available(name):
+    if name in METHODS or in_place_name or is_available(name):
         return
     python = {"b": bool, "i": int, "f": float, "c": complex}
     kind = python.get(base.dtype.kind, int) if isinstance(base, Number) and base.weak else np.ndarray
     if not hasattr(Tensor if calls.ctx.tensors else kind, name):
-        calls.ctx.check_false("AttributeError", f"'{type_name(base)}' object has no attribute '{name}'")
+        shown = "Tensor" if calls.ctx.tensors else type_name(base)
+        calls.ctx.check_false("AttributeError", f"'{shown}' object has no attribute '{name}'")
     calls.ctx.refuse(node, f"the attribute {name!r} of {describe(base)} is not available in a script", _OUTSIDE)
 
 
@@ -161,8 +165,8 @@ def method(
 ) -> FrontValue:
     """`receiver.name(...)` of an array or a NumPy scalar."""
     calls.ctx.at(node)
-    if name in _METHODS:
-        return _METHODS[name](calls, receiver, args, kwargs, node)
+    if name in METHODS:
+        return METHODS[name](calls, receiver, args, kwargs, node)
     if name.endswith("_") and not name.startswith("_"):
         return in_place(calls, receiver, name, args, kwargs, node)
     if is_available(name):
@@ -336,33 +340,28 @@ def _ravel(c: Calls, a: Arguments) -> FrontValue:
     return reshaped(c, a.array(), [-1], a.node)
 
 
-@define("flatten", "x start_dim=0 end_dim=-1")
-def _flatten(c: Calls, a: Arguments) -> FrontValue:
-    """A view of a Tensor with some axes joined; of an ndarray, a copy."""
-    x = a.array()
-    first, last = (a.axis(x.rank, name) for name in ("start_dim", "end_dim"))
-    if first > last:
-        c.arith.mismatch(ValueError(f"flatten: start_dim {first} comes after end_dim {last}"), a.node)
-    joined: Size = 1
-    for n in x.lengths[first : last + 1]:
-        joined = c.ctx.sizes.mul(c.ctx.b, joined, n)
-    made = reshaped(c, x, [*x.lengths[:first], joined, *x.lengths[last + 1 :]], a.node)
-    return made if c.ctx.tensors else c.ctx.fresh(c.ctx.load(made))
-
-
-@define("transpose permute", "x *axes")
-def _transpose(c: Calls, a: Arguments) -> FrontValue:
+@define("permute permute_dims", "x *axes")
+def _permute(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     order = [c.static(r, a.node, "an axis") for r in a.rest]
     if len(order) == 1 and isinstance(order[0], tuple | list):
         order = list(order[0])
     if not order or order == [None]:
         return permuted(x, tuple(reversed(range(x.rank))))
-    if (len(order) == 2 and x.rank != 2) or (len(order) == 2 and sorted(k % x.rank for k in order) != [0, 1]):
-        return _swapped(x, int(order[0]) % x.rank, int(order[1]) % x.rank)
-    if sorted(int(k) % x.rank for k in order) != list(range(x.rank)):
+    axes = [normal_axis(a, int(k), x.rank) for k in order]
+    if sorted(axes) != list(range(x.rank)):
         c.arith.mismatch(ValueError("axes don't match array"), a.node)
-    return permuted(x, tuple(int(k) % x.rank for k in order))
+    return permuted(x, tuple(axes))
+
+
+@define("transpose", "x *axes")
+def _transpose(c: Calls, a: Arguments) -> FrontValue:
+    """Two separate axes of a Tensor are exchanged (PyTorch), of an array they are an order (NumPy)."""
+    if len(a.rest) == 2 and c.ctx.tensors:
+        x = a.array()
+        i, j = (normal_axis(a, int(c.static(r, a.node, "an axis")), x.rank) for r in a.rest)
+        return _swapped(x, i, j)
+    return _permute(c, a)
 
 
 def _swapped(x: ArrayView, i: int, j: int) -> ArrayView:
@@ -381,7 +380,7 @@ def _swapaxes(c: Calls, a: Arguments) -> FrontValue:
 def _movedim(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     sources, targets = (
-        [int(k) % x.rank for k in (v if isinstance(v, tuple | list) else (v,))]
+        [normal_axis(a, int(k), x.rank) for k in (v if isinstance(v, tuple | list) else (v,))]
         for v in (a.static("source"), a.static("destination"))
     )
     order = [k for k in range(x.rank) if k not in sources]
@@ -440,16 +439,6 @@ def _diag(c: Calls, a: Arguments) -> FrontValue:
     library = library_function("numpy.diag")
     assert library is not None
     return library_call(c, library, [a.array(), a["k"]], {}, a.node)
-
-
-@define("diagonal", "x")
-def _diagonal(c: Calls, a: Arguments) -> FrontValue:
-    x = a.array()
-    if x.rank != 2:
-        c.ctx.refuse(a.node, "diagonal is available for 2-d arrays", "index the other axes first")
-    sizes, b = c.ctx.sizes, c.ctx.b
-    step = sizes.add(b, x.strides[0], x.strides[1])
-    return ArrayView(x.storage, x.dtype, x.offset, (step,), (sizes.minimum(b, *x.lengths),))
 
 
 @define("broadcast_to expand", "x *shape")
@@ -515,6 +504,8 @@ def _cat(c: Calls, a: Arguments) -> FrontValue:
     if (lst := _grown(a)) is not None:
         return list_arrays.concatenated_items(c, lst, a.axis(_rank_of(lst)), a.node)
     arrays = _arrays(c, a, a["arrays"])
+    if a.is_none("axis"):
+        return concatenated(c, a, [reshaped(c, x, [-1], a.node) for x in arrays], 0)
     return concatenated(c, a, arrays, a.axis(arrays[0].rank))
 
 
@@ -621,7 +612,7 @@ def _backward(
     return c.gradients.backward(x, args, kwargs, node)
 
 
-_METHODS: dict[str, Callable[..., FrontValue]] = {
+METHODS: dict[str, Callable[..., FrontValue]] = {
     "copy": _copy,
     "clone": _copy,
     "astype": _astype,

@@ -14,6 +14,7 @@ from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, builtin_calls, creation
+from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
@@ -215,6 +216,10 @@ class Calls:
             return self.transformed(known, args, kwargs, node)
         if known is not None and arrays.is_available(known):
             return arrays.function(self, known, args, kwargs, node)
+        if _is_eager_library(fn):
+            self.ctx.refuse(
+                node, f"the function {_name(fn)!r} is not available in a script", "call it outside the script"
+            )
         script = getattr(fn, "__tracejit_function__", None)
         if script is not None:
             bound = getattr(fn, "__tracejit_self__", None)
@@ -536,6 +541,12 @@ def _is_pure_builtin(fn: Any) -> bool:
         bool,
         complex,
     )
+
+
+def _is_eager_library(fn: Any) -> bool:
+    """Whether a function is one of tracejit's own that works on the values of Tensors."""
+    module = str(getattr(fn, "__module__", ""))
+    return isinstance(fn, types.FunctionType) and (module == "tracejit" or module.startswith("tracejit.eager"))
 
 
 def _comprehension_names(s: ast.stmt) -> set[str]:

@@ -43,6 +43,14 @@ class NeedsStatic(Exception):
         self.access = access
 
 
+class NeedsSizes(Exception):
+    """Sizes of arguments decide what the program is: lower again with them compiled in."""
+
+    def __init__(self, sizes: Iterable[tuple[Any, int]]) -> None:
+        super().__init__()
+        self.sizes = frozenset(sizes)
+
+
 class ListGrows(Exception):
     """Lists that must be growing ones from the start: lower again, knowing the kind of their items (None: no item)."""
 
@@ -118,12 +126,16 @@ class Context:
     outer_sizes: list[Sizes] = field(default_factory=list[Sizes])
     #: which argument a graph number is, for arguments that turn out to decide a type
     number_access: dict[Value, Any] = field(default_factory=dict[Value, Any])
+    #: which axis of which argument a named size is
+    size_access: dict[str, tuple[Any, int]] = field(default_factory=dict[str, tuple[Any, int]])
     #: calls being inlined and iterations of unrolled loops: with a node, a place in the unfolded program
     path: tuple[object, ...] = ()
     #: places that make growing lists, with the kind of their items
     growing: Mapping[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
     #: named sizes that are known everywhere: those of arguments
     argument_dims: frozenset[str] = frozenset()
+    #: whether outer arrays have their sizes compiled in
+    exact_sizes: bool = False
     #: classes of the lists that loops run over
     iterated: frozenset[int] = frozenset()
 

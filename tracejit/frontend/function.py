@@ -169,7 +169,7 @@ def lower_function(
     argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
     growing: dict[object, Kind | None] = {}
     while True:
-        lowering = _Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing)
+        lowering = Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing)
         try:
             return lowering.run(name or source.name, parameters)
         except ListGrows as found:
@@ -177,6 +177,11 @@ def lower_function(
             for place, kind in found.kinds.items():
                 growing[place] = join_kinds(growing.get(place), kind)
             assert growing != before, "lowering again finds nothing new about lists"
+
+
+def any_size_wanted() -> bool:
+    """Whether nothing may be assumed about sizes here."""
+    return _ANY_SIZE.get()
 
 
 _ANY_SIZE: ContextVar[bool] = ContextVar("any_size", default=False)
@@ -192,7 +197,11 @@ def any_sizes() -> Iterator[None]:
         _ANY_SIZE.reset(token)
 
 
-class _Lowering:
+class Lowering:
+    """One attempt at lowering one function."""
+
+    context: type[Context] = Context
+
     def __init__(
         self,
         source: FunctionSource,
@@ -206,7 +215,7 @@ class _Lowering:
         self.aliases = aliases
         self.any_size = any_size
         self.policy = policy
-        self.ctx = Context(
+        self.ctx = self.context(
             ScriptBuilder(), Frame(source, {}), any_size=any_size, boundscheck=boundscheck, growing=growing
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
@@ -243,12 +252,11 @@ class _Lowering:
         for parameter, access, spec in parameters:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         self.ctx.argument_dims = frozenset(self.ctx.dims)
-        alive = self.calls.run(self.source)
+        result = self.body()
         assert self.ctx.b is with_prologue
         self.last_return = max(
             (n for n in ast.walk(node) if isinstance(n, ast.Return)), key=lambda n: n.lineno, default=node
         )
-        result = self.ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else Static(None)
         self.ctx.at(node)
         leaf = self.leaf(result, node)
         gradients = self.gradient_results()
@@ -267,6 +275,11 @@ class _Lowering:
         made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
         made.for_read_only = self.ctx.refused_write
         return made
+
+    def body(self) -> FrontValue:
+        """What the function returns for the arguments in the frame."""
+        alive = self.calls.run(self.source)
+        return self.ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else Static(None)
 
     def bind(self, name: str, access: Access, spec: Spec) -> FrontValue:
         """An argument as a front-end value."""
@@ -313,6 +326,8 @@ class _Lowering:
             if isinstance(dim, str):
                 size = prologue.emit("dim", (value,), {"axis": axis}, names=(dim,))[0]
                 self.ctx.dims[dim] = size
+                if access.root >= 0:
+                    self.ctx.size_access[dim] = (access, axis)
                 self.ctx.sizes.note_lower(size, 0 if self.any_size else 2)
         self.prologue.extend(prologue.ops)
         storage = self.ctx.storage.new(value)

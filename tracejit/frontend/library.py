@@ -81,7 +81,7 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
             return _size(calls, value, node)
         case "Sizes":
             if isinstance(value, TupleValue | ListValue):
-                return tuple(_size(calls, v, node) for v in value.items)
+                return tuple(_sizes(calls, v, node) for v in value.items)
             return calls.static(value, node, "a shape") if isinstance(value, Static) else _size(calls, value, node)
         case _:
             return calls.static(value, node, "this argument")
@@ -98,6 +98,13 @@ def operand(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
     return Weak(handle) if weak and isinstance(handle, Handle) else handle
 
 
+def _sizes(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
+    """A size, or a sequence of them in a sequence."""
+    if isinstance(value, TupleValue | ListValue):
+        return tuple(_sizes(calls, v, node) for v in value.items)
+    return _size(calls, value, node)
+
+
 def _size(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
     size = calls.ctx.as_size(value, node)
     return size if isinstance(size, int) else calls.ctx.handle(size)
@@ -105,6 +112,8 @@ def _size(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
 
 def scalars_of_rank_0(calls: Calls, value: FrontValue) -> FrontValue:
     """Results of rank 0 as NumPy scalars, as NumPy gives them."""
+    if isinstance(value, ListValue):
+        return ListValue([scalars_of_rank_0(calls, v) for v in value.items], value.level)
     if isinstance(value, TupleValue):
         return TupleValue(tuple(scalars_of_rank_0(calls, v) for v in value.items), value.cls)
     if isinstance(value, ArrayView) and value.rank == 0:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.eager.methods import FUNCTIONS as PUBLIC
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops.functions import FUNCTIONS as DEFINITIONS
 
@@ -84,7 +85,23 @@ def resolve(fn: Any) -> str | None:
 def is_numpys_own(name: str) -> bool:
     """Whether NumPy's function of that name has a definition of its own beside tracejit's (`split`, `meshgrid`)."""
     theirs, ours = DEFINITIONS.get(f"numpy {name}"), DEFINITIONS.get(f"function {name}")
-    return theirs is not None and ours is not None and theirs is not ours
+    if theirs is None or ours is theirs:
+        return False
+    from tracejit.frontend.arrays import PYTORCH
+
+    return ours is not None or name in PYTORCH
+
+
+@cache
+def _tracejit_functions() -> dict[int, str]:
+    """A function under several names goes by one that scripts know."""
+    from tracejit.frontend.arrays import is_available
+
+    found: dict[int, str] = {}
+    for name, value in PUBLIC.items():
+        if id(value) not in found or not is_available(found[id(value)]):
+            found[id(value)] = name
+    return found
 
 
 def _tracejit_name(fn: Any) -> str | None:
@@ -94,11 +111,10 @@ def _tracejit_name(fn: Any) -> str | None:
         return None
     import tracejit
 
-    for owner, prefix in (
-        (tracejit, ""),
-        (getattr(tracejit, "nn", None) and tracejit.nn.functional, ""),
-        *((getattr(tracejit, library, None), f"{library}.") for library in LIBRARIES),
-    ):
+    found = _tracejit_functions().get(id(fn))
+    if found is not None:
+        return found
+    for owner in (tracejit, getattr(tracejit, "nn", None) and tracejit.nn.functional):
         if isinstance(owner, ModuleType) and getattr(owner, name, None) is fn:
-            return prefix + name
+            return name
     return None

@@ -7,7 +7,7 @@ the compiled code relies on. Two calls with equal specs run the same code.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinMethodType, MethodType
 from typing import Any, TypeAlias
@@ -179,7 +179,30 @@ def matches(spec: Spec, value: Any) -> bool:
         return StaticSpec(value) == spec
     if isinstance(spec, TreeSpec):
         return type(value) is spec.type and tree_children(value)[0] == spec.keys
-    return spec_of(value) == spec
+    found = spec_of(value)
+    if isinstance(spec, ArraySpec) and isinstance(found, ArraySpec) and len(spec.dims) == len(found.dims):
+        fits = all(n in (d, own) for n, d, own in zip(spec.dims, found.dims, value.shape, strict=True))
+        found = dataclasses.replace(found, dims=spec.dims) if fits else found
+    return found == spec
+
+
+def refined(
+    spec: Spec, access: Access, value: Any, static: Collection[Access], sizes: Collection[tuple[Access, int]]
+) -> Spec:
+    """The spec with the numbers in `static` and the sizes (access, axis) in `sizes` compiled in."""
+    if access in static:
+        return StaticSpec(value)
+    if isinstance(spec, TreeSpec):
+        step = step_kind(spec.type)
+        parts = zip(spec.keys, spec.children, tree_children(value)[1], strict=True)
+        children = tuple(refined(s, access.step(step, k), v, static, sizes) for k, s, v in parts)
+        return dataclasses.replace(spec, children=children)
+    if isinstance(spec, ArraySpec) and sizes:
+        dims = tuple(
+            n if (access, i) in sizes else d for i, (d, n) in enumerate(zip(spec.dims, value.shape, strict=True))
+        )
+        return dataclasses.replace(spec, dims=dims)
+    return spec
 
 
 def is_data_object(value: Any) -> bool:

@@ -84,7 +84,9 @@ class Statics:
         found = self.arrays.get(id(value))
         if found is None:
             spec = spec_of(value)
-            if self.ctx.any_size:  # an exported program embeds the array: its sizes are known
+            if (
+                self.ctx.any_size or self.ctx.exact_sizes
+            ):  # an exported program embeds the array, a trace relies on them
                 spec = dataclasses.replace(spec, dims=tuple(value.shape))  # type: ignore[type-var]
             found = self.arrays[id(value)] = self.add_input(access, spec)
             self.keep.append(value)

@@ -150,7 +150,7 @@ def array_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
     size = b.shape(x)[axis]
     if not isinstance(sections, int):
         cuts = [at_most(b, at_least(b, _from_front(b, c, size), 0), size) for c in sections]
-        return _pieces(b, x, axis, (0, *cuts, size))
+        return list(_pieces(b, x, axis, (0, *cuts, size)))
     if isinstance(size, int):
         lengths = [size // sections + (k < size % sections) for k in range(sections)]
     else:
@@ -159,7 +159,7 @@ def array_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
     bounds: list[Any] = [0]
     for length in lengths:
         bounds.append(bounds[-1] + length)
-    return tuple(part(b, x, axis, lo, length) for lo, length in zip(bounds[:-1], lengths, strict=True))
+    return [part(b, x, axis, lo, length) for lo, length in zip(bounds[:-1], lengths, strict=True)]
 
 
 @function("numpy split", kinds=())
@@ -176,7 +176,7 @@ def equal_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
         else:
             b.check(b.eq(b.mod(size, sections), 0), (), kind="ValueError", message=message)
             step = b.floordiv(size, sections)
-            return tuple(part(b, x, along, step * k, step) for k in range(sections))
+            return [part(b, x, along, step * k, step) for k in range(sections)]
     return array_split(b, x, sections, along)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import I64, TensorType, Type
 from tracejit.ops import coerce, loops
-from tracejit.ops.arrange import flat, part, ramp
+from tracejit.ops.arrange import flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, array, function, inexact, is_positive, keep_axes, on, one_axis
 from tracejit.ops.reduction import ORDERED
@@ -87,6 +87,13 @@ def along_axis(b: Any, x: Any, order: Any, axis: int) -> Any:
     return b.gather(flat(b, x), places, axis=0)
 
 
+class TopK(NamedTuple):
+    """The largest or smallest elements and where they were."""
+
+    values: Any
+    indices: Any
+
+
 @function(kinds=("function", "method"))
 def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, dim: int | None = None) -> Any:
     """The k largest (smallest) elements along an axis in order, and their places."""
@@ -96,7 +103,7 @@ def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, di
     if isinstance(size, int) and isinstance(k, int) and k > size:
         raise ShapeMismatch(f"topk: selected number {k} out of range for axis of size {size}")
     order = part(b, b.argsort(x, axis=along, descending=largest), along, 0, k)
-    return along_axis(b, x, order, along), order
+    return TopK(along_axis(b, x, order, along), order)
 
 
 @function(kinds=LIBRARY)
@@ -127,9 +134,11 @@ def flatnonzero(b: Any, x: Operand) -> Any:
 
 
 @function()
-def nonzero(b: Any, x: Operand) -> Any:
-    """The places of the elements that are not 0: one vector of indices per axis."""
+def nonzero(b: Any, x: Operand, as_tuple: bool = True) -> Any:
+    """The places of the elements that are not 0: one vector of indices per axis, or (not `as_tuple`) one row each."""
     x = array(b, x)
+    if not as_tuple:
+        return argwhere(b, x)
     held = truth(b, x)
     return tuple(b.mask_read(b.iota(b.shape(x), axis=k, dtype=I64), held)[1] for k in range(b.rank(x)))
 
@@ -147,16 +156,33 @@ def argwhere(b: Any, x: Operand) -> Any:
 
 
 @function()
-def unique(b: Any, x: Operand) -> Any:
-    """The different elements of x, in order."""
-    ordered = sort(b, flat(b, array(b, x)), 0)
+def unique(
+    b: Any, x: Operand, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+) -> Any:
+    """The different elements of x, in order; with them, if asked for, where each comes first, which one each element of
+    x is, and how often each occurs."""
+    x = array(b, x)
+    line = flat(b, x)
+    order = b.argsort(line, axis=0)
+    ordered = b.gather(line, order, axis=0)
     size = b.shape(ordered)[0]
     place = ramp(b, size)
     before = b.gather(ordered, b.maximum(place - 1, 0), axis=0)
     new = b.logical_or(b.eq(place, 0), b.ne(ordered, before))
     if b.dtype(ordered).is_float:
         new = b.logical_and(new, b.logical_not(b.logical_and(b.isnan(before), b.gt(place, 0))))
-    return b.mask_read(ordered, new)[1]
+    found = [b.mask_read(ordered, new)[1]]
+    count, starts = b.mask_read(place, new)
+    if return_index:
+        found.append(b.gather(order, starts, axis=0))
+    if return_inverse:
+        group = b.cumsum(b.cast(new, dtype=I64), axis=0) - 1
+        zero = b.full(0, (size,), I64)
+        found.append(b.reshape(b.scatter_set(zero, order, group, axis=0), b.shape(x)))
+    if return_counts:
+        later = part(b, joined(b, [starts, b.full(size, (1,), I64)], 0), 0, 1, count)
+        found.append(later - starts)
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 @function(kinds=LIBRARY)

@@ -25,9 +25,9 @@ from tracejit.device import as_array
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
-from tracejit.frontend.context import NeedsStatic
+from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, lower_function
-from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, matches, spec_of
+from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, matches, refined, spec_of
 from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
@@ -129,6 +129,7 @@ class ScriptedFunction(FastCallable):
                 raise TypeError(f"static: {fn.__name__}() has no parameter {name!r}")
         self._cache: dict[Any, list[Specialisation]] = {}
         self._static: set[Access] = set()
+        self._sizes: set[tuple[Access, int]] = set()
         self._lock = threading.RLock()
         self._last: Specialisation | None = None
         self._eager = False
@@ -155,6 +156,8 @@ class ScriptedFunction(FastCallable):
 
     def slow_call(self, *args: Any, **kwargs: Any) -> Any:
         """A call that no installed specialisation serves."""
+        if MODE.tracer is not None:
+            return MODE.tracer.function(self, args, kwargs)
         if self._eager or config.get("disable"):
             return self.__tracejit_function__(*args, **kwargs)
         arguments = self.bind(args, kwargs)
@@ -186,6 +189,8 @@ class ScriptedFunction(FastCallable):
                     return self._specialise(arguments)
                 except NeedsStatic as request:
                     self._static.add(request.access)
+                except NeedsSizes as request:
+                    self._sizes |= request.sizes
 
     def _specialise(self, arguments: Sequence[Any]) -> Specialisation:
         specs = tuple(self._spec(i, value) for i, value in enumerate(arguments))
@@ -215,12 +220,19 @@ class ScriptedFunction(FastCallable):
         )
 
     def _spec(self, index: int, value: Any) -> Spec:
-        static = self._names[index] in self.options.static or Access(index) in self._static
+        if self._names[index] in self.options.static:
+            return StaticSpec(value)
         try:
-            return StaticSpec(value) if static else spec_of(value)
+            spec = spec_of(value)
+            return refined(spec, Access(index), value, self._static, self._sizes) if self._refined else spec
         except TypeError as error:
             reason, instead = f"argument {self._names[index]!r}: {error}", "convert it with .astype(float) first"
             raise ScriptError(reason, self.source.span(self.source.node), instead=instead) from None
+
+    @property
+    def _refined(self) -> bool:
+        """Whether numbers or sizes are compiled in."""
+        return bool(self._static or self._sizes)
 
     def _install(self, made: Specialisation, pattern: CallPattern) -> None:
         """Let the native call path serve such calls, where it can express the specialisation."""

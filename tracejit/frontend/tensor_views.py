@@ -1,0 +1,330 @@
+"""Functions and methods of Tensors under PyTorch's names: windows, parts, masks, conversions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from tracejit.eager.conversions import DTYPE_METHODS
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped, total_size
+from tracejit.frontend.dependence import require_known
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+Method = Callable[["Calls", FrontValue, list[FrontValue], dict[str, FrontValue], ast.AST], FrontValue]
+
+
+def method(names: str) -> Callable[[Method], Method]:
+    """Register a method under one or more names."""
+
+    def register(handler: Method) -> Method:
+        METHODS.update(dict.fromkeys(names.split(), handler))
+        return handler
+
+    return register
+
+
+# -- parts along an axis -------------------------------------------------------------------------------------------
+
+
+def part(c: Calls, x: ArrayView, axis: int, item: FrontValue, node: ast.AST) -> ArrayView:
+    """`x[..., item, ...]` at one axis."""
+    full = SliceValue(None, None, None)
+    return c.indexing.view(x, [*[full] * axis, item], node)[0]
+
+
+def _slice(c: Calls, start: Size, stop: Size) -> SliceValue:
+    return SliceValue(c.ctx.size_number(start), c.ctx.size_number(stop), None)
+
+
+@define("narrow", "x dim start length")
+def _narrow(c: Calls, a: Arguments) -> FrontValue:
+    """`length` places from `start` on; both must lie within the axis."""
+    x, b, sizes = a.array(), c.ctx.b, c.ctx.sizes
+    axis = a.axis(x.rank, "dim")
+    n, length = x.lengths[axis], c.ctx.as_size(a["length"], a.node)
+    start = c.ctx.as_size(a["start"], a.node)
+    if isinstance(start, int) and start < 0:
+        start = sizes.add(b, n, start)
+    stop = sizes.add(b, start, length)
+    zero = c.ctx.size_value(0)
+    bounds = [
+        (zero, c.ctx.size_value(start)),
+        (zero, c.ctx.size_value(length)),
+        (c.ctx.size_value(stop), c.ctx.size_value(n)),
+    ]
+    for low, high in bounds:
+        text = "narrow: {0} places from {1} on do not fit an axis of size {2}"
+        shown = (c.ctx.size_value(length), c.ctx.size_value(start), c.ctx.size_value(n))
+        c.ctx.check(b.emit("le", (low, high))[0], "IndexError", text, *shown)
+    return part(c, x, axis, _slice(c, start, stop), a.node)
+
+
+@define("select", "x dim index")
+def _select(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    return part(c, x, a.axis(x.rank, "dim"), a["index"], a.node)
+
+
+@define("unbind", "x axis=0")
+def _unbind(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    axis = a.axis(x.rank)
+    count = known_size(c, x, axis, a.node)
+    return TupleValue(tuple(part(c, x, axis, Static(i), a.node) for i in range(count)))
+
+
+@define("chunk", "x chunks axis=0")
+def _chunk(c: Calls, a: Arguments) -> FrontValue:
+    x, chunks = a.array(), int(a.static("chunks"))
+    axis = a.axis(x.rank)
+    if chunks < 1:
+        c.arith.mismatch(ValueError("chunk: the number of parts is at least 1"), a.node)
+    size = known_size(c, x, axis, a.node)
+    step = max(-(-size // chunks), 1)
+    starts = range(0, max(size, 1), step)
+    return TupleValue(tuple(part(c, x, axis, _slice(c, i, min(i + step, size)), a.node) for i in starts))
+
+
+@define("split", "x split_size_or_sections axis=0")
+def _split(c: Calls, a: Arguments) -> FrontValue:
+    """PyTorch's: parts of one size, the last may be smaller, or parts of the sizes in a list."""
+    if not c.ctx.tensors:
+        return function(c, "numpy.split", [a["x"], a["split_size_or_sections"], a["axis"]], {}, a.node)
+    x = a.array()
+    axis, sections = a.axis(x.rank), a["split_size_or_sections"]
+    if isinstance(sections, TupleValue | ListValue):
+        bounds: list[Size] = [0]
+        for n in a.sizes(sections):
+            bounds.append(c.ctx.sizes.add(c.ctx.b, bounds[-1], n))
+        total, n = c.ctx.size_value(bounds[-1]), c.ctx.size_value(x.lengths[axis])
+        c.ctx.check(
+            c.ctx.b.emit("eq", (total, n))[0], "ValueError", "split: the sizes sum to {0}, not to {1}", total, n
+        )
+    else:
+        step, size = int(a.static("split_size_or_sections")), known_size(c, x, axis, a.node)
+        if step < 1:
+            c.arith.mismatch(ValueError("split: the size of a part is at least 1"), a.node)
+        bounds = [*range(0, max(size, 1), step), size]
+    return TupleValue(tuple(part(c, x, axis, _slice(c, i, j), a.node) for i, j in pairwise(bounds)))
+
+
+PYTORCH.add("split")
+
+
+def known_size(c: Calls, x: ArrayView, axis: int, node: ast.AST) -> int:
+    """A size that decides how many results there are."""
+    n = x.lengths[axis]
+    if isinstance(n, int):
+        return n
+    return require_known(c.ctx, n, node)
+
+
+@define("unfold", "x dimension size step")
+def _unfold(c: Calls, a: Arguments) -> FrontValue:
+    """All windows of `size` elements along an axis, `step` apart, as a view whose last axis is the window."""
+    x, b, sizes = a.array(), c.ctx.b, c.ctx.sizes
+    axis = a.axis(x.rank, "dimension")
+    size, step = (c.ctx.as_size(a[k], a.node) for k in ("size", "step"))
+    n, one = x.lengths[axis], c.ctx.size_value(1)
+    bounds = [
+        (one, c.ctx.size_value(size)),
+        (one, c.ctx.size_value(step)),
+        (c.ctx.size_value(size), c.ctx.size_value(n)),
+    ]
+    for low, high in bounds:
+        text = "unfold: windows of {0} every {1} do not fit an axis of size {2}"
+        shown = (c.ctx.size_value(size), c.ctx.size_value(step), c.ctx.size_value(n))
+        c.ctx.check(b.emit("le", (low, high))[0], "ValueError", text, *shown)
+    span = sizes.sub(b, n, size)
+    if isinstance(step, int):
+        count = sizes.add(b, sizes.floordiv(b, span, step), 1)
+    else:
+        count = sizes.add(b, b.emit("floordiv", (c.ctx.size_value(span), c.ctx.size_value(step)))[0], 1)
+    strides, lengths = list(x.strides), list(x.lengths)
+    strides[axis], lengths[axis] = sizes.mul(b, x.strides[axis], step), count
+    return ArrayView(x.storage, x.dtype, x.offset, (*strides, x.strides[axis]), (*lengths, size))
+
+
+@define("diagonal", "x offset=0 axis1=0 axis2=1")
+def _diagonal(c: Calls, a: Arguments) -> FrontValue:
+    """The elements at i, i + offset of two axes, as a view whose last axis they are."""
+    x, b, sizes = a.array(), c.ctx.b, c.ctx.sizes
+    if x.rank < 2:
+        c.arith.mismatch(ValueError("diag requires an array of at least two dimensions"), a.node)
+    i, j = a.axis(x.rank, "axis1"), a.axis(x.rank, "axis2")
+    if i == j:
+        c.arith.mismatch(ValueError("axis1 and axis2 cannot be the same"), a.node)
+    shift = int(a.static("offset"))
+    moved, fixed = (j, i) if shift >= 0 else (i, j)
+    left = sizes.maximum(b, sizes.sub(b, x.lengths[moved], abs(shift)), 0)
+    start = sizes.mul(b, sizes.minimum(b, abs(shift), x.lengths[moved]), x.strides[moved])
+    keep = [k for k in range(x.rank) if k not in (i, j)]
+    strides = (*(x.strides[k] for k in keep), sizes.add(b, x.strides[i], x.strides[j]))
+    lengths = (*(x.lengths[k] for k in keep), sizes.minimum(b, left, x.lengths[fixed]))
+    return ArrayView(x.storage, x.dtype, sizes.add(b, x.offset, start), strides, lengths)
+
+
+# -- shapes ---------------------------------------------------------------------------------------------------------
+
+
+@define("flatten", "x start_dim=0 end_dim=-1")
+def _flatten(c: Calls, a: Arguments) -> FrontValue:
+    """The axes from `start_dim` to `end_dim` as one (NumPy's method takes an order, of which 'C' is meant)."""
+    if not c.ctx.tensors or isinstance(a.static("start_dim"), str):
+        flat = reshaped(c, a.array(), [-1], a.node)
+        return flat if c.ctx.tensors else c.ctx.fresh(c.ctx.load(flat))
+    x = a.array()
+    if not x.rank:
+        return reshaped(c, x, [1], a.node)
+    first, last = a.axis(x.rank, "start_dim"), a.axis(x.rank, "end_dim")
+    if first > last:
+        c.arith.mismatch(ValueError("flatten: start_dim is behind end_dim"), a.node)
+    merged: Size = 1
+    for n in x.lengths[first : last + 1]:
+        merged = c.ctx.sizes.mul(c.ctx.b, merged, n)
+    return reshaped(c, x, [*x.lengths[:first], merged, *x.lengths[last + 1 :]], a.node)
+
+
+@define("unflatten", "x dim shape")
+def _unflatten(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    axis, inner = a.axis(x.rank, "dim"), a.sizes(a["shape"])
+    free = [i for i, n in enumerate(inner) if isinstance(n, int) and n == -1]
+    if len(free) > 1:
+        c.arith.mismatch(ValueError("unflatten: at most one size may be -1"), a.node)
+    return reshaped(c, x, [*x.lengths[:axis], *inner, *x.lengths[axis + 1 :]], a.node)
+
+
+@define("broadcast_tensors", "x *more")
+def _broadcast_tensors(c: Calls, a: Arguments) -> FrontValue:
+    given = [a["x"], *a.rest]
+    total = as_array(c, given[0], a.node)
+    for x in given[1:]:
+        total = as_array(
+            c,
+            c.arith.typed("select", a.node, Static(True), c.arith.typed("ne", a.node, total, x), Static(False)),
+            a.node,
+        )
+    return TupleValue(tuple(function(c, "broadcast_to", [x, _shape(c, total)], {}, a.node) for x in given))
+
+
+def _shape(c: Calls, x: ArrayView) -> TupleValue:
+    return TupleValue(tuple(map(c.ctx.size_number, x.lengths)))
+
+
+@define("cartesian_prod", "x *more")
+def _cartesian_prod(c: Calls, a: Arguments) -> FrontValue:
+    if not a.rest:
+        return a["x"]
+    grids = function(c, "meshgrid", [a["x"], *a.rest], {"indexing": Static("ij")}, a.node)
+    assert isinstance(grids, TupleValue)
+    flat = tuple(function(c, "reshape", [g, Static(-1)], {}, a.node) for g in grids.items)
+    return function(c, "stack", [TupleValue(flat)], {"axis": Static(1)}, a.node)
+
+
+# -- masks ------------------------------------------------------------------------------------------------------------
+
+
+@define("masked_fill", "x mask value")
+def _masked_fill(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    made = as_array(c, c.arith.typed("select", a.node, a["mask"], a["value"], x), a.node)
+    return function(c, "astype", [made, Static(x.dtype.numpy_name)], {}, a.node) if made.dtype != x.dtype else made
+
+
+@define("masked_select", "x mask")
+def _masked_select(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    mask = as_array(c, function(c, "broadcast_to", [a["mask"], _shape(c, x)], {}, a.node), a.node)
+    return c.indexing.read(x, [mask], a.node)
+
+
+# -- conversions ------------------------------------------------------------------------------------------------------
+
+
+def _cast_method(dtype: str) -> Method:
+    def handler(
+        c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        return in_dtype(c, x, dtype, node)
+
+    return handler
+
+
+def in_dtype(c: Calls, x: FrontValue, dtype: Any, node: ast.AST) -> FrontValue:
+    """The value in a dtype; itself where it has it."""
+    target = c.ctx.dtype_of_object(dtype, node)
+    if isinstance(x, ArrayView | Number) and x.dtype == target:
+        return x
+    return METHODS["astype"](c, x, [Static(dtype)], {}, node)
+
+
+for _name, _dtype in DTYPE_METHODS.items():
+    METHODS[_name] = _cast_method(_dtype)
+
+
+@method("repeat")
+def _repeat(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """Of a Tensor PyTorch's `repeat`, which is `tile`; of an array NumPy's."""
+    if not c.ctx.tensors:
+        return function(c, "repeat", [x, *args], kwargs, node)
+    counts = args[0] if len(args) == 1 and isinstance(args[0], TupleValue | ListValue) else TupleValue(tuple(args))
+    return function(c, "tile", [x, counts], kwargs, node)
+
+
+@method("type_as")
+def _type_as(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    other = as_array(c, args[0], node)
+    return in_dtype(c, x, other.dtype.numpy_name, node)
+
+
+@method("to")
+def _to(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """Another dtype, or that of another array; the device stays."""
+    copy = bool(c.static(kwargs.pop("copy", Static(False)), node, "'copy'"))
+    result = x
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, ArrayView):
+            result = in_dtype(c, result, value.dtype.numpy_name, node)
+            continue
+        wanted = c.static(value, node, "a dtype or device")
+        if isinstance(wanted, str) and wanted.partition(":")[0] in ("cpu", "cuda"):
+            require_device(c, str(wanted), node)
+        elif wanted is not None and not isinstance(wanted, bool):
+            result = in_dtype(c, result, wanted, node)
+    return METHODS["copy"](c, result, [], {}, node) if copy and result is x else result
+
+
+def require_device(c: Calls, wanted: str, node: ast.AST) -> None:
+    """A graph runs on one device."""
+    if wanted.partition(":")[0] != c.ctx.device:
+        c.ctx.refuse(
+            node, f"a script runs on the device of its arguments, here {c.ctx.device}", "move it before the call"
+        )
+
+
+@method("cpu cuda")
+def _device(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    return x
+
+
+@method("numel")
+def _numel(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return c.ctx.size_number(total_size(c, as_array(c, x, node)))
+
+
+@method("dim")
+def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return Static(x.rank if isinstance(x, ArrayView) else 0)
