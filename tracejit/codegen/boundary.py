@@ -27,7 +27,7 @@ from tracejit.codegen.loop_ir import (
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ZERO, Array, Element, load, stores
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, DType, ScalarType, TensorType, real_dtype
+from tracejit.ir.types import BOOL, I64, DType, ListType, ScalarType, TensorType, real_dtype
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -90,10 +90,9 @@ def hand_over(lowering: Lowering, index: int, value: Value) -> None:
 
 def write_back(lowering: Lowering, finals: Sequence[Value]) -> None:
     """Bring the final versions of `inout` parameters home, where they are not there already."""
-    homes = [lowering.array(lowering.graph.params[i]) for i in lowering.graph.inout]
-    states = [
-        (i, lowering.array(f), lowering.lifetimes.origins(f)) for i, f in zip(lowering.graph.inout, finals, strict=True)
-    ]
+    arrays = [(i, f) for i, f in zip(lowering.graph.inout, finals, strict=True) if not isinstance(f.type, ListType)]
+    homes = [lowering.array(lowering.graph.params[i]) for i, _ in arrays]
+    states = [(i, lowering.array(f), lowering.lifetimes.origins(f)) for i, f in arrays]
     parked = [_parked(lowering, i, place, origins) for i, place, origins in states]
     for (i, _, origins), place, home in zip(states, parked, homes, strict=True):
         if origins == {None}:

@@ -21,8 +21,10 @@ from tracejit.codegen.loop_ir import (
     Fail,
     For,
     Free,
+    Function,
     If,
     Input,
+    Invoke,
     Kernel,
     Launch,
     Let,
@@ -87,6 +89,7 @@ class Evaluator(Walk):
         self.pointers: dict[tuple[int, Any], Memory] = {}
         self.outputs: list[Any] = [None] * len(program.outputs)
         self.kernels: dict[str, Kernel] = {kernel.name: kernel for kernel in program.kernels}
+        self.functions: dict[str, Function] = {function.name: function for function in program.functions}
         self.alive: set[Memory] = set()
         self.lists: set[GrowingList] = set()
         self.statistics = Statistics()
@@ -152,6 +155,8 @@ class Evaluator(Walk):
             case Call(name, args, results):
                 values = _CALLS[name](self, [self.expr(a) for a in args])
                 self.bind(results, [_zero_of(r) if v is None else v for r, v in zip(results, values, strict=True)])
+            case Invoke(function, args, results):
+                self._invoke(self.functions[function], [self.expr(a) for a in args], results, stmt)
             case Fail(error, payload):
                 raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
             case Output():
@@ -185,6 +190,17 @@ class Evaluator(Walk):
         launches[kernel.name] = launches.get(kernel.name, 0) + 1
         self.bind(kernel.params, args)
         self.body(kernel.body)
+
+    def _invoke(self, function: Function, args: Sequence[Any], results: Sequence[Var], stmt: Invoke) -> None:
+        try:
+            found = self.invoke(function, args)
+        except ProgramFailure:
+            self.body(stmt.failed)
+            raise
+        except RecursionError:
+            self.body(stmt.failed)
+            raise ProgramFailure(stmt.too_deep, ()) from None
+        self.bind(results, found)
 
     def _output(self, stmt: Output) -> None:
         spec = self.program.outputs[stmt.index]

@@ -16,11 +16,13 @@ from tracejit.codegen.loop_ir import (
     For,
     Free,
     If,
+    Invoke,
     Launch,
     Let,
     Load,
     Offset,
     Output,
+    Program,
     Rare,
     Scalar,
     Select,
@@ -41,7 +43,7 @@ def expressions_of(stmt: Stmt) -> tuple[Expr, ...]:
             return (count,)
         case Free(var):
             return (var,)
-        case Launch(_, args) | Call(_, args) | Fail(_, args):
+        case Launch(_, args) | Call(_, args) | Fail(_, args) | Invoke(_, args):
             return args
         case Output(_, value, dims):
             return (value, *dims)
@@ -61,6 +63,8 @@ def bodies_of(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
             return (stmt.body,)
         case If():
             return (stmt.then, stmt.orelse)
+        case Invoke():
+            return (stmt.failed,)
         case _:
             return ()
 
@@ -71,6 +75,12 @@ def walk(stmts: Iterable[Stmt]) -> Iterator[Stmt]:
         yield stmt
         for body in bodies_of(stmt):
             yield from walk(body)
+
+
+def host_code(program: Program) -> Iterator[Stmt]:
+    """Every statement that runs on the host, nested ones included."""
+    for function in (program.entry, *program.functions):
+        yield from walk(function.body)
 
 
 def loads(e: Expr) -> Iterator[Load]:
@@ -105,7 +115,7 @@ def bound(stmt: Stmt) -> tuple[Var, ...]:
             return (var,)
         case For():
             return tuple(c.result for c in stmt.carried)
-        case If() | Call():
+        case If() | Call() | Invoke():
             return stmt.results
         case _:
             return ()
@@ -217,6 +227,8 @@ def with_expressions(stmt: Stmt, new: Callable[[Expr], Any]) -> Stmt:
             return Launch(kernel, each(args))
         case Call(name, args, results):
             return Call(name, each(args), results)
+        case Invoke():
+            return replace(stmt, args=each(stmt.args), moved=each(stmt.moved))
         case Fail(error, payload):
             return Fail(error, each(payload))
         case Output():

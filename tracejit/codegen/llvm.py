@@ -8,14 +8,14 @@ call is in `codegen/llvm_support.py` (native support) and the C library.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tracejit.codegen.kernel_walk import host_code
 from tracejit.codegen.llvm_entry import EntryPrinter
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once, symbol
-from tracejit.codegen.loop_ir import For, If, Program, Stmt
+from tracejit.codegen.loop_ir import For, Invoke, Program
 from tracejit.codegen.support_native import INLINE
 
 
@@ -40,17 +40,18 @@ def print_program(program: Program, options: LlvmOptions) -> LlvmText:
     prefix = re.sub(r"[^A-Za-z0-9_.]", "_", program.name)
     entry = Texts(options, program.fastmath, kernels, prefix)
     text = EntryPrinter(entry, program).print_entry()
+    entry.functions += [EntryPrinter(entry, program, f).print_function() for f in program.functions]
     entry.functions.append(text)
     compute = Texts(options, program.fastmath, kernels, prefix)
     for kernel in program.kernels:
         print_kernel(compute, kernel)
-    loops = has_loop(program.entry.body)
+    loops = computes(program)
     return LlvmText(_module(entry, inline=loops), _module(compute, inline=True), loops)
 
 
-def has_loop(body: Sequence[Stmt]) -> bool:
-    """Whether host code computes in loops of its own."""
-    return any(isinstance(s, For) or (isinstance(s, If) and has_loop(s.then + s.orelse)) for s in body)
+def computes(program: Program) -> bool:
+    """Whether host code computes in loops or functions of its own."""
+    return any(isinstance(s, For | Invoke) for s in host_code(program))
 
 
 def _module(texts: Texts, *, inline: bool) -> str:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tracejit.codegen import llvm_callee
 from tracejit.codegen.llvm_calls import payload_bits
 from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
-from tracejit.codegen.loop_ir import Expr, Input, Output, Pointer, Program
+from tracejit.codegen.loop_ir import Expr, Function, Input, Invoke, Output, Pointer, Program
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
 
@@ -31,16 +32,22 @@ DTYPE_CODES: dict[DType, int] = {dtype: code + 1 for code, dtype in enumerate(DT
 
 
 class EntryPrinter(FunctionPrinter):
-    """Prints the entry function."""
+    """Prints the entry function, or another function of the program."""
 
-    def __init__(self, texts: Texts, program: Program) -> None:
+    def __init__(self, texts: Texts, program: Program, function: Function | None = None) -> None:
         super().__init__(texts)
         self.options = texts.options.for_scalar_code()
         self.program = program
+        self.function = function
+        self.functions = {f.name: f for f in program.functions}
         self.owned = Value("%owned", Pointer(I64))
-        self.allocas.append(f"  %owned = alloca {OWNED}, align 8")
-        self.scopes[0].lines.append("  call void @tj_owned_start(ptr %owned)")
-        self.declare("declare void @tj_owned_start(ptr)")
+        self.owns = function is None or llvm_callee.owns_memory(function)
+        self._limit: Value | None = None
+        self._place: Value | None = None
+        if self.owns:
+            self.allocas.append(f"  %owned = alloca {OWNED}, align 8")
+            self.scopes[0].lines.append("  call void @tj_owned_start(ptr %owned)")
+            self.declare("declare void @tj_owned_start(ptr)")
 
     # -- what the caller passed -------------------------------------------------------------------------------
 
@@ -104,7 +111,7 @@ class EntryPrinter(FunctionPrinter):
         leave, stay = self.new_label("nomemory"), self.new_label("memory")
         self.line(f"br i1 {failed.text}, label %{leave}, label %{stay}, !prof !0")
         self.begin(leave)
-        self._leave(NO_MEMORY)
+        self.leave(str(NO_MEMORY))
         self.begin(stay)
 
     def free(self, pointer: Value) -> None:
@@ -135,13 +142,42 @@ class EntryPrinter(FunctionPrinter):
         for i, value in enumerate([self.value(x) for x in payload]):
             cell = self.define(f"getelementptr i64, ptr %context, i64 {i}", Pointer(I64))
             self.line(f"store {payload_bits(self, value).typed()}, ptr {cell.text}")
-        self._leave(error + 1)
+        self.leave(str(error + 1))
         self.terminated = True
 
-    def _leave(self, status: int) -> None:
-        self.declare("declare void @tj_release(ptr)")
-        self.line(f"call void @tj_release(ptr {self.owned.text})")
-        self.line(f"ret i32 {status}")
+    def leave(self, status: str) -> None:
+        """Return with a status other than 0."""
+        if self.owns:
+            self.declare("declare void @tj_release(ptr)")
+            self.line(f"call void @tj_release(ptr {self.owned.text})")
+        if self.function is None:
+            self.line(f"ret i32 {status}")
+            return
+        type = llvm_callee.result_text(self.function)
+        made = self.name("failed")
+        self.line(f"{made} = insertvalue {type} poison, i32 {status}, 0")
+        self.line(f"ret {type} {made}")
+
+    # -- other functions ----------------------------------------------------------------------------------------
+
+    def limit(self) -> Value:
+        """The address below which the stack is not to grow."""
+        if self.function is not None:
+            return Value("%limit", I64)
+        if self._limit is None:
+            self.declare("declare i64 @tj_stack_limit()")
+            self._limit = self.prologue("call i64 @tj_stack_limit()", I64)
+        return self._limit
+
+    def place_on_stack(self) -> Value:
+        """An address in this function's part of the stack."""
+        if self._place is None:
+            self._place = self.prologue(f"ptrtoint ptr {self.alloca('i64').text} to i64", I64)
+        return self._place
+
+    def invoke(self, stmt: Invoke) -> None:
+        """Run another function of the program."""
+        llvm_callee.invoke(self, stmt)
 
     def output(self, stmt: Output) -> None:
         """Hand a result to the caller."""
@@ -197,3 +233,38 @@ class EntryPrinter(FunctionPrinter):
         header = f"define i32 @{self.options.entry_name}(ptr %inputs, ptr %outputs, ptr %context) #1"
         self.declare("declare void @tj_owned_end(ptr)")
         return self.finish(header, "  call void @tj_owned_end(ptr %owned)\n  ret i32 0")
+
+    def print_function(self) -> str:
+        """The whole of another function."""
+        function = self.function
+        assert function is not None
+        params = ["ptr %context", "i64 %limit"]
+        for i, param in enumerate(function.params):
+            self.env[param] = Value(f"%p{i}", param.type)
+            params.append(f"{type_text(param.type)} %p{i}")
+        for param in function.moved:
+            self.adopt(self.value(param), True)
+        self.body(function.body)
+        type = llvm_callee.result_text(function)
+        if not self.terminated:
+            self._return(function, type)
+        header = (
+            f"define internal fastcc {type} {llvm_callee.symbol(self.texts.prefix, function)}({', '.join(params)}) #1"
+        )
+        self.terminated = True
+        return self.finish(header, "")
+
+    def _return(self, function: Function, type: str) -> None:
+        values = [self.value(e) for e in function.results]
+        for value in values:
+            if isinstance(value.dtype, Pointer):
+                self.disown(value, value.dtype.is_list)
+        if self.owns:
+            self.declare("declare void @tj_owned_end(ptr)")
+            self.line("call void @tj_owned_end(ptr %owned)")
+        made = f"{type} zeroinitializer"
+        for i, value in enumerate(values):
+            name = self.name("r")
+            self.line(f"{name} = insertvalue {made}, {value.typed()}, {i + 1}")
+            made = f"{type} {name}"
+        self.line(f"ret {made}")

@@ -21,6 +21,7 @@ from tracejit.codegen.loop_ir import (
     Free,
     If,
     Input,
+    Invoke,
     Kernel,
     Launch,
     Let,
@@ -115,6 +116,8 @@ class FunctionPrinter(ExpressionPrinter):
                 self._launch(kernel, [self.value(a) for a in args])
             case Call(name, args, results):
                 llvm_calls.call(self, name, args, results)
+            case Invoke():
+                self.invoke(stmt)
             case Fail(error, payload):
                 self.fail(error, payload)
             case Output():
@@ -176,6 +179,10 @@ class FunctionPrinter(ExpressionPrinter):
     def fail(self, error: int, payload: Sequence[Expr]) -> None:
         """Leave the entry with an error."""
         raise TypeError("only the entry can fail")
+
+    def invoke(self, stmt: Invoke) -> None:
+        """Run another function of the program."""
+        raise TypeError("only host code runs functions")
 
     def output(self, stmt: Output) -> None:
         """Hand a result to the caller."""

@@ -1,13 +1,14 @@
 """The loop IR: how a graph is computed, over flat buffers, before any target text.
 
-    Program  = entry: Function, kernels: [Kernel], inputs, outputs, errors
-    Function = body: [stmt]                                     (host code: one native function on the CPU)
+    Program  = entry: Function, functions: [Function], kernels: [Kernel], inputs, outputs, errors
+    Function = params: [Var], body: [stmt], results: [expr]     (host code: a native function on the CPU)
     Kernel   = params: [Var], body: [stmt]                      (pointers carry their element dtype)
     stmt     = Let(var, expr) | Store(buffer, index, expr)
              | For(var, extent, body, axis, carried, go)        (counts 0 .. extent-1; `go` stops it early)
              | If(cond, then, orelse, results)
              | Alloc(var, count) | Free(var)
              | Launch(kernel, args, grid_hint) | Call(name, args, results)
+             | Invoke(function, args, results, moved, failed, too_deep)
              | Fail(error, payload) | Output(index, ...)
     expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Bitcast | Select | Rare | Offset
              | Input(...)
@@ -243,6 +244,20 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Invoke:
+    """Run a function of the program (host code only). Buffers and lists among its results become the caller's; the
+    lists `moved` among the arguments become the function's. Where it fails, `failed` is run and the caller fails in the
+    same way; where the stack has no room for it, the caller fails with the error `too_deep`."""
+
+    function: str
+    args: tuple[Expr, ...]
+    results: tuple[Var, ...]
+    moved: tuple[Expr, ...]
+    failed: tuple[Stmt, ...]
+    too_deep: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """Leave the entry with status `error + 1`; up to four i64/f64 payload values fill the message."""
 
@@ -260,7 +275,7 @@ class Output:
     owned: bool = True
 
 
-Stmt: TypeAlias = Let | Store | For | If | Alloc | Free | Launch | Call | Fail | Output
+Stmt: TypeAlias = Let | Store | For | If | Alloc | Free | Launch | Call | Invoke | Fail | Output
 
 
 # -- programs ---------------------------------------------------------------------------------------------------
@@ -279,10 +294,14 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """Statements that run on the host, called by name."""
+    """Statements that run on the host, called by name. The entry reads `Input`s instead of parameters and hands over
+    results by `Output`."""
 
     name: str
     body: tuple[Stmt, ...]
+    params: tuple[Var, ...] = ()
+    results: tuple[Expr, ...] = ()
+    moved: tuple[Var, ...] = ()  #: lists among the parameters that become the function's
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,3 +351,4 @@ class Program:
     errors: tuple[ErrorSite, ...] = ()
     prints: tuple[PrintSite, ...] = ()
     fastmath: bool = False
+    functions: tuple[Function, ...] = ()

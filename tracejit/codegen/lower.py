@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from tracejit.codegen import boundary, lower_opaque, lower_views, placement
+from tracejit.codegen import boundary, lower_calls, lower_opaque, lower_views, placement
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -56,6 +56,7 @@ from tracejit.errors import Span
 from tracejit.ir.aliasing import borrowed, has_storage, shared
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
+from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
 
 Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
@@ -65,14 +66,37 @@ TRUE = Const(True, BOOL)
 
 def lower(graph: Graph, target: str = "cpu", layouts: Sequence[bool] | None = None) -> Program:
     """The loop program of a graph. `layouts[i]` says whether parameter i is contiguous (all are, by default)."""
-    return Lowering(graph, target, layouts or [True] * len(graph.params)).program()
+    names = {g: f"{g.name}.{i}" for i, g in enumerate(called_graphs(graph)) if i}
+    tables = Tables(names)
+    main = Lowering(graph, target, layouts or [True] * len(graph.params), tables).program()
+    if not names:
+        return main
+    functions = [
+        lower_calls.function(Lowering(g, target, [True] * len(g.params), tables), name) for g, name in names.items()
+    ]
+    return replace(main, functions=tuple(functions), **tables.parts())
+
+
+@dataclass(slots=True)
+class Tables:
+    """What the functions of one program share: the functions' names, kernels, errors and prints."""
+
+    functions: dict[Graph, str] = field(default_factory=dict[Graph, str])
+    kernels: list[Kernel] = field(default_factory=list[Kernel])
+    errors: list[ErrorSite] = field(default_factory=list[ErrorSite])
+    prints: list[PrintSite] = field(default_factory=list[PrintSite])
+
+    def parts(self) -> dict[str, Any]:
+        """The fields of a program that are made of them."""
+        return {"kernels": tuple(self.kernels), "errors": tuple(self.errors), "prints": tuple(self.prints)}
 
 
 class Lowering:
     """Lowers one graph; also what lowering rules of ops use to emit code."""
 
-    def __init__(self, graph: Graph, target: str, layouts: Sequence[bool]) -> None:
+    def __init__(self, graph: Graph, target: str, layouts: Sequence[bool], tables: Tables | None = None) -> None:
         self.graph = graph
+        self.tables = tables or Tables()
         self.target = target
         self.layouts = layouts
         self.parallel = bool(graph.policy.get("parallel", True))
@@ -80,9 +104,6 @@ class Lowering:
         self.sizes: dict[str, Expr] = {}
         self.body: list[Stmt] = []
         self.temporaries: list[Array] = []
-        self.kernels: list[Kernel] = []
-        self.errors: list[ErrorSite] = []
-        self.prints: list[PrintSite] = []
         self.kept: set[Value] = set()  #: roots that are not freed: on the stack, or in memory of another value
         self.written: dict[Value, Op | None] = {}  #: results that their kernel wrote where this `vwrite` wants them
         self.here = _Position(graph.body)
@@ -254,9 +275,9 @@ class Lowering:
             self.emit(*body)
             return
         params = free_variables(body)
-        kernel = f"{self.graph.name}.{len(self.kernels)}.{name}"
+        kernel = f"{self.graph.name}.{len(self.tables.kernels)}.{name}"
         outputs = stored_buffers(body).intersection(params)
-        self.kernels.append(Kernel(kernel, params, outputs, tuple(body), tuple(dict.fromkeys(spans))))
+        self.tables.kernels.append(Kernel(kernel, params, outputs, tuple(body), tuple(dict.fromkeys(spans))))
         self.emit(Launch(kernel, params))
 
     # -- the program -------------------------------------------------------------------------------------------
@@ -274,12 +295,10 @@ class Lowering:
         return Program(
             graph.name,
             Function(graph.name, tuple(self.body)),
-            tuple(self.kernels),
-            inputs,
-            outputs,
-            tuple(self.errors),
-            tuple(self.prints),
-            bool(graph.policy.get("fastmath", False)),
+            inputs=inputs,
+            outputs=outputs,
+            fastmath=bool(graph.policy.get("fastmath", False)),
+            **self.tables.parts(),
         )
 
     # -- blocks and ops ----------------------------------------------------------------------------------------
@@ -317,6 +336,8 @@ class Lowering:
                 self.branch(op, handed)
             case "loop":
                 self.loop(op)
+            case "call":
+                lower_calls.invoke(self, op)
             case "fused":
                 self.compute(op, op.block("body").ops, op.block("body").results)
             case _ if op.name in lower_opaque.STRUCTURAL:
@@ -467,17 +488,21 @@ class Lowering:
             return
         values = tuple(self.k.cast(p, F64 if p.type.is_float else I64) for p in payload)  # type: ignore[union-attr]
         site = ErrorSite(kind, message, tuple(p.type for p in payload), self.span)  # type: ignore[misc]
-        if site not in self.errors:
-            self.errors.append(site)
-        failure = (*boundary.written_back(self), Fail(self.errors.index(site), values))
+        failure = (*boundary.written_back(self), Fail(self.error(site), values))
         self.emit(If(self.k.logical_not(cond), failure))
+
+    def error(self, site: ErrorSite) -> int:
+        """The number of an error."""
+        if site not in self.tables.errors:
+            self.tables.errors.append(site)
+        return self.tables.errors.index(site)
 
     def print(self, template: str, values: Sequence[Expr]) -> None:
         """Print values by a `str.format` template."""
         site = PrintSite(template, tuple(v.type for v in values))  # type: ignore[misc]
-        if site not in self.prints:
-            self.prints.append(site)
-        self.emit(Call("print", (Const(self.prints.index(site), I64), *values)))
+        if site not in self.tables.prints:
+            self.tables.prints.append(site)
+        self.emit(Call("print", (Const(self.tables.prints.index(site), I64), *values)))
 
     def load(self, array: Array, index: Sequence[Expr], name: str) -> Element:
         """An element of an array, read now."""

@@ -23,6 +23,7 @@ from tracejit.codegen.loop_ir import (
     For,
     Free,
     If,
+    Invoke,
     Launch,
     Let,
     Load,
@@ -228,7 +229,7 @@ def free_variables(stmts: Sequence[Stmt]) -> tuple[Var, ...]:
                 case Alloc(var, count):
                     read(count)
                     bound.add(var)
-                case Free() | Launch() | Call() | Fail() | Output():
+                case Free() | Launch() | Call() | Invoke() | Fail() | Output():
                     raise AssertionError(f"{type(stmt).__name__} does not belong into a kernel")
 
     def loop(stmt: For) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from tracejit.codegen.loop_ir import Alloc, Call, For, Free, If, Let, Stmt, Var
+from tracejit.codegen.loop_ir import Alloc, Call, For, Free, If, Invoke, Let, Stmt, Var
 from tracejit.codegen.lower_elements import variables
 from tracejit.ir.aliasing import FRESH, Origins, Roots, borrowed, consumed, consumes, has_storage, last_uses, origins
 from tracejit.ir.core import Block, Graph, Op, Value
@@ -101,7 +101,7 @@ def _bound(body: Iterable[Stmt]) -> set[Var]:
                 found.add(var)
             case For(carried=carried):
                 found.update(c.result for c in carried)
-            case If(results=results) | Call(results=results):
+            case If(results=results) | Call(results=results) | Invoke(results=results):
                 found.update(results)
             case _:
                 pass

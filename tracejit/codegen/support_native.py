@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracejit.codegen import gemm, support_lists, support_memory, support_pool
+from tracejit.codegen import gemm, support_lists, support_memory, support_pool, support_stack
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 
@@ -17,6 +17,7 @@ EXPORTS = (
     *("tj_output", "tj_print"),
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
+    "tj_stack_limit",
     *("tj_gemm_f32", "tj_gemm_f32_inner", "tj_gemm_f64", "tj_gemm_f64_inner"),
 )
 
@@ -46,6 +47,7 @@ def support_text(platform: Platform, allocation: str = support_memory.ALLOCATION
         support_lists.LISTS_TEXT,
         *(text.replace("define internal", "define").replace("alwaysinline ", "") for text in INLINE.values()),
         support_pool.pool_text(platform.system, platform.machine),
+        support_stack.stack_text(platform.system, platform.machine),
     ]
     return once("\n".join(parts)) + FOOTER
 

@@ -19,8 +19,10 @@ from tracejit.codegen.loop_ir import (
     Fail,
     For,
     Free,
+    Function,
     If,
     Input,
+    Invoke,
     Kernel,
     Launch,
     Let,
@@ -133,6 +135,14 @@ class _Printer:
             case Call(name, args, results):
                 bound = "".join(f"{self.name(r)}, " for r in results)[:-2]
                 yield f"{bound}{' = ' if bound else ''}call {name}({self.exprs(args)})"
+            case Invoke(function, args, results, moved, failed, too_deep):
+                bound = "".join(f"{self.name(r)}, " for r in results)[:-2]
+                moves = f" moving {self.exprs(moved)}" if moved else ""
+                yield f"{bound}{' = ' if bound else ''}invoke {function}({self.exprs(args)}){moves} else {too_deep}"
+                if failed:
+                    yield "on failure {"
+                    yield from self.body(failed, "  ")
+                    yield "}"
             case Fail(error, payload):
                 yield f"fail {error}({self.exprs(payload)})"
             case Output(index, value, dims, owned):
@@ -186,6 +196,16 @@ def _kernel(kernel: Kernel) -> Iterator[str]:
     yield "}"
 
 
+def _function(function: Function) -> Iterator[str]:
+    printer = _Printer()
+    params = ", ".join(f"{printer.name(p)}: {p.type}" for p in function.params)
+    yield f"function {function.name}({params}) {{"
+    yield from printer.body(function.body, "  ")
+    moves = f" moving {printer.exprs(function.moved)}" if function.moved else ""
+    yield f"  return {printer.exprs(function.results)}{moves}"
+    yield "}"
+
+
 def print_kernel(kernel: Kernel) -> str:
     """The text of one kernel."""
     return "\n".join(_kernel(kernel)) + "\n"
@@ -205,6 +225,8 @@ def print_program(program: Program) -> str:
     lines.append("  entry {")
     lines += _Printer().body(program.entry.body, "    ")
     lines.append("  }")
+    for function in program.functions:
+        lines += [f"  {line}" for line in _function(function)]
     for kernel in program.kernels:
         lines += [f"  {line}" for line in _kernel(kernel)]
     return "\n".join(lines) + "\n}\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.codegen.loop_ir import Expr, For, If, Stmt, Var
+from tracejit.codegen.loop_ir import Expr, For, Function, If, Stmt, Var
 
 
 class ProgramFailure(Exception):
@@ -54,6 +54,16 @@ class Walk(ABC):
             taken, values = stmt.orelse, stmt.else_values
         self.body(taken)
         self.bind(stmt.results, [self.expr(v) for v in values])
+
+    def invoke(self, function: Function, args: Sequence[Any]) -> list[Any]:
+        """Run a function with values of its own; gives its results."""
+        outer = dict(self.values)
+        self.bind(function.params, args)
+        self.body(function.body)
+        results = [self.expr(e) for e in function.results]
+        self.values.clear()
+        self.values.update(outer)
+        return results
 
     def loop(self, loop: For) -> None:
         """Run a loop, handing carried values from one iteration to the next."""

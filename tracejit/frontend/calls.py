@@ -347,12 +347,14 @@ class Calls:
     ) -> FrontValue:
         """Lower a Python function's body here; its result is the call's value."""
         callers = list(self.ctx.frames())
-        if any(f.source.node is source.node for f in callers):
-            self.ctx.refuse(
-                node, f"{source.name!r} calls itself; recursion is outside the language", "write it as a loop"
-            )
+        recursion = self.ctx.recursion
+        assert recursion is not None
         if len(callers) > _DEPTH:
-            self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "write the recursion as a loop")
+            self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "call fewer functions in each other")
+        if recursion.is_recursive(source):
+            return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
+        if any(f.source.node is source.node for f in callers):
+            recursion.found(source)
         env = self.bind(source, args, kwargs, node, closure)
         outer, path = self.ctx.frame, self.ctx.path
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame)

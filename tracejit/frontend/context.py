@@ -7,7 +7,7 @@ run time, numbers as graph scalars. Statements, expressions, indexing and calls 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,6 +33,7 @@ from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, Scalar
 
 if TYPE_CHECKING:
     from tracejit.frontend.kinds import Kind
+    from tracejit.frontend.recursion import Recursion
 
 
 class NeedsStatic(Exception):
@@ -138,6 +139,10 @@ class Context:
     exact_sizes: bool = False
     #: classes of the lists that loops run over
     iterated: frozenset[int] = frozenset()
+    #: the functions that call themselves
+    recursion: Recursion | None = None
+    #: a frame whose returned arrays must be its own, and what makes them so
+    returns_copies: tuple[Frame, Callable[[ArrayView], ArrayView]] | None = None
 
     # -- places and errors ------------------------------------------------------------------------------
 

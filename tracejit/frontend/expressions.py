@@ -285,6 +285,7 @@ class Expressions:
         (a, first), (b, second) = sides
         join = Join(self.ctx, self.arith, first, second, outer.snapshot(), node)
         if not (first.alive or second.alive):
+            join.memory()
             join.emit(truth)
             raise Unreachable
         made = join.value("value", a, b)

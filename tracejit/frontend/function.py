@@ -21,6 +21,7 @@ from tracejit.frontend.context import Context, Frame, ListGrows, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
+from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.signature import (
     Access,
     ArraySpec,
@@ -33,6 +34,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
+from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -168,10 +170,13 @@ def lower_function(
     """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
     argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
     growing: dict[object, Kind | None] = {}
+    known = Known()
     while True:
-        lowering = Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing)
+        lowering = Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing, known)
         try:
             return lowering.run(name or source.name, parameters)
+        except Again:
+            continue
         except ListGrows as found:
             before = dict(growing)
             for place, kind in found.kinds.items():
@@ -210,6 +215,7 @@ class Lowering:
         policy: Mapping[str, Any],
         boundscheck: bool,
         growing: Mapping[object, Kind | None],
+        known: Known,
     ) -> None:
         self.source = source
         self.aliases = aliases
@@ -220,6 +226,7 @@ class Lowering:
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
+        self.recursion = self.ctx.recursion = Recursion(self.ctx, known)
         self.top = self.ctx.b
         self.statements = Statements(self.ctx)
         self.calls = self.statements.calls
@@ -271,6 +278,7 @@ class Lowering:
         body = Block(tuple(self.params), ops, (*self.outputs, *finals))
         policy = {**self.policy, **({"any_size": True} if self.any_size else {})}
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
+        self.recursion.link()
         guards = self.statics.guards
         made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
         made.for_read_only = self.ctx.refused_write
@@ -278,8 +286,19 @@ class Lowering:
 
     def body(self) -> FrontValue:
         """What the function returns for the arguments in the frame."""
-        alive = self.calls.run(self.source)
+        alive = self.call_itself() if self.recursion.is_recursive(self.source) else self.calls.run(self.source)
         return self.ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else Static(None)
+
+    def call_itself(self) -> bool:
+        """Call the function, which calls itself, with the arguments; whether it returns."""
+        frame = self.ctx.frame
+        try:
+            frame.env[RETURN_VALUE] = self.recursion.invoke(
+                self.calls, self.source, dict(frame.env), self.source.node, None
+            )
+        except Unreachable:
+            return False
+        return True
 
     def bind(self, name: str, access: Access, spec: Spec) -> FrontValue:
         """An argument as a front-end value."""

@@ -351,14 +351,16 @@ class Join:
     # -- finishing --------------------------------------------------------------------------------------------
 
     def memory(self) -> None:
-        """Yield the new contents of memory that either side wrote, and the alias flags of new classes."""
+        """Yield the new contents of memory that either side wrote, and the alias flags of new classes. Where no side
+        arrives nobody reads them, but they are what becomes of the memory of arguments."""
         storage = self.ctx.storage
         storage.held.update(*(s.storage.held for s in (self.then, self.orelse) if s.alive))
         for c, before in self.outer.bases.items():
             if c in self.sources:
                 continue
-            a, b = self.then.storage.bases[c], self.orelse.storage.bases[c]
-            a, b = (a if self.then.alive else None), (b if self.orelse.alive else None)
+            a, b = (side.storage.bases.get(c, before) for side in (self.then, self.orelse))  # one may not know an input
+            if self.then.alive or self.orelse.alive:
+                a, b = (a if self.then.alive else None), (b if self.orelse.alive else None)
             if any(x is not None and x is not before for x in (a, b)):
                 storage.bases[c] = self.base(a, b, before.name)
         for (a, b), made in self.pairs.items():

@@ -41,6 +41,7 @@ from tracejit.frontend.values import (
     Number,
     SequenceValue,
     Static,
+    TupleValue,
     type_name,
 )
 from tracejit.ir.builder import Builder
@@ -80,7 +81,8 @@ class Statements:
                 self.ctx.frame.env[name] = Static(value)
             case SetReturn(value, node):
                 self.ctx.at(node)
-                self.ctx.frame.env[RETURN_VALUE] = Static(None) if value is None else self.expressions.value(value)
+                made = Static(None) if value is None else self.expressions.value(value)
+                self.ctx.frame.env[RETURN_VALUE] = self.returned(made)
             case Branch():
                 self.branch(s)
             case ForLoop():
@@ -93,6 +95,23 @@ class Statements:
                 self.unrolled(loop, items, start)
             case _:
                 self.simple(s)
+
+    def returned(self, value: FrontValue) -> FrontValue:
+        """A function's result, copied where its caller must get an array of its own."""
+        frame, own = self.ctx.returns_copies or (None, None)
+        if own is None or frame is not self.ctx.frame:
+            return value
+        match value:
+            case ArrayView():
+                return own(value)
+            case TupleValue(items, cls):
+                return TupleValue(tuple(map(self.returned, items)), cls)
+            case ListValue(items, level, keys):
+                return ListValue(list(map(self.returned, items)), level, keys)
+            case DictValue(items, level):
+                return DictValue({k: self.returned(v) for k, v in items.items()}, level)
+            case _:
+                return value
 
     def simple(self, s: ast.stmt) -> None:
         self.ctx.at(s)
@@ -397,7 +416,7 @@ class Statements:
                 a, b = then.env.get(name), orelse.env.get(name)
                 if (a if not orelse.alive else b if not then.alive else a or b) is not None:
                     joined[name] = join.value(name, a, b)
-            join.memory()
+        join.memory()
         join.emit(cond)
         for name in assigned(s.then) | assigned(s.orelse):
             self.ctx.frame.env.pop(name, None)

@@ -10,6 +10,7 @@ from tracejit import pytree
 from tracejit.errors import error_class
 from tracejit.frontend.context import Context
 from tracejit.frontend.function import Lowered, Lowering, any_size_wanted
+from tracejit.frontend.recursion import Again, Known
 from tracejit.frontend.signature import Access, Spec
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.surroundings import guard_surroundings
@@ -39,7 +40,12 @@ def lower_trace(
 ) -> Lowered:
     """Run `fn` on traced values for parameters of these specs. Raises what it raises, and `ScriptError` for what needs
     the data of an array."""
-    return _Tracing(fn, signature, source, aliases, policy).run(name, parameters)
+    known = Known()
+    while True:
+        try:
+            return _Tracing(fn, signature, source, aliases, policy, known).run(name, parameters)
+        except Again:
+            continue
 
 
 class _Tracing(Lowering):
@@ -52,8 +58,9 @@ class _Tracing(Lowering):
         source: FunctionSource,
         aliases: Mapping[Access, Access],
         policy: Mapping[str, Any],
+        known: Known,
     ) -> None:
-        super().__init__(source, aliases, any_size_wanted(), policy, True, {})
+        super().__init__(source, aliases, any_size_wanted(), policy, True, {}, known)
         self.fn = fn
         self.signature = signature
         self.ctx.exact_sizes = True

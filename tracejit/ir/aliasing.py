@@ -31,9 +31,17 @@ def consumed(op: Op) -> tuple[int, ...]:
     """The operands whose storage the op takes over."""
     if op.name == "loop":
         return tuple(i for i, v in enumerate(op.operands) if i >= 2 and has_storage(v))
+    if op.name == "call":
+        return tuple(i for i in op.attrs["callee"].inout if has_storage(op.operands[i]))
     if op.name in _CONSUMED:
         return tuple(i for i in _CONSUMED[op.name] if has_storage(op.operands[i]))
     return (0,) if updates(op) else ()
+
+
+def finals(op: Op) -> list[tuple[Value, Value]]:
+    """The operands that a call changes, each with the result that is its final version."""
+    inout = op.attrs["callee"].inout
+    return list(zip((op.operands[i] for i in inout), op.results[len(op.results) - len(inout) :], strict=True))
 
 
 def updates(op: Op) -> bool:
@@ -161,6 +169,8 @@ def origins(graph: Graph, roots: Roots) -> dict[Value, Origins]:
                     found[result] = frozenset().union(*(of(b.results[i]) for b in op.blocks))
         elif op.name == "fresh":
             found[op.results[0]] = of(op.operands[0]) | FRESH
+        elif op.name == "call":
+            found.update((result, of(operand)) for operand, result in finals(op))
         elif updates(op):
             found[op.results[0]] = of(op.operands[updated(op)])
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from tracejit.errors import VerifyError
+from tracejit.ir.aliasing import consumed
 from tracejit.ir.builder import types_follow
 from tracejit.ir.core import Block, Graph, Op, Value, type_values
 from tracejit.ir.printer import called_graphs, print_graph
@@ -136,7 +137,10 @@ class _Verifier:
     def one(self, op: Op) -> None:
         for operand in op.operands:
             self.read(operand)
-        if any(isinstance(r.type, ListType) for r in op.results):
+        if op.name == "call":
+            for i in consumed(op) if isinstance(op.attrs.get("callee"), Graph) else ():
+                self.consume(op.operands[i])
+        elif any(isinstance(r.type, ListType) for r in op.results):
             for operand in op.operands:
                 self.consume(operand)
         match op.name:

@@ -86,7 +86,13 @@ _structural(
     ("limit", "go", "*init"),
     "Block `body(i, *carried)` gives `go_next, *carried_next`; runs while `go` holds and `i < limit`, i = 0, 1, ...",
 )
-_structural("call", ("*operands",), "Runs the graph in the attribute `callee`.")
+_structural(
+    "call",
+    ("*operands",),
+    "Runs the graph in the attribute `callee`. It takes over the operands that are `inout` parameters of that graph; "
+    "the last results are their final versions. A call is an effect: it may print, raise, or go too deep.",
+    effect="order",
+)
 _structural(
     "custom",
     ("*operands",),

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracejit.codegen import text as loop_text
-from tracejit.codegen.loop_ir import Alloc, Call, For, Free, If, Kernel, Launch, Program, Stmt
+from tracejit.codegen.kernel_walk import host_code
+from tracejit.codegen.kernel_walk import walk as walk_statements
+from tracejit.codegen.loop_ir import Alloc, Call, For, Free, Kernel, Launch, Program
 from tracejit.errors import Span
 from tracejit.frontend.signature import ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
 from tracejit.ir.core import Graph, Op, walk
@@ -97,7 +99,7 @@ def _graphs(made: Specialisation) -> Iterator[str]:
 
 
 def _kernels(program: Program) -> Iterator[str]:
-    launches = Counter(s.kernel for s in _statements(program.entry.body) if isinstance(s, Launch))
+    launches = Counter(s.kernel for s in host_code(program) if isinstance(s, Launch))
     for kernel in program.kernels:
         yield f"{kernel.name}: {_loops(kernel)}, launched at {launches[kernel.name]} place(s)"
         for place in dict.fromkeys(_place(span) for span in kernel.spans):
@@ -106,22 +108,10 @@ def _kernels(program: Program) -> Iterator[str]:
 
 def _loops(kernel: Kernel) -> str:
     """The loops of a kernel, outermost first."""
-    axes = [f"{s.axis} loop{' (folds)' if s.carried else ''}" for s in _statements(kernel.body) if isinstance(s, For)]
+    axes = [
+        f"{s.axis} loop{' (folds)' if s.carried else ''}" for s in walk_statements(kernel.body) if isinstance(s, For)
+    ]
     return ", ".join(axes) or "straight code"
-
-
-def _statements(body: Sequence[Stmt]) -> Iterator[Stmt]:
-    """Every statement, nested ones behind their parent."""
-    for stmt in body:
-        yield stmt
-        match stmt:
-            case For():
-                yield from _statements(stmt.body)
-            case If():
-                yield from _statements(stmt.then)
-                yield from _statements(stmt.orelse)
-            case _:
-                continue
 
 
 def _refusals(made: Specialisation) -> Iterator[str]:
@@ -138,7 +128,7 @@ def _stage_before(made: Specialisation, name: str) -> Graph | None:
 
 
 def _calls(program: Program) -> Iterator[str]:
-    counts = Counter(s.name for s in _statements(program.entry.body) if isinstance(s, Call))
+    counts = Counter(s.name for s in host_code(program) if isinstance(s, Call))
     for name, count in sorted(counts.items()):
         yield f"{name}: {count} place(s)"
 
@@ -165,9 +155,9 @@ def _copy_reason(copy: Op, ops: Sequence[Op]) -> str:
 
 def _memory(program: Program) -> Iterator[str]:
     printed = loop_text.print_program(program).splitlines()
-    stack = sum(isinstance(s, Alloc) and s.stack for s in _statements(program.entry.body))
-    heap = [s for s in _statements(program.entry.body) if isinstance(s, Alloc) and not s.stack]
-    freed = sum(isinstance(s, Free) for s in _statements(program.entry.body))
+    stack = sum(isinstance(s, Alloc) and s.stack for s in host_code(program))
+    heap = [s for s in host_code(program) if isinstance(s, Alloc) and not s.stack]
+    freed = sum(isinstance(s, Free) for s in host_code(program))
     yield f"{len(heap)} array(s) allocated, {freed} freed inside; {stack} small one(s) on the stack"
     yield from (line.strip() for line in printed if line.strip().startswith("alloc "))
     for i, spec in enumerate(program.outputs):

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tracejit.ir.core import Block, Graph, Op, Value, reads, type_values, walk
-from tracejit.ir.printer import called_graphs
+from tracejit.ir.core import Block, Graph, Op, Value, reads, type_values
 from tracejit.transforms.pipeline import transform
 
 
@@ -24,12 +23,7 @@ def dce(graph: Graph) -> Graph:
 
 def has_effect(op: Op) -> bool:
     """Whether the op itself (its blocks aside) must run, in order, even if nothing reads its results."""
-    if op.defn.effect == "order":
-        return True
-    callee = op.attrs.get("callee") if op.name == "call" else None
-    return isinstance(callee, Graph) and any(
-        inner.defn.effect == "order" for each in called_graphs(callee) for inner in walk(each.body)
-    )
+    return op.defn.effect == "order"
 
 
 class _Liveness:

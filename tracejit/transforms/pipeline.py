@@ -60,21 +60,23 @@ def run(graph: Graph, names: Sequence[str], observer: Observer | None = None, ve
     `observer(name, graph)` is told of each stage. `verify` (by default the setting of that name) checks the
     graph after every transform. `TRACEJIT_LOG=passes` prints every stage to stderr, `after:<name>` one of them.
     """
-    done = {g: _run_one(g, names, observer if g is graph else None, verify) for g in called_graphs(graph)}
-    return done[graph] if len(done) == 1 else _relinked(done)[graph]
-
-
-def _run_one(graph: Graph, names: Sequence[str], observer: Observer | None, verify: bool | None) -> Graph:
-    verify = config.get("verify") if verify is None else verify
     for name in names:
-        graph = find(name)(graph)
-        if verify:
+        graph = _step(graph, name)
+        if config.get("verify") if verify is None else verify:
             verify_graph(graph, name)
         if observer is not None:
             observer(name, graph)
         if config.logs("passes") or config.logs(f"after:{name}"):
             print(f"// @{graph.name} after {name}\n{print_graph(graph)}", file=sys.stderr)
     return graph
+
+
+def _step(graph: Graph, name: str) -> Graph:
+    """The graph, and all it calls, after one transform."""
+    graphs = called_graphs(graph)
+    done = {g: find(name)(g) for g in graphs}
+    changed = len(graphs) > 1 and any(new is not old for old, new in done.items())
+    return _relinked(done)[graph] if changed else done[graph]
 
 
 class Stages:

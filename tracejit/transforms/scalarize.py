@@ -25,10 +25,11 @@ def scalarize(graph: Graph) -> Graph:
     """Rank-0 tensor arithmetic as host-scalar arithmetic (CPU only); custom functions and plain calls inlined."""
     rewriter = _Scalarizer(graph.device == "cpu")
     b = Builder()
+    params = rewriter.parameters(graph.params)
     rewriter.start(b, graph.params)
     rewriter.ops(b, graph.body.ops)
     results = [rewriter.value(v) for v in graph.results]
-    return Graph(graph.name, b.block(graph.params, results), graph.device, graph.inout, graph.policy)
+    return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
 
 
 def is_rank0(type: Type) -> bool:
@@ -79,6 +80,13 @@ class _Scalarizer:
             case _:
                 return dim
 
+    def parameters(self, params: Sequence[Value]) -> list[Value]:
+        """The graph's parameters; those of called graphs may be lists, which hold host scalars."""
+        for param in params:
+            if isinstance(param.type, ListType):
+                self.values[param] = Value(self.type(param.type), param.name)
+        return [self.value(p) for p in params]
+
     def start(self, b: Builder, params: Iterable[Value]) -> None:
         """Both forms of rank-0 tensors that come from outside as tensors."""
         for param in params:
@@ -95,11 +103,11 @@ class _Scalarizer:
         self.values.update(zip(olds, news, strict=True))
         self.start(b, olds)
 
-    def carried(self, olds: Sequence[Value]) -> list[Value]:
+    def carried(self, olds: Sequence[Value], *, as_carriers: bool = True) -> list[Value]:
         """New values that carry old ones, sizes first because types may name them."""
         made: dict[Value, Value] = {}
         for old in sorted(olds, key=lambda v: not isinstance(v.type, ScalarType)):
-            made[old] = Value(self.type(old.type), old.name, old.known)
+            made[old] = Value(self.type(old.type, carried=as_carriers), old.name, old.known)
             self.values[old] = made[old]
         return [made[old] for old in olds]
 
@@ -126,6 +134,8 @@ class _Scalarizer:
                 self.inline(b, block, op)
             case "call" if not _recurs(op.attrs["callee"]):
                 self.call(b, op, op.attrs["callee"])
+            case "call":
+                self.plain(b, op)
             case "fetch" if self.is_scalar(op.operands[0].type):
                 self.values[op.results[0]] = self.scalars[op.operands[0]]
             case "broadcast" if self.is_scalar(op.operands[0].type) or self.is_scalar(op.results[0].type):
@@ -167,11 +177,8 @@ class _Scalarizer:
         if types_follow(op) and not op.blocks:
             results = b.emit(op.defn, operands, op.attrs, names=[r.name for r in op.results])
         else:
-            results = self._stated(b, op, operands, [self.value_like(r) for r in op.results])
+            results = self._stated(b, op, operands, self.carried(op.results, as_carriers=False))
         self.define(b, op.results, results)
-
-    def value_like(self, old: Value) -> Value:
-        return Value(self.type(old.type, carried=False), old.name, old.known)
 
     def list_op(self, b: Builder, op: Op) -> None:
         """Lists hold host scalars in place of rank-0 tensors."""

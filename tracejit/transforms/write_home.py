@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracejit.ir.aliasing import updated, updates
+from tracejit.ir.aliasing import finals, updated, updates
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
 from tracejit.ir.opdef import REGISTRY
@@ -24,7 +24,7 @@ from tracejit.transforms.pipeline import transform
 def write_home(graph: Graph) -> Graph:
     """Store versions that are new values into their parameters."""
     versions = _Versions(graph).found
-    if not any(_makes_new(op) and r in versions for op in walk(graph.body) for r in op.results):
+    if not any(_makes_new(op, i) and r in versions for op in walk(graph.body) for i, r in enumerate(op.results)):
         return graph
     writer = _Writer(graph, versions)
     body = writer.block(graph.body, {i: graph.params[i] for i in graph.inout})
@@ -32,9 +32,14 @@ def write_home(graph: Graph) -> Graph:
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
 
 
-def _makes_new(op: Op) -> bool:
-    """Whether the op's results are new storage, not an updated or chosen older one."""
-    return not op.blocks and not updates(op)
+def _makes_new(op: Op, i: int) -> bool:
+    """Whether the op's result i is new storage, not an updated or chosen older one."""
+    return not op.blocks and not updates(op) and _changed_by(op, i) is None
+
+
+def _changed_by(op: Op, i: int) -> Value | None:
+    """The operand that result i of a call is the final version of."""
+    return {new: old for old, new in finals(op)}.get(op.results[i]) if op.name == "call" else None
 
 
 class _Versions:
@@ -49,9 +54,9 @@ class _Versions:
             if op.name == "loop":
                 self.slots.update((p, (op, i)) for i, p in enumerate(op.block("body").params[1:]))
         conflicts: set[Value] = set()
-        finals = graph.results[len(graph.results) - len(graph.inout) :]
-        for index, final in zip(graph.inout, finals, strict=True):
-            self.trace(final, index, conflicts)
+        for index, final in zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True):
+            if isinstance(final.type, TensorType):
+                self.trace(final, index, conflicts)
         for value in conflicts:
             del self.found[value]
 
@@ -75,6 +80,8 @@ class _Versions:
                 queue += (b.results[i] for b in op.blocks)
             elif updates(op) and i == 0:
                 queue.append(op.operands[updated(op)])
+            elif (changed := _changed_by(op, i)) is not None:
+                queue.append(changed)
 
 
 class _Writer:
@@ -97,11 +104,14 @@ class _Writer:
         ops: list[Op] = []
         for at, op in enumerate(block.ops):
             ops.append(self.op(op, newest))
+            if op.name == "call":  # it happens even where all it writes is written again
+                changed = {self.value(old): new for old, new in finals(op)}
+                newest.update((index, changed[v]) for index, v in tuple(newest.items()) if v in changed)
             for i, r in enumerate(op.results):
                 index = self.versions.get(r)
                 if index is None or index not in newest:
                     continue
-                if not _makes_new(op):
+                if not _makes_new(op, i):
                     self.advance(op, i, index, newest)
                 elif r.type == self.graph.params[index].type:
                     behind = max(at, last.get(newest[index], -1))
@@ -113,8 +123,9 @@ class _Writer:
 
     def advance(self, op: Op, i: int, index: int, newest: dict[int, Value]) -> None:
         """Note that an op's result i is a newer version, if it is made of the newest one."""
-        before = {"loop": 2 + i}.get(op.name, updated(op) if updates(op) else None)
-        if before is None or self.value(op.operands[before]) is newest[index]:
+        at = {"loop": 2 + i}.get(op.name, updated(op) if updates(op) else None)
+        before = _changed_by(op, i) if at is None else op.operands[at]
+        if before is None or self.value(before) is newest[index]:
             newest[index] = op.results[i]
 
     def op(self, op: Op, newest: dict[int, Value]) -> Op:
@@ -170,6 +181,8 @@ def _is_taken(ops: Sequence[Op], value: Value) -> bool:
     """Whether one of the ops goes on from a version, so that it cannot be stored behind them."""
     for op in ops:
         if (updates(op) and op.operands[updated(op)] is value) or (op.name == "loop" and value in op.operands[2:]):
+            return True
+        if op.name == "call" and any(old is value for old, _ in finals(op)):
             return True
         if any(value in captures(b) for b in op.blocks):
             return True

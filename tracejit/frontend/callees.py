@@ -1,0 +1,282 @@
+"""The graph of one signature of a function that calls itself, and what its callers rely on.
+
+Its parameters are the scalars of the arguments, the contents of the memory they lie in, then the arrays from outside
+that it reads: these the callers fill in. Results are the scalars of the result, new arrays with their sizes, then the
+final versions of the parameters that are changed.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.context import Context, Frame, ScriptBuilder
+from tracejit.frontend.desugar import RETURN_VALUE
+from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
+from tracejit.frontend.signature import Access, spec_of
+from tracejit.frontend.source import FunctionNode, FunctionSource
+from tracejit.frontend.statements import Statements
+from tracejit.frontend.statics import Statics
+from tracejit.frontend.values import ArrayView, Closure, FrontValue, Static, TupleValue, describe
+from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.types import ListType, TensorType, Type
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+    from tracejit.frontend.recursion import Recursion
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPlace:
+    """A number argument of a function that calls itself."""
+
+    node: FunctionNode
+    path: object
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What callers rely on. `result` is None where no path returns.
+
+    storages:  of each storage class of the result: ("parameter", i), or ("fresh", type, known sizes)
+    written:   parameters (storage classes, then hidden inputs) that are changed
+    hidden:    arrays from outside the program, with their accesses
+    copies:    views of parameters are copied where they are returned, because other paths return new arrays
+    sources:   the parameters that such copies stand for
+    """
+
+    result: Shape | None = None
+    number_types: tuple[Type, ...] = ()
+    storages: tuple[Shape, ...] = ()
+    written: frozenset[int] = frozenset()
+    hidden: tuple[tuple[Access, int], ...] = ()
+    copies: bool = False
+    sources: frozenset[int] = frozenset()
+
+
+@dataclass(eq=False)
+class Instance:
+    """One signature of one function."""
+
+    source: FunctionSource
+    name: str
+    names: tuple[str, ...]
+    shape: Shape
+    closure: Shape | None
+    numbers: tuple[tuple[Type, str, object], ...]  #: type, name and path of each number
+    storages: tuple[tuple[Shape, str], ...]
+    aliases: tuple[tuple[int, int], ...]
+    grad_enabled: bool
+    interface: Interface = field(default_factory=Interface)
+    graph: Graph | None = None
+    version: int = 0
+    passes: int = 0
+    used: dict[Instance, int] = field(default_factory=dict["Instance", int])
+    calls: list[tuple[dict[str, Any], Instance]] = field(default_factory=list[tuple[dict[str, Any], "Instance"]])
+    values: dict[int, Any] = field(default_factory=dict[int, Any])  #: hidden arrays by identity
+    attributes: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])  #: of outer objects, that are read
+    refused_write: bool = False
+
+    @property
+    def is_stale(self) -> bool:
+        return self.graph is None or any(callee.version != version for callee, version in self.used.items())
+
+
+class Body:
+    """One lowering of an instance's function."""
+
+    def __init__(self, recursion: Recursion, instance: Instance, caller: Calls) -> None:
+        self.instance = instance
+        root = recursion.root
+        self.ctx = ctx = Context(
+            ScriptBuilder(),
+            Frame(instance.source, {}),
+            root.device,
+            any_size=True,
+            boundscheck=root.boundscheck,
+            tensors=caller.ctx.tensors,
+            growing=root.growing,
+            level=1,
+            grad_enabled=instance.grad_enabled,
+            path=(instance.source.node,),
+            recursion=recursion,
+        )
+        assert isinstance(ctx.b, ScriptBuilder)
+        ctx.b.context = ctx
+        self.calls = Statements(ctx).calls
+        self.calls.statics = _CalleeStatics(self, caller.statics)
+        self.calls.gradients = Gradients(self.calls)
+        self.prologue: list[Op] = []
+        self.numbers: list[Value] = []
+        self.bases: list[Value] = []  #: parameters: contents of storage classes, then hidden inputs
+        self.classes: list[int] = []
+        self.hidden: list[tuple[Access, int]] = []
+        self.copied: set[int] = set()
+
+    # -- parameters ---------------------------------------------------------------------------------------------
+
+    def lower(self) -> tuple[Graph, Interface]:
+        """The graph, and what it turned out to give and change."""
+        instance, ctx = self.instance, self.ctx
+        ctx.at(instance.source.node)
+        for type, name, path in instance.numbers:
+            self.numbers.append(Value(type, name))
+            ctx.number_access[self.numbers[-1]] = NumberPlace(instance.source.node, path)
+        for (type_shape, readonly, held, iterated, strided), name in instance.storages:
+            c = self.parameter(type_shape, name)
+            for flag, group in ((readonly, ctx.readonly), (held, ctx.storage.held), (strided, ctx.strided)):
+                if flag:
+                    group.add(c)
+            if iterated:
+                ctx.iterated |= {c}
+        for access, i in instance.interface.hidden:
+            self.calls.statics.hidden(instance.values[i], access)
+        flags = self.numbers[len(self.numbers) - len(instance.aliases) :]
+        for (i, j), flag in zip(instance.aliases, flags, strict=True):
+            ctx.storage.set_alias(self.classes[i], self.classes[j], flag)
+        unpacker = Unpacker(ctx, iter(self.numbers), lambda i: self.classes[i])
+        given = unpacker.unpack(instance.shape)
+        assert isinstance(given, TupleValue)
+        closure = None if instance.closure is None else unpacker.unpack(instance.closure)
+        frame = None
+        for around in unpacker.frames.values():
+            around.caller, frame = frame, around
+        enclosing = closure.frame if isinstance(closure, Closure) else None
+        ctx.frame = Frame(instance.source, dict(zip(instance.names, given.items, strict=True)), frame, enclosing)
+        ctx.argument_dims = frozenset(ctx.dims)
+        if instance.interface.copies:
+            ctx.returns_copies = (ctx.frame, self.own)
+        alive = self.calls.run(instance.source)
+        for obj, before in unpacker.objects:
+            if obj.fields.keys() != before.keys() or any(obj.fields[name] is not v for name, v in before.items()):
+                ctx.refuse(
+                    instance.source.node,
+                    f"{instance.source.name!r}, which calls itself, sets an attribute of its argument",
+                    "return the new value, or write into an array",
+                )
+        return self.finish(ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else None)
+
+    def parameter(self, shape: Shape, name: str) -> int:
+        """A parameter for the content of a storage class."""
+        kind, dtype, *rank = shape
+        ctx = self.ctx
+        if kind == "list":
+            value = Value(ListType(dtype), name)
+        else:
+            dims = tuple(f"d{len(ctx.dims) + axis}" for axis in range(rank[0]))
+            value = Value(TensorType(dtype, dims), name)
+            prologue = ScriptBuilder()
+            for axis, dim in enumerate(dims):
+                ctx.dims[dim] = prologue.emit("dim", (value,), {"axis": axis}, names=(dim,))[0]
+                ctx.sizes.note_lower(ctx.dims[dim], 0)
+            self.prologue += prologue.ops
+        self.bases.append(value)
+        self.classes.append(ctx.storage.new(value))
+        return self.classes[-1]
+
+    def hidden_input(self, value: Any, access: Access) -> ArrayView:
+        """A parameter for an array from outside; it may first be met inside a nested block."""
+        spec = spec_of(value)
+        c = self.parameter(("array", spec.dtype, len(spec.dims)), "hidden")  # type: ignore[union-attr]
+        if not spec.writeable:  # type: ignore[union-attr]
+            self.ctx.readonly.add(c)
+        self.ctx.tensors = self.ctx.tensors or spec.tensor  # type: ignore[union-attr]
+        for storage in self.ctx.outer_storages:
+            storage.bases.setdefault(c, self.bases[-1])
+        for sizes in self.ctx.outer_sizes:
+            for dim in self.bases[-1].type.shape:  # type: ignore[union-attr]
+                sizes.note_lower(self.ctx.dims[str(dim)], 0)
+        self.hidden.append((access, id(value)))
+        self.instance.values[id(value)] = value
+        return self.ctx.whole_view(c)
+
+    # -- results ------------------------------------------------------------------------------------------------
+
+    def own(self, view: ArrayView) -> ArrayView:
+        """A returned array that is no parameter's memory."""
+        storage = self.ctx.storage
+        shared = {i for i, c in enumerate(self.classes) if storage.alias(view.storage, c) is not False}
+        if not shared:
+            return view
+        self.copied |= shared
+        return self.ctx.fresh(self.ctx.b.emit("fresh", (self.ctx.load(view),))[0])
+
+    def finish(self, result: FrontValue | None) -> tuple[Graph, Interface]:
+        instance, ctx = self.instance, self.ctx
+        ctx.at(instance.source.node)
+        packer = Packer(ctx)
+        shape = None
+        if result is not None:
+            try:
+                shape = packer.pack(result)
+            except CannotPass as error:
+                ctx.refuse(
+                    instance.source.node,
+                    f"{describe(error.value)} cannot be returned by {instance.source.name!r}, which calls itself",
+                    "return the arrays and numbers it is made of",
+                )
+        storages, values, copies = self.storages(packer.storages)
+        bases = ctx.storage.bases
+        changed = {i for i, c in enumerate(self.classes) if bases[c] is not self.bases[i]}
+        written = sorted(instance.interface.written | changed)
+        instance.refused_write = instance.refused_write or ctx.refused_write
+        numbers = len(self.numbers)
+        results = (*packer.numbers, *values, *(bases[self.classes[i]] for i in written))
+        body = Block((*self.numbers, *self.bases), (*self.prologue, *ctx.b.ops), results)
+        graph = Graph(instance.name, body, ctx.device, tuple(numbers + i for i in written), {"any_size": True})
+        interface = Interface(
+            shape,
+            tuple(v.type for v in packer.numbers),
+            storages,
+            frozenset(written),
+            tuple(self.hidden),
+            copies or instance.interface.copies,
+            frozenset(self.copied),
+        )
+        return graph, interface
+
+    def storages(self, classes: list[int]) -> tuple[tuple[Shape, ...], list[Value], bool]:
+        """What the storage classes of a result are, their graph results, and whether some are parameters on some paths
+        only."""
+        ctx = self.ctx
+        found: list[Shape] = []
+        values: list[Value] = []
+        copies = False
+        for c in classes:
+            if c in self.classes:
+                found.append(("parameter", self.classes.index(c)))
+                continue
+            base = ctx.storage.bases[c]
+            copies = copies or any(ctx.storage.alias(c, p) is not False for p in self.classes)
+            if isinstance(base.type, TensorType):
+                sizes = zip(base.type.shape, ctx.dim_sizes(base), strict=True)
+                values += [ctx.size_value(size) for dim, size in sizes if not isinstance(dim, int)]
+                found.append(("fresh", ("array", base.type.dtype, base.type.rank), dims_shape(base.type)))
+            else:
+                found.append(("fresh", ("list", base.type.element), ()))  # type: ignore[union-attr]
+            values.append(base)
+        return tuple(found), values, copies
+
+
+class _CalleeStatics(Statics):
+    """Outer names of a function that calls itself: arrays are parameters that its callers fill in."""
+
+    def __init__(self, body: Body, caller: Statics) -> None:
+        super().__init__(body.ctx, lambda access, spec: body.hidden_input(None, access))
+        self.body = body
+        self.guards, self.keep = caller.guards, caller.keep
+
+    def hidden(self, value: Any, access: Access) -> ArrayView:
+        """An array as a parameter; one array reached by two ways is one."""
+        found = self.arrays.get(id(value))
+        if found is None:
+            found = self.arrays[id(value)] = self.body.hidden_input(value, access)
+            self.keep.append(value)
+        return found
+
+    def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
+        """An attribute of a compile-time object; callers must not have set it."""
+        self.body.instance.attributes.add((id(owner), name))
+        return super().attribute(owner, name, node)

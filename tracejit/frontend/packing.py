@@ -1,0 +1,258 @@
+"""Front-end values taken apart and put together again, so that they can pass from one graph to another.
+
+A value becomes a `Shape`, which says what it is made of and can be compared, and two lists: graph scalars, and the
+storage classes of its arrays and growing lists. `unpack` builds the same value from the shape, other scalars and other
+classes. Python numbers that are known at compile time become run-time ones, unless a type depends on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tracejit.frontend.arith import is_python_number
+from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.signature import StaticSpec
+from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundMethod,
+    Closure,
+    DictValue,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    MaybeUnbound,
+    Number,
+    ObjectValue,
+    Size,
+    Static,
+    Transformed,
+    TupleValue,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import ListType, TensorType, Type
+
+#: What a value is made of: nested tuples, equal for values that the same code can work on.
+Shape = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Code:
+    """A function, equal to others of the same node."""
+
+    source: FunctionSource
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Code) and other.source.node is self.source.node
+
+    def __hash__(self) -> int:
+        return hash(self.source.node)
+
+
+class CannotPass(Exception):
+    """A value that cannot be taken apart."""
+
+    def __init__(self, value: FrontValue) -> None:
+        super().__init__()
+        self.value = value
+
+
+@dataclass(slots=True)
+class Packer:
+    """Takes values of one context apart."""
+
+    ctx: Context
+    static: Collection[object] = ()  #: paths of numbers that stay compile-time values
+    outer_names: Callable[[Closure], dict[str, FrontValue]] = lambda closure: {}
+    numbers: list[Value] = field(default_factory=list[Value])
+    places: list[object] = field(default_factory=list[object])  #: the path of each number
+    storages: list[int] = field(default_factory=list[int])
+    frames: dict[Frame, set[str]] = field(default_factory=dict[Frame, "set[str]"])
+
+    def pack(self, value: FrontValue, path: tuple[object, ...] = ()) -> Shape:
+        """The shape of a value; its parts are added to the lists."""
+        match value:
+            case Number(v, weak) if path in self.static:
+                found = self.ctx.static_request(v)
+                if found is not None:
+                    raise found
+                raise CannotPass(value)
+            case Number(v, weak):
+                self.number(v, path)
+                return ("number", value.dtype, weak)
+            case ArrayView():
+                return self.view(value, path)
+            case Static(obj) if is_python_number(value) and not isinstance(obj, bool) and path not in self.static:
+                return self.pack(self.ctx.number(obj), path)
+            case Static(obj):
+                return ("static", StaticSpec(obj))
+            case TupleValue(items, cls):
+                return ("tuple", cls, self.each(items, path))
+            case ListValue(items, _, keys):
+                return ("list", keys, self.each(items, path))
+            case DictValue(items):
+                return ("dict", tuple(items), self.each(items.values(), path))
+            case ObjectValue(cls, fields):
+                return ("object", cls, tuple(fields), self.each(fields.values(), path))
+            case GrowingList(storages, kind, keys):
+                return ("growing", tuple(map(self.storage, storages)), kind, keys)
+            case MaybeUnbound(bound, inner):
+                self.number(bound, path)
+                return ("maybe", self.pack(inner, (*path, 0)))
+            case BoundMethod(receiver, name):
+                return ("method", name, self.pack(receiver, (*path, 0)))
+            case Transformed(kind, fn, argnums, has_aux):
+                return ("transformed", kind, argnums, has_aux, self.pack(fn, (*path, 0)))
+            case Closure():
+                return self.closure(value, path)
+            case _:
+                raise CannotPass(value)
+
+    def each(self, values: Iterable[FrontValue], path: tuple[object, ...]) -> Shape:
+        return tuple(self.pack(v, (*path, i)) for i, v in enumerate(values))
+
+    def number(self, value: Value, path: tuple[object, ...]) -> None:
+        self.numbers.append(value)
+        self.places.append(path)
+
+    def size(self, size: Size, path: tuple[object, ...]) -> None:
+        self.number(self.ctx.size_value(size), path)
+
+    def storage(self, storage: int) -> int:
+        if storage not in self.storages:
+            self.storages.append(storage)
+        return self.storages.index(storage)
+
+    def view(self, view: ArrayView, path: tuple[object, ...]) -> Shape:
+        """A whole base, a part `base[i, j]` of one, or any view: only a last step of 1 is compiled in."""
+        at = self.storage(view.storage)
+        if view.plain:
+            for index in view.prefix:
+                self.size(index, path)
+            return ("part", at, len(view.prefix))
+        dense = view.rank > 0 and view.strides[-1] == 1
+        for size in (view.offset, *view.strides[: view.rank - dense], *view.lengths):
+            self.size(size, path)
+        return ("view", at, view.dtype, view.rank, dense)
+
+    def closure(self, closure: Closure, path: tuple[object, ...]) -> Shape:
+        """A function and what it reads of the functions around it."""
+        defaults = (
+            self.each(closure.defaults, (*path, "default")),
+            tuple(
+                None if d is None else self.pack(d, (*path, "keyword", i)) for i, d in enumerate(closure.kw_defaults)
+            ),
+        )
+        known = self.frames.setdefault(closure.frame, set())
+        at = list(self.frames).index(closure.frame)
+        names = {n: v for n, v in self.outer_names(closure).items() if n not in known}
+        known.update(names)
+        cells = tuple((name, self.pack(v, (*path, name))) for name, v in names.items())
+        return ("closure", Code(closure.source), Code(closure.frame.source), at, cells, defaults)
+
+
+@dataclass(slots=True)
+class Unpacker:
+    """Puts values together in one context: `numbers` are taken in order, `storages` by index."""
+
+    ctx: Context
+    numbers: Iterator[Value]
+    storages: Callable[[int], int]
+    frames: dict[int, Frame] = field(default_factory=dict[int, Frame])
+    level: int = -1  #: of lists and dicts
+    #: objects made, with their fields as they were made
+    objects: list[tuple[ObjectValue, dict[str, FrontValue]]] = field(
+        default_factory=list[tuple[ObjectValue, "dict[str, FrontValue]"]]
+    )
+
+    def unpack(self, shape: Shape) -> FrontValue:
+        """The value of that shape."""
+        match shape:
+            case ("number", _, weak):
+                return Number(next(self.numbers), weak)
+            case ("static", spec):
+                return Static(spec.value)
+            case ("part", at, depth):
+                return self.part(self.storages(at), [self.size() for _ in range(depth)])
+            case ("view", at, dtype, rank, dense):
+                return self.view(self.storages(at), dtype, rank, dense)
+            case ("tuple", cls, items):
+                return TupleValue(self.each(items), cls)
+            case ("list", keys, items):
+                return ListValue(list(self.each(items)), self.level, keys)
+            case ("dict", names, items):
+                return DictValue(dict(zip(names, self.each(items), strict=True)), self.level)
+            case ("object", cls, names, items):
+                made = ObjectValue(cls, dict(zip(names, self.each(items), strict=True)))
+                self.objects.append((made, dict(made.fields)))
+                return made
+            case ("growing", storages, kind, keys):
+                return GrowingList(tuple(map(self.storages, storages)), kind, keys)
+            case ("maybe", inner):
+                bound = next(self.numbers)
+                return MaybeUnbound(bound, self.unpack(inner))
+            case ("method", name, receiver):
+                return BoundMethod(self.unpack(receiver), name)
+            case ("transformed", kind, argnums, has_aux, fn):
+                return Transformed(kind, self.unpack(fn), argnums, has_aux)
+            case ("closure", code, around, at, cells, (defaults, kw_defaults)):
+                given = self.each(defaults), tuple(None if d is None else self.unpack(d) for d in kw_defaults)
+                return Closure(code.source, self.frame(around.source, at, cells), *given)
+            case _:
+                raise AssertionError(shape)
+
+    def each(self, shapes: Shape) -> tuple[FrontValue, ...]:
+        return tuple(map(self.unpack, shapes))
+
+    def size(self) -> Value:
+        return next(self.numbers)
+
+    def part(self, storage: int, prefix: list[Value]) -> ArrayView:
+        """`base[i, j]`."""
+        whole = self.ctx.whole_view(storage)
+        if not prefix:
+            return whole
+        offset: Size = 0
+        for index, stride in zip(prefix, whole.strides, strict=False):
+            self.ctx.sizes.note_lower(index, 0)
+            offset = self.ctx.sizes.add(self.ctx.b, offset, self.ctx.sizes.mul(self.ctx.b, index, stride))
+        n = len(prefix)
+        return ArrayView(storage, whole.dtype, offset, whole.strides[n:], whole.lengths[n:], tuple(prefix), plain=True)
+
+    def view(self, storage: int, dtype: Any, rank: int, dense: bool) -> ArrayView:
+        offset = self.size()
+        strides: list[Size] = [self.size() for _ in range(rank - dense)]
+        lengths = [self.size() for _ in range(rank)]
+        for size in (offset, *lengths):
+            self.ctx.sizes.note_lower(size, 0)
+        return ArrayView(storage, dtype, offset, (*strides, *([1] if dense else ())), tuple(lengths))
+
+    def frame(self, source: FunctionSource, at: int, cells: Shape) -> Frame:
+        """What stands for the function around a closure: the names that are read of it."""
+        made = self.frames.setdefault(at, Frame(source, {}))
+        made.env.update({name: self.unpack(shape) for name, shape in cells})
+        return made
+
+
+def storage_shape(ctx: Context, storage: int) -> Shape:
+    """What code relies on about a storage class: the type of its content without sizes, and what is forbidden."""
+    flags = storage in ctx.readonly, storage in ctx.storage.held, storage in ctx.iterated, storage in ctx.strided
+    return (unsized_shape(ctx.storage.bases[storage].type), *flags)
+
+
+def unsized_shape(type: Type) -> Shape:
+    """A tensor's or list's type without sizes."""
+    match type:
+        case TensorType(dtype, shape):
+            return ("array", dtype, len(shape))
+        case ListType(element):
+            return ("list", element)
+        case _:
+            raise AssertionError(type)
+
+
+def dims_shape(type: TensorType) -> Shape:
+    """Sizes of a type that are numbers; None for others."""
+    return tuple(d if isinstance(d, int) else None for d in type.shape)

@@ -1,0 +1,303 @@
+"""Functions that call themselves: one graph per signature, run by `call` ops.
+
+A function that is met while it is being inlined is lowered as a graph of its own from then on (`Again`). What a call of
+it gives and changes is found as a fixed point: the first lowering takes a call that is still being lowered for one that
+never returns, so the result is that of the paths that do not recur; then the function is lowered again until what it
+gives is what its calls were taken to give. A signature is the shape of the arguments (`packing.py`): kinds and dtypes,
+which arrays share memory, what is compiled in. All sizes are run-time values, since they change from level to level.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.callees import Body, Instance, NumberPlace
+from tracejit.frontend.context import Context, Frame, NeedsStatic
+from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
+from tracejit.frontend.scopes import names_read
+from tracejit.frontend.source import FunctionNode, FunctionSource
+from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.values import Closure, FrontValue, TupleValue, describe
+from tracejit.ir.core import Op, Value
+from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: How often a function is lowered before its types are said never to settle.
+_PASSES = 20
+#: How many signatures of one function may be met inside each other.
+_NESTED = 40
+
+
+class Again(Exception):
+    """More is known about recursion: lower everything again."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What lowering once more starts from."""
+
+    recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
+    #: paths of number arguments that decide a type, per function
+    static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
+
+
+class Recursion:
+    """The functions of one lowering that call themselves."""
+
+    def __init__(self, root: Context, known: Known) -> None:
+        self.root = root
+        self.known = known
+        self.instances: dict[object, Instance] = {}
+        self.active: list[Instance] = []
+        self.calls: list[tuple[dict[str, Any], Instance]] = []
+
+    # -- calls ------------------------------------------------------------------------------------------------
+
+    def is_recursive(self, source: FunctionSource) -> bool:
+        """Whether calls of the function are `call` ops."""
+        return source.node in self.known.recursive
+
+    def found(self, source: FunctionSource) -> None:
+        """The function calls itself: lower again, knowing that."""
+        self.known.recursive.add(source.node)
+        raise Again
+
+    def invoke(
+        self, calls: Calls, source: FunctionSource, env: dict[str, FrontValue], node: ast.AST, closure: Closure | None
+    ) -> FrontValue:
+        """A call with bound arguments; gives its result."""
+        ctx = calls.ctx
+        packer = Packer(ctx, self.known.static.get(source.node, ()), lambda c: outer_names(calls, c))
+        try:
+            shape = packer.pack(TupleValue(tuple(map(calls.as_operand, env.values()))))
+            enclosing = None if closure is None else packer.pack(closure, ("closure",))
+        except CannotPass as error:
+            ctx.refuse(
+                node,
+                f"{describe(error.value)} cannot be an argument of {source.name!r}, which calls itself",
+                "pass the arrays and numbers it is made of",
+            )
+        instance = self.instance(calls, source, tuple(env), shape, enclosing, packer)
+        self.settle(instance, calls, node)
+        caller = self.active[-1] if self.active else None
+        (self.calls if caller is None else caller.calls).append(({}, instance))
+        attrs = (self.calls if caller is None else caller.calls)[-1][0]
+        if caller is not None:
+            caller.used.setdefault(instance, instance.version)
+            caller.attributes |= instance.attributes
+        return _Call(calls, node, instance, packer, attrs).emit()
+
+    def instance(
+        self,
+        calls: Calls,
+        source: FunctionSource,
+        names: tuple[str, ...],
+        shape: Shape,
+        closure: Shape | None,
+        packer: Packer,
+    ) -> Instance:
+        """The instance of a call's signature. Flags that say which arrays are one memory go behind its numbers."""
+        ctx = calls.ctx
+        storages = packer.storages
+        flags = {
+            (i, j): flag
+            for j, b in enumerate(storages)
+            for i, a in enumerate(storages[:j])
+            if (flag := ctx.storage.alias(a, b)) is not False
+        }
+        for flag in flags.values():
+            packer.number(flag if isinstance(flag, Value) else ctx.b.constant(True, ScalarType(BOOL)), ("alias",))
+        shapes = tuple(storage_shape(ctx, c) for c in storages)
+        key = (Code(source), names, shape, closure, shapes, tuple(flags), ctx.grad_enabled, ctx.tensors)
+        found = self.instances.get(key)
+        if found is None:
+            numbers = tuple(
+                (v.type, names[path[0]] if path and isinstance(path[0], int) else v.name, path)  # type: ignore[index]
+                for v, path in zip(packer.numbers, packer.places, strict=True)
+            )
+            named = tuple((s, ctx.storage.bases[c].name) for s, c in zip(shapes, storages, strict=True))
+            found = self.instances[key] = Instance(
+                source, self.graph_name(source), names, shape, closure, numbers, named, tuple(flags), ctx.grad_enabled
+            )
+        return found
+
+    def graph_name(self, source: FunctionSource) -> str:
+        name = "".join(ch if ch.isalnum() or ch == "_" else "_" for ch in source.name).strip("_") or "function"
+        taken = {i.name for i in self.instances.values()}
+        return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
+
+    # -- the fixed point --------------------------------------------------------------------------------------
+
+    def settle(self, instance: Instance, calls: Calls, node: ast.AST) -> None:
+        """Lower an instance if that is due; the outermost caller waits until all it needs is settled."""
+        if instance in self.active:
+            return
+        if sum(i.source.node is instance.source.node for i in self.active) > _NESTED:
+            self.refuse(calls, instance, node, "with arguments of ever other types")
+        if instance.is_stale:
+            self.lower(instance, calls, node)
+        while not self.active:
+            stale = next((i for i in self.reachable(instance) if i.is_stale), None)
+            if stale is None:
+                return
+            self.lower(stale, calls, node)
+
+    def refuse(self, calls: Calls, instance: Instance, node: ast.AST, how: str) -> None:
+        calls.ctx.refuse(
+            node,
+            f"{instance.source.name!r} calls itself {how}",
+            "keep the types of arguments and results the same at every level",
+        )
+
+    def reachable(self, instance: Instance) -> Iterator[Instance]:
+        """The instance and all that its last lowering called."""
+        found = {instance: None}
+        queue = [instance]
+        while queue:
+            at = queue.pop()
+            yield at
+            for callee in at.used:
+                if callee not in found:
+                    found[callee] = None
+                    queue.append(callee)
+
+    def lower(self, instance: Instance, calls: Calls, node: ast.AST) -> None:
+        """Lower an instance once, with what is known about the calls in it."""
+        instance.passes += 1
+        if instance.passes > _PASSES:
+            self.refuse(calls, instance, node, "and its result never has the same type as that of its calls")
+        self.active.append(instance)
+        instance.used, instance.calls, instance.attributes = {}, [], set()
+        try:
+            graph, interface = Body(self, instance, calls).lower()
+        except NeedsStatic as request:
+            place = request.access
+            if not isinstance(place, NumberPlace):
+                raise
+            self.known.static.setdefault(place.node, set()).add(place.path)
+            raise Again from None
+        finally:
+            self.active.pop()
+        instance.graph = graph
+        if interface != instance.interface:
+            instance.interface = interface
+            instance.version += 1
+
+    def link(self) -> None:
+        """Give every `call` op its graph."""
+        queue = [*self.calls]
+        seen: set[Instance] = set()
+        while queue:
+            attrs, instance = queue.pop()
+            assert instance.graph is not None
+            attrs["callee"] = instance.graph
+            if instance not in seen:
+                seen.add(instance)
+                queue += instance.calls
+
+
+def outer_names(calls: Calls, closure: Closure) -> dict[str, FrontValue]:
+    """What a function, and functions beside it that it calls, read of the functions around it."""
+    found: dict[str, FrontValue] = {}
+    queue = [closure]
+    while queue:
+        fn = queue.pop()
+        arguments = fn.source.node.args
+        own = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+        own |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
+        for name in sorted(names_read(fn.source.node) - own - calls.locals_of(fn.source.node)):
+            frame: Frame | None = closure.frame
+            while frame is not None and name not in frame.env:
+                frame = frame.enclosing
+            if frame is None or name in found:
+                continue
+            found[name] = value = frame.env[name]
+            if isinstance(value, Closure):
+                queue.append(value)
+    return found
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call being emitted."""
+
+    calls: Calls
+    node: ast.AST
+    instance: Instance
+    packer: Packer
+    attrs: dict[str, Any]
+
+    def emit(self) -> FrontValue:
+        """The op, what it changes, its result."""
+        ctx, interface = self.calls.ctx, self.instance.interface
+        hidden = [self.calls.statics.hidden(self.instance.values[i], access) for access, i in interface.hidden]
+        for name in self.instance.attributes & self.calls.statics.written.keys():
+            ctx.refuse(
+                self.node,
+                f"{self.instance.source.name!r}, which calls itself, reads the attribute {name[1]!r} that was set here",
+                "pass it as an argument",
+            )
+        classes = [*self.packer.storages, *(view.storage for view in hidden)]
+        ctx.refused_write |= self.instance.refused_write
+        written = sorted(interface.written)
+        for i in written:
+            if isinstance(ctx.storage.bases[classes[i]].type, TensorType):
+                ctx.require_writeable(ctx.whole_view(classes[i]))
+        span = ctx.at(self.node)
+        operands = (*self.packer.numbers, *(ctx.storage.bases[c] for c in classes))
+        fresh = [_fresh_values(shape) for shape in interface.storages if shape[0] == "fresh"]
+        numbers = [Value(type, "result") for type in interface.number_types]
+        finals = [_like(ctx.storage.bases[classes[i]]) for i in written]
+        results = (*numbers, *(v for group in fresh for v in group), *finals)
+        ctx.b.ops.append(Op(REGISTRY["call"], operands, self.attrs, results, (), span))
+        self.change(ctx, [classes[i] for i in written], finals)
+        if interface.result is None:
+            raise Unreachable
+        return self.result(ctx, classes, numbers, [group[-1] for group in fresh])
+
+    def change(self, ctx: Context, classes: list[int], finals: list[Value]) -> None:
+        """Enter the new contents of what the call changed."""
+        for c, final in zip(classes, finals, strict=True):
+            if isinstance(final.type, TensorType):
+                ctx.storage.write(ctx.b, c, ctx.recorded(final))
+        for c, final in zip(classes, finals, strict=True):
+            ctx.storage.bases[c] = final if isinstance(final.type, ListType) else ctx.recorded(final)
+
+    def result(self, ctx: Context, classes: list[int], numbers: list[Value], fresh: list[Value]) -> FrontValue:
+        interface = self.instance.interface
+        assert interface.result is not None
+        arrays = iter(fresh)
+        places: list[int] = []
+        for shape in interface.storages:
+            if shape[0] == "parameter":
+                places.append(classes[shape[1]])
+                continue
+            value = next(arrays)
+            if isinstance(value.type, TensorType):
+                for dim in value.type.shape:
+                    ctx.sizes.note_lower(dim, 0) if isinstance(dim, Value) else None
+                value = ctx.recorded(value)
+            places.append(ctx.storage.new(value))
+            if interface.sources and isinstance(value.type, TensorType):
+                ctx.snapshots[places[-1]] = frozenset(classes[i] for i in interface.sources)
+        return Unpacker(ctx, iter(numbers), lambda i: places[i], level=ctx.level).unpack(interface.result)
+
+
+def _fresh_values(shape: Shape) -> list[Value]:
+    """New results for a new array, or list, of the callee: its varying sizes, then itself."""
+    _, (kind, dtype, *_), dims = shape
+    if kind == "list":
+        return [Value(ListType(dtype), "result")]
+    sizes = [Value(ScalarType(I64), "n") for d in dims if d is None]
+    varying = iter(sizes)
+    return [*sizes, Value(TensorType(dtype, tuple(next(varying) if d is None else d for d in dims)), "result")]
+
+
+def _like(value: Value) -> Value:
+    return Value(value.type, value.name)
