@@ -16,15 +16,16 @@ import numpy as np
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array, normal_axis
+from tracejit.frontend.elementwise import elementwise
 from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
-from tracejit.frontend.names import elementwise_names, resolve
+from tracejit.frontend.names import elementwise_names
+from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
     GrowingList,
-    ListValue,
     Number,
     Size,
     Static,
@@ -79,72 +80,11 @@ def function(
 
 _OUTSIDE = "write it with available functions, or call it outside the script"
 
-#: The library function that a ufunc's `reduce` and `accumulate` are.
-_FOLDS = {"add": ("sum", "cumsum"), "multiply": ("prod", "cumprod"), "maximum": ("max", ""), "minimum": ("min", "")}
-
-
-def ufunc_method(
-    calls: Calls, ufunc: np.ufunc, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-) -> FrontValue:
-    """`np.add.outer` and its like."""
-    if name == "outer":
-        x, y = (as_array(calls, a, node) for a in args)
-        for _ in range(y.rank):
-            x = with_axis(x, x.rank)
-        known = resolve(ufunc)
-        if known is not None:
-            return function(calls, known, [x, y], kwargs, node)
-    folds = _FOLDS.get(ufunc.__name__, ("", ""))
-    known = {"reduce": folds[0], "accumulate": folds[1]}.get(name, "")
-    if known:
-        kwargs.setdefault("axis", Static(0))
-        return function(calls, known, args, kwargs, node)
-    calls.ctx.refuse(node, f"np.{ufunc.__name__}.{name} is not available in a script", "write it as a loop")
-
 
 def is_available(name: str) -> bool:
     """Whether `function` knows a name."""
     found = name.startswith("math.") or name in FUNCTIONS or library_function(name) is not None
     return found or name in elementwise_names()
-
-
-def elementwise(
-    calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-) -> FrontValue:
-    """An elementwise op with NumPy's `out=` and `where=`."""
-    out = kwargs.pop("out", None)
-    where = kwargs.pop("where", None)
-    arity = len(_signature(op))
-    if len(args) == arity + 1 and out is None:
-        out = args.pop()
-    if kwargs or len(args) != arity:
-        unknown = next(iter(kwargs), None)
-        if unknown is not None:
-            calls.ctx.refuse(node, f"{op}() has no keyword {unknown!r} in a script", "leave it out")
-        calls.arith.mismatch(TypeError(f"{op}() takes {arity} arguments but {len(args)} were given"), node)
-    operands = [calls.as_operand(_as_operand(calls, a, node)) for a in args]
-    made = calls.arith.typed(op, node, *operands)
-    if out is None:
-        return made
-    if isinstance(out, TupleValue) and len(out.items) == 1:
-        out = out.items[0]
-    if not isinstance(out, ArrayView):
-        calls.arith.mismatch(TypeError("return arrays must be of ArrayType"), node)
-    if where is not None:
-        made = calls.arith.typed("select", node, where, made, out)
-    calls.indexing.assign(out, made, node)
-    return out
-
-
-def _signature(op: str) -> tuple[str, ...]:
-    from tracejit.ir.opdef import REGISTRY
-
-    return REGISTRY[op].signature
-
-
-def _as_operand(calls: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
-    is_list = isinstance(value, TupleValue | ListValue | GrowingList)
-    return calls.array_of(value, None, node) if is_list else value
 
 
 def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
@@ -260,21 +200,6 @@ def total_size(calls: Calls, view: ArrayView) -> Size:
 
 
 # -- views ----------------------------------------------------------------------------------------------------
-
-
-def permuted(view: ArrayView, perm: tuple[int, ...]) -> ArrayView:
-    """The view with its axes in another order."""
-    if perm == tuple(range(view.rank)):
-        return view
-    strides = tuple(view.strides[p] for p in perm)
-    lengths = tuple(view.lengths[p] for p in perm)
-    via: tuple[Any, ...] = ("transpose", perm) if view.is_whole else ()
-    if view.via and view.via[0] == "transpose":
-        combined = tuple(view.via[1][p] for p in perm)
-        if combined == tuple(range(view.rank)):
-            return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=True)
-        via = ("transpose", combined)
-    return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=False, via=via)
 
 
 def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) -> ArrayView:

@@ -13,7 +13,7 @@ import numpy as np
 from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
-from tracejit.frontend import arrays, builtin_calls, creation
+from tracejit.frontend import arrays, builtin_calls, creation, ufuncs
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context, Frame
@@ -21,7 +21,7 @@ from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.desugar import RETURN_VALUE, desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.names import resolve
+from tracejit.frontend.names import is_numpys, is_random, resolve
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.statics import Statics
@@ -44,6 +44,7 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
+from tracejit.frontend.written import replacement
 
 if TYPE_CHECKING:
     from tracejit.frontend.expressions import Expressions
@@ -90,6 +91,11 @@ class Calls:
     def of_object(self, value: Any) -> FrontValue:
         """A compile-time object as a front-end value."""
         return Static(value)
+
+    def operand_array(self, value: FrontValue, node: ast.AST) -> FrontValue:
+        """A sequence of numbers or arrays as an array; others unchanged."""
+        is_list = isinstance(value, TupleValue | ListValue | GrowingList)
+        return self.array_of(value, None, node) if is_list else value
 
     def as_operand(self, value: FrontValue) -> FrontValue:
         """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged."""
@@ -202,6 +208,12 @@ class Calls:
         special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)
+        if is_random(fn):
+            self.ctx.refuse(
+                node,
+                "NumPy's random generators keep their state in Python, out of a script's reach",
+                "draw the numbers outside and pass the array, or use tj.rand with tj.manual_seed",
+            )
         own = self.own_derivative(fn, args, kwargs, node)
         if own is not None:
             return own
@@ -210,7 +222,10 @@ class Calls:
             return handler(self, args, kwargs, node)
         ufunc = getattr(fn, "__self__", None)
         if isinstance(ufunc, np.ufunc):
-            return arrays.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
+            return ufuncs.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
+        written = replacement(fn)
+        if written is not None:
+            return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)
         if known in ("grad", "value_and_grad"):
             return self.transformed(known, args, kwargs, node)
@@ -226,7 +241,7 @@ class Calls:
             return self.call_object(script, args if bound is None else [Static(bound), *args], kwargs, node)
         if isinstance(fn, types.MethodType):
             return self.call_object(fn.__func__, [Static(fn.__self__), *args], kwargs, node)
-        if isinstance(fn, types.FunctionType):
+        if isinstance(fn, types.FunctionType) and not is_numpys(fn):
             return self.inline(self.source_of(fn, node), args, kwargs, node, None)
         if isinstance(fn, type):
             return self.construct(fn, args, kwargs, node)
@@ -357,7 +372,8 @@ class Calls:
             recursion.found(source)
         env = self.bind(source, args, kwargs, node, closure)
         outer, path = self.ctx.frame, self.ctx.path
-        self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame)
+        site = outer.span(node) if source.is_library else None
+        self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site)
         self.ctx.path = (*path, node)
         try:
             alive = self.run(source)

@@ -95,6 +95,11 @@ class Frame:
     env: dict[str, FrontValue]
     caller: Frame | None = None
     enclosing: Frame | None = None  #: where the names of a nested function come from
+    site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
+
+    def span(self, node: ast.AST) -> Span:
+        """The user's place of a node."""
+        return self.site or self.source.span(node)
 
 
 @dataclass(slots=True, eq=False)
@@ -148,7 +153,7 @@ class Context:
 
     def at(self, node: ast.AST) -> Span:
         """Set the place of the ops emitted next."""
-        self.b.span = self.frame.source.span(node)
+        self.b.span = self.frame.span(node)
         return self.b.span
 
     def place(self, node: ast.AST) -> tuple[object, ...]:
@@ -157,7 +162,7 @@ class Context:
 
     def refuse(self, node: ast.AST, reason: str, instead: str | None, notes: Sequence[str] = ()) -> NoReturn:
         """The construct is outside the language."""
-        raise ScriptError(reason, self.frame.source.span(node), instead=instead, notes=notes)
+        raise ScriptError(reason, self.frame.span(node), instead=instead, notes=notes)
 
     def notes(self, *places: tuple[ast.AST | None, FrontValue]) -> list[str]:
         """The lines that bind a name, each with what it makes it; none where they are not all known."""
@@ -165,7 +170,7 @@ class Context:
         for node, value in places:
             if node is None:
                 return []
-            span = self.frame.source.span(node)
+            span = self.frame.span(node)
             shown.append(f"line {span.line}: {span.text().strip()}   <- {describe(value)}")
         return shown
 

@@ -14,18 +14,34 @@ from dataclasses import dataclass
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
+from tracejit.frontend.slices import permuted, slice_bounds
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, describe, type_name
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, DType, TensorType
+from tracejit.ir.types import BOOL, I64, DType
 
 Index = FrontValue
 
 
 @dataclass(slots=True)
 class _Fancy:
-    """Array indices left over after the basic part: axis of the basic view -> array view."""
+    """Array indices left over after the basic part: axis of the basic view -> array view.
+
+    `front`: other items stand between array indices (integers beside arrays count as such), so that their axes come
+    first in the result, as in NumPy.
+    """
 
     arrays: dict[int, ArrayView]
+    front: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Places in a view: `index` counts along `count` of its axes, from `axis` on, taken as one."""
+
+    view: ArrayView
+    axis: int
+    count: int
+    index: Value | None
 
 
 class Indexing:
@@ -73,49 +89,6 @@ class Indexing:
             sizes.note_below(i, length)
         return i
 
-    def slice_bounds(self, s: SliceValue, length: Size, node: ast.AST) -> tuple[Size, Size, int]:
-        """Start, count and step of a slice, clamped as Python does."""
-        ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
-        step = 1
-        if s.step is not None and not (isinstance(s.step, Static) and s.step.value is None):
-            found = ctx.as_size(s.step, node)
-            if not isinstance(found, int):
-                ctx.refuse(
-                    node, "a slice step must be known when the function is compiled", "write the step as a literal"
-                )
-            step = found
-        if step == 0:
-            ctx.always_raise("ValueError", "slice step cannot be zero")
-            step = 1
-        low: Size = 0 if step > 0 else -1
-        high: Size = length if step > 0 else sizes.sub(b, length, 1)
-        start = self.clamp(s.start, length, low, high, low if step > 0 else high, node)
-        stop = self.clamp(s.stop, length, low, high, high if step > 0 else low, node)
-        if step > 0:
-            span = sizes.sub(b, stop, start)
-            count = sizes.floordiv(b, sizes.add(b, span, step - 1), step)
-        else:
-            span = sizes.sub(b, start, stop)
-            count = sizes.floordiv(b, sizes.add(b, span, -step - 1), -step)
-        return start, sizes.maximum(b, count, 0), step
-
-    def clamp(
-        self, bound: FrontValue | None, length: Size, low: Size, high: Size, default: Size, node: ast.AST
-    ) -> Size:
-        """A slice bound: negative ones count from the end, then clamped into [low, high]."""
-        ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
-        if bound is None or (isinstance(bound, Static) and bound.value is None):
-            return default
-        v = ctx.as_size(bound, node)
-        if isinstance(v, int) and v < 0:
-            return sizes.maximum(b, sizes.minimum(b, sizes.add(b, length, v), high), low)
-        if sizes.at_least(v, 0):
-            return sizes.minimum(b, v, high)
-        zero, at = ctx.size_value(0), ctx.size_value(v)
-        negative = b.emit("lt", (at, zero))[0]
-        wrapped = b.emit("select", (negative, b.emit("add", (at, ctx.size_value(length)))[0], at))[0]
-        return sizes.maximum(b, sizes.minimum(b, wrapped, high), low)
-
     # -- views ------------------------------------------------------------------------------------------------
 
     def expand(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> list[Index]:
@@ -152,7 +125,9 @@ class Indexing:
             return item.rank
         return 1
 
-    def basic(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> tuple[ArrayView, _Fancy]:
+    def basic(
+        self, view: ArrayView, items: Sequence[Index], node: ast.AST, front: bool = False
+    ) -> tuple[ArrayView, _Fancy]:
         """The view the basic part of an index denotes, with array indices left as full slices."""
         ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
         offset = view.offset
@@ -160,7 +135,7 @@ class Indexing:
         lengths: list[Size] = []
         prefix: list[Size] = []
         plain = view.plain
-        fancy = _Fancy({})
+        fancy = _Fancy({}, front)
         axis = 0
         for item in items:
             if isinstance(item, Static) and item.value is None:
@@ -174,7 +149,7 @@ class Indexing:
                     strides.append(stride)
                     lengths.append(length)
                 else:
-                    start, count, step = self.slice_bounds(item, length, node)
+                    start, count, step = slice_bounds(ctx, item, length, node)
                     offset = sizes.add(b, offset, sizes.mul(b, start, stride))
                     strides.append(sizes.mul(b, step, stride))
                     lengths.append(count)
@@ -213,20 +188,21 @@ class Indexing:
     def view(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> tuple[ArrayView, _Fancy]:
         """Resolve an index."""
         self.ctx.at(node)
-        return self.basic(view, self.expand(view, items, node), node)
+        return self.basic(view, self.expand(view, items, node), node, self.is_divided(items))
 
     # -- reading ------------------------------------------------------------------------------------------------
 
     def read(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> FrontValue:
         """`x[items]`: an element, a view, or (array indices) a copy."""
         self.ctx.at(node)
+        front = self.is_divided(items)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
             places = [
                 self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))
             ]
             return self.ctx.element(view, places)
-        made, fancy = self.basic(view, items, node)
+        made, fancy = self.basic(view, items, node, front)
         return self.gather(made, fancy, node) if fancy.arrays else made
 
     @staticmethod
@@ -250,39 +226,70 @@ class Indexing:
             count, picked = b.emit("mask_read", (self.ctx.load(view), self.fitted_mask(mask, view, axis, node)))
             self.ctx.sizes.note_lower(count, 0)
             return self.ctx.fresh(picked)
-        source, axis, index = self.flat_index(view, fancy, node)
-        made = b.emit("gather", (source, index), {"axis": axis})[0]
-        return self.ctx.fresh(made)
+        at = self.flat_index(view, fancy, node)
+        assert at.index is not None
+        source = self.merged(at.view, at.axis, at.count)
+        return self.ctx.fresh(b.emit("gather", (source, at.index), {"axis": at.axis})[0])
 
-    def flat_index(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> tuple[Value, int, Value]:
-        """The view with the indexed axes merged into one, its place, and one index array of checked places."""
+    def is_divided(self, items: Sequence[Index]) -> bool:
+        """Whether an item that is no array index (or integer) stands between two that are."""
+        if not any(isinstance(i, ArrayView) and (i.rank > 0 or i.dtype == BOOL) for i in items):
+            return False
+        places = [k for k, item in enumerate(items) if isinstance(item, ArrayView) or self.is_integer(item)]
+        return places != list(range(places[0], places[-1] + 1))
+
+    def flat_index(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> _Places:
+        """The places that the array indices name together."""
         ctx = self.ctx
         axes = sorted(fancy.arrays)
-        if any(fancy.arrays[a].dtype == BOOL for a in axes):
-            if len(axes) > 1:
-                ctx.refuse(
-                    node, "a mask beside another array index is outside the language", "use np.where / nonzero indices"
-                )
-            return self.flat_mask(view, axes[0], fancy.arrays[axes[0]], node)
-        if axes != list(range(axes[0], axes[0] + len(axes))):
-            ctx.refuse(
-                node, "array indices with a slice between them are outside the language", "transpose the array first"
-            )
+        if len(axes) == 1 and fancy.arrays[axes[0]].dtype == BOOL:
+            return self.flat_mask(self.moved(view, axes[0], fancy), fancy.arrays[axes[0]], node)
         index: FrontValue | None = None
+        along: list[int] = []
         for a in axes:
-            place = self.checked_places(fancy.arrays[a], view.lengths[a], a, node)
-            if index is None:
-                index = place
-            else:
-                scaled = self.arith.typed("mul", node, index, ctx.size_number(view.lengths[a]))
-                index = self.arith.typed("add", node, scaled, place)
+            parts = self.places_of(view, a, fancy.arrays[a], node)
+            for k, place in enumerate(parts):
+                along.append(a + k)
+                if index is None:
+                    index = place
+                else:
+                    scaled = self.arith.typed("mul", node, index, ctx.size_number(view.lengths[a + k]))
+                    index = self.arith.typed("add", node, scaled, place)
         assert isinstance(index, ArrayView)
-        return self.merged(view, axes[0], len(axes)), axes[0], ctx.load(index)
+        at = 0 if fancy.front else along[0]
+        rest = [k for k in range(view.rank) if k not in along]
+        turned = permuted(view, (*rest[:at], *along, *rest[at:]))
+        return _Places(turned, at, len(along), ctx.load(index))
 
-    def flat_mask(self, view: ArrayView, axis: int, mask: ArrayView, node: ast.AST) -> tuple[Value, int, Value]:
+    def places_of(self, view: ArrayView, axis: int, index: ArrayView, node: ast.AST) -> list[ArrayView]:
+        """An array index as checked places, one array per axis it consumes; a mask as those of its true elements."""
+        if index.dtype != BOOL:
+            return [self.checked_places(index, view.lengths[axis], axis, node)]
+        ctx, b = self.ctx, self.ctx.b
+        self.check_mask(index, view, axis, node)
+        held = ctx.load(index)
+        sizes = [ctx.size_value(n) for n in index.lengths]
+        found: list[ArrayView] = []
+        for k in range(index.rank):
+            places = b.emit("iota", sizes, {"axis": k, "dtype": I64})[0]
+            count, picked = b.emit("mask_read", (places, held))
+            ctx.sizes.note_lower(count, 0)
+            found.append(ctx.fresh(picked))
+        return found
+
+    def moved(self, view: ArrayView, axis: int, fancy: _Fancy) -> _Places:
+        """The view with the axes of its only array index in front where NumPy has them there."""
+        count = self.axes_of(fancy.arrays[axis])
+        if not fancy.front or axis == 0:
+            return _Places(view, axis, count, None)
+        along = list(range(axis, axis + count))
+        rest = [k for k in range(view.rank) if k not in along]
+        return _Places(permuted(view, (*along, *rest)), 0, count, None)
+
+    def flat_mask(self, at: _Places, mask: ArrayView, node: ast.AST) -> _Places:
         """A mask over some axes, as the places of its true elements."""
         ctx, b = self.ctx, self.ctx.b
-        self.check_mask(mask, view, axis, node)
+        self.check_mask(mask, at.view, at.axis, node)
         total: Size = 1
         for length in mask.lengths:
             total = ctx.sizes.mul(b, total, length)
@@ -290,7 +297,7 @@ class Indexing:
         places = b.emit("iota", (ctx.size_value(total),), {"axis": 0, "dtype": I64})[0]
         count, index = b.emit("mask_read", (places, flat))
         ctx.sizes.note_lower(count, 0)
-        return self.merged(view, axis, mask.rank), axis, index
+        return dataclasses.replace(at, index=index)
 
     def fitted_mask(self, mask: ArrayView, view: ArrayView, axis: int, node: ast.AST) -> Value:
         """A mask checked against the axes it selects from, in their sizes."""
@@ -350,6 +357,7 @@ class Indexing:
     def write(self, view: ArrayView, items: Sequence[Index], value: FrontValue, node: ast.AST) -> None:
         """`x[items] = value`."""
         self.ctx.at(node)
+        front = self.is_divided(items)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
             places = [
@@ -357,7 +365,7 @@ class Indexing:
             ]
             self.ctx.set_element(view, places, self.element_value(value, view.dtype, node))
             return
-        target, fancy = self.basic(view, items, node)
+        target, fancy = self.basic(view, items, node, front)
         if not fancy.arrays:
             self.assign(target, value, node)
             return
@@ -460,15 +468,16 @@ class Indexing:
     def scatter(self, view: ArrayView, fancy: _Fancy, value: FrontValue, node: ast.AST) -> None:
         """`x[array] = value`: later duplicates win, as in NumPy."""
         ctx, b = self.ctx, self.ctx.b
-        source, axis, index = self.flat_index(view, fancy, node)
-        assert isinstance(source.type, TensorType) and isinstance(index.type, TensorType)
+        at = self.flat_index(view, fancy, node)
+        assert at.index is not None
+        source = self.merged(at.view, at.axis, at.count)
         lengths = ctx.dim_sizes(source)
-        want = [*lengths[:axis], *ctx.dim_sizes(index), *lengths[axis + 1 :]]
+        want = [*lengths[: at.axis], *ctx.dim_sizes(at.index), *lengths[at.axis + 1 :]]
         content = self.content_for(value, want, view.dtype, node)
-        made = b.emit("scatter_set", (source, index, content), {"axis": axis})[0]
-        if made.type.shape != tuple(key(n) for n in view.lengths):  # type: ignore[union-attr]
-            made = b.emit("reshape", (made, *map(ctx.size_value, view.lengths)))[0]
-        ctx.store(view, made)
+        made = b.emit("scatter_set", (source, at.index, content), {"axis": at.axis})[0]
+        if made.type.shape != tuple(key(n) for n in at.view.lengths):  # type: ignore[union-attr]
+            made = b.emit("reshape", (made, *map(ctx.size_value, at.view.lengths)))[0]
+        ctx.store(at.view, made)
 
 
 def _is_full(item: Index) -> bool:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.list_arrays import array_of
+from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -158,7 +159,7 @@ def _growing_method(
 
 def _insert(c: Calls, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
     lists, n = c.lists, c.lists.length(lst)
-    place, _, _ = c.indexing.slice_bounds(SliceValue(at, None, None), n, node)
+    place, _, _ = slice_bounds(c.ctx, SliceValue(at, None, None), n, node)
 
     def fill(made: GrowingList) -> None:
         lists.extend(made, lists.part(lst, 0, place), node)

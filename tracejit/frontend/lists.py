@@ -31,6 +31,7 @@ from tracejit.frontend.kinds import (
     kind_of_items,
     slots,
 )
+from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -275,7 +276,7 @@ class Lists:
     def slice(self, lst: GrowingList, at: SliceValue, node: ast.AST) -> SequenceValue:
         """The items of a slice."""
         sizes, b = self.ctx.sizes, self.ctx.b
-        start, count, step = self.indexing.slice_bounds(at, self.length(lst), node)
+        start, count, step = slice_bounds(self.ctx, at, self.length(lst), node)
         return SequenceValue(
             count, lambda i: self.get(lst, sizes.add(b, start, sizes.mul(b, i, step))), lists=frozenset(lst.storages)
         )

@@ -118,3 +118,15 @@ def _tracejit_name(fn: Any) -> str | None:
         if isinstance(owner, ModuleType) and getattr(owner, name, None) is fn:
             return name
     return None
+
+
+def is_numpys(fn: Any) -> bool:
+    """Whether a Python function is part of NumPy, whose own code is not for compiling."""
+    return str(getattr(fn, "__module__", "")).split(".")[0] == "numpy"
+
+
+def is_random(fn: Any) -> bool:
+    """Whether a call draws from, or makes, one of NumPy's random generators."""
+    owner = getattr(fn, "__self__", None)
+    makers = (np.random.default_rng, np.random.Generator, np.random.RandomState)
+    return isinstance(owner, np.random.RandomState | np.random.Generator) or any(fn is maker for maker in makers)

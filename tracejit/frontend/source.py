@@ -27,6 +27,10 @@ _FUTURE_FLAGS = functools.reduce(
 )
 
 
+#: The package of NumPy functions written in the language; an error in one belongs to the user's call of it.
+LIBRARY = "tracejit.frontend.written"
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionSource:
     """A function's node and where its names come from."""
@@ -37,6 +41,11 @@ class FunctionSource:
     globals: dict[str, Any]
     closure: dict[str, types.CellType]
     function: Callable[..., Any]
+
+    @property
+    def is_library(self) -> bool:
+        """Whether this is one of the library functions that are written in the language itself."""
+        return str(self.globals.get("__name__")).startswith(LIBRARY)
 
     def span(self, node: ast.AST) -> Span:
         """The place of a node inside this function."""

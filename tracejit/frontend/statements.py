@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.frontend.arith import BINARY, Arithmetic, is_python_number
+from tracejit.frontend.arith import BINARY, Arithmetic
 from tracejit.frontend.calls import Calls
 from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import (
@@ -23,6 +23,7 @@ from tracejit.frontend.desugar import (
     WhileLoop,
     WithBlock,
 )
+from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side
@@ -273,17 +274,7 @@ class Statements:
     def update_view(self, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:
         """`view op= value`, with NumPy's `same_kind` casting of the result."""
         made = self.arith.typed(op, s, target, value)
-        kind = made.dtype.kind if isinstance(made, ArrayView | Number) else "f"
-        order = "biufc"
-        unsigned_from_signed = kind == "i" and target.dtype.kind == "u" and not is_python_number(value)
-        if (
-            order.index(kind) > order.index(target.dtype.kind) and not {kind, target.dtype.kind} <= {"i", "u"}
-        ) or unsigned_from_signed:
-            text = (
-                f"Cannot cast ufunc {op!r} output from dtype of kind {kind!r} to "
-                f"dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
-            )
-            self.arith.mismatch(TypeError(text), s)
+        require_same_kind(self.calls, op, made, target, s)
         self.indexing.assign(target, made, s)
 
     # -- effects -------------------------------------------------------------------------------------------------
@@ -541,7 +532,7 @@ class Statements:
         )
         go_value = go if isinstance(go, Value) else outer.constant(go, ScalarType(BOOL))
         with self.ctx.nested() as body:
-            body.span = self.ctx.frame.source.span(s.node)
+            body.span = self.ctx.frame.span(s.node)
             lowering.enter(outer)
             alive = True
             go_next: bool | Value = False

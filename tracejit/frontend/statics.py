@@ -56,6 +56,8 @@ class Statics:
                 )
                 self.missing(constant_access(cell).step("cell"), "NameError", text)
             return self.guarded(value, constant_access(cell).step("cell"))
+        if name in source.globals and source.is_library:
+            return Static(source.globals[name])
         if name in source.globals:
             return self.guarded(source.globals[name], constant_access(source.globals).step("item", name))
         if hasattr(builtins, name):
@@ -125,7 +127,7 @@ class Statics:
             return written[1]
         if isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES:
             return self.of_object(self.get(owner, name, node))
-        if isinstance(owner, type | np.dtype | np.generic | types.BuiltinFunctionType):
+        if isinstance(owner, type | np.dtype | np.generic | np.ufunc | types.BuiltinFunctionType):
             return self.of_object(self.get(owner, name, node))
         value = self.get(owner, name, node)
         if isinstance(value, types.MethodType) and value.__self__ is owner:

@@ -1,0 +1,86 @@
+"""Calls of elementwise ops: `np.add(x, y)`, with NumPy's `out=`, `where=` and `dtype=`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    Number,
+    Static,
+    TupleValue,
+)
+from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import DType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: Keywords of ufuncs that do not change what an in-range call computes, with the values for which that holds.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {"casting": ("same_kind", "unsafe"), "order": ("K", "C"), "subok": (True, False)}
+
+
+def elementwise(
+    calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """An elementwise op; with `out` its result is written there, with `where` only where that holds."""
+    out = kwargs.pop("out", None)
+    where = kwargs.pop("where", None)
+    dtype = kwargs.pop("dtype", None)
+    for name, values in _NEUTRAL.items():
+        if name in kwargs and calls.static(kwargs[name], node, f"{name!r}") in values:
+            del kwargs[name]
+    arity = len(REGISTRY[op].signature)
+    if len(args) == arity + 1 and out is None:
+        out = args.pop()
+    if kwargs or len(args) != arity:
+        unknown = next(iter(kwargs), None)
+        if unknown is not None:
+            calls.ctx.refuse(node, f"{op}() has no keyword {unknown!r} in a script", "leave it out")
+        calls.arith.mismatch(TypeError(f"{op}() takes {arity} arguments but {len(args)} were given"), node)
+    operands = [calls.as_operand(calls.operand_array(a, node)) for a in args]
+    if dtype is not None and not (isinstance(dtype, Static) and dtype.value is None):
+        wanted = calls.ctx.dtype_of_object(calls.static(dtype, node, "'dtype'"), node)
+        operands = [_converted(calls, x, wanted) for x in operands]
+    made = calls.arith.typed(op, node, *operands)
+    if isinstance(out, TupleValue) and len(out.items) == 1:
+        out = out.items[0]
+    if out is None or (isinstance(out, Static) and out.value is None):
+        if where is not None and not (isinstance(where, Static) and where.value is True):
+            calls.ctx.refuse(node, "'where' without 'out' leaves elements undefined", "pass out=np.zeros_like(x)")
+        return made
+    if not isinstance(out, ArrayView):
+        calls.arith.mismatch(TypeError("return arrays must be of ArrayType"), node)
+    require_same_kind(calls, op, made, out, node)
+    if where is not None:
+        made = calls.arith.typed("select", node, where, made, out)
+    calls.indexing.assign(out, made, node)
+    return out
+
+
+#: Kinds of dtype in the order in which NumPy's rule `same_kind` lets a result be stored.
+_KINDS = "buifc"
+
+
+def require_same_kind(calls: Calls, op: str, made: FrontValue, target: ArrayView, node: ast.AST) -> None:
+    """NumPy's `same_kind` rule for a result that is written into an array: TypeError otherwise."""
+    dtype = made.dtype if isinstance(made, ArrayView | Number) else None
+    if dtype is None or _KINDS.index(dtype.kind) <= _KINDS.index(target.dtype.kind):
+        return
+    text = (
+        f"Cannot cast ufunc {op!r} output from dtype('{dtype.numpy_name}') to "
+        f"dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
+    )
+    calls.arith.mismatch(TypeError(text), node)
+
+
+def _converted(calls: Calls, x: FrontValue, dtype: DType) -> FrontValue:
+    if isinstance(x, ArrayView):
+        return (
+            x
+            if x.dtype == dtype
+            else calls.ctx.fresh(calls.ctx.b.emit("cast", (calls.ctx.load(x),), {"dtype": dtype})[0])
+        )
+    return Number(calls.arith.scalar(x, dtype), weak=False)

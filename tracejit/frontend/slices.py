@@ -1,0 +1,92 @@
+"""Slices and axes of views: start, count and step of a slice, and a view's axes in another order."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from tracejit.frontend.context import Context
+from tracejit.frontend.values import ArrayView, FrontValue, Size, SliceValue, Static
+
+
+def slice_bounds(ctx: Context, s: SliceValue, length: Size, node: ast.AST) -> tuple[Size, Size, Size]:
+    """Start, count and step of a slice, clamped as Python does."""
+    step = 1 if _is_none(s.step) else ctx.as_size(s.step, node)  # type: ignore[arg-type]
+    if not isinstance(step, int):
+        return _run_time_step(ctx, s, length, step, node)
+    if step == 0:
+        ctx.always_raise("ValueError", "slice step cannot be zero")
+        step = 1
+    sizes, b = ctx.sizes, ctx.b
+    low: Size = 0 if step > 0 else -1
+    high: Size = length if step > 0 else sizes.sub(b, length, 1)
+    start = _clamped(ctx, s.start, length, low, high, low if step > 0 else high, node)
+    stop = _clamped(ctx, s.stop, length, low, high, high if step > 0 else low, node)
+    if step > 0:
+        span = sizes.sub(b, stop, start)
+        count = sizes.floordiv(b, sizes.add(b, span, step - 1), step)
+    else:
+        span = sizes.sub(b, start, stop)
+        count = sizes.floordiv(b, sizes.add(b, span, -step - 1), -step)
+    return start, sizes.maximum(b, count, 0), step
+
+
+def _is_none(bound: FrontValue | None) -> bool:
+    return bound is None or (isinstance(bound, Static) and bound.value is None)
+
+
+def _run_time_step(ctx: Context, s: SliceValue, length: Size, step: Size, node: ast.AST) -> tuple[Size, Size, Size]:
+    """A slice with a step known at run time only: its sign chooses the bounds."""
+    sizes, b = ctx.sizes, ctx.b
+    by, zero = ctx.size_value(step), ctx.size_value(0)
+    if not sizes.at_least(step, 1):
+        ctx.check(b.emit("ne", (by, zero))[0], "ValueError", "slice step cannot be zero")
+    up = b.emit("gt", (by, zero))[0]
+
+    def either(forward: Size, backward: Size) -> Size:
+        if sizes.at_least(step, 1):
+            return forward
+        return b.emit("select", (up, ctx.size_value(forward), ctx.size_value(backward)))[0]
+
+    low, high = either(0, -1), either(length, sizes.sub(b, length, 1))
+    start = _clamped(ctx, s.start, length, low, high, either(low, high), node)
+    stop = _clamped(ctx, s.stop, length, low, high, either(high, low), node)
+    span = b.emit("sub", (ctx.size_value(stop), ctx.size_value(start)))[0]
+    towards = ctx.size_value(either(sizes.sub(b, step, 1), sizes.add(b, step, 1)))
+    count = b.emit("floordiv", (b.emit("add", (span, towards))[0], by))[0]
+    made = b.emit("maximum", (count, zero))[0]
+    sizes.note_lower(made, 0)
+    return start, made, step
+
+
+def _clamped(
+    ctx: Context, bound: FrontValue | None, length: Size, low: Size, high: Size, default: Size, node: ast.AST
+) -> Size:
+    """A slice bound: negative ones count from the end, then clamped into [low, high]."""
+    sizes, b = ctx.sizes, ctx.b
+    if bound is None or _is_none(bound):
+        return default
+    v = ctx.as_size(bound, node)
+    if isinstance(v, int) and v < 0:
+        return sizes.maximum(b, sizes.minimum(b, sizes.add(b, length, v), high), low)
+    if sizes.at_least(v, 0):
+        return sizes.minimum(b, v, high)
+    zero, at = ctx.size_value(0), ctx.size_value(v)
+    negative = b.emit("lt", (at, zero))[0]
+    wrapped = b.emit("select", (negative, b.emit("add", (at, ctx.size_value(length)))[0], at))[0]
+    return sizes.maximum(b, sizes.minimum(b, wrapped, high), low)
+
+
+def permuted(view: ArrayView, perm: tuple[int, ...]) -> ArrayView:
+    """The view with its axes in another order."""
+    if perm == tuple(range(view.rank)):
+        return view
+    strides = tuple(view.strides[p] for p in perm)
+    lengths = tuple(view.lengths[p] for p in perm)
+    via: tuple[Any, ...] = ("transpose", perm) if view.is_whole else ()
+    if view.via and view.via[0] == "transpose":
+        combined = tuple(view.via[1][p] for p in perm)
+        if combined == tuple(range(view.rank)):
+            return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=True)
+        via = ("transpose", combined)
+    return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=False, via=via)

@@ -1,0 +1,54 @@
+"""Methods of NumPy's ufuncs: `np.add.outer`, `reduce`, `accumulate`, `at`, `reduceat`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tracejit.frontend.arguments import as_array
+from tracejit.frontend.arrays import function, with_axis
+from tracejit.frontend.names import resolve
+from tracejit.frontend.source import function_source
+from tracejit.frontend.values import FrontValue, Static
+from tracejit.frontend.written import ufuncs as written
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: The library function that a ufunc's `reduce` and `accumulate` are.
+_FOLDS = {
+    "add": ("sum", "cumsum"),
+    "multiply": ("prod", "cumprod"),
+    "maximum": ("max", ""),
+    "minimum": ("min", ""),
+    "logical_and": ("all", ""),
+    "logical_or": ("any", ""),
+}
+_METHODS = {"reduce": written.reduce, "accumulate": written.accumulate, "at": written.at, "reduceat": written.reduceat}
+
+
+def ufunc_method(
+    calls: Calls, ufunc: np.ufunc, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """`ufunc.name(...)`."""
+    if ufunc.nin != 2:
+        return calls.arith.mismatch(ValueError(f"{name} only supported for binary functions"), node)
+    known = resolve(ufunc)
+    if name == "outer" and known is not None:
+        x, y = (as_array(calls, a, node) for a in args)
+        for _ in range(y.rank):
+            x = with_axis(x, x.rank)
+        return function(calls, known, [x, y], kwargs, node)
+    folds = _FOLDS.get(ufunc.__name__, ("", ""))
+    fold = {"reduce": folds[0], "accumulate": folds[1]}.get(name, "")
+    if fold:
+        names = ("axis", "dtype", "out", *(("keepdims",) if name == "reduce" else ()))
+        given = dict(zip(names, args[1:], strict=False)) | kwargs
+        given.setdefault("axis", Static(0))
+        return function(calls, fold, [calls.operand_array(args[0], node)], given, node)
+    body = _METHODS.get(name)
+    if body is None:
+        calls.ctx.refuse(node, f"np.{ufunc.__name__}.{name} is not available in a script", "write it as a loop")
+    return calls.inline(function_source(body), [Static(ufunc), *args], kwargs, node, None)

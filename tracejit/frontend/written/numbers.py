@@ -1,0 +1,155 @@
+"""Elementwise functions and number theory of NumPy's that are made of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.written import written
+
+
+@written(np.logaddexp2)
+def logaddexp2(x: Any, y: Any) -> Any:
+    """log2(2**x + 2**y) without overflow."""
+    return np.logaddexp(x * 0.6931471805599453, y * 0.6931471805599453) * 1.4426950408889634
+
+
+@written(np.float_power)
+def float_power(x: Any, y: Any) -> Any:
+    """x**y in 64-bit floats."""
+    return np.power(np.asarray(x).astype(np.float64), np.asarray(y).astype(np.float64))[()]
+
+
+@written(np.signbit)
+def signbit(x: Any) -> Any:
+    """Whether the sign is negative, that of -0 and nan included."""
+    return np.copysign(1.0, x) < 0
+
+
+@written(np.modf)
+def modf(x: Any) -> Any:
+    """The fraction and the whole part, both with the sign of x."""
+    whole = np.trunc(x)
+    return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x)[()], whole
+
+
+@written(np.ldexp)
+def ldexp(x: Any, n: Any) -> Any:
+    """x * 2**n."""
+    half = np.floor_divide(n, 2)
+    return x * np.exp2(half * 1.0) * np.exp2((n - half) * 1.0)
+
+
+@written(np.gcd)
+def gcd(x: Any, y: Any) -> Any:
+    """The greatest common divisors of integers."""
+    a, b = np.broadcast_arrays(np.abs(x), np.abs(y))
+    a, b = a.copy(), b.copy()
+    while np.any(b != 0):
+        rest = np.where(b != 0, a % np.where(b != 0, b, 1), a)
+        a = np.where(b != 0, b, a)
+        b = np.where(rest == a, 0, rest) if False else np.where(b != 0, rest, 0)
+    return a[()]
+
+
+@written(np.lcm)
+def lcm(x: Any, y: Any) -> Any:
+    """The least common multiples of integers."""
+    common = gcd(x, y)
+    return np.abs(np.where(common != 0, x // np.where(common != 0, common, 1) * y, 0))[()]
+
+
+@written(np.isreal)
+def isreal(x: Any) -> Any:
+    """Whether the imaginary part is 0."""
+    return np.imag(x) == 0
+
+
+@written(np.iscomplex)
+def iscomplex(x: Any) -> Any:
+    """Whether the imaginary part is not 0."""
+    return np.imag(x) != 0
+
+
+@written(np.iscomplexobj)
+def iscomplexobj(x: Any) -> Any:
+    """Whether the dtype is complex."""
+    return np.asarray(x).dtype.kind == "c"
+
+
+@written(np.isrealobj)
+def isrealobj(x: Any) -> Any:
+    """Whether the dtype is not complex."""
+    return np.asarray(x).dtype.kind != "c"
+
+
+@written(np.unwrap)
+def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 6.283185307179586) -> Any:
+    """Angles with jumps of more than half a period taken out."""
+    p = np.moveaxis(np.asarray(p), axis, -1)
+    step = np.diff(p)
+    half = period / 2
+    short = np.mod(step + half, period) - half
+    short = np.where((short == -half) & (step > 0), half, short)
+    correction = np.where(np.abs(step) < (half if discont is None else discont), 0.0, short - step)
+    made = p * 1.0
+    made[..., 1:] += np.cumsum(correction, axis=-1)
+    return np.moveaxis(made, -1, axis)
+
+
+@written(np.vander)
+def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
+    """The powers of x by columns, the highest first."""
+    x = np.asarray(x)
+    n = x.size if N is None else N
+    powers = np.arange(n) if increasing else np.arange(n - 1, -1, -1)
+    return x[:, None] ** powers[None, :]
+
+
+@written(np.polyfit)
+def polyfit(x: Any, y: Any, deg: Any) -> Any:
+    """The coefficients of the polynomial of least squares, highest power first."""
+    x, y = np.asarray(x) * 1.0, np.asarray(y) * 1.0
+    powers = vander(x, deg + 1)
+    scale = np.sqrt(np.sum(powers * powers, axis=0))
+    q, r = np.linalg.qr(powers / scale)
+    return np.linalg.solve(r, q.T @ y) / scale
+
+
+@written(np.correlate)
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
+    """The sums of products of a with v moved along it."""
+    a, v = np.asarray(a), np.asarray(v)
+    if a.size < v.size:
+        return np.conj(np.convolve(v, np.conj(a)[::-1], mode))[::-1]
+    return np.convolve(a, np.conj(v)[::-1], mode)
+
+
+@written(np.ediff1d)
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """Differences of neighbours in the flattened array."""
+    made = np.diff(np.asarray(ary).reshape(-1))
+    if to_begin is not None:
+        made = np.concatenate((np.atleast_1d(np.asarray(to_begin, dtype=made.dtype)), made))
+    if to_end is not None:
+        made = np.concatenate((made, np.atleast_1d(np.asarray(to_end, dtype=made.dtype))))
+    return made
+
+
+@written(np.vecdot)
+def vecdot(x: Any, y: Any, axis: Any = -1) -> Any:
+    """Inner products along an axis."""
+    return np.sum(np.conj(x) * y, axis=axis)
+
+
+@written(np.matvec)
+def matvec(x: Any, y: Any) -> Any:
+    """Matrices times vectors."""
+    return (x @ y[..., None])[..., 0]
+
+
+@written(np.vecmat)
+def vecmat(x: Any, y: Any) -> Any:
+    """Vectors times matrices."""
+    return (np.conj(x)[..., None, :] @ y)[..., 0, :]

@@ -1,0 +1,273 @@
+"""NumPy functions that choose, place or sort elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.written import written
+
+
+@written(np.choose, methods="choose")
+def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
+    """Elements of the array that the integer in `a` names."""
+    a = np.asarray(a)
+    n = len(choices)
+    if mode == "raise":
+        if np.any((a < 0) | (a >= n)):
+            raise ValueError("invalid entry in choice array")
+    elif mode == "wrap":
+        a = a % n
+    else:
+        a = np.clip(a, 0, n - 1)
+    made = np.where(a == n - 1, choices[n - 1], choices[n - 1])
+    for k in range(n - 2, -1, -1):
+        made = np.where(a == k, choices[k], made)
+    return _stored(made, out)
+
+
+def _stored(made: Any, out: Any) -> Any:
+    if out is None:
+        return made
+    out[...] = made
+    return out
+
+
+@written(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Elements of the first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    made = np.where(condlist[-1], choicelist[-1], default)
+    for k in range(len(condlist) - 2, -1, -1):
+        made = np.where(condlist[k], choicelist[k], made)
+    return made
+
+
+@written(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Functions or numbers, each where its condition holds; later ones win, an extra one is for the rest."""
+    x = np.asarray(x)
+    conditions = condlist if isinstance(condlist, list | tuple) else [condlist]
+    made = np.zeros_like(x)
+    if len(funclist) == len(conditions) + 1:
+        rest = np.ones(x.shape, dtype=np.bool_)
+        for cond in conditions:
+            rest = rest & ~np.asarray(cond)
+        made = np.where(rest, _piece(funclist[-1], x, args, kw), made).astype(x.dtype)
+    for k in range(len(conditions)):
+        made = np.where(conditions[k], _piece(funclist[k], x, args, kw), made).astype(x.dtype)
+    return made
+
+
+def _piece(function: Any, x: Any, args: Any, kw: Any) -> Any:
+    return function(x, *args, **kw) if callable(function) else function
+
+
+@written(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements where the condition holds."""
+    return np.asarray(arr).reshape(-1)[np.asarray(condition).reshape(-1) != 0]
+
+
+@written(np.compress, methods="compress")
+def compress(condition: Any, a: Any, axis: Any = None) -> Any:
+    """The slices along an axis where the condition holds."""
+    held = np.asarray(condition) != 0
+    if axis is None:
+        return a.reshape(-1)[: held.size][held]
+    lines = np.moveaxis(a, axis, 0)
+    return np.moveaxis(lines[: held.size][held], 0, axis)
+
+
+@written(np.place)
+def place(arr: Any, mask: Any, vals: Any) -> Any:
+    """`arr[mask] = vals`, the values repeated in order."""
+    held = np.asarray(mask).reshape(-1) != 0
+    values = np.asarray(vals, dtype=arr.dtype).reshape(-1)
+    order = np.cumsum(held) - 1
+    flat = np.where(held, values[np.maximum(order, 0) % values.size], arr.reshape(-1))
+    arr[...] = flat.reshape(arr.shape)
+
+
+@written(np.putmask)
+def putmask(a: Any, mask: Any, values: Any) -> Any:
+    """`a[mask] = values[mask]`, the values repeated to the size of a."""
+    new = np.asarray(values, dtype=a.dtype).reshape(-1)
+    new = new[np.arange(a.size) % new.size].reshape(a.shape)
+    a[...] = np.where(np.asarray(mask) != 0, new, a)
+
+
+@written(np.put, methods="put")
+def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> Any:
+    """Elements of the flattened array set, the values repeated in order."""
+    places = _in_range(np.asarray(ind).reshape(-1), a.size, mode)
+    values = np.asarray(v, dtype=a.dtype).reshape(-1)
+    flat = a.reshape(-1).copy()
+    flat[places] = values[np.arange(places.size) % values.size]
+    a[...] = flat.reshape(a.shape)
+
+
+def _in_range(places: Any, n: Any, mode: Any) -> Any:
+    """Places wrapped or clipped as the mode says."""
+    if mode == "wrap":
+        return places % n
+    return np.clip(places, 0, n - 1) if mode == "clip" else places
+
+
+@written(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
+    """Elements along an axis set by an array of places."""
+    if axis is None:
+        put(arr, indices, values)
+        return
+    axis = axis % arr.ndim
+    wrapped = np.where(indices < 0, indices + arr.shape[axis], indices)
+    if np.any((wrapped < 0) | (wrapped >= arr.shape[axis])):
+        raise IndexError(f"index is out of bounds for axis {axis} with size {arr.shape[axis]}")
+    full = tuple([wrapped.shape[k] if k == axis else arr.shape[k] for k in range(arr.ndim)])
+    places = np.zeros(full, dtype=np.int64)
+    stride = 1
+    for k in range(arr.ndim - 1, -1, -1):
+        along = tuple([-1 if d == k else 1 for d in range(arr.ndim)])
+        line = wrapped if k == axis else np.arange(arr.shape[k]).reshape(along)
+        places = places + line * stride
+        stride = stride * arr.shape[k]
+    flat = arr.reshape(-1).copy()
+    flat[places] = values
+    arr[...] = flat.reshape(arr.shape)
+
+
+@written(np.fill_diagonal)
+def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> Any:
+    """The main diagonal set."""
+    if a.ndim == 2:
+        n = min(a.shape[0], a.shape[1])
+        places = np.arange(n)
+        if np.ndim(val) == 0:
+            a[places, places] = val
+        else:
+            values = np.asarray(val).reshape(-1)
+            a[places, places] = values[places % values.size]
+    else:
+        places = np.arange(a.shape[0])
+        a[tuple([places for _ in range(a.ndim)])] = val
+
+
+@written(np.copyto)
+def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> Any:
+    """Values written into an array, where a mask holds."""
+    np.positive(src, out=dst, where=where)
+
+
+@written(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether two arrays are equal in their common shape."""
+    return np.all(np.asarray(a1) == np.asarray(a2))
+
+
+@written(np.partition)
+def partition(a: Any, kth: Any, axis: Any = -1) -> Any:
+    """The elements in order, which is one of the orders that `partition` may give."""
+    return np.sort(a, axis=axis)
+
+
+@written(np.argpartition)
+def argpartition(a: Any, kth: Any, axis: Any = -1) -> Any:
+    """The places in the order of their elements, which is one of the orders that `argpartition` may give."""
+    return np.argsort(a, axis=axis)
+
+
+@written(np.lexsort)
+def lexsort(keys: Any, axis: Any = -1) -> Any:
+    """The places in the order of several keys, the last one first."""
+    order = np.argsort(keys[0], kind="stable")
+    for k in range(1, len(keys)):
+        order = order[np.argsort(keys[k][order], kind="stable")]
+    return order
+
+
+@written(np.trim_zeros)
+def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
+    """The vector without zeros at its ends."""
+    places = np.flatnonzero(filt)
+    if places.size == 0:
+        return filt[:0]
+    first = places[0] if "f" in trim.lower() else 0
+    last = places[-1] + 1 if "b" in trim.lower() else filt.size
+    return filt[first:last]
+
+
+@written(np.union1d)
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """The values that are in one of two arrays, in order."""
+    return np.unique(np.concatenate((np.asarray(ar1).reshape(-1), np.asarray(ar2).reshape(-1))))
+
+
+@written(np.intersect1d)
+def intersect1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
+    """The values that are in both arrays, in order."""
+    values = np.unique(ar1)
+    return values[np.isin(values, ar2)]
+
+
+@written(np.setdiff1d)
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
+    """The values that are in the first array only."""
+    values = np.asarray(ar1).reshape(-1) if assume_unique else np.unique(ar1)
+    return values[~np.isin(values, ar2)]
+
+
+@written(np.setxor1d)
+def setxor1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
+    """The values that are in one of the arrays only, in order."""
+    first, second = np.unique(ar1), np.unique(ar2)
+    return np.sort(np.concatenate((first[~np.isin(first, second)], second[~np.isin(second, first)])))
+
+
+@written(np.unique_values)
+def unique_values(x: Any) -> Any:
+    """The values in order, each once."""
+    return np.unique(x)
+
+
+@written(np.ix_)
+def ix_(*args: Any) -> Any:
+    """Index arrays for a grid of rows and columns."""
+    made = []
+    for k in range(len(args)):
+        places = np.asarray(args[k])
+        if places.dtype == np.bool_:
+            places = np.flatnonzero(places)
+        made.append(places.reshape(tuple([-1 if d == k else 1 for d in range(len(args))])))
+    return tuple(made)
+
+
+@written(np.unravel_index)
+def unravel_index(indices: Any, shape: Any, order: Any = "C") -> Any:
+    """The places of a flat index along every axis."""
+    sizes = shape if isinstance(shape, tuple | list) else (shape,)
+    total = 1
+    for n in sizes:
+        total = total * n
+    if np.any((np.asarray(indices) < 0) | (np.asarray(indices) >= total)):
+        raise ValueError(f"index is out of bounds for array with size {total}")
+    made = []
+    rest = np.asarray(indices)[()]
+    for n in reversed(sizes) if order == "C" else sizes:
+        made.append(rest % n)
+        rest = rest // n
+    return tuple(reversed(made)) if order == "C" else tuple(made)
+
+
+@written(np.ravel_multi_index)
+def ravel_multi_index(multi_index: Any, dims: Any) -> Any:
+    """The flat index of places along every axis."""
+    made = np.asarray(multi_index[0])[()]
+    for k in range(len(dims)):
+        if np.any((np.asarray(multi_index[k]) < 0) | (np.asarray(multi_index[k]) >= dims[k])):
+            raise ValueError("invalid entry in coordinates array")
+        if k > 0:
+            made = made * dims[k] + multi_index[k]
+    return made

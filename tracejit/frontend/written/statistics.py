@@ -1,0 +1,217 @@
+"""Statistics of NumPy's that are made of others: nan-aware ones, histograms of given bounds, correlations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.written import written
+
+
+@written(np.nanvar)
+def nanvar(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+    """The variance of the elements that are not nan."""
+    x = np.asarray(x)
+    held = ~np.isnan(x)
+    count = np.sum(held, axis=axis, keepdims=True)
+    mean = np.sum(np.where(held, x, 0), axis=axis, keepdims=True) / count
+    apart = np.where(held, x - mean, 0)
+    total = np.sum(apart * apart, axis=axis, keepdims=keepdims)
+    freedom = np.sum(held, axis=axis, keepdims=keepdims) - ddof
+    return stored(np.where(freedom > 0, total / np.maximum(freedom, 1), np.nan)[()], out)
+
+
+@written(np.nanstd)
+def nanstd(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+    """The standard deviation of the elements that are not nan."""
+    return stored(np.sqrt(nanvar(x, axis, dtype, None, ddof, keepdims)), out)
+
+
+def stored(made: Any, out: Any) -> Any:
+    """A result, written into `out` if that is given."""
+    if out is None:
+        return made
+    out[...] = made
+    return out
+
+
+@written(np.nanargmax)
+def nanargmax(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The place of the largest element that is not nan."""
+    x = np.asarray(x)
+    if np.any(np.all(np.isnan(x), axis=axis)):
+        raise ValueError("All-NaN slice encountered")
+    return np.argmax(np.where(np.isnan(x), -np.inf, x), axis=axis, keepdims=keepdims)
+
+
+@written(np.nanargmin)
+def nanargmin(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The place of the smallest element that is not nan."""
+    x = np.asarray(x)
+    if np.any(np.all(np.isnan(x), axis=axis)):
+        raise ValueError("All-NaN slice encountered")
+    return np.argmin(np.where(np.isnan(x), np.inf, x), axis=axis, keepdims=keepdims)
+
+
+@written(np.nancumsum)
+def nancumsum(x: Any, axis: Any = None) -> Any:
+    """Sums of the first elements, nan counting 0."""
+    x = np.asarray(x)
+    return np.cumsum(np.where(np.isnan(x), 0, x), axis=axis)
+
+
+@written(np.nancumprod)
+def nancumprod(x: Any, axis: Any = None) -> Any:
+    """Products of the first elements, nan counting 1."""
+    x = np.asarray(x)
+    return np.cumprod(np.where(np.isnan(x), 1, x), axis=axis)
+
+
+def _of_lines(x: Any, axis: Any) -> Any:
+    """The elements along an axis (all of them with None), that axis last."""
+    return x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
+
+
+@written(np.nanquantile)
+def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The element at the fraction q of the order of those that are not nan, linear between neighbours."""
+    x = np.asarray(x)
+    lines = np.sort(_of_lines(x, axis), axis=-1)
+    count = np.sum(~np.isnan(lines), axis=-1, keepdims=True)
+    place = np.maximum(count - 1, 0) * q
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low = np.take_along_axis(lines, below, axis=-1)
+    high = np.take_along_axis(lines, above, axis=-1)
+    made = (low + (high - low) * (place - below))[..., 0]
+    if keepdims:
+        return made.reshape((1,) * x.ndim) if axis is None else np.expand_dims(made, axis)
+    return made
+
+
+@written(np.nanpercentile)
+def nanpercentile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """`nanquantile` of q per cent."""
+    return nanquantile(x, q / 100, axis, keepdims=keepdims)
+
+
+@written(np.nanmedian)
+def nanmedian(x: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """The middle one of the elements that are not nan."""
+    return stored(nanquantile(x, 0.5, axis, keepdims=keepdims), out)
+
+
+@written(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: Any = True,
+    bias: Any = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """The covariances of variables, one per row (one per column without `rowvar`)."""
+    rows = _variables(m, rowvar)
+    if y is not None:
+        rows = np.concatenate((rows, _variables(y, rowvar)))
+    freedom = ddof if ddof is not None else (0 if bias else 1)
+    if fweights is None and aweights is None:
+        apart = rows - np.mean(rows, axis=1, keepdims=True)
+        made = apart @ np.conj(apart).T / max(rows.shape[1] - freedom, 0)
+        return made[0, 0] if made_of_one(m, y) else made
+    weights = np.ones(rows.shape[1])
+    if fweights is not None:
+        weights = weights * fweights
+    if aweights is not None:
+        weights = weights * aweights
+    total = np.sum(weights)
+    apart = rows - (rows @ weights / total)[:, None]
+    if freedom == 0:
+        factor = total
+    elif aweights is None:
+        factor = total - freedom
+    else:
+        factor = total - freedom * np.sum(weights * aweights) / total
+    made = (apart * weights) @ np.conj(apart).T / factor
+    return made[0, 0] if made_of_one(m, y) else made
+
+
+def _variables(m: Any, rowvar: Any) -> Any:
+    """Variables by rows, in floats."""
+    m = np.asarray(m)
+    if m.ndim > 2:
+        raise ValueError("m has more than 2 dimensions")
+    rows = m[None] if m.ndim < 2 else m if rowvar else m.T
+    return rows * 1.0
+
+
+def made_of_one(m: Any, y: Any) -> Any:
+    """Whether there is one variable only, by rank: its variance is a number."""
+    return y is None and np.ndim(m) < 2
+
+
+@written(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: Any = True) -> Any:
+    """The correlations of variables: covariances over the roots of both variances."""
+    c = cov(x, y, rowvar)
+    if made_of_one(x, y):
+        return c / c
+    spread = np.sqrt(np.real(np.diag(c)))
+    return np.clip(c / spread[:, None] / spread[None, :], -1, 1)
+
+
+@written(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The bounds of a histogram's bins."""
+    return np.histogram(a, bins, range)[1]
+
+
+def binned(x: Any, edges: Any) -> Any:
+    """The number of the bin of each element (the last one holds its upper bound), and which are in one."""
+    last = edges.size - 1
+    place = np.searchsorted(edges, x, side="right") - 1
+    place = np.where(x == edges[last], last - 1, place)
+    return np.clip(place, 0, last - 1), (x >= edges[0]) & (x <= edges[last])
+
+
+def histogram_of_edges(a: Any, edges: Any, density: Any = False, weights: Any = None) -> Any:
+    """The histogram for given increasing bounds."""
+    x = np.asarray(a).reshape(-1)
+    edges = np.asarray(edges)
+    if np.any(edges[1:] < edges[:-1]):
+        raise ValueError("`bins` must increase monotonically, when an array")
+    place, held = binned(x, edges)
+    if weights is None:
+        counts = np.bincount(place[held], minlength=edges.size - 1)
+    else:
+        amounts = np.asarray(weights).reshape(-1)
+        counts = np.bincount(place[held], weights=amounts[held], minlength=edges.size - 1)
+    if density:
+        return counts / np.diff(edges) / np.sum(counts), edges
+    return counts, edges
+
+
+@written(np.histogram2d)
+def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """How many points fall into each rectangle, and the bounds along both axes."""
+    if isinstance(bins, tuple | list):
+        bins_x, bins_y = bins[0], bins[1]
+    else:
+        bins_x, bins_y = bins, bins
+    edges_x = np.histogram(x, bins_x, None if range is None else range[0])[1]
+    edges_y = np.histogram(y, bins_y, None if range is None else range[1])[1]
+    place_x, held_x = binned(np.asarray(x), edges_x)
+    place_y, held_y = binned(np.asarray(y), edges_y)
+    held = held_x & held_y
+    columns = edges_y.size - 1
+    cells = (edges_x.size - 1) * columns
+    amounts = np.ones(place_x.size) if weights is None else np.asarray(weights) * 1.0
+    flat = np.bincount((place_x * columns + place_y)[held], weights=amounts[held], minlength=cells)
+    counts = flat.reshape(edges_x.size - 1, columns)
+    if density:
+        counts = counts / np.diff(edges_x)[:, None] / np.diff(edges_y)[None, :] / np.sum(counts)
+    return counts, edges_x, edges_y

@@ -1,0 +1,96 @@
+"""Methods of ufuncs that are no library function: folds by any ufunc, and unbuffered updates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.written import Library
+
+scatter_add = Library("scatter_add")
+
+
+def reduce(
+    ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None
+) -> Any:
+    """The fold over an axis (a tuple of axes, or all of them with None), from left to right."""
+    x = np.asarray(x, dtype=dtype)
+    if axis is None:
+        axes = tuple(range(x.ndim))
+    elif isinstance(axis, tuple):
+        axes = tuple([a % x.ndim for a in axis])
+    else:
+        axes = (axis % x.ndim,)
+    lines = x
+    for k in range(len(axes)):
+        lines = fold_first(ufunc, np.moveaxis(lines, sorted(axes)[k] - k, 0), initial if k == 0 else None)
+    if keepdims:
+        lines = np.expand_dims(lines, axes)
+    if out is not None:
+        out[...] = lines
+        return out
+    return lines
+
+
+def fold_first(ufunc: Any, x: Any, initial: Any) -> Any:
+    """The fold over the first axis."""
+    if initial is None and ufunc.identity is None:
+        if x.shape[0] == 0:
+            raise ValueError("zero-size array to reduction operation which has no identity")
+        made = x[0].astype(ufunc(x[0], x[0]).dtype)
+        first = 1
+    else:
+        start = ufunc.identity if initial is None else initial
+        made = np.full(x.shape[1:], start, dtype=x.dtype)[()]
+        first = 0
+    for k in range(first, x.shape[0]):
+        made = ufunc(made, x[k])
+    return made
+
+
+def accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+    """The folds of the first 1, 2, ... elements along an axis."""
+    x = np.asarray(x, dtype=dtype)
+    made = x.copy()
+    lines = np.moveaxis(made, axis, 0)
+    for k in range(1, lines.shape[0]):
+        lines[k] = ufunc(lines[k - 1], lines[k])
+    if out is not None:
+        out[...] = made
+        return out
+    return made
+
+
+def at(ufunc: Any, x: Any, indices: Any, values: Any = None) -> Any:
+    """`x[indices] = ufunc(x[indices], values)` with every occurrence of an index counted."""
+    places = np.arange(x.size).reshape(x.shape)[indices]
+    amounts = np.broadcast_to(np.asarray(values, dtype=x.dtype), np.shape(places)).reshape(-1)
+    places = np.asarray(places).reshape(-1)
+    flat = x.reshape(-1).copy()
+    if ufunc is np.add:
+        flat = scatter_add(flat, 0, places, amounts)
+    elif ufunc is np.subtract:
+        flat = scatter_add(flat, 0, places, -amounts)
+    else:
+        for k in range(places.size):
+            flat[places[k]] = ufunc(flat[places[k]], amounts[k])
+    x[...] = flat.reshape(x.shape)
+
+
+def reduceat(ufunc: Any, x: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
+    """Folds of the slices between neighbouring indices; one element where an index is not below the next."""
+    x = np.asarray(x, dtype=dtype)
+    lines = np.moveaxis(x, axis, 0)
+    starts = np.asarray(indices)
+    made = lines[starts]
+    for k in range(starts.size):
+        first = starts[k]
+        last = starts[k + 1] if k + 1 < starts.size else lines.shape[0]
+        for n in range(first + 1, last):
+            made[k] = ufunc(made[k], lines[n])
+    made = np.moveaxis(made, 0, axis)
+    if out is not None:
+        out[...] = made
+        return out
+    return made
