@@ -1,7 +1,7 @@
 """The peers' side: PyTorch, JAX and Numba versions of the cases, measured on request.
 
-Runs in an environment that has these libraries and need not have tracejit; it imports nothing of this project. Names
-of cases are those of the other modules. Questions and answers are lines of JSON.
+Runs in an environment that has these libraries and need not have tracejit; of this project it imports `scalar_programs`
+only, which is plain NumPy. Names of cases are those of the other modules. Questions and answers are lines of JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if THREADS == "1":
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import numpy as np  # noqa: E402
+from scalar_programs import PROGRAMS  # noqa: E402  (beside this file; imports NumPy only)
 
 Maker = Callable[[], Callable[[], Any]]
 CASES: dict[tuple[str, str], Maker] = {}
@@ -187,6 +188,13 @@ def add_numba() -> None:
         a, b = (rng.integers(0, 4, 100) for _ in range(2))
         table = np.zeros((101, 101), np.int64)
         return lambda: edit_distance(a, b, table)
+
+    for name, (fn, data) in PROGRAMS.items():
+
+        @case(name, "numba")
+        def _(fn: Callable[..., Any] = fn, data: Callable[[], tuple[Any, ...]] = data) -> Callable[[], Any]:
+            compiled, args = numba.njit(boundscheck=False)(fn), data()
+            return lambda: compiled(*args)
 
     @case("x*2+1, 16 elements, ndarray", "numba")
     def _() -> Callable[[], Any]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-FAMILIES = ("calls", "pointwise", "reductions", "products", "network", "loops")
+FAMILIES = ("calls", "pointwise", "reductions", "products", "network", "loops", "scalar_loops")
 _THREAD_VARIABLES = ("TRACEJIT_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -28,6 +28,10 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/unstack.py": {"maximum": "a trip count is not negative"},
     "transforms/index_maps.py": dict.fromkeys(("select", "eq", "mul"), "arithmetic of indices, not of tensors"),
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
+    "transforms/limits.py": dict.fromkeys(
+        ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
+        "arithmetic of trip counts",
+    ),
 }
 
 #: Files of codegen/ that read or print loop programs, and what they must not know.

@@ -114,6 +114,9 @@ class OpDef:
                is known to be everywhere (else None), `b.made_by(x, "name")` the op that made x if it has that name.
     free:      indices of results whose vectors are determined up to a factor of modulus 1 only; the vjp rule holds for
                what does not depend on it, and tests compare moduli.
+    ranges:    `(r, *grouped operand Values)`: what the result is in exact arithmetic on whole numbers, or when a truth
+               value holds; `r` is `transforms/range_rules.py: Rules`. Only asked of host scalars.
+    unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
     cost:      about how many additions one element is worth, for choices between saving and computing again.
     """
 
@@ -132,6 +135,8 @@ class OpDef:
     idempotent: bool = False
     simplify: Callable[..., Any] | None = None
     free: tuple[int, ...] = ()
+    ranges: Callable[..., Any] | None = None
+    unchecked: str = ""
     cost: int = 1
 
     def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:

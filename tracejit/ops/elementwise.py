@@ -73,6 +73,7 @@ add = binary(
     names=("function add", "method add", "numpy add", "operator __add__"),
     commutative=True,
     neutral=0,
+    ranges=lambda r, x, y: r.sum(x, y),
 )
 sub = binary(
     "sub",
@@ -83,6 +84,7 @@ sub = binary(
     samples=uniform((2.0, 5.0), (-2.0, 2.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=_ufunc_names("sub", "sub", "subtract"),
     neutral=0,
+    ranges=lambda r, x, y: r.difference(x, y),
 )
 mul = binary(
     "mul",
@@ -94,6 +96,7 @@ mul = binary(
     names=_ufunc_names("mul", "mul", "multiply"),
     commutative=True,
     neutral=1,
+    ranges=lambda r, x, y: r.product(x, y),
 )
 div = binary(
     "div",
@@ -114,6 +117,7 @@ floordiv = binary(
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
     names=_ufunc_names("floordiv", "floordiv", "floor_divide"),
     cost=8,
+    ranges=lambda r, x, y: r.quotient(x, y),
 )
 mod = binary(
     "mod",
@@ -123,6 +127,7 @@ mod = binary(
     samples=uniform((-9.0, 9.0), (1.3, 4.0), dtypes=("float64", "float32", "int64", "int32")),
     names=(*_ufunc_names("mod", "mod", "remainder"), "numpy mod"),
     cost=8,
+    ranges=lambda r, x, y: r.remainder(x, y),
 )
 fmod = binary(
     "fmod",
@@ -181,6 +186,7 @@ minimum = binary(
     samples=uniform(*EITHER_SIGN, dtypes=ANY),
     commutative=True,
     idempotent=True,
+    ranges=lambda r, x, y: r.smaller(x, y),
 )
 maximum = binary(
     "maximum",
@@ -190,6 +196,7 @@ maximum = binary(
     samples=uniform(*EITHER_SIGN, dtypes=ANY),
     commutative=True,
     idempotent=True,
+    ranges=lambda r, x, y: r.larger(x, y),
 )
 copysign = binary(
     "copysign",
@@ -207,6 +214,7 @@ neg = unary(
     vjp=lambda b, g, x, out: (b.neg(g),),
     samples=uniform((-3.0, 3.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=(*spellings("neg", kinds=("function", "method")), "operator __neg__", "function negative", "numpy negative"),
+    ranges=lambda r, x: r.negation(x),
 )
 
 
@@ -227,6 +235,7 @@ abs = unary(
     result=real_dtype,
     samples=uniform((0.5, 3.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=spellings("abs", "operator __abs__", "function absolute", "method absolute", "numpy absolute", "numpy fabs"),
+    ranges=lambda r, x: r.magnitude(x),
 )
 sign = unary(
     "sign",
@@ -295,13 +304,13 @@ for _name, _doc in (
 
 # -- comparison -----------------------------------------------------------------------------------------------
 
-for _name, _numpy, _dtypes in (
-    ("eq", "equal", DTYPES),
-    ("ne", "not_equal", DTYPES),
-    ("lt", "less", (BOOL, *REAL)),
-    ("le", "less_equal", (BOOL, *REAL)),
-    ("gt", "greater", (BOOL, *REAL)),
-    ("ge", "greater_equal", (BOOL, *REAL)),
+for _name, _numpy, _dtypes, _ranges in (
+    ("eq", "equal", DTYPES, lambda r, x, y: r.equal(x, y)),
+    ("ne", "not_equal", DTYPES, lambda r, x, y: r.unequal(x, y)),
+    ("lt", "less", (BOOL, *REAL), lambda r, x, y: r.less(x, y)),
+    ("le", "less_equal", (BOOL, *REAL), lambda r, x, y: r.at_most(x, y)),
+    ("gt", "greater", (BOOL, *REAL), lambda r, x, y: r.less(y, x)),
+    ("ge", "greater_equal", (BOOL, *REAL), lambda r, x, y: r.at_most(y, x)),
 ):
     binary(
         _name,
@@ -313,6 +322,7 @@ for _name, _numpy, _dtypes in (
         samples=uniform((-2, 2), (-2, 2), dtypes=("float64", "float32", "int64", "int32", "bool")),
         names=_ufunc_names(_name, _name, _numpy),
         commutative=_name in ("eq", "ne"),
+        ranges=_ranges,
     )
 for _name, _doc in (
     ("isnan", "Whether x is not a number."),
@@ -333,7 +343,11 @@ for _name, _doc in (
 
 # -- logic and bits -------------------------------------------------------------------------------------------
 
-for _name, _neutral in (("logical_and", True), ("logical_or", False), ("logical_xor", False)):
+for _name, _neutral, _ranges in (
+    ("logical_and", True, lambda r, x, y: r.both(x, y)),
+    ("logical_or", False, lambda r, x, y: r.either(x, y)),
+    ("logical_xor", False, None),
+):
     binary(
         _name,
         (BOOL,),
@@ -343,6 +357,7 @@ for _name, _neutral in (("logical_and", True), ("logical_or", False), ("logical_
         commutative=True,
         neutral=_neutral,
         idempotent=_name != "logical_xor",
+        ranges=_ranges,
     )
 unary(
     "logical_not",
@@ -351,6 +366,7 @@ unary(
     doc="not x.",
     vjp="its result is a truth value",
     samples=uniform((0, 1), dtypes=("bool",)),
+    ranges=lambda r, x: r.opposite(x),
 )
 for _name, _numpy, _operator in (("bitand", "and", "and"), ("bitor", "or", "or"), ("bitxor", "xor", "xor")):
     binary(
@@ -363,6 +379,7 @@ for _name, _numpy, _operator in (("bitand", "and", "and"), ("bitor", "or", "or")
         names=(f"operator __{_operator}__", f"function bitwise_{_numpy}", f"numpy bitwise_{_numpy}"),
         commutative=True,
         idempotent=_name != "bitxor",
+        ranges=(lambda r, x, y: r.masked(x, y)) if _name == "bitand" else None,
     )
 unary(
     "bitnot",
@@ -390,6 +407,7 @@ for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right
             *(f"{kind} {n}" for n in (_numpy, f"bitwise_{_numpy}") for kind in ("function", "numpy")),
         ),
         neutral=0,
+        ranges=(lambda r, x, y: r.shifted_right(x, y)) if _name == "shr" else None,
     )
 
 # -- complex parts --------------------------------------------------------------------------------------------
@@ -462,6 +480,7 @@ select = op(
         Sample((True, 1.5, 2.5)),
         Sample((False, 3, 4)),
     ],
+    ranges=lambda r, cond, a, other: r.chosen(cond, a, other),
 )
 
 
@@ -502,6 +521,7 @@ cast = op(
         ]
         + [Sample((2.75,), {"dtype": t}) for t in (*INTEGERS[:4], BOOL)]
     ),
+    ranges=lambda r, x, *, dtype: r.same(x),
 )
 
 

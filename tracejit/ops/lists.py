@@ -150,6 +150,7 @@ op(
     eager=lambda xp, of: xp.int64(len(of)),
     vjp="its result is an integer",
     lower=Opaque(),
+    ranges=lambda r, of: r.size(),
 )
 
 

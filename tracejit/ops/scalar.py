@@ -62,6 +62,8 @@ _checked(
     "x + y of Python ints.",
     commutative=True,
     neutral=0,
+    ranges=lambda r, x, y: r.sum(x, y),
+    unchecked="add",
 )
 _checked(
     "checked_sub",
@@ -71,6 +73,8 @@ _checked(
     (*_PAIRS, (_LOW, -5)),
     "x - y of Python ints.",
     neutral=0,
+    ranges=lambda r, x, y: r.difference(x, y),
+    unchecked="sub",
 )
 _checked(
     "checked_mul",
@@ -81,9 +85,18 @@ _checked(
     "x * y of Python ints.",
     commutative=True,
     neutral=1,
+    ranges=lambda r, x, y: r.product(x, y),
+    unchecked="mul",
 )
 _checked(
-    "checked_neg", 1, lambda x: -x, loops.checked_negation("neg"), ((3,), (-4,), (0,), (_HIGH,)), "-x of a Python int."
+    "checked_neg",
+    1,
+    lambda x: -x,
+    loops.checked_negation("neg"),
+    ((3,), (-4,), (0,), (_HIGH,)),
+    "-x of a Python int.",
+    ranges=lambda r, x: r.negation(x),
+    unchecked="neg",
 )
 _checked(
     "checked_abs",
@@ -92,6 +105,8 @@ _checked(
     loops.checked_negation("abs"),
     ((3,), (-4,), (0,), (_HIGH,)),
     "abs(x) of a Python int.",
+    ranges=lambda r, x: r.magnitude(x),
+    unchecked="abs",
 )
 _checked(
     "checked_pow",

@@ -271,6 +271,7 @@ dim = op(
     eager=lambda xp, x, *, axis: x.shape[axis],
     vjp="sizes do not vary",
     lower=Opaque(),
+    ranges=lambda r, x, *, axis: r.size(),
     samples=lambda rng: [Sample((rng.uniform(size=(2, 3)),), {"axis": axis}) for axis in (0, 1)],
 )
 

@@ -1,0 +1,160 @@
+"""Checks that stop their loop: `a[i]` for `i < n` may fail only from trip `len(a)` on.
+
+Such a loop runs to where the first of its checks would fail, without them, and the check is made after it, for that
+trip. It must come before anything in the body that would be seen when it fails: writes, prints, other errors.
+Used by `ranges`, which knows what indices are; an innermost loop then has no branches but its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Block, Op, Value
+from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.transforms.linear import Linear
+
+SIZE, TRUTH = ScalarType(I64), ScalarType(BOOL)
+
+#: Finds the value that stands for one here, None where there is none.
+Scope: TypeAlias = Callable[[Value], "Value | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """Checks of a loop's body that hold until some trip: each while all its `n * trip + rest` are at most 0, n = -1, 0
+    or 1. `counters`: carried values that are `their start + step * trip`."""
+
+    parts: Mapping[Op, Sequence[tuple[int, Linear]]]
+    counters: Mapping[Value, tuple[Value, int]]
+
+
+def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
+    """The loop without its first checks, which come after it; itself where that cannot be."""
+    body = loop.block("body")
+    found = _leading(body, stops, scope)
+    if not found:
+        return [loop]
+    b = Builder(loop.span)
+    limit = loop.operands[0]
+    zero = b.constant(0, SIZE)
+    trips: Value = limit
+    for check in found:
+        for n, rest in stops.parts[check]:
+            trips = b.emit("minimum", (trips, _trips(b, n, rest, limit, scope)))[0]
+    trips = b.emit("maximum", (trips, zero), names=("trips",))[0]
+    stopped = b.emit("lt", (trips, limit), names=("stopped",))[0]
+    made = _without(loop, set(found), trips)
+    b.ops.append(made)
+    if len(made.results) > len(loop.results):
+        stopped = b.emit("logical_and", (stopped, made.results[-1]), names=("stopped",))[0]
+    fine = b.emit("logical_not", (stopped,), names=("fine",))[0]
+    copies = _Copies(b, body, stops, trips)
+    for check in found:
+        b.span = check.span
+        cond, *payload = map(copies.value, check.operands)
+        holds = b.emit("logical_or", (fine, cond))[0]
+        b.emit("check", (holds, *payload), check.attrs)
+    return b.ops
+
+
+def _trips(b: Builder, n: int, rest: Linear, limit: Value, scope: Scope) -> Value:
+    """How many trips `n * trip + rest <= 0` holds for from the first one on; `limit` where for all."""
+    if n == 1:
+        return _emitted(b, rest.times(-1).shifted(1), scope)
+    zero = b.constant(0, SIZE)
+    holds = b.emit("le", (_emitted(b, rest, scope), zero))[0]
+    return b.emit("select", (holds, limit, zero))[0]
+
+
+def _emitted(b: Builder, x: Linear, scope: Scope) -> Value:
+    """An expression as ops; only the sum has to fit."""
+    total: Value | None = None
+    for value, factor in sorted(x.terms.items(), key=lambda term: -term[1]):
+        term = scope(value)
+        assert term is not None
+        if abs(factor) != 1:
+            term = b.emit("mul", (term, b.constant(abs(factor), SIZE)))[0]
+        if total is None:
+            total = term if factor > 0 else b.emit("sub", (b.constant(0, SIZE), term))[0]
+        else:
+            total = b.emit("add" if factor > 0 else "sub", (total, term))[0]
+    if total is None:
+        return b.constant(x.constant, SIZE)
+    return b.emit("add", (total, b.constant(x.constant, SIZE)))[0] if x.constant else total
+
+
+def _without(loop: Op, checks: set[Op], limit: Value) -> Op:
+    """The loop without checks, up to another limit. Where something else may end it, it says whether that did not."""
+    body = loop.block("body")
+    ops = tuple(op for op in body.ops if op not in checks)
+    params, results, nexts, operands = body.params, loop.results, body.results, (limit, *loop.operands[1:])
+    if body.results[0] is not loop.operands[1]:
+        params, results = (*params, Value(TRUTH, "going")), (*results, Value(TRUTH, "going"))
+        nexts, operands = (*nexts, nexts[0]), (*operands, operands[1])
+    return replace(loop, operands=operands, results=results, blocks=(Block(params, ops, nexts, body.label),))
+
+
+# -- which checks --------------------------------------------------------------------------------------------------
+
+
+def _leading(body: Block, stops: Stops, scope: Scope) -> list[Op]:
+    """The checks before which nothing in the body can be seen from outside."""
+    found: list[Op] = []
+    copyable = {body.params[0], *stops.counters}
+    inside = set(body.params)
+    for op in body.ops:
+        inside.update(op.results)
+        if op.name == "check":
+            known = all(v in copyable or v not in inside for v in op.operands)
+            if not known or not _is_emitted(stops.parts.get(op), scope):
+                break
+            found.append(op)
+        elif _is_seen(op):
+            break
+        elif _is_arithmetic(op) and all(v in copyable or v not in inside for v in op.operands):
+            copyable.update(op.results)
+    return found
+
+
+def _is_emitted(parts: Sequence[tuple[int, Linear]] | None, scope: Scope) -> bool:
+    return parts is not None and all(scope(v) is not None for _, rest in parts for v in rest.terms)
+
+
+def _is_seen(op: Op) -> bool:
+    """Whether the op, or one in it, raises, prints or writes."""
+    updates = getattr(op.defn.lower, "updates", False) or op.name in ("sync", "call")
+    return bool(op.defn.effect) or updates or any(_is_seen(o) for block in op.blocks for o in block.ops)
+
+
+def _is_arithmetic(op: Op) -> bool:
+    return not op.blocks and all(isinstance(v.type, ScalarType) for v in (*op.operands, *op.results))
+
+
+class _Copies:
+    """Host arithmetic of a body, done after the loop for one trip."""
+
+    def __init__(self, b: Builder, body: Block, stops: Stops, trip: Value) -> None:
+        self.b = b
+        self.stops = stops
+        self.made = {r: op for op in body.ops for r in op.results}
+        self.known: dict[Value, Value] = {body.params[0]: trip}
+        self.trip = trip
+
+    def value(self, old: Value) -> Value:
+        """What a value of the body is in that trip; one from outside is itself."""
+        if old in self.known:
+            return self.known[old]
+        if old in self.stops.counters:
+            start, step = self.stops.counters[old]
+            grown = self.b.emit("mul", (self.trip, self.b.constant(step, SIZE)))[0]
+            self.known[old] = self.b.emit("add", (start, grown), names=(old.name,))[0]
+        elif old in self.made:
+            op = self.made[old]
+            copy = self.b.emit(op.defn, tuple(map(self.value, op.operands)), op.attrs, names=(old.name,))
+            self.known.update(zip(op.results, copy, strict=True))
+        else:
+            return old
+        return self.known[old]

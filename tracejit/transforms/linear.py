@@ -1,0 +1,159 @@
+"""Linear expressions over the integers of a graph, and what is known about them.
+
+Everything here is exact arithmetic on whole numbers of any size. A fact is an expression that is at most 0. A goal is
+proved by adding facts to bounds of single values: `i + 1 < n` from `i - j <= 0` and `j - n + 2 <= 0`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from tracejit.ir.core import Value
+
+Bounds: TypeAlias = tuple[int, int]
+
+LOW, HIGH = -(1 << 63), (1 << 63) - 1
+
+#: How many facts one proof may add up, and how many combinations it may try.
+_DEPTH, _STEPS = 5, 60
+
+
+class Linear:
+    """A sum of multiples of values, and a constant."""
+
+    __slots__ = ("constant", "terms")
+
+    def __init__(self, terms: dict[Value, int], constant: int = 0) -> None:
+        self.terms = terms
+        self.constant = constant
+
+    def plus(self, other: Linear, factor: int = 1) -> Linear:
+        """The sum with a multiple of another expression."""
+        terms = dict(self.terms)
+        for value, n in other.terms.items():
+            total = terms.pop(value, 0) + factor * n
+            if total:
+                terms[value] = total
+        return Linear(terms, self.constant + factor * other.constant)
+
+    def minus(self, other: Linear) -> Linear:
+        """The difference."""
+        return self.plus(other, -1)
+
+    def shifted(self, n: int) -> Linear:
+        """The sum with a number."""
+        return Linear(self.terms, self.constant + n)
+
+    def times(self, n: int) -> Linear:
+        """A multiple."""
+        return Linear({v: n * c for v, c in self.terms.items()} if n else {}, n * self.constant)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Linear) and self.terms == other.terms and self.constant == other.constant
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.terms.items()), self.constant))
+
+    def __repr__(self) -> str:
+        return " + ".join([*(f"{c}*%{v.name}" for v, c in self.terms.items()), str(self.constant)])
+
+
+def number(n: int) -> Linear:
+    """A number as an expression."""
+    return Linear({}, n)
+
+
+class Facts:
+    """Bounds of values and expressions known to be at most 0; what a scope learns is forgotten at its end."""
+
+    def __init__(self) -> None:
+        self.bounds: dict[Value, Bounds] = {}
+        self.order: dict[Value, int] = {}
+        self._about: dict[Value, list[Linear]] = {}
+        self.clock = 0  #: later than the order of everything defined so far
+        self._trail: list[tuple[Value, Bounds] | Linear] = []
+        self._steps = 0
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Forget at the end what is learned inside."""
+        mark = len(self._trail)
+        try:
+            yield
+        finally:
+            while len(self._trail) > mark:
+                last = self._trail.pop()
+                if isinstance(last, Linear):
+                    for value in last.terms:
+                        self._about[value].pop()
+                else:
+                    self.bounds[last[0]] = last[1]
+
+    def define(self, value: Value, low: int = LOW, high: int = HIGH) -> Linear:
+        """A value of which nothing but bounds is known; as an expression."""
+        self.order[value] = self.clock
+        self.clock += 1
+        self.bounds[value] = low, high
+        self._about[value] = []
+        return Linear({value: 1})
+
+    def learn(self, fact: Linear) -> None:
+        """Remember that an expression is at most 0."""
+        for value, factor in fact.terms.items():
+            low, high = self.bounds[value]
+            rest = factor * (low if factor > 0 else high) - self.least(fact)  # what the others leave for this term
+            if factor > 0:
+                high = min(high, rest // factor)
+            else:
+                low = max(low, -(rest // -factor))
+            if (low, high) != self.bounds[value]:
+                self._trail.append((value, self.bounds[value]))
+                self.bounds[value] = low, high
+        if len(fact.terms) > 1:
+            for value in fact.terms:
+                self._about[value].append(fact)
+            self._trail.append(fact)
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    def most(self, x: Linear) -> int:
+        """An upper bound, from the bounds of single values."""
+        return x.constant + sum(c * self.bounds[v][c > 0] for v, c in x.terms.items())
+
+    def least(self, x: Linear) -> int:
+        """A lower bound, from the bounds of single values."""
+        return x.constant + sum(c * self.bounds[v][c < 0] for v, c in x.terms.items())
+
+    def holds(self, goal: Linear) -> bool:
+        """Whether an expression is proved to be at most 0."""
+        self._steps = _STEPS
+        return self._prove(goal, _DEPTH)
+
+    def fits(self, x: Linear, low: int = LOW, high: int = HIGH) -> bool:
+        """Whether an expression is proved to lie between two numbers."""
+        above = self.most(x) <= high or self.holds(x.shifted(-high))
+        return above and (self.least(x) >= low or self.holds(number(low).minus(x)))
+
+    def _prove(self, goal: Linear, depth: int) -> bool:
+        if self.most(goal) <= 0:
+            return True
+        self._steps -= 1
+        if not goal.terms or depth == 0 or self._steps < 0:
+            return False
+        value = max(goal.terms, key=self.order.__getitem__)
+        factor = goal.terms[value]
+        for fact in self._about[value]:
+            other = fact.terms[value]
+            if (other > 0) != (factor > 0):
+                continue
+            # A whole number is at most 0 if m times it is at most m - 1.
+            m = 1 if factor % other == 0 else abs(other)
+            if self._prove(goal.times(m).shifted(1 - m).plus(fact, -(m * factor // other)), depth - 1):
+                return True
+        bound = self.bounds[value][factor > 0]
+        if not LOW < bound < HIGH:
+            return False
+        rest = {v: c for v, c in goal.terms.items() if v is not value}
+        return self._prove(Linear(rest, goal.constant + factor * bound), depth - 1)

@@ -1,0 +1,477 @@
+"""`ranges`: what host scalars can be, from loop limits, conditions and checks; and what need not be asked then.
+
+A check that must hold is dropped, a comparison that is decided becomes a constant, and arithmetic on Python ints that
+cannot overflow is done without a check. An index like `i - 1` between 1 and a size is proved by linear expressions
+(`linear.py`); what an op means is said by its definition (`OpDef.ranges`).
+
+A loop is walked under assumptions about what it carries (a counter grows by a known step, a number is not below where
+it started, the condition of a `while` holds at the start of a trip). Those that its end does not confirm are given up
+and the loop is walked again, so that the last walk rests only on what holds.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
+from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import BOOL, ScalarType
+from tracejit.transforms.limits import Stops, limited
+from tracejit.transforms.linear import HIGH, LOW, Linear, number
+from tracejit.transforms.pipeline import transform
+from tracejit.transforms.range_rules import UNKNOWN, Between, Condition, Outcome, Part, Rules, facts_of, limits
+
+TRUTH = ScalarType(BOOL)
+
+#: No loop makes more trips than this: it would take years.
+_TRIPS = 1 << 56
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """Carried value `place` is `init + step * trip`."""
+
+    place: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """`sign * (carried value) <= limit + step * trip`; `limit` None: `sign` times what it was before the loop."""
+
+    place: int
+    sign: int
+    limit: int | None = None
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A part of the loop's condition, about carried values (by place) and values from outside."""
+
+    x: int | Value
+    y: int | Value
+    slack: int
+
+
+Assumption: TypeAlias = _Counter | _Bound | _Going
+
+
+@transform("ranges")
+def ranges(graph: Graph) -> Graph:
+    """Drop checks that cannot fail, and make those of a loop that still can stop it instead."""
+    found = _Analysis(graph)
+    if not found.replaced and not found.stops:
+        return graph
+    body = _Rewriter(found, graph.params).block(graph.body)
+    return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
+
+
+class _Analysis:
+    """Walks a graph; what the last visit of an op found out is what stands."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.r = Rules(0 if graph.policy.get("any_size") else 2)
+        self.facts = self.r.facts
+        self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op
+        self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
+        self.assumed: dict[Op, list[Assumption]] = {}
+        self.dims = {d for op in walk(graph.body) for v in _bound(op) for d in type_values(v.type)}
+        for param in graph.params:
+            self.r.form(param)
+        self.block(graph.body)
+
+    def block(self, block: Block) -> None:
+        """Learn from ops in order; the caller opens the scope."""
+        for op in block.ops:
+            match op.name:
+                case "loop":
+                    self.loop(op)
+                case "if":
+                    self.branch(op)
+                case "const":
+                    self.constant(op)
+                case "check":
+                    self.check(op)
+                case _:
+                    self.plain(op)
+
+    # -- straight-line code -------------------------------------------------------------------------------------------
+
+    def constant(self, op: Op) -> None:
+        (result,) = op.results
+        if _is_whole(result):
+            self.r.forms[result] = number(op.attrs["value"])
+        elif result.type == TRUTH:
+            self.r.conditions[result] = bool(op.attrs["value"])
+
+    def check(self, op: Op) -> None:
+        known = self.r.condition(op.operands[0])
+        self.note(op, True if known is True else None)
+        self.r.assume(op.operands[0], True)
+
+    def plain(self, op: Op) -> None:
+        for nested in op.blocks:
+            with self.facts.scope():
+                self.block(nested)
+        rule = op.defn.ranges
+        if rule is None or not isinstance(op.results[0].type, ScalarType):
+            self.unknown(op.results)
+            return
+        (result,) = op.results
+        outcome: Outcome = rule(self.r, *op.defn.group(op.operands), **op.attrs)
+        if isinstance(outcome, Value) and (outcome.type != result.type or result in self.dims):
+            outcome = self.r.form(outcome)
+        if isinstance(outcome, Value):
+            self.note(op, outcome)
+            self.known_as(result, outcome)
+        elif isinstance(outcome, Linear | Between | None) and _is_whole(result):
+            self.whole(op, result, outcome)
+        else:
+            self.truth(op, result, outcome)
+
+    def known_as(self, result: Value, other: Value) -> None:
+        """A result that is another value."""
+        self.unknown((result,))
+        form = self.r.form(other)
+        if form is not None:
+            self.r.forms[result] = form
+        if other in self.r.conditions:
+            self.r.conditions[result] = self.r.conditions[other]
+
+    def whole(self, op: Op, result: Value, outcome: Linear | Between | None) -> None:
+        """A result that is a whole number."""
+        low, high = limits(result.type.dtype)  # type: ignore[union-attr]
+        fits = outcome is not None and self.fits(outcome, low, high)
+        self.note(op, op.defn.unchecked or None if fits else None)
+        self.unknown((result,))
+        if outcome is None or result.known is not None or not (fits or op.defn.unchecked):
+            return
+        if isinstance(outcome, Linear):
+            self.r.forms[result] = outcome
+        else:
+            self.between(result, outcome, low, high)
+
+    def fits(self, outcome: Linear | Between, low: int, high: int) -> bool:
+        """Whether exact arithmetic gives what the machine's does."""
+        if isinstance(outcome, Between):
+            return low <= outcome.low and outcome.high <= high
+        return self.facts.fits(outcome, low, high)
+
+    def between(self, result: Value, outcome: Between, low: int, high: int) -> None:
+        """A result of which bounds are known."""
+        made = self.facts.define(result, max(outcome.low, low), min(outcome.high, high))
+        self.r.forms[result] = made
+        for fact in facts_of(outcome, made):
+            self.facts.learn(fact)
+
+    def truth(self, op: Op, result: Value, outcome: Outcome) -> None:
+        """A result that is a truth value."""
+        if isinstance(outcome, Condition):
+            decided = self.r.decide(outcome)
+            outcome = outcome if decided is None else decided
+        if isinstance(outcome, Condition | bool):
+            self.r.conditions[result] = outcome
+        else:
+            self.r.conditions.pop(result, None)
+        self.note(op, outcome if isinstance(outcome, bool) else None)
+
+    def unknown(self, results: Sequence[Value]) -> None:
+        """Results about which nothing is known but their dtype."""
+        for result in results:
+            self.r.forms.pop(result, None)
+            self.r.conditions.pop(result, None)
+            self.r.form(result)
+
+    def note(self, op: Op, replacement: bool | Value | str | None) -> None:
+        """Keep what this visit found, instead of what an earlier one did."""
+        if replacement is None:
+            self.replaced.pop(op, None)
+        else:
+            self.replaced[op] = replacement
+
+    # -- branches -----------------------------------------------------------------------------------------------------
+
+    def branch(self, op: Op) -> None:
+        outside = self.facts.clock
+        ends: list[list[tuple[Linear, tuple[int, int]] | None]] = []
+        truths: list[list[Condition | bool]] = []
+        for block in op.blocks:
+            with self.facts.scope():
+                self.r.assume(op.operands[0], block.label == "then")
+                self.block(block)
+                ends.append([self.end(v) for v in block.results])
+                truths.append([self.r.condition(v) for v in block.results])
+        for i, result in enumerate(op.results):
+            self.unknown((result,))
+            then, orelse = (end[i] for end in ends)
+            if then is not None and orelse is not None:
+                self.join(result, then, orelse, outside)
+            if truths[1][i] is False and isinstance(truths[0][i], Condition):
+                self.r.conditions[result] = self.and_then(op.operands[0], truths[0][i])
+
+    def end(self, value: Value) -> tuple[Linear, tuple[int, int]] | None:
+        form = self.r.form(value)
+        return None if form is None else (form, (self.facts.least(form), self.facts.most(form)))
+
+    def join(
+        self, result: Value, then: tuple[Linear, tuple[int, int]], orelse: tuple[Linear, tuple[int, int]], outside: int
+    ) -> None:
+        """A whole number from either side of a branch."""
+        outcome = self.r.joined((then[0], orelse[0]), (then[1], orelse[1]))
+        if any(self.facts.order[v] >= outside for form in outcome.above for v in form.terms):
+            outcome = Between(outcome.low, outcome.high)
+        self.between(result, outcome, *limits(result.type.dtype))  # type: ignore[union-attr]
+
+    def and_then(self, condition: Value, second: Condition | bool) -> Condition:
+        """`condition and second`, the second computed only where the first holds."""
+        first = self.r.condition(condition)
+        if not isinstance(first, Condition) or not isinstance(second, Condition):
+            return second if isinstance(second, Condition) else UNKNOWN
+        return Condition(first.then + second.then)
+
+    # -- loops --------------------------------------------------------------------------------------------------------
+
+    def loop(self, op: Op) -> None:
+        body = op.block("body")
+        if op not in self.assumed:
+            self.assumed[op] = self.candidates(op, body)
+        while True:
+            outside = self.facts.clock
+            with self.facts.scope():
+                self.head(op, body, self.assumed[op])
+                checks = self.trip(body)
+                kept = [a for a in self.assumed[op] if self.is_kept(a, op, body)]
+                found = self.new_counters(op, body)
+            if kept == self.assumed[op] and not found:
+                break
+            if found:  # what inner loops gave up may hold now
+                for inner in walk(body):
+                    self.assumed.pop(inner, None)
+            self.assumed[op] = kept + found
+        self.stopping(op, body, checks, outside)
+        self.unknown(op.results)
+        for assumption in self.assumed[op]:
+            self.learn_result(assumption, op)
+
+    def candidates(self, op: Op, body: Block) -> list[Assumption]:
+        """What may hold at the start of every trip."""
+        found: list[Assumption] = []
+        for place, init in enumerate(op.operands[2:]):
+            form = self.r.form(init)
+            if form is None:
+                continue
+            low, high = self.facts.least(form), self.facts.most(form)
+            for sign, end in ((-1, -low), (1, high)):
+                found.append(_Bound(place, sign))
+                if abs(end) < _TRIPS and form.terms:
+                    found.append(_Bound(place, sign, end))
+            found.append(_Bound(place, 1, None, 1))
+            if low > 0:
+                found.append(_Bound(place, -1, 0))
+        return found + self.going(op, body)
+
+    def head(self, op: Op, body: Block, assumptions: Sequence[Assumption]) -> None:
+        """The start of a trip."""
+        limit = self.r.form(op.operands[0])
+        assert limit is not None
+        self.r.assume(op.operands[1], True)  # it held once: true of values from outside
+        trip = self.facts.define(body.params[0], 0, min(_TRIPS, max(self.facts.most(limit) - 1, 0)))
+        self.r.forms[body.params[0]] = trip
+        if limit.terms:
+            self.facts.learn(trip.minus(limit).shifted(1))
+        counters = {a.place: a for a in assumptions if isinstance(a, _Counter)}
+        for place, (param, init) in enumerate(zip(body.params[1:], op.operands[2:], strict=True)):
+            self.unknown((param,))
+            if place in counters:
+                start = self.r.form(init)
+                assert start is not None
+                self.r.forms[param] = start.plus(trip, counters[place].step)
+        for assumption in assumptions:
+            if not isinstance(assumption, _Counter):
+                self.facts.learn(self.fact(assumption, op, body.params[1:], trip))
+
+    def trip(self, body: Block) -> list[Op]:
+        """Walk a body; the checks in it (not in nested blocks) that may fail."""
+        self.block(body)
+        return [op for op in body.ops if op.name == "check" and op not in self.replaced]
+
+    def fact(self, assumption: _Bound | _Going, op: Op, carried: Sequence[Value], trip: Linear) -> Linear:
+        """An assumption as an expression that is at most 0, of these carried values."""
+        if isinstance(assumption, _Going):
+            x, y = (carried[v] if isinstance(v, int) else v for v in (assumption.x, assumption.y))
+            return self.r.expression(Part(x, y, assumption.slack))
+        now, before = self.r.form(carried[assumption.place]), self.r.form(op.operands[2 + assumption.place])
+        assert now is not None and before is not None
+        limit = before.times(assumption.sign) if assumption.limit is None else number(assumption.limit)
+        return now.times(assumption.sign).minus(limit).plus(trip, -assumption.step)
+
+    def is_kept(self, assumption: Assumption, op: Op, body: Block) -> bool:
+        """Whether an assumption still holds at the end of a trip."""
+        if isinstance(assumption, _Going):
+            return True
+        after = body.results[1:]
+        trip = self.r.forms[body.params[0]]
+        if isinstance(assumption, _Counter):
+            return self.step(assumption.place, body) == assumption.step
+        return self.facts.holds(self.fact(assumption, op, after, trip.shifted(1)))
+
+    def step(self, place: int, body: Block) -> int | None:
+        """By how much a carried number grows in every trip, if that is one number."""
+        now, after = self.r.form(body.params[1 + place]), self.r.form(body.results[1 + place])
+        if now is None or after is None or (difference := after.minus(now)).terms:
+            return None
+        return difference.constant
+
+    def new_counters(self, op: Op, body: Block) -> list[Assumption]:
+        """Counters that no assumption names yet."""
+        known = {a.place for a in self.assumed[op] if isinstance(a, _Counter)}
+        steps = ((place, self.step(place, body)) for place in range(len(op.results)) if place not in known)
+        return [_Counter(place, step) for place, step in steps if step and abs(step) < 1 << 32]
+
+    def going(self, op: Op, body: Block) -> list[Assumption]:
+        """Parts of the condition that hold before the loop too; they hold at the start of every trip."""
+        made = {r: inner for inner in walk(body) for r in inner.results}
+        inside = set(made) | set(body.params)
+        places = {v: i for i, v in reversed(list(enumerate(body.results[1:])))}
+
+        def outer(value: Value) -> int | Value | None:
+            return places.get(value, None if value in inside else value)
+
+        found: list[Assumption] = []
+        with self.facts.scope():
+            self.r.assume(op.operands[1], True)
+            for part in self.compared(body.results[0], made):
+                x, y = outer(part.x), outer(part.y)
+                if x is None or y is None or not (isinstance(x, int) or isinstance(y, int)):
+                    continue
+                candidate = _Going(x, y, part.slack)
+                if self.facts.holds(self.fact(candidate, op, op.operands[2:], number(0))):
+                    found.append(candidate)
+        return found
+
+    def compared(self, truth: Value, made: Mapping[Value, Op]) -> tuple[Part, ...]:
+        """Comparisons that hold where a value of a body that was not walked yet is true."""
+        op = made.get(truth)
+        if op is None:
+            return ()
+        if op.name == "if":
+            both = (
+                [op.operands[0], *(b.results[0] for b in op.blocks if b.label == "then")]
+                if len(op.results) == 1
+                else []
+            )
+            return tuple(part for each in both for part in self.compared(each, made))
+        for operand in op.operands:
+            if operand.type == TRUTH and (parts := self.compared(operand, made)):
+                self.r.conditions[operand] = Condition(parts)
+        outcome = None if op.defn.ranges is None else op.defn.ranges(self.r, *op.defn.group(op.operands), **op.attrs)
+        return outcome.then if isinstance(outcome, Condition) else ()
+
+    def learn_result(self, assumption: Assumption, op: Op) -> None:
+        """What holds before and after every trip holds after the loop."""
+        if isinstance(assumption, _Bound) and not assumption.step:
+            self.facts.learn(self.fact(assumption, op, op.results, number(0)))
+
+    # -- checks that stop a loop ---------------------------------------------------------------------------------------
+
+    def stopping(self, op: Op, body: Block, checks: Sequence[Op], outside: int) -> None:
+        """Note which of a body's checks fail from some trip on that is known before the loop."""
+        self.stops.pop(op, None)
+        if any(inner.name in ("loop", "call") for inner in walk(body)):
+            return  # a check in every trip of an outer loop costs nothing beside the inner one
+        trip = body.params[0]
+        parts: dict[Op, list[tuple[int, Linear]]] = {}
+        for check in checks:
+            condition = self.r.condition(check.operands[0])
+            if not isinstance(condition, Condition) or not condition.exact:
+                continue
+            forms = [self.r.expression(part) for part in condition.then]
+            split = [(f.terms.get(trip, 0), f.plus(Linear({trip: -1}), f.terms.get(trip, 0))) for f in forms]
+            if all(abs(n) <= 1 and self.is_outer(rest, outside) for n, rest in split):
+                parts[check] = split
+        if parts:
+            counters = {
+                body.params[1 + a.place]: (op.operands[2 + a.place], a.step)
+                for a in self.assumed[op]
+                if isinstance(a, _Counter)
+            }
+            self.stops[op] = Stops(parts, counters)
+
+    def is_outer(self, x: Linear, outside: int) -> bool:
+        """Whether an expression is of values from before a loop, and can be computed and negated there."""
+        return all(self.facts.order[v] < outside for v in x.terms) and self.facts.fits(x, LOW + 2, HIGH - 1)
+
+
+class _Rewriter:
+    """The graph as the analysis has it; values keep their identity."""
+
+    def __init__(self, found: _Analysis, params: Sequence[Value]) -> None:
+        self.found = found
+        self.same: dict[Value, Value] = {}
+        self.visible: ChainMap[Value | str, Value] = ChainMap()
+        self.define(params)
+
+    def define(self, values: Iterable[Value]) -> None:
+        for value in values:
+            self.visible[value] = value
+            if isinstance(value.known, str):
+                self.visible[value.known] = value
+
+    def value(self, old: Value) -> Value:
+        return self.same.get(old, old)
+
+    def here(self, old: Value) -> Value | None:
+        """The value that stands for one in this block."""
+        new = self.value(old)
+        return self.visible.get(new) or (self.visible.get(new.known) if isinstance(new.known, str) else None)
+
+    def block(self, block: Block) -> Block:
+        self.visible = self.visible.new_child()
+        self.define(block.params)
+        ops: list[Op] = []
+        for op in block.ops:
+            for made in self.op(op):
+                ops.append(made)
+                self.define(made.results)
+        self.visible = self.visible.parents
+        return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
+
+    def op(self, op: Op) -> list[Op]:
+        """What stands for one op."""
+        found = self.found.replaced.get(op)
+        if found is True and op.name == "check":
+            return []
+        if isinstance(found, bool):
+            return [Op(REGISTRY["const"], (), {"value": found, "type": TRUTH}, op.results, (), op.span)]
+        if isinstance(found, Value):
+            self.same[op.results[0]] = self.value(found)
+            return []
+        defn = REGISTRY[found] if isinstance(found, str) else op.defn
+        blocks = tuple(map(self.block, op.blocks))
+        made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
+        return self.limited(op, made) if op in self.found.stops else [made]
+
+    def limited(self, old: Op, made: Op) -> list[Op]:
+        """A loop that its checks may stop."""
+        found = self.found.stops[old]
+        before = [op for op in old.block("body").ops if op.name == "check" and op not in self.found.replaced]
+        after = [op for op in made.block("body").ops if op.name == "check"]
+        new = dict(zip(before, after, strict=True))
+        parts = {new[check]: forms for check, forms in found.parts.items()}
+        counters = {p: (self.value(start), step) for p, (start, step) in found.counters.items()}
+        return limited(made, Stops(parts, counters), self.here)
+
+
+def _is_whole(x: Value) -> bool:
+    return isinstance(x.type, ScalarType) and x.type.dtype.is_integer
+
+
+def _bound(op: Op) -> Iterator[Value]:
+    """The values an op and its blocks define."""
+    yield from op.results
+    for block in op.blocks:
+        yield from block.params
