@@ -31,4 +31,4 @@ def test_lowered_op_equals_its_eager_rule(defn: OpDef) -> None:
             found = evaluate(lower(graph), inputs)
             pairs = zip(comparable(defn, found), comparable(defn, eager_results(defn, sample)), strict=True)
             for i, (got, expected) in enumerate(pairs):
-                assert_same(got, expected, f"{defn.name} sample {number} ({form}), result {i}", scale=8.0)
+                assert_same(got, expected, f"{defn.name} sample {number} ({form}), result {i}")
