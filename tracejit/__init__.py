@@ -50,6 +50,21 @@ from tracejit.eager.dtypes import (
     uint32,
     uint64,
 )
+from tracejit.eager.facts import (
+    astype,
+    e,
+    finfo,
+    iinfo,
+    inf,
+    is_tensor,
+    isdtype,
+    nan,
+    newaxis,
+    nextafter,
+    numel,
+    pi,
+)
+from tracejit.eager.facts import namespace_info as __array_namespace_info__
 from tracejit.eager.function import custom_vjp
 from tracejit.eager.interop import from_dlpack
 from tracejit.eager.methods import FUNCTIONS as _FUNCTIONS
@@ -65,6 +80,7 @@ from tracejit.errors import (
 )
 
 __version__ = "0.1.0"
+__array_api_version__ = "2024.12"
 
 _PUBLIC = {name: function for name, function in _FUNCTIONS.items() if "." not in name and name != "trace"}
 globals().update(_PUBLIC)
@@ -102,6 +118,20 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+    "__array_namespace_info__",
+    "__array_api_version__",
+    "pi",
+    "numel",
+    "nextafter",
+    "newaxis",
+    "nan",
+    "isdtype",
+    "is_tensor",
+    "inf",
+    "iinfo",
+    "finfo",
+    "e",
+    "astype",
     "ExportError",
     "NotDifferentiable",
     "ParseError",

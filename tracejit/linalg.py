@@ -7,7 +7,11 @@ from typing import Any
 from tracejit.eager.methods import FUNCTIONS
 
 _PREFIX = "linalg."
-_OWN = {name.removeprefix(_PREFIX): function for name, function in FUNCTIONS.items() if name.startswith(_PREFIX)}
+#: Functions of the array API's extension that are no linear algebra of their own.
+_SHARED = ("cross", "diagonal", "matmul", "matrix_transpose", "outer", "tensordot", "trace", "vecdot")
+_OWN = {name: FUNCTIONS[name] for name in _SHARED} | {
+    name.removeprefix(_PREFIX): function for name, function in FUNCTIONS.items() if name.startswith(_PREFIX)
+}
 
 __all__ = list(_OWN)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracejit.eager import conversions, inplace, interop, library, selection, shapes
+from tracejit.eager import conversions, facts, inplace, interop, library, selection, shapes
 from tracejit.eager.backward import backward as walk
 from tracejit.eager.hooks import register_hook, retain_grad
 from tracejit.eager.indexing import getitem, setitem
@@ -27,6 +27,7 @@ def _attach() -> None:
         library.operators(),
         conversions.METHODS,
         interop.METHODS,
+        facts.METHODS,
         {f.__name__: f for f in (inplace.zero_, inplace.fill_, inplace.copy_, backward, register_hook, retain_grad)},
         {"__getitem__": getitem, "__setitem__": setitem},
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,26 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     return wrap((x._data[..., None] == classes).astype("int64"))
 
 
+def where_method(self: Tensor, condition: Any, other: Any) -> Tensor:
+    """The tensor where the condition holds, else `other`."""
+    return functions()["where"](condition, self, other)
+
+
+def _in_place(name: str) -> Callable[..., Tensor]:
+    function = functions()[name]
+
+    def method(self: Tensor, *operands: Any, **named: Any) -> Tensor:
+        return update(self, lambda x: function(x, *operands, **named), None, True)
+
+    method.__doc__ = f"In place: {function.__doc__}"
+    return method
+
+
 FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, one_hot)}
-METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "topk")} | {"masked_fill_": masked_fill_}
+METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "topk")} | {
+    "masked_fill_": masked_fill_,
+    "where": where_method,
+    **{f"{name}_": _in_place(name) for name in ("scatter", "scatter_add", "index_add", "clip", "clamp")},
+}
 #: Functions whose NumPy namesake does the same with the same arguments.
 NUMPY_NAMES = ("take_along_axis",)

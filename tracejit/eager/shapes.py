@@ -370,22 +370,68 @@ def cartesian_prod(*xs: Any) -> Tensor:
     return stack([flatten(g) for g in functions()["meshgrid"](*xs)], 1)
 
 
+def matrix_transpose(x: Any) -> Tensor:
+    """The last two axes exchanged, as a view."""
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose needs two axes or more, got shape {x.shape}")
+    return swapaxes(x, -1, -2)
+
+
+def t(x: Any) -> Tensor:
+    """PyTorch's `t`: a matrix transposed; vectors and numbers as they are."""
+    x = as_tensor(x)
+    if x.ndim > 2:
+        raise ValueError(f"t() takes at most two axes, got shape {x.shape}")
+    return swapaxes(x, 0, 1) if x.ndim == 2 else x
+
+
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the shape of another tensor."""
+    return expand(self, other.shape)
+
+
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    """`view` in the shape of another tensor."""
+    return view(self, other.shape)
+
+
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to the shape of another tensor."""
+    return reshape(self, other.shape)
+
+
 FUNCTIONS = {
     f.__name__: f
     for f in (
         *(reshape, flatten, ravel, unflatten, squeeze, unsqueeze, expand_dims, permute, transpose, swapaxes, movedim),
         *(moveaxis, narrow, select, flip, diagonal, diag, broadcast_to, broadcast_tensors, cat, stack, hstack, vstack),
-        *(split, chunk, unbind, tile, repeat_interleave, repeat, pad, cartesian_prod),
+        *(split, chunk, unbind, tile, repeat_interleave, repeat, pad, cartesian_prod, matrix_transpose, t),
     )
-} | {"concat": cat, "concatenate": cat, "permute_dims": permute, "unfold": unfold}
+} | {
+    "broadcast_arrays": broadcast_tensors,
+    "unstack": unbind,
+    "expand": expand,
+    "concat": cat,
+    "concatenate": cat,
+    "permute_dims": permute,
+    "unfold": unfold,
+}
 METHODS = {
     name: FUNCTIONS[name]
     for name in (
         *("reshape", "flatten", "ravel", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "swapaxes"),
         *("movedim", "moveaxis", "narrow", "select", "flip", "diagonal", "diag", "unfold", "split", "chunk", "unbind"),
-        *("tile", "repeat_interleave", "broadcast_to"),
+        *("tile", "repeat_interleave", "broadcast_to", "t"),
     )
-} | {"view": view, "expand": expand, "repeat": tile}
+} | {
+    "expand_as": expand_as,
+    "view_as": view_as,
+    "reshape_as": reshape_as,
+    "view": view,
+    "expand": expand,
+    "repeat": tile,
+}
 #: Functions whose NumPy namesake does the same with the same arguments.
 NUMPY_NAMES = (
     *("reshape", "ravel", "squeeze", "expand_dims", "transpose", "swapaxes", "moveaxis", "flip", "diagonal", "diag"),

@@ -38,6 +38,7 @@ class Arguments:
         node: ast.AST,
     ) -> None:
         self.calls = calls
+        self.name = name
         self.node = node
         self.values: dict[str, FrontValue] = {}
         self.rest: list[FrontValue] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.conversions import DTYPE_METHODS
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped, total_size
+from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, permuted, reshaped, total_size
 from tracejit.frontend.dependence import require_known
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
@@ -71,7 +71,7 @@ def _select(c: Calls, a: Arguments) -> FrontValue:
     return part(c, x, a.axis(x.rank, "dim"), a["index"], a.node)
 
 
-@define("unbind", "x axis=0")
+@define("unbind unstack", "x axis=0")
 def _unbind(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     axis = a.axis(x.rank)
@@ -201,7 +201,7 @@ def _unflatten(c: Calls, a: Arguments) -> FrontValue:
     return reshaped(c, x, [*x.lengths[:axis], *inner, *x.lengths[axis + 1 :]], a.node)
 
 
-@define("broadcast_tensors", "x *more")
+@define("broadcast_tensors broadcast_arrays", "x *more")
 def _broadcast_tensors(c: Calls, a: Arguments) -> FrontValue:
     given = [a["x"], *a.rest]
     total = as_array(c, given[0], a.node)
@@ -216,6 +216,30 @@ def _broadcast_tensors(c: Calls, a: Arguments) -> FrontValue:
 
 def _shape(c: Calls, x: ArrayView) -> TupleValue:
     return TupleValue(tuple(map(c.ctx.size_number, x.lengths)))
+
+
+@define("matrix_transpose", "x")
+def _matrix_transpose(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    if x.rank < 2:
+        c.arith.mismatch(ValueError("matrix_transpose needs two axes or more"), a.node)
+    return permuted(x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+
+
+@define("t", "x")
+def _t(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    if x.rank > 2:
+        c.arith.mismatch(ValueError("t() takes at most two axes"), a.node)
+    return permuted(x, tuple(reversed(range(x.rank))))
+
+
+@define("expand_as view_as reshape_as", "x other")
+def _as_other(c: Calls, a: Arguments) -> FrontValue:
+    x, other = a.array(), a.array("other")
+    if a.name == "expand_as":
+        return function(c, "broadcast_to", [x, _shape(c, other)], {}, a.node)
+    return reshaped(c, x, list(other.lengths), a.node)
 
 
 @define("cartesian_prod", "x *more")
@@ -248,6 +272,19 @@ def _masked_select(c: Calls, a: Arguments) -> FrontValue:
 # -- conversions ------------------------------------------------------------------------------------------------------
 
 
+@define("astype", "x dtype copy=True")
+def _astype(c: Calls, a: Arguments) -> FrontValue:
+    """The array API's function."""
+    if not a.static("copy"):
+        return in_dtype(c, a.array(), a.static("dtype"), a.node)
+    return METHODS["astype"](c, a.array(), [a["dtype"]], {}, a.node)
+
+
+@define("numel", "x")
+def _numel_function(c: Calls, a: Arguments) -> FrontValue:
+    return c.ctx.size_number(total_size(c, a.array()))
+
+
 def _cast_method(dtype: str) -> Method:
     def handler(
         c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -278,6 +315,12 @@ def _repeat(
         return function(c, "repeat", [x, *args], kwargs, node)
     counts = args[0] if len(args) == 1 and isinstance(args[0], TupleValue | ListValue) else TupleValue(tuple(args))
     return function(c, "tile", [x, counts], kwargs, node)
+
+
+@method("where")
+def _where(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The value where a condition holds, else another."""
+    return function(c, "where", [args[0], x, *args[1:]], kwargs, node)
 
 
 @method("type_as")
@@ -320,7 +363,7 @@ def _device(
     return x
 
 
-@method("numel")
+@method("numel nelement")
 def _numel(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     return c.ctx.size_number(total_size(c, as_array(c, x, node)))
 

@@ -8,7 +8,7 @@ from typing import Any
 from tracejit.ir.types import FLOATS
 from tracejit.ops.functions import Operand, array, function, inexact, on
 
-ACTIVATION = ("function",)
+ACTIVATION = ("function", "method")
 
 
 def _float(b: Any, x: Operand) -> Any:

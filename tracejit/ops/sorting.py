@@ -143,7 +143,7 @@ def nonzero(b: Any, x: Operand, as_tuple: bool = True) -> Any:
     return tuple(b.mask_read(b.iota(b.shape(x), axis=k, dtype=I64), held)[1] for k in range(b.rank(x)))
 
 
-@function(kinds=LIBRARY)
+@function()
 def argwhere(b: Any, x: Operand) -> Any:
     """The places of the elements that are not 0, one row each."""
     x = array(b, x)
@@ -157,7 +157,13 @@ def argwhere(b: Any, x: Operand) -> Any:
 
 @function()
 def unique(
-    b: Any, x: Operand, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+    b: Any,
+    x: Operand,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    *,
+    equal_nan: bool = True,
 ) -> Any:
     """The different elements of x, in order; with them, if asked for, where each comes first, which one each element of
     x is, and how often each occurs."""
@@ -169,7 +175,7 @@ def unique(
     place = ramp(b, size)
     before = b.gather(ordered, b.maximum(place - 1, 0), axis=0)
     new = b.logical_or(b.eq(place, 0), b.ne(ordered, before))
-    if b.dtype(ordered).is_float:
+    if b.dtype(ordered).is_float and equal_nan:
         new = b.logical_and(new, b.logical_not(b.logical_and(b.isnan(before), b.gt(place, 0))))
     found = [b.mask_read(ordered, new)[1]]
     count, starts = b.mask_read(place, new)
