@@ -69,9 +69,11 @@ def test_early_return_needs_no_flag_of_its_own():
     assert len(branch.orelse) == 3  # y = 2, the result, the flag
 
 
-def test_what_follows_a_raise_moves_into_the_other_side():
+def test_what_follows_a_raise_stays_where_it_is():
     made = statements("def f(x):\n    if x:\n        raise ValueError\n    return 1\n")
-    assert any(isinstance(s, SetReturn) for s in made[1].orelse)
+    assert made[1].orelse == [] and isinstance(made[2], SetReturn)
+    made = statements("def f(x):\n    if x:\n        return 2\n    else:\n        raise ValueError\n")
+    assert [type(s) for s in made] == [SetFlag, Branch]
 
 
 def test_loop_without_jumps_has_no_exits():

@@ -1,9 +1,10 @@
 """Structured control flow without jumps: `break`, `continue` and early `return` become conditions.
 
 A function body turns into a short list of statement forms: simple `ast` statements as they were, plus the
-classes below. Statements after a branch that always leaves move into its other side, so the usual early
-`return` needs no flag; where a jump leaves a loop, boolean flags guard what follows it. Flags whose value is
-never read again are dropped by liveness, and flags that are constants never reach the graph.
+classes below. Statements after a branch that always returns move into its other side, so the usual early
+`return` needs no flag, while a side that raises needs nothing; where a jump leaves a loop, boolean flags guard what
+follows it. Flags whose value is never read again are dropped by liveness, and flags that are constants never reach
+the graph.
 """
 
 from __future__ import annotations
@@ -124,7 +125,9 @@ class _Desugar:
                 case ast.Continue():
                     return [*out, SetFlag(self.loops[-1].skipped, True)]
                 case ast.If():
-                    if _terminates(statement.body) or _terminates(statement.orelse):
+                    leaves = [_terminates(side) for side in (statement.body, statement.orelse)]
+                    raises = any(_raises(side) for side in (statement.body, statement.orelse))
+                    if any(leaves) and (all(leaves) or not raises):
                         return [*out, self.branch_with_rest(statement, rest)]
                     out.append(
                         Branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement)
@@ -227,6 +230,19 @@ def _terminates(body: Sequence[ast.stmt]) -> bool:
             case _:
                 pass
     return False
+
+
+def _raises(body: Sequence[ast.stmt]) -> bool:
+    """Whether the block can end with a `raise` only: what follows it needs no guard, for it is not reached."""
+    if not body or _returns(body) or any(_jumps(body)):
+        return False
+    match body[-1]:
+        case ast.Raise():
+            return True
+        case ast.If(body=then, orelse=orelse):
+            return _raises(then) and _raises(orelse)
+        case _:
+            return False
 
 
 def _returns(body: Sequence[ast.stmt]) -> bool:

@@ -139,6 +139,11 @@ class OpDef:
     unchecked: str = ""
     cost: int = 1
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether the slope is 0 wherever there is one, so that nothing behind the op varies with its operands."""
+        return bool(getattr(self.vjp, "flat", False))
+
     def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:
         """Flat operands arranged as the signature says: one entry per name, a tuple for a `*name`."""
         variadic = [s for s in self.signature if s.startswith("*")]

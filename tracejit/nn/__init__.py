@@ -15,35 +15,61 @@ from tracejit.nn.activation import (
     Tanh,
 )
 from tracejit.nn.containers import ModuleDict, ModuleList, Sequential
-from tracejit.nn.linear import Embedding, Flatten, Identity, LayerNorm, Linear
+from tracejit.nn.conv import (
+    AvgPool1d,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    MaxPool1d,
+    MaxPool2d,
+)
+from tracejit.nn.linear import Embedding, Flatten, Identity, Linear, Unflatten
 from tracejit.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
     L1Loss,
     MSELoss,
     NLLLoss,
     SmoothL1Loss,
 )
 from tracejit.nn.module import Module
+from tracejit.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from tracejit.nn.parameter import Parameter
 
 __all__ = [
     "ELU",
     "GELU",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GroupNorm",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -57,6 +83,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "Unflatten",
     "functional",
     "init",
 ]

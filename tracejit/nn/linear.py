@@ -1,4 +1,4 @@
-"""Layers with weights that act on the last axis: `Linear`, `Embedding`, `LayerNorm`; and `Identity`, `Flatten`."""
+"""`Linear`, `Embedding`, and the layers that only rearrange: `Identity`, `Flatten`, `Unflatten`."""
 
 from __future__ import annotations
 
@@ -78,36 +78,6 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
-class LayerNorm(Module):
-    """Normalises over the last axes, then scales and shifts."""
-
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
-        has_bias = elementwise_affine and bias
-        shape = self.normalized_shape
-        ones = Parameter(tj.ones(shape, device=device, dtype=dtype)) if elementwise_affine else None
-        zeros = Parameter(tj.zeros(shape, device=device, dtype=dtype)) if has_bias else None
-        self.register_parameter("weight", ones)
-        self.register_parameter("bias", zeros)
-
-    def forward(self, x: Any) -> Any:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
-
-    def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
-
-
 class Identity(Module):
     """Gives its input."""
 
@@ -128,3 +98,19 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Splits one axis into several."""
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = tuple(unflattened_size)
+
+    def forward(self, x: Any) -> Any:
+        axis = self.dim % x.ndim
+        return x.reshape(*x.shape[:axis], *self.unflattened_size, *x.shape[axis + 1 :])
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

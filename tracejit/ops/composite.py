@@ -38,19 +38,14 @@ def softplus(b: Any, x: Operand, beta: Operand = 1.0, threshold: Operand = 20.0)
     """log(1 + exp(beta * x)) / beta; x itself where beta * x is above the threshold."""
     x = _float(b, x)
     scaled = on(b).mul(x, beta)
-    smooth = on(b).div(_log1p_exp(b, scaled), beta)
+    smooth = on(b).div(b.log1pexp(scaled), beta)
     return b.select(on(b).gt(scaled, threshold), x, smooth)
-
-
-def _log1p_exp(b: Any, x: Any) -> Any:
-    """log(1 + exp(x)) without overflow."""
-    return b.relu(x) + b.log1p(b.exp(b.neg(b.abs(x))))
 
 
 @function(kinds=ACTIVATION)
 def logsigmoid(b: Any, x: Operand) -> Any:
     """log(sigmoid(x)) without overflow."""
-    return b.neg(_log1p_exp(b, b.neg(_float(b, x))))
+    return b.neg(b.log1pexp(b.neg(_float(b, x))))
 
 
 @function(kinds=ACTIVATION)
@@ -77,7 +72,7 @@ def selu(b: Any, x: Operand) -> Any:
 def mish(b: Any, x: Operand) -> Any:
     """x * tanh(softplus(x))."""
     x = _float(b, x)
-    return x * b.tanh(_log1p_exp(b, x))
+    return x * b.tanh(b.log1pexp(x))
 
 
 @function(kinds=ACTIVATION)
@@ -147,8 +142,8 @@ def allclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 
 def logaddexp(b: Any, x: Operand, y: Operand) -> Any:
     """log(exp(x) + exp(y)) without overflow."""
     c = on(b)
-    low, high = c.minimum(x, y), c.maximum(x, y)
-    return c.select(c.eq(x, y), c.add(x, math.log(2.0)), c.add(high, c.log1p(c.exp(c.sub(low, high)))))
+    distance = c.select(c.logical_and(c.isinf(x), c.eq(x, y)), 0.0, c.sub(y, x))
+    return c.select(c.ge(x, y), c.add(x, c.log1pexp(distance)), c.add(y, c.log1pexp(c.neg(distance))))
 
 
 @function(kinds=("function",))

@@ -178,7 +178,12 @@ def sloped(*slopes: Callable[..., Any] | None) -> Callable[..., tuple[Any, ...]]
 
 def flat(*entries: Any) -> Callable[..., tuple[Any, ...]]:
     """The vjp rule of a function whose slope is 0 wherever it has one."""
-    return lambda *_operands: entries
+
+    def vjp(*_operands: Any, **_attrs: Any) -> tuple[Any, ...]:
+        return entries
+
+    vjp.__dict__["flat"] = all(entry is None for entry in entries)
+    return vjp
 
 
 # -- samples --------------------------------------------------------------------------------------------------

@@ -270,3 +270,20 @@ unary(
     samples=uniform((-6.0, 6.0), more=HALF),
     names=spellings("sigmoid", "function expit", kinds=("function", "method")),
 )
+
+
+def _log1pexp_scalar(k: Any, x: Any) -> Any:
+    return k.add(k.maximum(x, 0.0), k.log1p(k.exp(k.neg(k.abs(x)))))
+
+
+unary(
+    "log1pexp",
+    FLOATS,
+    doc="log(1 + exp(x)), without overflow.",
+    eager=lambda xp, x: xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x))),
+    slope=lambda b, x, out: b.sigmoid(x),
+    scalar=_log1pexp_scalar,
+    samples=uniform((-6.0, 6.0), more=HALF),
+    names=(),
+    cost=20,
+)

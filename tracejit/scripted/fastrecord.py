@@ -76,7 +76,8 @@ class RecordedPlan(Plan):
         """What makes the node, with (result, leaf) in `ports` as its ports, and the call's result."""
         function, n_results, end = self.function, len(self.graph.results), n_leaves + n_inputs
 
-        single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1
+        varying = function.varying_results
+        single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1 and 0 in varying
 
         def one(*values: Any) -> Any:
             """A single Tensor."""
@@ -94,7 +95,8 @@ class RecordedPlan(Plan):
                 shapes[result] = array.shape, array.dtype
             node = GraphNode.of_call(function, values[n_leaves:end], values[end:], shapes)
             for result, place in ports:
-                attach(values[place], node, result)
+                if result in varying:
+                    attach(values[place], node, result)
             return values[tree] if isinstance(tree, int) else self.assemble(tree, values)
 
         return one if single else several

@@ -20,7 +20,7 @@ from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
 from tracejit.ir.core import Graph
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
-from tracejit.transforms.activity import is_differentiable
+from tracejit.transforms.activity import is_differentiable, varied
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
 
@@ -63,6 +63,12 @@ class DifferentiableGraph:
     def cotangent_results(self) -> tuple[int, ...]:
         """Results (final versions of `inout` parameters included) that have cotangents."""
         return tuple(i for i, r in enumerate(self.graph.results) if is_differentiable(r.type))
+
+    @cached_property
+    def varying_results(self) -> frozenset[int]:
+        """Results that change with the wanted parameters: what was written under `no_grad` does not."""
+        found = varied(self.graph.body.ops, (self.graph.params[i] for i in self.wanted))
+        return frozenset(i for i, r in enumerate(self.graph.results) if r in found)
 
 
 class GraphNode(Node):
@@ -159,8 +165,10 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
         outputs = function.plain([raw_value(x) for x in inputs])
         return outputs[: function.n_user]
     written = [inputs[i] for i in graph.inout]
-    for x in written:
-        if isinstance(x, Tensor) and x.requires_grad and x._grad_fn is None:
+    varying = function.varying_results
+    for k, x in enumerate(written):
+        is_leaf = isinstance(x, Tensor) and x.requires_grad and x._grad_fn is None
+        if is_leaf and function.n_user + k in varying:
             raise RuntimeError(
                 "a leaf tensor that requires grad cannot be changed in place by a compiled function; use no_grad"
             )
@@ -177,12 +185,12 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     node = GraphNode(function, kept, residuals, shapes)
     made: list[Any] = []
     for i, result in enumerate(outputs):
-        if is_differentiable(graph.results[i].type):
+        if i in varying:
             made.append(attach(wrap(as_array(result, graph.device)), node, i))
         else:
             made.append(result)
     for k, x in enumerate(written):
-        if isinstance(x, Tensor) and is_differentiable(graph.results[function.n_user + k].type):
+        if isinstance(x, Tensor) and function.n_user + k in varying:
             adopt(x, attach(wrap(x._data), node, function.n_user + k))
         elif isinstance(x, Tensor):
             note_write(x, x._data)

@@ -58,7 +58,7 @@ def _forward(ops: Sequence[Op], found: set[Value]) -> None:
             case "loop":
                 _forward_loop(op, found)
             case _:
-                if any(v in found for v in inputs_of(op)):
+                if not op.defn.is_flat and any(v in found for v in inputs_of(op)):
                     _note(op.results, found)
 
 
