@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tracejit.runtime.cpu import NativeFunction
 
 #: What makes `fn.graph`: one name for sizes found equal, derivatives spelt out, then simplified.
-SIMPLIFY = ("early-checks", "unify-sizes", "expand-gradient", *pipeline.LEVEL1)
+SIMPLIFY = ("early-checks", "unify-sizes", "checkpoint-loops", "expand-gradient", *pipeline.LEVEL1)
 
 
 @dataclass(eq=False)

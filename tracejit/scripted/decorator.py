@@ -14,7 +14,8 @@ def script(fn: Any = None, **options: Any) -> Any:
     """Compile a function, method, lambda or `nn.Module`.
 
     Use as `@script`, `@script(fastmath=True)` or `script(fn)`. Options: `parallel`, `fastmath`, `boundscheck`, `cache`,
-    `static` (names of parameters whose values are compiled in), `fallback`. Without `boundscheck` an index out of range
+    `static` (names of parameters whose values are compiled in), `memory` (bytes, or text such as "64MB": what loops may
+    keep for a derivative; the rest is computed again), `fallback`. Without `boundscheck` an index out of range
     reads or writes whatever lies there.
     Raises `ScriptError` for what is outside the language: when decorated where it can be seen then, else at the
     first call.

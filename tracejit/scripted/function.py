@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import threading
 import types
 import warnings
@@ -38,6 +39,26 @@ from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_record
 from tracejit.scripted.results import ResultBuilder, has_tensor, leave_gradient
 from tracejit.transforms.activity import is_differentiable
 
+_UNITS = {
+    "B": 1,
+    **{f"{letter}B": 1000**k for k, letter in enumerate("KMGT", 1)},
+    **{f"{letter}IB": 1024**k for k, letter in enumerate("KMGT", 1)},
+}
+
+
+def bytes_of(memory: int | str | None) -> int | None:
+    """A memory budget in bytes: a number, or text such as `"64MB"` or `"1.5 GiB"`; None is no budget."""
+    if memory is None:
+        return None
+    found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?I?B)?", str(memory).strip().upper())
+    try:
+        size = int(float(found[1]) * _UNITS[found[2] or "B"]) if found else 0
+    except ValueError:
+        size = 0
+    if size <= 0 or isinstance(memory, bool):
+        raise ValueError(f"memory is a number of bytes or a text such as '64MB', not {memory!r}")
+    return size
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -48,12 +69,21 @@ class Options:
     boundscheck: bool = True
     cache: bool = True
     static: tuple[str, ...] = ()
+    memory: int | str | None = None
     fallback: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memory", bytes_of(self.memory))
 
     @property
     def policy(self) -> dict[str, Any]:
         """What the graph is told: settings that differ from the default."""
-        given = {"parallel": (self.parallel, True), "fastmath": (self.fastmath, False), "cache": (self.cache, True)}
+        given: dict[str, tuple[Any, Any]] = {
+            "parallel": (self.parallel, True),
+            "fastmath": (self.fastmath, False),
+            "cache": (self.cache, True),
+            "memory": (self.memory, None),
+        }
         return {name: value for name, (value, default) in given.items() if value != default}
 
 

@@ -17,8 +17,9 @@ from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType, TensorType
 from tracejit.transforms.activity import active, inputs_of, is_differentiable
+from tracejit.transforms.checkpoint_loops import segmented
 from tracejit.transforms.frames import Edit, Frame, Region
-from tracejit.transforms.residuals import Draft
+from tracejit.transforms.residuals import Draft, without_effects
 from tracejit.transforms.vjp_control import reverse_if, reverse_loop
 
 
@@ -134,6 +135,7 @@ def derive(
     parameters always have. `lists`: whether residuals may be lists; if not, the backward runs the loops that fill
     them once more. Raises `NotDifferentiable`.
     """
+    graph = segmented(graph)
     n_user = len(graph.results) - len(graph.inout)
     chosen = range(n_user) if results is None else results
     outputs = [i for i in (*chosen, *range(n_user, len(graph.results))) if is_differentiable(graph.results[i].type)]
@@ -148,6 +150,7 @@ def derive(
 def pullback_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> Graph:
     """One graph, without effects, from the parameters and the cotangents of the results `outputs` to the cotangents of
     the parameters `wanted`."""
+    graph = segmented(graph)
     draft, seeds = _backward(graph, wanted, outputs)
     b = Rebuilder(without_effects, {})
     params = [b.param_like(v) for v in (*graph.params, *seeds)]
@@ -209,11 +212,6 @@ def _without_lists(
     saved, repeated = draft.residuals(made, [v for v in inputs if v not in made], typed=True, beside=seeds)
     again = {*making, *repeated}
     return saved, [op for edit in frame.edits for op in edit.ops if op in again]
-
-
-def without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-    """Drop checks and prints: the forward has made them."""
-    return () if op.defn.effect == "order" and not op.results else None
 
 
 def _names_of(values: Iterable[Value]) -> set[str]:

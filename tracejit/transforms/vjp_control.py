@@ -16,9 +16,10 @@ from functools import partial
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, type_values
 from tracejit.ir.types import BOOL, ScalarType, TensorType, substitute_dims
+from tracejit.transforms.checkpoint_loops import is_checkpointed, repeated
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.frames import SIZE, BranchFrame, Edit, Frame, LoopFrame, Stream, Walk
-from tracejit.transforms.residuals import Draft, fit, neutral, pop, push, renamed
+from tracejit.transforms.residuals import Draft, fit, neutral, pop, push, renamed, without_effects
 
 # -- if -----------------------------------------------------------------------------------------------------------
 
@@ -212,7 +213,10 @@ class _Loop:
 
     def start(self, walk: Walk) -> None:
         """The backward of the body in the forward's names."""
-        inner, active = self.frame.cotangents, self.frame.region.active
+        frame = self.frame
+        if is_checkpointed(self.op):  # its ops run again in the backward, so their residuals stay there
+            frame = Frame(frame.region, [Edit(self.body.params, list(self.body.ops))], self.outer)
+        inner, active = frame.cotangents, frame.region.active
         self.captured = {c: Value(c.type, f"d{c.name}") for c in captures(self.body) if c in active}
         for c, seed in self.captured.items():
             inner.replace(c, seed)
@@ -220,11 +224,15 @@ class _Loop:
         for x, seed in zip(self.carried, self.seeds, strict=True):
             if x.following in active:
                 inner.add(x.following, seed)
-        walk(self.frame, self.body.ops)
+        walk(frame, self.body.ops)
         back = [inner.total_or_zero(x.param) for x in self.carried]
         self.captured = {c: seed for c, seed in self.captured.items() if inner.total(c) is not seed}
         totals = [inner.total_or_zero(c) for c in self.captured]
-        self.draft = Draft(self.frame, (*back, *totals))
+        results = [*back, *totals]
+        if frame is not self.frame:
+            ops = (*frame.edits[0].ops, *frame.b.ops)
+            self.frame.b.ops[:], results = repeated(ops, results, without_effects)
+        self.draft = Draft(self.frame, results)
 
     def settle(self) -> None:
         """The residuals of the body: what is saved, and what stands for a forward value without being saved."""

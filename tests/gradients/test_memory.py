@@ -1,0 +1,134 @@
+"""`script(memory=...)`: derivatives of loops under a budget, with the same bits."""
+
+from __future__ import annotations
+
+import copy
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import pytree
+
+
+def counted(x, w, n):
+    a, b = x, 0.1
+    for _ in range(n):
+        a, b = math.sin(a * w) + b * 0.1, math.tanh(b + a * x)
+    return a * b + a
+
+
+def conditional(x, w, limit):
+    a, s, n = x, 0.0, 0
+    while n < limit:
+        a = math.sin(a * w) + x * 0.5
+        if a > 0.9:
+            s += a * a
+        n += 1
+    return a + s
+
+
+def broken_off(x, w, n):
+    a = x
+    for i in range(n):
+        a = a * w + 0.01
+        if a > 3.0:
+            return a * x
+    return a
+
+
+def arrays(x, w, n):
+    y = x * w
+    for i in range(n):
+        y = np.tanh(y * 1.01 + 0.01 * x)
+        y[i % 3] *= 0.5
+    return y.sum()
+
+
+def in_place(x, w, n):
+    p = np.zeros(n)
+    p[0] = x[0]
+    for i in range(1, n):
+        p[i] = np.tanh(p[i - 1] * w) + x[i % 3]
+    return p.sum()
+
+
+def nested(x, w, n):
+    s = 0.0
+    for i in range(n):
+        for j in range(i):
+            s = math.sin(s + x * j) * w
+    return s
+
+
+X = np.array([0.3, -0.8, 0.5])
+CASES = [
+    (fn, start, n)
+    for fn, start in ((counted, 0.3), (conditional, 0.3), (broken_off, 0.3), (arrays, X), (in_place, X), (nested, 0.4))
+    for n in (0, 1, 45, 200)
+    if not (n == 0 and fn is in_place)
+]
+
+
+@pytest.mark.parametrize("budget", [500, "64MB"])
+@pytest.mark.parametrize("fn", [counted, conditional, broken_off, arrays, in_place, nested])
+def test_the_same_bits(fn: Callable[..., Any], budget: Any) -> None:
+    plain, frugal = tj.value_and_grad(fn, (0, 1)), tj.value_and_grad(tj.script(memory=budget)(fn), (0, 1))
+    for _, start, n in (case for case in CASES if case[0] is fn):
+        expected = plain(copy.deepcopy(start), 0.9, n)
+        found = frugal(copy.deepcopy(start), 0.9, n)
+        for a, b in zip(pytree.leaves(expected), pytree.leaves(found), strict=True):
+            np.testing.assert_array_equal(b, a)
+    assert frugal.compiles == 1
+
+
+def test_on_the_tape_and_to_second_order() -> None:
+    slopes = []
+    for options in ({}, {"memory": 2000}):
+        x = tj.tensor(X, requires_grad=True)
+        tj.script(**options)(arrays)(x, 0.9, 100).backward()
+        fn = tj.script(**options)(counted)
+        forward = tj.jvp(fn, (0.3, 0.9, 300), (1.0, 0.0, None))[1]
+        slopes.append((x.grad.tolist(), forward, tj.grad(tj.grad(fn))(0.3, 0.9, 300)))
+    assert slopes[0][:2] == slopes[1][:2]
+    assert slopes[1][2] == pytest.approx(slopes[0][2], rel=1e-12)  # sums of two runs of a loop, in another order
+
+
+PEAK = """
+import sys
+from pathlib import Path
+import tracejit as tj
+from tests.gradients.test_memory import counted
+
+def peak():
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
+
+fn = tj.grad(tj.script(memory=sys.argv[1])(counted) if sys.argv[1] != "-" else counted, (0, 1))
+fn(0.3, 0.9, 10)
+before = peak()
+fn(0.3, 0.9, 3_000_000)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_long_loop_stays_under_the_budget() -> None:
+    grown = [
+        int(subprocess.run([sys.executable, "-c", PEAK, memory], capture_output=True, text=True, check=True).stdout)
+        for memory in ("-", "4MB")
+    ]
+    assert grown[0] > 20_000
+    assert grown[1] < 4_000
+
+
+def test_budgets_that_are_none() -> None:
+    for wrong in ("lots", 0, -5, "4 XB", True):
+        with pytest.raises(ValueError, match="memory"):
+            tj.script(memory=wrong)
+    assert tj.script(memory="1.5 GiB")(counted).options.memory == 3 << 29
