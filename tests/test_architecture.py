@@ -28,6 +28,9 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/unstack.py": {"maximum": "a trip count is not negative"},
     "transforms/index_maps.py": dict.fromkeys(("select", "eq", "mul"), "arithmetic of indices, not of tensors"),
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
+    "transforms/checkpoint_loops.py": dict.fromkeys(
+        "sqrt pow minimum maximum floordiv select le ge logical_and logical_not".split(), "arithmetic of trip counts"
+    ),
     "transforms/limits.py": dict.fromkeys(
         ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
         "arithmetic of trip counts",
