@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import enum
 import io
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit import Tensor
 from tracejit.scripted import script
 
 
@@ -58,6 +61,10 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
         return bool(np.isclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True))
     if isinstance(a, complex) and isinstance(b, complex):
         return bool(np.isclose(a, b, rtol=tolerance, atol=tolerance))
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return type(a) is type(b) and same(a.numpy(), b.numpy(), tolerance)
+    if hasattr(a, "__dict__") and not isinstance(a, enum.Enum | type | types.FunctionType):
+        return type(a) is type(b) and same(vars(a), vars(b), tolerance)
     return type(a) is type(b) and a == b
 
 

@@ -23,6 +23,7 @@ from tracejit.frontend.function import (
     Leaf,
     Lowered,
     NumberLeaf,
+    ObjectLeaf,
     TreeLeaf,
     ViewLeaf,
     any_sizes,
@@ -116,8 +117,9 @@ def _flattened(lowered: Lowered, names: Sequence[str]) -> tuple[Graph, tuple[str
     for index, result, _ in lowered.gradients:
         if result >= 0:
             flat.append((f"{_text(lowered.inputs[index], names)}_grad", graph.results[result]))
-    for _, attribute, leaf in lowered.attributes:
-        flat += _values(lowered, b, leaf, attribute)
+    for change in lowered.changes:
+        if change.value is not None:
+            flat += _values(lowered, b, change.value, str(change.key))
     finals = graph.results[len(graph.results) - len(graph.inout) :]
     results = (*(value for _, value in flat), *finals)
     body = Block(graph.params, (*graph.body.ops, *b.ops), results)
@@ -141,6 +143,8 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
         case TreeLeaf(_, keys, children):
             for key, child in zip(keys, children, strict=True):
                 yield from _values(lowered, b, child, f"{name}_{key}" if isinstance(key, str) else f"{name}{key}")
+        case ObjectLeaf(_, tree):
+            yield from _values(lowered, b, tree, name)
         case ConstantLeaf(None):
             return
         case ConstantLeaf(value):

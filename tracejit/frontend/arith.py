@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend.context import Context
 from tracejit.frontend.values import (
@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
+    ObjectValue,
     Static,
     Transformed,
     TupleValue,
@@ -30,6 +31,9 @@ from tracejit.ir.builder import Handle
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, C128, F64, I64, DType, ScalarType, TensorType
 from tracejit.ops import coerce
+
+if TYPE_CHECKING:
+    from tracejit.frontend.objects import Objects
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -113,6 +117,8 @@ def python_kind(x: FrontValue) -> str:
 
 class Arithmetic:
     """Operators, given the context to emit into."""
+
+    objects: Objects  #: what instances of classes are as conditions
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
@@ -402,7 +408,8 @@ class Arithmetic:
         self.ctx.at(node)
         match x:
             case Static(value):
-                return bool(value)
+                own = self.objects.truth(x, node) if self.objects.has_truth(value) else x
+                return bool(value) if own is x else self.truth(own, node)
             case Number():
                 if x.dtype == BOOL:
                     return x.value
@@ -413,6 +420,8 @@ class Arithmetic:
             case GrowingList():
                 return self.ctx.b.emit("gt", (self.ctx.list_length(x), self.ctx.size_value(0)))[0]
             case _:
+                if isinstance(x, ObjectValue):
+                    return self.truth(self.objects.truth(x, node), node)
                 length = getattr(x, "items", None)
                 if length is not None:
                     return len(length) > 0

@@ -16,7 +16,6 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
-    ObjectValue,
     SequenceValue,
     Size,
     Static,
@@ -47,6 +46,9 @@ def handles(*functions: Any) -> Callable[[Handler], Handler]:
 
 @handles(len)
 def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    own = c.objects.special(args[0], "__len__", [], node)
+    if own is not None:
+        return own
     match args[0]:
         case ArrayView() as x:
             if x.rank == 0:
@@ -212,7 +214,8 @@ HANDLERS[max] = _extreme("max")
 
 @handles(abs)
 def _abs(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return c.arith.unary("abs", c.as_operand(args[0]), node)
+    own = c.objects.unary("abs", args[0], node)
+    return c.arith.unary("abs", c.as_operand(args[0]), node) if own is None else own
 
 
 @handles(sum)
@@ -259,6 +262,8 @@ HANDLERS[all] = _quantifier("all")
 
 @handles(int)
 def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if args and (own := c.objects.special(args[0], "__int__", [], node)) is not None:
+        return own
     x = _number_argument(c, args, Static(0), node)
     if isinstance(x, Static):
         return c.call_now(int, [x], {}, node)
@@ -272,6 +277,8 @@ def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
 @handles(float)
 def _float(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if args and (own := c.objects.special(args[0], "__float__", [], node)) is not None:
+        return own
     x = _number_argument(c, args, Static(0.0), node)
     if isinstance(x, Static):
         return c.call_now(float, [x], {}, node)
@@ -345,8 +352,7 @@ def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 
 @handles(dict)
 def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    start: dict[Any, FrontValue] = dict(args[0].items) if args and isinstance(args[0], DictValue) else {}
-    return DictValue({**start, **kwargs}, c.ctx.level)
+    return c.ctx.new_object(DictValue({**_pairs(c, args, node), **kwargs}), node)
 
 
 @handles(print)
@@ -363,77 +369,6 @@ def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     c.ctx.at(node)
     c.ctx.b.emit("print", payload, {"template": "".join(parts)})
     return Static(None)
-
-
-@handles(isinstance)
-def _isinstance(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    cls = c.static(args[1], node, "the class")
-    kinds = cls if isinstance(cls, tuple) else (cls,)
-    return Static(any(_is_instance(c, args[0], k) for k in kinds))
-
-
-def _is_instance(c: Calls, x: FrontValue, cls: type) -> bool:
-    import numpy as np
-
-    from tracejit.eager.tensor import Tensor
-
-    match x:
-        case Static(value):
-            return isinstance(value, cls)
-        case ArrayView():
-            return issubclass(Tensor if c.ctx.tensors else np.ndarray, cls)
-        case Number(_, True):
-            return issubclass({"b": bool, "i": int, "f": float, "c": complex}[x.dtype.kind], cls)
-        case Number():
-            return issubclass(np.dtype(x.dtype.numpy_name).type, cls)
-        case TupleValue(_, named):
-            return issubclass(named or tuple, cls)
-        case ListValue() | GrowingList():
-            return issubclass(list, cls)
-        case DictValue():
-            return issubclass(dict, cls)
-        case ObjectValue(kind):
-            return issubclass(kind, cls)
-        case SequenceValue() if x.range is not None:
-            return issubclass(range, cls)
-        case _:
-            return False
-
-
-@handles(getattr)
-def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    name = c.static(args[1], node, "the attribute name")
-    if len(args) == 3 and not _has(args[0], name):
-        return args[2]
-    return c.attribute(args[0], name, node)
-
-
-@handles(hasattr)
-def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return Static(_has(args[0], c.static(args[1], node, "the attribute name")))
-
-
-def _has(x: FrontValue, name: str) -> bool:
-    import numpy as np
-
-    match x:
-        case Static(value):
-            return hasattr(value, name)
-        case ObjectValue(cls, fields):
-            return name in fields or hasattr(cls, name)
-        case TupleValue(_, cls) if cls is not None:
-            return hasattr(cls, name)
-        case ArrayView():
-            return hasattr(np.ndarray, name)
-        case _:
-            return False
-
-
-@handles(type)
-def _type(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    if len(args) == 1 and isinstance(args[0], Static):
-        return Static(type(args[0].value))
-    c.ctx.refuse(node, "type() of a run-time value is outside the language", "use isinstance")
 
 
 @handles(sorted)
@@ -479,10 +414,11 @@ def container_method(
             key = c.static(args[0], node, "a dict key")
             return items.get(key, args[1] if len(args) > 1 else Static(None))
         case DictValue(items), "copy":
-            return DictValue(dict(items), c.ctx.level)
-        case DictValue(items), "update" | "pop" | "setdefault":
-            c.statements.same_level(receiver, node)
-            return _change_dict(c, items, name, args, kwargs, node)
+            return c.ctx.new_object(DictValue(items), node)
+        case DictValue(), "update" | "pop" | "setdefault" | "clear" | "popitem":
+            return _change_dict(c, receiver, name, args, kwargs, node)
+        case TupleValue(items, cls), "_asdict" if cls is not None:
+            return c.ctx.new_object(DictValue(dict(zip(getattr(cls, "_fields", ()), items, strict=True))), node)
         case TupleValue(items, cls), "_replace" if cls is not None:
             fields = getattr(cls, "_fields", ())
             return TupleValue(tuple(kwargs.get(f, v) for f, v in zip(fields, items, strict=True)), cls)
@@ -502,20 +438,42 @@ def container_method(
 
 def _change_dict(
     c: Calls,
-    items: dict[Any, FrontValue],
+    receiver: DictValue,
     name: str,
     args: list[FrontValue],
     kwargs: dict[str, FrontValue],
     node: ast.AST,
 ) -> FrontValue:
-    if name == "update":
-        if args and isinstance(args[0], DictValue):
-            items.update(args[0].items)
-        items.update(kwargs)
-        return Static(None)
-    key = c.static(args[0], node, "a dict key")
-    if name == "setdefault":
-        return items.setdefault(key, args[1] if len(args) > 1 else Static(None))
-    if key not in items and len(args) < 2:
-        return c.arith.mismatch(KeyError(key), node)
-    return items.pop(key) if key in items else args[1]
+    items = dict(receiver.items)
+    made: FrontValue = Static(None)
+    match name:
+        case "update":
+            items.update(_pairs(c, args, node))
+            items.update(kwargs)
+        case "clear":
+            items.clear()
+        case "popitem" if not items:
+            return c.arith.mismatch(KeyError("popitem(): dictionary is empty"), node)
+        case "popitem":
+            key, value = items.popitem()
+            made = TupleValue((Static(key), value))
+        case "setdefault":
+            key = c.static(args[0], node, "a dict key")
+            made = items.setdefault(key, args[1] if len(args) > 1 else Static(None))
+        case _:
+            key = c.static(args[0], node, "a dict key")
+            if key not in items and len(args) < 2:
+                return c.arith.mismatch(KeyError(key), node)
+            made = items.pop(key) if key in items else args[1]
+    c.ctx.write_object(receiver, items, node)
+    return made
+
+
+def _pairs(c: Calls, args: list[FrontValue], node: ast.AST) -> dict[Any, FrontValue]:
+    """What a dict is made of: another dict, or pairs."""
+    if not args:
+        return {}
+    if isinstance(args[0], DictValue):
+        return dict(args[0].items)
+    pairs = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(args[0], node))
+    return {c.static(key, node, "a dict key"): value for key, value in pairs}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend.context import Context, Frame, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
@@ -149,14 +149,19 @@ class Body:
         if instance.interface.copies:
             ctx.returns_copies = (ctx.frame, self.own)
         alive = self.calls.run(instance.source)
-        for obj, before in unpacker.objects:
-            if obj.fields.keys() != before.keys() or any(obj.fields[name] is not v for name, v in before.items()):
-                ctx.refuse(
-                    instance.source.node,
-                    f"{instance.source.name!r}, which calls itself, sets an attribute of its argument",
-                    "return the new value, or write into an array",
-                )
+        for obj, before in [*unpacker.objects, *self.calls.statics.given.items()]:
+            now = obj.contents
+            if now.keys() != before.keys() or any(now[name] is not v for name, v in before.items()):
+                self.refuse_change(instance.source.node, "changes an object that it did not make")
         return self.finish(ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else None)
+
+    def refuse_change(self, node: ast.AST, what: str) -> NoReturn:
+        """Changes of objects do not come back to the caller."""
+        self.ctx.refuse(
+            node,
+            f"{self.instance.source.name!r}, which calls itself, {what}",
+            "return the new value, or write into an array",
+        )
 
     def parameter(self, shape: Shape, name: str) -> int:
         """A parameter for the content of a storage class."""
@@ -264,7 +269,10 @@ class _CalleeStatics(Statics):
     """Outer names of a function that calls itself: arrays are parameters that its callers fill in."""
 
     def __init__(self, body: Body, caller: Statics) -> None:
-        super().__init__(body.ctx, lambda access, spec: body.hidden_input(None, access))
+        def number(access: Access, spec: Any) -> NoReturn:
+            body.refuse_change(body.instance.source.node, "reads a number in an attribute that the script sets")
+
+        super().__init__(body.ctx, lambda access, spec: body.hidden_input(None, access), number, caller.varying)
         self.body = body
         self.guards, self.keep = caller.guards, caller.keep
 
@@ -275,6 +283,10 @@ class _CalleeStatics(Statics):
             found = self.arrays[id(value)] = self.body.hidden_input(value, access)
             self.keep.append(value)
         return found
+
+    def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> NoReturn:
+        """`owner.name = value` is refused."""
+        self.body.refuse_change(node, "sets an attribute of an object from outside")
 
     def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
         """An attribute of a compile-time object; callers must not have set it."""

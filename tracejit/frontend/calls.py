@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
-from tracejit.frontend import arrays, builtin_calls, creation, ufuncs
+from tracejit.frontend import arrays, builtin_calls, class_calls, creation, ufuncs
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context, Frame
@@ -22,6 +22,7 @@ from tracejit.frontend.desugar import RETURN_VALUE, desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import is_numpys, is_random, resolve
+from tracejit.frontend.objects import Objects
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.statics import Statics
@@ -29,6 +30,7 @@ from tracejit.frontend.subset import check_subset
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
+    BoundFunction,
     BoundMethod,
     Closure,
     DictValue,
@@ -38,7 +40,9 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     Number,
     ObjectValue,
+    SequenceValue,
     Static,
+    SuperValue,
     Transformed,
     TupleValue,
     describe,
@@ -51,6 +55,10 @@ if TYPE_CHECKING:
     from tracejit.frontend.statements import Statements
 
 _DEPTH = 60
+_RANGE_PARTS = ("start", "stop", "step")
+
+
+assert class_calls  # registers its handlers
 
 
 class Calls:
@@ -68,6 +76,7 @@ class Calls:
         self.expressions = expressions
         self.statements = statements
         self.lists = statements.lists
+        self.objects = arith.objects = Objects(self)
         self._locals: dict[int, frozenset[str]] = {}
         self._checked: set[types.FunctionType] = set()
 
@@ -118,16 +127,13 @@ class Calls:
                 return BoundMethod(base, name)
             case TupleValue(cls=None) | ListValue() | GrowingList() | DictValue():
                 return BoundMethod(base, name)
-            case TupleValue(items, cls):
+            case TupleValue(items, cls) if cls is not None:
                 fields = getattr(cls, "_fields", ())
-                return items[fields.index(name)] if name in fields else BoundMethod(base, name)
-            case ObjectValue(cls, fields):
-                if name in fields:
-                    return fields[name]
-                member = getattr(cls, name, None)
-                if isinstance(member, property) and member.fget is not None:
-                    return self.call_value(Static(member.fget), [base], {}, node)
-                return BoundMethod(base, name)
+                return items[fields.index(name)] if name in fields else self.objects.member(base, cls, name, node)
+            case ObjectValue():
+                return self.objects.attribute(base, name, node)
+            case SuperValue():
+                return self.objects.super_attribute(base, name, node)
             case Static(value):
                 member = (
                     inspect.getattr_static(type(value), name, None)
@@ -137,22 +143,18 @@ class Calls:
                 if isinstance(member, property) and isinstance(member.fget, types.FunctionType):
                     return self.call_value(Static(member.fget), [base], {}, node)
                 return self.statics.attribute(value, name, node)
+            case SequenceValue(range=parts) if parts is not None and name in _RANGE_PARTS:
+                return parts[_RANGE_PARTS.index(name)]
             case _:
                 self.ctx.refuse(node, f"{describe(base)} has no attribute {name!r} in a script", "leave it out")
 
     def set_attribute(self, base: FrontValue, name: str, value: FrontValue, node: ast.AST) -> None:
         """`base.name = value`."""
         match base:
-            case ObjectValue(_, fields):
-                fields[name] = value
+            case ObjectValue():
+                self.objects.set_attribute(base, name, value, node)
             case Static(owner) if not isinstance(owner, types.ModuleType | type):
-                if self.ctx.level:
-                    self.ctx.refuse(
-                        node,
-                        "an attribute of an outer object cannot be set inside a branch or loop",
-                        "set it afterwards",
-                    )
-                self.statics.written[(id(owner), name)] = (owner, value)
+                self.objects.set_outer(owner, name, value, node)
             case ArrayView() if arrays.set_attribute(self, base, name, value, node):
                 pass
             case _:
@@ -185,6 +187,10 @@ class Calls:
                 return self.inline(fn.source, args, kwargs, node, fn)
             case BoundMethod(receiver, name):
                 return self.method(receiver, name, args, kwargs, node)
+            case BoundFunction(inner, first, named):
+                return self.call_value(inner, [*first, *args], {**dict(named), **kwargs}, node)
+            case ObjectValue():
+                return self.objects.call(fn, args, kwargs, node)
             case Transformed():
                 return self.gradients.call(fn, args, kwargs, node)
             case Static(value):
@@ -197,10 +203,8 @@ class Calls:
     ) -> FrontValue:
         if isinstance(receiver, ArrayView | Number):
             return arrays.method(self, receiver, name, args, kwargs, node)
-        if isinstance(receiver, ObjectValue):
-            member = getattr(receiver.cls, name, None)
-            if isinstance(member, types.FunctionType):
-                return self.call_object(member, [receiver, *args], kwargs, node)
+        if isinstance(receiver, SuperValue):
+            return self.objects.super_init(receiver, args, node)
         return builtin_calls.container_method(self, receiver, name, args, kwargs, node)
 
     def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
@@ -252,7 +256,7 @@ class Calls:
         call = inspect.getattr_static(type(fn), "__call__", None)
         if isinstance(call, types.FunctionType):
             return self.call_object(call, [Static(fn), *args], kwargs, node)
-        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(fn):
+        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and is_pure_builtin(fn):
             return self.call_now(fn, args, kwargs, node)
         self.ctx.refuse(
             node,
@@ -304,41 +308,17 @@ class Calls:
         return Static(made)
 
     def construct(self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-        """A NamedTuple or dataclass instance, or an exception class (for `raise`)."""
-        import dataclasses
-
+        """An instance of a class."""
         if issubclass(cls, no_grad | enable_grad):
             return Static(cls())
-        fields = getattr(cls, "_fields", None)
-        if issubclass(cls, tuple) and fields is not None:
-            bound = self.bind_fields(cls, fields, getattr(cls, "_field_defaults", {}), args, kwargs, node)
-            return TupleValue(tuple(bound.values()), cls)
-        if dataclasses.is_dataclass(cls) and "__post_init__" not in cls.__dict__:
-            fields = [f for f in dataclasses.fields(cls) if f.init]
-            defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
-            return ObjectValue(cls, self.bind_fields(cls, [f.name for f in fields], defaults, args, kwargs, node))
-        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and _is_pure_builtin(cls):
+        made = self.objects.construct(cls, args, kwargs, node)
+        if made is not None:
+            return made
+        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and is_pure_builtin(cls):
             return self.call_now(cls, args, kwargs, node)
         self.ctx.refuse(
-            node, f"{cls.__name__} objects cannot be made in a script", "use a tuple, a NamedTuple or a dataclass"
+            node, f"{cls.__name__} objects cannot be made in a script", "make it outside, and pass it as an argument"
         )
-
-    def bind_fields(
-        self,
-        cls: type,
-        names: Sequence[str],
-        defaults: dict[str, Any],
-        args: list[FrontValue],
-        kwargs: dict[str, FrontValue],
-        node: ast.AST,
-    ) -> dict[str, FrontValue]:
-        bound = dict(zip(names, args, strict=False)) | kwargs
-        for name in names:
-            if name not in bound and name in defaults:
-                bound[name] = Static(defaults[name])
-        if set(bound) != set(names) or len(args) > len(names):
-            self.arith.mismatch(TypeError(f"{cls.__name__} takes the fields {', '.join(names)}"), node)
-        return {name: bound[name] for name in names}
 
     # -- inlining ---------------------------------------------------------------------------------------------
 
@@ -433,7 +413,7 @@ class Calls:
             else:
                 self.arith.mismatch(TypeError(f"{source.name}() got an unexpected keyword argument '{name}'"), node)
         if parameters.kwarg is not None:
-            env[parameters.kwarg.arg] = DictValue(extra, self.ctx.level)
+            env[parameters.kwarg.arg] = self.ctx.new_object(DictValue(extra), node, "kwargs")
         for p, default in zip(reversed(positional), reversed(defaults), strict=False):
             env.setdefault(p.arg, default)
         for p in parameters.kwonlyargs:
@@ -550,7 +530,8 @@ def _name(fn: Any) -> str:
     return getattr(fn, "__qualname__", getattr(fn, "__name__", type(fn).__name__))
 
 
-def _is_pure_builtin(fn: Any) -> bool:
+def is_pure_builtin(fn: Any) -> bool:
+    """Whether a function has no effect, so that it can be called while compiling."""
     module = getattr(fn, "__module__", None) or ""
     return module.split(".")[0] in ("builtins", "math", "cmath", "operator", "numpy") or fn in (
         str,

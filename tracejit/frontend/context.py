@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import ScriptError, Span
+from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.storage import Storage
@@ -21,6 +22,7 @@ from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
     GrowingList,
+    Mutable,
     Number,
     Size,
     Static,
@@ -50,6 +52,14 @@ class NeedsSizes(Exception):
     def __init__(self, sizes: Iterable[tuple[Any, int]]) -> None:
         super().__init__()
         self.sizes = frozenset(sizes)
+
+
+class AttributeVaries(Exception):
+    """A number in an attribute that the script sets: lower again with it as an input."""
+
+    def __init__(self, access: Any) -> None:
+        super().__init__()
+        self.access = access
 
 
 class ListGrows(Exception):
@@ -114,6 +124,7 @@ class Context:
     tensors: bool = False
     storage: Storage = field(default_factory=Storage)
     sizes: Sizes = field(default_factory=Sizes)
+    heap: Heap = field(default_factory=Heap)
     dims: dict[str, Value] = field(default_factory=dict[str, Value])
     level: int = 0
     grad_enabled: bool = True
@@ -223,7 +234,8 @@ class Context:
         self.sizes = self.sizes.nested()
         self.level += 1
         try:
-            yield self.b
+            with self.heap.nested():
+                yield self.b
         finally:
             self.outer_storages.pop()
             self.outer_sizes.pop()
@@ -237,6 +249,31 @@ class Context:
         while frame is not None:
             yield frame
             frame = frame.caller
+
+    # -- objects -------------------------------------------------------------------------------------------
+
+    def new_object(self, made: Mutable, node: ast.AST, *more: object) -> Any:
+        """Remember an object that a node of the program makes."""
+        return self.heap.add(made, place_key(node, self.path, *more))
+
+    def write_object(self, o: Mutable, contents: Contents, node: ast.AST) -> None:
+        """Replace what an object holds."""
+        if not self.heap.contains(o):
+            self.heap.add_outer(o, place_key(node, self.path, "met"))
+        if self.heap.merged:
+            known = reachable(v for f in self.frames() for v in f.env.values())
+            for made, sources in self.heap.merged.items():
+                if (o is made and sources & known) or (o in sources and made in known):
+                    self.refuse(
+                        node,
+                        "an object that changes here is, on one path only, the same as another name's",
+                        "make a new object where the paths differ",
+                    )
+        o.contents = contents
+
+    def set_part(self, o: Mutable, name: Any, value: FrontValue, node: ast.AST) -> None:
+        """Set an attribute or an item."""
+        self.write_object(o, {**o.contents, name: value}, node)
 
     # -- lists ---------------------------------------------------------------------------------------------
 

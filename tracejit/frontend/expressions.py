@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import operator
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic, is_python_numbe
 from tracejit.frontend.comprehensions import comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.joins import Join, Side
+from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -26,6 +27,7 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     MessageValue,
     Number,
+    ObjectValue,
     SequenceValue,
     SliceValue,
     Static,
@@ -66,7 +68,9 @@ class Expressions:
             case ast.UnaryOp(ast.Not(), operand):
                 return self.not_(operand, node)
             case ast.UnaryOp(op, operand):
-                return self.arith.unary(_UNARY[type(op)], self.value(operand), node)  # type: ignore[index]
+                x, name = self.value(operand), _UNARY[type(op)]  # type: ignore[index]
+                own = self.calls.objects.unary(name, x, node)
+                return self.arith.unary(name, x, node) if own is None else own
             case ast.Compare():
                 return self.compare(node)
             case ast.BoolOp():
@@ -174,6 +178,8 @@ class Expressions:
                 return list_calls.repeated(self.calls, y, x, node)
             case "mod", Static(str()), _:
                 return self.calls.format_percent(x, y, node)
+            case _ if any(self.calls.objects.has_operator(v) for v in (x, y)):
+                return self.calls.objects.binary(op, x, y, node)
             case _:
                 x, y = self.calls.as_operand(x), self.calls.as_operand(y)
                 arrays = not (is_python_number(x) and is_python_number(y))
@@ -182,7 +188,11 @@ class Expressions:
                 return self.arith.binary(op, x, y, node)
 
     def not_(self, operand: ast.expr, node: ast.AST) -> FrontValue:
-        truth = self.arith.truth(self.value(operand), operand)
+        return self.negated(self.value(operand), node)
+
+    def negated(self, value: FrontValue, node: ast.AST) -> FrontValue:
+        """`not value`."""
+        truth = self.arith.truth(value, node)
         if isinstance(truth, bool):
             return Static(not truth)
         self.ctx.at(node)
@@ -216,10 +226,7 @@ class Expressions:
                 found = self.contains(left, right, node)
                 if isinstance(op, ast.In):
                     return found
-                if isinstance(found, Static):
-                    return Static(not found.value)
-                assert isinstance(found, Number)
-                return Number(self.ctx.b.emit("logical_not", (found.value,))[0], weak=True)
+                return self.negated(found, node)
             case _:
                 return self.binary(COMPARE[type(op)], left, right, node)
 
@@ -231,6 +238,10 @@ class Expressions:
             return False
         if left is right:
             return True
+        kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
+        is_known = all(isinstance(x, kinds) and x not in self.ctx.heap.merged for x in (left, right))
+        if is_known and any(isinstance(x, DictValue | ObjectValue) for x in (left, right)):
+            return False
         self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
 
     def contains(self, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
@@ -240,8 +251,12 @@ class Expressions:
                     node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
                 )
             return Static(item.value in container.items)
+        own = self.calls.objects.special(container, "__contains__", [item], node)
+        if own is not None:
+            truth = self.arith.truth(own, node)
+            return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
         if isinstance(container, Static) and isinstance(item, Static):
-            return Static(item.value in container.value)
+            return self.calls.call_now(operator.contains, [container, item], {}, node)
         if list_calls.is_unknown(self.calls, container):
             return list_calls.contains(self.calls, container, item, node)
         items = self.unpackable(container, None, node)
@@ -302,14 +317,14 @@ class Expressions:
         return made
 
     def side(self, make: Any) -> tuple[FrontValue | None, Side]:
-        with self.ctx.nested() as b:
+        with self.ctx.nested():
             made: FrontValue | None = None
             alive = True
             try:
                 made = make()
             except Unreachable:
                 alive = False
-            return made, Side(b, dict(self.ctx.frame.env), self.ctx.storage, alive)
+            return made, end_of(self.ctx, alive)
 
     # -- subscripts -----------------------------------------------------------------------------------------------
 
@@ -329,6 +344,10 @@ class Expressions:
 
     def subscript(self, base: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
         base = self.calls.as_operand(base)
+        if self.calls.objects.has(base, "__getitem__"):
+            made = self.calls.objects.special(base, "__getitem__", [self.value(index)], node)
+            assert made is not None
+            return made
         match base:
             case ArrayView():
                 items = self.index_items(index)
@@ -432,6 +451,8 @@ class Expressions:
                 return [self.lists.get(value, i) for i in range(count)]
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
                 return [self.calls.of_object(item) for item in self.calls.statics.items(obj)]
+            case ObjectValue():
+                return self.known_items(self.calls.objects.items(value, node), node, count)
             case _:
                 made = self.calls.as_operand(value)
                 if made is not value:
@@ -473,6 +494,10 @@ class Expressions:
                 return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node))
             case GrowingList():
                 return self.lists.items(value)
+            case ObjectValue():
+                return self.iterable(self.calls.objects.items(value, node), node)
+            case Static() if self.calls.objects.has(value, "__iter__"):
+                return self.iterable(self.calls.objects.items(value, node), node)
             case TupleValue() | ListValue() | DictValue() | Static():
                 items = self.known_items(value, node)
                 return SequenceValue(len(items), lambda i: items[i], static=len(items))
@@ -493,7 +518,7 @@ class Expressions:
                 made.update(spread.items)
             else:
                 made[self.static_key(key)] = self.value(value)
-        return DictValue(made, self.ctx.level)
+        return self.ctx.new_object(DictValue(made), node)
 
     # -- text -------------------------------------------------------------------------------------------------------
 

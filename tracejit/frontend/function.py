@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from tracejit.errors import ScriptError
 from tracejit.frontend import list_arrays
-from tracejit.frontend.context import Context, Frame, ListGrows, ScriptBuilder
+from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
@@ -42,6 +42,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    Mutable,
     Number,
     ObjectValue,
     SequenceValue,
@@ -133,7 +134,36 @@ class ListLeaf:
     items: Leaf
 
 
-Leaf = ArrayLeaf | NumberLeaf | InputLeaf | ViewLeaf | ConstantLeaf | TreeLeaf | SliceLeaf | ItemsLeaf | ListLeaf
+@dataclass(frozen=True, slots=True)
+class ObjectLeaf:
+    """The very object that is found at `access`; `tree` is what it holds."""
+
+    access: Access
+    tree: Leaf
+
+
+Leaf: TypeAlias = (
+    ArrayLeaf
+    | NumberLeaf
+    | InputLeaf
+    | ViewLeaf
+    | ConstantLeaf
+    | TreeLeaf
+    | SliceLeaf
+    | ItemsLeaf
+    | ListLeaf
+    | ObjectLeaf
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A part of an object from outside is set to `value`, or deleted (None)."""
+
+    access: Access
+    kind: str  #: `attribute` or `item`
+    key: Any
+    value: Leaf | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +183,7 @@ class Lowered:
     result: Leaf
     guards: dict[Access, Spec]
     gradients: tuple[tuple[int, int, bool], ...] = ()  #: (input, graph result, whether `.grad` was cleared first)
-    attributes: tuple[tuple[Any, str, Leaf], ...] = ()
+    changes: tuple[Change, ...] = ()
     keep: list[Any] = field(default_factory=list[Any])
     for_read_only: bool = False  #: it raises because an argument may not be written
 
@@ -177,6 +207,8 @@ def lower_function(
             return lowering.run(name or source.name, parameters)
         except Again:
             continue
+        except AttributeVaries as found:
+            known.varying.add(found.access)
         except ListGrows as found:
             before = dict(growing)
             for place, kind in found.kinds.items():
@@ -230,16 +262,18 @@ class Lowering:
         self.top = self.ctx.b
         self.statements = Statements(self.ctx)
         self.calls = self.statements.calls
-        self.statics = Statics(self.ctx, self.hidden_input)
+        self.statics = Statics(self.ctx, self.hidden_input, self.hidden_number, known.varying)
         self.calls.statics = self.statics
         self.gradients = self.calls.gradients = Gradients(self.calls)
         self.inputs: list[Input] = []
         self.params: list[Value] = []
         self.classes: list[int] = []
         self.views: dict[Access, ArrayView] = {}
+        self.numbers: dict[Access, Number] = {}
         self.prologue: list[Any] = []
         self.dim_names = _dim_names()
         self.outputs: list[Value] = []
+        self.returned: set[Mutable] = set()  #: objects whose leaf is being made
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
@@ -267,7 +301,7 @@ class Lowering:
         self.ctx.at(node)
         leaf = self.leaf(result, node)
         gradients = self.gradient_results()
-        attributes = tuple((owner, attr, self.leaf(v, node)) for (_, attr), (owner, v) in self.statics.written.items())
+        changes = tuple(self.changes(node))
         inout = tuple(
             i
             for i, (p, c) in enumerate(zip(self.params, self.classes, strict=True))
@@ -280,7 +314,7 @@ class Lowering:
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         self.recursion.link()
         guards = self.statics.guards
-        made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, attributes, self.statics.keep)
+        made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, changes, self.statics.keep)
         made.for_read_only = self.ctx.refused_write
         return made
 
@@ -305,11 +339,8 @@ class Lowering:
         match spec:
             case ArraySpec():
                 return self.array_input(name, access, spec)
-            case NumberSpec(dtype, weak):
-                value = Value(ScalarType(dtype), name)
-                self.add_param(value, Input(access, spec), 0)
-                self.ctx.number_access[value] = access
-                return Number(value, weak)
+            case NumberSpec():
+                return self.number_input(name, access, spec)
             case StaticSpec(value):
                 return Static(value)
             case TreeSpec(kind, keys, children):
@@ -321,12 +352,25 @@ class Lowering:
         step = step_kind(kind)
         parts = [self.bind(f"{name}_{k}", access.step(step, k), c) for k, c in zip(keys, children, strict=True)]
         if issubclass(kind, dict):
-            return DictValue(dict(zip(keys, parts, strict=True)), level=-1)
+            return self.statics.of_outside(DictValue(dict(zip(keys, parts, strict=True)), access))
         if issubclass(kind, tuple):
             return TupleValue(tuple(parts), kind if hasattr(kind, "_fields") else None)
         if issubclass(kind, list):
             return ListValue(parts, level=-1)
-        return ObjectValue(kind, dict(zip(keys, parts, strict=True)))
+        return self.statics.of_outside(ObjectValue(kind, dict(zip(keys, parts, strict=True)), access))
+
+    def number_input(self, name: str, access: Access, spec: NumberSpec) -> Number:
+        """A parameter for a number."""
+        value = Value(ScalarType(spec.dtype), name)
+        self.add_param(value, Input(access, spec), 0)
+        self.ctx.number_access[value] = access
+        return Number(value, spec.weak)
+
+    def hidden_number(self, access: Access, spec: NumberSpec) -> Number:
+        """A number from outside the function."""
+        if access not in self.numbers:
+            self.numbers[access] = self.number_input(hidden_name(access), access, spec)
+        return self.numbers[access]
 
     def add_param(self, value: Value, input: Input, storage: int) -> None:
         self.params.append(value)
@@ -362,8 +406,7 @@ class Lowering:
 
     def hidden_input(self, access: Access, spec: Any) -> ArrayView:
         """An array from outside the function; it may first be met inside a nested block."""
-        names = [str(key) for _, key in access.steps if isinstance(key, str)]
-        view = self.array_input(_identifier(names[-1]) if names else "hidden", access, spec)
+        view = self.array_input(hidden_name(access), access, spec)
         self.ctx.tensors = self.ctx.tensors or spec.tensor
         base = self.params[-1]
         for storage in self.ctx.outer_storages:
@@ -395,10 +438,8 @@ class Lowering:
                 return TreeLeaf(list, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
             case GrowingList():
                 return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
-            case DictValue(items):
-                return TreeLeaf(dict, tuple(items), tuple(self.leaf(i, node) for i in items.values()))
-            case ObjectValue(cls, fields):
-                return TreeLeaf(cls, tuple(fields), tuple(self.leaf(i, node) for i in fields.values()))
+            case DictValue() | ObjectValue():
+                return self.object_leaf(value, node)
             case SequenceValue() if value.range is not None:
                 return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
             case MaybeUnbound(_, inner):
@@ -408,6 +449,36 @@ class Lowering:
                 raise ScriptError(
                     f"{describe(value)} cannot be returned", self.source.span(self.last_return), instead=instead
                 )
+
+    def changes(self, node: ast.AST) -> Iterator[Change]:
+        """What objects of the caller are set to."""
+        for o in list(self.ctx.heap.objects.values()):
+            if o.access is None:
+                continue
+            before = self.before(o)
+            kind = "item" if isinstance(o, DictValue) else "attribute"
+            for key in before.keys() - o.contents.keys():
+                yield Change(o.access, kind, key, None)
+            for key, value in o.contents.items():
+                if before.get(key) is not value:
+                    yield Change(o.access, kind, key, self.leaf(value, node))
+
+    def before(self, o: Mutable) -> Mapping[Any, FrontValue]:
+        """What an object of the caller holds when the function is called."""
+        if o in self.statics.given:
+            return self.statics.given[o]
+        owner = id(o.access.constant) if o.access is not None else 0
+        return {name: v for (i, name), v in self.statics.original.items() if i == owner}
+
+    def object_leaf(self, value: Mutable, node: ast.AST) -> Leaf:
+        """How the caller makes a dict or an object; its own ones are returned themselves."""
+        if value in self.returned:
+            self.ctx.refuse(node, "a result that holds one object twice, or itself, cannot be returned", "return parts")
+        self.returned.add(value)
+        cls = dict if isinstance(value, DictValue) else value.cls
+        tree = TreeLeaf(cls, tuple(value.contents), tuple(self.leaf(i, node) for i in value.contents.values()))
+        self.returned.discard(value)
+        return tree if value.access is None else ObjectLeaf(value.access, tree)
 
     def items_leaf(self, lst: GrowingList, node: ast.AST) -> Leaf:
         """How the caller makes the items of a list."""
@@ -459,6 +530,12 @@ class Lowering:
             else:
                 found.append((at, -1, True))
         return tuple(found)
+
+
+def hidden_name(access: Access) -> str:
+    """A name for a hidden input: the last one of the path to it."""
+    names = [str(key) for _, key in access.steps if isinstance(key, str)]
+    return _identifier(names[-1]) if names else "hidden"
 
 
 def _devices(spec: Spec) -> set[str]:

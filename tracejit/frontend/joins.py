@@ -7,12 +7,14 @@ own (the pair), whose alias flags say on which paths it is the same memory as ot
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
+from tracejit.frontend.heap import Contents, describe_part
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.sizes import key
@@ -25,6 +27,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    Mutable,
     Number,
     ObjectValue,
     Size,
@@ -57,6 +60,16 @@ class Side:
     env: dict[str, FrontValue]
     storage: Storage
     alive: bool
+    contents: Mapping[Mutable, Contents]  #: what objects hold at its end
+
+    def held(self, o: Mutable) -> Contents:
+        """What an object holds at the end of the branch."""
+        return self.contents.get(o, o.contents)
+
+
+def end_of(ctx: Context, alive: bool) -> Side:
+    """The branch that is being lowered, at its end."""
+    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, alive, ctx.heap.snapshot())
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +87,7 @@ class Join:
     results: list[Value] = field(default_factory=list[Value])
     pairs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
+    merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
 
     # -- yields -------------------------------------------------------------------------------------------
 
@@ -159,7 +173,9 @@ class Join:
                 return a
             joined = types[0] if len(types) == 1 else join_number_types(types[0], types[1])
             return self.numbers(name, a, b, *joined)
-        if isinstance(known, TupleValue | ListValue | DictValue | ObjectValue):
+        if isinstance(known, DictValue | ObjectValue):
+            return self.object(name, known, a, b)
+        if isinstance(known, TupleValue | ListValue):
             return self.containers(name, known, a, b)
         if isinstance(known, Closure) and known.frame not in self.ctx.frames():
             self.refuse_closure(name)
@@ -219,16 +235,53 @@ class Join:
                     require_one_kind(self.ctx, (a, b), self.node)
                 keys = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, ListValue)))
                 return ListValue([self.both(name, x, y) for x, y in zip(*lists, strict=True)], self.ctx.level, keys)
-            case DictValue():
-                first, second = (x.items if isinstance(x, DictValue) else dict.fromkeys(known.items) for x in (a, b))
-                if first.keys() != second.keys():
-                    self.refuse(name, a or known, b or known)
-                return DictValue({k: self.both(name, first[k], second[k]) for k in first}, self.ctx.level)
-            case ObjectValue(cls, fields):
-                first, second = (x.fields if isinstance(x, ObjectValue) else dict.fromkeys(fields) for x in (a, b))
-                return ObjectValue(cls, {k: self.both(name, first[k], second[k]) for k in fields})
             case _:
                 raise AssertionError(known)
+
+    # -- objects ----------------------------------------------------------------------------------------------
+
+    def object(self, name: str, known: Mutable, a: FrontValue | None, b: FrontValue | None) -> Mutable:
+        """Join two objects: the one they both are, or a new one that holds what either does."""
+        heap = self.ctx.heap
+        outer = frozenset(x for x in (a, b) if isinstance(x, DictValue | ObjectValue) and heap.contains(x))
+        if (a is None or b is None) and known in outer:
+            return known
+        at = (id(a), id(b))
+        if at in self.merged:
+            return self.merged[at]
+        if a is not None and b is not None and not _same_class(a, b):
+            self.refuse(name, a, b)
+        made = DictValue({}) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
+        self.merged[at] = self.ctx.new_object(made, self.node, "join", len(self.merged))
+        sides = ((self.then, a), (self.orelse, b))
+        first, second = (s.held(x) if isinstance(x, DictValue | ObjectValue) else None for s, x in sides)
+        if first is not None and second is not None and first.keys() != second.keys():
+            self.refuse(name, a or known, b or known)
+        keys = first if first is not None else second
+        assert keys is not None
+        made.contents = {k: self.value(name, _part(first, k), _part(second, k)) for k in keys}
+        if outer:
+            heap.merged[made] = outer
+        return made
+
+    def contents(self) -> None:
+        """What objects from before the branch hold now."""
+        for o in list(self.ctx.heap.objects.values()):
+            if o in self.merged.values():
+                continue
+            first, second = (s.held(o) if s.alive else None for s in (self.then, self.orelse))
+            if all(x is None or x is o.contents for x in (first, second)):
+                continue
+            if first is not None and second is not None and first.keys() != second.keys():
+                part = next(iter(first.keys() ^ second.keys()))
+                self.ctx.refuse(
+                    self.node, f"{describe_part(o, part)} exists on one path only", "set it before, or on both paths"
+                )
+            made: dict[Any, FrontValue] = {}
+            for k in first if first is not None else second or ():
+                x, y = _part(first, k), _part(second, k)
+                made[k] = x if x is y and x is not None else self.value(str(k), x, y)
+            o.contents = made
 
     # -- growing lists ----------------------------------------------------------------------------------------
 
@@ -353,6 +406,7 @@ class Join:
     def memory(self) -> None:
         """Yield the new contents of memory that either side wrote, and the alias flags of new classes. Where no side
         arrives nobody reads them, but they are what becomes of the memory of arguments."""
+        self.contents()
         storage = self.ctx.storage
         storage.held.update(*(s.storage.held for s in (self.then, self.orelse) if s.alive))
         for c, before in self.outer.bases.items():
@@ -417,6 +471,16 @@ def _same_static(a: Static, b: Static) -> bool:
         return type(a.value) is type(b.value) and bool(a.value == b.value) and repr(a.value) == repr(b.value)
     except Exception:
         return False
+
+
+def _part(contents: Contents | None, key: Any) -> FrontValue | None:
+    return None if contents is None else contents[key]
+
+
+def _same_class(a: FrontValue, b: FrontValue) -> bool:
+    if isinstance(a, ObjectValue) and isinstance(b, ObjectValue):
+        return a.cls is b.cls
+    return isinstance(a, DictValue) and isinstance(b, DictValue)
 
 
 def _same_view(a: ArrayView, b: ArrayView) -> bool:

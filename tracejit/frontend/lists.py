@@ -275,11 +275,13 @@ class Lists:
 
     def slice(self, lst: GrowingList, at: SliceValue, node: ast.AST) -> SequenceValue:
         """The items of a slice."""
-        sizes, b = self.ctx.sizes, self.ctx.b
         start, count, step = slice_bounds(self.ctx, at, self.length(lst), node)
-        return SequenceValue(
-            count, lambda i: self.get(lst, sizes.add(b, start, sizes.mul(b, i, step))), lists=frozenset(lst.storages)
-        )
+
+        def item(i: Size) -> FrontValue:
+            sizes, b = self.ctx.sizes, self.ctx.b
+            return self.get(lst, sizes.add(b, start, sizes.mul(b, i, step)))
+
+        return SequenceValue(count, item, lists=frozenset(lst.storages))
 
     def set_item(self, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
         """`lst[at] = item`."""
@@ -297,10 +299,9 @@ class Lists:
 
     def part(self, lst: GrowingList, start: Size, stop: Size) -> SequenceValue:
         """The items of a range of valid indices."""
-        sizes, b = self.ctx.sizes, self.ctx.b
-        count = sizes.sub(b, stop, start)
+        count = self.ctx.sizes.sub(self.ctx.b, stop, start)
         return SequenceValue(
-            count, lambda i: self.get(lst, sizes.add(self.ctx.b, start, i)), lists=frozenset(lst.storages)
+            count, lambda i: self.get(lst, self.ctx.sizes.add(self.ctx.b, start, i)), lists=frozenset(lst.storages)
         )
 
     def extend(self, lst: GrowingList, sequence: SequenceValue, node: ast.AST) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from tracejit.frontend.arith import Arithmetic
@@ -18,6 +17,8 @@ from tracejit.frontend.definitions import binding_before, binding_within
 from tracejit.frontend.joins import one_kind, shown
 from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
+from tracejit.frontend.loop_objects import LoopObjects
+from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -37,45 +38,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, Dim, DType, ListType, ScalarType, TensorType, Type, promote, unsized
-
-Path = tuple[object, ...]
-
-
-@dataclass(slots=True)
-class Plan:
-    """Assumptions about one loop; see the module docstring."""
-
-    types: dict[Path, tuple[DType, bool]] = field(default_factory=dict["Path", tuple[DType, bool]])
-    dtypes: dict[Path, DType] = field(default_factory=dict["Path", DType])
-    split: set[Path] = field(default_factory=set["Path"])
-    varying: set[tuple[Path, str, int]] = field(default_factory=set[tuple["Path", str, int]])
-    views: set[Path] = field(default_factory=set["Path"])  #: no longer of the form base[prefix]
-    fresh: set[Path] = field(default_factory=set["Path"])  #: held as arrays of their own (bases of different rank)
-    written: set[int] = field(default_factory=set[int])
-    written_names: set[str] = field(default_factory=set[str])
-    held: set[object] = field(default_factory=set[object])  #: classes and split paths that are items of lists
-    dynamic_alias: set[tuple[object, object]] = field(default_factory=set[tuple[object, object]])
-    late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
-    late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
-    late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
-    changed: bool = False
-
-    def add(self, group: set, item: object) -> None:  # type: ignore[type-arg]
-        """Record a finding; a new one means another attempt."""
-        if item not in group:
-            group.add(item)
-            self.changed = True
-
-
-@dataclass(slots=True, eq=False)
-class Carry:
-    """One carried value: given before the loop, seen in the body as `param`, handed on as `next`."""
-
-    init: Value
-    param: Value
-    next: Value | None = None
-
+from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, Type, promote, unsized
 
 BodyResult = tuple[bool, Value]  #: whether the end of the body is reached, and the go-on condition
 
@@ -101,7 +64,8 @@ class LoopLowering:
         self.base_carry: dict[int, Carry] = {}
         self.size_carry: dict[tuple[Path, str, int], Carry] = {}
         self.number_carry: dict[Path, Carry] = {}
-        self.bound_carry: dict[str, Carry] = {}
+        self.bound_carry: dict[Path, Carry] = {}
+        self.objects = LoopObjects(self)
         self.alias_carry: dict[tuple[int, int], Carry] = {}
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
         self.entry_lists: dict[Path, tuple[int, ...]] = {}
@@ -136,6 +100,7 @@ class LoopLowering:
                 self.ctx.storage.bases[c] = made.param
         self.head_aliases()
         self.ctx.frame.env.update(self.head_env)
+        self.objects.head_cells()
         self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
         self.head_lists()
 
@@ -151,7 +116,7 @@ class LoopLowering:
         like = self.plan.late_like[name]
         false = self.outer.constant(False, ScalarType(BOOL))
         flag = self.carry(false, ScalarType(BOOL), f"{name}.bound")
-        self.bound_carry[name] = flag
+        self.bound_carry[name,] = flag
         self.head_env[name] = MaybeUnbound(flag.param, self.head((name,), self.nothing(like)))
 
     def nothing(self, like: FrontValue) -> FrontValue:
@@ -174,7 +139,9 @@ class LoopLowering:
             case ListValue(items, _, keys):
                 return ListValue([self.nothing(i) for i in items], self.ctx.level - 1, keys)
             case DictValue(items):
-                return DictValue({k: self.nothing(v) for k, v in items.items()}, self.ctx.level - 1)
+                return DictValue({k: self.nothing(v) for k, v in items.items()})
+            case ObjectValue(cls, fields):
+                return ObjectValue(cls, {k: self.nothing(v) for k, v in fields.items()})
             case _ if (found := number_type(like)) is not None:
                 dtype, weak = found
                 value = False if dtype == BOOL else 0j if dtype.is_complex else 0.0 if dtype.is_float else 0
@@ -188,7 +155,7 @@ class LoopLowering:
         if found is not None:
             dtype, weak = self.plan.types.setdefault(path, found)
             init = self.outside(lambda: self.arith.scalar(value, dtype))
-            made = self.number_carry[path] = self.carry(init, ScalarType(dtype), str(path[0]).lstrip("$"))
+            made = self.number_carry[path] = self.carry(init, ScalarType(dtype), label(path))
             return Number(made.param, weak)
         match value:
             case ArrayView():
@@ -199,12 +166,10 @@ class LoopLowering:
                 return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls)
             case ListValue(items, level, keys):
                 return ListValue([self.head((*path, i), x) for i, x in enumerate(items)], level, keys)
-            case DictValue(items, level):
-                return DictValue({k: self.head((*path, k), x) for k, x in items.items()}, level)
-            case ObjectValue(cls, fields):
-                return ObjectValue(cls, {k: self.head((*path, k), x) for k, x in fields.items()})
+            case DictValue() | ObjectValue():
+                return self.objects.head_object(path, value)
             case MaybeUnbound(bound, inner):
-                flag = self.bound_carry[str(path[0])] = self.carry(bound, ScalarType(BOOL), f"{path[0]}.bound")
+                flag = self.bound_carry[path] = self.carry(bound, ScalarType(BOOL), f"{label(path)}.bound")
                 return MaybeUnbound(flag.param, self.head(path, inner))
             case _:
                 return value
@@ -230,7 +195,7 @@ class LoopLowering:
             base = self.outer.emit("cast", (base,), {"dtype": dtype})[0]
         assert isinstance(base.type, TensorType)
         dims = tuple(self.head_dim(path, "dim", k, d) for k, d in enumerate(base.type.shape))
-        made = self.carry(base, TensorType(dtype, dims), str(path[0]).lstrip("$"))
+        made = self.carry(base, TensorType(dtype, dims), label(path))
         c = storage.new(made.param)
         self.classes[path] = c
         self.entry_class[c] = view.storage
@@ -252,7 +217,7 @@ class LoopLowering:
         own: list[int] = []
         for c in value.storages:
             base = self.entry_storage.bases.get(c) or storage.bases[c]
-            made = self.carry(base, base.type, str(path[0]).lstrip("$"))
+            made = self.carry(base, base.type, label(path))
             own.append(storage.new(made.param))
             self.base_carry[own[-1]] = made
         self.lists[path], self.entry_lists[path] = tuple(own), value.storages
@@ -309,6 +274,7 @@ class LoopLowering:
         ends: dict[int, int] = {}
         for name, head in self.head_env.items():
             self.end((name,), head, env.get(name), ends)
+        self.objects.end_cells(ends)
         for c, before in self.entry_storage.bases.items():
             now = storage.bases[c]
             if c in self.base_carry:
@@ -351,10 +317,12 @@ class LoopLowering:
     def end(self, path: Path, head: FrontValue, end: FrontValue | None, ends: dict[int, int]) -> None:
         """One name at the end of an iteration."""
         if end is None:
-            self.ctx.refuse(self.node, f"{path[0]!r} is deleted inside a loop that reads it again", "do not delete it")
+            self.ctx.refuse(
+                self.node, f"{label(path)!r} is deleted inside a loop that reads it again", "do not delete it"
+            )
         if isinstance(head, MaybeUnbound):
             bound = end.bound if isinstance(end, MaybeUnbound) else self.ctx.b.constant(True, ScalarType(BOOL))
-            self.bound_carry[str(path[0])].next = bound
+            self.bound_carry[path].next = bound
             self.end(path, head.value, end.value if isinstance(end, MaybeUnbound) else end, ends)
             return
         if isinstance(end, MaybeUnbound):
@@ -389,16 +357,16 @@ class LoopLowering:
                 require_one_kind(self.ctx, (head, end), self.node)
             case ListValue(xs), ListValue(ys) if len(xs) == len(ys):
                 pairs = [(i, x, y) for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
-            case DictValue(xs), DictValue(ys) if xs.keys() == ys.keys():
-                pairs = [(k, xs[k], ys[k]) for k in xs]
-            case ObjectValue(_, xs), ObjectValue(_, ys) if xs.keys() == ys.keys():
-                pairs = [(k, xs[k], ys[k]) for k in xs]
+            case DictValue(), DictValue():
+                return self.objects.end_object(path, head, end, ends)
+            case ObjectValue(cls), ObjectValue(other) if cls is other:
+                return self.objects.end_object(path, head, end, ends)
             case Static(x), Static(y) if x is y or (type(x) is type(y) and x == y):
-                return
+                return None
             case Closure(), Closure() if head.is_same(end) and head.frame in self.ctx.frames():
-                return
+                return None
             case _ if head is end:
-                return
+                return None
             case _:
                 self.refuse(path, head, end)
         for k, x, y in pairs:
@@ -419,7 +387,7 @@ class LoopLowering:
             self.base_carry[c].next = self.ctx.storage.bases[d]
 
     def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> NoReturn:
-        name, source = str(path[0]), self.ctx.frame.source
+        name, source = label(path) if path[0] == CELL else str(path[0]), self.ctx.frame.source
         before = binding_before(source, name, getattr(self.node, "lineno", 0)) or source.node
         after = binding_within(getattr(self.node, "body", []), name)
         self.ctx.refuse(
@@ -472,8 +440,8 @@ class LoopLowering:
         if not end.is_whole and end.storage in self.entry_storage.bases:
             self.ctx.refuse(
                 self.node,
-                f"{path[0]!r} is a view of another array in one iteration and an array of its own in another",
-                f"copy the view: {path[0]} = ....copy()",
+                f"{label(path)!r} is a view of another array in one iteration and an array of its own in another",
+                f"copy the view: {label(path)} = ....copy()",
             )
         self.plan.add(self.plan.fresh, path)
 
@@ -517,46 +485,9 @@ class LoopLowering:
             made = self.alias_carry.get((c, q))
             storage.set_alias(c, q, entry if made is None else mapping[made.param])
         for name, head in self.head_env.items():
-            self.ctx.frame.env[name] = replace(head, mapping)
-
-
-def rank_of(value: Value) -> int:
-    """The rank of a tensor, 0 for other values."""
-    return value.type.rank if isinstance(value.type, TensorType) else 0
+            self.ctx.frame.env[name] = self.objects.result(name, head, mapping)
+        self.objects.finish(mapping)
 
 
 def _keys(view: ArrayView) -> tuple[object, ...]:
     return tuple(map(key, (view.offset, *view.strides, *view.lengths, *view.prefix)))
-
-
-def replace(value: FrontValue, mapping: dict[Value, Value]) -> FrontValue:
-    """A front-end value with graph values replaced."""
-
-    def size(s: Size) -> Size:
-        return mapping.get(s, s) if isinstance(s, Value) else s
-
-    match value:
-        case Number(v, weak):
-            return Number(mapping.get(v, v), weak)
-        case ArrayView():
-            return ArrayView(
-                value.storage,
-                value.dtype,
-                size(value.offset),
-                tuple(map(size, value.strides)),
-                tuple(map(size, value.lengths)),
-                tuple(map(size, value.prefix)),
-                value.plain,
-            )
-        case TupleValue(items, cls):
-            return TupleValue(tuple(replace(i, mapping) for i in items), cls)
-        case ListValue(items, level, keys):
-            return ListValue([replace(i, mapping) for i in items], level, keys)
-        case DictValue(items, level):
-            return DictValue({k: replace(v, mapping) for k, v in items.items()}, level)
-        case ObjectValue(cls, fields):
-            return ObjectValue(cls, {k: replace(v, mapping) for k, v in fields.items()})
-        case MaybeUnbound(bound, inner):
-            return MaybeUnbound(mapping.get(bound, bound), replace(inner, mapping))
-        case _:
-            return value

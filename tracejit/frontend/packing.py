@@ -13,10 +13,12 @@ from typing import Any
 
 from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.heap import Contents
 from tracejit.frontend.signature import StaticSpec
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.values import (
     ArrayView,
+    BoundFunction,
     BoundMethod,
     Closure,
     DictValue,
@@ -24,6 +26,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    Mutable,
     Number,
     ObjectValue,
     Size,
@@ -103,6 +106,9 @@ class Packer:
                 return ("maybe", self.pack(inner, (*path, 0)))
             case BoundMethod(receiver, name):
                 return ("method", name, self.pack(receiver, (*path, 0)))
+            case BoundFunction(fn, args, kwargs):
+                named = self.each((v for _, v in kwargs), (*path, 2))
+                return ("bound", self.pack(fn, (*path, 0)), self.each(args, (*path, 1)), tuple(dict(kwargs)), named)
             case Transformed(kind, fn, argnums, has_aux):
                 return ("transformed", kind, argnums, has_aux, self.pack(fn, (*path, 0)))
             case Closure():
@@ -161,11 +167,9 @@ class Unpacker:
     numbers: Iterator[Value]
     storages: Callable[[int], int]
     frames: dict[int, Frame] = field(default_factory=dict[int, Frame])
-    level: int = -1  #: of lists and dicts
-    #: objects made, with their fields as they were made
-    objects: list[tuple[ObjectValue, dict[str, FrontValue]]] = field(
-        default_factory=list[tuple[ObjectValue, "dict[str, FrontValue]"]]
-    )
+    level: int = -1  #: of lists
+    #: objects made, with what they hold then
+    objects: list[tuple[Mutable, Contents]] = field(default_factory=list[tuple["Mutable", "Contents"]])
 
     def unpack(self, shape: Shape) -> FrontValue:
         """The value of that shape."""
@@ -183,11 +187,13 @@ class Unpacker:
             case ("list", keys, items):
                 return ListValue(list(self.each(items)), self.level, keys)
             case ("dict", names, items):
-                return DictValue(dict(zip(names, self.each(items), strict=True)), self.level)
+                return self.object(DictValue(dict(zip(names, self.each(items), strict=True))))
             case ("object", cls, names, items):
-                made = ObjectValue(cls, dict(zip(names, self.each(items), strict=True)))
-                self.objects.append((made, dict(made.fields)))
-                return made
+                return self.object(ObjectValue(cls, dict(zip(names, self.each(items), strict=True))))
+            case ("bound", fn, items, names, named):
+                return BoundFunction(
+                    self.unpack(fn), self.each(items), tuple(zip(names, self.each(named), strict=True))
+                )
             case ("growing", storages, kind, keys):
                 return GrowingList(tuple(map(self.storages, storages)), kind, keys)
             case ("maybe", inner):
@@ -205,6 +211,10 @@ class Unpacker:
 
     def each(self, shapes: Shape) -> tuple[FrontValue, ...]:
         return tuple(map(self.unpack, shapes))
+
+    def object(self, made: Mutable) -> Mutable:
+        self.objects.append((made, made.contents))
+        return made
 
     def size(self) -> Value:
         return next(self.numbers)

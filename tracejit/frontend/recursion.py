@@ -18,6 +18,7 @@ from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Context, Frame, NeedsStatic
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
 from tracejit.frontend.scopes import names_read
+from tracejit.frontend.signature import Access
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import Closure, FrontValue, TupleValue, describe
@@ -43,6 +44,7 @@ class Known:
     """What lowering once more starts from."""
 
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
+    varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
     #: paths of number arguments that decide a type, per function
     static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
 
@@ -237,7 +239,7 @@ class _Call:
         """The op, what it changes, its result."""
         ctx, interface = self.calls.ctx, self.instance.interface
         hidden = [self.calls.statics.hidden(self.instance.values[i], access) for access, i in interface.hidden]
-        for name in self.instance.attributes & self.calls.statics.written.keys():
+        for name in self.instance.attributes & self.calls.statics.written:
             ctx.refuse(
                 self.node,
                 f"{self.instance.source.name!r}, which calls itself, reads the attribute {name[1]!r} that was set here",

@@ -26,9 +26,10 @@ from tracejit.frontend.desugar import (
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.joins import Join, Side
+from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
+from tracejit.frontend.objects import OPERATORS
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.unreachable import Unreachable
@@ -197,9 +198,10 @@ class Statements:
         match base:
             case ArrayView():
                 self.indexing.write(base, self.expressions.index_items(index), value, node)
+            case _ if self.calls.objects.has(base, "__setitem__"):
+                self.calls.objects.special(base, "__setitem__", [self.expressions.value(index), value], node)
             case DictValue():
-                self.same_level(base, node)
-                base.items[self.expressions.static_key(index)] = value
+                self.ctx.set_part(base, self.expressions.static_key(index), value, node)
             case GrowingList():
                 self.lists.set_item(base, self.expressions.value(index), self.calls.as_operand(value), node)
             case ListValue():
@@ -213,15 +215,6 @@ class Statements:
             case _:
                 self.arith.mismatch(TypeError(f"'{type_name(base)}' object does not support item assignment"), node)
 
-    def same_level(self, value: DictValue, node: ast.AST) -> None:
-        """Dicts change only in the block that made them."""
-        if value.level != self.ctx.level:
-            self.ctx.refuse(
-                node,
-                "a dict made outside this branch or loop cannot change inside it",
-                "write into an array, or build a new one",
-            )
-
     def augmented(self, s: ast.AugAssign) -> None:
         """`target op= value`: in place for arrays, a new binding for numbers."""
         op = BINARY[type(s.op)]
@@ -231,10 +224,8 @@ class Statements:
                 value = self.expressions.value(s.value)
                 if isinstance(current, ArrayView):
                     self.update_view(op, current, value, s)
-                elif isinstance(current, ListValue | GrowingList) and op == "add":
-                    self.calls.method(current, "extend", [value], {}, s)
                 else:
-                    self.ctx.frame.env[name] = self.expressions.binary(op, current, value, s)
+                    self.bind(s.target, self.in_place(op, current, value, s))
             case ast.Subscript(base_node, index):
                 base = self.expressions.value(base_node)
                 if not isinstance(base, ArrayView):
@@ -243,9 +234,7 @@ class Statements:
                     )
                     if isinstance(base, GrowingList) and isinstance(current, ArrayView):
                         self.ctx.require_writeable(current)
-                    self.store_item(
-                        base, index, self.expressions.binary(op, current, self.expressions.value(s.value), s), s
-                    )
+                    self.store_item(base, index, self.in_place(op, current, self.expressions.value(s.value), s), s)
                     return
                 items = self.expressions.index_items(index)
                 current = self.indexing.read(base, items, s.target)
@@ -262,9 +251,24 @@ class Statements:
                 if isinstance(current, ArrayView):
                     self.update_view(op, current, value, s)
                 else:
-                    self.calls.set_attribute(base, name, self.expressions.binary(op, current, value, s), s)
+                    self.calls.set_attribute(base, name, self.in_place(op, current, value, s), s)
             case _:
                 self.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
+
+    def in_place(self, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> FrontValue:
+        """What `current op= value` binds: the same object where it changes, else a new value."""
+        if isinstance(current, ListValue | GrowingList) and op == "add":
+            self.calls.method(current, "extend", [value], {}, s)
+            return current
+        if isinstance(current, DictValue) and op == "bitor":
+            self.calls.method(current, "update", [value], {}, s)
+            return current
+        name = OPERATORS[op][0].replace("__", "__i", 1)
+        if self.calls.objects.has(current, name):
+            made = self.calls.objects.special(current, name, [value], s)
+            assert made is not None
+            return made
+        return self.expressions.binary(op, current, value, s)
 
     @staticmethod
     def is_view_index(items: Sequence[FrontValue]) -> bool:
@@ -417,9 +421,9 @@ class Statements:
             raise Unreachable
 
     def side(self, statements: Sequence[Statement]) -> Side:
-        with self.ctx.nested() as b:
+        with self.ctx.nested():
             alive = self.block(statements)
-            return Side(b, dict(self.ctx.frame.env), self.ctx.storage, alive)
+            return end_of(self.ctx, alive)
 
     # -- loops -----------------------------------------------------------------------------------------------------
 

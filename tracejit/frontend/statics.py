@@ -9,14 +9,16 @@ from __future__ import annotations
 import ast
 import builtins
 import dataclasses
+import enum
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tracejit.eager.tensor import Tensor
-from tracejit.frontend.context import Context
+from tracejit.frontend.context import AttributeVaries, Context
+from tracejit.frontend.heap import Contents
 from tracejit.frontend.signature import (
     MISSING,
     Access,
@@ -27,21 +29,41 @@ from tracejit.frontend.signature import (
     spec_of,
     tree_children,
 )
-from tracejit.frontend.values import ArrayView, DictValue, FrontValue, ListValue, Static, TupleValue
+from tracejit.frontend.values import (
+    ArrayView,
+    DictValue,
+    FrontValue,
+    ListValue,
+    Mutable,
+    ObjectValue,
+    Static,
+    TupleValue,
+)
 
 _FIXED_MODULES = ("numpy", "math", "tracejit", "builtins", "cmath", "operator")
 
 
 class Statics:
-    """Resolves outer names; collects guards. `add_input(access, spec)` makes a hidden input of an array."""
+    """Resolves outer names; collects guards. `add_input(access, spec)` makes a hidden input of an array, `add_number`
+    of a number at one of the accesses `varying`."""
 
-    def __init__(self, ctx: Context, add_input: Callable[[Access, Any], ArrayView]) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        add_input: Callable[[Access, Any], ArrayView],
+        add_number: Callable[[Access, Any], FrontValue],
+        varying: Collection[Access],
+    ) -> None:
         self.ctx = ctx
         self.add_input = add_input
+        self.add_number = add_number
+        self.varying = varying
         self.guards: dict[Access, Spec] = {}
         self.arrays: dict[int, ArrayView] = {}
         self.keep: list[Any] = []
-        self.written: dict[tuple[int, str], tuple[Any, FrontValue]] = {}  #: attributes set by the script
+        self.outer: dict[int, ObjectValue] = {}  #: objects from outside: the attributes that the script sets
+        self.given: dict[Mutable, Contents] = {}  #: dicts and objects of the caller, with what they hold at the start
+        self.original: dict[tuple[int, str], FrontValue] = {}  #: what those were before
 
     def outer_name(self, node: ast.AST, name: str) -> FrontValue:
         """A name that is not local: closure cell, global or builtin."""
@@ -75,6 +97,8 @@ class Statics:
             return self.hidden(value, access)
         if isinstance(value, types.ModuleType):
             return Static(value)
+        if access in self.varying and type(value) in (int, float, complex):
+            return self.add_number(access, spec_of(value))
         if isinstance(value, list | dict) or (isinstance(value, tuple) and self.holds_arrays(value)):
             return self.container(value, access)
         self.guards[access] = StaticSpec(value)
@@ -108,7 +132,7 @@ class Statics:
         kind = "item" if isinstance(value, dict) else "tuple" if isinstance(value, tuple) else "list"
         items = [self.guarded(c, access.step(kind, k)) for k, c in zip(keys, children, strict=True)]
         if isinstance(value, dict):
-            return DictValue(dict(zip(keys, items, strict=True)), level=-1)
+            return self.of_outside(DictValue(dict(zip(keys, items, strict=True)), access))
         if isinstance(value, tuple):
             return TupleValue(tuple(items), type(value) if hasattr(value, "_fields") else None)
         return ListValue(items, level=-1)
@@ -122,12 +146,13 @@ class Statics:
 
     def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
         """An attribute of a compile-time object."""
-        written = self.written.get((id(owner), name))
-        if written is not None:
-            return written[1]
+        known = self.outer.get(id(owner))
+        if known is not None and name in known.fields:
+            return known.fields[name]
         if isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES:
             return self.of_object(self.get(owner, name, node))
-        if isinstance(owner, type | np.dtype | np.generic | np.ufunc | types.BuiltinFunctionType):
+        fixed = isinstance(owner, type) and owner.__module__.split(".")[0] in _FIXED_MODULES
+        if fixed or isinstance(owner, np.dtype | np.generic | np.ufunc | types.BuiltinFunctionType | str | enum.EnumType):
             return self.of_object(self.get(owner, name, node))
         value = self.get(owner, name, node)
         if isinstance(value, types.MethodType) and value.__self__ is owner:
@@ -141,6 +166,33 @@ class Statics:
             self.ctx.at(node)
             text = str(error).replace("{", "{{").replace("}", "}}")
             self.missing(constant_access(owner).step("attribute", name), "AttributeError", text)
+
+    def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
+        """`owner.name = value` for an object from outside."""
+        access = constant_access(owner).step("attribute", name)
+        known = self.outer.get(id(owner))
+        if known is None:
+            known = self.outer[id(owner)] = ObjectValue(type(owner), {}, constant_access(owner))
+            self.keep.append(owner)
+            self.ctx.heap.add_outer(known, ("outside", id(owner)))
+        if name not in known.fields:
+            found = getattr(owner, name, MISSING)
+            if type(found) in (int, float, complex) and access not in self.varying:
+                raise AttributeVaries(access)
+            if found is not MISSING:
+                self.original[id(owner), name] = self.attribute(owner, name, node)
+                self.ctx.heap.met(known, name, self.original[id(owner), name])
+        self.ctx.set_part(known, name, value, node)
+
+    @property
+    def written(self) -> set[tuple[int, str]]:
+        """The attributes of objects from outside that were set, by the object's id and name."""
+        return {(owner, name) for owner, o in self.outer.items() for name in o.fields}
+
+    def of_outside(self, value: Any) -> Any:
+        """A dict or object that the caller has."""
+        self.given[value] = value.contents
+        return self.ctx.heap.add_outer(value, ("outside", value.access))
 
     @staticmethod
     def of_object(value: Any) -> FrontValue:

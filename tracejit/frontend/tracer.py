@@ -229,7 +229,7 @@ class Tracer:
             case list():
                 return ListValue([self.front(v) for v in value], level=self.ctx.level)
             case dict():
-                return DictValue({k: self.front(v) for k, v in value.items()}, level=self.ctx.level)
+                return DictValue({k: self.front(v) for k, v in value.items()})
             case _ if is_data_object(value):
                 return ObjectValue(type(value), {k: self.front(v) for k, v in zip(*tree_children(value), strict=True)})
             case _:

@@ -8,8 +8,8 @@ except `ListValue` and `DictValue`, which are Python's own mutable containers wi
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tracejit.frontend.source import FunctionSource
@@ -19,6 +19,7 @@ from tracejit.ir.types import DType
 if TYPE_CHECKING:
     from tracejit.frontend.context import Frame
     from tracejit.frontend.kinds import Kind
+    from tracejit.frontend.signature import Access
 
 Size: TypeAlias = "int | Value"
 
@@ -99,18 +100,41 @@ class GrowingList:
 
 @dataclass(slots=True, eq=False)
 class DictValue:
-    """A dict with static keys."""
+    """A dict with static keys. A write replaces `items` (`objects.Heap.write`)."""
 
-    items: dict[Any, FrontValue]
-    level: int = 0
+    items: Mapping[Any, FrontValue]
+    access: Access | None = None  #: where the caller's own dict is found
+
+    @property
+    def contents(self) -> Mapping[Any, FrontValue]:
+        """What a write replaces."""
+        return self.items
+
+    @contents.setter
+    def contents(self, value: Mapping[Any, FrontValue]) -> None:
+        self.items = value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ObjectValue:
-    """A dataclass instance with fields that are front-end values."""
+    """An instance of a class, with its attributes. A write replaces `fields` (`objects.Heap.write`)."""
 
     cls: type
-    fields: dict[str, FrontValue] = field(hash=False)
+    fields: Mapping[str, FrontValue]
+    access: Access | None = None  #: where the caller's own object is found
+
+    @property
+    def contents(self) -> Mapping[Any, FrontValue]:
+        """What a write replaces."""
+        return self.fields
+
+    @contents.setter
+    def contents(self, value: Mapping[Any, FrontValue]) -> None:
+        self.fields = value
+
+
+#: Objects that can be changed and keep their identity.
+Mutable: TypeAlias = DictValue | ObjectValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +183,23 @@ class BoundMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundFunction:
+    """A callable with its first arguments: a method of an object, `super().method`, `functools.partial`."""
+
+    fn: FrontValue
+    args: tuple[FrontValue, ...]
+    kwargs: tuple[tuple[str, FrontValue], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuperValue:
+    """`super()` in a method of `cls`: its attributes are those of the classes behind `cls`, seen from `receiver`."""
+
+    cls: type
+    receiver: FrontValue
+
+
+@dataclass(frozen=True, slots=True)
 class MaybeUnbound:
     """A name that is bound on some paths only; reading it checks `bound` at run time."""
 
@@ -195,6 +236,8 @@ FrontValue: TypeAlias = (
     | SequenceValue
     | Closure
     | BoundMethod
+    | BoundFunction
+    | SuperValue
     | Transformed
     | MaybeUnbound
     | MessageValue
@@ -231,6 +274,10 @@ def describe(value: FrontValue) -> str:
             return f"a function made by tj.{kind}"
         case BoundMethod(_, name):
             return f"the method {name}"
+        case BoundFunction(fn):
+            return describe(fn)
+        case SuperValue():
+            return "super()"
         case MaybeUnbound(_, inner):
             return describe(inner)
         case MessageValue():
@@ -283,6 +330,8 @@ def list_classes(value: FrontValue | None) -> set[int]:
             return set(value.lists)
         case Closure():
             return set[int]().union(*map(list_classes, (*value.defaults, *value.kw_defaults)))
+        case BoundFunction(_, args, kwargs):
+            return set[int]().union(*map(list_classes, (*args, *(v for _, v in kwargs))))
         case BoundMethod(inner) | MaybeUnbound(_, inner):
             return list_classes(inner)
         case _:

@@ -65,7 +65,7 @@ def fast_specialisation(
     lowered = made.lowered
     kinds = {p.kind for p in signature.parameters.values()}
     extra = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    if not is_available() or kinds & extra or lowered.attributes or lowered.for_read_only:
+    if not is_available() or kinds & extra or lowered.changes or lowered.for_read_only:
         return None
     from tracejit.scripted.fastrecord import RecordedPlan
 

@@ -290,8 +290,7 @@ class ScriptedFunction(FastCallable):
                     bump_version(inputs[i])
         self._set_gradients(lowered, inputs, outputs)
         builder = ResultBuilder(lowered, arguments, outputs, found.tensors)
-        for owner, name, leaf in lowered.attributes:
-            setattr(owner, name, builder.build(leaf))
+        builder.apply(lowered.changes)
         return builder.build(lowered.result)
 
     @staticmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from tracejit.device import as_array, module_of
 from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
+    Change,
     ConstantLeaf,
     Input,
     InputLeaf,
@@ -21,6 +21,7 @@ from tracejit.frontend.function import (
     ListLeaf,
     Lowered,
     NumberLeaf,
+    ObjectLeaf,
     SliceLeaf,
     TreeLeaf,
     ViewLeaf,
@@ -61,6 +62,8 @@ class ResultBuilder:
                 return self.view(leaf)
             case ConstantLeaf(value):
                 return value
+            case ObjectLeaf(access):
+                return access.fetch(self.arguments)
             case TreeLeaf(kind, keys, children):
                 return make_tree(kind, keys, [self.build(c) for c in children])
             case SliceLeaf(parts):
@@ -69,6 +72,17 @@ class ResultBuilder:
                 return self.items(items, int(self.outputs[length]))
             case ItemsLeaf():
                 raise AssertionError("items stand in lists only")
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Set what the function set in objects of the caller; everything is made before anything is set."""
+        for change, value in [(c, None if c.value is None else self.build(c.value)) for c in changes]:
+            owner = change.access.fetch(self.arguments)
+            if change.kind == "attribute":
+                delattr(owner, change.key) if change.value is None else setattr(owner, change.key, value)
+            elif change.value is None:
+                del owner[change.key]
+            else:
+                owner[change.key] = value
 
     def items(self, leaf: Leaf, length: int) -> list[Any]:
         """The items of a list, or a part of each."""
@@ -164,12 +178,10 @@ def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
         return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
     if issubclass(kind, list):
         return list(parts)
-    if dataclasses.is_dataclass(kind):
-        made = object.__new__(kind)
-        for key, part in zip(keys, parts, strict=True):
-            object.__setattr__(made, key, part)
-        return made
-    raise TypeError(f"cannot make a {kind.__name__}")
+    made = object.__new__(kind)
+    for key, part in zip(keys, parts, strict=True):
+        object.__setattr__(made, key, part)
+    return made
 
 
 def leave_gradient(tensor: Tensor, gradient: Tensor | None, cleared: bool) -> None:

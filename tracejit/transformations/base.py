@@ -212,5 +212,5 @@ def is_number(value: Value) -> bool:
 def relabelled(lowered: Lowered, graph: Graph, result: Leaf, inputs: Sequence[Input] = ()) -> Lowered:
     """The same lowering with another graph and result, and more inputs."""
     return Lowered(
-        graph, (*lowered.inputs, *inputs), result, lowered.guards, lowered.gradients, lowered.attributes, lowered.keep
+        graph, (*lowered.inputs, *inputs), result, lowered.guards, lowered.gradients, lowered.changes, lowered.keep
     )

@@ -9,7 +9,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.function import (
+    ArrayLeaf,
+    ConstantLeaf,
+    Input,
+    InputLeaf,
+    Leaf,
+    Lowered,
+    NumberLeaf,
+    ObjectLeaf,
+    TreeLeaf,
+)
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
 from tracejit.frontend.values import Static
 from tracejit.ir.core import Block, Graph
@@ -149,6 +159,8 @@ def _returning_values(lowered: Lowered, graph: Graph) -> tuple[Graph, Leaf]:
         match leaf:
             case TreeLeaf(kind, keys, children):
                 return TreeLeaf(kind, keys, tuple(visit(c) for c in children))
+            case ObjectLeaf(_, tree):
+                return visit(tree)
             case NumberLeaf() | ArrayLeaf() | InputLeaf():
                 results.append(value_of(source, leaf))
                 return ArrayLeaf(len(results) - 1)

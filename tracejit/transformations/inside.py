@@ -128,7 +128,7 @@ def _mapped(x: FrontValue, visit: Any, level: int) -> FrontValue:
         case ListValue(items):
             return ListValue([visit(i) for i in items], level)
         case DictValue(items):
-            return DictValue({k: visit(v) for k, v in items.items()}, level)
+            return DictValue({k: visit(v) for k, v in items.items()})
         case ObjectValue(cls, fields):
             return ObjectValue(cls, {k: visit(v) for k, v in fields.items()})
         case _:

@@ -1,16 +1,12 @@
-import numpy as np
+from collections import deque
 
 from tracejit import script
 
 
-class Thing:
-    def __init__(self, value):
-        self.value = value
-
-
 @script
 def f(x):
-    return Thing(x)
+    items = deque([x])
+    return items[0]
 
 
 f(1.0)

@@ -1,0 +1,594 @@
+"""Programs with dicts, NamedTuples, dataclasses and plain classes, against plain Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+from tracejit import Tensor
+
+CASES: list[tuple[Callable[..., Any], tuple[tuple[Any, ...], ...]]] = []
+
+
+def case(*calls: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Run the function with each of these arguments."""
+
+    def note(fn: Callable[..., Any]) -> Callable[..., Any]:
+        CASES.append((fn, calls))
+        return fn
+
+    return note
+
+
+def T(*sizes: int) -> Tensor:
+    return tj.tensor(np.arange(1, 1 + int(np.prod(sizes)), dtype=np.float32).reshape(sizes))
+
+
+# ---- dicts
+
+
+@case(({"a": 1, "b": 2}, 3))
+def dct_arg(d: dict[str, int], n):
+    d["c"] = n
+    d["a"] += 1
+    return d["a"] + d["b"]
+
+
+@case(({"a": T(2), "b": T(2)}, 3))
+def dct_arg_t(d: dict[str, Tensor], n):
+    out: dict[str, Tensor] = {}
+    for k, v in d.items():
+        out[k + "_new"] = v * n
+    return out
+
+
+@case((3,), (0,))
+def dct_branch(n):
+    d = {"a": 1}
+    if n > 1:
+        d["a"] = n
+    else:
+        d["a"] = -1
+    return d
+
+
+@case((3,), (0,))
+def dct_loop(n):
+    d = {"s": 0, "p": 1}
+    for i in range(1, n + 1):
+        d["s"] += i
+        d["p"] *= i
+    return d
+
+
+@case((3,), (0,))
+def dct_newkey_branch(n):
+    d: dict[str, int] = {}
+    if n > 1:
+        d["a"] = n
+    else:
+        d["a"] = 0
+    return d
+
+
+@case((3,), (0,))
+def dct_intkeys(n):
+    d = {1: n, 2: 5}
+    d[3] = 6
+    return d, d[1], 2 in d, sorted(d), list(d.items())
+
+
+@case((3,), (0,))
+def dct_popitem(n):
+    d = {"a": 1, "b": n}
+    k, v = d.popitem()
+    return k, v, d
+
+
+@case((3,), (0,))
+def dct_keyerr(n):
+    d = {"a": 1}
+    return d["b"]
+
+
+@case((3,), (0,))
+def dct_kwargs(n):
+    def f(a, b=2, **kw):
+        return a + b + sum(kw.values())
+
+    opts = {"b": n, "c": 5}
+    return f(1, **opts), f(*[1, 2], c=3)
+
+
+@case((3,), (0,))
+def dct_of_list(n):
+    d: dict[str, list[int]] = {"a": [], "b": []}
+    for i in range(n):
+        if i % 2 == 0:
+            d["a"].append(i)
+        else:
+            d["b"].append(i)
+    return d
+
+
+@case((3,), (0,))
+def dct_nested(n):
+    d = {"a": {"b": n, "c": (1, 2)}, "t": [1]}
+    d["a"]["b"] += 2
+    return d["a"]["b"] + d["a"]["c"][1], d
+
+
+@case((3,), (0,))
+def dct_tuple_keys(n):
+    d = {(0, 1): n, (1, 0): 2}
+    return d[(0, 1)] + d[1, 0]
+
+
+# ---- namedtuple / dataclasses
+
+
+class Point(NamedTuple):
+    x: float
+    y: float = 1.0
+
+    def norm(self):
+        return math.sqrt(self.x**2 + self.y**2)
+
+    @property
+    def total(self):
+        return self.x + self.y
+
+
+P2 = namedtuple("P2", ["a", "b"], defaults=[4])
+
+
+@case((3.0,))
+def nt1(v):
+    p = Point(v)
+    q = Point(y=v, x=2.0)
+    a, b = q
+    r = P2(1)
+    return (
+        p,
+        q.x + p.y,
+        a,
+        b,
+        p.norm(),
+        p.total,
+        r.b,
+        p[0],
+        len(p),
+        p._replace(x=5.0),
+        r._asdict(),
+        isinstance(p, Point),
+        isinstance(p, tuple),
+        p == Point(v, 1.0),
+        p._fields,
+    )
+
+
+@case((Point(1.0, 2.0), 2))
+def nt_arg(p: Point, n):
+    return Point(p.x * n, p.y), p.norm()
+
+
+@case((3.0,), (1.0,))
+def nt_branch(v):
+    if v > 2:
+        p = Point(v, 0.0)
+    else:
+        p = Point(0.0, v)
+    return p
+
+
+@case((3,), (0,))
+def nt_loop(n):
+    p = Point(0.0, 1.0)
+    for i in range(n):
+        p = Point(p.x + p.y, p.y * 2.0)
+    return p
+
+
+@case((3,), (0,))
+def nt_list(n):
+    ps: list[Point] = []
+    for i in range(n):
+        ps.append(Point(i * 1.0, 2.0))
+    s = 0.0
+    for p in ps:
+        s += p.x * p.y
+    return ps, s
+
+
+@dataclass
+class DC:
+    x: int
+    y: float = 2.0
+    z: list[int] = field(default_factory=list)
+
+    def double(self):
+        self.x *= 2
+        return self
+
+    def add(self, k: int = 1):
+        return self.x + k
+
+    @property
+    def sum(self):
+        return self.x + self.y
+
+    @staticmethod
+    def make(v):
+        return DC(v, 1.0)
+
+    @classmethod
+    def build(cls, v):
+        return cls(v)
+
+
+@dataclass(frozen=True)
+class FDC:
+    a: int
+    b: int = 5
+
+
+@dataclass
+class PDC:
+    a: int
+    b: int = 0
+
+    def __post_init__(self):
+        self.b = self.a * 2
+
+
+@dataclass(order=True)
+class ODC:
+    a: int
+    b: int
+
+
+@case((3,), (0,))
+def dc1(n):
+    d = DC(n)
+    d.double()
+    d.x += 1
+    d.z.append(4)
+    e = DC.make(n)
+    f = DC.build(n)
+    return d, d.add(), d.sum, e, f, d == DC(2 * n + 1, 2.0, [4]), dataclasses.replace(d, x=1)
+
+
+@case((3,), (0,))
+def dc_branch(n):
+    d = DC(n)
+    if n > 2:
+        d.x = 100
+    else:
+        d.y = -1.0
+    return d
+
+
+@case((3,), (0,))
+def dc_loop(n):
+    d = DC(0)
+    for i in range(n):
+        d.x += i
+        d.y = d.y * 1.5
+    return d
+
+
+@case((DC(3), 4), (DC(1), 0))
+def dc_arg_loop(d, n):
+    e = d
+    for i in range(n):
+        e.x += i
+    return d.x, d is e
+
+
+@case((DC(3), 4), (DC(1), 0))
+def dc_ret(d, n):
+    return d
+
+
+@case((3,), (0,))
+def dc_frozen_write(n):
+    d = FDC(n)
+    d.a = 3
+    return d
+
+
+# ---- plain classes
+
+
+class Base:
+    scale = 3
+
+    def __init__(self, x):
+        self.x = x
+
+    def get(self):
+        return self.x * self.scale
+
+    def who(self):
+        return 1
+
+
+class Derived(Base):
+    def __init__(self, x, y=2):
+        super().__init__(x)
+        self.y = y
+
+    def get(self):
+        return super().get() + self.y
+
+    def set(self, v):
+        self.x = v
+
+
+class Vec:
+    def __init__(self, a: float, b: float):
+        self.a = a
+        self.b = b
+
+    def __add__(self, o):
+        return Vec(self.a + o.a, self.b + o.b)
+
+    def __radd__(self, o):
+        return Vec(self.a + o, self.b + o)
+
+    def __iadd__(self, o):
+        self.a += o.a
+        self.b += o.b
+        return self
+
+    def __sub__(self, o):
+        return Vec(self.a - o.a, self.b - o.b)
+
+    def __mul__(self, k):
+        return Vec(self.a * k, self.b * k)
+
+    __rmul__ = __mul__
+
+    def __neg__(self):
+        return Vec(-self.a, -self.b)
+
+    def __eq__(self, o):
+        return self.a == o.a and self.b == o.b
+
+    def __lt__(self, o):
+        return self.a < o.a
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, i):
+        return self.a if i == 0 else self.b
+
+    def __setitem__(self, i, v):
+        if i == 0:
+            self.a = v
+        else:
+            self.b = v
+
+    def __contains__(self, v):
+        return v == self.a or v == self.b
+
+    def __call__(self, v):
+        return self.a * v + self.b
+
+    def __bool__(self):
+        return self.a != 0
+
+    def __abs__(self):
+        return abs(self.a) + abs(self.b)
+
+    def __iter__(self):
+        return iter((self.a, self.b))
+
+    def __float__(self):
+        return self.a
+
+    def __int__(self):
+        return int(self.a)
+
+    def __matmul__(self, o):
+        return self.a * o.a + self.b * o.b
+
+    def __str__(self):
+        return f"Vec({self.a}, {self.b})"
+
+    def __repr__(self):
+        return f"Vec({self.a}, {self.b})"
+
+    def __hash__(self):
+        return 1
+
+
+@case((3,), (0,))
+def cls1(n):
+    d = Derived(n)
+    d.set(n + 1)
+    d.y += 4
+    return (
+        d.get(),
+        d.x,
+        isinstance(d, Base),
+        d.who(),
+        Base(2).get(),
+        hasattr(d, "y"),
+        hasattr(d, "q"),
+        getattr(d, "x"),
+        getattr(d, "q", 5),
+    )
+
+
+@case((3,), (0,))
+def cls_loop(n):
+    p = Vec(0.0, 1.0)
+    for i in range(n):
+        p.a += p.b
+        p = p + Vec(1.0, 1.0)
+    return p.a, p.b
+
+
+@case((3,), (0,))
+def cls_branch(n):
+    p = Vec(0.0, 1.0)
+    q = p
+    if n > 2:
+        p.a = 5.0
+    else:
+        p.b = n * 2.0
+    return q.a, q.b
+
+
+@case((3,), (0,))
+def cls_branch_obj(n):
+    if n > 2:
+        p = Vec(0.0, 1.0)
+    else:
+        p = Vec(1.0, n * 1.0)
+    p.a += 1
+    return p.a, p.b
+
+
+class Counter:
+    total: int = 0
+
+    def __init__(self):
+        self.n = 0
+        self.hist = []
+
+    def inc(self, k=1):
+        self.n += k
+        self.hist.append(k)
+        return self.n
+
+    @property
+    def twice(self):
+        return self.n * 2
+
+    @twice.setter
+    def twice(self, v):
+        self.n = v // 2
+
+
+@case((3,), (0,))
+def cls_counter(n):
+    c = Counter()
+    for i in range(n):
+        c.inc(i)
+    c.twice = 10
+    return c.n, c.hist, c.twice
+
+
+class Node:
+    def __init__(self, v, nxt: Node | None = None):
+        self.v = v
+        self.nxt = nxt
+
+
+@case((3,), (0,))
+def cls_linked(n):
+    a = Node(n)
+    b = Node(2, a)
+    a.v += 1
+    return b.nxt.v, a.nxt is None, b.nxt is a
+
+
+class Holder:
+    def __init__(self):
+        self.w = np.ones(3)
+        self.k = 2
+
+    @staticmethod
+    def s(x):
+        return x + 1
+
+    @classmethod
+    def c(cls, x):
+        return cls.s(x) * 2
+
+
+@case((3,), (0,))
+def cls_methods(n):
+    return Holder.s(n), Holder.c(n), Holder().s(n), Holder().k, Holder().w.sum()
+
+
+class Slots:
+    __slots__ = ("a", "b")
+
+    def __init__(self, a):
+        self.a = a
+        self.b = a + 1
+
+
+@case((3,), (0,))
+def cls_slots(n):
+    s = Slots(n)
+    s.a += 1
+    return s.a + s.b
+
+
+H = Holder()
+
+
+@case((3,), (5,))
+def cls_global(n):
+    return H.w.sum() * H.k + n
+
+
+class Ret:
+    def __init__(self, a):
+        self.a = a
+
+    def __eq__(self, o):
+        return self.a == o.a
+
+
+@case((3,), (5,))
+def cls_ret(n):
+    return Ret(n)
+
+
+@case((Ret(3), 4), (Ret(5), 1))
+def cls_arg(r, n):
+    r.a += n
+    return r.a
+
+
+@case((Ret(3), 4), (Ret(5), 1))
+def cls_arg_branch(r, n):
+    if n > 2:
+        r.a = n
+    return r.a * 2
+
+
+@case((Ret(3), 4), (Ret(5), 0))
+def cls_arg_loop(r, n):
+    for i in range(n):
+        r.a += i
+    return r.a * 2
+
+
+@case((Ret(3), 4), (Ret(5), 0))
+def setattr_(r, n):
+    setattr(r, "a", n)
+    setattr(r, "b", n + 1)
+    return getattr(r, "a") + r.b
+
+
+@pytest.mark.parametrize(("fn", "calls"), CASES, ids=[fn.__name__ for fn, _ in CASES])
+def test_compiled_is_plain_python(fn: Callable[..., Any], calls: tuple[tuple[Any, ...], ...]) -> None:
+    scripted = None
+    for arguments in calls:
+        scripted = check(fn, *arguments, tolerance=1e-6, scripted=scripted)

@@ -1,0 +1,151 @@
+"""Python's builtins about classes and attributes: `isinstance`, `type`, `getattr`, `super` and their like."""
+
+from __future__ import annotations
+
+import ast
+import types
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.eager.tensor import Tensor
+from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundFunction,
+    BoundMethod,
+    Closure,
+    DictValue,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    MessageValue,
+    Number,
+    ObjectValue,
+    SequenceValue,
+    Static,
+    SuperValue,
+    Transformed,
+    TupleValue,
+)
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+@handles(isinstance)
+def _isinstance(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    cls = c.static(args[1], node, "the class")
+    kinds = cls if isinstance(cls, tuple) else (cls,)
+    return Static(any(_is_instance(c, args[0], k) for k in kinds))
+
+
+def _is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:
+    if isinstance(x, Static):
+        return isinstance(x.value, cls)
+    kind = _class_of(c, x)
+    return kind is not None and issubclass(kind, cls)
+
+
+def _class_of(c: Calls, x: FrontValue) -> type | None:
+    """The Python class of a value."""
+    match x:
+        case Static(value):
+            return type(value)
+        case ArrayView():
+            return Tensor if c.ctx.tensors else np.ndarray
+        case Number(_, True):
+            return {"b": bool, "i": int, "f": float, "c": complex}[x.dtype.kind]
+        case Number():
+            return np.dtype(x.dtype.numpy_name).type
+        case TupleValue(_, named):
+            return named or tuple
+        case ListValue() | GrowingList():
+            return list
+        case DictValue():
+            return dict
+        case ObjectValue(kind):
+            return kind
+        case SequenceValue() if x.range is not None:
+            return range
+        case MessageValue():
+            return str
+        case Closure() | BoundFunction():
+            return types.FunctionType
+        case _:
+            return None
+
+
+@handles(getattr)
+def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    name = c.static(args[1], node, "the attribute name")
+    if len(args) == 3 and not _has(args[0], name):
+        return args[2]
+    return c.attribute(args[0], name, node)
+
+
+@handles(hasattr)
+def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return Static(_has(args[0], c.static(args[1], node, "the attribute name")))
+
+
+@handles(super)
+def _super(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """`super()` of the method being lowered, and `super(cls, self)`."""
+    if args:
+        return SuperValue(c.static(args[0], node, "the class"), args[1])
+    frame = c.ctx.frame
+    cell, parameters = frame.source.closure.get("__class__"), frame.source.node.args
+    first = next(iter([*parameters.posonlyargs, *parameters.args]), None)
+    if cell is None or first is None:
+        return c.arith.mismatch(RuntimeError("super(): no arguments"), node)
+    return SuperValue(cell.cell_contents, frame.env[first.arg])
+
+
+@handles(object.__setattr__)
+def _set_raw(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    owner, name, value = args
+    attribute = c.static(name, node, "the attribute name")
+    if isinstance(owner, ObjectValue):
+        c.objects.set_raw(owner, attribute, value, node)
+    else:
+        c.set_attribute(owner, attribute, value, node)
+    return Static(None)
+
+
+@handles(setattr)
+def _setattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    c.set_attribute(args[0], c.static(args[1], node, "the attribute name"), args[2], node)
+    return Static(None)
+
+
+@handles(callable)
+def _callable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    match args[0]:
+        case Static(value):
+            return Static(callable(value))
+        case ObjectValue():
+            return Static(c.objects.has(args[0], "__call__"))
+        case x:
+            return Static(isinstance(x, Closure | BoundMethod | BoundFunction | Transformed))
+
+
+def _has(x: FrontValue, name: str) -> bool:
+    match x:
+        case Static(value):
+            return hasattr(value, name)
+        case ObjectValue(cls, fields):
+            return name in fields or (hasattr(cls, name) and name not in getattr(cls, "__slots__", ()))
+        case TupleValue(_, cls) if cls is not None:
+            return hasattr(cls, name)
+        case ArrayView():
+            return hasattr(np.ndarray, name)
+        case _:
+            return False
+
+
+@handles(type)
+def _type(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if len(args) == 1 and (found := _class_of(c, args[0])) is not None:
+        return Static(found)
+    c.ctx.refuse(node, "type() of this value is outside the language", "use isinstance")

@@ -1,0 +1,119 @@
+"""Objects that keep their identity while they change: dicts, instances, attributes of objects from outside.
+
+A front-end object is one Python object, so names that are one object in the program are one here. Its contents are
+replaced by a write, never changed, so that a nested block can be left by putting the old contents back: `Heap` knows
+the objects there are, and what they held when each enclosing block was entered.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from tracejit.frontend.values import (
+    BoundFunction,
+    BoundMethod,
+    Closure,
+    DictValue,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Mutable,
+    ObjectValue,
+    SuperValue,
+    TupleValue,
+)
+
+Contents: TypeAlias = Mapping[Any, FrontValue]
+
+
+@dataclass(slots=True, eq=False)
+class Heap:
+    """The objects of one lowering."""
+
+    objects: dict[object, Mutable] = field(default_factory=dict[object, Mutable])  #: by the place that made them
+    saved: list[dict[Mutable, Contents]] = field(default_factory=list[dict[Mutable, Contents]])
+    #: an object that stands for one of several on different paths -> those that other names may still know
+    merged: dict[Mutable, frozenset[Mutable]] = field(default_factory=dict[Mutable, frozenset[Mutable]])
+
+    def add(self, made: Mutable, key: object) -> Any:
+        """Remember a new object; the same program gives it the same key again."""
+        while key in self.objects:
+            key = (key, 1)
+        self.objects[key] = made
+        return made
+
+    def contains(self, value: Mutable) -> bool:
+        """Whether an object exists here, and not only in a block that was left."""
+        return any(o is value for o in self.objects.values())
+
+    def snapshot(self) -> dict[Mutable, Contents]:
+        """What every object holds."""
+        return {o: o.contents for o in self.objects.values()}
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Lower a nested block: afterwards all objects hold again what they held before."""
+        before, known = self.snapshot(), set(self.objects)
+        self.saved.append(before)
+        try:
+            yield
+        finally:
+            self.saved.pop()
+            for key in [k for k, o in self.objects.items() if k not in known and o not in before]:
+                del self.objects[key]
+            for o, contents in before.items():
+                o.contents = contents
+
+    def met(self, value: Mutable, name: Any, content: FrontValue) -> None:
+        """A part of an object that was there all along, and is met now."""
+        for before in self.saved:
+            before[value] = {**before.get(value, value.contents), name: content}
+        value.contents = {**value.contents, name: content}
+
+    def add_outer(self, made: Mutable, key: object) -> Any:
+        """Remember an object that was there all along."""
+        for before in self.saved:
+            before.setdefault(made, made.contents)
+        return self.add(made, key)
+
+
+def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
+    """The objects that values lead to."""
+    found: set[Mutable] = set()
+    todo = list(values)
+    frames: set[int] = set()
+    while todo:
+        match todo.pop():
+            case DictValue() | ObjectValue() as o if o not in found:
+                found.add(o)
+                todo.extend(o.contents.values())
+            case TupleValue(items) | ListValue(items):
+                todo.extend(items)
+            case BoundFunction(fn, args, kwargs):
+                todo.extend((fn, *args, *(v for _, v in kwargs)))
+            case BoundMethod(inner) | MaybeUnbound(_, inner) | SuperValue(_, inner):
+                todo.append(inner)
+            case Closure() as closure:
+                todo.extend((*closure.defaults, *closure.kw_defaults))
+                frame = closure.frame
+                while frame is not None and id(frame) not in frames:
+                    frames.add(id(frame))
+                    todo.extend(frame.env.values())
+                    frame = frame.enclosing
+            case _:
+                pass
+    return found
+
+
+def describe_part(value: Mutable, name: Any) -> str:
+    """How messages call a part of an object."""
+    return f"the key {name!r}" if isinstance(value, DictValue) else f"the attribute {name!r}"
+
+
+def place_key(node: ast.AST, path: tuple[object, ...], *more: object) -> object:
+    """The key of an object that a node of the program makes."""
+    return (node, path, *more)

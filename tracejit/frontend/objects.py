@@ -1,0 +1,412 @@
+"""Instances of classes: making them, their attributes, methods and operators.
+
+A class is the user's Python class: `__init__`, methods, properties and special methods are inlined like functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import functools
+import types
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.arith import SYMBOL
+from tracejit.frontend.signature import constant_access
+from tracejit.frontend.values import (
+    BoundFunction,
+    BoundMethod,
+    FrontValue,
+    ObjectValue,
+    Static,
+    SuperValue,
+    TupleValue,
+    type_name,
+)
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: Operator -> the special method of the left operand, and of the right one.
+OPERATORS = {
+    "add": ("__add__", "__radd__"),
+    "sub": ("__sub__", "__rsub__"),
+    "mul": ("__mul__", "__rmul__"),
+    "div": ("__truediv__", "__rtruediv__"),
+    "floordiv": ("__floordiv__", "__rfloordiv__"),
+    "mod": ("__mod__", "__rmod__"),
+    "pow": ("__pow__", "__rpow__"),
+    "matmul": ("__matmul__", "__rmatmul__"),
+    "bitand": ("__and__", "__rand__"),
+    "bitor": ("__or__", "__ror__"),
+    "bitxor": ("__xor__", "__rxor__"),
+    "shl": ("__lshift__", "__rlshift__"),
+    "shr": ("__rshift__", "__rrshift__"),
+    "eq": ("__eq__", "__eq__"),
+    "ne": ("__ne__", "__ne__"),
+    "lt": ("__lt__", "__gt__"),
+    "le": ("__le__", "__ge__"),
+    "gt": ("__gt__", "__lt__"),
+    "ge": ("__ge__", "__le__"),
+}
+UNARY = {"neg": "__neg__", "pos": "__pos__", "bitnot": "__invert__", "abs": "__abs__"}
+_MISSING = object()
+
+
+def members(cls: type) -> Iterator[dict[str, Any]]:
+    """The namespaces of a class and its bases, in the order attributes are looked up."""
+    for base in cls.__mro__:
+        yield dict(vars(base))
+
+
+def find(cls: type, name: str) -> Any:
+    """A class attribute as it stands in the class; `_MISSING` if there is none."""
+    return next((m[name] for m in members(cls) if name in m), _MISSING)
+
+
+def is_users(fn: Any) -> bool:
+    """Whether a class attribute is a Python function, plain or scripted, and not one that `dataclass` wrote."""
+    if isinstance(fn, types.FunctionType):
+        return fn.__code__.co_filename != "<string>"
+    return hasattr(fn, "__tracejit_function__")
+
+
+def class_of(value: FrontValue) -> type | None:
+    """The class that a value is an instance of, where that may have methods of its own."""
+    match value:
+        case ObjectValue(cls) | TupleValue(_, cls) if cls is not None:
+            return cls
+        case Static(obj) if not isinstance(obj, type | types.ModuleType | types.FunctionType | str | int | float):
+            return type(obj)
+        case _:
+            return None
+
+
+class Objects:
+    """Lowers what scripts do with instances of classes."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.c = calls
+        self.ctx = calls.ctx
+
+    # -- making -------------------------------------------------------------------------------------------------
+
+    def construct(
+        self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue | None:
+        """`cls(...)`; None for classes that scripts cannot make instances of."""
+        if issubclass(cls, enum.Enum):
+            return self.c.call_now(cls, args, kwargs, node)
+        if issubclass(cls, functools.partial) and args:
+            return BoundFunction(args[0], tuple(args[1:]), tuple(kwargs.items()))
+        fields = getattr(cls, "_fields", None)
+        if issubclass(cls, tuple) and fields is not None:
+            bound = self.bind_fields(cls, list(fields), getattr(cls, "_field_defaults", {}), args, kwargs, node)
+            return TupleValue(tuple(bound.values()), cls)
+        if issubclass(cls, BaseException) and not is_users(find(cls, "__init__")):
+            return self.ctx.new_object(ObjectValue(cls, {"args": TupleValue(tuple(args))}), node)
+        if not self.is_plain(cls):
+            return None
+        made: ObjectValue = self.ctx.new_object(ObjectValue(cls, {}), node)
+        if issubclass(cls, BaseException):
+            made.fields = {"args": TupleValue(tuple(args))}
+        init = find(cls, "__init__")
+        if dataclasses.is_dataclass(cls) and not is_users(init):
+            self.fill_dataclass(made, args, kwargs, node)
+        elif is_users(init):
+            self.c.call_object(init, [made, *args], kwargs, node)
+        elif args or kwargs:
+            self.c.arith.mismatch(TypeError(f"{cls.__name__}() takes no arguments"), node)
+        return made
+
+    def is_plain(self, cls: type) -> bool:
+        """Whether instances are what `__init__` makes of an empty object."""
+        is_exception = issubclass(cls, BaseException)
+        base = BaseException if is_exception else object
+        foreign = [b for b in cls.__mro__ if b.__module__ == "builtins" and not (is_exception or b is object)]
+        if foreign or cls.__module__.split(".")[0] in ("builtins", "numpy") or hasattr(cls, "state_dict"):
+            return False
+        own_setattr = find(cls, "__setattr__")
+        kept = (
+            own_setattr in (object.__setattr__, BaseException.__setattr__) or is_users(own_setattr) or _is_frozen(cls)
+        )
+        return kept and find(cls, "__new__") is find(base, "__new__")
+
+    def fill_dataclass(
+        self, made: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> None:
+        """What the `__init__` of a dataclass does."""
+        fields = [f for f in dataclasses.fields(made.cls) if f.init]  # type: ignore[arg-type]
+        names = [f.name for f in fields if not f.kw_only]
+        defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+        factories = {
+            f.name: f.default_factory
+            for f in dataclasses.fields(made.cls)  # type: ignore[arg-type]
+            if f.default_factory is not dataclasses.MISSING
+        }
+        given = dict(zip(names, args, strict=False)) | kwargs
+        for name, factory in factories.items():
+            if name not in given:
+                kwargs = {**kwargs, name: self.c.call_value(Static(factory), [], {}, node)}
+        every = [*names, *(f.name for f in fields if f.kw_only)]
+        bound = self.bind_fields(made.cls, every, defaults, args, kwargs, node, len(names))
+        for f in dataclasses.fields(made.cls):  # type: ignore[arg-type]
+            if not f.init and f.default is not dataclasses.MISSING:
+                bound[f.name] = Static(f.default)
+        order = [f.name for f in dataclasses.fields(made.cls) if f.name in bound]  # type: ignore[arg-type]
+        made.fields = {n: bound[n] for n in order}
+        after = find(made.cls, "__post_init__")
+        if is_users(after):
+            self.c.call_object(after, [made], {}, node)
+
+    def bind_fields(
+        self,
+        cls: type,
+        names: list[str],
+        defaults: dict[str, Any],
+        args: list[FrontValue],
+        kwargs: dict[str, FrontValue],
+        node: ast.AST,
+        positional: int | None = None,
+    ) -> dict[str, FrontValue]:
+        """Arguments of a generated `__init__` by field."""
+        title = f"{cls.__name__}.__init__()"
+        if len(args) > (len(names) if positional is None else positional):
+            text = f"{title} takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
+            self.c.arith.mismatch(TypeError(text), node)
+        bound = dict(zip(names, args, strict=False))
+        for name, value in kwargs.items():
+            if name in bound:
+                self.c.arith.mismatch(TypeError(f"{title} got multiple values for argument '{name}'"), node)
+            if name not in names and name not in defaults:
+                self.c.arith.mismatch(TypeError(f"{title} got an unexpected keyword argument '{name}'"), node)
+            bound[name] = value
+        for name in names:
+            if name not in bound and name in defaults:
+                bound[name] = self.c.of_object(defaults[name])
+        missing = [repr(n) for n in names if n not in bound]
+        if missing:
+            text = f"{title} missing {len(missing)} required positional argument{'s' * (len(missing) > 1)}: "
+            self.c.arith.mismatch(TypeError(text + " and ".join(missing)), node)
+        return {name: bound[name] for name in names}
+
+    # -- attributes ---------------------------------------------------------------------------------------------
+
+    def attribute(self, o: ObjectValue, name: str, node: ast.AST) -> FrontValue:
+        """`o.name`."""
+        member = find(o.cls, name)
+        if isinstance(member, property):
+            return self.c.call_value(Static(member.fget), [o], {}, node)
+        if name in o.fields:
+            return o.fields[name]
+        if isinstance(member, functools.cached_property):
+            made = self.c.call_value(Static(member.func), [o], {}, node)
+            self.ctx.set_part(o, name, made, node)
+            return made
+        if name == "__class__":
+            return Static(o.cls)
+        return self.member(o, o.cls, name, node)
+
+    def member(self, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue:
+        """An attribute that the class has."""
+        return self.bound(find(cls, name), receiver, cls, name, node)
+
+    def bound(self, member: Any, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue:
+        """A class attribute, seen through an instance."""
+        match member:
+            case property():
+                return self.c.call_value(Static(member.fget), [receiver], {}, node)
+            case _ if isinstance(receiver, TupleValue) and name in ("_replace", "_asdict"):
+                return BoundMethod(receiver, name)
+            case staticmethod():
+                return Static(member.__func__)
+            case classmethod():
+                return BoundFunction(Static(member.__func__), (Static(cls),))
+            case _ if is_users(member):
+                return BoundFunction(Static(member), (receiver,))
+            case _ if member is _MISSING:
+                getter = find(cls, "__getattr__")
+                if is_users(getter):
+                    return self.c.call_object(getter, [receiver, Static(name)], {}, node)
+                text = f"'{cls.__name__}' object has no attribute '{name}'"
+                self.ctx.check_false("AttributeError", text)
+            case types.WrapperDescriptorType() | types.MethodDescriptorType() | types.BuiltinFunctionType():
+                return BoundMethod(receiver, name)
+            case _:
+                return self.c.statics.guarded(member, constant_access(cls).step("attribute", name))
+
+    def super_attribute(self, value: SuperValue, name: str, node: ast.AST) -> FrontValue:
+        """`super().name`."""
+        receiver = value.receiver
+        cls = receiver.value if isinstance(receiver, Static) and isinstance(receiver.value, type) else None
+        cls = cls or class_of(receiver)
+        assert cls is not None
+        behind = cls.__mro__[cls.__mro__.index(value.cls) + 1 :]
+        member = next((vars(c)[name] for c in behind if name in vars(c)), _MISSING)
+        if name == "__init__" and member in (object.__init__, find(BaseException, "__init__")):
+            return BoundMethod(value, name)
+        return self.bound(member, receiver, cls, name, node)
+
+    def super_init(self, value: SuperValue, args: list[FrontValue], node: ast.AST) -> FrontValue:
+        """`super().__init__(...)` where the next class is `object` or a built-in exception."""
+        if isinstance(value.receiver, ObjectValue) and issubclass(value.receiver.cls, BaseException):
+            self.ctx.set_part(value.receiver, "args", TupleValue(tuple(args)), node)
+        elif args:
+            self.c.arith.mismatch(TypeError("object.__init__() takes exactly one argument"), node)
+        return Static(None)
+
+    def set_attribute(self, o: ObjectValue, name: str, value: FrontValue, node: ast.AST) -> None:
+        """`o.name = value`."""
+        member = find(o.cls, name)
+        if isinstance(member, property):
+            if member.fset is None:
+                text = f"property '{name}' of '{o.cls.__name__}' object has no setter"
+                self.ctx.check_false("AttributeError", text)
+            self.c.call_value(Static(member.fset), [o, value], {}, node)
+            return
+        if _is_frozen(o.cls):
+            frozen = self.c.exception_kind(dataclasses.FrozenInstanceError)
+            self.ctx.check_false(frozen, f"cannot assign to field '{name}'")
+        own = find(o.cls, "__setattr__")
+        if is_users(own):
+            self.c.call_object(own, [o, Static(name), value], {}, node)
+            return
+        self.set_raw(o, name, value, node)
+
+    def set_raw(self, o: ObjectValue, name: str, value: FrontValue, node: ast.AST) -> None:
+        """`object.__setattr__(o, name, value)`."""
+        if not hasattr(o.cls, "__dict__") or not _accepts(o.cls, name):
+            text = f"'{o.cls.__name__}' object has no attribute '{name}'"
+            self.ctx.check_false("AttributeError", text)
+        self.ctx.set_part(o, name, value, node)
+
+    def set_outer(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
+        """`owner.name = value` for an object from outside."""
+        member = find(type(owner), name)
+        if isinstance(member, property) and isinstance(member.fset, types.FunctionType):
+            self.c.call_value(Static(member.fset), [Static(owner), value], {}, node)
+            return
+        self.c.statics.set_attribute(owner, name, value, node)
+
+    # -- special methods ----------------------------------------------------------------------------------------
+
+    def special(self, value: FrontValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue | None:
+        """Call a special method; None where the class has no Python function of that name."""
+        cls = class_of(value)
+        member = _MISSING if cls is None else find(cls, name)
+        if not is_users(member):
+            return None
+        return self.c.call_object(member, [value, *args], {}, node)
+
+    def has(self, value: FrontValue, name: str) -> bool:
+        """Whether the class of a value has a special method in Python."""
+        cls = class_of(value)
+        return cls is not None and not hasattr(cls, "state_dict") and is_users(find(cls, name))
+
+    def call(self, o: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        """`o(...)`."""
+        member = find(o.cls, "__call__")
+        if not is_users(member):
+            return self.c.arith.mismatch(TypeError(f"'{o.cls.__name__}' object is not callable"), node)
+        return self.c.call_object(member, [o, *args], kwargs, node)
+
+    def has_operator(self, x: FrontValue) -> bool:
+        """Whether operators of a value may be methods of its class."""
+        if isinstance(x, ObjectValue):
+            return True
+        cls = class_of(x)
+        return cls is not None and any(is_users(find(cls, n)) for pair in OPERATORS.values() for n in pair)
+
+    def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`x op y` where one is an instance of a class."""
+        left, right = OPERATORS[op]
+        for value, name, other in ((x, left, y), (y, right, x)):
+            made = self.special(value, name, [other], node)
+            if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
+                return made
+        if op in ("eq", "ne"):
+            return self.equal(op, x, y, node)
+        if isinstance(x, ObjectValue) and isinstance(y, ObjectValue) and x.cls is y.cls and _is_ordered(x.cls):
+            return self.c.expressions.binary(op, _as_tuple(x), _as_tuple(y), node)
+        kinds = f"'{type_name(x)}' and '{type_name(y)}'"
+        if op in ("lt", "le", "gt", "ge"):
+            text = f"'{SYMBOL[op]}' not supported between instances of {kinds}"
+        else:
+            text = f"unsupported operand type(s) for {SYMBOL[op]}: {kinds}"
+        return self.c.arith.mismatch(TypeError(text), node)
+
+    def equal(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`==` and `!=` where neither class says what they mean: of dataclasses the fields, else identity."""
+        if op == "ne":
+            for value, other in ((x, y), (y, x)):
+                made = self.special(value, "__eq__", [other], node)
+                if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
+                    return self.c.expressions.negated(made, node)
+        if isinstance(x, ObjectValue) and isinstance(y, ObjectValue) and x.cls is y.cls and _compares_fields(x.cls):
+            return self.c.expressions.binary(op, _as_tuple(x), _as_tuple(y), node)
+        if isinstance(x, Static) and isinstance(y, Static):
+            return Static((x.value == y.value) is (op == "eq"))
+        same = self.c.expressions.is_same(x, y, node)
+        return Static(same is (op == "eq"))
+
+    def unary(self, op: str, x: FrontValue, node: ast.AST) -> FrontValue | None:
+        """`-x` and the like."""
+        return self.special(x, UNARY[op], [], node) if op in UNARY else None
+
+    def truth(self, o: FrontValue, node: ast.AST) -> FrontValue:
+        """`bool(o)` as a value."""
+        for name in ("__bool__", "__len__"):
+            made = self.special(o, name, [], node)
+            if made is not None:
+                return made
+        return Static(True)
+
+    @staticmethod
+    def has_truth(value: Any) -> bool:
+        """Whether the class of an object from outside says what it is as a condition."""
+        return any(is_users(find(type(value), n)) for n in ("__bool__", "__len__"))
+
+    def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
+        """What a loop over the object runs over."""
+        made = self.special(o, "__iter__", [], node)
+        if made is not None:
+            return made
+        length, item = self.special(o, "__len__", [], node), find(class_of(o) or object, "__getitem__")
+        if isinstance(length, Static) and is_users(item):
+            return TupleValue(tuple(self.c.call_object(item, [o, Static(i)], {}, node) for i in range(length.value)))
+        return self.c.arith.mismatch(TypeError(f"'{type_name(o)}' object is not iterable"), node)
+
+
+def _as_tuple(o: ObjectValue) -> TupleValue:
+    names = [f.name for f in dataclasses.fields(o.cls) if f.compare]  # type: ignore[arg-type]
+    return TupleValue(tuple(o.fields[n] for n in names))
+
+
+def _parameters(cls: type) -> Any:
+    return getattr(cls, "__dataclass_params__", None)
+
+
+def _is_frozen(cls: type) -> bool:
+    return bool(getattr(_parameters(cls), "frozen", False))
+
+
+def _compares_fields(cls: type) -> bool:
+    return bool(getattr(_parameters(cls), "eq", False))
+
+
+def _is_ordered(cls: type) -> bool:
+    return bool(getattr(_parameters(cls), "order", False))
+
+
+def _accepts(cls: type, name: str) -> bool:
+    """Whether instances may have an attribute of that name (`__slots__`)."""
+    if any("__slots__" not in vars(base) for base in cls.__mro__[:-1]):
+        return True
+    return any(name in _slots(base) for base in cls.__mro__[:-1])
+
+
+def _slots(cls: type) -> tuple[str, ...]:
+    slots = vars(cls).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
