@@ -152,7 +152,9 @@ class Statics:
         if isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES:
             return self.of_object(self.get(owner, name, node))
         fixed = isinstance(owner, type) and owner.__module__.split(".")[0] in _FIXED_MODULES
-        if fixed or isinstance(owner, np.dtype | np.generic | np.ufunc | types.BuiltinFunctionType | str | enum.EnumType):
+        if fixed or isinstance(
+            owner, np.dtype | np.generic | np.ufunc | types.BuiltinFunctionType | str | enum.EnumType
+        ):
             return self.of_object(self.get(owner, name, node))
         value = self.get(owner, name, node)
         if isinstance(value, types.MethodType) and value.__self__ is owner:
