@@ -97,7 +97,7 @@ _LATER = {
     "export": "tracejit.deploy",
     "load": "tracejit.deploy",
 }
-_MODULES = ("linalg", "nn", "optim")
+_MODULES = ("fft", "linalg", "nn", "optim")
 
 
 def __getattr__(name: str) -> Any:

@@ -58,3 +58,9 @@ def _public() -> dict[str, Callable[..., Any]]:
 
 #: Every public function of the library, by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = _public()
+
+
+def members(module: str) -> dict[str, Callable[..., Any]]:
+    """The functions that are spelt with a module's name in front, without it."""
+    prefix = f"{module}."
+    return {name.removeprefix(prefix): function for name, function in FUNCTIONS.items() if name.startswith(prefix)}

@@ -1,0 +1,354 @@
+"""How discrete Fourier transforms are computed: Stockham's mixed-radix algorithm, as loops along one axis.
+
+A line of n numbers goes through one stage per factor of n. The stage of factor r takes s interleaved lines of length
+r m to s r lines of length m:
+
+    y[q + s (r p + c)] = w^(p c) sum_d x[q + s (p + m d)] e^(-2 pi i c d / r),     w = e^(-2 pi i / (r m))
+
+and the last one leaves the result in order. Radices 4 and 2 are written out, sums over other primes are direct. Where a
+prime is large the transform is a convolution with a chirp (Bluestein), computed with transforms of a power of 2.
+Van Loan, Computational Frameworks for the Fast Fourier Transform, sections 1.7, 2 and 4.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracejit.ir.types import F64, I64, TensorType, real_dtype
+
+Emitter = Any
+Array = Any
+Expr = Any
+Pair = tuple[Any, Any]  #: a complex number as two real expressions
+
+#: A size in 64 bits has at most that many factors.
+MOST_FACTORS = 64
+
+#: Where the plan has the number of factors and the length of the transforms.
+COUNT, WHOLE = MOST_FACTORS, MOST_FACTORS + 1
+
+#: A larger prime makes a convolution of the transform.
+LARGEST_FACTOR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Working memory: two sides of a line (and a third for the chirp), real and imaginary parts apart, and the powers
+    of e^(-2 pi i / size)."""
+
+    e: Emitter
+    re: Array
+    im: Array
+    cosines: Array
+    sines: Array
+    size: Expr
+    outer: Sequence[Expr]
+
+    def load(self, side: Expr, i: Expr) -> Pair:
+        at = (*self.outer, side, i)
+        return self.e.load(self.re, at), self.e.load(self.im, at)
+
+    def store(self, side: Expr, i: Expr, value: Pair) -> None:
+        at = (*self.outer, side, i)
+        self.e.store(self.re, at, value[0])
+        self.e.store(self.im, at, value[1])
+
+    def power(self, i: Expr) -> Pair:
+        """e^(-2 pi i / n) to that power, below n."""
+        return self.e.load(self.cosines, (i,)), self.e.load(self.sines, (i,))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One stage: from one side, `lines` interleaved lines of r `length` numbers, to the other side."""
+
+    length: Expr
+    lines: Expr
+    source: Expr
+    target: Expr
+
+
+def _add(k: Any, x: Pair, y: Pair) -> Pair:
+    return k.add(x[0], y[0]), k.add(x[1], y[1])
+
+
+def _sub(k: Any, x: Pair, y: Pair) -> Pair:
+    return k.sub(x[0], y[0]), k.sub(x[1], y[1])
+
+
+def _mul(k: Any, x: Pair, y: Pair) -> Pair:
+    return k.sub(k.mul(x[0], y[0]), k.mul(x[1], y[1])), k.add(k.mul(x[0], y[1]), k.mul(x[1], y[0]))
+
+
+def _let(k: Any, x: Pair) -> Pair:
+    return k.let(x[0], "re"), k.let(x[1], "im")
+
+
+def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: bool = False) -> Array:
+    """Every line along the axis, through its factors, or as a convolution of a length that has small ones."""
+    out, size = e.new(results[0]), x.shape[axis]
+    part = real_dtype(x.type.dtype)
+    plan = e.scratch(TensorType(I64, (MOST_FACTORS + 2,)), "plan")
+    with e.kernel():
+        _plan(e, size, plan)
+    count = e.k.let(e.load(plan, (e.k.const(COUNT, I64),)), "count")
+    whole = e.k.let(e.load(plan, (e.k.const(WHOLE, I64),)), "whole")
+    is_chirp = e.k.let(e.k.ne(whole, size), "is_chirp")
+    around = (*x.shape[:axis], *x.shape[axis + 1 :])
+    re, im = (e.work(part, (*around, e.k.const(3, I64), whole), name) for name in ("re", "im"))
+    cosines, sines = (e.work(part, (whole,), name) for name in ("cosines", "sines"))
+    chirp = tuple(e.work(part, (e.k.select(is_chirp, size, e.k.const(0, I64)),), name) for name in ("chirp", "chirp"))
+    with e.kernel():
+        _tables(e, (cosines, sines), chirp, size, whole, inverse)
+    with e.kernel(), e.loops(around, parallel=True) as outer:
+        lines = _Lines(e, re, im, cosines, sines, whole, outer)
+        line = _Line(lines, lambda i: (*outer[:axis], i, *outer[axis:]), x, out, chirp, size)
+        last = e.k.let(e.k.bitand(count, 1), "last")
+        with e.loops((e.k.select(is_chirp, e.k.const(3, I64), e.k.const(1, I64)),)) as (turn,):
+            _prepare(line, turn, last, is_chirp)
+            _stages(lines, plan, count, inverse)
+        _finish(line, last, is_chirp)
+    return out
+
+
+def _stages(lines: _Lines, plan: Array, count: Expr, inverse: bool) -> None:
+    """The transform of what is on side 0."""
+    e, k = lines.e, lines.e.k
+    with e.fold(count, lines.size, k.const(1, I64)) as fold:
+        length, interleaved = fold.carried
+        radix = e.load(plan, (fold.index,))
+        rest = k.let(k.quotient(length, radix), "rest")
+        source = k.let(k.bitand(fold.index, 1), "source")
+        _stage(lines, radix, _Stage(rest, interleaved, source, k.let(k.sub(1, source), "target")), inverse)
+        fold.following = [rest, k.mul(interleaved, radix)]
+
+
+# -- the plan -----------------------------------------------------------------------------------------------------
+
+
+def _plan(e: Emitter, size: Expr, plan: Array) -> None:
+    """The factors of a size, or of the power of 2 that a convolution needs where one of them is large."""
+    k = e.k
+    with e.fold(k.const(2, I64), size) as fold:
+        (whole,) = fold.carried
+        largest = _factorise(e, whole, plan)
+        e.store(plan, (k.const(WHOLE, I64),), whole)
+        with e.fold(k.const(62, I64), k.const(1, I64)) as power:
+            enough = k.ge(power.carried[0], k.sub(k.mul(size, 2), 1))
+            power.following = [k.select(enough, power.carried[0], k.mul(power.carried[0], 2))]
+        fold.following = [k.select(k.gt(largest, LARGEST_FACTOR), power.results[0], whole)]
+
+
+def _factorise(e: Emitter, size: Expr, plan: Array) -> Expr:
+    """The factors of a size: 4 as long as it divides, then primes from the smallest on. Gives the largest one."""
+    k = e.k
+    zero, one = k.const(0, I64), k.const(1, I64)
+    with e.fold(k.const(MOST_FACTORS, I64), size, zero, one) as fold:
+        rest, found, largest = fold.carried
+
+        def divides(r: int) -> Expr:
+            return k.eq(k.remainder(rest, r), 0)
+
+        small = [4, 2, 3, 5, 7]
+        is_easy = k.le(rest, 1)
+        for r in small:
+            is_easy = k.logical_or(is_easy, divides(r))
+        is_easy = k.let(is_easy, "is_easy")
+        root = k.cast(k.sqrt(k.cast(rest, F64)), I64)
+        trials = k.select(is_easy, zero, k.add(k.lsr(root, one), one))
+        with e.fold(trials, rest) as search:
+            candidate = k.let(k.add(k.mul(search.index, 2), 3), "candidate")
+            first = k.logical_and(k.eq(search.carried[0], rest), k.eq(k.remainder(rest, candidate), 0))
+            search.following = [k.select(k.logical_and(first, k.lt(candidate, rest)), candidate, search.carried[0])]
+        factor = search.results[0]
+        for r in reversed(small):
+            factor = k.select(divides(r), k.const(r, I64), factor)
+        factor = k.let(factor, "factor")
+        more = k.let(k.gt(rest, 1), "more")
+        with e.when(more):
+            e.store(plan, (found,), factor)
+        fold.following = [
+            k.select(more, k.quotient(rest, factor), rest),
+            k.add(found, k.cast(more, I64)),
+            k.select(more, k.maximum(largest, factor), largest),
+        ]
+    e.store(plan, (k.const(COUNT, I64),), fold.results[1])
+    return fold.results[2]
+
+
+# -- tables -------------------------------------------------------------------------------------------------------
+
+
+def _turned(e: Emitter, i: Expr, size: Expr) -> Pair:
+    """e^(2 pi i / size) to the power i below size. Angles are taken within a quarter turn, which keeps them accurate
+    and makes the axes exact."""
+    k = e.k
+    turns = k.let(k.mul(i, 4), "turns")
+    beyond = [k.let(k.ge(turns, k.mul(size, q)), "beyond") for q in (1, 2, 3)]
+    rest = turns
+    for past in beyond:
+        rest = k.sub(rest, k.select(past, size, k.const(0, I64)))
+    angle = k.let(k.mul(k.div(k.cast(rest, F64), k.cast(size, F64)), math.pi / 2), "angle")
+    c, s = k.let(k.cos(angle), "c"), k.let(k.sin(angle), "s")
+    return (
+        k.select(beyond[2], s, k.select(beyond[1], k.neg(c), k.select(beyond[0], k.neg(s), c))),
+        k.select(beyond[2], k.neg(c), k.select(beyond[1], k.neg(s), k.select(beyond[0], c, s))),
+    )
+
+
+def _tables(
+    e: Emitter, powers: Sequence[Array], chirp: Sequence[Array], size: Expr, whole: Expr, inverse: bool
+) -> None:
+    """The powers of e^(-2 pi i / whole), and the chirp e^(-pi i j^2 / size); conjugated for the inverse."""
+    k, part = e.k, powers[0].type.dtype
+
+    def fill(tables: Sequence[Array], i: Expr, value: Pair) -> None:
+        e.store(tables[0], (i,), k.cast(value[0], part))
+        e.store(tables[1], (i,), k.cast(value[1] if inverse else k.neg(value[1]), part))
+
+    with e.loops((whole,), vector=True) as (i,):
+        fill(powers, i, _turned(e, i, whole))
+    with e.loops(chirp[0].shape, vector=True) as (i,):
+        both = k.let(k.mul(size, 2), "both")
+        fill(chirp, i, _turned(e, k.let(k.remainder(k.mul(i, i), both), "square"), both))
+
+
+# -- a line -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of the operand and of the result."""
+
+    lines: _Lines
+    place: Callable[[Expr], Sequence[Expr]]
+    x: Array
+    out: Array
+    chirps: Sequence[Array]
+    size: Expr
+
+    def load(self, i: Expr) -> Pair:
+        element = self.lines.e.load(self.x, self.place(i))
+        return self.lines.e.k.real(element), self.lines.e.k.imag(element)
+
+    def chirp(self, i: Expr) -> Pair:
+        return self.lines.e.load(self.chirps[0], (i,)), self.lines.e.load(self.chirps[1], (i,))
+
+    def store(self, i: Expr, value: Pair) -> None:
+        k, dtype = self.lines.e.k, self.out.type.dtype
+        real, imaginary = (k.cast(x, dtype) for x in value)
+        self.lines.e.store(self.out, self.place(i), k.add(real, k.mul(imaginary, k.const(1j, dtype))))
+
+
+def _prepare(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
+    """What is transformed in a turn: the line; or, for Bluestein's convolution, the conjugate of the chirp, the line
+    times the chirp, and the conjugate of the product of both transforms."""
+    lines, e, k = line.lines, line.lines.e, line.lines.e.k
+    zero, chirped, whole = k.const(0, I64), k.const(2, I64), lines.size
+    none = k.const(0, lines.re.type.dtype)
+
+    def is_turn(number: int) -> Expr:
+        return k.logical_and(is_chirp, k.eq(turn, number))
+
+    with e.when(k.logical_not(is_chirp)), e.loops((line.size,), vector=True) as (i,):
+        lines.store(zero, i, line.load(i))
+    with e.when(is_turn(0)), e.loops((whole,)) as (i,):
+        near = k.let(k.minimum(i, k.sub(whole, i)), "near")
+        inside = k.let(k.lt(near, line.size), "inside")
+        c, s = line.chirp(k.let(k.select(inside, near, zero), "at"))
+        lines.store(zero, i, (k.select(inside, c, none), k.select(inside, k.neg(s), none)))
+    with e.when(is_turn(1)), e.loops((whole,)) as (i,):
+        lines.store(chirped, i, lines.load(last, i))
+        inside = k.let(k.lt(i, line.size), "inside")
+        at = k.let(k.select(inside, i, zero), "at")
+        real, imaginary = _mul(k, _let(k, line.load(at)), line.chirp(at))
+        lines.store(zero, i, (k.select(inside, real, none), k.select(inside, imaginary, none)))
+    with e.when(is_turn(2)), e.loops((whole,)) as (i,):
+        real, imaginary = _mul(k, lines.load(last, i), lines.load(chirped, i))
+        lines.store(zero, i, (real, k.neg(imaginary)))
+
+
+def _finish(line: _Line, last: Expr, is_chirp: Expr) -> None:
+    """The result is on side `last`; of a convolution it is conjugated, multiplied and still to be divided."""
+    lines, e, k = line.lines, line.lines.e, line.lines.e.k
+    with e.when(k.logical_not(is_chirp)), e.loops((line.size,), vector=True) as (i,):
+        line.store(i, lines.load(last, i))
+    with e.when(is_chirp):
+        part = lines.re.type.dtype
+        scale = k.let(k.div(k.const(1, part), k.cast(lines.size, part)), "scale")
+        with e.loops((line.size,)) as (i,):
+            real, imaginary = lines.load(last, i)
+            real, imaginary = _mul(k, (real, k.neg(imaginary)), line.chirp(i))
+            line.store(i, (k.mul(real, scale), k.mul(imaginary, scale)))
+
+
+# -- stages -------------------------------------------------------------------------------------------------------
+
+
+def _stage(lines: _Lines, radix: Expr, stage: _Stage, inverse: bool) -> None:
+    k = lines.e.k
+    is_four, is_two = k.let(k.eq(radix, 4), "is_four"), k.let(k.eq(radix, 2), "is_two")
+    with lines.e.when(is_four):
+        _written_out(lines, stage, 4, lambda xs: _four(k, xs, inverse), is_first=True)
+    with lines.e.when(is_two):
+        _written_out(lines, stage, 2, lambda xs: [_add(k, *xs), _sub(k, *xs)])
+    with lines.e.when(k.logical_not(k.logical_or(is_four, is_two))):
+        _summed(lines, stage, radix)
+
+
+def _written_out(
+    lines: _Lines, stage: _Stage, radix: int, transform: Callable[[list[Pair]], list[Pair]], *, is_first: bool = False
+) -> None:
+    """A stage of a radix known when compiling: interleaved lines are the lanes of vectors. In first stages, where there
+    are few, the places of a line are."""
+    e, k = lines.e, lines.e.k
+
+    def one(p: Expr, q: Expr) -> None:
+        xs = [
+            _let(k, lines.load(stage.source, k.add(q, k.mul(stage.lines, k.add(p, k.mul(stage.length, d))))))
+            for d in range(radix)
+        ]
+        for c, y in enumerate(transform(xs)):
+            if c:
+                y = _mul(k, _let(k, y), lines.power(k.mul(k.mul(p, c), stage.lines)))
+            lines.store(stage.target, k.add(q, k.mul(stage.lines, k.add(k.mul(p, radix), c))), y)
+
+    def by_lines() -> None:
+        with e.loops((stage.length,)) as (p,), e.loops((stage.lines,), vector=True) as (q,):
+            one(p, q)
+
+    if not is_first:
+        by_lines()
+        return
+    few = k.let(k.lt(stage.lines, 8), "few")
+    with e.when(few), e.loops((stage.lines,)) as (q,), e.loops((stage.length,), vector=True) as (p,):
+        one(p, q)
+    with e.when(k.logical_not(few)):
+        by_lines()
+
+
+def _four(k: Any, xs: list[Pair], inverse: bool) -> list[Pair]:
+    """The transform of four numbers."""
+    even, odd = _let(k, _add(k, xs[0], xs[2])), _let(k, _add(k, xs[1], xs[3]))
+    apart, turned = _let(k, _sub(k, xs[0], xs[2])), _let(k, _sub(k, xs[1], xs[3]))
+    turned = (k.neg(turned[1]), turned[0]) if inverse else (turned[1], k.neg(turned[0]))
+    return [_add(k, even, odd), _add(k, apart, turned), _sub(k, even, odd), _sub(k, apart, turned)]
+
+
+def _summed(lines: _Lines, stage: _Stage, radix: Expr) -> None:
+    """A stage of any radix, as sums."""
+    e, k = lines.e, lines.e.k
+    part = lines.re.type.dtype
+    turn = k.let(k.quotient(lines.size, radix), "turn")
+    zero = k.const(0, part)
+    with e.loops((stage.length, radix)) as (p, c), e.loops((stage.lines,), vector=True) as (q,):
+        with e.fold(radix, zero, zero) as fold:
+            d = fold.index
+            x = _let(k, lines.load(stage.source, k.add(q, k.mul(stage.lines, k.add(p, k.mul(stage.length, d))))))
+            w = lines.power(k.mul(k.remainder(k.mul(c, d), radix), turn))
+            fold.following = list(_add(k, (fold.carried[0], fold.carried[1]), _mul(k, x, w)))
+        y = _mul(k, _let(k, (fold.results[0], fold.results[1])), lines.power(k.mul(k.mul(p, c), stage.lines)))
+        lines.store(stage.target, k.add(q, k.mul(stage.lines, k.add(k.mul(p, radix), c))), y)
