@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from tracejit.codegen import boundary, lower_calls, lower_opaque, lower_views, placement
+from tracejit.codegen.alike import Kernels
 from tracejit.codegen.loop_ir import (
     Alloc,
     Call,
@@ -82,13 +83,13 @@ class Tables:
     """What the functions of one program share: the functions' names, kernels, errors and prints."""
 
     functions: dict[Graph, str] = field(default_factory=dict[Graph, str])
-    kernels: list[Kernel] = field(default_factory=list[Kernel])
+    kernels: Kernels = field(default_factory=Kernels)
     errors: list[ErrorSite] = field(default_factory=list[ErrorSite])
     prints: list[PrintSite] = field(default_factory=list[PrintSite])
 
     def parts(self) -> dict[str, Any]:
         """The fields of a program that are made of them."""
-        return {"kernels": tuple(self.kernels), "errors": tuple(self.errors), "prints": tuple(self.prints)}
+        return {"kernels": tuple(self.kernels.made), "errors": tuple(self.errors), "prints": tuple(self.prints)}
 
 
 class Lowering:
@@ -269,16 +270,20 @@ class Lowering:
         lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
         self.launch(name, lowering.run(), [op.span for op in ops if op.span is not None])
 
-    def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
-        """Run statements as a kernel; on the CPU, code without loops stays in the entry."""
+    def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = (), *, shared: bool = False) -> None:
+        """Run statements as a kernel; on the CPU, code without loops stays in the entry. A `shared` kernel is one with
+        those of the same code."""
         if self.target == "cpu" and not any(isinstance(s, For) for s in body):
             self.emit(*body)
             return
-        params = free_variables(body)
-        kernel = f"{self.graph.name}.{len(self.tables.kernels)}.{name}"
-        outputs = stored_buffers(body).intersection(params)
-        self.tables.kernels.append(Kernel(kernel, params, outputs, tuple(body), tuple(dict.fromkeys(spans))))
-        self.emit(Launch(kernel, params))
+        params, kernels = free_variables(body), self.tables.kernels
+        kernel = kernels.find(name, params, body) if shared else None
+        if kernel is None:
+            title = f"{self.graph.name}.{len(kernels.made)}.{name}"
+            outputs = stored_buffers(body).intersection(params)
+            kernel = Kernel(title, params, outputs, tuple(body), tuple(dict.fromkeys(spans)))
+            kernels.add(name, kernel)
+        self.emit(Launch(kernel.name, params))
 
     # -- the program -------------------------------------------------------------------------------------------
 

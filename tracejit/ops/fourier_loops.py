@@ -27,8 +27,8 @@ Pair = tuple[Any, Any]  #: a complex number as two real expressions
 #: A size in 64 bits has at most that many factors.
 MOST_FACTORS = 64
 
-#: Where the plan has the number of factors and the length of the transforms.
-COUNT, WHOLE = MOST_FACTORS, MOST_FACTORS + 1
+#: Where the plan has the number of factors, the length of the transforms and the sign of the exponents.
+COUNT, WHOLE, SIGN = MOST_FACTORS, MOST_FACTORS + 1, MOST_FACTORS + 2
 
 #: A larger prime makes a convolution of the transform.
 LARGEST_FACTOR = 40
@@ -91,30 +91,32 @@ def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: boo
     """Every line along the axis, through its factors, or as a convolution of a length that has small ones."""
     out, size = e.new(results[0]), x.shape[axis]
     part = real_dtype(x.type.dtype)
-    plan = e.scratch(TensorType(I64, (MOST_FACTORS + 2,)), "plan")
+    plan = e.scratch(TensorType(I64, (MOST_FACTORS + 3,)), "plan")
     with e.kernel():
+        e.store(plan, (e.k.const(SIGN, I64),), e.k.const(1 if inverse else -1, I64))
         _plan(e, size, plan)
     count = e.k.let(e.load(plan, (e.k.const(COUNT, I64),)), "count")
     whole = e.k.let(e.load(plan, (e.k.const(WHOLE, I64),)), "whole")
+    sign = e.k.let(e.k.cast(e.load(plan, (e.k.const(SIGN, I64),)), part), "sign")
     is_chirp = e.k.let(e.k.ne(whole, size), "is_chirp")
     around = (*x.shape[:axis], *x.shape[axis + 1 :])
     re, im = (e.work(part, (*around, e.k.const(3, I64), whole), name) for name in ("re", "im"))
     cosines, sines = (e.work(part, (whole,), name) for name in ("cosines", "sines"))
     chirp = tuple(e.work(part, (e.k.select(is_chirp, size, e.k.const(0, I64)),), name) for name in ("chirp", "chirp"))
     with e.kernel():
-        _tables(e, (cosines, sines), chirp, size, whole, inverse)
+        _tables(e, (cosines, sines), chirp, size, whole, sign)
     with e.kernel(), e.loops(around, parallel=True) as outer:
         lines = _Lines(e, re, im, cosines, sines, whole, outer)
         line = _Line(lines, lambda i: (*outer[:axis], i, *outer[axis:]), x, out, chirp, size)
         last = e.k.let(e.k.bitand(count, 1), "last")
         with e.loops((e.k.select(is_chirp, e.k.const(3, I64), e.k.const(1, I64)),)) as (turn,):
             _prepare(line, turn, last, is_chirp)
-            _stages(lines, plan, count, inverse)
+            _stages(lines, plan, count, sign)
         _finish(line, last, is_chirp)
     return out
 
 
-def _stages(lines: _Lines, plan: Array, count: Expr, inverse: bool) -> None:
+def _stages(lines: _Lines, plan: Array, count: Expr, sign: Expr) -> None:
     """The transform of what is on side 0."""
     e, k = lines.e, lines.e.k
     with e.fold(count, lines.size, k.const(1, I64)) as fold:
@@ -122,7 +124,7 @@ def _stages(lines: _Lines, plan: Array, count: Expr, inverse: bool) -> None:
         radix = e.load(plan, (fold.index,))
         rest = k.let(k.quotient(length, radix), "rest")
         source = k.let(k.bitand(fold.index, 1), "source")
-        _stage(lines, radix, _Stage(rest, interleaved, source, k.let(k.sub(1, source), "target")), inverse)
+        _stage(lines, radix, _Stage(rest, interleaved, source, k.let(k.sub(1, source), "target")), sign)
         fold.following = [rest, k.mul(interleaved, radix)]
 
 
@@ -199,15 +201,13 @@ def _turned(e: Emitter, i: Expr, size: Expr) -> Pair:
     )
 
 
-def _tables(
-    e: Emitter, powers: Sequence[Array], chirp: Sequence[Array], size: Expr, whole: Expr, inverse: bool
-) -> None:
-    """The powers of e^(-2 pi i / whole), and the chirp e^(-pi i j^2 / size); conjugated for the inverse."""
+def _tables(e: Emitter, powers: Sequence[Array], chirp: Sequence[Array], size: Expr, whole: Expr, sign: Expr) -> None:
+    """The powers of e^(-2 pi i / whole), and the chirp e^(-pi i j^2 / size); conjugated for sign 1."""
     k, part = e.k, powers[0].type.dtype
 
     def fill(tables: Sequence[Array], i: Expr, value: Pair) -> None:
         e.store(tables[0], (i,), k.cast(value[0], part))
-        e.store(tables[1], (i,), k.cast(value[1] if inverse else k.neg(value[1]), part))
+        e.store(tables[1], (i,), k.mul(k.cast(value[1], part), sign))
 
     with e.loops((whole,), vector=True) as (i,):
         fill(powers, i, _turned(e, i, whole))
@@ -288,11 +288,11 @@ def _finish(line: _Line, last: Expr, is_chirp: Expr) -> None:
 # -- stages -------------------------------------------------------------------------------------------------------
 
 
-def _stage(lines: _Lines, radix: Expr, stage: _Stage, inverse: bool) -> None:
+def _stage(lines: _Lines, radix: Expr, stage: _Stage, sign: Expr) -> None:
     k = lines.e.k
     is_four, is_two = k.let(k.eq(radix, 4), "is_four"), k.let(k.eq(radix, 2), "is_two")
     with lines.e.when(is_four):
-        _written_out(lines, stage, 4, lambda xs: _four(k, xs, inverse), is_first=True)
+        _written_out(lines, stage, 4, lambda xs: _four(k, xs, sign), is_first=True)
     with lines.e.when(is_two):
         _written_out(lines, stage, 2, lambda xs: [_add(k, *xs), _sub(k, *xs)])
     with lines.e.when(k.logical_not(k.logical_or(is_four, is_two))):
@@ -330,11 +330,11 @@ def _written_out(
         by_lines()
 
 
-def _four(k: Any, xs: list[Pair], inverse: bool) -> list[Pair]:
+def _four(k: Any, xs: list[Pair], sign: Expr) -> list[Pair]:
     """The transform of four numbers."""
     even, odd = _let(k, _add(k, xs[0], xs[2])), _let(k, _add(k, xs[1], xs[3]))
     apart, turned = _let(k, _sub(k, xs[0], xs[2])), _let(k, _sub(k, xs[1], xs[3]))
-    turned = (k.neg(turned[1]), turned[0]) if inverse else (turned[1], k.neg(turned[0]))
+    turned = _let(k, (k.neg(k.mul(sign, turned[1])), k.mul(sign, turned[0])))
     return [_add(k, even, odd), _add(k, apart, turned), _sub(k, even, odd), _sub(k, apart, turned)]
 
 
