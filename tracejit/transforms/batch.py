@@ -13,8 +13,9 @@ from tracejit.errors import ScriptError
 from tracejit.ir.builder import Builder, Handle, Rebuilder
 from tracejit.ir.core import Graph, Value
 from tracejit.ir.types import BOOL, Dim, ScalarType, TensorType
-from tracejit.transforms.jacobian import SIZE, c_strides
+from tracejit.transforms.jacobian import SIZE
 from tracejit.transforms.residuals import live
+from tracejit.transforms.strides import c_strides
 
 
 def batched_graph(graph: Graph, in_axes: Sequence[int | None], out_axes: Sequence[int], sizes: Sequence[Dim]) -> Graph:

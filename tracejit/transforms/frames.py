@@ -66,9 +66,11 @@ class Edit:
 
 @dataclass(slots=True)
 class Stream:
-    """A list of residuals at one op: its versions before and after the op, forward and backward."""
+    """A list of residuals at one op: its versions before and after the op, forward and backward. `element` is the type
+    of all it holds, None where sizes differ."""
 
     type: ListType
+    element: Type | None
     forward_in: Value
     forward_out: Value
     backward_in: Value
@@ -93,6 +95,8 @@ class Region:
         every = [op for edit in edits for op in edit.ops]
         self._outside_loops = edits[0].defined if len(edits) == 1 else set(params)
         self._overwritten = overwritten(every)
+        #: The type of all elements of a list of residuals, None where sizes differ.
+        self.elements: dict[Value, Type | None] = {}
         self._sizes: dict[str, Value] = {}
 
     def note(self, ops: Iterable[Op]) -> None:
@@ -210,17 +214,18 @@ class Frame:
             self.region.note(b.ops)
         return self._queries[key]
 
-    def open_stream(self, op: Op | None, type: ListType) -> Stream:
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None) -> Stream:
         """A stream for the residuals of a forward op. Outside loops its list is made right before the op."""
         assert op is not None
         b = Builder(op.span)
         start = b.emit("list_new", (), {"element": type.element}, names=("residuals",))[0]
         self.insert_before(op, *b.ops)
-        return Stream(type, start, *(Value(type, "residuals") for _ in range(3)))
+        return Stream(type, element, start, *(Value(type, "residuals") for _ in range(3)))
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
         """Say which list the forward op leaves; outside loops the backward takes it up there."""
         stream.forward_out = stream.backward_in = filled
+        self.region.elements[filled] = stream.element
 
 
 class LoopFrame(Frame):
@@ -228,8 +233,8 @@ class LoopFrame(Frame):
 
     in_loop = True
 
-    def open_stream(self, op: Op | None, type: ListType) -> Stream:
-        stream = Stream(type, *(Value(type, "residuals") for _ in range(4)))
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None) -> Stream:
+        stream = Stream(type, element, *(Value(type, "residuals") for _ in range(4)))
         self.streams.append(stream)
         return stream
 
@@ -245,15 +250,18 @@ class BranchFrame(Frame):
     shared: list[Stream] = field(default_factory=list[Stream])
     op: Op | None = None
 
-    def open_stream(self, op: Op | None, type: ListType) -> Stream:
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None) -> Stream:
         assert self.parent is not None and self.op is not None
         taken = len([s for s in self.streams if s.type == type])
         fitting = [s for s in self.shared if s.type == type]
         if taken == len(fitting):
-            fitting.append(self.parent.open_stream(self.op, type))
+            fitting.append(self.parent.open_stream(self.op, type, element))
             self.shared.append(fitting[-1])
         outer = fitting[taken]
-        stream = Stream(type, outer.forward_in, Value(type, "residuals"), outer.backward_in, Value(type, "residuals"))
+        if outer.element != element:
+            outer.element = None
+        ends = Value(type, "residuals"), Value(type, "residuals")
+        stream = Stream(type, element, outer.forward_in, ends[0], outer.backward_in, ends[1])
         self.streams.append(stream)
         return stream
 

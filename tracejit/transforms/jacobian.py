@@ -7,12 +7,12 @@ mode, one loop over the elements of the output. What does not depend on the dire
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from tracejit.ir.builder import Builder, Handle, Rebuilder
+from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import BOOL, I64, ScalarType, TensorType
 from tracejit.transforms.jvp import jvp_graph
+from tracejit.transforms.strides import c_strides, product, size_value
 
 SIZE = ScalarType(I64)
 
@@ -66,7 +66,7 @@ def _fill(
     """A matrix filled by a loop over the elements of `over`, y (its rows) or x (its columns)."""
     rows, columns = b.shape(b.wrap(y)), b.shape(b.wrap(x))
     type = TensorType(y.type.dtype, (None,) * (len(rows) + len(columns)))  # type: ignore[union-attr]
-    sizes = [_value(b, s) for s in (*rows, *columns)]
+    sizes = [size_value(b, s) for s in (*rows, *columns)]
     empty = b.emit("undef", sizes, {"type": type})[0]
     width = product(b, columns)
     count = product(b, rows) if by_rows else width
@@ -84,25 +84,3 @@ def _fill(
     go = b.constant(True, ScalarType(BOOL))
     body = inner.block((index, filled), (go, written.value), "body")
     return b.emit("loop", (count, go, empty), blocks=[body], types=[empty.type], names=("jacobian",))[0]
-
-
-def _value(b: Builder, size: Any) -> Value:
-    return size.value if isinstance(size, Handle) else b.size(size)
-
-
-def product(b: Builder, sizes: Sequence[Any]) -> Value:
-    """The number of elements."""
-    total = b.wrap(b.size(1))
-    for size in sizes:
-        total = total * b.wrap(_value(b, size))
-    return total.value
-
-
-def c_strides(b: Builder, sizes: Sequence[Any]) -> tuple[Handle, ...]:
-    """The strides of C order, in elements."""
-    strides: list[Handle] = []
-    step = b.wrap(b.size(1))
-    for size in reversed(sizes):
-        strides.insert(0, step)
-        step = step * b.wrap(_value(b, size))
-    return tuple(strides)

@@ -127,7 +127,7 @@ def without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequen
 def push(frame: Frame, saved: Sequence[Value]) -> None:
     """End the forward block of a loop or branch by pushing each residual onto a stream of its own."""
     for value in saved:
-        stream = frame.open_stream(None, list_of(value))
+        stream = frame.open_stream(None, list_of(value), value.type)
         b = Builder()
         stream.forward_out = b.emit("list_push", (stream.forward_in, value), names=("residuals",))[0]
         frame.append(*b.ops)

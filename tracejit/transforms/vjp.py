@@ -13,12 +13,13 @@ from typing import Any
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, walk
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import ListType, TensorType
+from tracejit.ir.types import ListType, ScalarType, TensorType, Type
 from tracejit.transforms.activity import active, inputs_of, is_differentiable
 from tracejit.transforms.checkpoint_loops import segmented
 from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.packing import pack, unpack
 from tracejit.transforms.residuals import Draft, without_effects
 from tracejit.transforms.vjp_control import reverse_if, reverse_loop
 
@@ -132,8 +133,8 @@ def derive(
     """The derivative of a graph with respect to the parameters `wanted` (indices).
 
     `results`: which user results have cotangents (default: all inexact ones); the final versions of inexact `inout`
-    parameters always have. `lists`: whether residuals may be lists; if not, the backward runs the loops that fill
-    them once more. Raises `NotDifferentiable`.
+    parameters always have. `lists`: whether residuals may be lists; if not, arrays take their place, or the
+    backward runs the loops that fill them once more. Raises `NotDifferentiable`.
     """
     graph = segmented(graph)
     n_user = len(graph.results) - len(graph.inout)
@@ -177,8 +178,12 @@ def _backward(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> tu
 def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: bool) -> tuple[list[Value], Graph]:
     """The residuals and the backward as a graph of its own."""
     saved, repeated = draft.residuals({}, typed=True, beside=seeds)
-    if not lists:
-        saved, repeated = _without_lists(draft, saved, repeated, seeds)
+    packed: dict[Value, Value] = {}
+    if not lists and any(isinstance(v.type, ListType) for v in saved):
+        if all(_element_of(draft, v) is not None for v in saved if isinstance(v.type, ListType)):
+            saved, packed = _packed(draft, saved)
+        else:
+            saved, repeated = _without_lists(draft, saved, repeated, seeds)
     known = {v.known for v in draft.named if isinstance(v.known, str)}
     names = known | _names_in(draft.ops) | _names_of(draft.results)
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
@@ -186,9 +191,42 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
     params = [b.param_like(v) for v in (*saved, *seeds)]
     for name in sorted(known):
         b.mapping[draft.frame.region.size(name)] = _size_from(b, params, name)
+    for items, array in packed.items():
+        assert isinstance(items.type, ListType)
+        b.mapping[items] = unpack(b, b.value(array), items.type)
     draft.restore(b, saved, repeated)
     body = b.block(params, draft.rebuild(b))
     return saved, Graph(f"{graph.name}.backward", body, graph.device, (), graph.policy)
+
+
+def _element_of(draft: Draft, items: Value) -> Type | None:
+    """The type of all elements of a list, where their sizes are known outside loops."""
+    assert isinstance(items.type, ListType)
+    element = items.type.element
+    if isinstance(element, ScalarType):
+        return element
+    sized = draft.frame.region.elements.get(items)
+    if sized is None or isinstance(element, ListType):
+        return None
+    return sized if all(draft.frame.defines(v) for v in type_values(sized)) else None
+
+
+def _packed(draft: Draft, saved: Sequence[Value]) -> tuple[list[Value], dict[Value, Value]]:
+    """The residuals with arrays in the place of lists; which array stands for which list."""
+    frame = draft.frame
+    found: dict[Value, Value] = {}
+    sizes: dict[Value, None] = {}
+    for items in saved:
+        if isinstance(items.type, ListType):
+            b = Builder()
+            element = _element_of(draft, items)
+            assert isinstance(element, ScalarType | TensorType)
+            dims = element.shape if isinstance(element, TensorType) else ()
+            found[items] = pack(b, items, [frame.region.size(d) for d in dims], element.dtype)
+            frame.append(*b.ops)
+            sizes.update(dict.fromkeys(type_values(found[items].type)))
+    kept = [found.get(v, v) for v in saved]
+    return [*(v for v in sizes if v not in kept), *kept], found
 
 
 def _without_lists(

@@ -257,7 +257,7 @@ class _Loop:
     def extend_forward(self) -> None:
         """Put the loop that counts its trips and saves its residuals in the place of the forward loop."""
         op, edit = self.op, self.frame.edits[0]
-        self.streams = [self.outer.open_stream(op, s.type) for s in self.frame.streams]
+        self.streams = [self.outer.open_stream(op, s.type, s.element) for s in self.frame.streams]
         counter_in, counter_param, counter_next, counter_out = self._counter()
         for stream in self.streams:
             self.outer.close_stream(stream, Value(stream.type, "residuals"))
