@@ -126,7 +126,7 @@ def test_scattering_in_place() -> None:
     y = weights * 2
     y.index_add_(0, tj.tensor([1]), tj.tensor([3.0]))
     y.sum().backward()
-    assert weights.grad.tolist() == [2.0, 2.0, 2.0]
+    assert weights.grad is not None and weights.grad.tolist() == [2.0, 2.0, 2.0]
 
 
 def test_detach_in_place() -> None:
@@ -136,3 +136,34 @@ def test_detach_in_place() -> None:
     assert y.is_leaf and not y.requires_grad
     with pytest.raises(RuntimeError, match="view"):
         (x * 2)[0].detach_()
+
+
+def test_products_have_fixed_ranks() -> None:
+    for call in (
+        lambda: tj.ones(3).mm(tj.ones(3)),
+        lambda: tj.ones(2, 3).mv(tj.ones(3, 1)),
+        lambda: tj.bmm(tj.ones(2, 3), tj.ones(3, 2)),
+    ):
+        with pytest.raises(ValueError, match="takes .-d and .-d operands"):
+            call()
+
+
+def test_gradients_through_steps_are_zero() -> None:
+    x = tj.tensor([1.5, 2.5], requires_grad=True)
+    tj.floor(x * 2).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [0.0, 0.0]
+    (found,) = tj.autograd.grad((tj.round(x) + x).sum(), x)
+    assert found is not None and found.tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="not used"):
+        tj.autograd.grad(tj.sign(x).sum(), [x, tj.ones(1, requires_grad=True)])
+
+
+def test_requires_grad_is_set_on_inexact_leaves_only() -> None:
+    x = tj.ones(2, requires_grad=True)
+    y = x * 2
+    with pytest.raises(RuntimeError, match="leaf"):
+        y.requires_grad = False
+    with pytest.raises(RuntimeError, match="floating-point"):
+        tj.tensor([1, 2]).requires_grad = True
+    x.requires_grad = False
+    assert not x.requires_grad and not (x * 2).requires_grad

@@ -126,7 +126,7 @@ class _LostView(Node):
 def past(x: Tensor) -> Tensor:
     """A tensor that stands for x in a node which x will hold, so that the two do not keep each other alive: the same
     array and history, but memory of its own as far as versions go. A leaf that requires gradients stands for itself."""
-    if x.requires_grad and x._grad_fn is None:
+    if x._requires_grad and x._grad_fn is None:
         return x
     stand_in = wrap(x._data)
     return stand_in if x._grad_fn is None else attach(stand_in, x._grad_fn, x._port)
@@ -140,9 +140,9 @@ def record_read(view: Tensor, source: Tensor, place: Region) -> Tensor:
 def write_history(target: Tensor, value: Tensor) -> None:
     """After a write of `value` into all of `target`: give target, root and views their new history."""
     root = target if target._root is None else target._root
-    if target is root and value.requires_grad:
+    if target is root and value._requires_grad:
         _take_history(target, value)
-    elif value.requires_grad or root.requires_grad:
+    elif value._requires_grad or root._requires_grad:
         place = region(root._data, target._data)
         operands = (past(root), past(value), place.offset, place.strides)
         attach(root, OpNode(REGISTRY["vwrite"], operands, {}, (root._data,)))
@@ -152,14 +152,14 @@ def write_history(target: Tensor, value: Tensor) -> None:
 def _take_history(target: Tensor, value: Tensor) -> None:
     target._grad_fn = value._grad_fn
     target._port = value._port
-    target.requires_grad = value.requires_grad
+    target._requires_grad = value._requires_grad
 
 
 def refresh_views(root: Tensor) -> None:
     """Make every live view a read of the root's present version."""
     for view in live_views(root):
-        if not root.requires_grad:
-            view._grad_fn, view._port, view.requires_grad = None, 0, False
+        if not root._requires_grad:
+            view._grad_fn, view._port, view._requires_grad = None, 0, False
             continue
         try:
             place = region(root._data, view._data)

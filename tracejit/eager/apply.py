@@ -36,11 +36,11 @@ def apply(defn: OpDef, operands: Sequence[Any], attrs: dict[str, Any], xp: Any =
         if isinstance(x, Tensor):
             tensors.append(x)
             arrays.append(x._data)
-            recording = recording or x.requires_grad
+            recording = recording or x._requires_grad
         elif isinstance(x, tuple | list):
             arrays.append(tuple([y._data if isinstance(y, Tensor) else y for y in x]))
             tensors.extend([y for y in x if isinstance(y, Tensor)])
-            recording = recording or any(isinstance(y, Tensor) and y.requires_grad for y in x)
+            recording = recording or any(isinstance(y, Tensor) and y._requires_grad for y in x)
         else:
             arrays.append(x)
     result = eager(array_module_of(tensors) if tensors else xp, *arrays, **attrs)

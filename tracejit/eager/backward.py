@@ -45,6 +45,7 @@ class Walk:
         self.heap: list[tuple[int, Node]] = []
         self.queued: set[Node] = set()
         self.useful: set[Node] | None = None
+        self.cut: list[Edge] = []  #: edges along which the derivative is 0
 
     def run(self, roots: Sequence[tuple[Edge, Any]]) -> None:
         """Send the seeds and pull every node they reach."""
@@ -66,7 +67,11 @@ class Walk:
         entries = node.pull(cotangents, self.create_graph)
         kept = [raw(c) for c in cotangents]
         for index, (edge, entry) in enumerate(zip(node.edges, entries, strict=True)):
-            if edge is None or entry is None or not self._goes_on(edge):
+            if edge is None or not self._goes_on(edge):
+                continue
+            if entry is None:
+                if node.gives_zero:
+                    self.cut.append(edge)
                 continue
             if isinstance(entry, Update):
                 self._update(edge, entry, node, index)
@@ -142,6 +147,23 @@ class Walk:
                 _accumulate(leaf, value, found.owned and value is found.value, self.create_graph)
             elif edge in self.wanted:
                 self.captured[edge] = value
+        self._finish_cut()
+
+    def _finish_cut(self) -> None:
+        """What is reached along edges of derivative 0 only has gradient 0."""
+        seen: set[Edge] = set()
+        while self.cut:
+            edge = self.cut.pop()
+            if edge is None or edge in seen:
+                continue
+            seen.add(edge)
+            if self.wanted is not None and edge in self.wanted:
+                self.captured.setdefault(edge, None)
+            target = edge[0]
+            if isinstance(target, Node):
+                self.cut.extend(target.edges)
+            elif self.wanted is None and target._grad is None:
+                target._grad = wrap(module_of(target._data).zeros_like(target._data))
 
 
 def _leading_to(wanted: Iterable[Edge], roots: Iterable[Edge]) -> set[Node]:
@@ -212,7 +234,7 @@ def _accumulate(leaf: Tensor, value: Any, owned: bool, create_graph: bool) -> No
         leaf._grad = value if grad is None else TENSORS.add(grad, value)
     elif grad is None:
         leaf._grad = wrap(value if owned else value.copy(order="C"))
-    elif grad.requires_grad or not grad._data.flags.writeable:
+    elif grad._requires_grad or not grad._data.flags.writeable:
         leaf._grad = wrap(grad._data + value)
     else:
         grad._data[...] += value
@@ -236,7 +258,7 @@ def seed_for(output: Tensor, gradient: Any) -> Any:
 def _roots(outputs: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool) -> list[tuple[Edge, Any]]:
     roots: list[tuple[Edge, Any]] = []
     for output, gradient in zip(outputs, gradients, strict=True):
-        if not output.requires_grad:
+        if not output._requires_grad:
             raise RuntimeError(
                 "this tensor does not require gradients and has no grad_fn"
                 + ("" if is_inexact(output) else f" (its dtype is {output.dtype})")
@@ -263,11 +285,18 @@ def grad(
 ) -> list[Tensor | None]:
     """The cotangents of the inputs; None for an input that the outputs do not depend on."""
     for x in inputs:
-        if not x.requires_grad:
+        if not x._requires_grad:
             raise RuntimeError("one of the inputs does not require gradients")
     retain = create_graph if retain_graph is None else retain_graph
     edges = [edge_of(x) for x in inputs]
     walk = Walk(create_graph, retain, edges)
     walk.run(_roots(outputs, gradients, create_graph))
-    found = [walk.captured.get(edge) for edge in edges]
-    return [None if g is None else g if isinstance(g, Tensor) else wrap(g) for g in found]
+    return [_captured(walk, edge, x) for edge, x in zip(edges, inputs, strict=True)]
+
+
+def _captured(walk: Walk, edge: Edge, x: Tensor) -> Tensor | None:
+    """The cotangent of an input; zeros where it was reached with derivative 0, None where it was not reached."""
+    found = walk.captured.get(edge)
+    if found is None:
+        return wrap(module_of(x._data).zeros_like(x._data)) if edge in walk.captured else None
+    return found if isinstance(found, Tensor) else wrap(found)

@@ -158,7 +158,7 @@ def detach_(self: Tensor) -> Tensor:
     """Leave the tape: the tensor itself becomes a leaf that does not require gradients."""
     if self._root is not None:
         raise RuntimeError("a view cannot be detached in place; use detach()")
-    self._grad_fn, self.requires_grad = None, False
+    self._grad_fn, self._requires_grad = None, False
     return self
 
 

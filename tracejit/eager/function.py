@@ -55,6 +55,7 @@ class Context:
 
 class _FunctionNode(Node):
     __slots__ = ("function", "ctx", "inputs", "results")
+    gives_zero = False
 
     def __init__(self, function: type[Function], ctx: Context, inputs: Sequence[Any], results: Sequence[Any]) -> None:
         super().__init__(inputs, len(results))
@@ -129,7 +130,7 @@ class Function:
     def apply(cls, *args: Any) -> Any:
         """Run the function as one node on the tape."""
         recording = is_recording(args)
-        ctx = Context(tuple(isinstance(a, Tensor) and a.requires_grad for a in args))
+        ctx = Context(tuple(isinstance(a, Tensor) and a._requires_grad for a in args))
         with no_grad():
             given = cls.forward(ctx, *args)
         results = given if isinstance(given, tuple) else (given,)

@@ -33,7 +33,7 @@ class RemovableHandle:
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
     """Call `hook(grad)` whenever the gradient of this tensor is computed; what it gives (if not None) replaces it."""
-    if not self.requires_grad:
+    if not self._requires_grad:
         raise RuntimeError("a hook needs a tensor that requires gradients")
     node = self._grad_fn
     if node is None:
@@ -47,7 +47,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
 
 def retain_grad(self: Tensor) -> None:
     """Keep the gradient of a tensor that is not a leaf in `.grad`."""
-    if not self.requires_grad:
+    if not self._requires_grad:
         raise RuntimeError("retain_grad needs a tensor that requires gradients")
     if self._grad_fn is None:
         return

@@ -25,11 +25,11 @@ def check_writable(target: Tensor) -> None:
     if not MODE.enabled:
         return
     root = target._root
-    if target.requires_grad and target._grad_fn is None:
+    if target._requires_grad and target._grad_fn is None:
         raise RuntimeError(
             "a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"
         )
-    if root is not None and root.requires_grad and root._grad_fn is None:
+    if root is not None and root._requires_grad and root._grad_fn is None:
         raise RuntimeError(
             "a view of a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"
         )
@@ -37,7 +37,7 @@ def check_writable(target: Tensor) -> None:
 
 def snapshot(x: Tensor) -> Tensor:
     """The tensor as it is now: a copy of the values with the same history."""
-    if x.requires_grad and x._grad_fn is None:
+    if x._requires_grad and x._grad_fn is None:
         return TENSORS.fresh(x)
     copied = wrap(x._data.copy())
     return attach(copied, x._grad_fn, x._port) if x._grad_fn is not None else copied
@@ -83,7 +83,7 @@ def store(target: Tensor, value: Any) -> Tensor:
         note_write(target, target._data)
         return target
     new = fitted(value, target)
-    if new.requires_grad and new._grad_fn is None:
+    if new._requires_grad and new._grad_fn is None:
         new = TENSORS.fresh(new)
     target._data[...] = new._data
     adopt(target, new)

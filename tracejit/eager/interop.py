@@ -89,7 +89,7 @@ def _into(out: Any, result: Any) -> Any:
     """Store a result where `out=` says."""
     if isinstance(out, Tensor):
         return out.copy_(result)  # type: ignore[attr-defined]
-    if MODE.enabled and result.requires_grad:
+    if MODE.enabled and result._requires_grad:
         raise TypeError("a result that requires gradients cannot be written to an ndarray; detach() the operands")
     out[...] = result._data
     return out
@@ -106,7 +106,7 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
 def _on_values(func: Any, args: Any, kwargs: Any, name: str) -> Any:
     """The NumPy function on the arrays; refused where a result would silently leave the tape."""
     leaves, structure = pytree.flatten((tuple(args), dict(kwargs)))
-    varying = MODE.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in leaves)
+    varying = MODE.enabled and any(isinstance(x, Tensor) and x._requires_grad for x in leaves)
     plain_args, plain_kwargs = structure.unflatten([raw(x) for x in leaves])
     result = func(*plain_args, **plain_kwargs)
     found, shape = pytree.flatten(result)

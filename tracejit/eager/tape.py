@@ -31,7 +31,7 @@ next_sequence = itertools.count(1).__next__
 
 def edge_of(x: Any) -> Edge:
     """Where the cotangent of x goes."""
-    if not isinstance(x, Tensor) or not x.requires_grad:
+    if not isinstance(x, Tensor) or not x._requires_grad:
         return None
     node = x._grad_fn
     if node is not None:
@@ -59,6 +59,9 @@ class Node:
     def name(self) -> str:
         """What `grad_fn` prints."""
         return type(self).__name__
+
+    #: Whether None from `pull` means a derivative of 0 (a `Function` may also mean that it has none).
+    gives_zero = True
 
     def pull(self, cotangents: list[Any], create_graph: bool) -> Sequence[Any]:
         """Cotangents of the inputs, one per edge: an array (a recorded Tensor with `create_graph`), None, or an
@@ -100,13 +103,13 @@ def attach(result: Tensor, node: Node, port: int = 0) -> Tensor:
     """Make `result` the node's result number `port`."""
     result._grad_fn = node
     result._port = port
-    result.requires_grad = True
+    result._requires_grad = True
     return result
 
 
 def is_recording(inputs: Iterable[Any]) -> bool:
     """Whether a call with these inputs goes on the tape."""
-    return MODE.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+    return MODE.enabled and any(isinstance(x, Tensor) and x._requires_grad for x in inputs)
 
 
 class OpNode(Node):
@@ -204,7 +207,7 @@ def _with_history(x: Any, edge: Edge) -> Any:
     if not isinstance(x, Tensor):
         return x
     if edge is None:
-        return x.detach() if x.requires_grad else x
+        return x.detach() if x._requires_grad else x
     source, port = edge
     if source is x or (source is x._grad_fn and port == x._port):
         return x

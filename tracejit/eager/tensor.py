@@ -3,7 +3,7 @@
 Here are its storage, the facts about it and its conversions. Operations are attached by `methods.py` from the op
 registry; recording is in `tape.py`, views and in-place writes in `alias.py` and `inplace.py`.
 
-Compiled calls read the first five slots at fixed offsets: `_data requires_grad _grad_fn _version _grad`.
+Compiled calls read the first five slots at fixed offsets: `_data _requires_grad _grad_fn _version _grad`.
 CPython sorts the slots of one class by name, so the layout is stated by a chain of base classes.
 A tensor made by a compiled call may leave the later slots unset; they then read as None.
 """
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class _Value(Operators):
-    __slots__ = ("_data", "requires_grad")
+    __slots__ = ("_data", "_requires_grad")
 
     _data: Any
-    requires_grad: bool
+    _requires_grad: bool
 
 
 class _History(_Value):
@@ -115,6 +115,16 @@ class Tensor(_History):
         return device_of(self._data)
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether operations on the tensor are recorded; can be set on leaves of inexact dtype."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value != self._requires_grad:
+            self.requires_grad_(value)
+
+    @property
     def is_leaf(self) -> bool:
         """Whether no recorded operation made this tensor."""
         return self._grad_fn is None
@@ -196,7 +206,7 @@ class Tensor(_History):
             check_differentiable(self)
         elif self._grad_fn is not None:
             raise RuntimeError("requires_grad can be cleared on leaf tensors only; use detach() to leave the tape")
-        self.requires_grad = bool(requires_grad)
+        self._requires_grad = bool(requires_grad)
         return self
 
     def __len__(self) -> int:
@@ -250,15 +260,15 @@ class Tensor(_History):
         return str(self.item()) if not self.ndim and self._grad_fn is None else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.numpy(), self.requires_grad)
+        return _restore, (type(self), self.numpy(), self._requires_grad)
 
     def __copy__(self) -> Tensor:
-        return _restore(type(self), self._data, self.requires_grad)
+        return _restore(type(self), self._data, self._requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._grad_fn is not None:
             raise RuntimeError("only leaf tensors can be deep-copied; use clone() or detach() first")
-        result = _restore(type(self), self._data.copy(), self.requires_grad)
+        result = _restore(type(self), self._data.copy(), self._requires_grad)
         result._grad = None if self._grad is None else wrap(self._grad._data.copy())
         memo[id(self)] = result
         return result
@@ -278,7 +288,7 @@ _UNSET: dict[str, Any] = dict.fromkeys(("_grad", "_hooks", "_owner", "_root", "_
 def initialise(tensor: Tensor, array: Any, requires_grad: bool) -> None:
     """Fill the slots of a new tensor without history."""
     tensor._data = array
-    tensor.requires_grad = requires_grad
+    tensor._requires_grad = requires_grad
     tensor._grad_fn = None
     tensor._version = 0
     tensor._grad = None

@@ -19,6 +19,6 @@ def tensor_text(x: Tensor) -> str:
         facts.append(f"device='{x.device}'")
     if x.grad_fn is not None:
         facts.append(f"grad_fn={x.grad_fn!r}")
-    elif x.requires_grad:
+    elif x._requires_grad:
         facts.append("requires_grad=True")
     return f"{name}({values}, {', '.join(facts)})"

@@ -81,6 +81,10 @@ class TracedTensor(Tensor):
         return self.tracer.refuse_use("the strides of a traced tensor are not known", "use its shape")
 
     @property
+    def requires_grad(self) -> bool:
+        return self.tracer.is_leaf(self)
+
+    @property
     def is_leaf(self) -> bool:
         return self.tracer.is_leaf(self)
 

@@ -92,13 +92,28 @@ def _stack_times_matrix(b: Any, x: Any, y: Any) -> Any:
     return b.reshape(b.matmul(rows, y), (*shape[:-1], b.shape(y)[-1]))
 
 
-for _name, _kinds in (("matmul", ("function", "method", "numpy")), ("mm", TORCH), ("mv", TORCH), ("bmm", TORCH)):
+@function("operator __matmul__")
+def matmul_(b: Any, x: Operand, y: Operand) -> Any:
+    """The matrix product: see `matmul_any`."""
+    return matmul_any(b, x, y)
 
-    def _product(b: Any, x: Operand, y: Operand) -> Any:
+
+for _name, _ranks, _doc in (
+    ("mm", (2, 2), "The product of two matrices."),
+    ("mv", (2, 1), "The product of a matrix and a vector."),
+    ("bmm", (3, 3), "The products of two stacks of matrices."),
+):
+
+    def _product(b: Any, x: Operand, y: Operand, _name: str = _name, _ranks: tuple[int, int] = _ranks) -> Any:
+        x, y = _pair(b, x, y)
+        if (b.rank(x), b.rank(y)) != _ranks:
+            raise ShapeMismatch(
+                f"{_name} takes {_ranks[0]}-d and {_ranks[1]}-d operands, not {b.rank(x)}-d and {b.rank(y)}-d"
+            )
         return matmul_any(b, x, y)
 
-    _product.__name__, _product.__doc__ = f"{_name}_" if _name == "matmul" else _name, matmul_any.__doc__
-    function(*(("operator __matmul__",) if _name == "matmul" else ()), kinds=_kinds)(_product)
+    _product.__name__, _product.__doc__ = _name, f"{_doc} `ValueError` for operands of other ranks."
+    function(kinds=TORCH)(_product)
 
 
 @function()

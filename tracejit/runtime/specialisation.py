@@ -163,7 +163,7 @@ class Specialisation:
             return
         value.kind, value.type = KINDS["tensor"], self._pin(guard.tensor)
         value.data_slot = slot_offset(guard.tensor, "_data")
-        value.grad_slot = slot_offset(guard.tensor, "requires_grad")
+        value.grad_slot = slot_offset(guard.tensor, "_requires_grad")
         value.grad = None if guard.requires_grad is None else id(guard.requires_grad)
         value.version_slot = slot_offset(guard.tensor, "_version")
         value.owner_slot = slot_offset(guard.tensor, "_owner")

@@ -85,7 +85,7 @@ class RecordedPlan(Plan):
             array = result._data
             shapes = [(array.shape, array.dtype)]
             result._grad_fn = GraphNode.of_call(function, values[n_leaves:end], values[end:], shapes)
-            result.requires_grad = True
+            result._requires_grad = True
             return result
 
         def several(*values: Any) -> Any:

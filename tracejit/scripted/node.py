@@ -154,7 +154,7 @@ def raw_value(x: Any) -> Any:
 
 def is_recorded(function: DifferentiableGraph, inputs: Sequence[Any]) -> bool:
     """Whether a call goes on the tape."""
-    return MODE.enabled and any(isinstance(inputs[i], Tensor) and inputs[i].requires_grad for i in function.wanted)
+    return MODE.enabled and any(isinstance(inputs[i], Tensor) and inputs[i]._requires_grad for i in function.wanted)
 
 
 def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]:
@@ -167,7 +167,7 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     written = [inputs[i] for i in graph.inout]
     varying = function.varying_results
     for k, x in enumerate(written):
-        is_leaf = isinstance(x, Tensor) and x.requires_grad and x._grad_fn is None
+        is_leaf = isinstance(x, Tensor) and x._requires_grad and x._grad_fn is None
         if is_leaf and function.n_user + k in varying:
             raise RuntimeError(
                 "a leaf tensor that requires grad cannot be changed in place by a compiled function; use no_grad"
@@ -202,6 +202,6 @@ def _copy_of(x: Any) -> Any:
     if not isinstance(x, Tensor):
         return x.copy()
     copied = wrap(x._data.copy())
-    copied.requires_grad = x.requires_grad
+    copied._requires_grad = x._requires_grad
     copied._grad_fn, copied._port = x._grad_fn, x._port
     return copied
