@@ -286,6 +286,37 @@ def test_batches() -> None:
     np.testing.assert_allclose(tj.vmap(lambda a, b: a * b)(X, X + 1), X * (X + 1))
 
 
+def test_axes_in_the_structure_of_arguments_and_results() -> None:
+    a = np.arange(12.0).reshape(3, 4)
+
+    def fn(d: Any, b: Any) -> Any:
+        return {"p": d["x"] * d["y"], "q": (d["x"].sum(), b * 2.0)}
+
+    found = tj.vmap(fn, in_axes=({"x": 0, "y": None}, None), out_axes={"p": 1, "q": (0, None)})({"x": a, "y": 2.0}, a)
+    np.testing.assert_array_equal(found["p"], (a * 2).T)
+    np.testing.assert_array_equal(found["q"][0], a.sum(axis=1))
+    np.testing.assert_array_equal(found["q"][1], a * 2)
+    inside = tj.script(
+        lambda a: tj.vmap(lambda d, b: (d["x"] * b, d["x"]), in_axes=({"x": 1}, None), out_axes=(1, 0))({"x": a}, 3.0)
+    )
+    np.testing.assert_array_equal(inside(a)[0], a * 3)
+    np.testing.assert_array_equal(inside(a)[1], a.T)
+
+
+def test_axes_that_do_not_fit() -> None:
+    a = np.ones((3, 4))
+    for wrong in (
+        lambda: tj.vmap(lambda x: x, in_axes=2)(a),
+        lambda: tj.vmap(lambda x: x, out_axes=2)(a),
+        lambda: tj.vmap(lambda x: x * 2.0, out_axes=None)(a),
+        lambda: tj.vmap(lambda d: d["x"], in_axes=({"y": 0},))({"x": a}),
+        lambda: tj.vmap(lambda x: (x, x), out_axes=(0, 0, 0))(a),
+        lambda: tj.vmap(lambda x, y: x, in_axes=(0, 0))(a, 1.0),
+    ):
+        with pytest.raises(ValueError, match="vmap"):
+            wrong()
+
+
 def test_every_slice_takes_its_own_way() -> None:
     def steps(x, limit):
         n = 0

@@ -32,6 +32,7 @@ from tracejit.transformations.base import (
     inside,
     leaves_of,
     remembered,
+    spec_at,
     value_of,
 )
 from tracejit.transformations.inside import Batched, lower_vmap
@@ -39,21 +40,33 @@ from tracejit.transforms.batch import batched_graph
 
 
 @inside(lower_vmap)
-def vmap(fn: Any, in_axes: Any = 0, out_axes: int = 0) -> Any:
+def vmap(fn: Any, in_axes: Any = 0, out_axes: Any = 0) -> Any:
     """The function that calls `fn` on every slice of its arguments and stacks the results.
 
     `in_axes`: the batch axis of the arrays of every argument, or a tuple with one entry per argument, None for one that
-    is not sliced. `out_axes`: where the batch axis of the results goes. Every slice takes its own way through the
-    program; the slices of a vector are numbers.
+    is not sliced. `out_axes`: where the batch axis of the results goes, None for one that is the same for all. An
+    entry of either may be a container of axes in the structure of the argument or result. Every slice takes its own way
+    through the program; the slices of a vector are numbers. The calls raise `ValueError` for axes that do not fit.
     """
     axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else in_axes
-    return remembered(fn, ("vmap", axes, out_axes), lambda: BatchedFunction(fn, axes, out_axes))
+    key = ("vmap", _hashable(axes), _hashable(out_axes))
+    return remembered(fn, key, lambda: BatchedFunction(fn, axes, out_axes))
+
+
+def _hashable(axes: Any) -> Any:
+    match axes:
+        case dict():
+            return (dict, *((key, _hashable(x)) for key, x in axes.items()))
+        case tuple() | list():
+            return (tuple, *map(_hashable, axes))
+        case _:
+            return axes
 
 
 class BatchedFunction(Transformation):
     """What `vmap` gives."""
 
-    def __init__(self, fn: Any, in_axes: int | tuple[int | None, ...] | None, out_axes: int) -> None:
+    def __init__(self, fn: Any, in_axes: Any, out_axes: Any) -> None:
         self.fn = fn
         self.in_axes = in_axes
         self.out_axes = out_axes
@@ -87,8 +100,10 @@ class BatchedFunction(Transformation):
                 sizes.append(next(names) if known is None else known)
         if not sizes:
             raise ValueError("vmap: no argument has a batch axis")
-        ranks = [len(r.type.shape) for r in graph.results]  # type: ignore[union-attr]
-        out_axes = [self.out_axes % (rank + 1) for rank in ranks]
+        out_axes = [
+            _axis_out(axis, len(r.type.shape))  # type: ignore[union-attr]
+            for axis, r in zip(_out_axes(result, self.out_axes), graph.results, strict=True)
+        ]
         made = batched_graph(graph, in_axes, out_axes, sizes)
         return Lowered(made, tuple(inputs), result, lowered.guards, (), (), lowered.keep)
 
@@ -97,14 +112,10 @@ class BatchedFunction(Transformation):
         count = sum(len(s.keys) if isinstance(s, TreeSpec) and self._is_variadic(n) else 1 for n, _, s in parameters)
         given = self.in_axes if isinstance(self.in_axes, tuple) else (self.in_axes,) * count
         found: dict[Access, int] = {}
-        every = {a: s for _, access, spec in parameters for a, s in leaves_of(spec, access)}
         for number, axis in enumerate(given):
-            if axis is None:
-                continue
-            place = argument_access(self.signature, number)
-            for access, spec in every.items():
-                if access.root == place.root and access.steps[: len(place.steps)] == place.steps:
-                    found[access] = _axis_in(spec, axis, number)
+            if axis is not None:
+                place = argument_access(self.signature, number)
+                _enter_axes(found, spec_at(parameters, place), place, axis, number)
         return found
 
     def _is_variadic(self, name: str) -> bool:
@@ -139,6 +150,48 @@ def _with_children(spec: TreeSpec, access: Access, leaf: Any) -> TreeSpec:
         at = access.step(step, key)
         children.append(_with_children(child, at, leaf) if isinstance(child, TreeSpec) else leaf(at))
     return TreeSpec(spec.type, spec.keys, tuple(children))
+
+
+def _enter_axes(found: dict[Access, int], spec: Spec, access: Access, axes: Any, number: int) -> None:
+    """Note the batch axis of every array in an argument; `axes` is one for all, or a container of its structure."""
+    if isinstance(axes, int):
+        for leaf, kind in leaves_of(spec, access):
+            found[leaf] = _axis_in(kind, axes, number)
+        return
+    if axes is None:
+        return
+    if not isinstance(spec, TreeSpec) or (parts := _parts_of(axes)).keys() != set(spec.keys):
+        raise ValueError(f"vmap: in_axes {axes!r} does not have the structure of argument {number}")
+    step = step_kind(spec.type)
+    for key, child in zip(spec.keys, spec.children, strict=True):
+        _enter_axes(found, child, access.step(step, key), parts[key], number)
+
+
+def _parts_of(axes: Any) -> dict[Any, Any]:
+    if isinstance(axes, dict):
+        return axes
+    return dict(enumerate(axes)) if isinstance(axes, tuple | list) else {}
+
+
+def _out_axes(leaf: Leaf, axes: Any) -> list[int | None]:
+    """The axis of every array in a result, in order."""
+    if not isinstance(leaf, TreeLeaf):
+        if axes is not None and not isinstance(axes, int):
+            raise ValueError(f"vmap: out_axes {axes!r} does not have the structure of the result")
+        return [] if isinstance(leaf, ConstantLeaf) else [axes]
+    if axes is None or isinstance(axes, int):
+        parts = dict.fromkeys(leaf.keys, axes)
+    elif (parts := _parts_of(axes)).keys() != set(leaf.keys):
+        raise ValueError(f"vmap: out_axes {axes!r} does not have the structure of the result")
+    return [a for key, child in zip(leaf.keys, leaf.children, strict=True) for a in _out_axes(child, parts[key])]
+
+
+def _axis_out(axis: int | None, rank: int) -> int | None:
+    if axis is None:
+        return None
+    if not -rank - 1 <= axis <= rank:
+        raise ValueError(f"vmap: out_axes {axis} is out of bounds for a result of rank {rank}")
+    return axis % (rank + 1)
 
 
 def _axis_in(spec: Spec, axis: int, number: int) -> int:

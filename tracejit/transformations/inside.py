@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -187,46 +187,95 @@ def _seeds(calls: Calls, like: FrontValue, given: FrontValue, node: ast.AST) -> 
 class Batched:
     """`tj.vmap(f, in_axes, out_axes)`, to be called inside a script."""
 
-    def __init__(self, fn: FrontValue, in_axes: Any, out_axes: int) -> None:
+    def __init__(self, fn: FrontValue, in_axes: Any, out_axes: Any) -> None:
         self.fn = fn
         self.in_axes = in_axes
         self.out_axes = out_axes
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
-        axes = self.in_axes if isinstance(self.in_axes, tuple) else (self.in_axes,) * len(args)
-        moved = [
-            calls.call_object(_first, [a, Static(x)], {}, node) if x else a for a, x in zip(args, axes, strict=True)
-        ]
-        sliced = [a for a, x in zip(moved, axes, strict=True) if x is not None]
-        if not sliced:
-            calls.ctx.refuse(node, "vmap without an argument that has a batch axis", "give an axis in in_axes")
-        count = calls.call_object(len, [sliced[0]], {}, node)
-        trip = Static(_Trip(self.fn, moved, axes))
-        first = calls.call_value(trip, [Static(0)], {}, node)
-        if isinstance(first, TupleValue):
-            rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in first.items))
-            filled = calls.call_object(_fill_several, [trip, count, rooms], {}, node)
-            assert isinstance(filled, TupleValue)
-            return TupleValue(tuple(self.placed(calls, part, node) for part in filled.items))
-        room = _room_for(calls, count, first, node)
-        return self.placed(calls, calls.call_object(_fill, [trip, count, room], {}, node), node)
+        axes = self.in_axes if isinstance(self.in_axes, tuple | list) else (self.in_axes,) * len(args)
+        if _has_none(self.out_axes):
+            calls.ctx.refuse(node, "out_axes of None inside a script", "return that result from outside the batch")
+        arrays: Arguments = []
 
-    def placed(self, calls: Calls, x: FrontValue, node: ast.AST) -> FrontValue:
-        return calls.call_object(_from_first, [x, Static(self.out_axes)], {}, node) if self.out_axes else x
+        def first_axis(part: FrontValue, axis: int) -> FrontValue:
+            moved = calls.call_object(_first, [part, Static(axis)], {}, node) if axis else part
+            arrays.append(moved)
+            return moved
+
+        moved = [_along_axes(calls, a, x, first_axis, node) for a, x in zip(args, axes, strict=True)]
+        if not arrays:
+            calls.ctx.refuse(node, "vmap without an argument that has a batch axis", "give an axis in in_axes")
+        count = calls.call_object(len, [arrays[0]], {}, node)
+        trip = _Trip(self.fn, moved, axes)
+        first = trip.call(calls, Static(0), node)
+        leaves = list(_leaves(first))
+        rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in leaves))
+        filled = calls.call_object(_fill_several, [Static(trip), count, rooms], {}, node)
+        assert isinstance(filled, TupleValue)
+        parts = iter(filled.items)
+        return _along_axes(
+            calls, first, self.out_axes, lambda _, axis: self.placed(calls, next(parts), axis, node), node
+        )
+
+    def placed(self, calls: Calls, x: FrontValue, axis: int, node: ast.AST) -> FrontValue:
+        return calls.call_object(_from_first, [x, Static(axis)], {}, node) if axis else x
 
 
 class _Trip:
-    """The function of a batch on slice i."""
+    """The function of a batch on slice i: the parts of its result, one after the other."""
 
-    def __init__(self, fn: FrontValue, arguments: Arguments, axes: tuple[int | None, ...]) -> None:
+    def __init__(self, fn: FrontValue, arguments: Arguments, axes: Sequence[Any]) -> None:
         self.fn = fn
         self.arguments = arguments
         self.axes = axes
 
-    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+    def call(self, calls: Calls, i: FrontValue, node: ast.AST) -> FrontValue:
+        """The result in its own structure."""
+
+        def item(part: FrontValue, axis: int) -> FrontValue:
+            return calls.call_object(_item, [part, i], {}, node)
+
         pairs = zip(self.arguments, self.axes, strict=True)
-        given = [a if x is None else calls.call_object(_item, [a, args[0]], {}, node) for a, x in pairs]
-        return calls.call_value(self.fn, given, {}, node)
+        return calls.call_value(self.fn, [_along_axes(calls, a, x, item, node) for a, x in pairs], {}, node)
+
+    def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        return TupleValue(tuple(_leaves(self.call(calls, args[0], node))))
+
+
+def _leaves(x: FrontValue) -> Iterator[FrontValue]:
+    """The parts of a container that are none themselves."""
+    parts = _parts(x)
+    if not parts and not isinstance(x, TupleValue):
+        yield x
+    for _, part in parts:
+        yield from _leaves(part)
+
+
+def _along_axes(
+    calls: Calls, x: FrontValue, axes: Any, visit: Callable[[FrontValue, int], FrontValue], node: ast.AST
+) -> FrontValue:
+    """A container with the arrays that have an axis visited; `axes` is one for all, or has its structure."""
+    if axes is None:
+        return x
+    parts = _parts(x)
+    if not parts:
+        if not isinstance(axes, int):
+            calls.ctx.refuse(node, "axes of another structure than what they belong to", "give one axis for all")
+        return visit(x, axes)
+    each = dict.fromkeys(dict(parts), axes) if isinstance(axes, int) else _axes_by_key(axes)
+    if each.keys() != dict(parts).keys():
+        calls.ctx.refuse(node, "axes of another structure than what they belong to", "give one axis for all")
+    keys = iter(dict(parts))
+    return _mapped(x, lambda part: _along_axes(calls, part, each[next(keys)], visit, node), calls.ctx.level)
+
+
+def _has_none(axes: Any) -> bool:
+    return axes is None or (not isinstance(axes, int) and any(map(_has_none, _axes_by_key(axes).values())))
+
+
+def _axes_by_key(axes: Any) -> dict[Any, Any]:
+    return axes if isinstance(axes, dict) else dict(enumerate(axes))
 
 
 def _room_for(calls: Calls, count: FrontValue, part: FrontValue, node: ast.AST) -> FrontValue:
@@ -284,8 +333,19 @@ class _Along:
 def lower_vmap(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
     """`tj.vmap(f, in_axes=0, out_axes=0)`."""
     given = dict(zip(("fn", "in_axes", "out_axes"), args, strict=False)) | kwargs
-    axes = calls.static(given.get("in_axes", Static(0)), node, "'in_axes'")
-    return Static(Batched(given["fn"], axes, calls.static(given.get("out_axes", Static(0)), node, "'out_axes'")))
+    axes, out = given.get("in_axes", Static(0)), given.get("out_axes", Static(0))
+    return Static(Batched(given["fn"], _axes_of(calls, axes, node), _axes_of(calls, out, node)))
+
+
+def _axes_of(calls: Calls, axes: FrontValue, node: ast.AST) -> Any:
+    """Axes that stand in a script, as Python objects."""
+    match axes:
+        case TupleValue(items) | ListValue(items):
+            return tuple(_axes_of(calls, x, node) for x in items)
+        case DictValue(items):
+            return {key: _axes_of(calls, x, node) for key, x in items.items()}
+        case _:
+            return calls.static(axes, node, "an axis")
 
 
 def lower_jacobian(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
@@ -319,12 +379,6 @@ def _room(n: int, dtype: Any) -> Any:
 
 def _room_like(n: int, part: Any, dtype: Any) -> Any:
     return np.empty((n, *part.shape), dtype)
-
-
-def _fill(call: Any, n: int, room: Any) -> Any:
-    for i in range(n):
-        room[i] = call(i)
-    return room
 
 
 def _fill_several(call: Any, n: int, rooms: Any) -> Any:

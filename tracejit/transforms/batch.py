@@ -11,16 +11,19 @@ from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.ir.builder import Builder, Handle, Rebuilder
-from tracejit.ir.core import Graph, Value
+from tracejit.ir.core import Graph, Op, Value, captures, reads
 from tracejit.ir.types import BOOL, Dim, ScalarType, TensorType
 from tracejit.transforms.jacobian import SIZE
 from tracejit.transforms.residuals import live
 from tracejit.transforms.strides import c_strides
 
 
-def batched_graph(graph: Graph, in_axes: Sequence[int | None], out_axes: Sequence[int], sizes: Sequence[Dim]) -> Graph:
+def batched_graph(
+    graph: Graph, in_axes: Sequence[int | None], out_axes: Sequence[int | None], sizes: Sequence[Dim]
+) -> Graph:
     """The graph over batches. `in_axes`: for each parameter where its batch axis goes, None for one that all trips
-    share; `sizes`: the batch size of each batched parameter, in order; `out_axes`: for each user result.
+    share; `sizes`: the batch size of each batched parameter, in order; `out_axes`: for each user result, None for one
+    that is the same for all.
 
     Raises `ScriptError` for graphs that change a parameter, or with results of sizes that depend on values.
     """
@@ -42,22 +45,39 @@ class _Batch:
                 self.b.mapping[param] = whole
         self.count = self._count()
 
-    def graph(self, out_axes: Sequence[int]) -> Graph:
+    def graph(self, out_axes: Sequence[int | None]) -> Graph:
         source, b = self.source, self.b
-        empties = [self._empty(r, axis) for r, axis in zip(source.results, out_axes, strict=True)]
+        batched = [(r, axis) for r, axis in zip(source.results, out_axes, strict=True) if axis is not None]
+        shared = {r: self._shared(r) for r, axis in zip(source.results, out_axes, strict=True) if axis is None}
+        empties = [self._empty(r, axis) for r, axis in batched]
         index = Value(SIZE, "i")
         filled = [Value(e.type, e.name) for e in empties]
         inner = Rebuilder(None, {})
         i = inner.wrap(index)
         places = zip(source.params, self.whole, self.axes, strict=True)
-        results = inner.inline(source.body, [_slice(inner, p, w, axis, i) for p, w, axis in places])
-        into = zip(filled, results, out_axes, strict=True)
-        written = [_written(inner, f, r, axis, i) for f, r, axis in into]
+        inner.inline(source.body, [_slice(inner, p, w, axis, i) for p, w, axis in places])
+        into = zip(filled, batched, strict=True)
+        written = [_written(inner, f, inner.value(r), axis, i) for f, (r, axis) in into]
         go = b.constant(True, ScalarType(BOOL))
         body = inner.block((index, *filled), (go, *written), "body")
-        types = [e.type for e in empties]
-        found = b.emit("loop", (self.count, go, *empties), blocks=[body], types=types, names=[e.name for e in empties])
-        return Graph(f"{source.name}_batched", b.block(self.whole, found), source.device, (), source.policy)
+        types, names = [e.type for e in empties], [e.name for e in empties]
+        found = iter(b.emit("loop", (self.count, go, *empties), blocks=[body], types=types, names=names))
+        outcome = [shared[r] if axis is None else next(found) for r, axis in zip(source.results, out_axes, strict=True)]
+        return Graph(f"{source.name}_batched", b.block(self.whole, outcome), source.device, (), source.policy)
+
+    def _shared(self, result: Value) -> Value:
+        """A result that no batched parameter matters to, computed before the loop."""
+        needed: set[Value] = {result}
+        wanted: list[Op] = []
+        for op in reversed(self.source.body.ops):
+            if needed.intersection(op.results):
+                wanted.append(op)
+                needed.update((*reads(op), *(v for block in op.blocks for v in captures(block))))
+        if any(p in needed for p, axis in zip(self.source.params, self.axes, strict=True) if axis is not None):
+            raise ValueError("vmap: out_axes is None for a result that differs between slices")
+        for op in reversed(wanted):
+            self.b.step(op)
+        return self.b.value(result)
 
     def _count(self) -> Value:
         """The batch size, the same for all batched parameters."""
