@@ -14,6 +14,7 @@ from tracejit.nn.activation import (
     Softplus,
     Tanh,
 )
+from tracejit.nn.attention import MultiheadAttention, TransformerEncoderLayer
 from tracejit.nn.containers import ModuleDict, ModuleList, Sequential
 from tracejit.nn.conv import (
     AvgPool1d,
@@ -40,10 +41,14 @@ from tracejit.nn.loss import (
 from tracejit.nn.module import Module
 from tracejit.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from tracejit.nn.parameter import Parameter
+from tracejit.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
@@ -58,11 +63,13 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -73,8 +80,10 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -83,6 +92,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "TransformerEncoderLayer",
     "Unflatten",
     "functional",
     "init",

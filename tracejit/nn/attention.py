@@ -1,0 +1,199 @@
+"""Multi-head attention and the encoder layer made of it (Vaswani et al. 2017), with PyTorch's weight layouts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tracejit as tj
+from tracejit.nn import functional as F
+from tracejit.nn import init
+from tracejit.nn.activation import Dropout
+from tracejit.nn.linear import Linear
+from tracejit.nn.module import Module
+from tracejit.nn.norm import LayerNorm
+from tracejit.nn.parameter import Parameter
+
+
+class MultiheadAttention(Module):
+    """Attention in `num_heads` heads of embed_dim / num_heads features each.
+
+    `in_proj_weight` (3 * embed_dim, embed_dim) stacks the projections of query, key and value; where keys or values
+    have other sizes (`kdim`, `vdim`) they are `q_proj_weight`, `k_proj_weight`, `v_proj_weight`. Inputs are (time,
+    batch, features), (batch, time, features) with `batch_first`, or (time, features).
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+            raise ValueError(f"embed_dim ({embed_dim}) must be a multiple of num_heads ({num_heads})")
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.head_dim = embed_dim // num_heads
+        self.dropout = dropout
+        self.batch_first = batch_first
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self.same_sizes = self.kdim == self.vdim == embed_dim
+        shapes: dict[str, tuple[int, ...] | None] = {
+            "in_proj_weight": (3 * embed_dim, embed_dim) if self.same_sizes else None,
+            "q_proj_weight": None if self.same_sizes else (embed_dim, embed_dim),
+            "k_proj_weight": None if self.same_sizes else (embed_dim, self.kdim),
+            "v_proj_weight": None if self.same_sizes else (embed_dim, self.vdim),
+            "in_proj_bias": (3 * embed_dim,) if bias else None,
+        }
+        for name, shape in shapes.items():
+            made = None if shape is None else Parameter(tj.empty(shape, device=device, dtype=dtype))
+            self.register_parameter(name, made)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, device, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Glorot's uniform weights, biases 0."""
+        for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+            weight = getattr(self, name)
+            if weight is not None:
+                init.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)
+
+    def _projected(self, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:
+        size = self.embed_dim
+        if self.same_sizes:
+            w_q = self.in_proj_weight[:size]
+            w_k = self.in_proj_weight[size : 2 * size]
+            w_v = self.in_proj_weight[2 * size :]
+        else:
+            w_q, w_k, w_v = self.q_proj_weight, self.k_proj_weight, self.v_proj_weight
+        if self.in_proj_bias is None:
+            return F.linear(query, w_q), F.linear(key, w_k), F.linear(value, w_v)
+        bias = self.in_proj_bias
+        return (
+            F.linear(query, w_q, bias[:size]),
+            F.linear(key, w_k, bias[size : 2 * size]),
+            F.linear(value, w_v, bias[2 * size :]),
+        )
+
+    def _heads(self, x: Any) -> Any:
+        """(batch, time, features) as (batch, heads, time, features of a head)."""
+        return x.reshape(x.shape[0], x.shape[1], self.num_heads, self.head_dim).transpose(1, 2)
+
+    def _mask(self, attn_mask: Any, key_padding_mask: Any, batch: Any, like: Any) -> Any:
+        """Both masks as numbers to add to the scores; in PyTorch's boolean masks, True leaves out."""
+        mask = None
+        if attn_mask is not None:
+            mask = _added(attn_mask, like)
+            if attn_mask.ndim == 3:
+                mask = mask.reshape(batch, self.num_heads, attn_mask.shape[1], attn_mask.shape[2])
+        if key_padding_mask is not None:
+            padding = _added(key_padding_mask, like).reshape(batch, 1, 1, key_padding_mask.shape[-1])
+            mask = padding if mask is None else mask + padding
+        return mask
+
+    def forward(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        key_padding_mask: Any = None,
+        need_weights: bool = True,
+        attn_mask: Any = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> Any:
+        """The attended values, and the weights (averaged over the heads; None unless `need_weights`). `attn_mask` is
+        (times, times) or (batch * heads, times, times), `key_padding_mask` (batch, times)."""
+        is_batch = query.ndim == 3
+        if not is_batch:
+            query, key, value = query.unsqueeze(0), key.unsqueeze(0), value.unsqueeze(0)
+        elif not self.batch_first:
+            query, key, value = query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1)
+        if query.shape[2] != self.embed_dim:
+            raise ValueError(f"MultiheadAttention: queries have {query.shape[2]} features, not {self.embed_dim}")
+        q, k, v = self._projected(query, key, value)
+        q, k, v = self._heads(q), self._heads(k), self._heads(v)
+        mask = self._mask(attn_mask, key_padding_mask, query.shape[0], q)
+        causal = is_causal and attn_mask is None
+        drop = self.dropout if self.training else 0.0
+        weights = F.attention_weights(q, k, mask, drop, causal)
+        heads = tj.matmul(weights, v).transpose(1, 2)
+        out = self.out_proj(heads.reshape(query.shape[0], query.shape[1], self.embed_dim))
+        if not is_batch:
+            out = out.squeeze(0)
+        elif not self.batch_first:
+            out = out.transpose(0, 1)
+        if not need_weights:
+            return out, None
+        shown = weights.mean(axis=1) if average_attn_weights else weights
+        return out, (shown if is_batch else shown.squeeze(0))
+
+    def extra_repr(self) -> str:
+        return f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"
+
+
+def _added(mask: Any, like: Any) -> Any:
+    """A mask as numbers to add."""
+    if mask.dtype == tj.bool:
+        return tj.where(mask, float("-inf"), tj.zeros(mask.shape, dtype=like.dtype, device=like.device))
+    return mask
+
+
+class TransformerEncoderLayer(Module):
+    """Self-attention and two linear layers, each with a residual connection and layer normalisation (before them with
+    `norm_first`, else after)."""
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if activation not in ("relu", "gelu"):
+            raise ValueError(f"activation is 'relu' or 'gelu', not {activation!r}")
+        place = {"device": device, "dtype": dtype}
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **place)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **place)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **place)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        self.activation = activation
+        self.norm_first = norm_first
+
+    def _attended(self, x: Any, mask: Any, padding: Any, is_causal: bool) -> Any:
+        out, _ = self.self_attn(x, x, x, padding, False, mask, True, is_causal)
+        return self.dropout1(out)
+
+    def _fed(self, x: Any) -> Any:
+        y = self.linear1(x)
+        y = F.relu(y) if self.activation == "relu" else F.gelu(y)
+        return self.dropout2(self.linear2(self.dropout(y)))
+
+    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
+        if self.norm_first:
+            x = src + self._attended(self.norm1(src), src_mask, src_key_padding_mask, is_causal)
+            return x + self._fed(self.norm2(x))
+        x = self.norm1(src + self._attended(src, src_mask, src_key_padding_mask, is_causal))
+        return self.norm2(x + self._fed(x))
