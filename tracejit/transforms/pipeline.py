@@ -23,7 +23,17 @@ Observer: TypeAlias = Callable[[str, Graph], None]
 #: Simplification: of every graph, and again of what a derivation made.
 LEVEL1 = ("canonicalize", "licm", "cse", "dce")
 #: What turns a simplified graph into one that code generation takes; `scalarize` is for the CPU only.
-LEVEL2 = ("scalarize", "unstack", "ranges", "write-home", "sink-broadcasts", "fuse", "dce", "ownership")
+LEVEL2 = (
+    "scalarize",
+    "unstack",
+    "ranges",
+    "write-home",
+    "sink-reshapes",
+    "sink-broadcasts",
+    "fuse",
+    "dce",
+    "ownership",
+)
 
 _TRANSFORMS: dict[str, Transform] = {}
 
