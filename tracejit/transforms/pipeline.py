@@ -30,6 +30,7 @@ LEVEL2 = (
     "write-home",
     "sink-reshapes",
     "sink-broadcasts",
+    "split-totals",
     "fuse",
     "dce",
     "ownership",
