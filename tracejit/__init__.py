@@ -96,8 +96,10 @@ _LATER = {
     ),
     "export": "tracejit.deploy",
     "load": "tracejit.deploy",
+    "load_weights": "tracejit.weights",
+    "save_weights": "tracejit.weights",
 }
-_MODULES = ("fft", "linalg", "nn", "optim")
+_MODULES = ("data", "fft", "linalg", "nn", "optim")
 
 
 def __getattr__(name: str) -> Any:
@@ -187,7 +189,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "zeros_like",
     *_PUBLIC,
     *_MODULES,
-    *("script", "ScriptedFunction", "trace", "export", "load"),
+    *("script", "ScriptedFunction", "trace", "export", "load", "load_weights", "save_weights"),
     *("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "vmap"),
 ]
 
