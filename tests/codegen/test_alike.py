@@ -8,6 +8,7 @@ import numpy as np
 
 import tracejit as tj
 from tracejit.codegen.alike import structure
+from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Const, Let, Pointer, Scalar, Store, Var
 from tracejit.codegen.lower import lower
 from tracejit.ir.parser import parse
@@ -38,6 +39,8 @@ def test_a_program_computes_two_systems_with_one_kernel() -> None:
     )
     program = lower(pipeline.run(graph, ["ownership"]))
     assert len([k for k in program.kernels if k.name.endswith("solve")]) == 1
+    a, b = np.eye(3) + 1.0, np.arange(6.0).reshape(3, 2)
+    np.testing.assert_allclose(evaluate(program, [a, b])[0], np.linalg.solve(a, np.linalg.solve(a, b)), atol=1e-14)
 
 
 def test_shared_kernels_get_their_own_arguments() -> None:

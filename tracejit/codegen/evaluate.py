@@ -188,8 +188,10 @@ class Evaluator(Walk):
     def _launch(self, kernel: Kernel, args: Sequence[Any]) -> None:
         launches = self.statistics.launches
         launches[kernel.name] = launches.get(kernel.name, 0) + 1
+        outside = dict(self.values)  # the entry may know parameters of a shared kernel by the same names
         self.bind(kernel.params, args)
         self.body(kernel.body)
+        self.values.update(outside)
 
     def _invoke(self, function: Function, args: Sequence[Any], results: Sequence[Var], stmt: Invoke) -> None:
         try:

@@ -6,6 +6,7 @@ logarithms go through them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -86,10 +87,27 @@ def _exp(k: Builder, x: Complex) -> Complex:
     x = _let(k, x)
     size = k.let(k.exp(x.re))
     real = k.eq(x.im, 0.0)
+    undirected = k.logical_and(k.eq(x.re, float("inf")), k.logical_not(k.isfinite(x.im)))
     return Complex(
-        k.select(real, size, k.mul(size, k.cos(x.im))),
+        k.select(k.logical_or(real, undirected), size, k.mul(size, k.cos(x.im))),
         k.select(real, x.im, k.mul(size, k.sin(x.im))),
     )
+
+
+def _exp2(k: Builder, x: Complex) -> Complex:
+    return _exp(k, _scaled(k, x, math.log(2.0)))
+
+
+def _expm1(k: Builder, x: Complex) -> Complex:
+    """(e^re - 1) cos(im) - 2 sin(im / 2)^2, accurate near 0."""
+    x = _let(k, x)
+    half = k.let(k.sin(k.mul(x.im, 0.5)))
+    re = k.sub(k.mul(k.expm1(x.re), k.cos(x.im)), k.mul(k.mul(half, half), 2.0))
+    return Complex(re, k.mul(k.exp(x.re), k.sin(x.im)))
+
+
+def _scaled(k: Builder, x: Complex, factor: float) -> Complex:
+    return Complex(k.mul(x.re, factor), k.mul(x.im, factor))
 
 
 def _log(k: Builder, x: Complex) -> Complex:
@@ -97,41 +115,124 @@ def _log(k: Builder, x: Complex) -> Complex:
     return Complex(k.log(_abs(k, x)), k.atan2(x.im, x.re))
 
 
+def _log1p(k: Builder, x: Complex) -> Complex:
+    """Half of log1p(|1 + x|^2 - 1) where that is not too large."""
+    x = _let(k, x)
+    beyond = k.let(k.add(x.re, 1.0))
+    excess = k.add(k.mul(x.re, k.add(x.re, 2.0)), k.mul(x.im, x.im))
+    small = k.lt(k.maximum(k.abs(x.re), k.abs(x.im)), 1e3)
+    re = k.select(small, k.mul(k.log1p(excess), 0.5), k.log(k.hypot(beyond, x.im)))
+    return Complex(re, k.atan2(x.im, beyond))
+
+
 def _sqrt(k: Builder, x: Complex) -> Complex:
     """The principal root: the larger part from half the modulus plus |re|, the other by division."""
     x = _let(k, x)
     size = k.let(k.sqrt(k.mul(0.5, k.add(_abs(k, x), k.abs(x.re)))))
-    other = k.let(k.select(k.eq(size, 0.0), k.const(0.0, size.type), k.div(k.abs(x.im), k.mul(2.0, size))))
+    part = k.div(k.abs(x.im), k.mul(2.0, size))
+    other = k.let(k.select(k.eq(size, 0.0), k.const(0.0, size.type), k.select(k.isinf(x.im), size, part)))
     right = k.ge(x.re, 0.0)
     return Complex(k.select(right, size, other), k.copysign(k.select(right, other, size), x.im))
 
 
-def _sin(k: Builder, x: Complex) -> Complex:
-    x = _let(k, x)
-    return Complex(k.mul(k.sin(x.re), k.cosh(x.im)), k.mul(k.cos(x.re), k.sinh(x.im)))
-
-
-def _cos(k: Builder, x: Complex) -> Complex:
-    x = _let(k, x)
-    return Complex(k.mul(k.cos(x.re), k.cosh(x.im)), k.neg(k.mul(k.sin(x.re), k.sinh(x.im))))
+def _rsqrt(k: Builder, x: Complex) -> Complex:
+    return _div(k, k.const(1.0, x.type), _sqrt(k, x))
 
 
 def _sinh(k: Builder, x: Complex) -> Complex:
     x = _let(k, x)
-    return Complex(k.mul(k.sinh(x.re), k.cos(x.im)), k.mul(k.cosh(x.re), k.sin(x.im)))
+    re = _without_direction(k, x, k.sinh(x.re), k.mul(k.sinh(x.re), k.cos(x.im)))
+    return Complex(
+        k.select(k.eq(x.re, 0.0), x.re, re),
+        k.select(k.eq(x.im, 0.0), x.im, k.mul(k.cosh(x.re), k.sin(x.im))),
+    )
 
 
 def _cosh(k: Builder, x: Complex) -> Complex:
     x = _let(k, x)
-    return Complex(k.mul(k.cosh(x.re), k.cos(x.im)), k.mul(k.sinh(x.re), k.sin(x.im)))
+    one = k.const(1.0, x.re.type)
+    im = k.mul(k.sinh(x.re), k.sin(x.im))
+    im = k.select(k.logical_and(k.eq(x.re, 0.0), k.logical_not(k.isfinite(x.im))), x.re, im)
+    return Complex(
+        _without_direction(k, x, k.cosh(x.re), k.mul(k.cosh(x.re), k.cos(x.im))),
+        k.select(k.eq(x.im, 0.0), k.mul(k.copysign(one, x.re), x.im), im),
+    )
+
+
+def _without_direction(k: Builder, x: Complex, size: Expr, found: Expr) -> Expr:
+    """The real part of a function that grows as e^|re|: infinite where re is, whatever im may be."""
+    return k.select(k.logical_and(k.isinf(x.re), k.logical_not(k.isfinite(x.im))), size, found)
 
 
 def _tanh(k: Builder, x: Complex) -> Complex:
-    """With t = tanh(re) and u = tan(im): (t + iu) / (1 + itu)."""
+    """With t = tanh(re) and u = tan(im): (t + iu) / (1 + itu); 1 or -1 at infinity."""
     x = _let(k, x)
     t, u = k.let(k.tanh(x.re)), k.let(k.tan(x.im))
-    one = k.const(1.0, x.re.type)
-    return _div(k, Complex(t, u), Complex(one, k.mul(t, u)))
+    one, zero = k.const(1.0, x.re.type), k.const(0.0, x.re.type)
+    found = _div(k, Complex(t, u), Complex(one, k.mul(t, u)))
+    im = k.select(k.eq(x.im, 0.0), x.im, k.select(k.isinf(x.re), zero, found.im))
+    vertical = k.logical_and(k.eq(x.re, 0.0), k.logical_not(k.isfinite(x.im)))
+    return Complex(k.select(k.logical_or(vertical, k.isinf(x.re)), t, found.re), im)
+
+
+def _turned(function: Callable[..., Complex]) -> Callable[..., Complex]:
+    """-i f(iz), as sin is of sinh."""
+
+    def of(k: Builder, x: Complex) -> Complex:
+        found = function(k, Complex(k.neg(x.im), x.re))
+        return Complex(found.im, k.neg(found.re))
+
+    return of
+
+
+def _cos(k: Builder, x: Complex) -> Complex:
+    return _cosh(k, Complex(k.neg(x.im), x.re))
+
+
+def _roots(k: Builder, x: Complex) -> tuple[Complex, Complex]:
+    """The roots of 1 - x and 1 + x; signs of zeros tell the sides of the cuts (Kahan 1987)."""
+    x = _let(k, x)
+    minus, plus = Complex(k.sub(1.0, x.re), k.neg(x.im)), Complex(k.add(1.0, x.re), x.im)
+    return _let(k, _sqrt(k, minus)), _let(k, _sqrt(k, plus))
+
+
+def _asin(k: Builder, x: Complex) -> Complex:
+    x = _let(k, x)
+    minus, plus = _roots(k, x)
+    endless = k.let(_isinf(k, x))
+    across = k.sub(k.mul(minus.re, plus.re), k.mul(minus.im, plus.im))
+    im = k.asinh(k.sub(k.mul(minus.re, plus.im), k.mul(minus.im, plus.re)))
+    return Complex(
+        k.atan2(x.re, k.select(endless, k.abs(x.im), across)),
+        k.select(endless, k.copysign(k.const(float("inf"), x.re.type), x.im), im),
+    )
+
+
+def _acos(k: Builder, x: Complex) -> Complex:
+    minus, plus = _roots(k, x)
+    im = k.asinh(k.sub(k.mul(plus.re, minus.im), k.mul(plus.im, minus.re)))
+    return Complex(k.mul(k.atan2(minus.re, plus.re), 2.0), im)
+
+
+def _acosh(k: Builder, x: Complex) -> Complex:
+    x = _let(k, x)
+    minus = _let(k, _sqrt(k, Complex(k.sub(x.re, 1.0), x.im)))
+    plus = _let(k, _sqrt(k, Complex(k.add(x.re, 1.0), x.im)))
+    re = k.asinh(k.add(k.mul(minus.re, plus.re), k.mul(minus.im, plus.im)))
+    return Complex(re, k.mul(k.atan2(minus.im, plus.re), 2.0))
+
+
+def _atanh(k: Builder, x: Complex) -> Complex:
+    x = _let(k, x)
+    below = k.let(k.sub(1.0, x.re))
+    square = k.add(k.mul(below, below), k.mul(x.im, x.im))
+    re = k.mul(k.log1p(k.div(k.mul(x.re, 4.0), square)), 0.25)
+    angle = k.atan2(k.mul(x.im, 2.0), k.sub(k.mul(below, k.add(x.re, 1.0)), k.mul(x.im, x.im)))
+    endless = k.let(_isinf(k, x))
+    right = k.copysign(k.const(math.pi / 2, x.re.type), x.im)
+    return Complex(
+        k.select(endless, k.copysign(k.const(0.0, x.re.type), x.re), re), k.select(endless, right, k.mul(angle, 0.5))
+    )
 
 
 def _pow(k: Builder, x: Complex, y: Complex) -> Complex:
@@ -148,6 +249,26 @@ def _isnan(k: Builder, x: Complex) -> Expr:
     return k.logical_or(k.isnan(x.re), k.isnan(x.im))
 
 
+def _isinf(k: Builder, x: Complex) -> Expr:
+    return k.logical_or(k.isinf(x.re), k.isinf(x.im))
+
+
+def _isfinite(k: Builder, x: Complex) -> Expr:
+    return k.logical_and(k.isfinite(x.re), k.isfinite(x.im))
+
+
+def _sign(k: Builder, x: Complex) -> Complex:
+    """x / |x|, and 0 of 0."""
+    x = _let(k, x)
+    size = k.let(_abs(k, x))
+    safe = k.let(k.select(k.eq(size, 0.0), k.const(1.0, size.type), size))
+    return Complex(k.div(x.re, safe), k.div(x.im, safe))
+
+
+def _round(k: Builder, x: Complex) -> Complex:
+    return Complex(k.round(x.re), k.round(x.im))
+
+
 #: Operations on complex elements by the name of the scalar operation.
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": _add,
@@ -161,11 +282,28 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "exp": _exp,
     "log": _log,
     "sqrt": _sqrt,
-    "sin": _sin,
+    "sin": _turned(_sinh),
     "cos": _cos,
+    "tan": _turned(_tanh),
     "sinh": _sinh,
     "cosh": _cosh,
     "tanh": _tanh,
+    "asin": _asin,
+    "acos": _acos,
+    "atan": _turned(_atanh),
+    "asinh": _turned(_asin),
+    "acosh": _acosh,
+    "atanh": _atanh,
+    "exp2": _exp2,
+    "expm1": _expm1,
+    "log1p": _log1p,
+    "log2": lambda k, x: _scaled(k, _log(k, x), 1.0 / math.log(2.0)),
+    "log10": lambda k, x: _scaled(k, _log(k, x), 1.0 / math.log(10.0)),
+    "rsqrt": _rsqrt,
+    "sign": _sign,
+    "round": _round,
     "pow": _pow,
     "isnan": _isnan,
+    "isinf": _isinf,
+    "isfinite": _isfinite,
 }

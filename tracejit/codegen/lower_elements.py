@@ -82,6 +82,10 @@ class ElementBuilder(KernelBuilder):
             return super().cast(x.re, dtype)
         return self.as_complex(x, dtype) if dtype.is_complex else super().cast(x, dtype)
 
+    def complex(self, re: Any, im: Any) -> Any:
+        """The complex element of two parts."""
+        return Complex(re, im)
+
     def conj(self, x: Any) -> Any:
         """The complex conjugate."""
         return Complex(x.re, self.neg(x.im)) if isinstance(x, Complex) else x

@@ -110,7 +110,9 @@ def method(
     if name.endswith("_") and not name.startswith("_"):
         return in_place(calls, receiver, name, args, kwargs, node)
     if is_available(name):
-        return function(calls, name, [receiver, *args], kwargs, node)
+        made = function(calls, name, [receiver, *args], kwargs, node)
+        is_python = isinstance(receiver, Number) and receiver.weak and hasattr(complex, name)
+        return Number(made.value, weak=True) if is_python and isinstance(made, Number) else made
     calls.ctx.refuse(node, f"the method {name!r} is not available in a script", _OUTSIDE)
 
 
@@ -159,7 +161,12 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
         case "mT":
             return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
         case "real" | "imag":
-            return calls.arith.typed(name, node, base)
+            if name == "real" and not base.dtype.is_complex:
+                return base
+            made = calls.arith.typed(name, node, base)
+            if base.dtype.is_complex and isinstance(made, ArrayView):
+                ctx.parts[made.storage] = base, name
+            return made
         case "grad":
             return calls.gradients.read(base, node)
         case _:
@@ -187,6 +194,11 @@ def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, n
     """Attributes of arrays that can be set."""
     if name == "grad":
         calls.gradients.write(base, value, node)
+        return True
+    if name in ("real", "imag") and base.dtype.is_complex:
+        part = attribute(calls, base, name, node)
+        assert isinstance(part, ArrayView)
+        calls.indexing.assign(part, value, node)
         return True
     return False
 

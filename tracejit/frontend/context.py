@@ -136,6 +136,8 @@ class Context:
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
+    #: classes that hold the real or imaginary part of a complex view
+    parts: dict[int, tuple[ArrayView, str]] = field(default_factory=dict[int, "tuple[ArrayView, str]"])
     #: whether one of them is written all the same
     refused_write: bool = False
     #: memory and facts of the enclosing blocks, which learn of inputs first met inside
@@ -209,6 +211,13 @@ class Context:
                 self.b.span,
                 instead="put a copy into the list, or copy what is read from it: x.copy()",
             )
+        for copied, (whole, name) in self.parts.items():
+            if view.storage == whole.storage and self.is_bound(copied):
+                raise ScriptError(
+                    f"an array is written here while a name stands for its .{name}, which would change with it",
+                    self.b.span,
+                    instead=f"copy it where it is named: x.{name}.copy()",
+                )
         for copied, sources in self.snapshots.items():
             if view.storage == copied or (view.storage in sources and self.is_bound(copied)):
                 raise ScriptError(
@@ -412,17 +421,26 @@ class Context:
             offset = self.size_value(self.point(view, indices).offset)
             made = self.b.emit("vwrite", (base, content, offset), names=(base.name,))[0]
         self.storage.write(self.b, view.storage, self.recorded(made))
+        self._write_part(view.storage)
 
     def store(self, view: ArrayView, value: Value) -> None:
         """Write a whole view; `value` has the view's dtype and lengths."""
         self.require_writeable(view)
         base = self.storage.bases[view.storage]
-        if view.is_whole:
-            self.storage.write(self.b, view.storage, self.recorded(value))
+        if not view.is_whole:
+            operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
+            value = self.b.emit("vwrite", operands, names=(base.name,))[0]
+        self.storage.write(self.b, view.storage, self.recorded(value))
+        self._write_part(view.storage)
+
+    def _write_part(self, storage: int) -> None:
+        """The real or imaginary part of an array has been written: the array changes with it."""
+        if storage not in self.parts:
             return
-        operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
-        made = self.b.emit("vwrite", operands, names=(base.name,))[0]
-        self.storage.write(self.b, view.storage, self.recorded(made))
+        whole, name = self.parts.pop(storage)
+        merge = getattr(self.b, f"with_{name}")
+        self.store(whole, merge(self.handle(self.load(whole)), self.handle(self.storage.bases[storage])).value)
+        self.parts[storage] = whole, name
 
     def same_lengths(self, a: Sequence[Size], b: Sequence[Size]) -> bool:
         """Whether two shapes are known to be equal."""

@@ -8,6 +8,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import (
     arrange,
     coerce,
+    complex_parts,
     composite,
     contraction,
     control,
@@ -43,6 +44,7 @@ __all__ = [
     "REGISTRY",
     "arrange",
     "coerce",
+    "complex_parts",
     "composite",
     "contraction",
     "control",

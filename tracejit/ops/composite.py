@@ -113,6 +113,8 @@ def where(b: Any, cond: Operand, x: Operand, y: Operand) -> Any:
 def nan_to_num(b: Any, x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with nan and infinities replaced, infinities by the largest finite numbers unless given."""
     x = inexact(b, x)
+    if b.dtype(x).is_complex:
+        return b.complex(*(nan_to_num(b, part(x), nan, posinf, neginf) for part in (b.real, b.imag)))
     largest = {"f16": 65504.0, "bf16": 3.3895313892515355e38, "f32": 3.4028234663852886e38}.get(
         b.dtype(x).name, 1.7976931348623157e308
     )

@@ -237,12 +237,23 @@ abs = unary(
     names=spellings("abs", "operator __abs__", "function absolute", "method absolute", "numpy absolute", "numpy fabs"),
     ranges=lambda r, x: r.magnitude(x),
 )
+
+
+def _sign_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
+    """Of a real number 0; of a complex one what turns it, over the modulus."""
+    if not b.dtype(x).is_complex:
+        return (None,)
+    across = b.cast(b.imag(b.mul(conjugate(b, out), g)), dtype=b.dtype(x))
+    turned = b.mul(b.mul(out, b.number(1j, out)), across)
+    return (b.strong_mul(turned, b.cast(b.reciprocal(b.abs(x)), dtype=b.dtype(x))),)
+
+
 sign = unary(
     "sign",
-    REAL,
-    doc="-1, 0 or 1; nan stays nan.",
-    vjp=flat(None),
-    samples=uniform((0.5, 3.0), dtypes=ANY),
+    NUMERIC,
+    doc="-1, 0 or 1, x / |x| of a complex number; nan stays nan.",
+    vjp=_sign_vjp,
+    samples=uniform((0.5, 3.0), dtypes=ANY, more=("complex128",)),
 )
 square = unary(
     "square",
@@ -295,10 +306,10 @@ for _name, _doc in (
 ):
     unary(
         _name,
-        FLOATS,
+        INEXACT if _name == "round" else FLOATS,
         doc=_doc,
         vjp=flat(None),
-        samples=uniform((-3.4, 3.4)),
+        samples=uniform((-3.4, 3.4), more=("complex128",) if _name == "round" else ()),
         names=("function rint", "numpy rint") if _name == "round" else spellings(_name),
     )
 
@@ -331,13 +342,13 @@ for _name, _doc in (
 ):
     unary(
         _name,
-        FLOATS,
+        INEXACT,
         doc=_doc,
         vjp="its result is a truth value",
         result=to_bool,
         samples=lambda rng: [
             Sample((rng.permuted([1.0, float("inf"), float("nan"), -float("inf"), 0.0]).astype(d),))
-            for d in ("float64", "float32")
+            for d in ("float64", "float32", "complex128")
         ],
     )
 
@@ -409,47 +420,6 @@ for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right
         neutral=0,
         ranges=(lambda r, x, y: r.shifted_right(x, y)) if _name == "shr" else None,
     )
-
-# -- complex parts --------------------------------------------------------------------------------------------
-
-unary(
-    "conj",
-    NUMERIC,
-    simplify=simplify.involution("conj"),
-    doc="The complex conjugate.",
-    vjp=lambda b, g, x, out: (conjugate(b, g),),
-    scalar=lambda k, x: k.conj(x) if k.dtype(x).is_complex else x,
-    samples=uniform((-2.0, 2.0), dtypes=("complex128", "float64")),
-    names=spellings("conj", "function conjugate", "method conjugate", "numpy conjugate"),
-)
-unary(
-    "real",
-    NUMERIC,
-    doc="The real part.",
-    vjp=lambda b, g, x, out: (b.cast(g, dtype=b.dtype(x)),),
-    scalar=lambda k, x: k.real(x) if k.dtype(x).is_complex else x,
-    result=real_dtype,
-    samples=uniform((-2.0, 2.0), dtypes=("complex128", "float64")),
-    names=("function real", "numpy real"),
-)
-
-
-def _imag_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
-    if not b.dtype(x).is_complex:
-        return (None,)
-    return (b.cast(g, dtype=b.dtype(x)) * b.number(1j, x),)
-
-
-unary(
-    "imag",
-    NUMERIC,
-    doc="The imaginary part; 0 of a real number.",
-    vjp=_imag_vjp,
-    scalar=lambda k, x: k.imag(x) if k.dtype(x).is_complex else k.const(0, k.dtype(x)),
-    result=real_dtype,
-    samples=uniform((-2.0, 2.0), dtypes=("complex128", "float64")),
-    names=("function imag", "numpy imag"),
-)
 
 # -- choice, conversion, derivative helpers -------------------------------------------------------------------
 

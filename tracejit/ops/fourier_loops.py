@@ -238,9 +238,7 @@ class _Line:
         return self.lines.e.load(self.chirps[0], (i,)), self.lines.e.load(self.chirps[1], (i,))
 
     def store(self, i: Expr, value: Pair) -> None:
-        k, dtype = self.lines.e.k, self.out.type.dtype
-        real, imaginary = (k.cast(x, dtype) for x in value)
-        self.lines.e.store(self.out, self.place(i), k.add(real, k.mul(imaginary, k.const(1j, dtype))))
+        self.lines.e.store(self.out, self.place(i), self.lines.e.k.complex(*value))
 
 
 def _prepare(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:

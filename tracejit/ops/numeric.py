@@ -3,6 +3,7 @@ interpolation, integration, convolution, polynomials."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -80,9 +81,10 @@ def sinc(b: Any, x: Operand) -> Any:
 
 
 @function(kinds=LIBRARY)
-def angle(b: Any, x: Operand) -> Any:
-    """The angle of a complex number."""
-    return on(b).atan2(on(b).imag(x), on(b).real(x))
+def angle(b: Any, x: Operand, deg: bool = False) -> Any:
+    """The angle of a complex number, in degrees on request."""
+    found = on(b).atan2(on(b).imag(x), on(b).real(x))
+    return on(b).mul(found, 180 / math.pi) if deg else found
 
 
 @function(kinds=LIBRARY)

@@ -218,13 +218,13 @@ def var(
     x = inexact(b, x) if dtype is None else widened(b, x, dtype)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     distance = x - b.expand_axes(mean(b, x, axes), axes, b.shape(x))
-    count = number_of_elements(b, x, axes)
+    squares = b.square(b.abs(distance)) if b.dtype(x).is_complex else b.square(distance)
+    count = number_of_elements(b, squares, axes)
     correction = correction if ddof is None else ddof
     if isinstance(count, float):
         count = max(count - correction, 0.0)
     elif correction:
         count = on(b).maximum(count - float(correction), 0.0)
-    squares = b.square(b.abs(distance)) if b.dtype(x).is_complex else b.square(distance)
     return _finish(b, x, b.div(b.sum(squares, axes=axes), count), axes, keepdims, keepdim)
 
 

@@ -39,11 +39,11 @@ unary(
 )
 unary(
     "rsqrt",
-    FLOATS,
+    INEXACT,
     doc="1 / sqrt(x).",
     eager=lambda xp, x: xp.reciprocal(xp.sqrt(x)),
     slope=lambda b, x, out: out / x * -0.5,
-    samples=uniform((0.3, 9.0)),
+    samples=uniform((0.3, 9.0), more=("complex128",)),
     names=spellings("rsqrt", kinds=("function", "method")),
 )
 unary(
@@ -62,17 +62,17 @@ unary(
 )
 unary(
     "exp2",
-    FLOATS,
+    INEXACT,
     doc="2 ** x.",
     slope=lambda b, x, out: out * math.log(2.0),
-    samples=uniform((-4.0, 4.0)),
+    samples=uniform((-4.0, 4.0), more=("complex128",)),
 )
 unary(
     "expm1",
-    FLOATS,
+    INEXACT,
     doc="exp(x) - 1, accurate near 0.",
     slope=lambda b, x, out: b.exp(x),
-    samples=uniform((-2.0, 2.0)),
+    samples=uniform((-2.0, 2.0), more=("complex128",)),
 )
 unary(
     "log",
@@ -83,24 +83,24 @@ unary(
 )
 unary(
     "log1p",
-    FLOATS,
+    INEXACT,
     doc="log(1 + x), accurate near 0.",
     slope=lambda b, x, out: b.reciprocal(x + 1),
-    samples=uniform((-0.6, 3.0)),
+    samples=uniform((-0.6, 3.0), more=("complex128",)),
 )
 unary(
     "log2",
-    FLOATS,
+    INEXACT,
     doc="The logarithm to base 2.",
     slope=lambda b, x, out: b.reciprocal(x * math.log(2.0)),
-    samples=uniform((0.2, 5.0)),
+    samples=uniform((0.2, 5.0), more=("complex128",)),
 )
 unary(
     "log10",
-    FLOATS,
+    INEXACT,
     doc="The logarithm to base 10.",
     slope=lambda b, x, out: b.reciprocal(x * math.log(10.0)),
-    samples=uniform((0.2, 5.0)),
+    samples=uniform((0.2, 5.0), more=("complex128",)),
 )
 
 # -- trigonometric and hyperbolic -----------------------------------------------------------------------------
@@ -121,36 +121,36 @@ unary(
 )
 unary(
     "tan",
-    FLOATS,
+    INEXACT,
     doc="The tangent.",
     slope=lambda b, x, out: out * out + 1,
-    samples=uniform((-1.2, 1.2)),
+    samples=uniform((-1.2, 1.2), more=("complex128",)),
 )
 unary(
     "asin",
-    FLOATS,
+    INEXACT,
     doc="The inverse sine, in -pi/2..pi/2.",
     eager=lambda xp, x: xp.arcsin(x),
     slope=lambda b, x, out: b.rsqrt(1 - x * x),
-    samples=uniform((-0.8, 0.8)),
+    samples=uniform((-0.8, 0.8), more=("complex128",)),
     names=_arc("asin"),
 )
 unary(
     "acos",
-    FLOATS,
+    INEXACT,
     doc="The inverse cosine, in 0..pi.",
     eager=lambda xp, x: xp.arccos(x),
     slope=lambda b, x, out: b.neg(b.rsqrt(1 - x * x)),
-    samples=uniform((-0.8, 0.8)),
+    samples=uniform((-0.8, 0.8), more=("complex128",)),
     names=_arc("acos"),
 )
 unary(
     "atan",
-    FLOATS,
+    INEXACT,
     doc="The inverse tangent, in -pi/2..pi/2.",
     eager=lambda xp, x: xp.arctan(x),
     slope=lambda b, x, out: b.reciprocal(x * x + 1),
-    samples=uniform((-3.0, 3.0)),
+    samples=uniform((-3.0, 3.0), more=("complex128",)),
     names=_arc("atan"),
 )
 unary(
@@ -176,29 +176,29 @@ unary(
 )
 unary(
     "asinh",
-    FLOATS,
+    INEXACT,
     doc="The inverse hyperbolic sine.",
     eager=lambda xp, x: xp.arcsinh(x),
     slope=lambda b, x, out: b.rsqrt(x * x + 1),
-    samples=uniform((-3.0, 3.0)),
+    samples=uniform((-3.0, 3.0), more=("complex128",)),
     names=_arc("asinh"),
 )
 unary(
     "acosh",
-    FLOATS,
+    INEXACT,
     doc="The inverse hyperbolic cosine, for x >= 1.",
     eager=lambda xp, x: xp.arccosh(x),
-    slope=lambda b, x, out: b.rsqrt(x * x - 1),
-    samples=uniform((1.3, 4.0)),
+    slope=lambda b, x, out: b.rsqrt(x - 1) * b.rsqrt(x + 1) if b.dtype(x).is_complex else b.rsqrt(x * x - 1),
+    samples=uniform((1.3, 4.0), more=("complex128",)),
     names=_arc("acosh"),
 )
 unary(
     "atanh",
-    FLOATS,
+    INEXACT,
     doc="The inverse hyperbolic tangent, for -1 < x < 1.",
     eager=lambda xp, x: xp.arctanh(x),
     slope=lambda b, x, out: b.reciprocal(1 - x * x),
-    samples=uniform((-0.8, 0.8)),
+    samples=uniform((-0.8, 0.8), more=("complex128",)),
     names=_arc("atanh"),
 )
 
