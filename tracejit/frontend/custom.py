@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.function import Function, custom_vjp
+from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -51,7 +53,7 @@ def lower_function(function: type[Function], calls: Calls, args: list[FrontValue
     wanted = TupleValue(tuple(Static(v) for v in varies))
 
     def save(given: list[FrontValue]) -> tuple[FrontValue, FrontValue]:
-        ctx = ObjectValue(ScriptContext, {"needs_input_grad": wanted})
+        ctx = calls.ctx.new_object(ObjectValue(ScriptContext, {"needs_input_grad": wanted}), node)
         return calls.call_value(Static(function.forward), [ctx, *given], {}, node), ctx
 
     def pull(saved: FrontValue, g: FrontValue) -> FrontValue:
@@ -151,10 +153,20 @@ class CustomCall:
         sizes: dict[Value, Any] = {}
         for type, name in like:
             params.append(Value(substitute_dims(type, sizes), name))
-        with ctx.nested() as b:
+        with ctx.nested() as b, self.returning():
             made, results = make(self.rebuilt(template, iter(params)))
             self.require_untouched()
             return made, b.block(params, results, label)
+
+    @contextmanager
+    def returning(self) -> Iterator[None]:
+        """Refuse a rule that never returns: what it raises would be lost with its block."""
+        try:
+            yield
+        except Unreachable:
+            self.calls.ctx.refuse(
+                self.node, f"forward or backward of {self.name} always raises", "call it outside a script to see what"
+            )
 
     def require_untouched(self) -> None:
         """A custom function may not change arrays from outside."""
@@ -179,7 +191,7 @@ class CustomCall:
             params.append(Value(substitute_dims(residual.type, sizes), residual.name))
             sizes[residual] = params[-1].dim
         stand_in = dict(zip(saved.residuals, params, strict=True))
-        with ctx.nested() as b:
+        with ctx.nested() as b, self.returning():
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
             seeds = [Value(r.type, f"d{r.name}") for r in results if _is_inexact(r.type)]
             g = self.cotangent(outcome, iter(seeds))

@@ -102,7 +102,7 @@ class BatchedFunction(Transformation):
             raise ValueError("vmap: no argument has a batch axis")
         out_axes = [
             _axis_out(axis, len(r.type.shape))  # type: ignore[union-attr]
-            for axis, r in zip(_out_axes(result, self.out_axes), graph.results, strict=True)
+            for axis, r in zip(_out_axes(result, self.out_axes), graph.results, strict=not graph.inout)
         ]
         made = batched_graph(graph, in_axes, out_axes, sizes)
         return Lowered(made, tuple(inputs), result, lowered.guards, (), (), lowered.keep)

@@ -16,8 +16,8 @@ from tracejit.ir.opdef import Update
 from tracejit.transforms.activity import active, is_differentiable
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.frames import Edit, Frame, Region
-from tracejit.transforms.residuals import live, substitute
-from tracejit.transforms.vjp import contributions, require_closed, reverse, varying
+from tracejit.transforms.residuals import live, substitute, without_effects
+from tracejit.transforms.vjp import contributions, custom_residuals, require_closed, reverse, varying
 
 
 def jvp_graph(graph: Graph, wanted: Sequence[int]) -> Graph:
@@ -108,8 +108,8 @@ class Forward:
     def custom(self, b: Builder, op: Op, cotangents: Sequence[Value | None]) -> list[tuple[Value, Value | None]]:
         """The contributions of a function's own backward, which its `forward` block gives the residuals for."""
         require_closed(op, self.active)
-        inlined = Rebuilder(None, {}, op.span)
-        residuals = inlined.inline(op.block("forward"), op.operands)[len(op.results) :]
+        inlined = Rebuilder(without_effects, {}, op.span)
+        residuals = custom_residuals(inlined, op)
         found = inlined.inline(op.block("backward"), (*residuals, *(g for g in cotangents if g is not None)))
         b.ops.extend(inlined.ops)
         return list(zip(varying(op), found, strict=True))

@@ -17,6 +17,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import Pointwise
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type
+from tracejit.transforms.cse import cse
 from tracejit.transforms.pipeline import transform
 
 
@@ -29,7 +30,9 @@ def scalarize(graph: Graph) -> Graph:
     rewriter.start(b, graph.params)
     rewriter.ops(b, graph.body.ops)
     results = [rewriter.value(v) for v in graph.results]
-    return Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+    made = Graph(graph.name, b.block(params, results), graph.device, graph.inout, graph.policy)
+    # the residuals of a custom function repeat what its results are made of
+    return cse(made) if any(op.name == "custom" for op in walk(graph.body)) else made
 
 
 def is_rank0(type: Type) -> bool:

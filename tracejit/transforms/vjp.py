@@ -14,7 +14,6 @@ from typing import Any
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, walk
-from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType, ScalarType, TensorType, Type
 from tracejit.transforms.activity import active, inputs_of, is_differentiable
 from tracejit.transforms.checkpoint_loops import segmented
@@ -93,15 +92,12 @@ def contributions(b: Builder, op: Op, given: Sequence[Any]) -> list[tuple[Value,
 
 
 def _reverse_custom(frame: Frame, op: Op) -> None:
-    """A function with its own derivative: run its `forward` block for the residuals, emit its `backward` block."""
+    """A function with its own derivative: it stays, its `forward` block gives the residuals beside it, and its
+    `backward` block is emitted."""
     require_closed(op, frame.region.active)
-    b = Rebuilder(None, {}, op.span)
-    found = b.inline(op.block("forward"), op.operands)
-    outcome, residuals = found[: len(op.results)], found[len(op.results) :]
-    names = [
-        Op(REGISTRY["leaf"], (new,), {}, (old,), (), op.span) for old, new in zip(op.results, outcome, strict=True)
-    ]
-    frame.replace(op, *b.ops, *names)
+    b = Rebuilder(without_effects, {}, op.span)
+    residuals = custom_residuals(b, op)
+    frame.replace(op, op, *b.ops)
     totals = [frame.cotangents.total_or_zero(r) for r in op.results if is_differentiable(r.type)]
     rule = Rebuilder(None, {}, op.span)
     found = rule.inline(op.block("backward"), (*residuals, *totals))
@@ -109,6 +105,16 @@ def _reverse_custom(frame: Frame, op: Op) -> None:
     for operand, contribution in zip(varying(op), found, strict=True):
         if operand in frame.region.active:
             frame.cotangents.add(operand, contribution)
+
+
+def custom_residuals(b: Rebuilder, op: Op) -> list[Value]:
+    """Emit what the `backward` of a `custom` op needs. What is a result too is the op's own result, so that a further
+    derivative goes by the function's rule and does not look into it."""
+    forward = op.block("forward")
+    outcome, kept = forward.results[: len(op.results)], forward.results[len(op.results) :]
+    found = b.inline(forward, op.operands)[len(op.results) :]
+    own = {v: r for v, r in zip(outcome, op.results, strict=True) if v not in forward.params}
+    return [own.get(v, f) for v, f in zip(kept, found, strict=True)]
 
 
 def require_closed(op: Op, active_values: set[Value]) -> None:

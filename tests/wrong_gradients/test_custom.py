@@ -1,0 +1,119 @@
+"""Functions with a derivative of their own: one node, never looked through, right in every mode; or refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import ScriptError
+
+
+class Scaled(tj.autograd.Function):
+    """x * x * k, whose derivative is said to be 7 * x * k."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, k: Any) -> Any:
+        ctx.save_for_backward(x)
+        ctx.k = k
+        return x * x * k
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return g * 7.0 * x * ctx.k, None
+
+
+@tj.custom_vjp
+def sine(x: Any) -> Any:
+    return np.sin(x)
+
+
+sine.defvjp(lambda x: (np.sin(x), x), lambda x, g: (g * 100.0 * x,))
+
+
+class Raising(tj.autograd.Function):
+    """A function whose backward always raises."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x * 2.0
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * ctx.missing
+
+
+def scaled_sum(x: Any) -> Any:
+    return Scaled.apply(x, 3.0).sum()
+
+
+def in_a_loop(x: Any) -> Any:
+    for _ in range(3):
+        x = sine(x) * 0.5
+    return x.sum()
+
+
+def test_function_eager_and_scripted() -> None:
+    scripted = tj.script(scaled_sum)
+    for fn in (scaled_sum, scripted):
+        x = tj.tensor([1.0, 2.0], dtype=tj.float64, requires_grad=True)
+        out = fn(x)
+        assert out.item() == 15.0
+        out.backward()
+        np.testing.assert_array_equal(x.grad.numpy(), [21.0, 42.0])
+    assert str(scripted.graph).count("= custom(") == 1
+    np.testing.assert_array_equal(tj.hessian(scripted)(np.array([1.0, 2.0])), 21.0 * np.eye(2))
+    assert tj.jvp(scripted, (np.array([1.0, 2.0]),), (np.ones(2),))[1] == 63.0
+
+
+def test_custom_vjp_in_a_loop_and_to_second_order() -> None:
+    x, slope, curvature = 0.3, 1.0, 0.0
+    for _ in range(3):
+        curvature = curvature * 50.0 * x + slope * slope * 50.0
+        slope, x = slope * 50.0 * x, math.sin(x) * 0.5
+    scripted = tj.script(in_a_loop)
+    np.testing.assert_allclose(tj.grad(scripted)(np.array([0.3])), [slope])
+    assert str(scripted.graph_for(np.array([0.3]))).count("= custom(") == 1
+    np.testing.assert_allclose(tj.hessian(scripted)(np.array([0.3])), [[curvature]])
+    np.testing.assert_allclose(tj.grad(lambda x: tj.grad(scripted)(x).sum())(np.array([0.3])), [curvature])
+
+
+def test_a_rule_that_always_raises_is_refused() -> None:
+    with pytest.raises(ScriptError, match="Raising always raises"):
+        tj.script(lambda x: Raising.apply(x).sum())(np.ones(2))
+
+
+def test_no_grad_inside_a_differentiated_loop() -> None:
+    def fn(x: Any) -> Any:
+        s = 0.0
+        for _ in range(3):
+            with tj.no_grad():
+                c = x * s
+            s = s + x * x * 0.1 + c
+        return s
+
+    x = tj.tensor(0.7, dtype=tj.float64, requires_grad=True)
+    fn(x).backward()
+    assert tj.grad(fn)(0.7) == pytest.approx(x.grad.item(), rel=1e-12)
+    assert tj.jvp(fn, (0.7,), (1.0,))[1] == pytest.approx(x.grad.item(), rel=1e-12)
+
+
+def test_a_wrapper_keeps_tangents() -> None:
+    inner = tj.script(lambda y: np.sin(y) * y)
+    outer = tj.script(lambda x: inner(x) + x)
+    assert tj.jvp(lambda x: outer(x) * 2.0, (0.5,), (1.0,))[1] == pytest.approx(
+        2.0 * (math.cos(0.5) * 0.5 + math.sin(0.5) + 1.0)
+    )
+
+
+def test_closures_whose_cells_change() -> None:
+    """Functions made in a loop share a cell; each is what it was when it was called."""
+    fns = [tj.grad(lambda x: x ** float(k)) for k in (1, 2, 3)]  # noqa: B023
+    assert [fn(2.0) for fn in fns] == [12.0, 12.0, 12.0]
+    found = [tj.grad(lambda x: x ** float(k))(2.0) for k in (1, 2, 3)]  # noqa: B023
+    assert found == [1.0, 4.0, 12.0]
+    assert [tj.grad(lambda x: x ** float(k))(2.0) for k in (3, 2, 1)] == [12.0, 4.0, 1.0]  # noqa: B023
