@@ -8,6 +8,7 @@ Nothing here imports the rest of the package.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,14 +37,15 @@ def _topics(text: str) -> frozenset[str]:
     topics = {part.strip() for part in text.split(",") if part.strip()}
     for topic in topics:
         if topic != "all" and topic not in LOG_TOPICS and not topic.startswith("after:"):
-            raise ValueError(
-                f"TRACEJIT_LOG: unknown topic {topic!r}; known: {', '.join(LOG_TOPICS)}, all, after:<stage>"
-            )
+            raise ValueError(f"unknown topic {topic!r}; known: {', '.join(LOG_TOPICS)}, all, after:<stage>")
     return frozenset(topics)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError("a number of threads is an integer") from None
     if number < 1:
         raise ValueError(f"a number of threads is at least 1, got {number}")
     return number
@@ -56,6 +58,11 @@ def _cpu_count() -> int:
     return os.cpu_count() or 1
 
 
+def _directory(text: str) -> Path:
+    """A folder; no text is no setting."""
+    return Path(text) if text else _cache_directory()
+
+
 def _cache_directory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "tracejit"
@@ -64,7 +71,7 @@ def _cache_directory() -> Path:
 SETTINGS: dict[str, Setting] = {
     "disable": Setting("TRACEJIT_DISABLE", _flag, lambda: False, "run every script as plain Python"),
     "log": Setting("TRACEJIT_LOG", _topics, frozenset, "what to print to stderr while compiling"),
-    "cache_dir": Setting("TRACEJIT_CACHE_DIR", Path, _cache_directory, "where compiled objects are kept"),
+    "cache_dir": Setting("TRACEJIT_CACHE_DIR", _directory, _cache_directory, "where compiled objects are kept"),
     "verify": Setting("TRACEJIT_VERIFY", _flag, lambda: False, "verify the graph after every transform"),
     "num_threads": Setting("TRACEJIT_NUM_THREADS", _positive, _cpu_count, "threads of parallel loops"),
 }
@@ -78,7 +85,12 @@ def get(name: str) -> Any:
     if name in _overrides:
         return _overrides[name]
     text = os.environ.get(setting.variable)
-    return setting.default() if text is None else setting.parse(text)
+    if text is None:
+        return setting.default()
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{setting.variable}={text!r}: {error}") from None
 
 
 def set(name: str, value: Any) -> None:
@@ -108,3 +120,10 @@ def logs(topic: str) -> bool:
     """Whether `TRACEJIT_LOG` asks for this topic."""
     topics = get("log")
     return topic in topics or ("all" in topics and not topic.startswith("after:"))
+
+
+def log(topic: str, title: str, text: Callable[[], str] | str = "") -> None:
+    """Show something about a topic on stderr, where `TRACEJIT_LOG` asks for it."""
+    if logs(topic):
+        shown = text if isinstance(text, str) else text()
+        print(f"// {title}" + (f"\n{shown}" if shown else ""), file=sys.stderr)

@@ -46,7 +46,7 @@ def test_the_namespace_describes_itself() -> None:
 def test_unique_gives_what_numpy_gives(values: list[Any]) -> None:
     array = np.array(values, "float32" if not values or isinstance(values[0], float) else "int64")
     x = tj.from_numpy(array)
-    options = {"return_index": True, "return_inverse": True, "return_counts": True}
+    options: dict[str, Any] = {"return_index": True, "return_inverse": True, "return_counts": True}
     for got, want in (
         (tj.unique(x, **options), np.unique(array, **options)),
         (tj.unique_all(x), np.unique_all(array)),
@@ -109,7 +109,8 @@ def test_pytorch_methods_about_tensors() -> None:
     assert x.expand_as(tj.ones(4, 2, 3)).shape == (4, 2, 3)
     assert x.view_as(tj.ones(3, 2)).shape == (3, 2)
     assert x.t().shape == (3, 2)
-    assert round(tj.tensor([1.26]), 1).tolist() == pytest.approx([1.3])
+    rounded: Any = tj.tensor([1.26])
+    assert round(rounded, 1).tolist() == pytest.approx([1.3])
     assert tj.is_tensor(x) and not tj.is_tensor(1)
     assert tj.numel(x) == x.nelement() == 6
 
@@ -167,3 +168,8 @@ def test_requires_grad_is_set_on_inexact_leaves_only() -> None:
         tj.tensor([1, 2]).requires_grad = True
     x.requires_grad = False
     assert not x.requires_grad and not (x * 2).requires_grad
+
+
+def test_products_keep_bfloat16() -> None:
+    x = tj.ones(2, 2, dtype=tj.bfloat16)
+    assert (x @ x).dtype == x.mv(x[0]).dtype == tj.einsum("ij,jk->ik", x, x).dtype == tj.bfloat16

@@ -126,6 +126,9 @@ class Calls:
                 arrays.require_method(self, base, name, node)
                 return BoundMethod(base, name)
             case TupleValue(cls=None) | ListValue() | GrowingList() | DictValue():
+                kind = tuple if isinstance(base, TupleValue) else dict if isinstance(base, DictValue) else list
+                if not hasattr(kind, name):
+                    self.ctx.check_false("AttributeError", f"'{kind.__name__}' object has no attribute '{name}'")
                 return BoundMethod(base, name)
             case TupleValue(items, cls) if cls is not None:
                 fields = getattr(cls, "_fields", ())

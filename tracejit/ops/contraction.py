@@ -46,7 +46,7 @@ matmul = op(
     ("a", "b"),
     doc="The matrix product over the last two axes; leading axes are equal and go side by side.",
     infer=_matmul_infer,
-    eager=quiet(lambda xp, a, other: xp.matmul(a, other)),
+    eager=quiet(lambda xp, a, other: xp.matmul(a, other).astype(a.dtype, copy=False)),  # of bfloat16 it is float32
     vjp=_matmul_vjp,
     lower=Contraction("...ij,...jk->...ik"),
     samples=_matmul_samples,

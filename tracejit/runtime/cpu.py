@@ -18,6 +18,7 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
+from tracejit import config
 from tracejit.codegen import text as loop_text
 from tracejit.codegen.llvm import LlvmText, print_program
 from tracejit.codegen.llvm_entry import NO_MEMORY
@@ -205,13 +206,18 @@ def compile_program(
         "program", content, str(program.fastmath), repr(options), _generator_version(), *here.identity()
     )
     data = disk.load(entry) if keep else None
+    title = f"@{program.name}"
+    config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
         with here.lock:
             machine = here.machine(options)
             data = bytes(machine.emit_object(_module(print_program(program, options), machine)))
         if keep:
             disk.store(entry, data)
-    return NativeFunction(program, options, data)
+    made = NativeFunction(program, options, data)
+    config.log("llvm", f"{title} as LLVM IR", lambda: made.llvm)
+    config.log("asm", f"{title} as assembly", lambda: made.asm)
+    return made
 
 
 def emit_object(

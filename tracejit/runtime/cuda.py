@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit import config
 from tracejit.codegen.cuda import OPTIONS, identifier, print_kernels
 from tracejit.codegen.loop_ir import InputSpec, Program
 from tracejit.codegen.numeric import numpy_dtype
@@ -59,7 +60,9 @@ class CudaFunction:
 
 def compile_program(program: Program) -> CudaFunction:
     """A program lowered for `"cuda"` as a function of the GPU."""
-    return CudaFunction(program)
+    made = CudaFunction(program)
+    config.log("cuda", f"@{program.name} as CUDA C", lambda: made.source)
+    return made
 
 
 class CupyDevice:

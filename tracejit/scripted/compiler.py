@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit import config
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
+from tracejit.codegen.text import print_program
 from tracejit.ir.core import Graph
 from tracejit.transforms import pipeline
 
@@ -77,8 +78,5 @@ def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compil
     last = [t for t in pipeline.LEVEL2 if t != "scalarize" or graph.device == "cpu"]
     final = pipeline.run(simplified, last, stages)
     program = lower(final, graph.device, layouts)
-    if config.logs("passes"):
-        from tracejit.codegen.text import print_program
-
-        print(print_program(program))
+    config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
     return Compiled(stages, simplified, program, layouts)

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from tracejit.scripted.function import Options, ScriptedFunction
+from tracejit.scripted.function import BoundScript, Options, ScriptedFunction
 
 
 def script(fn: Any = None, **options: Any) -> Any:
@@ -27,7 +27,9 @@ def script(fn: Any = None, **options: Any) -> Any:
     made = Options(**options)
     if fn is None:
         return lambda f: script(f, **options)
-    if isinstance(fn, ScriptedFunction | ScriptedModule):
+    if type(fn) is ScriptedFunction and options:
+        return ScriptedFunction(fn.__tracejit_function__, made)
+    if isinstance(fn, ScriptedFunction | ScriptedModule | BoundScript):
         return fn
     if isinstance(fn, staticmethod | classmethod):
         return type(fn)(script(fn.__func__, **options))

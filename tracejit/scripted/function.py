@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 import threading
 import types
 import warnings
@@ -73,6 +74,11 @@ class Options:
     fallback: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("parallel", "fastmath", "boundscheck", "cache", "fallback"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"script(): {name} is True or False, not {getattr(self, name)!r}")
+        names = (self.static,) if isinstance(self.static, str) else tuple(self.static)
+        object.__setattr__(self, "static", names)
         object.__setattr__(self, "memory", bytes_of(self.memory))
 
     @property
@@ -182,6 +188,16 @@ class ScriptedFunction(FastCallable):
     def __repr__(self) -> str:
         return f"<scripted function {self.__name__}>"
 
+    def __reduce__(self) -> str:
+        """By name, as functions are."""
+        return self.__qualname__
+
+    def __copy__(self) -> ScriptedFunction:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ScriptedFunction:
+        return self
+
     # -- calls ------------------------------------------------------------------------------------------------
 
     def slow_call(self, *args: Any, **kwargs: Any) -> Any:
@@ -203,11 +219,14 @@ class ScriptedFunction(FastCallable):
 
     def _fall_back(self, error: ScriptError) -> None:
         self._eager = True
-        warnings.warn(f"{self.__name__} runs as plain Python: {error.reason}", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"{self.__name__} runs as plain Python: {error.reason}", RuntimeWarning, stacklevel=user_level())
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Arguments in parameter order, defaults filled in; `*args` is a tuple, `**kwargs` a dict."""
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}() {error}") from None
         bound.apply_defaults()
         return list(bound.arguments.values())
 
@@ -232,6 +251,7 @@ class ScriptedFunction(FastCallable):
                 return known
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
         lowered = self.lower(parameters, aliases)
+        config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
         made = Specialisation(lowered, specs, bool(aliases))
         self._cache.setdefault(key, []).append(made)
         self.compiles += 1
@@ -361,6 +381,16 @@ class ScriptedFunction(FastCallable):
         if not args and not kwargs and self._last is not None:
             return self._last
         return self.specialise(self.bind(args, kwargs))
+
+
+def user_level() -> int:
+    """The stack level, for warnings, of the innermost caller outside of tracejit."""
+    package = __name__.split(".", maxsplit=1)[0]
+    frame = sys._getframe(1)
+    level = 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).split(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class BoundScript:

@@ -11,7 +11,6 @@ A group is never joined across something that depends on it, nor where it would 
 
 from __future__ import annotations
 
-import sys
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -49,9 +48,17 @@ def explain(graph: Graph) -> tuple[Graph, list[str]]:
     graph = dce(graph)
     reasons: list[str] = []
     body = _fused_block(graph.body, {}, reasons)
-    if config.logs("fusion"):
-        print(f"// @{graph.name} fusion\n" + "\n".join(reasons), file=sys.stderr)
-    return Graph(graph.name, body, graph.device, graph.inout, graph.policy), reasons
+    made = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
+    config.log("fusion", f"@{graph.name} fusion", lambda: "\n".join([*_groups(made), *reasons]))
+    return made, reasons
+
+
+def _groups(graph: Graph) -> Iterator[str]:
+    """What became one kernel each."""
+    for op in walk(graph.body):
+        if op.name == "fused":
+            names = ", ".join(inner.name for inner in op.blocks[0].ops)
+            yield f"one kernel for {', '.join(f'%{r.name}' for r in op.results)}: {names}"
 
 
 # -- kinds of ops -------------------------------------------------------------------------------------------------

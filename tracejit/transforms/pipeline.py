@@ -7,7 +7,6 @@ folder of golden tests. What runs when is said here and nowhere else.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TypeAlias
@@ -77,8 +76,8 @@ def run(graph: Graph, names: Sequence[str], observer: Observer | None = None, ve
             verify_graph(graph, name)
         if observer is not None:
             observer(name, graph)
-        if config.logs("passes") or config.logs(f"after:{name}"):
-            print(f"// @{graph.name} after {name}\n{print_graph(graph)}", file=sys.stderr)
+        topic = "passes" if config.logs("passes") else f"after:{name}"
+        config.log(topic, f"@{graph.name} after {name}", lambda shown=graph: print_graph(shown))
     return graph
 
 
