@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable
 from typing import Any
 
 from tracejit.scripted.function import BoundScript, Options, ScriptedFunction
@@ -35,7 +34,7 @@ def script(fn: Any = None, **options: Any) -> Any:
         return type(fn)(script(fn.__func__, **options))
     if isinstance(fn, types.MethodType):
         return ScriptedFunction(fn.__func__, made).__get__(fn.__self__)
-    if not isinstance(fn, types.FunctionType) and isinstance(getattr(type(fn), "forward", None), types.FunctionType):
+    if not isinstance(fn, types.FunctionType) and isinstance(_forward_of(fn), types.FunctionType):
         return ScriptedModule(fn, made)
     if not callable(fn):
         raise TypeError(f"script() takes a function or a module, not {type(fn).__name__}")
@@ -80,5 +79,7 @@ class ScriptedModule:
 _INSPECTION = frozenset(("graph", "ir", "llvm", "asm", "cuda", "compiles", "save_html", "last", "options"))
 
 
-def _forward_of(module: Any) -> Callable[..., Any]:
-    return type(module).forward
+def _forward_of(module: Any) -> Any:
+    """The plain `forward` of a module's class; None where there is none."""
+    forward = getattr(type(module), "forward", None)
+    return getattr(forward, "__tracejit_function__", forward)

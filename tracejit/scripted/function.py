@@ -151,6 +151,8 @@ class ScriptedFunction(FastCallable):
     `compiles` counts specialisations. `graph`, `ir(stage)`, `llvm`, `asm`, `cuda` show the last one that was used.
     """
 
+    runs_plain = True  #: whether `TRACEJIT_DISABLE` has it run as plain Python
+
     def __init__(self, fn: Callable[..., Any], options: Options | None = None) -> None:
         super().__init__()
         functools.update_wrapper(self, fn)
@@ -204,7 +206,7 @@ class ScriptedFunction(FastCallable):
         """A call that no installed specialisation serves."""
         if MODE.tracer is not None:
             return MODE.tracer.function(self, args, kwargs)
-        if self._eager or config.get("disable"):
+        if self._eager or (self.runs_plain and config.get("disable")):
             return self.__tracejit_function__(*args, **kwargs)
         arguments = self.bind(args, kwargs)
         try:

@@ -84,26 +84,26 @@ def remembered(fn: Any, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
 
 
 class Transformation(ScriptedFunction):
-    """A function made of `inner`, with the same parameters. Subclasses make its graph in `lower`, and say in
-    `eagerly` what it is without compiling."""
+    """A function made of `inner`, with the same parameters. Subclasses make its graph in `lower`.
+
+    It is compiled also where `TRACEJIT_DISABLE=1` runs scripts as plain Python: it has no plain form.
+    """
+
+    runs_plain = False
 
     def __init__(self, fn: Any) -> None:
         self.inner = scripted(fn)
 
         @functools.wraps(self.inner.__tracejit_function__)
-        def eager(*args: Any, **kwargs: Any) -> Any:
-            return self.eagerly(*args, **kwargs)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self(*args, **kwargs)
 
-        super().__init__(eager, self.inner.options)
+        super().__init__(call, self.inner.options)
 
     @property
     def source(self) -> Any:  # type: ignore[override]
         """The source of the function all this is about."""
         return self.inner.source
-
-    def eagerly(self, *args: Any, **kwargs: Any) -> Any:
-        """The same without compiling (`TRACEJIT_DISABLE=1`)."""
-        raise NotImplementedError(f"{type(self).__name__} needs the compiler")
 
 
 def argument_access(signature: inspect.Signature, number: int) -> Access:

@@ -6,9 +6,6 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit import autograd, pytree
-from tracejit.device import is_array
-from tracejit.eager.tensor import Tensor, wrap
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
 from tracejit.frontend.signature import Access, NumberSpec
@@ -144,40 +141,3 @@ class GradientFunction(Transformation):
 
         made = Transformed(self.kind, Static(self.fn), self.argnums, self.has_aux)
         return calls.gradients.call(made, args, kwargs, node)
-
-    def eagerly(self, *args: Any) -> Any:
-        """By the eager tape."""
-        numbers = [n % len(args) for n in numbers_of(self.argnums)]
-        given = list(args)
-        leaves: list[list[Any]] = []
-        for n in numbers:
-            found, structure = pytree.flatten(args[n])
-            found = [_variable(x) for x in found]
-            leaves.append(found)
-            given[n] = structure.unflatten(found)
-        result = self.inner.__tracejit_function__(*given)
-        value, aux = result if self.has_aux else (result, None)
-        slopes = iter(autograd.grad(value, [x for group in leaves for x in group], allow_unused=True))
-        trees = [pytree.map(lambda x: _slope(x, next(slopes)), args[n]) for n in numbers]
-        gradient = trees[0] if isinstance(self.argnums, int) else tuple(trees)
-        if self.kind == "grad":
-            return (gradient, aux) if self.has_aux else gradient
-        plain = value.item() if not any(isinstance(x, Tensor) for x in pytree.leaves(args)) else value.detach()
-        return ((plain, aux) if self.has_aux else plain), gradient
-
-
-def _variable(x: Any) -> Tensor:
-    import numpy as np
-
-    data = x._data if isinstance(x, Tensor) else x
-    return wrap(data.copy() if is_array(data) else np.array(data)).requires_grad_()
-
-
-def _slope(x: Any, found: Tensor | None) -> Any:
-    """A gradient as its argument is: a number, an array or a Tensor."""
-    import numpy as np
-
-    array = np.zeros_like(x._data if isinstance(x, Tensor) else x) if found is None else found._data
-    if isinstance(x, Tensor):
-        return wrap(array)
-    return array if is_array(x) else array.item()

@@ -1,0 +1,90 @@
+"""The keywords of `@script`, and what a scripted function is to Python."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+
+
+@tj.script
+def scaled(x: Any, factor: float) -> Any:
+    return x * factor
+
+
+def test_options_are_checked() -> None:
+    for options in ({"parallel": "yes"}, {"fallback": 1}, {"cache": None}):
+        with pytest.raises(TypeError, match="is True or False"):
+            tj.script(**options)(scaled.__tracejit_function__)
+    with pytest.raises(TypeError, match="no option 'paralel'"):
+        tj.script(paralel=True)
+    with pytest.raises(TypeError, match="no parameter 'n'"):
+        tj.script(static=("n",))(scaled.__tracejit_function__)
+
+
+def test_one_static_name_may_stand_alone() -> None:
+    made = tj.script(static="factor")(scaled.__tracejit_function__)
+    assert made(np.ones(2), 2.0).tolist() == [2.0, 2.0]
+    assert made(np.ones(2), 3.0).tolist() == [3.0, 3.0]
+    assert made.compiles == 2
+
+
+def test_options_of_a_scripted_function_are_not_lost() -> None:
+    again = tj.script(scaled, fastmath=True)
+    assert again is not scaled and again.options.fastmath
+    assert tj.script(scaled) is scaled
+
+
+def test_a_bound_script_stays_bound() -> None:
+    class Model:
+        factor = 3.0
+
+        @tj.script
+        def call(self, x: Any) -> Any:
+            return x * self.factor
+
+    assert tj.script(Model().call)(np.ones(1)).tolist() == [3.0]
+
+
+def test_fallback_warns_once_at_the_users_line() -> None:
+    def program(x: Any) -> Any:
+        try:
+            return x + 1
+        finally:
+            pass
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        made = tj.script(fallback=True)(program)
+        assert made(1) == 2
+        assert made(2) == 3
+    assert [w.category for w in found] == [RuntimeWarning]
+    assert found[0].filename == __file__
+
+
+def test_scripted_functions_are_pickled_by_name() -> None:
+    assert pickle.loads(pickle.dumps(scaled)) is scaled
+    assert copy.deepcopy([scaled])[0] is scaled
+    assert copy.copy(scaled) is scaled
+
+
+def test_wrong_calls_name_the_function() -> None:
+    for args, kwargs in (((np.ones(2),), {}), ((1, 2, 3), {}), ((1,), {"q": 1})):
+        with pytest.raises(TypeError, match=r"scaled\(\) "):
+            scaled(*args, **kwargs)
+
+
+def test_what_containers_do_not_have_is_an_attribute_error() -> None:
+    @tj.script
+    def size(x: Any) -> Any:
+        return x.shape[0]
+
+    for value, kind in (([1.0], "list"), ((1.0,), "tuple"), ({"a": 1.0}, "dict")):
+        with pytest.raises(AttributeError, match=f"'{kind}' object has no attribute 'shape'"):
+            size(value)

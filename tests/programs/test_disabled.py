@@ -1,0 +1,67 @@
+"""`TRACEJIT_DISABLE=1`: the test programs, with every script run as plain Python and derivatives still compiled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import nn
+
+HERE = Path(__file__).parent
+PROGRAMS = ("test_language.py", "test_objects.py", "test_algorithms.py", "../gradients/test_transformations.py")
+#: What the compiled form alone has: the bounds of its integers, nodes of its graph.
+COMPILED_ONLY = "not overflow and not one_node"
+
+
+def test_the_programs_pass_when_disabled() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", COMPILED_ONLY]
+    files = [str(HERE / name) for name in PROGRAMS]
+    done = subprocess.run(
+        [*command, *files], env={**os.environ, "TRACEJIT_DISABLE": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_disabled_scripts_are_plain_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEJIT_DISABLE", "1")
+    seen: list[object] = []
+
+    @tj.script
+    def program(x: np.ndarray) -> np.ndarray:
+        seen.append(type(x))
+        return x * 2
+
+    class Doubled(nn.Module):
+        @tj.script
+        def forward(self, x: tj.Tensor) -> tj.Tensor:
+            seen.append(type(x))
+            return x * 2
+
+    assert program(np.ones(2)).tolist() == [2.0, 2.0]
+    x = tj.ones(2, requires_grad=True)
+    for module in (Doubled(), tj.script(Doubled())):
+        module(x).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [4.0, 4.0]
+    assert seen == [np.ndarray, tj.Tensor, tj.Tensor]
+    assert program.compiles == 0
+
+
+def test_derivatives_are_compiled_when_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEJIT_DISABLE", "1")
+
+    def cube(x: float) -> float:
+        total = 1.0
+        for _ in range(3):
+            total *= x
+        return total
+
+    assert tj.grad(tj.script(cube))(2.0) == pytest.approx(12.0)
+    assert tj.grad(tj.grad(cube))(2.0) == pytest.approx(12.0)
+    assert tj.jvp(cube, (2.0,), (1.0,))[1] == pytest.approx(12.0)
+    assert tj.vmap(cube)(np.array([1.0, 2.0])).tolist() == [1.0, 8.0]
