@@ -150,6 +150,21 @@ SCHEDULES: dict[str, tuple[Callable[[Any], Any], Callable[[int], float]]] = {
     ),
     "linear": (lambda o: optim.lr_scheduler.LinearLR(o, 0.5, 1.0, 4), lambda e: 0.5 + 0.125 * min(e, 4)),
     "function": (lambda o: optim.lr_scheduler.LambdaLR(o, lambda e: 1 / (e + 1)), lambda e: 1 / (e + 1)),
+    "product": (lambda o: optim.lr_scheduler.MultiplicativeLR(o, lambda e: 1 / e), lambda e: 1 / math.factorial(e)),
+    "constant": (lambda o: optim.lr_scheduler.ConstantLR(o, 0.3, 4), lambda e: 0.3 if e < 4 else 1.0),
+    "polynomial": (lambda o: optim.lr_scheduler.PolynomialLR(o, 5, 2.0), lambda e: (1 - min(e, 5) / 5) ** 2),
+    "sequence": (
+        lambda o: optim.lr_scheduler.SequentialLR(
+            o, [optim.lr_scheduler.LinearLR(o, 0.1, total_iters=3), optim.lr_scheduler.ExponentialLR(o, 0.9)], [4]
+        ),
+        lambda e: 0.1 + 0.3 * min(e, 3) if e < 4 else 0.9 ** (e - 4),
+    ),
+    "chain": (
+        lambda o: optim.lr_scheduler.ChainedScheduler(
+            [optim.lr_scheduler.ConstantLR(o, 0.1, 3), optim.lr_scheduler.ExponentialLR(o, 0.9)]
+        ),
+        lambda e: 0.9**e * (0.1 if e < 3 else 1.0),
+    ),
 }
 
 
@@ -166,6 +181,66 @@ def test_schedules(name: str) -> None:
     other = make(optim.SGD([nn.Parameter(tj.ones(1))], lr=1.0))
     other.load_state_dict(state)
     assert other.last_epoch == 8
+
+
+#: Rates (and momentum) of PyTorch 2.13 for the same arguments, in its SGD with lr=1, momentum=0.9.
+ONE_CYCLE = [0.04, 0.253326, 0.703688, 0.990777, 0.983647, 0.919044, 0.811746, 0.672684, 0.516028, 0.357739]
+ONE_CYCLE_MOMENTUM = [0.95, 0.927779, 0.880866, 0.850961, 0.851635, 0.858096, 0.868826, 0.882732, 0.898397, 0.914226]
+THREE_PHASES = [0.1, 0.38125, 0.6625, 0.94375, 0.775, 0.49375, 0.2125, 0.091, 0.076, 0.061, 0.046, 0.031, 0.016, 0.001]
+TRIANGLES = [0.1, 0.4, 0.7, 1.0, 0.7, 0.4, 0.1, 0.25, 0.4, 0.55, 0.4, 0.25, 0.1, 0.175, 0.25]
+RESTARTS = [1.0, 0.7525, 0.2575, 1.0, 0.93368257, 0.7525, 0.505, 0.2575, 0.07631743, 1.0, 0.98313328, 0.93368257]
+METRICS = [1, 0.9, 0.95, 0.96, 0.97, 0.91, 0.92, 0.93, 0.99, 0.5, 0.6, 0.7, 0.8, 0.9]
+PLATEAUS: list[tuple[dict[str, Any], list[float]]] = [
+    ({"patience": 2}, [1, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.001, 0.001]),
+    (
+        {"mode": "max", "patience": 1, "factor": 0.5, "threshold": 0.01, "threshold_mode": "abs", "cooldown": 1}
+        | {"min_lr": 0.2},
+        [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2],
+    ),
+    ({"patience": 0, "min_lr": [0.01], "eps": 0.05}, [1, 1, 1, 0.1] + [0.01] * 11),
+]
+
+
+def schedule(make: Callable[[Any], Any], count: int, metrics: list[float] | None = None) -> list[tuple[float, float]]:
+    optimizer = optim.SGD([nn.Parameter(tj.ones(1))], lr=1.0, momentum=0.9)
+    scheduler = make(optimizer)
+    group = optimizer.param_groups[0]
+    found = [(group["lr"], group["momentum"])]
+    for i in range(count - 1):
+        scheduler.step() if metrics is None else scheduler.step(metrics[i])
+        found.append((group["lr"], group["momentum"]))
+    return found
+
+
+def test_schedules_that_move_the_momentum_too() -> None:
+    lr = optim.lr_scheduler
+    rates, momenta = zip(*schedule(lambda o: lr.OneCycleLR(o, 1.0, total_steps=14), 10))
+    assert rates == pytest.approx(ONE_CYCLE, abs=1e-6) and momenta == pytest.approx(ONE_CYCLE_MOMENTUM, abs=1e-6)
+    options = {"anneal_strategy": "linear", "three_phase": True, "div_factor": 10.0, "final_div_factor": 100.0}
+    rates, _ = zip(*schedule(lambda o: lr.OneCycleLR(o, [1.0], epochs=2, steps_per_epoch=7, **options), 14))
+    assert rates == pytest.approx(THREE_PHASES, abs=1e-6)
+    rates, momenta = zip(*schedule(lambda o: lr.CyclicLR(o, 0.1, 1.0, 3, mode="triangular2"), 15))
+    assert rates == pytest.approx(TRIANGLES)
+    assert momenta[3] == pytest.approx(0.8) and momenta[6] == pytest.approx(0.9)
+    adam = optim.Adam([nn.Parameter(tj.ones(1))])
+    lr.OneCycleLR(adam, 1.0, total_steps=14)
+    assert adam.param_groups[0]["betas"] == (0.95, 0.999)
+    with pytest.raises(ValueError, match="momentum"):
+        lr.CyclicLR(optim.Adagrad([nn.Parameter(tj.ones(1))]), 0.1, 1.0)
+    with pytest.raises(ValueError, match="total_steps"):
+        lr.OneCycleLR(adam, 1.0)
+
+
+def test_warm_restarts() -> None:
+    rates, _ = zip(*schedule(lambda o: optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 3, 2, 0.01), 12))
+    assert rates == pytest.approx(RESTARTS, abs=1e-6)
+
+
+@pytest.mark.parametrize("number", range(len(PLATEAUS)))
+def test_plateaus(number: int) -> None:
+    options, expected = PLATEAUS[number]
+    rates, _ = zip(*schedule(lambda o: optim.lr_scheduler.ReduceLROnPlateau(o, **options), 15, METRICS))
+    assert rates == pytest.approx(expected)
 
 
 def test_two_layer_network_learns() -> None:
