@@ -222,6 +222,22 @@ def test_backward_hooks_without_differentiated_inputs() -> None:
     assert net.bias.grad.item() == 2.0
 
 
+@pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
+def test_scripts_refuse_hooks_also_those_that_come_later(kind: str) -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    x = tj.ones(1, 2)
+    calls = (tj.script(net), tj.script(lambda x: net(x) + 1), tj.script(lambda x: net[0](x)))
+    for call in calls:
+        call(x)
+    handle = getattr(net[0], f"register_{kind}_hook")(lambda *_: None)
+    for call in calls:
+        with pytest.raises((tj.ScriptError, RuntimeError), match="has hooks"):
+            call(x)
+    handle.remove()
+    for call in calls:
+        call(x)
+
+
 def test_containers() -> None:
     layers = nn.ModuleList([nn.Linear(1, 1), nn.ReLU()])
     layers.append(nn.Tanh()).insert(0, nn.Identity())

@@ -11,6 +11,19 @@ from tracejit.eager.tensor import Tensor
 
 _identities = itertools.count()
 
+#: Where modules keep their hooks.
+MODULE_TABLES = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+class Registrations:
+    """How often a hook of any module has been registered: while that stays the same, no module has a new one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+MODULE_HOOKS = Registrations()
+
 
 class RemovableHandle:
     """Removes its hook by `remove()`, or at the end of a `with` block."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager.function import Function, custom_vjp
+from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, builtin_calls, class_calls, creation, ufuncs
@@ -24,6 +25,7 @@ from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects
 from tracejit.frontend.scopes import annotate, names_bound
+from tracejit.frontend.signature import constant_access
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.statics import Statics
 from tracejit.frontend.subset import check_subset
@@ -109,8 +111,6 @@ class Calls:
     def as_operand(self, value: FrontValue) -> FrontValue:
         """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged."""
         if isinstance(value, Static) and isinstance(value.value, np.ndarray):
-            from tracejit.frontend.signature import constant_access
-
             return self.statics.hidden(value.value, constant_access(value.value))
         return value
 
@@ -292,8 +292,9 @@ class Calls:
         return Transformed(kind, options["fn"], argnums, has_aux)
 
     def refuse_hooks(self, module: Any, node: ast.AST) -> None:
-        """Hooks of a module would be skipped by compiling its `forward`; they are refused instead."""
-        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
+        """Hooks of a module would be skipped by compiling its `forward`; they are refused instead, later ones too."""
+        self.statics.guarded(MODULE_HOOKS.count, constant_access(MODULE_HOOKS).step("attribute", "count"))
+        for name in MODULE_TABLES:
             if getattr(module, name, None):
                 self.ctx.refuse(
                     node,

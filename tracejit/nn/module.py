@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import tracejit as tj
-from tracejit.eager.hooks import RemovableHandle
+from tracejit.eager.hooks import MODULE_HOOKS, RemovableHandle
 from tracejit.nn.hooks import call_with_hooks
 from tracejit.nn.parameter import Parameter
 
@@ -359,6 +359,7 @@ class Module:
 
 
 def _registered(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
+    MODULE_HOOKS.count += 1
     handle = RemovableHandle(hooks, hook)
     if prepend:
         rest = [(key, value) for key, value in hooks.items() if key != handle.id]

@@ -6,6 +6,7 @@ import dataclasses
 import types
 from typing import Any
 
+from tracejit.eager.hooks import MODULE_TABLES
 from tracejit.scripted.function import BoundScript, Options, ScriptedFunction
 
 
@@ -50,7 +51,7 @@ class ScriptedModule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         module = self.__dict__["module"]
-        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_full_backward_hooks"):
+        for name in MODULE_TABLES:
             if getattr(module, name, None):
                 raise RuntimeError(
                     f"{type(module).__name__} has hooks, which its compiled forward cannot run: remove them first"
