@@ -91,3 +91,15 @@ def test_turning() -> None:
     check("numpy fliplr", np.fliplr(X), X)
     for k in range(4):
         check("numpy rot90", np.rot90(X, k), X, k)
+
+
+@pytest.mark.parametrize("q", [0.3, [0.0, 0.25, 1.0], np.array([0.5])])
+def test_quantiles_agree_with_numpy(q: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 5))
+    wanted = q if isinstance(q, float) else np.asarray(q)
+    for axis in (None, 0, 1):
+        for keep in (False, True):
+            expected = np.asarray(np.quantile(x, q, axis=axis, keepdims=keep))
+            check("numpy quantile", expected, x, wanted, axis, keep)
+    x[1, 1] = np.nan
+    check("numpy quantile", np.quantile(x, q, axis=1), x, wanted, 1)

@@ -20,7 +20,6 @@ from tracejit.ops.functions import (
     count_of,
     function,
     inexact,
-    keep_axes,
     on,
     one_axis,
 )
@@ -156,27 +155,29 @@ def nanmean(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> An
 
 
 def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) -> Any:
-    """The element at the fraction q of the order, linear between neighbours."""
+    """The element at the fraction q of the order, linear between neighbours; nan where there is one. For a vector of
+    fractions, their results along a new first axis."""
     x = inexact(b, x)
     line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
-    ordered = sort(b, line, along)
-    c = on(b)
+    ordered, c = sort(b, line, along), on(b)
     last = c.sub(b.shape(ordered)[along], 1)
-    place = c.mul(q, last if isinstance(last, int) else c.cast(last, dtype=b.dtype(x)))
-    if coerce.is_number(place) or b.is_scalar(place):
-        below = _whole(b, place)
-        fraction = c.sub(place, below)
-        above = c.minimum(c.add(below, 1), last)
-        low, high = (b.sum(part(b, ordered, along, k, 1), axes=(along,)) for k in (below, above))
-        made = c.add(low, c.mul(c.sub(high, low), c.cast(fraction, dtype=b.dtype(x))))
-        axes = tuple(range(b.rank(x))) if axis is None else (along,)
-        return keep_axes(b, x, made, axes) if keepdims else made
-    raise DTypeMismatch("a quantile takes one fraction at a time")
-
-
-def _whole(b: Any, place: Any) -> Any:
-    """The floor of a scalar as an integer."""
-    return int(place) if coerce.is_number(place) else b.cast(b.floor(place), dtype=I64)
+    given = array(b, q)
+    fractions = b.cast(flat(b, given), dtype=b.dtype(x))
+    place = c.mul(fractions, last if isinstance(last, int) else c.cast(last, dtype=b.dtype(x)))
+    below = b.cast(b.floor(place), dtype=I64)
+    low, high = (b.gather(ordered, at, axis=along) for at in (below, c.minimum(c.add(below, 1), last)))
+    shape = b.shape(low)
+    between = b.sub(place, b.cast(below, dtype=b.dtype(x)))
+    between = b.broadcast(b.reshape(between, tuple(n if k == along else 1 for k, n in enumerate(shape))), shape)
+    made = low + (high - low) * between
+    end = b.broadcast(part(b, ordered, along, last, 1), shape)
+    made = b.select(b.isnan(end), end, made)
+    made = b.transpose(made, perm=(along, *(k for k in range(len(shape)) if k != along)))
+    axes = tuple(range(b.rank(x))) if axis is None else (along,)
+    kept = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x)))
+    sizes = b.shape(made)
+    rest = kept if keepdims else sizes[1:]
+    return b.reshape(made, (sizes[0], *rest) if b.rank(given) else rest)
 
 
 @function(kinds=LIBRARY)
