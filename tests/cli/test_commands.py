@@ -97,3 +97,12 @@ def test_example_arguments() -> None:
     assert (number, text) == (0.5, "sum")
     with pytest.raises(UsageError):
         arguments_of(["f32(3)"])
+
+
+def test_wrong_stages_and_arguments_are_named(user: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", f"{user}:scale", "f32[3]", "0.5", "--stage", "nope"]) == 2
+    assert "no stage 'nope'" in capsys.readouterr().err
+    assert main(["explain", f"{user}:scale", "f32[3]", "0.5", "1"]) == 2
+    assert "takes x, s: too many positional arguments" in capsys.readouterr().err
+    assert main(["explain", f"{user}:scale"]) == 2
+    assert "give an example of each" in capsys.readouterr().err

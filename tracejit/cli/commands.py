@@ -18,7 +18,10 @@ def explain(target: str, texts: list[str], stage: str | None) -> int:
         return 0
     fn.graph_for(*args)
     views = {"llvm": lambda: fn.llvm, "asm": lambda: fn.asm, "cuda": lambda: fn.cuda, "graph": lambda: fn.graph}
-    print(views[stage]() if stage in views else fn.ir(stage))
+    try:
+        print(views[stage]() if stage in views else fn.ir(stage))
+    except KeyError as error:
+        raise UsageError(f"{error.args[0]}, {', '.join(views)}") from None
     return 0
 
 
@@ -63,15 +66,13 @@ def check(target: str, texts: list[str]) -> int:
 
 
 def require_arguments(target: str, texts: list[str]) -> None:
-    """Raise UsageError where a function with parameters got no example arguments."""
+    """Raise UsageError where the example arguments do not fit the function's parameters."""
     import inspect
 
-    fn = function_of(target)
-    needed = [
-        p
-        for p in inspect.signature(fn).parameters.values()
-        if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD
-    ]
-    if needed and not texts:
-        names = ", ".join(p.name for p in needed)
-        raise UsageError(f"{target} takes {names}: give an example of each, as in f32[64,1000] or 0.5")
+    signature = inspect.signature(function_of(target))
+    try:
+        signature.bind(*texts)
+    except TypeError as error:
+        names = ", ".join(signature.parameters) or "no arguments"
+        reason = f"{target} takes {names}: " + (str(error) if texts else "give an example of each")
+        raise UsageError(f"{reason}, as in f32[64,1000] or 0.5") from None

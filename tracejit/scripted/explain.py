@@ -44,8 +44,7 @@ def explanation(fn: ScriptedFunction, made: Specialisation) -> str:
 
 
 def _heading(fn: ScriptedFunction) -> str:
-    code = fn.__tracejit_function__.__code__
-    return f"{fn.__name__} ({code.co_filename}:{code.co_firstlineno}), {fn.compiles} specialisation(s)"
+    return f"{fn.__name__} ({fn.source.filename}:{fn.source.node.lineno}), {fn.compiles} specialisation(s)"
 
 
 def _place(span: Span | None) -> str:
@@ -203,10 +202,10 @@ def page(fn: ScriptedFunction, made: Specialisation) -> str:
 def _source(fn: ScriptedFunction) -> str:
     import inspect
 
-    target: Any = fn.__tracejit_function__
+    target: Any = inspect.unwrap(fn.__tracejit_function__)
     try:
         return inspect.getsource(target)
-    except OSError:
+    except (OSError, TypeError):
         return f"(the source of {fn.__name__} is not in a file)"
 
 

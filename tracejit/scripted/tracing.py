@@ -50,6 +50,7 @@ class TracedFunction(ScriptedFunction):
         call.__signature__ = _signature(self.traced)  # type: ignore[attr-defined]
         for name in ("__name__", "__qualname__", "__doc__", "__module__"):
             setattr(call, name, getattr(self.traced, name, type(self.traced).__name__))
+        call.__wrapped__ = self.traced  # type: ignore[attr-defined]
         super().__init__(call)
 
     @cached_property
