@@ -16,6 +16,7 @@ meet: broadcasting is explicit. A host scalar meets a tensor by an explicit `bro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tracejit.errors import Span
@@ -96,6 +97,9 @@ def _dtype_of(type: Type) -> DType:
 class Builder:
     """Appends ops to one block. `nested()` gives a builder for a block inside it."""
 
+    #: values that stand for named sizes in types that are copied
+    names: Mapping[str, Value] = MappingProxyType({})
+
     def __init__(self, span: Span | None = None) -> None:
         self.ops: list[Op] = []
         self.span = span
@@ -138,7 +142,7 @@ class Builder:
             else:
                 types = [t for t in inferred if not isinstance(t, Value)]
         if like is not None:
-            results = values_like(like, mapping or {})
+            results = values_like(like, mapping or {}, self.names)
         else:
             assert types is not None
             known = known_size(defn.name, operands, attrs)
@@ -307,7 +311,13 @@ class Rebuilder(Builder):
         self.mapping = mapping
 
     def nested(self) -> Rebuilder:
-        return Rebuilder(self.visit, self.mapping, self.span)
+        inner = Rebuilder(self.visit, self.mapping, self.span)
+        inner.names = self.names
+        return inner
+
+    def spelled(self, type: Type) -> Type:
+        """A type with values for the named sizes that have some."""
+        return with_named_sizes(type, self.names)
 
     def value(self, old: Value) -> Value:
         """The new value for an old one; a value of an enclosing graph stands for itself."""
@@ -326,7 +336,7 @@ class Rebuilder(Builder):
 
     def params_like(self, olds: Sequence[Value]) -> tuple[Value, ...]:
         """New block parameters for old ones, entered in the mapping."""
-        news = values_like(olds, self.mapping)
+        news = values_like(olds, self.mapping, self.names)
         self.mapping.update(zip(olds, news, strict=True))
         return news
 
@@ -359,12 +369,24 @@ class Rebuilder(Builder):
         self.mapping.update(zip(op.results, results, strict=True))
 
 
-def values_like(olds: Sequence[Value], mapping: Mapping[Value, Value]) -> tuple[Value, ...]:
-    """New values with the types of old ones; sizes are replaced through `mapping` and among themselves."""
+def with_named_sizes(type: Type, names: Mapping[str, Value]) -> Type:
+    """A type with values for named sizes."""
+    if not names or not isinstance(type, TensorType):
+        return type
+    return TensorType(type.dtype, tuple(names.get(d, d) if isinstance(d, str) else d for d in type.shape))
+
+
+def values_like(
+    olds: Sequence[Value], mapping: Mapping[Value, Value], names: Mapping[str, Value] | None = None
+) -> tuple[Value, ...]:
+    """New values with the types of old ones; sizes are replaced through `mapping` and among themselves, named ones
+    through `names`."""
+    names = names or {}
     made: dict[Value, Value] = {}
     for old in sorted(olds, key=lambda v: not isinstance(v.type, ScalarType)):
         dims = {d: (made.get(d) or mapping.get(d, d)).dim for d in type_values(old.type)}
-        made[old] = Value(substitute_dims(old.type, dims), old.name, old.known)
+        known = None if old.known in names else old.known
+        made[old] = Value(with_named_sizes(substitute_dims(old.type, dims), names), old.name, known)
     return tuple(made[old] for old in olds)
 
 

@@ -19,7 +19,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.transformations.base import inside
 from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.cotangents import zero
-from tracejit.transforms.vjp import without_effects
+from tracejit.transforms.effects import without_effects
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls

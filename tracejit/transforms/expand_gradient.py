@@ -14,10 +14,10 @@ from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.transforms.activity import active, is_differentiable, useful, varied
-from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
-from tracejit.transforms.residuals import Draft, substitute
+from tracejit.transforms.residuals import Draft
 from tracejit.transforms.vjp import reverse
 
 

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import Span
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Op, Value
+from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import I64, Dim, ListType, ScalarType, TensorType, Type, unsized
 from tracejit.transforms.cotangents import Cotangents
 from tracejit.transforms.remat import overwritten
+
+if TYPE_CHECKING:
+    from tracejit.transforms.vjp_call import CallDerivatives
 
 #: Ops that only ask for a size. In a backward they are moved to the forward, so that no array is kept for its size.
 _SIZE_QUERIES = ("dim", "list_len")
@@ -64,10 +67,31 @@ class Edit:
             self.defined.update(op.results)
 
 
-@dataclass(slots=True)
+def substitute(op: Op, mapping: Mapping[Value, Value]) -> Op:
+    """The op reading other values; its results keep their identity."""
+    if not mapping:
+        return op
+    operands = tuple(mapping.get(v, v) for v in op.operands)
+    blocks = tuple(
+        Block(
+            block.params,
+            tuple(substitute(inner, mapping) for inner in block.ops),
+            tuple(mapping.get(v, v) for v in block.results),
+            block.label,
+        )
+        for block in op.blocks
+    )
+    return Op(op.defn, operands, op.attrs, op.results, blocks, op.span)
+
+
+@dataclass(slots=True, eq=False)
 class Stream:
     """A list of residuals at one op: its versions before and after the op, forward and backward. `element` is the type
-    of all it holds, None where sizes differ."""
+    of all it holds, None where sizes differ.
+
+    A `tape` is what called graphs push to: all ops of a block that call use one list of each type, one after the other.
+    Other streams belong to one op alone.
+    """
 
     type: ListType
     element: Type | None
@@ -75,16 +99,65 @@ class Stream:
     forward_out: Value
     backward_in: Value
     backward_out: Value
+    tape: bool = False
+
+    @staticmethod
+    def of(type: ListType, element: Type | None, forward_in: Value | None = None) -> Stream:
+        """A stream that belongs to one op alone."""
+        start, *rest = (Value(type, "residuals") for _ in range(4))
+        return Stream(type, element, forward_in or start, rest[0], rest[1], rest[2])
+
+
+@dataclass(eq=False)
+class Chain:
+    """A tape in one block: its streams, last op first. Each ends where the next op's starts in the forward, and the
+    other way round in the backward."""
+
+    type: ListType
+    backward_in: Value
+    forward_out: Value
+    streams: list[Stream] = field(default_factory=list[Stream])
+
+    @staticmethod
+    def of(type: ListType, backward_in: Value | None = None) -> Chain:
+        """A chain without streams."""
+        return Chain(type, backward_in or Value(type, "tape"), Value(type, "tape"))
+
+    def open(self) -> Stream:
+        """The stream of the op before those that have one."""
+        forward_out, backward_in = self.forward_out, self.backward_in
+        if self.streams:
+            forward_out, backward_in = self.streams[-1].forward_in, self.streams[-1].backward_out
+        ends = Value(self.type, "tape"), Value(self.type, "tape")
+        made = Stream(self.type, None, ends[0], forward_out, backward_in, ends[1], True)
+        self.streams.append(made)
+        return made
+
+    def whole(self, forward_in: Value | None = None) -> Stream:
+        """The tape's way through the block as one stream."""
+        last = self.streams[-1]
+        start = forward_in or last.forward_in
+        return Stream(self.type, None, start, self.forward_out, self.backward_in, last.backward_out, True)
 
 
 class Region:
     """What one derivation shares: the active values, those of the forward program, its named sizes.
 
     `edits` are the blocks whose ops run before the derivative, outermost first; the first is the graph's own.
+    `lasting`: their values are there when the backward runs. `calls` are the derivatives of called graphs.
     """
 
-    def __init__(self, params: Sequence[Value], edits: Sequence[Edit], active: set[Value]) -> None:
+    def __init__(
+        self,
+        params: Sequence[Value],
+        edits: Sequence[Edit],
+        active: set[Value],
+        *,
+        lasting: bool = True,
+        calls: CallDerivatives | None = None,
+    ) -> None:
         self.params = params
+        self.calls = calls
         self.edits = list(edits)
         self.active = active
         self.definitions: dict[Value, Op] = {}
@@ -94,6 +167,7 @@ class Region:
             self.note(edit.ops)
         every = [op for edit in edits for op in edit.ops]
         self._outside_loops = edits[0].defined if len(edits) == 1 else set(params)
+        self._lasting = lasting
         self._overwritten = overwritten(every)
         #: The type of all elements of a list of residuals, None where sizes differ.
         self.elements: dict[Value, Type | None] = {}
@@ -110,7 +184,7 @@ class Region:
 
     def is_lasting(self, value: Value) -> bool:
         """Whether the value is made outside all loops and nothing takes over its storage."""
-        return value in self._outside_loops and value not in self._overwritten
+        return self._lasting and value in self._outside_loops and value not in self._overwritten
 
     def size(self, dim: Dim | None) -> Value:
         """A dim as an i64 value; a named one is taken from a parameter at the start of the forward program."""
@@ -214,13 +288,15 @@ class Frame:
             self.region.note(b.ops)
         return self._queries[key]
 
-    def open_stream(self, op: Op | None, type: ListType, element: Type | None) -> Stream:
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None, tape: bool = False) -> Stream:
         """A stream for the residuals of a forward op. Outside loops its list is made right before the op."""
         assert op is not None
         b = Builder(op.span)
         start = b.emit("list_new", (), {"element": type.element}, names=("residuals",))[0]
         self.insert_before(op, *b.ops)
-        return Stream(type, element, start, *(Value(type, "residuals") for _ in range(3)))
+        stream = Stream.of(type, element, start)
+        stream.tape = tape
+        return stream
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
         """Say which list the forward op leaves; outside loops the backward takes it up there."""
@@ -228,45 +304,109 @@ class Frame:
         self.region.elements[filled] = stream.element
 
 
-class LoopFrame(Frame):
+class ChainFrame(Frame):
+    """A block through which tapes pass."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.chains: dict[ListType, Chain] = {}
+
+    def tape(self, type: ListType) -> Stream:
+        """The stream of one more op on a tape."""
+        return self.chains.setdefault(type, Chain.of(type)).open()
+
+    def seal(self) -> None:
+        """All ops have their streams: the tapes are streams of the block."""
+        self.streams += [chain.whole() for chain in self.chains.values()]
+
+
+class LoopFrame(ChainFrame):
     """The body of a loop: streams pass through it as carried values."""
 
     in_loop = True
 
-    def open_stream(self, op: Op | None, type: ListType, element: Type | None) -> Stream:
-        stream = Stream(type, element, *(Value(type, "residuals") for _ in range(4)))
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None, tape: bool = False) -> Stream:
+        if tape:
+            return self.tape(type)
+        stream = Stream.of(type, element)
         self.streams.append(stream)
         return stream
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
-        stream.forward_out = filled
+        if not stream.tape:
+            stream.forward_out = filled
 
 
 @dataclass(eq=False)
-class BranchFrame(Frame):
-    """A branch of an `if` inside a loop: its streams are those of the `if`, which the other branch may share."""
+class ArmFrame(ChainFrame):
+    """A branch of an `if`: its tapes are those of the `if`, which the other branch may share."""
 
-    in_loop = True
     shared: list[Stream] = field(default_factory=list[Stream])
     op: Op | None = None
 
-    def open_stream(self, op: Op | None, type: ListType, element: Type | None) -> Stream:
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None, tape: bool = False) -> Stream:
+        if not tape:
+            return super().open_stream(op, type, element)
+        if type not in self.chains:
+            self.chains[type] = Chain.of(type, self.outer(type, None, 0, tape=True).backward_in)
+        return self.tape(type)
+
+    def close_stream(self, stream: Stream, filled: Value) -> None:
+        if not stream.tape:
+            super().close_stream(stream, filled)
+
+    def outer(self, type: ListType, element: Type | None, number: int, *, tape: bool = False) -> Stream:
+        """The stream of the `if` with that number, among those of its type."""
         assert self.parent is not None and self.op is not None
-        taken = len([s for s in self.streams if s.type == type])
-        fitting = [s for s in self.shared if s.type == type]
-        if taken == len(fitting):
-            fitting.append(self.parent.open_stream(self.op, type, element))
+        fitting = [s for s in self.shared if s.type == type and s.tape == tape]
+        if number == len(fitting):
+            fitting.append(self.parent.open_stream(self.op, type, element, tape))
             self.shared.append(fitting[-1])
-        outer = fitting[taken]
-        if outer.element != element:
-            outer.element = None
+        if fitting[number].element != element:
+            fitting[number].element = None
+        return fitting[number]
+
+    def seal(self) -> None:
+        starts: dict[Value, Value] = {}
+        for chain in self.chains.values():
+            outer = self.outer(chain.type, None, 0, tape=True)
+            starts[chain.streams[-1].forward_in] = outer.forward_in
+            self.streams.append(chain.whole(outer.forward_in))
+        if starts:
+            ops = [substitute(op, starts) for op in self.edits[0].ops]
+            self.edits[0].reset(ops)
+            self.region.note(ops)
+
+
+@dataclass(eq=False)
+class BranchFrame(ArmFrame):
+    """A branch of an `if` inside a loop: all its streams are those of the `if`."""
+
+    in_loop = True
+
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None, tape: bool = False) -> Stream:
+        if tape:
+            return super().open_stream(op, type, element, tape)
+        outer = self.outer(type, element, len([s for s in self.streams if s.type == type and not s.tape]))
         ends = Value(type, "residuals"), Value(type, "residuals")
         stream = Stream(type, element, outer.forward_in, ends[0], outer.backward_in, ends[1])
         self.streams.append(stream)
         return stream
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
-        stream.forward_out = filled
+        if not stream.tape:
+            stream.forward_out = filled
+
+
+class GraphFrame(ChainFrame):
+    """A called graph: what it saves goes to tapes, for it may be called again before it is differentiated."""
+
+    def open_stream(self, op: Op | None, type: ListType, element: Type | None, tape: bool = False) -> Stream:
+        return self.tape(type) if tape else super().open_stream(op, type, element)
+
+    def close_stream(self, stream: Stream, filled: Value) -> None:
+        if not stream.tape:
+            super().close_stream(stream, filled)
 
 
 #: Emits the backward of some forward ops of a frame.

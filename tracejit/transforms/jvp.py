@@ -15,8 +15,10 @@ from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import Update
 from tracejit.transforms.activity import active, is_differentiable
 from tracejit.transforms.cotangents import zero
-from tracejit.transforms.frames import Edit, Frame, Region
-from tracejit.transforms.residuals import live, substitute, without_effects
+from tracejit.transforms.effects import without_effects
+from tracejit.transforms.frames import Edit, Frame, Region, substitute
+from tracejit.transforms.jvp_call import CallTangents
+from tracejit.transforms.residuals import live
 from tracejit.transforms.vjp import contributions, custom_residuals, require_closed, reverse, varying
 
 
@@ -58,9 +60,21 @@ def transpose(
 class Forward:
     """Forward mode over one graph. Ops keep their identity; tangents live in dictionaries by block."""
 
-    def __init__(self, params: Sequence[Value], active_values: set[Value]) -> None:
+    def __init__(self, params: Sequence[Value], active_values: set[Value], calls: CallTangents | None = None) -> None:
         self.params = params
         self.active = active_values
+        self.calls = calls or CallTangents(self.called)
+
+    def called(
+        self,
+        b: Builder,
+        params: Sequence[Value],
+        active_values: set[Value],
+        ops: Sequence[Op],
+        tangents: dict[Value, Value],
+    ) -> None:
+        """The ops of a called graph with their tangents."""
+        Forward(params, active_values, self.calls).ops(b, ops, tangents)
 
     def ops(self, b: Builder, ops: Sequence[Op], tangents: dict[Value, Value]) -> None:
         """Append the ops to `b`, each with the ops of its tangents."""
@@ -74,6 +88,8 @@ class Forward:
                     self.branches(b, op, tangents)
                 case "loop":
                     self.loop(b, op, tangents)
+                case "call":
+                    self.calls.call(b, op, tangents)
                 case _:
                     self.plain(b, op, tangents)
 

@@ -86,7 +86,7 @@ def _step(graph: Graph, name: str) -> Graph:
     graphs = called_graphs(graph)
     done = {g: find(name)(g) for g in graphs}
     changed = len(graphs) > 1 and any(new is not old for old, new in done.items())
-    return _relinked(done)[graph] if changed else done[graph]
+    return relinked(done)[graph] if changed else done[graph]
 
 
 class Stages:
@@ -105,8 +105,8 @@ class Stages:
         return print_graph(self.graphs[stage])
 
 
-def _relinked(done: Mapping[Graph, Graph]) -> dict[Graph, Graph]:
-    """The transformed graphs, calling each other instead of what they were made of.
+def relinked(done: Mapping[Graph, Graph]) -> dict[Graph, Graph]:
+    """The transformed graphs, calling each other instead of what they were made of; other calls stay as they are.
 
     Calls may be recursive, so attributes are filled in when all graphs are there.
     """
@@ -126,5 +126,5 @@ def _relinked(done: Mapping[Graph, Graph]) -> dict[Graph, Graph]:
         old: Graph(new.name, relink_block(new.body), new.device, new.inout, new.policy) for old, new in done.items()
     }
     for attrs, name, callee in pending:
-        attrs[name] = linked[callee]
+        attrs[name] = linked.get(callee, callee)
     return linked

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.ir.aliasing import finals
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Opaque, Pointwise
 from tracejit.ir.types import ScalarType
@@ -42,6 +43,8 @@ def overwritten(ops: Iterable[Op]) -> set[Value]:
     for op in ops:
         if isinstance(op.defn.lower, Opaque) and op.defn.lower.updates:
             found.add(op.operands[0])
+        if op.name == "call":
+            found.update(old for old, _ in finals(op))
         if op.name in ("loop", "vwrite", "vadd", "sync"):
             found.update(op.operands)
         for block in op.blocks:

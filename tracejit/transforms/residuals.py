@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, reads, type_values
-from tracejit.ir.types import ListType, ScalarType, TensorType, Type, substitute_dims, unsized
+from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type, substitute_dims, unsized
 from tracejit.transforms.cotangents import retype
 from tracejit.transforms.frames import Frame, Region, list_of, size_values
 from tracejit.transforms.remat import choose
@@ -23,23 +23,6 @@ def live(ops: Sequence[Op], results: Iterable[Value]) -> list[Op]:
             for block in op.blocks:
                 needed.update(captures(block))
     return kept[::-1]
-
-
-def substitute(op: Op, mapping: Mapping[Value, Value]) -> Op:
-    """The op reading other values; its results keep their identity."""
-    if not mapping:
-        return op
-    operands = tuple(mapping.get(v, v) for v in op.operands)
-    blocks = tuple(
-        Block(
-            block.params,
-            tuple(substitute(inner, mapping) for inner in block.ops),
-            tuple(mapping.get(v, v) for v in block.results),
-            block.label,
-        )
-        for block in op.blocks
-    )
-    return Op(op.defn, operands, op.attrs, op.results, blocks, op.span)
 
 
 class Draft:
@@ -65,8 +48,7 @@ class Draft:
         `typed`: the residuals will be results or parameters, whose types must find their sizes beside them, as must
         the types of the further parameters `beside`.
         """
-        needed = {v: None for v in (*captures(Block((), tuple(self.ops), self.results)), *more) if self._is_local(v)}
-        needed.update({s: None for v in tuple(needed) for s in type_values(v.type) if self._is_local(s)})
+        needed = self.needed(more)
         named = {v: v for edit in self.frame.edits for v in edit.defined if v.known is not None}
         provided = {**provided, **named}
         wanted = [v for v in needed if v not in provided]
@@ -79,6 +61,12 @@ class Draft:
             saved = [*sizes, *(v for v in saved if v not in sizes)]
         self.named = [v for v in (*needed, *(v for op in repeated for v in op.operands)) if v in named]
         return sorted(saved, key=lambda v: not isinstance(v.type, ScalarType)), repeated
+
+    def needed(self, more: Iterable[Value] = ()) -> dict[Value, None]:
+        """The forward values, sizes of others included, that the backward reads."""
+        found = {v: None for v in (*captures(Block((), tuple(self.ops), self.results)), *more) if self._is_local(v)}
+        found.update({s: None for v in tuple(found) for s in type_values(v.type) if self._is_local(s)})
+        return found
 
     def _is_local(self, value: Value) -> bool:
         return self.frame.defines(value)
@@ -119,11 +107,6 @@ class Draft:
         return [b.value(v) for v in self.results]
 
 
-def without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-    """Drop checks and prints: the forward has made them."""
-    return () if op.defn.effect == "order" and not op.results else None
-
-
 def push(frame: Frame, saved: Sequence[Value]) -> None:
     """End the forward block of a loop or branch by pushing each residual onto a stream of its own."""
     for value in saved:
@@ -162,4 +145,8 @@ def renamed(type: Type, mapping: Mapping[Value, Value]) -> Type:
 
 def fit(b: Rebuilder, x: Value, type: Type, region: Region) -> Value:
     """x as a value of a type in the forward's names, its sizes read through the mapping of `b`."""
-    return retype(b, x, renamed(type, b.mapping), lambda dim: b.value(region.size(dim)))
+
+    def size(dim: Dim | None) -> Value:
+        return b.size(dim) if isinstance(dim, int) else b.value(region.size(dim))
+
+    return retype(b, x, b.spelled(renamed(type, b.mapping)), size)

@@ -17,9 +17,11 @@ from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, wal
 from tracejit.ir.types import ListType, ScalarType, TensorType, Type
 from tracejit.transforms.activity import active, inputs_of, is_differentiable
 from tracejit.transforms.checkpoint_loops import segmented
+from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, Frame, Region
 from tracejit.transforms.packing import pack, unpack
-from tracejit.transforms.residuals import Draft, without_effects
+from tracejit.transforms.residuals import Draft
+from tracejit.transforms.vjp_call import CallDerivatives, reverse_call
 from tracejit.transforms.vjp_control import reverse_if, reverse_loop
 
 
@@ -53,6 +55,9 @@ def reverse(frame: Frame, ops: Sequence[Op]) -> None:
                 reverse_if(frame, op, reverse)
             case "loop":
                 reverse_loop(frame, op, reverse)
+            case "call":
+                frame.region.calls = frame.region.calls or CallDerivatives(reverse)
+                reverse_call(frame, op, frame.region.calls)
             case "custom":
                 _reverse_custom(frame, op)
             case _:

@@ -18,8 +18,9 @@ from tracejit.ir.core import Block, Op, Value, captures, type_values
 from tracejit.ir.types import BOOL, ScalarType, TensorType, substitute_dims
 from tracejit.transforms.checkpoint_loops import is_checkpointed, repeated
 from tracejit.transforms.cotangents import zero
-from tracejit.transforms.frames import SIZE, BranchFrame, Edit, Frame, LoopFrame, Stream, Walk
-from tracejit.transforms.residuals import Draft, fit, neutral, pop, push, renamed, without_effects
+from tracejit.transforms.effects import without_effects
+from tracejit.transforms.frames import SIZE, ArmFrame, BranchFrame, Edit, Frame, LoopFrame, Stream, Walk
+from tracejit.transforms.residuals import Draft, fit, neutral, pop, push, renamed
 
 # -- if -----------------------------------------------------------------------------------------------------------
 
@@ -37,12 +38,11 @@ def reverse_if(frame: Frame, op: Op, walk: Walk) -> None:
         slots: list[_Slot] = []
     else:
         slots = _share_slots(branches)
-    filled = [Value(s.type, "residuals") for s in streams]
-    results = (*op.results, *(slot.value for slot in slots), *filled)
+    for stream in streams:
+        frame.close_stream(stream, Value(stream.type, "residuals"))
+    results = (*op.results, *(slot.value for slot in slots), *(s.forward_out for s in streams))
     blocks = tuple(branch.forward(slots, streams) for branch in branches)
     frame.replace(op, Op(op.defn, op.operands, op.attrs, results, blocks, op.span))
-    for stream, value in zip(streams, filled, strict=True):
-        frame.close_stream(stream, value)
     _emit_backward_if(frame, op, branches, captured, streams)
 
 
@@ -86,9 +86,9 @@ class _Branch:
         self.block = block
         edit = Edit((), list(block.ops))
         if frame.in_loop:
-            self.frame: Frame = BranchFrame(frame.region, [edit], frame, shared=streams, op=op)
+            self.frame: ArmFrame = BranchFrame(frame.region, [edit], frame, shared=streams, op=op)
         else:
-            self.frame = Frame(frame.region, [edit], frame)
+            self.frame = ArmFrame(frame.region, [edit], frame, shared=streams, op=op)
         self.seeds: dict[Value, Value] = {}
         self.saved: list[Value] = []
         self._start(walk)
@@ -109,6 +109,7 @@ class _Branch:
                     total = seed
                 inner.add(value, total)
         walk(self.frame, self.block.ops)
+        self.frame.seal()
 
     def changes(self, c: Value) -> bool:
         return c in self.frame.cotangents and self.frame.cotangents.total(c) is not self.outer.cotangents.running(c)
@@ -225,6 +226,7 @@ class _Loop:
             if x.following in active:
                 inner.add(x.following, seed)
         walk(frame, self.body.ops)
+        self.frame.seal()
         back = [inner.total_or_zero(x.param) for x in self.carried]
         self.captured = {c: seed for c, seed in self.captured.items() if inner.total(c) is not seed}
         totals = [inner.total_or_zero(c) for c in self.captured]
@@ -257,7 +259,7 @@ class _Loop:
     def extend_forward(self) -> None:
         """Put the loop that counts its trips and saves its residuals in the place of the forward loop."""
         op, edit = self.op, self.frame.edits[0]
-        self.streams = [self.outer.open_stream(op, s.type, s.element) for s in self.frame.streams]
+        self.streams = [self.outer.open_stream(op, s.type, s.element, s.tape) for s in self.frame.streams]
         counter_in, counter_param, counter_next, counter_out = self._counter()
         for stream in self.streams:
             self.outer.close_stream(stream, Value(stream.type, "residuals"))

@@ -1,0 +1,29 @@
+"""Graphs without their effects: what a derivative repeats of a forward that has checked and printed already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from tracejit.ir.builder import Rebuilder, rebuild
+from tracejit.ir.core import Graph, Op, Value
+from tracejit.ir.printer import called_graphs
+from tracejit.transforms.pipeline import relinked
+
+
+def without_checks(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+    """Drop checks and prints: the forward has made them."""
+    return () if op.defn.effect == "order" and not op.results else None
+
+
+def without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+    """Drop checks and prints, also those of called graphs."""
+    if op.name == "call" and op.results:
+        return b.copy(op, operands, {**op.attrs, "callee": silent(op.attrs["callee"])})
+    return without_checks(b, op, operands)
+
+
+@lru_cache(maxsize=64)
+def silent(graph: Graph) -> Graph:
+    """A called graph, and all it calls, without checks and prints."""
+    return relinked({g: rebuild(g, without_checks) for g in called_graphs(graph)})[graph]
