@@ -141,3 +141,74 @@ def test_optimizer_and_module_as_arguments() -> None:
     optimizer = optim.Adam(net.parameters(), 0.01)
     losses = [float(step(net, optimizer, *data())) for _ in range(10)]
     assert losses[-1] < losses[0] and step.compiles == 1
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
+def test_a_loop_over_steps_inside_the_script(name: str) -> None:
+    nets = [network(), network()]
+    x, y = data()
+    last: list[Any] = []
+    for net, scripted in zip(nets, (False, True), strict=True):
+        optimizer = OPTIMIZERS[name](list(net.parameters()))
+
+        def fit(x: Any, y: Any, steps: int, net: Any = net, optimizer: Any = optimizer) -> Any:
+            loss = x.sum() * 0.0
+            for _ in range(steps):
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(net(x), y)
+                loss.backward()
+                optimizer.step()
+            return loss
+
+        run = tj.script(fit) if scripted else fit
+        last.append([float(run(x, y, 4)), float(run(x, y, 0)), float(run(x, y, 3))])
+    np.testing.assert_allclose(last[1], last[0], rtol=1e-5, atol=1e-7)
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        np.testing.assert_allclose(q.detach().numpy(), p.detach().numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-6)
+
+
+@tj.script
+def backward_on_one_path(w: Any, flag: float) -> Any:
+    if flag > 0.5:
+        (w * w).sum().backward()
+    elif flag < -0.5:
+        w.grad = None
+    return flag
+
+
+@tj.script
+def backward_in_every_trip(w: Any, n: int) -> int:
+    for _ in range(n):
+        (w * w).sum().backward()
+    return n
+
+
+def test_grad_is_what_the_path_taken_left() -> None:
+    for start in (None, [10.0, 20.0]):
+        for _ in range(2):  # by Python, then natively
+            for flag, added in ((1.0, True), (0.0, False), (-1.0, None)):
+                w = tj.tensor([1.0, 2.0], requires_grad=True)
+                w.grad = None if start is None else tj.tensor(start)
+                backward_on_one_path(w, flag)
+                before = np.zeros(2) if start is None else np.array(start)
+                expected = before + [2.0, 4.0] if added else None if added is None or start is None else before
+                assert w.grad is None if expected is None else w.grad.tolist() == expected.tolist()
+    for n in (0, 1, 3):
+        w = tj.tensor([1.0, 2.0], requires_grad=True)
+        backward_in_every_trip(w, n)
+        assert w.grad is None if n == 0 else w.grad.tolist() == [2.0 * n, 4.0 * n]
+
+
+def test_reading_grad_that_no_path_left_is_an_error() -> None:
+    @tj.script
+    def fn(w: Any, n: int) -> Any:
+        w.grad = None
+        for _ in range(n):
+            (w * w).sum().backward()
+        return w.grad * 1.0
+
+    w = tj.tensor([1.0, 2.0], requires_grad=True)
+    assert fn(w, 2).tolist() == [4.0, 8.0]
+    with pytest.raises(RuntimeError, match="backward"):
+        fn(w, 0)

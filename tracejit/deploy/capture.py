@@ -114,9 +114,9 @@ def _flattened(lowered: Lowered, names: Sequence[str]) -> tuple[Graph, tuple[str
     b = Builder()
     graph = lowered.graph
     flat: list[tuple[str, Value]] = list(_values(lowered, b, lowered.result, "result"))
-    for index, result, _ in lowered.gradients:
-        if result >= 0:
-            flat.append((f"{_text(lowered.inputs[index], names)}_grad", graph.results[result]))
+    for left in lowered.gradients:
+        if left.result >= 0:
+            flat.append((f"{_text(lowered.inputs[left.input], names)}_grad", graph.results[left.result]))
     for change in lowered.changes:
         if change.value is not None:
             flat += _values(lowered, b, change.value, str(change.key))

@@ -19,7 +19,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend import list_arrays
 from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
-from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.gradients import HAS_ARRAY, Gradients
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
 from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.signature import (
@@ -174,6 +174,16 @@ class Input:
     spec: ArraySpec | NumberSpec
 
 
+@dataclass(frozen=True, slots=True)
+class LeftGradient:
+    """What a script left in `.grad` of an input: graph result `result` (-1: nothing), and what was done
+    (`gradients.HAS_ARRAY`, `CLEARED`), or `("result", i)` where graph result i says that."""
+
+    input: int
+    result: int
+    state: int | tuple[str, int]
+
+
 @dataclass(slots=True)
 class Lowered:
     """One specialisation of a function."""
@@ -182,7 +192,7 @@ class Lowered:
     inputs: tuple[Input, ...]
     result: Leaf
     guards: dict[Access, Spec]
-    gradients: tuple[tuple[int, int, bool], ...] = ()  #: (input, graph result, whether `.grad` was cleared first)
+    gradients: tuple[LeftGradient, ...] = ()
     changes: tuple[Change, ...] = ()
     keep: list[Any] = field(default_factory=list[Any])
     for_read_only: bool = False  #: it raises because an argument may not be written
@@ -392,6 +402,8 @@ class Lowering:
                 if access.root >= 0:
                     self.ctx.size_access[dim] = (access, axis)
                 self.ctx.sizes.note_lower(size, 0 if self.any_size else 2)
+        untouched = Number(prologue.constant(0, ScalarType(I64)), weak=True)
+        zeros = prologue.zeros_like(prologue.wrap(value)).value if spec.requires_grad else None
         self.prologue.extend(prologue.ops)
         storage = self.ctx.storage.new(value)
         self.add_param(value, Input(access, spec), storage)
@@ -399,8 +411,8 @@ class Lowering:
             self.ctx.strided.add(storage)
         if not spec.writeable:
             self.ctx.readonly.add(storage)
-        if spec.requires_grad:
-            self.gradients.leaves[storage] = access
+        nothing = None if zeros is None else self.ctx.whole_view(self.ctx.storage.new(zeros))
+        self.gradients.add_input(storage, untouched, nothing, access)
         view = self.views[access] = self.ctx.whole_view(storage)
         return view
 
@@ -409,8 +421,11 @@ class Lowering:
         view = self.array_input(hidden_name(access), access, spec)
         self.ctx.tensors = self.ctx.tensors or spec.tensor
         base = self.params[-1]
+        known = dict(self.ctx.storage.bases)
+        new = [view.storage, *(() if view.storage not in self.gradients.leaves else (view.storage + 1,))]
         for storage in self.ctx.outer_storages:
-            storage.bases.setdefault(view.storage, base)
+            for c in new:  # the array and, if it asks for gradients, the zeros that its `.grad` starts from
+                storage.bases.setdefault(c, known[c])
         for sizes in self.ctx.outer_sizes:
             for dim in base.type.shape:  # type: ignore[union-attr]
                 if isinstance(dim, str):
@@ -519,16 +534,20 @@ class Lowering:
         assert size.type == ScalarType(I64)
         return ("r", self.output(size))
 
-    def gradient_results(self) -> tuple[tuple[int, int, bool], ...]:
-        found: list[tuple[int, int, bool]] = []
-        for storage, view in self.gradients.grads.items():
-            if storage not in self.classes:  # an array made here: nobody sees its `.grad`
+    def gradient_results(self) -> tuple[LeftGradient, ...]:
+        """What the script did to `.grad` of the inputs."""
+        found: list[LeftGradient] = []
+        for at, storage in enumerate(self.classes):
+            if storage not in self.gradients.inputs:
                 continue
-            at = self.classes.index(storage)
-            if view is not None:
-                found.append((at, self.output(self.ctx.load(view)), storage in self.gradients.cleared))
-            else:
-                found.append((at, -1, True))
+            state = self.gradients.state(storage).value
+            if state.known == 0:
+                continue
+            known = isinstance(state.known, int)
+            holds = storage in self.gradients.leaves and (not known or state.known & HAS_ARRAY)  # type: ignore[operator]
+            result = self.output(self.ctx.load(self.gradients.array(storage))) if holds else -1
+            left = state.known if isinstance(state.known, int) else ("result", self.output(state))
+            found.append(LeftGradient(at, result, left))
         return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 Each becomes a `gradient` op over values of the graph, which the transform `expand-gradient` replaces by the ops
 that compute it. `w.grad` is a name of this lowering only; what is left in it at the end is added to the Tensor's
-`.grad` after the call, as in eager code.
+`.grad` after the call, as in eager code. Branches and loops may change it.
 """
 
 from __future__ import annotations
@@ -30,16 +30,62 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 
+#: What a script did to the `.grad` of an input: bits of a number that branches and loops join. Neither: it is as the
+#: caller left it. Both: an array in the place of what the caller left; the first alone: one to add to that.
+HAS_ARRAY = 1
+CLEARED = 2
+
+
+class GradientState:
+    """The class of the front end's object whose parts are `.grad` of the inputs: a state and an array each."""
+
+
 @dataclass(slots=True)
 class Gradients:
-    """The state of `.grad` while a function is lowered."""
+    """The state of `.grad` while a function is lowered.
+
+    It lives on the heap like the attributes of any object, so that branches and loops join it.
+    """
 
     calls: Calls
     #: classes of arguments that ask for gradients -> their access
     leaves: dict[int, Any] = field(default_factory=dict[int, Any])
-    #: what `.grad` holds now (None after it was cleared); absent: as the caller left it
-    grads: dict[int, ArrayView | None] = field(default_factory=dict[int, "ArrayView | None"])
-    cleared: set[int] = field(default_factory=set[int])
+    inputs: set[int] = field(default_factory=set[int])  #: classes of all arguments
+    holder: ObjectValue | None = None
+
+    def add_input(self, storage: int, untouched: Number, zeros: ArrayView | None, access: Any) -> None:
+        """Note an argument; `untouched` is the number 0, `zeros` an array of its shape if it asks for gradients."""
+        heap = self.calls.ctx.heap
+        if self.holder is None:
+            self.holder = heap.add_outer(ObjectValue(GradientState, {}), "gradients")
+        assert self.holder is not None
+        self.inputs.add(storage)
+        heap.met(self.holder, ("state", storage), untouched)
+        if zeros is not None:
+            self.leaves[storage] = access
+            heap.met(self.holder, ("grad", storage), zeros)
+
+    def state(self, storage: int) -> Number:
+        """What was done to an input's `.grad`."""
+        assert self.holder is not None
+        found = self.holder.contents["state", storage]
+        assert isinstance(found, Number)
+        return found
+
+    def array(self, storage: int) -> ArrayView:
+        """The array in `.grad`; zeros where there is none."""
+        assert self.holder is not None
+        found = self.holder.contents["grad", storage]
+        assert isinstance(found, ArrayView)
+        return found
+
+    def set(self, storage: int, state: Number, array: ArrayView | None, node: ast.AST) -> None:
+        """Change an input's `.grad`."""
+        assert self.holder is not None
+        contents: dict[Any, FrontValue] = {**self.holder.contents, ("state", storage): state}
+        if array is not None:
+            contents["grad", storage] = array
+        self.calls.ctx.write_object(self.holder, contents, node)
 
     # -- loss.backward() and .grad ------------------------------------------------------------------------------
 
@@ -55,13 +101,18 @@ class Gradients:
         xs = [ctx.storage.bases[c] for c in classes]
         found = ctx.b.emit("gradient", (y, seed, *xs), names=[f"d{x.name}" for x in xs])
         for c, g in zip(classes, found, strict=True):
-            before = self.grads.get(c)
-            if before is not None:
-                total = self.calls.arith.typed("add", node, before, ctx.fresh(g))
-                assert isinstance(total, ArrayView)
-                self.grads[c] = total
+            state, total = self.state(c), ctx.fresh(g)
+            known = state.value.known
+            if not isinstance(known, int) or known & HAS_ARRAY:
+                added = self.calls.arith.typed("add", node, self.array(c), total)
+                assert isinstance(added, ArrayView)
+                total = added
+            if isinstance(known, int):
+                after = ctx.number(known | HAS_ARRAY)
             else:
-                self.grads[c] = ctx.fresh(g)
+                one = ctx.b.constant(HAS_ARRAY, state.value.type)
+                after = Number(ctx.b.emit("bitor", (state.value, one))[0], weak=True)
+            self.set(c, after, total, node)
         return Static(None)
 
     def cotangent(
@@ -85,45 +136,39 @@ class Gradients:
         """`x.grad`."""
         if x.storage not in self.leaves:
             return Static(None)
-        if x.storage in self.grads:
-            found = self.grads[x.storage]
-            return Static(None) if found is None else found
-        self.calls.ctx.refuse(
+        ctx, state = self.calls.ctx, self.state(x.storage).value
+        if not isinstance(state.known, int):
+            one = ctx.b.constant(HAS_ARRAY, state.type)
+            held = ctx.b.emit("eq", (ctx.b.emit("bitand", (state, one))[0], one))[0]
+            ctx.check(held, "RuntimeError", "'.grad' is read where backward() has not run since it was cleared")
+            return self.array(x.storage)
+        if state.known & HAS_ARRAY:
+            return self.array(x.storage)
+        if state.known == CLEARED:
+            return Static(None)
+        ctx.refuse(
             node, "'.grad' is read before backward() ran in this script", "call backward() first, or set x.grad = None"
         )
 
     def write(self, x: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x.grad = value`."""
-        clears = isinstance(value, Static) and value.value is None
-        if x.storage not in self.leaves and not clears:
-            self.calls.ctx.refuse(
-                node, "this array asks for no gradient, so its '.grad' cannot be set", "requires_grad=True"
-            )
-        if self.calls.ctx.level and x.storage not in self.grads:
-            self.calls.ctx.refuse(
-                node, "'.grad' must be cleared before the loop first", "x.grad = None before the loop"
-            )
-        if clears:
-            self.grads[x.storage] = None
-            self.cleared.add(x.storage)
+        ctx = self.calls.ctx
+        if isinstance(value, Static) and value.value is None:
+            if x.storage in self.inputs:  # nobody sees the `.grad` of an array that is made here
+                zeros = self.zeros(x) if x.storage in self.leaves else None
+                self.set(x.storage, ctx.number(CLEARED), zeros, node)
+        elif x.storage not in self.leaves:
+            ctx.refuse(node, "this array asks for no gradient, so its '.grad' cannot be set", "requires_grad=True")
         elif isinstance(value, ArrayView):
-            self.grads[x.storage] = value
-            self.cleared.add(x.storage)
+            self.set(x.storage, ctx.number(CLEARED | HAS_ARRAY), value, node)
         else:
-            self.calls.ctx.refuse(node, f"'.grad' cannot hold {describe(value)}", "assign an array or None")
+            ctx.refuse(node, f"'.grad' cannot hold {describe(value)}", "assign an array or None")
 
-    def snapshot(self) -> dict[int, ArrayView | None]:
-        """`.grad` of every leaf, before a branch or loop."""
-        return dict(self.grads)
-
-    def require_same(self, before: dict[int, ArrayView | None], node: ast.AST) -> None:
-        """A branch or loop must leave `.grad` as it found it: it is no value of the graph."""
-        if any(before.get(c) is not g for c, g in self.grads.items()):
-            self.calls.ctx.refuse(
-                node,
-                "'.grad' changes inside a loop or branch and is kept afterwards",
-                "set x.grad = None at the end of the body",
-            )
+    def zeros(self, x: ArrayView) -> ArrayView:
+        """An array of zeros like a leaf: what its `.grad` counts from once it is cleared."""
+        b = self.calls.ctx.b
+        zero = b.constant(0, ScalarType(x.dtype))
+        return self.calls.ctx.fresh(b.emit("broadcast", (zero, *map(self.calls.ctx.size_value, x.lengths)))[0])
 
     def detach(self, x: FrontValue) -> FrontValue:
         """`x.detach()`: the same memory, constant for derivatives."""

@@ -225,15 +225,16 @@ class Plan:
         """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
         the result's."""
         count = len(leaves)
-        cleared: list[bool] = []
-        for index, result, is_cleared in self.lowered.gradients:
-            leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[index].access]))
-            leaves.append(g.ArrayResult(result, wrap(np.zeros(0))) if result >= 0 else g.ConstantResult(None))
-            cleared.append(is_cleared)
+        for left in self.lowered.gradients:
+            state = left.state
+            leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[left.input].access]))
+            leaves.append(g.ArrayResult(left.result, wrap(np.zeros(0))) if left.result >= 0 else g.ConstantResult(None))
+            leaves.append(g.ConstantResult(state) if isinstance(state, int) else g.NumberResult(state[1]))
 
         def finished(*values: Any) -> Any:
-            for tensor, gradient, is_cleared in zip(values[count::2], values[count + 1 :: 2], cleared, strict=True):
-                leave_gradient(tensor, gradient, is_cleared)
+            left = values[count::3], values[count + 1 :: 3], values[count + 2 :: 3]
+            for tensor, gradient, state in zip(*left, strict=True):
+                leave_gradient(tensor, gradient, state)
             if shape == "single":
                 return values[0]
             return values[:count] if shape == "tuple" else finish(*values[:count])

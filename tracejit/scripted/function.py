@@ -318,9 +318,10 @@ class ScriptedFunction(FastCallable):
     @staticmethod
     def _set_gradients(lowered: Lowered, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """`.grad` of the arguments, as `backward()` in the script left it."""
-        for index, result, cleared in lowered.gradients:
-            made = wrap(as_array(outputs[result], lowered.graph.device)) if result >= 0 else None
-            leave_gradient(inputs[index], made, cleared)
+        for left in lowered.gradients:
+            made = wrap(as_array(outputs[left.result], lowered.graph.device)) if left.result >= 0 else None
+            state = left.state if isinstance(left.state, int) else int(outputs[left.state[1]])
+            leave_gradient(inputs[left.input], made, state)
 
     # -- looking inside ---------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from tracejit.frontend.function import (
     TreeLeaf,
     ViewLeaf,
 )
+from tracejit.frontend.gradients import CLEARED, HAS_ARRAY
 from tracejit.frontend.signature import ArraySpec
 
 
@@ -184,11 +185,15 @@ def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
     return made
 
 
-def leave_gradient(tensor: Tensor, gradient: Tensor | None, cleared: bool) -> None:
-    """Set `.grad` as `backward()` does, after it was `cleared` or to be added; None clears it."""
-    if gradient is None or cleared or tensor.grad is None:
+def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
+    """Do to `.grad` what a script did (bits `HAS_ARRAY`, `CLEARED`): nothing, clear, set, or add as `backward()`."""
+    if not state & HAS_ARRAY:
+        if state & CLEARED:
+            tensor.grad = None
+    elif state & CLEARED or tensor.grad is None:
         tensor.grad = gradient
     else:
+        assert gradient is not None
         tensor.grad = wrap(tensor.grad._data + gradient._data)
 
 
