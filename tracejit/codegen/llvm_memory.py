@@ -259,7 +259,7 @@ def _shuffle(p: ExpressionPrinter, a: Value, b: Value, lanes: range | list[int])
     """Lanes picked from a, then b."""
     type = type_text(a.dtype, a.lanes)
     other = "poison" if a is b else b.text
-    picked = lane_indices(lanes)
+    picked = lane_indices([i % a.lanes for i in lanes] if a is b else lanes)
     return p.pure(f"shufflevector {type} {a.text}, {type} {other}, {picked}", a.dtype, len(lanes), a, b)
 
 

@@ -21,7 +21,8 @@ from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names
-from tracejit.frontend.slices import permuted
+from tracejit.frontend.slices import permuted, restrided
+from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -29,10 +30,10 @@ from tracejit.frontend.values import (
     Number,
     Size,
     Static,
-    TupleValue,
     describe,
     type_name,
 )
+from tracejit.frontend.written import method_replacement
 from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
 
@@ -90,7 +91,7 @@ def is_available(name: str) -> bool:
 def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
     """Refuse what arrays have but scripts do not; what they do not have is an AttributeError at its line."""
     in_place_name = name.endswith("_") and not name.startswith("_")
-    if name in METHODS or in_place_name or is_available(name):
+    if name in METHODS or in_place_name or is_available(name) or written_method(calls, name) is not None:
         return
     python = {"b": bool, "i": int, "f": float, "c": complex}
     kind = python.get(base.dtype.kind, int) if isinstance(base, Number) and base.weak else np.ndarray
@@ -105,6 +106,9 @@ def method(
 ) -> FrontValue:
     """`receiver.name(...)` of an array or a NumPy scalar."""
     calls.ctx.at(node)
+    own = written_method(calls, name)
+    if own is not None:
+        return calls.inline(function_source(own), [receiver, *args], kwargs, node, None)
     if name in METHODS:
         return METHODS[name](calls, receiver, args, kwargs, node)
     if name.endswith("_") and not name.startswith("_"):
@@ -114,6 +118,11 @@ def method(
         is_python = isinstance(receiver, Number) and receiver.weak and hasattr(complex, name)
         return Number(made.value, weak=True) if is_python and isinstance(made, Number) else made
     calls.ctx.refuse(node, f"the method {name!r} is not available in a script", _OUTSIDE)
+
+
+def written_method(calls: Calls, name: str) -> Callable[..., Any] | None:
+    """The definition of a method that arrays, but not Tensors, have."""
+    return None if calls.ctx.tensors else method_replacement(name)
 
 
 def in_place(
@@ -132,75 +141,6 @@ def in_place(
     made = function(calls, name[:-1], [receiver, *args], kwargs, node)
     calls.indexing.assign(receiver, made, node)
     return receiver
-
-
-# -- attributes ---------------------------------------------------------------------------------------------
-
-
-def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> FrontValue | None:
-    """An attribute of an array or number; None if there is none of that name."""
-    ctx = calls.ctx
-    if isinstance(base, Number):
-        return _number_attribute(calls, base, name)
-    assert isinstance(base, ArrayView)
-    match name:
-        case "shape":
-            return TupleValue(tuple(ctx.size_number(n) for n in base.lengths))
-        case "ndim":
-            return Static(base.rank)
-        case "size":
-            return ctx.size_number(total_size(calls, base))
-        case "dtype":
-            return Static(np.dtype(base.dtype.numpy_name))
-        case "itemsize":
-            return Static(base.dtype.itemsize)
-        case "device":
-            return Static(ctx.device)
-        case "T":
-            return permuted(base, tuple(reversed(range(base.rank))))
-        case "mT":
-            return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
-        case "real" | "imag":
-            if name == "real" and not base.dtype.is_complex:
-                return base
-            made = calls.arith.typed(name, node, base)
-            if base.dtype.is_complex and isinstance(made, ArrayView):
-                ctx.parts[made.storage] = base, name
-            return made
-        case "grad":
-            return calls.gradients.read(base, node)
-        case _:
-            return None
-
-
-def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | None:
-    if name in ("real", "imag"):
-        if not base.dtype.is_complex:
-            return base if name == "real" else Static(0.0 if base.dtype.is_float else 0)
-        return Number(calls.ctx.b.emit(name, (base.value,))[0], base.weak)
-    if base.weak:
-        return None
-    known = {
-        "shape": TupleValue(()),
-        "ndim": Static(0),
-        "size": Static(1),
-        "dtype": Static(np.dtype(base.dtype.numpy_name)),
-        "T": base,
-    }
-    return known.get(name)
-
-
-def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, node: ast.AST) -> bool:
-    """Attributes of arrays that can be set."""
-    if name == "grad":
-        calls.gradients.write(base, value, node)
-        return True
-    if name in ("real", "imag") and base.dtype.is_complex:
-        part = attribute(calls, base, name, node)
-        assert isinstance(part, ArrayView)
-        calls.indexing.assign(part, value, node)
-        return True
-    return False
 
 
 def total_size(calls: Calls, view: ArrayView) -> Size:
@@ -235,10 +175,15 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     elif not ctx.same_lengths([known], [total]):
         fits = ctx.b.emit("eq", (ctx.size_value(known), ctx.size_value(total)))[0]
         ctx.check(fits, "ValueError", shape_text, ctx.size_value(total))
-    if view.plain and view.storage not in ctx.strided:
-        strides = ctx.contiguous_strides(lengths)
+    if view.storage in ctx.strided:
+        merged = None
+    elif view.plain:
+        merged = ctx.contiguous_strides(lengths)
+    else:
+        merged = restrided(ctx, view, lengths)
+    if merged is not None:
         via: tuple[Any, ...] = ("reshape",) if view.is_whole else ()
-        return ArrayView(view.storage, view.dtype, view.offset, strides, tuple(lengths), (), plain=False, via=via)
+        return ArrayView(view.storage, view.dtype, view.offset, merged, tuple(lengths), (), plain=False, via=via)
     content = ctx.load(view)
     return ctx.fresh(ctx.b.emit("reshape", (content, *map(ctx.size_value, lengths)))[0])
 
@@ -266,20 +211,41 @@ def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:
     return made
 
 
-@define("reshape view", "x *shape")
+@define("reshape view", "x *shape order='C' copy=None")
 def _reshape(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    if a.rest and isinstance(a.rest[-1], Static) and isinstance(a.rest[-1].value, str):
+        a.values["order"] = a.rest.pop()
+    if not a.rest and a.name == "view":
+        return dataclasses.replace(x)
+    if len(a.rest) == 1 and isinstance(a.rest[0], Static) and _is_dtype(a.rest[0].value):
+        c.ctx.refuse(a.node, "the bits of an array cannot be read as another dtype", "x.astype(dtype) converts values")
     sizes = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
-    return reshaped(c, a.array(), sizes, a.node)
+    if a.static("order") != "F":
+        return reshaped(c, x, sizes, a.node)
+    return _by_columns(reshaped(c, _by_columns(x), sizes[::-1], a.node))
 
 
-@define("ravel", "x")
+def _is_dtype(value: object) -> bool:
+    return isinstance(value, type | np.dtype | str)
+
+
+def _by_columns(x: ArrayView) -> ArrayView:
+    """The array with its axes reversed: its rows are the columns."""
+    return permuted(x, tuple(reversed(range(x.rank))))
+
+
+@define("ravel", "x order='C'")
 def _ravel(c: Calls, a: Arguments) -> FrontValue:
-    return reshaped(c, a.array(), [-1], a.node)
+    x = a.array()
+    return reshaped(c, _by_columns(x) if a.static("order") == "F" else x, [-1], a.node)
 
 
-@define("permute permute_dims", "x *axes")
+@define("permute permute_dims", "x *order axes=None")
 def _permute(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
+    if not a.rest and not a.is_none("axes"):
+        a.rest = [a["axes"]]
     order = [c.static(r, a.node, "an axis") for r in a.rest]
     if len(order) == 1 and isinstance(order[0], tuple | list):
         order = list(order[0])
@@ -291,7 +257,7 @@ def _permute(c: Calls, a: Arguments) -> FrontValue:
     return permuted(x, tuple(axes))
 
 
-@define("transpose", "x *axes")
+@define("transpose", "x *order axes=None")
 def _transpose(c: Calls, a: Arguments) -> FrontValue:
     """Two separate axes of a Tensor are exchanged (PyTorch), of an array they are an order (NumPy)."""
     if len(a.rest) == 2 and c.ctx.tensors:
@@ -503,8 +469,9 @@ def _astype(
 ) -> FrontValue:
     target = args[0] if args else kwargs.get("dtype", Static(None))
     dtype = c.ctx.dtype_of_object(c.static(target, node, "a dtype"), node)
+    copy = c.static(kwargs.get("copy", Static(True)), node, "'copy'")
     if isinstance(x, ArrayView):
-        return c.ctx.fresh(c.ctx.load(converted(c, x, dtype)))
+        return c.ctx.fresh(c.ctx.load(converted(c, x, dtype))) if copy else converted(c, x, dtype)
     return Number(c.arith.scalar(x, dtype), weak=False)
 
 

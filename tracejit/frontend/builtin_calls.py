@@ -318,6 +318,8 @@ def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     if all(isinstance(a, Static) for a in args):
         return c.call_now(round, args, {}, node)
     x = c.as_operand(args[0])
+    if len(args) == 2 and not kwargs and not is_python_number(x):
+        return arrays.function(c, "round", [x, args[1]], {}, node)
     if len(args) > 1 or kwargs:
         c.ctx.refuse(node, "round() to digits of a run-time value is outside the language", "round(x * 100) / 100")
     if isinstance(x, Number) and x.weak and x.dtype.is_float:

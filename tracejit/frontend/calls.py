@@ -14,13 +14,16 @@ from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
-from tracejit.frontend import arrays, builtin_calls, class_calls, creation, ufuncs
+from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, ufuncs
+from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
+from tracejit.frontend.dependence import compiled_in, decided_by
 from tracejit.frontend.desugar import RETURN_VALUE, desugar
 from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects
@@ -105,6 +108,8 @@ class Calls:
 
     def operand_array(self, value: FrontValue, node: ast.AST) -> FrontValue:
         """A sequence of numbers or arrays as an array; others unchanged."""
+        if isinstance(value, SequenceValue) and value.range is not None:
+            return arrays.function(self, "arange", list(value.range), {}, node)
         is_list = isinstance(value, TupleValue | ListValue | GrowingList)
         return self.array_of(value, None, node) if is_list else value
 
@@ -120,7 +125,7 @@ class Calls:
         """`base.name`."""
         self.ctx.at(node)
         match base:
-            case ArrayView() | Number() if (made := arrays.attribute(self, base, name, node)) is not None:
+            case ArrayView() | Number() if (made := attributes.attribute(self, base, name, node)) is not None:
                 return made
             case ArrayView() | Number():
                 arrays.require_method(self, base, name, node)
@@ -158,7 +163,7 @@ class Calls:
                 self.objects.set_attribute(base, name, value, node)
             case Static(owner) if not isinstance(owner, types.ModuleType | type):
                 self.objects.set_outer(owner, name, value, node)
-            case ArrayView() if arrays.set_attribute(self, base, name, value, node):
+            case ArrayView() if attributes.set_attribute(self, base, name, value, node):
                 pass
             case _:
                 self.ctx.refuse(node, f"an attribute of {describe(base)} cannot be set", "use a variable")
@@ -460,6 +465,9 @@ class Calls:
 
     def static_subscript(self, value: Any, index: FrontValue, node: ast.AST) -> FrontValue:
         """Indexing a compile-time object."""
+        made = grid_subscript(self, value, index, node)
+        if made is not None:
+            return made
         if isinstance(index, Static):
             try:
                 return self.of_object(value[index.value])
@@ -510,6 +518,8 @@ class Calls:
                 return tuple(self.static(i, node, what) for i in items)
             case Number() if (found := self.ctx.static_request(value.value)) is not None:
                 raise found
+            case Number() if value.weak and not (decided := decided_by(self.ctx, value.value)).by_data:
+                return compiled_in(decided)
             case _:
                 self.ctx.refuse(
                     node,

@@ -138,7 +138,9 @@ class Context:
     readonly: set[int] = field(default_factory=set[int])
     #: classes that hold the real or imaginary part of a complex view
     parts: dict[int, tuple[ArrayView, str]] = field(default_factory=dict[int, "tuple[ArrayView, str]"])
-    #: whether one of them is written all the same
+    #: classes of arguments
+    arguments: set[int] = field(default_factory=set[int])
+    #: whether a read-only one is written all the same
     refused_write: bool = False
     #: memory and facts of the enclosing blocks, which learn of inputs first met inside
     outer_storages: list[Storage] = field(default_factory=list[Storage])
@@ -207,9 +209,9 @@ class Context:
             self.check_false("ValueError", "assignment destination is read-only")
         if any(c in self.storage.held for c in (view.storage, *(c for c, _ in self.storage.partners(view.storage)))):
             raise ScriptError(
-                "an array that is written here is an item of a list, and items of growing lists are copies",
+                "an array that is written here is an item of a list, or made by .flat from strided memory: a copy",
                 self.b.span,
-                instead="put a copy into the list, or copy what is read from it: x.copy()",
+                instead="copy it first, x.copy(), or write into the array it comes from",
             )
         for copied, (whole, name) in self.parts.items():
             if view.storage == whole.storage and self.is_bound(copied):
@@ -225,6 +227,11 @@ class Context:
                     self.b.span,
                     instead="copy the view where the paths differ: x[i].copy()",
                 )
+
+    def hold(self, copy: ArrayView, source: ArrayView) -> None:
+        """A copy of what is a view in Python: neither may be written as long as that could tell them apart."""
+        self.storage.held.add(copy.storage)
+        self.snapshots[copy.storage] = frozenset({source.storage})
 
     def is_bound(self, storage: int) -> bool:
         """Whether a name stands for an array of this class."""

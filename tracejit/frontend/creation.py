@@ -11,7 +11,7 @@ import numpy as np
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
-from tracejit.frontend.arrays import FUNCTIONS, concatenated, converted, define
+from tracejit.frontend.arrays import FUNCTIONS, concatenated, converted, define, reshaped, with_axis
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
 
@@ -57,6 +57,11 @@ def shape_of(a: Arguments) -> list[Size]:
     return a.sizes(a["shape"])
 
 
+def _shape_like(a: Arguments, x: ArrayView) -> list[Size]:
+    """The shape of the array, or the one that is given instead."""
+    return list(x.lengths) if a.is_none("shape") else a.sizes(a["shape"])
+
+
 def _define_filled() -> None:
     def fixed(number: int) -> Callable[[Calls, Arguments], FrontValue]:
         def handler(c: Calls, a: Arguments) -> FrontValue:
@@ -70,19 +75,19 @@ def _define_filled() -> None:
         def handler(c: Calls, a: Arguments) -> FrontValue:
             x = a.array()
             dtype = _dtype(c, a, x.dtype)
-            return filled(c, _constant(c, number, dtype), list(x.lengths), dtype, a.node)
+            return filled(c, _constant(c, number, dtype), _shape_like(a, x), dtype, a.node)
 
         return handler
 
     for name, number in (("zeros", 0), ("ones", 1), ("empty", 0)):
-        define(name, "shape *more dtype=None device=None")(fixed(number))
-        define(f"{name}_like", "x dtype=None")(like(number))
+        define(name, "shape *more dtype=None device=None order='C'")(fixed(number))
+        define(f"{name}_like", "x dtype=None order='K' subok=True shape=None device=None")(like(number))
 
 
 _define_filled()
 
 
-@define("full", "shape fill_value dtype=None")
+@define("full", "shape fill_value dtype=None order='C' device=None")
 def _full(c: Calls, a: Arguments) -> FrontValue:
     value = a["fill_value"]
     kind = value.dtype if isinstance(value, Number) else None
@@ -92,11 +97,11 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
     return filled(c, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype, a.node)
 
 
-@define("full_like", "x fill_value dtype=None")
+@define("full_like", "x fill_value dtype=None order='K' subok=True shape=None device=None")
 def _full_like(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     dtype = _dtype(c, a, x.dtype)
-    return filled(c, c.arith.scalar(a["fill_value"], dtype), list(x.lengths), dtype, a.node)
+    return filled(c, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, a.node)
 
 
 @define("arange", "start stop=None step=1 dtype=None")
@@ -109,18 +114,31 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
         return _float_arange(c, a, start, stop, step)
     first, last, by = (c.ctx.as_size(v, a.node) for v in (start, stop, step))
     sizes, b = c.ctx.sizes, c.ctx.b
-    if not isinstance(by, int) or by == 0:
-        c.ctx.refuse(a.node, "the step of arange must be a literal that is not zero", "np.arange(n) * step")
-    span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
-    count = sizes.maximum(b, sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by)), 0)
+    if by == 0:
+        c.arith.mismatch(ZeroDivisionError("division by zero"), a.node)
+    if isinstance(by, int):
+        span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
+        count = sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by))
+    else:
+        count = _count(c, sizes.sub(b, last, first), by)
+    count = sizes.maximum(b, count, 0)
     made = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": I64})[0])
     result: FrontValue = made
     if by != 1:
-        result = c.arith.typed("mul", a.node, result, Static(by))
+        result = c.arith.typed("mul", a.node, result, c.ctx.size_number(by))
     if first != 0:
         result = c.arith.typed("add", a.node, result, c.ctx.size_number(first))
     assert isinstance(result, ArrayView)
     return converted(c, result, _dtype(c, a, I64))
+
+
+def _count(c: Calls, span: Size, by: Size) -> Size:
+    """`ceil(span / by)` of a step known at run time only."""
+    b = c.ctx.b
+    step, width, zero = c.ctx.size_value(by), c.ctx.size_value(span), c.ctx.size_value(0)
+    c.ctx.check(b.emit("ne", (step, zero))[0], "ZeroDivisionError", "division by zero")
+    down = b.emit("floordiv", (b.emit("sub", (zero, width))[0], step))[0]
+    return b.emit("sub", (zero, down))[0]
 
 
 def _kind(value: FrontValue) -> str:
@@ -145,7 +163,7 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
     return converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
 
 
-@define("linspace", "start stop num=50 endpoint=True dtype=None")
+@define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0")
 def _linspace(c: Calls, a: Arguments) -> FrontValue:
     """`num` values from start to stop: `start + i * ((stop - start) / (num - 1))`, the last one exactly stop."""
     count = c.ctx.as_size(a["num"], a.node)
@@ -163,10 +181,11 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
         at_end = c.arith.typed("eq", a.node, places, weak[3])
         made = c.arith.typed("select", a.node, at_end, weak[2], made)
     assert isinstance(made, ArrayView)
-    return converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
+    made = converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
+    return TupleValue((made, Number(step, weak=False))) if a.static("retstep") else made
 
 
-@define("eye identity", "n m=None k=0 dtype=None")
+@define("eye identity", "n m=None k=0 dtype=None order='C'")
 def _eye(c: Calls, a: Arguments) -> FrontValue:
     rows = c.ctx.as_size(a["n"], a.node)
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)
@@ -194,16 +213,45 @@ define("triu", "x k=0")(_triangle("ge"))
 define("tril", "x k=0")(_triangle("le"))
 
 
-@define("array asarray tensor asanyarray ascontiguousarray", "x dtype=None requires_grad=False copy=None device=None")
+@define("array tensor", "x dtype=None copy=True order='K' subok=False ndmin=0 requires_grad=False device=None")
 def _array(c: Calls, a: Arguments) -> FrontValue:
     dtype = None if a.is_none("dtype") else c.ctx.dtype_of_object(a.static("dtype"), a.node)
     value = c.as_operand(a["x"])
     if isinstance(value, ArrayView):
-        return c.ctx.fresh(c.ctx.load(value if dtype is None else converted(c, value, dtype)))
-    return array_of(c, value, dtype, a.node)
+        shares = not a.static("copy") and dtype in (None, value.dtype)
+        made = value if shares else c.ctx.fresh(c.ctx.load(value if dtype is None else converted(c, value, dtype)))
+    else:
+        made = array_of(c, value, dtype, a.node)
+    for _ in range(int(a.static("ndmin")) - made.rank):
+        made = with_axis(made, 0)
+    return made
 
 
-@define("copy", "x")
+@define("asarray asanyarray", "x dtype=None order=None copy=None device=None")
+def _asarray(c: Calls, a: Arguments) -> FrontValue:
+    """The array itself where it has the dtype, else a new one."""
+    dtype = None if a.is_none("dtype") else c.ctx.dtype_of_object(a.static("dtype"), a.node)
+    value = c.as_operand(a["x"])
+    if not isinstance(value, ArrayView):
+        return array_of(c, value, dtype, a.node)
+    if a.static("copy"):
+        value = c.ctx.fresh(c.ctx.load(value))
+    return value if dtype is None else converted(c, value, dtype)
+
+
+@define("ascontiguousarray", "x dtype=None")
+def _ascontiguousarray(c: Calls, a: Arguments) -> FrontValue:
+    """The array itself where it lies in C order, else a copy."""
+    x = a.array()
+    if not a.is_none("dtype"):
+        x = converted(c, x, c.ctx.dtype_of_object(a.static("dtype"), a.node))
+    lies_so = x.storage not in c.ctx.strided and c.ctx.same_lengths(x.strides, c.ctx.contiguous_strides(x.lengths))
+    if x.rank == 0:
+        return reshaped(c, x, [1], a.node)
+    return x if lies_so else c.ctx.fresh(c.ctx.load(x))
+
+
+@define("copy", "x order='K' subok=False")
 def _copy(c: Calls, a: Arguments) -> FrontValue:
     return c.ctx.fresh(c.ctx.load(a.array()))
 

@@ -14,7 +14,7 @@ from tracejit.frontend import list_calls
 from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic, is_python_number
 from tracejit.frontend.comprehensions import comprehension
 from tracejit.frontend.context import Context
-from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.unreachable import Unreachable
@@ -242,6 +242,8 @@ class Expressions:
         is_known = all(isinstance(x, kinds) and x not in self.ctx.heap.merged for x in (left, right))
         if is_known and any(isinstance(x, DictValue | ObjectValue) for x in (left, right)):
             return False
+        if any(isinstance(x, ArrayView) for x in (left, right)) and any(isinstance(x, Static) for x in (left, right)):
+            return False
         self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
 
     def contains(self, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
@@ -367,6 +369,8 @@ class Expressions:
                 return base.item(at)
             case Static(value):
                 return self.calls.static_subscript(value, self.value(index), node)
+            case Number(_, False) if is_empty_index(self.value(index)):
+                return base
             case Number():
                 return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
             case _:

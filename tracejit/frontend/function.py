@@ -407,6 +407,7 @@ class Lowering:
         self.prologue.extend(prologue.ops)
         storage = self.ctx.storage.new(value)
         self.add_param(value, Input(access, spec), storage)
+        self.ctx.arguments.add(storage)
         if not spec.contiguous:
             self.ctx.strided.add(storage)
         if not spec.writeable:

@@ -15,7 +15,17 @@ from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import permuted, slice_bounds
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, describe, type_name
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    Number,
+    Size,
+    SliceValue,
+    Static,
+    TupleValue,
+    describe,
+    type_name,
+)
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, I64, DType
 
@@ -384,8 +394,8 @@ class Indexing:
         if not self.arith.is_number(value):
             self.arith.mismatch(TypeError(f"an array element cannot hold '{type_name(value)}'"), node)
         self.check_fits(value, dtype)
-        if dtype.kind != "c" and _kind(value) == "c":
-            self.arith.mismatch(TypeError("a complex number cannot be stored in a real array"), node)
+        if dtype.kind != "c" and _kind(value) == "c" and is_python_number(value):
+            self.arith.mismatch(TypeError("float() argument must be a string or a real number, not 'complex'"), node)
         return self.arith.scalar(value, dtype)
 
     def check_fits(self, value: FrontValue, dtype: DType) -> None:
@@ -416,8 +426,6 @@ class Indexing:
             ctx.refuse(node, f"{describe(value)} cannot be assigned to an array", "convert it with np.array first")
         content = ctx.load(value)
         if value.dtype != dtype:
-            if value.dtype.is_complex and not dtype.is_complex:
-                self.arith.mismatch(TypeError("a complex array cannot be stored in a real array"), node)
             content = b.emit("cast", (content,), {"dtype": dtype})[0]
         return self.fit(content, value.lengths, lengths, node)
 
@@ -478,6 +486,11 @@ class Indexing:
         if made.type.shape != tuple(key(n) for n in at.view.lengths):  # type: ignore[union-attr]
             made = b.emit("reshape", (made, *map(ctx.size_value, at.view.lengths)))[0]
         ctx.store(at.view, made)
+
+
+def is_empty_index(index: Index) -> bool:
+    """Whether an index is `()` or `...`, which NumPy scalars take."""
+    return index == TupleValue(()) or (isinstance(index, Static) and index.value in ((), Ellipsis))
 
 
 def _is_full(item: Index) -> bool:

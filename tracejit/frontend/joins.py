@@ -7,6 +7,7 @@ own (the pair), whose alias flags say on which paths it is the same memory as ot
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -320,7 +321,7 @@ class Join:
             if self.base_rank(self.then, a) != self.base_rank(self.orelse, b):
                 a, b = self.materialise(a, b)
         elif known.storage in self.outer.bases:
-            return known
+            return self.brought_out(known, self.orelse if a is None else self.then)
         storage = self.pair(None if a is None else a.storage, None if b is None else b.storage, name)
         if not sources <= {v.storage for v in (a, b) if v is not None}:
             self.ctx.snapshots[storage] = frozenset(sources)
@@ -339,6 +340,19 @@ class Join:
             plain,
         )
         return made
+
+    def brought_out(self, view: ArrayView, side: Side) -> ArrayView:
+        """A view of outer memory by numbers that may belong to the only side that arrives."""
+        inner = {r for op in side.b.ops for r in op.results}
+
+        def number(n: Size) -> Size:
+            if not isinstance(n, Value) or n not in inner:
+                return n
+            return self.size(n, None) if side is self.then else self.size(None, n)
+
+        parts = (tuple(map(number, part)) for part in (view.strides, view.lengths, view.prefix))
+        strides, lengths, prefix = parts
+        return dataclasses.replace(view, offset=number(view.offset), strides=strides, lengths=lengths, prefix=prefix)
 
     def base_rank(self, side: Side, view: ArrayView) -> int:
         return len(side.storage.bases[view.storage].type.shape)  # type: ignore[union-attr]

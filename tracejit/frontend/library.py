@@ -7,8 +7,12 @@ import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tracejit.eager.library import KEYWORDS
+from tracejit.frontend.source import function_source
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Static, TupleValue, describe
+from tracejit.frontend.written import extension
 from tracejit.ir.builder import Handle
 from tracejit.ops.coerce import Weak
 from tracejit.ops.functions import FUNCTIONS, Function
@@ -35,16 +39,32 @@ def _signature(library: Function) -> inspect.Signature:
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
+@cache
+def _numpys_keywords(library: Function) -> frozenset[str]:
+    """The parameters of NumPy's function of that name."""
+    try:
+        return frozenset(inspect.signature(getattr(np, library.name)).parameters)
+    except (AttributeError, TypeError, ValueError):
+        return frozenset()
+
+
 def library_call(
     calls: Calls, library: Function, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
     """Call a library function on front-end values; `out=` is written where the definition does not take it."""
     signature = _signature(library)
+    given = dict(kwargs)
     kwargs = {k if k in signature.parameters else KEYWORDS.get(k, k): v for k, v in kwargs.items()}
     out = kwargs.pop("out", None) if "out" not in signature.parameters else None
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
+        own = extension(library.name)
+        if own is not None:
+            return calls.inline(function_source(own), args, given, node, None)
+        unknown = next((k for k in kwargs if k not in signature.parameters and k in _numpys_keywords(library)), None)
+        if unknown is not None:
+            calls.ctx.refuse(node, f"{library.name}() has no keyword {unknown!r} in a script", "leave it out")
         return calls.arith.mismatch(TypeError(f"{library.name}() {error}"), node)
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]

@@ -69,8 +69,15 @@ def assigned(statements: Iterable[Statement]) -> set[str]:
             case Rest(loop):
                 found |= assigned([loop])
             case _:
-                found |= names_bound(s)
+                found |= names_bound(s) | _reshaped(s)
     return found
+
+
+def _reshaped(s: ast.stmt) -> set[str]:
+    """Names that take another shape by `x.shape = sizes`, which is a new binding here."""
+    targets = s.targets if isinstance(s, ast.Assign) else []
+    found = [t for target in targets for t in ast.walk(target) if isinstance(t, ast.Attribute) and t.attr == "shape"]
+    return {t.value.id for t in found if isinstance(t.value, ast.Name) and isinstance(t.ctx, ast.Store)}
 
 
 def stored_into(statements: Iterable[Statement]) -> set[str]:

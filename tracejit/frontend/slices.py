@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from tracejit.frontend.context import Context
+from tracejit.frontend.sizes import key
 from tracejit.frontend.values import ArrayView, FrontValue, Size, SliceValue, Static
 
 
@@ -90,3 +93,27 @@ def permuted(view: ArrayView, perm: tuple[int, ...]) -> ArrayView:
             return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=True)
         via = ("transpose", combined)
     return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=False, via=via)
+
+
+def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[Size, ...] | None:
+    """Strides that give the view another shape of the same size without a copy; None where none are found.
+
+    Axes that both shapes begin or end with keep their strides; those between must be evenly spaced. Sizes are
+    compared as they are known, so that None does not prove that NumPy would copy.
+    """
+    sizes, b = ctx.sizes, ctx.b
+    old = [(n, s) for n, s in zip(view.lengths, view.strides, strict=True) if n != 1]
+    new = [k for k, n in enumerate(lengths) if n != 1]
+    strides: list[Size] = [1] * len(lengths)
+    while old and new and key(old[0][0]) == key(lengths[new[0]]):
+        strides[new.pop(0)] = old.pop(0)[1]
+    while old and new and key(old[-1][0]) == key(lengths[new[-1]]):
+        strides[new.pop()] = old.pop()[1]
+    for (_, outer), (n, inner) in pairwise(old):
+        if key(outer) != key(sizes.mul(b, n, inner)):
+            return None
+    step: Size = old[-1][1] if old else 1
+    for k in reversed(new):
+        strides[k] = step
+        step = sizes.mul(b, step, lengths[k])
+    return tuple(strides)

@@ -197,7 +197,8 @@ class Statements:
     def store_item(self, base: FrontValue, index: ast.expr, value: FrontValue, node: ast.AST) -> None:
         match base:
             case ArrayView():
-                self.indexing.write(base, self.expressions.index_items(index), value, node)
+                items = self.expressions.index_items(index)
+                self.indexing.write(base, items, self.calls.operand_array(value, node), node)
             case _ if self.calls.objects.has(base, "__setitem__"):
                 self.calls.objects.special(base, "__setitem__", [self.expressions.value(index), value], node)
             case DictValue():

@@ -24,7 +24,7 @@ class Storage:
 
     bases: dict[int, Value] = field(default_factory=dict[int, Value])
     aliases: dict[tuple[int, int], Alias] = field(default_factory=dict[tuple[int, int], "Alias"])
-    held: set[int] = field(default_factory=set[int])  #: classes that are items of growing lists, which hold copies
+    held: set[int] = field(default_factory=set[int])  #: classes that copy what Python shares, as items of lists
     counter: list[int] = field(default_factory=lambda: [0])
 
     def snapshot(self) -> Storage:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.conversions import DTYPE_METHODS
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, permuted, reshaped, total_size
+from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped, total_size
 from tracejit.frontend.dependence import require_known
+from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
 if TYPE_CHECKING:
@@ -173,11 +174,13 @@ def _diagonal(c: Calls, a: Arguments) -> FrontValue:
 # -- shapes ---------------------------------------------------------------------------------------------------------
 
 
-@define("flatten", "x start_dim=0 end_dim=-1")
+@define("flatten", "x start_dim=0 end_dim=-1 order='C'")
 def _flatten(c: Calls, a: Arguments) -> FrontValue:
-    """The axes from `start_dim` to `end_dim` as one (NumPy's method takes an order, of which 'C' is meant)."""
+    """The axes from `start_dim` to `end_dim` as one; NumPy's method takes an order instead."""
     if not c.ctx.tensors or isinstance(a.static("start_dim"), str):
-        flat = reshaped(c, a.array(), [-1], a.node)
+        columns = "F" in (a.static("start_dim"), a.static("order"))
+        x = permuted(a.array(), tuple(reversed(range(a.array().rank)))) if columns else a.array()
+        flat = reshaped(c, x, [-1], a.node)
         return flat if c.ctx.tensors else c.ctx.fresh(c.ctx.load(flat))
     x = a.array()
     if not x.rank:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.builder import Builder, composite
-from tracejit.ir.types import I64
+from tracejit.ir.types import BOOL, I64
 from tracejit.ops import coerce
 from tracejit.ops.functions import (
     Operand,
@@ -398,7 +398,8 @@ def diff(b: Any, x: Operand, n: int = 1, axis: int = -1) -> Any:
     for _ in range(n):
         length = b.shape(x)[axis]
         length = at_least(b, length - 1, 0)
-        x = on(b).sub(part(b, x, axis, 1, length), part(b, x, axis, 0, length))
+        difference = on(b).ne if b.dtype(x) == BOOL else on(b).sub
+        x = difference(part(b, x, axis, 1, length), part(b, x, axis, 0, length))
     return x
 
 

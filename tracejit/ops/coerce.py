@@ -379,7 +379,9 @@ def apply(b: Any, name: str, *operands: Any, weak: Sequence[bool] = (), **attrs:
     """The op or composite `name` on operands that have not been promoted or broadcast. `weak[i]` says that operand i is
     a Python number known at run time only; Python numbers among the operands are weak without it."""
     if name in SPECIAL:
-        return SPECIAL[name](b, operands, weak)
+        flags = weak or (False,) * len(operands)
+        weak = tuple(flag or isinstance(x, Weak) for x, flag in zip(operands, flags, strict=True))
+        return SPECIAL[name](b, [x.x if isinstance(x, Weak) else x for x in operands], weak)
     name = "matmul_any" if name == "matmul" else name
     if name == "cast" and is_number(operands[0]):
         return convert(b, _as_kind(operands[0], attrs["dtype"]), attrs["dtype"])

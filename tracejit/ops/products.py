@@ -319,12 +319,15 @@ def _contract(
     rows = [c for c in left[1] if c not in shared]
     columns = [c for c in right[1] if c not in shared]
 
+    inner = _total(sizes, summed)
+
     def arranged(term: tuple[Any, str], groups: Sequence[Sequence[str]]) -> Any:
         x, letters = term
         order = [c for group in groups for c in group]
         x = permuted(b, x, tuple(letters.index(c) for c in order))
         x = coerce.broadcast_to(b, x, tuple(sizes[c] for c in order), exact=True)
-        return b.reshape(x, (*(sizes[c] for c in batch), *(_total(sizes, group) for group in groups[1:])))
+        totals = (inner if group is summed else _total(sizes, group) for group in groups[1:])
+        return b.reshape(x, (*(sizes[c] for c in batch), *totals))
 
     out = b.matmul(arranged(left, (batch, rows, summed)), arranged(right, (batch, summed, columns)))
     letters = [*batch, *rows, *columns]

@@ -12,6 +12,7 @@ from tracejit.ops import coerce, loops
 from tracejit.ops.arrange import flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, array, function, inexact, is_positive, keep_axes, on, one_axis
+from tracejit.ops.products import agree, with_sizes
 from tracejit.ops.reduction import ORDERED
 from tracejit.ops.statistics import mean, truth
 
@@ -219,7 +220,12 @@ def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Any = 0) ->
     size = on(b).maximum(b.cast(top, dtype=I64) + 1, minlength)
     least = b.fetch(b.min(x, axes=(0,)), ())
     b.check(b.ge(least, 0), (), kind="ValueError", message="'list' argument must have no negative elements")
-    value = b.full(1, b.shape(x), I64) if weights is None else inexact(b, weights)
+    if weights is None:
+        value = b.full(1, b.shape(x), I64)
+    else:
+        value = inexact(b, weights)
+        agree(b, b.shape(x)[0], b.shape(value)[0], "The weights and list don't have the same length.")
+        value = with_sizes(b, value, b.shape(x))
     return b.scatter_add(b.full(0, (size,), b.dtype(value)), x, value, axis=0)
 
 

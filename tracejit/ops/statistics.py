@@ -229,9 +229,21 @@ def var(
 
 
 @function()
-def std(b: Any, x: Operand, axis: Axis = None, dtype: Any = None, keepdims: bool = False, **options: Any) -> Any:
+def std(
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    keepdims: bool = False,
+    *,
+    correction: float = 0,
+    ddof: float | None = None,
+    dim: Axis = UNSET,
+    keepdim: bool = False,
+) -> Any:
     """The square root of `var`; slope 0 where all elements are equal."""
-    return root(b, var(b, x, axis, dtype, keepdims, **options))
+    spread = var(b, x, axis, dtype, keepdims, correction=correction, ddof=ddof, dim=dim, keepdim=keepdim)
+    return root(b, spread)
 
 
 def root(b: Any, x: Any) -> Any:

@@ -8,9 +8,9 @@ line. Arguments that decide a shape or a path (`axis`, `mode`, flags) are compil
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 
 class Library:
@@ -28,8 +28,37 @@ class Library:
         raise TypeError(f"{self.name} is called inside scripts only")
 
 
+class Refusal:
+    """Called in a definition with a reason and what to write instead: the user's call is outside the language."""
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        reason, instead = (calls.static(a, node, "this") for a in args)
+        calls.ctx.refuse(node, reason, instead)
+
+    def __call__(self, reason: str, instead: str) -> NoReturn:
+        raise TypeError(reason)
+
+
+refuse = Refusal()
+
 _WRITTEN: dict[Any, Callable[..., Any]] = {}
 _METHODS: dict[str, Callable[..., Any]] = {}
+_EXTENDED: dict[str, Callable[..., Any]] = {}
+
+
+class Known:
+    """`each(n)`: 0, 1 ... n - 1 for an n that is known when the function is compiled; a loop over it is unrolled."""
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        from tracejit.frontend.values import Static, TupleValue
+
+        return TupleValue(tuple(Static(k) for k in range(calls.static(args[0], node, "the number of axes"))))
+
+    def __call__(self, n: Any) -> Sequence[int]:
+        return range(n)
+
+
+each = Known()
 
 
 def written(*functions: Any, methods: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -43,10 +72,20 @@ def written(*functions: Any, methods: str = "") -> Callable[[Callable[..., Any]]
     return register
 
 
+def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a definition for calls with arguments that the library function of that name does not take."""
+
+    def register(fn: Callable[..., Any]) -> Callable[..., Any]:
+        _EXTENDED.update(dict.fromkeys(names, fn))
+        return fn
+
+    return register
+
+
 @cache
 def _load() -> None:
     """Import the definitions, once a script needs one."""
-    for module in ("arrangement", "numbers", "selection", "statistics", "ufuncs"):
+    for module in ("arrangement", "numbers", "reductions", "selection", "statistics"):
         importlib.import_module(f"{__name__}.{module}")
 
 
@@ -63,3 +102,9 @@ def method_replacement(name: str) -> Callable[..., Any] | None:
     """The definition for a method of arrays; None where there is none."""
     _load()
     return _METHODS.get(name)
+
+
+def extension(name: str) -> Callable[..., Any] | None:
+    """The definition of a library function for arguments that are NumPy's only."""
+    _load()
+    return _EXTENDED.get(name)

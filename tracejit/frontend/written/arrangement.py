@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import written
+from tracejit.frontend.written import Library, each, refuse, written
+
+repeat_equally = Library("repeat")
 
 
 @written(np.size)
@@ -92,11 +94,19 @@ def astype(x: Any, dtype: Any, /, *, copy: Any = True) -> Any:
 @written(np.broadcast_arrays)
 def broadcast_arrays(*args: Any) -> Any:
     """Arrays in their common shape."""
-    arrays = [np.asarray(x) for x in args]
-    full = arrays[0].shape
-    for x in arrays[1:]:
-        full = np.broadcast_shapes(full, x.shape)
-    return tuple([np.broadcast_to(x, full) for x in arrays])
+    held = np.zeros((), dtype=np.bool_)
+    for x in args:
+        held = held | np.zeros(np.shape(x), dtype=np.bool_)
+    return tuple([np.broadcast_to(np.asarray(x), held.shape) for x in args])
+
+
+@written(np.broadcast_shapes)
+def broadcast_shapes(*args: Any) -> Any:
+    """The common shape of arrays of given shapes."""
+    held = np.zeros((), dtype=np.bool_)
+    for sizes in args:
+        held = held | np.zeros(sizes, dtype=np.bool_)
+    return held.shape
 
 
 @written(np.append)
@@ -112,7 +122,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """The array with values before a place."""
     x = np.asarray(arr)
     if np.ndim(obj) != 0:
-        raise NotImplementedError("np.insert in a script takes one place")
+        refuse("np.insert takes one place in a script", "np.concatenate((x[:i], values, x[i:]))")
     lines = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0)
     n = lines.shape[0]
     if obj < -n or obj > n:
@@ -174,7 +184,7 @@ def tril_indices_from(arr: Any, k: Any = 0) -> Any:
 @written(np.diag_indices)
 def diag_indices(n: Any, ndim: Any = 2) -> Any:
     """The places of the main diagonal."""
-    return tuple([np.arange(n) for _ in range(ndim)])
+    return tuple([np.arange(n) for _ in each(ndim)])
 
 
 @written(np.diagflat)
@@ -223,7 +233,7 @@ def logspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True, base: A
 def fromfunction(function: Any, shape: Any, *, dtype: Any = float) -> Any:
     """A function of the places of an array of that shape."""
     places = np.indices(shape, dtype=dtype)
-    return function(*[places[k] for k in range(len(shape))])
+    return function(*[places[k] for k in each(len(shape))])
 
 
 @written(np.fromiter)
@@ -249,7 +259,7 @@ def apply_along_axis(func1d: Any, axis: Any, arr: Any) -> Any:
 def unstack(x: Any, /, *, axis: Any = 0) -> Any:
     """The parts along an axis, whose size is known when the function is compiled."""
     lines = np.moveaxis(np.asarray(x), axis, 0)
-    return tuple([lines[k] for k in range(lines.shape[0])])
+    return tuple([lines[k] for k in each(lines.shape[0])])
 
 
 @written(np.packbits)
@@ -261,3 +271,128 @@ def packbits(a: Any) -> Any:
     padded[: bits.size] = bits
     weights = np.array([128, 64, 32, 16, 8, 4, 2, 1], dtype=np.uint8)
     return np.sum(padded.reshape(-1, 8) * weights, axis=1).astype(np.uint8)
+
+
+@written(methods="view")
+def view(a: Any, dtype: Any = None) -> Any:
+    """Another array on the same memory."""
+    if dtype is not None and dtype != a.dtype:
+        refuse("the bits of an array cannot be read as another dtype", "x.astype(dtype), which converts the values")
+    return a[...]
+
+
+@written(methods="resize")
+def resize(a: Any, *new_shape: Any, refcheck: Any = True) -> Any:
+    """Arrays keep the size they were made with."""
+    refuse("an array cannot be resized in a script", "np.concatenate, or a larger array from the start")
+
+
+def across(line: Any, axis: Any, rank: Any) -> Any:
+    """A vector along one axis of an array of that rank, the other axes of size 1."""
+    return line.reshape(tuple([-1 if k == axis else 1 for k in each(rank)]))
+
+
+@written(np.indices)
+def indices(dimensions: Any, dtype: Any = int, sparse: Any = False) -> Any:
+    """The places along every axis, for all elements of an array of that shape."""
+    rank = len(dimensions)
+    lines = [across(np.arange(dimensions[k], dtype=dtype), k, rank) for k in each(rank)]
+    return tuple(lines) if sparse else np.stack([np.broadcast_to(line, tuple(dimensions)) for line in lines])
+
+
+@written(np.meshgrid)
+def meshgrid(*xi: Any, copy: Any = True, sparse: Any = False, indexing: Any = "xy") -> Any:
+    """Coordinate arrays of the grid of vectors."""
+    rank = len(xi)
+    swapped = indexing == "xy" and rank > 1
+    order = [1 - k if swapped and k < 2 else k for k in each(rank)]
+    lines = [across(np.asarray(xi[k]).reshape(-1), order[k], rank) for k in each(rank)]
+    if sparse:
+        return tuple(lines)
+    full = tuple([np.size(xi[order[k]]) for k in each(rank)])
+    return tuple([np.broadcast_to(line, full).copy() for line in lines])
+
+
+@written(np.repeat, methods="repeat")
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    """Every element, or slice along an axis, several times; as often as `repeats` says for each."""
+    x = np.asarray(a)
+    if np.ndim(repeats) == 0:
+        return repeat_equally(x, repeats, axis)
+    lines = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0)
+    counts = np.asarray(repeats)
+    if np.any(counts < 0):
+        raise ValueError("repeats may not contain negative values.")
+    counts = np.broadcast_to(counts, (lines.shape[0],))
+    ends = np.cumsum(counts)
+    total = 0 if ends.size == 0 else ends[-1]
+    made = lines[np.searchsorted(ends, np.arange(total), side="right")]
+    return made if axis is None else np.moveaxis(made, 0, axis)
+
+
+@written(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """Views of the parts of an array: of equal size, or between places."""
+    x = np.asarray(ary)
+    axis = axis % x.ndim
+    if isinstance(indices_or_sections, int | np.integer):
+        n = x.shape[axis]
+        if n % indices_or_sections != 0:
+            raise ValueError("array split does not result in an equal division")
+        size = n // indices_or_sections
+        return [slice_along(x, axis, k * size, (k + 1) * size) for k in each(indices_or_sections)]
+    return parts_between(x, axis, indices_or_sections)
+
+
+@written(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """Views of the parts of an array, of nearly equal size, or between places."""
+    x = np.asarray(ary)
+    axis = axis % x.ndim
+    if isinstance(indices_or_sections, int | np.integer):
+        n = x.shape[axis]
+        size, extra = n // indices_or_sections, n % indices_or_sections
+        starts = [k * size + min(k, extra) for k in each(indices_or_sections)] + [n]
+        return [slice_along(x, axis, starts[k], starts[k + 1]) for k in each(indices_or_sections)]
+    return parts_between(x, axis, indices_or_sections)
+
+
+def slice_along(x: Any, axis: Any, start: Any, stop: Any) -> Any:
+    """The part of an array between two places of an axis."""
+    return np.moveaxis(np.moveaxis(x, axis, 0)[start:stop], 0, axis)
+
+
+def parts_between(x: Any, axis: Any, places: Any) -> Any:
+    """The parts of an array between places of an axis."""
+    bounds = [0, *places, x.shape[axis]]
+    return [slice_along(x, axis, bounds[k], bounds[k + 1]) for k in each(len(bounds) - 1)]
+
+
+@written(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """Parts along the first axis."""
+    return split(ary, indices_or_sections, 0)
+
+
+@written(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """Parts along the second axis (of a vector, its only one)."""
+    return split(ary, indices_or_sections, 0 if np.ndim(ary) == 1 else 1)
+
+
+@written(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """Parts along the third axis."""
+    return split(ary, indices_or_sections, 2)
+
+
+@written(np.dstack)
+def dstack(tup: Any) -> Any:
+    """Arrays one behind the other along the third axis."""
+    return np.concatenate([np.atleast_3d(x) for x in tup], axis=2)
+
+
+@written(np.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """The last two axes exchanged."""
+    return np.swapaxes(np.asarray(x), -1, -2)

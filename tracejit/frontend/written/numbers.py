@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import written
+from tracejit.frontend.written import extended, written
 
 
 @written(np.logaddexp2)
@@ -47,9 +47,9 @@ def gcd(x: Any, y: Any) -> Any:
     a, b = np.broadcast_arrays(np.abs(x), np.abs(y))
     a, b = a.copy(), b.copy()
     while np.any(b != 0):
-        rest = np.where(b != 0, a % np.where(b != 0, b, 1), a)
+        rest = np.where(b != 0, a % np.where(b != 0, b, 1), 0)
         a = np.where(b != 0, b, a)
-        b = np.where(rest == a, 0, rest) if False else np.where(b != 0, rest, 0)
+        b = rest
     return a[()]
 
 
@@ -153,3 +153,46 @@ def matvec(x: Any, y: Any) -> Any:
 def vecmat(x: Any, y: Any) -> Any:
     """Vectors times matrices."""
     return (np.conj(x)[..., None, :] @ y)[..., 0, :]
+
+
+@written(np.fabs)
+def fabs(x: Any) -> Any:
+    """The absolute value in floats."""
+    x = np.asarray(x)
+    return np.abs(x)[()] if x.dtype.kind == "f" else np.abs(x * 1.0)[()]
+
+
+@extended("angle")
+def angle(z: Any, deg: Any = False) -> Any:
+    """The angle of a complex number, in degrees if asked."""
+    return np.angle(z) * (180 / np.pi) if deg else np.angle(z)
+
+
+@extended("interp")
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """The piecewise linear function through points, with values of its own outside, or periodic."""
+    x, xp, fp = np.asarray(x) * 1.0, np.asarray(xp) * 1.0, np.asarray(fp) * 1.0
+    if period is not None:
+        x, xp = x % period, xp % period
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate((xp[-1:] - period, xp, xp[:1] + period))
+        fp = np.concatenate((fp[-1:], fp, fp[:1]))
+    made = np.interp(x, xp, fp)
+    if left is not None and period is None:
+        made = np.where(x < xp[0], left, made)
+    if right is not None and period is None:
+        made = np.where(x > xp[-1], right, made)
+    return made[()]
+
+
+@written(np.cumulative_sum)
+def cumulative_sum(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Sums of the first elements along an axis."""
+    return np.cumsum(x, axis, dtype=dtype, out=out)
+
+
+@written(np.cumulative_prod)
+def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Products of the first elements along an axis."""
+    return np.cumprod(x, axis, dtype=dtype, out=out)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import written
+from tracejit.frontend.written import each, extended, refuse, written
+from tracejit.frontend.written.arrangement import across
 
 
 @written(np.choose, methods="choose")
@@ -22,7 +23,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     else:
         a = np.clip(a, 0, n - 1)
     made = np.where(a == n - 1, choices[n - 1], choices[n - 1])
-    for k in range(n - 2, -1, -1):
+    for k in reversed(each(n - 1)):
         made = np.where(a == k, choices[k], made)
     return _stored(made, out)
 
@@ -40,7 +41,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
     made = np.where(condlist[-1], choicelist[-1], default)
-    for k in range(len(condlist) - 2, -1, -1):
+    for k in reversed(each(len(condlist) - 1)):
         made = np.where(condlist[k], choicelist[k], made)
     return made
 
@@ -56,13 +57,64 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         for cond in conditions:
             rest = rest & ~np.asarray(cond)
         made = np.where(rest, _piece(funclist[-1], x, args, kw), made).astype(x.dtype)
-    for k in range(len(conditions)):
+    for k in each(len(conditions)):
         made = np.where(conditions[k], _piece(funclist[k], x, args, kw), made).astype(x.dtype)
     return made
 
 
 def _piece(function: Any, x: Any, args: Any, kw: Any) -> Any:
-    return function(x, *args, **kw) if callable(function) else function
+    if callable(function):
+        return function(x, *args, **kw)
+    return function
+
+
+@extended("where")
+def where(condition: Any) -> Any:
+    """The places where the condition holds, one array per axis."""
+    return np.nonzero(condition)
+
+
+@extended("argsort")
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The places in the order of their elements; every kind of sort here is stable."""
+    if order is not None:
+        refuse("fields of structured arrays are outside the language", "np.lexsort")
+    return np.argsort(a, axis)
+
+
+@extended("sort")
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The elements in order; every kind of sort here is stable."""
+    if order is not None:
+        refuse("fields of structured arrays are outside the language", "np.lexsort")
+    return np.sort(a, axis)
+
+
+@extended("take")
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
+    """Elements by their places along an axis (of the flattened array with None)."""
+    x = np.asarray(a)
+    places = _in_range(np.asarray(indices), x.size if axis is None else x.shape[axis], mode)
+    return _stored(np.take(x, places[()], axis), out)
+
+
+@extended("clip")
+def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """The elements, those outside two bounds replaced by these."""
+    low, high = min if a_min is None else a_min, max if a_max is None else a_max
+    return _stored(np.clip(a, low, high), out)
+
+
+@extended("dot")
+def dot(a: Any, b: Any, out: Any) -> Any:
+    """The product, written into an array."""
+    return _stored(np.dot(a, b), out)
+
+
+@extended("matmul")
+def matmul(x1: Any, x2: Any, out: Any) -> Any:
+    """The product, written into an array."""
+    return _stored(np.matmul(x1, x2), out)
 
 
 @written(np.extract)
@@ -71,7 +123,13 @@ def extract(condition: Any, arr: Any) -> Any:
     return np.asarray(arr).reshape(-1)[np.asarray(condition).reshape(-1) != 0]
 
 
-@written(np.compress, methods="compress")
+@written(methods="compress")
+def compress_method(a: Any, condition: Any, axis: Any = None) -> Any:
+    """The slices along an axis where the condition holds."""
+    return compress(condition, a, axis)
+
+
+@written(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     """The slices along an axis where the condition holds."""
     held = np.asarray(condition) != 0
@@ -126,12 +184,11 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
     wrapped = np.where(indices < 0, indices + arr.shape[axis], indices)
     if np.any((wrapped < 0) | (wrapped >= arr.shape[axis])):
         raise IndexError(f"index is out of bounds for axis {axis} with size {arr.shape[axis]}")
-    full = tuple([wrapped.shape[k] if k == axis else arr.shape[k] for k in range(arr.ndim)])
+    full = tuple([wrapped.shape[k] if k == axis else arr.shape[k] for k in each(arr.ndim)])
     places = np.zeros(full, dtype=np.int64)
     stride = 1
-    for k in range(arr.ndim - 1, -1, -1):
-        along = tuple([-1 if d == k else 1 for d in range(arr.ndim)])
-        line = wrapped if k == axis else np.arange(arr.shape[k]).reshape(along)
+    for k in reversed(each(arr.ndim)):
+        line = wrapped if k == axis else across(np.arange(arr.shape[k]), k, arr.ndim)
         places = places + line * stride
         stride = stride * arr.shape[k]
     flat = arr.reshape(-1).copy()
@@ -152,13 +209,16 @@ def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> Any:
             a[places, places] = values[places % values.size]
     else:
         places = np.arange(a.shape[0])
-        a[tuple([places for _ in range(a.ndim)])] = val
+        a[tuple([places for _ in each(a.ndim)])] = val
 
 
 @written(np.copyto)
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> Any:
     """Values written into an array, where a mask holds."""
-    np.positive(src, out=dst, where=where)
+    if where is True:
+        dst[...] = src
+    else:
+        dst[...] = np.where(where, src, dst)
 
 
 @written(np.array_equiv)
@@ -183,7 +243,7 @@ def argpartition(a: Any, kth: Any, axis: Any = -1) -> Any:
 def lexsort(keys: Any, axis: Any = -1) -> Any:
     """The places in the order of several keys, the last one first."""
     order = np.argsort(keys[0], kind="stable")
-    for k in range(1, len(keys)):
+    for k in each(len(keys))[1:]:
         order = order[np.argsort(keys[k][order], kind="stable")]
     return order
 
@@ -194,8 +254,8 @@ def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
     places = np.flatnonzero(filt)
     if places.size == 0:
         return filt[:0]
-    first = places[0] if "f" in trim.lower() else 0
-    last = places[-1] + 1 if "b" in trim.lower() else filt.size
+    first = places[0] if "f" in trim or "F" in trim else 0
+    last = places[-1] + 1 if "b" in trim or "B" in trim else filt.size
     return filt[first:last]
 
 
@@ -235,13 +295,13 @@ def unique_values(x: Any) -> Any:
 @written(np.ix_)
 def ix_(*args: Any) -> Any:
     """Index arrays for a grid of rows and columns."""
-    made = []
-    for k in range(len(args)):
-        places = np.asarray(args[k])
-        if places.dtype == np.bool_:
-            places = np.flatnonzero(places)
-        made.append(places.reshape(tuple([-1 if d == k else 1 for d in range(len(args))])))
-    return tuple(made)
+    return tuple([across(_places(args[k]), k, len(args)) for k in each(len(args))])
+
+
+def _places(x: Any) -> Any:
+    """Places given as such or by a mask."""
+    places = np.asarray(x)
+    return np.flatnonzero(places) if places.dtype == np.bool_ else places
 
 
 @written(np.unravel_index)
@@ -253,21 +313,55 @@ def unravel_index(indices: Any, shape: Any, order: Any = "C") -> Any:
         total = total * n
     if np.any((np.asarray(indices) < 0) | (np.asarray(indices) >= total)):
         raise ValueError(f"index is out of bounds for array with size {total}")
-    made = []
     rest = np.asarray(indices)[()]
-    for n in reversed(sizes) if order == "C" else sizes:
-        made.append(rest % n)
+    made = ()
+    for k in each(len(sizes)):
+        n = sizes[len(sizes) - 1 - k] if order == "C" else sizes[k]
+        made = (rest % n, *made) if order == "C" else (*made, rest % n)
         rest = rest // n
-    return tuple(reversed(made)) if order == "C" else tuple(made)
+    return made
 
 
 @written(np.ravel_multi_index)
 def ravel_multi_index(multi_index: Any, dims: Any) -> Any:
     """The flat index of places along every axis."""
     made = np.asarray(multi_index[0])[()]
-    for k in range(len(dims)):
+    for k in each(len(dims)):
         if np.any((np.asarray(multi_index[k]) < 0) | (np.asarray(multi_index[k]) >= dims[k])):
             raise ValueError("invalid entry in coordinates array")
         if k > 0:
             made = made * dims[k] + multi_index[k]
     return made
+
+
+# -- methods of arrays that are no function ------------------------------------------------------------------
+
+
+@written(methods="sort")
+def sort_in_place(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The elements put in order along an axis."""
+    a[...] = np.sort(a, axis=axis)
+
+
+@written(methods="partition")
+def partition_in_place(a: Any, kth: Any, axis: Any = -1) -> Any:
+    """The elements put in order along an axis."""
+    a[...] = np.sort(a, axis=axis)
+
+
+@written(methods="argpartition")
+def argpartition_of(a: Any, kth: Any, axis: Any = -1) -> Any:
+    """The places in the order of their elements."""
+    return np.argsort(a, axis=axis)
+
+
+@written(methods="tolist")
+def tolist(a: Any) -> Any:
+    """The elements as Python numbers, in lists."""
+    if a.ndim == 0:
+        return a.item()
+    if a.ndim == 1:
+        return [v.item() for v in a]
+    if a.ndim == 2:
+        return [[v.item() for v in row] for row in a]
+    return [[[v.item() for v in line] for line in row] for row in a]

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import written
+from tracejit.frontend.written import Library, each, written
+
+one_quantile = Library("quantile")
+equal_bins = Library("histogram")
 
 
 @written(np.nanvar)
@@ -215,3 +218,76 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any 
     if density:
         counts = counts / np.diff(edges_x)[:, None] / np.diff(edges_y)[None, :] / np.sum(counts)
     return counts, edges_x, edges_y
+
+
+@written(np.histogram)
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = False, weights: Any = None) -> Any:
+    """How many elements (or how much of their weights) fall into each bin, and the bounds of the bins."""
+    if np.ndim(bins) == 0:
+        return equal_bins(a, bins, range, density, weights)
+    return histogram_of_edges(a, bins, density, weights)
+
+
+@written(np.quantile)
+def quantile(a: Any, q: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """The elements at fractions of the order along an axis, linear between neighbours."""
+    if np.ndim(q) == 0:
+        return stored(one_quantile(a, q, axis, keepdims), out)
+    fractions = np.asarray(q)
+    x = np.asarray(a)
+    lines = np.sort(_of_lines(x, axis), axis=-1)
+    place = fractions * (lines.shape[-1] - 1)
+    below = np.floor(place).astype(np.int64)
+    above = np.minimum(below + 1, lines.shape[-1] - 1)
+    low, high = lines[..., below], lines[..., above]
+    made = np.moveaxis(low + (high - low) * (place - below), -1, 0)
+    if keepdims:
+        made = made.reshape((-1,) + (1,) * x.ndim) if axis is None else np.expand_dims(made, axis % x.ndim + 1)
+    return stored(made, out)
+
+
+@written(np.percentile)
+def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """`quantile` of q per cent."""
+    return quantile(a, np.asarray(q)[()] / 100, axis, out, keepdims=keepdims)
+
+
+@written(np.gradient)
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
+    """Central differences along an axis, or along every one: a tuple then."""
+    x = np.asarray(f) * 1.0
+    axes = each(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    made = []
+    for k in each(len(axes)):
+        spacing = 1.0 if len(varargs) == 0 else varargs[0] if len(varargs) == 1 else varargs[k]
+        made.append(differences(x, axes[k], spacing, edge_order))
+    return made[0] if len(axes) == 1 else tuple(made)
+
+
+def differences(x: Any, axis: Any, spacing: Any, edge_order: Any) -> Any:
+    """Second-order differences along an axis for equal distances, or for the places of the points."""
+    lines = np.moveaxis(x, axis, -1)
+    n = lines.shape[-1]
+    if n < edge_order + 1:
+        raise ValueError("Shape of array too small to calculate a numerical gradient")
+    made = np.empty_like(lines)
+    if np.ndim(spacing) == 0:
+        made[..., 1:-1] = (lines[..., 2:] - lines[..., :-2]) / (2.0 * spacing)
+        first = last = spacing
+    else:
+        steps = np.diff(np.asarray(spacing))
+        before: Any = steps[:-1]
+        after: Any = steps[1:]
+        made[..., 1:-1] = (
+            -after / (before * (before + after)) * lines[..., :-2]
+            + (after - before) / (before * after) * lines[..., 1:-1]
+            + before / (after * (before + after)) * lines[..., 2:]
+        )
+        first, last = steps[0], steps[-1]
+    if edge_order == 1:
+        made[..., 0] = (lines[..., 1] - lines[..., 0]) / first
+        made[..., -1] = (lines[..., -1] - lines[..., -2]) / last
+    else:
+        made[..., 0] = (-1.5 * lines[..., 0] + 2.0 * lines[..., 1] - 0.5 * lines[..., 2]) / first
+        made[..., -1] = (1.5 * lines[..., -1] - 2.0 * lines[..., -2] + 0.5 * lines[..., -3]) / last
+    return np.moveaxis(made, -1, axis)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library
+from tracejit.frontend.written import Library, each
 
 scatter_add = Library("scatter_add")
 
@@ -17,14 +17,14 @@ def reduce(
     """The fold over an axis (a tuple of axes, or all of them with None), from left to right."""
     x = np.asarray(x, dtype=dtype)
     if axis is None:
-        axes = tuple(range(x.ndim))
+        axes = each(x.ndim)
     elif isinstance(axis, tuple):
-        axes = tuple([a % x.ndim for a in axis])
+        axes = tuple(sorted([a % x.ndim for a in axis]))
     else:
         axes = (axis % x.ndim,)
     lines = x
-    for k in range(len(axes)):
-        lines = fold_first(ufunc, np.moveaxis(lines, sorted(axes)[k] - k, 0), initial if k == 0 else None)
+    for k in each(len(axes)):
+        lines = fold_first(ufunc, np.moveaxis(lines, axes[k] - k, 0), initial if k == 0 else None)
     if keepdims:
         lines = np.expand_dims(lines, axes)
     if out is not None:

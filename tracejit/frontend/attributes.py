@@ -1,0 +1,143 @@
+"""Attributes of arrays and NumPy scalars, read and set: `shape`, `T`, `real`, `flat` and their like."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tracejit.frontend.arguments import Arguments
+from tracejit.frontend.arrays import reshaped, total_size
+from tracejit.frontend.slices import permuted, restrided
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> FrontValue | None:
+    """An attribute of an array or number; None if there is none of that name."""
+    ctx = calls.ctx
+    if isinstance(base, Number):
+        return _number_attribute(calls, base, name)
+    assert isinstance(base, ArrayView)
+    match name:
+        case "shape":
+            return TupleValue(tuple(ctx.size_number(n) for n in base.lengths))
+        case "ndim":
+            return Static(base.rank)
+        case "size":
+            return ctx.size_number(total_size(calls, base))
+        case "nbytes":
+            return ctx.size_number(ctx.sizes.mul(ctx.b, total_size(calls, base), base.dtype.itemsize))
+        case "dtype":
+            return Static(np.dtype(base.dtype.numpy_name))
+        case "itemsize":
+            return Static(base.dtype.itemsize)
+        case "device":
+            return Static(ctx.device)
+        case "T":
+            return permuted(base, tuple(reversed(range(base.rank))))
+        case "mT":
+            return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
+        case "real" | "imag":
+            return _part(calls, base, name, node)
+        case "flat":
+            return _flat(calls, base, node)
+        case "grad":
+            return calls.gradients.read(base, node)
+        case _:
+            return None
+
+
+def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | None:
+    if name in ("real", "imag"):
+        if not base.dtype.is_complex:
+            return base if name == "real" else Static(0.0 if base.dtype.is_float else 0)
+        return Number(calls.ctx.b.emit(name, (base.value,))[0], base.weak)
+    if base.weak:
+        return None
+    known = {
+        "shape": TupleValue(()),
+        "ndim": Static(0),
+        "size": Static(1),
+        "nbytes": Static(base.dtype.itemsize),
+        "itemsize": Static(base.dtype.itemsize),
+        "dtype": Static(np.dtype(base.dtype.numpy_name)),
+        "T": base,
+    }
+    return known.get(name)
+
+
+# -- parts of complex arrays ------------------------------------------------------------------------------------------
+
+
+def _part(calls: Calls, base: ArrayView, name: str, node: ast.AST) -> FrontValue:
+    """`x.real`: x itself where it is real, else a copy whose writes go on into x."""
+    if name == "real" and not base.dtype.is_complex:
+        return base
+    made = calls.arith.typed(name, node, base)
+    if base.dtype.is_complex and isinstance(made, ArrayView):
+        calls.ctx.parts[made.storage] = base, name
+    return made
+
+
+# -- other shapes of the same memory ----------------------------------------------------------------------------------
+
+
+def _flat(calls: Calls, base: ArrayView, node: ast.AST) -> FrontValue:
+    """`x.flat`: the elements in C order as a vector; one that may not be written where they do not lie evenly."""
+    flat = reshaped(calls, base, [-1], node)
+    if flat.storage != base.storage:
+        calls.ctx.hold(flat, base)
+    return flat
+
+
+def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, node: ast.AST) -> bool:
+    """Attributes of arrays that can be set."""
+    match name:
+        case "grad":
+            calls.gradients.write(base, value, node)
+        case "shape":
+            _set_shape(calls, base, value, node)
+        case "real" | "imag" if base.dtype.is_complex or name == "real":
+            part = _part(calls, base, name, node)
+            assert isinstance(part, ArrayView)
+            calls.indexing.assign(part, value, node)
+        case "flat":
+            flat = reshaped(calls, base, [-1], node)
+            if flat.storage != base.storage:
+                calls.ctx.refuse(node, "'flat' of an array that is not contiguous cannot be set", "x[...] = values")
+            calls.indexing.assign(flat, value, node)
+        case _:
+            return False
+    return True
+
+
+def _set_shape(calls: Calls, base: ArrayView, value: FrontValue, node: ast.AST) -> None:
+    """`x.shape = sizes`: all names of that array have the new shape from here on."""
+    ctx = calls.ctx
+    classes = {base.storage, *(c for c, _ in ctx.storage.partners(base.storage))}
+    if base.is_whole and classes & ctx.arguments:
+        ctx.refuse(
+            node,
+            "the shape of an argument cannot be set in a script",
+            "bind a name to the reshaped array: y = x.reshape(sizes)",
+        )
+    sizes: list[Size] = Arguments(calls, "shape", "x", [base], {}, node).sizes(value)
+    made = reshaped(calls, base, sizes, node)
+    if made.storage != base.storage or (not base.plain and restrided(ctx, base, made.lengths) is None):
+        ctx.refuse(node, "this array does not lie in memory so that it could take that shape", "x = x.reshape(sizes)")
+    made = dataclasses.replace(made)
+    named = [(f, name) for f in ctx.frames() for name, v in f.env.items() if v is base]
+    inner = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    if ctx.level and (len(named) > 1 or not inner):
+        ctx.refuse(
+            node,
+            "an array with several names cannot take another shape inside a branch or loop",
+            "bind a name to the reshaped array: y = x.reshape(sizes)",
+        )
+    for frame, name in named:
+        frame.env[name] = made

@@ -1,0 +1,80 @@
+"""NumPy's objects that make arrays of their subscript: `np.mgrid[0:n, 0:m]`, `np.ogrid`, `np.r_`, `np.c_`, `np.s_`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arrays import concatenated, function, with_axis
+from tracejit.frontend.values import ArrayView, FrontValue, Size, SliceValue, Static, TupleValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def grid_subscript(calls: Calls, maker: Any, index: FrontValue, node: ast.AST) -> FrontValue | None:
+    """`maker[index]`; None where `maker` is no such object."""
+    items = list(index.items) if isinstance(index, TupleValue) else [index]
+    if isinstance(index, Static) and isinstance(index.value, tuple):
+        items = [Static(i) for i in index.value]
+    items = [_slice_of(i) for i in items]
+    if maker is np.mgrid or maker is np.ogrid:
+        return _grid(calls, items, maker is np.mgrid, isinstance(index, TupleValue) or len(items) > 1, node)
+    if maker is np.r_ or maker is np.c_:
+        return _joined(calls, items, maker is np.c_, node)
+    return index if maker is np.s_ or maker is np.index_exp else None
+
+
+def _slice_of(item: FrontValue) -> FrontValue:
+    if isinstance(item, Static) and isinstance(item.value, slice):
+        s = item.value
+        return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
+    return item
+
+
+def _line(calls: Calls, item: FrontValue, node: ast.AST) -> ArrayView:
+    """The numbers of a slice: by its step, or as many as an imaginary step says."""
+    if not isinstance(item, SliceValue) or item.stop is None:
+        calls.ctx.refuse(node, "a grid is made of slices with a stop", "np.mgrid[0:n, 0:m]")
+    start, step = item.start or Static(0), item.step
+    if isinstance(step, Static) and isinstance(step.value, complex):
+        made = function(calls, "linspace", [start, item.stop, Static(int(abs(step.value)))], {}, node)
+    else:
+        made = function(calls, "arange", [start, item.stop, step or Static(1)], {}, node)
+    assert isinstance(made, ArrayView)
+    return made
+
+
+def _grid(calls: Calls, items: list[FrontValue], dense: bool, several: bool, node: ast.AST) -> FrontValue:
+    """The coordinates of a grid: dense as one array, open as a tuple of arrays that broadcast."""
+    lines = [_line(calls, item, node) for item in items]
+    if not several:
+        return lines[0]
+    opened: list[ArrayView] = []
+    for k, line in enumerate(lines):
+        for _ in range(k):
+            line = with_axis(line, 0)
+        for _ in range(k + 1, len(lines)):
+            line = with_axis(line, line.rank)
+        opened.append(line)
+    if not dense:
+        return TupleValue(tuple(opened))
+    sizes: list[Size] = [line.lengths[0] for line in lines]
+    full = [calls.ctx.fresh(calls.indexing.fit(calls.ctx.load(x), x.lengths, sizes, node)) for x in opened]
+    arguments = Arguments(calls, "mgrid", "", [], {}, node)
+    return concatenated(calls, arguments, [with_axis(x, 0) for x in full], 0)
+
+
+def _joined(calls: Calls, items: list[FrontValue], as_columns: bool, node: ast.AST) -> FrontValue:
+    """`np.r_[...]`: slices, numbers and vectors one after the other; `np.c_[...]`: vectors as columns."""
+    if any(isinstance(i, Static) and isinstance(i.value, str) for i in items):
+        calls.ctx.refuse(node, "directives of np.r_ are outside the language", "np.concatenate with an axis")
+    parts = [_line(calls, i, node) if isinstance(i, SliceValue) else as_array(calls, i, node) for i in items]
+    parts = [with_axis(x, 0) if x.rank == 0 else x for x in parts]
+    if as_columns:
+        parts = [with_axis(x, 1) if x.rank == 1 else x for x in parts]
+    arguments = Arguments(calls, "r_", "", [], {}, node)
+    return concatenated(calls, arguments, parts, parts[0].rank - 1 if as_columns else 0)

@@ -1,0 +1,132 @@
+"""NumPy's iterators, questions about dtypes, and other calls that are answered or unfolded when compiling."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arrays import reshaped, total_size
+from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundMethod,
+    Closure,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    SequenceValue,
+    Size,
+    Static,
+    Transformed,
+    TupleValue,
+)
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+# -- iterators --------------------------------------------------------------------------------------------------------
+
+
+def _places(c: Calls, flat: Size, lengths: Sequence[Size]) -> TupleValue:
+    """The places along every axis of an index into the flattened array."""
+    b, sizes = c.ctx.b, c.ctx.sizes
+    found: list[FrontValue] = []
+    for axis in range(len(lengths) - 1, 0, -1):
+        n = c.ctx.size_value(lengths[axis])
+        place = b.emit("mod", (c.ctx.size_value(flat), n))[0]
+        sizes.note_lower(place, 0)
+        sizes.note_below(place, lengths[axis])
+        found.insert(0, Number(place, weak=True))
+        flat = b.emit("floordiv", (c.ctx.size_value(flat), n))[0]
+        sizes.note_lower(flat, 0)
+    if lengths:
+        sizes.note_below(flat, lengths[0])
+        found.insert(0, c.ctx.size_number(flat))
+    return TupleValue(tuple(found))
+
+
+@handles(np.ndindex)
+def _ndindex(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """All places of an array of that shape, the last axis fastest."""
+    shape = args[0] if len(args) == 1 and not c.arith.is_number(args[0]) else TupleValue(tuple(args))
+    lengths: list[Size] = Arguments(c, "ndindex", "", [], {}, node).sizes(shape)
+    total: Size = 1
+    for n in lengths:
+        total = c.ctx.sizes.mul(c.ctx.b, total, c.ctx.sizes.maximum(c.ctx.b, n, 0))
+    return SequenceValue(total, lambda i: _places(c, i, lengths))
+
+
+@handles(np.ndenumerate)
+def _ndenumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """Places and elements."""
+    x = as_array(c, args[0], node)
+
+    def item(i: Any) -> FrontValue:
+        places = _places(c, i, x.lengths)
+        return TupleValue((places, c.ctx.element(x, [c.ctx.as_size(p, node) for p in places.items])))
+
+    return SequenceValue(total_size(c, x), item)
+
+
+@handles(np.nditer)
+def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The elements of one array, to be read."""
+    if len(args) != 1 or kwargs or not isinstance(args[0], ArrayView):
+        c.ctx.refuse(node, "np.nditer reads one array in a script", "for i in np.ndindex(x.shape): x[i] = ...")
+    flat = reshaped(c, args[0], [-1], node)
+    return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]))
+
+
+# -- questions about dtypes and kinds ---------------------------------------------------------------------------------
+
+
+def _dtype_like(c: Calls, value: FrontValue, node: ast.AST) -> Any:
+    """What NumPy's promotion is asked about: a dtype for arrays and NumPy scalars, a Python type for numbers."""
+    match value:
+        case ArrayView() | Number(_, False):
+            return np.dtype(value.dtype.numpy_name)
+        case Number():
+            return {"b": bool, "i": int, "f": float, "c": complex}[value.dtype.kind]
+        case _:
+            return c.static(value, node, "a dtype")
+
+
+def _asked(question: Any) -> Any:
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        given = [_dtype_like(c, a, node) for a in args]
+        options = {k: c.static(v, node, repr(k)) for k, v in kwargs.items()}
+        return c.call_now(question, [Static(g) for g in given], {k: Static(v) for k, v in options.items()}, node)
+
+    return handler
+
+
+for _question in (np.result_type, np.promote_types, np.can_cast, np.issubdtype, np.isdtype, np.iinfo, np.finfo):
+    handles(_question)(_asked(_question))
+
+
+@handles(np.isscalar)
+def _isscalar(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    value = args[0]
+    return Static(isinstance(value, Number) or (isinstance(value, Static) and np.isscalar(value.value)))
+
+
+@handles(np.iterable)
+def _iterable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    value = args[0]
+    if isinstance(value, ArrayView):
+        return Static(value.rank > 0)
+    sequences = TupleValue | ListValue | GrowingList | SequenceValue
+    return Static(isinstance(value, sequences) or (isinstance(value, Static) and np.iterable(value.value)))
+
+
+@handles(callable)
+def _callable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    value = args[0]
+    functions = Closure | BoundMethod | Transformed
+    return Static(isinstance(value, functions) or (isinstance(value, Static) and callable(value.value)))

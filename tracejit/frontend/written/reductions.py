@@ -1,0 +1,153 @@
+"""Reductions with NumPy's `where`, `initial` and `out`, which the library functions leave to these definitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.written import extended
+
+
+def stored(made: Any, out: Any) -> Any:
+    """A result, written into `out` if that is given."""
+    if out is None:
+        return made
+    out[...] = made
+    return out
+
+
+@extended("sum")
+def sum_of(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 0,
+    where: Any = True,
+) -> Any:
+    """The sum of the elements where `where` holds, and of `initial`."""
+    x = a if where is True else np.where(where, a, np.zeros_like(a))
+    made = np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return stored(made if initial == 0 else made + initial, out)
+
+
+@extended("prod")
+def prod_of(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 1,
+    where: Any = True,
+) -> Any:
+    """The product of the elements where `where` holds, and of `initial`."""
+    x = a if where is True else np.where(where, a, np.ones_like(a))
+    made = np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return stored(made if initial == 1 else made * initial, out)
+
+
+def _with_initial(a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, largest: Any) -> Any:
+    """The largest or smallest of the elements where `where` holds and of `initial`."""
+    x = np.asarray(a)
+    if where is not True:
+        if initial is None:
+            raise ValueError(
+                "reduction operation does not have an identity, so to use a where mask one has to specify 'initial'"
+            )
+        x = np.where(where, x, np.asarray(initial, dtype=x.dtype))
+    if initial is None:
+        return np.max(x, axis=axis, keepdims=keepdims) if largest else np.min(x, axis=axis, keepdims=keepdims)
+    first = np.asarray(initial, dtype=x.dtype)
+    if axis is None:
+        held = np.concatenate((x.reshape(-1), first.reshape(1)))
+        made = np.max(held) if largest else np.min(held)
+        return made.reshape((1,) * x.ndim) if keepdims else made
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    rows = np.moveaxis(x, axes[0], 0)
+    edge = np.broadcast_to(first, (1, *rows.shape[1:]))
+    x = np.moveaxis(np.concatenate((rows, edge)), 0, axes[0])
+    return np.max(x, axis=axis, keepdims=keepdims) if largest else np.min(x, axis=axis, keepdims=keepdims)
+
+
+@extended("max", "amax")
+def max_of(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """The largest of the elements where `where` holds and of `initial`."""
+    return stored(_with_initial(a, axis, keepdims, initial, where, True), out)
+
+
+@extended("min", "amin")
+def min_of(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """The smallest of the elements where `where` holds and of `initial`."""
+    return stored(_with_initial(a, axis, keepdims, initial, where, False), out)
+
+
+@extended("all")
+def all_of(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    """Whether all elements hold where `where` does."""
+    return stored(np.all((np.asarray(a) != 0) | ~np.asarray(where), axis=axis, keepdims=keepdims), out)
+
+
+@extended("any")
+def any_of(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    """Whether any element holds where `where` does."""
+    return stored(np.any((np.asarray(a) != 0) & where, axis=axis, keepdims=keepdims), out)
+
+
+@extended("mean")
+def mean_of(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    """The mean of the elements where `where` holds."""
+    if where is True:
+        return stored(np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims), out)
+    count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    total = sum_of(np.asarray(a) * 1.0, axis, dtype, None, keepdims, 0, where)
+    return stored(total / count.astype(total.dtype), out)
+
+
+@extended("var")
+def var_of(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = 0,
+) -> Any:
+    """The variance of the elements where `where` holds."""
+    x = np.asarray(a) if dtype is None else np.asarray(a).astype(dtype)
+    held = np.broadcast_to(where, x.shape)
+    middle = mean_of(x, axis, None, None, True, where=held) if mean is None else mean
+    apart = np.where(held, np.abs(x - middle), 0)
+    total = np.sum(apart * apart, axis=axis, keepdims=keepdims)
+    freedom = np.sum(held, axis=axis, keepdims=keepdims) - ddof - correction
+    return stored(total / np.maximum(freedom, 0).astype(total.dtype), out)
+
+
+@extended("std")
+def std_of(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = 0,
+) -> Any:
+    """The standard deviation of the elements where `where` holds."""
+    spread = var_of(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return stored(np.sqrt(spread), out)
