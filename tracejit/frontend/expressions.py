@@ -240,9 +240,8 @@ class Expressions:
             return True
         kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
         is_known = all(isinstance(x, kinds) and x not in self.ctx.heap.merged for x in (left, right))
-        if is_known and any(isinstance(x, DictValue | ObjectValue) for x in (left, right)):
-            return False
-        if any(isinstance(x, ArrayView) for x in (left, right)) and any(isinstance(x, Static) for x in (left, right)):
+        one_array = isinstance(left, ArrayView) != isinstance(right, ArrayView)
+        if is_known and (one_array or any(isinstance(x, DictValue | ObjectValue) for x in (left, right))):
             return False
         self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
 
@@ -371,8 +370,6 @@ class Expressions:
                 return self.calls.static_subscript(value, self.value(index), node)
             case Number(_, False) if is_empty_index(self.value(index)):
                 return base
-            case Number():
-                return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
 

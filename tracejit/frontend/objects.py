@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.arith import SYMBOL
+from tracejit.frontend.names import is_numpys
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.values import (
     BoundFunction,
@@ -69,7 +70,7 @@ def find(cls: type, name: str) -> Any:
 def is_users(fn: Any) -> bool:
     """Whether a class attribute is a Python function, plain or scripted, and not one that `dataclass` wrote."""
     if isinstance(fn, types.FunctionType):
-        return fn.__code__.co_filename != "<string>"
+        return fn.__code__.co_filename != "<string>" and not is_numpys(fn)
     return hasattr(fn, "__tracejit_function__")
 
 
