@@ -121,6 +121,8 @@ class Context:
     device: str = "cpu"
     any_size: bool = False
     boundscheck: bool = True
+    #: whether copies that the program asks for are told from those that it does not (`script(copies="error")`)
+    marks_copies: bool = False
     tensors: bool = False
     storage: Storage = field(default_factory=Storage)
     sizes: Sizes = field(default_factory=Sizes)
@@ -372,7 +374,13 @@ class Context:
 
     def fresh(self, value: Value) -> ArrayView:
         """A new array with that content."""
-        return self.whole_view(self.storage.new(self.recorded(value)))
+        return self.whole_view(self.storage.new(self.recorded(self.asked(value))))
+
+    def asked(self, value: Value) -> Value:
+        """The value, as a copy that the program asks for where it is the content of an array and copies count."""
+        if not self.marks_copies or all(value is not base for base in self.storage.bases.values()):
+            return value
+        return self.b.emit("fresh", (value,), names=(value.name,))[0]
 
     def recorded(self, value: Value) -> Value:
         """The value, constant for derivatives under `no_grad`."""
@@ -437,6 +445,8 @@ class Context:
         if not view.is_whole:
             operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
             value = self.b.emit("vwrite", operands, names=(base.name,))[0]
+        else:
+            value = self.asked(value)
         self.storage.write(self.b, view.storage, self.recorded(value))
         self._write_part(view.storage)
 

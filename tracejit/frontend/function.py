@@ -264,7 +264,12 @@ class Lowering:
         self.any_size = any_size
         self.policy = policy
         self.ctx = self.context(
-            ScriptBuilder(), Frame(source, {}), any_size=any_size, boundscheck=boundscheck, growing=growing
+            ScriptBuilder(),
+            Frame(source, {}),
+            any_size=any_size,
+            boundscheck=boundscheck,
+            marks_copies=policy.get("copies") == "error",
+            growing=growing,
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx

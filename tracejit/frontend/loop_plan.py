@@ -52,6 +52,7 @@ class Plan:
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
     late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
     late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
+    rotates: bool = True  #: names that are bound to each other's memory may just change places (`rotation.py`)
     changed: bool = False
 
     def add(self, group: set, item: object) -> None:  # type: ignore[type-arg]

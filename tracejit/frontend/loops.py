@@ -19,6 +19,7 @@ from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.loop_objects import LoopObjects
 from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
+from tracejit.frontend.rotation import Rotation, candidates, put_back
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -70,6 +71,7 @@ class LoopLowering:
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
         self.entry_lists: dict[Path, tuple[int, ...]] = {}
         self.list_ends: list[int] = []
+        self.rotation = Rotation()
 
     # -- the head -------------------------------------------------------------------------------------------
 
@@ -87,12 +89,13 @@ class LoopLowering:
         for name in self.names:
             if name in self.entry_env:
                 self.head_env[name] = self.head((name,), self.entry_env[name])
+        self.head_rotation()
         written = set(self.plan.written)
         for name in self.plan.written_names:
             found = self.entry_env.get(name)
             if isinstance(found, ArrayView):
                 written.add(found.storage)
-        for c in sorted(written):
+        for c in sorted(written - set(self.rotation.memory)):
             if c in self.entry_storage.bases:
                 base = self.entry_storage.bases[c]
                 made = self.carry(base, base.type, base.name)
@@ -103,6 +106,17 @@ class LoopLowering:
         self.objects.head_cells()
         self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
         self.head_lists()
+
+    def head_rotation(self) -> None:
+        """Memory that only names that change places know is theirs alone in the loop."""
+        if not self.plan.rotates:
+            return
+        self.rotation = candidates(self.ctx, self.classes, self.entry_class, self.entry_storage, self.live)
+        for m in self.rotation.memory:
+            del self.ctx.storage.bases[m]
+            for c in self.rotation.classes:
+                here = self.outer.constant(self.entry_class[c] == m, ScalarType(BOOL))
+                self.rotation.places[c, m] = self.carry(here, ScalarType(BOOL), "place")
 
     def head_lists(self) -> None:
         """Growing lists that the body rebinds go from one iteration to the next: no other name may know them."""
@@ -244,7 +258,7 @@ class LoopLowering:
         found: list[tuple[int, int, Alias, tuple[object, object]]] = []
         split = list(self.classes.items())
         for i, (path, c) in enumerate(split):
-            for q in self.entry_storage.bases:
+            for q in (q for q in self.entry_storage.bases if q not in self.rotation.memory):
                 alias = self.entry_storage.alias(self.entry_class[c], q) if self.entry_class[c] > 0 else False
                 found.append((c, q, alias, (path, q)))
             for other_path, d in split[:i]:
@@ -275,7 +289,11 @@ class LoopLowering:
         for name, head in self.head_env.items():
             self.end((name,), head, env.get(name), ends)
         self.objects.end_cells(ends)
+        if not self.rotation.follow(ends):
+            self.plan.rotates, self.plan.changed = False, True
         for c, before in self.entry_storage.bases.items():
+            if c in self.rotation.memory:
+                continue
             now = storage.bases[c]
             if c in self.base_carry:
                 self.base_carry[c].next = now
@@ -484,6 +502,11 @@ class LoopLowering:
         for c, q, entry, _ in self.alias_pairs():
             made = self.alias_carry.get((c, q))
             storage.set_alias(c, q, entry if made is None else mapping[made.param])
+        if self.rotation.classes:
+            contents = {c: storage.bases[c] for c in self.rotation.classes}
+            storage.bases.update(put_back(self.ctx.b, self.rotation, self.entry_storage, contents, mapping))
+        for (c, m), made in self.rotation.places.items():
+            storage.set_alias(c, m, mapping[made.param])
         for name, head in self.head_env.items():
             self.ctx.frame.env[name] = self.objects.result(name, head, mapping)
         self.objects.finish(mapping)

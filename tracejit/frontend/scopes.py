@@ -22,6 +22,9 @@ from tracejit.frontend.desugar import (
     WithBlock,
 )
 
+#: The attribute of a syntax node that remembers the names it binds.
+_BOUND = "_tracejit_bound"
+
 
 def names_read(node: ast.AST) -> set[str]:
     """Names an expression or simple statement may read; a subscript or attribute store reads its base."""
@@ -34,15 +37,22 @@ def names_read(node: ast.AST) -> set[str]:
     return found
 
 
-def names_bound(node: ast.AST) -> set[str]:
-    """Names a simple statement or target binds (walrus included, comprehension variables not)."""
+def names_bound(node: ast.AST) -> frozenset[str]:
+    """Names a simple statement or target binds (walrus included, comprehension variables not); remembered on it."""
+    known: frozenset[str] | None = node.__dict__.get(_BOUND)
+    if known is None:
+        known = node.__dict__[_BOUND] = _names_bound(node)
+    return known
+
+
+def _names_bound(node: ast.AST) -> frozenset[str]:
     found: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
             found.add(inner.id)
         elif isinstance(inner, ast.FunctionDef):
             found.add(inner.name)
-    return found
+    return frozenset(found)
 
 
 def assigned(statements: Iterable[Statement]) -> set[str]:
@@ -166,7 +176,7 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
                 live = _live_before(s.then, set(live), always) | _live_before(s.orelse, set(live), always)
                 live |= set(s.test.names) if isinstance(s.test, NotFlags) else names_read(s.test)
             case ForLoop():
-                live = _live_loop(s, live, names_read(s.target), names_bound(s.target), always)
+                live = _live_loop(s, live, names_read(s.target), set(names_bound(s.target)), always)
                 live |= names_read(s.iter)
             case WhileLoop():
                 live = _live_loop(s, live, names_read(s.test), set(), always)

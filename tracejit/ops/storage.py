@@ -179,15 +179,19 @@ def _identity_samples(rng: Any) -> list[Sample]:
 
 for _name, _doc in (
     ("fresh", "The same value in storage of its own: two names of one `fresh` result alias, two results do not."),
-    ("copy", "The same value in storage of its own; made by `ownership` where an update may not happen in place."),
+    (
+        "copy",
+        "The same value in storage of its own; made by `ownership` where an update may not happen in place. `why` says "
+        "what for: it was `asked` for, a `view` is overwritten later, something `takes` it over, or it is a `result`.",
+    ),
 ):
     op(
         _name,
         ("x",),
         doc=_doc,
-        infer=lambda x: (x.type,),
-        eager=lambda xp, x: x.copy() if hasattr(x, "copy") else x,
-        vjp=lambda b, g, x, out: (g,),
+        infer=lambda x, why="": (x.type,),
+        eager=lambda xp, x, why="": x.copy() if hasattr(x, "copy") else x,
+        vjp=lambda b, g, x, out, why="": (g,),
         lower=Opaque(),
         samples=_identity_samples,
     )

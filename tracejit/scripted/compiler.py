@@ -26,10 +26,12 @@ SIMPLIFY = ("early-checks", "unify-sizes", "checkpoint-loops", "expand-gradient"
 
 @dataclass(eq=False)
 class Compiled:
-    """A compiled graph. `graph` is simplified and not yet fused; `layouts[i]`: parameter i is in C order."""
+    """A compiled graph. `graph` is simplified and not yet fused, `final` is after all transforms; `layouts[i]`:
+    parameter i is in C order."""
 
     stages: pipeline.Stages
     graph: Graph
+    final: Graph
     program: Program
     layouts: tuple[bool, ...]
 
@@ -79,4 +81,4 @@ def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compil
     final = pipeline.run(simplified, last, stages)
     program = lower(final, graph.device, layouts)
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
-    return Compiled(stages, simplified, program, layouts)
+    return Compiled(stages, simplified, final, program, layouts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from tracejit.codegen.kernel_walk import walk as walk_statements
 from tracejit.codegen.loop_ir import Alloc, Call, For, Free, Kernel, Launch, Program
 from tracejit.errors import Span
 from tracejit.frontend.signature import ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
-from tracejit.ir.core import Graph, Op, walk
+from tracejit.ir.core import Graph, walk
 from tracejit.ir.types import ScalarType
+from tracejit.scripted import copies
 from tracejit.transforms import fuse
 
 if TYPE_CHECKING:
@@ -136,20 +137,9 @@ def _calls(program: Program) -> Iterator[str]:
 
 
 def _copies(made: Specialisation) -> Iterator[str]:
-    """Every whole-array copy: they are visible ops after `ownership`, with the value they save and its writer."""
-    final = list(made.compiled.stages.graphs.values())[-1]
-    ops = list(walk(final.body))
-    for op in ops:
-        if op.name == "copy":
-            yield f"%{op.operands[0].name}: {op.operands[0].type}, {_copy_reason(op, ops)}"
-
-
-def _copy_reason(copy: Op, ops: Sequence[Op]) -> str:
-    writer = next((o for o in ops if copy.results[0] in o.operands), None)
-    if writer is None:
-        return "because it is a result or a carried value of its own"
-    place = _place(writer.span)
-    return f"because {writer.name} changes it while it is still needed{f' ({place})' if place else ''}"
+    """Every copy of an array, with its reason and place."""
+    for copy in copies.copies(made.compiled.final):
+        yield copy.text() + (f" ({place})" if (place := _place(copy.span)) else "")
 
 
 def _memory(program: Program) -> Iterator[str]:

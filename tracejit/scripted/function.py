@@ -35,6 +35,7 @@ from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, compile_graph
+from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
 from tracejit.scripted.results import ResultBuilder, has_tensor, leave_gradient
@@ -71,6 +72,7 @@ class Options:
     cache: bool = True
     static: tuple[str, ...] = ()
     memory: int | str | None = None
+    copies: str = "allow"
     fallback: bool = False
 
     def __post_init__(self) -> None:
@@ -80,6 +82,8 @@ class Options:
         names = (self.static,) if isinstance(self.static, str) else tuple(self.static)
         object.__setattr__(self, "static", names)
         object.__setattr__(self, "memory", bytes_of(self.memory))
+        if self.copies not in ("allow", "error"):
+            raise ValueError(f"copies is 'allow' or 'error', not {self.copies!r}")
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -89,6 +93,7 @@ class Options:
             "fastmath": (self.fastmath, False),
             "cache": (self.cache, True),
             "memory": (self.memory, None),
+            "copies": (self.copies, "allow"),
         }
         return {name: value for name, (value, default) in given.items() if value != default}
 
@@ -255,6 +260,8 @@ class ScriptedFunction(FastCallable):
         lowered = self.lower(parameters, aliases)
         config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
         made = Specialisation(lowered, specs, bool(aliases))
+        if self.options.copies == "error":
+            refuse_copies(made.compiled.final)
         self._cache.setdefault(key, []).append(made)
         self.compiles += 1
         self._last = made

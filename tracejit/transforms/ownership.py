@@ -1,11 +1,13 @@
 """Who may update in place: after this transform, the last on a graph, every remaining update is in place.
 
-By the rules of `ir/aliasing.py`, in four steps per graph:
+By the rules of `ir/aliasing.py`, step by step:
 
+0. what takes over a filled array (`np.zeros`) that something else uses too gets a fill of its own;
 1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it;
 2. results of an `if` that nothing takes over are `borrowed`: pointers to storage of either branch;
 3. a view that outlives an update of its base is copied where it is made (it is smaller than its base);
-4. walking forward, an operand is taken over if this is the last use of storage that the block owns; else an
+4. a result that has to be a copy of a parameter's memory is copied before something takes that over;
+5. walking forward, an operand is taken over if this is the last use of storage that the block owns; else an
    explicit `copy` op comes before it. `fresh` becomes a move or a `copy` in the same way.
 
 So every copy the program makes is a visible op.
@@ -16,11 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from tracejit.errors import Span
 from tracejit.ir.aliasing import (
     FRESH,
     Origins,
     Roots,
     consumed,
+    consumes,
     has_storage,
     is_flat,
     last_uses,
@@ -29,7 +33,7 @@ from tracejit.ir.aliasing import (
     stored_uses,
 )
 from tracejit.ir.aliasing import borrowed as borrowed_results
-from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, uses, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.transforms.pipeline import transform
 
@@ -37,15 +41,16 @@ from tracejit.transforms.pipeline import transform
 @transform("ownership")
 def ownership(graph: Graph) -> Graph:
     """Make every update in place and every copy a visible op."""
-    body = _ordered(graph.body)
+    body = _ordered(_with_own_fills(graph.body, {}))
     body = _Lender().block(body, set(range(len(body.results))))
     body = _with_late_views_copied(body, _roots_of(body), {})
+    body = _with_results_copied(replace(graph, body=body))
     return replace(graph, body=_Owner(replace(graph, body=body)).graph())
 
 
-def copy_of(value: Value) -> Op:
+def copy_of(value: Value, why: str, span: Span | None) -> Op:
     """A `copy` op of a value."""
-    return Op(REGISTRY["copy"], (value,), {}, (Value(value.type, value.name),))
+    return Op(REGISTRY["copy"], (value,), {"why": why}, (Value(value.type, value.name),), (), span)
 
 
 def _with(
@@ -62,6 +67,37 @@ def _with(
     )
 
 
+# -- 0: filled arrays ----------------------------------------------------------------------------------------------
+
+
+def _with_own_fills(block: Block, fills: dict[Value, Op]) -> Block:
+    """The block with a fill of its own, instead of a copy of one, for what takes over a filled array that something
+    else uses too: two `np.zeros(n)` were one value until here."""
+    counts = uses(block)
+    known = dict(fills)
+    ops: list[Op] = []
+
+    def own(value: Value) -> Value:
+        fill = known.get(value)
+        if fill is None or (counts.get(value, 0) < 2 and value not in fills):
+            return value
+        made = Value(value.type, value.name)
+        ops.append(Op(fill.defn, fill.operands, fill.attrs, (made,), (), fill.span))
+        return made
+
+    for op in block.ops:
+        if op.name == "broadcast" and has_storage(op.results[0]) and not has_storage(op.operands[0]):
+            known[op.results[0]] = op
+        taken = consumed(op)
+        operands = [own(v) if i in taken else v for i, v in enumerate(op.operands)]
+        blocks = [_with_own_fills(b, known) for b in op.blocks] if op.name != "fused" else op.blocks
+        ops.append(_with(op, operands=operands, blocks=blocks))
+    results = [own(v) if has_storage(v) else v for v in block.results]
+    read = uses(Block(block.params, tuple(ops), tuple(results)))
+    kept = (op for op in ops if not op.results or op.results[0] not in known or op.results[0] in read)
+    return Block(block.params, tuple(kept), tuple(results), block.label)
+
+
 # -- 1: borrows before updates ------------------------------------------------------------------------------------
 
 
@@ -76,11 +112,20 @@ def _ordered(block: Block) -> Block:
         for value in stored_uses(op):
             for root in roots.of(value):
                 users.setdefault(root, []).append(op)
-    for taker in [op for op in ops if _taken_by(op)]:
-        late = {user for i in _taken_by(taker) for root in roots.of(taker.operands[i]) for user in users[root]}
+    for taker in ops[:]:
+        late = {user for root in _taken_roots(taker, roots) for user in users[root]}
         if len(late) > 1:
             ops = _move_before(ops, taker, late - {taker})
     return Block(block.params, tuple(ops), block.results, block.label)
+
+
+def _taken_roots(op: Op, roots: Roots) -> set[Value]:
+    """The storage that an op, or a branch of it, wants."""
+    found = {root for i in _taken_by(op) for root in roots.of(op.operands[i])}
+    if op.name == "if":
+        seen = {root for value in stored_uses(op) for root in roots.of(value)}
+        found |= {root for root in seen if any(consumes(block, root, roots) for block in op.blocks)}
+    return found
 
 
 def _taken_by(op: Op) -> tuple[int, ...]:
@@ -203,7 +248,7 @@ def _with_late_views_copied(block: Block, roots: Roots, replaced: dict[Value, Va
             op = _with(op, blocks=[_with_late_views_copied(b, roots, replaced) for b in op.blocks])
         ops.append(_with(op, operands=[replaced.get(v, v) for v in op.operands]))
         if op.results and op.results[0] in late:
-            ops.append(copy_of(op.results[0]))
+            ops.append(copy_of(op.results[0], "view", op.span))
             replaced[op.results[0]] = ops[-1].results[0]
     return Block(block.params, tuple(ops), tuple(replaced.get(v, v) for v in block.results), block.label)
 
@@ -235,7 +280,41 @@ def _last_uses_of_values(block: Block) -> dict[Value, int]:
     return last
 
 
-# -- 4: moves and copies ----------------------------------------------------------------------------------------------
+# -- 4: results that are copies --------------------------------------------------------------------------------------
+
+
+def _with_results_copied(graph: Graph) -> Block:
+    """The body with copies of results that may be memory of a parameter, made before something takes them over: then
+    that needs no copy."""
+    body, roots = graph.body, _roots_of(graph.body)
+    memory = origins(graph, roots)
+    ops, results = list(body.ops), list(body.results)
+    made: dict[Value, Value] = {}
+    for i in range(len(results) - len(graph.inout)):
+        value = results[i]
+        (root, *more) = roots.of(value)
+        if more or memory.get(root, FRESH) == FRESH or value not in _defined(ops):
+            continue
+        at = next((k for k, op in enumerate(ops) if k > _defined(ops)[value] and _takes(op, root, roots)), None)
+        if value not in made and at is not None:
+            ops.insert(at, copy_of(value, "result", ops[_defined(ops)[value]].span))
+            made[value] = ops[at].results[0]
+        results[i] = made.get(value, value)
+    return Block(body.params, tuple(ops), tuple(results), body.label)
+
+
+def _defined(ops: Sequence[Op]) -> dict[Value, int]:
+    return {r: k for k, op in enumerate(ops) for r in op.results}
+
+
+def _takes(op: Op, root: Value, roots: Roots) -> bool:
+    """Whether an op, or a branch of it, takes over the storage of a root."""
+    if any(root in roots.of(op.operands[i]) for i in consumed(op)):
+        return True
+    return op.name == "if" and any(consumes(b, root, roots, borrowed_results(op)) for b in op.blocks)
+
+
+# -- 5: moves and copies ----------------------------------------------------------------------------------------------
 
 
 class _Owner:
@@ -257,14 +336,20 @@ class _Owner:
         graph = self.source
         users = len(graph.results) - len(graph.inout)
         owned = [graph.params[i] for i in graph.inout]
-        return self.block(graph.body, owned, private=range(users))
+        span = next((op.span for op in reversed(graph.body.ops) if op.span is not None), None)
+        return self.block(graph.body, owned, private=range(users), span=span)
 
     def block(
-        self, block: Block, owned: Iterable[Value], private: Iterable[int] = (), lent: Iterable[int] = ()
+        self,
+        block: Block,
+        owned: Iterable[Value],
+        private: Iterable[int] = (),
+        lent: Iterable[int] = (),
+        span: Span | None = None,
     ) -> Block:
         """The block with copies. It owns `owned`; results `private` must not be a parameter's memory; results
-        `lent` are only pointers."""
-        return _BlockOwner(self, block, owned).run(set(private), set(lent))
+        `lent` are only pointers. `span`: where the block's end is."""
+        return _BlockOwner(self, block, owned, span).run(set(private), set(lent))
 
     def origin(self, root: Value) -> Origins:
         return self.origins.get(root, FRESH)
@@ -273,10 +358,11 @@ class _Owner:
 class _BlockOwner:
     """One block: which storage it owns, and where each dies."""
 
-    def __init__(self, owner: _Owner, block: Block, owned: Iterable[Value]) -> None:
+    def __init__(self, owner: _Owner, block: Block, owned: Iterable[Value], span: Span | None) -> None:
         self.owner = owner
         self.roots = owner.roots
         self.block = block
+        self.span = span
         self.last = last_uses(block, self.roots)
         self.owned = set(owned)
         self.moved: set[Value] = set()
@@ -289,7 +375,7 @@ class _BlockOwner:
         results = list(self.block.results)
         for i in reversed(range(len(results))):
             if has_storage(results[i]) and i not in lent:
-                results[i] = self.taken(results[i], len(self.block.ops), private=i in private)
+                results[i] = self.taken(results[i], len(self.block.ops), "result", self.span, private=i in private)
             else:
                 results[i] = self.value(results[i])
         return Block(self.block.params, tuple(self.ops), tuple(results), self.block.label)
@@ -304,8 +390,9 @@ class _BlockOwner:
             return
         operands = [self.value(v) for v in op.operands]
         for i in consumed(op):
-            alone = self._is_only_use(op, i)
-            operands[i] = self.taken(op.operands[i], at, alone=alone, private=op.name == "list_push" and i == 1)
+            alone = self._is_not_borrowed(op, i)
+            private = op.name == "list_push" and i == 1
+            operands[i] = self.taken(op.operands[i], at, "takes", op.span, alone=alone, private=private)
         self.ops.append(_with(op, operands=operands, blocks=self.blocks(at, op)))
         self.owned.update(r for r in op.results if has_storage(r) and self.roots.of(r) == (r,))
 
@@ -315,8 +402,8 @@ class _BlockOwner:
             return [self.renamed(b) for b in op.blocks]
         if op.name == "if":
             dying = [r for r in self.owned - self.moved if self.last.get(r) == at]
-            return [self.owner.block(b, dying, lent=borrowed_results(op)) for b in op.blocks]
-        return [self.owner.block(b, filter(has_storage, b.params)) for b in op.blocks]
+            return [self.owner.block(b, dying, lent=borrowed_results(op), span=op.span) for b in op.blocks]
+        return [self.owner.block(b, filter(has_storage, b.params), span=op.span) for b in op.blocks]
 
     def renamed(self, block: Block) -> Block:
         """A kernel's block: it only borrows."""
@@ -330,15 +417,17 @@ class _BlockOwner:
             self.moved.update(self.roots.of(x))
             self.owner.replaced[result] = self.value(x)
         else:
-            self.ops.append(Op(REGISTRY["copy"], (self.value(x),), {}, (result,), (), op.span))
+            self.ops.append(Op(REGISTRY["copy"], (self.value(x),), {"why": "asked"}, (result,), (), op.span))
         self.owned.add(result)
 
-    def taken(self, value: Value, at: int, *, alone: bool = True, private: bool = False) -> Value:
+    def taken(
+        self, value: Value, at: int, why: str, span: Span | None, *, alone: bool = True, private: bool = False
+    ) -> Value:
         """What an op takes over for `value`: itself, or a copy."""
         if alone and self.is_movable(value, at, private):
             self.moved.update(self.roots.of(value))
             return self.value(value)
-        copy = copy_of(self.value(value))
+        copy = copy_of(self.value(value), why, span)
         self.ops.append(copy)
         return copy.results[0]
 
@@ -351,9 +440,10 @@ class _BlockOwner:
         mine = root in self.owned and root not in self.moved and self.last.get(root) == at
         return mine and (not private or self.owner.origin(root) == FRESH)
 
-    def _is_only_use(self, op: Op, i: int) -> bool:
-        """Whether operand i is the op's only use of its storage."""
+    def _is_not_borrowed(self, op: Op, i: int) -> bool:
+        """Whether the op uses the storage of operand i in no other way than by taking it over."""
         mine = set(self.roots.of(op.operands[i]))
-        others = [v for j, v in enumerate(op.operands) if j != i and has_storage(v)]
+        taking = consumed(op)
+        others = [v for j, v in enumerate(op.operands) if j not in taking and has_storage(v)]
         inside = (v for block in op.blocks for v in captures(block) if has_storage(v))
         return not any(mine & set(self.roots.of(v)) for v in (*others, *inside))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracejit.ir.aliasing import finals, updated, updates
+from tracejit.ir.aliasing import finals, is_flat, updated, updates
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
 from tracejit.ir.opdef import REGISTRY
@@ -23,7 +23,8 @@ from tracejit.transforms.pipeline import transform
 @transform("write-home")
 def write_home(graph: Graph) -> Graph:
     """Store versions that are new values into their parameters."""
-    versions = _Versions(graph).found
+    found = _Versions(graph)
+    versions = {v: i for v, i in found.found.items() if v not in found.passed_on}
     if not any(_makes_new(op, i) and r in versions for op in walk(graph.body) for i, r in enumerate(op.results)):
         return graph
     writer = _Writer(graph, versions)
@@ -53,6 +54,7 @@ class _Versions:
             self.makers.update((r, (op, i)) for i, r in enumerate(op.results))
             if op.name == "loop":
                 self.slots.update((p, (op, i)) for i, p in enumerate(op.block("body").params[1:]))
+        self.passed_on: set[Value] = set()  #: older versions under another type
         conflicts: set[Value] = set()
         for index, final in zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True):
             if isinstance(final.type, TensorType):
@@ -80,8 +82,18 @@ class _Versions:
                 queue += (b.results[i] for b in op.blocks)
             elif updates(op) and i == 0:
                 queue.append(op.operands[updated(op)])
+            elif self.is_passed_on(op):
+                self.passed_on.add(value)
+                queue.append(op.operands[0])
             elif (changed := _changed_by(op, i)) is not None:
                 queue.append(changed)
+
+    def is_passed_on(self, op: Op) -> bool:
+        """Whether an op only states sizes of memory that control flow or an update gave."""
+        if op.name != "broadcast" or not is_flat(op):
+            return False
+        maker = self.makers.get(op.operands[0])
+        return maker is None or bool(maker[0].blocks) or updates(maker[0])
 
 
 class _Writer:
