@@ -112,7 +112,7 @@ def test_a_frozen_parameter_costs_no_backward_work() -> None:
     assert graphs[0].count("= matmul(") == graphs[1].count("= matmul(") + 1
 
 
-def test_settings_that_change_are_not_stale() -> None:
+def test_settings_that_change_are_not_stale_and_compiled_once() -> None:
     w = tj.tensor([1.0, 2.0], requires_grad=True)
     optimizer = optim.SGD([w], 0.1)
 
@@ -122,10 +122,13 @@ def test_settings_that_change_are_not_stale() -> None:
         w.sum().backward()
         optimizer.step()
 
-    step()
-    optimizer.param_groups[0]["lr"] = 1.0
-    step()
-    np.testing.assert_allclose(w.detach().numpy(), [-0.1, 0.9], rtol=1e-6)
+    expected = np.array([1.0, 2.0])
+    for i in range(6):
+        optimizer.param_groups[0]["lr"] = 0.1 / (i + 1)
+        expected -= 0.1 / (i + 1)
+        step()
+        np.testing.assert_allclose(w.detach().numpy(), expected, rtol=1e-6)
+    assert step.compiles == 2  # from its first change on it is a run-time value
 
 
 def test_optimizer_and_module_as_arguments() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -206,11 +206,13 @@ def lower_function(
     aliases: Mapping[Access, Access] | None = None,
     policy: Mapping[str, Any] | None = None,
     boundscheck: bool = True,
+    varying: Collection[Access] = (),
 ) -> Lowered:
     """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
-    argument to an earlier one that is the same array. Raises `ScriptError` for what is outside the language."""
+    argument to an earlier one that is the same array; `varying`: numbers from outside that are run-time values. Raises
+    `ScriptError` for what is outside the language."""
     growing: dict[object, Kind | None] = {}
-    known = Known()
+    known = Known(varying=set(varying))
     while True:
         lowering = Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing, known)
         try:

@@ -143,6 +143,15 @@ class Specialisation:
                 return False
         return all(i.access.root >= 0 or matches(i.spec, i.access.fetch(arguments)) for i in self.lowered.inputs)
 
+    def changed_floats(self, arguments: Sequence[Any]) -> set[Access]:
+        """Outer floats that are others now: they are run-time values from then on (a learning rate on a schedule)."""
+        guards = (
+            (a, spec.value, a.fetch(arguments))
+            for a, spec in self.lowered.guards.items()
+            if isinstance(spec, StaticSpec)
+        )
+        return {a for a, before, now in guards if type(before) is float and type(now) is float and before != now}
+
     def with_gradients(self, wanted: tuple[int, ...]) -> DifferentiableGraph:
         """The graph that is recorded when these inputs ask for gradients."""
         if wanted not in self.differentiable:
@@ -173,6 +182,7 @@ class ScriptedFunction(FastCallable):
         self._cache: dict[Any, list[Specialisation]] = {}
         self._static: set[Access] = set()
         self._sizes: set[tuple[Access, int]] = set()
+        self._varying: set[Access] = set()  #: floats from outside that were found changed
         self._lock = threading.RLock()
         self._last: Specialisation | None = None
         self._eager = False
@@ -245,6 +255,7 @@ class ScriptedFunction(FastCallable):
                     return self._specialise(arguments)
                 except NeedsStatic as request:
                     self._static.add(request.access)
+                    self._varying.discard(request.access)
                 except NeedsSizes as request:
                     self._sizes |= request.sizes
 
@@ -256,6 +267,8 @@ class ScriptedFunction(FastCallable):
             if known.guards_hold(arguments):
                 self._last = known
                 return known
+        for known in self._cache.get(key, ()):
+            self._varying |= known.changed_floats(arguments) - self._static
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
         lowered = self.lower(parameters, aliases)
         config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
@@ -276,6 +289,7 @@ class ScriptedFunction(FastCallable):
             aliases=aliases,
             policy=self.options.policy,
             boundscheck=self.options.boundscheck,
+            varying=self._varying,
         )
 
     def _spec(self, index: int, value: Any) -> Spec:

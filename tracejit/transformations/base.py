@@ -99,6 +99,7 @@ class Transformation(ScriptedFunction):
             return self(*args, **kwargs)
 
         super().__init__(call, self.inner.options)
+        self._varying = self.inner._varying
 
     @property
     def source(self) -> Any:  # type: ignore[override]
