@@ -349,6 +349,20 @@ def test_scripts_keep_their_control_flow_inside_a_trace() -> None:
     assert "loop" in str(traced.graph)
 
 
+def test_scripts_of_outer_arrays_are_recorded() -> None:
+    @tj.script
+    def doubled(x: Any) -> Any:
+        return x * 2
+
+    table = tj.ones(3)
+    for _ in range(3):
+        doubled(table)  # served natively from now on
+    traced = tj.trace(lambda x: x + doubled(table), draw(3))
+    table.fill_(5.0)
+    assert_same(traced(draw(3)), draw(3) + 10)
+    assert_same(doubled(table), table * 2)
+
+
 def test_traces_inside_scripts_and_traces() -> None:
     inner = tj.trace(lambda x: x.sum() * 2, draw(3))
 

@@ -11,7 +11,10 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import addressof, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
@@ -67,6 +70,10 @@ class FastCallable(_Base):
             self._chain = specialisation.address
             self._vectorcall = call
         self._specialisations.append(specialisation)
+        with _lock:
+            _serving.add(self)
+            if _pauses:
+                self._vectorcall = 0
 
     def uninstall(self) -> None:
         """Drop all specialisations: every call is a `slow_call` again.
@@ -77,6 +84,29 @@ class FastCallable(_Base):
         self._chain = 0
         self._retired += self._specialisations
         self._specialisations = []
+
+
+_lock = threading.Lock()
+_serving: weakref.WeakSet[FastCallable] = weakref.WeakSet()
+_pauses = 0
+
+
+@contextmanager
+def all_slow() -> Iterator[None]:
+    """Inside, every call of every thread is a `slow_call`."""
+    global _pauses
+    with _lock:
+        _pauses += 1
+        for callable_ in _serving:
+            callable_._vectorcall = 0
+    try:
+        yield
+    finally:
+        with _lock:
+            _pauses -= 1
+            call = _native_call() or 0
+            for callable_ in () if _pauses else _serving:
+                callable_._vectorcall = call if callable_._specialisations else 0
 
 
 class _Entry(FastCallable):

@@ -16,6 +16,7 @@ from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.trace import lower_trace
 from tracejit.frontend.tracer import Tracer
 from tracejit.frontend.values import FrontValue
+from tracejit.runtime.dispatch import all_slow
 from tracejit.scripted.function import ScriptedFunction
 
 
@@ -68,15 +69,16 @@ class TracedFunction(ScriptedFunction):
 
     def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
         """The function run on traced values for parameters of these specs."""
-        return lower_trace(
-            self.traced,
-            self.signature,
-            self.source,
-            parameters,
-            name=self.__name__,
-            aliases=aliases,
-            policy=self.options.policy,
-        )
+        with all_slow():  # a scripted function that is called on outer arrays only is recorded too
+            return lower_trace(
+                self.traced,
+                self.signature,
+                self.source,
+                parameters,
+                name=self.__name__,
+                aliases=aliases,
+                policy=self.options.policy,
+            )
 
     def __tracejit_lower__(
         self, calls: Any, args: list[FrontValue], kwargs: Mapping[str, FrontValue], node: ast.AST
@@ -84,7 +86,8 @@ class TracedFunction(ScriptedFunction):
         """A call inside a script, or inside another trace: recorded there."""
         tracer = Tracer(calls)
         shown = [tracer.show(a) for a in args]
-        return tracer.run(self.traced, shown, {k: tracer.show(v) for k, v in kwargs.items()})
+        with all_slow():
+            return tracer.run(self.traced, shown, {k: tracer.show(v) for k, v in kwargs.items()})
 
 
 def _signature(fn: Callable[..., Any]) -> inspect.Signature:
