@@ -14,6 +14,7 @@ import pytest
 
 import tracejit as tj
 from tracejit import nn
+from tracejit.deploy.load import NativeError
 from tracejit.errors import ScriptError
 
 
@@ -392,6 +393,15 @@ def test_traces_are_exported(tmp_path: Path) -> None:
     tj.export(traced, (draw(3, 2),), str(tmp_path / "traced.so"))
     loaded = tj.load(str(tmp_path / "traced.so"))
     np.testing.assert_allclose(loaded(draw(5, 2).numpy()), (draw(5, 2).sum(0) * 2).numpy(), rtol=1e-6)
+
+
+def test_sizes_that_decide_the_program_are_checked_by_the_library(tmp_path: Path) -> None:
+    traced = tj.trace(lambda x: sum(x[i] * i for i in range(len(x))), draw(3, 2))
+    tj.export(traced, (draw(3, 2),), str(tmp_path / "fixed.so"))
+    loaded = tj.load(str(tmp_path / "fixed.so"))
+    np.testing.assert_allclose(loaded(draw(3, 5).numpy()), (draw(3, 5)[1] + draw(3, 5)[2] * 2).numpy(), rtol=1e-6)
+    with pytest.raises(NativeError, match="an axis of size 4, expected 3"):
+        loaded(draw(4, 5).numpy())
 
 
 def test_traces_can_be_looked_into() -> None:

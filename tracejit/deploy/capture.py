@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.errors import ExportError
-from tracejit.frontend.context import NeedsStatic
+from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -28,7 +28,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
     any_sizes,
 )
-from tracejit.frontend.signature import Access, ArraySpec, spec_of
+from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import I64, ScalarType
@@ -59,11 +59,12 @@ def capture(fn: Callable[..., Any], example_args: Sequence[Any]) -> Captured:
 
 
 def _lowered(scripted: ScriptedFunction, names: Sequence[str], values: Sequence[Any]) -> Lowered:
-    """The function for arrays of any size; arguments that decide a type are compiled in."""
+    """The function for arrays of any size; numbers and sizes that decide what the program is are compiled in."""
     static: set[Access] = {Access(i) for i, name in enumerate(names) if name in scripted.options.static}
+    sizes: set[tuple[Access, int]] = set()
     while True:
         parameters = [
-            (name, Access(i), _contiguous(spec_of(value, Access(i) in static, any_size=True)))
+            (name, Access(i), _contiguous(refined(spec_of(value, any_size=True), Access(i), value, static, sizes)))
             for i, (name, value) in enumerate(zip(names, values, strict=True))
         ]
         try:
@@ -71,6 +72,8 @@ def _lowered(scripted: ScriptedFunction, names: Sequence[str], values: Sequence[
                 return scripted.lower(parameters, {})
         except NeedsStatic as request:
             static.add(request.access)
+        except NeedsSizes as request:
+            sizes |= request.sizes
 
 
 def _scripted(fn: Any) -> tuple[ScriptedFunction, list[Any]]:

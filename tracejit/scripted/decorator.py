@@ -16,8 +16,8 @@ def script(fn: Any = None, **options: Any) -> Any:
     Use as `@script`, `@script(fastmath=True)` or `script(fn)`. Options: `parallel`, `fastmath`, `boundscheck`, `cache`,
     `static` (names of parameters whose values are compiled in), `memory` (bytes, or text such as "64MB": what loops may
     keep for a derivative; the rest is computed again), `copies`, `fallback`. Without `boundscheck` an index out of
-    range reads or writes whatever lies there. With `copies="error"` a copy of a whole array that plain NumPy would not make
-    at that line is a `ScriptError`.
+    range reads or writes whatever lies there. With `copies="error"` a copy of a whole array that plain NumPy would not
+    make at that line is a `ScriptError`.
     Raises `ScriptError` for what is outside the language: when decorated where it can be seen then, else at the
     first call.
     """
