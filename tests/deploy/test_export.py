@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,41 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
 
 def generator(x: Any) -> Any:
     yield x
+
+
+def descend(a: Any, i: int) -> Any:
+    if i == len(a):
+        return 0.0
+    a[i] += 1.0
+    return a[i] * a[i] + descend(a, i + 1)
+
+
+def endless(n: int) -> int:
+    return 1 + endless(n + 1)
+
+
+def test_recursion(tmp_path: Path) -> None:
+    library = exported(descend, [np.ones(3), 0], tmp_path)
+    x = np.arange(4.0)
+    assert library(x, 0) == 30.0
+    np.testing.assert_array_equal(x, np.arange(1.0, 5.0))
+
+
+def test_too_deep_is_a_status_on_stacks_of_any_size(tmp_path: Path) -> None:
+    library = exported(endless, [0], tmp_path)
+    found: list[str] = []
+
+    def run() -> None:
+        with pytest.raises(NativeError) as caught:
+            library(0)
+        found.append(str(caught.value))
+
+    before = threading.stack_size(1 << 18)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    run()
+    assert len(found) == 2 and all("RecursionError: maximum recursion depth exceeded" in text for text in found)

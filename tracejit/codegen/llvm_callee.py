@@ -6,11 +6,12 @@ entry is to leave. `limit` is the address below which the stack is not to grow; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.kernel_walk import bound, walk
 from tracejit.codegen.llvm_values import Value, type_text
-from tracejit.codegen.loop_ir import Alloc, Call, Function, Invoke, Output, Pointer
+from tracejit.codegen.loop_ir import Alloc, Call, Expr, Function, Invoke, Output, Pointer, Var
 from tracejit.ir.types import BOOL, I32
 
 if TYPE_CHECKING:
@@ -32,13 +33,23 @@ def result_text(function: Function) -> str:
     return f"{{ {', '.join(result_types(function))} }}"
 
 
+#: Calls that make or free a list.
+_OWNING = ("list_new", "list_copy", "list_free")
+
+
+def _moves_slot(name: str, args: Sequence[Expr], results: Sequence[Var]) -> bool:
+    """Whether a buffer or list goes into a list or comes out of one."""
+    moved = {"list_push": args[1:], "list_set": args[2:], "list_pop": results, "list_pop0": results}.get(name, ())
+    return any(isinstance(e.type, Pointer) for e in moved)
+
+
 def owns_memory(function: Function) -> bool:
     """Whether code of the function takes over memory that it must release where it fails."""
     for stmt in walk(function.body):
         match stmt:
             case Alloc(stack=False) | Output():
                 return True
-            case Call(name) if name.startswith("list_"):
+            case Call(name, args, results) if name in _OWNING or _moves_slot(name, args, results):
                 return True
             case Invoke() if stmt.moved or any(isinstance(v.type, Pointer) for v in bound(stmt)):
                 return True

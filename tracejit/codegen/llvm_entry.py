@@ -128,6 +128,7 @@ class EntryPrinter(FunctionPrinter):
         self._ownership("tj_disown", pointer, is_list)
 
     def _ownership(self, function: str, pointer: Value, is_list: bool) -> None:
+        assert self.owns
         entry = self.define(f"ptrtoint ptr {pointer.text} to i64", I64)
         if is_list:
             entry = self.define(f"or i64 {entry.text}, 1", I64)

@@ -86,6 +86,13 @@ class Tables:
     kernels: Kernels = field(default_factory=Kernels)
     errors: list[ErrorSite] = field(default_factory=list[ErrorSite])
     prints: list[PrintSite] = field(default_factory=list[PrintSite])
+    moving: dict[Graph, tuple[int, ...]] = field(default_factory=dict[Graph, tuple[int, ...]])
+
+    def moving_lists(self, graph: Graph) -> tuple[int, ...]:
+        """The `inout` lists of a called graph that move in and out."""
+        if graph not in self.moving:
+            self.moving[graph] = lower_calls.moving_lists(graph)
+        return self.moving[graph]
 
     def parts(self) -> dict[str, Any]:
         """The fields of a program that are made of them."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tracejit.codegen import boundary
 from tracejit.codegen.loop_ir import ErrorSite, Expr, Function, Invoke, Var
 from tracejit.codegen.lower_elements import Array
+from tracejit.codegen.memory import Lifetimes
 from tracejit.errors import ScriptError
 from tracejit.ir.aliasing import consumed, finals
 from tracejit.ir.core import Graph, Op, Value
@@ -29,14 +30,22 @@ def function(lowering: Lowering, name: str) -> Function:
     sizes = {dim: Var(dim, I64) for dim in _named_sizes(graph)}
     lowering.sizes.update(sizes)
     params = (*sizes.values(), *lowering.bind(graph.params))
-    moved = [graph.params[i] for i in graph.inout if isinstance(graph.params[i].type, ListType)]
+    moving = lowering.tables.moving_lists(graph)
+    moved = [graph.params[i] for i in moving]
     lowering.block(graph.body, moved)
     users = len(graph.results) - len(graph.inout)
+    last = dict(zip(graph.inout, graph.results[users:], strict=True))
     boundary.write_back(lowering, graph.results[users:])
-    lists = [v for v in graph.results[users:] if isinstance(v.type, ListType)]
-    results = lowering.flat((*graph.results[:users], *lists))
+    results = lowering.flat((*graph.results[:users], *(last[i] for i in moving)))
     handles = [v for v in lowering.flat(moved) if isinstance(v, Var)]
     return Function(name, tuple(lowering.body), params, tuple(results), tuple(handles))
+
+
+def moving_lists(graph: Graph) -> tuple[int, ...]:
+    """The `inout` lists of a graph whose final versions may be other lists."""
+    lifetimes = Lifetimes(graph)
+    last = zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True)
+    return tuple(i for i, v in last if isinstance(v.type, ListType) and lifetimes.origins(v) != {i})
 
 
 def _named_sizes(graph: Graph) -> dict[str, tuple[int, int]]:
@@ -68,10 +77,13 @@ def invoke(lowering: Lowering, op: Op) -> None:
         arguments += lowering.flat((value,)) if place is None else (place.buffer,)
     changed = finals(op)
     users = op.results[: len(op.results) - len(changed)]
-    lists = [(old, new) for old, new in changed if isinstance(old.type, ListType)]
+    moving = lowering.tables.moving_lists(callee)
+    lists = [pair for i, pair in zip(callee.inout, changed, strict=True) if i in moving]
     results = lowering.bind((*users, *(new for _, new in lists)))
     for old, new in changed:
-        if isinstance(new.type, TensorType):
+        if isinstance(new.type, ListType):
+            lowering.env.setdefault(new, lowering.place(old))
+        elif isinstance(new.type, TensorType):
             lowering.env[new] = Array(lowering.array(old).buffer, new.type, lowering.shape(new.type))
     site = ErrorSite("RecursionError", TOO_DEEP, (), span)
     lowering.emit(

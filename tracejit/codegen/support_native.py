@@ -24,10 +24,11 @@ EXPORTS = (
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """An operating system and machine as LLVM's triples name them."""
+    """An operating system and machine as LLVM's triples name them; `threads`: whether parallel loops use some."""
 
     system: str
     machine: str
+    threads: bool = True
 
     @staticmethod
     def of_triple(triple: str) -> Platform:
@@ -46,7 +47,7 @@ def support_text(platform: Platform, allocation: str = support_memory.ALLOCATION
         support_memory.PRINT,
         support_lists.LISTS_TEXT,
         *(text.replace("define internal", "define").replace("alwaysinline ", "") for text in INLINE.values()),
-        support_pool.pool_text(platform.system, platform.machine),
+        support_pool.pool_text(platform.system if platform.threads else "", platform.machine),
         support_stack.stack_text(platform.system, platform.machine),
     ]
     return once("\n".join(parts)) + FOOTER

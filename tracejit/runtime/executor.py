@@ -23,6 +23,7 @@ from tracejit.codegen.loop_ir import (
     Free,
     If,
     Input,
+    Invoke,
     Launch,
     Let,
     Offset,
@@ -194,8 +195,8 @@ class Execution(Walk):
                 raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
             case Output():
                 self._output(stmt)
-            case Store():
-                raise AssertionError("the schedule leaves no stores to the host")
+            case Store() | Invoke():
+                raise AssertionError("the schedule leaves no stores and no functions to the host")
 
     def _free(self, buffer: Buffer | None) -> None:
         if buffer is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -36,7 +37,7 @@ def library_object(
     """The object, and its IR as text. `entries` are programs with the CPU and the name of their entry (the last is
     for the least CPU); `modules` are IR texts that define `tj_alloc` and `tj_free` and use the entries; `exports`
     stay visible."""
-    platform = Platform("", Platform.of_triple(triple or llvm.get_default_triple()).machine)
+    platform = replace(Platform.of_triple(triple or llvm.get_default_triple()), threads=False)
     with engine().lock:
         machine = target_machine(entries[-1][1], triple)
         whole = assemble(list(modules[:1]), machine, optimised=False)

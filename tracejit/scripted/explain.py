@@ -17,7 +17,8 @@ from tracejit.codegen.kernel_walk import walk as walk_statements
 from tracejit.codegen.loop_ir import Alloc, Call, For, Free, Kernel, Launch, Program
 from tracejit.errors import Span
 from tracejit.frontend.signature import ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
-from tracejit.ir.core import Graph, walk
+from tracejit.ir.core import Graph, Op, walk
+from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import ScalarType
 from tracejit.scripted import copies
 from tracejit.transforms import fuse
@@ -91,11 +92,17 @@ def spec_text(spec: Spec) -> str:
 
 def _graphs(made: Specialisation) -> Iterator[str]:
     stages = made.compiled.stages.graphs
-    counts = {stage: sum(1 for _ in walk(graph.body)) for stage, graph in stages.items()}
+    counts = {stage: sum(1 for _ in _ops(graph)) for stage, graph in stages.items()}
     yield ", ".join(f"{stage.removeprefix('after:')} {count}" for stage, count in counts.items()) + " ops"
-    kinds = Counter(op.name for op in walk(made.compiled.graph.body) if op.blocks)
+    kinds = Counter(op.name for op in _ops(made.compiled.graph) if op.blocks or "callee" in op.attrs)
     if kinds:
         yield "control flow: " + ", ".join(f"{count} {name}" for name, count in kinds.items())
+
+
+def _ops(graph: Graph) -> Iterator[Op]:
+    """The ops of a graph and of those it calls."""
+    for each in called_graphs(graph):
+        yield from walk(each.body)
 
 
 def _kernels(program: Program) -> Iterator[str]:
