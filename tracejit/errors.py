@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import builtins
 import linecache
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,21 @@ class VerifyError(AssertionError):
 
 class ExportError(RuntimeError):
     """A program that cannot be exported as asked."""
+
+
+_factories: dict[str, Callable[[Sequence[Any]], BaseException]] = {}
+
+
+def error_factory(name: str, make: Callable[[Sequence[Any]], BaseException]) -> str:
+    """Let `name` be the kind of exceptions that `make` makes of the values an error reports."""
+    _factories[name] = make
+    return name
+
+
+def make_error(kind: str, message: str, values: Sequence[Any]) -> BaseException:
+    """The exception of a kind; `message` is a `str.format` template for the values."""
+    made = _factories.get(kind)
+    return error_class(kind)(message.format(*values)) if made is None else made(values)
 
 
 _user_errors: dict[str, type[BaseException]] = {}

@@ -528,18 +528,18 @@ def test_disable_by_the_environment(monkeypatch):
 def test_fallback_runs_plain_python_with_one_warning():
     @script(fallback=True)
     def f(x):
-        return str(x)
+        return len(str(x))
 
     with pytest.warns(RuntimeWarning, match="plain Python") as warned:
-        assert f(3) == "3"
-        assert f(4) == "4"
+        assert f(3) == 1
+        assert f(40) == 2
     assert len(warned) == 1
 
 
 def test_no_silent_fallback():
     @script
     def f(x):
-        return str(x)
+        return len(str(x))
 
     with pytest.raises(ScriptError):
         f(3)
@@ -566,7 +566,7 @@ def test_a_refusal_comes_before_any_effect():
     @script
     def f(a):
         a[0] = 9.0
-        return str(a[0])
+        return len(str(a[0]))
 
     x = np.zeros(3)
     with pytest.raises(ScriptError):

@@ -1,51 +1,66 @@
-"""Programs with dicts, NamedTuples, dataclasses and plain classes, against plain Python."""
+"""Programs with dicts, sets, Enums, NamedTuples, dataclasses and plain classes, against plain Python."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 from collections import namedtuple
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 import pytest
 
-import tracejit as tj
-from tests.programs.compare import check
+from tests.programs.cases import Cases, Program, T, run
 from tracejit import Tensor
 
-CASES: list[tuple[Callable[..., Any], tuple[tuple[Any, ...], ...]]] = []
+case = Cases()
 
 
-def case(*calls: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Run the function with each of these arguments."""
-
-    def note(fn: Callable[..., Any]) -> Callable[..., Any]:
-        CASES.append((fn, calls))
-        return fn
-
-    return note
-
-
-def T(*sizes: int) -> Tensor:
-    return tj.tensor(np.arange(1, 1 + int(np.prod(sizes)), dtype=np.float32).reshape(sizes))
-
-
-# ---- dicts
+@case((3,), (0,))
+def dct1(n):
+    d = {"a": n, "b": 2}
+    d["c"] = 5
+    d["a"] += 1
+    d.update({"z": 1})
+    d.update(y=2)
+    p = d.pop("z")
+    q = d.setdefault("k", 9)
+    del d["y"]
+    s = 0
+    for k in d:
+        s += d[k]
+    for k, v in d.items():
+        s += v
+    for v in d.values():
+        s += v
+    return (
+        d,
+        p,
+        q,
+        s,
+        "a" in d,
+        "zz" not in d,
+        len(d),
+        list(d.keys()),
+        d.get("a"),
+        d.get("nope"),
+        d.get("nope", 4),
+        list(d.values()),
+    )
 
 
 @case(({"a": 1, "b": 2}, 3))
-def dct_arg(d: dict[str, int], n):
+def dct_arg(d: Dict[str, int], n):
     d["c"] = n
     d["a"] += 1
     return d["a"] + d["b"]
 
 
 @case(({"a": T(2), "b": T(2)}, 3))
-def dct_arg_t(d: dict[str, Tensor], n):
-    out: dict[str, Tensor] = {}
+def dct_arg_t(d: Dict[str, Tensor], n):
+    out: Dict[str, Tensor] = {}
     for k, v in d.items():
         out[k + "_new"] = v * n
     return out
@@ -72,7 +87,7 @@ def dct_loop(n):
 
 @case((3,), (0,))
 def dct_newkey_branch(n):
-    d: dict[str, int] = {}
+    d: Dict[str, int] = {}
     if n > 1:
         d["a"] = n
     else:
@@ -85,6 +100,17 @@ def dct_intkeys(n):
     d = {1: n, 2: 5}
     d[3] = 6
     return d, d[1], 2 in d, sorted(d), list(d.items())
+
+
+@case((3,), (0,))
+def dct_misc(n):
+    d = dict(a=1, b=n)
+    e = dict([("x", n), ("y", 2)])
+    f = {**d, "c": 3}
+    g = d.copy()
+    g["a"] = 100
+    d.clear()
+    return d, e, f, g, bool(d), d == {}, e == {"x": n, "y": 2}, dict(zip(["p", "q"], [n, n]))
 
 
 @case((3,), (0,))
@@ -111,13 +137,22 @@ def dct_kwargs(n):
 
 @case((3,), (0,))
 def dct_of_list(n):
-    d: dict[str, list[int]] = {"a": [], "b": []}
+    d: Dict[str, List[int]] = {"a": [], "b": []}
     for i in range(n):
         if i % 2 == 0:
             d["a"].append(i)
         else:
             d["b"].append(i)
     return d
+
+
+@case((3,), (0,))
+def dct_or(n):
+    a = {"x": 1}
+    b = {"y": n}
+    c = a | b
+    a |= b
+    return c, a
 
 
 @case((3,), (0,))
@@ -133,7 +168,70 @@ def dct_tuple_keys(n):
     return d[(0, 1)] + d[1, 0]
 
 
-# ---- namedtuple / dataclasses
+class Color(enum.Enum):
+    RED = 1
+    GREEN = 2
+
+
+class Prio(enum.IntEnum):
+    LO = 1
+    HI = 5
+
+
+@case((T(2), Color.RED), (T(2), Color.GREEN))
+def enum_arg(x, c: Color):
+    if c == Color.RED:
+        return x + 1
+    elif c is Color.GREEN:
+        return x * 2
+    return x
+
+
+@case((3,), (1,))
+def enum_attrs(n):
+    c = Color.GREEN
+    s = 0
+    for m in Color:
+        s += m.value * n
+    return (
+        c.value + s,
+        c.name,
+        c,
+        Color(1),
+        Color["RED"],
+        [m.name for m in Color],
+        len(Color),
+        Color.RED in [Color.RED],
+        isinstance(c, Color),
+        c != Color.RED,
+    )
+
+
+@case((3,), (1,))
+def enum_int(n):
+    return n + Prio.HI, n < Prio.HI, Prio.HI > Prio.LO
+
+
+@case((3,), (1,))
+def enum_branch(n):
+    if n > 2:
+        c = Color.RED
+    else:
+        c = Color.GREEN
+    if c == Color.RED:
+        return 1
+    return 2
+
+
+@case((3,), (1,))
+def enum_ret_branch(n):
+    return Color.RED if n > 2 else Color.GREEN
+
+
+@case((3,), (1,))
+def enum_dict(n):
+    d = {Color.RED: n, Color.GREEN: 2}
+    return d[Color.RED], d
 
 
 class Point(NamedTuple):
@@ -200,7 +298,7 @@ def nt_loop(n):
 
 @case((3,), (0,))
 def nt_list(n):
-    ps: list[Point] = []
+    ps: List[Point] = []
     for i in range(n):
         ps.append(Point(i * 1.0, 2.0))
     s = 0.0
@@ -213,7 +311,7 @@ def nt_list(n):
 class DC:
     x: int
     y: float = 2.0
-    z: list[int] = field(default_factory=list)
+    z: List[int] = field(default_factory=list)
 
     def double(self):
         self.x *= 2
@@ -268,6 +366,19 @@ def dc1(n):
 
 
 @case((3,), (0,))
+def dc2(n):
+    return FDC(n), FDC(a=1, b=n).b, PDC(n), FDC(1, 2) == FDC(1, 2), ODC(1, n) < ODC(1, 2)
+
+
+@case((DC(3), 4))
+def dc_arg(d: DC, n):
+    d.x = n
+    d.z.append(n)
+    d.double()
+    return d.x
+
+
+@case((3,), (0,))
 def dc_branch(n):
     d = DC(n)
     if n > 2:
@@ -304,9 +415,6 @@ def dc_frozen_write(n):
     d = FDC(n)
     d.a = 3
     return d
-
-
-# ---- plain classes
 
 
 class Base:
@@ -431,6 +539,48 @@ def cls1(n):
     )
 
 
+@case((3.0,), (0.0,))
+def cls_ops(v):
+    p = Vec(v, 1.0)
+    q = Vec(2.0, v)
+    r = p + q
+    r += p
+    s = r * 2.0
+    t = 2.0 * r
+    s[0] = 8.0
+    u = -s - t
+    a, b = u
+    return (
+        r.a,
+        s.b,
+        t[1],
+        p == q,
+        p != q,
+        p < q,
+        len(p),
+        1.0 in p,
+        p(3.0),
+        abs(u),
+        a,
+        b,
+        float(p),
+        int(q),
+        p @ q,
+        bool(p),
+        1 if p else 2,
+        not p,
+    )
+
+
+@case((3.0,), (0.0,))
+def cls_sum(v):
+    vs = [Vec(v, 1.0), Vec(1.0, v)]
+    t = Vec(0.0, 0.0)
+    for x in vs:
+        t = t + x
+    return t.a, t.b, max(vs, key=lambda q: q.a).b
+
+
 @case((3,), (0,))
 def cls_loop(n):
     p = Vec(0.0, 1.0)
@@ -492,7 +642,7 @@ def cls_counter(n):
 
 
 class Node:
-    def __init__(self, v, nxt: Node | None = None):
+    def __init__(self, v, nxt: Optional["Node"] = None):
         self.v = v
         self.nxt = nxt
 
@@ -587,8 +737,66 @@ def setattr_(r, n):
     return getattr(r, "a") + r.b
 
 
-@pytest.mark.parametrize(("fn", "calls"), CASES, ids=[fn.__name__ for fn, _ in CASES])
-def test_compiled_is_plain_python(fn: Callable[..., Any], calls: tuple[tuple[Any, ...], ...]) -> None:
-    scripted = None
-    for arguments in calls:
-        scripted = check(fn, *arguments, tolerance=1e-6, scripted=scripted)
+class MyErr(Exception):
+    pass
+
+
+class CodeErr(Exception):
+    def __init__(self, code, msg="m"):
+        super().__init__(msg)
+        self.code = code
+
+
+@case((3,), (5,))
+def exc1(n):
+    if n > 4:
+        raise MyErr("a", n)
+    return n
+
+
+@case((3,), (5,))
+def exc2(n):
+    if n > 4:
+        raise CodeErr(n, "b")
+    return n
+
+
+@case((3,), (5,))
+def exc3(n):
+    if n > 4:
+        raise CodeErr(7)
+    elif n == 3:
+        raise ValueError
+    return n
+
+
+@case((3,), (5,))
+def exc4(n):
+    if n > 4:
+        e = ValueError(f"bad {n:3d} {n!r}")
+        raise e
+    raise ValueError("x %d y" % n) from None
+
+
+@case((3,), (5,))
+def exc5(n):
+    raise ValueError("x {} y {:>5.2f}".format(n, n / 2))
+
+
+@case((3,), (5,))
+def assert1(n):
+    assert n < 4, f"n is {n}"
+    assert n, ("tuple", n)
+    return n
+
+
+@case((3,), (5,))
+def notimpl(n):
+    if n > 3:
+        raise NotImplementedError
+    raise StopIteration("z")
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
+    run(fn, calls)

@@ -11,16 +11,20 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tracejit.frontend import optionals
+from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
 from tracejit.frontend.values import (
     ArrayView,
     BoundMethod,
+    ChoiceValue,
     Closure,
     FrontValue,
     GrowingList,
     ListValue,
     Number,
     ObjectValue,
+    OptionalValue,
     Static,
     Transformed,
     TupleValue,
@@ -407,6 +411,12 @@ class Arithmetic:
         """`bool(x)`: known now, or a bool host scalar."""
         self.ctx.at(node)
         match x:
+            case OptionalValue():
+                return optionals.truth(self.objects.c.expressions, x, node)
+            case ChoiceValue():
+                every = self.objects.c.expressions
+                made = each(every, x, lambda o: Static(bool(o.value)), node)
+                return self.truth(made, node)
             case Static(value):
                 own = self.objects.truth(x, node) if self.objects.has_truth(value) else x
                 return bool(value) if own is x else self.truth(own, node)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import arrays, list_calls
-from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.mathcalls import whole
 from tracejit.frontend.values import (
     ArrayView,
@@ -15,6 +15,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MessageValue,
     Number,
     SequenceValue,
     Size,
@@ -62,6 +63,8 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
             return c.ctx.size_number(c.ctx.list_length(x))
         case SequenceValue() as s:
             return c.ctx.size_number(s.length)
+        case MessageValue():
+            c.ctx.refuse(node, "the length of text with run-time values is outside the language", "use numbers")
         case Static(value):
             return c.call_now(len, [Static(value)], {}, node)
         case x:
@@ -171,45 +174,6 @@ def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
         return inner.item(sizes.sub(c.ctx.b, last, i))
 
     return SequenceValue(inner.length, item, static=inner.static, lists=inner.lists)
-
-
-def _extreme(name: str) -> Handler:
-    better = "lt" if name == "min" else "gt"
-
-    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-        if kwargs:
-            c.ctx.refuse(node, f"{name}() with keywords is outside the language", "write it as a loop")
-        if len(args) == 1 and isinstance(args[0], ArrayView):
-            return arrays.function(c, name, args, {}, node)
-        if len(args) == 1 and list_calls.is_unknown(c, args[0]):
-            return list_calls.extreme(c, args[0], name, node)
-        items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
-        if not items:
-            return c.arith.mismatch(ValueError(f"{name}() iterable argument is empty"), node)
-        best = items[0]
-        for item in items[1:]:
-            truth = c.arith.truth(c.arith.binary(better, item, best, node), node)
-            best = _pick(c, truth, item, best, node)
-        return best
-
-    return handler
-
-
-def _pick(c: Calls, truth: bool | Value, a: FrontValue, b: FrontValue, node: ast.AST) -> FrontValue:
-    """`a if truth else b` of two numbers: a select where both have one type."""
-    if isinstance(truth, bool):
-        return a if truth else b
-    kinds = {(x.dtype, x.weak) if isinstance(x, Number) else (None, is_python_number(x)) for x in (a, b)}
-    if len(kinds) == 1 and isinstance(a, Number):
-        return Number(c.ctx.b.emit("select", (truth, a.value, b.value))[0], a.weak)  # type: ignore[union-attr]
-    if is_python_number(a) and is_python_number(b) and python_kind(a) == python_kind(b):
-        x, y = c.arith.scalar(a), c.arith.scalar(b)
-        return Number(c.ctx.b.emit("select", (truth, x, y))[0], weak=True)
-    return c.expressions.choose(node, truth, lambda: a, lambda: b)
-
-
-HANDLERS[min] = _extreme("min")
-HANDLERS[max] = _extreme("max")
 
 
 @handles(abs)
@@ -357,45 +321,6 @@ def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     return c.ctx.new_object(DictValue({**_pairs(c, args, node), **kwargs}), node)
 
 
-@handles(print)
-def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    sep = c.static(kwargs.get("sep", Static(" ")), node, "'sep'")
-    end = c.static(kwargs.get("end", Static("\n")), node, "'end'")
-    parts: list[str] = []
-    payload: list[Value] = []
-    for i, arg in enumerate(args):
-        if i:
-            parts.append(str(sep).replace("{", "{{").replace("}", "}}"))
-        c.expressions.message_part(arg, "", "", parts, payload, node)
-    parts.append(str(end).replace("{", "{{").replace("}", "}}"))
-    c.ctx.at(node)
-    c.ctx.b.emit("print", payload, {"template": "".join(parts)})
-    return Static(None)
-
-
-@handles(sorted)
-def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """A sorted list: a sorting network of selects for items known at run time only."""
-    if list_calls.is_unknown(c, args[0]) and "key" not in kwargs:
-        return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
-    items = c.expressions.known_items(args[0], node)
-    descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
-    if "key" in kwargs:
-        c.ctx.refuse(
-            node, "sorted() with a key is outside the language", "put the keys into an array and use np.argsort"
-        )
-    if all(isinstance(i, Static) for i in items):
-        return c.lists.made([Static(v) for v in sorted((i.value for i in items), reverse=descending)], node)  # type: ignore[union-attr]
-    if len(items) > 16:
-        c.ctx.refuse(node, "sorted() takes at most 16 run-time numbers", "put them into an array and use np.sort")
-    for end in range(len(items) - 1, 0, -1):
-        for i in range(end):
-            swap = c.arith.truth(c.arith.binary("gt" if not descending else "lt", items[i], items[i + 1], node), node)
-            low, high = _pick(c, swap, items[i + 1], items[i], node), _pick(c, swap, items[i], items[i + 1], node)
-            items[i], items[i + 1] = low, high
-    return c.lists.made(items, node)
-
-
 def container_method(
     c: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
@@ -403,6 +328,8 @@ def container_method(
     match receiver, name:
         case ListValue() | GrowingList(), _ if name in list_calls.METHODS:
             return list_calls.method(c, receiver, name, args, kwargs, node)
+        case TupleValue(items), "index" | "count" if not all(isinstance(i, Static) for i in [*items, *args]):
+            return list_calls.method(c, ListValue(list(items)), name, args, kwargs, node)
         case TupleValue(), "index" | "count" if all(isinstance(i, Static) for i in [*receiver.items, *args]):
             values = [i.value for i in receiver.items]  # type: ignore[union-attr]
             return c.call_now(getattr(values, name), args, {}, node)

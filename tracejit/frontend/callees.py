@@ -19,7 +19,7 @@ from tracejit.frontend.signature import Access, spec_of
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
-from tracejit.frontend.values import ArrayView, Closure, FrontValue, Static, TupleValue, describe
+from tracejit.frontend.values import ArrayView, Closure, FrontValue, ListValue, Static, TupleValue, describe
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import ListType, TensorType, Type
 
@@ -287,6 +287,10 @@ class _CalleeStatics(Statics):
     def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> NoReturn:
         """`owner.name = value` is refused."""
         self.body.refuse_change(node, "sets an attribute of an object from outside")
+
+    def list_of_outside(self, items: list[FrontValue], access: Access) -> FrontValue:
+        """A list from outside, which cannot change here."""
+        return ListValue(items, level=-1)
 
     def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
         """An attribute of a compile-time object; callers must not have set it."""

@@ -14,10 +14,11 @@ from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
-from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, ufuncs
+from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, sequence_calls, text, ufuncs
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.dependence import compiled_in, decided_by
@@ -27,6 +28,7 @@ from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects
+from tracejit.frontend.optionals import require_value
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
@@ -37,15 +39,19 @@ from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
     BoundMethod,
+    ChoiceValue,
     Closure,
     DictValue,
     FrontValue,
     GrowingList,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Number,
     ObjectValue,
+    OptionalValue,
     SequenceValue,
+    SliceValue,
     Static,
     SuperValue,
     Transformed,
@@ -63,7 +69,7 @@ _DEPTH = 60
 _RANGE_PARTS = ("start", "stop", "step")
 
 
-assert class_calls  # registers its handlers
+assert class_calls and sequence_calls  # they register handlers
 
 
 class Calls:
@@ -114,7 +120,10 @@ class Calls:
         return self.array_of(value, None, node) if is_list else value
 
     def as_operand(self, value: FrontValue) -> FrontValue:
-        """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged."""
+        """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged, but for what
+        may be None: that is refused."""
+        if isinstance(value, OptionalValue):
+            require_value(self.ctx, value)
         if isinstance(value, Static) and isinstance(value.value, np.ndarray):
             return self.statics.hidden(value.value, constant_access(value.value))
         return value
@@ -130,6 +139,8 @@ class Calls:
             case ArrayView() | Number():
                 arrays.require_method(self, base, name, node)
                 return BoundMethod(base, name)
+            case MessageValue():
+                return BoundMethod(base, name)
             case TupleValue(cls=None) | ListValue() | GrowingList() | DictValue():
                 kind = tuple if isinstance(base, TupleValue) else dict if isinstance(base, DictValue) else list
                 if not hasattr(kind, name):
@@ -138,6 +149,12 @@ class Calls:
             case TupleValue(items, cls) if cls is not None:
                 fields = getattr(cls, "_fields", ())
                 return items[fields.index(name)] if name in fields else self.objects.member(base, cls, name, node)
+            case OptionalValue():
+                require_value(self.ctx, base)
+            case ChoiceValue(_, options) if isinstance(options[0].value, str):
+                return BoundMethod(base, name)
+            case ChoiceValue():
+                return each(self.expressions, base, lambda o: self.attribute(o, name, node), node)
             case ObjectValue():
                 return self.objects.attribute(base, name, node)
             case SuperValue():
@@ -197,6 +214,8 @@ class Calls:
                 return self.method(receiver, name, args, kwargs, node)
             case BoundFunction(inner, first, named):
                 return self.call_value(inner, [*first, *args], {**dict(named), **kwargs}, node)
+            case OptionalValue():
+                require_value(self.ctx, fn)
             case ObjectValue():
                 return self.objects.call(fn, args, kwargs, node)
             case Transformed():
@@ -211,6 +230,10 @@ class Calls:
     ) -> FrontValue:
         if isinstance(receiver, ArrayView | Number):
             return arrays.method(self, receiver, name, args, kwargs, node)
+        if isinstance(receiver, ChoiceValue):
+            return each(self.expressions, receiver, lambda o: text.method(self, o, name, args, kwargs, node), node)
+        if isinstance(receiver, MessageValue):
+            return text.method(self, receiver, name, args, kwargs, node)
         if isinstance(receiver, SuperValue):
             return self.objects.super_init(receiver, args, node)
         return builtin_calls.container_method(self, receiver, name, args, kwargs, node)
@@ -232,6 +255,8 @@ class Calls:
         handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             return handler(self, args, kwargs, node)
+        if isinstance(fn, types.BuiltinMethodType) and isinstance(fn.__self__, str):
+            return text.method(self, Static(fn.__self__), fn.__name__, args, kwargs, node)
         ufunc = getattr(fn, "__self__", None)
         if isinstance(ufunc, np.ufunc):
             return ufuncs.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
@@ -307,7 +332,7 @@ class Calls:
                     "remove the hooks, or call it outside",
                 )
 
-    def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
         """A pure function of compile-time objects."""
         try:
             made = fn(*(a.value for a in args), **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
@@ -454,6 +479,10 @@ class Calls:
             return Static(not result.value)
         return Number(self.ctx.b.emit("logical_not", (self.arith.scalar(result),))[0], weak=True)
 
+    def is_instance(self, value: FrontValue, cls: FrontValue, node: ast.AST) -> bool:
+        """Whether a value is an instance of a class, or of one of a tuple of classes."""
+        return class_calls.is_instance(self, value, self.static(cls, node, "the class"))
+
     def both(self, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x and y` of two conditions."""
         a, b = self.arith.truth(x, node), self.arith.truth(y, node)
@@ -468,6 +497,9 @@ class Calls:
         made = grid_subscript(self, value, index, node)
         if made is not None:
             return made
+        if isinstance(index, SliceValue):
+            parts = [None if p is None else self.static(p, node, "a slice bound") for p in slice_parts(index)]
+            index = Static(slice(*parts))
         if isinstance(index, Static):
             try:
                 return self.of_object(value[index.value])
@@ -486,18 +518,6 @@ class Calls:
     def array_of(self, value: FrontValue, dtype: Any, node: ast.AST) -> ArrayView:
         """A nested list of numbers as an array."""
         return creation.array_of(self, value, dtype, node)
-
-    def format_percent(self, template: Static, value: FrontValue, node: ast.AST) -> FrontValue:
-        """`'...' % values` of compile-time values."""
-        if isinstance(value, TupleValue) and all(isinstance(i, Static) for i in value.items):
-            return Static(template.value % tuple(i.value for i in value.items))  # type: ignore[union-attr]
-        if isinstance(value, Static):
-            return Static(template.value % value.value)
-        self.ctx.refuse(
-            node,
-            "'%' formatting of run-time values is outside the language",
-            "use an f-string in print, assert or raise",
-        )
 
     def grad_mode(self, manager: FrontValue) -> bool | None:
         """Whether a context manager switches gradients off or on; None for any other."""
@@ -531,6 +551,11 @@ class Calls:
 Handler = Callable[[Calls, list[FrontValue], dict[str, FrontValue], ast.AST], FrontValue]
 
 
+def slice_parts(s: SliceValue) -> tuple[FrontValue | None, ...]:
+    """Start, stop and step."""
+    return s.start, s.stop, s.step
+
+
 def _identity(fn: Any) -> Any:
     """A key for handler tables: the object itself where it is hashable."""
     try:
@@ -546,6 +571,9 @@ def _name(fn: Any) -> str:
 
 def is_pure_builtin(fn: Any) -> bool:
     """Whether a function has no effect, so that it can be called while compiling."""
+    own = getattr(fn, "__self__", None)
+    if isinstance(fn, types.BuiltinMethodType) and isinstance(own, int | float | complex | tuple | range | frozenset):
+        return True
     module = getattr(fn, "__module__", None) or ""
     return module.split(".")[0] in ("builtins", "math", "cmath", "operator", "numpy") or fn in (
         str,

@@ -14,6 +14,7 @@ from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
     BoundMethod,
+    ChoiceValue,
     Closure,
     DictValue,
     FrontValue,
@@ -22,6 +23,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    OptionalValue,
     SequenceValue,
     Static,
     SuperValue,
@@ -36,11 +38,19 @@ if TYPE_CHECKING:
 @handles(isinstance)
 def _isinstance(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     cls = c.static(args[1], node, "the class")
-    kinds = cls if isinstance(cls, tuple) else (cls,)
-    return Static(any(_is_instance(c, args[0], k) for k in kinds))
+    if isinstance(args[0], OptionalValue):
+        found = [is_instance(c, x, cls) for x in (args[0].value, Static(None))]
+        if found[0] is found[1]:
+            return Static(found[0])
+        some = Number(args[0].some, weak=True)
+        return some if found[0] else c.expressions.negated(some, node)
+    return Static(is_instance(c, args[0], cls))
 
 
-def _is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:
+def is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:
+    """`isinstance(x, cls)`."""
+    if isinstance(x, ChoiceValue):
+        x = x.options[0]
     if isinstance(x, Static):
         return isinstance(x.value, cls)
     kind = _class_of(c, x)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ast
-import operator
-import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend import list_calls
+from tracejit.frontend import comparisons, list_calls, optionals, text
 from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic, is_python_number
+from tracejit.frontend.choices import each
 from tracejit.frontend.comprehensions import comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
+from tracejit.frontend.optionals import Refinement
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     DictValue,
     FrontValue,
     GrowingList,
@@ -28,6 +29,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    OptionalValue,
     SequenceValue,
     SliceValue,
     Static,
@@ -54,6 +56,7 @@ class Expressions:
         self.arith = arith
         self.indexing = indexing
         self.lists = lists
+        self.refinement = Refinement(self)
 
     def value(self, node: ast.expr) -> FrontValue:
         """The value of an expression."""
@@ -76,7 +79,7 @@ class Expressions:
             case ast.BoolOp():
                 return self.bool_op(node, list(node.values))
             case ast.IfExp(test, body, orelse):
-                return self.conditional(node, self.arith.truth(self.value(test), test), body, orelse)
+                return self.conditional(node, test, body, orelse)
             case ast.Call():
                 return self.calls.call(node)
             case ast.Attribute(base, name):
@@ -98,7 +101,7 @@ class Expressions:
             case ast.Lambda():
                 return self.calls.statements.closure(node)
             case ast.JoinedStr():
-                return self.joined_string(node)
+                return text.joined_string(self.calls, node)
             case ast.ListComp() | ast.GeneratorExp():
                 return comprehension(self.calls, node)
             case ast.Starred():
@@ -167,6 +170,13 @@ class Expressions:
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y`, containers included."""
+        if any(isinstance(v, OptionalValue) for v in (x, y)) and op in ("eq", "ne"):
+            return optionals.compared(self, op, x, y, node)
+        self.ctx.at(node)
+        if isinstance(x, ChoiceValue):
+            return each(self, x, lambda o: self.binary(op, o, y, node), node)
+        if isinstance(y, ChoiceValue):
+            return each(self, y, lambda o: self.binary(op, x, o, node), node)
         match op, x, y:
             case "add", TupleValue(), TupleValue():
                 return TupleValue(x.items + y.items)
@@ -176,8 +186,18 @@ class Expressions:
                 return list_calls.repeated(self.calls, x, y, node)
             case "mul", Static(int()) | Number(), TupleValue() | ListValue() | GrowingList():
                 return list_calls.repeated(self.calls, y, x, node)
-            case "mod", Static(str()), _:
-                return self.calls.format_percent(x, y, node)
+            case "bitor" | "eq" | "ne", DictValue(), DictValue():
+                return comparisons.dicts(self, op, x, y, node)
+            case "add", MessageValue(), _ if is_text(y):
+                return text.Text(self.calls, node).show(x).show(y).value()
+            case "add", _, MessageValue() if is_text(x):
+                return text.Text(self.calls, node).show(x).show(y).value()
+            case "lt" | "le" | "gt" | "ge", TupleValue(xs), TupleValue(ys):
+                return comparisons.ordered(self, op, xs, ys, node)
+            case "lt" | "le" | "gt" | "ge", ListValue(xs), ListValue(ys):
+                return comparisons.ordered(self, op, xs, ys, node)
+            case "mod", Static(str() as template), _:
+                return text.percent(self.calls, template, y, node)
             case _ if any(self.calls.objects.has_operator(v) for v in (x, y)):
                 return self.calls.objects.binary(op, x, y, node)
             case _:
@@ -220,15 +240,24 @@ class Expressions:
     def compare_one(self, op: ast.cmpop, left: FrontValue, right: FrontValue, node: ast.AST) -> FrontValue:
         match op:
             case ast.Is() | ast.IsNot():
-                same = self.is_same(left, right, node)
-                return Static(same if isinstance(op, ast.Is) else not same)
+                same = self.identical(left, right, node)
+                return same if isinstance(op, ast.Is) else self.negated(same, node)
             case ast.In() | ast.NotIn():
-                found = self.contains(left, right, node)
+                found = comparisons.contains(self, left, right, node)
                 if isinstance(op, ast.In):
                     return found
                 return self.negated(found, node)
             case _:
                 return self.binary(COMPARE[type(op)], left, right, node)
+
+    def identical(self, left: FrontValue, right: FrontValue, node: ast.AST) -> FrontValue:
+        """`left is right`."""
+        for x, y in ((left, right), (right, left)):
+            if isinstance(x, OptionalValue) and optionals.is_none(y):
+                return self.negated(Number(x.some, weak=True), node)
+            if isinstance(x, ChoiceValue):
+                return each(self, x, lambda o, y=y: self.identical(o, y, node), node)
+        return Static(self.is_same(left, right, node))
 
     def is_same(self, left: FrontValue, right: FrontValue, node: ast.AST) -> bool:
         """`is`: between compile-time objects, and with None."""
@@ -238,39 +267,14 @@ class Expressions:
             return False
         if left is right:
             return True
+        if isinstance(left, ListValue) and isinstance(right, ListValue) and not self.ctx.level:
+            return False
         kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
         is_known = all(isinstance(x, kinds) and x not in self.ctx.heap.merged for x in (left, right))
         one_array = isinstance(left, ArrayView) != isinstance(right, ArrayView)
         if is_known and (one_array or any(isinstance(x, DictValue | ObjectValue) for x in (left, right))):
             return False
         self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
-
-    def contains(self, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
-        if isinstance(container, DictValue):
-            if not isinstance(item, Static):
-                self.ctx.refuse(
-                    node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
-                )
-            return Static(item.value in container.items)
-        own = self.calls.objects.special(container, "__contains__", [item], node)
-        if own is not None:
-            truth = self.arith.truth(own, node)
-            return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
-        if isinstance(container, Static) and isinstance(item, Static):
-            return self.calls.call_now(operator.contains, [container, item], {}, node)
-        if list_calls.is_unknown(self.calls, container):
-            return list_calls.contains(self.calls, container, item, node)
-        items = self.unpackable(container, None, node)
-        result: FrontValue = Static(False)
-        for other in items:
-            same = self.arith.truth(self.binary("eq", item, other, node), node)
-            if same is True:
-                return Static(True)
-            if isinstance(same, Value):
-                known = isinstance(result, Static)
-                value = same if known else self.ctx.b.emit("logical_or", (result.value, same))[0]  # type: ignore[union-attr]
-                result = Number(value, weak=True)
-        return result
 
     def bool_op(self, node: ast.BoolOp, operands: list[ast.expr]) -> FrontValue:
         """`and` / `or`: the right side is evaluated only where it is needed."""
@@ -281,18 +285,27 @@ class Expressions:
         is_and = isinstance(node.op, ast.And)
         if isinstance(truth, bool):
             return self.bool_op(node, operands[1:]) if truth is is_and else first
+        if not is_and and isinstance(first, OptionalValue):  # where it is chosen, it is there
+            first = first.value
 
         def rest() -> FrontValue:
-            return self.bool_op(node, operands[1:])
+            with self.refinement.within(operands[0], is_and):
+                return self.bool_op(node, operands[1:])
 
         return (
             self.choose(node, truth, rest, lambda: first) if is_and else self.choose(node, truth, lambda: first, rest)
         )
 
-    def conditional(self, node: ast.AST, truth: bool | Value, body: ast.expr, orelse: ast.expr) -> FrontValue:
+    def conditional(self, node: ast.AST, test: ast.expr, body: ast.expr, orelse: ast.expr) -> FrontValue:
+        truth = self.arith.truth(self.value(test), test)
+
+        def side(holds: bool) -> FrontValue:
+            with self.refinement.within(test, holds):
+                return self.value(body if holds else orelse)
+
         if isinstance(truth, bool):
-            return self.value(body if truth else orelse)
-        return self.choose(node, truth, lambda: self.value(body), lambda: self.value(orelse))
+            return side(truth)
+        return self.choose(node, truth, lambda: side(True), lambda: side(False))
 
     def choose(self, node: ast.AST, truth: Value, then: Any, orelse: Any) -> FrontValue:
         """An `if` whose sides are expressions."""
@@ -343,6 +356,15 @@ class Expressions:
             return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
         return self.calls.as_operand(item)
 
+    def subscript_by(self, base: FrontValue, index: FrontValue, node: ast.AST) -> FrontValue:
+        """`base[index]` by a value."""
+        name = ast.copy_location(ast.Name("$index", ast.Load()), node)  # type: ignore[type-var]
+        self.ctx.frame.env["$index"] = index
+        try:
+            return self.subscript(base, name, node)
+        finally:
+            self.ctx.frame.env.pop("$index", None)
+
     def subscript(self, base: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
         base = self.calls.as_operand(base)
         if self.calls.objects.has(base, "__getitem__"):
@@ -361,7 +383,7 @@ class Expressions:
             case DictValue(items):
                 key = self.static_key(index)
                 if key not in items:
-                    self.ctx.check_false("KeyError", _escape(str(key)))
+                    self.ctx.check_false("KeyError", text.escape(str(key)))
                 return items[key]
             case SequenceValue():
                 at = self.indexing.checked_index(self.value(index), base.length, 0, node)
@@ -375,6 +397,7 @@ class Expressions:
 
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
+        at = self.index_item(at, node)
         if isinstance(at, SliceValue):
             parts = [
                 None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node)
@@ -521,79 +544,7 @@ class Expressions:
                 made[self.static_key(key)] = self.value(value)
         return self.ctx.new_object(DictValue(made), node)
 
-    # -- text -------------------------------------------------------------------------------------------------------
 
-    def joined_string(self, node: ast.JoinedStr) -> FrontValue:
-        """An f-string; one with run-time values can only be a message of print, assert or raise."""
-        template, payload = self.message(node)
-        return MessageValue(template, payload) if payload else Static(template.format())
-
-    def message(self, node: ast.expr) -> tuple[str, tuple[Value, ...]]:
-        """A message: a `str.format` template and the run-time numbers it shows."""
-        if isinstance(node, ast.JoinedStr):
-            parts: list[str] = []
-            payload: list[Value] = []
-            for part in node.values:
-                if isinstance(part, ast.Constant):
-                    parts.append(_escape(str(part.value)))
-                    continue
-                assert isinstance(part, ast.FormattedValue)
-                spec = ""
-                if part.format_spec is not None:
-                    made = self.joined_string(part.format_spec)  # type: ignore[arg-type]
-                    spec = str(made.value) if isinstance(made, Static) else ""
-                conversion = {-1: "", 115: "!s", 114: "!r", 97: "!a"}[part.conversion]
-                self.message_part(self.value(part.value), conversion, spec, parts, payload, part.value)
-            return "".join(parts), tuple(payload)
-        value = self.value(node)
-        parts, payload = [], []
-        self.message_part(value, "", "", parts, payload, node)
-        return "".join(parts), tuple(payload)
-
-    def message_part(
-        self, value: FrontValue, conversion: str, spec: str, parts: list[str], payload: list[Value], node: ast.AST
-    ) -> None:
-        """Append one shown value to a message."""
-        match value:
-            case Static(obj):
-                field = "{" + conversion + (":" + spec if spec else "") + "}"
-                parts.append(_escape(field.format(obj)))
-            case Number():
-                parts.append("{" + str(len(payload)) + conversion + (":" + spec if spec else "") + "}")
-                payload.append(value.value)
-            case MessageValue(template, values):
-                parts.append(_shifted(template, len(payload)))
-                payload.extend(values)
-            case ArrayView() if value.rank == 0:
-                self.message_part(self.ctx.element(value, ()), conversion, spec, parts, payload, node)
-            case TupleValue(items) | ListValue(items):
-                brackets = "()" if isinstance(value, TupleValue) else "[]"
-                parts.append(brackets[0])
-                for i, item in enumerate(items):
-                    parts.append(", " if i else "")
-                    self.message_part(item, "!r", "", parts, payload, node)
-                parts.append("," + brackets[1] if isinstance(value, TupleValue) and len(items) == 1 else brackets[1])
-            case _:
-                self.ctx.refuse(node, f"{describe(value)} cannot be shown in a message", "show its elements or its sum")
-        if len(payload) > 8:
-            self.ctx.refuse(node, "a message can show at most 8 run-time values", "print them one after the other")
-
-
-def _escape(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _shifted(template: str, by: int) -> str:
-    """A message template whose fields count on from `by`."""
-    parts: list[str] = []
-    for literal, field, spec, conversion in string.Formatter().parse(template):
-        parts.append(_escape(literal))
-        if field is not None:
-            parts.append(
-                "{"
-                + str(int(field) + by)
-                + (f"!{conversion}" if conversion else "")
-                + (f":{spec}" if spec else "")
-                + "}"
-            )
-    return "".join(parts)
+def is_text(x: FrontValue) -> bool:
+    """Whether a value is a string."""
+    return isinstance(x, MessageValue) or (isinstance(x, Static) and isinstance(x.value, str))

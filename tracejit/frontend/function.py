@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.frontend import list_arrays
@@ -21,6 +21,51 @@ from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import HAS_ARRAY, Gradients
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
+from tracejit.frontend.leaves import (
+    ArrayLeaf as ArrayLeaf,
+)
+from tracejit.frontend.leaves import (
+    Change as Change,
+)
+from tracejit.frontend.leaves import (
+    ChoiceLeaf as ChoiceLeaf,
+)
+from tracejit.frontend.leaves import (
+    ConstantLeaf as ConstantLeaf,
+)
+from tracejit.frontend.leaves import (
+    InputLeaf as InputLeaf,
+)
+from tracejit.frontend.leaves import (
+    ItemsLeaf as ItemsLeaf,
+)
+from tracejit.frontend.leaves import (
+    Leaf as Leaf,
+)
+from tracejit.frontend.leaves import (
+    ListLeaf as ListLeaf,
+)
+from tracejit.frontend.leaves import (
+    NumberLeaf as NumberLeaf,
+)
+from tracejit.frontend.leaves import (
+    ObjectLeaf as ObjectLeaf,
+)
+from tracejit.frontend.leaves import (
+    OptionalLeaf as OptionalLeaf,
+)
+from tracejit.frontend.leaves import (
+    SliceLeaf as SliceLeaf,
+)
+from tracejit.frontend.leaves import (
+    TextLeaf as TextLeaf,
+)
+from tracejit.frontend.leaves import (
+    TreeLeaf as TreeLeaf,
+)
+from tracejit.frontend.leaves import (
+    ViewLeaf as ViewLeaf,
+)
 from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.signature import (
     Access,
@@ -37,14 +82,17 @@ from tracejit.frontend.statics import Statics
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     DictValue,
     FrontValue,
     GrowingList,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Mutable,
     Number,
     ObjectValue,
+    OptionalValue,
     SequenceValue,
     Size,
     Static,
@@ -53,117 +101,6 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import I64, ScalarType, TensorType
-
-# -- results ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayLeaf:
-    """Graph result `index` as a new array."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class NumberLeaf:
-    """Graph result `index` as a Python number (`weak`) or a NumPy scalar."""
-
-    index: int
-    weak: bool
-
-
-@dataclass(frozen=True, slots=True)
-class InputLeaf:
-    """The very object that input `input` came from."""
-
-    input: int
-
-
-@dataclass(frozen=True, slots=True)
-class ViewLeaf:
-    """A view of input `input`: offset, strides and lengths in elements of its C order; `("r", i)` is graph result i."""
-
-    input: int
-    offset: Any
-    strides: tuple[Any, ...]
-    lengths: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConstantLeaf:
-    """A compile-time object."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class TreeLeaf:
-    """A container of results."""
-
-    type: type
-    keys: tuple[Any, ...]
-    children: tuple[Leaf, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SliceLeaf:
-    """A range, made from three results."""
-
-    parts: tuple[Leaf, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ItemsLeaf:
-    """The items of a growing list, or one part of all of them, from graph results.
-
-    Of numbers result `index` is an array; of arrays it has them along its first axis. Where sizes vary it has all
-    elements one after the other, and `sizes` are the sizes of an item: an int, `("s", i)` for graph result i, or
-    `("r", i)` where graph result i is an array of the size of each. `weak` is that of a `NumberLeaf`.
-    """
-
-    index: int
-    weak: bool = False
-    sizes: tuple[Any, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListLeaf:
-    """A list of graph result `length` items: a leaf or tree with `ItemsLeaf`s and constants in it."""
-
-    length: int
-    items: Leaf
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectLeaf:
-    """The very object that is found at `access`; `tree` is what it holds."""
-
-    access: Access
-    tree: Leaf
-
-
-Leaf: TypeAlias = (
-    ArrayLeaf
-    | NumberLeaf
-    | InputLeaf
-    | ViewLeaf
-    | ConstantLeaf
-    | TreeLeaf
-    | SliceLeaf
-    | ItemsLeaf
-    | ListLeaf
-    | ObjectLeaf
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A part of an object from outside is set to `value`, or deleted (None)."""
-
-    access: Access
-    kind: str  #: `attribute` or `item`
-    key: Any
-    value: Leaf | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +218,7 @@ class Lowering:
         self.calls = self.statements.calls
         self.statics = Statics(self.ctx, self.hidden_input, self.hidden_number, known.varying)
         self.calls.statics = self.statics
+        self.statics.grow = self.statements.lists.of_outside
         self.gradients = self.calls.gradients = Gradients(self.calls)
         self.inputs: list[Input] = []
         self.params: list[Value] = []
@@ -373,7 +311,7 @@ class Lowering:
         if issubclass(kind, tuple):
             return TupleValue(tuple(parts), kind if hasattr(kind, "_fields") else None)
         if issubclass(kind, list):
-            return ListValue(parts, level=-1)
+            return self.statics.list_of_outside(parts, access)
         return self.statics.of_outside(ObjectValue(kind, dict(zip(keys, parts, strict=True)), access))
 
     def number_input(self, name: str, access: Access, spec: NumberSpec) -> Number:
@@ -457,12 +395,18 @@ class Lowering:
                 return ConstantLeaf(obj)
             case TupleValue(items, cls):
                 return TreeLeaf(cls or tuple, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
-            case ListValue(items):
-                return TreeLeaf(list, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
-            case GrowingList():
-                return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
+            case ListValue() | GrowingList():
+                access = self.statics.access_of(value)
+                tree = self.tree_leaf(value, node)
+                return tree if access is None else ObjectLeaf(access, tree)
             case DictValue() | ObjectValue():
                 return self.object_leaf(value, node)
+            case OptionalValue(some, inner):
+                return OptionalLeaf(self.output(some), self.leaf(inner, node))
+            case MessageValue(template, values):
+                return TextLeaf(template, tuple(NumberLeaf(self.output(v), weak=True) for v in values))
+            case ChoiceValue(index, options):
+                return ChoiceLeaf(self.output(index), tuple(o.value for o in options))
             case SequenceValue() if value.range is not None:
                 return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
             case MaybeUnbound(_, inner):
@@ -475,6 +419,8 @@ class Lowering:
 
     def changes(self, node: ast.AST) -> Iterator[Change]:
         """What objects of the caller are set to."""
+        for access, made in self.statics.changed_lists():
+            yield Change(access, "list", None, self.tree_leaf(made, node))
         for o in list(self.ctx.heap.objects.values()):
             if o.access is None:
                 continue
@@ -492,6 +438,13 @@ class Lowering:
             return self.statics.given[o]
         owner = id(o.access.constant) if o.access is not None else 0
         return {name: v for (i, name), v in self.statics.original.items() if i == owner}
+
+    def tree_leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
+        """How the caller makes a new list."""
+        if isinstance(value, GrowingList):
+            return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
+        assert isinstance(value, ListValue)
+        return TreeLeaf(list, tuple(range(len(value.items))), tuple(self.leaf(i, node) for i in value.items))
 
     def object_leaf(self, value: Mutable, node: ast.AST) -> Leaf:
         """How the caller makes a dict or an object; its own ones are returned themselves."""

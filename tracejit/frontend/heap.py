@@ -23,6 +23,7 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     Mutable,
     ObjectValue,
+    OptionalValue,
     SuperValue,
     TupleValue,
 )
@@ -95,7 +96,7 @@ def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
                 todo.extend(items)
             case BoundFunction(fn, args, kwargs):
                 todo.extend((fn, *args, *(v for _, v in kwargs)))
-            case BoundMethod(inner) | MaybeUnbound(_, inner) | SuperValue(_, inner):
+            case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner) | SuperValue(_, inner):
                 todo.append(inner)
             case Closure() as closure:
                 todo.extend((*closure.defaults, *closure.kw_defaults))

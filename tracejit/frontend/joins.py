@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.choices import join_options, option_index
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
 from tracejit.frontend.heap import Contents, describe_part
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
+from tracejit.frontend.optionals import is_none
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     Closure,
     DictValue,
     FrontValue,
@@ -31,6 +34,7 @@ from tracejit.frontend.values import (
     Mutable,
     Number,
     ObjectValue,
+    OptionalValue,
     Size,
     Static,
     TupleValue,
@@ -88,6 +92,7 @@ class Join:
     results: list[Value] = field(default_factory=list[Value])
     pairs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
+    known_lists: dict[tuple[int, int], ListValue] = field(default_factory=dict[tuple[int, int], "ListValue"])
     merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
 
     # -- yields -------------------------------------------------------------------------------------------
@@ -166,6 +171,8 @@ class Join:
             return self.views(name, a, b)
         known = a if a is not None else b
         assert known is not None
+        if any(isinstance(x, OptionalValue) for x in (a, b)) or (a is not None and b is not None and _one_none(a, b)):
+            return self.optional(name, a, b)
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
         types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
@@ -180,13 +187,39 @@ class Join:
             return self.containers(name, known, a, b)
         if isinstance(known, Closure) and known.frame not in self.ctx.frames():
             self.refuse_closure(name)
+        if isinstance(known, ChoiceValue) and (a is None or b is None):
+            then, orelse = (x.index if isinstance(x, ChoiceValue) else None for x in (a, b))
+            return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), known.options)
         if a is None or b is None:
             return known
         if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
             return a
         if isinstance(a, Closure) and isinstance(b, Closure) and a.is_same(b):
             return a
-        self.refuse(name, a, b)
+        options = join_options(a, b)
+        if options is None:
+            self.refuse(name, a, b)
+        return self.choice(name, a, b, options)
+
+    def optional(self, name: str, a: FrontValue | None, b: FrontValue | None) -> OptionalValue:
+        """Join values of which one may be None."""
+
+        def parts(side: Side, x: FrontValue | None) -> tuple[Value | None, FrontValue | None]:
+            if x is None:
+                return None, None
+            if isinstance(x, OptionalValue):
+                return x.some, x.value
+            return side.b.constant(not is_none(x), ScalarType(BOOL)), None if is_none(x) else x
+
+        (a_some, a_value), (b_some, b_value) = parts(self.then, a), parts(self.orelse, b)
+        some = self.yield_pair(a_some, b_some, ScalarType(BOOL), "some")
+        return OptionalValue(some, self.both(name, a_value, b_value))
+
+    def choice(self, name: str, a: FrontValue, b: FrontValue, options: tuple[Static, ...]) -> ChoiceValue:
+        """Join compile-time objects."""
+        sides = ((self.then, a), (self.orelse, b))
+        then, orelse = (option_index(s.b, x, options) for s, x in sides)
+        return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), options)
 
     def refuse_closure(self, name: str) -> NoReturn:
         self.ctx.refuse(
@@ -235,7 +268,11 @@ class Join:
                 if len(lists[0]) != len(lists[1]):
                     require_one_kind(self.ctx, (a, b), self.node)
                 keys = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, ListValue)))
-                return ListValue([self.both(name, x, y) for x, y in zip(*lists, strict=True)], self.ctx.level, keys)
+                made = self.known_lists.get((id(a), id(b)))
+                if made is None:
+                    items = [self.both(name, x, y) for x, y in zip(*lists, strict=True)]
+                    made = self.known_lists[id(a), id(b)] = ListValue(items, self.ctx.level, keys)
+                return made
             case _:
                 raise AssertionError(known)
 
@@ -471,8 +508,6 @@ def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
     """What to write where two kinds of value meet."""
     if any(isinstance(x, Static) and isinstance(x.value, str) for x in (a, b)):
         return "use numbers: a text must be known when the function is compiled"
-    if any(isinstance(x, Static) and x.value is None for x in (a, b)):
-        return "start with a value of the same kind instead of None"
     if name.startswith("$"):
         return "return one kind of value on every path"
     return "give it one kind of value, or use two names"
@@ -485,6 +520,10 @@ def _same_static(a: Static, b: Static) -> bool:
         return type(a.value) is type(b.value) and bool(a.value == b.value) and repr(a.value) == repr(b.value)
     except Exception:
         return False
+
+
+def _one_none(a: FrontValue, b: FrontValue) -> bool:
+    return is_none(a) is not is_none(b)
 
 
 def _part(contents: Contents | None, key: Any) -> FrontValue | None:

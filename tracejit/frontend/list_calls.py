@@ -60,7 +60,7 @@ def method(
     wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)
     if len(args) != wanted and not (name == "pop" and len(args) == 1):
         return c.arith.mismatch(TypeError(f"{name}() takes {wanted} arguments ({len(args)} given)"), node)
-    if kwargs and not (name == "sort" and set(kwargs) == {"reverse"}):
+    if kwargs and not (name == "sort" and set(kwargs) <= {"reverse", "key"}):
         c.ctx.refuse(node, f"{name}() of a list has no keyword {next(iter(kwargs))!r} in a script", "leave it out")
     if isinstance(receiver, GrowingList):
         return _growing_method(c, receiver, name, args, kwargs, node)
@@ -155,6 +155,38 @@ def _growing_method(
         case _:
             return index(c, lst, args[0], node)
     return Static(None)
+
+
+def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST) -> None:
+    """`del lst[at]`."""
+    if not isinstance(at, SliceValue):
+        method(c, lst, "pop", [at], {}, node)
+        return
+    bounds = _static_slice(at)
+    if not isinstance(lst, ListValue) or lst.level != c.ctx.level or bounds is None:
+        c.ctx.refuse(node, "a slice of a list is deleted where its structure is known only", "build a new list")
+    del lst.items[bounds]
+
+
+def set_slice(c: Calls, lst: ListValue, at: SliceValue, value: FrontValue, node: ast.AST) -> bool:
+    """`lst[at] = value` where all is known when the function is compiled; whether it is."""
+    bounds = _static_slice(at)
+    if lst.level != c.ctx.level or bounds is None or is_unknown(c, value):
+        return False
+    try:
+        lst.items[bounds] = c.expressions.known_items(value, node)
+    except ValueError as error:
+        c.arith.mismatch(error, node)
+    return True
+
+
+def _static_slice(at: SliceValue) -> slice | None:
+    parts = [None if p is None else p.value if isinstance(p, Static) else NotImplemented for p in _bounds(at)]
+    return None if NotImplemented in parts else slice(*parts)
+
+
+def _bounds(at: SliceValue) -> tuple[FrontValue | None, ...]:
+    return at.start, at.stop, at.step
 
 
 def _insert(c: Calls, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:

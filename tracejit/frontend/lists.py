@@ -136,6 +136,17 @@ class Lists:
         self.ctx.at(node)
         return GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((place,)))
 
+    def of_outside(self, items: Iterable[FrontValue], key: object) -> GrowingList:
+        """The items of a list that the caller has."""
+        node = self.ctx.frame.source.node
+        if self.ctx.level:
+            self.ctx.refuse(node, "a list from outside is first used and changed in a branch or loop", "name it before")
+        kind = self.ctx.growing[key] or NOTHING
+        made = GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((key,)))
+        for item in items:
+            self.push(made, item, node)
+        return made
+
     def no_items(self, kind: Kind) -> list[Value]:
         """Empty slots."""
         return [self.ctx.b.emit("list_new", (), {"element": t}, names=("list",))[0] for t in slots(kind)]

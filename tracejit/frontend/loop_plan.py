@@ -8,6 +8,7 @@ from typing import Any
 
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     DictValue,
     FrontValue,
     ListValue,
@@ -15,7 +16,9 @@ from tracejit.frontend.values import (
     Mutable,
     Number,
     ObjectValue,
+    OptionalValue,
     Size,
+    Static,
     TupleValue,
 )
 from tracejit.ir.core import Value
@@ -49,6 +52,8 @@ class Plan:
     cells: set[tuple[object, Any]] = field(default_factory=set[tuple[object, Any]])  #: parts of objects that change
     objects: set[Path] = field(default_factory=set["Path"])  #: names that another object is bound to
     sources: set[tuple[Path, object]] = field(default_factory=set[tuple["Path", object]])  #: outer ones among them
+    optional: dict[Path, FrontValue] = field(default_factory=dict["Path", "FrontValue"])  #: may be None: like these
+    choices: dict[Path, tuple[Static, ...]] = field(default_factory=dict["Path", tuple["Static", ...]])
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
     late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
     late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
@@ -101,6 +106,10 @@ def replace(value: FrontValue, mapping: dict[Value, Value], renew: Callable[[Mut
             return ListValue([replace(i, mapping, renew) for i in items], level, keys)
         case DictValue() | ObjectValue():
             return renew(value)
+        case OptionalValue(some, inner):
+            return OptionalValue(mapping.get(some, some), replace(inner, mapping, renew))
+        case ChoiceValue(index, options):
+            return ChoiceValue(mapping.get(index, index), options)
         case MaybeUnbound(bound, inner):
             return MaybeUnbound(mapping.get(bound, bound), replace(inner, mapping, renew))
         case _:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.choices import join_options, option_index, options_of
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import binding_before, binding_within
 from tracejit.frontend.joins import one_kind, shown
@@ -19,11 +20,13 @@ from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.loop_objects import LoopObjects
 from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
+from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rotation import Rotation, candidates, put_back
 from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     Closure,
     DictValue,
     FrontValue,
@@ -32,6 +35,7 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     Number,
     ObjectValue,
+    OptionalValue,
     Size,
     Static,
     TupleValue,
@@ -67,6 +71,7 @@ class LoopLowering:
         self.number_carry: dict[Path, Carry] = {}
         self.bound_carry: dict[Path, Carry] = {}
         self.objects = LoopObjects(self)
+        self.some_carry: dict[Path, Carry] = {}
         self.alias_carry: dict[tuple[int, int], Carry] = {}
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
         self.entry_lists: dict[Path, tuple[int, ...]] = {}
@@ -148,6 +153,10 @@ class LoopLowering:
                 return GrowingList(tuple(map(self.ctx.storage.new, empty)), kind, keys)
             case MaybeUnbound(_, inner):
                 return self.nothing(inner)
+            case OptionalValue(_, inner):
+                return OptionalValue(self.outer.constant(False, ScalarType(BOOL)), self.nothing(inner))
+            case ChoiceValue(_, options):
+                return ChoiceValue(zero, options)
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.nothing(i) for i in items), cls)
             case ListValue(items, _, keys):
@@ -165,6 +174,13 @@ class LoopLowering:
 
     def head(self, path: Path, value: FrontValue) -> FrontValue:
         """What a carried name stands for at the start of an iteration."""
+        if isinstance(value, OptionalValue) or path in self.plan.optional:
+            return self.head_optional(path, value)
+        if isinstance(value, ChoiceValue) or path in self.plan.choices:
+            options = self.plan.choices.setdefault(path, options_of(value) or ())
+            index = self.outside(lambda: option_index(self.outer, value, options))
+            self.number_carry[path] = self.carry(index, ScalarType(I64), label(path))
+            return ChoiceValue(self.number_carry[path].param, options)
         found = number_type(value)
         if found is not None:
             dtype, weak = self.plan.types.setdefault(path, found)
@@ -187,6 +203,17 @@ class LoopLowering:
                 return MaybeUnbound(flag.param, self.head(path, inner))
             case _:
                 return value
+
+    def head_optional(self, path: Path, value: FrontValue) -> OptionalValue:
+        """A name that may be None."""
+        inner: FrontValue
+        if isinstance(value, OptionalValue):
+            some, inner = value.some, value.value
+        else:
+            some = self.outer.constant(not is_none(value), ScalarType(BOOL))
+            inner = self.nothing(self.plan.optional[path]) if is_none(value) else value
+        flag = self.some_carry[path] = self.carry(some, ScalarType(BOOL), f"{label(path)}.some")
+        return OptionalValue(flag.param, self.head((*path, "some"), inner))
 
     def outside(self, make: Callable[[], Value]) -> Value:
         """Emit before the loop."""
@@ -345,6 +372,15 @@ class LoopLowering:
             return
         if isinstance(end, MaybeUnbound):
             end = end.value
+        if isinstance(head, OptionalValue) or isinstance(end, OptionalValue) or is_none(head) is not is_none(end):
+            self.end_optional(path, head, end, ends)
+            return
+        if (options := join_options(head, end)) is not None and (isinstance(head, ChoiceValue) or len(options) > 1):
+            if not isinstance(head, ChoiceValue) or options != head.options:
+                self.plan.choices[path], self.plan.changed = options, True
+                return
+            self.number_carry[path].next = option_index(self.ctx.b, end, options)
+            return
         if isinstance(head, Number):
             found = number_type(end)
             if found is None:
@@ -365,6 +401,18 @@ class LoopLowering:
             self.end_list(path, head, end)
             return
         self.end_container(path, head, end, ends)
+
+    def end_optional(self, path: Path, head: FrontValue, end: FrontValue, ends: dict[int, int]) -> None:
+        """A name that may be None at the end of an iteration."""
+        if not isinstance(head, OptionalValue):
+            self.plan.optional[path] = end.value if isinstance(end, OptionalValue) else head if is_none(end) else end
+            self.plan.late_ranks.update({c: rank_of(base) for c, base in self.ctx.storage.bases.items()})
+            self.plan.changed = True
+            return
+        some = end.some if isinstance(end, OptionalValue) else self.ctx.b.constant(not is_none(end), ScalarType(BOOL))
+        self.some_carry[path].next = some
+        inner = end.value if isinstance(end, OptionalValue) else head.value if is_none(end) else end
+        self.end((*path, "some"), head.value, inner, ends)
 
     def end_container(self, path: Path, head: FrontValue, end: FrontValue, ends: dict[int, int]) -> None:
         pairs: list[tuple[object, FrontValue, FrontValue]] = []

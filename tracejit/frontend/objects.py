@@ -125,7 +125,6 @@ class Objects:
     def is_plain(self, cls: type) -> bool:
         """Whether instances are what `__init__` makes of an empty object."""
         is_exception = issubclass(cls, BaseException)
-        base = BaseException if is_exception else object
         foreign = [b for b in cls.__mro__ if b.__module__ == "builtins" and not (is_exception or b is object)]
         if foreign or cls.__module__.split(".")[0] in ("builtins", "numpy") or hasattr(cls, "state_dict"):
             return False
@@ -133,7 +132,7 @@ class Objects:
         kept = (
             own_setattr in (object.__setattr__, BaseException.__setattr__) or is_users(own_setattr) or _is_frozen(cls)
         )
-        return kept and find(cls, "__new__") is find(base, "__new__")
+        return kept and not isinstance(find(cls, "__new__"), staticmethod)
 
     def fill_dataclass(
         self, made: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -246,7 +245,7 @@ class Objects:
         assert cls is not None
         behind = cls.__mro__[cls.__mro__.index(value.cls) + 1 :]
         member = next((vars(c)[name] for c in behind if name in vars(c)), _MISSING)
-        if name == "__init__" and member in (object.__init__, find(BaseException, "__init__")):
+        if name == "__init__" and isinstance(member, types.WrapperDescriptorType):
             return BoundMethod(value, name)
         return self.bound(member, receiver, cls, name, node)
 

@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
     BoundMethod,
+    ChoiceValue,
     Closure,
     DictValue,
     FrontValue,
@@ -29,6 +30,7 @@ from tracejit.frontend.values import (
     Mutable,
     Number,
     ObjectValue,
+    OptionalValue,
     Size,
     Static,
     Transformed,
@@ -101,6 +103,12 @@ class Packer:
                 return ("object", cls, tuple(fields), self.each(fields.values(), path))
             case GrowingList(storages, kind, keys):
                 return ("growing", tuple(map(self.storage, storages)), kind, keys)
+            case OptionalValue(some, inner):
+                self.number(some, path)
+                return ("optional", self.pack(inner, (*path, 0)))
+            case ChoiceValue(index, options):
+                self.number(index, path)
+                return ("choice", tuple(StaticSpec(o.value) for o in options))
             case MaybeUnbound(bound, inner):
                 self.number(bound, path)
                 return ("maybe", self.pack(inner, (*path, 0)))
@@ -196,6 +204,11 @@ class Unpacker:
                 )
             case ("growing", storages, kind, keys):
                 return GrowingList(tuple(map(self.storages, storages)), kind, keys)
+            case ("optional", inner):
+                some = next(self.numbers)
+                return OptionalValue(some, self.unpack(inner))
+            case ("choice", options):
+                return ChoiceValue(next(self.numbers), tuple(Static(o.value) for o in options))
             case ("maybe", inner):
                 bound = next(self.numbers)
                 return MaybeUnbound(bound, self.unpack(inner))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tracejit.frontend import list_calls
 from tracejit.frontend.arith import BINARY, Arithmetic
 from tracejit.frontend.calls import Calls
 from tracejit.frontend.context import Context
@@ -24,6 +25,7 @@ from tracejit.frontend.desugar import (
     WithBlock,
 )
 from tracejit.frontend.elementwise import require_same_kind
+from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side, end_of
@@ -32,6 +34,7 @@ from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.objects import OPERATORS
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.text import Text
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -41,9 +44,12 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
+    ObjectValue,
     SequenceValue,
+    SliceValue,
     Static,
     TupleValue,
+    describe,
     type_name,
 )
 from tracejit.ir.builder import Builder
@@ -110,8 +116,8 @@ class Statements:
                 return TupleValue(tuple(map(self.returned, items)), cls)
             case ListValue(items, level, keys):
                 return ListValue(list(map(self.returned, items)), level, keys)
-            case DictValue(items, level):
-                return DictValue({k: self.returned(v) for k, v in items.items()}, level)
+            case DictValue(items) if value.access is None:
+                return DictValue({k: self.returned(v) for k, v in items.items()})
             case _:
                 return value
 
@@ -134,12 +140,10 @@ class Statements:
             case ast.Assert():
                 self.assertion(s)
             case ast.Raise():
-                self.raise_(s)
+                raise_(self.calls, s)
             case ast.Delete(targets):
                 for target in targets:
-                    if not isinstance(target, ast.Name):
-                        self.ctx.refuse(target, "only names can be deleted", "del name")
-                    self.ctx.frame.env.pop(target.id, None)
+                    self.delete(target)
             case ast.FunctionDef():
                 self.nested_function(s)
             case ast.Import() | ast.ImportFrom():
@@ -207,6 +211,8 @@ class Statements:
                 self.lists.set_item(base, self.expressions.value(index), self.calls.as_operand(value), node)
             case ListValue():
                 at = self.expressions.value(index)
+                if isinstance(at, SliceValue) and list_calls.set_slice(self.calls, base, at, value, node):
+                    return
                 if base.level != self.ctx.level or not (isinstance(at, Static) and isinstance(at.value, int)):
                     self.lists.grown(base, node, (self.calls.as_operand(value),))
                 try:
@@ -215,6 +221,36 @@ class Statements:
                     self.arith.mismatch(error, node)
             case _:
                 self.arith.mismatch(TypeError(f"'{type_name(base)}' object does not support item assignment"), node)
+
+    def delete(self, target: ast.expr) -> None:
+        """`del target`."""
+        match target:
+            case ast.Name(name):
+                self.expressions.name(target, name)
+                self.ctx.frame.env.pop(name, None)
+            case ast.Tuple(elts) | ast.List(elts):
+                for t in elts:
+                    self.delete(t)
+            case ast.Subscript(base_node, index):
+                base = self.expressions.value(base_node)
+                if self.calls.objects.has(base, "__delitem__"):
+                    self.calls.objects.special(base, "__delitem__", [self.expressions.value(index)], target)
+                elif isinstance(base, DictValue):
+                    self.calls.method(base, "pop", [Static(self.expressions.static_key(index))], {}, target)
+                elif isinstance(base, ListValue | GrowingList):
+                    list_calls.delete(self.calls, base, self.expressions.value(index), target)
+                else:
+                    text = f"'{type_name(base)}' object doesn't support item deletion"
+                    self.arith.mismatch(TypeError(text), target)
+            case ast.Attribute(base_node, name):
+                base = self.expressions.value(base_node)
+                if not isinstance(base, ObjectValue):
+                    self.ctx.refuse(target, f"an attribute of {describe(base)} cannot be deleted", "set it to None")
+                if name not in base.fields:
+                    self.ctx.check_false("AttributeError", name)
+                self.ctx.write_object(base, {k: v for k, v in base.fields.items() if k != name}, target)
+            case _:
+                self.ctx.refuse(target, "this cannot be deleted", "del name")
 
     def augmented(self, s: ast.AugAssign) -> None:
         """`target op= value`: in place for arrays, a new binding for numbers."""
@@ -287,33 +323,19 @@ class Statements:
     def assertion(self, s: ast.Assert) -> None:
         cond = self.arith.truth(self.expressions.value(s.test), s)
         if cond is True:
+            self.refine(s.test, True)
             return
-        message, payload = self.expressions.message(s.msg) if s.msg is not None else ("", ())
+        message, payload = self.message(s.msg) if s.msg is not None else ("", ())
         self.ctx.at(s)
         value = cond if isinstance(cond, Value) else self.ctx.b.constant(False, ScalarType(BOOL))
         self.ctx.check(value, "AssertionError", message, *payload)
+        self.refine(s.test, True)
         if cond is False:
             raise Unreachable
 
-    def raise_(self, s: ast.Raise) -> None:
-        """`raise Exception(message)` of a built-in or user exception class."""
-        exc = s.exc
-        message, payload = "", ()
-        if isinstance(exc, ast.Call):
-            if len(exc.args) > 1 or exc.keywords:
-                self.ctx.refuse(s, "an exception takes one message here", "raise ValueError(f'...')")
-            if exc.args:
-                message, payload = self.expressions.message(exc.args[0])
-            exc = exc.func
-        if exc is None:
-            self.ctx.refuse(s, "a bare 'raise' is outside the language", "raise an exception by name")
-        cls = self.expressions.value(exc)
-        if not (isinstance(cls, Static) and isinstance(cls.value, type) and issubclass(cls.value, BaseException)):
-            self.arith.mismatch(TypeError("exceptions must derive from BaseException"), s)
-        self.ctx.at(s)
-        kind: Any = self.calls.exception_kind(cls.value)
-        self.ctx.check(self.ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
-        raise Unreachable
+    def message(self, node: ast.expr) -> tuple[str, tuple[Value, ...]]:
+        """The text of an assertion."""
+        return Text(self.calls, node).show(self.expressions.value(node)).message()
 
     def nested_function(self, s: ast.FunctionDef) -> None:
         if s.decorator_list:
@@ -398,12 +420,13 @@ class Statements:
     def branch(self, s: Branch) -> None:
         cond = self.condition(s.test, s.node)
         if isinstance(cond, bool):
+            self.refine(s.test, cond)
             for inner in s.then if cond else s.orelse:
                 self.statement(inner)
             return
         outer = self.ctx.storage
-        then = self.side(s.then)
-        orelse = self.side(s.orelse)
+        then = self.side(s.then, s.test, True)
+        orelse = self.side(s.orelse, s.test, False)
         join = Join(self.ctx, self.arith, then, orelse, outer.snapshot(), s.node)
         names = sorted((assigned(s.then) | assigned(s.orelse)) & s.live)
         joined: dict[str, FrontValue] = {}
@@ -420,9 +443,17 @@ class Statements:
         require_unshared(self.ctx, join.sources, s.live, s.node)
         if not (then.alive or orelse.alive):
             raise Unreachable
+        if not (then.alive and orelse.alive):
+            self.refine(s.test, then.alive)
 
-    def side(self, statements: Sequence[Statement]) -> Side:
+    def refine(self, test: ast.expr | NotFlags, holds: bool) -> None:
+        """From here on a condition is known to hold, or not to."""
+        if isinstance(test, ast.expr):
+            self.expressions.refinement.refine(test, holds)
+
+    def side(self, statements: Sequence[Statement], test: ast.expr | NotFlags, holds: bool) -> Side:
         with self.ctx.nested():
+            self.refine(test, holds)
             alive = self.block(statements)
             return end_of(self.ctx, alive)
 
@@ -518,6 +549,8 @@ class Statements:
             del self.ctx.b.ops[mark:]
         for name in body_names - set(names):
             self.ctx.frame.env.pop(name, None)
+        if isinstance(s, WhileLoop) and not s.exits:
+            self.refine(s.test, False)
 
     def attempt(
         self,
@@ -543,6 +576,8 @@ class Statements:
             go_next: bool | Value = False
             try:
                 enter(index)
+                if isinstance(s, WhileLoop):
+                    self.refine(s.test, True)
                 alive = self.block(s.body)
                 if alive:
                     go_next = again()

@@ -11,7 +11,7 @@ import builtins
 import dataclasses
 import enum
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,6 +33,7 @@ from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     Mutable,
     ObjectValue,
@@ -63,6 +64,10 @@ class Statics:
         self.keep: list[Any] = []
         self.outer: dict[int, ObjectValue] = {}  #: objects from outside: the attributes that the script sets
         self.given: dict[Mutable, Contents] = {}  #: dicts and objects of the caller, with what they hold at the start
+        #: lists of the caller, with what they hold (growing ones: their bases) at the start
+        self.lists: list[tuple[Access, tuple[Any, ...], FrontValue]] = []
+        self.containers: dict[int, FrontValue] = {}
+        self.grow: Callable[[list[FrontValue], object], GrowingList]  #: makes a growing list of items
         self.original: dict[tuple[int, str], FrontValue] = {}  #: what those were before
 
     def outer_name(self, node: ast.AST, name: str) -> FrontValue:
@@ -127,6 +132,13 @@ class Statics:
 
     def container(self, value: Any, access: Access) -> FrontValue:
         """A list, dict or tuple from outside: its parts, each guarded or a hidden input."""
+        if id(value) in self.containers:
+            return self.containers[id(value)]
+        made = self.containers[id(value)] = self.new_container(value, access)
+        self.keep.append(value)
+        return made
+
+    def new_container(self, value: Any, access: Access) -> FrontValue:
         keys, children = tree_children(value)
         self.guards[access] = TreeSpec(type(value), keys, ())
         kind = "item" if isinstance(value, dict) else "tuple" if isinstance(value, tuple) else "list"
@@ -135,7 +147,7 @@ class Statics:
             return self.of_outside(DictValue(dict(zip(keys, items, strict=True)), access))
         if isinstance(value, tuple):
             return TupleValue(tuple(items), type(value) if hasattr(value, "_fields") else None)
-        return ListValue(items, level=-1)
+        return self.list_of_outside(items, access)
 
     def items(self, owner: Any) -> tuple[Any, ...]:
         """The items of a compile-time container (a `ModuleList`, an Enum class), guarded as a whole."""
@@ -190,6 +202,34 @@ class Statics:
     def written(self) -> set[tuple[int, str]]:
         """The attributes of objects from outside that were set, by the object's id and name."""
         return {(owner, name) for owner, o in self.outer.items() for name in o.fields}
+
+    def list_of_outside(self, items: list[FrontValue], access: Access) -> FrontValue:
+        """A list that the caller has; one that changes at run time grows from the start."""
+        key = ("outside", access)
+        made: FrontValue = ListValue(list(items), 0, frozenset((key,)))
+        start: tuple[Any, ...] = tuple(items)
+        if key in self.ctx.growing:
+            made = self.grow(items, key)
+            start = tuple(self.ctx.storage.bases[c] for c in made.storages)
+        self.lists.append((access, start, made))
+        return made
+
+    def changed_lists(self) -> Iterator[tuple[Access, FrontValue]]:
+        """The lists of the caller that hold something else now."""
+        for access, start, made in self.lists:
+            now = made.items if isinstance(made, ListValue) else ()
+            if isinstance(made, GrowingList):
+                now = [self.ctx.storage.bases[c] for c in made.storages]
+            if len(now) != len(start) or any(a is not b for a, b in zip(start, now, strict=True)):
+                yield access, made
+
+    def access_of(self, value: FrontValue) -> Access | None:
+        """Where the caller's own list is found that a value is."""
+        for access, _, made in self.lists:
+            same = isinstance(value, GrowingList) and isinstance(made, GrowingList) and value.storages == made.storages
+            if value is made or same:
+                return access
+        return None
 
     def of_outside(self, value: Any) -> Any:
         """A dict or object that the caller has."""

@@ -208,6 +208,22 @@ class MaybeUnbound:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionalValue:
+    """A value, or None where `some` does not hold."""
+
+    some: Value
+    value: FrontValue
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceValue:
+    """One of several compile-time objects of one class (strings, members of an Enum), by an i64 index."""
+
+    index: Value
+    options: tuple[Static, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MessageValue:
     """Text with run-time numbers in it (an f-string): a `str.format` template and its values."""
 
@@ -240,6 +256,8 @@ FrontValue: TypeAlias = (
     | SuperValue
     | Transformed
     | MaybeUnbound
+    | OptionalValue
+    | ChoiceValue
     | MessageValue
     | SliceValue
 )
@@ -280,6 +298,10 @@ def describe(value: FrontValue) -> str:
             return "super()"
         case MaybeUnbound(_, inner):
             return describe(inner)
+        case OptionalValue(_, inner):
+            return f"{describe(inner)} or None"
+        case ChoiceValue(_, options):
+            return f"one of {', '.join(repr(o.value) for o in options)}"[:60]
         case MessageValue():
             return "text made of run-time values"
         case SliceValue():
@@ -307,6 +329,10 @@ def type_name(value: FrontValue) -> str:
             return cls.__name__
         case MaybeUnbound(_, inner):
             return type_name(inner)
+        case OptionalValue(_, inner):
+            return type_name(inner)
+        case ChoiceValue(_, options):
+            return type_name(options[0])
         case MessageValue():
             return "str"
         case SequenceValue():
@@ -332,7 +358,7 @@ def list_classes(value: FrontValue | None) -> set[int]:
             return set[int]().union(*map(list_classes, (*value.defaults, *value.kw_defaults)))
         case BoundFunction(_, args, kwargs):
             return set[int]().union(*map(list_classes, (*args, *(v for _, v in kwargs))))
-        case BoundMethod(inner) | MaybeUnbound(_, inner):
+        case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner):
             return list_classes(inner)
         case _:
             return set()

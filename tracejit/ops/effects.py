@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit.errors import DTypeMismatch, error_class
+from tracejit.errors import DTypeMismatch, make_error
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import BOOL, ScalarType, Type
@@ -15,7 +15,7 @@ from tracejit.ops.define import op, require_dtype, require_size
 
 def python_error(kind: str, message: str, payload: Sequence[Any] = ()) -> BaseException:
     """The exception a failed check raises."""
-    return error_class(kind)(message.format(*payload))
+    return make_error(kind, message, payload)
 
 
 def _require_scalars(name: str, values: Sequence[Value]) -> None:

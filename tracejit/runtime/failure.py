@@ -17,13 +17,13 @@ from typing import Any, NoReturn
 
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
-from tracejit.errors import Span, error_class
+from tracejit.errors import Span, make_error
 from tracejit.ir.types import DType
 
 
 def failure(site: ErrorSite, payload: Sequence[Any]) -> BaseException:
     """The exception of a site, with its traceback; `payload` are Python numbers."""
-    error = error_class(site.kind)(_message(site.message, payload))
+    error = make_error(site.kind, site.message, payload)
     return error if site.span is None else thrown_at(error, site.span)
 
 
@@ -60,10 +60,6 @@ def _payload_value(word: int, dtype: DType) -> bool | int | float:
             return word % (1 << 64)
         case _:
             return word
-
-
-def _message(template: str, payload: Sequence[Any]) -> str:
-    return template.format(*payload)
 
 
 def thrown_at(error: BaseException, span: Span) -> BaseException:

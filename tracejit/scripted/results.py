@@ -13,6 +13,7 @@ from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
     Change,
+    ChoiceLeaf,
     ConstantLeaf,
     Input,
     InputLeaf,
@@ -22,7 +23,9 @@ from tracejit.frontend.function import (
     Lowered,
     NumberLeaf,
     ObjectLeaf,
+    OptionalLeaf,
     SliceLeaf,
+    TextLeaf,
     TreeLeaf,
     ViewLeaf,
 )
@@ -63,6 +66,12 @@ class ResultBuilder:
                 return self.view(leaf)
             case ConstantLeaf(value):
                 return value
+            case OptionalLeaf(some, value):
+                return self.build(value) if self.outputs[some] else None
+            case TextLeaf(template, values):
+                return template.format(*(self.number(self.outputs[v.index], True) for v in values))
+            case ChoiceLeaf(index, options):
+                return options[int(self.outputs[index])]
             case ObjectLeaf(access):
                 return access.fetch(self.arguments)
             case TreeLeaf(kind, keys, children):
@@ -76,9 +85,11 @@ class ResultBuilder:
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Set what the function set in objects of the caller; everything is made before anything is set."""
-        for change, value in [(c, None if c.value is None else self.build(c.value)) for c in changes]:
-            owner = change.access.fetch(self.arguments)
-            if change.kind == "attribute":
+        found = [(c.access.fetch(self.arguments), c, None if c.value is None else self.build(c.value)) for c in changes]
+        for owner, change, value in found:
+            if change.kind == "list":
+                owner[:] = value
+            elif change.kind == "attribute":
                 delattr(owner, change.key) if change.value is None else setattr(owner, change.key, value)
             elif change.value is None:
                 del owner[change.key]

@@ -1,11 +1,10 @@
-import numpy as np
-
 from tracejit import script
 
 
 @script
 def f(x):
-    return sorted((3.0, x), key=abs)
+    label = f"value {x}"
+    return label.upper()
 
 
 f(1.0)

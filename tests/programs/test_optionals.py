@@ -1,0 +1,214 @@
+"""Programs with values that may be None, and annotations, against plain Python."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+import pytest
+
+from tests.programs.cases import Cases, Program, T, run
+from tracejit import Tensor
+
+case = Cases()
+
+
+@case((T(3), 3), (T(4), -1))
+def ann1(x: Tensor, n: int) -> Tensor:
+    a: int = 3
+    b: float
+    b = 2.5
+    c: List[int] = [1, 2, n]
+    d: Dict[str, Tensor] = {"x": x}
+    e: Optional[Tensor] = None
+    t: Tuple[int, float] = (n, b)
+    if n > 0:
+        e = x * a
+    if e is None:
+        e = x
+    return e * b + d["x"] + c[2] + t[0]
+
+
+@case((3,), (0,))
+def opt_int(n: int) -> Optional[int]:
+    if n > 1:
+        return n
+    return None
+
+
+@case((T(3), True), (T(3), False))
+def opt_tensor(x, flag):
+    y = None
+    if flag:
+        y = x
+    return y
+
+
+@case((T(3),), (-T(3),))
+def opt_data(x):
+    y = None
+    if x.sum() > 0:
+        y = x * 2
+    if y is not None:
+        return y + 1
+    return x
+
+
+@case((T(3),), (-T(3),))
+def opt_data_ret(x):
+    y = None
+    if x.sum() > 0:
+        y = x * 2
+    return y
+
+
+@case((5,), (0,))
+def opt_loop(n):
+    best: Optional[int] = None
+    for i in range(n):
+        if best is None or i * 7 % 5 > best:
+            best = i * 7 % 5
+    return best
+
+
+@case((5,), (0,))
+def opt_loop2(n):
+    best: Optional[int] = None
+    for i in range(n):
+        if best is None:
+            best = i
+        else:
+            best += i
+    if best is None:
+        return -1
+    return best
+
+
+@case((4,), (0,))
+def opt_assert(n):
+    x: Optional[int] = None
+    if n > 2:
+        x = n
+    assert x is not None, "no x"
+    return x + 1
+
+
+@case((4,), (0,))
+def opt_and(n):
+    x = n if n > 2 else None
+    if x is not None and x > 3:
+        return x
+    return 0
+
+
+@case((4,), (0,))
+def opt_eq_none(n):
+    x = n if n > 2 else None
+    return x == None, x != None, not x
+
+
+@case((4,), (0,))
+def opt_truth(n):
+    x = n if n > 2 else None
+    if x:
+        return x
+    return -1
+
+
+@case((4, None), (0, 3), (1, None))
+def opt_arg(n, y: Optional[int] = None):
+    if y is None:
+        y = n
+    return y + n
+
+
+@case((4,), (0,))
+def opt_unwrap_or(n):
+    x = n if n > 2 else None
+    z = x or 7
+    return z
+
+
+@case((4,), (0,))
+def opt_tuple(n):
+    t = (n, 1.0) if n > 2 else None
+    if t is None:
+        return 0.0
+    a, b = t
+    return a * b
+
+
+@case((4,), (0,))
+def opt_in_tuple(n):
+    t = (n, n if n > 2 else None)
+    a, b = t
+    if b is not None:
+        a += b
+    return a
+
+
+@case((4,), (0,))
+def opt_while(n):
+    node: Optional[int] = n
+    s = 0
+    while node is not None:
+        s += node
+        node = node - 1 if node > 0 else None
+    return s
+
+
+@case((4,), (0,))
+def opt_list(n):
+    xs: List[Optional[int]] = [1, None, n]
+    s = 0
+    for x in xs:
+        if x is not None:
+            s += x
+    return s
+
+
+def maybe(n) -> Optional[int]:
+    if n > 2:
+        return n
+    return None
+
+
+@case((4,), (0,))
+def opt_call(n):
+    m = maybe(n)
+    return 0 if m is None else m * 2
+
+
+@case((4,), (0,))
+def opt_not_none_early(n):
+    m = maybe(n)
+    if m is None:
+        return 0
+    return m * 2
+
+
+@case((4,), (0,))
+def opt_raise(n):
+    m = maybe(n)
+    if m is None:
+        raise ValueError("none")
+    return m * 2
+
+
+@case((4,), (0,))
+def opt_isinst(n):
+    m = maybe(n)
+    if isinstance(m, int):
+        return m
+    return -1
+
+
+@case((4,), (0,))
+def opt_print(n):
+    m = maybe(n)
+    print(m)
+    return m
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
+    run(fn, calls)

@@ -1,0 +1,375 @@
+"""Programs with tuples and lists, against plain Python."""
+
+from __future__ import annotations
+
+from typing import Any, List, Tuple
+
+import pytest
+
+import tracejit as tj
+from tests.programs.cases import Cases, Program, T, run
+from tracejit import Tensor
+
+case = Cases()
+
+
+@case((T(3), 2))
+def tup1(x, n):
+    a = (x, n, (n + 1, "s"))
+    (p, q, (r, s)) = a
+    *u, v = a
+    u0, *w = 1, 2, 3
+    return p * q + r, s, u[1], v[0], w
+
+
+@case((1, 2, 3))
+def tup_slice(a, b, c):
+    t = (a, b, c)
+    return t[1:], t[::-1], t[-1], len(t), t + (4,), t * 2, a in t, t == (1, 2, 3), t < (2, 0, 0)
+
+
+@case((1, 2, 3), (3, 2, 1))
+def tup_cmp(a, b, c):
+    return (a, b) < (b, c), (a, b) <= (a, b), (a, b) > (b, a), (a,) != (b,), (a, b) >= (c, c)
+
+
+@case((1, 2, 3), (0, 2, 1))
+def tup_idx_rt(i, a, b):
+    return (a, b, 7)[i - 1]
+
+
+@case(((1, 2.0), 3))
+def tup_arg(t: Tuple[int, float], n):
+    a, b = t
+    return (b, a * n), t
+
+
+@case((1, 2, 3))
+def tup_swap(a, b, c):
+    a, b, c = c, a, b
+    return a, b, c
+
+
+@case((1, 2, 3), (2, 2, 2))
+def tup_methods(a, b, c):
+    t = (a, b, c)
+    return t.count(2), t.index(2)
+
+
+@case((4,))
+def tup_of_gen(n):
+    return tuple(i * n for i in range(3)), tuple([n, n + 1])
+
+
+@case((4,), (0,))
+def tup_branch(n):
+    if n > 2:
+        t = (n, 1.5)
+    else:
+        t = (0, 2.5)
+    return t
+
+
+@case((4,), (0,))
+def lst1(n):
+    a = [1, 2, 3]
+    a.append(n)
+    a.extend([5, 6])
+    a.insert(1, 9)
+    p = a.pop()
+    q = a.pop(0)
+    a.remove(9)
+    a.reverse()
+    b = a.copy()
+    b.sort()
+    c = a[:]
+    a.clear()
+    return (
+        a,
+        b,
+        c,
+        p,
+        q,
+        b.index(2),
+        b.count(3),
+        len(b),
+        3 in b,
+        8 not in b,
+        b[-1],
+        b[1:3],
+        b[::2],
+        b + [1],
+        [0] * 3,
+        b * 2,
+    )
+
+
+@case(([1, 2, 3], 4), ([], 1))
+def lst_arg_append(xs: List[int], n: int):
+    xs.append(n)
+    return xs
+
+
+@case(([1, 2, 3], 2), ([5], 0))
+def lst_arg_loop(xs: List[int], n: int):
+    for i in range(n):
+        xs.append(i)
+    return len(xs)
+
+
+@case(([1, 2, 3],), ([5],))
+def lst_arg_set(xs: List[int]):
+    xs[0] = 10
+    return sum(xs)
+
+
+@case(([1.5, 2, 3],), ([5.0],))
+def lst_arg_read(xs: List[float]):
+    s = 0.0
+    for x in xs:
+        s += x
+    return s, max(xs), min(xs), len(xs), sorted(xs)
+
+
+@case(([T(2), T(2) * 2],))
+def lst_tensors(xs: List[Tensor]):
+    xs.append(xs[0] + 1)
+    return tj.stack(xs).sum(), tj.cat(xs, dim=0)
+
+
+@case(([1, 2, 3],))
+def lst_alias(xs):
+    a = [1, 2]
+    b = a
+    b.append(3)
+    c = a[:]
+    c.append(4)
+    return a, b, c, a is b, a is c
+
+
+@case((5,), (0,))
+def lst_loop(n):
+    a: List[int] = []
+    b = a
+    for i in range(n):
+        a.append(i * i)
+    return b, a, a[-1] if len(a) > 0 else 0
+
+
+@case((5,), (0,))
+def lst_nested(n):
+    m = [[0] * 3 for _ in range(2)]
+    m[0][1] = n
+    m[1].append(n)
+    return m, m[0][1] + m[1][3]
+
+
+@case((5,), (2,))
+def lst_nested_grow(n):
+    m: List[List[int]] = []
+    for i in range(n):
+        m.append([i, i + 1])
+    return m
+
+
+@case((5,), (2,))
+def lst_comp(n):
+    return (
+        [i * 2 for i in range(n) if i % 2 == 0],
+        [x + y for x in [1, 2] for y in [n, 3]],
+        [[i * j for j in range(3)] for i in range(2)],
+    )
+
+
+@case((5,), (2,))
+def lst_slice_assign(n):
+    a = [1, 2, 3, 4]
+    a[1:3] = [n, n, n]
+    del a[0]
+    a += [7]
+    a[-1] += 5
+    return a
+
+
+@case((5,), (2,))
+def lst_eq(n):
+    return [1, 2] == [1, 2], [1, n] == [1, 2], [1] != [1, 2], [1, n] < [1, 3]
+
+
+@case((5,), (2,))
+def lst_of_str(n):
+    names = ["a", "b"]
+    names.append("c")
+    s = ""
+    for x in names:
+        s += x
+    return names, s, ",".join(names), "b" in names
+
+
+@case((1,), (2,))
+def lst_set_rt(i):
+    a = [1, 2, 3]
+    a[i] = 10
+    a[i - 1] += 4
+    return a, a[i]
+
+
+@case((1,), (2,))
+def lst_del_rt(i):
+    a = [1, 2, 3]
+    del a[i]
+    return a
+
+
+@case((1,), (2,))
+def lst_pop_rt(i):
+    a = [1, 2, 3]
+    p = a.pop(i)
+    a.insert(i, 9)
+    return a, p
+
+
+@case((1,), (20,))
+def lst_index_err(i):
+    a = [1, 2, 3]
+    return a[i]
+
+
+@case((1,), (20,))
+def lst_branch_append(i):
+    a = [1, 2, 3]
+    if i > 3:
+        a.append(i)
+    return a
+
+
+@case((1,), (20,))
+def lst_sort_key(i):
+    a = [3, -1, i]
+    a.sort(key=lambda x: -x)
+    b = sorted(a, key=abs, reverse=True)
+    return a, b, max(a, key=lambda v: -v), min(a, key=abs)
+
+
+@case((1,), (20,))
+def lst_sort_tuples(i):
+    a = [(3, 1.0), (i, 2.0), (2, 0.5)]
+    a.sort()
+    return a
+
+
+@case((3,), (20,))
+def lst_enum(n):
+    s = 0
+    for i, x in enumerate([n, 2, 3], 1):
+        s += i * x
+    for x, y in zip([1, 2, 3], [n, n, n]):
+        s += x * y
+    for x in reversed([1, n]):
+        s = s * 2 + x
+    return s
+
+
+@case((3,), (0,))
+def lst_ret_empty(n):
+    a: List[float] = []
+    return a
+
+
+@case((3,), (0,))
+def lst_tuple_items(n):
+    a: List[Tuple[int, float]] = []
+    for i in range(n):
+        a.append((i, i * 0.5))
+    s = 0.0
+    for i, f in a:
+        s += i * f
+    return a, s
+
+
+@case(([[1, 2], [3]],))
+def lst_lists_arg(a: List[List[int]]):
+    t = 0
+    for r in a:
+        for v in r:
+            t += v
+    return t
+
+
+@case((3,))
+def lst_unpack(n):
+    a = [n, 2, 3]
+    x, y, z = a
+    p, *q = a
+    return x, y, z, p, q, [*a, 1], (*a, 2)
+
+
+@case((3,))
+def lst_minmax(n):
+    a = [n, 2, 5]
+    return (
+        min(a),
+        max(a),
+        sum(a),
+        any([v > 4 for v in a]),
+        all(v > 1 for v in a),
+        max(v * 2 for v in a),
+        sum(v for v in a if v > 2),
+    )
+
+
+def mutate(xs, v):
+    xs.append(v)
+    xs[0] = v
+
+
+@case((3,))
+def lst_helper(n):
+    a = [1, 2]
+    mutate(a, n)
+    return a
+
+
+@case((3,))
+def lst_in_dict(n):
+    d = {"a": [1], "b": [2]}
+    d["a"].append(n)
+    return d
+
+
+@case((3,), (0,))
+def lst_while_pop(n):
+    a = list(range(n))
+    s = 0
+    while a:
+        s += a.pop()
+    return s, len(a)
+
+
+@case((3,), (0,))
+def lst_bool(n):
+    a = [1] * n
+    if a:
+        return 1
+    if not a:
+        return 2
+    return 3
+
+
+@case((3,), (0,))
+def lst_rebuild(n):
+    a = [1, 2, 3]
+    for i in range(n):
+        a = [x + i for x in a]
+    return a
+
+
+@case((3,), (0,))
+def lst_str_compare(n):
+    a = ["x", "y"]
+    return a[0] == "x", a.index("y"), len(a[1])
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
+    run(fn, calls)

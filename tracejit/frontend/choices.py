@@ -1,0 +1,68 @@
+"""Compile-time objects of which one is chosen at run time: strings, members of an Enum.
+
+What is done with such a value is done with each of them, and the results are joined.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.values import ChoiceValue, FrontValue, Static
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Value
+from tracejit.ir.types import I64, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.expressions import Expressions
+
+#: More alternatives than this are refused: code for each would get long.
+MAX_OPTIONS = 32
+
+
+def options_of(x: FrontValue) -> tuple[Static, ...] | None:
+    """The objects that a value may be; None for values of other kinds."""
+    if isinstance(x, ChoiceValue):
+        return x.options
+    return (x,) if isinstance(x, Static) and isinstance(x.value, str | enum.Enum) else None
+
+
+def join_options(a: FrontValue, b: FrontValue) -> tuple[Static, ...] | None:
+    """The objects that one of two values may be; None where they are not of one class."""
+    first, second = options_of(a), options_of(b)
+    if first is None or second is None or type(first[0].value) is not type(second[0].value):
+        return None
+    joined = (*first, *(o for o in second if all(o.value != p.value for p in first)))
+    return joined if len(joined) <= MAX_OPTIONS else None
+
+
+def option_index(b: Builder, x: FrontValue, options: tuple[Static, ...]) -> Value:
+    """Which of the options a value is."""
+    own = options_of(x)
+    assert own is not None
+    places = [next(i for i, p in enumerate(options) if p.value == o.value) for o in own]
+    constants = [b.constant(i, ScalarType(I64)) for i in places]
+    if not isinstance(x, ChoiceValue):
+        return constants[0]
+    if places == list(range(len(places))):
+        return x.index
+    found = constants[-1]
+    for i in range(len(own) - 2, -1, -1):
+        here = b.emit("eq", (x.index, b.constant(i, ScalarType(I64))))[0]
+        found = b.emit("select", (here, constants[i], found))[0]
+    return found
+
+
+def each(expressions: Expressions, x: ChoiceValue, do: Callable[[Static], FrontValue], node: ast.AST) -> FrontValue:
+    """What `do` makes of the object that is chosen."""
+
+    def among(i: int) -> FrontValue:
+        if i == len(x.options) - 1:
+            return do(x.options[i])
+        b = expressions.ctx.b
+        here = b.emit("eq", (x.index, b.constant(i, ScalarType(I64))))[0]
+        return expressions.choose(node, here, lambda: do(x.options[i]), lambda: among(i + 1))
+
+    return among(0)

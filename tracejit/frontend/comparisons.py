@@ -1,0 +1,74 @@
+"""Comparisons of containers: order, equality of dicts, `in`."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.frontend import list_calls
+from tracejit.frontend.arith import PYTHON
+from tracejit.frontend.choices import each
+from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, ListValue, Number, Static, TupleValue
+from tracejit.ir.core import Value
+
+if TYPE_CHECKING:
+    from tracejit.frontend.expressions import Expressions
+
+
+def dicts(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """`|`, `==` and `!=` of dicts."""
+    assert isinstance(x, DictValue) and isinstance(y, DictValue)
+    if op == "bitor":
+        return e.ctx.new_object(DictValue({**x.items, **y.items}), node)
+    if x.items.keys() != y.items.keys():
+        return Static(op == "ne")
+    return e.binary(op, TupleValue(tuple(x.items.values())), TupleValue(tuple(y.items[k] for k in x.items)), node)
+
+
+def ordered(e: Expressions, op: str, xs: Sequence[FrontValue], ys: Sequence[FrontValue], node: ast.AST) -> FrontValue:
+    """Lexicographic comparison."""
+    found = e.calls.call_now(PYTHON[op], [Static(len(xs)), Static(len(ys))], {}, node)
+    for a, b in reversed(list(zip(xs, ys, strict=False))):
+        if isinstance(a, TupleValue | ListValue) and isinstance(b, TupleValue | ListValue):
+            less = e.binary("lt" if op in ("lt", "le") else "gt", a, b, node)
+        else:
+            less = e.arith.binary("lt" if op in ("lt", "le") else "gt", a, b, node)
+        same = e.binary("eq", a, b, node)
+        found = either(e, less, e.calls.both(same, found, node), node)
+    return found
+
+
+def either(e: Expressions, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """`x or y` of two conditions."""
+    return e.negated(e.calls.both(e.negated(x, node), e.negated(y, node), node), node)
+
+
+def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
+    """`item in container`."""
+    if isinstance(item, ChoiceValue):
+        return each(e, item, lambda o: contains(e, o, container, node), node)
+    if isinstance(container, DictValue):
+        if not isinstance(item, Static):
+            e.ctx.refuse(node, "a dict key must be known when the function is compiled", "use an array, or if / elif")
+        return Static(item.value in container.items)
+    own = e.calls.objects.special(container, "__contains__", [item], node)
+    if own is not None:
+        truth = e.arith.truth(own, node)
+        return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
+    if isinstance(container, Static) and isinstance(item, Static):
+        return e.calls.call_now(operator.contains, [container, item], {}, node)
+    if list_calls.is_unknown(e.calls, container):
+        return list_calls.contains(e.calls, container, item, node)
+    items = e.unpackable(container, None, node)
+    result: FrontValue = Static(False)
+    for other in items:
+        same = e.arith.truth(e.binary("eq", item, other, node), node)
+        if same is True:
+            return Static(True)
+        if isinstance(same, Value):
+            known = isinstance(result, Static)
+            value = same if known else e.ctx.b.emit("logical_or", (result.value, same))[0]  # type: ignore[union-attr]
+            result = Number(value, weak=True)
+    return result

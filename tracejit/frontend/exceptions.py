@@ -1,0 +1,120 @@
+"""`raise`: exceptions with any number of arguments, and of the user's classes with what their `__init__` sets."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tracejit.errors import error_factory, error_kind
+from tracejit.frontend.objects import find, is_users
+from tracejit.frontend.text import MAX_VALUES, Text
+from tracejit.frontend.unreachable import Unreachable
+from tracejit.frontend.values import (
+    FrontValue,
+    ListValue,
+    MessageValue,
+    Number,
+    ObjectValue,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, ScalarType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def raise_(c: Calls, s: ast.Raise) -> NoReturn:
+    """Lower a `raise` statement."""
+    if s.exc is None:
+        c.ctx.refuse(s, "a bare 'raise' is outside the language", "raise an exception by name")
+    value = c.expressions.value(s.exc)
+    if isinstance(value, Static) and isinstance(value.value, type) and issubclass(value.value, BaseException):
+        value = c.construct(value.value, [], {}, s)
+    if isinstance(value, Static) and isinstance(value.value, BaseException):
+        value = ObjectValue(type(value.value), {"args": TupleValue(tuple(map(Static, value.value.args)))})
+    if not (isinstance(value, ObjectValue) and issubclass(value.cls, BaseException)):
+        c.arith.mismatch(TypeError("exceptions must derive from BaseException"), s)
+        raise Unreachable
+    kind, message, payload = described(c, value, s)
+    c.ctx.at(s)
+    c.ctx.check(c.ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
+    raise Unreachable
+
+
+def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, str, list[Value]]:
+    """An exception as an error kind, a message and its values."""
+    args = o.fields["args"]
+    assert isinstance(args, TupleValue)
+    text = Text(c, node)
+    if len(args.items) == 1:
+        text.show(args.items[0])
+    elif args.items:
+        text.container(args)
+    message, payload = text.message()
+    kind = error_kind(o.cls)
+    is_text = all(
+        isinstance(a, MessageValue) or (isinstance(a, Static) and isinstance(a.value, str)) for a in args.items
+    )
+    if len(args.items) <= 1 and is_text and len(o.fields) == 1 and not is_users(find(o.cls, "__init__")):
+        return kind, message, list(payload)
+    parts = _Parts(c, node, list(payload))
+    plans = {name: parts.plan(value) for name, value in o.fields.items()}
+    if len(parts.payload) > MAX_VALUES:
+        c.ctx.refuse(node, f"an exception can hold at most {MAX_VALUES} run-time values", "pass fewer")
+    name = f"{kind}({', '.join(f'{n}={p.shown}' for n, p in plans.items())})"
+    return error_factory(name, _maker(o.cls, plans)), message, parts.payload
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a part of an exception is made of the values that an error reports."""
+
+    shown: str
+    make: Callable[[Sequence[Any]], Any]
+
+
+@dataclass(slots=True)
+class _Parts:
+    c: Calls
+    node: ast.AST
+    payload: list[Value] = field(default_factory=list[Value])
+
+    def plan(self, value: FrontValue) -> _Plan:
+        """The plan of one part; its values are added to the payload."""
+        at = len(self.payload)
+        match value:
+            case Static(obj):
+                return _Plan(repr(obj), lambda _: obj)
+            case Number():
+                self.payload.append(value.value)
+                return _Plan(f"#{at}", lambda values: values[at])
+            case MessageValue(template, values):
+                self.payload.extend(values)
+                end = len(self.payload)
+                return _Plan(f"{template!r}#{at}", lambda given: template.format(*given[at:end]))
+            case TupleValue(items) | ListValue(items):
+                plans = [self.plan(i) for i in items]
+                kind = tuple if isinstance(value, TupleValue) else list
+                shown = f"{kind.__name__}({', '.join(p.shown for p in plans)})"
+                return _Plan(shown, lambda given: kind(p.make(given) for p in plans))
+            case _:
+                self.c.ctx.refuse(
+                    self.node, f"{describe(value)} cannot be part of an exception", "pass numbers and text"
+                )
+
+
+def _maker(cls: type[BaseException], plans: dict[str, _Plan]) -> Callable[[Sequence[Any]], BaseException]:
+    def make(values: Sequence[Any]) -> BaseException:
+        made = {name: plan.make(values) for name, plan in plans.items()}
+        error = cls.__new__(cls)
+        error.args = made.pop("args")
+        for name, value in made.items():
+            setattr(error, name, value)
+        return error
+
+    return make

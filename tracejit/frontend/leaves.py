@@ -1,0 +1,144 @@
+"""How the caller makes what a call returns, and changes, from the results of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tracejit.frontend.signature import Access
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLeaf:
+    """Graph result `index` as a new array."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumberLeaf:
+    """Graph result `index` as a Python number (`weak`) or a NumPy scalar."""
+
+    index: int
+    weak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InputLeaf:
+    """The very object that input `input` came from."""
+
+    input: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewLeaf:
+    """A view of input `input`: offset, strides and lengths in elements of its C order; `("r", i)` is graph result i."""
+
+    input: int
+    offset: Any
+    strides: tuple[Any, ...]
+    lengths: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantLeaf:
+    """A compile-time object."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLeaf:
+    """A container of results."""
+
+    type: type
+    keys: tuple[Any, ...]
+    children: tuple[Leaf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLeaf:
+    """A range, made from three results."""
+
+    parts: tuple[Leaf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsLeaf:
+    """The items of a growing list, or one part of all of them, from graph results.
+
+    Of numbers result `index` is an array; of arrays it has them along its first axis. Where sizes vary it has all
+    elements one after the other, and `sizes` are the sizes of an item: an int, `("s", i)` for graph result i, or
+    `("r", i)` where graph result i is an array of the size of each. `weak` is that of a `NumberLeaf`.
+    """
+
+    index: int
+    weak: bool = False
+    sizes: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListLeaf:
+    """A list of graph result `length` items: a leaf or tree with `ItemsLeaf`s and constants in it."""
+
+    length: int
+    items: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLeaf:
+    """The very object that is found at `access`; `tree` is what it holds."""
+
+    access: Access
+    tree: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalLeaf:
+    """A value, or None where graph result `some` is false."""
+
+    some: int
+    value: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class TextLeaf:
+    """Text: a `str.format` template and the numbers it shows."""
+
+    template: str
+    values: tuple[NumberLeaf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceLeaf:
+    """One of several compile-time objects, by graph result `index`."""
+
+    index: int
+    options: tuple[Any, ...]
+
+
+Leaf: TypeAlias = (
+    ArrayLeaf
+    | NumberLeaf
+    | InputLeaf
+    | ViewLeaf
+    | ConstantLeaf
+    | TreeLeaf
+    | SliceLeaf
+    | ItemsLeaf
+    | ListLeaf
+    | ObjectLeaf
+    | OptionalLeaf
+    | ChoiceLeaf
+    | TextLeaf
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A part of an object from outside is set to `value`, or deleted (None)."""
+
+    access: Access
+    kind: str  #: `attribute`, `item`, or `list`: all items
+    key: Any
+    value: Leaf | None

@@ -1,0 +1,218 @@
+"""Python's builtins that order, search and transform sequences, and `print`."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend import arrays, list_calls
+from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, is_python_number, python_kind
+from tracejit.frontend.builtin_calls import HANDLERS, Handler, handles
+from tracejit.frontend.text import Text, text_of
+from tracejit.frontend.values import ArrayView, FrontValue, Number, OptionalValue, SequenceValue, Static, TupleValue
+from tracejit.ir.core import Value
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def _key(c: Calls, kwargs: dict[str, FrontValue], items: Sequence[FrontValue], node: ast.AST) -> list[FrontValue]:
+    """What items are compared by."""
+    key = kwargs.get("key", Static(None))
+    if isinstance(key, Static) and key.value is None:
+        return list(items)
+    return [c.call_value(key, [item], {}, node) for item in items]
+
+
+def _extreme(name: str) -> Handler:
+    better = "lt" if name == "min" else "gt"
+
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        if len(args) == 1 and isinstance(args[0], ArrayView) and not kwargs:
+            return arrays.function(c, name, args, {}, node)
+        if len(args) == 1 and list_calls.is_unknown(c, args[0]):
+            if kwargs:
+                c.ctx.refuse(
+                    node, f"{name}() with keywords takes items of a number known when compiled", "write it as a loop"
+                )
+            return list_calls.extreme(c, args[0], name, node)
+        items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
+        if not items and "default" in kwargs:
+            return kwargs["default"]
+        if not items:
+            return c.arith.mismatch(ValueError(f"{name}() iterable argument is empty"), node)
+        keys = _key(c, kwargs, items, node)
+        best, best_key = items[0], keys[0]
+        for item, key in zip(items[1:], keys[1:], strict=True):
+            truth = c.arith.truth(c.expressions.binary(better, key, best_key, node), node)
+            best, best_key = _pick(c, truth, item, best, node), _pick(c, truth, key, best_key, node)
+        return best
+
+    return handler
+
+
+def _pick(c: Calls, truth: bool | Value, a: FrontValue, b: FrontValue, node: ast.AST) -> FrontValue:
+    """`a if truth else b` of two numbers: a select where both have one type."""
+    if isinstance(truth, bool):
+        return a if truth else b
+    kinds = {(x.dtype, x.weak) if isinstance(x, Number) else (None, is_python_number(x)) for x in (a, b)}
+    if len(kinds) == 1 and isinstance(a, Number):
+        return Number(c.ctx.b.emit("select", (truth, a.value, b.value))[0], a.weak)  # type: ignore[union-attr]
+    if is_python_number(a) and is_python_number(b) and python_kind(a) == python_kind(b):
+        x, y = c.arith.scalar(a), c.arith.scalar(b)
+        return Number(c.ctx.b.emit("select", (truth, x, y))[0], weak=True)
+    return c.expressions.choose(node, truth, lambda: a, lambda: b)
+
+
+HANDLERS[min] = _extreme("min")
+HANDLERS[max] = _extreme("max")
+
+
+@handles(sorted)
+def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """A sorted list: a sorting network of selects for items known at run time only."""
+    if list_calls.is_unknown(c, args[0]) and "key" not in kwargs:
+        return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
+    if list_calls.is_unknown(c, args[0]):
+        c.ctx.refuse(
+            node,
+            "sorted() with a key takes items of a number known when the function is compiled",
+            "put the keys into an array and use np.argsort",
+        )
+    items = c.expressions.known_items(args[0], node)
+    descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
+    keys = _key(c, kwargs, items, node)
+    if all(isinstance(k, Static) for k in keys):
+        order = c.call_now(
+            lambda *k: sorted(range(len(k)), key=lambda i: k[i], reverse=descending), keys, {}, node
+        ).value  # type: ignore[union-attr]
+        return c.lists.made([items[i] for i in order], node)
+    if len(items) > 16:
+        c.ctx.refuse(node, "sorted() takes at most 16 run-time numbers", "put them into an array and use np.sort")
+    after = "lt" if descending else "gt"
+    for end in range(len(items) - 1, 0, -1):
+        for i in range(end):
+            swap = c.arith.truth(c.expressions.binary(after, keys[i], keys[i + 1], node), node)
+            for row in (keys, items):
+                row[i], row[i + 1] = _pick(c, swap, row[i + 1], row[i], node), _pick(c, swap, row[i], row[i + 1], node)
+    return c.lists.made(items, node)
+
+
+@handles(map)
+def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    rows = args[1] if len(args) == 2 else HANDLERS[zip](c, args[1:], {}, node)
+
+    def one(item: FrontValue) -> FrontValue:
+        given = [item] if len(args) == 2 else c.expressions.known_items(item, node)
+        return c.call_value(args[0], given, {}, node)
+
+    if list_calls.is_unknown(c, rows):
+        inner = c.expressions.iterable(rows, node)
+        return SequenceValue(inner.length, lambda i: one(inner.item(i)), lists=inner.lists)
+    return TupleValue(tuple(one(item) for item in c.expressions.known_items(rows, node)))
+
+
+@handles(filter)
+def _filter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    test, found = args[0], list[FrontValue]()
+    for item in c.expressions.known_items(args[1], node):
+        is_own = isinstance(test, Static) and test.value is None
+        truth = c.arith.truth(item if is_own else c.call_value(test, [item], {}, node), node)
+        if isinstance(truth, Value):
+            c.ctx.refuse(node, "filter() by run-time values is outside the language", "[x for x in items if ...]")
+        found += [item] if truth else []
+    return TupleValue(tuple(found))
+
+
+@handles(iter)
+def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """Something to run over once: where it is known, a tuple of its items."""
+    if list_calls.is_unknown(c, args[0]):
+        return c.expressions.iterable(args[0], node)
+    return TupleValue(tuple(c.expressions.known_items(args[0], node)))
+
+
+@handles(functools.reduce)
+def _reduce(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    items = c.expressions.known_items(args[1], node)
+    if len(args) < 3 and not items:
+        return c.arith.mismatch(TypeError("reduce() of empty iterable with no initial value"), node)
+    total, *rest = items if len(args) < 3 else [args[2], *items]
+    for item in rest:
+        total = c.call_value(args[0], [total, item], {}, node)
+    return total
+
+
+@handles(itertools.chain)
+def _chain(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return TupleValue(tuple(item for a in args for item in c.expressions.known_items(a, node)))
+
+
+def _arranged(make: Any) -> Handler:
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        rows = [
+            c.static(a, node, "a count")
+            if isinstance(a, Static) and isinstance(a.value, int)
+            else c.expressions.known_items(a, node)
+            for a in args
+        ]
+        named = {k: c.static(v, node, k) for k, v in kwargs.items()}
+        return TupleValue(tuple(TupleValue(tuple(row)) for row in make(*rows, **named)))
+
+    return handler
+
+
+def _operator(op: str) -> Handler:
+    return lambda c, args, kwargs, node: c.expressions.binary(op, args[0], args[1], node)
+
+
+for _op in BINARY.values():
+    HANDLERS[PYTHON[_op] if _op != "matmul" else operator.matmul] = _operator(_op)
+for _op in COMPARE.values():
+    HANDLERS[PYTHON[_op]] = _operator(_op)
+
+for _make in (itertools.product, itertools.combinations, itertools.permutations):
+    HANDLERS[_make] = _arranged(_make)
+
+
+@handles(str)
+def _str(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return text_of(c, args[0], node) if args else Static("")
+
+
+@handles(repr)
+def _repr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return text_of(c, args[0], node, "!r")
+
+
+@handles(format)
+def _format(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    spec = c.static(args[1], node, "the format") if len(args) > 1 else ""
+    return Text(c, node).show(args[0], "", spec).value()
+
+
+@handles(print)
+def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    for i, arg in enumerate(args):
+        if isinstance(arg, OptionalValue):
+
+            def other(value: FrontValue, i: int = i) -> FrontValue:
+                return _print(c, [*args[:i], value, *args[i + 1 :]], kwargs, node)
+
+            return c.expressions.choose(node, arg.some, lambda x=arg.value: other(x), lambda: other(Static(None)))
+    unknown = kwargs.keys() - {"sep", "end", "flush"}
+    if unknown:
+        c.ctx.refuse(node, f"print() with {min(unknown)!r} is outside the language", "print to sys.stdout")
+    sep = c.static(kwargs.get("sep", Static(" ")), node, "'sep'")
+    end = c.static(kwargs.get("end", Static("\n")), node, "'end'")
+    made = Text(c, node)
+    for i, arg in enumerate(args):
+        if i:
+            made.literal(" " if sep is None else str(sep))
+        made.show(arg)
+    made.literal("\n" if end is None else str(end)).printed()
+    return Static(None)
