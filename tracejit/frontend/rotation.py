@@ -23,6 +23,7 @@ from tracejit.frontend.values import (
     ListValue,
     MaybeUnbound,
     ObjectValue,
+    OptionalValue,
     SuperValue,
     Transformed,
     TupleValue,
@@ -115,7 +116,7 @@ def memory_of(values: Iterable[FrontValue | None]) -> set[int]:
                 queue += items
             case DictValue() | ObjectValue():
                 queue += value.contents.values()
-            case MaybeUnbound(_, inner) | Transformed(_, inner):
+            case MaybeUnbound(_, inner) | OptionalValue(_, inner) | Transformed(_, inner):
                 queue.append(inner)
             case Closure():
                 queue += (d for d in (*value.defaults, *value.kw_defaults) if d is not None)
