@@ -37,11 +37,13 @@ format: $(VENV)/.dev ## format the code
 golden: $(VENV)/.test ## rewrite the expected parts of golden tests (review the difference)
 	$(PY) -m pytest -q tests --update-golden
 
-fuzz: $(VENV)/.test ## compare PROGRAMS random programs between Python, interpreter and native code
+fuzz: $(VENV)/.test ## compare PROGRAMS random programs, and the derivatives of PROGRAMS random graphs, in every way there is
 	$(PY) -m tests.programs.fuzz --count $(PROGRAMS) $(ARGS)
+	$(PY) -m tests.transforms.fuzz_derivatives --count $(PROGRAMS) $(ARGS)
 
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
 	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.gradient_scaling
 
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
 	$(PY) -m benchmarks.run --peers .venv-peers/bin/python

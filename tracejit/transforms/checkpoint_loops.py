@@ -132,15 +132,30 @@ class _Segments:
         assert not isinstance(type, ListType)
         size = b.wrap(b.constant(float(max(type.dtype.bits // 8, 1)), ScalarType(F64)))
         for dim in type.shape if isinstance(type, TensorType) else ():
-            if not (isinstance(dim, Value) and dim in inside):
-                size = size * b.cast(b.wrap(self.size(b, dim)), dtype=ScalarType(F64))
+            if not isinstance(dim, Value) or self.is_fixed(dim, inside):
+                size = size * b.cast(b.wrap(self.size(b, dim, inside)), dtype=ScalarType(F64))
         return size
 
-    def size(self, b: Rebuilder, dim: Any) -> Value:
+    def is_fixed(self, value: Value, inside: set[Value]) -> bool:
+        """Whether a number is the same in every trip: made of others that are, and of values from outside."""
+        op = self.definitions.get(value)
+        if value not in inside:
+            return True
+        if op is None or op.blocks or op.defn.effect or len(op.results) != 1:
+            return False
+        return all(isinstance(v.type, ScalarType) and self.is_fixed(v, inside) for v in op.operands)
+
+    def size(self, b: Rebuilder, dim: Any, inside: set[Value]) -> Value:
+        """A size, computed before the loop."""
         if isinstance(dim, str):
             param, axis = self.places[dim]
             return b.dim_of(b.value(param), axis)
-        return b.value(dim) if isinstance(dim, Value) else b.size(dim)
+        if not isinstance(dim, Value):
+            return b.size(dim)
+        if dim not in inside:
+            return b.value(dim)
+        op = self.definitions[dim]
+        return b.emit(op.defn, [self.size(b, v, inside) for v in op.operands], op.attrs)[0]
 
 
 def _updates(op: Op) -> bool:
