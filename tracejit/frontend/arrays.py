@@ -21,7 +21,7 @@ from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names
-from tracejit.frontend.slices import permuted, restrided
+from tracejit.frontend.slices import evenly_spaced, permuted, restrided
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -184,8 +184,12 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     if merged is not None:
         via: tuple[Any, ...] = ("reshape",) if view.is_whole else ()
         return ArrayView(view.storage, view.dtype, view.offset, merged, tuple(lengths), (), plain=False, via=via)
-    content = ctx.load(view)
-    return ctx.fresh(ctx.b.emit("reshape", (content, *map(ctx.size_value, lengths)))[0])
+    made = ctx.fresh(ctx.b.emit("reshape", (ctx.load(view), *map(ctx.size_value, lengths)))[0])
+    if view.storage in ctx.strided:
+        ctx.hold(made, view)
+    else:
+        ctx.maybe_views[made.storage] = view.storage, evenly_spaced(ctx, view)
+    return made
 
 
 def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:

@@ -136,6 +136,8 @@ class Context:
     strided: set[int] = field(default_factory=set[int])
     #: classes that copy, on one path only, what is a view of these classes in Python
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
+    #: classes that copy what Python shares where a condition known at run time only holds: the source, the condition
+    maybe_views: dict[int, tuple[int, Value]] = field(default_factory=dict[int, "tuple[int, Value]"])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
     #: classes that hold the real or imaginary part of a complex view
@@ -211,7 +213,7 @@ class Context:
             self.check_false("ValueError", "assignment destination is read-only")
         if any(c in self.storage.held for c in (view.storage, *(c for c, _ in self.storage.partners(view.storage)))):
             raise ScriptError(
-                "an array that is written here is an item of a list, or made by .flat from strided memory: a copy",
+                "an array that is written here is a copy of what Python shares: an item of a list, or another shape",
                 self.b.span,
                 instead="copy it first, x.copy(), or write into the array it comes from",
             )
@@ -222,6 +224,10 @@ class Context:
                     self.b.span,
                     instead=f"copy it where it is named: x.{name}.copy()",
                 )
+        for copied, (source, shared) in self.maybe_views.items():
+            if view.storage == copied or (view.storage == source and self.is_bound(copied)):
+                apart = self.b.emit("logical_not", (shared,))[0]
+                self.check(apart, "RuntimeError", "a reshaped array is written that is a view in Python; copy it first")
         for copied, sources in self.snapshots.items():
             if view.storage == copied or (view.storage in sources and self.is_bound(copied)):
                 raise ScriptError(

@@ -10,6 +10,8 @@ from typing import Any
 from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import ArrayView, FrontValue, Size, SliceValue, Static
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, ScalarType
 
 
 def slice_bounds(ctx: Context, s: SliceValue, length: Size, node: ast.AST) -> tuple[Size, Size, Size]:
@@ -117,3 +119,15 @@ def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[S
         strides[k] = step
         step = sizes.mul(b, step, lengths[k])
     return tuple(strides)
+
+
+def evenly_spaced(ctx: Context, view: ArrayView) -> Value:
+    """Whether the elements of a view lie at one distance, so that NumPy reshapes it without a copy."""
+    b, sizes = ctx.b, ctx.sizes
+    even = b.constant(True, ScalarType(BOOL))
+    for axis in range(view.rank - 1):
+        inner = sizes.mul(b, view.lengths[axis + 1], view.strides[axis + 1])
+        fits = b.emit("eq", (ctx.size_value(view.strides[axis]), ctx.size_value(inner)))[0]
+        single = b.emit("le", (ctx.size_value(view.lengths[axis]), ctx.size_value(1)))[0]
+        even = b.emit("logical_and", (even, b.emit("logical_or", (fits, single))[0]))[0]
+    return even

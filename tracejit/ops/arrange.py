@@ -218,7 +218,7 @@ def repeat(b: Any, x: Operand, repeats: Size, axis: int | None = None) -> Any:
 
 
 @function()
-def roll(b: Any, x: Operand, shift: Any, axis: Any = None, *, shifts: Any = None, dims: Any = None) -> Any:
+def roll(b: Any, x: Operand, shift: Sizes, axis: Any = None, *, shifts: Sizes = None, dims: Any = None) -> Any:
     """x with elements moved by `shift` places along an axis (of the flattened array by default), round the end."""
     x = array(b, x)
     axis, shift = (axis if dims is None else dims), (shift if shifts is None else shifts)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, each, written
+from tracejit.frontend.written import Library, each, extended, refuse, written
 
-one_quantile = Library("quantile")
 equal_bins = Library("histogram")
 
 
@@ -228,28 +227,40 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = False, w
     return histogram_of_edges(a, bins, density, weights)
 
 
-@written(np.quantile)
-def quantile(a: Any, q: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+@extended("quantile")
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: Any = False,
+    method: Any = "linear",
+    keepdims: Any = False,
+) -> Any:
     """The elements at fractions of the order along an axis, linear between neighbours."""
-    if np.ndim(q) == 0:
-        return stored(one_quantile(a, q, axis, keepdims), out)
-    fractions = np.asarray(q)
-    x = np.asarray(a)
-    lines = np.sort(_of_lines(x, axis), axis=-1)
-    place = fractions * (lines.shape[-1] - 1)
-    below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, lines.shape[-1] - 1)
-    low, high = lines[..., below], lines[..., above]
-    made = np.moveaxis(low + (high - low) * (place - below), -1, 0)
-    if keepdims:
-        made = made.reshape((-1,) + (1,) * x.ndim) if axis is None else np.expand_dims(made, axis % x.ndim + 1)
-    return stored(made, out)
+    if method != "linear":
+        refuse("quantiles are linear between neighbours in a script", "np.sort and indices of your own")
+    return stored(np.quantile(a, q, axis, keepdims=keepdims), out)
 
 
-@written(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+@extended("percentile")
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: Any = False,
+    method: Any = "linear",
+    keepdims: Any = False,
+) -> Any:
     """`quantile` of q per cent."""
-    return quantile(a, np.asarray(q)[()] / 100, axis, out, keepdims=keepdims)
+    return quantile(a, np.asarray(q)[()] / 100, axis, out, overwrite_input, method, keepdims)
+
+
+@extended("median")
+def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: Any = False, keepdims: Any = False) -> Any:
+    """The middle element along an axis, or the mean of the middle two."""
+    return stored(np.median(a, axis=axis, keepdims=keepdims), out)
 
 
 @written(np.gradient)
