@@ -245,3 +245,25 @@ def test_a_result_whose_sizes_are_computed_has_a_gradient() -> None:
     x.grad = None
     tj.conv2d(x, w).sum().backward()
     np.testing.assert_allclose(found, x.grad.numpy())
+
+
+def test_strides_and_kernels_known_at_run_time_only() -> None:
+    x, w = array(2, 3, 9, 8), array(4, 3, 3, 2, seed=1)
+    layer = tj.script(lambda x, w, s, d: tj.conv2d(x, w, stride=s, dilation=(d, 1)))
+    back = tj.script(lambda x, w, s: tj.conv_transpose2d(x, w, stride=s))
+    pool = tj.script(lambda x, k: tj.max_pool2d(x, k) + tj.avg_pool2d(x, k))
+    for s, d in ((1, 1), (2, 1), (3, 2)):
+        np.testing.assert_allclose(layer(x, w, s, d), convolved(x, w, s, 0, (d, 1)))
+        y = array(2, 4, 3, 2, seed=2)
+        out = back(y, w, s)
+        np.testing.assert_allclose((convolved(out, w, s) * y).sum(), (out * out).sum())
+    for k in (1, 2, 4):
+        np.testing.assert_allclose(pool(x, k), pooled(x, np.max, k) + pooled(x, np.mean, k))
+    with pytest.raises(ValueError, match="at least 1"):
+        layer(x, w, 0, 1)
+    a, b = (tj.tensor(z, requires_grad=True) for z in (x, w))
+    layer(a, b, 2, 2).sum().backward()
+    found = a.grad.numpy().copy()
+    a.grad = None
+    tj.conv2d(a, b, stride=2, dilation=(2, 1)).sum().backward()
+    np.testing.assert_allclose(found, a.grad.numpy())

@@ -33,6 +33,7 @@ from tracejit.ops import (
     statistics,
     storage,
     transcendental,
+    window_ops,
     windows,
 )
 
@@ -69,5 +70,6 @@ __all__ = [
     "statistics",
     "storage",
     "transcendental",
+    "window_ops",
     "windows",
 ]

@@ -15,6 +15,7 @@ from tracejit.ops.arrange import at_least
 from tracejit.ops.functions import Operand, Sizes, array, count_of, function
 from tracejit.ops.products import agree, with_sizes
 from tracejit.ops.windows import (
+    are_known,
     floor_quotient,
     padded_axes,
     per_axis,
@@ -95,12 +96,11 @@ def _conv(
     outer_share = _split(b, name, outer, groups, "output")
     x = padded_axes(b, x, _widths(b, padding, kernel, stride, dilation), 0)
     batch, _, *sizes = b.shape(x)
+    channels = share if groups == 1 else share * groups
     spots = [places(b, n, k, s, d, name) for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)]
-    per_batch, per_channel, *steps = window_strides(b, b.shape(x), stride, dilation)
-    lengths = (groups, share, *kernel, batch, *spots)
-    strides = (per_channel * share if groups > 1 else 0, per_channel, *steps[:space], per_batch, *steps[space:])
-    columns = b.vread(x, 0, strides, lengths)
-    depth, width = count_of(b, columns, range(1, space + 2)), count_of(b, columns, range(space + 2, 2 * space + 3))
+    columns = _columns(b, with_sizes(b, x, (batch, channels, *sizes)), kernel, spots, stride, dilation)
+    depth = count_of(b, weight, range(1, space + 2))
+    width = count_of(b, columns, range(space + 1, 2 * space + 2))
     columns = b.reshape(columns, (groups, depth, width))
     rows = b.reshape(with_sizes(b, weight, (outer, share, *kernel)), (groups, outer_share, depth))
     out = b.reshape(b.matmul(rows, columns), (outer, batch, *spots))
@@ -157,6 +157,29 @@ def conv3d(
     return _conv(b, 3, x, weight, bias, stride, padding, dilation, groups)
 
 
+def _columns(
+    b: Any, x: Any, kernel: Sequence[Any], spots: Sequence[Any], stride: Sequence[Any], dilation: Sequence[Any]
+) -> Any:
+    """The windows of x as (channels, *kernel, batch, *spots)."""
+    if are_known(stride, dilation):
+        return b.window_columns(x, (*kernel, *spots), stride=tuple(stride), dilation=tuple(dilation))
+    space, (batch, channels) = len(kernel), b.shape(x)[:2]
+    per_batch, per_channel, *steps = window_strides(b, b.shape(x), stride, dilation)
+    strides = (per_channel, *steps[:space], per_batch, *steps[space:])
+    return b.vread(x, 0, strides, (channels, *kernel, batch, *spots))
+
+
+def _folded(b: Any, columns: Any, sizes: Sequence[Any], stride: Sequence[Any], dilation: Sequence[Any]) -> Any:
+    """The adjoint of `_columns`: (batch, channels, *sizes)."""
+    if are_known(stride, dilation):
+        return b.window_fold(columns, tuple(sizes), stride=tuple(stride), dilation=tuple(dilation))
+    space = len(sizes)
+    shape = (b.shape(columns)[space + 1], b.shape(columns)[0], *sizes)
+    per_batch, per_channel, *steps = window_strides(b, shape, stride, dilation)
+    strides = (per_channel, *steps[:space], per_batch, *steps[space:])
+    return b.vadd(b.full(0, shape, b.dtype(columns)), columns, 0, strides)
+
+
 def _conv_transpose(
     b: Any,
     space: int,
@@ -187,17 +210,13 @@ def _conv_transpose(
     weight = with_sizes(b, weight, (channels, outer_share, *kernel))
     rows = b.transpose(b.reshape(weight, (groups, share, depth)), perm=(0, 2, 1))
     columns = b.reshape(b.transpose(x, perm=(1, 0, *range(2, space + 2))), (groups, share, width))
-    spread = b.reshape(b.matmul(rows, columns), (groups, outer_share, *kernel, batch, *sizes))
+    outer = outer_share if groups == 1 else outer_share * groups
+    spread = b.reshape(b.matmul(rows, columns), (outer, *kernel, batch, *sizes))
     full = [
         at_least(b, (n - 1) * s + reach(k, d), 0) + e
         for n, s, k, d, e in zip(sizes, stride, kernel, dilation, extra, strict=True)
     ]
-    outer = outer_share if groups == 1 else outer_share * groups
-    shape = (batch, outer, *full)
-    per_batch, per_channel, *steps = window_strides(b, shape, stride, dilation)
-    by_group = per_channel * outer_share if groups > 1 else 0
-    strides = (by_group, per_channel, *steps[:space], per_batch, *steps[space:])
-    out = b.vadd(b.full(0, shape, b.dtype(spread)), spread, 0, strides)
+    out = _folded(b, spread, full, stride, dilation)
     cut = [(0 - p, 0 - p) for p in padding]
     return _with_bias(b, name, padded_axes(b, out, cut, 0), bias, alone)
 

@@ -25,6 +25,11 @@ def per_axis(given: Any, axes: int, name: str) -> tuple[Any, ...]:
     return tuple(given)
 
 
+def are_known(*groups: Sequence[Any]) -> bool:
+    """Whether all sizes are numbers now."""
+    return all(isinstance(size, int) for sizes in groups for size in sizes)
+
+
 def require_at_least(b: Any, sizes: Sequence[Any], least: int, name: str) -> None:
     """`ValueError` where a size is below `least`."""
     for size in sizes:
