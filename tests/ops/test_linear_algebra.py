@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from tests.ops.function_cases import check, eager, graph_of, interpreted
+from tracejit.codegen.evaluate import evaluate
+from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
+from tracejit.codegen.walk import ProgramFailure
 from tracejit.runtime.cpu import NativeFailure, compile_program
 from tracejit.transforms import pipeline
 
@@ -83,16 +86,26 @@ def test_singular_values_and_what_is_made_of_them_agree_with_numpy(x: np.ndarray
         check("numpy linalg.matrix_rank", np.asarray(np.linalg.matrix_rank(x)), x)
 
 
-def native(x: np.ndarray, name: str, **options: object) -> list[np.ndarray]:
-    """The function through the loops of its ops, evaluated as native code without a LAPACK."""
+def program(x: np.ndarray, name: str, **options: object) -> tuple[Program, list[np.ndarray]]:
     graph, inputs = graph_of(name, [x], options, exact=False)
-    return compile_program(lower(pipeline.run(graph, ["dce", "ownership"]))).call(inputs)
+    return lower(pipeline.run(graph, ["dce", "ownership"])), inputs
+
+
+def native(x: np.ndarray, name: str, **options: object) -> list[np.ndarray]:
+    """The function as native code, with the LAPACK that is there."""
+    made, inputs = program(x, name, **options)
+    return compile_program(made).call(inputs)
+
+
+def by_loops(x: np.ndarray, name: str, **options: object) -> list[np.ndarray]:
+    """The function by own loops, as exported code computes it."""
+    return evaluate(*program(x, name, **options))
 
 
 @rectangles
 @pytest.mark.parametrize("full", [False, True])
 def test_svd_gives_orthonormal_vectors_that_make_the_matrix(x: np.ndarray, full: bool) -> None:
-    for u, s, vh in (eager("numpy linalg.svd", x, full), native(x, "numpy linalg.svd", full_matrices=full)):
+    for u, s, vh in (run(x, "numpy linalg.svd", full_matrices=full) for run in (native, by_loops)):
         k = min(x.shape[-2:])
         assert np.allclose((u[..., :k] * s[..., None, :]) @ vh[..., :k, :], x, atol=1e-13)
         for q in (u, vh.swapaxes(-1, -2)):
@@ -118,7 +131,7 @@ HERMITIAN = {
 @pytest.mark.parametrize("x", HERMITIAN.values(), ids=HERMITIAN.keys())
 def test_eigh_diagonalises(x: np.ndarray) -> None:
     size = np.abs(x).max(initial=0) or 1.0
-    for w, v in (eager("numpy linalg.eigh", x), native(x, "numpy linalg.eigh")):
+    for w, v in (run(x, "numpy linalg.eigh") for run in (native, by_loops)):
         np.testing.assert_allclose(w, np.linalg.eigvalsh(x), rtol=1e-13, atol=1e-14 * size)
         assert np.allclose(x @ v, v * w[..., None, :], atol=1e-13 * size)
         assert np.allclose(v.conj().swapaxes(-1, -2) @ v, np.eye(x.shape[-1]), atol=1e-13)
@@ -138,7 +151,9 @@ def test_infinite_elements_are_refused_or_give_nan() -> None:
         eager("numpy linalg.svd", bad)
     with pytest.raises(NativeFailure, match="SVD did not converge"):
         native(bad, "numpy linalg.svd")
-    assert np.isnan(native(bad, "numpy linalg.eigh")[0]).all()
+    with pytest.raises(ProgramFailure):
+        by_loops(bad, "numpy linalg.svd")
+    assert np.isnan(by_loops(bad, "numpy linalg.eigh")[0]).all()
 
 
 @pytest.mark.parametrize("order", [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
@@ -181,5 +196,18 @@ def test_triangular_systems() -> None:
     b = RNG.normal(size=(3, 2))
     check("function linalg.solve_triangular", np.linalg.solve(np.triu(P), b), P, b, upper=True)
     check("function linalg.solve_triangular", np.linalg.solve(np.tril(P), b[:, 0]), P, b[:, 0], upper=False)
-    with pytest.raises(NativeFailure, match="Singular matrix"):
-        native(np.zeros((2, 2)), "numpy linalg.inv")
+    for name, x, message in (
+        ("numpy linalg.inv", np.zeros((2, 2)), "Singular matrix"),
+        ("numpy linalg.cholesky", -P, "Matrix is not positive definite"),
+    ):
+        with pytest.raises(NativeFailure, match=message):
+            native(x, name)
+        with pytest.raises(ProgramFailure):
+            by_loops(x, name)
+
+
+def test_vectors_have_the_signs_of_numpys() -> None:
+    x = RNG.normal(size=(30, 30))
+    for name, given in (("eigh", x + x.T), ("svd", x), ("qr", x)):
+        for found, expected in zip(native(given, f"numpy linalg.{name}"), getattr(np.linalg, name)(given), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-11)

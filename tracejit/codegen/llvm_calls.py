@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.codegen.lapack import CALLS
 from tracejit.codegen.llvm_casts import bitcast
 from tracejit.codegen.llvm_memory import from_memory, to_memory
 from tracejit.codegen.llvm_values import Value, memory_type_text, type_text
@@ -186,6 +187,15 @@ def _gemm(suffix: str) -> Row:
     return emit
 
 
+def _lapack(name: str) -> Row:
+    def emit(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+        p.declare(f"declare i64 @tj_lapack_{name}({', '.join(type_text(a.dtype) for a in args)})")
+        typed = ", ".join(a.typed() for a in args)
+        p.env[results[0]] = p.define(f"call i64 @tj_lapack_{name}({typed})", I64)
+
+    return emit
+
+
 def payload_bits(p: FunctionPrinter, value: Value) -> Value:
     """A payload value as the 64 bits the host reads: f64 for floats, i64 for all else."""
     assert isinstance(value.dtype, DType)
@@ -223,4 +233,5 @@ _CALLS: dict[str, Row] = {
     "gemm_f32": _gemm("f32"),
     "gemm_f64": _gemm("f64"),
 }
+_CALLS.update({call: _lapack(name) for call, name in CALLS.items()})
 SUPPORTED = frozenset(_CALLS)

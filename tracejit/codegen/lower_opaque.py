@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tracejit.codegen.lapack import routine
 from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, Var
 from tracejit.codegen.lower_code import Code, Fold, FoldBody
 from tracejit.codegen.lower_complex import Complex
@@ -87,6 +88,38 @@ class Emitter:
         offset = self.k.add(array.offset, self.k.mul(start, steps[axis]))
         shape = tuple(size if i == axis else s for i, s in enumerate(array.shape))
         return Array(array.buffer, array.type, shape, steps, self.k.let(offset, "offset"))
+
+    def lapack(self, name: Any, dtype: DType, *args: Expr | int | str) -> Expr:
+        """Call a LAPACK routine for that dtype, arrays as `pointer`s; gives its `info`, -1 without a library."""
+        if self.lowering.target != "cpu":
+            return Const(-1, I64)
+        given = [Const(ord(a) if isinstance(a, str) else a, I64) if isinstance(a, int | str) else a for a in args]
+        info = Var("info", I64)
+        self.lowering.emit(Call(routine(name, dtype), tuple(given), (info,)))
+        return info
+
+    def pointer(self, array: Array, index: Sequence[Expr]) -> Expr:
+        """Where the elements of an array from an index on are."""
+        width = 2 if array.type.dtype.is_complex else 1
+        at = self.lowering.let(self.k.mul(array.address(self.k, index), width), "at")
+        return array.buffer if at == ZERO else Offset(array.buffer, at, array.buffer.type)  # type: ignore[arg-type]
+
+    def either(self, cond: Expr, then: Callable[[], None], orelse: Callable[[], None]) -> None:
+        """Entry code for both values of a condition; it may not allocate."""
+        if isinstance(cond, Const):
+            (then if cond.value else orelse)()
+            return
+        _, first = self.lowering.inside(then)
+        _, second = self.lowering.inside(orelse)
+        self.lowering.emit(If(cond, first, second))
+
+    def each(self, sizes: Sequence[Expr], body: Callable[[Index], None]) -> None:
+        """Nested loops of the entry."""
+        index = tuple(Var("ijklmn"[a % 6], I64) for a in range(len(sizes)))
+        _, stmts = self.lowering.inside(lambda: body(index))
+        for i, size in zip(reversed(index), reversed(sizes), strict=True):
+            stmts = (For(i, size, stmts),)
+        self.lowering.emit(*stmts)
 
     # -- kernels ------------------------------------------------------------------------------------------------
 

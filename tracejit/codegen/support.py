@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tracejit.codegen.lapack import CALLS, ROUTINES
+
 #: Slot kinds, the operand of `list_new`.
 SCALARS, BUFFERS, LISTS = 0, 1, 2
 
@@ -63,4 +65,14 @@ _ROWS = (
     ),
 )
 
-SUPPORT: dict[str, Support] = {row.name: row for row in _ROWS}
+_LAPACK = tuple(
+    Support(
+        call,
+        tuple("buffer" if kind == "p" else "i64" for kind in ROUTINES[name]),
+        "i64",
+        f"LAPACK's {name}: its `info`, or -1 where there is no library",
+    )
+    for call, name in CALLS.items()
+)
+
+SUPPORT: dict[str, Support] = {row.name: row for row in (*_ROWS, *_LAPACK)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracejit.codegen import gemm, support_lists, support_memory, support_pool, support_stack
+from tracejit.codegen import gemm, lapack, support_lists, support_memory, support_pool, support_stack
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 
@@ -19,6 +19,7 @@ EXPORTS = (
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
     "tj_stack_limit",
     *("tj_gemm_f32", "tj_gemm_f32_inner", "tj_gemm_f64", "tj_gemm_f64_inner"),
+    *(f"tj_lapack_{name}" for name in lapack.ROUTINES),
 )
 
 

@@ -1,4 +1,4 @@
-"""How eigenvalues and singular values are computed without a LAPACK: Jacobi's rotations, as loops.
+"""How eigenvalues and singular values are computed: by LAPACK, or by Jacobi's rotations, as loops.
 
 Hermitian matrices are diagonalised from both sides. Singular values come from rotations of columns until all are
 orthogonal (Hestenes), which is accurate to the working precision. Vectors are kept in rows, where they are contiguous.
@@ -12,19 +12,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tracejit.ir.types import I64, DType, TensorType, real_dtype
+from tracejit.ir.types import F64, I64, DType, TensorType, real_dtype
 from tracejit.ops.matrix_loops import (
     Array,
     Emitter,
     Expr,
     after,
+    count_failure,
     exchange,
     failures,
+    leading,
     note,
+    only_if,
     require_none,
     scale_row,
     subtract_row,
     total,
+    transpose_into,
 )
 
 #: More sweeps than any matrix needs: convergence is quadratic.
@@ -116,13 +120,75 @@ def _place_of(e: Emitter, values: Callable[[Expr], Expr], start: Expr, size: Exp
 # -- Hermitian matrices ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Memory for a LAPACK routine, as its workspace query says; `there` is whether there is one."""
+
+    there: Expr
+    size: Expr
+    elements: Array
+    reals: Array
+    integers: Array
+
+
+def workspace(e: Emitter, dtype: DType, ask: Callable[..., Expr], reals: Expr, integers: Expr) -> Workspace:
+    """Ask `ask(elements, reals, integers)`, a call with -1 for sizes, how many elements the routine wants."""
+    one, zero, part = e.k.const(1, I64), e.k.const(0, I64), real_dtype(dtype)
+    asked = [e.work(t, (one,), "asked") for t in (dtype, part, I64)]
+    e.store(asked[0], (zero,), e.k.const(0, dtype))
+    there = e.k.let(e.k.eq(ask(*(a.buffer for a in asked)), 0), "there")
+    wanted = e.k.cast(e.k.real(e.load(asked[0], (zero,))), F64)
+    size = only_if(e, there, e.k.cast(e.k.mul(wanted, 1.0 + 2.0**-20), I64))
+    made = [
+        e.work(t, (n,), "workspace")
+        for t, n in ((dtype, size), (part, only_if(e, there, reals)), (I64, only_if(e, there, integers)))
+    ]
+    return Workspace(there, size, *made)
+
+
 def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) -> tuple[Array, Array]:
-    """Rotations from both sides, then eigenvalues in ascending order; nan where x has infinities or nan."""
+    """By LAPACK, or by rotations."""
     w, v = e.new(results[0]), e.new(results[1])
-    dtype, size = x.type.dtype, x.shape[-1]
-    a = e.work(dtype, x.shape, "a")
-    vectors = e.work(dtype, x.shape, "vectors")
+    dtype, size, zero = x.type.dtype, x.shape[-1], e.k.const(0, I64)
+    half, lead = "L" if lower else "U", leading(e, size)
+    vectors, flag = e.work(dtype, x.shape, "vectors"), failures(e)
+
+    def call(matrix: Expr, values: Expr, memory: Sequence[Expr], sizes: Sequence[Expr | int]) -> Expr:
+        pairs = [y for pair in zip(memory, sizes, strict=True) for y in pair]
+        return e.lapack("eigh", dtype, "V", half, size, matrix, lead, values, *pairs)
+
+    def arrays(elements: Any, reals: Any, integers: Any) -> tuple[Any, ...]:
+        return (elements, reals, integers) if dtype.is_complex else (elements, integers)
+
+    squared = e.k.mul(size, size)
+    reals = e.k.add(e.k.add(e.k.mul(size, 5), e.k.mul(squared, 2)), 1)
+    integers = e.k.add(e.k.mul(size, 5), 3)
+    space = workspace(
+        e, dtype, lambda *a: call(vectors.buffer, w.buffer, arrays(*a), arrays(-1, -1, -1)), reals, integers
+    )
+    side = only_if(e, e.k.logical_not(space.there), size)
+    a = e.work(dtype, (*x.shape[:-2], side, side), "a")
     moved = e.scratch(TensorType(I64, ()), "moved")
+
+    def library() -> None:
+        transpose_into(e, vectors, x)
+        memory = arrays(space.elements.buffer, space.reals.buffer, space.integers.buffer)
+
+        def one(at: Sequence[Expr]) -> None:
+            places = e.pointer(vectors, (*at, zero, zero)), e.pointer(w, (*at, zero))
+            count_failure(e, flag, call(*places, memory, arrays(space.size, reals, integers)))
+
+        e.each(x.shape[:-2], one)
+
+    e.either(space.there, library, lambda: _rotated(e, x, a, vectors, w, moved, lower))
+    transpose_into(e, v, vectors)
+    require_none(e, flag, "Eigenvalues did not converge")
+    return w, v
+
+
+def _rotated(e: Emitter, x: Array, a: Array, vectors: Array, w: Array, moved: Array, lower: bool) -> None:
+    """Rotations from both sides, then eigenvalues in ascending order; nan where x has infinities or nan."""
+    dtype, size = x.type.dtype, x.shape[-1]
     with e.kernel(), e.loops(x.shape[:-2]) as batch:
         _fill_hermitian(e, a, x, batch, lower)
         _identity(e, vectors, batch)
@@ -139,7 +205,6 @@ def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) ->
             return e.k.let(e.k.real(e.load(a, (*batch, i, i))), "eigenvalue")
 
         unknown = e.k.let(e.k.select(e.k.isfinite(peak), e.k.const(0, peak.type), e.k.sub(peak, peak)), "unknown")
-
         with e.loops((size,)) as (i,):
             place = _place_of(e, diagonal, i, size, "lt")
             here, there = e.load(a, (*batch, i, i)), e.load(a, (*batch, place, place))
@@ -147,9 +212,6 @@ def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) ->
             e.store(a, (*batch, place, place), here)
             exchange(e, vectors, batch, i, place)
             e.store(w, (*batch, i), e.k.add(e.k.real(there), unknown))
-        with e.loops((size, size)) as (i, j):
-            e.store(v, (*batch, j, i), e.load(vectors, (*batch, i, j)))
-    return w, v
 
 
 def _fill_hermitian(e: Emitter, a: Array, x: Array, batch: Sequence[Expr], lower: bool) -> None:
@@ -190,16 +252,55 @@ def svd(e: Emitter, results: Sequence[Any], x: Array, k: Expr, *, full: bool = F
 
 
 def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, full: bool = False) -> None:
-    """`svd` into arrays that are there."""
+    """`svd` into arrays that are there: by LAPACK, or by rotations."""
+    dtype, (rows, columns), batches = x.type.dtype, x.shape[-2:], x.shape[:-2]
+    zero, flag = e.k.const(0, I64), failures(e)
+    left, right = u.shape[-1], vh.shape[-2]
+    leads = [leading(e, size) for size in (rows, rows, right)]
+
+    def call(a: Expr, values: Expr, basis: Expr, other: Expr, memory: Sequence[Expr], size: Expr | int) -> Expr:
+        elements, reals, integers = memory
+        rest = (reals, integers) if dtype.is_complex else (integers,)
+        job = ("A" if full else "S", rows, columns, a, leads[0], values, basis, leads[1], other, leads[2])
+        return e.lapack("gesdd", dtype, *job, elements, size, *rest)
+
+    most = e.k.maximum(rows, columns)
+    reals = e.k.mul(e.k.mul(e.k.add(k, 1), e.k.add(most, k)), 7)
+    space = workspace(e, dtype, lambda *m: call(u.buffer, s.buffer, u.buffer, vh.buffer, m, -1), reals, e.k.mul(k, 8))
+    own = e.k.let(e.k.logical_not(space.there), "own")
+    turned = e.work(dtype, (*batches, only_if(e, space.there, columns), rows), "turned")
+    basis = e.work(dtype, (*batches, only_if(e, space.there, left), rows), "basis")
+    back = e.work(dtype, (*batches, only_if(e, space.there, columns), right), "back")
+    length = e.k.let(e.k.maximum(rows, columns), "length")
+    lines = e.work(dtype, (*batches, only_if(e, own, length if full else k), length), "lines")
+    other = e.work(dtype, (*batches, only_if(e, own, k), k), "other")
+    moved = e.scratch(TensorType(I64, ()), "moved")
+
+    def library() -> None:
+        transpose_into(e, turned, x)
+        memory = [y.buffer for y in (space.elements, space.reals, space.integers)]
+
+        def one(at: Sequence[Expr]) -> None:
+            a, first, second = (e.pointer(y, (*at, zero, zero)) for y in (turned, basis, back))
+            count_failure(e, flag, call(a, e.pointer(s, (*at, zero)), first, second, memory, space.size))
+
+        with_elements = e.k.gt(k, 0)
+        e.either(with_elements, lambda: e.each(batches, one), lambda: _unit_bases(e, basis, back))
+        transpose_into(e, u, basis)
+        transpose_into(e, vh, back)
+
+    e.either(space.there, library, lambda: _hestenes(e, x, k, (u, s, vh), (lines, other), moved, flag))
+    require_none(e, flag, "SVD did not converge")
+
+
+def _hestenes(
+    e: Emitter, x: Array, k: Expr, results: Sequence[Array], arrays: Sequence[Array], moved: Array, flag: Array
+) -> None:
+    """The rotations of columns, and what becomes of them."""
+    (u, s, vh), (lines, other) = results, arrays
     dtype, (rows, columns) = x.type.dtype, x.shape[-2:]
     tall = e.k.let(e.k.ge(rows, columns), "tall")
-    length = e.k.let(e.k.maximum(rows, columns), "length")
-    batches = x.shape[:-2]
-    lines = e.work(dtype, (*batches, length if full else k, length), "lines")
-    other = e.work(dtype, (*batches, k, k), "other")
-    moved, flag = e.scratch(TensorType(I64, ()), "moved"), failures(e)
-
-    with e.kernel(), e.loops(batches) as batch:
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
 
         def element(i: Expr, j: Expr) -> Any:
             found = e.load(x, (*batch, e.k.select(tall, j, i), e.k.select(tall, i, j)))
@@ -208,7 +309,7 @@ def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, fu
         peak = _peak(e, x, batch, lambda i, j: e.load(x, (*batch, i, j)))
         note(e, flag, e.k.logical_not(e.k.isfinite(peak)))
         scale = e.k.let(e.k.select(e.k.gt(peak, 0), peak, e.k.const(1, peak.type)), "scale")
-        with e.loops((k, length)) as (i, j):
+        with e.loops((k, lines.shape[-1])) as (i, j):
             e.store(lines, (*batch, i, j), e.k.div(element(i, j), e.k.cast(scale, dtype)))
         _identity(e, other, batch)
         _orthogonalise(e, lines, other, batch, k, moved)
@@ -223,7 +324,13 @@ def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, fu
         with e.when(e.k.logical_not(tall)):
             _write(e, u, other, batch, columns=True)
             _write(e, vh, lines, batch, columns=False)
-    require_none(e, flag, "SVD did not converge")
+
+
+def _unit_bases(e: Emitter, *arrays: Array) -> None:
+    """Bases of matrices without elements."""
+    for x in arrays:
+        with e.kernel(), e.loops(x.shape[:-2]) as batch:
+            _identity(e, x, batch)
 
 
 def pinv(e: Emitter, results: Sequence[Any], x: Array, k: Expr, rcond: Expr) -> Array:

@@ -42,13 +42,32 @@ def note(e: Emitter, flag: Array, failed: Expr) -> None:
         e.store(flag, (), e.k.const(1, I64))
 
 
-def transposed(e: Emitter, x: Array, name: str, *, conjugated: bool = False) -> Array:
-    """The (conjugate) transpose, whose rows are the columns of x."""
+def transposed(e: Emitter, x: Array, name: str) -> Array:
+    """The transpose, whose rows are the columns of x."""
     made = e.work(x.type.dtype, (*x.shape[:-2], x.shape[-1], x.shape[-2]), name)
-    with e.kernel(), e.loops(made.shape, parallel=True) as (*batch, i, j):
-        element = e.load(x, (*batch, j, i))
-        e.store(made, (*batch, i, j), e.k.conj(element) if conjugated else element)
+    transpose_into(e, made, x)
     return made
+
+
+def transpose_into(e: Emitter, target: Array, x: Array) -> None:
+    """The transpose of x into an array that is there."""
+    with e.kernel(), e.loops(target.shape, parallel=True) as (*batch, i, j):
+        e.store(target, (*batch, i, j), e.load(x, (*batch, j, i)))
+
+
+def leading(e: Emitter, size: Expr) -> Expr:
+    """A leading dimension, which LAPACK wants to be at least 1."""
+    return e.k.let(e.k.maximum(size, 1), "leading")
+
+
+def only_if(e: Emitter, cond: Expr, size: Expr) -> Expr:
+    """A size of memory that is needed on a condition."""
+    return e.k.let(e.k.select(cond, size, e.k.const(0, I64)), "size")
+
+
+def count_failure(e: Emitter, flag: Array, info: Expr) -> None:
+    """Note that a routine failed."""
+    e.store(flag, (), e.k.maximum(e.load(flag, ()), e.k.abs(info)))
 
 
 def after(e: Emitter, j: Expr, size: Expr) -> Expr:
@@ -155,13 +174,37 @@ def _substitute(e: Emitter, x: Array, batch: Sequence[Expr], out: Array, *, lowe
 
 
 def solve(e: Emitter, results: Sequence[Any], a: Array, b: Array) -> Array:
-    """Elimination, then substitution from the last row up."""
-    out = e.new(results[0])
-    e.copy_into(out, b)
-    upper, flag = fresh_copy(e, a, "upper"), failures(e)
-    with e.kernel(), e.loops(a.shape[:-2]) as batch:
-        _eliminate(e, upper, batch, out, flag=flag)
-        _substitute(e, upper, batch, out, lower=False)
+    """By LAPACK, or elimination and substitution from the last row up."""
+    out, dtype, size, columns = e.new(results[0]), a.type.dtype, a.shape[-1], b.shape[-1]
+    zero, flag = e.k.const(0, I64), failures(e)
+    probe = [e.work(part, (e.k.const(1, I64),), "probe") for part in (dtype, I64, dtype)]
+    found = e.lapack("gesv", dtype, 0, 0, probe[0].buffer, 1, probe[1].buffer, probe[2].buffer, 1)
+    there = e.k.let(e.k.eq(found, 0), "there")
+    upper = e.work(dtype, a.shape, "upper")
+    right = e.work(dtype, (*b.shape[:-2], only_if(e, there, columns), size), "right")
+    pivots = e.work(I64, (size,), "pivots")
+
+    def library() -> None:
+        transpose_into(e, upper, a)
+        transpose_into(e, right, b)
+        lead = leading(e, size)
+
+        def one(at: Sequence[Expr]) -> None:
+            matrix, columns_at = (e.pointer(x, (*at, zero, zero)) for x in (upper, right))
+            info = e.lapack("gesv", dtype, size, columns, matrix, lead, pivots.buffer, columns_at, lead)
+            count_failure(e, flag, info)
+
+        e.each(a.shape[:-2], one)
+        transpose_into(e, out, right)
+
+    def own() -> None:
+        e.copy_into(out, b)
+        e.copy_into(upper, a)
+        with e.kernel(), e.loops(a.shape[:-2]) as batch:
+            _eliminate(e, upper, batch, out, flag=flag)
+            _substitute(e, upper, batch, out, lower=False)
+
+    e.either(there, library, own)
     require_none(e, flag, "Singular matrix")
     return out
 
@@ -216,7 +259,7 @@ def slogdet(e: Emitter, results: Sequence[Any], x: Array) -> tuple[Array, Array]
 
 
 def cholesky(e: Emitter, results: Sequence[Any], x: Array) -> Array:
-    """Column by column from the left."""
+    """By LAPACK, or column by column from the left."""
     out, flag, size = e.new(results[0]), failures(e), x.shape[-1]
     zero = e.k.const(0, x.type.dtype)
 
@@ -228,6 +271,29 @@ def cholesky(e: Emitter, results: Sequence[Any], x: Array) -> Array:
 
         return e.k.let(e.k.sub(e.load(x, (*batch, i, j)), total(e, j, zero, product)), "rest")
 
+    def library() -> None:
+        """Read by columns, the lower half is the upper one."""
+        e.copy_into(out, x)
+
+        def one(at: Sequence[Expr]) -> None:
+            place = e.pointer(out, (*at, e.k.const(0, I64), e.k.const(0, I64)))
+            count_failure(e, flag, e.lapack("potrf", x.type.dtype, "U", size, place, lead))
+
+        e.each(x.shape[:-2], one)
+        with e.kernel(), e.loops((*x.shape[:-1],)) as (*batch, i), e.loops((after(e, i, size),)) as (step,):
+            e.store(out, (*batch, i, e.k.add(e.k.add(i, 1), step)), zero)
+
+    lead = leading(e, size)
+    probe = e.work(x.type.dtype, (e.k.const(1, I64),), "probe")
+    there = e.k.eq(e.lapack("potrf", x.type.dtype, "U", 0, probe.buffer, 1), 0)
+    e.either(there, library, lambda: _own_cholesky(e, x, out, flag, rest))
+    require_none(e, flag, "Matrix is not positive definite")
+    return out
+
+
+def _own_cholesky(e: Emitter, x: Array, out: Array, flag: Array, rest: Callable[..., Expr]) -> None:
+    """Column by column from the left."""
+    size, zero = x.shape[-1], e.k.const(0, x.type.dtype)
     with e.kernel(), e.loops(x.shape[:-2]) as batch, e.loops((size,)) as (j,):
         square = e.k.let(e.k.real(rest(batch, j, j)), "square")
         note(e, flag, e.k.le(square, 0))
@@ -237,8 +303,6 @@ def cholesky(e: Emitter, results: Sequence[Any], x: Array) -> Array:
             i = e.k.let(e.k.add(e.k.add(j, 1), below), "i")
             e.store(out, (*batch, i, j), e.k.div(rest(batch, i, j), e.k.cast(corner, x.type.dtype)))
             e.store(out, (*batch, j, i), zero)
-    require_none(e, flag, "Matrix is not positive definite")
-    return out
 
 
 # -- Householder ----------------------------------------------------------------------------------------------

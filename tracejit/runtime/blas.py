@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy
 
+from tracejit.codegen.lapack import ROUTINES
+
 _LIBRARY = re.compile(r"openblas|mkl_rt|blis|cblas|libblas|Accelerate|vecLib|_multiarray_umath", re.IGNORECASE)
 
 #: Spellings of a CBLAS function: prefix, suffix, bits of its integers.
@@ -34,10 +36,12 @@ FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
 
 @dataclass(frozen=True, slots=True)
 class Blas:
-    """Addresses by CBLAS name (`sgemm dgemm sgemv dgemv`); `set_threads_local` is 0 where the library has none."""
+    """Addresses by CBLAS name (`sgemm dgemm sgemv dgemv`) and by LAPACK's; `set_threads_local` is 0 where the library
+    has none."""
 
     integer_bits: int
     functions: dict[str, int]
+    lapack: dict[str, int]
     set_threads_local: int
     path: str
 
@@ -56,8 +60,18 @@ def find_blas() -> Blas | None:
             functions = {name: _address(library, f"{prefix}cblas_{name}{suffix}") for name in FUNCTIONS}
             if all(functions.values()):
                 local = next((a for n in _thread_setters(prefix, suffix) if (a := _address(library, n))), 0)
-                return Blas(bits, functions, local, path)
+                return Blas(bits, functions, _lapack(library, prefix, suffix), local, path)
     return None
+
+
+def _lapack(library: ctypes.CDLL, prefix: str, suffix: str) -> dict[str, int]:
+    """The addresses of LAPACK's routines in a library, Fortran's underscore after the name or not."""
+    found: dict[str, int] = {}
+    for name in ROUTINES:
+        for spelling in (f"{prefix}{name}_{suffix}", f"{prefix}{name}{suffix}"):
+            if name not in found and (address := _address(library, spelling)):
+                found[name] = address
+    return found
 
 
 def _thread_setters(prefix: str, suffix: str) -> list[str]:

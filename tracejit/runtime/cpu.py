@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tracejit import config
 from tracejit.codegen import text as loop_text
+from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import LlvmText, print_program
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
@@ -238,6 +239,7 @@ def emit_object(
         module = _module(text, machine)
         needs_gemm = "@tj_gemm_" in str(text)
         support = [support_text(platform), *([gemm_module(options)] if needs_gemm else [])]
+        support += [lapack_module()] if "@tj_lapack_" in str(text) else []
         module.link_in(assemble(support, machine, optimised=True))
         for item in (*module.functions, *module.global_variables):
             if not item.is_declaration and item.name != export_name:

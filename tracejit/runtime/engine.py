@@ -18,6 +18,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from tracejit import config
+from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.support_memory import LARGE_BYTES
 from tracejit.codegen.support_native import EXPORTS, Platform, gemm_module, support_text
@@ -127,7 +128,10 @@ class Engine:
                 self.compiled([products], disk.digest("products", products, *self.identity()), optimised=False)
             )
         symbols = _process_symbols()
+        routines = blas.lapack if blas else {}
+        objects.append(self.quickly(lapack_module(blas.integer_bits if blas else 0, routines)))
         if blas is not None:
+            symbols |= {f"tj_fortran_{name}": address for name, address in routines.items()}
             symbols |= {f"tj_blas_{name}": address for name, address in blas.functions.items()}
             if has_local:
                 symbols["tj_blas_set_threads_local"] = blas.set_threads_local

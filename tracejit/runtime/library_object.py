@@ -13,6 +13,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import print_program
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import Program
@@ -62,6 +63,8 @@ def _version(program: Program, options: LlvmOptions, platform: Platform, triple:
     texts = [printed.entry, printed.kernels]
     if "@tj_gemm_" in str(printed):
         texts.append(gemm_module(options))
+    if "@tj_lapack_" in str(printed):
+        texts.append(lapack_module())
     module = assemble([_marked(text, options) for text in texts], machine, optimised=True)
     module.link_in(assemble([_marked(support_text(platform, _ALLOCATION), options)], machine, optimised=True))
     for function in module.functions:
