@@ -185,3 +185,8 @@ def test_augmented_assignment_to_parts() -> None:
     x[1:3] *= 5
     x[0] -= 1
     assert x.tolist() == [0.0, 5.0, 5.0, 1.0]
+
+
+def test_too_many_indices_of_a_recorded_tensor() -> None:
+    with pytest.raises(IndexError, match="too many indices"):
+        tj.tensor(1.0, requires_grad=True)[np.array([0])]

@@ -112,7 +112,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     if len(key) == 1 and not isinstance(key[0], bool) and key[0].dtype.kind == "b" and key[0].ndim:
         _check_mask(self, key[0])
         return apply(REGISTRY["mask_read"], (self, key[0]), {})[1]
-    axis = _single_array_axis(key)
+    axis = _single_array_axis(key) if len(key) <= self.ndim else None
     if axis is not None:
         return TENSORS.gather(self, key[axis], axis=axis)
     places = numbered(self)[key]
