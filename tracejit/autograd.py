@@ -9,6 +9,7 @@ from tracejit.eager import backward as _walk
 from tracejit.eager.function import Context, Function
 from tracejit.eager.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tracejit.eager.tensor import Tensor
+from tracejit.eager.traceable import traceable
 
 __all__ = [
     "Context",
@@ -35,6 +36,7 @@ def _gradients(gradients: Any, count: int) -> Sequence[Any]:
     return given
 
 
+@traceable
 def backward(
     tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False
 ) -> None:
@@ -43,6 +45,7 @@ def backward(
     _walk.backward(outputs, _gradients(grad_tensors, len(outputs)), retain_graph, create_graph)
 
 
+@traceable
 def grad(
     outputs: Any,
     inputs: Any,

@@ -330,8 +330,45 @@ def test_transformations_take_traces() -> None:
     assert_same(tj.hessian(cube)(x), tj.diag(6 * x))
     assert_same(tj.jvp(cube, (x,), (tj.ones(2),))[1], (3 * x**2).sum())
     assert_same(tj.vmap(cube)(draw(4, 2)), (draw(4, 2) ** 3).sum(1))
-    inner = tj.trace(lambda x: tj.grad(lambda y: (y**2).sum())(x), x)
-    assert_same(inner(x), 2 * x)
+    square = lambda y: (y**2).sum()  # noqa: E731
+    assert_same(tj.trace(lambda x: tj.grad(square)(x), x)(x), 2 * x)
+    assert_same(tj.trace(lambda x: tj.jvp(square, (x,), (x,)), x)(x), (square(x), 2 * square(x)))
+    assert_same(tj.trace(lambda x: tj.vjp(square, x)[1](1.0), x)(x), (2 * x,))
+    assert_same(tj.trace(lambda x: tj.hvp(square, (x,), (x,)), x)(x), 2 * x)
+
+
+def test_own_derivatives_stay_in_traces() -> None:
+    class Square(tj.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:  # type: ignore[override]
+            (x,) = ctx.saved_tensors
+            return g * x * 10
+
+    @tj.custom_vjp
+    def cube(x: Any) -> Any:
+        return x**3
+
+    cube.defvjp(lambda x: (x**3, x), lambda x, g: (g * x * 7,))
+    x = draw(3)
+    for fn, slope in ((Square.apply, 10), (cube, 7)):
+        traced = tj.trace(lambda x, fn=fn: fn(x).sum(), x)
+        assert_same(traced(x), fn(x).sum())
+        assert_same(tj.grad(traced)(x), x * slope)
+        assert str(traced.graph).count("custom") == 1
+
+
+def test_the_tape_is_refused_in_traces() -> None:
+    def slope(x: Any) -> Any:
+        (g,) = tj.autograd.grad((x * x).sum(), x)
+        return g
+
+    with pytest.raises(ScriptError, match="eager tape"):
+        tj.trace(slope, draw(3))
 
 
 def test_scripts_keep_their_control_flow_inside_a_trace() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tracejit import pytree
 from tracejit.device import module_of
 from tracejit.eager.apply import is_inexact
-from tracejit.eager.modes import no_grad
+from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach, is_recording
 from tracejit.eager.tensor import Tensor, raw, version_of, wrap
 from tracejit.eager.writes import changed_since
@@ -129,6 +129,8 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run the function as one node on the tape."""
+        if MODE.tracer is not None:
+            return MODE.tracer.function(cls.apply, args, {})
         recording = is_recording(args)
         ctx = Context(tuple(isinstance(a, Tensor) and a._requires_grad for a in args))
         with no_grad():
@@ -226,6 +228,8 @@ class custom_vjp:
         return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if MODE.tracer is not None:
+            return MODE.tracer.function(self, args, kwargs)
         leaves, structure = pytree.flatten(args)
         if not is_recording(leaves):
             return self.fn(*args, **kwargs)

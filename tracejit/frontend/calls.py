@@ -268,6 +268,9 @@ class Calls:
             return self.transformed(known, args, kwargs, node)
         if known is not None and arrays.is_available(known):
             return arrays.function(self, known, args, kwargs, node)
+        if getattr(fn, "__module__", None) == "tracejit.autograd" and isinstance(fn, types.FunctionType):
+            instead = "use tj.grad, or loss.backward() and x.grad"
+            self.ctx.refuse(node, f"tj.autograd.{fn.__name__} works on the eager tape", instead)
         if _is_eager_library(fn):
             self.ctx.refuse(
                 node, f"the function {_name(fn)!r} is not available in a script", "call it outside the script"

@@ -255,6 +255,8 @@ class Tracer:
                 return TracedTensor(value, self)
             case Number():
                 return TracedNumber(value, self)
+            case Static(obj) if hasattr(obj, "__tracejit_lower__") and not callable(obj):
+                return lambda *args, **kwargs: self.function(obj, args, kwargs)  # pyright: ignore
             case Static(obj):
                 return obj
             case TupleValue(items, cls):

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from tracejit.device import array_module, as_array, module_of
 from tracejit.eager.tensor import wrap
+from tracejit.eager.traceable import traceable
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import ArrayLeaf, InputLeaf, Leaf, NumberLeaf, TreeLeaf
 from tracejit.frontend.signature import Access, step_kind, tree_children
@@ -23,6 +24,7 @@ from tracejit.transforms.jvp import jvp_graph
 
 
 @inside(lower_vjp)
+@traceable
 def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """`fn(*primals)` and its pullback: `pullback(g)`, for g in the structure of the result, gives a tuple with the
     cotangent of every argument (None for parts that are no floats). Raises `NotDifferentiable`."""
@@ -54,6 +56,7 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
 
 
 @inside(lower_jvp)
+@traceable
 def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     """`fn(*primals)` and its derivative along `tangents`, which are in the structure of `primals`.
 
@@ -74,6 +77,7 @@ def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 @inside(lower_hvp)
+@traceable
 def hvp(fn: Any, primals: Any, tangents: Any) -> Any:
     """The second derivative of `fn` (one float) times `tangents`: the derivative of its gradient along them.
 
