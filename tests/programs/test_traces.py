@@ -340,7 +340,7 @@ def test_transformations_take_traces() -> None:
 def test_own_derivatives_stay_in_traces() -> None:
     class Square(tj.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
+        def forward(ctx: Any, x: Any) -> Any:  # type: ignore[override]
             ctx.save_for_backward(x)
             return x * x
 

@@ -26,7 +26,7 @@ from tracejit.frontend.desugar import RETURN_VALUE, desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.names import is_numpys, is_random, resolve
+from tracejit.frontend.names import eager_only, is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.scopes import annotate, names_bound
@@ -268,13 +268,8 @@ class Calls:
             return self.transformed(known, args, kwargs, node)
         if known is not None and arrays.is_available(known):
             return arrays.function(self, known, args, kwargs, node)
-        if getattr(fn, "__module__", None) == "tracejit.autograd" and isinstance(fn, types.FunctionType):
-            instead = "use tj.grad, or loss.backward() and x.grad"
-            self.ctx.refuse(node, f"tj.autograd.{fn.__name__} works on the eager tape", instead)
-        if _is_eager_library(fn):
-            self.ctx.refuse(
-                node, f"the function {_name(fn)!r} is not available in a script", "call it outside the script"
-            )
+        if (reason := eager_only(fn)) is not None:
+            self.ctx.refuse(node, *reason)
         script = getattr(fn, "__tracejit_function__", None)
         if script is not None:
             bound = getattr(fn, "__tracejit_self__", None)
@@ -585,12 +580,6 @@ def is_pure_builtin(fn: Any) -> bool:
         bool,
         complex,
     )
-
-
-def _is_eager_library(fn: Any) -> bool:
-    """Whether a function is one of tracejit's own that works on the values of Tensors."""
-    module = str(getattr(fn, "__module__", ""))
-    return isinstance(fn, types.FunctionType) and (module == "tracejit" or module.startswith("tracejit.eager"))
 
 
 def _comprehension_names(s: ast.stmt) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -130,3 +130,16 @@ def is_random(fn: Any) -> bool:
     owner = getattr(fn, "__self__", None)
     makers = (np.random.default_rng, np.random.Generator, np.random.RandomState)
     return isinstance(owner, np.random.RandomState | np.random.Generator) or any(fn is maker for maker in makers)
+
+
+def eager_only(fn: Any) -> tuple[str, str] | None:
+    """Why one of tracejit's own functions that work on the values of Tensors cannot be called, and what to do instead;
+    None for other functions."""
+    module = str(getattr(fn, "__module__", ""))
+    if not isinstance(fn, FunctionType):
+        return None
+    if module == "tracejit.autograd":
+        return f"tj.autograd.{fn.__name__} works on the eager tape", "use tj.grad, or loss.backward() and x.grad"
+    if module == "tracejit" or module.startswith("tracejit.eager"):
+        return f"the function {fn.__name__!r} is not available in a script", "call it outside the script"
+    return None
