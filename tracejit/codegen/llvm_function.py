@@ -276,7 +276,10 @@ class FunctionPrinter(ExpressionPrinter):
 
     def loop(self, loop: For) -> None:
         """Print a loop as its axis asks, serially where that cannot be had."""
-        if loop.axis == "vector" and self.vector is None and llvm_vector.vector_loop(self, loop):
+        if loop.axis in ("vector", "lanes") and self.vector is None and llvm_vector.vector_loop(self, loop):
+            return
+        if self.lanes > 1 and (loop.go is not None or self.value(loop.extent).lanes > 1):
+            llvm_vector.ragged(self, loop)
             return
         if loop.axis == "parallel" and self.vector is None and llvm_parallel.parallel_loop(self, loop):
             return

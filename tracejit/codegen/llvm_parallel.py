@@ -134,7 +134,7 @@ class Work:
 
     def _loop(self, loop: For, known: Mapping[Var, Expr], unit: int) -> Expr:
         k = self.k
-        if loop.axis == "vector":
+        if loop.axis in ("vector", "lanes"):
             unit = max(unit // _VECTOR_GAIN, 1)
         trips = self._trips(substitute(loop.extent, known))
         each = self.body(loop.body, {**known, loop.var: k.quotient(trips, 2)}, unit)

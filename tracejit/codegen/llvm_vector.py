@@ -3,6 +3,7 @@
 A loop is printed in one of three shapes. `split`: full vectors without a mask, then one masked vector. `masked`:
 one loop whose every vector is masked, half the code of `split`, for bodies so long that a mask costs nothing.
 `scalar`: full vectors, then single elements, for element widths without masked memory instructions.
+An inner loop of a `lanes` loop may end in one lane earlier than in another (`ragged`).
 A reduction keeps one accumulator per lane and combines them at the end, halves with halves, so its result depends
 on the vector width only. What cannot be a vector (a condition per lane on a loop, an allocation, ...) stays serial.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Literal
 
+from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.llvm_expressions import VectorContext
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_values import ONE, ZERO, Ramp, Value
@@ -65,6 +67,7 @@ class Survey:
     """What a loop body contains. `varying` are the vars that differ between lanes."""
 
     varying: set[Var]
+    ragged: bool = False  #: inner loops may make different numbers of trips in different lanes
     widest: int = 0
     narrowest: int = 64
     weight: int = 0
@@ -102,7 +105,7 @@ class Survey:
         self.varying.update(stmt.results)
 
     def _for(self, loop: For) -> None:
-        if loop.go is not None or loop.axis == "parallel" or self.varies(loop.extent):
+        if not self.ragged and (loop.go is not None or loop.axis == "parallel" or self.varies(loop.extent)):
             self.possible = False
         for carried in loop.carried:
             self.varying.update((carried.var, carried.result))
@@ -110,6 +113,8 @@ class Survey:
         self.stmts(loop.body)
         for carried in loop.carried:
             self.expr(carried.next)
+        if loop.go is not None:
+            self.expr(loop.go[2])
 
     def _element(self, dtype: DType) -> None:
         self.accesses += 1
@@ -215,7 +220,7 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     """The shape of a vector loop, or None where it must be serial."""
     if loop.go is not None or any(c.combine is None or c.element is None for c in loop.carried):
         return None
-    survey = Survey({loop.var})
+    survey = Survey({loop.var}, loop.axis == "lanes")
     survey.stmts(loop.body)
     for carried in loop.carried:
         assert carried.element is not None and isinstance(carried.var.type, DType)
@@ -241,6 +246,7 @@ def vector_loop(p: FunctionPrinter, loop: For) -> bool:
     if made is None:
         return False
     extent = p.uniform(loop.extent)
+    p.read_in_lanes = frozenset(facts.read(loop.body)) if loop.axis == "lanes" else frozenset()
     inits = [p.splat(p.value(c.init), made.lanes) for c in loop.carried]
     steps = unknown_steps(p, loop, made.lanes) if made.light else []
     if not steps:
@@ -456,3 +462,49 @@ def predicated(p: FunctionPrinter, stmt: If, cond: Value) -> None:
     then_values = arm(cond, stmt.then, stmt.then_values)
     else_values = arm(inverse, stmt.orelse, stmt.else_values)
     p.bind(stmt.results, [p.choose(cond, a, b) for a, b in zip(then_values, else_values, strict=True)])
+
+
+def ragged(p: FunctionPrinter, loop: For) -> None:
+    """A loop inside a vector loop that each lane leaves by itself: it runs as long as one of them goes on, and a lane
+    that has left keeps what is read after the loop."""
+    assert p.vector is not None
+    outer, lanes = p.vector.mask, p.vector.lanes
+    every = Value("true", BOOL)
+    extent = p.value(loop.extent)
+    limit = extent if extent.lanes == 1 else Value(str((1 << 63) - 1), I64)
+
+    def active(trip: Value, go: Value, before: Value | None) -> Value:
+        found = go if extent.lanes == 1 else p.binary("and", go, p.binary("icmp slt", trip, extent, BOOL))
+        found = p.splat(found, lanes)
+        return found if before is None else p.binary("and", found, before)
+
+    def emit(index: Value, state: list[Value]) -> tuple[list[Value], Value | None]:
+        assert p.vector is not None
+        mask, *values = state
+        p.vector.mask = mask
+        p.env[loop.var] = index
+        p.bind([c.var for c in loop.carried], values)
+        if loop.go is not None:
+            p.env[loop.go[0]] = every
+        p.body(loop.body)
+        following = [p.splat(p.value(c.next), lanes) for c in loop.carried]
+        for i, (carried, value) in enumerate(zip(loop.carried, values, strict=True)):
+            if carried.result in p.read_in_lanes:
+                following[i] = p.choose(mask, following[i], value)
+        go = every if loop.go is None else p.value(loop.go[2])
+        left = active(p.binary("add", index, ONE), go, mask)
+        return [left, *following], any_lane(p, left)
+
+    start = active(ZERO, every if loop.go is None else p.value(loop.go[1]), outer)
+    inits = [p.splat(p.value(c.init), lanes) for c in loop.carried]
+    results = p.counted(ZERO, limit, 1, [start, *inits], emit, any_lane(p, start))
+    p.vector.mask = outer
+    p.bind([c.result for c in loop.carried], results[1:])
+
+
+def any_lane(p: FunctionPrinter, mask: Value) -> Value:
+    """Whether a lane is active."""
+    if mask.lanes == 1:
+        return mask
+    bits = p.pure(f"bitcast {mask.typed()} to i{mask.lanes}", I64, 1, mask)
+    return p.pure(f"icmp ne i{mask.lanes} {bits.text}, 0", BOOL, 1, bits)

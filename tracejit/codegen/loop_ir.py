@@ -28,8 +28,9 @@ from typing import Literal, TypeAlias
 from tracejit.errors import Span
 from tracejit.ir.types import DType, ScalarType, TensorType
 
+#: `lanes` is `vector` with inner loops whose number of trips may differ between lanes.
 Axis = Literal[
-    "serial", "parallel", "vector", "unroll", "grid.x", "grid.y", "grid.z", "thread.x", "thread.y", "thread.z"
+    "serial", "parallel", "vector", "lanes", "unroll", "grid.x", "grid.y", "grid.z", "thread.x", "thread.y", "thread.z"
 ]
 
 

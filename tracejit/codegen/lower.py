@@ -55,7 +55,7 @@ from tracejit.codegen.lower_views import HostOperand
 from tracejit.codegen.memory import Lifetimes, hoisted
 from tracejit.errors import Span
 from tracejit.ir.aliasing import borrowed, has_storage, shared
-from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
@@ -474,6 +474,9 @@ class Lowering:
     def loop(self, op: Op) -> None:
         """Lower a `loop`."""
         body = op.block("body")
+        if op.attrs.get("lanes"):
+            self.lanes(op, body)
+            return
         limit, go = self.scalar(op.operands[0]), self.scalar(op.operands[1])
         inits = self.flat(op.operands[2:])
         index = Var(body.params[0].name, I64)
@@ -491,6 +494,18 @@ class Lowering:
         allocations, stmts = hoisted(stmts, (index, *carried))
         frees = [Free(a.var) for a in allocations]
         self.emit(*allocations, For(index, limit, stmts, "serial", entries, condition, op.span), *frees)
+
+    def lanes(self, op: Op, body: Block) -> None:
+        """Lower a loop of independent trips: a kernel that runs them side by side. Arrays stay where they are."""
+        index = Var(body.params[0].name, I64)
+        self.env[body.params[0]] = index
+        for param, init in zip(body.params[1:], op.operands[2:], strict=True):
+            self.env[param] = self.env[init]
+        _, stmts = self.inside(lambda: self.block(body, filter(has_storage, body.params)))
+        for result, init in zip(op.results, op.operands[2:], strict=True):
+            self.env[result] = self.env[init]
+        spans = [inner.span for inner in walk(body) if inner.span is not None]
+        self.launch("lanes", (For(index, self.scalar(op.operands[0]), stmts, "lanes", (), None, op.span),), spans)
 
     # -- effects -----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 Such a loop runs to where the first of its checks would fail, without them, and the check is made after it, for that
 trip. It must come before anything in the body that would be seen when it fails: writes, prints, other errors.
-Used by `ranges`, which knows what indices are; an innermost loop then has no branches but its own.
+Used by `ranges`, which knows what indices are; an innermost loop then has no branches but its own, and a loop over
+elements whose trips are independent may become vectors.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ Scope: TypeAlias = Callable[[Value], "Value | None"]
 @dataclass(frozen=True, slots=True)
 class Stops:
     """Checks of a loop's body that hold until some trip: each while all its `n * trip + rest` are at most 0, n = -1, 0
-    or 1. `counters`: carried values that are `their start + step * trip`."""
+    or 1; or in every trip or none (None: the condition is from outside). `counters`: carried values that are
+    `their start + step * trip`."""
 
-    parts: Mapping[Op, Sequence[tuple[int, Linear]]]
+    parts: Mapping[Op, Sequence[tuple[int, Linear]] | None]
     counters: Mapping[Value, tuple[Value, int]]
 
 
@@ -42,7 +44,10 @@ def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
     zero = b.constant(0, SIZE)
     trips: Value = limit
     for check in found:
-        for n, rest in stops.parts[check]:
+        parts = stops.parts[check]
+        if parts is None:
+            trips = b.emit("select", (check.operands[0], trips, zero))[0]
+        for n, rest in parts or ():
             trips = b.emit("minimum", (trips, _trips(b, n, rest, limit, scope)))[0]
     trips = b.emit("maximum", (trips, zero), names=("trips",))[0]
     stopped = b.emit("lt", (trips, limit), names=("stopped",))[0]
@@ -109,7 +114,7 @@ def _leading(body: Block, stops: Stops, scope: Scope) -> list[Op]:
         inside.update(op.results)
         if op.name == "check":
             known = all(v in copyable or v not in inside for v in op.operands)
-            if not known or not _is_emitted(stops.parts.get(op), scope):
+            if not known or op not in stops.parts or not _is_emitted(stops.parts[op] or (), scope):
                 break
             found.append(op)
         elif _is_seen(op):
@@ -119,12 +124,12 @@ def _leading(body: Block, stops: Stops, scope: Scope) -> list[Op]:
     return found
 
 
-def _is_emitted(parts: Sequence[tuple[int, Linear]] | None, scope: Scope) -> bool:
-    return parts is not None and all(scope(v) is not None for _, rest in parts for v in rest.terms)
+def _is_emitted(parts: Sequence[tuple[int, Linear]], scope: Scope) -> bool:
+    return all(scope(v) is not None for _, rest in parts for v in rest.terms)
 
 
 def _is_seen(op: Op) -> bool:
-    """Whether the op, or one in it, raises, prints or writes."""
+    """Whether the op, or one in it, raises, prints or writes; loops that do nothing else are taken to end."""
     updates = getattr(op.defn.lower, "updates", False) or op.name in ("sync", "call")
     return bool(op.defn.effect) or updates or any(_is_seen(o) for block in op.blocks for o in block.ops)
 

@@ -33,6 +33,7 @@ LEVEL2 = (
     "fuse",
     "dce",
     "ownership",
+    "independent",
 )
 
 _TRANSFORMS: dict[str, Transform] = {}

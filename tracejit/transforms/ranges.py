@@ -381,11 +381,13 @@ class _Analysis:
     def stopping(self, op: Op, body: Block, checks: Sequence[Op], outside: int) -> None:
         """Note which of a body's checks fail from some trip on that is known before the loop."""
         self.stops.pop(op, None)
-        if any(inner.name in ("loop", "call") for inner in walk(body)):
-            return  # a check in every trip of an outer loop costs nothing beside the inner one
         trip = body.params[0]
-        parts: dict[Op, list[tuple[int, Linear]]] = {}
+        parts: dict[Op, list[tuple[int, Linear]] | None] = {}
+        inside = {*body.params, *(r for inner in body.ops for r in inner.results)}
         for check in checks:
+            if check.operands[0] not in inside:
+                parts[check] = None
+                continue
             condition = self.r.condition(check.operands[0])
             if not isinstance(condition, Condition) or not condition.exact:
                 continue
@@ -412,6 +414,7 @@ class _Rewriter:
     def __init__(self, found: _Analysis, params: Sequence[Value]) -> None:
         self.found = found
         self.same: dict[Value, Value] = {}
+        self.checks: dict[Op, Op] = {}  #: what became of checks
         self.visible: ChainMap[Value | str, Value] = ChainMap()
         self.define(params)
 
@@ -453,15 +456,14 @@ class _Rewriter:
         defn = REGISTRY[found] if isinstance(found, str) else op.defn
         blocks = tuple(map(self.block, op.blocks))
         made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
+        if op.name == "check":
+            self.checks[op] = made
         return self.limited(op, made) if op in self.found.stops else [made]
 
     def limited(self, old: Op, made: Op) -> list[Op]:
         """A loop that its checks may stop."""
         found = self.found.stops[old]
-        before = [op for op in old.block("body").ops if op.name == "check" and op not in self.found.replaced]
-        after = [op for op in made.block("body").ops if op.name == "check"]
-        new = dict(zip(before, after, strict=True))
-        parts = {new[check]: forms for check, forms in found.parts.items()}
+        parts = {self.checks[check]: forms for check, forms in found.parts.items()}
         counters = {p: (self.value(start), step) for p, (start, step) in found.counters.items()}
         return limited(made, Stops(parts, counters), self.here)
 

@@ -1,0 +1,130 @@
+"""`independent`: marks loops over elements whose trips do not see each other and have loops of their own inside.
+
+Code generation runs such trips side by side in the lanes of vectors (the attribute `lanes`), an inner loop as long as
+any of its lanes goes on. Each lane computes what its trip would, in the same order, to the bit. A trip may write
+elements of arrays at its own index along some axis; it may read what it wrote, and anything the loop does not change.
+Marked are loops whose inner loops read memory at places that all lanes share, or that lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
+from tracejit.ir.opdef import Pointwise
+from tracejit.ir.types import BF16, F16, ScalarType, TensorType, Type
+from tracejit.transforms.pipeline import transform
+
+
+@transform("independent")
+def independent(graph: Graph) -> Graph:
+    """Mark the loops whose trips may run side by side."""
+    if graph.device != "cpu":
+        return graph
+    constants = {op.results[0]: op.attrs["value"] for op in walk(graph.body) if op.name == "const"}
+    return replace(graph, body=_marked(graph.body, constants))
+
+
+def _marked(block: Block, constants: dict[Value, object]) -> Block:
+    ops: list[Op] = []
+    for op in block.ops:
+        if op.name == "loop" and _Trips(op, constants).are_independent():
+            op = replace(op, attrs={**op.attrs, "lanes": True})
+        elif op.blocks and op.name != "fused":
+            op = replace(op, blocks=tuple(_marked(b, constants) for b in op.blocks))
+        ops.append(op)
+    return replace(block, ops=tuple(ops))
+
+
+class _Trips:
+    """The trips of one loop."""
+
+    def __init__(self, loop: Op, constants: dict[Value, object]) -> None:
+        self.loop = loop
+        self.body = loop.block("body")
+        self.constants = constants
+        self.varying: set[Value] = {self.body.params[0]}  #: differs between trips
+        self.places: set[Value] = {self.body.params[0]}  #: the index, plus something that does not vary
+
+    def are_independent(self) -> bool:
+        """Whether the trips may run side by side, and it pays."""
+        loops = any(op.name == "loop" for op in walk(self.body))
+        whole = all(self.constants.get(v) is True for v in (self.loop.operands[1], self.body.results[0]))
+        if not loops or not whole or not self.body.params[1:]:
+            return False
+        if not all(isinstance(p.type, TensorType) and _is_plain(p.type) for p in self.body.params[1:]):
+            return False
+        written = self.versions()
+        return written is not None and self.is_simple(self.body, written, False) and self.have_own_places(written)
+
+    def versions(self) -> dict[Value, int] | None:
+        """The versions of the carried arrays; None where one is not updated in turn and passed on."""
+        found = {p: k for k, p in enumerate(self.body.params[1:])}
+        newest = dict(enumerate(self.body.params[1:]))
+        for op in self.body.ops:
+            if op.name == "index_update" and newest.get(found.get(op.operands[0], -1)) is op.operands[0]:
+                k = found[op.operands[0]]
+                found[op.results[0]], newest[k] = k, op.results[0]
+        return found if tuple(newest.values()) == self.body.results[1:] else None
+
+    def is_simple(self, block: Block, written: dict[Value, int], inner: bool) -> bool:
+        """Whether a block's ops are host arithmetic, reads, and (outside of inner loops and branches) writes."""
+        return all(self.op(op, written, inner) for op in block.ops)
+
+    def op(self, op: Op, written: dict[Value, int], inner: bool) -> bool:
+        """Look at one op; False where it does not fit."""
+        varies = any(v in self.varying for v in op.operands)
+        match op.name:
+            case "const" | "dim":
+                return True
+            case "fetch":
+                if inner and not self.is_shared_read(op.operands[1:]):
+                    return False
+            case "index_update":
+                return op in self.body.ops and op.operands[0] in written
+            case "if":
+                if not all(self.is_simple(b, written, inner) for b in op.blocks):
+                    return False
+                varies = varies or any(v in self.varying for b in op.blocks for v in b.results)
+            case "loop":
+                varies = True
+                self.varying.update(op.block("body").params[1:])
+                if not self.is_simple(op.block("body"), written, True):
+                    return False
+            case _:
+                if op.defn.effect or op.blocks or not isinstance(op.defn.lower, Pointwise):
+                    return False
+        if op.name == "add" and [v in self.varying for v in op.operands].count(True) == 1:
+            self.places.update(op.results if any(v in self.places for v in op.operands) else ())
+        if varies:
+            self.varying.update(op.results)
+        scalars = (*op.results, *(v for v in op.operands if op.name != "fetch"))
+        return all(isinstance(v.type, ScalarType) and _is_plain(v.type) for v in scalars)
+
+    def is_shared_read(self, indices: Sequence[Value]) -> bool:
+        """Whether all lanes read one place, or places side by side."""
+        *outer, last = indices or (self.loop.operands[0],)
+        return not any(v in self.varying for v in outer) and (last not in self.varying or last in self.places)
+
+    def have_own_places(self, written: dict[Value, int]) -> bool:
+        """Whether every carried array is accessed at one and the same index of the trip along some axis."""
+        accesses: dict[int, list[tuple[Value, ...]]] = {}
+        for op in walk(self.body):
+            if op.name in ("fetch", "index_update") and op.operands[0] in written:
+                indices = op.operands[1 if op.name == "fetch" else 2 :]
+                accesses.setdefault(written[op.operands[0]], []).append(indices)
+        return all(
+            any(set(column) <= self.places and len(set(column)) == 1 for column in zip(*found, strict=True))
+            for found in accesses.values()
+        ) and set(_captured_arrays(self.body)).isdisjoint(self.loop.operands[2:])
+
+
+def _captured_arrays(block: Block) -> Iterator[Value]:
+    return (v for v in captures(block) if isinstance(v.type, TensorType))
+
+
+def _is_plain(type: Type) -> bool:
+    """Whether a dtype has vectors of its own."""
+    dtype = type.dtype if isinstance(type, ScalarType | TensorType) else None
+    return dtype is not None and not dtype.is_complex and dtype not in (F16, BF16)
