@@ -27,10 +27,11 @@ Scope: TypeAlias = Callable[[Value], "Value | None"]
 class Stops:
     """Checks of a loop's body that hold until some trip: each while all its `n * trip + rest` are at most 0, n = -1, 0
     or 1; or in every trip or none (None: the condition is from outside). `counters`: carried values that are
-    `their start + step * trip`."""
+    `their start + step * trip`. `goes`: nothing else ends the loop."""
 
     parts: Mapping[Op, Sequence[tuple[int, Linear]] | None]
     counters: Mapping[Value, tuple[Value, int]]
+    goes: bool
 
 
 def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
@@ -51,10 +52,11 @@ def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
             trips = b.emit("minimum", (trips, _trips(b, n, rest, limit, scope)))[0]
     trips = b.emit("maximum", (trips, zero), names=("trips",))[0]
     stopped = b.emit("lt", (trips, limit), names=("stopped",))[0]
-    made = _without(loop, set(found), trips)
+    made = _without(loop, set(found), trips, stops.goes)
     b.ops.append(made)
-    if len(made.results) > len(loop.results):
-        stopped = b.emit("logical_and", (stopped, made.results[-1]), names=("stopped",))[0]
+    if not stops.goes:
+        going = made.results[-1] if len(made.results) > len(loop.results) else loop.operands[1]
+        stopped = b.emit("logical_and", (stopped, going), names=("stopped",))[0]
     fine = b.emit("logical_not", (stopped,), names=("fine",))[0]
     copies = _Copies(b, body, stops, trips)
     for check in found:
@@ -91,12 +93,12 @@ def _emitted(b: Builder, x: Linear, scope: Scope) -> Value:
     return b.emit("add", (total, b.constant(x.constant, SIZE)))[0] if x.constant else total
 
 
-def _without(loop: Op, checks: set[Op], limit: Value) -> Op:
+def _without(loop: Op, checks: set[Op], limit: Value, goes: bool) -> Op:
     """The loop without checks, up to another limit. Where something else may end it, it says whether that did not."""
     body = loop.block("body")
     ops = tuple(op for op in body.ops if op not in checks)
     params, results, nexts, operands = body.params, loop.results, body.results, (limit, *loop.operands[1:])
-    if body.results[0] is not loop.operands[1]:
+    if not goes and body.results[0] is not loop.operands[1]:
         params, results = (*params, Value(TRUTH, "going")), (*results, Value(TRUTH, "going"))
         nexts, operands = (*nexts, nexts[0]), (*operands, operands[1])
     return replace(loop, operands=operands, results=results, blocks=(Block(params, ops, nexts, body.label),))

@@ -401,7 +401,8 @@ class _Analysis:
                 for a in self.assumed[op]
                 if isinstance(a, _Counter)
             }
-            self.stops[op] = Stops(parts, counters)
+            goes = self.r.condition(op.operands[1]) is True and self.r.condition(body.results[0]) is True
+            self.stops[op] = Stops(parts, counters, goes)
 
     def is_outer(self, x: Linear, outside: int) -> bool:
         """Whether an expression is of values from before a loop, and can be computed and negated there."""
@@ -465,7 +466,7 @@ class _Rewriter:
         found = self.found.stops[old]
         parts = {self.checks[check]: forms for check, forms in found.parts.items()}
         counters = {p: (self.value(start), step) for p, (start, step) in found.counters.items()}
-        return limited(made, Stops(parts, counters), self.here)
+        return limited(made, Stops(parts, counters, found.goes), self.here)
 
 
 def _is_whole(x: Value) -> bool:
