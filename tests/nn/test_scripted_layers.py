@@ -178,3 +178,30 @@ def test_a_transformer_learns_the_commonest_symbol() -> None:
     t = np.array([np.bincount(row, minlength=8).argmax() for row in x])
     losses = both_train(Reader, tj.tensor(x), tj.tensor(t), 40, 0.01)
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_whole_step_of_a_convolutional_net_is_one_script() -> None:
+    tj.manual_seed(0)
+    net = nn.Sequential(
+        *(nn.Conv2d(1, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Dropout(0.2), nn.Linear(48, 3)),
+    )
+    x, t = tj.randn(6, 1, 8, 8), tj.randint(3, (6,))
+    outcomes = []
+    for each, wrap in ((net, lambda f: f), (copy.deepcopy(net), tj.script)):
+        optimizer = tj.optim.Adam(each.parameters(), 0.01)
+
+        def step(x: Any, t: Any, each: Any = each, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(each(x), t)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        call = wrap(step)
+        tj.manual_seed(1)
+        losses = [float(call(x, t)) for _ in range(4)]
+        outcomes.append((losses, each.state_dict()))
+    assert outcomes[1][0] == pytest.approx(outcomes[0][0], rel=1e-4)
+    for name, value in outcomes[0][1].items():
+        np.testing.assert_allclose(outcomes[1][1][name].numpy(), value.numpy(), rtol=1e-3, atol=2e-4, err_msg=name)

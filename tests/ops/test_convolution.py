@@ -267,3 +267,13 @@ def test_strides_and_kernels_known_at_run_time_only() -> None:
     a.grad = None
     tj.conv2d(a, b, stride=2, dilation=(2, 1)).sum().backward()
     np.testing.assert_allclose(found, a.grad.numpy())
+
+
+def test_batches_of_batches() -> None:
+    w = tj.tensor(array(4, 3, 3, 3))
+    x = tj.tensor(array(5, 2, 3, 6, 6, seed=1))
+
+    def layer(x: Any) -> Any:
+        return tj.max_pool2d(tj.conv2d(x, w), 2)
+
+    np.testing.assert_allclose(tj.vmap(layer)(x).numpy(), np.stack([layer(part).numpy() for part in x]))

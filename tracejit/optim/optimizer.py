@@ -65,6 +65,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
+        self.prepare()  # a script reads the plan, and all it holds, as it finds it here
         for parameter, _, _ in self._plan:
             if set_to_none:
                 parameter.grad = None

@@ -104,6 +104,8 @@ class _Batch:
         if isinstance(dim, str):
             return self._named(dim)
         for op in live(self.source.body.ops, [dim]):
+            if not op.results:
+                continue  # a check: every trip makes it
             known = op.results[0].known
             if isinstance(known, str):
                 self.b.mapping[op.results[0]] = self._named(known)
