@@ -50,7 +50,9 @@ op(
     vjp=_pinv_vjp,
     lower=Opaque(jacobi_loops.pinv),
     effect="fail",
-    samples=lambda rng: [Sample((regular(rng, shape, dtype), min(shape[-2:]), 1e-7)) for shape, dtype in RECTANGLES],
+    samples=lambda rng: [
+        Sample((regular(rng, shape, dtype), min(shape[-2:]), 1e-7)) for shape, dtype in RECTANGLES[1:]
+    ],
 )
 
 
