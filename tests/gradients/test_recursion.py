@@ -295,3 +295,49 @@ def test_checks_and_prints_of_the_forward_are_not_repeated(capsys):
     script(lambda x: shown(x, 2))(x).backward()
     assert capsys.readouterr().out == "level 2\nlevel 1\nlevel 0\n"
     assert x.grad.item() == pytest.approx(3 * 1.5**2)
+
+
+def repeated_layer(w, x, n):
+    return x if n == 0 else repeated_layer(w, tj.tanh(x @ w), n - 1)
+
+
+def test_results_whose_size_only_the_callee_knows_on_the_tape():
+    w = tj.from_numpy(RNG.standard_normal((3, 3))).requires_grad_()
+    x = tj.from_numpy(RNG.standard_normal((2, 3)))
+    script(lambda w: repeated_layer(w, x, 3))(w).sum().backward()
+    found = w.grad.numpy().copy()
+    w.grad = None
+    repeated_layer(w, x, 3).sum().backward()
+    np.testing.assert_allclose(found, w.grad.numpy())
+
+
+def determinant(m):
+    n = m.shape[0]
+    if n == 1:
+        return m[0, 0]
+    total = 0.0
+    for j in range(n):
+        minor = np.concatenate((m[1:, :j], m[1:, j + 1 :]), axis=1)
+        total += (-1) ** j * m[0, j] * determinant(minor)
+    return total
+
+
+def test_transformations_nest_around_recursion():
+    m = RNG.standard_normal((3, 3))
+    np.testing.assert_allclose(tj.grad(determinant)(m), np.linalg.det(m) * np.linalg.inv(m).T)
+    batch = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(tj.vmap(tj.grad(lambda x: power(x, 3)))(batch), 3 * batch**2)
+    np.testing.assert_allclose(tj.vmap(power)(batch, np.array([1, 2, 3])), [1.0, 4.0, 27.0])
+    hessian = tj.hessian(lambda v: tree(v, 0))(PROGRAMS["tree"][1])
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-12)
+    assert tj.grad(lambda x: tj.checkpoint(lambda y: power(y, 4))(x))(1.5) == pytest.approx(4 * 1.5**3)
+
+
+def test_a_memory_budget_around_recursion():
+    def long(x):
+        s = 0.0
+        for _ in range(100):
+            s = math.sin(s + power(x, 3))
+        return s
+
+    assert tj.grad(script(memory="1KB")(long))(0.7) == tj.grad(long)(0.7)

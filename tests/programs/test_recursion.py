@@ -407,6 +407,115 @@ def test_one_compile_serves_all_sizes():
     assert sort.compiles == 1
 
 
+# -- functions around functions ---------------------------------------------------------------------------------------
+
+
+def two_levels(n):
+    acc = np.zeros(3)
+
+    def outer(k):
+        def inner(j):
+            if j == 0:
+                return
+            acc[j % 3] += k
+            inner(j - 1)
+
+        if k == 0:
+            return
+        inner(k)
+        outer(k - 1)
+
+    outer(n)
+    return acc
+
+
+def ping_pong(n):
+    log = np.zeros(20)
+
+    def ping(k):
+        if k > 0:
+            log[k] = k
+            pong(k - 1)
+
+    def pong(k):
+        if k > 0:
+            log[k] = -k
+            ping(k - 1)
+
+    ping(n)
+    return log
+
+
+def captured_number(x, n):
+    def inner(y, k):
+        return y * x if k == 0 else inner(y + x, k - 1)
+
+    return inner(x, n)
+
+
+def applied(f, n, x):
+    return x if n == 0 else f(applied(f, n - 1, x))
+
+
+def both_applied(x):
+    return applied(np.sin, 3, x) + applied(lambda v: v * 2, 3, x)
+
+
+def starred(*xs):
+    return 0 if len(xs) == 0 else xs[0] + starred(*xs[1:])
+
+
+def from_index(a, n):
+    return a[n:] if n >= 2 else from_index(a, n + 1)
+
+
+def writes_a_returned_view(a):
+    v = from_index(a, 0)
+    v[0] = 100.0
+    return a.sum()
+
+
+def gray_codes(n):
+    if n == 0:
+        return np.zeros((1, 0))
+    g = gray_codes(n - 1)
+    m = len(g)
+    out = np.zeros((2 * m, n))
+    out[:m, 1:] = g
+    out[m:, 0] = 1
+    out[m:, 1:] = g[::-1]
+    return out
+
+
+def total_of_dict(d, n):
+    return d["x"] + d["y"] if n == 0 else total_of_dict({"x": d["y"], "y": d["x"] + 1.0}, n - 1)
+
+
+def with_dict(n):
+    return total_of_dict({"x": 1.0, "y": 2.0}, n)
+
+
+AROUND = [
+    (two_levels, 4),
+    (ping_pong, 7),
+    (captured_number, 2.0, 3),
+    (both_applied, 0.5),
+    (lambda a, b: starred(a, b, 3), 1, 2),
+    (writes_a_returned_view, np.arange(5.0)),
+    (gray_codes, 4),
+    (with_dict, 4),
+]
+
+
+@pytest.mark.parametrize("fn, arguments", [(fn, arguments) for fn, *arguments in AROUND])
+def test_functions_around_functions(fn, arguments):
+    check(fn, *arguments)
+
+
+def test_an_outer_array_first_met_on_one_side_of_a_choice():
+    check(lambda i: 0.0 if i >= 4 else TABLE[i], 2)
+
+
 # -- lists ----------------------------------------------------------------------------------------------------------
 
 

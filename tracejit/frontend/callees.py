@@ -74,10 +74,21 @@ class Instance:
     version: int = 0
     passes: int = 0
     used: dict[Instance, int] = field(default_factory=dict["Instance", int])
-    calls: list[tuple[dict[str, Any], Instance]] = field(default_factory=list[tuple[dict[str, Any], "Instance"]])
+    stub: Graph | None = None
+    linked: Graph | None = None  #: the graph in its last form
     values: dict[int, Any] = field(default_factory=dict[int, Any])  #: hidden arrays by identity
     attributes: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])  #: of outer objects, that are read
     refused_write: bool = False
+
+    @property
+    def callee(self) -> Graph:
+        """What calls name: the graph, or until it is settled what stands for it."""
+        if self.linked is not None:
+            return self.linked
+        if self.stub is None:
+            inout = tuple(len(self.numbers) + i for i in sorted(self.interface.written))
+            self.stub = Graph(self.name, Block((), (), ()), inout=inout)
+        return self.stub
 
     @property
     def is_stale(self) -> bool:

@@ -267,7 +267,6 @@ class Lowering:
         body = Block(tuple(self.params), ops, (*self.outputs, *finals))
         policy = {**self.policy, **({"any_size": True} if self.any_size else {})}
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
-        self.recursion.link()
         guards = self.statics.guards
         made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, changes, self.statics.keep)
         made.for_read_only = self.ctx.refused_write

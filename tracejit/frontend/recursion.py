@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Context, Frame, NeedsStatic
@@ -23,6 +23,7 @@ from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import Closure, FrontValue, TupleValue, describe
 from tracejit.ir.core import Op, Value
+from tracejit.ir.linking import relinked
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType
 
@@ -57,7 +58,6 @@ class Recursion:
         self.known = known
         self.instances: dict[object, Instance] = {}
         self.active: list[Instance] = []
-        self.calls: list[tuple[dict[str, Any], Instance]] = []
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -87,13 +87,10 @@ class Recursion:
             )
         instance = self.instance(calls, source, tuple(env), shape, enclosing, packer)
         self.settle(instance, calls, node)
-        caller = self.active[-1] if self.active else None
-        (self.calls if caller is None else caller.calls).append(({}, instance))
-        attrs = (self.calls if caller is None else caller.calls)[-1][0]
-        if caller is not None:
-            caller.used.setdefault(instance, instance.version)
-            caller.attributes |= instance.attributes
-        return _Call(calls, node, instance, packer, attrs).emit()
+        if self.active:
+            self.active[-1].used.setdefault(instance, instance.version)
+            self.active[-1].attributes |= instance.attributes
+        return _Call(calls, node, instance, packer).emit()
 
     def instance(
         self,
@@ -147,6 +144,7 @@ class Recursion:
         while not self.active:
             stale = next((i for i in self.reachable(instance) if i.is_stale), None)
             if stale is None:
+                self.link(instance)
                 return
             self.lower(stale, calls, node)
 
@@ -175,7 +173,7 @@ class Recursion:
         if instance.passes > _PASSES:
             self.refuse(calls, instance, node, "and its result never has the same type as that of its calls")
         self.active.append(instance)
-        instance.used, instance.calls, instance.attributes = {}, [], set()
+        instance.used, instance.attributes = {}, set()
         try:
             graph, interface = Body(self, instance, calls).lower()
         except NeedsStatic as request:
@@ -188,20 +186,15 @@ class Recursion:
             self.active.pop()
         instance.graph = graph
         if interface != instance.interface:
-            instance.interface = interface
+            instance.interface, instance.stub = interface, None
             instance.version += 1
 
-    def link(self) -> None:
-        """Give every `call` op its graph."""
-        queue = [*self.calls]
-        seen: set[Instance] = set()
-        while queue:
-            attrs, instance = queue.pop()
-            assert instance.graph is not None
-            attrs["callee"] = instance.graph
-            if instance not in seen:
-                seen.add(instance)
-                queue += instance.calls
+    def link(self, instance: Instance) -> None:
+        """Let the graphs of settled instances call each other."""
+        made = [i for i in self.reachable(instance) if i.linked is None]
+        linked = relinked({i.callee: i.graph for i in made if i.graph is not None})
+        for each in made:
+            each.linked = linked[each.callee]
 
 
 def outer_names(calls: Calls, closure: Closure) -> dict[str, FrontValue]:
@@ -233,7 +226,6 @@ class _Call:
     node: ast.AST
     instance: Instance
     packer: Packer
-    attrs: dict[str, Any]
 
     def emit(self) -> FrontValue:
         """The op, what it changes, its result."""
@@ -257,7 +249,7 @@ class _Call:
         numbers = [Value(type, "result") for type in interface.number_types]
         finals = [_like(ctx.storage.bases[classes[i]]) for i in written]
         results = (*numbers, *(v for group in fresh for v in group), *finals)
-        ctx.b.ops.append(Op(REGISTRY["call"], operands, self.attrs, results, (), span))
+        ctx.b.ops.append(Op(REGISTRY["call"], operands, {"callee": self.instance.callee}, results, (), span))
         self.change(ctx, [classes[i] for i in written], finals)
         if interface.result is None:
             raise Unreachable

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from tracejit.ir.aliasing import finals
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.linking import relinked
 from tracejit.transforms.activity import active, is_differentiable
 from tracejit.transforms.cotangents import zero
-from tracejit.transforms.pipeline import relinked
 
 #: Appends ops with their tangents: (builder, parameters of the graph, active values, ops, tangents by value).
 Walk = Callable[[Builder, Sequence[Value], set[Value], Sequence[Op], dict[Value, Value]], None]

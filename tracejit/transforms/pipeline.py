@@ -7,12 +7,13 @@ folder of golden tests. What runs when is said here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TypeAlias
 
 from tracejit import config
-from tracejit.ir.core import Block, Graph, Op
+from tracejit.ir.core import Graph
+from tracejit.ir.linking import relinked
 from tracejit.ir.printer import called_graphs, print_graph
 from tracejit.ir.verifier import verify as verify_graph
 
@@ -104,28 +105,3 @@ class Stages:
         if stage not in self.graphs:
             raise KeyError(f"no stage {stage!r}; there are {', '.join(self.graphs)}")
         return print_graph(self.graphs[stage])
-
-
-def relinked(done: Mapping[Graph, Graph]) -> dict[Graph, Graph]:
-    """The transformed graphs, calling each other instead of what they were made of; other calls stay as they are.
-
-    Calls may be recursive, so attributes are filled in when all graphs are there.
-    """
-    pending: list[tuple[dict[str, object], str, Graph]] = []
-
-    def relink_block(block: Block) -> Block:
-        return Block(block.params, tuple(relink_op(op) for op in block.ops), block.results, block.label)
-
-    def relink_op(op: Op) -> Op:
-        attrs = dict(op.attrs)
-        pending.extend((attrs, name, value) for name, value in attrs.items() if isinstance(value, Graph))
-        if not op.blocks and not any(isinstance(value, Graph) for value in attrs.values()):
-            return op
-        return Op(op.defn, op.operands, attrs, op.results, tuple(map(relink_block, op.blocks)), op.span)
-
-    linked = {
-        old: Graph(new.name, relink_block(new.body), new.device, new.inout, new.policy) for old, new in done.items()
-    }
-    for attrs, name, callee in pending:
-        attrs[name] = linked.get(callee, callee)
-    return linked

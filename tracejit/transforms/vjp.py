@@ -20,7 +20,7 @@ from tracejit.transforms.checkpoint_loops import segmented
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, Frame, Region
 from tracejit.transforms.packing import pack, unpack
-from tracejit.transforms.residuals import Draft
+from tracejit.transforms.residuals import Draft, fit
 from tracejit.transforms.vjp_call import CallDerivatives, reverse_call
 from tracejit.transforms.vjp_control import reverse_if, reverse_loop
 
@@ -199,15 +199,35 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
     names = known | _names_in(draft.ops) | _names_of(draft.results)
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
     b = Rebuilder(without_effects, {})
-    params = [b.param_like(v) for v in (*saved, *seeds)]
+    again = {r for op in repeated for r in op.results}
+    params = [b.param_like(v) for v in saved]
+    given = [
+        _seed_param(b, v, n) if again.intersection(type_values(v.type)) else b.param_like(v)
+        for n, v in enumerate(seeds)
+    ]
+    params += given
     for name in sorted(known):
         b.mapping[draft.frame.region.size(name)] = _size_from(b, params, name)
     for items, array in packed.items():
         assert isinstance(items.type, ListType)
         b.mapping[items] = unpack(b, b.value(array), items.type)
     draft.restore(b, saved, repeated)
+    b.mapping.update(
+        (seed, fit(b, param, seed.type, draft.frame.region))
+        for seed, param in zip(seeds, given, strict=True)
+        if seed not in b.mapping
+    )
     body = b.block(params, draft.rebuild(b))
-    return saved, Graph(f"{graph.name}.backward", body, graph.device, (), graph.policy)
+    has_own_names = any(b.mapping[seed] is not param for seed, param in zip(seeds, given, strict=True))
+    policy = {**graph.policy, **({"any_size": True} if has_own_names else {})}
+    return saved, Graph(f"{graph.name}.backward", body, graph.device, (), policy)
+
+
+def _seed_param(b: Rebuilder, seed: Value, number: int) -> Value:
+    """A parameter for a cotangent whose sizes are computed again: it has names of its own for them."""
+    assert isinstance(seed.type, TensorType)
+    dims = (f"s{number}_{axis}" if isinstance(d, Value) else d for axis, d in enumerate(seed.type.shape))
+    return Value(TensorType(seed.type.dtype, tuple(dims)), seed.name)
 
 
 def _element_of(draft: Draft, items: Value) -> Type | None:
