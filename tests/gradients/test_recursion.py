@@ -181,7 +181,12 @@ def over_list(x):
     return s
 
 
+def on_one_path(x):
+    return x * x if x > 2.0 else waves(x, 3) * (power(x, 2) if x > 0.5 else fib_like(x, 3))
+
+
 PROGRAMS = {
+    "on_one_path": (on_one_path, 0.7),
     "power": (lambda x: power(x, 5), 1.3),
     "waves": (lambda x: waves(x, 4), 0.7),
     "fib_like": (lambda x: fib_like(x, 6), 0.8),

@@ -48,6 +48,8 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
         return type(a) is type(b) and len(a) == len(b) and all(same(x, y, tolerance) for x, y in zip(a, b, strict=True))
     if isinstance(a, dict):
         return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k], tolerance) for k in a)
+    if isinstance(a, np.integer) and isinstance(b, np.floating):  # where paths meet, dtypes promote
+        return bool(a == b)
     if type(a) is int and isinstance(b, float | np.floating):  # where paths meet, an int that meets a float is a float
         return bool(a == b)
     if isinstance(a, np.ndarray | np.generic) or isinstance(b, np.ndarray | np.generic):

@@ -63,6 +63,7 @@ class Expressions:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.helpers: list[tuple[str, bool]] = []  #: name of a module function, and whether it takes a vector
+        self.itself = ""  #: the module function being written, if it may call itself
 
     def chance(self, probability: float) -> bool:
         return self.rng.random() < probability
@@ -144,6 +145,8 @@ class Expressions:
             options.append(lambda: f"bound({self.pick(scope.functions)}({inner()}))")
         if self.helpers:
             options += [lambda: self.helper_call(scope, depth - 1)] * 2
+        if self.itself:
+            options += [lambda: self.call_itself(scope, depth - 1)] * 3
         return self.any_of(options)
 
     def float_leaves(self, scope: Scope) -> list[Option]:
@@ -183,6 +186,18 @@ class Expressions:
         second = self.rng.choice((", ", ", z=")) + self.float(scope, depth)
         third = f", j0={self.int(scope, 0)}" if self.chance(0.3) else ""
         return f"bound({name}({first}{second}{third}))"
+
+    def call_itself(self, scope: Scope, depth: int) -> str:
+        """A call of the function that is written, as long as it was not called too deep; once in a text."""
+        name, self.itself = self.itself, ""
+        takes_vector = "c" in scope.names[Kind.VECTOR]
+        first = f"c{self.rng.choice(('', '', '[::-1]', '[1:]'))}" if takes_vector else self.float(scope, depth)
+        if first == "c[1:]":
+            guard = "left > 0 and n > 2"
+        else:
+            guard = "left > 0"
+        call = f"{name}({first}, {self.float(scope, depth)}, {self.int(scope, 0)}, left - 1)"
+        return f"(bound({call}) if {guard} else {self.float(scope, 0)})"
 
     def int(self, scope: Scope, depth: int) -> str:
         """An int that stays small."""

@@ -118,7 +118,8 @@ class _Writer(Expressions):
         scope.names[kind].append(name)
 
     def helper(self) -> None:
-        """A function of a number and a number, or of a vector and a number that may change the vector."""
+        """A function of a number and a number, or of a vector and a number that may change the vector; it may call
+        itself a few times."""
         name, takes_vector = self.fresh("helper"), self.chance(0.5)
         first = "c" if takes_vector else "v"
         default = "=0.5" if self.chance(0.4) else ""
@@ -130,11 +131,14 @@ class _Writer(Expressions):
         scope = Scope(names, fixed={"n", "p"})
         self.in_helper = True
         self.returned = (Kind.FLOAT,)
-        with self.block(f"def {name}({first}, z{default}, j0=2):"):
+        recurs = self.chance(0.35)
+        self.itself = name if recurs else ""
+        with self.block(f"def {name}({first}, z{default}, j0=2{', left=2' if recurs else ''}):"):
             if takes_vector:
                 self.line("n = c.shape[0]")
             self.statements(scope, self.rng.choice((1, 1, 2, 3)[: 2 * self.size]))
             self.finish(scope)
+            self.itself = ""
         self.lines += ["", ""]
         self.in_helper = False
         self.helpers.append((name, takes_vector))

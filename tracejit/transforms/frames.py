@@ -300,6 +300,8 @@ class Frame:
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
         """Say which list the forward op leaves; outside loops the backward takes it up there."""
+        if stream.tape:  # branches know already what the backward takes up
+            filled = stream.backward_in
         stream.forward_out = stream.backward_in = filled
         self.region.elements[filled] = stream.element
 
