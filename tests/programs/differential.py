@@ -28,6 +28,7 @@ from tracejit.scripted.function import Specialisation
 from tracejit.scripted.results import ResultBuilder
 from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.expand_gradient import value_and_grad_graph
+from tracejit.transforms.jvp import jvp_graph
 
 TOLERANCE = 1e-9
 _numbers = itertools.count()
@@ -164,12 +165,20 @@ class Comparison:
         compiled = compile_graph(value_and_grad_graph(lowered.graph, wanted))
         found = compiled([i.access.fetch(own) for i in lowered.inputs])
         base, moved = arguments(self.seed, variant), arguments(self.seed, variant, 1.0)
-        total = 0.0
-        for i, g in zip(wanted, found[1 : 1 + len(wanted)], strict=True):
-            root = lowered.inputs[i].access.root
-            total += float(np.sum(np.asarray(g) * (np.asarray(moved[root]) - np.asarray(base[root]))))
+        roots = [lowered.inputs[i].access.root for i in wanted]
+        along = [np.asarray(moved[root]) - np.asarray(base[root]) for root in roots]
+        slopes = found[1 : 1 + len(wanted)]
+        total = sum(float(np.sum(np.asarray(g) * t)) for g, t in zip(slopes, along, strict=True))
         if not np.isclose(total, expected, rtol=1e-4, atol=1e-5):
             raise Mismatch("gradient", f"compiled {total!r}, differences {expected!r} with {variant}")
+        if self.seed % 4:  # forward mode of a quarter
+            return
+        own = arguments(self.seed, variant)
+        pushed = compile_graph(jvp_graph(lowered.graph, wanted))
+        given = [t if t.ndim else t.item() for t in along]
+        tangent = float(pushed([*(i.access.fetch(own) for i in lowered.inputs), *given])[1])
+        if not np.isclose(tangent, total, rtol=1e-7, atol=1e-9):
+            raise Mismatch("forward mode", f"{tangent!r}, by reverse mode {total!r} with {variant}")
 
     def differences(self, variant: Variant) -> float | None:
         """The derivative along the direction by differences; None near a kink, a jump or an exception."""
