@@ -440,3 +440,80 @@ def test_compiled_calls_give_what_eager_calls_give(group: str) -> None:
             assert_same(a, b)
         except AssertionError as error:
             raise AssertionError(f"{expression}: {error}") from None
+
+
+def topk(x: Any, i: Any, k: int) -> Any:
+    return x.topk(k, dim=0)
+
+
+def gather(x: Any, i: Any, k: int) -> Any:
+    return x.gather(0, i)
+
+
+def gather_columns(x: Any, i: Any, k: int) -> Any:
+    return tj.gather(x, 0, i.reshape(1, -1))
+
+
+def scatter(x: Any, i: Any, k: int) -> Any:
+    return tj.scatter(x[:, 0], 0, i, x[:2, 1])
+
+
+def index_add(x: Any, i: Any, k: int) -> Any:
+    return x.index_add(0, i, x)
+
+
+def take_along_axis(x: Any, i: Any, k: int) -> Any:
+    return tj.take_along_axis(x, i.reshape(1, -1), 0)
+
+
+def narrow(x: Any, i: Any, k: int) -> Any:
+    return x.narrow(0, 1, k)
+
+
+def unfold(x: Any, i: Any, k: int) -> Any:
+    return x.unfold(0, k, 1)
+
+
+def split(x: Any, i: Any, k: int) -> Any:
+    return tj.split(x, [1, k])
+
+
+def unsqueeze(x: Any, i: Any, k: int) -> Any:
+    return x.unsqueeze(5)
+
+
+def view(x: Any, i: Any, k: int) -> Any:
+    return x.T.view(-1)
+
+
+def products(x: Any, i: Any, k: int) -> Any:
+    return x.mm(x[0])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [topk, gather_columns, scatter, index_add, take_along_axis, narrow, unfold, split, unsqueeze, view, products],
+)
+def test_what_does_not_fit_is_refused_as_in_eager_calls(function: Any) -> None:
+    given = draw(4, 3), tj.tensor([1, 0, 2, 3, 0]), 9
+    with pytest.raises((ValueError, IndexError, RuntimeError)) as eager:
+        function(*given)
+    with pytest.raises((ValueError, IndexError, RuntimeError)) as compiled:
+        tj.script(function)(*given)
+    kinds = (ValueError, IndexError, RuntimeError)
+    shared = [k for k in kinds if isinstance(eager.value, k) and isinstance(compiled.value, k)]
+    assert shared, f"eager: {eager.value!r}, compiled: {compiled.value!r}"
+
+
+def test_gather_takes_smaller_indices() -> None:
+    given = draw(4, 3), tj.tensor([[1, 0], [2, 3]]), 0
+    assert_same(tj.script(gather)(*given), gather(*given))
+
+
+def test_exchanged_axes_of_tensors_and_arrays() -> None:
+    @tj.script
+    def exchanged(x: Any) -> Any:
+        return x.transpose(0, 1)
+
+    assert exchanged(tj.ones(2, 3)).shape == (3, 2)
+    assert exchanged(np.ones((2, 3))).shape == (2, 3)

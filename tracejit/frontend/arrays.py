@@ -226,7 +226,11 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
         c.ctx.refuse(a.node, "the bits of an array cannot be read as another dtype", "x.astype(dtype) converts values")
     sizes = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     if a.static("order") != "F":
-        return reshaped(c, x, sizes, a.node)
+        made = reshaped(c, x, sizes, a.node)
+        if a.name == "view" and c.ctx.tensors and made.storage != x.storage:
+            text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
+            c.ctx.check_false("RuntimeError", text)
+        return made
     return _by_columns(reshaped(c, _by_columns(x), sizes[::-1], a.node))
 
 
@@ -301,7 +305,7 @@ def _expand_dims(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     axes = a.static("axis")
     rank = x.rank + (len(axes) if isinstance(axes, tuple) else 1)
-    new = sorted(int(k) % rank for k in (axes if isinstance(axes, tuple) else (axes,)))
+    new = sorted(normal_axis(a, int(k), rank) for k in (axes if isinstance(axes, tuple) else (axes,)))
     strides, lengths = list(x.strides), list(x.lengths)
     for k in new:
         strides.insert(k, 0)
@@ -318,7 +322,7 @@ def _squeeze(c: Calls, a: Arguments) -> FrontValue:
         if not isinstance(n, int) and (wanted is None or k in wanted) and not c.ctx.sizes.at_least(n, 2):
             c.ctx.refuse(a.node, "squeeze needs to know which sizes are 1", "name the axis, or reshape")
     drop = [k for k, n in enumerate(x.lengths) if n == 1 and (wanted is None or k in wanted)]
-    if wanted is not None and len(drop) != len(wanted):
+    if wanted is not None and len(drop) != len(wanted) and not c.ctx.tensors:  # PyTorch leaves other sizes alone
         c.arith.mismatch(ValueError("cannot select an axis to squeeze out which has size not equal to one"), a.node)
     keep = [k for k in range(x.rank) if k not in drop]
     if not drop:

@@ -455,8 +455,10 @@ def _places(b: Any, x: Any, index: Any, axis: int) -> Any:
     if len(shape) != len(strides):
         raise ShapeMismatch(f"an index of {len(shape)} axes does not fit an array of {len(strides)}")
     for other, (have, limit) in enumerate(zip(shape, b.shape(x), strict=True)):
-        if other != axis and isinstance(have, int) and isinstance(limit, int) and have > limit:
-            raise ShapeMismatch(f"an index of size {have} along axis {other} does not fit an array of size {limit}")
+        if other != axis:
+            at_most_size(
+                b, have, limit, f"an index of size {{0}} along axis {other} does not fit an array of size {{1}}"
+            )
     total = index if b.dtype(index) == I64 else b.cast(index, dtype=I64)
     size = b.shape(x)[axis]
     if not isinstance(b, Builder):
@@ -473,14 +475,44 @@ def take_along_axis(b: Any, x: Operand, indices: Operand, axis: int | None = -1)
     """Elements of x named along an axis by an array of indices of x's rank."""
     x, index = array(b, x), array(b, indices)
     x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    if b.rank(index) == b.rank(x):
+        shape = tuple(n if i != along else b.shape(index)[along] for i, n in enumerate(b.shape(x)))
+        index = stretched(b, index, shape, "take_along_axis: an index of size {0} does not fit an array of size {1}")
+    return _gathered(b, x, index, along)
+
+
+def _gathered(b: Any, x: Any, index: Any, along: int) -> Any:
     index = checked_index(b, index, b.shape(x)[along], along)
     return b.gather(flat(b, x), _places(b, x, index, along), axis=0)
 
 
 @function("function gather", "method gather", kinds=())
 def gather_along(b: Any, x: Operand, dim: int, index: Operand) -> Any:
-    """PyTorch's gather: `take_along_axis` along `dim`."""
-    return take_along_axis(b, x, index, dim)
+    """PyTorch's gather: elements named along `dim`; the index may be smaller than x along the other axes."""
+    x = array(b, x)
+    return _gathered(b, x, array(b, index), one_axis(dim, b.rank(x)))
+
+
+def at_most_size(b: Any, have: Any, limit: Any, text: str) -> None:
+    """A size must not exceed another: an error now, or a check at run time. `{0}` and `{1}` in the text are the two."""
+    if isinstance(have, int) and isinstance(limit, int):
+        if have > limit:
+            raise ShapeMismatch(text.format(have, limit))
+    elif not b.same_size(have, limit):
+        fits = b.ge(limit, have) if isinstance(have, int) else b.le(have, limit)
+        b.check(fits, (have, limit), kind="ValueError", message=text)
+
+
+def stretched(b: Any, value: Any, shape: Sequence[Any], text: str) -> Any:
+    """A value in a shape, its axes of size 1 and those it lacks stretched; the others must agree (`{0}` and `{1}` in
+    the text are the two sizes)."""
+    own = b.shape(value)
+    if len(own) > len(shape):
+        raise ShapeMismatch(f"a value of {len(own)} axes does not fit {len(shape)} axes")
+    for have, wanted in zip(own, shape[len(shape) - len(own) :], strict=True):
+        if not (isinstance(have, int) and have == 1):
+            agree(b, have, wanted, text)
+    return coerce.broadcast_to(b, value, shape)
 
 
 def _scattered(b: Any, x: Operand, dim: int, index: Operand, src: Operand, name: str) -> Any:
@@ -488,7 +520,7 @@ def _scattered(b: Any, x: Operand, dim: int, index: Operand, src: Operand, name:
     along = one_axis(dim, b.rank(x))
     index = checked_index(b, index, b.shape(x)[along], along)
     value = array(b, coerce.convert(b, src, b.dtype(x)))
-    value = coerce.broadcast_to(b, value, b.shape(index))
+    value = stretched(b, value, b.shape(index), "scatter: a source of size {0} does not fit an index of size {1}")
     line = (count_of(b, index),)
     places = b.reshape(_places(b, x, index, along), line)
     out = getattr(b, name)(flat(b, x), places, b.reshape(value, line), axis=0)

@@ -9,7 +9,7 @@ from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import I64, TensorType, Type
 from tracejit.ops import coerce, loops
-from tracejit.ops.arrange import flat, joined, part, ramp
+from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, array, function, inexact, is_positive, keep_axes, on, one_axis
 from tracejit.ops.products import agree, with_sizes
@@ -101,8 +101,8 @@ def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, di
     x = array(b, x)
     along = one_axis(axis if dim is None else dim, b.rank(x))
     size = b.shape(x)[along]
-    if isinstance(size, int) and isinstance(k, int) and k > size:
-        raise ShapeMismatch(f"topk: selected number {k} out of range for axis of size {size}")
+    at_most_size(b, k, size, "topk: {0} of {1} elements cannot be picked")
+    at_most_size(b, 0, k, "topk: {1} elements cannot be picked")
     order = part(b, b.argsort(x, axis=along, descending=largest), along, 0, k)
     return TopK(along_axis(b, x, order, along), order)
 

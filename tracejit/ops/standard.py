@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tracejit.errors import DTypeMismatch
 from tracejit.ops import coerce
-from tracejit.ops.arrange import checked_index, joined
+from tracejit.ops.arrange import checked_index, joined, stretched
 from tracejit.ops.functions import Operand, array, function, one_axis
 from tracejit.ops.sorting import unique
 from tracejit.ops.statistics import cumprod_, cumsum_
@@ -110,5 +110,6 @@ def index_add(b: Any, x: Operand, dim: int, index: Operand, source: Operand, alp
     axis = one_axis(dim, b.rank(x))
     index = checked_index(b, index, b.shape(x)[axis], axis)
     shape = (*b.shape(x)[:axis], b.shape(index)[0], *b.shape(x)[axis + 1 :])
-    value = coerce.broadcast_to(b, coerce.convert(b, scaled, b.dtype(x)), shape)
+    value = coerce.convert(b, scaled, b.dtype(x))
+    value = stretched(b, value, shape, "index_add: a source of size {0} does not fit, it needs {1}")
     return b.scatter_add(x, index, value, axis=axis)
