@@ -201,6 +201,18 @@ def test_numpy_integers_still_wrap() -> None:
     check(wrapping, np.array([7], np.int8), 100)
 
 
+def test_a_python_integer_that_does_not_fit_a_typed_one_is_an_error_of_its_line() -> None:
+    def remainder(data):
+        s = 1
+        for i in range(len(data)):
+            s = (s + data[i]) % 65521
+        return s
+
+    check(remainder, np.arange(4, dtype=np.uint8))
+    check(remainder, np.arange(0, dtype=np.uint8))
+    check(remainder, np.arange(4, dtype=np.uint32))
+
+
 def test_python_integers_still_overflow() -> None:
     def growing(n):
         x = 1

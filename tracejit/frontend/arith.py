@@ -203,7 +203,7 @@ class Arithmetic:
         pairs = [self.operand(x, node) for x in operands]
         try:
             made = coerce.apply(self.ctx.b, name, *(p[0] for p in pairs), weak=tuple(p[1] for p in pairs), **attrs)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             self.mismatch(error, node)
         return self.wrap(made)
 
@@ -211,7 +211,9 @@ class Arithmetic:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""
         from tracejit.frontend.unreachable import Unreachable
 
-        kind = next((k for k in (IndexError, KeyError, ValueError) if isinstance(error, k)), TypeError).__name__
+        kind = next(
+            (k for k in (IndexError, KeyError, ValueError, OverflowError) if isinstance(error, k)), TypeError
+        ).__name__
         reason = getattr(error, "reason", None) or str(error)
         self.ctx.at(node)
         self.ctx.always_raise(kind, reason.replace("{", "{{").replace("}", "}}"))
