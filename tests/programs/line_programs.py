@@ -72,6 +72,17 @@ def samples() -> dict[str, Any]:
         "xn": np.where(rng.random(7) > 0.6, np.nan, x),
         "an": np.where(rng.random((4, 5)) > 0.6, np.nan, a),
         "dup": whole(0, 4, 9),
+        "R9": np.arange(512.0).reshape((2,) * 9),
+        "e": np.zeros((0, 5)),
+        "one": np.ones((1, 5)),
+        "A1": np.arange(4.0).reshape(4, 1),
+        "bc": np.broadcast_to(np.arange(5.0), (4, 5)),
+        "i2": np.arange(-6, 6, dtype=np.int16).reshape(3, 4),
+        "k3": 3,
+        "lst": [1, 2, 3],
+        "tp": (2, 3),
+        "s0": np.float64(0.0),
+        "d": np.dtype("f4"),
     }
 
 
@@ -117,5 +128,5 @@ def check_line(line: str, fn: Callable[..., Any]) -> None:
     """Compare plain and compiled; the narrower the dtypes among the arguments, the wider the tolerance."""
     names = [part.strip() for part in line.split("|", 1)[0].split(",") if part.strip()]
     given = samples()
-    tolerance = 2e-3 if "h" in names else 1e-5 if {"f", "f4", "c8"} & set(names) else 1e-9
+    tolerance = 2e-3 if {"h", "s8", "u", "b"} & set(names) else 1e-5 if {"f", "f4", "c8", "i2"} & set(names) else 1e-9
     check(fn, *(given[name] for name in names), tolerance=tolerance)

@@ -9,6 +9,7 @@ from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListVal
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+    from tracejit.frontend.source import FunctionSource
 
 #: PyTorch's keyword -> the one used here.
 _KEYWORDS = {
@@ -134,3 +135,11 @@ def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
     if calls.arith.is_number(value):
         return calls.ctx.fresh(calls.ctx.b.emit("broadcast", (calls.arith.scalar(value),))[0])
     calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")
+
+
+def unknown_keyword(calls: Calls, source: FunctionSource, name: str, node: ast.AST) -> None:
+    """A keyword that a function does not have: a TypeError, or outside the language where NumPy's may have it."""
+    if source.is_library:
+        function = source.name.removesuffix("_of")
+        calls.ctx.refuse(node, f"{function}() has no keyword {name!r} in a script", "leave it out")
+    calls.arith.mismatch(TypeError(f"{source.name}() got an unexpected keyword argument '{name}'"), node)

@@ -175,7 +175,8 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     elif not ctx.same_lengths([known], [total]):
         fits = ctx.b.emit("eq", (ctx.size_value(known), ctx.size_value(total)))[0]
         ctx.check(fits, "ValueError", shape_text, ctx.size_value(total))
-    if view.storage in ctx.strided:
+    is_strided = view.storage in ctx.strided and len(ctx.whole_view(view.storage).lengths) > 1
+    if is_strided:
         merged = None
     elif view.plain:
         merged = ctx.contiguous_strides(lengths)
@@ -185,7 +186,7 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
         via: tuple[Any, ...] = ("reshape",) if view.is_whole else ()
         return ArrayView(view.storage, view.dtype, view.offset, merged, tuple(lengths), (), plain=False, via=via)
     made = ctx.fresh(ctx.b.emit("reshape", (ctx.load(view), *map(ctx.size_value, lengths)))[0])
-    if view.storage in ctx.strided:
+    if is_strided:
         ctx.hold(made, view)
     else:
         ctx.maybe_views[made.storage] = view.storage, evenly_spaced(ctx, view)

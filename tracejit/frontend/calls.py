@@ -17,6 +17,7 @@ from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, sequence_calls, text, ufuncs
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
+from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context, Frame
@@ -443,7 +444,7 @@ class Calls:
             elif parameters.kwarg is not None:
                 extra[name] = value
             else:
-                self.arith.mismatch(TypeError(f"{source.name}() got an unexpected keyword argument '{name}'"), node)
+                unknown_keyword(self, source, name, node)
         if parameters.kwarg is not None:
             env[parameters.kwarg.arg] = self.ctx.new_object(DictValue(extra), node, "kwargs")
         for p, default in zip(reversed(positional), reversed(defaults), strict=False):

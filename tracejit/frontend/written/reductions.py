@@ -17,6 +17,11 @@ def stored(made: Any, out: Any) -> Any:
     return out
 
 
+def _is_true(where: Any) -> Any:
+    """Whether a mask is `True`: all elements take part."""
+    return isinstance(where, bool) and where
+
+
 @extended("sum")
 def sum_of(
     a: Any,
@@ -28,7 +33,7 @@ def sum_of(
     where: Any = True,
 ) -> Any:
     """The sum of the elements where `where` holds, and of `initial`."""
-    x = a if where is True else np.where(where, a, np.zeros_like(a))
+    x = a if _is_true(where) else np.where(where, a, np.zeros_like(a))
     made = np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
     return stored(made if initial == 0 else made + initial, out)
 
@@ -44,7 +49,7 @@ def prod_of(
     where: Any = True,
 ) -> Any:
     """The product of the elements where `where` holds, and of `initial`."""
-    x = a if where is True else np.where(where, a, np.ones_like(a))
+    x = a if _is_true(where) else np.where(where, a, np.ones_like(a))
     made = np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
     return stored(made if initial == 1 else made * initial, out)
 
@@ -52,7 +57,7 @@ def prod_of(
 def _with_initial(a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, largest: Any) -> Any:
     """The largest or smallest of the elements where `where` holds and of `initial`."""
     x = np.asarray(a)
-    if where is not True:
+    if not _is_true(where):
         if initial is None:
             raise ValueError(
                 "reduction operation does not have an identity, so to use a where mask one has to specify 'initial'"
@@ -105,7 +110,7 @@ def mean_of(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
     """The mean of the elements where `where` holds."""
-    if where is True:
+    if _is_true(where):
         return stored(np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims), out)
     count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
     total = sum_of(np.asarray(a) * 1.0, axis, dtype, None, keepdims, 0, where)

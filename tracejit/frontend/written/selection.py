@@ -215,7 +215,7 @@ def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> Any:
 @written(np.copyto)
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> Any:
     """Values written into an array, where a mask holds."""
-    if where is True:
+    if isinstance(where, bool) and where:
         dst[...] = src
     else:
         dst[...] = np.where(where, src, dst)
