@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tracejit.frontend.names import is_random, resolve
 from tracejit.frontend.written import replacement
 
 PAGE = (Path(tracejit.__file__).parents[1] / "docs" / "numpy.md").read_text()
+importlib.import_module("tracejit.frontend.calls")  # registers what scripts may call
 SUBSCRIPTED = (np.mgrid, np.ogrid, np.r_, np.c_, np.s_)
 
 
