@@ -517,3 +517,34 @@ def test_exchanged_axes_of_tensors_and_arrays() -> None:
 
     assert exchanged(tj.ones(2, 3)).shape == (3, 2)
     assert exchanged(np.ones((2, 3))).shape == (2, 3)
+
+
+def test_sizes_that_decide_how_many_parts_there_are_are_compiled_in() -> None:
+    @tj.script
+    def halves(x: Any) -> Any:
+        return x.chunk(2)
+
+    for n, sizes in ((4, [2, 2]), (7, [4, 3]), (4, [2, 2])):
+        assert [part.shape[0] for part in halves(tj.ones(n, 2))] == sizes
+    assert halves.compiles == 2
+    first = tj.vmap(lambda x: x.unbind()[0] * 2)
+    for shape in ((3, 2), (3, 4), (5, 4)):
+        assert_same(first(tj.ones(*shape)), tj.ones(shape[0]) * 2)
+
+    @tj.script
+    def of_data(x: Any) -> Any:
+        return x[x > 0].chunk(2)
+
+    with pytest.raises(tj.ScriptError, match="depends on data"):
+        of_data(tj.ones(4))
+
+
+def test_numbers_inside_containers_are_compiled_in() -> None:
+    @tj.script
+    def total(x: Any, options: Any) -> Any:
+        return x.sum(options["axis"][0])
+
+    x = np.arange(6.0).reshape(2, 3)
+    for axis in (0, 1, 0):
+        assert_same(total(x, {"axis": (axis,)}), x.sum(axis))
+    assert total.compiles == 2

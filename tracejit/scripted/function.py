@@ -259,6 +259,12 @@ class ScriptedFunction(FastCallable):
                 except NeedsSizes as request:
                     self._sizes |= request.sizes
 
+    def _require_new(self, is_new: bool) -> None:
+        """Refuse to lower again for what is compiled in already."""
+        if not is_new:
+            reason = "a number or size that decides what the program is cannot be compiled in here"
+            raise ScriptError(reason, self.source.span(self.source.node), instead="call the function by itself")
+
     def _specialise(self, arguments: Sequence[Any]) -> Specialisation:
         specs = tuple(self._spec(i, value) for i, value in enumerate(arguments))
         aliases = same_arrays(arguments, specs)

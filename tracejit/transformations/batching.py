@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tracejit.errors import ScriptError
+from tracejit.frontend.context import NeedsSizes
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -81,7 +82,11 @@ class BatchedFunction(Transformation):
         """The inner function for the slices, in a loop over the batch."""
         axes = self._axes(parameters)
         sliced = [(n, a, self._sliced(s, a, axes)) for n, a, s in parameters]
-        lowered = self.inner.lower(sliced, {})
+        try:
+            lowered = self.inner.lower(sliced, {})
+        except NeedsSizes as request:  # axes of a slice, counted in the whole
+            whole_axes = ((a, n + (a in axes and n >= axes[a])) for a, n in request.sizes)
+            raise NeedsSizes(whole_axes) from None
         graph, result = _returning_values(lowered, simplify(lowered.graph)[0])
         whole = {a: s for _, access, spec in parameters for a, s in leaves_of(spec, access)}
         names = self._free_names(graph)
