@@ -84,6 +84,10 @@ class TracedTensor(Tensor):
     def requires_grad(self) -> bool:
         return self.tracer.is_leaf(self)
 
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.tracer.refuse_use("requires_grad of a traced tensor cannot be set", "set it on the argument of the call")
+
     @property
     def is_leaf(self) -> bool:
         return self.tracer.is_leaf(self)
