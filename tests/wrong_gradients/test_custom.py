@@ -117,3 +117,22 @@ def test_closures_whose_cells_change() -> None:
     found = [tj.grad(lambda x: x ** float(k))(2.0) for k in (1, 2, 3)]  # noqa: B023
     assert found == [1.0, 4.0, 12.0]
     assert [tj.grad(lambda x: x ** float(k))(2.0) for k in (3, 2, 1)] == [12.0, 4.0, 1.0]  # noqa: B023
+
+
+def test_forward_mode_to_fourth_order_through_a_while() -> None:
+    """Functions of one definition that call each other are no recursion."""
+
+    def fn(x: Any) -> Any:
+        v = x
+        while v < 10.0:
+            v = v * v * 0.5 + x + 1.0
+        return v * v
+
+    pushed, pulled = fn, fn
+    for order in range(1, 5):
+
+        def forward(x: Any, inner: Any = pushed) -> Any:
+            return tj.jvp(inner, (x,), (1.0,))[1]
+
+        pushed, pulled = forward, tj.grad(pulled)
+        assert tj.script(pushed)(0.8) == pytest.approx(pulled(0.8), rel=1e-12), order

@@ -381,7 +381,7 @@ class Calls:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "call fewer functions in each other")
         if recursion.is_recursive(source):
             return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
-        if any(f.source.node is source.node for f in callers):
+        if any(f.source.node is source.node and f.source.function is source.function for f in callers):
             recursion.found(source)
         env = self.bind(source, args, kwargs, node, closure)
         outer, path = self.ctx.frame, self.ctx.path
