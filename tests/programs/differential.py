@@ -108,7 +108,7 @@ def interpret(found: Specialisation, own: Sequence[Any]) -> Any:
     """Run the front end's graph by the interpreter; the arguments are written as a call would."""
     lowered = found.lowered
     inputs = [i.access.fetch(own) for i in lowered.inputs]
-    results = run(lowered.graph, inputs)
+    results = [x.copy() if isinstance(x, np.ndarray) else x for x in run(lowered.graph, inputs)]  # one may be an input
     n_user = len(results) - len(lowered.graph.inout)
     for i, final in zip(lowered.graph.inout, results[n_user:], strict=True):
         np.copyto(inputs[i], final)

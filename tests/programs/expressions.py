@@ -64,6 +64,7 @@ class Expressions:
         self.rng = rng
         self.helpers: list[tuple[str, bool]] = []  #: name of a module function, and whether it takes a vector
         self.itself = ""  #: the module function being written, if it may call itself
+        self.loops = 0  #: loops around the present statement
 
     def chance(self, probability: float) -> bool:
         return self.rng.random() < probability
@@ -145,7 +146,7 @@ class Expressions:
             options.append(lambda: f"bound({self.pick(scope.functions)}({inner()}))")
         if self.helpers:
             options += [lambda: self.helper_call(scope, depth - 1)] * 2
-        if self.itself:
+        if self.itself and self.loops < 2:
             options += [lambda: self.call_itself(scope, depth - 1)] * 3
         return self.any_of(options)
 
@@ -192,10 +193,7 @@ class Expressions:
         name, self.itself = self.itself, ""
         takes_vector = "c" in scope.names[Kind.VECTOR]
         first = f"c{self.rng.choice(('', '', '[::-1]', '[1:]'))}" if takes_vector else self.float(scope, depth)
-        if first == "c[1:]":
-            guard = "left > 0 and n > 2"
-        else:
-            guard = "left > 0"
+        guard = f"left > {self.loops}{' and n > 2' if first == 'c[1:]' else ''}"
         call = f"{name}({first}, {self.float(scope, depth)}, {self.int(scope, 0)}, left - 1)"
         return f"(bound({call}) if {guard} else {self.float(scope, 0)})"
 

@@ -48,7 +48,6 @@ class _Writer(Expressions):
         self.size = size
         self.lines: list[str] = []
         self.depth = 0
-        self.loops = 0  #: loops around the present statement
         self.counter = 0
         self.in_helper = False
         self.returned: tuple[Kind, ...] = ()
@@ -76,6 +75,7 @@ class _Writer(Expressions):
     # -- functions --------------------------------------------------------------------------------------------
 
     def program(self, seed: int) -> Program:
+        self.recursion = random.Random(f"recursion {seed}")  # of its own: programs without recursion stay as they were
         for _ in range(self.rng.choice((0, 0, 1))):
             self.helper()
         with self.block(f"def program({', '.join(PARAMETERS)}):"):
@@ -131,7 +131,7 @@ class _Writer(Expressions):
         scope = Scope(names, fixed={"n", "p"})
         self.in_helper = True
         self.returned = (Kind.FLOAT,)
-        recurs = self.chance(0.35)
+        recurs = self.recursion.random() < 0.4
         self.itself = name if recurs else ""
         with self.block(f"def {name}({first}, z{default}, j0=2{', left=2' if recurs else ''}):"):
             if takes_vector:
