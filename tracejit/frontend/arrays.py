@@ -21,7 +21,7 @@ from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names
-from tracejit.frontend.slices import evenly_spaced, permuted, restrided
+from tracejit.frontend.slices import may_be_view, permuted, restrided
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -189,7 +189,7 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     if is_strided:
         ctx.hold(made, view)
     else:
-        ctx.maybe_views[made.storage] = view.storage, evenly_spaced(ctx, view)
+        ctx.maybe_views[made.storage] = view.storage, may_be_view(ctx, view, lengths)
     return made
 
 

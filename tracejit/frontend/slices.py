@@ -121,13 +121,32 @@ def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[S
     return tuple(strides)
 
 
-def evenly_spaced(ctx: Context, view: ArrayView) -> Value:
-    """Whether the elements of a view lie at one distance, so that NumPy reshapes it without a copy."""
+def may_be_view(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> Value:
+    """Whether NumPy may reshape a view without a copy: where the elements do not go on evenly from one axis to the
+    next, the new shape must have a border too. Axes of size 1, whose strides mean nothing, count as even."""
     b, sizes = ctx.b, ctx.sizes
-    even = b.constant(True, ScalarType(BOOL))
-    for axis in range(view.rank - 1):
-        inner = sizes.mul(b, view.lengths[axis + 1], view.strides[axis + 1])
-        fits = b.emit("eq", (ctx.size_value(view.strides[axis]), ctx.size_value(inner)))[0]
-        single = b.emit("le", (ctx.size_value(view.lengths[axis]), ctx.size_value(1)))[0]
-        even = b.emit("logical_and", (even, b.emit("logical_or", (fits, single))[0]))[0]
-    return even
+    one = ctx.size_value(1)
+
+    def equal(x: Size, y: Size) -> Value:
+        return b.emit("eq", (ctx.size_value(x), ctx.size_value(y)))[0]
+
+    borders = _inner_sizes(ctx, lengths)
+    shared = b.constant(True, ScalarType(BOOL))
+    for axis, size in enumerate(_inner_sizes(ctx, view.lengths)):
+        n, stride = view.lengths[axis + 1], view.strides[axis + 1]
+        fits = equal(view.strides[axis], sizes.mul(b, n, stride))
+        others = [b.emit("le", (ctx.size_value(m), one))[0] for m in (view.lengths[axis], n)]
+        for other in (*others, *(equal(size, border) for border in borders)):
+            fits = b.emit("logical_or", (fits, other))[0]
+        shared = b.emit("logical_and", (shared, fits))[0]
+    return shared
+
+
+def _inner_sizes(ctx: Context, lengths: Sequence[Size]) -> list[Size]:
+    """For each axis but the last: how many elements the axes behind it have."""
+    found: list[Size] = []
+    total: Size = 1
+    for n in reversed(lengths[1:]):
+        total = ctx.sizes.mul(ctx.b, total, n)
+        found.insert(0, total)
+    return found
