@@ -266,3 +266,23 @@ def script_ir(fn, *arguments) -> str:
     scripted = script(fn)
     scripted(*arguments)
     return scripted.ir("after:ranges")
+
+
+def test_a_loop_that_goes_on_while_either_holds() -> None:
+    def either(a, n):
+        i = 0
+        while (i < 1 and a[0] > 0.0) or i < n:
+            a[i % len(a)] += 1.0
+            i += 1
+        return i
+
+    def past_the_end(a, n):
+        i = 0
+        while i < len(a) or i < n:
+            a[i] = 1.0
+            i += 1
+        return i
+
+    for n in range(5):
+        check(either, np.zeros(3), n)
+        check(past_the_end, np.zeros(3), n)

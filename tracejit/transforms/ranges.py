@@ -210,7 +210,8 @@ class _Analysis:
             then, orelse = (end[i] for end in ends)
             if then is not None and orelse is not None:
                 self.join(result, then, orelse, outside)
-            if truths[1][i] is False and isinstance(truths[0][i], Condition):
+            never = truths[1][i] is False or op.block("else").results[i] is op.operands[0]
+            if never and isinstance(truths[0][i], Condition):
                 self.r.conditions[result] = self.and_then(op.operands[0], truths[0][i])
 
     def end(self, value: Value) -> tuple[Linear, tuple[int, int]] | None:
@@ -359,17 +360,22 @@ class _Analysis:
         if op is None:
             return ()
         if op.name == "if":
-            both = (
-                [op.operands[0], *(b.results[0] for b in op.blocks if b.label == "then")]
-                if len(op.results) == 1
-                else []
-            )
-            return tuple(part for each in both for part in self.compared(each, made))
+            then, orelse = op.block("then"), op.block("else")
+            if len(op.results) != 1 or not self.is_false(orelse.results[0], op.operands[0], made):
+                return ()  # not `condition and second`
+            return self.compared(op.operands[0], made) + self.compared(then.results[0], made)
         for operand in op.operands:
             if operand.type == TRUTH and (parts := self.compared(operand, made)):
                 self.r.conditions[operand] = Condition(parts)
         outcome = None if op.defn.ranges is None else op.defn.ranges(self.r, *op.defn.group(op.operands), **op.attrs)
         return outcome.then if isinstance(outcome, Condition) else ()
+
+    def is_false(self, x: Value, condition: Value, made: Mapping[Value, Op]) -> bool:
+        """Whether a truth value that is given where a condition does not hold is false."""
+        op = made.get(x)
+        if op is None:
+            return x is condition or self.r.condition(x) is False
+        return x is condition or (op.name == "const" and op.attrs["value"] is False)
 
     def learn_result(self, assumption: Assumption, op: Op) -> None:
         """What holds before and after every trip holds after the loop."""
