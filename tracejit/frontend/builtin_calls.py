@@ -316,6 +316,13 @@ def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     return c.lists.made(c.expressions.known_items(args[0], node) if args else [], node)
 
 
+@handles(set, frozenset)
+def _set(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """A set of items that are known when the function is compiled."""
+    items = c.expressions.known_items(args[0], node) if args else []
+    return Static({c.static(i, node, "an item of a set") for i in items})
+
+
 @handles(dict)
 def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     return c.ctx.new_object(DictValue({**_pairs(c, args, node), **kwargs}), node)

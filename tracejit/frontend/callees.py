@@ -109,6 +109,7 @@ class Body:
             boundscheck=root.boundscheck,
             tensors=caller.ctx.tensors,
             growing=root.growing,
+            unrolled=root.unrolled,
             level=1,
             grad_enabled=instance.grad_enabled,
             path=(instance.source.node,),

@@ -30,6 +30,7 @@ from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import eager_only, is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects
 from tracejit.frontend.optionals import require_value
+from tracejit.frontend.pure import is_pure_builtin
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
@@ -508,7 +509,7 @@ class Calls:
         module_list = getattr(value, "__getitem__", None)
         if module_list is None:
             self.arith.mismatch(TypeError(f"'{type(value).__name__}' object is not subscriptable"), node)
-        self.ctx.refuse(
+        self.ctx.require_known(
             node,
             "this index must be known when the function is compiled",
             "use an array for indices computed at run time",
@@ -540,7 +541,7 @@ class Calls:
             case Number() if value.weak and not (decided := decided_by(self.ctx, value.value)).by_data:
                 return compiled_in(decided)
             case _:
-                self.ctx.refuse(
+                self.ctx.require_known(
                     node,
                     f"{what} must be known when the function is compiled, not {describe(value)}",
                     "write it as a literal, or pass it as an argument of its own",
@@ -566,21 +567,6 @@ def _identity(fn: Any) -> Any:
 
 def _name(fn: Any) -> str:
     return getattr(fn, "__qualname__", getattr(fn, "__name__", type(fn).__name__))
-
-
-def is_pure_builtin(fn: Any) -> bool:
-    """Whether a function has no effect, so that it can be called while compiling."""
-    own = getattr(fn, "__self__", None)
-    if isinstance(fn, types.BuiltinMethodType) and isinstance(own, int | float | complex | tuple | range | frozenset):
-        return True
-    module = getattr(fn, "__module__", None) or ""
-    return module.split(".")[0] in ("builtins", "math", "cmath", "operator", "numpy") or fn in (
-        str,
-        int,
-        float,
-        bool,
-        complex,
-    )
 
 
 def _comprehension_names(s: ast.stmt) -> set[str]:

@@ -51,7 +51,9 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         return each(e, item, lambda o: contains(e, o, container, node), node)
     if isinstance(container, DictValue):
         if not isinstance(item, Static):
-            e.ctx.refuse(node, "a dict key must be known when the function is compiled", "use an array, or if / elif")
+            e.ctx.require_known(
+                node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
+            )
         return Static(item.value in container.items)
     own = e.calls.objects.special(container, "__contains__", [item], node)
     if own is not None:

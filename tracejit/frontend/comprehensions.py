@@ -91,3 +91,15 @@ def _looped(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
     for statement in body:
         c.statements.statement(statement)
     return made
+
+
+def as_list(node: ast.SetComp | ast.DictComp) -> ast.ListComp:
+    """The list comprehension of a set's items, or of a dict's pairs: the same node each time, since it is a place."""
+    found: ast.ListComp | None = getattr(node, _LIST, None)
+    if found is None:
+        pair = None if isinstance(node, ast.SetComp) else ast.Tuple([node.key, node.value], ast.Load())
+        item = node.elt if isinstance(node, ast.SetComp) else ast.copy_location(pair, node)  # type: ignore[type-var]
+        assert item is not None
+        found = ast.copy_location(ast.ListComp(item, node.generators), node)
+        setattr(node, _LIST, found)
+    return found

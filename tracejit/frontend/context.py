@@ -7,7 +7,7 @@ run time, numbers as graph scalars. Statements, expressions, indexing and calls 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -60,6 +60,14 @@ class AttributeVaries(Exception):
     def __init__(self, access: Any) -> None:
         super().__init__()
         self.access = access
+
+
+class NeedsUnrolling(Exception):
+    """A loop over few numbers: lower again with its iterations one after the other."""
+
+    def __init__(self, loop: ast.AST) -> None:
+        super().__init__()
+        self.loop = loop
 
 
 class ListGrows(Exception):
@@ -161,6 +169,11 @@ class Context:
     argument_dims: frozenset[str] = frozenset()
     #: whether outer arrays have their sizes compiled in
     exact_sizes: bool = False
+    #: context managers that were entered around the present place
+    exits: tuple[FrontValue, ...] = ()
+    #: loops over few numbers around the present place, and those that are to be unrolled
+    short_loops: tuple[ast.AST, ...] = ()
+    unrolled: Set[ast.AST] = frozenset()
     #: classes of the lists that loops run over
     iterated: frozenset[int] = frozenset()
     #: the functions that call themselves
@@ -182,6 +195,14 @@ class Context:
     def refuse(self, node: ast.AST, reason: str, instead: str | None, notes: Sequence[str] = ()) -> NoReturn:
         """The construct is outside the language."""
         raise ScriptError(reason, self.frame.span(node), instead=instead, notes=notes)
+
+    def require_known(self, node: ast.AST, reason: str, instead: str) -> NoReturn:
+        """Something must be known while the function is compiled. Inside a loop over few numbers it may depend on them:
+        then everything is lowered again with that loop unrolled."""
+        loops = [n for n in self.short_loops if n not in self.unrolled]
+        if loops:
+            raise NeedsUnrolling(loops[-1])
+        self.refuse(node, reason, instead)
 
     def notes(self, *places: tuple[ast.AST | None, FrontValue]) -> list[str]:
         """The lines that bind a name, each with what it makes it; none where they are not all known."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import error_factory, error_kind
+from tracejit.frontend.managers import leave
 from tracejit.frontend.objects import find, is_users
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
@@ -41,6 +42,7 @@ def raise_(c: Calls, s: ast.Raise) -> NoReturn:
         c.arith.mismatch(TypeError("exceptions must derive from BaseException"), s)
         raise Unreachable
     kind, message, payload = described(c, value, s)
+    leave(c, c.ctx.exits, Static(value.cls), s)
     c.ctx.at(s)
     c.ctx.check(c.ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
     raise Unreachable

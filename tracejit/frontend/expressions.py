@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.frontend import comparisons, list_calls, optionals, text
-from tracejit.frontend.arith import BINARY, COMPARE, Arithmetic, is_python_number
+from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.choices import each
-from tracejit.frontend.comprehensions import comprehension
+from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
@@ -102,6 +102,14 @@ class Expressions:
                 return self.calls.statements.closure(node)
             case ast.JoinedStr():
                 return text.joined_string(self.calls, node)
+            case ast.Set(elts):
+                return self.calls.call_now(set, [c_tuple(self.calls, self.elements(elts), node)], {}, node)
+            case ast.SetComp():
+                items = self.known_items(comprehension(self.calls, as_list(node)), node)
+                return self.calls.call_now(set, [c_tuple(self.calls, items, node)], {}, node)
+            case ast.DictComp():
+                made = comprehension(self.calls, as_list(node))
+                return self.calls.call_object(dict, [made], {}, node)
             case ast.ListComp() | ast.GeneratorExp():
                 return comprehension(self.calls, node)
             case ast.Starred():
@@ -110,17 +118,9 @@ class Expressions:
                 shown = {
                     "Await": "'await'",
                     "Yield": "'yield'",
-                    "Set": "a set",
-                    "SetComp": "a set",
-                    "DictComp": "a dict comprehension",
                 }
                 name = shown.get(type(node).__name__, f"'{type(node).__name__}'")
-                instead = (
-                    "use a tuple or a list"
-                    if isinstance(node, ast.Set | ast.SetComp)
-                    else "compute it outside the script"
-                )
-                self.ctx.refuse(node, f"{name} is outside the language", instead)
+                self.ctx.refuse(node, f"{name} is outside the language", "compute it outside the script")
 
     def elements(self, nodes: Sequence[ast.expr]) -> list[FrontValue]:
         """Items of a display, starred ones spread."""
@@ -196,6 +196,8 @@ class Expressions:
                 return comparisons.ordered(self, op, xs, ys, node)
             case "lt" | "le" | "gt" | "ge", ListValue(xs), ListValue(ys):
                 return comparisons.ordered(self, op, xs, ys, node)
+            case _, Static(set() | frozenset()), Static(set() | frozenset()):
+                return self.calls.call_now(PYTHON[op], [x, y], {}, node)
             case "mod", Static(str() as template), _:
                 return text.percent(self.calls, template, y, node)
             case _ if any(self.calls.objects.has_operator(v) for v in (x, y)):
@@ -225,7 +227,10 @@ class Expressions:
 
     def compare_chain(self, left: FrontValue, rest: list[tuple[ast.cmpop, ast.expr]], node: ast.Compare) -> FrontValue:
         op, right_node = rest[0]
-        right = self.value(right_node)
+        if isinstance(right_node, ast.Set) and isinstance(op, ast.In | ast.NotIn):
+            right: FrontValue = TupleValue(tuple(self.elements(right_node.elts)))  # its items may be run-time values
+        else:
+            right = self.value(right_node)
         link = self.compare_one(op, left, right, node)
         if len(rest) == 1:
             return link
@@ -416,7 +421,7 @@ class Expressions:
         return self.unknown_index(node)
 
     def unknown_index(self, node: ast.AST) -> Any:
-        self.ctx.refuse(
+        self.ctx.require_known(
             node,
             "this index must be known when the function is compiled",
             "use an array for indices computed at run time",
@@ -441,7 +446,7 @@ class Expressions:
         if isinstance(key, TupleValue) and all(isinstance(k, Static) for k in key.items):
             return tuple(k.value for k in key.items)  # type: ignore[union-attr]
         if not isinstance(key, Static):
-            self.ctx.refuse(
+            self.ctx.require_known(
                 index, "a dict key must be known when the function is compiled", "use an array, or if / elif"
             )
         return key.value
@@ -548,3 +553,8 @@ class Expressions:
 def is_text(x: FrontValue) -> bool:
     """Whether a value is a string."""
     return isinstance(x, MessageValue) or (isinstance(x, Static) and isinstance(x.value, str))
+
+
+def c_tuple(c: Calls, items: Sequence[FrontValue], node: ast.AST) -> Static:
+    """Items of a set, which are known when the function is compiled."""
+    return Static(tuple(c.static(i, node, "an item of a set") for i in items))

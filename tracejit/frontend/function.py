@@ -17,7 +17,7 @@ from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.frontend import list_arrays
-from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, ScriptBuilder
+from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, NeedsUnrolling, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import HAS_ARRAY, Gradients
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
@@ -158,6 +158,8 @@ def lower_function(
             continue
         except AttributeVaries as found:
             known.varying.add(found.access)
+        except NeedsUnrolling as found:
+            known.unrolled.add(found.loop)
         except ListGrows as found:
             before = dict(growing)
             for place, kind in found.kinds.items():
@@ -209,6 +211,7 @@ class Lowering:
             boundscheck=boundscheck,
             marks_copies=policy.get("copies") == "error",
             growing=growing,
+            unrolled=known.unrolled,
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
@@ -390,6 +393,8 @@ class Lowering:
                 return NumberLeaf(self.output(v), weak)
             case ArrayView():
                 return self.array_leaf(value)
+            case Static(set() as obj):
+                return TreeLeaf(set, tuple(range(len(obj))), tuple(map(ConstantLeaf, obj)))
             case Static(obj):
                 return ConstantLeaf(obj)
             case TupleValue(items, cls):

@@ -132,7 +132,8 @@ class Objects:
         kept = (
             own_setattr in (object.__setattr__, BaseException.__setattr__) or is_users(own_setattr) or _is_frozen(cls)
         )
-        return kept and not isinstance(find(cls, "__new__"), staticmethod)
+        own_new = find(cls, "__new__")
+        return kept and (not isinstance(own_new, staticmethod) if is_exception else own_new is object.__new__)
 
     def fill_dataclass(
         self, made: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST

@@ -46,6 +46,8 @@ class Known:
 
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
+    #: loops over few numbers, of which a body needs one while it is compiled
+    unrolled: set[ast.AST] = field(default_factory=set[ast.AST])
     #: paths of number arguments that decide a type, per function
     static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
 

@@ -75,7 +75,7 @@ def assigned(statements: Iterable[Statement]) -> set[str]:
             case WhileLoop():
                 found |= names_bound(s.test) | assigned(s.body)
             case WithBlock():
-                found |= assigned(s.body)
+                found |= assigned(s.body).union(*map(names_bound, s.items))
             case Rest(loop):
                 found |= assigned([loop])
             case _:

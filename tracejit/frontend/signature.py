@@ -153,6 +153,8 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
         return array_spec(value._data, True, value.requires_grad, any_size)
     if isinstance(value, np.ndarray):
         return array_spec(value, False, any_size=any_size)
+    if isinstance(value, set):
+        return StaticSpec(frozenset(value))
     if static or value is None or isinstance(value, bool | str | bytes):
         return StaticSpec(value)
     if isinstance(value, np.generic) and value.dtype.name in BY_NUMPY_NAME:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import ScriptError, Span
+from tracejit.frontend.patterns import Rewriter
 
 FunctionNode = ast.FunctionDef | ast.Lambda
 _Node = FunctionNode | ast.AsyncFunctionDef
@@ -133,6 +134,7 @@ def _read(text: str, filename: str, flags: int) -> _File:
     file = _File(text, {}, {})
     for code in _nested_codes(compile(tree, filename, "exec", flags=flags, dont_inherit=True)):
         file.codes.setdefault(code.co_name, []).append(code)
+    Rewriter().visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, _Node):
             decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list

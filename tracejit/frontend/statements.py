@@ -31,6 +31,7 @@ from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
+from tracejit.frontend.managers import with_block
 from tracejit.frontend.objects import OPERATORS
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.source import FunctionSource
@@ -98,7 +99,7 @@ class Statements:
             case WhileLoop():
                 self.while_loop(s)
             case WithBlock():
-                self.with_block(s)
+                with_block(self, s)
             case Rest(loop, items, start):
                 self.unrolled(loop, items, start)
             case _:
@@ -148,11 +149,8 @@ class Statements:
                 self.nested_function(s)
             case ast.Import() | ast.ImportFrom():
                 self.import_(s)
-            case ast.Global() | ast.Nonlocal():
-                kind = "global" if isinstance(s, ast.Global) else "nonlocal"
-                self.ctx.refuse(
-                    s, f"'{kind}' names cannot be written in a script", "return the new value, or write into an array"
-                )
+            case ast.Global():
+                pass
             case _:
                 names = {
                     "Try": "'try'",
@@ -321,6 +319,12 @@ class Statements:
     # -- effects -------------------------------------------------------------------------------------------------
 
     def assertion(self, s: ast.Assert) -> None:
+        if self.ctx.exits:
+            error = ast.Call(ast.Name("AssertionError", ast.Load()), [] if s.msg is None else [s.msg], [])
+            failed = ast.copy_location(ast.Raise(ast.copy_location(error, s)), s)
+            ast.fix_missing_locations(failed)
+            self.branch(Branch(s.test, [], [failed], s))
+            return
         cond = self.arith.truth(self.expressions.value(s.test), s)
         if cond is True:
             self.refine(s.test, True)
@@ -376,24 +380,6 @@ class Statements:
             except ModuleNotFoundError:
                 raise ImportError(f"cannot import name {alias.name!r} from {module.__name__!r}") from None
         return alias.asname or alias.name, found
-
-    def with_block(self, s: WithBlock) -> None:
-        outer = self.ctx.grad_enabled
-        for item in s.items:
-            manager = self.expressions.value(item.context_expr)
-            mode = self.calls.grad_mode(manager)
-            if mode is None:
-                self.ctx.refuse(
-                    item.context_expr,
-                    "only tj.no_grad() and tj.enable_grad() can follow 'with' in a script",
-                    "enter it outside the script",
-                )
-            self.ctx.grad_enabled = mode
-        try:
-            for inner in s.body:
-                self.statement(inner)
-        finally:
-            self.ctx.grad_enabled = outer
 
     # -- branches ------------------------------------------------------------------------------------------------
 
@@ -463,6 +449,17 @@ class Statements:
         seq = self.expressions.iterable(self.expressions.value(s.iter), s.iter)
         if seq.static is not None and seq.range is None:
             self.unrolled(s, seq, 0)
+            return
+        if seq.range is not None and isinstance(seq.length, int) and seq.length <= list_calls.MAX_UNROLLED:
+            if s.node in self.ctx.unrolled:
+                self.unrolled(s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
+                return
+            outer = self.ctx.short_loops
+            self.ctx.short_loops = (*outer, s.node)
+            try:
+                self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
+            finally:
+                self.ctx.short_loops = outer
             return
         self.counted(s, seq, lambda index: self.bind(s.target, seq.item(index)))
 

@@ -18,18 +18,24 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.ClassDef: ("a class definition", "define the class outside the scripted function"),
     ast.Try: ("'try'", "check the condition with 'if', or catch the exception outside"),
     ast.TryStar: ("'try'", "check the condition with 'if', or catch the exception outside"),
-    ast.Match: ("'match'", "use if / elif"),
+    ast.Match: ("a 'match' with this pattern", "use if / elif"),
     ast.Global: ("writing a global name", "return the new value, or write into an array"),
     ast.Nonlocal: ("writing a name of an enclosing function", "return the new value, or write into an array"),
-    ast.Set: ("a set", "use a tuple or a list"),
-    ast.SetComp: ("a set", "use a tuple or a list"),
 }
 
 
 def check_subset(source: FunctionSource) -> None:
     """Raise `ScriptError` at the first construct that no types could make right."""
-    found = [node for node in ast.walk(source.node) if type(node) in _REFUSED]
+    found = [node for node in ast.walk(source.node) if type(node) in _REFUSED and not _is_read_only(node, source.node)]
     if found:
         first = min(found, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
         what, instead = _REFUSED[type(first)]
         raise ScriptError(f"{what} is outside the language", source.span(first), instead=instead)
+
+
+def _is_read_only(node: ast.AST, function: ast.AST) -> bool:
+    """Whether a `global` statement names only what is never written."""
+    if not isinstance(node, ast.Global):
+        return False
+    written = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    return not written & set(node.names)

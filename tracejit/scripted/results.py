@@ -188,8 +188,8 @@ def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
         return dict(zip(keys, parts, strict=True))
     if issubclass(kind, tuple):
         return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
-    if issubclass(kind, list):
-        return list(parts)
+    if issubclass(kind, list | set):
+        return kind(parts)
     made = object.__new__(kind)
     for key, part in zip(keys, parts, strict=True):
         object.__setattr__(made, key, part)

@@ -1,0 +1,216 @@
+"""The language as a table: what a script may contain, and what is refused, each with a program.
+
+`docs/language.md` shows this table, and `tests/frontend/test_language_page.py` compares the two, runs every program
+that is supported against plain Python, and sees that every other one is refused.
+"""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+
+from tracejit.frontend.builtin_calls import HANDLERS
+
+
+@dataclass(frozen=True, slots=True)
+class Construct:
+    """One row. `program` is the body of a function of `x` (a float) and `n` (an int); a refused one has `instead`."""
+
+    name: str
+    notes: str
+    program: str
+    instead: str = ""
+
+
+STATEMENTS = (
+    Construct(
+        "`if` / `elif` / `else`",
+        "one `if` node each; a condition known at compile time keeps one side only",
+        "if x > n:\n    y = 1.0\nelif x == n:\n    y = 2.0\nelse:\n    y = x\nreturn y",
+    ),
+    Construct(
+        "`while`, `break`, `continue`, `else`",
+        "any condition on data",
+        "k = 0\nwhile k < n:\n    k += 1\n    if k == 3:\n        continue\n    if k > 8:\n        break\nelse:\n"
+        "    k = -k\nreturn k",
+    ),
+    Construct(
+        "`for` over `range`, arrays, tuples, lists, dicts, `zip`, `enumerate`, `reversed`",
+        "`for ... else`; over tuples, and over lists of known length, the loop is unrolled; so is a `range` of at "
+        "most 64 known numbers where the body needs the index at compile time",
+        "s = 0\nfor i, v in enumerate((1, 2, n)):\n    s += i * v\nd = {}\nfor i in range(3):\n    d[i] = i * n\n"
+        "for k in range(n):\n    s += k\nreturn s, d",
+    ),
+    Construct(
+        "`return` anywhere",
+        "values of different paths are joined (below)",
+        "for i in range(n):\n    if i > x:\n        return i\nreturn -1",
+    ),
+    Construct(
+        "assignment, chained, augmented, annotated, starred unpacking, walrus",
+        "augmented assignment of an array writes in place; annotations are not evaluated",
+        "a = b = n\na += 2\nc: float = x\np, *q = a, b, c\nif (k := n + 1) > 2:\n    a = k\nreturn a, p, q",
+    ),
+    Construct(
+        "`x[i] = v`, `x[a:b] = v`, attributes, `del`",
+        "the right side is read in full before an overlapping write",
+        "items = [1, 2, n]\nitems[0] = 5\ndel items[1]\nd = {'a': n, 'b': 2}\ndel d['b']\nz = n\ndel z\n"
+        "return items, d",
+    ),
+    Construct(
+        "`assert`, `raise`",
+        "built-in and user exceptions, with any arguments and what their `__init__` sets; at most 8 run-time values",
+        "assert n > 0, f'n is {n}'\nif x > 1e9:\n    raise ValueError('too large', x)\nreturn n",
+    ),
+    Construct(
+        "`with`",
+        "`tj.no_grad()`, `tj.enable_grad()`, `contextlib.nullcontext()`, `np.errstate` that ignores, and objects whose "
+        "`__enter__` and `__exit__` are Python: `__exit__` runs at the end of the body and before a `raise` or "
+        "`assert` statement of the body raises, not before other exceptions (an index out of range, an overflow)",
+        "import tracejit as tj\nwith tj.no_grad():\n    y = x * 2\nreturn y",
+    ),
+    Construct(
+        "`match`",
+        "literals, names, `|`, sequences, dicts, `int()` and its like, classes with keywords, guards",
+        "match (n, {'a': n}, [n, 2, 3]):\n    case (None, _, _):\n        return 0\n"
+        "    case (_, {'a': 7}, [_, *rest]):\n"
+        "        return len(rest)\nmatch n:\n    case 0:\n        r = 0\n"
+        "    case 1 | 2:\n        r = 1\n    case k if k > x:\n        r = k\n"
+        "    case _:\n        r = -1\nreturn r",
+    ),
+    Construct(
+        "nested `def`, `lambda`, `import`, `global` names that are read, `pass`, docstrings, `...`",
+        "",
+        '"""Doc."""\nglobal math\nimport math\nfrom math import pi\n...\n\n'
+        "def g(a, *b, c=2, **d):\n    pass\n    return a + c + sum(b) + len(d)\n"
+        "return g(n), g(n, 1, c=3, e=4), (lambda v: v + 1)(n)",
+    ),
+)
+
+EXPRESSIONS = (
+    Construct(
+        "operators, comparison chains, `and` `or` `not`, conditional expressions, `in`, `is`",
+        "",
+        "return -x + n * 2 - n // 3 + n**2, 0 < n < 9, n and x, n or x, not n, 1 if n else 2, n in (1, 2), "
+        "x is None, ~n",
+    ),
+    Construct(
+        "tuples, lists, dicts and sets; comprehensions and generator expressions",
+        "sets hold what is known at compile time and do not change; `v in {a, b}` takes run-time values",
+        "return (n, x), [n, *(1, 2)], {'a': n, **{'b': x}}, {1, 2}, [v * n for v in (1, 2) if v > 1], "
+        "{k: n for k in 'ab'}, {k % 2 for k in (1, 2, 3)}, sum(v for v in (1, n)), [1, 2, 3][0:2]",
+    ),
+    Construct(
+        "f-strings, `%`, `str.format`, `str()`",
+        "text with run-time numbers can be printed, raised, joined to text and returned",
+        "return f'{n:>4}' + str(n), '%d%%' % n, '{} {k}'.format(n, k=2), 'a'.upper(), 3j * 2",
+    ),
+)
+
+VALUES = (
+    Construct(
+        "Python `int`, `float`, `bool`, `complex`",
+        "ints are exact to 64 bits and raise `OverflowError` beyond; division by zero raises",
+        "return n + 1, x / 2, n > 2, 2j * x",
+    ),
+    Construct(
+        "NumPy scalars and arrays",
+        "keep their dtype, wrap, give inf and nan, as NumPy does",
+        "import numpy as np\nreturn np.arange(4.0).sum() + x",
+    ),
+    Construct("Tensors", "as arrays; if any argument is a Tensor, results are Tensors", "return n"),
+    Construct(
+        "tuples, lists, dicts, NamedTuples",
+        "structure known at compile time, or lists of items of one kind that grow; lists and dicts of the caller "
+        "change when the script changes them",
+        "xs = []\nfor i in range(n):\n    xs.append(i * x)\nreturn xs",
+    ),
+    Construct(
+        "instances of the user's classes, dataclasses",
+        "`__init__`, attributes, methods, properties, static and class methods, inheritance, `super()`, "
+        "special methods",
+        "p = Pair(n, x)\np.a += 1\nreturn (p + p).total()",
+    ),
+    Construct(
+        "values that may be None",
+        "refined by `is None`, `is not None`, `isinstance` and truth, by `and`, `or`, `not`, and by `assert`",
+        "y = None\nif x > 0:\n    y = x\nif y is not None and y > 1:\n    return y\nreturn 0.0",
+    ),
+    Construct(
+        "strings and members of an Enum",
+        "one of at most 32 of a class may be chosen at run time",
+        "mode = 'big' if x > 1 else 'small'\nreturn 1 if mode == 'big' else 2",
+    ),
+    Construct(
+        "functions, modules, classes, dtypes, None",
+        "compile-time objects; outer ones are guarded: changed, the script compiles again",
+        "f = max if n > 100 else max\nreturn f(n, 2)",
+    ),
+)
+
+REFUSED = (
+    Construct("`try`", "", "try:\n    return n\nexcept ValueError:\n    return 0", "a condition, or catch it outside"),
+    Construct("`try ... except*`", "", "try:\n    n += 1\nexcept* ValueError:\n    n = 0\nreturn n", "a condition"),
+    Construct("generators", "", "yield n", "return a list or an array"),
+    Construct("`yield from`", "", "yield from (1, n)", "return a list or an array"),
+    Construct("class definitions inside a script", "", "class A:\n    pass\nreturn n", "define the class outside"),
+    Construct("`nonlocal`", "", "def g():\n    nonlocal n\n    n = 2\n    return n\nreturn g()", "return the value"),
+    Construct(
+        "writing a global", "", "global counter\ncounter = n\nreturn n", "return the value, or write into an array"
+    ),
+    Construct("`async` functions", "", "async def g():\n    return 1\nreturn n", "call it outside"),
+    Construct("`async for`", "", "async def g():\n    async for i in n:\n        pass\nreturn n", "loop outside"),
+    Construct("`async with`", "", "async def g():\n    async with n:\n        pass\nreturn n", "enter it outside"),
+    Construct("`await`", "", "async def g():\n    await n\nreturn n", "await outside"),
+    Construct(
+        "class patterns with positions, except of built-in classes",
+        "",
+        "match n:\n    case complex(a):\n        return a\nreturn n",
+        "keywords: `Point(x=1)`",
+    ),
+    Construct("decorated inner functions", "", "@staticmethod\ndef g():\n    return 1\nreturn n", "define it outside"),
+    Construct("dict keys known at run time", "", "return {1: x}[n]", "an array, or if / elif"),
+    Construct("sets that change", "", "s = {1}\ns.add(n)\nreturn len(s)", "a list, or an array of flags"),
+    Construct(
+        "a name that is a number on one path and an array, text or container on another",
+        "",
+        "y = 1.0\nif x > 0:\n    y = (x, x)\nreturn y",
+        "two names",
+    ),
+    Construct(
+        "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
+    ),
+    Construct("methods and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
+    Construct("arrays in messages", "", "import numpy as np\nprint(np.ones(n))\nreturn n", "their elements or sum"),
+    Construct("objects of classes written in C", "", "import collections\nreturn collections.deque([n])", "pass it"),
+    Construct("`round` to digits of a run-time value", "", "return round(x, 2)", "`round(x * 100) / 100`"),
+)
+
+
+def builtin_names() -> list[str]:
+    """The builtins that scripts have."""
+    return sorted(name for name, value in vars(builtins).items() if _is_handled(value))
+
+
+def _is_handled(value: object) -> bool:
+    try:
+        return value in HANDLERS
+    except TypeError:
+        return False
+
+
+def tables() -> dict[str, str]:
+    """The tables of `docs/language.md`, by the name of their place."""
+    shown = {"statements": STATEMENTS, "expressions": EXPRESSIONS, "values": VALUES}
+    made = {
+        name: "| Construct | Notes |\n|---|---|\n" + "".join(f"| {_cell(c.name)} | {_cell(c.notes)} |\n" for c in rows)
+        for name, rows in shown.items()
+    }
+    refused = "".join(f"| {_cell(c.name)} | {_cell(c.instead)} |\n" for c in REFUSED)
+    made["refused"] = "| Construct | Write instead |\n|---|---|\n" + refused
+    made["builtins"] = " ".join(f"`{name}`" for name in builtin_names()) + "\n"
+    return made
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,80 @@
+"""`with`: gradients off and on, and the user's context managers, whose methods are inlined.
+
+`__exit__` runs at the end of the body, and before an exception that a `raise` or `assert` statement in it raises.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.desugar import WithBlock
+from tracejit.frontend.values import FrontValue, Static
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+    from tracejit.frontend.statements import Statements
+
+
+@handles(contextlib.nullcontext, np.errstate)
+def _neutral(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """Managers that change nothing in compiled code: it gives inf and nan without warnings."""
+    for value in kwargs.values():
+        if c.static(value, node, "a setting") not in ("ignore", "warn"):
+            c.ctx.refuse(node, "np.errstate that raises or calls is outside the language", "np.errstate(all='ignore')")
+    return Static(contextlib.nullcontext(None))
+
+
+def with_block(st: Statements, s: WithBlock) -> None:
+    """Enter the managers, run the body, leave them in reverse order."""
+    ctx, c = st.ctx, st.calls
+    grad, before = ctx.grad_enabled, ctx.exits
+    try:
+        for item in s.items:
+            enter(st, item)
+        for inner in s.body:
+            st.statement(inner)
+        entered = ctx.exits[len(before) :]
+    finally:
+        ctx.grad_enabled, ctx.exits = grad, before
+    leave(c, entered, Static(None), s.node)
+
+
+def enter(st: Statements, item: ast.withitem) -> None:
+    """One `with` item."""
+    ctx, c, node = st.ctx, st.calls, item.context_expr
+    manager = st.expressions.value(node)
+    mode = c.grad_mode(manager)
+    entered: FrontValue = Static(None)
+    if mode is not None:
+        ctx.grad_enabled = mode
+    elif c.objects.has(manager, "__enter__") and c.objects.has(manager, "__exit__"):
+        entered = c.objects.special(manager, "__enter__", [], node) or Static(None)
+        ctx.exits = (*ctx.exits, manager)
+    elif not (isinstance(manager, Static) and isinstance(manager.value, contextlib.nullcontext)):
+        ctx.refuse(
+            node,
+            "this context manager has no __enter__ and __exit__ in Python",
+            "tj.no_grad(), tj.enable_grad(), or a class with these methods",
+        )
+    if item.optional_vars is not None:
+        st.bind(item.optional_vars, entered)
+
+
+def leave(c: Calls, managers: Sequence[FrontValue], error: FrontValue, node: ast.AST) -> None:
+    """Call `__exit__` of managers, the last one first; `error` is the class of the exception, or None."""
+    outer = c.ctx.exits
+    for i in range(len(managers) - 1, -1, -1):
+        c.ctx.exits = outer[: max(len(outer) - len(managers), 0)] + tuple(managers[:i])
+        try:
+            made = c.objects.special(managers[i], "__exit__", [error, Static(None), Static(None)], node)
+        finally:
+            c.ctx.exits = outer
+        is_error = not (isinstance(error, Static) and error.value is None)
+        if is_error and not (isinstance(made, Static) and not made.value):
+            c.ctx.refuse(node, "an __exit__ that may suppress exceptions is outside the language", "return None")
