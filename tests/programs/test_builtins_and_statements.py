@@ -9,6 +9,7 @@ import math
 import operator
 from typing import Annotated, Any, Final, List, Union, cast
 
+import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, T, run
@@ -317,6 +318,42 @@ def misc_stmt(n):
     return w, w.real, abs(z), z.conjugate(), w.imag
 
 
+@case((3,), (10,), (0,))
+def match1(n):
+    match n:
+        case 0:
+            return 1
+        case 3 | 4:
+            return 2
+        case k if k > 5:
+            return k
+        case _:
+            return 9
+
+
+@case((3,), (10,), (0,))
+def match2(n):
+    t = (n, 2)
+    match t:
+        case (0, y):
+            r = y
+        case (x, 2) if x > 5:
+            r = x
+        case [a, b]:
+            r = a + b
+    match "abc":
+        case "x":
+            r += 100
+        case "abc":
+            r += 200
+    match n:
+        case int():
+            r += 1
+        case float(f):
+            r += f
+    return r
+
+
 class MyCtx:
     def __init__(self, v):
         self.v = v
@@ -327,6 +364,31 @@ class MyCtx:
 
     def __exit__(self, a, b, c):
         print("exit", self.v)
+
+
+@case((3,), (10,))
+def with1(n):
+    with MyCtx(n) as c:
+        r = c.v + 1
+        print("in")
+    return r
+
+
+@case((3,), (10,))
+def with2(n):
+    with MyCtx(n), MyCtx(2) as d:
+        if n > 4:
+            return d.v
+    return 0
+
+
+@case((3,), (10,))
+def with3(n):
+    with contextlib.nullcontext():
+        n += 1
+    with np.errstate(all="ignore"):
+        n += 1
+    return n
 
 
 @contextlib.contextmanager
@@ -341,6 +403,12 @@ GL = 5
 GLIST = [1, 2, 3]
 
 GDICT = {"a": 1}
+
+
+@case((3,), (10,))
+def globs(n):
+    global GL
+    return GL * n + len(GLIST) + GDICT["a"] + GLIST[1] + math.pi
 
 
 @case((3,), (10,))

@@ -96,6 +96,14 @@ def dct_newkey_branch(n):
 
 
 @case((3,), (0,))
+def dct_comp(n):
+    d = {k: n * i for i, k in enumerate(["a", "b"])}
+    e = {v: k for k, v in {"x": 1, "y": 2}.items()}
+    s = {x % 2 for x in [1, 2, 3]}
+    return d, e, len(s)
+
+
+@case((3,), (0,))
 def dct_intkeys(n):
     d = {1: n, 2: 5}
     d[3] = 6
@@ -166,6 +174,24 @@ def dct_nested(n):
 def dct_tuple_keys(n):
     d = {(0, 1): n, (1, 0): 2}
     return d[(0, 1)] + d[1, 0]
+
+
+@case((3,), (0,))
+def set1(n):
+    s = {1, 2, 3}
+    return n in s, n not in {4, 5}, len(s), 2 in s
+
+
+@case((3,), (1,))
+def set3(n):
+    s = {n, 1}
+    return 3 in s
+
+
+@case((3,), (1,))
+def set_rt_len(n):
+    s = {n, 1}
+    return len(s)
 
 
 class Color(enum.Enum):
