@@ -12,6 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.programs.cases import Cases, Program, T, run
 from tracejit import Tensor
 
@@ -826,3 +827,19 @@ def notimpl(n):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
+
+
+def test_a_changed_container_that_comes_twice_is_refused() -> None:
+    def move(source, target):
+        target.append(source.pop())
+        return len(source)
+
+    compiled = tj.script(move)
+    first, second = [1.0, 2.0], [3.0]
+    assert compiled(first, second) == 1 and (first, second) == ([1.0], [3.0, 2.0])
+    with pytest.raises(ValueError, match="'source' and 'target' are one object"):
+        compiled(first, first)
+    assert first == [1.0]
+    with pytest.raises(ValueError, match="are one object"):
+        tj.script(lambda pair: pair[0].append(pair[1][0]))((second, second))
+    assert tj.script(lambda a, b: a[0] + b[0])(second, second) == 6.0

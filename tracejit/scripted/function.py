@@ -29,7 +29,18 @@ from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, lower_function
-from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, matches, refined, spec_of
+from tracejit.frontend.signature import (
+    Access,
+    ArraySpec,
+    Spec,
+    StaticSpec,
+    is_data_object,
+    matches,
+    refined,
+    spec_of,
+    step_kind,
+    tree_children,
+)
 from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
@@ -329,6 +340,7 @@ class ScriptedFunction(FastCallable):
         lowered = found.lowered
         inputs = [i.access.fetch(arguments) for i in lowered.inputs]
         require_disjoint(lowered, inputs, self._names)
+        require_single(lowered, arguments, self._names)
         function = found.with_gradients(found.wanted) if found.wanted and not lowered.gradients else None
         if function is not None and is_recorded(function, inputs):
             outputs = call_recorded(function, inputs)
@@ -480,3 +492,25 @@ def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[st
                 raise ValueError(
                     f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one"
                 )
+
+
+def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[str]) -> None:
+    """A list, dict or object that the function changes and that comes twice is refused: the function was compiled for
+    two."""
+    if not lowered.changes:
+        return
+    places: dict[int, list[Access]] = {}
+    waiting = [(Access(i), value) for i, value in enumerate(arguments)]
+    while waiting:
+        access, value = waiting.pop()
+        if not isinstance(value, tuple | list | dict) and not is_data_object(value):
+            continue
+        if not isinstance(value, tuple):
+            places.setdefault(id(value), []).append(access)
+        step = step_kind(type(value))
+        waiting += [(access.step(step, key), part) for key, part in zip(*tree_children(value), strict=True)]
+    for change in lowered.changes:
+        found = places.get(id(change.access.fetch(arguments)), ())
+        if len(found) > 1:
+            a, b = sorted(access.text(names) for access in found[:2])
+            raise ValueError(f"{a!r} and {b!r} are one object and the function changes it: pass a copy of one")
