@@ -191,6 +191,8 @@ class Body:
             self.prologue += prologue.ops
         self.bases.append(value)
         self.classes.append(ctx.storage.new(value))
+        if kind != "list":
+            ctx.arguments.add(self.classes[-1])
         return self.classes[-1]
 
     def hidden_input(self, value: Any, access: Access) -> ArrayView:

@@ -380,16 +380,19 @@ class Join:
 
     def brought_out(self, view: ArrayView, side: Side) -> ArrayView:
         """A view of outer memory by numbers that may belong to the only side that arrives."""
-        inner = {r for op in side.b.ops for r in op.results}
 
         def number(n: Size) -> Size:
-            if not isinstance(n, Value) or n not in inner:
+            if not isinstance(n, Value) or not self.is_inside(side, n):
                 return n
             return self.size(n, None) if side is self.then else self.size(None, n)
 
         parts = (tuple(map(number, part)) for part in (view.strides, view.lengths, view.prefix))
         strides, lengths, prefix = parts
         return dataclasses.replace(view, offset=number(view.offset), strides=strides, lengths=lengths, prefix=prefix)
+
+    def is_inside(self, side: Side, value: Value) -> bool:
+        """Whether a branch makes a value itself."""
+        return any(value is r for op in side.b.ops for r in op.results)
 
     def base_rank(self, side: Side, view: ArrayView) -> int:
         return len(side.storage.bases[view.storage].type.shape)  # type: ignore[union-attr]
@@ -455,8 +458,8 @@ class Join:
     # -- finishing --------------------------------------------------------------------------------------------
 
     def memory(self) -> None:
-        """Yield the new contents of memory that either side wrote, and the alias flags of new classes. Where no side
-        arrives nobody reads them, but they are what becomes of the memory of arguments."""
+        """Yield the new contents of memory that either side wrote, and the alias flags of new classes. What a side that
+        does not arrive wrote nobody reads, but it is what becomes of the memory of arguments."""
         self.contents()
         storage = self.ctx.storage
         storage.held.update(*(s.storage.held for s in (self.then, self.orelse) if s.alive))
@@ -464,7 +467,7 @@ class Join:
             if c in self.sources:
                 continue
             a, b = (side.storage.bases.get(c, before) for side in (self.then, self.orelse))  # one may not know an input
-            if self.then.alive or self.orelse.alive:
+            if (self.then.alive or self.orelse.alive) and c not in self.ctx.arguments:
                 a, b = (a if self.then.alive else None), (b if self.orelse.alive else None)
             if any(x is not None and x is not before for x in (a, b)):
                 storage.bases[c] = self.base(a, b, before.name)
@@ -481,7 +484,10 @@ class Join:
         a: Alias | None = self.then.storage.alias(*then) if -1 not in then else None
         b: Alias | None = self.orelse.storage.alias(*orelse) if -1 not in orelse else None
         if a is None or b is None or (isinstance(a, bool) and a is b):
-            self.ctx.storage.set_alias(x, y, b if a is None else a)  # type: ignore[arg-type]
+            side, known = (self.orelse, b) if a is None else (self.then, a)
+            if isinstance(known, Value) and self.is_inside(side, known):
+                known = self.yield_pair(None if a is None else known, None if b is None else known, known.type, "alias")
+            self.ctx.storage.set_alias(x, y, known)
             return
         values = [
             f if isinstance(f, Value) else s.b.constant(f, ScalarType(BOOL))

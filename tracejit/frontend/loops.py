@@ -340,15 +340,18 @@ class LoopLowering:
             self.end_alias(c, q, entry, name, ends)
 
     def leave_never(self) -> None:
-        """The end is not reached: what is carried does not matter, but a list that changed is no more what it was."""
+        """The end is not reached: what is carried does not matter, but a list that changed is no more what it was, and
+        what was written into arguments stays."""
         bases = self.ctx.storage.bases
         for made in self.carries:
             made.next = made.param
+        lasting = self.ctx.arguments.union(self.rotation.classes)
         for c, made in self.base_carry.items():
-            if isinstance(made.param.type, ListType):
+            if isinstance(made.param.type, ListType) or c in lasting:
                 made.next = bases[c]
         for c, before in self.entry_storage.bases.items():
-            if isinstance(before.type, ListType) and c not in self.base_carry and bases[c] is not before:
+            lasts = isinstance(before.type, ListType) or c in lasting
+            if lasts and c not in self.base_carry and bases.get(c, before) is not before:
                 self.plan.add(self.plan.written, c)
 
     def note_late(self, env: dict[str, FrontValue], late: Sequence[str]) -> None:

@@ -516,18 +516,14 @@ class Statements:
         limit = self.ctx.b.constant(_MAX_TRIPS, ScalarType(I64))
         self.loop(s, limit, go, lambda index: None, again)
 
-    def guarded(self, rest: Value, s: WhileLoop) -> Value:
-        """`rest and test`, evaluating the test only where `rest` holds."""
-        with self.ctx.nested() as then:
-            try:
-                test = self.condition(s.test, s.node)
-            except Unreachable:
-                test = False
-            value = test if isinstance(test, Value) else then.constant(test, ScalarType(BOOL))
-        orelse = self.ctx.b.nested()
-        no = orelse.constant(False, ScalarType(BOOL))
-        blocks = (then.block((), (value,), "then"), orelse.block((), (no,), "else"))
-        return self.ctx.b.emit("if", (rest,), blocks=blocks, types=(ScalarType(BOOL),), names=("go",))[0]
+    def guarded(self, rest: Value, s: WhileLoop) -> bool | Value:
+        """`rest and test`, evaluating the test, and what it changes, only where `rest` holds."""
+
+        def test() -> FrontValue:
+            go = self.condition(s.test, s.node)
+            return Number(go, weak=True) if isinstance(go, Value) else Static(go)
+
+        return self.arith.truth(self.expressions.choose(s.node, rest, test, lambda: Static(False)), s.node)
 
     def loop(self, s: ForLoop | WhileLoop, limit: Value, go: bool | Value, enter: Any, again: Any) -> None:
         """A loop whose trip count is known at run time only."""

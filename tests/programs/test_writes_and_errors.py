@@ -1,0 +1,144 @@
+"""What was written into arguments before an error stays written, on every path, and conditions may write."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.programs.cases import A, Cases, run
+
+case = Cases()
+
+
+@case((A(5), 0), (A(5), 3))
+def branch_that_raises(a, k):
+    if k > 0:
+        a[0] = 5.0
+        raise ValueError("too large")
+    return a.sum()
+
+
+@case((A(5), 0), (A(5), 3))
+def branch_that_raises_beside_one_that_writes(a, k):
+    if k > 0:
+        a[0] = 5.0
+        raise ValueError("too large")
+    else:
+        a[1] = 2.0
+    return a.sum()
+
+
+@case((A(5), 1), (A(5), 3), (A(5), 4))
+def nested_branches(a, k):
+    if k > 2:
+        a *= 2
+        if k == 3:
+            a += 1
+            raise ValueError("three")
+        a[0] = 1
+    return a.sum()
+
+
+@case((A(5), 0), (A(5), 3))
+def unknown_name_at_the_end(a, k):
+    if k == 0:
+        return 1.0
+    a[1:] = 1.0
+    return missing  # noqa: F821
+
+
+@case((A(5), 0), (A(5), 3))
+def loop_whose_end_is_never_reached(a, k):
+    for i in range(k):
+        a[i] = 5.0
+        raise ValueError("at once")
+    return a.sum()
+
+
+@case((A(5), 1), (A(5), 3))
+def branch_in_a_loop(a, k):
+    for i in range(k):
+        if i == 2:
+            a[i] = 5.0
+            raise ValueError("two")
+        a[i] = 3.0
+    return 1.0
+
+
+@case((A(5), 1), (A(5), 3))
+def branch_in_a_while(a, k):
+    while k > 0:
+        a[0] = 5.0
+        if k > 1:
+            a[1] = 6.0
+            raise ValueError("more than one")
+        k -= 1
+    return a.sum()
+
+
+def always_raises(view):
+    view[2] = 7.0
+    raise ValueError("always")
+
+
+@case((A(5), 0), (A(5), 3))
+def helper_that_always_raises(a, k):
+    rest = a[1:]
+    return always_raises(rest) if k > 0 else 1.0
+
+
+def raises_at_the_bottom(a, k):
+    if k == 0:
+        a[0] = 9.0
+        raise ValueError("bottom")
+    a[k] = 7.0
+    raises_at_the_bottom(a, k - 1)
+
+
+@case((A(5), 3))
+def recursion_that_always_raises(a, k):
+    raises_at_the_bottom(a, k)
+
+
+def may_raise(a, k):
+    if k == 0:
+        return 1.0
+    a[k] = 7.0
+    if k == 2:
+        a[0] = 9.0
+        raise ValueError("two")
+    return may_raise(a, k - 1)
+
+
+@case((A(5), 1), (A(5), 3))
+def recursion_that_raises_on_one_path(a, k):
+    return may_raise(a, k)
+
+
+def set_and_look(a, i):
+    a[i] = 9.0
+    return a[i * 4] > 0
+
+
+@case((A(9), 1), (A(9), 2), (A(9), 3), (A(9), 6))
+def condition_that_writes(a, k):
+    i = 0
+    while set_and_look(a, i):
+        i += 1
+        if i == k:
+            break
+    return 1.0
+
+
+@case((A(9), 1), (A(9), 2), (A(9), 3), (A(9), 6))
+def condition_that_writes_where_another_holds(a, k):
+    i = 0
+    while i < 5 and set_and_look(a, i):
+        i += 1
+        if i == k:
+            break
+    return i
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_what_is_written_stays(fn, calls):
+    run(fn, calls)
