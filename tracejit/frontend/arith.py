@@ -135,7 +135,10 @@ class Arithmetic:
         if isinstance(x, Static):
             value = x.value
             if dtype is not None and not hasattr(value, "dtype"):
-                value = _convert(value, dtype)
+                try:
+                    value = _convert(value, dtype)
+                except (TypeError, ValueError, OverflowError) as error:
+                    ctx.check_false(type(error).__name__, str(error))
                 return ctx.b.constant(value, ScalarType(dtype))
             x = self.number(x)
         if isinstance(x, ArrayView) and x.rank == 0:

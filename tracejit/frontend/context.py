@@ -16,7 +16,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
-from tracejit.frontend.storage import Storage
+from tracejit.frontend.storage import Storage, may_have_raised_since
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -157,6 +157,8 @@ class Context:
     #: memory and facts of the enclosing blocks, which learn of inputs first met inside
     outer_storages: list[Storage] = field(default_factory=list[Storage])
     outer_sizes: list[Sizes] = field(default_factory=list[Sizes])
+    #: what lowers the enclosing blocks, outermost first
+    outer_builders: list[Builder] = field(default_factory=list[Builder])
     #: which argument a graph number is, for arguments that turn out to decide a type
     number_access: dict[Value, Any] = field(default_factory=dict[Value, Any])
     #: which axis of which argument a named size is
@@ -274,6 +276,7 @@ class Context:
         outer = (self.b, self.storage, self.sizes, self.level, [(f, dict(f.env)) for f in self.frames()])
         self.outer_storages.append(self.storage)
         self.outer_sizes.append(self.sizes)
+        self.outer_builders.append(self.b)
         self.b = self.b.nested()
         self.storage = self.storage.snapshot()
         self.sizes = self.sizes.nested()
@@ -284,6 +287,7 @@ class Context:
         finally:
             self.outer_storages.pop()
             self.outer_sizes.pop()
+            self.outer_builders.pop()
             self.b, self.storage, self.sizes, self.level, envs = outer
             for frame, env in envs:
                 frame.env = env
@@ -469,13 +473,21 @@ class Context:
         """Write a whole view; `value` has the view's dtype and lengths."""
         self.require_writeable(view)
         base = self.storage.bases[view.storage]
-        if not view.is_whole:
+        if not view.is_whole or self.must_remain(view.storage):
             operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
             value = self.b.emit("vwrite", operands, names=(base.name,))[0]
         else:
             value = self.asked(value)
         self.storage.write(self.b, view.storage, self.recorded(value))
         self._write_part(view.storage)
+
+    def must_remain(self, storage: int) -> bool:
+        """Whether an error may already have shown the caller the present content of a class: then a write of the whole
+        replaces it in its memory, so that it is made and stored although nothing in the program reads it."""
+        classes = {storage, *(c for c, _ in self.storage.partners(storage))}
+        return bool(classes & self.arguments) and may_have_raised_since(
+            self.storage.bases[storage], [*self.outer_builders, self.b]
+        )
 
     def _write_part(self, storage: int) -> None:
         """The real or imaginary part of an array has been written: the array changes with it."""

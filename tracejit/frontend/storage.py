@@ -8,10 +8,12 @@ to one is carried over to the other by `sync`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Value
+from tracejit.ir.core import Op, Value, walk
 from tracejit.ir.types import TensorType
 
 #: Two classes are one memory: never (no entry), always (True), or where this bool value holds.
@@ -65,6 +67,48 @@ class Storage:
             else:
                 assert isinstance(flag, Value)
                 self.bases[other] = _sync(b, flag, base, self.bases[other])
+
+
+def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
+    """Whether something that can raise stands between a write that led to this content and the present place.
+
+    `builders` are those of the open blocks, outermost first. What no op makes (a parameter) is content that its memory
+    has already; a whole new content ends the search, the writes before it were asked about when it was stored.
+    """
+    versions = {value}
+    raised = False
+    for b in reversed(builders):
+        for op in reversed(b.ops):
+            raised = raised or any(inner.defn.effect for block in op.blocks for inner in walk(block))
+            made = [i for i, r in enumerate(op.results) if r in versions]
+            if made and raised:
+                return True
+            for i in made:
+                versions.remove(op.results[i])
+                versions.update(_older(op, i))
+            if not versions:
+                return False
+            raised = raised or bool(op.defn.effect)
+    return False
+
+
+def _older(op: Op, i: int) -> list[Value]:
+    """The contents from outside the op that its result i updates or passes on."""
+    if op.name == "loop":
+        return [op.operands[2 + i]]
+    if op.name != "if":
+        return [op.operands[updated(op)]] if updates(op) and i == 0 else []
+    found: list[Value] = []
+    for block in op.blocks:
+        makers = {r: (inner, k) for inner in block.ops for k, r in enumerate(inner.results)}
+        queue = [block.results[i]]
+        while queue:
+            value = queue.pop()
+            if value in makers:
+                queue += _older(*makers[value])
+            else:
+                found.append(value)
+    return found
 
 
 def _sync(b: Builder, flag: Value, new: Value, old: Value) -> Value:

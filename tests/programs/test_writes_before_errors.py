@@ -1,0 +1,243 @@
+"""What was written into an argument before an error stays written, also where a later write of the whole would have
+replaced it; an error that is known while compiling is raised at its line."""
+
+from __future__ import annotations
+
+import traceback
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.cases import A, Cases, T, run
+
+case = Cases()
+
+
+@case((A(3), 0), (A(3), 2))
+def division_between(a, x):
+    a[:] = 5
+    y = 1 // x
+    a[:] = 6
+    return y
+
+
+@case((A(3), A(4)), (A(3), A(3)))
+def element_then_array_that_does_not_fit(a, b):
+    a[0] = 7
+    a[:] = b
+
+
+@case((A(3), 1), (A(3), 4))
+def assertion_between(a, x):
+    a[:] = 5
+    assert x > 3
+    a[:] = 6
+
+
+@case((A(3), A(4)), (A(3), A(3)))
+def augmented_then_array_that_does_not_fit(a, b):
+    a += 1
+    a[:] = b
+
+
+@case((A(3),), (A(4),))
+def product_that_does_not_fit(a):
+    a[:] = 1
+    a[:] = a @ np.ones(4)
+
+
+@case((A(3, 3), np.zeros((3, 3))), (A(3, 3), np.eye(3)))
+def singular_matrix(a, x):
+    a[:] = 5
+    a.fill(3)
+    a[...] = np.linalg.inv(x)
+
+
+@case((A(3), 2), (A(7), 7))
+def index_of_a_part(a, n):
+    a[:] = 1
+    b = a[:n]
+    b[5] = 2
+    a[:] = 3
+
+
+@case((T(3),), (T(7),))
+def tensor_methods(x):
+    x.add_(1)
+    x.view(7)
+    x.zero_()
+
+
+@case((A(3), 0), (A(3), 3), (A(3), 9))
+def in_a_loop(a, x):
+    for i in range(4):
+        a[:] = i
+        y = 1 // (x + 2 - i)
+        a[:] = 10
+    return y
+
+
+@case((A(3), 0), (A(3), 3), (A(3), 9))
+def loop_then_write(a, x):
+    for i in range(4):
+        a[:] = i
+        y = 1 // (x + 2 - i)
+    a[:] = 10
+    return y
+
+
+@case((A(3), 0), (A(3), 3))
+def updates_in_a_loop(a, x):
+    for i in range(4):
+        a += 1
+        y = 1 // (x + 2 - i)
+        a *= 2
+    return y
+
+
+@case((A(3), 0), (A(3), 3))
+def error_in_a_loop_between(a, x):
+    a[:] = 5
+    y = 0
+    for i in range(4):
+        y += 1 // (x + 2 - i)
+    a[:] = 6
+    return y
+
+
+@case((A(3), 0), (A(3), 3))
+def in_a_branch(a, x):
+    if x < 1:
+        a[:] = 5
+        y = 1 // x
+        a[:] = 4
+    else:
+        y = 2
+    a[:] = 6
+    return y
+
+
+@case((A(3), 0), (A(3), 1), (A(3), 3))
+def branches_that_both_write(a, x):
+    a[:] = 5
+    y = 1 // x
+    if x > 2:
+        a[:] = 6
+    else:
+        a[:] = 7
+    return y
+
+
+@case((A(3), 0, 1), (A(3), 0, 0), (A(3), 3, 1))
+def branch_that_updates_between(a, x, k):
+    a[:] = 5
+    y = 1 // x
+    if k:
+        a[0] = 9
+    a[:] = 6
+    return y
+
+
+@case((A(3), 0), (A(3), 3))
+def raise_in_a_branch(a, x):
+    a[:] = 5
+    if x < 1:
+        raise ValueError("small")
+    a[:] = 6
+
+
+@case((A(3), 0), (A(3), 3))
+def array_that_may_be_the_argument(a, x):
+    b = a if x < 1 else np.zeros(3)
+    b[:] = 5
+    y = 1 // x
+    b[:] = 6
+    return y
+
+
+@case((A(3), 0), (A(3), 3))
+def through_a_view(a, x):
+    b = a[::-1]
+    b[:] = 5
+    y = 1 // x
+    a[:] = b + 1
+    return y
+
+
+@case((A(3), 0), (A(3), 3))
+def three_writes(a, x):
+    a[:] = 5
+    y = 1 // x
+    a[:] = 6
+    a[:] = 7
+    return y
+
+
+def _set(a, value, x):
+    a[:] = value
+    return 1 // x
+
+
+@case((A(3), 0), (A(3), 3))
+def through_a_function(a, x):
+    y = _set(a, 5, 1)
+    y += _set(a, 6, x)
+    return y + _set(a, 7, 1)
+
+
+def _nest(a, n, x):
+    a[:] = n
+    y = 1 // (n + x)
+    if n > 0:
+        y += _nest(a, n - 1, x)
+    a[:] = 10 + n
+    return y
+
+
+@case((A(3), 3, -1), (A(3), 3, 1))
+def through_a_function_that_calls_itself(a, n, x):
+    return _nest(a, n, x)
+
+
+@case((np.zeros(2, np.int64),))
+def nan_into_integers(a):
+    a[1] = 7
+    a[0] = float("nan")
+
+
+@case((np.zeros(2, np.int64),), (np.zeros(2, np.int64),))
+def infinity_into_all_integers(a):
+    a[1] = 7
+    a[:] = float("inf")
+
+
+@case((np.zeros(2, np.int64), 0), (np.zeros(2, np.int64), 1))
+def nan_into_integers_in_a_branch(a, k):
+    if k:
+        a[1] = 7
+        a[0] = float("nan")
+    return a.sum()
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_is_plain_python(fn, calls):
+    run(fn, calls)
+
+
+def test_the_error_is_in_the_function_of_the_user():
+    with pytest.raises(ValueError, match="cannot convert float NaN to integer") as caught:
+        tj.script(nan_into_integers)(np.zeros(2, np.int64))
+    frame = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (frame.name, frame.line) == ("nan_into_integers", 'a[0] = float("nan")')
+
+
+def test_a_write_of_the_whole_replaces_the_content_where_nothing_raises_between():
+    def twice(a):
+        a[:] = 5
+        a[:] = 6
+
+    scripted = tj.script(twice)
+    scripted(np.zeros(3))
+    assert "vwrite" not in str(scripted.graph)
+    assert "5.0" not in str(scripted.graph)
