@@ -3,7 +3,8 @@
 By the rules of `ir/aliasing.py`, step by step:
 
 0. what takes over a filled array (`np.zeros`) that something else uses too gets a fill of its own;
-1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it;
+1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it; versions of
+   written parameters that are read later all the same are copied before (`old_versions`);
 2. results of an `if` that nothing takes over are `borrowed`: pointers to storage of either branch;
 3. a view that outlives an update of its base is copied where it is made (it is smaller than its base);
 4. a result that has to be a copy of a parameter's memory is copied before something takes that over;
@@ -35,6 +36,7 @@ from tracejit.ir.aliasing import (
 from tracejit.ir.aliasing import borrowed as borrowed_results
 from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, uses, walk
 from tracejit.ir.opdef import REGISTRY
+from tracejit.transforms.old_versions import with_old_versions_copied
 from tracejit.transforms.pipeline import transform
 
 
@@ -42,6 +44,7 @@ from tracejit.transforms.pipeline import transform
 def ownership(graph: Graph) -> Graph:
     """Make every update in place and every copy a visible op."""
     body = _ordered(_with_own_fills(graph.body, {}))
+    body = with_old_versions_copied(replace(graph, body=body))
     body = _Lender().block(body, set(range(len(body.results))))
     body = _with_late_views_copied(body, _roots_of(body), {})
     body = _with_results_copied(replace(graph, body=body))

@@ -33,6 +33,11 @@ def write_home(graph: Graph) -> Graph:
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
 
 
+def versions_of(graph: Graph) -> dict[Value, int]:
+    """For each value that is a version of one written parameter: that parameter's index."""
+    return _Versions(graph).found
+
+
 def _makes_new(op: Op, i: int) -> bool:
     """Whether the op's result i is new storage, not an updated or chosen older one."""
     return not op.blocks and not updates(op) and _changed_by(op, i) is None
@@ -127,8 +132,7 @@ class _Writer:
                     self.advance(op, i, index, newest)
                 elif r.type == self.graph.params[index].type:
                     behind = max(at, last.get(newest[index], -1))
-                    if not _is_taken(block.ops[at + 1 : behind + 1], r):
-                        waiting.setdefault(behind, []).append((index, r))
+                    waiting.setdefault(_in_time(block.ops, at, behind, r), []).append((index, r))
             for index, made in waiting.get(at, ()):
                 ops.append(self.store(index, made, newest))
         return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
@@ -189,13 +193,23 @@ def _last_reads(block: Block) -> dict[Value, int]:
     return last
 
 
-def _is_taken(ops: Sequence[Op], value: Value) -> bool:
-    """Whether one of the ops goes on from a version, so that it cannot be stored behind them."""
-    for op in ops:
-        if (updates(op) and op.operands[updated(op)] is value) or (op.name == "loop" and value in op.operands[2:]):
-            return True
-        if op.name == "call" and any(old is value for old, _ in finals(op)):
-            return True
-        if any(value in captures(b) for b in op.blocks):
-            return True
-    return False
+def _in_time(ops: Sequence[Op], at: int, behind: int, value: Value) -> int:
+    """The last position up to `behind` at which a version made at `at` can be stored: before an op that goes on from
+    it, and before an error could lose it."""
+    for k in range(at + 1, behind + 1):
+        if _is_taken(ops[k], value) or _has_effect(ops[k]):
+            return k - 1
+    return behind
+
+
+def _has_effect(op: Op) -> bool:
+    return bool(op.defn.effect) or any(_has_effect(inner) for b in op.blocks for inner in b.ops)
+
+
+def _is_taken(op: Op, value: Value) -> bool:
+    """Whether an op goes on from a version, so that it cannot be stored behind it."""
+    if (updates(op) and op.operands[updated(op)] is value) or (op.name == "loop" and value in op.operands[2:]):
+        return True
+    if op.name == "call" and any(old is value for old, _ in finals(op)):
+        return True
+    return any(value in captures(b) for b in op.blocks)
