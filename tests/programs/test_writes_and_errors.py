@@ -139,6 +139,116 @@ def condition_that_writes_where_another_holds(a, k):
     return i
 
 
+# -- memory whose old content is read later ------------------------------------------------------------------------
+
+
+@case((A(5), 1), (A(5), 3))
+def old_content_read_by_the_write(a, k):
+    a[::-1] = a
+    a[k * 4] = 1.0
+
+
+@case((A(5), 0), (A(5), 1), (A(5), 3))
+def old_content_read_by_the_write_in_a_branch(a, k):
+    if k > 0:
+        a[::-1] = a
+        a[k * 4] = 1.0
+    return 2.0
+
+
+@case((A(5), 1), (A(5), 3))
+def old_content_read_by_the_write_in_a_loop(a, k):
+    for i in range(k):
+        a[::-1] = a
+        a[i * 4] = 1.0
+    return 1.0
+
+
+@case((A(5), 1), (A(5), 3))
+def copy_returned(a, k):
+    b = a.copy()
+    a[0] = 5.0
+    a[k * 4] = 1.0
+    return b
+
+
+@case((A(5), 0), (A(5), 1), (A(5), 3))
+def copy_returned_after_a_branch(a, k):
+    b = a.copy()
+    if k > 0:
+        a[0] = 5.0
+        a[k * 4] = 1.0
+    return b
+
+
+@case((A(5), 1), (A(5), 3))
+def copy_returned_after_a_loop(a, k):
+    b = a.copy()
+    for i in range(k):
+        a[i] = 5.0
+        a[i * 4] = 1.0
+    return b
+
+
+@case((A(5), 1), (A(5), 3))
+def copy_read_in_each_iteration(a, k):
+    for i in range(k):
+        b = a.copy()
+        a[i] = 5.0
+        a[i * 4] = 1.0
+        a[0] = b[1]
+    return 1.0
+
+
+@case((A(5), 1), (A(5), 3))
+def two_names_in_a_loop(a, k):
+    i = 0
+    b = a
+    while i < k:
+        a[::-1] = b
+        b[::-1] = a
+        b[i] = 4.0
+        i += 1
+        assert i < 2
+    return 1.0
+
+
+# -- an error between making a value and writing it ----------------------------------------------------------------
+
+
+@case((A(5), 1), (A(5), 3))
+def error_before_the_write(a, k):
+    doubled = a * 2
+    found = doubled[k * 4]
+    a[:] = doubled
+    return found
+
+
+@case((A(5), 0), (A(5), 1), (A(5), 3))
+def error_before_the_write_in_a_branch(a, k):
+    doubled = a * 2
+    if k > 0:
+        found = doubled[k * 4]
+        a[:] = doubled
+        return found
+    return 1.0
+
+
+@case((A(5), 1), (A(5), 3))
+def error_among_the_values(a, k):
+    a[:], a[0] = a[::-1].copy(), a[k * 4]
+
+
+@case((A(5), 1), (A(5), 3))
+def error_in_a_later_iteration(a, k):
+    doubled = a * 2
+    for i in range(k):
+        a[i] = 4.0
+        a[i * 4] = 5.0
+        a[:] = doubled
+    return doubled
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_what_is_written_stays(fn, calls):
     run(fn, calls)

@@ -30,7 +30,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.builder import Builder, Handle
-from tracejit.ir.core import Value
+from tracejit.ir.core import Value, has_effect
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
@@ -473,7 +473,7 @@ class Context:
         """Write a whole view; `value` has the view's dtype and lengths."""
         self.require_writeable(view)
         base = self.storage.bases[view.storage]
-        if not view.is_whole or self.must_remain(view.storage):
+        if not view.is_whole or self.is_bound_to_place(view.storage, value):
             operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]
             value = self.b.emit("vwrite", operands, names=(base.name,))[0]
         else:
@@ -481,13 +481,23 @@ class Context:
         self.storage.write(self.b, view.storage, self.recorded(value))
         self._write_part(view.storage)
 
-    def must_remain(self, storage: int) -> bool:
-        """Whether an error may already have shown the caller the present content of a class: then a write of the whole
-        replaces it in its memory, so that it is made and stored although nothing in the program reads it."""
+    def is_bound_to_place(self, storage: int, value: Value) -> bool:
+        """Whether an error could show the caller that a whole new content is not stored where the program says: because
+        one may have shown the present content already, or may come between the making of the new one and its write."""
         classes = {storage, *(c for c, _ in self.storage.partners(storage))}
-        return bool(classes & self.arguments) and may_have_raised_since(
-            self.storage.bases[storage], [*self.outer_builders, self.b]
-        )
+        if not classes & self.arguments:
+            return False
+        builders = [*self.outer_builders, self.b]
+        return may_have_raised_since(self.storage.bases[storage], builders) or not self.is_just_made(value)
+
+    def is_just_made(self, value: Value) -> bool:
+        """Whether nothing can have raised since a value was made."""
+        for op in reversed(self.b.ops):
+            if any(r is value for r in op.results):
+                return True
+            if has_effect(op):
+                return False
+        return False
 
     def _write_part(self, storage: int) -> None:
         """The real or imaginary part of an array has been written: the array changes with it."""

@@ -487,7 +487,7 @@ class Join:
             side, known = (self.orelse, b) if a is None else (self.then, a)
             if isinstance(known, Value) and self.is_inside(side, known):
                 known = self.yield_pair(None if a is None else known, None if b is None else known, known.type, "alias")
-            self.ctx.storage.set_alias(x, y, known)
+            self.ctx.storage.set_alias(x, y, known is not None and known)
             return
         values = [
             f if isinstance(f, Value) else s.b.constant(f, ScalarType(BOOL))

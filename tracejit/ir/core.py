@@ -116,6 +116,11 @@ def walk(block: Block) -> Iterator[Op]:
             yield from walk(nested)
 
 
+def has_effect(op: Op) -> bool:
+    """Whether an op, or one in its blocks, has an effect: it may raise, or prints."""
+    return bool(op.defn.effect) or any(has_effect(inner) for block in op.blocks for inner in block.ops)
+
+
 def reads(op: Op) -> Iterator[Value]:
     """Every value the op itself reads: operands, and dims named by its result types that are not results of its own
     (not what its blocks read)."""

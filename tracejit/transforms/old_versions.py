@@ -37,7 +37,9 @@ class _Keeper:
             here = dict(known)
             for value in dict.fromkeys(taken.values()):
                 if value in last and (last[value] > at or self.is_read_besides(op, value, taken)):
-                    copy = Op(REGISTRY["copy"], (value,), {"why": "takes"}, (Value(value.type, value.name),), (), op.span)
+                    copy = Op(
+                        REGISTRY["copy"], (value,), {"why": "takes"}, (Value(value.type, value.name),), (), op.span
+                    )
                     ops.append(copy)
                     known[value] = copy.results[0]
             inside = here if op.name == "if" else known

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from tracejit.ir.aliasing import finals, is_flat, updated, updates
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
@@ -197,13 +197,9 @@ def _in_time(ops: Sequence[Op], at: int, behind: int, value: Value) -> int:
     """The last position up to `behind` at which a version made at `at` can be stored: before an op that goes on from
     it, and before an error could lose it."""
     for k in range(at + 1, behind + 1):
-        if _is_taken(ops[k], value) or _has_effect(ops[k]):
+        if _is_taken(ops[k], value) or has_effect(ops[k]):
             return k - 1
     return behind
-
-
-def _has_effect(op: Op) -> bool:
-    return bool(op.defn.effect) or any(_has_effect(inner) for b in op.blocks for inner in b.ops)
 
 
 def _is_taken(op: Op, value: Value) -> bool:
