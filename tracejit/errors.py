@@ -7,6 +7,7 @@ Every error about the user's code knows file, line and column, so that Python it
 from __future__ import annotations
 
 import builtins
+import importlib
 import linecache
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,12 +110,15 @@ def make_error(kind: str, message: str, values: Sequence[Any]) -> BaseException:
     return error_class(kind)(message.format(*values)) if made is None else made(values)
 
 
+#: NumPy's own exceptions, by name, and where they are.
+_NUMPY_ERRORS = {"LinAlgError": "numpy.linalg", "AxisError": "numpy.exceptions"}
+
 _user_errors: dict[str, type[BaseException]] = {}
 
 
 def error_kind(cls: type[BaseException]) -> str:
-    """The name a graph uses for an exception class: its own for builtins and `LinAlgError`, else a qualified one."""
-    if cls is getattr(builtins, cls.__name__, None) or cls.__module__ == "numpy.linalg":
+    """The name a graph uses for an exception class: its own for builtins and NumPy's, else a qualified one."""
+    if cls is getattr(builtins, cls.__name__, None) or cls.__module__ == _NUMPY_ERRORS.get(cls.__name__):
         return cls.__name__
     name = f"{cls.__module__}.{cls.__qualname__}"
     while _user_errors.setdefault(name, cls) is not cls:
@@ -124,9 +128,7 @@ def error_kind(cls: type[BaseException]) -> str:
 
 def error_class(kind: str) -> type[BaseException]:
     """The exception class of a name that `error_kind` gave; RuntimeError for one this process does not know."""
-    if kind == "LinAlgError":
-        from numpy.linalg import LinAlgError
-
-        return LinAlgError
+    if kind in _NUMPY_ERRORS:
+        return getattr(importlib.import_module(_NUMPY_ERRORS[kind]), kind)
     found = _user_errors.get(kind) or getattr(builtins, kind, None)
     return found if isinstance(found, type) and issubclass(found, BaseException) else RuntimeError

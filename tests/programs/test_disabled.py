@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from tracejit import nn
 
 HERE = Path(__file__).parent
 PROGRAMS = ("test_language.py", "test_objects.py", "test_algorithms.py", "../gradients/test_transformations.py")
-#: What the compiled form alone has: the bounds of its integers, nodes of its graph.
-COMPILED_ONLY = "not overflow and not one_node"
+#: What the compiled form alone has: the bounds of its integers, nodes of its graph, containers that are one.
+COMPILED_ONLY = "not overflow and not one_node and not comes_twice"
 
 
 def test_the_programs_pass_when_disabled() -> None:
@@ -65,3 +67,37 @@ def test_derivatives_are_compiled_when_disabled(monkeypatch: pytest.MonkeyPatch)
     assert tj.grad(tj.grad(cube))(2.0) == pytest.approx(12.0)
     assert tj.jvp(cube, (2.0,), (1.0,))[1] == pytest.approx(12.0)
     assert tj.vmap(cube)(np.array([1.0, 2.0])).tolist() == [1.0, 8.0]
+
+
+def test_nothing_is_refused_when_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEJIT_DISABLE", "1")
+
+    def quotient(a: float, b: float) -> float:
+        try:
+            return a / b
+        except ZeroDivisionError:
+            return -1.0
+
+    def counted() -> int:
+        count = 0
+
+        def step() -> None:
+            nonlocal count
+            count += 1
+
+        step()
+        return count
+
+    def items() -> Iterator[int]:
+        yield 1
+
+    unread: dict[str, Any] = {}
+    exec("def twice(x):\n    return 2 * x", unread)
+    plain = tj.script(quotient)
+    assert plain(1.0, 0.0) == -1.0 and tj.script(counted)() == 1 and list(tj.script(items)()) == [1]
+    assert tj.script(unread["twice"])(4) == 8 and tj.script(len)([1, 2]) == 2
+    with pytest.raises(tj.ScriptError, match="'try'"):
+        tj.grad(plain)
+    monkeypatch.delenv("TRACEJIT_DISABLE")
+    with pytest.raises(tj.ScriptError, match="'try'"):
+        plain(1.0, 0.0)

@@ -7,7 +7,7 @@ from typing import Any, List, Tuple
 import pytest
 
 import tracejit as tj
-from tests.programs.cases import Cases, Program, T, run
+from tests.programs.cases import A, Cases, Program, T, run
 from tracejit import Tensor
 
 case = Cases()
@@ -368,6 +368,38 @@ def lst_rebuild(n):
 def lst_str_compare(n):
     a = ["x", "y"]
     return a[0] == "x", a.index("y"), len(a[1])
+
+
+@case((2,), (3,))
+def functions_of_a_comprehension(n):
+    fs = [lambda: i * n for i in range(3)]
+    gs = [[lambda: i + 10 * j for j in range(2)] for i in range(3)]
+    hs = [lambda y, i=i: i * y for i in range(3)]
+    called = [(lambda: i * n)() for i in range(3)]
+    n += 1
+    return [f() for f in fs], [g() for row in gs for g in row], [h(n) for h in hs], called
+
+
+@case((1, 3), (0, 9), (-2, 5), (4, 1))
+def slices_of_lists_by_run_time_bounds(i, j):
+    items = [1, 2, 3, 4, 5]
+    part = items[i : j + 0]
+    part.append(7)
+    return part, items[:-i], items[j::-1], sum(items[:i]), items
+
+
+@case((A(4), 1), (A(4), 3))
+def slices_of_lists_of_arrays(a, n):
+    rows = [a, a * 2, a + 1]
+    return rows[n:], sum([r.sum() for r in rows[:n]])
+
+
+@case(([1.0, 2.0, 3.0], 1), ([1.0, 2.0], 2))
+def slices_of_lists_of_the_caller(items, n):
+    total = 0.0
+    for k in range(n + 1):
+        total += sum(items[k : n + k])
+    return total, items[n:]
 
 
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)

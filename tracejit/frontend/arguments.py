@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe
 
 if TYPE_CHECKING:
@@ -117,11 +119,9 @@ class Arguments:
 
 
 def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:
-    """A non-negative axis; numpy's AxisError is a ValueError."""
+    """A non-negative axis; NumPy's AxisError where there is none."""
     if not -rank <= axis < max(rank, 1):
-        arguments.calls.arith.mismatch(
-            ValueError(f"axis {axis} is out of bounds for array of dimension {rank}"), arguments.node
-        )
+        arguments.calls.arith.mismatch(np.exceptions.AxisError(axis, rank), arguments.node)
     return axis % rank if rank else 0
 
 

@@ -11,6 +11,9 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
+from tracejit.errors import error_kind
 from tracejit.frontend import optionals
 from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
@@ -38,6 +41,9 @@ from tracejit.ops import coerce
 
 if TYPE_CHECKING:
     from tracejit.frontend.objects import Objects
+
+#: The kinds of errors known while compiling, the more special ones first; anything else is a TypeError.
+_KINDS = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, KeyError, ValueError, OverflowError)
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -214,9 +220,7 @@ class Arithmetic:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""
         from tracejit.frontend.unreachable import Unreachable
 
-        kind = next(
-            (k for k in (IndexError, KeyError, ValueError, OverflowError) if isinstance(error, k)), TypeError
-        ).__name__
+        kind = error_kind(next((k for k in _KINDS if isinstance(error, k)), TypeError))
         reason = getattr(error, "reason", None) or str(error)
         self.ctx.at(node)
         self.ctx.always_raise(kind, reason.replace("{", "{{").replace("}", "}}"))

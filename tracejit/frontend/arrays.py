@@ -488,13 +488,18 @@ def _item(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     if isinstance(x, ArrayView):
         if args:
             return c.indexing.read(x, args, node)
-        for n in x.lengths:
-            if n != 1:
-                one = c.ctx.b.emit("eq", (c.ctx.size_value(n), c.ctx.size_value(1)))[0]
-                c.ctx.check(one, "ValueError", "can only convert an array of size 1 to a Python scalar")
+        require_single(c, x, "ValueError", "can only convert an array of size 1 to a Python scalar")
         x = c.ctx.element(x, (0,) * x.rank)
     assert isinstance(x, Number)
     return python_number(c, x)
+
+
+def require_single(c: Calls, x: ArrayView, kind: str, message: str) -> None:
+    """Raise `kind` unless the array has one element."""
+    for n in x.lengths:
+        if n != 1:
+            one = c.ctx.b.emit("eq", (c.ctx.size_value(n), c.ctx.size_value(1)))[0]
+            c.ctx.check(one, kind, message)
 
 
 def python_number(c: Calls, x: Number) -> Number:

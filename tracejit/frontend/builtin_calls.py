@@ -271,6 +271,9 @@ def _bool(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node: ast.AST) -> Any:
     x = c.as_operand(args[0]) if args else default
     if isinstance(x, ArrayView):
+        if x.rank and not c.ctx.tensors:
+            c.arith.mismatch(TypeError("only 0-dimensional arrays can be converted to Python scalars"), node)
+        arrays.require_single(c, x, "TypeError", "only tensors of one element can be converted to a number")
         return arrays.method(c, x, "item", [], {}, node)
     if isinstance(x, Static | Number):
         return x

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import list_calls
-from tracejit.frontend.context import ListGrows
+from tracejit.frontend.context import Frame, ListGrows
 from tracejit.frontend.desugar import Branch, ForLoop, Statement
+from tracejit.frontend.scopes import names_bound
 from tracejit.frontend.values import FrontValue
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ _LIST = "$list"
 
 def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue:
     """The list that a comprehension makes."""
-    outer = dict(c.ctx.frame.env)
+    frame = c.ctx.frame
+    outer, around = dict(frame.env), frame.scope
+    frame.scope = scope = Frame(frame.source, {}, enclosing=around or frame, is_function=False)
     try:
         if c.ctx.place(node) in c.ctx.growing:
             return _looped(c, node)
@@ -36,7 +39,10 @@ def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue
             raise ListGrows((c.ctx.place(node),), None) from None
         return c.lists.made(items, node)
     finally:
-        c.ctx.frame.env = outer
+        # Functions made here see the targets' last values from now on; until now they saw those in the frame.
+        targets = frozenset().union(*(names_bound(g.target) for g in node.generators))
+        scope.env = {name: frame.env[name] for name in targets if name in frame.env}
+        frame.env, frame.scope = outer, around
 
 
 class _AtRunTime(Exception):

@@ -113,6 +113,9 @@ class Frame:
     env: dict[str, FrontValue]
     caller: Frame | None = None
     enclosing: Frame | None = None  #: where the names of a nested function come from
+    #: where functions made now look names up first: the scope of a comprehension being lowered
+    scope: Frame | None = None
+    is_function: bool = True  #: not the scope of a comprehension
     site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
 
     def span(self, node: ast.AST) -> Span:
@@ -201,10 +204,14 @@ class Context:
     def require_known(self, node: ast.AST, reason: str, instead: str) -> NoReturn:
         """Something must be known while the function is compiled. Inside a loop over few numbers it may depend on them:
         then everything is lowered again with that loop unrolled."""
-        loops = [n for n in self.short_loops if n not in self.unrolled]
+        loops = self.loops_to_unroll()
         if loops:
             raise NeedsUnrolling(loops[-1])
         self.refuse(node, reason, instead)
+
+    def loops_to_unroll(self) -> list[ast.AST]:
+        """The loops over few numbers around this place that are not unrolled yet."""
+        return [n for n in self.short_loops if n not in self.unrolled]
 
     def notes(self, *places: tuple[ast.AST | None, FrontValue]) -> list[str]:
         """The lines that bind a name, each with what it makes it; none where they are not all known."""

@@ -161,7 +161,7 @@ class Expressions:
                 return found.value
             if found is not None:
                 return found
-            if name in self.calls.locals_of(frame.source.node):
+            if frame.is_function and name in self.calls.locals_of(frame.source.node):
                 self.ctx.check_false("NameError", text)
             frame = frame.enclosing
         return self.calls.outer_name(node, name)
@@ -404,9 +404,12 @@ class Expressions:
         items = base.items
         at = self.index_item(at, node)
         if isinstance(at, SliceValue):
+            given = (at.start, at.stop, at.step)
+            known = all(p is None or isinstance(p, Static) for p in given)
+            if isinstance(base, ListValue) and not known and not self.ctx.loops_to_unroll():
+                return self.lists.item(self.lists.growing(items, node), at, node)
             parts = [
-                None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node)
-                for p in (at.start, at.stop, at.step)
+                None if p is None else p.value if isinstance(p, Static) else self.unknown_index(node) for p in given
             ]
             cut = items[slice(*parts)]
             return TupleValue(tuple(cut)) if isinstance(base, TupleValue) else self.lists.made(cut, node)

@@ -15,6 +15,7 @@ from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import permuted, slice_bounds
+from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -27,9 +28,16 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, DType
+from tracejit.ir.types import BOOL, I64, DType, ScalarType
 
 Index = FrontValue
+
+#: How many sizes a message shows.
+_MAX_SHOWN = 8
+_NO_INDEX = (
+    "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid "
+    "indices"
+)
 
 
 @dataclass(slots=True)
@@ -172,6 +180,8 @@ class Indexing:
             else:
                 if isinstance(item, Static) and isinstance(item.value, bool):
                     ctx.refuse(node, "a Python bool is not an index here", "int(flag), or an if")
+                if _is_no_integer(item):
+                    self.arith.mismatch(IndexError(_NO_INDEX), node)
                 index = self.checked_index(item, length, axis, node)
                 offset = sizes.add(b, offset, sizes.mul(b, index, stride))
                 if lengths:
@@ -432,29 +442,37 @@ class Indexing:
     def fit(self, content: Value, have: Sequence[Size], want: Sequence[Size], node: ast.AST) -> Value:
         """Broadcast `content` to the target's lengths; extra leading axes of size 1 are dropped, as NumPy does."""
         ctx, b = self.ctx, self.ctx.b
-        shapes = f"could not broadcast input array from shape {_text(have)} into shape {_text(want)}"
+        message = _shape_message(len(have), len(want))
+        payload = [ctx.size_value(n) for n in (*have, *want)][:_MAX_SHOWN]
         while len(have) > len(want):
             if have[0] != 1:
-                self.arith.mismatch(ValueError(shapes), node)
+                self.require_fit(have[0], 1, message, payload, node)
             have = have[1:]
             content = b.emit("reshape", (content, *map(ctx.size_value, have)))[0]
         if ctx.same_lengths(have, want):
             return content
-        payload = [ctx.size_value(n) for n in (*have, *want)]
         exact = True
         for n, m in zip(reversed(have), reversed(want), strict=False):
             if key(n) == key(m) or n == 1:
                 continue
-            if isinstance(n, int) and isinstance(m, int):
-                self.arith.mismatch(ValueError(shapes), node)
-            nv, mv = ctx.size_value(n), ctx.size_value(m)
-            fits = b.emit("eq", (nv, mv))[0]
-            if not ctx.sizes.at_least(n, 2):
-                exact = False
-                fits = b.emit("logical_or", (fits, b.emit("eq", (nv, ctx.size_value(1)))[0]))[0]
-            ctx.check(fits, "ValueError", _shape_message(len(have), len(want)), *payload[:8])
+            exact = self.require_fit(n, m, message, payload, node) and exact
         sizes = [ctx.size_value(n) for n in want]
         return b.emit("broadcast", (content, *sizes), {"exact": exact})[0]
+
+    def require_fit(self, n: Size, m: Size, message: str, payload: Sequence[Value], node: ast.AST) -> bool:
+        """Raise `ValueError` unless n is m or 1; gives whether it is m for sure then."""
+        ctx, b = self.ctx, self.ctx.b
+        ctx.at(node)
+        if isinstance(n, int) and isinstance(m, int):
+            ctx.check(b.constant(False, ScalarType(BOOL)), "ValueError", message, *payload)
+            raise Unreachable
+        nv, mv = ctx.size_value(n), ctx.size_value(m)
+        fits = b.emit("eq", (nv, mv))[0]
+        exact = m == 1 or ctx.sizes.at_least(n, 2)
+        if not exact:
+            fits = b.emit("logical_or", (fits, b.emit("eq", (nv, ctx.size_value(1)))[0]))[0]
+        ctx.check(fits, "ValueError", message, *payload)
+        return exact
 
     def assign(self, target: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """Write a whole view."""
@@ -497,6 +515,13 @@ def _is_full(item: Index) -> bool:
     return isinstance(item, SliceValue) and item.start is None and item.stop is None and item.step is None
 
 
+def _is_no_integer(item: Index) -> bool:
+    """Whether an index is a number or constant that is no integer."""
+    if isinstance(item, Number):
+        return not item.dtype.is_integer and item.dtype != BOOL
+    return isinstance(item, Static) and not hasattr(item.value, "__index__")
+
+
 def _kind(value: FrontValue) -> str:
     if isinstance(value, Number | ArrayView):
         return value.dtype.kind
@@ -507,14 +532,9 @@ def _kind(value: FrontValue) -> str:
     return "b" if isinstance(obj, bool) else "i" if isinstance(obj, int) else "f" if isinstance(obj, float) else "c"
 
 
-def _text(lengths: Sequence[Size]) -> str:
-    shown = ",".join(str(n) if isinstance(n, int) else n.known if isinstance(n.known, str) else "?" for n in lengths)
-    return f"({shown},)" if len(lengths) == 1 else f"({shown})"
-
-
 def _shape_message(have: int, want: int) -> str:
     def part(start: int, count: int) -> str:
-        shown = ",".join(f"{{{i}}}" for i in range(start, start + count))
+        shown = ",".join(f"{{{i}}}" if i < _MAX_SHOWN else "?" for i in range(start, start + count))
         return f"({shown},)" if count == 1 else f"({shown})"
 
     return f"could not broadcast input array from shape {part(0, have)} into shape {part(have, want)}"

@@ -122,6 +122,10 @@ class Lists:
         place = self.ctx.place(node)
         if place not in self.ctx.growing:
             return ListValue(list(items), self.ctx.level, frozenset((place,)))
+        return self.growing(items, node)
+
+    def growing(self, items: Iterable[FrontValue], node: ast.AST) -> GrowingList:
+        """A growing list of these items; raises `ListGrows` where the node was not known to make one."""
         made = self.empty(node)
         for item in items:
             self.push(made, item, node)

@@ -57,6 +57,8 @@ def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) ->
         _check_domain(calls, name, values[0])
         made = b.emit(_UNARY[name], values)[0]
     elif name in _BINARY:
+        if name == "pow":
+            _check_power(calls, *values)
         made = b.emit(name, values)[0]
     else:
         calls.ctx.refuse(node, f"math.{name} is not available in a script", "write it with available functions")
@@ -101,6 +103,20 @@ def _check_domain(calls: Calls, name: str, x: Value) -> None:
         outside = b.emit("isinf", (x,))[0]
     if outside is not None:
         calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
+
+
+def _check_power(calls: Calls, x: Value, y: Value) -> None:
+    """A finite negative base to a finite power that is no whole number, and zero to a finite negative one, raise
+    ValueError."""
+    b = calls.ctx.b
+    zero = _constant(calls, 0.0)
+    whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
+    root = b.emit("logical_and", (b.emit("lt", (x, zero))[0], b.emit("logical_not", (whole,))[0]))[0]
+    pole = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
+    outside = b.emit("logical_or", (root, pole))[0]
+    for operand in (x, y):
+        outside = b.emit("logical_and", (outside, b.emit("isfinite", (operand,))[0]))[0]
+    calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
 
 
 def _check_range(calls: Calls, operands: list[Value], made: Value) -> None:

@@ -354,7 +354,7 @@ class Statements:
         )
         defaults = tuple(self.expressions.value(d) for d in node.args.defaults)
         kw_defaults = tuple(None if d is None else self.expressions.value(d) for d in node.args.kw_defaults)
-        return Closure(source, frame, defaults, kw_defaults)
+        return Closure(source, frame.scope or frame, defaults, kw_defaults)
 
     def import_(self, s: ast.Import | ast.ImportFrom) -> None:
         """Imports of modules that are loaded already, bound as compile-time objects."""

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.builder import COMPOSITES, Builder, Handle, composite
 from tracejit.ir.opdef import REGISTRY
@@ -119,9 +121,9 @@ _PYTHON: dict[Any, DType] = {bool: BOOL, int: I64, float: F64, complex: C128}
 
 
 def one_axis(axis: int, rank: int) -> int:
-    """An axis counted from the front. `ValueError` when there is none."""
+    """An axis counted from the front. NumPy's `AxisError` (a `ValueError` and `IndexError`) when there is none."""
     if not -rank <= axis < rank:
-        raise ShapeMismatch(f"axis {axis} is out of bounds for array of dimension {rank}")
+        raise np.exceptions.AxisError(axis, rank)
     return axis % rank
 
 

@@ -15,7 +15,7 @@ from tracejit.ops.decompositions import RECTANGLES, regular, smaller, svdvals_
 from tracejit.ops.define import op, require_dtype, require_size
 from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, inexact, keep_axes, on
 from tracejit.ops.linear_algebra import adjoint, identity_like, matrices, named_error, spelt, stack_of, stack_type
-from tracejit.ops.products import matmul_any
+from tracejit.ops.products import agree, matmul_any, with_sizes
 from tracejit.ops.statistics import norm, truth
 
 LAST_TWO = (-2, -1)
@@ -82,6 +82,8 @@ def lstsq_(b: Any, a: Operand, c: Operand, rcond: float | None = None) -> Any:
             f"{max(b.rank(a), b.rank(c))}-dimensional array given. Array must be two-dimensional"
         )
     k, (rows, columns) = smaller(b, a), b.shape(a)
+    agree(b, rows, b.shape(c)[0], "Incompatible dimensions", kind="LinAlgError")
+    c = with_sizes(b, c, (rows, *b.shape(c)[1:]))
     limit = _precision(b, a) if rcond is None else coerce.convert(b, float(rcond), F64)
     x = matmul_any(b, b.pinv(a, k, limit), c)
     s = b.svd(a, k)[1]

@@ -6,7 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit.errors import ShapeMismatch
+from tracejit.errors import ShapeMismatch, error_class
 from tracejit.ops import coerce
 from tracejit.ops.define import conjugate
 from tracejit.ops.functions import Operand, array, count_of, function, on, one_axis
@@ -20,14 +20,15 @@ def _pair(b: Any, x: Operand, y: Operand) -> tuple[Any, Any]:
     return x, y
 
 
-def agree(b: Any, a: Any, c: Any, text: str, payload: Sequence[Any] = ()) -> None:
+def agree(b: Any, a: Any, c: Any, text: str, payload: Sequence[Any] = (), kind: str = "ValueError") -> None:
     """Two sizes must be equal: an error now, or a check at run time. `{0}`, `{1}` ... in the text are the payload, or
     the two sizes."""
     if b.same_size(a, c):
         return
     if isinstance(a, int) and isinstance(c, int):
-        raise ShapeMismatch(text.format(*(payload or (a, c))))
-    b.check_eq(a, c, tuple(payload or (a, c)), kind="ValueError", message=text)
+        error = ShapeMismatch if kind == "ValueError" else error_class(kind)
+        raise error(text.format(*(payload or (a, c))))
+    b.check_eq(a, c, tuple(payload or (a, c)), kind=kind, message=text)
 
 
 def with_sizes(b: Any, x: Any, shape: Sequence[Any]) -> Any:

@@ -183,10 +183,6 @@ class ScriptedFunction(FastCallable):
         functools.update_wrapper(self, fn)
         self.__tracejit_function__ = fn
         self.options = options or Options()
-        if not isinstance(fn, types.FunctionType):
-            function_source(fn)  # raises: there is none
-        self.signature = inspect.signature(fn)
-        self._names = tuple(self.signature.parameters)
         for name in self.options.static:
             if name not in self._names:
                 raise TypeError(f"static: {fn.__name__}() has no parameter {name!r}")
@@ -198,17 +194,39 @@ class ScriptedFunction(FastCallable):
         self._last: Specialisation | None = None
         self._eager = False
         self.compiles = 0
+        if not self._is_plain:
+            self._require_source()
+
+    def _require_source(self) -> None:
+        """Refuse what has no source or is outside the language, or fall back to plain Python as the options say."""
         try:
-            check_subset(self.source)
+            _ = self.source
         except ScriptError as error:
-            if not self.options.fallback:
+            if not self.options.fallback or not isinstance(self.__tracejit_function__, types.FunctionType):
                 raise
             self._fall_back(error)
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether calls run plain Python: nothing is read or refused then."""
+        return self.runs_plain and config.get("disable")
+
     @cached_property
     def source(self) -> FunctionSource:
-        """The function's syntax tree and names."""
-        return function_source(self.__tracejit_function__)
+        """The function's syntax tree and names. Raises `ScriptError` where there are none, or for what can be seen to
+        be outside the language."""
+        found = function_source(self.__tracejit_function__)
+        check_subset(found)
+        return found
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's parameters."""
+        return inspect.signature(self.__tracejit_function__)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.signature.parameters)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else BoundScript(self, instance)
@@ -232,7 +250,7 @@ class ScriptedFunction(FastCallable):
         """A call that no installed specialisation serves."""
         if MODE.tracer is not None:
             return MODE.tracer.function(self, args, kwargs)
-        if self._eager or (self.runs_plain and config.get("disable")):
+        if self._eager or self._is_plain:
             return self.__tracejit_function__(*args, **kwargs)
         arguments = self.bind(args, kwargs)
         try:

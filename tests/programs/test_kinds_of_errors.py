@@ -1,0 +1,107 @@
+"""Errors are of the kind that plain Python and NumPy raise, and their messages show sizes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.cases import A, Cases, run
+
+case = Cases()
+
+
+@case((A(3), -1.0), (A(3), 0.5))
+def real_powers(a, y):
+    return math.pow(a[1], y), math.pow(2.0, y), math.pow(math.inf, y)
+
+
+@case((0.0, -1.0), (-0.0, -3.0), (-1.0, 0.5), (-math.inf, 0.5), (0.0, -math.inf), (-1.0, math.inf), (-2.0, 3.0))
+def powers_at_zero_and_below(x, y):
+    return math.pow(x, y)
+
+
+@case((1e200, 2.0), (-1e200, 3.0))
+def powers_out_of_range(x, y):
+    return math.pow(x, y)
+
+
+@case((A(3),), (A(1),))
+def whole_number_of_an_array(a):
+    return int(a)
+
+
+@case((A(3),), (A(2, 2),))
+def float_of_an_array(a):
+    return float(a)
+
+
+@case((A(3), 1.5), (A(2, 3), 0.0))
+def real_number_as_index(a, k):
+    return a[k]
+
+
+@case((A(3),))
+def constant_as_index(a):
+    return a[1.5]
+
+
+@case((A(3), A(2, 3)), (A(3), A(1, 3)), (A(3), A(4)), (A(3), A(1)), (A(3), A(3)), (A(1), A(2, 1)))
+def written_shapes(a, b):
+    a[:] = b
+    return a
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_program(fn, calls):
+    run(fn, calls)
+
+
+def reduced(a):
+    return a.sum(axis=2)
+
+
+def joined(a):
+    return np.concatenate((a, a), axis=3)
+
+
+def sorted_(a):
+    return np.sort(a, axis=-3)
+
+
+@pytest.mark.parametrize("fn", [reduced, joined, sorted_])
+def test_an_axis_that_is_not_there_is_an_axis_error(fn) -> None:
+    a = np.ones((2, 3))
+    with pytest.raises(np.exceptions.AxisError) as plain:
+        fn(a)
+    for kind in (np.exceptions.AxisError, ValueError, IndexError):
+        with pytest.raises(kind) as compiled:
+            tj.script(fn)(a)
+        assert str(compiled.value) == str(plain.value)
+
+
+def test_shapes_in_messages_are_numbers() -> None:
+    def write(a, b):
+        a[:] = b
+
+    with pytest.raises(ValueError, match=r"from shape \(2,3\) into shape \(3,\)"):
+        tj.script(write)(np.ones(3), np.ones((2, 3)))
+
+
+def test_least_squares_of_a_vector() -> None:
+    def solved(a, c):
+        return np.linalg.lstsq(a, c)[0]
+
+    a, c = np.array([[2.0, 1.0], [1.0, 3.0], [0.0, 1.0]]), A(3)
+    np.testing.assert_allclose(tj.script(solved)(a, c), solved(a, c), rtol=1e-12)
+    np.testing.assert_allclose(tj.script(solved)(a[:2], c[:2]), solved(a[:2], c[:2]), rtol=1e-12)
+
+
+def test_least_squares_of_other_sizes_is_a_linalg_error() -> None:
+    def solved(a, c):
+        return np.linalg.lstsq(a, c)[0]
+
+    with pytest.raises(np.linalg.LinAlgError, match="Incompatible dimensions"):
+        tj.script(solved)(np.eye(3), np.ones(4))
