@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## train a network three ways, look inside, export it and ru
 	$(PY) -m tracejit demo
 
 test: $(VENV)/.test ## run the tests
-	$(PY) -m pytest -q -n $(JOBS) $(ARGS)
+	$(PY) -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
 
 gpu: $(VENV)/.test ## run the tests that need a CUDA device
 	$(PY) -m pytest -q -m gpu
