@@ -19,7 +19,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend import list_arrays
 from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, NeedsUnrolling, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
-from tracejit.frontend.gradients import HAS_ARRAY, Gradients
+from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
 from tracejit.frontend.leaves import (
     ArrayLeaf as ArrayLeaf,
@@ -105,10 +105,12 @@ from tracejit.ir.types import I64, ScalarType, TensorType
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One graph parameter: where it comes from, and its spec."""
+    """One graph parameter: where it comes from, and its spec; `hidden`: an array that is
+    not among the arguments."""
 
     access: Access
     spec: ArraySpec | NumberSpec
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def lower_function(
             continue
         except AttributeVaries as found:
             known.varying.add(found.access)
+        except NeedsEntry as found:
+            known.entries.add(found.access)
         except NeedsUnrolling as found:
             known.unrolled.add(found.loop)
         except ListGrows as found:
@@ -183,6 +187,20 @@ def any_sizes() -> Iterator[None]:
         yield
     finally:
         _ANY_SIZE.reset(token)
+
+
+_ARGUMENTS: ContextVar[Sequence[Any] | None] = ContextVar("arguments", default=None)
+
+
+@contextmanager
+def called_with(arguments: Sequence[Any] | None) -> Iterator[None]:
+    """What is lowered inside is for a call with these arguments: what their `.grad` holds may be compiled in. Without
+    a call (an exported program) nothing is held."""
+    token = _ARGUMENTS.set(arguments)
+    try:
+        yield
+    finally:
+        _ARGUMENTS.reset(token)
 
 
 class Lowering:
@@ -215,6 +233,7 @@ class Lowering:
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
+        self.known = known
         self.recursion = self.ctx.recursion = Recursion(self.ctx, known)
         self.top = self.ctx.b
         self.statements = Statements(self.ctx)
@@ -334,7 +353,7 @@ class Lowering:
         self.inputs.append(input)
         self.classes.append(storage)
 
-    def array_input(self, name: str, access: Access, spec: ArraySpec) -> ArrayView:
+    def array_input(self, name: str, access: Access, spec: ArraySpec, hidden: bool = False) -> ArrayView:
         """A parameter for an array; its named sizes are read once, at the start of the function."""
         same = self.aliases.get(access)
         if same is not None and same in self.views:
@@ -349,28 +368,48 @@ class Lowering:
                 if access.root >= 0:
                     self.ctx.size_access[dim] = (access, axis)
                 self.ctx.sizes.note_lower(size, 0 if self.any_size else 2)
-        untouched = Number(prologue.constant(0, ScalarType(I64)), weak=True)
-        zeros = prologue.zeros_like(prologue.wrap(value)).value if spec.requires_grad else None
+        held, start = self.held_gradient(access)
+        state = Number(prologue.constant(start, ScalarType(I64)), weak=True)
+        starts = spec.requires_grad and held is None
+        zeros = prologue.zeros_like(prologue.wrap(value)).value if starts else None
         self.prologue.extend(prologue.ops)
         storage = self.ctx.storage.new(value)
-        self.add_param(value, Input(access, spec), storage)
+        self.add_param(value, Input(access, spec, hidden), storage)
         self.ctx.arguments.add(storage)
         if not spec.contiguous:
             self.ctx.strided.add(storage)
         if not spec.writeable:
             self.ctx.readonly.add(storage)
         nothing = None if zeros is None else self.ctx.whole_view(self.ctx.storage.new(zeros))
-        self.gradients.add_input(storage, untouched, nothing, access)
         view = self.views[access] = self.ctx.whole_view(storage)
+        if held is not None:
+            nothing = self.statics.hidden(held, access.step("attribute", "grad"))
+        self.gradients.add_input(storage, state, nothing, access, spec)
         return view
+
+    def held_gradient(self, access: Access) -> tuple[Any, int]:
+        """What `.grad` of an input holds when the call begins, where that matters, and the state that is."""
+        if access not in self.known.entries:
+            return None, 0
+        arguments = _ARGUMENTS.get()
+        if arguments is None:
+            return None, CLEARED
+        found = access.step("attribute", "grad")
+        value = found.fetch(arguments)
+        if value is None:
+            self.statics.guards[found] = StaticSpec(None)
+            return None, CLEARED
+        return value, HAS_ARRAY | ENTRY
 
     def hidden_input(self, access: Access, spec: Any) -> ArrayView:
         """An array from outside the function; it may first be met inside a nested block."""
-        view = self.array_input(hidden_name(access), access, spec)
+        view = self.array_input(hidden_name(access), access, spec, hidden=True)
         self.ctx.tensors = self.ctx.tensors or spec.tensor
-        base = self.params[-1]
         known = dict(self.ctx.storage.bases)
-        new = [view.storage, *(() if view.storage not in self.gradients.leaves else (view.storage + 1,))]
+        base = known[view.storage]
+        new = [view.storage]
+        if view.storage in self.gradients.leaves:
+            new.append(self.gradients.array(view.storage).storage)
         for storage in self.ctx.outer_storages:
             for c in new:  # the array and, if it asks for gradients, the zeros that its `.grad` starts from
                 storage.bases.setdefault(c, known[c])
@@ -506,10 +545,10 @@ class Lowering:
             if storage not in self.gradients.inputs:
                 continue
             state = self.gradients.state(storage).value
-            if state.known == 0:
+            if state.known == 0 or state.known == self.gradients.entries.get(storage) and not self.gradients.ran:
                 continue
             known = isinstance(state.known, int)
-            holds = storage in self.gradients.leaves and (not known or state.known & HAS_ARRAY)  # type: ignore[operator]
+            holds = storage in self.gradients.leaves and (not known or self.gradients.is_new(storage))
             result = self.output(self.ctx.load(self.gradients.array(storage))) if holds else -1
             left = state.known if isinstance(state.known, int) else ("result", self.output(state))
             found.append(LeftGradient(at, result, left))

@@ -11,6 +11,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tracejit.frontend.signature import ArraySpec
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -31,9 +32,19 @@ if TYPE_CHECKING:
 
 
 #: What a script did to the `.grad` of an input: bits of a number that branches and loops join. Neither: it is as the
-#: caller left it. Both: an array in the place of what the caller left; the first alone: one to add to that.
+#: caller left it. Both: an array in the place of what the caller left; the first alone: one to add to that. With
+#: `ENTRY`, the array is what the caller left, which is an input of the graph and accumulates in place.
 HAS_ARRAY = 1
 CLEARED = 2
+ENTRY = 4
+
+
+class NeedsEntry(Exception):
+    """What `.grad` of an input held when the call began matters: lower again with it as an input."""
+
+    def __init__(self, access: Any) -> None:
+        super().__init__()
+        self.access = access
 
 
 class GradientState:
@@ -50,19 +61,30 @@ class Gradients:
     calls: Calls
     #: classes of arguments that ask for gradients -> their access
     leaves: dict[int, Any] = field(default_factory=dict[int, Any])
-    inputs: set[int] = field(default_factory=set[int])  #: classes of all arguments
+    inputs: dict[int, Any] = field(default_factory=dict[int, Any])  #: classes of all arguments -> their access
+    #: classes whose `.grad` at entry is known -> the state it starts from
+    entries: dict[int, int] = field(default_factory=dict[int, int])
+    tensors: set[int] = field(default_factory=set[int])  #: classes of arguments that may hold a `.grad`
+    ran: bool = False  #: whether `backward()` is called
     holder: ObjectValue | None = None
 
-    def add_input(self, storage: int, untouched: Number, zeros: ArrayView | None, access: Any) -> None:
-        """Note an argument; `untouched` is the number 0, `zeros` an array of its shape if it asks for gradients."""
+    def add_input(self, storage: int, start: Number, zeros: ArrayView | None, access: Any, spec: ArraySpec) -> None:
+        """Note an argument; `start` is the state of its `.grad`, `zeros` an array of its shape if it asks for
+        gradients, or what its `.grad` holds."""
         heap = self.calls.ctx.heap
         if self.holder is None:
             self.holder = heap.add_outer(ObjectValue(GradientState, {}), "gradients")
         assert self.holder is not None
-        self.inputs.add(storage)
-        heap.met(self.holder, ("state", storage), untouched)
-        if zeros is not None:
+        self.inputs[storage] = access
+        if spec.tensor:
+            self.tensors.add(storage)
+        known = start.value.known
+        if isinstance(known, int) and known:
+            self.entries[storage] = known
+        heap.met(self.holder, ("state", storage), start)
+        if spec.requires_grad:
             self.leaves[storage] = access
+        if zeros is not None:
             heap.met(self.holder, ("grad", storage), zeros)
 
     def state(self, storage: int) -> Number:
@@ -79,6 +101,15 @@ class Gradients:
         assert isinstance(found, ArrayView)
         return found
 
+    def is_new(self, storage: int) -> bool:
+        """Whether a known state has an array that is not yet in the input's `.grad`."""
+        known = self.state(storage).value.known
+        assert isinstance(known, int)
+        if known & ENTRY:  # accumulated in place, unless it may not be written
+            access = self.inputs[storage].step("attribute", "grad")
+            return self.inputs.get(self.array(storage).storage) != access
+        return bool(known & HAS_ARRAY)
+
     def set(self, storage: int, state: Number, array: ArrayView | None, node: ast.AST) -> None:
         """Change an input's `.grad`."""
         assert self.holder is not None
@@ -94,6 +125,7 @@ class Gradients:
     ) -> FrontValue:
         """Add the gradients of `loss` to `.grad` of every leaf."""
         ctx = self.calls.ctx
+        self.ran = True
         if not self.leaves:
             ctx.check_false("RuntimeError", "no argument of this script asks for a gradient (requires_grad)")
         y, seed = self.cotangent(loss, args, kwargs, node)
@@ -104,8 +136,12 @@ class Gradients:
             state, total = self.state(c), ctx.fresh(g)
             known = state.value.known
             if not isinstance(known, int) or known & HAS_ARRAY:
-                added = self.calls.arith.typed("add", node, self.array(c), total)
+                held = self.array(c)
+                added = self.calls.arith.typed("add", node, held, total)
                 assert isinstance(added, ArrayView)
+                if isinstance(known, int) and held.storage not in ctx.readonly and held.storage not in self.leaves:
+                    ctx.store(held, ctx.load(added))  # other names of the array see it, as in eager code
+                    continue
                 total = added
             if isinstance(known, int):
                 after = ctx.number(known | HAS_ARRAY)
@@ -134,9 +170,11 @@ class Gradients:
 
     def read(self, x: ArrayView, node: ast.AST) -> FrontValue:
         """`x.grad`."""
-        if x.storage not in self.leaves:
+        if x.storage not in self.tensors:
             return Static(None)
         ctx, state = self.calls.ctx, self.state(x.storage).value
+        if x.storage not in self.entries and not (isinstance(state.known, int) and state.known & CLEARED):
+            raise NeedsEntry(self.inputs[x.storage])
         if not isinstance(state.known, int):
             one = ctx.b.constant(HAS_ARRAY, state.type)
             held = ctx.b.emit("eq", (ctx.b.emit("bitand", (state, one))[0], one))[0]
@@ -144,11 +182,7 @@ class Gradients:
             return self.array(x.storage)
         if state.known & HAS_ARRAY:
             return self.array(x.storage)
-        if state.known == CLEARED:
-            return Static(None)
-        ctx.refuse(
-            node, "'.grad' is read before backward() ran in this script", "call backward() first, or set x.grad = None"
-        )
+        return Static(None)
 
     def write(self, x: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x.grad = value`."""

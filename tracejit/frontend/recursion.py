@@ -46,6 +46,7 @@ class Known:
 
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
+    entries: set[Access] = field(default_factory=set[Access])  #: arrays whose `.grad` at entry is an input
     #: loops over few numbers, of which a body needs one while it is compiled
     unrolled: set[ast.AST] = field(default_factory=set[ast.AST])
     #: paths of number arguments that decide a type, per function

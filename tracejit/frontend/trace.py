@@ -9,6 +9,7 @@ from typing import Any
 from tracejit import pytree
 from tracejit.errors import error_class
 from tracejit.frontend.context import Context
+from tracejit.frontend.gradients import NeedsEntry
 from tracejit.frontend.function import Lowered, Lowering, any_size_wanted
 from tracejit.frontend.recursion import Again, Known
 from tracejit.frontend.signature import Access, Spec
@@ -46,6 +47,8 @@ def lower_trace(
             return _Tracing(fn, signature, source, aliases, policy, known).run(name, parameters)
         except Again:
             continue
+        except NeedsEntry as found:
+            known.entries.add(found.access)
 
 
 class _Tracing(Lowering):

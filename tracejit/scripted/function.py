@@ -28,7 +28,7 @@ from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
-from tracejit.frontend.function import Lowered, lower_function
+from tracejit.frontend.function import Lowered, called_with, lower_function
 from tracejit.frontend.signature import (
     Access,
     ArraySpec,
@@ -152,7 +152,7 @@ class Specialisation:
         for access, spec in self.lowered.guards.items():
             if not matches(spec, access.fetch(arguments)):
                 return False
-        return all(i.access.root >= 0 or matches(i.spec, i.access.fetch(arguments)) for i in self.lowered.inputs)
+        return all(matches(i.spec, i.access.fetch(arguments)) for i in self.lowered.inputs if i.hidden or i.access.root < 0)
 
     def changed_floats(self, arguments: Sequence[Any]) -> set[Access]:
         """Outer floats that are others now: they are run-time values from then on (a learning rate on a schedule)."""
@@ -305,7 +305,8 @@ class ScriptedFunction(FastCallable):
         for known in self._cache.get(key, ()):
             self._varying |= known.changed_floats(arguments) - self._static
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
-        lowered = self.lower(parameters, aliases)
+        with called_with(arguments):
+            lowered = self.lower(parameters, aliases)
         config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
         made = Specialisation(lowered, specs, bool(aliases))
         if self.options.copies == "error":

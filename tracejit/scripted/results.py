@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import as_array, module_of
-from tracejit.eager.tensor import Tensor, memory_owner, wrap
+from tracejit.eager.tensor import Tensor, bump_version, memory_owner, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
     Change,
@@ -29,7 +29,7 @@ from tracejit.frontend.function import (
     TreeLeaf,
     ViewLeaf,
 )
-from tracejit.frontend.gradients import CLEARED, HAS_ARRAY
+from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
 from tracejit.frontend.signature import ArraySpec
 
 
@@ -197,15 +197,22 @@ def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
 
 
 def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
-    """Do to `.grad` what a script did (bits `HAS_ARRAY`, `CLEARED`): nothing, clear, set, or add as `backward()`."""
+    """Do to `.grad` what a script did (bits `HAS_ARRAY`, `CLEARED`, `ENTRY`): nothing, clear, set, or add as
+    `backward()`, in place where that may be. With `ENTRY`, `gradient` has what `.grad` held in it; None: it was added
+    in place already."""
+    held = tensor.grad
     if not state & HAS_ARRAY:
         if state & CLEARED:
             tensor.grad = None
-    elif state & CLEARED or tensor.grad is None:
+    elif state & CLEARED or held is None:
         tensor.grad = gradient
-    else:
-        assert gradient is not None
-        tensor.grad = wrap(tensor.grad._data + gradient._data)
+    elif gradient is not None:
+        total = gradient._data if state & ENTRY else held._data + gradient._data
+        if held.requires_grad or not getattr(getattr(held._data, "flags", None), "writeable", True):
+            tensor.grad = wrap(total)
+        else:
+            held._data[...] = total
+            bump_version(held)
 
 
 def has_tensor(lowered: Lowered) -> bool:

@@ -98,7 +98,7 @@ class BatchedFunction(Transformation):
             axis = axes.get(i.access)
             assert isinstance(spec, ArraySpec | NumberSpec)
             in_axes.append(axis)
-            inputs.append(Input(i.access, spec))
+            inputs.append(Input(i.access, spec, i.hidden))
             if axis is not None:
                 assert isinstance(spec, ArraySpec)
                 known = spec.dims[axis]
