@@ -215,3 +215,112 @@ def test_reading_grad_that_no_path_left_is_an_error() -> None:
     assert fn(w, 2).tolist() == [4.0, 8.0]
     with pytest.raises(RuntimeError, match="backward"):
         fn(w, 0)
+
+
+def step_without_clearing(w: Any, x: Any) -> Any:
+    loss = (w * x).pow(2).sum()
+    loss.backward()
+    with tj.no_grad():
+        w -= 0.1 * w.grad
+    return loss
+
+
+def read_after_backward(w: Any, x: Any) -> Any:
+    (w * x).sum().backward()
+    return w.grad * 1.0
+
+
+def read_after_a_branch(w: Any, x: Any) -> Any:
+    if x[0] > 0:
+        (w * x).sum().backward()
+    return w.grad * 1.0 if w.grad is not None else w * 0.0
+
+
+def read_before_backward(w: Any, x: Any) -> Any:
+    held = w.grad
+    (w * x).sum().backward()
+    (w * w).sum().backward()
+    return w.grad * 1.0 if held is None else held + w.grad
+
+
+def zeroed_in_place(w: Any, x: Any) -> Any:
+    if w.grad is not None:
+        w.grad.zero_()
+    (w * x).sum().backward()
+    return w.grad * 1.0
+
+
+def only_read(w: Any, x: Any) -> Any:
+    return x * 1.0 if w.grad is None else w.grad * x
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        step_without_clearing,
+        read_after_backward,
+        read_after_a_branch,
+        read_before_backward,
+        zeroed_in_place,
+        only_read,
+    ],
+)
+@pytest.mark.parametrize("leaf", [True, False])
+def test_grad_in_a_script_includes_what_it_held(fn: Callable[..., Any], leaf: bool) -> None:
+    if not leaf and fn is not only_read:
+        return
+    scripted = tj.script(fn)
+    found: list[list[Any]] = []
+    for run in (fn, scripted):
+        w = tj.tensor([1.0, 2.0], requires_grad=leaf)
+        rows: list[Any] = []
+        for start in (None, "kept", "kept", [5.0, -1.0], "kept", None, "kept"):
+            if start != "kept":
+                w.grad = None if start is None else tj.tensor(start)
+                if start is None and fn is read_after_a_branch:
+                    w.grad = tj.tensor([1.0, 1.0])
+            before = w.grad
+            rows.append(run(w, tj.tensor([1.0, 3.0])).tolist())
+            rows.append(None if w.grad is None else w.grad.tolist())
+            rows.append(before is None or before is w.grad)  # it accumulates in place
+            rows.append(w.tolist())
+        found.append(rows)
+    assert found[0] == found[1]
+    assert scripted.compiles <= 2
+    assert natively(scripted) >= 4
+
+
+def test_gradients_of_outer_tensors_include_what_they_held() -> None:
+    w = tj.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.SGD([w], 0.5)
+
+    @tj.script
+    def step() -> None:
+        (3.0 * w).sum().backward()
+        optimizer.step()
+
+    expected, total = np.array([1.0, 2.0]), 0.0
+    for _ in range(5):
+        step()
+        total += 3.0
+        expected -= 0.5 * total
+        assert w.tolist() == expected.tolist() and w.grad.tolist() == [total, total]
+    assert step.compiles == 2 and natively(step) >= 3
+
+
+def test_clearing_to_zeros_in_a_script() -> None:
+    nets = [network(), network()]
+    for net, wrap in zip(nets, (lambda f: f, tj.script), strict=True):
+        optimizer = optim.SGD(net.parameters(), 0.1)
+
+        def step(x: Any, y: Any, net: Any = net, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad(set_to_none=False)
+            nn.functional.mse_loss(net(x), y).backward()
+            optimizer.step()
+
+        run = wrap(step)
+        for _ in range(4):
+            run(*data())
+    for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        np.testing.assert_allclose(q.detach().numpy(), p.detach().numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-6)

@@ -545,7 +545,7 @@ class Lowering:
             if storage not in self.gradients.inputs:
                 continue
             state = self.gradients.state(storage).value
-            if state.known == 0 or state.known == self.gradients.entries.get(storage) and not self.gradients.ran:
+            if state.known == 0 or (state.known == self.gradients.entries.get(storage) and not self.gradients.ran):
                 continue
             known = isinstance(state.known, int)
             holds = storage in self.gradients.leaves and (not known or self.gradients.is_new(storage))

@@ -9,8 +9,8 @@ from typing import Any
 from tracejit import pytree
 from tracejit.errors import error_class
 from tracejit.frontend.context import Context
-from tracejit.frontend.gradients import NeedsEntry
 from tracejit.frontend.function import Lowered, Lowering, any_size_wanted
+from tracejit.frontend.gradients import NeedsEntry
 from tracejit.frontend.recursion import Again, Known
 from tracejit.frontend.signature import Access, Spec
 from tracejit.frontend.source import FunctionSource

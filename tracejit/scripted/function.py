@@ -152,7 +152,9 @@ class Specialisation:
         for access, spec in self.lowered.guards.items():
             if not matches(spec, access.fetch(arguments)):
                 return False
-        return all(matches(i.spec, i.access.fetch(arguments)) for i in self.lowered.inputs if i.hidden or i.access.root < 0)
+        return all(
+            matches(i.spec, i.access.fetch(arguments)) for i in self.lowered.inputs if i.hidden or i.access.root < 0
+        )
 
     def changed_floats(self, arguments: Sequence[Any]) -> set[Access]:
         """Outer floats that are others now: they are run-time values from then on (a learning rate on a schedule)."""
