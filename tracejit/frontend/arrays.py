@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.names import elementwise_names
+from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import may_be_view, permuted, restrided
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
@@ -184,7 +185,7 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
         merged = restrided(ctx, view, lengths)
     if merged is not None:
         via: tuple[Any, ...] = ("reshape",) if view.is_whole else ()
-        return ArrayView(view.storage, view.dtype, view.offset, merged, tuple(lengths), (), plain=False, via=via)
+        return view.viewed(view.offset, merged, lengths, via)
     made = ctx.fresh(ctx.b.emit("reshape", (ctx.load(view), *map(ctx.size_value, lengths)))[0])
     if is_strided:
         ctx.hold(made, view)
@@ -312,7 +313,7 @@ def _expand_dims(c: Calls, a: Arguments) -> FrontValue:
         strides.insert(k, 0)
         lengths.insert(k, 1)
     via: tuple[Any, ...] = ("reshape",) if x.is_whole else ()
-    return ArrayView(x.storage, x.dtype, x.offset, tuple(strides), tuple(lengths), (), plain=False, via=via)
+    return x.viewed(x.offset, strides, lengths, via)
 
 
 @define("squeeze", "x axis=None")
@@ -330,27 +331,35 @@ def _squeeze(c: Calls, a: Arguments) -> FrontValue:
         return x
     strides, lengths = (tuple(part[k] for k in keep) for part in (x.strides, x.lengths))
     via: tuple[Any, ...] = ("reshape",) if x.is_whole else ()
-    return ArrayView(x.storage, x.dtype, x.offset, strides, lengths, (), plain=False, via=via)
+    return x.viewed(x.offset, strides, lengths, via)
 
 
 @define("flip", "x axis=None")
 def _flip(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
-    axes = a.axes(x.rank)
+    return flipped(c, x, a.axes(x.rank))
+
+
+def flipped(c: Calls, x: ArrayView, axes: Sequence[int]) -> ArrayView:
+    """The view with the order of elements along some axes reversed."""
     offset, strides = x.offset, list(x.strides)
     sizes, b = c.ctx.sizes, c.ctx.b
     for k in axes:
         last = sizes.sub(b, x.lengths[k], 1)
         offset = sizes.add(b, offset, sizes.mul(b, last, strides[k]))
         strides[k] = sizes.mul(b, -1, strides[k])
-    return ArrayView(x.storage, x.dtype, offset, tuple(strides), x.lengths)
+    return x.viewed(offset, strides, x.lengths)
 
 
 @define("diag", "x k=0")
 def _diag(c: Calls, a: Arguments) -> FrontValue:
+    """The diagonal of a matrix as a view, or the matrix with that diagonal."""
+    x = a.array()
+    if x.rank == 2:
+        return function(c, "diagonal", [x, a["k"]], {}, a.node)
     library = library_function("numpy.diag")
     assert library is not None
-    return library_call(c, library, [a.array(), a["k"]], {}, a.node)
+    return library_call(c, library, [x, a["k"]], {}, a.node)
 
 
 @define("broadcast_to expand", "x *shape")
@@ -359,7 +368,30 @@ def _broadcast_to(c: Calls, a: Arguments) -> FrontValue:
     want = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     have = [*[1] * (len(want) - x.rank), *x.lengths]
     want = [h if w == -1 else w for h, w in zip(have, want, strict=True)]
-    return c.ctx.fresh(c.indexing.fit(c.ctx.load(x), x.lengths, want, a.node))
+    return dataclasses.replace(broadcast_view(c, x, want, a.node), readonly=True)
+
+
+def broadcast_view(c: Calls, x: ArrayView, want: Sequence[Size], node: ast.AST) -> ArrayView:
+    """The view stretched to other lengths: an axis of size 1 stays where it is (stride 0)."""
+    if len(want) < x.rank:
+        text = "input operand has more dimensions than allowed by the axis remapping"
+        c.arith.mismatch(ValueError(text), node)
+    lead = len(want) - x.rank
+    c.indexing.check_broadcast(x.lengths, want, node)
+    if c.ctx.same_lengths(x.lengths, want):
+        return x
+    strides: list[Size] = [0] * lead
+    for n, m, stride in zip(x.lengths, want[lead:], x.strides, strict=True):
+        if key(n) != key(m) and n != 1 and not c.ctx.sizes.at_least(n, 2):
+            one = c.ctx.b.emit("eq", (c.ctx.size_value(n), c.ctx.size_value(1)))[0]
+            stride = c.ctx.b.emit("select", (one, c.ctx.size_value(0), c.ctx.size_value(stride)))[0]
+        strides.append(0 if n == 1 else stride)
+    via: tuple[Any, ...] = (
+        ()
+        if any(n != 1 and key(n) != key(m) for n, m in zip(x.lengths, want[lead:], strict=True))
+        else ("broadcast", x)
+    )
+    return x.viewed(x.offset, strides, want, via)
 
 
 def converted(c: Calls, x: ArrayView, dtype: Any) -> ArrayView:
@@ -530,7 +562,17 @@ def _backward(
     return c.gradients.backward(x, args, kwargs, node)
 
 
+def _conj(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The conjugate; a real array, but not a Tensor, is its own, whereas `np.conj` makes a new one."""
+    if isinstance(x, ArrayView) and not x.dtype.is_complex and not c.ctx.tensors and not args:
+        return x
+    made = function(c, "conj", [x, *args], kwargs, node)
+    return Number(made.value, x.weak) if isinstance(x, Number) and isinstance(made, Number) else made
+
+
 METHODS: dict[str, Callable[..., FrontValue]] = {
+    "conj": _conj,
+    "conjugate": _conj,
     "copy": _copy,
     "clone": _copy,
     "astype": _astype,

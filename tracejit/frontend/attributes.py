@@ -43,7 +43,7 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
         case "mT":
             return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
         case "real" | "imag":
-            return _part(calls, base, name, node)
+            return part_of(calls, base, name, node)
         case "flat":
             return _flat(calls, base, node)
         case "grad":
@@ -74,7 +74,7 @@ def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | Non
 # -- parts of complex arrays ------------------------------------------------------------------------------------------
 
 
-def _part(calls: Calls, base: ArrayView, name: str, node: ast.AST) -> FrontValue:
+def part_of(calls: Calls, base: ArrayView, name: str, node: ast.AST) -> FrontValue:
     """`x.real`: x itself where it is real, else a copy whose writes go on into x."""
     if name == "real" and not base.dtype.is_complex:
         return base
@@ -103,7 +103,7 @@ def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, n
         case "shape":
             _set_shape(calls, base, value, node)
         case "real" | "imag" if base.dtype.is_complex or name == "real":
-            part = _part(calls, base, name, node)
+            part = part_of(calls, base, name, node)
             assert isinstance(part, ArrayView)
             calls.indexing.assign(part, value, node)
         case "flat":

@@ -17,6 +17,7 @@ from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, sequence_calls, text, ufuncs
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
+from tracejit.frontend import turned_views as turned_views  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import each

@@ -7,6 +7,7 @@ run time, numbers as graph scalars. Statements, expressions, indexing and calls 
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -149,6 +150,8 @@ class Context:
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
     #: classes that copy what Python shares where a condition known at run time only holds: the source, the condition
     maybe_views: dict[int, tuple[int, Value]] = field(default_factory=dict[int, "tuple[int, Value]"])
+    #: classes that copy, for derivatives, what Python shares (`x.detach()`): the class they copy
+    detached: dict[int, int] = field(default_factory=dict[int, int])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
     #: classes that hold the real or imaginary part of a complex view
@@ -237,7 +240,9 @@ class Context:
         raise Unreachable
 
     def require_writeable(self, view: ArrayView) -> None:
-        """Writing a read-only argument is a ValueError at that line."""
+        """Writing a read-only argument or view is a ValueError at that line."""
+        if view.readonly:
+            self.check_false("ValueError", "assignment destination is read-only")
         if view.storage in self.readonly:
             self.refused_write = True
             self.check_false("ValueError", "assignment destination is read-only")
@@ -247,6 +252,14 @@ class Context:
                 self.b.span,
                 instead="copy it first, x.copy(), or write into the array it comes from",
             )
+        for copied, source in self.detached.items():
+            other = {copied: source, source: copied}.get(view.storage)
+            if other is not None and (other in self.arguments or self.is_bound(other)):
+                raise ScriptError(
+                    "an array is written here while a name stands for what detach() made of it, or it of another's",
+                    self.b.span,
+                    instead="copy it where it is detached: x.detach().clone()",
+                )
         for copied, (whole, name) in self.parts.items():
             if view.storage == whole.storage and self.is_bound(copied):
                 raise ScriptError(
@@ -440,6 +453,10 @@ class Context:
             return base
         if view.via and view.via[0] == "transpose":
             return self.b.emit("transpose", (base,), {"perm": view.via[1]}, names=(base.name,))[0]
+        if view.via and view.via[0] == "broadcast":
+            source = self.load(dataclasses.replace(view.via[1], storage=view.storage))
+            sizes = tuple(map(self.size_value, view.lengths))
+            return self.b.emit("broadcast", (source, *sizes), {"exact": True}, names=(base.name,))[0]
         if view.via:
             return self.b.emit("reshape", (base, *map(self.size_value, view.lengths)), names=(base.name,))[0]
         operands = [base, *map(self.size_value, (view.offset, *view.strides, *view.lengths))]
@@ -460,7 +477,7 @@ class Context:
         offset = view.offset
         for index, stride in zip(indices, view.strides, strict=True):
             offset = self.sizes.add(self.b, offset, self.sizes.mul(self.b, index, stride))
-        return ArrayView(view.storage, view.dtype, offset, (), ())
+        return view.viewed(offset, (), ())
 
     def set_element(self, view: ArrayView, indices: Sequence[Size], value: Value) -> None:
         """Write one element; `value` is a host scalar of the view's dtype."""

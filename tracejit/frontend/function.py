@@ -525,11 +525,10 @@ class Lowering:
         """An array result: an argument itself, a view of one, or a new array."""
         if view.storage in self.classes:
             at = self.classes.index(view.storage)
-            if view.is_whole:
+            if view.is_whole and not view.readonly:
                 return InputLeaf(at)
-            return ViewLeaf(
-                at, self.part(view.offset), tuple(map(self.part, view.strides)), tuple(map(self.part, view.lengths))
-            )
+            strides, lengths = (tuple(map(self.part, sizes)) for sizes in (view.strides, view.lengths))
+            return ViewLeaf(at, self.part(view.offset), strides, lengths, view.readonly)
         return ArrayLeaf(self.output(self.ctx.load(view)))
 
     def part(self, size: Size) -> Any:

@@ -208,7 +208,9 @@ class Gradients:
         """`x.detach()`: the same memory, constant for derivatives."""
         if isinstance(x, ArrayView) and x.dtype.is_inexact:
             ctx = self.calls.ctx
-            return ctx.fresh(ctx.b.emit("detach", (ctx.load(x),))[0])
+            made = ctx.fresh(ctx.b.emit("detach", (ctx.load(x),))[0])
+            ctx.detached[made.storage] = x.storage
+            return made
         if isinstance(x, Number) and x.dtype.is_inexact:
             return Number(self.calls.ctx.b.emit("detach", (x.value,))[0], x.weak)
         return x

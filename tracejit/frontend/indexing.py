@@ -196,6 +196,7 @@ class Indexing:
             tuple(lengths),
             (*view.prefix, *prefix) if plain else (),
             plain,
+            readonly=view.readonly,
         )
         if (
             view.is_whole
@@ -451,13 +452,24 @@ class Indexing:
             content = b.emit("reshape", (content, *map(ctx.size_value, have)))[0]
         if ctx.same_lengths(have, want):
             return content
-        exact = True
-        for n, m in zip(reversed(have), reversed(want), strict=False):
-            if key(n) == key(m) or n == 1:
-                continue
-            exact = self.require_fit(n, m, message, payload, node) and exact
+        exact = self.require_broadcast(have, want, message, payload, node)
         sizes = [ctx.size_value(n) for n in want]
         return b.emit("broadcast", (content, *sizes), {"exact": exact})[0]
+
+    def check_broadcast(self, have: Sequence[Size], want: Sequence[Size], node: ast.AST) -> None:
+        """Raise `ValueError` unless an array of some lengths can be stretched to others."""
+        payload = [self.ctx.size_value(n) for n in (*have, *want)][:_MAX_SHOWN]
+        self.require_broadcast(have, want, _shape_message(len(have), len(want)), payload, node)
+
+    def require_broadcast(
+        self, have: Sequence[Size], want: Sequence[Size], message: str, payload: Sequence[Value], node: ast.AST
+    ) -> bool:
+        """`require_fit` of all lengths; gives whether it is known which of them are stretched."""
+        exact = True
+        for n, m in zip(reversed(have), reversed(want), strict=False):
+            if key(n) != key(m) and n != 1:
+                exact = self.require_fit(n, m, message, payload, node) and exact
+        return exact
 
     def require_fit(self, n: Size, m: Size, message: str, payload: Sequence[Value], node: ast.AST) -> bool:
         """Raise `ValueError` unless n is m or 1; gives whether it is m for sure then."""

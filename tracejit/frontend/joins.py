@@ -375,6 +375,7 @@ class Join:
             tuple(lengths),
             known.prefix if plain else (),
             plain,
+            readonly=all(v is None or v.readonly for v in (a, b)),
         )
         return made
 

@@ -38,6 +38,7 @@ class ViewLeaf:
     offset: Any
     strides: tuple[Any, ...]
     lengths: tuple[Any, ...]
+    readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ def replace(value: FrontValue, mapping: dict[Value, Value], renew: Callable[[Mut
                 tuple(map(size, value.lengths)),
                 tuple(map(size, value.prefix)),
                 value.plain,
+                readonly=value.readonly,
             )
         case TupleValue(items, cls):
             return TupleValue(tuple(replace(i, mapping, renew) for i in items), cls)

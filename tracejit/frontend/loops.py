@@ -8,6 +8,7 @@ loop is remembered, and lowering the same loop again (inside an outer one) start
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -231,7 +232,7 @@ class LoopLowering:
         dtype = self.plan.dtypes.get(path, view.dtype)
         if path in self.plan.fresh and not view.is_whole:
             base = self.outside(lambda: self.ctx.load(view))
-            view = ArrayView(-1, view.dtype, 0, view.strides, view.lengths, (), plain=True)
+            view = ArrayView(-1, view.dtype, 0, view.strides, view.lengths, (), plain=True, readonly=view.readonly)
         if dtype != view.dtype:
             base = self.outer.emit("cast", (base,), {"dtype": dtype})[0]
         assert isinstance(base.type, TensorType)
@@ -245,12 +246,13 @@ class LoopLowering:
             storage.held.add(c)
         plain = view.plain and path not in self.plan.views
         if plain and not view.prefix:
-            whole = self.ctx.whole_view(c)
-            return whole
+            return dataclasses.replace(self.ctx.whole_view(c), readonly=view.readonly)
         offset = self.head_size(path, "offset", 0, view.offset)
         strides = tuple(self.head_size(path, "stride", k, s) for k, s in enumerate(view.strides))
         lengths = tuple(self.head_size(path, "length", k, n) for k, n in enumerate(view.lengths))
-        return ArrayView(c, dtype, offset, strides, lengths, view.prefix if plain else (), plain)
+        return ArrayView(
+            c, dtype, offset, strides, lengths, view.prefix if plain else (), plain, readonly=view.readonly
+        )
 
     def head_list(self, path: Path, value: GrowingList) -> GrowingList:
         """A growing list that the body rebinds: slots of its own, carried."""

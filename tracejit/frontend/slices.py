@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -92,9 +93,9 @@ def permuted(view: ArrayView, perm: tuple[int, ...]) -> ArrayView:
     if view.via and view.via[0] == "transpose":
         combined = tuple(view.via[1][p] for p in perm)
         if combined == tuple(range(view.rank)):
-            return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=True)
+            return dataclasses.replace(view.viewed(view.offset, strides, lengths), plain=True)
         via = ("transpose", combined)
-    return ArrayView(view.storage, view.dtype, view.offset, strides, lengths, (), plain=False, via=via)
+    return view.viewed(view.offset, strides, lengths, via)
 
 
 def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[Size, ...] | None:

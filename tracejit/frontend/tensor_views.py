@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -149,12 +150,12 @@ def _unfold(c: Calls, a: Arguments) -> FrontValue:
         count = sizes.add(b, b.emit("floordiv", (c.ctx.size_value(span), c.ctx.size_value(step)))[0], 1)
     strides, lengths = list(x.strides), list(x.lengths)
     strides[axis], lengths[axis] = sizes.mul(b, x.strides[axis], step), count
-    return ArrayView(x.storage, x.dtype, x.offset, (*strides, x.strides[axis]), (*lengths, size))
+    return x.viewed(x.offset, (*strides, x.strides[axis]), (*lengths, size))
 
 
 @define("diagonal", "x offset=0 axis1=0 axis2=1")
 def _diagonal(c: Calls, a: Arguments) -> FrontValue:
-    """The elements at i, i + offset of two axes, as a view whose last axis they are."""
+    """The elements at i, i + offset of two axes, as a view whose last axis they are; NumPy's may not be written."""
     x, b, sizes = a.array(), c.ctx.b, c.ctx.sizes
     if x.rank < 2:
         c.arith.mismatch(ValueError("diag requires an array of at least two dimensions"), a.node)
@@ -168,7 +169,8 @@ def _diagonal(c: Calls, a: Arguments) -> FrontValue:
     keep = [k for k in range(x.rank) if k not in (i, j)]
     strides = (*(x.strides[k] for k in keep), sizes.add(b, x.strides[i], x.strides[j]))
     lengths = (*(x.lengths[k] for k in keep), sizes.minimum(b, left, x.lengths[fixed]))
-    return ArrayView(x.storage, x.dtype, sizes.add(b, x.offset, start), strides, lengths)
+    made = x.viewed(sizes.add(b, x.offset, start), strides, lengths)
+    return made if c.ctx.tensors else dataclasses.replace(made, readonly=True)
 
 
 # -- shapes ---------------------------------------------------------------------------------------------------------
@@ -214,7 +216,10 @@ def _broadcast_tensors(c: Calls, a: Arguments) -> FrontValue:
             c.arith.typed("select", a.node, Static(True), c.arith.typed("ne", a.node, total, x), Static(False)),
             a.node,
         )
-    return TupleValue(tuple(function(c, "broadcast_to", [x, _shape(c, total)], {}, a.node) for x in given))
+    arrays = [as_array(c, x, a.node) for x in given]
+    if not c.ctx.tensors and all(c.ctx.same_lengths(x.lengths, total.lengths) for x in arrays):
+        return TupleValue(tuple(arrays))
+    return TupleValue(tuple(function(c, "broadcast_to", [x, _shape(c, total)], {}, a.node) for x in arrays))
 
 
 def _shape(c: Calls, x: ArrayView) -> TupleValue:

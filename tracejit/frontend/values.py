@@ -8,7 +8,7 @@ except `ListValue` and `DictValue`, which are Python's own mutable containers wi
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -44,6 +44,7 @@ class ArrayView:
     leading indices in `prefix` (then it is `plain`: the rest is whole), so that element accesses stay n-d.
     `via` names the op that reads the view from the whole base where there is one: `("reshape",)` or
     `("transpose", perm)`; it says nothing new, but such ops have leaner derivatives than strided reads.
+    `readonly`: NumPy gives this view as one that may not be written, whatever its base.
     """
 
     storage: int
@@ -54,6 +55,14 @@ class ArrayView:
     prefix: tuple[Size, ...] = ()
     plain: bool = False
     via: tuple[Any, ...] = ()
+    readonly: bool = False
+
+    def viewed(
+        self, offset: Size, strides: Sequence[Size], lengths: Sequence[Size], via: tuple[Any, ...] = ()
+    ) -> ArrayView:
+        """Another view of the same memory, derived from this one."""
+        place = self.storage, self.dtype, offset, tuple(strides), tuple(lengths)
+        return ArrayView(*place, (), plain=False, via=via, readonly=self.readonly)
 
     @property
     def rank(self) -> int:

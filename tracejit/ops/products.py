@@ -239,7 +239,7 @@ def diagonal(b: Any, x: Any, offset: int = 0) -> Any:
 def einsum(b: Any, spec: str, *operands: Operand) -> Any:
     """The sum of products that index letters describe; contracted pairwise from the left, each pair as one batched
     matrix product."""
-    inputs, output = _parse(spec, [b.rank(array(b, x)) for x in operands])
+    inputs, output = einsum_letters(spec, [b.rank(array(b, x)) for x in operands])
     arrays = coerce.promote_operands(b, [array(b, x) for x in operands])
     terms = [_distinct(b, x, letters) for x, letters in zip(arrays, inputs, strict=True)]
     sizes = _sizes(b, terms)
@@ -258,7 +258,7 @@ def permuted(b: Any, x: Any, perm: tuple[int, ...]) -> Any:
     return x if perm == tuple(range(len(perm))) else b.transpose(x, perm=perm)
 
 
-def _parse(spec: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+def einsum_letters(spec: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     """Letters of each operand and of the result; `...` stands for capital letters, aligned at the right."""
     spec = spec.replace(" ", "")
     left, arrow, right = spec.partition("->")

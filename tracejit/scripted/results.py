@@ -139,6 +139,8 @@ class ResultBuilder:
         made = view_of(
             base, self.part(leaf.offset), [self.part(s) for s in leaf.strides], [self.part(n) for n in leaf.lengths]
         )
+        if leaf.readonly and isinstance(made, np.ndarray):
+            made.flags.writeable = False
         if not isinstance(owner, Tensor):
             return made
         tensor = wrap(made)

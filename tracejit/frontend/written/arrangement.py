@@ -91,15 +91,6 @@ def astype(x: Any, dtype: Any, /, *, copy: Any = True) -> Any:
     return x.astype(dtype)
 
 
-@written(np.broadcast_arrays)
-def broadcast_arrays(*args: Any) -> Any:
-    """Arrays in their common shape."""
-    held = np.zeros((), dtype=np.bool_)
-    for x in args:
-        held = held | np.zeros(np.shape(x), dtype=np.bool_)
-    return tuple([np.broadcast_to(np.asarray(x), held.shape) for x in args])
-
-
 @written(np.broadcast_shapes)
 def broadcast_shapes(*args: Any) -> Any:
     """The common shape of arrays of given shapes."""
