@@ -241,3 +241,31 @@ def test_a_write_of_the_whole_replaces_the_content_where_nothing_raises_between(
     scripted(np.zeros(3))
     assert "vwrite" not in str(scripted.graph)
     assert "5.0" not in str(scripted.graph)
+
+
+def _leaf_at_once(x, y):
+    z = y * 2
+    x += 1  # here
+    return (x * z).sum()
+
+
+def _leaf_in_a_branch(x, y):
+    if y.sum() > 0:
+        x[0] = y[0]  # here
+    return (x * 2).sum()
+
+
+def _leaf_in_a_loop(x, y):
+    for _ in range(2):
+        x.mul_(y)  # here
+    return (x * 2).sum()
+
+
+@pytest.mark.parametrize("fn", [_leaf_at_once, _leaf_in_a_branch, _leaf_in_a_loop])
+def test_a_written_leaf_is_an_error_at_the_line_that_writes(fn):
+    x = tj.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="a leaf tensor that requires gradients cannot be changed") as caught:
+        tj.script(fn)(x, tj.tensor([1.0, 2.0]))
+    frame = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert frame.name == fn.__name__ and frame.line is not None and frame.line.endswith("# here")
+    assert x.tolist() == [1.0, 2.0]

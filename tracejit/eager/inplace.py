@@ -19,6 +19,9 @@ from tracejit.eager.tape import attach, is_recording
 from tracejit.eager.tensor import Tensor, ir_dtype, raw, wrap
 from tracejit.eager.writes import note_write
 
+#: What an error says of a leaf that is written while recording.
+LEAF_WRITTEN = "a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"
+
 
 def check_writable(target: Tensor) -> None:
     """Refuse a recorded write to a leaf that requires gradients, or to a view of one."""
@@ -26,9 +29,7 @@ def check_writable(target: Tensor) -> None:
         return
     root = target._root
     if target._requires_grad and target._grad_fn is None:
-        raise RuntimeError(
-            "a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"
-        )
+        raise RuntimeError(LEAF_WRITTEN)
     if root is not None and root._requires_grad and root._grad_fn is None:
         raise RuntimeError(
             "a view of a leaf tensor that requires gradients cannot be changed in place; do it inside tj.no_grad()"

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from tracejit.device import array_module, as_array
-from tracejit.eager.inplace import adopt
+from tracejit.eager.inplace import LEAF_WRITTEN, adopt
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach, next_sequence
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
-from tracejit.ir.core import Graph
+from tracejit.errors import Span
+from tracejit.ir.aliasing import updated, updates
+from tracejit.ir.core import Graph, Value, walk
+from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.transforms.activity import is_differentiable, varied
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
@@ -157,6 +160,29 @@ def is_recorded(function: DifferentiableGraph, inputs: Sequence[Any]) -> bool:
     return MODE.enabled and any(isinstance(inputs[i], Tensor) and inputs[i]._requires_grad for i in function.wanted)
 
 
+def write_of(graph: Graph, param: int) -> Span | None:
+    """Where an `inout` parameter is written first, as far as the graph tells."""
+    makers = {r: (op, i) for op in walk(graph.body) for i, r in enumerate(op.results)}
+    value: Value = graph.results[len(graph.results) - len(graph.inout) + graph.inout.index(param)]
+    span: Span | None = None
+    while value in makers:
+        op, i = makers[value]
+        if op.name == "if":
+            inner = [b.results[i] for b in op.blocks if b.results[i] in makers]
+            if not inner:
+                break
+            value = inner[0]
+            continue
+        if op.name == "loop":
+            value = op.block("body").results[1 + i]
+            continue
+        span = op.span or span
+        if not updates(op):
+            break
+        value = op.operands[updated(op)]
+    return span
+
+
 def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]:
     """Call a graph on Tensors, arrays and numbers; results that depend on a Tensor that asks for gradients are
     Tensors on the tape. `inout` Tensors get the node as their history."""
@@ -169,9 +195,8 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     for k, x in enumerate(written):
         is_leaf = isinstance(x, Tensor) and x._requires_grad and x._grad_fn is None
         if is_leaf and function.n_user + k in varying:
-            raise RuntimeError(
-                "a leaf tensor that requires grad cannot be changed in place by a compiled function; use no_grad"
-            )
+            span = write_of(graph, graph.inout[k])
+            raise RuntimeError(LEAF_WRITTEN) if span is None else thrown_at(RuntimeError(LEAF_WRITTEN), span)
     arrays = [raw_value(x) for x in inputs]
     kept = [_copy_of(x) if i in graph.inout else x for i, x in enumerate(inputs)]
     with no_grad():
