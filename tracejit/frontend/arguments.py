@@ -39,10 +39,12 @@ class Arguments:
         args: list[FrontValue],
         kwargs: dict[str, FrontValue],
         node: ast.AST,
+        numpys: bool = False,
     ) -> None:
         self.calls = calls
         self.name = name
         self.node = node
+        self.numpys = numpys  #: whether NumPy's function is called, not tracejit's
         self.values: dict[str, FrontValue] = {}
         self.rest: list[FrontValue] = []
         names: list[str] = []

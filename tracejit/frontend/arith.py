@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from tracejit.errors import error_kind
+from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import optionals
 from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
@@ -97,6 +97,7 @@ PYTHON: dict[str, Callable[..., Any]] = {
     "bitnot": operator.invert,
     "pos": operator.pos,
 }
+_ZERO_TO_NEGATIVE = "0.0 cannot be raised to a negative power"
 COMPARISONS = frozenset(COMPARE.values())
 _RANK = {"b": 0, "i": 1, "f": 2, "c": 3}
 _WIDE = {0: BOOL, 1: I64, 2: F64, 3: C128}
@@ -294,6 +295,8 @@ class Arithmetic:
         rank = max(_RANK[python_kind(x)], _RANK[python_kind(y)])
         if name in COMPARISONS:
             dtype = _WIDE[rank]
+            if {python_kind(x), python_kind(y)} == {"i", "f"}:
+                return Number(self.compare_exactly(name, x, y), weak=True)
             if dtype == C128 and name not in ("eq", "ne"):
                 return self.unsupported(name, x, y, node)
             return Number(self.ctx.b.emit(name, (self.scalar(x, dtype), self.scalar(y, dtype)))[0], weak=True)
@@ -335,9 +338,13 @@ class Arithmetic:
         if name == "pow":
             if isinstance(y_front, Static) and y_front.value < 0:
                 return self.float_binary("pow", self.to(x, F64), self.to(y, F64))
+            whole = b.emit("ge", (y, zero))[0]
             self.ctx.check(
-                b.emit("ge", (y, zero))[0],
-                "ValueError",
+                b.emit("logical_or", (whole, b.emit("ne", (x, zero))[0]))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE
+            )
+            self.ctx.check(
+                whole,
+                error_kind(ScriptError),
                 "an int to a negative power known at run time only is a float: use float(x) ** y",
             )
             return Number(b.emit("checked_pow", (x, y))[0], weak=True)
@@ -391,15 +398,50 @@ class Arithmetic:
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
         if name == "pow":
             negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
-            self.ctx.check(
-                b.emit("logical_not", (negative,))[0], "ZeroDivisionError", "0.0 cannot be raised to a negative power"
-            )
+            self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE)
             whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
             allowed = b.emit("logical_or", (b.emit("logical_not", (b.emit("lt", (x, zero))[0],))[0], whole))[0]
             self.ctx.check(
-                allowed, "ValueError", "a negative float to a fractional power is complex: use complex(x) ** y"
+                allowed,
+                error_kind(ScriptError),
+                "a negative float to a fractional power is complex: use complex(x) ** y",
             )
-        return Number(b.emit(name, (x, y))[0], weak=True)
+        made = b.emit(name, (x, y))[0]
+        if name == "pow":
+            self._require_finite(made, x, y)
+        return Number(made, weak=True)
+
+    def _require_finite(self, made: Value, *operands: Value) -> None:
+        """`OverflowError` for a power of finite floats that is too large."""
+        b = self.ctx.b
+        fits = b.emit("isfinite", (made,))[0]
+        for x in operands:
+            if not isinstance(x.known, float):
+                infinite = b.emit("logical_not", (b.emit("isfinite", (x,))[0],))[0]
+                fits = b.emit("logical_or", (fits, infinite))[0]
+        self.ctx.check(fits, "OverflowError", "(34, 'Numerical result out of range')")
+
+    def compare_exactly(self, name: str, x: FrontValue, y: FrontValue) -> Value:
+        """A Python int and a float compared by value, as Python does, although not every int is a float.
+
+        The int rounded to a float orders as the int itself, unless both sides are the same float; then that float,
+        as an integer, decides. Only 2**63, which no int reaches, does not fit one."""
+        b = self.ctx.b
+        if python_kind(x) == "f":
+            mirrored = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+            return self.compare_exactly(mirrored.get(name, name), y, x)
+        whole, real = self.scalar(x, I64), self.scalar(y, F64)
+        near = self.to(whole, F64)
+        rough = b.emit(name, (near, real))[0]
+        if (isinstance(x, Static) and abs(x.value) <= 2**53) or (isinstance(y, Static) and abs(y.value) < 2**53):
+            return rough
+        limit = b.constant(2.0**63, ScalarType(F64))
+        level = b.emit("logical_and", (b.emit("eq", (near, real))[0], b.emit("lt", (real, limit))[0]))[0]
+        inside = b.emit("select", (level, real, b.constant(0.0, ScalarType(F64))))[0]
+        exact = b.emit(name, (whole, self.to(inside, I64)))[0]
+        beyond = b.emit("eq", (real, limit))[0]
+        above = b.constant(name in ("lt", "le", "ne"), ScalarType(BOOL))
+        return b.emit("select", (beyond, above, b.emit("select", (level, exact, rough))[0]))[0]
 
     def complex_binary(self, name: str, x: Value, y: Value, node: ast.AST) -> FrontValue:
         b = self.ctx.b

@@ -62,15 +62,20 @@ def define(
 
 
 def function(
-    calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    calls: Calls,
+    name: str,
+    args: list[FrontValue],
+    kwargs: dict[str, FrontValue],
+    node: ast.AST,
+    numpys: bool = False,
 ) -> FrontValue:
-    """A library function by its resolved name."""
+    """A library function by its resolved name; `numpys` says that it is called as NumPy's."""
     calls.ctx.at(node)
     if name.startswith("math."):
         return math_call(calls, name[5:], args, node)
     if name in FUNCTIONS:
         signature, handler = FUNCTIONS[name]
-        return handler(calls, Arguments(calls, name, signature, args, kwargs, node))
+        return handler(calls, Arguments(calls, name, signature, args, kwargs, node, numpys))
     library = library_function(name)
     if library is not None:
         return library_call(calls, library, args, kwargs, node)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import arrays, list_calls
-from tracejit.frontend.arith import is_python_number
+from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.mathcalls import whole
 from tracejit.frontend.values import (
     ArrayView,
@@ -89,7 +89,9 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
         return c.arith.mismatch(TypeError("'float' object cannot be interpreted as an integer"), node)
     if isinstance(value, Static) and isinstance(value.value, float):
         return c.arith.mismatch(TypeError("'float' object cannot be interpreted as an integer"), node)
-    if isinstance(value, Number) and value.dtype == BOOL:
+    if isinstance(value, ArrayView) and value.rank == 0:
+        return _integer(c, c.ctx.element(value, ()), node)
+    if isinstance(value, Number) and value.dtype != I64:
         return Number(c.arith.scalar(value, I64), weak=True)
     return value
 
@@ -187,6 +189,9 @@ def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
     if isinstance(args[0], ArrayView):
         made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
+        if args[0].dtype.is_integer and is_python_number(start) and python_kind(start) in "bi":
+            # Python adds the items one by one, in their dtype
+            made = c.arith.typed("cast", node, made, dtype=args[0].dtype)
         return (
             made if isinstance(start, Static) and start.value == 0 else c.expressions.binary("add", start, made, node)
         )

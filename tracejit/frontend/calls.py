@@ -270,7 +270,7 @@ class Calls:
         if known in ("grad", "value_and_grad"):
             return self.transformed(known, args, kwargs, node)
         if known is not None and arrays.is_available(known):
-            return arrays.function(self, known, args, kwargs, node)
+            return arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
         if (reason := eager_only(fn)) is not None:
             self.ctx.refuse(node, *reason)
         script = getattr(fn, "__tracejit_function__", None)

@@ -12,6 +12,7 @@ from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
 from tracejit.frontend.arrays import FUNCTIONS, concatenated, converted, define, reshaped, with_axis
+from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
 
@@ -23,8 +24,13 @@ HANDLERS: dict[Any, Callable[..., FrontValue]] = {}
 
 def _dtype(c: Calls, a: Arguments, default: DType | None) -> DType:
     if a.is_none("dtype"):
-        return default if default is not None else (F32 if c.ctx.tensors else F64)
+        return default if default is not None else _floats(c, a)
     return c.ctx.dtype_of_object(a.static("dtype"), a.node)
+
+
+def _floats(c: Calls, a: Arguments) -> DType:
+    """The dtype of floats that a call makes: NumPy's functions make float64."""
+    return F32 if c.ctx.tensors and not a.numpys else F64
 
 
 def require_size(c: Calls, n: Size, node: ast.AST, message: str = "negative dimensions are not allowed") -> None:
@@ -92,7 +98,7 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
     value = a["fill_value"]
     kind = value.dtype if isinstance(value, Number) else None
     if isinstance(value, Static):
-        kind = {"b": BOOL, "i": I64, "f": F32 if c.ctx.tensors else F64, "c": C128}[python_kind(value)]
+        kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[python_kind(value)]
     dtype = _dtype(c, a, kind)
     return filled(c, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype, a.node)
 
@@ -160,7 +166,7 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
     places = c.ctx.fresh(c.ctx.b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": F64})[0])
     made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, step), start)
     assert isinstance(made, ArrayView)
-    return converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
+    return converted(c, made, _dtype(c, a, None))
 
 
 @define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0")
@@ -181,7 +187,7 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
         at_end = c.arith.typed("eq", a.node, places, weak[3])
         made = c.arith.typed("select", a.node, at_end, weak[2], made)
     assert isinstance(made, ArrayView)
-    made = converted(c, made, _dtype(c, a, F32 if c.ctx.tensors else F64))
+    made = converted(c, made, _dtype(c, a, None))
     return TupleValue((made, Number(step, weak=False))) if a.static("retstep") else made
 
 
@@ -221,7 +227,7 @@ def _array(c: Calls, a: Arguments) -> FrontValue:
         shares = not a.static("copy") and dtype in (None, value.dtype)
         made = value if shares else c.ctx.fresh(c.ctx.load(value if dtype is None else converted(c, value, dtype)))
     else:
-        made = array_of(c, value, dtype, a.node)
+        made = array_of(c, value, dtype, a.node, floats=_floats(c, a))
     for _ in range(int(a.static("ndmin")) - made.rank):
         made = with_axis(made, 0)
     return made
@@ -233,7 +239,7 @@ def _asarray(c: Calls, a: Arguments) -> FrontValue:
     dtype = None if a.is_none("dtype") else c.ctx.dtype_of_object(a.static("dtype"), a.node)
     value = c.as_operand(a["x"])
     if not isinstance(value, ArrayView):
-        return array_of(c, value, dtype, a.node)
+        return array_of(c, value, dtype, a.node, floats=_floats(c, a))
     if a.static("copy"):
         value = c.ctx.fresh(c.ctx.load(value))
     return value if dtype is None else converted(c, value, dtype)
@@ -256,14 +262,16 @@ def _copy(c: Calls, a: Arguments) -> FrontValue:
     return c.ctx.fresh(c.ctx.load(a.array()))
 
 
-def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST) -> ArrayView:
-    """A nested list of numbers and arrays as an array."""
+def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:
+    """A nested list of numbers and arrays as an array; `floats` is the dtype of Python floats where none is given."""
+    floats = floats or (F32 if c.ctx.tensors else F64)
     if isinstance(value, GrowingList):
-        return list_arrays.array_of(c, value, dtype, node)
+        only_floats = dtype is None and value.kind == NumberKind(F64, weak=True)
+        return list_arrays.array_of(c, value, floats if only_floats else dtype, node)
     if isinstance(value, TupleValue | ListValue) and not value.items:
         return filled(c, _constant(c, 0.0, F64), [0], F64, node)
     if isinstance(value, TupleValue | ListValue):
-        rows = [array_of(c, i, dtype, node) for i in value.items]
+        rows = [array_of(c, i, dtype, node, floats) for i in value.items]
         a = Arguments(c, "array", "", [], {}, node)
         ranks = {r.rank for r in rows}
         if len(ranks) != 1:
@@ -274,8 +282,8 @@ def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST) ->
         stacked = [_lifted(c, r) for r in rows]
         return concatenated(c, a, stacked, 0)
     if c.arith.is_number(value):
-        if dtype is None and isinstance(value, Static) and isinstance(value.value, float) and c.ctx.tensors:
-            dtype = F32
+        if dtype is None and isinstance(value, Static) and isinstance(value.value, float):
+            dtype = None if hasattr(value.value, "dtype") else floats
         return c.ctx.fresh(c.ctx.b.emit("broadcast", (c.arith.scalar(value, dtype),))[0])
     x = as_array(c, value, node)
     return x if dtype is None else converted(c, x, dtype)

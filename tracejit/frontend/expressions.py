@@ -207,7 +207,14 @@ class Expressions:
                 arrays = not (is_python_number(x) and is_python_number(y))
                 if (op == "matmul" and arrays) or (op in ("eq", "ne") and isinstance(x, TupleValue | ListValue)):
                     return self.calls.special_binary(op, x, y, node)
+                if not self.ctx.tensors:
+                    x, y = self.beside_array(x, y, node), self.beside_array(y, x, node)
                 return self.arith.binary(op, x, y, node)
+
+    def beside_array(self, x: FrontValue, other: FrontValue, node: ast.AST) -> FrontValue:
+        """An operand: a sequence is an array where the other operand is NumPy's."""
+        numpys = isinstance(other, ArrayView) or (self.arith.is_number(other) and not is_python_number(other))
+        return self.calls.operand_array(x, node) if numpys else x
 
     def not_(self, operand: ast.expr, node: ast.AST) -> FrontValue:
         return self.negated(self.value(operand), node)

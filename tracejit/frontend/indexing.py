@@ -28,7 +28,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, DType, ScalarType
+from tracejit.ir.types import BOOL, F64, I64, U64, DType, ScalarType
 
 Index = FrontValue
 
@@ -404,10 +404,42 @@ class Indexing:
             value = self.ctx.element(value, ())
         if not self.arith.is_number(value):
             self.arith.mismatch(TypeError(f"an array element cannot hold '{type_name(value)}'"), node)
+        value = self.whole_number(value, dtype)
         self.check_fits(value, dtype)
         if dtype.kind != "c" and _kind(value) == "c" and is_python_number(value):
             self.arith.mismatch(TypeError("float() argument must be a string or a real number, not 'complex'"), node)
         return self.arith.scalar(value, dtype)
+
+    def whole_number(self, value: FrontValue, dtype: DType) -> FrontValue:
+        """A float to be stored in an integer array as the Python int without its fraction, as NumPy takes it; a nan is
+        a ValueError, what does not fit 64 bits an OverflowError. Others stay as they are: NumPy casts float64 scalars
+        to unsigned dtypes without a check."""
+        is_float = isinstance(value, Static) and isinstance(value.value, float)
+        is_float = is_float or (isinstance(value, Number) and value.dtype == F64)
+        if not (dtype.is_integer and is_float) or (dtype.kind == "u" and not is_python_number(value)):
+            return value
+        b, number = self.ctx.b, self.arith.scalar(value, F64)
+        self.ctx.check(
+            b.emit("logical_not", (b.emit("isnan", (number,))[0],))[0],
+            "ValueError",
+            "cannot convert float NaN to integer",
+        )
+        self.ctx.check(
+            b.emit("logical_not", (b.emit("isinf", (number,))[0],))[0],
+            "OverflowError",
+            "cannot convert float infinity to integer",
+        )
+        high = 2.0**64 if dtype == U64 else 2.0**63
+        low, top = (b.constant(n, ScalarType(F64)) for n in (-(2.0**63), high))
+        inside = b.emit("logical_and", (b.emit("ge", (number, low))[0], b.emit("lt", (number, top))[0]))[0]
+        self.ctx.check(inside, "OverflowError", "Python int too large to convert to C long")
+        if dtype != U64:
+            return Number(b.emit("cast", (number,), {"dtype": I64})[0], weak=True)
+        one = b.constant(-1.0, ScalarType(F64))
+        message = f"Python integer {{0}} out of bounds for {dtype.numpy_name}"
+        whole = b.emit("cast", (b.emit("minimum", (number, b.constant(0.0, ScalarType(F64))))[0],), {"dtype": I64})[0]
+        self.ctx.check(b.emit("gt", (number, one))[0], "OverflowError", message, whole)
+        return Number(b.emit("cast", (number,), {"dtype": U64})[0], weak=False)
 
     def check_fits(self, value: FrontValue, dtype: DType) -> None:
         """A Python int stored in an integer array must fit it (NumPy raises OverflowError)."""

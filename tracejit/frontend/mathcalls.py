@@ -62,6 +62,8 @@ def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) ->
         made = b.emit(name, values)[0]
     else:
         calls.ctx.refuse(node, f"math.{name} is not available in a script", "write it with available functions")
+    if name == "fmod":
+        _check_invalid(calls, values, made)
     if name in _OVERFLOWING:
         _check_range(calls, values, made)
     return Number(made, weak=True)
@@ -117,6 +119,15 @@ def _check_power(calls: Calls, x: Value, y: Value) -> None:
     for operand in (x, y):
         outside = b.emit("logical_and", (outside, b.emit("isfinite", (operand,))[0]))[0]
     calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
+
+
+def _check_invalid(calls: Calls, operands: list[Value], made: Value) -> None:
+    """A nan that comes of no nan raises ValueError."""
+    b = calls.ctx.b
+    valid = b.emit("logical_not", (b.emit("isnan", (made,))[0],))[0]
+    for x in operands:
+        valid = b.emit("logical_or", (valid, b.emit("isnan", (x,))[0]))[0]
+    calls.ctx.check(valid, "ValueError", "math domain error")
 
 
 def _check_range(calls: Calls, operands: list[Value], made: Value) -> None:

@@ -312,7 +312,7 @@ class Statements:
 
     def update_view(self, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:
         """`view op= value`, with NumPy's `same_kind` casting of the result."""
-        made = self.arith.typed(op, s, target, value)
+        made = self.arith.typed(op, s, target, self.calls.operand_array(value, s))
         require_same_kind(self.calls, op, made, target, s)
         self.indexing.assign(target, made, s)
 

@@ -12,6 +12,7 @@ may be 0 or 1, as in an export) and `b.at_least(value, bound)` (a size is proved
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from tracejit.ir.types import (
     F64,
     I8,
     I64,
+    U64,
     DType,
     ScalarType,
     dim_text,
@@ -36,7 +38,10 @@ from tracejit.ir.types import (
 from tracejit.ops.define import allowed_dtypes
 from tracejit.ops.reduction import highest, lowest
 
-COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
+_ORDER = {
+    "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+}  # fmt: skip
+COMPARISONS = frozenset(_ORDER)
 
 #: Python's own dtypes by the kind of number.
 _PYTHON = {"b": BOOL, "i": I64, "f": F64, "c": C128}
@@ -292,6 +297,9 @@ def elementwise(b: Any, name: str, xs: Sequence[Any], weak: Sequence[bool] = ())
     operands = _operands(b, xs, weak)
     common = _common_dtype(operands)
     if name in COMPARISONS:
+        outside = _compare_outside(b, name, operands, common)
+        if outside is not None:
+            return outside
         common = _comparison_dtype(operands, common)
     if common.kind in _IDENTITY.get(name, ""):
         return xs[0]
@@ -312,16 +320,47 @@ def _as_bool(b: Any, x: Any) -> Any:
     return x if b.dtype(x) == BOOL else b.ne(x, 0)
 
 
+def _compare_outside(b: Any, name: str, operands: Sequence[_Operand], common: DType) -> Any:
+    """A comparison of 64-bit integers with a Python integer that may not be one of them; None for others."""
+    weak = [k for k, o in enumerate(operands) if o.weak and o.kind == "i"]
+    if not (common.is_integer and common.bits == 64) or len(weak) != 1:
+        return None
+    at = weak[0]
+    given, other = operands[at].x, operands[1 - at].x
+    known = is_number(given)
+    if (known and _fits(given, common)) or (not known and common != U64):
+        return None
+    below = not known or given < lowest(common)
+    holds = _ORDER[name](*((0, 1) if below == (at == 0) else (1, 0)))
+    if known:
+        return b.eq(other, other) if holds else b.ne(other, other)
+    sides = [b.cast(given, dtype=U64), convert(b, other, U64)]
+    inside = apply(b, name, *(sides if at == 0 else sides[::-1]))
+    if holds:
+        return apply(b, "logical_or", b.lt(given, 0), inside)
+    return apply(b, "logical_and", b.ge(given, 0), inside)
+
+
 def _comparison_dtype(operands: Sequence[_Operand], common: DType) -> DType:
     """Comparisons with a Python integer are exact, also where it does not fit the other's dtype."""
     weak = any(o.weak and o.kind == "i" and not (is_number(o.x) and _fits(o.x, common)) for o in operands)
     return I64 if weak and common.is_integer and common.bits < 64 else common
 
 
+def _wrapped(operand: _Operand, dtype: DType) -> Any:
+    """A Python integer modulo the integers of that dtype, which is how NumPy's `where` takes it; others as they are."""
+    x = operand.x
+    if not (operand.weak and dtype.is_integer and isinstance(x, int)) or _fits(x, dtype):
+        return x
+    return (x - lowest(dtype)) % (1 << dtype.bits) + lowest(dtype)
+
+
 def _select(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     """`where(cond, x, y)`: the condition becomes a truth value, the other two promote."""
     cond, *sides = xs
-    sides = promote_operands(b, sides, tuple(weak)[1:])
+    operands = _operands(b, sides, tuple(weak)[1:])
+    common = _common_dtype(operands)
+    sides = [convert(b, _wrapped(o, common), common) for o in operands]
     if not isinstance(b, Builder) and all(is_number(x) for x in sides):
         dtype = result_dtype(b, sides)
         sides = [b.full(x, (), dtype) for x in sides]

@@ -37,10 +37,15 @@ NUMPY = ("numpy",)
 @function("around")
 def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
     """x rounded to that many decimals; halves go to the even digit."""
-    if decimals == 0 or not coerce.result_dtype(b, (x,)).is_inexact:
-        return on(b).round(x)
-    scale = 10.0 ** abs(decimals)
+    dtype = coerce.result_dtype(b, (x,))
     c = on(b)
+    if decimals == 0 or not (dtype.is_inexact or (dtype.is_integer and decimals < 0)):
+        return c.round(x)
+    scale = 10.0 ** abs(decimals)
+    if dtype.is_integer:
+        rounded = c.mul(c.round(c.div(coerce.convert(b, x, F64), scale)), scale)
+        wide = rounded if dtype.bits == 64 else b.cast(rounded, dtype=I64)  # what does not fit wraps around
+        return b.cast(wide, dtype=dtype)
     return c.div(c.round(c.mul(x, scale)), scale) if decimals > 0 else c.mul(c.round(c.div(x, scale)), scale)
 
 

@@ -82,6 +82,8 @@ def _emitted(b: Builder, x: Linear, scope: Scope) -> Value:
     for value, factor in sorted(x.terms.items(), key=lambda term: -term[1]):
         term = scope(value)
         assert term is not None
+        if term.type != SIZE:
+            term = b.emit("cast", (term,), {"dtype": SIZE.dtype})[0]
         if abs(factor) != 1:
             term = b.emit("mul", (term, b.constant(abs(factor), SIZE)))[0]
         if total is None:
