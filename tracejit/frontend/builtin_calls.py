@@ -148,8 +148,8 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     for p in parts[1:]:
         length = c.ctx.sizes.minimum(c.ctx.b, length, p.length)
     known = length if static and isinstance(length, int) else None
-    lists = frozenset[int]().union(*(p.lists for p in parts))
-    return SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, lists=lists)
+    sources = frozenset[int]().union(*(p.sources for p in parts))
+    return SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, sources=sources)
 
 
 @handles(enumerate)
@@ -163,7 +163,7 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
             count = c.arith.binary("add", count, start, node)
         return TupleValue((count, inner.item(i)))
 
-    return SequenceValue(inner.length, item, static=inner.static, lists=inner.lists)
+    return SequenceValue(inner.length, item, static=inner.static, sources=inner.sources)
 
 
 @handles(reversed)
@@ -175,7 +175,7 @@ def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
         last = sizes.sub(c.ctx.b, inner.length, 1)
         return inner.item(sizes.sub(c.ctx.b, last, i))
 
-    return SequenceValue(inner.length, item, static=inner.static, lists=inner.lists)
+    return SequenceValue(inner.length, item, static=inner.static, sources=inner.sources)
 
 
 @handles(abs)

@@ -182,7 +182,7 @@ class Context:
     #: loops over few numbers around the present place, and those that are to be unrolled
     short_loops: tuple[ast.AST, ...] = ()
     unrolled: Set[ast.AST] = frozenset()
-    #: classes of the lists that loops run over
+    #: classes of the arrays and lists that loops run over
     iterated: frozenset[int] = frozenset()
     #: the functions that call themselves
     recursion: Recursion | None = None

@@ -530,7 +530,8 @@ class Expressions:
             case ArrayView():
                 if value.rank == 0:
                     self.arith.mismatch(TypeError("iteration over a 0-d array"), node)
-                return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node))
+                source = frozenset({value.storage})
+                return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node), sources=source)
             case GrowingList():
                 return self.lists.items(value)
             case ObjectValue():

@@ -296,7 +296,7 @@ class Lists:
             sizes, b = self.ctx.sizes, self.ctx.b
             return self.get(lst, sizes.add(b, start, sizes.mul(b, i, step)))
 
-        return SequenceValue(count, item, lists=frozenset(lst.storages))
+        return SequenceValue(count, item, sources=frozenset(lst.storages))
 
     def set_item(self, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
         """`lst[at] = item`."""
@@ -310,13 +310,13 @@ class Lists:
 
     def items(self, lst: GrowingList) -> SequenceValue:
         """The items in order."""
-        return SequenceValue(self.length(lst), lambda i: self.get(lst, i), lists=frozenset(lst.storages))
+        return SequenceValue(self.length(lst), lambda i: self.get(lst, i), sources=frozenset(lst.storages))
 
     def part(self, lst: GrowingList, start: Size, stop: Size) -> SequenceValue:
         """The items of a range of valid indices."""
         count = self.ctx.sizes.sub(self.ctx.b, stop, start)
         return SequenceValue(
-            count, lambda i: self.get(lst, self.ctx.sizes.add(self.ctx.b, start, i)), lists=frozenset(lst.storages)
+            count, lambda i: self.get(lst, self.ctx.sizes.add(self.ctx.b, start, i)), sources=frozenset(lst.storages)
         )
 
     def extend(self, lst: GrowingList, sequence: SequenceValue, node: ast.AST) -> None:

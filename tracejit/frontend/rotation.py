@@ -24,6 +24,7 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     ObjectValue,
     OptionalValue,
+    SequenceValue,
     SuperValue,
     Transformed,
     TupleValue,
@@ -87,7 +88,13 @@ def _counts(name: str, live: frozenset[str]) -> bool:
 
 
 def _is_private(ctx: Context, storage: Storage, memory: int) -> bool:
-    shared = ctx.readonly | storage.held | ctx.strided | {c for group in ctx.snapshots.values() for c in group}
+    shared = (
+        ctx.readonly
+        | ctx.iterated
+        | storage.held
+        | ctx.strided
+        | {c for group in ctx.snapshots.values() for c in group}
+    )
     shared |= {c for part, (whole, _) in ctx.parts.items() for c in (part, whole.storage)}
     base = storage.bases.get(memory)
     return (
@@ -120,6 +127,8 @@ def memory_of(values: Iterable[FrontValue | None]) -> set[int]:
                 queue.append(inner)
             case Closure():
                 queue += (d for d in (*value.defaults, *value.kw_defaults) if d is not None)
+            case SequenceValue():
+                found |= value.sources
             case BoundMethod(receiver) | SuperValue(_, receiver):
                 queue.append(receiver)
             case BoundFunction(fn, args, kwargs):

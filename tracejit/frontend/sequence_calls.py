@@ -112,7 +112,7 @@ def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
     if list_calls.is_unknown(c, rows):
         inner = c.expressions.iterable(rows, node)
-        return SequenceValue(inner.length, lambda i: one(inner.item(i)), lists=inner.lists)
+        return SequenceValue(inner.length, lambda i: one(inner.item(i)), sources=inner.sources)
     return TupleValue(tuple(one(item) for item in c.expressions.known_items(rows, node)))
 
 

@@ -476,7 +476,7 @@ class Statements:
 
         limit = self.ctx.size_value(seq.length)
         outer = self.ctx.iterated
-        self.ctx.iterated = outer | seq.lists
+        self.ctx.iterated = outer | seq.sources
         try:
             self.loop(s, limit, True, enter, again)
         finally:

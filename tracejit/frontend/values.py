@@ -154,7 +154,7 @@ class SequenceValue:
     item: Callable[[Any], FrontValue]
     static: int | None = None
     range: tuple[FrontValue, FrontValue, FrontValue] | None = None
-    lists: frozenset[int] = frozenset()  #: classes of the growing lists that items are read from
+    sources: frozenset[int] = frozenset()  #: classes of the arrays and growing lists that items are read from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -362,7 +362,7 @@ def list_classes(value: FrontValue | None) -> set[int]:
         case ObjectValue(_, fields):
             return set[int]().union(*map(list_classes, fields.values()))
         case SequenceValue():
-            return set(value.lists)
+            return set(value.sources)
         case Closure():
             return set[int]().union(*map(list_classes, (*value.defaults, *value.kw_defaults)))
         case BoundFunction(_, args, kwargs):

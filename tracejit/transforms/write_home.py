@@ -138,7 +138,10 @@ class _Writer:
         return Block(block.params, tuple(ops), tuple(map(self.value, block.results)), block.label)
 
     def advance(self, op: Op, i: int, index: int, newest: dict[int, Value]) -> None:
-        """Note that an op's result i is a newer version, if it is made of the newest one."""
+        """Note that an op's result i is a newer version, if it is made of the newest one and has the parameter's type:
+        what may also be other memory has sizes of its own."""
+        if op.results[i].type != self.graph.params[index].type:
+            return
         at = {"loop": 2 + i}.get(op.name, updated(op) if updates(op) else None)
         before = _changed_by(op, i) if at is None else op.operands[at]
         if before is None or self.value(before) is newest[index]:
