@@ -54,9 +54,26 @@ def written_shapes(a, b):
     return a
 
 
+@case((A(3),), (A(0),))
+def deleted_after_a_loop(a):
+    for y in a:
+        y = y + 1
+    del y
+    return y  # noqa: F821
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_program(fn, calls):
     run(fn, calls)
+
+
+def test_a_deleted_name_is_missing_where_it_is_read() -> None:
+    lines = []
+    for size in (3, 0):
+        with pytest.raises(UnboundLocalError) as raised:
+            tj.script(deleted_after_a_loop)(np.ones(size))
+        lines.append(raised.traceback[-1].lineno + 1 - deleted_after_a_loop.__code__.co_firstlineno)
+    assert lines == [5, 4]
 
 
 def reduced(a):

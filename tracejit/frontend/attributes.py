@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracejit.device import Device
 from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.slices import permuted, restrided
@@ -37,7 +38,7 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
         case "itemsize":
             return Static(base.dtype.itemsize)
         case "device":
-            return Static(ctx.device)
+            return Static(Device(ctx.device) if ctx.tensors else ctx.device)
         case "T":
             return permuted(base, tuple(reversed(range(base.rank))))
         case "mT":

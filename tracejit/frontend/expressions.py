@@ -146,6 +146,7 @@ class Expressions:
         if found is not None:
             return found
         if name in self.calls.locals_of(self.ctx.frame.source.node):
+            self.ctx.at(node)
             text = f"cannot access local variable {name!r} where it is not associated with a value"
             self.ctx.check_false("UnboundLocalError", text)
         return self.enclosing_name(node, name)
@@ -157,11 +158,13 @@ class Expressions:
             found = frame.env.get(name)
             text = f"cannot access free variable {name!r} where it is not associated with a value in enclosing scope"
             if isinstance(found, MaybeUnbound):
+                self.ctx.at(node)
                 self.ctx.check(found.bound, "NameError", text)
                 return found.value
             if found is not None:
                 return found
             if frame.is_function and name in self.calls.locals_of(frame.source.node):
+                self.ctx.at(node)
                 self.ctx.check_false("NameError", text)
             frame = frame.enclosing
         return self.calls.outer_name(node, name)

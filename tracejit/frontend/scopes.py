@@ -27,10 +27,13 @@ _BOUND = "_tracejit_bound"
 
 
 def names_read(node: ast.AST) -> set[str]:
-    """Names an expression or simple statement may read; a subscript or attribute store reads its base."""
+    """Names an expression or simple statement may read; a subscript or attribute store reads its base, and `del` of a
+    name needs it bound."""
     found: set[str] = set()
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and (isinstance(inner.ctx, ast.Load) or isinstance(node, ast.AugAssign)):
+        if isinstance(inner, ast.Name) and (
+            isinstance(inner.ctx, ast.Load | ast.Del) or isinstance(node, ast.AugAssign)
+        ):
             found.add(inner.id)
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
         found.add(node.target.id)

@@ -325,6 +325,14 @@ def _repeat(
     return function(c, "tile", [x, counts], kwargs, node)
 
 
+@method("flip")
+def _flip(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The axes may be given one by one, or as `dims`."""
+    axes = [TupleValue(tuple(args))] if len(args) > 1 else args
+    named = {"axis" if name == "dims" else name: value for name, value in kwargs.items()}
+    return function(c, "flip", [x, *axes], named, node)
+
+
 @method("where")
 def _where(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The value where a condition holds, else another."""

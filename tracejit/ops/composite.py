@@ -148,7 +148,7 @@ def logaddexp(b: Any, x: Operand, y: Operand) -> Any:
     return c.select(c.ge(x, y), c.add(x, c.log1pexp(distance)), c.add(y, c.log1pexp(c.neg(distance))))
 
 
-@function(kinds=("function",))
+@function(kinds=("function", "method"))
 def lerp(b: Any, start: Operand, end: Operand, weight: Operand) -> Any:
     """start + weight * (end - start)."""
     c = on(b)
