@@ -29,6 +29,7 @@ from tracejit.frontend.values import (
     SuperValue,
     Transformed,
     TupleValue,
+    describe,
 )
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
 @handles(getattr)
 def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     name = c.static(args[1], node, "the attribute name")
-    if len(args) == 3 and not _has(args[0], name):
+    if len(args) == 3 and not _has(c, args[0], name, node):
         return args[2]
     return c.attribute(args[0], name, node)
 
 
 @handles(hasattr)
 def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return Static(_has(args[0], c.static(args[1], node, "the attribute name")))
+    return Static(_has(c, args[0], c.static(args[1], node, "the attribute name"), node))
 
 
 @handles(super)
@@ -140,7 +141,8 @@ def _callable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
             return Static(isinstance(x, Closure | BoundMethod | BoundFunction | Transformed))
 
 
-def _has(x: FrontValue, name: str) -> bool:
+def _has(c: Calls, x: FrontValue, name: str, node: ast.AST) -> bool:
+    """Whether a value has an attribute, as its class in Python says."""
     match x:
         case Static(value):
             return hasattr(value, name)
@@ -149,9 +151,14 @@ def _has(x: FrontValue, name: str) -> bool:
         case TupleValue(_, cls) if cls is not None:
             return hasattr(cls, name)
         case ArrayView():
-            return hasattr(np.ndarray, name)
+            return hasattr(Tensor if c.ctx.tensors else np.ndarray, name)
+        case ChoiceValue(_, options):
+            return hasattr(options[0].value, name)
         case _:
-            return False
+            kind = None if isinstance(x, Closure | BoundFunction) else _class_of(c, x)
+            if kind is None:
+                c.ctx.refuse(node, f"the attributes of {describe(x)} are not known in a script", "read what it has")
+            return hasattr(kind, name)
 
 
 @handles(type)

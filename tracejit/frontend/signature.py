@@ -62,6 +62,9 @@ class Access:
 
 MISSING = object()
 
+#: What to do with an array that scripts do not take.
+CONVERSION = "convert it to a plain array of numbers first: np.asarray(x, dtype=float)"
+
 
 def constant_access(value: Any) -> Access:
     """The access of a fixed object (a globals dict, a closure cell, a module instance)."""
@@ -133,7 +136,12 @@ def _by_value(x: Any) -> bool:
 
 
 def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
-    """The spec of an ndarray."""
+    """The spec of an ndarray. Subclasses that give operators another meaning are refused: code does not have it."""
+    if isinstance(array, np.ma.MaskedArray | np.matrix):
+        kind = type(array)
+        raise TypeError(
+            f"a script computes with plain arrays, not {kind.__module__.replace('.core', '')}.{kind.__name__}"
+        )
     if array.dtype.name not in BY_NUMPY_NAME:
         raise TypeError(f"tracejit has no dtype {array.dtype}")
     dims = tuple(None if any_size else n if n < 2 else None for n in array.shape)
@@ -181,7 +189,10 @@ def matches(spec: Spec, value: Any) -> bool:
         return StaticSpec(value) == spec
     if isinstance(spec, TreeSpec):
         return type(value) is spec.type and tree_children(value)[0] == spec.keys
-    found = spec_of(value)
+    try:
+        found = spec_of(value)
+    except TypeError:  # an array that scripts do not take
+        return False
     if isinstance(spec, ArraySpec) and isinstance(found, ArraySpec) and len(spec.dims) == len(found.dims):
         fits = all(n in (d, own) for n, d, own in zip(spec.dims, found.dims, value.shape, strict=True))
         found = dataclasses.replace(found, dims=spec.dims) if fits else found

@@ -17,9 +17,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tracejit.eager.tensor import Tensor
+from tracejit.errors import ScriptError
 from tracejit.frontend.context import AttributeVaries, Context
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.signature import (
+    CONVERSION,
     MISSING,
     Access,
     Spec,
@@ -114,7 +116,10 @@ class Statics:
         """An array as an input of the graph; one array reached by two ways is one input."""
         found = self.arrays.get(id(value))
         if found is None:
-            spec = spec_of(value)
+            try:
+                spec = spec_of(value)
+            except TypeError as error:
+                raise ScriptError(str(error), self.ctx.b.span, instead=CONVERSION) from None
             if (
                 self.ctx.any_size or self.ctx.exact_sizes
             ):  # an exported program embeds the array, a trace relies on them

@@ -30,6 +30,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, called_with, lower_function
 from tracejit.frontend.signature import (
+    CONVERSION,
     Access,
     ArraySpec,
     Spec,
@@ -337,7 +338,7 @@ class ScriptedFunction(FastCallable):
             spec = spec_of(value)
             return refined(spec, Access(index), value, self._static, self._sizes) if self._refined else spec
         except TypeError as error:
-            reason, instead = f"argument {self._names[index]!r}: {error}", "convert it with .astype(float) first"
+            reason, instead = f"argument {self._names[index]!r}: {error}", CONVERSION
             raise ScriptError(reason, self.source.span(self.source.node), instead=instead) from None
 
     @property
