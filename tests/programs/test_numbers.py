@@ -53,6 +53,11 @@ PROGRAMS: dict[str, tuple[Any, ...]] = {
     "a | a * [3, 4, 5], [1, 2, 3] - a, a / (1, 2, 3), a == [3, 1, 5], a < (1, 2, 3), a @ [1, 2, 3]": (HALVES,),
     "a | a += [1, 2, 3];; a": (HALVES,),
     "v | v[0] * v[1]": ((HALVES, [1, 2, 3]),),
+    # NumPy's scalars inside containers
+    "v | print([v[0][0]], (v[0][0], v[1]), {'k': v[0][0]}, v[0][0], f'{v[0][0]} {v[0][0]!r} {[v[1]]}')": (
+        (HALVES, 2.5),
+        (TENS, 3),
+    ),
     # NumPy's functions make NumPy's dtypes beside Tensors too
     "x | np.ones(3) + x, np.zeros(3) + x, np.array([1.0, 2.0, 3.0]) + x, np.asarray([1.0, 2.0, 3.0]) + x": (TENSOR,),
     "x | np.linspace(0, 1, 3) + x, np.arange(3.0) + x, np.eye(3) + x, np.full(3, 2.0) + x": (TENSOR,),
@@ -62,6 +67,7 @@ PROGRAMS: dict[str, tuple[Any, ...]] = {
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     lines = [*PROGRAMS, "a, x | a[0] = x;; a", "a, x | a[:] = x;; a", "v | v[0] ** v[1]"]
+    lines += ["c | print(c)", "c | raise ValueError(f'bad {c}')", "c | raise ValueError('bad', c)"]
     module = module_of(lines, tmp_path_factory.mktemp("numbers") / "number_programs.py")
     return {line: getattr(module, f"p{k}") for k, line in enumerate(lines)}
 
@@ -79,6 +85,13 @@ def test_a_float_stored_in_an_integer_array(programs, dtype):
         scripted = None
         for number in FLOATS:
             scripted = check(programs[line], np.zeros(2, dtype), number, scripted=scripted)
+
+
+@pytest.mark.parametrize("number", [1 + 2j, np.complex64(1j)])
+def test_a_complex_number_in_a_message_is_refused(programs, number):
+    for line in ("c | print(c)", "c | raise ValueError(f'bad {c}')", "c | raise ValueError('bad', c)"):
+        with pytest.raises(ScriptError, match="complex"):
+            script(programs[line])(number)
 
 
 @pytest.mark.parametrize("operands", [(2, -1), (-2.0, 0.5)])

@@ -92,7 +92,7 @@ class _Parts:
         match value:
             case Static(obj):
                 return _Plan(repr(obj), lambda _: obj)
-            case Number():
+            case Number() if not value.dtype.is_complex:
                 self.payload.append(value.value)
                 return _Plan(f"#{at}", lambda values: values[at])
             case MessageValue(template, values):

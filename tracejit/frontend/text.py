@@ -29,6 +29,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.types import F64, I64
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -63,6 +64,14 @@ class Text:
                 own = self.own_text(value, conversion)
                 field = "{" + conversion + (":" + spec if spec else "") + "}"
                 return self.show(own, "", spec) if own is not None else self.literal(field.format(obj))
+            case Number() if value.dtype.is_complex:
+                self.c.ctx.refuse(
+                    self.node, "a complex number cannot be shown in a message", "show its real and its imaginary part"
+                )
+            case Number() if conversion == "!r" and not value.weak and not spec and value.dtype in (F64, I64):
+                self.literal(f"np.{value.dtype.numpy_name}(")
+                self.pieces.append((value.value, conversion))
+                self.literal(")")
             case Number():
                 self.pieces.append((value.value, conversion + (":" + spec if spec else "")))
             case MessageValue(template, values) if not spec and conversion != "!r":
