@@ -53,7 +53,12 @@ PROGRAMS: dict[str, tuple[Any, ...]] = {
     "a | a * [3, 4, 5], [1, 2, 3] - a, a / (1, 2, 3), a == [3, 1, 5], a < (1, 2, 3), a @ [1, 2, 3]": (HALVES,),
     "a | a += [1, 2, 3];; a": (HALVES,),
     "v | v[0] * v[1]": ((HALVES, [1, 2, 3]),),
-    # NumPy's scalars inside containers
+    # NumPy's scalars, inside containers too
+    "a | print(a[0], [a[0]], f'{a[0]} {a[0]:.3f} {a[0]!r}', str(a[0]), repr(a[1]), a[1])": (
+        np.array([0.1, 1e-5], np.float32),
+        np.array([0.1, 3.0], np.float16),
+        np.array([0.1, 1e20]),
+    ),
     "v | print([v[0][0]], (v[0][0], v[1]), {'k': v[0][0]}, v[0][0], f'{v[0][0]} {v[0][0]!r} {[v[1]]}')": (
         (HALVES, 2.5),
         (TENS, 3),

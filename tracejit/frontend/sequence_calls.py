@@ -213,6 +213,6 @@ def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     for i, arg in enumerate(args):
         if i:
             made.literal(" " if sep is None else str(sep))
-        made.show(arg)
+        made.show_str(arg)
     made.literal("\n" if end is None else str(end)).printed()
     return Static(None)

@@ -87,6 +87,11 @@ class Text:
                 )
         return self
 
+    def show_str(self, value: FrontValue) -> Text:
+        """Append `str(value)`, which shows fewer digits of a narrow NumPy float than a format does."""
+        narrow = isinstance(value, Number | ArrayView) and value.dtype.is_float and value.dtype.bits < 64
+        return self.show(value, "!s" if narrow else "")
+
     def own_text(self, value: FrontValue, conversion: str) -> FrontValue | None:
         """What `__str__` or `__repr__` of the user's class gives."""
         if class_of(value) is None:
@@ -266,7 +271,8 @@ def text_of(c: Calls, value: FrontValue, node: ast.AST, conversion: str = "") ->
     """`str(value)`, `repr(value)`."""
     if isinstance(value, ChoiceValue):
         return each(c.expressions, value, lambda o: text_of(c, o, node, conversion), node)
-    return Text(c, node).show(value, conversion).value()
+    made = Text(c, node)
+    return (made.show(value, conversion) if conversion else made.show_str(value)).value()
 
 
 def method(

@@ -15,6 +15,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, NoReturn
 
+import numpy as np
+
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
 from tracejit.errors import Span, make_error
@@ -45,15 +47,17 @@ def raise_failure(site: ErrorSite, payload: Sequence[Any]) -> NoReturn:
     raise failure(site, payload)
 
 
-def payload_values(bits: Sequence[int], dtypes: Sequence[DType]) -> list[bool | int | float]:
-    """Payload words as Python numbers: floats are the bits of a float64."""
+def payload_values(bits: Sequence[int], dtypes: Sequence[DType]) -> list[Any]:
+    """Payload words as numbers: floats are the bits of a float64, narrower ones become NumPy's, which show fewer
+    digits."""
     return [_payload_value(word, dtype) for word, dtype in zip(bits, dtypes, strict=False)]
 
 
-def _payload_value(word: int, dtype: DType) -> bool | int | float:
+def _payload_value(word: int, dtype: DType) -> Any:
     match dtype.kind:
         case "f":
-            return struct.unpack("d", struct.pack("q", word))[0]
+            number = struct.unpack("d", struct.pack("q", word))[0]
+            return number if dtype.bits == 64 else np.dtype(dtype.numpy_name).type(number)
         case "b":
             return bool(word)
         case "u":
