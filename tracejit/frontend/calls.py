@@ -388,7 +388,7 @@ class Calls:
         env = self.bind(source, args, kwargs, node, closure)
         outer, path = self.ctx.frame, self.ctx.path
         site = outer.span(node) if source.is_library else None
-        self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site)
+        self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site=site)
         self.ctx.path = (*path, node)
         try:
             alive = self.run(source)
