@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr"
 
-#: Products of fewer multiplications run on one thread: below some 20 us sharing costs more than it brings.
-SHARED_WORK = 1 << 21
+#: Products of fewer multiplications run on one thread: below some 150 us waking a thread costs more than it brings.
+SHARED_WORK = 1 << 23
 #: The least rows or columns of a block, a multiple of the register tiles of common kernels; at most this many blocks.
 BLOCK, BLOCKS = 32, 16
 
