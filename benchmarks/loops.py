@@ -9,20 +9,8 @@ import numpy as np
 
 import tracejit as tj
 from benchmarks.measure import Case, local_case
+from benchmarks.scalar_programs import edit_distance
 from tracejit.demo.programs import fixed_point, recurrent
-
-
-def edit_distance(a: Any, b: Any, d: Any) -> Any:
-    """The least number of edits from a to b, by dynamic programming in d."""
-    for i in range(a.shape[0] + 1):
-        d[i, 0] = i
-    for j in range(b.shape[0] + 1):
-        d[0, j] = j
-    for i in range(a.shape[0]):
-        for j in range(b.shape[0]):
-            cost = 0 if a[i] == b[j] else 1
-            d[i + 1, j + 1] = min(d[i, j + 1] + 1, d[i + 1, j] + 1, d[i, j] + cost)
-    return d[a.shape[0], b.shape[0]]
 
 
 def jacobi(a: Any, b: Any, steps: int) -> Any:

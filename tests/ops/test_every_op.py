@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.gpu import has_gpu
 from tests.ops import op_graphs
 from tests.ops.op_graphs import EAGER, assert_same, eager_results, forms, one_op_graph, samples_of
 from tracejit import device
@@ -148,15 +149,6 @@ def test_native_code_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
         return compile_program(program_of(graph)).call(arranged(inputs))
 
     op_graphs.check_all_samples(defn, run, scale=8.0)
-
-
-def has_gpu() -> bool:
-    """Whether CuPy and a GPU are there."""
-    try:
-        device.cupy()
-    except device.DeviceError:
-        return False
-    return True
 
 
 @pytest.mark.gpu

@@ -10,6 +10,7 @@ import pytest
 
 import tracejit.ops  # noqa: F401
 from tests.cuda_shim.shim_device import MISSING, ShimDevice, module_of
+from tests.gpu import has_gpu
 from tracejit import device
 from tracejit.codegen.lower import lower
 from tracejit.ir.parser import parse
@@ -95,16 +96,8 @@ def test_the_source_names_no_header() -> None:
     assert "#include" not in compiled(SCALED).source
 
 
-def _has_gpu() -> bool:
-    try:
-        device.cupy()
-    except device.DeviceError:
-        return False
-    return True
-
-
 @pytest.mark.gpu
-@pytest.mark.skipif(not _has_gpu(), reason="needs CuPy and a GPU")
+@pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")
 def test_on_a_gpu() -> None:
     cupy = device.cupy()
     x, y = cupy.arange(5, dtype=np.float32), cupy.ones(5, np.float32)

@@ -9,18 +9,9 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.gpu import has_gpu
 from tests.runtime.test_cuda_scripts import CASES, array, copied, flat, out_of_range
 from tracejit import device
-
-
-def has_gpu() -> bool:
-    """Whether CuPy and a GPU are there."""
-    try:
-        device.cupy()
-    except device.DeviceError:
-        return False
-    return True
-
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")]
 

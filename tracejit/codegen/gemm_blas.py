@@ -213,9 +213,9 @@ def _typed(arguments: Sequence[tuple[str, str]], **other: str) -> str:
     return ", ".join(f"{kind} %{other.get(name, name)}" for kind, name in arguments)
 
 
-def _shared(name: str, arguments: Sequence[tuple[str, str]], count: str, part: str) -> str:
-    """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over blocks of `%count`, each run by
-    `part`, whose labels see the arguments, `%begin` and the block's `%size`."""
+def _shared(name: str, arguments: Sequence[tuple[str, str]], count: str, part: str, define: str = "") -> str:
+    """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over blocks of the register `count`,
+    which `define` sets, each run by `part`, whose labels see the arguments, `%begin` and the block's `%size`."""
     record = "{ " + ", ".join(kind for kind, _ in arguments) + " }"
     places = [f"getelementptr {record}, ptr %record, i64 0, i32 {i}" for i in range(len(arguments))]
     saves = "\n".join(
@@ -242,13 +242,13 @@ one:
 several:
   %record = alloca {record}
 {saves}
-{count}
-  %padded = add i64 %count, {BLOCKS - 1}
+{define}
+  %padded = add i64 {count}, {BLOCKS - 1}
   %least = sdiv i64 %padded, {BLOCKS}
   %up = add i64 %least, {BLOCK - 1}
   %tiles = sdiv i64 %up, {BLOCK}
   %block = mul i64 %tiles, {BLOCK}
-  call void @tj_parallel_for(ptr @{name}_part, ptr %record, i64 %count, i64 %block)
+  call void @tj_parallel_for(ptr @{name}_part, ptr %record, i64 {count}, i64 %block)
   ret void
 }}
 """
@@ -269,7 +269,7 @@ define internal void @tj_matmat_{name}_one({_typed(_MATMAT)}) nounwind {{
   ret void
 }}
 """
-    count = """
+    define = """
   %tall = icmp sge i64 %m, %n
   %count = select i1 %tall, i64 %m, i64 %n"""
     part = f"""
@@ -292,7 +292,7 @@ columns:
   %c.columns = getelementptr {type}, ptr %c, i64 %begin
   call void @tj_matmat_{name}_one({_typed(_MATMAT, n="size", b="b.part", c="c.columns")})
   ret void"""
-    return one + _shared(f"tj_matmat_{name}", _MATMAT, count, part)
+    return one + _shared(f"tj_matmat_{name}", _MATMAT, "%count", part, define)
 
 
 def _matrix_vector(name: str, type: str, function: str, integer: str) -> str:
@@ -322,7 +322,7 @@ define internal void @tj_matvec_{name}_one({_typed(_MATVEC)}) nounwind {{
   %y.part = getelementptr {type}, ptr %y, i64 %skip_y
   call void @tj_matvec_{name}_one({_typed(_MATVEC, rows="size", x="x.part", y="y.part")})
   ret void"""
-    return one + _shared(f"tj_matvec_{name}", _MATVEC, "  %count = add i64 %rows, 0", part)
+    return one + _shared(f"tj_matvec_{name}", _MATVEC, "%rows", part)
 
 
 def _operands(type: str, integer: str) -> str:

@@ -28,14 +28,14 @@ class _Convolution(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        groups: int,
-        bias: bool,
-        padding_mode: str,
-        device: Any,
-        dtype: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
         for channels, word in ((in_channels, "in_channels"), (out_channels, "out_channels")):
@@ -54,6 +54,9 @@ class _Convolution(Module):
         self.dilation = _tuple(dilation, self.space)
         self.groups = groups
         self.padding_mode = padding_mode
+        if padding == "same" and not self.transposed and any(s != 1 for s in self.stride):
+            raise ValueError("padding='same' keeps the size, which a stride other than 1 cannot")
+        self.around = () if padding_mode == "zeros" else self.widths()
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = Parameter(tj.empty(first, second // groups, *self.kernel_size, device=device, dtype=dtype))
         if bias:
@@ -95,40 +98,7 @@ class _Convolution(Module):
         return shown + ("" if self.bias is not None else ", bias=False")
 
 
-class _Forward(_Convolution):
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
-        if padding == "same" and any(s != 1 for s in self.stride):
-            raise ValueError("padding='same' keeps the size, which a stride other than 1 cannot")
-        self.around = () if padding_mode == "zeros" else self.widths()
-
-
-class Conv1d(_Forward):
+class Conv1d(_Convolution):
     """The cross-correlation of (batch, in_channels, size) with weight (out_channels, in_channels / groups, kernel)."""
 
     space = 1
@@ -140,7 +110,7 @@ class Conv1d(_Forward):
         return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class Conv2d(_Forward):
+class Conv2d(_Convolution):
     """The cross-correlation of (batch, in_channels, height, width) with weight (out_channels, in_channels / groups,
     *kernel_size)."""
 
@@ -241,9 +211,7 @@ class MaxPool2d(_MaxPool):
         return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
-class AvgPool1d(Module):
-    """The mean of each window over the last axis."""
-
+class _AvgPool(Module):
     def __init__(
         self,
         kernel_size: Any,
@@ -259,14 +227,18 @@ class AvgPool1d(Module):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
-    def forward(self, x: Any) -> Any:
-        return F.avg_pool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
-
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Module):
+class AvgPool1d(_AvgPool):
+    """The mean of each window over the last axis."""
+
+    def forward(self, x: Any) -> Any:
+        return F.avg_pool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+
+class AvgPool2d(_AvgPool):
     """The mean of each window over the last two axes."""
 
     def __init__(
@@ -278,12 +250,7 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         self.divisor_override = divisor_override
 
     def forward(self, x: Any) -> Any:
@@ -296,6 +263,3 @@ class AvgPool2d(Module):
             self.count_include_pad,
             self.divisor_override,
         )
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"

@@ -167,7 +167,40 @@ class _Recurrent(Module):
         return shown + "".join(f", {k}={getattr(self, k)}" for k, v in usual.items() if getattr(self, k) != v)
 
 
-class RNN(_Recurrent):
+class _OneState(_Recurrent):
+    """Layers whose state is one tensor; subclasses give `_step(given, h, weight, bias)`, the state after one input."""
+
+    def _run(self, x: Any, h: Any, backward: bool, suffix: str) -> tuple[Any, Any]:
+        given = self._given(x, suffix)
+        weight, bias = self._weights(suffix)
+        steps = x.shape[0]
+        outs = []
+        for k in range(steps):
+            h = self._step(given[steps - 1 - k if backward else k], h, weight, bias)
+            outs.append(h)
+        out = tj.stack(outs)
+        return (out.flip(0) if backward else out), h
+
+    def _step(self, given: Any, h: Any, weight: Any, bias: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not define _step()")
+
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        is_batch = x.ndim == 3
+        x = self._by_time(x)
+        state = self._state(hx, x, is_batch)
+        last = []
+        for layer, directions in enumerate(self.plan):
+            outs = []
+            for place, backward, suffix in directions:
+                out, h = self._run(x, state[place], backward, suffix)
+                outs.append(out)
+                last.append(h)
+            x = self._between(outs, layer)
+        h_n = tj.stack(last)
+        return self._as_given(x, is_batch), (h_n if is_batch else h_n.squeeze(1))
+
+
+class RNN(_OneState):
     """h = tanh(W_ih x + b_ih + W_hh h + b_hh), or with relu; gives (outputs, h of every layer and direction)."""
 
     gates = 1
@@ -190,31 +223,8 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype)
         self.nonlinearity = nonlinearity
 
-    def _run(self, x: Any, h: Any, backward: bool, suffix: str) -> tuple[Any, Any]:
-        given = self._given(x, suffix)
-        weight, bias = self._weights(suffix)
-        steps = x.shape[0]
-        outs = []
-        for k in range(steps):
-            h = _rnn_step(given[steps - 1 - k if backward else k], h, weight, bias, self.nonlinearity)
-            outs.append(h)
-        out = tj.stack(outs)
-        return (out.flip(0) if backward else out), h
-
-    def forward(self, x: Any, hx: Any = None) -> Any:
-        is_batch = x.ndim == 3
-        x = self._by_time(x)
-        state = self._state(hx, x, is_batch)
-        last = []
-        for layer, directions in enumerate(self.plan):
-            outs = []
-            for place, backward, suffix in directions:
-                out, h = self._run(x, state[place], backward, suffix)
-                outs.append(out)
-                last.append(h)
-            x = self._between(outs, layer)
-        h_n = tj.stack(last)
-        return self._as_given(x, is_batch), (h_n if is_batch else h_n.squeeze(1))
+    def _step(self, given: Any, h: Any, weight: Any, bias: Any) -> Any:
+        return _rnn_step(given, h, weight, bias, self.nonlinearity)
 
 
 class LSTM(_Recurrent):
@@ -254,24 +264,14 @@ class LSTM(_Recurrent):
         return self._as_given(x, is_batch), (h_n, c_n)
 
 
-class GRU(_Recurrent):
+class GRU(_OneState):
     """r and z are sigmoids of W_ih x + b_ih + W_hh h + b_hh, n = tanh(W_in x + b_in + r (W_hn h + b_hn)),
     h = (1 - z) n + z h; gives (outputs, h of every layer and direction)."""
 
     gates = 3
 
-    def _run(self, x: Any, h: Any, backward: bool, suffix: str) -> tuple[Any, Any]:
-        given = self._given(x, suffix)
-        weight, bias = self._weights(suffix)
-        steps = x.shape[0]
-        outs = []
-        for k in range(steps):
-            h = _gru_step(given[steps - 1 - k if backward else k], h, weight, bias, self.hidden_size)
-            outs.append(h)
-        out = tj.stack(outs)
-        return (out.flip(0) if backward else out), h
-
-    forward = RNN.forward
+    def _step(self, given: Any, h: Any, weight: Any, bias: Any) -> Any:
+        return _gru_step(given, h, weight, bias, self.hidden_size)
 
 
 # -- cells ---------------------------------------------------------------------------------------------------------
