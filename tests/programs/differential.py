@@ -1,11 +1,13 @@
 """Run a generated program as plain Python, by the interpreter and compiled, and compare all that can be seen.
 
-Results, changed arguments and the kind of exceptions must agree; gradients must agree with central differences.
-A disagreement is a `Mismatch`. Programs whose outcome hangs on the last bits of a number are not judged.
+How far a program is compiled is its `Depth`. Results, changed arguments and the kind of exceptions must agree;
+gradients must agree with central differences. A disagreement is a `Mismatch`. Programs whose outcome hangs on the last
+bits of a number are not judged.
 """
 
 from __future__ import annotations
 
+import enum
 import importlib.util
 import itertools
 import re
@@ -21,9 +23,11 @@ import numpy as np
 
 from tests.programs.compare import Outcome, same
 from tracejit.errors import ScriptError
+from tracejit.ir.core import Graph
 from tracejit.ir.interpreter import run
+from tracejit.ir.verifier import verify
 from tracejit.scripted import ScriptedFunction, script
-from tracejit.scripted.compiler import compile_graph
+from tracejit.scripted.compiler import compile_graph, transformed
 from tracejit.scripted.function import Specialisation
 from tracejit.scripted.results import ResultBuilder
 from tracejit.transforms.activity import is_differentiable
@@ -40,6 +44,14 @@ class Mismatch(AssertionError):
     def __init__(self, stage: str, detail: str) -> None:
         super().__init__(f"{stage}: {detail}")
         self.stage = stage
+
+
+class Depth(enum.IntEnum):
+    """How far a program is compiled. The first two stages run by the interpreter, many times as many as natively."""
+
+    GRAPH = 0  #: what the front end and differentiation give
+    FINAL = 1  #: what all transforms make of that
+    NATIVE = 2  #: machine code, and the interpreter
 
 
 @dataclass(frozen=True)
@@ -104,11 +116,11 @@ def observe(fn: Callable[..., Any], own: Sequence[Any]) -> Outcome:
     return Outcome(result, own, "", error)
 
 
-def interpret(found: Specialisation, own: Sequence[Any]) -> Any:
-    """Run the front end's graph by the interpreter; the arguments are written as a call would."""
+def interpret(found: Specialisation, own: Sequence[Any], graph: Graph) -> Any:
+    """Run a graph of a specialisation by the interpreter; the arguments are written as a call would."""
     lowered = found.lowered
     inputs = [i.access.fetch(own) for i in lowered.inputs]
-    results = [x.copy() if isinstance(x, np.ndarray) else x for x in run(lowered.graph, inputs)]  # one may be an input
+    results = [x.copy() if isinstance(x, np.ndarray) else x for x in run(graph, inputs)]  # one may be an input
     n_user = len(results) - len(lowered.graph.inout)
     for i, final in zip(lowered.graph.inout, results[n_user:], strict=True):
         np.copyto(inputs[i], final)
@@ -118,11 +130,13 @@ def interpret(found: Specialisation, own: Sequence[Any]) -> Any:
 class Comparison:
     """The comparisons of one program."""
 
-    def __init__(self, fn: Callable[..., Any], seed: int) -> None:
+    def __init__(self, fn: Callable[..., Any], seed: int, depth: Depth = Depth.NATIVE) -> None:
         self.fn = fn
         self.seed = seed
+        self.depth = depth
         self.scripted: ScriptedFunction = script(fn)
         self.judged = 0  #: gradients that could be judged
+        self._graphs: dict[Graph, Graph] = {}
 
     def values(self, variant: Variant) -> None:
         """Compare one call; raises `Mismatch`."""
@@ -132,10 +146,26 @@ class Comparison:
         except ScriptError as error:
             raise Mismatch("refused", str(error)) from error
         if not variant.aliased:
-            interpreted = observe(lambda *own: interpret(found, own), arguments(self.seed, variant))
+            graph = self.reached(found.lowered.graph)
+            interpreted = observe(lambda *own: interpret(found, own, graph), arguments(self.seed, variant))
             self.agree("interpreter", plain, interpreted, variant, writes=plain.error is None)
-        compiled = observe(self.scripted, arguments(self.seed, variant))
-        self.agree("compiled", plain, compiled, variant, writes=True)
+        if self.depth == Depth.NATIVE:
+            compiled = observe(self.scripted, arguments(self.seed, variant))
+            self.agree("compiled", plain, compiled, variant, writes=True)
+
+    def reached(self, graph: Graph) -> Graph:
+        """What the interpreter runs in place of a graph."""
+        if graph not in self._graphs:
+            verify(graph, "its making")
+            self._graphs[graph] = transformed(graph)[1] if self.depth == Depth.FINAL else graph
+        return self._graphs[graph]
+
+    def runner(self, graph: Graph) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """What runs a graph, natively or not."""
+        if self.depth == Depth.NATIVE:
+            return compile_graph(graph)
+        reached = self.reached(graph)
+        return lambda given: run(reached, given)
 
     def agree(self, stage: str, plain: Outcome, other: Outcome, variant: Variant, writes: bool) -> None:
         problem = difference(plain, other, variant, writes)
@@ -162,8 +192,7 @@ class Comparison:
         own = arguments(self.seed, variant)
         lowered = self.scripted.specialise(own).lowered
         wanted = [i for i, p in enumerate(lowered.graph.params) if is_differentiable(p.type)]
-        compiled = compile_graph(value_and_grad_graph(lowered.graph, wanted))
-        found = compiled([i.access.fetch(own) for i in lowered.inputs])
+        found = self.runner(value_and_grad_graph(lowered.graph, wanted))([i.access.fetch(own) for i in lowered.inputs])
         base, moved = arguments(self.seed, variant), arguments(self.seed, variant, 1.0)
         roots = [lowered.inputs[i].access.root for i in wanted]
         along = [np.asarray(moved[root]) - np.asarray(base[root]) for root in roots]
@@ -174,7 +203,7 @@ class Comparison:
         if self.seed % 4:  # forward mode of a quarter
             return
         own = arguments(self.seed, variant)
-        pushed = compile_graph(jvp_graph(lowered.graph, wanted))
+        pushed = self.runner(jvp_graph(lowered.graph, wanted))
         given = [t if t.ndim else t.item() for t in along]
         tangent = float(pushed([*(i.access.fetch(own) for i in lowered.inputs), *given])[1])
         if not np.isclose(tangent, total, rtol=1e-7, atol=1e-9):
@@ -185,7 +214,7 @@ class Comparison:
         values: dict[float, float] = {}
         for step in (-2e-5, -1e-5, 0.0, 1e-5, 2e-5):
             outcome = observe(self.fn, arguments(self.seed, variant, step))
-            if outcome.error is not None or not np.isfinite(outcome.result):
+            if not isinstance(outcome.result, float) or not np.isfinite(outcome.result):
                 return None
             values[step] = float(outcome.result)
         forward = (values[1e-5] - values[0.0]) / 1e-5
@@ -230,11 +259,11 @@ class Failure:
     error: Exception
 
 
-def judge(source: str, seed: int, gradient: bool, folder: Path) -> Failure | None:
+def judge(source: str, seed: int, gradient: bool, folder: Path, depth: Depth = Depth.NATIVE) -> Failure | None:
     """Compare all calls of a program; the first failure, or None."""
     variants = [*ORDINARY, *(SPECIAL[seed // 4 % len(SPECIAL) :][:1] if seed % 4 == 0 else ())]
     try:
-        comparison = Comparison(load(source, folder).program, seed)
+        comparison = Comparison(load(source, folder).program, seed, depth)
         for variant in variants:
             comparison.values(variant)
         if gradient:

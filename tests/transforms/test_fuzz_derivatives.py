@@ -8,7 +8,8 @@ import pytest
 from tests.transforms.fuzz_derivatives import judge
 
 
-@pytest.mark.parametrize("seed", range(800, 816))
+@pytest.mark.parametrize("seed", range(800, 808))
 def test_derivatives_agree(seed: int) -> None:
     with np.errstate(all="ignore"):
-        assert isinstance(judge(seed), bool)
+        for every in (0, 1, 2):
+            assert isinstance(judge(seed, every), bool)

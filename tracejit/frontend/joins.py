@@ -448,10 +448,14 @@ class Join:
 
     def dim(self, a: Dim | None, b: Dim | None) -> Dim:
         known = a if a is not None else b
-        if a == b or (isinstance(known, int | str) and not (self.then.alive and self.orelse.alive)):
+        if a == b or ((a is None or b is None) and not self.is_made(known)):
             return known if known is not None else 0
         made = self.size(*(self.as_size(d) for d in (a, b)))
         return made.dim if isinstance(made, Value) else made
+
+    def is_made(self, dim: Dim | None) -> bool:
+        """Whether a dim is a size that one of the branches computes."""
+        return isinstance(dim, Value) and any(self.is_inside(side, dim) for side in (self.then, self.orelse))
 
     def as_size(self, dim: Dim | None) -> Size | None:
         return self.ctx.dims[dim] if isinstance(dim, str) else dim

@@ -73,12 +73,17 @@ def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:
     return pipeline.run(graph, SIMPLIFY, stages), stages
 
 
+def transformed(graph: Graph) -> tuple[Graph, Graph, pipeline.Stages]:
+    """The simplified graph, and what code generation takes: the graph after all transforms for its device."""
+    simplified, stages = simplify(graph)
+    last = [t for t in pipeline.LEVEL2 if t != "scalarize" or graph.device == "cpu"]
+    return simplified, pipeline.run(simplified, last, stages), stages
+
+
 def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compiled:
     """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
     layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
-    simplified, stages = simplify(graph)
-    last = [t for t in pipeline.LEVEL2 if t != "scalarize" or graph.device == "cpu"]
-    final = pipeline.run(simplified, last, stages)
+    simplified, final, stages = transformed(graph)
     program = lower(final, graph.device, layouts)
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
     return Compiled(stages, simplified, final, program, layouts)

@@ -9,7 +9,7 @@ tensors, so that a running loss in a loop costs no allocation. Reductions stay t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tracejit.ir.builder import Builder, types_follow
@@ -229,7 +229,9 @@ class _Scalarizer:
             actual = self.value(given).type
             if isinstance(param.type, TensorType) and isinstance(actual, TensorType):
                 pairs = zip(param.type.shape, actual.shape, strict=True)
-                self.names.update((name, dim) for name, dim in pairs if isinstance(name, str) and dim is not None)
+                for name, dim in pairs:
+                    if isinstance(name, str) and dim is not None:
+                        self.names.setdefault(name, dim)
         self.inline(b, callee.body, op)
         self.names = outer
 
@@ -237,9 +239,29 @@ class _Scalarizer:
         """A block's ops with the op's operands for its parameters, and its results for the op's."""
         for param, given in zip(block.params, op.operands, strict=True):
             self._alias(param, given)
+        sizes: dict[Dim, Value] = {}
+        for param in block.params:
+            self._respell(b, param, sizes)
         self.ops(b, block.ops)
         for result, given in zip(op.results, block.results, strict=True):
             self._alias(result, given)
+
+    def _respell(self, b: Builder, param: Value, sizes: dict[Dim, Value]) -> None:
+        """Give what stands for a parameter its sizes as the block spells them: what the caller knows to be equal may
+        have another name. `sizes` has the values of names bound so far."""
+        given = self.values[param]
+        if not isinstance(param.type, TensorType) or not param.type.shape:
+            return
+        if self.type(param.type, carried=False) != given.type:
+            dims = [self._size(b, dim, sizes) for dim in param.type.shape]
+            (self.values[param],) = b.emit("broadcast", (given, *dims), {"exact": True}, names=(param.name,))
+        for axis, dim in enumerate(param.type.shape):
+            if isinstance(dim, str) and dim not in sizes:
+                sizes[dim] = b.dim_of(given, axis)
+
+    def _size(self, b: Builder, dim: Dim | None, sizes: Mapping[Dim, Value]) -> Value:
+        assert dim is not None
+        return sizes[dim] if isinstance(dim, str) else b.size(self.value(dim) if isinstance(dim, Value) else dim)
 
     def _alias(self, name: Value, of: Value) -> None:
         self.values[name] = self.value(of)

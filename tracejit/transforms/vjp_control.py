@@ -136,13 +136,13 @@ class _Branch:
     def forward(self, slots: Sequence[_Slot], streams: Sequence[Stream]) -> Block:
         """The forward branch that also yields the residuals in slots and the lists it pushed to."""
         b = Builder(self.op.span)
-        inside: dict[Value, Value] = {}
+        inside = dict(zip(self.op.results, self.block.results, strict=True))
         for slot in slots:
             given = slot.given.get(self)
             inside[slot.value] = neutral(b, slot.value.type, self.outer.region, inside) if given is None else given
         self.frame.append(*b.ops)
         lists = self._own_versions(streams, "forward_in", "forward_out")
-        results = (*self.block.results, *inside.values(), *lists)
+        results = (*self.block.results, *(inside[slot.value] for slot in slots), *lists)
         return Block((), tuple(self.frame.edits[0].ops), results, self.block.label)
 
     def backward(self, captured: Sequence[Value], streams: Sequence[Stream]) -> Block:
