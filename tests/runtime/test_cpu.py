@@ -142,11 +142,45 @@ def test_large_blocks_are_reused_and_can_be_trimmed() -> None:
     assert memory_trim() == 0
 
 
+def test_blocks_of_kilobytes_are_reused_and_may_be_freed_by_the_c_library() -> None:
+    support = engine().support
+    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
+    free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(support["tj_free"])
+    memory_trim()
+    blocks = [allocate(8 << 10) for _ in range(100)]
+    for block in blocks:
+        free(block)
+    again = [allocate(8 << 10) for _ in range(100)]
+    if sys.platform in ("linux", "darwin"):
+        assert set(again) == set(blocks)
+    libc = ctypes.CDLL(None)
+    libc.free.argtypes = [ctypes.c_void_p]
+    for block in again:
+        libc.free(block)
+    assert memory_trim() == 0
+
+
 def test_sizes_around_the_border_between_small_and_large_are_whole() -> None:
     support = engine().support
     allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
     free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(support["tj_free"])
-    sizes = [0, 1, 8, 1 << 12, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (5 << 19) - 64, 5 << 19, (1 << 24) + 7]
+    sizes = [
+        0,
+        1,
+        8,
+        1023,
+        1024,
+        1025,
+        1 << 12,
+        7 << 17,
+        (7 << 17) + 1,
+        (1 << 20) - 1,
+        1 << 20,
+        (1 << 20) + 1,
+        (5 << 19) - 64,
+        5 << 19,
+        (1 << 24) + 7,
+    ]
     blocks = [(allocate(n), n) for n in sizes for _ in range(3)]
     for number, (address, n) in enumerate(blocks):
         ctypes.memset(address, number, n)

@@ -1,10 +1,11 @@
 """Native memory support as LLVM text: allocation with cached large blocks, what a call owns, outputs, prints.
 
-Small blocks are plain `malloc` memory, so that NumPy may own and `free` them. A large block starts 64 bytes after
-a multiple of 2 MiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; small blocks never have such an
-address, which is how `@tj_free` tells them apart. Freed large blocks wait in bins of four sizes per power of two,
-because fresh pages cost more than most kernels. The bins' lock is only tried: whoever does not get it goes to
-the C library, so a fork while another thread holds the lock harms nothing.
+Blocks that are not large are plain `malloc` memory, so that NumPy may own and `free` them. A large block starts 64
+bytes after a multiple of 2 MiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; others never have such an
+address, which is how `@tj_free` tells them apart. Freed blocks from 1 KiB on wait in bins of four sizes per power of
+two, in a block that is not large with the same header in its own first bytes: fresh pages cost more than most kernels,
+and the C library gives the pages of a loop's residuals back to the system after every call. The bins' lock is only
+tried: whoever does not get it goes to the C library, so a fork while another thread holds the lock harms nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ LARGE_BYTES = 1 << 20
 #: A large block's address is LARGE_OFFSET behind a multiple of LARGE_ALIGNMENT; no small block's is.
 LARGE_ALIGNMENT = 1 << 21
 LARGE_OFFSET = 64
-_BINS = 128
+_BINS = 168
 
 #: Entries a call's list of owned memory has room for without allocating.
 OWNED_INLINE = 16
 
-ALLOCATION = f"""
+#: Blocks of at least this many bytes wait in the bins when they are freed; smaller ones go back to the C library.
+CACHED_BYTES = 1 << 10
+_CACHED_LOG = CACHED_BYTES.bit_length() - 1
+
+#: What the C library calls the function that tells how many bytes a block from `malloc` has room for.
+_USABLE_SIZE = {"linux": "malloc_usable_size", "darwin": "malloc_size", "windows": "_msize"}
+
+_ALLOCATION = f"""
 @tj_bins = internal global [{_BINS} x ptr] zeroinitializer, align 64
 @tj_bins_lock = internal global i32 0
 @tj_cached = internal global i64 0
@@ -42,8 +50,30 @@ define noalias ptr @tj_alloc(i64 %asked) nounwind {{
   %large = icmp uge i64 %asked, {LARGE_BYTES}
   br i1 %large, label %big, label %small
 small:
+  %few = icmp ult i64 %asked, {CACHED_BYTES}
+  br i1 %few, label %plain, label %middle
+plain:
   %none = icmp eq i64 %asked, 0
   %bytes = select i1 %none, i64 1, i64 %asked
+  %p = call ptr @tj_alloc_small(i64 %bytes)
+  ret ptr %p
+middle:
+  %round = call i64 @tj_rounded(i64 %asked)
+  %bin = call i64 @tj_bin(i64 %round)
+  %kept = call ptr @tj_bins_take(i64 %bin)
+  %miss = icmp eq ptr %kept, null
+  br i1 %miss, label %new, label %hit
+hit:
+  ret ptr %kept
+new:
+  %q = call ptr @tj_alloc_small(i64 %round)
+  ret ptr %q
+big:
+  %block = call ptr @tj_alloc_large(i64 %asked)
+  ret ptr %block
+}}
+
+define internal ptr @tj_alloc_small(i64 %bytes) {{
   %p = call ptr @malloc(i64 %bytes)
   %unlucky = call i1 @tj_is_large(ptr %p)
   br i1 %unlucky, label %again, label %done
@@ -53,9 +83,18 @@ again:
   ret ptr %q
 done:
   ret ptr %p
-big:
-  %block = call ptr @tj_alloc_large(i64 %asked)
-  ret ptr %block
+}}
+
+define internal i64 @tj_rounded(i64 %bytes) {{
+  %zeros = call i64 @llvm.ctlz.i64(i64 %bytes, i1 true)
+  %log = sub i64 63, %zeros
+  %shift = sub i64 %log, 2
+  %step = shl i64 1, %shift
+  %up = sub i64 %step, 1
+  %over = add i64 %bytes, %up
+  %mask = sub i64 0, %step
+  %rounded = and i64 %over, %mask
+  ret i64 %rounded
 }}
 
 define internal i64 @tj_bin(i64 %bytes) {{
@@ -64,29 +103,16 @@ define internal i64 @tj_bin(i64 %bytes) {{
   %shift = sub i64 %log, 2
   %quarter = lshr i64 %bytes, %shift
   %sub = and i64 %quarter, 3
-  %octave = sub i64 %log, 20
+  %octave = sub i64 %log, {_CACHED_LOG}
   %first = shl i64 %octave, 2
   %bin = add i64 %first, %sub
   ret i64 %bin
 }}
 
-define internal ptr @tj_alloc_large(i64 %asked) noinline {{
-  %wild = icmp ugt i64 %asked, {1 << 46}
-  br i1 %wild, label %fail, label %round
-round:
-  %raw = add i64 %asked, {LARGE_OFFSET}
-  %zeros = call i64 @llvm.ctlz.i64(i64 %raw, i1 true)
-  %log = sub i64 63, %zeros
-  %shift = sub i64 %log, 2
-  %step = shl i64 1, %shift
-  %up = sub i64 %step, 1
-  %over = add i64 %raw, %up
-  %mask = sub i64 0, %step
-  %bytes = and i64 %over, %mask
-  %bin = call i64 @tj_bin(i64 %bytes)
+define internal ptr @tj_bins_take(i64 %bin) noinline {{
   %place = getelementptr [{_BINS} x ptr], ptr @tj_bins, i64 0, i64 %bin
   %locked = call i1 @tj_lock_bins()
-  br i1 %locked, label %look, label %fresh
+  br i1 %locked, label %look, label %none
 look:
   %first = load ptr, ptr %place
   %empty = icmp eq ptr %first, null
@@ -95,24 +121,70 @@ hit:
   %next_place = getelementptr i8, ptr %first, i64 16
   %next = load ptr, ptr %next_place
   store ptr %next, ptr %place
+  %bytes_place = getelementptr i8, ptr %first, i64 8
+  %bytes = load i64, ptr %bytes_place
   %cached = load i64, ptr @tj_cached
   %less = sub i64 %cached, %bytes
   store i64 %less, ptr @tj_cached
   store atomic i32 0, ptr @tj_bins_lock release, align 4
-  %user = getelementptr i8, ptr %first, i64 {LARGE_OFFSET}
-  ret ptr %user
+  ret ptr %first
 miss:
   store atomic i32 0, ptr @tj_bins_lock release, align 4
-  br label %fresh
-fresh:
-  %base = call ptr @aligned_alloc(i64 {LARGE_ALIGNMENT}, i64 %bytes)
-  %failed = icmp eq ptr %base, null
-  br i1 %failed, label %fail, label %made
-made:
-  %counted = atomicrmw add ptr @tj_fresh_count, i64 1 monotonic
-  store i64 %bin, ptr %base
+  br label %none
+none:
+  ret ptr null
+}}
+
+define internal void @tj_bins_put(ptr %base, i64 %bin, i64 %bytes) noinline {{
+  %locked = call i1 @tj_lock_bins()
+  br i1 %locked, label %keep, label %drop
+keep:
+  %cached = load i64, ptr @tj_cached
+  %total = add i64 %cached, %bytes
+  %limit = load i64, ptr @tj_cache_limit
+  %fits = icmp ule i64 %total, %limit
+  br i1 %fits, label %put, label %full
+put:
+  store i64 %total, ptr @tj_cached
+  %place = getelementptr [{_BINS} x ptr], ptr @tj_bins, i64 0, i64 %bin
+  %first = load ptr, ptr %place
   %bytes_place = getelementptr i8, ptr %base, i64 8
   store i64 %bytes, ptr %bytes_place
+  %next_place = getelementptr i8, ptr %base, i64 16
+  store ptr %first, ptr %next_place
+  store ptr %base, ptr %place
+  store atomic i32 0, ptr @tj_bins_lock release, align 4
+  ret void
+full:
+  store atomic i32 0, ptr @tj_bins_lock release, align 4
+  br label %drop
+drop:
+  call void @free(ptr %base)
+  ret void
+}}
+
+define internal ptr @tj_alloc_large(i64 %asked) noinline {{
+  %wild = icmp ugt i64 %asked, {1 << 46}
+  br i1 %wild, label %fail, label %look
+look:
+  %raw = add i64 %asked, {LARGE_OFFSET}
+  %bytes = call i64 @tj_rounded(i64 %raw)
+  %bin = call i64 @tj_bin(i64 %bytes)
+  %kept = call ptr @tj_bins_take(i64 %bin)
+  %miss = icmp eq ptr %kept, null
+  br i1 %miss, label %fresh, label %made
+fresh:
+  %new = call ptr @aligned_alloc(i64 {LARGE_ALIGNMENT}, i64 %bytes)
+  %failed = icmp eq ptr %new, null
+  br i1 %failed, label %fail, label %header
+header:
+  %counted = atomicrmw add ptr @tj_fresh_count, i64 1 monotonic
+  store i64 %bin, ptr %new
+  %bytes_place = getelementptr i8, ptr %new, i64 8
+  store i64 %bytes, ptr %bytes_place
+  br label %made
+made:
+  %base = phi ptr [ %kept, %look ], [ %new, %header ]
   %p = getelementptr i8, ptr %base, i64 {LARGE_OFFSET}
   ret ptr %p
 fail:
@@ -129,7 +201,7 @@ try:
   br i1 %got, label %yes, label %again
 again:
   %more = add i32 %tries, 1
-  %enough = icmp uge i32 %more, 1000
+  %enough = icmp uge i32 %more, 100
   br i1 %enough, label %no, label %try
 yes:
   ret i1 true
@@ -141,40 +213,23 @@ define void @tj_free(ptr %p) nounwind {{
   %large = call i1 @tj_is_large(ptr %p)
   br i1 %large, label %big, label %small
 small:
+  %bytes = call i64 @tj_usable_size(ptr %p)
+  %past = sub i64 %bytes, {CACHED_BYTES}
+  %middle = icmp ult i64 %past, {LARGE_BYTES - CACHED_BYTES}
+  br i1 %middle, label %keep, label %plain
+keep:
+  %bin = call i64 @tj_bin(i64 %bytes)
+  call void @tj_bins_put(ptr %p, i64 %bin, i64 %bytes)
+  ret void
+plain:
   call void @free(ptr %p)
   ret void
 big:
-  call void @tj_free_large(ptr %p)
-  ret void
-}}
-
-define internal void @tj_free_large(ptr %p) noinline {{
   %base = getelementptr i8, ptr %p, i64 -{LARGE_OFFSET}
-  %bin = load i64, ptr %base
+  %base_bin = load i64, ptr %base
   %bytes_place = getelementptr i8, ptr %base, i64 8
-  %bytes = load i64, ptr %bytes_place
-  %locked = call i1 @tj_lock_bins()
-  br i1 %locked, label %keep, label %drop
-keep:
-  %cached = load i64, ptr @tj_cached
-  %total = add i64 %cached, %bytes
-  %limit = load i64, ptr @tj_cache_limit
-  %fits = icmp ule i64 %total, %limit
-  br i1 %fits, label %put, label %full
-put:
-  store i64 %total, ptr @tj_cached
-  %place = getelementptr [{_BINS} x ptr], ptr @tj_bins, i64 0, i64 %bin
-  %first = load ptr, ptr %place
-  %next_place = getelementptr i8, ptr %base, i64 16
-  store ptr %first, ptr %next_place
-  store ptr %base, ptr %place
-  store atomic i32 0, ptr @tj_bins_lock release, align 4
-  ret void
-full:
-  store atomic i32 0, ptr @tj_bins_lock release, align 4
-  br label %drop
-drop:
-  call void @free(ptr %base)
+  %base_bytes = load i64, ptr %bytes_place
+  call void @tj_bins_put(ptr %base, i64 %base_bin, i64 %base_bytes)
   ret void
 }}
 
@@ -214,6 +269,21 @@ end:
   ret i64 %freed
 }}
 """
+
+
+def allocation_text(system: str) -> str:
+    """`tj_alloc`, `tj_free` and the bins, for an operating system as `Platform` names it. Where the size of a block
+    cannot be asked for, only large ones are kept."""
+    function = _USABLE_SIZE.get(system)
+    call = f"%size = call i64 @{function}(ptr %p)\n  ret i64 %size" if function else "ret i64 0"
+    declaration = f"declare i64 @{function}(ptr)\n" if function else ""
+    usable = f"""{declaration}
+define internal i64 @tj_usable_size(ptr %p) alwaysinline {{
+  {call}
+}}
+"""
+    return usable + _ALLOCATION
+
 
 OWNERSHIP_SLOW = f"""
 declare ptr @realloc(ptr, i64)

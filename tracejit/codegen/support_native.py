@@ -39,10 +39,11 @@ class Platform:
         return Platform(systems[0] if systems else "", "aarch64" if machine == "arm64" else machine)
 
 
-def support_text(platform: Platform, allocation: str = support_memory.ALLOCATION) -> str:
-    """The support module without matrix products; `allocation` declares or defines `tj_alloc` and `tj_free`."""
+def support_text(platform: Platform, allocation: str | None = None) -> str:
+    """The support module without matrix products; `allocation` declares `tj_alloc` and `tj_free` where others define
+    them."""
     parts = [
-        allocation,
+        support_memory.allocation_text(platform.system) if allocation is None else allocation,
         support_memory.OWNERSHIP_SLOW,
         support_memory.OUTPUT,
         support_memory.PRINT,

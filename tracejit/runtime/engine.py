@@ -38,7 +38,7 @@ __all__ = [
 
 _C_LIBRARY = (
     "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield mmap madvise "
-    "pthread_create pthread_detach bzero"
+    "pthread_create pthread_detach bzero malloc_usable_size malloc_size _msize"
 ).split()
 
 _MATH = (
