@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tracejit.messages import filled
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -107,7 +109,7 @@ def error_factory(name: str, make: Callable[[Sequence[Any]], BaseException]) -> 
 def make_error(kind: str, message: str, values: Sequence[Any]) -> BaseException:
     """The exception of a kind; `message` is a `str.format` template for the values."""
     made = _factories.get(kind)
-    return error_class(kind)(message.format(*values)) if made is None else made(values)
+    return error_class(kind)(filled(message, values)) if made is None else made(values)
 
 
 #: NumPy's own exceptions, by name, and where they are.

@@ -40,6 +40,7 @@ from tracejit.codegen.loop_ir import (
 from tracejit.codegen.numeric import Evaluation, numpy_dtype
 from tracejit.codegen.walk import ProgramFailure, Walk
 from tracejit.ir.types import DType, ScalarType, TensorType, real_dtype
+from tracejit.messages import filled
 
 Array = NDArray[Any]
 
@@ -328,7 +329,7 @@ def _same_pointer(run: Evaluator, args: list[Any]) -> list[Any]:
 
 def _print(run: Evaluator, args: list[Any]) -> list[Any]:
     site = run.program.prints[int(args[0])]
-    run.statistics.printed.append(site.template.format(*(a.item() for a in args[1:])))
+    run.statistics.printed.append(filled(site.template, [a.item() for a in args[1:]]))
     return []
 
 

@@ -144,6 +144,8 @@ def emit_template(e: Emitter, template: str, payload: Sequence[DType], writer: s
     for literal, field, spec, _ in Formatter().parse(template):
         if literal:
             e.call("void", "tj_text", f"ptr {writer}", f"ptr {e.text(literal)}", declare=False)
+        if field is not None and not field.isdigit():
+            raise ExportError("arrays and complex numbers in messages and prints are for Python to show")
         if field is not None:
             index = int(field)
             _field(e, payload[index], spec or "", writer, e.load("i64", words, 8 * index))

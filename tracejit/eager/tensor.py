@@ -19,6 +19,7 @@ import numpy as np
 from tracejit.device import Device, as_device, device_of, to_device
 from tracejit.eager.signatures import Operators
 from tracejit.ir.types import BY_NUMPY_NAME, DType
+from tracejit.messages import FORMS
 
 if TYPE_CHECKING:
     import weakref
@@ -359,3 +360,7 @@ def moved(tensor: Tensor, device: str | Device) -> Tensor:
     """A tensor without history holding the values on another device; the tensor itself if it is there."""
     array = to_device(tensor._data, as_device(device))
     return tensor if array is tensor._data else wrap(array)
+
+
+FORMS["tensor"] = wrap
+FORMS["scalar_tensor"] = lambda dtype, value: wrap(np.asarray(value, dtype))

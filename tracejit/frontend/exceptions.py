@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import error_factory, error_kind
+from tracejit.frontend import shown_arrays
 from tracejit.frontend.managers import leave
 from tracejit.frontend.objects import find, is_users
 from tracejit.frontend.text import MAX_VALUES, Text
@@ -24,6 +25,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
+from tracejit.messages import FORMS, filled
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -41,15 +43,16 @@ def raise_(c: Calls, s: ast.Raise) -> NoReturn:
     if not (isinstance(value, ObjectValue) and issubclass(value.cls, BaseException)):
         c.arith.mismatch(TypeError("exceptions must derive from BaseException"), s)
         raise Unreachable
-    kind, message, payload = described(c, value, s)
+    kind, message = described(c, value, s)
     leave(c, c.ctx.exits, Static(value.cls), s)
+    shown_arrays.put_together(c, message.arrays, s)
     c.ctx.at(s)
-    c.ctx.check(c.ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
+    c.ctx.check(c.ctx.b.constant(False, ScalarType(BOOL)), kind, message.template, *message.values)
     raise Unreachable
 
 
-def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, str, list[Value]]:
-    """An exception as an error kind, a message and its values."""
+def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValue]:
+    """An exception as an error kind and a message, or what else its values are for."""
     args = o.fields["args"]
     assert isinstance(args, TupleValue)
     text = Text(c, node)
@@ -57,19 +60,19 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, str, list[V
         text.show(args.items[0])
     elif args.items:
         text.container(args)
-    message, payload = text.message()
+    message = text.message()
     kind = error_kind(o.cls)
     is_text = all(
         isinstance(a, MessageValue) or (isinstance(a, Static) and isinstance(a.value, str)) for a in args.items
     )
     if len(args.items) <= 1 and is_text and len(o.fields) == 1 and not is_users(find(o.cls, "__init__")):
-        return kind, message, list(payload)
-    parts = _Parts(c, node, list(payload))
+        return kind, message
+    parts = _Parts(c, node, list(message.values))
     plans = {name: parts.plan(value) for name, value in o.fields.items()}
     if len(parts.payload) > MAX_VALUES:
         c.ctx.refuse(node, f"an exception can hold at most {MAX_VALUES} run-time values", "pass fewer")
     name = f"{kind}({', '.join(f'{n}={p.shown}' for n, p in plans.items())})"
-    return error_factory(name, _maker(o.cls, plans)), message, parts.payload
+    return error_factory(name, _maker(o.cls, plans)), MessageValue(message.template, tuple(parts.payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,14 @@ class _Parts:
             case Number() if not value.dtype.is_complex:
                 self.payload.append(value.value)
                 return _Plan(f"#{at}", lambda values: values[at])
-            case MessageValue(template, values):
+            case Number():
+                self.payload.extend(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
+                make = FORMS["complex" if value.weak else value.dtype.numpy_name]
+                return _Plan(f"complex#{at}", lambda given: make(*given[at : at + 2]))
+            case MessageValue(template, values, ()):
                 self.payload.extend(values)
                 end = len(self.payload)
-                return _Plan(f"{template!r}#{at}", lambda given: template.format(*given[at:end]))
+                return _Plan(f"{template!r}#{at}", lambda given: filled(template, given[at:end]))
             case TupleValue(items) | ListValue(items):
                 plans = [self.plan(i) for i in items]
                 kind = tuple if isinstance(value, TupleValue) else list

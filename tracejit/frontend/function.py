@@ -446,8 +446,8 @@ class Lowering:
                 return self.object_leaf(value, node)
             case OptionalValue(some, inner):
                 return OptionalLeaf(self.output(some), self.leaf(inner, node))
-            case MessageValue(template, values):
-                return TextLeaf(template, tuple(NumberLeaf(self.output(v), weak=True) for v in values))
+            case MessageValue(template, values, arrays):
+                return TextLeaf(template, tuple(map(self.output, values)), tuple(map(self.output, arrays)))
             case ChoiceValue(index, options):
                 return ChoiceLeaf(self.output(index), tuple(o.value for o in options))
             case SequenceValue() if value.range is not None:

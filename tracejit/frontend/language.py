@@ -102,8 +102,10 @@ EXPRESSIONS = (
     ),
     Construct(
         "f-strings, `%`, `str.format`, `str()`",
-        "text with run-time numbers can be printed, raised, joined to text and returned",
-        "return f'{n:>4}' + str(n), '%d%%' % n, '{} {k}'.format(n, k=2), 'a'.upper(), 3j * 2",
+        "text with run-time numbers, arrays and lists of numbers can be printed, raised, joined to text and returned; "
+        "arrays are shown as NumPy's print options at that time say; exported programs show numbers only",
+        "return f'{n:>4} {[k * x for k in range(n)]}' + str(n), '%d%%' % n, "
+        "'{} {k}'.format(n, k=2), 'a'.upper(), 3j * 2",
     ),
 )
 
@@ -181,7 +183,6 @@ REFUSED = (
         "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
     ),
     Construct("methods and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
-    Construct("arrays in messages", "", "import numpy as np\nprint(np.ones(n))\nreturn n", "their elements or sum"),
     Construct("objects of classes written in C", "", "import collections\nreturn collections.deque([n])", "pass it"),
     Construct("`round` to digits of a run-time value", "", "return round(x, 2)", "`round(x * 100) / 100`"),
 )

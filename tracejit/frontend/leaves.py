@@ -104,10 +104,11 @@ class OptionalLeaf:
 
 @dataclass(frozen=True, slots=True)
 class TextLeaf:
-    """Text: a `str.format` template and the numbers it shows."""
+    """Text: a template (`messages.py`), and the graph results it shows: numbers and arrays."""
 
     template: str
-    values: tuple[NumberLeaf, ...]
+    values: tuple[int, ...]
+    arrays: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MessageValue,
     Number,
     ObjectValue,
     SequenceValue,
@@ -320,24 +321,33 @@ class Statements:
 
     def assertion(self, s: ast.Assert) -> None:
         if self.ctx.exits:
-            error = ast.Call(ast.Name("AssertionError", ast.Load()), [] if s.msg is None else [s.msg], [])
-            failed = ast.copy_location(ast.Raise(ast.copy_location(error, s)), s)
-            ast.fix_missing_locations(failed)
-            self.branch(Branch(s.test, [], [failed], s))
+            self.failing_branch(s)
             return
         cond = self.arith.truth(self.expressions.value(s.test), s)
         if cond is True:
             self.refine(s.test, True)
             return
-        message, payload = self.message(s.msg) if s.msg is not None else ("", ())
+        mark = len(self.ctx.b.ops)
+        message = MessageValue("", ()) if s.msg is None else self.message(s.msg)
+        if message.arrays:
+            del self.ctx.b.ops[mark:]
+            self.failing_branch(s)
+            return
         self.ctx.at(s)
         value = cond if isinstance(cond, Value) else self.ctx.b.constant(False, ScalarType(BOOL))
-        self.ctx.check(value, "AssertionError", message, *payload)
+        self.ctx.check(value, "AssertionError", message.template, *message.values)
         self.refine(s.test, True)
         if cond is False:
             raise Unreachable
 
-    def message(self, node: ast.expr) -> tuple[str, tuple[Value, ...]]:
+    def failing_branch(self, s: ast.Assert) -> None:
+        """`if not test: raise AssertionError(message)`."""
+        error = ast.Call(ast.Name("AssertionError", ast.Load()), [] if s.msg is None else [s.msg], [])
+        failed = ast.copy_location(ast.Raise(ast.copy_location(error, s)), s)
+        ast.fix_missing_locations(failed)
+        self.branch(Branch(s.test, [], [failed], s))
+
+    def message(self, node: ast.expr) -> MessageValue:
         """The text of an assertion."""
         return Text(self.calls, node).show(self.expressions.value(node)).message()
 

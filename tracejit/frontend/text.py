@@ -1,7 +1,8 @@
 """Text: f-strings, `%`, `str.format`, `str()`, and methods of strings.
 
-Text without run-time values is a compile-time string. With them it is a `MessageValue`: a `str.format` template and
-the numbers it shows. It can be printed, raised, asserted, joined to other text and returned.
+Text without run-time values is a compile-time string. With them it is a `MessageValue`: a template (`messages.py`), the
+numbers it shows, and the contents of the arrays it shows. It can be printed, raised, asserted, joined to other text and
+returned.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import dataclasses
 import re
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tracejit.frontend import shown_arrays
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of
 from tracejit.frontend.values import (
@@ -20,6 +23,7 @@ from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     MessageValue,
     Number,
@@ -27,6 +31,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     describe,
+    type_name,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import F64, I64
@@ -42,13 +47,23 @@ _PERCENT = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a template: the name it has where `values` and `arrays` are all there is, and its suffix."""
+
+    name: str
+    values: tuple[Value, ...]
+    arrays: tuple[Value, ...] = ()
+    suffix: str = ""  #: conversion and format spec
+
+
 class Text:
     """Text being put together."""
 
     def __init__(self, calls: Calls, node: ast.AST) -> None:
         self.c = calls
         self.node = node
-        self.pieces: list[str | tuple[Value, str]] = []  #: literal text, and values with conversion and format spec
+        self.pieces: list[str | Field] = []
 
     # -- pieces -------------------------------------------------------------------------------------------------
 
@@ -65,19 +80,25 @@ class Text:
                 field = "{" + conversion + (":" + spec if spec else "") + "}"
                 return self.show(own, "", spec) if own is not None else self.literal(field.format(obj))
             case Number() if value.dtype.is_complex:
-                self.c.ctx.refuse(
-                    self.node, "a complex number cannot be shown in a message", "show its real and its imaginary part"
-                )
+                parts = tuple(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
+                kind = "complex" if value.weak else value.dtype.numpy_name
+                self.field(f"{kind}(v0,v1)", parts, (), conversion, spec)
             case Number() if conversion == "!r" and not value.weak and not spec and value.dtype in (F64, I64):
                 self.literal(f"np.{value.dtype.numpy_name}(")
-                self.pieces.append((value.value, conversion))
+                self.field("0", (value.value,), (), conversion)
                 self.literal(")")
             case Number():
-                self.pieces.append((value.value, conversion + (":" + spec if spec else "")))
-            case MessageValue(template, values) if not spec and conversion != "!r":
-                self.pieces += _pieces(template, values)
+                self.field("0", (value.value,), (), conversion, spec)
+            case MessageValue() if not spec and conversion != "!r":
+                self.pieces += _pieces(value)
             case ArrayView() if value.rank == 0:
                 self.show(self.c.ctx.element(value, ()), conversion, spec)
+            case ArrayView() if spec:
+                text = f"unsupported format string passed to {type_name(value)}.__format__"
+                self.c.arith.mismatch(TypeError(text), self.node)
+            case ArrayView() | GrowingList() if not spec:
+                name, arrays = shown_arrays.field(self.c, value, self.node)
+                self.field(name, (), arrays, conversion)
             case TupleValue() | ListValue() | DictValue() | ObjectValue() if not spec:
                 own = self.own_text(value, conversion)
                 self.container(value) if own is None else self.show(own)
@@ -87,8 +108,19 @@ class Text:
                 )
         return self
 
+    def field(
+        self, name: str, values: tuple[Value, ...], arrays: tuple[Value, ...], conversion: str, spec: str = ""
+    ) -> None:
+        self.pieces.append(Field(name, values, arrays, conversion + (":" + spec if spec else "")))
+
     def show_str(self, value: FrontValue) -> Text:
-        """Append `str(value)`, which shows fewer digits of a narrow NumPy float than a format does."""
+        """Append `str(value)`, which shows fewer digits of a narrow NumPy float than a format does, and says of a 0-d
+        tensor that it is one."""
+        if isinstance(value, ArrayView) and value.rank == 0:
+            value = self.c.ctx.element(value, ())
+        if self.c.ctx.tensors and isinstance(value, Number) and not value.weak and not value.dtype.is_complex:
+            self.field(f"scalar_tensor('{value.dtype.numpy_name}',v0)", (value.value,), (), "!s")
+            return self
         narrow = isinstance(value, Number | ArrayView) and value.dtype.is_float and value.dtype.bits < 64
         return self.show(value, "!s" if narrow else "")
 
@@ -138,45 +170,68 @@ class Text:
 
     def value(self) -> FrontValue:
         """The text as a front-end value."""
-        template, values = _joined(self.pieces)
-        return MessageValue(template, values) if values else Static(template.format())
+        made = _joined(self.pieces)
+        return made if made.values or made.arrays else Static(made.template.format())
 
-    def message(self) -> tuple[str, tuple[Value, ...]]:
-        """A `str.format` template and its values, for an error."""
-        template, values = _joined(self.pieces)
-        if len(values) > MAX_VALUES:
+    def message(self) -> MessageValue:
+        """The text of an error."""
+        made = _joined(self.pieces)
+        if len(made.values) > MAX_VALUES:
             self.c.ctx.refuse(self.node, f"a message can show at most {MAX_VALUES} run-time values", "show fewer")
-        return template, values
+        return made
 
     def printed(self) -> None:
         """Print the text, so many values at a time."""
-        self.c.ctx.at(self.node)
-        chunk: list[str | tuple[Value, str]] = []
-        for piece in (*self.pieces, None):
-            full = piece is None or (
-                isinstance(piece, tuple) and sum(isinstance(p, tuple) for p in chunk) == MAX_VALUES
-            )
-            if full and chunk:
-                template, values = _joined(chunk)
-                self.c.ctx.b.emit("print", values, {"template": template})
+        chunk: list[str | Field] = []
+        for piece in self.pieces:
+            if len({v for p in (*chunk, piece) if isinstance(p, Field) for v in p.values}) > MAX_VALUES:
+                self.print_chunk(chunk)
                 chunk = []
-            if piece is not None:
-                chunk.append(piece)
+            chunk.append(piece)
+        self.print_chunk(chunk)
+
+    def print_chunk(self, pieces: Sequence[str | Field]) -> None:
+        made = _joined(pieces)
+        shown_arrays.put_together(self.c, made.arrays, self.node)
+        self.c.ctx.at(self.node)
+        self.c.ctx.b.emit("print", made.values, {"template": made.template})
 
 
-def _joined(pieces: Sequence[str | tuple[Value, str]]) -> tuple[str, tuple[Value, ...]]:
-    """A `str.format` template, and its values, each once."""
-    values = list(dict.fromkeys(p[0] for p in pieces if isinstance(p, tuple)))
-    parts = (escape(p) if isinstance(p, str) else "{" + str(values.index(p[0])) + p[1] + "}" for p in pieces)
-    return "".join(parts), tuple(values)
+def _joined(pieces: Sequence[str | Field]) -> MessageValue:
+    """A template, and its values and arrays, each once."""
+    fields = [p for p in pieces if isinstance(p, Field)]
+    values = list(dict.fromkeys(v for f in fields for v in f.values))
+    arrays = list(dict.fromkeys(a for f in fields for a in f.arrays))
+    made = ""
+    for piece in pieces:
+        if isinstance(piece, str):
+            made += escape(piece)
+            continue
+        numbers = {f"v{i}": f"v{values.index(v)}" for i, v in enumerate(piece.values)}
+        numbers |= {f"a{i}": f"a{arrays.index(a)}" for i, a in enumerate(piece.arrays)}
+        made += "{" + _renamed(piece.name, numbers) + piece.suffix + "}"
+    return MessageValue(made, tuple(values), tuple(arrays))
 
 
-def _pieces(template: str, values: Sequence[Value]) -> list[str | tuple[Value, str]]:
-    found: list[str | tuple[Value, str]] = []
-    for literal, name, spec, conversion in string.Formatter().parse(template):
+def _renamed(name: str, numbers: Mapping[str, str]) -> str:
+    """A field with its values and arrays named anew."""
+    if name.isdigit():
+        return numbers[f"v{name}"][1:]
+    return re.sub(r"\b[va]\d+\b", lambda m: numbers[m[0]], name)
+
+
+def _pieces(text: MessageValue) -> list[str | Field]:
+    found: list[str | Field] = []
+    for literal, name, spec, conversion in string.Formatter().parse(text.template):
         found.append(literal)
         if name is not None:
-            found.append((values[int(name)], (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")))
+            suffix = (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+            names = [f"v{name}"] if name.isdigit() else list(dict.fromkeys(re.findall(r"\b[va]\d+\b", name)))
+            own = {kind: [n for n in names if n[0] == kind] for kind in "va"}
+            numbers = {n: f"{kind}{i}" for kind, group in own.items() for i, n in enumerate(group)}
+            values = tuple(text.values[int(n[1:])] for n in own["v"])
+            arrays = tuple(text.arrays[int(n[1:])] for n in own["a"])
+            found.append(Field(_renamed(name, numbers), values, arrays, suffix))
     return found
 
 

@@ -234,10 +234,11 @@ class ChoiceValue:
 
 @dataclass(frozen=True, slots=True)
 class MessageValue:
-    """Text with run-time numbers in it (an f-string): a `str.format` template and its values."""
+    """Text with run-time values in it (an f-string): a template (`messages.py`), numbers, and contents of arrays."""
 
     template: str
     values: tuple[Value, ...]
+    arrays: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

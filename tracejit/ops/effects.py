@@ -9,6 +9,7 @@ from tracejit.errors import DTypeMismatch, make_error
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import BOOL, ScalarType, Type
+from tracejit.messages import filled
 from tracejit.ops import simplify
 from tracejit.ops.define import op, require_dtype, require_size
 
@@ -111,7 +112,7 @@ def _print_infer(xs: Sequence[Value], *, template: str) -> tuple[Type, ...]:
 
 
 def _print_eager(xp: Any, xs: Sequence[Any], *, template: str) -> tuple[()]:
-    print(template.format(*(x.item() if hasattr(x, "item") else x for x in xs)), end="")
+    print(filled(template, [x.item() if hasattr(x, "item") else x for x in xs]), end="")
     return ()
 
 

@@ -29,6 +29,7 @@ from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.ir.types import ScalarType
+from tracejit.messages import filled
 from tracejit.runtime import cache as disk
 from tracejit.runtime.engine import (
     LARGE_BYTES,
@@ -77,7 +78,7 @@ class NativeFailure(Exception):
     """A program left through a `Fail`: its site, and the payload as Python numbers."""
 
     def __init__(self, site: ErrorSite, payload: list[bool | int | float]) -> None:
-        super().__init__(site.message.format(*payload))
+        super().__init__(site.message)
         self.site = site
         self.payload = payload
 
@@ -141,7 +142,7 @@ class NativeFunction:
     def _print(self, context: int, site: int, payload: int) -> None:
         row = self.program.prints[site]
         words = (c_int64 * len(row.payload)).from_address(payload)
-        sys.stdout.write(row.template.format(*payload_values(list(words), row.payload)))
+        sys.stdout.write(filled(row.template, payload_values(list(words), row.payload)))
 
 
 class _Prepared:

@@ -38,6 +38,7 @@ from tracejit.codegen.numeric import Evaluation, numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram, Geometry
 from tracejit.codegen.walk import ProgramFailure, Walk
 from tracejit.ir.types import DType, ScalarType
+from tracejit.messages import filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +321,7 @@ def _zero(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[A
 
 
 def _print(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    sys.stdout.write(run.program.prints[int(args[0])].template.format(*(a.item() for a in args[1:])))
+    sys.stdout.write(filled(run.program.prints[int(args[0])].template, [a.item() for a in args[1:]]))
     return ()
 
 

@@ -31,6 +31,7 @@ from tracejit.frontend.function import (
 )
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
 from tracejit.frontend.signature import ArraySpec
+from tracejit.messages import filled
 
 
 def graph_inputs(inputs: Sequence[Input], arguments: Sequence[Any]) -> list[Any]:
@@ -68,8 +69,9 @@ class ResultBuilder:
                 return value
             case OptionalLeaf(some, value):
                 return self.build(value) if self.outputs[some] else None
-            case TextLeaf(template, values):
-                return template.format(*(self.number(self.outputs[v.index], True) for v in values))
+            case TextLeaf(template, values, arrays):
+                shown = [raw_array(self.outputs[i]) for i in arrays]
+                return filled(template, [self.number(self.outputs[i], True) for i in values], shown)
             case ChoiceLeaf(index, options):
                 return options[int(self.outputs[index])]
             case ObjectLeaf(access):

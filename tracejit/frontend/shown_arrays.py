@@ -1,0 +1,82 @@
+"""Arrays, and lists whose length is known at run time only, in texts: Python shows their contents as it does its own.
+
+A text holds contents of arrays. Where it is printed or raised, the arrays are first put together outside, element by
+element, by the fields `begin` and `item` of `messages.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.kinds import ArrayKind, Kind, NumberKind, TupleKind
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, SequenceValue, describe
+from tracejit.ir.core import Value
+from tracejit.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: An array of more axes has too many sizes for one print.
+_MOST_AXES = 8
+
+
+def field(c: Calls, value: ArrayView | GrowingList, node: ast.AST) -> tuple[str, tuple[Value, ...]]:
+    """The field that shows an array or list, and the contents of the arrays it is made of."""
+    if isinstance(value, GrowingList):
+        arrays: list[Value] = []
+        return _items(c, value, arrays, node), tuple(arrays)
+    if value.rank > _MOST_AXES:
+        c.ctx.refuse(node, f"an array of {value.rank} axes cannot be shown in a message", "show a part of it")
+    return ("tensor(a0)" if c.ctx.tensors else "array(a0)"), (c.ctx.load(value),)
+
+
+def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> str:
+    """What makes the items of a list, of arrays that are added."""
+    from tracejit.frontend.list_arrays import columns, stacked
+
+    match lst.kind:
+        case NumberKind(_, weak):
+            arrays.append(c.ctx.load(stacked(c, lst, node)))
+            return f"{'numbers' if weak else 'items'}(a{len(arrays) - 1})"
+        case ArrayKind(_, sizes) if None not in sizes and not c.ctx.tensors:
+            arrays.append(c.ctx.load(stacked(c, lst, node)))
+            return f"items(a{len(arrays) - 1})"
+        case TupleKind(items, cls) if cls in (tuple, list) and items and all(map(_is_shown, items)):
+            parts = [_items(c, column, arrays, node) for column in columns(lst)]
+            return f"{cls.__name__}s({','.join(parts)})"
+        case _:
+            c.ctx.refuse(node, f"{describe(lst)} of such items cannot be shown in a message", "show its items")
+
+
+def _is_shown(kind: Kind) -> bool:
+    return isinstance(kind, NumberKind | ArrayKind | TupleKind)
+
+
+def put_together(c: Calls, arrays: Sequence[Value], node: ast.AST) -> None:
+    """Let the next text find these contents."""
+    for i, content in enumerate(arrays):
+        assert isinstance(content.type, TensorType)
+        c.ctx.at(node)
+        dtype = content.type.dtype
+        view = c.ctx.fresh(content)
+        sizes = tuple(map(c.ctx.size_value, view.lengths))
+        numbers = "".join(f",v{k}" for k in range(len(sizes)))
+        template = f"{{begin('{dtype.numpy_name}',{i}{numbers})}}"
+        c.ctx.b.emit("print", sizes, {"template": template})
+        _put_items(c, view, node)
+
+
+def _put_items(c: Calls, view: ArrayView, node: ast.AST) -> None:
+    from tracejit.frontend.arrays import reshaped
+
+    flat = reshaped(c, view, [-1], node)
+    is_complex = view.dtype.is_complex
+
+    def put(i: Value, _: FrontValue) -> None:
+        found = c.ctx.element(flat, (i,)).value
+        parts = tuple(c.ctx.b.emit(p, (found,))[0] for p in ("real", "imag")) if is_complex else (found,)
+        c.ctx.b.emit("print", parts, {"template": "{item(v0,v1)}" if is_complex else "{item(v0)}"})
+
+    c.lists.each(SequenceValue(flat.lengths[0], lambda i: c.ctx.size_number(i)), put, node)

@@ -1,0 +1,88 @@
+"""Texts of errors and prints: templates in the syntax of `str.format`, filled with the values of a run.
+
+A field is the number of a value, as in `{0:.2f}`, or says what is made of several: `{complex(v0,v1)}` of two values,
+`{array(a0)!r}` of array 0. Arrays are put together before the text that shows them, by texts of their own:
+`{begin('float64',0,v0)}` starts array 0 of a size, `{item(v0)}` fills in the next element; both show nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import string
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class _Pending(threading.local):
+    """The arrays of the next text of this thread, and where the elements of the last one go."""
+
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+        self.places: Iterator[int] = iter(())
+
+
+_pending = _Pending()
+
+#: How a field makes what it shows of arrays and numbers, by name.
+FORMS: dict[str, Callable[..., Any]] = {
+    "complex": complex,
+    "complex64": lambda re, im: np.complex64(complex(re, im)),
+    "complex128": lambda re, im: np.complex128(complex(re, im)),
+    "array": lambda array: array,
+    "numbers": lambda array: array.tolist(),
+    "items": list,
+    "tuples": lambda *columns: list(zip(*columns, strict=True)),
+    "lists": lambda *columns: [list(row) for row in zip(*columns, strict=True)],
+    "deep": lambda first, *counts: _deep(first, *counts),
+}
+
+
+def _deep(items: Sequence[Any], starts: Sequence[int], stops: Sequence[int]) -> list[list[Any]]:
+    """Lists cut out of one sequence."""
+    return [list(items[i:j]) for i, j in zip(starts, stops, strict=True)]
+
+
+def filled(template: str, values: Sequence[Any], arrays: Sequence[Any] | None = None) -> str:
+    """The text of a template; `arrays` are those it shows, where they are at hand."""
+    return _Filler(_pending.arrays if arrays is None else arrays).vformat(template, values, {})
+
+
+class _Filler(string.Formatter):
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self.arrays = arrays
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Any) -> tuple[Any, str]:
+        if field_name.isdigit():
+            return args[int(field_name)], field_name
+        return self.made(ast.parse(field_name, mode="eval").body, args), field_name
+
+    def made(self, node: ast.expr, args: Sequence[Any]) -> Any:
+        """What a field of several values shows."""
+        match node:
+            case ast.Constant(value):
+                return value
+            case ast.Name(name):
+                return (args if name[0] == "v" else self.arrays)[int(name[1:])]
+            case ast.Call(ast.Name("begin"), parts):
+                _begin(*(self.made(p, args) for p in parts))
+                return ""
+            case ast.Call(ast.Name("item"), parts):
+                _item(*(self.made(p, args) for p in parts))
+                return ""
+            case ast.Call(ast.Name(name), parts):
+                return FORMS[name](*(self.made(p, args) for p in parts))
+            case _:
+                raise ValueError(f"no field of a message: {ast.unparse(node)}")
+
+
+def _begin(dtype: str, index: int, *shape: int) -> None:
+    array = np.empty(tuple(map(int, shape)), np.dtype(dtype))
+    _pending.arrays[index:] = [array]
+    _pending.places = iter(range(array.size))
+
+
+def _item(*parts: Any) -> None:
+    _pending.arrays[-1].flat[next(_pending.places)] = parts[0] if len(parts) == 1 else complex(*parts)
