@@ -31,9 +31,9 @@ from tracejit.frontend.function import (
 from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
-from tracejit.ir.types import I64, ScalarType
 from tracejit.scripted import ScriptedFunction, ScriptedModule, script
 from tracejit.scripted.function import BoundScript
+from tracejit.transformations.base import latest, view_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,9 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
         case ArrayLeaf(index) | NumberLeaf(index):
             yield name, graph.results[index]
         case InputLeaf(index):
-            yield name, _latest(graph, index)
+            yield name, latest(graph, index)
         case ViewLeaf():
-            yield name, _view(graph, b, leaf)
+            yield name, view_value(graph, b, leaf)
         case TreeLeaf(_, keys, children):
             for key, child in zip(keys, children, strict=True):
                 yield from _values(lowered, b, child, f"{name}_{key}" if isinstance(key, str) else f"{name}{key}")
@@ -156,21 +156,3 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
             raise ExportError(
                 "cannot export a function that returns a range or a grown list: results are arrays and numbers"
             )
-
-
-def _latest(graph: Graph, index: int) -> Value:
-    """A parameter after the call."""
-    if index not in graph.inout:
-        return graph.params[index]
-    return graph.results[len(graph.results) - len(graph.inout) + graph.inout.index(index)]
-
-
-def _view(graph: Graph, b: Builder, leaf: ViewLeaf) -> Value:
-    """A view of an argument, as an array of its own."""
-
-    def size(part: Any) -> Value:
-        return graph.results[part[1]] if isinstance(part, tuple) else b.constant(int(part), ScalarType(I64))
-
-    base = _latest(graph, leaf.input)
-    strides, lengths = [size(s) for s in leaf.strides], [size(n) for n in leaf.lengths]
-    return b.emit("vread", (base, size(leaf.offset), *strides, *lengths))[0]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tracejit.eager.tape import Node, OpNode, attach
+from tracejit.eager.tape import Node, OpNode, attach, is_recording
 from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.ir.opdef import REGISTRY
 
@@ -135,6 +135,13 @@ def past(x: Tensor) -> Tensor:
 def record_read(view: Tensor, source: Tensor, place: Region) -> Tensor:
     """Make `view` a recorded read of a region of `source`."""
     return attach(view, OpNode(REGISTRY["vread"], (past(source), *place), {}, (view._data,)))
+
+
+def tensor_view(source: Tensor, array: Any, place: Region) -> Tensor:
+    """The Tensor of `array`, a view that shows `place` of `source`; a recorded read of it where recording."""
+    view = wrap(array)
+    add_view(view, source)
+    return record_read(view, source, place) if is_recording((source,)) else view
 
 
 def write_history(target: Tensor, value: Tensor) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tracejit.device import as_array, module_of
-from tracejit.eager.tensor import Tensor, bump_version, memory_owner, wrap
+from tracejit.eager.alias import Region, tensor_view
+from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
     Change,
@@ -115,11 +116,9 @@ class ResultBuilder:
 
     def cut(self, flat: Any, sizes: Sequence[Any], length: int) -> list[Any]:
         """Arrays of varying sizes out of their elements one after the other."""
-        shapes = [self.outputs[n[1]] if isinstance(n, tuple) else n for n in sizes]
         found: list[Any] = []
         start = 0
-        for i in range(length):
-            shape = tuple(int(n[i]) if isinstance(n, np.ndarray) else int(n) for n in map(raw_array, shapes))
+        for shape in item_shapes(self.outputs, sizes, length):
             stop = start + math.prod(shape)
             found.append(flat[start:stop].reshape(shape))
             start = stop
@@ -145,12 +144,18 @@ class ResultBuilder:
             made.flags.writeable = False
         if not isinstance(owner, Tensor):
             return made
-        tensor = wrap(made)
-        tensor._owner = memory_owner(owner)
-        return tensor
+        place = Region(self.part(leaf.offset), tuple(map(self.part, leaf.strides)), tuple(map(self.part, leaf.lengths)))
+        return tensor_view(owner, made, place)
 
     def part(self, value: Any) -> int:
         return int(self.outputs[value[1]]) if isinstance(value, tuple) else value
+
+
+def item_shapes(outputs: Sequence[Any], sizes: Sequence[Any], length: int) -> Iterator[tuple[int, ...]]:
+    """The shapes of a list's items, by the `sizes` of its `ItemsLeaf`."""
+    shapes = [raw_array(outputs[n[1]]) if isinstance(n, tuple) else n for n in sizes]
+    for i in range(length):
+        yield tuple(int(n[i]) if isinstance(n, np.ndarray) else int(n) for n in shapes)
 
 
 def view_of(

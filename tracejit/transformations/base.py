@@ -10,10 +10,23 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.function import (
+    ArrayLeaf,
+    ConstantLeaf,
+    Input,
+    InputLeaf,
+    Leaf,
+    Lowered,
+    NumberLeaf,
+    ObjectLeaf,
+    OptionalLeaf,
+    TreeLeaf,
+    ViewLeaf,
+)
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
+from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import ScalarType, TensorType
+from tracejit.ir.types import I64, ScalarType, TensorType
 from tracejit.scripted.function import ScriptedFunction
 from tracejit.transforms.activity import is_differentiable
 
@@ -179,12 +192,48 @@ def value_of(lowered: Lowered, leaf: Leaf) -> Value | None:
     match leaf:
         case NumberLeaf(index) | ArrayLeaf(index):
             return graph.results[index]
-        case InputLeaf(k) if k in graph.inout:
-            return graph.results[n_user(graph) + graph.inout.index(k)]
         case InputLeaf(k):
-            return graph.params[k]
+            return latest(graph, k)
         case _:
             return None
+
+
+def latest(graph: Graph, k: int) -> Value:
+    """Parameter `k` as the graph leaves it."""
+    return graph.results[n_user(graph) + graph.inout.index(k)] if k in graph.inout else graph.params[k]
+
+
+def view_value(graph: Graph, b: Builder, leaf: ViewLeaf) -> Value:
+    """A returned view of an argument, as an array of its own."""
+
+    def size(part: Any) -> Value:
+        return graph.results[part[1]] if isinstance(part, tuple) else b.constant(int(part), ScalarType(I64))
+
+    strides, lengths = [size(s) for s in leaf.strides], [size(n) for n in leaf.lengths]
+    return b.emit("vread", (latest(graph, leaf.input), size(leaf.offset), *strides, *lengths))[0]
+
+
+def without_views(lowered: Lowered) -> Lowered:
+    """The same lowering, with returned views of arguments as results of their own."""
+    b = Builder()
+    made: list[Value] = []
+
+    def visit(leaf: Leaf) -> Leaf:
+        match leaf:
+            case ViewLeaf():
+                made.append(view_value(lowered.graph, b, leaf))
+                return ArrayLeaf(n_user(lowered.graph) + len(made) - 1)
+            case TreeLeaf(kind, keys, children):
+                return TreeLeaf(kind, keys, tuple(visit(c) for c in children))
+            case ObjectLeaf(access, tree):
+                return ObjectLeaf(access, visit(tree))
+            case OptionalLeaf(some, value):
+                return OptionalLeaf(some, visit(value))
+            case _:
+                return leaf
+
+    result = visit(lowered.result)
+    return relabelled(lowered, with_results(lowered.graph, b.ops, made), result) if made else lowered
 
 
 def n_user(graph: Graph) -> int:

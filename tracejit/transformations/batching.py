@@ -35,6 +35,7 @@ from tracejit.transformations.base import (
     remembered,
     spec_at,
     value_of,
+    without_views,
 )
 from tracejit.transformations.inside import Batched, lower_vmap
 from tracejit.transforms.batch import batched_graph
@@ -87,6 +88,7 @@ class BatchedFunction(Transformation):
         except NeedsSizes as request:  # axes of a slice, counted in the whole
             whole_axes = ((a, n + (a in axes and n >= axes[a])) for a, n in request.sizes)
             raise NeedsSizes(whole_axes) from None
+        lowered = without_views(lowered)
         graph, result = _returning_values(lowered, simplify(lowered.graph)[0])
         whole = {a: s for _, access, spec in parameters for a, s in leaves_of(spec, access)}
         names = self._free_names(graph)
@@ -225,7 +227,7 @@ def _returning_values(lowered: Lowered, graph: Graph) -> tuple[Graph, Leaf]:
             case ConstantLeaf():
                 return leaf
             case _:
-                raise ScriptError("vmap: a function that returns a view of its argument", instead="return a copy of it")
+                raise ScriptError("vmap: a function that returns a grown list or a range", instead="return arrays")
 
     result = visit(lowered.result)
     body = Block(graph.params, graph.body.ops, (*results, *graph.results[len(graph.results) - len(graph.inout) :]))

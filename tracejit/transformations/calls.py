@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,13 +11,24 @@ from tracejit.device import array_module, as_array, module_of
 from tracejit.eager.tensor import wrap
 from tracejit.eager.traceable import traceable
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.function import ArrayLeaf, InputLeaf, Leaf, NumberLeaf, TreeLeaf
+from tracejit.frontend.function import (
+    ArrayLeaf,
+    ConstantLeaf,
+    InputLeaf,
+    ItemsLeaf,
+    Leaf,
+    ListLeaf,
+    NumberLeaf,
+    ObjectLeaf,
+    OptionalLeaf,
+    TreeLeaf,
+)
 from tracejit.frontend.signature import Access, step_kind, tree_children
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.function import ScriptedFunction, Specialisation
 from tracejit.scripted.node import raw_value
-from tracejit.scripted.results import ResultBuilder, make_tree
-from tracejit.transformations.base import argument_access, inside, n_user, scripted
+from tracejit.scripted.results import ResultBuilder, item_shapes, make_tree
+from tracejit.transformations.base import argument_access, inside, n_user, scripted, without_views
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import lower_hvp, lower_jvp, lower_vjp
 from tracejit.transforms.activity import is_differentiable
@@ -41,7 +53,7 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
         """The cotangents of the arguments for the cotangent of the result."""
         seeds = {i: array_module(call.graph.device).zeros_like(results[i]) for i in chosen}
         direct: dict[int, Any] = {}
-        for leaf, value in _paired(call.result, g):
+        for leaf, value in _paired(call.result, g, outputs):
             place = call.place(leaf)
             if place in seeds:
                 seeds[place] = seeds[place] + _fitting(value, results[place], "cotangent")
@@ -73,7 +85,8 @@ def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     n = n_user(call.graph)
     inexact = [i for i, r in enumerate(call.graph.results) if is_differentiable(r.type)]
     slopes = dict(zip(inexact, found[n : n + len(inexact)], strict=True))
-    return call.build(found[:n]), call.tangent(call.result, slopes, given)
+    outputs = found[:n]
+    return call.build(outputs), call.tangent(call.result, outputs, slopes, given)
 
 
 @inside(lower_hvp)
@@ -97,6 +110,7 @@ def _tupled(primals: Any, tangents: Any) -> tuple[Sequence[Any], Sequence[Any]]:
     return primals, tangents
 
 
+_VALUED: WeakKeyDictionary[Specialisation, Specialisation | None] = WeakKeyDictionary()
 _FORWARD: WeakKeyDictionary[Specialisation, dict[tuple[int, ...], Compiled]] = WeakKeyDictionary()
 
 
@@ -109,13 +123,23 @@ def _forward(found: Specialisation, wanted: tuple[int, ...]) -> Compiled:
     return made[wanted]
 
 
+def _valued(found: Specialisation) -> Specialisation:
+    """The specialisation with returned views of arguments as results of the graph, which have derivatives."""
+    if found not in _VALUED:
+        lowered = without_views(found.lowered)
+        _VALUED[found] = None if lowered is found.lowered else Specialisation(lowered, found.parameters, found.aliased)
+    return _VALUED[found] or found
+
+
 class _Call:
     """A function at given arguments: its graph, its inputs, the floats among them."""
 
     def __init__(self, function: ScriptedFunction, primals: Sequence[Any]) -> None:
         self.arguments = function.bind(_distinct(primals), {})
         self.places = [argument_access(function.signature, n) for n in range(len(primals))]
-        self.found = function.specialise(self.arguments)
+        specialised = function.specialise(self.arguments)
+        self.returned = specialised.lowered.result
+        self.found = _valued(specialised)
         lowered = self.found.lowered
         self.graph = lowered.graph
         self.result = lowered.result
@@ -132,8 +156,11 @@ class _Call:
 
     def build(self, outputs: Sequence[Any]) -> Any:
         """What the function returns."""
-        builder = ResultBuilder(self.found.lowered, self.arguments, outputs, self.found.tensors)
-        return builder.build(self.result)
+        return self.builder(outputs).build(self.returned)
+
+    def builder(self, outputs: Sequence[Any]) -> ResultBuilder:
+        """What makes returned values of the graph's results."""
+        return ResultBuilder(self.found.lowered, self.arguments, outputs, self.found.tensors)
 
     def place(self, leaf: Leaf) -> int | None:
         """The graph result that a returned array or number is."""
@@ -178,10 +205,23 @@ class _Call:
         if k in self.variables and tangent is not None:
             given[k] = _fitting(tangent, self.array(argument), "tangent")
 
-    def tangent(self, leaf: Leaf, slopes: Mapping[int, Any], given: Mapping[int, Any]) -> Any:
+    def tangent(self, leaf: Leaf, outputs: Sequence[Any], slopes: Mapping[int, Any], given: Mapping[int, Any]) -> Any:
         """Tangents in the structure of the result."""
-        if isinstance(leaf, TreeLeaf):
-            return make_tree(leaf.type, leaf.keys, [self.tangent(c, slopes, given) for c in leaf.children])
+        match leaf:
+            case TreeLeaf(kind, keys, children):
+                return make_tree(kind, keys, [self.tangent(c, outputs, slopes, given) for c in children])
+            case ObjectLeaf(_, tree):
+                return self.tangent(tree, outputs, slopes, given)
+            case OptionalLeaf(some, value):
+                return self.tangent(value, outputs, slopes, given) if outputs[some] else None
+            case ListLeaf(length, items):
+                moved = [slopes.get(i, x) for i, x in enumerate(outputs)]
+                return self.builder(moved).items(_varying(items, slopes), int(outputs[length]))
+            case _:
+                return self._tangent_of(leaf, slopes, given)
+
+    def _tangent_of(self, leaf: Leaf, slopes: Mapping[int, Any], given: Mapping[int, Any]) -> Any:
+        """The tangent of one array or number."""
         place = self.place(leaf)
         found = slopes.get(place) if place is not None else None
         if isinstance(leaf, InputLeaf) and place is None:
@@ -208,17 +248,71 @@ def _children(x: Any) -> tuple[tuple[Any, ...], list[Any]] | None:
     return tree_children(x) if isinstance(x, tuple | list | dict) or hasattr(x, "__dataclass_fields__") else None
 
 
-def _paired(leaf: Leaf, g: Any) -> Iterator[tuple[Leaf, Any]]:
-    """The leaves of a result with the parts of a value of that structure."""
-    if not isinstance(leaf, TreeLeaf):
-        if g is not None:
-            yield leaf, g
+def _varying(items: Leaf, slopes: Mapping[int, Any]) -> Leaf:
+    """The items of a list with None for those that are no floats."""
+    match items:
+        case TreeLeaf(kind, keys, children):
+            return TreeLeaf(kind, keys, tuple(_varying(c, slopes) for c in children))
+        case ItemsLeaf(index) if index in slopes:
+            return items
+        case _:
+            return ConstantLeaf(None)
+
+
+def _paired(leaf: Leaf, g: Any, outputs: Sequence[Any]) -> Iterator[tuple[Leaf, Any]]:
+    """The arrays and numbers of a result with the parts of a value of that structure; all items of a list, which are
+    one array of the graph, with all parts that belong to them."""
+    if g is None:
         return
+    match leaf:
+        case TreeLeaf(_, keys, children):
+            for child, part in zip(children, _parts(g, keys), strict=True):
+                yield from _paired(child, part, outputs)
+        case ObjectLeaf(_, tree):
+            yield from _paired(tree, g, outputs)
+        case OptionalLeaf(some, value):
+            if outputs[some]:
+                yield from _paired(value, g, outputs)
+        case ListLeaf(length, items):
+            yield from _paired_items(items, _parts(g, tuple(range(int(outputs[length])))), outputs)
+        case _:
+            yield leaf, g
+
+
+def _paired_items(leaf: Leaf, parts: Sequence[Any], outputs: Sequence[Any]) -> Iterator[tuple[Leaf, Any]]:
+    match leaf:
+        case TreeLeaf(_, keys, children):
+            rows = [(None,) * len(keys) if p is None else _parts(p, keys) for p in parts]
+            for i, child in enumerate(children):
+                yield from _paired_items(child, [row[i] for row in rows], outputs)
+        case ItemsLeaf(index, _, sizes) if any(p is not None for p in parts):
+            held = raw_value(outputs[index])
+            whole = module_of(held).zeros_like(held)
+            for place, part in zip(_places(outputs, sizes, len(parts)), parts, strict=True):
+                if part is not None:
+                    whole[place] = module_of(held).asarray(raw_value(part)).reshape(whole[place].shape)
+            yield ArrayLeaf(index), whole
+        case _:
+            return
+
+
+def _places(outputs: Sequence[Any], sizes: Sequence[Any] | None, length: int) -> Iterator[Any]:
+    """Where each item lies in the array of them all."""
+    if sizes is None:
+        yield from range(length)
+        return
+    stop = 0
+    for shape in item_shapes(outputs, sizes, length):
+        start, stop = stop, stop + math.prod(shape)
+        yield slice(start, stop)
+
+
+def _parts(g: Any, keys: tuple[Any, ...]) -> list[Any]:
+    """The parts of a cotangent that has to have these keys."""
     found = _children(g)
-    if found is None or found[0] != leaf.keys:
+    if found is None or found[0] != keys:
         raise ValueError("the cotangent must have the structure of the result")
-    for child, part in zip(leaf.children, found[1], strict=True):
-        yield from _paired(child, part)
+    return found[1]
 
 
 def _fitting(x: Any, like: Any, what: str) -> Any:

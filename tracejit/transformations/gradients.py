@@ -26,6 +26,7 @@ from tracejit.transformations.base import (
     value_of,
     variables_of,
     with_results,
+    without_views,
 )
 from tracejit.transforms.activity import is_differentiable, useful
 
@@ -67,7 +68,7 @@ class GradientFunction(Transformation):
 
     def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
         """The inner function with the gradients of its result as further results."""
-        lowered = self.inner.lower(parameters, {})
+        lowered = without_views(self.inner.lower(parameters, {}))
         leaf, aux = self._split(lowered.result)
         b = Builder()
         y = self._differentiated(b, lowered, leaf)

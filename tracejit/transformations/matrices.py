@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
-from tracejit.frontend.function import ConstantLeaf, Leaf, Lowered, TreeLeaf
+from tracejit.frontend.function import ConstantLeaf, Leaf, ListLeaf, Lowered, OptionalLeaf, TreeLeaf
 from tracejit.frontend.signature import Access
 from tracejit.frontend.values import Static
 from tracejit.ir.core import Value
@@ -26,6 +26,7 @@ from tracejit.transformations.base import (
     tree_of,
     value_of,
     variables_of,
+    without_views,
 )
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import Jacobian, lower_hessian, lower_jacobian
@@ -61,7 +62,7 @@ class JacobianFunction(Transformation):
 
     def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
         """The inner function with the derivatives of its results as further results."""
-        lowered = self.inner.lower(parameters, {})
+        lowered = without_views(self.inner.lower(parameters, {}))
         lowered = relabelled(lowered, simplify(lowered.graph)[0], lowered.result)
         places = [argument_access(self.signature, n) for n in numbers_of(self.argnums)]
         specs = [spec_at(parameters, a) for a in places]
@@ -88,6 +89,9 @@ class JacobianFunction(Transformation):
         if isinstance(leaf, TreeLeaf):
             for child in leaf.children:
                 self._note_outputs(lowered, child, outputs)
+        elif isinstance(leaf, ListLeaf | OptionalLeaf):
+            kind = "a grown list" if isinstance(leaf, ListLeaf) else "what may be None"
+            raise NotDifferentiable("jacobian", f"{self.__name__} returns {kind}: return arrays")
         elif (y := value_of(lowered, leaf)) is not None and is_differentiable(y.type):
             outputs.append(y)
 
