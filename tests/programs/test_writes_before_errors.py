@@ -220,6 +220,93 @@ def nan_into_integers_in_a_branch(a, k):
     return a.sum()
 
 
+@case((A(4), 0), (A(4), 2))
+def copy_read_behind_the_error(a, x):
+    b = a.copy()
+    a[0] = 7
+    y = 1 // x
+    return b * y
+
+
+@case((A(4), 0), (A(4), 2))
+def value_of_before_read_behind_the_error(a, x):
+    old = a * 2
+    a[:] = 5
+    y = 1 // x
+    return old.sum() + y
+
+
+@case((A(4), 2), (A(4), 9), (A(4), 0))
+def values_of_before_in_a_loop(a, x):
+    old = a[::-1] * 2
+    for i in range(3):
+        a[i] = old[i]
+        y = 1 // (x - i)
+        a *= 2
+        old = old + a * y
+    return old
+
+
+@case((A(4), A(4)[::-1].copy(), 1), (A(4), A(4)[::-1].copy(), 4))
+def two_arguments_of_sizes_that_are_compared(a, b, x):
+    c = np.where(a > b, a, b)
+    a[...] = c
+    b[:] = a - c + 1
+    assert x > 3, "small"
+    return c.sum() + a.sum()
+
+
+@case((A(5), 3), (A(5), 1))
+def name_that_may_be_the_argument_in_a_loop(a, x):
+    b = a if x > 0 else np.zeros(5)
+    for i in range(x):
+        b[i] = 3
+        if i == 1:
+            b[4] = 8
+            raise ValueError("two")
+        a[2] += 1
+    return y_of(b)
+
+
+def y_of(b):
+    return b[0] + b[4]
+
+
+@case((A(5), 3), (A(5), 1))
+def arrays_that_change_places(a, x):
+    b = np.zeros(5)
+    for i in range(x):
+        a[i] = 3
+        if i == 1:
+            b[4] = 8
+            a[4] = 6
+            raise ValueError("two")
+        a, b = b, a
+    return a[0]
+
+
+@case((A(5), A(5), 5), (A(5), A(5), 2))
+def arguments_that_change_places(a, b, x):
+    for i in range(x):
+        a += 1
+        y = 1 // (2 - i)
+        b *= 2 + y
+        a, b = b, a
+    return a
+
+
+@case((A(5), 4), (A(5), 2))
+def whole_contents_of_arrays_that_change_places(a, x):
+    b = np.zeros(5)
+    for i in range(x):
+        a[:] = i + 1
+        b[:] = a * 2
+        if i == 2:
+            raise ValueError("three")
+        a, b = b, a
+    return b
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)

@@ -158,6 +158,8 @@ class Context:
     parts: dict[int, tuple[ArrayView, str]] = field(default_factory=dict[int, "tuple[ArrayView, str]"])
     #: classes of arguments
     arguments: set[int] = field(default_factory=set[int])
+    #: classes that are memory of an argument in some iterations of a loop: a whole new content is stored there
+    settled: set[int] = field(default_factory=set[int])
     #: whether a read-only one is written all the same
     refused_write: bool = False
     #: memory and facts of the enclosing blocks, which learn of inputs first met inside
@@ -511,6 +513,8 @@ class Context:
         classes = {storage, *(c for c, _ in self.storage.partners(storage))}
         if not classes & self.arguments:
             return False
+        if storage in self.settled:
+            return True
         builders = [*self.outer_builders, self.b]
         return may_have_raised_since(self.storage.bases[storage], builders) or not self.is_just_made(value)
 

@@ -123,6 +123,9 @@ class LoopLowering:
             for c in self.rotation.classes:
                 here = self.outer.constant(self.entry_class[c] == m, ScalarType(BOOL))
                 self.rotation.places[c, m] = self.carry(here, ScalarType(BOOL), "place")
+        if self.ctx.arguments & set(self.rotation.memory):
+            self.ctx.arguments.update(self.rotation.classes)
+            self.ctx.settled.update(self.rotation.classes)
 
     def head_lists(self) -> None:
         """Growing lists that the body rebinds go from one iteration to the next: no other name may know them."""

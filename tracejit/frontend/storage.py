@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Op, Value, walk
-from tracejit.ir.types import TensorType
+from tracejit.ir.types import I64, ScalarType, TensorType
 
 #: Two classes are one memory: never (no entry), always (True), or where this bool value holds.
 Alias = bool | Value
@@ -119,5 +119,15 @@ def _sync(b: Builder, flag: Value, new: Value, old: Value) -> Value:
     assert isinstance(old.type, TensorType)
     sizes = [b.dim_of(old, axis) for axis in range(old.type.rank)]
     retyped = then.emit("broadcast", (new, *sizes), {"exact": True})[0]
-    blocks = (then.block((), (retyped,), "then"), orelse.block((), (old,), "else"))
+    place = [then.constant(0, ScalarType(I64)), *_strides(then, sizes)]
+    written = then.emit("vwrite", (old, retyped, *place), names=(old.name,))[0]
+    blocks = (then.block((), (written,), "then"), orelse.block((), (old,), "else"))
     return b.emit("if", (flag,), blocks=blocks, types=(old.type,), names=(old.name,))[0]
+
+
+def _strides(b: Builder, sizes: Sequence[Value]) -> list[Value]:
+    """The strides of an array of these sizes in C order."""
+    found = [b.constant(1, ScalarType(I64))]
+    for size in reversed(sizes[1:]):
+        found.insert(0, b.emit("mul", (found[0], size))[0])
+    return found[: len(sizes)]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit import config
-from tracejit.ir.aliasing import Roots, consumed, shared
+from tracejit.ir.aliasing import FRESH, Roots, consumed, origins, shared
 from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
@@ -47,10 +47,20 @@ def explain(graph: Graph) -> tuple[Graph, list[str]]:
     """The fused graph, and why neighbours were not joined."""
     graph = dce(graph)
     reasons: list[str] = []
-    body = _fused_block(graph.body, {}, reasons)
+    body = _fused_block(graph.body, {}, reasons, _visible(graph))
     made = Graph(graph.name, body, graph.device, graph.inout, graph.policy)
     config.log("fusion", f"@{graph.name} fusion", lambda: "\n".join([*_groups(made), *reasons]))
     return made, reasons
+
+
+def _visible(graph: Graph) -> frozenset[Value]:
+    """Storage, by its roots, that may be a written parameter's: the caller sees it when an error ends the call."""
+    if not graph.inout:
+        return frozenset()
+    roots = Roots()
+    for op in graph.body.ops:
+        roots.enter(op)
+    return frozenset(root for root, whose in origins(graph, roots).items() if whose != FRESH)
 
 
 def _groups(graph: Graph) -> Iterator[str]:
@@ -149,17 +159,18 @@ class Group:
 class _BlockFusion:
     """The groups of one block, and the block with them made `fused` ops."""
 
-    def __init__(self, block: Block, reasons: list[str]) -> None:
+    def __init__(self, block: Block, reasons: list[str], visible: frozenset[Value]) -> None:
         self.block = block
         self.ops = block.ops
         self.reasons = reasons
+        self.visible = visible
         self.makers = {r: at for at, op in enumerate(self.ops) for r in op.results}
         self.roots = Roots()
         for op in self.ops:
             self.roots.enter(op)
         self._sources: dict[int, list[Source]] = {}
-        self.before = self._before()
         self.takers = self._takers()
+        self.before = self._before()
         self.outside = 0
         self.readers = self._readers()
         self.direct_readers = self._direct_readers()
@@ -168,7 +179,11 @@ class _BlockFusion:
 
     def _before(self) -> list[int]:
         """For each op, the positions it depends on, as bits. Everything depends on the effects before it: checks
-        guard the indices and sizes that later ops rely on."""
+        guard the indices and sizes that later ops rely on. An effect depends on the updates before it that the caller
+        sees: what was written before an error stays written."""
+        seen = 0
+        for root, takers in self.takers.items():
+            seen |= takers if root in self.visible else 0
         before: list[int] = []
         guard = 0
         for at, op in enumerate(self.ops):
@@ -177,6 +192,11 @@ class _BlockFusion:
                 maker = self.makers.get(value)
                 if maker is not None:
                     needs |= before[maker] | 1 << maker
+            if _has_effect(op):
+                earlier = seen & (1 << at) - 1
+                needs |= earlier
+                for taker in _bits(earlier & ~guard):
+                    needs |= before[taker]
             before.append(needs | guard)
             if _has_effect(op):
                 guard |= before[at] | 1 << at
@@ -445,9 +465,9 @@ def _has_effect(op: Op) -> bool:
     return op.defn.effect != "" or any(inner.defn.effect != "" for inner in _nested(op))
 
 
-def _fused_block(block: Block, renamed: dict[Value, Value], reasons: list[str]) -> Block:
+def _fused_block(block: Block, renamed: dict[Value, Value], reasons: list[str], visible: frozenset[Value]) -> Block:
     """The block, and those in it, with groups as `fused` ops."""
-    fusion = _BlockFusion(block, reasons)
+    fusion = _BlockFusion(block, reasons, visible)
     fusion.run()
     return _Rebuild(fusion, renamed, reasons).block()
 
@@ -523,7 +543,7 @@ class _Rebuild:
         return bool(group.before & self.open) or self.fusion.is_split(self.open, group.before)
 
     def emit(self, op: Op) -> None:
-        blocks = [_fused_block(b, self.renamed, self.reasons) for b in op.blocks]
+        blocks = [_fused_block(b, self.renamed, self.reasons, self.fusion.visible) for b in op.blocks]
         operands = tuple(self.name(v) for v in op.operands)
         self.out.append(Op(op.defn, operands, op.attrs, op.results, tuple(blocks), op.span))
 

@@ -10,7 +10,7 @@ values are stored over the version before them, behind its last read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tracejit.ir.aliasing import finals, is_flat, updated, updates
 from tracejit.ir.builder import Builder
@@ -116,6 +116,7 @@ class _Writer:
 
     def block(self, block: Block, newest: dict[int, Value]) -> Block:
         """The block with new versions stored; `newest` are the versions at its start."""
+        block = _with_early_sizes(block, self.versions)
         last = _last_reads(block)
         waiting: dict[int, list[tuple[int, Value]]] = {}
         ops: list[Op] = []
@@ -185,6 +186,18 @@ class _Writer:
                     step = size if axis == param.type.rank - 1 else b.emit("mul", (step, size))[0]
             found = self.known_places[index] = [b.constant(0, ScalarType(I64)), *reversed(steps)]
         return found
+
+
+def _with_early_sizes(block: Block, versions: Collection[Value]) -> Block:
+    """The block with ops that only state the sizes of a version right behind what makes it: it is new there already."""
+    ops: list[Op] = []
+    for op in block.ops:
+        at = len(ops)
+        if op.name == "broadcast" and is_flat(op) and op.results[0] in versions:
+            while at and not any(v in ops[at - 1].results for v in op.operands):
+                at -= 1
+        ops.insert(at, op)
+    return Block(block.params, tuple(ops), block.results, block.label)
 
 
 def _last_reads(block: Block) -> dict[Value, int]:
