@@ -8,18 +8,31 @@ final versions of the parameters that are changed.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend.context import Context, Frame, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import Gradients
+from tracejit.frontend.heap import Contents
 from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
 from tracejit.frontend.signature import Access, spec_of
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
-from tracejit.frontend.values import ArrayView, Closure, FrontValue, ListValue, Static, TupleValue, describe
+from tracejit.frontend.values import (
+    ArrayView,
+    Closure,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Mutable,
+    OptionalValue,
+    Static,
+    TupleValue,
+    describe,
+)
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import ListType, TensorType, Type
 
@@ -45,6 +58,8 @@ class Interface:
     hidden:    arrays from outside the program, with their accesses
     copies:    views of parameters are copied where they are returned, because other paths return new arrays
     sources:   the parameters that such copies stand for
+    changed:   objects of the arguments that are changed, with the names of their parts; what these are then stands
+               behind the result, and both make a tuple
     """
 
     result: Shape | None = None
@@ -54,6 +69,7 @@ class Interface:
     hidden: tuple[tuple[Access, int], ...] = ()
     copies: bool = False
     sources: frozenset[int] = frozenset()
+    changed: tuple[tuple[int, tuple[Any, ...]], ...] = ()
 
 
 @dataclass(eq=False)
@@ -161,11 +177,12 @@ class Body:
         if instance.interface.copies:
             ctx.returns_copies = (ctx.frame, self.own)
         alive = self.calls.run(instance.source)
-        for obj, before in [*unpacker.objects, *self.calls.statics.given.items()]:
-            now = obj.contents
-            if now.keys() != before.keys() or any(now[name] is not v for name, v in before.items()):
-                self.refuse_change(instance.source.node, "changes an object that it did not make")
-        return self.finish(ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else None)
+        if any(_is_changed(obj, before) for obj, before in self.calls.statics.given.items()):
+            self.refuse_change(instance.source.node, "changes an object from outside")
+        known = {i for i, _ in instance.interface.changed}
+        changed = [i for i, (o, before) in enumerate(unpacker.objects) if i in known or _is_changed(o, before)]
+        given = [o for o, _ in unpacker.objects]
+        return self.finish(ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else None, given, changed)
 
     def refuse_change(self, node: ast.AST, what: str) -> NoReturn:
         """Changes of objects do not come back to the caller."""
@@ -222,14 +239,17 @@ class Body:
         self.copied |= shared
         return self.ctx.fresh(self.ctx.b.emit("fresh", (self.ctx.load(view),))[0])
 
-    def finish(self, result: FrontValue | None) -> tuple[Graph, Interface]:
+    def finish(
+        self, result: FrontValue | None, given: Sequence[Mutable], changed: Sequence[int]
+    ) -> tuple[Graph, Interface]:
         instance, ctx = self.instance, self.ctx
         ctx.at(instance.source.node)
-        packer = Packer(ctx)
+        packer = Packer(ctx, given=given)
         shape = None
         if result is not None:
             try:
-                shape = packer.pack(result)
+                parts = [self.contents(given[i]) for i in changed]
+                shape = packer.pack(TupleValue((result, *parts)))
             except CannotPass as error:
                 ctx.refuse(
                     instance.source.node,
@@ -238,8 +258,8 @@ class Body:
                 )
         storages, values, copies = self.storages(packer.storages)
         bases = ctx.storage.bases
-        changed = {i for i, c in enumerate(self.classes) if bases[c] is not self.bases[i]}
-        written = sorted(instance.interface.written | changed)
+        updated = {i for i, c in enumerate(self.classes) if bases[c] is not self.bases[i]}
+        written = sorted(instance.interface.written | updated)
         instance.refused_write = instance.refused_write or ctx.refused_write
         numbers = len(self.numbers)
         results = (*packer.numbers, *values, *(bases[self.classes[i]] for i in written))
@@ -253,8 +273,19 @@ class Body:
             tuple(self.hidden),
             copies or instance.interface.copies,
             frozenset(self.copied),
+            tuple((i, tuple(given[i].contents)) for i in changed),
         )
         return graph, interface
+
+    def contents(self, o: Mutable) -> TupleValue:
+        """What an object of the caller holds in the end."""
+        made = TupleValue(tuple(o.contents.values()))
+        storage = self.ctx.storage
+        for view in _views(made):
+            shared = (storage.alias(view.storage, c) is not False for c in self.classes)
+            if view.storage not in self.classes and any(shared):
+                self.refuse_change(self.instance.source.node, "puts what may be an argument into an object")
+        return made
 
     def storages(self, classes: list[int]) -> tuple[tuple[Shape, ...], list[Value], bool]:
         """What the storage classes of a result are, their graph results, and whether some are parameters on some paths
@@ -277,6 +308,25 @@ class Body:
                 found.append(("fresh", ("list", base.type.element), ()))  # type: ignore[union-attr]
             values.append(base)
         return tuple(found), values, copies
+
+
+def _is_changed(o: Mutable, before: Contents) -> bool:
+    now = o.contents
+    return now.keys() != before.keys() or any(now[name] is not v for name, v in before.items())
+
+
+def _views(value: FrontValue) -> Iterator[ArrayView]:
+    """The arrays in a value, objects left out."""
+    match value:
+        case ArrayView():
+            yield value
+        case TupleValue(items) | ListValue(items):
+            for item in items:
+                yield from _views(item)
+        case OptionalValue(_, inner) | MaybeUnbound(_, inner):
+            yield from _views(inner)
+        case _:
+            pass
 
 
 class _CalleeStatics(Statics):

@@ -94,9 +94,9 @@ class Expressions:
                 return self.lists.made(self.elements(elts), node)
             case ast.Dict(keys, values):
                 return self.dict_(keys, values, node)
-            case ast.NamedExpr(ast.Name(name), value):
+            case ast.NamedExpr(target, value):
                 made = self.value(value)
-                self.ctx.frame.env[name] = made
+                self.calls.statements.bind(target, made)
                 return made
             case ast.Lambda():
                 return self.calls.statements.closure(node)

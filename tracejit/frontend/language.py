@@ -79,10 +79,10 @@ STATEMENTS = (
         "    case _:\n        r = -1\nreturn r",
     ),
     Construct(
-        "nested `def`, `lambda`, `import`, `global` names that are read, `pass`, docstrings, `...`",
+        "nested `def`, `lambda`, `nonlocal`, `import`, `global` names that are read, `pass`, docstrings, `...`",
         "",
         '"""Doc."""\nglobal math\nimport math\nfrom math import pi\n...\n\n'
-        "def g(a, *b, c=2, **d):\n    pass\n    return a + c + sum(b) + len(d)\n"
+        "def g(a, *b, c=2, **d):\n    nonlocal n\n    n += 1\n    return a + c + sum(b) + len(d)\n"
         "return g(n), g(n, 1, c=3, e=4), (lambda v: v + 1)(n)",
     ),
 )
@@ -156,7 +156,6 @@ REFUSED = (
     Construct("generators", "", "yield n", "return a list or an array"),
     Construct("`yield from`", "", "yield from (1, n)", "return a list or an array"),
     Construct("class definitions inside a script", "", "class A:\n    pass\nreturn n", "define the class outside"),
-    Construct("`nonlocal`", "", "def g():\n    nonlocal n\n    n = 2\n    return n\nreturn g()", "return the value"),
     Construct(
         "writing a global", "", "global counter\ncounter = n\nreturn n", "return the value, or write into an array"
     ),

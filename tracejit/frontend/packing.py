@@ -7,7 +7,7 @@ classes. Python numbers that are known at compile time become run-time ones, unl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,8 @@ class Packer:
     places: list[object] = field(default_factory=list[object])  #: the path of each number
     storages: list[int] = field(default_factory=list[int])
     frames: dict[Frame, set[str]] = field(default_factory=dict[Frame, "set[str]"])
+    given: Sequence[Mutable] = ()  #: objects that the other side has already
+    objects: list[Mutable] = field(default_factory=list[Mutable])  #: in the order that `Unpacker` makes them
 
     def pack(self, value: FrontValue, path: tuple[object, ...] = ()) -> Shape:
         """The shape of a value; its parts are added to the lists."""
@@ -97,10 +99,8 @@ class Packer:
                 return ("tuple", cls, self.each(items, path))
             case ListValue(items, _, keys):
                 return ("list", keys, self.each(items, path))
-            case DictValue(items):
-                return ("dict", tuple(items), self.each(items.values(), path))
-            case ObjectValue(cls, fields):
-                return ("object", cls, tuple(fields), self.each(fields.values(), path))
+            case DictValue() | ObjectValue():
+                return self.object(value, path)
             case GrowingList(storages, kind, keys):
                 return ("growing", tuple(map(self.storage, storages)), kind, keys)
             case OptionalValue(some, inner):
@@ -123,6 +123,16 @@ class Packer:
                 return self.closure(value, path)
             case _:
                 raise CannotPass(value)
+
+    def object(self, value: Mutable, path: tuple[object, ...]) -> Shape:
+        """An object by what it holds; one that was packed before, or that the other side has, by its number."""
+        for known, found in (("given", self.given), ("again", self.objects)):
+            at = next((i for i, o in enumerate(found) if o is value), None)
+            if at is not None:
+                return (known, at)
+        parts = tuple(value.contents), self.each(value.contents.values(), path)
+        self.objects.append(value)
+        return ("dict", *parts) if isinstance(value, DictValue) else ("object", value.cls, *parts)
 
     def each(self, values: Iterable[FrontValue], path: tuple[object, ...]) -> Shape:
         return tuple(self.pack(v, (*path, i)) for i, v in enumerate(values))
@@ -178,6 +188,7 @@ class Unpacker:
     level: int = -1  #: of lists
     #: objects made, with what they hold then
     objects: list[tuple[Mutable, Contents]] = field(default_factory=list[tuple["Mutable", "Contents"]])
+    given: Sequence[Mutable] = ()  #: objects that are here already
 
     def unpack(self, shape: Shape) -> FrontValue:
         """The value of that shape."""
@@ -198,6 +209,10 @@ class Unpacker:
                 return self.object(DictValue(dict(zip(names, self.each(items), strict=True))))
             case ("object", cls, names, items):
                 return self.object(ObjectValue(cls, dict(zip(names, self.each(items), strict=True))))
+            case ("again", at):
+                return self.objects[at][0]
+            case ("given", at):
+                return self.given[at]
             case ("bound", fn, items, names, named):
                 return BoundFunction(
                     self.unpack(fn), self.each(items), tuple(zip(names, self.each(named), strict=True))

@@ -283,7 +283,13 @@ class _Call:
             places.append(ctx.storage.new(value))
             if interface.sources and isinstance(value.type, TensorType):
                 ctx.snapshots[places[-1]] = frozenset(classes[i] for i in interface.sources)
-        return Unpacker(ctx, iter(numbers), lambda i: places[i], level=ctx.level).unpack(interface.result)
+        given = self.packer.objects
+        made = Unpacker(ctx, iter(numbers), lambda i: places[i], level=ctx.level, given=given).unpack(interface.result)
+        assert isinstance(made, TupleValue)
+        for (i, names), parts in zip(interface.changed, made.items[1:], strict=True):
+            assert isinstance(parts, TupleValue)
+            ctx.write_object(given[i], dict(zip(names, parts.items, strict=True)), self.node)
+        return made.items[0]
 
 
 def _fresh_values(shape: Shape) -> list[Value]:

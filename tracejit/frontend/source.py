@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import ScriptError, Span
+from tracejit.frontend.cells import rewritten
 from tracejit.frontend.patterns import Rewriter
 
 FunctionNode = ast.FunctionDef | ast.Lambda
@@ -102,7 +103,7 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
         span = Span(filename, node.lineno, node.col_offset, node.lineno, None, code.co_name)
         raise ScriptError("an async function is outside the language", span, instead="define a plain function")
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
-    return FunctionSource(node, filename, code.co_name, fn.__globals__, cells, fn)
+    return FunctionSource(rewritten(node), filename, code.co_name, fn.__globals__, cells, fn)
 
 
 def _describe(fn: object) -> str:

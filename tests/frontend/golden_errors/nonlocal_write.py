@@ -1,15 +1,16 @@
-import numpy as np
-
 from tracejit import script
 
 
-@script
-def f(x):
+def counter():
     total = 0.0
 
+    @script
     def add(v):
         nonlocal total
         total += v
+        return total
 
-    add(x)
-    return total
+    return add
+
+
+counter()(1.0)
