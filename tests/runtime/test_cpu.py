@@ -258,7 +258,7 @@ def products(request: pytest.FixtureRequest) -> Iterator[dict[str, Product]]:
     if request.param == "library":
         if find_blas() is None:
             pytest.skip("NumPy has no BLAS of its own here")
-        library = engine().support
+        library = {f"tj_gemm_{name}": engine().products(name)[f"tj_gemm_{name}"] for name in ("f32", "f64")}
     else:
         library = _own_products(host_options() if request.param == "own" else LlvmOptions("x86-64-v2", "", 128, 0))
     yield {name: _product(library[f"tj_gemm_{name}"]) for name in ("f32", "f64")}
@@ -276,7 +276,13 @@ SHAPES = [
     (15, 33, 385),
     (100, 70, 30),
     (3, 2100, 5),
+    (8, 16, 1),  # register tiles without packing: one, some that reach back, many
+    (31, 67, 40),
+    (64, 300, 90),
+    (520, 100, 90),
+    (130, 7, 600),  # blocks of a library
     (300, 290, 110),  # large enough to be shared by threads
+    (512, 40, 500),
     (40, 700, 330),
     (1, 3000, 2900),
     (3000, 1, 2900),

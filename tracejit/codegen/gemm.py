@@ -1,4 +1,5 @@
-"""Matrix products as LLVM text: calls of a BLAS where there is one, an own register-blocked kernel otherwise.
+"""Matrix products as LLVM text: register tiles where packing does not pay, else a BLAS where there is one, else an own
+blocked kernel.
 
 `@tj_gemm_T(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row)` computes C = A @ B with strides in elements; C's
 columns are contiguous. `_inner` is the same from inside a parallel loop.
@@ -10,12 +11,37 @@ from tracejit.codegen.gemm_blas import PARAMS, blas_text
 from tracejit.codegen.gemm_kernel import kernel_text
 from tracejit.codegen.llvm_options import LlvmOptions
 
+#: dtypes with products of their own.
+DTYPES = ("f32", "f64")
 
-def gemm_text(options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
-    """The products of f32 and f64; the arguments are those of `gemm_module`."""
-    if blas_integer:
-        return blas_text(f"i{blas_integer}", blas_threads)
-    return "\n".join(_own(name, options) for name in ("f32", "f64"))
+
+def gemm_text(name: str, options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
+    """The products of one dtype; the arguments are those of `gemm_module`."""
+    packed = blas_text(name, f"i{blas_integer}", blas_threads) if blas_integer else _own(name, options)
+    return _DIRECT.format(name=name) + packed + _choice(name, "") + _choice(name, "_inner")
+
+
+_DIRECT = """
+declare i1 @tj_direct_fits_{name}(i64, i64, i64, i64, i64)
+declare void @tj_direct_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)
+"""
+
+
+def _choice(name: str, suffix: str) -> str:
+    """Tiles where they fit, else packed blocks."""
+    share = "false" if suffix else "true"
+    tiles = f"i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 {share}"
+    return f"""
+define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
+  %fits = call i1 @tj_direct_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc)
+  br i1 %fits, label %direct, label %packed
+direct:
+  call void @tj_direct_{name}({tiles})
+  ret void
+packed:
+  call void @tj_packed_{name}{suffix}({PARAMS})
+  ret void
+}}"""
 
 
 def _own(name: str, options: LlvmOptions) -> str:
@@ -23,7 +49,7 @@ def _own(name: str, options: LlvmOptions) -> str:
     text = kernel_text(name, options)
     for suffix in ("", "_inner"):
         text += f"""
-define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
+define internal void @tj_packed_{name}{suffix}({PARAMS}) nounwind {{
   call void @tj_own_gemm_{name}({PARAMS})
   ret void
 }}"""

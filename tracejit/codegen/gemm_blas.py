@@ -18,14 +18,18 @@ SHARED_WORK = 1 << 23
 BLOCK, BLOCKS = 32, 16
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
-_TYPES = (("f32", "float", "s"), ("f64", "double", "d"))
+_TYPES = {"f32": ("float", "s"), "f64": ("double", "d")}
 
 
-def blas_text(integer: str, threads: bool) -> str:
-    """The products of f32 and f64. `integer` is the library's integer type, `threads` says whether it has a switch for
-    the number of its threads."""
-    common = _COMMON + (_SWITCHED if threads else _UNSWITCHED)
-    return common + "\n".join(_blas(name, type, letter, integer, threads) for name, type, letter in _TYPES)
+def blas_text(name: str, integer: str, threads: bool) -> str:
+    """`@tj_packed_T` and `@tj_packed_T_inner`. `integer` is the library's integer type, `threads` says whether it has
+    a switch for the number of its threads."""
+    return _COMMON + _blas(name, *_TYPES[name], integer, threads)
+
+
+def switch_text(threads: bool) -> str:
+    """`@tj_blas_enter` and `@tj_blas_leave` around each product: one module for the whole process."""
+    return _SWITCHED if threads else _UNSWITCHED
 
 
 #: How a matrix is told to a BLAS: row-major or its transpose and the leading dimension; 0 where it must be copied.
@@ -33,6 +37,8 @@ _COMMON = f"""
 declare ptr @tj_alloc(i64)
 declare void @tj_free(ptr)
 declare void @tj_parallel_for(ptr, ptr, i64, i64)
+declare void @tj_blas_enter()
+declare void @tj_blas_leave()
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 define internal {{ i32, i64 }} @tj_layout(i64 %rows, i64 %columns, i64 %row, i64 %column) nounwind {{
   %unit_column = icmp eq i64 %column, 1
@@ -83,7 +89,7 @@ done:
   ret void
 }
 
-define internal void @tj_blas_enter() nounwind {
+define void @tj_blas_enter() nounwind {
   call void @tj_blas_take()
   %inside = load i32, ptr @tj_blas_inside
   %more = add i32 %inside, 1
@@ -99,7 +105,7 @@ done:
   ret void
 }
 
-define internal void @tj_blas_leave() nounwind {
+define void @tj_blas_leave() nounwind {
   call void @tj_blas_take()
   %inside = load i32, ptr @tj_blas_inside
   %less = sub i32 %inside, 1
@@ -120,11 +126,11 @@ done:
 
 #: Without a switch the library shares its products itself.
 _UNSWITCHED = """
-define internal void @tj_blas_enter() alwaysinline nounwind {
+define void @tj_blas_enter() nounwind {
   ret void
 }
 
-define internal void @tj_blas_leave() alwaysinline nounwind {
+define void @tj_blas_leave() nounwind {
   ret void
 }
 """
@@ -395,14 +401,14 @@ full:
   ret void
 }}
 
-define void @tj_gemm_{name}_inner({PARAMS}) nounwind {{
+define internal void @tj_packed_{name}_inner({PARAMS}) nounwind {{
   call void @tj_blas_enter()
   call void @tj_gemm_{name}_whole({PARAMS}, i1 false)
   call void @tj_blas_leave()
   ret void
 }}
 
-define void @tj_gemm_{name}({PARAMS}) nounwind {{
+define internal void @tj_packed_{name}({PARAMS}) nounwind {{
   %plane = mul i64 %m, %n
   %work = mul i64 %plane, %k
   %large = {large}

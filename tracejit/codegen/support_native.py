@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracejit.codegen import gemm, lapack, support_lists, support_memory, support_pool, support_stack
+from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 
@@ -18,9 +20,11 @@ EXPORTS = (
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
     "tj_stack_limit",
-    *("tj_gemm_f32", "tj_gemm_f32_inner", "tj_gemm_f64", "tj_gemm_f64_inner"),
     *(f"tj_lapack_{name}" for name in lapack.ROUTINES),
 )
+
+#: The functions of each library of matrix products.
+PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.DTYPES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,19 @@ def support_text(platform: Platform, allocation: str | None = None) -> str:
     return once("\n".join(parts)) + FOOTER
 
 
-def gemm_module(options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
-    """The module of matrix products; it needs no passes.
+def gemm_module(
+    options: LlvmOptions, names: Sequence[str] = gemm.DTYPES, blas_integer: int = 0, blas_threads: bool = False
+) -> str:
+    """The module of the matrix products of some dtypes; it needs no passes.
 
     `blas_integer` is the width of the BLAS library's integers, 0 for own kernels; `blas_threads` says whether that
-    library lets a thread choose the number of its threads.
+    library lets a thread choose the number of its threads. With a BLAS, register tiles are in `tiles_module`.
     """
-    return once(gemm.gemm_text(options, blas_integer, blas_threads)) + FOOTER
+    texts = [gemm.gemm_text(name, options, blas_integer, blas_threads) for name in names]
+    texts += [] if blas_integer else [direct_text(name, options) for name in names]
+    return once("\n".join(texts)) + FOOTER
+
+
+def tiles_module(name: str, options: LlvmOptions) -> str:
+    """The module of the products of one dtype that need no packing."""
+    return once(direct_text(name, options)) + FOOTER

@@ -18,10 +18,11 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from tracejit import config
+from tracejit.codegen.gemm_blas import switch_text
 from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.support_memory import LARGE_BYTES
-from tracejit.codegen.support_native import EXPORTS, Platform, gemm_module, support_text
+from tracejit.codegen.support_native import EXPORTS, PRODUCTS, Platform, gemm_module, support_text, tiles_module
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
 
@@ -99,6 +100,7 @@ class Engine:
         self._machines: dict[LlvmOptions, Any] = {}
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
+        self._products: dict[str, Any] = {}
         self.support = self._link_support()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_lock)
@@ -118,25 +120,38 @@ class Engine:
     def _link_support(self) -> Any:
         blas = find_blas()
         platform = Platform.of_triple(llvm.get_process_triple())
-        has_local = blas is not None and blas.set_threads_local != 0
-        products = gemm_module(self.options, blas.integer_bits if blas else 0, has_local)
         objects = [self.quickly(support_text(platform))]
-        if blas is not None:
-            objects.append(self.quickly(products))
-        else:
-            objects.append(
-                self.compiled([products], disk.digest("products", products, *self.identity()), optimised=False)
-            )
         symbols = _process_symbols()
         routines = blas.lapack if blas else {}
         objects.append(self.quickly(lapack_module(blas.integer_bits if blas else 0, routines)))
+        exports = EXPORTS
         if blas is not None:
+            objects.append(self.quickly(switch_text(blas.set_threads_local != 0)))
+            exports += ("tj_blas_enter", "tj_blas_leave")
             symbols |= {f"tj_fortran_{name}": address for name, address in routines.items()}
-            symbols |= {f"tj_blas_{name}": address for name, address in blas.functions.items()}
-            if has_local:
+            if blas.set_threads_local:
                 symbols["tj_blas_set_threads_local"] = blas.set_threads_local
-        library = self._library(objects, EXPORTS, symbols)
+        library = self._library(objects, exports, symbols)
         return library.link(self.jit, "support")
+
+    def products(self, name: str) -> Any:
+        """The library of the matrix products of a dtype, linked when a program first needs one."""
+        with self.lock:
+            if name not in self._products:
+                self._products[name] = self._link_products(name)
+            return self._products[name]
+
+    def _link_products(self, name: str) -> Any:
+        blas = find_blas()
+        integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
+        text = gemm_module(self.options, [name], integer, has_local)
+        heavy = text if blas is None else tiles_module(name, self.options)
+        objects = [self.compiled([heavy], disk.digest("products", heavy, *self.identity()), optimised=False)]
+        if blas is not None:
+            objects.append(self.quickly(text))
+        symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
+        library = self._library(objects, PRODUCTS[name], symbols).add_jit_library("support")
+        return library.link(self.jit, f"products.{name}")
 
     def identity(self) -> tuple[str, ...]:
         """What object code depends on beside its text."""
@@ -190,6 +205,10 @@ class Engine:
             self._libraries += 1
             self._set_threads(config.get("num_threads"))
             library = self._library([data], exports, symbols or {}).add_jit_library("support")
+            for name, needed in PRODUCTS.items():
+                if needed[0].encode() in data:
+                    self.products(name)
+                    library = library.add_jit_library(f"products.{name}")
             return library.link(self.jit, f"program{self._libraries}")
 
 

@@ -1,0 +1,247 @@
+"""Matrix products that need no packing, as LLVM text: tiles of C in registers, A and B read where they lie.
+
+A library packs its operands before it multiplies. Where B fits the caches and its rows are contiguous that buys
+nothing, and costs a tenth to a third of the product. A tile is `rows` x `width` elements of C; `k` runs over one load
+per vector of B's row and one broadcast per row of A. The last tile of a row or column reaches back over the one before
+it and computes some elements twice, to the same bits: an element is always one chain of multiply-adds over k, so
+a result does not depend on tiles, threads or the other sizes.
+"""
+
+from __future__ import annotations
+
+from tracejit.codegen.llvm_options import LlvmOptions
+
+#: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
+CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
+#: At most one row in so many is computed twice.
+WASTE = 10
+#: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
+SHARED_WORK, CHUNK_WORK = 1 << 22, 1 << 19
+
+_TYPES = {"f32": ("float", 4), "f64": ("double", 8)}
+_PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+_RECORD = "{ i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64 }"
+_COMMON = """
+declare void @tj_parallel_for(ptr, ptr, i64, i64)
+declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
+"""
+
+
+def direct_text(name: str, options: LlvmOptions) -> str:
+    """`@tj_direct_fits_T(m, n, k, ac, bc)` and `@tj_direct_T(m, n, k, A, ar, ac, B, br, C, cr, share)`."""
+    return _COMMON + _Direct(name, options).text()
+
+
+class _Direct:
+    """The functions of one dtype."""
+
+    def __init__(self, name: str, options: LlvmOptions) -> None:
+        self.name = name
+        self.type, self.size = _TYPES[name]
+        self.lanes = options.vector_bits // (8 * self.size)
+        self.rows = 8 if options.vector_bits == 512 else 4
+        #: Widths of tiles. Few, because each is code to compile.
+        self.widths = [3 * self.lanes, self.lanes, *([self.lanes // 4] if self.lanes > 4 else [])]
+
+    def text(self) -> str:
+        """Everything of this dtype."""
+        tiles = "\n".join(self._tile(width) for width in self.widths)
+        return "\n".join([tiles, self._part(), self._whole(), self._fits()])
+
+    def _tile(self, width: int) -> str:
+        """C[0:rows, 0:width] = A B."""
+        lanes = min(width, self.lanes)
+        vector, vectors = f"<{lanes} x {self.type}>", range(width // lanes)
+        fma = f"@llvm.fmuladd.v{lanes}{self.name}"
+        entry = [f"  %o{r} = mul i64 %ar, {r}" for r in range(self.rows)]
+        entry += [f"  %q{r} = mul i64 %cr, {r}" for r in range(self.rows)]
+        loop = [
+            f"  %s{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %t{r}.{v}, %loop ]"
+            for r in range(self.rows)
+            for v in vectors
+        ]
+        for v in vectors:
+            loop += [
+                f"  %bp{v} = getelementptr {self.type}, ptr %pb, i64 {v * lanes}",
+                f"  %b{v} = load {vector}, ptr %bp{v}, align {self.size}",
+            ]
+        stores: list[str] = []
+        for r in range(self.rows):
+            loop += [
+                f"  %ap{r} = getelementptr {self.type}, ptr %pa, i64 %o{r}",
+                f"  %a{r} = load {self.type}, ptr %ap{r}, align {self.size}",
+                f"  %i{r} = insertelement {vector} poison, {self.type} %a{r}, i64 0",
+                f"  %x{r} = shufflevector {vector} %i{r}, {vector} poison, <{lanes} x i32> zeroinitializer",
+            ]
+            for v in vectors:
+                loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
+                stores += [
+                    f"  %cp{r}.{v} = getelementptr {self.type}, ptr %c, i64 %q{r}",
+                    f"  %cq{r}.{v} = getelementptr {self.type}, ptr %cp{r}.{v}, i64 {v * lanes}",
+                    f"  store {vector} %t{r}.{v}, ptr %cq{r}.{v}, align {self.size}",
+                ]
+        lines = "\n".join
+        params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+        return f"""
+declare {vector} {fma}({vector}, {vector}, {vector})
+define internal void @tj_tile_{self.name}_{width}({params}) noinline nounwind {{
+entry:
+{lines(entry)}
+  br label %loop
+loop:
+  %p = phi i64 [ 0, %entry ], [ %p1, %loop ]
+  %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
+  %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
+{lines(loop)}
+  %pa1 = getelementptr {self.type}, ptr %pa, i64 %ac
+  %pb1 = getelementptr {self.type}, ptr %pb, i64 %br
+  %p1 = add i64 %p, 1
+  %more = icmp slt i64 %p1, %k
+  br i1 %more, label %loop, label %done
+done:
+{lines(stores)}
+  ret void
+}}"""
+
+    def _call(self, width: int, at: str, label: str) -> str:
+        """One tile at column `at`."""
+        tile = f"@tj_tile_{self.name}_{width}"
+        return f"""  %b.{label} = getelementptr {self.type}, ptr %b, i64 {at}
+  %c.{label} = getelementptr {self.type}, ptr %c.row, i64 {at}
+  call void {tile}(i64 %k, ptr %a.row, i64 %ar, i64 %ac, ptr %b.{label}, i64 %br, ptr %c.{label}, i64 %cr)"""
+
+    def _part(self) -> str:
+        """Row tiles `begin` to `end`: whole vectors from the left, then what is left, from the right."""
+        kinds = [kind.split()[0] for kind in _RECORD.strip("{} ").split(",")]
+        names = [part.split("%")[1] for part in _PARAMS.split(", ")]
+        loads = "\n".join(
+            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  %{x} = load {kind}, ptr %{x}.place"
+            for i, (kind, x) in enumerate(zip(kinds, names, strict=True))
+        )
+        three, one, *narrow = self.widths
+        rest = ""
+        for width in narrow:
+            rest = f"""
+  %few = icmp sle i64 %left, {width}
+  br i1 %few, label %rest.narrow, label %rest.one
+rest.narrow:
+  %at.narrow = sub i64 %n, {width}
+{self._call(width, "%at.narrow", "narrow")}
+  br label %next
+rest.one:"""
+        return f"""
+define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+start:
+{loads}
+  %last = sub i64 %m, {self.rows}
+  br label %row
+row:
+  %t = phi i64 [ %begin, %start ], [ %t1, %next ]
+  %more = icmp slt i64 %t, %end
+  br i1 %more, label %tiles, label %done
+tiles:
+  %whole = mul i64 %t, {self.rows}
+  %i = call i64 @llvm.smin.i64(i64 %whole, i64 %last)
+  %skip.a = mul i64 %i, %ar
+  %a.row = getelementptr {self.type}, ptr %a, i64 %skip.a
+  %skip.c = mul i64 %i, %cr
+  %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
+  br label %triples
+triples:
+  %j = phi i64 [ 0, %tiles ], [ %j.three, %triple ]
+  %j.three = add i64 %j, {three}
+  %is.three = icmp sle i64 %j.three, %n
+  br i1 %is.three, label %triple, label %singles
+triple:
+{self._call(three, "%j", "three")}
+  br label %triples
+singles:
+  %s = phi i64 [ %j, %triples ], [ %s.one, %single ]
+  %s.one = add i64 %s, {one}
+  %is.one = icmp sle i64 %s.one, %n
+  br i1 %is.one, label %single, label %rest
+single:
+{self._call(one, "%s", "one")}
+  br label %singles
+rest:
+  %left = sub i64 %n, %s
+  %nothing = icmp eq i64 %left, 0
+  br i1 %nothing, label %next, label %some
+some:{rest}
+  %at.rest = sub i64 %n, {one}
+{self._call(one, "%at.rest", "rest")}
+  br label %next
+next:
+  %t1 = add i64 %t, 1
+  br label %row
+done:
+  ret void
+}}"""
+
+    def _whole(self) -> str:
+        """The product, by one thread or by several."""
+        names = [part.split("%")[1] for part in _PARAMS.split(", ")]
+        saves = "\n".join(
+            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  store {part}, ptr %{x}.place"
+            for i, (part, x) in enumerate(zip(_PARAMS.split(", "), names, strict=True))
+        )
+        return f"""
+define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
+  %record = alloca {_RECORD}
+{saves}
+  %up = add i64 %m, {self.rows - 1}
+  %tiles = sdiv i64 %up, {self.rows}
+  %plane = mul i64 %n, %k
+  %tile.work = mul i64 %plane, {self.rows}
+  %work = mul i64 %plane, %m
+  %large = icmp sge i64 %work, {SHARED_WORK}
+  %several = and i1 %share, %large
+  br i1 %several, label %threads, label %alone
+alone:
+  call void @tj_direct_part_{self.name}(ptr %record, i64 0, i64 %tiles)
+  ret void
+threads:
+  %wanted = sdiv i64 {CHUNK_WORK}, %tile.work
+  %grain = add i64 %wanted, 1
+  call void @tj_parallel_for(ptr @tj_direct_part_{self.name}, ptr %record, i64 %tiles, i64 %grain)
+  ret void
+}}"""
+
+    def _fits(self) -> str:
+        """Whether a product is one for these tiles.
+
+        B's rows are contiguous and all of it stays cached, C is at least one tile and little of it is computed
+        twice, and a column of A does not fall on a few sets of the cache: lines at a distance of 2^q bytes share
+        the sets of 2^q bytes.
+        """
+        return f"""
+define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) nounwind {{
+  %dense = icmp eq i64 %bc, 1
+  %tall = icmp sge i64 %m, {self.rows}
+  %wide = icmp sge i64 %n, {self.lanes}
+  %deep = icmp sge i64 %k, 1
+  %count = mul i64 %n, %k
+  %small = icmp sle i64 %count, {CACHED_BYTES // self.size}
+  %up = add i64 %m, {self.rows - 1}
+  %tiles = sdiv i64 %up, {self.rows}
+  %covered = mul i64 %tiles, {self.rows}
+  %twice = sub i64 %covered, %m
+  %wasted = mul i64 %twice, {WASTE}
+  %thrifty = icmp sle i64 %wasted, %m
+  %bytes = mul i64 %ac, {self.size}
+  %minus = sub i64 0, %bytes
+  %power = and i64 %bytes, %minus
+  %distance = call i64 @llvm.smax.i64(i64 %power, i64 {LINE})
+  %touched = mul i64 %distance, %k
+  %spread = icmp sle i64 %touched, {SPREAD_BYTES}
+  %along = icmp eq i64 %ac, 1
+  %reached = or i1 %along, %spread
+  %f0 = and i1 %dense, %tall
+  %f1 = and i1 %wide, %deep
+  %f2 = and i1 %thrifty, %reached
+  %f3 = and i1 %f0, %f1
+  %f4 = and i1 %f2, %small
+  %f5 = and i1 %f3, %f4
+  ret i1 %f5
+}}"""
