@@ -150,7 +150,8 @@ class Join:
 
     def one_sided(self, name: str, found: FrontValue) -> FrontValue:
         """The other side never arrives: its value is unspecified."""
-        return self.both(name, found, None) if self.then.alive else self.both(name, None, found)
+        join = self.maybe_unbound if isinstance(found, MaybeUnbound) else self.both
+        return join(name, found, None) if self.then.alive else join(name, None, found)
 
     def maybe_unbound(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         def parts(side: Side, x: FrontValue | None) -> tuple[Value, FrontValue | None]:

@@ -16,7 +16,10 @@ def program(a, b, m, q, x, y, k):
     if True:
         a += bound(u1)
     else:
-        u1 = b
+
+        def f10(v):
+            return u1
+
     return w2.sum()
 
 
