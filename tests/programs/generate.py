@@ -355,7 +355,12 @@ class _Writer(Expressions):
         self.line(f"{name} = {base}{part}")
         self.line(
             self.rng.choice(
-                (f"{name}[:] = {self.bounded(scope)}", f"{name} += 0.25", f"{name}[0] = 1.5", f"{name} *= {name}[::-1]")
+                (
+                    f"{name}[:] = {self.bounded(scope)}",
+                    f"{name} += 0.25",
+                    f"{name}[0] = 1.5",
+                    f"{name} *= bound({name}[::-1])",
+                )
             )
         )
         scope[Kind.PIECE].append(name)

@@ -11,10 +11,15 @@ import pytest
 
 import tracejit as tj
 from tests.gradients.test_programs import differences, floats
-from tests.wrong_gradients.programs import REGISTRY
+from tests.wrong_gradients import aliasing, control, edges, programs
 from tracejit import pytree
 
-CASES = [pytest.param(fn, args, id=f"{fn.__name__}-{i}") for i, (fn, args) in enumerate(REGISTRY.programs)]
+FILES = (programs, control, aliasing, edges)
+CASES = [
+    pytest.param(fn, args, id=f"{fn.__name__}-{i}")
+    for file in FILES
+    for i, (fn, args) in enumerate(file.REGISTRY.programs)
+]
 
 
 @pytest.fixture(autouse=True)

@@ -314,6 +314,11 @@ class Context:
             for frame, env in envs:
                 frame.env = env
 
+    def has_changed(self) -> bool:
+        """Whether the nested block that is being lowered has changed memory or objects from outside."""
+        outer, bases = self.outer_storages[-1], self.storage.bases
+        return any(bases.get(c, v) is not v for c, v in outer.bases.items()) or self.heap.has_changed()
+
     def frames(self) -> Iterator[Frame]:
         """The current frame and its callers."""
         frame: Frame | None = self.frame

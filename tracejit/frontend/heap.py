@@ -69,6 +69,13 @@ class Heap:
             for o, contents in before.items():
                 o.contents = contents
 
+    def has_changed(self) -> bool:
+        """Whether an object from outside the innermost nested block holds other things than before it."""
+        return any(
+            o.contents.keys() != before.keys() or any(o.contents[k] is not v for k, v in before.items())
+            for o, before in self.saved[-1].items()
+        )
+
     def met(self, value: Mutable, name: Any, content: FrontValue) -> None:
         """A part of an object that was there all along, and is met now."""
         for before in self.saved:

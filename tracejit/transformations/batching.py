@@ -88,6 +88,9 @@ class BatchedFunction(Transformation):
         except NeedsSizes as request:  # axes of a slice, counted in the whole
             whole_axes = ((a, n + (a in axes and n >= axes[a])) for a, n in request.sizes)
             raise NeedsSizes(whole_axes) from None
+        if lowered.changes or lowered.gradients:
+            what = "vmap of a function that changes objects, lists, dicts or .grad of its caller"
+            raise ScriptError(what, instead="return what it sets")
         lowered = without_views(lowered)
         graph, result = _returning_values(lowered, simplify(lowered.graph)[0])
         whole = {a: s for _, access, spec in parameters for a, s in leaves_of(spec, access)}

@@ -141,6 +141,8 @@ class _Call:
         self.returned = specialised.lowered.result
         self.found = _valued(specialised)
         lowered = self.found.lowered
+        if lowered.gradients:
+            raise NotDifferentiable(function.__name__, "it calls backward(): let it return what it differentiates")
         self.graph = lowered.graph
         self.result = lowered.result
         self.inputs = [i.access.fetch(self.arguments) for i in lowered.inputs]
@@ -155,8 +157,10 @@ class _Call:
         return as_array(raw_value(x), self.graph.device)
 
     def build(self, outputs: Sequence[Any]) -> Any:
-        """What the function returns."""
-        return self.builder(outputs).build(self.returned)
+        """What the function returns, once it has changed what it changes."""
+        builder = self.builder(outputs)
+        builder.apply(self.found.lowered.changes)
+        return builder.build(self.returned)
 
     def builder(self, outputs: Sequence[Any]) -> ResultBuilder:
         """What makes returned values of the graph's results."""

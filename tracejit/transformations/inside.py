@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
-from tracejit.ir.core import Value
+from tracejit.ir.core import Op, Value, captures, reads
 from tracejit.ir.types import F64
 
 if TYPE_CHECKING:
@@ -181,6 +182,35 @@ def _seeds(calls: Calls, like: FrontValue, given: FrontValue, node: ast.AST) -> 
             return [v for key, part in parts for v in _seeds(calls, part, along[key], node)]
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a call would give, without its having been made: only the sizes of the result are there."""
+
+    result: FrontValue
+    changes: bool  #: whether it changes memory or objects from outside
+
+
+def tried(calls: Calls, call: Callable[[], FrontValue]) -> Trial:
+    """Lower a call aside. Of what it computes, the sizes of its result are computed here."""
+    ctx = calls.ctx
+    with ctx.nested() as b:
+        result = call()
+        changes = ctx.has_changed()
+    lengths = (n for part in _leaves(result) if isinstance(part, ArrayView) for n in part.lengths)
+    ctx.b.ops.extend(_needed(b.ops, [n for n in lengths if isinstance(n, Value)]))
+    return Trial(result, changes)
+
+
+def _needed(ops: Sequence[Op], values: Sequence[Value]) -> list[Op]:
+    """The ops that values need, in order."""
+    needed, kept = set(values), list[Op]()
+    for op in reversed(ops):
+        if needed.intersection(op.results):
+            kept.append(op)
+            needed.update((*reads(op), *(v for block in op.blocks for v in captures(block))))
+    return kept[::-1]
+
+
 # -- as scripts -------------------------------------------------------------------------------------------------------
 
 
@@ -208,9 +238,8 @@ class Batched:
             calls.ctx.refuse(node, "vmap without an argument that has a batch axis", "give an axis in in_axes")
         count = calls.call_object(len, [arrays[0]], {}, node)
         trip = _Trip(self.fn, moved, axes)
-        first = trip.call(calls, Static(0), node)
-        leaves = list(_leaves(first))
-        rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in leaves))
+        first = tried(calls, lambda: trip.call(calls, Static(0), node)).result
+        rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in _leaves(first)))
         filled = calls.call_object(_fill_several, [Static(trip), count, rooms], {}, node)
         assert isinstance(filled, TupleValue)
         parts = iter(filled.items)
@@ -283,10 +312,15 @@ def _room_for(calls: Calls, count: FrontValue, part: FrontValue, node: ast.AST) 
         calls.ctx.refuse(
             node, f"vmap of a function that gives {describe(part)}", "give arrays, numbers or a tuple of these"
         )
-    dtype = Static(np.dtype(part.dtype.numpy_name))
-    if isinstance(part, Number):
-        return calls.call_object(_room, [count, dtype], {}, node)
-    return calls.call_object(_room_like, [count, part, dtype], {}, node)
+    return _empty(calls, [count, *_shape(calls, part)], part, node)
+
+
+def _shape(calls: Calls, part: ArrayView | Number) -> Arguments:
+    return [calls.ctx.size_number(n) for n in part.lengths] if isinstance(part, ArrayView) else []
+
+
+def _empty(calls: Calls, shape: Arguments, like: ArrayView | Number, node: ast.AST) -> FrontValue:
+    return calls.call_object(_room, [TupleValue(tuple(shape)), Static(np.dtype(like.dtype.numpy_name))], {}, node)
 
 
 class Jacobian:
@@ -298,11 +332,17 @@ class Jacobian:
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
         if isinstance(self.argnums, tuple):
-            return TupleValue(tuple(self.by_argument(calls, args, n, node) for n in self.argnums))
-        return self.by_argument(calls, args, self.argnums, node)
+            once = len(self.argnums) < 2
+            return TupleValue(tuple(self.by_argument(calls, args, n, once, node) for n in self.argnums))
+        return self.by_argument(calls, args, self.argnums, True, node)
 
-    def by_argument(self, calls: Calls, args: Arguments, number: int, node: ast.AST) -> FrontValue:
-        y, x = calls.call_value(self.fn, args, {}, node), calls.as_operand(args[number])
+    def by_argument(self, calls: Calls, args: Arguments, number: int, once: bool, node: ast.AST) -> FrontValue:
+        """The derivative by one argument; `once`: the function may change things if it is called once for it."""
+        trial, x = tried(calls, lambda: calls.call_value(self.fn, args, {}, node)), calls.as_operand(args[number])
+        y = trial.result
+        if trial.changes and not (once and (isinstance(y, Number) or isinstance(x, Number))):
+            what = "a Jacobian inside a script of a function that changes arrays or objects from outside of it"
+            calls.ctx.refuse(node, what, "copy in the function what it changes")
         if isinstance(y, Number):
             gradient = Transformed("grad", self.fn, number)
             return calls.call_value(gradient, args, {}, node)
@@ -311,7 +351,7 @@ class Jacobian:
         along = Static(_Along(self.fn, args, number))
         if isinstance(x, Number):
             return calls.call_value(along, [calls.as_operand(Static(1.0))], {}, node)
-        return calls.call_object(_columns, [along, x, y], {}, node)
+        return calls.call_object(_columns, [along, x, _empty(calls, _shape(calls, y), y, node)], {}, node)
 
 
 class _Along:
@@ -373,12 +413,8 @@ def _item(x: Any, i: int) -> Any:
     return x[i]
 
 
-def _room(n: int, dtype: Any) -> Any:
-    return np.empty(n, dtype)
-
-
-def _room_like(n: int, part: Any, dtype: Any) -> Any:
-    return np.empty((n, *part.shape), dtype)
+def _room(shape: tuple[int, ...], dtype: Any) -> Any:
+    return np.empty(shape, dtype)
 
 
 def _fill_several(call: Any, n: int, rooms: Any) -> Any:

@@ -25,10 +25,12 @@ def batched_graph(
     share; `sizes`: the batch size of each batched parameter, in order; `out_axes`: for each user result, None for one
     that is the same for all.
 
-    Raises `ScriptError` for graphs that change a parameter, or with results of sizes that depend on values.
+    A batched parameter may be changed in place: every trip changes its slice. Raises `ScriptError` for graphs that
+    change a parameter which all trips share, or with results of sizes that depend on values.
     """
-    if graph.inout:
-        raise ScriptError("vmap of a function that changes its arguments", instead="return the changed array")
+    if any(in_axes[k] is None for k in graph.inout):
+        what = "vmap of a function that changes an argument which is the same for all slices"
+        raise ScriptError(what, instead="return the changed array, or give the argument a batch axis")
     return _Batch(graph, in_axes, sizes).graph(out_axes)
 
 
@@ -47,23 +49,29 @@ class _Batch:
 
     def graph(self, out_axes: Sequence[int | None]) -> Graph:
         source, b = self.source, self.b
-        batched = [(r, axis) for r, axis in zip(source.results, out_axes, strict=True) if axis is not None]
-        shared = {r: self._shared(r) for r, axis in zip(source.results, out_axes, strict=True) if axis is None}
-        empties = [self._empty(r, axis) for r, axis in batched]
+        n_user = len(source.results) - len(source.inout)
+        results, finals = source.results[:n_user], source.results[n_user:]
+        batched = [(r, axis) for r, axis in zip(results, out_axes, strict=True) if axis is not None]
+        shared = {r: self._shared(r) for r, axis in zip(results, out_axes, strict=True) if axis is None}
+        changed = [(r, self.axes[k]) for r, k in zip(finals, source.inout, strict=True)]
+        inits = [*(self._empty(r, axis) for r, axis in batched), *(self.whole[k] for k in source.inout)]
         index = Value(SIZE, "i")
-        filled = [Value(e.type, e.name) for e in empties]
+        filled = [Value(e.type, e.name) for e in inits]
         inner = Rebuilder(None, {})
         i = inner.wrap(index)
+        now = dict(zip(source.inout, filled[len(batched) :], strict=True))
         places = zip(source.params, self.whole, self.axes, strict=True)
-        inner.inline(source.body, [_slice(inner, p, w, axis, i) for p, w, axis in places])
-        into = zip(filled, batched, strict=True)
-        written = [_written(inner, f, inner.value(r), axis, i) for f, (r, axis) in into]
+        slices = [_slice(inner, p, now.get(k, w), axis, i) for k, (p, w, axis) in enumerate(places)]
+        inner.inline(source.body, slices)
+        into = zip(filled, (*batched, *changed), strict=True)
+        written = [_written(inner, f, inner.value(r), axis, i) for f, (r, axis) in into if axis is not None]
         go = b.constant(True, ScalarType(BOOL))
         body = inner.block((index, *filled), (go, *written), "body")
-        types, names = [e.type for e in empties], [e.name for e in empties]
-        found = iter(b.emit("loop", (self.count, go, *empties), blocks=[body], types=types, names=names))
-        outcome = [shared[r] if axis is None else next(found) for r, axis in zip(source.results, out_axes, strict=True)]
-        return Graph(f"{source.name}_batched", b.block(self.whole, outcome), source.device, (), source.policy)
+        types, names = [e.type for e in inits], [e.name for e in inits]
+        found = iter(b.emit("loop", (self.count, go, *inits), blocks=[body], types=types, names=names))
+        outcome = [shared[r] if axis is None else next(found) for r, axis in zip(results, out_axes, strict=True)]
+        body = b.block(self.whole, (*outcome, *found))
+        return Graph(f"{source.name}_batched", body, source.device, source.inout, source.policy)
 
     def _shared(self, result: Value) -> Value:
         """A result that no batched parameter matters to, computed before the loop."""
