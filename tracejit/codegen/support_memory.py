@@ -2,8 +2,8 @@
 
 Blocks that are not large are plain `malloc` memory, so that NumPy may own and `free` them. A large block starts 64
 bytes after a multiple of 2 MiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; others never have such an
-address, which is how `@tj_free` tells them apart. Freed blocks from 1 KiB on wait in bins of four sizes per power of
-two, in a block that is not large with the same header in its own first bytes: fresh pages cost more than most kernels,
+address, which is how `@tj_free` tells them apart. Freed blocks from 128 bytes on wait in bins of four sizes per power
+of two; a block that is not large has the same header in its own first bytes. Fresh pages cost more than most kernels,
 and the C library gives the pages of a loop's residuals back to the system after every call. The bins' lock is only
 tried: whoever does not get it goes to the C library, so a fork while another thread holds the lock harms nothing.
 """
@@ -16,13 +16,13 @@ LARGE_BYTES = 1 << 20
 #: A large block's address is LARGE_OFFSET behind a multiple of LARGE_ALIGNMENT; no small block's is.
 LARGE_ALIGNMENT = 1 << 21
 LARGE_OFFSET = 64
-_BINS = 168
+_BINS = 180
 
 #: Entries a call's list of owned memory has room for without allocating.
 OWNED_INLINE = 16
 
 #: Blocks of at least this many bytes wait in the bins when they are freed; smaller ones go back to the C library.
-CACHED_BYTES = 1 << 10
+CACHED_BYTES = 1 << 7
 _CACHED_LOG = CACHED_BYTES.bit_length() - 1
 
 #: What the C library calls the function that tells how many bytes a block from `malloc` has room for.

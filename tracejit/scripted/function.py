@@ -424,7 +424,7 @@ class ScriptedFunction(FastCallable):
         from tracejit.codegen.schedule_cuda import schedule
         from tracejit.transforms import pipeline
 
-        stages = pipeline.LEVEL2[1:]
+        stages = [t for t in pipeline.LEVEL2 if t not in pipeline.CPU_ONLY]
         final = pipeline.run(self.last.compiled.graph, stages)
         return print_kernels(schedule(lower(final, "cuda", self.last.layouts)).program)
 

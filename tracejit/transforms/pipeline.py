@@ -22,9 +22,10 @@ Observer: TypeAlias = Callable[[str, Graph], None]
 
 #: Simplification: of every graph, and again of what a derivation made.
 LEVEL1 = ("canonicalize", "licm", "cse", "dce")
-#: What turns a simplified graph into one that code generation takes; `scalarize` is for the CPU only.
+#: What turns a simplified graph into one that code generation takes.
 LEVEL2 = (
     "scalarize",
+    "defer-products",
     "unstack",
     "ranges",
     "write-home",
@@ -36,6 +37,8 @@ LEVEL2 = (
     "ownership",
     "independent",
 )
+#: Those of them that are for the CPU only.
+CPU_ONLY = frozenset(("scalarize", "defer-products"))
 
 _TRANSFORMS: dict[str, Transform] = {}
 

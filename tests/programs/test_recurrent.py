@@ -1,0 +1,103 @@
+"""Recurrent networks as loops: gradients of weights that every trip uses, for few and many rows and trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+
+
+def network(x: Any, h: Any, wi: Any, wh: Any, b: Any) -> Any:
+    for t in range(x.shape[0]):
+        h = np.tanh(x[t] @ wi + h @ wh + b)
+    return (h * h).sum()
+
+
+def by_hand(x: Any, h: Any, wi: Any, wh: Any, b: Any) -> tuple[Any, ...]:
+    """The gradients of `wi`, `wh` and `b`; vectors are rows of one."""
+    states = [np.atleast_2d(h)]
+    for t in range(len(x)):
+        states.append(np.tanh(np.atleast_2d(x[t]) @ wi + states[-1] @ wh + b))
+    dwi, dwh, db, dh = np.zeros_like(wi), np.zeros_like(wh), np.zeros_like(b), 2 * states[-1]
+    for t in reversed(range(len(x))):
+        g = dh * (1 - states[t + 1] ** 2)
+        dwi, dwh, db = dwi + np.atleast_2d(x[t]).T @ g, dwh + states[t].T @ g, db + g.sum(axis=0)
+        dh = g @ wh.T
+    return dwi, dwh, db
+
+
+GRADIENT = tj.grad(network, argnums=(2, 3, 4))
+
+
+@pytest.mark.parametrize("rows", [None, 1, 2, 16, 17, 40])
+@pytest.mark.parametrize("trips", [0, 1, 5, 33, 300])
+def test_gradients_of_the_weights(rows: int | None, trips: int) -> None:
+    rng = np.random.default_rng(trips)
+    batch = () if rows is None else (rows,)
+    x, h = rng.normal(size=(trips, *batch, 3)), rng.normal(size=(*batch, 5))
+    wi, wh, b = rng.normal(size=(3, 5)), rng.normal(size=(5, 5)) / 3, rng.normal(size=5)
+    for found, expected in zip(GRADIENT(x, h, wi, wh, b), by_hand(x, h, wi, wh, b), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_state_that_is_stretched_in_the_first_trip() -> None:
+    rng = np.random.default_rng(0)
+    x, wi, wh, b = rng.normal(size=(9, 4, 3)), rng.normal(size=(3, 5)), rng.normal(size=(5, 5)), rng.normal(size=5)
+    h = rng.normal(size=(1, 5))
+    expected = by_hand(x, np.repeat(h, 4, axis=0), wi, wh, b)
+    for found, exact in zip(GRADIENT(x, h, wi, wh, b), expected, strict=True):
+        np.testing.assert_allclose(found, exact, rtol=1e-9, atol=1e-9)
+
+
+def test_second_derivatives_through_laid_rows() -> None:
+    rng = np.random.default_rng(1)
+    x, h, wi, b = rng.normal(size=(40, 1, 2)), rng.normal(size=(1, 3)), rng.normal(size=(2, 3)), rng.normal(size=3)
+    wh, v = rng.normal(size=(3, 3)) / 2, rng.normal(size=(3, 3))
+
+    def along(wh: Any) -> Any:
+        return (tj.grad(network, argnums=3)(x, h, wi, wh, b) * v).sum()
+
+    step = 1e-6
+    up, down = (by_hand(x, h, wi, wh + s * v, b)[1] for s in (step, -step))
+    np.testing.assert_allclose(tj.grad(along)(wh), (up - down) / (2 * step), rtol=1e-5, atol=1e-7)
+
+
+def test_a_while_loop_that_ends_by_its_data() -> None:
+    def shrink(x: Any, w: Any) -> Any:
+        trips = 0
+        while (x * x).sum() > 1e-3:
+            x = np.tanh(x @ w) * 0.999
+            trips += 1
+        return x.sum(), trips
+
+    rng = np.random.default_rng(2)
+    x, w = rng.normal(size=(2, 4)), np.linalg.qr(rng.normal(size=(4, 4)))[0] * 0.997
+    (_, trips), found = tj.value_and_grad(shrink, argnums=1, has_aux=True)(x, w)
+    states = [x]
+    for _ in range(trips):
+        states.append(np.tanh(states[-1] @ w) * 0.999)
+    dx, dw = np.ones_like(x), np.zeros_like(w)
+    for before, after in zip(reversed(states[:-1]), reversed(states[1:]), strict=True):
+        g = dx * 0.999 * (1 - (after / 0.999) ** 2)
+        dx, dw = g @ w.T, dw + before.T @ g
+    assert trips > 300
+    np.testing.assert_allclose(found, dw, rtol=1e-9)
+
+
+def test_what_is_added_to_an_argument_before_an_error_stays_there() -> None:
+    @tj.script
+    def add(total: Any, x: Any, y: Any, limit: float) -> None:
+        for t in range(x.shape[0]):
+            if x[t, 0] > limit:
+                raise ValueError("too large")
+            total += np.outer(x[t], y[t])
+
+    rng = np.random.default_rng(3)
+    x, y, total = rng.uniform(size=(20, 3)), rng.normal(size=(20, 4)), np.zeros((3, 4))
+    x[12, 0] = 2.0
+    with pytest.raises(ValueError, match="too large"):
+        add(total, x, y, 1.5)
+    np.testing.assert_allclose(total, x[:12].T @ y[:12])

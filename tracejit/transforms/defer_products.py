@@ -1,0 +1,317 @@
+"""`defer-products`: a sum of matrix products that a loop carries takes the products of many trips as one.
+
+The gradient of a weight that every trip uses is such a sum, `dw = dw + x.T @ dy`. Where `x` and `dy` have few rows,
+each trip reads and writes all of `dw` for little arithmetic. Instead a trip lays the rows of both factors aside, below
+those of the trips before it; where there is no room for more, and behind the loop, one product adds all of them. How
+many rows a trip has may be known only when it runs: a product of many is made at once.
+
+The order in which the terms are added changes, and with it the rounding. A parameter's memory is left alone: who
+catches an error must find in it what the trips before have added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tracejit.ir.builder import Builder, Rebuilder, rebuild
+from tracejit.ir.core import Block, Graph, Op, Value, uses, walk
+from tracejit.ir.opdef import Contraction
+from tracejit.ir.types import F32, F64, I64, Dim, ScalarType, TensorType
+from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import versions_of
+
+SIZE = ScalarType(I64)
+MATRICES = Contraction("...ij,...jk->...ik")
+
+#: How many rows are laid aside at most, and how many a trip may have for that: with more, the product itself costs
+#: several times what reading and writing the sum does.
+ROOM, FEW = 256, 16
+
+
+@transform("defer-products")
+def defer_products(graph: Graph) -> Graph:
+    """Make one product of those that a loop adds up."""
+    kept = versions_of(graph)
+    if not any(op.name == "loop" and _sums_of(op, kept) for op in walk(graph.body)):
+        return graph
+    return rebuild(graph, _Deferring(graph, kept).visit)
+
+
+# -- what is deferred -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Factor:
+    """A factor as rows: a value of the loop's body, or its transpose, and its width as it is called outside."""
+
+    value: Value
+    transposed: bool
+    width: Dim | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sum:
+    """A product that is added to a carried value: `step` adds it, `operand` is what it adds, `inner` are the product
+    and what only it or the step reads."""
+
+    place: int
+    step: Op
+    operand: Value
+    product: Op
+    factors: tuple[_Factor, _Factor]
+    inner: frozenset[Op]
+
+    @property
+    def rows(self) -> Dim | None:
+        """How many rows the factors have."""
+        return _shape(self.product.operands[1])[0]
+
+    def running(self) -> int:
+        """Which operand of the step is the sum so far."""
+        return 1 - self.step.operands.index(self.operand) if self.step.name == "add" else 0
+
+
+def _shape(value: Value) -> tuple[Dim | None, ...]:
+    assert isinstance(value.type, TensorType)
+    return value.type.shape
+
+
+def _sums_of(op: Op, kept: Mapping[Value, int]) -> list[_Sum]:
+    """The sums of products that a loop carries, those in the memory `kept` aside."""
+    body = op.block("body")
+    if not any(inner.defn.lower == MATRICES for inner in body.ops):
+        return []
+    chain = _Chain(body)
+    found: list[_Sum] = []
+    for place, (param, total) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
+        if isinstance(param.type, TensorType) and param.type.dtype in (F32, F64) and param not in kept:
+            steps = chain.steps(param, total)
+            found += (s for s in (chain.sum_of(place, *step) for step in steps or ()) if s is not None)
+    return found
+
+
+class _Chain:
+    """Follows what a trip hands on back to what it was given."""
+
+    def __init__(self, body: Block) -> None:
+        self.params = frozenset(body.params)
+        self.counts = uses(body)
+        self.makers = {r: op for op in body.ops for r in op.results}
+
+    def steps(self, param: Value, total: Value) -> list[tuple[Op, int]] | None:
+        """The ops that add to the running value, and which operand each adds; None where others read it."""
+        if self.counts.get(total, 0) != 1:
+            return None
+        if total is param:
+            return []
+        step = self.makers.get(total)
+        if step is None or step.name not in ("add", "vadd"):
+            return None
+        for running in (0, 1) if step.name == "add" else (0,):
+            before = self.steps(param, step.operands[running])
+            if before is not None:
+                return [*before, (step, 1 - running)]
+        return None
+
+    def sum_of(self, place: int, step: Op, at: int) -> _Sum | None:
+        """The step as a product that can wait: of two matrices, put where every trip puts it."""
+        operand, inner = step.operands[at], set[Op]()
+        product = self.alone(operand)
+        while product is not None and product.name == "broadcast" and product.attrs.get("exact"):
+            inner.add(product)
+            product = self.alone(product.operands[0])
+        if product is None or product.defn.lower != MATRICES or len(_shape(operand)) != 2:
+            return None
+        inner.add(product)
+        left, right = product.operands
+        turned = self.makers.get(left)
+        if turned is not None and turned.attrs.get("perm") != (1, 0):
+            turned = None
+        if turned is not None and self.alone(left):
+            inner.add(turned)
+        height, width = _shape(operand)
+        first = _Factor(left, True, height) if turned is None else _Factor(turned.operands[0], False, height)
+        found = _Sum(place, step, operand, product, (first, _Factor(right, False, width)), frozenset(inner))
+        fixed = not any(self.is_inside(v) for v in (*step.operands[2:], height, width))
+        return found if fixed and (not isinstance(found.rows, int) or found.rows <= FEW) else None
+
+    def alone(self, value: Value) -> Op | None:
+        """The op of the body that makes a value for one reader."""
+        return self.makers.get(value) if self.counts.get(value, 0) == 1 else None
+
+    def is_inside(self, size: Dim | None) -> bool:
+        return isinstance(size, Value) and (size in self.makers or size in self.params)
+
+
+# -- rewriting ------------------------------------------------------------------------------------------------------
+
+#: The sums at a point of the program, by place, and the number of rows aside with the arrays that hold them.
+_State: TypeAlias = tuple[dict[int, Value], list[Value]]
+
+
+class _Deferring:
+    """Re-emits loops with the rows of their products laid aside."""
+
+    def __init__(self, graph: Graph, kept: Mapping[Value, int]) -> None:
+        self.kept = kept
+        self.named = {
+            dim: (param, axis)
+            for param in graph.params
+            if isinstance(param.type, TensorType)
+            for axis, dim in enumerate(param.type.shape)
+        }
+        self.steps: dict[Op, _Sum] = {}
+        self.skipped: set[Op] = set()
+
+    def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        if op in self.steps:
+            return (operands[self.steps[op].running()],)
+        if op in self.skipped:
+            return op.results  # nothing reads them
+        sums = _sums_of(op, self.kept) if op.name == "loop" else []
+        if not sums:
+            return None
+        self.steps.update((s.step, s) for s in sums)
+        self.skipped.update(inner for s in sums for inner in s.inner)
+        return self.loop(b, op, operands, sums)
+
+    def loop(self, b: Rebuilder, op: Op, operands: tuple[Value, ...], sums: Sequence[_Sum]) -> Sequence[Value]:
+        """The loop, and behind it the products of what is left aside."""
+        sizes: dict[Dim | None, Value] = {}
+        for factor in (f for s in sums for f in s.factors):
+            if factor.width not in sizes:
+                sizes[factor.width] = self.size(b, factor.width)
+        by_rows: dict[Dim | None, list[_Sum]] = {}
+        for s in sums:
+            by_rows.setdefault(s.rows, []).append(s)
+        groups = [_Group(b, group, sizes) for group in by_rows.values()]
+        body, inner = op.block("body"), b.nested()
+        params = inner.params_like(body.params)
+        results = list(inner.inline(body, params))
+        ends: list[Value] = []
+        for group in groups:
+            totals, state = group.trip(inner, {s.place: results[1 + s.place] for s in group.sums})
+            for place, total in totals.items():
+                results[1 + place] = total
+            ends += state
+        more = [v for group in groups for v in group.params]
+        block = inner.block((*params, *more), (*results, *ends), body.label)
+        starts = (v for group in groups for v in group.starts)
+        like = (*op.results, *more)
+        found = list(b.emit(op.defn, (*operands, *starts), op.attrs, blocks=[block], like=like, mapping=b.mapping))
+        left = iter(found[len(op.results) :])
+        for group in groups:
+            state = [next(left) for _ in group.params]
+            totals, _ = group.flushed(b, {s.place: found[s.place] for s in group.sums}, state)
+            for place, total in totals.items():
+                found[place] = total
+        return found[: len(op.results)]
+
+    def size(self, b: Rebuilder, dim: Dim | None) -> Value:
+        """Before the loop: a size as a value."""
+        if isinstance(dim, str):
+            param, axis = self.named[dim]
+            return b.dim_of(b.value(param), axis)
+        return b.value(dim) if isinstance(dim, Value) else b.size(dim)
+
+
+class _Group:
+    """Sums whose factors have equally many rows: an array for the rows of each factor, and how many are in them."""
+
+    def __init__(self, b: Builder, sums: Sequence[_Sum], sizes: Mapping[Dim | None, Value]) -> None:
+        self.sums = sums
+        self.sizes = sizes
+        self.zero, self.one, room = b.size(0), b.size(1), b.size(ROOM)
+        self.factors = list(dict.fromkeys(factor for s in sums for factor in s.factors))
+        arrays: list[Value] = []
+        for factor in self.factors:
+            assert isinstance(factor.value.type, TensorType)
+            type = TensorType(factor.value.type.dtype, (None, None))
+            arrays += b.emit("undef", (room, sizes[factor.width]), {"type": type}, names=("aside",))
+        self.starts = [self.zero, *arrays]
+        self.params = [Value(SIZE, "laid"), *(Value(a.type, a.name) for a in arrays)]
+
+    def trip(self, b: Rebuilder, totals: dict[int, Value]) -> _State:
+        """The end of a trip: its rows are laid aside, or the products made where these are many."""
+        rows = b.dim_of(b.value(self.sums[0].product.operands[1]), 0)
+        if isinstance(rows.known, int):
+            return self.laid(b, totals, rows)
+        few = b.le(b.wrap(rows), FEW).value
+        return self.branches(b, few, lambda b: self.laid(b, totals, rows), lambda b: self.at_once(b, totals))
+
+    def branches(
+        self, b: Rebuilder, condition: Value, then: Callable[[Rebuilder], _State], other: Callable[[Rebuilder], _State]
+    ) -> _State:
+        """An `if` that gives sums and as much of what is aside as its branches do."""
+        blocks: list[Block] = []
+        totals, state = dict[int, Value](), list[Value]()
+        for label, side in (("then", then), ("else", other)):
+            inner = b.nested()
+            totals, state = side(inner)
+            blocks.append(inner.block((), (*totals.values(), *state), label))
+        like = (*totals.values(), *self.params[: len(state)])
+        found = b.emit("if", (condition,), blocks=blocks, types=[v.type for v in like], names=[v.name for v in like])
+        return dict(zip(totals, found, strict=False)), list(found[len(totals) :])
+
+    def laid(self, b: Rebuilder, totals: dict[int, Value], rows: Value) -> _State:
+        """What the trip has is laid below the rest, or where there is no room for it in the place of that."""
+        laid, *arrays = self.params
+        fits = b.le(b.wrap(laid) + b.wrap(rows), ROOM).value
+        totals, (start,) = self.branches(
+            b, fits, lambda b: (totals, [laid]), lambda b: self.flushed(b, totals, self.params)
+        )
+        filled: list[Value] = []
+        for array, factor in zip(arrays, self.factors, strict=True):
+            width = self.sizes[factor.width]
+            offset = (b.wrap(start) * b.wrap(width)).value
+            operands = (array, self.as_rows(b, factor, rows), offset, width, self.one)
+            filled += b.emit("vwrite", operands, names=(array.name,))
+        return totals, [(b.wrap(start) + b.wrap(rows)).value, *filled]
+
+    def as_rows(self, b: Rebuilder, factor: _Factor, rows: Value) -> Value:
+        """A factor with the rows that are summed over first, under the names that its sizes have outside."""
+        value, width = b.value(factor.value), self.sizes[factor.width]
+        if factor.transposed:
+            value = b.transpose(value, perm=(1, 0)).value
+        if _shape(value) == (rows.dim, width.dim):
+            return value
+        return b.emit("broadcast", (value, rows, width), {"exact": True}, names=(value.name,))[0]
+
+    def flushed(self, b: Rebuilder, totals: dict[int, Value], state: Sequence[Value]) -> _State:
+        """The sums with the products of what is aside, of which nothing is left."""
+        laid, *arrays = state
+        aside = dict(zip(self.factors, arrays, strict=True))
+
+        def factors(s: _Sum) -> Iterator[Value]:
+            first, second = (aside[f] for f in s.factors)
+            rows, columns = (self.sizes[f.width] for f in s.factors)
+            yield from b.emit("vread", (first, self.zero, self.one, rows, rows, laid), names=(first.name,))
+            yield from b.emit("vread", (second, self.zero, columns, self.one, laid, columns), names=(second.name,))
+
+        return self.added(b, totals, factors), [self.zero]
+
+    def at_once(self, b: Rebuilder, totals: dict[int, Value]) -> _State:
+        """The sums with the products of one trip; what is aside stays there."""
+
+        def factors(s: _Sum) -> Iterator[Value]:
+            rows = b.dim_of(b.value(s.product.operands[1]), 0)
+            first, second = (self.as_rows(b, f, rows) for f in s.factors)
+            yield b.transpose(first, perm=(1, 0)).value
+            yield second
+
+        return self.added(b, totals, factors), self.params
+
+    def added(
+        self, b: Rebuilder, totals: dict[int, Value], factors: Callable[[_Sum], Iterator[Value]]
+    ) -> dict[int, Value]:
+        """The sums with one more term each."""
+        totals = dict(totals)
+        for s in self.sums:
+            (product,) = b.emit(s.product.defn, tuple(factors(s)), s.product.attrs, span=s.product.span)
+            operands = [b.value(v) for v in s.step.operands]
+            operands[s.step.operands.index(s.operand)] = product
+            operands[s.running()] = total = totals[s.place]
+            (totals[s.place],) = b.emit(s.step.defn, operands, s.step.attrs, names=(total.name,), span=s.step.span)
+        return totals
