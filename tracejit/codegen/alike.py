@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from tracejit.codegen.loop_ir import Const, Kernel, Stmt, Var
+from tracejit.codegen.loop_ir import Const, For, Kernel, Stmt, Var
+from tracejit.errors import Span
 from tracejit.ir.types import DType
 
 
@@ -15,27 +16,44 @@ class Kernels:
     """The kernels of a program as they are made."""
 
     def __init__(self) -> None:
-        self.made: list[Kernel] = []
-        self._alike: dict[tuple[Any, ...], list[Kernel]] = {}
+        self._made: dict[str, Kernel] = {}
+        self._alike: dict[tuple[Any, ...], list[str]] = {}
         self._structures: dict[str, Any] = {}
 
-    def find(self, name: str, params: Sequence[Var], body: Sequence[Stmt]) -> Kernel | None:
-        """A kernel made for an op of that name whose code is the same but for the names of variables."""
-        for kernel in self._alike.get(self._rough(name, params, body), ()):
-            if kernel.name not in self._structures:
-                self._structures[kernel.name] = structure(kernel.params, kernel.body)
-            if self._structures[kernel.name] == structure(params, body):
-                return kernel
-        return None
+    @property
+    def made(self) -> tuple[Kernel, ...]:
+        """All kernels, in the order in which they were made."""
+        return tuple(self._made.values())
 
-    def add(self, name: str, kernel: Kernel) -> None:
-        """Keep a new kernel, made for an op of that name."""
-        self.made.append(kernel)
-        self._alike.setdefault(self._rough(name, kernel.params, kernel.body), []).append(kernel)
+    def find(self, params: Sequence[Var], body: Sequence[Stmt], spans: Sequence[Span] = ()) -> Kernel | None:
+        """A kernel whose code is the same but for the names of variables; from now on it stands for `spans` too."""
+        names = self._alike.get(_rough(params, body))
+        if names is None:
+            return None
+        wanted = structure(params, body)
+        name = next((name for name in names if self._structure(name) == wanted), None)
+        if name is None:
+            return None
+        found = self._made[name]
+        found = self._made[name] = replace(found, spans=tuple(dict.fromkeys((*found.spans, *spans))))
+        return found
 
-    def _rough(self, name: str, params: Sequence[Var], body: Sequence[Stmt]) -> tuple[Any, ...]:
-        """What is cheap to compare."""
-        return name, tuple(p.type for p in params), len(body)
+    def add(self, kernel: Kernel) -> None:
+        """Keep a new kernel."""
+        self._made[kernel.name] = kernel
+        self._alike.setdefault(_rough(kernel.params, kernel.body), []).append(kernel.name)
+
+    def _structure(self, name: str) -> Any:
+        if name not in self._structures:
+            kernel = self._made[name]
+            self._structures[name] = structure(kernel.params, kernel.body)
+        return self._structures[name]
+
+
+def _rough(params: Sequence[Var], body: Sequence[Stmt]) -> tuple[Any, ...]:
+    """What is cheap to compare."""
+    inner = [len(s.body) for s in body if isinstance(s, For)]
+    return tuple(p.type for p in params), len(body), tuple(inner)
 
 
 def structure(params: Sequence[Var], body: Sequence[Stmt]) -> Any:

@@ -277,19 +277,19 @@ class Lowering:
         lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
         self.launch(name, lowering.run(), [op.span for op in ops if op.span is not None])
 
-    def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = (), *, shared: bool = False) -> None:
-        """Run statements as a kernel; on the CPU, code without loops stays in the entry. A `shared` kernel is one with
-        those of the same code."""
+    def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
+        """Run statements as a kernel, one for all that have the same code; on the CPU, code without loops stays in
+        the entry."""
         if self.target == "cpu" and not any(isinstance(s, For) for s in body):
             self.emit(*body)
             return
         params, kernels = free_variables(body), self.tables.kernels
-        kernel = kernels.find(name, params, body) if shared else None
+        kernel = kernels.find(params, body, spans)
         if kernel is None:
             title = f"{self.graph.name}.{len(kernels.made)}.{name}"
             outputs = stored_buffers(body).intersection(params)
             kernel = Kernel(title, params, outputs, tuple(body), tuple(dict.fromkeys(spans)))
-            kernels.add(name, kernel)
+            kernels.add(kernel)
         self.emit(Launch(kernel.name, params))
 
     # -- the program -------------------------------------------------------------------------------------------

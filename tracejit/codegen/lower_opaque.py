@@ -129,7 +129,7 @@ class Emitter:
         self.code = code = Code()
         yield
         self.code = None
-        self.lowering.launch(self.op.name, code.scopes[0].stmts, [self.op.span] if self.op.span else [], shared=True)
+        self.lowering.launch(self.op.name, code.scopes[0].stmts, [self.op.span] if self.op.span else [])
 
     @contextmanager
     def here(self) -> Iterator[None]:
