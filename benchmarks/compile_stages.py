@@ -38,42 +38,49 @@ class Stages:
             if self._open:
                 self._open[-1] += whole
 
-    def watch(self, module: Any, attribute: str, name: str | Callable[..., str]) -> None:
-        """Time every call of a function that `module` knows by that name."""
-        inner = getattr(module, attribute)
+    def timed(self, inner: Callable[..., Any], name: str | Callable[..., str]) -> Callable[..., Any]:
+        """The function, its calls timed."""
 
-        def timed(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             with self.stage(name if isinstance(name, str) else name(*args)):
                 return inner(*args, **kwargs)
 
-        setattr(module, attribute, timed)
+        return call
+
+    def watch(self, owner: Any, attribute: str, name: str | Callable[..., str]) -> None:
+        """Time every call of what `owner` has by that name."""
+        setattr(owner, attribute, self.timed(getattr(owner, attribute), name))
 
 
 def watched() -> Stages:
     """Timers on all stages of this process."""
-    import llvmlite.binding as llvm
-
-    from tracejit.runtime import cpu, engine
+    from tracejit.codegen import llvm as printer
     from tracejit.runtime import cache as disk
-    from tracejit.scripted import compiler, function, node
+    from tracejit.runtime import cpu, emission, engine
+    from tracejit.scripted import compiler, function
     from tracejit.transforms import pipeline
 
+    calls = {
+        "LLVMPY_ParseAssembly": "LLVM parse",
+        "LLVMPY_RunNewModulePassManager": "LLVM passes",
+        "LLVMPY_TargetMachineEmitToMemory": "LLVM code",
+    }
     stages = Stages()
+    unlocked = emission._unlocked
+    emission._unlocked = lambda name: stages.timed(unlocked(name), calls[name])
     stages.watch(function, "lower_function", "front end")
     stages.watch(pipeline, "_step", lambda graph, name: name)
     stages.watch(compiler, "lower", "loop program")
-    stages.watch(cpu, "print_program", "LLVM text")
+    stages.watch(printer, "print_kernel", "LLVM text")
+    stages.watch(printer.EntryPrinter, "print_entry", "LLVM text")
     stages.watch(cpu, "compile_program", "native: rest")
-    stages.watch(llvm, "parse_assembly", "LLVM parse")
-    stages.watch(engine, "optimise", "LLVM passes")
-    stages.watch(llvm.TargetMachine, "emit_object", "LLVM code")
+    stages.watch(engine.Engine, "quickly", "engine: code")
     stages.watch(engine.Engine, "link", "link")
     stages.watch(engine, "Engine", "engine")
     stages.watch(cpu.loop_text, "print_program", "loop text")
     stages.watch(disk, "load", "disk")
     stages.watch(disk, "store", "disk")
     stages.watch(function, "fast_specialisation", "call path")
-    stages.watch(node, "fast_specialisation", "call path") if hasattr(node, "fast_specialisation") else None
     return stages
 
 
@@ -125,11 +132,18 @@ def main() -> None:
             if not best or sum(found.values()) < sum(best.values()):
                 best = found
         rows = sorted(best.items(), key=lambda row: -row[1])
-        print(f"{name:24s} {sum(best.values()) * 1e3:7.1f}  " + "  ".join(f"{n} {t * 1e3:.1f}" for n, t in rows if t > 2e-4), flush=True)
+        print(
+            f"{name:24s} {sum(best.values()) * 1e3:7.1f}  "
+            + "  ".join(f"{n} {t * 1e3:.1f}" for n, t in rows if t > 2e-4),
+            flush=True,
+        )
 
 
 def _run(name: str, folder: str) -> dict[str, float]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"TRACEJIT_CACHE_DIR": folder}
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
+        "TRACEJIT_CACHE_DIR": folder,
+        "TRACEJIT_NUM_THREADS": "1",  # stages of several threads cannot be told apart
+    }
     command = [sys.executable, "-m", "benchmarks.compile_stages", "--child", name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])

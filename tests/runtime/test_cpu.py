@@ -250,7 +250,7 @@ def _own_products(options: LlvmOptions) -> Any:
     texts = [support_text(Platform.of_triple(llvm.get_process_triple())), gemm_module(options)]
     machine = target_machine(options)
     code = bytes(machine.emit_object(assemble(texts, machine, optimised=True)))
-    return engine().link(code, ["tj_gemm_f32", "tj_gemm_f64"], {})
+    return engine().link([code], ["tj_gemm_f32", "tj_gemm_f64"], {})
 
 
 @pytest.fixture(scope="module", params=["library", "own", "own, narrow"])

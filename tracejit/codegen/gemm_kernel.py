@@ -9,6 +9,7 @@ the matrix are computed from whatever the packed panels hold and never stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
@@ -42,7 +43,7 @@ THIN = 4
 
 def kernel_text(name: str, options: LlvmOptions) -> str:
     """`@tj_own_gemm_NAME` as LLVM text."""
-    texts = Texts(options, False, {}, f"tj_own_gemm.{name}")
+    texts = Texts(options, False, {}, f"tj_own_gemm.{name}", count())
     print_kernel(texts, GemmKernel(name, options).kernel(), symbol=f"@tj_own_gemm_{name}")
     return "\n".join([*texts.functions, *sorted(texts.declarations)])
 

@@ -1,57 +1,94 @@
-"""The LLVM printer: a `Program` as two modules of LLVM IR text.
+"""The LLVM printer: a `Program` as modules of LLVM IR text.
 
 `kernels` need no optimisation: they are printed as explicit vectors with invariants hoisted and common expressions
-found. `entry` is ordinary scalar code that the usual passes improve. The two meet by the kernels' symbols. What they
+found. `entry` is ordinary scalar code that the usual passes improve. They meet by the kernels' symbols. What they
 call is in `codegen/llvm_support.py` (native support) and the C library.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
-from tracejit.codegen.kernel_walk import host_code
+from tracejit.codegen.kernel_walk import host_code, walk
 from tracejit.codegen.llvm_entry import EntryPrinter
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once, symbol
-from tracejit.codegen.loop_ir import For, Invoke, Program
+from tracejit.codegen.loop_ir import Call, For, Invoke, Launch, Program, Stmt
 from tracejit.codegen.support_native import INLINE
+
+#: A module of kernels holds about so many lines: several modules compile at the same time.
+MODULE_LINES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module as text; `passes`: it is worth the optimiser's time."""
+
+    text: str
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LlvmText:
-    """The modules of one program. Each is complete: it declares what it uses of the other.
+    """The modules of one program. Each is complete: it declares what it uses of the others."""
 
-    `entry_loops`: the entry computes in loops of its own and is worth the optimiser's time.
-    """
-
-    entry: str
-    kernels: str
-    entry_loops: bool
+    entry: Module
+    kernels: tuple[Module, ...]
 
     def __str__(self) -> str:
-        return f"; ---- entry\n{self.entry}\n; ---- kernels\n{self.kernels}"
+        kernels = "".join(f"\n; ---- kernels\n{module.text}" for module in self.kernels)
+        return f"; ---- entry\n{self.entry.text}{kernels}"
 
 
 def print_program(program: Program, options: LlvmOptions) -> LlvmText:
     """Spell a program for a machine."""
+    *kernels, entry = print_modules(program, options)
+    return LlvmText(entry, tuple(kernels))
+
+
+def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
+    """The modules of a program one by one, the entry last."""
     kernels = {kernel.name: kernel for kernel in program.kernels}
     prefix = re.sub(r"[^A-Za-z0-9_.]", "_", program.name)
-    entry = Texts(options, program.fastmath, kernels, prefix)
+    outlined = count()
+    compute = Texts(options, program.fastmath, kernels, prefix, outlined)
+    for kernel in program.kernels:
+        print_kernel(compute, kernel)
+        if sum(text.count("\n") for text in compute.functions) >= MODULE_LINES:
+            yield Module(_module(compute, inline=True))
+            compute = Texts(options, program.fastmath, kernels, prefix, outlined)
+    if compute.functions:
+        yield Module(_module(compute, inline=True))
+    entry = Texts(options, program.fastmath, kernels, prefix, outlined)
     text = EntryPrinter(entry, program).print_entry()
     entry.functions += [EntryPrinter(entry, program, f).print_function() for f in program.functions]
     entry.functions.append(text)
-    compute = Texts(options, program.fastmath, kernels, prefix)
-    for kernel in program.kernels:
-        print_kernel(compute, kernel)
-    loops = computes(program)
-    return LlvmText(_module(entry, inline=loops), _module(compute, inline=True), loops)
+    passes = gains_by_passes(program)
+    yield Module(_module(entry, inline=passes), passes)
 
 
-def computes(program: Program) -> bool:
-    """Whether host code computes in loops or functions of its own."""
+def loops(program: Program) -> bool:
+    """Whether host code has loops or functions of its own."""
     return any(isinstance(s, For | Invoke) for s in host_code(program))
+
+
+def gains_by_passes(program: Program) -> bool:
+    """Whether host code computes: in functions, or in an innermost loop, instead of handing the work to kernels and
+    products, beside which the rest of such a loop takes no time."""
+    for stmt in host_code(program):
+        if isinstance(stmt, Invoke):
+            return True
+        if isinstance(stmt, For) and not any(isinstance(s, For) or _is_heavy(s) for s in walk(stmt.body)):
+            return True
+    return False
+
+
+def _is_heavy(stmt: Stmt) -> bool:
+    return isinstance(stmt, Launch) or (isinstance(stmt, Call) and stmt.name.startswith(("gemm", "lapack")))
 
 
 def _module(texts: Texts, *, inline: bool) -> str:

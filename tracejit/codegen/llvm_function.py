@@ -6,7 +6,7 @@ front of it. Vector and parallel loops have a file of their own; everything else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tracejit.codegen import llvm_calls, llvm_memory, llvm_parallel, llvm_vector
 from tracejit.codegen.llvm_expressions import ExpressionPrinter
@@ -40,11 +40,14 @@ UNROLL_LIMIT = 64
 class Texts:
     """What the functions of one module share: declarations, and functions already printed."""
 
-    def __init__(self, options: LlvmOptions, fastmath: bool, kernels: dict[str, Kernel], prefix: str) -> None:
+    def __init__(
+        self, options: LlvmOptions, fastmath: bool, kernels: dict[str, Kernel], prefix: str, outlined: Iterator[int]
+    ) -> None:
         self.options = options
         self.fastmath = fastmath
         self.kernels = kernels
         self.prefix = prefix
+        self.outlined = outlined  #: numbers for the program's outlined functions
         self.declarations: set[str] = set()
         self.functions: list[str] = []
 

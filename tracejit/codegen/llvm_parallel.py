@@ -7,11 +7,11 @@ the result has the same bits however many threads there are. Little work is one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm_memory import store, to_memory
-from tracejit.codegen.llvm_values import ONE, ZERO, Value, memory_type_text
+from tracejit.codegen.llvm_values import ZERO, Value, memory_type_text
 from tracejit.codegen.llvm_vector import Survey
 from tracejit.codegen.loop_ir import (
     Bitcast,
@@ -31,20 +31,19 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.scalars import KernelBuilder
+from tracejit.codegen.support_pool import MAX_CHUNKS
 from tracejit.ir.types import I64, DType
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_function import FunctionPrinter
 
-#: Work is counted in 1/64 of a scalar instruction (about 1/200 ns): a chunk is at least 10 us of it.
+#: Work is counted in 1/64 of a scalar instruction (about 1/200 ns).
 UNIT = 64
-CHUNK_WORK = 2_000_000
 #: Below this (25 us) waking another thread costs more than it brings. Where there are fewer than LIGHT operations per
 #: memory access, cores wait for memory, and only data beyond their caches (200 us of work) is worth sharing.
 PARALLEL_WORK = 5_000_000
 MEMORY_BOUND_WORK = 40_000_000
 LIGHT = 8
-MAX_CHUNKS = 256
 #: Instructions of a vector loop per element, against a scalar one.
 _VECTOR_GAIN = 8
 #: Guessed trips where an extent is read from memory.
@@ -57,26 +56,19 @@ def parallel_loop(p: FunctionPrinter, loop: For) -> bool:
         return False
     extent = p.uniform(loop.extent)
     inits = [p.value(c.init) for c in loop.carried]
-    little, several = _chunking(p, loop, extent)
-    grain, chunks = p.branch(little, lambda: [p.binary("add", extent, ONE), ONE], several)
+    each, enough = _work(p, loop, extent)
     partials = [p.alloca(f"[{MAX_CHUNKS} x {memory_type_text(i.dtype)}]") for i in inits]
-    function, record = _outline(p, loop, inits, partials, grain)
-    p.declare("declare void @tj_parallel_for(ptr, ptr, i64, i64)")
-    launch = f"call void @tj_parallel_for(ptr {function}, ptr {record.text}, i64 {extent.text}, i64 {grain.text})"
-    alone = f"call void {function}(ptr {record.text}, i64 0, i64 {extent.text})"
-    p.branch(little, lambda: _line(p, alone), lambda: _line(p, launch))
+    function, record = _outline(p, loop, inits, partials)
+    p.declare("declare i64 @tj_share(ptr, ptr, i64, i64, i64, i1)")
+    operands = f"ptr {function}, ptr {record.text}, {extent.typed()}, {each.typed()}, i64 {enough}"
+    chunks = p.define(f"call i64 @tj_share({operands}, i1 {'true' if loop.carried else 'false'})", I64)
     p.epoch += 1
     p.bind([c.result for c in loop.carried], _combine(p, loop, inits, partials, chunks))
     return True
 
 
-def _line(p: FunctionPrinter, text: str) -> list[Value]:
-    p.line(text)
-    return []
-
-
-def _chunking(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, Callable[[], list[Value]]]:
-    """Whether the work is too little to share, and (where it is not) trips per chunk and the number of chunks."""
+def _work(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, int]:
+    """The work of one trip, and how much of it is enough to share."""
     k = KernelBuilder()
     count = Var("count", I64)
     p.env[count] = extent
@@ -85,17 +77,7 @@ def _chunking(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, Call
         each = k.add(each, UNIT * size(carried.element or carried.next))
     survey = Survey(set())
     survey.stmts(loop.body)
-    enough = MEMORY_BOUND_WORK if survey.weight < LIGHT * survey.accesses else PARALLEL_WORK
-    little = k.logical_and(k.lt(k.mul(each, count), enough), k.lt(count, enough))
-
-    def several() -> list[Value]:
-        grain = k.maximum(k.quotient(k.const(CHUNK_WORK, I64), k.maximum(each, 1)), 1)
-        if loop.carried:
-            grain = k.maximum(grain, k.quotient(k.add(count, MAX_CHUNKS - 1), k.const(MAX_CHUNKS, I64)))
-        chunks = k.quotient(k.add(count, k.sub(grain, 1)), grain)
-        return [p.uniform(grain), p.uniform(chunks)]
-
-    return p.uniform(little), several
+    return p.uniform(each), MEMORY_BOUND_WORK if survey.weight < LIGHT * survey.accesses else PARALLEL_WORK
 
 
 class Work:
@@ -184,7 +166,8 @@ def substitute(e: Expr, known: Mapping[Var, Expr]) -> Expr:
 
 
 class Record:
-    """What an outlined body reads from its caller: one 8-byte cell per value, loaded at its start."""
+    """What an outlined body reads from its caller: one 8-byte cell per value, loaded at its start. The first cell is
+    for the number of trips per chunk, which the pool decides."""
 
     def __init__(self, outer: FunctionPrinter, inner: FunctionPrinter) -> None:
         self.outer = outer
@@ -196,17 +179,24 @@ class Record:
         if value.is_literal:
             return value
         if value.text not in self.cells:
-            cell = self.inner.prologue(f"getelementptr i64, ptr %record, i64 {len(self.cells)}", Pointer(I64))
-            loaded = self.inner.prologue(f"load {memory_type_text(value.dtype)}, ptr {cell.text}", value.dtype)
+            loaded = self._read(1 + len(self.cells), memory_type_text(value.dtype), value.dtype)
             if memory_type_text(value.dtype) != value.typed().split()[0]:
                 loaded = self.inner.prologue(f"icmp ne i8 {loaded.text}, 0", value.dtype)
             self.cells[value.text] = value, loaded
         return self.cells[value.text][1]
 
+    def grain(self) -> Value:
+        """The number of trips per chunk."""
+        return self._read(0, "i64", I64)
+
+    def _read(self, cell: int, type: str, dtype: DType | Pointer) -> Value:
+        place = self.inner.prologue(f"getelementptr i64, ptr %record, i64 {cell}", Pointer(I64))
+        return self.inner.prologue(f"load {type}, ptr {place.text}", dtype)
+
     def fill(self) -> Value:
         """Write the record in the caller; returns its address."""
-        record = self.outer.alloca(f"[{max(len(self.cells), 1)} x i64]")
-        for i, (value, _) in enumerate(self.cells.values()):
+        record = self.outer.alloca(f"[{1 + len(self.cells)} x i64]")
+        for i, (value, _) in enumerate(self.cells.values(), 1):
             assert isinstance(value.dtype, DType | Pointer)
             stored = to_memory(self.outer, value, value.dtype) if isinstance(value.dtype, DType) else value
             cell = self.outer.define(f"getelementptr i64, ptr {record.text}, i64 {i}", Pointer(I64))
@@ -214,9 +204,7 @@ class Record:
         return record
 
 
-def _outline(
-    p: FunctionPrinter, loop: For, inits: list[Value], partials: list[Value], grain: Value
-) -> tuple[str, Value]:
+def _outline(p: FunctionPrinter, loop: For, inits: list[Value], partials: list[Value]) -> tuple[str, Value]:
     from tracejit.codegen.llvm_function import FunctionPrinter
 
     inner = FunctionPrinter(p.texts)
@@ -232,11 +220,11 @@ def _outline(
 
     state = inner.counted(begin, end, 1, [record.capture(i) for i in inits], emit)
     if loop.carried:
-        chunk = inner.define(f"sdiv i64 %begin, {record.capture(grain).text}", I64)
+        chunk = inner.define(f"sdiv i64 %begin, {record.grain().text}", I64)
         for partial, value in zip(partials, state, strict=True):
             assert isinstance(value.dtype, DType)
             store(inner, record.capture(partial), chunk, value, value.dtype)
-    name = f'@"{p.texts.prefix}.parallel.{len(p.texts.functions)}"'
+    name = f'@"{p.texts.prefix}.parallel.{next(p.texts.outlined)}"'
     header = f"define internal void {name}(ptr %record, i64 %begin, i64 %end) #0"
     p.texts.functions.append(inner.finish(header, "  ret void"))
     return name, record.fill()

@@ -18,7 +18,7 @@ EXPORTS = (
     *("tj_alloc", "tj_free", "tj_trim", "tj_fresh", "tj_owned_grow", "tj_owned_forget", "tj_release"),
     *("tj_output", "tj_print"),
     *INLINE.keys(),
-    *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_set_threads"),
+    *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_share", "tj_set_threads"),
     "tj_stack_limit",
     *(f"tj_lapack_{name}" for name in lapack.ROUTINES),
 )

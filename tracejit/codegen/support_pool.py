@@ -12,6 +12,10 @@ or from another thread) runs serially.
 
 from __future__ import annotations
 
+#: A chunk is at least 10 us of work, which is counted as `llvm_parallel` says; a reduction has few chunks.
+CHUNK_WORK = 2_000_000
+MAX_CHUNKS = 256
+
 _SPIN = 1500
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
@@ -28,6 +32,39 @@ define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
 define void @tj_set_threads(i32 %count) nounwind {
   ret void
 }
+"""
+
+#: Runs a loop whose trips are `each` work: alone where that is less than `enough`, else in chunks, of which there are
+#: at most MAX_CHUNKS for a `reduction`. The record's first cell gets the trips per chunk; the result is how many
+#: chunks there are.
+_SHARE = f"""
+define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
+  %work = mul i64 %each, %count
+  %light = icmp slt i64 %work, %enough
+  %short = icmp slt i64 %count, %enough
+  %little = and i1 %light, %short
+  br i1 %little, label %alone, label %several
+alone:
+  %whole = add i64 %count, 1
+  store i64 %whole, ptr %record
+  call void %function(ptr %record, i64 0, i64 %count)
+  ret i64 1
+several:
+  %idle = icmp slt i64 %each, 1
+  %cost = select i1 %idle, i64 1, i64 %each
+  %fitting = sdiv i64 {CHUNK_WORK}, %cost
+  %padded = add i64 %count, {MAX_CHUNKS - 1}
+  %bounded = sdiv i64 %padded, {MAX_CHUNKS}
+  %bound = select i1 %reduction, i64 %bounded, i64 1
+  %coarse = icmp sgt i64 %fitting, %bound
+  %grain = select i1 %coarse, i64 %fitting, i64 %bound
+  store i64 %grain, ptr %record
+  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
+  %last = sub i64 %grain, 1
+  %sum = add i64 %count, %last
+  %chunks = sdiv i64 %sum, %grain
+  ret i64 %chunks
+}}
 """
 
 _SERIAL_FOR = """
@@ -53,8 +90,8 @@ done:
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
     if system != "linux" or machine not in _FUTEX:
-        return _SERIAL_FOR + SERIAL
-    return _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine])
+        return _SHARE + _SERIAL_FOR + SERIAL
+    return _SHARE + _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine])
 
 
 def _linux(futex: int, declare_pause: str, pause: str) -> str:

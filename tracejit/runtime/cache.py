@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tracejit import config
@@ -35,6 +36,22 @@ def digest(*parts: str | bytes) -> str:
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)
     return state.hexdigest()
+
+
+def packed(parts: Sequence[bytes]) -> bytes:
+    """Several objects as one entry."""
+    return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+
+
+def unpacked(data: bytes) -> list[bytes]:
+    """The objects of an entry."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 8], "little")
+        parts.append(data[at + 8 : end])
+        at = end
+    return parts
 
 
 def folder() -> Path:

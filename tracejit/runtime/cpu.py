@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tracejit import config
 from tracejit.codegen import text as loop_text
 from tracejit.codegen.lapack import lapack_module
-from tracejit.codegen.llvm import LlvmText, print_program
+from tracejit.codegen.llvm import LlvmText, print_modules, print_program
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program
@@ -86,11 +86,10 @@ class NativeFailure(Exception):
 class NativeFunction:
     """A compiled program. `address` is its entry; the code lives as long as this object."""
 
-    def __init__(self, program: Program, options: LlvmOptions, object_code: bytes) -> None:
+    def __init__(self, program: Program, options: LlvmOptions, objects: Sequence[bytes]) -> None:
         self.program = program
         self.options = options
-        self.object_code = object_code
-        self._library = engine().link(object_code, (options.entry_name,))
+        self._library = engine().link(objects, (options.entry_name,))
         self.address: int = self._library[options.entry_name]
         self._entry = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)(self.address)
 
@@ -110,7 +109,7 @@ class NativeFunction:
         here = engine()
         with here.lock:
             machine = here.machine(self.options)
-            return machine.emit_assembly(_module(self.text, machine))
+            return machine.emit_assembly(_whole(self.text, machine))
 
     def call(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers; gives arrays, and NumPy scalars for host scalars.
@@ -205,18 +204,19 @@ def compile_program(
     options = options or here.options
     content = loop_text.print_program(program) if key is None else key
     entry = disk.digest(
-        "program", content, str(program.fastmath), repr(options), _generator_version(), *here.identity()
+        "objects", content, str(program.fastmath), repr(options), _generator_version(), *here.identity()
     )
     data = disk.load(entry) if keep else None
     title = f"@{program.name}"
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
         with here.lock:
-            machine = here.machine(options)
-            data = bytes(machine.emit_object(_module(print_program(program, options), machine)))
+            objects = here.emission(options).objects(print_modules(program, options))
         if keep:
-            disk.store(entry, data)
-    made = NativeFunction(program, options, data)
+            disk.store(entry, disk.packed(objects))
+    else:
+        objects = disk.unpacked(data)
+    made = NativeFunction(program, options, objects)
     config.log("llvm", f"{title} as LLVM IR", lambda: made.llvm)
     config.log("asm", f"{title} as assembly", lambda: made.asm)
     return made
@@ -237,7 +237,7 @@ def emit_object(
     platform = Platform.of_triple(triple or llvm.get_default_triple())
     with engine().lock:
         text = print_program(program, options)
-        module = _module(text, machine)
+        module = _whole(text, machine)
         needs_gemm = "@tj_gemm_" in str(text)
         support = [support_text(platform), *([gemm_module(options)] if needs_gemm else [])]
         support += [lapack_module()] if "@tj_lapack_" in str(text) else []
@@ -253,8 +253,10 @@ def _feature_flags(features: str) -> dict[str, bool]:
     return {name[1:]: name[0] == "+" for name in features.split(",") if name}
 
 
-def _module(text: LlvmText, machine: Any) -> Any:
-    return assemble([text.entry, text.kernels], machine, optimised=text.entry_loops, vectorise=True)
+def _whole(text: LlvmText, machine: Any) -> Any:
+    """The program as one module."""
+    texts = [text.entry.text, *(module.text for module in text.kernels)]
+    return assemble(texts, machine, optimised=text.entry.passes, vectorise=True)
 
 
 @cache

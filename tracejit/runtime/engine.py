@@ -25,6 +25,7 @@ from tracejit.codegen.support_memory import LARGE_BYTES
 from tracejit.codegen.support_native import EXPORTS, PRODUCTS, Platform, gemm_module, support_text, tiles_module
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
+from tracejit.runtime.emission import Emission, full_passes
 
 __all__ = [
     "LARGE_BYTES",
@@ -83,12 +84,9 @@ def machine_name(triple: str | None = None) -> str:
 
 
 def optimise(module: Any, machine: Any, *, vectorise: bool) -> None:
-    """The usual passes of level 2."""
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
-    tuning.loop_vectorization = vectorise
-    tuning.slp_vectorization = vectorise
-    builder = llvm.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
+    """Run the usual passes of level 2."""
+    passes, builder = full_passes(machine, vectorise=vectorise)
+    passes.run(module, builder)
 
 
 class Engine:
@@ -98,6 +96,7 @@ class Engine:
         self.options = host_options()
         self.lock = threading.RLock()
         self._machines: dict[LlvmOptions, Any] = {}
+        self._emissions: dict[LlvmOptions, Emission] = {}
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
         self._products: dict[str, Any] = {}
@@ -115,6 +114,13 @@ class Engine:
         made = self._machines.get(options)
         if made is None:
             made = self._machines[options] = target_machine(options)
+        return made
+
+    def emission(self, options: LlvmOptions) -> Emission:
+        """What compiles modules for a CPU; to be used under `lock`."""
+        made = self._emissions.get(options)
+        if made is None:
+            made = self._emissions[options] = Emission(lambda: target_machine(options))
         return made
 
     def _link_support(self) -> Any:
@@ -199,14 +205,14 @@ class Engine:
             library.export_symbol(name)
         return library
 
-    def link(self, data: bytes, exports: Sequence[str], symbols: Mapping[str, int] | None = None) -> Any:
-        """Load object code; gives a tracker with the addresses of `exports`, which keeps the code alive."""
+    def link(self, objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str, int] | None = None) -> Any:
+        """Load object files as one; gives a tracker with the addresses of `exports`, which keeps the code alive."""
         with self.lock:
             self._libraries += 1
             self._set_threads(config.get("num_threads"))
-            library = self._library([data], exports, symbols or {}).add_jit_library("support")
+            library = self._library(objects, exports, symbols or {}).add_jit_library("support")
             for name, needed in PRODUCTS.items():
-                if needed[0].encode() in data:
+                if any(needed[0].encode() in data for data in objects):
                     self.products(name)
                     library = library.add_jit_library(f"products.{name}")
             return library.link(self.jit, f"program{self._libraries}")
@@ -274,7 +280,7 @@ def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) ->
     """Compile a module of IR text for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
     here = engine()
     data = here.compiled([text], disk.digest("module", text, *here.identity()), optimised=True)
-    linked = here.link(data, names, symbols)
+    linked = here.link([data], names, symbols)
     _kept.append(linked)
     return tuple(linked[name] for name in names)
 
@@ -282,7 +288,7 @@ def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) ->
 def link_quickly(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
     """`link_support` for long scalar code (`Engine.quickly`)."""
     here = engine()
-    linked = here.link(here.quickly(text), names, symbols)
+    linked = here.link([here.quickly(text)], names, symbols)
     _kept.append(linked)
     return tuple(linked[name] for name in names)
 

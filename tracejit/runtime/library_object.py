@@ -60,7 +60,7 @@ def _version(program: Program, options: LlvmOptions, platform: Platform, triple:
     """One version of the entry with its support; all but the entry is private."""
     machine = target_machine(options, triple)
     printed = print_program(program, options)
-    texts = [printed.entry, printed.kernels]
+    texts = [printed.entry.text, *(module.text for module in printed.kernels)]
     if "@tj_gemm_" in str(printed):
         texts.append(gemm_module(options))
     if "@tj_lapack_" in str(printed):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.codegen.llvm import computes
+from tracejit.codegen.llvm import loops
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, wrap
@@ -275,5 +275,5 @@ def native_entry(native: NativeFunction) -> g.NativeEntry:
     printing = native.print_hook() if program.prints else None
     address = 0 if printing is None else cast(printing, c_void_p).value or 0
     keep = native, hook, printing
-    release = 0 if computes(program) else RELEASE_ABOVE
+    release = 0 if loops(program) else RELEASE_ABOVE
     return g.NativeEntry(native.address, outputs, hook, address, release_above=release, keep=keep)

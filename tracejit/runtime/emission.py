@@ -1,0 +1,153 @@
+"""Object code of IR modules, several at once while later ones are still being printed.
+
+LLVM works on modules of different contexts at the same time, but llvmlite takes one lock for every call. The three
+calls that take long (parsing, passes, code generation) are made here without it, each thread with its own context and
+target machine; what is short stays behind the lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite.binding import ffi
+
+from tracejit import config
+from tracejit.codegen.llvm import Module
+
+
+class Emission:
+    """Compiles modules for one CPU, of which `machine` makes target machines. Not for several threads at once: it
+    starts some of its own."""
+
+    def __init__(self, machine: Callable[[], Any]) -> None:
+        self._make = machine
+        self._machines: list[Any] = []
+
+    def objects(self, modules: Iterable[Module]) -> list[bytes]:
+        """The object code of each module, in order."""
+        work = _Work()
+        threads: list[threading.Thread] = []
+        try:
+            for module in modules:
+                work.add(module)
+                if len(threads) < config.get("num_threads") - 1:
+                    threads.append(threading.Thread(target=work.run, args=(self._machine(len(threads) + 1),)))
+                    threads[-1].start()
+        except BaseException:
+            work.stop()
+            raise
+        finally:
+            work.close()
+            work.run(self._machine(0))
+            for thread in threads:
+                thread.join()
+        return work.results()
+
+    def _machine(self, number: int) -> Any:
+        while len(self._machines) <= number:
+            self._machines.append(self._make())
+        return self._machines[number]
+
+
+class _Work:
+    """Modules that wait for a thread, and what became of the others."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[int, Module]] = deque()
+        self._open = True
+        self._made: dict[int, bytes] = {}
+        self._failures: list[BaseException] = []
+        self._count = 0
+
+    def add(self, module: Module) -> None:
+        """One more module."""
+        with self._changed:
+            self._waiting.append((self._count, module))
+            self._count += 1
+            self._changed.notify()
+
+    def close(self) -> None:
+        """No more modules."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Leave what waits undone."""
+        with self._changed:
+            self._waiting.clear()
+
+    def run(self, machine: Any) -> None:
+        """Compile modules until there will be no more."""
+        while True:
+            with self._changed:
+                while self._open and not self._waiting:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                number, module = self._waiting.popleft()
+            try:
+                self._made[number] = object_code(module, machine)
+            except BaseException as error:
+                self._failures.append(error)
+                self.stop()
+
+    def results(self) -> list[bytes]:
+        """The objects; raises what a module raised."""
+        if self._failures:
+            raise self._failures[0]
+        return [self._made[i] for i in range(self._count)]
+
+
+def object_code(module: Module, machine: Any) -> bytes:
+    """The object code of one module. Raises RuntimeError where LLVM refuses it."""
+    context = llvm.create_context()
+    parsed = _parsed(module.text, context)
+    if module.passes:
+        passes, builder = full_passes(machine, vectorise=True)
+        _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
+    with ffi.OutputString() as message:
+        buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(machine, parsed, 1, message)
+        if not buffer:
+            raise RuntimeError(str(message))
+    try:
+        return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
+        parsed.close()
+        context.close()
+
+
+def _parsed(text: str, context: Any) -> Any:
+    with ffi.OutputString() as message:
+        made = _unlocked("LLVMPY_ParseAssembly")(context, ctypes.c_char_p(text.encode()), message)
+        parsed = llvm.ModuleRef(made, context)
+        if message:
+            parsed.close()
+            raise RuntimeError(f"LLVM IR parsing error\n{message}")
+    return parsed
+
+
+def full_passes(machine: Any, *, vectorise: bool) -> tuple[Any, Any]:
+    """The usual passes of level 2, and the builder they run with."""
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = vectorise
+    tuning.slp_vectorization = vectorise
+    builder = llvm.create_pass_builder(machine, tuning)
+    return builder.getModulePassManager(), builder
+
+
+@cache
+def _unlocked(name: str) -> Any:
+    """A function of llvmlite's library that other threads may run at the same time."""
+    locked = getattr(ffi.lib, name)
+    function = getattr(ctypes.CDLL(ffi.lib._name), name)
+    function.argtypes, function.restype = locked.argtypes, locked.restype
+    return function
