@@ -77,7 +77,8 @@ def jacobi(u: Any, steps: int) -> Any:
     return u
 
 
-def transformer(x, wq, wk, wv, wo, w1, b1, w2, b2, g1, c1, g2, c2):  # noqa: ANN
+def transformer(*parameters: Any) -> Any:
+    x, wq, wk, wv, wo, w1, b1, w2, b2, g1, c1, g2, c2 = parameters
     B, T, C = x.shape
     Hn = 4
     D = C // Hn

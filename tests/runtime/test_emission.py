@@ -1,0 +1,56 @@
+"""Modules that are compiled at the same time."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tracejit import config
+from tracejit.codegen.llvm import Module
+from tracejit.runtime.emission import Emission
+from tracejit.runtime.engine import engine, host_options, target_machine
+
+
+def emission() -> Emission:
+    return Emission(lambda: target_machine(host_options()))
+
+
+def module(number: int) -> Module:
+    text = f"define i64 @f{number}(i64 %x) {{\n  %y = add i64 %x, {number}\n  ret i64 %y\n}}\n"
+    return Module(text, passes=bool(number % 2))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_objects_come_in_the_order_of_their_modules_whatever_the_number_of_threads(threads: int) -> None:
+    alone = [emission().objects([module(i)])[0] for i in range(12)]
+    with config.override(num_threads=threads):
+        assert emission().objects(map(module, range(12))) == alone
+
+
+def test_objects_of_one_program_are_linked_together() -> None:
+    caller = Module("declare i64 @f3(i64)\ndefine i64 @g(i64 %x) {\n  %y = call i64 @f3(i64 %x)\n  ret i64 %y\n}\n")
+    linked = engine().link(emission().objects([module(3), caller]), ["g"])
+    assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(linked["g"])(4) == 7
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_llvm_refuses_is_an_error_and_leaves_no_thread_behind(threads: int) -> None:
+    before = threading.active_count()
+    with config.override(num_threads=threads), pytest.raises(RuntimeError, match="IR parsing error"):
+        emission().objects([module(1), Module("define nonsense"), module(2)])
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_of_the_printer_leaves_no_thread_behind(threads: int) -> None:
+    def modules() -> Iterator[Module]:
+        yield module(1)
+        raise KeyError("printer")
+
+    before = threading.active_count()
+    with config.override(num_threads=threads), pytest.raises(KeyError, match="printer"):
+        emission().objects(modules())
+    assert threading.active_count() == before
