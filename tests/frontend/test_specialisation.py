@@ -12,6 +12,7 @@ import pytest
 import tracejit as tj
 from tracejit import config, script
 from tracejit.errors import ScriptError
+from tracejit.ir.verifier import verify
 
 SCALE = 2.0
 TABLE = np.array([1.0, 2.0, 3.0])
@@ -593,3 +594,16 @@ def test_an_index_is_not_checked_without_boundscheck():
 def test_options_that_do_not_exist_are_refused():
     with pytest.raises(TypeError, match="no option 'speed'"):
         tj.script(lambda x: x, speed="high")
+
+
+def test_what_a_branch_made_to_join_its_sizes_stays_in_the_branch():
+    def parts(a):
+        x = np.zeros((2, 3)) if a.size == 0 else a[:6].reshape((2, 3))
+        y = np.zeros(2) if a.size == 3 else np.ones(2)
+        return x, y
+
+    scripted = script(parts)
+    x, y = scripted(np.arange(7.0))
+    verify(scripted.graph)
+    np.testing.assert_array_equal(x, [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(y, [1, 1])

@@ -31,10 +31,11 @@ from tracejit.frontend.values import (
     Number,
     Size,
     Static,
+    TupleValue,
     describe,
     type_name,
 )
-from tracejit.frontend.written import method_replacement
+from tracejit.frontend.written import method_replacement, number_method
 from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
 
@@ -72,7 +73,7 @@ def function(
     """A library function by its resolved name; `numpys` says that it is called as NumPy's."""
     calls.ctx.at(node)
     if name.startswith("math."):
-        return math_call(calls, name[5:], args, node)
+        return math_call(calls, name[5:], args, kwargs, node)
     if name in FUNCTIONS:
         signature, handler = FUNCTIONS[name]
         return handler(calls, Arguments(calls, name, signature, args, kwargs, node, numpys))
@@ -97,7 +98,7 @@ def is_available(name: str) -> bool:
 def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
     """Refuse what arrays have but scripts do not; what they do not have is an AttributeError at its line."""
     in_place_name = name.endswith("_") and not name.startswith("_")
-    if name in METHODS or in_place_name or is_available(name) or written_method(calls, name) is not None:
+    if name in METHODS or in_place_name or is_available(name) or written_method(calls, base, name) is not None:
         return
     python = {"b": bool, "i": int, "f": float, "c": complex}
     kind = python.get(base.dtype.kind, int) if isinstance(base, Number) and base.weak else np.ndarray
@@ -112,7 +113,7 @@ def method(
 ) -> FrontValue:
     """`receiver.name(...)` of an array or a NumPy scalar."""
     calls.ctx.at(node)
-    own = written_method(calls, name)
+    own = written_method(calls, receiver, name)
     if own is not None:
         return calls.inline(function_source(own), [receiver, *args], kwargs, node, None)
     if name in METHODS:
@@ -126,8 +127,10 @@ def method(
     calls.ctx.refuse(node, f"the method {name!r} is not available in a script", _OUTSIDE)
 
 
-def written_method(calls: Calls, name: str) -> Callable[..., Any] | None:
-    """The definition of a method that arrays, but not Tensors, have."""
+def written_method(calls: Calls, receiver: ArrayView | Number, name: str) -> Callable[..., Any] | None:
+    """The definition of a method that Python numbers, or arrays but not Tensors, have."""
+    if isinstance(receiver, Number) and receiver.weak and (found := number_method(name)) is not None:
+        return found
     return None if calls.ctx.tensors else method_replacement(name)
 
 
@@ -524,9 +527,11 @@ def _astype(
 def _item(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if isinstance(x, ArrayView):
         if args:
-            return c.indexing.read(x, args, node)
-        require_single(c, x, "ValueError", "can only convert an array of size 1 to a Python scalar")
-        x = c.ctx.element(x, (0,) * x.rank)
+            items = list(args[0].items) if isinstance(args[0], TupleValue) else args
+            x = c.indexing.read(x, items if len(items) > 1 else c.indexing.places(x, items[0], node), node)
+        else:
+            require_single(c, x, "ValueError", "can only convert an array of size 1 to a Python scalar")
+            x = c.ctx.element(x, (0,) * x.rank)
     assert isinstance(x, Number)
     return python_number(c, x)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.frontend import arrays, list_calls
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.mathcalls import whole
+from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -24,6 +25,7 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
+from tracejit.frontend.written.whole import power_modulo, round_digits
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, C128, F64, I64
 
@@ -233,6 +235,10 @@ HANDLERS[all] = _quantifier("all")
 def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if args and (own := c.objects.special(args[0], "__int__", [], node)) is not None:
         return own
+    if len(args) > 1 or kwargs:
+        if not all(isinstance(a, Static) for a in (*args, *kwargs.values())):
+            c.ctx.refuse(node, "int() of run-time text is outside the language", "pass the number")
+        return c.call_now(int, args, kwargs, node)
     x = _number_argument(c, args, Static(0), node)
     if isinstance(x, Static):
         return c.call_now(int, [x], {}, node)
@@ -287,16 +293,23 @@ def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node
 
 @handles(round)
 def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    if all(isinstance(a, Static) for a in args):
-        return c.call_now(round, args, {}, node)
-    x = c.as_operand(args[0])
-    if len(args) == 2 and not kwargs and not is_python_number(x):
-        return arrays.function(c, "round", [x, args[1]], {}, node)
-    if len(args) > 1 or kwargs:
-        c.ctx.refuse(node, "round() to digits of a run-time value is outside the language", "round(x * 100) / 100")
-    if isinstance(x, Number) and x.weak and x.dtype.is_float:
-        return whole(c, c.ctx.b.emit("round", (x.value,))[0])
+    if all(isinstance(a, Static) for a in (*args, *kwargs.values())):
+        return c.call_now(round, args, kwargs, node)
+    given = dict(zip(("number", "ndigits"), args, strict=False)) | kwargs
+    x, digits = c.as_operand(given["number"]), given.get("ndigits")
+    if digits is not None and not _is_none(digits):
+        if is_python_number(x):
+            return c.inline(function_source(round_digits), [x, digits], {}, node, None)
+        return arrays.function(c, "round", [x, digits], {}, node)
+    if isinstance(x, Number) and x.dtype.is_float:
+        return whole(c, c.ctx.b.emit("round", (c.arith.scalar(x, F64),))[0])
+    if isinstance(x, Number) and x.dtype.is_integer:
+        return Number(c.arith.scalar(x, I64), weak=True)
     return x if is_python_number(x) else c.arith.typed("round", node, x)
+
+
+def _is_none(x: FrontValue | None) -> bool:
+    return x is None or (isinstance(x, Static) and x.value is None)
 
 
 @handles(divmod)
@@ -307,9 +320,12 @@ def _divmod(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
 
 @handles(pow)
 def _pow(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    if len(args) != 2:
-        c.ctx.refuse(node, "pow() takes two arguments in a script", "(x ** y) % z")
-    return c.expressions.binary("pow", c.as_operand(args[0]), c.as_operand(args[1]), node)
+    given = dict(zip(("base", "exp", "mod"), args, strict=False)) | kwargs
+    if all(isinstance(a, Static) for a in given.values()):
+        return c.call_now(pow, [], given, node)
+    if _is_none(given.get("mod")):
+        return c.expressions.binary("pow", c.as_operand(given["base"]), c.as_operand(given["exp"]), node)
+    return c.inline(function_source(power_modulo), [], given, node, None)
 
 
 @handles(tuple)

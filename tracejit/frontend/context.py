@@ -319,6 +319,16 @@ class Context:
         outer, bases = self.outer_storages[-1], self.storage.bases
         return any(bases.get(c, v) is not v for c, v in outer.bases.items()) or self.heap.has_changed()
 
+    @contextmanager
+    def within(self, b: Builder, storage: Storage, sizes: Sizes) -> Iterator[None]:
+        """Emit into another block that is not finished yet, with its memory and what is known of sizes there."""
+        here = (self.b, self.storage, self.sizes)
+        self.b, self.storage, self.sizes = b, storage, sizes
+        try:
+            yield
+        finally:
+            self.b, self.storage, self.sizes = here
+
     def frames(self) -> Iterator[Frame]:
         """The current frame and its callers."""
         frame: Frame | None = self.frame

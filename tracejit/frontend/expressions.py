@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend import comparisons, list_calls, optionals, text
+from tracejit.frontend import arrays, comparisons, list_calls, optionals, text
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.choices import each
 from tracejit.frontend.comprehensions import as_list, comprehension
@@ -364,8 +364,12 @@ class Expressions:
         return [self.index_item(i, index) for i in items]
 
     def index_item(self, item: FrontValue, node: ast.AST) -> FrontValue:
+        if isinstance(item, SequenceValue) and item.range is not None:
+            return arrays.function(self.calls, "arange", list(item.range), {}, node)
         if isinstance(item, ListValue | GrowingList):
             return self.calls.array_of(item, None, node)
+        if isinstance(item, Static) and isinstance(item.value, list | range):
+            return self.calls.array_of(Static(list(item.value)), None, node)
         if isinstance(item, Static) and isinstance(item.value, slice):
             s = item.value
             return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
@@ -442,6 +446,8 @@ class Expressions:
 
     def pick(self, items: list[FrontValue], at: Number, node: ast.AST) -> FrontValue:
         """One item of a sequence of known length, by an index known at run time: nested branches."""
+        if not items:
+            self.arith.mismatch(IndexError("list index out of range"), node)
         place = self.indexing.checked_index(at, len(items), 0, node)
         if isinstance(place, int):
             return items[place]

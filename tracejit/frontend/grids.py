@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arrays import concatenated, function, with_axis
-from tracejit.frontend.values import ArrayView, FrontValue, Size, SliceValue, Static, TupleValue
+from tracejit.frontend.arrays import concatenated, converted, function, with_axis
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, TupleValue
+from tracejit.ir.types import promote
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -40,12 +42,19 @@ def _line(calls: Calls, item: FrontValue, node: ast.AST) -> ArrayView:
     if not isinstance(item, SliceValue) or item.stop is None:
         calls.ctx.refuse(node, "a grid is made of slices with a stop", "np.mgrid[0:n, 0:m]")
     start, step = item.start or Static(0), item.step
-    if isinstance(step, Static) and isinstance(step.value, complex):
-        made = function(calls, "linspace", [start, item.stop, Static(int(abs(step.value)))], {}, node)
+    if _is_complex(step):
+        count = calls.call_object(int, [calls.call_object(abs, [step or Static(0)], {}, node)], {}, node)
+        made = function(calls, "linspace", [start, item.stop, count], {}, node)
     else:
         made = function(calls, "arange", [start, item.stop, step or Static(1)], {}, node)
     assert isinstance(made, ArrayView)
     return made
+
+
+def _is_complex(step: FrontValue | None) -> bool:
+    if isinstance(step, Static):
+        return isinstance(step.value, complex)
+    return isinstance(step, Number) and step.dtype.is_complex
 
 
 def _grid(calls: Calls, items: list[FrontValue], dense: bool, several: bool, node: ast.AST) -> FrontValue:
@@ -53,6 +62,8 @@ def _grid(calls: Calls, items: list[FrontValue], dense: bool, several: bool, nod
     lines = [_line(calls, item, node) for item in items]
     if not several:
         return lines[0]
+    dtype = functools.reduce(promote, (line.dtype for line in lines))
+    lines = [converted(calls, line, dtype) for line in lines]
     opened: list[ArrayView] = []
     for k, line in enumerate(lines):
         for _ in range(k):

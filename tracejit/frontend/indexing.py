@@ -252,6 +252,22 @@ class Indexing:
         source = self.merged(at.view, at.axis, at.count)
         return self.ctx.fresh(b.emit("gather", (source, at.index), {"axis": at.axis})[0])
 
+    def places(self, view: ArrayView, flat: FrontValue, node: ast.AST) -> list[FrontValue]:
+        """The index of each axis for one that counts the elements in C order."""
+        ctx, sizes, b = self.ctx, self.ctx.sizes, self.ctx.b
+        if view.rank == 1:
+            return [flat]
+        total: Size = 1
+        for n in view.lengths:
+            total = sizes.mul(b, total, n)
+        rest = ctx.size_value(self.checked_index(flat, total, 0, node, "index {0} is out of bounds for size {1}"))
+        found: list[FrontValue] = []
+        for n in reversed(view.lengths):
+            length = ctx.size_value(n)
+            found.insert(0, Number(b.emit("mod", (rest, length))[0], weak=True))
+            rest = b.emit("floordiv", (rest, length))[0]
+        return found
+
     def is_divided(self, items: Sequence[Index]) -> bool:
         """Whether an item that is no array index (or integer) stands between two that are."""
         if not any(isinstance(i, ArrayView) and (i.rank > 0 or i.dtype == BOOL) for i in items):

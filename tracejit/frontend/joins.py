@@ -20,7 +20,7 @@ from tracejit.frontend.heap import Contents, describe_part
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
-from tracejit.frontend.sizes import key
+from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
     ArrayView,
@@ -64,6 +64,7 @@ class Side:
     b: Builder
     env: dict[str, FrontValue]
     storage: Storage
+    sizes: Sizes
     alive: bool
     contents: Mapping[Mutable, Contents]  #: what objects hold at its end
 
@@ -74,7 +75,7 @@ class Side:
 
 def end_of(ctx: Context, alive: bool) -> Side:
     """The branch that is being lowered, at its end."""
-    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, alive, ctx.heap.snapshot())
+    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, ctx.sizes, alive, ctx.heap.snapshot())
 
 
 @dataclass(slots=True, eq=False)
@@ -249,11 +250,8 @@ class Join:
         """A number converted inside its branch."""
         if x is None:
             return None
-        outer, self.ctx.b = self.ctx.b, side.b
-        try:
+        with self.ctx.within(side.b, side.storage, side.sizes):
             return self.arith.scalar(x, dtype)
-        finally:
-            self.ctx.b = outer
 
     def containers(self, name: str, known: FrontValue, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         if a is not None and b is not None and type(a) is not type(b):
@@ -416,12 +414,8 @@ class Join:
 
     def inside(self, side: Side, make: object) -> ArrayView:
         """Run `make` in the block and memory of a branch."""
-        outer = (self.ctx.b, self.ctx.storage)
-        self.ctx.b, self.ctx.storage = side.b, side.storage
-        try:
+        with self.ctx.within(side.b, side.storage, side.sizes):
             return make()  # type: ignore[operator]
-        finally:
-            self.ctx.b, self.ctx.storage = outer
 
     def pair(self, a: int | None, b: int | None, name: str) -> int:
         """The storage class after the branch of a name whose class is `a` here and `b` there."""

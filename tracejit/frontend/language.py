@@ -183,7 +183,6 @@ REFUSED = (
     ),
     Construct("methods and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
     Construct("objects of classes written in C", "", "import collections\nreturn collections.deque([n])", "pass it"),
-    Construct("`round` to digits of a run-time value", "", "return round(x, 2)", "`round(x * 100) / 100`"),
 )
 
 

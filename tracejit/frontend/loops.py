@@ -63,6 +63,7 @@ class LoopLowering:
         self.node = node
         self.carries: list[Carry] = []
         self.entry_storage: Storage = ctx.storage
+        self.entry_sizes = ctx.sizes
         self.entry_env = dict(ctx.frame.env)
         self.head_env: dict[str, FrontValue] = {}
         self.classes: dict[Path, int] = {}  #: class of a split view inside the body
@@ -221,12 +222,8 @@ class LoopLowering:
 
     def outside(self, make: Callable[[], Value]) -> Value:
         """Emit before the loop."""
-        inner = (self.ctx.b, self.ctx.storage)
-        self.ctx.b, self.ctx.storage = self.outer, self.entry_storage
-        try:
+        with self.ctx.within(self.outer, self.entry_storage, self.entry_sizes):
             return make()
-        finally:
-            self.ctx.b, self.ctx.storage = inner
 
     def head_view(self, path: Path, view: ArrayView) -> ArrayView:
         """An array name that is bound to other memory by the body: a class of its own, with a carried base."""

@@ -6,7 +6,9 @@ import ast
 import math
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.source import function_source
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, describe
+from tracejit.frontend.written import extension
 from tracejit.ir.core import Value
 from tracejit.ir.types import F64, I64, ScalarType
 
@@ -26,20 +28,22 @@ _PREDICATES = frozenset(("isnan", "isinf", "isfinite"))
 _WHOLE = frozenset(("floor", "ceil", "trunc"))
 
 
-def math_call(calls: Calls, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue:
+def math_call(
+    calls: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
     """`math.name(*args)`."""
-    fn = getattr(math, name)
-    if all(isinstance(a, Static) for a in args):
-        return calls.call_now(fn, args, {}, node)
+    if all(isinstance(a, Static) for a in (*args, *kwargs.values())):
+        return calls.call_now(getattr(math, name), args, kwargs, node)
+    definition = extension(f"math.{name}")
+    if definition is not None and not (name in _BINARY and len(args) == 2):
+        return calls.inline(function_source(definition), args, kwargs, node, None)
     for a in args:
         if not (calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)):
             text = f"must be real number, not {describe(a)}"
             return calls.arith.mismatch(TypeError(text), node)
     if name == "log" and len(args) == 2:
-        top, base = (math_call(calls, "log", [a], node) for a in args)
+        top, base = (math_call(calls, "log", [a], {}, node) for a in args)
         return calls.arith.binary("div", top, base, node)
-    if name in ("gcd", "factorial", "comb", "isqrt"):
-        calls.ctx.refuse(node, f"math.{name} of run-time values is outside the language", "write it as a loop")
     if name in ("degrees", "radians"):
         factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
         return Number(

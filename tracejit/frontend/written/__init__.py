@@ -1,4 +1,4 @@
-"""NumPy functions written in the language itself, in terms of those that tracejit defines.
+"""NumPy functions, and some of Python's, written in the language itself, in terms of those that tracejit defines.
 
 A script that calls `np.nanstd` gets the function of this package inlined. Its statements are lowered as the user's
 are, so shapes, dtypes, errors and derivatives follow from what it calls; every op and error belongs to the user's
@@ -43,6 +43,7 @@ refuse = Refusal()
 
 _WRITTEN: dict[Any, Callable[..., Any]] = {}
 _METHODS: dict[str, Callable[..., Any]] = {}
+_OF_NUMBERS: dict[str, Callable[..., Any]] = {}
 _EXTENDED: dict[str, Callable[..., Any]] = {}
 
 
@@ -61,12 +62,15 @@ class Known:
 each = Known()
 
 
-def written(*functions: Any, methods: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a definition for functions of NumPy, and for methods of arrays."""
+def written(
+    *functions: Any, methods: str = "", numbers: str = ""
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a definition for functions of NumPy, for methods of arrays, and for those of Python's numbers."""
 
     def register(fn: Callable[..., Any]) -> Callable[..., Any]:
         _WRITTEN.update(dict.fromkeys(functions, fn))
         _METHODS.update(dict.fromkeys(methods.split(), fn))
+        _OF_NUMBERS.update(dict.fromkeys(numbers.split(), fn))
         return fn
 
     return register
@@ -85,7 +89,7 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @cache
 def _load() -> None:
     """Import the definitions, once a script needs one."""
-    for module in ("arrangement", "numbers", "reductions", "selection", "statistics"):
+    for module in ("arrangement", "numbers", "reductions", "selection", "statistics", "whole", "windows"):
         importlib.import_module(f"{__name__}.{module}")
 
 
@@ -102,6 +106,12 @@ def method_replacement(name: str) -> Callable[..., Any] | None:
     """The definition for a method of arrays; None where there is none."""
     _load()
     return _METHODS.get(name)
+
+
+def number_method(name: str) -> Callable[..., Any] | None:
+    """The definition of a method of Python's numbers; None where there is none."""
+    _load()
+    return _OF_NUMBERS.get(name)
 
 
 def extension(name: str) -> Callable[..., Any] | None:

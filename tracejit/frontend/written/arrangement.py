@@ -387,3 +387,16 @@ def dstack(tup: Any) -> Any:
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes exchanged."""
     return np.swapaxes(np.asarray(x), -1, -2)
+
+
+@written(np.resize)
+def repeated_into(a: Any, new_shape: Any) -> Any:
+    """The elements of an array, again and again as needed, in another shape."""
+    shape = new_shape if isinstance(new_shape, tuple | list) else (new_shape,)
+    total = 1
+    for n in shape:
+        total = total * n
+    flat = np.asarray(a).reshape(-1)
+    if flat.size == 0:
+        return np.zeros(shape, dtype=flat.dtype)
+    return flat[np.arange(total) % flat.size].reshape(shape)

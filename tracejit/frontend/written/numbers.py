@@ -44,7 +44,7 @@ def ldexp(x: Any, n: Any) -> Any:
 @written(np.gcd)
 def gcd(x: Any, y: Any) -> Any:
     """The greatest common divisors of integers."""
-    a, b = np.abs(x) + 0 * np.abs(y), np.abs(y) + 0 * np.abs(x)
+    a, b = np.abs(np.add(x, 0 * y)), np.abs(np.add(0 * x, y))
     while np.any(b != 0):
         rest = np.where(b != 0, a % np.where(b != 0, b, 1), 0)
         a = np.where(b != 0, b, a)
