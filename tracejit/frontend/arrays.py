@@ -127,7 +127,7 @@ def method(
     calls.ctx.refuse(node, f"the method {name!r} is not available in a script", _OUTSIDE)
 
 
-def written_method(calls: Calls, receiver: ArrayView | Number, name: str) -> Callable[..., Any] | None:
+def written_method(calls: Calls, receiver: FrontValue, name: str) -> Callable[..., Any] | None:
     """The definition of a method that Python numbers, or arrays but not Tensors, have."""
     if isinstance(receiver, Number) and receiver.weak and (found := number_method(name)) is not None:
         return found
