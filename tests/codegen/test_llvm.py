@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from native_programs import data, dim, entry_program, fold, pointwise, size, values, vector_input
 
+from tests.threads import each_number_of_threads
 from tracejit.codegen.llvm import print_program
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_vector import plan
@@ -663,27 +664,14 @@ def _parallel_sum(n: int, rows: int) -> Program:
     return entry_program(body, [vector_input(F32)], [(F32, 1)], [kernel])
 
 
-def _set_threads(count: int) -> None:
-    import ctypes
-
-    from tracejit.runtime.engine import engine
-
-    ctypes.CFUNCTYPE(None, ctypes.c_int32)(engine().support["tj_set_threads"])(count)
-
-
 def test_parallel_results_have_the_same_bits_for_any_number_of_threads() -> None:
     n, rows = 3000, 700
     x = np.random.default_rng(0).normal(size=n * rows).astype(np.float32)
     compiled = compile_program(_parallel_sum(n, rows))
-    try:
-        found = []
-        for threads in (1, 2, 4):
-            _set_threads(threads)
+    found = []
+    with each_number_of_threads(1, 2, 4) as counts:
+        for _ in counts:
             found += [compiled.call([x])[0] for _ in range(3)]
-    finally:
-        from tracejit import config
-
-        _set_threads(config.get("num_threads"))
     for other in found[1:]:
         assert found[0].tobytes() == other.tobytes()
     np.testing.assert_allclose(

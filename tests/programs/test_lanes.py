@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.programs.compare import check
+from tests.threads import each_number_of_threads
 from tracejit.scripted import script
 
 
@@ -149,6 +150,116 @@ def test_columns_of_an_array() -> None:
     for size in (2, 5, 19):
         p = np.random.default_rng(size).standard_normal((size, 2))
         check(pairs, p, p * 0.0, scripted=scripted, tolerance=0.0)
+
+
+# -- rows that threads share -------------------------------------------------------------------------------------------
+
+
+def steps_of_rows(out, scale, w):
+    for i in range(out.shape[0]):
+        a = 1.0 + scale[i]
+        for j in range(w):
+            t = a + j / w
+            n = 0
+            while t < 50.0:
+                t = t * a + 0.25
+                n += 1
+            out[i, j] = n + t
+
+
+def across(out, limit):
+    h, w = out.shape
+    for j in range(w):
+        for i in range(h):
+            t = 1.0 + i
+            while t < limit:
+                t = t * 2.0 + j
+            out[i, j] = t
+
+
+def twice_in_a_row(out, limit):
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            t = out[i, j]
+            while t < limit:
+                t = t + 1.5
+            out[i, j] = t
+        for j in range(out.shape[1]):
+            t = out[i, 0]
+            while t < limit + 3.0:
+                t = t + 0.5 + j
+            out[i, j] += t
+
+
+def divides_first(out, w):
+    for i in range(out.shape[0]):
+        step = 7 // w
+        for j in range(out.shape[1]):
+            t = 1.0 + i + j
+            while t < 30.0:
+                t = t * 2.0 + step
+            out[i, j] = t
+
+
+def from_the_row_before(out, limit):
+    for i in range(1, out.shape[0]):
+        for j in range(out.shape[1]):
+            t = out[i - 1, j]
+            while t < limit:
+                t = t + 1.5
+            out[i, j] = t
+
+
+def sums_of_rows(out, limit):
+    total = 0.0
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            t = out[i, j]
+            while t < limit:
+                t = t + 1.5
+            out[i, j] = t + total
+        total += limit
+    return total
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5, 7), (40, 300)])
+def test_rows(shape) -> None:
+    rng = np.random.default_rng(0)
+    scripted = script(steps_of_rows)
+    check(steps_of_rows, rng.random(shape), rng.random(shape[0]), shape[1], scripted=scripted, tolerance=0.0)
+    assert "rows = True" in scripted.ir("after:independent")
+    for program in (across, twice_in_a_row):
+        scripted = script(program)
+        check(program, rng.random(shape), 9.0, scripted=scripted, tolerance=0.0)
+        assert ("rows = True" in scripted.ir("after:independent")) == (program is across)
+    for program in (from_the_row_before, sums_of_rows):
+        scripted = script(program)
+        check(program, rng.random(shape), 9.0, scripted=scripted, tolerance=0.0)
+        assert "rows = True" not in scripted.ir("after:independent")
+
+
+def test_errors_of_rows_come_in_order() -> None:
+    scripted = script(steps_of_rows)
+    for shape, rows, w in (((6, 5), 6, 0), ((6, 5), 6, 9), ((6, 5), 3, 5), ((0, 5), 0, 0), ((6, 5), 6, 5)):
+        check(steps_of_rows, np.ones(shape), np.full(rows, 0.5), w, scripted=scripted, tolerance=0.0)
+    scripted = script(divides_first)
+    for w in (2, 0):
+        check(divides_first, np.ones((4, 5)), w, scripted=scripted, tolerance=0.0)
+
+
+def test_threads_do_not_change_bits() -> None:
+    pixels, values = script(mandelbrot), script(last_values)
+    x = np.random.default_rng(0).standard_normal(5000)
+    pixels(np.zeros((3, 3), np.int64), 2)
+    values(x[:3], np.zeros(3))
+    found = []
+    with each_number_of_threads(1, 2, 5) as counts:
+        for _ in counts:
+            n, y = np.zeros((90, 110), np.int64), np.zeros(5000)
+            pixels(n, 400)
+            values(x, y)
+            found.append(n.tobytes() + y.tobytes())
+    assert found[0] == found[1] == found[2]
 
 
 # -- loops whose trips are not independent ------------------------------------------------------------------------

@@ -46,7 +46,7 @@ MEMORY_BOUND_WORK = 40_000_000
 LIGHT = 8
 #: Instructions of a vector loop per element, against a scalar one.
 _VECTOR_GAIN = 8
-#: Guessed trips where an extent is read from memory.
+#: Guessed trips where an extent is read from memory, or a condition ends the loop.
 _GUESS = 64
 
 
@@ -118,7 +118,7 @@ class Work:
         k = self.k
         if loop.axis in ("vector", "lanes"):
             unit = max(unit // _VECTOR_GAIN, 1)
-        trips = self._trips(substitute(loop.extent, known))
+        trips = self._trips(substitute(loop.extent, known)) if loop.go is None else k.const(_GUESS, I64)
         each = self.body(loop.body, {**known, loop.var: k.quotient(trips, 2)}, unit)
         return k.mul(trips, k.add(each, unit * sum(size(c.element or c.next) for c in loop.carried)))
 

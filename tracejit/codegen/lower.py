@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from tracejit.codegen import boundary, lower_calls, lower_opaque, lower_views, placement
+from tracejit.codegen import boundary, lower_calls, lower_lanes, lower_opaque, lower_views, placement
 from tracejit.codegen.alike import Kernels
 from tracejit.codegen.loop_ir import (
     Alloc,
@@ -55,7 +55,7 @@ from tracejit.codegen.lower_views import HostOperand
 from tracejit.codegen.memory import Lifetimes, hoisted
 from tracejit.errors import Span
 from tracejit.ir.aliasing import borrowed, has_storage, shared
-from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
@@ -120,6 +120,7 @@ class Lowering:
         self.lifetimes = Lifetimes(graph)
         self.uses = Uses(graph.body)
         self.caller: dict[int, Array] = {}
+        self.in_kernel = False  #: what is lowered now becomes part of a kernel
         self.going_home: tuple[Stmt, ...] | None = None
 
     # -- emitting ----------------------------------------------------------------------------------------------
@@ -280,7 +281,7 @@ class Lowering:
     def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
         """Run statements as a kernel, one for all that have the same code; on the CPU, code without loops stays in
         the entry."""
-        if self.target == "cpu" and not any(isinstance(s, For) for s in body):
+        if self.in_kernel or (self.target == "cpu" and not any(isinstance(s, For) for s in body)):
             self.emit(*body)
             return
         params, kernels = free_variables(body), self.tables.kernels
@@ -474,8 +475,7 @@ class Lowering:
     def loop(self, op: Op) -> None:
         """Lower a `loop`."""
         body = op.block("body")
-        if op.attrs.get("lanes"):
-            self.lanes(op, body)
+        if lower_lanes.independent(self, op):
             return
         limit, go = self.scalar(op.operands[0]), self.scalar(op.operands[1])
         inits = self.flat(op.operands[2:])
@@ -494,18 +494,6 @@ class Lowering:
         allocations, stmts = hoisted(stmts, (index, *carried))
         frees = [Free(a.var) for a in allocations]
         self.emit(*allocations, For(index, limit, stmts, "serial", entries, condition, op.span), *frees)
-
-    def lanes(self, op: Op, body: Block) -> None:
-        """Lower a loop of independent trips: a kernel that runs them side by side. Arrays stay where they are."""
-        index = Var(body.params[0].name, I64)
-        self.env[body.params[0]] = index
-        for param, init in zip(body.params[1:], op.operands[2:], strict=True):
-            self.env[param] = self.env[init]
-        _, stmts = self.inside(lambda: self.block(body, filter(has_storage, body.params)))
-        for result, init in zip(op.results, op.operands[2:], strict=True):
-            self.env[result] = self.env[init]
-        spans = [inner.span for inner in walk(body) if inner.span is not None]
-        self.launch("lanes", (For(index, self.scalar(op.operands[0]), stmts, "lanes", (), None, op.span),), spans)
 
     # -- effects -----------------------------------------------------------------------------------------------
 

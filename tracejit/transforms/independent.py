@@ -4,6 +4,9 @@ Code generation runs such trips side by side in the lanes of vectors (the attrib
 any of its lanes goes on. Each lane computes what its trip would, in the same order, to the bit. A trip may write
 elements of arrays at its own index along some axis; it may read what it wrote, and anything the loop does not change.
 Marked are loops whose inner loops read memory at places that all lanes share, or that lie side by side.
+
+A loop around such loops whose trips do not see each other either is marked `rows`: threads share its trips. Its checks
+come last and ask only what is known before it: they hold for all trips or for none.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from dataclasses import replace
 from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.opdef import Pointwise
 from tracejit.ir.types import BF16, F16, ScalarType, TensorType, Type
+from tracejit.transforms.licm import split
 from tracejit.transforms.pipeline import transform
 
 
@@ -33,6 +37,12 @@ def _marked(block: Block, constants: dict[Value, object]) -> Block:
             op = replace(op, attrs={**op.attrs, "lanes": True})
         elif op.blocks and op.name != "fused":
             op = replace(op, blocks=tuple(_marked(b, constants) for b in op.blocks))
+            if op.name == "loop" and _Rows(op, constants).may_be_independent():
+                outside, body = split(op.block("body"))
+                inner = replace(op, blocks=(body,))
+                if _Rows(inner, constants).has_known_checks():
+                    ops += outside
+                    op = replace(inner, attrs={**op.attrs, "rows": True})
         ops.append(op)
     return replace(block, ops=tuple(ops))
 
@@ -117,6 +127,65 @@ class _Trips:
         return all(
             any(set(column) <= self.places and len(set(column)) == 1 for column in zip(*found, strict=True))
             for found in accesses.values()
+        ) and set(_captured_arrays(self.body)).isdisjoint(self.loop.operands[2:])
+
+
+class _Rows:
+    """The trips of a loop around loops whose trips are lanes."""
+
+    def __init__(self, loop: Op, constants: dict[Value, object]) -> None:
+        self.loop = loop
+        self.body = loop.block("body")
+        self.constants = constants
+        self.arrays = {p: k for k, p in enumerate(self.body.params[1:])}  #: versions of the carried arrays
+
+    def may_be_independent(self) -> bool:
+        """Whether trips only compute scalars and run lanes, in places of their own."""
+        whole = all(self.constants.get(v) is True for v in (self.loop.operands[1], self.body.results[0]))
+        lanes = [op for op in self.body.ops if op.attrs.get("lanes")]
+        if not whole or not lanes or not all(isinstance(p.type, TensorType) for p in self.arrays):
+            return False
+        if not all(op in lanes or self.is_scalar(op) for op in self.body.ops):
+            return False
+        last = self.body.ops.index(lanes[-1])
+        if any(op.name == "check" for op in self.body.ops[:last]):
+            return False
+        newest = list(self.body.params[1:])
+        for op in lanes:
+            for init, result, param in zip(op.operands[2:], op.results, op.block("body").params[1:], strict=True):
+                k = self.arrays.get(init, -1)
+                if k < 0 or newest[k] is not init:
+                    return False
+                newest[k] = result
+                self.arrays |= {result: k, param: k}
+        return tuple(newest) == self.body.results[1:] and self.have_own_places()
+
+    def is_scalar(self, op: Op) -> bool:
+        """Whether an op is host arithmetic, a read of what the loop does not change, or a check."""
+        if op.name in ("const", "dim", "check"):
+            return True
+        if op.name == "fetch":
+            return op.operands[0] not in self.arrays
+        scalars = all(isinstance(v.type, ScalarType) for v in (*op.results, *op.operands))
+        return scalars and not op.defn.effect and not op.blocks and isinstance(op.defn.lower, Pointwise)
+
+    def has_known_checks(self) -> bool:
+        """Whether no check asks for what the body computes."""
+        inside = {*self.body.params, *(r for op in self.body.ops for r in op.results)}
+        return not any(v in inside for op in self.body.ops if op.name == "check" for v in op.operands)
+
+    def have_own_places(self) -> bool:
+        """Whether every carried array is accessed at the index of the trip along some axis, and in lanes only."""
+        columns: dict[int, list[tuple[Value, ...]]] = {}
+        for op in walk(self.body):
+            if op.name == "index_update" and op.operands[0] in self.arrays:
+                self.arrays[op.results[0]] = self.arrays[op.operands[0]]
+            if op.name in ("fetch", "index_update") and op.operands[0] in self.arrays:
+                indices = op.operands[1 if op.name == "fetch" else 2 :]
+                columns.setdefault(self.arrays[op.operands[0]], []).append(indices)
+        own = {self.body.params[0]}
+        return all(
+            any(set(column) == own for column in zip(*found, strict=True)) for found in columns.values()
         ) and set(_captured_arrays(self.body)).isdisjoint(self.loop.operands[2:])
 
 

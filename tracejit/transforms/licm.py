@@ -37,11 +37,16 @@ def _hoisted(block: Block) -> Block:
         if op.blocks:
             op = replace(op, blocks=tuple(_hoisted(b) for b in op.blocks))
         if op.name == "loop":
-            outside, body = _Loop(op.block("body")).split()
+            outside, body = split(op.block("body"))
             ops.extend(outside)
             op = replace(op, blocks=(body,))
         ops.append(op)
     return replace(block, ops=tuple(ops))
+
+
+def split(body: Block) -> tuple[list[Op], Block]:
+    """What may leave a loop, and the body without it."""
+    return _Loop(body).split()
 
 
 class _Loop:
