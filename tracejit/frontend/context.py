@@ -450,10 +450,13 @@ class Context:
             return value
         return self.b.emit("fresh", (value,), names=(value.name,))[0]
 
-    def recorded(self, value: Value) -> Value:
-        """The value, constant for derivatives under `no_grad`."""
+    def recorded(self, value: Value, old: Value | None = None) -> Value:
+        """The value, constant for derivatives under `no_grad`. Where it is written over `old` content, that is what
+        derivatives go by then, as if nothing had been written."""
         if self.grad_enabled or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
             return value
+        if old is not None:
+            return self.b.emit("unrecorded", (value, old), names=(value.name,))[0]
         return self.b.emit("detach", (value,), names=(value.name,))[0]
 
     def whole_view(self, storage: int) -> ArrayView:
@@ -507,7 +510,7 @@ class Context:
             content = self.b.emit("broadcast", (value,))[0]
             offset = self.size_value(self.point(view, indices).offset)
             made = self.b.emit("vwrite", (base, content, offset), names=(base.name,))[0]
-        self.storage.write(self.b, view.storage, self.recorded(made))
+        self.storage.write(self.b, view.storage, self.recorded(made, base))
         self._write_part(view.storage)
 
     def store(self, view: ArrayView, value: Value) -> None:
@@ -519,7 +522,7 @@ class Context:
             value = self.b.emit("vwrite", operands, names=(base.name,))[0]
         else:
             value = self.asked(value)
-        self.storage.write(self.b, view.storage, self.recorded(value))
+        self.storage.write(self.b, view.storage, self.recorded(value, base))
         self._write_part(view.storage)
 
     def is_bound_to_place(self, storage: int, value: Value) -> bool:

@@ -260,11 +260,14 @@ class _Call:
 
     def change(self, ctx: Context, classes: list[int], finals: list[Value]) -> None:
         """Enter the new contents of what the call changed."""
-        for c, final in zip(classes, finals, strict=True):
+        made = [
+            v if isinstance(v.type, ListType) else ctx.recorded(v, ctx.storage.bases[c])
+            for c, v in zip(classes, finals, strict=True)
+        ]
+        for c, final in zip(classes, made, strict=True):
             if isinstance(final.type, TensorType):
-                ctx.storage.write(ctx.b, c, ctx.recorded(final))
-        for c, final in zip(classes, finals, strict=True):
-            ctx.storage.bases[c] = final if isinstance(final.type, ListType) else ctx.recorded(final)
+                ctx.storage.write(ctx.b, c, final)
+        ctx.storage.bases.update(zip(classes, made, strict=True))
 
     def result(self, ctx: Context, classes: list[int], numbers: list[Value], fresh: list[Value]) -> FrontValue:
         interface = self.instance.interface

@@ -96,6 +96,8 @@ def _older(op: Op, i: int) -> list[Value]:
     """The contents from outside the op that its result i updates or passes on."""
     if op.name == "loop":
         return [op.operands[2 + i]]
+    if op.defn.stands_for is not None:
+        return [op.operands[op.defn.stands_for]]
     if op.name != "if":
         return [op.operands[updated(op)]] if updates(op) and i == 0 else []
     found: list[Value] = []

@@ -117,6 +117,7 @@ class OpDef:
     ranges:    `(r, *grouped operand Values)`: what the result is in exact arithmetic on whole numbers, or when a truth
                value holds; `r` is `transforms/range_rules.py: Rules`. Only asked of host scalars.
     unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
+    stands_for: the operand that the result is, where no derivative is asked for any more.
     cost:      about how many additions one element is worth, for choices between saving and computing again.
     """
 
@@ -137,6 +138,7 @@ class OpDef:
     free: tuple[int, ...] = ()
     ranges: Callable[..., Any] | None = None
     unchecked: str = ""
+    stands_for: int | None = None
     cost: int = 1
 
     @property

@@ -19,8 +19,10 @@ from tracejit.ir.types import (
     INTEGERS,
     NUMERIC,
     DType,
+    ListType,
     Type,
     real_dtype,
+    unsized,
 )
 from tracejit.ops import simplify
 from tracejit.ops.define import (
@@ -566,4 +568,24 @@ detach = op(
     lower=pointwise(lambda k, x: x),
     samples=uniform((-3.0, 3.0), dtypes=("float32", "int64")),
     names=("function stop_gradient",),
+    stands_for=0,
+)
+
+
+def _unrecorded_infer(new: Value, old: Value) -> tuple[Type, ...]:
+    if isinstance(new.type, ListType) or unsized(new.type) != unsized(old.type):
+        raise ValueError(f"unrecorded: {new.type} cannot be written over {old.type}")
+    return (new.type,)
+
+
+unrecorded = op(
+    "unrecorded",
+    ("new", "old"),
+    doc="new, with the derivative of old: the content of an array after a write under `no_grad`.",
+    infer=_unrecorded_infer,
+    eager=lambda xp, new, old: new,
+    vjp=lambda b, g, new, old, out: (None, g),
+    lower=pointwise(lambda k, new, old: new),
+    samples=uniform((-3.0, 3.0), (1.0, 2.0), dtypes=("int64",)),  # its slope is not that of its value
+    stands_for=0,
 )

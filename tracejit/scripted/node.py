@@ -15,12 +15,13 @@ import numpy as np
 from tracejit.device import array_module, as_array
 from tracejit.eager.inplace import LEAF_WRITTEN, adopt
 from tracejit.eager.modes import MODE, no_grad
-from tracejit.eager.tape import Node, attach, next_sequence
+from tracejit.eager.tape import Node, OpNode, attach, next_sequence
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
 from tracejit.errors import Span
 from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.core import Graph, Value, walk
+from tracejit.ir.opdef import REGISTRY
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.transforms.activity import is_differentiable, varied
@@ -69,9 +70,16 @@ class DifferentiableGraph:
 
     @cached_property
     def varying_results(self) -> frozenset[int]:
-        """Results that change with the wanted parameters: what was written under `no_grad` does not."""
+        """Results that change with the wanted parameters. An array that is written under `no_grad` does by what it was
+        before."""
         found = varied(self.graph.body.ops, (self.graph.params[i] for i in self.wanted))
         return frozenset(i for i, r in enumerate(self.graph.results) if r in found)
+
+    @cached_property
+    def written(self) -> frozenset[int]:
+        """The `inout` parameters that are written where that is recorded."""
+        finals = self.graph.results[self.n_user :]
+        return frozenset(k for k, v in zip(self.graph.inout, finals, strict=True) if is_recorded_write(self.graph, v))
 
 
 class GraphNode(Node):
@@ -160,6 +168,29 @@ def is_recorded(function: DifferentiableGraph, inputs: Sequence[Any]) -> bool:
     return MODE.enabled and any(isinstance(inputs[i], Tensor) and inputs[i]._requires_grad for i in function.wanted)
 
 
+def is_recorded_write(graph: Graph, final: Value) -> bool:
+    """Whether the final version of a parameter came about by writes other than those under `no_grad`."""
+    bodies = [op.block("body") for op in walk(graph.body) if op.name == "loop"]
+    makers = {r: (op, i) for op in walk(graph.body) for i, r in enumerate(op.results)}
+    params = {p for body in bodies for p in body.params}
+    queue, seen = [final], set(graph.params) | params
+    while queue:
+        value = queue.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        op, i = makers[value]
+        if op.name == "if":
+            queue += (b.results[i] for b in op.blocks)
+        elif op.name == "loop":
+            queue += (op.operands[2 + i], op.block("body").results[1 + i])
+        elif op.defn.stands_for is None:
+            return True
+        else:
+            queue.append(op.operands[-1])
+    return False
+
+
 def write_of(graph: Graph, param: int) -> Span | None:
     """Where an `inout` parameter is written first, as far as the graph tells."""
     makers = {r: (op, i) for op in walk(graph.body) for i, r in enumerate(op.results)}
@@ -175,6 +206,9 @@ def write_of(graph: Graph, param: int) -> Span | None:
             continue
         if op.name == "loop":
             value = op.block("body").results[1 + i]
+            continue
+        if op.defn.stands_for is not None:
+            value = op.operands[op.defn.stands_for]
             continue
         span = op.span or span
         if not updates(op):
@@ -193,8 +227,7 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     written = [inputs[i] for i in graph.inout]
     varying = function.varying_results
     for k, x in enumerate(written):
-        is_leaf = isinstance(x, Tensor) and x._requires_grad and x._grad_fn is None
-        if is_leaf and function.n_user + k in varying:
+        if _is_leaf(x) and function.n_user + k in varying and graph.inout[k] in function.written:
             span = write_of(graph, graph.inout[k])
             raise RuntimeError(LEAF_WRITTEN) if span is None else thrown_at(RuntimeError(LEAF_WRITTEN), span)
     arrays = [raw_value(x) for x in inputs]
@@ -215,11 +248,15 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
         else:
             made.append(result)
     for k, x in enumerate(written):
-        if isinstance(x, Tensor) and function.n_user + k in varying:
+        if isinstance(x, Tensor) and function.n_user + k in varying and not _is_leaf(x):
             adopt(x, attach(wrap(x._data), node, function.n_user + k))
         elif isinstance(x, Tensor):
             note_write(x, x._data)
     return made
+
+
+def _is_leaf(x: Any) -> bool:
+    return isinstance(x, Tensor) and x._requires_grad and x._grad_fn is None
 
 
 def _copy_of(x: Any) -> Any:
@@ -227,6 +264,8 @@ def _copy_of(x: Any) -> Any:
     if not isinstance(x, Tensor):
         return x.copy()
     copied = wrap(x._data.copy())
+    if _is_leaf(x):
+        return attach(copied, OpNode(REGISTRY["leaf"], (x,), {}, (copied._data,)))
     copied._requires_grad = x._requires_grad
     copied._grad_fn, copied._port = x._grad_fn, x._port
     return copied

@@ -24,6 +24,7 @@ Observer: TypeAlias = Callable[[str, Graph], None]
 LEVEL1 = ("canonicalize", "licm", "cse", "dce")
 #: What turns a simplified graph into one that code generation takes.
 LEVEL2 = (
+    "plain-values",
     "scalarize",
     "defer-products",
     "unstack",
