@@ -103,6 +103,7 @@ class KernelLowering:
         self.size = size
         self.parallel = parallel
         self.nested = nested and parallel
+        self.is_final = True
         self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
         self.levels = _levels(ops)
         self.spills: dict[Value, Spill] = {}
@@ -138,6 +139,8 @@ class KernelLowering:
     def build(self) -> None:
         """Emit every nest."""
         self.code.volatile.update(t.array.buffer for t in self.targets)
+        if not self.is_final:  # what is read again behind a write in the final build must be seen to be in this one
+            self.code.volatile.update(place.buffer for t in self.targets for place in t.places)
         self.elements.spills = {value: spill.holder.array for value, spill in self.spills.items()}
         if self.folded and self.is_uniform():
             self.fold_nest()

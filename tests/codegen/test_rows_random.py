@@ -1,0 +1,89 @@
+"""Random chains of row statistics and products: kernels with several loops over a row, whose results take the memory
+of what they read last, mean the same fused and lowered as op by op."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit.ops  # noqa: F401
+from tracejit.codegen.evaluate import evaluate
+from tracejit.codegen.lower import lower
+from tracejit.ir import interpreter
+from tracejit.ir.parser import parse
+from tracejit.ir.verifier import verify
+from tracejit.transforms import pipeline
+
+ROWS, COLUMNS = 3, 4
+SHAPES = {"whole": "f64[n, m]", "row": "f64[n]", "column": "f64[m]"}
+SIZES = {"whole": (ROWS, COLUMNS), "row": (ROWS,), "column": (COLUMNS,)}
+
+
+class Writer:
+    """Writes a graph of elementwise ops, sums, broadcasts, and products, which end a kernel."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.values = {"whole": ["%x", "%y"], "row": ["%r"], "column": ["%c"]}
+        self.lines: list[str] = []
+
+    def add(self, kind: str, line: str) -> None:
+        name = f"%v{len(self.lines)}"
+        self.lines.append(f"  {name} = {line} : {SHAPES[kind]}")
+        self.values[kind].append(name)
+
+    def pick(self, kind: str) -> str:
+        """A value of that kind: a recent one, or one from before the last products, which only now is read last."""
+        values = self.values[kind]
+        return self.random.choice(values[-4:] if self.random.random() < 0.7 else values[-12:-4] or values)
+
+    def step(self) -> None:
+        match self.random.randrange(8):
+            case 0 | 1:
+                kind = self.random.choice(("whole", "row", "row"))
+                op = self.random.choice(("add", "sub", "minimum"))  # a product could grow without bound
+                self.add(kind, f"{op}({self.pick(kind)}, {self.pick(kind)})")
+            case 2:
+                kind = self.random.choice(("whole", "row", "row"))
+                self.add(kind, f"{self.random.choice(('tanh', 'neg', 'sin'))}({self.pick(kind)})")
+            case 3 | 4 | 5 | 6:
+                self.add("row", f"sum({self.values['whole'][-1]}) {{axes = (1,)}}")
+                self.add("row", f"tanh({self.values['row'][-1]})")
+                self.add("row", f"mul({self.values['row'][-1]}, {self.pick('row')})")
+                self.lines.append(f"  %u{len(self.lines)} = reshape({self.values['row'][-1]}, %n, %one) : f64[n, 1]")
+                self.add("whole", f"broadcast(%u{len(self.lines) - 1}, %n, %m)")
+                self.add("whole", f"sub({self.values['whole'][-1]}, {self.pick('whole')})")
+            case _:
+                self.add("column", f"sum({self.pick('whole')}) {{axes = (0,)}}")
+                self.add("whole", f"broadcast({self.pick('column')}, %n, %m)")
+
+    def graph(self) -> str:
+        for _ in range(self.random.randrange(3, 7)):
+            for _ in range(self.random.randrange(3, 9)):
+                self.step()
+            self.add("whole", f"matmul({self.pick('whole')}, %w)")
+        kinds = [self.random.choice(("whole", "row")) for _ in range(self.random.randrange(1, 3))]
+        head = "graph @rows(%x: f64[n, m], %y: f64[n, m], %r: f64[n], %c: f64[m], %w: f64[m, m]) on cpu {"
+        sizes = (
+            "  %n = dim(%x) {axis = 0} : i64\n  %m = dim(%x) {axis = 1} : i64\n"
+            "  %one = const() {value = 1, type = !i64} : i64"
+        )
+        return "\n".join((head, sizes, *self.lines, f"  yield {', '.join(map(self.pick, kinds))}", "}"))
+
+
+def inputs() -> list[Any]:
+    rng = np.random.default_rng(0)
+    shapes = (SIZES["whole"], SIZES["whole"], SIZES["row"], SIZES["column"], (COLUMNS, COLUMNS))
+    return [rng.uniform(-1, 1, s) for s in shapes]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_rows_keep_their_meaning(seed: int) -> None:
+    source = parse(Writer(seed).graph())
+    verify(source)
+    graph = pipeline.run(source, (*pipeline.LEVEL1, *pipeline.LEVEL2), verify=True)
+    for found, expected in zip(evaluate(lower(graph), inputs()), interpreter.run(source, inputs()), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
