@@ -350,3 +350,19 @@ def test_gradients_of_arrays_that_change_places() -> None:
         return (a * a).sum()
 
     tj.check(loss, LINE, 3)
+
+
+@tj.script
+def turned(x):
+    return x.T.copy()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "c8", "c16", "?", "u1", "i8"])
+def test_copies_of_transposed_matrices_of_all_shapes(dtype):
+    rng = np.random.default_rng(0)
+    for shape in ((0, 3), (3, 0), (1, 1), (2, 3), (33, 70), (64, 31), (100, 257)):
+        x = (rng.normal(size=shape) * 10).astype(dtype)
+        for part in (x, x[::2, 1:], x.T):
+            found = turned(part)
+            assert found.flags.c_contiguous and found.dtype == x.dtype
+            np.testing.assert_array_equal(found, part.T)

@@ -101,3 +101,48 @@ def test_what_is_added_to_an_argument_before_an_error_stays_there() -> None:
     with pytest.raises(ValueError, match="too large"):
         add(total, x, y, 1.5)
     np.testing.assert_allclose(total, x[:12].T @ y[:12])
+
+
+def test_weights_that_lie_the_other_way() -> None:
+    @tj.script
+    def run(x: Any, h: Any, w: Any, v: Any) -> Any:
+        for t in range(x.shape[0]):
+            h = np.tanh(x[t] @ v[1].T + h @ w.T)
+        return h
+
+    def plain(x: Any, h: Any, w: Any, v: Any) -> Any:
+        for t in range(x.shape[0]):
+            h = np.tanh(x[t] @ v[1].T + h @ w.T)
+        return h
+
+    rng = np.random.default_rng(4)
+    w, v = rng.normal(size=(5, 5)), rng.normal(size=(2, 5, 3))
+    for trips, rows in ((0, 4), (1, 4), (6, 4), (6, 1)):
+        x, h = rng.normal(size=(trips, rows, 3)), rng.normal(size=(rows, 5))
+        np.testing.assert_allclose(run(x, h, w, v), plain(x, h, w, v), rtol=1e-12)
+        value, found = tj.value_and_grad(lambda w, x=x, h=h: (run(x, h, w, v) ** 2).sum())(w)
+        np.testing.assert_allclose(value, (plain(x, h, w, v) ** 2).sum(), rtol=1e-12)
+        step, direction = 1e-6, rng.normal(size=w.shape)
+        up, down = ((plain(x, h, w + s * direction, v) ** 2).sum() for s in (step, -step))
+        np.testing.assert_allclose((found * direction).sum(), (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+def test_weights_that_change_on_the_way() -> None:
+    @tj.script
+    def train(x: Any, w: Any, rate: float) -> Any:
+        for _ in range(4):
+            h = x
+            for _ in range(3):
+                h = h @ w.T
+            w = w - rate * (h.T @ x)
+        return w
+
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(7, 3)), rng.normal(size=(3, 3))
+    expected = w
+    for _ in range(4):
+        h = x
+        for _ in range(3):
+            h = h @ expected.T
+        expected = expected - 0.01 * (h.T @ x)
+    np.testing.assert_allclose(train(x, w, 0.01), expected, rtol=1e-10)

@@ -60,6 +60,9 @@ from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
 
+#: So many columns of a matrix are copied at once where their elements are to lie apart.
+TURNED = 32
+
 Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
 
 TRUE = Const(True, BOOL)
@@ -216,9 +219,27 @@ class Lowering:
             width = 2 if source.type.dtype.is_complex else 1
             self.emit(Call("copy", (target.buffer, source.buffer, self.k.mul(count, width))))
             return
+        if self.target == "cpu" and len(source.shape) == 2 and source.steps(self.k)[0] == ONE:
+            self._turn_into(target, source)
+            return
         value = Value(source.type, "x")
         self.env[value] = source
         self.kernel("copy", (), [Target(value, target)])
+
+    def _turn_into(self, target: Array, source: Array) -> None:
+        """Copy a matrix whose columns lie in one piece, some lines of memory at a time: whole columns would drive each
+        other out of the cache."""
+        code = Code()
+        rows, columns = source.shape
+        with ExitStack() as stack:
+            block = stack.enter_context(code.loop(code.k.quotient(code.k.add(rows, TURNED - 1), TURNED), "serial", "b"))
+            first = code.bind(code.k.mul(block, TURNED), "first")
+            j = stack.enter_context(code.loop(columns, "serial", "j"))
+            size = code.k.minimum(Const(TURNED, I64), code.k.sub(rows, first))
+            i = code.k.add(first, stack.enter_context(code.loop(size, "vector", "i")))
+            value = load(source.buffer, source.address(code.k, (i, j)), source.type.dtype, code.k)
+            code.emit(*stores(target.buffer, target.address(code.k, (i, j)), value, code.k))
+        self.launch("turn", code.scopes[0].stmts)
 
     def add_into(self, target: Array, source: Array) -> None:
         """Add elements of an array to those of another, in order: elements of the target may be met twice. Lanes

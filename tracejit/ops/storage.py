@@ -182,7 +182,8 @@ for _name, _doc in (
     (
         "copy",
         "The same value in storage of its own; made by `ownership` where an update may not happen in place. `why` says "
-        "what for: it was `asked` for, a `view` is overwritten later, something `takes` it over, or it is a `result`.",
+        "what for: it was `asked` for, a `view` is overwritten later, something `takes` it over, it is a `result`, or "
+        "products want another `layout` (`turn-factors`).",
     ),
 ):
     op(

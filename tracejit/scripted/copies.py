@@ -18,10 +18,12 @@ _WHY = {
     "view": "this part of an array is overwritten before its last use",
     "takes": "it is changed or bound anew while the old content is still needed",
     "result": "a result of its own must not be another array's memory",
+    "layout": "the products of a loop read it the other way round",
 }
 
-#: What plain NumPy copies too: a read of a part is one, before the write that overlaps it.
-_NUMPY = frozenset(("asked", "view"))
+#: What plain NumPy copies too: a read of a part is one, before the write that overlaps it, and its BLAS turns a matrix
+#: in every product.
+_NUMPY = frozenset(("asked", "view", "layout"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ LEVEL2 = (
     "plain-values",
     "scalarize",
     "defer-products",
+    "turn-factors",
     "unstack",
     "ranges",
     "write-home",
@@ -39,7 +40,7 @@ LEVEL2 = (
     "independent",
 )
 #: Those of them that are for the CPU only.
-CPU_ONLY = frozenset(("scalarize", "defer-products"))
+CPU_ONLY = frozenset(("scalarize", "defer-products", "turn-factors"))
 
 _TRANSFORMS: dict[str, Transform] = {}
 
