@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.programs.compare import check
 from tracejit import config, script
 from tracejit.errors import ScriptError
 from tracejit.ir.verifier import verify
@@ -607,3 +608,16 @@ def test_what_a_branch_made_to_join_its_sizes_stays_in_the_branch():
     verify(scripted.graph)
     np.testing.assert_array_equal(x, [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(y, [1, 1])
+
+
+def test_a_row_carried_by_a_loop_that_is_lowered_twice():
+    def forward(rows, steps):
+        score = rows[0]
+        path = []
+        for t in range(1, len(rows)):
+            moved = score[:, None] + steps + rows[t]
+            score = moved.max(0)
+            path.append(int(moved.argmax()))
+        return path, score
+
+    check(forward, np.arange(12.0).reshape(4, 3), np.eye(3))

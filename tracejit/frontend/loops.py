@@ -63,7 +63,7 @@ class LoopLowering:
         self.node = node
         self.carries: list[Carry] = []
         self.entry_storage: Storage = ctx.storage
-        self.entry_sizes = ctx.sizes
+        self.entry_sizes = ctx.sizes.nested()  # of this attempt: it may be given up
         self.entry_env = dict(ctx.frame.env)
         self.head_env: dict[str, FrontValue] = {}
         self.classes: dict[Path, int] = {}  #: class of a split view inside the body
