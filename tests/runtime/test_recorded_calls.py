@@ -123,3 +123,18 @@ def test_nothing_is_kept_alive() -> None:
     del result
     gc.collect()
     assert node() is None and tensor() is None
+
+
+def test_a_view_counts_the_writes_to_its_memory() -> None:
+    fn = tj.script(lambda x, s, y: (x * x * s * y).sum())
+    base = tj.tensor(np.arange(6.0))
+    part = base[1:4].requires_grad_()
+    y = tj.tensor(np.ones(3))
+    fn(part, 2.0, y)
+    loss = fn(part, 2.0, y)
+    loss.backward(retain_graph=True)
+    np.testing.assert_allclose(part.grad.numpy(), 4.0 * np.arange(1.0, 4.0))
+    base[2] = 7.0
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+    assert natively(fn) == 1

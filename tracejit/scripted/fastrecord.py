@@ -6,10 +6,12 @@ What writes to its arguments, or returns a Python number that has a derivative, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tracejit.eager.tape import attach
+from tracejit.eager.tape import attach, next_sequence
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf
+from tracejit.frontend.signature import ArraySpec
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.runtime import guards as g
 from tracejit.scripted.fastpath import Inexpressible, Plan
@@ -79,15 +81,6 @@ class RecordedPlan(Plan):
         varying = function.varying_results
         single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1 and 0 in varying
 
-        def one(*values: Any) -> Any:
-            """A single Tensor."""
-            result = values[0]
-            array = result._data
-            shapes = [(array.shape, array.dtype)]
-            result._grad_fn = GraphNode.of_call(function, values[n_leaves:end], values[end:], shapes)
-            result._requires_grad = True
-            return result
-
         def several(*values: Any) -> Any:
             shapes: list[Any] = [None] * n_results
             for result, place in ports:
@@ -99,4 +92,49 @@ class RecordedPlan(Plan):
                     attach(values[place], node, result)
             return values[tree] if isinstance(tree, int) else self.assemble(tree, values)
 
-        return one if single else several
+        if single and n_leaves == 1:
+            tensors = tuple(
+                i for i, x in enumerate(self.lowered.inputs) if isinstance(x.spec, ArraySpec) and x.spec.tensor
+            )
+            return _single(n_inputs, function.wanted, tensors)(function, GraphNode, next_sequence)
+        return several
+
+
+@cache
+def _single(n_inputs: int, wanted: tuple[int, ...], tensors: tuple[int, ...]) -> Callable[..., Callable[..., Any]]:
+    """What makes, for a graph, the function that turns one Tensor, the inputs and the residuals into a recorded Tensor.
+
+    It does what `GraphNode.of_call` does, written out for these inputs: loops over a few of them cost a call of a
+    microsecond half of its time.
+    """
+    inputs = "".join(f"x{i}, " for i in range(n_inputs))
+    edges = "".join(f"((x{i}, 0) if x{i}._grad_fn is None else (x{i}._grad_fn, x{i}._port)), " for i in wanted)
+    versions = "".join(
+        f"(x{i}._version if x{i}._owner is None else x{i}._owner._version), " if i in tensors else "0, "
+        for i in range(n_inputs)
+    )
+    made: dict[str, Any] = {}
+    exec(_SINGLE.format(inputs=inputs, edges=edges, versions=versions), made)
+    return made["make"]
+
+
+_SINGLE = """
+def make(function, GraphNode, next_sequence, new=object.__new__):
+    def finish(result, {inputs}*residuals):
+        node = new(GraphNode)
+        node.ports = 1
+        node.edges = ({edges})
+        node.sequence = next_sequence()
+        node.hooks = None
+        node.released = False
+        node.function = function
+        node.inputs = ({inputs})
+        node.residuals = residuals
+        node.versions = ({versions})
+        array = result._data
+        node.shapes = ((array.shape, array.dtype),)
+        result._grad_fn = node
+        result._requires_grad = True
+        return result
+    return finish
+"""
