@@ -61,7 +61,7 @@ def test_compiled_gradients_equal_those_of_the_tape(name: str) -> None:
     leaves = [tj.tensor(a, requires_grad=True) for a in arrays]
     value = fn(*leaves)
     expected = tj.autograd.grad(value, leaves)
-    found, gradients = tj.value_and_grad(fn, argnums=tuple(range(len(arrays))))(*arrays)
+    found, gradients = tj.value_and_grad(fn, argnums=tuple(range(len(arrays))))(*map(tj.tensor, arrays))
     np.testing.assert_allclose(np.asarray(found), value.item(), rtol=1e-12)
     for a, b in zip(gradients, expected, strict=True):
         assert b is not None

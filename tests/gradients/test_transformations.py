@@ -471,3 +471,12 @@ def test_checkpoint_on_the_eager_tape() -> None:
 
     for found, expected in zip(run(tj.checkpoint), run(lambda f: f), strict=True):
         np.testing.assert_allclose(found, expected)
+
+
+def test_what_always_raises_raises_its_own_error():
+    def transposed(x):
+        return x.transpose(1, 2).sum()
+
+    for transformation in (tj.grad, tj.value_and_grad):
+        with pytest.raises(np.exceptions.AxisError, match="axis 2 is out of bounds"):
+            transformation(transposed)(W)

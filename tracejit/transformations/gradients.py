@@ -10,7 +10,7 @@ from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
 from tracejit.frontend.signature import Access, NumberSpec
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Value
+from tracejit.ir.core import Graph, Value
 from tracejit.ir.types import F64, ScalarType
 from tracejit.transformations.base import (
     Parameter,
@@ -69,6 +69,8 @@ class GradientFunction(Transformation):
     def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
         """The inner function with the gradients of its result as further results."""
         lowered = without_views(self.inner.lower(parameters, {}))
+        if _always_raises(lowered.graph):  # there is nothing to differentiate: the call raises what the function does
+            return lowered
         leaf, aux = self._split(lowered.result)
         b = Builder()
         y = self._differentiated(b, lowered, leaf)
@@ -142,3 +144,9 @@ class GradientFunction(Transformation):
 
         made = Transformed(self.kind, Static(self.fn), self.argnums, self.has_aux)
         return calls.gradients.call(made, args, kwargs, node)
+
+
+def _always_raises(graph: Graph) -> bool:
+    """Whether a check at the top level can never pass."""
+    never = {op.results[0] for op in graph.body.ops if op.name == "const" and op.attrs["value"] is False}
+    return any(op.name == "check" and op.operands[0] in never for op in graph.body.ops)
