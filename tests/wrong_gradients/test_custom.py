@@ -11,6 +11,8 @@ import pytest
 import tracejit as tj
 from tracejit import ScriptError
 
+X = np.array([0.3, -0.5, 0.8])
+
 
 class Scaled(tj.autograd.Function):
     """x * x * k, whose derivative is said to be 7 * x * k."""
@@ -136,3 +138,74 @@ def test_forward_mode_to_fourth_order_through_a_while() -> None:
 
         pushed, pulled = forward, tj.grad(pulled)
         assert tj.script(pushed)(0.8) == pytest.approx(pulled(0.8), rel=1e-12), order
+
+
+@tj.custom_vjp
+def halved_slope(x):
+    return (x * x).sum()
+
+
+halved_slope.defvjp(lambda x: (halved_slope(x), x), lambda x, g: (g * x,))
+
+
+@tj.custom_vjp
+def asks_itself(x):
+    return np.exp(x)
+
+
+asks_itself.defvjp(lambda x: (np.exp(x), x), lambda x, g: (g * asks_itself(x),))
+
+
+@tj.custom_vjp
+def slope_of_another_shape(x):
+    return x.sum()
+
+
+slope_of_another_shape.defvjp(lambda x: (x.sum(), None), lambda _, g: (g,))
+
+
+def test_forward_may_call_the_function_itself() -> None:
+    np.testing.assert_array_equal(tj.grad(lambda x: halved_slope(x) * 2.0)(X), 2 * X)
+    np.testing.assert_array_equal(tj.hessian(halved_slope)(X), np.eye(len(X)))
+
+
+def test_backward_that_calls_the_function_itself_is_refused() -> None:
+    with pytest.raises(tj.ScriptError, match="asks_itself calls asks_itself"):
+        tj.grad(lambda x: asks_itself(x).sum())(X)
+
+
+def test_a_slope_of_another_shape_is_not_stretched() -> None:
+    with pytest.raises(tj.ScriptError, match="always raises"):
+        tj.grad(slope_of_another_shape)(X)
+    x = tj.tensor(X, requires_grad=True)
+    with pytest.raises(RuntimeError, match="of shape"):
+        slope_of_another_shape(x).backward()
+
+
+def test_checkpoint_draws_the_same_numbers_again() -> None:
+    x = tj.ones(64, dtype=tj.float64, requires_grad=True)
+    w = tj.full((64,), 1.5, dtype=tj.float64, requires_grad=True)
+    body = tj.checkpoint(lambda h: tj.nn.functional.dropout(h * w, 0.5, True))
+    tj.manual_seed(3)
+    total = body(body(x)).sum()
+    after = tj.rand(4)
+    total.backward()
+    assert 0.0 < float(total) == float((x.grad * x.detach()).sum())
+    tj.manual_seed(3)
+    body(body(x))
+    assert tj.rand(4).tolist() == after.tolist()
+
+
+def test_checkpoint_of_a_function_that_changes_its_argument_is_refused() -> None:
+    def body(h):
+        h += 1.0
+        return h * h
+
+    x = tj.tensor(X, requires_grad=True)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        tj.checkpoint(body)(x * 1.0)
+    y = x * 1.0
+    total = tj.checkpoint(lambda h: h * h)(y).sum()
+    y += 1.0
+    with pytest.raises(RuntimeError, match="changed in place"):
+        total.backward()

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,28 @@ manual_seed(int(_generator.integers(1 << 62)))
 def generator() -> np.random.Generator:
     """The NumPy generator of this process."""
     return _generator
+
+
+def random_state() -> tuple[Any, Any]:
+    """What the next random numbers are made of."""
+    with _lock:
+        return STATE.copy(), _generator.bit_generator.state
+
+
+@contextmanager
+def drawing_from(state: tuple[Any, Any]) -> Iterator[None]:
+    """Draw the numbers again that followed a state; afterwards go on as if nothing had been drawn."""
+    outer = random_state()
+    _restore(state)
+    try:
+        yield
+    finally:
+        _restore(outer)
+
+
+def _restore(state: tuple[Any, Any]) -> None:
+    with _lock:
+        STATE[:], _generator.bit_generator.state = state
 
 
 def _take(shape: tuple[int, ...], numbers: int) -> tuple[Any, Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import types
 from collections.abc import Callable
@@ -91,6 +92,7 @@ class Calls:
         self.statements = statements
         self.lists = statements.lists
         self.objects = arith.objects = Objects(self)
+        self.rules: dict[custom_vjp, str | None] = {}  #: functions whose forward or backward is being lowered
         self._locals: dict[int, frozenset[str]] = {}
         self._checked: set[types.FunctionType] = set()
 
@@ -277,6 +279,8 @@ class Calls:
         if script is not None:
             bound = getattr(fn, "__tracejit_self__", None)
             return self.call_object(script, args if bound is None else [Static(bound), *args], kwargs, node)
+        if isinstance(fn, functools.partial):
+            return self.call_value(self.bound(fn, node), args, kwargs, node)
         if isinstance(fn, types.MethodType):
             return self.call_object(fn.__func__, [Static(fn.__self__), *args], kwargs, node)
         if isinstance(fn, types.FunctionType) and not is_numpys(fn):
@@ -297,6 +301,15 @@ class Calls:
             f"the function {_name(fn)!r} is not known to tracejit",
             "write it in Python, or call it outside the script",
         )
+
+    def bound(self, fn: functools.partial[Any], node: ast.AST) -> BoundFunction:
+        """A `functools.partial` from outside."""
+        first = self.attribute(Static(fn), "args", node)
+        named = self.attribute(Static(fn), "keywords", node)
+        items = first.items if isinstance(first, TupleValue) else ()
+        pairs = named.items.items() if isinstance(named, DictValue) else ()
+        assert len(items) == len(fn.args) and len(pairs) == len(fn.keywords)
+        return BoundFunction(self.attribute(Static(fn), "func", node), tuple(items), tuple(pairs))
 
     def own_derivative(
         self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST

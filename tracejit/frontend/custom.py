@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.function import Function, custom_vjp
+from tracejit.frontend.directions import direction_for
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -35,16 +36,38 @@ def lower_custom_vjp(custom: custom_vjp, calls: Calls, args: list[FrontValue], n
     if forward is None or backward is None:
         calls.ctx.refuse(node, f"{custom.__name__} has no derivative yet", "call defvjp(forward, backward) first")
 
+    match calls.rules.get(custom):
+        case "forward":  # its result goes by the rule already
+            return calls.call_value(Static(custom.fn), args, {}, node)
+        case "backward":
+            what = f"the backward of {custom.__name__} calls {custom.__name__}"
+            calls.ctx.refuse(node, what, "let forward save the result as a residual")
+        case _:
+            pass
+
     def save(given: list[FrontValue]) -> tuple[FrontValue, FrontValue]:
-        made, saved = calls.expressions.unpackable(calls.call_value(Static(forward), given, {}, node), 2, node)
+        with _lowering(calls, custom, "forward"):
+            made = calls.call_value(Static(forward), given, {}, node)
+        made, saved = calls.expressions.unpackable(made, 2, node)
         return made, saved
 
-    rules = Rules(
-        lambda given: calls.call_value(Static(custom.fn), given, {}, node),
-        save,
-        lambda saved, g: calls.call_value(Static(backward), [saved, g], {}, node),
-    )
+    def pull(saved: FrontValue, g: FrontValue) -> FrontValue:
+        with _lowering(calls, custom, "backward"):
+            return calls.call_value(Static(backward), [saved, g], {}, node)
+
+    rules = Rules(lambda given: calls.call_value(Static(custom.fn), given, {}, node), save, pull)
     return CustomCall(custom.__name__, calls, node).lower(rules, TupleValue(tuple(args)))
+
+
+@contextmanager
+def _lowering(calls: Calls, custom: custom_vjp, rule: str) -> Iterator[None]:
+    """Note that one of a function's rules is being lowered."""
+    outer = calls.rules.get(custom)
+    calls.rules[custom] = rule
+    try:
+        yield
+    finally:
+        calls.rules[custom] = outer
 
 
 def lower_function(function: type[Function], calls: Calls, args: list[FrontValue], node: ast.AST) -> FrontValue:
@@ -217,7 +240,9 @@ class CustomCall:
                     b = self.calls.ctx.b
                     yield b.zeros_like(b.wrap(self.calls.ctx.load(argument))).value
                 else:
-                    yield self.calls.indexing.content_for(part, argument.lengths, argument.dtype, self.node)
+                    what = f"the backward of {self.name} gave a gradient"
+                    text = f"{what} of shape {{have}} for an argument of shape {{want}}"
+                    yield direction_for(self.calls, part, argument, ("RuntimeError", text), self.node)
             case Number() if argument.dtype.is_inexact:
                 yield self.calls.arith.scalar(Static(0.0) if nothing else part, argument.dtype)
             case _:

@@ -11,6 +11,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tracejit.frontend.directions import direction_for
 from tracejit.frontend.signature import ArraySpec
 from tracejit.frontend.values import (
     ArrayView,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 HAS_ARRAY = 1
 CLEARED = 2
 ENTRY = 4
+
+
+_WRONG_SHAPE = "RuntimeError", "a gradient of shape {have} does not fit an output of shape {want}"
 
 
 class NeedsEntry(Exception):
@@ -163,7 +167,7 @@ class Gradients:
             seed = ctx.b.constant(1, ScalarType(y.dtype)) if given is None else self.calls.arith.scalar(given, y.dtype)
             return y.value, seed
         if isinstance(y, ArrayView) and given is not None:
-            return ctx.load(y), self.calls.indexing.content_for(given, y.lengths, y.dtype, node)
+            return ctx.load(y), direction_for(self.calls, given, y, _WRONG_SHAPE, node)
         if isinstance(y, ArrayView):
             ctx.check_false("RuntimeError", "grad can be implicitly created only for scalar outputs")
         ctx.refuse(node, f"{describe(y)} has no derivative", "take the gradient of a float")
@@ -227,6 +231,9 @@ class Gradients:
                 node, "a transformed function takes positional arguments in a script", "leave out the name"
             )
         argnums = transformed.argnums if isinstance(transformed.argnums, tuple) else (transformed.argnums,)
+        for n in argnums:
+            if not -len(args) <= n < len(args):
+                calls.ctx.refuse(node, f"there is no argument {n} to differentiate by", "pass it by position")
         argnums = tuple(n % len(args) for n in argnums)
         marked = list(args)
         leaves: list[list[tuple[Value, FrontValue, FrontValue]]] = []

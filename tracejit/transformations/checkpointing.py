@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit import autograd, pytree
 from tracejit.autograd import enable_grad
 from tracejit.eager.function import custom_vjp
-from tracejit.eager.tensor import Tensor
+from tracejit.eager.random import drawing_from, random_state
+from tracejit.eager.tensor import Tensor, version_of
+from tracejit.eager.writes import changed_since
 from tracejit.frontend.custom import CustomCall
 from tracejit.frontend.values import FrontValue, Static, TupleValue
 from tracejit.ir.builder import Rebuilder
@@ -34,7 +36,8 @@ def _lower_checkpoint(calls: Calls, args: list[FrontValue], kwargs: dict[str, Fr
 def checkpoint(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself, but of a call only the arguments are kept for the backward, which runs it once more.
 
-    Works on the eager tape and inside scripts. `fn` should have no effects and give the same result each time.
+    Works on the eager tape and inside scripts. Random numbers are the same again; `fn` should have no other effects,
+    and may not change its arguments (`RuntimeError`).
     """
     return Checkpointed(fn)
 
@@ -45,13 +48,27 @@ class Checkpointed(custom_vjp):
     def __init__(self, fn: Callable[..., Any]) -> None:
         super().__init__(fn)
         functools.update_wrapper(self, fn)
-        self.defvjp(lambda *args: (fn(*args), args), self._again)
+        self.defvjp(self._first, self._again)
 
-    def _again(self, args: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
+    def _first(self, *args: Any) -> tuple[Any, Any]:
+        """The result, and what running the function again needs."""
+        tensors = [x for x in pytree.leaves(args) if isinstance(x, Tensor)]
+        versions, numbers = [version_of(x) for x in tensors], random_state()
+        outcome = self.fn(*args)
+        self._require_unchanged(tensors, versions)
+        return outcome, (args, tensors, versions, numbers)
+
+    def _require_unchanged(self, tensors: Sequence[Tensor], versions: Sequence[int]) -> None:
+        if any(changed_since(x, v) for x, v in zip(tensors, versions, strict=True)):
+            raise RuntimeError(f"an argument of checkpointed {self.__name__} was changed in place: it is needed again")
+
+    def _again(self, kept: tuple[Any, ...], g: Any) -> tuple[Any, ...]:
         """The cotangents of the arguments; captured leaf Tensors get theirs in `.grad`, as in any backward."""
+        args, tensors, versions, numbers = kept
+        self._require_unchanged(tensors, versions)
         leaves, structure = pytree.flatten(args)
         fresh = [x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in leaves]
-        with enable_grad():
+        with enable_grad(), drawing_from(numbers):
             outcome = self.fn(*structure.unflatten(fresh))
         results = [r for r in pytree.leaves(outcome) if isinstance(r, Tensor) and r.requires_grad]
         seeds = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,6 +54,9 @@ def _made(kind: str, fn: Any, argnums: int | Sequence[int], has_aux: bool, unuse
     )
 
 
+_BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+
+
 class GradientFunction(Transformation):
     """What `grad` and `value_and_grad` give."""
 
@@ -92,7 +96,11 @@ class GradientFunction(Transformation):
         return relabelled(lowered, with_results(lowered.graph, b.ops, found), self._result(leaf, aux, gradient))
 
     def _numbers(self, parameters: Sequence[Parameter]) -> list[int]:
-        count = sum(len(s.keys) if n == self._variadic else 1 for n, _, s in parameters)  # type: ignore[union-attr]
+        count = sum(
+            len(s.keys) if n == self._variadic else 1  # type: ignore[union-attr]
+            for n, _, s in parameters
+            if self.signature.parameters[n].kind not in _BY_NAME
+        )
         return [n + count if n < 0 else n for n in numbers_of(self.argnums)]
 
     @property

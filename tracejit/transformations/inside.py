@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.frontend.directions import direction_for
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -30,6 +31,8 @@ from tracejit.ir.types import F64
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+
+_WRONG_SHAPE = "ValueError", "a tangent or cotangent has shape {have}, the value it belongs to {want}"
 
 Arguments = list[FrontValue]
 Keywords = dict[str, FrontValue]
@@ -166,7 +169,7 @@ def _seeds(calls: Calls, like: FrontValue, given: FrontValue, node: ast.AST) -> 
     like = calls.as_operand(like)
     match like:
         case ArrayView() if like.dtype.is_inexact:
-            return [calls.indexing.content_for(given, like.lengths, like.dtype, node)]
+            return [direction_for(calls, given, like, _WRONG_SHAPE, node)]
         case Number() if like.dtype.is_inexact:
             return [calls.arith.scalar(given, like.dtype)]
         case Static(float()):
