@@ -103,6 +103,9 @@ def _filled(c: Calls, lst: GrowingList, dtype: DType, lengths: Sequence[Size], n
             c.ctx.set_element(out, (i,), item.value)
             return
         assert isinstance(item, ArrayView)
+        if item.rank == 0:
+            c.ctx.set_element(out, (i,), c.ctx.element(item, ()).value)
+            return
         _require_same(c, item.lengths, lengths, error)
         row = c.indexing.read(out, [Number(i, weak=True)], node)
         assert isinstance(row, ArrayView)
