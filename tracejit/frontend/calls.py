@@ -16,6 +16,7 @@ from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, sequence_calls, text, ufuncs
+from tracejit.frontend import joining as joining  # registers what it defines
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend import turned_views as turned_views  # registers what it defines

@@ -11,7 +11,8 @@ import numpy as np
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
-from tracejit.frontend.arrays import FUNCTIONS, concatenated, converted, define, reshaped, with_axis
+from tracejit.frontend.arrays import FUNCTIONS, converted, define, reshaped
+from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arrays import concatenated, converted, function, with_axis
+from tracejit.frontend.arrays import converted, function
+from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, TupleValue
 from tracejit.ir.types import promote
 

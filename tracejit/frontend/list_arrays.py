@@ -59,7 +59,7 @@ def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED) -> 
 def _beside(c: Calls, parts: Sequence[ArrayView], node: ast.AST) -> ArrayView:
     """Arrays side by side along a new second axis."""
     from tracejit.frontend.arguments import Arguments
-    from tracejit.frontend.arrays import concatenated, with_axis
+    from tracejit.frontend.joining import concatenated, with_axis
 
     return concatenated(c, Arguments(c, "array", "", [], {}, node), [with_axis(p, 1) for p in parts], 1)
 

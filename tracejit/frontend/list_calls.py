@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.list_arrays import array_of
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
@@ -241,6 +242,15 @@ def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], nod
 def total(c: Calls, value: FrontValue, start: FrontValue, node: ast.AST) -> FrontValue:
     """`sum(value, start)`."""
     sequence = c.expressions.iterable(value, node)
+    if isinstance(value, GrowingList) and isinstance(value.kind, ArrayKind) and c.arith.is_number(start):
+        # the sum of none would be the number, that of some is an array
+        message = "sum() of an empty list of arrays is a number in Python, which a script cannot return in its place"
+        c.lists.require_filled(value, "TypeError", message)
+        start = c.expressions.binary("add", start, sequence.item(0), node)
+        rest = c.ctx.sizes.sub(c.ctx.b, sequence.length, 1)
+        sequence = SequenceValue(
+            rest, lambda i: c.lists.get(value, c.ctx.sizes.add(c.ctx.b, i, 1)), sources=sequence.sources
+        )
     return c.lists.folded(sequence, start, lambda t, _, item: c.expressions.binary("add", t, item, node), node)
 
 

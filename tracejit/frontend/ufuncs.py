@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracejit.frontend.arguments import as_array
-from tracejit.frontend.arrays import function, with_axis
+from tracejit.frontend.arrays import function
+from tracejit.frontend.joining import with_axis
 from tracejit.frontend.names import resolve
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import FrontValue, Static

@@ -1,0 +1,67 @@
+"""Arrays joined from lists that grow, against plain NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+def numbers(x):
+    out = [x[k] * 2 for k in range(len(x))]
+    return np.stack(out), np.hstack(out), np.vstack(out), np.column_stack(out), np.array(out), np.sum(out)
+
+
+def scalars_in_arrays(x):
+    total = np.zeros(())
+    out = []
+    for k in range(len(x)):
+        total = x[k] + total * 2
+        out.append(np.array(total))
+    return np.stack(out), np.hstack(out), np.vstack(out), np.array(out)
+
+
+def vectors(x):
+    out = [x * k for k in range(len(x))]
+    return np.stack(out, axis=1), np.hstack(out), np.vstack(out), np.column_stack(out), sum(out), sum(out, x)
+
+
+def vectors_of_varying_size(x):
+    out = [x[:k] for k in range(len(x))]
+    return np.concatenate(out), np.concatenate(out, axis=None), np.hstack(out)
+
+
+def matrices(x):
+    out = [np.outer(x, x)[:k] for k in range(1, len(x))]
+    square = [np.outer(x, x) * k for k in range(len(x))]
+    return np.concatenate(out, axis=None), np.vstack(out), np.column_stack(square), np.dstack(square), sum(square)
+
+
+def mixed(x):
+    return np.hstack([x[0], x, 1.0]), np.vstack([x[0], 2.0]), np.column_stack([x[0], 1.0]), np.column_stack([x, x])
+
+
+@pytest.mark.parametrize("fn", [numbers, scalars_in_arrays, vectors, vectors_of_varying_size, matrices, mixed])
+@pytest.mark.parametrize("n", [3, 1])
+def test_as_numpy(fn, n):
+    if n == 1 and fn is matrices:
+        with pytest.raises(ValueError, match="at least one array"):
+            tj.script(fn)(X[:1])
+        return
+    check(fn, X[:n])
+    assert tj.check(fn, X[:n]).ok
+
+
+def test_scalars_are_not_concatenated():
+    check(lambda x: np.concatenate([x[0], x]), X)
+
+
+def test_the_sum_of_no_arrays_is_refused():
+    fn = tj.script(lambda x, n: sum([x * k for k in range(n)]))
+    np.testing.assert_array_equal(fn(X, 3), X * 3)
+    with pytest.raises(TypeError, match="empty list"):
+        fn(X, 0)
