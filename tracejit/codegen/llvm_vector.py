@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Literal
 
 from tracejit.codegen import kernel_walk as facts
@@ -207,6 +207,7 @@ def _weight(op: str, operand: Expr) -> int:
     return expansion_weight(op, dtype)
 
 
+@cache
 def expansion_weight(op: str, dtype: DType) -> int:
     """About how many instructions an expanded operation is."""
     template = expansion(op, dtype)

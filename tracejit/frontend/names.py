@@ -7,6 +7,7 @@ how a library spells a function.
 from __future__ import annotations
 
 import math
+import sys
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
@@ -47,10 +48,15 @@ def elementwise_names() -> dict[str, str]:
     return found
 
 
-@cache
 def _numpy_functions() -> dict[int, str]:
+    """NumPy's functions by identity; NumPy loads some modules when they are first named."""
+    return _functions_of(tuple(name for name in LIBRARIES if f"numpy.{name}" in sys.modules))
+
+
+@cache
+def _functions_of(libraries: tuple[str, ...]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for prefix, module in (*((f"{library}.", getattr(np, library)) for library in LIBRARIES), ("", np)):
+    for prefix, module in (*((f"{library}.", getattr(np, library)) for library in libraries), ("", np)):
         for name, value in vars(module).items():
             if callable(value) and not isinstance(value, type) and not name.startswith("_"):
                 current = found.get(id(value))

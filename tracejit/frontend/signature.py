@@ -137,8 +137,8 @@ def _by_value(x: Any) -> bool:
 
 def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
     """The spec of an ndarray. Subclasses that give operators another meaning are refused: code does not have it."""
-    if isinstance(array, np.ma.MaskedArray | np.matrix):
-        kind = type(array)
+    kind = type(array)
+    if kind is not np.ndarray and isinstance(array, np.ma.MaskedArray | np.matrix):
         raise TypeError(
             f"a script computes with plain arrays, not {kind.__module__.replace('.core', '')}.{kind.__name__}"
         )

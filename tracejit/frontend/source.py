@@ -13,7 +13,7 @@ import functools
 import linecache
 import operator
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +61,27 @@ class FunctionSource:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _File:
-    """A parsed and compiled file: code objects by name, function nodes by name and first line."""
+    """A parsed and compiled file: code objects by name, function nodes by name and first line. Lambdas stand anywhere
+    in expressions; they are looked for when one is wanted."""
 
     text: str
+    tree: ast.Module
     codes: dict[str, list[types.CodeType]]
-    nodes: dict[tuple[str, int], list[_Node]]
+    definitions: dict[tuple[str, int], list[_Node]]
+    lambdas: dict[tuple[str, int], list[_Node]] | None = None
 
+    def nodes(self, name: str, line: int) -> list[_Node]:
+        """The functions of that name that begin at a line (their decorators included)."""
+        if name != _LAMBDA:
+            return self.definitions.get((name, line), [])
+        if self.lambdas is None:
+            self.lambdas = _by_place(n for n in ast.walk(self.tree) if isinstance(n, ast.Lambda))
+        return self.lambdas.get((name, line), [])
+
+
+_LAMBDA = "<lambda>"
 
 _files: dict[tuple[str, int], _File] = {}
 
@@ -124,25 +137,39 @@ def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     chosen = exact or matches
     if not chosen and _is_rewritten(code):
         chosen = [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
-    nodes = [n for c in chosen for n in file.nodes.get((c.co_name, c.co_firstlineno), [])]
-    if code.co_name == "<lambda>" and len(nodes) > 1:
+    nodes = [n for c in chosen for n in file.nodes(c.co_name, c.co_firstlineno)]
+    if code.co_name == _LAMBDA and len(nodes) > 1:
         nodes = [n for n in nodes if _is_at(n, _lambda_position(code))] or nodes
-    return nodes[0] if nodes else None
+    return Rewriter().visit(nodes[0]) if nodes else None
 
 
 def _read(text: str, filename: str, flags: int) -> _File:
     tree = ast.parse(text, filename)
-    file = _File(text, {}, {})
+    codes: dict[str, list[types.CodeType]] = {}
     for code in _nested_codes(compile(tree, filename, "exec", flags=flags, dont_inherit=True)):
-        file.codes.setdefault(code.co_name, []).append(code)
-    Rewriter().visit(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, _Node):
-            decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
-            first = min([node.lineno, *(d.lineno for d in decorators)])
-            name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
-            file.nodes.setdefault((name, first), []).append(node)
-    return file
+        codes.setdefault(code.co_name, []).append(code)
+    return _File(text, tree, codes, _by_place(_definitions(tree)))
+
+
+def _definitions(tree: ast.Module) -> Iterator[_Node]:
+    """The `def`s of a module; expressions are not looked at."""
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, part, ())
+
+
+def _by_place(nodes: Iterable[_Node]) -> dict[tuple[str, int], list[_Node]]:
+    found: dict[tuple[str, int], list[_Node]] = {}
+    for node in nodes:
+        decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+        first = min([node.lineno, *(d.lineno for d in decorators)])
+        name = _LAMBDA if isinstance(node, ast.Lambda) else node.name
+        found.setdefault((name, first), []).append(node)
+    return found
 
 
 def _nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:

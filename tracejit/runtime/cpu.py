@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import weakref
 from collections.abc import Sequence
@@ -263,5 +264,6 @@ def _whole(text: LlvmText, machine: Any) -> Any:
 def _generator_version() -> str:
     """Changes with the code generator's source files."""
     folder = Path(loop_text.__file__).parent
-    files = sorted(folder.rglob("*.py"))
-    return ";".join(f"{f.name}:{f.stat().st_size}:{f.stat().st_mtime_ns}" for f in files)
+    found = [entry for inside in (folder, folder / "mathlib") for entry in os.scandir(inside) if entry.is_file()]
+    states = sorted((entry.name, entry.stat()) for entry in found)
+    return ";".join(f"{name}:{state.st_size}:{state.st_mtime_ns}" for name, state in states)

@@ -7,11 +7,11 @@ that compiled code may call. A symbol nobody knows is an error when linking, nev
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -238,10 +238,7 @@ def drop_unused(module: Any, machine: Any) -> None:
 @cache
 def _process_symbols() -> dict[str, int]:
     """Addresses of the C library functions that code may call; those the system lacks are left out."""
-    libraries = [ctypes.CDLL(None) if sys.platform != "win32" else ctypes.cdll.msvcrt]
-    mathematics = ctypes.util.find_library("m")
-    if mathematics is not None:
-        libraries.append(ctypes.CDLL(mathematics))
+    libraries = [ctypes.CDLL(None) if sys.platform != "win32" else ctypes.cdll.msvcrt, *_mathematics()]
     names = _C_LIBRARY + _MATH + [name + "f" for name in _MATH]
     found: dict[str, int] = {}
     for name in names:
@@ -251,6 +248,19 @@ def _process_symbols() -> dict[str, int]:
                 found[name] = address
                 break
     return found
+
+
+def _mathematics() -> list[Any]:
+    """The C library of mathematics, by its usual names: asking the system for the name takes another process."""
+    for name in ("libm.so.6", "libm.dylib"):
+        try:
+            return [ctypes.CDLL(name)]
+        except OSError:
+            continue
+    from ctypes.util import find_library
+
+    found = find_library("m")
+    return [] if found is None else [ctypes.CDLL(found)]
 
 
 def _address(library: Any, name: str) -> int:
@@ -269,8 +279,21 @@ def engine() -> Engine:
     return _engines[0]
 
 
+def prepare() -> None:
+    """Begin to make the engine while the caller does what needs none yet."""
+    if not _engines and not _prepared and config.get("num_threads") > 1:
+        _prepared.append(threading.Thread(target=_try_engine, name="tracejit engine", daemon=True))
+        _prepared[0].start()
+
+
+def _try_engine() -> None:
+    with suppress(Exception):  # whoever needs the engine meets the same error
+        engine()
+
+
 _engines: list[Engine] = []
 _making = threading.Lock()
+_prepared: list[threading.Thread] = []
 
 
 _kept: list[Any] = []  # support code of other parts of the runtime, loaded for good
