@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 from tracejit.codegen.kernel_walk import host_code, walk
 from tracejit.codegen.llvm_entry import EntryPrinter
@@ -18,7 +18,7 @@ from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once, symbol
 from tracejit.codegen.loop_ir import Call, For, Invoke, Launch, Program, Stmt
-from tracejit.codegen.support_native import INLINE
+from tracejit.codegen.support_native import INLINE, PRODUCTS
 
 #: A module of kernels holds about so many lines: several modules compile at the same time.
 MODULE_LINES = 300
@@ -85,6 +85,13 @@ def gains_by_passes(program: Program) -> bool:
         if isinstance(stmt, For) and not any(isinstance(s, For) or _is_heavy(s) for s in walk(stmt.body)):
             return True
     return False
+
+
+def products_of(program: Program) -> list[str]:
+    """The dtypes whose matrix products a program calls."""
+    code = chain(host_code(program), *(walk(kernel.body) for kernel in program.kernels))
+    called = {stmt.name for stmt in code if isinstance(stmt, Call)}
+    return [name for name in PRODUCTS if any(c.startswith(f"gemm_{name}") for c in called)]
 
 
 def _is_heavy(stmt: Stmt) -> bool:

@@ -20,11 +20,13 @@ EXPORTS = (
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_share", "tj_set_threads"),
     "tj_stack_limit",
-    *(f"tj_lapack_{name}" for name in lapack.ROUTINES),
 )
 
 #: The functions of each library of matrix products.
 PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.DTYPES}
+
+#: Functions that a library of its own has, which is linked when a program first calls one.
+LAPACK = tuple(f"tj_lapack_{name}" for name in lapack.ROUTINES)
 
 
 @dataclass(frozen=True, slots=True)

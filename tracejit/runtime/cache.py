@@ -59,6 +59,11 @@ def folder() -> Path:
     return Path(config.get("cache_dir")) / "objects"
 
 
+def has(key: str) -> bool:
+    """Whether there is a file for a key."""
+    return _path(key).exists()
+
+
 def load(key: str) -> bytes | None:
     """The object of a key, or None."""
     path = _path(key)

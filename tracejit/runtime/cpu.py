@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tracejit import config
 from tracejit.codegen import text as loop_text
 from tracejit.codegen.lapack import lapack_module
-from tracejit.codegen.llvm import LlvmText, print_modules, print_program
+from tracejit.codegen.llvm import LlvmText, print_modules, print_program, products_of
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program
@@ -211,8 +211,7 @@ def compile_program(
     title = f"@{program.name}"
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
-        with here.lock:
-            objects = here.emission(options).objects(print_modules(program, options))
+        objects = here.objects(options, print_modules(program, options), products_of(program))
         if keep:
             disk.store(entry, disk.packed(objects))
     else:

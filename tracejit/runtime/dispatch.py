@@ -132,9 +132,17 @@ def is_available() -> bool:
     return _native_call() is not None
 
 
-@cache
 def _native_call() -> int | None:
     """Address of the vectorcall function, compiled on first use; None where it cannot be used."""
+    with _making:
+        return _made_call()
+
+
+_making = threading.Lock()
+
+
+@cache
+def _made_call() -> int | None:
     if not is_known_interpreter() or not _layout_is_known():
         return None
     api = _array_api()

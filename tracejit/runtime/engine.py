@@ -10,9 +10,10 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
+from itertools import chain
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -20,9 +21,10 @@ import llvmlite.binding as llvm
 from tracejit import config
 from tracejit.codegen.gemm_blas import switch_text
 from tracejit.codegen.lapack import lapack_module
+from tracejit.codegen.llvm import Module
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.support_memory import LARGE_BYTES
-from tracejit.codegen.support_native import EXPORTS, PRODUCTS, Platform, gemm_module, support_text, tiles_module
+from tracejit.codegen.support_native import EXPORTS, LAPACK, PRODUCTS, Platform, gemm_module, support_text, tiles_module
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import Emission, full_passes
@@ -100,6 +102,7 @@ class Engine:
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
         self._products: dict[str, Any] = {}
+        self._made: dict[str, bytes] = {}  #: object code of products that programs brought along, by key
         self.support = self._link_support()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_lock)
@@ -116,25 +119,15 @@ class Engine:
             made = self._machines[options] = target_machine(options)
         return made
 
-    def emission(self, options: LlvmOptions) -> Emission:
-        """What compiles modules for a CPU; to be used under `lock`."""
-        made = self._emissions.get(options)
-        if made is None:
-            made = self._emissions[options] = Emission(lambda: target_machine(options))
-        return made
-
     def _link_support(self) -> Any:
         blas = find_blas()
         platform = Platform.of_triple(llvm.get_process_triple())
         objects = [self.quickly(support_text(platform))]
         symbols = _process_symbols()
-        routines = blas.lapack if blas else {}
-        objects.append(self.quickly(lapack_module(blas.integer_bits if blas else 0, routines)))
         exports = EXPORTS
         if blas is not None:
             objects.append(self.quickly(switch_text(blas.set_threads_local != 0)))
             exports += ("tj_blas_enter", "tj_blas_leave")
-            symbols |= {f"tj_fortran_{name}": address for name, address in routines.items()}
             if blas.set_threads_local:
                 symbols["tj_blas_set_threads_local"] = blas.set_threads_local
         library = self._library(objects, exports, symbols)
@@ -147,17 +140,53 @@ class Engine:
                 self._products[name] = self._link_products(name)
             return self._products[name]
 
+    @cached_property
+    def lapack(self) -> Any:
+        """The library of LAPACK's routines, linked when a program first needs one."""
+        blas = find_blas()
+        routines = blas.lapack if blas else {}
+        text = lapack_module(blas.integer_bits if blas else 0, routines)
+        symbols = {f"tj_fortran_{name}": address for name, address in routines.items()}
+        library = self._library([self.quickly(text)], LAPACK, symbols).add_jit_library("support")
+        return library.link(self.jit, "lapack")
+
     def _link_products(self, name: str) -> Any:
         blas = find_blas()
-        integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
-        text = gemm_module(self.options, [name], integer, has_local)
-        heavy = text if blas is None else tiles_module(name, self.options)
-        objects = [self.compiled([heavy], disk.digest("products", heavy, *self.identity()), optimised=False)]
+        module, key = self._tiles(name)
+        objects = [self._made.get(key) or self.compiled([module.text], key, optimised=False)]
         if blas is not None:
-            objects.append(self.quickly(text))
+            objects.append(self.quickly(self._products_text(name)))
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
         library = self._library(objects, PRODUCTS[name], symbols).add_jit_library("support")
         return library.link(self.jit, f"products.{name}")
+
+    def _products_text(self, name: str) -> str:
+        blas = find_blas()
+        integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
+        return gemm_module(self.options, [name], integer, has_local)
+
+    def _tiles(self, name: str) -> tuple[Module, str]:
+        """The part of the products of a dtype that takes long to compile, and its key on the disk."""
+        text = self._products_text(name) if find_blas() is None else tiles_module(name, self.options)
+        return Module(text), disk.digest("products", text, *self.identity())
+
+    def objects(self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str]) -> list[bytes]:
+        """The object code of modules for a CPU; what the products that they call still need is compiled at the same
+        time."""
+        with self.lock:
+            needed = [self._tiles(name) for name in products if name not in self._products]
+            needed = [(module, key) for module, key in needed if not disk.has(key)]
+            made = self._emission(options).objects(chain([module for module, _ in needed], modules))
+            for (_, key), data in zip(needed, made, strict=False):
+                self._made[key] = data
+                disk.store(key, data)
+            return made[len(needed) :]
+
+    def _emission(self, options: LlvmOptions) -> Emission:
+        made = self._emissions.get(options)
+        if made is None:
+            made = self._emissions[options] = Emission(lambda: target_machine(options))
+        return made
 
     def identity(self) -> tuple[str, ...]:
         """What object code depends on beside its text."""
@@ -215,6 +244,9 @@ class Engine:
                 if any(needed[0].encode() in data for data in objects):
                     self.products(name)
                     library = library.add_jit_library(f"products.{name}")
+            if any(b"tj_lapack_" in data for data in objects):
+                _ = self.lapack
+                library = library.add_jit_library("lapack")
             return library.link(self.jit, f"program{self._libraries}")
 
 
@@ -279,21 +311,26 @@ def engine() -> Engine:
     return _engines[0]
 
 
-def prepare() -> None:
-    """Begin to make the engine while the caller does what needs none yet."""
-    if not _engines and not _prepared and config.get("num_threads") > 1:
-        _prepared.append(threading.Thread(target=_try_engine, name="tracejit engine", daemon=True))
-        _prepared[0].start()
+def prepare(then: Callable[[], object]) -> None:
+    """Begin to make the engine, and `then` something else, while the caller does what needs neither; a fork waits."""
+    if _engines or _preparing or config.get("num_threads") < 2:
+        return
+    thread = threading.Thread(target=_try_engine, args=(then,), name="tracejit engine", daemon=True)
+    _preparing.append(thread)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=thread.join)
+    thread.start()
 
 
-def _try_engine() -> None:
-    with suppress(Exception):  # whoever needs the engine meets the same error
+def _try_engine(then: Callable[[], object]) -> None:
+    with suppress(Exception):  # whoever needs what could not be made meets the same error
         engine()
+        then()
 
 
 _engines: list[Engine] = []
 _making = threading.Lock()
-_prepared: list[threading.Thread] = []
+_preparing: list[threading.Thread] = []
 
 
 _kept: list[Any] = []  # support code of other parts of the runtime, loaded for good

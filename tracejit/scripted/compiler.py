@@ -15,6 +15,7 @@ from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
 from tracejit.codegen.text import print_program
 from tracejit.ir.core import Graph
+from tracejit.runtime.dispatch import is_available
 from tracejit.transforms import pipeline
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: What makes `fn.graph`: one name for sizes found equal, derivatives spelt out, then simplified.
 SIMPLIFY = ("early-checks", "unify-sizes", "checkpoint-loops", "expand-gradient", *pipeline.LEVEL1)
+
+pipeline.load((*SIMPLIFY, *pipeline.LEVEL2))
 
 
 @dataclass(eq=False)
@@ -65,6 +68,13 @@ class Compiled:
     def n_results(self) -> int:
         """How many results the caller gets (the final versions of `inout` parameters excluded)."""
         return len(self.graph.results) - len(self.graph.inout)
+
+
+def prepare_engine() -> None:
+    """Let what native code and calls of it need be made while a function is lowered."""
+    from tracejit.runtime.engine import prepare
+
+    prepare(is_available)
 
 
 def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:

@@ -46,7 +46,7 @@ from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.runtime.dispatch import FastCallable
-from tracejit.scripted.compiler import Compiled, compile_graph
+from tracejit.scripted.compiler import Compiled, compile_graph, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
@@ -256,6 +256,7 @@ class ScriptedFunction(FastCallable):
         if self._eager or self._is_plain:
             return self.__tracejit_function__(*args, **kwargs)
         arguments = self.bind(args, kwargs)
+        prepare_engine()
         try:
             found = self.specialise(arguments)
         except ScriptError as error:

@@ -57,6 +57,12 @@ def transform(name: str) -> Callable[[Transform], Transform]:
     return register
 
 
+def load(names: Sequence[str]) -> None:
+    """Import the modules of transforms that will be needed."""
+    for name in names:
+        find(name)
+
+
 def find(name: str) -> Transform:
     """The transform of that name, its module imported when needed; a `ValueError` where there is none."""
     if name not in _TRANSFORMS:
