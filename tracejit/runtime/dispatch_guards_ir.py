@@ -15,6 +15,7 @@ from tracejit.runtime.dispatch_tables import (
     ARRAY_RANK,
     ARRAY_STRIDES,
     KINDS,
+    PY_EQ,
     SIZE_OFFSET,
     STEPS,
     TYPE_OFFSET,
@@ -33,7 +34,8 @@ from tracejit.runtime.emitter import Emitter
 
 def emit_guards(e: Emitter) -> None:
     """The functions that find, guard and unbox values, and those that keep references until the call ends."""
-    for emit in (_hold, _release, _follow, _array, _integer, _boolean, _tensor, _guard, _extent, _disjoint):
+    parts = _hold, _release, _follow, _array, _integer, _boolean, _tensor, _keys, _guard, _extent, _disjoint
+    for emit in parts:
         emit(e)
 
 
@@ -247,6 +249,25 @@ def _tensor(e: Emitter) -> None:
         e.leave(f"i1 {e.call('i1', 'tj_array', 'ptr %value', f'ptr {array}', 'ptr %frame', declare=False)}")
 
 
+def _keys(e: Emitter) -> None:
+    """tj_keys: guard the keys of a dict, whose type and length fit, in order."""
+    with e.function("internal i1 @tj_keys(ptr %value, ptr %object)"):
+        keys = e.get(ValueTable, "keys", "%value")
+        at, key, item = e.variable("i64", "0"), e.variable("ptr", "null"), e.variable("ptr", "null")
+        with e.count(e.get(ValueTable, "length", "%value")) as i:
+            found = e.call("i32", "PyDict_Next", "ptr %object", f"ptr {at}", f"ptr {key}", f"ptr {item}")
+            false_unless(e, e.compare("ne", "i32", found, 0))
+            own, wanted = e.load("ptr", key), e.load("ptr", e.element(keys, i, 8))
+            with e.unless(e.compare("eq", "ptr", own, wanted)):
+                types = (e.load("ptr", thing, TYPE_OFFSET) for thing in (own, wanted))
+                false_unless(e, e.compare("eq", "ptr", *types))  # 1, 1.0 and True are equal
+                equal = e.call("i32", "PyObject_RichCompareBool", f"ptr {own}", f"ptr {wanted}", f"i32 {PY_EQ}")
+                with e.when(e.compare("ne", "i32", equal, 1)):
+                    e.call("void", "PyErr_Clear")
+                    e.leave("i1 false")
+        e.leave("i1 true")
+
+
 def _guard(e: Emitter) -> None:
     """tj_guard: whether `object` is what the value asks for; fills its tj_tensor where it has one."""
     kinds = " ".join(f"i64 {number}, label %{name}_kind" for name, number in KINDS.items())
@@ -266,6 +287,11 @@ def _guard(e: Emitter) -> None:
         e.leave("i1 true")
         e.start("is_kind")
         e.leave(f"i1 {e.compare('eq', 'ptr', '%object', wanted)}")
+        e.start("keys_kind")
+        false_unless(e, e.compare("eq", "ptr", own_type, wanted))
+        length = e.get(ValueTable, "length", "%value")
+        false_unless(e, e.compare("eq", "i64", e.load("i64", "%object", SIZE_OFFSET), length))
+        e.leave(f"i1 {e.call('i1', 'tj_keys', 'ptr %value', 'ptr %object', declare=False)}")
         e.start("type_kind")
         false_unless(e, e.compare("eq", "ptr", own_type, wanted))
         length = e.get(ValueTable, "length", "%value")

@@ -21,6 +21,7 @@ VALUE_OFFSET = HEADER  # of float, complex and NumPy scalars
 ARRAY_DATA, ARRAY_RANK, ARRAY_DIMS, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS = (
     HEADER + n for n in (0, 8, 16, 24, 40, 48)
 )
+PY_EQ = 2  # how `PyObject_RichCompareBool` compares
 C_CONTIGUOUS, OWNDATA, ALIGNED, WRITEABLE = 0x1, 0x4, 0x100, 0x400
 
 
@@ -66,6 +67,7 @@ class ValueTable(Structure):
         ("steps", c_void_p),
         ("type", c_void_p),  # the exact type, or the object an identity guard asks for
         ("length", c_int64),  # of a tuple, list or dict under a type guard; -1: not looked at
+        ("keys", c_void_p),  # what the keys of a dict must be, in order
         ("dtype", c_void_p),
         ("rank", c_int64),
         ("flags", c_int64),  # ndarray flags that must be set
@@ -83,7 +85,7 @@ class ValueTable(Structure):
     )
 
 
-KINDS = {"array": 0, "tensor": 1, "boxed": 2, "int": 3, "bool": 4, "is": 5, "type": 6}
+KINDS = {"array": 0, "tensor": 1, "boxed": 2, "int": 3, "bool": 4, "is": 5, "type": 6, "keys": 7}
 
 
 class OutputTable(Structure):

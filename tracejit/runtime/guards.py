@@ -63,7 +63,14 @@ class TypeGuard:
     length: int | None = None
 
 
-Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard
+@dataclass(frozen=True, slots=True)
+class KeysGuard:
+    """A dict (of no subclass) with exactly these keys in this order; nothing is passed."""
+
+    keys: tuple[Any, ...]
+
+
+Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard | KeysGuard
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from tracejit.runtime.guards import (
     ConstantResult,
     IntGuard,
     IsGuard,
+    KeysGuard,
     Leaf,
     NativeEntry,
     NumberResult,
@@ -137,6 +138,9 @@ class Specialisation:
             case TypeGuard(type_, length):
                 value.kind, value.type = KINDS["type"], self._pin(type_)
                 value.length = -1 if length is None else length
+            case KeysGuard(keys):
+                value.kind, value.type, value.length = KINDS["keys"], self._pin(dict), len(keys)
+                value.keys = self._array(c_void_p, [self._key(key) for key in keys])
         if _carries_data(argument):
             value.tensor = self._next_input
             self._next_input += size_of(tables.NativeTensor)
@@ -145,7 +149,11 @@ class Specialisation:
     def _step(self, name: str, key: Any) -> tables.StepTable:
         if name in ("tuple", "list"):
             return tables.StepTable(STEPS[name], key)
-        return tables.StepTable(STEPS[name], self._pin(sys.intern(key) if isinstance(key, str) else key))
+        return tables.StepTable(STEPS[name], self._key(key))
+
+    def _key(self, key: Any) -> int:
+        """The address of an attribute name or of a key of a dict; names in source are interned strings."""
+        return self._pin(sys.intern(key) if type(key) is str else key)
 
     def _array_value(self, value: tables.ValueTable, guard: ArrayGuard) -> None:
         value.dtype = self._pin(guard.dtype)

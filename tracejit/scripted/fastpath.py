@@ -18,7 +18,7 @@ from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
-from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec
+from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
 from tracejit.ir.types import ScalarType
 from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 RELEASE_ABOVE = 1 << 14
 
 
+#: Parameters whose parts are arguments of the call.
+_EXTRA = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
 class Inexpressible(Exception):
     """The native path cannot serve this specialisation."""
 
@@ -48,11 +52,20 @@ class CallPattern:
 
     def place(self, index: int, parameter: inspect.Parameter) -> tuple[int, Any]:
         """Where parameter `index` is found: its place in the call, or -1 and its default."""
-        if index < self.positional:
+        if index < self.positional and parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             return index, None
         if parameter.name in self.keywords:
             return self.positional + self.keywords.index(parameter.name), None
         return -1, parameter.default
+
+    def extra(
+        self, index: int, parameter: inspect.Parameter, access: Access
+    ) -> tuple[int, tuple[tuple[str, Any], ...]]:
+        """Where a part of `*args` or `**kwargs`, parameter `index`, is found: its place in the call, further steps."""
+        (_, key), *further = access.steps
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return index + key, tuple(further)
+        return self.positional + self.keywords.index(key), tuple(further)
 
 
 def fast_specialisation(
@@ -63,9 +76,7 @@ def fast_specialisation(
     With Tensors that ask for gradients there are two: calls that are `recorded` on the tape, and calls under `no_grad`.
     """
     lowered = made.lowered
-    kinds = {p.kind for p in signature.parameters.values()}
-    extra = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    if not is_available() or kinds & extra or lowered.changes or lowered.for_read_only:
+    if not is_available() or lowered.changes or lowered.for_read_only:
         return None
     from tracejit.scripted.fastrecord import RecordedPlan
 
@@ -83,6 +94,7 @@ class Plan:
     def __init__(self, made: Specialisation, signature: inspect.Signature, pattern: CallPattern) -> None:
         self.made = made
         self.pattern = pattern
+        self.parameters = tuple(signature.parameters.values())
         self.places = [pattern.place(i, p) for i, p in enumerate(signature.parameters.values())]
         self.lowered: Lowered = made.lowered
         self.arguments: list[g.Argument] = []
@@ -117,6 +129,9 @@ class Plan:
         """A guard for what is found at an access, in calls of this pattern."""
         if access.root < 0:
             return g.Argument(guard, -1, access.steps, access.constant)
+        if self.parameters[access.root].kind in _EXTRA:
+            root, steps = self.pattern.extra(access.root, self.parameters[access.root], access)
+            return g.Argument(guard, root, steps)
         root, default = self.places[access.root]
         return g.Argument(guard, root, access.steps, default)
 
@@ -126,18 +141,26 @@ class Plan:
         """Guards of an argument's containers and compile-time parts; inputs are added in graph order later."""
         match spec:
             case TreeSpec(kind, keys, children):
-                if issubclass(kind, dict):
-                    raise Inexpressible
-                length = len(keys) if issubclass(kind, tuple | list) else None
-                self.add(g.TypeGuard(kind, length), access)
-                step = "tuple" if issubclass(kind, tuple) else "list" if issubclass(kind, list) else "attribute"
+                if (
+                    access.steps or self.parameters[access.root].kind not in _EXTRA
+                ):  # the call makes `*args`, `**kwargs`
+                    self.add(self.tree_guard(kind, keys), access)
                 for key, child in zip(keys, children, strict=True):
-                    self.guard_tree(access.step(step, key), child, extra)
+                    self.guard_tree(access.step(step_kind(kind), key), child, extra)
             case StaticSpec(value):
                 self.add(self.static_guard(value), access)
             case _:
                 if access not in self.inputs:
                     raise Inexpressible
+
+    @staticmethod
+    def tree_guard(kind: type, keys: tuple[Any, ...]) -> g.Guard:
+        """A container of this type with these keys."""
+        if issubclass(kind, dict):
+            if kind is not dict:  # a subclass may keep an order of its own
+                raise Inexpressible
+            return g.KeysGuard(keys)
+        return g.TypeGuard(kind, len(keys) if issubclass(kind, tuple | list) else None)
 
     def guard_outer(self, access: Access, spec: Spec) -> None:
         if isinstance(spec, TreeSpec):
