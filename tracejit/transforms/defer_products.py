@@ -25,9 +25,9 @@ from tracejit.transforms.write_home import versions_of
 SIZE = ScalarType(I64)
 MATRICES = Contraction("...ij,...jk->...ik")
 
-#: How many rows are laid aside at most, and how many a trip may have for that: with more, the product itself costs
-#: several times what reading and writing the sum does.
-ROOM, FEW = 256, 16
+#: How many rows are laid aside at most, and how many a trip may have for that: a product of more costs several times
+#: what reading and writing the sum does, and is worth several threads by itself.
+ROOM, FEW = 256, 64
 
 
 @transform("defer-products")
