@@ -207,6 +207,45 @@ def test_steps_known_only_at_run_time_have_a_version_of_their_own(options: LlvmO
 
 
 @pytest.mark.parametrize("options", WIDTHS)
+@pytest.mark.parametrize("dtype", [F32, F64, BOOL])
+@pytest.mark.parametrize("branched", [False, True])
+def test_stretched_elements_of_long_bodies_are_not_gathered(options: LlvmOptions, dtype: DType, branched: bool) -> None:
+    """A size of 1 is stretched: the index is 0 or i. In a branch some lanes do not read at all."""
+    source, target, n, i, one = (
+        Var("x", Pointer(dtype)),
+        Var("out", Pointer(F64)),
+        Var("n", I64),
+        Var("i", I64),
+        Var("one", BOOL),
+    )
+    x = Load(source, Select(one, size(0), i, I64), dtype)
+    number = Select(x, k.const(2.0, F64), k.const(3.0, F64), F64) if dtype == BOOL else k.cast(x, F64)
+    store: Any = Store(target, i, k.tanh(k.exp(k.sin(number))))
+    late = k.gt(k.remainder(i, 5), 2)
+    body = (Store(target, i, k.const(7.0, F64)), If(late, (store,))) if branched else (store,)
+    kernel = Kernel("stretch", (source, target, n, one), frozenset([target]), (For(i, n, body, "vector"),))
+    made = Var("made", Pointer(F64))
+    launch = Launch("stretch", (data(0, dtype), made, dim(0), Input("scalar", 1, BOOL)))
+    program = entry_program(
+        (Alloc(made, dim(0)), launch, Output(0, made, (dim(0),))),
+        [vector_input(dtype), scalar_input(BOOL)],
+        [(F64, 1)],
+        [kernel],
+    )
+    if options.masked_bits and dtype.bits >= options.masked_bits:
+        assert "gather" not in str(print_program(program, options))
+    compiled = compile_program(program, options=options)
+    for length in (1, 2, 30, 200):
+        x = (np.arange(length) % 7).astype(numpy_dtype(dtype))
+        numbers = np.where(x, 2.0, 3.0) if dtype == BOOL else x.astype(float)
+        lanes = np.arange(length)
+        for stretched in (False, True):
+            whole = np.tanh(np.exp(np.sin(np.full(length, numbers[0]) if stretched else numbers)))
+            expected = np.where(lanes % 5 > 2, whole, 7.0) if branched else whole
+            np.testing.assert_allclose(compiled.call([x, stretched])[0], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("options", WIDTHS)
 def test_indices_are_divided_exactly(options: LlvmOptions) -> None:
     target, n, i, width = Var("out", Pointer(I64)), Var("n", I64), Var("i", I64), Var("w", I64)
     far = k.add(i, (1 << 40) + 12345)

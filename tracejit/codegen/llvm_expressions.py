@@ -59,6 +59,7 @@ class ExpressionPrinter(Emitter):
         self.epoch = 0  #: counts what may have changed memory
         self.known_steps: dict[str, Value] = {}  #: in a version of a loop: what steps (by register) are there
         self.likely_steps: dict[str, int] = {}  #: what steps only the running program knows will probably be
+        self.stretched: dict[str, tuple[Value, bool]] = {}  #: steps of 0 or 1: 1 where the condition has that truth
         self.read_in_lanes: frozenset[Var] = frozenset()  #: what the body of the `lanes` loop being printed reads
         self.volatile_loads = 0  #: counts loads whose result may change with the epoch
         self._in_template = False

@@ -1,7 +1,8 @@
 """Loads and stores as LLVM instructions. Inside a vector loop the step of the index decides what an access is:
 
 step 0: one scalar; 1: a vector; -1: a vector turned round; 2: two overlapping vectors of which every other element
-is kept (each reads only between the first and the last element asked for); anything else: gather or scatter.
+is kept (each reads only between the first and the last element asked for); 0 or 1, which only the running program
+knows (a size that may be stretched): as much of a vector as is there; anything else: gather or scatter.
 Two stores that fill in each other's gaps (the parts of complex numbers) are one store of a vector twice as long.
 """
 
@@ -114,8 +115,30 @@ def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, re
             return _load_backwards(p, buffer, ramp, dtype, readonly)
         case "2":
             return _load_every_other(p, buffer, ramp, dtype, readonly)
+        case text if text in p.stretched and 0 < p.options.masked_bits <= dtype.bits:
+            return _load_stretched(p, buffer, ramp, dtype, readonly)
         case _:
             return _gather(p, buffer, lanes_of(p, ramp), dtype)
+
+
+def _load_stretched(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+    """A vector where the step is 1; where it is 0 one element, for which the first lane asks, in every lane."""
+    assert p.vector is not None
+    lanes, mask = p.vector.lanes, p.vector.mask
+    cond, truth = p.stretched[ramp.step.text]
+    only_first = Value("<" + ", ".join(f"i1 {'true' if i == 0 else 'false'}" for i in range(lanes)) + ">", BOOL, lanes)
+    if mask is None:
+        every = p.splat(Value("true", BOOL), lanes)
+    else:
+        every = mask
+        reduce = f"@llvm.vector.reduce.or.v{lanes}i1"
+        p.declare(f"declare i1 {reduce}(<{lanes} x i1>)")
+        some = p.pure(f"call i1 {reduce}({mask.typed()})", BOOL, 1, mask)
+        only_first = p.binary("and", only_first, p.splat(some, lanes), BOOL)
+    sides = (every, only_first) if truth else (only_first, every)
+    loaded = _load_vector(p, _address(p, buffer, ramp, dtype), dtype, readonly, p.choose(cond, *sides))
+    first = _shuffle(p, loaded, loaded, [0] * lanes)
+    return p.choose(cond, loaded, first) if truth else p.choose(cond, first, loaded)
 
 
 def _address(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, ahead: int = 0) -> Value:

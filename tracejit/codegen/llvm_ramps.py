@@ -85,6 +85,8 @@ def _chosen_step(p: ExpressionPrinter, cond: Value, a: Value, b: Value) -> Value
     step = p.choose(cond, a, b)
     moving = b if a.text == "0" else a
     p.likely_steps[step.text] = int(moving.text) if moving.is_literal else p.likely_steps.get(moving.text, 1)
+    if {a.text, b.text} == {"0", "1"}:
+        p.stretched[step.text] = cond, moving is a
     return step
 
 
