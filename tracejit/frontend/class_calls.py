@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
+    MaybeUnbound,
     MessageValue,
     Number,
     ObjectValue,
@@ -92,12 +93,23 @@ def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
     name = c.static(args[1], node, "the attribute name")
     if len(args) == 3 and not _has(c, args[0], name, node):
         return args[2]
+    perhaps = _perhaps(args[0], name)
+    if len(args) == 3 and perhaps is not None:
+        return c.expressions.choose(node, perhaps.bound, lambda: perhaps.value, lambda: args[2])
     return c.attribute(args[0], name, node)
 
 
 @handles(hasattr)
 def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return Static(_has(c, args[0], c.static(args[1], node, "the attribute name"), node))
+    name = c.static(args[1], node, "the attribute name")
+    perhaps = _perhaps(args[0], name)
+    return Static(_has(c, args[0], name, node)) if perhaps is None else Number(perhaps.bound, weak=True)
+
+
+def _perhaps(x: FrontValue, name: str) -> MaybeUnbound | None:
+    """An attribute that an object has on one path only."""
+    found = x.fields.get(name) if isinstance(x, ObjectValue) else None
+    return found if isinstance(found, MaybeUnbound) else None
 
 
 @handles(super)

@@ -20,6 +20,7 @@ from tracejit.frontend import list_arrays
 from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, NeedsUnrolling, ScriptBuilder
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
+from tracejit.frontend.heap import describe_part
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
 from tracejit.frontend.leaves import (
     ArrayLeaf as ArrayLeaf,
@@ -493,6 +494,9 @@ class Lowering:
         """How the caller makes a dict or an object; its own ones are returned themselves."""
         if value in self.returned:
             self.ctx.refuse(node, "a result that holds one object twice, or itself, cannot be returned", "return parts")
+        odd = next((k for k, v in value.contents.items() if isinstance(v, MaybeUnbound)), None)
+        if odd is not None:
+            self.ctx.refuse(node, f"{describe_part(value, odd)} exists on one path only", "set it on every path")
         self.returned.add(value)
         cls = dict if isinstance(value, DictValue) else value.cls
         tree = TreeLeaf(cls, tuple(value.contents), tuple(self.leaf(i, node) for i in value.contents.values()))

@@ -117,6 +117,12 @@ def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
     return found
 
 
+def may_lack(o: Mutable, parts: Iterable[Any]) -> bool:
+    """Whether an object may have these parts on one path only: attributes that its class has not. The caller's objects,
+    and dicts, have what they have."""
+    return isinstance(o, ObjectValue) and o.access is None and not any(hasattr(o.cls, str(k)) for k in parts)
+
+
 def describe_part(value: Mutable, name: Any) -> str:
     """How messages call a part of an object."""
     return f"the key {name!r}" if isinstance(value, DictValue) else f"the attribute {name!r}"

@@ -16,7 +16,7 @@ from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
-from tracejit.frontend.heap import Contents, describe_part
+from tracejit.frontend.heap import Contents, describe_part, may_lack
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
@@ -309,13 +309,14 @@ class Join:
             first, second = (s.held(o) if s.alive else None for s in (self.then, self.orelse))
             if all(x is None or x is o.contents for x in (first, second)):
                 continue
-            if first is not None and second is not None and first.keys() != second.keys():
-                part = next(iter(first.keys() ^ second.keys()))
+            odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
+            if odd and not may_lack(o, odd):
+                part = next(iter(odd))
                 self.ctx.refuse(
                     self.node, f"{describe_part(o, part)} exists on one path only", "set it before, or on both paths"
                 )
             made: dict[Any, FrontValue] = {}
-            for k in first if first is not None else second or ():
+            for k in {**(first or {}), **(second or {})}:
                 x, y = _part(first, k), _part(second, k)
                 made[k] = x if x is y and x is not None else self.value(str(k), x, y)
             o.contents = made
@@ -533,7 +534,7 @@ def _one_none(a: FrontValue, b: FrontValue) -> bool:
 
 
 def _part(contents: Contents | None, key: Any) -> FrontValue | None:
-    return None if contents is None else contents[key]
+    return None if contents is None else contents.get(key)
 
 
 def _same_class(a: FrontValue, b: FrontValue) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.heap import Contents, describe_part
+from tracejit.frontend.heap import Contents, describe_part, may_lack
 from tracejit.frontend.loop_plan import CELL, Path, label, replace
 from tracejit.frontend.values import DictValue, FrontValue, Mutable, ObjectValue
 from tracejit.ir.core import Value
@@ -34,6 +34,12 @@ class LoopObjects:
             o = self.entry_objects.get(key)
             if o is not None and part in o.contents:
                 made = self.cell_heads[key, part] = self.loop.head((CELL, key, part), o.contents[part])
+                o.contents = {**o.contents, part: made}
+        for key, part in sorted(self.plan.late_parts, key=str):
+            o = self.entry_objects.get(key)
+            if o is not None and part not in o.contents:
+                like = self.plan.parts_like[key, part]
+                made = self.cell_heads[key, part] = self.loop.head_late((CELL, key, part), like)
                 o.contents = {**o.contents, part: made}
 
     def head_object(self, path: Path, value: Mutable) -> Mutable:
@@ -78,7 +84,8 @@ class LoopObjects:
             before = entry.get(o)
             if before is None or o.contents is before:
                 continue
-            if before.keys() != o.contents.keys():
+            late = o.contents.keys() - before.keys()
+            if before.keys() - o.contents.keys() or (late and not may_lack(o, late)):
                 part = next(iter(before.keys() ^ o.contents.keys()))
                 self.ctx.refuse(
                     self.node,
@@ -91,6 +98,10 @@ class LoopObjects:
                 head = self.cell_heads.get((key, part))
                 if head is not None:
                     self.loop.end((CELL, key, part), head, now, ends)
+                elif part in late:
+                    self.plan.parts_like[key, part] = now
+                    self.loop.note_ranks()
+                    self.plan.add(self.plan.late_parts, (key, part))
                 elif now is not before[part]:
                     self.plan.add(self.plan.cells, (key, part))
 

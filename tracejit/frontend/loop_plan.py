@@ -55,6 +55,10 @@ class Plan:
     optional: dict[Path, FrontValue] = field(default_factory=dict["Path", "FrontValue"])  #: may be None: like these
     choices: dict[Path, tuple[Static, ...]] = field(default_factory=dict["Path", tuple["Static", ...]])
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
+    late_parts: set[tuple[object, Any]] = field(
+        default_factory=set[tuple[object, Any]]
+    )  #: attributes first set in the body
+    parts_like: dict[tuple[object, Any], FrontValue] = field(default_factory=dict[tuple[object, Any], "FrontValue"])
     late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
     late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
     rotates: bool = True  #: names that are bound to each other's memory may just change places (`rotation.py`)

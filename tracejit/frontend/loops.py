@@ -137,11 +137,13 @@ class LoopLowering:
 
     def late_name(self, name: str) -> None:
         """A name the body binds first: unbound before, perhaps bound afterwards."""
-        like = self.plan.late_like[name]
+        self.head_env[name] = self.head_late((name,), self.plan.late_like[name])
+
+    def head_late(self, path: Path, like: FrontValue) -> MaybeUnbound:
+        """What is not there before the loop, and perhaps afterwards."""
         false = self.outer.constant(False, ScalarType(BOOL))
-        flag = self.carry(false, ScalarType(BOOL), f"{name}.bound")
-        self.bound_carry[name,] = flag
-        self.head_env[name] = MaybeUnbound(flag.param, self.head((name,), self.nothing(like)))
+        flag = self.bound_carry[path] = self.carry(false, ScalarType(BOOL), f"{label(path)}.bound")
+        return MaybeUnbound(flag.param, self.head(path, self.nothing(like)))
 
     def nothing(self, like: FrontValue) -> FrontValue:
         """An unspecified value of the same kind, made before the loop."""
@@ -361,8 +363,12 @@ class LoopLowering:
         for name in late:
             if name in env and name not in self.head_env and name not in self.entry_env:
                 self.plan.late_like[name] = env[name]
-                self.plan.late_ranks.update({c: rank_of(base) for c, base in self.ctx.storage.bases.items()})
+                self.note_ranks()
                 self.plan.add(self.plan.late, name)
+
+    def note_ranks(self) -> None:
+        """Remember the ranks of memory that something bound late may be a view of."""
+        self.plan.late_ranks.update({c: rank_of(base) for c, base in self.ctx.storage.bases.items()})
 
     def end(self, path: Path, head: FrontValue, end: FrontValue | None, ends: dict[int, int]) -> None:
         """One name at the end of an iteration."""

@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     BoundFunction,
     BoundMethod,
     FrontValue,
+    MaybeUnbound,
     ObjectValue,
     Static,
     SuperValue,
@@ -201,7 +202,7 @@ class Objects:
         if isinstance(member, property):
             return self.c.call_value(Static(member.fget), [o], {}, node)
         if name in o.fields:
-            return o.fields[name]
+            return self.present(o, name, node)
         if isinstance(member, functools.cached_property):
             made = self.c.call_value(Static(member.func), [o], {}, node)
             self.ctx.set_part(o, name, made, node)
@@ -209,6 +210,15 @@ class Objects:
         if name == "__class__":
             return Static(o.cls)
         return self.member(o, o.cls, name, node)
+
+    def present(self, o: ObjectValue, name: str, node: ast.AST) -> FrontValue:
+        """An attribute that the object has, on this path or perhaps: AttributeError at run time where it has not."""
+        found = o.fields[name]
+        if not isinstance(found, MaybeUnbound):
+            return found
+        self.ctx.at(node)
+        self.ctx.check(found.bound, "AttributeError", f"'{o.cls.__name__}' object has no attribute '{name}'")
+        return found.value
 
     def member(self, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue:
         """An attribute that the class has."""

@@ -11,7 +11,7 @@ def step(x):
     settings = Settings()
     if x > 0:
         settings.last = x
-    return settings.first
+    return settings
 
 
 step(1.0)
