@@ -56,8 +56,8 @@ def worst(operands: list[np.ndarray], found: np.ndarray, expected: np.ndarray) -
 
 
 def places_of(name: str, arity: int) -> tuple[int, ...]:
-    """Which inputs an operation gets: any, any, any, amounts to shift by, divisors, and numerators for them."""
-    if name in ("lsl", "asr", "lsr"):
+    """Which inputs an operation gets: any, any, any, amounts to shift or scale, divisors, numerators for them."""
+    if name in ("lsl", "asr", "lsr", "ldexp"):
         return (0, 3)
     return (5, 4) if name in ("quotient", "remainder") else tuple(range(arity))
 
@@ -67,7 +67,8 @@ def inputs_of(dtype: DType) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     x, y, z = (values(dtype, 77, rng) for _ in range(3))
     if not dtype.is_integer:
-        return [x, y, z, x, x, x]
+        exponents = np.rint(np.clip(np.where(y == y, y, 0).astype(np.float64), -150, 150)).astype(y.dtype)
+        return [x, y, z, exponents, x, x]
     amounts = (np.abs(y.astype(np.int64)) % dtype.bits).astype(y.dtype)
     divisors = np.where(y == 0, 1, y).astype(y.dtype)
     numerators = np.where(divisors.astype(np.int64) == -1, 5, x).astype(x.dtype) if dtype.kind == "i" else x

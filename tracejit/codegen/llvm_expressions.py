@@ -7,7 +7,7 @@ never becomes a vector unless data needs it. The table in `scalars.py` says how 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -132,7 +132,10 @@ class ExpressionPrinter(Emitter):
         assert isinstance(dtype, DType)
         spelling = row.llvm.get(dtype.kind)
         if spelling is None:
-            return self.expand(expansion(op, dtype), args)
+            whole = dtype.name in row.avx512 and self.fills_registers(dtype, args)
+            return (
+                self._of_registers(row.avx512[dtype.name], args) if whole else self.expand(expansion(op, dtype), args)
+            )
         if any(isinstance(a, Ramp) for a in args):
             ramp = self._of_ramps(spelling, args)
             if ramp is not None:
@@ -147,6 +150,45 @@ class ExpressionPrinter(Emitter):
             x = values[0]
             return self.pure(f"{spelling} {x.typed()}", result, x.lanes, x)
         return self.binary(spelling + flags, values[0], values[1], result)
+
+    def fills_registers(self, dtype: DType, args: Sequence[Value | Ramp]) -> bool:
+        """Whether operands are whole registers of AVX-512."""
+        bits = dtype.bits * max(self.lanes if isinstance(a, Ramp) else a.lanes for a in args)
+        return self.options.vector_bits == 512 and bits % 512 == 0
+
+    def _of_registers(self, intrinsic: str, args: Sequence[Value | Ramp]) -> Value:
+        """An intrinsic of AVX-512 on each register of the operands."""
+        values = [self.spread(a) for a in args]
+        lanes = max(v.lanes for v in values)
+        dtype = values[0].dtype
+        assert isinstance(dtype, DType)
+        values = [self.splat(v, lanes) for v in values]
+        width = 512 // dtype.bits
+        type, mask = type_text(dtype, width), f"i{width}"
+        self.declare(f"declare {type} @{intrinsic}({', '.join([type] * (len(args) + 1))}, {mask}, i32)")
+        made: list[Value] = []
+        for start in range(0, lanes, width):
+            parts = [self.lanes_from(v, start, width) for v in values]
+            typed = ", ".join(v.typed() for v in parts)
+            text = f"call {type} @{intrinsic}({typed}, {type} zeroinitializer, {mask} -1, i32 4)"
+            made.append(self.pure(text, dtype, width, *parts))
+        while len(made) > 1:
+            made = [self.joined(a, b) for a, b in zip(made[::2], made[1::2], strict=True)]
+        return made[0]
+
+    def lanes_from(self, x: Value, start: int, count: int) -> Value:
+        """Lanes `start` to `start + count` of a vector."""
+        if x.lanes == count:
+            return x
+        places = ", ".join(f"i32 {i}" for i in range(start, start + count))
+        vector = type_text(x.dtype, x.lanes)
+        return self.pure(f"shufflevector {x.typed()}, {vector} poison, <{count} x i32> <{places}>", x.dtype, count, x)
+
+    def joined(self, a: Value, b: Value) -> Value:
+        """Two vectors one after the other."""
+        count = 2 * a.lanes
+        places = ", ".join(f"i32 {i}" for i in range(count))
+        return self.pure(f"shufflevector {a.typed()}, {b.typed()}, <{count} x i32> <{places}>", a.dtype, count, a, b)
 
     def _divisor(self, x: Value) -> Value:
         """A divisor that is 1 in the lanes that are switched off: dividing by their zeros would trap."""

@@ -63,6 +63,11 @@ def fma(a: Array, b: Array, c: Array) -> Array:
     return a * b + c
 
 
+def ldexp(a: Array, n: Array) -> Array:
+    """a * 2**n, n a float that is a whole number; any float for a NaN as n."""
+    return np.ldexp(a, np.nan_to_num(n).astype(np.int32))
+
+
 def power(a: Array, b: Array) -> Array:
     """a to the b; integers wrap, and of a negative integer exponent only the bits below the sign count."""
     dtype = np.asarray(a).dtype

@@ -42,6 +42,8 @@ class ScalarOp:
               `{u}` that type or u32, the wider.
     llvm:     kind -> opcode (`fadd`, `icmp slt`, `fcmp olt`) or intrinsic (`llvm.sqrt`; one whose name contains
               `.with.overflow` gives its second result).
+    avx512:   the same for an intrinsic on whole registers of AVX-512 by dtype name; further operands are the result of
+              switched-off lanes, the mask, and the rounding.
     expand:   `(k, *operands) -> Expr` in terms of other operations, for kinds without a spelling.
     """
 
@@ -52,6 +54,7 @@ class ScalarOp:
     result: Literal["same", "bool"] = "same"
     c: Mapping[str, str] = field(default_factory=dict[str, str])
     llvm: Mapping[str, str] = field(default_factory=dict[str, str])
+    avx512: Mapping[str, str] = field(default_factory=dict[str, str])
     expand: Callable[..., Expr] | None = None
 
 
@@ -112,6 +115,7 @@ def _math(name: str, evaluate: Callable[..., Any], arity: int = 1, c: str = "") 
     return ScalarOp(name, arity, "f", evaluate, c=spelling, expand=mathlib.FUNCTIONS[name])
 
 
+_SCALEF = {f"f{bits}": f"llvm.x86.avx512.mask.scalef.p{letter}.512" for bits, letter in ((32, "s"), (64, "d"))}
 _TRUNCATING = {"i": "sdiv", "u": "udiv"}, {"i": "srem", "u": "urem"}
 
 _ROWS = (
@@ -138,6 +142,7 @@ _ROWS = (
     _rounding("ceil", "llvm.ceil", "ceil", np.ceil),
     _rounding("trunc", "llvm.trunc", "trunc", np.trunc),
     _rounding("round", "llvm.rint", "rint", np.rint),
+    ScalarOp("ldexp", 2, "f", numeric.ldexp, avx512=_SCALEF, expand=mathlib.FUNCTIONS["ldexp"]),
     # comparison and classification
     _comparison("eq", "==", np.equal),
     _comparison("ne", "!=", np.not_equal),
@@ -413,6 +418,7 @@ class KernelBuilder:
     minimum = _operation("minimum")
     maximum = _operation("maximum")
     copysign = _operation("copysign")
+    ldexp = _operation("ldexp")
     sqrt = _operation("sqrt")
     floor = _operation("floor")
     ceil = _operation("ceil")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tracejit.codegen.loop_ir import Expr
-from tracejit.codegen.mathlib import error, exponential, logarithmic, power, trigonometric
+from tracejit.codegen.mathlib import arithmetic, error, exponential, logarithmic, power, trigonometric
 from tracejit.codegen.mathlib.half import half_conversion, storage_dtype
 
 __all__ = ["FUNCTIONS", "half_conversion", "storage_dtype"]
 
 _PLACES = {
+    arithmetic: "ldexp",
     exponential: "exp exp2 expm1 sigmoid sinh cosh tanh",
     logarithmic: "log log1p log2 log10 asinh acosh atanh",
     trigonometric: "sin cos tan asin acos atan atan2",

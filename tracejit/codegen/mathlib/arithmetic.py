@@ -59,6 +59,11 @@ def parts(name: str, dtype: DType, variant: str | None = None) -> tuple[float, .
 # -- rounding and scaling ---------------------------------------------------------------------------------------
 
 
+def nearest_whole(k: KernelBuilder, x: Expr) -> Expr:
+    """x rounded to a whole number, as a float; for |x| up to half the mantissa's range."""
+    return nearest_integer(k, x)[0]
+
+
 def nearest_integer(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
     """x rounded to an integer, as a float and as a machine integer; any integer for NaN or a huge x.
 
@@ -75,6 +80,13 @@ def power_of_two(k: KernelBuilder, n: Expr, dtype: DType) -> Expr:
     """2**n as a float, for n in the range of normal exponents."""
     fmt = FORMATS[dtype]
     return k.bitcast(k.lsl(k.add(n, fmt.bias), fmt.mantissa), dtype)
+
+
+def ldexp(k: KernelBuilder, x: Expr, whole: Expr) -> Expr:
+    """x * 2**n for a float that is a whole number, up to twice the range of exponents."""
+    fmt = format_of(k, x)
+    magic = k.const(1.5 * 2.0**fmt.mantissa, k.dtype(x))
+    return scale(k, x, k.let(k.sub(k.bitcast(k.add(whole, magic), fmt.integer), k.bitcast(magic, fmt.integer))))
 
 
 def scale(k: KernelBuilder, x: Expr, n: Expr) -> Expr:

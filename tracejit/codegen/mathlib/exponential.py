@@ -16,6 +16,7 @@ from tracejit.codegen.mathlib.arithmetic import (
     fast_two_sum,
     format_of,
     nearest_integer,
+    nearest_whole,
     parts,
     polynomial,
     power_of_two,
@@ -40,17 +41,12 @@ def _reduced(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr]:
     return n, r, k.let(k.sub(k.sub(exact, r), tail))
 
 
-def _scaled_exp(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
-    """(y, n) with exp(x) = y * 2**n, for x in the clamped range."""
-    high, low = parts("log(2)", k.dtype(x))
-    whole, n = nearest_integer(k, k.mul(x, 1 / math.log(2)))
-    r = k.let(k.fma(whole, -low, k.fma(whole, -high, x)))
-    return k.let(k.add(1, k.fma(k.mul(r, r), polynomial(k, "exp", r), r))), n
-
-
 def exp_of_finite(k: KernelBuilder, x: Expr) -> Expr:
     """exp(x) for x in the clamped range."""
-    return scale(k, *_scaled_exp(k, x))
+    high, low = parts("log(2)", k.dtype(x))
+    whole = nearest_whole(k, k.mul(x, 1 / math.log(2)))
+    r = k.let(k.fma(whole, -low, k.fma(whole, -high, x)))
+    return k.ldexp(k.add(1, k.fma(k.mul(r, r), polynomial(k, "exp", r), r)), whole)
 
 
 def exp(k: KernelBuilder, x: Expr) -> Expr:
@@ -61,10 +57,10 @@ def exp(k: KernelBuilder, x: Expr) -> Expr:
 def exp2(k: KernelBuilder, x: Expr) -> Expr:
     """2**x: the fraction is exact, so only its product with log(2) is rounded."""
     x = clamp(k, x, *_EXP2_RANGE[k.dtype(x).name])
-    whole, n = nearest_integer(k, x)
+    whole = nearest_whole(k, x)
     r = k.let(k.sub(x, whole))
     tail = k.mul(k.mul(r, r), polynomial(k, "exp2", r))
-    return scale(k, k.let(k.add(1, k.fma(r, math.log(2), tail))), n)
+    return k.ldexp(k.add(1, k.fma(r, math.log(2), tail)), whole)
 
 
 def exp_pair(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair]:
@@ -95,19 +91,17 @@ def expm1(k: KernelBuilder, x: Expr) -> Expr:
 def sigmoid(k: KernelBuilder, x: Expr) -> Expr:
     """1 / (1 + exp(-x)), from e = exp(-|x|) so that neither side overflows: 1 / (1 + e) or e / (1 + e).
 
-    The quotient is corrected once; 1 / (1 + e) is known well enough for that from the quotient itself.
+    The quotient is corrected for the rounding of 1 + e, and 1 / (1 + e) is known well enough for that from itself.
     """
     dtype = k.dtype(x)
-    n, (hi, lo) = exp_pair(k, clamp(k, k.neg(k.abs(x)), *_EXP_RANGE[dtype.name]))
-    half = k.let(k.asr(n, 1))
-    factors = k.let(power_of_two(k, half, dtype)), k.let(power_of_two(k, k.sub(n, half), dtype))
-    e, e_rest = (k.let(k.mul(k.mul(part, factors[0]), factors[1])) for part in (hi, lo))
+    below = k.let(k.neg(k.abs(x)))
+    lowest = _EXP_RANGE[dtype.name][0]
+    e = k.let(exp_of_finite(k, k.let(k.select(k.lt(below, lowest), lowest, below))))
     total, rest = fast_two_sum(k, k.const(1, dtype), e)
     is_negative = k.let(k.lt(x, 0))
     quotient = k.let(k.div(k.select(is_negative, e, k.const(1, dtype)), total))
     inverse = k.select(is_negative, k.sub(1, quotient), quotient)
-    above_rest = k.select(is_negative, e_rest, k.const(0, dtype))
-    return k.fma(k.sub(above_rest, k.mul(quotient, k.add(rest, e_rest))), inverse, quotient)
+    return k.fma(k.mul(quotient, k.neg(rest)), inverse, quotient)
 
 
 def sinh(k: KernelBuilder, x: Expr) -> Expr:
@@ -140,7 +134,6 @@ def tanh(k: KernelBuilder, x: Expr) -> Expr:
     z = k.let(k.mul(x, x))
     small = k.fma(k.mul(x, z), polynomial(k, "tanh", z), x)
     twice = k.let(k.abs(k.add(x, x)))
-    y, n = _scaled_exp(k, k.let(k.select(k.gt(twice, 50.0), 50.0, twice)))
-    e = k.mul(y, power_of_two(k, n, k.dtype(x)))
+    e = exp_of_finite(k, k.let(k.select(k.gt(twice, 50.0), 50.0, twice)))
     large = k.sub(1, k.div(2, k.add(e, 1)))
     return k.copysign(k.select(k.lt(k.abs(x), 0.625), small, large), x)

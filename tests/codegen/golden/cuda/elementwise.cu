@@ -1,33 +1,26 @@
 typedef signed char i8; typedef short i16; typedef int i32; typedef long long i64;
 typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32; typedef unsigned long long u64;
 
+static __device__ float tj_ldexp_f32(const float x, const float y) {
+    const i32 t = (i32)((u32)__float_as_int(y + 1.2582912e+07f) - (u32)__float_as_int(1.2582912e+07f));
+    const i32 t_1 = t >> 1;
+    return (x * __int_as_float((i32)((u32)((i32)((u32)t_1 + (u32)127)) << 23))) * __int_as_float((i32)((u32)((i32)((u32)((i32)((u32)t - (u32)t_1)) + (u32)127)) << 23));
+}
+
 static __device__ float tj_sigmoid_f32(const float x) {
-    const float t = ((-fabsf(x)) < (-104.5f)) ? (-104.5f) : (-fabsf(x));
-    const float t_1 = (t > 89.0f) ? 89.0f : t;
+    const float t = -fabsf(x);
+    const float t_1 = (t < (-104.5f)) ? (-104.5f) : t;
     const float t_2 = (t_1 * 1.442695f) + 1.2582912e+07f;
     const float t_3 = t_2 - 1.2582912e+07f;
     const i32 t_4 = (i32)((u32)__float_as_int(t_2) - (u32)__float_as_int(1.2582912e+07f));
-    const float t_5 = t_1 - (t_3 * 0.69311523f);
-    const float t_6 = t_3 * 3.1946183e-05f;
-    const float t_7 = t_5 - t_6;
-    const float t_8 = (t_5 - t_7) - t_6;
-    const float t_9 = fmaf(fmaf(fmaf(fmaf(0.0013946446f, t_7, 0.0083691515f), t_7, 0.04166626f), t_7, 0.16666517f), t_7, 0.5f);
-    const float t_10 = fmaf((t_7 * t_7), t_9, t_8);
-    const float t_11 = 1.0f + t_7;
-    const float t_12 = t_7 - (t_11 - 1.0f);
-    const float t_13 = t_12 + t_10;
-    const float t_14 = t_11 + t_13;
-    const float t_15 = t_13 - (t_14 - t_11);
-    const i32 t_16 = t_4 >> 1;
-    const float t_17 = __int_as_float((i32)((u32)((i32)((u32)t_16 + (u32)127)) << 23));
-    const float t_18 = __int_as_float((i32)((u32)((i32)((u32)((i32)((u32)t_4 - (u32)t_16)) + (u32)127)) << 23));
-    const float t_19 = (t_14 * t_17) * t_18;
-    const float t_20 = (t_15 * t_17) * t_18;
-    const float t_21 = 1.0f + t_19;
-    const float t_22 = t_19 - (t_21 - 1.0f);
-    const bool t_23 = x < 0.0f;
-    const float t_24 = (t_23 ? t_19 : 1.0f) / t_21;
-    return fmaf(((t_23 ? t_20 : 0.0f) - (t_24 * (t_22 + t_20))), (t_23 ? (1.0f - t_24) : t_24), t_24);
+    const float t_5 = fmaf(t_3, (-3.1946183e-05f), fmaf(t_3, (-0.69311523f), t_1));
+    const float t_6 = fmaf(fmaf(fmaf(fmaf(0.0013946446f, t_5, 0.0083691515f), t_5, 0.04166626f), t_5, 0.16666517f), t_5, 0.5f);
+    const float t_7 = tj_ldexp_f32(1.0f + fmaf((t_5 * t_5), t_6, t_5), t_3);
+    const float t_8 = 1.0f + t_7;
+    const float t_9 = t_7 - (t_8 - 1.0f);
+    const bool t_10 = x < 0.0f;
+    const float t_11 = (t_10 ? t_7 : 1.0f) / t_8;
+    return fmaf((t_11 * (-t_9)), (t_10 ? (1.0f - t_11) : t_11), t_11);
 }
 
 extern "C" __global__ void __launch_bounds__(256) elementwise_0_fused(const i64 n, const float* x, const float* w, const float b, float* y) {
