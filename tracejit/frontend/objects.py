@@ -293,6 +293,13 @@ class Objects:
             self.ctx.check_false("AttributeError", text)
         self.ctx.set_part(o, name, value, node)
 
+    def delete_attribute(self, o: ObjectValue, name: str, node: ast.AST) -> None:
+        """`del o.name`."""
+        if name not in o.fields:
+            self.ctx.check_false("AttributeError", name)
+        self.present(o, name, node)
+        self.ctx.write_object(o, {k: v for k, v in o.fields.items() if k != name}, node)
+
     def set_outer(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
         """`owner.name = value` for an object from outside."""
         member = find(type(owner), name)

@@ -245,10 +245,7 @@ class Statements:
                 base = self.expressions.value(base_node)
                 if not isinstance(base, ObjectValue):
                     self.ctx.refuse(target, f"an attribute of {describe(base)} cannot be deleted", "set it to None")
-                if name not in base.fields:
-                    self.ctx.check_false("AttributeError", name)
-                self.calls.objects.present(base, name, target)
-                self.ctx.write_object(base, {k: v for k, v in base.fields.items() if k != name}, target)
+                self.calls.objects.delete_attribute(base, name, target)
             case _:
                 self.ctx.refuse(target, "this cannot be deleted", "del name")
 
