@@ -15,6 +15,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, normal_axis
+from tracejit.frontend.context import MaybeView
 from tracejit.frontend.elementwise import elementwise
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
@@ -194,7 +195,7 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     if is_strided:
         ctx.hold(made, view)
     else:
-        ctx.maybe_views[made.storage] = view.storage, may_be_view(ctx, view, lengths)
+        ctx.maybe_views[made.storage] = MaybeView(view.storage, may_be_view(ctx, view, lengths))
     return made
 
 

@@ -126,6 +126,7 @@ class Body:
             tensors=caller.ctx.tensors,
             growing=root.growing,
             unrolled=root.unrolled,
+            sharing=root.sharing,
             level=1,
             grad_enabled=instance.grad_enabled,
             path=(instance.source.node,),

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from tracejit.frontend.recursion import Recursion
 
 
+#: NumPy's message for a write into an array that may not be written.
+READ_ONLY = "assignment destination is read-only"
+
+
 class NeedsStatic(Exception):
     """A number argument decides a type (an axis, say): lower again with it compiled in."""
 
@@ -69,6 +73,14 @@ class NeedsUnrolling(Exception):
     def __init__(self, loop: ast.AST) -> None:
         super().__init__()
         self.loop = loop
+
+
+class NeedsSharing(Exception):
+    """A name that starts a loop as a copy of a view is written before it is bound anew: lower again without a copy."""
+
+    def __init__(self, start: object) -> None:
+        super().__init__()
+        self.start = start
 
 
 class ListGrows(Exception):
@@ -124,6 +136,17 @@ class Frame:
         return self.site or self.source.span(node)
 
 
+@dataclass(frozen=True, slots=True)
+class MaybeView:
+    """A class copies what Python shares with the class `source` where `shared` holds. At the `start` of a loop, it is a
+    copy of all of `view`."""
+
+    source: int
+    shared: Value
+    view: ArrayView | None = None
+    start: object = None
+
+
 @dataclass(slots=True, eq=False)
 class Context:
     """The state of one lowering."""
@@ -148,10 +171,12 @@ class Context:
     strided: set[int] = field(default_factory=set[int])
     #: classes that copy, on one path only, what is a view of these classes in Python
     snapshots: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
-    #: classes that copy what Python shares where a condition known at run time only holds: the source, the condition
-    maybe_views: dict[int, tuple[int, Value]] = field(default_factory=dict[int, "tuple[int, Value]"])
+    #: classes that copy what Python shares where a condition known at run time only holds
+    maybe_views: dict[int, MaybeView] = field(default_factory=dict[int, "MaybeView"])
     #: classes that copy, for derivatives, what Python shares (`x.detach()`): the class they copy
     detached: dict[int, int] = field(default_factory=dict[int, int])
+    #: classes that copy, with another dtype, what a name is in Python on one path or at first: the class they copy
+    converted: dict[int, int] = field(default_factory=dict[int, int])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
     #: classes that hold the real or imaginary part of a complex view
@@ -184,6 +209,8 @@ class Context:
     #: loops over few numbers around the present place, and those that are to be unrolled
     short_loops: tuple[ast.AST, ...] = ()
     unrolled: Set[ast.AST] = frozenset()
+    #: loops and names in them that start as views of other arrays, not as copies
+    sharing: Set[object] = frozenset()
     #: classes of the arrays and lists that loops run over
     iterated: frozenset[int] = frozenset()
     #: the functions that call themselves
@@ -243,11 +270,12 @@ class Context:
 
     def require_writeable(self, view: ArrayView) -> None:
         """Writing a read-only argument or view is a ValueError at that line."""
-        if view.readonly:
-            self.check_false("ValueError", "assignment destination is read-only")
-        if view.storage in self.readonly:
-            self.refused_write = True
-            self.check_false("ValueError", "assignment destination is read-only")
+        for flag in (view.readonly, *(self.storage.alias(view.storage, c) for c in self.readonly)):
+            if flag is True:
+                self.refused_write = self.refused_write or view.readonly is not True
+                self.check_false("ValueError", READ_ONLY)
+            if isinstance(flag, Value):
+                self.check(self.b.emit("logical_not", (flag,))[0], "ValueError", READ_ONLY)
         if any(c in self.storage.held for c in (view.storage, *(c for c, _ in self.storage.partners(view.storage)))):
             raise ScriptError(
                 "an array that is written here is a copy of what Python shares: an item of a list, or another shape",
@@ -262,6 +290,14 @@ class Context:
                     self.b.span,
                     instead="copy it where it is detached: x.detach().clone()",
                 )
+        for copied, source in self.converted.items():
+            other = {copied: source, source: copied}.get(view.storage)
+            if other is not None and (other in self.arguments or self.is_bound(other)):
+                raise ScriptError(
+                    "an array is written here that is of one dtype on one path and of another elsewhere",
+                    self.b.span,
+                    instead="convert it where it is bound first: x.astype(dtype)",
+                )
         for copied, (whole, name) in self.parts.items():
             if view.storage == whole.storage and self.is_bound(copied):
                 raise ScriptError(
@@ -269,9 +305,11 @@ class Context:
                     self.b.span,
                     instead=f"copy it where it is named: x.{name}.copy()",
                 )
-        for copied, (source, shared) in self.maybe_views.items():
-            if view.storage == copied or (view.storage == source and self.is_bound(copied)):
-                apart = self.b.emit("logical_not", (shared,))[0]
+        for copied, of in self.maybe_views.items():
+            if view.storage == copied or (view.storage == of.source and self.is_bound(copied)):
+                if of.start is not None:
+                    raise NeedsSharing(of.start)
+                apart = self.b.emit("logical_not", (of.shared,))[0]
                 self.check(apart, "RuntimeError", "a reshaped array is written that is a view in Python; copy it first")
         for copied, sources in self.snapshots.items():
             if view.storage == copied or (view.storage in sources and self.is_bound(copied)):

@@ -17,7 +17,16 @@ from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.frontend import list_arrays
-from tracejit.frontend.context import AttributeVaries, Context, Frame, ListGrows, NeedsUnrolling, ScriptBuilder
+from tracejit.frontend.array_results import ArrayResults
+from tracejit.frontend.context import (
+    AttributeVaries,
+    Context,
+    Frame,
+    ListGrows,
+    NeedsSharing,
+    NeedsUnrolling,
+    ScriptBuilder,
+)
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
 from tracejit.frontend.heap import describe_part
@@ -95,7 +104,6 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
-    Size,
     Static,
     TupleValue,
     describe,
@@ -165,6 +173,8 @@ def lower_function(
             known.entries.add(found.access)
         except NeedsUnrolling as found:
             known.unrolled.add(found.loop)
+        except NeedsSharing as found:
+            known.sharing.add(found.start)
         except ListGrows as found:
             before = dict(growing)
             for place, kind in found.kinds.items():
@@ -231,6 +241,7 @@ class Lowering:
             marks_copies=policy.get("copies") == "error",
             growing=growing,
             unrolled=known.unrolled,
+            sharing=known.sharing,
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
@@ -432,7 +443,7 @@ class Lowering:
             case Number(v, weak):
                 return NumberLeaf(self.output(v), weak)
             case ArrayView():
-                return self.array_leaf(value)
+                return ArrayResults(self.ctx, self.params, self.classes, self.output).leaf(value)
             case Static(set() as obj):
                 return TreeLeaf(set, tuple(range(len(obj))), tuple(map(ConstantLeaf, obj)))
             case Static(obj):
@@ -524,22 +535,6 @@ class Lowering:
     def fixed_size(self, size: int | str) -> Any:
         """A size that all items have."""
         return size if isinstance(size, int) else ("s", self.output(self.ctx.dims[size]))
-
-    def array_leaf(self, view: ArrayView) -> Leaf:
-        """An array result: an argument itself, a view of one, or a new array."""
-        if view.storage in self.classes:
-            at = self.classes.index(view.storage)
-            if view.is_whole and not view.readonly:
-                return InputLeaf(at)
-            strides, lengths = (tuple(map(self.part, sizes)) for sizes in (view.strides, view.lengths))
-            return ViewLeaf(at, self.part(view.offset), strides, lengths, view.readonly)
-        return ArrayLeaf(self.output(self.ctx.load(view)))
-
-    def part(self, size: Size) -> Any:
-        if isinstance(size, int):
-            return size
-        assert size.type == ScalarType(I64)
-        return ("r", self.output(size))
 
     def gradient_results(self) -> tuple[LeftGradient, ...]:
         """What the script did to `.grad` of the inputs."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -20,6 +20,7 @@ from tracejit.frontend.heap import Contents, describe_part, may_lack
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
+from tracejit.frontend.ranks import rebased
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -92,6 +93,7 @@ class Join:
     else_values: list[Value] = field(default_factory=list[Value])
     results: list[Value] = field(default_factory=list[Value])
     pairs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
+    converted: dict[int, int] = field(default_factory=dict[int, int])  #: converted copies, and what they copy
     sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
     known_lists: dict[tuple[int, int], ListValue] = field(default_factory=dict[tuple[int, int], "ListValue"])
     merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
@@ -136,6 +138,15 @@ class Join:
                 self.ctx.sizes.note_lower(made, bound)
                 break
         return made
+
+    def flag(self, flags: Sequence[bool | Value | None], name: str) -> bool | Value:
+        """A truth value that may differ between the sides."""
+        a, b = flags
+        if a is b or ((a is None or b is None) and not isinstance(a or b, Value)):
+            return bool(a or b) if not isinstance(a, Value) else a
+        sides = ((self.then, a), (self.orelse, b))
+        then, orelse = (s.b.constant(x, ScalarType(BOOL)) if isinstance(x, bool) else x for s, x in sides)
+        return self.yield_pair(then, orelse, ScalarType(BOOL), name)
 
     # -- values ---------------------------------------------------------------------------------------------
 
@@ -346,7 +357,6 @@ class Join:
     def views(self, name: str, a: ArrayView | None, b: ArrayView | None) -> FrontValue:
         known = a or b
         assert known is not None
-        sources = {v.storage for v in (a, b) if v is not None and v.storage in self.outer.bases}
         if a is not None and b is not None:
             if a.storage == b.storage and _same_view(a, b) and a.storage in self.outer.bases:
                 return a
@@ -356,12 +366,13 @@ class Join:
                 dtype = promote(a.dtype, b.dtype)
                 a, b = self.cast(self.then, a, dtype), self.cast(self.orelse, b, dtype)
             if self.base_rank(self.then, a) != self.base_rank(self.orelse, b):
-                a, b = self.materialise(a, b)
+                a, b = self.one_rank(a, b)
         elif known.storage in self.outer.bases:
             return self.brought_out(known, self.orelse if a is None else self.then)
         storage = self.pair(None if a is None else a.storage, None if b is None else b.storage, name)
-        if not sources <= {v.storage for v in (a, b) if v is not None}:
-            self.ctx.snapshots[storage] = frozenset(sources)
+        for side in (a, b):
+            if side is not None and side.storage in self.converted:
+                self.ctx.converted[storage] = self.converted[side.storage]
         sizes = [self.size(x, y) for x, y in zip(_numbers(a, known), _numbers(b, known), strict=True)]
         both_plain = all(v is None or v.plain for v in (a, b))
         same_prefix = a is None or b is None or tuple(map(key, a.prefix)) == tuple(map(key, b.prefix))
@@ -375,7 +386,7 @@ class Join:
             tuple(lengths),
             known.prefix if plain else (),
             plain,
-            readonly=all(v is None or v.readonly for v in (a, b)),
+            readonly=self.flag([None if v is None else v.readonly for v in (a, b)], "readonly"),
         )
         return made
 
@@ -389,7 +400,13 @@ class Join:
 
         parts = (tuple(map(number, part)) for part in (view.strides, view.lengths, view.prefix))
         strides, lengths, prefix = parts
-        return dataclasses.replace(view, offset=number(view.offset), strides=strides, lengths=lengths, prefix=prefix)
+        readonly = view.readonly
+        if isinstance(readonly, Value) and self.is_inside(side, readonly):
+            readonly = self.flag((readonly, None) if side is self.then else (None, readonly), "readonly")
+        offset = number(view.offset)
+        return dataclasses.replace(
+            view, offset=offset, strides=strides, lengths=lengths, prefix=prefix, readonly=readonly
+        )
 
     def is_inside(self, side: Side, value: Value) -> bool:
         """Whether a branch makes a value itself."""
@@ -402,16 +419,22 @@ class Join:
         """A converted copy, made inside the branch."""
         if view.dtype == dtype:
             return view
-        return self.inside(
+        cast = self.inside(
             side, lambda: self.ctx.fresh(side.b.emit("cast", (self.ctx.load(view),), {"dtype": dtype})[0])
         )
+        self.converted[cast.storage] = view.storage
+        return cast
 
-    def materialise(self, a: ArrayView, b: ArrayView) -> tuple[ArrayView, ArrayView]:
-        """Bases of different rank: the views become copies. `Context.snapshots` refuses writes that could tell them."""
-        return tuple(  # type: ignore[return-value]
-            view if view.is_whole else self.inside(side, lambda v=view: self.ctx.fresh(self.ctx.load(v)))
-            for side, view in ((self.then, a), (self.orelse, b))
-        )
+    def one_rank(self, a: ArrayView, b: ArrayView) -> tuple[ArrayView, ArrayView]:
+        """Bases of different rank: one view becomes that of a class with the other's rank and the same elements."""
+        known = a.storage in self.outer.bases or self.base_rank(self.orelse, b) == 0
+        if known and self.base_rank(self.then, a) > 0:
+            return a, self.rebased(self.orelse, b, self.base_rank(self.then, a))
+        return self.rebased(self.then, a, self.base_rank(self.orelse, b)), b
+
+    def rebased(self, side: Side, view: ArrayView, rank: int) -> ArrayView:
+        """The view, in its branch, as one of a class of another rank."""
+        return self.inside(side, lambda: rebased(self.ctx, view, rank))
 
     def inside(self, side: Side, make: object) -> ArrayView:
         """Run `make` in the block and memory of a branch."""
@@ -490,14 +513,7 @@ class Join:
                 known = self.yield_pair(None if a is None else known, None if b is None else known, known.type, "alias")
             self.ctx.storage.set_alias(x, y, known is not None and known)
             return
-        values = [
-            f if isinstance(f, Value) else s.b.constant(f, ScalarType(BOOL))
-            for s, f in ((self.then, a), (self.orelse, b))
-        ]
-        if values[0] is values[1]:
-            self.ctx.storage.set_alias(x, y, values[0])
-            return
-        self.ctx.storage.set_alias(x, y, self.yield_pair(values[0], values[1], ScalarType(BOOL), "alias"))
+        self.ctx.storage.set_alias(x, y, self.flag((a, b), "alias"))
 
     def emit(self, cond: Value) -> None:
         """Append the `if`."""

@@ -10,9 +10,14 @@ from tracejit.frontend.signature import Access
 
 @dataclass(frozen=True, slots=True)
 class ArrayLeaf:
-    """Graph result `index` as a new array."""
+    """Graph result `index` as a new array, or what it shares memory with: the first of `shares` whose flag holds.
+
+    A flag is a graph result of type bool; None holds always. `readonly` is True, False, or `("r", i)`: graph result i.
+    """
 
     index: int
+    shares: tuple[tuple[int | None, InputLeaf | ViewLeaf], ...] = ()
+    readonly: Any = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,17 @@ class InputLeaf:
 
 @dataclass(frozen=True, slots=True)
 class ViewLeaf:
-    """A view of input `input`: offset, strides and lengths in elements of its C order; `("r", i)` is graph result i."""
+    """A view of input `input`: offset, strides and lengths in elements of its C order; `("r", i)` is graph result i.
+
+    `whole`: where it shows all of the input, in order, it is the input itself.
+    """
 
     input: int
     offset: Any
     strides: tuple[Any, ...]
     lengths: tuple[Any, ...]
-    readonly: bool = False
+    readonly: Any = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Plan:
     varying: set[tuple[Path, str, int]] = field(default_factory=set[tuple["Path", str, int]])
     views: set[Path] = field(default_factory=set["Path"])  #: no longer of the form base[prefix]
     fresh: set[Path] = field(default_factory=set["Path"])  #: held as arrays of their own (bases of different rank)
+    shared: dict[Path, int] = field(default_factory=dict["Path", int])  #: their classes where they may not be copies
     written: set[int] = field(default_factory=set[int])
     written_names: set[str] = field(default_factory=set[str])
     held: set[object] = field(default_factory=set[object])  #: classes and split paths that are items of lists
@@ -103,7 +104,9 @@ def replace(value: FrontValue, mapping: dict[Value, Value], renew: Callable[[Mut
                 tuple(map(size, value.lengths)),
                 tuple(map(size, value.prefix)),
                 value.plain,
-                readonly=value.readonly,
+                readonly=mapping.get(value.readonly, value.readonly)
+                if isinstance(value.readonly, Value)
+                else value.readonly,
             )
         case TupleValue(items, cls):
             return TupleValue(tuple(replace(i, mapping, renew) for i in items), cls)

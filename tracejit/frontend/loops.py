@@ -8,9 +8,8 @@ loop is remembered, and lowering the same loop again (inside an outer one) start
 from __future__ import annotations
 
 import ast
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, options_of
@@ -21,9 +20,9 @@ from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.loop_objects import LoopObjects
 from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
+from tracejit.frontend.loop_views import LoopViews
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rotation import Rotation, candidates, put_back
-from tracejit.frontend.sizes import key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
     ArrayView,
@@ -37,14 +36,15 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
-    Size,
     Static,
     TupleValue,
     describe,
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, Type, promote, unsized
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType, Type, unsized
+
+_T = TypeVar("_T")
 
 BodyResult = tuple[bool, Value]  #: whether the end of the body is reached, and the go-on condition
 
@@ -69,10 +69,10 @@ class LoopLowering:
         self.classes: dict[Path, int] = {}  #: class of a split view inside the body
         self.entry_class: dict[int, int] = {}  #: split class -> class at entry
         self.base_carry: dict[int, Carry] = {}
-        self.size_carry: dict[tuple[Path, str, int], Carry] = {}
         self.number_carry: dict[Path, Carry] = {}
         self.bound_carry: dict[Path, Carry] = {}
         self.objects = LoopObjects(self)
+        self.views = LoopViews(self)
         self.some_carry: dict[Path, Carry] = {}
         self.alias_carry: dict[tuple[int, int], Carry] = {}
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
@@ -196,7 +196,7 @@ class LoopLowering:
             return Number(made.param, weak)
         match value:
             case ArrayView():
-                return self.head_view(path, value) if path in self.plan.split else value
+                return self.views.head(path, value) if path in self.plan.split else value
             case GrowingList():
                 return self.head_list(path, value) if path in self.plan.split else value
             case TupleValue(items, cls):
@@ -222,39 +222,10 @@ class LoopLowering:
         flag = self.some_carry[path] = self.carry(some, ScalarType(BOOL), f"{label(path)}.some")
         return OptionalValue(flag.param, self.head((*path, "some"), inner))
 
-    def outside(self, make: Callable[[], Value]) -> Value:
+    def outside(self, make: Callable[[], _T]) -> _T:
         """Emit before the loop."""
         with self.ctx.within(self.outer, self.entry_storage, self.entry_sizes):
             return make()
-
-    def head_view(self, path: Path, view: ArrayView) -> ArrayView:
-        """An array name that is bound to other memory by the body: a class of its own, with a carried base."""
-        storage = self.ctx.storage
-        base = self.entry_storage.bases.get(view.storage, None) or storage.bases[view.storage]
-        dtype = self.plan.dtypes.get(path, view.dtype)
-        if path in self.plan.fresh and not view.is_whole:
-            base = self.outside(lambda: self.ctx.load(view))
-            view = ArrayView(-1, view.dtype, 0, view.strides, view.lengths, (), plain=True, readonly=view.readonly)
-        if dtype != view.dtype:
-            base = self.outer.emit("cast", (base,), {"dtype": dtype})[0]
-        assert isinstance(base.type, TensorType)
-        dims = tuple(self.head_dim(path, "dim", k, d) for k, d in enumerate(base.type.shape))
-        made = self.carry(base, TensorType(dtype, dims), label(path))
-        c = storage.new(made.param)
-        self.classes[path] = c
-        self.entry_class[c] = view.storage
-        self.base_carry[c] = made
-        if view.storage in self.entry_storage.held or path in self.plan.held:
-            storage.held.add(c)
-        plain = view.plain and path not in self.plan.views
-        if plain and not view.prefix:
-            return dataclasses.replace(self.ctx.whole_view(c), readonly=view.readonly)
-        offset = self.head_size(path, "offset", 0, view.offset)
-        strides = tuple(self.head_size(path, "stride", k, s) for k, s in enumerate(view.strides))
-        lengths = tuple(self.head_size(path, "length", k, n) for k, n in enumerate(view.lengths))
-        return ArrayView(
-            c, dtype, offset, strides, lengths, view.prefix if plain else (), plain, readonly=view.readonly
-        )
 
     def head_list(self, path: Path, value: GrowingList) -> GrowingList:
         """A growing list that the body rebinds: slots of its own, carried."""
@@ -267,20 +238,6 @@ class LoopLowering:
             self.base_carry[own[-1]] = made
         self.lists[path], self.entry_lists[path] = tuple(own), value.storages
         return GrowingList(tuple(own), value.kind, value.keys)
-
-    def head_dim(self, path: Path, what: str, k: int, dim: Dim | None) -> Dim:
-        size = self.ctx.dims[dim] if isinstance(dim, str) else dim
-        assert size is not None
-        made = self.head_size(path, what, k, size)
-        return dim if made is size else made  # type: ignore[return-value]
-
-    def head_size(self, path: Path, what: str, k: int, size: Size) -> Size:
-        """A size or stride of a carried view: the same in every iteration, unless the plan says otherwise."""
-        if (path, what, k) not in self.plan.varying:
-            return size
-        init = size if isinstance(size, Value) else self.outer.constant(size, ScalarType(I64))
-        made = self.size_carry[path, what, k] = self.carry(init, ScalarType(I64), "n" if what != "offset" else "offset")
-        return made.param
 
     # -- aliases --------------------------------------------------------------------------------------------
 
@@ -406,7 +363,7 @@ class LoopLowering:
         if isinstance(head, ArrayView):
             if not isinstance(end, ArrayView) or head.rank != end.rank:
                 self.refuse(path, head, end)
-            self.end_view(path, head, end, ends)
+            self.views.end(path, head, end, ends)
             return
         if isinstance(head, GrowingList) or isinstance(end, GrowingList):
             self.end_list(path, head, end)
@@ -474,65 +431,6 @@ class LoopLowering:
             self.ctx.notes((before, head), (after, end)),
         )
 
-    def end_view(self, path: Path, head: ArrayView, end: ArrayView, ends: dict[int, int]) -> None:
-        if path not in self.plan.split:
-            same = head.storage == end.storage and head.plain == end.plain and _keys(head) == _keys(end)
-            if not same:
-                self.plan.add(self.plan.split, path)
-            return
-        carry = self.base_carry[self.classes[path]]
-        if head.dtype != end.dtype:
-            joined = promote(head.dtype, end.dtype)
-            if joined != head.dtype:
-                self.plan.dtypes[path] = joined
-                self.plan.changed = True
-                return
-            end = self.ctx.fresh(self.ctx.b.emit("cast", (self.ctx.load(end),), {"dtype": joined})[0])
-        base = self.ctx.storage.bases[end.storage]
-        head_type, end_type = carry.param.type, base.type
-        assert isinstance(head_type, TensorType) and isinstance(end_type, TensorType)
-        if head_type.rank != end_type.rank:
-            self.other_rank(path, end)
-            if path not in self.plan.fresh or end.is_whole:
-                return
-            end = self.ctx.fresh(self.ctx.load(end))
-            base = self.ctx.storage.bases[end.storage]
-            end_type = base.type
-            assert isinstance(end_type, TensorType)
-        ends[self.classes[path]] = end.storage
-        carry.next = base
-        if head.plain and (not end.plain or tuple(map(key, head.prefix)) != tuple(map(key, end.prefix))):
-            self.plan.add(self.plan.views, path)
-        for k, (d, e) in enumerate(zip(head_type.shape, end_type.shape, strict=True)):
-            self.end_size(path, "dim", k, self.as_size(d), self.as_size(e))
-        if head.is_whole:
-            return
-        self.end_size(path, "offset", 0, head.offset, end.offset)
-        for k in range(head.rank):
-            self.end_size(path, "stride", k, head.strides[k], end.strides[k])
-            self.end_size(path, "length", k, head.lengths[k], end.lengths[k])
-
-    def other_rank(self, path: Path, end: ArrayView) -> None:
-        """Bases of different rank meet: the name holds an array of its own, unless it is a view others may write."""
-        if not end.is_whole and end.storage in self.entry_storage.bases:
-            self.ctx.refuse(
-                self.node,
-                f"{label(path)!r} is a view of another array in one iteration and an array of its own in another",
-                f"copy the view: {label(path)} = ....copy()",
-            )
-        self.plan.add(self.plan.fresh, path)
-
-    def as_size(self, dim: Dim | None) -> Size:
-        assert dim is not None
-        return self.ctx.dims[dim] if isinstance(dim, str) else dim
-
-    def end_size(self, path: Path, what: str, k: int, head: Size, end: Size) -> None:
-        made = self.size_carry.get((path, what, k))
-        if made is not None:
-            made.next = end if isinstance(end, Value) else self.ctx.b.constant(end, ScalarType(I64))
-        elif key(head) != key(end):
-            self.plan.add(self.plan.varying, (path, what, k))
-
     def end_alias(self, c: int, q: int, entry: Alias, name: tuple[object, object], ends: dict[int, int]) -> None:
         storage = self.ctx.storage
         now = storage.alias(ends.get(c, c), ends.get(q, q))
@@ -561,6 +459,7 @@ class LoopLowering:
         for c, q, entry, _ in self.alias_pairs():
             made = self.alias_carry.get((c, q))
             storage.set_alias(c, q, entry if made is None else mapping[made.param])
+        self.views.finish(mapping)
         if self.rotation.classes:
             contents = {c: storage.bases[c] for c in self.rotation.classes}
             storage.bases.update(put_back(self.ctx.b, self.rotation, self.entry_storage, contents, mapping))
@@ -569,7 +468,3 @@ class LoopLowering:
         for name, head in self.head_env.items():
             self.ctx.frame.env[name] = self.objects.result(name, head, mapping)
         self.objects.finish(mapping)
-
-
-def _keys(view: ArrayView) -> tuple[object, ...]:
-    return tuple(map(key, (view.offset, *view.strides, *view.lengths, *view.prefix)))

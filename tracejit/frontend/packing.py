@@ -7,6 +7,7 @@ classes. Python numbers that are known at compile time become run-time ones, unl
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,11 +156,18 @@ class Packer:
         if view.plain:
             for index in view.prefix:
                 self.size(index, path)
-            return ("part", at, len(view.prefix))
+            return ("part", at, len(view.prefix), self.readonly(view, path))
         dense = view.rank > 0 and view.strides[-1] == 1
         for size in (view.offset, *view.strides[: view.rank - dense], *view.lengths):
             self.size(size, path)
-        return ("view", at, view.dtype, view.rank, dense)
+        return ("view", at, view.dtype, view.rank, dense, self.readonly(view, path))
+
+    def readonly(self, view: ArrayView, path: tuple[object, ...]) -> bool | None:
+        """Whether a view may not be written; None where that is among the numbers."""
+        if isinstance(view.readonly, bool):
+            return view.readonly
+        self.number(view.readonly, path)
+        return None
 
     def closure(self, closure: Closure, path: tuple[object, ...]) -> Shape:
         """A function and what it reads of the functions around it."""
@@ -197,10 +205,10 @@ class Unpacker:
                 return Number(next(self.numbers), weak)
             case ("static", spec):
                 return Static(spec.value)
-            case ("part", at, depth):
-                return self.part(self.storages(at), [self.size() for _ in range(depth)])
-            case ("view", at, dtype, rank, dense):
-                return self.view(self.storages(at), dtype, rank, dense)
+            case ("part", at, depth, readonly):
+                return self.protected(self.part(self.storages(at), [self.size() for _ in range(depth)]), readonly)
+            case ("view", at, dtype, rank, dense, readonly):
+                return self.protected(self.view(self.storages(at), dtype, rank, dense), readonly)
             case ("tuple", cls, items):
                 return TupleValue(self.each(items), cls)
             case ("list", keys, items):
@@ -246,6 +254,12 @@ class Unpacker:
 
     def size(self) -> Value:
         return next(self.numbers)
+
+    def protected(self, view: ArrayView, readonly: bool | None) -> ArrayView:
+        """The view, which may not be written where that is known or the next number says so."""
+        if readonly is False:
+            return view
+        return dataclasses.replace(view, readonly=next(self.numbers) if readonly is None else True)
 
     def part(self, storage: int, prefix: list[Value]) -> ArrayView:
         """`base[i, j]`."""

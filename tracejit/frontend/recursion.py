@@ -49,6 +49,8 @@ class Known:
     entries: set[Access] = field(default_factory=set[Access])  #: arrays whose `.grad` at entry is an input
     #: loops over few numbers, of which a body needs one while it is compiled
     unrolled: set[ast.AST] = field(default_factory=set[ast.AST])
+    #: loops and names in them that start as views of other arrays, and are written then
+    sharing: set[object] = field(default_factory=set[object])
     #: paths of number arguments that decide a type, per function
     static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
 

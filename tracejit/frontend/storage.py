@@ -39,6 +39,22 @@ class Storage:
         self.bases[self.counter[0]] = base
         return self.counter[0]
 
+    def same(self, a: int, base: Value) -> int:
+        """A new class that is the same memory as `a`; its content may have another rank."""
+        made = self.new(base)
+        for other, flag in self.partners(a):
+            self.set_alias(made, other, flag)
+        self.set_alias(made, a, True)
+        if a in self.held:
+            self.held.add(made)
+        return made
+
+    def adopt(self, outer: Storage, a: int) -> None:
+        """Learn of a class that an enclosing block made meanwhile."""
+        self.bases[a] = outer.bases[a]
+        for other, flag in outer.partners(a):
+            self.set_alias(a, other, flag)
+
     def alias(self, a: int, b: int) -> Alias:
         """Whether two classes are one memory."""
         if a == b:
@@ -63,7 +79,9 @@ class Storage:
             if other not in self.bases:
                 continue
             if flag is True:
-                self.bases[other] = base
+                old = self.bases[other]
+                one_rank = getattr(old.type, "rank", 0) == getattr(base.type, "rank", 0)
+                self.bases[other] = base if one_rank else _written(b, base, old)
             else:
                 assert isinstance(flag, Value)
                 self.bases[other] = _sync(b, flag, base, self.bases[other])
@@ -118,13 +136,21 @@ def _sync(b: Builder, flag: Value, new: Value, old: Value) -> Value:
     if new.type == old.type:
         return b.emit("sync", (flag, new, old), names=(old.name,))[0]
     then, orelse = b.nested(), b.nested()
-    assert isinstance(old.type, TensorType)
-    sizes = [b.dim_of(old, axis) for axis in range(old.type.rank)]
-    retyped = then.emit("broadcast", (new, *sizes), {"exact": True})[0]
-    place = [then.constant(0, ScalarType(I64)), *_strides(then, sizes)]
-    written = then.emit("vwrite", (old, retyped, *place), names=(old.name,))[0]
+    written = _written(then, new, old)
     blocks = (then.block((), (written,), "then"), orelse.block((), (old,), "else"))
     return b.emit("if", (flag,), blocks=blocks, types=(old.type,), names=(old.name,))[0]
+
+
+def _written(b: Builder, new: Value, old: Value) -> Value:
+    """`old` with the elements of `new`, whose sizes have other names or whose rank is another."""
+    assert isinstance(new.type, TensorType) and isinstance(old.type, TensorType)
+    sizes = [b.dim_of(old, axis) for axis in range(old.type.rank)]
+    if new.type.rank == old.type.rank:
+        retyped = b.emit("broadcast", (new, *sizes), {"exact": True})[0]
+    else:
+        retyped = b.emit("reshape", (new, *sizes), names=(old.name,))[0]
+    place = [b.constant(0, ScalarType(I64)), *_strides(b, sizes)]
+    return b.emit("vwrite", (old, retyped, *place), names=(old.name,))[0]
 
 
 def _strides(b: Builder, sizes: Sequence[Value]) -> list[Value]:

@@ -44,7 +44,8 @@ class ArrayView:
     leading indices in `prefix` (then it is `plain`: the rest is whole), so that element accesses stay n-d.
     `via` names the op that reads the view from the whole base where there is one: `("reshape",)` or
     `("transpose", perm)`; it says nothing new, but such ops have leaner derivatives than strided reads.
-    `readonly`: NumPy gives this view as one that may not be written, whatever its base.
+    `readonly`: NumPy gives this view as one that may not be written, whatever its base; a bool value of the graph where
+    that depends on the path.
     """
 
     storage: int
@@ -55,7 +56,7 @@ class ArrayView:
     prefix: tuple[Size, ...] = ()
     plain: bool = False
     via: tuple[Any, ...] = ()
-    readonly: bool = False
+    readonly: bool | Value = False
 
     def viewed(
         self, offset: Size, strides: Sequence[Size], lengths: Sequence[Size], via: tuple[Any, ...] = ()

@@ -1,6 +1,6 @@
 """A specialisation as guards and a result plan for the native call path (`runtime/guards.py`).
 
-What the plan cannot express (views of arguments, attributes that are set) stays with the Python path.
+What the plan cannot express (texts, lists that grew, attributes that are set) stays with the Python path.
 """
 
 from __future__ import annotations
@@ -17,14 +17,25 @@ from tracejit.codegen.llvm import loops
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, wrap
-from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Input, InputLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
+from tracejit.frontend.function import (
+    ArrayLeaf,
+    ConstantLeaf,
+    Input,
+    InputLeaf,
+    Leaf,
+    Lowered,
+    NumberLeaf,
+    OptionalLeaf,
+    TreeLeaf,
+    ViewLeaf,
+)
 from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
 from tracejit.ir.types import ScalarType
 from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
-from tracejit.scripted.results import leave_gradient, make_tree
+from tracejit.scripted.results import leave_gradient, make_tree, read_only, shared_view
 
 if TYPE_CHECKING:
     from tracejit.runtime.cpu import NativeFunction
@@ -227,22 +238,20 @@ class Plan:
     # -- results ----------------------------------------------------------------------------------------------
 
     def results(self, leaf: Leaf, leaves: list[g.Leaf]) -> tuple[str, Any]:
-        if not isinstance(leaf, TreeLeaf):
-            leaves.append(self.leaf(leaf))
-            return "single", None
-        if leaf.type is tuple and not any(isinstance(c, TreeLeaf) for c in leaf.children):
-            leaves.extend(self.leaf(c) for c in leaf.children)
-            return "tuple", None
         places = self.flatten(leaf, leaves)
+        if isinstance(places, int):
+            return "single", None
+        if isinstance(leaf, TreeLeaf) and leaf.type is tuple and places[1] == tuple(range(len(leaves))):
+            return "tuple", None
         return "finish", lambda *values: self.assemble(places, values)
 
     @classmethod
     def assemble(cls, place: Any, values: tuple[Any, ...]) -> Any:
-        """A flattened tree with its leaves in place."""
+        """A result out of its flattened parts: the value at a place, or what a function makes of others."""
         if isinstance(place, int):
             return values[place]
-        kind, keys, children = place
-        return make_tree(kind, keys, [cls.assemble(c, values) for c in children])
+        make, children = place
+        return make(*[cls.assemble(c, values) for c in children])
 
     def leave_gradients(self, shape: str, finish: Any, leaves: list[g.Leaf]) -> Callable[..., Any]:
         """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
@@ -265,10 +274,40 @@ class Plan:
         return finished
 
     def flatten(self, leaf: Leaf, leaves: list[g.Leaf]) -> Any:
-        """The tree with leaf numbers in it."""
-        if isinstance(leaf, TreeLeaf):
-            return leaf.type, leaf.keys, tuple(self.flatten(c, leaves) for c in leaf.children)
-        leaves.append(self.leaf(leaf))
+        """Put what a result is made of among the leaves; how it is made, for `assemble`."""
+        match leaf:
+            case TreeLeaf(kind, keys, children):
+                parts = tuple(self.flatten(c, leaves) for c in children)
+                return (lambda *made: make_tree(kind, keys, made)), parts
+            case OptionalLeaf(some, value):
+                return _unless_none, (self.number(("r", some), leaves), self.flatten(value, leaves))
+            case ViewLeaf():
+                return self.view(leaf, leaves)
+            case ArrayLeaf(index, shares, readonly) if shares or readonly is not False:
+                made = self.flatten(ArrayLeaf(index), leaves)
+                if readonly is not False:
+                    made = _read_only_where, (self.number(readonly, leaves), made)
+                for flag, shared in reversed(shares):
+                    holds = self.number(True if flag is None else ("r", flag), leaves)
+                    made = _chosen, (holds, self.flatten(shared, leaves), made)
+                return made
+            case _:
+                leaves.append(self.leaf(leaf))
+                return len(leaves) - 1
+
+    def view(self, leaf: ViewLeaf, leaves: list[g.Leaf]) -> Any:
+        """A view of an argument."""
+        owner, rank = self.flatten(InputLeaf(leaf.input), leaves), len(leaf.lengths)
+        numbers = (leaf.readonly, leaf.offset, *leaf.strides, *leaf.lengths)
+
+        def made(owner: Any, readonly: Any, offset: int, *sizes: int) -> Any:
+            return shared_view(owner, leaf.whole, offset, sizes[:rank], sizes[rank:], readonly)
+
+        return made, (owner, *(self.number(n, leaves) for n in numbers))
+
+    def number(self, part: Any, leaves: list[g.Leaf]) -> int:
+        """A number or flag that says how a result is made: a constant, or `("r", i)` for graph result i."""
+        leaves.append(g.NumberResult(part[1]) if isinstance(part, tuple) else g.ConstantResult(part))
         return len(leaves) - 1
 
     def leaf(self, leaf: Leaf) -> g.Leaf:
@@ -286,6 +325,18 @@ class Plan:
                 return g.ConstantResult(value)
             case _:
                 raise Inexpressible
+
+
+def _unless_none(some: bool, value: Any) -> Any:
+    return value if some else None
+
+
+def _chosen(holds: bool, shared: Any, own: Any) -> Any:
+    return shared if holds else own
+
+
+def _read_only_where(holds: bool, made: Any) -> Any:
+    return read_only(made) if holds else made
 
 
 def native_entry(native: NativeFunction) -> g.NativeEntry:

@@ -45,7 +45,7 @@ class RecordedPlan(Plan):
         return super().leaf(leaf)
 
     def flatten(self, leaf: Leaf, leaves: list[g.Leaf]) -> Any:
-        if isinstance(leaf, ArrayLeaf | NumberLeaf):
+        if isinstance(leaf, NumberLeaf) or (isinstance(leaf, ArrayLeaf) and leaf == ArrayLeaf(leaf.index)):
             known = self.place_of.setdefault(leaf.index, len(leaves))
             if known < len(leaves):
                 leaves.append(g.SameResult(known))

@@ -57,9 +57,8 @@ class ResultBuilder:
     def build(self, leaf: Leaf) -> Any:
         """One returned value."""
         match leaf:
-            case ArrayLeaf(index):
-                made = self.outputs[index]
-                return wrap(made) if self.tensors and not isinstance(made, Tensor) else made
+            case ArrayLeaf():
+                return self.array(leaf)
             case NumberLeaf(index, weak):
                 return self.number(self.outputs[index], weak)
             case InputLeaf(index):
@@ -133,19 +132,21 @@ class ResultBuilder:
             return wrap(as_array(value, self.lowered.graph.device))
         return value
 
+    def array(self, leaf: ArrayLeaf) -> Any:
+        """A new array, or what it shares memory with."""
+        for flag, shared in leaf.shares:
+            if flag is None or self.outputs[flag]:
+                return self.build(shared)
+        made = self.outputs[leaf.index]
+        if self.part(leaf.readonly):
+            made = read_only(made)
+        return wrap(made) if self.tensors and not isinstance(made, Tensor) else made
+
     def view(self, leaf: ViewLeaf) -> Any:
         """A view of an argument, sharing its memory."""
         owner = self.lowered.inputs[leaf.input].access.fetch(self.arguments)
-        base = owner._data if isinstance(owner, Tensor) else owner
-        made = view_of(
-            base, self.part(leaf.offset), [self.part(s) for s in leaf.strides], [self.part(n) for n in leaf.lengths]
-        )
-        if leaf.readonly and isinstance(made, np.ndarray):
-            made.flags.writeable = False
-        if not isinstance(owner, Tensor):
-            return made
-        place = Region(self.part(leaf.offset), tuple(map(self.part, leaf.strides)), tuple(map(self.part, leaf.lengths)))
-        return tensor_view(owner, made, place)
+        strides, lengths = [self.part(s) for s in leaf.strides], [self.part(n) for n in leaf.lengths]
+        return shared_view(owner, leaf.whole, self.part(leaf.offset), strides, lengths, self.part(leaf.readonly))
 
     def part(self, value: Any) -> int:
         return int(self.outputs[value[1]]) if isinstance(value, tuple) else value
@@ -156,6 +157,27 @@ def item_shapes(outputs: Sequence[Any], sizes: Sequence[Any], length: int) -> It
     shapes = [raw_array(outputs[n[1]]) if isinstance(n, tuple) else n for n in sizes]
     for i in range(length):
         yield tuple(int(n[i]) if isinstance(n, np.ndarray) else int(n) for n in shapes)
+
+
+def read_only(made: Any) -> Any:
+    """An array that may not be written any more."""
+    if isinstance(made, np.ndarray):
+        made.flags.writeable = False
+    return made
+
+
+def shared_view(
+    owner: Any, whole: bool, offset: int, strides: Sequence[int], lengths: Sequence[int], readonly: int
+) -> Any:
+    """The view of an array or Tensor that a `ViewLeaf` tells of; a Tensor's has the owner's history."""
+    base = raw_array(owner)
+    shows_all = not offset and (*lengths,) == base.shape and [*strides] == _c_strides(base.shape)
+    if whole and not readonly and shows_all:
+        return owner
+    made = view_of(base, offset, strides, lengths)
+    if readonly:
+        made = read_only(made)
+    return tensor_view(owner, made, Region(offset, (*strides,), (*lengths,))) if isinstance(owner, Tensor) else made
 
 
 def view_of(
