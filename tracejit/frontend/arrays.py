@@ -15,7 +15,6 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, normal_axis
-from tracejit.frontend.context import MaybeView
 from tracejit.frontend.elementwise import elementwise
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
@@ -33,6 +32,7 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
+from tracejit.frontend.write_checks import MaybeView
 from tracejit.frontend.written import method_replacement, number_method
 from tracejit.ir.types import BOOL, C128, F64, I64
 

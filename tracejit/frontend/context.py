@@ -30,6 +30,7 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
+from tracejit.frontend.write_checks import MaybeView, require_writeable
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value, has_effect
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
@@ -37,10 +38,6 @@ from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, Scalar
 if TYPE_CHECKING:
     from tracejit.frontend.kinds import Kind
     from tracejit.frontend.recursion import Recursion
-
-
-#: NumPy's message for a write into an array that may not be written.
-READ_ONLY = "assignment destination is read-only"
 
 
 class NeedsStatic(Exception):
@@ -73,14 +70,6 @@ class NeedsUnrolling(Exception):
     def __init__(self, loop: ast.AST) -> None:
         super().__init__()
         self.loop = loop
-
-
-class NeedsSharing(Exception):
-    """A name that starts a loop as a copy of a view is written before it is bound anew: lower again without a copy."""
-
-    def __init__(self, start: object) -> None:
-        super().__init__()
-        self.start = start
 
 
 class ListGrows(Exception):
@@ -134,17 +123,6 @@ class Frame:
     def span(self, node: ast.AST) -> Span:
         """The user's place of a node."""
         return self.site or self.source.span(node)
-
-
-@dataclass(frozen=True, slots=True)
-class MaybeView:
-    """A class copies what Python shares with the class `source` where `shared` holds. At the `start` of a loop, it is a
-    copy of all of `view`."""
-
-    source: int
-    shared: Value
-    view: ArrayView | None = None
-    start: object = None
 
 
 @dataclass(slots=True, eq=False)
@@ -270,54 +248,7 @@ class Context:
 
     def require_writeable(self, view: ArrayView) -> None:
         """Writing a read-only argument or view is a ValueError at that line."""
-        for flag in (view.readonly, *(self.storage.alias(view.storage, c) for c in self.readonly)):
-            if flag is True:
-                self.refused_write = self.refused_write or view.readonly is not True
-                self.check_false("ValueError", READ_ONLY)
-            if isinstance(flag, Value):
-                self.check(self.b.emit("logical_not", (flag,))[0], "ValueError", READ_ONLY)
-        if any(c in self.storage.held for c in (view.storage, *(c for c, _ in self.storage.partners(view.storage)))):
-            raise ScriptError(
-                "an array that is written here is a copy of what Python shares: an item of a list, or another shape",
-                self.b.span,
-                instead="copy it first, x.copy(), or write into the array it comes from",
-            )
-        for copied, source in self.detached.items():
-            other = {copied: source, source: copied}.get(view.storage)
-            if other is not None and (other in self.arguments or self.is_bound(other)):
-                raise ScriptError(
-                    "an array is written here while a name stands for what detach() made of it, or it of another's",
-                    self.b.span,
-                    instead="copy it where it is detached: x.detach().clone()",
-                )
-        for copied, source in self.converted.items():
-            other = {copied: source, source: copied}.get(view.storage)
-            if other is not None and (other in self.arguments or self.is_bound(other)):
-                raise ScriptError(
-                    "an array is written here that is of one dtype on one path and of another elsewhere",
-                    self.b.span,
-                    instead="convert it where it is bound first: x.astype(dtype)",
-                )
-        for copied, (whole, name) in self.parts.items():
-            if view.storage == whole.storage and self.is_bound(copied):
-                raise ScriptError(
-                    f"an array is written here while a name stands for its .{name}, which would change with it",
-                    self.b.span,
-                    instead=f"copy it where it is named: x.{name}.copy()",
-                )
-        for copied, of in self.maybe_views.items():
-            if view.storage == copied or (view.storage == of.source and self.is_bound(copied)):
-                if of.start is not None:
-                    raise NeedsSharing(of.start)
-                apart = self.b.emit("logical_not", (of.shared,))[0]
-                self.check(apart, "RuntimeError", "a reshaped array is written that is a view in Python; copy it first")
-        for copied, sources in self.snapshots.items():
-            if view.storage == copied or (view.storage in sources and self.is_bound(copied)):
-                raise ScriptError(
-                    "an array that is written here is, on one path only, the same memory as another name's",
-                    self.b.span,
-                    instead="copy the view where the paths differ: x[i].copy()",
-                )
+        require_writeable(self, view)
 
     def hold(self, copy: ArrayView, source: ArrayView) -> None:
         """A copy of what is a view in Python: neither may be written as long as that could tell them apart."""

@@ -23,7 +23,6 @@ from tracejit.frontend.context import (
     Context,
     Frame,
     ListGrows,
-    NeedsSharing,
     NeedsUnrolling,
     ScriptBuilder,
 )
@@ -108,6 +107,7 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
+from tracejit.frontend.write_checks import NeedsSharing
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import I64, ScalarType, TensorType
 

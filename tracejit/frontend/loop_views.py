@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tracejit.frontend.context import MaybeView
 from tracejit.frontend.loop_plan import Carry, Path, label
 from tracejit.frontend.ranks import rebased
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import ArrayView, Size
+from tracejit.frontend.write_checks import MaybeView
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, I64, Dim, ScalarType, TensorType, promote
 
