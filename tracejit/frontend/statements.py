@@ -587,10 +587,9 @@ class Statements:
             lowering.leave(alive)
             lowering.note_late(self.ctx.frame.env, sorted(s.live_head & (assigned(s.body) | set(names))))
             next_value = go_next if isinstance(go_next, Value) else body.constant(go_next, ScalarType(BOOL))
-        if plan.changed:
-            return False
-        lowering.finish(limit, go_value, index, body, next_value)
-        return True
+        if not plan.changed:
+            lowering.finish(limit, go_value, index, body, next_value)
+        return not plan.changed
 
 
 def assigned_targets(target: ast.expr) -> set[str]:
