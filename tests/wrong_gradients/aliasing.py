@@ -190,3 +190,76 @@ def masked_read_then_scattered_back(x, y):
     k = np.nonzero(m)[0]
     z[k] += x[k]
     return np.sum(z * z) + part.sum()
+
+
+@example(X)
+def backwards_slices(x):
+    y = x.copy()
+    for i in range(3):
+        y[i::-1] = y[: i + 1] * y[i]
+        y[-1 : -i - 2 : -1] += y[: i + 1]
+    return np.sum(y * y)
+
+
+@example(M)
+def three_dimensional(m):
+    a = np.zeros((2, 3, 3))
+    a[0] = m
+    a[1, :, 1:] = a[0, :, :-1] * m[:, 1:]
+    a[:, 0] += a[:, 2]
+    b = a.transpose(2, 0, 1)
+    b[0] *= m[:2, :]
+    return np.sum(a * a) + np.einsum("ijk,jk->i", a, m)[0]
+
+
+@example(X)
+def complex_in_place(x):
+    z = np.zeros(4, np.complex128)
+    z[:] = x
+    for i in range(1, 4):
+        z[i] *= z[i - 1] * (1.0 + 1.0j)
+        z.real[i] += x[i]
+        z.imag[0] = x[i]
+    return np.sum(np.abs(z) ** 2) + np.sum(z.real * z.imag)
+
+
+@example(X)
+def fancy_write_reads_itself(x):
+    y = x.copy()
+    k = np.array([2, 0, 3])
+    for i in range(2):
+        y[k] = y[k[::-1]] * y[1]
+        y[k[i]] += y[k][2]
+    return np.sum(y * y)
+
+
+@example(X)
+def mask_assigned_by_arrays(x):
+    y = x.copy()
+    for i in range(2):
+        m = y > 0.2
+        y[m] = (y * y)[m] * 1.5
+        y[~m] -= np.sum(y[m])
+    return np.sum(y * y)
+
+
+@example(X)
+def reshape_then_write(x):
+    y = x * 1.0
+    m = y.reshape(2, 2)
+    m[0] = m[1] * m[0]
+    f = m.ravel()
+    f[3] = y[0] * 2.0
+    return np.sum(y * y) + m[1, 1]
+
+
+@example(X)
+def out_arguments(x):
+    y = np.empty(4)
+    np.multiply(x, x, out=y)
+    np.add(y, x, out=y)
+    np.exp(y, out=y)
+    z = y[1:]
+    np.subtract(z, y[:-1], out=z)
+    np.clip(y, -1.0, 2.0, out=y)
+    return np.sum(y * y)

@@ -189,3 +189,72 @@ def triangular_solve_by_hand(x):
     for i in range(4):
         y[i] = (x[i] - L[i, :i] @ y[:i]) / L[i, i]
     return y @ y
+
+
+@example(X)
+def recursion_over_slices(x):
+    def f(a, depth):
+        if a.shape[0] < 2 or depth == 0:
+            return np.sum(a * a)
+        h = a.shape[0] // 2
+        b = a.copy()
+        b[:h] *= f(a[h:], depth - 1)
+        return f(b[:h], depth - 1) * b[-1] + np.sum(b)
+
+    return f(x, 3)
+
+
+@example(X)
+def optional_value(x):
+    best = None
+    for v in x:
+        if best is None or v * v > best:
+            best = v * v
+        elif v < 0.0:
+            best = best * v
+    return 0.0 if best is None else best * best
+
+
+@example(0.7)
+def mutual_recursion(x):
+    def even(n, v):
+        return v if n == 0 else odd(n - 1, v * x)
+
+    def odd(n, v):
+        return np.sin(v) if n == 0 else even(n - 1, v + x)
+
+    return even(5, x) * odd(4, x)
+
+
+@example(M)
+def power_iteration(m):
+    a = m @ m.T + np.eye(3)
+    v = np.ones(3)
+    old = 0.0
+    lam = 1.0
+    n = 0
+    while abs(lam - old) > 1e-3 and n < 50:
+        w = a @ v
+        old = lam
+        lam = w @ v / (v @ v)
+        v = w / np.linalg.norm(w)
+        n += 1
+    return lam
+
+
+@example(X)
+def for_else_and_flags(x):
+    done = False
+    s = 0.0
+    for i in range(4):
+        for j in range(i):
+            if x[i] * x[j] < -0.1:
+                s += x[i]
+                break
+            s += x[j] * s
+        else:
+            s = s * x[i] + 1.0
+            done = i > 2
+        if done:
+            break
+    return s

@@ -109,3 +109,24 @@ def argmax_gather(m):
     for i in range(3):
         s += m[i, k[i]] ** 2
     return s + np.sum(m[np.arange(3), k] * m[k, np.arange(3)]) + np.sum(np.take_along_axis(m, k[:, None], axis=1))
+
+
+@example(X, Y)
+def convolutions_that_agree_on_a_size(x, y):
+    return (
+        np.sum(np.convolve(x, y))
+        + np.sum(np.convolve(x, y, "same") ** 2)
+        + np.dot(np.correlate(x, y), np.ones(1))
+        + np.trapezoid(x * y)
+    )
+
+
+@example(X)
+def selection(x):
+    y = np.sin(3 * x)
+    return (
+        np.sum(np.partition(y, 2)[:2])
+        + np.percentile(y, 30.0)
+        + np.sum(np.select([y > 0.5, y < -0.5], [y * y, -y], 0.3 * y))
+        + np.max(np.where(y > 0, y, 0)) ** 2
+    )

@@ -173,4 +173,8 @@ class _Unifier(Rebuilder):
             sizes: dict[Value, Dim] = {r: v.dim for r, v in zip(like, found, strict=True) if r.type == SIZE}
             typed = [b.typed(v, substitute_dims(r.type, sizes)) for r, v in zip(like, found, strict=True)]
             blocks.append(b.block((), typed, old.label))
-        return self.emit(op.defn, (self.value(op.operands[0]),), op.attrs, blocks=blocks, like=like, mapping={})
+        results = self.emit(op.defn, (self.value(op.operands[0]),), op.attrs, blocks=blocks, like=like, mapping={})
+        for result, found in zip(results, zip(*yields, strict=True), strict=True):
+            if result.type == SIZE and found[0].dim == found[1].dim and found[0] not in local:
+                self.note_equal(found[0], result)
+        return results
