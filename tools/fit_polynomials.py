@@ -23,7 +23,7 @@ class Target:
     """One polynomial: `function` on [low, high], with so many coefficients per variant.
 
     `power`: the polynomial is multiplied by the variable to that power before it is added to exact terms, so that
-    errors near 0 count less.
+    errors near 0 count less. `weight`: what an error is multiplied by before it reaches the result.
     Variants: `f32` and `f64` arithmetic, `f32w` for results rounded to f32 from f64 arithmetic.
     """
 
@@ -34,6 +34,7 @@ class Target:
     high: mp.mpf
     power: int
     counts: dict[str, int]
+    weight: Callable[[mp.mpf], mp.mpf] = lambda _x: mp.mpf(1)
 
 
 def series_safe(function: Callable[[mp.mpf], mp.mpf]) -> Callable[[mp.mpf], mp.mpf]:
@@ -130,7 +131,17 @@ TARGETS = (
         mp.mpf(-1) / 3,
         mp.mpf("0.5"),
         0,
-        {"f32": 9, "f64": 19},
+        {"f64": 19},
+    ),
+    Target(
+        "log_erfc",
+        "log(erfc(x))",
+        lambda x: mp.log(mp.erfc(x)),
+        mp.mpf(1),
+        mp.mpf(4),
+        0,
+        {"f32": 7},
+        mp.erfc,
     ),
     Target("cbrt", "cbrt(m)", mp.cbrt, mp.mpf(1), mp.mpf(2), 0, {"f64": 7, "f32w": 7}),
 )
@@ -175,7 +186,7 @@ def fit(target: Target, count: int) -> list[mp.mpf]:
     nodes = [middle + radius * mp.cos(mp.pi * (2 * i + 1) / (2 * rows)) for i in range(rows)]
     matrix, right = mp.matrix(rows, count), mp.matrix(rows, 1)
     for i, node in enumerate(nodes):
-        weight = abs(node) ** target.power
+        weight = abs(node) ** target.power * target.weight(node)
         right[i] = weight * target.function(node)
         for j in range(count):
             matrix[i, j] = weight * node**j
@@ -186,7 +197,9 @@ def error(target: Target, coefficients: list[float]) -> float:
     """The largest weighted error of the rounded polynomial on a grid."""
     points = [target.low + (target.high - target.low) * (i + mp.mpf("0.37")) / 400 for i in range(400)]
     values = list(reversed(coefficients))
-    return float(max(abs(p) ** target.power * abs(mp.polyval(values, p) - target.function(p)) for p in points))
+    return float(
+        max(abs(p) ** target.power * target.weight(p) * abs(mp.polyval(values, p) - target.function(p)) for p in points)
+    )
 
 
 def rounded(value: mp.mpf, variant: str) -> float:
