@@ -44,6 +44,7 @@ fuzz: $(VENV)/.test ## compare PROGRAMS random programs, and the derivatives of 
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
 	$(PY) -m benchmarks.run
 	$(PY) -m benchmarks.gradient_scaling
+	$(PY) -m benchmarks.size_scaling
 
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
 	$(PY) -m benchmarks.run --peers .venv-peers/bin/python

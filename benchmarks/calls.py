@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
+from benchmarks import names
 from benchmarks.measure import Case, local_case
 
 
@@ -29,13 +30,19 @@ def cases() -> Iterator[Case]:
     arrays, numbers, empty = tj.script(double_plus_one), tj.script(add), tj.script(nothing)
     yield local_case(
         "calls",
-        "x*2+1, 16 elements, ndarray",
+        f"{names.CALL}, ndarray",
         {"numpy": lambda: double_plus_one(x), "compiled": lambda: arrays(x), "bare builtin": lambda: len(x)},
     )
     yield local_case(
         "calls",
-        "x*2+1, 16 elements, Tensor",
+        f"{names.CALL}, Tensor",
         {"eager": lambda: double_plus_one(t), "compiled": lambda: arrays(t)},
+    )
+    leaf = tj.tensor(x, requires_grad=True)
+    yield local_case(
+        "calls",
+        names.gradient(f"{names.CALL}, Tensor"),
+        {"eager": lambda: double_plus_one(leaf), "compiled": lambda: arrays(leaf)},
     )
     yield local_case(
         "calls", "a + b, Python floats", {"python": lambda: add(1.5, 2.5), "compiled": lambda: numbers(1.5, 2.5)}

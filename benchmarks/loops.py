@@ -1,24 +1,19 @@
-"""Programs whose time is in their control flow: scalar loops, recurrences, loops that end on data."""
+"""Programs whose time is in their control flow: recurrences, sweeps over grids, loops that end on data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 import tracejit as tj
+from benchmarks import c_programs, names
+from benchmarks.loop_programs import LOOPS
 from benchmarks.measure import Case, local_case
+from benchmarks.pointwise import flat
 from benchmarks.scalar_programs import edit_distance
 from tracejit.demo.programs import fixed_point, recurrent
-
-
-def jacobi(a: Any, b: Any, steps: int) -> Any:
-    """Heat flow on a grid."""
-    for _ in range(steps):
-        b[1:-1, 1:-1] = 0.25 * (a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:])
-        a[1:-1, 1:-1] = 0.25 * (b[:-2, 1:-1] + b[2:, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:])
-    return a
 
 
 def collatz(n: int) -> int:
@@ -40,18 +35,48 @@ def cases() -> Iterator[Case]:
         "edit distance, 100 x 100",
         {"python": lambda: edit_distance(a, b, table), "compiled": lambda: fast(a, b, table)},
     )
-    grid, other = rng.standard_normal((256, 256)), np.zeros((256, 256))
-    flow = tj.script(jacobi)
-    yield local_case(
-        "loops",
-        "Jacobi 256 x 256, 10 double steps",
-        {"numpy": lambda: jacobi(grid, other, 10), "compiled": lambda: flow(grid, other, 10)},
-    )
     count = tj.script(collatz)
     yield local_case(
         "loops", "Collatz from 837,799", {"python": lambda: collatz(837_799), "compiled": lambda: count(837_799)}
     )
+    for name, (fn, data) in LOOPS.items():
+        yield from _differentiated(name, fn, data())
     yield from _tensor_loops(rng)
+
+
+def _differentiated(name: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[Case]:
+    """A loop program, and the gradient of its sum of squares (of its result, where that is one number)."""
+    forward = tj.script(fn)
+    plain = {} if name in _SLOW else {"python": lambda: fn(*args)}
+    yield local_case(
+        "loops",
+        name,
+        {**plain, "compiled": lambda: forward(*args), **c_programs.variant(name)},
+        reference=None if name in _SLOW else lambda: fn(*(_double(a) for a in args)),
+    )
+    if name == names.MANDELBROT:  # its result is integers
+        return
+
+    def loss(*args: Any) -> Any:
+        result = fn(*args)
+        return result if np.ndim(result) == 0 else (result * result).sum()
+
+    wrt = (0, 1) if name == names.RECURRENCE else 0
+    gradient = tj.value_and_grad(loss, argnums=wrt)
+    yield local_case(
+        "loops",
+        names.gradient(name),
+        {"compiled": lambda: flat(gradient(*args)), **c_programs.variant(names.gradient(name))},
+        reference=lambda: flat(gradient(*(_double(a) for a in args))),
+    )
+
+
+#: Cases whose plain Python takes seconds.
+_SLOW = (names.MANDELBROT, names.GAUSS_SEIDEL)
+
+
+def _double(value: Any) -> Any:
+    return value.astype(np.float64) if isinstance(value, np.ndarray) else value
 
 
 def _tensor_loops(rng: np.random.Generator) -> Iterator[Case]:

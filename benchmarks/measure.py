@@ -1,7 +1,8 @@
 """Interleaved medians on a machine that does other things too.
 
 A round measures every variant of a case once, so that load and clock changes hit all of them alike; the figure of
-a variant is the median of its rounds. Variants may live in another interpreter (`peers.py`).
+a variant is the median of its rounds. Variants may live in another interpreter (`peer`). What a variant computes is
+compared with the case's reference before anything is timed; one that differs is shown as wrong and not timed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
 
+from benchmarks.fingerprint import distance, fingerprint
+
 
 class Variant(Protocol):
     """Something that can be timed."""
 
     def sample(self, repeats: int) -> float:
         """Mean seconds per call over so many calls."""
+        ...
+
+    def fingerprint(self) -> list[float]:
+        """What a call computes (`fingerprint.py`)."""
         ...
 
 
@@ -34,26 +41,35 @@ class Local:
             fn()
         return (time.perf_counter() - start) / repeats
 
+    def fingerprint(self) -> list[float]:
+        return fingerprint(self.fn())
+
 
 @dataclass(frozen=True)
 class Case:
-    """Ways of computing one thing. `work` counts floating-point operations, `traffic` bytes, for rates."""
+    """Ways of computing one thing. `work` counts floating-point operations, `traffic` bytes, for rates.
+
+    `reference` computes the same in float64, where a call does not change what the next one computes; a variant is
+    right within `tolerance` of it, relative to the mean size of each result.
+    """
 
     family: str
     name: str
     variants: Mapping[str, Variant]
     work: float = 0.0
     traffic: float = 0.0
-    note: str = ""
+    reference: Callable[[], Any] | None = None
+    tolerance: float = 1e-3
 
 
 @dataclass
 class Result:
-    """The medians of a case in seconds, with the least and the greatest sample."""
+    """The medians of a case in seconds, with the least and the greatest sample; who was wrong, and how much."""
 
     case: Case
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     spread: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    wrong: dict[str, float] = field(default_factory=dict[str, float])
 
     def ratio(self, slow: str, fast: str) -> float | None:
         """How many times as fast `fast` is."""
@@ -64,17 +80,27 @@ class Result:
 
 def measure(case: Case, seconds: float, rounds: int = 15) -> Result:
     """Measure a case for about so long. The first call of each variant (which may compile) is not counted."""
-    share = seconds / rounds / max(len(case.variants), 1)
-    repeats = {name: _repeats(variant, share) for name, variant in case.variants.items()}
-    samples: dict[str, list[float]] = {name: [] for name in case.variants}
+    result = Result(case, wrong=wrong(case))
+    timed = {name: variant for name, variant in case.variants.items() if name not in result.wrong}
+    share = seconds / rounds / max(len(timed), 1)
+    repeats = {name: _repeats(variant, share) for name, variant in timed.items()}
+    samples: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(rounds):
-        for name, variant in case.variants.items():
+        for name, variant in timed.items():
             samples[name].append(variant.sample(repeats[name]))
-    result = Result(case)
     for name, times in samples.items():
         result.seconds[name] = median(times)
         result.spread[name] = min(times), max(times)
     return result
+
+
+def wrong(case: Case) -> dict[str, float]:
+    """The variants that are further from the reference than the case allows, and how far."""
+    if case.reference is None:
+        return {}
+    expected = fingerprint(case.reference())
+    found = {name: distance(variant.fingerprint(), expected) for name, variant in case.variants.items()}
+    return {name: off for name, off in found.items() if off > case.tolerance}
 
 
 def _repeats(variant: Variant, share: float) -> int:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
+from benchmarks import inputs, names
+from benchmarks.inputs import HIDDEN, INPUTS, OUTPUTS
 from benchmarks.measure import Case, local_case
-from tracejit.demo.programs import HIDDEN, INPUTS, OUTPUTS, RATE, network, network_data, train_step
+from tracejit.demo.programs import network, train_step
 
 
-def numpy_step(x: Any, y: Any, w1: Any, w2: Any) -> Callable[[], float]:
+def numpy_step(x: Any, y: Any, w1: Any, w2: Any, rate: float) -> Callable[[], float]:
     """A training step with the gradient by hand; the weights are updated in place."""
 
     def step() -> float:
@@ -25,35 +27,30 @@ def numpy_step(x: Any, y: Any, w1: Any, w2: Any) -> Callable[[], float]:
         d_h = d_pred @ w2.T
         d_h[h < 0] = 0
         d_w1 = x.T @ d_h
-        np.subtract(w1, RATE * d_w1, out=w1)
-        np.subtract(w2, RATE * d_w2, out=w2)
+        np.subtract(w1, rate * d_w1, out=w1)
+        np.subtract(w2, rate * d_w2, out=w2)
         return loss
 
     return step
 
 
-def tensors(batch: int) -> tuple[Any, ...]:
-    x, y, w1, w2 = (tj.tensor(a) for a in network_data())
-    return x[:batch].clone(), y[:batch].clone(), w1.requires_grad_(), w2.requires_grad_(), RATE
-
-
 def cases() -> Iterator[Case]:
     compiled = tj.script(train_step)
-    for batch in (64, 16, 1):
-        x, y, w1, w2 = network_data()
-        eager_args, args = tensors(batch), tensors(batch)
+    for batch in (1024, 64, 16, 1):
+        rate = inputs.RATE * min(1.0, inputs.SAMPLES / batch)
+        eager_args, args = _tensors(batch, rate), _tensors(batch, rate)
         yield local_case(
             "network",
-            f"training step, batch {batch}",
+            names.training(batch),
             {
-                "numpy": numpy_step(x[:batch].copy(), y[:batch].copy(), w1, w2),
+                "numpy": numpy_step(*inputs.network(batch), rate),
                 "eager": lambda: train_step(*eager_args),  # noqa: B023
                 "compiled": lambda: compiled(*args),  # noqa: B023
             },
             work=6 * batch * (INPUTS * HIDDEN + HIDDEN * OUTPUTS),
         )
     forward = tj.script(network)
-    x, _, w1, w2 = network_data()
+    x, _, w1, w2 = inputs.network(64)
     yield local_case(
         "network",
         "forward, batch 64",
@@ -63,4 +60,10 @@ def cases() -> Iterator[Case]:
             "compiled": lambda: forward(x, w1, w2),
         },
         work=2 * 64 * (INPUTS * HIDDEN + HIDDEN * OUTPUTS),
+        reference=lambda: np.maximum(x.astype(np.float64) @ w1, 0) @ w2,
     )
+
+
+def _tensors(batch: int, rate: float) -> tuple[Any, ...]:
+    x, y, w1, w2 = map(tj.tensor, inputs.network(batch))
+    return x, y, w1.requires_grad_(), w2.requires_grad_(), rate

@@ -23,12 +23,15 @@ def print_results(console: Console, results: Sequence[Result]) -> None:
         rows = [r for r in results if r.case.family == family]
         names = list(dict.fromkeys(n for r in rows for n in r.seconds))
         table = Table(family)
-        for column in (*names, "ratio", "rate"):
+        for column in (*names, "ratio", "to the best peer", "rate"):
             table.add_column(column, justify="right", no_wrap=True)
         for r in rows:
             cells = [pretty(r.seconds[n]) if n in r.seconds else "" for n in names]
-            table.add_row(r.case.name, *cells, _ratio(r), _rate(r))
+            table.add_row(r.case.name, *cells, _ratio(r), _to_the_best(r), _rate(r))
         console.print(table)
+        for r in rows:
+            for name, off in r.wrong.items():
+                console.print(f"not timed: {r.case.name} by {name} differs from the reference by {off:.1e}")
 
 
 def _ratio(result: Result) -> str:
@@ -37,6 +40,15 @@ def _ratio(result: Result) -> str:
         if ratio is not None:
             return f"{ratio:.2f} x {base}"
     return ""
+
+
+def _to_the_best(result: Result) -> str:
+    """Times as fast as the fastest of everything that is not ours."""
+    peers = [name for name in result.seconds if name not in ("compiled", "eager", "bare builtin")]
+    if "compiled" not in result.seconds or not peers:
+        return ""
+    best = min(peers, key=result.seconds.__getitem__)
+    return f"{result.seconds[best] / result.seconds['compiled']:.2f} x {best}"
 
 
 def _rate(result: Result) -> str:
@@ -74,6 +86,7 @@ def as_json(machine: dict[str, Any], results: Sequence[Result], startup: dict[st
             "spread": r.spread,
             "work": r.case.work,
             "traffic": r.case.traffic,
+            "wrong": r.wrong,
         }
         for r in results
     ]

@@ -12,7 +12,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-FAMILIES = ("calls", "pointwise", "reductions", "products", "network", "loops", "scalar_loops")
+FAMILIES = (
+    *("calls", "pointwise", "reductions", "products", "network"),
+    *("loops", "scalar_loops", "recurrent", "models"),
+)
 _THREAD_VARIABLES = ("TRACEJIT_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -49,7 +52,7 @@ def main() -> int:
 
 
 def _cases(options: argparse.Namespace) -> Iterator["Case"]:  # noqa: F821, UP037  (imported after the environment is set)
-    from benchmarks.peers import Peers
+    from benchmarks.peer.client import Peers
 
     peers = None if options.peers is None else Peers(options.peers, options.threads)
     for family in options.families.split(","):

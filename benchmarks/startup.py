@@ -15,19 +15,28 @@ import json, time
 import numpy as np
 import llvmlite.binding
 import tracejit as tj, tracejit.scripted
-from tracejit.demo.programs import {program}, network_data
-x, y, w1, w2 = map(tj.tensor, network_data())
+from benchmarks import inputs
+from {module} import {program}
+x, y, w1, w2 = map(tj.tensor, inputs.network(64))
 w1.requires_grad_(); w2.requires_grad_()
+vectors, sequence = inputs.pointwise(1000), inputs.recurrent(100, 1, 64)
 start = time.perf_counter()
 {body}
 print(json.dumps(time.perf_counter() - start))
 """
 
-#: From the decorator to the first result.
+_DEMO = "tracejit.demo.programs"
+
+#: From the decorator to the first result: module, function, call.
 _BODIES = {
-    "forward": ("network", "tj.script(network)(x, w1.detach(), w2.detach())"),
-    "forward and backward": ("network", "(tj.script(network)(x, w1, w2) - y).pow(2).sum().backward()"),
-    "training step": ("train_step", "tj.script(train_step)(x, y, w1, w2, 1e-6)"),
+    "pointwise": ("benchmarks.pointwise", "heavy", "tj.script(heavy)(*vectors)"),
+    "network": (_DEMO, "network", "tj.script(network)(x, w1.detach(), w2.detach())"),
+    "network with gradient": (_DEMO, "network", "(tj.script(network)(x, w1, w2) - y).pow(2).sum().backward()"),
+    "training step": (_DEMO, "train_step", "tj.script(train_step)(x, y, w1, w2, 1e-6)"),
+    "LSTM, T=100, with gradient": (
+        *("benchmarks.recurrent", "lstm"),
+        "tj.value_and_grad(lstm, argnums=(3, 4, 5))(*sequence)",
+    ),
 }
 
 #: The most memory beyond what was there before, in MiB (Linux keeps the mark and can reset it).
@@ -36,8 +45,9 @@ import json, re
 from pathlib import Path
 import numpy as np
 import tracejit as tj
-from benchmarks.pointwise import data, heavy, heavy_numpy
-x, w, b = data(10_000_000)
+from benchmarks.inputs import pointwise
+from benchmarks.pointwise import heavy, heavy_numpy
+x, w, b = pointwise(10_000_000)
 fn = {fn}
 fn(x[:2], w[:2], b[:2])
 def kib(name):
@@ -53,8 +63,8 @@ print(json.dumps((kib("VmHWM") - before) / 1024))
 def measure_startup(rounds: int = 5) -> dict[str, Any]:
     """All figures: seconds, and MiB for memory."""
     found: dict[str, Any] = {"import": _import_times(rounds), "first result": {}, "peak memory MiB": {}}
-    for name, (program, body) in _BODIES.items():
-        code = _FIRST_RESULT.format(program=program, body=body)
+    for name, (module, program, body) in _BODIES.items():
+        code = _FIRST_RESULT.format(module=module, program=program, body=body)
         cold = [_run(code, _fresh_cache()) for _ in range(rounds)]
         cache = _fresh_cache()
         _run(code, cache)

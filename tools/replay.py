@@ -25,7 +25,7 @@ def generated() -> dict[str, str]:
     import numpy as np
 
     import tracejit as tj
-    from benchmarks import loops, pointwise, reductions
+    from benchmarks import loop_programs, loops, pointwise, reductions
     from tracejit.codegen.llvm import print_program as llvm_text
     from tracejit.codegen.llvm_options import LlvmOptions
     from tracejit.codegen.text import print_program
@@ -49,7 +49,7 @@ def generated() -> dict[str, str]:
         (reductions.softmax, [matrix]),
         (reductions.normalise, [matrix]),
         (loops.edit_distance, [np.ones(3, np.int64), np.zeros(3, np.int64), np.zeros((4, 4), np.int64)]),
-        (loops.jacobi, [np.ones((5, 5)), np.zeros((5, 5)), 2]),
+        (loop_programs.jacobi, [np.ones((5, 5)), 2]),
         (loops.collatz, [27]),
     ]
     options = LlvmOptions("x86-64-v3", "", 256, 32, True)

@@ -1,4 +1,4 @@
-"""Every benchmark case runs; figures are nobody's business here."""
+"""Every benchmark case runs and is right; figures are nobody's business here."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import measure, peers, pointwise, report
+from benchmarks import inputs, measure, report
+from benchmarks.peer import client
 from benchmarks.run import FAMILIES
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_variant_runs(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pointwise, "SIZES", (100,))
+    for name, small in (("POINTWISE", (100,)), ("RECURRENT", ((5, 2, 8),)), ("ROWS", 32), ("BLOCK", (2, 5, 16, 4))):
+        monkeypatch.setattr(inputs, name, small)
     for case in importlib.import_module(f"benchmarks.{family}").cases():
+        assert measure.wrong(case) == {}, case.name
         for variant in case.variants.values():
             assert variant.sample(1) > 0
+
+
+def test_a_wrong_variant_is_found_and_not_timed() -> None:
+    variants = {"right": lambda: np.arange(3.0), "swapped": lambda: np.array([1.0, 0.0, 2.0]), "flat": lambda: 1.0}
+    case = measure.local_case("family", "case", variants, reference=lambda: np.arange(3.0))
+    result = measure.measure(case, 0.001, 3)
+    assert set(result.seconds) == {"right"}
+    assert set(result.wrong) == {"swapped", "flat"}
 
 
 def test_results_become_tables_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +52,7 @@ def test_a_plot_is_drawn_where_matplotlib_is(tmp_path: Path) -> None:
 
 def test_peers_answer_over_a_pipe() -> None:
     """An interpreter without any of the other libraries knows no case, and says so."""
-    found = peers.Peers(sys.executable, threads=1)
+    found = client.Peers(sys.executable, threads=1)
     case = measure.local_case("family", "unknown to all", {})
     assert found.extend(case).variants == {}
     with pytest.raises(RuntimeError, match="KeyError"):

@@ -1,0 +1,1 @@
+"""Other compilers: an interpreter of their own (`server`), and the connection to it (`client`)."""
