@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import string
 import threading
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -36,13 +37,12 @@ FORMS: dict[str, Callable[..., Any]] = {
     "items": list,
     "tuples": lambda *columns: list(zip(*columns, strict=True)),
     "lists": lambda *columns: [list(row) for row in zip(*columns, strict=True)],
-    "deep": lambda first, *counts: _deep(first, *counts),
+    "dict": lambda keys, values: dict(zip(keys, values, strict=True)),
+    "OrderedDict": lambda keys, values: OrderedDict(zip(keys, values, strict=True)),
+    "Counter": lambda keys, values: Counter(dict(zip(keys, values, strict=True))),
+    "set": set,
+    "deque": deque,
 }
-
-
-def _deep(items: Sequence[Any], starts: Sequence[int], stops: Sequence[int]) -> list[list[Any]]:
-    """Lists cut out of one sequence."""
-    return [list(items[i:j]) for i, j in zip(starts, stops, strict=True)]
 
 
 def filled(template: str, values: Sequence[Any], arrays: Sequence[Any] | None = None) -> str:

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend import arrays, list_calls
+from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.mathcalls import whole
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
@@ -189,6 +190,9 @@ def _abs(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 @handles(sum)
 def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
+    items = tables.unordered(c, args[0], node)
+    if isinstance(items, GrowingList) and isinstance(items.kind, NumberKind) and items.kind.dtype.is_integer:
+        args = [items]
     if isinstance(args[0], ArrayView):
         made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
         if args[0].dtype.is_integer and is_python_number(start) and python_kind(start) in "bi":
@@ -209,6 +213,7 @@ def _quantifier(name: str) -> Handler:
     op, stop = ("logical_or", True) if name == "any" else ("logical_and", False)
 
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        args = [tables.unordered(c, args[0], node)]
         if isinstance(args[0], ArrayView):
             made = arrays.function(c, name, args, {}, node)
             return Number(made.value, weak=True) if isinstance(made, Number) else made
@@ -342,14 +347,17 @@ def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 
 @handles(set, frozenset)
 def _set(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """A set of items that are known when the function is compiled."""
-    items = c.expressions.known_items(args[0], node) if args else []
-    return Static({c.static(i, node, "an item of a set") for i in items})
+    """A set: of items that are known when the function is compiled, a compile-time one."""
+    if args and (list_calls.is_unknown(c, args[0]) or tables.is_table(args[0])):
+        return tables.new_table(c, set, args, node)
+    return tables.made_set(c, c.expressions.known_items(args[0], node) if args else [], node)
 
 
 @handles(dict)
 def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return c.ctx.new_object(DictValue({**_pairs(c, args, node), **kwargs}), node)
+    if args and (list_calls.is_unknown(c, args[0]) or tables.is_table(args[0])):
+        return tables.new_table(c, dict, args, node)
+    return tables.made_dict(c, {**_pairs(c, args, node), **kwargs}, node)
 
 
 def container_method(
@@ -370,11 +378,22 @@ def container_method(
             return TupleValue(tuple(items.values()))
         case DictValue(items), "items":
             return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
+        case DictValue(items), "get" | "pop" | "setdefault" if args and tables.is_run_time_key(args[0]):
+            if not c.ctx.loops_to_unroll():
+                tables.grow_dict(receiver)
+            if name == "get" and not c.ctx.loops_to_unroll():
+                default = args[1] if len(args) > 1 else Static(None)
+                return tables.chosen(c, receiver, args[0], lambda: default, node)
+            key = c.static(args[0], node, "a dict key")
+            return container_method(c, receiver, name, [Static(key), *args[1:]], kwargs, node)
         case DictValue(items), "get":
             key = c.static(args[0], node, "a dict key")
             return items.get(key, args[1] if len(args) > 1 else Static(None))
         case DictValue(items), "copy":
-            return c.ctx.new_object(DictValue(items), node)
+            return tables.made_dict(c, dict(items), node)
+        case DictValue(), "update" if args and (tables.is_table(args[0]) or list_calls.is_unknown(c, args[0])):
+            tables.grow_dict(receiver)
+            c.ctx.refuse(node, "the keys of this dict are known when the function is compiled", "make a new dict")
         case DictValue(), "update" | "pop" | "setdefault" | "clear" | "popitem":
             return _change_dict(c, receiver, name, args, kwargs, node)
         case TupleValue(items, cls), "_asdict" if cls is not None:

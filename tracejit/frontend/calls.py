@@ -39,6 +39,7 @@ from tracejit.frontend.signature import constant_access
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
 from tracejit.frontend.statics import Statics
 from tracejit.frontend.subset import check_subset
+from tracejit.frontend.tables import OUTLINED, set_method, standing
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -263,6 +264,8 @@ class Calls:
             return handler(self, args, kwargs, node)
         if isinstance(fn, types.BuiltinMethodType) and isinstance(fn.__self__, str):
             return text.method(self, Static(fn.__self__), fn.__name__, args, kwargs, node)
+        if isinstance(fn, types.BuiltinMethodType) and isinstance(fn.__self__, set):
+            return set_method(self, fn.__self__, fn.__name__, args, kwargs, node)
         ufunc = getattr(fn, "__self__", None)
         if isinstance(ufunc, np.ufunc):
             return ufuncs.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
@@ -360,7 +363,7 @@ class Calls:
         """An instance of a class."""
         if issubclass(cls, no_grad | enable_grad):
             return Static(cls())
-        made = self.objects.construct(cls, args, kwargs, node)
+        made = self.objects.construct(standing(cls) or cls, args, kwargs, node)
         if made is not None:
             return made
         if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and is_pure_builtin(cls):
@@ -395,7 +398,7 @@ class Calls:
         assert recursion is not None
         if len(callers) > _DEPTH:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "call fewer functions in each other")
-        if recursion.is_recursive(source):
+        if recursion.is_recursive(source) or source.function in OUTLINED:
             return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
         if any(f.source.node is source.node and f.source.function is source.function for f in callers):
             recursion.found(source)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.tables import shown_class
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
@@ -77,7 +78,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
         case DictValue():
             return dict
         case ObjectValue(kind):
-            return kind
+            return shown_class(kind)
         case SequenceValue() if x.range is not None:
             return range
         case MessageValue():

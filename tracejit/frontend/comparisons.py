@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import list_calls
+from tracejit.frontend import list_calls, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
 from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, ListValue, Number, Static, TupleValue
@@ -50,6 +50,11 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
     if isinstance(item, ChoiceValue):
         return each(e, item, lambda o: contains(e, o, container, node), node)
     if isinstance(container, DictValue):
+        if tables.is_run_time_key(item) and not e.ctx.loops_to_unroll():
+            tables.grow_dict(container)
+            return contains(e, item, TupleValue(tuple(map(tables.constant, container.items))), node)
+        if isinstance(item, TupleValue):
+            item = Static(e.calls.static(item, node, "a dict key"))
         if not isinstance(item, Static):
             e.ctx.require_known(
                 node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
@@ -59,6 +64,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
     if own is not None:
         truth = e.arith.truth(own, node)
         return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
+    if isinstance(container, Static) and isinstance(container.value, set) and tables.is_run_time_key(item):
+        tables.grow_set(e.calls, container.value)
     if isinstance(container, Static) and isinstance(item, Static):
         return e.calls.call_now(operator.contains, [container, item], {}, node)
     if list_calls.is_unknown(e.calls, container):

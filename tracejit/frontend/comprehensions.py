@@ -73,7 +73,7 @@ def _unroll(
 
 def _keeps(c: Calls, tests: Sequence[ast.expr]) -> bool:
     for test in tests:
-        truth = c.arith.truth(c.expressions.value(test), test)
+        truth = c.expressions.condition(test)
         if not isinstance(truth, bool):
             raise _AtRunTime
         if not truth:

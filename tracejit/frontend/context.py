@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -177,7 +177,13 @@ class Context:
     #: calls being inlined and iterations of unrolled loops: with a node, a place in the unfolded program
     path: tuple[object, ...] = ()
     #: places that make growing lists, with the kind of their items
-    growing: Mapping[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
+    growing: dict[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
+    #: those whose items were read before anything is known to be put into them
+    read_early: set[object] = field(default_factory=set[object])
+    #: those that have slots of another kind than is known now: everything is lowered once more
+    stale: set[object] = field(default_factory=set[object])
+    #: sets that the script made and that are known while compiling, by identity, with the places that made them
+    sets: dict[int, tuple[set[Any], object]] = field(default_factory=dict[int, "tuple[set[Any], object]"])
     #: named sizes that are known everywhere: those of arguments
     argument_dims: frozenset[str] = frozenset()
     #: whether outer arrays have their sizes compiled in

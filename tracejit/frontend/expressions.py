@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend import arrays, comparisons, list_calls, optionals, text
+from tracejit.frontend import arrays, comparisons, dict_items, list_calls, optionals, tables, text
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.choices import each
 from tracejit.frontend.comprehensions import as_list, comprehension
@@ -93,7 +93,7 @@ class Expressions:
             case ast.List(elts):
                 return self.lists.made(self.elements(elts), node)
             case ast.Dict(keys, values):
-                return self.dict_(keys, values, node)
+                return dict_items.display(self, keys, values, node)
             case ast.NamedExpr(target, value):
                 made = self.value(value)
                 self.calls.statements.bind(target, made)
@@ -103,10 +103,9 @@ class Expressions:
             case ast.JoinedStr():
                 return text.joined_string(self.calls, node)
             case ast.Set(elts):
-                return self.calls.call_now(set, [c_tuple(self.calls, self.elements(elts), node)], {}, node)
+                return tables.made_set(self.calls, self.elements(elts), node)
             case ast.SetComp():
-                items = self.known_items(comprehension(self.calls, as_list(node)), node)
-                return self.calls.call_now(set, [c_tuple(self.calls, items, node)], {}, node)
+                return self.calls.call_object(set, [comprehension(self.calls, as_list(node))], {}, node)
             case ast.DictComp():
                 made = comprehension(self.calls, as_list(node))
                 return self.calls.call_object(dict, [made], {}, node)
@@ -204,6 +203,7 @@ class Expressions:
             case "mod", Static(str() as template), _:
                 return text.percent(self.calls, template, y, node)
             case _ if any(self.calls.objects.has_operator(v) for v in (x, y)):
+                tables.grow_beside(self.calls, x, y)
                 return self.calls.objects.binary(op, x, y, node)
             case _:
                 x, y = self.calls.as_operand(x), self.calls.as_operand(y)
@@ -291,28 +291,44 @@ class Expressions:
             return False
         self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
 
-    def bool_op(self, node: ast.BoolOp, operands: list[ast.expr]) -> FrontValue:
+    def condition(self, node: ast.expr) -> bool | Value:
+        """The truth of an expression that is a condition only."""
+        return self.arith.truth(self.tested(node), node)
+
+    def tested(self, node: ast.expr) -> FrontValue:
+        """What is as true as an expression: a number where that is known at run time only."""
+        if isinstance(node, ast.BoolOp):
+            return self.bool_op(node, list(node.values), is_condition=True)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return self.negated(self.tested(node.operand), node)
+        made = self.value(node)
+        if isinstance(made, Number | Static):
+            return made
+        truth = self.arith.truth(made, node)
+        return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
+
+    def bool_op(self, node: ast.BoolOp, operands: list[ast.expr], is_condition: bool = False) -> FrontValue:
         """`and` / `or`: the right side is evaluated only where it is needed."""
-        first = self.value(operands[0])
+        first = self.tested(operands[0]) if is_condition else self.value(operands[0])
         if len(operands) == 1:
             return first
         truth = self.arith.truth(first, operands[0])
         is_and = isinstance(node.op, ast.And)
         if isinstance(truth, bool):
-            return self.bool_op(node, operands[1:]) if truth is is_and else first
+            return self.bool_op(node, operands[1:], is_condition) if truth is is_and else first
         if not is_and and isinstance(first, OptionalValue):  # where it is chosen, it is there
             first = first.value
 
         def rest() -> FrontValue:
             with self.refinement.within(operands[0], is_and):
-                return self.bool_op(node, operands[1:])
+                return self.bool_op(node, operands[1:], is_condition)
 
         return (
             self.choose(node, truth, rest, lambda: first) if is_and else self.choose(node, truth, lambda: first, rest)
         )
 
     def conditional(self, node: ast.AST, test: ast.expr, body: ast.expr, orelse: ast.expr) -> FrontValue:
-        truth = self.arith.truth(self.value(test), test)
+        truth = self.condition(test)
 
         def side(holds: bool) -> FrontValue:
             with self.refinement.within(test, holds):
@@ -399,11 +415,8 @@ class Expressions:
                 return self.sequence_item(base, self.value(index), node)
             case GrowingList():
                 return self.lists.item(base, self.value(index), node)
-            case DictValue(items):
-                key = self.static_key(index)
-                if key not in items:
-                    self.ctx.check_false("KeyError", text.escape(str(key)))
-                return items[key]
+            case DictValue():
+                return dict_items.item(self, base, self.value(index), index, node)
             case SequenceValue():
                 at = self.indexing.checked_index(self.value(index), base.length, 0, node)
                 return base.item(at)
@@ -459,16 +472,6 @@ class Expressions:
             return self.choose(node, here, lambda: items[low], lambda: among(low + 1))
 
         return among(0)
-
-    def static_key(self, index: ast.expr) -> Any:
-        key = self.value(index)
-        if isinstance(key, TupleValue) and all(isinstance(k, Static) for k in key.items):
-            return tuple(k.value for k in key.items)  # type: ignore[union-attr]
-        if not isinstance(key, Static):
-            self.ctx.require_known(
-                index, "a dict key must be known when the function is compiled", "use an array, or if / elif"
-            )
-        return key.value
 
     # -- sequences --------------------------------------------------------------------------------------------------
 
@@ -557,24 +560,7 @@ class Expressions:
         index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
         return self.indexing.read(view, [index], node)
 
-    def dict_(self, keys: Sequence[ast.expr | None], values: Sequence[ast.expr], node: ast.AST) -> FrontValue:
-        made: dict[Any, FrontValue] = {}
-        for key, value in zip(keys, values, strict=True):
-            if key is None:
-                spread = self.value(value)
-                if not isinstance(spread, DictValue):
-                    return self.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
-                made.update(spread.items)
-            else:
-                made[self.static_key(key)] = self.value(value)
-        return self.ctx.new_object(DictValue(made), node)
-
 
 def is_text(x: FrontValue) -> bool:
     """Whether a value is a string."""
     return isinstance(x, MessageValue) or (isinstance(x, Static) and isinstance(x.value, str))
-
-
-def c_tuple(c: Calls, items: Sequence[FrontValue], node: ast.AST) -> Static:
-    """Items of a set, which are known when the function is compiled."""
-    return Static(tuple(c.static(i, node, "an item of a set") for i in items))

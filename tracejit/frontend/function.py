@@ -7,7 +7,6 @@ parameters that were written (`Graph.inout`).
 
 from __future__ import annotations
 
-import ast
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend import list_arrays
-from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.context import (
     AttributeVaries,
     Context,
@@ -28,8 +25,7 @@ from tracejit.frontend.context import (
 )
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
-from tracejit.frontend.heap import describe_part
-from tracejit.frontend.kinds import ArrayKind, ConstantKind, Kind, NumberKind, TupleKind, join_kinds
+from tracejit.frontend.kinds import Kind, join_kinds
 from tracejit.frontend.leaves import (
     ArrayLeaf as ArrayLeaf,
 )
@@ -67,6 +63,9 @@ from tracejit.frontend.leaves import (
     SliceLeaf as SliceLeaf,
 )
 from tracejit.frontend.leaves import (
+    TableLeaf as TableLeaf,
+)
+from tracejit.frontend.leaves import (
     TextLeaf as TextLeaf,
 )
 from tracejit.frontend.leaves import (
@@ -76,6 +75,8 @@ from tracejit.frontend.leaves import (
     ViewLeaf as ViewLeaf,
 )
 from tracejit.frontend.recursion import Again, Known, Recursion
+from tracejit.frontend.results import LeftGradient as LeftGradient
+from tracejit.frontend.results import Results
 from tracejit.frontend.signature import (
     Access,
     ArraySpec,
@@ -91,21 +92,12 @@ from tracejit.frontend.statics import Statics
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
-    ChoiceValue,
     DictValue,
     FrontValue,
-    GrowingList,
-    ListValue,
-    MaybeUnbound,
-    MessageValue,
-    Mutable,
     Number,
     ObjectValue,
-    OptionalValue,
-    SequenceValue,
     Static,
     TupleValue,
-    describe,
 )
 from tracejit.frontend.write_checks import NeedsSharing
 from tracejit.ir.core import Block, Graph, Value
@@ -120,16 +112,6 @@ class Input:
     access: Access
     spec: ArraySpec | NumberSpec
     hidden: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LeftGradient:
-    """What a script left in `.grad` of an input: graph result `result` (-1: nothing), and what was done
-    (`gradients.HAS_ARRAY`, `CLEARED`), or `("result", i)` where graph result i says that."""
-
-    input: int
-    result: int
-    state: int | tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -163,8 +145,11 @@ def lower_function(
     known = Known(varying=set(varying))
     while True:
         lowering = Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing, known)
+        stale = lowering.ctx.stale
         try:
-            return lowering.run(name or source.name, parameters)
+            made = lowering.run(name or source.name, parameters)
+            if not stale:
+                return made
         except Again:
             continue
         except AttributeVaries as found:
@@ -179,7 +164,10 @@ def lower_function(
             before = dict(growing)
             for place, kind in found.kinds.items():
                 growing[place] = join_kinds(growing.get(place), kind)
-            assert growing != before, "lowering again finds nothing new about lists"
+            assert stale or growing != before, "lowering again finds nothing new about lists"
+        except Exception:
+            if not stale:  # else what it is about may be of another kind
+                raise
 
 
 def any_size_wanted() -> bool:
@@ -226,7 +214,7 @@ class Lowering:
         any_size: bool,
         policy: Mapping[str, Any],
         boundscheck: bool,
-        growing: Mapping[object, Kind | None],
+        growing: dict[object, Kind | None],
         known: Known,
     ) -> None:
         self.source = source
@@ -261,8 +249,6 @@ class Lowering:
         self.numbers: dict[Access, Number] = {}
         self.prologue: list[Any] = []
         self.dim_names = _dim_names()
-        self.outputs: list[Value] = []
-        self.returned: set[Mutable] = set()  #: objects whose leaf is being made
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
@@ -284,13 +270,11 @@ class Lowering:
         self.ctx.argument_dims = frozenset(self.ctx.dims)
         result = self.body()
         assert self.ctx.b is with_prologue
-        self.last_return = max(
-            (n for n in ast.walk(node) if isinstance(n, ast.Return)), key=lambda n: n.lineno, default=node
-        )
         self.ctx.at(node)
-        leaf = self.leaf(result, node)
-        gradients = self.gradient_results()
-        changes = tuple(self.changes(node))
+        results = Results(self.calls, self.params, self.classes)
+        leaf = results.leaf(result, node)
+        gradients = results.gradients()
+        changes = tuple(results.changes(node))
         inout = tuple(
             i
             for i, (p, c) in enumerate(zip(self.params, self.classes, strict=True))
@@ -298,7 +282,7 @@ class Lowering:
         )
         finals = [self.ctx.storage.bases[self.classes[i]] for i in inout]
         ops = (*self.prologue, *self.top.ops)
-        body = Block(tuple(self.params), ops, (*self.outputs, *finals))
+        body = Block(tuple(self.params), ops, (*results.outputs, *finals))
         policy = {**self.policy, **({"any_size": True} if self.any_size else {})}
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         guards = self.statics.guards
@@ -430,127 +414,6 @@ class Lowering:
                 if isinstance(dim, str):
                     sizes.note_lower(self.ctx.dims[dim], 0 if self.any_size else 2)
         return view
-
-    # -- results ----------------------------------------------------------------------------------------------
-
-    def output(self, value: Value) -> int:
-        self.outputs.append(value)
-        return len(self.outputs) - 1
-
-    def leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
-        """How the caller makes a returned value."""
-        match value:
-            case Number(v, weak):
-                return NumberLeaf(self.output(v), weak)
-            case ArrayView():
-                return ArrayResults(self.ctx, self.params, self.classes, self.output).leaf(value)
-            case Static(set() as obj):
-                return TreeLeaf(set, tuple(range(len(obj))), tuple(map(ConstantLeaf, obj)))
-            case Static(obj):
-                return ConstantLeaf(obj)
-            case TupleValue(items, cls):
-                return TreeLeaf(cls or tuple, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
-            case ListValue() | GrowingList():
-                access = self.statics.access_of(value)
-                tree = self.tree_leaf(value, node)
-                return tree if access is None else ObjectLeaf(access, tree)
-            case DictValue() | ObjectValue():
-                return self.object_leaf(value, node)
-            case OptionalValue(some, inner):
-                return OptionalLeaf(self.output(some), self.leaf(inner, node))
-            case MessageValue(template, values, arrays):
-                return TextLeaf(template, tuple(map(self.output, values)), tuple(map(self.output, arrays)))
-            case ChoiceValue(index, options):
-                return ChoiceLeaf(self.output(index), tuple(o.value for o in options))
-            case SequenceValue() if value.range is not None:
-                return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
-            case MaybeUnbound(_, inner):
-                return self.leaf(inner, node)
-            case _:
-                instead = "return the arrays and numbers it is made of"
-                raise ScriptError(
-                    f"{describe(value)} cannot be returned", self.source.span(self.last_return), instead=instead
-                )
-
-    def changes(self, node: ast.AST) -> Iterator[Change]:
-        """What objects of the caller are set to."""
-        for access, made in self.statics.changed_lists():
-            yield Change(access, "list", None, self.tree_leaf(made, node))
-        for o in list(self.ctx.heap.objects.values()):
-            if o.access is None:
-                continue
-            before = self.before(o)
-            kind = "item" if isinstance(o, DictValue) else "attribute"
-            for key in before.keys() - o.contents.keys():
-                yield Change(o.access, kind, key, None)
-            for key, value in o.contents.items():
-                if before.get(key) is not value:
-                    yield Change(o.access, kind, key, self.leaf(value, node))
-
-    def before(self, o: Mutable) -> Mapping[Any, FrontValue]:
-        """What an object of the caller holds when the function is called."""
-        if o in self.statics.given:
-            return self.statics.given[o]
-        owner = id(o.access.constant) if o.access is not None else 0
-        return {name: v for (i, name), v in self.statics.original.items() if i == owner}
-
-    def tree_leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
-        """How the caller makes a new list."""
-        if isinstance(value, GrowingList):
-            return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
-        assert isinstance(value, ListValue)
-        return TreeLeaf(list, tuple(range(len(value.items))), tuple(self.leaf(i, node) for i in value.items))
-
-    def object_leaf(self, value: Mutable, node: ast.AST) -> Leaf:
-        """How the caller makes a dict or an object; its own ones are returned themselves."""
-        if value in self.returned:
-            self.ctx.refuse(node, "a result that holds one object twice, or itself, cannot be returned", "return parts")
-        odd = next((k for k, v in value.contents.items() if isinstance(v, MaybeUnbound)), None)
-        if odd is not None:
-            self.ctx.refuse(node, f"{describe_part(value, odd)} exists on one path only", "set it on every path")
-        self.returned.add(value)
-        cls = dict if isinstance(value, DictValue) else value.cls
-        tree = TreeLeaf(cls, tuple(value.contents), tuple(self.leaf(i, node) for i in value.contents.values()))
-        self.returned.discard(value)
-        return tree if value.access is None else ObjectLeaf(value.access, tree)
-
-    def items_leaf(self, lst: GrowingList, node: ast.AST) -> Leaf:
-        """How the caller makes the items of a list."""
-        match lst.kind:
-            case TupleKind(items, cls):
-                parts = tuple(self.items_leaf(c, node) for c in list_arrays.columns(lst))
-                return TreeLeaf(cls, tuple(range(len(items))), parts)
-            case ConstantKind(obj):
-                return ConstantLeaf(obj)
-            case ArrayKind(_, sizes) if None in sizes:
-                flat, counts = list_arrays.flat_items(self.calls, lst, node)
-                varying = iter([("r", self.output(self.ctx.load(n))) for n in counts])
-                fixed = (next(varying) if n is None else self.fixed_size(n) for n in sizes)
-                return ItemsLeaf(self.output(self.ctx.load(flat)), sizes=tuple(fixed))
-            case NumberKind() | ArrayKind():
-                weak = isinstance(lst.kind, NumberKind) and lst.kind.weak
-                made = list_arrays.stacked(self.calls, lst, node)
-                return ItemsLeaf(self.output(self.ctx.load(made)), weak)
-
-    def fixed_size(self, size: int | str) -> Any:
-        """A size that all items have."""
-        return size if isinstance(size, int) else ("s", self.output(self.ctx.dims[size]))
-
-    def gradient_results(self) -> tuple[LeftGradient, ...]:
-        """What the script did to `.grad` of the inputs."""
-        found: list[LeftGradient] = []
-        for at, storage in enumerate(self.classes):
-            if storage not in self.gradients.inputs:
-                continue
-            state = self.gradients.state(storage).value
-            if state.known == 0 or (state.known == self.gradients.entries.get(storage) and not self.gradients.ran):
-                continue
-            known = isinstance(state.known, int)
-            holds = storage in self.gradients.leaves and (not known or self.gradients.is_new(storage))
-            result = self.output(self.ctx.load(self.gradients.array(storage))) if holds else -1
-            left = state.known if isinstance(state.known, int) else ("result", self.output(state))
-            found.append(LeftGradient(at, result, left))
-        return tuple(found)
 
 
 def hidden_name(access: Access) -> str:

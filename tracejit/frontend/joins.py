@@ -299,7 +299,8 @@ class Join:
             return self.merged[at]
         if a is not None and b is not None and not _same_class(a, b):
             self.refuse(name, a, b)
-        made = DictValue({}) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
+        places = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, DictValue)))
+        made = DictValue({}, keys=places) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
         self.merged[at] = self.ctx.new_object(made, self.node, "join", len(self.merged))
         sides = ((self.then, a), (self.orelse, b))
         first, second = (s.held(x) if isinstance(x, DictValue | ObjectValue) else None for s, x in sides)

@@ -96,7 +96,7 @@ EXPRESSIONS = (
     ),
     Construct(
         "tuples, lists, dicts and sets; comprehensions and generator expressions",
-        "sets hold what is known at compile time and do not change; `v in {a, b}` takes run-time values",
+        "`v in {a, b}` takes run-time values",
         "return (n, x), [n, *(1, 2)], {'a': n, **{'b': x}}, {1, 2}, [v * n for v in (1, 2) if v > 1], "
         "{k: n for k in 'ab'}, {k % 2 for k in (1, 2, 3)}, sum(v for v in (1, n)), [1, 2, 3][0:2]",
     ),
@@ -126,6 +126,15 @@ VALUES = (
         "structure known at compile time, or lists of items of one kind that grow; lists and dicts of the caller "
         "change when the script changes them",
         "xs = []\nfor i in range(n):\n    xs.append(i * x)\nreturn xs",
+    ),
+    Construct(
+        "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",
+        "keys are numbers, or tuples of numbers, of one kind (text is known when compiling), values are of "
+        "one kind; dicts keep the order of insertion; that of a set is Python's alone: a set is not looped over, but "
+        "sorted, searched, summed (ints) and combined",
+        "from collections import Counter, defaultdict, deque\nd, e, c, s, q = {}, defaultdict(float), Counter(), {n}, "
+        "deque([n])\nfor i in range(n):\n    d[i % 3] = d.get(i % 3, 0) + i\n    e[i, n] += x\n    c[i] += 1\n"
+        "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\nreturn d, e, c, s, q, sorted(s | {1}), q.pop()",
     ),
     Construct(
         "instances of the user's classes, dataclasses",
@@ -170,8 +179,8 @@ REFUSED = (
         "keywords: `Point(x=1)`",
     ),
     Construct("decorated inner functions", "", "@staticmethod\ndef g():\n    return 1\nreturn n", "define it outside"),
-    Construct("dict keys known at run time", "", "return {1: x}[n]", "an array, or if / elif"),
-    Construct("sets that change", "", "s = {1}\ns.add(n)\nreturn len(s)", "a list, or an array of flags"),
+    Construct("dict keys of text known at run time", "", "return {'1': x}[str(n)]", "an array, or if / elif"),
+    Construct("loops over sets known at run time only", "", "for i in {n, 1}:\n    x += i\nreturn x", "`sorted(s)`"),
     Construct(
         "a name that is a number on one path and an array, text or container on another",
         "",
@@ -182,7 +191,7 @@ REFUSED = (
         "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
     ),
     Construct("methods and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
-    Construct("objects of classes written in C", "", "import collections\nreturn collections.deque([n])", "pass it"),
+    Construct("objects of classes written in C", "", "import array\nreturn array.array('i', [n])", "pass it"),
 )
 
 

@@ -96,6 +96,18 @@ class ListLeaf:
 
 
 @dataclass(frozen=True, slots=True)
+class TableLeaf:
+    """A container of graph result `length` items: a dict of keys and values, of which a defaultdict has a factory
+    (`argument`), or a set or deque of keys, of which a deque has a greatest length."""
+
+    type: type
+    length: int
+    keys: Leaf
+    values: Leaf | None = None
+    argument: Leaf | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectLeaf:
     """The very object that is found at `access`; `tree` is what it holds."""
 
@@ -138,6 +150,7 @@ Leaf: TypeAlias = (
     | SliceLeaf
     | ItemsLeaf
     | ListLeaf
+    | TableLeaf
     | ObjectLeaf
     | OptionalLeaf
     | ChoiceLeaf

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from tracejit.frontend.kinds import ArrayKind
-from tracejit.frontend.list_arrays import array_of
+from tracejit.frontend import tables
+from tracejit.frontend.kinds import ArrayKind, NumberKind, TupleKind
+from tracejit.frontend.list_arrays import array_of, columns
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
@@ -14,6 +15,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
+    ObjectValue,
     SequenceValue,
     SliceValue,
     Static,
@@ -37,6 +39,8 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
     match c.as_operand(value):
         case GrowingList():
             return True
+        case ObjectValue() as x:
+            return tables.is_table(x)
         case ArrayView() as x if x.rank:
             return not isinstance(x.lengths[0], int)
         case SequenceValue(length, _, static):
@@ -217,23 +221,87 @@ def _remove_at(c: Calls, lst: GrowingList, at: FrontValue, node: ast.AST) -> Fro
 
 
 def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], node: ast.AST) -> SequenceValue:
-    """Numbers in ascending order, as an array sorts them."""
-    values = array_of(c, c.lists.copied(c.expressions.iterable(value, node), node), None, node)
-    if not isinstance(value, GrowingList) or values.rank != 1:
-        c.ctx.refuse(node, "only numbers can be sorted in a script", "put keys into an array and use np.argsort")
+    """Items in ascending order of their keys; items of equal keys stay in order."""
+    lst = value if isinstance(value, GrowingList) else c.lists.copied(c.expressions.iterable(value, node), node)
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
-    from tracejit.frontend.arrays import function
-
-    made = function(c, "sort", [values], {}, node)
-    assert isinstance(made, ArrayView)
-    weak = isinstance(value, GrowingList) and getattr(value.kind, "weak", False)
-    last = c.ctx.sizes.sub(c.ctx.b, made.lengths[0], 1)
+    key = kwargs.get("key", Static(None))
+    keys = lst if isinstance(key, Static) and key.value is None else _keys(c, lst, key, node)
+    n = c.lists.length(lst)
+    last = c.ctx.sizes.sub(c.ctx.b, n, 1)
+    if keys is lst and isinstance(lst.kind, NumberKind):
+        made = _called(c, "sort", [array_of(c, lst, None, node)], node)
+        weak = lst.kind.weak
+        return SequenceValue(
+            n,
+            lambda i: Number(
+                c.ctx.element(made, (c.ctx.sizes.sub(c.ctx.b, last, i) if descending else i,)).value, weak
+            ),
+        )
+    order = _order(c, keys, descending, node)
 
     def item(i: Value) -> FrontValue:
-        at = c.ctx.sizes.sub(c.ctx.b, last, i) if descending else i
-        return Number(c.ctx.element(made, (at,)).value, weak)
+        at = c.ctx.element(order, (c.ctx.sizes.sub(c.ctx.b, last, i) if descending else i,)).value
+        c.ctx.sizes.note_lower(at, 0)
+        return c.lists.get(lst, c.ctx.sizes.sub(c.ctx.b, last, at) if descending else at)
 
-    return SequenceValue(made.lengths[0], item)
+    return SequenceValue(n, item)
+
+
+def _keys(c: Calls, lst: GrowingList, key: FrontValue, node: ast.AST) -> GrowingList:
+    """What the items of a list are compared by."""
+    path = c.ctx.path
+    c.ctx.path = (*path, "keys")
+    try:
+        made = c.lists.empty(node)
+        items = c.lists.items(lst)
+        keyed = SequenceValue(
+            items.length, lambda i: c.call_value(key, [items.item(i)], {}, node), sources=items.sources
+        )
+        c.lists.extend(made, keyed, node)
+        return made
+    finally:
+        c.ctx.path = path
+
+
+def _order(c: Calls, keys: GrowingList, descending: bool, node: ast.AST) -> ArrayView:
+    """The places of a list's items in ascending order, from the end of the list where it is `descending`: so equal ones
+    stay in order when it is read backwards."""
+    order: ArrayView | None = None
+    for column in reversed(_number_columns(c, keys, node)):
+        values = array_of(c, column, None, node)
+        if descending:
+            values = c.indexing.read(values, [SliceValue(None, None, Static(-1))], node)
+            assert isinstance(values, ArrayView)
+        if values.dtype == BOOL:
+            values = _called(c, "astype", [values, Static("int64")], node)
+        by = values if order is None else _called(c, "take", [values, order], node)
+        places = _called(c, "argsort", [by], node, stable=Static(True))
+        order = places if order is None else _called(c, "take", [order, places], node)
+    assert order is not None
+    return order
+
+
+def _number_columns(c: Calls, keys: GrowingList, node: ast.AST) -> list[GrowingList]:
+    match keys.kind:
+        case NumberKind(dtype) if not dtype.is_complex:
+            return [keys]
+        case TupleKind(items) if items:
+            return [part for column in columns(keys) for part in _number_columns(c, column, node)]
+        case _:
+            c.ctx.refuse(
+                node, "only numbers, and tuples of numbers, can be sorted in a script", "sort by a key of such"
+            )
+
+
+def _called(c: Calls, name: str, args: list[FrontValue], node: ast.AST, **kwargs: FrontValue) -> ArrayView:
+    from tracejit.frontend.arrays import function, method
+
+    if name == "astype":
+        made = method(c, args[0], name, args[1:], kwargs, node)
+    else:
+        made = function(c, name, args, kwargs, node)
+    assert isinstance(made, ArrayView)
+    return made
 
 
 # -- builtins over sequences ------------------------------------------------------------------------------------

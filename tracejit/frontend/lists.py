@@ -74,13 +74,19 @@ def require_one_kind(
             f"a list that changes in a loop or branch holds items of one kind, not {error}",
             "use an array, or a list for each kind",
         )
-    if len(grown) == len(found) and all(x.kind == (kind or NOTHING) for x in grown):
+    places = {k for x in found for k in x.keys}
+    if len(grown) == len(found) and all(x.kind == (kind or NOTHING) for x in grown) and not places & ctx.read_early:
+        ctx.growing.update({k: kind for k in places if ctx.growing[k] is None})
+        return
+    if len(grown) == len(found) and all(ctx.growing[k] is None for k in places):  # their first items
+        ctx.growing.update(dict.fromkeys(places, kind))
+        ctx.stale |= places
         return
     if not all(x.keys for x in found):
         ctx.refuse(
             node, "this list cannot change here: it is an argument or an item of a list", "change a copy: list(items)"
         )
-    raise ListGrows({k for x in found for k in x.keys}, kind)
+    raise ListGrows(places, kind)
 
 
 def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
@@ -103,6 +109,11 @@ def require_unshared(ctx: Context, classes: set[int], live: frozenset[str] | Non
     seen = [v for f, n, v in names if f is not ctx.frame or live is None or n in live]
     if classes & ctx.iterated or any(classes & list_classes(v) for v in seen):
         refuse_shared(ctx, node)
+
+
+def _sequence(parts: list[FrontValue], cls: type) -> FrontValue:
+    """An item of several parts."""
+    return ListValue(parts, level=-1) if cls is list else TupleValue(tuple(parts), None if cls is tuple else cls)
 
 
 class Lists:
@@ -179,8 +190,26 @@ class Lists:
         return self.read(lst, lambda c, sizes: self.ctx.b.emit("list_get", (bases[c], at, *sizes), names=("item",))[0])
 
     def read(self, lst: GrowingList, take: Read) -> FrontValue:
-        """An item of which `take` gives each slot."""
+        """An item of which `take` gives each slot. A list that nothing is known to be put into has none."""
+        if lst.keys and all(self.ctx.growing[k] is None for k in lst.keys):
+            self.ctx.read_early |= lst.keys
+            self.ctx.check_false("IndexError", "list index out of range")
+        if lst.keys & self.ctx.stale and lst.kind != (known := _known_kind(self.ctx, lst)):
+            return self.placeholder(known)
         return self.item_of(lst.kind, iter(lst.storages), take)
+
+    def placeholder(self, kind: Kind | None) -> FrontValue:
+        """What stands for an item of a list whose slots are of another kind: everything is lowered once more."""
+        match kind:
+            case NumberKind(dtype, weak):
+                return Number(self.arith.scalar(Static(0), dtype), weak)
+            case TupleKind(items, cls):
+                parts = [self.placeholder(k) for k in items]
+                return _sequence(parts, cls)
+            case ConstantKind(value):
+                return Static(value)
+            case _:
+                self.ctx.check_false("IndexError", "list index out of range")
 
     def item_of(self, kind: Kind, classes: Iterator[int], take: Read) -> FrontValue:
         match kind:
@@ -196,9 +225,7 @@ class Lists:
                 parts = [self.item_of(k, classes, take) for k in items]
                 if not parts:
                     take(next(classes), ())
-                if cls is list:
-                    return ListValue(parts, level=-1)
-                return TupleValue(tuple(parts), None if cls is tuple else cls)
+                return _sequence(parts, cls)
             case ConstantKind(value):
                 take(next(classes), ())
                 return Static(value)
@@ -243,8 +270,14 @@ class Lists:
         """Put an item at the end."""
         self.require_still(lst, node)
         require_one_kind(self.ctx, (lst,), node, (item,))
+        if self.is_stale(lst):
+            return
         self.ctx.at(node)
         self.change(lst, "list_push", tuple(self.parts(lst.kind, item)))
+
+    def is_stale(self, lst: GrowingList) -> bool:
+        """Whether the slots of a list are of another kind than its items turned out to be."""
+        return bool(lst.keys & self.ctx.stale) and lst.kind != _known_kind(self.ctx, lst)
 
     def pop(self, lst: GrowingList, node: ast.AST) -> FrontValue:
         """Take the last item away."""
@@ -304,6 +337,8 @@ class Lists:
             self.ctx.refuse(node, "a slice of a list cannot be assigned to in a script", "assign the items in a loop")
         index = self.place(lst, at, node, "list assignment index out of range")
         require_one_kind(self.ctx, (lst,), node, (item,))
+        if self.is_stale(lst):
+            return
         self.change(lst, "list_set", self.ctx.size_value(index), tuple(self.parts(lst.kind, item)))
 
     # -- loops over lists -----------------------------------------------------------------------------------

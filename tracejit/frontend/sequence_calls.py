@@ -9,7 +9,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend import arrays, list_calls
+from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, is_python_number, python_kind
 from tracejit.frontend.builtin_calls import HANDLERS, Handler, handles
 from tracejit.frontend.text import Text, text_of
@@ -18,6 +18,15 @@ from tracejit.ir.core import Value
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+
+
+def in_language(
+    c: Calls, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """Call the definition in the language of a function over sequences."""
+    from tracejit.frontend.written.sequences import REPLACED
+
+    return c.call_object(REPLACED[name], args, kwargs, node)
 
 
 def _key(c: Calls, kwargs: dict[str, FrontValue], items: Sequence[FrontValue], node: ast.AST) -> list[FrontValue]:
@@ -32,13 +41,13 @@ def _extreme(name: str) -> Handler:
     better = "lt" if name == "min" else "gt"
 
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        if len(args) == 1 and "key" not in kwargs:
+            args = [tables.unordered(c, args[0], node)]
         if len(args) == 1 and isinstance(args[0], ArrayView) and not kwargs:
             return arrays.function(c, name, args, {}, node)
         if len(args) == 1 and list_calls.is_unknown(c, args[0]):
             if kwargs:
-                c.ctx.refuse(
-                    node, f"{name}() with keywords takes items of a number known when compiled", "write it as a loop"
-                )
+                return in_language(c, name, args, kwargs, node)
             return list_calls.extreme(c, args[0], name, node)
         items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
         if not items and "default" in kwargs:
@@ -75,14 +84,10 @@ HANDLERS[max] = _extreme("max")
 @handles(sorted)
 def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """A sorted list: a sorting network of selects for items known at run time only."""
-    if list_calls.is_unknown(c, args[0]) and "key" not in kwargs:
-        return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
+    if "key" not in kwargs:
+        args = [tables.unordered(c, args[0], node)]
     if list_calls.is_unknown(c, args[0]):
-        c.ctx.refuse(
-            node,
-            "sorted() with a key takes items of a number known when the function is compiled",
-            "put the keys into an array and use np.argsort",
-        )
+        return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
     items = c.expressions.known_items(args[0], node)
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
     keys = _key(c, kwargs, items, node)
@@ -92,7 +97,7 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
         ).value  # type: ignore[union-attr]
         return c.lists.made([items[i] for i in order], node)
     if len(items) > 16:
-        c.ctx.refuse(node, "sorted() takes at most 16 run-time numbers", "put them into an array and use np.sort")
+        return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
     after = "lt" if descending else "gt"
     for end in range(len(items) - 1, 0, -1):
         for i in range(end):
@@ -118,12 +123,14 @@ def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
 @handles(filter)
 def _filter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if list_calls.is_unknown(c, args[1]):
+        return in_language(c, "filter", args, kwargs, node)
     test, found = args[0], list[FrontValue]()
     for item in c.expressions.known_items(args[1], node):
         is_own = isinstance(test, Static) and test.value is None
         truth = c.arith.truth(item if is_own else c.call_value(test, [item], {}, node), node)
         if isinstance(truth, Value):
-            c.ctx.refuse(node, "filter() by run-time values is outside the language", "[x for x in items if ...]")
+            return in_language(c, "filter", args, kwargs, node)
         found += [item] if truth else []
     return TupleValue(tuple(found))
 
@@ -138,6 +145,8 @@ def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 
 @handles(functools.reduce)
 def _reduce(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if list_calls.is_unknown(c, args[1]):
+        return in_language(c, "reduce", args, kwargs, node)
     items = c.expressions.known_items(args[1], node)
     if len(args) < 3 and not items:
         return c.arith.mismatch(TypeError("reduce() of empty iterable with no initial value"), node)
@@ -149,11 +158,15 @@ def _reduce(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
 
 @handles(itertools.chain)
 def _chain(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if any(list_calls.is_unknown(c, a) for a in args):
+        return in_language(c, "chain", args, kwargs, node)
     return TupleValue(tuple(item for a in args for item in c.expressions.known_items(a, node)))
 
 
 def _arranged(make: Any) -> Handler:
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        if any(list_calls.is_unknown(c, a) for a in args):
+            return in_language(c, make.__name__, args, kwargs, node)
         rows = [
             c.static(a, node, "a count")
             if isinstance(a, Static) and isinstance(a.value, int)

@@ -7,11 +7,13 @@ element, by the fields `begin` and `item` of `messages.py`.
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.frontend import tables
 from tracejit.frontend.kinds import ArrayKind, Kind, NumberKind, TupleKind
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, SequenceValue, describe
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ObjectValue, SequenceValue, Static, describe
 from tracejit.ir.core import Value
 from tracejit.ir.types import TensorType
 
@@ -30,6 +32,19 @@ def field(c: Calls, value: ArrayView | GrowingList, node: ast.AST) -> tuple[str,
     if value.rank > _MOST_AXES:
         c.ctx.refuse(node, f"an array of {value.rank} axes cannot be shown in a message", "show a part of it")
     return ("tensor(a0)" if c.ctx.tensors else "array(a0)"), (c.ctx.load(value),)
+
+
+def table_field(c: Calls, value: ObjectValue, node: ast.AST) -> tuple[str, tuple[Value, ...]]:
+    """The field that shows such a container, and the contents of the arrays it is made of."""
+    kind = tables.shown_class(value.cls)
+    columns, argument = tables.columns(c, value, node)
+    arrays: list[Value] = []
+    parts = [_items(c, column, arrays, node) for column in columns]
+    if argument is not None and not (isinstance(argument, Static) and (argument.value is None or kind is deque)):
+        c.ctx.refuse(node, f"{describe(value)} cannot be shown in a message", "show dict(items)")
+    if isinstance(argument, Static) and argument.value is not None:
+        parts.append(repr(argument.value))
+    return f"{kind.__name__}({','.join(parts)})", tuple(arrays)
 
 
 def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> str:

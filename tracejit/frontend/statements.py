@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.frontend import list_calls
+from tracejit.frontend import list_calls, tables
 from tracejit.frontend.arith import BINARY, Arithmetic
 from tracejit.frontend.calls import Calls
 from tracejit.frontend.context import Context
@@ -24,9 +22,11 @@ from tracejit.frontend.desugar import (
     WhileLoop,
     WithBlock,
 )
+from tracejit.frontend.dict_items import known_key
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
+from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
@@ -149,7 +149,7 @@ class Statements:
             case ast.FunctionDef():
                 self.nested_function(s)
             case ast.Import() | ast.ImportFrom():
-                self.import_(s)
+                import_(self.ctx, s)
             case ast.Global():
                 pass
             case _:
@@ -205,7 +205,10 @@ class Statements:
             case _ if self.calls.objects.has(base, "__setitem__"):
                 self.calls.objects.special(base, "__setitem__", [self.expressions.value(index), value], node)
             case DictValue():
-                self.ctx.set_part(base, self.expressions.static_key(index), value, node)
+                key = self.expressions.value(index)
+                if tables.is_run_time_key(key) and not self.ctx.loops_to_unroll():
+                    tables.grow_dict(base)
+                self.ctx.set_part(base, known_key(self.expressions, key, index), value, node)
             case GrowingList():
                 self.lists.set_item(base, self.expressions.value(index), self.calls.as_operand(value), node)
             case ListValue():
@@ -235,7 +238,7 @@ class Statements:
                 if self.calls.objects.has(base, "__delitem__"):
                     self.calls.objects.special(base, "__delitem__", [self.expressions.value(index)], target)
                 elif isinstance(base, DictValue):
-                    self.calls.method(base, "pop", [Static(self.expressions.static_key(index))], {}, target)
+                    self.calls.method(base, "pop", [self.expressions.value(index)], {}, target)
                 elif isinstance(base, ListValue | GrowingList):
                     list_calls.delete(self.calls, base, self.expressions.value(index), target)
                 else:
@@ -294,6 +297,8 @@ class Statements:
         if isinstance(current, ListValue | GrowingList) and op == "add":
             self.calls.method(current, "extend", [value], {}, s)
             return current
+        if isinstance(current, Static) and isinstance(current.value, set):
+            tables.grow_set(self.calls, current.value)
         if isinstance(current, DictValue) and op == "bitor":
             self.calls.method(current, "update", [value], {}, s)
             return current
@@ -364,37 +369,12 @@ class Statements:
         kw_defaults = tuple(None if d is None else self.expressions.value(d) for d in node.args.kw_defaults)
         return Closure(source, frame.scope or frame, defaults, kw_defaults)
 
-    def import_(self, s: ast.Import | ast.ImportFrom) -> None:
-        """Imports of modules that are loaded already, bound as compile-time objects."""
-        for alias in s.names:
-            try:
-                name, value = self.imported(s, alias)
-            except ImportError as error:
-                self.ctx.check_false(type(error).__name__, str(error))
-            self.ctx.frame.env[name] = Static(value)
-
-    def imported(self, s: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[str, Any]:
-        """The name that an import binds, and what it stands for."""
-        if isinstance(s, ast.Import):
-            importlib.import_module(alias.name)
-            first = alias.name.split(".")[0]
-            return alias.asname or first, sys.modules[alias.name if alias.asname else first]
-        package = self.ctx.frame.source.globals.get("__package__")
-        module = importlib.import_module("." * s.level + (s.module or ""), package)
-        found = getattr(module, alias.name, None)
-        if found is None and not hasattr(module, alias.name):
-            try:
-                found = importlib.import_module(f"{module.__name__}.{alias.name}")
-            except ModuleNotFoundError:
-                raise ImportError(f"cannot import name {alias.name!r} from {module.__name__!r}") from None
-        return alias.asname or alias.name, found
-
     # -- branches ------------------------------------------------------------------------------------------------
 
     def condition(self, test: ast.expr | NotFlags, node: ast.AST) -> bool | Value:
         if isinstance(test, NotFlags):
             return self.no_flag(test.names, node)
-        return self.arith.truth(self.expressions.value(test), test)
+        return self.expressions.condition(test)
 
     def no_flag(self, names: Sequence[str], node: ast.AST) -> bool | Value:
         """Whether none of the flags is set."""

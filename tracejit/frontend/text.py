@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import shown_arrays
+from tracejit.frontend import shown_arrays, tables
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of
 from tracejit.frontend.values import (
@@ -99,6 +99,8 @@ class Text:
             case ArrayView() | GrowingList() if not spec:
                 name, arrays = shown_arrays.field(self.c, value, self.node)
                 self.field(name, (), arrays, conversion)
+            case ObjectValue() if tables.is_table(value) and not spec:
+                self.table(value, conversion)
             case TupleValue() | ListValue() | DictValue() | ObjectValue() if not spec:
                 own = self.own_text(value, conversion)
                 self.container(value) if own is None else self.show(own)
@@ -112,6 +114,10 @@ class Text:
         self, name: str, values: tuple[Value, ...], arrays: tuple[Value, ...], conversion: str, spec: str = ""
     ) -> None:
         self.pieces.append(Field(name, values, arrays, conversion + (":" + spec if spec else "")))
+
+    def table(self, value: ObjectValue, conversion: str) -> None:
+        name, arrays = shown_arrays.table_field(self.c, value, self.node)
+        self.field(name, (), arrays, conversion or "!s")
 
     def show_str(self, value: FrontValue) -> Text:
         """Append `str(value)`, which shows fewer digits of a narrow NumPy float than a format does, and says of a 0-d

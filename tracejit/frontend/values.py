@@ -114,6 +114,7 @@ class DictValue:
 
     items: Mapping[Any, FrontValue]
     access: Access | None = None  #: where the caller's own dict is found
+    keys: frozenset[object] = frozenset()  #: the places in the program that may have made it
 
     @property
     def contents(self) -> Mapping[Any, FrontValue]:
@@ -294,7 +295,7 @@ def describe(value: FrontValue) -> str:
         case DictValue(items):
             return f"a dict with {', '.join(map(repr, items))}"[:60] if items else "an empty dict"
         case ObjectValue(cls):
-            return f"a {cls.__name__}"
+            return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
         case SequenceValue():
             return "a range" if value.range is not None else "an iterator"
         case Closure(source):
@@ -337,7 +338,7 @@ def type_name(value: FrontValue) -> str:
         case DictValue():
             return "dict"
         case ObjectValue(cls):
-            return cls.__name__
+            return getattr(cls, "tracejit_stands_for", cls).__name__
         case MaybeUnbound(_, inner):
             return type_name(inner)
         case OptionalValue(_, inner):

@@ -26,6 +26,7 @@ from tracejit.frontend.function import (
     ObjectLeaf,
     OptionalLeaf,
     SliceLeaf,
+    TableLeaf,
     TextLeaf,
     TreeLeaf,
     ViewLeaf,
@@ -82,8 +83,19 @@ class ResultBuilder:
                 return range(*(int(self.build(p)) for p in parts))
             case ListLeaf(length, items):
                 return self.items(items, int(self.outputs[length]))
+            case TableLeaf():
+                return self.table(leaf)
             case ItemsLeaf():
                 raise AssertionError("items stand in lists only")
+
+    def table(self, leaf: TableLeaf) -> Any:
+        """A dict, set or deque."""
+        keys = self.items(leaf.keys, int(self.outputs[leaf.length]))
+        items = keys if leaf.values is None else dict(zip(keys, self.items(leaf.values, len(keys)), strict=True))
+        if leaf.argument is None:
+            return leaf.type(items)
+        argument = self.build(leaf.argument)
+        return leaf.type(items, argument) if leaf.values is None else leaf.type(argument, items)
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Set what the function set in objects of the caller; everything is made before anything is set."""

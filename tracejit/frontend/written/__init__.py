@@ -89,7 +89,8 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @cache
 def _load() -> None:
     """Import the definitions, once a script needs one."""
-    for module in ("arrangement", "numbers", "reductions", "selection", "statistics", "whole", "windows"):
+    modules = "arrangement numbers reductions selection sequences statistics tables whole windows"
+    for module in modules.split():
         importlib.import_module(f"{__name__}.{module}")
 
 

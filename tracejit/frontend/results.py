@@ -1,0 +1,206 @@
+"""How the caller makes what a function returns and sets: leaves, and the graph results they are made from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tracejit.errors import ScriptError, Span
+from tracejit.frontend import list_arrays, tables
+from tracejit.frontend.array_results import ArrayResults
+from tracejit.frontend.heap import describe_part
+from tracejit.frontend.kinds import ArrayKind, ConstantKind, NumberKind, TupleKind
+from tracejit.frontend.leaves import (
+    Change,
+    ChoiceLeaf,
+    ConstantLeaf,
+    ItemsLeaf,
+    Leaf,
+    ListLeaf,
+    NumberLeaf,
+    ObjectLeaf,
+    OptionalLeaf,
+    SliceLeaf,
+    TableLeaf,
+    TextLeaf,
+    TreeLeaf,
+)
+from tracejit.frontend.values import (
+    ArrayView,
+    ChoiceValue,
+    DictValue,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    MaybeUnbound,
+    MessageValue,
+    Mutable,
+    Number,
+    ObjectValue,
+    OptionalValue,
+    SequenceValue,
+    Static,
+    TupleValue,
+    describe,
+)
+from tracejit.ir.core import Value
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+@dataclass(frozen=True, slots=True)
+class LeftGradient:
+    """What a script left in `.grad` of an input: graph result `result` (-1: nothing), and what was done
+    (`gradients.HAS_ARRAY`, `CLEARED`), or `("result", i)` where graph result i says that."""
+
+    input: int
+    result: int
+    state: int | tuple[str, int]
+
+
+class Results:
+    """The results of the graph of one function; `classes` are the storage classes of its parameters."""
+
+    def __init__(self, calls: Calls, params: Sequence[Value], classes: Sequence[int]) -> None:
+        self.c = calls
+        self.ctx = calls.ctx
+        self.params = params
+        self.classes = classes
+        self.outputs: list[Value] = []
+        self.returned: set[Mutable] = set()  #: objects whose leaf is being made
+
+    def span(self) -> Span:
+        """The last `return` of the function."""
+        source = self.ctx.frame.source
+        returns = (n for n in ast.walk(source.node) if isinstance(n, ast.Return))
+        return source.span(max(returns, key=lambda n: n.lineno, default=source.node))
+
+    def output(self, value: Value) -> int:
+        self.outputs.append(value)
+        return len(self.outputs) - 1
+
+    def leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
+        """How the caller makes a returned value."""
+        match value:
+            case Number(v, weak):
+                return NumberLeaf(self.output(v), weak)
+            case ArrayView():
+                return ArrayResults(self.ctx, self.params, self.classes, self.output).leaf(value)
+            case Static(set() as obj):
+                return TreeLeaf(set, tuple(range(len(obj))), tuple(map(ConstantLeaf, obj)))
+            case Static(obj):
+                return ConstantLeaf(obj)
+            case TupleValue(items, cls):
+                return TreeLeaf(cls or tuple, tuple(range(len(items))), tuple(self.leaf(i, node) for i in items))
+            case ListValue() | GrowingList():
+                access = self.c.statics.access_of(value)
+                tree = self.tree_leaf(value, node)
+                return tree if access is None else ObjectLeaf(access, tree)
+            case ObjectValue() if tables.is_table(value):
+                return self.table_leaf(value, node)
+            case DictValue() | ObjectValue():
+                return self.object_leaf(value, node)
+            case OptionalValue(some, inner):
+                return OptionalLeaf(self.output(some), self.leaf(inner, node))
+            case MessageValue(template, values, arrays):
+                return TextLeaf(template, tuple(map(self.output, values)), tuple(map(self.output, arrays)))
+            case ChoiceValue(index, options):
+                return ChoiceLeaf(self.output(index), tuple(o.value for o in options))
+            case SequenceValue() if value.range is not None:
+                return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
+            case MaybeUnbound(_, inner):
+                return self.leaf(inner, node)
+            case _:
+                instead = "return the arrays and numbers it is made of"
+                raise ScriptError(f"{describe(value)} cannot be returned", self.span(), instead=instead)
+
+    def changes(self, node: ast.AST) -> Iterator[Change]:
+        """What objects of the caller are set to."""
+        for access, made in self.c.statics.changed_lists():
+            yield Change(access, "list", None, self.tree_leaf(made, node))
+        for o in list(self.ctx.heap.objects.values()):
+            if o.access is None:
+                continue
+            before = self.before(o)
+            kind = "item" if isinstance(o, DictValue) else "attribute"
+            for key in before.keys() - o.contents.keys():
+                yield Change(o.access, kind, key, None)
+            for key, value in o.contents.items():
+                if before.get(key) is not value:
+                    yield Change(o.access, kind, key, self.leaf(value, node))
+
+    def before(self, o: Mutable) -> Mapping[Any, FrontValue]:
+        """What an object of the caller holds when the function is called."""
+        if o in self.c.statics.given:
+            return self.c.statics.given[o]
+        owner = id(o.access.constant) if o.access is not None else 0
+        return {name: v for (i, name), v in self.c.statics.original.items() if i == owner}
+
+    def tree_leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
+        """How the caller makes a new list."""
+        if isinstance(value, GrowingList):
+            return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
+        assert isinstance(value, ListValue)
+        return TreeLeaf(list, tuple(range(len(value.items))), tuple(self.leaf(i, node) for i in value.items))
+
+    def object_leaf(self, value: Mutable, node: ast.AST) -> Leaf:
+        """How the caller makes a dict or an object; its own ones are returned themselves."""
+        if value in self.returned:
+            self.ctx.refuse(node, "a result that holds one object twice, or itself, cannot be returned", "return parts")
+        odd = next((k for k, v in value.contents.items() if isinstance(v, MaybeUnbound)), None)
+        if odd is not None:
+            self.ctx.refuse(node, f"{describe_part(value, odd)} exists on one path only", "set it on every path")
+        self.returned.add(value)
+        cls = dict if isinstance(value, DictValue) else value.cls
+        tree = TreeLeaf(cls, tuple(value.contents), tuple(self.leaf(i, node) for i in value.contents.values()))
+        self.returned.discard(value)
+        return tree if value.access is None else ObjectLeaf(value.access, tree)
+
+    def table_leaf(self, value: ObjectValue, node: ast.AST) -> Leaf:
+        """How the caller makes a container whose items are known at run time only."""
+        cls = tables.shown_class(value.cls)
+        columns, argument = tables.columns(self.c, value, node)
+        items = [self.items_leaf(c, node) for c in columns]
+        length = self.output(self.ctx.list_length(columns[0]))
+        return TableLeaf(cls, length, *items, argument=None if argument is None else self.leaf(argument, node))
+
+    def items_leaf(self, lst: GrowingList, node: ast.AST) -> Leaf:
+        """How the caller makes the items of a list."""
+        match lst.kind:
+            case TupleKind(items, cls):
+                parts = tuple(self.items_leaf(c, node) for c in list_arrays.columns(lst))
+                return TreeLeaf(cls, tuple(range(len(items))), parts)
+            case ConstantKind(obj):
+                return ConstantLeaf(obj)
+            case ArrayKind(_, sizes) if None in sizes:
+                flat, counts = list_arrays.flat_items(self.c, lst, node)
+                varying = iter([("r", self.output(self.ctx.load(n))) for n in counts])
+                fixed = (next(varying) if n is None else self.fixed_size(n) for n in sizes)
+                return ItemsLeaf(self.output(self.ctx.load(flat)), sizes=tuple(fixed))
+            case NumberKind() | ArrayKind():
+                weak = isinstance(lst.kind, NumberKind) and lst.kind.weak
+                made = list_arrays.stacked(self.c, lst, node)
+                return ItemsLeaf(self.output(self.ctx.load(made)), weak)
+
+    def fixed_size(self, size: int | str) -> Any:
+        """A size that all items have."""
+        return size if isinstance(size, int) else ("s", self.output(self.ctx.dims[size]))
+
+    def gradients(self) -> tuple[LeftGradient, ...]:
+        """What the script did to `.grad` of the inputs."""
+        found: list[LeftGradient] = []
+        for at, storage in enumerate(self.classes):
+            if storage not in self.c.gradients.inputs:
+                continue
+            state = self.c.gradients.state(storage).value
+            if state.known == 0 or (state.known == self.c.gradients.entries.get(storage) and not self.c.gradients.ran):
+                continue
+            known = isinstance(state.known, int)
+            holds = storage in self.c.gradients.leaves and (not known or self.c.gradients.is_new(storage))
+            result = self.output(self.ctx.load(self.c.gradients.array(storage))) if holds else -1
+            left = state.known if isinstance(state.known, int) else ("result", self.output(state))
+            found.append(LeftGradient(at, result, left))
+        return tuple(found)

@@ -1,0 +1,249 @@
+"""Containers whose keys or items are known at run time only: which class of `written/tables.py` stands for which of
+Python's, and when.
+
+A dict display or a set is known when the function is compiled as long as its keys are. Where that ends, lowering starts
+again (`ListGrows`) with the place that made it marked as making a table.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from tracejit.frontend.context import ListGrows
+from tracejit.frontend.kinds import Kind, NumberKind
+from tracejit.frontend.values import DictValue, FrontValue, GrowingList, Number, ObjectValue, Static, TupleValue
+from tracejit.ir.types import I64
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+T = TypeVar("T")
+
+#: Python's class -> the class whose instances stand for its instances.
+STANDING: dict[type, type] = {}
+#: Functions that are native functions of their own, not inlined.
+OUTLINED: set[Callable[..., Any]] = set()
+
+_STANDS_FOR = "tracejit_stands_for"
+_SET_CHANGES = frozenset(
+    "add discard remove pop clear update difference_update intersection_update symmetric_difference_update".split()
+)
+
+
+def stands_for(cls: type) -> Callable[[type[T]], type[T]]:
+    """Let instances of a class written in the language stand for those of Python's `cls`."""
+
+    def register(own: type[T]) -> type[T]:
+        setattr(own, _STANDS_FOR, cls)
+        STANDING[cls] = own
+        return own
+
+    return register
+
+
+def outlined(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function a native function of its own."""
+    OUTLINED.add(fn)
+    return fn
+
+
+def shown_class(cls: type) -> type:
+    """The class that a user sees."""
+    return vars(cls).get(_STANDS_FOR, cls)
+
+
+def standing(name: type) -> type | None:
+    """The class whose instances stand for those of a class of Python's."""
+    from tracejit.frontend.written import queues, sets, tables
+
+    assert queues and sets and tables
+    return STANDING.get(name)
+
+
+def is_table(value: FrontValue) -> bool:
+    """Whether a value stands for a container of Python's."""
+    return isinstance(value, ObjectValue) and _STANDS_FOR in vars(value.cls)
+
+
+# -- functions that the definitions call ------------------------------------------------------------------------
+
+
+class _Special:
+    """A function of definitions in the language that is lowered here."""
+
+    def __init__(self, lower: Callable[..., FrontValue]) -> None:
+        self.lower = lower
+
+    def __tracejit_lower__(self, calls: Calls, args: Any, kwargs: Any, node: ast.AST) -> FrontValue:
+        return self.lower(calls, node, *args)
+
+    def __call__(self, *args: Any) -> Any:
+        raise TypeError("for definitions in the language only")
+
+
+def _made(calls: Calls, node: ast.AST, kind: Kind | None) -> GrowingList:
+    calls.ctx.growing.setdefault(calls.ctx.place(node), kind)  # type: ignore[attr-defined]
+    return calls.lists.empty(node)
+
+
+def _has_loop(calls: Calls, node: ast.AST, lst: FrontValue) -> FrontValue:
+    return Static(isinstance(lst, GrowingList) and bool(calls.ctx.iterated & set(lst.storages)))
+
+
+def _refuse_order(calls: Calls, node: ast.AST) -> NoReturn:
+    calls.ctx.refuse(
+        node, "the order of a set's items is known to Python only", "sort them: sorted(items), or keep a list beside"
+    )
+
+
+def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) -> FrontValue:
+    return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and value.cls is cls.value)
+
+
+#: An empty list that grows; one of ints; whether a loop runs over a list; refuses what depends on the order of a set;
+#: whether a value is an instance of a class of the definitions.
+growing = _Special(lambda calls, node: _made(calls, node, None))
+growing_ints = _Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
+has_loop = _Special(_has_loop)
+refuse_order = _Special(_refuse_order)
+same_kind = _Special(_same_kind)
+
+
+# -- when a container is a table --------------------------------------------------------------------------------
+
+
+def is_run_time_key(key: FrontValue) -> bool:
+    """Whether a key is a number, or a tuple with one, that is known at run time only."""
+    if isinstance(key, TupleValue):
+        return any(map(is_run_time_key, key.items)) and all(
+            isinstance(k, Static) or is_run_time_key(k) for k in key.items
+        )
+    return isinstance(key, Number) and not key.dtype.is_complex
+
+
+def grow_dict(value: DictValue) -> None:
+    """Lower again with the dict as a table, where it can be one."""
+    if value.keys and all(_can_be_key(k) for k in value.items):
+        raise ListGrows({("dict", k) for k in value.keys}, None)
+
+
+def _can_be_key(key: object) -> bool:
+    return isinstance(key, int | float) or (isinstance(key, tuple) and all(map(_can_be_key, key)))
+
+
+def made_dict(c: Calls, items: dict[Any, FrontValue], node: ast.AST) -> FrontValue:
+    """The dict of these items that a node of the program makes."""
+    place = c.ctx.place(node)
+    if ("dict", place) in c.ctx.growing:
+        table = new_table(c, dict, [], node)
+        for key, value in items.items():
+            c.objects.special(table, "__setitem__", [constant(key), value], node)
+        return table
+    return c.ctx.new_object(DictValue(items, keys=frozenset((place,))), node)
+
+
+def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST) -> FrontValue:
+    """The set of these items that a node of the program makes."""
+    items = list(items)
+    place = c.ctx.place(node)
+    if ("set", place) not in c.ctx.growing and not any(map(is_run_time_key, items)):
+        made = c.call_now(set, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
+        c.ctx.sets[id(made.value)] = made.value, place
+        return made
+    table = new_table(c, set, [], node)
+    for item in items:
+        c.call_value(c.attribute(table, "add", node), [item], {}, node)
+    return table
+
+
+def grow_set(c: Calls, value: set[Any]) -> None:
+    """Lower again with the set as a table, where the script made it."""
+    found = c.ctx.sets.get(id(value))
+    if found is not None and all(map(_can_be_key, value)):
+        raise ListGrows({("set", found[1])}, None)
+
+
+def grow_beside(c: Calls, x: FrontValue, y: FrontValue) -> None:
+    """A container that meets a table in an operator is a table too, where it can be."""
+    for value, other in ((x, y), (y, x)):
+        if not is_table(other):
+            continue
+        if isinstance(value, DictValue):
+            grow_dict(value)
+        elif isinstance(value, Static) and isinstance(value.value, set):
+            grow_set(c, value.value)
+
+
+def unordered(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    """The items of a set for what does not depend on their order; other values unchanged."""
+    if isinstance(value, ObjectValue) and is_table(value) and shown_class(value.cls) is set:
+        return c.call_value(c.attribute(value, "_items", node), [], {}, node)
+    return value
+
+
+def columns(c: Calls, value: FrontValue, node: ast.AST) -> tuple[list[GrowingList], FrontValue | None]:
+    """The keys, and the values of a dict, without gaps; and what else makes the container."""
+    assert isinstance(value, ObjectValue)
+    kind = shown_class(value.cls)
+    if kind is deque:
+        lists = [c.objects.special(value, "__iter__", [], node)]
+        return _growing(lists), value.fields["maxlen"]
+    c.call_value(c.attribute(value, "_compact", node), [], {}, node)
+    lists = [value.fields[name] for name in ("_keys", "_values") if name in value.fields]
+    return _growing(lists), value.fields.get("default_factory")
+
+
+def _growing(lists: Iterable[FrontValue | None]) -> list[GrowingList]:
+    return [x for x in lists if isinstance(x, GrowingList)]
+
+
+def raise_key_error() -> Any:
+    """The function of the definitions that raises a KeyError."""
+    from tracejit.frontend.written import tables
+
+    return tables.no_key
+
+
+def set_method(
+    c: Calls, value: set[Any], name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """`value.name(...)` of a set that is known when the function is compiled."""
+    is_known = all(isinstance(a, Static) for a in args) and not kwargs
+    if name not in _SET_CHANGES and is_known:
+        return c.call_now(getattr(value, name), args, kwargs, node)
+    grow_set(c, value)
+    c.ctx.refuse(
+        node, "a set from outside, or of other things than numbers, cannot change in a script", "make a new one"
+    )
+
+
+def constant(key: Any) -> FrontValue:
+    """A key as a front-end value."""
+    return TupleValue(tuple(map(constant, key))) if isinstance(key, tuple) else Static(key)
+
+
+def new_table(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> ObjectValue:
+    """An instance of what stands for a class of Python's."""
+    own = standing(cls)
+    assert own is not None
+    made = c.objects.construct(own, args, {}, node)
+    assert isinstance(made, ObjectValue)
+    return made
+
+
+def chosen(c: Calls, items: DictValue, key: FrontValue, missing: Callable[[], FrontValue], node: ast.AST) -> FrontValue:
+    """`items[key]` of a dict of the caller, by comparing the key with each."""
+    known = list(items.items.items())
+
+    def among(i: int) -> FrontValue:
+        if i == len(known):
+            return missing()
+        same = c.arith.truth(c.expressions.binary("eq", constant(known[i][0]), key, node), node)
+        if isinstance(same, bool):
+            return known[i][1] if same else among(i + 1)
+        return c.expressions.choose(node, same, lambda: known[i][1], lambda: among(i + 1))
+
+    return among(0)

@@ -1,0 +1,121 @@
+"""Queues whose items are known at run time only."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from tracejit.frontend.tables import growing, stands_for
+
+
+@stands_for(deque)
+class Queue:
+    """A deque: its items are those of a list from `_head` on."""
+
+    def __init__(self, items: Any = (), maxlen: Any = None) -> None:
+        self._data = growing()
+        self._head = 0
+        self.maxlen = maxlen
+        self.extend(items)
+
+    def __len__(self) -> Any:
+        return len(self._data) - self._head
+
+    def append(self, item: Any) -> None:
+        self._data.append(item)
+        if self.maxlen is not None and len(self) > self.maxlen:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Forget the first item."""
+        self._head += 1
+        if self._head > 32 and 2 * self._head > len(self._data):
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let the list begin with the first item."""
+        if self._head > 0:
+            n = len(self)
+            for i in range(n):
+                self._data[i] = self._data[i + self._head]
+            while len(self._data) > n:
+                self._data.pop()
+            self._head = 0
+
+    def appendleft(self, item: Any) -> None:
+        if self._head == 0:
+            n = len(self._data)
+            room = n + 8
+            for _ in range(room):
+                self._data.append(item)
+            for i in range(n - 1, -1, -1):
+                self._data[i + room] = self._data[i]
+            self._head = room
+        self._head -= 1
+        self._data[self._head] = item
+        if self.maxlen is not None and len(self) > self.maxlen:
+            self._data.pop()
+
+    def pop(self) -> Any:
+        if len(self) == 0:
+            raise IndexError("pop from an empty deque")
+        return self._data.pop()
+
+    def popleft(self) -> Any:
+        if len(self) == 0:
+            raise IndexError("pop from an empty deque")
+        found = self._data[self._head]
+        self._drop()
+        return found
+
+    def extend(self, items: Any) -> None:
+        for item in items:
+            self.append(item)
+
+    def extendleft(self, items: Any) -> None:
+        for item in items:
+            self.appendleft(item)
+
+    def clear(self) -> None:
+        self._data.clear()
+        self._head = 0
+
+    def _place(self, index: Any) -> Any:
+        n = len(self)
+        if index < -n or index >= n:
+            raise IndexError("deque index out of range")
+        return self._head + (index if index >= 0 else index + n)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._data[self._place(index)]
+
+    def __setitem__(self, index: Any, item: Any) -> None:
+        self._data[self._place(index)] = item
+
+    def __iter__(self) -> Any:
+        self._settle()
+        return self._data
+
+    def __contains__(self, item: Any) -> Any:
+        return item in self.__iter__()
+
+    def __iadd__(self, items: Any) -> Any:
+        self.extend(items)
+        return self
+
+    def count(self, item: Any) -> Any:
+        return self.__iter__().count(item)
+
+    def index(self, item: Any) -> Any:
+        return self.__iter__().index(item)
+
+    def reverse(self) -> None:
+        self.__iter__().reverse()
+
+    def rotate(self, n: Any = 1) -> None:
+        if len(self) > 0:
+            for _ in range(n % len(self)):
+                self.appendleft(self.pop())
+
+    def copy(self) -> Any:
+        return Queue(self, self.maxlen)

@@ -1,0 +1,191 @@
+"""Sets whose items are known at run time only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracejit.frontend.tables import refuse_order, same_kind, stands_for
+from tracejit.frontend.written.tables import Entries, find, spread
+
+
+@stands_for(set)
+class HashSet(Entries):
+    """A set."""
+
+    def __init__(self, items: Any = ()) -> None:
+        super().__init__()
+        self.update(items)
+
+    def add(self, item: Any) -> None:
+        if find(self._slots, self._keys, item) < 0:
+            if self._gone > 8 and 2 * self._gone > len(self._keys):
+                self._compact()
+            self._add(item)
+
+    def _compact(self) -> None:
+        if self._gone > 0:
+            n = 0
+            for e in range(len(self._keys)):
+                if self._live[e]:
+                    self._keys[n] = self._keys[e]
+                    n += 1
+            while len(self._keys) > n:
+                self._keys.pop()
+                self._live.pop()
+            for e in range(n):
+                self._live[e] = True
+            self._gone = 0
+            spread(self._slots, self._keys, len(self._slots))
+
+    def _items(self) -> Any:
+        """The items, in an order that is not that of Python."""
+        self._compact()
+        return self._keys
+
+    def __iter__(self) -> Any:
+        return refuse_order()
+
+    def pop(self) -> Any:
+        return refuse_order()
+
+    def discard(self, item: Any) -> None:
+        at = find(self._slots, self._keys, item)
+        if at >= 0:
+            self._remove(at)
+
+    def remove(self, item: Any) -> None:
+        at = find(self._slots, self._keys, item)
+        if at < 0:
+            raise KeyError(item)
+        self._remove(at)
+
+    def clear(self) -> None:
+        self._keys.clear()
+        self._live.clear()
+        self._gone = 0
+        spread(self._slots, self._keys, 8)
+
+    def update(self, *others: Any) -> None:
+        for other in others:
+            for item in members(other):
+                self.add(item)
+
+    def copy(self) -> Any:
+        return HashSet(self)
+
+    def union(self, *others: Any) -> Any:
+        made = HashSet(self)
+        made.update(*others)
+        return made
+
+    def intersection(self, other: Any) -> Any:
+        made = HashSet()
+        for item in members(other):
+            if item in self:
+                made.add(item)
+        return made
+
+    def difference(self, other: Any) -> Any:
+        made = HashSet(self)
+        made.difference_update(other)
+        return made
+
+    def difference_update(self, other: Any) -> None:
+        for item in members(other):
+            self.discard(item)
+
+    def intersection_update(self, other: Any) -> None:
+        kept = self.intersection(other)
+        self.clear()
+        self.update(kept)
+
+    def symmetric_difference(self, other: Any) -> Any:
+        made = HashSet(self)
+        for item in members(HashSet(other)):
+            if item in self:
+                made.discard(item)
+            else:
+                made.add(item)
+        return made
+
+    def issubset(self, other: Any) -> Any:
+        other = as_set(other)
+        for item in self._items():  # noqa: SIM110
+            if item not in other:
+                return False
+        return True
+
+    def issuperset(self, other: Any) -> Any:
+        for item in members(other):  # noqa: SIM110
+            if item not in self:
+                return False
+        return True
+
+    def isdisjoint(self, other: Any) -> Any:
+        for item in members(other):  # noqa: SIM110
+            if item in self:
+                return False
+        return True
+
+    def __or__(self, other: Any) -> Any:
+        return self.union(other) if isinstance(other, (set, frozenset)) else NotImplemented
+
+    def __and__(self, other: Any) -> Any:
+        return self.intersection(other) if isinstance(other, (set, frozenset)) else NotImplemented
+
+    def __sub__(self, other: Any) -> Any:
+        return self.difference(other) if isinstance(other, (set, frozenset)) else NotImplemented
+
+    def __xor__(self, other: Any) -> Any:
+        return self.symmetric_difference(other) if isinstance(other, (set, frozenset)) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return self.union(other)
+
+    def __rand__(self, other: Any) -> Any:
+        return self.intersection(other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return HashSet(other).difference(self)
+
+    def __rxor__(self, other: Any) -> Any:
+        return self.symmetric_difference(other)
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def __iand__(self, other: Any) -> Any:
+        self.intersection_update(other)
+        return self
+
+    def __isub__(self, other: Any) -> Any:
+        self.difference_update(other)
+        return self
+
+    def __le__(self, other: Any) -> Any:
+        return self.issubset(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.issuperset(other)
+
+    def __lt__(self, other: Any) -> Any:
+        return len(self) < len(other) and self.issubset(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return len(self) > len(other) and self.issuperset(other)
+
+    def __eq__(self, other: Any) -> Any:
+        if not isinstance(other, (set, frozenset)):
+            return NotImplemented
+        return len(self) == len(other) and self.issuperset(other)
+
+
+def members(items: Any) -> Any:
+    """What can be looped over where the order does not matter."""
+    return items._items() if same_kind(items, HashSet) else items
+
+
+def as_set(items: Any) -> Any:
+    """A set of items."""
+    return items if isinstance(items, (set, frozenset)) else HashSet(items)

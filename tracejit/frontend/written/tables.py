@@ -1,0 +1,325 @@
+"""Dicts whose keys are known at run time only, and what sets have in common with them.
+
+A dict is a hash table with open addressing, as CPython's: `slots` holds the index of an entry, -1 where there never was
+one, -2 where there is none any more; entries stand in the order of insertion, and those that were deleted stay until
+`compact`. Keys are numbers and tuples of numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tracejit.frontend.tables import growing, growing_ints, has_loop, outlined, stands_for
+
+
+def mixed(key: Any) -> Any:
+    """A number that is the same for equal keys."""
+    if isinstance(key, tuple):
+        made = np.int64(1)
+        for part in key:
+            made = made * np.int64(1000003) ^ mixed(part)
+        return made
+    if isinstance(key, (float, np.floating)):
+        if not abs(key) < 4.611686018427388e18:
+            return np.int64(0)
+        whole = np.floor(key)
+        return mixed(int(whole)) + mixed(int((key - whole) * 4503599627370496.0)) - mixed(0)
+    made = np.int64(key) * np.int64(-7046029254386353131)
+    return made ^ (made >> np.int64(32))
+
+
+@outlined
+def find(slots: Any, keys: Any, key: Any) -> Any:
+    """The place in `slots` that leads to a key; -1 if none does."""
+    mask = len(slots) - 1
+    i = int(mixed(key) & np.int64(mask))
+    e = slots[i]
+    while e != -1 and (e == -2 or keys[e] != key):
+        i = (i + 1) & mask
+        e = slots[i]
+    return i if e >= 0 else -1
+
+
+@outlined
+def enter(slots: Any, keys: Any, key: Any) -> None:
+    """Append a key that is not there."""
+    keys.append(key)
+    if 3 * len(keys) > 2 * len(slots):
+        spread(slots, keys, 2 * len(slots))
+    else:
+        lead_to(slots, keys, len(keys) - 1)
+
+
+def lead_to(slots: Any, keys: Any, e: Any) -> None:
+    """Let the slots lead to an entry."""
+    mask = len(slots) - 1
+    i = int(mixed(keys[e]) & np.int64(mask))
+    while slots[i] >= 0:
+        i = (i + 1) & mask
+    slots[i] = e
+
+
+@outlined
+def spread(slots: Any, keys: Any, size: Any) -> None:
+    """Let so many slots, a power of two, lead to all entries."""
+    slots.clear()
+    for _ in range(size):
+        slots.append(-1)
+    for e in range(len(keys)):
+        lead_to(slots, keys, e)
+
+
+def no_key(key: Any) -> NoReturn:
+    """What looking up a key that is not there does."""
+    raise KeyError(key)
+
+
+class Entries:
+    """What dicts and sets have in common."""
+
+    def __init__(self) -> None:
+        self._slots = growing_ints()
+        self._keys = growing()
+        self._live = growing()
+        self._gone = 0
+        for _ in range(8):
+            self._slots.append(-1)
+
+    def __len__(self) -> Any:
+        return len(self._keys) - self._gone
+
+    def __contains__(self, key: Any) -> Any:
+        return find(self._slots, self._keys, key) >= 0
+
+    def _entry(self, key: Any) -> Any:
+        """The index of a key's entry; -1 if it has none."""
+        at = find(self._slots, self._keys, key)
+        return self._slots[at] if at >= 0 else -1
+
+    def _add(self, key: Any) -> None:
+        if has_loop(self._keys):
+            raise RuntimeError("dictionary changed size during iteration")
+        enter(self._slots, self._keys, key)
+        self._live.append(True)
+
+    def _remove(self, at: Any) -> None:
+        """Take away the entry that a slot leads to."""
+        if has_loop(self._keys):
+            raise RuntimeError("dictionary changed size during iteration")
+        self._live[self._slots[at]] = False
+        self._slots[at] = -2
+        self._gone += 1
+
+
+@stands_for(dict)
+class Table(Entries):
+    """A dict."""
+
+    def __init__(self, items: Any = ()) -> None:
+        super().__init__()
+        self._values = growing()
+        self._fill(items)
+
+    def _fill(self, items: Any) -> None:
+        if isinstance(items, dict):
+            for key in items:
+                self[key] = items[key]
+        else:
+            for key, value in items:
+                self[key] = value
+
+    def __getitem__(self, key: Any) -> Any:
+        e = self._entry(key)
+        if e < 0:
+            raise KeyError(key)
+        return self._values[e]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        e = self._entry(key)
+        if e >= 0:
+            self._values[e] = value
+        else:
+            self._insert(key, value)
+
+    def _insert(self, key: Any, value: Any) -> None:
+        if self._gone > 8 and 2 * self._gone > len(self._keys):
+            self._compact()
+        self._add(key)
+        self._values.append(value)
+
+    def __delitem__(self, key: Any) -> None:
+        at = find(self._slots, self._keys, key)
+        if at < 0:
+            raise KeyError(key)
+        self._remove(at)
+
+    def _compact(self) -> None:
+        """Forget the entries that were deleted."""
+        if self._gone > 0:
+            n = 0
+            for e in range(len(self._keys)):
+                if self._live[e]:
+                    self._keys[n] = self._keys[e]
+                    self._values[n] = self._values[e]
+                    n += 1
+            while len(self._keys) > n:
+                self._keys.pop()
+                self._values.pop()
+                self._live.pop()
+            for e in range(n):
+                self._live[e] = True
+            self._gone = 0
+            spread(self._slots, self._keys, len(self._slots))
+
+    def __iter__(self) -> Any:
+        return self.keys()
+
+    def keys(self) -> Any:
+        self._compact()
+        return self._keys
+
+    def values(self) -> Any:
+        self._compact()
+        return self._values
+
+    def items(self) -> Any:
+        self._compact()
+        return zip(self._keys, self._values)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        e = self._entry(key)
+        return self._values[e] if e >= 0 else default
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        if self._entry(key) < 0:
+            self._insert(key, default)
+        return self._values[self._entry(key)]
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        at = find(self._slots, self._keys, key)
+        if at < 0:
+            if len(default) == 0:
+                raise KeyError(key)
+            return default[0]
+        found = self._values[self._slots[at]]
+        self._remove(at)
+        return found
+
+    def popitem(self) -> Any:
+        if len(self) == 0:
+            raise KeyError("popitem(): dictionary is empty")
+        self._compact()
+        key, value = self._keys[-1], self._values[-1]
+        self._slots[find(self._slots, self._keys, key)] = -2
+        self._keys.pop()
+        self._values.pop()
+        self._live.pop()
+        return key, value
+
+    def clear(self) -> None:
+        self._keys.clear()
+        self._values.clear()
+        self._live.clear()
+        self._gone = 0
+        spread(self._slots, self._keys, 8)
+
+    def update(self, items: Any = ()) -> None:
+        self._fill(items)
+
+    def copy(self) -> Any:
+        return Table(self)
+
+    def __or__(self, other: Any) -> Any:
+        made = self.copy()
+        made.update(other)
+        return made
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def __eq__(self, other: Any) -> Any:
+        if not isinstance(other, dict):
+            return NotImplemented
+        if len(self) != len(other):
+            return False
+        for key, value in self.items():  # noqa: SIM110
+            if key not in other or other[key] != value:
+                return False
+        return True
+
+
+@stands_for(OrderedDict)
+class OrderedTable(Table):
+    """An OrderedDict."""
+
+    def copy(self) -> Any:
+        return OrderedTable(self)
+
+
+@stands_for(defaultdict)
+class DefaultTable(Table):
+    """A defaultdict."""
+
+    def __init__(self, factory: Any = None, items: Any = ()) -> None:
+        self.default_factory = factory
+        super().__init__(items)
+
+    def __getitem__(self, key: Any) -> Any:
+        if self._entry(key) < 0:
+            if self.default_factory is None:
+                raise KeyError(key)
+            self._insert(key, self.default_factory())
+        return self._values[self._entry(key)]
+
+    def copy(self) -> Any:
+        return DefaultTable(self.default_factory, self)
+
+
+@stands_for(Counter)
+class CounterTable(Table):
+    """A Counter."""
+
+    def _fill(self, items: Any) -> None:
+        self.update(items)
+
+    def __getitem__(self, key: Any) -> Any:
+        e = self._entry(key)
+        return self._values[e] if e >= 0 else 0
+
+    def __delitem__(self, key: Any) -> None:
+        at = find(self._slots, self._keys, key)
+        if at >= 0:
+            self._remove(at)
+
+    def update(self, items: Any = ()) -> None:
+        if isinstance(items, dict):
+            for key in items:
+                self[key] = self[key] + items[key]
+        else:
+            for key in items:
+                self[key] = self[key] + 1
+
+    def subtract(self, items: Any = ()) -> None:
+        if isinstance(items, dict):
+            for key in items:
+                self[key] = self[key] - items[key]
+        else:
+            for key in items:
+                self[key] = self[key] - 1
+
+    def total(self) -> Any:
+        return sum(self.values())
+
+    def most_common(self, n: Any = None) -> Any:
+        ordered = sorted(self.items(), key=lambda item: item[1], reverse=True)
+        return ordered if n is None else ordered[: max(n, 0)]
+
+    def elements(self) -> Any:
+        return [key for key, n in self.items() for _ in range(n)]
+
+    def copy(self) -> Any:
+        return CounterTable(self)
