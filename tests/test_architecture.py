@@ -28,6 +28,10 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/unstack.py": {"maximum": "a trip count is not negative"},
     "transforms/index_maps.py": dict.fromkeys(("select", "eq", "mul"), "arithmetic of indices, not of tensors"),
     "transforms/defer_products.py": {"le": "arithmetic of sizes", "transpose": "the first factor lies the other way"},
+    "transforms/multiply_ahead.py": {
+        "mul": "an offset is an index times a stride",
+        **dict.fromkeys(("le", "minimum", "maximum", "floordiv"), "arithmetic of trips"),
+    },
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
     "transforms/write_home.py": {"mul": "strides are products of sizes"},
     "transforms/checkpoint_loops.py": dict.fromkeys(

@@ -12,7 +12,7 @@ catches an error must find in it what the trips before have added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
@@ -20,6 +20,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, uses, walk
 from tracejit.ir.opdef import Contraction
 from tracejit.ir.types import F32, F64, I64, Dim, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.strides import NamedSizes
 from tracejit.transforms.write_home import versions_of
 
 SIZE = ScalarType(I64)
@@ -54,7 +55,7 @@ class _Factor:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sum:
     """A product that is added to a carried value: `step` adds it, `operand` is what it adds, `inner` are the product
-    and what only it or the step reads."""
+    and what only it or the step reads; `is_pure` says that only such products are added to that value."""
 
     place: int
     step: Op
@@ -62,6 +63,7 @@ class _Sum:
     product: Op
     factors: tuple[_Factor, _Factor]
     inner: frozenset[Op]
+    is_pure: bool = False
 
     @property
     def rows(self) -> Dim | None:
@@ -87,8 +89,9 @@ def _sums_of(op: Op, kept: Mapping[Value, int]) -> list[_Sum]:
     found: list[_Sum] = []
     for place, (param, total) in enumerate(zip(body.params[1:], body.results[1:], strict=True)):
         if isinstance(param.type, TensorType) and param.type.dtype in (F32, F64) and param not in kept:
-            steps = chain.steps(param, total)
-            found += (s for s in (chain.sum_of(place, *step) for step in steps or ()) if s is not None)
+            steps = chain.steps(param, total) or []
+            sums = [s for s in (chain.sum_of(place, *step) for step in steps) if s is not None]
+            found += (replace(s, is_pure=len(sums) == len(steps)) for s in sums)
     return found
 
 
@@ -156,12 +159,7 @@ class _Deferring:
 
     def __init__(self, graph: Graph, kept: Mapping[Value, int]) -> None:
         self.kept = kept
-        self.named = {
-            dim: (param, axis)
-            for param in graph.params
-            if isinstance(param.type, TensorType)
-            for axis, dim in enumerate(param.type.shape)
-        }
+        self.named = NamedSizes(graph)
         self.steps: dict[Op, _Sum] = {}
         self.skipped: set[Op] = set()
 
@@ -182,20 +180,15 @@ class _Deferring:
         sizes: dict[Dim | None, Value] = {}
         for factor in (f for s in sums for f in s.factors):
             if factor.width not in sizes:
-                sizes[factor.width] = self.size(b, factor.width)
+                sizes[factor.width] = self.named.value(b, factor.width)
         by_rows: dict[Dim | None, list[_Sum]] = {}
         for s in sums:
             by_rows.setdefault(s.rows, []).append(s)
         groups = [_Group(b, group, sizes) for group in by_rows.values()]
         body, inner = op.block("body"), b.nested()
         params = inner.params_like(body.params)
-        results = list(inner.inline(body, params))
-        ends: list[Value] = []
-        for group in groups:
-            totals, state = group.trip(inner, {s.place: results[1 + s.place] for s in group.sums})
-            for place, total in totals.items():
-                results[1 + place] = total
-            ends += state
+        results = self.trip(inner, body, groups)
+        ends = (v for group in groups for v in group.ends)
         more = [v for group in groups for v in group.params]
         block = inner.block((*params, *more), (*results, *ends), body.label)
         starts = (v for group in groups for v in group.starts)
@@ -209,12 +202,34 @@ class _Deferring:
                 found[place] = total
         return found[: len(op.results)]
 
-    def size(self, b: Rebuilder, dim: Dim | None) -> Value:
-        """Before the loop: a size as a value."""
-        if isinstance(dim, str):
-            param, axis = self.named[dim]
-            return b.dim_of(b.value(param), axis)
-        return b.value(dim) if isinstance(dim, Value) else b.size(dim)
+    def trip(self, b: Rebuilder, body: Block, groups: Sequence[_Group]) -> list[Value]:
+        """The ops of a trip. Rows are laid aside as soon as they are there, where the sums get nothing else in the loop
+        and so are complete from the beginning; else at the end."""
+        waiting = [group for group in groups if group.is_pure]
+        unseen = {r for op in body.ops for r in op.results}
+
+        def lay() -> None:
+            for group in [g for g in waiting if unseen.isdisjoint(f.value for f in g.factors)]:
+                waiting.remove(group)
+                sums = {s.place: body.params[1 + s.place] for s in group.sums}
+                totals = group.trip(b, {place: b.value(param) for place, param in sums.items()})
+                b.mapping.update((sums[place], total) for place, total in totals.items())
+
+        lay()
+        for op in body.ops:
+            b.step(op)
+            unseen.difference_update(op.results)
+            lay()
+        results = [b.value(v) for v in body.results]
+        for group in groups:
+            if group.is_pure:
+                for s in group.sums:
+                    results[1 + s.place] = b.value(body.params[1 + s.place])
+        for group in groups:
+            if not group.is_pure:
+                for place, total in group.trip(b, {s.place: results[1 + s.place] for s in group.sums}).items():
+                    results[1 + place] = total
+        return results
 
 
 class _Group:
@@ -232,14 +247,24 @@ class _Group:
             arrays += b.emit("undef", (room, sizes[factor.width]), {"type": type}, names=("aside",))
         self.starts = [self.zero, *arrays]
         self.params = [Value(SIZE, "laid"), *(Value(a.type, a.name) for a in arrays)]
+        self.ends: Sequence[Value] = ()
 
-    def trip(self, b: Rebuilder, totals: dict[int, Value]) -> _State:
-        """The end of a trip: its rows are laid aside, or the products made where these are many."""
+    @property
+    def is_pure(self) -> bool:
+        """Whether nothing but deferred products is added to the sums."""
+        return all(s.is_pure for s in self.sums)
+
+    def trip(self, b: Rebuilder, totals: dict[int, Value]) -> dict[int, Value]:
+        """In a trip: its rows are laid aside, or the products made where these are many; gives the sums."""
         rows = b.dim_of(b.value(self.sums[0].product.operands[1]), 0)
         if isinstance(rows.known, int):
-            return self.laid(b, totals, rows)
-        few = b.le(b.wrap(rows), FEW).value
-        return self.branches(b, few, lambda b: self.laid(b, totals, rows), lambda b: self.at_once(b, totals))
+            totals, self.ends = self.laid(b, totals, rows)
+        else:
+            few = b.le(b.wrap(rows), FEW).value
+            totals, self.ends = self.branches(
+                b, few, lambda b: self.laid(b, totals, rows), lambda b: self.at_once(b, totals)
+            )
+        return totals
 
     def branches(
         self, b: Rebuilder, condition: Value, then: Callable[[Rebuilder], _State], other: Callable[[Rebuilder], _State]

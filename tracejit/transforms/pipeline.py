@@ -28,6 +28,7 @@ LEVEL2 = (
     "scalarize",
     "defer-products",
     "turn-factors",
+    "multiply-ahead",
     "unstack",
     "ranges",
     "write-home",
@@ -40,7 +41,7 @@ LEVEL2 = (
     "independent",
 )
 #: Those of them that are for the CPU only.
-CPU_ONLY = frozenset(("scalarize", "defer-products", "turn-factors"))
+CPU_ONLY = frozenset(("scalarize", "defer-products", "turn-factors", "multiply-ahead"))
 
 _TRANSFORMS: dict[str, Transform] = {}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit.ir.builder import Builder, Handle
-from tracejit.ir.core import Value
+from tracejit.ir.builder import Builder, Handle, Rebuilder
+from tracejit.ir.core import Graph, Value
+from tracejit.ir.types import Dim, TensorType
 
 
 def size_value(b: Builder, size: Any) -> Value:
@@ -30,3 +31,22 @@ def c_strides(b: Builder, sizes: Sequence[Any]) -> tuple[Handle, ...]:
         strides.insert(0, step)
         step = step * b.wrap(size_value(b, size))
     return tuple(strides)
+
+
+class NamedSizes:
+    """Where the named sizes of a graph can be read: at a parameter."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.places = {
+            dim: (param, axis)
+            for param in graph.params
+            if isinstance(param.type, TensorType)
+            for axis, dim in enumerate(param.type.shape)
+        }
+
+    def value(self, b: Rebuilder, dim: Dim | None) -> Value:
+        """A size of a type of the graph as a value of what `b` makes of it."""
+        if isinstance(dim, str):
+            param, axis = self.places[dim]
+            return b.dim_of(b.value(param), axis)
+        return b.value(dim) if isinstance(dim, Value) else b.size(dim)
