@@ -147,8 +147,12 @@ class Builder:
             assert types is not None
             known = known_size(defn.name, operands, attrs)
             results = tuple(Value(t, names[i] if i < len(names) else defn.name, known) for i, t in enumerate(types))
-        self.ops.append(Op(defn, operands, attrs, results, tuple(blocks), span or self.span))
+        self.append_op(Op(defn, operands, attrs, results, tuple(blocks), span or self.span))
         return results
+
+    def append_op(self, op: Op) -> None:
+        """Append an op as it is."""
+        self.ops.append(op)
 
     def constant(self, number: Any, type: Type) -> Value:
         """A constant host scalar (or rank-0 tensor) of that type; the number becomes a Python one of its kind."""
@@ -330,9 +334,17 @@ class Rebuilder(Builder):
         operands = tuple(self.value(v) for v in op.operands) if operands is None else tuple(operands)
         attrs = op.attrs if attrs is None else attrs
         if not op.blocks and types_follow(op):
+            if attrs is op.attrs and _is_typed_alike(op, operands):
+                return self._again(op, operands)
             return self.emit(op.defn, operands, attrs, names=[r.name for r in op.results], span=op.span)
         blocks = [self.block_like(block) for block in op.blocks]
         return self.emit(op.defn, operands, attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span)
+
+    def _again(self, op: Op, operands: tuple[Value, ...]) -> tuple[Value, ...]:
+        """Append an op for operands of the same types: its results have the types of the old ones."""
+        results = tuple([Value(r.type, r.name, r.known) for r in op.results])
+        self.append_op(Op(op.defn, operands, op.attrs, results, (), op.span or self.span))
+        return results
 
     def params_like(self, olds: Sequence[Value]) -> tuple[Value, ...]:
         """New block parameters for old ones, entered in the mapping."""
@@ -369,6 +381,14 @@ class Rebuilder(Builder):
         self.mapping.update(zip(op.results, results, strict=True))
 
 
+def _is_typed_alike(op: Op, operands: Sequence[Value]) -> bool:
+    """Whether a type rule would give the op's result types again for other operands."""
+    for old, new in zip(op.operands, operands, strict=True):
+        if new is not old and (new.known != old.known or (new.type is not old.type and new.type != old.type)):
+            return False
+    return not any(type_values(result.type) for result in op.results)
+
+
 def with_named_sizes(type: Type, names: Mapping[str, Value]) -> Type:
     """A type with values for named sizes."""
     if not names or not isinstance(type, TensorType):
@@ -386,7 +406,8 @@ def values_like(
     for old in sorted(olds, key=lambda v: not isinstance(v.type, ScalarType)):
         dims = {d: (made.get(d) or mapping.get(d, d)).dim for d in type_values(old.type)}
         known = None if old.known in names else old.known
-        made[old] = Value(with_named_sizes(substitute_dims(old.type, dims), names), old.name, known)
+        type = substitute_dims(old.type, dims) if dims else old.type
+        made[old] = Value(with_named_sizes(type, names), old.name, known)
     return tuple(made[old] for old in olds)
 
 

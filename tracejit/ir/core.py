@@ -8,12 +8,12 @@ Blocks capture values of enclosing blocks implicitly; `captures` gives the close
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import Span
-from tracejit.ir.types import Dim, ListType, TensorType, Type
+from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type
 
 if TYPE_CHECKING:
     from tracejit.ir.opdef import OpDef
@@ -44,6 +44,7 @@ class Block:
     ops: tuple[Op, ...]
     results: tuple[Value, ...]
     label: str = ""
+    _captures: list[tuple[Value, ...]] = field(default_factory=list[tuple[Value, ...]], init=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,17 +96,13 @@ class Graph:
         return hashlib.sha256(str(self).encode()).hexdigest()
 
 
-def type_values(type: Type) -> Iterator[Value]:
+def type_values(type: Type) -> Sequence[Value]:
     """The values a type's dims name."""
-    match type:
-        case TensorType(_, shape):
-            for dim in shape:
-                if isinstance(dim, Value):
-                    yield dim
-        case ListType(element):
-            yield from type_values(element)
-        case _:
-            return
+    while type.__class__ is ListType:
+        type = type.element  # type: ignore[union-attr]
+    if type.__class__ is TensorType:
+        return [dim for dim in type.shape if dim.__class__ is Value]  # type: ignore[union-attr]
+    return ()
 
 
 def walk(block: Block) -> Iterator[Op]:
@@ -121,40 +118,36 @@ def has_effect(op: Op) -> bool:
     return bool(op.defn.effect) or any(has_effect(inner) for block in op.blocks for inner in block.ops)
 
 
-def reads(op: Op) -> Iterator[Value]:
+def reads(op: Op) -> Sequence[Value]:
     """Every value the op itself reads: operands, and dims named by its result types that are not results of its own
     (not what its blocks read)."""
-    yield from op.operands
+    found: list[Value] | None = None
     for result in op.results:
-        for value in type_values(result.type):
-            if value not in op.results:
-                yield value
+        if result.type.__class__ is not ScalarType:
+            dims = [value for value in type_values(result.type) if value not in op.results]
+            if dims:
+                found = [*(op.operands if found is None else found), *dims]
+    return op.operands if found is None else found
 
 
 def captures(block: Block) -> tuple[Value, ...]:
     """Values the block (nested blocks included) reads but does not define, in first-use order."""
-    defined: set[Value] = set()
+    if not block._captures:
+        block._captures.append(_captures(block))
+    return block._captures[0]
+
+
+def _captures(block: Block) -> tuple[Value, ...]:
+    defined = set(block.params)
     found: dict[Value, None] = {}
-
-    def note(value: Value) -> None:
-        if value not in defined:
-            found.setdefault(value)
-
-    def visit(inner: Block) -> None:
-        defined.update(inner.params)
-        for param in inner.params:
-            for value in type_values(param.type):
-                note(value)
-        for op in inner.ops:
-            defined.update(op.results)
-            for value in reads(op):
-                note(value)
-            for nested in op.blocks:
-                visit(nested)
-        for value in inner.results:
-            note(value)
-
-    visit(block)
+    for param in block.params:
+        found.update(dict.fromkeys(v for v in type_values(param.type) if v not in defined))
+    for op in block.ops:
+        defined.update(op.results)
+        found.update(dict.fromkeys(v for v in reads(op) if v not in defined))
+        for nested in op.blocks:
+            found.update(dict.fromkeys(v for v in captures(nested) if v not in defined))
+    found.update(dict.fromkeys(v for v in block.results if v not in defined))
     return tuple(v for v in found if v not in defined)
 
 

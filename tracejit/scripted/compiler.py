@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,18 @@ SIMPLIFY = ("early-checks", "unify-sizes", "checkpoint-loops", "expand-gradient"
 pipeline.load((*SIMPLIFY, *pipeline.LEVEL2))
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """No search for garbage cycles: compiling makes many objects and hardly any cycle."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 @dataclass(eq=False)
 class Compiled:
     """A compiled graph. `graph` is simplified and not yet fused, `final` is after all transforms; `layouts[i]`:
@@ -43,7 +57,8 @@ class Compiled:
         """The native function of this process."""
         from tracejit.runtime.cpu import compile_program
 
-        return compile_program(self.program, keep=bool(self.graph.policy.get("cache", True)))
+        with collector_paused():
+            return compile_program(self.program, keep=bool(self.graph.policy.get("cache", True)))
 
     @cached_property
     def _run(self) -> Any:
@@ -93,7 +108,8 @@ def transformed(graph: Graph) -> tuple[Graph, Graph, pipeline.Stages]:
 def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compiled:
     """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
     layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
-    simplified, final, stages = transformed(graph)
-    program = lower(final, graph.device, layouts)
+    with collector_paused():
+        simplified, final, stages = transformed(graph)
+        program = lower(final, graph.device, layouts)
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))
     return Compiled(stages, simplified, final, program, layouts)

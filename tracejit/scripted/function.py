@@ -46,7 +46,7 @@ from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.runtime.dispatch import FastCallable
-from tracejit.scripted.compiler import Compiled, compile_graph, prepare_engine
+from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
@@ -309,7 +309,7 @@ class ScriptedFunction(FastCallable):
         for known in self._cache.get(key, ()):
             self._varying |= known.changed_floats(arguments) - self._static
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
-        with called_with(arguments):
+        with called_with(arguments), collector_paused():
             lowered = self.lower(parameters, aliases)
         config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
         made = Specialisation(lowered, specs, bool(aliases))

@@ -75,10 +75,9 @@ class _Simplifier(Rebuilder):
     def nested(self) -> _Simplifier:
         return _Simplifier(self.mapping, self.facts, self.conditions.new_child(), self.span)
 
-    def emit(self, *args: Any, **kwargs: Any) -> tuple[Value, ...]:
-        results = super().emit(*args, **kwargs)
-        self.facts.made.update(dict.fromkeys(results, self.ops[-1]))
-        return results
+    def append_op(self, op: Op) -> None:
+        super().append_op(op)
+        self.facts.made.update(dict.fromkeys(op.results, op))
 
     # -- what is known ------------------------------------------------------------------------------------------
 
