@@ -174,6 +174,7 @@ class _BlockFusion:
         self.outside = 0
         self.readers = self._readers()
         self.direct_readers = self._direct_readers()
+        self.rests = self._resting()
         self.groups: dict[int, Group] = {}
         self.by_end: dict[Group, None] = {}  #: all groups, in the order of their last ops
 
@@ -201,6 +202,11 @@ class _BlockFusion:
             if _has_effect(op):
                 guard |= before[at] | 1 << at
         return before
+
+    def _resting(self) -> int:
+        """The positions of ops that rest on a member, or are one, as bits: the others can come between no members."""
+        members = sum(1 << at for at, op in enumerate(self.ops) if is_member(op))
+        return members | sum(1 << at for at, before in enumerate(self.before) if before & members)
 
     def _takers(self) -> dict[Value, int]:
         """For each root, the positions of the ops that take its storage over, as bits."""
@@ -302,7 +308,7 @@ class _BlockFusion:
     def is_split(self, members: int, before: int) -> bool:
         """Whether something outside, an op or a group found so far, depends on a member and a member on it."""
         first = (members & -members).bit_length() - 1
-        relevant = self._reaching(first)
+        relevant = self._reaching(first) & self.rests
         seen = 0
         ahead = before & ~members & relevant
         while ahead:
