@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tracejit import config
-from tracejit.codegen.llvm import Module
+from tracejit.codegen.llvm import Effort, Module
 from tracejit.runtime.emission import Emission
 from tracejit.runtime.engine import engine, host_options, target_machine
 
@@ -20,7 +20,8 @@ def emission() -> Emission:
 
 def module(number: int) -> Module:
     text = f"define i64 @f{number}(i64 %x) {{\n  %y = add i64 %x, {number}\n  ret i64 %y\n}}\n"
-    return Module(text, passes=bool(number % 2))
+    efforts: tuple[Effort, ...] = ("full", "plain", "quick")
+    return Module(text, efforts[number % 3])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import Literal, TypeAlias
 
 from tracejit.codegen.kernel_walk import host_code, walk
 from tracejit.codegen.llvm_entry import EntryPrinter
@@ -24,12 +25,25 @@ from tracejit.codegen.support_native import INLINE, PRODUCTS
 MODULE_LINES = 300
 
 
+#: An entry without loops of at most so many lines is compiled with care: calls are to be fast.
+SHORT_ENTRY = 150
+
+#: `full`: worth the optimiser's time. `plain`: good code as it is printed. `quick`: scalar code beside which the
+#: kernels that it launches take all the time; in a tenth of the time, for any CPU of the kind.
+Effort: TypeAlias = Literal["full", "plain", "quick"]
+
+#: What the quick code generator, or a CPU without extensions, would do otherwise: floats and vectors.
+_NOT_QUICK = re.compile(
+    r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A module as text; `passes`: it is worth the optimiser's time."""
+    """A module as text, and how it is to be compiled."""
 
     text: str
-    passes: bool = False
+    effort: Effort = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,14 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
     entry.functions += [EntryPrinter(entry, program, f).print_function() for f in program.functions]
     entry.functions.append(text)
     passes = gains_by_passes(program)
-    yield Module(_module(entry, inline=passes), passes)
+    whole = _module(entry, inline=passes)
+    yield Module(whole, "full" if passes else _effort(program, whole))
+
+
+def _effort(program: Program, text: str) -> Effort:
+    """How an entry that gains nothing by the optimiser is compiled."""
+    is_short = not loops(program) and text.count("\n") <= SHORT_ENTRY
+    return "plain" if is_short or _NOT_QUICK.search(text) else "quick"
 
 
 def loops(program: Program) -> bool:

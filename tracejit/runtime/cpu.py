@@ -107,10 +107,7 @@ class NativeFunction:
     @cached_property
     def asm(self) -> str:
         """The program as assembly."""
-        here = engine()
-        with here.lock:
-            machine = here.machine(self.options)
-            return machine.emit_assembly(_whole(self.text, machine))
+        return engine().assembly(self.options, (self.text.entry, *self.text.kernels))
 
     def call(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers; gives arrays, and NumPy scalars for host scalars.
@@ -256,7 +253,7 @@ def _feature_flags(features: str) -> dict[str, bool]:
 def _whole(text: LlvmText, machine: Any) -> Any:
     """The program as one module."""
     texts = [text.entry.text, *(module.text for module in text.kernels)]
-    return assemble(texts, machine, optimised=text.entry.passes, vectorise=True)
+    return assemble(texts, machine, optimised=text.entry.effort == "full", vectorise=True)
 
 
 @cache

@@ -8,17 +8,37 @@ target machine; what is short stays behind the lock.
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Literal
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from tracejit import config
 from tracejit.codegen.llvm import Module
+
+_FEATURES = re.compile(' "target-features"="[^"]*"')
+
+
+class Machines:
+    """The target machines that one thread compiles with, made when first needed."""
+
+    def __init__(self, machine: Callable[[], Any]) -> None:
+        self._make = machine
+
+    @cached_property
+    def careful(self) -> Any:
+        """For this CPU."""
+        return self._make()
+
+    @cached_property
+    def quick(self) -> Any:
+        """For any CPU of the kind: the quick code generator aborts on some vector registers."""
+        return llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
 
 
 class Emission:
@@ -27,7 +47,7 @@ class Emission:
 
     def __init__(self, machine: Callable[[], Any]) -> None:
         self._make = machine
-        self._machines: list[Any] = []
+        self._machines: list[Machines] = []
 
     def objects(self, modules: Iterable[Module]) -> list[bytes]:
         """The object code of each module, in order."""
@@ -37,21 +57,25 @@ class Emission:
             for module in modules:
                 work.add(module)
                 if len(threads) < config.get("num_threads") - 1:
-                    threads.append(threading.Thread(target=work.run, args=(self._machine(len(threads) + 1),)))
+                    threads.append(threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),)))
                     threads[-1].start()
         except BaseException:
             work.stop()
             raise
         finally:
             work.close()
-            work.run(self._machine(0))
+            work.run(self._of_thread(0))
             for thread in threads:
                 thread.join()
         return work.results()
 
-    def _machine(self, number: int) -> Any:
+    def assembly(self, modules: Iterable[Module]) -> str:
+        """The assembly of the modules, one after another."""
+        return "\n".join(emitted(module, self._of_thread(0), "assembly").decode() for module in modules)
+
+    def _of_thread(self, number: int) -> Machines:
         while len(self._machines) <= number:
-            self._machines.append(self._make())
+            self._machines.append(Machines(self._make))
         return self._machines[number]
 
 
@@ -84,7 +108,7 @@ class _Work:
         with self._changed:
             self._waiting.clear()
 
-    def run(self, machine: Any) -> None:
+    def run(self, machines: Machines) -> None:
         """Compile modules until there will be no more."""
         while True:
             with self._changed:
@@ -94,7 +118,7 @@ class _Work:
                     return
                 number, module = self._waiting.popleft()
             try:
-                self._made[number] = object_code(module, machine)
+                self._made[number] = emitted(module, machines, "object")
             except BaseException as error:
                 self._failures.append(error)
                 self.stop()
@@ -106,15 +130,17 @@ class _Work:
         return [self._made[i] for i in range(self._count)]
 
 
-def object_code(module: Module, machine: Any) -> bytes:
-    """The object code of one module. Raises RuntimeError where LLVM refuses it."""
+def emitted(module: Module, machines: Machines, kind: Literal["object", "assembly"]) -> bytes:
+    """The object code or assembly of one module. Raises RuntimeError where LLVM refuses it."""
+    is_quick = module.effort == "quick"
+    machine = machines.quick if is_quick else machines.careful
     context = llvm.create_context()
-    parsed = _parsed(module.text, context)
-    if module.passes:
+    parsed = _parsed(_FEATURES.sub("", module.text) if is_quick else module.text, context)
+    if module.effort == "full":
         passes, builder = full_passes(machine, vectorise=True)
         _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
     with ffi.OutputString() as message:
-        buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(machine, parsed, 1, message)
+        buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(machine, parsed, int(kind == "object"), message)
         if not buffer:
             raise RuntimeError(str(message))
     try:

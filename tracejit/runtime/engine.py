@@ -182,6 +182,11 @@ class Engine:
                 disk.store(key, data)
             return made[len(needed) :]
 
+    def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
+        """The assembly of modules for a CPU."""
+        with self.lock:
+            return self._emission(options).assembly(modules)
+
     def _emission(self, options: LlvmOptions) -> Emission:
         made = self._emissions.get(options)
         if made is None:
