@@ -349,7 +349,7 @@ def test_gradients_of_arrays_that_change_places() -> None:
             a, b = b, a
         return (a * a).sum()
 
-    tj.check(loss, LINE, 3)
+    assert tj.check(loss, LINE, 3)
 
 
 @tj.script
