@@ -280,6 +280,11 @@ SHAPES = [
     (31, 67, 40),
     (64, 300, 90),
     (520, 100, 90),
+    (1, 64, 256),  # one row, one column: tiles that fit, that reach back, and none
+    (1, 300, 33),
+    (1, 70, 5),
+    (1, 9, 100),
+    (90, 1, 40),
     (130, 7, 600),  # blocks of a library
     (300, 290, 110),  # large enough to be shared by threads
     (512, 40, 500),

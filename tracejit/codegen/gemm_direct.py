@@ -18,7 +18,8 @@ WASTE = 10
 #: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
 SHARED_WORK, CHUNK_WORK = 1 << 22, 1 << 19
 
-_TYPES = {"f32": ("float", 4), "f64": ("double", 8)}
+#: LLVM types and bytes.
+TYPES = {"f32": ("float", 4), "f64": ("double", 8)}
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
 _RECORD = "{ i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64 }"
 _COMMON = """
@@ -33,59 +34,44 @@ def direct_text(name: str, options: LlvmOptions) -> str:
     return _COMMON + _Direct(name, options).text()
 
 
-class _Direct:
-    """The functions of one dtype."""
-
-    def __init__(self, name: str, options: LlvmOptions) -> None:
-        self.name = name
-        self.type, self.size = _TYPES[name]
-        self.lanes = options.vector_bits // (8 * self.size)
-        self.rows = 8 if options.vector_bits == 512 else 4
-        #: Widths of tiles. Few, because each is code to compile.
-        self.widths = [3 * self.lanes, self.lanes, *([self.lanes // 4] if self.lanes > 4 else [])]
-
-    def text(self) -> str:
-        """Everything of this dtype."""
-        tiles = "\n".join(self._tile(width) for width in self.widths)
-        return "\n".join([tiles, self._part(), self._whole(), self._fits()])
-
-    def _tile(self, width: int) -> str:
-        """C[0:rows, 0:width] = A B."""
-        lanes = min(width, self.lanes)
-        vector, vectors = f"<{lanes} x {self.type}>", range(width // lanes)
-        fma = f"@llvm.fmuladd.v{lanes}{self.name}"
-        entry = [f"  %o{r} = mul i64 %ar, {r}" for r in range(self.rows)]
-        entry += [f"  %q{r} = mul i64 %cr, {r}" for r in range(self.rows)]
-        loop = [
-            f"  %s{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %t{r}.{v}, %loop ]"
-            for r in range(self.rows)
-            for v in vectors
+def tile_text(symbol: str, name: str, full: int, rows: int, width: int) -> str:
+    """`symbol(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes."""
+    type, size = TYPES[name]
+    lanes = min(width, full)
+    vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
+    fma = f"@llvm.fmuladd.v{lanes}{name}"
+    entry = [f"  %o{r} = mul i64 %ar, {r}" for r in range(rows)]
+    entry += [f"  %q{r} = mul i64 %cr, {r}" for r in range(rows)]
+    loop = [
+        f"  %s{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %t{r}.{v}, %loop ]"
+        for r in range(rows)
+        for v in vectors
+    ]
+    for v in vectors:
+        loop += [
+            f"  %bp{v} = getelementptr {type}, ptr %pb, i64 {v * lanes}",
+            f"  %b{v} = load {vector}, ptr %bp{v}, align {size}",
+        ]
+    stores: list[str] = []
+    for r in range(rows):
+        loop += [
+            f"  %ap{r} = getelementptr {type}, ptr %pa, i64 %o{r}",
+            f"  %a{r} = load {type}, ptr %ap{r}, align {size}",
+            f"  %i{r} = insertelement {vector} poison, {type} %a{r}, i64 0",
+            f"  %x{r} = shufflevector {vector} %i{r}, {vector} poison, <{lanes} x i32> zeroinitializer",
         ]
         for v in vectors:
-            loop += [
-                f"  %bp{v} = getelementptr {self.type}, ptr %pb, i64 {v * lanes}",
-                f"  %b{v} = load {vector}, ptr %bp{v}, align {self.size}",
+            loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
+            stores += [
+                f"  %cp{r}.{v} = getelementptr {type}, ptr %c, i64 %q{r}",
+                f"  %cq{r}.{v} = getelementptr {type}, ptr %cp{r}.{v}, i64 {v * lanes}",
+                f"  store {vector} %t{r}.{v}, ptr %cq{r}.{v}, align {size}",
             ]
-        stores: list[str] = []
-        for r in range(self.rows):
-            loop += [
-                f"  %ap{r} = getelementptr {self.type}, ptr %pa, i64 %o{r}",
-                f"  %a{r} = load {self.type}, ptr %ap{r}, align {self.size}",
-                f"  %i{r} = insertelement {vector} poison, {self.type} %a{r}, i64 0",
-                f"  %x{r} = shufflevector {vector} %i{r}, {vector} poison, <{lanes} x i32> zeroinitializer",
-            ]
-            for v in vectors:
-                loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
-                stores += [
-                    f"  %cp{r}.{v} = getelementptr {self.type}, ptr %c, i64 %q{r}",
-                    f"  %cq{r}.{v} = getelementptr {self.type}, ptr %cp{r}.{v}, i64 {v * lanes}",
-                    f"  store {vector} %t{r}.{v}, ptr %cq{r}.{v}, align {self.size}",
-                ]
-        lines = "\n".join
-        params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
-        return f"""
+    lines = "\n".join
+    params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+    return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
-define internal void @tj_tile_{self.name}_{width}({params}) noinline nounwind {{
+define internal void {symbol}({params}) noinline nounwind {{
 entry:
 {lines(entry)}
   br label %loop
@@ -94,8 +80,8 @@ loop:
   %pa = phi ptr [ %a, %entry ], [ %pa1, %loop ]
   %pb = phi ptr [ %b, %entry ], [ %pb1, %loop ]
 {lines(loop)}
-  %pa1 = getelementptr {self.type}, ptr %pa, i64 %ac
-  %pb1 = getelementptr {self.type}, ptr %pb, i64 %br
+  %pa1 = getelementptr {type}, ptr %pa, i64 %ac
+  %pb1 = getelementptr {type}, ptr %pb, i64 %br
   %p1 = add i64 %p, 1
   %more = icmp slt i64 %p1, %k
   br i1 %more, label %loop, label %done
@@ -104,9 +90,31 @@ done:
   ret void
 }}"""
 
+
+class _Direct:
+    """The functions of one dtype."""
+
+    def __init__(self, name: str, options: LlvmOptions) -> None:
+        self.name = name
+        self.type, self.size = TYPES[name]
+        self.lanes = options.vector_bits // (8 * self.size)
+        self.rows = 8 if options.vector_bits == 512 else 4
+        #: Widths of tiles. Few, because each is code to compile.
+        self.widths = [3 * self.lanes, self.lanes, *([self.lanes // 4] if self.lanes > 4 else [])]
+
+    def text(self) -> str:
+        """Everything of this dtype."""
+        tiles = "\n".join(
+            tile_text(self._tile(width), self.name, self.lanes, self.rows, width) for width in self.widths
+        )
+        return "\n".join([tiles, self._part(), self._whole(), self._fits()])
+
+    def _tile(self, width: int) -> str:
+        return f"@tj_tile_{self.name}_{width}"
+
     def _call(self, width: int, at: str, label: str) -> str:
         """One tile at column `at`."""
-        tile = f"@tj_tile_{self.name}_{width}"
+        tile = self._tile(width)
         return f"""  %b.{label} = getelementptr {self.type}, ptr %b, i64 {at}
   %c.{label} = getelementptr {self.type}, ptr %c.row, i64 {at}
   call void {tile}(i64 %k, ptr %a.row, i64 %ar, i64 %ac, ptr %b.{label}, i64 %br, ptr %c.{label}, i64 %cr)"""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tracejit.codegen import gemm, lapack, support_lists, support_memory, support_pool, support_stack
 from tracejit.codegen.gemm_direct import direct_text
+from tracejit.codegen.gemm_line import line_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 
@@ -70,10 +71,14 @@ def gemm_module(
     library lets a thread choose the number of its threads. With a BLAS, register tiles are in `tiles_module`.
     """
     texts = [gemm.gemm_text(name, options, blas_integer, blas_threads) for name in names]
-    texts += [] if blas_integer else [direct_text(name, options) for name in names]
+    texts += [] if blas_integer else [_tiles_text(name, options) for name in names]
     return once("\n".join(texts)) + FOOTER
 
 
 def tiles_module(name: str, options: LlvmOptions) -> str:
     """The module of the products of one dtype that need no packing."""
-    return once(direct_text(name, options)) + FOOTER
+    return once(_tiles_text(name, options)) + FOOTER
+
+
+def _tiles_text(name: str, options: LlvmOptions) -> str:
+    return direct_text(name, options) + line_text(name, options)
