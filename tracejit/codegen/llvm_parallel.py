@@ -101,8 +101,11 @@ class Work:
                     known[var] = substitute(expr, known)
                 case For():
                     total = k.add(total, self._loop(stmt, known, unit))
-                case If(_, then, orelse):
-                    total = k.add(total, k.maximum(self.body(then, known, unit), self.body(orelse, known, unit)))
+                case If(cond, then, orelse):
+                    sides = self.body(then, known, unit), self.body(orelse, known, unit)
+                    cond = substitute(cond, known)
+                    side = k.select(cond, *sides) if self._is_known(cond) else k.maximum(*sides)
+                    total = k.add(total, side)
                 case Store(_, _, value):
                     fixed += size(value)
                 case Call(name, args) if name.startswith("gemm"):
@@ -123,7 +126,10 @@ class Work:
         return k.mul(trips, k.add(each, unit * sum(size(c.element or c.next) for c in loop.carried)))
 
     def _trips(self, extent: Expr) -> Expr:
-        return extent if self._is_known(extent) else Const(_GUESS, I64)
+        if self._is_known(extent):
+            return extent
+        bounded = extent.args if isinstance(extent, Scalar) and extent.op == "minimum" else ()
+        return min((a for a in bounded if isinstance(a, Const)), key=lambda a: a.value.real, default=Const(_GUESS, I64))
 
     def _is_known(self, e: Expr) -> bool:
         match e:

@@ -52,6 +52,7 @@ from tracejit.codegen.lower_elements import (
 from tracejit.codegen.lower_kernels import KernelLowering, Target
 from tracejit.codegen.lower_uses import Uses
 from tracejit.codegen.lower_views import HostOperand
+from tracejit.codegen.lower_windows import WindowRuns
 from tracejit.codegen.memory import Lifetimes, hoisted
 from tracejit.errors import Span
 from tracejit.ir.aliasing import borrowed, has_storage, shared
@@ -349,12 +350,14 @@ class Lowering:
         outer, self.temporaries = self.temporaries, self.temporaries if block is self.graph.body else []
         around, self.here = self.here, _Position(block)
         deaths = self.lifetimes.deaths(block, owned, lent)
+        windows = WindowRuns(self, block)
         for root in deaths.at_start:
             self.free(root)
         for at, op in enumerate(block.ops):
             self.span = op.span or self.span
             self.here.at, self.here.dying = at, deaths.after.get(at, [])
-            self.op(op, deaths.handed.get(at, ()))
+            if not windows.take(op):
+                self.op(op, deaths.handed.get(at, ()))
             for root in deaths.after.get(at, ()):
                 self.free(root)
         for root in deaths.at_end:
