@@ -11,14 +11,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tracejit.records import record
 
 LOG_TOPICS = ("frontend", "passes", "fusion", "llvm", "asm", "cuda", "cache")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """One row of the table: `parse` turns the variable's text into the value."""
 

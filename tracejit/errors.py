@@ -10,13 +10,13 @@ import builtins
 import importlib
 import linecache
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.messages import filled
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """A place in the user's source: lines count from 1, columns from 0 (as in `ast`)."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from tracejit.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Structure:
     """The shape of a tree. `container` is None for a leaf; `keys` are dict keys or dataclass field names."""
 

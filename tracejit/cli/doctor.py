@@ -9,17 +9,17 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tracejit import config
+from tracejit.records import record
 
 State = Literal["ok", "missing", "broken"]
 _MARKS: dict[State, str] = {"ok": "ok", "missing": "--", "broken": "!!"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One line of the report. `missing` features are optional, `broken` ones are not."""
 

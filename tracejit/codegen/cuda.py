@@ -39,6 +39,7 @@ from tracejit.codegen.loop_ir import (
 )
 from tracejit.codegen.lower_elements import ElementBuilder, variables
 from tracejit.ir.types import I64, DType
+from tracejit.records import record
 
 _k = ElementBuilder(lambda e, _name: e)
 
@@ -107,7 +108,7 @@ class Module:
 # -- places -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Who runs the code at hand.
 

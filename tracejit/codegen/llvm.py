@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, count
 from typing import Literal, TypeAlias
 
@@ -20,6 +19,7 @@ from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once, symbol
 from tracejit.codegen.loop_ir import Call, For, Invoke, Launch, Program, Stmt
 from tracejit.codegen.support_native import INLINE, PRODUCTS
+from tracejit.records import record
 
 #: A module of kernels holds about so many lines: several modules compile at the same time.
 MODULE_LINES = 300
@@ -38,7 +38,7 @@ _NOT_QUICK = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Module:
     """A module as text, and how it is to be compiled."""
 
@@ -46,7 +46,7 @@ class Module:
     effort: Effort = "plain"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LlvmText:
     """The modules of one program. Each is complete: it declares what it uses of the others."""
 

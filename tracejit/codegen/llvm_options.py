@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LlvmOptions:
     """A CPU as LLVM names it, and what follows for the shape of vector loops.
 

@@ -38,6 +38,7 @@ from tracejit.codegen.loop_ir import (
 )
 from tracejit.codegen.scalars import SCALARS, expansion
 from tracejit.ir.types import BOOL, I32, I64, DType
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_function import FunctionPrinter
@@ -53,7 +54,7 @@ LONG = 150
 _MAX_LANES = 128
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """The shape of one vector loop; a light one may be printed twice, for the likely steps and for any."""
 

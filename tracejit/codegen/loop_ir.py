@@ -22,11 +22,11 @@ Booleans are dtype `bool`; sizes, indices and strides are i64 and count elements
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tracejit.errors import Span
 from tracejit.ir.types import DType, ScalarType, TensorType
+from tracejit.records import record
 
 #: `lanes` is `vector` with inner loops whose number of trips may differ between lanes.
 Axis = Literal[
@@ -34,7 +34,7 @@ Axis = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointer:
     """A buffer of `element`s; `list` pointers are handles of growing lists with such slots."""
 
@@ -48,7 +48,7 @@ class Pointer:
 # -- expressions --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Var:
     """A name bound once; compared by identity. Printers number equal names apart."""
 
@@ -56,7 +56,7 @@ class Var:
     type: DType | Pointer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Const:
     """A literal: Python bool, int, float or complex of that dtype."""
 
@@ -64,7 +64,7 @@ class Const:
     type: DType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Load:
     """`buffer[index]`, index in elements."""
 
@@ -73,7 +73,7 @@ class Load:
     type: DType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scalar:
     """An operation of the table in `scalars.py`; `type` is the result dtype.
 
@@ -87,7 +87,7 @@ class Scalar:
     contract: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cast:
     """A value conversion with NumPy's rules (float to integer truncates; anything to bool is `!= 0`)."""
 
@@ -95,7 +95,7 @@ class Cast:
     type: DType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bitcast:
     """The same bits read as another dtype of the same width."""
 
@@ -103,7 +103,7 @@ class Bitcast:
     type: DType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Select:
     """`cond ? a : b`, both sides evaluated."""
 
@@ -113,7 +113,7 @@ class Select:
     type: DType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rare:
     """`value`, but where `cond` holds the scalar library function `op(*args)` (libm's name without suffix).
 
@@ -127,7 +127,7 @@ class Rare:
     type: DType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offset:
     """The buffer that starts at element `index` of a buffer (arguments of `Call` only)."""
 
@@ -136,7 +136,7 @@ class Offset:
     type: Pointer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Input:
     """What the caller passed (entry only). kind: `data` pointer, `dim`, `stride` (elements), or `scalar` value."""
 
@@ -152,7 +152,7 @@ Expr: TypeAlias = Var | Const | Load | Scalar | Cast | Bitcast | Select | Rare |
 # -- statements -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Let:
     """A name for the value of an expression."""
 
@@ -160,7 +160,7 @@ class Let:
     expr: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Store:
     """Write of one element."""
 
@@ -169,7 +169,7 @@ class Store:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Carried:
     """A value a loop carries: `var` inside the body, `next` at the body's end, `result` after the loop.
 
@@ -185,7 +185,7 @@ class Carried:
     element: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class For:
     """Counted loop. With `go` (a pair: initial condition, condition at the body's end) it runs while
     `go and var < extent`. `var`, `carried` vars and Lets of the body are visible in `next` and `go[1]`."""
@@ -199,7 +199,7 @@ class For:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class If:
     """`results[i]` is `then_values[i]` or `else_values[i]`."""
 
@@ -211,7 +211,7 @@ class If:
     else_values: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Alloc:
     """`count` elements, 64-byte aligned, not initialised. `stack`: a small constant count, freed by itself."""
 
@@ -220,14 +220,14 @@ class Alloc:
     stack: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Free:
     """The end of a buffer's life."""
 
     var: Var
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Launch:
     """Run a kernel with arguments for its params, in order."""
 
@@ -235,7 +235,7 @@ class Launch:
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A support or library function by its neutral name (`list_push`, `gemm`, ...: table in `codegen/support.py`)."""
 
@@ -244,7 +244,7 @@ class Call:
     results: tuple[Var, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Invoke:
     """Run a function of the program (host code only). Buffers and lists among its results become the caller's; the
     lists `moved` among the arguments become the function's. Where it fails, `failed` is run and the caller fails in the
@@ -258,7 +258,7 @@ class Invoke:
     too_deep: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fail:
     """Leave the entry with status `error + 1`; up to four i64/f64 payload values fill the message."""
 
@@ -266,7 +266,7 @@ class Fail:
     payload: tuple[Expr, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Output:
     """Hand result `index` to the caller: a scalar value, or a buffer with its dims (C order, ownership moves)."""
 
@@ -282,7 +282,7 @@ Stmt: TypeAlias = Let | Store | For | If | Alloc | Free | Launch | Call | Invoke
 # -- programs ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kernel:
     """Code over buffers with no allocation and no failure; `outputs` names the params it writes."""
 
@@ -293,7 +293,7 @@ class Kernel:
     spans: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """Statements that run on the host, called by name. The entry reads `Input`s instead of parameters and hands over
     results by `Output`."""
@@ -305,7 +305,7 @@ class Function:
     moved: tuple[Var, ...] = ()  #: lists among the parameters that become the function's
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorSite:
     """What a `Fail` raises: a Python exception name, a message with `{0}`.. for the payload, and the user's place."""
 
@@ -315,7 +315,7 @@ class ErrorSite:
     span: Span | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrintSite:
     """What a `Call("print", (Const(site), *values))` writes: a `str.format` template and the values' dtypes."""
 
@@ -323,7 +323,7 @@ class PrintSite:
     payload: tuple[DType, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InputSpec:
     """One entry parameter. `contiguous`: C order is guaranteed (strides need not be read). `inout`: written back."""
 
@@ -333,14 +333,14 @@ class InputSpec:
     inout: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutputSpec:
     """One entry result."""
 
     type: ScalarType | TensorType
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """What a target prints: one entry, its kernels, its interface, its errors."""
 

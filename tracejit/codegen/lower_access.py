@@ -7,7 +7,6 @@ remembered by (value, index). Addresses are split so that their loop-invariant p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tracejit.codegen.loop_ir import Expr, Var
@@ -18,6 +17,7 @@ from tracejit.ir.aliasing import has_storage, is_flat
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
 from tracejit.ir.types import Dim, TensorType, Type
+from tracejit.records import record
 
 Outer: TypeAlias = "Callable[[Value], Array | Element]"
 Sizes: TypeAlias = "Callable[[Dim], Expr]"
@@ -27,7 +27,7 @@ Sizes: TypeAlias = "Callable[[Dim], Expr]"
 LONG = 24
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Access:
     """A load or store, in the order in which they are emitted."""
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.codegen.loop_ir import Expr
 from tracejit.ir.types import C64, C128, F32, DType
+from tracejit.records import record
 
 Builder = Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Complex:
     """A complex element: its two parts have one real dtype."""
 

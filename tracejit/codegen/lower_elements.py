@@ -8,13 +8,13 @@ operations work on pairs, so that neither ops nor kernels care.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Load, Offset, Rare, Scalar, Select, Store, Var
 from tracejit.codegen.lower_complex import OPERATIONS, Complex
 from tracejit.codegen.scalars import KernelBuilder
 from tracejit.ir.types import BOOL, I64, DType, TensorType, real_dtype
+from tracejit.records import record
 
 Element: TypeAlias = "Expr | Complex"
 Index: TypeAlias = "tuple[Expr, ...]"
@@ -188,7 +188,7 @@ def variables(e: Expr) -> Iterable[Var]:
             yield from variables(part)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Affine:
     """`rest + sum(coefficients[v] * v)`; coefficients and rest do not depend on the vars asked about."""
 
@@ -239,7 +239,7 @@ def _keys(a: Affine, b: Affine) -> list[Var]:
 # -- arrays ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Array:
     """Where a tensor lives: `buffer[offset + sum(i * stride)]`, in elements of the tensor's dtype.
 

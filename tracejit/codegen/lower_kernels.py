@@ -31,6 +31,7 @@ from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
 from tracejit.ir.types import BF16, F16, F32, TensorType
+from tracejit.records import record
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +52,7 @@ class Target:
         return shape_of(self.value)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Spill:
     """A value kept in the memory of `holder` from the loop `stage` on."""
 

@@ -11,7 +11,7 @@ f16 and bf16 operands are computed in f32 and rounded after every operation, as 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from tracejit.codegen import folding, mathlib, numeric
 from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Let, Rare, Scalar, Select, Stmt, Var
 from tracejit.codegen.mathlib import basic
 from tracejit.ir.types import BF16, BOOL, F16, F32, DType
+from tracejit.records import record
 
 Number: TypeAlias = bool | int | float
 
@@ -28,7 +29,7 @@ Number: TypeAlias = bool | int | float
 # -- the table ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScalarOp:
     """One scalar operation.
 
@@ -212,7 +213,7 @@ SCALARS: dict[str, ScalarOp] = {row.name: row for row in _ROWS}
 _HALVES = (F16, BF16)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expansion:
     """An operation as straight-line code: `lets` over `params`, then `result`. May name further operations."""
 

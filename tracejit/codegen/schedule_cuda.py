@@ -15,7 +15,7 @@ folds and of threads depends on sizes alone, so results have the same bits on ev
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.loop_ir import (
@@ -38,6 +38,7 @@ from tracejit.codegen.lower_elements import ONE, ElementBuilder, variables
 from tracejit.codegen.outline import Outliner
 from tracejit.codegen.split_folds import Partials, folds, is_parallel_fold, split
 from tracejit.ir.types import I64
+from tracejit.records import record
 
 #: Threads of a block at most (the printer's launch bounds), and of a warp.
 THREADS, WARP = 256, 32
@@ -47,7 +48,7 @@ SPREAD = 16384
 _k = ElementBuilder(lambda e, _name: e)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Geometry:
     """Launch sizes from a kernel's arguments: bind `params`, run `lets`, take the expressions.
 
@@ -61,7 +62,7 @@ class Geometry:
     rows: Expr = ONE
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CudaProgram:
     """A program for a GPU and the geometry of each kernel by name."""
 
@@ -69,7 +70,7 @@ class CudaProgram:
     geometries: Mapping[str, Geometry]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Part:
     """One of the kernels that a kernel becomes; `partials` are parameters it adds: scratch memory of the launch."""
 

@@ -9,12 +9,13 @@ How many partial folds there are depends on sizes alone, so the result does not 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.loop_ir import Carried, Const, Expr, For, Let, Load, Pointer, Stmt, Store, Var
 from tracejit.codegen.lower_elements import ElementBuilder, variables
 from tracejit.ir.types import I64, DType
+from tracejit.records import record
 
 #: Partial folds of a parallel fold.
 PARTIALS = 1024
@@ -24,7 +25,7 @@ COLUMN_GROUPS, COLUMN_PARTIALS, COLUMN_TRIPS = 512, 1 << 18, 64
 _k = ElementBuilder(lambda e, _name: e)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Partials:
     """Scratch memory for partial folds; `count` is an expression of names outside of all loops."""
 
@@ -32,7 +33,7 @@ class Partials:
     count: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Split:
     """What `first` leaves in `partials`, `second` folds; both are the statements of a kernel."""
 

@@ -7,10 +7,10 @@ pushing moves ownership into the list, popping moves it out, `list_get` lends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from tracejit.codegen.lapack import CALLS, ROUTINES
+from tracejit.records import record
 
 #: Slot kinds, the operand of `list_new`.
 SCALARS, BUFFERS, LISTS = 0, 1, 2
@@ -19,7 +19,7 @@ SCALARS, BUFFERS, LISTS = 0, 1, 2
 MAX_PAYLOAD = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Support:
     """One support function. Operand kinds: `i64`, `buffer`, `list`, `value` (a scalar or, for slots, a pointer)."""
 

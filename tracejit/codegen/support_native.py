@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tracejit.codegen import gemm, lapack, support_lists, support_memory, support_pool, support_stack
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
+from tracejit.records import record
 
 #: Small functions that a module with loops defines for itself, so that LLVM sees through them.
 INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
@@ -30,7 +30,7 @@ PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.
 LAPACK = tuple(f"tj_lapack_{name}" for name in lapack.ROUTINES)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Platform:
     """An operating system and machine as LLVM's triples name them; `threads`: whether parallel loops use some."""
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.codegen.loop_ir import ErrorSite, PrintSite, Program
 from tracejit.errors import ExportError
 from tracejit.ir.types import DTYPES, DType, TensorType
+from tracejit.records import record
 
 #: Codes of dtypes in a `tj_tensor`.
 DTYPE_CODES: dict[DType, int] = {dtype: index + 1 for index, dtype in enumerate(DTYPES)}
@@ -49,7 +49,7 @@ C_TYPES: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """One input or output: dims are ints, names (equal names are equal sizes) or None."""
 
@@ -69,7 +69,7 @@ class Slot:
         return self.dtype.numpy_name if self.is_scalar else f"{self.dtype.numpy_name}[{dims}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interface:
     """An exported function. `positions[i]` is the program input that user input i feeds; `constants` are the others."""
 

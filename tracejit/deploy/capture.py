@@ -8,7 +8,6 @@ those the function changes become inputs, because an embedded constant cannot ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,12 +30,13 @@ from tracejit.frontend.function import (
 from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
+from tracejit.records import record
 from tracejit.scripted import ScriptedFunction, ScriptedModule, script
 from tracejit.scripted.function import BoundScript
 from tracejit.transformations.base import latest, view_value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Captured:
     """A graph to be exported. `constants` are arrays for its parameters at their keys; `outputs` are names."""
 

@@ -8,13 +8,13 @@ registers) and keeps the answer. Other machines get one version.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.records import record
 from tracejit.runtime.emitter import Emitter
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Level:
     """A CPU that LLVM knows; `leaf1`, `leaf7` are feature bits it needs beyond the baseline, `state` register state."""
 

@@ -35,13 +35,14 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import ListType, TensorType, Type
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.recursion import Recursion
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberPlace:
     """A number argument of a function that calls itself."""
 
@@ -49,7 +50,7 @@ class NumberPlace:
     path: object
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interface:
     """What callers rely on. `result` is None where no path returns.
 

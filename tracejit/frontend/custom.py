@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.function import Function, custom_vjp
@@ -25,6 +24,7 @@ from tracejit.frontend.values import (
 from tracejit.ir.core import Block, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, TensorType, Type, substitute_dims
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -104,7 +104,7 @@ class ScriptContext:
         """Cotangents are always there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rules:
     """A function and its derivative: on arguments; on arguments, with what it saves; on what it saved and a
     cotangent of the result, giving one cotangent per argument."""
@@ -114,7 +114,7 @@ class Rules:
     backward: Callable[[FrontValue, FrontValue], FrontValue]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Residuals:
     """What `forward` saves: a structure, the values in it, and these with the sizes they need."""
 

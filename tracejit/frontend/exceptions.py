@@ -26,6 +26,7 @@ from tracejit.frontend.values import (
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.messages import FORMS, filled
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -75,7 +76,7 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValu
     return error_factory(name, _maker(o.cls, plans)), MessageValue(message.template, tuple(parts.payload))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Plan:
     """How a part of an exception is made of the values that an error reports."""
 

@@ -102,9 +102,10 @@ from tracejit.frontend.values import (
 from tracejit.frontend.write_checks import NeedsSharing
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.types import I64, ScalarType, TensorType
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Input:
     """One graph parameter: where it comes from, and its spec; `hidden`: an array that is
     not among the arguments."""

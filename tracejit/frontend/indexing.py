@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
@@ -29,6 +28,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, F64, I64, U64, DType, ScalarType
+from tracejit.records import record
 
 Index = FrontValue
 
@@ -40,7 +40,7 @@ _NO_INDEX = (
 )
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Fancy:
     """Array indices left over after the basic part: axis of the basic view -> array view.
 
@@ -52,7 +52,7 @@ class _Fancy:
     front: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Places:
     """Places in a view: `index` counts along `count` of its axes, from `axis` on, taken as one."""
 

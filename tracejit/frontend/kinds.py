@@ -8,7 +8,6 @@ array and one more for each of its sizes that varies from item to item.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -28,6 +27,7 @@ from tracejit.ir.types import (
     promote,
     promote_weak,
 )
+from tracejit.records import record
 
 _WEAK = {"b": BOOL, "i": I64, "f": F64, "c": C128}
 _ORDER = "bifc"
@@ -57,7 +57,7 @@ def number_type(x: FrontValue) -> tuple[DType, bool] | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberKind:
     """Numbers: Python's (`weak`) or NumPy scalars."""
 
@@ -65,7 +65,7 @@ class NumberKind:
     weak: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArrayKind:
     """Arrays of one dtype and rank; a size is a number, that of an argument by name, or None where it varies."""
 
@@ -73,7 +73,7 @@ class ArrayKind:
     sizes: tuple[int | str | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TupleKind:
     """Tuples (or lists of one length, `cls` is `list`) of items of these kinds."""
 
@@ -81,7 +81,7 @@ class TupleKind:
     cls: type
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConstantKind:
     """One compile-time object."""
 

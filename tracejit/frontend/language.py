@@ -7,12 +7,12 @@ that is supported against plain Python, and sees that every other one is refused
 from __future__ import annotations
 
 import builtins
-from dataclasses import dataclass
 
 from tracejit.frontend.builtin_calls import HANDLERS
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Construct:
     """One row. `program` is the body of a function of `x` (a float) and `n` (an int); a refused one has `instead`."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tracejit.frontend.signature import Access
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArrayLeaf:
     """Graph result `index` as a new array, or what it shares memory with: the first of `shares` whose flag holds.
 
@@ -20,7 +20,7 @@ class ArrayLeaf:
     readonly: Any = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberLeaf:
     """Graph result `index` as a Python number (`weak`) or a NumPy scalar."""
 
@@ -28,14 +28,14 @@ class NumberLeaf:
     weak: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InputLeaf:
     """The very object that input `input` came from."""
 
     input: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ViewLeaf:
     """A view of input `input`: offset, strides and lengths in elements of its C order; `("r", i)` is graph result i.
 
@@ -50,14 +50,14 @@ class ViewLeaf:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConstantLeaf:
     """A compile-time object."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TreeLeaf:
     """A container of results."""
 
@@ -66,14 +66,14 @@ class TreeLeaf:
     children: tuple[Leaf, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SliceLeaf:
     """A range, made from three results."""
 
     parts: tuple[Leaf, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ItemsLeaf:
     """The items of a growing list, or one part of all of them, from graph results.
 
@@ -87,7 +87,7 @@ class ItemsLeaf:
     sizes: tuple[Any, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListLeaf:
     """A list of graph result `length` items: a leaf or tree with `ItemsLeaf`s and constants in it."""
 
@@ -95,7 +95,7 @@ class ListLeaf:
     items: Leaf
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableLeaf:
     """A container of graph result `length` items: a dict of keys and values, of which a defaultdict has a factory
     (`argument`), or a set or deque of keys, of which a deque has a greatest length."""
@@ -107,7 +107,7 @@ class TableLeaf:
     argument: Leaf | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ObjectLeaf:
     """The very object that is found at `access`; `tree` is what it holds."""
 
@@ -115,7 +115,7 @@ class ObjectLeaf:
     tree: Leaf
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OptionalLeaf:
     """A value, or None where graph result `some` is false."""
 
@@ -123,7 +123,7 @@ class OptionalLeaf:
     value: Leaf
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextLeaf:
     """Text: a template (`messages.py`), and the graph results it shows: numbers and arrays."""
 
@@ -132,7 +132,7 @@ class TextLeaf:
     arrays: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChoiceLeaf:
     """One of several compile-time objects, by graph result `index`."""
 
@@ -158,7 +158,7 @@ Leaf: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """A part of an object from outside is set to `value`, or deleted (None)."""
 

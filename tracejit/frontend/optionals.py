@@ -9,20 +9,20 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.values import ArrayView, FrontValue, Number, ObjectValue, OptionalValue, Static, describe
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
     from tracejit.frontend.expressions import Expressions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """`target` is None, or is not None; with a `cls`, it is such or no such instance."""
 

@@ -39,12 +39,13 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import ListType, TensorType, Type
+from tracejit.records import record
 
 #: What a value is made of: nested tuples, equal for values that the same code can work on.
 Shape = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Code:
     """A function, equal to others of the same node."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError, Span
@@ -46,12 +45,13 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeftGradient:
     """What a script left in `.grad` of an input: graph result `result` (-1: nothing), and what was done
     (`gradients.HAS_ARRAY`, `CLEARED`), or `("result", i)` where graph result i says that."""

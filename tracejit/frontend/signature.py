@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import BuiltinMethodType, MethodType
 from typing import Any, TypeAlias
 
@@ -16,9 +15,10 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.ir.types import BY_NUMPY_NAME, DType
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Access:
     """Argument `root` (counted in parameter order), or `constant` when root is -1, then `steps` into it.
 
@@ -71,7 +71,7 @@ def constant_access(value: Any) -> Access:
     return Access(-1, (), value, id(value))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArraySpec:
     """An array: sizes 0 and 1 are compiled in, larger ones are run-time values (None)."""
 
@@ -84,7 +84,7 @@ class ArraySpec:
     device: str = "cpu"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberSpec:
     """A run-time number: a Python int, float or complex (`weak`), or a NumPy scalar."""
 
@@ -92,7 +92,7 @@ class NumberSpec:
     weak: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StaticSpec:
     """A compiled-in object. Strings, numbers, bound methods and tuples of them compare by value, others by identity."""
 
@@ -109,7 +109,7 @@ class StaticSpec:
         return hash((type(self.value), self.value)) if _by_value(self.value) else id(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TreeSpec:
     """A container: its type, its keys (indices, dict keys or field names) and what it holds."""
 

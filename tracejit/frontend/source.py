@@ -20,6 +20,7 @@ from typing import Any
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.cells import rewritten
 from tracejit.frontend.patterns import Rewriter
+from tracejit.records import record
 
 FunctionNode = ast.FunctionDef | ast.Lambda
 _Node = FunctionNode | ast.AsyncFunctionDef
@@ -33,7 +34,7 @@ _FUTURE_FLAGS = functools.reduce(
 LIBRARY = "tracejit.frontend.written"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FunctionSource:
     """A function's node and where its names come from."""
 

@@ -12,7 +12,6 @@ import dataclasses
 import re
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import shown_arrays, tables
@@ -35,6 +34,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import F64, I64
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -47,7 +47,7 @@ _PERCENT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Field:
     """A field of a template: the name it has where `values` and `arrays` are all there is, and its suffix."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tracejit.frontend.source import FunctionSource
 from tracejit.ir.core import Value
 from tracejit.ir.types import DType
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Frame
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Size: TypeAlias = "int | Value"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Number:
     """A host scalar. `weak`: a Python number (its dtype is bool, i64, f64 or c128), else a NumPy scalar."""
 
@@ -36,7 +37,7 @@ class Number:
         return self.value.type.dtype  # type: ignore[union-attr]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArrayView:
     """An array name: a storage class and where the view lies in its base.
 
@@ -75,14 +76,14 @@ class ArrayView:
         return self.plain and not self.prefix
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Static:
     """A Python object known at compile time."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TupleValue:
     """A tuple or NamedTuple (`cls`) of known length."""
 
@@ -99,7 +100,7 @@ class ListValue:
     keys: frozenset[object] = frozenset()  #: the places in the program that may have made it
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GrowingList:
     """A list whose length is known at run time only: the storage classes of its slots (`kinds.slots`)."""
 
@@ -148,7 +149,7 @@ class ObjectValue:
 Mutable: TypeAlias = DictValue | ObjectValue
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SequenceValue:
     """Something to iterate: a length and an item for each index. `static` is the length when it is known."""
 
@@ -159,7 +160,7 @@ class SequenceValue:
     sources: frozenset[int] = frozenset()  #: classes of the arrays and growing lists that items are read from
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Closure:
     """A function defined inside the function being lowered, or a lambda."""
 
@@ -175,7 +176,7 @@ class Closure:
         return same and all(a is b or (isinstance(a, Static) and a == b) for a, b in zip(mine, theirs, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transformed:
     """`tj.grad(fn)` or `tj.value_and_grad(fn)`, waiting for its arguments."""
 
@@ -185,7 +186,7 @@ class Transformed:
     has_aux: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoundMethod:
     """`receiver.name`, to be called."""
 
@@ -193,7 +194,7 @@ class BoundMethod:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoundFunction:
     """A callable with its first arguments: a method of an object, `super().method`, `functools.partial`."""
 
@@ -202,7 +203,7 @@ class BoundFunction:
     kwargs: tuple[tuple[str, FrontValue], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SuperValue:
     """`super()` in a method of `cls`: its attributes are those of the classes behind `cls`, seen from `receiver`."""
 
@@ -210,7 +211,7 @@ class SuperValue:
     receiver: FrontValue
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MaybeUnbound:
     """A name that is bound on some paths only; reading it checks `bound` at run time."""
 
@@ -218,7 +219,7 @@ class MaybeUnbound:
     value: FrontValue
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OptionalValue:
     """A value, or None where `some` does not hold."""
 
@@ -226,7 +227,7 @@ class OptionalValue:
     value: FrontValue
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChoiceValue:
     """One of several compile-time objects of one class (strings, members of an Enum), by an i64 index."""
 
@@ -234,7 +235,7 @@ class ChoiceValue:
     options: tuple[Static, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MessageValue:
     """Text with run-time values in it (an f-string): a template (`messages.py`), numbers, and contents of arrays."""
 
@@ -243,7 +244,7 @@ class MessageValue:
     arrays: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SliceValue:
     """A slice in a subscript."""
 

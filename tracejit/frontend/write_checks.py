@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.values import ArrayView
 from tracejit.ir.core import Value
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.context import Context
@@ -24,7 +24,7 @@ class NeedsSharing(Exception):
         self.start = start
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MaybeView:
     """A class copies what Python shares with the class `source` where `shared` holds. At the `start` of a loop, it is a
     copy of all of `view`."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import Span
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.ir.opdef import OpDef
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Value:
     """One SSA value. `known` is what the builder knows about an i64 size: an int, or a parameter's dim name."""
 
@@ -36,7 +37,7 @@ class Value:
         return f"%{self.name}: {self.type}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Block:
     """Parameters, ordered ops, results (values in scope). There is no terminator op."""
 
@@ -47,7 +48,7 @@ class Block:
     _captures: list[tuple[Value, ...]] = field(default_factory=list[tuple[Value, ...]], init=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Op:
     """An application of an `OpDef`. Operands are flat; `defn.signature` says how they group."""
 
@@ -67,7 +68,7 @@ class Op:
         return next(b for b in self.blocks if b.label == label)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Graph:
     """A named block with a device. The first `results - len(inout)` results are returned to the caller;
     the rest are the last versions of the parameters named in `inout` (indices), in that order."""

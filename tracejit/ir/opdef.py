@@ -7,11 +7,12 @@ definition and never mention an op by name. The structural vocabulary below is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from tracejit.ir.core import Value
 from tracejit.ir.types import Type
+from tracejit.records import record
 
 #: The only op names that transforms and code generation may tell ops by (`tests/test_architecture.py` checks it).
 STRUCTURAL = frozenset(
@@ -21,7 +22,7 @@ STRUCTURAL = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pointwise:
     """Output element as a scalar expression.
 
@@ -39,7 +40,7 @@ class Pointwise:
     view: Literal["", "strided", "flat"] = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reduction:
     """A fold over `attrs["axes"]` (a sorted tuple) with a scalar op of `codegen/scalars.py`.
 
@@ -52,14 +53,14 @@ class Reduction:
     element: Callable[..., Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Contraction:
     """A sum of products: `spec` in einsum letters, `...` for shared leading batch axes (`"...ij,...jk->...ik"`)."""
 
     spec: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opaque:
     """Builds loop IR directly, or names a library call; never fused.
 
@@ -75,14 +76,14 @@ class Opaque:
 Lowering = Pointwise | Reduction | Contraction | Opaque
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Update:
     """A cotangent given as a change of the running one: `apply(running) -> running`."""
 
     apply: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sample:
     """Operands for the generic tests: arrays or Python numbers (host scalars), grouped as the signature says."""
 
@@ -90,7 +91,7 @@ class Sample:
     attrs: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class OpDef:
     """One op.
 

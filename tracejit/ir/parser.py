@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from tracejit.errors import ParseError, Span
@@ -18,6 +17,7 @@ from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.printer import NAME
 from tracejit.ir.types import BY_NAME, Dim, ListType, ScalarType, TensorType, Type
+from tracejit.records import record
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _COMPLEX_PARTS = re.compile(rf"([+-]?{_REAL})([+-]{_REAL})j")
 _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None, **BY_NAME}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """A piece of the text: its kind (a group of `_TOKEN`), its spelling and where it starts (both from 1)."""
 

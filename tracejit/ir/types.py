@@ -7,14 +7,15 @@ Nothing here imports an array library: `DType.numpy_name` is the bridge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.ir.core import Value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DType:
     """An element type. `kind` is one of `b i u f c`; `bits` is the size of one element."""
 
@@ -93,7 +94,7 @@ def complex_dtype(dtype: DType) -> DType:
 Dim: TypeAlias = "int | str | Value"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScalarType:
     """A value the host knows: Python numbers, NumPy scalars, sizes, indices, conditions."""
 
@@ -111,7 +112,7 @@ class ScalarType:
         return self.dtype.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TensorType:
     """An array on the graph's device; `f32[]` is a rank-0 tensor, unlike the host scalar `f32`."""
 
@@ -126,7 +127,7 @@ class TensorType:
         return f"{self.dtype.name}[{', '.join(dim_text(d) for d in self.shape)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListType:
     """A linear growing list. Tensor elements have unknown dims; `list_pop` is told the sizes."""
 

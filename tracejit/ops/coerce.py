@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
@@ -37,6 +36,7 @@ from tracejit.ir.types import (
 )
 from tracejit.ops.define import allowed_dtypes
 from tracejit.ops.reduction import highest, lowest
+from tracejit.records import record
 
 _ORDER = {
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
@@ -79,14 +79,14 @@ def number_kind(x: Any) -> str:
     return "i" if isinstance(x, int) else "f" if isinstance(x, float) else "c"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Weak:
     """A Python number known at run time only: a host scalar handle that promotes like a literal."""
 
     x: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Operand:
     """An operand with what promotion asks of it."""
 

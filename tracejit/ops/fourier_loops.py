@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.ir.types import F64, I64, TensorType, real_dtype
+from tracejit.records import record
 
 Emitter = Any
 Array = Any
@@ -34,7 +34,7 @@ COUNT, WHOLE, SIGN = MOST_FACTORS, MOST_FACTORS + 1, MOST_FACTORS + 2
 LARGEST_FACTOR = 40
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Lines:
     """Working memory: two sides of a line (and a third for the chirp), real and imaginary parts apart, and the powers
     of e^(-2 pi i / size)."""
@@ -61,7 +61,7 @@ class _Lines:
         return self.e.load(self.cosines, (i,)), self.e.load(self.sines, (i,))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Stage:
     """One stage: from one side, `lines` interleaved lines of r `length` numbers, to the other side."""
 
@@ -219,7 +219,7 @@ def _tables(e: Emitter, powers: Sequence[Array], chirp: Sequence[Array], size: E
 # -- a line -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Line:
     """One line of the operand and of the result."""
 

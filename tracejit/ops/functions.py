@@ -11,7 +11,6 @@ ints or i64 handles; all others are compile-time values. Functions promote and b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +22,7 @@ from tracejit.ir.types import BOOL, BY_NAME, BY_NUMPY_NAME, C128, F64, I64, U64,
 from tracejit.ops import coerce
 from tracejit.ops.coerce import Weak
 from tracejit.ops.define import as_dtype
+from tracejit.records import record
 
 Operand: TypeAlias = Any
 Operands: TypeAlias = "Sequence[Any]"
@@ -33,7 +33,7 @@ Axis: TypeAlias = "int | tuple[int, ...] | None"
 EVERYWHERE = ("function", "method", "numpy")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A user function: `fn(b, *arguments)` and how Python may call it."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.ir.types import F64, I64, DType, TensorType, real_dtype
@@ -30,6 +29,7 @@ from tracejit.ops.matrix_loops import (
     total,
     transpose_into,
 )
+from tracejit.records import record
 
 #: More sweeps than any matrix needs: convergence is quadratic.
 SWEEPS = 40
@@ -39,7 +39,7 @@ def _precision(dtype: DType) -> float:
     return 2.0**-23 if real_dtype(dtype).bits == 32 else 2.0**-52
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rotation:
     """Columns p and q become c p - s conj(u) q and s p + c conj(u) q; u has modulus 1."""
 
@@ -120,7 +120,7 @@ def _place_of(e: Emitter, values: Callable[[Expr], Expr], start: Expr, size: Exp
 # -- Hermitian matrices ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workspace:
     """Memory for a LAPACK routine, as its workspace query says; `there` is whether there is one."""
 

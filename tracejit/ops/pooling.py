@@ -11,7 +11,6 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
@@ -31,6 +30,7 @@ from tracejit.ops.windows import (
     require_at_least,
     window_strides,
 )
+from tracejit.records import record
 
 LIBRARY = ("function",)
 
@@ -116,7 +116,7 @@ def _ends(b: Any, name: str, size: Any, settings: Sequence[Any], ceil: bool) -> 
     return count, at_least(b, (count - 1) * s + reach(k, d) - size - p, p)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Windows:
     """The windows over the last axes of an array that has its padding."""
 

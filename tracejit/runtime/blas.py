@@ -10,13 +10,13 @@ import ctypes
 import re
 import sys
 from ctypes import c_char_p, c_int, c_size_t, c_uint64, c_void_p
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy
 
 from tracejit.codegen.lapack import ROUTINES
+from tracejit.records import record
 
 _LIBRARY = re.compile(r"openblas|mkl_rt|blis|cblas|libblas|Accelerate|vecLib|_multiarray_umath", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ _SPELLINGS = (
 FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blas:
     """Addresses by CBLAS name (`sgemm dgemm sgemv dgemv`) and by LAPACK's; `set_threads_local` is 0 where the library
     has none."""

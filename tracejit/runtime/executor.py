@@ -39,9 +39,10 @@ from tracejit.codegen.schedule_cuda import CudaProgram, Geometry
 from tracejit.codegen.walk import ProgramFailure, Walk
 from tracejit.ir.types import DType, ScalarType
 from tracejit.messages import filled
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Buffer:
     """Device memory at an address; `storage` keeps it alive."""
 
@@ -94,7 +95,7 @@ class Device(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Matrix:
     """A matrix operand: its first element, and strides in elements."""
 

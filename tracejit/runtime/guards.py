@@ -7,13 +7,14 @@ overlaps one the function writes, or a Tensor that asks for an unexpected gradie
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from tracejit.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class ArrayGuard:
     """An ndarray, or an instance of the Tensor class `tensor`.
 
@@ -31,31 +32,31 @@ class ArrayGuard:
     requires_grad: bool | None = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoxedGuard:
     """A float, complex or NumPy scalar of exactly this type, passed as a host scalar."""
 
     type: type
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IntGuard:
     """A Python int that fits 64 bits, passed as a host scalar."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoolGuard:
     """True or False, passed as a host scalar."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IsGuard:
     """This very object (None, a string, a dtype, a function); nothing is passed."""
 
     object: object
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TypeGuard:
     """An object of exactly this type and, for tuples, lists and dicts, length; nothing is passed."""
 
@@ -63,7 +64,7 @@ class TypeGuard:
     length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeysGuard:
     """A dict (of no subclass) with exactly these keys in this order; nothing is passed."""
 
@@ -73,7 +74,7 @@ class KeysGuard:
 Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard | KeysGuard
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """A guarded value: call argument `root` (keyword values count on after positional ones), or `constant` (root -1).
 
@@ -87,7 +88,7 @@ class Argument:
     constant: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArrayResult:
     """Output `output` as a new ndarray (0-d for a host scalar), inside a Tensor like `like` if that is given."""
 
@@ -95,7 +96,7 @@ class ArrayResult:
     like: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberResult:
     """A host scalar output as a Python number, or (`boxed`) as a NumPy scalar."""
 
@@ -103,21 +104,21 @@ class NumberResult:
     boxed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConstantResult:
     """Always this object."""
 
     object: object
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArgumentResult:
     """The very object that entry `index` of the arguments guarded."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SameResult:
     """The object of an earlier leaf."""
 
@@ -127,7 +128,7 @@ class SameResult:
 Leaf: TypeAlias = ArrayResult | NumberResult | ConstantResult | ArgumentResult | SameResult
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResultPlan:
     """How the leaves make the result: the `single` leaf, a flat `tuple` of them, or `finish(*leaves)`."""
 
@@ -136,7 +137,7 @@ class ResultPlan:
     finish: Callable[..., Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Output:
     """One output of a native entry."""
 
@@ -145,7 +146,7 @@ class Output:
     is_scalar: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NativeEntry:
     """A native function to be called: its address, its outputs, what to do about failures and prints.
 

@@ -6,12 +6,12 @@ After `ownership` every copy is a visible op that says why it is there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tracejit.errors import ScriptError, Span
 from tracejit.ir.core import Block, Graph, Value
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import Type
+from tracejit.records import record
 
 _WHY = {
     "asked": "the program asks for a copy",
@@ -26,7 +26,7 @@ _WHY = {
 _NUMPY = frozenset(("asked", "view", "layout"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Copy:
     """One copy in a program: of what, why, and whether in a loop."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from ctypes import c_void_p, cast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from tracejit.frontend.function import (
 )
 from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
 from tracejit.ir.types import ScalarType
+from tracejit.records import record
 from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
 from tracejit.runtime.failure import error_hook
@@ -54,7 +54,7 @@ class Inexpressible(Exception):
     """The native path cannot serve this specialisation."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallPattern:
     """How a call passes its arguments: so many by position, then keywords in this order; defaults for the rest."""
 

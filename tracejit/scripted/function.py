@@ -45,6 +45,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
+from tracejit.records import record
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
 from tracejit.scripted.copies import refuse_copies
@@ -74,7 +75,7 @@ def bytes_of(memory: int | str | None) -> int | None:
     return size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """The keywords of `@script`."""
 

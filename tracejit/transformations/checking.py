@@ -12,11 +12,12 @@ import numpy as np
 from tracejit import autograd, pytree
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.errors import NotDifferentiable
+from tracejit.records import record
 from tracejit.transformations.base import scripted
 from tracejit.transformations.calls import jvp, vjp
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """Two ways that do not agree: what was compared, where, and how far they are apart."""
 

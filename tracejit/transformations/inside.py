@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Op, Value, captures, reads
 from tracejit.ir.types import F64
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -185,7 +185,7 @@ def _seeds(calls: Calls, like: FrontValue, given: FrontValue, node: ast.AST) -> 
             return [v for key, part in parts for v in _seeds(calls, part, along[key], node)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trial:
     """What a call would give, without its having been made: only the sizes of the result are there."""
 

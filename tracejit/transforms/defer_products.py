@@ -12,13 +12,14 @@ catches an error must find in it what the trips before have added.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, uses, walk
 from tracejit.ir.opdef import Contraction
 from tracejit.ir.types import F32, F64, I64, Dim, ScalarType, TensorType
+from tracejit.records import record
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.strides import NamedSizes
 from tracejit.transforms.write_home import versions_of
@@ -43,7 +44,7 @@ def defer_products(graph: Graph) -> Graph:
 # -- what is deferred -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Factor:
     """A factor as rows: a value of the loop's body, or its transpose, and its width as it is called outside."""
 
@@ -52,7 +53,7 @@ class _Factor:
     width: Dim | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class _Sum:
     """A product that is added to a carried value: `step` adds it, `operand` is what it adds, `inner` are the product
     and what only it or the step reads; `is_pure` says that only such products are added to that value."""

@@ -21,6 +21,7 @@ from tracejit.ir.aliasing import FRESH, Roots, consumed, origins, shared
 from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
+from tracejit.records import record
 from tracejit.transforms.dce import dce
 from tracejit.transforms.index_maps import Index, read_index, variables
 from tracejit.transforms.pipeline import transform
@@ -107,7 +108,7 @@ def is_map(op: Op) -> bool:
     return isinstance(op.defn.lower, Pointwise)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Space:
     """What a group iterates over: a shape, and the axes its reductions fold (none: a map)."""
 
@@ -133,7 +134,7 @@ class Space:
         return f"({', '.join(str(getattr(d, 'name', d)) for d in self.shape)}){fold}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """A value that an op reads at `where` (None: not at one known index), which has an index of `rank` variables."""
 

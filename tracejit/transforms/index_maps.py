@@ -7,15 +7,15 @@ Two reads are the same if their symbols are equal, which the few identities of `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise
 from tracejit.ir.types import I64, Dim, TensorType
+from tracejit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Symbol:
     """An i64 or element expression: an index variable, a size, a number, or an operation on symbols."""
 

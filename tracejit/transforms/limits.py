@@ -9,12 +9,13 @@ elements whose trips are independent may become vectors.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.records import record
 from tracejit.transforms.linear import Linear
 
 SIZE, TRUTH = ScalarType(I64), ScalarType(BOOL)
@@ -23,7 +24,7 @@ SIZE, TRUTH = ScalarType(I64), ScalarType(BOOL)
 Scope: TypeAlias = Callable[[Value], "Value | None"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stops:
     """Checks of a loop's body that hold until some trip: each while all its `n * trip + rest` are at most 0, n = -1, 0
     or 1; or in every trip or none (None: the condition is from outside). `counters`: carried values that are

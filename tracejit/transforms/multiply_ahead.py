@@ -8,13 +8,13 @@ loop that ends at its limit and nowhere else is one for this: nothing is compute
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, walk
 from tracejit.ir.opdef import REGISTRY, Contraction, Pointwise
 from tracejit.ir.types import F32, F64, I64, Dim, ScalarType, TensorType
+from tracejit.records import record
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.strides import NamedSizes
 
@@ -32,7 +32,7 @@ def multiply_ahead(graph: Graph) -> Graph:
     return rebuild(graph, _Ahead(graph, found).visit) if found else graph
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class _Slices:
     """A product whose first factor, read out of `base` at `offset`, are rows that follow those of the trip before.
     `rows` says how many they are (None: one), `width` how long."""

@@ -7,15 +7,16 @@ between others, a condition, or None. Whether exact arithmetic is what the machi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from tracejit.ir.core import Value
 from tracejit.ir.types import DType, ScalarType
+from tracejit.records import record
 from tracejit.transforms.linear import HIGH, LOW, Bounds, Facts, Linear, number
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Between:
     """A number between bounds, of which some are expressions."""
 
@@ -25,7 +26,7 @@ class Between:
     below: tuple[Linear, ...] = ()  #: it is at most each of these
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """`x - y + slack` is at most 0."""
 
@@ -34,7 +35,7 @@ class Part:
     slack: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Condition:
     """What holds where a truth value is true and where it is false; `exact`: and only there."""
 
@@ -303,7 +304,7 @@ class Rules:
         return replace(UNKNOWN, orelse=a.orelse + b.orelse, exact_else=a.exact_else and b.exact_else)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Quotient(Between):
     """The floor of a quotient by a known number, as a number between bounds."""
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, ScalarType
+from tracejit.records import record
 from tracejit.transforms.limits import Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Linear, number
 from tracejit.transforms.pipeline import transform
@@ -30,7 +31,7 @@ TRUTH = ScalarType(BOOL)
 _TRIPS = 1 << 56
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Counter:
     """Carried value `place` is `init + step * trip`."""
 
@@ -38,7 +39,7 @@ class _Counter:
     step: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Bound:
     """`sign * (carried value) <= limit + step * trip`; `limit` None: `sign` times what it was before the loop."""
 
@@ -48,7 +49,7 @@ class _Bound:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Going:
     """A part of the loop's condition, about carried values (by place) and values from outside."""
 

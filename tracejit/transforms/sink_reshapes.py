@@ -7,12 +7,12 @@ what is made of them belongs to the same rows as the sums before and the arrays 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, walk
 from tracejit.ir.opdef import Pointwise
 from tracejit.ir.types import Dim, ScalarType, TensorType
+from tracejit.records import record
 from tracejit.transforms.pipeline import transform
 
 
@@ -35,7 +35,7 @@ def _shape(value: Value) -> tuple[Dim | None, ...]:
     return value.type.shape if isinstance(value.type, TensorType) else ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Padded:
     """A value that is `source` reshaped as `op` says to the sizes `sizes`."""
 

@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, walk
 from tracejit.ir.types import ListType, ScalarType, TensorType, Type
+from tracejit.records import record
 from tracejit.transforms.activity import active, inputs_of, is_differentiable
 from tracejit.transforms.checkpoint_loops import segmented
 from tracejit.transforms.effects import without_effects
@@ -25,7 +25,7 @@ from tracejit.transforms.vjp_call import CallDerivatives, reverse_call
 from tracejit.transforms.vjp_control import reverse_if, reverse_loop
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Derivative:
     """A graph's derivative.
 

@@ -22,6 +22,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, type_values
 from tracejit.ir.linking import relinked
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType, ScalarType, TensorType, Type
+from tracejit.records import record
 from tracejit.transforms.activity import active, is_differentiable
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.effects import without_checks
@@ -144,7 +145,7 @@ class CallDerivatives:
             self.settled.add(derived)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Made:
     """What one round made of a graph."""
 

@@ -16,6 +16,7 @@ from functools import partial
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, type_values
 from tracejit.ir.types import BOOL, ScalarType, TensorType, substitute_dims
+from tracejit.records import record
 from tracejit.transforms.checkpoint_loops import is_checkpointed, repeated
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.effects import without_effects
@@ -187,7 +188,7 @@ def _share_slots(branches: Sequence[_Branch]) -> list[_Slot]:
 # -- loop -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Carried:
     """One carried value of a loop, at its four places."""
 

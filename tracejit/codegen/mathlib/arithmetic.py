@@ -6,12 +6,12 @@ Everything is right with and without fused multiply-add: where a product must be
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.coefficients import COEFFICIENTS, SPLITS
 from tracejit.ir.types import F32, F64, I32, I64, DType
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.codegen.scalars import KernelBuilder
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Pair: TypeAlias = tuple[Expr, Expr]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Format:
     """The layout of a float dtype. `head` is the mask of sign, exponent and upper half of the mantissa."""
 
