@@ -16,6 +16,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
+from tracejit.frontend.objects import is_object
 from tracejit.frontend.optionals import Refinement
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -461,6 +462,8 @@ class Expressions:
         """One item of a sequence of known length, by an index known at run time: nested branches."""
         if not items:
             self.arith.mismatch(IndexError("list index out of range"), node)
+        if any(map(is_object, items)) and self.ctx.loops_to_unroll():
+            return self.unknown_index(node)
         place = self.indexing.checked_index(at, len(items), 0, node)
         if isinstance(place, int):
             return items[place]

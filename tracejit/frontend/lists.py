@@ -97,8 +97,8 @@ def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
 
 
 def refuse_shared(ctx: Context, node: ast.AST) -> NoReturn:
-    """Two names that are one list on some paths only."""
-    ctx.refuse(
+    """Two names that are one list on some paths only: by an index of a list of lists, perhaps."""
+    ctx.require_known(
         node, "two names stand for one list on one path and for two lists on another", "copy the list: list(items)"
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import enum
+import enum
 import functools
 import types
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tracejit.frontend.signature import constant_access
 from tracejit.frontend.values import (
     BoundFunction,
     BoundMethod,
+    DictValue,
     FrontValue,
     MaybeUnbound,
     ObjectValue,
@@ -84,6 +86,14 @@ def class_of(value: FrontValue) -> type | None:
             return type(obj)
         case _:
             return None
+
+
+def is_object(value: FrontValue) -> bool:
+    """Whether a value is a thing of its own that may change: no number, text, function or class."""
+    if isinstance(value, Static):
+        plain = (type, types.ModuleType, types.FunctionType, enum.Enum)
+        return hasattr(value.value, "__dict__") and not isinstance(value.value, plain)
+    return isinstance(value, ObjectValue | DictValue)
 
 
 class Objects:
