@@ -22,7 +22,7 @@ from tracejit.frontend import tensor_views as tensor_views  # registers what it 
 from tracejit.frontend import turned_views as turned_views  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.choices import each
+from tracejit.frontend.choices import each, letter
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.dependence import compiled_in, decided_by
@@ -111,7 +111,7 @@ class Calls:
             body = node.body if isinstance(node, ast.FunctionDef) else []
             names: set[str] = set()
             for s in body:
-                names |= names_bound(s) - _comprehension_names(s)
+                names |= names_bound(s)
             found = self._locals[id(node)] = frozenset(names)
         return found
 
@@ -256,6 +256,8 @@ class Calls:
                 "NumPy's random generators keep their state in Python, out of a script's reach",
                 "draw the numbers outside and pass the array, or use tj.rand with tj.manual_seed",
             )
+        if any(fn is f for f in (int, float, ord, len)) and len(args) == 1 and isinstance(args[0], ChoiceValue):
+            return each(self.expressions, args[0], lambda o: self.call_object(fn, [o], kwargs, node), node)
         own = self.own_derivative(fn, args, kwargs, node)
         if own is not None:
             return own
@@ -524,6 +526,8 @@ class Calls:
             except Exception as error:
                 self.ctx.always_raise(type(error).__name__, str(error).replace("{", "{{").replace("}", "}}"))
                 raise Unreachable from None
+        if isinstance(value, str) and isinstance(index, Number) and not self.ctx.loops_to_unroll():
+            return letter(self, value, index, node)
         module_list = getattr(value, "__getitem__", None)
         if module_list is None:
             self.arith.mismatch(TypeError(f"'{type(value).__name__}' object is not subscriptable"), node)
@@ -585,11 +589,3 @@ def _identity(fn: Any) -> Any:
 
 def _name(fn: Any) -> str:
     return getattr(fn, "__qualname__", getattr(fn, "__name__", type(fn).__name__))
-
-
-def _comprehension_names(s: ast.stmt) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(s):
-        if isinstance(node, ast.comprehension):
-            found |= {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)}
-    return found

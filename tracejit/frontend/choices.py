@@ -8,14 +8,19 @@ from __future__ import annotations
 import ast
 import enum
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend.values import ChoiceValue, FrontValue, Static
+import numpy as np
+
+from tracejit.frontend.signature import constant_access
+from tracejit.frontend.values import ChoiceValue, FrontValue, Number, Static
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64, ScalarType
 
 if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
     from tracejit.frontend.expressions import Expressions
 
 #: More alternatives than this are refused: code for each would get long.
@@ -53,6 +58,34 @@ def option_index(b: Builder, x: FrontValue, options: tuple[Static, ...]) -> Valu
         here = b.emit("eq", (x.index, b.constant(i, ScalarType(I64))))[0]
         found = b.emit("select", (here, constants[i], found))[0]
     return found
+
+
+@lru_cache(maxsize=64)
+def _spelled(text: str) -> tuple[tuple[Static, ...], np.ndarray[Any, Any]]:
+    """The letters of a text, and which of them stands at each place."""
+    letters = tuple(dict.fromkeys(text))
+    return tuple(map(Static, letters)), np.array([letters.index(c) for c in text], np.int64)
+
+
+def letter(calls: Calls, text: str, at: Number, node: ast.AST) -> ChoiceValue:
+    """The letter of a compile-time text at a place known at run time."""
+    options, places = _spelled(text)
+    if not options:
+        calls.arith.mismatch(IndexError("string index out of range"), node)
+    if len(options) > MAX_OPTIONS:
+        reason = f"a text of more than {MAX_OPTIONS} different letters has an index known at run time"
+        calls.ctx.refuse(node, reason, "pass an array of their codes")
+    place = calls.indexing.checked_index(at, len(text), 0, node, "string index out of range")
+    found = calls.ctx.element(calls.statics.hidden(places, constant_access(places)), (place,))
+    return ChoiceValue(found.value, options)
+
+
+def compared(b: Builder, op: str, x: FrontValue, y: FrontValue) -> Number | None:
+    """Whether two values of the same few objects are equal; None for other comparisons."""
+    options = join_options(x, y) if op in ("eq", "ne") else None
+    if options is None:
+        return None
+    return Number(b.emit(op, (option_index(b, x, options), option_index(b, y, options)))[0], weak=True)
 
 
 def each(expressions: Expressions, x: ChoiceValue, do: Callable[[Static], FrontValue], node: ast.AST) -> FrontValue:

@@ -118,6 +118,8 @@ class _Desugar:
         for i, statement in enumerate(statements):
             rest = statements[i + 1 :]
             match statement:
+                case ast.Return(value) if (chosen := _chosen(statement)) is not None:
+                    return [*out, *self.block([chosen])]
                 case ast.Return(value):
                     return [*out, SetReturn(value, statement), SetFlag(RETURN_FLAG, True)]
                 case ast.Break():
@@ -215,6 +217,23 @@ def desugar(body: Sequence[ast.stmt], node: ast.AST) -> list[Statement]:
         ast.copy_location(last, statements[-1] if statements else node)  # type: ignore[type-var]
         statements.append(last)
     return [SetFlag(RETURN_FLAG, False), *_Desugar().block(statements)]
+
+
+def _chosen(statement: ast.Return) -> ast.If | None:
+    """`return a if test else b` and `return name or b` as statements, where it is known that no name is read later."""
+    match statement.value:
+        case ast.IfExp(test, body, orelse):
+            pass
+        case ast.BoolOp(ast.Or(), [ast.Name() as test, *rest]):
+            body, orelse = test, rest[0] if len(rest) == 1 else ast.BoolOp(ast.Or(), rest)
+        case ast.BoolOp(ast.And(), [ast.Name() as test, *rest]):
+            body, orelse = rest[0] if len(rest) == 1 else ast.BoolOp(ast.And(), rest), test
+        case _:
+            return None
+    returns = [ast.copy_location(ast.Return(x), statement) for x in (body, orelse)]
+    for made in (body, orelse):
+        ast.copy_location(made, made if hasattr(made, "lineno") else statement.value)
+    return ast.copy_location(ast.If(test, returns[:1], returns[1:]), statement.value)  # type: ignore[list-item]
 
 
 def _terminates(body: Sequence[ast.stmt]) -> bool:

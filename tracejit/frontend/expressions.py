@@ -10,7 +10,7 @@ import numpy as np
 
 from tracejit.frontend import arrays, comparisons, dict_items, list_calls, optionals, tables, text
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
-from tracejit.frontend.choices import each
+from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.indexing import Indexing, is_empty_index
@@ -176,6 +176,8 @@ class Expressions:
         if any(isinstance(v, OptionalValue) for v in (x, y)) and op in ("eq", "ne"):
             return optionals.compared(self, op, x, y, node)
         self.ctx.at(node)
+        if isinstance(x, ChoiceValue) and (same := compared(self.ctx.b, op, x, y)) is not None:
+            return same
         if isinstance(x, ChoiceValue):
             return each(self, x, lambda o: self.binary(op, o, y, node), node)
         if isinstance(y, ChoiceValue):

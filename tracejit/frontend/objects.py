@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import enum
-import enum
 import functools
 import types
 from collections.abc import Iterator

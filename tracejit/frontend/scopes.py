@@ -28,16 +28,48 @@ _BOUND = "_tracejit_bound"
 
 def names_read(node: ast.AST) -> set[str]:
     """Names an expression or simple statement may read; a subscript or attribute store reads its base, and `del` of a
-    name needs it bound."""
-    found: set[str] = set()
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and (
-            isinstance(inner.ctx, ast.Load | ast.Del) or isinstance(node, ast.AugAssign)
-        ):
-            found.add(inner.id)
-    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-        found.add(node.target.id)
-    return found
+    name needs it bound. Variables of comprehensions, and what nested functions bind, are names of their own."""
+    match node:
+        case ast.Name(name, ast.Load() | ast.Del()):
+            return {name}
+        case ast.AugAssign(ast.Name(name)):
+            return {name} | names_read(node.value)
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            first = node.generators[0].iter
+            inner = _reads_of(n for n in _comprehended(node) if n is not first)
+            return names_read(first) | (inner - _targets(node))
+        case ast.Lambda(arguments, body):
+            return _reads_of(_defaults(arguments)) | (names_read(body) - _parameters(arguments))
+        case ast.FunctionDef(_, arguments, body):
+            own = _parameters(arguments).union(*map(names_bound, body))
+            shared = {n for s in body for inner in ast.walk(s) if isinstance(inner, ast.Nonlocal) for n in inner.names}
+            return _reads_of([*node.decorator_list, *_defaults(arguments)]) | (_reads_of(body) - own) | shared
+        case _:
+            return _reads_of(ast.iter_child_nodes(node))
+
+
+def _reads_of(nodes: Iterable[ast.AST]) -> set[str]:
+    return set().union(*map(names_read, nodes))
+
+
+def _comprehended(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> list[ast.expr]:
+    """The expressions of a comprehension."""
+    made = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    return made + [e for g in node.generators for e in (g.target, g.iter, *g.ifs)]
+
+
+def _targets(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> frozenset[str]:
+    """The variables of a comprehension."""
+    return frozenset().union(*(names_bound(g.target) for g in node.generators))
+
+
+def _parameters(arguments: ast.arguments) -> set[str]:
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return {a.arg for a in every if a is not None}
+
+
+def _defaults(arguments: ast.arguments) -> list[ast.expr]:
+    return [d for d in (*arguments.defaults, *arguments.kw_defaults) if d is not None]
 
 
 def names_bound(node: ast.AST) -> frozenset[str]:
@@ -49,13 +81,18 @@ def names_bound(node: ast.AST) -> frozenset[str]:
 
 
 def _names_bound(node: ast.AST) -> frozenset[str]:
-    found: set[str] = set()
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
-            found.add(inner.id)
-        elif isinstance(inner, ast.FunctionDef):
-            found.add(inner.name)
-    return frozenset(found)
+    match node:
+        case ast.Name(name, ast.Store() | ast.Del()):
+            return frozenset((name,))
+        case ast.FunctionDef(name):
+            return frozenset((name,)).union(*map(names_bound, _defaults(node.args)))
+        case ast.Lambda(arguments):
+            return frozenset().union(*map(names_bound, _defaults(arguments)))
+        case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+            targets = [g.target for g in node.generators]
+            return frozenset().union(*(names_bound(n) for n in _comprehended(node) if n not in targets))
+        case _:
+            return frozenset().union(*map(names_bound, ast.iter_child_nodes(node)))
 
 
 def assigned(statements: Iterable[Statement]) -> set[str]:
@@ -135,7 +172,7 @@ def _closure_reads(statements: Iterable[Statement]) -> set[str]:
         for root in _expressions(s):
             for inner in ast.walk(root):
                 if isinstance(inner, ast.Lambda | ast.FunctionDef):
-                    found |= {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)}
+                    found |= names_read(inner)
         match s:
             case Branch():
                 found |= _closure_reads(s.then) | _closure_reads(s.orelse)

@@ -89,7 +89,7 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @cache
 def _load() -> None:
     """Import the definitions, once a script needs one."""
-    modules = "arrangement numbers reductions selection sequences statistics tables whole windows"
+    modules = "arrangement complex_numbers numbers reductions selection sequences statistics tables whole windows"
     for module in modules.split():
         importlib.import_module(f"{__name__}.{module}")
 
