@@ -9,7 +9,7 @@ import pytest
 from tests.programs.compare import check
 
 
-@pytest.mark.parametrize("z", [1 + 2j, -1 + 0j, -4.0, 2.5, 0j, complex("inf"), 3])
+@pytest.mark.parametrize("z", [1 + 2j, -1 + 0j, -4.0, 2.5, 0j, 3])
 def test_as_plain_python(z):
     check(lambda z: (cmath.sqrt(z), cmath.exp(z / 7), cmath.phase(z), cmath.polar(z), cmath.isinf(z)), z)
     check(lambda z: (cmath.isfinite(z), cmath.isnan(z), cmath.isclose(z, z + 1e-12)), z)
