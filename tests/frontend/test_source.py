@@ -101,6 +101,12 @@ def test_lambdas_on_one_line():
     assert function_source(first).node.col_offset < function_source(third).node.col_offset
 
 
+def test_lambdas_on_one_line_whose_start_is_no_code():
+    first, second = (lambda a: a.sum()), (lambda a: a.max() if False else a.prod())
+    assert body(first) == "a.sum()"
+    assert body(second) == "a.max() if False else a.prod()"
+
+
 def test_lambda_inside_a_lambda():
     make = lambda k: lambda x: x * k  # noqa: E731
     assert body(make(3)) == "x * k"

@@ -65,6 +65,16 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     return wrap((x._data[..., None] == classes).astype("int64"))
 
 
+def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor, ...]:
+    """x where the condition holds, else y; without x and y, the places where it holds, one tensor per axis."""
+    if (x is None) != (y is None):
+        raise TypeError("where() takes a condition, or a condition and two values")
+    if x is not None:
+        return functions()["where"](condition, x, y)
+    mask = as_tensor(condition)._data
+    return tuple(map(wrap, module_of(mask).nonzero(mask)))
+
+
 def where_method(self: Tensor, condition: Any, other: Any) -> Tensor:
     """The tensor where the condition holds, else `other`."""
     return functions()["where"](condition, self, other)
@@ -80,7 +90,7 @@ def _in_place(name: str) -> Callable[..., Tensor]:
     return method
 
 
-FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, one_hot)}
+FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, one_hot, where)}
 METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "topk")} | {
     "masked_fill_": masked_fill_,
     "where": where_method,

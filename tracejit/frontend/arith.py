@@ -97,6 +97,8 @@ PYTHON: dict[str, Callable[..., Any]] = {
     "bitnot": operator.invert,
     "pos": operator.pos,
 }
+#: Powers of which a product or a quotient is exact to the last bit.
+_EXACT_POWERS = (0.0, 1.0, 2.0, -1.0)
 _ZERO_TO_NEGATIVE = "0.0 cannot be raised to a negative power"
 COMPARISONS = frozenset(COMPARE.values())
 _RANK = {"b": 0, "i": 1, "f": 2, "c": 3}
@@ -252,7 +254,7 @@ class Arithmetic:
             if name in ("eq", "ne") and (isinstance(x, Static) or isinstance(y, Static)):
                 return Static(name == "ne")
             return self.unsupported(name, x, y, node)
-        return self.typed(name, node, x, y)
+        return self.scalar_of_rank_0(self.typed(name, node, x, y))
 
     @staticmethod
     def fold(name: str, x: Static, y: Static) -> Static | None:
@@ -288,7 +290,11 @@ class Arithmetic:
             sign = {"neg": "-", "pos": "+", "bitnot": "~"}.get(name)
             text = f"bad operand type for {'abs()' if sign is None else f'unary {sign}'}: '{type_name(x)}'"
             return self.mismatch(TypeError(text), node)
-        return x if name == "pos" else self.typed(name, node, x)
+        return x if name == "pos" else self.scalar_of_rank_0(self.typed(name, node, x))
+
+    def scalar_of_rank_0(self, value: FrontValue) -> FrontValue:
+        """A result of rank 0 as a NumPy scalar, as NumPy gives it."""
+        return self.ctx.element(value, ()) if isinstance(value, ArrayView) and value.rank == 0 else value
 
     def python_binary(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """Between two Python numbers of which at least one is known at run time only (or that raises)."""
@@ -317,8 +323,8 @@ class Arithmetic:
         if rank <= 1:
             return self.int_binary(name, self.scalar(x, I64), self.scalar(y, I64), y, node)
         if rank == 3:
-            return self.complex_binary(name, self.scalar(x, C128), self.scalar(y, C128), node)
-        return self.float_binary(name, self.scalar(x, F64), self.scalar(y, F64))
+            return self.complex_binary(name, self.scalar(x, C128), self.scalar(y, C128), y, node)
+        return self.float_binary(name, self.scalar(x, F64), self.scalar(y, F64), y)
 
     def shift(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST, rank: int) -> FrontValue:
         b = self.ctx.b
@@ -337,7 +343,7 @@ class Arithmetic:
             return Number(self.checked(name, x, y), weak=True)
         if name == "pow":
             if isinstance(y_front, Static) and y_front.value < 0:
-                return self.float_binary("pow", self.to(x, F64), self.to(y, F64))
+                return self.float_binary("pow", self.to(x, F64), self.to(y, F64), y_front)
             whole = b.emit("ge", (y, zero))[0]
             self.ctx.check(
                 b.emit("logical_or", (whole, b.emit("ne", (x, zero))[0]))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE
@@ -390,7 +396,7 @@ class Arithmetic:
             sizes.note_lower(made, 0)
         return made
 
-    def float_binary(self, name: str, x: Value, y: Value) -> FrontValue:
+    def float_binary(self, name: str, x: Value, y: Value, y_front: FrontValue) -> FrontValue:
         b = self.ctx.b
         zero = b.constant(0.0, ScalarType(F64))
         messages = {"div": "float division by zero", "floordiv": "float floor division by zero", "mod": "float modulo"}
@@ -406,9 +412,11 @@ class Arithmetic:
                 error_kind(ScriptError),
                 "a negative float to a fractional power is complex: use complex(x) ** y",
             )
-        made = b.emit(name, (x, y))[0]
-        if name == "pow":
-            self._require_finite(made, x, y)
+        if name != "pow":
+            return Number(b.emit(name, (x, y))[0], weak=True)
+        exact = isinstance(y_front, Static) and y_front.value in _EXACT_POWERS
+        made = b.emit("pow" if exact else "library_pow", (x, y))[0]
+        self._require_finite(made, x, y)
         return Number(made, weak=True)
 
     def _require_finite(self, made: Value, *operands: Value) -> None:
@@ -443,14 +451,42 @@ class Arithmetic:
         above = b.constant(name in ("lt", "le", "ne"), ScalarType(BOOL))
         return b.emit("select", (beyond, above, b.emit("select", (level, exact, rough))[0]))[0]
 
-    def complex_binary(self, name: str, x: Value, y: Value, node: ast.AST) -> FrontValue:
+    def complex_binary(self, name: str, x: Value, y: Value, y_front: FrontValue, node: ast.AST) -> FrontValue:
         b = self.ctx.b
         if name in ("floordiv", "mod"):
             return self.unsupported(name, Number(x, True), Number(y, True), node)
         if name == "div":
             zero = b.constant(0j, ScalarType(C128))
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", "complex division by zero")
-        return Number(b.emit(name, (x, y))[0], weak=True)
+        if name != "pow":
+            return Number(b.emit(name, (x, y))[0], weak=True)
+        return self.complex_power(x, y, _whole_exponent(y_front))
+
+    def complex_power(self, x: Value, y: Value, whole: int | None) -> Number:
+        """As CPython computes it: products for a whole exponent up to 100, where that is known, else by logarithms."""
+        b, one = self.ctx.b, self.ctx.b.constant(1 + 0j, ScalarType(C128))
+        if whole != 0:
+            zero = b.constant(0j, ScalarType(C128))
+            lowers = b.emit("lt", (b.emit("real", (y,))[0], b.constant(0.0, ScalarType(F64))))[0]
+            turns = b.emit("ne", (b.emit("imag", (y,))[0], b.constant(0.0, ScalarType(F64))))[0]
+            pole = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("logical_or", (lowers, turns))[0]))[0]
+            message = "0.0 to a negative or complex power"
+            self.ctx.check(b.emit("logical_not", (pole,))[0], "ZeroDivisionError", message)
+        if whole is None:
+            made = b.emit("pow", (x, y))[0]
+        else:
+            left, made, power = abs(whole), one, x
+            while left:
+                made = b.emit("mul", (made, power))[0] if left % 2 else made
+                left //= 2
+                power = b.emit("mul", (power, power))[0] if left else power
+            made = b.emit("div", (one, made))[0] if whole < 0 else made
+        finite = b.emit("isfinite", (made,))[0]
+        for operand in (x, y):
+            infinite = b.emit("logical_not", (b.emit("isfinite", (operand,))[0],))[0]
+            finite = b.emit("logical_or", (finite, infinite))[0]
+        self.ctx.check(finite, "OverflowError", "complex exponentiation")
+        return Number(made, weak=True)
 
     def to(self, x: Value, dtype: DType) -> Value:
         """A host scalar converted."""
@@ -518,3 +554,11 @@ def _convert(value: Any, dtype: DType) -> Any:
             return float(value)
         case _:
             return complex(value)
+
+
+def _whole_exponent(y: FrontValue) -> int | None:
+    """A known whole exponent, up to that for which CPython multiplies complex numbers."""
+    value = complex(y.value) if isinstance(y, Static) else None
+    if value is None or value.imag or not value.real.is_integer() or abs(value.real) > 100:
+        return None
+    return int(value.real)

@@ -194,6 +194,8 @@ def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     if isinstance(items, GrowingList) and isinstance(items.kind, NumberKind) and items.kind.dtype.is_integer:
         args = [items]
     if isinstance(args[0], ArrayView):
+        if args[0].lengths[:1] == (0,):
+            return start
         made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
         if args[0].dtype.is_integer and is_python_number(start) and python_kind(start) in "bi":
             # Python adds the items one by one, in their dtype

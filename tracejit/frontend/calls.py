@@ -491,13 +491,14 @@ class Calls:
             return Static(op == "ne")
         result: FrontValue = Static(True)
         for a, b in zip(x.items, y.items, strict=True):  # type: ignore[union-attr]
-            same = self.expressions.binary("eq", a, b, node)
-            result = self.both(result, same, node)
-        if op == "eq":
-            return result
-        if isinstance(result, Static):
-            return Static(not result.value)
-        return Number(self.ctx.b.emit("logical_not", (self.arith.scalar(result),))[0], weak=True)
+            if a is not b:  # what is the same object counts as equal
+                result = self.both(result, self.expressions.binary("eq", a, b, node), node)
+            if isinstance(result, Static) and not result.value:
+                break
+        equal = self.arith.truth(result, node)
+        if isinstance(equal, bool):
+            return Static(equal == (op == "eq"))
+        return Number(equal if op == "eq" else self.ctx.b.emit("logical_not", (equal,))[0], weak=True)
 
     def is_instance(self, value: FrontValue, cls: FrontValue, node: ast.AST) -> bool:
         """Whether a value is an instance of a class, or of one of a tuple of classes."""

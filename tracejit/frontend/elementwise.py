@@ -50,7 +50,7 @@ def elementwise(
     if out is None or (isinstance(out, Static) and out.value is None):
         if where is not None and not (isinstance(where, Static) and where.value is True):
             calls.ctx.refuse(node, "'where' without 'out' leaves elements undefined", "pass out=np.zeros_like(x)")
-        return made
+        return calls.arith.scalar_of_rank_0(made)
     if not isinstance(out, ArrayView):
         calls.arith.mismatch(TypeError("return arrays must be of ArrayType"), node)
     require_same_kind(calls, op, made, out, node)

@@ -217,14 +217,16 @@ class Indexing:
         """`x[items]`: an element, a view, or (array indices) a copy."""
         self.ctx.at(node)
         front = self.is_divided(items)
+        opens = any(isinstance(i, Static) and i.value is Ellipsis for i in items)
         items = self.expand(view, items, node)
-        if len(items) == view.rank and all(self.is_integer(i) for i in items):
-            places = [
-                self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))
-            ]
-            return self.ctx.element(view, places)
+        if len(items) == view.rank and not opens and all(self.is_integer(i) for i in items):
+            return self.ctx.element(view, self.element_places(view, items, node))
         made, fancy = self.basic(view, items, node, front)
         return self.gather(made, fancy, node) if fancy.arrays else made
+
+    def element_places(self, view: ArrayView, items: Sequence[Index], node: ast.AST) -> list[Size]:
+        """The checked indices of one element."""
+        return [self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))]
 
     @staticmethod
     def is_integer(item: Index) -> bool:
@@ -397,9 +399,7 @@ class Indexing:
         front = self.is_divided(items)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
-            places = [
-                self.checked_index(i, n, k, node) for k, (i, n) in enumerate(zip(items, view.lengths, strict=True))
-            ]
+            places = self.element_places(view, items, node)
             self.ctx.set_element(view, places, self.element_value(value, view.dtype, node))
             return
         target, fancy = self.basic(view, items, node, front)

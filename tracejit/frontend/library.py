@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,9 @@ def library_call(
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         return calls.arith.mismatch(error, node)
     result = scalars_of_rank_0(calls, calls.arith.wrap(made))
+    if isinstance(result, Number) and not calls.ctx.tensors:
+        weak, boxed = library.rank_0 == "python", library.rank_0 == "array"
+        result = dataclasses.replace(result, weak=weak, boxed=boxed)
     if isinstance(out, ArrayView):
         calls.indexing.assign(out, result, node)
         return out

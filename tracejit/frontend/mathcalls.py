@@ -63,7 +63,7 @@ def math_call(
     elif name in _BINARY:
         if name == "pow":
             _check_power(calls, *values)
-        made = b.emit(name, values)[0]
+        made = b.emit("library_pow" if name == "pow" else name, values)[0]
     else:
         calls.ctx.refuse(node, f"math.{name} is not available in a script", "write it with available functions")
     if name == "fmod":

@@ -12,6 +12,7 @@ from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.heap import describe_part
 from tracejit.frontend.kinds import ArrayKind, ConstantKind, NumberKind, TupleKind
 from tracejit.frontend.leaves import (
+    ArrayLeaf,
     Change,
     ChoiceLeaf,
     ConstantLeaf,
@@ -85,8 +86,8 @@ class Results:
     def leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
         """How the caller makes a returned value."""
         match value:
-            case Number(v, weak):
-                return NumberLeaf(self.output(v), weak)
+            case Number(v, weak, boxed):
+                return ArrayLeaf(self.output(v)) if boxed else NumberLeaf(self.output(v), weak)
             case ArrayView():
                 return ArrayResults(self.ctx, self.params, self.classes, self.output).leaf(value)
             case Static(set() as obj):

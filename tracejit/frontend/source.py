@@ -140,7 +140,8 @@ def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
         chosen = [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
     nodes = [n for c in chosen for n in file.nodes(c.co_name, c.co_firstlineno)]
     if code.co_name == _LAMBDA and len(nodes) > 1:
-        nodes = [n for n in nodes if _is_at(n, _lambda_position(code))] or nodes
+        place = _lambda_position(code)
+        nodes = [n for n in nodes if _is_at(n, place)] or sorted((n for n in nodes if _holds(n, place)), key=_extent)
     return Rewriter().visit(nodes[0]) if nodes else None
 
 
@@ -206,6 +207,20 @@ def _is_rewritten(code: types.CodeType) -> bool:
 
 def _is_at(node: _Node, position: tuple[int | None, int | None]) -> bool:
     return isinstance(node, ast.Lambda) and (node.body.lineno, node.body.col_offset) == position
+
+
+def _holds(node: _Node, position: tuple[int | None, int | None]) -> bool:
+    """Whether a place is in a lambda's body: where a condition was folded, no code stands at its start."""
+    if not isinstance(node, ast.Lambda) or position[0] is None or position[1] is None:
+        return False
+    body = node.body
+    assert body.end_lineno is not None and body.end_col_offset is not None
+    return (body.lineno, body.col_offset) <= position <= (body.end_lineno, body.end_col_offset)
+
+
+def _extent(node: _Node) -> tuple[int, int]:
+    """Smaller for what lies inside: where a node starts, from the end."""
+    return -node.lineno, -node.col_offset
 
 
 def _lambda_position(code: types.CodeType) -> tuple[int | None, int | None]:

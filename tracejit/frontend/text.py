@@ -33,7 +33,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import F64, I64
+from tracejit.ir.types import BOOL
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -83,10 +83,8 @@ class Text:
                 parts = tuple(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
                 kind = "complex" if value.weak else value.dtype.numpy_name
                 self.field(f"{kind}(v0,v1)", parts, (), conversion, spec)
-            case Number() if conversion == "!r" and not value.weak and not spec and value.dtype in (F64, I64):
-                self.literal(f"np.{value.dtype.numpy_name}(")
-                self.field("0", (value.value,), (), conversion)
-                self.literal(")")
+            case Number() if conversion == "!r" and not value.weak and not spec:
+                self.scalar(value)
             case Number():
                 self.field("0", (value.value,), (), conversion, spec)
             case MessageValue() if not spec and conversion != "!r":
@@ -118,6 +116,18 @@ class Text:
     def table(self, value: ObjectValue, conversion: str) -> None:
         name, arrays = shown_arrays.table_field(self.c, value, self.node)
         self.field(name, (), arrays, conversion or "!s")
+
+    def scalar(self, value: Number) -> None:
+        """The repr of a NumPy scalar, or of a 0-d tensor."""
+        name = value.dtype.numpy_name
+        if self.c.ctx.tensors:
+            self.field(f"scalar_tensor('{name}',v0)", (value.value,), (), "!s")
+            return
+        is_bool = value.dtype == BOOL
+        narrow = value.dtype.is_float and value.dtype.bits < 64
+        self.literal("np." if is_bool else f"np.{name}(")
+        self.field("0", (value.value,), (), "!s" if narrow else "!r")
+        self.literal("_" if is_bool else ")")
 
     def show_str(self, value: FrontValue) -> Text:
         """Append `str(value)`, which shows fewer digits of a narrow NumPy float than a format does, and says of a 0-d

@@ -27,10 +27,12 @@ Size: TypeAlias = "int | Value"
 
 @record
 class Number:
-    """A host scalar. `weak`: a Python number (its dtype is bool, i64, f64 or c128), else a NumPy scalar."""
+    """A host scalar. `weak`: a Python number (its dtype is bool, i64, f64 or c128), else a NumPy scalar. `boxed`: it is
+    returned as an array of rank 0, which a few functions of NumPy give."""
 
     value: Value
     weak: bool
+    boxed: bool = False
 
     @property
     def dtype(self) -> DType:

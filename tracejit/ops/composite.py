@@ -103,7 +103,7 @@ def clip(b: Any, x: Operand, min: Operand = None, max: Operand = None) -> Any:
     return on(b).clamp(x, min, max)
 
 
-@function(kinds=("function", "numpy"))
+@function(kinds=("function", "numpy"), rank_0="array")
 def where(b: Any, cond: Operand, x: Operand, y: Operand) -> Any:
     """x where cond holds, else y."""
     return on(b).select(cond, x, y)
@@ -133,7 +133,7 @@ def isclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1
     return c.logical_or(same, c.logical_and(c.isnan(x), c.isnan(y))) if equal_nan else same
 
 
-@function(kinds=("function", "numpy"))
+@function(kinds=("function", "numpy"), rank_0="python")
 def allclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Whether `isclose` holds everywhere."""
     near = array(b, isclose(b, x, y, rtol, atol, equal_nan))

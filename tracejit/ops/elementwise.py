@@ -141,12 +141,12 @@ fmod = binary(
 )
 
 
-def _pow_base_slope(b: Any, x: Any, y: Any, out: Any) -> Any:
+def pow_base_slope(b: Any, x: Any, y: Any, out: Any) -> Any:
     """y * x**(y - 1), and 0 for x**0 (also at x = 0, where the product would be 0 * inf)."""
     return b.select(b.eq(y, 0), 0, y * b.pow(x, y - 1))
 
 
-def _pow_exponent_slope(b: Any, x: Any, y: Any, out: Any) -> Any:
+def pow_exponent_slope(b: Any, x: Any, y: Any, out: Any) -> Any:
     """x**y * log(x), and its limit 0 where x is 0 and the power is not infinite."""
     bounded = b.eq(x, 0) if b.dtype(y).is_complex else b.logical_and(b.eq(x, 0), b.ge(y, 0))
     return b.select(bounded, 0, out * b.log(x))
@@ -157,7 +157,7 @@ pow = binary(
     NUMERIC,
     doc="x ** y. Integer powers wrap and need y >= 0.",
     eager=lambda xp, x, y: xp.power(x, y),
-    slopes=(_pow_base_slope, _pow_exponent_slope),
+    slopes=(pow_base_slope, pow_exponent_slope),
     samples=lambda rng: [
         *uniform((0.3, 2.5), (-2.0, 2.5), more=("complex128",))(rng),
         *uniform((-3, 3), (0, 4), dtypes=("int64", "int32"))(rng),

@@ -40,6 +40,7 @@ class Function:
     name: str
     fn: Callable[..., Any]
     names: tuple[str, ...]
+    rank_0: str = "scalar"  #: what NumPy gives as results of rank 0: a `scalar` of its own, an `array`, or `python`'s
 
     @property
     def doc(self) -> str:
@@ -49,14 +50,17 @@ class Function:
 FUNCTIONS: dict[str, Function] = {}
 
 
-def function(*names: str, kinds: Sequence[str] = EVERYWHERE) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def function(
+    *names: str, kinds: Sequence[str] = EVERYWHERE, rank_0: str = "scalar"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function under its own name (a trailing `_` dropped) for each of `kinds`, and under `names`, each a
-    bare name (for the same kinds) or spelt out ("numpy amax"). Where no op has the name, `b.<name>` calls it too."""
+    bare name (for the same kinds) or spelt out ("numpy amax"). Where no op has the name, `b.<name>` calls it too.
+    `rank_0` is that of `Function`."""
 
     def register(fn: Callable[..., Any]) -> Callable[..., Any]:
         name = fn.__name__.rstrip("_")
         spelt = [f"{kind} {n}" for n in (name, *(n for n in names if " " not in n)) for kind in kinds]
-        defined = Function(name, fn, (*spelt, *(n for n in names if " " in n)))
+        defined = Function(name, fn, (*spelt, *(n for n in names if " " in n)), rank_0)
         for spelling in defined.names:
             if spelling in FUNCTIONS:
                 raise ValueError(f"{spelling!r} is defined twice")

@@ -91,7 +91,7 @@ def angle(b: Any, x: Operand, deg: bool = False) -> Any:
     return on(b).mul(found, 180 / math.pi) if deg else found
 
 
-@function(kinds=LIBRARY)
+@function(kinds=LIBRARY, rank_0="python")
 def array_equal(b: Any, x: Operand, y: Operand) -> Any:
     """Whether two arrays have one shape and equal elements."""
     x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))

@@ -159,7 +159,7 @@ def outer(b: Any, x: Operand, y: Operand) -> Any:
     return b.broadcast(b.reshape(x, (rows, 1)), shape) * b.broadcast(b.reshape(y, (columns,)), shape)
 
 
-@function(kinds=("function", "numpy"))
+@function(kinds=("function", "numpy"), rank_0="array")
 def tensordot(b: Any, x: Operand, y: Operand, axes: Any = 2, *, dims: Any = None) -> Any:
     """The sum of products over paired axes: `axes` is a number of trailing and leading ones, or two sequences."""
     x, y = _pair(b, x, y)

@@ -107,7 +107,7 @@ def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, di
     return TopK(along_axis(b, x, order, along), order)
 
 
-@function(kinds=LIBRARY)
+@function()
 def median(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
     """The middle element along an axis, or the mean of the middle two."""
     x = inexact(b, x)

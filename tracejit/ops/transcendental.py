@@ -9,9 +9,10 @@ import functools
 import math
 from typing import Any
 
-from tracejit.ir.types import FLOATS, INEXACT
+from tracejit.ir.types import BOOL, F64, FLOATS, INEXACT
 from tracejit.ops import define
 from tracejit.ops.define import spellings, uniform
+from tracejit.ops.elementwise import pow_base_slope, pow_exponent_slope
 
 #: What one element costs, in additions: a polynomial, a division, a table or two.
 unary = functools.partial(define.unary, cost=16)
@@ -52,6 +53,17 @@ unary(
     doc="The real cube root.",
     slope=lambda b, x, out: b.reciprocal(out * out * 3),
     samples=uniform((0.3, 9.0)),
+)
+define.binary(
+    "library_pow",
+    (F64,),
+    doc="x ** y by the C library's `pow`: for Python's floats, whose powers are CPython's to the last bit.",
+    eager=lambda xp, x, y: xp.power(x, y),
+    slopes=(pow_base_slope, pow_exponent_slope),
+    scalar=lambda k, x, y: k.rare(k.const(True, BOOL), x, "pow", x, y),
+    samples=uniform((0.3, 2.5), (-2.0, 2.5), dtypes=("float64",)),
+    names=(),
+    cost=60,
 )
 unary(
     "exp",

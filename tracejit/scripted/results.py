@@ -150,6 +150,8 @@ class ResultBuilder:
             if flag is None or self.outputs[flag]:
                 return self.build(shared)
         made = self.outputs[leaf.index]
+        if isinstance(made, np.generic | bool | int | float | complex):
+            made = as_array(made, self.lowered.graph.device)
         if self.part(leaf.readonly):
             made = read_only(made)
         return wrap(made) if self.tensors and not isinstance(made, Tensor) else made

@@ -124,7 +124,7 @@ def cov(
     if fweights is None and aweights is None:
         apart = rows - np.mean(rows, axis=1, keepdims=True)
         made = apart @ np.conj(apart).T / max(rows.shape[1] - freedom, 0)
-        return made[0, 0] if made_of_one(m, y) else made
+        return np.squeeze(made) if made_of_one(m, y) else made
     weights = np.ones(rows.shape[1])
     if fweights is not None:
         weights = weights * fweights
@@ -139,7 +139,7 @@ def cov(
     else:
         factor = total - freedom * np.sum(weights * aweights) / total
     made = (apart * weights) @ np.conj(apart).T / factor
-    return made[0, 0] if made_of_one(m, y) else made
+    return np.squeeze(made) if made_of_one(m, y) else made
 
 
 def _variables(m: Any, rowvar: Any) -> Any:
@@ -161,7 +161,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True) -> Any:
     """The correlations of variables: covariances over the roots of both variances."""
     c = cov(x, y, rowvar)
     if made_of_one(x, y):
-        return c / c
+        return c[()] / c[()]
     spread = np.sqrt(np.real(np.diag(c)))
     return np.clip(c / spread[:, None] / spread[None, :], -1, 1)
 
