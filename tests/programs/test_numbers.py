@@ -93,10 +93,9 @@ def test_a_float_stored_in_an_integer_array(programs, dtype):
 
 
 @pytest.mark.parametrize("number", [1 + 2j, np.complex64(1j)])
-def test_a_complex_number_in_a_message_is_refused(programs, number):
+def test_a_complex_number_in_a_message(programs, number):
     for line in ("c | print(c)", "c | raise ValueError(f'bad {c}')", "c | raise ValueError('bad', c)"):
-        with pytest.raises(ScriptError, match="complex"):
-            script(programs[line])(number)
+        check(programs[line], number)
 
 
 @pytest.mark.parametrize("operands", [(2, -1), (-2.0, 0.5)])
