@@ -33,6 +33,7 @@ from tracejit.codegen.loop_ir import (
     Output,
     Pointer,
     Program,
+    ReportSite,
     Stmt,
     Store,
     Var,
@@ -329,6 +330,8 @@ def _same_pointer(run: Evaluator, args: list[Any]) -> list[Any]:
 
 def _print(run: Evaluator, args: list[Any]) -> list[Any]:
     site = run.program.prints[int(args[0])]
+    if isinstance(site, ReportSite):
+        return []
     run.statistics.printed.append(filled(site.template, [a.item() for a in args[1:]]))
     return []
 

@@ -14,7 +14,6 @@ from tracejit.codegen.llvm_casts import bitcast
 from tracejit.codegen.llvm_memory import from_memory, to_memory
 from tracejit.codegen.llvm_values import Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, Pointer, Var
-from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.ir.types import BOOL, F64, I64, DType
 
 if TYPE_CHECKING:
@@ -198,14 +197,14 @@ def _lapack(name: str) -> Row:
 
 def payload_bits(p: FunctionPrinter, value: Value) -> Value:
     """A payload value as the 64 bits the host reads: f64 for floats, i64 for all else."""
-    assert isinstance(value.dtype, DType)
+    if isinstance(value.dtype, Pointer):
+        return p.define(f"ptrtoint {value.typed()} to i64", I64)
     wide = p.cast(value, F64 if value.dtype.is_float else I64)
     return bitcast(p, wide, I64)
 
 
 def _print(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
-    assert len(args) - 1 <= MAX_PAYLOAD
-    record = p.alloca(f"[{MAX_PAYLOAD} x i64]")
+    record = p.alloca(f"[{max(len(args) - 1, 1)} x i64]")
     for i, value in enumerate(args[1:]):
         cell = p.define(f"getelementptr i64, ptr {record.text}, i64 {i}", Pointer(I64))
         p.line(f"store {payload_bits(p, value).typed()}, ptr {cell.text}")

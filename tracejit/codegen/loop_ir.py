@@ -324,6 +324,15 @@ class PrintSite:
 
 
 @record
+class ReportSite:
+    """What a `Call("print", (Const(site), *words))` tells the caller: arrays in C order, each as its buffer and its
+    dims, and the number of the plan that says what they are."""
+
+    plan: int
+    types: tuple[TensorType, ...]
+
+
+@record
 class InputSpec:
     """One entry parameter. `contiguous`: C order is guaranteed (strides need not be read). `inout`: written back."""
 
@@ -350,6 +359,6 @@ class Program:
     inputs: tuple[InputSpec, ...]
     outputs: tuple[OutputSpec, ...]
     errors: tuple[ErrorSite, ...] = ()
-    prints: tuple[PrintSite, ...] = ()
+    prints: tuple[PrintSite | ReportSite, ...] = ()
     fastmath: bool = False
     functions: tuple[Function, ...] = ()

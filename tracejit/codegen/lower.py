@@ -35,6 +35,7 @@ from tracejit.codegen.loop_ir import (
     Pointer,
     PrintSite,
     Program,
+    ReportSite,
     Stmt,
     Var,
 )
@@ -89,7 +90,7 @@ class Tables:
     functions: dict[Graph, str] = field(default_factory=dict[Graph, str])
     kernels: Kernels = field(default_factory=Kernels)
     errors: list[ErrorSite] = field(default_factory=list[ErrorSite])
-    prints: list[PrintSite] = field(default_factory=list[PrintSite])
+    prints: list[PrintSite | ReportSite] = field(default_factory=list["PrintSite | ReportSite"])
     moving: dict[Graph, tuple[int, ...]] = field(default_factory=dict[Graph, tuple[int, ...]])
 
     def moving_lists(self, graph: Graph) -> tuple[int, ...]:
@@ -538,7 +539,16 @@ class Lowering:
 
     def print(self, template: str, values: Sequence[Expr]) -> None:
         """Print values by a `str.format` template."""
-        site = PrintSite(template, tuple(v.type for v in values))  # type: ignore[misc]
+        self.tell(PrintSite(template, tuple(v.type for v in values)), values)  # type: ignore[misc]
+
+    def report(self, plan: int, arrays: Sequence[Array]) -> None:
+        """Tell the caller what arrays hold, by a plan."""
+        dense = [a if a.contiguous else self.copy(a, "reported") for a in arrays]
+        words = [word for a in dense for word in (a.buffer, *a.shape)]
+        self.tell(ReportSite(plan, tuple(TensorType(a.type.dtype, (None,) * a.type.rank) for a in dense)), words)
+
+    def tell(self, site: PrintSite | ReportSite, values: Sequence[Expr]) -> None:
+        """Call the host with values."""
         if site not in self.tables.prints:
             self.tables.prints.append(site)
         self.emit(Call("print", (Const(self.tables.prints.index(site), I64), *values)))

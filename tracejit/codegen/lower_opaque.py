@@ -458,6 +458,11 @@ def _print(lowering: Lowering, op: Op) -> list[Any]:
     return []
 
 
+def _report(lowering: Lowering, op: Op) -> list[Any]:
+    lowering.report(op.attrs["plan"], [lowering.array(v) for v in op.operands])
+    return []
+
+
 Rule = Callable[["Lowering", Op], "list[Any]"]
 
 STRUCTURAL: dict[str, Rule] = {
@@ -475,6 +480,7 @@ STRUCTURAL: dict[str, Rule] = {
     "check_eq": _check_eq,
     "broadcast_dim": _broadcast_dim,
     "print": _print,
+    "report": _report,
     **LISTS,
 }
 

@@ -31,6 +31,7 @@ from tracejit.codegen.loop_ir import (
     Output,
     Program,
     Rare,
+    ReportSite,
     Scalar,
     Select,
     Stmt,
@@ -221,6 +222,9 @@ def print_program(program: Program) -> str:
     for i, error in enumerate(program.errors):
         lines.append(f"  error {i}: {error.kind} {error.message!r} ({', '.join(map(str, error.payload))})")
     for i, site in enumerate(program.prints):
+        if isinstance(site, ReportSite):
+            lines.append(f"  report {i}: {site.plan} ({', '.join(f'{t.dtype}*{t.rank}' for t in site.types)})")
+            continue
         lines.append(f"  print {i}: {site.template!r} ({', '.join(map(str, site.payload))})")
     lines.append("  entry {")
     lines += _Printer().body(program.entry.body, "    ")

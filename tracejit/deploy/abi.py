@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tracejit.codegen.loop_ir import ErrorSite, PrintSite, Program
+from tracejit.codegen.loop_ir import ErrorSite, PrintSite, Program, ReportSite
 from tracejit.errors import ExportError
 from tracejit.ir.types import DTYPES, DType, TensorType
 from tracejit.records import record
@@ -79,7 +79,7 @@ class Interface:
     positions: tuple[int, ...]
     constants: Mapping[int, Any]
     errors: tuple[ErrorSite, ...]
-    prints: tuple[PrintSite, ...]
+    prints: tuple[PrintSite | ReportSite, ...]
 
     @property
     def signature(self) -> str:

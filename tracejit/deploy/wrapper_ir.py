@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tracejit.codegen.loop_ir import ReportSite
 from tracejit.deploy.abi import BAD_ARGUMENT, DTYPE_CODES, NO_MEMORY, Interface, Slot
 from tracejit.deploy.dense_ir import emit_dense, give_back, make_dense
 from tracejit.deploy.format_ir import Writer, emit_template, emit_writers
@@ -386,6 +387,8 @@ def _print_hook(e: Emitter, interface: Interface) -> None:
         e.store("i8", "0", buffer)
         writer = _writer(e, buffer, _PRINT_BYTES)
         for number, site in enumerate(interface.prints):
+            if isinstance(site, ReportSite):  # for the objects of a Python caller
+                continue
             with e.when(e.compare("eq", "i64", "%site", number)):
                 emit_template(e, site.template, site.payload, writer, "%words")
         e.op(f"call i32 (ptr, ...) @printf(ptr {e.text('%s')}, ptr {buffer})")

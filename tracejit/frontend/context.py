@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,6 +33,7 @@ from tracejit.frontend.values import (
 from tracejit.frontend.write_checks import MaybeView, require_writeable
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value, has_effect
+from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ class ScriptBuilder(Builder):
 
     def nested(self) -> ScriptBuilder:
         return ScriptBuilder(self.span, self.context)
+
+    def emit(
+        self, defn: OpDef | str, operands: Sequence[Value] = (), attrs: Mapping[str, Any] | None = None, **stated: Any
+    ) -> tuple[Value, ...]:
+        defn = REGISTRY[defn] if isinstance(defn, str) else defn
+        if defn.effect and self.context is not None and self.context.before_errors is not None:
+            self.context.before_errors(self, defn, operands)
+        return super().emit(defn, operands, attrs, **stated)
 
     def at_least(self, value: Value, bound: int) -> bool:
         """Whether a size is proved to be at least `bound`."""
@@ -197,6 +206,8 @@ class Context:
     sharing: Set[object] = frozenset()
     #: classes of the arrays and lists that loops run over
     iterated: frozenset[int] = frozenset()
+    #: told of every op that may raise, before it is emitted
+    before_errors: Callable[[Builder, OpDef, Sequence[Value]], None] | None = None
     #: the functions that call themselves
     recursion: Recursion | None = None
     #: a frame whose returned arrays must be its own, and what makes them so

@@ -75,6 +75,7 @@ from tracejit.frontend.leaves import (
     ViewLeaf as ViewLeaf,
 )
 from tracejit.frontend.recursion import Again, Known, Recursion
+from tracejit.frontend.reports import LeftByError, Reports
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
 from tracejit.frontend.signature import (
@@ -126,6 +127,7 @@ class Lowered:
     gradients: tuple[LeftGradient, ...] = ()
     changes: tuple[Change, ...] = ()
     keep: list[Any] = field(default_factory=list[Any])
+    reports: tuple[LeftByError, ...] = ()  #: by the number of a plan
     for_read_only: bool = False  #: it raises because an argument may not be written
 
 
@@ -250,6 +252,7 @@ class Lowering:
         self.numbers: dict[Access, Number] = {}
         self.prologue: list[Any] = []
         self.dim_names = _dim_names()
+        self.reports = Reports(self)
 
     # -- inputs -----------------------------------------------------------------------------------------------
 
@@ -269,9 +272,12 @@ class Lowering:
         for parameter, access, spec in parameters:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         self.ctx.argument_dims = frozenset(self.ctx.dims)
+        if self.ctx.device == "cpu" and not self.any_size:
+            self.ctx.before_errors = self.reports.before
         result = self.body()
         assert self.ctx.b is with_prologue
         self.ctx.at(node)
+        self.ctx.before_errors = None
         results = Results(self.calls, self.params, self.classes)
         leaf = results.leaf(result, node)
         gradients = results.gradients()
@@ -287,9 +293,10 @@ class Lowering:
         policy = {**self.policy, **({"any_size": True} if self.any_size else {})}
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         guards = self.statics.guards
-        made = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, changes, self.statics.keep)
-        made.for_read_only = self.ctx.refused_write
-        return made
+        lowered = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, changes, self.statics.keep)
+        lowered.for_read_only = self.ctx.refused_write
+        lowered.reports = tuple(self.reports.plans)
+        return lowered
 
     def body(self) -> FrontValue:
         """What the function returns for the arguments in the frame."""

@@ -40,6 +40,9 @@ class Heap:
     #: an object that stands for one of several on different paths -> those that other names may still know
     merged: dict[Mutable, frozenset[Mutable]] = field(default_factory=dict[Mutable, frozenset[Mutable]])
 
+    #: parts that were there all along, in the order in which they were met
+    log: list[tuple[Mutable, Any, FrontValue]] = field(default_factory=list[tuple["Mutable", Any, "FrontValue"]])
+
     def add(self, made: Mutable, key: object) -> Any:
         """Remember a new object; the same program gives it the same key again."""
         while key in self.objects:
@@ -81,6 +84,11 @@ class Heap:
         for before in self.saved:
             before[value] = {**before.get(value, value.contents), name: content}
         value.contents = {**value.contents, name: content}
+        self.log.append((value, name, content))
+
+    def met_since(self, value: Mutable, start: int) -> Contents:
+        """The parts of an object that were met after so many parts of all."""
+        return {name: content for o, name, content in self.log[start:] if o is value}
 
     def add_outer(self, made: Mutable, key: object) -> Any:
         """Remember an object that was there all along."""

@@ -16,7 +16,7 @@ from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
-from tracejit.frontend.heap import Contents, describe_part, may_lack
+from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
@@ -67,16 +67,22 @@ class Side:
     storage: Storage
     sizes: Sizes
     alive: bool
+    heap: Heap
     contents: Mapping[Mutable, Contents]  #: what objects hold at its end
+    met: int  #: how many parts of objects from outside were met by then
 
     def held(self, o: Mutable) -> Contents:
-        """What an object holds at the end of the branch."""
-        return self.contents.get(o, o.contents)
+        """What an object holds at the end of the branch, with parts that the other branch met first."""
+        if o not in self.contents:
+            return o.contents
+        later = self.heap.met_since(o, self.met)
+        return {**later, **self.contents[o]} if later else self.contents[o]
 
 
 def end_of(ctx: Context, alive: bool) -> Side:
     """The branch that is being lowered, at its end."""
-    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, ctx.sizes, alive, ctx.heap.snapshot())
+    heap = ctx.heap
+    return Side(ctx.b, dict(ctx.frame.env), ctx.storage, ctx.sizes, alive, heap, heap.snapshot(), len(heap.log))
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +103,11 @@ class Join:
     sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
     known_lists: dict[tuple[int, int], ListValue] = field(default_factory=dict[tuple[int, int], "ListValue"])
     merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
+
+    def __post_init__(self) -> None:
+        for side in (self.then, self.orelse):  # one may not know an input that the other met first
+            for c, base in self.outer.bases.items():
+                side.storage.bases.setdefault(c, base)
 
     # -- yields -------------------------------------------------------------------------------------------
 

@@ -254,6 +254,8 @@ class _Call:
         numbers = [Value(type, "result") for type in interface.number_types]
         finals = [_like(ctx.storage.bases[classes[i]]) for i in written]
         results = (*numbers, *(v for group in fresh for v in group), *finals)
+        if ctx.before_errors is not None:
+            ctx.before_errors(ctx.b, REGISTRY["call"], operands)
         ctx.b.ops.append(Op(REGISTRY["call"], operands, {"callee": self.instance.callee}, results, (), span))
         self.change(ctx, [classes[i] for i in written], finals)
         if interface.result is None:

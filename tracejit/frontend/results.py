@@ -27,6 +27,7 @@ from tracejit.frontend.leaves import (
     TextLeaf,
     TreeLeaf,
 )
+from tracejit.frontend.signature import Access
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -122,16 +123,26 @@ class Results:
         """What objects of the caller are set to."""
         for access, made in self.c.statics.changed_lists():
             yield Change(access, "list", None, self.tree_leaf(made, node))
+        for access, kind, key, value in self.changed_parts():
+            yield Change(access, kind, key, None if value is None else self.leaf(value, node))
+
+    def changed_parts(self) -> Iterator[tuple[Access, str, Any, FrontValue | None]]:
+        """The parts of objects and dicts of the caller that hold something else now; None where one is gone."""
         for o in list(self.ctx.heap.objects.values()):
             if o.access is None:
                 continue
             before = self.before(o)
             kind = "item" if isinstance(o, DictValue) else "attribute"
             for key in before.keys() - o.contents.keys():
-                yield Change(o.access, kind, key, None)
+                yield o.access, kind, key, None
             for key, value in o.contents.items():
                 if before.get(key) is not value:
-                    yield Change(o.access, kind, key, self.leaf(value, node))
+                    yield o.access, kind, key, value
+
+    @property
+    def are_pending(self) -> bool:
+        """Whether objects and gradients of the caller would be other now."""
+        return any(True for _ in (*self.c.statics.changed_lists(), *self.changed_parts(), *self.left_gradients()))
 
     def before(self, o: Mutable) -> Mapping[Any, FrontValue]:
         """What an object of the caller holds when the function is called."""
@@ -190,15 +201,20 @@ class Results:
         """A size that all items have."""
         return size if isinstance(size, int) else ("s", self.output(self.ctx.dims[size]))
 
+    def left_gradients(self) -> Iterator[tuple[int, int, Value]]:
+        """The inputs whose `.grad` the script did something to, each with its storage and what was done."""
+        gradients = self.c.gradients
+        for at, storage in enumerate(self.classes):
+            if storage not in gradients.inputs:
+                continue
+            state = gradients.state(storage).value
+            if state.known != 0 and (state.known != gradients.entries.get(storage) or gradients.ran):
+                yield at, storage, state
+
     def gradients(self) -> tuple[LeftGradient, ...]:
         """What the script did to `.grad` of the inputs."""
         found: list[LeftGradient] = []
-        for at, storage in enumerate(self.classes):
-            if storage not in self.c.gradients.inputs:
-                continue
-            state = self.c.gradients.state(storage).value
-            if state.known == 0 or (state.known == self.c.gradients.entries.get(storage) and not self.c.gradients.ran):
-                continue
+        for at, storage, state in self.left_gradients():
             known = isinstance(state.known, int)
             holds = storage in self.c.gradients.leaves and (not known or self.c.gradients.is_new(storage))
             result = self.output(self.ctx.load(self.c.gradients.array(storage))) if holds else -1

@@ -18,7 +18,7 @@ from tracejit.records import record
 STRUCTURAL = frozenset(
     "if loop call fused custom gradient tangent leaf const cast broadcast dim fetch index_update index_add add "
     "list_new list_push list_pop list_pop0 list_len list_get list_get0 vread vwrite vadd fresh sync copy undef check "
-    "check_eq broadcast_dim print".split()
+    "check_eq broadcast_dim print report".split()
 )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 from tracejit.errors import DTypeMismatch, make_error
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import BOOL, ScalarType, Type
+from tracejit.ir.types import BOOL, ScalarType, TensorType, Type
 from tracejit.messages import filled
 from tracejit.ops import simplify
 from tracejit.ops.define import op, require_dtype, require_size
@@ -123,6 +124,50 @@ op(
     infer=_print_infer,
     eager=_print_eager,
     vjp=lambda b, g, xs, out, *, template: (None,),
+    lower=Opaque(),
+    effect="order",
+)
+
+
+class Reported(threading.local):
+    """What a program of this thread reported last: the number of the plan that says what its arrays are."""
+
+    def __init__(self) -> None:
+        self.plan = -1
+        self.arrays: tuple[Any, ...] = ()
+
+    def clear(self) -> None:
+        """Forget it."""
+        self.plan, self.arrays = -1, ()
+
+    def note(self, plan: int, arrays: Sequence[Any]) -> None:
+        """Remember arrays, which are the caller's own from now on."""
+        self.plan, self.arrays = plan, tuple(arrays)
+
+
+REPORTED = Reported()
+
+
+def _report_infer(xs: Sequence[Value], *, plan: int) -> tuple[Type, ...]:
+    for x in xs:
+        if not isinstance(x.type, TensorType):
+            raise DTypeMismatch(f"report takes tensors, got {x.type}")
+    return ()
+
+
+def _report_eager(xp: Any, xs: Sequence[Any], *, plan: int) -> tuple[()]:
+    REPORTED.note(plan, [x.copy() for x in xs])
+    return ()
+
+
+op(
+    "report",
+    ("*xs",),
+    doc="Tells the caller what parts of its objects hold, for the case that the call ends in an error now: `plan` is "
+    "the number of what they are, among those of the lowering.",
+    infer=_report_infer,
+    eager=_report_eager,
+    vjp=lambda b, g, xs, out, *, plan: (None,),
     lower=Opaque(),
     effect="order",
 )

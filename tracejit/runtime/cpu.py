@@ -25,12 +25,13 @@ from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import LlvmText, print_modules, print_program, products_of
 from tracejit.codegen.llvm_entry import NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program
+from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
-from tracejit.ir.types import ScalarType
+from tracejit.ir.types import ScalarType, TensorType
 from tracejit.messages import filled
+from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk
 from tracejit.runtime.engine import (
     LARGE_BYTES,
@@ -138,8 +139,23 @@ class NativeFunction:
 
     def _print(self, context: int, site: int, payload: int) -> None:
         row = self.program.prints[site]
+        if isinstance(row, ReportSite):
+            REPORTED.note(row.plan, _arrays_at(payload, row.types))
+            return
         words = (c_int64 * len(row.payload)).from_address(payload)
         sys.stdout.write(filled(row.template, payload_values(list(words), row.payload)))
+
+
+def _arrays_at(words: int, types: Sequence[TensorType]) -> list[Array]:
+    """Copies of the arrays whose buffers and dims stand at an address."""
+    made: list[Array] = []
+    for type in types:
+        address, *dims = (c_int64 * (1 + type.rank)).from_address(words)
+        words += 8 * (1 + type.rank)
+        array = np.empty(tuple(dims), numpy_dtype(type.dtype))
+        ctypes.memmove(array.ctypes.data, address, array.nbytes)
+        made.append(array)
+    return made
 
 
 class _Prepared:

@@ -30,6 +30,7 @@ from tracejit.codegen.loop_ir import (
     Offset,
     Output,
     Pointer,
+    PrintSite,
     Stmt,
     Store,
     Var,
@@ -322,7 +323,9 @@ def _zero(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[A
 
 
 def _print(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    sys.stdout.write(filled(run.program.prints[int(args[0])].template, [a.item() for a in args[1:]]))
+    site = run.program.prints[int(args[0])]
+    assert isinstance(site, PrintSite), "reports are for the CPU"
+    sys.stdout.write(filled(site.template, [a.item() for a in args[1:]]))
     return ()
 
 

@@ -87,7 +87,7 @@ def fast_specialisation(
     With Tensors that ask for gradients there are two: calls that are `recorded` on the tape, and calls under `no_grad`.
     """
     lowered = made.lowered
-    if not is_available() or lowered.changes or lowered.for_read_only:
+    if not is_available() or lowered.changes or lowered.for_read_only or made.may_report:
         return None
     from tracejit.scripted.fastrecord import RecordedPlan
 

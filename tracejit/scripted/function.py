@@ -23,12 +23,15 @@ from typing import Any
 import numpy as np
 
 from tracejit import config
+from tracejit.codegen.loop_ir import ReportSite
 from tracejit.device import as_array
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, called_with, lower_function
+from tracejit.frontend.leaves import Change
+from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import (
     CONVERSION,
     Access,
@@ -45,6 +48,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
+from tracejit.ops.effects import REPORTED
 from tracejit.records import record
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
@@ -148,6 +152,12 @@ class Specialisation:
     def tensors(self) -> bool:
         """Whether results are Tensors."""
         return has_tensor(self.lowered)
+
+    @property
+    def may_report(self) -> bool:
+        """Whether an error may leave changes to parts of objects, which Python must make."""
+        sites = self.compiled.program.prints if self.lowered.reports else ()
+        return any(isinstance(site, ReportSite) for site in sites)
 
     def guards_hold(self, arguments: Sequence[Any]) -> bool:
         """Whether outer values are what was compiled in, and hidden arrays have the same dtype and rank."""
@@ -365,23 +375,53 @@ class ScriptedFunction(FastCallable):
         inputs = [i.access.fetch(arguments) for i in lowered.inputs]
         require_disjoint(lowered, inputs, self._names)
         require_single(lowered, arguments, self._names)
-        function = found.with_gradients(found.wanted) if found.wanted and not lowered.gradients else None
-        if function is not None and is_recorded(function, inputs):
-            outputs = call_recorded(function, inputs)
-        else:
-            outputs = found.compiled([raw_value(x) for x in inputs])
-            for i in lowered.graph.inout:
-                if isinstance(inputs[i], Tensor):
-                    bump_version(inputs[i])
-        self._set_gradients(lowered, inputs, outputs)
-        builder = ResultBuilder(lowered, arguments, outputs, found.tensors)
-        builder.apply(lowered.changes)
+        REPORTED.clear()
+        try:
+            outputs = self._outputs(found, inputs)
+        except Exception:
+            if REPORTED.plan >= 0:
+                left = lowered.reports[REPORTED.plan]
+                values = [x[()] if i in left.scalars else x for i, x in enumerate(REPORTED.arrays)]
+                self._apply(found, arguments, inputs, values, left.gradients, left.changes)
+            raise
+        builder = self._apply(found, arguments, inputs, outputs, lowered.gradients, lowered.changes)
         return builder.build(lowered.result)
 
     @staticmethod
-    def _set_gradients(lowered: Lowered, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    def _outputs(found: Specialisation, inputs: Sequence[Any]) -> list[Any]:
+        """The graph's results for these inputs."""
+        lowered = found.lowered
+        function = found.with_gradients(found.wanted) if found.wanted and not lowered.gradients else None
+        if function is not None and is_recorded(function, inputs):
+            return call_recorded(function, list(inputs))
+        try:
+            return found.compiled([raw_value(x) for x in inputs])
+        finally:
+            for i in lowered.graph.inout:
+                if isinstance(inputs[i], Tensor):
+                    bump_version(inputs[i])
+
+    def _apply(
+        self,
+        found: Specialisation,
+        arguments: Sequence[Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        gradients: Sequence[LeftGradient],
+        changes: Sequence[Change],
+    ) -> ResultBuilder:
+        """Set `.grad` and parts of objects as the script did, by results of its graph."""
+        self._set_gradients(found.lowered, gradients, inputs, outputs)
+        builder = ResultBuilder(found.lowered, arguments, outputs, found.tensors)
+        builder.apply(changes)
+        return builder
+
+    @staticmethod
+    def _set_gradients(
+        lowered: Lowered, gradients: Sequence[LeftGradient], inputs: Sequence[Any], outputs: Sequence[Any]
+    ) -> None:
         """`.grad` of the arguments, as `backward()` in the script left it."""
-        for left in lowered.gradients:
+        for left in gradients:
             made = wrap(as_array(outputs[left.result], lowered.graph.device)) if left.result >= 0 else None
             state = left.state if isinstance(left.state, int) else int(outputs[left.state[1]])
             leave_gradient(inputs[left.input], made, state)
@@ -521,7 +561,8 @@ def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[st
 def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[str]) -> None:
     """A list, dict or object that the function changes and that comes twice is refused: the function was compiled for
     two."""
-    if not lowered.changes:
+    changes = (*lowered.changes, *(c for left in lowered.reports for c in left.changes))
+    if not changes:
         return
     places: dict[int, list[Access]] = {}
     waiting = [(Access(i), value) for i, value in enumerate(arguments)]
@@ -533,7 +574,7 @@ def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[s
             places.setdefault(id(value), []).append(access)
         step = step_kind(type(value))
         waiting += [(access.step(step, key), part) for key, part in zip(*tree_children(value), strict=True)]
-    for change in lowered.changes:
+    for change in changes:
         found = places.get(id(change.access.fetch(arguments)), ())
         if len(found) > 1:
             a, b = sorted(access.text(names) for access in found[:2])

@@ -262,5 +262,12 @@ def is_number(value: Value) -> bool:
 def relabelled(lowered: Lowered, graph: Graph, result: Leaf, inputs: Sequence[Input] = ()) -> Lowered:
     """The same lowering with another graph and result, and more inputs."""
     return Lowered(
-        graph, (*lowered.inputs, *inputs), result, lowered.guards, lowered.gradients, lowered.changes, lowered.keep
+        graph,
+        (*lowered.inputs, *inputs),
+        result,
+        lowered.guards,
+        lowered.gradients,
+        lowered.changes,
+        lowered.keep,
+        lowered.reports,
     )

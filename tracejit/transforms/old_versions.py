@@ -57,16 +57,21 @@ class _Keeper:
             yield from ((-1 - i, v) for i, v in enumerate(inner))
             return
         if op.name == "loop":
-            pairs = [(2 + i, r) for i, r in enumerate(op.results) if op.operands.count(op.operands[2 + i]) == 1]
+            pairs = [(2 + i, r) for i, r in enumerate(op.results)]
         elif op.name == "call":
             made = dict(finals(op))
             pairs = [(i, made[v]) for i, v in enumerate(op.operands) if v in made and i in op.attrs["callee"].inout]
         else:
             pairs = [(updated(op), op.results[0])] if updates(op) else []
+        found = [op.operands[i] for i, new in pairs if self.goes_on(op.operands[i], new)]
         for i, new in pairs:
-            index = self.versions.get(op.operands[i])
-            if index is not None and self.versions.get(new) == index:
+            if self.goes_on(op.operands[i], new) and found.count(op.operands[i]) == 1:
                 yield i, op.operands[i]
+
+    def goes_on(self, old: Value, new: Value) -> bool:
+        """Whether two values are versions of one parameter."""
+        index = self.versions.get(old)
+        return index is not None and self.versions.get(new) == index
 
     def is_read_besides(self, op: Op, value: Value, taken: Mapping[int, Value]) -> bool:
         """Whether the op itself reads a version that it takes over."""

@@ -3,7 +3,7 @@
 After `check_eq(n, m)` arrays of size m are read as arrays of size n (by a `broadcast` that stretches nothing), and
 sizes computed from m are computed from n. What is computed from several arrays then has one shape, so that it can be
 one kernel, and so can its derivative. An array that is written keeps its own type: a view of it could not be written
-in place.
+in place. So does a whole new content of a written parameter, which is stored there where it is made.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import Opaque
 from tracejit.ir.types import I64, Dim, ListType, ScalarType, TensorType, Type, substitute_dims
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.write_home import versions_of
 
 SIZE = ScalarType(I64)
 
@@ -25,7 +26,8 @@ def unify_sizes(graph: Graph) -> Graph:
     """Read arrays whose sizes were checked to be equal with one name for the size."""
     if not any(op.name == "check_eq" for op in walk(graph.body)):
         return graph
-    b = _Unifier({}, {})
+    kept = {v: graph.params[i].type for v, i in versions_of(graph).items() if v.type == graph.params[i].type}
+    b = _Unifier({}, {}, kept)
     params = [b.param_like(p) for p in graph.params]
     results = list(b.inline(graph.body, params))
     for at, param in enumerate(graph.inout, len(results) - len(graph.inout)):
@@ -35,16 +37,17 @@ def unify_sizes(graph: Graph) -> Graph:
 
 class _Unifier(Rebuilder):
     """Re-emits one block. `same` leads from a size to the value of the one that serves for it; `known` holds a value of
-    every size that was compared."""
+    every size that was compared; `kept` are the types of the versions of written parameters."""
 
-    def __init__(self, mapping: dict[Value, Value], same: Mapping[Dim, Value]) -> None:
+    def __init__(self, mapping: dict[Value, Value], same: Mapping[Dim, Value], kept: Mapping[Value, Type]) -> None:
         super().__init__(None, mapping)
+        self.kept = kept
         self.same: dict[Dim, Value] = dict(same)
         self.known: dict[Dim, Value] = {}
         self.views: dict[tuple[Value, Type], Value] = {}
 
     def nested(self) -> _Unifier:
-        inner = _Unifier(self.mapping, self.same)
+        inner = _Unifier(self.mapping, self.same, self.kept)
         inner.span = self.span
         inner.views = dict(self.views)
         inner.known = dict(self.known)
@@ -113,7 +116,8 @@ class _Unifier(Rebuilder):
                 pass
             case _:
                 operands = self.fitting(op, operands)
-        return super().copy(op, operands, attrs)
+        made = super().copy(op, operands, attrs)
+        return tuple(self.typed(v, self.kept.get(old, v.type)) for old, v in zip(op.results, made, strict=True))
 
     def fitting(self, op: Op, operands: Sequence[Value]) -> list[Value]:
         """The operands with one name for equal sizes: that of the array which is written, if one is."""

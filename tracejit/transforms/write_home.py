@@ -10,7 +10,7 @@ values are stored over the version before them, behind its last read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from tracejit.ir.aliasing import finals, is_flat, updated, updates
 from tracejit.ir.builder import Builder
@@ -59,6 +59,7 @@ class _Versions:
             self.makers.update((r, (op, i)) for i, r in enumerate(op.results))
             if op.name == "loop":
                 self.slots.update((p, (op, i)) for i, p in enumerate(op.block("body").params[1:]))
+        self.params = graph.params
         self.passed_on: set[Value] = set()  #: older versions under another type
         conflicts: set[Value] = set()
         for index, final in zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True):
@@ -87,18 +88,21 @@ class _Versions:
                 queue += (b.results[i] for b in op.blocks)
             elif updates(op) and i == 0:
                 queue.append(op.operands[updated(op)])
-            elif self.is_passed_on(op):
+            elif self.is_passed_on(op, index):
                 self.passed_on.add(value)
                 queue.append(op.operands[0])
             elif (changed := _changed_by(op, i)) is not None:
                 queue.append(changed)
 
-    def is_passed_on(self, op: Op) -> bool:
-        """Whether an op only states sizes of memory that control flow or an update gave."""
+    def is_passed_on(self, op: Op, index: int) -> bool:
+        """Whether an op only states sizes of the parameter, or of memory that control flow or an update gave."""
         if op.name != "broadcast" or not is_flat(op):
             return False
-        maker = self.makers.get(op.operands[0])
-        return maker is None or bool(maker[0].blocks) or updates(maker[0])
+        source = op.operands[0]
+        if source in self.makers:
+            maker, _ = self.makers[source]
+            return bool(maker.blocks) or updates(maker)
+        return source in self.slots or source is self.params[index]
 
 
 class _Writer:
@@ -116,7 +120,6 @@ class _Writer:
 
     def block(self, block: Block, newest: dict[int, Value]) -> Block:
         """The block with new versions stored; `newest` are the versions at its start."""
-        block = _with_early_sizes(block, self.versions)
         last = _last_reads(block)
         waiting: dict[int, list[tuple[int, Value]]] = {}
         ops: list[Op] = []
@@ -186,18 +189,6 @@ class _Writer:
                     step = size if axis == param.type.rank - 1 else b.emit("mul", (step, size))[0]
             found = self.known_places[index] = [b.constant(0, ScalarType(I64)), *reversed(steps)]
         return found
-
-
-def _with_early_sizes(block: Block, versions: Collection[Value]) -> Block:
-    """The block with ops that only state the sizes of a version right behind what makes it: it is new there already."""
-    ops: list[Op] = []
-    for op in block.ops:
-        at = len(ops)
-        if op.name == "broadcast" and is_flat(op) and op.results[0] in versions:
-            while at and not any(v in ops[at - 1].results for v in op.operands):
-                at -= 1
-        ops.insert(at, op)
-    return Block(block.params, tuple(ops), block.results, block.label)
 
 
 def _last_reads(block: Block) -> dict[Value, int]:

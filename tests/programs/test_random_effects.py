@@ -1,0 +1,61 @@
+"""Random programs that change what the caller gave them and raise at a step chosen at run time: what the caller sees
+afterwards is what plain Python leaves."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.programs.compare import Outcome, observe, same
+from tests.programs.effects import generate
+from tracejit import ScriptError, script
+
+PROGRAMS = 60
+BATCH = 10
+STEPS = (1, 2, 4, 7, 100)
+
+
+def load(source: str, folder: Path, seed: int) -> ModuleType:
+    """A program's module."""
+    path = folder / f"effects_{seed}.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _seen(outcome: Outcome) -> list[Any]:
+    """What the caller sees. Where paths and trips meet, numbers in lists and dicts become NumPy's."""
+    thing, a, b, items, d, _ = outcome.arguments
+    numbers = [np.asarray([float(v) for v in items]), float(d["f"]), float(thing.x), int(thing.n)]
+    arrays = [thing.v, a, b, d["v"]]
+    result = None if outcome.error is not None else float(outcome.result)
+    return [type(outcome.error).__name__, outcome.output, result, *numbers, *arrays]
+
+
+@pytest.mark.parametrize("first", range(0, PROGRAMS, BATCH))
+def test_an_error_leaves_what_plain_python_leaves(first, tmp_path):
+    for seed in range(first, first + BATCH):
+        source = generate(seed, size=7)
+        module = load(source, tmp_path, seed)
+        scripted = script(module.program)
+        for k in STEPS:
+            arguments = (
+                module.Thing(),
+                np.array([3.0, 1, 2, 4, 0]),
+                np.array([1.0, 5, 2, 2, 7]),
+                [1.0, 2.0],
+                {"f": 1.5, "v": np.ones(5)},
+                k,
+            )
+            plain, compiled = observe(module.program, arguments), observe(scripted, arguments)
+            if isinstance(compiled.error, ScriptError):
+                raise AssertionError(f"seed {seed} is refused\n{source}") from compiled.error
+            assert same(_seen(plain), _seen(compiled), 1e-9), f"seed {seed}, step {k}\n{source}"
