@@ -108,9 +108,9 @@ class LoopLowering:
                 made = self.carry(base, base.type, base.name)
                 self.base_carry[c] = made
                 self.ctx.storage.bases[c] = made.param
-        self.head_aliases()
         self.ctx.frame.env.update(self.head_env)
         self.objects.head_cells()
+        self.head_aliases()
         self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
         self.head_lists()
 
