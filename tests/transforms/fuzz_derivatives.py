@@ -45,12 +45,12 @@ def dot(slopes: Sequence[Any], along: Sequence[Any]) -> float:
     return sum(float(np.sum(np.asarray(s) * t)) for s, t in zip(slopes, along, strict=True))
 
 
-def judge(seed: int, every: int | None = None) -> bool:
+def judge(seed: int, every: int | None = None, *, rich: bool = False) -> bool:
     """Compare the ways for one graph; whether its differences could be judged. Raises `Disagreement`.
 
-    `every` chooses the slower comparison, by default by the seed.
+    `every` chooses the slower comparison, by default by the seed; `rich`: of a graph with more ops.
     """
-    graph = Maker(seed, named_size=bool(seed % 2)).graph()
+    graph = Maker(seed, named_size=bool(seed % 2), rich=rich).graph()
     given = inputs(seed)
     rng = np.random.default_rng(seed + 1)
     along = [rng.normal(size=np.shape(x)) if np.shape(x) else float(rng.normal()) for x in given]
@@ -140,7 +140,7 @@ def main() -> int:
     with np.errstate(all="ignore"):
         for seed in range(options.seed, options.seed + options.count):
             try:
-                judged += judge(seed)
+                judged += judge(seed, rich=seed // 2 % 2 == 1)
             except Exception as error:
                 key = f"{type(error).__name__}: {str(error).split(':')[0][:60]}"
                 found[key] += 1

@@ -1,4 +1,7 @@
-"""Small random structured programs: nests of `if` and `loop` over scalars, arrays, elements, slices and lists."""
+"""Small random structured programs: nests of `if` and `loop` over scalars, arrays, elements, slices and lists.
+
+`Maker(rich=True)` uses more ops: reductions, cumulative ops, sorting, selection, products, writes that are not recorded.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,10 @@ class Scope:
 class Maker:
     """Makes one program from a seed."""
 
-    def __init__(self, seed: int, *, named_size: bool) -> None:
+    def __init__(self, seed: int, *, named_size: bool, rich: bool = False) -> None:
         self.rng = np.random.default_rng(seed)
         self.dim: Any = "n" if named_size else LENGTH
+        self.rich = rich
 
     def graph(self) -> Graph:
         """A graph of two numbers and two arrays; its first result is one number, the second an array."""
@@ -57,6 +61,8 @@ class Maker:
 
     def statements(self, b: Builder, scope: Scope, depth: int, count: int) -> None:
         kinds = ["number", "array", "element", "write", "slice", "stretch"]
+        if self.rich:
+            kinds += ["reduction", "rearrangement", "selection", "product", "places", "unrecorded"]
         if depth < 3:
             kinds += ["if", "if", "loop", "loop", "while", "stack"]
         for _ in range(count):
@@ -96,6 +102,53 @@ class Maker:
 
     def make_stretch(self, b: Builder, scope: Scope, depth: int) -> None:
         scope.arrays.append(b.broadcast(self.pick(scope.numbers), b.shape(b.wrap(scope.arrays[0].value))))
+
+    def make_reduction(self, b: Builder, scope: Scope, depth: int) -> None:
+        u = self.pick(scope.arrays)
+        found = self.rng.choice(["sum", "max", "min", "prod"])
+        scope.numbers.append(b.tanh(b.fetch(getattr(b, found)(u, axes=(0,)), ())))
+
+    def make_rearrangement(self, b: Builder, scope: Scope, depth: int) -> None:
+        u = self.pick(scope.arrays)
+        made = [
+            lambda: b.cumsum(b.sin(u), axis=0),
+            lambda: b.cumprod(b.cos(u), axis=0),
+            lambda: b.gather(u, b.argsort(u, axis=0), axis=0),
+        ]
+        scope.arrays.append(made[self.rng.integers(len(made))]())
+
+    def make_selection(self, b: Builder, scope: Scope, depth: int) -> None:
+        u, v = self.pick(scope.arrays), self.pick(scope.arrays)
+        made = [
+            lambda: b.select(b.gt(u, v), b.mul(u, v), b.sin(v)),
+            lambda: b.maximum(u, v),
+            lambda: b.select(b.gt(u, b.mul(u, 0.0)), b.log(b.abs(u)), b.mul(v, v)),
+        ]
+        scope.arrays.append(b.tanh(made[self.rng.integers(len(made))]()))
+
+    def make_product(self, b: Builder, scope: Scope, depth: int) -> None:
+        u, v = self.pick(scope.arrays), self.pick(scope.arrays)
+        size = b.shape(u)[0]
+        column, row = b.reshape(u, (size, 1)), b.reshape(v, (1, size))
+        outer = b.matmul(column, row)
+        found = b.matmul(outer, column) if self.rng.integers(2) else b.sum(b.sin(outer), axes=(0,))
+        scope.arrays.append(b.tanh(b.reshape(found, (size,))))
+
+    def make_places(self, b: Builder, scope: Scope, depth: int) -> None:
+        """Read or add at places that may be the same."""
+        u, v = self.pick(scope.arrays), self.pick(scope.arrays)
+        places = b.cast(b.mul(b.abs(b.sin(v)), LENGTH - 0.1), dtype=I64)
+        made = [
+            lambda: b.gather(u, places, axis=0),
+            lambda: b.scatter_add(u, places, b.sin(v), axis=0),
+            lambda: b.scatter_set(u, places, b.sin(v), axis=0),
+        ]
+        scope.arrays.append(made[self.rng.integers(len(made))]())
+
+    def make_unrecorded(self, b: Builder, scope: Scope, depth: int) -> None:
+        """A write under `no_grad` that leaves the content as it was, so that differences agree with the derivative."""
+        u, i = self.pick(scope.arrays), self.pick(scope.indices)
+        scope.arrays.append(b.unrecorded(b.index_update(u, b.fetch(u, (i,)), (i,)), u))
 
     def make_if(self, b: Builder, scope: Scope, depth: int) -> None:
         cond = b.gt(self.pick(scope.numbers), b.mul(self.pick(scope.numbers), 0.5))

@@ -12,4 +12,4 @@ from tests.transforms.fuzz_derivatives import judge
 def test_derivatives_agree(seed: int) -> None:
     with np.errstate(all="ignore"):
         for every in (0, 1, 2):
-            assert isinstance(judge(seed, every), bool)
+            assert isinstance(judge(seed, every, rich=seed // 2 % 2 == 1), bool)
