@@ -1,6 +1,7 @@
 """Small random structured programs: nests of `if` and `loop` over scalars, arrays, elements, slices and lists.
 
-`Maker(rich=True)` uses more ops: reductions, cumulative ops, sorting, selection, products, writes that are not recorded.
+`Maker(rich=True)` uses more ops: reductions, cumulative ops, sorting, selection, products, writes that are not
+recorded.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ much, or T is not known, a segment gets a share of the budget. A loop that carri
 memory grows with the third root of T where the second does not fit; each level runs the loop once more.
 
 R is estimated from the types in the body: an update in place leaves its elements, not the array. A loop with so many
-trips that three levels need more than the budget gets what they need least.
+trips that three levels need more than the budget gets what they need least. Where all the trips fit into half the
+budget, or leave less than segments would need, the loop runs as it is: that is found out when it starts.
 """
 
 from __future__ import annotations
@@ -60,9 +61,13 @@ class _Segments:
         limit, go, *inits = operands
         body = op.block("body")
         carries_go = not (self.is_true(op.operands[1]) and self.is_true(body.results[0]))
-        lengths = self.lengths(b, op, b.wrap(limit))
-        start = b.wrap(b.constant(0, SIZE))
-        return _Nest(op, carries_go).build(b, lengths, start, b.wrap(limit), go, inits)[1]
+        whole, lengths = self.lengths(b, op, b.wrap(limit))
+        then, orelse = Rebuilder(_as_it_is, dict(b.mapping), b.span), b.nested()
+        found = then.copy(op, operands, {**op.attrs, "checkpoint": False})
+        start = orelse.wrap(orelse.constant(0, SIZE))
+        _, results = _Nest(op, carries_go).build(orelse, lengths, start, b.wrap(limit), go, inits)
+        blocks = [then.block((), found, "then"), orelse.block((), results, "else")]
+        return b.emit("if", (whole.value,), blocks=blocks, like=results, mapping={}, span=op.span)
 
     def is_eligible(self, op: Op) -> bool:
         """Whether a loop carries floats, nothing of a changing size, no list, and may make more than a few trips."""
@@ -84,8 +89,8 @@ class _Segments:
 
     # -- how long segments are ------------------------------------------------------------------------------------
 
-    def lengths(self, b: Rebuilder, op: Op, limit: Handle) -> list[Handle]:
-        """The trips of a segment, outermost level first."""
+    def lengths(self, b: Rebuilder, op: Op, limit: Handle) -> tuple[Handle, list[Handle]]:
+        """Whether there should be no segments, and the trips of one, outermost level first."""
         body = op.block("body")
         state = self.sum(b, [self.bytes_of(b, v.type, set()) for v in body.params[1:]])
         trip = self.sum(b, self.left_by(b, body))
@@ -94,15 +99,17 @@ class _Segments:
         has_arrays = any(isinstance(v.type, TensorType) for v in body.params[1:])
         share = b.wrap(b.constant(self.budget / (3 if has_arrays else 2), ScalarType(F64)))
         endless = b.ge(limit, ENDLESS)
+        # segments keep 2 sqrt(S R T) bytes: more than the R T of all trips where R T < 4 S
+        whole = b.le(trip * total, b.maximum(state * 4.0, self.budget / 2))
         if not has_arrays:
-            return [self.whole(b, b.select(endless, share / trip, best), limit)]
+            return whole, [self.whole(b, b.select(endless, share / trip, best), limit)]
         fits = b.logical_and(b.logical_not(endless), b.le(b.sqrt(state * trip * total) * 2.0, float(self.budget)))
         least = b.pow(state * state * trip * total, 1 / 3)  # of the three levels each, however large the budget is
         share = b.select(endless, share, b.maximum(share, least))
         inner = self.whole(b, b.select(fits, best, share / trip), limit)
         segments = self.whole(b, b.select(fits, total, share / state), limit)
         outer = self.whole(b, b.cast(inner, dtype=ScalarType(F64)) * b.cast(segments, dtype=ScalarType(F64)), limit)
-        return [b.floordiv(outer + inner - 1, inner) * inner, inner]
+        return whole, [b.floordiv(outer + inner - 1, inner) * inner, inner]
 
     def whole(self, b: Rebuilder, x: Handle, limit: Handle) -> Handle:
         """A number of trips between 1 and the limit (or 2**40, of more than which no segment is made)."""
@@ -117,12 +124,18 @@ class _Segments:
 
     def left_by(self, b: Rebuilder, body: Block) -> list[Handle]:
         """What one trip leaves for the backward: what it carries, and results that are dear to compute again. Arrays
-        that are updated in place leave the elements they get."""
+        that are updated in place leave the slices they get; their elements leave what is read of them. What does not
+        depend on the trips before is computed again."""
         inside = {*body.params, *(r for op in walk(body) for r in op.results)}
         kept = [v for v in body.results[1:] if v not in self.definitions or not _updates(self.definitions[v])]
+        moving = set(body.params[1:])
         for op in walk(body):
+            moving.update(p for block in op.blocks for p in block.params)
+            if not op.blocks and moving.isdisjoint(op.operands):
+                continue
+            moving.update(op.results)
             if _updates(op):
-                kept += op.operands[1:2]
+                kept += [v for v in op.operands[1:2] if isinstance(v.type, TensorType)]
             elif not op.blocks and not (isinstance(op.defn.lower, Pointwise) and op.defn.cost <= CHEAP):
                 kept += op.results
         return [self.bytes_of(b, v.type, inside) for v in kept if is_differentiable(v.type)]
@@ -160,6 +173,11 @@ class _Segments:
 
 def _updates(op: Op) -> bool:
     return isinstance(op.defn.lower, Opaque) and op.defn.lower.updates
+
+
+def _as_it_is(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+    """Mark loops inside a loop that has no segments: they have none either."""
+    return b.copy(op, operands, {**op.attrs, "checkpoint": False}) if op.name == "loop" else None
 
 
 class _Nest:
