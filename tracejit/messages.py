@@ -41,6 +41,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "OrderedDict": lambda keys, values: OrderedDict(zip(keys, values, strict=True)),
     "Counter": lambda keys, values: Counter(dict(zip(keys, values, strict=True))),
     "set": set,
+    "shared": lambda items, starts, counts, ats: [items[starts[i] : starts[i] + counts[i]] for i in ats],
     "deque": deque,
 }
 

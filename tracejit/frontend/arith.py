@@ -28,6 +28,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
+    SharedList,
     Static,
     Transformed,
     TupleValue,
@@ -498,6 +499,8 @@ class Arithmetic:
         """`bool(x)`: known now, or a bool host scalar."""
         self.ctx.at(node)
         match x:
+            case SharedList():
+                return self.truth(self.objects.truth(x, node), node)
             case OptionalValue():
                 return optionals.truth(self.objects.c.expressions, x, node)
             case ChoiceValue():

@@ -28,6 +28,7 @@ from tracejit.frontend.values import (
     ListValue,
     MaybeUnbound,
     Mutable,
+    ObjectValue,
     OptionalValue,
     Static,
     TupleValue,
@@ -178,6 +179,11 @@ class Body:
             around.caller, frame = frame, around
         enclosing = closure.frame if isinstance(closure, Closure) else None
         ctx.frame = Frame(instance.source, dict(zip(instance.names, given.items, strict=True)), frame, enclosing)
+        ctx.pools = {
+            root: pool
+            for i, root in enumerate(ctx.pools_known.roots())
+            if isinstance(pool := ctx.frame.env.pop(f"$pool{i}", None), ObjectValue)
+        }
         ctx.argument_dims = frozenset(ctx.dims)
         if instance.interface.copies:
             ctx.returns_copies = (ctx.frame, self.own)

@@ -15,7 +15,17 @@ from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError, error_kind
-from tracejit.frontend import arrays, attributes, builtin_calls, class_calls, creation, sequence_calls, text, ufuncs
+from tracejit.frontend import (
+    arrays,
+    attributes,
+    builtin_calls,
+    class_calls,
+    creation,
+    sequence_calls,
+    shared_lists,
+    text,
+    ufuncs,
+)
 from tracejit.frontend import joining as joining  # registers what it defines
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
@@ -31,7 +41,7 @@ from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import eager_only, is_numpys, is_random, resolve
-from tracejit.frontend.objects import Objects
+from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.pure import is_pure_builtin
 from tracejit.frontend.scopes import annotate, names_bound
@@ -57,6 +67,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
+    SharedList,
     SliceValue,
     Static,
     SuperValue,
@@ -123,7 +134,7 @@ class Calls:
         """A sequence of numbers or arrays as an array; others unchanged."""
         if isinstance(value, SequenceValue) and value.range is not None:
             return arrays.function(self, "arange", list(value.range), {}, node)
-        is_list = isinstance(value, TupleValue | ListValue | GrowingList)
+        is_list = isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
         return self.array_of(value, None, node) if is_list else value
 
     def as_operand(self, value: FrontValue) -> FrontValue:
@@ -156,6 +167,9 @@ class Calls:
             case TupleValue(items, cls) if cls is not None:
                 fields = getattr(cls, "_fields", ())
                 return items[fields.index(name)] if name in fields else self.objects.member(base, cls, name, node)
+            case SharedList():
+                own = shared_lists.attribute(base, name)
+                return self.objects.member(base, shared_class(), name, node) if own is None else own
             case OptionalValue():
                 require_value(self.ctx, base)
             case ChoiceValue(_, options) if isinstance(options[0].value, str):
@@ -482,23 +496,6 @@ class Calls:
         return env
 
     # -- what other parts ask for -------------------------------------------------------------------------------
-
-    def special_binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
-        """`@`, and comparison of sequences."""
-        if op == "matmul":
-            return arrays.function(self, "matmul", [x, y], {}, node)
-        if type(x) is not type(y) or len(x.items) != len(y.items):  # type: ignore[union-attr]
-            return Static(op == "ne")
-        result: FrontValue = Static(True)
-        for a, b in zip(x.items, y.items, strict=True):  # type: ignore[union-attr]
-            if a is not b:  # what is the same object counts as equal
-                result = self.both(result, self.expressions.binary("eq", a, b, node), node)
-            if isinstance(result, Static) and not result.value:
-                break
-        equal = self.arith.truth(result, node)
-        if isinstance(equal, bool):
-            return Static(equal == (op == "eq"))
-        return Number(equal if op == "eq" else self.ctx.b.emit("logical_not", (equal,))[0], weak=True)
 
     def is_instance(self, value: FrontValue, cls: FrontValue, node: ast.AST) -> bool:
         """Whether a value is an instance of a class, or of one of a tuple of classes."""

@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
+    SharedList,
     Static,
     SuperValue,
     Transformed,
@@ -73,7 +74,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return np.dtype(x.dtype.numpy_name).type
         case TupleValue(_, named):
             return named or tuple
-        case ListValue() | GrowingList():
+        case ListValue() | GrowingList() | SharedList():
             return list
         case DictValue():
             return dict

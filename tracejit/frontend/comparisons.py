@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import list_calls, tables
+from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
 from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, ListValue, Number, Static, TupleValue
@@ -38,6 +38,35 @@ def ordered(e: Expressions, op: str, xs: Sequence[FrontValue], ys: Sequence[Fron
         same = e.binary("eq", a, b, node)
         found = either(e, less, e.calls.both(same, found, node), node)
     return found
+
+
+def matmul_or_equal(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """`@`, and `==` and `!=` of sequences of known length."""
+    if op == "matmul":
+        return arrays.function(e.calls, "matmul", [x, y], {}, node)
+    if type(x) is not type(y) or len(x.items) != len(y.items):  # type: ignore[union-attr]
+        return Static(op == "ne")
+    result: FrontValue = Static(True)
+    for a, b in zip(x.items, y.items, strict=True):  # type: ignore[union-attr]
+        if a is not b:  # what is the same object counts as equal
+            result = e.calls.both(result, e.binary("eq", a, b, node), node)
+        if isinstance(result, Static) and not result.value:
+            break
+    equal = e.arith.truth(result, node)
+    if isinstance(equal, bool):
+        return Static(equal == (op == "eq"))
+    return Number(equal if op == "eq" else e.ctx.b.emit("logical_not", (equal,))[0], weak=True)
+
+
+def lists(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """Comparison of lists whose length is known at run time only."""
+    from tracejit.frontend.written.lists import equal, less
+
+    if op in ("eq", "ne"):
+        same = e.calls.call_object(equal, [x, y], {}, node)
+        return same if op == "eq" else e.negated(same, node)
+    made = e.calls.call_object(less, [x, y] if op in ("lt", "ge") else [y, x], {}, node)
+    return made if op in ("lt", "gt") else e.negated(made, node)
 
 
 def either(e: Expressions, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:

@@ -25,6 +25,7 @@ from tracejit.frontend.values import (
     GrowingList,
     Mutable,
     Number,
+    ObjectValue,
     Size,
     Static,
     describe,
@@ -39,6 +40,7 @@ from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, Scalar
 if TYPE_CHECKING:
     from tracejit.frontend.kinds import Kind
     from tracejit.frontend.recursion import Recursion
+    from tracejit.frontend.shared_lists import Pools
 
 
 class NeedsStatic(Exception):
@@ -63,6 +65,10 @@ class AttributeVaries(Exception):
     def __init__(self, access: Any) -> None:
         super().__init__()
         self.access = access
+
+
+class Again(Exception):
+    """More is known about the program: lower everything again."""
 
 
 class NeedsUnrolling(Exception):
@@ -187,6 +193,10 @@ class Context:
     path: tuple[object, ...] = ()
     #: places that make growing lists, with the kind of their items
     growing: dict[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
+    #: loops around the present place that run over lists, with the classes of these
+    list_loops: tuple[tuple[ast.AST, tuple[int, ...]], ...] = ()
+    #: the memory of lists that lists hold, by what they have in common (`shared_lists.py`)
+    pools: dict[object, ObjectValue] = field(default_factory=dict[object, "ObjectValue"])
     #: those whose items were read before anything is known to be put into them
     read_early: set[object] = field(default_factory=set[object])
     #: those that have slots of another kind than is known now: everything is lowered once more
@@ -212,6 +222,12 @@ class Context:
     recursion: Recursion | None = None
     #: a frame whose returned arrays must be its own, and what makes them so
     returns_copies: tuple[Frame, Callable[[ArrayView], ArrayView]] | None = None
+
+    @property
+    def pools_known(self) -> Pools:
+        """Which places make shared lists."""
+        assert self.recursion is not None
+        return self.recursion.known.pools
 
     # -- places and errors ------------------------------------------------------------------------------
 

@@ -13,8 +13,18 @@ from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
 from tracejit.frontend.arrays import FUNCTIONS, converted, define, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
-from tracejit.frontend.kinds import NumberKind
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Size, Static, TupleValue
+from tracejit.frontend.kinds import NumberKind, SharedKind
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    SharedList,
+    Size,
+    Static,
+    TupleValue,
+)
 from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
 
 if TYPE_CHECKING:
@@ -266,6 +276,12 @@ def _copy(c: Calls, a: Arguments) -> FrontValue:
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:
     """A nested list of numbers and arrays as an array; `floats` is the dtype of Python floats where none is given."""
     floats = floats or (F32 if c.ctx.tensors else F64)
+    if isinstance(value, SharedList):
+        value = c.objects.items(value, node)
+    if isinstance(value, GrowingList) and isinstance(value.kind, SharedKind):
+        from tracejit.frontend.written.lists import as_rows
+
+        value = c.call_object(as_rows, [value], {}, node)
     if isinstance(value, GrowingList):
         only_floats = dtype is None and value.kind == NumberKind(F64, weak=True)
         return list_arrays.array_of(c, value, floats if only_floats else dtype, node)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend import arrays, comparisons, dict_items, list_calls, optionals, tables, text
+from tracejit.frontend import arrays, comparisons, dict_items, list_calls, optionals, shared_lists, tables, text
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
@@ -32,6 +32,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
+    SharedList,
     SliceValue,
     Static,
     TupleValue,
@@ -60,7 +61,13 @@ class Expressions:
         self.refinement = Refinement(self)
 
     def value(self, node: ast.expr) -> FrontValue:
-        """The value of an expression."""
+        """The value of an expression; a new list is one of a pool where its place makes such."""
+        made = self.evaluated(node)
+        if isinstance(made, ListValue | GrowingList) and not isinstance(node, ast.Name):
+            return shared_lists.in_pool(self.calls, made, node)
+        return made
+
+    def evaluated(self, node: ast.expr) -> FrontValue:
         self.ctx.at(node)
         match node:
             case ast.Constant(value):
@@ -197,6 +204,10 @@ class Expressions:
                 return text.Text(self.calls, node).show(x).show(y).value()
             case "add", _, MessageValue() if is_text(x):
                 return text.Text(self.calls, node).show(x).show(y).value()
+            case "eq" | "ne" | "lt" | "le" | "gt" | "ge", GrowingList(), ListValue() | GrowingList():
+                return comparisons.lists(self, op, x, y, node)
+            case "eq" | "ne" | "lt" | "le" | "gt" | "ge", ListValue(), GrowingList():
+                return comparisons.lists(self, op, x, y, node)
             case "lt" | "le" | "gt" | "ge", TupleValue(xs), TupleValue(ys):
                 return comparisons.ordered(self, op, xs, ys, node)
             case "lt" | "le" | "gt" | "ge", ListValue(xs), ListValue(ys):
@@ -212,7 +223,7 @@ class Expressions:
                 x, y = self.calls.as_operand(x), self.calls.as_operand(y)
                 arrays = not (is_python_number(x) and is_python_number(y))
                 if (op == "matmul" and arrays) or (op in ("eq", "ne") and isinstance(x, TupleValue | ListValue)):
-                    return self.calls.special_binary(op, x, y, node)
+                    return comparisons.matmul_or_equal(self, op, x, y, node)
                 if not self.ctx.tensors:
                     x, y = self.beside_array(x, y, node), self.beside_array(y, x, node)
                 return self.arith.binary(op, x, y, node)
@@ -450,6 +461,8 @@ class Expressions:
                 kind = "tuple" if isinstance(base, TupleValue) else "list"
                 self.arith.mismatch(IndexError(f"{kind} index out of range"), node)
         if isinstance(at, Number) and at.dtype.is_integer:
+            if isinstance(base, ListValue) and base.keys and any(map(_is_list, items)):
+                self.lists.grown(base, node)
             return self.pick(list(items), at, node)
         return self.unknown_index(node)
 
@@ -507,6 +520,9 @@ class Expressions:
                 return [self.lists.get(value, i) for i in range(count)]
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
                 return [self.calls.of_object(item) for item in self.calls.statics.items(obj)]
+            case SharedList() if count is not None:
+                rows = self.calls.objects.items(value, node)
+                return self.known_items(rows, node, count)
             case ObjectValue():
                 return self.known_items(self.calls.objects.items(value, node), node, count)
             case _:
@@ -551,7 +567,7 @@ class Expressions:
                 return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node), sources=source)
             case GrowingList():
                 return self.lists.items(value)
-            case ObjectValue():
+            case ObjectValue() | SharedList():
                 return self.iterable(self.calls.objects.items(value, node), node)
             case Static() if self.calls.objects.has(value, "__iter__"):
                 return self.iterable(self.calls.objects.items(value, node), node)
@@ -564,6 +580,10 @@ class Expressions:
     def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:
         index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
         return self.indexing.read(view, [index], node)
+
+
+def _is_list(x: FrontValue) -> bool:
+    return isinstance(x, SharedList | GrowingList) or (isinstance(x, ListValue) and bool(x.keys))
 
 
 def is_text(x: FrontValue) -> bool:

@@ -60,6 +60,12 @@ from tracejit.frontend.leaves import (
     OptionalLeaf as OptionalLeaf,
 )
 from tracejit.frontend.leaves import (
+    PoolLeaf as PoolLeaf,
+)
+from tracejit.frontend.leaves import (
+    SharedLeaf as SharedLeaf,
+)
+from tracejit.frontend.leaves import (
     SliceLeaf as SliceLeaf,
 )
 from tracejit.frontend.leaves import (
@@ -78,6 +84,7 @@ from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.reports import LeftByError, Reports
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
+from tracejit.frontend.shared_lists import make_pools
 from tracejit.frontend.signature import (
     Access,
     ArraySpec,
@@ -272,6 +279,7 @@ class Lowering:
         for parameter, access, spec in parameters:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         self.ctx.argument_dims = frozenset(self.ctx.dims)
+        make_pools(self.calls, node)
         if self.ctx.device == "cpu" and not self.any_size:
             self.ctx.before_errors = self.reports.before
         result = self.body()

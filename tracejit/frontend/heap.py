@@ -24,6 +24,7 @@ from tracejit.frontend.values import (
     Mutable,
     ObjectValue,
     OptionalValue,
+    SharedList,
     SuperValue,
     TupleValue,
 )
@@ -109,6 +110,8 @@ def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
                 todo.extend(o.contents.values())
             case TupleValue(items) | ListValue(items):
                 todo.extend(items)
+            case SharedList(_, pool):
+                todo.append(pool)
             case BoundFunction(fn, args, kwargs):
                 todo.extend((fn, *args, *(v for _, v in kwargs)))
             case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner) | SuperValue(_, inner):

@@ -21,6 +21,7 @@ from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.ranks import rebased
+from tracejit.frontend.shared_lists import require_one_pool
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
@@ -36,6 +37,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
+    SharedList,
     Size,
     Static,
     TupleValue,
@@ -197,6 +199,8 @@ class Join:
         assert known is not None
         if any(isinstance(x, OptionalValue) for x in (a, b)) or (a is not None and b is not None and _one_none(a, b)):
             return self.optional(name, a, b)
+        if isinstance(known, SharedList) or isinstance(b, SharedList):
+            return self.shared(name, a, b)
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
         types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
@@ -344,6 +348,16 @@ class Join:
                 made[k] = x if x is y and x is not None else self.value(str(k), x, y)
             o.contents = made
 
+    def shared(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
+        """Join lists of a pool."""
+        first, other = (a, b) if isinstance(a, SharedList) else (b, a)
+        assert isinstance(first, SharedList)
+        require_one_pool(self.ctx, first, other, self.node)
+        if other is not None and not isinstance(other, SharedList):
+            self.refuse(name, first, other)
+        then, orelse = (x.at if isinstance(x, SharedList) else None for x in (a, b))
+        return SharedList(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), first.pool)
+
     # -- growing lists ----------------------------------------------------------------------------------------
 
     def lists(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
@@ -360,7 +374,7 @@ class Join:
         sides = [x.storages if isinstance(x, GrowingList) else (None,) * len(own[0]) for x in (a, b)]
         pairs = list(zip(*sides, strict=True))
         if any((p == x) != (q == y) for x, y in pairs for p, q in self.pairs):
-            refuse_shared(self.ctx, self.node)
+            refuse_shared(self.ctx, self.node, known)
         storages = tuple(self.pair(x, y, name) for x, y in pairs)
         return GrowingList(storages, first.kind, first.keys.union(*(x.keys for x in rest)))
 

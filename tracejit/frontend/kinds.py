@@ -8,12 +8,24 @@ array and one more for each of its sizes that varies from item to item.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from dataclasses import field
 from functools import reduce
 from typing import Any, TypeAlias
 
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.sizes import key
-from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    SharedList,
+    Static,
+    TupleValue,
+    describe,
+    root_of,
+)
 from tracejit.ir.types import (
     BOOL,
     BY_NUMPY_NAME,
@@ -79,6 +91,17 @@ class TupleKind:
 
     items: tuple[Kind, ...]
     cls: type
+    keys: frozenset[object] = field(default=frozenset(), compare=False)  #: the places that made lists
+
+    def joined(self, other: TupleKind) -> frozenset[object]:
+        return self.keys | other.keys
+
+
+@record
+class SharedKind:
+    """Lists of one pool, named by what all its lists have in common (`shared_lists.Pools.root`)."""
+
+    root: object
 
 
 @record
@@ -88,14 +111,19 @@ class ConstantKind:
     value: Any
 
 
-Kind: TypeAlias = NumberKind | ArrayKind | TupleKind | ConstantKind
+Kind: TypeAlias = NumberKind | ArrayKind | TupleKind | SharedKind | ConstantKind
 
 #: What an empty list holds as long as nothing was put into it.
 NOTHING = NumberKind(F64, weak=True)
 
 
 class NoKind(Exception):
-    """Values that one growing list cannot hold; the text says which."""
+    """Values that one growing list cannot hold; the text says which. `lists`: the places of lists among them, which could
+    share a pool."""
+
+    def __init__(self, text: str, lists: frozenset[object] = frozenset()) -> None:
+        super().__init__(text)
+        self.lists = lists
 
 
 def _fixed(size: object, names: Container[str]) -> int | str | None:
@@ -114,7 +142,11 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
         case TupleValue(items, cls):
             return TupleKind(tuple(kind_of(i, names) for i in items), cls or tuple)
         case ListValue(items):
-            return TupleKind(tuple(kind_of(i, names) for i in items), list)
+            return TupleKind(tuple(kind_of(i, names) for i in items), list, value.keys)
+        case GrowingList():
+            raise NoKind(describe(value), value.keys)
+        case SharedList():
+            return SharedKind(root_of(value))
         case Static(None | str()):
             return ConstantKind(value.value)
         case _:
@@ -135,11 +167,26 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             return ArrayKind(promote(a.dtype, b.dtype), sizes)
         case TupleKind(), TupleKind() if a.cls is b.cls and len(a.items) == len(b.items):
             items = (join_kinds(x, y) for x, y in zip(a.items, b.items, strict=True))
-            return TupleKind(tuple(k for k in items if k is not None), a.cls)
+            return TupleKind(tuple(k for k in items if k is not None), a.cls, a.joined(b))
+        case SharedKind(), SharedKind() if a == b:
+            return a
         case ConstantKind(), ConstantKind() if type(a.value) is type(b.value) and a.value == b.value:
             return a
         case _:
-            raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}")
+            raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}", list_places(a) | list_places(b))
+
+
+def list_places(kind: Kind) -> frozenset[object]:
+    """The places that make the lists among items of a kind."""
+    match kind:
+        case SharedKind(root):
+            return frozenset((root,))
+        case TupleKind(cls=cls, keys=keys) if cls is list:
+            return keys
+        case TupleKind(items):
+            return frozenset[object]().union(*map(list_places, items))
+        case _:
+            return frozenset()
 
 
 def kind_of_items(items: Iterable[FrontValue], names: Container[str]) -> Kind | None:
@@ -157,6 +204,8 @@ def slots(kind: Kind) -> list[Type]:
             return [TensorType(dtype, (None,) * len(sizes)), *lengths]
         case TupleKind(items):
             return [s for k in items for s in slots(k)] or [ScalarType(BOOL)]
+        case SharedKind():
+            return [ScalarType(I64)]
         case ConstantKind():
             return [ScalarType(BOOL)]
 
@@ -172,5 +221,7 @@ def describe_kind(kind: Kind) -> str:
             return f"a {len(sizes)}-d array of {dtype.numpy_name}"
         case TupleKind(items, cls):
             return f"a {cls.__name__} of {len(items)}"
+        case SharedKind():
+            return "a list"
         case ConstantKind(value):
             return repr(value)

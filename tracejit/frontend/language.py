@@ -123,9 +123,10 @@ VALUES = (
     Construct("Tensors", "as arrays; if any argument is a Tensor, results are Tensors", "return n"),
     Construct(
         "tuples, lists, dicts, NamedTuples",
-        "structure known at compile time, or lists of items of one kind that grow; lists and dicts of the caller "
-        "change when the script changes them",
-        "xs = []\nfor i in range(n):\n    xs.append(i * x)\nreturn xs",
+        "structure known at compile time, or lists of items of one kind that grow; lists of lists of any length, where "
+        "lists keep their identity; lists and dicts of the caller change when the script changes them",
+        "xs, rows = [], [[0] * n for _ in range(n)]\nfor i in range(n):\n    xs.append(i * x)\n    rows[i][0] = i\n"
+        "    rows[0].append(i)\nrows[0][1:2] = [7, 8]\nreturn xs, rows, xs == [x]",
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",

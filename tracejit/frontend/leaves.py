@@ -108,6 +108,25 @@ class TableLeaf:
 
 
 @record
+class PoolLeaf:
+    """Lists that lie in a pool: graph result `length` items, and graph results that are arrays: where each list begins,
+    and how many items it has."""
+
+    length: int
+    items: Leaf
+    starts: int
+    counts: int
+
+
+@record
+class SharedLeaf:
+    """One list of a pool, by the leaf of its number; in `items` of a list, one for each."""
+
+    pool: PoolLeaf
+    at: Leaf
+
+
+@record
 class ObjectLeaf:
     """The very object that is found at `access`; `tree` is what it holds."""
 
@@ -151,6 +170,7 @@ Leaf: TypeAlias = (
     | ItemsLeaf
     | ListLeaf
     | TableLeaf
+    | SharedLeaf
     | ObjectLeaf
     | OptionalLeaf
     | ChoiceLeaf

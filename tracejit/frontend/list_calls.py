@@ -17,6 +17,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     SequenceValue,
+    SharedList,
     SliceValue,
     Static,
     TupleValue,
@@ -38,6 +39,8 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
     """Whether the number of items is known at run time only (or is too large to have code for each)."""
     match c.as_operand(value):
         case GrowingList():
+            return True
+        case SharedList():
             return True
         case ObjectValue() as x:
             return tables.is_table(x)
@@ -168,9 +171,29 @@ def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST
         method(c, lst, "pop", [at], {}, node)
         return
     bounds = _static_slice(at)
-    if not isinstance(lst, ListValue) or lst.level != c.ctx.level or bounds is None:
-        c.ctx.refuse(node, "a slice of a list is deleted where its structure is known only", "build a new list")
-    del lst.items[bounds]
+    if isinstance(lst, ListValue) and lst.level == c.ctx.level and bounds is not None:
+        del lst.items[bounds]
+    elif isinstance(lst, ListValue):
+        c.lists.grown(lst, node)
+    else:
+        replace_slice(c, lst, at, TupleValue(()), node)
+
+
+def replace_slice(c: Calls, lst: GrowingList, at: SliceValue, value: FrontValue, node: ast.AST) -> None:
+    """`lst[at] = value`; `del lst[at]` with no items."""
+    lists, n = c.lists, c.lists.length(lst)
+    start, count, step = slice_bounds(c.ctx, at, n, node)
+    if step != 1:
+        c.ctx.refuse(node, "a slice with a step of a list whose length is known at run time only", "use a loop")
+    items = c.expressions.iterable(value, node)
+    stop = c.ctx.sizes.add(c.ctx.b, start, count)
+
+    def fill(made: GrowingList) -> None:
+        lists.extend(made, lists.part(lst, 0, start), node)
+        lists.extend(made, items, node)
+        lists.extend(made, lists.part(lst, stop, n), node)
+
+    lists.rebuild(lst, fill, node)
 
 
 def set_slice(c: Calls, lst: ListValue, at: SliceValue, value: FrontValue, node: ast.AST) -> bool:

@@ -26,11 +26,13 @@ from tracejit.frontend.kinds import (
     Kind,
     NoKind,
     NumberKind,
+    SharedKind,
     TupleKind,
     join_kinds,
     kind_of_items,
     slots,
 )
+from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
@@ -39,6 +41,7 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     SequenceValue,
+    SharedList,
     Size,
     SliceValue,
     Static,
@@ -69,6 +72,8 @@ def require_one_kind(
         kind = reduce(join_kinds, (_known_kind(ctx, x) for x in found))
         kind = join_kinds(kind, kind_of_items(items, ctx.argument_dims))
     except NoKind as error:
+        if error.lists:
+            share(ctx, error.lists, node)
         ctx.refuse(
             node,
             f"a list that changes in a loop or branch holds items of one kind, not {error}",
@@ -96,8 +101,11 @@ def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
     return reduce(join_kinds, (ctx.growing[k] for k in lst.keys))
 
 
-def refuse_shared(ctx: Context, node: ast.AST) -> NoReturn:
-    """Two names that are one list on some paths only: by an index of a list of lists, perhaps."""
+def refuse_shared(ctx: Context, node: ast.AST, lists: Iterable[FrontValue | None] = ()) -> NoReturn:
+    """Two names that are one list on some paths only: one of these, where they can be in one pool."""
+    places = [x.keys if isinstance(x, GrowingList | ListValue) else () for x in lists]
+    if places and all(places):
+        share(ctx, (k for keys in places for k in keys), node)
     ctx.require_known(
         node, "two names stand for one list on one path and for two lists on another", "copy the list: list(items)"
     )
@@ -108,12 +116,13 @@ def require_unshared(ctx: Context, classes: set[int], live: frozenset[str] | Non
     names = [(f, n, v) for f in ctx.frames() for n, v in f.env.items()]
     seen = [v for f, n, v in names if f is not ctx.frame or live is None or n in live]
     if classes & ctx.iterated or any(classes & list_classes(v) for v in seen):
-        refuse_shared(ctx, node)
+        refuse_shared(ctx, node, [v for _, _, v in names if classes & list_classes(v)])
 
 
-def _sequence(parts: list[FrontValue], cls: type) -> FrontValue:
+def _sequence(parts: list[FrontValue], kind: TupleKind) -> FrontValue:
     """An item of several parts."""
-    return ListValue(parts, level=-1) if cls is list else TupleValue(tuple(parts), None if cls is tuple else cls)
+    cls = kind.cls
+    return ListValue(parts, -1, kind.keys) if cls is list else TupleValue(tuple(parts), None if cls is tuple else cls)
 
 
 class Lists:
@@ -203,9 +212,9 @@ class Lists:
         match kind:
             case NumberKind(dtype, weak):
                 return Number(self.arith.scalar(Static(0), dtype), weak)
-            case TupleKind(items, cls):
+            case TupleKind(items):
                 parts = [self.placeholder(k) for k in items]
-                return _sequence(parts, cls)
+                return _sequence(parts, kind)
             case ConstantKind(value):
                 return Static(value)
             case _:
@@ -221,11 +230,13 @@ class Lists:
                 view = self.ctx.fresh(take(own, lengths))
                 self.ctx.storage.held.add(view.storage)
                 return view
-            case TupleKind(items, cls):
+            case TupleKind(items):
                 parts = [self.item_of(k, classes, take) for k in items]
                 if not parts:
                     take(next(classes), ())
-                return _sequence(parts, cls)
+                return _sequence(parts, kind)
+            case SharedKind():
+                return item_of_shared(self.ctx, kind, take(next(classes), ()))
             case ConstantKind(value):
                 take(next(classes), ())
                 return Static(value)
@@ -250,9 +261,11 @@ class Lists:
                 self.ctx.storage.held.add(item.storage)
                 yield self.ctx.recorded(content)
                 yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
+            case SharedKind(), SharedList():
+                yield item.at
             case TupleKind(kinds), TupleValue() | ListValue():
                 if isinstance(item, ListValue):
-                    item.level, item.keys = -1, frozenset()
+                    item.level = -1
                 for k, part in zip(kinds, item.items, strict=True):
                     yield from self.parts(k, part)
                 if not kinds:
@@ -300,6 +313,9 @@ class Lists:
     def require_still(self, lst: GrowingList, node: ast.AST) -> None:
         """A list must not get longer or shorter while a loop runs over it."""
         if self.ctx.iterated & set(lst.storages):
+            loop = next((node for node, classes in self.ctx.list_loops if classes == lst.storages), None)
+            if loop is not None:
+                change_length(self.ctx, loop)
             self.ctx.refuse(
                 node,
                 "this list changes its length while a loop runs over it",
@@ -333,8 +349,6 @@ class Lists:
 
     def set_item(self, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
         """`lst[at] = item`."""
-        if isinstance(at, SliceValue):
-            self.ctx.refuse(node, "a slice of a list cannot be assigned to in a script", "assign the items in a loop")
         index = self.place(lst, at, node, "list assignment index out of range")
         require_one_kind(self.ctx, (lst,), node, (item,))
         if self.is_stale(lst):

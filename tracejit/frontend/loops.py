@@ -23,6 +23,7 @@ from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
 from tracejit.frontend.loop_views import LoopViews
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rotation import Rotation, candidates, put_back
+from tracejit.frontend.shared_lists import require_one_pool
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
     ArrayView,
@@ -36,6 +37,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
+    SharedList,
     Static,
     TupleValue,
     describe,
@@ -102,7 +104,10 @@ class LoopLowering:
             found = self.entry_env.get(name)
             if isinstance(found, ArrayView):
                 written.add(found.storage)
-        for c in sorted(written - set(self.rotation.memory)):
+        moved = {c for path in self.lists for c in self.entry_lists[path]}  # no other name knows these lists
+        for c in moved:
+            self.ctx.storage.bases.pop(c, None)
+        for c in sorted(written - moved - set(self.rotation.memory)):
             if c in self.entry_storage.bases:
                 base = self.entry_storage.bases[c]
                 made = self.carry(base, base.type, base.name)
@@ -158,6 +163,8 @@ class LoopLowering:
             case GrowingList(_, kind, keys):
                 empty = (self.outer.emit("list_new", (), {"element": t})[0] for t in slots(kind))
                 return GrowingList(tuple(map(self.ctx.storage.new, empty)), kind, keys)
+            case SharedList():
+                return SharedList(zero, like.pool)
             case MaybeUnbound(_, inner):
                 return self.nothing(inner)
             case OptionalValue(_, inner):
@@ -188,6 +195,9 @@ class LoopLowering:
             index = self.outside(lambda: option_index(self.outer, value, options))
             self.number_carry[path] = self.carry(index, ScalarType(I64), label(path))
             return ChoiceValue(self.number_carry[path].param, options)
+        if isinstance(value, SharedList):
+            self.number_carry[path] = self.carry(value.at, ScalarType(I64), label(path))
+            return SharedList(self.number_carry[path].param, value.pool)
         found = number_type(value)
         if found is not None:
             dtype, weak = self.plan.types.setdefault(path, found)
@@ -280,7 +290,7 @@ class LoopLowering:
         if not self.rotation.follow(ends):
             self.plan.rotates, self.plan.changed = False, True
         for c, before in self.entry_storage.bases.items():
-            if c in self.rotation.memory:
+            if c in self.rotation.memory or c not in storage.bases:
                 continue
             now = storage.bases[c]
             if c in self.base_carry:
@@ -348,6 +358,14 @@ class LoopLowering:
                 self.plan.choices[path], self.plan.changed = options, True
                 return
             self.number_carry[path].next = option_index(self.ctx.b, end, options)
+            return
+        if isinstance(head, SharedList) or isinstance(end, SharedList):
+            first, other = (head, end) if isinstance(head, SharedList) else (end, head)
+            assert isinstance(first, SharedList)
+            require_one_pool(self.ctx, first, other, self.node)
+            if not isinstance(end, SharedList) or not isinstance(head, SharedList):
+                self.refuse(path, head, end)
+            self.number_carry[path].next = end.at
             return
         if isinstance(head, Number):
             found = number_type(end)

@@ -23,6 +23,7 @@ from tracejit.frontend.values import (
     FrontValue,
     MaybeUnbound,
     ObjectValue,
+    SharedList,
     Static,
     SuperValue,
     TupleValue,
@@ -81,6 +82,8 @@ def class_of(value: FrontValue) -> type | None:
     match value:
         case ObjectValue(cls) | TupleValue(_, cls) if cls is not None:
             return cls
+        case SharedList():
+            return shared_class()
         case Static(obj) if not isinstance(obj, type | types.ModuleType | types.FunctionType | str | int | float):
             return type(obj)
         case _:
@@ -93,6 +96,14 @@ def is_object(value: FrontValue) -> bool:
         plain = (type, types.ModuleType, types.FunctionType, enum.Enum)
         return hasattr(value.value, "__dict__") and not isinstance(value.value, plain)
     return isinstance(value, ObjectValue | DictValue)
+
+
+@functools.cache
+def shared_class() -> type:
+    """The class that has the methods of shared lists."""
+    from tracejit.frontend.written import lists
+
+    return lists.SharedList
 
 
 class Objects:

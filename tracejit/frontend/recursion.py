@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.callees import Body, Instance, NumberPlace
+from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame, NeedsStatic
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
 from tracejit.frontend.scopes import names_read
+from tracejit.frontend.shared_lists import Pools
 from tracejit.frontend.signature import Access
 from tracejit.frontend.source import FunctionNode, FunctionSource
+from tracejit.frontend.tables import OUTLINED
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import Closure, FrontValue, TupleValue, describe
 from tracejit.ir.core import Op, Value
@@ -36,10 +39,6 @@ _PASSES = 20
 _NESTED = 40
 
 
-class Again(Exception):
-    """More is known about recursion: lower everything again."""
-
-
 @dataclass(slots=True)
 class Known:
     """What lowering once more starts from."""
@@ -51,6 +50,10 @@ class Known:
     unrolled: set[ast.AST] = field(default_factory=set[ast.AST])
     #: loops and names in them that start as views of other arrays, and are written then
     sharing: set[object] = field(default_factory=set[object])
+    #: loops over lists that change their length meanwhile
+    changing: set[ast.AST] = field(default_factory=set[ast.AST])
+    #: places that make lists that other lists hold
+    pools: Pools = field(default_factory=Pools)
     #: paths of number arguments that decide a type, per function
     static: dict[FunctionNode, set[object]] = field(default_factory=dict[FunctionNode, "set[object]"])
 
@@ -80,6 +83,8 @@ class Recursion:
     ) -> FrontValue:
         """A call with bound arguments; gives its result."""
         ctx = calls.ctx
+        if source.function not in OUTLINED:
+            env = {**env, **{f"$pool{i}": pool for i, pool in enumerate(ctx.pools.values())}}
         packer = Packer(ctx, self.known.static.get(source.node, ()), lambda c: outer_names(calls, c))
         try:
             shape = packer.pack(TupleValue(tuple(map(calls.as_operand, env.values()))))

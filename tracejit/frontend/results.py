@@ -10,7 +10,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend import list_arrays, tables
 from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.heap import describe_part
-from tracejit.frontend.kinds import ArrayKind, ConstantKind, NumberKind, TupleKind
+from tracejit.frontend.kinds import ArrayKind, ConstantKind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.leaves import (
     ArrayLeaf,
     Change,
@@ -22,6 +22,8 @@ from tracejit.frontend.leaves import (
     NumberLeaf,
     ObjectLeaf,
     OptionalLeaf,
+    PoolLeaf,
+    SharedLeaf,
     SliceLeaf,
     TableLeaf,
     TextLeaf,
@@ -42,11 +44,13 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
+    SharedList,
     Static,
     TupleValue,
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.types import I64
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -72,6 +76,7 @@ class Results:
         self.params = params
         self.classes = classes
         self.outputs: list[Value] = []
+        self.pools: dict[ObjectValue, PoolLeaf | None] = {}  #: None while its leaf is being made
         self.returned: set[Mutable] = set()  #: objects whose leaf is being made
 
     def span(self) -> Span:
@@ -105,6 +110,8 @@ class Results:
                 return self.table_leaf(value, node)
             case DictValue() | ObjectValue():
                 return self.object_leaf(value, node)
+            case SharedList(at, pool):
+                return SharedLeaf(self.pool_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
             case OptionalValue(some, inner):
                 return OptionalLeaf(self.output(some), self.leaf(inner, node))
             case MessageValue(template, values, arrays):
@@ -179,12 +186,36 @@ class Results:
         length = self.output(self.ctx.list_length(columns[0]))
         return TableLeaf(cls, length, *items, argument=None if argument is None else self.leaf(argument, node))
 
+    def pool_leaf(self, pool: ObjectValue, node: ast.AST) -> PoolLeaf:
+        """How the caller makes lists of a pool; once for all of them."""
+        if pool in self.pools:
+            made = self.pools[pool]
+            if made is None:
+                self.ctx.refuse(
+                    node, "a list that may hold itself cannot be returned", "return the lists it is made of"
+                )
+            return made
+        self.pools[pool] = None
+        data, start, count = (pool.fields[name] for name in ("data", "start", "count"))
+        assert isinstance(data, GrowingList) and isinstance(start, GrowingList) and isinstance(count, GrowingList)
+        items = self.items_leaf(data, node)
+        starts, counts = (self.numbers_leaf(lst.storages[0], node).index for lst in (start, count))
+        made = self.pools[pool] = PoolLeaf(self.output(self.ctx.list_length(data)), items, starts, counts)
+        return made
+
+    def numbers_leaf(self, storage: int, node: ast.AST) -> ItemsLeaf:
+        """How the caller makes the ints of one slot of a list."""
+        numbers = GrowingList((storage,), NumberKind(I64, weak=True), frozenset())
+        return ItemsLeaf(self.output(self.ctx.load(list_arrays.stacked(self.c, numbers, node))), weak=True)
+
     def items_leaf(self, lst: GrowingList, node: ast.AST) -> Leaf:
         """How the caller makes the items of a list."""
         match lst.kind:
             case TupleKind(items, cls):
                 parts = tuple(self.items_leaf(c, node) for c in list_arrays.columns(lst))
                 return TreeLeaf(cls, tuple(range(len(items))), parts)
+            case SharedKind(root):
+                return SharedLeaf(self.pool_leaf(self.ctx.pools[root], node), self.numbers_leaf(lst.storages[0], node))
             case ConstantKind(obj):
                 return ConstantLeaf(obj)
             case ArrayKind(_, sizes) if None in sizes:

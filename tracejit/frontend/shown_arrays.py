@@ -12,10 +12,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
-from tracejit.frontend.kinds import ArrayKind, Kind, NumberKind, TupleKind
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ObjectValue, SequenceValue, Static, describe
+from tracejit.frontend.kinds import ArrayKind, Kind, NumberKind, SharedKind, TupleKind
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ObjectValue,
+    SequenceValue,
+    SharedList,
+    Static,
+    describe,
+)
 from tracejit.ir.core import Value
-from tracejit.ir.types import TensorType
+from tracejit.ir.types import I64, TensorType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -24,11 +33,13 @@ if TYPE_CHECKING:
 _MOST_AXES = 8
 
 
-def field(c: Calls, value: ArrayView | GrowingList, node: ast.AST) -> tuple[str, tuple[Value, ...]]:
+def field(c: Calls, value: ArrayView | GrowingList | SharedList, node: ast.AST) -> tuple[str, tuple[Value, ...]]:
     """The field that shows an array or list, and the contents of the arrays it is made of."""
-    if isinstance(value, GrowingList):
+    if not isinstance(value, ArrayView):
+        items = c.objects.items(value, node) if isinstance(value, SharedList) else value
+        assert isinstance(items, GrowingList)
         arrays: list[Value] = []
-        return _items(c, value, arrays, node), tuple(arrays)
+        return _items(c, items, arrays, node), tuple(arrays)
     if value.rank > _MOST_AXES:
         c.ctx.refuse(node, f"an array of {value.rank} axes cannot be shown in a message", "show a part of it")
     return ("tensor(a0)" if c.ctx.tensors else "array(a0)"), (c.ctx.load(value),)
@@ -58,6 +69,13 @@ def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> st
         case ArrayKind(_, sizes) if None not in sizes and not c.ctx.tensors:
             arrays.append(c.ctx.load(stacked(c, lst, node)))
             return f"items(a{len(arrays) - 1})"
+        case SharedKind(root):
+            fields = c.ctx.pools[root].fields
+            data, start, count = (fields[name] for name in ("data", "start", "count"))
+            assert isinstance(data, GrowingList) and isinstance(start, GrowingList) and isinstance(count, GrowingList)
+            numbers = GrowingList(lst.storages, NumberKind(I64, weak=True), frozenset())
+            parts = [_items(c, column, arrays, node) for column in (data, start, count, numbers)]
+            return f"shared({','.join(parts)})"
         case TupleKind(items, cls) if cls in (tuple, list) and items and all(map(_is_shown, items)):
             parts = [_items(c, column, arrays, node) for column in columns(lst)]
             return f"{cls.__name__}s({','.join(parts)})"
@@ -66,7 +84,7 @@ def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> st
 
 
 def _is_shown(kind: Kind) -> bool:
-    return isinstance(kind, NumberKind | ArrayKind | TupleKind)
+    return isinstance(kind, NumberKind | ArrayKind | TupleKind | SharedKind)
 
 
 def put_together(c: Calls, arrays: Sequence[Value], node: ast.AST) -> None:

@@ -34,6 +34,7 @@ from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
 from tracejit.frontend.objects import OPERATORS
 from tracejit.frontend.scopes import assigned, stored_into
+from tracejit.frontend.shared_lists import over_list
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.text import Text
 from tracejit.frontend.unreachable import Unreachable
@@ -48,6 +49,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     SequenceValue,
+    SharedList,
     SliceValue,
     Static,
     TupleValue,
@@ -210,7 +212,11 @@ class Statements:
                     tables.grow_dict(base)
                 self.ctx.set_part(base, known_key(self.expressions, key, index), value, node)
             case GrowingList():
-                self.lists.set_item(base, self.expressions.value(index), self.calls.as_operand(value), node)
+                at = self.expressions.value(index)
+                if isinstance(at, SliceValue):
+                    list_calls.replace_slice(self.calls, base, at, value, node)
+                else:
+                    self.lists.set_item(base, at, self.calls.as_operand(value), node)
             case ListValue():
                 at = self.expressions.value(index)
                 if isinstance(at, SliceValue) and list_calls.set_slice(self.calls, base, at, value, node):
@@ -434,7 +440,24 @@ class Statements:
     # -- loops -----------------------------------------------------------------------------------------------------
 
     def for_loop(self, s: ForLoop) -> None:
-        seq = self.expressions.iterable(self.expressions.value(s.iter), s.iter)
+        runs_over = self.expressions.value(s.iter)
+        recursion = self.ctx.recursion
+        is_changing = recursion is not None and s.node in recursion.known.changing
+        if isinstance(runs_over, SharedList) or (is_changing and isinstance(runs_over, GrowingList)):
+            self.statement(over_list(s, runs_over, self.ctx.frame.env))
+            return
+        if isinstance(runs_over, GrowingList):
+            loops = self.ctx.list_loops
+            self.ctx.list_loops = (*loops, (s.node, runs_over.storages))
+            try:
+                self.over(s, self.expressions.iterable(runs_over, s.iter))
+            finally:
+                self.ctx.list_loops = loops
+            return
+        self.over(s, self.expressions.iterable(runs_over, s.iter))
+
+    def over(self, s: ForLoop, seq: SequenceValue) -> None:
+        """A loop over a sequence."""
         if seq.static is not None and seq.range is None:
             self.unrolled(s, seq, 0)
             return

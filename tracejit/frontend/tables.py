@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tracejit.frontend.context import ListGrows
 from tracejit.frontend.kinds import Kind, NumberKind
-from tracejit.frontend.values import DictValue, FrontValue, GrowingList, Number, ObjectValue, Static, TupleValue
+from tracejit.frontend.values import (
+    DictValue,
+    FrontValue,
+    GrowingList,
+    Number,
+    ObjectValue,
+    SliceValue,
+    Static,
+    TupleValue,
+)
 from tracejit.ir.types import I64
 
 if TYPE_CHECKING:
@@ -39,6 +48,16 @@ def stands_for(cls: type) -> Callable[[type[T]], type[T]]:
     def register(own: type[T]) -> type[T]:
         setattr(own, _STANDS_FOR, cls)
         STANDING[cls] = own
+        return own
+
+    return register
+
+
+def shows_as(cls: type) -> Callable[[type[T]], type[T]]:
+    """Let a class written in the language show as Python's `cls`."""
+
+    def register(own: type[T]) -> type[T]:
+        setattr(own, _STANDS_FOR, cls)
         return own
 
     return register
@@ -104,12 +123,13 @@ def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) 
 
 
 #: An empty list that grows; one of ints; whether a loop runs over a list; refuses what depends on the order of a set;
-#: whether a value is an instance of a class of the definitions.
+#: whether a value is an instance of a class of the definitions; whether it is a slice.
 growing = _Special(lambda calls, node: _made(calls, node, None))
 growing_ints = _Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
 has_loop = _Special(_has_loop)
 refuse_order = _Special(_refuse_order)
 same_kind = _Special(_same_kind)
+is_slice = _Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
 
 
 # -- when a container is a table --------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    SharedList,
     Static,
     TupleValue,
     describe,
@@ -94,7 +95,7 @@ class Text:
             case ArrayView() if spec:
                 text = f"unsupported format string passed to {type_name(value)}.__format__"
                 self.c.arith.mismatch(TypeError(text), self.node)
-            case ArrayView() | GrowingList() if not spec:
+            case ArrayView() | GrowingList() | SharedList() if not spec:
                 name, arrays = shown_arrays.field(self.c, value, self.node)
                 self.field(name, (), arrays, conversion)
             case ObjectValue() if tables.is_table(value) and not spec:

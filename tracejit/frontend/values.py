@@ -111,6 +111,14 @@ class GrowingList:
     keys: frozenset[object]
 
 
+@record(eq=False)
+class SharedList:
+    """A list that other lists may hold: list number `at` of a pool (`written/lists.py`)."""
+
+    at: Value
+    pool: ObjectValue
+
+
 @dataclass(slots=True, eq=False)
 class DictValue:
     """A dict with static keys. A write replaces `items` (`objects.Heap.write`)."""
@@ -262,6 +270,7 @@ FrontValue: TypeAlias = (
     | TupleValue
     | ListValue
     | GrowingList
+    | SharedList
     | DictValue
     | ObjectValue
     | SequenceValue
@@ -281,7 +290,7 @@ FrontValue: TypeAlias = (
 def describe(value: FrontValue) -> str:
     """A value's kind in the user's words, for messages."""
     match value:
-        case GrowingList():
+        case GrowingList() | SharedList():
             return "a list of a length known at run time only"
         case Number(_, True):
             return {"b": "bool", "i": "int", "f": "float", "c": "complex"}[value.dtype.kind]
@@ -336,7 +345,7 @@ def type_name(value: FrontValue) -> str:
             return type(obj).__name__
         case TupleValue(_, cls):
             return "tuple" if cls is None else cls.__name__
-        case ListValue() | GrowingList():
+        case ListValue() | GrowingList() | SharedList():
             return "list"
         case DictValue():
             return "dict"
@@ -354,6 +363,13 @@ def type_name(value: FrontValue) -> str:
             return "range"
         case _:
             return "function"
+
+
+def root_of(lst: SharedList) -> object:
+    """What the lists of a pool have in common."""
+    root = lst.pool.fields["root"]
+    assert isinstance(root, Static)
+    return root.value
 
 
 def list_classes(value: FrontValue | None) -> set[int]:

@@ -25,6 +25,8 @@ from tracejit.frontend.function import (
     NumberLeaf,
     ObjectLeaf,
     OptionalLeaf,
+    PoolLeaf,
+    SharedLeaf,
     SliceLeaf,
     TableLeaf,
     TextLeaf,
@@ -54,6 +56,8 @@ class ResultBuilder:
         self.arguments = arguments
         self.outputs = outputs
         self.tensors = tensors
+        self.pools: dict[PoolLeaf, list[Any]] = {}  #: the items of pools
+        self.lists: dict[tuple[PoolLeaf, int], list[Any]] = {}  #: the lists that were made of them
 
     def build(self, leaf: Leaf) -> Any:
         """One returned value."""
@@ -85,8 +89,21 @@ class ResultBuilder:
                 return self.items(items, int(self.outputs[length]))
             case TableLeaf():
                 return self.table(leaf)
+            case SharedLeaf(pool, at):
+                return self.shared(pool, self.build(at))
             case ItemsLeaf():
                 raise AssertionError("items stand in lists only")
+
+    def shared(self, pool: PoolLeaf, at: int) -> list[Any]:
+        """A list of a pool; the same one each time."""
+        made = self.lists.get((pool, at))
+        if made is None:
+            items = self.pools.get(pool)
+            if items is None:
+                items = self.pools[pool] = self.items(pool.items, int(self.outputs[pool.length]))
+            start, count = (int(raw_array(self.outputs[i])[at]) for i in (pool.starts, pool.counts))
+            made = self.lists[pool, at] = items[start : start + count]
+        return made
 
     def table(self, leaf: TableLeaf) -> Any:
         """A dict, set or deque."""
@@ -116,6 +133,8 @@ class ResultBuilder:
             case TreeLeaf(kind, keys, children):
                 columns = [self.items(c, length) for c in children]
                 return [make_tree(kind, keys, [column[i] for column in columns]) for i in range(length)]
+            case SharedLeaf(pool, at):
+                return [self.shared(pool, i) for i in self.items(at, length)]
             case ItemsLeaf(index, weak, sizes):
                 found = self.outputs[index]
                 if weak:

@@ -1,0 +1,145 @@
+"""Lists that are items of growing lists, or that several names may stand for: numbers of lists in a pool.
+
+Which places in the program make such lists is found while lowering: where a list goes into another, or two lists become
+one name, everything is lowered again with both made in one pool (`Pools.share`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+from tracejit.frontend.context import Again, Context
+from tracejit.frontend.desugar import ForLoop, WhileLoop
+from tracejit.frontend.kinds import SharedKind, list_places
+from tracejit.frontend.values import (
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    ObjectValue,
+    SharedList,
+    Static,
+    root_of,
+)
+from tracejit.ir.core import Value
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+@dataclass(slots=True)
+class Pools:
+    """The places that make shared lists; lists of places with one root lie in one pool."""
+
+    parents: dict[object, object] = field(default_factory=dict[object, object])
+
+    def root(self, place: object) -> object:
+        """What stands for all places whose lists lie in a pool."""
+        while self.parents[place] != place:
+            place = self.parents[place]
+        return place
+
+    def roots(self) -> list[object]:
+        """The pools there are."""
+        return [p for p in self.parents if self.parents[p] == p]
+
+    def share(self, places: Iterable[object]) -> bool:
+        """Let places make lists in one pool; whether that is new."""
+        known = list(places)
+        new = [p for p in known if p not in self.parents]
+        self.parents.update((p, p) for p in new)
+        first, *rest = dict.fromkeys(map(self.root, known))
+        for root in rest:
+            self.parents[root] = first
+        return bool(new or rest)
+
+
+def share(ctx: Context, places: Iterable[object], node: ast.AST) -> NoReturn:
+    """Lower again with lists of these places in one pool."""
+    if not ctx.pools_known.share(places):
+        ctx.refuse(node, "this list cannot be an item of a list here", "use an array of two axes")
+    for key, kind in ctx.growing.items():
+        if kind is not None and list_places(kind):
+            ctx.growing[key] = None  # what it holds is found anew
+    raise Again
+
+
+def in_pool(c: Calls, lst: ListValue | GrowingList, node: ast.AST) -> FrontValue:
+    """A list that was just made; in a pool where its place makes such."""
+    place = next((k for k in lst.keys if k in c.ctx.pools_known.parents), None)
+    if place is None:
+        return lst
+    from tracejit.frontend.written.lists import new_list
+
+    pool = c.ctx.pools[c.ctx.pools_known.root(place)]
+    at = c.call_object(new_list, [pool, lst], {}, node)
+    return SharedList(c.arith.scalar(at), pool)
+
+
+def make_pools(c: Calls, node: ast.AST) -> None:
+    """Make the pools at the start of a function."""
+    from tracejit.frontend.written.lists import Pool
+
+    path = c.ctx.path
+    for i, root in enumerate(c.ctx.pools_known.roots()):
+        c.ctx.path = (*path, "pool", i)
+        made = c.objects.construct(Pool, [], {}, node)
+        assert isinstance(made, ObjectValue)
+        made.fields = {**made.fields, "root": Static(root)}
+        c.ctx.pools[root] = made
+    c.ctx.path = path
+
+
+def require_one_pool(ctx: Context, a: SharedList, b: FrontValue | None, node: ast.AST) -> None:
+    """Two lists that meet lie in one pool."""
+    if b is None:
+        return
+    if isinstance(b, SharedList):
+        if b.pool is not a.pool:
+            share(ctx, (root_of(a), root_of(b)), node)
+        return
+    if isinstance(b, ListValue | GrowingList) and b.keys:
+        share(ctx, (root_of(a), *b.keys), node)
+
+
+def item_of_shared(ctx: Context, kind: SharedKind, at: Value) -> SharedList:
+    """An item of that kind."""
+    return SharedList(at, ctx.pools[kind.root])
+
+
+def attribute(lst: SharedList, name: str) -> FrontValue | None:
+    """What the definitions read of a list."""
+    match name:
+        case "pool":
+            return lst.pool
+        case "at":
+            return Number(lst.at, weak=True)
+        case _:
+            return None
+
+
+def change_length(ctx: Context, loop: ast.AST) -> NoReturn:
+    """Lower again with a loop over a list as one that looks at its length each time."""
+    assert ctx.recursion is not None
+    ctx.recursion.known.changing.add(loop)
+    raise Again
+
+
+def over_list(s: ForLoop, lst: SharedList | GrowingList, env: dict[str, FrontValue]) -> WhileLoop:
+    """A loop over a list, which may change meanwhile: the items by number, as long as there are such."""
+    names = f"$list{id(s.node)}", f"$at{id(s.node)}"
+    env[names[0]], env[names[1]] = lst, Static(0)
+    parts = s.node.__dict__.get("_tracejit_over")
+    if parts is None:
+        items, at = (ast.Name(n, ast.Load()) for n in names)
+        test = ast.Compare(at, [ast.Lt()], [ast.Call(ast.Constant(len), [items], [])])  # type: ignore[arg-type]
+        step = ast.Assign([ast.Name(names[1], ast.Store())], ast.BinOp(at, ast.Add(), ast.Constant(1)))
+        take = ast.Assign([s.target], ast.Subscript(items, at, ast.Load()))
+        for part in (test, take, step):
+            ast.fix_missing_locations(ast.copy_location(part, s.iter))
+        parts = s.node.__dict__["_tracejit_over"] = test, take, step
+    test, take, step = parts
+    return WhileLoop(test, [take, step, *s.body], s.exits, s.node, s.live, s.live_head | {*names})

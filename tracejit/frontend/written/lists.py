@@ -1,0 +1,200 @@
+"""Lists that other lists hold, or that several names may stand for: their items lie in a pool that they share.
+
+A list is a number `at`: its items are `data[start[at]]` and so on, `count[at]` of them; `room[at]` fit there. A list
+that needs more room moves to the end of the pool, with room for twice as many.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.tables import growing, growing_ints, is_slice, shows_as
+
+
+class Pool:
+    """The memory of lists that hold one kind of items."""
+
+    def __init__(self) -> None:
+        self.data = growing()
+        self.start = growing_ints()
+        self.count = growing_ints()
+        self.room = growing_ints()
+
+
+def new_list(pool: Any, items: Any) -> Any:
+    """The number of a new list of these items."""
+    start = len(pool.data)
+    for item in items:
+        pool.data.append(item)
+    n = len(pool.data) - start
+    pool.start.append(start)
+    pool.count.append(n)
+    pool.room.append(n)
+    return len(pool.start) - 1
+
+
+def widen(pool: Any, at: Any, item: Any) -> None:
+    """Make room for one more item, and put it there."""
+    data, n, old = pool.data, pool.count[at], pool.start[at]
+    if old + n == len(data):
+        data.append(item)
+        pool.room[at] = n + 1
+        return
+    pool.start[at] = len(data)
+    for i in range(n):
+        data.append(data[old + i])
+    for _ in range(n + 4):
+        data.append(item)
+    pool.room[at] = n + n + 4
+
+
+@shows_as(list)
+class SharedList:
+    """A list: `pool` and `at` are what the front end knows of it."""
+
+    pool: Any
+    at: Any
+
+    def __len__(self) -> Any:
+        return self.pool.count[self.at]
+
+    def copied(self) -> Any:
+        """The items in a list of their own."""
+        data, start = self.pool.data, self.pool.start[self.at]
+        return [data[start + i] for i in range(self.pool.count[self.at])]
+
+    def replace(self, items: Any) -> None:
+        """Hold these items instead."""
+        self.pool.count[self.at] = 0
+        for item in items:
+            self.append(item)
+
+    def __iter__(self) -> Any:
+        return self.copied()
+
+    def place(self, index: Any, message: Any) -> Any:
+        """Where an item lies in the pool."""
+        n = self.pool.count[self.at]
+        if index < -n or index >= n:
+            raise IndexError(message)
+        return self.pool.start[self.at] + (index if index >= 0 else index + n)
+
+    def __getitem__(self, index: Any) -> Any:
+        if is_slice(index):
+            return self.copied()[index]
+        return self.pool.data[self.place(index, "list index out of range")]
+
+    def __setitem__(self, index: Any, item: Any) -> None:
+        if is_slice(index):
+            items = self.copied()
+            items[index] = item
+            self.replace(items)
+        else:
+            self.pool.data[self.place(index, "list assignment index out of range")] = item
+
+    def __delitem__(self, index: Any) -> None:
+        items = self.copied()
+        del items[index]
+        self.replace(items)
+
+    def append(self, item: Any) -> None:
+        pool, at = self.pool, self.at
+        n = pool.count[at]
+        if n < pool.room[at]:
+            pool.data[pool.start[at] + n] = item
+        else:
+            widen(pool, at, item)
+        pool.count[at] = n + 1
+
+    def extend(self, items: Any) -> None:
+        for item in list(items):
+            self.append(item)
+
+    def insert(self, index: Any, item: Any) -> None:
+        items = self.copied()
+        items.insert(index, item)
+        self.replace(items)
+
+    def pop(self, index: Any = -1) -> Any:
+        n = len(self)
+        if n == 0:
+            raise IndexError("pop from empty list")
+        at = self.place(index, "pop index out of range")
+        data, end = self.pool.data, self.pool.start[self.at] + n - 1
+        found = data[at]
+        for i in range(at, end):
+            data[i] = data[i + 1]
+        self.pool.count[self.at] = n - 1
+        return found
+
+    def remove(self, item: Any) -> None:
+        items = self.copied()
+        items.remove(item)
+        self.replace(items)
+
+    def clear(self) -> None:
+        self.pool.count[self.at] = 0
+
+    def reverse(self) -> None:
+        items = self.copied()
+        items.reverse()
+        self.replace(items)
+
+    def sort(self, *, key: Any = None, reverse: Any = False) -> None:
+        self.replace(sorted(self.copied(), key=key, reverse=reverse))
+
+    def index(self, item: Any) -> Any:
+        return self.copied().index(item)
+
+    def count(self, item: Any) -> Any:
+        return self.copied().count(item)
+
+    def copy(self) -> Any:
+        return self.copied()
+
+    def __contains__(self, item: Any) -> Any:
+        return item in self.copied()
+
+    def __add__(self, other: Any) -> Any:
+        return self.copied() + list(other) if isinstance(other, list) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return list(other) + self.copied() if isinstance(other, list) else NotImplemented
+
+    def __iadd__(self, other: Any) -> Any:
+        self.extend(other)
+        return self
+
+    def __mul__(self, times: Any) -> Any:
+        return self.copied() * times
+
+    def __rmul__(self, times: Any) -> Any:
+        return self.copied() * times
+
+    def __eq__(self, other: Any) -> Any:
+        return equal(self, other) if isinstance(other, list) else NotImplemented
+
+
+def equal(a: Any, b: Any) -> Any:
+    """Whether two lists have the same items."""
+    if len(a) != len(b):
+        return False
+    for i in range(len(a)):  # noqa: SIM110
+        if a[i] != b[i]:
+            return False
+    return True
+
+
+def less(a: Any, b: Any) -> Any:
+    """Whether a list comes before another."""
+    for i in range(min(len(a), len(b))):
+        if a[i] != b[i]:
+            return a[i] < b[i]
+    return len(a) < len(b)
+
+
+def as_rows(rows: Any) -> Any:
+    """A list of lists of numbers as a list of arrays."""
+    return [np.array(list(row)) for row in rows]
