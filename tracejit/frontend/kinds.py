@@ -118,8 +118,8 @@ NOTHING = NumberKind(F64, weak=True)
 
 
 class NoKind(Exception):
-    """Values that one growing list cannot hold; the text says which. `lists`: the places of lists among them, which could
-    share a pool."""
+    """Values that one growing list cannot hold; the text says which. `lists`: the places of lists among them, which may
+    come to share a pool."""
 
     def __init__(self, text: str, lists: frozenset[object] = frozenset()) -> None:
         super().__init__(text)
