@@ -978,3 +978,13 @@ def test_derivative(fn, arguments):
     direction = np.random.default_rng(3).standard_normal(x.shape)
     ahead, behind = (fn(x + h * direction, *rest) for h in (1e-6, -1e-6))
     np.testing.assert_allclose(np.sum(found * direction), (ahead - behind) / 2e-6, rtol=1e-6)
+
+
+def test_bins_of_a_number_found_in_the_data():
+    def means(x, group):
+        k = group.max() + 1
+        total = np.zeros((k, x.shape[1]))
+        np.add.at(total, group, x)
+        return total / np.bincount(group, minlength=k)[:, None], np.bincount(group, minlength=len(x))
+
+    check(means, np.arange(10.0).reshape(5, 2), np.array([0, 1, 0, 2, 1]))

@@ -681,3 +681,27 @@ def test_types_that_never_repeat_are_refused():
 
     with pytest.raises(ScriptError, match="calls itself with arguments of ever other types"):
         script(growing)(1.0, 3)
+
+
+def test_backtracking_returns_out_of_a_loop():
+    def filled(board, top):
+        def is_free(place, value):
+            return not (board[:place] == value).any()
+
+        def solve(place):
+            if place == len(board):
+                return True
+            if board[place]:
+                return solve(place + 1)
+            for value in range(1, top + 1):
+                if is_free(place, value) and not (board == value).any():
+                    board[place] = value
+                    if solve(place + 1):
+                        return True
+                    board[place] = 0
+            return False
+
+        return solve(0), board
+
+    for top in (3, 4, 5):
+        check(filled, np.array([0, 2, 0, 0]), top)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend.context import Context, Frame, ScriptBuilder
-from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
@@ -193,7 +192,7 @@ class Body:
         known = {i for i, _ in instance.interface.changed}
         changed = [i for i, (o, before) in enumerate(unpacker.objects) if i in known or _is_changed(o, before)]
         given = [o for o, _ in unpacker.objects]
-        return self.finish(ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else None, given, changed)
+        return self.finish((ctx.frame.result or Static(None)) if alive else None, given, changed)
 
     def refuse_change(self, node: ast.AST, what: str) -> NoReturn:
         """Changes of objects do not come back to the caller."""

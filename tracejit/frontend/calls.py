@@ -36,7 +36,7 @@ from tracejit.frontend.choices import each, letter
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.dependence import compiled_in, decided_by
-from tracejit.frontend.desugar import RETURN_VALUE, desugar
+from tracejit.frontend.desugar import desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
@@ -61,7 +61,6 @@ from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
     ListValue,
-    MaybeUnbound,
     MessageValue,
     Number,
     ObjectValue,
@@ -425,13 +424,13 @@ class Calls:
         self.ctx.path = (*path, node)
         try:
             alive = self.run(source)
-            result = self.ctx.frame.env.get(RETURN_VALUE)
+            result = self.ctx.frame.result
         finally:
             self.ctx.frame, self.ctx.path = outer, path
         if not alive or result is None:
             raise Unreachable
         self.ctx.at(node)
-        return result.value if isinstance(result, MaybeUnbound) else result  # a function that ends has a result
+        return result
 
     def run(self, source: FunctionSource) -> bool:
         """Lower a function's statements in the current frame."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import ScriptError, Span
+from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
@@ -23,6 +24,7 @@ from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
     GrowingList,
+    MaybeUnbound,
     Mutable,
     Number,
     ObjectValue,
@@ -134,6 +136,12 @@ class Frame:
     scope: Frame | None = None
     is_function: bool = True  #: not the scope of a comprehension
     site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
+
+    @property
+    def result(self) -> FrontValue | None:
+        """What the function returned; a function that ends has a result."""
+        found = self.env.get(RETURN_VALUE)
+        return found.value if isinstance(found, MaybeUnbound) else found
 
     def span(self, node: ast.AST) -> Span:
         """The user's place of a node."""

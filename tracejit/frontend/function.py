@@ -309,7 +309,7 @@ class Lowering:
     def body(self) -> FrontValue:
         """What the function returns for the arguments in the frame."""
         alive = self.call_itself() if self.recursion.is_recursive(self.source) else self.calls.run(self.source)
-        return self.ctx.frame.env.get(RETURN_VALUE, Static(None)) if alive else Static(None)
+        return (self.ctx.frame.result if alive else None) or Static(None)
 
     def call_itself(self) -> bool:
         """Call the function, which calls itself, with the arguments; whether it returns."""

@@ -11,7 +11,7 @@ from tracejit.ir.types import I64, TensorType, Type
 from tracejit.ops import coerce, loops
 from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
-from tracejit.ops.functions import Operand, array, function, inexact, is_positive, keep_axes, on, one_axis
+from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
 from tracejit.ops.products import agree, with_sizes
 from tracejit.ops.reduction import ORDERED
 from tracejit.ops.statistics import mean, truth
@@ -213,7 +213,7 @@ def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left") -> Any
 
 
 @function(kinds=LIBRARY)
-def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Any = 0) -> Any:
+def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -> Any:
     """How often each integer from 0 on occurs, or the sum of the weights where it does."""
     x = array(b, x)
     top = b.fetch(b.max(x, axes=(0,)), ())
