@@ -10,6 +10,7 @@ import pytest
 from native_programs import data, dim, entry_program, fold, pointwise, size, values, vector_input
 
 from tests.threads import each_number_of_threads
+from tracejit.codegen import llvm_function
 from tracejit.codegen.llvm import print_program
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_vector import plan
@@ -63,6 +64,30 @@ def scalar_input(dtype: DType, name: str = "s") -> InputSpec:
 
 
 # -- vector loops --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", WIDTHS)
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_many_uses_of_an_elementary_function_call_one_copy(
+    dtype: DType, options: LlvmOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def value(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
+        for _ in range(3 * llvm_function.COPIES):
+            x, y = k.sin(k.add(x, y)), k.tanh(k.mul(x, y))
+        return k.sub(x, y)
+
+    program = pointwise(value, [dtype, dtype], dtype)
+    called = str(print_program(program, options or host_options()))
+    monkeypatch.setattr(llvm_function, "COPIES", 1000)
+    inline = str(print_program(program, options or host_options()))
+    assert called.count("call fastcc") > 0 == inline.count("call fastcc")
+    assert len(called) < 0.7 * len(inline)
+    monkeypatch.undo()
+    x, y = (np.random.default_rng(i).normal(size=133) for i in range(2))
+    found = compile_program(program, options=options, keep=False).call([v.astype(numpy_dtype(dtype)) for v in (x, y)])
+    for _ in range(3 * llvm_function.COPIES):
+        x, y = np.sin(x + y), np.tanh(x * y)
+    np.testing.assert_allclose(found[0], x - y, rtol=0, atol=1e-4 if dtype == F32 else 1e-13)
 
 
 @pytest.mark.parametrize("options", WIDTHS)

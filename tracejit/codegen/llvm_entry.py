@@ -34,6 +34,8 @@ DTYPE_CODES: dict[DType, int] = {dtype: code + 1 for code, dtype in enumerate(DT
 class EntryPrinter(FunctionPrinter):
     """Prints the entry function, or another function of the program."""
 
+    attributes = "#1"
+
     def __init__(self, texts: Texts, program: Program, function: Function | None = None) -> None:
         super().__init__(texts)
         self.options = texts.options.for_scalar_code()

@@ -133,9 +133,7 @@ class ExpressionPrinter(Emitter):
         spelling = row.llvm.get(dtype.kind)
         if spelling is None:
             whole = dtype.name in row.avx512 and self.fills_registers(dtype, args)
-            return (
-                self._of_registers(row.avx512[dtype.name], args) if whole else self.expand(expansion(op, dtype), args)
-            )
+            return self._of_registers(row.avx512[dtype.name], args) if whole else self.elementary(op, dtype, args)
         if any(isinstance(a, Ramp) for a in args):
             ramp = self._of_ramps(spelling, args)
             if ramp is not None:
@@ -219,6 +217,10 @@ class ExpressionPrinter(Emitter):
         self.declare(f"declare {pair} @{spelling}.{kind}({type_text(a.dtype, lanes)}, {type_text(a.dtype, lanes)})")
         both = self.pure(f"call {pair} @{spelling}.{kind}({a.typed()}, {b.typed()})", result, lanes, a, b)
         return self.pure(f"extractvalue {pair} {both.text}, 1", result, lanes, both)
+
+    def elementary(self, op: str, dtype: DType, args: list[Value | Ramp]) -> Value | Ramp:
+        """An operation that LLVM does not have."""
+        return self.expand(expansion(op, dtype), args)
 
     def expand(self, template: Expansion, args: list[Value | Ramp]) -> Value | Ramp:
         """An operation by its expansion. Its vars are bound anew at every use, so nothing in it is remembered."""

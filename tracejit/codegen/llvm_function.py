@@ -6,6 +6,7 @@ front of it. Vector and parallel loops have a file of their own; everything else
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from tracejit.codegen import llvm_calls, llvm_memory, llvm_parallel, llvm_vector
@@ -31,10 +32,16 @@ from tracejit.codegen.loop_ir import (
     Store,
     Var,
 )
+from tracejit.codegen.scalars import expansion
 from tracejit.ir.types import BOOL, I64, DType
 
 #: `axis="unroll"` loops of at most this many trips are unrolled.
 UNROLL_LIMIT = 64
+
+
+#: A function has at most so many copies of an expanded operation of at least so many instructions; further uses call
+#: a function of its own. Code of hundreds of elementary functions compiles in a fraction of the time.
+COPIES, LARGE_EXPANSION = 4, 12
 
 
 class Texts:
@@ -50,6 +57,7 @@ class Texts:
         self.outlined = outlined  #: numbers for the program's outlined functions
         self.declarations: set[str] = set()
         self.functions: list[str] = []
+        self.elementary: dict[tuple[str, DType, int, str], tuple[str, DType]] = {}  #: functions of operations
 
     def kernel_symbol(self, name: str) -> str:
         """The symbol of a kernel."""
@@ -59,9 +67,12 @@ class Texts:
 class FunctionPrinter(ExpressionPrinter):
     """Prints the body of one function."""
 
+    attributes = "#0"
+
     def __init__(self, texts: Texts) -> None:
         super().__init__(texts.declarations, texts.options, texts.fastmath)
         self.texts = texts
+        self.copies: Counter[tuple[str, DType, int]] = Counter()  #: of expanded operations in this function
         self.terminated = False  #: the current block has ended: what follows in this body is unreachable
         self.record: llvm_parallel.Record | None = None  #: in an outlined body: what comes from its caller
 
@@ -87,6 +98,38 @@ class FunctionPrinter(ExpressionPrinter):
         address = llvm_memory.element(self, pointer, index, dtype)
         stored = self.define(f"load {memory_type_text(dtype)}, ptr {address.text}", dtype)
         return llvm_memory.from_memory(self, stored, dtype)
+
+    # -- elementary functions -----------------------------------------------------------------------------------
+
+    def elementary(self, op: str, dtype: DType, args: list[Value | Ramp]) -> Value | Ramp:
+        """An operation that LLVM does not have, in place or by a call."""
+        values = [self.spread(a) for a in args]
+        lanes = max(v.lanes for v in values)
+        if self._in_template or llvm_vector.expansion_weight(op, dtype) < LARGE_EXPANSION:
+            return super().elementary(op, dtype, args)
+        self.copies[op, dtype, lanes] += 1
+        if self.copies[op, dtype, lanes] <= COPIES:
+            return super().elementary(op, dtype, args)
+        values = [self.splat(v, lanes) for v in values]
+        name, result = self._own_function(op, dtype, lanes, len(values))
+        given = ", ".join(v.typed() for v in values)
+        return self.pure(f"call fastcc {type_text(result, lanes)} {name}({given})", result, lanes, *values)
+
+    def _own_function(self, op: str, dtype: DType, lanes: int, arity: int) -> tuple[str, DType]:
+        """The name and the result's dtype of an internal function of the module that computes an operation."""
+        key = op, dtype, lanes, self.attributes
+        if key not in self.texts.elementary:
+            inner = FunctionPrinter(self.texts)
+            inner.options = self.options
+            params = [Value(f"%x{i}", dtype, lanes) for i in range(arity)]
+            made = inner.splat(inner.spread(inner.expand(expansion(op, dtype), list(params))), lanes)
+            assert isinstance(made.dtype, DType)
+            name = f'@"elementary.{op}.{dtype.name}.{lanes}.{self.attributes[1:]}"'
+            type = type_text(made.dtype, lanes)
+            header = f"define internal fastcc {type} {name}({', '.join(p.typed() for p in params)})"
+            self.texts.functions.append(inner.finish(f"{header} noinline {self.attributes}", f"  ret {made.typed()}"))
+            self.texts.elementary[key] = name, made.dtype
+        return self.texts.elementary[key]
 
     # -- statements ---------------------------------------------------------------------------------------------
 
