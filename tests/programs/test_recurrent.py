@@ -32,7 +32,7 @@ def by_hand(x: Any, h: Any, wi: Any, wh: Any, b: Any) -> tuple[Any, ...]:
 GRADIENT = tj.grad(network, argnums=(2, 3, 4))
 
 
-@pytest.mark.parametrize("rows", [None, 1, 2, 40, 64, 65])
+@pytest.mark.parametrize("rows", [None, 1, 2, 16, 17, 40])
 @pytest.mark.parametrize("trips", [0, 1, 5, 33, 300])
 def test_gradients_of_the_weights(rows: int | None, trips: int) -> None:
     rng = np.random.default_rng(trips)

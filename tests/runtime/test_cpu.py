@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "codegen"))
 
 from native_programs import data, dim, entry_program, pointwise, size, vector_input
 
+from tests.threads import each_number_of_threads
 from tracejit import config
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import Alloc, Call, Input, InputSpec, Load, Output, Pointer, Program, Store, Var
@@ -320,6 +321,24 @@ def test_products_of_every_layout(shape: tuple[int, int, int], name: str, produc
             expected = a.astype(np.float64) @ b.astype(np.float64)
             np.testing.assert_allclose(border[:, :n], expected, rtol=1e-4, atol=1e-3 if name == "f32" else 1e-11)
             assert (border[:, n:] == 7).all()
+
+
+def test_products_shared_by_threads_that_are_awake_have_the_same_bits() -> None:
+    """One large enough to wake them, then many that are shared only while they are awake."""
+    product = _product(engine().products("f32")["tj_gemm_f32"])
+    rng = np.random.default_rng(0)
+    large, small, b = (rng.normal(size=shape).astype(np.float32) for shape in ((256, 64), (37, 64), (64, 256)))
+    first, second = np.empty((256, 256), np.float32), np.empty((37, 256), np.float32)
+    found: list[bytes] = []
+    with each_number_of_threads(1, 2, 4) as counts:
+        for _ in counts:
+            product(large, b, first)
+            for _ in range(50):
+                second[:] = np.nan
+                product(small, b, second)
+                found.append(first.tobytes() + second.tobytes())
+    assert len(set(found)) == 1
+    np.testing.assert_allclose(second, small.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
 
 
 def test_products_inside_programs() -> None:

@@ -20,6 +20,7 @@ EXPORTS = (
     *("tj_output", "tj_print"),
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_share", "tj_set_threads"),
+    "tj_pool_is_awake",
     "tj_stack_limit",
 )
 

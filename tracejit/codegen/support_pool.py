@@ -25,6 +25,9 @@ _PAUSE = {
 }
 
 SERIAL = """
+define i1 @tj_pool_is_awake() nounwind {
+  ret i1 false
+}
 define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
   call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
   ret void
@@ -175,6 +178,26 @@ launch:
   call void @tj_wait(ptr %pool, i64 %chunks)
   store atomic i32 0, ptr %pool release, align 4
   ret void
+}}
+
+; Whether workers wait for work with open eyes, so that a launch costs less than a microsecond.
+define i1 @tj_pool_is_awake() nounwind {{
+  %pool = load atomic ptr, ptr @tj_pool acquire, align 8
+  %unmade = icmp eq ptr %pool, null
+  %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
+  %none = or i1 %unmade, %refused
+  br i1 %none, label %no, label %ask
+ask:
+  %started_place = getelementptr i8, ptr %pool, i64 4
+  %started = load atomic i32, ptr %started_place monotonic, align 4
+  %asleep_place = getelementptr i8, ptr %pool, i64 12
+  %asleep = load atomic i32, ptr %asleep_place monotonic, align 4
+  %some = icmp sgt i32 %started, 0
+  %all = icmp eq i32 %asleep, 0
+  %awake = and i1 %some, %all
+  ret i1 %awake
+no:
+  ret i1 false
 }}
 
 define internal void @tj_start_workers(ptr %pool, i32 %threads) nounwind {{

@@ -28,8 +28,8 @@ SIZE = ScalarType(I64)
 MATRICES = Contraction("...ij,...jk->...ik")
 
 #: How many rows are laid aside at most, and how many a trip may have for that: a product of more costs several times
-#: what reading and writing the sum does, and is worth several threads by itself.
-ROOM, FEW = 256, 64
+#: what reading and writing the sum does, and threads share its rows while they lie in the caches.
+ROOM, FEW = 256, 16
 
 
 @transform("defer-products")
