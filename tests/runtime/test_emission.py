@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +59,50 @@ def test_an_error_of_the_printer_leaves_no_thread_behind(threads: int) -> None:
     with config.override(num_threads=threads), pytest.raises(KeyError, match="printer"):
         emission().objects(modules())
     assert threading.active_count() == before
+
+
+def test_where_no_thread_can_be_started_the_caller_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    alone = emission().objects([module(i) for i in range(4)])
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with config.override(num_threads=3):
+        assert emission().objects([module(i) for i in range(4)]) == alone
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_right_after_the_first_call_and_an_early_end_are_safe(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(PROGRAM)
+    environment = os.environ | {"TRACEJIT_CACHE_DIR": str(tmp_path), "TRACEJIT_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, str(file)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == ["0", "3.0", "3.0", "refused"]
+    environment["TRACEJIT_CACHE_DIR"] = str(tmp_path / "other")
+    done = subprocess.run([sys.executable, str(file), "early"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "refused\n", "")
+
+
+PROGRAM = """
+import os, sys
+import numpy as np
+import tracejit as tj
+
+def refused(x):
+    return x.there_is_no_such_method()
+
+def f(x):
+    return x * 2 + 1
+
+try:
+    tj.script(refused)(np.ones(3))
+except AttributeError:
+    print("refused", flush=True)
+if sys.argv[1:] == []:
+    child = os.fork()
+    found = tj.script(f)(np.ones(2))[1]
+    os.write(1, f"{found}\\n".encode())  # at once: two processes write
+    if child:
+        print(os.waitpid(child, 0)[1])
+"""

@@ -53,12 +53,17 @@ class Emission:
         """The object code of each module, in order."""
         work = _Work()
         threads: list[threading.Thread] = []
+        wanted = config.get("num_threads") - 1
         try:
             for module in modules:
                 work.add(module)
-                if len(threads) < config.get("num_threads") - 1:
-                    threads.append(threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),)))
-                    threads[-1].start()
+                if len(threads) < wanted:
+                    thread = threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),))
+                    try:
+                        thread.start()
+                        threads.append(thread)
+                    except RuntimeError:  # no more threads: those there are do it
+                        wanted = len(threads)
         except BaseException:
             work.stop()
             raise

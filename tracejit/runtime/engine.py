@@ -317,14 +317,18 @@ def engine() -> Engine:
 
 
 def prepare(then: Callable[[], object]) -> None:
-    """Begin to make the engine, and `then` something else, while the caller does what needs neither; a fork waits."""
+    """Begin to make the engine, and `then` something else, while the caller does what needs neither. A fork waits for
+    it, and so does the end of the process."""
     if _engines or _preparing or config.get("num_threads") < 2:
         return
-    thread = threading.Thread(target=_try_engine, args=(then,), name="tracejit engine", daemon=True)
+    thread = threading.Thread(target=_try_engine, args=(then,), name="tracejit engine")
     _preparing.append(thread)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads: whoever needs the engine makes it
+        return
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=thread.join)
-    thread.start()
 
 
 def _try_engine(then: Callable[[], object]) -> None:
