@@ -391,7 +391,11 @@ def test_an_object_links_into_a_library_that_needs_libc_only(level: str, tmp_pat
     out = np.zeros((30, 30), np.float32)
     sizes = (ctypes.c_int64 * 2)(30, 30)
     records = [cpu.TensorRecord(x.ctypes.data, 2, ctypes.addressof(sizes), None, 0) for x in (a, b, out)]
-    inputs, outputs, context = (cpu.TensorRecord * 2)(*records[:2]), (cpu.TensorRecord * 1)(records[2]), cpu.Context()
+    inputs, outputs, context = (
+        (cpu.TensorRecord * 2)(*records[:2]),
+        (cpu.TensorRecord * 1)(records[2]),
+        cpu.NativeContext(),
+    )
     assert forward(inputs, outputs, ctypes.byref(context)) == 0
     np.testing.assert_allclose(out, np.tanh(a @ b), rtol=1e-4, atol=1e-5)
 

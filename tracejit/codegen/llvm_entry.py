@@ -2,7 +2,7 @@
 
 Inputs and outputs are arrays of `{ ptr data, i64 ndim, ptr shape, ptr strides, i32 dtype }`; strides count elements,
 a null pointer means C order. The context starts with `[MAX_PAYLOAD x i64]` for the payload of an error. The result is
-0, `error + 1`, or NO_MEMORY.
+0, `error + 1`, NO_MEMORY or INTERRUPTED.
 
 A program that may leave early keeps a list of what it owns (`@tj_adopt`, `@tj_disown`: the newest entry is looked at
 first, which is nearly always the one), and releases all of it on the way out.
@@ -17,7 +17,8 @@ from tracejit.codegen.llvm_calls import payload_bits
 from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
-from tracejit.codegen.loop_ir import Expr, Function, Input, Invoke, Output, Pointer, Program
+from tracejit.codegen.loop_ir import Expr, For, Function, Input, Invoke, Output, Pointer, Program
+from tracejit.codegen.polls import BUDGET, UNKNOWN, cost, polls
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
 
@@ -25,6 +26,10 @@ from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
 TENSOR_BYTES = 40
 #: Status of a call that ran out of memory.
 NO_MEMORY = -1
+#: Status of a call that the context's poll hook ended.
+INTERRUPTED = -2
+#: Byte offset of the context's poll hook: `i32 hook(ptr context)`, not 0 to end the call.
+POLL_HOOK = 8 * MAX_PAYLOAD + 8
 #: What a call owns: `{ length, capacity, entries, first entries }`.
 OWNED = "{ i64, i64, ptr, [16 x i64] }"
 #: The code a `tj_tensor` names a dtype by.
@@ -44,6 +49,8 @@ class EntryPrinter(FunctionPrinter):
         self.functions = {f.name: f for f in program.functions}
         self.owned = Value("%owned", Pointer(I64))
         self.owns = function is None or llvm_callee.owns_memory(function)
+        self._budget: Value | None = None
+        self._loops = 0  #: around what is printed
         self._limit: Value | None = None
         self._place: Value | None = None
         if self.owns:
@@ -160,6 +167,47 @@ class EntryPrinter(FunctionPrinter):
         made = self.name("failed")
         self.line(f"{made} = insertvalue {type} poison, i32 {status}, 0")
         self.line(f"ret {type} {made}")
+
+    # -- interrupts ---------------------------------------------------------------------------------------------
+
+    def serial_loop(self, loop: For) -> None:
+        """A loop in index order; inside another one, it is paid for when it has ended unless its trips are."""
+        self._loops += 1
+        super().serial_loop(loop)
+        self._loops -= 1
+        if self._loops and self._may_poll() and not polls(loop) and not self.terminated:
+            self._poll(self.uniform(loop.extent) if loop.go is None else Value(str(UNKNOWN), I64))
+
+    def end_of_trip(self, loop: For) -> None:
+        """Ask now and then whether to go on: a loop may run for hours, or for ever."""
+        if self._may_poll() and polls(loop):
+            self._poll(Value(str(cost(loop)), I64))
+
+    def _poll(self, amount: Value) -> None:
+        """Pay; ask the context's hook when all is spent."""
+        if self._budget is None:
+            self._budget = self.alloca("i64")
+            self.scopes[0].lines.append(f"  store i64 {BUDGET}, ptr {self._budget.text}")
+        had = self.define(f"load i64, ptr {self._budget.text}", I64)
+        left = self.define(f"sub i64 {had.text}, {amount.text}", I64)
+        self.line(f"store i64 {left.text}, ptr {self._budget.text}")
+        ask, going, leave = (self.new_label(name) for name in ("ask", "going", "interrupted"))
+        spent = self.define(f"icmp slt i64 {left.text}, 0", BOOL)
+        self.line(f"br i1 {spent.text}, label %{ask}, label %{going}, !prof !0")
+        self.begin(ask)
+        self.line(f"store i64 {BUDGET}, ptr {self._budget.text}")
+        place = self.define(f"getelementptr i8, ptr %context, i64 {POLL_HOOK}", Pointer(I64))
+        hook = self.define(f"load ptr, ptr {place.text}", Pointer(I64))
+        # what the hook runs is no part of the program: loops need not read their arrays again
+        answer = self.define(f"call i32 {hook.text}(ptr %context) nounwind memory(argmem: readwrite)", I64)
+        ended = self.define(f"icmp ne i32 {answer.text}, 0", BOOL)
+        self.line(f"br i1 {ended.text}, label %{leave}, label %{going}, !prof !0")
+        self.begin(leave)
+        self.leave(str(INTERRUPTED))
+        self.begin(going)
+
+    def _may_poll(self) -> bool:
+        return self.options.polls and self.function is None and self.record is None and self.vector is None
 
     # -- other functions ----------------------------------------------------------------------------------------
 

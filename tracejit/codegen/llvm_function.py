@@ -37,6 +37,8 @@ from tracejit.ir.types import BOOL, I64, DType
 
 #: `axis="unroll"` loops of at most this many trips are unrolled.
 UNROLL_LIMIT = 64
+#: More trips than any loop makes.
+ENDLESS = str(2**63 - 1)
 
 
 #: A function has at most so many copies of an expanded operation of at least so many instructions; further uses call
@@ -244,6 +246,9 @@ class FunctionPrinter(ExpressionPrinter):
     def disown(self, pointer: Value, is_list: bool) -> None:
         """This call no longer owns the memory."""
 
+    def end_of_trip(self, loop: For) -> None:
+        """What a serial loop does at the end of each trip."""
+
     # -- branches -----------------------------------------------------------------------------------------------
 
     def branch(self, cond: Value, then: Callable[[], list[Value]], orelse: Callable[[], list[Value]]) -> list[Value]:
@@ -367,6 +372,7 @@ class FunctionPrinter(ExpressionPrinter):
             self.body(loop.body)
             if self.terminated:
                 return state, None
+            self.end_of_trip(loop)
             following = [self._carried(self.value(c.next)) for c in loop.carried]
             return following, None if loop.go is None else self.uniform(loop.go[2])
 
@@ -436,9 +442,12 @@ class FunctionPrinter(ExpressionPrinter):
         self, index: Value, next_index: str, step: int, extent: Value, go: Value | None, label: str, done: str
     ) -> None:
         self.line(f"{next_index} = add nsw i64 {index.text}, {step}")
-        more = self.define(f"icmp slt i64 {next_index}, {extent.text}", BOOL)
-        if go is not None and go.text != "true":
-            more = self.define(f"and i1 {more.text}, {go.text}", BOOL)
+        goes = go is not None and go.text != "true"
+        if go is not None and goes and extent.text == ENDLESS:
+            more = go
+        else:
+            more = self.define(f"icmp slt i64 {next_index}, {extent.text}", BOOL)
+            more = self.define(f"and i1 {more.text}, {go.text}", BOOL) if go is not None and goes else more
         self.line(f"br i1 {more.text}, label %{label}, label %{done}")
 
     def _place_preheader(self, guard: Value, ahead: str, label: str, done: str, preheader: Scope) -> None:

@@ -14,6 +14,7 @@ class LlvmOptions:
     vector_bits: width of the widest vector register.
     masked_bits: least element width that has masked loads and stores (0: none; loops then end in a scalar loop).
     has_f16c:    f16 conversions are instructions.
+    polls:       loops of host code ask the context's `poll_hook` now and then whether to go on.
     """
 
     cpu: str
@@ -22,6 +23,7 @@ class LlvmOptions:
     masked_bits: int = 0
     has_f16c: bool = False
     entry_name: str = "tj_entry"
+    polls: bool = False
 
     def for_scalar_code(self) -> LlvmOptions:
         """The same machine without AVX-512, whose selections by mask registers are slow in scalar code."""

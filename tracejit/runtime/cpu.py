@@ -23,16 +23,16 @@ from tracejit import config
 from tracejit.codegen import text as loop_text
 from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import LlvmText, print_modules, print_program, products_of
-from tracejit.codegen.llvm_entry import NO_MEMORY
+from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
 from tracejit.codegen.numeric import numpy_dtype
-from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.ir.types import ScalarType, TensorType
 from tracejit.messages import filled
 from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk
+from tracejit.runtime.dispatch_tables import NativeContext
 from tracejit.runtime.engine import (
     LARGE_BYTES,
     assemble,
@@ -45,6 +45,7 @@ from tracejit.runtime.engine import (
     target_machine,
 )
 from tracejit.runtime.failure import payload_values
+from tracejit.runtime.interrupts import interruption, poll_hook
 
 __all__ = [
     "LARGE_BYTES",
@@ -65,12 +66,6 @@ class TensorRecord(Structure):
     """`tj_tensor`."""
 
     _fields_ = [("data", c_void_p), ("ndim", c_int64), ("shape", c_void_p), ("strides", c_void_p), ("dtype", c_int32)]
-
-
-class Context(Structure):
-    """`tj_context`."""
-
-    _fields_ = [("payload", c_int64 * MAX_PAYLOAD), ("print_hook", c_void_p), ("reserved", c_void_p * 7)]
 
 
 PRINT_HOOK = ctypes.CFUNCTYPE(None, c_void_p, c_int64, c_void_p)
@@ -120,7 +115,7 @@ class NativeFunction:
         records = (TensorRecord * max(len(prepared), 1))(*(p.record for p in prepared))
         wanted = [_Wanted(spec) for spec in self.program.outputs]
         outputs = (TensorRecord * max(len(wanted), 1))(*(w.record for w in wanted))
-        context = Context()
+        context = NativeContext(poll_hook=poll_hook())
         hook = self.print_hook()
         context.print_hook = ctypes.cast(hook, c_void_p).value
         status = self._entry(addressof(records), addressof(outputs), addressof(context))
@@ -128,6 +123,8 @@ class NativeFunction:
             p.write_back()
         if status == NO_MEMORY:
             raise MemoryError(f"{self.program.name}: no memory for an array")
+        if status == INTERRUPTED:
+            raise interruption(addressof(context))
         if status:
             site = self.program.errors[status - 1]
             raise NativeFailure(site, payload_values(list(context.payload), site.payload))

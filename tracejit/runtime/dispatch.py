@@ -9,7 +9,6 @@ Python, defined by the subclass) gets the arguments. Where this process is not l
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 import threading
 import weakref
@@ -149,6 +148,7 @@ def _made_call() -> int | None:
     if api[_ARRAY_API_TYPE] != id(np.ndarray):
         return None
     from tracejit.runtime.engine import link_quickly, memory_free_address
+    from tracejit.runtime.interrupts import poll_hook, python_symbols
 
     table = tables.RuntimeTable(
         ndarray_type=id(np.ndarray),
@@ -156,6 +156,7 @@ def _made_call() -> int | None:
         scalar=api[_ARRAY_API_SCALAR],
         set_base=api[_ARRAY_API_SET_BASE],
         free=memory_free_address(),
+        poll_hook=poll_hook(),
         true=id(True),
         false=id(False),
         none=id(None),
@@ -166,16 +167,8 @@ def _made_call() -> int | None:
     )
     _kept.append(table)
     text = dispatch_ir.module_text()
-    symbols = {name: _python_symbol(name) for name in re.findall(r"declare .*?@(Py\w+)\(", text)}
-    (call,) = link_quickly(text, ("tj_call",), symbols | {"tj_runtime": addressof(table)})
+    (call,) = link_quickly(text, ("tj_call",), python_symbols(text) | {"tj_runtime": addressof(table)})
     return call
-
-
-def _python_symbol(name: str) -> int:
-    """Address of a function of the interpreter."""
-    address = ctypes.cast(getattr(ctypes.pythonapi, name), c_void_p).value
-    assert address is not None
-    return address
 
 
 _kept: list[Any] = []  # tables that native code points at

@@ -287,6 +287,7 @@ def _enter(e: Emitter) -> str:
     context = e.at("%frame", offset_of(FrameHead, "context"))
     e.do(f"call void @llvm.memset.p0.i64(ptr {context}, i8 0, i64 {size_of(NativeContext)}, i1 false)")
     e.put(NativeContext, "print_hook", context, e.get(SpecTable, "print_hook", "%spec"))
+    e.put(NativeContext, "poll_hook", context, runtime(e, "poll_hook"))
     limit = e.get(SpecTable, "release_above", "%spec")
     enough = e.compare("sge", "i64", e.get(FrameHead, "elements", "%frame"), limit)
     release = e.op(f"and i1 {enough}, {e.compare('sge', 'i64', limit, 0)}")

@@ -32,9 +32,16 @@ class NativeTensor(Structure):
 
 
 class NativeContext(Structure):
-    """`tj_context`: what a native entry tells about a failure, and the hook `print` goes through."""
+    """`tj_context`: what a native entry tells about a failure, the hook `print` goes through, the hook that is asked
+    whether to go on, and the exception (a reference) that ended the call."""
 
-    _fields_ = (("payload", c_int64 * 8), ("print_hook", c_void_p), ("reserved", c_void_p * 7))
+    _fields_ = (
+        ("payload", c_int64 * 8),
+        ("print_hook", c_void_p),
+        ("poll_hook", c_void_p),
+        ("interruption", c_void_p),
+        ("reserved", c_void_p * 5),
+    )
 
 
 class StepTable(Structure):
@@ -181,6 +188,7 @@ class RuntimeTable(Structure):
         ("scalar", c_void_p),
         ("set_base", c_void_p),
         ("free", c_void_p),
+        ("poll_hook", c_void_p),
         ("true", c_void_p),
         ("false", c_void_p),
         ("none", c_void_p),

@@ -59,19 +59,20 @@ class Emission:
                 work.add(module)
                 if len(threads) < wanted:
                     thread = threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),))
+                    threads.append(thread)
                     try:
                         thread.start()
-                        threads.append(thread)
                     except RuntimeError:  # no more threads: those there are do it
+                        threads.pop()
                         wanted = len(threads)
+            work.close()
+            work.run(self._of_thread(0))
         except BaseException:
             work.stop()
             raise
         finally:
             work.close()
-            work.run(self._of_thread(0))
-            for thread in threads:
-                thread.join()
+            _wait_for(threads, work)
         return work.results()
 
     def assembly(self, modules: Iterable[Module]) -> str:
@@ -82,6 +83,20 @@ class Emission:
         while len(self._machines) <= number:
             self._machines.append(Machines(self._make))
         return self._machines[number]
+
+
+def _wait_for(threads: Iterable[threading.Thread], work: _Work) -> None:
+    """Wait until all have ended, also where Ctrl-C comes meanwhile: what they compile with is used again."""
+    interrupt: BaseException | None = None
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except BaseException as error:
+                interrupt = error
+                work.stop()
+    if interrupt is not None:
+        raise interrupt
 
 
 class _Work:
@@ -140,10 +155,20 @@ def emitted(module: Module, machines: Machines, kind: Literal["object", "assembl
     is_quick = module.effort == "quick"
     machine = machines.quick if is_quick else machines.careful
     context = llvm.create_context()
-    parsed = _parsed(_FEATURES.sub("", module.text) if is_quick else module.text, context)
-    if module.effort == "full":
-        passes, builder = full_passes(machine, vectorise=True)
-        _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
+    try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
+        parsed = _parsed(_FEATURES.sub("", module.text) if is_quick else module.text, context)
+        try:
+            if module.effort == "full":
+                passes, builder = full_passes(machine, vectorise=True)
+                _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
+            return _emitted(machine, parsed, kind)
+        finally:
+            parsed.close()
+    finally:
+        context.close()
+
+
+def _emitted(machine: Any, parsed: Any, kind: Literal["object", "assembly"]) -> bytes:
     with ffi.OutputString() as message:
         buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(machine, parsed, int(kind == "object"), message)
         if not buffer:
@@ -152,8 +177,6 @@ def emitted(module: Module, machines: Machines, kind: Literal["object", "assembl
         return ctypes.string_at(ffi.lib.LLVMPY_GetBufferStart(buffer), ffi.lib.LLVMPY_GetBufferSize(buffer))
     finally:
         ffi.lib.LLVMPY_DisposeMemoryBuffer(buffer)
-        parsed.close()
-        context.close()
 
 
 def _parsed(text: str, context: Any) -> Any:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import chain
 from typing import Any
@@ -63,7 +64,8 @@ def _initialise() -> None:
 def host_options() -> LlvmOptions:
     """The machine this process runs on."""
     _initialise()
-    return LlvmOptions.for_cpu(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
+    made = LlvmOptions.for_cpu(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
+    return replace(made, polls=True)
 
 
 def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:

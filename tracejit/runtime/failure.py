@@ -17,10 +17,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracejit.codegen.llvm_entry import NO_MEMORY
+from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
 from tracejit.errors import Span, make_error
 from tracejit.ir.types import DType
+from tracejit.runtime.interrupts import interruption
 
 
 def failure(site: ErrorSite, payload: Sequence[Any]) -> BaseException:
@@ -35,6 +36,8 @@ def error_hook(sites: Sequence[ErrorSite]) -> Callable[[int, int], BaseException
     def hook(status: int, context: int) -> BaseException:
         if status == NO_MEMORY:
             return MemoryError("no memory for an array")
+        if status == INTERRUPTED:
+            return interruption(context)
         site = sites[status - 1]
         bits = (c_int64 * len(site.payload)).from_address(context)
         return failure(site, payload_values(list(bits), site.payload))

@@ -1,0 +1,114 @@
+"""Signals reach native loops: Ctrl-C, and whatever a program's own handlers raise."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit.runtime import dispatch
+from tracejit.runtime.interrupts import poll_hook
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "setitimer") or poll_hook() is None, reason="no timers or no poll hook"),
+    pytest.mark.skipif(
+        threading.current_thread() is not threading.main_thread(), reason="signals need the main thread"
+    ),
+]
+
+
+class TooLong(Exception):
+    pass
+
+
+@contextmanager
+def limit(seconds: float) -> Iterator[None]:
+    """TooLong is raised in the main thread after so long."""
+
+    def handler(*_: Any) -> None:
+        raise TooLong("too long")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def halve(x: float, least: float) -> float:
+    while x > least:
+        x = x * 0.5 + 0.5
+    return x
+
+
+def count_up(a: Any, limit: float) -> None:
+    while a[0] < limit:
+        a[0] += 1.0
+
+
+def smooth(a: Any, least: float) -> Any:
+    while a.sum() > least:
+        a = np.sin(a) + 1.0
+    return a
+
+
+def grid(n: int, limit: int) -> int:
+    total = 0
+    for _ in range(n):
+        for j in range(limit):
+            total = (total * 31 + j) % 1_000_003
+    return total
+
+
+ENDLESS: list[tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = [
+    (halve, lambda: (2.0, 0.0), (2.0, 1.5)),
+    (count_up, lambda: (np.zeros(2), np.inf), (np.zeros(2), 1.0)),
+    (smooth, lambda: (np.ones(1000), -1.0), (np.ones(1000), 1e6)),
+    (grid, lambda: (10**9, 10**5), (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("fn", "endless", "short"), ENDLESS, ids=lambda x: getattr(x, "__name__", ""))
+def test_a_loop_without_end_is_interrupted(fn: Callable[..., Any], endless: Any, short: Any) -> None:
+    script = tj.script(fn)
+    script(*short)
+    with pytest.raises(TooLong, match="too long"), limit(0.1):
+        script(*endless())
+    script(*short)  # works on
+
+
+def test_what_was_written_stays_and_nothing_leaks() -> None:
+    script = tj.script(count_up)
+    script(np.zeros(2), 1.0)
+    a = np.zeros(2)
+    with pytest.raises(TooLong), limit(0.1):
+        script(a, np.inf)
+    assert a[0] > 1000 and a[1] == 0
+
+
+def test_the_portable_path_is_interrupted() -> None:
+    script = tj.script(halve)
+    script(2.0, 1.5)
+    with dispatch.all_slow(), pytest.raises(TooLong), limit(0.1):
+        script(2.0, 0.0)
+
+
+def test_loops_of_other_threads_go_on() -> None:
+    script = tj.script(count_up)
+    script(np.zeros(1), 1.0)
+    a = np.zeros(1)
+    thread = threading.Thread(target=script, args=(a, 3e8))
+    thread.start()
+    with pytest.raises(TooLong), limit(0.01):
+        time.sleep(5)
+    thread.join()
+    assert a[0] == 3e8

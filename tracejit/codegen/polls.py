@@ -1,0 +1,76 @@
+"""Which loops of host code ask now and then whether to go on, and what their trips cost until then.
+
+A loop that ends on data may run for ever, one that holds kernels or library functions for hours: they ask at the end
+of their trips. Other loops are over soon, or hold loops, which ask when they have ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tracejit.codegen.kernel_walk import bodies_of, bound, walk
+from tracejit.codegen.loop_ir import Call, Const, Expr, For, Invoke, Launch, Let, Scalar, Stmt, Var
+
+#: A call asks each time its loops have spent so much, in units of a few instructions.
+BUDGET = 1 << 16
+#: What statements of a trip may cost.
+_COSTS: dict[type, int] = {Launch: BUDGET >> 4, Call: BUDGET >> 4, Invoke: 64}
+#: What a loop of unknown length that does not ask is taken to cost.
+UNKNOWN = 64
+_ORDER = frozenset(("lt", "le", "gt", "ge"))
+
+
+def polls(loop: For) -> bool:
+    """Whether a serial loop asks at the end of its trips."""
+    return cost(loop) > 1 or (loop.go is not None and not _is_counted(loop, loop.go[2]))
+
+
+def cost(loop: For) -> int:
+    """What a trip may cost beside the loops in it."""
+    return max((_COSTS.get(type(stmt), 1) for stmt in _level(loop.body)), default=1)
+
+
+def _level(stmts: Iterable[Stmt]) -> Iterator[Stmt]:
+    """The statements of a trip, without those of loops inside."""
+    for stmt in stmts:
+        yield stmt
+        if not isinstance(stmt, For):
+            for body in bodies_of(stmt):
+                yield from _level(body)
+
+
+def _is_counted(loop: For, go_on: Expr) -> bool:
+    """Whether the condition compares an integer that moves by an invariant step with an invariant.
+
+    (`while j < n: j += i` ends, or overflows, unless the step is 0.)
+    """
+    lets = {stmt.var: stmt.expr for stmt in loop.body if isinstance(stmt, Let)}
+    own = {loop.var, *(c.var for c in loop.carried), *(v for stmt in walk(loop.body) for v in bound(stmt))}
+    steps = {c.var: c.next for c in loop.carried}
+
+    def meaning(e: Expr) -> Expr:
+        while isinstance(e, Var) and e in lets:
+            e = lets[e]
+        return e
+
+    def is_invariant(e: Expr) -> bool:
+        return isinstance(e, Const) or (isinstance(e, Var) and e not in own)
+
+    def moves(e: Expr) -> bool:
+        found = meaning(e)
+        if not isinstance(found, Scalar) or found.op not in ("add", "sub") or not found.type.is_integer:
+            return False
+        return any(
+            isinstance(x, Var) and x in steps and meaning(steps[x]) is found and is_invariant(y)
+            for x, y in (found.args, found.args[::-1])
+        )
+
+    condition = meaning(go_on)
+    if not isinstance(condition, Scalar):
+        return False
+    if condition.op == "logical_and":
+        return any(_is_counted(loop, part) for part in condition.args)
+    if condition.op not in _ORDER:
+        return False
+    a, b = condition.args
+    return (moves(a) and is_invariant(b)) or (moves(b) and is_invariant(a))

@@ -1,0 +1,67 @@
+"""Ctrl-C in native loops: the poll hook of `tj_context`, and the exception it leaves there.
+
+A loop asks the hook now and then (`codegen/llvm_entry.py`). The hook looks at the clock first, so that the interpreter
+is asked at most once a second: to ask it is to wait until another thread gives the interpreter lock away. Then signal
+handlers of the program run, as they would between two lines of Python, and what they raise ends the call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from ctypes import c_void_p
+from functools import cache
+
+from tracejit.runtime.dispatch_tables import NativeContext, offset_of
+from tracejit.runtime.emitter import Emitter
+
+
+@cache
+def poll_hook() -> int | None:
+    """Address of the hook, compiled on first use; None where the C library is not known to have its clock."""
+    from tracejit.runtime.engine import link_quickly
+
+    clock = getattr(ctypes.CDLL(None), "time", None) if sys.platform != "win32" else None
+    if clock is None:
+        return None
+    text = _module_text()
+    symbols = python_symbols(text) | {"time": ctypes.cast(clock, c_void_p).value or 0}
+    return link_quickly(text, ("tj_poll",), symbols)[0]
+
+
+def interruption(context: int) -> BaseException:
+    """The exception that ended the call of that context; the context's reference to it is taken."""
+    held = c_void_p.from_address(context + offset_of(NativeContext, "interruption"))
+    error = ctypes.cast(held, ctypes.py_object).value
+    ctypes.pythonapi.Py_DecRef(ctypes.py_object(error))
+    return error
+
+
+def python_symbols(text: str) -> dict[str, int]:
+    """Addresses of the functions of the interpreter that a module of IR text declares."""
+    names = re.findall(r"declare .*?@(Py\w+)\(", text)
+    return {name: ctypes.cast(getattr(ctypes.pythonapi, name), c_void_p).value or 0 for name in names}
+
+
+def _module_text() -> str:
+    e = Emitter()
+    last = e.define("tj_polled", "internal global i64 0")
+    with e.function("i32 @tj_poll(ptr %context)"):
+        now = e.call("i64", "time", "ptr null")
+        with e.when(e.compare("eq", "i64", now, e.load("i64", last))):
+            e.leave("i32 0")
+        e.store("i64", now, last)
+        state = e.call("i32", "PyGILState_Ensure")
+        raised = e.compare("ne", "i32", e.call("i32", "PyErr_CheckSignals"), 0)
+        with e.when(raised):
+            type_, value, trace = (e.variable("ptr", "null") for _ in range(3))
+            parts = tuple(f"ptr {part}" for part in (type_, value, trace))
+            e.call("void", "PyErr_Fetch", *parts)
+            e.call("void", "PyErr_NormalizeException", *parts)
+            e.put(NativeContext, "interruption", "%context", e.load("ptr", value))
+            for part in (type_, trace):
+                e.call("void", "Py_DecRef", f"ptr {e.load('ptr', part)}")  # ignores null
+        e.call("void", "PyGILState_Release", f"i32 {state}")
+        e.leave(f"i32 {e.op(f'zext i1 {raised} to i32')}")
+    return e.module()
