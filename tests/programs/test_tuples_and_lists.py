@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, List, Tuple
 
+import numpy as np
 import pytest
 
 import tracejit as tj
 from tests.programs.cases import A, Cases, Program, T, run
+from tests.programs.compare import check
 from tracejit import Tensor
 
 case = Cases()
@@ -405,3 +407,36 @@ def slices_of_lists_of_the_caller(items, n):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
+
+
+def test_items_that_are_arrays_change_in_place() -> None:
+    def lists(x):
+        parts = [x, x * 2]
+        first = parts[0]
+        parts[0] += 1.0
+        parts[1] *= 2.0
+        return first, parts[1], x
+
+    def dicts(x, rate):
+        parameters = {"w": x, "b": [x[1:], 3.0]}
+        for name in parameters:
+            if name == "w":
+                parameters[name] -= rate * parameters[name]
+        parameters["b"][0] += 2.0
+        parameters["b"][1] += 2.0
+        return parameters["b"][1], x
+
+    def one_of_several(x, k):
+        parts = [x, x * 2, x]
+        parts[k] += 1.0
+        return parts[0], parts[1], parts[2]
+
+    def tuples(x):
+        parts = (x, 1.0)
+        parts[0] += 1.0
+
+    check(lists, np.arange(3.0))
+    check(dicts, np.arange(3.0), 0.25)
+    for k in range(3):
+        check(one_of_several, np.arange(3.0), k)
+    check(tuples, np.arange(3.0))

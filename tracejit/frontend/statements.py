@@ -277,6 +277,11 @@ class Statements:
                     )
                     if isinstance(base, GrowingList) and isinstance(current, ArrayView):
                         self.ctx.require_writeable(current)
+                    elif isinstance(current, ArrayView):
+                        self.update_view(op, current, self.expressions.value(s.value), s)
+                        if isinstance(base, TupleValue):
+                            self.store_item(base, index, current, s)  # raises
+                        return
                     self.store_item(base, index, self.in_place(op, current, self.expressions.value(s.value), s), s)
                     return
                 items = self.expressions.index_items(index)

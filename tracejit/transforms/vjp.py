@@ -165,11 +165,16 @@ def pullback_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) 
     graph = segmented(graph)
     draft, seeds = _backward(graph, wanted, outputs)
     b = Rebuilder(without_effects, {})
-    params = [b.param_like(v) for v in (*graph.params, *seeds)]
-    for op in (*draft.frame.edits[0].ops, *draft.ops):
+    params = [b.param_like(v) for v in graph.params]
+    given = [_seed_param(b, v, n) if type_values(v.type) else b.param_like(v) for n, v in enumerate(seeds)]
+    for op in draft.frame.edits[0].ops:
         b.step(op)
-    body = b.block(params, [b.value(v) for v in draft.results])
-    return Graph(f"{graph.name}.gradient", body, graph.device, (), graph.policy)
+    has_own_names = _fit_seeds(b, draft, seeds, given)
+    for op in draft.ops:
+        b.step(op)
+    body = b.block((*params, *given), [b.value(v) for v in draft.results])
+    policy = {**graph.policy, **({"any_size": True} if has_own_names else {})}
+    return Graph(f"{graph.name}.gradient", body, graph.device, (), policy)
 
 
 def _backward(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) -> tuple[Draft, list[Value]]:
@@ -212,13 +217,8 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
         assert isinstance(items.type, ListType)
         b.mapping[items] = unpack(b, b.value(array), items.type)
     draft.restore(b, saved, repeated)
-    b.mapping.update(
-        (seed, fit(b, param, seed.type, draft.frame.region))
-        for seed, param in zip(seeds, given, strict=True)
-        if seed not in b.mapping
-    )
+    has_own_names = _fit_seeds(b, draft, seeds, given)
     body = b.block(params, draft.rebuild(b))
-    has_own_names = any(b.mapping[seed] is not param for seed, param in zip(seeds, given, strict=True))
     policy = {**graph.policy, **({"any_size": True} if has_own_names else {})}
     return saved, Graph(f"{graph.name}.backward", body, graph.device, (), policy)
 
@@ -228,6 +228,16 @@ def _seed_param(b: Rebuilder, seed: Value, number: int) -> Value:
     assert isinstance(seed.type, TensorType)
     dims = (f"s{number}_{axis}" if isinstance(d, Value) else d for axis, d in enumerate(seed.type.shape))
     return Value(TensorType(seed.type.dtype, tuple(dims)), seed.name)
+
+
+def _fit_seeds(b: Rebuilder, draft: Draft, seeds: Sequence[Value], given: Sequence[Value]) -> bool:
+    """Let parameters stand for cotangents, once the sizes of these are there; whether some have names of their own."""
+    b.mapping.update(
+        (seed, fit(b, param, seed.type, draft.frame.region))
+        for seed, param in zip(seeds, given, strict=True)
+        if seed not in b.mapping
+    )
+    return any(b.mapping[seed] is not param for seed, param in zip(seeds, given, strict=True))
 
 
 def _element_of(draft: Draft, items: Value) -> Type | None:
