@@ -256,6 +256,8 @@ def widened(x: Any) -> Any:
     """The value with its floats as float64."""
     if isinstance(x, tuple | list):
         return type(x)(widened(v) for v in x)
+    if isinstance(x, np.float32):
+        return np.float64(x)
     return np.asarray(x, np.float64) if getattr(x, "dtype", None) in (np.float32, np.float64) else x
 
 

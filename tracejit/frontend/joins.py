@@ -143,6 +143,9 @@ class Join:
         """A size that may differ between the sides."""
         if a is not None and b is not None and key(a) == key(b):
             return a
+        known = a if a is not None else b
+        if known is not None and (a is None or b is None) and not self.is_made(known):
+            return known
         then = None if a is None else a if isinstance(a, Value) else self.then.b.constant(a, ScalarType(I64))
         orelse = None if b is None else b if isinstance(b, Value) else self.orelse.b.constant(b, ScalarType(I64))
         made = self.yield_pair(then, orelse, ScalarType(I64), "n")

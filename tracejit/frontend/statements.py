@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit.frontend import list_calls, tables
-from tracejit.frontend.arith import BINARY, Arithmetic
+from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.augmented import augmented
 from tracejit.frontend.calls import Calls
 from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import (
@@ -23,7 +24,6 @@ from tracejit.frontend.desugar import (
     WithBlock,
 )
 from tracejit.frontend.dict_items import known_key
-from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
@@ -32,7 +32,6 @@ from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
-from tracejit.frontend.objects import OPERATORS
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.shared_lists import over_list
 from tracejit.frontend.source import FunctionSource
@@ -136,7 +135,7 @@ class Statements:
                 if value is not None:
                     self.bind(target, self.expressions.value(value))
             case ast.AugAssign():
-                self.augmented(s)
+                augmented(self, s)
             case ast.Expr(value):
                 self.expressions.value(value)
             case ast.Pass():
@@ -257,79 +256,6 @@ class Statements:
                 self.calls.objects.delete_attribute(base, name, target)
             case _:
                 self.ctx.refuse(target, "this cannot be deleted", "del name")
-
-    def augmented(self, s: ast.AugAssign) -> None:
-        """`target op= value`: in place for arrays, a new binding for numbers."""
-        op = BINARY[type(s.op)]
-        match s.target:
-            case ast.Name(name):
-                current = self.expressions.name(s.target, name)
-                value = self.expressions.value(s.value)
-                if isinstance(current, ArrayView):
-                    self.update_view(op, current, value, s)
-                else:
-                    self.bind(s.target, self.in_place(op, current, value, s))
-            case ast.Subscript(base_node, index):
-                base = self.expressions.value(base_node)
-                if not isinstance(base, ArrayView):
-                    current = self.expressions.value(
-                        ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target)
-                    )
-                    if isinstance(base, GrowingList) and isinstance(current, ArrayView):
-                        self.ctx.require_writeable(current)
-                    elif isinstance(current, ArrayView):
-                        self.update_view(op, current, self.expressions.value(s.value), s)
-                        if isinstance(base, TupleValue):
-                            self.store_item(base, index, current, s)  # raises
-                        return
-                    self.store_item(base, index, self.in_place(op, current, self.expressions.value(s.value), s), s)
-                    return
-                items = self.expressions.index_items(index)
-                current = self.indexing.read(base, items, s.target)
-                value = self.expressions.value(s.value)
-                self.ctx.at(s)
-                if isinstance(current, ArrayView) and self.is_view_index(items):
-                    self.update_view(op, current, value, s)
-                else:
-                    self.indexing.write(base, items, self.expressions.binary(op, current, value, s), s)
-            case ast.Attribute(base_node, name):
-                base = self.expressions.value(base_node)
-                current = self.calls.attribute(base, name, s.target)
-                value = self.expressions.value(s.value)
-                if isinstance(current, ArrayView):
-                    self.update_view(op, current, value, s)
-                else:
-                    self.calls.set_attribute(base, name, self.in_place(op, current, value, s), s)
-            case _:
-                self.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
-
-    def in_place(self, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> FrontValue:
-        """What `current op= value` binds: the same object where it changes, else a new value."""
-        if isinstance(current, ListValue | GrowingList) and op == "add":
-            self.calls.method(current, "extend", [value], {}, s)
-            return current
-        if isinstance(current, Static) and isinstance(current.value, set):
-            tables.grow_set(self.calls, current.value)
-        if isinstance(current, DictValue) and op == "bitor":
-            self.calls.method(current, "update", [value], {}, s)
-            return current
-        name = OPERATORS[op][0].replace("__", "__i", 1)
-        if self.calls.objects.has(current, name):
-            made = self.calls.objects.special(current, name, [value], s)
-            assert made is not None
-            return made
-        return self.expressions.binary(op, current, value, s)
-
-    @staticmethod
-    def is_view_index(items: Sequence[FrontValue]) -> bool:
-        """Whether an index denotes a view (no array indices)."""
-        return not any(isinstance(i, ArrayView) and i.rank > 0 for i in items)
-
-    def update_view(self, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:
-        """`view op= value`, with NumPy's `same_kind` casting of the result."""
-        made = self.arith.typed(op, s, target, self.calls.operand_array(value, s))
-        require_same_kind(self.calls, op, made, target, s)
-        self.indexing.assign(target, made, s)
 
     # -- effects -------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend.augmented import update_view
 from tracejit.frontend.context import Context, Frame, NeedsSizes, NeedsStatic
 from tracejit.frontend.dependence import compiled_in, decided_by
 from tracejit.frontend.names import elementwise_names, resolve
@@ -180,7 +181,7 @@ class Tracer:
         view = self.in_memory(target)
         assert isinstance(view, ArrayView)
         self.require_traced(target, node)
-        self.calls.statements.update_view(op, view, self.operand(value), node)  # type: ignore[arg-type]
+        update_view(self.calls.statements, op, view, self.operand(value), node)  # type: ignore[arg-type]
         return target
 
     def item(self, base: FrontValue, items: list[FrontValue], node: ast.AST) -> FrontValue:

@@ -1,0 +1,90 @@
+"""Augmented assignment: `target op= value` changes an array in place and binds a number anew."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.frontend import tables
+from tracejit.frontend.arith import BINARY
+from tracejit.frontend.elementwise import require_same_kind
+from tracejit.frontend.objects import OPERATORS
+from tracejit.frontend.values import ArrayView, DictValue, FrontValue, GrowingList, ListValue, Static, TupleValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.statements import Statements
+
+
+def augmented(c: Statements, s: ast.AugAssign) -> None:
+    """`target op= value`: in place for arrays, a new binding for numbers."""
+    op = BINARY[type(s.op)]
+    match s.target:
+        case ast.Name(name):
+            current = c.expressions.name(s.target, name)
+            value = c.expressions.value(s.value)
+            if isinstance(current, ArrayView):
+                update_view(c, op, current, value, s)
+            else:
+                c.bind(s.target, _in_place(c, op, current, value, s))
+        case ast.Subscript(base_node, index):
+            base = c.expressions.value(base_node)
+            if not isinstance(base, ArrayView):
+                current = c.expressions.value(ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target))
+                if isinstance(base, GrowingList) and isinstance(current, ArrayView):
+                    c.ctx.require_writeable(current)
+                elif isinstance(current, ArrayView):
+                    update_view(c, op, current, c.expressions.value(s.value), s)
+                    if isinstance(base, TupleValue):
+                        c.store_item(base, index, current, s)  # raises
+                    return
+                c.store_item(base, index, _in_place(c, op, current, c.expressions.value(s.value), s), s)
+                return
+            items = c.expressions.index_items(index)
+            current = c.indexing.read(base, items, s.target)
+            value = c.expressions.value(s.value)
+            c.ctx.at(s)
+            if isinstance(current, ArrayView) and _is_view_index(items):
+                update_view(c, op, current, value, s)
+            else:
+                c.indexing.write(base, items, c.expressions.binary(op, current, value, s), s)
+        case ast.Attribute(base_node, name):
+            base = c.expressions.value(base_node)
+            current = c.calls.attribute(base, name, s.target)
+            value = c.expressions.value(s.value)
+            if isinstance(current, ArrayView):
+                update_view(c, op, current, value, s)
+            else:
+                c.calls.set_attribute(base, name, _in_place(c, op, current, value, s), s)
+        case _:
+            c.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
+
+
+def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> FrontValue:
+    """What `current op= value` binds: the same object where it changes, else a new value."""
+    if isinstance(current, ListValue | GrowingList) and op == "add":
+        c.calls.method(current, "extend", [value], {}, s)
+        return current
+    if isinstance(current, Static) and isinstance(current.value, set):
+        tables.grow_set(c.calls, current.value)
+    if isinstance(current, DictValue) and op == "bitor":
+        c.calls.method(current, "update", [value], {}, s)
+        return current
+    name = OPERATORS[op][0].replace("__", "__i", 1)
+    if c.calls.objects.has(current, name):
+        made = c.calls.objects.special(current, name, [value], s)
+        assert made is not None
+        return made
+    return c.expressions.binary(op, current, value, s)
+
+
+def _is_view_index(items: Sequence[FrontValue]) -> bool:
+    """Whether an index denotes a view (no array indices)."""
+    return not any(isinstance(i, ArrayView) and i.rank > 0 for i in items)
+
+
+def update_view(c: Statements, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:
+    """`view op= value`, with NumPy's `same_kind` casting of the result."""
+    made = c.arith.typed(op, s, target, c.calls.operand_array(value, s))
+    require_same_kind(c.calls, op, made, target, s)
+    c.indexing.assign(target, made, s)
