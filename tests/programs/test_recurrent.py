@@ -146,3 +146,37 @@ def test_weights_that_change_on_the_way() -> None:
             h = h @ expected.T
         expected = expected - 0.01 * (h.T @ x)
     np.testing.assert_allclose(train(x, w, 0.01), expected, rtol=1e-10)
+
+
+def test_a_matrix_laid_out_for_a_loop_is_a_copy_that_may_be() -> None:
+    @tj.script(copies="error")
+    def run(x: Any, w: Any) -> Any:
+        h = np.zeros_like(x[0])
+        for t in range(x.shape[0]):
+            h = np.tanh(x[t] + h @ w.T)
+        return h
+
+    rng = np.random.default_rng(6)
+    x, w = rng.normal(size=(5, 4, 3)), rng.normal(size=(3, 3))
+    h = np.zeros((4, 3))
+    for t in range(5):
+        h = np.tanh(x[t] + h @ w.T)
+    np.testing.assert_allclose(run(x, w), h, rtol=1e-12)
+    assert "the products of a loop read it the other way round" in run.explain()
+
+
+def test_budgets_of_memory_change_no_more_than_the_order_of_sums() -> None:
+    def fn(x: Any, w: Any) -> Any:
+        h, total = np.zeros_like(x[0]), 0.0
+        for t in range(x.shape[0]):
+            h = np.tanh(h @ w + x[t])
+            total += (h * h).sum()
+        return total
+
+    rng = np.random.default_rng(7)
+    x, w = rng.normal(size=(300, 2, 4)), rng.normal(size=(4, 4)) / 3
+    dx, dw = tj.grad(fn, argnums=(0, 1))(x, w)
+    for budget in (2000, "20KB"):
+        frugal_dx, frugal_dw = tj.grad(tj.script(memory=budget)(fn), argnums=(0, 1))(x, w)
+        np.testing.assert_array_equal(frugal_dx, dx)
+        np.testing.assert_allclose(frugal_dw, dw, rtol=1e-13)
