@@ -105,7 +105,7 @@ div = binary(
     INEXACT,
     doc="True division of inexact numbers; x / 0 is inf or nan.",
     eager=lambda xp, x, y: xp.true_divide(x, y),
-    slopes=(lambda b, x, y, out: b.reciprocal(y), lambda b, x, y, out: b.neg(out / y)),
+    slopes=(lambda b, x, y, out: b.reciprocal(y), lambda b, x, y, out: b.neg(out * b.reciprocal(y))),
     samples=uniform((-3.0, 3.0), (0.5, 3.0), more=("complex128",)),
     names=_ufunc_names("div", "truediv", "divide", "true_divide"),
     neutral=1,
