@@ -77,6 +77,9 @@ class FunctionPrinter(ExpressionPrinter):
         self.copies: Counter[tuple[str, DType, int]] = Counter()  #: of expanded operations in this function
         self.terminated = False  #: the current block has ended: what follows in this body is unreachable
         self.record: llvm_parallel.Record | None = None  #: in an outlined body: what comes from its caller
+        self.streams: Value | None = None  #: whether results are written past the caches
+        self.streamed: frozenset[Var] = frozenset()  #: the buffers of such results
+        self.streaming = False  #: the loop being printed does so
 
     def lookup(self, var: Var) -> Value | Ramp:
         """What a var is bound to; an outlined body finds outer vars in its record."""
@@ -176,7 +179,8 @@ class FunctionPrinter(ExpressionPrinter):
         pointer = self.lookup(buffer)
         assert isinstance(pointer, Value)
         place, stored = self.expr(index), self.value(value)
-        llvm_memory.store(self, pointer, place, stored, buffer.type.element)
+        past_caches = self.streaming and buffer in self.streamed
+        llvm_memory.store(self, pointer, place, stored, buffer.type.element, past_caches=past_caches)
 
     def _store_pair(self, pair: Sequence[Stmt]) -> bool:
         """Print two stores that fill in each other's gaps as one; False where they are no such pair."""

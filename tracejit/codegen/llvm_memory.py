@@ -205,8 +205,10 @@ def _gather(p: ExpressionPrinter, buffer: Value, index: Value, dtype: DType) -> 
 # -- stores -----------------------------------------------------------------------------------------------------
 
 
-def store(p: ExpressionPrinter, buffer: Value, index: Value | Ramp, value: Value, dtype: DType) -> None:
-    """`buffer[index] = value` in the active lanes."""
+def store(
+    p: ExpressionPrinter, buffer: Value, index: Value | Ramp, value: Value, dtype: DType, *, past_caches: bool = False
+) -> None:
+    """`buffer[index] = value` in the active lanes; with `past_caches`, vectors are whole lines."""
     p.epoch += 1
     value = to_memory(p, value, dtype)
     if p.vector is None or p.vector.lanes == 1:
@@ -217,7 +219,12 @@ def store(p: ExpressionPrinter, buffer: Value, index: Value | Ramp, value: Value
         return
     value = p.splat(value, p.vector.lanes)
     if isinstance(index, Ramp) and p.known_step(index.step).text == "1":
-        _store_vector(p, _address(p, buffer, index, dtype), value, p.vector.mask)
+        address = _address(p, buffer, index, dtype)
+        if past_caches and p.vector.mask is None:
+            type = memory_type_text(dtype, value.lanes)
+            p.line(f"store {type} {value.text}, ptr {address.text}, align 64, !nontemporal !{{i32 1}}")
+        else:
+            _store_vector(p, address, value, p.vector.mask)
     else:
         _scatter(p, buffer, index, value, dtype)
 

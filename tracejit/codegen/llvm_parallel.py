@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.codegen import llvm_streams
 from tracejit.codegen.llvm_memory import store, to_memory
 from tracejit.codegen.llvm_values import ZERO, Value, memory_type_text
 from tracejit.codegen.llvm_vector import Survey
@@ -57,8 +58,9 @@ def parallel_loop(p: FunctionPrinter, loop: For) -> bool:
     extent = p.uniform(loop.extent)
     inits = [p.value(c.init) for c in loop.carried]
     each, enough = _work(p, loop, extent)
+    large = _are_results_large(p, loop, extent) if enough == MEMORY_BOUND_WORK else None
     partials = [p.alloca(f"[{MAX_CHUNKS} x {memory_type_text(i.dtype)}]") for i in inits]
-    function, record = _outline(p, loop, inits, partials)
+    function, record = _outline(p, loop, inits, partials, large)
     p.declare("declare i64 @tj_share(ptr, ptr, i64, i64, i64, i1)")
     operands = f"ptr {function}, ptr {record.text}, {extent.typed()}, {each.typed()}, i64 {enough}"
     chunks = p.define(f"call i64 @tj_share({operands}, i1 {'true' if loop.carried else 'false'})", I64)
@@ -78,6 +80,18 @@ def _work(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, int]:
     survey = Survey(set())
     survey.stmts(loop.body)
     return p.uniform(each), MEMORY_BOUND_WORK if survey.weight < LIGHT * survey.accesses else PARALLEL_WORK
+
+
+def _are_results_large(p: FunctionPrinter, loop: For, extent: Value) -> Value | None:
+    """Whether the results of a loop are to be written past the caches; None where that is never so."""
+    buffers = llvm_streams.candidates(loop.body)
+    if loop.carried or not buffers or p.options.vector_bits < 512:
+        return None
+    k = KernelBuilder()
+    count = Var("count", I64)
+    p.env[count] = extent
+    stored = Work(p, k).stored(loop.body, {loop.var: k.quotient(count, 2)}, buffers)
+    return p.uniform(k.ge(k.mul(stored, count), llvm_streams.LARGE))
 
 
 class Work:
@@ -116,6 +130,23 @@ class Work:
                 case _:
                     fixed += 1
         return k.add(total, fixed * unit)
+
+    def stored(self, body: Sequence[Stmt], known: Mapping[Var, Expr], buffers: frozenset[Var]) -> Expr:
+        """The bytes that statements write to buffers."""
+        k, known, total = self.k, dict(known), self.k.const(0, I64)
+        for stmt in body:
+            match stmt:
+                case Let(var, expr):
+                    known[var] = substitute(expr, known)
+                case For():
+                    trips = self._trips(substitute(stmt.extent, known))
+                    inner = self.stored(stmt.body, {**known, stmt.var: k.quotient(trips, 2)}, buffers)
+                    total = k.add(total, k.mul(trips, inner))
+                case Store(buffer) if buffer in buffers:
+                    total = k.add(total, llvm_streams.itemsize(buffer))
+                case _:
+                    pass
+        return total
 
     def _loop(self, loop: For, known: Mapping[Var, Expr], unit: int) -> Expr:
         k = self.k
@@ -210,12 +241,16 @@ class Record:
         return record
 
 
-def _outline(p: FunctionPrinter, loop: For, inits: list[Value], partials: list[Value]) -> tuple[str, Value]:
+def _outline(
+    p: FunctionPrinter, loop: For, inits: list[Value], partials: list[Value], large: Value | None
+) -> tuple[str, Value]:
     from tracejit.codegen.llvm_function import FunctionPrinter
 
     inner = FunctionPrinter(p.texts)
     inner.readonly = p.readonly
     inner.record = record = Record(p, inner)
+    if large is not None:
+        inner.streams, inner.streamed = record.capture(large), llvm_streams.candidates(loop.body)
     begin, end = Value("%begin", I64), Value("%end", I64)
 
     def emit(index: Value, state: list[Value]) -> tuple[list[Value], None]:
@@ -231,6 +266,8 @@ def _outline(p: FunctionPrinter, loop: For, inits: list[Value], partials: list[V
             assert isinstance(value.dtype, DType)
             store(inner, record.capture(partial), chunk, value, value.dtype)
     name = f'@"{p.texts.prefix}.parallel.{next(p.texts.outlined)}"'
+    if inner.streams is not None:
+        inner.branch(inner.streams, lambda: llvm_streams.fence(inner), list)
     header = f"define internal void {name}(ptr %record, i64 %begin, i64 %end) #0"
     p.texts.functions.append(inner.finish(header, "  ret void"))
     return name, record.fill()

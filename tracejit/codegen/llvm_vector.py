@@ -16,6 +16,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING, Literal
 
 from tracejit.codegen import kernel_walk as facts
+from tracejit.codegen import llvm_streams
 from tracejit.codegen.llvm_expressions import VectorContext
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_values import ONE, ZERO, Ramp, Value
@@ -386,8 +387,12 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
         if not extent.is_literal
         else _round_down(extent, made.lanes)
     )
-    vectors = p.counted(
-        ZERO, full, made.lanes, inits, lambda i, s: (_pass(p, loop, VectorContext(made.lanes, i), s), None)
+    vectors = _past_caches(
+        p,
+        llvm_streams.whole_lines(p, loop, made.lanes) if made.shape == "split" else None,
+        lambda: p.counted(
+            ZERO, full, made.lanes, inits, lambda i, s: (_pass(p, loop, VectorContext(made.lanes, i), s), None)
+        ),
     )
     if extent.is_literal and full.text == extent.text:
         return _reduced(p, loop, vectors)
@@ -396,6 +401,20 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
     rest = p.binary("icmp slt", full, extent, BOOL)
     vectors = p.branch(rest, lambda: _masked_pass(p, loop, made, extent, full, vectors), lambda: vectors)
     return _reduced(p, loop, vectors)
+
+
+def _past_caches(p: FunctionPrinter, good: Value | None, emit: Callable[[], list[Value]]) -> list[Value]:
+    """A loop over full vectors, also in a version that writes past the caches where that can pay."""
+    if good is None:
+        return emit()
+
+    def streaming() -> list[Value]:
+        p.streaming = True
+        results = emit()
+        p.streaming = False
+        return results
+
+    return p.branch(good, streaming, emit)
 
 
 def _round_down(extent: Value, lanes: int) -> Value:
