@@ -466,6 +466,18 @@ def _same(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return x
 
 
+def in_c_order(c: Calls, x: ArrayView) -> ArrayView:
+    """The array itself where it lies in C order, else a copy."""
+    lies_so = x.storage not in c.ctx.strided and c.ctx.same_lengths(x.strides, c.ctx.contiguous_strides(x.lengths))
+    return x if lies_so else c.ctx.fresh(c.ctx.load(x))
+
+
+def _contiguous(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    return in_c_order(c, x) if isinstance(x, ArrayView) else x
+
+
 def _backward(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
@@ -489,7 +501,7 @@ METHODS: dict[str, Callable[..., FrontValue]] = {
     "item": _item,
     "fill": _fill,
     "detach": _detach,
-    "contiguous": _same,
+    "contiguous": _contiguous,
     "backward": _backward,
     "zero_grad": _same,
 }

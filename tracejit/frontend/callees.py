@@ -346,7 +346,7 @@ class _CalleeStatics(Statics):
         def number(access: Access, spec: Any) -> NoReturn:
             body.refuse_change(body.instance.source.node, "reads a number in an attribute that the script sets")
 
-        super().__init__(body.ctx, lambda access, spec: body.hidden_input(None, access), number, caller.varying)
+        super().__init__(body.ctx, lambda access, spec: body.hidden_input(None, access), number, caller.known)
         self.body = body
         self.guards, self.keep = caller.guards, caller.keep
 

@@ -60,6 +60,11 @@ class NeedsSizes(Exception):
         super().__init__()
         self.sizes = frozenset(sizes)
 
+    @property
+    def hidden(self) -> frozenset[tuple[Any, int]]:
+        """Those of arrays that are no arguments."""
+        return frozenset((access, axis) for access, axis in self.sizes if access.root < 0)
+
 
 class AttributeVaries(Exception):
     """A number in an attribute that the script sets: lower again with it as an input."""
@@ -195,7 +200,7 @@ class Context:
     outer_builders: list[Builder] = field(default_factory=list[Builder])
     #: which argument a graph number is, for arguments that turn out to decide a type
     number_access: dict[Value, Any] = field(default_factory=dict[Value, Any])
-    #: which axis of which argument a named size is
+    #: which axis of which array of the caller a named size is
     size_access: dict[str, tuple[Any, int]] = field(default_factory=dict[str, tuple[Any, int]])
     #: calls being inlined and iterations of unrolled loops: with a node, a place in the unfolded program
     path: tuple[object, ...] = ()

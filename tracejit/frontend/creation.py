@@ -11,7 +11,7 @@ import numpy as np
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import python_kind
-from tracejit.frontend.arrays import FUNCTIONS, converted, define, reshaped
+from tracejit.frontend.arrays import FUNCTIONS, converted, define, in_c_order, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import NumberKind, SharedKind
 from tracejit.frontend.values import (
@@ -262,10 +262,7 @@ def _ascontiguousarray(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     if not a.is_none("dtype"):
         x = converted(c, x, c.ctx.dtype_of_object(a.static("dtype"), a.node))
-    lies_so = x.storage not in c.ctx.strided and c.ctx.same_lengths(x.strides, c.ctx.contiguous_strides(x.lengths))
-    if x.rank == 0:
-        return reshaped(c, x, [1], a.node)
-    return x if lies_so else c.ctx.fresh(c.ctx.load(x))
+    return reshaped(c, x, [1], a.node) if x.rank == 0 else in_c_order(c, x)
 
 
 @define("copy", "x order='K' subok=False")

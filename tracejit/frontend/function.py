@@ -20,6 +20,7 @@ from tracejit.frontend.context import (
     Context,
     Frame,
     ListGrows,
+    NeedsSizes,
     NeedsUnrolling,
     ScriptBuilder,
 )
@@ -168,6 +169,10 @@ def lower_function(
             known.entries.add(found.access)
         except NeedsUnrolling as found:
             known.unrolled.add(found.loop)
+        except NeedsSizes as found:
+            if not found.hidden - known.sizes:
+                raise
+            known.sizes |= found.hidden
         except NeedsSharing as found:
             known.sharing.add(found.start)
         except ListGrows as found:
@@ -248,7 +253,7 @@ class Lowering:
         self.top = self.ctx.b
         self.statements = Statements(self.ctx)
         self.calls = self.statements.calls
-        self.statics = Statics(self.ctx, self.hidden_input, self.hidden_number, known.varying)
+        self.statics = Statics(self.ctx, self.hidden_input, self.hidden_number, known)
         self.calls.statics = self.statics
         self.statics.grow = self.statements.lists.of_outside
         self.gradients = self.calls.gradients = Gradients(self.calls)
@@ -377,8 +382,7 @@ class Lowering:
             if isinstance(dim, str):
                 size = prologue.emit("dim", (value,), {"axis": axis}, names=(dim,))[0]
                 self.ctx.dims[dim] = size
-                if access.root >= 0:
-                    self.ctx.size_access[dim] = (access, axis)
+                self.ctx.size_access[dim] = (access, axis)
                 self.ctx.sizes.note_lower(size, 0 if self.any_size else 2)
         held, start = self.held_gradient(access)
         state = Number(prologue.constant(start, ScalarType(I64)), weak=True)

@@ -46,6 +46,8 @@ class Known:
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
     entries: set[Access] = field(default_factory=set[Access])  #: arrays whose `.grad` at entry is an input
+    #: sizes (access, axis) of arrays from outside that decide what the program is
+    sizes: set[tuple[Access, int]] = field(default_factory=set[tuple[Access, int]])
     #: loops over few numbers, of which a body needs one while it is compiled
     unrolled: set[ast.AST] = field(default_factory=set[ast.AST])
     #: loops and names in them that start as views of other arrays, and are written then

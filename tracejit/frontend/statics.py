@@ -11,8 +11,8 @@ import builtins
 import dataclasses
 import enum
 import types
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from tracejit.frontend.signature import (
     StaticSpec,
     TreeSpec,
     constant_access,
+    refined,
     spec_of,
     tree_children,
 )
@@ -43,24 +44,27 @@ from tracejit.frontend.values import (
     TupleValue,
 )
 
+if TYPE_CHECKING:
+    from tracejit.frontend.recursion import Known
+
 _FIXED_MODULES = ("numpy", "math", "tracejit", "builtins", "cmath", "operator")
 
 
 class Statics:
     """Resolves outer names; collects guards. `add_input(access, spec)` makes a hidden input of an array, `add_number`
-    of a number at one of the accesses `varying`."""
+    of a number at one of the accesses `known.varying`."""
 
     def __init__(
         self,
         ctx: Context,
         add_input: Callable[[Access, Any], ArrayView],
         add_number: Callable[[Access, Any], FrontValue],
-        varying: Collection[Access],
+        known: Known,
     ) -> None:
         self.ctx = ctx
         self.add_input = add_input
         self.add_number = add_number
-        self.varying = varying
+        self.known = known
         self.guards: dict[Access, Spec] = {}
         self.arrays: dict[int, ArrayView] = {}
         self.keep: list[Any] = []
@@ -104,7 +108,7 @@ class Statics:
             return self.hidden(value, access)
         if isinstance(value, types.ModuleType):
             return Static(value)
-        if access in self.varying and type(value) in (int, float, complex):
+        if access in self.known.varying and type(value) in (int, float, complex):
             return self.add_number(access, spec_of(value))
         if isinstance(value, list | dict) or (isinstance(value, tuple) and self.holds_arrays(value)):
             return self.container(value, access)
@@ -124,6 +128,7 @@ class Statics:
                 self.ctx.any_size or self.ctx.exact_sizes
             ):  # an exported program embeds the array, a trace relies on them
                 spec = dataclasses.replace(spec, dims=tuple(value.shape))  # type: ignore[type-var]
+            spec = refined(spec, access, value, (), self.known.sizes)
             found = self.arrays[id(value)] = self.add_input(access, spec)
             self.keep.append(value)
         return found
@@ -196,7 +201,7 @@ class Statics:
             self.ctx.heap.add_outer(known, ("outside", id(owner)))
         if name not in known.fields:
             found = getattr(owner, name, MISSING)
-            if type(found) in (int, float, complex) and access not in self.varying:
+            if type(found) in (int, float, complex) and access not in self.known.varying:
                 raise AttributeVaries(access)
             if found is not MISSING:
                 self.original[id(owner), name] = self.attribute(owner, name, node)
