@@ -161,7 +161,7 @@ def dflt(a):
         d[v] += 1
         e[v] += i * 0.5
         f[v] = f[v] * 2
-    return (d, e, f, d[99], len(d))
+    return d, e, len(f), f[3], d[99], len(d)
 
 
 @case((numbers(),))

@@ -21,6 +21,7 @@ from tracejit.frontend import (
     builtin_calls,
     class_calls,
     creation,
+    iterators,
     sequence_calls,
     shared_lists,
     text,
@@ -210,6 +211,8 @@ class Calls:
     def call(self, node: ast.Call) -> FrontValue:
         """A call expression."""
         fn = self.expressions.value(node.func)
+        if node.args and isinstance(node.args[0], ast.GeneratorExp) and isinstance(fn, Static) and fn.value is next:
+            return iterators.next_of_generator(self, node)
         args = self.expressions.elements(node.args)
         kwargs: dict[str, FrontValue] = {}
         for keyword in node.keywords:
@@ -236,6 +239,8 @@ class Calls:
                 return self.call_value(inner, [*first, *args], {**dict(named), **kwargs}, node)
             case OptionalValue():
                 require_value(self.ctx, fn)
+            case ChoiceValue():
+                return each(self.expressions, fn, lambda o: self.call_value(o, args, kwargs, node), node)
             case ObjectValue():
                 return self.objects.call(fn, args, kwargs, node)
             case Transformed():
@@ -284,6 +289,8 @@ class Calls:
         ufunc = getattr(fn, "__self__", None)
         if isinstance(ufunc, np.ufunc):
             return ufuncs.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
+        if isinstance(fn, iterators.CACHED):
+            return iterators.cached(self, fn, args, kwargs, node)
         written = replacement(fn)
         if written is not None:
             return self.inline(function_source(written), args, kwargs, node, None)

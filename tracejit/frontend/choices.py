@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import types
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,21 @@ def options_of(x: FrontValue) -> tuple[Static, ...] | None:
     """The objects that a value may be; None for values of other kinds."""
     if isinstance(x, ChoiceValue):
         return x.options
-    return (x,) if isinstance(x, Static) and isinstance(x.value, str | enum.Enum) else None
+    return (x,) if isinstance(x, Static) and (isinstance(x.value, str | enum.Enum) or _is_function(x.value)) else None
+
+
+def _is_function(value: object) -> bool:
+    """Whether an object is a function that all others may be instead of."""
+    return isinstance(value, types.FunctionType | types.BuiltinFunctionType | np.ufunc)
 
 
 def join_options(a: FrontValue, b: FrontValue) -> tuple[Static, ...] | None:
     """The objects that one of two values may be; None where they are not of one class."""
     first, second = options_of(a), options_of(b)
-    if first is None or second is None or type(first[0].value) is not type(second[0].value):
+    if first is None or second is None:
+        return None
+    kinds = [types.FunctionType if _is_function(o.value) else type(o.value) for o in (first[0], second[0])]
+    if kinds[0] is not kinds[1]:
         return None
     joined = (*first, *(o for o in second if all(o.value != p.value for p in first)))
     return joined if len(joined) <= MAX_OPTIONS else None

@@ -99,7 +99,7 @@ class Expressions:
             case ast.Tuple(elts):
                 return TupleValue(tuple(self.elements(elts)))
             case ast.List(elts):
-                return self.lists.made(self.elements(elts), node)
+                return list_calls.display(self, elts, node)
             case ast.Dict(keys, values):
                 return dict_items.display(self, keys, values, node)
             case ast.NamedExpr(target, value):

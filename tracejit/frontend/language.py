@@ -155,8 +155,9 @@ VALUES = (
     ),
     Construct(
         "functions, modules, classes, dtypes, None",
-        "compile-time objects; outer ones are guarded: changed, the script compiles again",
-        "f = max if n > 100 else max\nreturn f(n, 2)",
+        "compile-time objects, functions one of at most 32; outer ones are guarded: changed, it compiles again; "
+        "a function with `functools.cache` is called each time",
+        "import math\nf = math.sin if n > 3 else math.cos\nreturn f(n), iter([n, 2]).__next__()",
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
@@ -27,6 +28,7 @@ from tracejit.ir.types import BOOL, I64, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+    from tracejit.frontend.expressions import Expressions
 
 #: Sequences of more items are lists known at run time only: code for each item would get long.
 MAX_UNROLLED = 64
@@ -43,7 +45,7 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
         case SharedList():
             return True
         case ObjectValue() as x:
-            return tables.is_table(x)
+            return tables.is_table(x) or tables.is_iterator(x)
         case ArrayView() as x if x.rank:
             return not isinstance(x.lengths[0], int)
         case SequenceValue(length, _, static):
@@ -448,3 +450,49 @@ def repeated(c: Calls, x: FrontValue, times: FrontValue, node: ast.AST) -> Front
     sequence = SequenceValue(c.ctx.as_size(times, node), lambda i: Static(None))
     c.lists.each(sequence, lambda *_: c.lists.extend(made, c.expressions.iterable(x, node), node), node)
     return made
+
+
+def parted(c: Calls, value: FrontValue, before: int, fixed: int, node: ast.AST) -> list[FrontValue]:
+    """The items that `fixed` targets and a starred one get, which stands behind `before` of them."""
+    sequence, sizes, b = c.expressions.iterable(value, node), c.ctx.sizes, c.ctx.b
+    n = sequence.length
+    enough = b.emit("ge", (c.ctx.size_value(n), c.ctx.size_value(fixed)))[0]
+    text = f"not enough values to unpack (expected at least {fixed}, got {{0}})"
+    c.ctx.check(enough, "ValueError", text, c.ctx.size_value(n))
+    count = sizes.sub(b, n, fixed)
+
+    def between(i: Value) -> FrontValue:
+        return sequence.item(c.ctx.sizes.add(c.ctx.b, before, i))
+
+    middle = SequenceValue(count, between, sources=sequence.sources)
+    after = [sequence.item(sizes.sub(b, n, fixed - k)) for k in range(before, fixed)]
+    return [*(sequence.item(c.ctx.size_value(k)) for k in range(before)), c.lists.copied(middle, node), *after]
+
+
+def display(e: Expressions, nodes: Sequence[ast.expr], node: ast.AST) -> FrontValue:
+    """`[a, *b]`."""
+    parts = [(isinstance(n, ast.Starred), e.value(n.value if isinstance(n, ast.Starred) else n)) for n in nodes]
+    if any(starred and is_unknown(e.calls, v) for starred, v in parts):
+        made = e.lists.empty(node)
+        for starred, v in parts:
+            if starred:
+                e.lists.extend(made, e.iterable(v, node), node)
+            else:
+                e.lists.push(made, v, node)
+        return made
+    items = [e.unpackable(v, None, node) if starred else [v] for starred, v in parts]
+    return e.lists.made([item for part in items for item in part], node)
+
+
+def with_starred(
+    c: Calls, items: list[FrontValue], starred: list[int], targets: int, node: ast.AST
+) -> list[FrontValue]:
+    """Items of a known number with those in a list that a starred target gets."""
+    if not starred:
+        return items
+    at, after = starred[0], targets - starred[0] - 1
+    if len(items) < targets - 1:
+        text = f"not enough values to unpack (expected at least {targets - 1}, got {len(items)})"
+        c.arith.mismatch(ValueError(text), node)
+    middle = c.lists.made(items[at : len(items) - after], node)
+    return [*items[:at], middle, *items[len(items) - after :]]

@@ -135,14 +135,6 @@ def _filter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
     return TupleValue(tuple(found))
 
 
-@handles(iter)
-def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """Something to run over once: where it is known, a tuple of its items."""
-    if list_calls.is_unknown(c, args[0]):
-        return c.expressions.iterable(args[0], node)
-    return TupleValue(tuple(c.expressions.known_items(args[0], node)))
-
-
 @handles(functools.reduce)
 def _reduce(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if list_calls.is_unknown(c, args[1]):

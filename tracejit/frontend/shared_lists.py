@@ -132,14 +132,30 @@ def over_list(s: ForLoop, lst: SharedList | GrowingList, env: dict[str, FrontVal
     """A loop over a list, which may change meanwhile: the items by number, as long as there are such."""
     names = f"$list{id(s.node)}", f"$at{id(s.node)}"
     env[names[0]], env[names[1]] = lst, Static(0)
-    parts = s.node.__dict__.get("_tracejit_over")
-    if parts is None:
-        items, at = (ast.Name(n, ast.Load()) for n in names)
-        test = ast.Compare(at, [ast.Lt()], [ast.Call(ast.Constant(len), [items], [])])  # type: ignore[arg-type]
-        step = ast.Assign([ast.Name(names[1], ast.Store())], ast.BinOp(at, ast.Add(), ast.Constant(1)))
-        take = ast.Assign([s.target], ast.Subscript(items, at, ast.Load()))
-        for part in (test, take, step):
+    items, at = (ast.Name(n, ast.Load()) for n in names)
+    test = ast.Compare(at, [ast.Lt()], [ast.Call(ast.Constant(len), [items], [])])  # type: ignore[arg-type]
+    step = ast.Assign([ast.Name(names[1], ast.Store())], ast.BinOp(at, ast.Add(), ast.Constant(1)))
+    return _while(s, names, test, [ast.Assign([s.target], ast.Subscript(items, at, ast.Load())), step])
+
+
+def over_iterator(s: ForLoop, iterator: FrontValue, env: dict[str, FrontValue]) -> WhileLoop:
+    """A loop over an iterator, which goes on from where it is."""
+    name = f"$iterator{id(s.node)}"
+    env[name] = iterator
+
+    def own(attribute: str) -> ast.expr:
+        return ast.Attribute(ast.Name(name, ast.Load()), attribute, ast.Load())
+
+    length = ast.Call(ast.Constant(len), [own("items")], [])  # type: ignore[arg-type]
+    test = ast.Compare(own("at"), [ast.Lt()], [length])
+    return _while(s, (name,), test, [ast.Assign([s.target], ast.Call(own("__next__"), [], []))])
+
+
+def _while(s: ForLoop, names: tuple[str, ...], test: ast.expr, begin: list[ast.stmt]) -> WhileLoop:
+    """A loop as a `while` that begins an iteration with these statements: the same ones each time."""
+    known = s.node.__dict__.setdefault("_tracejit_while", (test, begin))
+    if known[0] is test:
+        for part in (test, *begin):
             ast.fix_missing_locations(ast.copy_location(part, s.iter))
-        parts = s.node.__dict__["_tracejit_over"] = test, take, step
-    test, take, step = parts
-    return WhileLoop(test, [take, step, *s.body], s.exits, s.node, s.live, s.live_head | {*names})
+    test, begin = known
+    return WhileLoop(test, [*begin, *s.body], s.exits, s.node, s.live, s.live_head | {*names})

@@ -33,7 +33,7 @@ from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
 from tracejit.frontend.scopes import assigned, stored_into
-from tracejit.frontend.shared_lists import over_list
+from tracejit.frontend.shared_lists import over_iterator, over_list
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.text import Text
 from tracejit.frontend.unreachable import Unreachable
@@ -186,15 +186,11 @@ class Statements:
 
     def unpack(self, node: ast.expr, targets: Sequence[ast.expr], value: FrontValue) -> None:
         starred = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
-        items = self.expressions.unpackable(value, len(targets) if not starred else None, node)
-        if starred:
-            at = starred[0]
-            after = len(targets) - at - 1
-            if len(items) < len(targets) - 1:
-                text = f"not enough values to unpack (expected at least {len(targets) - 1}, got {len(items)})"
-                self.arith.mismatch(ValueError(text), node)
-            middle = self.lists.made(items[at : len(items) - after], node)
-            items = [*items[:at], middle, *items[len(items) - after :]]
+        if starred and list_calls.is_unknown(self.calls, value):
+            items = list_calls.parted(self.calls, value, starred[0], len(targets) - 1, node)
+        else:
+            items = self.expressions.unpackable(value, len(targets) if not starred else None, node)
+            items = list_calls.with_starred(self.calls, items, starred, len(targets), node)
         for target, item in zip(targets, items, strict=True):
             self.bind(target, item)
 
@@ -372,6 +368,9 @@ class Statements:
 
     def for_loop(self, s: ForLoop) -> None:
         runs_over = self.expressions.value(s.iter)
+        if tables.is_iterator(runs_over):
+            self.statement(over_iterator(s, runs_over, self.ctx.frame.env))
+            return
         recursion = self.ctx.recursion
         is_changing = recursion is not None and s.node in recursion.known.changing
         if isinstance(runs_over, SharedList) or (is_changing and isinstance(runs_over, GrowingList)):

@@ -87,6 +87,13 @@ def is_table(value: FrontValue) -> bool:
     return isinstance(value, ObjectValue) and _STANDS_FOR in vars(value.cls)
 
 
+def is_iterator(value: FrontValue) -> bool:
+    """Whether a value is what `iter` makes."""
+    from tracejit.frontend.written.iterators import Iterator
+
+    return isinstance(value, ObjectValue) and value.cls is Iterator
+
+
 # -- functions that the definitions call ------------------------------------------------------------------------
 
 

@@ -89,8 +89,10 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @cache
 def _load() -> None:
     """Import the definitions, once a script needs one."""
-    modules = "arrangement complex_numbers numbers reductions selection sequences statistics tables whole windows"
-    for module in modules.split():
+    modules = (
+        "arrangement complex_numbers iterators numbers reductions selection sequences statistics tables whole windows"
+    )
+    for module in (*modules.split(), "whole", "windows"):
         importlib.import_module(f"{__name__}.{module}")
 
 

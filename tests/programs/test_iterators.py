@@ -1,0 +1,184 @@
+"""Unpacking of any length, iterators, functions of itertools and operator, chosen functions, against plain Python."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.programs.cases import Cases, Program, run
+from tracejit import ScriptError, script
+
+case = Cases()
+
+
+def values():
+    return np.array([0.5, 1.5, 2.5, 3.5])
+
+
+@case((values(),), (values()[:1],), (values()[:0],))
+def starred(v):
+    a, *b = v
+    *c, d = [x * 2 for x in v]
+    return (a, b, c, d)
+
+
+@case((np.arange(6.0).reshape(3, 2),))
+def star_rows(m):
+    first, *rest = m
+    return (first, len(rest), rest[0], [*rest, first])
+
+
+@case((4,))
+def star_lists(n):
+    l = [i for i in range(n)]
+    return ([*l, 1], [0, *l, *l], [*range(n)])
+
+
+@case((values(), 2), (values(), 9), (values(), 0))
+def iters(v, k):
+    it = iter(v)
+    s = next(it)
+    for x in it:
+        s += x
+        if x > k:
+            break
+    t = next(it, -1.0)
+    rest = [y for y in it]
+    return (s, t, rest, next(it, None))
+
+
+@case((values(),), (values() * 0,))
+def stop(v):
+    it = iter(v)
+    n = 0
+    while n < 10:
+        next(it)
+        n += 1
+    return n
+
+
+@case((values(), 1.0), (values(), 9.0))
+def nextgen(v, k):
+    a = next((x for x in v if x > k), np.float64(-1.0))
+    b = next((i for i in range(len(v)) if v[i] > k), None)
+    c = next((1 / (x - 1.5) for x in v if x != 1.5 or k > 5))
+    return (a, b, c)
+
+
+@case((values(), 100.0))
+def nextgen_stop(v, k):
+    return next((x for x in v if x > k))
+
+
+@case((5,), (0,))
+def counts(n):
+    s = 0
+    for i in itertools.count(3, 2):
+        if i > n * 4:
+            break
+        s += i
+    for i, c in zip(itertools.count(), range(n)):
+        s += i * c
+    for a, b in zip(range(n), itertools.repeat(3)):
+        s += a * b
+    for a in itertools.repeat(2, n):
+        s += a
+    for i, c in zip(range(n), itertools.cycle((1, 2, 5))):
+        s = s * 2 + i * c
+    return (
+        s,
+        list(itertools.islice(range(100), n)),
+        list(itertools.islice(itertools.count(n), 2, 5)),
+        list(itertools.islice(range(n), 1, None, 2)),
+        list(itertools.repeat(n, 2)),
+    )
+
+
+@case((1, 2.0), (0, 2.0), (-1, 2.0))
+def chosen(n, x):
+    f = math.sin if n > 0 else math.cos
+    g = np.exp
+    if n < 0:
+        g = np.sqrt
+
+    def a(v):
+        return v + 1
+
+    return (f(x), g(x), (a if n == 0 else a)(x))
+
+
+@case((4, values()))
+def oper(n, v):
+    l = [(i, i * i % 3) for i in range(n)]
+    return (
+        sorted(l, key=operator.itemgetter(1)),
+        sorted(l, key=operator.itemgetter(1, 0)),
+        operator.neg(n),
+        operator.getitem(v, 1),
+        operator.contains(l, (1, 1)),
+        operator.truth(n),
+        operator.not_(v[0]),
+        operator.concat([1], [n]),
+        operator.index(n),
+    )
+
+
+@functools.lru_cache(maxsize=None)
+def _sq(k):
+    return k * k + 1
+
+
+@case((4,))
+def caches(n):
+    return ([_sq(i) for i in range(n)], _sq(n))
+
+
+@case((65,), (8364,), (-1,))
+def chars(n):
+    print(chr(n))
+    return "x" + chr(n)
+
+
+@case((np.arange(8.0), 3), (np.arange(8.0), 8), (np.arange(8.0), 9))
+def sliding(x, w):
+    a = np.lib.stride_tricks.sliding_window_view(x, w)
+    return (a, a.sum(axis=1), a[:, 0])
+
+
+@case((np.arange(20.0).reshape(4, 5), 2))
+def sliding2(x, w):
+    return (
+        np.lib.stride_tricks.sliding_window_view(x, (2, w)),
+        np.lib.stride_tricks.sliding_window_view(x, 3, axis=1).max(axis=-1),
+        np.lib.stride_tricks.sliding_window_view(x, w, 0),
+    )
+
+
+@case((np.arange(8.0),))
+def sliding_write(x):
+    a = np.lib.stride_tricks.sliding_window_view(x, 2)
+    x[0] = 9
+    y = a[0].copy()
+    a[0, 0] = 1
+    return y
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
+    run(fn, calls)
+
+
+@functools.cache
+def fibonacci(k: int) -> int:
+    return k if k < 2 else fibonacci(k - 1) + fibonacci(k - 2)
+
+
+def test_a_cached_function_that_calls_itself_is_refused() -> None:
+    with pytest.raises(ScriptError, match="remembers results"):
+        script(lambda n: fibonacci(n))(5)

@@ -1,0 +1,232 @@
+"""Iterators: `iter` and `next`, what `itertools` counts and repeats, functions of `operator` that make functions."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import operator
+from typing import TYPE_CHECKING, Any
+
+from numpy.lib.stride_tricks import sliding_window_view
+
+from tracejit.frontend.arguments import as_array
+from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.tables import is_iterator
+from tracejit.frontend.values import (
+    ArrayView,
+    BoundFunction,
+    Closure,
+    FrontValue,
+    ListValue,
+    MessageValue,
+    Number,
+    SequenceValue,
+    Size,
+    Static,
+    TupleValue,
+)
+from tracejit.ir.types import I64
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+#: So many items has what never ends.
+_ENDLESS = 2**62
+
+
+@handles(iter)
+def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    from tracejit.frontend.written.iterators import Iterator
+
+    if is_iterator(args[0]):
+        return args[0]
+    items = args[0]
+    if not isinstance(items, ArrayView | ListValue | TupleValue):
+        items = c.expressions.iterable(items, node)
+        if items.static is not None:
+            items = TupleValue(tuple(items.item(i) for i in range(items.static)))
+    made = c.objects.construct(Iterator, [items], {}, node)
+    assert made is not None
+    return made
+
+
+@handles(next)
+def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    from tracejit.frontend.written.iterators import first
+
+    own = c.objects.special(args[0], "__next__", [], node) if len(args) == 1 else None
+    if own is not None:
+        return own
+    if is_iterator(args[0]):
+        return c.call_object(first, args, {}, node)
+    c.ctx.refuse(node, "next() takes what iter() made, or a generator expression", "next(iter(items))")
+
+
+def next_of_generator(c: Calls, call: ast.Call) -> FrontValue:
+    """`next(... for ...)`: what a function gives that returns the first item."""
+    generator, *default = call.args
+    assert isinstance(generator, ast.GeneratorExp)
+    made: ast.FunctionDef | None = call.__dict__.get("_tracejit_next")
+    if made is None:
+        body: ast.stmt = ast.Return(generator.elt)
+        for part in reversed(generator.generators):
+            for test in reversed(part.ifs):
+                body = ast.If(test, [body], [])
+            body = ast.For(part.target, part.iter, [body], [])
+        missing = ast.Raise(ast.Constant(StopIteration)) if not default else ast.Return(default[0])  # type: ignore[arg-type]
+        arguments = ast.arguments([], [], None, [], [], None, [])
+        made = ast.FunctionDef("<genexpr>", arguments, [body, missing], [], None)
+        for inner in ast.walk(made):
+            if "lineno" in inner._attributes and not hasattr(inner, "lineno"):
+                ast.copy_location(inner, generator)  # type: ignore[type-var]
+        call.__dict__["_tracejit_next"] = made
+    frame = c.ctx.frame
+    own = frame.source
+    source = FunctionSource(made, own.filename, own.name, own.globals, own.closure, own.function)
+    return c.call_value(Closure(source, frame.scope or frame), [], {}, call)
+
+
+# -- itertools ------------------------------------------------------------------------------------------------------
+
+
+def _option(args: list[FrontValue], kwargs: dict[str, FrontValue], at: int, name: str, default: Any) -> FrontValue:
+    return kwargs.get(name, args[at] if len(args) > at else Static(default))
+
+
+@handles(itertools.count)
+def _count(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    start, step = _option(args, kwargs, 0, "start", 0), _option(args, kwargs, 1, "step", 1)
+
+    def item(i: Any) -> FrontValue:
+        index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
+        return c.arith.binary("add", start, c.arith.binary("mul", index, step, node), node)
+
+    return SequenceValue(_ENDLESS, item)
+
+
+@handles(itertools.repeat)
+def _repeat(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    times = _option(args, kwargs, 1, "times", None)
+    if isinstance(times, Static) and times.value is None:
+        return SequenceValue(_ENDLESS, lambda i: args[0])
+    return SequenceValue(_not_negative(c, c.ctx.as_size(times, node)), lambda i: args[0])
+
+
+@handles(itertools.cycle)
+def _cycle(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    inner = c.expressions.iterable(args[0], node)
+    if inner.static is not None:
+        inner = c.expressions.iterable(c.lists.growing([inner.item(i) for i in range(inner.static)], node), node)
+
+    def item(i: Any) -> FrontValue:
+        return inner.item(c.ctx.b.emit("mod", (c.ctx.size_value(i), c.ctx.size_value(inner.length)))[0])
+
+    some = c.ctx.b.emit("gt", (c.ctx.size_value(inner.length), c.ctx.size_value(0)))[0]
+    endless, none = c.ctx.size_value(_ENDLESS), c.ctx.size_value(0)
+    return SequenceValue(c.ctx.b.emit("select", (some, endless, none))[0], item, sources=inner.sources)
+
+
+@handles(itertools.islice)
+def _islice(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if is_iterator(args[0]):
+        c.ctx.refuse(node, "islice() of an iterator is outside the language", "call next() in a loop")
+    inner = c.expressions.iterable(args[0], node)
+    start, stop = (Static(0), args[1]) if len(args) == 2 else (args[1], args[2])
+    step = args[3] if len(args) > 3 else Static(1)
+    given = [Static(0) if isinstance(start, Static) and start.value is None else start, stop]
+    ends = [inner.length if isinstance(v, Static) and v.value is None else c.ctx.as_size(v, node) for v in given]
+    by = c.static(step, node, "the step") or 1
+    sizes, b = c.ctx.sizes, c.ctx.b
+    last = sizes.minimum(b, ends[1], inner.length)
+    count = sizes.floordiv(b, sizes.add(b, sizes.sub(b, last, ends[0]), by - 1), by)
+    if inner.static is not None and isinstance(count, int):
+        return TupleValue(tuple(inner.item(ends[0] + k * by) for k in range(max(count, 0))))  # type: ignore[operator]
+    if inner.static is not None:
+        inner = c.expressions.iterable(c.lists.growing([inner.item(i) for i in range(inner.static)], node), node)
+    source = inner
+
+    def item(i: Any) -> FrontValue:
+        return source.item(c.ctx.sizes.add(c.ctx.b, ends[0], c.ctx.sizes.mul(c.ctx.b, i, by)))
+
+    return SequenceValue(_not_negative(c, count), item, sources=source.sources)
+
+
+def _not_negative(c: Calls, n: Size) -> Size:
+    if isinstance(n, int):
+        return max(n, 0)
+    made = c.ctx.b.emit("maximum", (n, c.ctx.size_value(0)))[0]
+    c.ctx.sizes.note_lower(made, 0)
+    return made
+
+
+# -- functions that make functions ------------------------------------------------------------------------------
+
+
+@handles(operator.itemgetter)
+def _itemgetter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    from tracejit.frontend.written.iterators import item_of, items_of
+
+    if len(args) == 1:
+        return BoundFunction(Static(item_of), (args[0],))
+    return BoundFunction(Static(items_of), (TupleValue(tuple(args)),))
+
+
+@handles(operator.attrgetter)
+def _attrgetter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    from tracejit.frontend.written.iterators import attribute_of
+
+    return BoundFunction(Static(attribute_of), (args[0],))
+
+
+def cached(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """A call of a function that remembers its results (`functools.cache`): it is taken to give the same each time."""
+    wrapped = fn.__wrapped__
+    if any(f.source.function is wrapped for f in c.ctx.frames()):
+        c.ctx.refuse(node, f"{wrapped.__name__!r} calls itself and remembers results", "keep them in a dict")
+    return c.call_object(wrapped, args, kwargs, node)
+
+
+CACHED = functools._lru_cache_wrapper
+
+
+@handles(chr)
+def _chr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if isinstance(args[0], Static):
+        return c.call_now(chr, args, {}, node)
+    number = c.arith.scalar(c.call_object(operator.index, args, {}, node), I64)
+    b = c.ctx.b
+    low, high = (b.emit(op, (number, c.ctx.size_value(k)))[0] for op, k in (("ge", 0), ("lt", 0x110000)))
+    c.ctx.check(b.emit("logical_and", (low, high))[0], "ValueError", "chr() arg not in range(0x110000)")
+    return MessageValue("{0:c}", (number,))
+
+
+@handles(sliding_window_view)
+def _sliding(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The windows of an array: a view that may not be written."""
+    x = as_array(c, args[0], node)
+    window, axis = _option(args, kwargs, 1, "window_shape", None), _option(args, kwargs, 2, "axis", None)
+    if kwargs.keys() - {"window_shape", "axis"}:
+        c.ctx.refuse(node, "sliding_window_view takes a window and an axis in a script", "leave the rest out")
+    sizes = [c.ctx.as_size(w, node) for w in (window.items if isinstance(window, TupleValue | ListValue) else [window])]
+    given = c.static(axis, node, "the axis")
+    axes = list(range(x.rank)) if given is None else [given] if isinstance(given, int) else list(given)
+    if len(axes) != len(sizes):
+        text = "Must provide window_shape for all dimensions of `x`; got "
+        c.arith.mismatch(ValueError(f"{text}{len(sizes)} window_shape elements and `x.ndim` is {x.rank}."), node)
+    lengths = list(x.lengths)
+    b = c.ctx.b
+    for k, w in zip(axes, sizes, strict=True):
+        k %= x.rank
+        right = b.emit("ge", (c.ctx.size_value(w), c.ctx.size_value(0)))[0]
+        c.ctx.check(right, "ValueError", "`window_shape` cannot contain negative values")
+        n = c.ctx.sizes.add(b, c.ctx.sizes.sub(b, lengths[k], w), 1)
+        fits = b.emit("gt", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
+        c.ctx.check(fits, "ValueError", "window shape cannot be larger than input array shape")
+        if not isinstance(n, int):
+            c.ctx.sizes.note_lower(n, 1)
+        lengths[k] = n
+    strides = (*x.strides, *(x.strides[k] for k in axes))
+    made = x.viewed(x.offset, strides, (*lengths, *sizes))
+    return ArrayView(made.storage, made.dtype, made.offset, made.strides, made.lengths, readonly=True)

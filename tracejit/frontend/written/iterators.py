@@ -1,0 +1,141 @@
+"""Iterators, and functions of `operator`."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from tracejit.frontend.written import written
+
+
+class Iterator:
+    """What `iter` makes: items, and which is the next."""
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+        self.at = 0
+
+    def __iter__(self) -> Any:
+        found = [self.items[i] for i in range(self.at, len(self.items))]
+        self.at = len(self.items)
+        return found
+
+    def __next__(self) -> Any:
+        if self.at >= len(self.items):
+            raise StopIteration
+        self.at += 1
+        return self.items[self.at - 1]
+
+
+def first(items: Iterator, default: Any) -> Any:
+    """next(items, default)."""
+    if items.at >= len(items.items):
+        return default
+    return items.__next__()
+
+
+def item_of(key: Any, items: Any) -> Any:
+    """What `operator.itemgetter(key)` gives."""
+    return items[key]
+
+
+def items_of(keys: Any, items: Any) -> Any:
+    """What `operator.itemgetter(*keys)` gives."""
+    return tuple([items[key] for key in keys])
+
+
+def attribute_of(name: Any, thing: Any) -> Any:
+    """What `operator.attrgetter(name)` gives."""
+    return getattr(thing, name)
+
+
+@written(operator.neg)
+def neg(a: Any) -> Any:
+    """-a."""
+    return -a
+
+
+@written(operator.pos)
+def pos(a: Any) -> Any:
+    """+a."""
+    return +a
+
+
+@written(operator.invert)
+def invert(a: Any) -> Any:
+    """~a."""
+    return ~a
+
+
+@written(operator.not_)
+def not_(a: Any) -> Any:
+    """Not a."""
+    return not a
+
+
+@written(operator.truth)
+def truth(a: Any) -> Any:
+    """bool(a)."""
+    return bool(a)
+
+
+@written(operator.abs)
+def absolute(a: Any) -> Any:
+    """abs(a)."""
+    return abs(a)
+
+
+@written(operator.getitem)
+def getitem(a: Any, b: Any) -> Any:
+    """a[b]."""
+    return a[b]
+
+
+@written(operator.setitem)
+def setitem(a: Any, b: Any, c: Any) -> None:
+    """a[b] = c."""
+    a[b] = c
+
+
+@written(operator.delitem)
+def delitem(a: Any, b: Any) -> None:
+    """Del a[b]."""
+    del a[b]
+
+
+@written(operator.contains)
+def contains(a: Any, b: Any) -> Any:
+    """B in a."""
+    return b in a
+
+
+@written(operator.concat)
+def concat(a: Any, b: Any) -> Any:
+    """A + b."""
+    return a + b
+
+
+@written(operator.countOf)
+def count_of(a: Any, b: Any) -> Any:
+    """How many items of a equal b."""
+    return sum([1 for x in a if x == b])
+
+
+@written(operator.index)
+def index(a: Any) -> Any:
+    """A as a Python int."""
+    if isinstance(a, float):
+        raise TypeError("'float' object cannot be interpreted as an integer")
+    return int(a)
+
+
+@written(operator.is_)
+def is_(a: Any, b: Any) -> Any:
+    """Whether a is b."""
+    return a is b
+
+
+@written(operator.is_not)
+def is_not(a: Any, b: Any) -> Any:
+    """Whether a is not b."""
+    return a is not b
