@@ -264,3 +264,30 @@ def test_many_functions_of_one_name_in_one_file(tmp_path):
     made = module(tmp_path, "many", "\n".join(parts))
     for i in range(50):
         assert body(getattr(made, f"make{i}")()) == f"return x + {i}"
+
+
+def test_functions_of_one_class_are_found_one_after_another_though_the_first_has_a_match(tmp_path: Path) -> None:
+    made = module(
+        tmp_path,
+        "one_class",
+        "class Shape:\n"
+        "    def sides(self, n):\n"
+        "        match n:\n"
+        "            case 3:\n"
+        "                return 1\n"
+        "            case _:\n"
+        "                return 2\n"
+        "\n"
+        "    def area(self, n):\n"
+        "        return n * n\n",
+    )
+    assert function_source(made.Shape.sides).node.name == "sides"
+    assert function_source(made.Shape.area).node.name == "area"
+    assert function_source(made.Shape.sides).node.name == "sides"
+
+
+def test_a_file_that_no_longer_compiles_has_no_source(tmp_path: Path) -> None:
+    made = module(tmp_path, "uncompilable", "def f(x):\n    return x\n")
+    Path(made.__file__).write_text("# changed\nbreak\ndef f(x):\n    return x\n")
+    with pytest.raises(ScriptError, match="no longer matches"):
+        function_source(made.f)

@@ -61,19 +61,22 @@ def structure(params: Sequence[Var], body: Sequence[Stmt]) -> Any:
     numbers: dict[Var, int] = {}
 
     def of(x: Any) -> Any:
-        if isinstance(x, Var):
+        kind = x.__class__
+        if kind is Var:
             return numbers.setdefault(x, len(numbers)), x.type
-        if isinstance(x, tuple):
+        if kind is tuple:
             return tuple([of(item) for item in x])
-        if isinstance(x, Const):
+        if kind is Const:
             return repr(x.value), x.type  # -0.0 and nan are told apart
-        if isinstance(x, DType) or not is_dataclass(x):
-            return x
-        return type(x), *[of(getattr(x, name)) for name in _parts(type(x))]
+        parts = _parts(kind)
+        return x if parts is None else (kind, *[of(getattr(x, name)) for name in parts])
 
     return of(tuple(params)), of(tuple(body))
 
 
 @cache
-def _parts(kind: type) -> tuple[str, ...]:
+def _parts(kind: type) -> tuple[str, ...] | None:
+    """The fields of a statement or an expression but for its place; None for what has none."""
+    if kind is DType or not is_dataclass(kind):
+        return None
     return tuple(f.name for f in fields(kind) if f.name != "span")

@@ -14,7 +14,6 @@ import linecache
 import operator
 import types
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from tracejit.errors import ScriptError, Span
@@ -62,24 +61,45 @@ class FunctionSource:
         )
 
 
-@dataclass(slots=True)
 class _File:
-    """A parsed and compiled file: code objects by name, function nodes by name and first line. Lambdas stand anywhere
-    in expressions; they are looked for when one is wanted."""
+    """A parsed file: code objects by name, function nodes by name and first line. Raises SyntaxError."""
 
-    text: str
-    tree: ast.Module
-    codes: dict[str, list[types.CodeType]]
-    definitions: dict[tuple[str, int], list[_Node]]
-    lambdas: dict[tuple[str, int], list[_Node]] | None = None
+    def __init__(self, text: str, filename: str, flags: int) -> None:
+        self.text = text
+        self.tree = ast.parse(text, filename)
+        self._compile = functools.partial(compile, filename=filename, mode="exec", flags=flags, dont_inherit=True)
+        self._parts: dict[int, dict[str, list[types.CodeType]]] = {}
+
+    def codes_at(self, name: str, line: int) -> list[types.CodeType]:
+        """The code objects of that name in the statement of the module that a line is in, compiled before any of its
+        functions is rewritten."""
+        if "codes" in self.__dict__:
+            return self.codes.get(name, [])
+        for at, statement in enumerate(self.tree.body):
+            first = _first_line(statement)
+            if first <= line <= (statement.end_lineno or first):
+                if at not in self._parts:
+                    self._parts[at] = _by_name(self._compile(ast.Module([statement], [])))
+                return self._parts[at].get(name, [])
+        return []
+
+    @functools.cached_property
+    def codes(self) -> dict[str, list[types.CodeType]]:
+        """All code objects by name."""
+        return _by_name(self._compile(self.text))
 
     def nodes(self, name: str, line: int) -> list[_Node]:
-        """The functions of that name that begin at a line (their decorators included)."""
-        if name != _LAMBDA:
-            return self.definitions.get((name, line), [])
-        if self.lambdas is None:
-            self.lambdas = _by_place(n for n in ast.walk(self.tree) if isinstance(n, ast.Lambda))
-        return self.lambdas.get((name, line), [])
+        """The functions of that name that begin at a line (their decorators included). Lambdas stand anywhere in
+        expressions: they are looked for when one is wanted."""
+        return (self._lambdas if name == _LAMBDA else self._named).get((name, line), [])
+
+    @functools.cached_property
+    def _named(self) -> dict[tuple[str, int], list[_Node]]:
+        return _by_place(_definitions(self.tree))
+
+    @functools.cached_property
+    def _lambdas(self) -> dict[tuple[str, int], list[_Node]]:
+        return _by_place(n for n in ast.walk(self.tree) if isinstance(n, ast.Lambda))
 
 
 _LAMBDA = "<lambda>"
@@ -127,17 +147,15 @@ def _describe(fn: object) -> str:
 def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     flags = code.co_flags & _FUTURE_FLAGS
     file = _files.get((filename, flags))
-    if file is None or file.text != text:
-        try:
-            file = _files[filename, flags] = _read(text, filename, flags)
-        except SyntaxError:
-            return None
-    same_name = file.codes.get(code.co_name, [])
-    matches = [c for c in same_name if _same_code(c, code)]
-    exact = [c for c in matches if c.co_firstlineno == code.co_firstlineno]
-    chosen = exact or matches
-    if not chosen and _is_rewritten(code):
-        chosen = [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
+    try:
+        if file is None or file.text != text:
+            file = _files[filename, flags] = _File(text, filename, flags)
+        here = file.codes_at(code.co_name, code.co_firstlineno)
+        chosen = [c for c in here if c.co_firstlineno == code.co_firstlineno and _same_code(c, code)]
+        if not chosen:
+            chosen = _elsewhere(file.codes.get(code.co_name, []), code)
+    except SyntaxError:
+        return None
     nodes = [n for c in chosen for n in file.nodes(c.co_name, c.co_firstlineno)]
     if code.co_name == _LAMBDA and len(nodes) > 1:
         place = _lambda_position(code)
@@ -145,12 +163,13 @@ def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     return Rewriter().visit(nodes[0]) if nodes else None
 
 
-def _read(text: str, filename: str, flags: int) -> _File:
-    tree = ast.parse(text, filename)
-    codes: dict[str, list[types.CodeType]] = {}
-    for code in _nested_codes(compile(tree, filename, "exec", flags=flags, dont_inherit=True)):
-        codes.setdefault(code.co_name, []).append(code)
-    return _File(text, tree, codes, _by_place(_definitions(tree)))
+def _elsewhere(same_name: list[types.CodeType], code: types.CodeType) -> list[types.CodeType]:
+    """The code objects that are a function's after its file changed above it, or that an import hook replaced."""
+    matches = [c for c in same_name if _same_code(c, code)]
+    exact = [c for c in matches if c.co_firstlineno == code.co_firstlineno]
+    if matches or not _is_rewritten(code):
+        return exact or matches
+    return [c for c in same_name if c.co_firstlineno == code.co_firstlineno]
 
 
 def _definitions(tree: ast.Module) -> Iterator[_Node]:
@@ -167,10 +186,20 @@ def _definitions(tree: ast.Module) -> Iterator[_Node]:
 def _by_place(nodes: Iterable[_Node]) -> dict[tuple[str, int], list[_Node]]:
     found: dict[tuple[str, int], list[_Node]] = {}
     for node in nodes:
-        decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
-        first = min([node.lineno, *(d.lineno for d in decorators)])
         name = _LAMBDA if isinstance(node, ast.Lambda) else node.name
-        found.setdefault((name, first), []).append(node)
+        found.setdefault((name, _first_line(node)), []).append(node)
+    return found
+
+
+def _first_line(node: ast.stmt | ast.Lambda) -> int:
+    """The line a statement begins at, with its decorators."""
+    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+
+
+def _by_name(module: types.CodeType) -> dict[str, list[types.CodeType]]:
+    found: dict[str, list[types.CodeType]] = {}
+    for code in _nested_codes(module):
+        found.setdefault(code.co_name, []).append(code)
     return found
 
 

@@ -229,8 +229,9 @@ class ScriptedFunction(FastCallable):
     def source(self) -> FunctionSource:
         """The function's syntax tree and names. Raises `ScriptError` where there are none, or for what can be seen to
         be outside the language."""
-        found = function_source(self.__tracejit_function__)
-        check_subset(found)
+        with collector_paused():
+            found = function_source(self.__tracejit_function__)
+            check_subset(found)
         return found
 
     @cached_property
