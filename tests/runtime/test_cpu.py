@@ -254,14 +254,20 @@ def _own_products(options: LlvmOptions) -> Any:
     return engine().link([code], ["tj_gemm_f32", "tj_gemm_f64"], {})
 
 
-@pytest.fixture(scope="module", params=["library", "own", "own, narrow"])
+#: Machines for own products, beside this one.
+OTHERS = {"narrow": LlvmOptions("x86-64-v2", "", 128, 0), "middle": LlvmOptions("x86-64-v3", "", 256, 32)}
+
+
+@pytest.fixture(scope="module", params=["library", "own", *OTHERS])
 def products(request: pytest.FixtureRequest) -> Iterator[dict[str, Product]]:
     if request.param == "library":
         if find_blas() is None:
             pytest.skip("NumPy has no BLAS of its own here")
         library = {f"tj_gemm_{name}": engine().products(name)[f"tj_gemm_{name}"] for name in ("f32", "f64")}
     else:
-        library = _own_products(host_options() if request.param == "own" else LlvmOptions("x86-64-v2", "", 128, 0))
+        if request.param == "middle" and "+avx2" not in host_options().features:
+            pytest.skip("this machine has no AVX2")
+        library = _own_products(OTHERS.get(request.param, host_options()))
     yield {name: _product(library[f"tj_gemm_{name}"]) for name in ("f32", "f64")}
 
 
