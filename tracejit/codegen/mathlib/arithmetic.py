@@ -59,9 +59,11 @@ def parts(name: str, dtype: DType, variant: str | None = None) -> tuple[float, .
 # -- rounding and scaling ---------------------------------------------------------------------------------------
 
 
-def nearest_whole(k: KernelBuilder, x: Expr) -> Expr:
-    """x rounded to a whole number, as a float; for |x| up to half the mantissa's range."""
-    return nearest_integer(k, x)[0]
+def nearest_whole(k: KernelBuilder, x: Expr, factor: float = 1.0) -> Expr:
+    """x * factor rounded to a whole number, as a float; for results up to half the mantissa's range."""
+    magic = 1.5 * 2.0 ** format_of(k, x).mantissa
+    shifted = k.add(x, magic) if factor == 1 else k.fma(x, factor, magic)
+    return k.let(k.sub(shifted, magic))
 
 
 def nearest_integer(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:

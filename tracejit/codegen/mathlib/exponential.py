@@ -44,9 +44,9 @@ def _reduced(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr]:
 def exp_of_finite(k: KernelBuilder, x: Expr) -> Expr:
     """exp(x) for x in the clamped range."""
     high, low = parts("log(2)", k.dtype(x))
-    whole = nearest_whole(k, k.mul(x, 1 / math.log(2)))
+    whole = nearest_whole(k, x, 1 / math.log(2))
     r = k.let(k.fma(whole, -low, k.fma(whole, -high, x)))
-    return k.ldexp(k.add(1, k.fma(k.mul(r, r), polynomial(k, "exp", r), r)), whole)
+    return k.ldexp(k.fma(k.fma(polynomial(k, "exp", r), r, 1), r, 1), whole)
 
 
 def exp(k: KernelBuilder, x: Expr) -> Expr:
