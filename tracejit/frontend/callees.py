@@ -131,6 +131,7 @@ class Body:
             sets=root.sets,
             unrolled=root.unrolled,
             sharing=root.sharing,
+            steady=root.steady,
             level=1,
             grad_enabled=instance.grad_enabled,
             path=(instance.source.node,),

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import list_calls
-from tracejit.frontend.context import Frame, ListGrows
+from tracejit.frontend.context import Frame
 from tracejit.frontend.desugar import Branch, ForLoop, Statement
+from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.scopes import names_bound
 from tracejit.frontend.values import FrontValue
 
@@ -28,7 +29,8 @@ def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue
     outer, around = dict(frame.env), frame.scope
     frame.scope = scope = Frame(frame.source, {}, enclosing=around or frame, is_function=False)
     try:
-        if c.ctx.place(node) in c.ctx.growing:
+        place = c.ctx.place(node)
+        if place in c.ctx.growing and place not in c.ctx.steady:
             return _looped(c, node)
         items: list[FrontValue] = []
         path = c.ctx.path
@@ -36,7 +38,7 @@ def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue
             _unroll(c, node, node.generators, items)
         except _AtRunTime:
             c.ctx.path = path
-            raise ListGrows((c.ctx.place(node),), None) from None
+            raise ListGrows((place,), None) from None
         return c.lists.made(items, node)
     finally:
         # Functions made here see the targets' last values from now on; until now they saw those in the frame.

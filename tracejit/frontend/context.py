@@ -86,14 +86,6 @@ class NeedsUnrolling(Exception):
         self.loop = loop
 
 
-class ListGrows(Exception):
-    """Lists that must be growing ones from the start: lower again, knowing the kind of their items (None: no item)."""
-
-    def __init__(self, keys: Iterable[object], kind: Kind | None) -> None:
-        super().__init__()
-        self.kinds = dict.fromkeys(keys, kind)
-
-
 class ScriptBuilder(Builder):
     """A builder that knows what the lowering has proved about sizes."""
 
@@ -227,6 +219,9 @@ class Context:
     unrolled: Set[ast.AST] = frozenset()
     #: loops and names in them that start as views of other arrays, not as copies
     sharing: Set[object] = frozenset()
+    #: places that make lists of known length whose items change and whose length, as far as is known, does not
+    steady: Set[object] = frozenset()
+    list_lengths: dict[tuple[int, ...], int] = field(default_factory=dict[tuple[int, ...], int])  #: by their classes
     #: classes of the arrays and lists that loops run over
     iterated: frozenset[int] = frozenset()
     #: told of every op that may raise, before it is emitted
@@ -380,6 +375,8 @@ class Context:
 
     def list_length(self, lst: GrowingList) -> Value:
         """The number of items of a growing list."""
+        if lst.storages in self.list_lengths:
+            return self.size_value(self.list_lengths[lst.storages])
         base = self.storage.bases[lst.storages[0]]
         found = self.sizes.memo.get(("length", base))
         if found is None:

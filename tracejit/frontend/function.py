@@ -19,7 +19,6 @@ from tracejit.frontend.context import (
     AttributeVaries,
     Context,
     Frame,
-    ListGrows,
     NeedsSizes,
     NeedsUnrolling,
     ScriptBuilder,
@@ -83,6 +82,7 @@ from tracejit.frontend.leaves import (
 )
 from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.reports import LeftByError, Reports
+from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
 from tracejit.frontend.shared_lists import make_pools
@@ -175,8 +175,13 @@ def lower_function(
             known.sizes |= found.hidden
         except NeedsSharing as found:
             known.sharing.add(found.start)
+        except LengthVaries as found:
+            known.steady -= found.keys
+            known.unsteady |= found.keys
         except ListGrows as found:
             before = dict(growing)
+            if found.keeps_length:
+                known.steady |= found.kinds.keys() - known.unsteady
             for place, kind in found.kinds.items():
                 growing[place] = join_kinds(growing.get(place), kind)
             assert stale or growing != before, "lowering again finds nothing new about lists"
@@ -245,6 +250,7 @@ class Lowering:
             growing=growing,
             unrolled=known.unrolled,
             sharing=known.sharing,
+            steady=known.steady,
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx

@@ -16,7 +16,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.context import Context, ListGrows
+from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import ForLoop
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.kinds import (
@@ -32,6 +32,7 @@ from tracejit.frontend.kinds import (
     kind_of_items,
     slots,
 )
+from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
@@ -62,7 +63,11 @@ Read = Callable[[int, "tuple[Value, ...]"], Value]
 
 
 def require_one_kind(
-    ctx: Context, lists: Iterable[FrontValue | None], node: ast.AST, items: Iterable[FrontValue] = ()
+    ctx: Context,
+    lists: Iterable[FrontValue | None],
+    node: ast.AST,
+    items: Iterable[FrontValue] = (),
+    keeps_length: bool = False,
 ) -> None:
     """Lists that become one, and items that are put into it, need growing lists of one kind. Raises `ListGrows` where
     the lists are not such yet, and refuses items that no such list can hold."""
@@ -91,7 +96,7 @@ def require_one_kind(
         ctx.refuse(
             node, "this list cannot change here: it is an argument or an item of a list", "change a copy: list(items)"
         )
-    raise ListGrows(places, kind)
+    raise ListGrows(places, kind, keeps_length)
 
 
 def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
@@ -147,9 +152,17 @@ class Lists:
     def growing(self, items: Iterable[FrontValue], node: ast.AST) -> GrowingList:
         """A growing list of these items; raises `ListGrows` where the node was not known to make one."""
         made = self.empty(node)
+        self.fill(made, items, node)
+        return made
+
+    def fill(self, made: GrowingList, items: Iterable[FrontValue], node: ast.AST) -> None:
+        """Put the first items into a new list; that is all it ever holds where its length stays."""
+        count = 0
         for item in items:
             self.push(made, item, node)
-        return made
+            count += 1
+        if made.keys & self.ctx.steady:
+            self.ctx.list_lengths[made.storages] = count
 
     def empty(self, node: ast.AST) -> GrowingList:
         """An empty growing list; raises `ListGrows` where the node was not known to make one."""
@@ -167,8 +180,7 @@ class Lists:
             self.ctx.refuse(node, "a list from outside is first used and changed in a branch or loop", "name it before")
         kind = self.ctx.growing[key] or NOTHING
         made = GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((key,)))
-        for item in items:
-            self.push(made, item, node)
+        self.fill(made, items, node)
         return made
 
     def no_items(self, kind: Kind) -> list[Value]:
@@ -181,9 +193,11 @@ class Lists:
         self.extend(made, sequence, node)
         return made
 
-    def grown(self, lst: ListValue, node: ast.AST, items: Iterable[FrontValue] = ()) -> NoReturn:
+    def grown(
+        self, lst: ListValue, node: ast.AST, items: Iterable[FrontValue] = (), keeps_length: bool = False
+    ) -> NoReturn:
         """A list of known structure that changes away from where it was made, or in a way known at run time only."""
-        require_one_kind(self.ctx, (lst,), node, items)
+        require_one_kind(self.ctx, (lst,), node, items, keeps_length)
         raise AssertionError(lst)
 
     # -- items ----------------------------------------------------------------------------------------------
@@ -311,7 +325,9 @@ class Lists:
             self.ctx.check(self.ctx.b.emit("gt", (n, self.ctx.size_value(0)))[0], error, message)
 
     def require_still(self, lst: GrowingList, node: ast.AST) -> None:
-        """A list must not get longer or shorter while a loop runs over it."""
+        """A list must not get longer or shorter while a loop runs over it, nor where its length was taken to stay."""
+        if lst.storages in self.ctx.list_lengths:
+            raise LengthVaries(lst.keys)
         if self.ctx.iterated & set(lst.storages):
             loop = next((node for node, classes in self.ctx.list_loops if classes == lst.storages), None)
             if loop is not None:

@@ -18,6 +18,7 @@ from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame, NeedsStatic
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
+from tracejit.frontend.restarts import LengthVaries
 from tracejit.frontend.scopes import names_read
 from tracejit.frontend.shared_lists import Pools
 from tracejit.frontend.signature import Access
@@ -54,6 +55,9 @@ class Known:
     sharing: set[object] = field(default_factory=set[object])
     #: loops over lists that change their length meanwhile
     changing: set[ast.AST] = field(default_factory=set[ast.AST])
+    #: places that make lists that keep their length, and those whose lists were found not to
+    steady: set[object] = field(default_factory=set[object])
+    unsteady: set[object] = field(default_factory=set[object])
     #: places that make lists that other lists hold
     pools: Pools = field(default_factory=Pools)
     #: paths of number arguments that decide a type, per function
@@ -271,6 +275,9 @@ class _Call:
 
     def change(self, ctx: Context, classes: list[int], finals: list[Value]) -> None:
         """Enter the new contents of what the call changed."""
+        lists = {c for c, v in zip(classes, finals, strict=True) if isinstance(v.type, ListType)}
+        if any(lists.intersection(own) for own in ctx.list_lengths):
+            raise LengthVaries(ctx.steady)
         made = [
             v if isinstance(v.type, ListType) else ctx.recorded(v, ctx.storage.bases[c])
             for c, v in zip(classes, finals, strict=True)

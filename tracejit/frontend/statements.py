@@ -217,7 +217,7 @@ class Statements:
                 if isinstance(at, SliceValue) and list_calls.set_slice(self.calls, base, at, value, node):
                     return
                 if base.level != self.ctx.level or not (isinstance(at, Static) and isinstance(at.value, int)):
-                    self.lists.grown(base, node, (self.calls.as_operand(value),))
+                    self.lists.grown(base, node, (self.calls.as_operand(value),), keeps_length=True)
                 try:
                     base.items[at.value] = value
                 except IndexError as error:

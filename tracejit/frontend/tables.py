@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from tracejit.frontend.context import ListGrows
 from tracejit.frontend.kinds import Kind, NumberKind
+from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
     DictValue,
     FrontValue,

@@ -1,0 +1,134 @@
+"""Lists whose items change in loops and whose length does not: `len` of them is known when the function is compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+from tracejit import nn, script
+
+
+class Cells(nn.Module):
+    """Recurrent layers one above the other, as cells that are called step by step."""
+
+    def __init__(self, layers, width):
+        super().__init__()
+        self.inputs = nn.ModuleList([nn.Linear(width, 2 * width) for _ in range(layers)])
+        self.states = nn.ModuleList([nn.Linear(width, 2 * width) for _ in range(layers)])
+        self.width = width
+
+    def step(self, x, h, i: int):
+        gate, value = (self.inputs[i](x) + self.states[i](h)).chunk(2, 1)
+        gate = tj.sigmoid(gate)
+        return gate * h + (1 - gate) * tj.tanh(value)
+
+    def forward(self, xs, hs=None):
+        if hs is None:
+            hs = [tj.zeros(xs.shape[1], self.width) for _ in range(len(self.inputs))]
+        outs = []
+        for t in range(xs.shape[0]):
+            x = xs[t]
+            for i in range(len(hs)):
+                hs[i] = self.step(x, hs[i], i)
+                x = hs[i]
+            outs.append(x)
+        return tj.stack(outs), hs
+
+
+def test_states_of_stacked_cells():
+    tj.manual_seed(3)
+    cells = Cells(2, 3)
+    compiled = script(cells)
+    for steps in (4, 1):
+        xs = tj.randn(steps, 2, 3)
+        (ys, hs), (found, states) = cells(xs), compiled(xs)
+        np.testing.assert_allclose(found.detach().numpy(), ys.detach().numpy(), atol=1e-6)
+        assert len(states) == 2
+        for h, s in zip(hs, states, strict=True):
+            np.testing.assert_allclose(s.detach().numpy(), h.detach().numpy(), atol=1e-6)
+    given = [tj.randn(2, 3), tj.randn(2, 3)]
+    own = [h.clone() for h in given]
+    ys, found = cells(tj.ones(3, 2, 3), given)[0], compiled(tj.ones(3, 2, 3), own)[0]
+    np.testing.assert_allclose(found.detach().numpy(), ys.detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(own[1].detach().numpy(), given[1].detach().numpy(), atol=1e-6)
+
+
+def set_only(n):
+    counts = [0, 0, 0]
+    for i in range(n):
+        counts[i % 3] += i
+    return counts, len(counts), sum(counts)
+
+
+def set_and_appended_to(n):
+    counts = [0, 0, 0]
+    for i in range(n):
+        counts[i % 3] += i
+        if i == 4:
+            counts.append(100)
+        counts[len(counts) - 1] -= 1
+    return counts, len(counts)
+
+
+def popped(n):
+    rest = [1, 2, 3]
+    i = 0
+    while rest:
+        rest[-1] += i
+        i += rest.pop()
+        if i > n:
+            break
+    return rest, i
+
+
+def changed_by_a_function_that_calls_itself(n):
+    found = [0, 0]
+
+    def go(k):
+        if k == 0:
+            return
+        found[k % 2] += k
+        if k == 3:
+            found.append(k)
+        go(k - 1)
+
+    go(n)
+    return found, len(found)
+
+
+def out_of_range(n):
+    xs = [1.0, 2.0]
+    for i in range(n):
+        xs[i] = i * 0.5
+    return xs
+
+
+def joined(n):
+    a, b = [1, 2], [3, 4]
+    for i in range(n):
+        a[i % 2] += 1
+        b[0] -= i
+    c = a + b
+    return [x * y for x, y in zip(a, b)], c, a == b, a[::-1]
+
+
+PROGRAMS = [set_only, set_and_appended_to, popped, changed_by_a_function_that_calls_itself, out_of_range, joined]
+
+
+@pytest.mark.parametrize("fn", PROGRAMS)
+def test_as_plain_python(fn):
+    scripted = script(fn)
+    for n in (0, 1, 2, 6):
+        check(fn, n, scripted=scripted)
+
+
+def test_lists_of_the_caller():
+    def shifted(xs, n):
+        for i in range(n):
+            xs[i % len(xs)] += xs[i - 1]
+        return len(xs)
+
+    check(shifted, [1.0, 2.0, 4.0], 2)
+    check(shifted, [1.0], 1)
