@@ -65,3 +65,17 @@ def test_the_sum_of_no_arrays_is_refused():
     np.testing.assert_array_equal(fn(X, 3), X * 3)
     with pytest.raises(TypeError, match="empty list"):
         fn(X, 0)
+
+
+def test_an_array_of_rank_0_becomes_a_scalar():
+    def running(x):
+        total = np.zeros(())
+        low = np.array(1, np.int32)
+        for k in range(len(x)):
+            total = total + x[k]
+            if x[k] < 2:
+                low = low + 1
+        return total, low
+
+    check(running, X)
+    assert tj.check(lambda x: running(x)[0], X).ok

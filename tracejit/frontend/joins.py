@@ -20,6 +20,7 @@ from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
+from tracejit.frontend.rank_0 import scalar_beside
 from tracejit.frontend.ranks import rebased
 from tracejit.frontend.shared_lists import require_one_pool
 from tracejit.frontend.sizes import Sizes, key
@@ -46,18 +47,7 @@ from tracejit.frontend.values import (
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import (
-    BOOL,
-    I64,
-    Dim,
-    DType,
-    ListType,
-    ScalarType,
-    TensorType,
-    Type,
-    promote,
-    unsized,
-)
+from tracejit.ir.types import BOOL, I64, Dim, DType, ListType, ScalarType, TensorType, Type, promote, unsized
 
 
 @dataclass(slots=True, eq=False)
@@ -206,6 +196,7 @@ class Join:
             return self.shared(name, a, b)
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
+        a, b = scalar_beside(self.ctx, self.then, a, b), scalar_beside(self.ctx, self.orelse, b, a)
         types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
         if len(types) == sum(x is not None for x in (a, b)) and types:
             if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):

@@ -44,6 +44,7 @@ class Plan:
     dtypes: dict[Path, DType] = field(default_factory=dict["Path", DType])
     split: set[Path] = field(default_factory=set["Path"])
     varying: set[tuple[Path, str, int]] = field(default_factory=set[tuple["Path", str, int]])
+    scalars: set[Path] = field(default_factory=set["Path"])  #: arrays of rank 0 that an iteration makes numbers
     views: set[Path] = field(default_factory=set["Path"])  #: no longer of the form base[prefix]
     fresh: set[Path] = field(default_factory=set["Path"])  #: held as arrays of their own (bases of different rank)
     shared: dict[Path, int] = field(default_factory=dict["Path", int])  #: their classes where they may not be copies
