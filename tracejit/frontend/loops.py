@@ -199,7 +199,7 @@ class LoopLowering:
         if isinstance(value, SharedList):
             self.number_carry[path] = self.carry(value.at, ScalarType(I64), label(path))
             return SharedList(self.number_carry[path].param, value.pool)
-        if path in self.plan.scalars and is_rank_0(self.ctx, value):
+        if path in self.plan.scalars and is_rank_0(value, self.ctx):
             value = self.outside(lambda v=value: self.ctx.element(v, ()))
         found = number_type(value)
         if found is not None:
@@ -370,11 +370,11 @@ class LoopLowering:
                 self.refuse(path, head, end)
             self.number_carry[path].next = end.at
             return
-        if is_rank_0(self.ctx, head) and number_type(end) is not None:
+        if is_rank_0(head, self.ctx) and number_type(end) is not None:
             self.plan.add(self.plan.scalars, path)
             return
         if isinstance(head, Number):
-            end = self.ctx.element(end, ()) if is_rank_0(self.ctx, end) else end
+            end = self.ctx.element(end, ()) if is_rank_0(end, self.ctx) else end
             found = number_type(end)
             if found is None:
                 self.refuse(path, head, end)
