@@ -40,6 +40,7 @@ golden: $(VENV)/.test ## rewrite the expected parts of golden tests (review the 
 fuzz: $(VENV)/.test ## compare PROGRAMS random programs, and the derivatives of PROGRAMS random graphs, in every way there is
 	$(PY) -m tests.programs.fuzz --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.transforms.fuzz_derivatives --count $(PROGRAMS) $(ARGS)
+	$(PY) -m tests.gradients.random_models --count $$(($(PROGRAMS) / 20))
 
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
 	$(PY) -m benchmarks.run

@@ -179,6 +179,8 @@ class _Unifier(Rebuilder):
             blocks.append(b.block((), typed, old.label))
         results = self.emit(op.defn, (self.value(op.operands[0]),), op.attrs, blocks=blocks, like=like, mapping={})
         for result, found in zip(results, zip(*yields, strict=True), strict=True):
-            if result.type == SIZE and found[0].dim == found[1].dim and found[0] not in local:
-                self.note_equal(found[0], result)
+            if result.type == SIZE and found[0].dim == found[1].dim:
+                size = self.size(found[0].dim) if isinstance(found[0].dim, int) else found[0]
+                if size not in local:
+                    self.note_equal(size, result)
         return results
