@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracejit.codegen import gemm, lapack, support_lists, support_memory, support_pool, support_stack
+from tracejit.codegen import (
+    gemm,
+    lapack,
+    support_allocation,
+    support_lists,
+    support_memory,
+    support_pool,
+    support_stack,
+)
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
 from tracejit.codegen.llvm_options import LlvmOptions
@@ -51,7 +59,7 @@ def support_text(platform: Platform, allocation: str | None = None) -> str:
     """The support module without matrix products; `allocation` declares `tj_alloc` and `tj_free` where others define
     them."""
     parts = [
-        support_memory.allocation_text(platform.system) if allocation is None else allocation,
+        support_allocation.allocation_text(platform.system) if allocation is None else allocation,
         support_memory.OWNERSHIP_SLOW,
         support_memory.OUTPUT,
         support_memory.PRINT,

@@ -12,7 +12,7 @@ functions, so immortal objects of newer Pythons are handled.
 
 from __future__ import annotations
 
-from tracejit.codegen.support_memory import LARGE_ALIGNMENT, LARGE_OFFSET
+from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, LARGE_OFFSET
 from tracejit.runtime.callable_type import CHAIN_OFFSET
 from tracejit.runtime.dispatch_guards_ir import decrement, emit_guards, false_unless, in_frame, increment, runtime
 from tracejit.runtime.dispatch_tables import (

@@ -24,7 +24,7 @@ from tracejit.codegen.gemm_blas import switch_text
 from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import Module
 from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.support_memory import LARGE_BYTES
+from tracejit.codegen.support_allocation import LARGE_BYTES
 from tracejit.codegen.support_native import EXPORTS, LAPACK, PRODUCTS, Platform, gemm_module, support_text, tiles_module
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
@@ -43,7 +43,7 @@ __all__ = [
 
 _C_LIBRARY = (
     "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield mmap madvise "
-    "pthread_create pthread_detach bzero malloc_usable_size malloc_size _msize"
+    "pthread_create pthread_detach bzero malloc_usable_size malloc_size"
 ).split()
 
 _MATH = (
