@@ -307,6 +307,91 @@ def whole_contents_of_arrays_that_change_places(a, x):
     return b
 
 
+@case((A(5), 0), (A(5), 2), (A(5), 9), (A(5), 10))
+def content_made_in_a_loop_that_raises(b, x):
+    n = len(b)
+    v = np.zeros(n)
+    for i in range(n):
+        v[i] = i
+        if i == x:
+            raise ValueError("x")
+    b[:] = v
+    y = 1 // (x - 10)
+    return v + y
+
+
+@case((A(5), 1), (A(5), 3), (A(5), 7))
+def contents_made_by_loops_in_a_loop(b, x):
+    n = len(b)
+    y = 0
+    while x > 0:
+        v = np.ones(n)
+        for i in range(n):
+            v[i] = v[i - 1] + b[i]
+            y = 1 // (x - i)
+        b[:] = v
+        x -= 1
+    return y
+
+
+@case((A(5), 0), (A(5), 1), (A(5), 2))
+def content_made_by_a_write(b, x):
+    v = np.zeros(5)
+    y = 1 // x
+    v[0] = y
+    b[:] = v
+    return 1 // (x - 1)
+
+
+@case((A(5), 5, 0), (A(5), 0, 0), (A(5), 5, 1))
+def whole_in_a_branch_then_whole(a, n, x):
+    c = a * 2
+    if n > 3:
+        a[:] = c[::-1]
+    a *= 0.5
+    y = 1 // x
+    c = a.copy()
+    a[1:] = c[:-1]
+    return y
+
+
+@case((A(5), A(5) + 1, 1), (A(5), A(5) + 1, 9))
+def another_argument_in_a_loop(a, b, x):
+    t = 0
+    for _ in range(3):
+        a[:] = b
+        t += 1
+        assert t != x, "stop"
+    return t
+
+
+@case((A(5), A(5) + 1, 5), (A(5), A(5) + 1, 1))
+def sizes_known_from_another_array(a, b, x):
+    z = np.zeros(5)
+    z += a[::-1]
+    a *= 0.5
+    s = a[x]
+    a[1:] = b[:-1]
+    return s
+
+
+@case((A(5), 1), (A(5), 2), (A(5), 4))
+def name_for_the_argument_or_another_in_a_loop(b, x):
+    t = 0
+    z = np.zeros(5)
+    p = b
+    for _ in range(3):
+        b *= 0.5
+        z[0] += 1
+        t += 1
+        assert t != x, "stop"
+        if t % 2 == 0:
+            p, z = z, p
+        else:
+            p = b
+    return t
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)

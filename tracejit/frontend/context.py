@@ -34,6 +34,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.frontend.write_checks import MaybeView, require_writeable
+from tracejit.ir.aliasing import updates
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value, has_effect
 from tracejit.ir.opdef import REGISTRY, OpDef
@@ -549,10 +550,10 @@ class Context:
         return may_have_raised_since(self.storage.bases[storage], builders) or not self.is_just_made(value)
 
     def is_just_made(self, value: Value) -> bool:
-        """Whether nothing can have raised since a value was made."""
+        """Whether a value is no other array's content and nothing can have raised since it was made."""
         for op in reversed(self.b.ops):
             if any(r is value for r in op.results):
-                return True
+                return not op.blocks and not updates(op)
             if has_effect(op):
                 return False
         return False

@@ -25,9 +25,10 @@ def write_home(graph: Graph) -> Graph:
     """Store versions that are new values into their parameters."""
     found = _Versions(graph)
     versions = {v: i for v, i in found.found.items() if v not in found.passed_on}
-    if not any(_makes_new(op, i) and r in versions for op in walk(graph.body) for i, r in enumerate(op.results)):
+    fresh = found.fresh & versions.keys()
+    if not fresh:
         return graph
-    writer = _Writer(graph, versions)
+    writer = _Writer(graph, versions, fresh)
     body = writer.block(graph.body, {i: graph.params[i] for i in graph.inout})
     body = Block(body.params, (*writer.places.ops, *body.ops), body.results, body.label)
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
@@ -36,11 +37,6 @@ def write_home(graph: Graph) -> Graph:
 def versions_of(graph: Graph) -> dict[Value, int]:
     """For each value that is a version of one written parameter: that parameter's index."""
     return _Versions(graph).found
-
-
-def _makes_new(op: Op, i: int) -> bool:
-    """Whether the op's result i is new storage, not an updated or chosen older one."""
-    return not op.blocks and not updates(op) and _changed_by(op, i) is None
 
 
 def _changed_by(op: Op, i: int) -> Value | None:
@@ -60,7 +56,12 @@ class _Versions:
             if op.name == "loop":
                 self.slots.update((p, (op, i)) for i, p in enumerate(op.block("body").params[1:]))
         self.params = graph.params
+        self.after: dict[Value, list[Value]] = {}
+        for value in (*self.makers, *self.slots) if graph.inout else ():
+            for old in self.before(value):
+                self.after.setdefault(old, []).append(value)
         self.passed_on: set[Value] = set()  #: older versions under another type
+        self.fresh: set[Value] = set()  #: new values, that no older version leads to
         conflicts: set[Value] = set()
         for index, final in zip(graph.inout, graph.results[len(graph.results) - len(graph.inout) :], strict=True):
             if isinstance(final.type, TensorType):
@@ -70,6 +71,7 @@ class _Versions:
 
     def trace(self, final: Value, index: int, conflicts: set[Value]) -> None:
         """Follow a final version back to where it comes from."""
+        led_to = self.led_to(self.params[index])
         queue = [final]
         while queue:
             value = queue.pop()
@@ -78,39 +80,59 @@ class _Versions:
                     conflicts.add(value)
                 continue
             self.found[value] = index
-            op, i = self.makers.get(value) or self.slots.get(value) or (None, 0)
-            if op is None:
+            before = self.before(value)
+            if value in self.makers and (not before or (self.states_sizes(value) and value not in led_to)):
+                self.fresh.add(value)
                 continue
-            if op.name == "loop":
-                body = op.block("body")
-                queue += (op.operands[2 + i], body.params[1 + i], body.results[1 + i])
-            elif op.name == "if":
-                queue += (b.results[i] for b in op.blocks)
-            elif updates(op) and i == 0:
-                queue.append(op.operands[updated(op)])
-            elif self.is_passed_on(op, index):
+            if self.states_sizes(value):
                 self.passed_on.add(value)
-                queue.append(op.operands[0])
-            elif (changed := _changed_by(op, i)) is not None:
-                queue.append(changed)
+            queue += before
 
-    def is_passed_on(self, op: Op, index: int) -> bool:
-        """Whether an op only states sizes of the parameter, or of memory that control flow or an update gave."""
-        if op.name != "broadcast" or not is_flat(op):
-            return False
-        source = op.operands[0]
-        if source in self.makers:
-            maker, _ = self.makers[source]
-            return bool(maker.blocks) or updates(maker)
-        return source in self.slots or source is self.params[index]
+    def states_sizes(self, value: Value) -> bool:
+        """Whether a value is another, of which an op only states the sizes."""
+        op, _ = self.made_by(value)
+        return op is not None and op.name == "broadcast" and is_flat(op)
+
+    def led_to(self, param: Value) -> set[Value]:
+        """All that is memory of a parameter on some path."""
+        found: set[Value] = set()
+        queue = [param]
+        while queue:
+            value = queue.pop()
+            if value not in found:
+                found.add(value)
+                queue += self.after.get(value, ())
+        return found
+
+    def made_by(self, value: Value) -> tuple[Op | None, int]:
+        """The op that a value is a result or carried by, and the number among those."""
+        return self.makers.get(value) or self.slots.get(value) or (None, 0)
+
+    def before(self, value: Value) -> Sequence[Value]:
+        """What a version comes from: by an update, control flow, or another statement of its sizes."""
+        op, i = self.made_by(value)
+        if op is None:
+            return ()
+        if op.name == "loop":
+            body = op.block("body")
+            return op.operands[2 + i], body.params[1 + i], body.results[1 + i]
+        if op.name == "if":
+            return [b.results[i] for b in op.blocks]
+        if updates(op) and i == 0:
+            return (op.operands[updated(op)],)
+        if op.name == "broadcast" and is_flat(op):
+            return (op.operands[0],)
+        changed = _changed_by(op, i)
+        return () if changed is None else (changed,)
 
 
 class _Writer:
     """Rewrites blocks, knowing the version of each parameter that is the newest so far."""
 
-    def __init__(self, graph: Graph, versions: dict[Value, int]) -> None:
+    def __init__(self, graph: Graph, versions: dict[Value, int], fresh: set[Value]) -> None:
         self.graph = graph
         self.versions = versions
+        self.fresh = fresh
         self.replaced: dict[Value, Value] = {}
         self.places = Builder()
         self.known_places: dict[int, list[Value]] = {}
@@ -132,7 +154,7 @@ class _Writer:
                 index = self.versions.get(r)
                 if index is None or index not in newest:
                     continue
-                if not _makes_new(op, i):
+                if r not in self.fresh:
                     self.advance(op, i, index, newest)
                 elif r.type == self.graph.params[index].type:
                     behind = max(at, last.get(newest[index], -1))
