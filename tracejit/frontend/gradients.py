@@ -135,7 +135,9 @@ class Gradients:
         y, seed = self.cotangent(loss, args, kwargs, node)
         classes = [c for c in self.leaves if c in ctx.storage.bases]
         xs = [ctx.storage.bases[c] for c in classes]
-        found = ctx.b.emit("gradient", (y, seed, *xs), names=[f"d{x.name}" for x in xs])
+        retain = kwargs.get("retain_graph", args[1] if len(args) > 1 else Static(False))
+        attrs = {"retain": True} if isinstance(retain, Static) and retain.value else {}
+        found = ctx.b.emit("gradient", (y, seed, *xs), attrs, names=[f"d{x.name}" for x in xs])
         for c, g in zip(classes, found, strict=True):
             state, total = self.state(c), ctx.fresh(g)
             known = state.value.known

@@ -140,7 +140,7 @@ class _Verifier:
         if op.name == "call":
             for i in consumed(op) if isinstance(op.attrs.get("callee"), Graph) else ():
                 self.consume(op.operands[i])
-        elif any(isinstance(r.type, ListType) for r in op.results):
+        elif op.name not in ("fresh", "copy") and any(isinstance(r.type, ListType) for r in op.results):
             for operand in op.operands:
                 self.consume(operand)
         match op.name:

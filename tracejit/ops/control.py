@@ -104,8 +104,9 @@ _structural("fused", (), "Block `body`, which captures its inputs: what becomes 
 _structural(
     "gradient",
     ("y", "seed", "*xs"),
-    "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`.",
-    infer=lambda y, seed, xs: tuple(_cotangent_type(x) for x in xs),
+    "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`. "
+    "`retain`: it may go through earlier trips of a loop around it.",
+    infer=lambda y, seed, xs, *, retain=False: tuple(_cotangent_type(x) for x in xs),
 )
 _structural(
     "tangent",

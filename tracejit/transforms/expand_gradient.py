@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
-from tracejit.transforms.activity import active, is_differentiable, useful, varied
+from tracejit.transforms.activity import active, is_differentiable
+from tracejit.transforms.earlier_trips import through_earlier_trips
 from tracejit.transforms.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
@@ -69,10 +70,15 @@ class _Expansion:
             op = substitute(old, self.results)
             if op.name in ("gradient", "tangent"):
                 xs = op.defn.group(op.operands)[-1 if op.name == "gradient" else 1]
-                _refuse_earlier_trips(op, xs, enclosing, edit)
+                op = through_earlier_trips(op, xs, enclosing, edit)
                 edits = [*(outer for _, outer in enclosing), edit]
-                expand = self.gradient if op.name == "gradient" else self.tangent
-                self.results.update(zip(op.results, expand(op, edits), strict=True))
+                loops = [depth for depth, (around, _) in enumerate(enclosing, 1) if around.name == "loop"]
+                found = (
+                    self.gradient(op, edits, max(loops, default=0))
+                    if op.name == "gradient"
+                    else self.tangent(op, edits)
+                )
+                self.results.update(zip(op.results, found, strict=True))
                 continue
             if op.blocks:
                 around = ((op, edit),) if op.name == "custom" else (*enclosing, (op, edit))
@@ -86,11 +92,11 @@ class _Expansion:
             return tuple(self.block(nested, around) for nested in op.blocks)
         return tuple(_Expansion((*nested.params, *self.params)).block(nested, ()) for nested in op.blocks)
 
-    def gradient(self, op: Op, edits: list[Edit]) -> Sequence[Value]:
-        """Emit the backward where the op stands."""
+    def gradient(self, op: Op, edits: list[Edit], outside: int) -> Sequence[Value]:
+        """Emit the backward where the op stands; so many blocks are outside of the loop around it."""
         y, seed, xs = op.defn.group(op.operands)
         ops = [before for e in edits for before in e.ops]
-        frame = Frame(Region(self.params, edits, active(ops, xs, (y,))), edits)
+        frame = Frame(Region(self.params, edits, active(ops, xs, (y,))), edits, outside=outside)
         frame.cotangents.add(y, seed)
         reverse(frame, ops)
         draft = Draft(frame, [frame.cotangents.total_or_zero(x) for x in xs])
@@ -111,18 +117,3 @@ class _Expansion:
         found = forward.tangent(b, y, tangents)
         edits[-1].append(*b.ops)
         return (found,)
-
-
-def _refuse_earlier_trips(op: Op, xs: Sequence[Value], enclosing: tuple[tuple[Op, Edit], ...], edit: Edit) -> None:
-    """Refuse a derivative that would go back through earlier trips of a loop around it."""
-    y = op.operands[0]
-    edits = [*(outer for _, outer in enclosing), edit]
-    ops = [before for e in edits for before in e.ops]
-    matters = useful([before for before in ops if not any(x in before.results for x in xs)], (y,))
-    for depth, (around, _) in enumerate(enclosing):
-        outside = {v for e in edits[: depth + 1] for v in e.defined}
-        given = [x for x in xs if x in outside]
-        if around.name == "loop" and given:
-            changed = varied([*ops, around], given)
-            if any(p in changed and p in matters for p in around.block("body").params):
-                raise NotDifferentiable(op.name, "it depends on earlier trips of the loop it is in", op.span)

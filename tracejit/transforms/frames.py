@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tracejit.errors import Span
+from tracejit.errors import NotDifferentiable, Span
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import OpDef
@@ -100,6 +100,9 @@ class Stream:
     backward_in: Value
     backward_out: Value
     tape: bool = False
+    #: Whether the backward takes the list up in every trip of a loop, and so needs a copy each time: of numbers only,
+    #: for a copy of a list does not copy the arrays in it.
+    again: bool = False
 
     @staticmethod
     def of(type: ListType, element: Type | None, forward_in: Value | None = None) -> Stream:
@@ -242,6 +245,8 @@ class Frame:
     edits: list[Edit]
     parent: Frame | None = None
     streams: list[Stream] = field(default_factory=list[Stream])
+    #: How many of the edits are outside of a loop in which the backward runs.
+    outside: int = 0
 
     #: Whether the block runs again and again, so that its residuals need lists.
     in_loop = False
@@ -296,6 +301,10 @@ class Frame:
         self.insert_before(op, *b.ops)
         stream = Stream.of(type, element, start)
         stream.tape = tape
+        stream.again = self.edit_of(op) in self.edits[: self.outside]
+        if stream.again and (tape or not isinstance(type.element, ScalarType)):
+            reason = "it is taken in every trip of a loop, and goes through arrays that a loop or call before left"
+            raise NotDifferentiable("gradient", reason, op.span)
         return stream
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
@@ -303,6 +312,8 @@ class Frame:
         if stream.tape:  # branches know already what the backward takes up
             filled = stream.backward_in
         stream.forward_out = stream.backward_in = filled
+        if stream.again:
+            stream.backward_in = self.b.emit("fresh", (filled,), names=("residuals",))[0]
         self.region.elements[filled] = stream.element
 
 

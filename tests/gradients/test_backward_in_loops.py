@@ -1,0 +1,113 @@
+"""`backward(retain_graph=True)` inside loops of scripts, through what came before: as in eager code, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import NotDifferentiable, config, script
+
+
+def every_trip(w, n):
+    h = w
+    total = 0.0
+    for _ in range(n):
+        h = tj.tanh(h * w)
+        loss = h.sum()
+        loss.backward(retain_graph=True)
+        total = total + loss.detach()
+    return total
+
+
+def some_trips_of_a_while(w, n):
+    h = w * 1.0
+    k = 0
+    while k < n:
+        h = tj.tanh(h * w + k)
+        k += 1
+        if k == 2:
+            continue
+        h.sum().backward(retain_graph=True)
+        (h * h).sum().backward(retain_graph=True)
+        if k > 3:
+            break
+    return h.detach().sum()
+
+
+def in_a_branch(w, n):
+    h = w * 1.0
+    s = w.sum()
+    for i in range(n):
+        h = tj.sin(h * w) * s
+        if i % 2 == 1:
+            loss = (h * s).sum()
+            loss.backward(retain_graph=True)
+        s = s + h.sum()
+    return s.detach()
+
+
+def through_numbers_of_a_loop_before(w, n):
+    s = w.sum()
+    for _ in range(n):
+        s = tj.tanh(s * w[0]) + w[1]
+    for i in range(3):
+        loss = s * s * (i + 1.0)
+        loss.backward(retain_graph=True)
+    return s.detach()
+
+
+PROGRAMS = [every_trip, some_trips_of_a_while, in_a_branch, through_numbers_of_a_loop_before]
+
+
+@pytest.mark.parametrize("trips", [0, 1, 2, 5])
+@pytest.mark.parametrize("fn", PROGRAMS)
+def test_gradients_are_those_of_eager_code(fn: Callable[..., Any], trips: int) -> None:
+    eager, compiled = (tj.tensor([0.3, 0.5, -0.4], dtype=tj.float64, requires_grad=True) for _ in range(2))
+    with config.override(verify=True):
+        found = script(fn)(compiled, trips)
+    assert float(found) == pytest.approx(float(fn(eager, trips)), rel=1e-12)
+    if eager.grad is None:
+        assert compiled.grad is None or not compiled.grad.numpy().any()
+    else:
+        np.testing.assert_allclose(compiled.grad.numpy(), eager.grad.numpy(), rtol=1e-12)
+
+
+def once_more_without_retain_graph(w, n):
+    h = w
+    for _ in range(n):
+        h = h * w
+        h.sum().backward()
+
+
+def through_arrays_of_a_loop_before(w, n):
+    h = w * 1.0
+    for _ in range(n):
+        h = tj.tanh(h * w)
+    for i in range(3):
+        ((h * h).sum() * (i + 1.0)).backward(retain_graph=True)
+
+
+def of_what_derivatives_changed(w, n):
+    h = w * 1.0
+    for _ in range(n):
+        h = h * w
+        h.sum().backward(retain_graph=True)
+        h = h + w.grad
+
+
+@pytest.mark.parametrize(
+    ("fn", "reason"),
+    [
+        (once_more_without_retain_graph, "retain_graph=True"),
+        (through_arrays_of_a_loop_before, "every trip of a loop"),
+        (of_what_derivatives_changed, "derivatives taken in earlier trips"),
+    ],
+)
+def test_what_is_refused(fn: Callable[..., Any], reason: str) -> None:
+    w = tj.tensor([0.3, 0.5], dtype=tj.float64, requires_grad=True)
+    with pytest.raises(NotDifferentiable, match=reason):
+        script(fn)(w, 3)
