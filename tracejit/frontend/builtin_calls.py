@@ -15,6 +15,7 @@ from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GeneratorValue,
     GrowingList,
     ListValue,
     MessageValue,
@@ -157,8 +158,10 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
 @handles(enumerate)
 def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    inner = c.expressions.iterable(args[0], node)
     start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
+    if isinstance(args[0], GeneratorValue):
+        return c.call_object(enumerated(), [args[0], start], {}, node)
+    inner = c.expressions.iterable(args[0], node)
 
     def item(i: Any) -> FrontValue:
         count: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
@@ -167,6 +170,13 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
         return TupleValue((count, inner.item(i)))
 
     return SequenceValue(inner.length, item, static=inner.static, sources=inner.sources)
+
+
+def enumerated() -> Any:
+    """The definition of `enumerate` for generators."""
+    from tracejit.frontend.written.iterators import numbered
+
+    return numbered
 
 
 @handles(reversed)

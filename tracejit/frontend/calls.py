@@ -21,6 +21,7 @@ from tracejit.frontend import (
     builtin_calls,
     class_calls,
     creation,
+    generators,
     iterators,
     sequence_calls,
     shared_lists,
@@ -60,6 +61,7 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GeneratorValue,
     GrowingList,
     ListValue,
     MessageValue,
@@ -265,6 +267,7 @@ class Calls:
 
     def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """Call a compile-time Python object."""
+        args = generators.taken(self, fn, args, node)
         special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)
@@ -402,7 +405,7 @@ class Calls:
         except ScriptError as error:
             self.ctx.refuse(node, error.reason, error.instead)
         if fn not in self._checked:
-            check_subset(source)
+            check_subset(source, may_yield=True)
             self._checked.add(fn)
         return source
 
@@ -425,6 +428,8 @@ class Calls:
         if any(f.source.node is source.node and f.source.function is source.function for f in callers):
             recursion.found(source)
         env = self.bind(source, args, kwargs, node, closure)
+        if generators.is_generator(source.node):
+            return GeneratorValue(source, env, closure, self.ctx.level)
         outer, path = self.ctx.frame, self.ctx.path
         site = outer.span(node) if source.is_library else None
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site=site)

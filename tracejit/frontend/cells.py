@@ -26,19 +26,28 @@ def rewritten(node: Any) -> Any:
     if found is None:
         found = node
         if any(isinstance(n, ast.Nonlocal) for n in ast.walk(node)):
-            found = copy.deepcopy(node)
+            found = fresh(node)
             _own_cells(found)
         setattr(node, _REWRITTEN, found)
         setattr(found, _REWRITTEN, found)
     return found
 
 
+def fresh(node: Any) -> Any:
+    """A copy of a tree, without what is remembered on its nodes."""
+    made = copy.deepcopy(node)
+    for inner in ast.walk(made):
+        for name in [k for k in inner.__dict__ if k.startswith("_tracejit")]:
+            del inner.__dict__[name]
+    return made
+
+
 def _own_cells(owner: Function) -> None:
     """Give cells to the names of a function, and of those in it, that inner functions rebind."""
     for inner in _inner_functions(owner):
         _own_cells(inner)
-    functions = {n.name for n in _own_nodes(owner) if isinstance(n, ast.FunctionDef)}
-    names = sorted((_rebound_below(owner) & _bound(owner)) - functions)
+    functions = {n.name for n in own_nodes(owner) if isinstance(n, ast.FunctionDef)}
+    names = sorted((_rebound_below(owner) & names_of(owner)) - functions)
     if names and isinstance(owner, ast.FunctionDef):
         give_cells(owner, names)
 
@@ -47,7 +56,7 @@ def give_cells(owner: ast.FunctionDef, names: Iterable[str]) -> None:
     """Give cells to names that the function binds."""
     names = frozenset(names)
     parameters = _parameters(owner) & names
-    owner.body = [_Renaming(names).visit(s) for s in owner.body]
+    owner.body = [Renaming(names).visit(s) for s in owner.body]
     head: list[ast.stmt] = []
     for name in sorted(names):
         made = ast.Call(ast.Constant(Cell), [], [])  # type: ignore[arg-type]
@@ -60,11 +69,15 @@ def give_cells(owner: ast.FunctionDef, names: Iterable[str]) -> None:
     owner.body[:0] = head
 
 
-class _Renaming(ast.NodeTransformer):
+class Renaming(ast.NodeTransformer):
     """Puts cells in the place of names, where they are those of the function around."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = names
+
+    def inner(self, hidden: set[str]) -> Renaming:
+        """What renames where some of the names are others."""
+        return Renaming(self.names - hidden)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id not in self.names:
@@ -79,13 +92,13 @@ class _Renaming(ast.NodeTransformer):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
         self.defaults(node.args)
-        inner = _Renaming(self.names - _bound(node))
+        inner = self.inner(names_of(node))
         node.body = [inner.visit(s) for s in node.body]
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         self.defaults(node.args)
-        node.body = _Renaming(self.names - _bound(node)).visit(node.body)
+        node.body = self.inner(names_of(node)).visit(node.body)
         return node
 
     def defaults(self, args: ast.arguments) -> None:
@@ -97,7 +110,7 @@ class _Renaming(ast.NodeTransformer):
         source = self.visit(first.iter)
         targets = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
         first.iter = ast.Constant(None)
-        _Renaming(self.names - targets).generic_visit(node)
+        self.inner(targets).generic_visit(node)
         first.iter = source
         return node
 
@@ -110,7 +123,7 @@ def _parameters(node: Function) -> set[str]:
     return {a.arg for a in every if a is not None}
 
 
-def _own_nodes(node: Function) -> Iterable[ast.AST]:
+def own_nodes(node: Function) -> Iterable[ast.AST]:
     """The nodes of a function's body, those of functions and comprehensions in it left out but for their names."""
     todo: list[ast.AST] = list(node.body) if isinstance(node, ast.FunctionDef) else [node.body]
     while todo:
@@ -143,13 +156,13 @@ def _inner_functions(node: Function) -> list[Function]:
 
 def _declared(node: Function) -> set[str]:
     """Names that a function says are not its own."""
-    return {n for s in _own_nodes(node) if isinstance(s, ast.Nonlocal | ast.Global) for n in s.names}
+    return {n for s in own_nodes(node) if isinstance(s, ast.Nonlocal | ast.Global) for n in s.names}
 
 
-def _bound(node: Function) -> set[str]:
+def names_of(node: Function) -> set[str]:
     """Names that are the function's own and may be cells: parameters and what its assignments bind."""
     found = _parameters(node)
-    for inner in _own_nodes(node):
+    for inner in own_nodes(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store | ast.Del):
             found.add(inner.id)
         elif isinstance(inner, ast.FunctionDef):
@@ -161,6 +174,6 @@ def _rebound_below(node: Function) -> set[str]:
     """Names that functions in a function take from around them and rebind."""
     found: set[str] = set()
     for inner in _inner_functions(node):
-        declared = {n for s in _own_nodes(inner) if isinstance(s, ast.Nonlocal) for n in s.names}
-        found |= declared | (_rebound_below(inner) - _bound(inner))
+        declared = {n for s in own_nodes(inner) if isinstance(s, ast.Nonlocal) for n in s.names}
+        found |= declared | (_rebound_below(inner) - names_of(inner))
     return found

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import list_calls
 from tracejit.frontend.context import Frame
 from tracejit.frontend.desugar import Branch, ForLoop, Statement
+from tracejit.frontend.generators import is_endless
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.scopes import names_bound
-from tracejit.frontend.values import FrontValue
+from tracejit.frontend.values import FrontValue, GeneratorValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -60,6 +61,8 @@ def _unroll(
         return
     first, *rest = generators
     source = c.expressions.value(first.iter)
+    if isinstance(source, GeneratorValue) and is_endless(source):
+        c.ctx.refuse(first.iter, "a generator that goes on until it is left has no last item", "leave a loop over it")
     if list_calls.is_unknown(c, source):
         raise _AtRunTime
     path = c.ctx.path

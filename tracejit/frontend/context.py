@@ -199,6 +199,8 @@ class Context:
     path: tuple[object, ...] = ()
     #: places that make growing lists, with the kind of their items
     growing: dict[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
+    #: generators whose bodies are around the present place
+    generators: tuple[ast.AST, ...] = ()
     #: loops around the present place that run over lists, with the classes of these
     list_loops: tuple[tuple[ast.AST, tuple[int, ...]], ...] = ()
     #: the memory of lists that lists hold, by what they have in common (`shared_lists.py`)

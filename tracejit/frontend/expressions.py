@@ -24,6 +24,7 @@ from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
     FrontValue,
+    GeneratorValue,
     GrowingList,
     ListValue,
     MaybeUnbound,
@@ -558,6 +559,8 @@ class Expressions:
     def iterable(self, value: FrontValue, node: ast.AST) -> SequenceValue:
         """Something a `for` loop can run over."""
         match value:
+            case GeneratorValue():
+                self.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
             case SequenceValue():
                 return value
             case ArrayView():

@@ -42,6 +42,13 @@ STATEMENTS = (
         "for k in range(n):\n    s += k\nreturn s, d",
     ),
     Construct(
+        "generator functions: `for` over them, comprehensions, `list`, `sum`, `enumerate` and the like",
+        "a loop's body runs where the generator yields; one runs once, in the block that made it, and is sent nothing",
+        "def g(k):\n    a, b = 0, 1\n    while a < k:\n        yield a\n        a, b = b, a + b\n"
+        "    yield from range(k)\ns = 0\nfor i, v in enumerate(g(n)):\n    if i > 5:\n        break\n    s += v\n"
+        "return s, list(g(n)), [v * 2 for v in g(n)]",
+    ),
+    Construct(
         "`return` anywhere",
         "values of different paths are joined (below)",
         "for i in range(n):\n    if i > x:\n        return i\nreturn -1",
@@ -164,8 +171,7 @@ VALUES = (
 REFUSED = (
     Construct("`try`", "", "try:\n    return n\nexcept ValueError:\n    return 0", "a condition, or catch it outside"),
     Construct("`try ... except*`", "", "try:\n    n += 1\nexcept* ValueError:\n    n = 0\nreturn n", "a condition"),
-    Construct("generators", "", "yield n", "return a list or an array"),
-    Construct("`yield from`", "", "yield from (1, n)", "return a list or an array"),
+    Construct("scripts that are generators", "", "yield n", "return a list or an array"),
     Construct("class definitions inside a script", "", "class A:\n    pass\nreturn n", "define the class outside"),
     Construct(
         "writing a global", "", "global counter\ncounter = n\nreturn n", "return the value, or write into an array"

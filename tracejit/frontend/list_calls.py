@@ -13,6 +13,7 @@ from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
+    GeneratorValue,
     GrowingList,
     ListValue,
     Number,
@@ -42,7 +43,7 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
     match c.as_operand(value):
         case GrowingList():
             return True
-        case SharedList():
+        case SharedList() | GeneratorValue():
             return True
         case ObjectValue() as x:
             return tables.is_table(x) or tables.is_iterator(x)

@@ -166,6 +166,12 @@ def annotate(statements: Sequence[Statement]) -> None:
     _live_before(statements, set(always), frozenset(always))
 
 
+def annotate_within(statements: Sequence[Statement], live: Iterable[str]) -> None:
+    """The same of statements that stand in a function, with the names that are read behind them."""
+    always = _closure_reads(statements) | {RETURN_VALUE}
+    _live_before(statements, {*live} | always, frozenset(always))
+
+
 def _closure_reads(statements: Iterable[Statement]) -> set[str]:
     found: set[str] = set()
     for s in statements:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.frontend import list_calls, tables
+from tracejit.frontend import generators, list_calls, tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.augmented import augmented
 from tracejit.frontend.calls import Calls
@@ -42,6 +42,7 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GeneratorValue,
     GrowingList,
     ListValue,
     MessageValue,
@@ -368,6 +369,9 @@ class Statements:
 
     def for_loop(self, s: ForLoop) -> None:
         runs_over = self.expressions.value(s.iter)
+        if isinstance(runs_over, GeneratorValue):
+            generators.run(self, s, runs_over)
+            return
         if tables.is_iterator(runs_over):
             self.statement(over_iterator(s, runs_over, self.ctx.frame.env))
             return

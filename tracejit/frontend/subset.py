@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 
 from tracejit.errors import ScriptError
+from tracejit.frontend.cells import own_nodes
 from tracejit.frontend.source import FunctionSource
 
 #: Node type -> (what it is, what to write instead).
 _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Yield: ("a generator", "return a list or an array"),
-    ast.YieldFrom: ("a generator", "return a list or an array"),
     ast.Await: ("'await'", "await outside the scripted function"),
     ast.AsyncFor: ("'async for'", "iterate outside the scripted function"),
     ast.AsyncWith: ("'async with'", "enter it outside the scripted function"),
@@ -24,12 +23,14 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
 }
 
 
-def check_subset(source: FunctionSource) -> None:
+def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
     """Raise `ScriptError` at the first construct that no types could make right."""
     found = [node for node in ast.walk(source.node) if type(node) in _REFUSED and not _is_read_only(node, source.node)]
+    own = () if may_yield else own_nodes(source.node)
+    found += [node for node in own if isinstance(node, ast.Yield | ast.YieldFrom)]
     if found:
         first = min(found, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
-        what, instead = _REFUSED[type(first)]
+        what, instead = _REFUSED.get(type(first), ("a generator", "return a list, or call it from a script"))
         raise ScriptError(f"{what} is outside the language", source.span(first), instead=instead)
 
 

@@ -186,6 +186,18 @@ class Closure:
         return same and all(a is b or (isinstance(a, Static) and a == b) for a, b in zip(mine, theirs, strict=True))
 
 
+@dataclass(slots=True, eq=False)
+class GeneratorValue:
+    """A generator: a function that yields, with its arguments. It runs once, at the depth of control flow where it was
+    made."""
+
+    source: FunctionSource
+    env: Mapping[str, FrontValue]
+    closure: Closure | None
+    level: int
+    used: bool = False
+
+
 @record
 class Transformed:
     """`tj.grad(fn)` or `tj.value_and_grad(fn)`, waiting for its arguments."""
@@ -275,6 +287,7 @@ FrontValue: TypeAlias = (
     | ObjectValue
     | SequenceValue
     | Closure
+    | GeneratorValue
     | BoundMethod
     | BoundFunction
     | SuperValue
@@ -312,6 +325,8 @@ def describe(value: FrontValue) -> str:
             return "a range" if value.range is not None else "an iterator"
         case Closure(source):
             return f"the function {source.name}"
+        case GeneratorValue():
+            return "a generator"
         case Transformed(kind):
             return f"a function made by tj.{kind}"
         case BoundMethod(_, name):

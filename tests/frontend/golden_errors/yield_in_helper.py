@@ -4,7 +4,8 @@ from tracejit import script
 
 
 def helper(x):
-    yield x
+    got = yield x
+    yield got
 
 
 @script

@@ -139,3 +139,11 @@ def is_(a: Any, b: Any) -> Any:
 def is_not(a: Any, b: Any) -> Any:
     """Whether a is not b."""
     return a is not b
+
+
+def numbered(items: Any, start: Any) -> Any:
+    """enumerate(items, start) of a generator."""
+    i = start
+    for item in items:
+        yield i, item
+        i += 1

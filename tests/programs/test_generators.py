@@ -1,0 +1,256 @@
+"""Loops over generator functions, and what else takes their items, against plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.programs.cases import Cases, Program, run
+from tracejit import ScriptError, grad, script
+
+case = Cases()
+
+
+LIMIT = 3
+
+
+def primes(n):
+    for i in range(2, n):
+        for j in range(2, i):
+            if i % j == 0:
+                break
+        else:
+            yield i
+
+
+def forever(start, step=1):
+    while True:
+        yield start
+        start += step
+
+
+def collatz(n):
+    while n != 1:
+        yield n
+        n = n // 2 if n % 2 == 0 else 3 * n + 1
+    yield 1
+
+
+def early(n):
+    for i in range(n):
+        if i > LIMIT:
+            return
+        yield i
+        yield (-i)
+
+
+def chain(n):
+    yield from early(n)
+    yield 100
+    yield from range(n)
+
+
+def noisy(n):
+    for i in range(n):
+        print("make", i)
+        yield i
+    print("end")
+
+
+@case((7,), (0,))
+def sums(n):
+    s = 0
+    for v in primes(n * 3):
+        s += v
+    return (
+        s,
+        list(primes(n * 3)),
+        sum(collatz(n + 1)),
+        [v * 2 for v in early(n)],
+        max(chain(n + 1)),
+        sorted(early(n)),
+        set(early(n)),
+    )
+
+
+@case((7,), (30,))
+def leaves(n):
+    k = 0
+    for v in forever(3, 2):
+        if v % 5 == 0:
+            continue
+        k += v
+        if v > n:
+            break
+    else:
+        k = -1
+    for v in forever(n):
+        if v % 7 == 0:
+            return (k, v)
+    return (k, -1)
+
+
+@case((5,))
+def interleaved(n):
+    s = 0
+    for v in noisy(n):
+        print("use", v)
+        if v == 3:
+            break
+        s += v
+    for v in noisy(2):
+        print("again", v)
+    return s
+
+
+@case((6,))
+def for_else(n):
+    for v in early(n):
+        if v == 77:
+            break
+    else:
+        return "none"
+    return "some"
+
+
+@case((4,))
+def nested(n):
+    t = 0
+    for a in early(n):
+        for b in primes(8):
+            t += a * b
+            if b > a + 4:
+                break
+    for i, p in enumerate(primes(20)):
+        if i == n:
+            break
+        t += i * p
+    for i, p in enumerate(early(3), 10):
+        t = t * 2 + i - p
+    return t
+
+
+@case((np.array([3.0, 1.0, 2.0]),))
+def inner(v):
+
+    def running(x, scale=2.0):
+        total = 0.0
+        for i in range(len(x)):
+            total += x[i] * scale
+            yield (i, total)
+        x[0] = -1
+
+    out = np.zeros(3)
+    for i, t in running(v):
+        out[i] = t
+    best = 0.0
+    for i, t in running(v, scale=0.5):
+        if t > best:
+            best = t
+    return (out, best, v)
+
+
+@case((5,))
+def rebinding(n):
+    a, b = (0, 1)
+    seq = []
+
+    def fib(limit):
+        x, y = (0, 1)
+        while x < limit:
+            yield x
+            x, y = (y, x + y)
+
+    for a in fib(n * 10):
+        b = b + a
+        if a % 2:
+            continue
+        seq.append((a, b))
+    return (a, b, seq)
+
+
+@case((3,))
+def errors(n):
+
+    def g(k):
+        for i in range(k):
+            yield (10 // (i - 2))
+
+    s = 0
+    out = np.zeros(1)
+    for v in g(n + 1):
+        out[0] += v
+    return out
+
+
+@case((4,))
+def pairs(n):
+
+    def both(k):
+        for i in range(k):
+            for j in range(i):
+                yield (i, j)
+
+    return ([(i, j) for i, j in both(n) if (i + j) % 2], {i * 10 + j: i for i, j in both(n)})
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
+    run(fn, calls)
+
+
+def powers(x: float, n: int) -> Any:
+    p = 1.0
+    for _ in range(n):
+        yield p
+        p *= x
+
+
+def test_items_of_generators_have_gradients() -> None:
+    def f(x: float, n: int) -> float:
+        total = 0.0
+        for i, p in enumerate(powers(x, n)):
+            total += p * (i + 1)
+        return total
+
+    x, n, h = 1.25, 4, 1e-6
+    numeric = (f(x + h, n) - f(x - h, n)) / (2 * h)
+    assert abs(grad(f)(x, n) - numeric) < 1e-6 * abs(numeric)
+
+
+def in_parts(n: int) -> int:
+    items = early(n)
+    s = 0
+    for v in items:
+        s += v
+        break
+    for v in items:
+        s += v
+    return s
+
+
+def sent(n: int) -> int:
+    def g() -> Any:
+        got = yield 1
+        yield got
+
+    return sum(g())
+
+
+def without_end(n: int) -> list[int]:
+    return list(forever(n))
+
+
+def beside(n: int) -> int:
+    s = 0
+    for a, b in zip(early(n), range(n), strict=False):
+        s += a * b
+    return s
+
+
+@pytest.mark.parametrize("fn", [in_parts, sent, without_end, beside])
+def test_what_is_not_seen_through_is_refused(fn: Program) -> None:
+    with pytest.raises(ScriptError):
+        script(fn)(4)

@@ -1,0 +1,266 @@
+"""Generator functions: a loop over one is the function's body with the loop's body where it yields.
+
+Both are lowered in the frame of the loop, the names of the generator with a prefix. What leaves the loop leaves the
+generator, and what returns from the generator ends the loop.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.cells import Renaming, fresh, names_of, own_nodes
+from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.desugar import (
+    Branch,
+    ForLoop,
+    NotFlags,
+    SetFlag,
+    SetReturn,
+    Statement,
+    WhileLoop,
+    WithBlock,
+    desugar,
+)
+from tracejit.frontend.scopes import annotate_within
+from tracejit.frontend.source import FunctionNode
+from tracejit.frontend.values import FrontValue, GeneratorValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+    from tracejit.frontend.statements import Statements
+
+#: What takes all items of a generator before it does anything else.
+TAKES_ALL: tuple[Any, ...] = (
+    list,
+    tuple,
+    sum,
+    min,
+    max,
+    sorted,
+    set,
+    frozenset,
+    dict,
+    Counter,
+    deque,
+    functools.reduce,
+)
+
+
+class _Body(ast.stmt):
+    """Where the body of the loop goes."""
+
+
+def is_generator(node: FunctionNode) -> bool:
+    """Whether a function yields."""
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node))
+
+
+def is_endless(value: GeneratorValue) -> bool:
+    """Whether a generator plainly goes on until it is left."""
+    loops = (n for n in own_nodes(value.source.node) if isinstance(n, ast.While))
+    return any(isinstance(n.test, ast.Constant) and n.test.value for n in loops)
+
+
+def run(st: Statements, s: ForLoop, value: GeneratorValue) -> None:
+    """Lower a loop over a generator."""
+    ctx = st.ctx
+    node = value.source.node
+    if value.used or value.level != ctx.level:
+        ctx.refuse(s.iter, "a generator runs once, where it is made, in a script", "call the function again")
+    if node in ctx.generators:
+        ctx.refuse(s.iter, f"the generator {value.source.name!r} calls itself", "use a list as a stack")
+    if value.source.filename != ctx.frame.source.filename and not value.source.is_library:
+        ctx.refuse(s.iter, "a generator from another file is outside the language", "define it in this file")
+    value.used = True
+    prefix = f"$generator{id(s.node)}."
+    known: dict[int, list[ast.stmt]] = s.node.__dict__.setdefault("_tracejit_generators", {})
+    body = known.get(id(node))
+    if body is None:
+        body = known[id(node)] = _prepared(ctx, s, node, prefix)
+    _bind_names(st.calls, value, prefix)
+    statements = _Splicing(s, prefix).block(desugar(body, node))
+    annotate_within(statements, s.live)
+    path, generators = ctx.path, ctx.generators
+    ctx.path, ctx.generators = (*path, s.node), (*generators, node)
+    try:
+        for statement in statements:
+            st.statement(statement)
+    finally:
+        ctx.path, ctx.generators = path, generators
+
+
+def _bind_names(c: Calls, value: GeneratorValue, prefix: str) -> None:
+    """The names that a generator reads from around it, and its arguments."""
+    ctx = c.ctx
+    outer = ctx.frame
+    inner = Frame(value.source, {}, outer, None if value.closure is None else value.closure.frame)
+    own = names_of(value.source.node)
+    read = {n.id for n in ast.walk(value.source.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    found: dict[str, FrontValue] = {}
+    ctx.frame = inner
+    try:
+        for name in sorted(read - own):
+            found[name] = c.expressions.enclosing_name(value.source.node, name)
+    finally:
+        ctx.frame = outer
+    for name, v in {**found, **value.env}.items():
+        outer.env[prefix + name] = v
+
+
+def _prepared(ctx: Context, s: ForLoop, node: FunctionNode, prefix: str) -> list[ast.stmt]:
+    """The generator's statements with names of their own, and marks where it yields."""
+    assert isinstance(node, ast.FunctionDef)
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | names_of(node)
+    made: list[ast.stmt] = []
+    for statement in node.body:
+        made += _Yields(ctx, s, prefix).statement(_Prefixed(frozenset(names), prefix).visit(fresh(statement)))
+    return made
+
+
+class _Prefixed(Renaming):
+    """Puts a prefix before names."""
+
+    def __init__(self, names: frozenset[str], prefix: str) -> None:
+        super().__init__(names)
+        self.prefix = prefix
+
+    def inner(self, hidden: set[str]) -> Renaming:
+        return _Prefixed(self.names - hidden, self.prefix)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        node.id = self.prefix + node.id if node.id in self.names else node.id
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        found = super().visit_FunctionDef(node)
+        found.name = self.prefix + node.name if node.name in self.names else node.name
+        return found
+
+
+class _Yields(ast.NodeTransformer):
+    """Replaces statements that yield."""
+
+    def __init__(self, ctx: Context, s: ForLoop, prefix: str) -> None:
+        self.ctx, self.loop, self.prefix = ctx, s, prefix
+        self.count = 0
+
+    def statement(self, node: ast.stmt) -> list[ast.stmt]:
+        made: Any = self.visit(node)
+        return made if isinstance(made, list) else [made]
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        if isinstance(node.value, ast.YieldFrom):
+            self.count += 1
+            item = f"{self.prefix}$from{self.count}"
+            each = ast.Expr(ast.Yield(ast.Name(item, ast.Load())))
+            loop = ast.For(ast.Name(item, ast.Store()), node.value.value, [each], [])
+            for part in (loop, each):
+                ast.fix_missing_locations(ast.copy_location(part, node))
+            return self.generic_visit(loop)
+        if not isinstance(node.value, ast.Yield):
+            return self.generic_visit(node)
+        item = ast.Name(f"{self.prefix}$item", ast.Store())
+        parts: list[ast.stmt] = [ast.Assign([item], node.value.value or ast.Constant(None)), _Body()]
+        if self.loop.exits:
+            parts.append(ast.If(ast.Name(f"{self.prefix}$stop", ast.Load()), [ast.Return(None)], []))
+        for part in parts:
+            ast.fix_missing_locations(ast.copy_location(part, node))
+        return parts
+
+    def visit_Yield(self, node: ast.Yield | ast.YieldFrom) -> Any:
+        self.ctx.refuse(self.loop.iter, "a generator that is sent values is outside the language", "use a function")
+
+    visit_YieldFrom = visit_Yield
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        return node
+
+
+class _Splicing:
+    """Gives the flags of a generator names of their own, and puts the loop's body in its places."""
+
+    def __init__(self, s: ForLoop, prefix: str) -> None:
+        self.loop, self.prefix = s, prefix
+
+    def block(self, statements: Sequence[Statement]) -> list[Statement]:
+        return [made for s in statements for made in self.statement(s)]
+
+    def flags(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(self.prefix + n for n in names)
+
+    def statement(self, s: Statement) -> list[Statement]:
+        match s:
+            case SetFlag(name, value):
+                return [SetFlag(self.prefix + name, value)]
+            case SetReturn(value, node):
+                if value is None:
+                    return []
+                return [ast.copy_location(ast.Expr(value), node)]  # type: ignore[type-var]
+            case Branch(test, then, orelse, node):
+                test = NotFlags(self.flags(test.names)) if isinstance(test, NotFlags) else test
+                return [Branch(test, self.block(then), self.block(orelse), node)]
+            case ForLoop(target, iterated, body, exits, node):
+                return [ForLoop(target, iterated, self.block(body), self.flags(exits), node)]
+            case WhileLoop(test, body, exits, node):
+                return [WhileLoop(test, self.block(body), self.flags(exits), node)]
+            case WithBlock(items, body, node):
+                return [WithBlock(items, self.block(body), node)]
+            case _Body():
+                return self.body(s)
+            case _:
+                return [s]
+
+    def body(self, at: ast.stmt) -> list[Statement]:
+        loop, stop = self.loop, f"{self.prefix}$stop"
+        item = ast.Name(f"{self.prefix}$item", ast.Load())
+        take = ast.Assign([loop.target], item)
+        ast.fix_missing_locations(ast.copy_location(take, loop.iter))
+        made: list[Statement] = [take, *_copies(loop.body)]
+        if loop.exits:
+            made.append(Branch(NotFlags(loop.exits), [SetFlag(stop, False)], [SetFlag(stop, True)], at))
+        return made
+
+
+def _copies(statements: Sequence[Statement]) -> list[Statement]:
+    """The same statements, to be told apart from where else they stand."""
+    made: list[Statement] = []
+    for s in statements:
+        match s:
+            case Branch(test, then, orelse, node):
+                made.append(Branch(test, _copies(then), _copies(orelse), node))
+            case ForLoop(target, iterated, body, exits, node):
+                made.append(ForLoop(target, iterated, _copies(body), exits, node))
+            case WhileLoop(test, body, exits, node):
+                made.append(WhileLoop(test, _copies(body), exits, node))
+            case WithBlock(items, body, node):
+                made.append(WithBlock(items, _copies(body), node))
+            case _:
+                made.append(s)
+    return made
+
+
+def listed(c: Calls, value: GeneratorValue, node: ast.AST) -> FrontValue:
+    """The items of a generator in a list."""
+    if is_endless(value):
+        c.ctx.refuse(node, "a generator that goes on until it is left has no last item", "leave a loop over it")
+    made: ast.ListComp | None = node.__dict__.get("_tracejit_listed")
+    if made is None:
+        part = ast.comprehension(ast.Name("$item", ast.Store()), ast.Name("$generator", ast.Load()), [], 0)
+        made = ast.ListComp(ast.Name("$item", ast.Load()), [part])
+        node.__dict__["_tracejit_listed"] = ast.fix_missing_locations(ast.copy_location(made, node))  # type: ignore[type-var]
+    c.ctx.frame.env["$generator"] = value
+    return c.expressions.value(made)
+
+
+def taken(c: Calls, fn: Any, args: list[FrontValue], node: ast.AST) -> list[FrontValue]:
+    """Arguments of a function with lists instead of generators, where it takes all their items first."""
+    if not any(isinstance(a, GeneratorValue) for a in args) or not any(fn is f for f in TAKES_ALL):
+        return args
+    return [listed(c, a, node) if isinstance(a, GeneratorValue) else a for a in args]
