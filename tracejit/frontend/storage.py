@@ -80,8 +80,8 @@ class Storage:
                 continue
             if flag is True:
                 old = self.bases[other]
-                one_rank = getattr(old.type, "rank", 0) == getattr(base.type, "rank", 0)
-                self.bases[other] = base if one_rank else _written(b, base, old)
+                is_alike = old.type == base.type or not isinstance(old.type, TensorType)
+                self.bases[other] = base if is_alike else _written(b, base, old)
             else:
                 assert isinstance(flag, Value)
                 self.bases[other] = _sync(b, flag, base, self.bases[other])
