@@ -79,3 +79,9 @@ def test_an_array_of_rank_0_becomes_a_scalar():
 
     check(running, X)
     assert tj.check(lambda x: running(x)[0], X).ok
+
+
+def test_sums_of_sums():
+    for n in (2, 5):
+        check(lambda n: sum(map(sum, [[i * j for j in range(n)] for i in range(n + 1)])), n)
+        check(lambda n: sum(sum(row) * 2 for row in [[i + j for j in range(n)] for i in range(n)]), n)

@@ -426,11 +426,14 @@ class Lists:
         node: ast.AST,
     ) -> FrontValue:
         """`step(total, index, item)` over all items."""
-        self.ctx.frame.env["$total"] = start
+        name = "$total"
+        while name in self.ctx.frame.env:  # within the step of another
+            name += "'"
+        self.ctx.frame.env[name] = start
 
         def do(index: Value, item: FrontValue) -> None:
-            total = step(self.ctx.frame.env["$total"], index, item)
-            self.ctx.frame.env["$total"] = total
+            total = step(self.ctx.frame.env[name], index, item)
+            self.ctx.frame.env[name] = total
 
-        self.each(sequence, do, node, "$total")
-        return self.ctx.frame.env.pop("$total")
+        self.each(sequence, do, node, name)
+        return self.ctx.frame.env.pop(name)
