@@ -79,6 +79,9 @@ class NativeFailure(Exception):
         self.site = site
         self.payload = payload
 
+    def __str__(self) -> str:
+        return filled(self.site.message, self.payload)
+
 
 class NativeFunction:
     """A compiled program. `address` is its entry; the code lives as long as this object."""
