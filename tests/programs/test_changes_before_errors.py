@@ -322,6 +322,21 @@ def test_an_object_from_outside_counts_each_call():
     assert (THING.n, THING.x) == (5, 0.0)
 
 
+def test_numbers_that_a_script_leaves_in_an_object_are_run_time_values():
+    thing = Thing()
+
+    def leave(a):
+        thing.n += 1
+        thing.x = a[0] * 2
+        return thing.x
+
+    scripted = tj.script(leave)
+    for i in range(5):
+        assert scripted(np.ones(3) * i) == 2 * i
+    assert (thing.n, thing.x) == (6, 8.0)
+    assert scripted.compiles <= 2  # a Python float at first, then what the script left
+
+
 def test_a_tensor_written_before_an_error_counts_a_version():
     def write(x, k):
         x.add_(1)

@@ -43,11 +43,17 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
 )
+from tracejit.ir.types import BY_NUMPY_NAME
 
 if TYPE_CHECKING:
     from tracejit.frontend.recursion import Known
 
 _FIXED_MODULES = ("numpy", "math", "tracejit", "builtins", "cmath", "operator")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that can be a run-time one: Python's, but no bool, or NumPy's."""
+    return type(value) in (int, float, complex) or (isinstance(value, np.number) and value.dtype.name in BY_NUMPY_NAME)
 
 
 class Statics:
@@ -108,7 +114,7 @@ class Statics:
             return self.hidden(value, access)
         if isinstance(value, types.ModuleType):
             return Static(value)
-        if access in self.known.varying and type(value) in (int, float, complex):
+        if access in self.known.varying and is_number(value):
             return self.add_number(access, spec_of(value))
         if isinstance(value, list | dict) or (isinstance(value, tuple) and self.holds_arrays(value)):
             return self.container(value, access)
@@ -201,7 +207,7 @@ class Statics:
             self.ctx.heap.add_outer(known, ("outside", id(owner)))
         if name not in known.fields:
             found = getattr(owner, name, MISSING)
-            if type(found) in (int, float, complex) and access not in self.known.varying:
+            if is_number(found) and access not in self.known.varying:
                 raise AttributeVaries(access)
             if found is not MISSING:
                 self.original[id(owner), name] = self.attribute(owner, name, node)

@@ -175,7 +175,9 @@ class Specialisation:
             for a, spec in self.lowered.guards.items()
             if isinstance(spec, StaticSpec)
         )
-        return {a for a, before, now in guards if type(before) is float and type(now) is float and before != now}
+        return {
+            a for a, before, now in guards if isinstance(before, float) and type(now) is type(before) and before != now
+        }
 
     def with_gradients(self, wanted: tuple[int, ...]) -> DifferentiableGraph:
         """The graph that is recorded when these inputs ask for gradients."""
