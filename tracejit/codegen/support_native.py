@@ -77,17 +77,17 @@ def gemm_module(
     """The module of the matrix products of some dtypes; it needs no passes.
 
     `blas_integer` is the width of the BLAS library's integers, 0 for own kernels; `blas_threads` says whether that
-    library lets a thread choose the number of its threads. With a BLAS, register tiles are in `tiles_module`.
+    library lets a thread choose the number of its threads. With a BLAS, register tiles are in `tiles_modules`.
     """
     texts = [gemm.gemm_text(name, options, blas_integer, blas_threads) for name in names]
-    texts += [] if blas_integer else [_tiles_text(name, options) for name in names]
+    texts += [] if blas_integer else [text for name in names for text in _tiles_texts(name, options)]
     return once("\n".join(texts)) + FOOTER
 
 
-def tiles_module(name: str, options: LlvmOptions) -> str:
-    """The module of the products of one dtype that need no packing."""
-    return once(_tiles_text(name, options)) + FOOTER
+def tiles_modules(name: str, options: LlvmOptions) -> tuple[str, ...]:
+    """The modules of the products of one dtype that need no packing."""
+    return tuple(once(text) + FOOTER for text in _tiles_texts(name, options))
 
 
-def _tiles_text(name: str, options: LlvmOptions) -> str:
-    return direct_text(name, options) + line_text(name, options)
+def _tiles_texts(name: str, options: LlvmOptions) -> tuple[str, ...]:
+    return direct_text(name, options), line_text(name, options)

@@ -25,7 +25,15 @@ from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import Module
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.support_allocation import LARGE_BYTES
-from tracejit.codegen.support_native import EXPORTS, LAPACK, PRODUCTS, Platform, gemm_module, support_text, tiles_module
+from tracejit.codegen.support_native import (
+    EXPORTS,
+    LAPACK,
+    PRODUCTS,
+    Platform,
+    gemm_module,
+    support_text,
+    tiles_modules,
+)
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import Emission, full_passes
@@ -154,8 +162,10 @@ class Engine:
 
     def _link_products(self, name: str) -> Any:
         blas = find_blas()
-        module, key = self._tiles(name)
-        objects = [self._made.get(key) or self.compiled([module.text], key, optimised=False)]
+        objects = [
+            self._made.get(key) or self.compiled([module.text], key, optimised=False)
+            for module, key in self._tiles(name)
+        ]
         if blas is not None:
             objects.append(self.quickly(self._products_text(name)))
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
@@ -167,17 +177,17 @@ class Engine:
         integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
         return gemm_module(self.options, [name], integer, has_local)
 
-    def _tiles(self, name: str) -> tuple[Module, str]:
-        """The part of the products of a dtype that takes long to compile, and its key on the disk."""
-        text = self._products_text(name) if find_blas() is None else tiles_module(name, self.options)
-        return Module(text), disk.digest("products", text, *self.identity())
+    def _tiles(self, name: str) -> list[tuple[Module, str]]:
+        """The parts of the products of a dtype that take long to compile, and their keys on the disk."""
+        texts = (self._products_text(name),) if find_blas() is None else tiles_modules(name, self.options)
+        return [(Module(text), disk.digest("products", text, *self.identity())) for text in texts]
 
     def objects(self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str]) -> list[bytes]:
         """The object code of modules for a CPU; what the products that they call still need is compiled at the same
         time."""
         with self.lock:
-            needed = [self._tiles(name) for name in products if name not in self._products]
-            needed = [(module, key) for module, key in needed if not disk.has(key)]
+            parts = [part for name in products if name not in self._products for part in self._tiles(name)]
+            needed = [(module, key) for module, key in parts if not disk.has(key)]
             made = self._emission(options).objects(chain([module for module, _ in needed], modules))
             for (_, key), data in zip(needed, made, strict=False):
                 self._made[key] = data
