@@ -14,7 +14,7 @@ import numpy as np
 from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
-from tracejit.errors import ScriptError, error_kind
+from tracejit.errors import ScriptError
 from tracejit.frontend import (
     arrays,
     attributes,
@@ -23,6 +23,7 @@ from tracejit.frontend import (
     creation,
     generators,
     iterators,
+    module_parts,
     sequence_calls,
     shared_lists,
     text,
@@ -310,6 +311,8 @@ class Calls:
             return self.call_object(script, args if bound is None else [Static(bound), *args], kwargs, node)
         if isinstance(fn, functools.partial):
             return self.call_value(self.bound(fn, node), args, kwargs, node)
+        if module_parts.lists_parts(fn):
+            return module_parts.parts(self, fn, args, kwargs, node)
         if isinstance(fn, types.MethodType):
             return self.call_object(fn.__func__, [Static(fn.__self__), *args], kwargs, node)
         if isinstance(fn, types.FunctionType) and not is_numpys(fn):
@@ -527,7 +530,8 @@ class Calls:
         if made is not None:
             return made
         if isinstance(index, SliceValue):
-            parts = [None if p is None else self.static(p, node, "a slice bound") for p in slice_parts(index)]
+            bounds = index.start, index.stop, index.step
+            parts = [None if p is None else self.static(p, node, "a slice bound") for p in bounds]
             index = Static(slice(*parts))
         if isinstance(index, Static):
             try:
@@ -556,10 +560,6 @@ class Calls:
             return isinstance(manager.value, enable_grad)
         return None
 
-    def exception_kind(self, cls: type[BaseException]) -> str:
-        """How a `check` names an exception class."""
-        return error_kind(cls)
-
     def static(self, value: FrontValue, node: ast.AST, what: str) -> Any:
         """A compile-time object that a call needs (an axis, a dtype, a flag)."""
         match value:
@@ -580,11 +580,6 @@ class Calls:
 
 
 Handler = Callable[[Calls, list[FrontValue], dict[str, FrontValue], ast.AST], FrontValue]
-
-
-def slice_parts(s: SliceValue) -> tuple[FrontValue | None, ...]:
-    """Start, stop and step."""
-    return s.start, s.stop, s.step
 
 
 def _identity(fn: Any) -> Any:

@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tracejit.errors import error_kind
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.names import is_numpys
 from tracejit.frontend.signature import constant_access
@@ -298,7 +299,7 @@ class Objects:
             self.c.call_value(Static(member.fset), [o, value], {}, node)
             return
         if _is_frozen(o.cls):
-            frozen = self.c.exception_kind(dataclasses.FrozenInstanceError)
+            frozen = error_kind(dataclasses.FrozenInstanceError)
             self.ctx.check_false(frozen, f"cannot assign to field '{name}'")
         own = find(o.cls, "__setattr__")
         if is_users(own):

@@ -1,0 +1,56 @@
+"""Loops over the children, parameters and buffers of a module, in scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tracejit as tj
+from tracejit import nn
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.rest = nn.Sequential(nn.Tanh(), nn.Linear(3, 2))
+
+    def forward(self, x: Any) -> Any:
+        for child in self.children():
+            x = child(x)
+        penalty = 0.0
+        for p in self.parameters():
+            penalty = penalty + (p * p).sum()
+        for name, p in self.named_parameters():
+            if name.endswith("bias"):
+                penalty = penalty + p.sum()
+        for b in self.buffers():
+            penalty = penalty + b.sum()
+        own = len(list(self.parameters(recurse=False))) + len(list(self.named_modules()))
+        return x.sum() + penalty * own
+
+
+def test_parts_of_modules() -> None:
+    tj.manual_seed(1)
+    net = Net().eval()
+    x = tj.randn(4, 2)
+    scripted = tj.script(net)
+    assert float(scripted(x)) == pytest.approx(float(net(x)), rel=1e-5)
+    scripted(x).backward()
+    compiled = [p.grad.numpy().copy() for p in net.parameters()]
+    net.zero_grad()
+    net(x).backward()
+    for mine, p in zip(compiled, net.parameters(), strict=True):
+        assert mine == pytest.approx(p.grad.numpy(), rel=1e-4, abs=1e-5)
+
+
+def test_a_new_part_compiles_again() -> None:
+    net = Net().eval()
+    x = tj.randn(4, 2)
+    scripted = tj.script(net)
+    before = float(scripted(x))
+    net.register_parameter("extra", nn.Parameter(tj.ones(3)))
+    assert float(scripted(x)) == pytest.approx(float(net(x)), rel=1e-5)
+    assert float(scripted(x)) != pytest.approx(before)
