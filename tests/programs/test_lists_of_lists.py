@@ -315,6 +315,15 @@ def slices(n, i, j):
     return (l, m)
 
 
+@case((np.ones(1),), (np.ones(3),), (np.ones(2),))
+def of_one_row(a):
+    c = [[0.0 for _ in range(len(a))] for _ in range(len(a))]
+    for i in range(len(a)):
+        c[i][0] += float(a[i])
+        c[i].append(1.5)
+    return c
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

@@ -30,6 +30,7 @@ from tracejit.frontend.kinds import (
     TupleKind,
     join_kinds,
     kind_of_items,
+    list_places,
     slots,
 )
 from tracejit.frontend.restarts import LengthVaries, ListGrows
@@ -86,6 +87,10 @@ def require_one_kind(
         )
     places = {k for x in found for k in x.keys}
     if len(grown) == len(found) and all(x.kind == (kind or NOTHING) for x in grown) and not places & ctx.read_early:
+        if kind is not None and list_places(kind) - frozenset[object]().union(*(list_places(x.kind) for x in grown)):
+            ctx.growing.update(dict.fromkeys(places, kind))  # the same kind, of lists that are made elsewhere too
+            ctx.stale |= places
+            return
         ctx.growing.update({k: kind for k in places if ctx.growing[k] is None})
         return
     if len(grown) == len(found) and all(ctx.growing[k] is None for k in places):  # their first items

@@ -75,7 +75,7 @@ class NativeFailure(Exception):
     """A program left through a `Fail`: its site, and the payload as Python numbers."""
 
     def __init__(self, site: ErrorSite, payload: list[bool | int | float]) -> None:
-        super().__init__(site.message)
+        super().__init__(filled(site.message, payload))
         self.site = site
         self.payload = payload
 
