@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib.util
 import linecache
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -291,3 +292,21 @@ def test_a_file_that_no_longer_compiles_has_no_source(tmp_path: Path) -> None:
     Path(made.__file__).write_text("# changed\nbreak\ndef f(x):\n    return x\n")
     with pytest.raises(ScriptError, match="no longer matches"):
         function_source(made.f)
+
+
+def test_the_text_of_a_command_is_source() -> None:
+    text = textwrap.dedent("""
+        import tracejit as tj
+        double = tj.script(lambda x: 2 * x)
+        @tj.script
+        def largest(a, b):
+            return a if a > b else b
+        names = {}
+        exec("f = lambda x: x + 1", names)
+        try:
+            tj.script(names["f"])(1)
+        except tj.ScriptError as error:
+            print(double(4), largest(3.0, 5.0), error.reason)
+    """)
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "8 5.0 the source of '<lambda>' cannot be read (defined in <string>)\n"

@@ -12,6 +12,7 @@ import ast
 import functools
 import linecache
 import operator
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -121,7 +122,7 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
         )
     filename = code.co_filename
     linecache.checkcache(filename)
-    text = "".join(linecache.getlines(filename, fn.__globals__))
+    text = "".join(linecache.getlines(filename, fn.__globals__)) or (_command() if filename == _EXECUTED else "")
     node = _find(text, filename, code) if text else None
     if node is None and (not text or filename == _EXECUTED):
         raise ScriptError(
@@ -138,6 +139,12 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
         raise ScriptError("an async function is outside the language", span, instead="define a plain function")
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     return FunctionSource(rewritten(node), filename, code.co_name, fn.__globals__, cells, fn)
+
+
+def _command() -> str:
+    """The text of `python -c`, empty where there is none."""
+    words = iter(sys.orig_argv)
+    return next(words, "") if "-c" in words else ""
 
 
 def _describe(fn: object) -> str:
