@@ -164,6 +164,8 @@ class Context:
     dims: dict[str, Value] = field(default_factory=dict[str, Value])
     level: int = 0
     grad_enabled: bool = True
+    #: whether writes are marked for derivatives that may need what was there: an argument asks for gradients
+    notes_writes: bool = False
     #: what the caller's lowering found out about loops, so that lowering them again starts from the answer
     loop_memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
     #: classes whose memory the caller did not lay out in C order: reshaping them copies
@@ -468,11 +470,12 @@ class Context:
     def recorded(self, value: Value, old: Value | None = None) -> Value:
         """The value, constant for derivatives under `no_grad`. Where it is written over `old` content, that is what
         derivatives go by then, as if nothing had been written."""
-        if self.grad_enabled or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
+        plain = self.grad_enabled and (old is None or not self.notes_writes)
+        if plain or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
             return value
-        if old is not None:
-            return self.b.emit("unrecorded", (value, old), names=(value.name,))[0]
-        return self.b.emit("detach", (value,), names=(value.name,))[0]
+        if old is None:
+            return self.b.emit("detach", (value,), names=(value.name,))[0]
+        return self.b.emit("rewritten" if self.grad_enabled else "unrecorded", (value, old), names=(value.name,))[0]
 
     def whole_view(self, storage: int) -> ArrayView:
         """The view that is the base of a class."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.signature import ArraySpec
+from tracejit.frontend.tape import Tape
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -71,6 +72,11 @@ class Gradients:
     tensors: set[int] = field(default_factory=set[int])  #: classes of arguments that may hold a `.grad`
     ran: bool = False  #: whether `backward()` is called
     holder: ObjectValue | None = None
+    first: dict[int, Value] = field(default_factory=dict[int, Value])  #: what leaves hold at first
+    tape: Tape = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tape = Tape(self)
 
     def add_input(self, storage: int, start: Number, zeros: ArrayView | None, access: Any, spec: ArraySpec) -> None:
         """Note an argument; `start` is the state of its `.grad`, `zeros` an array of its shape if it asks for
@@ -88,6 +94,8 @@ class Gradients:
         heap.met(self.holder, ("state", storage), start)
         if spec.requires_grad:
             self.leaves[storage] = access
+            self.first[storage] = self.calls.ctx.storage.bases[storage]
+            self.calls.ctx.notes_writes = True
         if zeros is not None:
             heap.met(self.holder, ("grad", storage), zeros)
 
@@ -132,14 +140,19 @@ class Gradients:
         self.ran = True
         if not self.leaves:
             ctx.check_false("RuntimeError", "no argument of this script asks for a gradient (requires_grad)")
-        y, seed = self.cotangent(loss, args, kwargs, node)
+        given = {**dict(zip(("gradient", "retain_graph", "create_graph"), args, strict=False)), **kwargs}
+        y, seed = self.cotangent(loss, given.get("gradient"), node)
+        creates = self.flag(given, "create_graph", False, node)
+        retains = self.flag(given, "retain_graph", creates, node)
         classes = [c for c in self.leaves if c in ctx.storage.bases]
-        xs = [ctx.storage.bases[c] for c in classes]
-        retain = kwargs.get("retain_graph", args[1] if len(args) > 1 else Static(False))
-        attrs = {"retain": True} if isinstance(retain, Static) and retain.value else {}
-        found = ctx.b.emit("gradient", (y, seed, *xs), attrs, names=[f"d{x.name}" for x in xs])
+        versions = [self.versions(c) for c in classes]
+        site = self.tape.begin(retains, node)
+        attrs = {"groups": tuple(map(len, versions)), "site": site, "retain": retains}
+        names = [f"d{xs[0].name}" for xs in versions]
+        found = ctx.b.emit("gradient", (y, seed, *(x for xs in versions for x in xs)), attrs, names=names)
         for c, g in zip(classes, found, strict=True):
-            state, total = self.state(c), ctx.fresh(g)
+            state = self.state(c)
+            total = ctx.fresh(g if creates else ctx.b.emit("detach", (g,), names=(g.name,))[0])
             known = state.value.known
             if not isinstance(known, int) or known & HAS_ARRAY:
                 held = self.array(c)
@@ -157,12 +170,21 @@ class Gradients:
             self.set(c, after, total, node)
         return Static(None)
 
-    def cotangent(
-        self, y: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-    ) -> tuple[Value, Value]:
+    def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
+        """A keyword of `backward()`."""
+        value = self.calls.static(given.get(name, Static(None)), node, f"{name!r}")
+        return default if value is None else bool(value)
+
+    def versions(self, storage: int) -> list[Value]:
+        """What a leaf held when the function, and the present iteration of each loop around, began: what it is given
+        under `no_grad` meanwhile has the derivatives of that."""
+        found = [self.first[storage], *(bases[storage] for bases in self.tape.heads if storage in bases)]
+        return list(dict.fromkeys(found))
+
+    def cotangent(self, y: FrontValue, given: FrontValue | None, node: ast.AST) -> tuple[Value, Value]:
         """The differentiated value and the seed: 1 for a number, the `gradient` argument for an array."""
         ctx = self.calls.ctx
-        given = args[0] if args else kwargs.get("gradient")
+        given = None if isinstance(given, Static) and given.value is None else given
         if isinstance(y, ArrayView) and y.rank == 0:
             y = ctx.element(y, ())
         if isinstance(y, Number) and y.dtype.is_inexact:
@@ -249,7 +271,7 @@ class Gradients:
         if transformed.has_aux:
             y, aux = calls.expressions.unpackable(result, 2, node)
         self.restore([leaf for group in leaves for leaf in group])
-        value, seed = self.cotangent(y, [], {}, node)
+        value, seed = self.cotangent(y, None, node)
         xs = [leaf[0] for group in leaves for leaf in group]
         found_values = iter(calls.ctx.b.emit("gradient", (value, seed, *xs), names=[f"d{x.name}" for x in xs]))
         parts = [self.rebuild(args[n], found_values) for n in argnums]

@@ -513,12 +513,13 @@ class Statements:
             alive = True
             go_next: bool | Value = False
             try:
-                enter(index)
-                if isinstance(s, WhileLoop):
-                    self.refine(s.test, True)
-                alive = self.block(s.body)
-                if alive:
-                    go_next = again()
+                with self.calls.gradients.tape.iteration(s.node):
+                    enter(index)
+                    if isinstance(s, WhileLoop):
+                        self.refine(s.test, True)
+                    alive = self.block(s.body)
+                    if alive:
+                        go_next = again()
             except Unreachable:
                 alive = False
             lowering.leave(alive)

@@ -104,9 +104,19 @@ _structural("fused", (), "Block `body`, which captures its inputs: what becomes 
 _structural(
     "gradient",
     ("y", "seed", "*xs"),
-    "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`. "
+    "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`. With "
+    "`groups`, so many of the xs each are versions of one array, which has the sum. `site` numbers `backward()`s. "
     "`retain`: it may go through earlier trips of a loop around it.",
-    infer=lambda y, seed, xs, *, retain=False: tuple(_cotangent_type(x) for x in xs),
+    infer=lambda y, seed, xs, groups=(), site=-1, retain=False: tuple(
+        _cotangent_type(x[0]) for x in grouped(xs, groups)
+    ),
+)
+_structural(
+    "spent",
+    ("*flags",),
+    "Before a `gradient`: unless flag i holds, that of site `sites[i]` has run since the present iteration of the loop "
+    "at depth `depths[i]` began, what it went through may not be gone through again. `expand-gradient` checks that.",
+    infer=lambda flags, sites, depths: (),
 )
 _structural(
     "tangent",
@@ -114,6 +124,29 @@ _structural(
     "The derivative of y along the tangents ts of the values xs; expanded by the transform `expand-gradient`.",
     infer=lambda y, xs, ts: (_cotangent_type(y),),
 )
+
+
+def _rewritten_infer(new: Value, old: Value) -> tuple[Type, ...]:
+    return (new.type,)
+
+
+_structural(
+    "rewritten",
+    ("new", "old"),
+    "new, which takes the place of old in memory: a derivative that needs old afterwards is an error. A mark that "
+    "`expand-gradient` removes.",
+    infer=_rewritten_infer,
+    stands_for=0,
+)
+
+
+def grouped(xs: Sequence[Any], groups: Sequence[int]) -> list[tuple[Any, ...]]:
+    """The xs of a `gradient` by groups; each is one of its own where there are none."""
+    found: list[tuple[Any, ...]] = []
+    for size in groups or (1,) * len(xs):
+        found.append(tuple(xs[:size]))
+        xs = xs[size:]
+    return found
 
 
 def _cotangent_type(x: Value) -> Type:

@@ -31,7 +31,7 @@ def varied(ops: Sequence[Op], inputs: Iterable[Value]) -> set[Value]:
 
 
 def useful(ops: Sequence[Op], outputs: Iterable[Value]) -> set[Value]:
-    """The values that change the outputs."""
+    """The values that change the outputs in a way that has a derivative."""
     found = {v for v in outputs if is_differentiable(v.type)}
     _backward(ops, found)
     return found
@@ -83,7 +83,7 @@ def _backward(ops: Sequence[Op], found: set[Value]) -> None:
             case "loop":
                 _backward_loop(op, found)
             case _:
-                if any(r in found for r in op.results):
+                if not op.defn.is_flat and any(r in found for r in op.results):
                     _note(inputs_of(op), found)
 
 

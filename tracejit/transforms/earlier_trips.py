@@ -51,7 +51,7 @@ def _carried_on_the_way(op: Op, xs: Sequence[Value], around: Op, edits: Sequence
     ops = [before for e in edits for before in e.ops]
     matters = useful([before for before in ops if not any(x in before.results for x in xs)], op.operands[:1])
     changed = varied([*ops, around], given)
-    return [p for p in around.block("body").params if p in changed and p in matters]
+    return [p for p in around.block("body").params if p in changed and p in matters and p not in xs]
 
 
 def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], list[Op]]:

@@ -9,25 +9,30 @@ ordinary ops only. `leaf` ops have done their work then, and go.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ops.control import grouped
 from tracejit.transforms.activity import active, is_differentiable
 from tracejit.transforms.earlier_trips import through_earlier_trips
 from tracejit.transforms.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.residuals import Draft
+from tracejit.transforms.rewritten import rewritten_checked, without_rewritten
+from tracejit.transforms.spent import spent_checked
 from tracejit.transforms.vjp import reverse
 
 
 @transform("expand-gradient")
 def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
-    if not any(op.name in ("gradient", "tangent", "leaf") for op in walk(graph.body)):
+    if not any(op.name in ("gradient", "tangent", "leaf", "rewritten") for op in walk(graph.body)):
         return graph
-    body = _Expansion(graph.params).block(graph.body, ())
+    graph = without_rewritten(replace(graph, body=rewritten_checked(graph.body)))
+    body = _Expansion(graph.params).block(spent_checked(graph.body), ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 
 
@@ -99,9 +104,18 @@ class _Expansion:
         frame = Frame(Region(self.params, edits, active(ops, xs, (y,))), edits, outside=outside)
         frame.cotangents.add(y, seed)
         reverse(frame, ops)
-        draft = Draft(frame, [frame.cotangents.total_or_zero(x) for x in xs])
+        draft = Draft(frame, [self.total(frame, x) for x in grouped(xs, op.attrs.get("groups", ()))])
         edits[-1].append(*draft.ops)
         return draft.results
+
+    @staticmethod
+    def total(frame: Frame, versions: Sequence[Value]) -> Value:
+        """The sum of the cotangents of an array's versions."""
+        reached = [x for x in versions if x in frame.cotangents]
+        total = frame.cotangents.total_or_zero((reached or versions)[0])
+        for x in reached[1:]:
+            total = frame.b.emit("add", (total, frame.cotangents.total_or_zero(x)))[0]
+        return total
 
     def tangent(self, op: Op, edits: list[Edit]) -> Sequence[Value]:
         """Put tangents beside the ops before."""

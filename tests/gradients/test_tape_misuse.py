@@ -1,0 +1,256 @@
+"""Inside a script as in eager code: a second `backward()`, writes to what a derivative needs, `create_graph`."""
+
+from __future__ import annotations
+
+import pytest
+
+import tracejit as tj
+from tracejit import NotDifferentiable
+from tracejit.scripted import script
+
+FREED, CHANGED = "second time", "changed in place"
+
+
+def gradient(fn, *arguments):
+    """What a function leaves in `.grad`, or the text of its RuntimeError."""
+    x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    try:
+        fn(x, *arguments)
+    except RuntimeError as error:
+        return next(text for text in (FREED, CHANGED) if text in str(error))
+    return None if x.grad is None else x.grad.tolist()
+
+
+def twice(x):
+    loss = (x * x).sum()
+    loss.backward()
+    loss.backward()
+
+
+def twice_retained(x):
+    loss = (x * x).sum()
+    loss.backward(None, True)
+    loss.backward(retain_graph=False)
+
+
+def three_times_retained_once(x):
+    loss = (x * x).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    loss.backward()
+
+
+def shared(x):
+    h = x * x
+    a, b = h.sum(), (h * 2).sum()
+    a.backward()
+    b.backward()
+
+
+def shared_retained(x):
+    h = x * x
+    a, b = h.sum(), (h * 2).sum()
+    a.backward(retain_graph=True)
+    b.backward()
+
+
+def computed_again(x):
+    (x * x).sum().backward()
+    (x * x).sum().backward()
+
+
+def on_one_path(x, c):
+    loss = (x * x).sum()
+    if c > 0:
+        loss.backward()
+    loss.backward()
+
+
+def on_either_path(x, c):
+    loss = (x * x).sum()
+    if c > 0:
+        loss.backward()
+    else:
+        (loss * 2).backward()
+
+
+def in_a_loop(x, n):
+    loss = (x * x).sum()
+    for _ in range(n):
+        loss.backward()
+
+
+def one_for_each_trip(x, n):
+    for _ in range(n):
+        loss = (x * x).sum()
+        loss.backward()
+
+
+def inner_loop(x, n):
+    for i in range(3):
+        loss = (x * x).sum() * (i + 1)
+        for _ in range(n):
+            loss.backward()
+
+
+def two_for_each_trip(x, n):
+    for _ in range(n):
+        h = x * x
+        h.sum().backward(retain_graph=True)
+        (h * 2).sum().backward()
+
+
+def state_cut_in_each_trip(x, n):
+    h = x.detach() * 1
+    for _ in range(n):
+        h = h.detach() * x
+        h.sum().backward()
+
+
+def changed(x):
+    y = x * 2
+    z = y * y
+    y += 1
+    z.sum().backward()
+
+
+def result_changed(x):
+    y = (x * 2).exp()
+    z = y * 3
+    y += 1
+    z.sum().backward()
+
+
+def element_changed(x):
+    y = x * 2
+    z = y * y
+    y[0] = 1.0
+    z.sum().backward()
+
+
+def leaf_changed(x):
+    z = (x * x).sum()
+    with tj.no_grad():
+        x -= 1
+    z.backward()
+
+
+def changed_but_not_needed(x):
+    y = x * 2
+    z = y * 3
+    y += 1
+    z.sum().backward()
+
+
+def leaf_changed_but_not_needed(x):
+    z = (x * 3).sum()
+    with tj.no_grad():
+        x -= 1
+    z.backward()
+
+
+def other_part_changed(x):
+    y = x * 2
+    z = y[1:] * y[1:]
+    y[0] = 1.0
+    z.sum().backward()
+
+
+def in_place_with_its_own_value(x):
+    y = x * 2
+    y *= y
+    y.sum().backward()
+
+
+def bound_anew(x):
+    y = x * 2
+    z = y * y
+    y = y + 1
+    z.sum().backward()
+
+
+def changed_behind(x):
+    y = x * 2
+    (y * y).sum().backward()
+    y += 1
+
+
+def elements_one_after_the_other(x, n):
+    y = x * 1.0
+    for i in range(n):
+        y[i + 1] = y[i] * y[i]
+    y.sum().backward()
+
+
+def gradient_in_a_loss(x):
+    (x**3).sum().backward()
+    m = (x.grad * x).sum()
+    x.grad = None
+    m.backward()
+
+
+def gradient_of_a_gradient(x):
+    (x**3).sum().backward(create_graph=True)
+    m = (x.grad * x).sum()
+    x.grad = None
+    m.backward()
+
+
+def steps(x, n):
+    for _ in range(n):
+        (x * x).sum().backward()
+        with tj.no_grad():
+            x -= 0.1 * x.grad
+        x.grad = None
+    (x * x).sum().backward()
+
+
+CASES = [
+    *((f, ()) for f in (twice, twice_retained, three_times_retained_once, shared, shared_retained, computed_again)),
+    *((f, (c,)) for f in (on_one_path, on_either_path) for c in (1, -1)),
+    *((f, (n,)) for f in (in_a_loop, one_for_each_trip, inner_loop, two_for_each_trip) for n in (0, 1, 2)),
+    (state_cut_in_each_trip, (2,)),
+    *((f, ()) for f in (changed, result_changed, element_changed, leaf_changed)),
+    *((f, ()) for f in (changed_but_not_needed, leaf_changed_but_not_needed, other_part_changed)),
+    *((f, ()) for f in (in_place_with_its_own_value, bound_anew, changed_behind)),
+    (elements_one_after_the_other, (2,)),
+    *((f, ()) for f in (gradient_in_a_loss, gradient_of_a_gradient)),
+    *((steps, (n,)) for n in (0, 3)),
+]
+
+
+@pytest.mark.parametrize(("fn", "arguments"), CASES, ids=[f"{f.__name__}{a}" for f, a in CASES])
+def test_a_script_does_what_eager_code_does(fn, arguments) -> None:
+    scripted = script(fn)
+    expected = gradient(fn, *arguments)
+    for _ in range(2):
+        found = gradient(scripted, *arguments)
+        assert found == (expected if isinstance(expected, str | None) else pytest.approx(expected, rel=1e-6))
+
+
+def test_the_error_is_at_the_line_of_the_second_backward() -> None:
+    with pytest.raises(RuntimeError, match=FREED) as caught:
+        script(twice)(tj.tensor([1.0], requires_grad=True))
+    assert caught.traceback[-1].lineno == twice.__code__.co_firstlineno + 2
+
+
+def changed_on_one_path(x, c):
+    y = x * 2
+    z = y * y
+    if c > 0:
+        y += 1
+    z.sum().backward()
+
+
+def changed_in_a_loop(x, n):
+    y = x * 2
+    z = y * y
+    for i in range(n):
+        y[i] = 0.0
+    z.sum().backward()
+
+
+@pytest.mark.parametrize("fn", [changed_on_one_path, changed_in_a_loop])
+def test_a_write_that_depends_on_the_path_is_refused(fn) -> None:
+    with pytest.raises(NotDifferentiable, match="changed in place meanwhile"):
+        script(fn)(tj.tensor([1.0, 2.0, 3.0], requires_grad=True), 1)

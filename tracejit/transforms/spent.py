@@ -1,0 +1,71 @@
+"""A second `backward()` through the same values, without `retain_graph`, is a RuntimeError, as in eager code.
+
+What a `gradient` goes through are the values that vary with its inputs and matter to its output. `spent` stands before
+one with flags that say which others have not run; where two go through one value, it becomes a check of the flag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.opdef import Pointwise
+from tracejit.transforms.activity import active
+
+_MESSAGE = (
+    "backward through the graph a second time: what it needs has been freed; call the first backward with "
+    "retain_graph=True"
+)
+
+
+def spent_checked(body: Block) -> Block:
+    """The block with its `spent` ops as checks."""
+    if not any(op.name == "spent" for op in walk(body)):
+        return body
+    passed: dict[int, dict[Value, int]] = {}
+    for site, found in _passed(body, [], 0):
+        passed.setdefault(site, {}).update(found)
+    return _checked(body, passed)
+
+
+def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[tuple[int, dict[Value, int]]]:
+    """For the gradient of each site, the values it goes through, with the number of loops around each."""
+    here = list(before)
+    for op in block.ops:
+        if op.name == "gradient" and op.attrs.get("site", -1) >= 0:
+            y, _, xs = op.defn.group(op.operands)
+            found = active([o for o, _ in here], xs, (y,))
+            makers = [(inner, d) for o, d in here for inner in (o, *(i for b in o.blocks for i in walk(b)))]
+            yield op.attrs["site"], {r: d for o, d in makers if _is_node(o) for r in o.results if r in found}
+        for nested in op.blocks:
+            yield from _passed(nested, here, depth + (op.name == "loop"))
+        here.append((op, depth))
+
+
+def _is_node(op: Op) -> bool:
+    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view."""
+    lower = op.defn.lower
+    is_view = isinstance(lower, Pointwise) and lower.view != ""
+    return not is_view and op.defn.stands_for is None
+
+
+def _checked(block: Block, passed: dict[int, dict[Value, int]]) -> Block:
+    ops: list[Op] = []
+    flags: Sequence[tuple[Value, int, int]] = ()
+    for op in block.ops:
+        if op.name == "spent":
+            flags = list(zip(op.operands, op.attrs["sites"], op.attrs["depths"], strict=True))
+            continue
+        if op.name == "gradient" and flags:
+            own = passed.get(op.attrs["site"], {})
+            b = Builder(op.span)
+            for flag, site, depth in flags:
+                if any(own.get(v) == d == depth for v, d in passed.get(site, {}).items()):
+                    b.emit("check", (flag,), {"kind": "RuntimeError", "message": _MESSAGE})
+            ops += b.ops
+            flags = ()
+        if op.blocks:
+            op = Op(op.defn, op.operands, op.attrs, op.results, tuple(_checked(n, passed) for n in op.blocks), op.span)
+        ops.append(op)
+    return Block(block.params, tuple(ops), block.results, block.label)
