@@ -179,3 +179,33 @@ def test_one_hot_finds_the_number_of_classes() -> None:
         assert scripted(x).tolist() == F.one_hot(x).tolist()
     with pytest.raises(ValueError, match="negative"):
         scripted(tj.tensor([1, -1]))
+
+
+def summed_from_rank_0(v):
+    total = np.zeros(())
+    for i in range(len(v)):
+        total = total + v[i]
+    return total * 1
+
+
+def on_one_path(z, c):
+    return (z if c > 0 else z * 2) * 1
+
+
+def summed_tensors(v):
+    total = tj.zeros(())
+    for i in range(3):
+        if v[i] > 1:
+            total = total + v[i] * v[i]
+        total += 1
+    return total
+
+
+def test_arrays_of_rank_0_meet_the_scalars_that_arithmetic_makes_of_them() -> None:
+    rank_0 = np.array(2.5)
+    assert outcome(script(summed_from_rank_0), (V,)) == outcome(summed_from_rank_0, (V,))
+    for side in (1, -1):
+        assert outcome(script(on_one_path), (rank_0, side)) == outcome(on_one_path, (rank_0, side))
+    x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    script(summed_tensors)(x).backward()
+    assert x.grad is not None and x.grad.tolist() == [0.0, 4.0, 6.0]
