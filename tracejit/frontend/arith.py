@@ -294,8 +294,10 @@ class Arithmetic:
         return x if name == "pos" else self.scalar_of_rank_0(self.typed(name, node, x))
 
     def scalar_of_rank_0(self, value: FrontValue) -> FrontValue:
-        """A result of rank 0 as a NumPy scalar, as NumPy gives it."""
-        return self.ctx.element(value, ()) if isinstance(value, ArrayView) and value.rank == 0 else value
+        """A result of rank 0 as a NumPy scalar, as NumPy gives it; among Tensors it is one."""
+        if isinstance(value, ArrayView) and value.rank == 0 and not self.ctx.tensors:
+            return self.ctx.element(value, ())
+        return value
 
     def python_binary(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """Between two Python numbers of which at least one is known at run time only (or that raises)."""
