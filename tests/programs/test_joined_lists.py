@@ -85,3 +85,17 @@ def test_sums_of_sums():
     for n in (2, 5):
         check(lambda n: sum(map(sum, [[i * j for j in range(n)] for i in range(n + 1)])), n)
         check(lambda n: sum(sum(row) * 2 for row in [[i + j for j in range(n)] for i in range(n)]), n)
+
+
+def test_a_tensor_of_rank_0_that_elements_are_added_to():
+    def discounted(rewards, gamma):
+        total = tj.zeros((), dtype=rewards.dtype)
+        found = []
+        for k in reversed(range(len(rewards))):
+            total = rewards[k] + gamma * total
+            found.insert(0, total)
+        return tj.stack(found), total
+
+    rewards = tj.tensor(X)
+    check(discounted, rewards, 0.9)
+    assert tj.check(discounted, rewards, 0.9).ok

@@ -22,7 +22,7 @@ from tracejit.frontend.loop_objects import LoopObjects
 from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
 from tracejit.frontend.loop_views import LoopViews
 from tracejit.frontend.optionals import is_none
-from tracejit.frontend.rank_0 import is_rank_0
+from tracejit.frontend.rank_0 import meets_number
 from tracejit.frontend.rotation import Rotation, candidates, put_back
 from tracejit.frontend.shared_lists import require_one_pool
 from tracejit.frontend.storage import Alias, Storage
@@ -199,7 +199,7 @@ class LoopLowering:
         if isinstance(value, SharedList):
             self.number_carry[path] = self.carry(value.at, ScalarType(I64), label(path))
             return SharedList(self.number_carry[path].param, value.pool)
-        if path in self.plan.scalars and is_rank_0(value, self.ctx):
+        if path in self.plan.scalars and isinstance(value, ArrayView):
             value = self.outside(lambda v=value: self.ctx.element(v, ()))
         found = number_type(value)
         if found is not None:
@@ -370,11 +370,11 @@ class LoopLowering:
                 self.refuse(path, head, end)
             self.number_carry[path].next = end.at
             return
-        if is_rank_0(head, self.ctx) and number_type(end) is not None:
+        if meets_number(head, end, self.ctx):
             self.plan.add(self.plan.scalars, path)
             return
         if isinstance(head, Number):
-            end = self.ctx.element(end, ()) if is_rank_0(end, self.ctx) else end
+            end = self.ctx.element(end, ()) if meets_number(end, head, self.ctx) else end
             found = number_type(end)
             if found is None:
                 self.refuse(path, head, end)
