@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.programs.cases import A, Cases, run
@@ -247,6 +248,17 @@ def error_in_a_later_iteration(a, k):
         a[i * 4] = 5.0
         a[:] = doubled
     return doubled
+
+
+@case((A(5), 0), (A(5), 2))
+def mask_of_a_name_for_the_argument_or_another(a, k):
+    z = np.zeros(5)
+    p = a
+    if k > 1:
+        p, z = z, p
+    p[p > 4] = 1.5
+    z[z > 3] += 1
+    return p.sum() + z[0]
 
 
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)

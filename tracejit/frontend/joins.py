@@ -92,6 +92,7 @@ class Join:
     results: list[Value] = field(default_factory=list[Value])
     pairs: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
     converted: dict[int, int] = field(default_factory=dict[int, int])  #: converted copies, and what they copy
+    sizes: dict[tuple[object, object], Value] = field(default_factory=dict[tuple[object, object], Value])
     sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
     known_lists: dict[tuple[int, int], ListValue] = field(default_factory=dict[tuple[int, int], "ListValue"])
     merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
@@ -136,9 +137,12 @@ class Join:
         known = a if a is not None else b
         if known is not None and (a is None or b is None) and not self.is_made(known):
             return known
+        at = None if a is None else key(a), None if b is None else key(b)
+        if at in self.sizes:
+            return self.sizes[at]
         then = None if a is None else a if isinstance(a, Value) else self.then.b.constant(a, ScalarType(I64))
         orelse = None if b is None else b if isinstance(b, Value) else self.orelse.b.constant(b, ScalarType(I64))
-        made = self.yield_pair(then, orelse, ScalarType(I64), "n")
+        made = self.sizes[at] = self.yield_pair(then, orelse, ScalarType(I64), "n")
         for bound in (2, 1, 0):
             if all(s is None or self.ctx.sizes.at_least(s, bound) for s in (a, b)):
                 self.ctx.sizes.note_lower(made, bound)
