@@ -21,6 +21,13 @@ U = np.array([250, 3], np.uint8)
 B = np.array([True, False, True])
 C = np.array([1 + 2j, 3 - 1j])
 
+
+def copied_by_a_sign(a):
+    b = +a
+    b[0] = 9.0
+    return a, b
+
+
 PROGRAMS: dict[str, tuple[Any, ...]] = {
     # tests of whole arrays are Python bools, of elements NumPy's
     "allclose": (lambda a: np.allclose(a, a), V),
@@ -55,6 +62,8 @@ PROGRAMS: dict[str, tuple[Any, ...]] = {
     "rank 0 by a number": (lambda x: np.array(x) * 2, 1.5),
     "rank 0 compared": (lambda x: np.array(x) > 1, 1.5),
     "minus rank 0": (lambda x: -np.array(x), 1.5),
+    "plus rank 0": (lambda x: +np.array(x), 1.5),
+    "plus is a copy": (lambda a: copied_by_a_sign(a * 1), V),
     # scalars
     "element": (lambda a: a[0], N),
     "integer element": (lambda a: a[0], I),

@@ -291,7 +291,11 @@ class Arithmetic:
             sign = {"neg": "-", "pos": "+", "bitnot": "~"}.get(name)
             text = f"bad operand type for {'abs()' if sign is None else f'unary {sign}'}: '{type_name(x)}'"
             return self.mismatch(TypeError(text), node)
-        return x if name == "pos" else self.scalar_of_rank_0(self.typed(name, node, x))
+        if name != "pos":
+            return self.scalar_of_rank_0(self.typed(name, node, x))
+        if not isinstance(x, ArrayView) or self.ctx.tensors:
+            return x
+        return self.scalar_of_rank_0(self.ctx.fresh(self.ctx.load(x)))
 
     def scalar_of_rank_0(self, value: FrontValue) -> FrontValue:
         """A result of rank 0 as a NumPy scalar, as NumPy gives it; among Tensors it is one."""
