@@ -5,6 +5,7 @@
   that show rounding, NaN, infinities and the sign of zero (`x * 1` is x; `x + 0.0` is not, for x = -0.0).
 * Comparisons of sizes, where the sizes a parameter can have decide them.
 * Each op's own rule (`OpDef.simplify`).
+* An elementwise op of a stretched operand is done before it is stretched.
 * `if` on a known condition, also inside a branch of the same condition or after a check of it; results that both
   branches share.
 * `loop` that makes no trip, or one; carried values that never change.
@@ -23,8 +24,8 @@ from tracejit.errors import Span
 from tracejit.ir.builder import Handle, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.interpreter import conform, evaluate
-from tracejit.ir.opdef import OpDef
-from tracejit.ir.types import I64, ScalarType
+from tracejit.ir.opdef import OpDef, Pointwise
+from tracejit.ir.types import I64, ScalarType, TensorType, Type
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
 from tracejit.transforms.pipeline import transform
 
@@ -113,6 +114,7 @@ class _Simplifier(Rebuilder):
             case _:
                 start = len(self.ops)
                 results = self.folded(op, operands) or self.algebra(op, operands) or self.own_rule(op, operands)
+                results = self.narrow(op, operands) if results is None else results
                 if op.name == "check":
                     self.conditions[operands[0]] = True
                 return self.named(results, op) if results and len(self.ops) > start else results
@@ -196,6 +198,19 @@ class _Simplifier(Rebuilder):
         value = found.value if isinstance(found, Handle) else found
         return (value,)
 
+    def narrow(self, op: Op, operands: tuple[Value, ...]) -> Results:
+        """An elementwise op of one operand that was stretched, done before it is stretched: there are fewer elements to
+        compute, and to keep where a later kernel reads them."""
+        inner = self.made_by(operands[0], "broadcast") if len(operands) == 1 else None
+        lower = op.defn.lower
+        if inner is None or not isinstance(lower, Pointwise) or not lower.own_index or lower.view or op.defn.effect:
+            return None
+        if not _is_smaller(inner.operands[0].type, inner.results[0].type):
+            return None
+        made = self._apply(op.defn, op.defn.group([self.wrap(inner.operands[0])]), op.attrs)
+        sizes = [self.wrap(v) for v in inner.operands[1:]]
+        return (self._apply(inner.defn, inner.defn.group([made, *sizes]), inner.attrs).value,)
+
     # -- control flow -----------------------------------------------------------------------------------------------
 
     def conditional(self, op: Op, operands: tuple[Value, ...]) -> Results:
@@ -263,3 +278,12 @@ def _without_carried(op: Op, body: Block, dropped: frozenset[int]) -> Op:
 
     narrow = Block(kept(body.params, 1), body.ops, kept(body.results, 1), body.label)
     return Op(op.defn, kept(op.operands, 2), op.attrs, kept(op.results, 0), (narrow,), op.span)
+
+
+def _is_smaller(source: Type, target: Type) -> bool:
+    """Whether a broadcast makes several elements of one, whatever the sizes are."""
+    assert isinstance(target, TensorType)
+    if not isinstance(source, TensorType):
+        return True
+    ones = (d == 1 and t != 1 for d, t in zip(reversed(source.shape), reversed(target.shape), strict=False))
+    return len(source.shape) < len(target.shape) or any(ones)
