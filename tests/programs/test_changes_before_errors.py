@@ -381,3 +381,31 @@ def test_nothing_is_reported_where_nothing_is_set():
 def test_the_program_that_writes_programs_gives_the_same_one_again(tmp_path):
     assert generate(5) == generate(5)
     assert callable(load(generate(5), tmp_path, 5).program)
+
+
+def descend(w: Any, x: Any, k: int) -> Any:
+    """A training step that raises between its gradient and its update where k is 0."""
+    loss = (w * x).sum()
+    loss.backward()
+    scale = 1 // k
+    with tj.no_grad():
+        w -= 0.125 * scale * w.grad
+    w.grad = None
+    return loss
+
+
+def test_gradients_are_left_by_errors_of_native_calls() -> None:
+    script, states = tj.script(descend), []
+    for step in (descend, script):
+        w, x = tj.tensor([1.0, 2.0], requires_grad=True), tj.tensor([1.0, 3.0])
+        seen: list[Any] = []
+        for k in (1, 1, 0, 1, 0, 0, 1):
+            try:
+                seen.append(step(w, x, k).item())
+            except ZeroDivisionError:
+                assert w.grad is not None
+                seen.append(w.grad.tolist())
+            seen.append(w.tolist())
+        states.append(seen)
+    assert states[0] == states[1]
+    assert sum(s.hits for s in script._specialisations) == 5  # all but the first without and with a `.grad`

@@ -8,7 +8,7 @@ that raises alone where that can be told. Arrays of the caller need none: they a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.leaves import Change
 from tracejit.frontend.results import LeftGradient, Results
@@ -33,6 +33,10 @@ class LeftByError:
     changes: tuple[Change, ...]
     gradients: tuple[LeftGradient, ...]
     scalars: frozenset[int]
+
+    def values(self, arrays: Sequence[Any]) -> list[Any]:
+        """What the arrays of a report stand for."""
+        return [x[()] if i in self.scalars else x for i, x in enumerate(arrays)]
 
 
 class Reports:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from ctypes import c_void_p, cast
-from typing import TYPE_CHECKING, Any
+from ctypes import c_void_p, cast, py_object
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -30,12 +30,14 @@ from tracejit.frontend.function import (
 )
 from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
 from tracejit.ir.types import ScalarType
+from tracejit.ops.effects import REPORTED
 from tracejit.records import record
 from tracejit.runtime import guards as g
 from tracejit.runtime.dispatch import is_available
+from tracejit.runtime.dispatch_tables import FrameHead, offset_of
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
-from tracejit.scripted.results import leave_gradient, make_tree, read_only, shared_view
+from tracejit.scripted.results import leave_gradient, make_tree, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
     from tracejit.runtime.cpu import NativeFunction
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
 #: The interpreter lock is released for calls whose inputs hold at least this many elements, and for all with loops.
 RELEASE_ABOVE = 1 << 14
 
+
+#: Gives the exception of (status, address of the context).
+ErrorHook: TypeAlias = Callable[[int, int], BaseException]
 
 #: Parameters whose parts are arguments of the call.
 _EXTRA = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -87,7 +92,7 @@ def fast_specialisation(
     With Tensors that ask for gradients there are two: calls that are `recorded` on the tape, and calls under `no_grad`.
     """
     lowered = made.lowered
-    if not is_available() or lowered.changes or lowered.for_read_only or made.may_report:
+    if not is_available() or lowered.changes or lowered.for_read_only or _changes_at_errors(made):
         return None
     from tracejit.scripted.fastrecord import RecordedPlan
 
@@ -128,8 +133,13 @@ class Plan:
             shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
         arguments = [*self.arguments, *ordered]
         plan = g.ResultPlan(tuple(leaves), shape, finish)
-        entry = native_entry(self.compiled.native)
-        return NativeSpecialisation(entry, arguments, plan, self.pattern.positional, self.pattern.keywords)
+        hook, objects = error_hook(self.compiled.program.errors), list[int]()
+        if self.made.may_report:
+            hook = self.leaving_gradients(hook, objects)
+        entry = native_entry(self.compiled.native, hook)
+        made = NativeSpecialisation(entry, arguments, plan, self.pattern.positional, self.pattern.keywords)
+        objects.append(made.table.objects)
+        return made
 
     @property
     def compiled(self) -> Compiled:
@@ -265,6 +275,7 @@ class Plan:
 
         def finished(*values: Any) -> Any:
             left = values[count::3], values[count + 1 :: 3], values[count + 2 :: 3]
+            REPORTED.clear()
             for tensor, gradient, state in zip(*left, strict=True):
                 leave_gradient(tensor, gradient, state)
             if shape == "single":
@@ -272,6 +283,24 @@ class Plan:
             return values[:count] if shape == "tuple" else finish(*values[:count])
 
         return finished
+
+    def leaving_gradients(self, hook: ErrorHook, objects: list[int]) -> ErrorHook:
+        """The error hook that also sets `.grad` as the script had when it raised. The Tensors are found in the frame
+        that the context is part of; `objects` will hold the offset of the objects in it."""
+        lowered = self.lowered
+        places = [self.at[i.access] for i in lowered.inputs]
+
+        def hooked(status: int, context: int) -> BaseException:
+            error = hook(status, context)
+            if REPORTED.plan >= 0:
+                first = context - offset_of(FrameHead, "context") + objects[0]
+                left = lowered.reports[REPORTED.plan]
+                inputs = {k.input: _object_at(first + 8 * places[k.input]) for k in left.gradients}
+                set_gradients(lowered, left.gradients, inputs, left.values(REPORTED.arrays))
+                REPORTED.clear()
+            return error
+
+        return hooked
 
     def flatten(self, leaf: Leaf, leaves: list[g.Leaf]) -> Any:
         """Put what a result is made of among the leaves; how it is made, for `assemble`."""
@@ -339,13 +368,24 @@ def _read_only_where(holds: bool, made: Any) -> Any:
     return read_only(made) if holds else made
 
 
-def native_entry(native: NativeFunction) -> g.NativeEntry:
+def _changes_at_errors(made: Specialisation) -> bool:
+    """Whether an error may leave changes to parts of objects that only Python can make: other than `.grad`, or of a
+    call that in the end changes nothing, so that no Python code runs that would forget a report."""
+    lowered = made.lowered
+    return made.may_report and (not lowered.gradients or any(left.changes for left in lowered.reports))
+
+
+def _object_at(address: int) -> Any:
+    """The object that the pointer at an address leads to."""
+    return py_object.from_address(address).value
+
+
+def native_entry(native: NativeFunction, hook: ErrorHook) -> g.NativeEntry:
     """A native function for the native path."""
     program = native.program
     outputs = tuple(
         g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
     )
-    hook = error_hook(program.errors)
     printing = native.print_hook() if program.prints else None
     address = 0 if printing is None else cast(printing, c_void_p).value or 0
     keep = native, hook, printing

@@ -24,9 +24,8 @@ import numpy as np
 
 from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
-from tracejit.device import as_array
 from tracejit.eager.modes import MODE
-from tracejit.eager.tensor import Tensor, bump_version, wrap
+from tracejit.eager.tensor import Tensor, bump_version
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, called_with, lower_function
@@ -55,7 +54,7 @@ from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
-from tracejit.scripted.results import ResultBuilder, has_tensor, leave_gradient
+from tracejit.scripted.results import ResultBuilder, has_tensor, set_gradients
 from tracejit.transforms.activity import is_differentiable
 
 _UNITS = {
@@ -378,15 +377,15 @@ class ScriptedFunction(FastCallable):
         inputs = [i.access.fetch(arguments) for i in lowered.inputs]
         require_disjoint(lowered, inputs, self._names)
         require_single(lowered, arguments, self._names)
-        REPORTED.clear()
         try:
             outputs = self._outputs(found, inputs)
         except Exception:
             if REPORTED.plan >= 0:
                 left = lowered.reports[REPORTED.plan]
-                values = [x[()] if i in left.scalars else x for i, x in enumerate(REPORTED.arrays)]
-                self._apply(found, arguments, inputs, values, left.gradients, left.changes)
+                self._apply(found, arguments, inputs, left.values(REPORTED.arrays), left.gradients, left.changes)
             raise
+        finally:
+            REPORTED.clear()
         builder = self._apply(found, arguments, inputs, outputs, lowered.gradients, lowered.changes)
         return builder.build(lowered.result)
 
@@ -414,20 +413,10 @@ class ScriptedFunction(FastCallable):
         changes: Sequence[Change],
     ) -> ResultBuilder:
         """Set `.grad` and parts of objects as the script did, by results of its graph."""
-        self._set_gradients(found.lowered, gradients, inputs, outputs)
+        set_gradients(found.lowered, gradients, dict(enumerate(inputs)), outputs)
         builder = ResultBuilder(found.lowered, arguments, outputs, found.tensors)
         builder.apply(changes)
         return builder
-
-    @staticmethod
-    def _set_gradients(
-        lowered: Lowered, gradients: Sequence[LeftGradient], inputs: Sequence[Any], outputs: Sequence[Any]
-    ) -> None:
-        """`.grad` of the arguments, as `backward()` in the script left it."""
-        for left in gradients:
-            made = wrap(as_array(outputs[left.result], lowered.graph.device)) if left.result >= 0 else None
-            state = left.state if isinstance(left.state, int) else int(outputs[left.state[1]])
-            leave_gradient(inputs[left.input], made, state)
 
     # -- looking inside ---------------------------------------------------------------------------------------
 

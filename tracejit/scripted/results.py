@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
 )
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
+from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import ArraySpec
 from tracejit.messages import filled
 
@@ -258,6 +259,16 @@ def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
     for key, part in zip(keys, parts, strict=True):
         object.__setattr__(made, key, part)
     return made
+
+
+def set_gradients(
+    lowered: Lowered, gradients: Sequence[LeftGradient], inputs: Mapping[int, Any], outputs: Sequence[Any]
+) -> None:
+    """`.grad` of inputs, as `backward()` in the script left it."""
+    for left in gradients:
+        made = wrap(as_array(outputs[left.result], lowered.graph.device)) if left.result >= 0 else None
+        state = left.state if isinstance(left.state, int) else int(outputs[left.state[1]])
+        leave_gradient(inputs[left.input], made, state)
 
 
 def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
