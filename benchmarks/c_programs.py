@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import inputs, names
 
-FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC")
 
 
 @functools.cache
@@ -24,9 +24,11 @@ def library() -> ctypes.CDLL | None:
     compiler = shutil.which("cc")
     if compiler is None:
         return None
-    target = Path(tempfile.mkdtemp(prefix="tracejit-bench-")) / "programs.so"
-    source = Path(__file__).with_name("c_programs.c")
-    subprocess.run([compiler, *FLAGS, "-o", str(target), str(source), "-lm"], check=True)
+    folder = Path(tempfile.mkdtemp(prefix="tracejit-bench-"))
+    source, code, target = Path(__file__).with_name("c_programs.c"), folder / "programs.o", folder / "programs.so"
+    subprocess.run([compiler, *FLAGS, "-c", "-o", str(code), str(source)], check=True)
+    # linked without -ffast-math, which would make the whole process flush subnormal numbers to zero
+    subprocess.run([compiler, "-shared", "-fopenmp", "-o", str(target), str(code), "-lm"], check=True)
     return ctypes.CDLL(str(target))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from benchmarks import inputs, measure, report
+from benchmarks import c_programs, inputs, measure, report
 from benchmarks.peer import client
 from benchmarks.run import FAMILIES
 
@@ -24,6 +24,11 @@ def test_every_variant_runs(family: str, monkeypatch: pytest.MonkeyPatch) -> Non
         assert measure.wrong(case) == {}, case.name
         for variant in case.variants.values():
             assert variant.sample(1) > 0
+
+
+def test_the_c_programs_leave_subnormal_numbers_alone() -> None:
+    c_programs.library()
+    assert np.float64(5e-324) * np.float64(1.0) == 5e-324
 
 
 def test_a_wrong_variant_is_found_and_not_timed() -> None:
