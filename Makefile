@@ -37,7 +37,7 @@ format: $(VENV)/.dev ## format the code
 golden: $(VENV)/.test ## rewrite the expected parts of golden tests (review the difference)
 	$(PY) -m pytest -q tests --update-golden
 
-fuzz: $(VENV)/.test ## compare PROGRAMS random programs, and the derivatives of PROGRAMS random graphs, in every way there is
+fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine code) and derivatives of random graphs and models
 	$(PY) -m tests.programs.fuzz --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.transforms.fuzz_derivatives --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.gradients.random_models --count $$(($(PROGRAMS) / 20))

@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
+from benchmarks.loop_programs import jacobi, power
+from benchmarks.models import block
+from benchmarks.pointwise import heavy, heavy_sum
+from benchmarks.recurrent import lstm
+from tracejit.demo.programs import train_step
 
 Prepared = Callable[[], Any]
 PROGRAMS: dict[str, Callable[[], Prepared]] = {}
@@ -22,75 +27,10 @@ def _random(*shape: int) -> Any:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-def pointwise(x: Any, w: Any, b: Any) -> Any:
-    return np.tanh(x * w + b) * tj.sigmoid(x) + np.exp(-x * x)
-
-
 def layer_norm(x: Any, w: Any, b: Any) -> Any:
     m = x.mean(axis=-1, keepdims=True)
     v = ((x - m) ** 2).mean(axis=-1, keepdims=True)
     return (x - m) / np.sqrt(v + 1e-5) * w + b
-
-
-def network_step(x: Any, y: Any, w1: Any, w2: Any, lr: float) -> Any:
-    loss = (x.mm(w1).relu().mm(w2) - y).pow(2).sum()
-    loss.backward()
-    with tj.no_grad():
-        w1 -= lr * w1.grad
-        w2 -= lr * w2.grad
-    w1.grad = None
-    w2.grad = None
-    return loss
-
-
-def lstm(x: Any, h: Any, c: Any, wi: Any, wh: Any, b: Any) -> Any:
-    H = h.shape[1]
-    for t in range(x.shape[0]):
-        g = x[t] @ wi + h @ wh + b
-        i = tj.sigmoid(g[:, :H])
-        f = tj.sigmoid(g[:, H : 2 * H])
-        o = tj.sigmoid(g[:, 2 * H : 3 * H])
-        u = np.tanh(g[:, 3 * H :])
-        c = f * c + i * u
-        h = o * np.tanh(c)
-    return (h * h).sum()
-
-
-def power(A: Any, x: Any, tol: float) -> Any:
-    l = 0.0
-    d = 1.0
-    while d > tol:
-        y = A @ x
-        n = np.sqrt((y * y).sum())
-        y = y / n
-        d = np.abs(y - x).max()
-        x = y
-        l = n
-    return l
-
-
-def jacobi(u: Any, steps: int) -> Any:
-    for _ in range(steps):
-        v = u.copy()
-        v[1:-1, 1:-1] = 0.25 * (u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:])
-        u = v
-    return u
-
-
-def transformer(*parameters: Any) -> Any:
-    x, wq, wk, wv, wo, w1, b1, w2, b2, g1, c1, g2, c2 = parameters
-    B, T, C = x.shape
-    Hn = 4
-    D = C // Hn
-    h = layer_norm(x, g1, c1)
-    q = (h @ wq).reshape(B, T, Hn, D).transpose(0, 2, 1, 3)
-    k = (h @ wk).reshape(B, T, Hn, D).transpose(0, 2, 1, 3)
-    v = (h @ wv).reshape(B, T, Hn, D).transpose(0, 2, 1, 3)
-    p = tj.softmax((q @ k.transpose(0, 1, 3, 2)) * 0.125, axis=-1)
-    o = (p @ v).transpose(0, 2, 1, 3).reshape(B, T, C)
-    x = x + o @ wo
-    h = layer_norm(x, g2, c2)
-    return x + tj.gelu(h @ w1 + b1) @ w2 + b2
 
 
 def five_loops(a: Any, b: Any, n: int) -> Any:
@@ -156,13 +96,13 @@ def thousand_source() -> str:
 @_program
 def pointwise_forward() -> Prepared:
     x = _random(1000)
-    return lambda: tj.script(pointwise)(x, x, x)
+    return lambda: tj.script(heavy)(x, x, x)
 
 
 @_program
 def pointwise_gradient() -> Prepared:
     x = _random(1000)
-    return lambda: tj.value_and_grad(lambda x, w, b: pointwise(x, w, b).sum(), argnums=(0, 1, 2))(x, x, x)
+    return lambda: tj.value_and_grad(heavy_sum, argnums=(0, 1, 2))(x, x, x)
 
 
 @_program
@@ -170,7 +110,7 @@ def network() -> Prepared:
     x, y = tj.tensor(_random(64, 1000)), tj.tensor(_random(64, 10))
     w1 = tj.tensor(_random(1000, 100), requires_grad=True)
     w2 = tj.tensor(_random(100, 10), requires_grad=True)
-    return lambda: tj.script(network_step)(x, y, w1, w2, 1e-6)
+    return lambda: tj.script(train_step)(x, y, w1, w2, 1e-6)
 
 
 def _lstm_data() -> list[Any]:
@@ -222,22 +162,22 @@ def jacobi_gradient() -> Prepared:
     return lambda: tj.value_and_grad(lambda u, k: (jacobi(u, k) ** 2).sum())(u, 3)
 
 
-def _transformer_data() -> list[Any]:
+def _block_data() -> list[Any]:
     C = 64
     shapes = [(2, 16, C), *[(C, C)] * 4, (C, 4 * C), (4 * C,), (4 * C, C), *[(C,)] * 5]
-    return [_random(*s) * np.float32(0.05) for s in shapes]
+    return [tj.tensor(_random(*s) * np.float32(0.05)) for s in shapes]
 
 
 @_program
 def transformer_forward() -> Prepared:
-    data = _transformer_data()
-    return lambda: tj.script(transformer)(*data)
+    data = _block_data()
+    return lambda: tj.script(block)(*data)
 
 
 @_program
 def transformer_gradient() -> Prepared:
-    data = _transformer_data()
-    return lambda: tj.value_and_grad(lambda *p: (transformer(*p) ** 2).sum(), argnums=tuple(range(13)))(*data)
+    data = _block_data()
+    return lambda: tj.value_and_grad(block, argnums=tuple(range(13)))(*data)
 
 
 @_program

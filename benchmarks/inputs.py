@@ -40,6 +40,11 @@ def network(batch: int) -> tuple[Any, ...]:
     return x[:batch].copy(), y[:batch].copy(), w1, w2
 
 
+def rate(batch: int) -> float:
+    """The learning rate of a training step whose loss is a sum over the batch."""
+    return RATE * min(1.0, SAMPLES / batch)
+
+
 def recurrent(steps: int, batch: int, hidden: int) -> tuple[Any, ...]:
     """Sequence, first state and cell, input weights, state weights, bias; gates in the order i, f, g, o."""
     return (

@@ -37,7 +37,7 @@ def numpy_step(x: Any, y: Any, w1: Any, w2: Any, rate: float) -> Callable[[], fl
 def cases() -> Iterator[Case]:
     compiled = tj.script(train_step)
     for batch in (1024, 64, 16, 1):
-        rate = inputs.RATE * min(1.0, inputs.SAMPLES / batch)
+        rate = inputs.rate(batch)
         eager_args, args = _tensors(batch, rate), _tensors(batch, rate)
         yield local_case(
             "network",

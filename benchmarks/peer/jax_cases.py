@@ -50,7 +50,7 @@ ROWWISE = {
 
 
 def training(batch: int) -> Callable[[], Any]:
-    rate = inputs.RATE * min(1.0, inputs.SAMPLES / batch)
+    rate = inputs.rate(batch)
 
     def loss(weights: Any, x: Any, y: Any) -> Any:
         return ((jnp.maximum(x @ weights[0], 0) @ weights[1] - y) ** 2).sum()

@@ -81,7 +81,7 @@ def layer_gradient(steps: int, batch: int, hidden: int) -> Callable[[], Any]:
 
 def training(batch: int) -> Callable[[], Any]:
     x, y, w1, w2 = tensors(inputs.network(batch), (2, 3))
-    rate = inputs.RATE * min(1.0, inputs.SAMPLES / batch)
+    rate = inputs.rate(batch)
 
     def step() -> Any:
         loss = (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from benchmarks.models import block
 from tracejit.nn import functional as F
 
 
@@ -19,21 +20,6 @@ def normed_products(x: Any, w: Any, v: Any, g1: Any, c1: Any, g2: Any, c2: Any) 
     x = x + (h @ w).reshape(batch, length, c)
     h = F.layer_norm(x, (c,), g2, c2)
     return ((x + h @ v) ** 2).mean()
-
-
-def transformer(x: Any, wq: Any, wk: Any, wv: Any, wo: Any, w1: Any, b1: Any, w2: Any, *norms: Any) -> Any:
-    """A pre-norm block with four heads."""
-    batch, length, c = x.shape
-    heads = 4
-    g1, c1, g2, c2 = norms
-    h = F.layer_norm(x, (c,), g1, c1)
-    q = (h @ wq).reshape(batch, length, heads, c // heads).transpose(1, 2)
-    k = (h @ wk).reshape(batch, length, heads, c // heads).transpose(1, 2)
-    v = (h @ wv).reshape(batch, length, heads, c // heads).transpose(1, 2)
-    p = tj.softmax(q @ k.transpose(2, 3) * (c // heads) ** -0.5, -1)
-    x = x + (p @ v).transpose(1, 2).reshape(batch, length, c) @ wo
-    h = F.layer_norm(x, (c,), g2, c2)
-    return ((x + F.gelu(h @ w1 + b1) @ w2) ** 2).mean()
 
 
 def mixer(x: Any, w: Any, v: Any, g1: Any, c1: Any, g2: Any, c2: Any) -> Any:
@@ -58,7 +44,7 @@ C = 8
 NORMS = ((C,),) * 4
 PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "normed products": (normed_products, ((2, 5, C), (C, C), (C, C), *NORMS)),
-    "transformer": (transformer, ((2, 5, C), *((C, C),) * 4, (C, 2 * C), (2 * C,), (2 * C, C), *NORMS)),
+    "transformer": (block, ((2, 5, C), *((C, C),) * 4, (C, 2 * C), (2 * C,), (2 * C, C), (C,), *NORMS)),
     "branches": (branches_of_one_size, ((2, 4, C), (2, 4, C), (C,), (C,))),
     "mixer": (mixer, ((2, 5, C), (5, 5), (C, C), *NORMS)),
 }

@@ -202,3 +202,22 @@ def test_a_detached_tensor_is_written_only_where_nothing_else_names_it() -> None
     for fn in (through, below, both):
         with pytest.raises(tj.ScriptError, match="detach"):
             script(fn)(x)
+
+
+def test_a_reshaped_array_that_may_be_a_view_is_not_written() -> None:
+    def flattened(a):
+        f = a.ravel()
+        f[2] = 0
+        return f
+
+    def part(a):
+        y = a[:, 1:3].reshape(3, -1)
+        y *= 2.0
+        return y
+
+    with pytest.raises(tj.ScriptError, match="copy of what Python shares"):
+        script(flattened)(np.asfortranarray(A))
+    a = A.copy()
+    with pytest.raises(RuntimeError, match="reshaped array is written"):
+        script(part)(a)
+    assert (a == A).all()

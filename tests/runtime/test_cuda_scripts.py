@@ -145,8 +145,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 def for_gpu(fn: Any, args: tuple[Any, ...]) -> CudaProgram:
     """A script's graph for these arguments as a program for a GPU."""
     graph = replace(fn.graph_for(*args), device="cuda")
-    stages = [t for t in pipeline.LEVEL2 if t not in pipeline.CPU_ONLY]
-    return schedule(lower(pipeline.run(graph, stages), "cuda"))
+    return schedule(lower(pipeline.run(graph, pipeline.level2("cuda")), "cuda"))
 
 
 def copied(args: tuple[Any, ...]) -> list[Any]:

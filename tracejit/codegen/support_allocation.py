@@ -25,6 +25,20 @@ _CACHED_LOG = CACHED_BYTES.bit_length() - 1
 #: What the C library calls the function that tells how many bytes a block from `malloc` has room for, 0 for null.
 _USABLE_SIZE = {"linux": "malloc_usable_size", "darwin": "malloc_size"}
 
+#: Gives the caller the %first block of the bin at %place, and the lock back.
+_TAKE_FIRST = """\
+  %next_place = getelementptr i8, ptr %first, i64 16
+  %next = load ptr, ptr %next_place
+  store ptr %next, ptr %place
+  %kept_place = getelementptr i8, ptr %first, i64 8
+  %kept = load i64, ptr %kept_place
+  %cached = load i64, ptr @tj_cached
+  %less = sub i64 %cached, %kept
+  store i64 %less, ptr @tj_cached
+  store atomic i32 0, ptr @tj_bins_lock release, align 4
+  ret ptr %first
+"""
+
 #: Small functions are spelt out where most calls go: this module is compiled in a hurry, without inlining.
 _ALLOCATION = f"""
 @tj_bins = internal global [{_BINS} x ptr] zeroinitializer, align 64
@@ -79,17 +93,7 @@ look:
   %miss = icmp eq ptr %first, null
   br i1 %miss, label %unlock, label %hit
 hit:
-  %next_place = getelementptr i8, ptr %first, i64 16
-  %next = load ptr, ptr %next_place
-  store ptr %next, ptr %place
-  %kept_place = getelementptr i8, ptr %first, i64 8
-  %kept = load i64, ptr %kept_place
-  %cached = load i64, ptr @tj_cached
-  %less = sub i64 %cached, %kept
-  store i64 %less, ptr @tj_cached
-  store atomic i32 0, ptr @tj_bins_lock release, align 4
-  ret ptr %first
-unlock:
+{_TAKE_FIRST}unlock:
   store atomic i32 0, ptr @tj_bins_lock release, align 4
   br label %new
 new:
@@ -145,17 +149,7 @@ look:
   %empty = icmp eq ptr %first, null
   br i1 %empty, label %miss, label %hit
 hit:
-  %next_place = getelementptr i8, ptr %first, i64 16
-  %next = load ptr, ptr %next_place
-  store ptr %next, ptr %place
-  %bytes_place = getelementptr i8, ptr %first, i64 8
-  %bytes = load i64, ptr %bytes_place
-  %cached = load i64, ptr @tj_cached
-  %less = sub i64 %cached, %bytes
-  store i64 %less, ptr @tj_cached
-  store atomic i32 0, ptr @tj_bins_lock release, align 4
-  ret ptr %first
-miss:
+{_TAKE_FIRST}miss:
   store atomic i32 0, ptr @tj_bins_lock release, align 4
   br label %none
 none:

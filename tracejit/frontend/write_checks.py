@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
@@ -35,6 +36,14 @@ class MaybeView:
     start: object = None
 
 
+def _refuse_one_of_two(ctx: Context, view: ArrayView, pairs: Mapping[int, int], reason: str, instead: str) -> None:
+    """Refuse a write of one storage of a pair while the other is still of use: the two are one in Python."""
+    for copied, source in pairs.items():
+        other = {copied: source, source: copied}.get(view.storage)
+        if other is not None and (other in ctx.arguments or ctx.is_bound(other)):
+            raise ScriptError(reason, ctx.b.span, instead=instead)
+
+
 def require_writeable(ctx: Context, view: ArrayView) -> None:
     """Raise ValueError at that line where NumPy does. Raises `ScriptError` where a copy stands for what Python shares
     and the write could tell them apart."""
@@ -50,22 +59,20 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
             ctx.b.span,
             instead="copy it first, x.copy(), or write into the array it comes from",
         )
-    for copied, source in ctx.detached.items():
-        other = {copied: source, source: copied}.get(view.storage)
-        if other is not None and (other in ctx.arguments or ctx.is_bound(other)):
-            raise ScriptError(
-                "an array is written here while a name stands for what detach() made of it, or it of another's",
-                ctx.b.span,
-                instead="copy it where it is detached: x.detach().clone()",
-            )
-    for copied, source in ctx.converted.items():
-        other = {copied: source, source: copied}.get(view.storage)
-        if other is not None and (other in ctx.arguments or ctx.is_bound(other)):
-            raise ScriptError(
-                "an array is written here that is of one dtype on one path and of another elsewhere",
-                ctx.b.span,
-                instead="convert it where it is bound first: x.astype(dtype)",
-            )
+    _refuse_one_of_two(
+        ctx,
+        view,
+        ctx.detached,
+        "an array is written here while a name stands for what detach() made of it, or it of another's",
+        "copy it where it is detached: x.detach().clone()",
+    )
+    _refuse_one_of_two(
+        ctx,
+        view,
+        ctx.converted,
+        "an array is written here that is of one dtype on one path and of another elsewhere",
+        "convert it where it is bound first: x.astype(dtype)",
+    )
     for copied, (whole, name) in ctx.parts.items():
         if view.storage == whole.storage and ctx.is_bound(copied):
             raise ScriptError(

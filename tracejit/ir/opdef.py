@@ -60,6 +60,10 @@ class Contraction:
     spec: str
 
 
+#: The matrix product over the last two axes.
+MATRICES = Contraction("...ij,...jk->...ik")
+
+
 @record
 class Opaque:
     """Builds loop IR directly, or names a library call; never fused.

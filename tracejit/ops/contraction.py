@@ -6,7 +6,7 @@ from typing import Any
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
-from tracejit.ir.opdef import Contraction, Sample
+from tracejit.ir.opdef import MATRICES, Sample
 from tracejit.ir.types import NUMERIC, TensorType, Type
 from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, tensor_type
 
@@ -48,6 +48,6 @@ matmul = op(
     infer=_matmul_infer,
     eager=quiet(lambda xp, a, other: xp.matmul(a, other).astype(a.dtype, copy=False)),  # of bfloat16 it is float32
     vjp=_matmul_vjp,
-    lower=Contraction("...ij,...jk->...ik"),
+    lower=MATRICES,
     samples=_matmul_samples,
 )

@@ -101,8 +101,7 @@ def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:
 def transformed(graph: Graph) -> tuple[Graph, Graph, pipeline.Stages]:
     """The simplified graph, and what code generation takes: the graph after all transforms for its device."""
     simplified, stages = simplify(graph)
-    last = [t for t in pipeline.LEVEL2 if graph.device == "cpu" or t not in pipeline.CPU_ONLY]
-    return simplified, pipeline.run(simplified, last, stages), stages
+    return simplified, pipeline.run(simplified, pipeline.level2(graph.device), stages), stages
 
 
 def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compiled:

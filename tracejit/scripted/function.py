@@ -305,12 +305,6 @@ class ScriptedFunction(FastCallable):
                 except NeedsSizes as request:
                     self._sizes |= request.sizes
 
-    def _require_new(self, is_new: bool) -> None:
-        """Refuse to lower again for what is compiled in already."""
-        if not is_new:
-            reason = "a number or size that decides what the program is cannot be compiled in here"
-            raise ScriptError(reason, self.source.span(self.source.node), instead="call the function by itself")
-
     def _specialise(self, arguments: Sequence[Any]) -> Specialisation:
         specs = tuple(self._spec(i, value) for i, value in enumerate(arguments))
         aliases = same_arrays(arguments, specs)
@@ -458,8 +452,7 @@ class ScriptedFunction(FastCallable):
         from tracejit.codegen.schedule_cuda import schedule
         from tracejit.transforms import pipeline
 
-        stages = [t for t in pipeline.LEVEL2 if t not in pipeline.CPU_ONLY]
-        final = pipeline.run(self.last.compiled.graph, stages)
+        final = pipeline.run(self.last.compiled.graph, pipeline.level2("cuda"))
         return print_kernels(schedule(lower(final, "cuda", self.last.layouts)).program)
 
     def explain(self, *args: Any, **kwargs: Any) -> str:

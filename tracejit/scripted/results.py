@@ -16,7 +16,6 @@ from tracejit.frontend.function import (
     Change,
     ChoiceLeaf,
     ConstantLeaf,
-    Input,
     InputLeaf,
     ItemsLeaf,
     Leaf,
@@ -37,11 +36,6 @@ from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
 from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import ArraySpec
 from tracejit.messages import filled
-
-
-def graph_inputs(inputs: Sequence[Input], arguments: Sequence[Any]) -> list[Any]:
-    """The arrays and numbers a graph takes, out of a call's arguments."""
-    return [raw_array(i.access.fetch(arguments)) for i in inputs]
 
 
 def raw_array(value: Any) -> Any:

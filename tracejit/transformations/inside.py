@@ -25,9 +25,10 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
-from tracejit.ir.core import Op, Value, captures, reads
+from tracejit.ir.core import Value
 from tracejit.ir.types import F64
 from tracejit.records import record
+from tracejit.transforms.residuals import live
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -200,18 +201,8 @@ def tried(calls: Calls, call: Callable[[], FrontValue]) -> Trial:
         result = call()
         changes = ctx.has_changed()
     lengths = (n for part in _leaves(result) if isinstance(part, ArrayView) for n in part.lengths)
-    ctx.b.ops.extend(_needed(b.ops, [n for n in lengths if isinstance(n, Value)]))
+    ctx.b.ops.extend(live(b.ops, [n for n in lengths if isinstance(n, Value)], effects=False))
     return Trial(result, changes)
-
-
-def _needed(ops: Sequence[Op], values: Sequence[Value]) -> list[Op]:
-    """The ops that values need, in order."""
-    needed, kept = set(values), list[Op]()
-    for op in reversed(ops):
-        if needed.intersection(op.results):
-            kept.append(op)
-            needed.update((*reads(op), *(v for block in op.blocks for v in captures(block))))
-    return kept[::-1]
 
 
 # -- as scripts -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, uses, walk
-from tracejit.ir.opdef import Contraction
+from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import F32, F64, I64, Dim, ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.pipeline import transform
@@ -25,7 +25,6 @@ from tracejit.transforms.strides import NamedSizes
 from tracejit.transforms.write_home import versions_of
 
 SIZE = ScalarType(I64)
-MATRICES = Contraction("...ij,...jk->...ik")
 
 #: How many rows are laid aside at most, and how many a trip may have for that: a product of more costs several times
 #: what reading and writing the sum does, and threads share its rows while they lie in the caches.

@@ -15,6 +15,7 @@ from tracejit.ir.types import BOOL, I64, ScalarType
 from tracejit.transforms.activity import useful, varied
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, substitute
+from tracejit.transforms.residuals import live
 
 #: The ops around a place, outermost first, each with the block that holds it.
 Enclosing = Sequence[tuple[Op, Edit]]
@@ -61,7 +62,7 @@ def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], l
     needed, ops = set(carried), list[Op]()
     while True:
         wanted = {following[p] for p in needed}
-        ops = _live(body.ops, wanted)
+        ops = live(body.ops, wanted, effects=False)
         read = wanted.union(*(_read(o) for o in ops), *(type_values(p.type) for p in needed))
         more = read.intersection(body.params[1:]) - needed
         if not more:
@@ -76,16 +77,6 @@ def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], l
 
 def _read(op: Op) -> set[Value]:
     return {*reads(op), *(v for block in op.blocks for v in captures(block))}
-
-
-def _live(ops: Sequence[Op], wanted: set[Value]) -> list[Op]:
-    """The ops that values need, in order."""
-    needed, kept = set(wanted), list[Op]()
-    for op in reversed(ops):
-        if needed.intersection(op.results):
-            kept.append(op)
-            needed |= _read(op)
-    return kept[::-1]
 
 
 def _repeated(b: Rebuilder, around: Op, needed: Sequence[Value], ops: Sequence[Op]) -> tuple[Value, ...]:

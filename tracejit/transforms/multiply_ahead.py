@@ -12,14 +12,13 @@ from math import prod
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, walk
-from tracejit.ir.opdef import REGISTRY, Contraction, Pointwise
+from tracejit.ir.opdef import MATRICES, REGISTRY, Pointwise
 from tracejit.ir.types import F32, F64, I64, Dim, ScalarType, TensorType
 from tracejit.records import record
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.strides import NamedSizes
 
 SIZE = ScalarType(I64)
-MATRICES = Contraction("...ij,...jk->...ik")
 
 #: How many rows one product has, if the trips have fewer.
 ROWS = 256

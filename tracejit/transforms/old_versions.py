@@ -17,7 +17,7 @@ from tracejit.transforms.write_home import versions_of
 
 def with_old_versions_copied(graph: Graph) -> Block:
     """The graph's body with these copies."""
-    return _Keeper(versions_of(graph)).block(graph.body, {})
+    return _Keeper(versions_of(graph)).block(graph.body, {}) if graph.inout else graph.body
 
 
 class _Keeper:

@@ -46,6 +46,11 @@ CPU_ONLY = frozenset(("scalarize", "defer-products", "turn-factors", "multiply-a
 _TRANSFORMS: dict[str, Transform] = {}
 
 
+def level2(device: str) -> tuple[str, ...]:
+    """The transforms of level 2 for a device."""
+    return tuple(t for t in LEVEL2 if device == "cpu" or t not in CPU_ONLY)
+
+
 def transform(name: str) -> Callable[[Transform], Transform]:
     """Register a function as the transform of that name."""
 

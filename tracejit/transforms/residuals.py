@@ -12,12 +12,12 @@ from tracejit.transforms.frames import Frame, Region, list_of, size_values
 from tracejit.transforms.remat import choose
 
 
-def live(ops: Sequence[Op], results: Iterable[Value]) -> list[Op]:
-    """The ops that the results need, in order."""
+def live(ops: Sequence[Op], results: Iterable[Value], *, effects: bool = True) -> list[Op]:
+    """The ops that the results need, in order; `effects`: and those that print or check."""
     needed = set(results)
     kept: list[Op] = []
     for op in reversed(ops):
-        if op.defn.effect == "order" or any(r in needed for r in op.results):
+        if (effects and op.defn.effect == "order") or any(r in needed for r in op.results):
             kept.append(op)
             needed.update(reads(op))
             for block in op.blocks:

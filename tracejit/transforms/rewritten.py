@@ -63,12 +63,13 @@ def _checked(block: Block, before: Sequence[Op], around: Sequence[Op] = ()) -> B
 def _checks(gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequence[Op]:
     """A check that fails, where the derivative needs what was overwritten."""
     certain = _replaced(before, around)
-    possible = _replaced([*_all(before)], [*_all(before), *around])
+    every = [*_all(before)]
+    possible = _replaced(every, [*every, *around])
     if not possible:
         return ()
     y, _, xs = gradient.defn.group(gradient.operands)
     through = active(before, xs, (y,))
-    for op in _all(before):
+    for op in every:
         if op.blocks or _is_mark(op) or not any(r in through for r in op.results):
             continue
         if not any(v in possible for v in (*op.operands, *op.results)):

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 from tracejit.ir.builder import Rebuilder, rebuild
 from tracejit.ir.core import Graph, Op, Value, has_effect, walk
-from tracejit.ir.opdef import Contraction
+from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import F32, F64, TensorType, unsized
 from tracejit.transforms.pipeline import transform
-
-MATRICES = Contraction("...ij,...jk->...ik")
 
 
 @transform("turn-factors")

@@ -36,7 +36,7 @@ def write_home(graph: Graph) -> Graph:
 
 def versions_of(graph: Graph) -> dict[Value, int]:
     """For each value that is a version of one written parameter: that parameter's index."""
-    return _Versions(graph).found
+    return _Versions(graph).found if graph.inout else {}
 
 
 def _changed_by(op: Op, i: int) -> Value | None:

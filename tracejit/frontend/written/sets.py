@@ -22,21 +22,6 @@ class HashSet(Entries):
                 self._compact()
             self._add(item)
 
-    def _compact(self) -> None:
-        if self._gone > 0:
-            n = 0
-            for e in range(len(self._keys)):
-                if self._live[e]:
-                    self._keys[n] = self._keys[e]
-                    n += 1
-            while len(self._keys) > n:
-                self._keys.pop()
-                self._live.pop()
-            for e in range(n):
-                self._live[e] = True
-            self._gone = 0
-            spread(self._slots, self._keys, len(self._slots))
-
     def _items(self) -> Any:
         """The items, in an order that is not that of Python."""
         self._compact()

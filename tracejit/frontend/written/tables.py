@@ -113,6 +113,22 @@ class Entries:
         self._slots[at] = -2
         self._gone += 1
 
+    def _compact(self) -> None:
+        """Forget the entries that were deleted."""
+        if self._gone > 0:
+            n = 0
+            for e in range(len(self._keys)):
+                if self._live[e]:
+                    self._keys[n] = self._keys[e]
+                    n += 1
+            while len(self._keys) > n:
+                self._keys.pop()
+                self._live.pop()
+            for e in range(n):
+                self._live[e] = True
+            self._gone = 0
+            spread(self._slots, self._keys, len(self._slots))
+
 
 @stands_for(dict)
 class Table(Entries):
@@ -157,22 +173,15 @@ class Table(Entries):
         self._remove(at)
 
     def _compact(self) -> None:
-        """Forget the entries that were deleted."""
         if self._gone > 0:
             n = 0
-            for e in range(len(self._keys)):
+            for e in range(len(self._values)):
                 if self._live[e]:
-                    self._keys[n] = self._keys[e]
                     self._values[n] = self._values[e]
                     n += 1
-            while len(self._keys) > n:
-                self._keys.pop()
+            while len(self._values) > n:
                 self._values.pop()
-                self._live.pop()
-            for e in range(n):
-                self._live[e] = True
-            self._gone = 0
-            spread(self._slots, self._keys, len(self._slots))
+            super()._compact()
 
     def __iter__(self) -> Any:
         return self.keys()
