@@ -43,12 +43,12 @@ fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine co
 	$(PY) -m tests.gradients.random_models --count $$(($(PROGRAMS) / 20))
 
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
-	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.run $(ARGS)
 	$(PY) -m benchmarks.gradient_scaling
 	$(PY) -m benchmarks.size_scaling
 
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
-	$(PY) -m benchmarks.run --peers .venv-peers/bin/python
+	$(PY) -m benchmarks.run --peers .venv-peers/bin/python $(ARGS)
 
 replay: $(VENV)/.dev ## compare generated code with that of another commit (BASE, default main)
 	$(PY) tools/replay.py $(or $(BASE),main)

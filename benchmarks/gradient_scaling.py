@@ -139,7 +139,7 @@ def plot(results: dict[str, list[dict[str, float]]], path: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="benchmarks/results", help="folder for JSON and plot")
+    parser.add_argument("--out", default="benchmarks/results/local", help="folder for JSON and plot")
     parser.add_argument("--point", nargs=2, metavar=("NAME", "TRIPS"), help="measure one point and print it as JSON")
     options = parser.parse_args()
     if options.point:

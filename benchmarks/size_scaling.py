@@ -98,7 +98,7 @@ def plot(results: dict[int, list[tuple[str, int, float]]], path: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="benchmarks/results", help="folder for JSON and plot")
+    parser.add_argument("--out", default="benchmarks/results/local", help="folder for JSON and plot")
     parser.add_argument("--most", type=int, default=10**8, help="the greatest number of elements")
     parser.add_argument("--seconds", type=float, default=0.5, help="time for each point")
     parser.add_argument("--here", action="store_true", help="measure in this process and print JSON")

@@ -60,6 +60,9 @@ def test_bound_functions() -> None:
     np.testing.assert_array_equal(tj.grad(functools.partial(scaled, c=5.0))(X, X + 1), 5 * (X + 1))
     np.testing.assert_array_equal(tj.grad(functools.partial(scaled, w))(X), 2 * w)
     bound = functools.partial(scaled, w, c=0.5)
+    numbers = functools.partial(scaled, 3.0)
+    np.testing.assert_array_equal(script(lambda x: numbers(x))(X), scaled(3.0, X))
+    np.testing.assert_array_equal(tj.grad(numbers)(X), np.full(X.shape, 6.0))
     assert script(lambda x: bound(x) + bound(x * 2.0))(X) == pytest.approx(1.5 * (w * X).sum())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, run
+from tests.programs.compare import check
 
 case = Cases()
 
@@ -376,3 +377,95 @@ def in_object(n):
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)
+
+
+def test_deleted_keys_stay_deleted_when_the_table_grows() -> None:
+    def of_dict(n):
+        d = {n: 1}
+        for i in range(5):
+            d[n + i] = i
+        del d[n]
+        for i in range(5, 40):
+            d[n + i] = i
+        return n in d, n + 1 in d, len(d), sum(d.values())
+
+    def of_set(n):
+        s = {n, n + 1}
+        for i in range(5):
+            s.add(n + i)
+        s.remove(n)
+        for i in range(5, 40):
+            s.add(n + i)
+        return n in s, n + 1 in s, len(s)
+
+    for fn in (of_dict, of_set):
+        for n in (3, 100):
+            check(fn, n)
+
+
+def test_items_taken_from_the_end_leave_room() -> None:
+    def taken(n):
+        d = {n: 1}
+        total = 0
+        for i in range(1, n):
+            d[n + i * 7] = i
+            k, v = d.popitem()
+            total += k * v
+        for i in range(n):
+            d[i] = i
+        return total, len(d), list(d)
+
+    def drained(n):
+        d = {i: i * i for i in range(n)}
+        out = []
+        while len(d) > 0:
+            out.append(d.popitem())
+        d[n] = 1
+        return out, n in d, 0 in d
+
+    for n in (4, 12, 60):
+        check(taken, n)
+        check(drained, n)
+
+
+def test_displays_evaluate_once_and_keep_what_is_spread() -> None:
+    def once(n):
+        l = [1, 2, 3]
+        l.append(n)
+        d = {1: l.pop(), n: 5, l.pop(): 7}
+        return len(l), d[1], d[n], d[3]
+
+    def spread(n):
+        d = {1: 10, 2: 20}
+        e = {**d, n: 1}
+        f = {n: 1, **d}
+        return len(e), e[1], e[n], len(f), f[2], list(f)
+
+    for n in (1, 9):
+        check(once, n)
+        check(spread, n)
+
+
+def test_a_set_without_itself() -> None:
+    def without(n):
+        s = {n, n + 1}
+        t = s - s
+        s -= s
+        s.add(5)
+        s.difference_update(s)
+        return len(s), len(t)
+
+    check(without, 2)
+
+
+def test_order_of_an_ordered_dict() -> None:
+    def order(n):
+        d = OrderedDict()
+        for i in range(n):
+            d[i * i] = float(i)
+        d.move_to_end(1)
+        d.move_to_end(4, last=False)
+        first = d.popitem(last=False)
+        return list(d), first, d.popitem(), list(d.values())
+
+    check(order, 6)

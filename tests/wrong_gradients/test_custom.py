@@ -209,3 +209,27 @@ def test_checkpoint_of_a_function_that_changes_its_argument_is_refused() -> None
     y += 1.0
     with pytest.raises(RuntimeError, match="changed in place"):
         total.backward()
+
+
+def test_scripts_refuse_custom_functions_that_change_their_argument() -> None:
+    def put(h):
+        h[0] = 7.0
+        return h * 2.0
+
+    def add(h):
+        h += 1.0
+        return h * h
+
+    own = tj.custom_vjp(put)
+    own.defvjp(lambda h: (put(h), None), lambda saved, g: (g,))
+    for inner in (tj.checkpoint(put), tj.checkpoint(add), own):
+
+        def outer(x, inner=inner):
+            return inner(x).sum() + x.sum()
+
+        for x in (X.copy(), tj.tensor(X)):
+            with pytest.raises(tj.ScriptError, match="one it is given"):
+                tj.script(outer)(x)
+            with pytest.raises(tj.ScriptError, match="one it is given"):
+                tj.grad(outer)(x)
+            np.testing.assert_array_equal(np.asarray(x), X)

@@ -338,9 +338,10 @@ class Calls:
         """A `functools.partial` from outside."""
         first = self.attribute(Static(fn), "args", node)
         named = self.attribute(Static(fn), "keywords", node)
-        items = first.items if isinstance(first, TupleValue) else ()
-        pairs = named.items.items() if isinstance(named, DictValue) else ()
-        assert len(items) == len(fn.args) and len(pairs) == len(fn.keywords)
+        items = first.items if isinstance(first, TupleValue) else map(Static, fn.args)
+        pairs = (
+            named.items.items() if isinstance(named, DictValue) else ((k, Static(v)) for k, v in fn.keywords.items())
+        )
         return BoundFunction(self.attribute(Static(fn), "func", node), tuple(items), tuple(pairs))
 
     def own_derivative(

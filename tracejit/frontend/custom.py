@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -177,8 +177,10 @@ class CustomCall:
         for type, name in like:
             params.append(Value(substitute_dims(type, sizes), name))
         with ctx.nested() as b, self.returning():
-            made, results = make(self.rebuilt(template, iter(params)))
-            self.require_untouched()
+            given = self.rebuilt(template, iter(params))
+            before = dict(ctx.storage.bases)
+            made, results = make(given)
+            self.require_untouched(before)
             return made, b.block(params, results, label)
 
     @contextmanager
@@ -191,12 +193,13 @@ class CustomCall:
                 self.node, f"forward or backward of {self.name} always raises", "call it outside a script to see what"
             )
 
-    def require_untouched(self) -> None:
-        """A custom function may not change arrays from outside."""
+    def require_untouched(self, before: Mapping[int, Value]) -> None:
+        """A custom function may not change arrays that were there `before`: from outside, or given to it."""
         ctx = self.calls.ctx
-        outer = ctx.outer_storages[-1]
-        if any(ctx.storage.bases[c] is not v for c, v in outer.bases.items()):
-            ctx.refuse(self.node, f"{self.name} changes an array from outside", "return the changed array")
+        if any(ctx.storage.bases[c] is not v for c, v in before.items()):
+            ctx.refuse(
+                self.node, f"{self.name} changes an array from outside, or one it is given", "return the changed array"
+            )
 
     def backward(
         self,

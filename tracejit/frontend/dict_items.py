@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[ast.expr], node: ast.AST) -> FrontValue:
     """`{key: value, ...}`."""
-    made: dict[Any, FrontValue] = {}
+    pairs: list[tuple[FrontValue, FrontValue, ast.expr]] = []
     for key, value in zip(keys, values, strict=True):
-        if key is None:
-            spread = e.value(value)
-            if not isinstance(spread, DictValue):
-                return e.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
-            made.update(spread.items)
-        elif tables.is_run_time_key(found := e.value(key)) and not e.ctx.loops_to_unroll():
-            pairs = [(k, v) for k, v in zip(keys, values, strict=True) if k is not None]
-            items = [TupleValue((e.value(k), e.value(v))) for k, v in pairs]
-            return tables.new_table(e.calls, dict, [TupleValue(tuple(items))], node)
-        else:
-            made[known_key(e, found, key)] = e.value(value)
+        if key is not None:
+            pairs.append((e.value(key), e.value(value), key))
+            continue
+        spread = e.value(value)
+        if tables.is_table(spread):
+            reason = "a dict whose keys are known at run time only cannot be spread into another"
+            return e.ctx.refuse(node, reason, "use copy() and update()")
+        if not isinstance(spread, DictValue):
+            return e.arith.mismatch(TypeError(f"'{type_name(spread)}' object is not a mapping"), node)
+        pairs += ((tables.constant(k), v, value) for k, v in spread.items.items())
+    if any(tables.is_run_time_key(k) for k, _, _ in pairs) and not e.ctx.loops_to_unroll():
+        items = [TupleValue((k, v)) for k, v, _ in pairs]
+        return tables.new_table(e.calls, dict, [TupleValue(tuple(items))], node)
+    made = {known_key(e, k, written): v for k, v, written in pairs}
     return tables.made_dict(e.calls, made, node)
 
 

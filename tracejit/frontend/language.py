@@ -163,7 +163,7 @@ VALUES = (
     Construct(
         "functions, modules, classes, dtypes, None",
         "compile-time objects, functions one of at most 32; outer ones are guarded: changed, it compiles again; "
-        "a function with `functools.cache` is called each time",
+        "a function with `functools.cache` is called each time, and may not call itself",
         "import math\nf = math.sin if n > 3 else math.cos\nreturn f(n), iter([n, 2]).__next__()",
     ),
 )

@@ -18,8 +18,7 @@ class HashSet(Entries):
 
     def add(self, item: Any) -> None:
         if find(self._slots, self._keys, item) < 0:
-            if self._gone > 8 and 2 * self._gone > len(self._keys):
-                self._compact()
+            self._make_room()
             self._add(item)
 
     def _items(self) -> Any:
@@ -48,6 +47,7 @@ class HashSet(Entries):
         self._keys.clear()
         self._live.clear()
         self._gone = 0
+        self._spent = 0
         spread(self._slots, self._keys, 8)
 
     def update(self, *others: Any) -> None:
@@ -76,7 +76,7 @@ class HashSet(Entries):
         return made
 
     def difference_update(self, other: Any) -> None:
-        for item in members(other):
+        for item in members(HashSet(other)):  # which may be this one
             self.discard(item)
 
     def intersection_update(self, other: Any) -> None:

@@ -84,7 +84,8 @@ class Entries:
         self._slots = growing_ints()
         self._keys = growing()
         self._live = growing()
-        self._gone = 0
+        self._gone = 0  #: entries that were deleted
+        self._spent = 0  #: slots that led to an entry which is no more there
         for _ in range(8):
             self._slots.append(-1)
 
@@ -105,6 +106,12 @@ class Entries:
         enter(self._slots, self._keys, key)
         self._live.append(True)
 
+    def _make_room(self) -> None:
+        """Before a key is added: forget what was deleted where that is much, or where the slots run out."""
+        many = self._gone > 8 and 2 * self._gone > len(self._keys)
+        if many or 3 * (len(self._keys) + self._spent + 1) > 2 * len(self._slots):
+            self._compact()
+
     def _remove(self, at: Any) -> None:
         """Take away the entry that a slot leads to."""
         if has_loop(self._keys):
@@ -115,7 +122,7 @@ class Entries:
 
     def _compact(self) -> None:
         """Forget the entries that were deleted."""
-        if self._gone > 0:
+        if self._gone > 0 or self._spent > 0:
             n = 0
             for e in range(len(self._keys)):
                 if self._live[e]:
@@ -127,6 +134,7 @@ class Entries:
             for e in range(n):
                 self._live[e] = True
             self._gone = 0
+            self._spent = 0
             spread(self._slots, self._keys, len(self._slots))
 
 
@@ -161,8 +169,7 @@ class Table(Entries):
             self._insert(key, value)
 
     def _insert(self, key: Any, value: Any) -> None:
-        if self._gone > 8 and 2 * self._gone > len(self._keys):
-            self._compact()
+        self._make_room()
         self._add(key)
         self._values.append(value)
 
@@ -181,7 +188,7 @@ class Table(Entries):
                     n += 1
             while len(self._values) > n:
                 self._values.pop()
-            super()._compact()
+        super()._compact()
 
     def __iter__(self) -> Any:
         return self.keys()
@@ -223,6 +230,7 @@ class Table(Entries):
         self._compact()
         key, value = self._keys[-1], self._values[-1]
         self._slots[find(self._slots, self._keys, key)] = -2
+        self._spent += 1
         self._keys.pop()
         self._values.pop()
         self._live.pop()
@@ -233,6 +241,7 @@ class Table(Entries):
         self._values.clear()
         self._live.clear()
         self._gone = 0
+        self._spent = 0
         spread(self._slots, self._keys, 8)
 
     def update(self, items: Any = ()) -> None:
@@ -267,6 +276,23 @@ class OrderedTable(Table):
 
     def copy(self) -> Any:
         return OrderedTable(self)
+
+    def move_to_end(self, key: Any, last: Any = True) -> None:
+        value = self.pop(key)
+        if last:
+            self[key] = value
+        else:
+            others = self.copy()
+            self.clear()
+            self[key] = value
+            self.update(others)
+
+    def popitem(self, last: Any = True) -> Any:
+        if len(self) == 0:
+            raise KeyError("dictionary is empty")
+        self._compact()
+        key = self._keys[-1] if last else self._keys[0]
+        return key, self.pop(key)
 
 
 @stands_for(defaultdict)
