@@ -469,3 +469,22 @@ def test_order_of_an_ordered_dict() -> None:
         return list(d), first, d.popitem(), list(d.values())
 
     check(order, 6)
+
+
+def test_the_index_of_an_update_is_evaluated_once() -> None:
+    def of_list(n):
+        items = [1, 2, 3]
+        places = [0, 1]
+        places.append(n - 3)
+        items[places.pop()] += 5
+        return len(places), items[0], items[1]
+
+    def of_dict(n):
+        d = {0: 1, 1: 2, n: 3}
+        keys = iter([1, n])
+        d[next(keys)] += 1
+        d[next(keys)] *= 4
+        return d[0], d[1], d[n]
+
+    check(of_list, 3)
+    check(of_dict, 7)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tracejit.codegen.llvm_entry import POLL_HOOK
 from tracejit.runtime import dispatch
+from tracejit.runtime.dispatch_tables import NativeContext, offset_of
 from tracejit.runtime.interrupts import poll_hook
 
 pytestmark = [
@@ -112,3 +114,7 @@ def test_loops_of_other_threads_go_on() -> None:
         time.sleep(5)
     thread.join()
     assert a[0] == 3e8
+
+
+def test_loops_find_the_hook_where_calls_put_it() -> None:
+    assert offset_of(NativeContext, "poll_hook") == POLL_HOOK

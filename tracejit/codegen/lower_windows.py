@@ -8,7 +8,7 @@ nearest cache, and rows are independent. An element sees the same writes in the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from tracejit.codegen.lower_elements import ONE, Array, ElementBuilder
 from tracejit.errors import Span
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.types import BOOL, I64, DType, ScalarType, TensorType
+from tracejit.records import record
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -103,7 +104,7 @@ def _is_fill(op: Op) -> bool:
 _k = ElementBuilder(lambda e, _name: e)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Window:
     """Rows `row` to `row + height` and columns `column` to `column + width` of a base that get a value, or add it."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.codegen.lower_elements import Array
 from tracejit.ir.aliasing import stored_uses
-from tracejit.ir.core import Op, Value, walk
+from tracejit.ir.core import Op, Value, has_effect
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -53,7 +53,7 @@ def _between(lowering: Lowering, writer: Op) -> list[Op] | None:
     for end in range(at + 1, min(at + REACH, len(ops))):
         if ops[end] is writer:
             return list(ops[at + 1 : end])
-        if ops[end].defn.effect or any(inner.defn.effect for b in ops[end].blocks for inner in walk(b)):
+        if has_effect(ops[end]):
             return None
     return None
 

@@ -50,7 +50,12 @@ _ROWS = (
         "copy count elements to the first buffer from the second; they do not overlap",
     ),
     Support("zero", ("buffer", "i64"), "", "set count elements to 0"),
-    Support("print", ("i64", "value"), "", "print site i with up to MAX_PAYLOAD scalar values"),
+    Support(
+        "print",
+        ("i64", "value"),
+        "",
+        "print site i with its scalar values, or report buffers and their sizes",
+    ),
     Support(
         "gemm_f32",
         ("i64", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64", "i64", "buffer", "i64"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
@@ -14,6 +15,10 @@ from tracejit.frontend.values import ArrayView, DictValue, FrontValue, GrowingLi
 
 if TYPE_CHECKING:
     from tracejit.frontend.statements import Statements
+
+
+#: Stands for an index while an item is updated.
+_INDEX = "$augmented"
 
 
 def augmented(c: Statements, s: ast.AugAssign) -> None:
@@ -30,15 +35,8 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
         case ast.Subscript(base_node, index):
             base = c.expressions.value(base_node)
             if not isinstance(base, ArrayView):
-                current = c.expressions.value(ast.copy_location(ast.Subscript(base_node, index, ast.Load()), s.target))
-                if isinstance(base, GrowingList) and isinstance(current, ArrayView):
-                    c.ctx.require_writeable(current)
-                elif isinstance(current, ArrayView):
-                    update_view(c, op, current, c.expressions.value(s.value), s)
-                    if isinstance(base, TupleValue):
-                        c.store_item(base, index, current, s)  # raises
-                    return
-                c.store_item(base, index, _in_place(c, op, current, c.expressions.value(s.value), s), s)
+                with _once(c, index) as index:
+                    _update_item(c, op, base, index, s)
                 return
             items = c.expressions.index_items(index)
             current = c.indexing.read(base, items, s.target)
@@ -58,6 +56,32 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
                 c.calls.set_attribute(base, name, _in_place(c, op, current, value, s), s)
         case _:
             c.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
+
+
+@contextmanager
+def _once(c: Statements, index: ast.expr) -> Iterator[ast.expr]:
+    """An expression for an index that is read and stored to: what may do something is evaluated here, once."""
+    if not any(isinstance(n, ast.Call | ast.NamedExpr) for n in ast.walk(index)):
+        yield index
+        return
+    c.ctx.frame.env[_INDEX] = c.expressions.value(index)
+    try:
+        yield ast.copy_location(ast.Name(_INDEX, ast.Load()), index)
+    finally:
+        c.ctx.frame.env.pop(_INDEX, None)
+
+
+def _update_item(c: Statements, op: str, base: FrontValue, index: ast.expr, s: ast.AugAssign) -> None:
+    """`base[index] op= value` where the base is no array."""
+    current = c.expressions.subscript(base, index, s.target)
+    if isinstance(base, GrowingList) and isinstance(current, ArrayView):
+        c.ctx.require_writeable(current)
+    elif isinstance(current, ArrayView):
+        update_view(c, op, current, c.expressions.value(s.value), s)
+        if isinstance(base, TupleValue):
+            c.store_item(base, index, current, s)  # raises
+        return
+    c.store_item(base, index, _in_place(c, op, current, c.expressions.value(s.value), s), s)
 
 
 def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> FrontValue:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import Structure, c_int32, c_int64, c_void_p
 
+from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.runtime.callable_type import HEADER
 
 # Where the interpreter and NumPy keep what the native path reads (checked at start-up by `dispatch.py`).
@@ -36,7 +37,7 @@ class NativeContext(Structure):
     whether to go on, and the exception (a reference) that ended the call."""
 
     _fields_ = (
-        ("payload", c_int64 * 8),
+        ("payload", c_int64 * MAX_PAYLOAD),
         ("print_hook", c_void_p),
         ("poll_hook", c_void_p),
         ("interruption", c_void_p),

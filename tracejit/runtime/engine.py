@@ -184,9 +184,11 @@ class Engine:
 
     def objects(self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str]) -> list[bytes]:
         """The object code of modules for a CPU; what the products that they call still need is compiled at the same
-        time."""
+        time, where the CPU is that of this process, for which products are."""
         with self.lock:
-            parts = [part for name in products if name not in self._products for part in self._tiles(name)]
+            own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
+            lacking = [name for name in products if name not in self._products] if own else []
+            parts = [part for name in lacking for part in self._tiles(name)]
             needed = [(module, key) for module, key in parts if not disk.has(key)]
             made = self._emission(options).objects(chain([module for module, _ in needed], modules))
             for (_, key), data in zip(needed, made, strict=False):

@@ -18,7 +18,7 @@ from typing import Any
 
 from tracejit import config
 from tracejit.ir.aliasing import FRESH, Roots, consumed, origins, shared
-from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, walk
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
 from tracejit.records import record
@@ -194,13 +194,13 @@ class _BlockFusion:
                 maker = self.makers.get(value)
                 if maker is not None:
                     needs |= before[maker] | 1 << maker
-            if _has_effect(op):
+            if has_effect(op):
                 earlier = seen & (1 << at) - 1
                 needs |= earlier
                 for taker in _bits(earlier & ~guard):
                     needs |= before[taker]
             before.append(needs | guard)
-            if _has_effect(op):
+            if has_effect(op):
                 guard |= before[at] | 1 << at
         return before
 
@@ -466,10 +466,6 @@ def _bits(positions: int) -> Iterator[int]:
 def _nested(op: Op) -> Iterator[Op]:
     for block in op.blocks:
         yield from walk(block)
-
-
-def _has_effect(op: Op) -> bool:
-    return op.defn.effect != "" or any(inner.defn.effect != "" for inner in _nested(op))
 
 
 def _fused_block(block: Block, renamed: dict[Value, Value], reasons: list[str], visible: frozenset[Value]) -> Block:

@@ -34,7 +34,7 @@ from tracejit.ir.aliasing import (
     stored_uses,
 )
 from tracejit.ir.aliasing import borrowed as borrowed_results
-from tracejit.ir.core import Block, Graph, Op, Value, captures, reads, uses, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, uses, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.transforms.old_versions import with_old_versions_copied
 from tracejit.transforms.pipeline import transform
@@ -147,7 +147,7 @@ def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
     producers: dict[Value, Op] = {}
     movable: set[Op] = set()
     for op in behind:
-        if op.defn.effect or any(inner.defn.effect for b in op.blocks for inner in walk(b)):
+        if has_effect(op):
             break
         needs = _inputs(op)
         if _taken_by(op) or (op.blocks and op.name != "fused") or any(v in dependent for v in needs):

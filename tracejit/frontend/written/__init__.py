@@ -92,7 +92,7 @@ def _load() -> None:
     modules = (
         "arrangement complex_numbers iterators numbers reductions selection sequences statistics tables whole windows"
     )
-    for module in (*modules.split(), "whole", "windows"):
+    for module in modules.split():
         importlib.import_module(f"{__name__}.{module}")
 
 
