@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from benchmarks import compile_programs, pointwise, reductions
+from benchmarks import compile_programs, loop_programs, models, pointwise, recurrent, reductions
 from tracejit.demo import programs
 
 README = Path(__file__).parents[2] / "README.md"
@@ -47,11 +47,11 @@ EXAMPLES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "chain of tensors": (programs.chain, tensors(normal(6), normal(6), normal(6))),
     "layer norm": (compile_programs.layer_norm, (normal(3, 5), normal(5), normal(5))),
     "lstm": (
-        compile_programs.lstm,
+        recurrent.lstm,
         (normal(3, 2, 4), normal(2, 3), normal(2, 3), normal(4, 12), square(3, 12), normal(12)),
     ),
-    "jacobi": (compile_programs.jacobi, (normal(5, 6), 3)),
-    "transformer": (compile_programs.transformer, transformer_parameters()),
+    "jacobi": (loop_programs.jacobi, (normal(5, 6), 3)),
+    "transformer": (models.block, tensors(*transformer_parameters())),
     "five loops": (compile_programs.five_loops, (normal(4, 4), normal(4, 4), 4)),
     "heavy": (pointwise.heavy, (normal(6), normal(6), normal(6))),
     "light": (pointwise.light, (normal(6), normal(6), normal(6))),
