@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.ir.aliasing import finals
-from tracejit.ir.core import Op, Value
+from tracejit.ir.core import Op, Value, type_values
 from tracejit.ir.opdef import Opaque, Pointwise
 from tracejit.ir.types import ScalarType
 
@@ -54,7 +54,7 @@ def overwritten(ops: Iterable[Op]) -> set[Value]:
 
 
 def _without_broadcasts(frame: Frame, needed: Sequence[Value]) -> list[Value]:
-    """The needed values together with what the broadcasts among them are made of."""
+    """The needed values together with what the broadcasts among them are made of, and the sizes of these."""
     found: dict[Value, None] = {}
     queue = list(needed)
     while queue:
@@ -62,7 +62,8 @@ def _without_broadcasts(frame: Frame, needed: Sequence[Value]) -> list[Value]:
         found[value] = None
         op = frame.region.definitions.get(value)
         if op is not None and op.name == "broadcast":
-            queue.extend(v for v in op.operands if v not in found and frame.defines(v))
+            made_of = (*op.operands, *type_values(op.operands[0].type))
+            queue.extend(v for v in made_of if v not in found and frame.defines(v))
     return list(found)
 
 
