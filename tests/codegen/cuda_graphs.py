@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 import tracejit.ops  # noqa: F401
-from tests.cuda_shim.shim_device import ShimDevice, ShimModule, module_of
+from tests.cuda_shim.shim_device import ShimDevice, ShimModule, execute, module_of
 from tracejit.codegen.lower import lower
-from tracejit.codegen.schedule_cuda import CudaProgram, schedule
+from tracejit.codegen.numeric import Evaluation
+from tracejit.codegen.schedule_cuda import CudaProgram, Geometry, schedule
 from tracejit.ir.core import Graph
 from tracejit.ir.parser import parse
-from tracejit.runtime.executor import Execution
 from tracejit.transforms import pipeline
 
 #: Level 2 of a GPU: tensors of rank 0 stay on the device.
@@ -40,7 +40,17 @@ def run(
     """Run a program; gives its results, then the final `inout` inputs; checks that all memory was given back."""
     device = ShimDevice(module, order)
     given = [np.copy(x) if isinstance(x, np.ndarray) else x for x in inputs]
-    results = Execution(program, device, given).run()
+    results = execute(program, device, given)
     assert not device.blocks, f"{len(device.blocks)} buffers are never freed"
     finals = [x for x, spec in zip(given, program.program.inputs, strict=True) if spec.inout]
     return [*results, *finals], device
+
+
+def launch_size(geometry: Geometry, arguments: Sequence[Any]) -> tuple[int, tuple[int, int]]:
+    """Blocks of a launch, and the threads of a block along x and y, by the reference; at least one of each."""
+    bound = dict(zip(geometry.params, arguments, strict=True))
+    evaluate = Evaluation(bound)
+    for let in geometry.lets:
+        bound[let.var] = evaluate(let.expr)
+    blocks, threads, rows = (max(1, int(evaluate(e))) for e in (geometry.blocks, geometry.threads, geometry.rows))
+    return blocks, (threads, rows)

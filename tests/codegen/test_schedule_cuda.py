@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tracejit.ops  # noqa: F401
-from tests.codegen.cuda_graphs import place
+from tests.codegen.cuda_graphs import launch_size, place
 from tests.codegen.test_cuda_programs import COLUMNS, NORMALISE, RECURRENCE, RELAX, SOFTMAX
 from tracejit.codegen import kernel_walk as facts
 from tracejit.codegen.loop_ir import (
@@ -36,7 +36,6 @@ from tracejit.codegen.scalars import KernelBuilder
 from tracejit.codegen.schedule_cuda import SPREAD, CudaProgram, schedule
 from tracejit.codegen.split_folds import COLUMN_PARTIALS, PARTIALS
 from tracejit.ir.types import F64, I64
-from tracejit.runtime.executor import launch_size
 
 K = KernelBuilder()
 N = Var("n", I64)

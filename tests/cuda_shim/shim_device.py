@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracejit.codegen.cuda import identifier, print_kernels
-from tracejit.codegen.loop_ir import Function, Kernel, Program
+from tracejit.codegen.loop_ir import Function, Kernel, Pointer, Program
 from tracejit.codegen.numeric import numpy_dtype
+from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir.types import DType
-from tracejit.runtime.executor import Buffer, Matrix
+from tracejit.runtime.executor import HostFunction, Launcher, Matrix
 
 HEADER = Path(__file__).with_name("cuda_shim.h")
 GUARD, POISON = 64, 0xA5
@@ -78,6 +79,17 @@ def module_of(programs: Sequence[Program], folder: Path) -> ShimModule:
     return ShimModule(print_kernels(merged), kernels, folder)
 
 
+@dataclass(frozen=True)
+class ShimMemory:
+    """Memory on the host; `owner` keeps it alive."""
+
+    ptr: int
+    owner: Any = None
+
+    def __add__(self, offset: int) -> ShimMemory:
+        return ShimMemory(self.ptr + offset, self.owner)
+
+
 @dataclass
 class ShimDevice:
     """Implements `runtime.executor.Device`; `order` is the order in which threads run."""
@@ -88,57 +100,67 @@ class ShimDevice:
     launches: list[str] = field(default_factory=list)
     reads: int = 0
 
-    def allocate(self, element: DType, count: int) -> Buffer:
-        size = count * element.itemsize
+    def launcher(self, kernel: Kernel) -> Launcher:
+        """Runs a kernel."""
+        kinds = [np.dtype(np.uint64) if isinstance(p.type, Pointer) else numpy_dtype(p.type) for p in kernel.params]
+
+        def launch(run: Any, blocks: int, threads: int, rows: int, *arguments: Any) -> None:
+            self.launches.append(kernel.name)
+            values = [np.array(a, kind) for a, kind in zip(arguments, kinds, strict=True)]
+            self.module.launch(kernel.name, blocks, (threads, rows), self.order, values)
+
+        return launch
+
+    def allocate(self, size: int) -> ShimMemory:
         memory = np.full(size + 2 * GUARD + 64, POISON, np.uint8)
         start = -(memory.ctypes.data + GUARD) % 64
         memory = memory[start : start + size + 2 * GUARD]
         address = memory.ctypes.data + GUARD
         self.blocks[address] = memory
-        return Buffer(address, element, memory)
+        return ShimMemory(address, memory)
 
-    def free(self, buffer: Buffer) -> None:
-        memory = self.blocks.pop(buffer.address)
-        guards = np.concatenate([memory[:GUARD], memory[-GUARD:]])
+    def free(self, memory: ShimMemory) -> None:
+        block = self.blocks.pop(memory.ptr)
+        guards = np.concatenate([block[:GUARD], block[-GUARD:]])
         assert np.all(guards == POISON), "a kernel wrote outside its buffer"
 
-    def launch(self, kernel: str, blocks: int, threads: tuple[int, int], arguments: Sequence[Any]) -> None:
-        self.launches.append(kernel)
-        values = [np.uint64(a.address) if isinstance(a, Buffer) else a for a in arguments]
-        self.module.launch(kernel, blocks, threads, self.order, values)
-
-    def read(self, buffer: Buffer, index: int) -> Any:
+    def read(self, memory: ShimMemory, index: int, element: DType) -> Any:
         self.reads += 1
-        return self._view(buffer, index + 1)[index]
+        found = self._view(memory, index + 1, numpy_dtype(element))[index].item()
+        return found if isinstance(found, bool | int | float) else float(found)
 
-    def copy(self, target: Buffer, source: Buffer, count: int) -> None:
-        ctypes.memmove(target.address, source.address, count * target.element.itemsize)
+    def copy(self, target: ShimMemory, source: ShimMemory, size: int) -> None:
+        ctypes.memmove(target.ptr, source.ptr, size)
 
-    def zero(self, buffer: Buffer, count: int) -> None:
-        ctypes.memset(buffer.address, 0, count * buffer.element.itemsize)
+    def zero(self, memory: ShimMemory, size: int) -> None:
+        ctypes.memset(memory.ptr, 0, size)
 
-    def gemm(self, sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix) -> None:
+    def gemm(self, element: DType, sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix) -> None:
         m, n, k = sizes
-        result = self._matrix(c, m, n)
-        result[...] = self._matrix(a, m, k) @ self._matrix(b, k, n)
+        result = self._matrix(c, m, n, element)
+        result[...] = self._matrix(a, m, k, element) @ self._matrix(b, k, n, element)
 
-    def data(self, array: Any, element: DType) -> Buffer:
-        return Buffer(array.ctypes.data, element, array)
+    def data(self, array: Any) -> ShimMemory:
+        return ShimMemory(array.ctypes.data, array)
 
-    def array(self, buffer: Buffer, shape: tuple[int, ...], dtype: DType) -> Any:
-        count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize // buffer.element.itemsize
-        found = self._view(buffer, count).view(numpy_dtype(dtype)).reshape(shape).copy()
-        if buffer.address in self.blocks:
-            self.free(buffer)
+    def array(self, memory: ShimMemory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        count = int(np.prod(shape, dtype=np.int64))
+        found = self._view(memory, count, dtype).reshape(shape).copy()
+        if memory.ptr in self.blocks:
+            self.free(memory)
         return found
 
-    def _view(self, buffer: Buffer, count: int) -> NDArray[Any]:
-        dtype = numpy_dtype(buffer.element)
-        raw = (ctypes.c_char * (count * dtype.itemsize)).from_address(buffer.address)
+    def _view(self, memory: ShimMemory, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        raw = (ctypes.c_char * (count * dtype.itemsize)).from_address(memory.ptr)
         return np.frombuffer(raw, dtype, count)
 
-    def _matrix(self, matrix: Matrix, rows: int, columns: int) -> NDArray[Any]:
-        dtype = numpy_dtype(matrix.buffer.element)
+    def _matrix(self, matrix: Matrix, rows: int, columns: int, element: DType) -> NDArray[Any]:
+        dtype = numpy_dtype(element)
         steps = (matrix.row * dtype.itemsize, matrix.column * dtype.itemsize)
-        origin = self._view(matrix.buffer, 1) if rows * columns else np.empty(1, dtype)
+        origin = self._view(matrix.memory, 1, dtype) if rows * columns else np.empty(1, dtype)
         return np.lib.stride_tricks.as_strided(origin, (rows, columns), steps)
+
+
+def execute(scheduled: CudaProgram, device: ShimDevice, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of a program on the shim. Raises `ProgramFailure`."""
+    return HostFunction(scheduled).on(device.launcher)(device, inputs)

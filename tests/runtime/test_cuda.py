@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,25 @@ graph @guarded(%x: f64[n], %limit: i64) on cuda {
 """
 
 
-class PreparingDevice(ShimDevice):
-    """The shim with what `CudaFunction` asks of CuPy's device."""
+class ShimGpu(ShimDevice):
+    """The shim with what `CudaFunction` asks of a GPU."""
+
+    array_type = np.ndarray
+
+    def is_dense(self, x: Any) -> bool:
+        return x.flags.c_contiguous
+
+    def current(self) -> Any:
+        return contextlib.nullcontext()
 
     def prepared(self, x: Any, spec: Any) -> Any:
-        return np.ascontiguousarray(x) if isinstance(x, np.ndarray) and spec.contiguous else x
+        return np.ascontiguousarray(x) if spec.contiguous else x
+
+    def begin(self) -> ShimGpu:
+        return self
+
+    def end(self, frame: ShimGpu) -> None:
+        assert frame is self
 
 
 def compiled(text: str) -> CudaFunction:
@@ -69,7 +84,9 @@ def on_shim(tmp_path: Path) -> Any:
 
     def make(text: str) -> CudaFunction:
         fn = compiled(text)
-        fn.__dict__["device"] = PreparingDevice(module_of([fn.scheduled.program], tmp_path))
+        gpu: Any = ShimGpu(module_of([fn.scheduled.program], tmp_path))
+        gpu.run = fn.host.on(gpu.launcher)
+        fn.__dict__["gpu"] = lambda inputs: gpu
         return fn
 
     return make
@@ -88,8 +105,8 @@ def test_a_check_in_a_device_loop_fails_with_its_payload(on_shim: Any) -> None:
     assert fn.call([np.arange(4.0), 4]) == [6.0]
     with pytest.raises(NativeFailure, match="index 4 of 4"):
         fn.call([np.arange(4.0), 9])
-    assert fn.device.launches == ["guarded.entry.0"] * 2, "the loop runs on the device"
-    assert not fn.device.blocks, "a failed call gives its memory back"
+    assert fn.gpu([]).launches == ["guarded.entry.0"] * 2, "the loop runs on the device"
+    assert not fn.gpu([]).blocks, "a failed call gives its memory back"
 
 
 def test_the_source_names_no_header() -> None:

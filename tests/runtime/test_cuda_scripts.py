@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 import tracejit as tj
-from tests.cuda_shim.shim_device import MISSING, ShimDevice, module_of
+from tests.cuda_shim.shim_device import MISSING, ShimDevice, execute, module_of
 from tracejit.codegen.lower import lower
 from tracejit.codegen.schedule_cuda import CudaProgram, schedule
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf, TreeLeaf
-from tracejit.runtime.executor import Execution
 from tracejit.transforms import pipeline
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
@@ -174,7 +173,7 @@ def test_script_on_the_gpu_equals_the_cpu(name: str, tmp_path: Path) -> None:
     for order in range(3):
         given = copied(args)
         device = ShimDevice(module, order)
-        found = Execution(program, device, given).run()
+        found = execute(program, device, given)
         assert not device.blocks, "all memory is given back"
         for place, wanted in zip(returned(script.last.lowered.result), expected, strict=True):
             got = wanted if place is None else found[place]
@@ -191,8 +190,8 @@ def test_a_bad_index_in_a_loop_fails_on_the_gpu_too(tmp_path: Path) -> None:
     program = for_gpu(script, (x, 9))
     device = ShimDevice(module_of([program.program], tmp_path))
     with pytest.raises(ProgramFailure) as failure:
-        Execution(program, device, [x, 9]).run()
+        execute(program, device, [x, 9])
     assert program.program.errors[failure.value.error].kind == "IndexError"
     assert not device.blocks
-    (total,) = Execution(program, device, [x, 5]).run()
+    (total,) = execute(program, device, [x, 5])
     assert math.isclose(total, x.sum())

@@ -45,6 +45,9 @@ class ScalarOp:
               `.with.overflow` gives its second result).
     avx512:   the same for an intrinsic on whole registers of AVX-512 by dtype name; further operands are the result of
               switched-off lanes, the mask, and the rounding.
+    python:   kind -> expression over Python numbers with `{0}`, `{1}` for operands and `{low}`, `{high}` for the range
+              of an integer dtype; functions are those of `host_numbers.py`. With `python_rounds` its value is exact, or
+              that of doubles, and is brought into the dtype by the printer. Other kinds are left to `evaluate`.
     expand:   `(k, *operands) -> Expr` in terms of other operations, for kinds without a spelling.
     """
 
@@ -56,6 +59,8 @@ class ScalarOp:
     c: Mapping[str, str] = field(default_factory=dict[str, str])
     llvm: Mapping[str, str] = field(default_factory=dict[str, str])
     avx512: Mapping[str, str] = field(default_factory=dict[str, str])
+    python: Mapping[str, str] = field(default_factory=dict[str, str])
+    python_rounds: bool = False
     expand: Callable[..., Expr] | None = None
 
 
@@ -69,6 +74,8 @@ def _arithmetic(name: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
         evaluate,
         c={"f": f"{{0}} {sign} {{1}}", "i": signed, "u": unsigned},
         llvm={"f": f"f{name}", "i": name, "u": name},
+        python=dict.fromkeys("fiu", f"{{0}} {sign} {{1}}"),
+        python_rounds=True,
     )
 
 
@@ -78,19 +85,20 @@ def _comparison(name: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
     integer = {
         kind: f"icmp {name if equality else prefix + name}" for kind, prefix in (("i", "s"), ("u", "u"), ("b", "u"))
     }
-    return ScalarOp(
-        name, 2, "biuf", evaluate, "bool", c=dict.fromkeys("biuf", f"{{0}} {sign} {{1}}"), llvm=ordered | integer
-    )
+    spelt = dict.fromkeys("biuf", f"{{0}} {sign} {{1}}")
+    return ScalarOp(name, 2, "biuf", evaluate, "bool", c=spelt, llvm=ordered | integer, python=spelt)
 
 
 def _bitwise(name: str, opcode: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
     """Bit operations; on booleans they are the logical ones."""
     c = dict.fromkeys("iu", f"{{n}}({{0}} {sign} {{1}})") | {"b": f"(bool)({{0}} {sign} {{1}})"}
-    return ScalarOp(name, 2, "biu", evaluate, c=c, llvm=dict.fromkeys("biu", opcode))
+    python = dict.fromkeys("biu", f"{{0}} {sign} {{1}}")
+    return ScalarOp(name, 2, "biu", evaluate, c=c, llvm=dict.fromkeys("biu", opcode), python=python)
 
 
 def _logical(name: str, opcode: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
-    return ScalarOp(name, 2, "b", evaluate, c={"b": f"{{0}} {sign} {{1}}"}, llvm={"b": opcode})
+    python = {"b": f"{{0}} {sign if opcode == 'xor' else opcode} {{1}}"}
+    return ScalarOp(name, 2, "b", evaluate, c={"b": f"{{0}} {sign} {{1}}"}, llvm={"b": opcode}, python=python)
 
 
 def _shift(name: str, opcode: str, c: Mapping[str, str], evaluate: Callable[..., Any]) -> ScalarOp:
@@ -103,10 +111,19 @@ def _rounding(name: str, intrinsic: str, function: str, evaluate: Callable[..., 
 
 
 def _compound(
-    name: str, arity: int, kinds: str, evaluate: Callable[..., Any], result: Literal["same", "bool"] = "same"
+    name: str,
+    arity: int,
+    kinds: str,
+    evaluate: Callable[..., Any],
+    result: Literal["same", "bool"] = "same",
+    python: Mapping[str, str] | None = None,
+    python_rounds: bool = False,
 ) -> ScalarOp:
     """An operation that is always expanded, by the function of its name in `mathlib/basic.py`."""
-    return ScalarOp(name, arity, kinds, evaluate, result, expand=getattr(basic, name))
+    expand = getattr(basic, name)
+    return ScalarOp(
+        name, arity, kinds, evaluate, result, python=python or {}, python_rounds=python_rounds, expand=expand
+    )
 
 
 def _math(name: str, evaluate: Callable[..., Any], arity: int = 1, c: str = "") -> ScalarOp:
@@ -119,24 +136,59 @@ def _math(name: str, evaluate: Callable[..., Any], arity: int = 1, c: str = "") 
 _SCALEF = {f"f{bits}": f"llvm.x86.avx512.mask.scalef.p{letter}.512" for bits, letter in ((32, "s"), (64, "d"))}
 _TRUNCATING = {"i": "sdiv", "u": "udiv"}, {"i": "srem", "u": "urem"}
 
+
+def _truncating(name: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
+    """Integer division that truncates."""
+    c, python = (dict.fromkeys("iu", text) for text in (f"{{n}}({{0}} {sign} {{1}})", f"{name}({{0}}, {{1}})"))
+    llvm = _TRUNCATING[name == "remainder"]
+    return ScalarOp(name, 2, "iu", evaluate, c=c, llvm=llvm, python=python, python_rounds=True)
+
+
+def _python(kinds: str, text: str) -> dict[str, str]:
+    return dict.fromkeys(kinds, text)
+
+
+def _overflow(sign: str) -> dict[str, str]:
+    return {"i": f"not {{low}} <= {{0}} {sign} {{1}} <= {{high}}"}
+
+
 _ROWS = (
     # arithmetic
     _arithmetic("add", "+", np.add),
     _arithmetic("sub", "-", np.subtract),
     _arithmetic("mul", "*", np.multiply),
-    ScalarOp("div", 2, "f", np.divide, c={"f": "{0} / {1}"}, llvm={"f": "fdiv"}),
+    ScalarOp(
+        "div",
+        2,
+        "f",
+        np.divide,
+        c={"f": "{0} / {1}"},
+        llvm={"f": "fdiv"},
+        python={"f": "divided({0}, {1})"},
+        python_rounds=True,
+    ),
     ScalarOp("fma", 3, "f", numeric.fma, c={"f": "fma{f}({0}, {1}, {2})"}, llvm={"f": "llvm.fmuladd"}),
-    ScalarOp("neg", 1, "f", np.negative, c={"f": "-{0}"}, llvm={"f": "fneg"}),
-    ScalarOp("abs", 1, "if", np.abs, c={"f": "fabs{f}({0})"}, llvm={"f": "llvm.fabs"}, expand=basic.abs),
-    ScalarOp("quotient", 2, "iu", numeric.quotient, c=dict.fromkeys("iu", "{n}({0} / {1})"), llvm=_TRUNCATING[0]),
-    ScalarOp("remainder", 2, "iu", numeric.remainder, c=dict.fromkeys("iu", "{n}({0} % {1})"), llvm=_TRUNCATING[1]),
-    _compound("floordiv", 2, "iuf", np.floor_divide),
-    _compound("mod", 2, "iuf", np.remainder),
+    ScalarOp("neg", 1, "f", np.negative, c={"f": "-{0}"}, llvm={"f": "fneg"}, python={"f": "-{0}"}),
+    ScalarOp(
+        "abs",
+        1,
+        "if",
+        np.abs,
+        c={"f": "fabs{f}({0})"},
+        llvm={"f": "llvm.fabs"},
+        python=_python("if", "abs({0})"),
+        python_rounds=True,
+        expand=basic.abs,
+    ),
+    _truncating("quotient", "/", numeric.quotient),
+    _truncating("remainder", "%", numeric.remainder),
+    _compound("floordiv", 2, "iuf", np.floor_divide, "same", _python("iu", "floordiv({0}, {1})"), True),
+    _compound("mod", 2, "iuf", np.remainder, "same", _python("iu", "modulo({0}, {1})")),
     ScalarOp("fmod", 2, "iuf", np.fmod, c={"f": "fmod{f}({0}, {1})"}, expand=mathlib.FUNCTIONS["fmod"]),
     ScalarOp("pow", 2, "iuf", numeric.power, expand=mathlib.FUNCTIONS["pow"]),
     _compound("sign", 1, "iuf", np.sign),
-    _compound("minimum", 2, "biuf", np.minimum),
-    _compound("maximum", 2, "biuf", np.maximum),
+    _compound("minimum", 2, "biuf", np.minimum, "same", _python("biu", "min({0}, {1})")),
+    _compound("maximum", 2, "biuf", np.maximum, "same", _python("biu", "max({0}, {1})")),
     ScalarOp("copysign", 2, "f", np.copysign, c={"f": "copysign{f}({0}, {1})"}, llvm={"f": "llvm.copysign"}),
     ScalarOp("sqrt", 1, "f", np.sqrt, c={"f": "sqrt{f}({0})"}, llvm={"f": "llvm.sqrt"}),
     _rounding("floor", "llvm.floor", "floor", np.floor),
@@ -151,14 +203,14 @@ _ROWS = (
     _comparison("le", "<=", np.less_equal),
     _comparison("gt", ">", np.greater),
     _comparison("ge", ">=", np.greater_equal),
-    _compound("isnan", 1, "f", np.isnan, "bool"),
+    _compound("isnan", 1, "f", np.isnan, "bool", {"f": "isnan({0})"}),
     _compound("isinf", 1, "f", np.isinf, "bool"),
     _compound("isfinite", 1, "f", np.isfinite, "bool"),
     # logic and bits
     _logical("logical_and", "and", "&&", np.logical_and),
     _logical("logical_or", "or", "||", np.logical_or),
     _logical("logical_xor", "xor", "!=", np.logical_xor),
-    ScalarOp("logical_not", 1, "b", np.logical_not, c={"b": "!{0}"}, expand=basic.logical_not),
+    ScalarOp("logical_not", 1, "b", np.logical_not, c={"b": "!{0}"}, python={"b": "not {0}"}, expand=basic.logical_not),
     _bitwise("bitand", "and", "&", np.bitwise_and),
     _bitwise("bitor", "or", "|", np.bitwise_or),
     _bitwise("bitxor", "xor", "^", np.bitwise_xor),
@@ -168,8 +220,8 @@ _ROWS = (
     _shift("asr", "ashr", dict.fromkeys("iu", "{n}({0} >> {1})"), np.right_shift),
     _shift("lsr", "lshr", {"i": "({t})(({ut}){0} >> {1})", "u": "{n}({0} >> {1})"}, numeric.logical_shift_right),
     # overflow of signed integers, for Python's unbounded ones
-    _compound("add_overflows", 2, "i", numeric.add_overflows, "bool"),
-    _compound("sub_overflows", 2, "i", numeric.sub_overflows, "bool"),
+    _compound("add_overflows", 2, "i", numeric.add_overflows, "bool", _overflow("+")),
+    _compound("sub_overflows", 2, "i", numeric.sub_overflows, "bool", _overflow("-")),
     ScalarOp(
         "mul_overflows",
         2,
@@ -177,6 +229,7 @@ _ROWS = (
         numeric.mul_overflows,
         "bool",
         llvm={"i": "llvm.smul.with.overflow"},
+        python=_overflow("*"),
         expand=basic.mul_overflows,
     ),
     # the mathematical library

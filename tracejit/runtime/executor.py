@@ -1,8 +1,8 @@
-"""Runs the entry of a program on the host, with kernels, memory and library calls of a device.
+"""Runs the host part of a CUDA program: its printed entry (`codegen/host.py`), with the memory, kernels and library
+calls of a device.
 
-The device is a small interface (`Device`), so that the same walk drives a GPU and its stand-in in the tests. Host
-scalars are NumPy scalars; a `Load` in the entry waits for the device. Everything a call has allocated is freed when
-it fails; its in-place changes stay.
+The device is a small interface (`Device`), so that the same code drives a GPU and its stand-in in the tests. A read of
+an element waits for the device. Everything a call has allocated is freed when it fails; its in-place changes stay.
 """
 
 from __future__ import annotations
@@ -14,347 +14,253 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tracejit.codegen.host import HostText, print_host
 from tracejit.codegen.lapack import CALLS
-from tracejit.codegen.loop_ir import (
-    Alloc,
-    Call,
-    Expr,
-    Fail,
-    For,
-    Free,
-    If,
-    Input,
-    Invoke,
-    Launch,
-    Let,
-    Offset,
-    Output,
-    Pointer,
-    PrintSite,
-    Stmt,
-    Store,
-    Var,
-)
-from tracejit.codegen.numeric import Evaluation, numpy_dtype
-from tracejit.codegen.schedule_cuda import CudaProgram, Geometry
-from tracejit.codegen.walk import ProgramFailure, Walk
-from tracejit.ir.types import DType, ScalarType
+from tracejit.codegen.loop_ir import Call, Kernel, Pointer, PrintSite, Program
+from tracejit.codegen.schedule_cuda import CudaProgram
+from tracejit.ir.types import DType
 from tracejit.messages import filled
 from tracejit.records import record
 
 
-@record
-class Buffer:
-    """Device memory at an address; `storage` keeps it alive."""
+class Memory(Protocol):
+    """Memory of a device; a sum with a number of bytes is what begins there."""
 
-    address: int
-    element: DType
-    storage: Any = field(repr=False, compare=False)
+    @property
+    def ptr(self) -> int:
+        """The address."""
+        ...
 
-    def __getitem__(self, index: int) -> Buffer:
-        """The buffer that starts at an element."""
-        return Buffer(self.address + index * self.element.itemsize, self.element, self.storage)
+    def __add__(self, offset: int) -> Memory: ...
 
 
 class Device(Protocol):
-    """What a device does for the executor."""
+    """What a device does for one call of a program. Sizes are bytes."""
 
-    def allocate(self, element: DType, count: int) -> Buffer:
-        """Memory for `count` elements, not initialised."""
+    def allocate(self, size: int) -> Memory:
+        """Memory that is not initialised."""
         ...
 
-    def free(self, buffer: Buffer) -> None:
+    def free(self, memory: Memory) -> None:
         """Give memory back."""
         ...
 
-    def launch(self, kernel: str, blocks: int, threads: tuple[int, int], arguments: Sequence[Any]) -> None:
-        """Run a kernel by its name in the program; arguments are buffers and NumPy scalars."""
+    def read(self, memory: Memory, index: int, element: DType) -> Any:
+        """An element, as a Python number."""
         ...
 
-    def read(self, buffer: Buffer, index: int) -> Any:
-        """An element, as a NumPy scalar."""
+    def copy(self, target: Memory, source: Memory, size: int) -> None:
+        """Copy memory that does not overlap."""
         ...
 
-    def copy(self, target: Buffer, source: Buffer, count: int) -> None:
-        """Copy elements between buffers that do not overlap."""
+    def zero(self, memory: Memory, size: int) -> None:
+        """Set memory to 0."""
         ...
 
-    def zero(self, buffer: Buffer, count: int) -> None:
-        """Set elements to 0."""
+    def gemm(self, element: DType, sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix) -> None:
+        """C = A @ B for (m, n, k) = `sizes`; C is in C order."""
         ...
 
-    def gemm(self, sizes: tuple[int, int, int], a: Matrix, b: Matrix, c: Matrix) -> None:
-        """C = A @ B for (m, n, k) = `sizes`."""
-        ...
-
-    def data(self, array: Any, element: DType) -> Buffer:
+    def data(self, array: Any) -> Memory:
         """The memory of an array of the caller."""
         ...
 
-    def array(self, buffer: Buffer, shape: tuple[int, ...], dtype: DType) -> Any:
-        """An array that owns a buffer, in C order."""
+    def array(self, memory: Memory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """An array that owns memory, in C order."""
         ...
+
+
+#: Runs a kernel: the device of the call, blocks, threads and rows of a block, then addresses and numbers.
+Launcher = Callable[..., None]
 
 
 @record
 class Matrix:
     """A matrix operand: its first element, and strides in elements."""
 
-    buffer: Buffer
+    memory: Memory
     row: int
     column: int
 
 
 @dataclass(eq=False, slots=True)
 class GrowingList:
-    """A list handle; items are numbers, buffers or further lists."""
+    """A list handle; items are numbers, memory or further lists."""
 
     items: list[Any] = field(default_factory=list[Any])
 
 
-class Execution(Walk):
-    """One call of a program."""
+class Run:
+    """One call of a program: what its text asks for."""
 
-    def __init__(
-        self,
-        scheduled: CudaProgram,
-        device: Device,
-        inputs: Sequence[Any],
-        write: Callable[[str], Any] = sys.stdout.write,
-    ) -> None:
-        super().__init__()
-        self.program = scheduled.program
-        self.geometries = scheduled.geometries
+    __slots__ = ("alive", "data", "device", "program", "read")
+
+    def __init__(self, program: Program, device: Device) -> None:
+        self.program = program
         self.device = device
-        self.inputs = inputs
-        self.alive: dict[int, Buffer] = {}
-        self.outputs: list[Any] = [None] * len(self.program.outputs)
-        self.evaluate = Evaluation(self.values, self._load, self._input)
+        self.read = device.read
+        self.data = device.data
+        self.alive: dict[int, Memory] = {}
 
-    def run(self) -> list[Any]:
-        """Run the entry; gives the outputs. Raises `ProgramFailure`."""
-        try:
-            self.body(self.program.entry.body)
-        except BaseException:
-            for buffer in self.alive.values():
-                self.device.free(buffer)
-            raise
-        return self.outputs
+    def allocate(self, size: int) -> Memory:
+        """Memory that the call frees where it fails."""
+        made = self.device.allocate(size)
+        self.alive[made.ptr] = made
+        return made
 
-    # -- expressions ------------------------------------------------------------------------------------------------
+    def free(self, memory: Memory | None) -> None:
+        if memory is not None:
+            del self.alive[memory.ptr]
+            self.device.free(memory)
 
-    def expr(self, e: Expr) -> Any:
-        """A NumPy scalar, a buffer or a list."""
-        if isinstance(e, Var):
-            return self.values[e]
-        if isinstance(e, Offset):
-            return self.values[e.buffer][int(self.expr(e.index))]
-        value = self.evaluate(e)
-        return value[()] if isinstance(value, np.ndarray) else value
+    def array(self, memory: Memory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """A result, which owns its memory."""
+        del self.alive[memory.ptr]
+        return self.device.array(memory, shape, dtype)
 
-    def _load(self, buffer: Var, index: Any) -> Any:
-        memory = self.values[buffer]
-        if isinstance(memory, np.ndarray):
-            return memory[int(index)]
-        return self.device.read(memory, int(index))
-
-    def _input(self, e: Input) -> Any:
-        given = self.inputs[e.index]
-        match e.kind:
-            case "data":
-                assert isinstance(e.type, Pointer)
-                if isinstance(self.program.inputs[e.index].type, ScalarType):
-                    return np.array([given]).view(numpy_dtype(e.type.element))
-                return self.device.data(given, e.type.element)
-            case "dim":
-                return np.int64(given.shape[e.axis])
-            case "stride":
-                return np.int64(given.strides[e.axis] // given.itemsize)
-            case "scalar":
-                assert isinstance(e.type, DType)
-                return numpy_dtype(e.type).type(given)
-
-    # -- statements -------------------------------------------------------------------------------------------------
-
-    def stmt(self, stmt: Stmt) -> None:
-        """Run one statement."""
-        match stmt:
-            case Let(var, expr):
-                self.values[var] = self.expr(expr)
-            case Launch(kernel, args):
-                self._launch(kernel, [self.expr(a) for a in args])
-            case For():
-                self.loop(stmt)
-            case If():
-                self.branch(stmt)
-            case Alloc(var, count):
-                assert isinstance(var.type, Pointer)
-                self.values[var] = made = self.device.allocate(var.type.element, int(self.expr(count)))
-                self.alive[made.address] = made
-            case Free(var):
-                self._free(self.values[var])
-            case Call(name, args, results):
-                self.bind(results, _CALLS[name](self, [self.expr(a) for a in args], results))
-            case Fail(error, payload):
-                raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
-            case Output():
-                self._output(stmt)
-            case Store() | Invoke():
-                raise AssertionError("the schedule leaves no stores and no functions to the host")
-
-    def _free(self, buffer: Buffer | None) -> None:
-        if buffer is not None:
-            del self.alive[buffer.address]
-            self.device.free(buffer)
-
-    def _launch(self, name: str, arguments: list[Any]) -> None:
-        self.device.launch(name, *launch_size(self.geometries[name], arguments), arguments)
-
-    def _output(self, stmt: Output) -> None:
-        dtype = self.program.outputs[stmt.index].type.dtype
-        value = self.expr(stmt.value)
-        if not isinstance(value, Buffer):
-            self.outputs[stmt.index] = value
-            return
-        if isinstance(self.program.outputs[stmt.index].type, ScalarType):
-            self.outputs[stmt.index] = self._complex(value, dtype)
-            self._free(value)
-            return
-        assert stmt.owned, "results of a GPU program own their memory"
-        del self.alive[value.address]
-        self.outputs[stmt.index] = self.device.array(value, tuple(int(self.expr(d)) for d in stmt.dims), dtype)
-
-    def _complex(self, pair: Buffer, dtype: DType) -> Any:
+    def complex(self, memory: Memory, element: DType) -> complex:
         """A complex host scalar from its two parts in memory."""
-        parts = [self.device.read(pair, i) for i in range(2)]
-        return numpy_dtype(dtype).type(complex(*parts))
+        return complex(self.read(memory, 0, element), self.read(memory, 1, element))
 
     def release(self, item: Any) -> None:
         """Free what a list slot owns."""
-        if isinstance(item, Buffer):
-            self.device.free(item)
-        elif isinstance(item, GrowingList):
+        if isinstance(item, GrowingList):
             for inner in item.items:
                 self.release(inner)
+        elif hasattr(item, "ptr"):
+            self.device.free(item)
 
     def disown(self, item: Any) -> Any:
-        """A buffer goes into a list, which now frees it."""
-        if isinstance(item, Buffer):
-            del self.alive[item.address]
+        """Memory goes into a list, which now frees it."""
+        if hasattr(item, "ptr"):
+            del self.alive[item.ptr]
         return item
 
     def own(self, item: Any) -> Any:
-        """A buffer comes out of a list."""
-        if isinstance(item, Buffer):
-            self.alive[item.address] = item
+        """Memory comes out of a list."""
+        if hasattr(item, "ptr"):
+            self.alive[item.ptr] = item
         return item
 
 
-def launch_size(geometry: Geometry, arguments: Sequence[Any]) -> tuple[int, tuple[int, int]]:
-    """Blocks of a launch, and the threads of a block along x and y; at least one of each."""
-    bound = dict(zip(geometry.params, arguments, strict=True))
-    evaluate = Evaluation(bound)
-    for let in geometry.lets:
-        bound[let.var] = evaluate(let.expr)
-    blocks, threads, rows = (max(1, int(evaluate(e))) for e in (geometry.blocks, geometry.threads, geometry.rows))
-    return blocks, (threads, rows)
+class HostFunction:
+    """The entry of a program as compiled Python, for any device."""
+
+    def __init__(self, scheduled: CudaProgram) -> None:
+        self.program = scheduled.program
+        self.text: HostText = print_host(scheduled)
+        self._code = compile(self.text.source, f"<host part of {self.program.name}>", "exec")
+
+    def on(self, launcher: Callable[[Kernel], Launcher]) -> Callable[[Device, Sequence[Any]], list[Any]]:
+        """The function `(device, inputs) -> outputs`, with kernels of a device. It raises `ProgramFailure`."""
+        launchers = {f"launch_{i}": launcher(kernel) for i, kernel in enumerate(self.text.kernels)}
+        calls = {f"call_{name}": _CALLS[name] for name in self.text.calls}
+        names: dict[str, Any] = {**self.text.constants, **launchers, **calls}
+        exec(self._code, names)
+        entry, program = names["entry"], self.program
+
+        def function(device: Device, inputs: Sequence[Any]) -> list[Any]:
+            run = Run(program, device)
+            try:
+                return entry(run, inputs)
+            except BaseException:
+                for memory in run.alive.values():
+                    device.free(memory)
+                raise
+
+        return function
 
 
 # -- support functions ----------------------------------------------------------------------------------------------
 
-_Call = Callable[[Execution, list[Any], Sequence[Var]], Sequence[Any]]
+_Support = Callable[..., Any]  #: of the run, the statement, and its arguments
 
 
-def _empty_slot(var: Var) -> Any:
-    """What an empty list gives: 0, or no buffer."""
-    return None if isinstance(var.type, Pointer) else numpy_dtype(var.type).type(0)
+def _bytes(run: Run, site: Call, count: int) -> int:
+    """The size of so many elements of the first argument."""
+    assert isinstance(site.args[0].type, Pointer)
+    return count * site.args[0].type.element.itemsize
 
 
-def _list_push(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    args[0].items.append(run.disown(args[1]))
-    return ()
+def _list_push(run: Run, site: Call, handle: GrowingList, item: Any) -> None:
+    handle.items.append(run.disown(item))
 
 
-def _list_push_null(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    args[0].items.append(None)
-    return ()
+def _list_push_null(run: Run, site: Call, handle: GrowingList) -> None:
+    handle.items.append(None)
 
 
-def _list_pop(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    return (run.own(args[0].items.pop()),)
+def _list_pop(run: Run, site: Call, handle: GrowingList) -> Any:
+    return run.own(handle.items.pop())
 
 
-def _list_pop0(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    return _list_pop(run, args, results) if args[0].items else (_empty_slot(results[0]),)
+def _list_pop0(run: Run, site: Call, handle: GrowingList) -> Any:
+    """The last item, or what an empty list gives: 0, or no memory."""
+    if handle.items:
+        return _list_pop(run, site, handle)
+    dtype = site.results[0].type
+    return None if isinstance(dtype, Pointer) else {"b": False, "f": 0.0}.get(dtype.kind, 0)
 
 
-def _list_set(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    items, at = args[0].items, int(args[1])
-    run.release(items[at])
-    items[at] = run.disown(args[2])
-    return ()
+def _list_set(run: Run, site: Call, handle: GrowingList, index: int, item: Any) -> None:
+    run.release(handle.items[index])
+    handle.items[index] = run.disown(item)
 
 
-def _list_clear(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    items, at = args[0].items, int(args[1])
-    run.release(items[at])
-    items[at] = None
-    return ()
+def _list_clear(run: Run, site: Call, handle: GrowingList, index: int) -> None:
+    run.release(handle.items[index])
+    handle.items[index] = None
 
 
-def _list_free(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    run.release(args[0])
-    return ()
+def _list_free(run: Run, site: Call, handle: GrowingList) -> None:
+    run.release(handle)
 
 
-def _same_pointer(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    first, second = (None if a is None else a.address for a in args)
-    return (np.bool_(first == second),)
+def _same_pointer(run: Run, site: Call, first: Memory | None, second: Memory | None) -> bool:
+    a, b = (None if m is None else m.ptr for m in (first, second))
+    return a == b
 
 
-def _copy(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    run.device.copy(args[0], args[1], int(args[2]))
-    return ()
+def _copy(run: Run, site: Call, target: Memory, source: Memory, count: int) -> None:
+    run.device.copy(target, source, _bytes(run, site, count))
 
 
-def _zero(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    run.device.zero(args[0], int(args[1]))
-    return ()
+def _zero(run: Run, site: Call, memory: Memory, count: int) -> None:
+    run.device.zero(memory, _bytes(run, site, count))
 
 
-def _print(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    site = run.program.prints[int(args[0])]
-    assert isinstance(site, PrintSite), "reports are for the CPU"
-    sys.stdout.write(filled(site.template, [a.item() for a in args[1:]]))
-    return ()
+def _print(run: Run, site: Call, number: int, *values: Any) -> None:
+    shown = run.program.prints[number]
+    assert isinstance(shown, PrintSite), "reports are for the CPU"
+    sys.stdout.write(filled(shown.template, values))
 
 
-def _gemm(run: Execution, args: list[Any], results: Sequence[Var]) -> Sequence[Any]:
-    m, n, k = (int(x) for x in args[:3])
-    a, a_row, a_column, b, b_row, b_column, c, c_row = args[3:]
-    left, right = Matrix(a, int(a_row), int(a_column)), Matrix(b, int(b_row), int(b_column))
-    run.device.gemm((m, n, k), left, right, Matrix(c, int(c_row), 1))
-    return ()
+def _gemm(run: Run, site: Call, m: int, n: int, k: int, *operands: Any) -> None:
+    a, a_row, a_column, b, b_row, b_column, c, c_row = operands
+    left, right, product = Matrix(a, a_row, a_column), Matrix(b, b_row, b_column), Matrix(c, c_row, 1)
+    pointer = site.args[3].type
+    assert isinstance(pointer, Pointer)
+    run.device.gemm(pointer.element, (m, n, k), left, right, product)
 
 
-_CALLS: Mapping[str, _Call] = {
+_CALLS: Mapping[str, _Support] = {
     "same_pointer": _same_pointer,
-    "is_null": lambda run, args, results: (np.bool_(args[0] is None),),
+    "is_null": lambda run, site, memory: memory is None,
     "copy": _copy,
     "zero": _zero,
     "print": _print,
     "gemm_f32": _gemm,
     "gemm_f64": _gemm,
-    **dict.fromkeys(CALLS, lambda run, args, results: (np.int64(-1),)),
-    "list_new": lambda run, args, results: (GrowingList(),),
+    **dict.fromkeys(CALLS, lambda run, site, *args: -1),
+    "list_new": lambda run, site, *args: GrowingList(),
     "list_push": _list_push,
     "list_push_null": _list_push_null,
     "list_pop": _list_pop,
     "list_pop0": _list_pop0,
-    "list_len": lambda run, args, results: (np.int64(len(args[0].items)),),
-    "list_get": lambda run, args, results: (args[0].items[int(args[1])],),
+    "list_len": lambda run, site, handle: len(handle.items),
+    "list_get": lambda run, site, handle, index: handle.items[index],
     "list_set": _list_set,
     "list_clear": _list_clear,
-    "list_copy": lambda run, args, results: (GrowingList(list(args[0].items)),),
+    "list_copy": lambda run, site, handle, *args: GrowingList(list(handle.items)),
     "list_free": _list_free,
 }
