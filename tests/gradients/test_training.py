@@ -213,7 +213,7 @@ def test_reading_grad_that_no_path_left_is_an_error() -> None:
 
     w = tj.tensor([1.0, 2.0], requires_grad=True)
     assert fn(w, 2).tolist() == [4.0, 8.0]
-    with pytest.raises(RuntimeError, match="backward"):
+    with pytest.raises(TypeError, match="None"):
         fn(w, 0)
 
 

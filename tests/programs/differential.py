@@ -25,12 +25,12 @@ from tests.programs.compare import Outcome, same
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Graph
 from tracejit.ir.interpreter import run
+from tracejit.ir.types import is_differentiable
 from tracejit.ir.verifier import verify
 from tracejit.scripted import ScriptedFunction, script
 from tracejit.scripted.compiler import compile_graph, transformed
 from tracejit.scripted.function import Specialisation
 from tracejit.scripted.results import ResultBuilder
-from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.expand_gradient import value_and_grad_graph
 from tracejit.transforms.jvp import jvp_graph
 

@@ -144,7 +144,7 @@ class Calls:
         """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged, but for what
         may be None: that is refused."""
         if isinstance(value, OptionalValue):
-            require_value(self.ctx, value)
+            return require_value(self.ctx, value)
         if isinstance(value, Static) and isinstance(value.value, np.ndarray):
             return self.statics.hidden(value.value, constant_access(value.value))
         return value
@@ -174,7 +174,9 @@ class Calls:
                 own = shared_lists.attribute(base, name)
                 return self.objects.member(base, shared_class(), name, node) if own is None else own
             case OptionalValue():
-                require_value(self.ctx, base)
+                return self.attribute(
+                    require_value(self.ctx, base, "AttributeError", f"attribute {name!r}"), name, node
+                )
             case ChoiceValue(_, options) if isinstance(options[0].value, str):
                 return BoundMethod(base, name)
             case ChoiceValue():
@@ -241,7 +243,7 @@ class Calls:
             case BoundFunction(inner, first, named):
                 return self.call_value(inner, [*first, *args], {**dict(named), **kwargs}, node)
             case OptionalValue():
-                require_value(self.ctx, fn)
+                return self.call_value(require_value(self.ctx, fn), args, kwargs, node)
             case ChoiceValue():
                 return each(self.expressions, fn, lambda o: self.call_value(o, args, kwargs, node), node)
             case ObjectValue():

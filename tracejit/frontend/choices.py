@@ -108,3 +108,13 @@ def each(expressions: Expressions, x: ChoiceValue, do: Callable[[Static], FrontV
         return expressions.choose(node, here, lambda: do(x.options[i]), lambda: among(i + 1))
 
     return among(0)
+
+
+def same_static(a: Static, b: Static) -> bool:
+    """Whether two compile-time objects are one, or equal ones of a kind."""
+    if a.value is b.value:
+        return True
+    try:
+        return type(a.value) is type(b.value) and bool(a.value == b.value) and repr(a.value) == repr(b.value)
+    except Exception:
+        return False

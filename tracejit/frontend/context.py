@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
+from tracejit.frontend.merged_lists import MergedLists
+from tracejit.frontend.restarts import NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.storage import Storage, may_have_raised_since
@@ -77,14 +79,6 @@ class AttributeVaries(Exception):
 
 class Again(Exception):
     """More is known about the program: lower everything again."""
-
-
-class NeedsUnrolling(Exception):
-    """A loop over few numbers: lower again with its iterations one after the other."""
-
-    def __init__(self, loop: ast.AST) -> None:
-        super().__init__()
-        self.loop = loop
 
 
 class ScriptBuilder(Builder):
@@ -211,6 +205,8 @@ class Context:
     read_early: set[object] = field(default_factory=set[object])
     #: those that have slots of another kind than is known now: everything is lowered once more
     stale: set[object] = field(default_factory=set[object])
+    #: lists that are one of several, by the path taken, and those of the caller
+    merged_lists: MergedLists = field(default_factory=MergedLists)
     #: sets that the script made and that are known while compiling, by identity, with the places that made them
     sets: dict[int, tuple[set[Any], object]] = field(default_factory=dict[int, "tuple[set[Any], object]"])
     #: named sizes that are known everywhere: those of arguments

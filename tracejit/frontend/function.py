@@ -20,7 +20,6 @@ from tracejit.frontend.context import (
     Context,
     Frame,
     NeedsSizes,
-    NeedsUnrolling,
     ScriptBuilder,
 )
 from tracejit.frontend.desugar import RETURN_VALUE
@@ -34,6 +33,9 @@ from tracejit.frontend.leaves import (
 )
 from tracejit.frontend.leaves import (
     ChoiceLeaf as ChoiceLeaf,
+)
+from tracejit.frontend.leaves import (
+    ChosenLeaf as ChosenLeaf,
 )
 from tracejit.frontend.leaves import (
     ConstantLeaf as ConstantLeaf,
@@ -82,7 +84,7 @@ from tracejit.frontend.leaves import (
 )
 from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.reports import LeftByError, Reports
-from tracejit.frontend.restarts import LengthVaries, ListGrows
+from tracejit.frontend.restarts import LengthVaries, ListGrows, NeedsUnrolling
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
 from tracejit.frontend.shared_lists import make_pools
@@ -264,7 +266,7 @@ class Lowering:
         self.statics.grow = self.statements.lists.of_outside
         self.gradients = self.calls.gradients = Gradients(self.calls)
         self.inputs: list[Input] = []
-        self.params: list[Value] = []
+        self.params: list[Value] = self.gradients.parameters
         self.classes: list[int] = []
         self.views: dict[Access, ArrayView] = {}
         self.numbers: dict[Access, Number] = {}

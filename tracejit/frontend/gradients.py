@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.directions import direction_for
+from tracejit.frontend.reached import Truth, any_of, reached, value_of
 from tracejit.frontend.signature import ArraySpec
 from tracejit.frontend.tape import Tape
 from tracejit.frontend.values import (
@@ -21,13 +22,14 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     ObjectValue,
+    OptionalValue,
     Static,
     Transformed,
     TupleValue,
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import F64, ScalarType
+from tracejit.ir.types import F64, I64, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -41,6 +43,7 @@ CLEARED = 2
 ENTRY = 4
 
 
+_NO_HISTORY = "this tensor does not require gradients and has no grad_fn"
 _WRONG_SHAPE = "RuntimeError", "a gradient of shape {have} does not fit an output of shape {want}"
 
 
@@ -70,6 +73,7 @@ class Gradients:
     #: classes whose `.grad` at entry is known -> the state it starts from
     entries: dict[int, int] = field(default_factory=dict[int, int])
     tensors: set[int] = field(default_factory=set[int])  #: classes of arguments that may hold a `.grad`
+    parameters: list[Value] = field(default_factory=list[Value])  #: those of the function that is lowered
     ran: bool = False  #: whether `backward()` is called
     holder: ObjectValue | None = None
     first: dict[int, Value] = field(default_factory=dict[int, Value])  #: what leaves hold at first
@@ -144,13 +148,12 @@ class Gradients:
         y, seed = self.cotangent(loss, given.get("gradient"), node)
         creates = self.flag(given, "create_graph", False, node)
         retains = self.flag(given, "retain_graph", creates, node)
-        classes = [c for c in self.leaves if c in ctx.storage.bases]
-        versions = [self.versions(c) for c in classes]
+        classes, versions, truths = self.reached(y)
         site = self.tape.begin(retains, node)
         attrs = {"groups": tuple(map(len, versions)), "site": site, "retain": retains}
         names = [f"d{xs[0].name}" for xs in versions]
         found = ctx.b.emit("gradient", (y, seed, *(x for xs in versions for x in xs)), attrs, names=names)
-        for c, g in zip(classes, found, strict=True):
+        for c, g, truth in zip(classes, found, truths, strict=True):
             state = self.state(c)
             total = ctx.fresh(g if creates else ctx.b.emit("detach", (g,), names=(g.name,))[0])
             known = state.value.known
@@ -162,13 +165,29 @@ class Gradients:
                     ctx.store(held, ctx.load(added))  # other names of the array see it, as in eager code
                     continue
                 total = added
-            if isinstance(known, int):
+            if isinstance(known, int) and (truth is True or known & HAS_ARRAY):
                 after = ctx.number(known | HAS_ARRAY)
             else:
-                one = ctx.b.constant(HAS_ARRAY, state.value.type)
-                after = Number(ctx.b.emit("bitor", (state.value, one))[0], weak=True)
+                bit = ctx.b.emit("cast", (value_of(ctx.b, truth),), {"dtype": I64})[0]
+                after = Number(ctx.b.emit("bitor", (state.value, bit))[0], weak=True)
             self.set(c, after, total, node)
         return Static(None)
+
+    def reached(self, y: Value) -> tuple[list[int], list[list[Value]], list[Truth]]:
+        """The leaves that `y` leads to, at least on some paths, with their versions and whether it does. Where there is
+        none, `backward()` is a RuntimeError."""
+        ctx = self.calls.ctx
+        classes = [c for c in self.leaves if c in ctx.storage.bases]
+        every = [self.versions(c) for c in classes]
+        builders = [*ctx.outer_builders, ctx.b]
+        truths = reached(builders, y, every, self.parameters, lambda n: ctx.sizes.at_least(n, 1))
+        found = [x for x in zip(classes, every, truths, strict=True) if x[2] is not False]
+        if not found:
+            ctx.check_false("RuntimeError", _NO_HISTORY)
+        if not any(truth is True for *_, truth in found):
+            some = any_of(ctx.b, [truth for *_, truth in found])
+            ctx.check(value_of(ctx.b, some), "RuntimeError", _NO_HISTORY)
+        return [c for c, *_ in found], [xs for _, xs, _ in found], [truth for *_, truth in found]
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""
@@ -204,13 +223,24 @@ class Gradients:
         if x.storage not in self.entries and not (isinstance(state.known, int) and state.known & CLEARED):
             raise NeedsEntry(self.inputs[x.storage])
         if not isinstance(state.known, int):
-            one = ctx.b.constant(HAS_ARRAY, state.type)
-            held = ctx.b.emit("eq", (ctx.b.emit("bitand", (state, one))[0], one))[0]
-            ctx.check(held, "RuntimeError", "'.grad' is read where backward() has not run since it was cleared")
-            return self.array(x.storage)
+            held = self.is_held(state)
+            known = ctx.sizes.truths.get(held)
+            if known is None:
+                return OptionalValue(held, self.array(x.storage), checked=True)
+            return self.array(x.storage) if known else Static(None)
         if state.known & HAS_ARRAY:
             return self.array(x.storage)
         return Static(None)
+
+    def is_held(self, state: Value) -> Value:
+        """Whether there is an array, by a state that is known at run time only."""
+        ctx = self.calls.ctx
+        found = ctx.sizes.memo.get(("held", state))
+        if found is None:
+            one = ctx.b.constant(HAS_ARRAY, state.type)
+            made = ctx.b.emit("eq", (ctx.b.emit("bitand", (state, one))[0], one), names=("held",))[0]
+            found = ctx.sizes.memo["held", state] = made
+        return found
 
     def write(self, x: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x.grad = value`."""

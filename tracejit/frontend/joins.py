@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from tracejit.frontend import merged_lists
 from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.choices import join_options, option_index
+from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
 from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack
@@ -194,7 +195,9 @@ class Join:
             return self.views(name, a, b)
         known = a if a is not None else b
         assert known is not None
-        if any(isinstance(x, OptionalValue) for x in (a, b)) or (a is not None and b is not None and _one_none(a, b)):
+        if any(isinstance(x, OptionalValue) for x in (a, b)) or (
+            a is not None and b is not None and is_none(a) is not is_none(b)
+        ):
             return self.optional(name, a, b)
         if isinstance(known, SharedList) or isinstance(b, SharedList):
             return self.shared(name, a, b)
@@ -203,7 +206,7 @@ class Join:
         a, b = scalar_beside(self.ctx, self.then, a, b), scalar_beside(self.ctx, self.orelse, b, a)
         types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
         if len(types) == sum(x is not None for x in (a, b)) and types:
-            if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
+            if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
                 return a
             joined = types[0] if len(types) == 1 else join_number_types(types[0], types[1])
             return self.numbers(name, a, b, *joined)
@@ -218,7 +221,7 @@ class Join:
             return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), known.options)
         if a is None or b is None:
             return known
-        if isinstance(a, Static) and isinstance(b, Static) and _same_static(a, b):
+        if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
             return a
         if isinstance(a, Closure) and isinstance(b, Closure) and a.is_same(b):
             return a
@@ -292,9 +295,12 @@ class Join:
                     require_one_kind(self.ctx, (a, b), self.node)
                 keys = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, ListValue)))
                 made = self.known_lists.get((id(a), id(b)))
+                if made is None and None in (a, b) and 0 <= known.level <= self.ctx.level:
+                    return known  # it was there before
                 if made is None:
                     items = [self.both(name, x, y) for x, y in zip(*lists, strict=True)]
                     made = self.known_lists[id(a), id(b)] = ListValue(items, self.ctx.level, keys)
+                    merged_lists.joined(self.ctx, made, a, b, self.flag)
                 return made
             case _:
                 raise AssertionError(known)
@@ -364,17 +370,28 @@ class Join:
         if not all(isinstance(x, GrowingList | ListValue) for x in known):
             self.refuse(name, known[0], known[-1])
         require_one_kind(self.ctx, known, self.node)
+        before = a, b
         first, *rest = (x for x in known if isinstance(x, GrowingList))
         own = [x.storages for x in (first, *rest)]
         if all(c == own[0] for c in own) and own[0][0] in self.outer.bases:
             return first
+        a, b = self.own_list(self.then, a), self.own_list(self.orelse, b)
+        own = [x.storages for x in (a, b) if isinstance(x, GrowingList)]
         self.sources.update(c for x in own for c in x if c in self.outer.bases)
         sides = [x.storages if isinstance(x, GrowingList) else (None,) * len(own[0]) for x in (a, b)]
         pairs = list(zip(*sides, strict=True))
         if any((p == x) != (q == y) for x, y in pairs for p, q in self.pairs):
             refuse_shared(self.ctx, self.node, known)
         storages = tuple(self.pair(x, y, name) for x, y in pairs)
-        return GrowingList(storages, first.kind, first.keys.union(*(x.keys for x in rest)))
+        made = GrowingList(storages, first.kind, first.keys.union(*(x.keys for x in rest)))
+        merged_lists.joined(self.ctx, made, *before, self.flag)
+        return made
+
+    def own_list(self, side: Side, x: FrontValue | None) -> FrontValue | None:
+        """A list that may go into another: of one of the caller, its items."""
+        if not isinstance(x, GrowingList) or not any(merged_lists.is_given(self.ctx, c) for c in x.storages):
+            return x
+        return self.inside(side, lambda: self.arith.objects.c.lists.duplicate(x, self.node))
 
     # -- arrays ---------------------------------------------------------------------------------------------
 
@@ -460,10 +477,10 @@ class Join:
         """The view, in its branch, as one of a class of another rank."""
         return self.inside(side, lambda: rebased(self.ctx, view, rank))
 
-    def inside(self, side: Side, make: object) -> ArrayView:
+    def inside(self, side: Side, make: Callable[[], Any]) -> Any:
         """Run `make` in the block and memory of a branch."""
         with self.ctx.within(side.b, side.storage, side.sizes):
-            return make()  # type: ignore[operator]
+            return make()
 
     def pair(self, a: int | None, b: int | None, name: str) -> int:
         """The storage class after the branch of a name whose class is `a` here and `b` there."""
@@ -558,19 +575,6 @@ def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
     if name.startswith("$"):
         return "return one kind of value on every path"
     return "give it one kind of value, or use two names"
-
-
-def _same_static(a: Static, b: Static) -> bool:
-    if a.value is b.value:
-        return True
-    try:
-        return type(a.value) is type(b.value) and bool(a.value == b.value) and repr(a.value) == repr(b.value)
-    except Exception:
-        return False
-
-
-def _one_none(a: FrontValue, b: FrontValue) -> bool:
-    return is_none(a) is not is_none(b)
 
 
 def _part(contents: Contents | None, key: Any) -> FrontValue | None:

@@ -135,6 +135,14 @@ class ObjectLeaf:
 
 
 @record
+class ChosenLeaf:
+    """The very object at the first access of `shares` of which graph result holds, else what `tree` makes."""
+
+    shares: tuple[tuple[int, Access], ...]
+    tree: Leaf
+
+
+@record
 class OptionalLeaf:
     """A value, or None where graph result `some` is false."""
 
@@ -172,6 +180,7 @@ Leaf: TypeAlias = (
     | TableLeaf
     | SharedLeaf
     | ObjectLeaf
+    | ChosenLeaf
     | OptionalLeaf
     | ChoiceLeaf
     | TextLeaf

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import tables
 from tracejit.frontend.kinds import ArrayKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import array_of, columns
+from tracejit.frontend.merged_lists import may_change
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
@@ -85,7 +86,7 @@ def method(
 
 def _is_static_change(c: Calls, receiver: ListValue, name: str, args: list[FrontValue]) -> bool:
     """Whether the list keeps a structure known when the function is compiled."""
-    if receiver.level != c.ctx.level:
+    if not may_change(c.ctx, receiver):
         return False
     match name:
         case "extend":
@@ -174,7 +175,7 @@ def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST
         method(c, lst, "pop", [at], {}, node)
         return
     bounds = _static_slice(at)
-    if isinstance(lst, ListValue) and lst.level == c.ctx.level and bounds is not None:
+    if isinstance(lst, ListValue) and bounds is not None and may_change(c.ctx, lst):
         del lst.items[bounds]
     elif isinstance(lst, ListValue):
         c.lists.grown(lst, node)
@@ -202,7 +203,7 @@ def replace_slice(c: Calls, lst: GrowingList, at: SliceValue, value: FrontValue,
 def set_slice(c: Calls, lst: ListValue, at: SliceValue, value: FrontValue, node: ast.AST) -> bool:
     """`lst[at] = value` where all is known when the function is compiled; whether it is."""
     bounds = _static_slice(at)
-    if lst.level != c.ctx.level or bounds is None or is_unknown(c, value):
+    if bounds is None or is_unknown(c, value) or not may_change(c.ctx, lst):
         return False
     try:
         lst.items[bounds] = c.expressions.known_items(value, node)

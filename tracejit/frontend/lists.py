@@ -33,6 +33,7 @@ from tracejit.frontend.kinds import (
     list_places,
     slots,
 )
+from tracejit.frontend.merged_lists import require_own
 from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
@@ -114,7 +115,8 @@ def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
 def refuse_shared(ctx: Context, node: ast.AST, lists: Iterable[FrontValue | None] = ()) -> NoReturn:
     """Two names that are one list on some paths only: one of these, where they can be in one pool."""
     places = [x.keys if isinstance(x, GrowingList | ListValue) else () for x in lists]
-    if places and all(places):
+    is_given = any(isinstance(k, tuple) and k[0] == "outside" for keys in places for k in keys)
+    if places and all(places) and not is_given:
         share(ctx, (k for keys in places for k in keys), node)
     ctx.require_known(
         node, "two names stand for one list on one path and for two lists on another", "copy the list: list(items)"
@@ -196,6 +198,13 @@ class Lists:
         """The items of a sequence in a new list."""
         made = self.empty(node)
         self.extend(made, sequence, node)
+        return made
+
+    def duplicate(self, lst: GrowingList, node: ast.AST) -> GrowingList:
+        """The items of a list in slots of their own: what stands for it where the list itself stays as well."""
+        own = tuple(map(self.ctx.storage.new, self.no_items(lst.kind)))
+        made = GrowingList(own, lst.kind, lst.keys)
+        self.extend(made, self.items(lst), node)
         return made
 
     def grown(
@@ -331,6 +340,7 @@ class Lists:
 
     def require_still(self, lst: GrowingList, node: ast.AST) -> None:
         """A list must not get longer or shorter while a loop runs over it, nor where its length was taken to stay."""
+        require_own(self.ctx, lst, node)
         if lst.storages in self.ctx.list_lengths:
             raise LengthVaries(lst.keys)
         if self.ctx.iterated & set(lst.storages):
@@ -370,6 +380,7 @@ class Lists:
 
     def set_item(self, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
         """`lst[at] = item`."""
+        require_own(self.ctx, lst, node)
         index = self.place(lst, at, node, "list assignment index out of range")
         require_one_kind(self.ctx, (lst,), node, (item,))
         if self.is_stale(lst):

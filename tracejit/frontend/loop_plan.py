@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tracejit.frontend.signature import Access
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -64,6 +65,7 @@ class Plan:
     parts_like: dict[tuple[object, Any], FrontValue] = field(default_factory=dict[tuple[object, Any], "FrontValue"])
     late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
     late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
+    owners: dict[str, set[Access]] = field(default_factory=dict[str, "set[Access]"])  #: lists of the caller they may be
     rotates: bool = True  #: names that are bound to each other's memory may just change places (`rotation.py`)
     changed: bool = False
 

@@ -21,6 +21,7 @@ from tracejit.frontend.lists import refuse_shared, require_one_kind, require_uns
 from tracejit.frontend.loop_objects import LoopObjects
 from tracejit.frontend.loop_plan import CELL, Carry, Path, Plan, label, rank_of
 from tracejit.frontend.loop_views import LoopViews
+from tracejit.frontend.merged_lists import LoopOwners, is_given
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rank_0 import meets_number
 from tracejit.frontend.rotation import Rotation, candidates, put_back
@@ -81,6 +82,7 @@ class LoopLowering:
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
         self.entry_lists: dict[Path, tuple[int, ...]] = {}
         self.list_ends: list[int] = []
+        self.owners = LoopOwners(ctx, plan, self.carry)
         self.rotation = Rotation()
 
     # -- the head -------------------------------------------------------------------------------------------
@@ -99,6 +101,7 @@ class LoopLowering:
         for name in self.names:
             if name in self.entry_env:
                 self.head_env[name] = self.head((name,), self.entry_env[name])
+                self.owners.head(name, self.entry_env[name], self.head_env[name], outer)
         self.head_rotation()
         written = set(self.plan.written)
         for name in self.plan.written_names:
@@ -243,6 +246,8 @@ class LoopLowering:
     def head_list(self, path: Path, value: GrowingList) -> GrowingList:
         """A growing list that the body rebinds: slots of its own, carried."""
         storage = self.ctx.storage
+        if any(is_given(self.ctx, c) for c in value.storages):
+            value = self.outside(lambda: self.arith.objects.c.lists.duplicate(value, self.node))
         own: list[int] = []
         for c in value.storages:
             base = self.entry_storage.bases.get(c) or storage.bases[c]
@@ -287,6 +292,7 @@ class LoopLowering:
             self.leave_never()
             return
         ends: dict[int, int] = {}
+        self.owners.end(self.head_env, env)
         for name, head in self.head_env.items():
             self.end((name,), head, env.get(name), ends)
         self.objects.end_cells(ends)
@@ -491,5 +497,6 @@ class LoopLowering:
         for (c, m), made in self.rotation.places.items():
             storage.set_alias(c, m, mapping[made.param])
         for name, head in self.head_env.items():
-            self.ctx.frame.env[name] = self.objects.result(name, head, mapping)
+            made = self.ctx.frame.env[name] = self.objects.result(name, head, mapping)
+            self.owners.finish(name, self.entry_env.get(name), made, mapping)
         self.objects.finish(mapping)

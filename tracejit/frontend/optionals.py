@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.values import ArrayView, FrontValue, Number, ObjectValue, OptionalValue, Static, describe
@@ -29,6 +29,10 @@ class Fact:
     target: ast.expr
     is_some: bool
     cls: ast.expr | None = None
+
+
+#: What an expression that only names a place is made of.
+_PLACES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.expr_context)
 
 
 def is_none(value: FrontValue | None) -> bool:
@@ -61,8 +65,11 @@ def _named(target: ast.expr) -> ast.expr:
     return target.target if isinstance(target, ast.NamedExpr) else target
 
 
-def require_value(ctx: Context, value: OptionalValue) -> NoReturn:
-    """What may be None is used as if it were not."""
+def require_value(ctx: Context, value: OptionalValue, error: str = "TypeError", use: str = "operand") -> FrontValue:
+    """What may be None is used as if it were not: the value, where that is checked when it runs."""
+    if value.checked:
+        ctx.check(value.some, error, f"unsupported {use}: this is None here")
+        return value.value
     raise ScriptError(
         f"this is {describe(value)}: it may be None here",
         ctx.b.span,
@@ -99,6 +106,10 @@ class Refinement:
                 if found is not None and made is not None:
                     self.ctx.frame.env[name] = made
                     yield lambda: self.undo_name(name, made, found)
+            case ast.Attribute(base, "grad") if (held := self.gradient(base, fact)) is not None:
+                truths = self.ctx.sizes.truths
+                truths[held] = fact.is_some
+                yield lambda: truths.__delitem__(held)
             case ast.Attribute(base, name):
                 o = self.object(base)
                 found = None if o is None else o.fields.get(name)
@@ -133,6 +144,14 @@ class Refinement:
                 return found if isinstance(found, ObjectValue) else None
             case _:
                 return None
+
+    def gradient(self, base: ast.expr, fact: Fact) -> Value | None:
+        """What tells whether the `.grad` of an array is None, where that is known at run time only."""
+        if fact.cls is not None or not all(isinstance(n, _PLACES) for n in ast.walk(base)):
+            return None
+        owner = self.expressions.value(base)
+        found = self.expressions.calls.attribute(owner, "grad", base) if isinstance(owner, ArrayView) else None
+        return found.some if isinstance(found, OptionalValue) and found.checked else None
 
     def refined(self, value: FrontValue | None, fact: Fact) -> FrontValue | None:
         """What a value is behind a fact; None where the fact says nothing new."""

@@ -1,7 +1,9 @@
-"""What is found about lists while a function is lowered, that must be known from the start: lowering begins again."""
+"""What is found while a function is lowered, of lists and loops, that must be known from the start: lowering begins
+again."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -24,3 +26,11 @@ class LengthVaries(Exception):
     def __init__(self, keys: Iterable[object]) -> None:
         super().__init__()
         self.keys = frozenset(keys)
+
+
+class NeedsUnrolling(Exception):
+    """A loop over few numbers: lower again with its iterations one after the other."""
+
+    def __init__(self, loop: ast.AST) -> None:
+        super().__init__()
+        self.loop = loop

@@ -15,6 +15,7 @@ from tracejit.frontend.leaves import (
     ArrayLeaf,
     Change,
     ChoiceLeaf,
+    ChosenLeaf,
     ConstantLeaf,
     ItemsLeaf,
     Leaf,
@@ -29,6 +30,7 @@ from tracejit.frontend.leaves import (
     TextLeaf,
     TreeLeaf,
 )
+from tracejit.frontend.merged_lists import owners_of
 from tracejit.frontend.signature import Access
 from tracejit.frontend.values import (
     ArrayView,
@@ -105,7 +107,7 @@ class Results:
             case ListValue() | GrowingList():
                 access = self.c.statics.access_of(value)
                 tree = self.tree_leaf(value, node)
-                return tree if access is None else ObjectLeaf(access, tree)
+                return self.chosen(value, tree) if access is None else ObjectLeaf(access, tree)
             case ObjectValue() if tables.is_table(value):
                 return self.table_leaf(value, node)
             case DictValue() | ObjectValue():
@@ -125,6 +127,15 @@ class Results:
             case _:
                 instead = "return the arrays and numbers it is made of"
                 raise ScriptError(f"{describe(value)} cannot be returned", self.span(), instead=instead)
+
+    def chosen(self, lst: FrontValue, tree: Leaf) -> Leaf:
+        """A list that is, on some paths, one of the caller's."""
+        owners = owners_of(self.ctx, lst)
+        certain = next((access for access, flag in owners.items() if flag is True), None)
+        if certain is not None:
+            return ObjectLeaf(certain, tree)
+        shares = tuple((self.output(flag), access) for access, flag in owners.items() if isinstance(flag, Value))
+        return ChosenLeaf(shares, tree) if shares else tree
 
     def changes(self, node: ast.AST) -> Iterator[Change]:
         """What objects of the caller are set to."""

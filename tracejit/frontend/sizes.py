@@ -29,10 +29,12 @@ class Sizes:
     lower: dict[Key, int] = field(default_factory=dict["Key", int])
     below: dict[Key, set[Key]] = field(default_factory=dict["Key", "set[Key]"])
     memo: dict[tuple[object, ...], Value] = field(default_factory=dict[tuple[object, ...], Value])
+    truths: dict[Value, bool] = field(default_factory=dict[Value, bool])  #: truth values that are known here
 
     def nested(self) -> Sizes:
         """Facts for an inner block: everything known here, and what is learned there stays there."""
-        return Sizes(dict(self.affine), dict(self.lower), {k: set(v) for k, v in self.below.items()}, dict(self.memo))
+        below = {k: set(v) for k, v in self.below.items()}
+        return Sizes(dict(self.affine), dict(self.lower), below, dict(self.memo), dict(self.truths))
 
     # -- facts ----------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
+from tracejit.frontend.merged_lists import may_change
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.shared_lists import over_iterator, over_list
 from tracejit.frontend.source import FunctionSource
@@ -217,7 +218,7 @@ class Statements:
                 at = self.expressions.value(index)
                 if isinstance(at, SliceValue) and list_calls.set_slice(self.calls, base, at, value, node):
                     return
-                if base.level != self.ctx.level or not (isinstance(at, Static) and isinstance(at.value, int)):
+                if not may_change(self.ctx, base) or not (isinstance(at, Static) and isinstance(at.value, int)):
                     self.lists.grown(base, node, (self.calls.as_operand(value),), keeps_length=True)
                 try:
                     base.items[at.value] = value
@@ -481,10 +482,10 @@ class Statements:
         plan.written_names |= {n for n in stored_into(s.body) if isinstance(self.ctx.frame.env.get(n), ArrayView)}
         while True:
             plan.changed = False
-            mark = len(self.ctx.b.ops)
+            before = list(self.ctx.b.ops)
             if self.attempt(s, plan, names, limit, go, enter, again):
                 break
-            del self.ctx.b.ops[mark:]
+            self.ctx.b.ops[:] = before
         for name in body_names - set(names):
             self.ctx.frame.env.pop(name, None)
         if isinstance(s, WhileLoop) and not s.exits:

@@ -228,6 +228,7 @@ class Statics:
             made = self.grow(items, key)
             start = tuple(self.ctx.storage.bases[c] for c in made.storages)
         self.lists.append((access, start, made))
+        self.ctx.merged_lists.given.append((access, made))
         return made
 
     def changed_lists(self) -> Iterator[tuple[Access, FrontValue]]:

@@ -243,10 +243,12 @@ class MaybeUnbound:
 
 @record
 class OptionalValue:
-    """A value, or None where `some` does not hold."""
+    """A value, or None where `some` does not hold. Used without a condition, it is refused; where `checked`, it is an
+    error where it is None."""
 
     some: Value
     value: FrontValue
+    checked: bool = False
 
 
 @record

@@ -138,6 +138,13 @@ def captures(block: Block) -> tuple[Value, ...]:
     return block._captures[0]
 
 
+def inputs_of(op: Op) -> Iterator[Value]:
+    """Operands and captured values."""
+    yield from op.operands
+    for block in op.blocks:
+        yield from captures(block)
+
+
 def _captures(block: Block) -> tuple[Value, ...]:
     defined = set(block.params)
     found: dict[Value, None] = {}

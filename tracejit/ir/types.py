@@ -214,3 +214,8 @@ def promote_weak(kind: str, typed: DType) -> DType:
     if kind == "f":
         return F64
     return complex_dtype(typed) if typed.is_float else C128
+
+
+def is_differentiable(type: Type) -> bool:
+    """Whether values of the type can have a cotangent."""
+    return is_differentiable(type.element) if isinstance(type, ListType) else type.dtype.is_inexact

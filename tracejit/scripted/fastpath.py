@@ -15,6 +15,7 @@ import numpy as np
 from tracejit.codegen.llvm import loops
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
+from tracejit.eager.tape import attach
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -37,6 +38,7 @@ from tracejit.runtime.dispatch import is_available
 from tracejit.runtime.dispatch_tables import FrameHead, offset_of
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
+from tracejit.scripted.node import SpentNode
 from tracejit.scripted.results import leave_gradient, make_tree, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
@@ -273,7 +275,15 @@ class Plan:
             leaves.append(g.ArrayResult(left.result, wrap(np.zeros(0))) if left.result >= 0 else g.ConstantResult(None))
             leaves.append(g.ConstantResult(state) if isinstance(state, int) else g.NumberResult(state[1]))
 
+        spent = {i: x.output for i, x in enumerate(leaves[:count]) if isinstance(x, g.ArrayResult)}
+        spent = {i: port for i, port in spent.items() if port in self.made.spent}
+        graph = self.lowered.graph
+
         def finished(*values: Any) -> Any:
+            if spent and MODE.enabled:
+                node = SpentNode(graph)
+                for i, port in spent.items():
+                    attach(values[i], node, port)
             left = values[count::3], values[count + 1 :: 3], values[count + 2 :: 3]
             REPORTED.clear()
             for tensor, gradient, state in zip(*left, strict=True):

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tracejit.eager.tape import attach, next_sequence
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf
 from tracejit.frontend.signature import ArraySpec
-from tracejit.ir.types import ScalarType, TensorType
+from tracejit.ir.types import ScalarType, TensorType, is_differentiable
 from tracejit.runtime import guards as g
 from tracejit.scripted.fastpath import Inexpressible, Plan
 from tracejit.scripted.node import GraphNode
-from tracejit.transforms.activity import is_differentiable
 
 if TYPE_CHECKING:
     from tracejit.scripted.compiler import Compiled

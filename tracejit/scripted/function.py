@@ -47,15 +47,22 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
+from tracejit.ir.types import is_differentiable
 from tracejit.ops.effects import REPORTED
 from tracejit.records import record
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
-from tracejit.scripted.node import DifferentiableGraph, call_recorded, is_recorded, raw_value
+from tracejit.scripted.node import (
+    DifferentiableGraph,
+    call_recorded,
+    is_recorded,
+    raw_value,
+    spent_results,
+    with_history,
+)
 from tracejit.scripted.results import ResultBuilder, has_tensor, set_gradients
-from tracejit.transforms.activity import is_differentiable
 
 _UNITS = {
     "B": 1,
@@ -151,6 +158,14 @@ class Specialisation:
     def tensors(self) -> bool:
         """Whether results are Tensors."""
         return has_tensor(self.lowered)
+
+    @cached_property
+    def spent(self) -> tuple[int, ...]:
+        """The graph's results that ask for gradients, of a script that takes them itself."""
+        graph, left = self.lowered.graph, self.lowered.gradients
+        if not left or not self.wanted:
+            return ()
+        return spent_results(graph, self.wanted, len(graph.results) - len(graph.inout), (g.result for g in left))
 
     @property
     def may_report(self) -> bool:
@@ -380,6 +395,8 @@ class ScriptedFunction(FastCallable):
             raise
         finally:
             REPORTED.clear()
+        if found.spent:
+            outputs = with_history(lowered.graph, found.spent, outputs)
         builder = self._apply(found, arguments, inputs, outputs, lowered.gradients, lowered.changes)
         return builder.build(lowered.result)
 

@@ -6,7 +6,7 @@ The plain backward uses residuals that the forward saved. When the derivative is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,10 @@ from tracejit.errors import Span
 from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.core import Graph, Value, walk
 from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import is_differentiable
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
-from tracejit.transforms.activity import is_differentiable, varied
+from tracejit.transforms.activity import varied
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
 
@@ -156,6 +157,45 @@ class GraphNode(Node):
     def release(self) -> None:
         super().release()
         self.inputs, self.residuals = (), ()
+
+
+class SpentNode(Node):
+    """The history of what a script returned that ran `backward()` itself, or set `.grad`: nothing is kept for another
+    one."""
+
+    __slots__ = ("graph",)
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__((), len(graph.results))
+        self.graph = graph
+
+    @property
+    def name(self) -> str:
+        return f"{self.graph.name} node"
+
+    def check_alive(self) -> None:
+        raise RuntimeError(
+            f"backward through the graph a second time: the script {self.graph.name!r} took derivatives itself, and "
+            "what another backward() needs has been freed; call it in the script, or outside only"
+        )
+
+
+def spent_results(graph: Graph, wanted: Sequence[int], n_user: int, gradients: Iterable[int]) -> tuple[int, ...]:
+    """The results of a graph that ask for gradients though it takes them itself: those that vary with the wanted
+    parameters, but for the gradients."""
+    found = varied(graph.body.ops, (graph.params[i] for i in wanted))
+    taken = set(gradients)
+    return tuple(i for i, r in enumerate(graph.results[:n_user]) if r in found and i not in taken)
+
+
+def with_history(function: Graph, places: Iterable[int], outputs: Sequence[Any]) -> list[Any]:
+    """The results of a call with those at `places` as Tensors that ask for gradients and cannot give them any more."""
+    made = list(outputs)
+    if MODE.enabled:
+        node = SpentNode(function)
+        for i in places:
+            made[i] = attach(wrap(as_array(made[i], function.device)), node, i)
+    return made
 
 
 def raw_value(x: Any) -> Any:

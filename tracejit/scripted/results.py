@@ -15,6 +15,7 @@ from tracejit.frontend.function import (
     ArrayLeaf,
     Change,
     ChoiceLeaf,
+    ChosenLeaf,
     ConstantLeaf,
     InputLeaf,
     ItemsLeaf,
@@ -74,6 +75,9 @@ class ResultBuilder:
                 return filled(template, [self.number(self.outputs[i], True) for i in values], shown)
             case ChoiceLeaf(index, options):
                 return options[int(self.outputs[index])]
+            case ChosenLeaf(shares, tree):
+                own = next((access for flag, access in shares if self.outputs[flag]), None)
+                return self.build(tree) if own is None else own.fetch(self.arguments)
             case ObjectLeaf(access):
                 return access.fetch(self.arguments)
             case TreeLeaf(kind, keys, children):

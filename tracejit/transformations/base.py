@@ -26,9 +26,8 @@ from tracejit.frontend.function import (
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import I64, ScalarType, TensorType
+from tracejit.ir.types import I64, ScalarType, TensorType, is_differentiable
 from tracejit.scripted.function import ScriptedFunction
-from tracejit.transforms.activity import is_differentiable
 
 #: Name, access and spec of a parameter, as `ScriptedFunction.lower` takes them.
 Parameter = tuple[str, Access, Spec]

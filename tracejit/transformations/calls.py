@@ -24,6 +24,7 @@ from tracejit.frontend.function import (
     TreeLeaf,
 )
 from tracejit.frontend.signature import Access, step_kind, tree_children
+from tracejit.ir.types import is_differentiable
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.function import ScriptedFunction, Specialisation
 from tracejit.scripted.node import raw_value
@@ -31,7 +32,6 @@ from tracejit.scripted.results import ResultBuilder, item_shapes, make_tree
 from tracejit.transformations.base import argument_access, inside, n_user, scripted, without_views
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import lower_hvp, lower_jvp, lower_vjp
-from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.jvp import jvp_graph
 
 

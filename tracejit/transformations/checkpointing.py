@@ -18,8 +18,8 @@ from tracejit.frontend.values import FrontValue, Static, TupleValue
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures
 from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import is_differentiable
 from tracejit.transformations.base import inside
-from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.effects import without_effects
 

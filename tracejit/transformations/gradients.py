@@ -12,7 +12,7 @@ from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, N
 from tracejit.frontend.signature import Access, NumberSpec
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Graph, Value
-from tracejit.ir.types import F64, ScalarType
+from tracejit.ir.types import F64, ScalarType, is_differentiable
 from tracejit.transformations.base import (
     Parameter,
     Transformation,
@@ -29,7 +29,7 @@ from tracejit.transformations.base import (
     with_results,
     without_views,
 )
-from tracejit.transforms.activity import is_differentiable, useful
+from tracejit.transforms.activity import useful
 
 
 def grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "zero") -> Any:

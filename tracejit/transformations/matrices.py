@@ -11,6 +11,7 @@ from tracejit.frontend.function import ConstantLeaf, Leaf, ListLeaf, Lowered, Op
 from tracejit.frontend.signature import Access
 from tracejit.frontend.values import Static
 from tracejit.ir.core import Value
+from tracejit.ir.types import is_differentiable
 from tracejit.scripted.compiler import simplify
 from tracejit.transformations.base import (
     Parameter,
@@ -30,7 +31,6 @@ from tracejit.transformations.base import (
 )
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import Jacobian, lower_hessian, lower_jacobian
-from tracejit.transforms.activity import is_differentiable
 from tracejit.transforms.jacobian import jacobian_graph
 
 

@@ -7,15 +7,10 @@ truth values are conditions, masks, indices and sizes, and have no slope.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from tracejit.ir.core import Op, Value, captures
-from tracejit.ir.types import ListType, Type
-
-
-def is_differentiable(type: Type) -> bool:
-    """Whether values of the type can have a cotangent."""
-    return is_differentiable(type.element) if isinstance(type, ListType) else type.dtype.is_inexact
+from tracejit.ir.core import Op, Value, inputs_of
+from tracejit.ir.types import is_differentiable
 
 
 def active(ops: Sequence[Op], inputs: Iterable[Value], outputs: Iterable[Value]) -> set[Value]:
@@ -35,13 +30,6 @@ def useful(ops: Sequence[Op], outputs: Iterable[Value]) -> set[Value]:
     found = {v for v in outputs if is_differentiable(v.type)}
     _backward(ops, found)
     return found
-
-
-def inputs_of(op: Op) -> Iterator[Value]:
-    """Operands and captured values."""
-    yield from op.operands
-    for block in op.blocks:
-        yield from captures(block)
 
 
 def _note(values: Iterable[Value], found: set[Value]) -> None:

@@ -20,8 +20,7 @@ from typing import Any
 from tracejit.ir.builder import Handle, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.opdef import Opaque, Pointwise
-from tracejit.ir.types import BOOL, F64, I64, ListType, ScalarType, TensorType, Type
-from tracejit.transforms.activity import is_differentiable
+from tracejit.ir.types import BOOL, F64, I64, ListType, ScalarType, TensorType, Type, is_differentiable
 from tracejit.transforms.pipeline import transform
 
 SIZE = ScalarType(I64)

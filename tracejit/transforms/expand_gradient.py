@@ -14,8 +14,9 @@ from dataclasses import replace
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.types import is_differentiable
 from tracejit.ops.control import grouped
-from tracejit.transforms.activity import active, is_differentiable
+from tracejit.transforms.activity import active
 from tracejit.transforms.earlier_trips import through_earlier_trips
 from tracejit.transforms.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.jvp import Forward

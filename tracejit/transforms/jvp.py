@@ -13,7 +13,8 @@ from typing import Any
 from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.opdef import Update
-from tracejit.transforms.activity import active, is_differentiable
+from tracejit.ir.types import is_differentiable
+from tracejit.transforms.activity import active
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, Frame, Region, substitute

@@ -13,7 +13,8 @@ from tracejit.ir.aliasing import finals
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.linking import relinked
-from tracejit.transforms.activity import active, is_differentiable
+from tracejit.ir.types import is_differentiable
+from tracejit.transforms.activity import active
 from tracejit.transforms.cotangents import zero
 
 #: Appends ops with their tangents: (builder, parameters of the graph, active values, ops, tangents by value).

@@ -44,10 +44,11 @@ def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[
 
 
 def _is_node(op: Op) -> bool:
-    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view."""
+    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view, and no branch or
+    loop, of which the ops inside count."""
     lower = op.defn.lower
     is_view = isinstance(lower, Pointwise) and lower.view != ""
-    return not is_view and op.defn.stands_for is None
+    return not is_view and op.defn.stands_for is None and op.name not in ("if", "loop")
 
 
 def _checked(block: Block, passed: dict[int, dict[Value, int]]) -> Block:

@@ -12,10 +12,10 @@ from typing import Any
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, walk
-from tracejit.ir.types import ListType, ScalarType, TensorType, Type
+from tracejit.ir.core import Block, Graph, Op, Value, captures, inputs_of, type_values, walk
+from tracejit.ir.types import ListType, ScalarType, TensorType, Type, is_differentiable
 from tracejit.records import record
-from tracejit.transforms.activity import active, inputs_of, is_differentiable
+from tracejit.transforms.activity import active
 from tracejit.transforms.checkpoint_loops import segmented
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, Frame, Region

@@ -21,9 +21,9 @@ from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, type_values
 from tracejit.ir.linking import relinked
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import ListType, ScalarType, TensorType, Type
+from tracejit.ir.types import ListType, ScalarType, TensorType, Type, is_differentiable
 from tracejit.records import record
-from tracejit.transforms.activity import active, is_differentiable
+from tracejit.transforms.activity import active
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.effects import without_checks
 from tracejit.transforms.frames import SIZE, Edit, Frame, GraphFrame, Region, Walk, list_of, size_values

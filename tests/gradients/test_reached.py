@@ -1,0 +1,225 @@
+"""After `backward()` in a script, `.grad` of what the path taken did not use is what it was, as in eager code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tracejit as tj
+from tracejit.scripted import script
+
+
+def leaf(*values: float) -> tj.Tensor:
+    return tj.tensor(list(values), requires_grad=True)
+
+
+def one_of_two(a, b, n):
+    y = a * 2 if n > 0 else b * 3
+    loss = y.sum()
+    loss.backward()
+    return loss
+
+
+def never_used(a, b, n):
+    loss = (a * n).sum()
+    loss.backward()
+    return loss
+
+
+def some_trips(a, b, n):
+    y = a * 2
+    for _ in range(n):
+        y = y + b
+    y.sum().backward()
+    return a.grad
+
+
+def a_loop_that_tests(a, b, n):
+    y, k = a * 2, 0
+    while k < n:
+        y, k = y * b, k + 1
+    y.sum().backward()
+    return a.grad, b.grad
+
+
+def a_loop_that_breaks(a, b, n):
+    y = a * 2
+    for i in range(5):
+        if i >= n:
+            break
+        y = y * b
+    y.sum().backward()
+
+
+def the_first_trip_only(a, b, n):
+    y = a * 0
+    for i in range(n + 1):
+        y = a + i if i > 0 else b * y
+    y.sum().backward()
+
+
+def branches_in_branches(a, b, n):
+    y = a + 1
+    if n > 0:
+        z = b * 2
+        if n > 1:
+            y = z * y
+        else:
+            y = z.sum() * a if n > 5 else y * 2
+    (y + 1).sum().backward()
+
+
+def one_loss_of_two(a, b, n):
+    if n > 0:
+        loss = (a * a).sum()
+    else:
+        loss = (b * b).sum()
+    loss.backward()
+    (a * 3).sum().backward()
+
+
+def backward_in_the_branch(a, b, n):
+    y = a * 2 if n > 1 else a * b
+    if n > 0:
+        y.sum().backward()
+
+
+def backward_in_trips(a, b, n):
+    for i in range(n):
+        y = a * i if i != 1 else b * i
+        y.sum().backward()
+
+
+def a_leaf_chosen_before(a, b, n):
+    w = a if n > 0 else b
+    for i in range(n + 1):
+        (w * w * i).sum().backward()
+
+
+def slope_zero(a, b, n):
+    y = tj.floor(a) + (b if n > 0 else b.detach())
+    y.sum().backward()
+
+
+def written_over(a, b, n):
+    y = a * b
+    if n > 0:
+        y[:] = 0.0
+    else:
+        y = a * 1
+    y.sum().backward()
+
+
+def by_hand(a, b, n):
+    y = a * 2 if n > 0 else b * 3
+    y.sum().backward()
+    with tj.no_grad():
+        for p in (a, b):
+            if p.grad is not None:
+                p -= 0.1 * p.grad
+                p.grad = None
+    return 1 if b.grad is None else 2
+
+
+def a_step_that_needs_both(a, b, n):
+    y = a * 2 if n > 0 else a * b
+    y.sum().backward()
+    with tj.no_grad():
+        b -= 0.1 * b.grad
+    return a.grad
+
+
+def none_is_reached(a, b, n):
+    y = a * 2 if n > 0 else a.detach() * 2
+    y.sum().backward()
+
+
+PROGRAMS = [
+    one_of_two,
+    never_used,
+    some_trips,
+    a_loop_that_tests,
+    a_loop_that_breaks,
+    the_first_trip_only,
+    branches_in_branches,
+    one_loss_of_two,
+    backward_in_the_branch,
+    backward_in_trips,
+    a_leaf_chosen_before,
+    slope_zero,
+    written_over,
+    by_hand,
+    a_step_that_needs_both,
+    none_is_reached,
+]
+
+
+def outcome(fn: Any, n: int) -> Any:
+    """What a program leaves: gradients, leaves, result, and the kind of its error."""
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    try:
+        result = fn(a, b, n)
+    except (RuntimeError, TypeError) as error:
+        result = type(error)
+    shown = [x.tolist() if isinstance(x, tj.Tensor) else x for x in (a.grad, b.grad, a, b)]
+    results = result if isinstance(result, tuple) else (result,)
+    return shown, [(x.tolist(), x.requires_grad) if isinstance(x, tj.Tensor) else x for x in results]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_gradients_of_what_was_used_only(program: Any) -> None:
+    scripted = script(program)
+    for n in (0, 1, 2, 3):
+        assert outcome(scripted, n) == outcome(program, n)
+    assert scripted.compiles <= 2
+
+
+class Gated(tj.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.small, self.large = tj.nn.Linear(3, 3), tj.nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.small(x) if x.sum() < 0 else self.large(x)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "SGD", "RMSprop"])
+def test_an_optimiser_moves_no_parameter_of_the_other_branch(kind: str) -> None:
+    def trained(compiled: bool) -> list[Any]:
+        tj.manual_seed(0)
+        model = Gated()
+        optimiser = getattr(tj.optim, kind)(model.parameters(), lr=0.1, weight_decay=0.5)
+
+        def step(x):
+            optimiser.zero_grad()
+            loss = (model(x) ** 2).mean()
+            loss.backward()
+            optimiser.step()
+            return loss
+
+        run = script(step) if compiled else step
+        x = tj.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
+        losses = [run(x * sign).item() for sign in (1.0, 1.0, -1.0, 1.0)]
+        return [losses, *(p.tolist() for p in model.parameters())]
+
+    for found, expected in zip(trained(True), trained(False), strict=True):
+        assert tj.tensor(found).numpy() == pytest.approx(tj.tensor(expected).numpy(), rel=1e-5)
+
+
+def test_a_returned_loss_has_been_differentiated() -> None:
+    def step(w, x):
+        loss = (w * x).sum()
+        loss.backward()
+        return loss, w.grad, x * 2
+
+    a, b = leaf(1.0, 2.0), tj.tensor([3.0, 4.0])
+    compiled = script(step)
+    for _ in range(3):  # by Python, then natively
+        loss, gradient, other = compiled(a, b)
+        assert loss.requires_grad and loss.grad_fn is not None
+        assert not gradient.requires_grad and not other.requires_grad
+        with pytest.raises(RuntimeError, match="second time"):
+            loss.backward()
+    with tj.no_grad():
+        assert not script(lambda w: (w * 2).sum())(a).requires_grad

@@ -1,0 +1,224 @@
+"""Which leaves a `backward()` reaches, by the path that was taken: the others keep the `.grad` that they have.
+
+Eager code's tape leads from a loss to the leaves that its operations were given, be their slopes 0. Here that is asked
+of the ops before a `backward()`. What holds on every path costs nothing; where it depends on the path, branches and
+loops also give whether their results lead to a leaf. A list that grows leads where any of its items does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Op, Value, inputs_of
+from tracejit.ir.types import BOOL, I64, ScalarType, is_differentiable
+
+#: Whether something leads to a leaf: known, or a truth value of the graph.
+Truth: TypeAlias = bool | Value
+
+_BOOL = ScalarType(BOOL)
+
+#: The bit of what a loop around hands from trip to trip; those of leaves are below.
+_CARRIED = 1 << 4096
+
+
+def reached(
+    builders: Sequence[Builder],
+    y: Value,
+    leaves: Sequence[Sequence[Value]],
+    known: Iterable[Value],
+    is_positive: Callable[[Value], bool],
+) -> list[Truth]:
+    """Whether `y` leads to each leaf, which is given as the values that are versions of it. `builders` make the blocks
+    around this place, outermost first; `known` are the parameters of the function; `is_positive` tells it of a trip
+    count. Where `y` leads to what a loop around hands from trip to trip, it leads to every leaf."""
+    bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
+    masks = Masks(bits, set(known), is_positive)
+    for b in builders:
+        masks.ops(b.ops)
+    may, must = masks.of((y,))
+    if may & _CARRIED:
+        return [True] * len(leaves)
+    truths: list[Truth] = [bool(must >> i & 1) for i in range(len(leaves))]
+    for i, versions in enumerate(leaves):
+        if (may & ~must) >> i & 1:
+            paths, inside = Paths(masks, 1 << i), dict[Value, Truth]()
+            inside.update((x, True) for x in versions)
+            for b in builders:
+                made = b.nested()
+                paths.ops(made, b.ops, inside)
+                b.ops[:] = made.ops
+            truths[i] = inside[y]
+    return truths
+
+
+@dataclass(slots=True)
+class Masks:
+    """For each value the leaves that it may lead to, and those that it leads to on every path, as bits."""
+
+    leaves: dict[Value, int]
+    known: set[Value]
+    is_positive: Callable[[Value], bool]
+    found: dict[Value, tuple[int, int]] = field(default_factory=dict[Value, tuple[int, int]])
+    constants: dict[Value, object] = field(default_factory=dict[Value, object])
+
+    def of(self, values: Iterable[Value]) -> tuple[int, int]:
+        """What these lead to together."""
+        may = must = 0
+        for v in values:
+            bit = self.leaves.get(v, 0)
+            one = (bit, bit)
+            if not bit and is_differentiable(v.type):
+                one = self.found.get(v) or ((0, 0) if v in self.known else (_CARRIED, _CARRIED))
+            may, must = may | one[0], must | one[1]
+        return may, must
+
+    def ops(self, ops: Sequence[Op]) -> None:
+        """Note the results of ops, in order."""
+        for op in ops:
+            match op.name:
+                case "if":
+                    for block in op.blocks:
+                        self.ops(block.ops)
+                    for i, r in enumerate(op.results):
+                        (may, must), (may_too, must_too) = (self.of((block.results[i],)) for block in op.blocks)
+                        self.found[r] = may | may_too, must & must_too
+                case "loop":
+                    self.loop(op)
+                case "const":
+                    self.constants[op.results[0]] = op.attrs["value"]
+                    self.found[op.results[0]] = 0, 0
+                case _:
+                    self.found.update(dict.fromkeys(op.results, self.of(sources(op))))
+
+    def loop(self, op: Op) -> None:
+        body = op.block("body")
+        carried = list(zip(op.operands[2:], body.params[1:], body.results[1:], op.results, strict=True))
+        now = [self.of((init,)) for init, *_ in carried]
+        while True:
+            for (_, param, _, _), bits in zip(carried, now, strict=True):
+                self.found[param] = bits
+            self.ops(body.ops)
+            ends = [self.of((following,)) for _, _, following, _ in carried]
+            after = [(a | c, b & d) for (a, b), (c, d) in zip(now, ends, strict=True)]
+            if after == now:
+                break
+            now = after
+        runs = self.constants.get(op.operands[1]) is True and self.is_positive(op.operands[0])
+        self.found.update(zip(op.results, ends if runs else now, strict=True))
+
+    def counts_trips(self, op: Op) -> bool:
+        """Whether a loop runs for as many trips as its limit says."""
+        return all(self.constants.get(go) is True for go in (op.operands[1], op.block("body").results[0]))
+
+
+def any_of(b: Builder, truths: Iterable[Truth]) -> Truth:
+    """Whether one of these holds."""
+    found = list(dict.fromkeys(t for t in truths if t is not False))
+    if not found or True in found:
+        return bool(found)
+    total, *more = (value_of(b, t) for t in found)
+    for truth in more:
+        total = b.emit("logical_or", (total, truth), names=("reached",))[0]
+    return total
+
+
+def value_of(b: Builder, truth: Truth) -> Value:
+    """A truth as a value of the graph."""
+    return truth if isinstance(truth, Value) else b.constant(truth, _BOOL)
+
+
+def sources(op: Op) -> Iterable[Value]:
+    """The values whose history an op's results have."""
+    if op.name != "rewritten" and op.defn.stands_for is not None:
+        return op.operands[1:]  # none of a detached value, and of a write under `no_grad` that of the array
+    return inputs_of(op)
+
+
+@dataclass(slots=True)
+class Paths:
+    """Ops that also tell whether their results lead to one leaf, where that depends on the path."""
+
+    masks: Masks
+    bit: int
+
+    def static(self, value: Value) -> bool | None:
+        """Whether a value leads to the leaf, if that is known."""
+        may, must = self.masks.of((value,))
+        return True if must & self.bit else None if may & self.bit else False
+
+    def truth(self, value: Value, inside: dict[Value, Truth]) -> Truth:
+        known = self.static(value)
+        return inside[value] if known is None else known
+
+    def ops(self, b: Builder, ops: Sequence[Op], inside: dict[Value, Truth]) -> None:
+        """Append the ops to `b`, each with what tells of its results, which `inside` is told."""
+        for op in ops:
+            varying = [r for r in op.results if self.static(r) is None]
+            b.span = op.span
+            if not varying:
+                b.append_op(op)
+            elif op.name == "if":
+                self.branches(b, op, inside)
+            elif op.name == "loop":
+                self.loop(b, op, inside)
+            else:
+                b.append_op(op)
+                truth = any_of(b, [self.truth(v, inside) for v in sources(op)])
+                inside.update(dict.fromkeys(varying, truth))
+
+    def branches(self, b: Builder, op: Op, inside: dict[Value, Truth]) -> None:
+        """An `if`: its condition tells where that is all."""
+        places = [i for i, r in enumerate(op.results) if self.static(r) is None]
+        sides = [(block, b.nested(), dict(inside)) for block in op.blocks]
+        for block, inner, within in sides:
+            self.ops(inner, block.ops, within)
+        ends = [[self.truth(block.results[i], within) for block, _, within in sides] for i in places]
+        more = [(i, end) for i, end in zip(places, ends, strict=True) if any(isinstance(t, Value) for t in end)]
+        blocks = tuple(
+            inner.block((), (*block.results, *(value_of(inner, end[k]) for _, end in more)), block.label)
+            for k, (block, inner, _) in enumerate(sides)
+        )
+        results = tuple(Value(_BOOL, "reached") for _ in more)
+        b.append_op(Op(op.defn, op.operands, op.attrs, (*op.results, *results), blocks, op.span))
+        inside.update((op.results[i], r) for (i, _), r in zip(more, results, strict=True))
+        for i, (then, orelse) in zip(places, ends, strict=True):
+            if (then, orelse) == (True, False):
+                inside[op.results[i]] = op.operands[0]
+            elif (then, orelse) == (False, True):
+                inside[op.results[i]] = b.emit("logical_not", op.operands, names=("reached",))[0]
+            elif isinstance(then, bool) and then is orelse:
+                inside[op.results[i]] = then
+
+    def loop(self, b: Builder, op: Op, inside: dict[Value, Truth]) -> None:
+        """A `loop` that carries what tells of the values that it carries; its trips tell where that is all."""
+        body = op.block("body")
+        places = list(zip(op.operands[2:], body.params[1:], body.results[1:], op.results, strict=True))
+        varying = [p for p in places if self.static(p[1]) is None or self.static(p[3]) is None]
+        by_trips = [
+            p
+            for p in varying
+            if self.static(p[0]) is False and self.static(p[2]) is True and self.masks.counts_trips(op)
+        ]
+        carried = [p for p in varying if p not in by_trips]
+        inits = [value_of(b, self.truth(init, inside)) for init, *_ in carried]
+        inner, within = b.nested(), dict(inside)
+        params = [Value(_BOOL, "reached") for _ in carried]
+        within.update((param, t) for (_, param, *_), t in zip(carried, params, strict=True))
+        if by_trips:
+            later = self.positive(inner, body.params[0])
+            within.update((param, later) for _, param, *_ in by_trips)
+        self.ops(inner, body.ops, within)
+        following = [value_of(inner, self.truth(v, within)) for _, _, v, _ in carried]
+        block = inner.block((*body.params, *params), (*body.results, *following), body.label)
+        results = tuple(Value(_BOOL, "reached") for _ in carried)
+        b.append_op(Op(op.defn, (*op.operands, *inits), op.attrs, (*op.results, *results), (block,), op.span))
+        inside.update((r, t) for (*_, r), t in zip(carried, results, strict=True))
+        if by_trips:
+            some = self.positive(b, op.operands[0])
+            inside.update((r, some) for *_, r in by_trips)
+
+    def positive(self, b: Builder, number: Value) -> Value:
+        return b.emit("gt", (number, b.constant(0, ScalarType(I64))), names=("reached",))[0]
