@@ -48,7 +48,7 @@ from tracejit.codegen.lower_elements import ZERO, variables
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram, Geometry
 from tracejit.codegen.walk import ProgramFailure
-from tracejit.ir.types import DType, ScalarType
+from tracejit.ir.types import F32, DType, ScalarType
 from tracejit.records import record
 
 
@@ -213,16 +213,18 @@ class _Printer:
         return self.temporary(f"{self.expressions.atom(count)} * {itemsize}", count)
 
     def let(self, var: Var, expr: Expr) -> None:
-        if (
-            isinstance(expr, Input)
-            and expr.kind == "data"
-            and isinstance(self.program.inputs[expr.index].type, ScalarType)
-        ):
+        if self.is_number(expr):
+            assert isinstance(expr, Input)
             self.parts.add(var)
-            text = f"(in{expr.index}.real.item(), in{expr.index}.imag.item())"
+            part = "rounded(float({}))" if _element(var) == F32 else "float({})"
+            text = f"({', '.join(part.format(f'in{expr.index}.{name}') for name in ('real', 'imag'))})"
         else:
             text = self.expressions(expr)
         self.line(f"{self.bind(var)} = {text}")
+
+    def is_number(self, e: Expr) -> bool:
+        """Whether an expression is the memory of a complex number, which the host has in parts."""
+        return isinstance(e, Input) and e.kind == "data" and isinstance(self.program.inputs[e.index].type, ScalarType)
 
     def launch(self, stmt: Launch) -> None:
         """A launch, with its sizes from the arguments."""

@@ -20,10 +20,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
+from tracejit.device import is_array, module_of
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, bump_version
 from tracejit.errors import ScriptError
@@ -53,6 +52,7 @@ from tracejit.records import record
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
 from tracejit.scripted.copies import refuse_copies
+from tracejit.scripted.device_calls import DeviceCalls
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.node import (
     DifferentiableGraph,
@@ -221,6 +221,7 @@ class ScriptedFunction(FastCallable):
         self._sizes: set[tuple[Access, int]] = set()
         self._varying: set[Access] = set()  #: floats from outside that were found changed
         self._lock = threading.RLock()
+        self._device_calls: DeviceCalls | None = None
         self._last: Specialisation | None = None
         self._eager = False
         self.compiles = 0
@@ -281,6 +282,11 @@ class ScriptedFunction(FastCallable):
         """A call that no installed specialisation serves."""
         if MODE.tracer is not None:
             return MODE.tracer.function(self, args, kwargs)
+        if self._device_calls is not None:
+            known = self._device_calls.find(args, kwargs)
+            if known is not None:
+                self._last = known[0]
+                return self.run(*known)
         if self._eager or self._is_plain:
             return self.__tracejit_function__(*args, **kwargs)
         arguments = self.bind(args, kwargs)
@@ -292,8 +298,20 @@ class ScriptedFunction(FastCallable):
                 raise error.with_traceback(None) from None
             self._fall_back(error)
             return self.__tracejit_function__(*args, **kwargs)
-        self._install(found, CallPattern(len(args), tuple(kwargs)))
+        if found.lowered.graph.device == "cpu":
+            self._install(found, CallPattern(len(args), tuple(kwargs)))
+        elif not self.options.static:
+            self._remember(found, arguments)
         return self.run(found, arguments)
+
+    def _remember(self, found: Specialisation, arguments: Sequence[Any]) -> None:
+        """Find such calls with arrays of a GPU at once from now on."""
+        with self._lock:
+            if self._device_calls is None:
+                self._device_calls = DeviceCalls(self)
+            if self._refined:
+                self._device_calls.exactly()
+            self._device_calls.remember(found, arguments)
 
     def _fall_back(self, error: ScriptError) -> None:
         self._eager = True
@@ -373,7 +391,7 @@ class ScriptedFunction(FastCallable):
         """Let the native call path serve such calls, where it can express the specialisation."""
         recorded = MODE.enabled and bool(made.wanted) and not made.lowered.gradients
         with self._lock:
-            if (pattern, recorded) in made.patterns or made.aliased or made.lowered.graph.device != "cpu":
+            if (pattern, recorded) in made.patterns or made.aliased:
                 return
             made.patterns.add((pattern, recorded))
             native = fast_specialisation(made, self.signature, pattern, recorded)
@@ -534,10 +552,11 @@ def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access,
     seen: dict[Any, int] = {}
     found: dict[Access, Access] = {}
     for i, (value, spec) in enumerate(zip(arguments, specs, strict=True)):
-        if not isinstance(spec, ArraySpec) or spec.device != "cpu":
+        if not isinstance(spec, ArraySpec):
             continue
         array = raw_value(value)
-        where = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
+        address = array.__array_interface__["data"][0] if spec.device == "cpu" else array.data.ptr
+        where = (address, array.shape, array.strides, array.dtype.str)
         if array.size and where in seen and spec == specs[seen[where]]:
             found[Access(i)] = Access(seen[where])
         else:
@@ -551,9 +570,10 @@ def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[st
         written = raw_value(inputs[i])
         for k, other in enumerate(inputs):
             other = raw_value(other)
-            if k == i or not isinstance(other, np.ndarray) or not isinstance(written, np.ndarray):
+            if k == i or not is_array(other) or type(other) is not type(written):
                 continue
-            if np.may_share_memory(written, other) and np.shares_memory(written, other):
+            module: Any = module_of(written)
+            if module.may_share_memory(written, other) and module.shares_memory(written, other):
                 a, b = (lowered.inputs[j].access.text(names) for j in (i, k))
                 raise ValueError(
                     f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one"

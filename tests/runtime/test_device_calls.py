@@ -1,0 +1,247 @@
+"""Scripts on arrays of a GPU, called as users call them, on a stand-in for CuPy: what is found again, what is compiled
+anew, what is refused."""
+
+from __future__ import annotations
+
+import itertools
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.cuda_shim.shim_device import MISSING
+from tests.cuda_shim.stand_in import stand_in
+from tracejit.frontend.signature import spec_of
+from tracejit.scripted.device_calls import Keys, NoKey
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+
+FACTOR = 2.0
+TABLE = {"shift": 1.0}
+
+
+@pytest.fixture
+def cupy(tmp_path: Path) -> Iterator[ModuleType]:
+    with stand_in(tmp_path) as module:
+        yield module
+
+
+def scaled(x: Any, w: Any = 3.0) -> Any:
+    return x * w + 1.0
+
+
+def on(cupy: Any, *values: float, dtype: str = "float64") -> Any:
+    return cupy.asarray(np.array(values, dtype))
+
+
+def known(fn: Any) -> int:
+    """How many kinds of calls are found at once."""
+    return len(fn._device_calls.served)
+
+
+def is_found(fn: Any, *args: Any, **kwargs: Any) -> bool:
+    return fn._device_calls.find(args, kwargs) is not None
+
+
+def test_sizes_from_two_up_and_numbers_are_found_again(cupy: Any) -> None:
+    fn = tj.script(scaled)
+    for n in (2, 5, 7):
+        for w in (2.0, 0.5):
+            x = np.arange(n, dtype=float)
+            np.testing.assert_array_equal(fn(cupy.asarray(x), w).get(), x * w + 1)
+    assert (fn.compiles, known(fn)) == (1, 1)
+    assert is_found(fn, on(cupy, 1, 2, 3), 9.0)
+
+
+def test_defaults_and_keywords_are_found(cupy: Any) -> None:
+    fn = tj.script(scaled)
+    x = on(cupy, 1, 2)
+    np.testing.assert_array_equal(fn(x).get(), [4, 7])
+    np.testing.assert_array_equal(fn(x, w=2.0).get(), [3, 5])
+    np.testing.assert_array_equal(fn(w=2.0, x=x).get(), [3, 5])
+    assert (fn.compiles, known(fn)) == (1, 1)
+    with pytest.raises(TypeError, match="argument"):
+        fn(x, 1.0, 2.0)
+    with pytest.raises(TypeError, match="missing"):
+        fn(w=1.0)
+
+
+@pytest.mark.parametrize("other", ["size 1", "dtype", "rank", "strided", "int", "scalar", "tensor", "grad"])
+def test_another_kind_of_argument_is_not_found(cupy: Any, other: str) -> None:
+    fn = tj.script(scaled)
+    fn(on(cupy, 1, 2, 3, 4), 2.0)
+    x, w = on(cupy, 1, 2, 3, 4), 2.0
+    changed: dict[str, tuple[Any, Any]] = {
+        "size 1": (x[:1], w),
+        "dtype": (on(cupy, 1, 2, dtype="float32"), w),
+        "rank": (x.reshape(2, 2), w),
+        "strided": (x[::2], w),
+        "int": (x, 2),
+        "scalar": (x, np.float64(2.0)),
+        "tensor": (tj.asarray(x), w),
+        "grad": (tj.asarray(x).requires_grad_(), w),
+    }
+    assert is_found(fn, x, w)
+    assert not is_found(fn, *changed[other])
+
+
+def test_results_are_those_of_the_kind_of_call(cupy: Any) -> None:
+    fn = tj.script(scaled)
+    x = on(cupy, 1, 2, 3, 4)
+    for given in (x, x[::2], x.reshape(2, 2), tj.asarray(x), tj.asarray(x).requires_grad_()) * 2:
+        found = fn(given, 2.0)
+        assert type(found) is type(given)
+        raw = found.detach()._data if isinstance(found, tj.Tensor) else found
+        base = given.detach()._data if isinstance(given, tj.Tensor) else given
+        np.testing.assert_array_equal(raw.get(), base.get() * 2 + 1)
+        assert getattr(found, "requires_grad", False) == getattr(given, "requires_grad", False)
+    assert fn.compiles == 5
+
+
+def outer(x: Any) -> Any:
+    return x * FACTOR + TABLE["shift"]
+
+
+def test_outer_values_are_read_anew(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fn = tj.script(outer)
+    x = on(cupy, 1, 2)
+    for factor, shift in ((2.0, 1.0), (2.0, 1.0), (3.0, 1.0), (3.0, 5.0), (2.0, 1.0)):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        monkeypatch.setitem(TABLE, "shift", shift)
+        np.testing.assert_array_equal(fn(x).get(), np.array([1, 2]) * factor + shift)
+
+
+def reduced(x: Any, axis: int) -> Any:
+    return x.sum(axis=axis)
+
+
+def test_numbers_that_decide_a_type_are_told_apart(cupy: Any) -> None:
+    fn = tj.script(reduced)
+    x = np.arange(6.0).reshape(2, 3)
+    for axis in (0, 1, 0, 1):
+        np.testing.assert_array_equal(fn(cupy.asarray(x), axis).get(), x.sum(axis=axis))
+    assert fn.compiles == 2
+
+
+def written(x: Any, y: Any) -> Any:
+    x[1:] = x[1:] + y[:-1]
+    return x.sum()
+
+
+def test_arrays_that_are_one_memory_are_one_in_the_graph(cupy: Any) -> None:
+    fn = tj.script(written)
+    x, y = on(cupy, 1, 2, 3), on(cupy, 10, 20, 30)
+    assert float(fn(x, y)) == 36.0
+    np.testing.assert_array_equal(x.get(), [1, 12, 23])
+    for _ in range(2):
+        x = on(cupy, 1, 2, 3)
+        assert float(fn(x, x)) == 9.0
+        np.testing.assert_array_equal(x.get(), [1, 3, 5])
+
+
+def test_arrays_that_overlap_in_part_are_refused_where_one_is_written(cupy: Any) -> None:
+    fn = tj.script(written)
+    x = on(cupy, 1, 2, 3, 4)
+    fn(on(cupy, 1, 2, 3), on(cupy, 1, 2, 3))
+    with pytest.raises(ValueError, match="overlap in memory"):
+        fn(x[:3], x[1:])
+    np.testing.assert_array_equal(x.get(), [1, 2, 3, 4])
+    assert float(fn(x[:2], x[2:])) == 6.0
+
+
+class Layer(tj.nn.Module):
+    def __init__(self, weight: Any) -> None:
+        super().__init__()
+        self.weight = tj.nn.Parameter(tj.asarray(weight))
+        self.scale = 1000
+
+    def forward(self, x: Any) -> Any:
+        return x * self.weight * self.scale
+
+
+def test_modules_are_found_by_identity_and_guarded(cupy: Any) -> None:
+    layer = Layer(on(cupy, 1, 2))
+    fn = tj.script(layer)
+    x = tj.asarray(on(cupy, 1, 1))
+
+    def value() -> list[float]:
+        return fn(x).detach()._data.get().tolist()
+
+    assert value() == value() == [1000, 2000]
+    layer.scale = 10
+    assert value() == value() == [10, 20]
+    layer.weight = tj.nn.Parameter(tj.asarray(on(cupy, 3, 4)))
+    assert value() == value() == [30, 40]
+    loss = fn(x).sum()
+    loss.backward()
+    np.testing.assert_array_equal(layer.weight.grad._data.get(), [10, 10])
+
+
+def test_no_grad_is_no_other_specialisation(cupy: Any) -> None:
+    fn = tj.script(scaled)
+    x = tj.asarray(on(cupy, 1, 2)).requires_grad_()
+    assert fn(x).requires_grad
+    with tj.no_grad():
+        assert not fn(x).requires_grad
+    assert fn(x).requires_grad
+    assert fn.compiles == 1
+
+
+def mixed(x: Any, z: Any, n: Any, flag: Any) -> Any:
+    y = x * z
+    if flag:
+        y = y + n
+    return y, y.real.sum()
+
+
+def test_scalars_of_every_kind(cupy: Any) -> None:
+    fn = tj.script(mixed)
+    x = np.array([1.0, 2.0, -3.0])
+    for args in (
+        (1 + 2j, 3, True),
+        (2.5, np.float32(0.5), False),
+        (np.int32(7), 2.5, True),
+        (np.complex64(2 - 1j), 1, True),
+    ):
+        for _ in range(2):
+            got, wanted = fn(cupy.asarray(x), *args), mixed(x, *args)
+            np.testing.assert_allclose(got[0].get(), wanted[0], rtol=1e-6)
+            np.testing.assert_allclose(np.asarray(got[1]), wanted[1], rtol=1e-6)
+
+
+Pair = namedtuple("Pair", "a b")  # noqa: PYI024
+
+
+@dataclass
+class Data:
+    a: Any
+    n: int
+
+
+def test_equal_keys_mean_equal_specs(cupy: Any) -> None:
+    x = cupy.asarray(np.zeros((4, 6)))
+    arrays = [x, x[:1], x[:0], x.T, x[:, ::2], x[0], cupy.asarray(np.zeros((4, 6), np.float32)), x.reshape(2, 2, 6)]
+    plain = [1, 2, 2**70, 1.0, -0.0, True, False, None, "a", "b", 1j, np.float32(1), np.float64(1), np.int64(1), b"a"]
+    tensors = [tj.asarray(a) for a in arrays[:3]] + [tj.asarray(x).requires_grad_()]
+    parts = [*arrays, *plain, *tensors, int, float, np.sin, len, Data, tj.nn.ReLU()]
+    nested = [t(p) for p in ((1, x), (x, 1), (1.0, x), (x,)) for t in (tuple, list)]
+    more = [{"a": x}, {"b": x}, {"a": 1, "b": x}, {"b": x, "a": 1}, Pair(x, 1), Pair(1, x), Data(x, 1), Data(x[0], 1)]
+    others = [{1, 2}, np.zeros(3), np.dtype("f4")]
+    for exact in (False, True):
+        keys = Keys(exact)
+        found: list[tuple[Any, Any, Any]] = []
+        for value in [*parts, *nested, *more, *others]:
+            try:
+                found.append((value, keys(value), spec_of(value)))
+            except NoKey:
+                assert any(value is o for o in [*others, np.sin, len])
+        assert len(found) > 40
+        for (a, key, spec), (b, other, its) in itertools.combinations(found, 2):
+            if key == other:
+                assert spec == its, f"{a!r} and {b!r} have one key"
