@@ -22,7 +22,6 @@ from typing import Any
 
 from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
-from tracejit.device import is_array, module_of
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor, bump_version
 from tracejit.errors import ScriptError
@@ -36,12 +35,9 @@ from tracejit.frontend.signature import (
     ArraySpec,
     Spec,
     StaticSpec,
-    is_data_object,
     matches,
     refined,
     spec_of,
-    step_kind,
-    tree_children,
 )
 from tracejit.frontend.source import FunctionSource, function_source
 from tracejit.frontend.subset import check_subset
@@ -62,6 +58,7 @@ from tracejit.scripted.node import (
     spent_results,
     with_history,
 )
+from tracejit.scripted.overlap import require_disjoint, require_single, same_arrays
 from tracejit.scripted.results import ResultBuilder, has_tensor, set_gradients
 
 _UNITS = {
@@ -545,59 +542,3 @@ class BoundScript:
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """What became of the method for these arguments."""
         return self.script.explain(self.__tracejit_self__, *args, **kwargs)
-
-
-def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access, Access]:
-    """Array arguments that are an earlier one: they are one memory in the graph too."""
-    seen: dict[Any, int] = {}
-    found: dict[Access, Access] = {}
-    for i, (value, spec) in enumerate(zip(arguments, specs, strict=True)):
-        if not isinstance(spec, ArraySpec):
-            continue
-        array = raw_value(value)
-        address = array.__array_interface__["data"][0] if spec.device == "cpu" else array.data.ptr
-        where = (address, array.shape, array.strides, array.dtype.str)
-        if array.size and where in seen and spec == specs[seen[where]]:
-            found[Access(i)] = Access(seen[where])
-        else:
-            seen.setdefault(where, i)
-    return found
-
-
-def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[str]) -> None:
-    """Arguments that overlap in part are refused where the function writes one of them."""
-    for i in lowered.graph.inout:
-        written = raw_value(inputs[i])
-        for k, other in enumerate(inputs):
-            other = raw_value(other)
-            if k == i or not is_array(other) or type(other) is not type(written):
-                continue
-            module: Any = module_of(written)
-            if module.may_share_memory(written, other) and module.shares_memory(written, other):
-                a, b = (lowered.inputs[j].access.text(names) for j in (i, k))
-                raise ValueError(
-                    f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one"
-                )
-
-
-def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[str]) -> None:
-    """A list, dict or object that the function changes and that comes twice is refused: the function was compiled for
-    two."""
-    changes = (*lowered.changes, *(c for left in lowered.reports for c in left.changes))
-    if not changes:
-        return
-    places: dict[int, list[Access]] = {}
-    waiting = [(Access(i), value) for i, value in enumerate(arguments)]
-    while waiting:
-        access, value = waiting.pop()
-        if not isinstance(value, tuple | list | dict) and not is_data_object(value):
-            continue
-        if not isinstance(value, tuple):
-            places.setdefault(id(value), []).append(access)
-        step = step_kind(type(value))
-        waiting += [(access.step(step, key), part) for key, part in zip(*tree_children(value), strict=True)]
-    for change in changes:
-        found = places.get(id(change.access.fetch(arguments)), ())
-        if len(found) > 1:
-            a, b = sorted(access.text(names) for access in found[:2])
-            raise ValueError(f"{a!r} and {b!r} are one object and the function changes it: pass a copy of one")

@@ -1,0 +1,67 @@
+"""What the arguments of a call have to do with each other: arrays that are one memory, objects that come twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tracejit.device import is_array, module_of
+from tracejit.frontend.function import Lowered
+from tracejit.frontend.signature import Access, ArraySpec, Spec, is_data_object, step_kind, tree_children
+from tracejit.scripted.node import raw_value
+
+
+def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access, Access]:
+    """Array arguments that are an earlier one: they are one memory in the graph too."""
+    seen: dict[Any, int] = {}
+    found: dict[Access, Access] = {}
+    for i, (value, spec) in enumerate(zip(arguments, specs, strict=True)):
+        if not isinstance(spec, ArraySpec):
+            continue
+        array = raw_value(value)
+        address = array.__array_interface__["data"][0] if spec.device == "cpu" else array.data.ptr
+        where = (address, array.shape, array.strides, array.dtype.str)
+        if array.size and where in seen and spec == specs[seen[where]]:
+            found[Access(i)] = Access(seen[where])
+        else:
+            seen.setdefault(where, i)
+    return found
+
+
+def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[str]) -> None:
+    """Arguments that overlap in part are refused where the function writes one of them."""
+    for i in lowered.graph.inout:
+        written = raw_value(inputs[i])
+        for k, other in enumerate(inputs):
+            other = raw_value(other)
+            if k == i or not is_array(other) or type(other) is not type(written):
+                continue
+            module: Any = module_of(written)
+            if module.may_share_memory(written, other) and module.shares_memory(written, other):
+                a, b = (lowered.inputs[j].access.text(names) for j in (i, k))
+                raise ValueError(
+                    f"arguments {a!r} and {b!r} overlap in memory and {a!r} is written: pass a copy of one"
+                )
+
+
+def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[str]) -> None:
+    """A list, dict or object that the function changes and that comes twice is refused: the function was compiled for
+    two."""
+    changes = (*lowered.changes, *(c for left in lowered.reports for c in left.changes))
+    if not changes:
+        return
+    places: dict[int, list[Access]] = {}
+    waiting = [(Access(i), value) for i, value in enumerate(arguments)]
+    while waiting:
+        access, value = waiting.pop()
+        if not isinstance(value, tuple | list | dict) and not is_data_object(value):
+            continue
+        if not isinstance(value, tuple):
+            places.setdefault(id(value), []).append(access)
+        step = step_kind(type(value))
+        waiting += [(access.step(step, key), part) for key, part in zip(*tree_children(value), strict=True)]
+    for change in changes:
+        found = places.get(id(change.access.fetch(arguments)), ())
+        if len(found) > 1:
+            a, b = sorted(access.text(names) for access in found[:2])
+            raise ValueError(f"{a!r} and {b!r} are one object and the function changes it: pass a copy of one")
