@@ -292,12 +292,20 @@ SHAPES = [
     (1, 70, 5),
     (1, 9, 100),
     (90, 1, 40),
-    (130, 7, 600),  # blocks of a library
+    (130, 7, 600),
     (300, 290, 110),  # large enough to be shared by threads
     (512, 40, 500),
     (40, 700, 330),
     (1, 3000, 2900),
     (3000, 1, 2900),
+    (
+        130,
+        100,
+        1100,
+    ),  # packed panels: several chains of sums, B read where it lies, more panels than are packed at once
+    (60, 400, 700),
+    (70, 900, 600),
+    (260, 10, 4200),
 ]
 
 
@@ -345,6 +353,22 @@ def test_products_shared_by_threads_that_are_awake_have_the_same_bits() -> None:
                 found.append(first.tobytes() + second.tobytes())
     assert len(set(found)) == 1
     np.testing.assert_allclose(second, small.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(300, 200, 700), (40, 500, 900), (7, 900, 640)])
+def test_packed_products_have_the_same_bits_for_any_number_of_threads(shape: tuple[int, int, int]) -> None:
+    m, n, depth = shape
+    product = _product(engine().products("f32")["tj_gemm_f32"])
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(n, m)).astype(np.float32).T for m, n in ((m, depth), (depth, n)))
+    found: list[bytes] = []
+    with each_number_of_threads(1, 2, 3) as counts:
+        for _ in counts:
+            c = np.full((m, n), np.nan, np.float32)
+            product(a, b, c)
+            found.append(c.tobytes())
+    assert len(set(found)) == 1
+    np.testing.assert_allclose(np.frombuffer(found[0], np.float32).reshape(m, n), a.astype(np.float64) @ b, atol=1e-3)
 
 
 def test_products_inside_programs() -> None:

@@ -1,74 +1,154 @@
-"""Matrix products as LLVM text: register tiles where packing does not pay, products of one row or column, else a BLAS
-where there is one, else an own blocked kernel.
+"""Matrix products as LLVM text: register tiles where the operands lie well, products of one row or column, else packed
+panels; a BLAS, where there is one, for matrices with vectors beyond the caches, and for what is left on machines with
+short vectors.
 
 `@tj_gemm_T(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row)` computes C = A @ B with strides in elements; C's
 columns are contiguous. `_inner` is the same from inside a parallel loop.
+
+Most programs need the register tiles only. A process links the rest, which takes long to compile, when a product first
+needs it: then `@tj_resolve` gives the address of a part.
 """
 
 from __future__ import annotations
 
 from tracejit.codegen.gemm_blas import PARAMS, blas_text
-from tracejit.codegen.gemm_kernel import kernel_text
+from tracejit.codegen.gemm_direct import TYPES
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: dtypes with products of their own.
-DTYPES = ("f32", "f64")
+DTYPES = tuple(TYPES)
+#: Parts that a process links when they are needed: `@tj_NAME_T`, its arguments and its result.
+PARTS = {
+    "panels": (f"{PARAMS}, i1 %share", "void"),
+    "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c", "i1"),
+}
+#: A part of a dtype by the number that `@tj_resolve` gets.
+NUMBERED = tuple((part, name) for part in PARTS for name in DTYPES)
 
 
-def gemm_text(name: str, options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False) -> str:
+def gemm_text(
+    name: str, options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False, is_lazy: bool = False
+) -> str:
     """The products of one dtype; the arguments are those of `gemm_module`."""
-    packed = blas_text(name, f"i{blas_integer}", blas_threads) if blas_integer else _own(name, options)
-    return _DIRECT.format(name=name) + packed + _choice(name, "") + _choice(name, "_inner")
+    blas = blas_text(name, f"i{blas_integer}", blas_threads) if blas_integer else ""
+    rest = "packed" if blas and options.vector_bits < 256 else "panels"
+    parts = "\n".join(_later(part, name) for part in PARTS) if is_lazy else _declared(name)
+    choices = [_choice(name, suffix, rest, "packed" if blas else "panels") for suffix in ("", "_inner")]
+    return "\n".join((_DIRECT.format(name=name), parts, blas, _clear(name), *choices))
 
 
 _DIRECT = """
 declare i1 @tj_direct_fits_{name}(i64, i64, i64, i64, i64)
 declare void @tj_direct_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)
-declare i1 @tj_line_{name}(i64, i64, ptr, i64, ptr, i64, i64, ptr)
 """
 
 
-def _choice(name: str, suffix: str) -> str:
-    """Tiles where they fit, one row or column by itself, else packed blocks. A product with one column is the
-    transposed one with one row."""
+def _declared(name: str) -> str:
+    return "\n".join(f"declare {result} @tj_{part}_{name}({params})" for part, (params, result) in PARTS.items())
+
+
+def _later(part: str, name: str) -> str:
+    """A part that is found on its first call, and `@tj_find_PART_T`, which finds it beforehand."""
+    params, result = PARTS[part]
+    returned = "  ret void" if result == "void" else f"  ret {result} %result"
+    call = f"call {result} %part({params})"
+    return f"""
+declare ptr @tj_resolve(i32)
+@tj_{part}_{name}_known = internal global ptr null
+define void @tj_find_{part}_{name}() nounwind {{
+start:
+  br label %find
+find:
+  %found = call ptr @tj_resolve(i32 {NUMBERED.index((part, name))})
+  %none = icmp eq ptr %found, null
+  br i1 %none, label %find, label %keep
+keep:
+  store atomic ptr %found, ptr @tj_{part}_{name}_known release, align 8
+  ret void
+}}
+define internal {result} @tj_{part}_{name}({params}) nounwind {{
+  %known = load atomic ptr, ptr @tj_{part}_{name}_known acquire, align 8
+  %unknown = icmp eq ptr %known, null
+  br i1 %unknown, label %find, label %run
+find:
+  call void @tj_find_{part}_{name}()
+  br label %run
+run:
+  %part = load atomic ptr, ptr @tj_{part}_{name}_known acquire, align 8
+  {call if result == "void" else f"%result = {call}"}
+{returned}
+}}"""
+
+
+def _clear(name: str) -> str:
+    """C = 0 for an empty sum."""
+    type, size = TYPES[name]
+    return f"""
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+define internal void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr) nounwind {{
+start:
+  %bytes = mul i64 %n, {size}
+  br label %check
+check:
+  %i = phi i64 [ 0, %start ], [ %next, %line ]
+  %more = icmp slt i64 %i, %m
+  br i1 %more, label %line, label %done
+line:
+  %at = mul i64 %i, %cr
+  %target = getelementptr {type}, ptr %c, i64 %at
+  call void @llvm.memset.p0.i64(ptr %target, i8 0, i64 %bytes, i1 false)
+  %next = add i64 %i, 1
+  br label %check
+done:
+  ret void
+}}"""
+
+
+def _choice(name: str, suffix: str, rest: str, vectors: str) -> str:
+    """Tiles where they fit, one row or column by itself, the others by `rest`, vectors with large matrices by
+    `vectors`. A product with one column is the transposed one with one row."""
     share = "false" if suffix else "true"
     tiles = f"i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 {share}"
+    packed = f"""
+packed:
+  call void @tj_packed_{name}{suffix}({PARAMS})
+  ret void"""
     return f"""
 define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{
   %fits = call i1 @tj_direct_fits_{name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc)
-  br i1 %fits, label %direct, label %thin
+  br i1 %fits, label %direct, label %other
 direct:
   call void @tj_direct_{name}({tiles})
+  ret void
+other:
+  %few = call i64 @llvm.smin.i64(i64 %m, i64 %n)
+  %nothing = icmp slt i64 %few, 1
+  br i1 %nothing, label %done, label %some
+some:
+  %empty = icmp slt i64 %k, 1
+  br i1 %empty, label %clear, label %thin
+clear:
+  call void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr)
   ret void
 thin:
   %row = icmp eq i64 %m, 1
   br i1 %row, label %one.row, label %several
 one.row:
   %row.done = call i1 @tj_line_{name}(i64 %n, i64 %k, ptr %a, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c)
-  br i1 %row.done, label %done, label %packed
+  br i1 %row.done, label %done, label %{vectors}
 several:
   %single = icmp eq i64 %n, 1
   %dense = icmp eq i64 %cr, 1
   %column = and i1 %single, %dense
-  br i1 %column, label %one.column, label %packed
+  br i1 %column, label %one.column, label %{rest}
 one.column:
   %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c)
-  br i1 %column.done, label %done, label %packed
+  br i1 %column.done, label %done, label %{vectors}
 done:
   ret void
-packed:
-  call void @tj_packed_{name}{suffix}({PARAMS})
-  ret void
-}}"""
-
-
-def _own(name: str, options: LlvmOptions) -> str:
-    """The own kernel; inside a parallel loop its own parallel loop runs serially by itself."""
-    text = kernel_text(name, options)
-    for suffix in ("", "_inner"):
-        text += f"""
-define internal void @tj_packed_{name}{suffix}({PARAMS}) nounwind {{
-  call void @tj_own_gemm_{name}({PARAMS})
-  ret void
-}}"""
-    return text
+panels:
+  call void @tj_panels_{name}({PARAMS}, i1 {share})
+  ret void{packed if "packed" in (rest, vectors) else ""}
+}}
+declare i64 @llvm.smin.i64(i64, i64)
+"""

@@ -39,7 +39,6 @@ declare void @tj_free(ptr)
 declare void @tj_parallel_for(ptr, ptr, i64, i64)
 declare void @tj_blas_enter()
 declare void @tj_blas_leave()
-declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 define internal {{ i32, i64 }} @tj_layout(i64 %rows, i64 %columns, i64 %row, i64 %column) nounwind {{
   %unit_column = icmp eq i64 %column, 1
   %one_column = icmp eq i64 %columns, 1
@@ -137,7 +136,7 @@ define void @tj_blas_leave() nounwind {
 
 
 def _copy_text(name: str, type: str) -> str:
-    """A copy of a strided matrix in C order, and C = 0 for an empty sum."""
+    """A copy of a strided matrix in C order."""
     size = 4 if name == "f32" else 8
     return f"""
 define internal ptr @tj_dense_{name}(i64 %rows, i64 %columns, ptr %x, i64 %row, i64 %column) nounwind {{
@@ -173,24 +172,6 @@ ended:
   br label %outer
 done:
   ret ptr %made
-}}
-
-define internal void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr) nounwind {{
-start:
-  %bytes = mul i64 %n, {size}
-  br label %check
-check:
-  %i = phi i64 [ 0, %start ], [ %next, %line ]
-  %more = icmp slt i64 %i, %m
-  br i1 %more, label %line, label %done
-line:
-  %at = mul i64 %i, %cr
-  %target = getelementptr {type}, ptr %c, i64 %at
-  call void @llvm.memset.p0.i64(ptr %target, i8 0, i64 %bytes, i1 false)
-  %next = add i64 %i, 1
-  br label %check
-done:
-  ret void
 }}
 """
 
@@ -345,19 +326,6 @@ def _blas(name: str, type: str, letter: str, integer: str, shared: bool) -> str:
 {_matrix_matrix(name, type, f"@tj_blas_{letter}gemm", integer)}
 {_matrix_vector(name, type, f"@tj_blas_{letter}gemv", integer)}
 define internal void @tj_gemm_{name}_whole({PARAMS}, i1 %share) nounwind {{
-  %rows = icmp slt i64 %m, 1
-  %columns = icmp slt i64 %n, 1
-  %nothing = or i1 %rows, %columns
-  br i1 %nothing, label %done, label %some
-done:
-  ret void
-some:
-  %empty = icmp slt i64 %k, 1
-  br i1 %empty, label %clear, label %sum
-clear:
-  call void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr)
-  ret void
-sum:
   %la = call {{ i32, i64 }} @tj_layout(i64 %m, i64 %k, i64 %ar, i64 %ac)
   %ta = extractvalue {{ i32, i64 }} %la, 0
   %lda = extractvalue {{ i32, i64 }} %la, 1

@@ -10,23 +10,19 @@ a result does not depend on tiles, threads or the other sizes.
 from __future__ import annotations
 
 from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.records import record
 
 #: Bytes of B up to which it is read where it lies; bytes that the sets of a column of A may span; a line of the cache.
 CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
 #: At most one row in so many is computed twice.
 WASTE = 10
-#: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
-SHARED_WORK, CHUNK_WORK = 1 << 22, 1 << 19
-#: The same while the workers of the pool are awake: then a launch costs a tenth of what it does otherwise.
-AWAKE_WORK, AWAKE_CHUNK = 1 << 19, 1 << 16
-
 #: LLVM types and bytes.
 TYPES = {"f32": ("float", 4), "f64": ("double", 8)}
 _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
 _RECORD = "{ i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64 }"
-_COMMON = """
-declare void @tj_parallel_for(ptr, ptr, i64, i64)
-declare i1 @tj_pool_is_awake()
+#: What the functions here and in `gemm_panels` call.
+COMMON = """
+declare void @tj_share_tiles(ptr, ptr, i64, i64, i1)
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 """
@@ -34,11 +30,52 @@ declare i64 @llvm.smax.i64(i64, i64)
 
 def direct_text(name: str, options: LlvmOptions) -> str:
     """`@tj_direct_fits_T(m, n, k, ac, bc)` and `@tj_direct_T(m, n, k, A, ar, ac, B, br, C, cr, share)`."""
-    return _COMMON + _Direct(name, options).text()
+    return COMMON + _Direct(name, options).text()
 
 
-def tile_text(symbol: str, name: str, full: int, rows: int, width: int) -> str:
-    """`symbol(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes."""
+@record
+class Shape:
+    """Sizes of the tiles of a dtype on a machine: lanes of a register, rows, and widths. Few, because each is code to
+    compile."""
+
+    lanes: int
+    rows: int
+    widths: tuple[int, ...]
+
+    @staticmethod
+    def of(name: str, options: LlvmOptions) -> Shape:
+        """The sizes that keep the registers of the machine busy."""
+        lanes = options.vector_bits // (8 * TYPES[name][1])
+        narrow = (lanes // 4,) if lanes > 4 else ()
+        return Shape(lanes, 8 if options.vector_bits == 512 else 4, (3 * lanes, lanes, *narrow))
+
+    def symbols(self, name: str) -> tuple[str, ...]:
+        """The functions of the tiles."""
+        return tuple(f"tj_tile_{name}_{width}" for width in self.widths)
+
+
+def tile_call(name: str, width: int, *operands: str) -> str:
+    """One tile: `operands` are k, A, ar, ac, B, br, C, cr."""
+    kinds = ("i64", "ptr", "i64", "i64", "ptr", "i64", "ptr", "i64")
+    typed = ", ".join(f"{kind} {x}" for kind, x in zip(kinds, operands, strict=True))
+    return f"  call void @tj_tile_{name}_{width}({typed})"
+
+
+def spread_text(size: int) -> str:
+    """`%reached`: whether a column of A does not fall on a few sets of the cache. Lines at a distance of 2^q bytes
+    share the sets of 2^q bytes."""
+    return f"""  %bytes = mul i64 %ac, {size}
+  %minus = sub i64 0, %bytes
+  %power = and i64 %bytes, %minus
+  %distance = call i64 @llvm.smax.i64(i64 %power, i64 {LINE})
+  %touched = mul i64 %distance, %k
+  %spread = icmp sle i64 %touched, {SPREAD_BYTES}
+  %unit.a = icmp eq i64 %ac, 1
+  %reached = or i1 %unit.a, %spread"""
+
+
+def tile_text(name: str, full: int, rows: int, width: int) -> str:
+    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes."""
     type, size = TYPES[name]
     lanes = min(width, full)
     vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
@@ -74,7 +111,7 @@ def tile_text(symbol: str, name: str, full: int, rows: int, width: int) -> str:
     params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
     return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
-define internal void {symbol}({params}) noinline nounwind {{
+define void @tj_tile_{name}_{width}({params}) noinline nounwind {{
 entry:
 {lines(entry)}
   br label %loop
@@ -100,27 +137,20 @@ class _Direct:
     def __init__(self, name: str, options: LlvmOptions) -> None:
         self.name = name
         self.type, self.size = TYPES[name]
-        self.lanes = options.vector_bits // (8 * self.size)
-        self.rows = 8 if options.vector_bits == 512 else 4
-        #: Widths of tiles. Few, because each is code to compile.
-        self.widths = [3 * self.lanes, self.lanes, *([self.lanes // 4] if self.lanes > 4 else [])]
+        shape = Shape.of(name, options)
+        self.lanes, self.rows, self.widths = shape.lanes, shape.rows, shape.widths
 
     def text(self) -> str:
         """Everything of this dtype."""
-        tiles = "\n".join(
-            tile_text(self._tile(width), self.name, self.lanes, self.rows, width) for width in self.widths
-        )
+        tiles = "\n".join(tile_text(self.name, self.lanes, self.rows, width) for width in self.widths)
         return "\n".join([tiles, self._part(), self._whole(), self._fits()])
-
-    def _tile(self, width: int) -> str:
-        return f"@tj_tile_{self.name}_{width}"
 
     def _call(self, width: int, at: str, label: str) -> str:
         """One tile at column `at`."""
-        tile = self._tile(width)
+        call = tile_call(self.name, width, "%k", "%a.row", "%ar", "%ac", f"%b.{label}", "%br", f"%c.{label}", "%cr")
         return f"""  %b.{label} = getelementptr {self.type}, ptr %b, i64 {at}
   %c.{label} = getelementptr {self.type}, ptr %c.row, i64 {at}
-  call void {tile}(i64 %k, ptr %a.row, i64 %ar, i64 %ac, ptr %b.{label}, i64 %br, ptr %c.{label}, i64 %cr)"""
+{call}"""
 
     def _part(self) -> str:
         """Row tiles `begin` to `end`: whole vectors from the left, then what is left, from the right."""
@@ -204,25 +234,8 @@ define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
   %up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %up, {self.rows}
   %plane = mul i64 %n, %k
-  %tile.work = mul i64 %plane, {self.rows}
-  %work = mul i64 %plane, %m
-  %enough = icmp sge i64 %work, {AWAKE_WORK}
-  %several = and i1 %share, %enough
-  br i1 %several, label %ask, label %alone
-ask:
-  %large = icmp sge i64 %work, {SHARED_WORK}
-  br i1 %large, label %threads, label %hasty
-hasty:
-  %awake = call i1 @tj_pool_is_awake()
-  br i1 %awake, label %threads, label %alone
-alone:
-  call void @tj_direct_part_{self.name}(ptr %record, i64 0, i64 %tiles)
-  ret void
-threads:
-  %chunk = select i1 %large, i64 {CHUNK_WORK}, i64 {AWAKE_CHUNK}
-  %wanted = sdiv i64 %chunk, %tile.work
-  %grain = add i64 %wanted, 1
-  call void @tj_parallel_for(ptr @tj_direct_part_{self.name}, ptr %record, i64 %tiles, i64 %grain)
+  %each = mul i64 %plane, {self.rows}
+  call void @tj_share_tiles(ptr @tj_direct_part_{self.name}, ptr %record, i64 %tiles, i64 %each, i1 %share)
   ret void
 }}"""
 
@@ -230,8 +243,7 @@ threads:
         """Whether a product is one for these tiles.
 
         B's rows are contiguous and all of it stays cached, C is at least one tile and little of it is computed
-        twice, and a column of A does not fall on a few sets of the cache: lines at a distance of 2^q bytes share
-        the sets of 2^q bytes.
+        twice, and a column of A does not fall on a few sets of the cache.
         """
         return f"""
 define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) nounwind {{
@@ -247,14 +259,7 @@ define i1 @tj_direct_fits_{self.name}(i64 %m, i64 %n, i64 %k, i64 %ac, i64 %bc) 
   %twice = sub i64 %covered, %m
   %wasted = mul i64 %twice, {WASTE}
   %thrifty = icmp sle i64 %wasted, %m
-  %bytes = mul i64 %ac, {self.size}
-  %minus = sub i64 0, %bytes
-  %power = and i64 %bytes, %minus
-  %distance = call i64 @llvm.smax.i64(i64 %power, i64 {LINE})
-  %touched = mul i64 %distance, %k
-  %spread = icmp sle i64 %touched, {SPREAD_BYTES}
-  %along = icmp eq i64 %ac, 1
-  %reached = or i1 %along, %spread
+{spread_text(self.size)}
   %f0 = and i1 %dense, %tall
   %f1 = and i1 %wide, %deep
   %f2 = and i1 %thrifty, %reached

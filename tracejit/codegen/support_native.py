@@ -15,6 +15,7 @@ from tracejit.codegen import (
 )
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
+from tracejit.codegen.gemm_panels import panels_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 from tracejit.records import record
@@ -28,12 +29,14 @@ EXPORTS = (
     *("tj_output", "tj_print"),
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_share", "tj_set_threads"),
+    "tj_share_tiles",
     "tj_pool_is_awake",
     "tj_stack_limit",
 )
 
-#: The functions of each library of matrix products.
+#: The functions of each library of matrix products that programs call, and those that find its parts.
 PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.DTYPES}
+FINDERS = {name: tuple(f"tj_find_{part}_{name}" for part in gemm.PARTS) for name in gemm.DTYPES}
 
 #: Functions that a library of its own has, which is linked when a program first calls one.
 LAPACK = tuple(f"tj_lapack_{name}" for name in lapack.ROUTINES)
@@ -71,23 +74,29 @@ def support_text(platform: Platform, allocation: str | None = None) -> str:
     return once("\n".join(parts)) + FOOTER
 
 
-def gemm_module(
-    options: LlvmOptions, names: Sequence[str] = gemm.DTYPES, blas_integer: int = 0, blas_threads: bool = False
-) -> str:
-    """The module of the matrix products of some dtypes; it needs no passes.
-
-    `blas_integer` is the width of the BLAS library's integers, 0 for own kernels; `blas_threads` says whether that
-    library lets a thread choose the number of its threads. With a BLAS, register tiles are in `tiles_modules`.
-    """
-    texts = [gemm.gemm_text(name, options, blas_integer, blas_threads) for name in names]
-    texts += [] if blas_integer else [text for name in names for text in _tiles_texts(name, options)]
+def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str:
+    """The module of all that the matrix products of some dtypes need; it needs no passes."""
+    texts = [gemm.gemm_text(name, options) for name in names]
+    texts += [text for name in names for text in (direct_text(name, options), *_parts(name, options).values())]
     return once("\n".join(texts)) + FOOTER
 
 
-def tiles_modules(name: str, options: LlvmOptions) -> tuple[str, ...]:
-    """The modules of the products of one dtype that need no packing."""
-    return tuple(once(text) + FOOTER for text in _tiles_texts(name, options))
+def products_module(name: str, options: LlvmOptions, blas_integer: int, blas_threads: bool) -> str:
+    """The module of the products of one dtype in a process, which finds its tiles and the parts of `gemm.PARTS` in
+    others. `blas_integer` is the width of the BLAS library's integers, 0 without one; `blas_threads` says whether that
+    library lets a thread choose the number of its threads."""
+    return once(gemm.gemm_text(name, options, blas_integer, blas_threads, is_lazy=True)) + FOOTER
 
 
-def _tiles_texts(name: str, options: LlvmOptions) -> tuple[str, ...]:
-    return direct_text(name, options), line_text(name, options)
+def tiles_module(name: str, options: LlvmOptions) -> str:
+    """The module of the register tiles of one dtype."""
+    return once(direct_text(name, options)) + FOOTER
+
+
+def part_module(part: str, name: str, options: LlvmOptions) -> str:
+    """The module of a part of the products of one dtype."""
+    return once(_parts(name, options)[part]) + FOOTER
+
+
+def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
+    return {"panels": panels_text(name, options), "line": line_text(name, options)}

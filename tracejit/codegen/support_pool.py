@@ -16,6 +16,11 @@ from __future__ import annotations
 CHUNK_WORK = 2_000_000
 MAX_CHUNKS = 256
 
+#: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
+PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
+#: The same while the workers of the pool are awake: then a launch costs a tenth of what it does otherwise.
+AWAKE_WORK, AWAKE_CHUNK = 1 << 19, 1 << 16
+
 _SPIN = 1500
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
@@ -70,6 +75,31 @@ several:
 }}
 """
 
+#: Runs the tiles of a matrix product, each of `each` multiplications: alone where they are few or `share` is false.
+_TILES = f"""
+define void @tj_share_tiles(ptr %function, ptr %record, i64 %count, i64 %each, i1 %share) nounwind {{
+  %work = mul i64 %count, %each
+  %enough = icmp sge i64 %work, {AWAKE_WORK}
+  %several = and i1 %share, %enough
+  br i1 %several, label %ask, label %alone
+ask:
+  %large = icmp sge i64 %work, {PRODUCT_WORK}
+  br i1 %large, label %threads, label %hasty
+hasty:
+  %awake = call i1 @tj_pool_is_awake()
+  br i1 %awake, label %threads, label %alone
+alone:
+  call void %function(ptr %record, i64 0, i64 %count)
+  ret void
+threads:
+  %chunk = select i1 %large, i64 {PRODUCT_CHUNK}, i64 {AWAKE_CHUNK}
+  %wanted = sdiv i64 %chunk, %each
+  %grain = add i64 %wanted, 1
+  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
+  ret void
+}}
+"""
+
 _SERIAL_FOR = """
 define internal void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
 start:
@@ -93,8 +123,8 @@ done:
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
     if system != "linux" or machine not in _FUTEX:
-        return _SHARE + _SERIAL_FOR + SERIAL
-    return _SHARE + _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine])
+        return _SHARE + _TILES + _SERIAL_FOR + SERIAL
+    return _SHARE + _TILES + _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine])
 
 
 def _linux(futex: int, declare_pause: str, pause: str) -> str:

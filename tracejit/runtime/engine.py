@@ -10,6 +10,7 @@ import ctypes
 import os
 import sys
 import threading
+from _thread import interrupt_main
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,19 +21,23 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from tracejit import config
+from tracejit.codegen.gemm import NUMBERED, PARTS
 from tracejit.codegen.gemm_blas import switch_text
+from tracejit.codegen.gemm_direct import Shape
 from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import Module
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.support_allocation import LARGE_BYTES
 from tracejit.codegen.support_native import (
     EXPORTS,
+    FINDERS,
     LAPACK,
     PRODUCTS,
     Platform,
-    gemm_module,
+    part_module,
+    products_module,
     support_text,
-    tiles_modules,
+    tiles_module,
 )
 from tracejit.runtime import cache as disk
 from tracejit.runtime.blas import find_blas
@@ -112,6 +117,8 @@ class Engine:
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
         self._products: dict[str, Any] = {}
+        self._parts: dict[tuple[str, str], Any] = {}
+        self._resolve = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32)(self._resolved)
         self._made: dict[str, bytes] = {}  #: object code of products that programs brought along, by key
         self.support = self._link_support()
         if hasattr(os, "register_at_fork"):
@@ -162,25 +169,48 @@ class Engine:
 
     def _link_products(self, name: str) -> Any:
         blas = find_blas()
-        objects = [
-            self._made.get(key) or self.compiled([module.text], key, optimised=False)
-            for module, key in self._tiles(name)
-        ]
-        if blas is not None:
-            objects.append(self.quickly(self._products_text(name)))
-        symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
-        library = self._library(objects, PRODUCTS[name], symbols).add_jit_library("support")
-        return library.link(self.jit, f"products.{name}")
-
-    def _products_text(self, name: str) -> str:
-        blas = find_blas()
+        module, key = self._tiles(name)
         integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
-        return gemm_module(self.options, [name], integer, has_local)
+        objects = [
+            self._made.get(key) or self.compiled([module.text], key, optimised=False),
+            self.quickly(products_module(name, self.options, integer, has_local)),
+        ]
+        symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
+        symbols["tj_resolve"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
+        exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
+        return self._library(objects, exports, symbols).add_jit_library("support").link(self.jit, f"products.{name}")
 
-    def _tiles(self, name: str) -> list[tuple[Module, str]]:
-        """The parts of the products of a dtype that take long to compile, and their keys on the disk."""
-        texts = (self._products_text(name),) if find_blas() is None else tiles_modules(name, self.options)
-        return [(Module(text), disk.digest("products", text, *self.identity())) for text in texts]
+    def _tiles(self, name: str) -> tuple[Module, str]:
+        """The part of the products of a dtype that every program with products needs, and its key on the disk."""
+        text = tiles_module(name, self.options)
+        return Module(text), disk.digest("products", text, *self.identity())
+
+    def _resolved(self, number: int) -> int:
+        """The address of a part of the products, by its number. Native code waits for it, so that it cannot be
+        interrupted: a Ctrl-C is raised again a little later."""
+        while True:
+            try:
+                return self._part(*NUMBERED[number])
+            except KeyboardInterrupt:
+                threading.Timer(0.01, interrupt_main).start()
+
+    def _part(self, part: str, name: str) -> int:
+        symbol = f"tj_{part}_{name}"
+        with self.lock:
+            if (part, name) not in self._parts:
+                text = part_module(part, name, self.options)
+                data = self.compiled([text], disk.digest("products", text, *self.identity()), optimised=False)
+                library = self._library([data], [symbol], {}).add_jit_library("support")
+                library = library.add_jit_library(f"products.{name}")
+                self._parts[part, name] = library.link(self.jit, f"{part}.{name}")
+            return self._parts[part, name][symbol]
+
+    def _resolve_now(self, name: str) -> None:
+        """Find the parts of a dtype's products: threads of the pool may not ask for them, because the caller that waits
+        for them may hold the interpreter's lock."""
+        for part in PARTS:
+            if (part, name) not in self._parts:
+                ctypes.CFUNCTYPE(None)(self._products[name][f"tj_find_{part}_{name}"])()
 
     def objects(self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str]) -> list[bytes]:
         """The object code of modules for a CPU; what the products that they call still need is compiled at the same
@@ -188,7 +218,7 @@ class Engine:
         with self.lock:
             own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
             lacking = [name for name in products if name not in self._products] if own else []
-            parts = [part for name in lacking for part in self._tiles(name)]
+            parts = [self._tiles(name) for name in lacking]
             needed = [(module, key) for module, key in parts if not disk.has(key)]
             made = self._emission(options).objects(chain([module for module, _ in needed], modules))
             for (_, key), data in zip(needed, made, strict=False):
@@ -263,6 +293,8 @@ class Engine:
                 if any(needed[0].encode() in data for data in objects):
                     self.products(name)
                     library = library.add_jit_library(f"products.{name}")
+                    if any(needed[1].encode() in data for data in objects):
+                        self._resolve_now(name)
             if any(b"tj_lapack_" in data for data in objects):
                 _ = self.lapack
                 library = library.add_jit_library("lapack")

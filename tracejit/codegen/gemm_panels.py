@@ -1,0 +1,531 @@
+"""Matrix products over packed panels, as LLVM text: what `gemm_direct` cannot read where it lies.
+
+B is copied into panels of as many columns as a tile has, so that a tile reads memory from one end to the other
+(Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). A is copied into blocks of a tile's
+rows where they are not contiguous along k and would fall on a few sets of the cache. A transposed B turns in registers,
+a square of vectors at a time. Tiles at the edge are computed beside C, and what belongs to C is copied; where A is not
+packed, the last tile of a column reaches back over rows of the one before.
+
+An element is a chain of multiply-adds over k, or the sum of such chains over `DEPTH` each, in order: like that of
+`gemm_direct` it depends on nothing but its row and its column.
+"""
+
+from __future__ import annotations
+
+from tracejit.codegen.gemm_direct import COMMON, TYPES, Shape, spread_text, tile_call
+from tracejit.codegen.llvm_options import LlvmOptions
+
+#: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
+DEPTH, PANELS_BYTES, TOGETHER = 512, 1 << 20, 8
+#: With at most so many rows, panels of a dense B are read where they lie.
+FEW_ROWS = 64
+#: A column of A that spans more bytes is read once instead of once for each panel.
+LONG_BYTES = 1 << 17
+#: Copying an element takes as long as so many multiplications.
+COPY_WORK = 4
+
+_FIELDS = (
+    ("i64", "m"), ("i64", "n"), ("i64", "k"), ("ptr", "a"), ("i64", "ar"), ("i64", "ac"),
+    ("ptr", "b"), ("i64", "br"), ("i64", "bc"), ("ptr", "c"), ("i64", "cr"),
+    ("ptr", "blocks"), ("ptr", "panels"), ("i64", "tiles"), ("i64", "first"), ("i64", "origin"), ("i64", "inside"),
+)  # fmt: skip
+#: Beside the arguments: packed A, packed B, the tiles of a panel; the first panel to work on, the first that is in
+#: `panels`, and how many are read from B itself.
+_PARAMS = ", ".join(f"{kind} %{x}" for kind, x in _FIELDS[:11])
+_RECORD = "{ " + ", ".join(kind for kind, _ in _FIELDS) + " }"
+
+
+def _place(field: str) -> str:
+    """The address of a field of the record."""
+    return f"getelementptr {_RECORD}, ptr %record, i64 0, i32 {[x for _, x in _FIELDS].index(field)}"
+
+
+def _loads() -> str:
+    """Every field of the record under its own name."""
+    return "\n".join(f"  %{x}.place = {_place(x)}\n  %{x} = load {kind}, ptr %{x}.place" for kind, x in _FIELDS)
+
+
+def panels_text(name: str, options: LlvmOptions) -> str:
+    """`@tj_panels_T(m, n, k, A, ar, ac, B, br, bc, C, cr, share)`: C = A B for m, n, k of at least 1."""
+    return COMMON + _Panels(name, options).text()
+
+
+class _Panels:
+    """The functions of one dtype."""
+
+    def __init__(self, name: str, options: LlvmOptions) -> None:
+        self.name = name
+        self.type, self.size = TYPES[name]
+        self.shape = Shape.of(name, options)
+        self.lanes, self.rows, self.width = self.shape.lanes, self.shape.rows, self.shape.widths[0]
+        self.vector, self.mask = f"<{self.lanes} x {self.type}>", f"<{self.lanes} x i1>"
+        self.block = f"<{self.rows} x {self.type}>"
+        self._copy = f"@tj_panels_copy_{name}"
+        self.load, self.store = (f"@llvm.masked.{x}.v{self.lanes}{name}.p0" for x in ("load", "store"))
+
+    def text(self) -> str:
+        """Everything of this dtype."""
+        tiles = "\n".join(
+            f"declare void @tj_tile_{self.name}_{w}(i64, ptr, i64, i64, ptr, i64, ptr, i64)"
+            for w in self.shape.widths[:2]
+        )
+        declarations = f"""
+declare ptr @tj_alloc(i64)
+declare void @tj_free(ptr)
+{tiles}
+declare {self.vector} {self.load}(ptr, i32, {self.mask}, {self.vector})
+declare void {self.store}({self.vector}, ptr, i32, {self.mask})
+"""
+        parts = (self._copied(), self._blocks(), self._panels(), self._turn(), self._put(), self._part(), self._whole())
+        return "\n".join((declarations, *parts))
+
+    # -- packing ------------------------------------------------------------------------------------------------
+
+    def _copied(self) -> str:
+        """to[p][j] = from[p][j] for p < lines and j < count, with any steps."""
+        type, size = self.type, self.size
+        return f"""
+define internal void {self._copy}(
+    ptr %from, i64 %step, i64 %across, i64 %lines, i64 %count, ptr %to, i64 %to.step) noinline nounwind {{
+start:
+  br label %line
+line:
+  %p = phi i64 [ 0, %start ], [ %p1, %ended ]
+  %skip = mul i64 %p, %step
+  %put = mul i64 %p, %to.step
+  br label %element
+element:
+  %j = phi i64 [ 0, %line ], [ %j1, %element ]
+  %over = mul i64 %j, %across
+  %at = add i64 %skip, %over
+  %x.place = getelementptr {type}, ptr %from, i64 %at
+  %x = load {type}, ptr %x.place, align {size}
+  %to.at = add i64 %put, %j
+  %to.place = getelementptr {type}, ptr %to, i64 %to.at
+  store {type} %x, ptr %to.place, align {size}
+  %j1 = add i64 %j, 1
+  %more = icmp slt i64 %j1, %count
+  br i1 %more, label %element, label %ended
+ended:
+  %p1 = add i64 %p, 1
+  %again = icmp slt i64 %p1, %lines
+  br i1 %again, label %line, label %done
+done:
+  ret void
+}}"""
+
+    def _blocks(self) -> str:
+        """Blocks `begin` to `end` of A: block[p][row]. Where the rows of a column lie together, those of several blocks
+        are copied together: they share lines of the cache."""
+        rows, type, size = self.rows, self.type, self.size
+        return f"""
+define internal void @tj_panels_blocks_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+start:
+{_loads()}
+  %last = sub i64 %m, 1
+  %dense = icmp eq i64 %ar, 1
+  %full = sdiv i64 %m, {rows}
+  %full.end = call i64 @llvm.smin.i64(i64 %full, i64 %end)
+  %block.size = mul i64 %k, {rows}
+  br label %check
+check:
+  %t = phi i64 [ %begin, %start ], [ %g.end, %group.line ], [ %t1, %single ]
+  %more = icmp slt i64 %t, %end
+  br i1 %more, label %block, label %done
+block:
+  %top = mul i64 %t, {rows}
+  %whole = icmp slt i64 %t, %full
+  %base.skip = mul i64 %t, %block.size
+  %base = getelementptr {type}, ptr %blocks, i64 %base.skip
+  %vectors = and i1 %dense, %whole
+  br i1 %vectors, label %group, label %single
+group:
+  %g.most = add i64 %t, {TOGETHER}
+  %g.end = call i64 @llvm.smin.i64(i64 %g.most, i64 %full.end)
+  %g.from = getelementptr {type}, ptr %a, i64 %top
+  br label %line
+line:
+  %p = phi i64 [ 0, %group ], [ %p1, %group.line ]
+  %p.step = mul i64 %p, %ac
+  %p.from = getelementptr {type}, ptr %g.from, i64 %p.step
+  %p.skip = mul i64 %p, {rows}
+  %p.to = getelementptr {type}, ptr %base, i64 %p.skip
+  br label %copy
+copy:
+  %g = phi i64 [ %t, %line ], [ %g1, %copy ]
+  %c.from = phi ptr [ %p.from, %line ], [ %c.from1, %copy ]
+  %c.to = phi ptr [ %p.to, %line ], [ %c.to1, %copy ]
+  %x = load {self.block}, ptr %c.from, align {size}
+  store {self.block} %x, ptr %c.to, align {size}
+  %c.from1 = getelementptr {type}, ptr %c.from, i64 {rows}
+  %c.to1 = getelementptr {type}, ptr %c.to, i64 %block.size
+  %g1 = add i64 %g, 1
+  %g.more = icmp slt i64 %g1, %g.end
+  br i1 %g.more, label %copy, label %group.line
+group.line:
+  %p1 = add i64 %p, 1
+  %again = icmp slt i64 %p1, %k
+  br i1 %again, label %line, label %check
+single:
+  %s.skip = mul i64 %top, %ar
+  %s.from = getelementptr {type}, ptr %a, i64 %s.skip
+  %s.left = sub i64 %m, %top
+  %high = call i64 @llvm.smin.i64(i64 %s.left, i64 {rows})
+  call void {self._copy}(ptr %s.from, i64 %ac, i64 %ar, i64 %k, i64 %high, ptr %base, i64 {rows})
+  %t1 = add i64 %t, 1
+  br label %check
+done:
+  ret void
+}}"""
+
+    def _panels(self) -> str:
+        """Panels `begin` to `end` of those from `first` on: panel[p][column], vector by vector of columns."""
+        type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
+        iota = ", ".join(f"i64 {i}" for i in range(lanes))
+        return f"""
+define internal void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+start:
+{_loads()}
+  %along = icmp eq i64 %bc, 1
+  %down = icmp eq i64 %br, 1
+  %square = icmp sge i64 %k, {lanes}
+  %begin.v = mul i64 %begin, {self.width // lanes}
+  %end.v = mul i64 %end, {self.width // lanes}
+  %first.column = mul i64 %first, {self.width}
+  %final = sub i64 %k, {lanes}
+  br label %check
+check:
+  %t = phi i64 [ %begin.v, %start ], [ %t1, %next ]
+  %more = icmp slt i64 %t, %end.v
+  br i1 %more, label %strip, label %done
+strip:
+  %panel = sdiv i64 %t, {self.width // lanes}
+  %panel.skip = mul i64 %panel, {self.width}
+  %panel.size = mul i64 %panel.skip, %k
+  %t.skip = mul i64 %t, {lanes}
+  %offset = sub i64 %t.skip, %panel.skip
+  %to.skip = add i64 %panel.size, %offset
+  %to = getelementptr {type}, ptr %panels, i64 %to.skip
+  %left = add i64 %first.column, %t.skip
+  %here = sub i64 %n, %left
+  %some = icmp sgt i64 %here, 0
+  br i1 %some, label %kind, label %next
+kind:
+  %skip = mul i64 %left, %bc
+  %from = getelementptr {type}, ptr %b, i64 %skip
+  br i1 %along, label %lines, label %other
+other:
+  %full = icmp sge i64 %here, {lanes}
+  %turns = and i1 %down, %square
+  %turned = and i1 %turns, %full
+  br i1 %turned, label %squares, label %elements
+lines:
+  %here.one = insertelement <{lanes} x i64> poison, i64 %here, i64 0
+  %here.all = shufflevector <{lanes} x i64> %here.one, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
+  %mask = icmp slt <{lanes} x i64> <{iota}>, %here.all
+  br label %line
+line:
+  %p = phi i64 [ 0, %lines ], [ %p1, %line ]
+  %l.step = mul i64 %p, %br
+  %l.from = getelementptr {type}, ptr %from, i64 %l.step
+  %l.x = call {vector} {self.load}(ptr %l.from, i32 {size}, {self.mask} %mask, {vector} zeroinitializer)
+  %l.put = mul i64 %p, {self.width}
+  %l.to = getelementptr {type}, ptr %to, i64 %l.put
+  store {vector} %l.x, ptr %l.to, align {size}
+  %p1 = add i64 %p, 1
+  %l.again = icmp slt i64 %p1, %k
+  br i1 %l.again, label %line, label %next
+squares:
+  %s = phi i64 [ 0, %other ], [ %s1, %squares ]
+  %s.real = call i64 @llvm.smin.i64(i64 %s, i64 %final)
+  %s.from = getelementptr {type}, ptr %from, i64 %s.real
+  %s.put = mul i64 %s.real, {self.width}
+  %s.to = getelementptr {type}, ptr %to, i64 %s.put
+  call void @tj_panels_turn_{self.name}(ptr %s.from, i64 %bc, ptr %s.to)
+  %s1 = add i64 %s, {lanes}
+  %s.again = icmp slt i64 %s1, %k
+  br i1 %s.again, label %squares, label %next
+elements:
+  %columns = call i64 @llvm.smin.i64(i64 %here, i64 {lanes})
+  call void {self._copy}(ptr %from, i64 %br, i64 %bc, i64 %k, i64 %columns, ptr %to, i64 {self.width})
+  br label %next
+next:
+  %t1 = add i64 %t, 1
+  br label %check
+done:
+  ret void
+}}"""
+
+    def _turn(self) -> str:
+        """A square of vectors at `from`, `step` apart, transposed to `to`, a panel's width apart.
+
+        Interleaving the first half of the rows with the second doubles the length of the pieces of columns; after as
+        many rounds as doublings, every vector is a column.
+        """
+        lanes, vector = self.lanes, self.vector
+        lines = [
+            f"  %o{i} = mul i64 %step, {i}\n  %f{i} = getelementptr {self.type}, ptr %from, i64 %o{i}\n"
+            f"  %v0.{i} = load {vector}, ptr %f{i}, align {self.size}"
+            for i in range(lanes)
+        ]
+        low, high = (
+            ", ".join(f"i32 {start + i // 2 + lanes * (i % 2)}" for i in range(lanes)) for start in (0, lanes // 2)
+        )
+        rounds = lanes.bit_length() - 1
+        for r in range(rounds):
+            for i in range(lanes // 2):
+                pair = f"{vector} %v{r}.{i}, {vector} %v{r}.{i + lanes // 2}"
+                lines += [
+                    f"  %v{r + 1}.{2 * i} = shufflevector {pair}, <{lanes} x i32> <{low}>",
+                    f"  %v{r + 1}.{2 * i + 1} = shufflevector {pair}, <{lanes} x i32> <{high}>",
+                ]
+        lines += [
+            f"  %t{i} = getelementptr {self.type}, ptr %to, i64 {i * self.width}\n"
+            f"  store {vector} %v{rounds}.{i}, ptr %t{i}, align {self.size}"
+            for i in range(lanes)
+        ]
+        body = "\n".join(lines)
+        return f"""
+define internal void @tj_panels_turn_{self.name}(ptr %from, i64 %step, ptr %to) noinline nounwind {{
+{body}
+  ret void
+}}"""
+
+    # -- tiles --------------------------------------------------------------------------------------------------
+
+    def _put(self) -> str:
+        """Rows and columns of a tile from `x` to `c`, added to what is there where `add` says so."""
+        type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
+        iota = ", ".join(f"i64 {i}" for i in range(lanes))
+        masked = f"i32 {size}, {self.mask} %mask"
+        return f"""
+define internal void @tj_panels_put_{self.name}(
+    ptr %x, ptr %c, i64 %cr, i64 %rows, i64 %columns, i1 %add) noinline nounwind {{
+start:
+  br label %row
+row:
+  %r = phi i64 [ 0, %start ], [ %r1, %ended ]
+  %from = mul i64 %r, {self.width}
+  %x.row = getelementptr {type}, ptr %x, i64 %from
+  %to = mul i64 %r, %cr
+  %c.row = getelementptr {type}, ptr %c, i64 %to
+  br label %some
+some:
+  %j = phi i64 [ 0, %row ], [ %j1, %write ]
+  %here = sub i64 %columns, %j
+  %here.one = insertelement <{lanes} x i64> poison, i64 %here, i64 0
+  %here.all = shufflevector <{lanes} x i64> %here.one, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
+  %mask = icmp slt <{lanes} x i64> <{iota}>, %here.all
+  %x.at = getelementptr {type}, ptr %x.row, i64 %j
+  %new = load {vector}, ptr %x.at, align {size}
+  %c.at = getelementptr {type}, ptr %c.row, i64 %j
+  br i1 %add, label %sum, label %write
+sum:
+  %old = call {vector} {self.load}(ptr %c.at, {masked}, {vector} zeroinitializer)
+  %both = fadd {vector} %old, %new
+  br label %write
+write:
+  %value = phi {vector} [ %new, %some ], [ %both, %sum ]
+  call void {self.store}({vector} %value, ptr %c.at, {masked})
+  %j1 = add i64 %j, {lanes}
+  %more = icmp slt i64 %j1, %columns
+  br i1 %more, label %some, label %ended
+ended:
+  %r1 = add i64 %r, 1
+  %again = icmp slt i64 %r1, %rows
+  br i1 %again, label %row, label %done
+done:
+  ret void
+}}"""
+
+    def _part(self) -> str:
+        """Tiles `begin` to `end`, panel by panel: the tiles of a panel share it while it is in the cache."""
+        type, lanes, rows, width = self.type, self.lanes, self.rows, self.width
+        of_a = "%deep", "%a.deep", "%t.row", "%t.step"
+        whole = tile_call(self.name, width, *of_a, "%b.deep", "%b.row", "%d", "%dr")
+        one = tile_call(self.name, lanes, *of_a, "%b.at", "%b.row", "%d.at", "%dr")
+        return f"""
+define internal void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+start:
+  %beside = alloca [{rows * width} x {type}], align 64
+{_loads()}
+  %packed = icmp ne ptr %blocks, null
+  %t.row = select i1 %packed, i64 1, i64 %ar
+  %t.step = select i1 %packed, i64 {rows}, i64 %ac
+  %first.column = mul i64 %first, {width}
+  br label %check
+check:
+  %t = phi i64 [ %begin, %start ], [ %t1, %next ]
+  %more = icmp slt i64 %t, %end
+  br i1 %more, label %tile, label %done
+tile:
+  %panel = sdiv i64 %t, %tiles
+  %before = mul i64 %panel, %tiles
+  %block = sub i64 %t, %before
+  %i = mul i64 %block, {rows}
+  %left.m = sub i64 %m, %i
+  %high = call i64 @llvm.smin.i64(i64 %left.m, i64 {rows})
+  %column = mul i64 %panel, {width}
+  %j = add i64 %first.column, %column
+  %index = add i64 %first, %panel
+  %in.place = icmp slt i64 %index, %inside
+  %since = sub i64 %index, %origin
+  %since.columns = mul i64 %since, {width}
+  %panel.skip = mul i64 %since.columns, %k
+  %b.packed = getelementptr {type}, ptr %panels, i64 %panel.skip
+  %b.lies = getelementptr {type}, ptr %b, i64 %j
+  %b.panel = select i1 %in.place, ptr %b.lies, ptr %b.packed
+  %b.row = select i1 %in.place, i64 %br, i64 {width}
+  %left.n = sub i64 %n, %j
+  %wide = call i64 @llvm.smin.i64(i64 %left.n, i64 {width})
+  %block.skip = mul i64 %i, %k
+  %lack = sub i64 {rows}, %high
+  %over = select i1 %packed, i64 0, i64 %lack
+  %a.top = sub i64 %i, %over
+  %a.skip = mul i64 %a.top, %ar
+  %over.skip = mul i64 %over, {width}
+  %beside.rows = getelementptr {type}, ptr %beside, i64 %over.skip
+  %a.block = getelementptr {type}, ptr %blocks, i64 %block.skip
+  %a.rows = getelementptr {type}, ptr %a, i64 %a.skip
+  %a.tile = select i1 %packed, ptr %a.block, ptr %a.rows
+  %c.skip = mul i64 %i, %cr
+  %c.at = add i64 %c.skip, %j
+  %c.tile = getelementptr {type}, ptr %c, i64 %c.at
+  %is.high = icmp eq i64 %high, {rows}
+  %is.wide = icmp eq i64 %wide, {width}
+  %is.whole = and i1 %is.high, %is.wide
+  %is.narrow = icmp sle i64 %wide, {width - lanes}
+  br label %deeper
+deeper:
+  %p = phi i64 [ 0, %tile ], [ %p1, %deeper.end ]
+  %left.k = sub i64 %k, %p
+  %deep = call i64 @llvm.smin.i64(i64 %left.k, i64 {DEPTH})
+  %a.step = mul i64 %p, %t.step
+  %a.deep = getelementptr {type}, ptr %a.tile, i64 %a.step
+  %b.step = mul i64 %p, %b.row
+  %b.deep = getelementptr {type}, ptr %b.panel, i64 %b.step
+  %later = icmp sgt i64 %p, 0
+  %simple = xor i1 %later, true
+  %straight = and i1 %simple, %is.whole
+  %d = select i1 %straight, ptr %c.tile, ptr %beside
+  %dr = select i1 %straight, i64 %cr, i64 {width}
+  br i1 %is.narrow, label %narrow, label %broad
+broad:
+{whole}
+  br label %ended
+narrow:
+  %v = phi i64 [ 0, %deeper ], [ %v1, %narrow ]
+  %b.at = getelementptr {type}, ptr %b.deep, i64 %v
+  %d.at = getelementptr {type}, ptr %d, i64 %v
+{one}
+  %v1 = add i64 %v, {lanes}
+  %v.more = icmp slt i64 %v1, %wide
+  br i1 %v.more, label %narrow, label %ended
+ended:
+  br i1 %straight, label %deeper.end, label %put
+put:
+  call void @tj_panels_put_{self.name}(ptr %beside.rows, ptr %c.tile, i64 %cr, i64 %high, i64 %wide, i1 %later)
+  br label %deeper.end
+deeper.end:
+  %p1 = add i64 %p, {DEPTH}
+  %p.more = icmp slt i64 %p1, %k
+  br i1 %p.more, label %deeper, label %next
+next:
+  %t1 = add i64 %t, 1
+  br label %check
+done:
+  ret void
+}}"""
+
+    # -- the product --------------------------------------------------------------------------------------------
+
+    def _whole(self) -> str:
+        """The product: blocks of A where it needs them, then panels as far as they have room, and their tiles."""
+        saves = "\n".join(
+            f"  %{x}.place = {_place(x)}\n  store {kind} %{x}, ptr %{x}.place" for kind, x in _FIELDS[:11]
+        )
+        run = f"call void @tj_share_tiles(ptr @tj_panels_{{}}_{self.name}, ptr %record, i64 {{}}, i64 {{}}, i1 %share)"
+        return f"""
+define void @tj_panels_{self.name}({_PARAMS}, i1 %share) nounwind {{
+start:
+  %record = alloca {_RECORD}
+{saves}
+  %m.up = add i64 %m, {self.rows - 1}
+  %tiles = sdiv i64 %m.up, {self.rows}
+  %tiles.place = {_place("tiles")}
+  store i64 %tiles, ptr %tiles.place
+  %n.up = add i64 %n, {self.width - 1}
+  %count = sdiv i64 %n.up, {self.width}
+  %panel.size = mul i64 %k, {self.width}
+  %panel.bytes = mul i64 %panel.size, {self.size}
+  %few = icmp sle i64 %m, {FEW_ROWS}
+  %unit.b = icmp eq i64 %bc, 1
+  %stays = and i1 %few, %unit.b
+  %full = sdiv i64 %n, {self.width}
+  %inside = select i1 %stays, i64 %full, i64 0
+  %inside.place = {_place("inside")}
+  store i64 %inside, ptr %inside.place
+  %partial = sub i64 %count, %inside
+  %room = sdiv i64 {PANELS_BYTES}, %panel.bytes
+  %least = call i64 @llvm.smax.i64(i64 %room, i64 1)
+  %each = call i64 @llvm.smin.i64(i64 %least, i64 %partial)
+  %panels.bytes = mul i64 %each, %panel.bytes
+  %panels = call ptr @tj_alloc(i64 %panels.bytes)
+  %panels.place = {_place("panels")}
+  store ptr %panels, ptr %panels.place
+  %blocks.place = {_place("blocks")}
+  store ptr null, ptr %blocks.place
+{spread_text(self.size)}
+  %part = icmp slt i64 %m, {self.rows}
+  %far = xor i1 %reached, true
+  %span = mul i64 %bytes, %k
+  %long = icmp sgt i64 %span, {LONG_BYTES}
+  %often = icmp sgt i64 %count, 1
+  %apart = xor i1 %unit.a, true
+  %moves = and i1 %apart, %long
+  %moves.often = and i1 %moves, %often
+  %unfit = or i1 %part, %far
+  %packs = or i1 %unfit, %moves.often
+  %block.size = mul i64 %k, {self.rows}
+  %block.work = mul i64 %block.size, {COPY_WORK}
+  br i1 %packs, label %pack.a, label %head
+pack.a:
+  %block.bytes = mul i64 %block.size, {self.size}
+  %blocks.bytes = mul i64 %block.bytes, %tiles
+  %blocks = call ptr @tj_alloc(i64 %blocks.bytes)
+  store ptr %blocks, ptr %blocks.place
+  {run.format("blocks", "%tiles", "%block.work")}
+  br label %head
+head:
+  %taken = phi ptr [ null, %start ], [ %blocks, %pack.a ]
+  %first.place = {_place("first")}
+  %origin.place = {_place("origin")}
+  %panel.work = mul i64 %panel.size, {COPY_WORK}
+  %tile.work = mul i64 %panel.size, {self.rows}
+  br label %panel
+panel:
+  %first = phi i64 [ %inside, %head ], [ %next, %panel ]
+  store i64 %first, ptr %first.place
+  store i64 %first, ptr %origin.place
+  %left = sub i64 %count, %first
+  %here = call i64 @llvm.smin.i64(i64 %left, i64 %each)
+  {run.format("pack", "%here", "%panel.work")}
+  %begin = select i1 %stays, i64 0, i64 %first
+  store i64 %begin, ptr %first.place
+  %next = add i64 %first, %each
+  %wanted = sub i64 %next, %begin
+  %most = sub i64 %count, %begin
+  %these = call i64 @llvm.smin.i64(i64 %wanted, i64 %most)
+  %items = mul i64 %these, %tiles
+  {run.format("part", "%items", "%tile.work")}
+  %more = icmp slt i64 %next, %count
+  br i1 %more, label %panel, label %done
+done:
+  call void @tj_free(ptr %panels)
+  br i1 %packs, label %free.a, label %out
+free.a:
+  call void @tj_free(ptr %taken)
+  br label %out
+out:
+  ret void
+}}"""
