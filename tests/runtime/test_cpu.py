@@ -20,16 +20,25 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "codegen"))
 
 from native_programs import data, dim, entry_program, pointwise, size, vector_input
 
+import tracejit as tj
 from tests.threads import each_number_of_threads
 from tracejit import config
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import Alloc, Call, Input, InputSpec, Load, Output, Pointer, Program, Store, Var
 from tracejit.codegen.scalars import KernelBuilder
+from tracejit.codegen.support_allocation import LARGE_ALIGNMENT, LARGE_OFFSET
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.ir.types import F32, F64, I64, ScalarType, TensorType
 from tracejit.runtime import cache, cpu
 from tracejit.runtime.blas import find_blas
-from tracejit.runtime.cpu import NativeFunction, compile_program, emit_object, link_support, memory_trim
+from tracejit.runtime.cpu import (
+    NativeFunction,
+    compile_program,
+    emit_object,
+    link_support,
+    memory_fresh_blocks,
+    memory_trim,
+)
 from tracejit.runtime.engine import assemble, engine, host_options, target_machine
 
 k = KernelBuilder()
@@ -161,6 +170,36 @@ def test_blocks_of_kilobytes_are_reused_and_may_be_freed_by_the_c_library() -> N
     assert memory_trim() == 0
 
 
+@pytest.mark.parametrize("size", [20_000, 50_000, 200_000, 1_000_000])
+def test_results_of_a_call_use_the_memory_of_those_of_the_call_before(size: int) -> None:
+    several = tj.script(lambda x: (x * 2, x * 3, x - 1))
+    x = np.ones(size)
+    places: list[set[int]] = []
+    for _ in range(3):
+        results = several(x)
+        assert [r[-1] for r in results] == [2, 3, 0]
+        places.append({r.ctypes.data for r in results})
+        del results
+    before = memory_fresh_blocks()
+    several(x)
+    assert memory_fresh_blocks() == before
+    assert len(places[0]) == 3
+    assert places[1] == places[2]
+
+
+def test_small_blocks_are_where_no_large_one_is() -> None:
+    support = engine().support
+    allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
+    libc = ctypes.CDLL(None)
+    libc.free.argtypes = [ctypes.c_void_p]
+    memory_trim()
+    sizes = [48, (1 << 15) - 16, (1 << 16) - 16, (1 << 14) - 16]
+    blocks = [allocate(n) for n in sizes * 500]
+    assert all(block % LARGE_ALIGNMENT != LARGE_OFFSET for block in blocks)
+    for block in blocks:
+        libc.free(block)
+
+
 def test_sizes_around_the_border_between_small_and_large_are_whole() -> None:
     support = engine().support
     allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)(support["tj_alloc"])
@@ -173,6 +212,7 @@ def test_sizes_around_the_border_between_small_and_large_are_whole() -> None:
         1024,
         1025,
         1 << 12,
+        *((1 << 15) * k + d for k in (1, 2, 3, 4, 5) for d in (-64, -16, -8, 0, 8)),
         7 << 17,
         (7 << 17) + 1,
         (1 << 20) - 1,

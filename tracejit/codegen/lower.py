@@ -304,7 +304,7 @@ class Lowering:
     def launch(self, name: str, body: Sequence[Stmt], spans: Sequence[Span] = ()) -> None:
         """Run statements as a kernel, one for all that have the same code; on the CPU, code without loops stays in
         the entry."""
-        if self.in_kernel or (self.target == "cpu" and not any(isinstance(s, For) for s in body)):
+        if self.in_kernel or (self.target == "cpu" and not _has_loop(body)):
             self.emit(*body)
             return
         params, kernels = free_variables(body), self.tables.kernels
@@ -569,6 +569,10 @@ class _Position:
     block: Block
     at: int = 0
     dying: list[Value] = field(default_factory=list[Value])
+
+
+def _has_loop(body: Sequence[Stmt]) -> bool:
+    return any(isinstance(s, For) or (isinstance(s, If) and (_has_loop(s.then) or _has_loop(s.orelse))) for s in body)
 
 
 def _slot_dtype(type: ListType) -> DType:

@@ -115,6 +115,16 @@ class Code:
             return True
         return any(map(self._is_unlike_its_equals, parts(e)))
 
+    def here(self, e: Expr, name: str) -> Expr:
+        """A name for an expression in the innermost scope: what is made of the name stays there too."""
+        if isinstance(e, Const):
+            return e
+        assert isinstance(e.type, DType)
+        found = Var(name, e.type)
+        self.emit(Let(found, e))
+        self.depths[found] = len(self.scopes) - 1
+        return found
+
     def emit(self, *stmts: Stmt) -> None:
         """Append statements to the innermost scope."""
         self.top.stmts.extend(stmts)

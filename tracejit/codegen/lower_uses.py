@@ -5,14 +5,15 @@ from __future__ import annotations
 from tracejit.ir.aliasing import has_storage, is_flat
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import Contraction, Pointwise, Reduction
-from tracejit.ir.types import TensorType
+from tracejit.ir.types import ScalarType, TensorType
 
 
 class Uses:
-    """Facts about uses: who reads a value (a block's end is no op), which tensors must be dense, and which rank-0
-    tensors are only fetched."""
+    """Facts about uses: who reads a value (a block's end is no op), what makes a host scalar, which tensors must be
+    dense, and which rank-0 tensors are only fetched."""
 
     def __init__(self, body: Block) -> None:
+        self.makers: dict[Value, Op] = {}
         self.dense: set[Value] = set()
         self.readers: dict[Value, list[Op | None]] = {}
         self._block(body, True)
@@ -30,6 +31,8 @@ class Uses:
         for value in filter(has_storage, block.results):
             self.readers.setdefault(value, []).append(None)
         for op in block.ops:
+            if len(op.results) == 1 and isinstance(op.results[0].type, ScalarType):
+                self.makers[op.results[0]] = op
             for value in filter(has_storage, op.operands):
                 self.readers.setdefault(value, []).append(op)
             self.dense.update(v for i, v in enumerate(op.operands) if has_storage(v) and not _takes_strides(op, i))

@@ -3,6 +3,8 @@
 The derivative of a stencil is such a run: the written part is cleared, and each shifted read adds its share. One
 window after the other passes over the whole array each time; row by row, every pass but the first finds it in the
 nearest cache, and rows are independent. An element sees the same writes in the same order either way.
+
+What the windows get may be made of the array itself: `lower_renewed.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from tracejit.codegen import lower_renewed
 from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Let, Load, Stmt, Store, Var
 from tracejit.codegen.lower_elements import ONE, Array, ElementBuilder
+from tracejit.codegen.lower_kernels import shape_of
 from tracejit.errors import Span
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.types import BOOL, I64, DType, ScalarType, TensorType
@@ -34,15 +38,19 @@ class WindowRuns:
         self.runs: dict[Op, list[Op]] = {}
         self.fills: dict[Value, Op] = {}  #: filled tensors that a run writes without making them
         self.done: set[Op] = set()
+        self.sweeps: dict[Op, list[Op]] = {}  #: groups that are computed where windows get them -> the windows
+        self.ops = block.ops
         if lowering.target != "cpu":
             return
+        groups = {r: op for op in block.ops if op.name == "fused" for r in op.results}
         run: list[Op] = []
         for op in (*block.ops, None):
             if op is not None and _is_window(op) and (not run or self._follows(run[-1], op)):
                 run.append(op)
                 continue
-            if len(run) > 1:
+            if len(run) > 1 and len(shape_of(run[0].results[0])) == 2:
                 self.runs[run[0]] = run
+            self.sweeps.update((groups[w.operands[1]], run) for w in run if w.operands[1] in groups)
             run = [op] if op is not None and _is_window(op) else []
         for op in block.ops:
             if _is_fill(op) and self._goes_only_to_runs(op.results[0]):
@@ -69,6 +77,8 @@ class WindowRuns:
             return True
         if op.results and self.fills.get(op.results[0]) is op:
             return True
+        if op in self.sweeps and self._renew(op, self.sweeps[op]):
+            return True
         run = self.runs.get(op)
         if run is None:
             return False
@@ -86,14 +96,24 @@ class WindowRuns:
         self.done.update(run)
         return True
 
+    def _renew(self, group: Op, run: list[Op]) -> bool:
+        """Lower a group and the windows that get it as one kernel; False where it is none."""
+        renewal = lower_renewed.find(self.lowering, self.ops, run, self.fills)
+        if renewal is None or renewal.groups[0] is not group:
+            return False
+        lower_renewed.emit(self.lowering, renewal)
+        self.done.update((*run, *renewal.groups))
+        return True
+
 
 def _is_window(op: Op) -> bool:
-    """Whether an op changes a window of two axes in an array of two axes, of numbers that have vectors."""
+    """Whether an op changes a window of an array of numbers that have vectors, with as many axes as the array."""
     if op.name not in ("vwrite", "vadd"):
         return False
-    types = [v.type for v in op.operands[:2]]
-    plain = all(isinstance(t, TensorType) and len(t.shape) == 2 and not t.dtype.is_complex for t in types)
-    return plain and len(op.operands) == 5
+    base, value = (v.type for v in op.operands[:2])
+    assert isinstance(base, TensorType) and isinstance(value, TensorType)
+    rank = len(base.shape)
+    return rank > 0 and len(value.shape) == rank and len(op.operands) == 3 + rank and not base.dtype.is_complex
 
 
 def _is_fill(op: Op) -> bool:

@@ -1,7 +1,7 @@
 """The process's allocator as LLVM text: `@tj_alloc` and `@tj_free`, with bins of freed blocks.
 
 Blocks that are not large are plain `malloc` memory, so that NumPy may own and `free` them. A large block starts 64
-bytes after a multiple of 2 MiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; others never have such an
+bytes after a multiple of 32 KiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; others never have such an
 address, which is how `@tj_free` tells them apart. Freed blocks from 128 bytes on wait in bins of four sizes per power
 of two; a block that is not large has the same header in its own first bytes. Fresh pages cost more than most kernels,
 and the C library gives the pages of a loop's residuals back to the system after every call. The bins' lock is only
@@ -10,12 +10,17 @@ tried: whoever does not get it goes to the C library, so a fork while another th
 
 from __future__ import annotations
 
-#: Blocks of at least this many bytes are large.
-LARGE_BYTES = 1 << 20
+#: Blocks of at least this many bytes are large: the C library takes such from the system and gives them back.
+LARGE_BYTES = 1 << 17
 
-#: A large block's address is LARGE_OFFSET behind a multiple of LARGE_ALIGNMENT; no small block's is.
-LARGE_ALIGNMENT = 1 << 21
+#: A large block's address is LARGE_OFFSET behind a multiple of LARGE_ALIGNMENT; no small block's is. Sizes of large
+#: blocks are multiples of it.
+LARGE_ALIGNMENT = LARGE_BYTES >> 2
 LARGE_OFFSET = 64
+
+#: Blocks of at least this many bytes begin where a huge page may, of that size.
+HUGE_BYTES = 1 << 20
+HUGE_ALIGNMENT = 1 << 21
 _BINS = 180
 
 #: Blocks of at least this many bytes wait in the bins when they are freed; smaller ones go back to the C library.
@@ -105,13 +110,24 @@ big:
 }}
 
 define internal ptr @tj_alloc_small(i64 %bytes) {{
+start:
+  br label %try
+try:
+  %held = phi ptr [ null, %start ], [ %p, %unlucky ]
   %p = call ptr @malloc(i64 %bytes)
-  %unlucky = call i1 @tj_is_large(ptr %p)
-  br i1 %unlucky, label %again, label %done
-again:
-  %q = call ptr @malloc(i64 %bytes)
-  call void @free(ptr %p)
-  ret ptr %q
+  %large = call i1 @tj_is_large(ptr %p)
+  br i1 %large, label %unlucky, label %found
+unlucky:
+  store ptr %held, ptr %p
+  br label %try
+found:
+  %left = phi ptr [ %held, %try ], [ %next, %release ]
+  %none = icmp eq ptr %left, null
+  br i1 %none, label %done, label %release
+release:
+  %next = load ptr, ptr %left
+  call void @free(ptr %left)
+  br label %found
 done:
   ret ptr %p
 }}
@@ -195,7 +211,9 @@ look:
   %miss = icmp eq ptr %kept, null
   br i1 %miss, label %fresh, label %made
 fresh:
-  %new = call ptr @aligned_alloc(i64 {LARGE_ALIGNMENT}, i64 %bytes)
+  %huge = icmp uge i64 %bytes, {HUGE_BYTES}
+  %alignment = select i1 %huge, i64 {HUGE_ALIGNMENT}, i64 {LARGE_ALIGNMENT}
+  %new = call ptr @aligned_alloc(i64 %alignment, i64 %bytes)
   %failed = icmp eq ptr %new, null
   br i1 %failed, label %fail, label %header
 header:
