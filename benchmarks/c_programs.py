@@ -24,12 +24,13 @@ def library() -> ctypes.CDLL | None:
     compiler = shutil.which("cc")
     if compiler is None:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="tracejit-bench-"))
-    source, code, target = Path(__file__).with_name("c_programs.c"), folder / "programs.o", folder / "programs.so"
-    subprocess.run([compiler, *FLAGS, "-c", "-o", str(code), str(source)], check=True)
-    # linked without -ffast-math, which would make the whole process flush subnormal numbers to zero
-    subprocess.run([compiler, "-shared", "-fopenmp", "-o", str(target), str(code), "-lm"], check=True)
-    return ctypes.CDLL(str(target))
+    source = Path(__file__).with_name("c_programs.c")
+    with tempfile.TemporaryDirectory(prefix="tracejit-bench-") as folder:
+        code, target = Path(folder, "programs.o"), Path(folder, "programs.so")
+        subprocess.run([compiler, *FLAGS, "-c", "-o", str(code), str(source)], check=True)
+        # linked without -ffast-math, which would make the whole process flush subnormal numbers to zero
+        subprocess.run([compiler, "-shared", "-fopenmp", "-o", str(target), str(code), "-lm"], check=True)
+        return ctypes.CDLL(str(target))  # what is loaded stays when its file goes
 
 
 def _bind(name: str, *args: Any, returns: Any = None) -> Callable[[], Any]:

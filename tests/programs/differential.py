@@ -116,11 +116,11 @@ def observe(fn: Callable[..., Any], own: Sequence[Any]) -> Outcome:
     return Outcome(result, own, "", error)
 
 
-def interpret(found: Specialisation, own: Sequence[Any], graph: Graph) -> Any:
-    """Run a graph of a specialisation by the interpreter; the arguments are written as a call would."""
+def interpret(found: Specialisation, own: Sequence[Any], graph: Graph, execute: Callable[..., Any] = run) -> Any:
+    """Run a graph of a specialisation by `execute`; the arguments are written as a call would."""
     lowered = found.lowered
     inputs = [i.access.fetch(own) for i in lowered.inputs]
-    results = [x.copy() if isinstance(x, np.ndarray) else x for x in run(graph, inputs)]  # one may be an input
+    results = [x.copy() if isinstance(x, np.ndarray) else x for x in execute(graph, inputs)]  # one may be an input
     n_user = len(results) - len(lowered.graph.inout)
     for i, final in zip(lowered.graph.inout, results[n_user:], strict=True):
         np.copyto(inputs[i], final)
@@ -129,6 +129,8 @@ def interpret(found: Specialisation, own: Sequence[Any], graph: Graph) -> Any:
 
 class Comparison:
     """The comparisons of one program."""
+
+    execute = staticmethod(run)  #: `(graph, inputs) -> results`, for what is not compiled
 
     def __init__(self, fn: Callable[..., Any], seed: int, depth: Depth = Depth.NATIVE) -> None:
         self.fn = fn
@@ -147,7 +149,9 @@ class Comparison:
             raise Mismatch("refused", str(error)) from error
         if not variant.aliased:
             graph = self.reached(found.lowered.graph)
-            interpreted = observe(lambda *own: interpret(found, own, graph), arguments(self.seed, variant))
+            interpreted = observe(
+                lambda *own: interpret(found, own, graph, self.execute), arguments(self.seed, variant)
+            )
             self.agree("interpreter", plain, interpreted, variant, writes=plain.error is None)
         if self.depth == Depth.NATIVE:
             compiled = observe(self.scripted, arguments(self.seed, variant))
@@ -165,7 +169,7 @@ class Comparison:
         if self.depth == Depth.NATIVE:
             return compile_graph(graph)
         reached = self.reached(graph)
-        return lambda given: run(reached, given)
+        return lambda given: self.execute(reached, given)
 
     def agree(self, stage: str, plain: Outcome, other: Outcome, variant: Variant, writes: bool) -> None:
         problem = difference(plain, other, variant, writes)

@@ -281,7 +281,12 @@ def expansion(name: str, dtype: DType) -> Expansion:
     row = SCALARS[name]
     if row.expand is None:
         raise KeyError(f"{name} has no expansion")
-    return _expand(row.expand, [dtype] * row.arity)
+    return expanded(row.expand, dtype, row.arity)
+
+
+def expanded(function: Callable[..., Expr], dtype: DType, arity: int) -> Expansion:
+    """A function `(k, *operands) -> Expr` of operands of `dtype` as straight-line code."""
+    return _expand(function, [dtype] * arity)
 
 
 @cache

@@ -22,22 +22,29 @@ def export(
     name: str | None = None,
     target: str | None = None,
 ) -> Path:
-    """Write a function as native code that runs without Python; gives the path.
+    """Write a function as something that runs without Python; gives the path.
 
-    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), or `.tj` (the
-    graph as text). `fn` is a function, a scripted one, a method or a module; `example_args` decide dtypes and ranks,
-    never sizes or numbers. `name` is the C function's name (default: the file's), `target` a machine
-    (`aarch64-linux`, or an LLVM triple; default: this one).
-    Beside the code lie a C header, a manifest and the graph. Raises `ExportError` and `ScriptError`.
+    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.onnx` (needs
+    the package onnx), or `.tj` (the graph as text). `fn` is a function, a scripted one, a method or a module;
+    `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that of the C function or ONNX graph
+    (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple; default: this one).
+    Beside native code lie a C header, a manifest and the graph. An ONNX model has an input for each array and number,
+    an output for each result and for the last content of each array that is changed (`x_new`); a failed check stops
+    its run with the message. Raises `ExportError` and `ScriptError`.
     """
     path = Path(path)
-    if path.suffix not in (*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".tj"):
-        known = ", ".join((*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".tj"))
+    suffixes = (*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".onnx", ".tj")
+    if path.suffix not in suffixes:
+        known = ", ".join(suffixes)
         raise ExportError(f"cannot export to {path.name!r}: the path must end in one of {known}")
     check_folder(path)
     captured = capture(fn, example_args)
     if path.suffix in CUDA_SUFFIXES:
         return write_cuda(captured.graph, path, captured.constants)
+    if path.suffix == ".onnx":
+        from tracejit.deploy.onnx.write import write_onnx
+
+        return write_onnx(captured.graph, path, captured.constants, captured.outputs, name or c_name(path.stem))
     from tracejit.scripted.compiler import compile_graph
 
     compiled = compile_graph(captured.graph)

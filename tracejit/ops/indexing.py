@@ -12,7 +12,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Pointwise, Sample, Update
 from tracejit.ir.types import BOOL, I64, INTEGERS, ScalarType, TensorType, Type
-from tracejit.ops import loops, simplify
+from tracejit.ops import loops, nodes, simplify
 from tracejit.ops.define import draw, op, require_dtype, require_size, tensor_type
 
 # -- one element ----------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ scatter_add = op(
     infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_add"),
     eager=_scatter_add_eager,
     vjp=lambda b, g, x, index, value, out, *, axis: (g, None, b.gather(g, index, axis=axis)),
-    lower=Opaque(loops.scatter(adding=True), updates=True),
+    lower=Opaque(loops.scatter(adding=True), updates=True, nodes=nodes.scatter_add),
     samples=lambda rng: _scatter_samples(rng, distinct=False),
 )
 scatter_set = op(
@@ -218,7 +218,7 @@ scatter_set = op(
     infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_set"),
     eager=_scatter_set_eager,
     vjp=_scatter_set_vjp,
-    lower=Opaque(loops.scatter(adding=False), updates=True),
+    lower=Opaque(loops.scatter(adding=False), updates=True, nodes=nodes.scatter_set),
     samples=lambda rng: _scatter_samples(rng, distinct=True),
 )
 
@@ -265,7 +265,7 @@ mask_read = op(
     infer=_mask_read_infer,
     eager=_mask_read_eager,
     vjp=lambda b, g, x, mask, out: (b.mask_write(b.zeros_like(x), mask, g[1]), None),
-    lower=Opaque(loops.mask_read),
+    lower=Opaque(loops.mask_read, nodes=nodes.mask_read),
     samples=_mask_samples,
 )
 
@@ -300,7 +300,7 @@ mask_write = op(
     infer=_mask_write_infer,
     eager=_mask_write_eager,
     vjp=_mask_write_vjp,
-    lower=Opaque(loops.mask_write, updates=True),
+    lower=Opaque(loops.mask_write, updates=True, nodes=nodes.mask_write),
     samples=lambda rng: [
         Sample((x, mask, draw(rng, -3, 3, (int(mask.sum()), *x.shape[mask.ndim :]), x.dtype.name)))
         for x, mask in (s.operands for s in _mask_samples(rng))

@@ -16,7 +16,7 @@ from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Update
 from tracejit.ir.types import I64, ListType, ScalarType, TensorType, Type, unsized
-from tracejit.ops import loops
+from tracejit.ops import loops, nodes
 from tracejit.ops.control import branch
 from tracejit.ops.define import dims_of, dtype_name, op, require_size
 
@@ -140,7 +140,7 @@ op(
     infer=_pop_infer,
     eager=_pop0_eager,
     vjp=_pop_vjp,
-    lower=Opaque(updates=True),
+    lower=Opaque(updates=True, nodes=nodes.list_pop0),
 )
 op(
     "list_len",
@@ -213,7 +213,7 @@ op(
     infer=_add_infer,
     eager=_add_eager,
     vjp=_add_vjp,
-    lower=Opaque(loops.list_add, updates=True),
+    lower=Opaque(loops.list_add, updates=True, nodes=nodes.list_add),
     samples=lambda rng: [],
 )
 
@@ -254,7 +254,7 @@ op(
     infer=_set_infer,
     eager=_set_eager,
     vjp=_set_vjp,
-    lower=Opaque(loops.list_set, updates=True),
+    lower=Opaque(loops.list_set, updates=True, nodes=nodes.list_set),
     samples=lambda rng: [],
 )
 
@@ -281,7 +281,7 @@ op(
     infer=_clear_infer,
     eager=_clear_eager,
     vjp=_clear_vjp,
-    lower=Opaque(loops.list_clear, updates=True),
+    lower=Opaque(loops.list_clear, updates=True, nodes=nodes.list_clear),
     samples=lambda rng: [],
 )
 
@@ -298,6 +298,6 @@ op(
     infer=_get_infer,
     eager=_get0_eager,
     vjp=_get_vjp,
-    lower=Opaque(),
+    lower=Opaque(nodes=nodes.list_get0),
     samples=lambda rng: [],
 )

@@ -13,7 +13,7 @@ from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, OpDef, Reduction, Sample
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, FLOATS, I64, INTEGERS, NUMERIC, DType, TensorType, Type
-from tracejit.ops import loops
+from tracejit.ops import loops, nodes
 from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, same_shape, tensor_type
 
 ORDERED = (BOOL, *INTEGERS, *FLOATS)
@@ -215,7 +215,10 @@ for _name, _best in (("argmax", "largest"), ("argmin", "smallest")):
         infer=_place_infer,
         eager=lambda xp, x, *, axis, fn=_name: xp.asarray(getattr(xp, fn)(x, axis=axis)).astype("int64"),
         vjp="its result is an integer",
-        lower=Opaque(loops.extremum_place("gt" if _name == "argmax" else "lt")),
+        lower=Opaque(
+            loops.extremum_place("gt" if _name == "argmax" else "lt"),
+            nodes=nodes.extremum_place("ArgMax" if _name == "argmax" else "ArgMin"),
+        ),
         samples=lambda rng: (
             [
                 Sample((draw(rng, -9, 9, shape, dtype),), {"axis": axis})
@@ -257,7 +260,7 @@ op(
     infer=_scan_infer,
     eager=quiet(lambda xp, x, *, axis: xp.cumsum(x, axis=axis, dtype=x.dtype)),
     vjp=lambda b, g, x, out, *, axis: (b.flip(b.cumsum(b.flip(g, axes=(axis,)), axis=axis), axes=(axis,)),),
-    lower=Opaque(loops.scan("add", 0)),
+    lower=Opaque(loops.scan("add", 0), nodes=nodes.cumsum),
     samples=_scan_samples(-2, 2, 1),
 )
 
@@ -277,7 +280,7 @@ op(
     infer=_scan_infer,
     eager=quiet(lambda xp, x, *, axis: xp.cumprod(x, axis=axis, dtype=x.dtype)),
     vjp=_cumprod_vjp,
-    lower=Opaque(loops.scan("mul", 1)),
+    lower=Opaque(loops.scan("mul", 1), nodes=nodes.cumprod),
     samples=lambda rng: [*_scan_samples(0.5, 2, 1)(rng), Sample((rng.permuted([2.0, 0.0, 3.0, 0.5]),), {"axis": 0})],
 )
 
@@ -315,7 +318,7 @@ op(
     infer=_linear_scan_infer,
     eager=_linear_scan_eager,
     vjp=_linear_scan_vjp,
-    lower=Opaque(loops.linear_scan),
+    lower=Opaque(loops.linear_scan, nodes=nodes.linear_scan),
     samples=lambda rng: [
         Sample(s.operands, {**s.attrs, "reverse": reverse})
         for reverse in (False, True)

@@ -13,7 +13,7 @@ from tracejit.ir.builder import composite
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Pointwise, Sample
 from tracejit.ir.types import I64, NUMERIC, DType, ScalarType, TensorType, Type, dim_text
-from tracejit.ops import loops, simplify
+from tracejit.ops import loops, nodes, simplify
 from tracejit.ops.control import branch
 from tracejit.ops.define import (
     as_dtype,
@@ -348,7 +348,7 @@ cat = op(
     infer=_cat_infer,
     eager=lambda xp, size, xs, *, axis: xp.concatenate(xs, axis=axis),
     vjp=_cat_vjp,
-    lower=Opaque(loops.cat),
+    lower=Opaque(loops.cat, nodes=nodes.cat),
     samples=lambda rng: [
         Sample((sum(s[axis] for s in shapes), tuple(rng.uniform(-2, 2, size=s) for s in shapes)), {"axis": axis})
         for axis, shapes in (

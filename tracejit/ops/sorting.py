@@ -8,7 +8,7 @@ from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import I64, TensorType, Type
-from tracejit.ops import coerce, loops
+from tracejit.ops import coerce, loops, nodes
 from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
@@ -41,7 +41,7 @@ op(
     infer=_argsort_infer,
     eager=_argsort_eager,
     vjp="its result is an integer",
-    lower=Opaque(loops.argsort),
+    lower=Opaque(loops.argsort, nodes=nodes.argsort),
     samples=lambda rng: [
         *(
             Sample((draw(rng, -5, 5, shape, dtype),), {"axis": axis, "descending": descending})

@@ -14,6 +14,7 @@ from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Pointwise, Sample
 from tracejit.ir.types import NUMERIC, TensorType, Type
+from tracejit.ops import nodes
 from tracejit.ops.define import dims_of, draw, op, require_dtype, tensor_type
 from tracejit.ops.shape import ints
 
@@ -133,7 +134,7 @@ op(
         b.window_columns(g, _but(b.shape(columns), 0, len(stride) + 1), stride=stride, dilation=dilation),
         None,
     ),
-    lower=Opaque(_fold_emit),
+    lower=Opaque(_fold_emit, nodes=nodes.window_fold),
     samples=lambda rng: [_fold_sample(rng, *s.operands, **s.attrs) for s in _column_samples(rng)],
 )
 

@@ -1,0 +1,307 @@
+"""How opaque ops are exported: ONNX nodes over whole arrays, made with the translation of `deploy/onnx`.
+
+A rule is `nodes(t, results, *operands, **attrs)`: `results` are the op's result values, operands handles of nodes with
+`.dtype` and `.rank`; it returns what stands for each result. `t.model` makes nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, DType
+
+Translation = Any
+Handle = Any
+
+
+def cat(t: Translation, results: Sequence[Any], _size: Handle, xs: Sequence[Handle], *, axis: int) -> Handle:
+    """Arrays joined."""
+    return t.model.node("Concat", *xs, axis=axis)
+
+
+def _sortable(m: Any, x: Handle) -> Handle:
+    """x in a dtype that can be ordered: u64 is moved so that its order is that of i64."""
+    if x.dtype.is_float:
+        return m.cast(x, F32) if x.dtype in (F16, BF16) else x
+    if x.dtype.kind == "u" and x.dtype.bits == 64:
+        return m.node("BitwiseXor", m.cast(x, I64), m.constant(-(1 << 63), I64))
+    return m.cast(x, I64)
+
+
+def extremum_place(operator: str) -> Callable[..., Any]:
+    """`ArgMax` or `ArgMin`, but the first nan where there is one."""
+
+    def nodes(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
+        m, rank = t.model, x.rank - 1
+        options = {"axis": axis, "keepdims": 0, "select_last_index": 0}
+        x = _sortable(m, x)
+        place = m.node(operator, x, dtype=I64, rank=rank, **options)
+        if not x.dtype.is_float:
+            return place
+        marks = m.cast(m.node("IsNaN", x, dtype=BOOL), I32)
+        first = m.node("ArgMax", marks, dtype=I64, rank=rank, **options)
+        found = m.cast(m.node("ReduceMax", marks, m.ints(axis), rank=rank, keepdims=0), BOOL)
+        return m.where(found, first, place)
+
+    return nodes
+
+
+def _wide(dtype: DType) -> DType:
+    """What numbers of a dtype are added up as."""
+    return F32 if dtype in (F16, BF16) else I64 if dtype.is_integer and dtype != I32 else dtype
+
+
+def cumsum(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
+    """Running sums."""
+    m = t.model
+    wide = m.cast(x, _wide(x.dtype))
+    return m.cast(m.node("CumSum", wide, m.constant(axis, I64)), x.dtype)
+
+
+def cumprod(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
+    """Running products, one place after the other."""
+    m = t.model
+
+    def following(i: Handle, y: Handle) -> Handle:
+        return m.node("Mul", y, m.gather(line, i))
+
+    line = _first(m, x, axis)
+    return _scanned(t, x, axis, m.constant(1, x.dtype), following, reverse=False)
+
+
+def linear_scan(
+    t: Translation, results: Sequence[Any], a: Handle, c: Handle, *, axis: int, reverse: bool = False
+) -> Handle:
+    """y[i] = a[i] * y[i-1] + c[i], the first one c[0]: before it y is 0 and a counts as 0 too."""
+    m = t.model
+    slope, line = _first(m, a, axis), _first(m, c, axis)
+
+    def following(i: Handle, y: Handle) -> Handle:
+        at_end = m.node("Sub", m.node("Sub", m.size(line, 0), m.constant(1, I64)), i)
+        place = at_end if reverse else i
+        term = m.gather(line, place)
+        grown = m.node("Add", m.node("Mul", m.gather(slope, place), y), term)
+        return m.where(m.node("Equal", i, m.constant(0, I64), dtype=BOOL), term, grown)
+
+    return _scanned(t, c, axis, m.constant(0, c.dtype), following, reverse)
+
+
+def _first(m: Any, x: Handle, axis: int) -> Handle:
+    """x with an axis moved to the front."""
+    return m.transpose(x, (axis, *(a for a in range(x.rank) if a != axis)))
+
+
+def _back(m: Any, x: Handle, axis: int) -> Handle:
+    """x with its first axis moved to `axis`."""
+    order = (axis, *(a for a in range(x.rank) if a != axis))
+    return m.transpose(x, sorted(range(x.rank), key=order.__getitem__))
+
+
+def _scanned(
+    t: Translation, x: Handle, axis: int, start: Handle, following: Callable[[Handle, Handle], Handle], reverse: bool
+) -> Handle:
+    """Results of a recurrence along an axis, stacked."""
+    m = t.model
+    line = _first(m, x, axis)
+    shape = m.shape_of(line)
+    row = m.node("Slice", shape, m.ints(1), m.ints(x.rank))
+    first = m.expand(start, row, x.rank - 1)
+
+    def trip(i: Handle, carried: list[Handle]) -> Any:
+        y = following(i, carried[0])
+        return m.constant(True, BOOL), (y,), (y,)
+
+    _, stack = t.loop(m.size(line, 0), m.constant(True, BOOL), (first,), trip)
+    stack = m.reshape(stack, shape, x.rank)
+    if reverse:
+        stack = m.node("Slice", stack, m.ints(-1), m.ints(-(1 << 62)), m.ints(0), m.ints(-1))
+    return _back(m, stack, axis)
+
+
+# -- writing by integer arrays and masks ------------------------------------------------------------------------
+
+
+def _in_front(m: Any, x: Handle, index: Handle, value: Handle, axis: int) -> tuple[Handle, Handle, Handle]:
+    """x and value with the indexed axes in front, indices as columns of places."""
+    k = index.rank
+    moved = tuple(range(axis, axis + k))
+    rest = tuple(a for a in range(value.rank) if a not in moved)
+    places = m.unsqueeze(m.cast(index, I64), k)
+    return _first(m, x, axis), places, m.transpose(value, (*moved, *rest))
+
+
+def scatter_add(
+    t: Translation, results: Sequence[Any], x: Handle, index: Handle, value: Handle, *, axis: int
+) -> Handle:
+    """Values added at places along an axis."""
+    m = t.model
+    front, places, moved = _in_front(m, x, index, value, axis)
+    return _back(m, m.node("ScatterND", front, places, moved, reduction="add"), axis)
+
+
+def scatter_set(
+    t: Translation, results: Sequence[Any], x: Handle, index: Handle, value: Handle, *, axis: int
+) -> Handle:
+    """Values written at places along an axis. The order of writes to one place is not defined in ONNX: each place first
+    gets the number of the last value for it, and only that one is written."""
+    m = t.model
+    front, places, moved = _in_front(m, x, index, value, axis)
+    flat_places = m.node("Reshape", places, m.ints(-1, 1), rank=2)
+    tail = m.node("Slice", m.shape_of(moved), m.ints(index.rank), m.ints(moved.rank))
+    rows = m.node("Concat", m.node("Slice", m.shape_of(flat_places), m.ints(0), m.ints(1)), tail, axis=0)
+    values = m.reshape(moved, rows, moved.rank - index.rank + 1)
+    count = m.size(flat_places, 0)
+    numbers = m.node("Range", m.constant(0, I64), count, m.constant(1, I64), rank=1)
+    size = m.node("Slice", m.shape_of(front), m.ints(0), m.ints(1))
+    nobody = m.expand(m.constant(-1, I64), size, 1)
+    last = m.node("ScatterND", nobody, flat_places, numbers, reduction="max")
+    winner = m.node("Equal", m.gather(last, m.flat(flat_places)), numbers, dtype=BOOL)
+    kept = m.flat(m.node("NonZero", winner, dtype=I64, rank=2))
+    written = m.node("ScatterND", front, m.gather(flat_places, kept), m.gather(values, kept))
+    return _back(m, written, axis)
+
+
+def _held(m: Any, mask: Handle) -> Handle:
+    """The places where a mask holds, one a row."""
+    return m.transpose(m.node("NonZero", mask, dtype=I64, rank=2), (1, 0))
+
+
+def mask_read(t: Translation, results: Sequence[Any], x: Handle, mask: Handle) -> tuple[Handle, Handle]:
+    """How many elements of the mask hold, and what is there."""
+    m = t.model
+    held = _held(m, mask)
+    return m.size(held, 0), m.node("GatherND", x, held, rank=x.rank - mask.rank + 1)
+
+
+def mask_write(t: Translation, results: Sequence[Any], x: Handle, mask: Handle, value: Handle) -> Handle:
+    """Values written where the mask holds."""
+    return t.model.node("ScatterND", x, _held(t.model, mask), value)
+
+
+# -- lists ------------------------------------------------------------------------------------------------------
+# Among the cotangents in a list, one that is not there (see `lists.py`) is an array without elements, or a 0.
+
+
+def _mark(m: Any, of: Handle) -> Handle:
+    """What stands for zeros of unknown sizes."""
+    zero = m.constant(0, of.dtype)
+    return m.expand(zero, m.ints(*(0,) * of.rank), of.rank) if of.rank else zero
+
+
+def _is_mark(m: Any, x: Handle) -> Handle:
+    return m.node("Equal", m.node("Size", x, dtype=I64, rank=0), m.constant(0, I64), dtype=BOOL)
+
+
+def _item(m: Any, of: Handle, index: Handle) -> Handle:
+    return m.node("SequenceAt", of, index, rank=of.rank)
+
+
+def _zeros(m: Any, of: Handle, sizes: Sequence[Handle]) -> Handle:
+    zero = m.constant(0, of.dtype)
+    return m.expand(zero, m.vector(sizes), of.rank) if of.rank else zero
+
+
+def _there(t: Translation, of: Handle, index: Handle, sizes: Sequence[Handle]) -> Handle:
+    """The element, or zeros where a mark stands for it."""
+    m = t.model
+    found = _item(m, of, index)
+    return t.branch(_is_mark(m, found), lambda: (_zeros(m, of, sizes),), lambda: (found,))[0] if of.rank else found
+
+
+def _replaced(t: Translation, of: Handle, index: Handle, value: Handle) -> Handle:
+    """The element taken out, and another one put in its place."""
+    return t.list_op("SequenceInsert", t.list_op("SequenceErase", of, index), value, index)
+
+
+def list_set(t: Translation, results: Sequence[Any], of: Handle, index: Handle, value: Handle) -> Handle:
+    """The list with an element replaced."""
+    return _replaced(t, of, index, value)
+
+
+def list_clear(t: Translation, results: Sequence[Any], of: Handle, index: Handle) -> Handle:
+    """The list with an element that is no longer there."""
+    return _replaced(t, of, index, _mark(t.model, of))
+
+
+def list_get0(t: Translation, results: Sequence[Any], of: Handle, index: Handle, sizes: Sequence[Handle]) -> Handle:
+    """An element, zeros where it is not there."""
+    return _there(t, of, index, sizes)
+
+
+def list_pop0(t: Translation, results: Sequence[Any], of: Handle, sizes: Sequence[Handle]) -> tuple[Handle, Handle]:
+    """The list without its last element and that element; of an empty list itself and zeros."""
+    m, last = t.model, t.model.constant(-1, I64)
+    length = m.node("SequenceLength", of, dtype=I64, rank=0)
+
+    def taken() -> tuple[Handle, Handle]:
+        return t.list_op("SequenceErase", of, last), _there(t, of, last, sizes)
+
+    some = m.node("Greater", length, m.constant(0, I64), dtype=BOOL)
+    rest, value = t.branch(some, taken, lambda: (of, _zeros(m, of, sizes)))
+    return rest, value
+
+
+def list_add(
+    t: Translation, results: Sequence[Any], of: Handle, value: Handle, index: Handle, length: Handle
+) -> Handle:
+    """Marks put in at the bottom until there are `length` elements, and the value added to one."""
+    m = t.model
+    missing = m.node("Sub", length, m.node("SequenceLength", of, dtype=I64, rank=0))
+
+    def trip(i: Handle, carried: list[Handle]) -> Any:
+        filled = t.list_op("SequenceInsert", carried[0], _mark(m, of), m.constant(0, I64))
+        return m.constant(True, BOOL), (filled,), ()
+
+    (filled,) = t.loop(missing, m.constant(True, BOOL), (of,), trip)
+    before = _item(m, filled, index)
+    if of.rank:
+        (total,) = t.branch(_is_mark(m, before), lambda: (value,), lambda: (m.node("Add", before, value),))
+    else:
+        total = m.node("Add", before, value)
+    return _replaced(t, filled, index, total)
+
+
+# -- sorting ----------------------------------------------------------------------------------------------------
+
+
+def argsort(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, descending: bool = False) -> Handle:
+    """The order along an axis. `TopK` keeps the order of equal elements; nans, as infinities, are moved by a second
+    sort behind the infinities (in front of them when descending)."""
+    m = t.model
+    x = _sortable(m, x)
+
+    def order(keys: Handle) -> Handle:
+        count = m.unsqueeze(m.size(keys, axis), 0)
+        found = [type(keys)(m.unique("top"), keys.dtype, x.rank), type(keys)(m.unique("order"), I64, x.rank)]
+        m.emit("TopK", (keys, count), found, axis=axis, largest=int(descending), sorted=1)
+        return found[1]
+
+    if not x.dtype.is_float:
+        return order(x)
+    missing = m.node("IsNaN", x, dtype=BOOL)
+    first = order(m.where(missing, m.constant(float("inf"), x.dtype), x))
+    second = order(m.node("GatherElements", m.cast(missing, I64), first, axis=axis))
+    return m.node("GatherElements", first, second, axis=axis)
+
+
+# -- windows ----------------------------------------------------------------------------------------------------
+
+
+def window_fold(
+    t: Translation, results: Sequence[Any], columns: Handle, sizes: Sequence[Handle], *, stride: Any, dilation: Any
+) -> Handle:
+    """The columns added to zeros at their places in the flattened result."""
+    m, k, space = t.model, t.k, len(stride)
+    frame = t.frame_of(columns)
+    out = [frame.elements.bind(n) for n in (m.size(columns, space + 1), m.size(columns, 0), *sizes)]
+    image, channel = frame.index[space + 1], frame.index[0]
+    within, places = frame.index[1 : space + 1], frame.index[space + 2 :]
+    at = k.add(k.mul(image, out[1]), channel)
+    for i, j, s, d, size in zip(places, within, stride, dilation, out[2:], strict=True):
+        at = k.add(k.mul(at, size), k.add(k.mul(i, s), k.mul(j, d)))
+    spots = m.flat(m.expand(frame.elements(at), m.shape_of(columns), columns.rank))
+    shape = t.shape(results[0].type)
+    zeros = m.flat(m.expand(m.constant(0, columns.dtype), shape, space + 2))
+    added = m.node("ScatterElements", zeros, spots, m.flat(columns), axis=0, reduction="add")
+    return m.reshape(added, shape, space + 2)
