@@ -1,6 +1,7 @@
 """Scalar functions in terms of others, where ONNX has no operator or onnxruntime has none for f64.
 
-Nothing here reads the bits of a float. Each function has the name of its row in `codegen/scalars.py`; errors are a few ULP.
+Nothing here reads the bits of a float. Each function has the name of its row in `codegen/scalars.py`; errors are a few
+ULP.
 """
 
 from __future__ import annotations
