@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,12 @@ def test_what_onnx_lacks_is_refused_with_the_line(tmp_path: Path) -> None:
         with pytest.raises(ExportError, match=reason):
             tj.export(fn, args, tmp_path / "refused.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx.checker", None)
+    with pytest.raises(ExportError, match=r"pip install tracejit\[onnx\]"):
+        tj.export(lambda x: x + 1, [normal(2)], tmp_path / "model.onnx")
 
 
 # -- gradients and modules --------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ _ELEMENTS = {
 def package() -> Any:
     """The package `onnx`. Raises `ExportError` where it is missing."""
     try:
+        for part in ("checker", "helper", "numpy_helper"):
+            import_module(f"onnx.{part}")
         return import_module("onnx")
     except ImportError as error:
         raise ExportError("writing .onnx needs the package onnx: pip install tracejit[onnx]") from error
