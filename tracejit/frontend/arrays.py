@@ -492,7 +492,22 @@ def _conj(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return Number(made.value, x.weak) if isinstance(x, Number) and isinstance(made, Number) else made
 
 
+def _tolist(
+    c: Calls, x: ArrayView | Number, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """The items as Python's numbers, in lists of lists."""
+    from tracejit.frontend.written.sequences import ROWS
+
+    rank = x.rank if isinstance(x, ArrayView) else 0
+    if rank == 0:
+        return _item(c, x, args, kwargs, node)
+    if rank > len(ROWS):
+        c.ctx.refuse(node, f"tolist() of {describe(x)} is outside the language", "make lists of its parts")
+    return c.call_object(ROWS[rank - 1], [x], {}, node)
+
+
 METHODS: dict[str, Callable[..., FrontValue]] = {
+    "tolist": _tolist,
     "conj": _conj,
     "conjugate": _conj,
     "copy": _copy,

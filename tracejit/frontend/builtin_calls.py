@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from tracejit.frontend.values import (
     Number,
     SequenceValue,
     Size,
+    SliceValue,
     Static,
     TupleValue,
     describe,
@@ -86,6 +88,17 @@ def _range(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     if by == 0:
         return c.arith.mismatch(ValueError("range() arg 3 must not be zero"), node)
     return SequenceValue(_trip_count(c, first, last, by), _range_item(c, first, last, by), None, (start, stop, step))
+
+
+@handles(slice)
+def _slice(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if not 1 <= len(args) <= 3:
+        bound = "at least 1 argument" if not args else "at most 3 arguments"
+        return c.arith.mismatch(TypeError(f"slice expected {bound}, got {len(args)}"), node)
+    if all(isinstance(a, Static) for a in args):
+        return c.call_now(slice, args, {}, node)
+    start, stop, *step = (Static(None), *args) if len(args) == 1 else args
+    return SliceValue(*(None if a == Static(None) else a for a in (start, stop, step[0] if step else Static(None))))
 
 
 def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
@@ -372,6 +385,21 @@ def _dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     return tables.made_dict(c, {**_pairs(c, args, node), **kwargs}, node)
 
 
+@handles(OrderedDict)
+def _ordered_dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if args and (list_calls.is_unknown(c, args[0]) or tables.is_table(args[0])):
+        return tables.new_table(c, OrderedDict, args, node)
+    return tables.made_dict(c, {**_pairs(c, args, node), **kwargs}, node, OrderedDict)
+
+
+@handles(defaultdict)
+def _default_dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    has_factory = bool(args) and not (isinstance(args[0], Static) and args[0].value is None)
+    if not has_factory or (len(args) > 1 and (list_calls.is_unknown(c, args[1]) or tables.is_table(args[1]))):
+        return tables.new_table(c, defaultdict, args, node)
+    return tables.made_dict(c, {**_pairs(c, args[1:], node), **kwargs}, node, defaultdict, args[0])
+
+
 def container_method(
     c: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
@@ -402,11 +430,13 @@ def container_method(
             key = c.static(args[0], node, "a dict key")
             return items.get(key, args[1] if len(args) > 1 else Static(None))
         case DictValue(items), "copy":
-            return tables.made_dict(c, dict(items), node)
+            return tables.made_dict(c, dict(items), node, receiver.cls, receiver.factory)
         case DictValue(), "update" if args and (tables.is_table(args[0]) or list_calls.is_unknown(c, args[0])):
             tables.grow_dict(receiver)
             c.ctx.refuse(node, "the keys of this dict are known when the function is compiled", "make a new dict")
-        case DictValue(), "update" | "pop" | "setdefault" | "clear" | "popitem":
+        case DictValue(cls=kind), "update" | "pop" | "setdefault" | "clear" | "popitem" | "move_to_end" if hasattr(
+            kind, name
+        ):
             return _change_dict(c, receiver, name, args, kwargs, node)
         case TupleValue(items, cls), "_asdict" if cls is not None:
             return c.ctx.new_object(DictValue(dict(zip(getattr(cls, "_fields", ()), items, strict=True))), node)
@@ -446,8 +476,16 @@ def _change_dict(
         case "popitem" if not items:
             return c.arith.mismatch(KeyError("popitem(): dictionary is empty"), node)
         case "popitem":
-            key, value = items.popitem()
-            made = TupleValue((Static(key), value))
+            last = c.static(kwargs.get("last", args[0] if args else Static(True)), node, "'last'")
+            key = next(reversed(items) if last else iter(items))
+            made = TupleValue((Static(key), items.pop(key)))
+        case "move_to_end":
+            last = c.static(kwargs.get("last", args[1] if len(args) > 1 else Static(True)), node, "'last'")
+            key = c.static(args[0], node, "a dict key")
+            if key not in items:
+                return c.arith.mismatch(KeyError(key), node)
+            value = items.pop(key)
+            items = {**items, key: value} if last else {key: value, **items}
         case "setdefault":
             key = c.static(args[0], node, "a dict key")
             made = items.setdefault(key, args[1] if len(args) > 1 else Static(None))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager.function import Function, custom_vjp
-from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError
 from tracejit.frontend import (
@@ -47,6 +46,7 @@ from tracejit.frontend.names import eager_only, is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.pure import is_pure_builtin
+from tracejit.frontend.restarts import note_maker
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
@@ -162,8 +162,10 @@ class Calls:
                 return BoundMethod(base, name)
             case MessageValue():
                 return BoundMethod(base, name)
+            case SliceValue() if name in ("start", "stop", "step"):
+                return getattr(base, name) or Static(None)
             case TupleValue(cls=None) | ListValue() | GrowingList() | DictValue():
-                kind = tuple if isinstance(base, TupleValue) else dict if isinstance(base, DictValue) else list
+                kind = tuple if isinstance(base, TupleValue) else base.cls if isinstance(base, DictValue) else list
                 if not hasattr(kind, name):
                     self.ctx.check_false("AttributeError", f"'{kind.__name__}' object has no attribute '{name}'")
                 return BoundMethod(base, name)
@@ -304,7 +306,9 @@ class Calls:
         if known in ("grad", "value_and_grad"):
             return self.transformed(known, args, kwargs, node)
         if known is not None and arrays.is_available(known):
-            return arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
+            made = arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
+            note_maker(self.ctx, made, is_numpys(fn))
+            return made
         if (reason := eager_only(fn)) is not None:
             self.ctx.refuse(node, *reason)
         script = getattr(fn, "__tracejit_function__", None)
@@ -321,10 +325,8 @@ class Calls:
             return self.inline(self.source_of(fn, node), args, kwargs, node, None)
         if isinstance(fn, type):
             return self.construct(fn, args, kwargs, node)
-        forward = getattr(type(fn), "forward", None)
-        if isinstance(forward, types.FunctionType) and hasattr(fn, "state_dict"):
-            self.refuse_hooks(fn, node)
-            return self.call_object(forward, [Static(fn), *args], kwargs, node)
+        if (made := module_parts.forward(self, fn, args, kwargs, node)) is not None:
+            return made
         call = inspect.getattr_static(type(fn), "__call__", None)
         if isinstance(call, types.FunctionType):
             return self.call_object(call, [Static(fn), *args], kwargs, node)
@@ -369,17 +371,6 @@ class Calls:
         argnums = self.static(options.get("argnums", Static(0)), node, "'argnums'")
         has_aux = bool(self.static(options.get("has_aux", Static(False)), node, "'has_aux'"))
         return Transformed(kind, options["fn"], argnums, has_aux)
-
-    def refuse_hooks(self, module: Any, node: ast.AST) -> None:
-        """Hooks of a module would be skipped by compiling its `forward`; they are refused instead, later ones too."""
-        self.statics.guarded(MODULE_HOOKS.count, constant_access(MODULE_HOOKS).step("attribute", "count"))
-        for name in MODULE_TABLES:
-            if getattr(module, name, None):
-                self.ctx.refuse(
-                    node,
-                    f"{type(module).__name__} has hooks, which a script cannot run",
-                    "remove the hooks, or call it outside",
-                )
 
     def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
         """A pure function of compile-time objects."""
@@ -529,7 +520,7 @@ class Calls:
 
     def static_subscript(self, value: Any, index: FrontValue, node: ast.AST) -> FrontValue:
         """Indexing a compile-time object."""
-        made = grid_subscript(self, value, index, node)
+        made = grid_subscript(self, value, index, node) or module_parts.parameter(self, Static(value), index, node)
         if made is not None:
             return made
         if isinstance(index, SliceValue):
@@ -547,11 +538,7 @@ class Calls:
         module_list = getattr(value, "__getitem__", None)
         if module_list is None:
             self.arith.mismatch(TypeError(f"'{type(value).__name__}' object is not subscriptable"), node)
-        self.ctx.require_known(
-            node,
-            "this index must be known when the function is compiled",
-            "use an array for indices computed at run time",
-        )
+        return self.static_subscript(value, Static(self.static(index, node, "this index")), node)
 
     def array_of(self, value: FrontValue, dtype: Any, node: ast.AST) -> ArrayView:
         """A nested list of numbers as an array."""

@@ -89,6 +89,23 @@ def letter(calls: Calls, text: str, at: Number, node: ast.AST) -> ChoiceValue:
     return ChoiceValue(found.value, options)
 
 
+def member(calls: Calls, cls: type[enum.Enum], value: Number, node: ast.AST) -> FrontValue:
+    """The member of an Enum that has a value known at run time only."""
+    ctx = calls.ctx
+    options = tuple(map(Static, cls))
+    if len(options) > MAX_OPTIONS:
+        ctx.refuse(node, f"an Enum of more than {MAX_OPTIONS} members is looked up at run time", "use its value")
+    found = ctx.b.constant(-1, ScalarType(I64))
+    for i, option in enumerate(options):
+        same = calls.arith.truth(calls.expressions.binary("eq", value, Static(option.value.value), node), node)
+        if same is not False:
+            here = ctx.b.constant(i, ScalarType(I64))
+            found = here if same is True else ctx.b.emit("select", (same, here, found))[0]
+    known = ctx.b.emit("ge", (found, ctx.size_value(0)))[0]
+    ctx.check(known, "ValueError", f"{{0}} is not a valid {cls.__qualname__}", value.value)
+    return ChoiceValue(found, options)
+
+
 def compared(b: Builder, op: str, x: FrontValue, y: FrontValue) -> Number | None:
     """Whether two values of the same few objects are equal; None for other comparisons."""
     options = join_options(x, y) if op in ("eq", "ne") else None

@@ -76,8 +76,8 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return named or tuple
         case ListValue() | GrowingList() | SharedList():
             return list
-        case DictValue():
-            return dict
+        case DictValue(cls=kind):
+            return kind
         case ObjectValue(kind):
             return shown_class(kind)
         case SequenceValue() if x.range is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ def dicts(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
     """`|`, `==` and `!=` of dicts."""
     assert isinstance(x, DictValue) and isinstance(y, DictValue)
     if op == "bitor":
-        return e.ctx.new_object(DictValue({**x.items, **y.items}), node)
-    if x.items.keys() != y.items.keys():
+        return e.ctx.new_object(x.like({**x.items, **y.items}, frozenset()), node)
+    in_order = x.cls is y.cls is OrderedDict
+    if x.items.keys() != y.items.keys() or (in_order and list(x.items) != list(y.items)):
         return Static(op == "ne")
     return e.binary(op, TupleValue(tuple(x.items.values())), TupleValue(tuple(y.items[k] for k in x.items)), node)
 

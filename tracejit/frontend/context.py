@@ -69,14 +69,6 @@ class NeedsSizes(Exception):
         return frozenset((access, axis) for access, axis in self.sizes if access.root < 0)
 
 
-class AttributeVaries(Exception):
-    """A number in an attribute that the script sets: lower again with it as an input."""
-
-    def __init__(self, access: Any) -> None:
-        super().__init__()
-        self.access = access
-
-
 class Again(Exception):
     """More is known about the program: lower everything again."""
 
@@ -152,6 +144,7 @@ class Context:
     #: whether copies that the program asks for are told from those that it does not (`script(copies="error")`)
     marks_copies: bool = False
     tensors: bool = False
+    undecided: bool = False  #: whether arrays made here may turn out to be Tensors: no argument is an array
     storage: Storage = field(default_factory=Storage)
     sizes: Sizes = field(default_factory=Sizes)
     heap: Heap = field(default_factory=Heap)

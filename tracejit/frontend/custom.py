@@ -343,7 +343,7 @@ def _with_parts(x: FrontValue, parts: list[FrontValue], level: int) -> FrontValu
         case ListValue():
             return ListValue(parts, level)
         case DictValue(items):
-            return DictValue(dict(zip(items, parts, strict=True)))
+            return x.like(dict(zip(items, parts, strict=True)))
         case ObjectValue(cls, fields):
             return ObjectValue(cls, dict(zip(fields, parts, strict=True)))
         case _:

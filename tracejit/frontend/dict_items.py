@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend import tables, text
+from tracejit.frontend import tables
 from tracejit.frontend.values import DictValue, FrontValue, Static, TupleValue, type_name
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node
 
         return tables.chosen(e.calls, base, key, missing, node)
     known = known_key(e, key, index)
-    if known not in base.items:
-        e.ctx.check_false("KeyError", text.escape(str(known)))
-    return base.items[known]
+    return base.items[known] if known in base.items else tables.missing(e.calls, base, known, node)
 
 
 def known_key(e: Expressions, key: FrontValue, index: ast.expr) -> Any:

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.frontend import arrays, comparisons, dict_items, list_calls, optionals, shared_lists, tables, text
+from tracejit.frontend import (
+    comparisons,
+    dict_items,
+    list_calls,
+    module_parts,
+    optionals,
+    shared_lists,
+    tables,
+    text,
+)
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
 from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
+from tracejit.frontend.index_items import index_item
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
@@ -392,19 +402,7 @@ class Expressions:
         """The items of a subscript."""
         made = self.value(index)
         items = list(made.items) if isinstance(made, TupleValue) else [made]
-        return [self.index_item(i, index) for i in items]
-
-    def index_item(self, item: FrontValue, node: ast.AST) -> FrontValue:
-        if isinstance(item, SequenceValue) and item.range is not None:
-            return arrays.function(self.calls, "arange", list(item.range), {}, node)
-        if isinstance(item, ListValue | GrowingList):
-            return self.calls.array_of(item, None, node)
-        if isinstance(item, Static) and isinstance(item.value, list | range):
-            return self.calls.array_of(Static(list(item.value)), None, node)
-        if isinstance(item, Static) and isinstance(item.value, slice):
-            s = item.value
-            return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
-        return self.calls.as_operand(item)
+        return [index_item(self.calls, i, index) for i in items]
 
     def subscript_by(self, base: FrontValue, index: FrontValue, node: ast.AST) -> FrontValue:
         """`base[index]` by a value."""
@@ -444,7 +442,7 @@ class Expressions:
 
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
-        at = self.index_item(at, node)
+        at = index_item(self.calls, at, node)
         if isinstance(at, SliceValue):
             given = (at.start, at.stop, at.step)
             known = all(p is None or isinstance(p, Static) for p in given)
@@ -520,7 +518,7 @@ class Expressions:
                 self.require_count(self.ctx.list_length(value), count)
                 return [self.lists.get(value, i) for i in range(count)]
             case Static(obj) if hasattr(type(obj), "__iter__") and not isinstance(obj, np.ndarray | np.generic):
-                return [self.calls.of_object(item) for item in self.calls.statics.items(obj)]
+                return module_parts.items(self.calls, value, node)
             case SharedList() if count is not None:
                 rows = self.calls.objects.items(value, node)
                 return self.known_items(rows, node, count)

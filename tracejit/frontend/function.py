@@ -16,7 +16,6 @@ from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import (
-    AttributeVaries,
     Context,
     Frame,
     NeedsSizes,
@@ -84,7 +83,7 @@ from tracejit.frontend.leaves import (
 )
 from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.reports import LeftByError, Reports
-from tracejit.frontend.restarts import LengthVaries, ListGrows, NeedsUnrolling
+from tracejit.frontend.restarts import AttributeVaries, LengthVaries, ListGrows, NeedsTensors, NeedsUnrolling
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
 from tracejit.frontend.shared_lists import make_pools
@@ -109,6 +108,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     Static,
     TupleValue,
+    dict_class,
 )
 from tracejit.frontend.write_checks import NeedsSharing
 from tracejit.ir.core import Block, Graph, Value
@@ -138,6 +138,7 @@ class Lowered:
     changes: tuple[Change, ...] = ()
     keep: list[Any] = field(default_factory=list[Any])
     reports: tuple[LeftByError, ...] = ()  #: by the number of a plan
+    tensors: bool = False  #: results are Tensors
     for_read_only: bool = False  #: it raises because an argument may not be written
 
 
@@ -167,6 +168,8 @@ def lower_function(
             continue
         except AttributeVaries as found:
             known.varying.add(found.access)
+        except NeedsTensors:
+            known.tensors = True
         except NeedsEntry as found:
             known.entries.add(found.access)
         except NeedsUnrolling as found:
@@ -277,7 +280,9 @@ class Lowering:
     # -- inputs -----------------------------------------------------------------------------------------------
 
     def run(self, name: str, parameters: Sequence[tuple[str, Access, Spec]]) -> Lowered:
-        self.ctx.tensors = any(_has_tensor(spec) for _, _, spec in parameters)
+        specs = [spec for _, _, spec in parameters]
+        self.ctx.tensors = self.known.tensors or any(map(_has_tensor, specs))
+        self.ctx.undecided = not self.ctx.tensors and not any(map(_devices, specs))
         devices = {device for _, _, spec in parameters for device in _devices(spec)}
         if len(devices) > 1:
             raise ScriptError(
@@ -315,6 +320,7 @@ class Lowering:
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         guards = self.statics.guards
         lowered = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, changes, self.statics.keep)
+        lowered.tensors = self.ctx.tensors
         lowered.for_read_only = self.ctx.refused_write
         lowered.reports = tuple(self.reports.plans)
         return lowered
@@ -353,7 +359,7 @@ class Lowering:
         step = step_kind(kind)
         parts = [self.bind(f"{name}_{k}", access.step(step, k), c) for k, c in zip(keys, children, strict=True)]
         if issubclass(kind, dict):
-            return self.statics.of_outside(DictValue(dict(zip(keys, parts, strict=True)), access))
+            return self.statics.of_outside(DictValue(dict(zip(keys, parts, strict=True)), access, cls=dict_class(kind)))
         if issubclass(kind, tuple):
             return TupleValue(tuple(parts), kind if hasattr(kind, "_fields") else None)
         if issubclass(kind, list):
@@ -429,6 +435,7 @@ class Lowering:
         """An array from outside the function; it may first be met inside a nested block."""
         view = self.array_input(hidden_name(access), access, spec, hidden=True)
         self.ctx.tensors = self.ctx.tensors or spec.tensor
+        self.ctx.undecided = False
         known = dict(self.ctx.storage.bases)
         base = known[view.storage]
         new = [view.storage]

@@ -334,7 +334,7 @@ class Gradients:
             case ListValue(items):
                 return ListValue([self.mark(i, found, node) for i in items], ctx.level)
             case DictValue(items):
-                return DictValue({k: self.mark(v, found, node) for k, v in items.items()})
+                return x.like({k: self.mark(v, found, node) for k, v in items.items()})
             case ObjectValue(cls, fields):
                 return ObjectValue(cls, {k: self.mark(v, found, node) for k, v in fields.items()})
             case Number() | ArrayView() | Static(int()):
@@ -366,7 +366,7 @@ class Gradients:
             case ListValue(items):
                 return ListValue([self.rebuild(i, found) for i in items], self.calls.ctx.level)
             case DictValue(items):
-                return DictValue({k: self.rebuild(v, found) for k, v in items.items()})
+                return like.like({k: self.rebuild(v, found) for k, v in items.items()})
             case ObjectValue(cls, fields):
                 return ObjectValue(cls, {k: self.rebuild(v, found) for k, v in fields.items()})
             case _:

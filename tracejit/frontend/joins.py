@@ -319,7 +319,7 @@ class Join:
         if a is not None and b is not None and not _same_class(a, b):
             self.refuse(name, a, b)
         places = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, DictValue)))
-        made = DictValue({}, keys=places) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
+        made = known.like({}, places) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
         self.merged[at] = self.ctx.new_object(made, self.node, "join", len(self.merged))
         sides = ((self.then, a), (self.orelse, b))
         first, second = (s.held(x) if isinstance(x, DictValue | ObjectValue) else None for s, x in sides)
@@ -584,7 +584,7 @@ def _part(contents: Contents | None, key: Any) -> FrontValue | None:
 def _same_class(a: FrontValue, b: FrontValue) -> bool:
     if isinstance(a, ObjectValue) and isinstance(b, ObjectValue):
         return a.cls is b.cls
-    return isinstance(a, DictValue) and isinstance(b, DictValue)
+    return isinstance(a, DictValue) and isinstance(b, DictValue) and a.cls is b.cls
 
 
 def _same_view(a: ArrayView, b: ArrayView) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from tracejit.frontend.signature import Access
@@ -59,9 +60,9 @@ class ConstantLeaf:
 
 @record
 class TreeLeaf:
-    """A container of results."""
+    """A container of results; `type` is a class, or what makes the dict from pairs."""
 
-    type: type
+    type: Callable[..., Any]
     keys: tuple[Any, ...]
     children: tuple[Leaf, ...]
 

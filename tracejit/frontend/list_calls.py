@@ -70,7 +70,8 @@ def method(
     """`receiver.name(...)` of a list; `name` is one of `METHODS`."""
     args = [c.as_operand(a) for a in args]
     wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)
-    if len(args) != wanted and not (name == "pop" and len(args) == 1):
+    most = {"pop": 1, "index": 3}.get(name, wanted)
+    if not wanted <= len(args) <= most:
         return c.arith.mismatch(TypeError(f"{name}() takes {wanted} arguments ({len(args)} given)"), node)
     if kwargs and not (name == "sort" and set(kwargs) <= {"reverse", "key"}):
         c.ctx.refuse(node, f"{name}() of a list has no keyword {next(iter(kwargs))!r} in a script", "leave it out")
@@ -130,7 +131,7 @@ def _static_method(
                 return made
             del items[made.value]  # type: ignore[union-attr]
         case _:
-            return count(c, receiver, args[0], node) if name == "count" else index(c, receiver, args[0], node)
+            return count(c, receiver, args[0], node) if name == "count" else index(c, receiver, args, node)
     return Static(None)
 
 
@@ -150,7 +151,7 @@ def _growing_method(
         case "pop":
             return _remove_at(c, lst, args[0], node)
         case "remove":
-            _remove_at(c, lst, index(c, lst, args[0], node, "list.remove(x): x not in list"), node)
+            _remove_at(c, lst, index(c, lst, args, node, "list.remove(x): x not in list"), node)
         case "clear":
             lists.rebuild(lst, lambda made: None, node)
         case "reverse":
@@ -165,7 +166,7 @@ def _growing_method(
         case "count":
             return count(c, lst, args[0], node)
         case _:
-            return index(c, lst, args[0], node)
+            return index(c, lst, args, node)
     return Static(None)
 
 
@@ -387,22 +388,17 @@ def contains(c: Calls, value: FrontValue, item: FrontValue, node: ast.AST) -> Fr
 
 
 def index(
-    c: Calls, value: FrontValue, item: FrontValue, node: ast.AST, message: str = "the value is not in list"
+    c: Calls, value: FrontValue, args: list[FrontValue], node: ast.AST, message: str = "the value is not in list"
 ) -> FrontValue:
-    """`value.index(item)`."""
-    b = c.ctx.b
-
-    def step(found: FrontValue, i: Value, other: FrontValue) -> FrontValue:
-        b, first = c.ctx.b, c.arith.scalar(found, I64)
-        same = _condition(c, c.expressions.binary("eq", other, item, node), node)
-        hit = b.emit("logical_and", (same, b.emit("lt", (first, c.ctx.size_value(0)))[0]))[0]
-        return Number(b.emit("select", (hit, i, first))[0], weak=True)
+    """`value.index(item, start, stop)`: the first place; what comes after it is not compared."""
+    from tracejit.frontend.written.sequences import place_of
 
     if isinstance(value, ListValue):
         value = c.lists.copied(c.expressions.iterable(value, node), node)
-    found = c.lists.folded(c.expressions.iterable(value, node), Static(-1), step, node)
+    item, *bounds = args
+    start, stop, *_ = [*bounds, *[Static(0), Static(2**63 - 1)][len(bounds) :]]
+    found = c.call_object(place_of, [value, item, start, stop, Static(message)], {}, node)
     place = c.arith.scalar(found, I64)
-    c.ctx.check(b.emit("ge", (place, c.ctx.size_value(0)))[0], "ValueError", message)
     c.ctx.sizes.note_lower(place, 0)
     return Number(place, weak=True)
 

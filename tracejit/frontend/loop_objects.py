@@ -47,8 +47,7 @@ class LoopObjects:
         if path not in self.plan.objects and value in self.entry_objects.values():
             return value
         parts = {k: self.loop.head((*path, k), v) for k, v in value.contents.items()}
-        is_dict = isinstance(value, DictValue)
-        made = DictValue(parts, keys=value.keys) if is_dict else ObjectValue(value.cls, parts)
+        made = value.like(parts) if isinstance(value, DictValue) else ObjectValue(value.cls, parts)
         self.ctx.new_object(made, self.node, "head", path)
         self.object_heads[path] = made, parts
         others = (self.entry_objects.get(key) for p, key in self.plan.sources if p == path)
@@ -117,7 +116,7 @@ class LoopObjects:
             if self.ctx.heap.contains(o):
                 return o
             parts = {k: replace(v, mapping, renew) for k, v in heads[o].items()}
-            new = DictValue(parts, keys=o.keys) if isinstance(o, DictValue) else ObjectValue(o.cls, parts)
+            new = o.like(parts) if isinstance(o, DictValue) else ObjectValue(o.cls, parts)
             made.append((o, new))
             return new
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.desugar import WithBlock
-from tracejit.frontend.values import FrontValue, Static
+from tracejit.frontend.values import FrontValue, Static, type_name
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -56,6 +56,9 @@ def enter(st: Statements, item: ast.withitem) -> None:
     elif c.objects.has(manager, "__enter__") and c.objects.has(manager, "__exit__"):
         entered = c.objects.special(manager, "__enter__", [], node) or Static(None)
         ctx.exits = (*ctx.exits, manager)
+    elif not _may_manage(manager):
+        text = f"'{type_name(manager)}' object does not support the context manager protocol"
+        c.arith.mismatch(TypeError(text), node)
     elif not (isinstance(manager, Static) and isinstance(manager.value, contextlib.nullcontext)):
         ctx.refuse(
             node,
@@ -64,6 +67,11 @@ def enter(st: Statements, item: ast.withitem) -> None:
         )
     if item.optional_vars is not None:
         st.bind(item.optional_vars, entered)
+
+
+def _may_manage(manager: FrontValue) -> bool:
+    """Whether Python would enter a value."""
+    return isinstance(manager, Static) and hasattr(type(manager.value), "__enter__")
 
 
 def leave(c: Calls, managers: Sequence[FrontValue], error: FrontValue, node: ast.AST) -> None:

@@ -1,4 +1,5 @@
-"""The parts of an `nn.Module`, by the methods that list them: known when the function is compiled, and guarded."""
+"""Calls of an `nn.Module`, and its parts by the methods that list them: known when the function is compiled, and
+guarded."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import ast
 import types
 from typing import TYPE_CHECKING, Any
 
+from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
 from tracejit.frontend.signature import TreeSpec, constant_access
 from tracejit.frontend.values import FrontValue, Static, TupleValue
 
@@ -34,10 +36,7 @@ def parts(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValu
     if given or options.keys() - {"recurse"}:
         c.ctx.refuse(node, f"{fn.__name__}() takes 'recurse' only in a script", "leave the rest out")
     for _, inner in module.named_modules():
-        for table in _TABLES:
-            access = constant_access(inner).step("attribute", table)
-            c.statics.guards[access] = TreeSpec(dict, tuple(getattr(inner, table)), ())
-            c.statics.keep.append(inner)
+        _guard_tables(c, inner)
     found: list[FrontValue] = []
     for name, _ in getattr(module, f"named_{kind}")(**options):
         part: FrontValue = Static(module)
@@ -45,3 +44,67 @@ def parts(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValu
             part = c.attribute(part, step, node)
         found.append(part if fn.__name__ == kind else TupleValue((Static(name), part)))
     return TupleValue(tuple(found))
+
+
+def _guard_tables(c: Calls, module: Any) -> None:
+    """Which parts a module has is compiled in."""
+    for table in _TABLES:
+        access = constant_access(module).step("attribute", table)
+        c.statics.guards[access] = TreeSpec(dict, tuple(getattr(module, table)), ())
+    c.statics.keep.append(module)
+
+
+def parameters(c: Calls, value: FrontValue, node: ast.AST) -> dict[str, FrontValue] | None:
+    """What a `ParameterList` or a `ParameterDict` holds, by name; None for other values."""
+    if not isinstance(value, Static) or not getattr(type(value.value), "__tracejit_parameters__", False):
+        return None
+    _guard_tables(c, value.value)
+    return {name: c.attribute(value, name, node) for name in value.value._parameters}
+
+
+def items(c: Calls, value: Static, node: ast.AST) -> list[FrontValue]:
+    """What a loop over a compile-time object runs over."""
+    held = parameters(c, value, node)
+    if held is None:
+        return [c.of_object(item) for item in c.statics.items(value.value)]
+    return list(held.values()) if hasattr(value.value, "append") else [Static(name) for name in held]
+
+
+def parameter(c: Calls, value: FrontValue, index: FrontValue, node: ast.AST) -> FrontValue | None:
+    """`value[index]` of such; None for other values."""
+    found = parameters(c, value, node)
+    if found is None:
+        return None
+    key = c.static(index, node, "this index")
+    items = list(found.values())
+    at = range(len(items))
+    if key not in (found if isinstance(key, str) else (*at, *(i - len(items) for i in at))):
+        kind = KeyError if isinstance(key, str) else IndexError
+        return c.arith.mismatch(kind(repr(key) if isinstance(key, str) else "list index out of range"), node)
+    return found[key] if isinstance(key, str) else items[key]
+
+
+def forward(
+    c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue | None:
+    """A call of a module, plain or scripted; None for other objects."""
+    if hasattr(type(fn), "__tracejit_module__"):
+        fn = fn.__tracejit_module__
+    found = getattr(type(fn), "forward", None)
+    found = getattr(found, "__tracejit_function__", found)
+    if not isinstance(found, types.FunctionType) or not hasattr(fn, "state_dict"):
+        return None
+    _refuse_hooks(c, fn, node)
+    return c.call_object(found, [Static(fn), *args], kwargs, node)
+
+
+def _refuse_hooks(c: Calls, module: Any, node: ast.AST) -> None:
+    """Hooks of a module would be skipped by compiling its `forward`; they are refused instead, later ones too."""
+    c.statics.guarded(MODULE_HOOKS.count, constant_access(MODULE_HOOKS).step("attribute", "count"))
+    for name in MODULE_TABLES:
+        if getattr(module, name, None):
+            c.ctx.refuse(
+                node,
+                f"{type(module).__name__} has hooks, which a script cannot run",
+                "remove the hooks, or call it outside",
+            )

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
+from tracejit.frontend import choices
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.names import is_numpys
 from tracejit.frontend.signature import constant_access
@@ -23,6 +24,7 @@ from tracejit.frontend.values import (
     DictValue,
     FrontValue,
     MaybeUnbound,
+    Number,
     ObjectValue,
     SharedList,
     Static,
@@ -121,6 +123,8 @@ class Objects:
     ) -> FrontValue | None:
         """`cls(...)`; None for classes that scripts cannot make instances of."""
         if issubclass(cls, enum.Enum):
+            if len(args) == 1 and isinstance(args[0], Number):
+                return choices.member(self.c, cls, args[0], node)
             return self.c.call_now(cls, args, kwargs, node)
         if issubclass(cls, functools.partial) and args:
             return BoundFunction(args[0], tuple(args[1:]), tuple(kwargs.items()))
@@ -410,6 +414,9 @@ class Objects:
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""
         made = self.special(o, "__iter__", [], node)
+        if isinstance(made, ObjectValue) and is_users(find(made.cls, "__next__")):
+            reason = f"a loop over an iterator of the class {made.cls.__name__!r} is outside the language"
+            self.ctx.refuse(node, reason, "write '__iter__' with 'yield', or call next() in a loop")
         if made is not None:
             return made
         length, item = self.special(o, "__len__", [], node), find(class_of(o) or object, "__getitem__")

@@ -138,7 +138,9 @@ class Packer:
                 return (known, at)
         parts = tuple(value.contents), self.each(value.contents.values(), path)
         self.objects.append(value)
-        return ("dict", *parts, value.keys) if isinstance(value, DictValue) else ("object", value.cls, *parts)
+        if isinstance(value, DictValue):
+            return ("dict", *parts, value.keys, value.cls, value.factory)
+        return ("object", value.cls, *parts)
 
     def each(self, values: Iterable[FrontValue], path: tuple[object, ...]) -> Shape:
         return tuple(self.pack(v, (*path, i)) for i, v in enumerate(values))
@@ -218,8 +220,9 @@ class Unpacker:
                 return TupleValue(self.each(items), cls)
             case ("list", keys, items):
                 return ListValue(list(self.each(items)), self.level, keys)
-            case ("dict", names, items, keys):
-                return self.object(DictValue(dict(zip(names, self.each(items), strict=True)), keys=keys))
+            case ("dict", names, items, keys, cls, factory):
+                contents = dict(zip(names, self.each(items), strict=True))
+                return self.object(DictValue(contents, None, keys, cls, factory))
             case ("object", cls, names, items):
                 return self.object(ObjectValue(cls, dict(zip(names, self.each(items), strict=True))))
             case ("again", at):

@@ -45,6 +45,7 @@ class Known:
     """What lowering once more starts from."""
 
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
+    tensors: bool = False  #: arrays are Tensors although no argument is one
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
     entries: set[Access] = field(default_factory=set[Access])  #: arrays whose `.grad` at entry is an input
     #: sizes (access, axis) of arrays from outside that decide what the program is

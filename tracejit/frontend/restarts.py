@@ -1,13 +1,15 @@
-"""What is found while a function is lowered, of lists and loops, that must be known from the start: lowering begins
-again."""
+"""What is found while a function is lowered, that must be known from the start: lowering begins again."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tracejit.frontend.values import ArrayView, FrontValue
 
 if TYPE_CHECKING:
+    from tracejit.frontend.context import Context
     from tracejit.frontend.kinds import Kind
 
 
@@ -34,3 +36,23 @@ class NeedsUnrolling(Exception):
     def __init__(self, loop: ast.AST) -> None:
         super().__init__()
         self.loop = loop
+
+
+class AttributeVaries(Exception):
+    """A number in an attribute that the script sets: lower again with it as an input."""
+
+    def __init__(self, access: Any) -> None:
+        super().__init__()
+        self.access = access
+
+
+class NeedsTensors(Exception):
+    """No argument is an array, and an array was made by a function of tracejit's: lower again with Tensors."""
+
+
+def note_maker(ctx: Context, made: FrontValue, numpys: bool) -> None:
+    """Where no argument is an array, the first function that makes one says what arrays are: NumPy's, or Tensors."""
+    if ctx.undecided and isinstance(made, ArrayView):
+        if not numpys:
+            raise NeedsTensors
+        ctx.undecided = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,10 @@ class Results:
         if odd is not None:
             self.ctx.refuse(node, f"{describe_part(value, odd)} exists on one path only", "set it on every path")
         self.returned.add(value)
-        cls = dict if isinstance(value, DictValue) else value.cls
+        cls = value.cls
+        if isinstance(value, DictValue) and value.factory is not None:
+            factory = self.c.static(value.factory, node, "what a defaultdict makes its values of")
+            cls = functools.partial(cls, factory)
         tree = TreeLeaf(cls, tuple(value.contents), tuple(self.leaf(i, node) for i in value.contents.values()))
         self.returned.discard(value)
         return tree if value.access is None else ObjectLeaf(value.access, tree)

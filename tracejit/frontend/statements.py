@@ -122,7 +122,7 @@ class Statements:
             case ListValue(items, level, keys):
                 return ListValue(list(map(self.returned, items)), level, keys)
             case DictValue(items) if value.access is None:
-                return DictValue({k: self.returned(v) for k, v in items.items()})
+                return value.like({k: self.returned(v) for k, v in items.items()})
             case _:
                 return value
 

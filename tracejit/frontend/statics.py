@@ -18,8 +18,9 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import ScriptError
-from tracejit.frontend.context import AttributeVaries, Context
+from tracejit.frontend.context import Context
 from tracejit.frontend.heap import Contents
+from tracejit.frontend.restarts import AttributeVaries
 from tracejit.frontend.signature import (
     CONVERSION,
     MISSING,
@@ -42,6 +43,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     Static,
     TupleValue,
+    dict_class,
 )
 from tracejit.ir.types import BY_NUMPY_NAME
 
@@ -160,7 +162,7 @@ class Statics:
         kind = "item" if isinstance(value, dict) else "tuple" if isinstance(value, tuple) else "list"
         items = [self.guarded(c, access.step(kind, k)) for k, c in zip(keys, children, strict=True)]
         if isinstance(value, dict):
-            return self.of_outside(DictValue(dict(zip(keys, items, strict=True)), access))
+            return self.of_outside(DictValue(dict(zip(keys, items, strict=True)), access, cls=dict_class(type(value))))
         if isinstance(value, tuple):
             return TupleValue(tuple(items), type(value) if hasattr(value, "_fields") else None)
         return self.list_of_outside(items, access)

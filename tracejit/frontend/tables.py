@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from tracejit.frontend import text
 from tracejit.frontend.kinds import Kind, NumberKind
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
@@ -161,15 +162,17 @@ def _can_be_key(key: object) -> bool:
     return isinstance(key, int | float) or (isinstance(key, tuple) and all(map(_can_be_key, key)))
 
 
-def made_dict(c: Calls, items: dict[Any, FrontValue], node: ast.AST) -> FrontValue:
+def made_dict(
+    c: Calls, items: dict[Any, FrontValue], node: ast.AST, cls: type = dict, factory: FrontValue | None = None
+) -> FrontValue:
     """The dict of these items that a node of the program makes."""
     place = c.ctx.place(node)
     if ("dict", place) in c.ctx.growing:
-        table = new_table(c, dict, [], node)
+        table = new_table(c, cls, [] if factory is None else [factory], node)
         for key, value in items.items():
             c.objects.special(table, "__setitem__", [constant(key), value], node)
         return table
-    return c.ctx.new_object(DictValue(items, keys=frozenset((place,))), node)
+    return c.ctx.new_object(DictValue(items, None, frozenset((place,)), cls, factory), node)
 
 
 def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST) -> FrontValue:
@@ -258,6 +261,16 @@ def new_table(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> Obj
     assert own is not None
     made = c.objects.construct(own, args, {}, node)
     assert isinstance(made, ObjectValue)
+    return made
+
+
+def missing(c: Calls, value: DictValue, key: Any, node: ast.AST) -> FrontValue:
+    """`value[key]` of a key that it has not: what a defaultdict makes, else a KeyError."""
+    if value.factory is None:
+        c.ctx.check_false("KeyError", text.escape(str(key)))
+        return value.items[key]
+    made = c.call_value(value.factory, [], {}, node)
+    c.ctx.write_object(value, {**value.items, key: made}, node)
     return made
 
 

@@ -11,6 +11,8 @@ import ast
 import dataclasses
 import re
 import string
+import sys
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -159,6 +161,15 @@ class Text:
                 self.literal("(").listed(items).literal(",)" if len(items) == 1 else ")")
             case ListValue(items):
                 self.literal("[").listed(items).literal("]")
+            case DictValue(items, cls=kind) if kind is not dict:
+                self.literal(f"{kind.__name__}(")
+                if isinstance(value.factory, Static):
+                    self.literal(f"{value.factory.value!r}, ")
+                if items and kind is OrderedDict and sys.version_info < (3, 12):
+                    self.container(ListValue([TupleValue((Static(k), v)) for k, v in items.items()]))
+                elif items or kind is not OrderedDict:
+                    self.container(DictValue(items))
+                self.literal(")")
             case DictValue(items):
                 self.literal("{")
                 for i, (key, item) in enumerate(items.items()):

@@ -27,6 +27,7 @@ from tracejit.eager.tensor import Tensor
 from tracejit.frontend.augmented import update_view
 from tracejit.frontend.context import Context, Frame, NeedsSizes, NeedsStatic
 from tracejit.frontend.dependence import compiled_in, decided_by
+from tracejit.frontend.index_items import index_item
 from tracejit.frontend.names import elementwise_names, resolve
 from tracejit.frontend.signature import constant_access, is_data_object, tree_children
 from tracejit.frontend.source import FunctionSource
@@ -208,7 +209,7 @@ class Tracer:
     def index(self, key: Any, node: ast.AST) -> list[FrontValue]:
         """The items of a subscript."""
         items = key if isinstance(key, tuple) else (key,)
-        return [self.calls.expressions.index_item(self.front(i), node) for i in items]
+        return [index_item(self.calls, self.front(i), node) for i in items]
 
     # -- values -----------------------------------------------------------------------------------------------------
 

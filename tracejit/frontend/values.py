@@ -8,6 +8,7 @@ except `ListValue` and `DictValue`, which are Python's own mutable containers wi
 from __future__ import annotations
 
 import ast
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -126,6 +127,12 @@ class DictValue:
     items: Mapping[Any, FrontValue]
     access: Access | None = None  #: where the caller's own dict is found
     keys: frozenset[object] = frozenset()  #: the places in the program that may have made it
+    cls: type = dict
+    factory: FrontValue | None = None  #: what makes the missing values of a defaultdict
+
+    def like(self, items: Mapping[Any, FrontValue], keys: frozenset[object] | None = None) -> DictValue:
+        """A dict of the same class."""
+        return DictValue(items, None, self.keys if keys is None else keys, self.cls, self.factory)
 
     @property
     def contents(self) -> Mapping[Any, FrontValue]:
@@ -135,6 +142,11 @@ class DictValue:
     @contents.setter
     def contents(self, value: Mapping[Any, FrontValue]) -> None:
         self.items = value
+
+
+def dict_class(kind: type) -> type:
+    """The class of a dict from outside, as far as scripts tell them apart."""
+    return OrderedDict if issubclass(kind, OrderedDict) else dict
 
 
 @dataclass(slots=True, eq=False)
@@ -364,8 +376,8 @@ def type_name(value: FrontValue) -> str:
             return "tuple" if cls is None else cls.__name__
         case ListValue() | GrowingList() | SharedList():
             return "list"
-        case DictValue():
-            return "dict"
+        case DictValue(cls=kind):
+            return kind.__name__
         case ObjectValue(cls):
             return getattr(cls, "tracejit_stands_for", cls).__name__
         case MaybeUnbound(_, inner):

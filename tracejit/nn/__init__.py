@@ -15,7 +15,7 @@ from tracejit.nn.activation import (
     Tanh,
 )
 from tracejit.nn.attention import MultiheadAttention, TransformerEncoderLayer
-from tracejit.nn.containers import ModuleDict, ModuleList, Sequential
+from tracejit.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tracejit.nn.conv import (
     AvgPool1d,
     AvgPool2d,
@@ -83,6 +83,8 @@ __all__ = [
     "MultiheadAttention",
     "NLLLoss",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RNNCell",
     "ReLU",
     "Sequential",

@@ -1,4 +1,4 @@
-"""Modules that hold modules: `Sequential`, `ModuleList`, `ModuleDict`."""
+"""Modules that hold modules (`Sequential`, `ModuleList`, `ModuleDict`) or parameters (`ParameterList` and `-Dict`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tracejit.nn.module import Module
+from tracejit.nn.parameter import Parameter
 
 
 class Sequential(Module):
@@ -169,3 +170,100 @@ class ModuleDict(Module):
     def items(self) -> Iterable[tuple[str, Module]]:
         """Names and modules."""
         return self._modules.items()
+
+
+class ParameterList(Module):
+    """A list whose parameters are registered; a plain tensor becomes a parameter."""
+
+    __tracejit_parameters__ = True
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        super().__init__()
+        self.extend(values)
+
+    def append(self, value: Any) -> Self:
+        """Add a parameter at the end."""
+        self.register_parameter(str(len(self)), _parameter(value))
+        return self
+
+    def extend(self, values: Iterable[Any]) -> Self:
+        """Add parameters at the end."""
+        for value in values:
+            self.append(value)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        found = list(self._parameters.values())[index]
+        return type(self)(found) if isinstance(index, slice) else found
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, str(range(len(self))[index]), _parameter(value))
+
+    def __iadd__(self, values: Iterable[Any]) -> Self:
+        return self.extend(values)
+
+
+class ParameterDict(Module):
+    """A dict whose parameters are registered; a plain tensor becomes a parameter."""
+
+    __tracejit_parameters__ = True
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+        super().__init__()
+        self.update(values)
+
+    def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Add parameters by name."""
+        for name, value in dict(values).items():
+            self[name] = value
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parameters
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._parameters[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self._parameters:
+            setattr(self, name, _parameter(value))
+        else:
+            self.register_parameter(name, _parameter(value))
+
+    def __delitem__(self, name: str) -> None:
+        del self._parameters[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The parameter of that name, else `default`."""
+        return self._parameters.get(name, default)
+
+    def pop(self, name: str) -> Parameter:
+        """Take a parameter out."""
+        return self._parameters.pop(name)
+
+    def keys(self) -> Iterable[str]:
+        """Names."""
+        return self._parameters.keys()
+
+    def values(self) -> Iterable[Parameter]:
+        """Parameters."""
+        return self._parameters.values()
+
+    def items(self) -> Iterable[tuple[str, Parameter]]:
+        """Names and parameters."""
+        return self._parameters.items()
+
+
+def _parameter(value: Any) -> Parameter:
+    return value if isinstance(value, Parameter) else Parameter(value)

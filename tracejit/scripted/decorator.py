@@ -11,7 +11,7 @@ from tracejit.scripted.function import BoundScript, Options, ScriptedFunction
 
 
 def script(fn: Any = None, **options: Any) -> Any:
-    """Compile a function, method, lambda or `nn.Module`.
+    """Compile a function, method, lambda or `nn.Module`. A class stays as it is: scripts compile what they use of it.
 
     Use as `@script`, `@script(fastmath=True)` or `script(fn)`. Options: `parallel`, `fastmath`, `boundscheck`, `cache`,
     `static` (names of parameters whose values are compiled in), `memory` (bytes, or text such as "64MB": what loops may
@@ -30,12 +30,16 @@ def script(fn: Any = None, **options: Any) -> Any:
         return lambda f: script(f, **options)
     if type(fn) is ScriptedFunction and options:
         return ScriptedFunction(fn.__tracejit_function__, made)
-    if isinstance(fn, ScriptedFunction | ScriptedModule | BoundScript):
+    if isinstance(fn, ScriptedFunction | BoundScript) or type(fn) is ScriptedModule:
         return fn
     if isinstance(fn, staticmethod | classmethod):
         return type(fn)(script(fn.__func__, **options))
     if isinstance(fn, types.MethodType):
         return ScriptedFunction(fn.__func__, made).__get__(fn.__self__)
+    if isinstance(fn, type) and is_from_python(fn):
+        if hasattr(fn, "state_dict"):
+            raise TypeError(f"script() takes a module, not its class: script({fn.__name__}(...))")
+        return fn
     if not isinstance(fn, types.FunctionType) and isinstance(_forward_of(fn), types.FunctionType):
         return ScriptedModule(fn, made)
     if not callable(fn):
@@ -49,6 +53,15 @@ class ScriptedModule:
     def __init__(self, module: Any, options: Options) -> None:
         self.__dict__["module"] = module
         self.__dict__["script"] = ScriptedFunction(_forward_of(module), options)
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        """That of the module, so that it may be part of another module."""
+        return type(self.__dict__["module"])
+
+    @property
+    def __tracejit_module__(self) -> Any:
+        return self.__dict__["module"]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         module = self.__dict__["module"]
@@ -85,3 +98,11 @@ def _forward_of(module: Any) -> Any:
     """The plain `forward` of a module's class; None where there is none."""
     forward = getattr(type(module), "forward", None)
     return getattr(forward, "__tracejit_function__", forward)
+
+
+def is_from_python(cls: type) -> bool:
+    """Whether a class was written in Python, not built in."""
+    return bool(cls.__flags__ & _HEAP_TYPE) and "__module__" in vars(cls)
+
+
+_HEAP_TYPE = 1 << 9

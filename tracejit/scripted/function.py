@@ -27,7 +27,6 @@ from tracejit.eager.tensor import Tensor, bump_version
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, called_with, lower_function
-from tracejit.frontend.leaves import Change
 from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import (
     CONVERSION,
@@ -406,14 +405,15 @@ class ScriptedFunction(FastCallable):
         except Exception:
             if REPORTED.plan >= 0:
                 left = lowered.reports[REPORTED.plan]
-                self._apply(found, arguments, inputs, left.values(REPORTED.arrays), left.gradients, left.changes)
+                reported = left.values(REPORTED.arrays)
+                self._builder(found, arguments, inputs, reported, left.gradients).apply(left.changes)
             raise
         finally:
             REPORTED.clear()
         if found.spent:
             outputs = with_history(lowered.graph, found.spent, outputs)
-        builder = self._apply(found, arguments, inputs, outputs, lowered.gradients, lowered.changes)
-        return builder.build(lowered.result)
+        builder = self._builder(found, arguments, inputs, outputs, lowered.gradients)
+        return builder.finish(lowered.result, lowered.changes)
 
     @staticmethod
     def _outputs(found: Specialisation, inputs: Sequence[Any]) -> list[Any]:
@@ -429,20 +429,17 @@ class ScriptedFunction(FastCallable):
                 if isinstance(inputs[i], Tensor):
                     bump_version(inputs[i])
 
-    def _apply(
+    def _builder(
         self,
         found: Specialisation,
         arguments: Sequence[Any],
         inputs: Sequence[Any],
         outputs: Sequence[Any],
         gradients: Sequence[LeftGradient],
-        changes: Sequence[Change],
     ) -> ResultBuilder:
-        """Set `.grad` and parts of objects as the script did, by results of its graph."""
+        """Set `.grad` as the script did, by results of its graph; gives what makes and sets all else."""
         set_gradients(found.lowered, gradients, dict(enumerate(inputs)), outputs)
-        builder = ResultBuilder(found.lowered, arguments, outputs, found.tensors)
-        builder.apply(changes)
-        return builder
+        return ResultBuilder(found.lowered, arguments, outputs, found.tensors)
 
     # -- looking inside ---------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,12 @@ class ResultBuilder:
             return leaf.type(items)
         argument = self.build(leaf.argument)
         return leaf.type(items, argument) if leaf.values is None else leaf.type(argument, items)
+
+    def finish(self, leaf: Leaf, changes: Sequence[Change]) -> Any:
+        """What the function returned, and set in objects of the caller; everything is made before anything is set."""
+        made = self.build(leaf)
+        self.apply(changes)
+        return made
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Set what the function set in objects of the caller; everything is made before anything is set."""
@@ -245,10 +251,10 @@ def _bytes_of(stride: int, logical: Sequence[int], base: np.ndarray[Any, Any]) -
     return sign * total
 
 
-def make_tree(kind: type, keys: Sequence[Any], parts: Sequence[Any]) -> Any:
+def make_tree(kind: Callable[..., Any], keys: Sequence[Any], parts: Sequence[Any]) -> Any:
     """A container from its parts."""
-    if issubclass(kind, dict):
-        return dict(zip(keys, parts, strict=True))
+    if not isinstance(kind, type) or issubclass(kind, dict):
+        return kind(zip(keys, parts, strict=True))
     if issubclass(kind, tuple):
         return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
     if issubclass(kind, list | set):
@@ -289,5 +295,5 @@ def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
 
 
 def has_tensor(lowered: Lowered) -> bool:
-    """Whether results are Tensors: an input is one."""
-    return any(isinstance(i.spec, ArraySpec) and i.spec.tensor for i in lowered.inputs)
+    """Whether results are Tensors: an input is one, or no input is an array and the script makes Tensors."""
+    return lowered.tensors or any(isinstance(i.spec, ArraySpec) and i.spec.tensor for i in lowered.inputs)

@@ -158,9 +158,7 @@ class _Call:
 
     def build(self, outputs: Sequence[Any]) -> Any:
         """What the function returns, once it has changed what it changes."""
-        builder = self.builder(outputs)
-        builder.apply(self.found.lowered.changes)
-        return builder.build(self.returned)
+        return self.builder(outputs).finish(self.returned, self.found.lowered.changes)
 
     def builder(self, outputs: Sequence[Any]) -> ResultBuilder:
         """What makes returned values of the graph's results."""

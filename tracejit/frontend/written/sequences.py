@@ -330,3 +330,39 @@ REPLACED = {
     "combinations": combinations,
     "permutations": permutations,
 }
+
+
+def place_of(items: Any, item: Any, start: Any, stop: Any, message: Any) -> Any:
+    """The first place of an item in items[start:stop]."""
+    n = len(items)
+    if start < 0:
+        start = max(start + n, 0)
+    if stop < 0:
+        stop += n
+    for i in range(start, min(stop, n)):
+        if items[i] == item:
+            return i
+    raise ValueError(message)
+
+
+def rows_1(x: Any) -> Any:
+    """x.tolist() of an array of one axis."""
+    return [v.item() for v in x]
+
+
+def rows_2(x: Any) -> Any:
+    """x.tolist() of an array of two axes."""
+    return [[v.item() for v in row] for row in x]
+
+
+def rows_3(x: Any) -> Any:
+    """x.tolist() of an array of three axes."""
+    return [[[v.item() for v in row] for row in part] for part in x]
+
+
+def rows_4(x: Any) -> Any:
+    """x.tolist() of an array of four axes."""
+    return [[[[v.item() for v in row] for row in part] for part in whole] for whole in x]
+
+
+ROWS = (rows_1, rows_2, rows_3, rows_4)

@@ -1,0 +1,83 @@
+"""`index` with bounds, `remove`, `tolist`, empty lists as indices, `slice`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+
+
+def place(items: Any, item: Any, *bounds: int) -> Any:
+    return items.index(item, *bounds)
+
+
+@pytest.mark.parametrize("bounds", [(), (2,), (-1,), (2, 4), (-4, -1), (3, 2)])
+@pytest.mark.parametrize("items", [[1, 2, 3, 2], (1, 2, 3, 2)])
+def test_index(items: Any, bounds: tuple[int, ...]) -> None:
+    check(place, items, 2, *bounds)
+    check(place, items, 9, *bounds)
+
+
+def without(x: Any) -> Any:
+    items = [x, x * 0, tj.ones(2)]
+    items.remove(x * 0)
+    return items
+
+
+def test_remove_compares_up_to_the_first() -> None:
+    check(without, tj.ones(1))
+
+
+def lists(x: Any, more: bool) -> Any:
+    rows = x.tolist()
+    if more:
+        rows.append([1.0, 2.0])
+    return rows, x[0].tolist(), x[0, 0].tolist(), x.sum(0).tolist()
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_tolist(more: bool) -> None:
+    check(lists, np.arange(6.0).reshape(3, 2), more)
+    check(lists, tj.tensor([[1.5, 2.0], [3.0, 4.0]]), more)
+
+
+def rows_of(x: Any) -> Any:
+    return x.tolist()
+
+
+@pytest.mark.parametrize(
+    "x", [np.array([True, False]), np.arange(12).reshape(2, 3, 2), np.array(1j), np.zeros((2, 0, 1, 3))]
+)
+def test_tolist_of_dtypes_and_ranks(x: Any) -> None:
+    check(rows_of, x)
+
+
+def no_rows(x: Any, n: int) -> Any:
+    made: list[int] = []
+    for i in range(n):
+        made.append(i)
+    none: list[int] = []
+    return x[none], x[made], x[:, none].shape
+
+
+def test_empty_lists_are_indices() -> None:
+    check(no_rows, np.arange(6.0).reshape(3, 2), 0)
+    check(no_rows, np.arange(6.0).reshape(3, 2), 2)
+
+
+def sliced(x: Any, i: int, j: int) -> Any:
+    s = slice(i, j)
+    index = [slice(None)] * x.ndim
+    index[1] = slice(0, j)
+    x[s] += 1
+    for k in range(2):
+        x[slice(k, k + 2)] *= 2
+    return x[s], x[slice(None, j, 2)], x[tuple(index)], x[:, slice(i, None)], s.stop
+
+
+def test_slice() -> None:
+    check(sliced, np.arange(20.0).reshape(4, 5), 1, 3)
