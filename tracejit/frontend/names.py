@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from functools import cache
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -120,10 +120,7 @@ def _tracejit_name(fn: Any) -> str | None:
     found = _tracejit_functions().get(id(fn))
     if found is not None:
         return found
-    for owner in (tracejit, getattr(tracejit, "nn", None) and tracejit.nn.functional):
-        if isinstance(owner, ModuleType) and getattr(owner, name, None) is fn:
-            return name
-    return None
+    return name if getattr(tracejit, name, None) is fn else None
 
 
 def is_numpys(fn: Any) -> bool:

@@ -414,7 +414,7 @@ class Objects:
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""
         made = self.special(o, "__iter__", [], node)
-        if isinstance(made, ObjectValue) and is_users(find(made.cls, "__next__")):
+        if isinstance(made, ObjectValue) and made.cls.__module__ != _ITERATORS and is_users(find(made.cls, "__next__")):
             reason = f"a loop over an iterator of the class {made.cls.__name__!r} is outside the language"
             self.ctx.refuse(node, reason, "write '__iter__' with 'yield', or call next() in a loop")
         if made is not None:
@@ -423,6 +423,9 @@ class Objects:
         if isinstance(length, Static) and is_users(item):
             return TupleValue(tuple(self.c.call_object(item, [o, Static(i)], {}, node) for i in range(length.value)))
         return self.c.arith.mismatch(TypeError(f"'{type_name(o)}' object is not iterable"), node)
+
+
+_ITERATORS = "tracejit.frontend.written.iterators"  #: where the class of what `iter` makes is
 
 
 def _as_tuple(o: ObjectValue) -> TupleValue:

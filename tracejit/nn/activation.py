@@ -9,10 +9,14 @@ from tracejit.nn.module import Module
 
 
 class ReLU(Module):
-    """max(x, 0)."""
+    """max(x, 0); with `inplace` written into x."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.relu(x)
+        return F.relu(x, self.inplace)
 
 
 class Tanh(Module):
@@ -124,14 +128,15 @@ class LogSoftmax(Module):
 class Dropout(Module):
     """In training, zeroes each element with probability p and scales the others by 1 / (1 - p)."""
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0.0 <= p <= 1.0:
             raise ValueError(f"dropout: the probability lies between 0 and 1, got {p}")
         self.p = p
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.dropout(x, self.p, self.training)
+        return F.dropout(x, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

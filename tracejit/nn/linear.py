@@ -1,4 +1,4 @@
-"""`Linear`, `Embedding`, and the layers that only rearrange: `Identity`, `Flatten`, `Unflatten`."""
+"""`Linear`, `Bilinear`, `Embedding`, and the layers that only rearrange: `Identity`, `Flatten`, `Unflatten`."""
 
 from __future__ import annotations
 
@@ -78,8 +78,37 @@ class Embedding(Module):
         return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
+class Bilinear(Module):
+    """x1 @ weight[k] @ x2 + bias[k] for each k, with weight of shape (out_features, in1_features, in2_features)."""
+
+    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = Parameter(tj.empty(out_features, in1_features, in2_features))
+        if bias:
+            self.bias = Parameter(tj.empty(out_features))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Uniform within 1 / sqrt(in1_features), as PyTorch's."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x1: Any, x2: Any) -> Any:
+        return F.bilinear(x1, x2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in1_features}, {self.in2_features}, {self.out_features}, bias={self.bias is not None}"
+
+
 class Identity(Module):
-    """Gives its input."""
+    """Gives its input; arguments of the constructor are ignored."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
 
     def forward(self, x: Any) -> Any:
         return x

@@ -118,3 +118,55 @@ class CrossEntropyLoss(_Loss):
 
     def forward(self, input: Any, target: Any) -> Any:
         return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+class SoftMarginLoss(_Loss):
+    """log(1 + exp(-target * input)) for targets -1 and 1."""
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.soft_margin_loss(input, target, self.reduction)
+
+
+class _MarginLoss(_Loss):
+    margin_at_first: ClassVar[float] = 0.0
+
+    def __init__(self, margin: float | None = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = self.margin_at_first if margin is None else margin
+
+    def extra_repr(self) -> str:
+        return f"margin={self.margin}, reduction={self.reduction!r}"
+
+
+class HingeEmbeddingLoss(_MarginLoss):
+    """input where the target is 1, max(margin - input, 0) where it is -1; the margin is 1 if not given."""
+
+    margin_at_first = 1.0
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.hinge_embedding_loss(input, target, self.margin, self.reduction)
+
+
+class MarginRankingLoss(_MarginLoss):
+    """max(margin - target * (input1 - input2), 0); the margin is 0 if not given."""
+
+    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
+        return F.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
+
+
+class CosineEmbeddingLoss(_MarginLoss):
+    """1 - cos where the target is 1, max(cos - margin, 0) where it is -1; the margin is 0 if not given."""
+
+    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
+        return F.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
+
+
+class TripletMarginLoss(_Loss):
+    """max(d(anchor, positive) - d(anchor, negative) + margin, 0) of p-distances."""
+
+    def __init__(self, margin: float = 1.0, p: float = 2.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin, self.p = margin, p
+
+    def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
+        return F.triplet_margin_loss(anchor, positive, negative, self.margin, self.p, self.reduction)

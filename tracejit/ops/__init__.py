@@ -8,6 +8,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import (
     arrange,
     coerce,
+    combined,
     complex_parts,
     composite,
     contraction,
@@ -45,6 +46,7 @@ __all__ = [
     "REGISTRY",
     "arrange",
     "coerce",
+    "combined",
     "complex_parts",
     "composite",
     "contraction",

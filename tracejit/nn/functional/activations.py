@@ -7,9 +7,9 @@ from typing import Any
 import tracejit as tj
 
 
-def relu(input: Any) -> Any:
-    """max(input, 0)."""
-    return tj.relu(input)
+def relu(input: Any, inplace: bool = False) -> Any:
+    """max(input, 0); with `inplace` written into `input`."""
+    return input.relu_() if inplace else tj.relu(input)
 
 
 def tanh(input: Any) -> Any:
@@ -55,6 +55,61 @@ def softmax(input: Any, dim: int = -1) -> Any:
 def log_softmax(input: Any, dim: int = -1) -> Any:
     """The logarithm of softmax."""
     return tj.log_softmax(input, dim)
+
+
+def softmin(input: Any, dim: int = -1) -> Any:
+    """softmax of -input."""
+    return tj.softmax(-input, dim)
+
+
+def celu(input: Any, alpha: float = 1.0) -> Any:
+    """input where positive, else alpha * (exp(input / alpha) - 1)."""
+    return tj.where(input > 0, input, alpha * tj.expm1(input / alpha))
+
+
+def hardsigmoid(input: Any) -> Any:
+    """input / 6 + 1/2, limited to 0..1."""
+    return tj.relu6(input + 3.0) / 6.0
+
+
+def hardswish(input: Any) -> Any:
+    """input * hardsigmoid(input)."""
+    return input * hardsigmoid(input)
+
+
+def threshold(input: Any, threshold: float, value: float) -> Any:
+    """input where it is above the threshold, else `value`."""
+    return tj.where(input > threshold, input, value)
+
+
+def tanhshrink(input: Any) -> Any:
+    """input - tanh(input)."""
+    return input - tj.tanh(input)
+
+
+def softshrink(input: Any, lambd: float = 0.5) -> Any:
+    """input moved towards 0 by lambd; 0 where that would pass it."""
+    return tj.where(input > lambd, input - lambd, tj.where(input < -lambd, input + lambd, 0.0))
+
+
+def hardshrink(input: Any, lambd: float = 0.5) -> Any:
+    """input where it is farther than lambd from 0, else 0."""
+    return tj.where(tj.abs(input) > lambd, input, 0.0)
+
+
+def prelu(input: Any, weight: Any) -> Any:
+    """input where positive, else weight * input; `weight` has one element, or one for each channel (axis 1)."""
+    if input.ndim > 2:
+        weight = weight.reshape(-1, *([1] * (input.ndim - 2)))
+    return tj.where(input > 0, input, weight * input)
+
+
+def glu(input: Any, dim: int = -1) -> Any:
+    """The first half along an axis times the sigmoid of the second."""
+    half = input.shape[dim] // 2
+    if input.shape[dim] != 2 * half:
+        raise ValueError("glu: the size of the axis is even")
+    return input.narrow(dim, 0, half) * tj.sigmoid(input.narrow(dim, half, half))
 
 
 logsigmoid, softsign, mish, selu = tj.logsigmoid, tj.softsign, tj.mish, tj.selu

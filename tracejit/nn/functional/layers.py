@@ -21,8 +21,11 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     return y + bias
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True) -> Any:
-    """Zero each element with probability p and scale the others by 1 / (1 - p); `input` itself outside training."""
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Zero each element with probability p and scale the others by 1 / (1 - p); `input` itself outside training. With
+    `inplace` the result is written into `input`."""
+    if inplace:
+        return input.copy_(dropout(input, p, training))
     if not 0.0 <= p <= 1.0:
         raise ValueError("dropout: the probability lies between 0 and 1")
     if not training or p == 0.0:
@@ -49,3 +52,54 @@ def one_hot(input: Any, num_classes: int = -1) -> Any:
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """input divided by its p-norm along an axis (at least eps)."""
     return input / tj.clamp(tj.norm(input, p, dim, keepdim=True), min=eps)
+
+
+def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    """The cosine of the angle between vectors along an axis; norms are at least eps."""
+    norms = [tj.clamp(tj.norm(x, 2.0, dim), min=eps) for x in (x1, x2)]
+    return (x1 * x2).sum(dim) / (norms[0] * norms[1])
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    """The p-norm of x1 - x2 + eps along the last axis."""
+    return tj.norm(x1 - x2 + eps, p, -1, keepdim=keepdim)
+
+
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """input1 @ weight[k] @ input2 for each k, plus bias; weight is (out_features, in1_features, in2_features)."""
+    y = tj.einsum("...i,kij,...j->...k", input1, weight, input2)
+    return y if bias is None else y + bias
+
+
+def adaptive_avg_pool1d(input: Any, output_size: int) -> Any:
+    """The mean of `output_size` windows of about equal size over the last axis."""
+    return _window_means(input, -1, output_size)
+
+
+def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
+    """The means of windows of about equal size over the last two axes: so many rows and columns of them; None keeps the
+    axis."""
+    rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
+    y = input if rows is None else _window_means(input, -2, rows)
+    return y if columns is None else _window_means(y, -1, columns)
+
+
+def _window_means(input: Any, axis: int, count: int) -> Any:
+    n = input.shape[axis]
+    if count == 1:
+        return input.mean(axis, keepdim=True)
+    means = []
+    for k in range(count):
+        start, stop = k * n // count, ((k + 1) * n + count - 1) // count
+        means.append(input.narrow(axis, start, stop - start).mean(axis, keepdim=True))
+    return tj.cat(means, axis)
+
+
+def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
+    """(..., C * r * r, H, W) as (..., C, H * r, W * r)."""
+    r = upscale_factor
+    *batch, channels, rows, columns = input.shape
+    y = input.reshape(*batch, channels // (r * r), r, r, rows, columns)
+    k = len(batch)
+    y = y.permute(*range(k), k, k + 3, k + 1, k + 4, k + 2)
+    return y.reshape(*batch, channels // (r * r), rows * r, columns * r)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tracejit as tj
+from tracejit.nn.functional.layers import cosine_similarity, pairwise_distance
 
 
 def _reduced(loss: Any, reduction: str) -> Any:
@@ -135,3 +136,46 @@ def _soft_cross_entropy(logp: Any, target: Any, weight: Any, reduction: str, smo
         logp = logp * _along_classes(weight, logp.ndim)
     loss = -(logp * target).sum(axis)
     return _reduced(loss, reduction)
+
+
+def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """log(1 + exp(-target * input)) for targets -1 and 1."""
+    return _reduced(-tj.logsigmoid(target * input), reduction)
+
+
+def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
+    """input where the target is 1, max(margin - input, 0) where it is -1."""
+    return _reduced(tj.where(target == 1, input, tj.clamp(margin - input, min=0.0)), reduction)
+
+
+def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+    """max(margin - target * (input1 - input2), 0)."""
+    return _reduced(tj.clamp(margin - target * (input1 - input2), min=0.0), reduction)
+
+
+def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+    """1 - cos where the target is 1, max(cos - margin, 0) where it is -1; vectors lie along the last axis."""
+    cosine = cosine_similarity(input1, input2, -1, 1e-6)
+    return _reduced(tj.where(target == 1, 1.0 - cosine, tj.clamp(cosine - margin, min=0.0)), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0, reduction: str = "mean"
+) -> Any:
+    """max(d(anchor, positive) - d(anchor, negative) + margin, 0) of p-distances along the last axis."""
+    near, far = pairwise_distance(anchor, positive, p), pairwise_distance(anchor, negative, p)
+    return _reduced(tj.clamp(near - far + margin, min=0.0), reduction)
+
+
+def poisson_nll_loss(
+    input: Any, target: Any, log_input: bool = True, eps: float = 1e-8, reduction: str = "mean"
+) -> Any:
+    """rate - target * log(rate) for rates exp(input), or input itself without `log_input`."""
+    loss = tj.exp(input) - target * input if log_input else input - target * tj.log(input + eps)
+    return _reduced(loss, reduction)
+
+
+def gaussian_nll_loss(input: Any, target: Any, var: Any, eps: float = 1e-6, reduction: str = "mean") -> Any:
+    """(log var + (input - target)**2 / var) / 2, the variance being at least eps."""
+    limited = tj.maximum(var, eps)
+    return _reduced(0.5 * (tj.log(limited) + (input - target).square() / limited), reduction)

@@ -1,0 +1,150 @@
+"""Activations, distances, pools and losses beyond the usual ones: values by their formulas, eager and scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import nn
+from tracejit.nn import functional as F
+
+RNG = np.random.default_rng(3)
+X = RNG.standard_normal((4, 6)).astype(np.float32)
+Y = RNG.standard_normal((4, 6)).astype(np.float32)
+SIGN = np.sign(RNG.standard_normal((4, 6))).astype(np.float32)
+
+
+def sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS: list[tuple[nn.Module, Callable[[Any], Any]]] = [
+    (nn.ReLU6(), lambda x: np.clip(x, 0, 6)),
+    (nn.SELU(), lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    (nn.Mish(), lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    (nn.Softsign(), lambda x: x / (1 + np.abs(x))),
+    (nn.Hardsigmoid(), lambda x: np.clip(x + 3, 0, 6) / 6),
+    (nn.Hardswish(), lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    (nn.Tanhshrink(), lambda x: x - np.tanh(x)),
+    (nn.LogSigmoid(), lambda x: np.log(sigmoid(x))),
+    (nn.CELU(1.5), lambda x: np.where(x > 0, x, 1.5 * np.expm1(x / 1.5))),
+    (nn.Hardtanh(-0.5, 0.3), lambda x: np.clip(x, -0.5, 0.3)),
+    (nn.Threshold(0.1, 7.0), lambda x: np.where(x > 0.1, x, 7.0)),
+    (nn.Softshrink(0.3), lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.3, 0)),
+    (nn.Hardshrink(), lambda x: np.where(np.abs(x) > 0.5, x, 0)),
+    (nn.GLU(), lambda x: x[:, :3] * sigmoid(x[:, 3:])),
+    (nn.Softmin(1), lambda x: np.exp(-x) / np.exp(-x).sum(1, keepdims=True)),
+    (nn.PReLU(), lambda x: np.where(x > 0, x, 0.25 * x)),
+    (nn.PReLU(6), lambda x: np.where(x > 0, x, 0.25 * x)),
+    (nn.ReLU(inplace=True), lambda x: np.maximum(x, 0)),
+    (nn.Identity(3, unused=True), lambda x: x),
+]
+
+
+@pytest.mark.parametrize(("module", "formula"), ACTIVATIONS, ids=[str(m) for m, _ in ACTIVATIONS])
+def test_activations(module: nn.Module, formula: Callable[[Any], Any]) -> None:
+    for call in (module, tj.script(module)):
+        np.testing.assert_allclose(call(tj.tensor(X)).detach().numpy(), formula(X), rtol=2e-5, atol=2e-6)
+
+
+def test_in_place_activations_change_their_input() -> None:
+    for call in (nn.ReLU(inplace=True), tj.script(nn.ReLU(inplace=True))):
+        x = tj.tensor([-1.0, 2.0])
+        call(x)
+        assert x.tolist() == [0.0, 2.0]
+
+
+def cosine(x: Any, y: Any) -> Any:
+    return (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1))
+
+
+def distance(x: Any, y: Any) -> Any:
+    return np.sqrt(((x - y + 1e-6) ** 2).sum(1))
+
+
+OF_TWO: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+    (F.cosine_similarity, cosine),
+    (F.pairwise_distance, distance),
+    (lambda x, y: F.soft_margin_loss(x, y.sign()), lambda x, y: np.log1p(np.exp(-np.sign(y) * x)).mean()),
+    (
+        lambda x, y: F.hinge_embedding_loss(x, y.sign()),
+        lambda x, y: np.where(y > 0, x, np.maximum(1 - x, 0)).mean(),
+    ),
+    (
+        lambda x, y: F.margin_ranking_loss(x, y, x.sign(), 0.1),
+        lambda x, y: np.maximum(0.1 - np.sign(x) * (x - y), 0).mean(),
+    ),
+    (
+        lambda x, y: F.triplet_margin_loss(x, y, x * y),
+        lambda x, y: np.maximum(distance(x, y) - distance(x, x * y) + 1, 0).mean(),
+    ),
+    (lambda x, y: F.poisson_nll_loss(x, y), lambda x, y: (np.exp(x) - x * y).mean()),
+    (
+        lambda x, y: F.gaussian_nll_loss(x, y, y * y),
+        lambda x, y: (0.5 * (np.log(y * y) + (x - y) ** 2 / (y * y))).mean(),
+    ),
+    (lambda x, y: tj.addmm(x[:, :4], x, y.T, beta=0.5, alpha=2.0), lambda x, y: 0.5 * x[:, :4] + 2 * x @ y.T),
+    (lambda x, y: tj.addmv(x[:, 0], x, y[0]), lambda x, y: x[:, 0] + x @ y[0]),
+    (lambda x, y: tj.addr(x, x[:, 0], y[0], alpha=2.0), lambda x, y: x + 2 * np.outer(x[:, 0], y[0])),
+    (lambda x, y: x.addcmul(x, y, value=2.0), lambda x, y: x + 2 * x * y),
+    (lambda x, y: x.addcdiv(x, y), lambda x, y: x + x / y),
+    (lambda x, y: tj.baddbmm(x[None], x[None], (y.T @ x)[None]), lambda x, y: (x + x @ (y.T @ x))[None]),
+    (
+        lambda x, y: tj.frac(x) + x.clamp_min(0.1) * y.clamp_max(0.1),
+        lambda x, y: x - np.trunc(x) + np.maximum(x, 0.1) * np.minimum(y, 0.1),
+    ),
+    (lambda x, y: tj.xlogy(x, y.abs()), lambda x, y: x * np.log(np.abs(y))),
+    (lambda x, y: tj.dist(x, y) + tj.rsub(x, y), lambda x, y: np.sqrt(((x - y) ** 2).sum()) + y - x),
+    (
+        lambda x, y: tj.stack(tj.var_mean(x)) + tj.stack(tj.std_mean(y)),
+        lambda x, y: np.stack([x.var() + y.std(), x.mean() + y.mean()]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("fn", "formula"), OF_TWO)
+def test_functions_of_two_arrays(fn: Callable[..., Any], formula: Callable[..., Any]) -> None:
+    for call in (fn, tj.script(fn)):
+        found = call(tj.tensor(X), tj.tensor(Y)).numpy()
+        np.testing.assert_allclose(found, formula(X, Y), rtol=1e-4, atol=1e-5)
+
+
+def test_losses_as_modules() -> None:
+    x, y, sign = tj.tensor(X), tj.tensor(Y), tj.tensor(SIGN)
+    rows = tj.tensor(SIGN[:, 0])
+    pairs = [
+        (nn.SoftMarginLoss("sum")(x, sign), F.soft_margin_loss(x, sign, "sum")),
+        (nn.HingeEmbeddingLoss()(x, sign), F.hinge_embedding_loss(x, sign, 1.0)),
+        (nn.MarginRankingLoss(0.1)(x, y, sign), F.margin_ranking_loss(x, y, sign, 0.1)),
+        (nn.CosineEmbeddingLoss()(x, y, rows), F.cosine_embedding_loss(x, y, rows)),
+        (nn.TripletMarginLoss(2.0)(x, y, sign), F.triplet_margin_loss(x, y, sign, 2.0)),
+    ]
+    for found, expected in pairs:
+        assert found.item() == expected.item()
+
+
+def test_adaptive_pools() -> None:
+    x = RNG.standard_normal((2, 3, 7, 5)).astype(np.float32)
+    for call in (nn.AdaptiveAvgPool2d((3, None)), tj.script(nn.AdaptiveAvgPool2d((3, None)))):
+        found = call(tj.tensor(x)).numpy()
+        expected = np.stack([x[..., 0:3, :].mean(-2), x[..., 2:5, :].mean(-2), x[..., 4:7, :].mean(-2)], -2)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        F.adaptive_avg_pool2d(tj.tensor(x), 1).numpy(), x.mean((-2, -1), keepdims=True), rtol=1e-5, atol=1e-6
+    )
+    assert nn.AdaptiveAvgPool1d(2)(tj.tensor(x[0, 0])).shape == (7, 2)
+
+
+def test_rearranged_and_bilinear() -> None:
+    x = np.arange(2 * 8 * 3 * 2, dtype=np.float32).reshape(2, 8, 3, 2)
+    expected = x.reshape(2, 2, 2, 2, 3, 2).transpose(0, 1, 4, 2, 5, 3).reshape(2, 2, 6, 4)
+    for call in (nn.PixelShuffle(2), tj.script(nn.PixelShuffle(2))):
+        np.testing.assert_array_equal(call(tj.tensor(x)).numpy(), expected)
+    layer = nn.Bilinear(6, 6, 3)
+    expected = np.einsum("bi,kij,bj->bk", X, layer.weight.detach().numpy(), Y) + layer.bias.detach().numpy()
+    for call in (layer, tj.script(layer)):
+        np.testing.assert_allclose(call(tj.tensor(X), tj.tensor(Y)).detach().numpy(), expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,115 @@
+"""PyTorch's functions that join products, sums and limits in one call: `addmm`, `addcmul`, `clamp_min` and the like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tracejit.errors import ShapeMismatch
+from tracejit.ops.functions import Axis, Operand, array, function, inexact, on
+from tracejit.ops.products import matmul_any
+from tracejit.ops.statistics import mean, norm, std, var
+
+TORCH = ("function", "method")
+
+
+def _added(b: Any, x: Operand, product: Any, beta: Operand, alpha: Operand) -> Any:
+    c = on(b)
+    return c.add(c.mul(x, beta) if beta != 1 else x, c.mul(product, alpha) if alpha != 1 else product)
+
+
+def _product(b: Any, name: str, x: Operand, y: Operand, ranks: tuple[int, int]) -> Any:
+    x, y = array(b, x), array(b, y)
+    if (b.rank(x), b.rank(y)) != ranks:
+        raise ShapeMismatch(f"{name} multiplies {ranks[0]}-d and {ranks[1]}-d, not {b.rank(x)}-d and {b.rank(y)}-d")
+    return matmul_any(b, x, y)
+
+
+@function(kinds=TORCH)
+def addmm(b: Any, x: Operand, mat1: Operand, mat2: Operand, *, beta: Operand = 1, alpha: Operand = 1) -> Any:
+    """beta * x + alpha * (mat1 @ mat2) of matrices."""
+    return _added(b, x, _product(b, "addmm", mat1, mat2, (2, 2)), beta, alpha)
+
+
+@function(kinds=TORCH)
+def addmv(b: Any, x: Operand, mat: Operand, vec: Operand, *, beta: Operand = 1, alpha: Operand = 1) -> Any:
+    """beta * x + alpha * (mat @ vec) of a matrix and a vector."""
+    return _added(b, x, _product(b, "addmv", mat, vec, (2, 1)), beta, alpha)
+
+
+@function(kinds=TORCH)
+def baddbmm(b: Any, x: Operand, batch1: Operand, batch2: Operand, *, beta: Operand = 1, alpha: Operand = 1) -> Any:
+    """beta * x + alpha * (batch1 @ batch2) of stacks of matrices."""
+    return _added(b, x, _product(b, "baddbmm", batch1, batch2, (3, 3)), beta, alpha)
+
+
+@function(kinds=TORCH)
+def addr(b: Any, x: Operand, vec1: Operand, vec2: Operand, *, beta: Operand = 1, alpha: Operand = 1) -> Any:
+    """beta * x + alpha * outer(vec1, vec2)."""
+    return _added(b, x, b.outer(vec1, vec2), beta, alpha)
+
+
+@function(kinds=TORCH)
+def addcmul(b: Any, x: Operand, tensor1: Operand, tensor2: Operand, *, value: Operand = 1) -> Any:
+    """x + value * tensor1 * tensor2."""
+    return _added(b, x, on(b).mul(tensor1, tensor2), 1, value)
+
+
+@function(kinds=TORCH)
+def addcdiv(b: Any, x: Operand, tensor1: Operand, tensor2: Operand, *, value: Operand = 1) -> Any:
+    """x + value * tensor1 / tensor2."""
+    return _added(b, x, on(b).div(tensor1, tensor2), 1, value)
+
+
+@function(kinds=TORCH)
+def clamp_min(b: Any, x: Operand, min: Operand) -> Any:
+    """x where it is above `min`, else `min`."""
+    return on(b).clamp(x, min, None)
+
+
+@function(kinds=TORCH)
+def clamp_max(b: Any, x: Operand, max: Operand) -> Any:
+    """x where it is below `max`, else `max`."""
+    return on(b).clamp(x, None, max)
+
+
+@function(kinds=TORCH)
+def frac(b: Any, x: Operand) -> Any:
+    """x without its whole part; the sign is that of x."""
+    return on(b).sub(x, b.trunc(x))
+
+
+@function(kinds=TORCH)
+def rsub(b: Any, x: Operand, y: Operand) -> Any:
+    """y - x."""
+    return on(b).sub(y, x)
+
+
+@function(kinds=TORCH)
+def xlogy(b: Any, x: Operand, y: Operand) -> Any:
+    """x * log(y); 0 where x is 0 and y is no nan."""
+    c = on(b)
+    y = inexact(b, y)
+    none = c.logical_and(c.eq(x, 0), c.logical_not(c.isnan(y)))
+    return c.select(none, 0.0, c.mul(x, c.log(c.select(none, 1.0, y))))
+
+
+@function(kinds=TORCH)
+def dist(b: Any, x: Operand, y: Operand, p: float = 2) -> Any:
+    """The p-norm of x - y."""
+    return norm(b, on(b).sub(x, y), p)
+
+
+@function(kinds=("function",))
+def var_mean(
+    b: Any, x: Operand, axis: Axis = None, *, correction: float = 0, keepdims: bool = False
+) -> tuple[Any, Any]:
+    """The variance and the mean over axes."""
+    return var(b, x, axis, correction=correction, keepdims=keepdims), mean(b, x, axis, keepdims=keepdims)
+
+
+@function(kinds=("function",))
+def std_mean(
+    b: Any, x: Operand, axis: Axis = None, *, correction: float = 0, keepdims: bool = False
+) -> tuple[Any, Any]:
+    """The standard deviation and the mean over axes."""
+    return std(b, x, axis, correction=correction, keepdims=keepdims), mean(b, x, axis, keepdims=keepdims)
