@@ -1,6 +1,6 @@
-"""Matrix products as LLVM text: register tiles where the operands lie well, products of one row or column, else packed
-panels; a BLAS, where there is one, for matrices with vectors beyond the caches, and for what is left on machines with
-short vectors.
+"""Matrix products as LLVM text: register tiles where the operands lie well, a few numbers and products of one row or
+column in their own ways, else packed panels; a BLAS, where there is one, for matrices with vectors beyond the caches,
+and for what is left on machines with short vectors.
 
 `@tj_gemm_T(m, n, k, A, a_row, a_col, B, b_row, b_col, C, c_row)` computes C = A @ B with strides in elements; C's
 columns are contiguous. `_inner` is the same from inside a parallel loop.
@@ -38,6 +38,7 @@ def gemm_text(
 
 
 _DIRECT = """
+declare i1 @tj_tiny_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, i64, ptr, i64)
 declare i1 @tj_direct_fits_{name}(i64, i64, i64, i64, i64)
 declare void @tj_direct_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64, i1)
 """
@@ -105,8 +106,8 @@ done:
 
 
 def _choice(name: str, suffix: str, rest: str, vectors: str) -> str:
-    """Tiles where they fit, one row or column by itself, the others by `rest`, vectors with large matrices by
-    `vectors`. A product with one column is the transposed one with one row."""
+    """Tiles where they fit, a few numbers and one row or column by themselves, the others by `rest`, vectors with large
+    matrices by `vectors`. A product with one column is the transposed one with one row."""
     share = "false" if suffix else "true"
     tiles = f"i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 {share}"
     packed = f"""
@@ -126,10 +127,13 @@ other:
   br i1 %nothing, label %done, label %some
 some:
   %empty = icmp slt i64 %k, 1
-  br i1 %empty, label %clear, label %thin
+  br i1 %empty, label %clear, label %small
 clear:
   call void @tj_clear_{name}(i64 %m, i64 %n, ptr %c, i64 %cr)
   ret void
+small:
+  %small.done = call i1 @tj_tiny_{name}({PARAMS})
+  br i1 %small.done, label %done, label %thin
 thin:
   %row = icmp eq i64 %m, 1
   br i1 %row, label %one.row, label %several

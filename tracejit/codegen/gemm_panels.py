@@ -215,9 +215,8 @@ kind:
   %from = getelementptr {type}, ptr %b, i64 %skip
   br i1 %along, label %lines, label %other
 other:
-  %full = icmp sge i64 %here, {lanes}
-  %turns = and i1 %down, %square
-  %turned = and i1 %turns, %full
+  %turned = and i1 %down, %square
+  %most = sub i64 %here, 1
   br i1 %turned, label %squares, label %elements
 lines:
   %here.one = insertelement <{lanes} x i64> poison, i64 %here, i64 0
@@ -241,7 +240,7 @@ squares:
   %s.from = getelementptr {type}, ptr %from, i64 %s.real
   %s.put = mul i64 %s.real, {self.width}
   %s.to = getelementptr {type}, ptr %to, i64 %s.put
-  call void @tj_panels_turn_{self.name}(ptr %s.from, i64 %bc, ptr %s.to)
+  call void @tj_panels_turn_{self.name}(ptr %s.from, i64 %bc, i64 %most, ptr %s.to)
   %s1 = add i64 %s, {lanes}
   %s.again = icmp slt i64 %s1, %k
   br i1 %s.again, label %squares, label %next
@@ -257,14 +256,16 @@ done:
 }}"""
 
     def _turn(self) -> str:
-        """A square of vectors at `from`, `step` apart, transposed to `to`, a panel's width apart.
+        """A square of vectors at `from`, `step` apart, transposed to `to`, a panel's width apart. The vectors after the
+        `last` are the last one again.
 
         Interleaving the first half of the rows with the second doubles the length of the pieces of columns; after as
         many rounds as doublings, every vector is a column.
         """
         lanes, vector = self.lanes, self.vector
         lines = [
-            f"  %o{i} = mul i64 %step, {i}\n  %f{i} = getelementptr {self.type}, ptr %from, i64 %o{i}\n"
+            f"  %l{i} = call i64 @llvm.smin.i64(i64 %last, i64 {i})\n  %o{i} = mul i64 %step, %l{i}\n"
+            f"  %f{i} = getelementptr {self.type}, ptr %from, i64 %o{i}\n"
             f"  %v0.{i} = load {vector}, ptr %f{i}, align {self.size}"
             for i in range(lanes)
         ]
@@ -286,7 +287,7 @@ done:
         ]
         body = "\n".join(lines)
         return f"""
-define internal void @tj_panels_turn_{self.name}(ptr %from, i64 %step, ptr %to) noinline nounwind {{
+define internal void @tj_panels_turn_{self.name}(ptr %from, i64 %step, i64 %last, ptr %to) noinline nounwind {{
 {body}
   ret void
 }}"""

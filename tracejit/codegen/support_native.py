@@ -16,6 +16,7 @@ from tracejit.codegen import (
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
 from tracejit.codegen.gemm_panels import panels_text
+from tracejit.codegen.gemm_tiny import tiny_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
 from tracejit.records import record
@@ -77,7 +78,7 @@ def support_text(platform: Platform, allocation: str | None = None) -> str:
 def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str:
     """The module of all that the matrix products of some dtypes need; it needs no passes."""
     texts = [gemm.gemm_text(name, options) for name in names]
-    texts += [text for name in names for text in (direct_text(name, options), *_parts(name, options).values())]
+    texts += [text for name in names for text in (*_tiles(name, options), *_parts(name, options).values())]
     return once("\n".join(texts)) + FOOTER
 
 
@@ -89,13 +90,17 @@ def products_module(name: str, options: LlvmOptions, blas_integer: int, blas_thr
 
 
 def tiles_module(name: str, options: LlvmOptions) -> str:
-    """The module of the register tiles of one dtype."""
-    return once(direct_text(name, options)) + FOOTER
+    """The module of the register tiles of one dtype, and of its products of a few numbers."""
+    return once("\n".join(_tiles(name, options))) + FOOTER
 
 
 def part_module(part: str, name: str, options: LlvmOptions) -> str:
     """The module of a part of the products of one dtype."""
     return once(_parts(name, options)[part]) + FOOTER
+
+
+def _tiles(name: str, options: LlvmOptions) -> tuple[str, str]:
+    return direct_text(name, options), tiny_text(name, options)
 
 
 def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
