@@ -99,6 +99,11 @@ def device_of(array: Any) -> Device:
     return CPU if isinstance(array, np.ndarray | np.generic) else Device(f"cuda:{array.device.id}")
 
 
+def is_writeable(array: Any) -> bool:
+    """Whether an array may be written; those of a GPU always may."""
+    return bool(getattr(getattr(array, "flags", None), "writeable", True))
+
+
 def as_array(value: Any, device: str) -> Any:
     """A value as an array of the device's module; an array that already is one is itself."""
     return array_module(device).asarray(value)

@@ -4,6 +4,7 @@ them gives."""
 from __future__ import annotations
 
 import random
+import types
 from typing import Any
 
 import numpy as np
@@ -227,6 +228,31 @@ def test_a_branch_fails_with_its_payload() -> None:
     with pytest.raises(ProgramFailure) as failure:
         outputs_of(program, 4)
     assert (failure.value.error, failure.value.payload) == (2, (4,))
+
+
+def test_what_loops_in_branches_need_is_computed_before_the_branch() -> None:
+    n, r, i = Var("n", I64), Var("r", I64), Var("i", I64)
+    size = Scalar("add", (Scalar("mul", (n, n), I64), Const(1, I64)), I64)
+    cells = [Var(name, Pointer(I64)) for name in "ab"]
+    loops = [For(i, n, (Alloc(cell, size), Free(cell)), "serial") for cell in cells]
+    branch = If(Scalar("gt", (n, Const(3, I64)), BOOL), (loops[0],), (loops[1],), (r,), (n,), (size,))
+    program = scheduled(Let(n, Input("scalar", 0, I64)), branch, Output(0, r), inputs=1)
+    asked: list[int] = []
+
+    class Device:
+        read = data = None
+
+        def allocate(self, size: int) -> Any:
+            asked.append(size)
+            return types.SimpleNamespace(ptr=id(size))
+
+        def free(self, memory: Any) -> None: ...
+
+    device: Any = Device()
+    function = HostFunction(program).on(lambda kernel: lambda *_: None)
+    assert (function(device, [2]), asked) == ([5], [40, 40])
+    asked.clear()
+    assert (function(device, [4]), asked) == ([4], [136] * 4)
 
 
 def test_a_number_that_does_not_fit_is_an_overflow() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tests.programs.compare import Outcome, same
+from tests.programs.placed import host, on_gpu
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Graph
 from tracejit.ir.interpreter import run
@@ -132,10 +133,11 @@ class Comparison:
 
     execute = staticmethod(run)  #: `(graph, inputs) -> results`, for what is not compiled
 
-    def __init__(self, fn: Callable[..., Any], seed: int, depth: Depth = Depth.NATIVE) -> None:
+    def __init__(self, fn: Callable[..., Any], seed: int, depth: Depth = Depth.NATIVE, device: str = "cpu") -> None:
         self.fn = fn
         self.seed = seed
         self.depth = depth
+        self.device = device  #: where `compiled` runs; on a GPU nothing else is compared
         self.scripted: ScriptedFunction = script(fn)
         self.judged = 0  #: gradients that could be judged
         self._graphs: dict[Graph, Graph] = {}
@@ -144,9 +146,17 @@ class Comparison:
         """Compare one call; raises `Mismatch`."""
         plain = observe(self.fn, arguments(self.seed, variant))
         try:
-            found = self.scripted.specialise(arguments(self.seed, variant))
+            found = self.scripted.specialise(self.placed(variant))
         except ScriptError as error:
             raise Mismatch("refused", str(error)) from error
+        if self.device == "cuda":
+            for _ in range(2):  # the second call is found by its key
+                compiled = observe(self.scripted, self.placed(variant))
+                if isinstance(compiled.error, ScriptError) and "on the CPU only" in str(compiled.error):
+                    return
+                compiled = Outcome(host(compiled.result), host(compiled.arguments), "", compiled.error)
+                self.agree("on the GPU", plain, compiled, variant, writes=True)
+            return
         if not variant.aliased:
             graph = self.reached(found.lowered.graph)
             interpreted = observe(
@@ -156,6 +166,11 @@ class Comparison:
         if self.depth == Depth.NATIVE:
             compiled = observe(self.scripted, arguments(self.seed, variant))
             self.agree("compiled", plain, compiled, variant, writes=True)
+
+    def placed(self, variant: Variant) -> list[Any]:
+        """The arguments on the device."""
+        own = arguments(self.seed, variant)
+        return on_gpu(own) if self.device == "cuda" else own
 
     def reached(self, graph: Graph) -> Graph:
         """What the interpreter runs in place of a graph."""
@@ -193,12 +208,13 @@ class Comparison:
         if expected is None:
             return
         self.judged += 1
-        own = arguments(self.seed, variant)
+        own = self.placed(variant)
         lowered = self.scripted.specialise(own).lowered
         if not lowered.graph.results:  # the result is a constant
             return
         wanted = [i for i, p in enumerate(lowered.graph.params) if is_differentiable(p.type)]
-        found = self.runner(value_and_grad_graph(lowered.graph, wanted))([i.access.fetch(own) for i in lowered.inputs])
+        given = [i.access.fetch(own) for i in lowered.inputs]
+        found = [host(x) for x in self.runner(value_and_grad_graph(lowered.graph, wanted))(given)]
         base, moved = arguments(self.seed, variant), arguments(self.seed, variant, 1.0)
         roots = [lowered.inputs[i].access.root for i in wanted]
         along = [np.asarray(moved[root]) - np.asarray(base[root]) for root in roots]
@@ -206,7 +222,7 @@ class Comparison:
         total = sum(float(np.sum(np.asarray(g) * t)) for g, t in zip(slopes, along, strict=True))
         if not np.isclose(total, expected, rtol=1e-4, atol=1e-5):
             raise Mismatch("gradient", f"compiled {total!r}, differences {expected!r} with {variant}")
-        if self.seed % 4:  # forward mode of a quarter
+        if self.seed % 4 or self.device == "cuda":  # forward mode of a quarter
             return
         own = arguments(self.seed, variant)
         pushed = self.runner(jvp_graph(lowered.graph, wanted))
@@ -275,11 +291,13 @@ class Failure:
     error: Exception
 
 
-def judge(source: str, seed: int, gradient: bool, folder: Path, depth: Depth = Depth.NATIVE) -> Failure | None:
+def judge(
+    source: str, seed: int, gradient: bool, folder: Path, depth: Depth = Depth.NATIVE, device: str = "cpu"
+) -> Failure | None:
     """Compare all calls of a program; the first failure, or None."""
     variants = [*ORDINARY, *(SPECIAL[seed // 4 % len(SPECIAL) :][:1] if seed % 4 == 0 else ())]
     try:
-        comparison = Comparison(load(source, folder).program, seed, depth)
+        comparison = Comparison(load(source, folder).program, seed, depth, device)
         for variant in variants:
             comparison.values(variant)
         if gradient:

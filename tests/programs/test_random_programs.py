@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cuda_shim.shim_device import MISSING
+from tests.cuda_shim.stand_in import stand_in
 from tests.programs.differential import judge
 from tests.programs.generate import generate
 
@@ -21,3 +23,13 @@ def test_programs_do_the_same(first, tmp_path):
         failure = judge(program.source, seed, program.gradient, tmp_path)
         if failure is not None:
             raise AssertionError(f"seed {seed}: {failure.key}\n{program.source}") from failure.error
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+def test_programs_do_the_same_as_on_a_gpu(tmp_path):
+    with stand_in(tmp_path):
+        for seed in range(36, 41):  # branches with loops over launches are among them
+            program = generate(seed, size=1 + seed % 2)
+            failure = judge(program.source, seed, program.gradient, tmp_path, device="cuda")
+            if failure is not None:
+                raise AssertionError(f"seed {seed}: {failure.key}\n{program.source}") from failure.error

@@ -193,6 +193,54 @@ def test_no_grad_is_no_other_specialisation(cupy: Any) -> None:
     assert fn.compiles == 1
 
 
+def test_gradients_add_up(cupy: Any) -> None:
+    fn = tj.script(scaled)
+    x = tj.asarray(on(cupy, 1, 2)).requires_grad_()
+    for times in (1, 2, 3):
+        fn(x, 2.0).sum().backward()
+        np.testing.assert_array_equal(x.grad._data.get(), [2.0 * times] * 2)
+
+
+def element(x: Any, k: int) -> Any:
+    total = 0.0
+    for i in range(k):
+        total = total + x[i]
+    return total, k + 1, x
+
+
+def test_errors_and_results_of_every_kind(cupy: Any) -> None:
+    fn = tj.script(element)
+    x = on(cupy, 1, 2, 3)
+    for _ in range(3):
+        total, more, same = fn(x, 3)
+        assert (total, more) == (6.0, 4)
+        assert type(total) is np.float64
+        assert type(more) is int
+        assert same is x
+        with pytest.raises(IndexError) as error:
+            fn(x, 4)
+        assert error.traceback[-1].name == "element"
+        assert error.value.__cause__ is None
+    assert fn.compiles == 1
+
+
+def pair(x: Any, n: int) -> Any:
+    return x + n, n * 2, (x * x).sum()
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_tuples_of_results(cupy: Any, tensors: bool) -> None:
+    fn = tj.script(pair)
+    x = on(cupy, 1, 2, 3)
+    given = tj.asarray(x) if tensors else x
+    for n in (1, 2):
+        shifted, doubled, total = fn(given, n)
+        assert type(shifted) is type(given)
+        assert (type(doubled), doubled) == (int, 2 * n)
+        assert isinstance(total, tj.Tensor) == tensors
+        assert float(total) == 14.0
+
+
 def mixed(x: Any, z: Any, n: Any, flag: Any) -> Any:
     y = x * z
     if flag:

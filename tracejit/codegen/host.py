@@ -93,6 +93,7 @@ class _Printer:
         self.homes: dict[Var, int] = {}  #: which of the blocks around binds a variable
         self.parts: set[Var] = set()  #: scalars of the caller in parts, on the host
         self.expressions = HostExpressions(self.names, self.temporary, self.leaf)
+        self.sizes = HostExpressions(self.names, self.temporary, self.leaf, wraps=False)
         self.calls: dict[str, None] = {}
         self._count = 0
 
@@ -104,7 +105,7 @@ class _Printer:
         self.body(self.program.entry.body)
         self.line("return outputs")
         lines = ["def entry(run, inputs):", *_indented(self.blocks.pop().lines)]
-        constants = FUNCTIONS | {"ProgramFailure": ProgramFailure} | self.expressions.constants
+        constants = FUNCTIONS | {"ProgramFailure": ProgramFailure} | self.expressions.constants | self.sizes.constants
         return HostText("\n".join(lines) + "\n", constants, self.program.kernels, tuple(self.calls))
 
     # -- lines and names ------------------------------------------------------------------------------------------
@@ -237,10 +238,10 @@ class _Printer:
         self.names.update(zip(geometry.params, passed, strict=True))
         self.homes.update(zip(geometry.params, homes, strict=True))
         for let in lets:
-            text = self.temporary(self.expressions(let.expr), let.expr)
+            text = self.temporary(self.sizes(let.expr), let.expr)
             self.names[let.var], self.homes[let.var] = text, self.home(let.expr)
         sizes = [geometry.blocks, geometry.threads, geometry.rows]
-        texts = self.expressions.spell_all(sizes)
+        texts = self.sizes.spell_all(sizes)
         shown = [self.at_least_one(text, e) for text, e in zip(texts, sizes, strict=True)]
         for v, (name, home) in outer.items():
             self.names[v], self.homes[v] = name, home
@@ -302,16 +303,17 @@ class _Printer:
     def branch(self, stmt: If) -> None:
         results = [self.bind(r) for r in stmt.results]
         cond = self.expressions(stmt.cond)
-        self.line(f"if {cond}:")
-        for body, values, head in ((stmt.then, stmt.then_values, ""), (stmt.orelse, stmt.else_values, "else:")):
+        sides: list[list[str]] = []
+        for body, values in ((stmt.then, stmt.then_values), (stmt.orelse, stmt.else_values)):
             self.blocks.append(_Block(False))
             self.body(body)
             self.assign(results, [self.expressions(v) for v in values])
-            lines = self.blocks.pop().lines
-            if head and lines:
-                self.line(head)
-            if lines or not head:
-                self.blocks[-1].lines += _indented(lines)
+            sides.append(self.blocks.pop().lines)
+        self.line(f"if {cond}:")  # behind what was computed ahead of loops in the branches
+        self.blocks[-1].lines += _indented(sides[0])
+        if sides[1]:
+            self.line("else:")
+            self.blocks[-1].lines += _indented(sides[1])
 
     def call(self, stmt: Call) -> None:
         """A support function gets the statement, for its types, and the arguments."""

@@ -21,17 +21,22 @@ _DEEPEST = 12  #: parentheses in parentheses
 
 
 class HostExpressions:
-    """Spells expressions. What is needed twice, or is deep inside, gets a name by `temporary(text, expression)`."""
+    """Spells expressions. What is needed twice, or is deep inside, gets a name by `temporary(text, expression)`.
+
+    Without `wraps` integer arithmetic is Python's own, for what is no part of a result.
+    """
 
     def __init__(
         self,
         names: dict[Var, str],
         temporary: Callable[[str, Expr], str],
         leaf: Callable[[Expr, Callable[[Expr], str]], str],
+        wraps: bool = True,
     ) -> None:
         self.names = names
         self.temporary = temporary
         self.leaf = leaf  #: spells loads, inputs and offsets; is given what spells their parts
+        self.wraps = wraps
         self.constants: dict[str, Any] = {}
         self._shared: dict[int, str | None] = {}
         self._checked: dict[str, str] = {}  #: names of values that are brought into range, by text
@@ -99,7 +104,8 @@ class HostExpressions:
             return f"{self.constant(f'{e.op}_{dtype}', operation(e.op, dtype))}({', '.join(operands)})"
         low, high = limits(dtype) if dtype.is_integer else (0, 0)
         text = template.format(*operands, low=low, high=high)
-        return self._in_range(text, dtype) if row.python_rounds else text
+        rounds = row.python_rounds and (self.wraps or dtype.is_float)
+        return self._in_range(text, dtype) if rounds else text
 
     def _in_range(self, text: str, dtype: DType) -> str:
         """The value of a text as a value of the dtype."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.device import is_writeable, module_of
 from tracejit.eager.alias import storage
 from tracejit.eager.apply import TENSORS, is_inexact
 from tracejit.eager.modes import enable_grad, no_grad
@@ -234,7 +234,7 @@ def _accumulate(leaf: Tensor, value: Any, owned: bool, create_graph: bool) -> No
         leaf._grad = value if grad is None else TENSORS.add(grad, value)
     elif grad is None:
         leaf._grad = wrap(value if owned else value.copy(order="C"))
-    elif grad._requires_grad or not grad._data.flags.writeable:
+    elif grad._requires_grad or not is_writeable(grad._data):
         leaf._grad = wrap(grad._data + value)
     else:
         grad._data[...] += value

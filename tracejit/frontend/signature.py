@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tracejit.device import is_writeable
 from tracejit.eager.tensor import Tensor
 from tracejit.ir.types import BY_NUMPY_NAME, DType
 from tracejit.records import record
@@ -147,11 +148,10 @@ def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: 
     dims = tuple(None if any_size else n if n < 2 else None for n in array.shape)
     flags = getattr(array, "flags", None)
     contiguous = bool(flags.c_contiguous) if flags is not None else True
-    writeable = bool(getattr(flags, "writeable", True)) if flags is not None else True
     device = "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
     native = device == "cuda" or (bool(flags.aligned) and array.dtype.isnative)  # type: ignore[union-attr]
     return ArraySpec(
-        BY_NUMPY_NAME[array.dtype.name], dims, contiguous and native, tensor, requires_grad, writeable, device
+        BY_NUMPY_NAME[array.dtype.name], dims, contiguous and native, tensor, requires_grad, is_writeable(array), device
     )
 
 

@@ -70,19 +70,26 @@ class Compiled:
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers in parameter order; `inout` parameters are written. Raises as the program does."""
-        from tracejit.runtime.cpu import NativeFailure
-        from tracejit.runtime.failure import failure
-
         try:
             return self._run.call(inputs)
-        except NativeFailure as error:
-            failed = failure(error.site, error.payload)
+        except Exception as error:
+            failed = _raised(error)
+            if failed is None:
+                raise
         raise failed from None
 
     @property
     def n_results(self) -> int:
         """How many results the caller gets (the final versions of `inout` parameters excluded)."""
         return len(self.graph.results) - len(self.graph.inout)
+
+
+def _raised(error: Exception) -> BaseException | None:
+    """What plain Python would have raised where a program failed; None for other errors."""
+    from tracejit.runtime.cpu import NativeFailure
+    from tracejit.runtime.failure import failure
+
+    return failure(error.site, error.payload) if isinstance(error, NativeFailure) else None
 
 
 def prepare_engine() -> None:

@@ -13,12 +13,16 @@ import sys
 import types
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tracejit.eager.tensor import Tensor
-from tracejit.frontend.signature import Access, Spec, StaticSpec, is_data_object, matches, tree_children
+from tracejit.device import as_array
+from tracejit.eager.tensor import Tensor, wrap
+from tracejit.frontend.function import ArrayLeaf, Input, Leaf, NumberLeaf, TreeLeaf
+from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, is_data_object, matches, tree_children
 
 if TYPE_CHECKING:
     from tracejit.scripted.function import ScriptedFunction, Specialisation
@@ -122,6 +126,7 @@ class Served:
     guards: tuple[tuple[Access, Spec, Any], ...]  #: with the value itself, if it is compiled in
     keys: tuple[tuple[Access, _Key], ...]  #: arrays and numbers from outside
     kept: tuple[Any, ...]
+    run: Callable[[Sequence[Any]], Any]  #: runs the specialisation on arguments
 
     def holds(self, arguments: Sequence[Any], key: Keys) -> bool:
         """Whether outer values are what was compiled in. False also where only the slow path can tell."""
@@ -140,6 +145,7 @@ class DeviceCalls:
         self.plain = all(p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
         self.defaults = tuple(p.default for p in parameters)
         self.bind = function.bind
+        self.run = function.run
         self.keys = Keys()
         self.served: dict[_Key, Served] = {}
 
@@ -166,8 +172,8 @@ class DeviceCalls:
             raise NoKey
         return made
 
-    def find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, Sequence[Any]] | None:
-        """The specialisation that serves a call, and the arguments; None where that is to be found the long way."""
+    def find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Served, Sequence[Any]] | None:
+        """What serves a call, and its arguments; None where the specialisation is to be found the long way."""
         try:
             arguments = self.arguments(args, kwargs)
             served = self.served.get(self.key(arguments))
@@ -175,7 +181,7 @@ class DeviceCalls:
                 return None
         except (NoKey, TypeError):  # TypeError: a part of a key is not hashable, or the call is wrong
             return None
-        return served.specialisation, arguments
+        return served, arguments
 
     def remember(self, made: Specialisation, arguments: Sequence[Any]) -> None:
         """Serve such calls from now on, where a key can tell them from others."""
@@ -196,7 +202,56 @@ class DeviceCalls:
         guards = tuple((a, s, s.value if isinstance(s, StaticSpec) else MISS) for a, s in lowered.guards.items())
         outer = [i.access for i in lowered.inputs if i.hidden or i.access.root < 0]
         keys = tuple((access, self.keys(access.fetch(arguments))) for access in outer)
-        return Served(made, guards, keys, tuple(_objects(arguments)))
+        run = quick_run(made) or partial(self.run, made)
+        return Served(made, guards, keys, tuple(_objects(arguments)), run)
+
+
+# -- running ----------------------------------------------------------------------------------------------------------
+
+
+def quick_run(made: Specialisation) -> Callable[[Sequence[Any]], Any] | None:
+    """What runs a specialisation that changes nothing of its arguments, records nothing, and returns arrays and numbers
+    of its graph, alone or in tuples; None for others."""
+    lowered = made.lowered
+    has_more = lowered.changes or lowered.reports or lowered.gradients or lowered.graph.inout
+    build = None if has_more or made.wanted else _built(lowered.result, made.tensors)
+    if build is None:
+        return None
+    compiled, fetches = made.compiled, tuple(_fetch_of(i) for i in lowered.inputs)
+    return lambda arguments: build(compiled([fetch(arguments) for fetch in fetches]))
+
+
+def _fetch_of(given: Input) -> Callable[[Sequence[Any]], Any]:
+    """What an input passes to the graph."""
+    access, is_tensor = given.access, isinstance(given.spec, ArraySpec) and given.spec.tensor
+    fetch = access.fetch if access.steps or access.root < 0 else itemgetter(access.root)
+    return (lambda arguments: fetch(arguments)._data) if is_tensor else fetch
+
+
+def _built(leaf: Leaf, tensors: bool) -> Callable[[list[Any]], Any] | None:
+    """What makes a result of the graph's outputs; None where that takes more than to pick them."""
+    match leaf:
+        case ArrayLeaf(index, (), False):
+            return (lambda outputs: _wrapped(outputs[index])) if tensors else (lambda outputs: _array(outputs[index]))
+        case NumberLeaf(index, True):
+            return lambda outputs: outputs[index].item()
+        case NumberLeaf(index) if not tensors:
+            return itemgetter(index)
+        case TreeLeaf(kind, _, children) if kind is tuple:
+            parts = [_built(child, tensors) for child in children]
+            if all(parts):
+                return lambda outputs: tuple([part(outputs) for part in parts if part is not None])
+        case _:
+            pass
+    return None
+
+
+def _array(output: Any) -> Any:
+    return as_array(output, "cuda") if isinstance(output, np.generic) else output
+
+
+def _wrapped(output: Any) -> Tensor:
+    return wrap(_array(output))
 
 
 def _objects(arguments: Sequence[Any]) -> list[Any]:

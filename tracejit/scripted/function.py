@@ -281,8 +281,8 @@ class ScriptedFunction(FastCallable):
         if self._device_calls is not None:
             known = self._device_calls.find(args, kwargs)
             if known is not None:
-                self._last = known[0]
-                return self.run(*known)
+                self._last = known[0].specialisation
+                return known[0].run(known[1])
         if self._eager or self._is_plain:
             return self.__tracejit_function__(*args, **kwargs)
         arguments = self.bind(args, kwargs)

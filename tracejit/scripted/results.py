@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import as_array, module_of
+from tracejit.device import as_array, is_writeable, module_of
 from tracejit.eager.alias import Region, tensor_view
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.frontend.function import (
@@ -287,7 +287,7 @@ def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
         tensor.grad = gradient
     elif gradient is not None:
         total = gradient._data if state & ENTRY else held._data + gradient._data
-        if held.requires_grad or not getattr(getattr(held._data, "flags", None), "writeable", True):
+        if held.requires_grad or not is_writeable(held._data):
             tensor.grad = wrap(total)
         else:
             held._data[...] = total
