@@ -33,3 +33,19 @@ def two_slices_of_one_length(values, x):
         second = x[ROWS[i] : ROWS[i] + 2]
         total += np.sum(first[: second.size] * second * first[: second.size])
     return total
+
+
+@example(V, 0.4)
+def branches_in_branches_that_keep_arrays_of_different_sizes(values, x):
+    total = 0.0
+    for i in range(4):
+        if values[i] > 0.0:
+            if i > 0:
+                part = np.sin(values[1:4] * x)
+                total += np.sum(part * part * x)
+            else:
+                whole = np.cos(values * x)
+                total += np.sum(whole * whole * values)
+        else:
+            total = total * x
+    return total

@@ -45,6 +45,17 @@ def test_every_mode(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize(("fn", "args"), CASES)
+def test_forward_and_backward_apart(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """The pullback, whose residuals pass between two graphs, against the gradient in one."""
+    chosen = floats(args)
+    slopes = tj.grad(fn, chosen)(*copy.deepcopy(args))
+    _, pullback = tj.vjp(fn, *copy.deepcopy(args))
+    found = pullback(1.0)
+    for number, slope in zip(chosen, slopes, strict=True):
+        np.testing.assert_allclose(found[number], slope, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("fn", "args"), CASES)
 def test_second_order(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """Forward over reverse against differences, reverse over reverse against forward over reverse."""
     chosen = floats(args)

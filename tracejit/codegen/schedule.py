@@ -21,8 +21,8 @@ BLOCK = 4096
 COLUMNS = 512
 
 
-#: Rows that are folded side by side: as many pages as can be read at once.
-ROWS = 16
+#: Rows that are folded side by side: rows a multiple of a page apart share a set of the first cache, which has 8 places.
+ROWS = 8
 
 #: Up to so many rows are folded in one go.
 FEW_ROWS = 64

@@ -13,7 +13,7 @@ from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, OpDef, Reduction, Sample
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, FLOATS, I64, INTEGERS, NUMERIC, DType, TensorType, Type
-from tracejit.ops import loops, nodes
+from tracejit.ops import loops, nodes, simplify
 from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, same_shape, tensor_type
 
 ORDERED = (BOOL, *INTEGERS, *FLOATS)
@@ -138,6 +138,7 @@ reduction(
     combine="add",
     doc="The sum over axes, in the operand's dtype.",
     eager=_sum_eager,
+    simplify=simplify.total,
     vjp=lambda b, g, x, out, *, axes: (b.expand_axes(g, axes, b.shape(x)),),
     samples=_samples(-2, 2, ("float64", "float32", "int64", "int32", "float16", "complex128"), True),
 )

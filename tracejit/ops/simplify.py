@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import I64, DType, ScalarType, TensorType, real_dtype
+from tracejit.ir.types import F32, F64, I64, DType, ScalarType, TensorType, real_dtype
 
 Rule = Callable[..., Any]
 
@@ -124,6 +124,37 @@ def strong_mul(b: Any, g: Any, d: Any) -> Any:
         return g if known == 0 else b.mul(g, d)
     known = b.number_of(d)
     return b.mul(g, d) if known is not None and known - known == 0 else None
+
+
+def total(b: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+    """Of products by one cotangent each: the total of the other factors by the cotangent, so that it does not have to
+    wait for that. Not in f16 and bf16, where the other factors alone may overflow."""
+    if b.dtype(x) not in (F32, F64):
+        return None
+    inner = b.made_by(x, "neg")
+    product = b.made_by(x if inner is None else inner.operands[0], "strong_mul")
+    if product is None:
+        return None
+    cotangent = _without_axes(b, product.operands[0], axes)
+    if cotangent is None:
+        return None
+    found = b.strong_mul(cotangent, b.sum(b.wrap(product.operands[1]), axes=axes))
+    return found if inner is None else -found
+
+
+def _without_axes(b: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """What is repeated along the axes; None where x differs along one of them."""
+    inner = b.made_by(x, "broadcast")
+    if inner is None:
+        return None
+    source, kept = b.wrap(inner.operands[0]), [d for i, d in enumerate(b.shape(b.wrap(x))) if i not in axes]
+    if b.is_scalar(source) or b.rank(source) == 0:
+        return b.broadcast(source, kept)
+    shape, missing = b.shape(source), b.rank(b.wrap(x)) - b.rank(source)
+    if any(i >= missing and source.type.shape[i - missing] != 1 for i in axes):
+        return None
+    own = [d for i, d in enumerate(shape) if i + missing not in axes]
+    return b.broadcast(b.reshape(source, own), kept, **inner.attrs)
 
 
 def strong_product(b: Any, g: Any, h: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
@@ -88,12 +89,15 @@ class GradientFunction(Transformation):
             raise NotDifferentiable("grad", "the arguments to vary hold no float")
         self._require_used(lowered, y, xs)
         found = b.emit("gradient", (y, b.constant(1, y.type), *xs), names=[f"d{x.name}" for x in xs])
-        index = iter(range(n_user(lowered.graph), n_user(lowered.graph) + len(found)))
+        graph = lowered.graph
+        if self.kind == "grad" and _is_all(leaf, lowered):
+            graph = replace(graph, body=replace(graph.body, results=graph.results[1:]))
+        index = iter(range(n_user(graph), n_user(graph) + len(found)))
         trees = [tree_of(s, lambda k: self._leaf(k, next(index))) for s in specs]
         gradient = (
             trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
         )
-        return relabelled(lowered, with_results(lowered.graph, b.ops, found), self._result(leaf, aux, gradient))
+        return relabelled(lowered, with_results(graph, b.ops, found), self._result(leaf, aux, gradient))
 
     def _numbers(self, parameters: Sequence[Parameter]) -> list[int]:
         count = sum(
@@ -152,6 +156,12 @@ class GradientFunction(Transformation):
 
         made = Transformed(self.kind, Static(self.fn), self.argnums, self.has_aux)
         return calls.gradients.call(made, args, kwargs, node)
+
+
+def _is_all(leaf: Leaf, lowered: Lowered) -> bool:
+    """Whether a number is all that a function gives to its caller, so that it is not computed for a gradient alone."""
+    is_first = isinstance(leaf, NumberLeaf | ArrayLeaf) and leaf.index == 0
+    return is_first and n_user(lowered.graph) == 1 and not lowered.changes and not lowered.gradients
 
 
 def _always_raises(graph: Graph) -> bool:

@@ -397,6 +397,10 @@ class BranchFrame(ArmFrame):
 
     in_loop = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._of_if: dict[Stream, Stream] = {}
+
     def open_stream(self, op: Op | None, type: ListType, element: Type | None, tape: bool = False) -> Stream:
         if tape:
             return super().open_stream(op, type, element, tape)
@@ -404,11 +408,14 @@ class BranchFrame(ArmFrame):
         ends = Value(type, "residuals"), Value(type, "residuals")
         stream = Stream(type, element, outer.forward_in, ends[0], outer.backward_in, ends[1])
         self.streams.append(stream)
+        self._of_if[stream] = outer
         return stream
 
     def close_stream(self, stream: Stream, filled: Value) -> None:
         if not stream.tape:
             stream.forward_out = filled
+            if stream.element is None:  # branches inside this one push arrays of differing sizes
+                self._of_if[stream].element = None
 
 
 class GraphFrame(ChainFrame):
