@@ -16,7 +16,7 @@ from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ZERO, Element
 from tracejit.ir.core import Op
 from tracejit.ir.opdef import Reduction
-from tracejit.ir.types import BF16, F16, F32
+from tracejit.ir.types import BF16, F16, F32, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower_kernels import KernelLowering, Target
@@ -159,12 +159,21 @@ class ColumnTiles:
                 index = self._index(columns, k.add(start, j), rows, ZERO)
                 for target, op in zip(self.totals, self.mates, strict=True):
                     kernel.elements.store(target.array, self._column(index), kernel.identity(op))
-            with code.loop(schedule.blocks(code, height, schedule.ROWS), "serial", "tile") as tile:
-                first, count = schedule.block_range(code, height, tile, schedule.ROWS)
+            side_by_side = self._rows()
+            with code.loop(schedule.blocks(code, height, side_by_side), "serial", "tile") as tile:
+                first, count = schedule.block_range(code, height, tile, side_by_side)
                 with code.loop(length, "vector", schedule.loop_name(columns)) as j:
                     index = self._index(columns, k.add(start, j), rows, ZERO)
                     group = FoldGroup(kernel, self.mates, self.whole, index, (first, count))
                     self._add(index, group.nest([rows]))
+
+    def _rows(self) -> int:
+        """How many rows of each array are folded side by side."""
+        ops, rank = self.kernel.ops, len(self.kernel.space_shape)
+        made = {r for op in ops for r in op.results}
+        outside = {v for op in ops for v in op.operands if v not in made and isinstance(v.type, TensorType)}
+        arrays = sum(v.type.rank == rank for v in outside)  # type: ignore[union-attr]
+        return max(2, schedule.ROWS // max(arrays, 1))
 
     def _add(self, index: dict[int, Expr], parts: list[Element]) -> None:
         elements = self.kernel.elements

@@ -21,7 +21,7 @@ BLOCK = 4096
 COLUMNS = 512
 
 
-#: Rows that are folded side by side: rows a multiple of a page apart share a set of the first cache, which has 8 places.
+#: Rows that are folded side by side: those a multiple of a page apart share the 8 places of a set of the first cache.
 ROWS = 8
 
 #: Up to so many rows are folded in one go.

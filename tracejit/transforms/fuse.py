@@ -14,17 +14,28 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tracejit import config
-from tracejit.ir.aliasing import FRESH, Roots, consumed, origins, shared
+from tracejit.ir.aliasing import FRESH, Roots, consumed, origins
 from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, walk
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
-from tracejit.records import record
 from tracejit.transforms.dce import dce
 from tracejit.transforms.index_maps import Index, read_index, variables
 from tracejit.transforms.pipeline import transform
+from tracejit.transforms.repeats import repeat
+from tracejit.transforms.spaces import (
+    Shape,
+    Source,
+    Space,
+    is_fill,
+    is_map,
+    is_member,
+    is_view,
+    members_of,
+    misread,
+    shape_of,
+)
 
 #: The largest number of ops in one kernel.
 MAX_OPS = 150
@@ -34,8 +45,6 @@ MAX_RESULTS = 12
 
 #: How many groups over the same space are looked at as possible siblings.
 NEIGHBOURS = 12
-
-Shape = tuple[Any, ...]
 
 
 @transform("fuse")
@@ -72,77 +81,6 @@ def _groups(graph: Graph) -> Iterator[str]:
             yield f"one kernel for {', '.join(f'%{r.name}' for r in op.results)}: {names}"
 
 
-# -- kinds of ops -------------------------------------------------------------------------------------------------
-
-
-def shape_of(value: Value) -> Shape:
-    """The dims of a tensor; () for a host scalar."""
-    return value.type.shape if isinstance(value.type, TensorType) else ()
-
-
-def is_view(op: Op) -> bool:
-    """Whether the op only says where to read its operand."""
-    return shared(op) is not None and isinstance(op.defn.lower, Pointwise)
-
-
-def is_fill(op: Op) -> bool:
-    """Whether the op makes a tensor of host scalars and indices alone."""
-    lower = op.defn.lower
-    makes = isinstance(lower, Pointwise) and isinstance(op.results[0].type, TensorType)
-    return makes and not any(isinstance(v.type, TensorType) for v in op.operands)
-
-
-def is_member(op: Op) -> bool:
-    """Whether the op may be computed in a kernel of its own or with others."""
-    match op.defn.lower:
-        case Pointwise():
-            return isinstance(op.results[0].type, TensorType) and not is_view(op) and not is_fill(op)
-        case Reduction():
-            return True
-        case _:
-            return False
-
-
-def is_map(op: Op) -> bool:
-    """Whether the op is elementwise."""
-    return isinstance(op.defn.lower, Pointwise)
-
-
-@record
-class Space:
-    """What a group iterates over: a shape, and the axes its reductions fold (none: a map)."""
-
-    shape: Shape
-    axes: tuple[int, ...] | None = None
-
-    @property
-    def kept(self) -> Shape:
-        """The shape of the reductions' results."""
-        return tuple(d for i, d in enumerate(self.shape) if i not in (self.axes or ()))
-
-    def joined(self, other: Space) -> Space | None:
-        """The space of a group made of two; None where they do not fit."""
-        if self.axes is not None and other.axes is not None:
-            return self if self == other else None
-        fold, plain = (self, other) if self.axes is not None else (other, self)
-        if plain.shape == fold.shape or (fold.axes is not None and fold.kept and plain.shape == fold.kept):
-            return fold
-        return None
-
-    def __str__(self) -> str:
-        fold = "" if self.axes is None else f" folding {self.axes}"
-        return f"({', '.join(str(getattr(d, 'name', d)) for d in self.shape)}){fold}"
-
-
-@record
-class Source:
-    """A value that an op reads at `where` (None: not at one known index), which has an index of `rank` variables."""
-
-    value: Value
-    where: Index | None
-    rank: int
-
-
 @dataclass(slots=True, eq=False)
 class Group:
     """Ops to be computed together: `members` and `before` are sets of positions as bits."""
@@ -152,12 +90,13 @@ class Group:
     members: int
     before: int
     inputs: set[Value] = field(default_factory=set[Value])
+    whole: set[Value] = field(default_factory=set[Value])  #: the inputs that are read at every place of the space, once
 
 
 # -- one block ------------------------------------------------------------------------------------------------------
 
 
-class _BlockFusion:
+class BlockFusion:
     """The groups of one block, and the block with them made `fused` ops."""
 
     def __init__(self, block: Block, reasons: list[str], visible: frozenset[Value]) -> None:
@@ -178,6 +117,7 @@ class _BlockFusion:
         self.rests = self._resting()
         self.groups: dict[int, Group] = {}
         self.by_end: dict[Group, None] = {}  #: all groups, in the order of their last ops
+        self.repeated: dict[int, set[int]] = {}  #: ops of other groups that are computed again for an op
 
     def _before(self) -> list[int]:
         """For each op, the positions it depends on, as bits. Everything depends on the effects before it: checks
@@ -197,7 +137,7 @@ class _BlockFusion:
             if has_effect(op):
                 earlier = seen & (1 << at) - 1
                 needs |= earlier
-                for taker in _bits(earlier & ~guard):
+                for taker in members_of(earlier & ~guard):
                     needs |= before[taker]
             before.append(needs | guard)
             if has_effect(op):
@@ -255,6 +195,9 @@ class _BlockFusion:
             if is_member(op):
                 self.place(at, op)
         self.join_siblings()
+        self.repeated = repeat(self)
+        if self.repeated:
+            self.join_siblings()
 
     def place(self, at: int, op: Op) -> None:
         """Put an op into a group of its own, then join it with those of its producers."""
@@ -263,6 +206,7 @@ class _BlockFusion:
         space = Space(shape_of(op.operands[0]), op.attrs["axes"]) if is_fold else Space(shape_of(op.results[0]))
         group = Group(space, [at], 1 << at, self.before[at])
         group.inputs = {source.value for source in self.sources(at)}
+        group.whole = {source.value for source in self.sources(at) if source.is_own and source.rank == len(space.shape)}
         self.groups[at] = group
         self.by_end[group] = None
         for source in self.sources(at):
@@ -285,6 +229,7 @@ class _BlockFusion:
             self.groups[at] = into
         into.members |= other.members
         into.before |= other.before
+        into.whole = {v for g in (first, second) if g.space.shape == space.shape for v in g.whole}
         into.inputs |= other.inputs
         self.by_end.pop(other, None)
         self.by_end.pop(into, None)
@@ -315,7 +260,7 @@ class _BlockFusion:
         while ahead:
             seen |= ahead
             found = 0
-            for at in _bits(ahead):
+            for at in members_of(ahead):
                 group = self.groups.get(at)
                 needs = self.before[at] if group is None else group.before | group.members
                 if needs & members and not is_view(self.ops[at]):
@@ -352,7 +297,7 @@ class _BlockFusion:
         for at in reader.ops:
             for source in self.sources(at):
                 maker = self.makers.get(source.value)
-                reason = _misread(space, source) if maker is not None and producer.members >> maker & 1 else None
+                reason = misread(space, source) if maker is not None and producer.members >> maker & 1 else None
                 if reason is not None:
                     return f"%{self.ops[at].results[0].name} reads %{source.value.name} {reason}"
         return None
@@ -373,7 +318,7 @@ class _BlockFusion:
         """Join two groups that do not depend on each other and read a common array."""
         if first is second or first.before & second.members or second.before & first.members:
             return
-        common = sorted(v.name for v in first.inputs & second.inputs if shape_of(v) == first.space.shape)
+        common = sorted(v.name for v in first.whole & second.whole)
         if not common:
             return
         names = " and ".join(f"%{self.ops[g.ops[0]].results[0].name}" for g in (first, second))
@@ -387,7 +332,7 @@ class _BlockFusion:
 
     def results(self, members: int) -> list[Value]:
         """The members' values that are read outside the group."""
-        return [r for at in _bits(members) for r in self.ops[at].results if self.readers.get(r, 0) & ~members]
+        return [r for at in members_of(members) for r in self.ops[at].results if self.readers.get(r, 0) & ~members]
 
     def last_view(self, results: Sequence[Value]) -> Op | None:
         """The view through which alone a kernel's only result is written into an array: the kernel can do that."""
@@ -429,38 +374,13 @@ class _BlockFusion:
         readers: dict[Value, int] = dict.fromkeys(self.block.results, end)
         for at in reversed(range(len(self.ops))):
             op = self.ops[at]
-            bits = 1 << at
+            own = 1 << at
             if is_view(op):
-                bits = readers.get(op.results[0], 0)
-                bits |= end if bits & self.outside else 0
+                own = readers.get(op.results[0], 0)
+                own |= end if own & self.outside else 0
             for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
-                readers[value] = readers.get(value, 0) | bits
+                readers[value] = readers.get(value, 0) | own
         return readers
-
-
-def _misread(space: Space, source: Source) -> str | None:
-    """Why a value of the group cannot be read where an op of the group reads it."""
-    rank, shape = len(space.shape), shape_of(source.value)
-    if source.where is None:
-        return "at places that need the whole of it"
-    if shape == space.shape and source.rank == rank and source.where == variables(rank):
-        return None
-    if space.axes is None or shape != space.kept:
-        return "at other places than its own"
-    if not shape:
-        return "before the reduction is complete"
-    kept = tuple(i for axis, i in enumerate(variables(rank)) if axis not in space.axes)
-    is_row = source.rank == rank and source.where == kept
-    is_own = source.rank == len(kept) and source.where == variables(len(kept))
-    return None if is_row or is_own else "at other places than its own"
-
-
-def _bits(positions: int) -> Iterator[int]:
-    """The positions of a set of bits, in order."""
-    while positions:
-        lowest = positions & -positions
-        yield lowest.bit_length() - 1
-        positions ^= lowest
 
 
 def _nested(op: Op) -> Iterator[Op]:
@@ -470,7 +390,7 @@ def _nested(op: Op) -> Iterator[Op]:
 
 def _fused_block(block: Block, renamed: dict[Value, Value], reasons: list[str], visible: frozenset[Value]) -> Block:
     """The block, and those in it, with groups as `fused` ops."""
-    fusion = _BlockFusion(block, reasons, visible)
+    fusion = BlockFusion(block, reasons, visible)
     fusion.run()
     return _Rebuild(fusion, renamed, reasons).block()
 
@@ -479,7 +399,7 @@ class _Rebuild:
     """Writes the block with its groups as ops: each where its first reader needs it, so that it stands behind the
     checks before that, but before an op that takes over the storage of what it reads."""
 
-    def __init__(self, fusion: _BlockFusion, renamed: dict[Value, Value], reasons: list[str]) -> None:
+    def __init__(self, fusion: BlockFusion, renamed: dict[Value, Value], reasons: list[str]) -> None:
         self.fusion = fusion
         self.renamed = renamed
         self.reasons = reasons
@@ -509,7 +429,7 @@ class _Rebuild:
             for value in group.inputs:
                 for root in fusion.roots.of(value):
                     takers |= fusion.takers.get(root, 0)
-            for at in _bits(takers & ~group.before & ~group.members):
+            for at in members_of(takers & ~group.before & ~group.members):
                 if not fusion.is_split(1 << at, group.before):
                     found.setdefault(at, []).append(group)
         return found
@@ -530,7 +450,7 @@ class _Rebuild:
         for borrower in self.borrowers.get(at, ()):
             if not self.fusion.before[at] & borrower.members and not self.waits(borrower):
                 self.need(borrower.ops[0])
-        for here in _bits(before & ~self.done):
+        for here in members_of(before & ~self.done):
             if not self.fusion.before[here] & members:
                 self.need(here)
         free = [] if group is None else self.free(positions)
@@ -551,7 +471,8 @@ class _Rebuild:
         self.out.append(Op(op.defn, operands, op.attrs, op.results, tuple(blocks), op.span))
 
     def free(self, positions: Sequence[int]) -> list[int]:
-        """Views and fills that the group reads, to be made in its kernel."""
+        """Views and fills that the group reads, and what it computes again, to be made in its kernel."""
+        repeated = set[int]().union(*(self.fusion.repeated.get(at, ()) for at in positions))
         found: set[int] = set()
         queue = [v for at in positions for v in self.fusion.ops[at].operands]
         while queue:
@@ -559,7 +480,7 @@ class _Rebuild:
             if maker is None or maker in found:
                 continue
             op = self.fusion.ops[maker]
-            if is_view(op) or is_fill(op):
+            if is_view(op) or is_fill(op) or maker in repeated:
                 found.add(maker)
                 queue.extend(op.operands)
         return sorted(found)
