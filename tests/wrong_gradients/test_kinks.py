@@ -21,6 +21,11 @@ NUMBERS: list[tuple[str, Callable[[Any], Any], Any, Any]] = [
     ("minimum of equals", lambda x: np.minimum(x, 1.0), 1.0, 0.5),
     ("clip on a bound", lambda x: np.clip(x, 0.0, 1.0), 1.0, 1.0),
     ("clip beyond", lambda x: np.clip(x, 0.0, 1.0), 2.0, 0.0),
+    ("root of a maximum not taken", lambda x: np.sqrt(np.maximum(x, 0.0)), -1.0, 0.0),
+    ("root of a minimum not taken", lambda x: np.sqrt(-np.minimum(0.0, x)), 1.0, 0.0),
+    ("root of a max not taken", lambda x: math.sqrt(max(x, 0.0)), -1.0, 0.0),
+    ("root of a relu", lambda x: tj.sqrt(tj.relu(x)), -1.0, 0.0),
+    ("root of what is clipped", lambda x: np.sqrt(np.clip(x, 0.0, 1.0)), -1.0, 0.0),
     ("sqrt at 0", lambda x: math.sqrt(x), 0.0, math.inf),
     ("x ** 0", lambda x: x**0, 0.0, 0.0),
     ("x ** 0.0", lambda x: x**0.0, 0.0, 0.0),
@@ -65,6 +70,7 @@ POLES: list[Callable[[Any], Any]] = [
     lambda x: np.where(x != 0, np.sin(x) / x, 1.0),
     lambda x: np.where(x > 0, np.linalg.norm(x) / x, 0.0),
     lambda x: np.where(np.abs(x) < 1, x, 1.0 / (x * x)),
+    lambda x: np.sqrt(np.maximum(x - 1.0, 0.0)),
 ]
 
 

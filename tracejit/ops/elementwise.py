@@ -170,21 +170,24 @@ pow = binary(
 
 
 def _winner(first: str) -> Any:
-    """Slopes of minimum and maximum: 1 for the operand that is taken; equal ones share evenly."""
+    """The rule of minimum and maximum: the operand that is taken has the cotangent, whatever it is (inf, nan), and the other
+    0; equal ones share evenly."""
+    second = {"lt": "gt", "gt": "lt"}[first]
 
-    def slope(wins: str) -> Any:
-        return lambda b, x, y, out: b.select(
-            b.eq(x, y), b.number(0.5, out), b.select(getattr(b, wins)(x, y), b.number(1, out), 0)
+    def vjp(b: Any, g: Any, x: Any, y: Any, out: Any) -> tuple[Any, ...]:
+        shared = b.mul(g, b.number(0.5, g))
+        return tuple(
+            b.select(b.eq(x, y), shared, b.select(getattr(b, wins)(x, y), g, 0)) for wins in (first, second)
         )
 
-    return slope(first), slope({"lt": "gt", "gt": "lt"}[first])
+    return vjp
 
 
 minimum = binary(
     "minimum",
     (BOOL, *REAL),
     doc="The smaller one; nan if either is nan.",
-    slopes=_winner("lt"),
+    vjp=_winner("lt"),
     samples=uniform(*EITHER_SIGN, dtypes=ANY),
     commutative=True,
     idempotent=True,
@@ -194,7 +197,7 @@ maximum = binary(
     "maximum",
     (BOOL, *REAL),
     doc="The larger one; nan if either is nan.",
-    slopes=_winner("gt"),
+    vjp=_winner("gt"),
     samples=uniform(*EITHER_SIGN, dtypes=ANY),
     commutative=True,
     idempotent=True,
