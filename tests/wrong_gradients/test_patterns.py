@@ -11,10 +11,10 @@ import pytest
 
 import tracejit as tj
 from tests.gradients.test_programs import differences, floats
-from tests.wrong_gradients import aliasing, control, edges, programs, sizes
+from tests.wrong_gradients import aliasing, control, edges, programs, sequences, sizes
 from tracejit import pytree
 
-FILES = (programs, control, aliasing, edges, sizes)
+FILES = (programs, control, aliasing, edges, sizes, sequences)
 CASES = [
     pytest.param(fn, args, id=f"{fn.__name__}-{i}")
     for file in FILES

@@ -176,9 +176,7 @@ def _winner(first: str) -> Any:
 
     def vjp(b: Any, g: Any, x: Any, y: Any, out: Any) -> tuple[Any, ...]:
         shared = b.mul(g, b.number(0.5, g))
-        return tuple(
-            b.select(b.eq(x, y), shared, b.select(getattr(b, wins)(x, y), g, 0)) for wins in (first, second)
-        )
+        return tuple(b.select(b.eq(x, y), shared, b.select(getattr(b, wins)(x, y), g, 0)) for wins in (first, second))
 
     return vjp
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tracejit.ir.aliasing import consumed
 from tracejit.ir.builder import Handle, Rebuilder, rebuild
-from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, walk
 from tracejit.ir.opdef import Opaque, Pointwise
 from tracejit.ir.types import BOOL, F64, I64, ListType, ScalarType, TensorType, Type, is_differentiable
 from tracejit.transforms.pipeline import transform
@@ -47,11 +48,21 @@ def segmented(graph: Graph) -> Graph:
     return rebuild(graph, _Segments(graph, budget).visit)
 
 
+def _lasting_lists(graph: Graph) -> set[Value]:
+    """The lists made outside all loops and branches that nothing takes over."""
+    ops = [*walk(graph.body)]
+    taken = {op.operands[i] for op in ops for i in consumed(op)}
+    taken.update(v for op in ops for block in op.blocks for v in block.results)
+    made = {r for op in graph.body.ops for r in op.results if isinstance(r.type, ListType)}
+    return made - taken
+
+
 class _Segments:
     def __init__(self, graph: Graph, budget: int) -> None:
         self.budget = budget
         self.definitions = {r: op for op in walk(graph.body) for r in op.results}
         params = ((p, p.type) for p in graph.params if isinstance(p.type, TensorType))
+        self.lasting = _lasting_lists(graph)
         self.places = {dim: (p, axis) for p, type in params for axis, dim in enumerate(type.shape)}
 
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
@@ -69,7 +80,8 @@ class _Segments:
         return b.emit("if", (whole.value,), blocks=blocks, like=results, mapping={}, span=op.span)
 
     def is_eligible(self, op: Op) -> bool:
-        """Whether a loop carries floats, nothing of a changing size, no list, and may make more than a few trips."""
+        """Whether a loop carries floats, nothing of a changing size, no list, and may make more than a few trips. A list
+        that it reads must be there when its trips run again."""
         body = op.block("body")
         made_by = self.definitions.get(op.operands[0])
         if made_by is not None and made_by.name == "const" and made_by.attrs["value"] <= FEW:
@@ -78,6 +90,8 @@ class _Segments:
         inside = {*body.params, *(r for inner in walk(body) for r in inner.results)}
         types = [v.type for v in (*carried, *body.results[1:])]
         if any(isinstance(t, ListType) for t in types) or "checkpoint" in op.attrs:
+            return False
+        if any(isinstance(v.type, ListType) and v not in self.lasting for v in captures(body)):
             return False
         fixed = not any(v in inside for t in types for v in type_values(t))
         return fixed and any(is_differentiable(v.type) for v in carried)

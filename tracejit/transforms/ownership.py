@@ -36,6 +36,7 @@ from tracejit.ir.aliasing import (
 from tracejit.ir.aliasing import borrowed as borrowed_results
 from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, uses, walk
 from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.types import ListType
 from tracejit.transforms.old_versions import with_old_versions_copied
 from tracejit.transforms.pipeline import transform
 
@@ -266,12 +267,33 @@ def _late_views(block: Block, roots: Roots) -> set[Value]:
             for root in roots.of(op.operands[i]):
                 taken.setdefault(root, []).append((at, op.operands[i]))
     last = _last_uses_of_values(block)
-    return {view for view in views if view in last and _is_late(view, last[view], taken, roots)}
+    return {
+        view
+        for view in views
+        if view in last and (_is_late(view, last[view], taken, roots) or _outlives_its_list(block, view, roots))
+    }
 
 
 def _is_late(view: Value, last: int, taken: dict[Value, list[tuple[int, Value]]], roots: Roots) -> bool:
     takers = [t for root in roots.of(view) for t in taken.get(root, ())]
     return any(last > at or (last == at and operand is not view) for at, operand in takers)
+
+
+def _outlives_its_list(block: Block, item: Value, roots: Roots) -> bool:
+    """Whether an item of a list is used in or behind a branch that takes the list over: lists of arrays cannot be copied."""
+    lists = [r for r in roots.of(item) if isinstance(r.type, ListType)]
+    taken = False
+    for op in block.ops:
+        is_used = item in stored_uses(op)
+        if taken and is_used:
+            return True
+        if op.name == "if" and any(_outlives_its_list(b, item, roots) for b in op.blocks):
+            return True
+        takes = any(_takes(op, r, roots) for r in lists)
+        if takes and is_used and op.name != "if":
+            return True
+        taken = taken or takes
+    return taken and item in block.results
 
 
 def _last_uses_of_values(block: Block) -> dict[Value, int]:
