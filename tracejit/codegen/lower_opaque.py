@@ -18,9 +18,10 @@ from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
 from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear
 from tracejit.codegen.placement import window_of
+from tracejit.errors import ScriptError
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Contraction, Opaque
-from tracejit.ir.types import F32, F64, I64, DType, ScalarType, TensorType
+from tracejit.ir.types import F32, F64, I64, DType, ListType, ScalarType, TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -407,6 +408,11 @@ def _copy(lowering: Lowering, op: Op) -> list[Any]:
         return [lowering.copy(place, result.name)]
     if isinstance(x.type, ScalarType):
         return [place]
+    if not isinstance(x.type, ListType) or not isinstance(
+        x.type.element, ScalarType
+    ):  # its arrays would have two owners
+        reason = "a list of arrays would have to be copied here, because it is used later as it was before a change"
+        raise ScriptError(reason, op.span, instead="make the copy yourself: [item.copy() for item in items]")
     made = lowering.pointer(x.type, result.name)
     lowering.emit(Call("list_copy", (place,), (made,)))
     return [made]

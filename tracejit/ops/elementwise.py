@@ -170,8 +170,8 @@ pow = binary(
 
 
 def _winner(first: str) -> Any:
-    """The rule of minimum and maximum: the operand that is taken has the cotangent, whatever it is (inf, nan), and the other
-    0; equal ones share evenly."""
+    """The rule of minimum and maximum: the operand that is taken has the cotangent, the other 0, also of an infinite
+    one; equal operands share evenly."""
     second = {"lt": "gt", "gt": "lt"}[first]
 
     def vjp(b: Any, g: Any, x: Any, y: Any, out: Any) -> tuple[Any, ...]:

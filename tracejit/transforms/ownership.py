@@ -6,7 +6,8 @@ By the rules of `ir/aliasing.py`, step by step:
 1. borrows of a value are moved before the op that takes its storage over, where nothing forbids it; versions of
    written parameters that are read later all the same are copied before (`old_versions`);
 2. results of an `if` that nothing takes over are `borrowed`: pointers to storage of either branch;
-3. a view that outlives an update of its base is copied where it is made (it is smaller than its base);
+3. a view that outlives an update of its base is copied where it is made (it is smaller than its base), and so is an
+   item of a list that a branch takes over: lists of arrays cannot be copied;
 4. a result that has to be a copy of a parameter's memory is copied before something takes that over;
 5. walking forward, an operand is taken over if this is the last use of storage that the block owns; else an
    explicit `copy` op comes before it. `fresh` becomes a move or a `copy` in the same way.
@@ -280,7 +281,7 @@ def _is_late(view: Value, last: int, taken: dict[Value, list[tuple[int, Value]]]
 
 
 def _outlives_its_list(block: Block, item: Value, roots: Roots) -> bool:
-    """Whether an item of a list is used in or behind a branch that takes the list over: lists of arrays cannot be copied."""
+    """Whether an item of a list is used behind something in a branch that takes the list over."""
     lists = [r for r in roots.of(item) if isinstance(r.type, ListType)]
     taken = False
     for op in block.ops:
