@@ -8,7 +8,7 @@ JOBS ?= auto
 PROGRAMS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gpu check format golden fuzz bench bench-peers replay size clean
+.PHONY: help setup demo test gpu check format golden fuzz fuzz-gpu bench bench-gpu bench-peers replay size clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,10 +42,16 @@ fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine co
 	$(PY) -m tests.transforms.fuzz_derivatives --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.gradients.random_models --count $$(($(PROGRAMS) / 20))
 
+fuzz-gpu: $(VENV)/.test ## compare PROGRAMS random programs on a GPU with NumPy
+	$(PY) -m tests.programs.fuzz --device cuda --count $$(($(PROGRAMS) / 20)) $(ARGS)
+
 bench: $(VENV)/.dev ## measure NumPy, eager and compiled; table, JSON and plot in benchmarks/results
 	$(PY) -m benchmarks.run $(ARGS)
 	$(PY) -m benchmarks.gradient_scaling
 	$(PY) -m benchmarks.size_scaling
+
+bench-gpu: $(VENV)/.dev ## measure scripts on a GPU beside CuPy and PyTorch
+	$(PY) -m benchmarks.gpu $(ARGS)
 
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
 	$(PY) -m benchmarks.run --peers .venv-peers/bin/python $(ARGS)

@@ -1,6 +1,6 @@
 """Running the entry of a program statement by statement: sequence, branches and loops, and how it fails.
 
-Memory, calls and launches differ between those who do it: the reference evaluator and the host part of a CUDA program.
+Memory, calls and launches are left to who does it: the reference evaluator.
 """
 
 from __future__ import annotations
