@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.threads import each_number_of_threads
 from tracejit.runtime.blas import find_blas
 
 
@@ -77,3 +78,25 @@ def test_products_leave_the_threads_of_the_blas_as_they_were() -> None:
     assert len(found) == 80
     np.testing.assert_allclose(np.array(found), np.broadcast_to(expected, (80, 700, 1)), rtol=1e-10, atol=1e-12)
     assert all(np.array_equal(x, found[0]) for x in found), "the same bits, shared or not"
+
+
+def steps(x: np.ndarray, w: np.ndarray, n: int) -> np.ndarray:
+    """Products and elements of some microseconds each, shared while the workers are awake."""
+    total = (np.ones((2048, 64), np.float32) @ w).sum() * 0
+    for _ in range(n):
+        x = np.tanh(x @ w) + 0.5 * np.exp(-x * x) + total
+        x[:, 0] = x.mean(1)
+    return x
+
+
+def test_small_work_has_the_same_bits_however_it_is_shared() -> None:
+    fast = tj.script(steps)
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=shape).astype(np.float32) * np.float32(0.1) for shape in ((48, 64), (64, 64)))
+    found: list[bytes] = []
+    with each_number_of_threads(1, 2, 4) as counts:
+        for _ in counts:
+            found += [fast(x, w, 100).tobytes() for _ in range(3)]
+    assert len(set(found)) == 1
+    expected = steps(x.astype(np.float64), w.astype(np.float64), 100)
+    np.testing.assert_allclose(np.frombuffer(found[0], np.float32).reshape(48, 64), expected, atol=1e-4)

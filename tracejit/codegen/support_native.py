@@ -31,7 +31,7 @@ EXPORTS = (
     *INLINE.keys(),
     *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_share", "tj_set_threads"),
     "tj_share_tiles",
-    "tj_pool_is_awake",
+    "tj_pool_is_near",
     "tj_stack_limit",
 )
 

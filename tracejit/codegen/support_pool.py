@@ -3,11 +3,16 @@
 The pool lies in a page of its own that a fork wipes: a child starts as if no thread had ever been made. A launch
 writes the job, then publishes `generation << 32 | chunks left` in one word. Whoever decrements that word by
 compare-exchange owns a chunk, and as long as a chunk is owned the job stays valid; so late workers can do no harm.
-The caller works too and waits only for chunks that others have begun. A launch that finds the pool taken (nested,
-or from another thread) runs serially.
+The caller works too, from the first chunk on, which it owns from the start, and waits only for chunks that others have
+begun. A launch that finds the pool taken (nested, or from another thread) runs serially. Workers that are awake watch
+the claim, which lies in one line of the cache with the job; the others wait for the wake word to change.
 
-    pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 64 i64 claim | 128 i32 done
-          192 ptr function | 200 ptr record | 208 i64 count | 216 i64 grain | 224 i64 chunks
+How long others take to begin is measured where the machine has a clock that a program may read: between cores that
+share no cache, or where other work keeps a worker from its core, small launches cost more than they bring.
+
+    pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 16 i64 delay | 24 i32 declined
+          64 i64 claim | 72 ptr function | 80 ptr record | 88 i64 count | 96 i64 grain | 104 i64 chunks
+          112 i64 published | 128 i32 done | 136 i64 claimed
 """
 
 from __future__ import annotations
@@ -18,8 +23,14 @@ MAX_CHUNKS = 256
 
 #: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
 PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
-#: The same while the workers of the pool are awake: then a launch costs a tenth of what it does otherwise.
-AWAKE_WORK, AWAKE_CHUNK = 1 << 19, 1 << 16
+#: While the workers of the pool are awake, a launch costs a tenth of what it does otherwise. Then less work is shared,
+#: in as many chunks as there are threads where each has as much as this: a thread finds in its caches what it wrote in
+#: the launch before. A reduction has the same chunks always.
+AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
+
+#: Clock ticks (some 200 ns) in which a worker that is awake begins, where it shares a cache with the caller; how long a
+#: delay counts at most; after how many declined launches one is tried. From FAR_PRODUCT on products are shared anyway.
+NEAR, LATE, RETRY, FAR_PRODUCT = 600, 2048, 64, 1 << 24
 
 _SPIN = 1500
 
@@ -29,8 +40,17 @@ _PAUSE = {
     "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
 }
 
+#: A clock, where every program may read it.
+_CLOCK = {"x86_64": "call i64 @llvm.readcyclecounter()"}
+
 SERIAL = """
-define i1 @tj_pool_is_awake() nounwind {
+define internal i1 @tj_pool_is_far() nounwind {
+  ret i1 false
+}
+define internal i32 @tj_thread_count() nounwind {
+  ret i32 1
+}
+define i1 @tj_pool_is_near() nounwind {
   ret i1 false
 }
 define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
@@ -44,14 +64,39 @@ define void @tj_set_threads(i32 %count) nounwind {
 
 #: Runs a loop whose trips are `each` work: alone where that is less than `enough`, else in chunks, of which there are
 #: at most MAX_CHUNKS for a `reduction`. The record's first cell gets the trips per chunk; the result is how many
-#: chunks there are.
+#: chunks a reduction has.
 _SHARE = f"""
+define internal i64 @tj_even_grain(i64 %count, i64 %parts) nounwind {{
+  %threads = call i32 @tj_thread_count()
+  %wide = zext i32 %threads to i64
+  %fewer = icmp slt i64 %parts, %wide
+  %chunks = select i1 %fewer, i64 %parts, i64 %wide
+  %less = sub i64 %chunks, 1
+  %padded = add i64 %count, %less
+  %grain = sdiv i64 %padded, %chunks
+  ret i64 %grain
+}}
+
 define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
   %work = mul i64 %each, %count
   %light = icmp slt i64 %work, %enough
   %short = icmp slt i64 %count, %enough
   %little = and i1 %light, %short
-  br i1 %little, label %alone, label %several
+  br i1 %little, label %small, label %several
+small:
+  %parts = sdiv i64 %work, {AWAKE_CHUNK}
+  %worth = icmp sgt i64 %parts, 1
+  %any = xor i1 %reduction, true
+  %asks = and i1 %worth, %any
+  br i1 %asks, label %ask, label %alone
+ask:
+  %near = call i1 @tj_pool_is_near()
+  br i1 %near, label %evenly, label %alone
+evenly:
+  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
+  store i64 %even, ptr %record
+  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %even)
+  ret i64 1
 alone:
   %whole = add i64 %count, 1
   store i64 %whole, ptr %record
@@ -79,22 +124,34 @@ several:
 _TILES = f"""
 define void @tj_share_tiles(ptr %function, ptr %record, i64 %count, i64 %each, i1 %share) nounwind {{
   %work = mul i64 %count, %each
-  %enough = icmp sge i64 %work, {AWAKE_WORK}
+  %parts = sdiv i64 %work, {AWAKE_PRODUCT}
+  %enough = icmp sgt i64 %parts, 1
   %several = and i1 %share, %enough
   br i1 %several, label %ask, label %alone
 ask:
   %large = icmp sge i64 %work, {PRODUCT_WORK}
-  br i1 %large, label %threads, label %hasty
+  br i1 %large, label %distance, label %hasty
+distance:
+  %huge = icmp sge i64 %work, {FAR_PRODUCT}
+  br i1 %huge, label %chunks, label %question
+question:
+  %far = call i1 @tj_pool_is_far()
+  br i1 %far, label %alone, label %chunks
 hasty:
-  %awake = call i1 @tj_pool_is_awake()
-  br i1 %awake, label %threads, label %alone
+  %near = call i1 @tj_pool_is_near()
+  br i1 %near, label %evenly, label %alone
 alone:
   call void %function(ptr %record, i64 0, i64 %count)
   ret void
+evenly:
+  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
+  br label %threads
+chunks:
+  %wanted = sdiv i64 {PRODUCT_CHUNK}, %each
+  %least = add i64 %wanted, 1
+  br label %threads
 threads:
-  %chunk = select i1 %large, i64 {PRODUCT_CHUNK}, i64 {AWAKE_CHUNK}
-  %wanted = sdiv i64 %chunk, %each
-  %grain = add i64 %wanted, 1
+  %grain = phi i64 [ %even, %evenly ], [ %least, %chunks ]
   call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
   ret void
 }}
@@ -124,14 +181,17 @@ def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
     if system != "linux" or machine not in _FUTEX:
         return _SHARE + _TILES + _SERIAL_FOR + SERIAL
-    return _SHARE + _TILES + _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine])
+    return (
+        _SHARE + _TILES + _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine], _CLOCK.get(machine, "add i64 0, 0"))
+    )
 
 
-def _linux(futex: int, declare_pause: str, pause: str) -> str:
+def _linux(futex: int, declare_pause: str, pause: str, clock: str) -> str:
     return f"""
 @tj_pool = internal global ptr null
 @tj_threads = internal global i32 0
 {declare_pause}
+declare i64 @llvm.readcyclecounter()
 declare i64 @syscall(i64, ...)
 declare i64 @sysconf(i32)
 declare i32 @sched_yield()
@@ -204,14 +264,42 @@ lock:
 launch:
   call void @tj_start_workers(ptr %pool, i32 %wanted)
   call void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks)
+  call void %function(ptr %record, i64 0, i64 %grain)
   call void @tj_work(ptr %pool)
-  call void @tj_wait(ptr %pool, i64 %chunks)
+  %others = sub i64 %chunks, 1
+  call void @tj_wait(ptr %pool, i64 %others)
+  call void @tj_note_delay(ptr %pool)
   store atomic i32 0, ptr %pool release, align 4
   ret void
 }}
 
-; Whether workers wait for work with open eyes, so that a launch costs less than a microsecond.
-define i1 @tj_pool_is_awake() nounwind {{
+; Whether workers take long to begin, except that now and then it is tried again.
+define internal i1 @tj_pool_is_far() nounwind {{
+  %pool = load atomic ptr, ptr @tj_pool acquire, align 8
+  %unmade = icmp eq ptr %pool, null
+  %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
+  %none = or i1 %unmade, %refused
+  br i1 %none, label %no, label %ask
+ask:
+  %delay_place = getelementptr i8, ptr %pool, i64 16
+  %delay = load atomic i64, ptr %delay_place monotonic, align 8
+  %late = icmp sgt i64 %delay, {NEAR}
+  br i1 %late, label %decline, label %no
+decline:
+  %declined_place = getelementptr i8, ptr %pool, i64 24
+  %declined = load atomic i32, ptr %declined_place monotonic, align 4
+  %next = add i32 %declined, 1
+  %again = icmp sge i32 %next, {RETRY}
+  %kept = select i1 %again, i32 0, i32 %next
+  store atomic i32 %kept, ptr %declined_place monotonic, align 4
+  %far = xor i1 %again, true
+  ret i1 %far
+no:
+  ret i1 false
+}}
+
+; Whether workers wait for work with open eyes and begin soon, so that a launch costs less than a microsecond.
+define i1 @tj_pool_is_near() nounwind {{
   %pool = load atomic ptr, ptr @tj_pool acquire, align 8
   %unmade = icmp eq ptr %pool, null
   %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
@@ -225,7 +313,11 @@ ask:
   %some = icmp sgt i32 %started, 0
   %all = icmp eq i32 %asleep, 0
   %awake = and i1 %some, %all
-  ret i1 %awake
+  br i1 %awake, label %distance, label %no
+distance:
+  %far = call i1 @tj_pool_is_far()
+  %near = xor i1 %far, true
+  ret i1 %near
 no:
   ret i1 false
 }}
@@ -256,34 +348,62 @@ done:
 }}
 
 define internal void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks) nounwind {{
-  %function_place = getelementptr i8, ptr %pool, i64 192
+  %function_place = getelementptr i8, ptr %pool, i64 72
   store ptr %function, ptr %function_place
-  %record_place = getelementptr i8, ptr %pool, i64 200
+  %record_place = getelementptr i8, ptr %pool, i64 80
   store ptr %record, ptr %record_place
-  %count_place = getelementptr i8, ptr %pool, i64 208
+  %count_place = getelementptr i8, ptr %pool, i64 88
   store i64 %count, ptr %count_place
-  %grain_place = getelementptr i8, ptr %pool, i64 216
+  %grain_place = getelementptr i8, ptr %pool, i64 96
   store i64 %grain, ptr %grain_place
-  %chunks_place = getelementptr i8, ptr %pool, i64 224
+  %chunks_place = getelementptr i8, ptr %pool, i64 104
   store i64 %chunks, ptr %chunks_place
+  %asleep_place = getelementptr i8, ptr %pool, i64 12
+  %sleepers = load atomic i32, ptr %asleep_place monotonic, align 4
+  %quiet = icmp eq i32 %sleepers, 0
+  %now = {clock}
+  %published = select i1 %quiet, i64 %now, i64 0
+  %published_place = getelementptr i8, ptr %pool, i64 112
+  store i64 %published, ptr %published_place
   %done_place = getelementptr i8, ptr %pool, i64 128
   store atomic i32 0, ptr %done_place monotonic, align 4
+  %claimed_place = getelementptr i8, ptr %pool, i64 136
+  store atomic i64 0, ptr %claimed_place monotonic, align 8
   %claim_place = getelementptr i8, ptr %pool, i64 64
   %old = load atomic i64, ptr %claim_place monotonic, align 8
   %generation = lshr i64 %old, 32
   %next = add i64 %generation, 1
   %high = shl i64 %next, 32
-  %word = or i64 %high, %chunks
+  %others = sub i64 %chunks, 1
+  %word = or i64 %high, %others
   store atomic i64 %word, ptr %claim_place release, align 8
   %wake_place = getelementptr i8, ptr %pool, i64 8
   %bumped = atomicrmw add ptr %wake_place, i32 1 seq_cst
-  %asleep_place = getelementptr i8, ptr %pool, i64 12
   %asleep = load atomic i32, ptr %asleep_place seq_cst, align 4
   %any = icmp sgt i32 %asleep, 0
   br i1 %any, label %wake, label %done
 wake:
-  %others = sub i64 %chunks, 1
   %status = call i64 (i64, ...) @syscall(i64 {futex}, ptr %wake_place, i64 129, i64 %others, ptr null, ptr null, i64 0)
+  br label %done
+done:
+  ret void
+}}
+
+; A quarter of the new delay and three of the old one.
+define internal void @tj_note_delay(ptr %pool) nounwind {{
+  %claimed_place = getelementptr i8, ptr %pool, i64 136
+  %claimed = load atomic i64, ptr %claimed_place monotonic, align 8
+  %known = icmp sgt i64 %claimed, 0
+  br i1 %known, label %note, label %done
+note:
+  %early = icmp slt i64 %claimed, {LATE}
+  %counted = select i1 %early, i64 %claimed, i64 {LATE}
+  %delay_place = getelementptr i8, ptr %pool, i64 16
+  %before = load atomic i64, ptr %delay_place monotonic, align 8
+  %thrice = mul i64 %before, 3
+  %sum = add i64 %thrice, %counted
+  %after = sdiv i64 %sum, 4
+  store atomic i64 %after, ptr %delay_place monotonic, align 8
   br label %done
 done:
   ret void
@@ -305,17 +425,30 @@ claim:
   %got = extractvalue {{ i64, i1 }} %pair, 1
   br i1 %got, label %run, label %look
 run:
-  %function_place = getelementptr i8, ptr %pool, i64 192
+  %function_place = getelementptr i8, ptr %pool, i64 72
   %function = load ptr, ptr %function_place
-  %record_place = getelementptr i8, ptr %pool, i64 200
+  %record_place = getelementptr i8, ptr %pool, i64 80
   %record = load ptr, ptr %record_place
-  %count_place = getelementptr i8, ptr %pool, i64 208
+  %count_place = getelementptr i8, ptr %pool, i64 88
   %count = load i64, ptr %count_place
-  %grain_place = getelementptr i8, ptr %pool, i64 216
+  %grain_place = getelementptr i8, ptr %pool, i64 96
   %grain = load i64, ptr %grain_place
-  %chunks_place = getelementptr i8, ptr %pool, i64 224
+  %chunks_place = getelementptr i8, ptr %pool, i64 104
   %chunks = load i64, ptr %chunks_place
   %chunk = sub i64 %chunks, %left
+  %second = icmp eq i64 %chunk, 1
+  br i1 %second, label %measure, label %trips
+measure:
+  %published_place = getelementptr i8, ptr %pool, i64 112
+  %published = load i64, ptr %published_place
+  %now = {clock}
+  %waited = sub i64 %now, %published
+  %unknown = icmp eq i64 %published, 0
+  %claimed = select i1 %unknown, i64 0, i64 %waited
+  %claimed_place = getelementptr i8, ptr %pool, i64 136
+  store atomic i64 %claimed, ptr %claimed_place monotonic, align 8
+  br label %trips
+trips:
   %begin = mul i64 %chunk, %grain
   %sum = add i64 %begin, %grain
   %over = icmp sgt i64 %sum, %count
@@ -357,6 +490,7 @@ define internal ptr @tj_worker(ptr %pool) nounwind {{
 start:
   %wake_place = getelementptr i8, ptr %pool, i64 8
   %asleep_place = getelementptr i8, ptr %pool, i64 12
+  %claim_place = getelementptr i8, ptr %pool, i64 64
   br label %work
 work:
   %seen = load atomic i32, ptr %wake_place seq_cst, align 4
@@ -364,8 +498,9 @@ work:
   br label %look
 look:
   %spins = phi i32 [ 0, %work ], [ %more, %spin ]
-  %now = load atomic i32, ptr %wake_place seq_cst, align 4
-  %new = icmp ne i32 %now, %seen
+  %word = load atomic i64, ptr %claim_place acquire, align 8
+  %left = and i64 %word, 4294967295
+  %new = icmp ne i64 %left, 0
   br i1 %new, label %work, label %rest
 rest:
   %patient = icmp ult i32 %spins, {_SPIN}

@@ -28,7 +28,7 @@ SIZE = ScalarType(I64)
 
 #: How many rows are laid aside at most, and how many a trip may have for that: a product of more costs several times
 #: what reading and writing the sum does, and threads share its rows while they lie in the caches.
-ROOM, FEW = 256, 16
+ROOM, FEW = 512, 32
 
 
 @transform("defer-products")

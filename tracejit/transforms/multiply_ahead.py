@@ -21,7 +21,7 @@ from tracejit.transforms.strides import NamedSizes
 SIZE = ScalarType(I64)
 
 #: How many rows one product has, if the trips have fewer.
-ROWS = 256
+ROWS = 512
 
 
 @transform("multiply-ahead")
