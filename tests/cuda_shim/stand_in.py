@@ -298,6 +298,12 @@ def make_module() -> types.ModuleType:
         UnownedMemory=UnownedMemory,
         MemoryPointer=MemoryPointer,
     )
+    tricks = np.lib.stride_tricks
+    made.__dict__["lib"] = types.SimpleNamespace(
+        stride_tricks=types.SimpleNamespace(
+            as_strided=_delegated(tricks.as_strided), sliding_window_view=_delegated(tricks.sliding_window_view)
+        )
+    )
     made.__dict__.update(ndarray=ndarray, RawModule=RawModule, cuda=cuda, is_available=lambda: True)
     made.__dict__["asarray"] = lambda x, *args, **kwargs: (
         x if isinstance(x, ndarray) and not args and not kwargs else wrapped(np.array(unwrapped(x), *args, **kwargs))

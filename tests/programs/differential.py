@@ -152,7 +152,7 @@ class Comparison:
         if self.device == "cuda":
             for _ in range(2):  # the second call is found by its key
                 compiled = observe(self.scripted, self.placed(variant))
-                if isinstance(compiled.error, ScriptError) and "on the CPU only" in str(compiled.error):
+                if compiled.error is not None and is_for_cpu(compiled.error):
                     return
                 compiled = Outcome(host(compiled.result), host(compiled.arguments), "", compiled.error)
                 self.agree("on the GPU", plain, compiled, variant, writes=True)
@@ -305,9 +305,16 @@ def judge(
     except Mismatch as error:
         return Failure(f"{error.stage} {_brief(error.__cause__)}", error)
     except Exception as error:
+        if device == "cuda" and is_for_cpu(error):
+            return None
         place = traceback.extract_tb(error.__traceback__)[-1]
         return Failure(f"crash {_brief(error)} in {Path(place.filename).name}:{place.name}", error)
     return None
+
+
+def is_for_cpu(error: Exception) -> bool:
+    """Whether a program is refused on a GPU."""
+    return isinstance(error, ScriptError) and "on the CPU only" in str(error)
 
 
 def _brief(error: BaseException | None) -> str:

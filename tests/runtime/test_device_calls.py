@@ -263,6 +263,88 @@ def test_scalars_of_every_kind(cupy: Any) -> None:
             np.testing.assert_allclose(np.asarray(got[1]), wanted[1], rtol=1e-6)
 
 
+def tail(x: Any) -> Any:
+    return x[1:]
+
+
+def test_a_returned_view_shares_memory(cupy: Any) -> None:
+    fn = tj.script(tail)
+    x = on(cupy, 1, 2, 3)
+    for value in (5.0, 7.0):
+        shown = fn(x)
+        shown[0] = value
+        np.testing.assert_array_equal(x.get(), [1, value, 3])
+
+
+OUTER: Any = None
+
+
+def with_outer(x: Any) -> Any:
+    return x * OUTER
+
+
+def test_arrays_from_outside_are_read_anew(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fn = tj.script(with_outer)
+    x = on(cupy, 1, 2)
+    for outer in (on(cupy, 3, 4), on(cupy, 5, 6), on(cupy, 7, 8, dtype="float32"), on(cupy, 9), 2.0):
+        monkeypatch.setitem(globals(), "OUTER", outer)
+        expected = x.get() * (outer if isinstance(outer, float) else outer.get())
+        np.testing.assert_array_equal(fn(x).get(), expected)
+        np.testing.assert_array_equal(fn(x).get(), expected)
+    assert fn.compiles == 4
+    held = on(cupy, 1, 1)
+    monkeypatch.setitem(globals(), "OUTER", held)
+    fn(x)
+    held[0] = 10
+    np.testing.assert_array_equal(fn(x).get(), [10, 2])
+
+
+def test_arrays_from_outside_say_where_a_script_runs(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fn = tj.script(with_outer)
+    monkeypatch.setitem(globals(), "OUTER", on(cupy, 1, 2))
+    np.testing.assert_array_equal(fn(2.0).get(), [2, 4])
+    with pytest.raises(tj.ScriptError, match="the arguments are on the device cpu, this array is on cuda"):
+        fn(np.ones(2))
+    monkeypatch.setitem(globals(), "OUTER", tj.ones(2))
+    with pytest.raises(tj.ScriptError, match="the arguments are on the device cuda, this array is on cpu"):
+        fn(on(cupy, 1, 2))
+
+
+def elsewhere(x: Any, device: str) -> Any:
+    return x + tj.zeros(2, device=device)
+
+
+def on_cpu(x: Any) -> Any:
+    return x.cpu()
+
+
+def on_cuda(x: Any) -> Any:
+    return x.cuda()
+
+
+def made_on(n: int, device: str) -> Any:
+    return tj.ones(n, device=device)
+
+
+def test_a_script_makes_arrays_on_its_device(cupy: Any) -> None:
+    here, there = tj.ones(2), tj.asarray(on(cupy, 1, 2))
+    fn = tj.script(elsewhere)
+    assert fn(here, "cpu").device == "cpu"
+    assert fn(there, "cuda").device == "cuda"
+    for x, device in ((here, "cuda"), (there, "cpu")):
+        with pytest.raises(tj.ScriptError, match="runs on the device of its arguments"):
+            fn(x, device)
+    assert tj.script(on_cpu)(here).device == "cpu"
+    assert tj.script(on_cuda)(there).device == "cuda"
+    with pytest.raises(tj.ScriptError, match="runs on the device of its arguments"):
+        tj.script(on_cuda)(here)
+    with pytest.raises(tj.ScriptError, match="runs on the device of its arguments"):
+        tj.script(on_cpu)(there)
+    assert tj.script(made_on)(2, "cpu").device == "cpu"
+    with pytest.raises(tj.ScriptError, match="runs on the CPU"):
+        tj.script(made_on)(2, "cuda")
+
+
 Pair = namedtuple("Pair", "a b")  # noqa: PYI024
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.frontend.devices import require_device
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Arguments:
         for key in required:
             if key not in self.values:
                 self.fail(f"{name}() missing required argument: '{key}'")
+        if "device" in given and not self.is_none("device"):
+            require_device(calls.ctx, str(self.static("device")), node)
 
     def fail(self, text: str) -> Any:
         """A wrong call is Python's TypeError when its line is reached."""

@@ -139,6 +139,7 @@ class Context:
     b: Builder
     frame: Frame
     device: str = "cpu"
+    is_anywhere: bool = False  #: whether nothing but a default says so
     any_size: bool = False
     boundscheck: bool = True
     #: whether copies that the program asks for are told from those that it does not (`script(copies="error")`)

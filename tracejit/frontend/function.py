@@ -83,7 +83,14 @@ from tracejit.frontend.leaves import (
 )
 from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.reports import LeftByError, Reports
-from tracejit.frontend.restarts import AttributeVaries, LengthVaries, ListGrows, NeedsTensors, NeedsUnrolling
+from tracejit.frontend.restarts import (
+    AttributeVaries,
+    LengthVaries,
+    ListGrows,
+    NeedsDevice,
+    NeedsTensors,
+    NeedsUnrolling,
+)
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
 from tracejit.frontend.shared_lists import make_pools
@@ -170,6 +177,8 @@ def lower_function(
             known.varying.add(found.access)
         except NeedsTensors:
             known.tensors = True
+        except NeedsDevice as found:
+            known.device = found.device
         except NeedsEntry as found:
             known.entries.add(found.access)
         except NeedsUnrolling as found:
@@ -290,7 +299,8 @@ class Lowering:
                 self.source.span(self.source.node),
                 instead="move them to one device first: x.cuda() or x.cpu()",
             )
-        self.ctx.device = next(iter(devices), "cpu")
+        self.ctx.device = self.known.device or next(iter(devices), "cpu")
+        self.ctx.is_anywhere = not devices and self.known.device is None
         node = self.source.node
         self.ctx.at(node)
         with_prologue = self.ctx.b

@@ -46,6 +46,14 @@ class AttributeVaries(Exception):
         self.access = access
 
 
+class NeedsDevice(Exception):
+    """No argument is an array, and one from outside is elsewhere: lower again for its device."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+
 class NeedsTensors(Exception):
     """No argument is an array, and an array was made by a function of tracejit's: lower again with Tensors."""
 

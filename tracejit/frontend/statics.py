@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from tracejit.device import is_array
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import Context
+from tracejit.frontend.devices import require_outer
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.restarts import AttributeVaries
 from tracejit.frontend.signature import (
     CONVERSION,
     MISSING,
     Access,
+    ArraySpec,
     Spec,
     StaticSpec,
     TreeSpec,
@@ -112,7 +115,7 @@ class Statics:
 
     def guarded(self, value: Any, access: Access) -> FrontValue:
         """An outer value: arrays become hidden inputs, others are guarded."""
-        if isinstance(value, Tensor | np.ndarray):
+        if isinstance(value, Tensor) or is_array(value):
             return self.hidden(value, access)
         if isinstance(value, types.ModuleType):
             return Static(value)
@@ -136,13 +139,15 @@ class Statics:
                 self.ctx.any_size or self.ctx.exact_sizes
             ):  # an exported program embeds the array, a trace relies on them
                 spec = dataclasses.replace(spec, dims=tuple(value.shape))  # type: ignore[type-var]
+            assert isinstance(spec, ArraySpec)
+            require_outer(self.ctx, spec)
             spec = refined(spec, access, value, (), self.known.sizes)
             found = self.arrays[id(value)] = self.add_input(access, spec)
             self.keep.append(value)
         return found
 
     def holds_arrays(self, value: Any) -> bool:
-        if isinstance(value, Tensor | np.ndarray):
+        if isinstance(value, Tensor) or is_array(value):
             return True
         if isinstance(value, list | dict | tuple):
             return any(self.holds_arrays(v) for v in tree_children(value)[1])

@@ -12,6 +12,7 @@ from tracejit.eager.conversions import DTYPE_METHODS
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped, total_size
 from tracejit.frontend.dependence import require_known
+from tracejit.frontend.devices import require_device
 from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
@@ -358,25 +359,27 @@ def _to(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Front
             continue
         wanted = c.static(value, node, "a dtype or device")
         if isinstance(wanted, str) and wanted.partition(":")[0] in ("cpu", "cuda"):
-            require_device(c, str(wanted), node)
+            require_device(c.ctx, str(wanted), node)
         elif wanted is not None and not isinstance(wanted, bool):
             result = in_dtype(c, result, wanted, node)
     return METHODS["copy"](c, result, [], {}, node) if copy and result is x else result
 
 
-def require_device(c: Calls, wanted: str, node: ast.AST) -> None:
-    """A graph runs on one device."""
-    if wanted.partition(":")[0] != c.ctx.device:
-        c.ctx.refuse(
-            node, f"a script runs on the device of its arguments, here {c.ctx.device}", "move it before the call"
-        )
+def _define_moves() -> None:
+    def to(device: str) -> Method:
+        def handler(
+            c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+        ) -> FrontValue:
+            require_device(c.ctx, device, node)
+            return x
+
+        return handler
+
+    for device in ("cpu", "cuda"):
+        method(device)(to(device))
 
 
-@method("cpu cuda")
-def _device(
-    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-) -> FrontValue:
-    return x
+_define_moves()
 
 
 @method("numel nelement")
