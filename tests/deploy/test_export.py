@@ -185,7 +185,7 @@ def test_a_small_network_is_small(tmp_path: Path) -> None:
 
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     with pytest.raises(tj.ExportError, match="must end in one of"):
-        tj.export(network, [], tmp_path / "net.wasm")
+        tj.export(network, [], tmp_path / "net.exe")
     with pytest.raises(tj.ExportError, match="returns 'text'"):
         tj.export(lambda x: "text", [np.ones(2)], tmp_path / "net.so")
     with pytest.raises(tj.ScriptError):

@@ -41,6 +41,11 @@ def _slot_size(dtype: DType | Pointer) -> int:
     return 8 if isinstance(dtype, Pointer) else dtype.itemsize
 
 
+def _slot_type(dtype: DType | Pointer) -> str:
+    """What has the size of a slot: a pointer has 8 bytes also where addresses have fewer."""
+    return "i64" if isinstance(dtype, Pointer) else memory_type_text(dtype)
+
+
 def _new(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     p.declare("declare noalias ptr @tj_list_new(i64)")
     kind = args[0] if args else Value("0", I64)
@@ -73,7 +78,7 @@ def _length(p: FunctionPrinter, handle: Value) -> Value:
 def _read(p: FunctionPrinter, handle: Value, index: Value, dtype: DType | Pointer) -> Value:
     slots = p.define(f"load ptr, ptr {handle.text}", Pointer(I64))
     type = memory_type_text(dtype)
-    address = p.define(f"getelementptr {type}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
+    address = p.define(f"getelementptr {_slot_type(dtype)}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
     loaded = p.define(f"load {type}, ptr {address.text}, align {_slot_size(dtype)}", dtype)
     return from_memory(p, loaded, dtype) if isinstance(dtype, DType) else loaded
 
@@ -117,7 +122,7 @@ def _set(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> N
         p.disown(value, dtype.is_list)
     slots = p.define(f"load ptr, ptr {handle.text}", Pointer(I64))
     type = memory_type_text(dtype)
-    address = p.define(f"getelementptr {type}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
+    address = p.define(f"getelementptr {_slot_type(dtype)}, ptr {slots.text}, i64 {index.text}", Pointer(I64))
     stored = to_memory(p, value, dtype) if isinstance(dtype, DType) else value
     p.line(f"store {type} {stored.text}, ptr {address.text}, align {_slot_size(dtype)}")
 
@@ -128,7 +133,7 @@ def _clear(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) ->
     p.declare("declare void @tj_free(ptr)")
     p.line(f"call void @tj_free(ptr {old.text})")
     slots = p.define(f"load ptr, ptr {handle.text}", Pointer(I64))
-    address = p.define(f"getelementptr ptr, ptr {slots.text}, i64 {index.text}", Pointer(I64))
+    address = p.define(f"getelementptr i64, ptr {slots.text}, i64 {index.text}", Pointer(I64))
     p.line(f"store ptr null, ptr {address.text}, align 8")
 
 

@@ -75,7 +75,7 @@ check:
   %more = icmp slt i64 %i, %length
   br i1 %more, label %one, label %end
 one:
-  %slot = getelementptr ptr, ptr %slots, i64 %i
+  %slot = getelementptr i64, ptr %slots, i64 %i
   %p = load ptr, ptr %slot
   %next = add i64 %i, 1
   switch i64 %kind, label %after [ i64 {BUFFERS}, label %buffer

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def write_program(
     triple = _triple(target)
     object_code, machine = _object(program, surface, triple)
     content = _packaged(path, surface, object_code, triple)
-    beside = {".h": header_text(surface, VERSION), ".json": _manifest(surface, path, machine), ".tj": graph_text}
+    beside = {".h": header_text(surface, VERSION), ".json": manifest_text(surface, path, machine), ".tj": graph_text}
     for suffix, text in beside.items():
         if text:
             write_atomically(path.with_suffix(suffix), text.encode())
@@ -90,18 +90,27 @@ def _object(program: Program, surface: Interface, triple: str | None) -> tuple[b
     from tracejit.runtime.engine import machine_name
 
     machine = machine_name(triple)
+    return object_of(program, surface, triple, machine), machine
+
+
+def object_of(
+    program: Program,
+    surface: Interface,
+    triple: str | None,
+    machine: str,
+    support: Sequence[str] = (),
+    exports: Sequence[str] = (),
+) -> bytes:
+    """The object of a program behind its interface. `support` are modules that stand for a C library, `exports` their
+    functions that stay visible."""
     versions = levels.levels_of(machine)
     entries = [(program, level.options(levels.symbol(level))) for level in versions]
     memory = working_memory(program)
-    modules = [
-        wrapper_text(surface, _ENTRY, None if memory is None else _MEMORY),
-        levels.chooser_text(versions, _ENTRY),
-        f"{_LIBC}{OUTPUT}",
-    ]
+    wrapper = wrapper_text(surface, _ENTRY, None if memory is None else _MEMORY, host_reals=bool(support))
+    modules = [*support[:1], wrapper, levels.chooser_text(versions, _ENTRY), f"{_LIBC}{OUTPUT}", *support[1:]]
     if memory is not None:
         entries.append((memory, versions[-1].options(_MEMORY)))
-    object_code, _ = library_object(entries, modules, exported_names(surface), triple)
-    return object_code, machine
+    return library_object(entries, modules, (*exported_names(surface), *exports), triple)[0]
 
 
 def _packaged(path: Path, surface: Interface, object_code: bytes, triple: str | None) -> bytes:
@@ -120,7 +129,8 @@ def _packaged(path: Path, surface: Interface, object_code: bytes, triple: str | 
             raise ExportError(f"cannot export to {other!r}: the path must end in one of {', '.join(NATIVE_SUFFIXES)}")
 
 
-def _manifest(surface: Interface, path: Path, machine: str) -> str:
+def manifest_text(surface: Interface, path: Path, machine: str) -> str:
+    """What a program reads to know the function: inputs, outputs, weights, errors."""
     content = {
         "version": MANIFEST_VERSION,
         "tracejit": VERSION,

@@ -24,16 +24,17 @@ def export(
 ) -> Path:
     """Write a function as something that runs without Python; gives the path.
 
-    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.onnx` (needs
-    the package onnx), or `.tj` (the graph as text). `fn` is a function, a scripted one, a method or a module;
-    `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that of the C function or ONNX graph
-    (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple; default: this one).
+    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.wasm` (with the
+    JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text). `fn` is a function, a
+    scripted one, a method or a module; `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that
+    of the C function or ONNX graph (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple;
+    default: this one).
     Beside native code lie a C header, a manifest and the graph. An ONNX model has an input for each array and number,
     an output for each result and for the last content of each array that is changed (`x_new`); a failed check stops
     its run with the message. Raises `ExportError` and `ScriptError`.
     """
     path = Path(path)
-    suffixes = (*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".onnx", ".tj")
+    suffixes = (*NATIVE_SUFFIXES, *CUDA_SUFFIXES, ".onnx", ".wasm", ".tj")
     if path.suffix not in suffixes:
         known = ", ".join(suffixes)
         raise ExportError(f"cannot export to {path.name!r}: the path must end in one of {known}")
@@ -53,6 +54,13 @@ def export(
             raise ExportError("a graph with embedded arrays cannot be written as text alone: export native code")
         write_atomically(path, f"{compiled.graph}\n".encode())
         return path
+    if path.suffix == ".wasm":
+        if target is not None:
+            raise ExportError("a WebAssembly module runs everywhere: leave target out")
+        from tracejit.deploy.wasm.write import write_wasm
+
+        text = f"{compiled.graph}\n"
+        return write_wasm(compiled.program, path, name or c_name(path.stem), captured.constants, captured.outputs, text)
     return write_program(
         compiled.program,
         path,

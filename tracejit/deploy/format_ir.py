@@ -25,13 +25,25 @@ class Writer(Structure):
     _fields_ = (("buffer", c_void_p), ("used", c_int64), ("capacity", c_int64))
 
 
-def emit_writers(e: Emitter) -> None:
-    """The functions that append to a writer."""
+def emit_writers(e: Emitter, host_reals: bool = False) -> None:
+    """The functions that append to a writer; `host_reals`: the shortest text of a float is the host's."""
     e.declare("snprintf", "declare i32 @snprintf(ptr, i64, ptr, ...)")
     _text(e)
     _integer(e)
-    _real(e)
+    if host_reals:
+        _host_real(e)
+    else:
+        _real(e)
     _formatted_real(e)
+
+
+def _host_real(e: Emitter) -> None:
+    """tj_real_text: append a float as `repr` does, by the `tj_real` of `wasm/support_ir.py`."""
+    with e.function("internal void @tj_real_text(ptr %writer, double %number)"):
+        buffer = e.variable("[40 x i8]", "zeroinitializer")
+        e.call("i32", "tj_real", f"ptr {buffer}", "i32 40", "double %number", f"i32 {ord('r')}", "i32 -1")
+        e.call("void", "tj_text", "ptr %writer", f"ptr {buffer}", declare=False)
+        e.leave("void")
 
 
 def _room(e: Emitter) -> tuple[str, str]:

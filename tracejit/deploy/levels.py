@@ -25,10 +25,11 @@ class Level:
     leaf1: int = 0  # ecx of cpuid(1)
     leaf7: int = 0  # ebx of cpuid(7, 0)
     state: int = 0  # xgetbv(0)
+    features: str = ""
 
     def options(self, entry: str) -> LlvmOptions:
         """What the printer needs."""
-        return LlvmOptions(self.cpu, "", self.vector_bits, self.masked_bits, self.has_f16c, entry)
+        return LlvmOptions(self.cpu, self.features, self.vector_bits, self.masked_bits, self.has_f16c, entry)
 
 
 _FMA, _MOVBE, _OSXSAVE, _AVX, _F16C = 1 << 12, 1 << 22, 1 << 27, 1 << 28, 1 << 29
@@ -41,7 +42,9 @@ X86_LEVELS = (
     Level("x86-64-v3", 256, 32, True, _V3_LEAF1, _V3_LEAF7, 0x6),
     Level("x86-64-v2", 128, 0, False),
 )
-_OTHERS = {"aarch64": Level("generic", 128, 0, False)}
+#: WebAssembly 2.0, which all browsers have had since 2023.
+_WASM = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext,+mutable-globals"
+_OTHERS = {"aarch64": Level("generic", 128, 0, False), "wasm32": Level("generic", 128, 0, False, features=_WASM)}
 
 
 def levels_of(machine: str) -> Sequence[Level]:

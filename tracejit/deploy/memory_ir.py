@@ -25,7 +25,7 @@ class Arena(Structure):
 
 def emit_memory(e: Emitter) -> None:
     """tj_alloc, tj_free, and the thread's arena."""
-    e.define("tj_arena", "internal thread_local global { ptr, ptr } zeroinitializer")
+    e.define("tj_arena", "internal thread_local global [2 x i64] zeroinitializer, align 8")
     _alloc(e)
     _free(e)
 

@@ -22,9 +22,9 @@ _PRINT_BYTES = 4096
 _TENSOR_BYTES = size_of(NativeTensor)
 
 
-def wrapper_text(interface: Interface, entry: str, memory: str | None = None) -> str:
+def wrapper_text(interface: Interface, entry: str, memory: str | None = None, host_reals: bool = False) -> str:
     """The module of `interface`; `entry` is the compiled entry's symbol, `memory` that of the entry which computes
-    the bytes it allocates, if there is one."""
+    the bytes it allocates, if there is one; `host_reals`: a host writes floats (there is no C library)."""
     for slot in (*interface.inputs, *interface.outputs):
         if slot.rank > MAX_RANK:
             raise ExportError(f"{slot.name} has {slot.rank} axes; an exported library handles up to {MAX_RANK}")
@@ -32,7 +32,7 @@ def wrapper_text(interface: Interface, entry: str, memory: str | None = None) ->
     name = interface.name
     e.define("tj_message", f"internal thread_local global [{MESSAGE_BYTES} x i8] zeroinitializer, align 8")
     emit_memory(e)
-    emit_writers(e)
+    emit_writers(e, host_reals)
     emit_dense(e)
     _complain(e)
     _check(e)

@@ -90,9 +90,23 @@ def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
         target = llvm.Target.from_triple(triple)
+    reloc = "static" if is_wasm(triple) else "pic"
     return target.create_target_machine(
-        cpu=options.cpu, features=options.features, opt=2, reloc="pic", codemodel="small"
+        cpu=options.cpu, features=options.features, opt=2, reloc=reloc, codemodel="small"
     )
+
+
+def is_wasm(triple: str | None) -> bool:
+    """Whether a triple is of WebAssembly, whose pointers are shorter than those the code is written for."""
+    return triple is not None and triple.startswith("wasm")
+
+
+def parsed(text: str, machine: Any) -> Any:
+    """A module of IR text; it says what it is for where that is no machine like this one."""
+    module = llvm.parse_assembly(text)
+    if is_wasm(machine.triple):
+        module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    return module
 
 
 def machine_name(triple: str | None = None) -> str:
@@ -303,7 +317,7 @@ class Engine:
 
 def assemble(texts: Sequence[str], machine: Any, *, optimised: bool, vectorise: bool = False) -> Any:
     """One module of IR texts: the first goes through the passes where `optimised`, the others stay as they are."""
-    modules = [llvm.parse_assembly(text) for text in texts]
+    modules = [parsed(text, machine) for text in texts]
     if optimised:
         optimise(modules[0], machine, vectorise=vectorise)
     for module in modules[1:]:

@@ -18,7 +18,7 @@ from tracejit.codegen.llvm import print_program
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
-from tracejit.runtime.engine import assemble, engine, target_machine
+from tracejit.runtime.engine import assemble, engine, parsed, target_machine
 
 #: What replaces the process's allocator: the library brings its own.
 _ALLOCATION = """
@@ -43,7 +43,7 @@ def library_object(
         machine = target_machine(entries[-1][1], triple)
         whole = assemble(list(modules[:1]), machine, optimised=False)
         for text in modules[1:]:
-            whole.link_in(llvm.parse_assembly(text))
+            whole.link_in(parsed(text, machine))
         for program, options in entries:
             whole.link_in(_version(program, options, platform, triple))
         for function in whole.functions:
