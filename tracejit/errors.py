@@ -128,6 +128,19 @@ def error_kind(cls: type[BaseException]) -> str:
     return name
 
 
+def user_error(kind: str) -> type[BaseException] | None:
+    """The class of a kind that is neither a builtin's nor NumPy's. Raises `KeyError` for exceptions that only this
+    process can make."""
+    if kind in _factories:
+        raise KeyError(kind)
+    return _user_errors.get(kind)
+
+
+def adopt_error(kind: str, cls: type[BaseException]) -> bool:
+    """Let a kind be that class, as it was in another process; whether it is."""
+    return _user_errors.setdefault(kind, cls) is cls
+
+
 def error_class(kind: str) -> type[BaseException]:
     """The exception class of a name that `error_kind` gave; RuntimeError for one this process does not know."""
     if kind in _NUMPY_ERRORS:

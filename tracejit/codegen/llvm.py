@@ -33,9 +33,7 @@ SHORT_ENTRY = 150
 Effort: TypeAlias = Literal["full", "plain", "quick"]
 
 #: What the quick code generator, or a CPU without extensions, would do otherwise: floats and vectors.
-_NOT_QUICK = re.compile(
-    r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"
-)
+_NOT_QUICK = r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"
 
 
 @record
@@ -89,7 +87,7 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
 def _effort(program: Program, text: str) -> Effort:
     """How an entry that gains nothing by the optimiser is compiled."""
     is_short = not loops(program) and text.count("\n") <= SHORT_ENTRY
-    return "plain" if is_short or _NOT_QUICK.search(text) else "quick"
+    return "plain" if is_short or re.search(_NOT_QUICK, text) else "quick"
 
 
 def loops(program: Program) -> bool:

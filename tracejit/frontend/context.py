@@ -19,7 +19,7 @@ from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.merged_lists import MergedLists
 from tracejit.frontend.restarts import NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
-from tracejit.frontend.source import FunctionSource
+from tracejit.frontend.source import FunctionSource, note_read
 from tracejit.frontend.storage import Storage, may_have_raised_since
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -120,6 +120,9 @@ class Frame:
     scope: Frame | None = None
     is_function: bool = True  #: not the scope of a comprehension
     site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
+
+    def __post_init__(self) -> None:
+        note_read(self.source)
 
     @property
     def result(self) -> FrontValue | None:

@@ -15,6 +15,8 @@ import operator
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tracejit.errors import ScriptError, Span
@@ -60,6 +62,27 @@ class FunctionSource:
             getattr(node, "end_col_offset", None),
             self.name,
         )
+
+
+_READ: ContextVar[dict[int, Callable[..., Any]] | None] = ContextVar("read", default=None)
+
+
+@contextmanager
+def functions_read() -> Iterator[dict[int, Callable[..., Any]]]:
+    """The functions whose code is lowered inside, by id."""
+    read: dict[int, Callable[..., Any]] = {}
+    token = _READ.set(read)
+    try:
+        yield read
+    finally:
+        _READ.reset(token)
+
+
+def note_read(source: FunctionSource) -> None:
+    """The code of a function is being lowered."""
+    read = _READ.get()
+    if read is not None:
+        read[id(source.function)] = source.function
 
 
 class _File:

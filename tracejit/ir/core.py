@@ -87,6 +87,16 @@ class Graph:
     def results(self) -> tuple[Value, ...]:
         return self.body.results
 
+    @property
+    def param_types(self) -> tuple[Type, ...]:
+        """The types of the parameters."""
+        return tuple(p.type for p in self.body.params)
+
+    @property
+    def result_types(self) -> tuple[Type, ...]:
+        """The types of the results."""
+        return tuple(r.type for r in self.body.results)
+
     def __str__(self) -> str:
         from tracejit.ir.printer import print_graph
 

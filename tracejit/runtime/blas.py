@@ -7,7 +7,6 @@ Accelerate and MKL have names of their own. What is found is whatever loaded lib
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 from ctypes import c_char_p, c_int, c_size_t, c_uint64, c_void_p
 from functools import cache
@@ -17,8 +16,10 @@ import numpy
 
 from tracejit.codegen.lapack import ROUTINES
 from tracejit.records import record
+from tracejit.runtime.addresses import address_of
 
-_LIBRARY = re.compile(r"openblas|mkl_rt|blis|cblas|libblas|Accelerate|vecLib|_multiarray_umath", re.IGNORECASE)
+#: Parts of the names of libraries that may be one, in small letters.
+_LIBRARIES = ("openblas", "mkl_rt", "blis", "cblas", "libblas", "accelerate", "veclib", "_multiarray_umath")
 
 #: Spellings of a CBLAS function: prefix, suffix, bits of its integers.
 _SPELLINGS = (
@@ -50,16 +51,16 @@ class Blas:
 def find_blas() -> Blas | None:
     """The BLAS of this process, or None."""
     for path in _loaded_libraries():
-        if not _LIBRARY.search(path):
+        if not any(name in path.lower() for name in _LIBRARIES):
             continue
         try:
             library = ctypes.CDLL(path)
         except OSError:
             continue
         for prefix, suffix, bits in _SPELLINGS:
-            functions = {name: _address(library, f"{prefix}cblas_{name}{suffix}") for name in FUNCTIONS}
+            functions = {name: address_of(library, f"{prefix}cblas_{name}{suffix}") for name in FUNCTIONS}
             if all(functions.values()):
-                local = next((a for n in _thread_setters(prefix, suffix) if (a := _address(library, n))), 0)
+                local = next((a for n in _thread_setters(prefix, suffix) if (a := address_of(library, n))), 0)
                 return Blas(bits, functions, _lapack(library, prefix, suffix), local, path)
     return None
 
@@ -69,7 +70,7 @@ def _lapack(library: ctypes.CDLL, prefix: str, suffix: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in ROUTINES:
         for spelling in (f"{prefix}{name}_{suffix}", f"{prefix}{name}{suffix}"):
-            if name not in found and (address := _address(library, spelling)):
+            if name not in found and (address := address_of(library, spelling)):
                 found[name] = address
     return found
 
@@ -77,13 +78,6 @@ def _lapack(library: ctypes.CDLL, prefix: str, suffix: str) -> dict[str, int]:
 def _thread_setters(prefix: str, suffix: str) -> list[str]:
     name = "openblas_set_num_threads_local"
     return [f"{prefix}{name}{suffix}", f"{prefix}{name}", f"{name}{suffix}", name]
-
-
-def _address(library: ctypes.CDLL, name: str) -> int:
-    try:
-        return ctypes.cast(getattr(library, name), c_void_p).value or 0
-    except AttributeError:
-        return 0
 
 
 def _loaded_libraries() -> list[str]:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+
+import numpy
 
 from tracejit import config
 
@@ -36,6 +40,29 @@ def digest(*parts: str | bytes) -> str:
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)
     return state.hexdigest()
+
+
+@cache
+def _sources() -> dict[str, tuple[int, int]]:
+    """Size and time of every source file of this package, by its path in it."""
+    found: dict[str, tuple[int, int]] = {}
+    waiting = [("", str(Path(config.__file__).parent))]
+    while waiting:
+        inside, path = waiting.pop()
+        for entry in os.scandir(path):
+            if entry.name.endswith(".py"):
+                state = entry.stat()
+                found[inside + entry.name] = state.st_size, state.st_mtime_ns
+            elif entry.is_dir() and entry.name != "__pycache__":
+                waiting.append((f"{inside}{entry.name}/", entry.path))
+    return found
+
+
+@cache
+def stamp(*folders: str) -> str:
+    """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
+    chosen = (item for item in sorted(_sources().items()) if not folders or item[0].startswith(folders))
+    return digest(sys.version, numpy.__version__, *(f"{name} {state}" for name, state in chosen))
 
 
 def packed(parts: Sequence[bytes]) -> bytes:

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import Structure, addressof, c_int32, c_int64, c_void_p
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -38,6 +36,7 @@ from tracejit.runtime.engine import (
     assemble,
     drop_unused,
     engine,
+    identity,
     link_support,
     memory_free_address,
     memory_fresh_blocks,
@@ -86,9 +85,16 @@ class NativeFailure(Exception):
 class NativeFunction:
     """A compiled program. `address` is its entry; the code lives as long as this object."""
 
-    def __init__(self, program: Program, options: LlvmOptions, objects: Sequence[bytes]) -> None:
-        self.program = program
+    def __init__(
+        self,
+        program: Program,
+        options: LlvmOptions,
+        objects: Sequence[bytes],
+        whole: Callable[[], Program] | None = None,
+    ) -> None:
+        self.program = program  #: its interface at least
         self.options = options
+        self._whole = whole
         self._library = engine().link(objects, (options.entry_name,))
         self.address: int = self._library[options.entry_name]
         self._entry = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_void_p)(self.address)
@@ -96,7 +102,7 @@ class NativeFunction:
     @cached_property
     def text(self) -> LlvmText:
         """The program as LLVM IR, before passes."""
-        return print_program(self.program, self.options)
+        return print_program(self.program if self._whole is None else self._whole(), self.options)
 
     @property
     def llvm(self) -> str:
@@ -208,28 +214,33 @@ class _Wanted:
 
 
 def compile_program(
-    program: Program, *, options: LlvmOptions | None = None, key: str | None = None, keep: bool = True
+    program: Program,
+    *,
+    options: LlvmOptions | None = None,
+    key: str | None = None,
+    keep: bool = True,
+    whole: Callable[[], Program] | None = None,
 ) -> NativeFunction:
     """Compile a program for this machine, or (`keep`) take it from the disk cache.
 
-    `key` stands for the program's content where the caller has a digest of it; else its text is taken.
+    `key` stands for the program's content where the caller has a digest of it; else its text is taken. Of `program` no
+    more than the interface is needed where `whole` gives all of it.
     """
     here = engine()
     options = options or here.options
     content = loop_text.print_program(program) if key is None else key
-    entry = disk.digest(
-        "objects", content, str(program.fastmath), repr(options), _generator_version(), *here.identity()
-    )
+    entry = disk.digest("objects", content, str(program.fastmath), repr(options), disk.stamp("codegen/"), *identity())
     data = disk.load(entry) if keep else None
     title = f"@{program.name}"
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
-        objects = here.objects(options, print_modules(program, options), products_of(program))
+        code = program if whole is None else whole()
+        objects = here.objects(options, print_modules(code, options), products_of(code))
         if keep:
             disk.store(entry, disk.packed(objects))
     else:
         objects = disk.unpacked(data)
-    made = NativeFunction(program, options, objects)
+    made = NativeFunction(program, options, objects, whole)
     config.log("llvm", f"{title} as LLVM IR", lambda: made.llvm)
     config.log("asm", f"{title} as assembly", lambda: made.asm)
     return made
@@ -270,12 +281,3 @@ def _whole(text: LlvmText, machine: Any) -> Any:
     """The program as one module."""
     texts = [text.entry.text, *(module.text for module in text.kernels)]
     return assemble(texts, machine, optimised=text.entry.effort == "full", vectorise=True)
-
-
-@cache
-def _generator_version() -> str:
-    """Changes with the code generator's source files."""
-    folder = Path(loop_text.__file__).parent
-    found = [entry for inside in (folder, folder / "mathlib") for entry in os.scandir(inside) if entry.is_file()]
-    states = sorted((entry.name, entry.stat()) for entry in found)
-    return ";".join(f"{name}:{state.st_size}:{state.st_mtime_ns}" for name, state in states)

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.runtime import dispatch_ir
 from tracejit.runtime import dispatch_tables as tables
 from tracejit.runtime.callable_type import is_known_interpreter, make_base, use_vectorcall
 from tracejit.runtime.guards import Argument, NativeEntry, ResultPlan
@@ -166,9 +165,15 @@ def _made_call() -> int | None:
         capsule_name=addressof(_CAPSULE_NAME),
     )
     _kept.append(table)
-    text = dispatch_ir.module_text()
-    (call,) = link_quickly(text, ("tj_call",), python_symbols(text) | {"tj_runtime": addressof(table)})
+    runtime = {"tj_runtime": addressof(table)}
+    (call,) = link_quickly("call", _text, ("tj_call",), lambda data: python_symbols(data) | runtime)
     return call
+
+
+def _text() -> str:
+    from tracejit.runtime import dispatch_ir
+
+    return dispatch_ir.module_text()
 
 
 _kept: list[Any] = []  # tables that native code points at

@@ -21,7 +21,7 @@ from llvmlite.binding import ffi
 from tracejit import config
 from tracejit.codegen.llvm import Module
 
-_FEATURES = re.compile(' "target-features"="[^"]*"')
+_FEATURES = ' "target-features"="[^"]*"'
 
 
 class Machines:
@@ -156,7 +156,7 @@ def emitted(module: Module, machines: Machines, kind: Literal["object", "assembl
     machine = machines.quick if is_quick else machines.careful
     context = llvm.create_context()
     try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
-        parsed = _parsed(_FEATURES.sub("", module.text) if is_quick else module.text, context)
+        parsed = _parsed(re.sub(_FEATURES, "", module.text) if is_quick else module.text, context)
         try:
             if module.effort == "full":
                 passes, builder = full_passes(machine, vectorise=True)

@@ -40,6 +40,7 @@ from tracejit.codegen.support_native import (
     tiles_module,
 )
 from tracejit.runtime import cache as disk
+from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import Emission, full_passes
 
@@ -79,6 +80,12 @@ def host_options() -> LlvmOptions:
     _initialise()
     made = LlvmOptions.for_cpu(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
     return replace(made, polls=True)
+
+
+def identity() -> tuple[str, ...]:
+    """What object code for this process depends on beside its text."""
+    options = host_options()
+    return ".".join(str(v) for v in llvm.llvm_version_info), options.cpu, options.features
 
 
 def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
@@ -153,11 +160,12 @@ class Engine:
     def _link_support(self) -> Any:
         blas = find_blas()
         platform = Platform.of_triple(llvm.get_process_triple())
-        objects = [self.quickly(support_text(platform))]
+        objects = [self.quickly(f"support {platform}", lambda: support_text(platform))]
         symbols = _process_symbols()
         exports = EXPORTS
         if blas is not None:
-            objects.append(self.quickly(switch_text(blas.set_threads_local != 0)))
+            is_local = blas.set_threads_local != 0
+            objects.append(self.quickly(f"switch {is_local}", lambda: switch_text(is_local)))
             exports += ("tj_blas_enter", "tj_blas_leave")
             if blas.set_threads_local:
                 symbols["tj_blas_set_threads_local"] = blas.set_threads_local
@@ -176,28 +184,29 @@ class Engine:
         """The library of LAPACK's routines, linked when a program first needs one."""
         blas = find_blas()
         routines = blas.lapack if blas else {}
-        text = lapack_module(blas.integer_bits if blas else 0, routines)
+        bits = blas.integer_bits if blas else 0
+        data = self.quickly(f"lapack {bits} {sorted(routines)}", lambda: lapack_module(bits, routines))
         symbols = {f"tj_fortran_{name}": address for name, address in routines.items()}
-        library = self._library([self.quickly(text)], LAPACK, symbols).add_jit_library("support")
+        library = self._library([data], LAPACK, symbols).add_jit_library("support")
         return library.link(self.jit, "lapack")
 
     def _link_products(self, name: str) -> Any:
         blas = find_blas()
-        module, key = self._tiles(name)
+        key = self._tiles_key(name)
         integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
+        named = f"products {name} {self.options} {integer} {has_local}"
         objects = [
-            self._made.get(key) or self.compiled([module.text], key, optimised=False),
-            self.quickly(products_module(name, self.options, integer, has_local)),
+            self._made.get(key) or self.compiled(lambda: [tiles_module(name, self.options)], key, optimised=False),
+            self.quickly(named, lambda: products_module(name, self.options, integer, has_local)),
         ]
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
         symbols["tj_resolve"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
         return self._library(objects, exports, symbols).add_jit_library("support").link(self.jit, f"products.{name}")
 
-    def _tiles(self, name: str) -> tuple[Module, str]:
-        """The part of the products of a dtype that every program with products needs, and its key on the disk."""
-        text = tiles_module(name, self.options)
-        return Module(text), disk.digest("products", text, *self.identity())
+    def _tiles_key(self, name: str) -> str:
+        """The key on the disk of the part of the products of a dtype that every program with products needs."""
+        return disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
 
     def _resolved(self, number: int) -> int:
         """The address of a part of the products, by its number. Native code waits for it, so that it cannot be
@@ -212,8 +221,8 @@ class Engine:
         symbol = f"tj_{part}_{name}"
         with self.lock:
             if (part, name) not in self._parts:
-                text = part_module(part, name, self.options)
-                data = self.compiled([text], disk.digest("products", text, *self.identity()), optimised=False)
+                key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
+                data = self.compiled(lambda: [part_module(part, name, self.options)], key, optimised=False)
                 library = self._library([data], [symbol], {}).add_jit_library("support")
                 library = library.add_jit_library(f"products.{name}")
                 self._parts[part, name] = library.link(self.jit, f"{part}.{name}")
@@ -232,9 +241,9 @@ class Engine:
         with self.lock:
             own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
             lacking = [name for name in products if name not in self._products] if own else []
-            parts = [self._tiles(name) for name in lacking]
-            needed = [(module, key) for module, key in parts if not disk.has(key)]
-            made = self._emission(options).objects(chain([module for module, _ in needed], modules))
+            needed = [(name, key) for name in lacking if not disk.has(key := self._tiles_key(name))]
+            tiles = [Module(tiles_module(name, options)) for name, _ in needed]
+            made = self._emission(options).objects(chain(tiles, modules))
             for (_, key), data in zip(needed, made, strict=False):
                 self._made[key] = data
                 disk.store(key, data)
@@ -251,34 +260,30 @@ class Engine:
             made = self._emissions[options] = Emission(lambda: target_machine(options))
         return made
 
-    def identity(self) -> tuple[str, ...]:
-        """What object code depends on beside its text."""
-        version = ".".join(str(v) for v in llvm.llvm_version_info)
-        return version, self.options.cpu, self.options.features
-
-    def compiled(self, texts: Sequence[str], key: str, *, optimised: bool) -> bytes:
+    def compiled(self, texts: Callable[[], Sequence[str]], key: str, *, optimised: bool) -> bytes:
         """The object code of modules, from the disk where it is known."""
         found = disk.load(key)
         if found is not None:
             return found
         with self.lock:
             machine = self.machine(self.options)
-            data = bytes(machine.emit_object(assemble(texts, machine, optimised=optimised)))
+            data = bytes(machine.emit_object(assemble(texts(), machine, optimised=optimised)))
         disk.store(key, data)
         return data
 
-    def quickly(self, text: str) -> bytes:
-        """The object code of long scalar code, compiled with little effort, in a tenth of the time.
+    def quickly(self, name: str, text: Callable[[], str]) -> bytes:
+        """The object code of long scalar code, compiled with little effort, in a tenth of the time. `name` says all
+        that the text depends on beside the sources of this package, Python and NumPy.
 
         The code is for any CPU of this kind: the quick code generator aborts on some vector registers.
         """
-        key = disk.digest("quick", text, *self.identity())
+        key = disk.digest("quick", name, disk.stamp("codegen/", "runtime/"), *identity())
         found = disk.load(key)
         if found is not None:
             return found
         with self.lock:
             machine = llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
-            module = llvm.parse_assembly(text)
+            module = llvm.parse_assembly(text())
             passes = llvm.create_new_module_pass_manager()
             passes.add_sroa_pass()
             passes.add_simplify_cfg_pass()
@@ -340,7 +345,7 @@ def _process_symbols() -> dict[str, int]:
     found: dict[str, int] = {}
     for name in names:
         for library in libraries:
-            address = _address(library, name)
+            address = address_of(library, name)
             if address:
                 found[name] = address
                 break
@@ -358,13 +363,6 @@ def _mathematics() -> list[Any]:
 
     found = find_library("m")
     return [] if found is None else [ctypes.CDLL(found)]
-
-
-def _address(library: Any, name: str) -> int:
-    try:
-        return ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
-    except AttributeError:
-        return 0
 
 
 def engine() -> Engine:
@@ -408,16 +406,19 @@ _kept: list[Any] = []  # support code of other parts of the runtime, loaded for 
 def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
     """Compile a module of IR text for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
     here = engine()
-    data = here.compiled([text], disk.digest("module", text, *here.identity()), optimised=True)
+    data = here.compiled(lambda: [text], disk.digest("module", text, *identity()), optimised=True)
     linked = here.link([data], names, symbols)
     _kept.append(linked)
     return tuple(linked[name] for name in names)
 
 
-def link_quickly(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
-    """`link_support` for long scalar code (`Engine.quickly`)."""
+def link_quickly(
+    name: str, text: Callable[[], str], names: Sequence[str], symbols: Callable[[bytes], Mapping[str, int]]
+) -> tuple[int, ...]:
+    """`link_support` for long scalar code (`Engine.quickly`); `symbols` gives what its object code refers to."""
     here = engine()
-    linked = here.link([here.quickly(text)], names, symbols)
+    data = here.quickly(name, text)
+    linked = here.link([data], names, symbols(data))
     _kept.append(linked)
     return tuple(linked[name] for name in names)
 

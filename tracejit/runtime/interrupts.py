@@ -13,6 +13,7 @@ import sys
 from ctypes import c_void_p
 from functools import cache
 
+from tracejit.runtime.addresses import address_of
 from tracejit.runtime.dispatch_tables import NativeContext, offset_of
 from tracejit.runtime.emitter import Emitter
 
@@ -25,9 +26,8 @@ def poll_hook() -> int | None:
     clock = getattr(ctypes.CDLL(None), "time", None) if sys.platform != "win32" else None
     if clock is None:
         return None
-    text = _module_text()
-    symbols = python_symbols(text) | {"time": ctypes.cast(clock, c_void_p).value or 0}
-    return link_quickly(text, ("tj_poll",), symbols)[0]
+    time = {"time": ctypes.cast(clock, c_void_p).value or 0}
+    return link_quickly("poll", _module_text, ("tj_poll",), lambda data: python_symbols(data) | time)[0]
 
 
 def interruption(context: int) -> BaseException:
@@ -38,10 +38,10 @@ def interruption(context: int) -> BaseException:
     return error
 
 
-def python_symbols(text: str) -> dict[str, int]:
-    """Addresses of the functions of the interpreter that a module of IR text declares."""
-    names = re.findall(r"declare .*?@(Py\w+)\(", text)
-    return {name: ctypes.cast(getattr(ctypes.pythonapi, name), c_void_p).value or 0 for name in names}
+def python_symbols(data: bytes) -> dict[str, int]:
+    """Addresses of the functions of the interpreter that object code names."""
+    names = {name.decode() for name in re.findall(rb"\0_?(Py\w+)(?=\0)", data)}
+    return {name: address_of(ctypes.pythonapi, name) for name in sorted(names)}
 
 
 def _module_text() -> str:

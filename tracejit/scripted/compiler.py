@@ -13,10 +13,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tracejit import config
+from tracejit.codegen.llvm import loops
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
 from tracejit.codegen.text import print_program
 from tracejit.ir.core import Graph
+from tracejit.runtime.cache import digest
 from tracejit.runtime.dispatch import is_available
 from tracejit.transforms import pipeline
 
@@ -52,13 +54,32 @@ class Compiled:
     program: Program
     layouts: tuple[bool, ...]
 
+    @property
+    def interface(self) -> Program:
+        """The program, of which a caller takes no more than what goes in and out and how it fails."""
+        return self.program
+
+    @cached_property
+    def has_loops(self) -> bool:
+        """Whether host code has loops or functions of its own."""
+        return loops(self.program)
+
+    @cached_property
+    def content(self) -> str:
+        """A digest of the program."""
+        return digest("program", print_program(self.program))
+
     @cached_property
     def native(self) -> NativeFunction:
         """The native function of this process."""
         from tracejit.runtime.cpu import compile_program
 
         with collector_paused():
-            return compile_program(self.program, keep=bool(self.graph.policy.get("cache", True)))
+            return compile_program(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
+
+    @property
+    def _is_kept(self) -> bool:
+        return bool(self.graph.policy.get("cache", True))
 
     @cached_property
     def _run(self) -> Any:

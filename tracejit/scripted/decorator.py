@@ -7,7 +7,8 @@ import types
 from typing import Any
 
 from tracejit.eager.hooks import MODULE_TABLES
-from tracejit.scripted.function import BoundScript, Options, ScriptedFunction
+from tracejit.scripted.function import BoundScript, ScriptedFunction
+from tracejit.scripted.options import Options
 
 
 def script(fn: Any = None, **options: Any) -> Any:

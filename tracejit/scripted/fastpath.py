@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tracejit.codegen.llvm import loops
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
 from tracejit.eager.tape import attach
@@ -42,7 +41,6 @@ from tracejit.scripted.node import SpentNode
 from tracejit.scripted.results import leave_gradient, make_tree, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
-    from tracejit.runtime.cpu import NativeFunction
     from tracejit.scripted.compiler import Compiled
     from tracejit.scripted.function import Specialisation
 
@@ -135,10 +133,10 @@ class Plan:
             shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
         arguments = [*self.arguments, *ordered]
         plan = g.ResultPlan(tuple(leaves), shape, finish)
-        hook, objects = error_hook(self.compiled.program.errors), list[int]()
+        hook, objects = error_hook(self.compiled.interface.errors), list[int]()
         if self.made.may_report:
             hook = self.leaving_gradients(hook, objects)
-        entry = native_entry(self.compiled.native, hook)
+        entry = native_entry(self.compiled, hook)
         made = NativeSpecialisation(entry, arguments, plan, self.pattern.positional, self.pattern.keywords)
         objects.append(made.table.objects)
         return made
@@ -390,14 +388,14 @@ def _object_at(address: int) -> Any:
     return py_object.from_address(address).value
 
 
-def native_entry(native: NativeFunction, hook: ErrorHook) -> g.NativeEntry:
-    """A native function for the native path."""
-    program = native.program
+def native_entry(compiled: Compiled, hook: ErrorHook) -> g.NativeEntry:
+    """A compiled graph for the native path."""
+    native, program = compiled.native, compiled.interface
     outputs = tuple(
         g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
     )
     printing = native.print_hook() if program.prints else None
     address = 0 if printing is None else cast(printing, c_void_p).value or 0
     keep = native, hook, printing
-    release = 0 if loops(program) else RELEASE_ABOVE
+    release = 0 if compiled.has_loops else RELEASE_ABOVE
     return g.NativeEntry(native.address, outputs, hook, address, release_above=release, keep=keep)

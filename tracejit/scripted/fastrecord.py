@@ -31,7 +31,7 @@ class RecordedPlan(Plan):
         if self.lowered.graph.inout or self.lowered.gradients or not self.made.wanted:
             raise Inexpressible
         self.function = self.made.with_gradients(self.made.wanted)
-        self.graph = self.function.graph
+        self.results_of = self.function.source.result_types
         self.place_of: dict[int, int] = {}
 
     @property
@@ -39,7 +39,7 @@ class RecordedPlan(Plan):
         return self.function.forward
 
     def leaf(self, leaf: Leaf) -> g.Leaf:
-        if isinstance(leaf, NumberLeaf) and leaf.weak and is_differentiable(self.graph.results[leaf.index].type):
+        if isinstance(leaf, NumberLeaf) and leaf.weak and is_differentiable(self.results_of[leaf.index]):
             raise Inexpressible
         return super().leaf(leaf)
 
@@ -57,25 +57,23 @@ class RecordedPlan(Plan):
         n_leaves, n_inputs = len(leaves), len(self.lowered.inputs)
         leaves.extend(g.ArgumentResult(self.at[i.access]) for i in self.lowered.inputs)
         first = self.function.n_user
-        for k in range(self.function.derivative.n_residuals):
+        for k in range(self.function.n_residuals):
             leaves.append(self.residual(first + k))
-        ports = [(i, self.place_of.get(i)) for i, r in enumerate(self.graph.results) if is_differentiable(r.type)]
+        ports = [(i, self.place_of.get(i)) for i, t in enumerate(self.results_of) if is_differentiable(t)]
         if any(place is None for _, place in ports):
             raise Inexpressible
         return "finish", self.finish(tree, n_leaves, n_inputs, [(i, p) for i, p in ports if p is not None])
 
     def residual(self, output: int) -> g.Leaf:
-        match self.compiled.graph.results[output].type:
+        match self.compiled.interface.outputs[output].type:
             case ScalarType():
                 return g.NumberResult(output, boxed=True)
             case TensorType():
                 return g.ArrayResult(output)
-            case _:
-                raise Inexpressible
 
     def finish(self, tree: Any, n_leaves: int, n_inputs: int, ports: list[tuple[int, int]]) -> Callable[..., Any]:
         """What makes the node, with (result, leaf) in `ports` as its ports, and the call's result."""
-        function, n_results, end = self.function, len(self.graph.results), n_leaves + n_inputs
+        function, n_results, end = self.function, len(self.results_of), n_leaves + n_inputs
 
         varying = function.varying_results
         single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1 and 0 in varying

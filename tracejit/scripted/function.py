@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 import sys
 import threading
 import types
@@ -38,17 +37,18 @@ from tracejit.frontend.signature import (
     refined,
     spec_of,
 )
-from tracejit.frontend.source import FunctionSource, function_source
+from tracejit.frontend.source import FunctionSource, function_source, functions_read
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.ir.types import is_differentiable
 from tracejit.ops.effects import REPORTED
-from tracejit.records import record
+from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch import FastCallable
 from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.device_calls import DeviceCalls
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
+from tracejit.scripted.kept import Kept, checked_place, entry
 from tracejit.scripted.node import (
     DifferentiableGraph,
     call_recorded,
@@ -57,64 +57,9 @@ from tracejit.scripted.node import (
     spent_results,
     with_history,
 )
+from tracejit.scripted.options import Options
 from tracejit.scripted.overlap import require_disjoint, require_single, same_arrays
 from tracejit.scripted.results import ResultBuilder, has_tensor, set_gradients
-
-_UNITS = {
-    "B": 1,
-    **{f"{letter}B": 1000**k for k, letter in enumerate("KMGT", 1)},
-    **{f"{letter}IB": 1024**k for k, letter in enumerate("KMGT", 1)},
-}
-
-
-def bytes_of(memory: int | str | None) -> int | None:
-    """A memory budget in bytes: a number, or text such as `"64MB"` or `"1.5 GiB"`; None is no budget."""
-    if memory is None:
-        return None
-    found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?I?B)?", str(memory).strip().upper())
-    try:
-        size = int(float(found[1]) * _UNITS[found[2] or "B"]) if found else 0
-    except ValueError:
-        size = 0
-    if size <= 0 or isinstance(memory, bool):
-        raise ValueError(f"memory is a number of bytes or a text such as '64MB', not {memory!r}")
-    return size
-
-
-@record
-class Options:
-    """The keywords of `@script`."""
-
-    parallel: bool = True
-    fastmath: bool = False
-    boundscheck: bool = True
-    cache: bool = True
-    static: tuple[str, ...] = ()
-    memory: int | str | None = None
-    copies: str = "allow"
-    fallback: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("parallel", "fastmath", "boundscheck", "cache", "fallback"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"script(): {name} is True or False, not {getattr(self, name)!r}")
-        names = (self.static,) if isinstance(self.static, str) else tuple(self.static)
-        object.__setattr__(self, "static", names)
-        object.__setattr__(self, "memory", bytes_of(self.memory))
-        if self.copies not in ("allow", "error"):
-            raise ValueError(f"copies is 'allow' or 'error', not {self.copies!r}")
-
-    @property
-    def policy(self) -> dict[str, Any]:
-        """What the graph is told: settings that differ from the default."""
-        given: dict[str, tuple[Any, Any]] = {
-            "parallel": (self.parallel, True),
-            "fastmath": (self.fastmath, False),
-            "cache": (self.cache, True),
-            "memory": (self.memory, None),
-            "copies": (self.copies, "allow"),
-        }
-        return {name: value for name, (value, default) in given.items() if value != default}
 
 
 @dataclass(eq=False)
@@ -124,6 +69,7 @@ class Specialisation:
     lowered: Lowered
     parameters: tuple[Spec, ...]
     aliased: bool = False  #: arguments are the same array
+    kept: Kept | None = None  #: its entry on the disk
     #: Calls the native path was asked to serve, on the tape or not.
     patterns: set[tuple[CallPattern, bool]] = field(default_factory=set[tuple[CallPattern, bool]])
     differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(
@@ -138,16 +84,20 @@ class Specialisation:
     @cached_property
     def compiled(self) -> Compiled:
         """The plain forward."""
-        return compile_graph(self.lowered.graph, self.layouts)
+
+        def make() -> Compiled:
+            return compile_graph(self.lowered.graph, self.layouts)
+
+        return make() if self.kept is None else self.kept.compiled("plain", make)
 
     @cached_property
     def wanted(self) -> tuple[int, ...]:
         """The inputs that ask for gradients."""
-        params = zip(self.lowered.inputs, self.lowered.graph.params, strict=True)
+        params = zip(self.lowered.inputs, self.lowered.graph.param_types, strict=True)
         return tuple(
             k
-            for k, (i, p) in enumerate(params)
-            if isinstance(i.spec, ArraySpec) and i.spec.requires_grad and is_differentiable(p.type)
+            for k, (i, type) in enumerate(params)
+            if isinstance(i.spec, ArraySpec) and i.spec.requires_grad and is_differentiable(type)
         )
 
     @cached_property
@@ -166,7 +116,7 @@ class Specialisation:
     @property
     def may_report(self) -> bool:
         """Whether an error may leave changes to parts of objects, which Python must make."""
-        sites = self.compiled.program.prints if self.lowered.reports else ()
+        sites = self.compiled.interface.prints if self.lowered.reports else ()
         return any(isinstance(site, ReportSite) for site in sites)
 
     def guards_hold(self, arguments: Sequence[Any]) -> bool:
@@ -192,7 +142,7 @@ class Specialisation:
     def with_gradients(self, wanted: tuple[int, ...]) -> DifferentiableGraph:
         """The graph that is recorded when these inputs ask for gradients."""
         if wanted not in self.differentiable:
-            self.differentiable[wanted] = DifferentiableGraph(self.lowered.graph, wanted, self.layouts)
+            self.differentiable[wanted] = DifferentiableGraph(self.lowered.graph, wanted, self.layouts, self.kept)
         return self.differentiable[wanted]
 
 
@@ -226,8 +176,14 @@ class ScriptedFunction(FastCallable):
 
     def _require_source(self) -> None:
         """Refuse what has no source or is outside the language, or fall back to plain Python as the options say."""
+        fn = self.__tracejit_function__
+        seen = checked_place(fn) if self.options.cache and not _stages_wanted() else None
+        if seen is not None and disk.has(seen):
+            return
         try:
             _ = self.source
+            if seen is not None:
+                disk.store(seen, b"")
         except ScriptError as error:
             if not self.options.fallback or not isinstance(self.__tracejit_function__, types.FunctionType):
                 raise
@@ -344,17 +300,61 @@ class ScriptedFunction(FastCallable):
                 return known
         for known in self._cache.get(key, ()):
             self._varying |= known.changed_floats(arguments) - self._static
-        parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
-        with called_with(arguments), collector_paused():
-            lowered = self.lower(parameters, aliases)
-        config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
-        made = Specialisation(lowered, specs, bool(aliases))
-        if self.options.copies == "error":
-            refuse_copies(made.compiled.final)
+        kept = self._entry(specs, aliases)
+        made = None if kept is None else self._found(kept, specs, bool(aliases), arguments)
+        made = made or self._lowered(kept, specs, aliases, arguments)
         self._cache.setdefault(key, []).append(made)
         self.compiles += 1
         self._last = made
         return made
+
+    def _lowered(
+        self,
+        kept: Kept | None,
+        specs: tuple[Spec, ...],
+        aliases: dict[Access, Access],
+        arguments: Sequence[Any],
+    ) -> Specialisation:
+        """A new specialisation; kept on the disk where that may be."""
+        parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
+        with called_with(arguments), collector_paused(), functions_read() as read:
+            try:
+                lowered = self.lower(parameters, aliases)
+            except (NeedsStatic, NeedsSizes) as request:
+                if kept is not None:
+                    kept.keep_request(request)
+                raise
+        config.log("frontend", f"@{self.__name__} specialisation {self.compiles + 1}", lambda: str(lowered.graph))
+        made = Specialisation(lowered, specs, bool(aliases))
+        if self.options.copies == "error":
+            refuse_copies(made.compiled.final)
+        if kept is not None and kept.keep_lowered(lowered, read.values()):
+            made.kept = kept
+        return made
+
+    def _found(
+        self, kept: Kept, specs: tuple[Spec, ...], aliased: bool, arguments: Sequence[Any]
+    ) -> Specialisation | None:
+        """The specialisation that another process kept, where what it was made by is the same here."""
+        for lowered in kept.lowerings():
+            made = Specialisation(lowered, specs, aliased, kept)
+            if made.guards_hold(arguments):
+                return made
+        return None
+
+    def _entry(self, specs: tuple[Spec, ...], aliases: dict[Access, Access]) -> Kept | None:
+        """Where on the disk such a specialisation is kept; None where it is not."""
+        if not self.options.cache or self.options.copies == "error" or self.kept_parts is None or _stages_wanted():
+            return None
+        return entry(self, specs, aliases, self._varying)
+
+    @property
+    def kept_parts(self) -> tuple[Any, ...] | None:
+        """What a lowering is made of beside the arguments: nothing is kept on the disk of a kind of function that does
+        not say it."""
+        if type(self) is not ScriptedFunction:
+            return None
+        return self.__tracejit_function__, self.options.described
 
     def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
         """The function for parameters of these specs; `aliases`: arrays that are the same as an earlier one."""
@@ -501,6 +501,11 @@ class ScriptedFunction(FastCallable):
         if not args and not kwargs and self._last is not None:
             return self._last
         return self.specialise(self.bind(args, kwargs))
+
+
+def _stages_wanted() -> bool:
+    """Whether settings ask to see or check the stages, which are to be run then."""
+    return config.get("verify") or bool(config.get("log") - {"cache"})
 
 
 def user_level() -> int:

@@ -25,6 +25,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import is_differentiable
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
+from tracejit.scripted.kept import Kept
 from tracejit.transforms.activity import varied
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
@@ -32,15 +33,46 @@ from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 class DifferentiableGraph:
     """A graph with its derivative with respect to some parameters, compiled when first needed."""
 
-    def __init__(self, graph: Graph, wanted: Sequence[int], layouts: Sequence[bool] | None = None) -> None:
-        self.graph = simplify(graph)[0]
+    def __init__(
+        self,
+        source: Graph,
+        wanted: Sequence[int],
+        layouts: Sequence[bool] | None = None,
+        kept: Kept | None = None,
+    ) -> None:
+        self.source = source
         self.wanted = tuple(wanted)
-        self.layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
-        self.n_user = len(self.graph.results) - len(self.graph.inout)
+        self.layouts = tuple(layouts) if layouts is not None else (True,) * len(source.params)
+        self.n_user = len(source.result_types) - len(source.inout)
+        self._kept = kept
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The graph, simplified."""
+        return simplify(self.source)[0]
 
     @cached_property
     def derivative(self) -> Derivative:
         return derive(self.graph, self.wanted, lists=False)
+
+    @cached_property
+    def facts(self) -> tuple[int, frozenset[int], frozenset[int]]:
+        """`n_residuals`, `varying_results` and `written`."""
+        return (
+            self._found_facts() if self._kept is None else self._kept.value(f"facts {self.wanted}", self._found_facts)
+        )
+
+    def _found_facts(self) -> tuple[int, frozenset[int], frozenset[int]]:
+        graph = self.graph
+        found = varied(graph.body.ops, (graph.params[i] for i in self.wanted))
+        varying = frozenset(i for i, r in enumerate(graph.results) if r in found)
+        finals = zip(graph.inout, graph.results[self.n_user :], strict=True)
+        return self.derivative.n_residuals, varying, frozenset(k for k, v in finals if is_recorded_write(graph, v))
+
+    @property
+    def n_residuals(self) -> int:
+        """How many values the forward hands to the backward."""
+        return self.facts[0]
 
     @cached_property
     def plain(self) -> Compiled:
@@ -50,11 +82,18 @@ class DifferentiableGraph:
     @cached_property
     def forward(self) -> Compiled:
         """The forward that also gives residuals."""
-        return compile_graph(self.derivative.forward, self.layouts)
+
+        def make() -> Compiled:
+            return compile_graph(self.derivative.forward, self.layouts)
+
+        return make() if self._kept is None else self._kept.compiled(f"forward {self.wanted}", make)
 
     @cached_property
     def backward(self) -> Compiled:
-        return compile_graph(self.derivative.backward)
+        def make() -> Compiled:
+            return compile_graph(self.derivative.backward)
+
+        return make() if self._kept is None else self._kept.compiled(f"backward {self.wanted}", make)
 
     @cached_property
     def joint(self) -> DifferentiableGraph:
@@ -67,20 +106,18 @@ class DifferentiableGraph:
     @property
     def cotangent_results(self) -> tuple[int, ...]:
         """Results (final versions of `inout` parameters included) that have cotangents."""
-        return tuple(i for i, r in enumerate(self.graph.results) if is_differentiable(r.type))
+        return tuple(i for i, t in enumerate(self.source.result_types) if is_differentiable(t))
 
-    @cached_property
+    @property
     def varying_results(self) -> frozenset[int]:
         """Results that change with the wanted parameters. An array that is written under `no_grad` does by what it was
         before."""
-        found = varied(self.graph.body.ops, (self.graph.params[i] for i in self.wanted))
-        return frozenset(i for i, r in enumerate(self.graph.results) if r in found)
+        return self.facts[1]
 
-    @cached_property
+    @property
     def written(self) -> frozenset[int]:
         """The `inout` parameters that are written where that is recorded."""
-        finals = self.graph.results[self.n_user :]
-        return frozenset(k for k, v in zip(self.graph.inout, finals, strict=True) if is_recorded_write(self.graph, v))
+        return self.facts[2]
 
 
 class GraphNode(Node):
@@ -124,7 +161,7 @@ class GraphNode(Node):
 
     @property
     def name(self) -> str:
-        return f"{self.function.graph.name} node"
+        return f"{self.function.source.name} node"
 
     def input_dtype(self, index: int) -> np.dtype[Any] | None:
         x = self.inputs[self.function.wanted[index]]
@@ -147,7 +184,7 @@ class GraphNode(Node):
     def seed(self, result: int, cotangent: Any) -> Any:
         """A result's cotangent, zeros where none arrived."""
         shape, dtype = self.shapes[result]
-        module = array_module(self.function.graph.device)
+        module = array_module(self.function.source.device)
         if cotangent is None:
             return module.zeros(shape, dtype)
         if isinstance(cotangent, Tensor):
@@ -260,7 +297,7 @@ def write_of(graph: Graph, param: int) -> Span | None:
 def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]:
     """Call a graph on Tensors, arrays and numbers; results that depend on a Tensor that asks for gradients are
     Tensors on the tape. `inout` Tensors get the node as their history."""
-    graph = function.graph
+    graph = function.source
     if not is_recorded(function, inputs):
         outputs = function.plain([raw_value(x) for x in inputs])
         return outputs[: function.n_user]
@@ -268,14 +305,14 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     varying = function.varying_results
     for k, x in enumerate(written):
         if _is_leaf(x) and function.n_user + k in varying and graph.inout[k] in function.written:
-            span = write_of(graph, graph.inout[k])
+            span = write_of(function.graph, graph.inout[k])
             raise RuntimeError(LEAF_WRITTEN) if span is None else thrown_at(RuntimeError(LEAF_WRITTEN), span)
     arrays = [raw_value(x) for x in inputs]
     kept = [_copy_of(x) if i in graph.inout else x for i, x in enumerate(inputs)]
     with no_grad():
         found = function.forward(arrays)
     outputs = found[: function.n_user]
-    residuals = found[function.n_user : function.n_user + function.derivative.n_residuals]
+    residuals = found[function.n_user : function.n_user + function.n_residuals]
     results = [*outputs, *written]
     shapes = [
         (np.shape(raw_value(r)), raw_value(r).dtype if hasattr(r, "dtype") else np.dtype(type(r))) for r in results

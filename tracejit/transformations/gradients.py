@@ -71,6 +71,11 @@ class GradientFunction(Transformation):
         self.unused = unused
         super().__init__(fn)
 
+    @property
+    def kept_parts(self) -> tuple[Any, ...] | None:
+        inner = self.inner.kept_parts
+        return inner and (*inner, self.kind, self.argnums, self.has_aux, self.unused)
+
     def lower(self, parameters: Sequence[Parameter], aliases: dict[Access, Access]) -> Lowered:
         """The inner function with the gradients of its result as further results."""
         lowered = without_views(self.inner.lower(parameters, {}))
