@@ -61,8 +61,8 @@ def _sources() -> dict[str, tuple[int, int]]:
 @cache
 def stamp(*folders: str) -> str:
     """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
-    chosen = (item for item in sorted(_sources().items()) if not folders or item[0].startswith(folders))
-    return digest(sys.version, numpy.__version__, *(f"{name} {state}" for name, state in chosen))
+    chosen = [item for item in sorted(_sources().items()) if not folders or item[0].startswith(folders)]
+    return digest(sys.version, numpy.__version__, repr(chosen))
 
 
 def packed(parts: Sequence[bytes]) -> bytes:

@@ -351,4 +351,5 @@ def code_of(fn: types.FunctionType) -> str:
     """A digest of a function's code and of the text of the file it is in."""
     filename = fn.__code__.co_filename
     linecache.checkcache(filename)
-    return digest(marshal.dumps(fn.__code__, 2), *(linecache.getlines(filename, fn.__globals__) or sys.orig_argv))
+    text = linecache.getlines(filename, fn.__globals__) or sys.orig_argv
+    return digest(marshal.dumps(fn.__code__, 2), "".join(text))
