@@ -19,6 +19,7 @@ import pytest
 import tracejit as tj
 from tracejit import config, errors
 from tracejit.runtime import cache as disk
+from tracejit.runtime.dispatch import is_available
 from tracejit.scripted import kept
 from tracejit.scripted.kept import KeptCompiled, KeptGraph
 
@@ -165,6 +166,19 @@ def test_found_function_is_guarded(load: Load) -> None:
     module.RATE = 4.0
     assert module.f(np.arange(3.0)).tolist() == [0.0, 4.0, 8.0]
     assert module.f.compiles == 2
+
+
+def test_found_function_is_called_natively(load: Load) -> None:
+    """Calls of one that was found need no Python either: numbers from outside are compared by identity there."""
+    text = (
+        "RATE = 1234.5\nNAME = 'some name'\n@tj.script\ndef f(x):\n    return x * RATE if NAME == 'some name' else x\n"
+    )
+    for _ in range(2):
+        module = load(text)
+        for _ in range(3):
+            module.f(np.arange(3.0))
+        assert sum(s.hits for s in module.f._specialisations) == (2 if is_available() else 0)
+    assert was_found(module.f)
 
 
 def test_imported_function_counts(load: Load) -> None:

@@ -48,7 +48,7 @@ from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.device_calls import DeviceCalls
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
-from tracejit.scripted.kept import Kept, checked_place, entry
+from tracejit.scripted.kept import Kept, checked_place, entry, with_live_values
 from tracejit.scripted.node import (
     DifferentiableGraph,
     call_recorded,
@@ -111,7 +111,11 @@ class Specialisation:
         graph, left = self.lowered.graph, self.lowered.gradients
         if not left or not self.wanted:
             return ()
-        return spent_results(graph, self.wanted, len(graph.results) - len(graph.inout), (g.result for g in left))
+
+        def make() -> tuple[int, ...]:
+            return spent_results(graph, self.wanted, len(graph.results) - len(graph.inout), (g.result for g in left))
+
+        return make() if self.kept is None else self.kept.value("spent", make)
 
     @property
     def may_report(self) -> bool:
@@ -339,6 +343,7 @@ class ScriptedFunction(FastCallable):
         for lowered in kept.lowerings():
             made = Specialisation(lowered, specs, aliased, kept)
             if made.guards_hold(arguments):
+                lowered.guards = with_live_values(lowered.guards, arguments)
                 return made
         return None
 

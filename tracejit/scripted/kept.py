@@ -29,7 +29,7 @@ from tracejit.codegen.loop_ir import Function, Program
 from tracejit.frontend import leaves, reports, results, signature
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Input, Lowered
-from tracejit.frontend.signature import MISSING, Access, Spec
+from tracejit.frontend.signature import MISSING, Access, Spec, StaticSpec
 from tracejit.ir import core
 from tracejit.ir import types as ir_types
 from tracejit.ir.core import Block, Graph, walk
@@ -342,12 +342,11 @@ class Kept:
         if isinstance(found, NeedsStatic | NeedsSizes):
             raise found
         self.lowering = disk.digest(data)
-        head, params, outcome, packed, kinds, *parts, read_only = found
+        head, params, outcome, packed, kinds, parts = found
         if not all(errors.adopt_error(kind, cls) for kind, cls in kinds.items()):
             return None
         graph = KeptGraph(head, params, outcome, lambda: _Unpacker(packed, self.reachable.objects).load())
-        inputs, result, guards, gradients, changes, plans = parts
-        return Lowered(graph, inputs, result, guards, gradients, changes, [self.reachable], plans, read_only)
+        return Lowered(graph, keep=[self.reachable], **parts)
 
     def keep_request(self, request: NeedsStatic | NeedsSizes) -> None:
         """Keep that more must be compiled in."""
@@ -362,9 +361,8 @@ class Kept:
             packed = self._pack(graph)
             kinds = _error_kinds(graph)
             head = graph.name, graph.device, graph.inout, dict(graph.policy)
-            parts = made.inputs, made.result, made.guards, made.gradients, made.changes, made.reports
-            types = graph.param_types, graph.result_types
-            data = self._pack((head, *types, packed, kinds, *parts, made.for_read_only))
+            parts = {f.name: getattr(made, f.name) for f in fields(made) if f.name not in ("graph", "keep")}
+            data = self._pack((head, graph.param_types, graph.result_types, packed, kinds, parts))
         except Unkept as error:
             config.log("cache", f"@{graph.name} is not kept: {error}")
             return False
@@ -429,6 +427,15 @@ def entry(
     same = (f"{a.root} {a.steps} {b.root} {b.steps}" for a, b in aliases.items())
     floats = sorted(f"{a.root} {reachable.number(a.constant)} {a.steps}" for a in varying)
     return Kept(reachable, reachable.key("aliases", *same, "varying", *floats))
+
+
+def with_live_values(guards: Mapping[Access, Spec], arguments: Sequence[Any]) -> dict[Access, Spec]:
+    """Guards that hold, with the very objects of this process: the native call path compares identities."""
+    made = dict(guards)
+    for access, spec in guards.items():
+        if isinstance(spec, StaticSpec) and spec.value is not MISSING:
+            made[access] = StaticSpec(access.fetch(arguments))
+    return made
 
 
 def checked_place(fn: Any) -> str | None:

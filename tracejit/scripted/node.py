@@ -203,7 +203,7 @@ class SpentNode(Node):
     __slots__ = ("graph",)
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__((), len(graph.results))
+        super().__init__((), len(graph.result_types))
         self.graph = graph
 
     @property
