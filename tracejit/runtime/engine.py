@@ -242,7 +242,7 @@ class Engine:
             own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
             lacking = [name for name in products if name not in self._products] if own else []
             needed = [(name, key) for name in lacking if not disk.has(key := self._tiles_key(name))]
-            tiles = [Module(tiles_module(name, options)) for name, _ in needed]
+            tiles = [Module(tiles_module(name, self.options)) for name, _ in needed]
             made = self._emission(options).objects(chain(tiles, modules))
             for (_, key), data in zip(needed, made, strict=False):
                 self._made[key] = data
