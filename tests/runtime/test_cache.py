@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,25 @@ def test_what_is_stored_is_loaded() -> None:
     assert cache.usage()[0] == 1
 
 
+def test_entries_are_written_by_another_thread(fresh_folder: Path) -> None:
+    keys = [cache.digest(str(i)) for i in range(20)]
+    for key in keys:
+        cache.store(key, key.encode())
+        assert cache.has(key)
+        assert cache.load(key) == key.encode()
+    cache.flush()
+    assert len(list(fresh_folder.rglob("*.tjo"))) == 20
+    assert not list(fresh_folder.rglob("new-*"))
+    assert [cache.load(key) for key in keys] == [key.encode() for key in keys]
+
+
+def test_the_end_of_a_process_waits_for_entries(tmp_path: Path) -> None:
+    code = "from tracejit.runtime import cache\nfor i in range(20): cache.store(cache.digest(str(i)), bytes(100000))"
+    environment = os.environ | {"TRACEJIT_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert len(list(tmp_path.rglob("*.tjo"))) == 20
+
+
 def test_parts_of_a_key_are_kept_apart() -> None:
     assert cache.digest("ab", "c") != cache.digest("a", "bc")
 
@@ -37,21 +57,25 @@ def test_parts_of_a_key_are_kept_apart() -> None:
 def test_damaged_entries_count_as_absent_and_are_replaced(damage: bytes | None, fresh_folder: Path) -> None:
     key = cache.digest("x")
     cache.store(key, b"code" * 100)
+    cache.flush()
     (path,) = fresh_folder.rglob("*.tjo")
     path.write_bytes(path.read_bytes()[:-1] if damage is None else damage)
     assert cache.load(key) is None
     cache.store(key, b"new")
+    cache.flush()
     assert cache.load(key) == b"new"
 
 
 def test_an_entry_that_is_a_folder_counts_as_absent(fresh_folder: Path) -> None:
     key = cache.digest("x")
     cache.store(key, b"code")
+    cache.flush()
     (path,) = fresh_folder.rglob("*.tjo")
     path.unlink()
     path.mkdir()
     assert cache.load(key) is None
     cache.store(key, b"code")
+    cache.flush()
     assert cache.load(key) is None
     assert not list(fresh_folder.rglob("new-*"))
 
@@ -60,6 +84,7 @@ def test_a_file_in_place_of_the_folder_is_tolerated(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     config.set("cache_dir", tmp_path / "file")
     cache.store(cache.digest("x"), b"code")
+    cache.flush()
     assert cache.load(cache.digest("x")) is None
     assert cache.usage() == (0, 0)
 
@@ -73,6 +98,7 @@ def test_a_read_only_folder_is_tolerated(tmp_path: Path) -> None:
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     config.set("cache_dir", folder)
     cache.store(cache.digest("x"), b"code")
+    cache.flush()
     assert cache.load(cache.digest("x")) is None
     folder.chmod(stat.S_IRWXU)
 
@@ -81,6 +107,7 @@ def test_the_entries_unused_for_longest_go_first(fresh_folder: Path) -> None:
     keys = [cache.digest(str(i)) for i in range(6)]
     for age, key in enumerate(keys):
         cache.store(key, bytes(1000))
+        cache.flush()
         (path,) = [p for p in fresh_folder.rglob("*.tjo") if key.startswith(p.parent.name) and key.endswith(p.stem)]
         os.utime(path, (1000 + age, 1000 + age))
     cache.tidy(limit=5000, target=3500)

@@ -363,6 +363,7 @@ def test_what_cannot_be_described_is_not_kept(load: Load) -> None:
 
 def test_damaged_entries_are_absent(load: Load, tmp_path: Path) -> None:
     results(load, SCALED)
+    disk.flush()
     for path in (tmp_path / "cache").rglob("*.tjo"):
         data = path.read_bytes()
         path.write_bytes(data[:-7])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 #: `#0` is for functions of any kind; `!0` marks branches that are hardly ever taken, `!1` those that nearly always are.
 FOOTER = """
 attributes #0 = { nounwind "no-trapping-math"="true" }
@@ -13,6 +15,11 @@ attributes #0 = { nounwind "no-trapping-math"="true" }
 def symbol(declaration: str) -> str:
     """The name a line declares or defines."""
     return declaration.split("@", 1)[1].split("(", 1)[0]
+
+
+def joined(modules: Iterable[str]) -> str:
+    """Several modules as one."""
+    return once("\n".join(text.removesuffix(FOOTER) for text in modules)) + FOOTER
 
 
 def once(text: str) -> str:

@@ -376,7 +376,7 @@ class KernelBuilder:
     def _check(self, row: ScalarOp, args: tuple[Expr, ...], dtype: DType) -> None:
         if len(args) != row.arity:
             raise TypeError(f"{row.name} takes {row.arity} operands, got {len(args)}")
-        if any(a.type != dtype for a in args):
+        if any(a.type is not dtype for a in args):
             raise TypeError(f"{row.name} on different dtypes: {', '.join(str(a.type) for a in args)}")
         if dtype.kind not in row.kinds + "biu" * (row.name in _TRIVIAL_ON_INTEGERS) + "iu" * (row.name == "neg"):
             raise TypeError(f"{row.name} is not defined on {dtype}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from tracejit.ir.core import Block, Graph, Op, Value, captures
 from tracejit.ir.opdef import Opaque, Pointwise
-from tracejit.ir.types import ListType, TensorType
+from tracejit.ir.types import ScalarType
 
 #: Consumed operands of structural ops; ops with `Opaque(updates=True)` consume operand 0.
 _CONSUMED: dict[str, tuple[int, ...]] = {"list_push": (0, 1), "list_pop": (0,), "list_pop0": (0,), "sync": (2,)}
@@ -24,7 +24,7 @@ LENDING = ("list_get", "list_get0")
 
 def has_storage(value: Value) -> bool:
     """Whether a value lives in memory: tensors and lists."""
-    return isinstance(value.type, TensorType | ListType)
+    return value.type.__class__ is not ScalarType
 
 
 def consumed(op: Op) -> tuple[int, ...]:

@@ -137,10 +137,10 @@ class Builder:
         operands = tuple(operands)
         if like is None and types is None:
             inferred = defn.infer(*defn.group(operands), **attrs)
-            if any(isinstance(t, Value) for t in inferred):
+            if Value in map(type, inferred):
                 like = [t if isinstance(t, Value) else Value(t, defn.name) for t in inferred]
             else:
-                types = [t for t in inferred if not isinstance(t, Value)]
+                types = inferred  # type: ignore[assignment]
         if like is not None:
             results = values_like(like, mapping or {}, self.names)
         else:
@@ -386,7 +386,7 @@ def _is_typed_alike(op: Op, operands: Sequence[Value]) -> bool:
     for old, new in zip(op.operands, operands, strict=True):
         if new is not old and (new.known != old.known or (new.type is not old.type and new.type != old.type)):
             return False
-    return not any(type_values(result.type) for result in op.results)
+    return not any(r.type.__class__ is not ScalarType and type_values(r.type) for r in op.results)
 
 
 def with_named_sizes(type: Type, names: Mapping[str, Value]) -> Type:

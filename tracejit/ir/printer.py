@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tracejit.ir.core import Block, Graph, Op, Value, walk
@@ -34,19 +34,22 @@ def called_graphs(graph: Graph) -> tuple[Graph, ...]:
     queue = [graph]
     while queue:
         for op in walk(queue.pop(0).body):
-            for callee in _graphs_in(op.attrs.values()):
-                if callee not in found:
-                    found[callee] = None
-                    queue.append(callee)
+            if op.attrs:
+                for callee in _graphs_in(op.attrs.values()):
+                    if callee not in found:
+                        found[callee] = None
+                        queue.append(callee)
     return tuple(found)
 
 
-def _graphs_in(attrs: Any) -> Iterator[Graph]:
+def _graphs_in(attrs: Iterable[Any]) -> Sequence[Graph]:
+    found: list[Graph] | None = None
     for value in attrs:
-        if isinstance(value, Graph):
-            yield value
-        elif isinstance(value, tuple):
-            yield from _graphs_in(value)
+        kind = value.__class__
+        if kind is Graph or kind is tuple:
+            found = [] if found is None else found
+            found += [value] if kind is Graph else _graphs_in(value)
+    return found or ()
 
 
 def type_text(type: Type, dim: Callable[[Dim | None], str] = dim_text) -> str:

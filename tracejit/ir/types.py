@@ -7,6 +7,7 @@ Nothing here imports an array library: `DType.numpy_name` is the bridge.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from tracejit.records import record
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from tracejit.ir.core import Value
 
 
-@record
+@record(eq=False)
 class DType:
-    """An element type. `kind` is one of `b i u f c`; `bits` is the size of one element."""
+    """An element type, of which there is one object each. `kind` is one of `b i u f c`; `bits` is the size of one
+    element."""
 
     name: str
     kind: str
@@ -50,6 +52,19 @@ class DType:
 
     def __repr__(self) -> str:
         return self.name
+
+    def __reduce__(self) -> tuple[Callable[[str], DType], tuple[str]]:
+        return _named, (self.name,)
+
+    def __copy__(self) -> DType:
+        return self
+
+    def __deepcopy__(self, memo: object) -> DType:
+        return self
+
+
+def _named(name: str) -> DType:
+    return BY_NAME[name]
 
 
 BOOL = DType("bool", "b", 8, "bool")

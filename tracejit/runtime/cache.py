@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -87,13 +88,17 @@ def folder() -> Path:
 
 
 def has(key: str) -> bool:
-    """Whether there is a file for a key."""
-    return _path(key).exists()
+    """Whether there is a file for a key, or will be."""
+    path = _path(key)
+    return path in _waiting or path.exists()
 
 
 def load(key: str) -> bytes | None:
     """The object of a key, or None."""
     path = _path(key)
+    waiting = _waiting.get(path)
+    if waiting is not None:
+        return waiting
     try:
         data = path.read_bytes()
     except OSError:
@@ -105,9 +110,61 @@ def load(key: str) -> bytes | None:
 
 
 def store(key: str, body: bytes) -> None:
-    """Keep an object; failing to is no error."""
+    """Keep an object; failing to is no error. Another thread writes it, so that nobody waits for the disk; the end of
+    the process does."""
+    global _writer
+    with _lock:
+        _waiting[_path(key)] = body
+        if _writer is not None and _writer.is_alive():
+            return
+        _writer = threading.Thread(target=_write_all, name="tracejit cache")
+        try:
+            _writer.start()
+            return
+        except RuntimeError:  # no more threads, or the process is ending
+            _writer = None
+    _write_all()
+
+
+def flush() -> None:
+    """Wait until everything is written."""
+    writer = _writer
+    if writer is not None:
+        writer.join()
+
+
+_lock = threading.RLock()
+_waiting: dict[Path, bytes] = {}  #: what is to be written
+_writer: threading.Thread | None = None
+
+
+def _write_all() -> None:
+    global _writer
+    while True:
+        with _lock:
+            if not _waiting:
+                _writer = None
+                return
+            path, body = next(iter(_waiting.items()))
+        _write(path, body)
+        with _lock:
+            if _waiting.get(path) is body:
+                del _waiting[path]
+
+
+def _forget_writer() -> None:
+    """In a forked child: there is no other thread, and the parent writes what waits."""
+    global _lock, _writer
+    _lock, _writer = threading.RLock(), None
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_writer)
+
+
+def _write(path: Path, body: bytes) -> None:
     global _written
-    path = _path(key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix="new-")
@@ -140,6 +197,7 @@ def tidy(limit: int = LIMIT, target: int = _TARGET) -> None:
 
 def clear() -> int:
     """Delete all entries; how many there were."""
+    flush()
     entries = _entries()
     for _, _, path in entries:
         _remove(path)
@@ -148,6 +206,7 @@ def clear() -> int:
 
 def usage() -> tuple[int, int]:
     """The number of entries and their bytes."""
+    flush()
     entries = _entries()
     return len(entries), sum(size for _, size, _ in entries)
 

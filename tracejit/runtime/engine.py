@@ -27,6 +27,7 @@ from tracejit.codegen.gemm_direct import Shape
 from tracejit.codegen.lapack import lapack_module
 from tracejit.codegen.llvm import Module
 from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm_text import joined
 from tracejit.codegen.support_allocation import LARGE_BYTES
 from tracejit.codegen.support_native import (
     EXPORTS,
@@ -43,6 +44,7 @@ from tracejit.runtime import cache as disk
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import Emission, full_passes
+from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols
 
 __all__ = [
     "LARGE_BYTES",
@@ -57,7 +59,7 @@ __all__ = [
 
 _C_LIBRARY = (
     "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield mmap madvise "
-    "pthread_create pthread_detach bzero malloc_usable_size malloc_size"
+    "pthread_create pthread_detach bzero malloc_usable_size malloc_size time"
 ).split()
 
 _MATH = (
@@ -160,17 +162,23 @@ class Engine:
     def _link_support(self) -> Any:
         blas = find_blas()
         platform = Platform.of_triple(llvm.get_process_triple())
-        objects = [self.quickly(f"support {platform}", lambda: support_text(platform))]
         symbols = _process_symbols()
         exports = EXPORTS
+        texts = [lambda: support_text(platform)]
+        name = f"support {platform}"
         if blas is not None:
             is_local = blas.set_threads_local != 0
-            objects.append(self.quickly(f"switch {is_local}", lambda: switch_text(is_local)))
+            texts.append(lambda: switch_text(is_local))
+            name += f", switch {is_local}"
             exports += ("tj_blas_enter", "tj_blas_leave")
             if blas.set_threads_local:
                 symbols["tj_blas_set_threads_local"] = blas.set_threads_local
-        library = self._library(objects, exports, symbols)
-        return library.link(self.jit, "support")
+        if can_poll():
+            texts.append(poll_text)
+            name += ", poll"
+            exports += ("tj_poll",)
+        data = self.quickly(name, lambda: joined(text() for text in texts))
+        return self._library([data], exports, symbols | python_symbols(data)).link(self.jit, "support")
 
     def products(self, name: str) -> Any:
         """The library of the matrix products of a dtype, linked when a program first needs one."""

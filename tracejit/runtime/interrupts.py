@@ -15,19 +15,19 @@ from functools import cache
 
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.dispatch_tables import NativeContext, offset_of
-from tracejit.runtime.emitter import Emitter
+
+
+def poll_hook() -> int | None:
+    """Address of the hook, which is part of the support library; None where there is none."""
+    from tracejit.runtime.engine import engine
+
+    return engine().support["tj_poll"] if can_poll() else None
 
 
 @cache
-def poll_hook() -> int | None:
-    """Address of the hook, compiled on first use; None where the C library is not known to have its clock."""
-    from tracejit.runtime.engine import link_quickly
-
-    clock = getattr(ctypes.CDLL(None), "time", None) if sys.platform != "win32" else None
-    if clock is None:
-        return None
-    time = {"time": ctypes.cast(clock, c_void_p).value or 0}
-    return link_quickly("poll", _module_text, ("tj_poll",), lambda data: python_symbols(data) | time)[0]
+def can_poll() -> bool:
+    """Whether the C library is known to have the hook's clock."""
+    return sys.platform != "win32" and address_of(ctypes.CDLL(None), "time") != 0
 
 
 def interruption(context: int) -> BaseException:
@@ -44,7 +44,10 @@ def python_symbols(data: bytes) -> dict[str, int]:
     return {name: address_of(ctypes.pythonapi, name) for name in sorted(names)}
 
 
-def _module_text() -> str:
+def poll_text() -> str:
+    """The module of the hook, `tj_poll`."""
+    from tracejit.runtime.emitter import Emitter
+
     e = Emitter()
     last = e.define("tj_polled", "internal global i64 0")
     with e.function("i32 @tj_poll(ptr %context)"):
