@@ -399,6 +399,25 @@ def test_products_shared_by_threads_that_are_awake_have_the_same_bits() -> None:
     np.testing.assert_allclose(second, small.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
 
 
+def test_lines_shared_by_threads_that_are_awake_have_the_same_bits() -> None:
+    product = _product(engine().products("f32")["tj_gemm_f32"])
+    rng = np.random.default_rng(0)
+    large, b, x = (rng.normal(size=shape).astype(np.float32) for shape in ((300, 300), (250, 500), (1, 250)))
+    wide, y = np.empty((300, 300), np.float32), rng.normal(size=(500, 1)).astype(np.float32)
+    found: list[bytes] = []
+    with each_number_of_threads(1, 2, 4) as counts:
+        for _ in counts:
+            product(large, large, wide)
+            for _ in range(20):
+                row, column = np.full((1, 500), np.nan, np.float32), np.full((250, 1), np.nan, np.float32)
+                product(x, b, row)
+                product(b, y, column)
+                found.append(row.tobytes() + column.tobytes())
+    assert len(set(found)) == 1
+    np.testing.assert_allclose(np.frombuffer(found[0][:2000], np.float32), (x.astype(np.float64) @ b)[0], atol=1e-3)
+    np.testing.assert_allclose(np.frombuffer(found[0][2000:], np.float32), (b.astype(np.float64) @ y)[:, 0], atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(300, 200, 700), (40, 500, 900), (7, 900, 640)])
 def test_packed_products_have_the_same_bits_for_any_number_of_threads(shape: tuple[int, int, int]) -> None:
     m, n, depth = shape

@@ -20,7 +20,7 @@ DTYPES = tuple(TYPES)
 #: Parts that a process links when they are needed: `@tj_NAME_T`, its arguments and its result.
 PARTS = {
     "panels": (f"{PARAMS}, i1 %share", "void"),
-    "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c", "i1"),
+    "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
 }
 #: A part of a dtype by the number that `@tj_resolve` gets.
 NUMBERED = tuple((part, name) for part in PARTS for name in DTYPES)
@@ -138,7 +138,7 @@ thin:
   %row = icmp eq i64 %m, 1
   br i1 %row, label %one.row, label %several
 one.row:
-  %row.done = call i1 @tj_line_{name}(i64 %n, i64 %k, ptr %a, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c)
+  %row.done = call i1 @tj_line_{name}(i64 %n, i64 %k, ptr %a, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i1 {share})
   br i1 %row.done, label %done, label %{vectors}
 several:
   %single = icmp eq i64 %n, 1
@@ -146,7 +146,7 @@ several:
   %column = and i1 %single, %dense
   br i1 %column, label %one.column, label %{rest}
 one.column:
-  %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c)
+  %column.done = call i1 @tj_line_{name}(i64 %m, i64 %k, ptr %b, i64 %br, ptr %a, i64 %ac, i64 %ar, ptr %c, i1 {share})
   br i1 %column.done, label %done, label %{vectors}
 done:
   ret void

@@ -15,11 +15,18 @@ from tracejit.codegen.llvm_options import LlvmOptions
 
 #: How many rows of the matrix, or elements of the result, go together.
 TILE = 8
+#: Elements of the result in the least part for a thread; a multiplication, which reads an element, takes as long as so
+#: many of a tile; matrices of fewer elements are for one thread.
+BAND, READ_WORK, SHARED = 64, 4, 1 << 15
+
+
+_FIELDS = "i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %by.rows"
+_RECORD = "{ " + ", ".join(field.split()[0] for field in _FIELDS.split(", ")) + " }"
 
 
 def line_text(name: str, options: LlvmOptions) -> str:
-    """`i1 @tj_line_T(n, k, A, as, B, br, bc, C)`: C = A B for a vector A with stride `as` and contiguous C. The result
-    says whether it was computed."""
+    """`i1 @tj_line_T(n, k, A, as, B, br, bc, C, share)`: C = A B for a vector A with stride `as` and contiguous C. The
+    result says whether it was computed."""
     return _Line(name, options).text()
 
 
@@ -45,7 +52,16 @@ declare {vector} {self.load}(ptr, i32, {mask}, {vector})
 declare void {self.store}({vector}, ptr, i32, {mask})
 """
         return "\n".join(
-            [common, self._some(TILE), self._some(1), self._rows(), self._dots(), self._columns(), self._whole()]
+            [
+                common,
+                self._some(TILE),
+                self._some(1),
+                self._rows(),
+                self._dots(),
+                self._columns(),
+                self._part(),
+                self._whole(),
+            ]
         )
 
     def _mask(self, left: str) -> str:
@@ -233,11 +249,45 @@ done:
   ret void
 }}"""
 
+    def _part(self) -> str:
+        """Bands `begin` to `end` of the result."""
+        names = [field.split("%")[1] for field in _FIELDS.split(", ")]
+        kinds = [field.split()[0] for field in _FIELDS.split(", ")]
+        loads = "\n".join(
+            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  %{x} = load {kind}, ptr %{x}.place"
+            for i, (kind, x) in enumerate(zip(kinds, names, strict=True))
+        )
+        return f"""
+define internal void @tj_line_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
+{loads}
+  %from = mul i64 %begin, {BAND}
+  %until = mul i64 %end, {BAND}
+  %to = call i64 @llvm.smin.i64(i64 %until, i64 %n)
+  %width = sub i64 %to, %from
+  %skip = mul i64 %from, %bc
+  %b.part = getelementptr {self.type}, ptr %b, i64 %skip
+  %c.part = getelementptr {self.type}, ptr %c, i64 %from
+  %rows = icmp eq i64 %by.rows, 1
+  br i1 %rows, label %row, label %column
+row:
+  call void @tj_line_rows_{self.name}(i64 %width, i64 %k, ptr %a, i64 %as, ptr %b.part, i64 %br, ptr %c.part)
+  ret void
+column:
+  call void @tj_line_columns_{self.name}(i64 %width, i64 %k, ptr %a, ptr %b.part, i64 %bc, ptr %c.part)
+  ret void
+}}"""
+
     def _whole(self) -> str:
         """The product, where the matrix stays cached and is large enough for a tile."""
-        params = "i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c"
+        params, by_rows = _FIELDS.rsplit(", ", 1)
+        saves = "\n".join(
+            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  store {kind} %{x}, ptr %{x}.place"
+            for i, (kind, x) in enumerate(f.split(" %") for f in (*params.split(", "), by_rows))
+        )
         return f"""
-define i1 @tj_line_{self.name}({params}) nounwind {{
+declare void @tj_share_tiles(ptr, ptr, i64, i64, i1)
+define i1 @tj_line_{self.name}({params}, i1 %share) nounwind {{
+  %record = alloca {_RECORD}
   %count = mul i64 %n, %k
   %small = icmp sle i64 %count, {CACHED_BYTES // self.size}
   %deep = icmp sge i64 %k, 1
@@ -246,19 +296,33 @@ define i1 @tj_line_{self.name}({params}) nounwind {{
 layout:
   %row.unit = icmp eq i64 %bc, 1
   %wide = icmp sge i64 %n, {self.lanes // 2}
-  %by.rows = and i1 %row.unit, %wide
-  br i1 %by.rows, label %rows, label %other
-rows:
-  call void @tj_line_rows_{self.name}(i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, ptr %c)
-  ret i1 true
+  %rows = and i1 %row.unit, %wide
+  br i1 %rows, label %some, label %other
 other:
   %column.unit = icmp eq i64 %br, 1
   %vector.unit = icmp eq i64 %as, 1
   %tall = icmp sge i64 %n, {TILE}
   %units = and i1 %column.unit, %vector.unit
-  %by.columns = and i1 %units, %tall
-  br i1 %by.columns, label %columns, label %no
-columns:
+  %columns = and i1 %units, %tall
+  br i1 %columns, label %some, label %no
+some:
+  %large = icmp sge i64 %count, {SHARED}
+  %several = and i1 %share, %large
+  br i1 %several, label %bands, label %alone
+bands:
+  %by.rows = zext i1 %rows to i64
+{saves}
+  %up = add i64 %n, {BAND - 1}
+  %parts = sdiv i64 %up, {BAND}
+  %each = mul i64 %k, {BAND * READ_WORK}
+  call void @tj_share_tiles(ptr @tj_line_part_{self.name}, ptr %record, i64 %parts, i64 %each, i1 true)
+  ret i1 true
+alone:
+  br i1 %rows, label %row, label %column
+row:
+  call void @tj_line_rows_{self.name}(i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, ptr %c)
+  ret i1 true
+column:
   call void @tj_line_columns_{self.name}(i64 %n, i64 %k, ptr %a, ptr %b, i64 %bc, ptr %c)
   ret i1 true
 no:

@@ -8,7 +8,8 @@ begun. A launch that finds the pool taken (nested, or from another thread) runs 
 the claim, which lies in one line of the cache with the job; the others wait for the wake word to change.
 
 How long others take to begin is measured where the machine has a clock that a program may read: between cores that
-share no cache, or where other work keeps a worker from its core, small launches cost more than they bring.
+share no cache, or where other work keeps a worker from its core, small launches cost more than they bring. A launch
+that wakes workers begins anew.
 
     pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 16 i64 delay | 24 i32 declined
           64 i64 claim | 72 ptr function | 80 ptr record | 88 i64 count | 96 i64 grain | 104 i64 chunks
@@ -28,9 +29,9 @@ PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
 #: the launch before. A reduction has the same chunks always.
 AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
 
-#: Clock ticks (some 200 ns) in which a worker that is awake begins, where it shares a cache with the caller; how long a
+#: Clock ticks (some 150 ns) in which a worker that is awake begins, where it shares a cache with the caller; how long a
 #: delay counts at most; after how many declined launches one is tried. From FAR_PRODUCT on products are shared anyway.
-NEAR, LATE, RETRY, FAR_PRODUCT = 600, 2048, 64, 1 << 24
+NEAR, LATE, RETRY, FAR_PRODUCT = 450, 1000, 64, 1 << 24
 
 _SPIN = 1500
 
@@ -192,6 +193,7 @@ def _linux(futex: int, declare_pause: str, pause: str, clock: str) -> str:
 @tj_threads = internal global i32 0
 {declare_pause}
 declare i64 @llvm.readcyclecounter()
+declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @syscall(i64, ...)
 declare i64 @sysconf(i32)
 declare i32 @sched_yield()
@@ -383,13 +385,16 @@ define internal void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %cou
   %any = icmp sgt i32 %asleep, 0
   br i1 %any, label %wake, label %done
 wake:
+  %delay_place = getelementptr i8, ptr %pool, i64 16
+  store atomic i64 0, ptr %delay_place monotonic, align 8
   %status = call i64 (i64, ...) @syscall(i64 {futex}, ptr %wake_place, i64 129, i64 %others, ptr null, ptr null, i64 0)
   br label %done
 done:
   ret void
 }}
 
-; A quarter of the new delay and three of the old one.
+; The new delay where it is shorter, else a quarter of it and three of the old one: one late start is no reason to
+; decline.
 define internal void @tj_note_delay(ptr %pool) nounwind {{
   %claimed_place = getelementptr i8, ptr %pool, i64 136
   %claimed = load atomic i64, ptr %claimed_place monotonic, align 8
@@ -402,7 +407,8 @@ note:
   %before = load atomic i64, ptr %delay_place monotonic, align 8
   %thrice = mul i64 %before, 3
   %sum = add i64 %thrice, %counted
-  %after = sdiv i64 %sum, 4
+  %mean = sdiv i64 %sum, 4
+  %after = call i64 @llvm.smin.i64(i64 %mean, i64 %counted)
   store atomic i64 %after, ptr %delay_place monotonic, align 8
   br label %done
 done:
