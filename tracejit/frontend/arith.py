@@ -22,12 +22,14 @@ from tracejit.frontend.values import (
     BoundMethod,
     ChoiceValue,
     Closure,
+    DictValue,
     FrontValue,
     GrowingList,
     ListValue,
     Number,
     ObjectValue,
     OptionalValue,
+    SequenceValue,
     SharedList,
     Static,
     Transformed,
@@ -253,6 +255,8 @@ class Arithmetic:
             return self.python_binary(name, x, y, node)
         if not (self.is_operand(x) and self.is_operand(y)):
             if name in ("eq", "ne") and (isinstance(x, Static) or isinstance(y, Static)):
+                return Static(name == "ne")
+            if name in ("eq", "ne") and _are_unlike(x, y):
                 return Static(name == "ne")
             return self.unsupported(name, x, y, node)
         return self.scalar_of_rank_0(self.typed(name, node, x, y))
@@ -525,6 +529,8 @@ class Arithmetic:
                 return self.array_truth(x, node)
             case GrowingList():
                 return self.ctx.b.emit("gt", (self.ctx.list_length(x), self.ctx.size_value(0)))[0]
+            case SequenceValue(length) if x.once is None and x.range is not None:
+                return self.ctx.b.emit("gt", (self.ctx.size_value(length), self.ctx.size_value(0)))[0]
             case _:
                 if isinstance(x, ObjectValue):
                     return self.truth(self.objects.truth(x, node), node)
@@ -571,3 +577,12 @@ def _whole_exponent(y: FrontValue) -> int | None:
     if value is None or value.imag or not value.real.is_integer() or abs(value.real) > 100:
         return None
     return int(value.real)
+
+
+def _are_unlike(x: FrontValue, y: FrontValue) -> bool:
+    """Whether two values are of kinds whose values are never equal."""
+    found = [next((k for k in _UNLIKE if isinstance(v, k)), None) for v in (x, y)]
+    return None not in found and found[0] is not found[1]
+
+
+_UNLIKE = (Number, TupleValue, DictValue, ListValue | GrowingList)

@@ -11,6 +11,7 @@ from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.mathcalls import whole
+from tracejit.frontend.once import used_once
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -57,6 +58,8 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     if own is not None:
         return own
     match args[0]:
+        case SequenceValue() as s if s.once is not None:
+            return c.arith.mismatch(TypeError("object of type 'zip' has no len()"), node)
         case ArrayView() as x:
             if x.rank == 0:
                 return c.arith.mismatch(TypeError("len() of unsized object"), node)
@@ -68,7 +71,7 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         case GrowingList() as x:
             return c.ctx.size_number(c.ctx.list_length(x))
         case SequenceValue() as s:
-            return c.ctx.size_number(s.length)
+            return c.ctx.size_number(c.ctx.sizes.maximum(c.ctx.b, s.length, 0))
         case MessageValue():
             c.ctx.refuse(node, "the length of text with run-time values is outside the language", "use numbers")
         case Static(value):
@@ -151,28 +154,44 @@ def _range_item(c: Calls, first: Size, last: Size, by: Size) -> Callable[[Any], 
 
 @handles(zip)
 def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if not args:
+        return TupleValue(())
+    if any(map(tables.is_iterator, args)):
+        from tracejit.frontend.written.iterators import zipped
+
+        return c.call_object(zipped, [TupleValue(tuple(c.call_object(iter, [a], {}, node) for a in args))], {}, node)
     parts = [c.expressions.iterable(a, node) for a in args]
+    if any(p.static is None and not isinstance(p.length, int) for p in parts):
+        parts = [p if p.static is None else _of_any_length(c, p, (k, node)) for k, p in enumerate(parts)]
     static = [p.static for p in parts if p.static is not None]
-    if static and len(static) < len(parts):
-        for p in parts:
-            if p.static is None and not isinstance(p.length, int):
-                c.ctx.refuse(
-                    node,
-                    "zip of a tuple and something of a length known at run time only",
-                    "index the array in the loop",
-                )
     length: Size = parts[0].length
     for p in parts[1:]:
         length = c.ctx.sizes.minimum(c.ctx.b, length, p.length)
     known = length if static and isinstance(length, int) else None
     sources = frozenset[int]().union(*(p.sources for p in parts))
-    return SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, sources=sources)
+    made = SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, sources=sources)
+    return used_once(c.ctx, made)
+
+
+def _of_any_length(c: Calls, part: SequenceValue, place: tuple[int, ast.AST]) -> SequenceValue:
+    """A sequence of known length as a list that grows: it meets another of a length known at run time only."""
+    k, node = place
+    items = [part.item(i) for i in range(part.static or 0)]
+    if any(isinstance(x, ArrayView) and x.rank for x in items):  # a list would hold copies
+        reason = "zip of a tuple of arrays and something of a length known at run time only"
+        c.ctx.refuse(node, reason, "index the array in the loop")
+    path = c.ctx.path
+    c.ctx.path = (*path, "zip", str(k))
+    try:
+        return c.expressions.iterable(c.lists.growing(items, node), node)
+    finally:
+        c.ctx.path = path
 
 
 @handles(enumerate)
 def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
-    if isinstance(args[0], GeneratorValue):
+    if isinstance(args[0], GeneratorValue) or tables.is_iterator(args[0]):
         return c.call_object(enumerated(), [args[0], start], {}, node)
     inner = c.expressions.iterable(args[0], node)
 
@@ -182,7 +201,7 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
             count = c.arith.binary("add", count, start, node)
         return TupleValue((count, inner.item(i)))
 
-    return SequenceValue(inner.length, item, static=inner.static, sources=inner.sources)
+    return used_once(c.ctx, SequenceValue(inner.length, item, static=inner.static, sources=inner.sources))
 
 
 def enumerated() -> Any:
@@ -201,7 +220,7 @@ def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
         last = sizes.sub(c.ctx.b, inner.length, 1)
         return inner.item(sizes.sub(c.ctx.b, last, i))
 
-    return SequenceValue(inner.length, item, static=inner.static, sources=inner.sources)
+    return used_once(c.ctx, SequenceValue(inner.length, item, static=inner.static, sources=inner.sources))
 
 
 @handles(abs)

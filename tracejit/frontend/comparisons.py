@@ -91,6 +91,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
                 node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
             )
         return Static(item.value in container.items)
+    if tables.is_iterator(container):
+        e.ctx.refuse(node, "'in' of an iterator uses up what comes before", "write a loop")
     own = e.calls.objects.special(container, "__contains__", [item], node)
     if own is not None:
         truth = e.arith.truth(own, node)

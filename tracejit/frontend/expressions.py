@@ -27,6 +27,7 @@ from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.objects import is_object
+from tracejit.frontend.once import use_up
 from tracejit.frontend.optionals import Refinement
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -513,6 +514,7 @@ class Expressions:
             case ArrayView() if value.rank:
                 return self.array_items(value, count, node)
             case SequenceValue(length, item, static) if static is not None or isinstance(length, int):
+                use_up(self.ctx, value, node)
                 return [item(i) for i in range(static if static is not None else max(length, 0))]  # type: ignore[type-var]
             case GrowingList() if count is not None:
                 self.require_count(self.ctx.list_length(value), count)
@@ -528,6 +530,8 @@ class Expressions:
                 made = self.calls.as_operand(value)
                 if made is not value:
                     return self.known_items(made, node, count)
+                if isinstance(value, Number):
+                    self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
                 self.ctx.refuse(
                     node,
                     f"{describe(value)} has no length known when the function is compiled",
@@ -560,6 +564,7 @@ class Expressions:
             case GeneratorValue():
                 self.ctx.refuse(node, "a generator beside others is outside the language", "list(generator) first")
             case SequenceValue():
+                use_up(self.ctx, value, node)
                 return value
             case ArrayView():
                 if value.rank == 0:
@@ -574,9 +579,12 @@ class Expressions:
                 return self.iterable(self.calls.objects.items(value, node), node)
             case TupleValue() | ListValue() | DictValue() | Static():
                 items = self.known_items(value, node)
-                return SequenceValue(len(items), lambda i: items[i], static=len(items))
+                return SequenceValue(len(items), lambda i: self.one_of(items, i, node), static=len(items))
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
+
+    def one_of(self, items: list[FrontValue], i: Any, node: ast.AST) -> FrontValue:
+        return items[i] if isinstance(i, int) else self.pick(items, Number(i, weak=True), node)
 
     def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:
         index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)

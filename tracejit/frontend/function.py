@@ -93,10 +93,11 @@ from tracejit.frontend.restarts import (
 )
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
-from tracejit.frontend.shared_lists import make_pools
+from tracejit.frontend.shared_lists import in_pool, make_pools
 from tracejit.frontend.signature import (
     Access,
     ArraySpec,
+    ItemsOfSet,
     NumberSpec,
     Spec,
     StaticSpec,
@@ -276,6 +277,7 @@ class Lowering:
         self.statics = Statics(self.ctx, self.hidden_input, self.hidden_number, known)
         self.calls.statics = self.statics
         self.statics.grow = self.statements.lists.of_outside
+        self.statics.in_pool = lambda made: in_pool(self.calls, made, source.node)
         self.gradients = self.calls.gradients = Gradients(self.calls)
         self.inputs: list[Input] = []
         self.params: list[Value] = self.gradients.parameters
@@ -304,10 +306,11 @@ class Lowering:
         node = self.source.node
         self.ctx.at(node)
         with_prologue = self.ctx.b
+        make_pools(self.calls, node)
         for parameter, access, spec in parameters:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         self.ctx.argument_dims = frozenset(self.ctx.dims)
-        make_pools(self.calls, node)
+        self.statics.note_pools()
         if self.ctx.device == "cpu" and not self.any_size:
             self.ctx.before_errors = self.reports.before
         result = self.body()
@@ -358,6 +361,8 @@ class Lowering:
                 return self.array_input(name, access, spec)
             case NumberSpec():
                 return self.number_input(name, access, spec)
+            case StaticSpec(ItemsOfSet() as items):
+                return Static(set(items))
             case StaticSpec(value):
                 return Static(value)
             case TreeSpec(kind, keys, children):

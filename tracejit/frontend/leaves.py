@@ -111,12 +111,13 @@ class TableLeaf:
 @record
 class PoolLeaf:
     """Lists that lie in a pool: graph result `length` items, and graph results that are arrays: where each list begins,
-    and how many items it has."""
+    and how many items it has. The first lists are those of the caller at `given`."""
 
     length: int
     items: Leaf
     starts: int
     counts: int
+    given: tuple[Access, ...] = ()
 
 
 @record
@@ -125,6 +126,7 @@ class SharedLeaf:
 
     pool: PoolLeaf
     at: Leaf
+    new: bool = False  #: a new list with its items, where it may be one of the caller
 
 
 @record

@@ -172,6 +172,8 @@ class Results:
 
     def tree_leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
         """How the caller makes a new list."""
+        if isinstance(value, SharedList):
+            return SharedLeaf(self.pool_leaf(value.pool, node), NumberLeaf(self.output(value.at), weak=True), new=True)
         if isinstance(value, GrowingList):
             return ListLeaf(self.output(self.ctx.list_length(value)), self.items_leaf(value, node))
         assert isinstance(value, ListValue)
@@ -215,7 +217,9 @@ class Results:
         assert isinstance(data, GrowingList) and isinstance(start, GrowingList) and isinstance(count, GrowingList)
         items = self.items_leaf(data, node)
         starts, counts = (self.numbers_leaf(lst.storages[0], node).index for lst in (start, count))
-        made = self.pools[pool] = PoolLeaf(self.output(self.ctx.list_length(data)), items, starts, counts)
+        made = self.pools[pool] = PoolLeaf(
+            self.output(self.ctx.list_length(data)), items, starts, counts, self.c.statics.in_the_pool(pool)
+        )
         return made
 
     def numbers_leaf(self, storage: int, node: ast.AST) -> ItemsLeaf:

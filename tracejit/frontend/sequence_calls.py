@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, is_python_number, python_kind
 from tracejit.frontend.builtin_calls import HANDLERS, Handler, handles
+from tracejit.frontend.once import used_once
 from tracejit.frontend.text import Text, text_of
 from tracejit.frontend.values import ArrayView, FrontValue, Number, OptionalValue, SequenceValue, Static, TupleValue
 from tracejit.ir.core import Value
@@ -117,22 +118,31 @@ def _map(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 
     if list_calls.is_unknown(c, rows):
         inner = c.expressions.iterable(rows, node)
-        return SequenceValue(inner.length, lambda i: one(inner.item(i)), sources=inner.sources)
-    return TupleValue(tuple(one(item) for item in c.expressions.known_items(rows, node)))
+        return used_once(c.ctx, SequenceValue(inner.length, lambda i: one(inner.item(i)), sources=inner.sources))
+    return _passed(c, [one(item) for item in c.expressions.known_items(rows, node)], node)
+
+
+def _kept(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return used_once(c.ctx, c.expressions.iterable(in_language(c, "filter", args, kwargs, node), node))
+
+
+def _passed(c: Calls, items: list[FrontValue], node: ast.AST) -> FrontValue:
+    """Items that may be run over once."""
+    return used_once(c.ctx, c.expressions.iterable(TupleValue(tuple(items)), node))
 
 
 @handles(filter)
 def _filter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if list_calls.is_unknown(c, args[1]):
-        return in_language(c, "filter", args, kwargs, node)
+        return _kept(c, args, kwargs, node)
     test, found = args[0], list[FrontValue]()
     for item in c.expressions.known_items(args[1], node):
         is_own = isinstance(test, Static) and test.value is None
         truth = c.arith.truth(item if is_own else c.call_value(test, [item], {}, node), node)
         if isinstance(truth, Value):
-            return in_language(c, "filter", args, kwargs, node)
+            return _kept(c, args, kwargs, node)
         found += [item] if truth else []
-    return TupleValue(tuple(found))
+    return _passed(c, found, node)
 
 
 @handles(functools.reduce)
@@ -186,7 +196,20 @@ for _make in (itertools.product, itertools.combinations, itertools.permutations)
 
 @handles(str)
 def _str(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return text_of(c, args[0], node) if args else Static("")
+    given = args or [v for name, v in kwargs.items() if name == "object"]
+    if len(given) != len(args) + len(kwargs) or len(given) > 1:
+        c.ctx.refuse(node, "str() takes one value in a script", "show the value itself")
+    return text_of(c, given[0], node) if given else Static("")
+
+
+def _in_base(spec: str) -> Handler:
+    def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        return Text(c, node).show(c.call_object(operator.index, args, {}, node), "", spec).value()
+
+    return handler
+
+
+HANDLERS[hex], HANDLERS[oct], HANDLERS[bin] = _in_base("#x"), _in_base("#o"), _in_base("#b")
 
 
 @handles(repr)

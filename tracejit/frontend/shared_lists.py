@@ -67,8 +67,9 @@ def share(ctx: Context, places: Iterable[object], node: ast.AST) -> NoReturn:
     raise Again
 
 
-def in_pool(c: Calls, lst: ListValue | GrowingList, node: ast.AST) -> FrontValue:
+def in_pool(c: Calls, lst: FrontValue, node: ast.AST) -> FrontValue:
     """A list that was just made; in a pool where its place makes such."""
+    assert isinstance(lst, ListValue | GrowingList)
     place = next((k for k in lst.keys if k in c.ctx.pools_known.parents), None)
     if place is None:
         return lst

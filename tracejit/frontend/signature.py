@@ -155,6 +155,16 @@ def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: 
     )
 
 
+class ItemsOfSet(frozenset[Any]):
+    """The items of a set of the caller; equal to those of another set, not to a frozenset."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ItemsOfSet | set) and super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+
 def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
     """The spec of an argument; `static` compiles a number in."""
     if isinstance(value, Tensor):
@@ -162,7 +172,7 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
     if isinstance(value, np.ndarray):
         return array_spec(value, False, any_size=any_size)
     if isinstance(value, set):
-        return StaticSpec(frozenset(value))
+        return StaticSpec(ItemsOfSet(value))
     if static or value is None or isinstance(value, bool | str | bytes):
         return StaticSpec(value)
     if isinstance(value, np.generic) and value.dtype.name in BY_NUMPY_NAME:

@@ -131,6 +131,8 @@ class Statements:
         match s:
             case ast.Assign(targets, value):
                 made = self.expressions.value(value)
+                if isinstance(value, ast.GeneratorExp):  # which what runs over it uses up
+                    made = self.calls.call_object(iter, [made], {}, value)
                 for target in targets:
                     self.bind(target, made)
             case ast.AnnAssign(target, _, value):

@@ -44,9 +44,11 @@ from tracejit.frontend.values import (
     ListValue,
     Mutable,
     ObjectValue,
+    SharedList,
     Static,
     TupleValue,
     dict_class,
+    root_of,
 )
 from tracejit.ir.types import BY_NUMPY_NAME
 
@@ -85,6 +87,8 @@ class Statics:
         self.lists: list[tuple[Access, tuple[Any, ...], FrontValue]] = []
         self.containers: dict[int, FrontValue] = {}
         self.grow: Callable[[list[FrontValue], object], GrowingList]  #: makes a growing list of items
+        self.in_pool: Callable[[FrontValue], FrontValue]  #: puts a list where other lists may hold it
+        self.pools: dict[object, tuple[Any, ...]] = {}  #: what pools held when the arguments were there
         self.original: dict[tuple[int, str], FrontValue] = {}  #: what those were before
 
     def outer_name(self, node: ast.AST, name: str) -> FrontValue:
@@ -234,13 +238,31 @@ class Statics:
         if key in self.ctx.growing:
             made = self.grow(items, key)
             start = tuple(self.ctx.storage.bases[c] for c in made.storages)
+        made = self.in_pool(made)
         self.lists.append((access, start, made))
         self.ctx.merged_lists.given.append((access, made))
         return made
 
+    def note_pools(self) -> None:
+        """The arguments are all there: what pools hold from now on, the script put there."""
+        self.pools = {root: self.held(pool) for root, pool in self.ctx.pools.items()}
+
+    def held(self, pool: ObjectValue) -> tuple[Any, ...]:
+        """The memory of a pool, as it is now."""
+        lists = (x for x in pool.fields.values() if isinstance(x, GrowingList))
+        return tuple(self.ctx.storage.bases[c] for x in lists for c in x.storages)
+
+    def in_the_pool(self, pool: ObjectValue) -> tuple[Access, ...]:
+        """Where the caller has the lists of a pool that are its own: the first ones in the pool."""
+        return tuple(a for a, _, made in self.lists if isinstance(made, SharedList) and made.pool is pool)
+
     def changed_lists(self) -> Iterator[tuple[Access, FrontValue]]:
         """The lists of the caller that hold something else now."""
         for access, start, made in self.lists:
+            if isinstance(made, SharedList):
+                if self.held(made.pool) != self.pools.get(root_of(made)):
+                    yield access, made
+                continue
             now = made.items if isinstance(made, ListValue) else ()
             if isinstance(made, GrowingList):
                 now = [self.ctx.storage.bases[c] for c in made.storages]

@@ -25,7 +25,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
 )
-from tracejit.ir.types import I64
+from tracejit.ir.types import BOOL, I64
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -130,10 +130,11 @@ def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) 
     return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and value.cls is cls.value)
 
 
-#: An empty list that grows; one of ints; whether a loop runs over a list; refuses what depends on the order of a set;
-#: whether a value is an instance of a class of the definitions; whether it is a slice.
+#: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
+#: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice.
 growing = _Special(lambda calls, node: _made(calls, node, None))
 growing_ints = _Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
+growing_bools = _Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
 has_loop = _Special(_has_loop)
 refuse_order = _Special(_refuse_order)
 same_kind = _Special(_same_kind)

@@ -171,6 +171,14 @@ class ObjectValue:
 Mutable: TypeAlias = DictValue | ObjectValue
 
 
+@dataclass(slots=True, eq=False)
+class Once:
+    """Where an iterator was made (the depth of blocks, and of unrolled loops), and what ran over it."""
+
+    place: tuple[int, int]
+    user: ast.AST | None = None
+
+
 @record
 class SequenceValue:
     """Something to iterate: a length and an item for each index. `static` is the length when it is known."""
@@ -180,6 +188,7 @@ class SequenceValue:
     static: int | None = None
     range: tuple[FrontValue, FrontValue, FrontValue] | None = None
     sources: frozenset[int] = frozenset()  #: classes of the arrays and growing lists that items are read from
+    once: Once | None = None  #: for what Python's iterators are, which are used up by what runs over them
 
 
 @record(eq=False)

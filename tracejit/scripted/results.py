@@ -88,21 +88,27 @@ class ResultBuilder:
                 return self.items(items, int(self.outputs[length]))
             case TableLeaf():
                 return self.table(leaf)
-            case SharedLeaf(pool, at):
-                return self.shared(pool, self.build(at))
+            case SharedLeaf(pool, at, new):
+                return self.items_of(pool, self.build(at)) if new else self.shared(pool, self.build(at))
             case ItemsLeaf():
                 raise AssertionError("items stand in lists only")
 
     def shared(self, pool: PoolLeaf, at: int) -> list[Any]:
         """A list of a pool; the same one each time."""
+        if at < len(pool.given):
+            return pool.given[at].fetch(self.arguments)
         made = self.lists.get((pool, at))
         if made is None:
-            items = self.pools.get(pool)
-            if items is None:
-                items = self.pools[pool] = self.items(pool.items, int(self.outputs[pool.length]))
-            start, count = (int(raw_array(self.outputs[i])[at]) for i in (pool.starts, pool.counts))
-            made = self.lists[pool, at] = items[start : start + count]
+            made = self.lists[pool, at] = self.items_of(pool, at)
         return made
+
+    def items_of(self, pool: PoolLeaf, at: int) -> list[Any]:
+        """What a list of a pool holds."""
+        items = self.pools.get(pool)
+        if items is None:
+            items = self.pools[pool] = self.items(pool.items, int(self.outputs[pool.length]))
+        start, count = (int(raw_array(self.outputs[i])[at]) for i in (pool.starts, pool.counts))
+        return items[start : start + count]
 
     def table(self, leaf: TableLeaf) -> Any:
         """A dict, set or deque."""

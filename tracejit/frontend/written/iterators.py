@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from tracejit.frontend.written import written
+from tracejit.frontend.written import each, written
 
 
 class Iterator:
@@ -25,6 +25,32 @@ class Iterator:
             raise StopIteration
         self.at += 1
         return self.items[self.at - 1]
+
+
+def zipped(iterators: Any) -> Any:
+    """zip() of what `iter` made: the first one that ends leaves those before it one item further."""
+    n = min([len(it.items) - it.at for it in iterators])
+    found = []
+    if iterators[0] is iterators[-1] and len(iterators) > 1:
+        return _grouped(iterators)
+    for i in range(n):
+        found.append(tuple([it.items[it.at + i] for it in iterators]))
+    ended = False
+    for it in iterators:
+        ended = ended or len(it.items) - it.at == n
+        it.at += n if ended else n + 1
+    return found
+
+
+def _grouped(iterators: Any) -> Any:
+    """zip() of one iterator, several times: its items in groups."""
+    it = iterators[0]
+    k = len(iterators)
+    found = []
+    for i in range((len(it.items) - it.at) // k):
+        found.append(tuple([it.items[it.at + i * k + j] for j in each(k)]))
+    it.at = len(it.items)
+    return found
 
 
 def first(items: Iterator, default: Any) -> Any:

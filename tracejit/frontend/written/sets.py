@@ -93,6 +93,13 @@ class HashSet(Entries):
                 made.add(item)
         return made
 
+    def symmetric_difference_update(self, other: Any) -> None:
+        for item in members(HashSet(other)):
+            if item in self:
+                self.discard(item)
+            else:
+                self.add(item)
+
     def issubset(self, other: Any) -> Any:
         other = as_set(other)
         for item in self._items():  # noqa: SIM110

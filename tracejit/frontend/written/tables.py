@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracejit.frontend.tables import growing, growing_ints, has_loop, outlined, stands_for
+from tracejit.frontend.tables import growing, growing_bools, growing_ints, has_loop, outlined, stands_for
 
 
 def mixed(key: Any) -> Any:
@@ -83,7 +83,7 @@ class Entries:
     def __init__(self) -> None:
         self._slots = growing_ints()
         self._keys = growing()
-        self._live = growing()
+        self._live = growing_bools()
         self._gone = 0  #: entries that were deleted
         self._spent = 0  #: slots that led to an entry which is no more there
         for _ in range(8):
