@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tracejit as tj
@@ -22,7 +23,7 @@ def pairs(items: Any) -> Any:
 
 
 def left_early(items: Any) -> Any:
-    it = iter(items)
+    it, i = iter(items), 0
     for i, x in enumerate(it):
         if x == 2:
             break
@@ -118,3 +119,24 @@ def in_place_sets(items: Any) -> Any:
 
 def test_symmetric_difference_update() -> None:
     check(in_place_sets, [3, 1, 2])
+
+
+def products(n: int, weights: Any) -> Any:
+    total, names = 0.0, []
+    for i, w, v in zip(range(n), weights, (1.5, 2.5)):  # noqa: B905
+        total += i * w + v
+        names.append(w)
+    return total, names
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_tuples_beside_what_has_any_length(n: int) -> None:
+    check(products, n, [2, 3])
+
+
+def enormous() -> Any:
+    return np.full((2**40, 2**40), 1.0)
+
+
+def test_an_array_beyond_all_memory() -> None:
+    check(enormous)

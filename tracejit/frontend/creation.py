@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,9 @@ def filled(c: Calls, value: Any, lengths: list[Size], dtype: DType, node: ast.AS
     """A new array with one value everywhere; a negative size is a ValueError."""
     for n in lengths:
         require_size(c, n, node)
+    if math.prod(n for n in lengths if isinstance(n, int)) * dtype.bits >= 8 * 2**63:
+        text = "array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum possible size."
+        c.arith.mismatch(ValueError(text), node)
     return c.ctx.fresh(c.ctx.b.emit("broadcast", (value, *map(c.ctx.size_value, lengths)))[0])
 
 

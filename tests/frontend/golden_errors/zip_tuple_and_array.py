@@ -6,8 +6,8 @@ from tracejit import script
 @script
 def f(a):
     total = 0.0
-    for w, v in zip((1.0, 2.0), a):
-        total += w * v
+    for w, v in zip((a, 2 * a), a):
+        total += w.sum() * v
     return total
 
 
