@@ -64,17 +64,26 @@ def as_device(device: str | None) -> Device:
 
 def cupy() -> ModuleType:
     """The cupy module; a `DeviceError` where it or its GPU is missing."""
+    loaded = sys.modules.get("cupy")
+    if loaded is not None and loaded in _working:
+        return loaded
     try:
         import cupy as module
     except ImportError as error:
         raise DeviceError("device 'cuda' needs CuPy: install tracejit[cuda]") from error
     if not module.is_available():
         raise DeviceError("device 'cuda' needs an NVIDIA GPU with a working driver; CuPy found none")
+    _working.add(module)
     return module
+
+
+_working: set[ModuleType] = set()  #: cupy, once it has found a GPU: asking again takes as long as a launch
 
 
 def array_module(device: str | None) -> ModuleType:
     """numpy or cupy."""
+    if device == "cuda":
+        return cupy()
     return np if as_device(device).type == "cpu" else cupy()
 
 

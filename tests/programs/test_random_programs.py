@@ -9,6 +9,7 @@ import pytest
 
 from tests.cuda_shim.shim_device import MISSING
 from tests.cuda_shim.stand_in import stand_in
+from tests.gpu import has_gpu
 from tests.programs.differential import judge
 from tests.programs.generate import generate
 
@@ -21,6 +22,17 @@ def test_programs_do_the_same(first, tmp_path):
     for seed in range(first, first + BATCH):
         program = generate(seed, size=1)
         failure = judge(program.source, seed, program.gradient, tmp_path)
+        if failure is not None:
+            raise AssertionError(f"seed {seed}: {failure.key}\n{program.source}") from failure.error
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")
+@pytest.mark.parametrize("first", range(0, 80, 10))
+def test_programs_do_the_same_on_a_gpu(first, tmp_path):
+    for seed in range(first, first + 10):
+        program = generate(seed, size=1 + seed % 2)
+        failure = judge(program.source, seed, program.gradient, tmp_path, device="cuda")
         if failure is not None:
             raise AssertionError(f"seed {seed}: {failure.key}\n{program.source}") from failure.error
 
