@@ -47,6 +47,11 @@ class Emitter:
         """Builds expressions where code is being emitted."""
         return self.lowering.k if self.code is None else self.code.k
 
+    @property
+    def in_order(self) -> bool:
+        """Whether one processor does a line of an array by itself, so that steps may as well be taken in order."""
+        return self.lowering.target == "cpu"
+
     # -- the entry --------------------------------------------------------------------------------------------
 
     def new(self, result: Value) -> Array:

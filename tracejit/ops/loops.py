@@ -19,11 +19,13 @@ Expr = Any
 OVERFLOW_MESSAGE = "Python int too large to convert to 64 bits"
 
 
-def _without(items: Sequence[Any], axis: int) -> tuple[Any, ...]:
+def without_axis(items: Sequence[Any], axis: int) -> tuple[Any, ...]:
+    """An index or a shape without an axis."""
     return (*items[:axis], *items[axis + 1 :])
 
 
-def _with(items: Sequence[Any], axis: int, item: Any) -> tuple[Any, ...]:
+def insert_axis(items: Sequence[Any], axis: int, item: Any) -> tuple[Any, ...]:
+    """An index or a shape with one more axis."""
     return (*items[:axis], item, *items[axis:])
 
 
@@ -50,9 +52,11 @@ def extremum_place(better: str) -> Callable[..., Any]:
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
         out = e.new(results[0])
         last = axis == len(x.shape) - 1
-        with e.kernel(), e.loops(_without(x.shape, axis), parallel=True, vector=not last) as outer:
+        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True, vector=not last) as outer:
             place = _place_in_line if last else _place_by_lane
-            e.store(out, outer, place(e, better, x.shape[axis], lambda i: _wide(e, e.load(x, _with(outer, axis, i)))))
+            e.store(
+                out, outer, place(e, better, x.shape[axis], lambda i: wide(e, e.load(x, insert_axis(outer, axis, i))))
+            )
         return out
 
     return emit
@@ -85,7 +89,7 @@ def _place_by_lane(e: Emitter, better: str, size: Expr, element: Callable[[Expr]
     return fold.results[1]
 
 
-def _wide(e: Emitter, x: Expr) -> Expr:
+def wide(e: Emitter, x: Expr) -> Expr:
     """Halves are carried through loops as f32."""
     return e.k.cast(x, F32) if x.type in (F16, BF16) else x
 
@@ -103,13 +107,13 @@ def scan(combine: str, start: int) -> Callable[..., Any]:
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
         out = e.new(results[0])
         dtype = x.type.dtype
-        with e.kernel(), e.loops(_without(x.shape, axis), parallel=True) as outer:
-            zero = _wide(e, e.k.const(start, dtype))
+        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True) as outer:
+            zero = wide(e, e.k.const(start, dtype))
             with e.fold(x.shape[axis], zero) as fold:
-                at = _with(outer, axis, fold.index)
+                at = insert_axis(outer, axis, fold.index)
                 total = e.k.let(getattr(e.k, combine)(_narrow(e, fold.carried[0], dtype), e.load(x, at)), "total")
                 e.store(out, at, total)
-                fold.following = [_wide(e, total)]
+                fold.following = [wide(e, total)]
         return out
 
     return emit
@@ -119,15 +123,15 @@ def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis:
     """y[i] = a[i] * y[i-1] + c[i], the first one c[0]."""
     out = e.new(results[0])
     dtype, count = c.type.dtype, c.shape[axis]
-    start = _wide(e, e.k.const(0, dtype))
-    with e.kernel(), e.loops(_without(c.shape, axis), parallel=True) as outer, e.fold(count, start) as fold:
+    start = wide(e, e.k.const(0, dtype))
+    with e.kernel(), e.loops(without_axis(c.shape, axis), parallel=True) as outer, e.fold(count, start) as fold:
         i = e.k.sub(e.k.sub(count, 1), fold.index) if reverse else fold.index
-        at = _with(outer, axis, i)
+        at = insert_axis(outer, axis, i)
         term = e.load(c, at)
         grown = e.k.add(e.k.mul(e.load(a, at), _narrow(e, fold.carried[0], dtype)), term)
         y = e.k.let(e.k.select(e.k.eq(fold.index, 0), term, grown), "y")
         e.store(out, at, y)
-        fold.following = [_wide(e, y)]
+        fold.following = [wide(e, y)]
     return out
 
 
@@ -258,70 +262,3 @@ def list_clear(e: Emitter, results: Sequence[Any], of: Any, index: Expr) -> Any:
 def list_add(e: Emitter, results: Sequence[Any], of: Any, value: Any, index: Expr, length: Expr) -> Any:
     """Put zeros below the list's elements until it has `length` of them, then add to one."""
     return e.list_add(of, value, index, length)
-
-
-# -- sorting --------------------------------------------------------------------------------------------------
-
-
-def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
-    """Merge sort of places, bottom up: in each pass every place finds its rank in the run beside its own by binary
-    search, so that all elements of a pass are independent."""
-    out = e.new(results[0])
-    moved = e.scratch(results[0].type, "moved")
-    size = x.shape[axis]
-    with e.kernel(), e.loops(_without(x.shape, axis), parallel=True) as outer:
-
-        def before(a: Expr, b: Expr) -> Expr:
-            """Whether element a must come before b."""
-            a, b = (b, a) if descending else (a, b)
-            less = e.k.lt(a, b)
-            if not a.type.is_float:
-                return less
-            return e.k.logical_or(less, e.k.logical_and(e.k.isnan(b), e.k.logical_not(e.k.isnan(a))))
-
-        def key(place: Expr) -> Expr:
-            return _wide(e, e.load(x, _with(outer, axis, e.load(out, _with(outer, axis, place)))))
-
-        with e.loops((size,)) as (i,):
-            e.store(out, _with(outer, axis, i), i)
-        with e.fold(e.k.const(63, I64), e.k.const(1, I64)) as passes:
-            (width,) = passes.carried
-            with e.when(e.k.lt(width, size)):
-                with e.loops((size,)) as (i,):
-                    rank = _rank(e, i, width, passes.index, size, key, before)
-                    e.store(moved, _with(outer, axis, rank), e.load(out, _with(outer, axis, i)))
-                with e.loops((size,)) as (i,):
-                    e.store(out, _with(outer, axis, i), e.load(moved, _with(outer, axis, i)))
-            passes.following = [e.k.mul(width, 2)]
-    return out
-
-
-def _rank(
-    e: Emitter,
-    i: Expr,
-    width: Expr,
-    steps: Expr,
-    size: Expr,
-    key: Callable[[Expr], Expr],
-    before: Callable[[Expr, Expr], Expr],
-) -> Expr:
-    """Where the element at place i goes when the two runs of `width` around it are merged."""
-    k = e.k
-    start = k.let(k.sub(i, k.remainder(i, k.mul(width, 2))), "start")
-    middle = k.let(k.minimum(k.add(start, width), size), "middle")
-    end = k.minimum(k.add(middle, width), size)
-    is_left = k.let(k.lt(i, middle), "is_left")
-    first, last = k.select(is_left, middle, start), k.select(is_left, end, middle)
-    mine = key(i)
-    with e.fold(k.add(steps, 1), first, last) as search:
-        low, high = search.carried
-        half = k.let(k.lsr(k.add(low, high), 1), "half")
-        other = key(k.minimum(half, k.sub(size, 1)))
-        passes_by = k.select(is_left, before(other, mine), k.logical_not(before(mine, other)))
-        is_open = k.lt(low, high)
-        up = k.let(k.logical_and(is_open, passes_by), "up")
-        down = k.logical_and(is_open, k.logical_not(up))
-        search.following = [k.select(up, k.add(half, 1), low), k.select(down, half, high)]
-    crossed = k.sub(search.results[0], first)
-    own = k.sub(i, k.select(is_left, start, middle))
-    return k.let(k.add(start, k.add(own, crossed)), "rank")

@@ -307,9 +307,9 @@ def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
     edge = b.full(0, (m - 1,), b.dtype(x))
     padded = concat(b, (edge, x, edge), axis=0)
     total = n + m - 1
-    windows = b.vread(padded, 0, (1, 1), (total, m))
-    kernel = b.broadcast(b.flip(y, axes=(0,)), (total, m))
-    out = b.sum(windows * kernel, axes=(1,))
+    windows = b.vread(padded, 0, (1, 1), (m, total))
+    kernel = b.broadcast(b.reshape(b.flip(y, axes=(0,)), (m, 1)), (m, total))
+    out = b.sum(windows * kernel, axes=(0,))
     if mode == "full":
         return out
     c = on(b)

@@ -8,10 +8,10 @@ from tracejit.errors import ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import I64, TensorType, Type
-from tracejit.ops import coerce, loops, nodes
+from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
-from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
+from tracejit.ops.functions import Operand, Size, array, function, inexact, keep_axes, on, one_axis
 from tracejit.ops.products import agree, with_sizes
 from tracejit.ops.reduction import ORDERED
 from tracejit.ops.statistics import mean, truth
@@ -41,7 +41,7 @@ op(
     infer=_argsort_infer,
     eager=_argsort_eager,
     vjp="its result is an integer",
-    lower=Opaque(loops.argsort, nodes=nodes.argsort),
+    lower=Opaque(sort_loops.argsort, nodes=nodes.argsort),
     samples=lambda rng: [
         *(
             Sample((draw(rng, -5, 5, shape, dtype),), {"axis": axis, "descending": descending})
@@ -192,24 +192,45 @@ def unique(
     return tuple(found) if len(found) > 1 else found[0]
 
 
+def _place_infer(x: Value, values: Value, *, side: str) -> tuple[Type, ...]:
+    if tensor_type(x, "searchsorted").rank != 1:
+        raise ShapeMismatch(f"searchsorted: {x.type} is not a vector")
+    require_dtype(x, ORDERED, "searchsorted")
+    return (TensorType(I64, tensor_type(values, "searchsorted").shape),)
+
+
+def _place_samples(rng: Any) -> list[Sample]:
+    some = [
+        Sample((numbers, rng.permuted(numbers)[:5]), {"side": s}) for s in ("left", "right") for numbers in _lines(rng)
+    ]
+    return [*some, Sample((draw(rng, 0, 1, (0,), "float64"), draw(rng, 0, 1, (3,), "float64")), {"side": "right"})]
+
+
+def _lines(rng: Any) -> list[Any]:
+    lines = [draw(rng, -5, 5, (n,), dtype) for n, dtype in ((1, "float64"), (6, "int64"), (17, "float32"), (9, "int8"))]
+    for line in lines:
+        line.sort()
+    lines[2][-2:] = float("nan")
+    return lines
+
+
+op(
+    "insertion_place",
+    ("x", "values"),
+    doc="For each value the first place in the ordered vector x where it can go (the last one with `side` `right`).",
+    infer=_place_infer,
+    eager=lambda xp, x, values, *, side: xp.asarray(xp.searchsorted(x, values, side=side), "int64"),
+    vjp="its result is an integer",
+    lower=Opaque(sort_loops.insertion_place),
+    samples=_place_samples,
+)
+
+
 @function(kinds=LIBRARY)
 def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left") -> Any:
     """For each value the first place in the ordered vector x where it can go ("right": the last one)."""
     x, values = coerce.promote_operands(b, (array(b, x), array(b, values)))
-    size = b.shape(x)[0]
-    if not is_positive(b, size):
-        x = b.concat((x, b.full(0, (1,), b.dtype(x))), axis=0)
-    low = b.full(0, b.shape(values), I64)
-    high = b.full(size, b.shape(values), I64)
-    c = on(b)
-    for _ in range(64 if not isinstance(size, int) else max(size, 1).bit_length()):
-        open_ = b.lt(low, high)
-        middle = b.shr(low + high, 1)
-        found = b.gather(x, c.minimum(middle, c.maximum(c.sub(size, 1), 0)), axis=0)
-        goes_up = b.lt(found, values) if side == "left" else b.le(found, values)
-        low = b.select(b.logical_and(open_, goes_up), middle + 1, low)
-        high = b.select(b.logical_and(open_, b.logical_not(goes_up)), middle, high)
-    return low
+    return b.insertion_place(x, values, side=side)
 
 
 @function(kinds=LIBRARY)

@@ -1,0 +1,256 @@
+"""How `argsort` is computed: one line of the array after the other.
+
+On a CPU the elements become unsigned numbers in the same order (for floats: Herf, "Radix tricks", 2001; 0.0 and -0.0
+become one number, and all nan the greatest). A short line is ordered by counting, for each element, those that come
+before it; a longer one byte by byte from the lowest (Knuth, The Art of Computer Programming 3, 5.2.5), where bytes that
+all elements share cost nothing. Both keep the order of equal elements.
+
+On a GPU all elements of a line are ordered at once (`merged`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tracejit.ir.types import I32, I64, U32, U64, DType
+from tracejit.ops.loops import insert_axis, wide, without_axis
+
+Emitter = Any
+Array = Any
+Expr = Any
+
+#: Lines up to so long are ordered by counting.
+SHORT = 64
+_BYTE = 256
+
+
+def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
+    """Places in the order of their elements."""
+    if not e.in_order:
+        return merged(e, results, x, axis=axis, descending=descending)
+    out, size = e.new(results[0]), x.shape[axis]
+    line = _Line(e, x.type.dtype, size, descending)
+    with e.kernel(), e.loops(without_axis(x.shape, axis)) as outer:
+
+        def element(i: Expr) -> Expr:
+            return e.load(x, insert_axis(outer, axis, i))
+
+        def put(place: Expr, i: Expr) -> None:
+            e.store(out, insert_axis(outer, axis, place), i)
+
+        line.fill(element)
+        is_short = e.k.let(e.k.le(size, SHORT), "is_short")
+        with e.when(is_short):
+            line.by_counting(put)
+        with e.when(e.k.logical_not(is_short)):
+            line.by_bytes(put)
+    return out
+
+
+class _Line:
+    """The keys of a line, their places, and how often each byte occurs: two halves each, between which they move."""
+
+    def __init__(self, e: Emitter, dtype: DType, size: Expr, descending: bool) -> None:
+        self.e = e
+        self.dtype = dtype
+        self.size = size
+        self.descending = descending
+        is_long = dtype.bits == 64
+        self.bits = dtype.bits if not dtype.is_float or is_long else 32
+        self.key_dtype = U64 if is_long else U32
+        self.passes = (self.bits + 7) // 8
+        twice = e.k.mul(size, 2)
+        self.keys = e.work(self.key_dtype, (twice,), "keys")
+        self.places = e.work(I64, (twice,), "places")
+        self.counts = e.work(I64, (e.k.const(_BYTE * self.passes, I64),), "counts")
+
+    def key(self, x: Expr) -> Expr:
+        """An element as an unsigned number."""
+        k, signed = self.e.k, I64 if self.key_dtype == U64 else I32
+        if self.dtype.is_float:
+            x = k.let(wide(self.e, x), "x")
+            bits = k.let(k.bitcast(k.select(k.eq(x, 0), k.const(0, x.type), x), signed), "bits")
+            sign = k.const(-1 << (signed.bits - 1), signed)
+            flipped = k.bitxor(bits, k.bitor(k.shr(bits, signed.bits - 1), sign))
+            found = k.select(k.isnan(x), k.const(-1, self.key_dtype), k.bitcast(flipped, self.key_dtype))
+        elif self.dtype.kind == "i":
+            least = k.const(1 << (self.bits - 1), signed)
+            found = k.bitcast(
+                k.bitxor(k.cast(x, signed), least) if self.bits == signed.bits else k.add(k.cast(x, signed), least),
+                self.key_dtype,
+            )
+        else:
+            found = k.cast(x, self.key_dtype)
+        return k.bitxor(found, k.const((1 << max(self.bits, 8)) - 1, self.key_dtype)) if self.descending else found
+
+    def fill(self, element: Callable[[Expr], Expr]) -> None:
+        """Compute the keys."""
+        with self.e.loops((self.size,), vector=True) as (i,):
+            self.e.store(self.keys, (i,), self.key(element(i)))
+
+    def by_counting(self, put: Callable[[Expr, Expr], None]) -> None:
+        """Each element goes behind as many as come before it."""
+        e, k = self.e, self.e.k
+        with e.loops((self.size,)) as (i,):
+            mine = e.load(self.keys, (i,))
+            with e.fold(self.size, k.const(0, I64), combine="add") as before:
+                other = e.load(self.keys, (before.index,))
+                is_before = k.logical_or(k.lt(other, mine), k.logical_and(k.eq(other, mine), k.lt(before.index, i)))
+                before.following = [k.cast(is_before, I64)]
+            put(before.results[0], i)
+
+    def by_bytes(self, put: Callable[[Expr, Expr], None]) -> None:
+        """One pass per byte in which elements differ."""
+        e, k = self.e, self.e.k
+        with e.loops(self.counts.shape, vector=True) as (i,):
+            e.store(self.counts, (i,), k.const(0, I64))
+        with e.loops((self.size,)) as (i,):
+            key = e.load(self.keys, (i,))
+            e.store(self.places, (i,), i)
+            for turn in range(self.passes):
+                at = self.byte(key, k.const(turn, I64))
+                e.store(self.counts, (at,), k.add(e.load(self.counts, (at,)), 1))
+        with e.fold(k.const(self.passes, I64), k.const(0, I64)) as turns:
+            (start,) = turns.carried
+            other = k.let(k.sub(self.size, start), "other")
+            first = self.byte(e.load(self.keys, (start,)), turns.index)
+            differs = k.let(k.ne(e.load(self.counts, (first,)), self.size), "differs")
+            with e.when(differs):
+                self.move(turns.index, start, other)
+            turns.following = [k.select(differs, other, start)]
+        with e.loops((self.size,)) as (i,):
+            put(i, e.load(self.places, (k.add(turns.results[0], i),)))
+
+    def byte(self, key: Expr, turn: Expr) -> Expr:
+        """Where the byte of a key that a pass looks at is counted."""
+        k = self.e.k
+        shifted = k.lsr(key, k.cast(k.mul(turn, 8), self.key_dtype))
+        return k.let(k.add(k.cast(k.bitand(shifted, _BYTE - 1), I64), k.mul(turn, _BYTE)), "byte")
+
+    def move(self, turn: Expr, start: Expr, other: Expr) -> None:
+        """The elements from `start` on go behind `other`, in the order of a byte."""
+        e, k = self.e, self.e.k
+        with e.fold(k.const(_BYTE, I64), k.const(0, I64)) as total:
+            at = k.let(k.add(k.mul(turn, _BYTE), total.index), "at")
+            count = e.load(self.counts, (at,))
+            e.store(self.counts, (at,), total.carried[0])
+            total.following = [k.add(total.carried[0], count)]
+        with e.loops((self.size,)) as (i,):
+            source = k.let(k.add(start, i), "source")
+            key, place = e.load(self.keys, (source,)), e.load(self.places, (source,))
+            byte = self.byte(key, turn)
+            to = e.load(self.counts, (byte,))
+            e.store(self.counts, (byte,), k.add(to, 1))
+            target = k.let(k.add(other, to), "target")
+            e.store(self.keys, (target,), key)
+            e.store(self.places, (target,), place)
+
+
+def merged(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
+    """Merge sort of places, bottom up: in each pass every place finds its rank in the run beside its own by binary
+    search, so that all elements of a pass are independent."""
+    out = e.new(results[0])
+    moved = e.scratch(results[0].type, "moved")
+    size = x.shape[axis]
+    with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True) as outer:
+
+        def before(a: Expr, b: Expr) -> Expr:
+            return _less(e, b, a) if descending else _less(e, a, b)
+
+        def key(place: Expr) -> Expr:
+            return wide(e, e.load(x, insert_axis(outer, axis, e.load(out, insert_axis(outer, axis, place)))))
+
+        with e.loops((size,)) as (i,):
+            e.store(out, insert_axis(outer, axis, i), i)
+        with e.fold(e.k.const(63, I64), e.k.const(1, I64)) as passes:
+            (width,) = passes.carried
+            with e.when(e.k.lt(width, size)):
+                with e.loops((size,)) as (i,):
+                    rank = _rank(e, i, width, passes.index, size, key, before)
+                    e.store(moved, insert_axis(outer, axis, rank), e.load(out, insert_axis(outer, axis, i)))
+                with e.loops((size,)) as (i,):
+                    e.store(out, insert_axis(outer, axis, i), e.load(moved, insert_axis(outer, axis, i)))
+            passes.following = [e.k.mul(width, 2)]
+    return out
+
+
+def _rank(
+    e: Emitter,
+    i: Expr,
+    width: Expr,
+    steps: Expr,
+    size: Expr,
+    key: Callable[[Expr], Expr],
+    before: Callable[[Expr, Expr], Expr],
+) -> Expr:
+    """Where the element at place i goes when the two runs of `width` around it are merged."""
+    k = e.k
+    start = k.let(k.sub(i, k.remainder(i, k.mul(width, 2))), "start")
+    middle = k.let(k.minimum(k.add(start, width), size), "middle")
+    end = k.minimum(k.add(middle, width), size)
+    is_left = k.let(k.lt(i, middle), "is_left")
+    first, last = k.select(is_left, middle, start), k.select(is_left, end, middle)
+    mine = key(i)
+    with e.fold(k.add(steps, 1), first, last) as search:
+        low, high = search.carried
+        half = k.let(k.lsr(k.add(low, high), 1), "half")
+        other = key(k.minimum(half, k.sub(size, 1)))
+        passes_by = k.select(is_left, before(other, mine), k.logical_not(before(mine, other)))
+        is_open = k.lt(low, high)
+        up = k.let(k.logical_and(is_open, passes_by), "up")
+        down = k.logical_and(is_open, k.logical_not(up))
+        search.following = [k.select(up, k.add(half, 1), low), k.select(down, half, high)]
+    crossed = k.sub(search.results[0], first)
+    own = k.sub(i, k.select(is_left, start, middle))
+    return k.let(k.add(start, k.add(own, crossed)), "rank")
+
+
+# -- searching ------------------------------------------------------------------------------------------------
+
+
+def insertion_place(e: Emitter, results: Sequence[Any], x: Array, values: Array, *, side: str) -> Array:
+    """Binary search without branches: the part in which the place lies is halved as often as its size asks for."""
+    out, size = e.new(results[0]), x.shape[0]
+    with e.here(), e.fold(e.k.const(63, I64), size, e.k.const(0, I64)) as halvings:
+        left, count = halvings.carried
+        is_open = e.k.let(e.k.gt(left, 1), "is_open")
+        halvings.following = [e.k.sub(left, e.k.lsr(left, 1)), e.k.add(count, e.k.cast(is_open, I64))]
+    steps = halvings.results[1]
+
+    def nowhere() -> None:
+        with e.kernel(), e.loops(values.shape, vector=True) as at:
+            e.store(out, at, e.k.const(0, I64))
+
+    def search() -> None:
+        with e.kernel(), e.loops(values.shape, parallel=True, vector=True) as at:
+            e.store(out, at, _place_of(e, x, wide(e, e.load(values, at)), steps, side))
+
+    e.either(e.k.eq(size, 0), nowhere, search)
+    return out
+
+
+def _place_of(e: Emitter, x: Array, value: Expr, steps: Expr, side: str) -> Expr:
+    k = e.k
+
+    def is_before(place: Expr) -> Expr:
+        found = wide(e, e.load(x, (place,)))
+        if side == "left":
+            return _less(e, found, value)
+        return k.logical_not(_less(e, value, found))
+
+    with e.fold(steps, k.const(0, I64), x.shape[0]) as search:
+        base, left = search.carried
+        half = k.let(k.lsr(left, 1), "half")
+        last = k.let(k.sub(k.add(base, k.maximum(half, 1)), 1), "last")
+        search.following = [k.select(is_before(last), k.add(base, half), base), k.sub(left, half)]
+    base = search.results[0]
+    return k.add(base, k.cast(is_before(base), I64))
+
+
+def _less(e: Emitter, a: Expr, b: Expr) -> Expr:
+    """Whether a must come before b; nan comes last."""
+    less = e.k.lt(a, b)
+    if not a.type.is_float:
+        return less
+    return e.k.logical_or(less, e.k.logical_and(e.k.isnan(b), e.k.logical_not(e.k.isnan(a))))
