@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def test_unique(x: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_searchsorted(side: str) -> None:
+def test_searchsorted(side: Any) -> None:
     line = np.sort(X[0])
     for values in (X[1], np.array([-99.0, 99.0]), X):
         check("numpy searchsorted", np.searchsorted(line, values, side), line, values, side)
@@ -66,3 +68,43 @@ def test_counting() -> None:
 def test_covariance() -> None:
     check("numpy cov", np.cov(X), X)
     check("numpy cov", np.cov(X, rowvar=False), X, rowvar=False)
+
+
+KINDS = ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint8", "bool")
+
+
+def lines(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Elements that occur several times, with nan, infinities and both zeros, and the extremes of integers."""
+    rng = np.random.default_rng(len(dtype) + sum(shape))
+    if dtype == "bool":
+        return rng.integers(0, 2, shape).astype(bool)
+    if dtype.startswith("float"):
+        some = np.concatenate([rng.normal(size=20), [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-7, -1e-7]])
+    else:
+        limits = np.iinfo(dtype)
+        some = np.array([limits.min, limits.max, 0, 1, limits.max - 1, *rng.integers(0, 100, 20)], dtype)
+    return rng.choice(some, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_lines_of_any_length_keep_the_order_of_equal_elements(dtype: str) -> None:
+    for shape, axis in (((64,), 0), ((65,), 0), ((700,), 0), ((3, 90), 1), ((90, 3), 0), ((2, 66, 2), 1)):
+        x = lines(dtype, shape)
+        check("numpy argsort", np.argsort(x, axis, kind="stable"), x, axis)
+        size = x.shape[axis]
+        backward = size - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+        check("function argsort", backward, x, axis, descending=True)
+
+
+def test_numbers_that_differ_in_few_bytes_are_ordered() -> None:
+    for x in (np.arange(300)[::-1] << 40, np.full(300, 7), np.repeat([5, 3], 200)):
+        check("numpy argsort", np.argsort(x, kind="stable"), x)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_searching_many_values_and_nan(side: Any) -> None:
+    for size in (1, 2, 3, 31, 32, 33, 1000):
+        for dtype in ("float64", "float32", "int64", "int8"):
+            line = np.sort(lines(dtype, (size,)))
+            values = lines(dtype, (70,))
+            check("numpy searchsorted", np.searchsorted(line, values, side), line, values, side)

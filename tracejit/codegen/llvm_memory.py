@@ -2,12 +2,14 @@
 
 step 0: one scalar; 1: a vector; -1: a vector turned round; 2: two overlapping vectors of which every other element
 is kept (each reads only between the first and the last element asked for); 0 or 1, which only the running program
-knows (a size that may be stretched): as much of a vector as is there; anything else: gather or scatter.
+knows (a size that may be stretched): as much of a vector as is there; another step: one element after the other;
+anything else, and where lanes are off: gather or scatter.
 Two stores that fill in each other's gaps (the parts of complex numbers) are one store of a vector twice as long.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm_ramps import first, i64, lanes_of, literal
@@ -117,6 +119,8 @@ def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, re
             return _load_every_other(p, buffer, ramp, dtype, readonly)
         case text if text in p.stretched and 0 < p.options.masked_bits <= dtype.bits:
             return _load_stretched(p, buffer, ramp, dtype, readonly)
+        case _ if p.vector.mask is None:
+            return _load_apart(p, buffer, ramp, dtype, readonly)
         case _:
             return _gather(p, buffer, lanes_of(p, ramp), dtype)
 
@@ -191,6 +195,38 @@ def _spread(begin: int, lanes: int) -> list[int]:
     return [place // 2 if place % 2 == 0 else lanes for place in range(begin, begin + lanes)]
 
 
+def _places(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType) -> Iterator[Value]:
+    """The address of each lane's element."""
+    assert p.vector is not None
+    place = _address(p, buffer, ramp, dtype)
+    for lane in range(p.vector.lanes):
+        place = element(p, place, p.known_step(ramp.step), dtype) if lane else place
+        yield place
+
+
+def _load_apart(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
+    """Elements some step apart, one after the other: several times as fast as a gather (Zen 4: 2.5 times), which also
+    is no help to the prefetcher."""
+    assert p.vector is not None
+    lanes, stored = p.vector.lanes, memory_type_text(dtype)
+    made = Value("poison", I8 if dtype == BOOL else dtype, lanes)
+    for lane, place in enumerate(_places(p, buffer, ramp, dtype)):
+        loaded = _load_one(p, place, dtype, readonly)
+        text = f"insertelement {memory_type_text(dtype, lanes)} {made.text}, {stored} {loaded.text}, i32 {lane}"
+        made = p.pure(text, made.dtype, lanes, made, loaded) if lane else p.pure(text, made.dtype, lanes, loaded)
+    return made
+
+
+def _store_apart(p: ExpressionPrinter, buffer: Value, ramp: Ramp, value: Value, dtype: DType) -> None:
+    """As `_load_apart`."""
+    stored = memory_type_text(dtype)
+    for lane, place in enumerate(_places(p, buffer, ramp, dtype)):
+        text = f"extractelement {memory_type_text(dtype, value.lanes)} {value.text}, i32 {lane}"
+        one = p.pure(text, value.dtype, 1, value)
+        line = f"store {stored} {one.text}, ptr {place.text}, align {align_of(dtype)}"
+        p.line(line + p.alias_metadata(dtype))
+
+
 def _gather(p: ExpressionPrinter, buffer: Value, index: Value, dtype: DType) -> Value:
     assert p.vector is not None
     lanes = p.vector.lanes
@@ -225,6 +261,8 @@ def store(
             p.line(f"store {type} {value.text}, ptr {address.text}, align 64, !nontemporal !{{i32 1}}")
         else:
             _store_vector(p, address, value, p.vector.mask)
+    elif isinstance(index, Ramp) and p.vector.mask is None:
+        _store_apart(p, buffer, index, value, dtype)
     else:
         _scatter(p, buffer, index, value, dtype)
 

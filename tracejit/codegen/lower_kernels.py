@@ -30,7 +30,7 @@ from tracejit.codegen.lower_folds import ColumnTiles, FoldGroup
 from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
-from tracejit.ir.types import BF16, F16, F32, TensorType
+from tracejit.ir.types import BF16, F16, F32, I64, TensorType
 from tracejit.records import record
 
 
@@ -107,6 +107,7 @@ class KernelLowering:
         self.is_final = True
         self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
         self.levels = _levels(ops)
+        self.turned: tuple[int, Expr] | None = None
         self.spills: dict[Value, Spill] = {}
         self.begin(frozenset())
         self.spills = self._spills()
@@ -131,9 +132,10 @@ class KernelLowering:
             parallel, self.parallel, self.is_final = self.parallel, False, False
             self.build()
             self.settle()
-            merged = self.mergeable()
+            merged, turned = self.mergeable(), self.turned_axis()
             self.parallel, self.is_final = parallel, True
             self.begin(merged)
+            self.turned = turned
         self.build()
         return tuple(self.code.scopes[0].stmts)
 
@@ -171,6 +173,18 @@ class KernelLowering:
             and not fixed & {a, b}
             and all(form is not None and self._continues(form, a, b) for form in forms)
         )
+
+    def turned_axis(self) -> tuple[int, Expr] | None:
+        """An axis along which an array is read densely that is read in strides along the last one, and the stride that
+        must be 1 for that."""
+        *others, last = self.space.proper(range(len(self.space.sizes))) or [0]
+        if self.folded or self.nested or not others or not self._one_nest():
+            return None
+        forms = [self.form(access.address) for access in self.elements.accesses if not access.is_store]
+        strided = [f for f in forms if f is not None and f.get(last, ZERO) not in (ZERO, ONE)]
+        steps = [(a, f.get(a, ZERO)) for f in strided for a in reversed(others)]
+        known = next(((a, step) for a, step in steps if step == ONE), None)
+        return known or next(((a, step) for a, step in steps if isinstance(step, Var)), None)
 
     def form(self, address: Expr) -> dict[int | None, Expr] | None:
         """An address as its steps along the axes of the common space and (under None) the rest."""
@@ -271,6 +285,36 @@ class KernelLowering:
                 self.enter(index, group, i)
             yield
 
+    @contextmanager
+    def strips(self, turned: int, step: Expr, index: dict[int, Expr]) -> Iterator[None]:
+        """Loops over narrow strips along the last axis, the axis `turned` innermost in each: lines of memory that are
+        crossed by a row are in the nearest cache for the next rows, which want their neighbouring elements. Where the
+        step is not 1 there is one strip."""
+        axes = range(len(self.space.sizes))
+        *groups, last = self.space.groups(axes)
+        rows = next(g for g in groups if turned in g)
+        outer = [g for g in groups if g is not rows]
+        index.update(dict.fromkeys(axes, ZERO))
+        k, extent = self.k, self.extent(last)
+        spread: Axis = "parallel" if self.may_spread() else "serial"
+        narrow = k.const(schedule.STRIP, I64)
+        width = self.code.bind(k.select(k.eq(step, 1), narrow, k.maximum(extent, 1)), "width")
+        with ExitStack() as stack:
+            for at, group in enumerate(outer):
+                i = self.code.loop(self.extent(group), "serial" if at else spread, schedule.loop_name(group))
+                self.enter(index, group, stack.enter_context(i))
+            first, height = ZERO, self.extent(rows)
+            if not outer:
+                block = stack.enter_context(self.code.loop(schedule.blocks(self.code, height, narrow), spread, "block"))
+                first, height = schedule.block_range(self.code, height, block, narrow)
+            strip = stack.enter_context(self.code.loop(schedule.blocks(self.code, extent, width), "serial", "strip"))
+            start, length = schedule.block_range(self.code, extent, strip, width)
+            row = stack.enter_context(self.code.loop(height, "serial", schedule.loop_name(rows)))
+            self.enter(index, rows, k.add(first, row))
+            i = stack.enter_context(self.code.loop(length, "vector", schedule.loop_name(last)))
+            self.enter(index, last, k.add(start, i))
+            yield
+
     def extent(self, group: Sequence[int]) -> Expr:
         """The trips of the loop over merged axes."""
         return self.code.bind(self.k.product(self.space.sizes[a] for a in group), "size")
@@ -307,7 +351,10 @@ class KernelLowering:
         if shape != self.space_shape:
             self.space = Space(self.elements.sizes_of(ready[0].value))
         index: dict[int, Expr] = {}
-        with self.loops(range(len(shape)), index, vector=True, parallel=True):
+        axes = range(len(shape))
+        turned = self.turned if shape == self.space_shape else None
+        nest = self.loops(axes, index, vector=True, parallel=True) if turned is None else self.strips(*turned, index)
+        with nest:
             self.write(ready, self.at(index))
         self.space = common
 

@@ -21,6 +21,9 @@ BLOCK = 4096
 COLUMNS = 512
 
 
+#: The width and height of a part of an array that is read across its lines.
+STRIP = 64
+
 #: Rows that are folded side by side: those a multiple of a page apart share the 8 places of a set of the first cache.
 ROWS = 8
 
@@ -48,12 +51,12 @@ def blocked_loop(code: Code, extent: Expr, axis: Axis, name: str, size: int = BL
             yield k.add(start, i)
 
 
-def blocks(code: Code, extent: Expr, size: int = BLOCK) -> Expr:
+def blocks(code: Code, extent: Expr, size: int | Expr = BLOCK) -> Expr:
     """The number of blocks of a loop."""
-    return code.k.ceildiv(extent, code.k.const(size, I64))
+    return code.k.ceildiv(extent, code.k.const(size, I64) if isinstance(size, int) else size)
 
 
-def block_range(code: Code, extent: Expr, block: Expr, size: int = BLOCK) -> tuple[Expr, Expr]:
+def block_range(code: Code, extent: Expr, block: Expr, size: int | Expr = BLOCK) -> tuple[Expr, Expr]:
     """Start and length of a block of a loop."""
     k = code.k
     start = code.bind(k.mul(block, size), "start")

@@ -200,7 +200,7 @@ def tile(b: Any, x: Operand, reps: Sizes) -> Any:
     shape = (*(1,) * (rank - b.rank(x)), *b.shape(x))
     times = (*(1,) * (rank - len(times)), *times)
     apart = b.reshape(x, tuple(n for s in shape for n in (1, s)))
-    wide = b.broadcast(apart, tuple(n for r, s in zip(times, shape, strict=True) for n in (r, s)))
+    wide = b.fresh(b.broadcast(apart, tuple(n for r, s in zip(times, shape, strict=True) for n in (r, s))))
     return b.reshape(wide, tuple(r * s for r, s in zip(times, shape, strict=True)))
 
 
@@ -213,7 +213,7 @@ def repeat(b: Any, x: Operand, repeats: Size, axis: int | None = None) -> Any:
         raise DTypeMismatch("repeat takes one count for all elements")
     shape = b.shape(x)
     apart = b.reshape(x, (*shape[: along + 1], 1, *shape[along + 1 :]))
-    wide = b.broadcast(apart, (*shape[: along + 1], repeats, *shape[along + 1 :]))
+    wide = b.fresh(b.broadcast(apart, (*shape[: along + 1], repeats, *shape[along + 1 :])))
     return b.reshape(wide, (*shape[:along], shape[along] * repeats, *shape[along + 1 :]))
 
 
@@ -227,10 +227,19 @@ def roll(b: Any, x: Operand, shift: Sizes, axis: Any = None, *, shifts: Sizes = 
     axes, moves = sizes_of(axis), sizes_of(shift)
     moves = moves * len(axes) if len(moves) == 1 else moves
     for along, move in zip(axes, moves, strict=True):
-        along = one_axis(along, b.rank(x))
-        size = b.shape(x)[along]
-        x = b.gather(x, on(b).mod(on(b).sub(ramp(b, size), move), size), axis=along)
+        x = _rolled(b, x, one_axis(along, b.rank(x)), move)
     return x
+
+
+def _rolled(b: Any, x: Any, axis: int, move: Any) -> Any:
+    """x moved along an axis. The two parts of a vector change places; elsewhere elements are read where they were."""
+    c, size = on(b), b.shape(x)[axis]
+    move = c.mod(move, c.maximum(size, 1))
+    if b.rank(x) == 1:
+        rest = c.sub(size, move)
+        return b.cat(size, (part(b, x, axis, rest, move), part(b, x, axis, 0, rest)), axis=axis)
+    place = c.sub(ramp(b, size), move)
+    return b.gather(x, b.select(b.lt(place, 0), c.add(place, size), place), axis=axis)
 
 
 # -- padding --------------------------------------------------------------------------------------------------

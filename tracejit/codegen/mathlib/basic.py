@@ -30,12 +30,12 @@ def sign(k: KernelBuilder, x: Expr) -> Expr:
 
 def minimum(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     """The lesser, or the first NaN."""
-    return k.select(k.logical_or(k.lt(x, y), k.isnan(x)), x, y) if k.dtype(x) != BOOL else k.logical_and(x, y)
+    return k.select(k.isnan(x), x, k.select(k.lt(x, y), x, y)) if k.dtype(x) != BOOL else k.logical_and(x, y)
 
 
 def maximum(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     """The greater, or the first NaN."""
-    return k.select(k.logical_or(k.gt(x, y), k.isnan(x)), x, y) if k.dtype(x) != BOOL else k.logical_or(x, y)
+    return k.select(k.isnan(x), x, k.select(k.gt(x, y), x, y)) if k.dtype(x) != BOOL else k.logical_or(x, y)
 
 
 def isnan(k: KernelBuilder, x: Expr) -> Expr:

@@ -1,0 +1,76 @@
+"""Arrays that are read across their lines, or with gaps: in strips, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.threads import each_number_of_threads
+
+SIZES = [(1, 1), (3, 200), (200, 3), (63, 65), (64, 64), (130, 129), (5, 1)]
+
+
+@tj.script
+def combined(x: Any, y: Any) -> Any:
+    return x.T * 2 + y, x + y.T
+
+
+@tj.script
+def turned(x: Any) -> Any:
+    return x.transpose(2, 0, 1) * 2 + 1, x.transpose(1, 0, 2) + 1, x.transpose(2, 1, 0) - 1
+
+
+@tj.script
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+@tj.script
+def spread(target: Any, x: Any, step: int) -> None:
+    target[::step] = x
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool"])
+def test_turned_matrices(shape: tuple[int, int], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2 if dtype == "bool" else 50, shape).astype(dtype)
+    y = rng.integers(0, 2 if dtype == "bool" else 50, shape[::-1]).astype(dtype)
+    for a, b in ((x, y), (y.T, x.T), (np.asfortranarray(x), y), (x[::-1], y[:, ::-1])):
+        with each_number_of_threads(1, 3) as counts:
+            for _ in counts:
+                for result, expected in zip(combined(a, b), (a.T * 2 + b, a + b.T), strict=True):
+                    np.testing.assert_array_equal(result, expected, strict=True)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (65, 3, 70), (3, 66, 65), (70, 65, 2)])
+def test_turned_blocks(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape)
+    for a in (x, x.transpose(1, 2, 0), x[:, ::-1], x[..., ::2]):
+        expected = a.transpose(2, 0, 1) * 2 + 1, a.transpose(1, 0, 2) + 1, a.transpose(2, 1, 0) - 1
+        for result, want in zip(turned(a), expected, strict=True):
+            np.testing.assert_array_equal(result, want, strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int16", "int8", "bool", "complex64"])
+@pytest.mark.parametrize("step", [-3, -2, 2, 3, 5, 17])
+def test_elements_some_step_apart(step: int, dtype: str) -> None:
+    x = np.random.default_rng(0).integers(0, 2, 2000).astype(dtype)
+    with each_number_of_threads(1, 3) as counts:
+        for _ in counts:
+            np.testing.assert_array_equal(doubled(x[::step]), x[::step] * 2)
+    target, expected = x.copy(), x.copy()
+    value = np.zeros_like(x[:: abs(step)])
+    spread(target, value, abs(step))
+    expected[:: abs(step)] = 0
+    np.testing.assert_array_equal(target, expected)
+
+
+def test_a_transposition_is_read_in_strips() -> None:
+    given = np.ones((100, 90)).T
+    doubled(given)
+    (kernel,) = [line for line in doubled.explain(given).splitlines() if "launched at" in line]
+    assert "parallel loop, serial loop, serial loop, vector loop" in kernel
