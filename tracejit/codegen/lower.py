@@ -31,6 +31,7 @@ from tracejit.codegen.loop_ir import (
     Kernel,
     Launch,
     Let,
+    Offset,
     OutputSpec,
     Pointer,
     PrintSite,
@@ -43,6 +44,7 @@ from tracejit.codegen.lower_code import Code, free_variables, stored_buffers
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import (
     ONE,
+    ZERO,
     Array,
     Element,
     ElementBuilder,
@@ -184,17 +186,18 @@ class Lowering:
             return Var(name, Pointer(_slot_dtype(type), is_list=True))
         return Var(name, Pointer(real_dtype(type.dtype)))
 
-    def new_array(self, type: TensorType, name: str, *, stack: bool = False) -> Array:
+    def new_array(self, type: TensorType, name: str, *, stack: bool = False, room: int = 0) -> Array:
         """Storage for a tensor, in C order."""
         shape = self.shape(type)
         array = Array(self.pointer(type, name), type, shape)
-        self.allocate(array, stack=stack)
+        self.allocate(array, stack=stack, room=room)
         return array
 
-    def allocate(self, array: Array, *, stack: bool = False) -> None:
-        """Storage for an array in C order."""
+    def allocate(self, array: Array, *, stack: bool = False, room: int = 0) -> None:
+        """Storage for an array in C order, and `room` elements more."""
         width = 2 if array.type.dtype.is_complex else 1
-        self.emit(Alloc(array.buffer, self.k.mul(self.k.product(array.shape), width), stack))
+        count = self.k.add(self.k.product(array.shape), room)
+        self.emit(Alloc(array.buffer, self.k.mul(count, width), stack))
 
     def new_result(self, value: Value) -> Array:
         """Storage for an op's result. A rank-0 tensor that is only fetched lives on the stack."""
@@ -216,17 +219,23 @@ class Lowering:
 
     def copy_into(self, target: Array, source: Array) -> None:
         """Copy elements between arrays of one shape."""
-        if source.contiguous and target.contiguous:
+        if source.is_dense(self.k) and target.is_dense(self.k):
             count = self.k.product(source.shape)
             width = 2 if source.type.dtype.is_complex else 1
-            self.emit(Call("copy", (target.buffer, source.buffer, self.k.mul(count, width))))
+            self.emit(Call("copy", (self.start_of(target), self.start_of(source), self.k.mul(count, width))))
             return
-        if self.target == "cpu" and len(source.shape) == 2 and source.steps(self.k)[0] == ONE:
+        if self.target == "cpu" and len(source.shape) == 2 and source.steps(self.k)[0] == ONE != source.shape[1]:
             self._turn_into(target, source)
             return
         value = Value(source.type, "x")
         self.env[value] = source
         self.kernel("copy", (), [Target(value, target)])
+
+    def start_of(self, array: Array) -> Expr:
+        """Where an array's first element is."""
+        width = 2 if array.type.dtype.is_complex else 1
+        at = self.let(self.k.mul(array.offset, width), "at")
+        return array.buffer if at == ZERO else Offset(array.buffer, at, array.buffer.type)  # type: ignore[arg-type]
 
     def _turn_into(self, target: Array, source: Array) -> None:
         """Copy a matrix whose columns lie in one piece, some lines of memory at a time: whole columns would drive each

@@ -257,6 +257,10 @@ class Array:
         """Whether the elements lie in C order from the buffer's start."""
         return self.strides is None
 
+    def is_dense(self, k: KernelBuilder) -> bool:
+        """Whether the elements are known to lie in C order, wherever the first one is."""
+        return self.strides is None or self.strides == c_strides(k, self.shape)
+
     def steps(self, k: KernelBuilder) -> Index:
         """The strides, spelt out."""
         return c_strides(k, self.shape) if self.strides is None else self.strides

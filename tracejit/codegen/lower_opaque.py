@@ -54,10 +54,10 @@ class Emitter:
 
     # -- the entry --------------------------------------------------------------------------------------------
 
-    def new(self, result: Value) -> Array:
-        """Storage for a result."""
+    def new(self, result: Value, *, room: int = 0) -> Array:
+        """Storage for a result, and for so many elements more."""
         assert isinstance(result.type, TensorType)
-        return self.lowering.new_array(result.type, result.name)
+        return self.lowering.new_array(result.type, result.name, room=room)
 
     def scratch(self, like: TensorType, name: str = "scratch") -> Array:
         """Storage that lives to the end of the block."""

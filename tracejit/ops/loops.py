@@ -16,6 +16,9 @@ Emitter = Any
 Array = Any
 Expr = Any
 
+#: Elements that are looked through at once for an extremum.
+BLOCK = 4096
+
 OVERFLOW_MESSAGE = "Python int too large to convert to 64 bits"
 
 
@@ -45,7 +48,7 @@ def cat(e: Emitter, results: Sequence[Any], _size: Expr, xs: Sequence[Array], *,
 def extremum_place(better: str) -> Callable[..., Any]:
     """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan.
 
-    Along the last axis (contiguous as a rule) it is found in two vector passes: the extremum, then its first place.
+    Along the last axis (contiguous as a rule) vector loops find the first block that has it, then its place there.
     Along another one neighbouring places are the lanes, and each lane carries its best element and where it was.
     """
 
@@ -63,17 +66,32 @@ def extremum_place(better: str) -> Callable[..., Any]:
 
 
 def _place_in_line(e: Emitter, better: str, size: Expr, element: Callable[[Expr], Expr]) -> Expr:
-    first = element(e.k.const(0, I64))
-    with e.fold(size, first, combine="maximum" if better == "gt" else "minimum") as fold:
-        fold.following = [element(fold.index)]
-    best = fold.results[0]
-    with e.fold(size, size, combine="minimum") as found:
-        value = element(found.index)
-        hit = e.k.eq(value, best)
+    k, combine = e.k, "maximum" if better == "gt" else "minimum"
+    zero = k.const(0, I64)
+    first = element(zero)
+    with e.fold(k.quotient(k.add(size, BLOCK - 1), BLOCK), first, zero) as blocks:
+        best, place = blocks.carried
+        start = k.let(k.mul(blocks.index, BLOCK), "start")
+        with e.fold(k.minimum(k.sub(size, start), BLOCK), element(start), combine=combine) as fold:
+            fold.following = [element(k.add(start, fold.index))]
+        wins = k.let(_wins(e, better, fold.results[0], best), "wins")
+        blocks.following = [k.select(wins, fold.results[0], best), k.select(wins, start, place)]
+    best, start = blocks.results
+    with e.fold(k.minimum(k.sub(size, start), BLOCK), size, combine="minimum") as found:
+        value = element(k.add(start, found.index))
+        hit = k.eq(value, best)
         if value.type.is_float:
-            hit = e.k.logical_or(hit, e.k.logical_and(e.k.isnan(value), e.k.isnan(best)))
-        found.following = [e.k.select(hit, found.index, size)]
+            hit = k.logical_or(hit, k.logical_and(k.isnan(value), k.isnan(best)))
+        found.following = [k.select(hit, k.add(start, found.index), size)]
     return found.results[0]
+
+
+def _wins(e: Emitter, better: str, value: Expr, best: Expr) -> Expr:
+    """Whether a value is better than the best so far, or the first nan."""
+    wins = getattr(e.k, better)(value, best)
+    if not value.type.is_float:
+        return wins
+    return e.k.logical_or(wins, e.k.logical_and(e.k.isnan(value), e.k.logical_not(e.k.isnan(best))))
 
 
 def _place_by_lane(e: Emitter, better: str, size: Expr, element: Callable[[Expr], Expr]) -> Expr:
@@ -81,10 +99,7 @@ def _place_by_lane(e: Emitter, better: str, size: Expr, element: Callable[[Expr]
     with e.fold(size, element(zero), zero) as fold:
         best, place = fold.carried
         value = element(fold.index)
-        wins = getattr(e.k, better)(value, best)
-        if value.type.is_float:
-            wins = e.k.logical_or(wins, e.k.logical_and(e.k.isnan(value), e.k.logical_not(e.k.isnan(best))))
-        wins = e.k.let(wins, "wins")
+        wins = e.k.let(_wins(e, better, value, best), "wins")
         fold.following = [e.k.select(wins, value, best), e.k.select(wins, fold.index, place)]
     return fold.results[1]
 
@@ -168,10 +183,23 @@ def mask_read(e: Emitter, results: Sequence[Any], x: Array, mask: Array) -> tupl
             fold.following = [e.k.cast(e.load_flat(mask, fold.index), I64)]
         e.store(count, (), fold.results[0])
     number = e.define(results[0], e.load(count, ()))
-    out = e.new(results[1])
+    is_dense = e.in_order and row == e.k.const(1, I64)
+    out = e.new(results[1], room=1 if is_dense else 0)
     with e.kernel():
-        _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(out, to, e.load_flat(x, at)))
+        if is_dense:
+            _picked(e, total, mask, lambda at, to: e.store_flat(out, to, e.load_flat(x, at)))
+        else:
+            _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(out, to, e.load_flat(x, at)))
     return number, out
+
+
+def _picked(e: Emitter, total: Expr, mask: Array, move: Callable[[Expr, Expr], None]) -> None:
+    """`move(place in the whole, place in the selection)` for each element, the next over the one before where the mask
+    did not hold: nothing is jumped over that could be foretold wrongly. Needs room for one more."""
+    with e.fold(total, e.k.const(0, I64)) as fold:
+        (found,) = fold.carried
+        move(fold.index, found)
+        fold.following = [e.k.add(found, e.k.cast(e.load_flat(mask, fold.index), I64))]
 
 
 def mask_write(e: Emitter, results: Sequence[Any], x: Array, mask: Array, value: Array) -> Array:
