@@ -9,7 +9,6 @@ Two stores that fill in each other's gaps (the parts of complex numbers) are one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm_ramps import first, i64, lanes_of, literal
@@ -19,6 +18,10 @@ from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_expressions import ExpressionPrinter
+
+
+#: Elements of fewer bits have no gathers that could be slower than what LLVM makes of them.
+LEAST_BITS = 32
 
 
 def align_of(dtype: DType | Pointer) -> int:
@@ -119,7 +122,7 @@ def _load_ramp(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, re
             return _load_every_other(p, buffer, ramp, dtype, readonly)
         case text if text in p.stretched and 0 < p.options.masked_bits <= dtype.bits:
             return _load_stretched(p, buffer, ramp, dtype, readonly)
-        case _ if p.vector.mask is None:
+        case _ if p.vector.mask is None and dtype.bits >= LEAST_BITS:
             return _load_apart(p, buffer, ramp, dtype, readonly)
         case _:
             return _gather(p, buffer, lanes_of(p, ramp), dtype)
@@ -195,36 +198,57 @@ def _spread(begin: int, lanes: int) -> list[int]:
     return [place // 2 if place % 2 == 0 else lanes for place in range(begin, begin + lanes)]
 
 
-def _places(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType) -> Iterator[Value]:
-    """The address of each lane's element."""
+def _pieces(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType) -> tuple[int, list[Value], Value]:
+    """The lanes of a vector register, the address of the first element for each, and the step between elements."""
     assert p.vector is not None
-    place = _address(p, buffer, ramp, dtype)
-    for lane in range(p.vector.lanes):
-        place = element(p, place, p.known_step(ramp.step), dtype) if lane else place
-        yield place
+    width = min(p.vector.lanes, max(p.options.vector_bits // dtype.bits, 1))
+    step, place = p.known_step(ramp.step), _address(p, buffer, ramp, dtype)
+    places = [place]
+    if p.vector.lanes > width:
+        whole = p.pure(f"mul i64 {step.text}, {width}", I64, 1, step)
+        while len(places) < p.vector.lanes // width:
+            places.append(element(p, places[-1], whole, dtype))
+    return width, places, step
 
 
 def _load_apart(p: ExpressionPrinter, buffer: Value, ramp: Ramp, dtype: DType, readonly: bool) -> Value:
     """Elements some step apart, one after the other: several times as fast as a gather (Zen 4: 2.5 times), which also
-    is no help to the prefetcher."""
-    assert p.vector is not None
-    lanes, stored = p.vector.lanes, memory_type_text(dtype)
-    made = Value("poison", I8 if dtype == BOOL else dtype, lanes)
-    for lane, place in enumerate(_places(p, buffer, ramp, dtype)):
-        loaded = _load_one(p, place, dtype, readonly)
-        text = f"insertelement {memory_type_text(dtype, lanes)} {made.text}, {stored} {loaded.text}, i32 {lane}"
-        made = p.pure(text, made.dtype, lanes, made, loaded) if lane else p.pure(text, made.dtype, lanes, loaded)
-    return made
+    is no help to the prefetcher. A function of the module does it: long to compile, and often needed."""
+    width, places, step = _pieces(p, buffer, ramp, dtype)
+    stored, type = memory_type_text(dtype), memory_type_text(dtype, width)
+    name = f"@apart.load.{_suffix(dtype, width)}"
+    lines = [f"define internal {type} {name}(ptr %p0, i64 %step) #0 {{"]
+    for lane in range(width):
+        if lane:
+            lines.append(f"  %p{lane} = getelementptr {stored}, ptr %p{lane - 1}, i64 %step")
+        lines.append(f"  %x{lane} = load {stored}, ptr %p{lane}, align {align_of(dtype)}")
+        before = f"%v{lane - 1}" if lane else "poison"
+        lines.append(f"  %v{lane} = insertelement {type} {before}, {stored} %x{lane}, i32 {lane}")
+    p.declare("\n".join([*lines, f"  ret {type} %v{width - 1}", "}"]))
+    parts = [
+        p.read(f"call {type} {name}({place.typed()}, {step.typed()})", dtype, width, False, place) for place in places
+    ]
+    while len(parts) > 1:
+        parts = [_shuffle(p, a, b, range(2 * a.lanes)) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 def _store_apart(p: ExpressionPrinter, buffer: Value, ramp: Ramp, value: Value, dtype: DType) -> None:
     """As `_load_apart`."""
-    stored = memory_type_text(dtype)
-    for lane, place in enumerate(_places(p, buffer, ramp, dtype)):
-        text = f"extractelement {memory_type_text(dtype, value.lanes)} {value.text}, i32 {lane}"
-        one = p.pure(text, value.dtype, 1, value)
-        line = f"store {stored} {one.text}, ptr {place.text}, align {align_of(dtype)}"
-        p.line(line + p.alias_metadata(dtype))
+    width, places, step = _pieces(p, buffer, ramp, dtype)
+    stored, type = memory_type_text(dtype), memory_type_text(dtype, width)
+    name = f"@apart.store.{_suffix(dtype, width)}"
+    lines = [f"define internal void {name}(ptr %p0, i64 %step, {type} %v) #0 {{"]
+    for lane in range(width):
+        if lane:
+            lines.append(f"  %p{lane} = getelementptr {stored}, ptr %p{lane - 1}, i64 %step")
+        lines.append(f"  %x{lane} = extractelement {type} %v, i32 {lane}")
+        lines.append(f"  store {stored} %x{lane}, ptr %p{lane}, align {align_of(dtype)}")
+    p.declare("\n".join([*lines, "  ret void", "}"]))
+    for at, place in enumerate(places):
+        lanes = range(at * width, (at + 1) * width)
+        part = value if len(places) == 1 else _shuffle(p, value, value, lanes)
+        p.line(f"call void {name}({place.typed()}, {step.typed()}, {type} {part.text})")
 
 
 def _gather(p: ExpressionPrinter, buffer: Value, index: Value, dtype: DType) -> Value:
@@ -261,7 +285,7 @@ def store(
             p.line(f"store {type} {value.text}, ptr {address.text}, align 64, !nontemporal !{{i32 1}}")
         else:
             _store_vector(p, address, value, p.vector.mask)
-    elif isinstance(index, Ramp) and p.vector.mask is None:
+    elif isinstance(index, Ramp) and p.vector.mask is None and dtype.bits >= LEAST_BITS:
         _store_apart(p, buffer, index, value, dtype)
     else:
         _scatter(p, buffer, index, value, dtype)

@@ -48,7 +48,8 @@ class FoldGroup:
         start, extent = (ZERO, kernel.extent(group)) if self.block is None else self.block
         self.block = None
         is_last = group[-1] == kernel.space.proper(range(len(kernel.space.sizes)))[-1]
-        axis: Axis = "vector" if not inner and is_last and not code.in_vector else "serial"
+        is_vector = not inner and is_last and not code.in_vector and not kernel.plain
+        axis: Axis = "vector" if is_vector else "serial"
         with code.fold(extent, self._folds(), axis, schedule.loop_name(group)) as body:
             kernel.enter(self.index, group, kernel.k.add(start, body.index))
             body.next = self._following(body.carried, self.nest(inner))

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tracejit.codegen import schedule
+from tracejit.codegen import mathlib, schedule
 from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Stmt, Store, Var
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
@@ -32,6 +32,9 @@ from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
 from tracejit.ir.types import BF16, F16, F32, I64, TensorType
 from tracejit.records import record
+
+#: Kernels of so many ops are printed a second time for short rows.
+SHORT_OPS = 24
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +111,8 @@ class KernelLowering:
         self.folded = [op for op in ops if isinstance(op.defn.lower, Reduction)]
         self.levels = _levels(ops)
         self.turned: tuple[int, Expr] | None = None
+        self.outside = 1  #: scopes around a nest
+        self.plain = False  #: no loop is a vector
         self.spills: dict[Value, Spill] = {}
         self.begin(frozenset())
         self.spills = self._spills()
@@ -279,7 +284,8 @@ class KernelLowering:
             for at, group in enumerate(groups):
                 last = at == len(groups) - 1
                 outer: Axis = "parallel" if parallel and self.nested else "serial"
-                axis: Axis = "vector" if last and vector and not self.code.in_vector else outer
+                is_vector = last and vector and not self.code.in_vector and not self.plain
+                axis: Axis = "vector" if is_vector else outer
                 spread = parallel and at == 0 and self.may_spread()
                 i = stack.enter_context(self._loop(self.extent(group), axis, group, spread))
                 self.enter(index, group, i)
@@ -321,7 +327,7 @@ class KernelLowering:
 
     def may_spread(self) -> bool:
         """Whether a loop opened here may run in parallel."""
-        return self.parallel and len(self.code.scopes) == 1 and not schedule.is_small(self.space.sizes)
+        return self.parallel and len(self.code.scopes) == self.outside and not schedule.is_small(self.space.sizes)
 
     def _loop(self, extent: Expr, axis: Axis, group: list[int], spread: bool) -> AbstractContextManager[Expr]:
         name = schedule.loop_name(group)
@@ -376,11 +382,39 @@ class KernelLowering:
         kept = [a for a in range(len(self.space.sizes)) if a not in self.axes]
         proper, folded = self.space.proper(kept), self.space.proper(self.axes)
         columns = bool(proper) and bool(folded) and proper[-1] > folded[-1]
-        kept_shape = tuple(self.space_shape[a] for a in kept)
         if columns and self.is_tiled(kept):
             sums = {op.results[0] for op in self.folded}
             ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
             return
+        if columns or not (proper and folded) or not self.has_short_version():
+            self.rows_nest(kept, columns)
+            return
+        pending = self.pending
+        short = self.code.bind(
+            self.k.le(self.k.product(self.space.sizes[a] for a in folded), schedule.SHORT_ROW), "short"
+        )
+        for cond, plain in ((short, True), (self.k.logical_not(short), False)):
+            self.pending = list(pending)
+            with self.version(cond, plain):
+                self.rows_nest(kept, False)
+
+    def has_short_version(self) -> bool:
+        """Whether the nest is printed a second time for short rows, without vectors."""
+        functions = any(op.name in mathlib.FUNCTIONS for op in self.ops)
+        is_plain = max(self.levels.values()) == 1 and len(self.ops) <= SHORT_OPS and not functions
+        return self.is_final and not self.nested and is_plain
+
+    @contextmanager
+    def version(self, cond: Expr, plain: bool) -> Iterator[None]:
+        """One of several nests, of which a condition decides; a `plain` one has no vectors."""
+        with self.code.when(cond):
+            self.outside, self.plain = self.outside + 1, plain
+            yield
+            self.outside, self.plain = self.outside - 1, False
+
+    def rows_nest(self, kept: Sequence[int], columns: bool) -> None:
+        """Folds and writes for each index of the kept axes; with `columns` the last of these is a vector."""
+        kept_shape = tuple(self.space_shape[a] for a in kept)
         index: dict[int, Expr] = {}
         with self.loops(kept, index, vector=columns, parallel=True):
             outer = tuple(index[a] for a in kept)

@@ -24,6 +24,9 @@ COLUMNS = 512
 #: The width and height of a part of an array that is read across its lines.
 STRIP = 64
 
+#: Rows of up to so many elements are no vectors.
+SHORT_ROW = 16
+
 #: Rows that are folded side by side: those a multiple of a page apart share the 8 places of a set of the first cache.
 ROWS = 8
 

@@ -16,6 +16,9 @@ Emitter = Any
 Array = Any
 Expr = Any
 
+#: Lines of up to so many elements are no vectors.
+SHORT = 16
+
 #: Elements that are looked through at once for an extremum.
 BLOCK = 4096
 
@@ -49,17 +52,30 @@ def extremum_place(better: str) -> Callable[..., Any]:
     """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan.
 
     Along the last axis (contiguous as a rule) vector loops find the first block that has it, then its place there.
-    Along another one neighbouring places are the lanes, and each lane carries its best element and where it was.
+    Along another one neighbouring lines are the lanes, and each lane carries its best element and where it was. Short
+    lines do that one by one.
     """
 
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
-        out = e.new(results[0])
-        last = axis == len(x.shape) - 1
-        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True, vector=not last) as outer:
-            place = _place_in_line if last else _place_by_lane
-            e.store(
-                out, outer, place(e, better, x.shape[axis], lambda i: wide(e, e.load(x, insert_axis(outer, axis, i))))
-            )
+        out, size = e.new(results[0]), x.shape[axis]
+
+        def nest(place: Callable[..., Expr], vector: bool = False) -> None:
+            with e.loops(without_axis(x.shape, axis), parallel=True, vector=vector) as outer:
+                found = place(e, better, size, lambda i: wide(e, e.load(x, insert_axis(outer, axis, i))))
+                e.store(out, outer, found)
+
+        is_last = axis == len(x.shape) - 1
+        with e.kernel():
+            if is_last and len(x.shape) > 1 and e.in_order:
+                is_short = e.k.let(e.k.le(size, SHORT), "is_short")
+                with e.when(is_short):
+                    nest(_place_by_lane)
+                with e.when(e.k.logical_not(is_short)):
+                    nest(_place_in_line)
+            elif is_last:
+                nest(_place_in_line)
+            else:
+                nest(_place_by_lane, vector=True)
         return out
 
     return emit
