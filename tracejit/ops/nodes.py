@@ -285,6 +285,22 @@ def argsort(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, des
     return m.node("GatherElements", first, second, axis=axis)
 
 
+def insertion_place(t: Translation, results: Sequence[Any], x: Handle, values: Handle, *, side: str) -> Handle:
+    """How many elements of the vector x come before each value; nan comes last."""
+    m = t.model
+    x, values = _sortable(m, x), m.unsqueeze(_sortable(m, values), values.rank)
+
+    def less(a: Handle, b: Handle) -> Handle:
+        found = m.node("Less", a, b, dtype=BOOL, rank=values.rank)
+        if not a.dtype.is_float:
+            return found
+        real, missing = m.node("Not", m.node("IsNaN", a, dtype=BOOL)), m.node("IsNaN", b, dtype=BOOL)
+        return m.node("Or", found, m.node("And", real, missing, rank=values.rank))
+
+    before = less(x, values) if side == "left" else m.node("Not", less(values, x))
+    return m.node("ReduceSum", m.cast(before, I64), m.ints(-1), rank=values.rank - 1, keepdims=0)
+
+
 # -- windows ----------------------------------------------------------------------------------------------------
 
 

@@ -221,7 +221,7 @@ op(
     infer=_place_infer,
     eager=lambda xp, x, values, *, side: xp.asarray(xp.searchsorted(x, values, side=side), "int64"),
     vjp="its result is an integer",
-    lower=Opaque(sort_loops.insertion_place),
+    lower=Opaque(sort_loops.insertion_place, nodes=nodes.insertion_place),
     samples=_place_samples,
 )
 

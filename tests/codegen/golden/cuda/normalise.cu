@@ -34,7 +34,7 @@ static __device__ bool tj_isnan_f64(const double x) {
 }
 
 static __device__ double tj_maximum_f64(const double x, const double y) {
-    return ((x > y) || tj_isnan_f64(x)) ? x : y;
+    return tj_isnan_f64(x) ? x : ((x > y) ? x : y);
 }
 
 // `maximum` of x over the threads of the block, as a fixed tree; every thread gets the result

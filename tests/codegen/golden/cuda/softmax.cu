@@ -6,7 +6,7 @@ static __device__ bool tj_isnan_f32(const float x) {
 }
 
 static __device__ float tj_maximum_f32(const float x, const float y) {
-    return ((x > y) || tj_isnan_f32(x)) ? x : y;
+    return tj_isnan_f32(x) ? x : ((x > y) ? x : y);
 }
 
 // `maximum` of x over the threads of the block, as a fixed tree; every thread gets the result
