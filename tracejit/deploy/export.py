@@ -24,8 +24,8 @@ def export(
 ) -> Path:
     """Write a function as something that runs without Python; gives the path.
 
-    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.wasm` (with the
-    JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text). `fn` is a function, a
+    `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.wasm` (with
+    the JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text). `fn` is a function, a
     scripted one, a method or a module; `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that
     of the C function or ONNX graph (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple;
     default: this one).

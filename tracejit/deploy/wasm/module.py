@@ -2,8 +2,8 @@
 
 The object holds final indices and addresses already (its data begins at address 0) if everything it needs is defined in
 it: what LLVM asks a linker for are the memory, the table of functions and the stack pointer, which are imports of the
-object, and exports. Functions that a host must give stay imports. The stack lies behind the data and grows down; the heap
-begins where the first memory ends.
+object, and exports. Functions that a host must give stay imports. The stack lies behind the data and grows down; the
+heap begins where the first memory ends.
 
 Format: WebAssembly Core Specification 2.0, chapter 5; symbols: "linking" section of the tool conventions.
 """
