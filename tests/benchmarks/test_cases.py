@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from rich.console import Console
 from benchmarks import c_programs, inputs, measure, report
 from benchmarks.peer import client
 from benchmarks.run import FAMILIES
+from tests.cuda_shim.shim_device import MISSING
+from tests.cuda_shim.stand_in import stand_in
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -29,6 +32,27 @@ def test_every_variant_runs(family: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_c_programs_leave_subnormal_numbers_alone() -> None:
     c_programs.library()
     assert np.float64(5e-324) * np.float64(1.0) == 5e-324
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+def test_cases_of_a_gpu_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = importlib.util.find_spec("benchmarks.gpu")
+    assert place is not None and place.loader is not None
+    gpu = importlib.util.module_from_spec(place)  # its scripts are for this test's GPU
+    monkeypatch.setitem(sys.modules, place.name, gpu)
+    place.loader.exec_module(gpu)
+    with stand_in(tmp_path):
+        places = gpu.Places()
+        places.torch = None
+        case = next(iter(places.cases(1000)))
+        case.variants["off"] = lambda: np.zeros(1000)
+        gpu.measure(case, places, 0.001)
+    assert set(case.wrong) == {"off"}
+    assert set(case.host) == set(case.total) == {"tracejit", "CuPy"}
+    Console(width=120).print(gpu.table([case]))
+    assert "chain of 8 operations" in capsys.readouterr().out
 
 
 def test_a_wrong_variant_is_found_and_not_timed() -> None:
