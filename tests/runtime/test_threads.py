@@ -100,3 +100,32 @@ def test_small_work_has_the_same_bits_however_it_is_shared() -> None:
     assert len(set(found)) == 1
     expected = steps(x.astype(np.float64), w.astype(np.float64), 100)
     np.testing.assert_allclose(np.frombuffer(found[0], np.float32).reshape(48, 64), expected, atol=1e-4)
+
+
+def overlapping(x: Any) -> Any:
+    windows = np.lib.stride_tricks.sliding_window_view(x, 64)
+    return (windows * windows * windows).sum()
+
+
+def apart(x: Any) -> Any:
+    return (x[:, ::3] ** 3).sum() + (x[::2, 1::3] ** 2).sum()
+
+
+@pytest.mark.parametrize("fn", [overlapping, apart])
+def test_sums_into_parts_of_an_array_have_the_same_bits_for_any_number_of_threads(fn: Any) -> None:
+    """Only parts whose rows have no element in common are shared."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=5000 if fn is overlapping else (900, 700))
+    if fn is overlapping:
+        places = np.arange(5000)
+        expected = 3 * x**2 * np.minimum(np.minimum(places + 1, 64), 5000 - places)
+    else:
+        expected = np.zeros_like(x)
+        expected[:, ::3] = 3 * x[:, ::3] ** 2
+        expected[::2, 1::3] += 2 * x[::2, 1::3]
+    gradient = tj.grad(fn)
+    found: list[bytes] = []
+    with each_number_of_threads(1, 2, 4) as counts:
+        found += [gradient(x).tobytes() for _ in counts for _ in range(3)]
+    assert len(set(found)) == 1
+    np.testing.assert_allclose(np.frombuffer(found[0]).reshape(x.shape), expected, rtol=1e-12)

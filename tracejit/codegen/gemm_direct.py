@@ -22,10 +22,17 @@ _PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, pt
 _RECORD = "{ i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64 }"
 #: What the functions here and in `gemm_panels` call.
 COMMON = """
-declare void @tj_share_tiles(ptr, ptr, i64, i64, i1)
+declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 """
+
+#: `%elements` of the three matrices.
+ELEMENTS = """  %of.a = mul i64 %m, %k
+  %of.b = mul i64 %k, %n
+  %of.c = mul i64 %m, %n
+  %of.both = add i64 %of.a, %of.b
+  %elements = add i64 %of.both, %of.c"""
 
 
 def direct_text(name: str, options: LlvmOptions) -> str:
@@ -235,7 +242,9 @@ define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
   %tiles = sdiv i64 %up, {self.rows}
   %plane = mul i64 %n, %k
   %each = mul i64 %plane, {self.rows}
-  call void @tj_share_tiles(ptr @tj_direct_part_{self.name}, ptr %record, i64 %tiles, i64 %each, i1 %share)
+{ELEMENTS}
+  call void @tj_share_tiles(
+    ptr @tj_direct_part_{self.name}, ptr %record, i64 %tiles, i64 %each, i64 %elements, i1 %share)
   ret void
 }}"""
 

@@ -285,7 +285,7 @@ column:
             for i, (kind, x) in enumerate(f.split(" %") for f in (*params.split(", "), by_rows))
         )
         return f"""
-declare void @tj_share_tiles(ptr, ptr, i64, i64, i1)
+declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
 define i1 @tj_line_{self.name}({params}, i1 %share) nounwind {{
   %record = alloca {_RECORD}
   %count = mul i64 %n, %k
@@ -315,7 +315,8 @@ bands:
   %up = add i64 %n, {BAND - 1}
   %parts = sdiv i64 %up, {BAND}
   %each = mul i64 %k, {BAND * READ_WORK}
-  call void @tj_share_tiles(ptr @tj_line_part_{self.name}, ptr %record, i64 %parts, i64 %each, i1 true)
+  call void @tj_share_tiles(
+    ptr @tj_line_part_{self.name}, ptr %record, i64 %parts, i64 %each, i64 %count, i1 true)
   ret i1 true
 alone:
   br i1 %rows, label %row, label %column

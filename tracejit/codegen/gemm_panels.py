@@ -12,7 +12,7 @@ An element is a chain of multiply-adds over k, or the sum of such chains over `D
 
 from __future__ import annotations
 
-from tracejit.codegen.gemm_direct import COMMON, TYPES, Shape, spread_text, tile_call
+from tracejit.codegen.gemm_direct import COMMON, ELEMENTS, TYPES, Shape, spread_text, tile_call
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
@@ -179,7 +179,8 @@ done:
 }}"""
 
     def _panels(self) -> str:
-        """Panels `begin` to `end` of those from `first` on: panel[p][column], vector by vector of columns."""
+        """Pieces `begin` to `end` of the panels from `first` on, DEPTH rows each: panel[p][column], vector by vector of
+        columns."""
         type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
         iota = ", ".join(f"i64 {i}" for i in range(lanes))
         return f"""
@@ -193,20 +194,30 @@ start:
   %end.v = mul i64 %end, {self.width // lanes}
   %first.column = mul i64 %first, {self.width}
   %final = sub i64 %k, {lanes}
+  %k.up = add i64 %k, {DEPTH - 1}
+  %pieces = sdiv i64 %k.up, {DEPTH}
   br label %check
 check:
   %t = phi i64 [ %begin.v, %start ], [ %t1, %next ]
   %more = icmp slt i64 %t, %end.v
   br i1 %more, label %strip, label %done
 strip:
-  %panel = sdiv i64 %t, {self.width // lanes}
+  %piece = sdiv i64 %t, {self.width // lanes}
+  %strips = mul i64 %piece, {self.width // lanes}
+  %strip.index = sub i64 %t, %strips
+  %offset = mul i64 %strip.index, {lanes}
+  %panel = sdiv i64 %piece, %pieces
+  %before = mul i64 %panel, %pieces
+  %depth.index = sub i64 %piece, %before
+  %top = mul i64 %depth.index, {DEPTH}
+  %below = add i64 %top, {DEPTH}
+  %bottom = call i64 @llvm.smin.i64(i64 %below, i64 %k)
   %panel.skip = mul i64 %panel, {self.width}
   %panel.size = mul i64 %panel.skip, %k
-  %t.skip = mul i64 %t, {lanes}
-  %offset = sub i64 %t.skip, %panel.skip
   %to.skip = add i64 %panel.size, %offset
   %to = getelementptr {type}, ptr %panels, i64 %to.skip
-  %left = add i64 %first.column, %t.skip
+  %across = add i64 %panel.skip, %offset
+  %left = add i64 %first.column, %across
   %here = sub i64 %n, %left
   %some = icmp sgt i64 %here, 0
   br i1 %some, label %kind, label %next
@@ -224,7 +235,7 @@ lines:
   %mask = icmp slt <{lanes} x i64> <{iota}>, %here.all
   br label %line
 line:
-  %p = phi i64 [ 0, %lines ], [ %p1, %line ]
+  %p = phi i64 [ %top, %lines ], [ %p1, %line ]
   %l.step = mul i64 %p, %br
   %l.from = getelementptr {type}, ptr %from, i64 %l.step
   %l.x = call {vector} {self.load}(ptr %l.from, i32 {size}, {self.mask} %mask, {vector} zeroinitializer)
@@ -232,21 +243,26 @@ line:
   %l.to = getelementptr {type}, ptr %to, i64 %l.put
   store {vector} %l.x, ptr %l.to, align {size}
   %p1 = add i64 %p, 1
-  %l.again = icmp slt i64 %p1, %k
+  %l.again = icmp slt i64 %p1, %bottom
   br i1 %l.again, label %line, label %next
 squares:
-  %s = phi i64 [ 0, %other ], [ %s1, %squares ]
+  %s = phi i64 [ %top, %other ], [ %s1, %squares ]
   %s.real = call i64 @llvm.smin.i64(i64 %s, i64 %final)
   %s.from = getelementptr {type}, ptr %from, i64 %s.real
   %s.put = mul i64 %s.real, {self.width}
   %s.to = getelementptr {type}, ptr %to, i64 %s.put
   call void @tj_panels_turn_{self.name}(ptr %s.from, i64 %bc, i64 %most, ptr %s.to)
   %s1 = add i64 %s, {lanes}
-  %s.again = icmp slt i64 %s1, %k
+  %s.again = icmp slt i64 %s1, %bottom
   br i1 %s.again, label %squares, label %next
 elements:
   %columns = call i64 @llvm.smin.i64(i64 %here, i64 {lanes})
-  call void {self._copy}(ptr %from, i64 %br, i64 %bc, i64 %k, i64 %columns, ptr %to, i64 {self.width})
+  %e.skip = mul i64 %top, %br
+  %e.from = getelementptr {type}, ptr %from, i64 %e.skip
+  %e.put = mul i64 %top, {self.width}
+  %e.to = getelementptr {type}, ptr %to, i64 %e.put
+  %e.lines = sub i64 %bottom, %top
+  call void {self._copy}(ptr %e.from, i64 %br, i64 %bc, i64 %e.lines, i64 %columns, ptr %e.to, i64 {self.width})
   br label %next
 next:
   %t1 = add i64 %t, 1
@@ -445,12 +461,16 @@ done:
         saves = "\n".join(
             f"  %{x}.place = {_place(x)}\n  store {kind} %{x}, ptr %{x}.place" for kind, x in _FIELDS[:11]
         )
-        run = f"call void @tj_share_tiles(ptr @tj_panels_{{}}_{self.name}, ptr %record, i64 {{}}, i64 {{}}, i1 %share)"
+        run = (
+            f"call void @tj_share_tiles(\n"
+            f"    ptr @tj_panels_{{}}_{self.name}, ptr %record, i64 {{}}, i64 {{}}, i64 %elements, i1 %share)"
+        )
         return f"""
 define void @tj_panels_{self.name}({_PARAMS}, i1 %share) nounwind {{
 start:
   %record = alloca {_RECORD}
 {saves}
+{ELEMENTS}
   %m.up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %m.up, {self.rows}
   %tiles.place = {_place("tiles")}
@@ -501,7 +521,10 @@ head:
   %taken = phi ptr [ null, %start ], [ %blocks, %pack.a ]
   %first.place = {_place("first")}
   %origin.place = {_place("origin")}
+  %k.up = add i64 %k, {DEPTH - 1}
+  %pieces = sdiv i64 %k.up, {DEPTH}
   %panel.work = mul i64 %panel.size, {COPY_WORK}
+  %piece.work = sdiv i64 %panel.work, %pieces
   %tile.work = mul i64 %panel.size, {self.rows}
   br label %panel
 panel:
@@ -510,7 +533,8 @@ panel:
   store i64 %first, ptr %origin.place
   %left = sub i64 %count, %first
   %here = call i64 @llvm.smin.i64(i64 %left, i64 %each)
-  {run.format("pack", "%here", "%panel.work")}
+  %here.pieces = mul i64 %here, %pieces
+  {run.format("pack", "%here.pieces", "%piece.work")}
   %begin = select i1 %stays, i64 0, i64 %first
   store i64 %begin, ptr %first.place
   %next = add i64 %first, %each

@@ -252,25 +252,6 @@ class Lowering:
             code.emit(*stores(target.buffer, target.address(code.k, (i, j)), value, code.k))
         self.launch("turn", code.scopes[0].stmts)
 
-    def add_into(self, target: Array, source: Array) -> None:
-        """Add elements of an array to those of another, in order: elements of the target may be met twice. Lanes
-        of a vector never are where its last step is 1."""
-        code = Code()
-        code.volatile = {target.buffer, source.buffer}
-        dtype = source.type.dtype
-        with ExitStack() as stack:
-            index: list[Expr] = []
-            for axis, size in enumerate(source.shape):
-                dense = axis == len(source.shape) - 1 and target.steps(code.k)[-1] == ONE
-                index.append(stack.enter_context(code.loop(size, "vector" if dense else "serial", "ijklmn"[axis % 6])))
-            at = code.bind(target.address(code.k, index), "at")
-            old, new = (
-                load(target.buffer, at, dtype, code.k),
-                load(source.buffer, source.address(code.k, index), dtype, code.k),
-            )
-            code.emit(*stores(target.buffer, at, code.k.add(old, new), code.k))
-        self.launch("add", code.scopes[0].stmts)
-
     def contiguous(self, array: Array, name: str = "dense") -> Array:
         """The array, or a copy in C order that lives to the end of the block."""
         if array.contiguous:

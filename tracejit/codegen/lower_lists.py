@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.codegen.loop_ir import Call, Const, Expr, For, If, Var
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import Array
+from tracejit.codegen.lower_sums import add_into
 from tracejit.codegen.support import BUFFERS, SCALARS
 from tracejit.codegen.support import LISTS as NESTED
 from tracejit.ir.core import Op, Value
@@ -200,7 +201,7 @@ def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: 
     lowering.emit(If(lowering.k.gt(missing, 0), fill))
     if isinstance(value, Array):
         slot = _present(lowering, handle, index, like)
-        lowering.add_into(Array(slot, value.type, value.shape), value)
+        add_into(lowering, Array(slot, value.type, value.shape), value)
         return
     for i, part in enumerate(_parts(value)):
         at = lowering.k.add(lowering.k.mul(index, width), i)

@@ -17,6 +17,7 @@ from tracejit.codegen.lower_code import Code, Fold, FoldBody
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
 from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear
+from tracejit.codegen.lower_sums import add_into
 from tracejit.codegen.placement import window_of
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Op, Value
@@ -402,7 +403,7 @@ def _vwrite(lowering: Lowering, op: Op) -> list[Any]:
 
 
 def _vadd(lowering: Lowering, op: Op) -> list[Any]:
-    lowering.add_into(window_of(lowering, op), lowering.array(op.operands[1]))
+    add_into(lowering, window_of(lowering, op), lowering.array(op.operands[1]))
     return [lowering.array(op.operands[0])]
 
 

@@ -30,8 +30,10 @@ PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
 AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
 
 #: Clock ticks (some 150 ns) in which a worker that is awake begins, where it shares a cache with the caller; how long a
-#: delay counts at most; after how many declined launches one is tried. From FAR_PRODUCT on products are shared anyway.
-NEAR, LATE, RETRY, FAR_PRODUCT = 450, 1000, 64, 1 << 24
+#: delay counts at most; after how many declined launches one is tried. Where workers begin later, half of what a thread
+#: reads comes from the cache of another: products are shared with so many multiplications for each element of their
+#: matrices, other work where it is so many times what is enough.
+NEAR, LATE, RETRY, FAR_REUSE, FAR_FACTOR = 450, 1000, 64, 64, 8
 
 _SPIN = 1500
 
@@ -104,6 +106,14 @@ alone:
   call void %function(ptr %record, i64 0, i64 %count)
   ret i64 1
 several:
+  %much = mul i64 %enough, {FAR_FACTOR}
+  %huge = icmp sge i64 %work, %much
+  %anyway = or i1 %huge, %reduction
+  br i1 %anyway, label %chunked, label %question
+question:
+  %far = call i1 @tj_pool_is_far()
+  br i1 %far, label %alone, label %chunked
+chunked:
   %idle = icmp slt i64 %each, 1
   %cost = select i1 %idle, i64 1, i64 %each
   %fitting = sdiv i64 {CHUNK_WORK}, %cost
@@ -121,9 +131,11 @@ several:
 }}
 """
 
-#: Runs the tiles of a matrix product, each of `each` multiplications: alone where they are few or `share` is false.
+#: Runs the tiles of a matrix product, each of `each` multiplications, on `elements`: alone where they are few or
+#: `share` is false.
 _TILES = f"""
-define void @tj_share_tiles(ptr %function, ptr %record, i64 %count, i64 %each, i1 %share) nounwind {{
+define void @tj_share_tiles(
+    ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share) nounwind {{
   %work = mul i64 %count, %each
   %parts = sdiv i64 %work, {AWAKE_PRODUCT}
   %enough = icmp sgt i64 %parts, 1
@@ -133,8 +145,9 @@ ask:
   %large = icmp sge i64 %work, {PRODUCT_WORK}
   br i1 %large, label %distance, label %hasty
 distance:
-  %huge = icmp sge i64 %work, {FAR_PRODUCT}
-  br i1 %huge, label %chunks, label %question
+  %moved = mul i64 %elements, {FAR_REUSE}
+  %dense = icmp sge i64 %work, %moved
+  br i1 %dense, label %chunks, label %question
 question:
   %far = call i1 @tj_pool_is_far()
   br i1 %far, label %alone, label %chunks
@@ -408,7 +421,9 @@ note:
   %thrice = mul i64 %before, 3
   %sum = add i64 %thrice, %counted
   %mean = sdiv i64 %sum, 4
-  %after = call i64 @llvm.smin.i64(i64 %mean, i64 %counted)
+  %better = call i64 @llvm.smin.i64(i64 %mean, i64 %counted)
+  %first = icmp eq i64 %before, 0
+  %after = select i1 %first, i64 %counted, i64 %better
   store atomic i64 %after, ptr %delay_place monotonic, align 8
   br label %done
 done:
