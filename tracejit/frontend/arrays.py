@@ -506,7 +506,18 @@ def _tolist(
     return c.call_object(ROWS[rank - 1], [x], {}, node)
 
 
+def _new(name: str) -> Callable[..., FrontValue]:
+    def handler(
+        c: Calls, x: ArrayView | Number, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        given = {k: v for k, v in kwargs.items() if not (isinstance(v, Static) and not v.value)}
+        return function(c, name, args, {"dtype": c.attribute(x, "dtype", node), **given}, node)
+
+    return handler
+
+
 METHODS: dict[str, Callable[..., FrontValue]] = {
+    **{f"new_{name}": _new(name) for name in ("zeros", "ones", "empty", "full", "tensor")},
     "tolist": _tolist,
     "conj": _conj,
     "conjugate": _conj,

@@ -11,7 +11,7 @@ import numpy as np
 
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arith import python_kind
+from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.arrays import FUNCTIONS, converted, define, in_c_order, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import NumberKind, SharedKind
@@ -125,9 +125,10 @@ def _full_like(c: Calls, a: Arguments) -> FrontValue:
     return filled(c, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, a.node)
 
 
-@define("arange", "start stop=None step=1 dtype=None")
+@define("arange", "start=0 stop=None step=None dtype=None")
 def _arange(c: Calls, a: Arguments) -> FrontValue:
-    start, stop, step = a["start"], a["stop"], a["step"]
+    start, stop = a["start"], a["stop"]
+    step = Static(1) if a.is_none("step") else a["step"]
     if a.is_none("stop"):
         start, stop = Static(0), start
     kinds = [_kind(v) for v in (start, stop, step)]
@@ -277,6 +278,8 @@ def _copy(c: Calls, a: Arguments) -> FrontValue:
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:
     """A nested list of numbers and arrays as an array; `floats` is the dtype of Python floats where none is given."""
     floats = floats or (F32 if c.ctx.tensors else F64)
+    if dtype is None and floats == F32 and isinstance(value, TupleValue | ListValue) and _mixes_floats(value):
+        dtype = floats
     if isinstance(value, SharedList):
         value = c.objects.items(value, node)
     if isinstance(value, GrowingList) and isinstance(value.kind, SharedKind):
@@ -301,11 +304,23 @@ def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, fl
         stacked = [_lifted(c, r) for r in rows]
         return concatenated(c, a, stacked, 0)
     if c.arith.is_number(value):
-        if dtype is None and isinstance(value, Static) and isinstance(value.value, float):
-            dtype = None if hasattr(value.value, "dtype") else floats
+        if dtype is None and is_python_number(value) and python_kind(value) == "f":
+            dtype = floats
         return c.ctx.fresh(c.ctx.b.emit("broadcast", (c.arith.scalar(value, dtype),))[0])
     x = as_array(c, value, node)
     return x if dtype is None else converted(c, x, dtype)
+
+
+def _mixes_floats(value: FrontValue) -> bool:
+    """Whether a nested list holds Python's numbers only, of which one is a float and none is complex."""
+
+    def kinds(x: FrontValue) -> set[str]:
+        if isinstance(x, TupleValue | ListValue):
+            return set[str]().union(*map(kinds, x.items))
+        return {python_kind(x) if is_python_number(x) else "other"}
+
+    found = kinds(value)
+    return "f" in found and not found & {"c", "other"}
 
 
 def _lifted(c: Calls, x: ArrayView) -> ArrayView:

@@ -41,12 +41,12 @@ def _signature(library: Function) -> inspect.Signature:
 
 
 @cache
-def _numpys_keywords(library: Function) -> frozenset[str]:
-    """The parameters of NumPy's function of that name."""
+def _numpys_keywords(library: Function) -> tuple[str, ...]:
+    """The parameters of NumPy's function of that name, in order."""
     try:
-        return frozenset(inspect.signature(getattr(np, library.name)).parameters)
+        return tuple(inspect.signature(getattr(np, library.name)).parameters)
     except (AttributeError, TypeError, ValueError):
-        return frozenset()
+        return ()
 
 
 def library_call(
@@ -56,6 +56,10 @@ def library_call(
     signature = _signature(library)
     given = dict(kwargs)
     kwargs = {k if k in signature.parameters else KEYWORDS.get(k, k): v for k, v in kwargs.items()}
+    if len(args) > len(signature.parameters):  # NumPy's functions take `out` by position too
+        more = list(_numpys_keywords(library))[len(signature.parameters) : len(args)]
+        if more == ["out"]:
+            kwargs["out"] = args.pop()
     out = kwargs.pop("out", None) if "out" not in signature.parameters else None
     try:
         bound = signature.bind(*args, **kwargs)
@@ -73,6 +77,8 @@ def library_call(
             bound.arguments[name] = tuple(_argument(calls, str(parameter.annotation), v, node) for v in value)
         elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
             bound.arguments[name] = {k: calls.static(v, node, repr(k)) for k, v in value.items()}
+        elif value == Static(None) and parameter.default is inspect.Parameter.empty:
+            return calls.arith.mismatch(TypeError(f"{library.name}() takes an array, not None"), node)
         else:
             bound.arguments[name] = _argument(calls, str(parameter.annotation), value, node)
     calls.ctx.at(node)
@@ -96,6 +102,8 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
         return None
     match annotation.strip("\"'"):
         case "Operand":
+            return operand(calls, value, node)
+        case "AxisOrOperand" if calls.ctx.tensors and isinstance(value, ArrayView):
             return operand(calls, value, node)
         case "Operands":
             if isinstance(value, TupleValue | ListValue):

@@ -14,6 +14,7 @@ from tracejit.errors import DTypeMismatch
 from tracejit.ir.types import BOOL, F32
 from tracejit.ops.functions import (
     Axis,
+    AxisOrOperand,
     Operand,
     array,
     axes_of,
@@ -84,9 +85,12 @@ def prod_(
 
 @function("amax")
 def max_(
-    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+    b: Any, x: Operand, axis: AxisOrOperand = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
 ) -> Any:
-    """The largest element over axes; nan if any is. `ValueError` when there are none."""
+    """The largest element over axes; nan if any is. `ValueError` when there are none. With a
+    tensor for an axis it is that of two tensors, as in PyTorch."""
+    if axis is not None and not isinstance(axis, int | tuple | list):
+        return on(b).maximum(x, axis)
     x = array(b, x)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     require_elements(b, x, axes, "maximum")
@@ -95,9 +99,12 @@ def max_(
 
 @function("amin")
 def min_(
-    b: Any, x: Operand, axis: Axis = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
+    b: Any, x: Operand, axis: AxisOrOperand = None, keepdims: bool = False, *, dim: Axis = UNSET, keepdim: bool = False
 ) -> Any:
-    """The smallest element over axes; nan if any is. `ValueError` when there are none."""
+    """The smallest element over axes; nan if any is. `ValueError` when there are none. With a
+    tensor for an axis it is that of two tensors, as in PyTorch."""
+    if axis is not None and not isinstance(axis, int | tuple | list):
+        return on(b).minimum(x, axis)
     x = array(b, x)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     require_elements(b, x, axes, "minimum")

@@ -1,0 +1,67 @@
+"""Calls as PyTorch's users write them: `max` of two tensors, `new_zeros` and its like, what `tensor` makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+
+
+def greater_and_less(a: Any, b: Any) -> Any:
+    return tj.max(a, b), a.min(b), tj.max(a), a.max(0), tj.min(a, dim=1)
+
+
+def test_max_of_two_tensors() -> None:
+    a, b = tj.tensor([[1.0, 5.0], [2.0, 0.0]]), tj.tensor([[3.0, 5.0], [1.0, 9.0]])
+    check(greater_and_less, a, b)
+    for call in (tj.max, tj.script(lambda x, y: tj.max(x, y))):
+        x, y = a.clone().requires_grad_(), b.clone().requires_grad_()
+        call(x, y).sum().backward()
+        np.testing.assert_array_equal(x.grad.numpy(), [[0.0, 0.5], [1.0, 0.0]])
+        np.testing.assert_array_equal(y.grad.numpy(), [[1.0, 0.5], [0.0, 1.0]])
+
+
+def new_ones(x: Any) -> Any:
+    return (
+        x.new_zeros(3),
+        x.new_ones(2, 2),
+        x.new_full((2,), 7),
+        x.new_tensor([1, 2]),
+        x.new_zeros((2,), dtype=tj.int32),
+    )
+
+
+@pytest.mark.parametrize("dtype", [tj.float32, tj.float64, tj.int64])
+def test_new_tensors(dtype: Any) -> None:
+    check(new_ones, tj.ones(2, dtype=dtype))
+
+
+def made(x: Any, n: int) -> Any:
+    return tj.tensor([[1.0, 2.0], [3.0, n]]), tj.tensor(x.sum().item()), tj.tensor([n, 2]), tj.tensor([x[0].item(), 2])
+
+
+def test_dtypes_of_tensors() -> None:
+    check(made, tj.tensor([0.5, 1.5]), 3)
+
+
+def ranges(n: int, s: int) -> Any:
+    return np.arange(stop=n), np.arange(0, n, None), np.arange(n, step=s), np.arange(n, None)
+
+
+def rounded(x: Any, out: Any) -> Any:
+    return np.round(x, 1, out), out, np.around(x, 2)
+
+
+def nothing(n: int) -> Any:
+    return np.sum(None)
+
+
+def test_arguments_of_numpy() -> None:
+    check(ranges, 5, 2)
+    check(rounded, np.array([1.234, 2.345]), np.zeros(2))
+    with pytest.raises(TypeError, match="not None"):
+        tj.script(nothing)(3)
