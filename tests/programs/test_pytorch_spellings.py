@@ -48,20 +48,21 @@ def test_dtypes_of_tensors() -> None:
     check(made, tj.tensor([0.5, 1.5]), 3)
 
 
-def ranges(n: int, s: int) -> Any:
-    return np.arange(stop=n), np.arange(0, n, None), np.arange(n, step=s), np.arange(n, None)
+def ranges(n: int, s: Any) -> Any:
+    nothing: Any = None
+    return np.arange(stop=n), np.arange(0, n, nothing), np.arange(n, step=s), np.arange(n, nothing)
 
 
 def rounded(x: Any, out: Any) -> Any:
     return np.round(x, 1, out), out, np.around(x, 2)
 
 
-def nothing(n: int) -> Any:
-    return np.sum(None)
+def sum_of(x: Any) -> Any:
+    return np.sum(x)
 
 
 def test_arguments_of_numpy() -> None:
     check(ranges, 5, 2)
     check(rounded, np.array([1.234, 2.345]), np.zeros(2))
     with pytest.raises(TypeError, match="not None"):
-        tj.script(nothing)(3)
+        tj.script(sum_of)(None)
