@@ -180,8 +180,8 @@ class CustomCall:
             given = self.rebuilt(template, iter(params))
             before = dict(ctx.storage.bases)
             made, results = make(given)
-            self.require_untouched(before)
-            return made, b.block(params, results, label)
+            left = self.left_behind(self.changed(before))
+            return made, b.block(params, [*results, *left], label)
 
     @contextmanager
     def returning(self) -> Iterator[None]:
@@ -193,13 +193,18 @@ class CustomCall:
                 self.node, f"forward or backward of {self.name} always raises", "call it outside a script to see what"
             )
 
-    def require_untouched(self, before: Mapping[int, Value]) -> None:
-        """A custom function may not change arrays that were there `before`: from outside, or given to it."""
+    def changed(self, before: Mapping[int, Value]) -> set[int]:
+        """The arrays that the nested block changed, of those that were there `before`: from outside, or given to it."""
         ctx = self.calls.ctx
-        if any(ctx.storage.bases[c] is not v for c, v in before.items()):
-            ctx.refuse(
-                self.node, f"{self.name} changes an array from outside, or one it is given", "return the changed array"
-            )
+        known = {**ctx.outer_storages[-1].bases, **before}
+        return {c for c, v in known.items() if ctx.storage.bases.get(c, v) is not v}
+
+    def left_behind(self, changed: set[int]) -> list[Value]:
+        """What a block gives beside its results. A custom function may change no array."""
+        if changed:
+            what = f"{self.name} changes an array from outside, or one it is given"
+            self.calls.ctx.refuse(self.node, what, "return the changed array")
+        return []
 
     def backward(
         self,

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tracejit import autograd, pytree
 from tracejit.autograd import enable_grad
 from tracejit.eager.function import custom_vjp
-from tracejit.eager.random import drawing_from, random_state
+from tracejit.eager.random import STATE, drawing_from, random_state
 from tracejit.eager.tensor import Tensor, version_of
 from tracejit.eager.writes import changed_since
 from tracejit.frontend.custom import CustomCall
-from tracejit.frontend.values import FrontValue, Static, TupleValue
+from tracejit.frontend.values import ArrayView, FrontValue, Static, TupleValue
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures
 from tracejit.ir.opdef import REGISTRY
@@ -98,7 +98,12 @@ class _Inside:
 
 
 class _CheckpointedCall(CustomCall):
-    """A call inside a script: a `custom` op whose backward block repeats the primal."""
+    """A call inside a script: a `custom` op whose backward block repeats the primal.
+
+    Random numbers count on: the op gives the state after them, and the repetition starts from the state before.
+    """
+
+    state: int | None = None  #: the storage of the state, if there are random numbers
 
     def again(self, fn: FrontValue, arguments: TupleValue) -> FrontValue:
         """Emit the op; what the function captures becomes operands."""
@@ -120,7 +125,17 @@ class _CheckpointedCall(CustomCall):
         results = [Value(self.outside(r), r.name) for r in block.results]
         b = self.calls.ctx.b
         b.ops.append(Op(REGISTRY["custom"], tuple(operands), {"name": self.name}, tuple(results), blocks, b.span))
+        if self.state is not None:
+            self.calls.ctx.storage.write(b, self.state, results[-1])
         return self.rebuilt(outcome, iter(results))
+
+    def left_behind(self, changed: set[int]) -> list[Value]:
+        """The state of random numbers, where it is all that the function changes."""
+        state = self.calls.as_operand(Static(STATE)) if changed else None
+        if not isinstance(state, ArrayView) or changed != {state.storage}:
+            return super().left_behind(changed)
+        self.state = state.storage
+        return [self.calls.ctx.storage.bases[state.storage]]
 
     def repeated(self, block: Block, captured: list[Value], label: str) -> Block:
         """The function as a block of all operands; as `forward` it saves them."""
