@@ -192,13 +192,16 @@ def clear(lowering: Lowering, handle: Var, like: Value, index: Expr) -> None:
 
 
 def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: Expr, count: Expr) -> None:
-    """Add to an element of a list that has `count` elements once zeros have been put below those it has."""
+    """Add to an element of a list that has `count` elements once zeros have been put below those it has; `index` counts
+    from the lowest of the upper `count` elements where it has more."""
     width = len(_parts(value))
     have = Var("have", I64)
     lowering.emit(Call("list_len", (handle,), (have,)))
     missing = lowering.let(lowering.k.sub(lowering.k.mul(count, width), have), "missing")
     _, fill = lowering.inside(lambda: _fill(lowering, handle, like, have, missing))
     lowering.emit(If(lowering.k.gt(missing, 0), fill))
+    more = lowering.k.maximum(lowering.k.quotient(lowering.k.sub(0, missing), width), 0)
+    index = lowering.let(lowering.k.add(index, more), "place")
     if isinstance(value, Array):
         slot = _present(lowering, handle, index, like)
         add_into(lowering, Array(slot, value.type, value.shape), value)

@@ -2,7 +2,8 @@
 
 A list is linear under push and pop: each version is used once. `list_get` and `list_len` only borrow. The
 cotangent of a list is a list aligned with it at the top, whose missing bottom entries are zeros; hence
-`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries. An array of zeros
+`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries. These are differentiated
+too: what was made up has a cotangent, so that cotangents may have more entries at the bottom, which nobody reads. An array of zeros
 among them is a mark without sizes (None, a null pointer): other entries may have other sizes. Readers say theirs.
 Operands `sizes` are the sizes of a tensor element, which the list type does not know.
 """
@@ -184,8 +185,9 @@ def _add_infer(of: Value, value: Value, index: Value, length: Value) -> tuple[Ty
 def _add_eager(xp: Any, of: EagerList, value: Any, index: Any, length: Any) -> EagerList:
     missing = None if isinstance(of.element, TensorType) else _eager_zeros(xp, of, ())
     filled = of.with_items([missing] * (int(length) - len(of)) + of)
-    before = filled[int(index)]
-    filled[int(index)] = value if before is None else before + value
+    place = int(index) + len(filled) - int(length)
+    before = filled[place]
+    filled[place] = value if before is None else before + value
     return filled
 
 
@@ -209,7 +211,7 @@ op(
     "list_add",
     ("list", "value", "index", "length"),
     doc="The cotangent of a list of `length` elements, with the value added to that of element `index`; entries that "
-    "it lacks at the bottom are zeros.",
+    "it lacks at the bottom are zeros, and more entries than that are of nothing.",
     infer=_add_infer,
     eager=_add_eager,
     vjp=_add_vjp,

@@ -245,7 +245,8 @@ def list_pop0(t: Translation, results: Sequence[Any], of: Handle, sizes: Sequenc
 def list_add(
     t: Translation, results: Sequence[Any], of: Handle, value: Handle, index: Handle, length: Handle
 ) -> Handle:
-    """Marks put in at the bottom until there are `length` elements, and the value added to one."""
+    """Marks put in at the bottom until there are `length` elements, and the value added to one; `index` counts from the
+    lowest of the upper `length` elements where there are more."""
     m = t.model
     missing = m.node("Sub", length, m.node("SequenceLength", of, dtype=I64, rank=0))
 
@@ -254,6 +255,7 @@ def list_add(
         return m.constant(True, BOOL), (filled,), ()
 
     (filled,) = t.loop(missing, m.constant(True, BOOL), (of,), trip)
+    index = m.node("Sub", index, m.node("Min", missing, m.constant(0, I64)))
     before = _item(m, filled, index)
     if of.rank:
         (total,) = t.branch(_is_mark(m, before), lambda: (value,), lambda: (m.node("Add", before, value),))

@@ -1,0 +1,65 @@
+"""Derivatives to fourth order of programs over lists, against those of the polynomials that the same programs compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from numpy.polynomial import Polynomial
+
+import tracejit as tj
+
+POINT = 0.7
+
+
+class Number(Polynomial):
+    """A polynomial that compares as its value at the point."""
+
+    def __gt__(self, other: float) -> bool:
+        return bool(self(POINT) > other)
+
+
+def replaced_in_a_branch(x: Any) -> Any:
+    items = [x]
+    for i in range(3):
+        items.append(items[-1] * x)
+        if i > 0:
+            items[-1] = items[-1] * items[0]
+    s = 0.0
+    for v in items:
+        s += v * v
+    return s
+
+
+def taken_in_a_branch(x: Any) -> Any:
+    items = [x, x * x]
+    for i in range(3):
+        items.append(items[-1] * x + i)
+        if items[-1] > 1:
+            items[0] = items.pop() * items[i]
+    s = 0.0
+    while len(items) > 0:
+        s = s * 0.5 + items.pop()
+    return s
+
+
+def replaced_in_a_list_of_lists(x: Any) -> Any:
+    rows = [[x], [x * x]]
+    for i in range(3):
+        row = rows[i % 2]
+        row.append(row[0] * x)
+        if i > 0:
+            row[1] = row[1] * row[0]
+    return rows[0][1] * rows[1][1] * rows[0][2]
+
+
+SLOW = pytest.param(replaced_in_a_list_of_lists, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("fn", [replaced_in_a_branch, taken_in_a_branch, SLOW])
+def test_fourth_order(fn: Callable[[Any], Any]) -> None:
+    expected, found = fn(Number([0.0, 1.0])), fn
+    for _ in range(4):
+        expected, found = expected.deriv(), tj.grad(found)
+        assert found(POINT) == pytest.approx(expected(POINT), rel=1e-10)
