@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.cuda_shim.shim_device import MISSING
+from tests.cuda_shim.stand_in import stand_in
 from tests.programs.compare import Outcome, observe, same
 from tests.programs.effects import generate
+from tests.programs.placed import host
 from tracejit import ScriptError, script
 
 PROGRAMS = 24
@@ -35,7 +38,7 @@ def _seen(outcome: Outcome) -> list[Any]:
     """What the caller sees. Where paths and trips meet, numbers in lists and dicts become NumPy's."""
     thing, a, b, items, d, _ = outcome.arguments
     numbers = [np.asarray([float(v) for v in items]), float(d["f"]), float(thing.x), int(thing.n)]
-    arrays = [thing.v, a, b, d["v"]]
+    arrays = [host(x) for x in (thing.v, a, b, d["v"])]
     result = None if outcome.error is not None else float(outcome.result)
     return [type(outcome.error).__name__, outcome.output, result, *numbers, *arrays]
 
@@ -43,19 +46,32 @@ def _seen(outcome: Outcome) -> list[Any]:
 @pytest.mark.parametrize("first", range(0, PROGRAMS, BATCH))
 def test_an_error_leaves_what_plain_python_leaves(first, tmp_path):
     for seed in range(first, first + BATCH):
-        source = generate(seed, size=4)
-        module = load(source, tmp_path, seed)
-        scripted = script(module.program)
-        for k in STEPS:
-            arguments = (
-                module.Thing(),
-                np.array([3.0, 1, 2, 4, 0]),
-                np.array([1.0, 5, 2, 2, 7]),
-                [1.0, 2.0],
-                {"f": 1.5, "v": np.ones(5)},
-                k,
-            )
-            plain, compiled = observe(module.program, arguments), observe(scripted, arguments)
-            if isinstance(compiled.error, ScriptError):
-                raise AssertionError(f"seed {seed} is refused\n{source}") from compiled.error
-            assert same(_seen(plain), _seen(compiled), 1e-9), f"seed {seed}, step {k}\n{source}"
+        compare(seed, tmp_path)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+def test_an_error_on_a_gpu_leaves_the_same(tmp_path):
+    with stand_in(tmp_path) as module:
+        for seed in range(2):
+            compare(seed, tmp_path, module.asarray)
+
+
+def compare(seed: int, folder: Path, place: Any = np.asarray) -> None:
+    """Compare the calls of a program; `place` puts the arrays of the compiled ones where they run."""
+    source = generate(seed, size=4)
+    module = load(source, folder, seed)
+    scripted = script(module.program)
+    for k in STEPS:
+        plain = observe(module.program, arguments(module, k, np.asarray))
+        compiled = observe(scripted, arguments(module, k, place))
+        if isinstance(compiled.error, ScriptError):
+            raise AssertionError(f"seed {seed} is refused\n{source}") from compiled.error
+        assert same(_seen(plain), _seen(compiled), 1e-9), f"seed {seed}, step {k}\n{source}"
+
+
+def arguments(module: ModuleType, k: int, place: Any) -> tuple[Any, ...]:
+    """What a program gets."""
+    thing = module.Thing()
+    thing.v = place(thing.v)
+    a, b, ones = (place(np.array(x)) for x in ([3.0, 1, 2, 4, 0], [1.0, 5, 2, 2, 7], [1.0] * 5))
+    return thing, a, b, [1.0, 2.0], {"f": 1.5, "v": ones}, k

@@ -345,6 +345,62 @@ def test_a_script_makes_arrays_on_its_device(cupy: Any) -> None:
         tj.script(made_on)(2, "cuda")
 
 
+class Box:
+    n = 0
+    v: Any = None
+    s: Any = None
+
+
+def filled(x: Any, box: Any, k: int) -> Any:
+    box.v = x * 2
+    total = 0.0
+    for i in range(k):
+        box.n = i
+        total = total + x[i]
+    box.s = x.sum()
+    return x[k - 1]
+
+
+def test_what_was_set_before_an_error_is_set(cupy: Any) -> None:
+    fn = tj.script(filled)
+    x = on(cupy, 1, 2, 3)
+    for k in (2, 5, 3, 4):
+        box, plain = Box(), Box()
+        if k > 3:
+            with pytest.raises(IndexError):
+                fn(x, box, k)
+            with pytest.raises(IndexError):
+                filled(x.get(), plain, k)
+        else:
+            assert float(fn(x, box, k)) == filled(x.get(), plain, k)
+        np.testing.assert_array_equal(box.v.get(), plain.v)
+        assert (box.n, box.s) == (plain.n, plain.s)
+
+
+def left(x: Any, k: int) -> Any:
+    (x * x).sum().backward()
+    return x[k]
+
+
+def test_gradients_before_an_error_are_left(cupy: Any) -> None:
+    x = tj.asarray(on(cupy, 1, 2, 3)).requires_grad_()
+    with pytest.raises(IndexError):
+        tj.script(left)(x, 7)
+    np.testing.assert_array_equal(x.grad._data.get(), [2, 4, 6])
+
+
+def shown(x: Any) -> None:
+    print(x[0], x.sum(), x.dtype.itemsize)
+    if x[0] > 0:
+        raise ValueError(f"found {x[0]!s}")
+
+
+def test_numbers_are_shown_as_their_dtype_shows_them(cupy: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"found 0\.1$"):
+        tj.script(shown)(on(cupy, 0.1, 0.2, dtype="float32"))
+    assert capsys.readouterr().out == f"0.1 {np.float32([0.1, 0.2]).sum()!s} 4\n"
+
+
 Pair = namedtuple("Pair", "a b")  # noqa: PYI024
 
 

@@ -311,7 +311,7 @@ class Lowering:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         self.ctx.argument_dims = frozenset(self.ctx.dims)
         self.statics.note_pools()
-        if self.ctx.device == "cpu" and not self.any_size:
+        if not self.any_size:
             self.ctx.before_errors = self.reports.before
         result = self.body()
         assert self.ctx.b is with_prologue

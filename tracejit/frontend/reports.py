@@ -36,7 +36,11 @@ class LeftByError:
 
     def values(self, arrays: Sequence[Any]) -> list[Any]:
         """What the arrays of a report stand for."""
-        return [x[()] if i in self.scalars else x for i, x in enumerate(arrays)]
+        return [_on_host(x)[()] if i in self.scalars else x for i, x in enumerate(arrays)]
+
+
+def _on_host(array: Any) -> Any:
+    return array.get() if hasattr(array, "get") else array
 
 
 class Reports:

@@ -27,6 +27,7 @@ from tracejit.device import cupy
 from tracejit.ir.types import BF16, DType, ScalarType
 from tracejit.runtime.cpu import NativeFailure
 from tracejit.runtime.executor import HostFunction, Launcher, Matrix, Run
+from tracejit.runtime.failure import payload_number
 
 #: Freed blocks that a call keeps for its own use at most; allocations are multiples of the granule, as in CuPy's pool.
 KEPT, GRANULE = 16, 512
@@ -79,7 +80,8 @@ class CudaFunction:
             try:
                 return gpu.run(frame, inputs if given is None else given)
             except ProgramFailure as failure:
-                site, payload = self.program.errors[failure.error], list(failure.payload)
+                site = self.program.errors[failure.error]
+                payload = [payload_number(v, dtype) for v, dtype in zip(failure.payload, site.payload, strict=False)]
             finally:
                 gpu.end(frame)
                 if given is not None:

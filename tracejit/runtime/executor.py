@@ -7,6 +7,7 @@ an element waits for the device. Everything a call has allocated is freed when i
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ import numpy as np
 from tracejit.codegen.host import HostText, print_host
 from tracejit.codegen.lapack import CALLS
 from tracejit.codegen.loop_ir import Call, Kernel, Pointer, PrintSite, Program
+from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram
 from tracejit.ir.types import DType
 from tracejit.messages import filled
+from tracejit.ops.effects import REPORTED
 from tracejit.records import record
+from tracejit.runtime.failure import payload_number
 
 
 class Memory(Protocol):
@@ -117,6 +121,13 @@ class Run:
         """A result, which owns its memory."""
         del self.alive[memory.ptr]
         return self.device.array(memory, shape, dtype)
+
+    def copied(self, memory: Memory, shape: tuple[int, ...], dtype: DType) -> Any:
+        """An array with what memory holds now."""
+        size = math.prod(shape) * dtype.itemsize
+        made = self.device.allocate(size)
+        self.device.copy(made, memory, size)
+        return self.device.array(made, shape, numpy_dtype(dtype))
 
     def complex(self, memory: Memory, element: DType) -> complex:
         """A complex host scalar from its two parts in memory."""
@@ -231,8 +242,16 @@ def _zero(run: Run, site: Call, memory: Memory, count: int) -> None:
 
 def _print(run: Run, site: Call, number: int, *values: Any) -> None:
     shown = run.program.prints[number]
-    assert isinstance(shown, PrintSite), "reports are for the CPU"
-    sys.stdout.write(filled(shown.template, values))
+    if isinstance(shown, PrintSite):
+        numbers = [payload_number(v, dtype) for v, dtype in zip(values, shown.payload, strict=True)]
+        sys.stdout.write(filled(shown.template, numbers))
+        return
+    words, arrays = list(values), list[Any]()
+    for type in shown.types:
+        memory, *dims = words[: 1 + type.rank]
+        words = words[1 + type.rank :]
+        arrays.append(run.copied(memory, tuple(dims), type.dtype))
+    REPORTED.note(shown.plan, arrays)
 
 
 def _gemm(run: Run, site: Call, m: int, n: int, k: int, *operands: Any) -> None:

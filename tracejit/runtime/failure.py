@@ -57,10 +57,14 @@ def payload_values(bits: Sequence[int], dtypes: Sequence[DType]) -> list[Any]:
 
 
 def _payload_value(word: int, dtype: DType) -> Any:
+    return payload_number(struct.unpack("d", struct.pack("q", word))[0] if dtype.kind == "f" else word, dtype)
+
+
+def payload_number(word: Any, dtype: DType) -> Any:
+    """A value that was widened to i64 or f64 as it is shown."""
     match dtype.kind:
         case "f":
-            number = struct.unpack("d", struct.pack("q", word))[0]
-            return number if dtype.bits == 64 else np.dtype(dtype.numpy_name).type(number)
+            return word if dtype.bits == 64 else np.dtype(dtype.numpy_name).type(word)
         case "b":
             return bool(word)
         case "u":
