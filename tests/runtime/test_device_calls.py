@@ -129,6 +129,17 @@ def test_numbers_that_decide_a_type_are_told_apart(cupy: Any) -> None:
     assert fn.compiles == 2
 
 
+def test_static_parameters_are_found_by_value(cupy: Any) -> None:
+    fn = tj.script(scaled, static=("w",))
+    x = on(cupy, 1, 2)
+    for w in (2.0, 3.0, 2.0, 2):
+        found = fn(x, w)
+        np.testing.assert_array_equal(found.get(), x.get() * w + 1)
+        assert is_found(fn, x, w)
+    assert (fn.compiles, known(fn)) == (3, 3)
+    assert not is_found(fn, x, 4.0)
+
+
 def written(x: Any, y: Any) -> Any:
     x[1:] = x[1:] + y[:-1]
     return x.sum()

@@ -108,6 +108,8 @@ def _none(x: Any) -> _Key:
     raise NoKey
 
 
+#: What is compiled in by its value, as it is in an exact key.
+_VALUES = (bool, int, float, complex, str, bytes, types.NoneType)
 #: Containers, whose subclasses may hold more than their items; what compares by value; what is made anew when read.
 _WITH_PARTS = (tuple, list, set, Mapping)
 _WITHOUT_KEY = (
@@ -144,9 +146,10 @@ class DeviceCalls:
         parameters = function.signature.parameters.values()
         self.plain = all(p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
         self.defaults = tuple(p.default for p in parameters)
+        self.static = [i for i, name in enumerate(function.signature.parameters) if name in function.options.static]
         self.bind = function.bind
         self.run = function.run
-        self.keys = Keys()
+        self.keys = Keys(exact=bool(self.static))
         self.served: dict[_Key, Served] = {}
 
     def exactly(self) -> None:
@@ -185,7 +188,7 @@ class DeviceCalls:
 
     def remember(self, made: Specialisation, arguments: Sequence[Any]) -> None:
         """Serve such calls from now on, where a key can tell them from others."""
-        if made.aliased:
+        if made.aliased or not all(isinstance(arguments[i], _VALUES) for i in self.static):
             return
         try:
             key = self.key(arguments)

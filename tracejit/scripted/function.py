@@ -256,7 +256,7 @@ class ScriptedFunction(FastCallable):
             return self.__tracejit_function__(*args, **kwargs)
         if found.lowered.graph.device == "cpu":
             self._install(found, CallPattern(len(args), tuple(kwargs)))
-        elif not self.options.static:
+        else:
             self._remember(found, arguments)
         return self.run(found, arguments)
 
