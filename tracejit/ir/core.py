@@ -118,10 +118,15 @@ def type_values(type: Type) -> Sequence[Value]:
 
 def walk(block: Block) -> Iterator[Op]:
     """Every op of the block and of its nested blocks, in order, outer op first."""
-    for op in block.ops:
-        yield op
-        for nested in op.blocks:
-            yield from walk(nested)
+    waiting = [iter(block.ops)]
+    while waiting:
+        for op in waiting[-1]:
+            yield op
+            if op.blocks:
+                waiting += [iter(nested.ops) for nested in reversed(op.blocks)]
+                break
+        else:
+            waiting.pop()
 
 
 def has_effect(op: Op) -> bool:

@@ -33,9 +33,11 @@ class Linear:
         """The sum with a multiple of another expression."""
         terms = dict(self.terms)
         for value, n in other.terms.items():
-            total = terms.pop(value, 0) + factor * n
+            total = terms.get(value, 0) + factor * n
             if total:
                 terms[value] = total
+            else:
+                terms.pop(value, None)
         return Linear(terms, self.constant + factor * other.constant)
 
     def minus(self, other: Linear) -> Linear:
@@ -120,11 +122,17 @@ class Facts:
 
     def most(self, x: Linear) -> int:
         """An upper bound, from the bounds of single values."""
-        return x.constant + sum(c * self.bounds[v][c > 0] for v, c in x.terms.items())
+        total, bounds = x.constant, self.bounds
+        for value, factor in x.terms.items():
+            total += factor * bounds[value][factor > 0]
+        return total
 
     def least(self, x: Linear) -> int:
         """A lower bound, from the bounds of single values."""
-        return x.constant + sum(c * self.bounds[v][c < 0] for v, c in x.terms.items())
+        total, bounds = x.constant, self.bounds
+        for value, factor in x.terms.items():
+            total += factor * bounds[value][factor < 0]
+        return total
 
     def holds(self, goal: Linear) -> bool:
         """Whether an expression is proved to be at most 0."""
@@ -148,9 +156,12 @@ class Facts:
             other = fact.terms[value]
             if (other > 0) != (factor > 0):
                 continue
-            # A whole number is at most 0 if m times it is at most m - 1.
-            m = 1 if factor % other == 0 else abs(other)
-            if self._prove(goal.times(m).shifted(1 - m).plus(fact, -(m * factor // other)), depth - 1):
+            if factor % other == 0:
+                left = goal.plus(fact, -(factor // other))
+            else:  # a whole number is at most 0 if m times it is at most m - 1
+                m = abs(other)
+                left = goal.times(m).shifted(1 - m).plus(fact, -(m * factor // other))
+            if self._prove(left, depth - 1):
                 return True
         bound = self.bounds[value][factor > 0]
         if not LOW < bound < HIGH:
