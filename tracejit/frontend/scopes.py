@@ -23,17 +23,25 @@ from tracejit.frontend.desugar import (
 )
 
 #: The attribute of a syntax node that remembers the names it binds.
-_BOUND = "_tracejit_bound"
+_BOUND, _READ = "_tracejit_bound", "_tracejit_read"
 
 
-def names_read(node: ast.AST) -> set[str]:
+def names_read(node: ast.AST) -> frozenset[str]:
     """Names an expression or simple statement may read; a subscript or attribute store reads its base, and `del` of a
-    name needs it bound. Variables of comprehensions, and what nested functions bind, are names of their own."""
+    name needs it bound. Variables of comprehensions, and what nested functions bind, are names of their own.
+    Remembered on the node."""
+    known: frozenset[str] | None = node.__dict__.get(_READ)
+    if known is None:
+        known = node.__dict__[_READ] = _names_read(node)
+    return known
+
+
+def _names_read(node: ast.AST) -> frozenset[str]:
     match node:
         case ast.Name(name, ast.Load() | ast.Del()):
-            return {name}
+            return frozenset((name,))
         case ast.AugAssign(ast.Name(name)):
-            return {name} | names_read(node.value)
+            return names_read(node.value) | {name}
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             first = node.generators[0].iter
             inner = _reads_of(n for n in _comprehended(node) if n is not first)
@@ -48,8 +56,8 @@ def names_read(node: ast.AST) -> set[str]:
             return _reads_of(ast.iter_child_nodes(node))
 
 
-def _reads_of(nodes: Iterable[ast.AST]) -> set[str]:
-    return set().union(*map(names_read, nodes))
+def _reads_of(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    return frozenset().union(*map(names_read, nodes))
 
 
 def _comprehended(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> list[ast.expr]:
@@ -216,7 +224,7 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
             case SetFlag(name):
                 live = live - {name}
             case SetReturn():
-                live = (live - {RETURN_VALUE}) | (names_read(s.value) if s.value is not None else set())
+                live = (live - {RETURN_VALUE}) | (names_read(s.value) if s.value is not None else frozenset())
             case Branch():
                 s.live = frozenset(live)
                 live = _live_before(s.then, set(live), always) | _live_before(s.orelse, set(live), always)
@@ -241,7 +249,7 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
 
 
 def _live_loop(
-    s: ForLoop | WhileLoop, live: set[str], reads: set[str], binds: set[str], always: frozenset[str]
+    s: ForLoop | WhileLoop, live: set[str], reads: frozenset[str], binds: set[str], always: frozenset[str]
 ) -> set[str]:
     """Names live before a loop: a fixed point over its back edge."""
     s.live = frozenset(live)
