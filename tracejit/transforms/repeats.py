@@ -47,8 +47,8 @@ def repeat(fusion: BlockFusion) -> dict[int, set[int]]:
                 if fusion.readers[value] >> at & 1:
                     found.setdefault(at, set()).update(chain.ops)
             fusion.readers[value] &= ~reader.members
-            for row in chain.rows:
-                fusion.readers[row] = fusion.readers.get(row, 0) | reader.members
+            for source in chain.arrays | chain.rows:  # their kernels may still be joined with others, and hand them out
+                fusion.readers[source] = fusion.readers.get(source, 0) | reader.members
             reader.inputs -= {value}
             reader.whole -= {value}
             reader.inputs |= chain.arrays | chain.rows
