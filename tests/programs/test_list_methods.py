@@ -81,3 +81,26 @@ def sliced(x: Any, i: int, j: int) -> Any:
 
 def test_slice() -> None:
     check(sliced, np.arange(20.0).reshape(4, 5), 1, 3)
+
+
+def looked_up(items: Any, i: int) -> Any:
+    return items[i]
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_an_index_into_many_items(kind: Any) -> None:
+    items = kind(range(0, 600, 2))
+    for i in (0, 7, 299, -1, 300):
+        check(looked_up, items, i)
+
+
+def diagonals(a: Any, values: Any, wrap: bool) -> Any:
+    np.fill_diagonal(a, values, wrap=wrap)
+    return a
+
+
+@pytest.mark.parametrize("shape", [(7, 2), (2, 7), (4, 4), (4, 1), (6, 3)])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_fill_diagonal(shape: tuple[int, int], wrap: bool) -> None:
+    check(diagonals, np.zeros(shape), 1.0, wrap)
+    check(diagonals, np.zeros(shape), np.array([1.0, 2.0, 3.0]), wrap)

@@ -48,9 +48,13 @@ def test_dtypes_of_tensors() -> None:
     check(made, tj.tensor([0.5, 1.5]), 3)
 
 
-def ranges(n: int, s: Any) -> Any:
-    nothing: Any = None
-    return np.arange(stop=n), np.arange(0, n, nothing), np.arange(n, step=s), np.arange(n, nothing)
+def ranges(n: int, s: int) -> Any:
+    return np.arange(n, step=s), np.arange(1, n)
+
+
+def ranges_by_keyword(n: Any, nothing: Any) -> Any:
+    arange: Any = np.arange
+    return arange(stop=n), arange(0, n, nothing), arange(n, nothing)
 
 
 def rounded(x: Any, out: Any) -> Any:
@@ -63,6 +67,7 @@ def sum_of(x: Any) -> Any:
 
 def test_arguments_of_numpy() -> None:
     check(ranges, 5, 2)
+    check(ranges_by_keyword, 5, None)
     check(rounded, np.array([1.234, 2.345]), np.zeros(2))
     with pytest.raises(TypeError, match="not None"):
         tj.script(sum_of)(None)

@@ -22,11 +22,10 @@ from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_pyth
 from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
-from tracejit.frontend.index_items import index_item
+from tracejit.frontend.index_items import index_item, pick
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
-from tracejit.frontend.objects import is_object
 from tracejit.frontend.once import use_up
 from tracejit.frontend.optionals import Refinement
 from tracejit.frontend.unreachable import Unreachable
@@ -52,7 +51,6 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import I64, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -463,7 +461,7 @@ class Expressions:
         if isinstance(at, Number) and at.dtype.is_integer:
             if isinstance(base, ListValue) and base.keys and any(map(_is_list, items)):
                 self.lists.grown(base, node)
-            return self.pick(list(items), at, node)
+            return pick(self, list(items), at, node)
         return self.unknown_index(node)
 
     def unknown_index(self, node: ast.AST) -> Any:
@@ -472,24 +470,6 @@ class Expressions:
             "this index must be known when the function is compiled",
             "use an array for indices computed at run time",
         )
-
-    def pick(self, items: list[FrontValue], at: Number, node: ast.AST) -> FrontValue:
-        """One item of a sequence of known length, by an index known at run time: nested branches."""
-        if not items:
-            self.arith.mismatch(IndexError("list index out of range"), node)
-        if any(map(is_object, items)) and self.ctx.loops_to_unroll():
-            return self.unknown_index(node)
-        place = self.indexing.checked_index(at, len(items), 0, node)
-        if isinstance(place, int):
-            return items[place]
-
-        def among(low: int) -> FrontValue:
-            if low == len(items) - 1:
-                return items[low]
-            here = self.ctx.b.emit("eq", (place, self.ctx.b.constant(low, ScalarType(I64))))[0]
-            return self.choose(node, here, lambda: items[low], lambda: among(low + 1))
-
-        return among(0)
 
     # -- sequences --------------------------------------------------------------------------------------------------
 
@@ -584,7 +564,7 @@ class Expressions:
                 return self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
 
     def one_of(self, items: list[FrontValue], i: Any, node: ast.AST) -> FrontValue:
-        return items[i] if isinstance(i, int) else self.pick(items, Number(i, weak=True), node)
+        return items[i] if isinstance(i, int) else pick(self, items, Number(i, weak=True), node)
 
     def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:
         index: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)

@@ -1,15 +1,18 @@
-"""What stands in a subscript, as the parts of an index: lists and ranges as arrays, slice objects as slices."""
+"""What stands in a subscript, as the parts of an index: lists and ranges as arrays, slice objects as slices. Items of
+sequences of known length by an index known at run time."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
 
-from tracejit.frontend.values import FrontValue, GrowingList, ListValue, SequenceValue, SliceValue, Static
-from tracejit.ir.types import I64
+from tracejit.frontend.objects import is_object
+from tracejit.frontend.values import FrontValue, GrowingList, ListValue, Number, SequenceValue, SliceValue, Static
+from tracejit.ir.types import I64, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+    from tracejit.frontend.expressions import Expressions
 
 
 def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
@@ -28,3 +31,27 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
         s = item.value
         return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
     return c.as_operand(item)
+
+
+def pick(e: Expressions, items: list[FrontValue], at: Number, node: ast.AST) -> FrontValue:
+    """One item of a sequence of known length, by an index known at run time: branches, by halves."""
+    if not items:
+        e.arith.mismatch(IndexError("list index out of range"), node)
+    if any(map(is_object, items)) and e.ctx.loops_to_unroll():
+        return e.unknown_index(node)
+    place = e.indexing.checked_index(at, len(items), 0, node)
+    if isinstance(place, int):
+        return items[place]
+
+    def among(low: int, high: int) -> FrontValue:
+        if low == high - 1:
+            return items[low]
+        middle = low + 1 if high - low <= _FEW else (low + high) // 2
+        below = e.ctx.b.emit("lt", (place, e.ctx.b.constant(middle, ScalarType(I64))))[0]
+        return e.choose(node, below, lambda: among(low, middle), lambda: among(middle, high))
+
+    return among(0, len(items))
+
+
+#: Of so many items each is compared with the index.
+_FEW = 8

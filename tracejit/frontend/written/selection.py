@@ -209,13 +209,18 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
 def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> Any:
     """The main diagonal set."""
     if a.ndim == 2:
-        n = min(a.shape[0], a.shape[1])
+        rows, columns = a.shape
+        n = min(rows, columns)
+        if wrap and rows > columns:  # every (columns + 1)-th element, one row being left out each time
+            n = (rows * columns + columns) // (columns + 1)
         places = np.arange(n)
+        flat = places * (columns + 1)
+        at = (flat // max(columns, 1), flat % max(columns, 1))
         if np.ndim(val) == 0:
-            a[places, places] = val
+            a[at] = val
         else:
             values = np.asarray(val).reshape(-1)
-            a[places, places] = values[places % values.size]
+            a[at] = values[places % values.size]
     else:
         places = np.arange(a.shape[0])
         a[tuple([places for _ in each(a.ndim)])] = val
