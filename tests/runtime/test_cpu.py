@@ -445,6 +445,32 @@ def test_products_inside_programs() -> None:
     np.testing.assert_allclose(compile_program(program).call([x, y])[0], x @ y, rtol=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, 9])
+def test_products_inside_parallel_loops(rows: int) -> None:
+    """What threads of the pool need of the products is linked before they run."""
+    from tracejit.codegen.loop_ir import For, Kernel, Launch, Offset
+
+    a, b, c, i = data(0, F64), data(1, F64), Var("c", Pointer(F64)), Var("i", I64)
+    x, y, trips, depth, n = Var("x", Pointer(F64)), Var("y", Pointer(F64)), Var("t", I64), Var("k", I64), Var("n", I64)
+    kind = Pointer(F64)
+    place = Offset(x, k.mul(i, k.mul(depth, rows)), kind), Offset(c, k.mul(i, k.mul(n, rows)), kind)
+    arguments = (size(rows), n, depth, place[0], size(1), size(rows), y, n, size(1), place[1], n)
+    loop = For(i, trips, (Call("gemm_f64", arguments),), "parallel")
+    kernel = Kernel("products", (x, y, c, trips, depth, n), frozenset([c]), (loop,))
+    count, total = k.quotient(dim(0, 0), size(rows)), k.mul(dim(0, 0), dim(1, 1))
+    launch = Launch("products", (a, b, c, count, dim(1, 0), dim(1, 1)))
+    body = (Alloc(c, total), launch, Output(0, c, (dim(0, 0), dim(1, 1))))
+    specs = [InputSpec(name, TensorType(F64, ("p", "q"))) for name in "ab"]
+    compiled = compile_program(entry_program(body, specs, [(F64, 2)], [kernel]))
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(40, rows, 200)), rng.normal(size=(200, 300))
+    turned = np.ascontiguousarray(left.transpose(0, 2, 1)).reshape(40 * rows, 200)  # k by rows, trip after trip
+    with each_number_of_threads(1, 2, 4) as counts:
+        for _ in counts:
+            found = compiled.call([turned, right])[0].reshape(40, rows, 300)
+            np.testing.assert_allclose(found, left @ right, rtol=1e-10, atol=1e-10)
+
+
 # -- objects for other programs ---------------------------------------------------------------------------------------
 
 
