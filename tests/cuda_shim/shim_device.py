@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import platform
 import shutil
 import subprocess
@@ -31,6 +32,9 @@ FLAGS = ("-std=c++17", "-O1", "-fwrapv", "-ffp-contract=off", "-shared", "-fPIC"
 
 #: Why the shim cannot be used here; "" where it can.
 MISSING = "" if shutil.which("g++") and platform.machine() == "x86_64" else "the CUDA shim needs g++ on x86-64"
+
+
+_texts = itertools.count()
 
 
 class Divergence(Exception):
@@ -64,6 +68,7 @@ class ShimModule:
 def compile_cpp(source: str, folder: Path) -> ctypes.CDLL:
     """A shared library of a C++ text, in `folder`."""
     name = hashlib.sha256(source.encode()).hexdigest()[:16]
+    name += f"_{next(_texts)}"  # threads may compile one text at a time
     path, library = folder / f"{name}.cpp", folder / f"{name}.so"
     path.write_text(source)
     done = subprocess.run(["g++", *FLAGS, str(path), "-o", str(library)], capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ import ctypes
 import re
 import struct
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -237,12 +238,14 @@ class Launch:
 
 
 _launches: dict[int, Launch] = {}
+_one_at_a_time = threading.Lock()  #: the shim's threads share what they run on
 
 
 def launch_kernel(handle: int, *sizes_and_more: int) -> None:
     blocks, y, z, threads, rows, depth, shared, _stream, parameters, extra = sizes_and_more
     assert (y, z, depth, shared, parameters) == (1, 1, 1, 0, 0)
-    _launches[handle](blocks, threads, rows, extra)
+    with _one_at_a_time:
+        _launches[handle](blocks, threads, rows, extra)
 
 
 def alloc(size: int) -> MemoryPointer:

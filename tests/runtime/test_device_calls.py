@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 from collections import namedtuple
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -250,6 +251,27 @@ def test_tuples_of_results(cupy: Any, tensors: bool) -> None:
         assert (type(doubled), doubled) == (int, 2 * n)
         assert isinstance(total, tj.Tensor) == tensors
         assert float(total) == 14.0
+
+
+def settled(x: Any, w: Any) -> Any:
+    n = 0
+    while (x * x).sum() > 1.0:
+        x = x * w
+        n += 1
+    return x, n
+
+
+def test_calls_of_several_threads_have_frames_of_their_own(cupy: Any) -> None:
+    fn = tj.script(settled)
+    given = [np.arange(3.0, 4 + k) for k in range(6)]
+    expected = [settled(x, 0.7) for x in given]
+    fn(cupy.asarray(given[0]), 0.7)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [(k, pool.submit(fn, cupy.asarray(given[k]), 0.7)) for _ in range(10) for k in range(len(given))]
+        for k, call in calls:
+            found, n = call.result()
+            np.testing.assert_allclose(found.get(), expected[k][0], rtol=1e-12)
+            assert n == expected[k][1]
 
 
 def mixed(x: Any, z: Any, n: Any, flag: Any) -> Any:

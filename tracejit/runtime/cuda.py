@@ -48,6 +48,7 @@ class CudaFunction:
         self.program = program
         self.scheduled: CudaProgram = schedule(program)
         self.gpus: dict[int, Gpu] = {}
+        self._making = threading.Lock()
         places = list(enumerate(program.inputs))
         self.scalars = [i for i, spec in places if isinstance(spec.type, ScalarType)]
         self.arrays = [
@@ -102,7 +103,10 @@ class CudaFunction:
             number = cupy().cuda.runtime.getDevice()
         made = self.gpus.get(number)
         if made is None:
-            made = self.gpus[number] = Gpu(self, number)
+            with self._making:
+                made = self.gpus.get(number)
+                if made is None:
+                    made = self.gpus[number] = Gpu(self, number)
         return made
 
     def prepared(self, gpu: Gpu, inputs: Sequence[Any]) -> list[Any] | None:

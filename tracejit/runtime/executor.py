@@ -187,7 +187,7 @@ class HostFunction:
 _Support = Callable[..., Any]  #: of the run, the statement, and its arguments
 
 
-def _bytes(run: Run, site: Call, count: int) -> int:
+def _bytes(site: Call, count: int) -> int:
     """The size of so many elements of the first argument."""
     assert isinstance(site.args[0].type, Pointer)
     return count * site.args[0].type.element.itemsize
@@ -233,11 +233,11 @@ def _same_pointer(run: Run, site: Call, first: Memory | None, second: Memory | N
 
 
 def _copy(run: Run, site: Call, target: Memory, source: Memory, count: int) -> None:
-    run.device.copy(target, source, _bytes(run, site, count))
+    run.device.copy(target, source, _bytes(site, count))
 
 
 def _zero(run: Run, site: Call, memory: Memory, count: int) -> None:
-    run.device.zero(memory, _bytes(run, site, count))
+    run.device.zero(memory, _bytes(site, count))
 
 
 def _print(run: Run, site: Call, number: int, *values: Any) -> None:
