@@ -119,3 +119,28 @@ def test_exported_programs_show_numbers_only(tmp_path: Any) -> None:
 
     with pytest.raises(ExportError, match="for Python to show"):
         tj.export(f, (np.arange(3.0),), tmp_path / "f.so")
+
+
+def tells_of_gradients(w, x, c):
+    loss = (w * x).sum()
+    y = w if c > 0 else x
+    print(loss, w, w * 2, x, y, [w, x], (loss, 1), w.detach(), str(loss), repr(w), w[0], x[0])
+    print(f"{loss} {w} {x[0]} {w[0]} {loss:.3f}", "%s and %.2f" % (loss, loss))
+    with tj.no_grad():
+        print(w * 2, w[0], w, loss, (w * x).sum())
+    assert c < 5, loss
+
+
+def test_the_text_of_a_tensor_says_whether_it_asks_for_gradients(capsys: pytest.CaptureFixture[str]) -> None:
+    compiled = tj.script(tells_of_gradients)
+    for c in (1, 0, 7):
+        shown: list[str] = []
+        for fn in (tells_of_gradients, compiled):
+            w, x = tj.tensor([1.0, 2.0], requires_grad=True), tj.tensor([3.0, 4.0])
+            try:
+                fn(w, x, c)
+            except AssertionError as error:
+                print(error)
+            shown.append(capsys.readouterr().out)
+        assert shown[0] == shown[1]
+        assert "requires_grad=True" in shown[0]

@@ -256,9 +256,7 @@ class Tensor(_History):
         return tensor_text(self)
 
     def __format__(self, spec: str) -> str:
-        if spec:
-            return format(self.item(), spec)
-        return str(self.item()) if not self.ndim and self._grad_fn is None else repr(self)
+        return format(self.item(), spec) if spec or not self.ndim else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.numpy(), self._requires_grad)
@@ -362,5 +360,12 @@ def moved(tensor: Tensor, device: str | Device) -> Tensor:
     return tensor if array is tensor._data else wrap(array)
 
 
-FORMS["tensor"] = wrap
-FORMS["scalar_tensor"] = lambda dtype, value: wrap(np.asarray(value, dtype))
+def _shown(array: Any, asks: bool) -> Tensor:
+    """A tensor in a text; `asks` for gradients, as far as the text says."""
+    made = wrap(array)
+    made._requires_grad = bool(asks)
+    return made
+
+
+FORMS["tensor"] = _shown
+FORMS["scalar_tensor"] = lambda dtype, value, asks: _shown(np.asarray(value, dtype), asks)

@@ -1,4 +1,4 @@
-"""Tensors as text: values, dtype, device, and their place on the tape."""
+"""Tensors as text: values, dtype, device, and whether they ask for gradients."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ def tensor_text(x: Tensor) -> str:
         facts.insert(0, f"shape={x.shape}")
     if x.device != CPU:
         facts.append(f"device='{x.device}'")
-    if x.grad_fn is not None:
-        facts.append(f"grad_fn={x.grad_fn!r}")
-    elif x._requires_grad:
+    if x._requires_grad:
         facts.append("requires_grad=True")
     return f"{name}({values}, {', '.join(facts)})"

@@ -58,7 +58,7 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValu
     assert isinstance(args, TupleValue)
     text = Text(c, node)
     if len(args.items) == 1:
-        text.show(args.items[0])
+        text.show_str(args.items[0])
     elif args.items:
         text.container(args)
     message = text.message()

@@ -179,8 +179,7 @@ class Gradients:
         ctx = self.calls.ctx
         classes = [c for c in self.leaves if c in ctx.storage.bases]
         every = [self.versions(c) for c in classes]
-        builders = [*ctx.outer_builders, ctx.b]
-        truths = reached(builders, y, every, self.parameters, lambda n: ctx.sizes.at_least(n, 1))
+        truths = self.reached_by(y)
         found = [x for x in zip(classes, every, truths, strict=True) if x[2] is not False]
         if not found:
             ctx.check_false("RuntimeError", _NO_HISTORY)
@@ -188,6 +187,13 @@ class Gradients:
             some = any_of(ctx.b, [truth for *_, truth in found])
             ctx.check(value_of(ctx.b, some), "RuntimeError", _NO_HISTORY)
         return [c for c, *_ in found], [xs for _, xs, _ in found], [truth for *_, truth in found]
+
+    def reached_by(self, y: Value) -> list[Truth]:
+        """Whether `y` leads to each leaf."""
+        ctx = self.calls.ctx
+        leaves = [self.versions(c) for c in self.leaves if c in ctx.storage.bases]
+        builders = [*ctx.outer_builders, ctx.b]
+        return reached(builders, y, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1)) if leaves else []
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
 from tracejit.frontend.kinds import ArrayKind, Kind, NumberKind, SharedKind, TupleKind
+from tracejit.frontend.reached import Truth, any_of
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
     GrowingList,
+    Number,
     ObjectValue,
     SequenceValue,
     SharedList,
@@ -24,7 +26,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import I64, TensorType
+from tracejit.ir.types import I64, TensorType, is_differentiable
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -33,16 +35,35 @@ if TYPE_CHECKING:
 _MOST_AXES = 8
 
 
-def field(c: Calls, value: ArrayView | GrowingList | SharedList, node: ast.AST) -> tuple[str, tuple[Value, ...]]:
-    """The field that shows an array or list, and the contents of the arrays it is made of."""
+def field(
+    c: Calls, value: ArrayView | GrowingList | SharedList, node: ast.AST
+) -> tuple[str, tuple[Value, ...], tuple[Value, ...]]:
+    """The field that shows an array or list, the numbers, and the contents of the arrays that it is made of."""
     if not isinstance(value, ArrayView):
         items = c.objects.items(value, node) if isinstance(value, SharedList) else value
         assert isinstance(items, GrowingList)
         arrays: list[Value] = []
-        return _items(c, items, arrays, node), tuple(arrays)
+        return _items(c, items, arrays, node), (), tuple(arrays)
     if value.rank > _MOST_AXES:
         c.ctx.refuse(node, f"an array of {value.rank} axes cannot be shown in a message", "show a part of it")
-    return ("tensor(a0)" if c.ctx.tensors else "array(a0)"), (c.ctx.load(value),)
+    content = c.ctx.load(value)
+    if not c.ctx.tensors:
+        return "array(a0)", (), (content,)
+    asked = asks(c, value, content)
+    return (
+        ("tensor(a0,v0)", (asked,), (content,)) if isinstance(asked, Value) else (f"tensor(a0,{asked})", (), (content,))
+    )
+
+
+def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
+    """Whether a tensor asks for gradients: what the trips of a loop around hand on does, and what is made under
+    `no_grad` does not."""
+    is_made_here = not (isinstance(shown, ArrayView) and shown.is_whole) and all(
+        v is not shown for f in c.ctx.frames() for v in f.env.values()
+    )
+    if not is_differentiable(content.type) or (is_made_here and not c.ctx.grad_enabled):
+        return False
+    return any_of(c.ctx.b, c.gradients.reached_by(content))
 
 
 def table_field(c: Calls, value: ObjectValue, node: ast.AST) -> tuple[str, tuple[Value, ...]]:

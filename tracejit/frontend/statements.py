@@ -289,7 +289,7 @@ class Statements:
 
     def message(self, node: ast.expr) -> MessageValue:
         """The text of an assertion."""
-        return Text(self.calls, node).show(self.expressions.value(node)).message()
+        return Text(self.calls, node).show_str(self.expressions.value(node)).message()
 
     def nested_function(self, s: ast.FunctionDef) -> None:
         if s.decorator_list:

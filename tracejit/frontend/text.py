@@ -98,8 +98,7 @@ class Text:
                 text = f"unsupported format string passed to {type_name(value)}.__format__"
                 self.c.arith.mismatch(TypeError(text), self.node)
             case ArrayView() | GrowingList() | SharedList() if not spec:
-                name, arrays = shown_arrays.field(self.c, value, self.node)
-                self.field(name, (), arrays, conversion)
+                self.field(*shown_arrays.field(self.c, value, self.node), conversion)
             case ObjectValue() if tables.is_table(value) and not spec:
                 self.table(value, conversion)
             case TupleValue() | ListValue() | DictValue() | ObjectValue() if not spec:
@@ -124,7 +123,7 @@ class Text:
         """The repr of a NumPy scalar, or of a 0-d tensor."""
         name = value.dtype.numpy_name
         if self.c.ctx.tensors:
-            self.field(f"scalar_tensor('{name}',v0)", (value.value,), (), "!s")
+            self.scalar_tensor(value)
             return
         is_bool = value.dtype == BOOL
         narrow = value.dtype.is_float and value.dtype.bits < 64
@@ -132,13 +131,20 @@ class Text:
         self.field("0", (value.value,), (), "!s" if narrow else "!r")
         self.literal("_" if is_bool else ")")
 
+    def scalar_tensor(self, value: Number, array: ArrayView | None = None) -> None:
+        """A 0-d tensor, the element of an array if it is one."""
+        content = value.value if array is None else self.c.ctx.load(array)
+        asks = shown_arrays.asks(self.c, array or value, content)
+        shown = f"scalar_tensor('{value.dtype.numpy_name}',v0,{asks if isinstance(asks, bool) else 'v1'})"
+        self.field(shown, (value.value,) if isinstance(asks, bool) else (value.value, asks), (), "!s")
+
     def show_str(self, value: FrontValue) -> Text:
         """Append `str(value)`, which shows fewer digits of a narrow NumPy float than a format does, and says of a 0-d
         tensor that it is one."""
-        if isinstance(value, ArrayView) and value.rank == 0:
-            value = self.c.ctx.element(value, ())
+        array = value if isinstance(value, ArrayView) and value.rank == 0 else None
+        value = value if array is None else self.c.ctx.element(array, ())
         if self.c.ctx.tensors and isinstance(value, Number) and not value.weak and not value.dtype.is_complex:
-            self.field(f"scalar_tensor('{value.dtype.numpy_name}',v0)", (value.value,), (), "!s")
+            self.scalar_tensor(value, array)
             return self
         narrow = isinstance(value, Number | ArrayView) and value.dtype.is_float and value.dtype.bits < 64
         return self.show(value, "!s" if narrow else "")
@@ -314,7 +320,10 @@ def _show_percent(c: Calls, made: Text, item: FrontValue, match: re.Match[str], 
         if width and not isinstance(item, Number):
             c.ctx.refuse(node, f"a width for {describe(item)} is outside the language", "leave the width out")
         spec = (align + width) if width else ""
-        made.show(item, "!r" if kind == "r" else "!s" if spec else "", spec)
+        if kind == "s" and not spec:
+            made.show_str(item)
+        else:
+            made.show(item, "!r" if kind == "r" else "!s" if spec else "", spec)
         return
     if kind in "diu":
         item, kind = c.call_object(int, [item], {}, node), "d"
