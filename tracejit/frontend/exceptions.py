@@ -11,6 +11,7 @@ from tracejit.errors import error_factory, error_kind
 from tracejit.frontend import shown_arrays
 from tracejit.frontend.managers import leave
 from tracejit.frontend.objects import find, is_users
+from tracejit.frontend.reached import value_of
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -96,6 +97,12 @@ class _Parts:
         match value:
             case Static(obj):
                 return _Plan(repr(obj), lambda _: obj)
+            case Number() if self.c.ctx.tensors and not value.weak and not value.dtype.is_complex:
+                asks = value_of(self.c.ctx.b, shown_arrays.asks(self.c, value, value.value))
+                self.payload.extend((value.value, asks))
+                name = value.dtype.numpy_name
+                make = FORMS["scalar_tensor"]
+                return _Plan(f"{name}#{at}", lambda given: make(name, *given[at : at + 2]))
             case Number() if not value.dtype.is_complex:
                 self.payload.append(value.value)
                 return _Plan(f"#{at}", lambda values: values[at])
