@@ -46,6 +46,20 @@ FORMS: dict[str, Callable[..., Any]] = {
 }
 
 
+def hidden(template: str) -> str:
+    """A template as a word that may stand in a field of another."""
+    return "t" + template.encode().hex()
+
+
+def _either(is_first: bool, first: str, second: str, count: int, *values: Any) -> str:
+    """The text of the first of two hidden templates, or of the second; the first has so many of the values."""
+    shown, own = (first, values[:count]) if is_first else (second, values[count:])
+    return filled(bytes.fromhex(shown[1:]).decode(), own)
+
+
+FORMS["either"] = _either
+
+
 def filled(template: str, values: Sequence[Any], arrays: Sequence[Any] | None = None) -> str:
     """The text of a template; `arrays` are those it shows, where they are at hand."""
     return _Filler(_pending.arrays if arrays is None else arrays).vformat(template, values, {})

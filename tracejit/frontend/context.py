@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tracejit.frontend.kinds import Kind
     from tracejit.frontend.recursion import Recursion
     from tracejit.frontend.shared_lists import Pools
+    from tracejit.frontend.tries import Tries
 
 
 class NeedsStatic(Exception):
@@ -92,8 +93,12 @@ class ScriptBuilder(Builder):
         self, defn: OpDef | str, operands: Sequence[Value] = (), attrs: Mapping[str, Any] | None = None, **stated: Any
     ) -> tuple[Value, ...]:
         defn = REGISTRY[defn] if isinstance(defn, str) else defn
-        if defn.effect and self.context is not None and self.context.before_errors is not None:
-            self.context.before_errors(self, defn, operands)
+        context = self.context
+        if defn.effect and context is not None:
+            if context.tries is not None and context.tries.before(self, defn, operands, attrs or {}):
+                return ()
+            if context.before_errors is not None:
+                context.before_errors(self, defn, operands)
         return super().emit(defn, operands, attrs, **stated)
 
     def at_least(self, value: Value, bound: int) -> bool:
@@ -118,6 +123,7 @@ class Frame:
     enclosing: Frame | None = None  #: where the names of a nested function come from
     #: where functions made now look names up first: the scope of a comprehension being lowered
     scope: Frame | None = None
+    here: ast.AST | None = None  #: the statement that is being lowered
     is_function: bool = True  #: not the scope of a comprehension
     site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
 
@@ -224,6 +230,7 @@ class Context:
     iterated: frozenset[int] = frozenset()
     #: told of every op that may raise, before it is emitted
     before_errors: Callable[[Builder, OpDef, Sequence[Value]], None] | None = None
+    tries: Tries | None = None
     #: the functions that call themselves
     recursion: Recursion | None = None
     #: a frame whose returned arrays must be its own, and what makes them so

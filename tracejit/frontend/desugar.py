@@ -16,6 +16,7 @@ from typing import Any
 
 RETURN_FLAG = "$returned"
 RETURN_VALUE = "$value"
+JUMPS = (RETURN_FLAG, "$broke", "$skipped")  #: how the names of flags of jumps begin
 
 
 @dataclass(slots=True)
@@ -42,10 +43,29 @@ class NotFlags:
 
 
 @dataclass(slots=True)
+class NotCaught:
+    """A condition: the handler (None: any handler) of a `try` has not caught an error of its body."""
+
+    block: TryBlock
+    handler: int | None = None
+
+
+@dataclass(slots=True)
+class NotPending:
+    """A condition: no error is on this way on behind a `finally`."""
+
+    holder: Any
+    key: object
+
+
+Test = ast.expr | NotFlags | NotCaught | NotPending
+
+
+@dataclass(slots=True)
 class Branch:
     """`if`; `live` is filled by `scopes.annotate`: the names read afterwards."""
 
-    test: ast.expr | NotFlags
+    test: Test
     then: list[Statement]
     orelse: list[Statement]
     node: ast.AST
@@ -86,6 +106,61 @@ class WithBlock:
     node: ast.AST
 
 
+@dataclass(slots=True, eq=False)
+class TryBlock:
+    """The body of a `try` with handlers. An error that one of them catches leaves it, and is remembered. `live` is
+    filled by `scopes.annotate`: the names that handlers, or what follows, read."""
+
+    body: list[Statement]
+    handlers: list[ast.ExceptHandler]
+    node: ast.AST
+    live: frozenset[str] = frozenset()
+    named: dict[int, bool] = field(default_factory=dict[int, bool])  #: the handlers that look at what they caught
+
+
+@dataclass(slots=True)
+class FinalBlock:
+    """What a `finally` guards, and what that does before an error leaves it. Where nothing leaves, it follows."""
+
+    body: list[Statement]
+    final: list[Statement]
+    node: ast.AST
+    live: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Resumed:
+    """What a `finally` does before an error goes on."""
+
+    final: list[Statement]
+    go: Any
+    node: ast.AST
+
+
+@dataclass(slots=True)
+class BindError:
+    """The start of a handler: names are bound to what it caught."""
+
+    block: TryBlock
+    handler: int
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Unbind:
+    """The name of the error is unbound at the end of its handler."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class RaiseAgain:
+    """A `raise` without an exception: that of the handler, by its internal name."""
+
+    name: str
+    node: ast.Raise
+
+
 @dataclass(slots=True)
 class Rest:
     """The iterations of an unrolled loop from `start` on; `items` is what it iterates over."""
@@ -95,7 +170,22 @@ class Rest:
     start: int
 
 
-Statement = ast.stmt | Rest | SetFlag | SetReturn | Branch | ForLoop | WhileLoop | WithBlock
+Statement = (
+    ast.stmt
+    | Rest
+    | SetFlag
+    | SetReturn
+    | Branch
+    | ForLoop
+    | WhileLoop
+    | WithBlock
+    | TryBlock
+    | FinalBlock
+    | Resumed
+    | BindError
+    | Unbind
+    | RaiseAgain
+)
 
 
 @dataclass(slots=True)
@@ -112,6 +202,7 @@ class _Loop:
 class _Desugar:
     loops: list[_Loop] = field(default_factory=list["_Loop"])
     count: int = 0
+    handling: list[str] = field(default_factory=list[str])  #: internal names of what the handlers around caught
 
     def block(self, statements: Sequence[ast.stmt]) -> list[Statement]:
         out: list[Statement] = []
@@ -140,8 +231,14 @@ class _Desugar:
                     out.extend(self.while_loop(statement))
                 case ast.With():
                     out.append(WithBlock(statement.items, self.block(statement.body), statement))
+                case ast.Raise(None) if self.handling:
+                    return [*out, RaiseAgain(self.handling[-1], statement)]
+                case ast.Try():
+                    out.extend(self.try_statement(statement))
                 case _:
                     out.append(statement)
+            if isinstance(statement, ast.Try) and _terminates([statement]):
+                return out
             flags = self.flags_set_by(statement)
             if flags and rest:
                 return [*out, Branch(NotFlags(flags), self.block(rest), [], statement)]
@@ -155,6 +252,38 @@ class _Desugar:
         elif not _terminates(orelse):
             orelse += rest
         return Branch(statement.test, self.block(then), self.block(orelse), statement)
+
+    def try_statement(self, s: ast.Try) -> list[Statement]:
+        made = TryBlock(self.block(s.body), s.handlers, s)
+        orelse = self.block(s.orelse)
+        flags = self.flags_set_by(ast.With([], s.body))
+        if flags and orelse:
+            guarded = orelse
+            orelse = [Branch(NotFlags(flags), guarded, [], s)]
+        caught: list[Statement] = []
+        for i in range(len(s.handlers) - 1, -1, -1):
+            body = self.handler(made, i)
+            is_last = i == len(s.handlers) - 1
+            caught = body if is_last else [Branch(NotCaught(made, i), caught, body, s.handlers[i])]
+        whole: list[Statement] = [*made.body]
+        if s.handlers:
+            whole = [made, Branch(NotCaught(made), orelse, caught, s)]
+        if not s.finalbody:
+            return whole
+        return [FinalBlock(whole, self.block(s.finalbody), s), *self.block(s.finalbody)]
+
+    def handler(self, made: TryBlock, i: int) -> list[Statement]:
+        handler = made.handlers[i]
+        self.count += 1
+        internal = f"$error{self.count}"
+        self.handling.append(internal)
+        body = self.block(handler.body)
+        self.handling.pop()
+        names = [internal] if raises_again(handler) else []
+        names += [handler.name] if handler.name is not None else []
+        made.named[i] = bool(names)
+        end = [Unbind(handler.name)] if handler.name is not None else []
+        return [BindError(made, i, tuple(names)), *body, *end]
 
     def enter(self, body: Sequence[ast.stmt]) -> _Loop:
         self.count += 1
@@ -195,10 +324,10 @@ class _Desugar:
 
     def flags_set_by(self, statement: ast.stmt) -> tuple[str, ...]:
         """Flags that may be set after the statement and that must guard what follows in the same block."""
-        if not isinstance(statement, ast.If | ast.For | ast.While | ast.With):
+        if not isinstance(statement, ast.If | ast.For | ast.While | ast.With | ast.Try):
             return ()
         flags = [RETURN_FLAG] if _returns([statement]) else []
-        if self.loops and isinstance(statement, ast.If | ast.With):
+        if self.loops and isinstance(statement, ast.If | ast.With | ast.Try):
             breaks, continues = _jumps([statement])
             flags += [self.loops[-1].broke] if breaks else []
             flags += [self.loops[-1].skipped] if continues else []
@@ -236,6 +365,16 @@ def _chosen(statement: ast.Return) -> ast.If | None:
     return ast.copy_location(ast.If(test, returns[:1], returns[1:]), statement.value)  # type: ignore[list-item]
 
 
+def jumps_out(body: Sequence[ast.stmt]) -> bool:
+    """Whether a `return`, or a `break` or `continue` of a loop around, stands in a block."""
+    return _returns(body) or any(_jumps(body))
+
+
+def raises_again(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler may have a bare `raise`."""
+    return any(isinstance(n, ast.Raise) and n.exc is None for s in handler.body for n in ast.walk(s))
+
+
 def _terminates(body: Sequence[ast.stmt]) -> bool:
     """Whether control never reaches the end of the block (`raise` ends it too)."""
     for statement in body:
@@ -246,6 +385,9 @@ def _terminates(body: Sequence[ast.stmt]) -> bool:
                 return True
             case ast.With() if _terminates(statement.body):
                 return True
+            case ast.Try(body, handlers, orelse) if _terminates([*body, *orelse]):
+                if all(_terminates(h.body) for h in handlers):
+                    return True
             case _:
                 pass
     return False
@@ -287,5 +429,8 @@ def _parts(statement: ast.stmt) -> list[ast.stmt]:
             return [*statement.body, *statement.orelse]
         case ast.With():
             return statement.body
+        case ast.Try():
+            handled = [s for h in statement.handlers for s in h.body]
+            return [*statement.body, *handled, *statement.orelse, *statement.finalbody]
         case _:
             return []

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import error_factory, error_kind
 from tracejit.frontend import shown_arrays
-from tracejit.frontend.managers import leave
 from tracejit.frontend.objects import find, is_users
 from tracejit.frontend.reached import value_of
 from tracejit.frontend.text import MAX_VALUES, Text
@@ -25,7 +24,6 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, ScalarType
 from tracejit.messages import FORMS, filled
 from tracejit.records import record
 
@@ -37,7 +35,13 @@ def raise_(c: Calls, s: ast.Raise) -> NoReturn:
     """Lower a `raise` statement."""
     if s.exc is None:
         c.ctx.refuse(s, "a bare 'raise' is outside the language", "raise an exception by name")
-    value = c.expressions.value(s.exc)
+    raise_value(c, c.expressions.value(s.exc), s)
+
+
+def raise_value(c: Calls, value: FrontValue, s: ast.AST) -> NoReturn:
+    """Raise a value."""
+    tries = c.ctx.tries
+    assert tries is not None
     if isinstance(value, Static) and isinstance(value.value, type) and issubclass(value.value, BaseException):
         value = c.construct(value.value, [], {}, s)
     if isinstance(value, Static) and isinstance(value.value, BaseException):
@@ -45,12 +49,7 @@ def raise_(c: Calls, s: ast.Raise) -> NoReturn:
     if not (isinstance(value, ObjectValue) and issubclass(value.cls, BaseException)):
         c.arith.mismatch(TypeError("exceptions must derive from BaseException"), s)
         raise Unreachable
-    kind, message = described(c, value, s)
-    leave(c, c.ctx.exits, Static(value.cls), s)
-    shown_arrays.put_together(c, message.arrays, s)
-    c.ctx.at(s)
-    c.ctx.check(c.ctx.b.constant(False, ScalarType(BOOL)), kind, message.template, *message.values)
-    raise Unreachable
+    tries.raise_(value, s)
 
 
 def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValue]:

@@ -383,17 +383,22 @@ class Expressions:
         join.emit(truth)
         env.update(changed)
         require_unshared(self.ctx, join.sources, None, node)
+        if self.ctx.tries is not None:
+            self.ctx.tries.guard(node)
         return made
 
     def side(self, make: Any) -> tuple[FrontValue | None, Side]:
-        with self.ctx.nested():
-            made: FrontValue | None = None
-            alive = True
+        tries = self.ctx.tries
+        assert tries is not None
+        with self.ctx.nested() as b, tries.opened(b):
+            made: dict[str, FrontValue] = {}
+            alive, mark = True, len(tries.forks)
             try:
-                made = make()
+                made["$made"] = make()
             except Unreachable:
                 alive = False
-            return made, end_of(self.ctx, alive)
+            alive = tries.close(mark, alive, tries.node, None, made)
+            return made.get("$made"), end_of(self.ctx, alive)
 
     # -- subscripts -----------------------------------------------------------------------------------------------
 

@@ -87,6 +87,14 @@ class Heap:
         value.contents = {**value.contents, name: content}
         self.log.append((value, name, content))
 
+    def met_here(self, value: Mutable, name: Any, content: FrontValue) -> None:
+        """A part that an object has had since it was made."""
+        for before in self.saved:
+            if value in before:
+                before[value] = {**before[value], name: content}
+        value.contents = {**value.contents, name: content}
+        self.log.append((value, name, content))
+
     def met_since(self, value: Mutable, start: int) -> Contents:
         """The parts of an object that were met after so many parts of all."""
         return {name: content for o, name, content in self.log[start:] if o is value}
@@ -132,6 +140,13 @@ def may_lack(o: Mutable, parts: Iterable[Any]) -> bool:
     """Whether an object may have these parts on one path only: attributes that its class has not. The caller's objects,
     and dicts, have what they have."""
     return isinstance(o, ObjectValue) and o.access is None and not any(hasattr(o.cls, str(k)) for k in parts)
+
+
+def same_class(a: FrontValue, b: FrontValue) -> bool:
+    """Whether two objects are of one class."""
+    if isinstance(a, ObjectValue) and isinstance(b, ObjectValue):
+        return a.cls is b.cls
+    return isinstance(a, DictValue) and isinstance(b, DictValue) and a.cls is b.cls
 
 
 def describe_part(value: Mutable, name: Any) -> str:

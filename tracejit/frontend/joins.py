@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tracejit.frontend import merged_lists
+from tracejit.frontend import joined_texts, merged_lists
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
-from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack
+from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack, same_class
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
@@ -35,6 +35,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Mutable,
     Number,
     ObjectValue,
@@ -195,6 +196,8 @@ class Join:
             return self.views(name, a, b)
         known = a if a is not None else b
         assert known is not None
+        if isinstance(known, Static) and (a is None or b is None):
+            return known
         if any(isinstance(x, OptionalValue) for x in (a, b)) or (
             a is not None and b is not None and is_none(a) is not is_none(b)
         ):
@@ -219,6 +222,8 @@ class Join:
         if isinstance(known, ChoiceValue) and (a is None or b is None):
             then, orelse = (x.index if isinstance(x, ChoiceValue) else None for x in (a, b))
             return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), known.options)
+        if MessageValue in (type(a), type(b)) and (text := joined_texts.joined(self, a, b)) is not None:
+            return text
         if a is None or b is None:
             return known
         if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
@@ -295,7 +300,7 @@ class Join:
                     require_one_kind(self.ctx, (a, b), self.node)
                 keys = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, ListValue)))
                 made = self.known_lists.get((id(a), id(b)))
-                if made is None and None in (a, b) and 0 <= known.level <= self.ctx.level:
+                if made is None and (a is None or b is None) and 0 <= known.level <= self.ctx.level:
                     return known  # it was there before
                 if made is None:
                     items = [self.both(name, x, y) for x, y in zip(*lists, strict=True)]
@@ -316,7 +321,7 @@ class Join:
         at = (id(a), id(b))
         if at in self.merged:
             return self.merged[at]
-        if a is not None and b is not None and not _same_class(a, b):
+        if a is not None and b is not None and not same_class(a, b):
             self.refuse(name, a, b)
         places = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, DictValue)))
         made = known.like({}, places) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
@@ -532,9 +537,10 @@ class Join:
             if c in self.sources:
                 continue
             a, b = (side.storage.bases.get(c, before) for side in (self.then, self.orelse))  # one may not know an input
+            is_taken = isinstance(before.type, ListType) and (a is not before or b is not before)
             if (self.then.alive or self.orelse.alive) and c not in self.ctx.arguments:
                 a, b = (a if self.then.alive else None), (b if self.orelse.alive else None)
-            if any(x is not None and x is not before for x in (a, b)):
+            if is_taken or any(x is not None and x is not before for x in (a, b)):
                 storage.bases[c] = self.base(a, b, before.name)
         for (a, b), made in self.pairs.items():
             if isinstance(storage.bases[made].type, ListType):
@@ -564,14 +570,16 @@ class Join:
 
 
 def shown(name: str) -> str:
-    """How messages call a name; `$value` and other internal ones stand for a result."""
-    return "the result" if name.startswith("$") else f"{name!r}"
+    """How messages call a name; `$value` and other internal ones stand for a result, `$error` for what is caught."""
+    return "the error" if name.startswith("$error") else "the result" if name.startswith("$") else f"{name!r}"
 
 
 def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
     """What to write where two kinds of value meet."""
     if any(isinstance(x, Static) and isinstance(x.value, str) for x in (a, b)):
         return "use numbers: a text must be known when the function is compiled"
+    if name.startswith("$error"):
+        return "a handler for each class"
     if name.startswith("$"):
         return "return one kind of value on every path"
     return "give it one kind of value, or use two names"
@@ -581,12 +589,6 @@ def _part(contents: Contents | None, key: Any) -> FrontValue | None:
     return None if contents is None else contents.get(key)
 
 
-def _same_class(a: FrontValue, b: FrontValue) -> bool:
-    if isinstance(a, ObjectValue) and isinstance(b, ObjectValue):
-        return a.cls is b.cls
-    return isinstance(a, DictValue) and isinstance(b, DictValue) and a.cls is b.cls
-
-
 def _same_view(a: ArrayView, b: ArrayView) -> bool:
     first, second = ((v.offset, *v.strides, *v.lengths) for v in (a, b))
     return a.plain == b.plain and tuple(map(key, first)) == tuple(map(key, second))
@@ -594,6 +596,4 @@ def _same_view(a: ArrayView, b: ArrayView) -> bool:
 
 def _numbers(view: ArrayView | None, like: ArrayView) -> list[Size] | list[None]:
     """Offset, strides and lengths in one list (Nones where the side has no view)."""
-    if view is None:
-        return [None] * (1 + 2 * like.rank)
-    return [view.offset, *view.strides, *view.lengths]
+    return [None] * (1 + 2 * like.rank) if view is None else [view.offset, *view.strides, *view.lengths]

@@ -267,6 +267,8 @@ class _Call:
         numbers = [Value(type, "result") for type in interface.number_types]
         finals = [_like(ctx.storage.bases[classes[i]]) for i in written]
         results = (*numbers, *(v for group in fresh for v in group), *finals)
+        if ctx.tries is not None:
+            ctx.tries.before(ctx.b, REGISTRY["call"], operands, {})
         if ctx.before_errors is not None:
             ctx.before_errors(ctx.b, REGISTRY["call"], operands)
         ctx.b.ops.append(Op(REGISTRY["call"], operands, {"callee": self.instance.callee}, results, (), span))

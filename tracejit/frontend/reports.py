@@ -63,14 +63,15 @@ class Reports:
             return
         outer, ctx.b, self.is_reporting = ctx.b, b, True
         try:
-            fits = _condition(b, defn, operands)
-            if fits is None:
+            never = defn.name == "check" and _is_false(b, operands[0])
+            cond = None if never else fits(b, defn, operands)
+            if cond is None:
                 self.may_be_old = self.may_be_old or defn.name != "check"
                 self.report()
                 return
             with ctx.nested() as failing:
                 self.report()
-            b.emit("if", (fits,), blocks=(b.nested().block((), (), "then"), failing.block((), (), "else")), types=())
+            b.emit("if", (cond,), blocks=(b.nested().block((), (), "then"), failing.block((), (), "else")), types=())
         finally:
             ctx.b, self.is_reporting = outer, False
 
@@ -92,19 +93,19 @@ class Reports:
         self.plans.append(LeftByError(changes, gradients, scalars))
 
 
-def _condition(b: Builder, defn: OpDef, operands: Sequence[Value]) -> Value | None:
-    """Whether an op does not raise; None where nothing simpler than the op itself tells, or where it always does."""
+def fits(b: Builder, defn: OpDef, operands: Sequence[Value]) -> Value | None:
+    """Whether an op does not raise; None where nothing simpler than the op itself tells."""
     match defn.name:
         case "check":
-            return None if _is_false(b, operands[0]) else operands[0]
+            return operands[0]
         case "check_eq":
             return b.emit("eq", operands[:2])[0]
         case "broadcast_dim":
             one = b.constant(1, ScalarType(I64))
-            fits = b.emit("eq", operands)[0]
+            total = b.emit("eq", operands)[0]
             for v in operands:
-                fits = b.emit("logical_or", (fits, b.emit("eq", (v, one))[0]))[0]
-            return fits
+                total = b.emit("logical_or", (total, b.emit("eq", (v, one))[0]))[0]
+            return total
         case _:
             return None
 

@@ -10,14 +10,23 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from tracejit.frontend.desugar import (
+    JUMPS,
     RETURN_VALUE,
+    BindError,
     Branch,
+    FinalBlock,
     ForLoop,
+    NotCaught,
     NotFlags,
+    NotPending,
+    RaiseAgain,
     Rest,
+    Resumed,
     SetFlag,
     SetReturn,
     Statement,
+    TryBlock,
+    Unbind,
     WhileLoop,
     WithBlock,
 )
@@ -124,11 +133,28 @@ def assigned(statements: Iterable[Statement]) -> set[str]:
                 found |= names_bound(s.test) | assigned(s.body)
             case WithBlock():
                 found |= assigned(s.body).union(*map(names_bound, s.items))
+            case TryBlock():
+                found |= assigned(s.body)
+            case FinalBlock():
+                found |= assigned(s.body) | assigned(s.final)
+            case BindError():
+                found |= {*s.names, *jumps(s.block)}
+            case Resumed():
+                found |= assigned(s.final)
+            case Unbind(name):
+                found.add(name)
+            case RaiseAgain():
+                pass
             case Rest(loop):
                 found |= assigned([loop])
             case _:
                 found |= names_bound(s) | _reshaped(s)
     return found
+
+
+def jumps(block: TryBlock) -> set[str]:
+    """The flags of jumps out of the body of a `try`."""
+    return {n for n in assigned(block.body) if n.startswith(JUMPS)}
 
 
 def _reshaped(s: ast.stmt) -> set[str]:
@@ -154,8 +180,10 @@ def stored_into(statements: Iterable[Statement]) -> set[str]:
                 found |= stored_into(s.then) | stored_into(s.orelse)
             case Rest(loop):
                 found |= stored_into([loop])
-            case ForLoop() | WhileLoop() | WithBlock():
+            case ForLoop() | WhileLoop() | WithBlock() | TryBlock():
                 found |= stored_into(s.body)
+            case FinalBlock():
+                found |= stored_into(s.body) | stored_into(s.final)
             case ast.Assign():
                 for target in s.targets:
                     for inner in ast.walk(target):
@@ -190,8 +218,10 @@ def _closure_reads(statements: Iterable[Statement]) -> set[str]:
         match s:
             case Branch():
                 found |= _closure_reads(s.then) | _closure_reads(s.orelse)
-            case ForLoop() | WhileLoop() | WithBlock():
+            case ForLoop() | WhileLoop() | WithBlock() | TryBlock():
                 found |= _closure_reads(s.body)
+            case FinalBlock():
+                found |= _closure_reads(s.body) | _closure_reads(s.final)
             case _:
                 pass
     return found
@@ -199,7 +229,7 @@ def _closure_reads(statements: Iterable[Statement]) -> set[str]:
 
 def _expressions(s: Statement) -> list[ast.AST]:
     match s:
-        case SetFlag():
+        case SetFlag() | TryBlock() | FinalBlock() | Resumed() | BindError() | Unbind() | RaiseAgain():
             return []
         case SetReturn():
             return [s.value] if s.value is not None else []
@@ -228,7 +258,8 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
             case Branch():
                 s.live = frozenset(live)
                 live = _live_before(s.then, set(live), always) | _live_before(s.orelse, set(live), always)
-                live |= set(s.test.names) if isinstance(s.test, NotFlags) else names_read(s.test)
+                if not isinstance(s.test, NotCaught | NotPending):
+                    live |= set(s.test.names) if isinstance(s.test, NotFlags) else names_read(s.test)
             case ForLoop():
                 live = _live_loop(s, live, names_read(s.target), set(names_bound(s.target)), always)
                 live |= names_read(s.iter)
@@ -238,6 +269,22 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
                 live = _live_before(s.body, live, always)
                 for item in s.items:
                     live |= names_read(item)
+            case TryBlock():  # an error leaves it anywhere
+                s.live = frozenset(live)
+                live |= _live_before(s.body, set(live), always | s.live)
+                for handler in s.handlers:
+                    live |= names_read(handler.type) if handler.type is not None else set()
+            case FinalBlock():
+                s.live = always | _live_before(s.final, set(live), always)
+                live = _live_before(s.body, live, always | s.live) | s.live
+            case BindError():
+                live = live - set(s.names) - jumps(s.block)
+            case Resumed():  # it is made while lowering
+                pass
+            case RaiseAgain(name):
+                live = live | {name}
+            case Unbind(name):
+                live = live - {name}
             case ast.AugAssign():
                 live = live | names_read(s)
             case Rest(loop):

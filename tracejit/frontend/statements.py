@@ -13,18 +13,27 @@ from tracejit.frontend.calls import Calls
 from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import (
     RETURN_VALUE,
+    BindError,
     Branch,
+    FinalBlock,
     ForLoop,
+    NotCaught,
     NotFlags,
+    NotPending,
+    RaiseAgain,
     Rest,
+    Resumed,
     SetFlag,
     SetReturn,
     Statement,
+    Test,
+    TryBlock,
+    Unbind,
     WhileLoop,
     WithBlock,
 )
 from tracejit.frontend.dict_items import known_key
-from tracejit.frontend.exceptions import raise_
+from tracejit.frontend.exceptions import raise_, raise_value
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
@@ -37,6 +46,7 @@ from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.shared_lists import over_iterator, over_list
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.text import Text
+from tracejit.frontend.tries import Tries
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -76,6 +86,7 @@ class Statements:
         self.expressions = Expressions(ctx, self.arith, self.indexing, self.lists)
         self.calls = Calls(ctx, self.arith, self.indexing, self.expressions, self)
         self.expressions.calls = self.calls
+        self.tries = ctx.tries = Tries(self)
 
     # -- blocks -----------------------------------------------------------------------------------------------
 
@@ -89,6 +100,7 @@ class Statements:
         return True
 
     def statement(self, s: Statement) -> None:
+        self.ctx.frame.here = getattr(s, "node", s if isinstance(s, ast.stmt) else None) or self.ctx.frame.here
         match s:
             case SetFlag(name, value):
                 self.ctx.frame.env[name] = Static(value)
@@ -104,6 +116,20 @@ class Statements:
                 self.while_loop(s)
             case WithBlock():
                 with_block(self, s)
+            case TryBlock():
+                self.tries.try_block(s)
+            case FinalBlock():
+                self.tries.final_block(s)
+            case Resumed(final, go):
+                for inner in final:
+                    self.statement(inner)
+                go()
+            case BindError():
+                self.tries.bind_error(s)
+            case Unbind(name):
+                self.ctx.frame.env.pop(name, None)
+            case RaiseAgain(name, node):
+                raise_value(self.calls, self.ctx.frame.env[name], node)
             case Rest(loop, items, start):
                 self.unrolled(loop, items, start)
             case _:
@@ -159,7 +185,6 @@ class Statements:
                 pass
             case _:
                 names = {
-                    "Try": "'try'",
                     "ClassDef": "a class definition",
                     "AsyncFunctionDef": "'async def'",
                     "Match": "'match'",
@@ -308,7 +333,9 @@ class Statements:
 
     # -- branches ------------------------------------------------------------------------------------------------
 
-    def condition(self, test: ast.expr | NotFlags, node: ast.AST) -> bool | Value:
+    def condition(self, test: Test, node: ast.AST) -> bool | Value:
+        if isinstance(test, NotCaught | NotPending):
+            return self.tries.not_caught(test, node)
         if isinstance(test, NotFlags):
             return self.no_flag(test.names, node)
         return self.expressions.condition(test)
@@ -336,10 +363,11 @@ class Statements:
                 self.statement(inner)
             return
         outer = self.ctx.storage
-        then = self.side(s.then, s.test, True)
-        orelse = self.side(s.orelse, s.test, False)
+        then = self.side(s, s.then, True)
+        orelse = self.side(s, s.orelse, False)
         join = Join(self.ctx, self.arith, then, orelse, outer.snapshot(), s.node)
-        names = sorted((assigned(s.then) | assigned(s.orelse)) & s.live)
+        bound = assigned(s.then) | assigned(s.orelse)
+        names = sorted(bound & s.live)
         joined: dict[str, FrontValue] = {}
         if then.alive or orelse.alive:
             for name in names:
@@ -348,7 +376,7 @@ class Statements:
                     joined[name] = join.value(name, a, b)
         join.memory()
         join.emit(cond)
-        for name in assigned(s.then) | assigned(s.orelse):
+        for name in bound:
             self.ctx.frame.env.pop(name, None)
         self.ctx.frame.env.update(joined)
         require_unshared(self.ctx, join.sources, s.live, s.node)
@@ -356,16 +384,20 @@ class Statements:
             raise Unreachable
         if not (then.alive and orelse.alive):
             self.refine(s.test, then.alive)
+        self.tries.guard(s.node)
 
-    def refine(self, test: ast.expr | NotFlags, holds: bool) -> None:
+    def refine(self, test: Test, holds: bool) -> None:
         """From here on a condition is known to hold, or not to."""
         if isinstance(test, ast.expr):
             self.expressions.refinement.refine(test, holds)
 
-    def side(self, statements: Sequence[Statement], test: ast.expr | NotFlags, holds: bool) -> Side:
+    def side(self, s: Branch, statements: Sequence[Statement], holds: bool) -> Side:
         with self.ctx.nested():
-            self.refine(test, holds)
-            alive = self.block(statements)
+            self.refine(s.test, holds)
+            mark = len(self.tries.forks)
+            with self.tries.opened(self.ctx.b):
+                alive = self.block(statements)
+            alive = self.tries.close(mark, alive, s.node, s.live)
             return end_of(self.ctx, alive)
 
     # -- loops -----------------------------------------------------------------------------------------------------
@@ -492,6 +524,7 @@ class Statements:
             self.ctx.frame.env.pop(name, None)
         if isinstance(s, WhileLoop) and not s.exits:
             self.refine(s.test, False)
+        self.tries.guard(s.node)
 
     def attempt(
         self,
@@ -510,11 +543,12 @@ class Statements:
             ScalarType(I64), s.target.id if isinstance(s, ForLoop) and isinstance(s.target, ast.Name) else "i"
         )
         go_value = go if isinstance(go, Value) else outer.constant(go, ScalarType(BOOL))
-        with self.ctx.nested() as body:
+        with self.ctx.nested() as body, self.tries.opened(body):
             body.span = self.ctx.frame.span(s.node)
             lowering.enter(outer)
             alive = True
             go_next: bool | Value = False
+            mark = len(self.tries.forks)
             try:
                 with self.calls.gradients.tape.iteration(s.node):
                     enter(index)
@@ -525,12 +559,19 @@ class Statements:
                         go_next = again()
             except Unreachable:
                 alive = False
+            made: dict[str, FrontValue] = {"$go": _as_front(go_next)}
+            alive = self.tries.close(mark, alive, s.node, s.live_head, made, {"$go": Static(False)})
+            go_next = self.arith.truth(made["$go"], s.node)
             lowering.leave(alive)
             lowering.note_late(self.ctx.frame.env, sorted(s.live_head & (assigned(s.body) | set(names))))
             next_value = go_next if isinstance(go_next, Value) else body.constant(go_next, ScalarType(BOOL))
         if not plan.changed:
             lowering.finish(limit, go_value, index, body, next_value)
         return not plan.changed
+
+
+def _as_front(truth: bool | Value) -> FrontValue:
+    return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
 
 
 def assigned_targets(target: ast.expr) -> set[str]:

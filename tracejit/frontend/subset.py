@@ -6,6 +6,7 @@ import ast
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.cells import own_nodes
+from tracejit.frontend.desugar import jumps_out
 from tracejit.frontend.source import FunctionSource
 
 #: Node type -> (what it is, what to write instead).
@@ -15,8 +16,7 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.AsyncWith: ("'async with'", "enter it outside the scripted function"),
     ast.AsyncFunctionDef: ("an async function", "define a plain function"),
     ast.ClassDef: ("a class definition", "define the class outside the scripted function"),
-    ast.Try: ("'try'", "check the condition with 'if', or catch the exception outside"),
-    ast.TryStar: ("'try'", "check the condition with 'if', or catch the exception outside"),
+    ast.TryStar: ("'except*'", "check the condition with 'if', or catch the exception outside"),
     ast.Match: ("a 'match' with this pattern", "use if / elif"),
     ast.Global: ("writing a global name", "return the new value, or write into an array"),
     ast.Nonlocal: ("writing a name of an enclosing function", "return the new value, or write into an array"),
@@ -28,10 +28,24 @@ def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
     found = [node for node in ast.walk(source.node) if type(node) in _REFUSED and not _is_read_only(node, source.node)]
     own = () if may_yield else own_nodes(source.node)
     found += [node for node in own if isinstance(node, ast.Yield | ast.YieldFrom)]
+    for node in ast.walk(source.node):
+        if isinstance(node, ast.Try):
+            _check_try(source, node)
     if found:
         first = min(found, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
         what, instead = _REFUSED.get(type(first), ("a generator", "return a list, or call it from a script"))
         raise ScriptError(f"{what} is outside the language", source.span(first), instead=instead)
+
+
+def _check_try(source: FunctionSource, node: ast.Try) -> None:
+    """Refuse what `try` cannot have."""
+    if jumps_out(node.finalbody):
+        text, instead = "a jump out of 'finally'", "set a variable in it, and jump behind it"
+    elif any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)):
+        text, instead = "'yield' inside a 'try'", "yield outside of it"
+    else:
+        return
+    raise ScriptError(f"{text} is outside the language", source.span(node), instead=instead)
 
 
 def _is_read_only(node: ast.AST, function: ast.AST) -> bool:

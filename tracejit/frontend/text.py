@@ -90,8 +90,8 @@ class Text:
                 self.scalar(value)
             case Number():
                 self.field("0", (value.value,), (), conversion, spec)
-            case MessageValue() if not spec and conversion != "!r":
-                self.pieces += _pieces(value)
+            case MessageValue() if not spec:
+                self.pieces += _pieces(value) if conversion != "!r" else _quoted(_pieces(value))
             case ArrayView() if value.rank == 0:
                 self.show(self.c.ctx.element(value, ()), conversion, spec)
             case ArrayView() if spec:
@@ -103,12 +103,29 @@ class Text:
                 self.table(value, conversion)
             case TupleValue() | ListValue() | DictValue() | ObjectValue() if not spec:
                 own = self.own_text(value, conversion)
-                self.container(value) if own is None else self.show(own)
+                if own is not None:
+                    self.show(own)
+                elif isinstance(value, ObjectValue) and issubclass(value.cls, BaseException):
+                    self.exception(value, conversion)
+                else:
+                    self.container(value)
             case _:
                 self.c.ctx.refuse(
                     self.node, f"{describe(value)} cannot be shown in a message", "show its elements or its sum"
                 )
         return self
+
+    def exception(self, value: ObjectValue, conversion: str) -> None:
+        """An exception: its argument, or its arguments; its repr with the name of its class."""
+        args = value.fields["args"]
+        assert isinstance(args, TupleValue)
+        if conversion == "!r":
+            self.literal(f"{value.cls.__name__}(").listed(args.items).literal(")")
+        elif len(args.items) == 1:
+            is_key = issubclass(value.cls, KeyError)
+            self.show(args.items[0], "!r") if is_key else self.show_str(args.items[0])
+        elif args.items:
+            self.container(args)
 
     def field(
         self, name: str, values: tuple[Value, ...], arrays: tuple[Value, ...], conversion: str, spec: str = ""
@@ -267,6 +284,19 @@ def _pieces(text: MessageValue) -> list[str | Field]:
             arrays = tuple(text.arrays[int(n[1:])] for n in own["a"])
             found.append(Field(_renamed(name, numbers), values, arrays, suffix))
     return found
+
+
+def _quoted(pieces: list[str | Field]) -> list[str | Field]:
+    """Pieces of a text as pieces of its repr; what a run puts in has no quotes."""
+    literal = "".join(p for p in pieces if isinstance(p, str))
+    quote = '"' if "'" in literal and '"' not in literal else "'"
+    shown: list[str | Field] = [quote]
+    for piece in pieces:
+        if isinstance(piece, str):
+            inner = repr(piece)
+            piece = inner[1:-1] if inner[0] == quote or quote == '"' else inner[1:-1].replace("'", "\\'")
+        shown.append(piece)
+    return [*shown, quote]
 
 
 # -- forms of text --------------------------------------------------------------------------------------------------
