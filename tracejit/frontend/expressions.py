@@ -24,7 +24,7 @@ from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.index_items import index_item, pick
 from tracejit.frontend.indexing import Indexing, is_empty_index
-from tracejit.frontend.joins import Join, Side, end_of
+from tracejit.frontend.joins import Join
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.once import use_up
 from tracejit.frontend.optionals import Refinement
@@ -365,7 +365,9 @@ class Expressions:
     def choose(self, node: ast.AST, truth: Value, then: Any, orelse: Any) -> FrontValue:
         """An `if` whose sides are expressions."""
         outer = self.ctx.storage
-        sides = [self.side(then), self.side(orelse)]
+        tries = self.ctx.tries
+        assert tries is not None
+        sides = [tries.side(then), tries.side(orelse)]
         (a, first), (b, second) = sides
         join = Join(self.ctx, self.arith, first, second, outer.snapshot(), node)
         if not (first.alive or second.alive):
@@ -383,22 +385,8 @@ class Expressions:
         join.emit(truth)
         env.update(changed)
         require_unshared(self.ctx, join.sources, None, node)
-        if self.ctx.tries is not None:
-            self.ctx.tries.guard(node)
+        tries.guard(node)
         return made
-
-    def side(self, make: Any) -> tuple[FrontValue | None, Side]:
-        tries = self.ctx.tries
-        assert tries is not None
-        with self.ctx.nested() as b, tries.opened(b):
-            made: dict[str, FrontValue] = {}
-            alive, mark = True, len(tries.forks)
-            try:
-                made["$made"] = make()
-            except Unreachable:
-                alive = False
-            alive = tries.close(mark, alive, tries.node, None, made)
-            return made.get("$made"), end_of(self.ctx, alive)
 
     # -- subscripts -----------------------------------------------------------------------------------------------
 

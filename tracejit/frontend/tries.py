@@ -398,6 +398,18 @@ class Tries:
             mark = len(self.forks)
             return self.close(mark, lower(), node, live)
 
+    def side(self, make: Callable[[], FrontValue]) -> tuple[FrontValue | None, Side]:
+        """Lower an expression that is one side of an `if`: its value, and its end."""
+        with self.ctx.nested() as b, self.opened(b):
+            made: dict[str, FrontValue] = {}
+            alive, mark = True, len(self.forks)
+            try:
+                made["$made"] = make()
+            except Unreachable:
+                alive = False
+            alive = self.close(mark, alive, self.node, None, made)
+            return made.get("$made"), end_of(self.ctx, alive)
+
     def close(
         self,
         mark: int,
