@@ -258,8 +258,8 @@ class _Desugar:
         orelse = self.block(s.orelse)
         flags = self.flags_set_by(ast.With([], s.body))
         if flags and orelse:
-            guarded = orelse
-            orelse = [Branch(NotFlags(flags), guarded, [], s)]
+            guarded: list[Statement] = [Branch(NotFlags(flags), orelse, [], s)]
+            orelse = guarded
         caught: list[Statement] = []
         for i in range(len(s.handlers) - 1, -1, -1):
             body = self.handler(made, i)
