@@ -8,8 +8,8 @@ begun. A launch that finds the pool taken (nested, or from another thread) runs 
 the claim, which lies in one line of the cache with the job; the others wait for the wake word to change.
 
 How long others take to begin is measured where the machine has a clock that a program may read: between cores that
-share no cache, or where other work keeps a worker from its core, small launches cost more than they bring. A launch
-that wakes workers begins anew.
+share no cache, or where other work keeps a worker from its core, small launches cost more than they bring. A delay
+that was long fades with each launch that wakes workers.
 
     pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 16 i64 delay | 24 i32 declined
           64 i64 claim | 72 ptr function | 80 ptr record | 88 i64 count | 96 i64 grain | 104 i64 chunks
@@ -399,7 +399,10 @@ define internal void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %cou
   br i1 %any, label %wake, label %done
 wake:
   %delay_place = getelementptr i8, ptr %pool, i64 16
-  store atomic i64 0, ptr %delay_place monotonic, align 8
+  %delay = load atomic i64, ptr %delay_place monotonic, align 8
+  %part = sdiv i64 %delay, 8
+  %faded = sub i64 %delay, %part
+  store atomic i64 %faded, ptr %delay_place monotonic, align 8
   %status = call i64 (i64, ...) @syscall(i64 {futex}, ptr %wake_place, i64 129, i64 %others, ptr null, ptr null, i64 0)
   br label %done
 done:
