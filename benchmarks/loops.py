@@ -47,11 +47,18 @@ def cases() -> Iterator[Case]:
 def _differentiated(name: str, fn: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[Case]:
     """A loop program, and the gradient of its sum of squares (of its result, where that is one number)."""
     forward = tj.script(fn)
+    # C contracts a product and a sum to one rounding; without `fastmath` a script does not
+    fast = {"fastmath": tj.script(fastmath=True)(fn)} if name == names.RECURRENCE else {}
     plain = {} if name in _SLOW else {"python": lambda: fn(*args)}
     yield local_case(
         "loops",
         name,
-        {**plain, "compiled": lambda: forward(*args), **c_programs.variant(name)},
+        {
+            **plain,
+            "compiled": lambda: forward(*args),
+            **{key: lambda made=made: made(*args) for key, made in fast.items()},
+            **c_programs.variant(name),
+        },
         reference=None if name in _SLOW else lambda: fn(*(_double(a) for a in args)),
     )
     if name == names.MANDELBROT:  # its result is integers
