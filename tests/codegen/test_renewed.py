@@ -74,7 +74,31 @@ def given_array(u: Any, w: Any, steps: int) -> Any:
     return u
 
 
-PROGRAMS = {1: [line], 2: [plane, leaning, rows_alone, looked_at, given_array], 3: [solid]}
+def given_in_rounds(u: Any, w: Any, steps: int) -> Any:
+    """The array comes home after each inner loop, and is changed there in between."""
+    for k in range(steps):
+        for _ in range(k):
+            u[1:-1, 1:-1] = w * (u[:-2, 1:-1] + u[2:, 1:-1])
+            u[:-1, 1:-1] += w * u[1:, :-2]
+        u[0, 0] += w
+    return u[0] + u[-1]
+
+
+def given_twice(u: Any, w: Any, steps: int) -> Any:
+    """Two arrays of the caller change places."""
+    v = u[::-1].copy()
+    for _ in range(steps):
+        v[1:-1, 1:-1] = w * (u[:-2, 1:-1] + u[2:, 1:-1])
+        u[1:-1, 1:-1] = w * (v[:-2, 1:-1] + u[2:, 1:-1])
+        u, v = v, u
+    return u - v
+
+
+PROGRAMS = {
+    1: [line],
+    2: [plane, leaning, rows_alone, looked_at, given_array, given_in_rounds, given_twice],
+    3: [solid],
+}
 SHAPES = {
     1: [(2,), (3,), (4,), (17,), (9000,)],
     2: [(2, 2), (3, 3), (2, 9), (9, 2), (4, 5), (33, 70), (300, 280)],
@@ -98,6 +122,40 @@ def test_sweeps_have_the_bits_of_numpy(program: Any, shape: tuple[int, ...]) -> 
             np.testing.assert_array_equal(given, expected)
 
 
+def test_a_given_array_of_any_layout_is_at_home_after_the_loop_and_before_an_error() -> None:
+    def checked(u: Any, w: float, steps: int, at: int) -> Any:
+        given_array(u, w, steps)
+        return u[at, 0]
+
+    compiled = tj.script(checked)
+    base = np.random.default_rng(0).normal(size=(9, 14))
+    for layout in (lambda x: x, np.asfortranarray, lambda x: x[:, ::2], lambda x: x[::-1]):
+        for steps in (0, 1, 2, 5):
+            given, expected = layout(base.copy()), layout(base.copy())
+            assert compiled(given, 0.5, steps, 2) == checked(expected, 0.5, steps, 2)
+            np.testing.assert_array_equal(given, expected)
+            for fn, array in ((compiled, given), (checked, expected)):
+                with pytest.raises(IndexError):
+                    fn(array, 0.5, steps, 99)
+            np.testing.assert_array_equal(given, expected)
+
+
+def test_a_loop_that_may_raise_changes_the_given_array_step_by_step() -> None:
+    def limited(u: Any, w: float, steps: int) -> None:
+        for k in range(steps):
+            u[1:-1, 1:-1] = w * (u[:-2, 1:-1] + u[2:, 1:-1])
+            if k == 3:
+                raise ValueError("enough")
+
+    compiled = tj.script(limited)
+    given = np.random.default_rng(0).normal(size=(8, 9))
+    expected = given.copy()
+    for fn, array in ((compiled, given), (limited, expected)):
+        with pytest.raises(ValueError, match="enough"):
+            fn(array, 0.5, 9)
+    np.testing.assert_array_equal(given, expected)
+
+
 _made: dict[Any, Any] = {}
 
 
@@ -105,7 +163,7 @@ def _compiled(program: Any) -> Any:
     return _made.setdefault(program, tj.script(program))
 
 
-@pytest.mark.parametrize("program", [line, plane, solid, leaning], ids=lambda p: p.__name__)
+@pytest.mark.parametrize("program", [line, plane, solid, leaning, given_array], ids=lambda p: p.__name__)
 def test_a_sweep_is_one_kernel_and_needs_no_temporary(program: Any) -> None:
     rank = next(r for r, programs in PROGRAMS.items() if program in programs)
     compiled = _compiled(program)
@@ -114,6 +172,27 @@ def test_a_sweep_is_one_kernel_and_needs_no_temporary(program: Any) -> None:
     kernels = [line for line in explained.splitlines() if "launched at" in line]
     sweeps = [k for k in kernels if ".sweep:" in k]
     assert len(sweeps) == len(kernels) == 1
+
+
+def test_what_is_read_only_where_it_is_written_changes_in_place() -> None:
+    def scaled(u: Any, steps: int) -> Any:
+        u = u.copy()
+        for _ in range(steps):
+            u[1:-1] = u[1:-1] * 2 + 1
+            u[2:] *= 3
+        return u
+
+    def given(u: Any) -> None:
+        u[1:] *= 3.0
+        u[1:-1] = u[2:] + u[:-2]
+
+    compiled, u = tj.script(scaled), np.arange(12.0)
+    np.testing.assert_array_equal(compiled(u, 3), scaled(u, 3))
+    assert "sweep" not in compiled.explain(u, 3)
+    expected = u.copy()
+    tj.script(given)(u)
+    given(expected)
+    np.testing.assert_array_equal(u, expected)
 
 
 def test_the_derivative_of_a_sweep_is_one_kernel() -> None:

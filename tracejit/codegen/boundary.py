@@ -117,6 +117,18 @@ def written_back(lowering: Lowering) -> tuple[Stmt, ...]:
     return lowering.going_home
 
 
+def back_home(lowering: Lowering, carried: Sequence[Value], results: Sequence[Value]) -> None:
+    """Bring parameters home that moved to other storage in a loop: results of it that were `carried`."""
+    for param, result in zip(carried, results, strict=True):
+        if param in lowering.moved:
+            place = lowering.array(result)
+            (index,) = lowering.lifetimes.origins(param)
+            assert index is not None
+            home = lowering.array(lowering.graph.params[index])
+            _bring_home(lowering, place, home, [home.buffer])
+            lowering.env[result] = Array(home.buffer, place.type, place.shape)
+
+
 def _parked(lowering: Lowering, index: int, place: Array, origins: frozenset[int | None]) -> Array:
     """A final version that may be in the memory of another parameter is copied away first."""
     others = [lowering.array(lowering.graph.params[j]).buffer for j in origins if j is not None and j != index]

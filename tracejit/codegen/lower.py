@@ -59,7 +59,7 @@ from tracejit.codegen.lower_windows import WindowRuns
 from tracejit.codegen.memory import Lifetimes, hoisted
 from tracejit.errors import Span
 from tracejit.ir.aliasing import borrowed, has_storage, shared
-from tracejit.ir.core import Block, Graph, Op, Value
+from tracejit.ir.core import Block, Graph, Op, Value, has_effect
 from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
@@ -127,6 +127,8 @@ class Lowering:
         self.lifetimes = Lifetimes(graph)
         self.uses = Uses(graph.body)
         self.caller: dict[int, Array] = {}
+        self.movable: set[Value] = set()  #: versions of parameters that may be in other memory for the time of a loop
+        self.moved: set[Value] = set()  #: those of them that loops carry, and that are
         self.in_kernel = False  #: what is lowered now becomes part of a kernel
         self.going_home: tuple[Stmt, ...] | None = None
 
@@ -497,6 +499,8 @@ class Lowering:
         index = Var(body.params[0].name, I64)
         self.env[body.params[0]] = index
         carried = self.bind(body.params[1:])
+        if not any(map(has_effect, body.ops)):
+            self.movable.update(body.params[1:])
 
         def run() -> list[Expr]:
             self.block(body, filter(has_storage, body.params))
@@ -509,6 +513,7 @@ class Lowering:
         allocations, stmts = hoisted(stmts, (index, *carried))
         frees = [Free(a.var) for a in allocations]
         self.emit(*allocations, For(index, limit, stmts, "serial", entries, condition, op.span), *frees)
+        boundary.back_home(self, body.params[1:], op.results)
 
     # -- effects -----------------------------------------------------------------------------------------------
 

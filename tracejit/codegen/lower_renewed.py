@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 from tracejit.codegen import schedule
-from tracejit.codegen.loop_ir import Const, Expr, Free, Scalar, Stmt, Var
+from tracejit.codegen.loop_ir import Const, Expr, Scalar, Stmt, Var
 from tracejit.codegen.lower_access import Elements
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import Array, Element, ElementBuilder, Index
@@ -85,9 +85,9 @@ def find(lowering: Lowering, ops: Sequence[Op], run: Sequence[Op], fills: dict[V
     if not values or not inside.keys() >= set(values) or not all(_is_ready(lowering, op) for op in groups):
         return None
     roots = lowering.lifetimes.roots.of(base)
-    is_own = len(roots) == 1 and roots[0] not in lowering.kept and lowering.lifetimes.origins(base) == FRESH
-    reads_base = any(roots == lowering.lifetimes.roots.of(v) for op in groups for v in stored_uses(op))
-    if not is_own or not reads_base or not _is_alone(lowering, ops, run, groups, roots[0]):
+    if not _may_move(lowering, base) or not _is_alone(lowering, ops, run, groups, roots[0]):
+        return None
+    if not any(_reads_elsewhere(lowering, op, roots[0], run) for op in groups):
         return None
     if not all(_is_cheap(op, sum(v in op.results for v in values)) for op in groups):
         return None
@@ -95,6 +95,24 @@ def find(lowering: Lowering, ops: Sequence[Op], run: Sequence[Op], fills: dict[V
     windows = [_window(lowering, array, op, fills, inside) for op in run] if array.contiguous else [None]
     known = tuple(w for w in windows if w is not None)
     return Renewal(tuple(groups), base, known, run[-1].results[0]) if len(known) == len(run) else None
+
+
+def _may_move(lowering: Lowering, base: Value) -> bool:
+    """Whether an array need not stay where it is: it is the call's own, or a parameter that a loop without effects
+    carries, which comes home after it."""
+    roots = lowering.lifetimes.roots.of(base)
+    if len(roots) != 1 or roots[0] in lowering.kept:
+        return False
+    origins = lowering.lifetimes.origins(base)
+    return origins == FRESH or (len(origins) == 1 and roots[0] in lowering.movable)
+
+
+def _reads_elsewhere(lowering: Lowering, group: Op, root: Value, run: Sequence[Op]) -> bool:
+    """Whether a group reads the array at another place than the only window has: else it can be written in place."""
+    arrays = [v for v in stored_uses(group) if root in lowering.lifetimes.roots.of(v)]
+    readers = (op for op in group.block("body").ops if any(v in arrays for v in op.operands))
+    window = run[0].operands[2:]
+    return any(len(run) > 1 or op.name != "vread" or op.operands[1 : 1 + len(window)] != window for op in readers)
 
 
 def _results(group: Op) -> list[tuple[Value, Value]]:
@@ -267,7 +285,13 @@ def emit(lowering: Lowering, renewal: Renewal) -> None:
     new = lowering.new_array(renewal.result.type, renewal.result.name)
     body = _Sweep(lowering, renewal, old, new).statements()
     lowering.launch("sweep", body, [op.span for op in renewal.ops if op.span is not None])
-    lowering.emit(Free(old.buffer))
+    origins = lowering.lifetimes.origins(renewal.base)
+    lowering.free_unless(
+        old.buffer, [lowering.array(lowering.graph.params[i]).buffer for i in origins if i is not None]
+    )
+    if origins != FRESH:
+        lowering.moved.update(lowering.lifetimes.roots.of(renewal.base))
+        lowering.movable.add(renewal.result)
     lowering.env[renewal.result] = new
     lowering.kept.update(value for group in renewal.groups for value in group.results)
 
