@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracejit.errors import DTypeMismatch
-from tracejit.ir.types import BOOL, F64, I64
+from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
 from tracejit.ops.arrange import concat, flat, part, ramp
 from tracejit.ops.control import branch
@@ -202,8 +202,15 @@ def percentile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims
 
 @function(kinds=LIBRARY)
 def digitize(b: Any, x: Operand, bins: Operand, right: bool = False) -> Any:
-    """The number of the bin, between increasing bounds, that each element falls into."""
-    return searchsorted(b, bins, x, "left" if right else "right")
+    """The number of the bin, between increasing or decreasing bounds, that each element falls into."""
+    bins, c = array(b, bins), on(b)
+    side, size = "left" if right else "right", b.shape(bins)[0]
+    if size == 0:
+        return searchsorted(b, bins, x, side)
+    first, last = (b.reshape(part(b, bins, 0, k, 1), ()) for k in (0, c.sub(size, 1)))
+    falls = b.gt(first, last)
+    found = searchsorted(b, b.select(b.broadcast(falls, (size,)), b.flip(bins, axes=(0,)), bins), x, side)
+    return c.select(falls, c.sub(size, found), found)
 
 
 @function(kinds=LIBRARY)
@@ -266,8 +273,9 @@ def _edges(b: Any, low: Any, high: Any, width: Any, bins: Size, dtype: Any) -> A
 
 @function(kinds=NUMPY)
 def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
-    """The piecewise linear function through the points (xp, fp), constant outside."""
+    """The piecewise linear function through the points (xp, fp), constant outside; in 64 bits, as NumPy's."""
     x, xp, fp = (inexact(b, v) for v in (x, xp, fp))
+    x, xp, fp = b.cast(x, dtype=F64), b.cast(xp, dtype=F64), b.cast(fp, dtype=C128 if b.dtype(fp).is_complex else F64)
     c = on(b)
     last = c.sub(b.shape(xp)[0], 1)
     right = c.clamp(searchsorted(b, xp, x, "right"), 1, c.maximum(last, 1))
@@ -276,7 +284,11 @@ def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
     (x0, x1), (y0, y1) = ([b.gather(line, k, axis=0) for k in (left, right)] for line in (xp, fp))
     width = x1 - x0
     flat_ = b.eq(width, 0)
-    inside = y0 + b.div(y1 - y0, b.select(flat_, 1, width)) * (x - x0)
+    slope = c.div(y1 - y0, b.select(flat_, 1, width))
+    inside = c.add(c.mul(slope, x - x0), y0)  # from the other side where that is nan, as NumPy does
+    inside = b.select(b.isnan(inside), c.add(c.mul(slope, x - x1), y1), inside)
+    level = b.logical_and(b.eq(y0, y1), b.logical_not(b.isnan(x)))
+    inside = b.select(b.logical_and(b.isnan(inside), level), y0, inside)
     inside = b.select(b.le(x, x0), y0, inside)
     return b.select(b.ge(x, x1), y1, inside)
 
