@@ -41,6 +41,7 @@ fuzz: $(VENV)/.test ## compare PROGRAMS random programs (one in 16 as machine co
 	$(PY) -m tests.programs.fuzz --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.transforms.fuzz_derivatives --count $(PROGRAMS) $(ARGS)
 	$(PY) -m tests.gradients.random_models --count $$(($(PROGRAMS) / 20))
+	$(PY) -m tests.gradients.random_polynomials --count $$(($(PROGRAMS) / 20))
 
 fuzz-gpu: $(VENV)/.test ## compare PROGRAMS random programs on a GPU with NumPy
 	$(PY) -m tests.programs.fuzz --device cuda --count $$(($(PROGRAMS) / 20)) $(ARGS)
