@@ -577,7 +577,7 @@ def outcome(fn: Any, n: int, capsys: pytest.CaptureFixture[str]) -> Any:
         result = type(error), str(error)
         line = traceback.extract_tb(error.__traceback__)[-1].lineno
     result = result.tolist() if isinstance(result, np.ndarray) else result
-    return result, x.tolist(), 0 if fn.__name__ == "raised_again" else line, capsys.readouterr().out
+    return result, x.tolist(), line, capsys.readouterr().out
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)

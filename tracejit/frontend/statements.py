@@ -33,7 +33,7 @@ from tracejit.frontend.desugar import (
     WithBlock,
 )
 from tracejit.frontend.dict_items import known_key
-from tracejit.frontend.exceptions import raise_, raise_value
+from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
@@ -129,7 +129,7 @@ class Statements:
             case Unbind(name):
                 self.ctx.frame.env.pop(name, None)
             case RaiseAgain(name, node):
-                raise_value(self.calls, self.ctx.frame.env[name], node)
+                self.tries.raise_again(name, node)
             case Rest(loop, items, start):
                 self.unrolled(loop, items, start)
             case _:

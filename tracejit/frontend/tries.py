@@ -10,7 +10,7 @@ An error that nothing catches stays an op that raises, behind what a `finally` a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -124,6 +124,9 @@ class Tries:
     forks: list[Fork] = field(default_factory=list[Fork])
     blocks: list[Builder] = field(default_factory=list[Builder])  #: those at whose end forks are closed
     ways: dict[object, int] = field(default_factory=dict[object, int])  #: out of the program behind a `finally`
+    comes_from: dict[object, set[Span | None]] = field(default_factory=dict[object, "set[Span | None]"])
+    #: where the errors come from that handlers raise again, by their internal names
+    spans: dict[str, Collection[Span | None]] = field(default_factory=dict[str, "Collection[Span | None]"])
     caught: dict[int, ObjectValue] = field(default_factory=dict[int, "ObjectValue"])  #: by the `TryBlock`
 
     @property
@@ -185,6 +188,7 @@ class Tries:
         if error is None:
             raise Unreachable
         self.ctx.frame.env.update(dict.fromkeys(s.names, error))
+        self.spans.update(dict.fromkeys(s.names, self.comes_from.get((id(s.block), s.handler), ())))
 
     def classes_of(self, handler: ast.ExceptHandler) -> tuple[type, ...]:
         if handler.type is None:
@@ -265,13 +269,20 @@ class Tries:
         self.fork(cond, lambda: self.leave(self.target(cls), cls, error, node), node)
         return defn.name == "check"
 
-    def raise_(self, error: ObjectValue, node: ast.AST) -> NoReturn:
-        """A `raise` statement."""
+    def raise_again(self, name: str, node: ast.AST) -> NoReturn:
+        """A `raise` without an exception. The error is that of the line that raised it, where one line only did."""
+        error = self.ctx.frame.env[name]
+        assert isinstance(error, ObjectValue)
+        spans = self.spans.get(name, ())
+        self.raise_(error, node, next(iter(spans)) if len(spans) == 1 else None)
+
+    def raise_(self, error: ObjectValue, node: ast.AST, span: Span | None = None) -> NoReturn:
+        """A `raise` statement; `span` is where the error comes from, if not from there."""
         if not self.concerns(error.cls):
-            self.raise_at(error, self.ctx.at(node), node)
+            self.raise_at(error, span or self.ctx.at(node), node)
         if self.ctx.b not in self.blocks:
             self.ctx.refuse(node, "this 'raise' is outside the language in a 'try'", "move it out")
-        self.ctx.at(node)
+        self.ctx.b.span = span or self.ctx.at(node)
         never = self.ctx.b.constant(False, ScalarType(BOOL))
         self.fork(never, lambda: self.leave(self.target(error.cls), error.cls, lambda: error, node), node)
         raise Unreachable
@@ -302,6 +313,7 @@ class Tries:
                 holder, exits = one.holder, one.exits
             elif target is not None and one is target[0]:
                 key, holder, exits, looks = target[1], one.holder, one.exits, one.block.named[target[1]]
+                self.comes_from.setdefault((id(one.block), key), set()).add(ctx.b.span)
             else:
                 continue
             leave(self.statements.calls, ctx.exits[exits:], Static(cls), node)
