@@ -2,9 +2,9 @@
 
 A list is linear under push and pop: each version is used once. `list_get` and `list_len` only borrow. The
 cotangent of a list is a list aligned with it at the top, whose missing bottom entries are zeros; hence
-`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries. What they make up has a
-cotangent too, so that cotangents may have more entries at the bottom, which nobody reads. An array of zeros among them
-is a mark without sizes (None, a null pointer): other entries may have other sizes. Readers say theirs.
+`list_pop0`, which gives zeros when the list is empty, and `list_add`, which fills missing entries. What they make up
+has a cotangent too, so that cotangents may have more entries at the bottom, which nobody reads. An array of zeros among
+them is a mark without sizes (None, a null pointer): other entries may have other sizes. Readers say theirs.
 Operands `sizes` are the sizes of a tensor element, which the list type does not know.
 """
 
