@@ -173,12 +173,12 @@ def test_found_function_is_called_natively(load: Load) -> None:
     text = (
         "RATE = 1234.5\nNAME = 'some name'\n@tj.script\ndef f(x):\n    return x * RATE if NAME == 'some name' else x\n"
     )
-    for _ in range(2):
+    for found in (False, True):
         module = load(text)
         for _ in range(3):
             module.f(np.arange(3.0))
         assert sum(s.hits for s in module.f._specialisations) == (2 if is_available() else 0)
-    assert was_found(module.f)
+        assert was_found(module.f) == found
 
 
 def test_imported_function_counts(load: Load) -> None:
@@ -359,6 +359,20 @@ def test_what_cannot_be_described_is_not_kept(load: Load) -> None:
         "import types\nRATES = types.MappingProxyType({{'a': {}}})\n@tj.script\ndef f(x):\n    return x * RATES['a']\n"
     )
     assert results(load, *(text.format(s) for s in ("2.0", "3.0"))) == [(False, [0, 2, 4]), (False, [0, 3, 6])]
+
+
+def test_more_than_is_worth_describing_is_not_kept(load: Load) -> None:
+    text = "WORDS = list(range(100000))\n@tj.script\ndef f(x):\n    return x + WORDS[7]\n"
+    assert [f for f, _ in results(load, text, text)] == [False, False]
+
+
+def test_code_that_has_no_spelling_is_compiled(load: Load) -> None:
+    """A constant that nobody wrote: nothing is kept, nothing fails."""
+    module = load("def f(x):\n    return x + 1.0\n")
+    module.f.__code__ = module.f.__code__.replace(co_consts=(*module.f.__code__.co_consts, object()))
+    with pytest.raises(tj.ScriptError, match="source"):
+        tj.script(module.f)
+    assert kept.checked_place(module.f) is None
 
 
 def test_damaged_entries_are_absent(load: Load, tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ from tracejit.ir.types import BY_NAME, DType, Type
 from tracejit.runtime import cache as disk
 from tracejit.scripted.compiler import Compiled
 from tracejit.scripted.reachable import (
-    Indescribable,
     Reachable,
     code_of,
     find,
@@ -308,7 +307,9 @@ class Kept:
         file = io.BytesIO()
         try:
             _Packer(file, self.reachable).dump(part)
-        except (pickle.PicklingError, RecursionError, AttributeError, TypeError, ValueError) as error:
+        except Unkept:
+            raise
+        except Exception as error:
             raise Unkept(str(error)) from None
         return file.getvalue()
 
@@ -422,7 +423,7 @@ def entry(
     the numbers found at `varying` are run-time values. None where all that cannot be described."""
     try:
         reachable = Reachable((function,), specs)
-    except (Indescribable, RecursionError, ValueError):
+    except Exception:  # of the user's objects too: a key is not worth an error
         return None
     same = (f"{a.root} {a.steps} {b.root} {b.steps}" for a, b in aliases.items())
     floats = sorted(f"{a.root} {reachable.number(a.constant)} {a.steps}" for a in varying)
@@ -441,4 +442,9 @@ def with_live_values(guards: Mapping[Access, Spec], arguments: Sequence[Any]) ->
 def checked_place(fn: Any) -> str | None:
     """Where on the disk stands that a function's source was found and can be lowered as far as that can be seen at
     once; None of what is no plain function."""
-    return disk.digest("checked", disk.stamp(), code_of(fn)) if type(fn) is types.FunctionType else None
+    if type(fn) is not types.FunctionType:
+        return None
+    try:
+        return disk.digest("checked", disk.stamp(), code_of(fn))
+    except ValueError:  # code with constants that have no spelling
+        return None

@@ -26,8 +26,8 @@ from tracejit.eager.tensor import Tensor
 from tracejit.frontend.signature import ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec, spec_of
 from tracejit.runtime.cache import digest, stamp
 
-#: More objects than this are not looked at: nothing is kept then.
-LIMIT = 4000
+#: More objects than this, or more said of them, takes longer than to compile: nothing is kept then.
+LIMIT, _MOST_SAID = 4000, 20000
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range)
 
@@ -91,7 +91,7 @@ class Reachable:
         if known is not None:
             self._say(f"#{known}")
             return False
-        if len(self.objects) >= LIMIT:
+        if len(self.objects) >= LIMIT or len(self._described) > _MOST_SAID:
             raise Indescribable
         self.numbers[id(thing)] = len(self.objects)
         self.objects.append(thing)
@@ -113,6 +113,8 @@ class Reachable:
     def _container(self, value: Any) -> None:
         if not self._meet(value):
             return
+        if len(value) > _MOST_SAID:
+            raise Indescribable
         self._say(f"{type(value).__qualname__} {len(value)}")
         if type(value) not in (tuple, list, dict):
             self._value(type(value))
