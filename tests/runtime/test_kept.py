@@ -107,6 +107,10 @@ DATA = (
     "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: float\n    def scaled(self, y):\n"
     "        return self.x * y * {}\n@tj.script\ndef f(x):\n    return P(1.0).scaled(x)\n"
 )
+REGISTERED = (
+    "import abc\nclass A(abc.ABC):\n    pass\nclass C:\n    pass\nif {} == 3.0:\n    A.register(C)\nc = C()\n"
+    "@tj.script\ndef f(x):\n    return x * 3.0 if isinstance(c, A) else x * 2.0\n"
+)
 ENUM = "import enum\nclass E(enum.Enum):\n    A = {}\n    B = 7.0\n@tj.script\ndef f(x):\n    return x * E.A.value\n"
 CUSTOM = (
     "@tj.custom_vjp\ndef g(x):\n    return x * {}\ng.defvjp(lambda x: (x * 2.0, x), lambda r, d: (d * 2.0,))\n"
@@ -120,7 +124,7 @@ PARTIAL = "import functools\ndef h(s, x):\n    return x * s\ng = functools.parti
 @pytest.mark.parametrize(
     "template",
     [GLOBAL, HELPER, DEFAULT, CELL, ATTRIBUTE, METHOD, PROPERTY, CONTAINER, INSTANCE, BASE, SCRIPTED, DATA, ENUM]
-    + [CUSTOM, PARTIAL],
+    + [CUSTOM, PARTIAL, REGISTERED],
 )
 def test_what_is_read_counts(load: Load, template: str) -> None:
     """Written with another number the program is another; with the first again, the first is found."""
@@ -155,6 +159,15 @@ def test_what_is_set_after_definition_counts(load: Load) -> None:
         exec(change, {"m": module})
         if not change:
             assert module.f(np.arange(3.0)).tolist() == expected
+
+
+def test_a_later_declaration_of_a_subclass_counts(load: Load) -> None:
+    """The text is the same, and so is every attribute."""
+    for declared, expected in ((True, [0.0, 3.0]), (False, [0.0, 2.0])):
+        module = load(REGISTERED.format("2.0"))
+        if declared:
+            module.A.register(module.C)
+        assert module.f(np.arange(2.0)).tolist() == expected
 
 
 def test_found_function_is_guarded(load: Load) -> None:

@@ -10,6 +10,7 @@ More is described than is read, and what cannot be described in full gets no num
 
 from __future__ import annotations
 
+import abc
 import enum
 import functools
 import linecache
@@ -40,6 +41,9 @@ _FOLLOWED = (
 )
 
 _IMMUTABLE, _HEAP = 1 << 8, 1 << 9
+
+#: Gives the classes registered with an abstract one, by weak references, before other things.
+_get_dump: Any = getattr(abc, "_get_dump", None)
 
 #: Names in a class that describe nothing a script can read.
 _INCIDENTAL = frozenset(
@@ -161,7 +165,7 @@ class Reachable:
         """Describe what a thing leads to."""
         self._say(f"of {self.numbers[id(thing)]}")
         if is_librarys(thing):
-            self._say(f"{type(thing).__name__} {name_of(thing)}")
+            self._say(f"{type(thing).__name__} {name_of(thing)} {_registered(thing)}")
             return
         match thing:
             case types.ModuleType():
@@ -227,7 +231,7 @@ class Reachable:
         self._value(content)
 
     def _class(self, cls: type) -> None:
-        self._say(f"class {cls.__module__} {cls.__qualname__}")
+        self._say(f"class {cls.__module__} {cls.__qualname__} {_registered(cls)}")
         self._parts(type(cls), *cls.__mro__[1:])
         for name, part in vars(cls).items():
             if name not in _INCIDENTAL:
@@ -328,7 +332,17 @@ def _shallow(thing: Any) -> str:
     if type(thing) in _PLAIN:
         return f"{type(thing).__name__} {thing!r}"
     file = thing.__code__.co_filename if isinstance(thing, types.FunctionType) else ""
-    return f"{type(thing).__qualname__} {_home(thing)} {file}"
+    return f"{type(thing).__qualname__} {_home(thing)} {file} {_registered(thing)}"
+
+
+def _registered(thing: Any) -> list[str]:
+    """The classes that were declared to be subclasses of an abstract one."""
+    if not isinstance(thing, abc.ABCMeta):
+        return []
+    if _get_dump is None:
+        raise Indescribable
+    classes = (reference() for reference in _get_dump(thing)[0])
+    return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in classes if cls is not None)
 
 
 def _is_plain_object(value: Any) -> bool:
@@ -353,5 +367,5 @@ def code_of(fn: types.FunctionType) -> str:
     """A digest of a function's code and of the text of the file it is in."""
     filename = fn.__code__.co_filename
     linecache.checkcache(filename)
-    text = linecache.getlines(filename, fn.__globals__) or sys.orig_argv
+    text = linecache.getlines(filename, fn.__globals__) or (sys.orig_argv if "-c" in sys.orig_argv else ())
     return digest(marshal.dumps(fn.__code__, 2), "".join(text))
