@@ -69,5 +69,8 @@ def test_arguments_of_numpy() -> None:
     check(ranges, 5, 2)
     check(ranges_by_keyword, 5, None)
     check(rounded, np.array([1.234, 2.345]), np.zeros(2))
-    with pytest.raises(TypeError, match="not None"):
+
+
+def test_none_for_an_array_is_refused() -> None:
+    with pytest.raises(tj.ScriptError, match="of None"):
         tj.script(sum_of)(None)

@@ -78,7 +78,7 @@ def library_call(
         elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
             bound.arguments[name] = {k: calls.static(v, node, repr(k)) for k, v in value.items()}
         elif value == Static(None) and parameter.default is inspect.Parameter.empty:
-            return calls.arith.mismatch(TypeError(f"{library.name}() takes an array, not None"), node)
+            calls.ctx.refuse(node, f"{library.name}() of None is outside the language", "pass an array")
         else:
             bound.arguments[name] = _argument(calls, str(parameter.annotation), value, node)
     calls.ctx.at(node)
