@@ -73,6 +73,16 @@ def test_a_second_use_is_refused(fn: Any) -> None:
         tj.script(fn)([1, 2, 3])
 
 
+def found_early(items: Any) -> Any:
+    it = iter(items)
+    return any(x == 2 for x in it), list(it)
+
+
+def test_a_generator_over_an_iterator_is_refused() -> None:
+    with pytest.raises(tj.ScriptError, match="may leave it anywhere"):
+        tj.script(found_early)([1, 2, 3])
+
+
 def once_each(items: Any, n: int) -> Any:
     pairs = zip(items, range(n), strict=False)
     total = 0

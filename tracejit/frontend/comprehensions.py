@@ -16,6 +16,7 @@ from tracejit.frontend.desugar import Branch, ForLoop, Statement
 from tracejit.frontend.generators import is_endless
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.scopes import names_bound
+from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import FrontValue, GeneratorValue
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ def _unroll(
     source = c.expressions.value(first.iter)
     if isinstance(source, GeneratorValue) and is_endless(source):
         c.ctx.refuse(first.iter, "a generator that goes on until it is left has no last item", "leave a loop over it")
+    if isinstance(node, ast.GeneratorExp) and is_iterator(source):
+        reason = "a generator expression over an iterator may leave it anywhere"
+        c.ctx.refuse(first.iter, reason, "a list comprehension, or a loop")
     if list_calls.is_unknown(c, source):
         raise _AtRunTime
     path = c.ctx.path
