@@ -33,7 +33,7 @@ AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
 #: delay counts at most; after how many declined launches one is tried. Where workers begin later, half of what a thread
 #: reads comes from the cache of another: products are shared with so many multiplications for each element of their
 #: matrices, other work where it is so many times what is enough.
-NEAR, LATE, RETRY, FAR_REUSE, FAR_FACTOR = 450, 1000, 64, 64, 8
+NEAR, LATE, RETRY, FAR_REUSE, FAR_FACTOR = 450, 1000, 64, 64, 2
 
 _SPIN = 1500
 
