@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import operator
+import os
 import pickle
 import sys
 import types
@@ -47,7 +48,7 @@ from tracejit.scripted.reachable import (
     name_of,
 )
 
-_PACKAGE = str(Path(config.__file__).parent)
+_PACKAGE = str(Path(config.__file__).parent) + os.sep
 
 
 class Unkept(Exception):
