@@ -185,9 +185,8 @@ def main() -> int:
         except Exception as error:
             wrong += 1
             print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}\n{function(seed)[1]}", flush=True)
-    print(
-        f"{options.count} random polynomials, {refused} refused, {wrong} wrong, in {time.perf_counter() - started:.0f} s"
-    )
+    seconds = time.perf_counter() - started
+    print(f"{options.count} random polynomials, {refused} refused, {wrong} wrong, in {seconds:.0f} s")
     return 1 if wrong else 0
 
 

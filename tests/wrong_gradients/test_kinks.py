@@ -63,6 +63,14 @@ def test_curvature_of_powers_at_zero() -> None:
         np.testing.assert_array_equal(found, curvature * np.eye(2))
 
 
+def test_curvature_of_a_norm_where_an_element_is_zero() -> None:
+    x = np.array([3.0, 0.0, 4.0])
+    expected = (np.eye(3) - np.outer(x, x) / 25.0) / 5.0
+    np.testing.assert_allclose(tj.hessian(lambda x: np.linalg.norm(x))(x), expected, rtol=1e-12, atol=1e-15)
+    found = tj.hessian(lambda x: np.abs(np.linalg.norm(x + 0j * x)))(x)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
 POLES: list[Callable[[Any], Any]] = [
     lambda x: np.where(x > 0, np.log(x) / x, x),
     lambda x: np.where(x > 0, np.sqrt(x), 0.0),

@@ -1,4 +1,4 @@
-"""Derivatives to fourth order of programs over lists, against those of the polynomials that the same programs compute."""
+"""Derivatives to fourth order of programs over lists, against those of the polynomials that they compute."""
 
 from __future__ import annotations
 

@@ -278,7 +278,10 @@ def norm(
     size = b.abs(x)
     order = ord if p is UNSET else p
     if order in (None, "fro", 2):
-        out = root(b, b.sum(b.square(size), axes=axes))
+        # not the square of the absolute value, whose curvature at 0 is that of its kink
+        parts = (b.real(x), b.imag(x)) if b.dtype(x).is_complex else (x,)
+        squares = [b.square(part) for part in parts]
+        out = root(b, b.sum(squares[0] if len(squares) == 1 else b.add(*squares), axes=axes))
     elif isinstance(order, str):
         raise DTypeMismatch(f"norm has no order {order!r}")
     elif order in (float("inf"), -float("inf")):
