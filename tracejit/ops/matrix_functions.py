@@ -16,7 +16,7 @@ from tracejit.ops.define import op, require_dtype, require_size
 from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, inexact, keep_axes, on
 from tracejit.ops.linear_algebra import adjoint, identity_like, matrices, named_error, spelt, stack_of, stack_type
 from tracejit.ops.products import agree, matmul_any, with_sizes
-from tracejit.ops.statistics import norm, truth
+from tracejit.ops.statistics import norm, squared_modulus, truth
 
 LAST_TWO = (-2, -1)
 
@@ -88,7 +88,7 @@ def lstsq_(b: Any, a: Operand, c: Operand, rcond: float | None = None) -> Any:
     x = matmul_any(b, b.pinv(a, k, limit), c)
     s = b.svd(a, k)[1]
     rank = _rank(b, s, limit)
-    sums = flat(b, b.sum(b.square(b.abs(matmul_any(b, a, x) - c)), axes=(0,)))
+    sums = flat(b, b.sum(squared_modulus(b, matmul_any(b, a, x) - c), axes=(0,)))
     determined = b.logical_and(on(b).eq(rank, columns), on(b).gt(b.full(rows, (), I64), columns))
     left = b.mask_read(sums, b.broadcast(determined, b.shape(sums)))[1]
     return LstsqResult(x, left, b.cast(rank, dtype=I32), s)

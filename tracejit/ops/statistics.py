@@ -225,7 +225,7 @@ def var(
     x = inexact(b, x) if dtype is None else widened(b, x, dtype)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     distance = x - b.expand_axes(mean(b, x, axes), axes, b.shape(x))
-    squares = b.square(b.abs(distance)) if b.dtype(x).is_complex else b.square(distance)
+    squares = squared_modulus(b, distance)
     count = number_of_elements(b, squares, axes)
     correction = correction if ddof is None else ddof
     if isinstance(count, float):
@@ -259,6 +259,11 @@ def root(b: Any, x: Any) -> Any:
     return b.select(zero, 0, b.sqrt(b.select(zero, 1, x)))
 
 
+def squared_modulus(b: Any, x: Any) -> Any:
+    """The square of the absolute value, without its kink at 0."""
+    return b.square(b.real(x)) + b.square(b.imag(x)) if b.dtype(x).is_complex else b.square(x)
+
+
 @function(kinds=("function", "method"))
 def norm(
     b: Any,
@@ -278,10 +283,7 @@ def norm(
     size = b.abs(x)
     order = ord if p is UNSET else p
     if order in (None, "fro", 2):
-        # not the square of the absolute value, whose curvature at 0 is that of its kink
-        parts = (b.real(x), b.imag(x)) if b.dtype(x).is_complex else (x,)
-        squares = [b.square(part) for part in parts]
-        out = root(b, b.sum(squares[0] if len(squares) == 1 else b.add(*squares), axes=axes))
+        out = root(b, b.sum(squared_modulus(b, x), axes=axes))
     elif isinstance(order, str):
         raise DTypeMismatch(f"norm has no order {order!r}")
     elif order in (float("inf"), -float("inf")):
