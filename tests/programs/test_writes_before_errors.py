@@ -392,6 +392,36 @@ def name_for_the_argument_or_another_in_a_loop(b, x):
     return t
 
 
+@case((A(3),), (A(5),), (A(0),), (A(1),))
+def two_names_of_an_array_that_a_loop_changes(a):
+    u = a
+    for i in range(a.shape[0]):
+        u = a[::-1]
+        a[i] -= 0.75
+    u[3] = 0.5
+
+
+@case((A(3),), (A(5),), (A(1),))
+def a_name_that_becomes_a_view_in_some_trips(a):
+    u = a
+    for i in range(a.shape[0]):
+        if i > 0:
+            u = a[::-1]
+        a[i] -= 0.75
+    u[3] = 0.5
+
+
+@case((A(3),), (A(10),))
+def names_that_change_places_in_a_loop(a):
+    u, v = a, a
+    for i in range(a.shape[0]):
+        t = u
+        u = v
+        v = t
+        u[i] += i
+    u[9] = 1.0
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)

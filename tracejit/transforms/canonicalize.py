@@ -8,7 +8,7 @@
 * An elementwise op of a stretched operand is done before it is stretched.
 * `if` on a known condition, also inside a branch of the same condition or after a check of it; results that both
   branches share.
-* `loop` that makes no trip, or one; carried values that never change.
+* `loop` that makes no trip, or one; carried values that never change; two arrays that are always the same one.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class _Facts:
     def __init__(self, graph: Graph) -> None:
         self.made: dict[Value, Op] = {}
         self.changed = False
+        #: Old values that others stand for: what a loop carried twice.
+        self.same: dict[Value, Value] = {}
         #: The smallest size that a parameter's named size stands for.
         self.least = 0 if graph.policy.get("any_size") else 2
 
@@ -75,6 +77,9 @@ class _Simplifier(Rebuilder):
 
     def nested(self) -> _Simplifier:
         return _Simplifier(self.mapping, self.facts, self.conditions.new_child(), self.span)
+
+    def value(self, old: Value) -> Value:
+        return super().value(self.facts.same.get(old, old))
 
     def append_op(self, op: Op) -> None:
         super().append_op(op)
@@ -249,13 +254,16 @@ class _Simplifier(Rebuilder):
             self.facts.changed = True
             first = self.constant(0, ScalarType(I64))
             return self.inline(body, (first, *operands[2:]))[1:]
-        constant = self.constant_carried(op, body)
-        if not constant:
+        constant, twice = self.constant_carried(op, body), self.carried_twice(op, body)
+        if not constant and not twice:
             return None
         self.facts.changed = True
         for i in constant:
             self.mapping[body.params[1 + i]] = self.mapping[op.results[i]] = operands[2 + i]
-        self.step(_without_carried(op, body, constant))
+        for i, first in twice.items():
+            self.facts.same[body.params[1 + i]] = body.params[1 + first]
+            self.facts.same[op.results[i]] = op.results[first]
+        self.step(_without_carried(op, body, constant.union(twice)))
         return tuple(self.value(r) for r in op.results)
 
     @staticmethod
@@ -268,6 +276,19 @@ class _Simplifier(Rebuilder):
             )
             if after is param or after is init
         )
+
+
+    @staticmethod
+    def carried_twice(op: Op, body: Block) -> dict[int, int]:
+        """Carried arrays that begin as another one and become what it becomes, with that one; no types name them."""
+        first: dict[tuple[Value, Value], int] = {}
+        found: dict[int, int] = {}
+        for i, pair in enumerate(zip(op.operands[2:], body.results[1:], strict=True)):
+            other = first.setdefault(pair, i)
+            is_same = body.params[1 + other].type == body.params[1 + i].type
+            if other != i and is_same and isinstance(pair[0].type, TensorType):
+                found[i] = other
+        return found
 
 
 def _without_carried(op: Op, body: Block, dropped: frozenset[int]) -> Op:
