@@ -92,6 +92,7 @@ class ShimMemory:
     owner: Any = None
 
     def __add__(self, offset: int) -> ShimMemory:
+        assert self.ptr or not offset  # as CuPy
         return ShimMemory(self.ptr + offset, self.owner)
 
 
@@ -146,7 +147,7 @@ class ShimDevice:
         result[...] = self._matrix(a, m, k, element) @ self._matrix(b, k, n, element)
 
     def data(self, array: Any) -> ShimMemory:
-        return ShimMemory(array.ctypes.data, array)
+        return ShimMemory(array.ctypes.data if array.size else 0, array)
 
     def array(self, memory: ShimMemory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         count = int(np.prod(shape, dtype=np.int64))

@@ -49,6 +49,7 @@ class UnownedMemory:
 
 class MemoryPointer:
     def __init__(self, mem: Any, offset: int) -> None:
+        assert mem.ptr or not offset  # as CuPy
         self.mem = mem
         self.ptr = mem.ptr + offset
         self.device_id = mem.device_id
@@ -92,7 +93,8 @@ class ndarray:  # noqa: N801
 
     @property
     def data(self) -> MemoryPointer:
-        return MemoryPointer(UnownedMemory(self.elements.ctypes.data, self.elements.nbytes, self), 0)
+        address = self.elements.ctypes.data if self.elements.size else 0
+        return MemoryPointer(UnownedMemory(address, self.elements.nbytes, self), 0)
 
     @property
     def device(self) -> Device:

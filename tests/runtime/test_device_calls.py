@@ -464,3 +464,13 @@ def test_equal_keys_mean_equal_specs(cupy: Any) -> None:
         for (a, key, spec), (b, other, its) in itertools.combinations(found, 2):
             if key == other:
                 assert spec == its, f"{a!r} and {b!r} have one key"
+
+
+def test_arrays_without_elements(cupy: Any) -> None:
+    def products(x: Any) -> Any:
+        return tj.grad(lambda v: tj.cumprod(v, axis=0).sum())(x)
+
+    fn = tj.script(products)
+    for values in ((), (2.0,), (2.0, 3.0, 4.0)):
+        x = np.array(values)
+        np.testing.assert_allclose(fn(cupy.asarray(x)).get(), products(x))

@@ -155,7 +155,7 @@ class _Printer:
                 kind = self.expressions.constant(f"element_{_element(buffer)}", _element(buffer))
                 return f"run.read({self.names[buffer]}, {spell(index)}, {kind})"
             case Offset(buffer, index):
-                return f"{self.names[buffer]} + {spell(index)} * {_element(buffer).itemsize}"
+                return f"inside({self.names[buffer]}, {spell(index)} * {_element(buffer).itemsize})"
             case Input():
                 return self.input(e)
             case _:

@@ -144,10 +144,18 @@ def number(x: Any) -> Any:
     return found if isinstance(found, bool | int | float) else float(found)  # bfloat16 has no item of its own
 
 
+def inside(memory: Any, offset: int) -> Any:
+    """Memory from some bytes on; that of no elements has no address to begin with."""
+    return memory + offset if memory.ptr else memory
+
+
 #: The functions that printed code may call by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (wrapped, rounded, quotient, remainder, floordiv, modulo, divided, float_of, math.isnan, min, max, abs)
+    for f in (
+        *(wrapped, rounded, quotient, remainder, floordiv, modulo, divided, float_of, inside),
+        *(math.isnan, min, max, abs),
+    )
 } | {"int": int, "float": float, "range": range}
 
 #: How a value becomes one of another dtype, where a Python expression says it: by (kind of source, name of target).

@@ -277,7 +277,6 @@ class _Simplifier(Rebuilder):
             if after is param or after is init
         )
 
-
     @staticmethod
     def carried_twice(op: Op, body: Block) -> dict[int, int]:
         """Carried arrays that begin as another one and become what it becomes, with that one; no types name them."""
