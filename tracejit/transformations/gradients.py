@@ -119,9 +119,11 @@ class GradientFunction(Transformation):
     def _split(self, result: Leaf) -> tuple[Leaf, Leaf | None]:
         if not self.has_aux:
             return result, None
-        if not isinstance(result, TreeLeaf) or not issubclass(result.type, tuple) or len(result.children) != 2:
-            raise TypeError(f"with has_aux=True, {self.__name__} must return a pair (result, aux)")
-        return result.children
+        match result:
+            case TreeLeaf(type() as kind, _, (value, aux)) if issubclass(kind, tuple):
+                return value, aux
+            case _:
+                raise TypeError(f"with has_aux=True, {self.__name__} must return a pair (result, aux)")
 
     def _differentiated(self, b: Builder, lowered: Lowered, leaf: Leaf) -> Value:
         """The one number that is differentiated."""
