@@ -551,6 +551,8 @@ def scatter_add_along(b: Any, x: Operand, dim: int, index: Operand, src: Operand
 @function(kinds=("function",))
 def one_hot(b: Any, x: Operand, num_classes: Size) -> Any:
     """1 in the place that each integer names along a new last axis, 0 elsewhere."""
+    if isinstance(num_classes, int) and num_classes < 0:
+        raise ShapeMismatch("negative dimensions are not allowed")
     x = checked_index(b, x, num_classes, b.rank(x))
     shape = (*b.shape(x), num_classes)
     wide = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)

@@ -103,7 +103,9 @@ def _loaded_on_elf() -> list[str]:
         return 0
 
     try:
-        ctypes.CDLL(None).dl_iterate_phdr(visit, None)
+        # Holding the interpreter's lock: `visit` runs with the lock of the dynamic linker, which an import in another
+        # thread waits for while it holds that of the interpreter.
+        ctypes.PyDLL(None).dl_iterate_phdr(visit, None)
     except AttributeError:
         return []
     return names
