@@ -81,3 +81,24 @@ def test_nans_in_folds(name: str) -> None:
     defn = REGISTRY[name]
     (found,) = run(onnx_model(one_op_graph(defn, sample, "named").graph(name), {}), [x])
     np.testing.assert_array_equal(found, eager_results(defn, sample)[0])
+
+
+LARGE = np.array([[1 << 63, 3, (1 << 53) + 1], [7, (1 << 64) - 1, 5]], np.uint64)
+WHOLE = ["uint64", "int64", "int32", "uint16", "int16", "int8"]
+FOLDS = [
+    *((name, dtype) for name in ("sum", "prod", "min", "max") for dtype in WHOLE),
+    ("all", "bool"),
+    ("any", "bool"),
+]
+
+
+@pytest.mark.parametrize(("name", "dtype"), FOLDS)
+def test_folds_of_integers_wrap_around_and_keep_their_order(name: str, dtype: str) -> None:
+    x, defn = LARGE.astype(dtype), REGISTRY[name]
+    for axes in ((0, 1), (0,), (1,)):
+        for part in (x, x[:, :0] if 1 in axes else x[:0]):
+            sample = Sample((part,), {"axes": axes})
+            (found,) = run(onnx_model(one_op_graph(defn, sample, "named").graph(name), {}), [part])
+            (expected,) = eager_results(defn, sample)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)

@@ -28,7 +28,7 @@ const call = await load();
 const special = { nan: NaN, inf: Infinity, "-inf": -Infinity };
 const read = (x) => (x in special ? special[x] : x);
 const given = (x) => {
-  if (!x || !x.kind) return x;
+  if (!x || !x.kind) return read(x);
   const kind = globalThis[x.kind], big = x.kind.startsWith("Big");
   return { data: kind.from(x.data.map((v) => (big ? BigInt(v) : read(v)))), shape: x.shape };
 };
@@ -55,7 +55,8 @@ KINDS = {
 
 def sent(x: Any) -> Any:
     if not isinstance(x, np.ndarray):
-        return str(x) if isinstance(x, int) and not isinstance(x, bool) and abs(x) >= 1 << 53 else x
+        is_text = abs(x) >= 1 << 53 if isinstance(x, int) else not np.isfinite(x)
+        return str(x) if is_text else x
     flat = np.ascontiguousarray(x).reshape(-1)
     flat = flat.view("float64") if x.dtype.kind == "c" else flat
     texts = {np.inf: "inf", -np.inf: "-inf"}
@@ -179,6 +180,35 @@ def test_elementary_functions(tmp_path: Path) -> None:
 
 
 @node
+def test_remainders_and_powers(tmp_path: Path) -> None:
+    def numbers(x: float, y: float, a: Any, b: Any) -> Any:
+        return x % y, x // y, a % b, np.fmod(a, b), np.abs(x) ** y, a**b
+
+    def powers(x: float, y: float) -> float:
+        return x**y
+
+    a, b = np.meshgrid([5.5, -5.5, 0.0, 1e300, np.inf, np.nan], [2.0, -0.7, 3e-300, np.inf])
+    with np.errstate(all="ignore"):
+        check(numbers, tmp_path, (-7.5, 2.0, a, b), (7.5, -0.3, a[:1], b[:1]))
+        check(numbers, tmp_path, (1.0, 3.0, a.astype("f4"), b.astype("f4")), rtol=1e-6)
+    inf, nan = float("inf"), float("nan")
+    pairs = [(1.0, nan), (1.0, -inf), (-1.0, inf), (nan, 0.0), (2.0, 0.5), (-inf, 3.0), (-2.0, 3.0), (0.5, -inf)]
+    check(powers, tmp_path, *pairs)
+
+
+@node
+def test_addresses_above_2_gib(tmp_path: Path) -> None:
+    def program(x: Any, n: int) -> Any:
+        y = np.empty(n)
+        y[0] = x[0]
+        return y[:1] + x
+
+    module = Module(program, [normal(3), 1], tmp_path)
+    answers = module.calls((np.ones(3), 290_000_000), (np.ones(300), 1))
+    assert [set(received(a["result"])) for a in answers] == [{2.0}, {2.0}]
+
+
+@node
 def test_lists_of_arrays_and_lists_of_lists(tmp_path: Path) -> None:
     def history(x: Any, n: int) -> Any:
         states, sizes = [x], [[0]]
@@ -242,23 +272,21 @@ def test_complex_numbers(tmp_path: Path) -> None:
 def test_messages_are_pythons(tmp_path: Path) -> None:
     def check_it(x: float, n: int) -> float:
         if n > 0:
-            raise ValueError(f"x is {x}, n is {n}, {x:.3f} {n:5d}|{n:<5d}|{n:05d}|{x:10.2e}|{x:g}|{n:+d}|{n:x}")
+            raise ValueError(
+                f"x is {x}, n is {n}, {x:.3f} {x:.0f} {n:5d}|{n:<5d}|{n:05d}|{x:10.2e}|{x:.3g}|{x:g}|{n:+d}|{n:x}"
+            )
         assert x < 0, "not below 0"
         return x * 2
 
     module = Module(check_it, [1.0, 1], tmp_path)
-    numbers = [0.1, 1e16, 1e-5, 123456.789, 1 / 3, 5e-324, 1e22, 100.0, float("inf"), float("nan"), 2.5]
-    answers = module.calls(*[(sent_number(x), 42) for x in numbers if np.isfinite(x)], (1.0, 0), (-1.5, 0))
-    for x, answer in zip([x for x in numbers if np.isfinite(x)], answers, strict=False):
+    numbers = [0.1, 1e16, 1e-5, 123456.789, 1 / 3, 5e-324, 1e22, 100.0, float("inf"), float("nan"), 2.5, 0.0625, 1.125]
+    answers = module.calls(*[(x, 42) for x in numbers], (1.0, 0), (-1.5, 0))
+    for x, answer in zip(numbers, answers, strict=False):
         with pytest.raises(ValueError) as caught:
             check_it(x, 42)
         assert answer["error"].startswith(f"ValueError: {caught.value} (line "), x
     assert answers[-2]["error"].startswith("AssertionError: not below 0")
     assert answers[-1]["result"] == -3.0
-
-
-def sent_number(x: float) -> Any:
-    return x
 
 
 @node

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, DType
+from tracejit.ir.types import BOOL, I32, I64
 
 Translation = Any
 Handle = Any
@@ -20,22 +20,13 @@ def cat(t: Translation, results: Sequence[Any], _size: Handle, xs: Sequence[Hand
     return t.model.node("Concat", *xs, axis=axis)
 
 
-def _sortable(m: Any, x: Handle) -> Handle:
-    """x in a dtype that can be ordered: u64 is moved so that its order is that of i64."""
-    if x.dtype.is_float:
-        return m.cast(x, F32) if x.dtype in (F16, BF16) else x
-    if x.dtype.kind == "u" and x.dtype.bits == 64:
-        return m.node("BitwiseXor", m.cast(x, I64), m.constant(-(1 << 63), I64))
-    return m.cast(x, I64)
-
-
 def extremum_place(operator: str) -> Callable[..., Any]:
     """`ArgMax` or `ArgMin`, but the first nan where there is one."""
 
     def nodes(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
         m, rank = t.model, x.rank - 1
         options = {"axis": axis, "keepdims": 0, "select_last_index": 0}
-        x = _sortable(m, x)
+        x = m.ordered(x)
         place = m.node(operator, x, dtype=I64, rank=rank, **options)
         if not x.dtype.is_float:
             return place
@@ -47,16 +38,10 @@ def extremum_place(operator: str) -> Callable[..., Any]:
     return nodes
 
 
-def _wide(dtype: DType) -> DType:
-    """What numbers of a dtype are added up as."""
-    return F32 if dtype in (F16, BF16) else I64 if dtype.is_integer and dtype != I32 else dtype
-
-
 def cumsum(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
     """Running sums."""
     m = t.model
-    wide = m.cast(x, _wide(x.dtype))
-    return m.cast(m.node("CumSum", wide, m.constant(axis, I64)), x.dtype)
+    return m.cast(m.node("CumSum", m.summable(x), m.constant(axis, I64)), x.dtype)
 
 
 def cumprod(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
@@ -193,10 +178,6 @@ def _is_mark(m: Any, x: Handle) -> Handle:
     return m.node("Equal", m.node("Size", x, dtype=I64, rank=0), m.constant(0, I64), dtype=BOOL)
 
 
-def _item(m: Any, of: Handle, index: Handle) -> Handle:
-    return m.node("SequenceAt", of, index, rank=of.rank)
-
-
 def _zeros(m: Any, of: Handle, sizes: Sequence[Handle]) -> Handle:
     zero = m.constant(0, of.dtype)
     return m.expand(zero, m.vector(sizes), of.rank) if of.rank else zero
@@ -205,7 +186,7 @@ def _zeros(m: Any, of: Handle, sizes: Sequence[Handle]) -> Handle:
 def _there(t: Translation, of: Handle, index: Handle, sizes: Sequence[Handle]) -> Handle:
     """The element, or zeros where a mark stands for it."""
     m = t.model
-    found = _item(m, of, index)
+    found = m.item(of, index)
     return t.branch(_is_mark(m, found), lambda: (_zeros(m, of, sizes),), lambda: (found,))[0] if of.rank else found
 
 
@@ -256,7 +237,7 @@ def list_add(
 
     (filled,) = t.loop(missing, m.constant(True, BOOL), (of,), trip)
     index = m.node("Sub", index, m.node("Min", missing, m.constant(0, I64)))
-    before = _item(m, filled, index)
+    before = m.item(filled, index)
     if of.rank:
         (total,) = t.branch(_is_mark(m, before), lambda: (value,), lambda: (m.node("Add", before, value),))
     else:
@@ -271,7 +252,7 @@ def argsort(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, des
     """The order along an axis. `TopK` keeps the order of equal elements; nans, as infinities, are moved by a second
     sort behind the infinities (in front of them when descending)."""
     m = t.model
-    x = _sortable(m, x)
+    x = m.ordered(x)
 
     def order(keys: Handle) -> Handle:
         count = m.unsqueeze(m.size(keys, axis), 0)
@@ -290,7 +271,7 @@ def argsort(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, des
 def insertion_place(t: Translation, results: Sequence[Any], x: Handle, values: Handle, *, side: str) -> Handle:
     """How many elements of the vector x come before each value; nan comes last."""
     m = t.model
-    x, values = _sortable(m, x), m.unsqueeze(_sortable(m, values), values.rank)
+    x, values = m.ordered(x), m.unsqueeze(m.ordered(values), values.rank)
 
     def less(a: Handle, b: Handle) -> Handle:
         found = m.node("Less", a, b, dtype=BOOL, rank=values.rank)

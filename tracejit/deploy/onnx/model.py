@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.errors import ExportError
-from tracejit.ir.types import BF16, BOOL, F32, I16, I32, I64, U16, U64, DType
+from tracejit.ir.types import BF16, BOOL, F16, F32, I16, I32, I64, U16, U64, DType
 from tracejit.records import record
 
 #: ONNX operators of this version are used; IR_VERSION is the file format that came with it.
@@ -150,6 +150,27 @@ class Model:
     def cast(self, x: Handle, dtype: DType) -> Handle:
         """x in another dtype."""
         return x if x.dtype == dtype else self.node("Cast", x, dtype=dtype, to=element_type(dtype))
+
+    def summable(self, x: Handle) -> Handle:
+        """x in a dtype that numbers are added up and multiplied in."""
+        return self.cast(x, F32 if x.dtype in (F16, BF16) else x.dtype if x.dtype.is_float else I64)
+
+    def ordered(self, x: Handle) -> Handle:
+        """x in a dtype that can be ordered: u64 is moved so that its order is that of i64."""
+        return self._moved(x, I64) if x.dtype == U64 else self.summable(x)
+
+    def unordered(self, x: Handle, dtype: DType) -> Handle:
+        """What `ordered` made of numbers of a dtype as these again."""
+        return self._moved(x, U64) if dtype == U64 else self.cast(x, dtype)
+
+    def _moved(self, x: Handle, dtype: DType) -> Handle:
+        return self.node(
+            "BitwiseXor", self.cast(x, dtype), self.constant(1 << 63 if dtype == U64 else -(1 << 63), dtype)
+        )
+
+    def item(self, of: Handle, index: Handle) -> Handle:
+        """An element of a list."""
+        return self.node("SequenceAt", of, index, rank=of.rank)
 
     def reshape(self, x: Handle, shape: Handle, rank: int) -> Handle:
         """x under another shape, a vector in which 0 means 0."""

@@ -167,10 +167,6 @@ def _empty(t: Translation, type: Type) -> Handle:
     return made
 
 
-def _item(t: Translation, of: Handle, index: Handle) -> Handle:
-    return t.model.node("SequenceAt", of, index, rank=of.rank)
-
-
 def _list_new(t: Translation, op: Op) -> Handle:
     return _empty(t, op.results[0].type)
 
@@ -181,7 +177,7 @@ def _list_push(t: Translation, op: Op) -> Handle:
 
 def _list_pop(t: Translation, op: Op) -> Sequence[Handle]:
     of, last = t.handle(op.operands[0]), t.model.constant(-1, I64)
-    return t.list_op("SequenceErase", of, last), _item(t, of, last)
+    return t.list_op("SequenceErase", of, last), t.model.item(of, last)
 
 
 def _list_len(t: Translation, op: Op) -> Handle:
@@ -189,7 +185,7 @@ def _list_len(t: Translation, op: Op) -> Handle:
 
 
 def _list_get(t: Translation, op: Op) -> Handle:
-    return _item(t, *map(t.handle, op.operands[:2]))
+    return t.model.item(*map(t.handle, op.operands[:2]))
 
 
 RULES: Mapping[str, Rule] = {

@@ -11,23 +11,13 @@ from typing import Any, TypeAlias
 from tracejit.codegen.loop_ir import Const, Expr
 from tracejit.codegen.lower_elements import ElementBuilder
 from tracejit.deploy.onnx.elements import Elements
+from tracejit.deploy.onnx.folds import folded
 from tracejit.deploy.onnx.model import Handle, Model, Scope
 from tracejit.deploy.onnx.operands import Frame, Operand
 from tracejit.errors import ExportError
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import MATRICES, Contraction, Opaque, Pointwise, Reduction
-from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, Dim, DType, ListType, ScalarType, TensorType, Type
-
-#: The reduction that folds with a scalar operation, and what is reduced instead of truth values.
-_FOLDS = {
-    "add": "ReduceSum",
-    "mul": "ReduceProd",
-    "minimum": "ReduceMin",
-    "maximum": "ReduceMax",
-    "logical_and": "ReduceMin",
-    "logical_or": "ReduceMax",
-}
-
+from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, Type
 
 #: `(translation, op)` -> handles of the op's results
 Rule: TypeAlias = "Callable[[Translation, Op], Any]"
@@ -93,7 +83,7 @@ class Translation:
             try:
                 results = self.op(op)
             except ExportError as error:
-                if error.args and "line" not in str(error) and op.span is not None:
+                if "(line " not in str(error) and op.span is not None:
                     raise ExportError(f"{error} (line {op.span.line}, op {op.name})") from error
                 raise
             self.values.update(zip(op.results, results, strict=True))
@@ -112,8 +102,9 @@ class Translation:
                 return (self.pointwise(op, lower),)
             case Reduction() as lower:
                 return (self.fold(op, lower),)
-            case Contraction() as lower:
-                return (self.product(op, lower),)
+            case Contraction():
+                assert op.defn.lower == MATRICES
+                return (self.product(op),)
             case Opaque() as lower:
                 return self.opaque(op, lower)
 
@@ -218,51 +209,21 @@ class Translation:
 
     def fold(self, op: Op, lower: Reduction) -> Handle:
         """A reduction over axes."""
-        m, (result,) = self.model, op.results
+        (result,) = op.results
         x = self.handle(op.operands[0])
         if lower.element is not None:
             frame = self.frame(op.operands[0].type)
             x = self.elements(frame, lower.element(self.k, self.operand(frame, op.operands[0])(frame.index)))
-        dtype, axes = result.type.dtype, tuple(op.attrs["axes"])  # type: ignore[union-attr]
-        wide = _wide(x.dtype)
-        name = _FOLDS[lower.combine]
-        if not axes:
-            return m.cast(x, dtype)
-        start = m.expand(m.constant(lower.identity(x.dtype), x.dtype), m.vector([1] * x.rank), x.rank)
-        if lower.combine in ("minimum", "maximum", "logical_and", "logical_or"):
-            x = self._with_a_start(x, start, axes)
-        reduced = m.node(name, m.cast(x, wide), m.ints(*axes), rank=x.rank - len(axes), keepdims=0)
-        if x.dtype.is_float and lower.combine in ("minimum", "maximum"):
-            reduced = self._nan_if_any(x, axes, reduced)
-        return m.cast(reduced, dtype)
+        axes = tuple(op.attrs["axes"])
+        found = folded(self, lower, x, axes) if axes else x
+        return self.model.cast(found, result.type.dtype)  # type: ignore[union-attr]
 
-    def _with_a_start(self, x: Handle, start: Handle, axes: Sequence[int]) -> Handle:
-        """x with one more element of the fold's identity along the axes, so that there always is one."""
-        m = self.model
-        ends = m.ints(*(0,) * x.rank, *(int(a in axes) for a in range(x.rank)))
-        wide = I32 if x.dtype == BOOL else F32 if x.dtype in (F16, BF16) else x.dtype
-        fill = m.cast(m.reshape(start, m.ints(), 0), wide)
-        padded = m.node("Pad", m.cast(x, wide), ends, fill, rank=x.rank)
-        return m.cast(padded, x.dtype)
-
-    def _nan_if_any(self, x: Handle, axes: Sequence[int], reduced: Handle) -> Handle:
-        m = self.model
-        marks = m.cast(m.node("IsNaN", m.cast(x, _wide(x.dtype)), dtype=BOOL), I32)
-        ends = m.ints(*(0,) * x.rank, *(int(a in axes) for a in range(x.rank)))
-        marks = m.node("Pad", marks, ends, m.constant(0, I32))
-        found = m.cast(m.node("ReduceMax", marks, m.ints(*axes), rank=reduced.rank, keepdims=0), BOOL)
-        return m.where(found, m.constant(float("nan"), reduced.dtype), reduced)
-
-    def product(self, op: Op, lower: Contraction) -> Handle:
-        """A sum of products."""
+    def product(self, op: Op) -> Handle:
+        """A product of matrices."""
         m, (result,) = self.model, op.results
         left, right = (self.handle(v) for v in op.operands)
-        dtype, rank = left.dtype, result.type.rank  # type: ignore[union-attr]
-        wide = {I32: I32, I64: I64}.get(dtype, I64 if dtype.is_integer else _wide(dtype))
-        left, right = m.cast(left, wide), m.cast(right, wide)
-        if lower == MATRICES:
-            return m.cast(m.node("MatMul", left, right, rank=rank), dtype)
-        return m.cast(m.node("Einsum", left, right, rank=rank, equation=lower.spec), dtype)
+        found = m.node("MatMul", m.summable(left), m.summable(right), rank=result.type.rank)  # type: ignore[union-attr]
+        return m.cast(found, left.dtype)
 
     def opaque(self, op: Op, lower: Opaque) -> Sequence[Handle]:
         """An op with a rule of its own, or one of few scalars whose code has no loops over arrays."""
@@ -298,12 +259,3 @@ class HostEmitter:
 
     def __getattr__(self, name: str) -> Any:
         raise ExportError(f"code with {name} has no form in ONNX")
-
-
-def _wide(dtype: DType) -> DType:
-    """What numbers of a dtype are added up as."""
-    if dtype in (F16, BF16):
-        return F32
-    if dtype == BOOL:
-        return I32
-    return I64 if dtype.is_integer and dtype != I32 else dtype

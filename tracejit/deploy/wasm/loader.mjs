@@ -6,19 +6,20 @@
 export default async function load(source) {
   let memory;
   const bytes = () => new Uint8Array(memory.buffer);
-  const text = (at) => {
-    const all = bytes();
+  const text = (pointer) => {
+    const all = bytes(), at = address(pointer);
     return new TextDecoder().decode(all.slice(at, all.indexOf(0, at)));
   };
   const shown = [];
   const host = {
-    ...Object.fromEntries(["pow", "sin", "cos", "tan"].flatMap((f) => [[f, Math[f]], [f + "f", Math[f]]])),
+    ...Object.fromEntries(Object.entries(mathematics).flatMap(([name, f]) => [[name, f], [name + "f", f]])),
     tj_print(at) {
       const lines = (shown.join("") + text(at)).split("\n");
       shown.splice(0, shown.length, lines.pop());
       for (const line of lines) console.log(line);
     },
-    tj_real(place, room, number, conversion, precision) {
+    tj_real(pointer, room, number, conversion, precision) {
+      const place = address(pointer);
       const written = real(number, String.fromCharCode(conversion), precision);
       const made = new TextEncoder().encode(written).slice(0, room - 1);
       bytes().set(made, place);
@@ -35,6 +36,20 @@ export default async function load(source) {
   };
 }
 
+// WebAssembly hands out addresses as signed numbers.
+function address(pointer) {
+  return pointer >>> 0;
+}
+
+// Functions of a C library, where JavaScript's are others: `pow` of nan and infinities.
+const mathematics = {
+  fmod: (x, y) => x % y,
+  pow: (x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y),
+  sin: Math.sin,
+  cos: Math.cos,
+  tan: Math.tan,
+};
+
 async function content(source) {
   if (source !== undefined && !(source instanceof URL) && typeof source !== "string") return source;
   const place = source ?? new URL(FILE, import.meta.url);
@@ -47,7 +62,7 @@ async function content(source) {
 function run(module, inputs, text) {
   const blocks = [];
   const take = (size) => {
-    const block = module.malloc(BigInt(Math.max(size, 8)));
+    const block = address(module.malloc(BigInt(Math.max(size, 8))));
     if (block === 0) throw new Error("out of memory");
     blocks.push(block);
     return block;
@@ -133,17 +148,27 @@ function real(x, conversion, precision) {
   switch (conversion.toLowerCase()) {
     case "f": {
       const zeros = places ? "." + "0".repeat(places) : "";
-      made = x < 1e21 ? x.toFixed(places) : BigInt(x).toString() + zeros;
+      made = x < 1e21 ? rounded(x, "toFixed", places) : BigInt(x).toString() + zeros;
       break;
     }
-    case "e": made = exponent(x.toExponential(places)); break;
+    case "e": made = exponent(rounded(x, "toExponential", places)); break;
     default: {
       const digits = Math.max(places, 1), power = x === 0 ? 0 : Number(x.toExponential(digits - 1).split("e")[1]);
-      made = power < -4 || power >= digits ? exponent(x.toExponential(digits - 1)) : x.toFixed(digits - 1 - power);
+      made = power < -4 || power >= digits
+        ? exponent(rounded(x, "toExponential", digits - 1))
+        : rounded(x, "toFixed", digits - 1 - power);
       if (made.includes(".")) made = made.replace(/\.?0+(?=$|e)/, "");
     }
   }
   return conversion === conversion.toUpperCase() ? made.toUpperCase() : made;
+}
+
+// What toFixed or toExponential gives, but the even one of two that are equally near, as in C.
+function rounded(x, form, places) {
+  const all = x[form](100), cut = all.indexOf(".") + 1 + places;
+  const below = all.slice(0, places ? cut : cut - 1), rest = all.slice(cut);
+  const isTie = /^50*(e|$)/.test(rest);
+  return isTie && "02468".includes(below.at(-1)) ? below + rest.replace(/^\d+/, "") : x[form](places);
 }
 
 function decimal(size) {

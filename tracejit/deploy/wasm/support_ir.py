@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from tracejit.runtime.emitter import Emitter
 
-#: Functions of the C library that few numbers need: powers of Python's floats, angles too large for own reduction.
-MATHEMATICS = tuple(name + suffix for name in ("pow", "sin", "cos", "tan") for suffix in ("", "f"))
+#: Functions of the C library: remainders and Python's powers of floats, sines of angles too large for own reduction.
+MATHEMATICS = tuple(name + suffix for name in ("fmod", "pow", "sin", "cos", "tan") for suffix in ("", "f"))
 #: Functions that a module may ask of its host.
 HOST = ("tj_real", "tj_print", *MATHEMATICS)
 
