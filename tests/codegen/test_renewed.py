@@ -104,7 +104,9 @@ SHAPES = {
     2: [(2, 2), (3, 3), (2, 9), (9, 2), (4, 5), (33, 70), (300, 280)],
     3: [(2, 2, 2), (3, 4, 5), (4, 3, 2), (20, 21, 40)],
 }
-CASES = [(p, shape) for rank, programs in PROGRAMS.items() for p in programs for shape in SHAPES[rank]]
+#: Shapes without elements, for programs that index none.
+EMPTY = [(line, (0,)), *((p, s) for p in (plane, leaning) for s in ((2, 0), (0, 2))), (solid, (2, 3, 0))]
+CASES = [*EMPTY, *((p, shape) for rank, programs in PROGRAMS.items() for p in programs for shape in SHAPES[rank])]
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,8 @@ def _starts(at: Polynomial, dims: Sequence[Polynomial | None], steps: Sequence[P
         strides.insert(0, stride)
         stride = _product(stride, dim)
     found: list[int] = []
+    if not all(strides):  # an axis of no elements
+        return None
     for stride in strides:
         greatest = max(stride, key=len)
         start = at.get(greatest, 0) // stride[greatest]
