@@ -57,13 +57,7 @@ def _later(part: str, name: str) -> str:
 declare ptr @tj_resolve(i32)
 @tj_{part}_{name}_known = internal global ptr null
 define void @tj_find_{part}_{name}() nounwind {{
-start:
-  br label %find
-find:
   %found = call ptr @tj_resolve(i32 {NUMBERED.index((part, name))})
-  %none = icmp eq ptr %found, null
-  br i1 %none, label %find, label %keep
-keep:
   store atomic ptr %found, ptr @tj_{part}_{name}_known release, align 8
   ret void
 }}

@@ -44,7 +44,7 @@ from tracejit.runtime import cache as disk
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
 from tracejit.runtime.emission import Emission, full_passes
-from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols
+from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
 
 __all__ = [
     "LARGE_BYTES",
@@ -141,7 +141,7 @@ class Engine:
         self._libraries = 0
         self._products: dict[str, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
-        self._resolve = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int32)(self._resolved)
+        self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
         self._made: dict[str, bytes] = {}  #: object code of products that programs brought along, by key
         self.support = self._link_support()
         if hasattr(os, "register_at_fork"):
@@ -205,10 +205,13 @@ class Engine:
         named = f"products {name} {self.options} {integer} {has_local}"
         objects = [
             self._made.get(key) or self.compiled(lambda: [tiles_module(name, self.options)], key, optimised=False),
-            self.quickly(named, lambda: products_module(name, self.options, integer, has_local)),
+            self.quickly(
+                named, lambda: joined([resolve_text(), products_module(name, self.options, integer, has_local)])
+            ),
         ]
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
-        symbols["tj_resolve"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
+        symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
+        symbols |= python_symbols(objects[-1])
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
         return self._library(objects, exports, symbols).add_jit_library("support").link(self.jit, f"products.{name}")
 
@@ -216,12 +219,13 @@ class Engine:
         """The key on the disk of the part of the products of a dtype that every program with products needs."""
         return disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
 
-    def _resolved(self, number: int) -> int:
-        """The address of a part of the products, by its number. Native code waits for it, so that it cannot be
-        interrupted: a Ctrl-C is raised again a little later."""
-        while True:
+    def _resolved(self, number: int, place: int) -> None:
+        """Put the address of a part of the products, by its number, where native code looks for it. That waits for it,
+        so that it cannot be interrupted: a Ctrl-C is raised again a little later."""
+        address = ctypes.c_void_p.from_address(place)
+        while not address.value:
             try:
-                return self._part(*NUMBERED[number])
+                address.value = self._part(*NUMBERED[number])
             except KeyboardInterrupt:
                 threading.Timer(0.01, interrupt_main).start()
 

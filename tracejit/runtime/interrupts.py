@@ -68,3 +68,32 @@ def poll_text() -> str:
         e.call("void", "PyGILState_Release", f"i32 {state}")
         e.leave(f"i32 {e.op(f'zext i1 {raised} to i32')}")
     return e.module()
+
+
+#: Calls of Python that a part of the products may need beyond those that the caller has left.
+_ROOM = 1000
+
+
+def resolve_text() -> str:
+    """The module of `tj_resolve(number)`, which asks the callback `tj_ask(number, place)` for an address.
+
+    The callback may fail before its first line: no call is left to the caller, or a signal came. ctypes then gives no
+    result, so what counts is what lies at the place; it is asked again until something does.
+    """
+    from tracejit.runtime.emitter import Emitter
+
+    e = Emitter()
+    with e.function("ptr @tj_resolve(i32 %number)"):
+        place = e.variable("ptr", "null")
+        state = e.call("i32", "PyGILState_Ensure")
+        limit = e.call("i32", "Py_GetRecursionLimit")
+        e.call("void", "Py_SetRecursionLimit", f"i32 {e.op(f'add i32 {limit}, {_ROOM}')}")
+        e.label("ask")
+        e.call("void", "tj_ask", "i32 %number", f"ptr {place}")
+        found = e.load("ptr", place)
+        with e.when(e.compare("eq", "ptr", found, "null")):
+            e.goto("ask")
+        e.call("void", "Py_SetRecursionLimit", f"i32 {limit}")
+        e.call("void", "PyGILState_Release", f"i32 {state}")
+        e.leave(f"ptr {found}")
+    return e.module()

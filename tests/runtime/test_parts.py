@@ -1,0 +1,42 @@
+"""Parts of the matrix products that a process links when a product first asks for one, from inside native code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import numpy as np
+import tracejit as tj
+
+product = tj.script(lambda a, b: a @ b)
+
+def inputs(m, k, n, dtype):
+    return np.ones((m, k), dtype), np.ones((k, n), dtype)
+
+def deepest(a, b):
+    try:
+        return deepest(a, b)
+    except RecursionError:
+        return product(a, b)
+
+def refuse(frame, event, arg):
+    if frame.f_code.co_name == "_resolved":
+        raise ValueError("as from the handler of a signal")
+
+for dtype in (np.float64, np.float32):
+    product(*inputs(16, 12, 24, dtype))
+print(deepest(*inputs(300, 2000, 900, np.float64))[0, 0])
+a, b = inputs(300, 2000, 900, np.float32)
+sys.setprofile(refuse)
+made = product(a, b)
+assert sys.getprofile() is None, "no part was asked for"
+print(made[0, 0], sys.getrecursionlimit())
+"""
+
+
+def test_a_part_is_found_whatever_python_can_still_do() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["2000.0", "2000.0", str(sys.getrecursionlimit())])
+    assert done.stderr.count("as from the handler of a signal") == 1, done.stderr
