@@ -46,6 +46,11 @@ FORMS: dict[str, Callable[..., Any]] = {
 }
 
 
+def escape(text: str) -> str:
+    """Text as a template without fields."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def hidden(template: str) -> str:
     """A template as a word that may stand in a field of another."""
     return "t" + template.encode().hex()

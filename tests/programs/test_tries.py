@@ -432,6 +432,26 @@ def raised_again(x, n):
     return n
 
 
+def handled_or_raised_again(n):
+    try:
+        if n > 1:
+            raise ValueError("in the helper")
+    except ValueError:
+        if n == 3:
+            raise
+    return n
+
+
+def raised_again_behind_a_helper(x, n):
+    try:
+        if n > 0:
+            raise KeyError("a")
+    except KeyError:
+        x[0] = handled_or_raised_again(n)
+        raise
+    return n
+
+
 def a_loop_until_it_fails(x, n):
     while True:
         try:
@@ -556,6 +576,7 @@ PROGRAMS = [
     texts,
     finally_in_between,
     raised_again,
+    raised_again_behind_a_helper,
     a_loop_until_it_fails,
     appended_before,
     broadcasting,

@@ -14,6 +14,7 @@ from tracejit.deploy.dense_ir import emit_dense, give_back, make_dense
 from tracejit.deploy.format_ir import Writer, emit_template, emit_writers
 from tracejit.deploy.memory_ir import HEADER, MAX_RANK, close_arena, emit_memory, open_arena
 from tracejit.errors import ExportError
+from tracejit.messages import escape
 from tracejit.runtime.dispatch_tables import NativeContext, NativeTensor, size_of
 from tracejit.runtime.emitter import Emitter
 
@@ -368,13 +369,9 @@ def _report(e: Emitter, interface: Interface) -> None:
         for number, site in enumerate(interface.errors, 1):
             with e.when(e.compare("eq", "i32", "%status", number)):
                 place = "" if site.span is None else f" (line {site.span.line}, in {site.span.function})"
-                template = f"{_braced(site.kind)}: {site.message}{_braced(place)}"
+                template = f"{escape(site.kind)}: {site.message}{escape(place)}"
                 emit_template(e, template, site.payload, writer, "%context")
         e.leave("void")
-
-
-def _braced(text: str) -> str:
-    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _print_hook(e: Emitter, interface: Interface) -> None:

@@ -40,6 +40,7 @@ from tracejit.frontend.values import (
 from tracejit.ir.builder import Handle
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, C128, F64, I64, DType, ScalarType, TensorType
+from tracejit.messages import escape
 from tracejit.ops import coerce
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class Arithmetic:
         kind = error_kind(next((k for k in _KINDS if isinstance(error, k)), TypeError))
         reason = getattr(error, "reason", None) or str(error)
         self.ctx.at(node)
-        self.ctx.always_raise(kind, reason.replace("{", "{{").replace("}", "}}"))
+        self.ctx.always_raise(kind, escape(reason))
         raise Unreachable
 
     def unsupported(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> Any:

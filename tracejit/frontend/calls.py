@@ -80,6 +80,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.frontend.written import replacement
+from tracejit.messages import escape
 
 if TYPE_CHECKING:
     from tracejit.frontend.expressions import Expressions
@@ -377,7 +378,7 @@ class Calls:
         try:
             made = fn(*(a.value for a in args), **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
         except Exception as error:
-            self.ctx.always_raise(type(error).__name__, str(error).replace("{", "{{").replace("}", "}}"))
+            self.ctx.always_raise(type(error).__name__, escape(str(error)))
             raise Unreachable from None
         return Static(made)
 
@@ -531,7 +532,7 @@ class Calls:
             try:
                 return self.of_object(value[index.value])
             except Exception as error:
-                self.ctx.always_raise(type(error).__name__, str(error).replace("{", "{{").replace("}", "}}"))
+                self.ctx.always_raise(type(error).__name__, escape(str(error)))
                 raise Unreachable from None
         if isinstance(value, str) and isinstance(index, Number) and not self.ctx.loops_to_unroll():
             return letter(self, value, index, node)

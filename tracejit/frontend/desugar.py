@@ -158,6 +158,8 @@ class RaiseAgain:
     """A `raise` without an exception: that of the handler, by its internal name."""
 
     name: str
+    block: TryBlock
+    handler: int
     node: ast.Raise
 
 
@@ -202,7 +204,8 @@ class _Loop:
 class _Desugar:
     loops: list[_Loop] = field(default_factory=list["_Loop"])
     count: int = 0
-    handling: list[str] = field(default_factory=list[str])  #: internal names of what the handlers around caught
+    #: the handlers around: internal names of what they caught, and which they are
+    handling: list[tuple[str, TryBlock, int]] = field(default_factory=list["tuple[str, TryBlock, int]"])
 
     def block(self, statements: Sequence[ast.stmt]) -> list[Statement]:
         out: list[Statement] = []
@@ -232,7 +235,7 @@ class _Desugar:
                 case ast.With():
                     out.append(WithBlock(statement.items, self.block(statement.body), statement))
                 case ast.Raise(None) if self.handling:
-                    return [*out, RaiseAgain(self.handling[-1], statement)]
+                    return [*out, RaiseAgain(*self.handling[-1], statement)]
                 case ast.Try():
                     out.extend(self.try_statement(statement))
                 case _:
@@ -276,7 +279,7 @@ class _Desugar:
         handler = made.handlers[i]
         self.count += 1
         internal = f"$error{self.count}"
-        self.handling.append(internal)
+        self.handling.append((internal, made, i))
         body = self.block(handler.body)
         self.handling.pop()
         names = [internal] if raises_again(handler) else []

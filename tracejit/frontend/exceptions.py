@@ -35,11 +35,7 @@ def raise_(c: Calls, s: ast.Raise) -> NoReturn:
     """Lower a `raise` statement."""
     if s.exc is None:
         c.ctx.refuse(s, "a bare 'raise' is outside the language", "raise an exception by name")
-    raise_value(c, c.expressions.value(s.exc), s)
-
-
-def raise_value(c: Calls, value: FrontValue, s: ast.AST) -> NoReturn:
-    """Raise a value."""
+    value = c.expressions.value(s.exc)
     tries = c.ctx.tries
     assert tries is not None
     if isinstance(value, Static) and isinstance(value.value, type) and issubclass(value.value, BaseException):

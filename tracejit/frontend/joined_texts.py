@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.values import FrontValue, MessageValue, Static
 from tracejit.ir.types import BOOL, ScalarType
-from tracejit.messages import hidden
+from tracejit.messages import escape, hidden
 
 if TYPE_CHECKING:
     from tracejit.frontend.joins import Join
@@ -48,6 +48,6 @@ def _text(value: FrontValue) -> MessageValue | None:
         case MessageValue(arrays=()):
             return value
         case Static(str() as text):
-            return MessageValue(text.replace("{", "{{").replace("}", "}}"), ())
+            return MessageValue(escape(text), ())
         case _:
             return None

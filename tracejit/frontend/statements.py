@@ -128,8 +128,8 @@ class Statements:
                 self.tries.bind_error(s)
             case Unbind(name):
                 self.ctx.frame.env.pop(name, None)
-            case RaiseAgain(name, node):
-                self.tries.raise_again(name, node)
+            case RaiseAgain():
+                self.tries.raise_again(s)
             case Rest(loop, items, start):
                 self.unrolled(loop, items, start)
             case _:
@@ -397,7 +397,7 @@ class Statements:
             mark = len(self.tries.forks)
             with self.tries.opened(self.ctx.b):
                 alive = self.block(statements)
-            alive = self.tries.close(mark, alive, s.node, s.live)
+            alive = self.tries.close(mark, alive, s.live)
             return end_of(self.ctx, alive)
 
     # -- loops -----------------------------------------------------------------------------------------------------
@@ -560,7 +560,7 @@ class Statements:
             except Unreachable:
                 alive = False
             made: dict[str, FrontValue] = {"$go": _as_front(go_next)}
-            alive = self.tries.close(mark, alive, s.node, s.live_head, made, {"$go": Static(False)})
+            alive = self.tries.close(mark, alive, s.live_head, made, {"$go": Static(False)})
             go_next = self.arith.truth(made["$go"], s.node)
             lowering.leave(alive)
             lowering.note_late(self.ctx.frame.env, sorted(s.live_head & (assigned(s.body) | set(names))))

@@ -51,6 +51,7 @@ from tracejit.frontend.values import (
     root_of,
 )
 from tracejit.ir.types import BY_NUMPY_NAME
+from tracejit.messages import escape
 
 if TYPE_CHECKING:
     from tracejit.frontend.recursion import Known
@@ -205,7 +206,7 @@ class Statics:
             return getattr(owner, name)
         except AttributeError as error:
             self.ctx.at(node)
-            text = str(error).replace("{", "{{").replace("}", "}}")
+            text = escape(str(error))
             self.missing(constant_access(owner).step("attribute", name), "AttributeError", text)
 
     def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:

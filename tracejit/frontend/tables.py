@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from tracejit.frontend import text
 from tracejit.frontend.kinds import Kind, NumberKind
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
@@ -26,6 +25,7 @@ from tracejit.frontend.values import (
     TupleValue,
 )
 from tracejit.ir.types import BOOL, I64
+from tracejit.messages import escape
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -268,7 +268,7 @@ def new_table(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> Obj
 def missing(c: Calls, value: DictValue, key: Any, node: ast.AST) -> FrontValue:
     """`value[key]` of a key that it has not: what a defaultdict makes, else a KeyError."""
     if value.factory is None:
-        c.ctx.check_false("KeyError", text.escape(str(key)))
+        c.ctx.check_false("KeyError", escape(str(key)))
         return value.items[key]
     made = c.call_value(value.factory, [], {}, node)
     c.ctx.write_object(value, {**value.items, key: made}, node)

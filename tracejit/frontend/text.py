@@ -37,6 +37,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL
+from tracejit.messages import escape
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -429,8 +430,3 @@ def method(
 
 def _is_list(made: FrontValue) -> bool:
     return isinstance(made, Static) and isinstance(made.value, list)
-
-
-def escape(text: str) -> str:
-    """Text as a template without fields."""
-    return text.replace("{", "{{").replace("}", "}}")

@@ -10,7 +10,7 @@ An error that nothing catches stays an op that raises, behind what a `finally` a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -19,7 +19,16 @@ import numpy as np
 
 from tracejit.errors import ScriptError, Span, error_class
 from tracejit.frontend import shown_arrays
-from tracejit.frontend.desugar import BindError, Branch, FinalBlock, NotCaught, NotPending, Resumed, TryBlock
+from tracejit.frontend.desugar import (
+    BindError,
+    Branch,
+    FinalBlock,
+    NotCaught,
+    NotPending,
+    RaiseAgain,
+    Resumed,
+    TryBlock,
+)
 from tracejit.frontend.exceptions import described
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.joins import Join, Side, end_of
@@ -124,10 +133,11 @@ class Tries:
     forks: list[Fork] = field(default_factory=list[Fork])
     blocks: list[Builder] = field(default_factory=list[Builder])  #: those at whose end forks are closed
     ways: dict[object, int] = field(default_factory=dict[object, int])  #: out of the program behind a `finally`
-    comes_from: dict[object, set[Span | None]] = field(default_factory=dict[object, "set[Span | None]"])
-    #: where the errors come from that handlers raise again, by their internal names
-    spans: dict[str, Collection[Span | None]] = field(default_factory=dict[str, "Collection[Span | None]"])
-    caught: dict[int, ObjectValue] = field(default_factory=dict[int, "ObjectValue"])  #: by the `TryBlock`
+    #: where the errors come from that a handler caught
+    comes_from: dict[tuple[TryBlock, int], set[Span | None]] = field(
+        default_factory=dict["tuple[TryBlock, int]", "set[Span | None]"]
+    )
+    caught: dict[TryBlock, ObjectValue] = field(default_factory=dict["TryBlock", "ObjectValue"])
 
     @property
     def ctx(self) -> Context:
@@ -140,32 +150,31 @@ class Tries:
         ctx = self.ctx
         classes = [self.classes_of(h) for h in s.handlers]
         made = ObjectValue(Caught, dict.fromkeys(range(len(classes)), _NOT))  # type: ignore[misc]
-        holder = self.caught[id(s)] = ctx.new_object(made, s.node, "caught")
-        self.around.append(Handling(s, holder, classes, len(ctx.exits)))
-        try:
-            alive = self.block(lambda: self.statements.block(s.body), s.node, s.live)
-        finally:
-            self.around.pop()
-        if not alive:
-            raise Unreachable
-        self.guard(s.node)
+        holder = self.caught[s] = ctx.new_object(made, s.node, "caught")
+        self.body(s, Handling(s, holder, classes, len(ctx.exits)))
 
     def final_block(self, s: FinalBlock) -> None:
         """What a `finally` guards. That itself follows where nothing leaves; it is done here where an error does."""
         holder: ObjectValue = self.ctx.new_object(ObjectValue(Caught, {}), s.node, "pending")
         one = Finishing(holder, len(self.ctx.exits))
+        self.body(s, one)
+        everything = frozenset(self.ctx.frame.env) | assigned(s.final)
+        for key, exit in one.pending.items():
+            resumed = Resumed(s.final, lambda key=key, exit=exit: self.resume(holder, key, exit), s.node)
+            self.statements.branch(Branch(NotPending(holder, key), [], [resumed], s.node, everything))
+
+    def body(self, s: TryBlock | FinalBlock, one: Around) -> None:
+        """What a `try` or `finally` is around."""
         self.around.append(one)
         try:
-            alive = self.block(lambda: self.statements.block(s.body), s.node, s.live)
+            with self.opened(self.ctx.b):
+                mark = len(self.forks)
+                alive = self.close(mark, self.statements.block(s.body), s.live)
         finally:
             self.around.pop()
         if not alive:
             raise Unreachable
         self.guard(s.node)
-        everything = frozenset(self.ctx.frame.env) | assigned(s.final)
-        for key, exit in one.pending.items():
-            resumed = Resumed(s.final, lambda key=key, exit=exit: self.resume(holder, key, exit), s.node)
-            self.statements.branch(Branch(NotPending(holder, key), [], [resumed], s.node, everything))
 
     def resume(self, holder: ObjectValue, key: object, exit: Exit) -> None:
         """Go on with an error behind a `finally`."""
@@ -178,7 +187,7 @@ class Tries:
 
     def bind_error(self, s: BindError) -> None:
         """The start of a handler."""
-        contents = self.caught[id(s.block)].contents
+        contents = self.caught[s.block].contents
         if contents[s.handler] is _NOT:
             raise Unreachable
         self.ctx.frame.env.update(dict.fromkeys(jumps(s.block), _NOT))  # an error in a `finally` ends a jump
@@ -188,7 +197,6 @@ class Tries:
         if error is None:
             raise Unreachable
         self.ctx.frame.env.update(dict.fromkeys(s.names, error))
-        self.spans.update(dict.fromkeys(s.names, self.comes_from.get((id(s.block), s.handler), ())))
 
     def classes_of(self, handler: ast.ExceptHandler) -> tuple[type, ...]:
         if handler.type is None:
@@ -204,7 +212,7 @@ class Tries:
         """Whether the handler (or any) of a `try` has caught nothing, or no error goes on behind a `finally`."""
         if isinstance(test, NotPending):
             return self.none_of([test.holder.contents[test.key]], node)
-        contents = self.caught[id(test.block)].contents
+        contents = self.caught[test.block].contents
         handlers = range(len(test.block.handlers)) if test.handler is None else (test.handler,)
         return self.none_of([contents[i] for i in handlers], node)
 
@@ -269,12 +277,12 @@ class Tries:
         self.fork(cond, lambda: self.leave(self.target(cls), cls, error, node), node)
         return defn.name == "check"
 
-    def raise_again(self, name: str, node: ast.AST) -> NoReturn:
+    def raise_again(self, s: RaiseAgain) -> NoReturn:
         """A `raise` without an exception. The error is that of the line that raised it, where one line only did."""
-        error = self.ctx.frame.env[name]
+        error = self.ctx.frame.env[s.name]
         assert isinstance(error, ObjectValue)
-        spans = self.spans.get(name, ())
-        self.raise_(error, node, next(iter(spans)) if len(spans) == 1 else None)
+        spans = self.comes_from[s.block, s.handler]
+        self.raise_(error, s.node, next(iter(spans)) if len(spans) == 1 else None)
 
     def raise_(self, error: ObjectValue, node: ast.AST, span: Span | None = None) -> NoReturn:
         """A `raise` statement; `span` is where the error comes from, if not from there."""
@@ -313,7 +321,7 @@ class Tries:
                 holder, exits = one.holder, one.exits
             elif target is not None and one is target[0]:
                 key, holder, exits, looks = target[1], one.holder, one.exits, one.block.named[target[1]]
-                self.comes_from.setdefault((id(one.block), key), set()).add(ctx.b.span)
+                self.comes_from.setdefault((one.block, key), set()).add(ctx.b.span)
             else:
                 continue
             leave(self.statements.calls, ctx.exits[exits:], Static(cls), node)
@@ -354,7 +362,7 @@ class Tries:
                 alive = True
             except Unreachable:
                 alive = False
-            alive = self.close(mark, alive, node)
+            alive = self.close(mark, alive)
             left, envs = end_of(ctx, alive), [(f, dict(f.env)) for f in ctx.frames()]
         b.span = span
         outer = b.nested()
@@ -402,14 +410,6 @@ class Tries:
         finally:
             self.blocks.pop()
 
-    def block(self, lower: Callable[[], bool], node: ast.AST, live: frozenset[str] | None) -> bool:
-        """Lower a block, and close its forks; whether its end is reached."""
-        if not self.around:
-            return lower()
-        with self.opened(self.ctx.b):
-            mark = len(self.forks)
-            return self.close(mark, lower(), node, live)
-
     def side(self, make: Callable[[], FrontValue]) -> tuple[FrontValue | None, Side]:
         """Lower an expression that is one side of an `if`: its value, and its end."""
         with self.ctx.nested() as b, self.opened(b):
@@ -419,14 +419,13 @@ class Tries:
                 made["$made"] = make()
             except Unreachable:
                 alive = False
-            alive = self.close(mark, alive, self.node, None, made)
+            alive = self.close(mark, alive, None, made)
             return made.get("$made"), end_of(self.ctx, alive)
 
     def close(
         self,
         mark: int,
         alive: bool,
-        node: ast.AST,
         live: frozenset[str] | None = None,
         made: dict[str, FrontValue] | None = None,
         left: Mapping[str, FrontValue] | None = None,
@@ -498,13 +497,12 @@ class Tries:
     ) -> None:
         """Join the names of a frame; those that nobody reads any more need not fit."""
         found: dict[str, FrontValue] = {}
+        both = join.then.alive and join.orelse.alive
         for name in {**theirs, **mine}:
             a, b = mine.get(name), theirs.get(name)
-            is_same = a is b and (not join.then.alive or not join.orelse.alive or a is not None)
-            one = a if join.then.alive else b
-            if is_same and a is not None:
+            if a is not None and a is b:
                 found[name] = a
-            elif (one is not None) if not (join.then.alive and join.orelse.alive) else True:
+            elif both or (a if join.then.alive else b) is not None:
                 try:
                     found[name] = join.value(name, a, b)
                 except ScriptError:
