@@ -136,7 +136,17 @@ def test_gather_takes_an_index_smaller_than_the_array() -> None:
 
 
 def test_one_hot() -> None:
-    check("function one_hot", np.eye(4, dtype="int64")[[0, 3, 1]], np.array([0, 3, 1]), 4)
+    places = np.array([0, 3, 1])
+    for given in ((5,), (4,), (-1,), ()):
+        check("function one_hot", np.eye(max((4, *given)), dtype="int64")[places], places, *given)
+    check("function one_hot", np.zeros((0, 0), "int64"), np.array([], "int64"))
+    for run in (eager, interpreted):
+        with pytest.raises(ValueError, match="the number 3 is not among 3 classes"):
+            run("function one_hot", places, 3)
+        with pytest.raises(ValueError, match="a negative number has no place"):
+            run("function one_hot", -places, 5)
+        with pytest.raises(TypeError, match="one_hot takes integers, not float64"):
+            run("function one_hot", np.ones(2))
 
 
 def test_flip() -> None:

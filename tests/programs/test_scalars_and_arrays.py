@@ -182,12 +182,23 @@ def test_conditions_without_values_and_medians_are_methods_of_tensors_too() -> N
 
 
 def test_one_hot_finds_the_number_of_classes() -> None:
-    scripted = script(lambda x: F.one_hot(x))
-    for places in ([0, 2, 1], [1], [5, 0]):
-        x = tj.tensor(places)
-        assert scripted(x).tolist() == F.one_hot(x).tolist()
-    with pytest.raises(ValueError, match="negative"):
-        scripted(tj.tensor([1, -1]))
+    for found in (lambda x: F.one_hot(x), lambda x: tj.one_hot(x), lambda x: tj.one_hot(x, -1)):
+        scripted = script(found)
+        for places in ([0, 2, 1], [1], [5, 0]):
+            x = tj.tensor(places)
+            assert scripted(x).tolist() == found(x).tolist() == np.eye(max(places) + 1)[places].tolist()
+        with pytest.raises(ValueError, match="negative"):
+            scripted(tj.tensor([1, -1]))
+
+
+def test_one_hot_of_a_number_of_classes() -> None:
+    scripted = script(lambda x, n: tj.one_hot(x, n))
+    x = tj.tensor([0, 2, 1])
+    for n in (-1, 3, 5):
+        assert scripted(x, n).tolist() == tj.one_hot(x, n).tolist()
+    for run in (tj.one_hot, scripted):
+        with pytest.raises(ValueError, match="the number 2 is not among 2 classes"):
+            run(x, 2)
 
 
 def summed_from_rank_0(v):

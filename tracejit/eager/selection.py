@@ -53,18 +53,6 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     return functions()["topk"](x, k, axis, largest)
 
 
-def one_hot(x: Any, num_classes: int = -1) -> Tensor:
-    """Integers as rows with a 1 at their place; as many classes as the largest integer needs if not given."""
-    x = as_tensor(x)
-    if x.dtype.kind not in "iu":
-        raise TypeError(f"one_hot takes integers, not {x.dtype}")
-    low, needed = (int(x._data.min()), int(x._data.max()) + 1) if x.size else (0, 0)
-    if low < 0 or 0 <= num_classes < needed:
-        raise ValueError(f"one_hot: the numbers {low} to {needed - 1} are not among {num_classes} classes")
-    classes = module_of(x._data).arange(needed if num_classes < 0 else num_classes)
-    return wrap((x._data[..., None] == classes).astype("int64"))
-
-
 def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor, ...]:
     """x where the condition holds, else y; without x and y, the places where it holds, one tensor per axis."""
     if (x is None) != (y is None):
@@ -90,7 +78,7 @@ def _in_place(name: str) -> Callable[..., Tensor]:
     return method
 
 
-FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, one_hot, where)}
+FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, where)}
 METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "topk")} | {
     "masked_fill_": masked_fill_,
     "where": where_method,

@@ -549,14 +549,26 @@ def scatter_add_along(b: Any, x: Operand, dim: int, index: Operand, src: Operand
 
 
 @function(kinds=("function",))
-def one_hot(b: Any, x: Operand, num_classes: Size) -> Any:
-    """1 in the place that each integer names along a new last axis, 0 elsewhere."""
-    if isinstance(num_classes, int) and num_classes < 0:
-        raise ShapeMismatch("negative dimensions are not allowed")
-    x = checked_index(b, x, num_classes, b.rank(x))
-    shape = (*b.shape(x), num_classes)
+def one_hot(b: Any, x: Operand, num_classes: Size = -1) -> Any:
+    """1 in the place that each integer names along a new last axis, 0 elsewhere; as many places as the largest integer
+    needs where `num_classes` is negative. ValueError where one has no place."""
+    x = array(b, x)
+    if not b.dtype(x).is_integer:
+        raise DTypeMismatch(f"one_hot takes integers, not {b.dtype(x).numpy_name}")
+    x = on(b).cast(x, dtype=I64)
+    axes = tuple(range(b.rank(x)))
+    least, most = (b.fetch(fold(x, axes=axes), ()) for fold in (b.min, b.max))
+    needed = on(b).add(on(b).maximum(most, -1), 1)
+    if isinstance(num_classes, int):
+        classes = needed if num_classes < 0 else num_classes
+    else:
+        classes = b.select(b.lt(num_classes, 0), needed, num_classes)
+    b.check(on(b).ge(least, 0), (), kind="ValueError", message="one_hot: a negative number has no place")
+    message = "one_hot: the number {0} is not among {1} classes"
+    b.check(on(b).le(needed, classes), (most, classes), kind="ValueError", message=message)
+    shape = (*b.shape(x), classes)
     wide = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)
-    return b.cast(b.eq(wide, b.iota(shape, axis=len(shape) - 1, dtype=b.dtype(x))), dtype=I64)
+    return b.cast(b.eq(wide, b.iota(shape, axis=len(shape) - 1, dtype=I64)), dtype=I64)
 
 
 @function("numpy flip", kinds=())

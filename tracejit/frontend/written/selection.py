@@ -74,15 +74,6 @@ def where(condition: Any) -> Any:
     return np.nonzero(condition)
 
 
-@extended("one_hot")
-def one_hot(x: Any, num_classes: Any = -1) -> Any:
-    """1 in the place that each integer names, with as many places as the largest integer needs."""
-    if x.size > 0 and np.min(x) < 0:
-        raise ValueError("one_hot: a negative number has no place")
-    classes = int(np.max(x)) + 1 if x.size > 0 else 0
-    return (x[..., None] == np.arange(classes)).astype(np.int64)
-
-
 @extended("argsort")
 def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """The places in the order of their elements; every kind of sort here is stable."""

@@ -46,7 +46,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
 
 def one_hot(input: Any, num_classes: int = -1) -> Any:
     """Integers as rows with a 1 at their place; as many classes as the largest integer needs if not given."""
-    return tj.one_hot(input) if num_classes < 0 else tj.one_hot(input, num_classes)
+    return tj.one_hot(input, num_classes)
 
 
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
