@@ -397,6 +397,7 @@ def test_own_derivative_counts_everywhere() -> None:
     assert tj.jvp(lambda x: clipped_product(x, 2.0), (3.0,), (2.0,)) == (6.0, 14.0)
 
 
+@pytest.mark.compiled
 def test_own_derivative_is_one_node() -> None:
     f = tj.script(lambda x: np.sum(clipped_product(x, 2.0)))
     f(X)

@@ -368,6 +368,7 @@ def test_random_numbers_drawn_before_an_error_are_drawn():
     assert tj.rand(2).tolist() == expected.tolist()
 
 
+@pytest.mark.compiled
 def test_nothing_is_reported_where_nothing_is_set():
     def plain(a, k):
         a[0] = 1
@@ -394,6 +395,7 @@ def descend(w: Any, x: Any, k: int) -> Any:
     return loss
 
 
+@pytest.mark.compiled
 def test_gradients_are_left_by_errors_of_native_calls() -> None:
     script, states = tj.script(descend), []
     for step in (descend, script):

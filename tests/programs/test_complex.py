@@ -75,6 +75,7 @@ def agree(source: str, *arguments: Any, tolerance: float = 1e-13, names: str = "
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.compiled
 def test_functions_agree_with_numpy(name: str) -> None:
     agree(f"np.{name}(x)", Z, names="x")
     agree(f"np.{name}(x)", Z.astype("complex64"), names="x", tolerance=2e-6)
@@ -127,6 +128,7 @@ def test_writes_agree_with_numpy(source: str) -> None:
     agree(f"{source}\nreturn x", Z, W)
 
 
+@pytest.mark.compiled
 def test_an_array_whose_part_has_a_name_is_not_written() -> None:
     with pytest.raises(tj.ScriptError, match=r"stands for its \.real"):
         tj.script(function("r = x.real\nx[0] = 1j\nreturn r"))(Z.copy(), W)

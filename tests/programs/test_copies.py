@@ -112,12 +112,14 @@ NONE = [
 
 
 @pytest.mark.parametrize("case", NONE, ids=lambda case: case[0].__name__)
+@pytest.mark.compiled
 def test_programs_that_copy_nothing(case) -> None:
     fn, *arguments = case
     assert number_of_copies(fn, *(a.copy() if isinstance(a, np.ndarray) else a for a in arguments)) == 0
     check(fn, *arguments, scripted=script(copies="error")(fn))
 
 
+@pytest.mark.compiled
 def test_the_gradient_of_an_in_place_recurrence_copies_nothing() -> None:
     def loss(x, w):
         p = x * 2.0

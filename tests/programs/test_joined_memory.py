@@ -241,6 +241,7 @@ def test_a_read_only_view_stays_one_in_a_function_that_calls_itself() -> None:
         scripted(V, 1)
 
 
+@pytest.mark.compiled
 def test_arrays_of_two_dtypes_under_one_name_are_not_written() -> None:
     def written(a, n):
         x = a

@@ -9,6 +9,8 @@ from tests.programs.compare import check
 from tests.threads import each_number_of_threads
 from tracejit.scripted import script
 
+pytestmark = pytest.mark.compiled
+
 
 def mandelbrot(counts, limit):
     h, w = counts.shape

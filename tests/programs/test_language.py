@@ -524,6 +524,7 @@ def test_compiled_is_plain_python(fn, calls):
         scripted = check(fn, *arguments, scripted=scripted)
 
 
+@pytest.mark.compiled
 def test_ints_overflow_with_an_error():
     from tracejit.scripted import script
 

@@ -109,6 +109,7 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("fn", PROGRAMS)
+@pytest.mark.compiled
 def test_as_plain_python(fn):
     scripted = script(fn)
     for n in (0, 1, 4):

@@ -50,6 +50,7 @@ def test_an_error_leaves_what_plain_python_leaves(first, tmp_path):
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+@pytest.mark.compiled
 def test_an_error_on_a_gpu_leaves_the_same(tmp_path):
     with stand_in(tmp_path) as module:
         for seed in range(2):

@@ -13,6 +13,8 @@ from tests.gpu import has_gpu
 from tests.programs.differential import judge
 from tests.programs.generate import generate
 
+pytestmark = pytest.mark.compiled
+
 PROGRAMS = 2000
 BATCH = 50
 

@@ -148,6 +148,7 @@ def test_weights_that_change_on_the_way() -> None:
     np.testing.assert_allclose(train(x, w, 0.01), expected, rtol=1e-10)
 
 
+@pytest.mark.compiled
 def test_a_matrix_laid_out_for_a_loop_is_a_copy_that_may_be() -> None:
     @tj.script(copies="error")
     def run(x: Any, w: Any) -> Any:

@@ -392,6 +392,7 @@ def test_arrays(fn, arguments):
     check(fn, *arguments)
 
 
+@pytest.mark.compiled
 def test_changes_in_place_copy_nothing():
     for fn, arguments in ((quicksort, (np.ones(5), 0, 4)), (merge_sort_in_place, (np.ones(5), np.zeros(5)))):
         sort = script(fn)
@@ -399,6 +400,7 @@ def test_changes_in_place_copy_nothing():
         assert " = copy(" not in sort.ir("after:ownership")
 
 
+@pytest.mark.compiled
 def test_one_compile_serves_all_sizes():
     sort = script(merge_sort)
     for n in (5, 17, 64):
@@ -608,6 +610,7 @@ def test_effects(fn, arguments):
     check(fn, *arguments)
 
 
+@pytest.mark.compiled
 def test_ints_do_not_wrap():
     with pytest.raises(OverflowError):
         script(too_large)(30)
@@ -630,6 +633,7 @@ def test_too_deep_is_a_recursion_error_at_the_call(fn, argument):
     assert last.line is not None and fn.__name__ in last.line
 
 
+@pytest.mark.compiled
 def test_deep_is_no_error():
     def depth(n):
         return 0 if n == 0 else 1 + depth(n - 1)

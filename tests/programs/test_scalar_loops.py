@@ -213,6 +213,7 @@ def test_a_python_integer_that_does_not_fit_a_typed_one_is_an_error_of_its_line(
     check(remainder, np.arange(4, dtype=np.uint32))
 
 
+@pytest.mark.compiled
 def test_python_integers_still_overflow() -> None:
     def growing(n):
         x = 1
@@ -234,6 +235,7 @@ def test_python_integers_still_overflow() -> None:
         script(sum_of)(np.full(4, 2**62), 4)
 
 
+@pytest.mark.compiled
 def test_no_check_is_left_in_loops_whose_indices_are_in_range() -> None:
     def sweep(u):
         n, m = u.shape
@@ -255,6 +257,7 @@ def test_no_check_is_left_in_loops_whose_indices_are_in_range() -> None:
     assert "checked_add" not in script_ir(sweep, np.zeros((4, 4)))
 
 
+@pytest.mark.compiled
 def test_a_check_that_may_fail_stands_after_its_loop() -> None:
     text = script_ir(recurrent, np.zeros(4), np.zeros(4))
     loop, after = text.split("yield %c", 1)[0], text.split("}", 1)[1]

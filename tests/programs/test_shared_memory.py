@@ -167,6 +167,7 @@ def test_tensors() -> None:
     check(stretched, x)
 
 
+@pytest.mark.compiled
 def test_a_detached_tensor_is_written_only_where_nothing_else_names_it() -> None:
     def through(x):
         y = x.detach()
@@ -204,6 +205,7 @@ def test_a_detached_tensor_is_written_only_where_nothing_else_names_it() -> None
             script(fn)(x)
 
 
+@pytest.mark.compiled
 def test_a_reshaped_array_that_may_be_a_view_is_not_written() -> None:
     def flattened(a):
         f = a.ravel()

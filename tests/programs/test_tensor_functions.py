@@ -522,6 +522,7 @@ def test_exchanged_axes_of_tensors_and_arrays() -> None:
     assert exchanged(np.ones((2, 3))).shape == (2, 3)
 
 
+@pytest.mark.compiled
 def test_sizes_that_decide_how_many_parts_there_are_are_compiled_in() -> None:
     @tj.script
     def halves(x: Any) -> Any:
@@ -542,6 +543,7 @@ def test_sizes_that_decide_how_many_parts_there_are_are_compiled_in() -> None:
         of_data(tj.ones(4))
 
 
+@pytest.mark.compiled
 def test_numbers_inside_containers_are_compiled_in() -> None:
     @tj.script
     def total(x: Any, options: Any) -> Any:

@@ -17,6 +17,8 @@ from tracejit import nn
 from tracejit.deploy.load import NativeError
 from tracejit.errors import ScriptError
 
+pytestmark = pytest.mark.compiled
+
 
 class Pair(NamedTuple):
     a: Any

@@ -99,6 +99,7 @@ class Gates(nn.Module):
         return (1 - z) * n + r
 
 
+@pytest.mark.compiled
 def test_parts_of_a_size_that_a_parameter_has():
     gates = Gates(2)
     compiled = script(gates)

@@ -434,6 +434,7 @@ def test_the_error_is_in_the_function_of_the_user():
     assert (frame.name, frame.line) == ("nan_into_integers", 'a[0] = float("nan")')
 
 
+@pytest.mark.compiled
 def test_a_write_of_the_whole_replaces_the_content_where_nothing_raises_between():
     def twice(a):
         a[:] = 5
@@ -464,6 +465,7 @@ def _leaf_in_a_loop(x, y):
 
 
 @pytest.mark.parametrize("fn", [_leaf_at_once, _leaf_in_a_branch, _leaf_in_a_loop])
+@pytest.mark.compiled
 def test_a_written_leaf_is_an_error_at_the_line_that_writes(fn):
     x = tj.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(RuntimeError, match="a leaf tensor that requires gradients cannot be changed") as caught:
