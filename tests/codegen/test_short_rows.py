@@ -75,3 +75,13 @@ def test_the_first_nan_is_the_extremum_of_a_row() -> None:
 def test_whole_numbers_are_summed_exactly() -> None:
     x = np.random.default_rng(0).integers(-(1 << 60), 1 << 60, (70, 3))
     np.testing.assert_array_equal(tj.script(lambda x: x.sum(axis=1))(x), x.sum(axis=1))
+
+
+def test_places_of_extrema_lie_in_any_block_of_a_long_row() -> None:
+    x = np.random.default_rng(0).integers(0, 50, (6, 5000))
+    x[np.arange(6), [0, 511, 512, 1024, 3000, 4999]] = 99
+    x[:, 4999] = 99
+    for rows in (x, x.astype(np.float32), -x.astype(np.float64)):
+        _, _, _, highest, lowest = spread(rows)
+        np.testing.assert_array_equal(highest, rows.argmax(axis=-1))
+        np.testing.assert_array_equal(lowest, rows.argmin(axis=-1))

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import BF16, F16, F32, I64, DType, TensorType
+from tracejit.ir.types import BF16, F16, F32, I32, I64, DType, TensorType
 
 Emitter = Any
 Array = Any
 Expr = Any
 
-#: Lines of up to so many elements are no vectors.
+#: Lines of up to so many elements are looked through side by side, in the lanes of vectors.
 SHORT = 16
 
 #: Elements that are looked through at once for an extremum.
-BLOCK = 4096
+BLOCK = 512
 
 OVERFLOW_MESSAGE = "Python int too large to convert to 64 bits"
 
@@ -52,8 +52,8 @@ def extremum_place(better: str) -> Callable[..., Any]:
     """The first place along an axis whose element is `better` (`gt`, `lt`) than all others, or is the first nan.
 
     Along the last axis (contiguous as a rule) vector loops find the first block that has it, then its place there.
-    Along another one neighbouring lines are the lanes, and each lane carries its best element and where it was. Short
-    lines do that one by one.
+    Along another one, and where lines are short, neighbouring lines are the lanes, and each lane carries its best
+    element and where it was.
     """
 
     def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
@@ -69,7 +69,7 @@ def extremum_place(better: str) -> Callable[..., Any]:
             if is_last and len(x.shape) > 1 and e.in_order:
                 is_short = e.k.let(e.k.le(size, SHORT), "is_short")
                 with e.when(is_short):
-                    nest(_place_by_lane)
+                    nest(_place_by_lane, vector=True)
                 with e.when(e.k.logical_not(is_short)):
                     nest(_place_in_line)
             elif is_last:
@@ -93,21 +93,22 @@ def _place_in_line(e: Emitter, better: str, size: Expr, element: Callable[[Expr]
         wins = k.let(_wins(e, better, fold.results[0], best), "wins")
         blocks.following = [k.select(wins, fold.results[0], best), k.select(wins, start, place)]
     best, start = blocks.results
-    with e.fold(k.minimum(k.sub(size, start), BLOCK), size, combine="minimum") as found:
+    nowhere = k.const(BLOCK, I32)  # places inside a block are as wide as most elements: as many to a vector
+    with e.fold(k.minimum(k.sub(size, start), BLOCK), nowhere, combine="minimum") as found:
         value = element(k.add(start, found.index))
         hit = k.eq(value, best)
         if value.type.is_float:
             hit = k.logical_or(hit, k.logical_and(k.isnan(value), k.isnan(best)))
-        found.following = [k.select(hit, k.add(start, found.index), size)]
-    return found.results[0]
+        found.following = [k.select(hit, k.cast(found.index, I32), nowhere)]
+    return k.add(start, k.cast(found.results[0], I64))
 
 
 def _wins(e: Emitter, better: str, value: Expr, best: Expr) -> Expr:
     """Whether a value is better than the best so far, or the first nan."""
-    wins = getattr(e.k, better)(value, best)
     if not value.type.is_float:
-        return wins
-    return e.k.logical_or(wins, e.k.logical_and(e.k.isnan(value), e.k.logical_not(e.k.isnan(best))))
+        return getattr(e.k, better)(value, best)
+    worse = {"gt": e.k.le, "lt": e.k.ge}[better](value, best)
+    return e.k.logical_and(e.k.logical_not(worse), e.k.logical_not(e.k.isnan(best)))
 
 
 def _place_by_lane(e: Emitter, better: str, size: Expr, element: Callable[[Expr], Expr]) -> Expr:

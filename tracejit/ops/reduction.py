@@ -77,7 +77,7 @@ def reduction(
         infer=_reduced(name, dtypes),
         lower=Reduction(identity, combine),
         samples=samples,
-        **fields,
+        **{"simplify": simplify.reduced(name), **fields},
     )
 
 

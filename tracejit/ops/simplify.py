@@ -126,9 +126,28 @@ def strong_mul(b: Any, g: Any, d: Any) -> Any:
     return b.mul(g, d) if known is not None and known - known == 0 else None
 
 
+def reduced(name: str) -> Rule:
+    """The rule of a reduction of something transposed: what it was made of is read as it lies."""
+
+    def rule(b: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+        inner = b.made_by(x, "transpose")
+        if inner is None:
+            return None
+        perm = inner.attrs["perm"]
+        kept = [p for i, p in enumerate(perm) if i not in axes]
+        found = getattr(b, name)(b.wrap(inner.operands[0]), axes=tuple(sorted(perm[a] for a in axes)))
+        return b.transpose(found, perm=tuple(sorted(kept).index(p) for p in kept))
+
+    return rule
+
+
 def total(b: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
-    """Of products by one cotangent each: the total of the other factors by the cotangent, so that it does not have to
-    wait for that. Not in f16 and bf16, where the other factors alone may overflow."""
+    """A sum of something transposed; of products by one cotangent each: the total of the other factors by the
+    cotangent, so that it does not have to wait for that. Not in f16 and bf16, where the other factors alone may
+    overflow."""
+    turned = reduced("sum")(b, x, axes=axes)
+    if turned is not None:
+        return turned
     if b.dtype(x) not in (F32, F64):
         return None
     inner = b.made_by(x, "neg")
