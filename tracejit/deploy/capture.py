@@ -24,6 +24,7 @@ from tracejit.frontend.function import (
     NumberLeaf,
     ObjectLeaf,
     TreeLeaf,
+    TurnedLeaf,
     ViewLeaf,
     any_sizes,
 )
@@ -141,7 +142,7 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
             yield name, graph.results[index]
         case InputLeaf(index):
             yield name, latest(graph, index)
-        case ViewLeaf():
+        case ViewLeaf() | TurnedLeaf():
             yield name, view_value(graph, b, leaf)
         case TreeLeaf(_, keys, children):
             for key, child in zip(keys, children, strict=True):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracejit.frontend.context import Context
-from tracejit.frontend.leaves import ArrayLeaf, InputLeaf, ViewLeaf
+from tracejit.frontend.leaves import ArrayLeaf, InputLeaf, TurnedLeaf, ViewLeaf
+from tracejit.frontend.memory_order import inverse
+from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView
 from tracejit.ir.core import Value
 
@@ -22,10 +24,13 @@ class ArrayResults:
     classes: Sequence[int]
     output: Callable[[Value], int]
 
-    def leaf(self, view: ArrayView) -> ArrayLeaf | InputLeaf | ViewLeaf:
+    def leaf(self, view: ArrayView) -> ArrayLeaf | TurnedLeaf | InputLeaf | ViewLeaf:
         """The leaf of a returned array; where paths differ, a new one beside what it shares memory with on some."""
         if view.storage in self.classes:
             return self.shared(view, self.classes.index(view.storage))
+        axes = self.turned(view)
+        if axes is not None:
+            return TurnedLeaf(self.output(self.ctx.load(permuted(view, inverse(axes)))), axes)
         own = self.output(self.ctx.load(view))
         shares: list[tuple[int | None, InputLeaf | ViewLeaf]] = []
         for at, (param, storage) in enumerate(zip(self.params, self.classes, strict=True)):
@@ -37,6 +42,14 @@ class ArrayResults:
             leaf = self.shared(of.view, self.classes.index(of.source), joined=True)
             shares.append((self.output(of.shared), leaf))
         return ArrayLeaf(own, tuple(shares), self.part(view.readonly))
+
+    def turned(self, view: ArrayView) -> tuple[int, ...] | None:
+        """The order of axes in which a new array by rows is this one, where it is known not to lie by rows itself.
+        Tensors are returned by rows."""
+        is_new = not self.ctx.storage.partners(view.storage) and view.storage not in self.ctx.maybe_views
+        if self.ctx.tensors or not is_new or view.readonly is not False:
+            return None
+        return view.via[1] if view.via and view.via[0] == "transpose" else None
 
     def shared(self, view: ArrayView, at: int, joined: bool = False) -> InputLeaf | ViewLeaf:
         """A result in the memory of input `at`. `joined`: it is something else on other paths."""

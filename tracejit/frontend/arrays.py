@@ -18,6 +18,7 @@ from tracejit.frontend.arguments import Arguments, normal_axis
 from tracejit.frontend.elementwise import elementwise
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
+from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, in_order, ordered
 from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import may_be_view, permuted, restrided
@@ -238,22 +239,17 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
             text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
             c.ctx.check_false("RuntimeError", text)
         return made
-    return _by_columns(reshaped(c, _by_columns(x), sizes[::-1], a.node))
+    return by_columns(reshaped(c, by_columns(x), sizes[::-1], a.node))
 
 
 def _is_dtype(value: object) -> bool:
     return isinstance(value, type | np.dtype | str)
 
 
-def _by_columns(x: ArrayView) -> ArrayView:
-    """The array with its axes reversed: its rows are the columns."""
-    return permuted(x, tuple(reversed(range(x.rank))))
-
-
 @define("ravel", "x order='C'")
 def _ravel(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
-    return reshaped(c, _by_columns(x) if a.static("order") == "F" else x, [-1], a.node)
+    return reshaped(c, by_columns(x) if a.static("order") == "F" else x, [-1], a.node)
 
 
 @define("permute permute_dims", "x *order axes=None")
@@ -410,17 +406,21 @@ def converted(c: Calls, x: ArrayView, dtype: Any) -> ArrayView:
 
 
 def _copy(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return c.ctx.fresh(c.ctx.load(x)) if isinstance(x, ArrayView) else x
+    if not isinstance(x, ArrayView):
+        return x
+    a = Arguments(c, "copy", "order='C' memory_format=None", args, kwargs, node)
+    return copied(c, x, axes_in_memory(a, x.rank, x))
 
 
 def _astype(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
-    target = args[0] if args else kwargs.get("dtype", Static(None))
-    dtype = c.ctx.dtype_of_object(c.static(target, node, "a dtype"), node)
-    copy = c.static(kwargs.get("copy", Static(True)), node, "'copy'")
+    a = Arguments(c, "astype", "dtype=None order='K' casting='unsafe' subok=True copy=True", args, kwargs, node)
+    dtype = c.ctx.dtype_of_object(a.static("dtype"), node)
     if isinstance(x, ArrayView):
-        return c.ctx.fresh(c.ctx.load(converted(c, x, dtype))) if copy else converted(c, x, dtype)
+        if x.dtype == dtype and not a.static("copy"):
+            return ordered(c, a, x)
+        return copied(c, x, axes_in_memory(a, x.rank, x), dtype)
     return Number(c.arith.scalar(x, dtype), weak=False)
 
 
@@ -466,16 +466,10 @@ def _same(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return x
 
 
-def in_c_order(c: Calls, x: ArrayView) -> ArrayView:
-    """The array itself where it lies in C order, else a copy."""
-    lies_so = x.storage not in c.ctx.strided and c.ctx.same_lengths(x.strides, c.ctx.contiguous_strides(x.lengths))
-    return x if lies_so else c.ctx.fresh(c.ctx.load(x))
-
-
 def _contiguous(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
-    return in_c_order(c, x) if isinstance(x, ArrayView) else x
+    return in_order(c, x, tuple(range(x.rank))) if isinstance(x, ArrayView) else x
 
 
 def _backward(

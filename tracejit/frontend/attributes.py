@@ -37,6 +37,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return Static(np.dtype(base.dtype.numpy_name))
         case "itemsize":
             return Static(base.dtype.itemsize)
+        case "strides":
+            return _strides(calls, base, node)
         case "device":
             return Static(Device(ctx.device) if ctx.tensors else ctx.device)
         case "T":
@@ -51,6 +53,14 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return calls.gradients.read(base, node)
         case _:
             return None
+
+
+def _strides(calls: Calls, base: ArrayView, node: ast.AST) -> FrontValue:
+    """The steps in bytes, where the memory is one that a script lays out or an argument in C order."""
+    ctx = calls.ctx
+    if base.storage in ctx.strided:
+        ctx.refuse(node, "the strides of this argument are not known in a script", "pass np.ascontiguousarray(x)")
+    return TupleValue(tuple(ctx.size_number(ctx.sizes.mul(ctx.b, s, base.dtype.itemsize)) for s in base.strides))
 
 
 def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | None:
@@ -68,6 +78,7 @@ def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | Non
         "itemsize": Static(base.dtype.itemsize),
         "dtype": Static(np.dtype(base.dtype.numpy_name)),
         "T": base,
+        "strides": TupleValue(()),
     }
     return known.get(name)
 

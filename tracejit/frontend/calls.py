@@ -32,6 +32,7 @@ from tracejit.frontend import joining as joining  # registers what it defines
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend import turned_views as turned_views  # registers what it defines
+from tracejit.frontend import windows as windows  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import each, letter

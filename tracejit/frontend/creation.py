@@ -12,9 +12,10 @@ import numpy as np
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import is_python_number, python_kind
-from tracejit.frontend.arrays import FUNCTIONS, converted, define, in_c_order, reshaped
+from tracejit.frontend.arrays import FUNCTIONS, converted, define, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import NumberKind, SharedKind
+from tracejit.frontend.memory_order import axes_in_memory, copied, in_order, made_in, ordered
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -65,14 +66,23 @@ def filled(c: Calls, value: Any, lengths: list[Size], dtype: DType, node: ast.AS
     return c.ctx.fresh(c.ctx.b.emit("broadcast", (value, *map(c.ctx.size_value, lengths)))[0])
 
 
+def _filled(
+    c: Calls, a: Arguments, value: Any, lengths: list[Size], dtype: DType, like: ArrayView | None = None
+) -> ArrayView:
+    """`filled` in the order of memory that is asked for."""
+    axes = axes_in_memory(a, len(lengths), like)
+    return made_in(axes, lengths, lambda inner: filled(c, value, inner, dtype, a.node))
+
+
 def _constant(c: Calls, number: Any, dtype: DType) -> Any:
     return c.ctx.b.constant(number, ScalarType(dtype))
 
 
 def shape_of(a: Arguments) -> list[Size]:
-    """A shape given as one sequence or (PyTorch) as several integers; a dtype may follow it by position (NumPy)."""
-    if a.rest and isinstance(a.rest[-1], Static) and not isinstance(a.rest[-1].value, int):
-        a.values["dtype"] = a.rest.pop()
+    """A shape given as one sequence or (PyTorch) as several integers; NumPy's dtype and order may follow it."""
+    options = [v for v in a.rest if isinstance(v, Static) and not isinstance(v.value, int)]
+    a.values.update(zip(("dtype", "order"), options, strict=False))
+    del a.rest[len(a.rest) - len(options) :]
     if len(a.rest) and not isinstance(a.values.get("shape"), TupleValue | ListValue):
         return [a.calls.ctx.as_size(v, a.node) for v in (a["shape"], *a.rest)]
     return a.sizes(a["shape"])
@@ -88,7 +98,7 @@ def _define_filled() -> None:
         def handler(c: Calls, a: Arguments) -> FrontValue:
             lengths = shape_of(a)
             dtype = _dtype(c, a, None)
-            return filled(c, _constant(c, number, dtype), lengths, dtype, a.node)
+            return _filled(c, a, _constant(c, number, dtype), lengths, dtype)
 
         return handler
 
@@ -96,7 +106,7 @@ def _define_filled() -> None:
         def handler(c: Calls, a: Arguments) -> FrontValue:
             x = a.array()
             dtype = _dtype(c, a, x.dtype)
-            return filled(c, _constant(c, number, dtype), _shape_like(a, x), dtype, a.node)
+            return _filled(c, a, _constant(c, number, dtype), _shape_like(a, x), dtype, x)
 
         return handler
 
@@ -115,14 +125,14 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(value, Static):
         kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[python_kind(value)]
     dtype = _dtype(c, a, kind)
-    return filled(c, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype, a.node)
+    return _filled(c, a, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype)
 
 
 @define("full_like", "x fill_value dtype=None order='K' subok=True shape=None device=None")
 def _full_like(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     dtype = _dtype(c, a, x.dtype)
-    return filled(c, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, a.node)
+    return _filled(c, a, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, x)
 
 
 @define("arange", "start=0 stop=None step=None dtype=None")
@@ -217,7 +227,7 @@ def _eye(c: Calls, a: Arguments) -> FrontValue:
     i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": k, "dtype": I64})[0]) for k in (0, 1))
     on = c.arith.typed("eq", a.node, c.arith.typed("sub", a.node, j, i), a["k"])
     assert isinstance(on, ArrayView)
-    return converted(c, on, _dtype(c, a, None))
+    return ordered(c, a, converted(c, on, _dtype(c, a, None)))
 
 
 def _triangle(keep: str) -> Callable[[Calls, Arguments], FrontValue]:
@@ -239,11 +249,12 @@ define("tril", "x k=0")(_triangle("le"))
 def _array(c: Calls, a: Arguments) -> FrontValue:
     dtype = None if a.is_none("dtype") else c.ctx.dtype_of_object(a.static("dtype"), a.node)
     value = c.as_operand(a["x"])
-    if isinstance(value, ArrayView):
-        shares = not a.static("copy") and dtype in (None, value.dtype)
-        made = value if shares else c.ctx.fresh(c.ctx.load(value if dtype is None else converted(c, value, dtype)))
+    if not isinstance(value, ArrayView):
+        made = ordered(c, a, array_of(c, value, dtype, a.node, floats=_floats(c, a)))
+    elif not a.static("copy") and dtype in (None, value.dtype):
+        made = ordered(c, a, value)
     else:
-        made = array_of(c, value, dtype, a.node, floats=_floats(c, a))
+        made = copied(c, value, axes_in_memory(a, value.rank, value), dtype)
     for _ in range(int(a.static("ndmin")) - made.rank):
         made = with_axis(made, 0)
     return made
@@ -255,24 +266,28 @@ def _asarray(c: Calls, a: Arguments) -> FrontValue:
     dtype = None if a.is_none("dtype") else c.ctx.dtype_of_object(a.static("dtype"), a.node)
     value = c.as_operand(a["x"])
     if not isinstance(value, ArrayView):
-        return array_of(c, value, dtype, a.node, floats=_floats(c, a))
+        return ordered(c, a, array_of(c, value, dtype, a.node, floats=_floats(c, a)))
     if a.static("copy"):
-        value = c.ctx.fresh(c.ctx.load(value))
-    return value if dtype is None else converted(c, value, dtype)
+        value = copied(c, value, axes_in_memory(a, value.rank, value))
+    return ordered(c, a, value if dtype is None else converted(c, value, dtype))
 
 
-@define("ascontiguousarray", "x dtype=None")
+@define("ascontiguousarray asfortranarray", "x dtype=None")
 def _ascontiguousarray(c: Calls, a: Arguments) -> FrontValue:
-    """The array itself where it lies in C order, else a copy."""
+    """The array itself where it lies by rows (by columns), else a copy; an array of rank 0 as a vector."""
     x = a.array()
     if not a.is_none("dtype"):
         x = converted(c, x, c.ctx.dtype_of_object(a.static("dtype"), a.node))
-    return reshaped(c, x, [1], a.node) if x.rank == 0 else in_c_order(c, x)
+    if x.rank == 0:
+        return reshaped(c, x, [1], a.node)
+    axes = tuple(range(x.rank))
+    return in_order(c, x, axes[::-1] if a.name == "asfortranarray" else axes)
 
 
 @define("copy", "x order='K' subok=False")
 def _copy(c: Calls, a: Arguments) -> FrontValue:
-    return c.ctx.fresh(c.ctx.load(a.array()))
+    x = a.array()
+    return copied(c, x, axes_in_memory(a, x.rank, x))
 
 
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:

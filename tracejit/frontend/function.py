@@ -79,6 +79,9 @@ from tracejit.frontend.leaves import (
     TreeLeaf as TreeLeaf,
 )
 from tracejit.frontend.leaves import (
+    TurnedLeaf as TurnedLeaf,
+)
+from tracejit.frontend.leaves import (
     ViewLeaf as ViewLeaf,
 )
 from tracejit.frontend.recursion import Again, Known, Recursion

@@ -8,9 +8,6 @@ import itertools
 import operator
 from typing import TYPE_CHECKING, Any
 
-from numpy.lib.stride_tricks import sliding_window_view
-
-from tracejit.frontend.arguments import as_array
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.tables import is_iterator
@@ -200,33 +197,3 @@ def _chr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     low, high = (b.emit(op, (number, c.ctx.size_value(k)))[0] for op, k in (("ge", 0), ("lt", 0x110000)))
     c.ctx.check(b.emit("logical_and", (low, high))[0], "ValueError", "chr() arg not in range(0x110000)")
     return MessageValue("{0:c}", (number,))
-
-
-@handles(sliding_window_view)
-def _sliding(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """The windows of an array: a view that may not be written."""
-    x = as_array(c, args[0], node)
-    window, axis = _option(args, kwargs, 1, "window_shape", None), _option(args, kwargs, 2, "axis", None)
-    if kwargs.keys() - {"window_shape", "axis"}:
-        c.ctx.refuse(node, "sliding_window_view takes a window and an axis in a script", "leave the rest out")
-    sizes = [c.ctx.as_size(w, node) for w in (window.items if isinstance(window, TupleValue | ListValue) else [window])]
-    given = c.static(axis, node, "the axis")
-    axes = list(range(x.rank)) if given is None else [given] if isinstance(given, int) else list(given)
-    if len(axes) != len(sizes):
-        text = "Must provide window_shape for all dimensions of `x`; got "
-        c.arith.mismatch(ValueError(f"{text}{len(sizes)} window_shape elements and `x.ndim` is {x.rank}."), node)
-    lengths = list(x.lengths)
-    b = c.ctx.b
-    for k, w in zip(axes, sizes, strict=True):
-        k %= x.rank
-        right = b.emit("ge", (c.ctx.size_value(w), c.ctx.size_value(0)))[0]
-        c.ctx.check(right, "ValueError", "`window_shape` cannot contain negative values")
-        n = c.ctx.sizes.add(b, c.ctx.sizes.sub(b, lengths[k], w), 1)
-        fits = b.emit("gt", (c.ctx.size_value(n), c.ctx.size_value(0)))[0]
-        c.ctx.check(fits, "ValueError", "window shape cannot be larger than input array shape")
-        if not isinstance(n, int):
-            c.ctx.sizes.note_lower(n, 1)
-        lengths[k] = n
-    strides = (*x.strides, *(x.strides[k] for k in axes))
-    made = x.viewed(x.offset, strides, (*lengths, *sizes))
-    return ArrayView(made.storage, made.dtype, made.offset, made.strides, made.lengths, readonly=True)

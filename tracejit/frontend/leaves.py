@@ -22,6 +22,14 @@ class ArrayLeaf:
 
 
 @record
+class TurnedLeaf:
+    """Graph result `index` as a new array, seen with its axes in another order: NumPy's `transpose(axes)`."""
+
+    index: int
+    axes: tuple[int, ...]
+
+
+@record
 class NumberLeaf:
     """Graph result `index` as a Python number (`weak`) or a NumPy scalar."""
 
@@ -172,6 +180,7 @@ class ChoiceLeaf:
 
 Leaf: TypeAlias = (
     ArrayLeaf
+    | TurnedLeaf
     | NumberLeaf
     | InputLeaf
     | ViewLeaf

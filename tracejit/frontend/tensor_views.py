@@ -13,6 +13,7 @@ from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped, total_size
 from tracejit.frontend.dependence import require_known
 from tracejit.frontend.devices import require_device
+from tracejit.frontend.memory_order import by_columns
 from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
@@ -182,7 +183,7 @@ def _flatten(c: Calls, a: Arguments) -> FrontValue:
     """The axes from `start_dim` to `end_dim` as one; NumPy's method takes an order instead."""
     if not c.ctx.tensors or isinstance(a.static("start_dim"), str):
         columns = "F" in (a.static("start_dim"), a.static("order"))
-        x = permuted(a.array(), tuple(reversed(range(a.array().rank)))) if columns else a.array()
+        x = by_columns(a.array()) if columns else a.array()
         flat = reshaped(c, x, [-1], a.node)
         return flat if c.ctx.tensors else c.ctx.fresh(c.ctx.load(flat))
     x = a.array()

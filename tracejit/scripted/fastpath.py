@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from ctypes import c_void_p, cast, py_object
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ from tracejit.frontend.function import (
     NumberLeaf,
     OptionalLeaf,
     TreeLeaf,
+    TurnedLeaf,
     ViewLeaf,
 )
 from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
@@ -320,6 +322,8 @@ class Plan:
                 return _unless_none, (self.number(("r", some), leaves), self.flatten(value, leaves))
             case ViewLeaf():
                 return self.view(leaf, leaves)
+            case TurnedLeaf(index, axes):
+                return methodcaller("transpose", axes), (self.flatten(ArrayLeaf(index), leaves),)
             case ArrayLeaf(index, shares, readonly) if shares or readonly is not False:
                 made = self.flatten(ArrayLeaf(index), leaves)
                 if readonly is not False:

@@ -31,6 +31,7 @@ from tracejit.frontend.function import (
     TableLeaf,
     TextLeaf,
     TreeLeaf,
+    TurnedLeaf,
     ViewLeaf,
 )
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY
@@ -60,6 +61,8 @@ class ResultBuilder:
         match leaf:
             case ArrayLeaf():
                 return self.array(leaf)
+            case TurnedLeaf(index, axes):
+                return self.array(ArrayLeaf(index)).transpose(axes)
             case NumberLeaf(index, weak):
                 return self.number(self.outputs[index], weak)
             case InputLeaf(index):

@@ -21,6 +21,7 @@ from tracejit.frontend.function import (
     ObjectLeaf,
     OptionalLeaf,
     TreeLeaf,
+    TurnedLeaf,
     ViewLeaf,
 )
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
@@ -202,8 +203,10 @@ def latest(graph: Graph, k: int) -> Value:
     return graph.results[n_user(graph) + graph.inout.index(k)] if k in graph.inout else graph.params[k]
 
 
-def view_value(graph: Graph, b: Builder, leaf: ViewLeaf) -> Value:
-    """A returned view of an argument, as an array of its own."""
+def view_value(graph: Graph, b: Builder, leaf: ViewLeaf | TurnedLeaf) -> Value:
+    """A returned view of an argument or of a graph's result, as an array of its own."""
+    if isinstance(leaf, TurnedLeaf):
+        return b.emit("transpose", (graph.results[leaf.index],), {"perm": leaf.axes})[0]
 
     def size(part: Any) -> Value:
         return graph.results[part[1]] if isinstance(part, tuple) else b.constant(int(part), ScalarType(I64))
@@ -219,7 +222,7 @@ def without_views(lowered: Lowered) -> Lowered:
 
     def visit(leaf: Leaf) -> Leaf:
         match leaf:
-            case ViewLeaf():
+            case ViewLeaf() | TurnedLeaf():
                 made.append(view_value(lowered.graph, b, leaf))
                 return ArrayLeaf(n_user(lowered.graph) + len(made) - 1)
             case TreeLeaf(kind, keys, children):

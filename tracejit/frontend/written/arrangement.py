@@ -73,12 +73,6 @@ def rollaxis(a: Any, axis: Any, start: Any = 0) -> Any:
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
 
 
-@written(np.asfortranarray)
-def asfortranarray(a: Any, dtype: Any = None) -> Any:
-    """The array laid out by columns."""
-    return np.array(np.asarray(a, dtype=dtype).T).T
-
-
 @written(np.require)
 def require(a: Any, dtype: Any = None, requirements: Any = None) -> Any:
     """The array in a dtype."""

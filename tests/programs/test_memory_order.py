@@ -1,0 +1,134 @@
+"""The order of memory: `order=`, `asfortranarray`, arrays that are returned with their axes exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+import tracejit as tj
+from tests.programs.compare import check
+
+A = np.arange(12.0).reshape(3, 4)
+B = np.arange(24.0).reshape(2, 3, 4)
+
+
+def made(n: int) -> Any:
+    z = np.zeros((n, 3), order="F")
+    z[1] = 5
+    return z, np.ones((2, n, 3), np.int32, "F"), np.full((n, 2), 1.5, order="F"), np.empty((n, 4), order="C") * 0
+
+
+def made_like(a: Any) -> Any:
+    z = np.zeros_like(a.T)
+    z[0, 1] = 2
+    return z, np.ones_like(a.T, order="C"), np.full_like(a, 3, order="F"), np.zeros_like(a.T, order="A")
+
+
+def copies(a: Any) -> Any:
+    return a.copy("F"), a.T.copy(), np.copy(a.T), a.T.copy(order="A"), np.array(a.T), np.array(a, order="F", copy=True)
+
+
+def conversions(a: Any) -> Any:
+    return (
+        a.astype(np.float32, order="F"),
+        a.T.astype(np.int64),
+        np.asarray(a, order="F"),
+        np.asarray([[1, 2], [3, 4]], order="F"),
+    )
+
+
+def of_rank_3(b: Any) -> Any:
+    return b.transpose(1, 2, 0).astype("f4"), np.copy(b.transpose(2, 0, 1)), b.copy(order="F"), np.asfortranarray(b)
+
+
+def turned(a: Any) -> Any:
+    b = a * 2
+    c = a + 1
+    c.T[0] = 7
+    return b.T, c.T, (a @ a.T).T, [np.exp(a).transpose(), 3]
+
+
+def shared(a: Any) -> Any:
+    f = np.asfortranarray(a.T)
+    f[0, 0] = -1
+    g = np.asfortranarray(a)
+    g[0, 1] = -2
+    return f, g
+
+
+@pytest.mark.parametrize(
+    ("program", "x"),
+    [(made, 4), (made_like, A), (copies, A), (conversions, A), (of_rank_3, B), (turned, A), (shared, A)],
+)
+def test_the_order_of_memory(program: Callable[..., Any], x: Any) -> None:
+    fn = check(program, x)
+    assert strides(fn(x)) == strides(program(x))
+
+
+def strides(result: Any) -> list[Any]:
+    """The strides of arrays; of those with one element along an axis they say nothing."""
+    return [r.strides for r in result if isinstance(r, np.ndarray)]
+
+
+def weighted(a: Any) -> Any:
+    f = np.asfortranarray(a * a)
+    f[0, 1] *= 3
+    return f
+
+
+def total(a: Any) -> Any:
+    return (weighted(a) * np.arange(12.0).reshape(3, 4)).sum()
+
+
+def test_derivatives_pass_through_the_order() -> None:
+    assert tj.check(total, A + 1).ok
+    jacobian = tj.jacobian(weighted)(A + 1)
+    assert jacobian.shape == (3, 4, 3, 4) and jacobian[0, 1, 0, 1] == 12
+
+
+@pytest.mark.compiled
+def test_exported_programs_give_rows(tmp_path: Path) -> None:
+    path = tmp_path / "weighted.tj"
+    tj.export(weighted, (A,), str(path))
+    assert np.array_equal(tj.load(str(path))(A), weighted(A))
+
+
+def test_a_wrong_order_is_an_error() -> None:
+    check(lambda a: np.zeros_like(a, order="X"), A)
+
+
+def strided(a: Any) -> Any:
+    v = a * 1
+    return v.strides, v.T.strides, v[::2, 1:].strides, a[0].strides, v[::-1].strides, np.float64(3).strides
+
+
+def windows(a: Any, k: int) -> Any:
+    row = a.reshape(-1)
+    step = row.strides[0]
+    w = as_strided(row, shape=(row.size - k + 1, k), strides=(step, step))
+    return w.sum(axis=1), w.shape, w[-1, -1], sliding_window_view(a, 2, -1)[0], as_strided(a, strides=(8, 8))[1]
+
+
+def outside(a: Any) -> Any:
+    return as_strided(a, shape=(3, 6), strides=(48, 8))
+
+
+def at_no_axis(a: Any) -> Any:
+    return sliding_window_view(a, 2, 5)
+
+
+def test_strides_and_windows() -> None:
+    check(strided, A)
+    check(windows, A, 3)
+    check(at_no_axis, A)
+
+
+@pytest.mark.compiled
+def test_a_view_beyond_the_memory_is_an_error() -> None:
+    with pytest.raises(ValueError, match="beyond the memory"):
+        tj.script(outside)(A)

@@ -1,0 +1,79 @@
+"""The argument `order` of functions that make arrays: which axis is the outermost in memory, which the innermost.
+
+Memory that does not lie by rows is that of a new array by rows, seen with its axes in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.arguments import Arguments
+from tracejit.frontend.slices import permuted
+from tracejit.frontend.values import ArrayView, Size
+from tracejit.ir.types import DType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def by_columns(x: ArrayView) -> ArrayView:
+    """The array with its axes reversed: its rows are the columns."""
+    return permuted(x, tuple(reversed(range(x.rank))))
+
+
+def axes_in_memory(a: Arguments, rank: int, like: ArrayView | None = None) -> tuple[int, ...]:
+    """The axes of a new array from the outermost to the innermost, as `order` says: by rows ("C"), by columns ("F"),
+    or as another array lies ("K"; "A" where that is by columns), if that is known when compiling."""
+    order = a.static("order")
+    rows, columns = tuple(range(rank)), tuple(reversed(range(rank)))
+    match order.upper() if isinstance(order, str) else order:
+        case "C" | None:
+            return rows
+        case "F":
+            return columns
+        case "K" | "A" as kept:
+            if like is None or like.rank != rank or not like.via or like.via[0] != "transpose":
+                return rows
+            found = inverse(like.via[1])
+            return found if kept == "K" or found == columns else rows
+        case _:
+            return a.calls.arith.mismatch(
+                ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})"), a.node
+            )
+
+
+def made_in(axes: tuple[int, ...], lengths: list[Size], make: Callable[[list[Size]], ArrayView]) -> ArrayView:
+    """A new array of these lengths with these axes from the outermost to the innermost; `make` makes it by rows."""
+    return permuted(make([lengths[k] for k in axes]), inverse(axes))
+
+
+def copied(c: Calls, x: ArrayView, axes: tuple[int, ...], dtype: DType | None = None) -> ArrayView:
+    """A copy with these axes from the outermost to the innermost."""
+    content = c.ctx.load(permuted(x, axes))
+    if dtype not in (None, x.dtype):
+        content = c.ctx.b.emit("cast", (content,), {"dtype": dtype})[0]
+    return permuted(c.ctx.fresh(content), inverse(axes))
+
+
+def in_order(c: Calls, x: ArrayView, axes: tuple[int, ...]) -> ArrayView:
+    """The array itself where it lies so, else a copy. Nobody may write either where that is known at run time only."""
+    strided = x.storage in c.ctx.strided
+    inner = permuted(x, axes)
+    if not strided and c.ctx.same_lengths(inner.strides, c.ctx.contiguous_strides(inner.lengths)):
+        return x
+    made = copied(c, x, axes)
+    if strided and axes != tuple(range(x.rank)):
+        c.ctx.hold(made, x)
+    return made
+
+
+def ordered(c: Calls, a: Arguments, x: ArrayView) -> ArrayView:
+    """The array in the order of memory that is asked for: itself where any will do, or it has that one."""
+    kept = a.static("order") in (None, "K")
+    return x if kept else in_order(c, x, axes_in_memory(a, x.rank, x))
+
+
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes this one."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
