@@ -235,6 +235,25 @@ def test_third_order():
     assert tj.grad(tj.grad(first))(1.3) == pytest.approx(60 * 1.3**2)
 
 
+def leaves(v, d):
+    if d == 0:
+        return [v]
+    return leaves(v * 0.5, d - 1) + leaves(v * v, d - 1)
+
+
+def test_third_order_of_lists_that_calls_return():
+    """The leaves of depth 2 are v/4, v^2/4, v^2/2, v^4."""
+
+    def cubes(v):
+        total = 0.0
+        for leaf in leaves(v, 2):
+            total += leaf**3
+        return total
+
+    third = tj.grad(tj.grad(tj.grad(cubes)))(1.3)
+    assert third == pytest.approx(6 / 64 + (1 / 64 + 1 / 8) * 120 * 1.3**3 + 1320 * 1.3**9)
+
+
 def test_complex_values_inside():
     def f(x):
         return np.sum(np.abs(fourier(x + 0j)) ** 3)

@@ -28,3 +28,16 @@ def test_array_of_another_size_name_in_one_branch(c):
         expected[at] = (chosen_row(b, up, c) - chosen_row(b, down, c)) / (2 * step)
     np.testing.assert_allclose(dm, expected, atol=1e-8)
     np.testing.assert_allclose(db, 2 * b if c < 0 else np.zeros(4))
+
+
+def shorter_on_one_path(w):
+    c = np.ones(4) * w
+    p = c[1:3] * w if w > 0 else c
+    return np.sum(p * np.array([1.0, 2.0]))
+
+
+def test_sizes_that_only_the_path_taken_fits():
+    assert tj.grad(shorter_on_one_path)(1.5) == pytest.approx(9.0)
+    assert tj.grad(tj.grad(shorter_on_one_path))(1.5) == pytest.approx(6.0)
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        tj.grad(shorter_on_one_path)(-1.5)

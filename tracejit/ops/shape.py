@@ -42,11 +42,8 @@ def ints(sizes: Sequence[Any]) -> tuple[int, ...]:
 def _broadcast_infer(x: Value, shape: Sequence[Value], *, exact: bool = False) -> tuple[Type, ...]:
     dtype, target = element_type(x, "broadcast"), dims_of(shape, "broadcast")
     source = x.type.shape  # type: ignore[union-attr]
-    if len(source) > len(target):
+    if len(source) > len(target) or simplify.contradict(source, target):
         raise ShapeMismatch(f"cannot broadcast shape {shape_text(source)} to {shape_text(target)}")
-    for have, want in zip(reversed(source), reversed(target), strict=False):
-        if isinstance(have, int) and isinstance(want, int) and have not in (1, want):
-            raise ShapeMismatch(f"cannot broadcast shape {shape_text(source)} to {shape_text(target)}")
     return (TensorType(dtype, target),)
 
 

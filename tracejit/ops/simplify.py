@@ -65,7 +65,15 @@ def broadcast(b: Any, x: Any, shape: Sequence[Any], *, exact: bool = False) -> A
     source = b.wrap(inner.operands[0])
     if b.is_scalar(source):
         return b.broadcast(source, shape)
-    return b.broadcast(source, shape, **inner.attrs) if inner.attrs.get("exact", False) == exact else None
+    may_skip = inner.attrs.get("exact", False) == exact and not contradict(source.type.shape, _dims(shape))
+    return b.broadcast(source, shape, **inner.attrs) if may_skip else None
+
+
+def contradict(source: Sequence[Any], target: Sequence[Any]) -> bool:
+    """Whether no array of one shape stretches to the other. On a path that a check of sizes rules out, one broadcast
+    after another may ask for that."""
+    pairs = zip(reversed(source), reversed(target), strict=False)
+    return any(isinstance(have, int) and isinstance(want, int) and have not in (1, want) for have, want in pairs)
 
 
 def reshape(b: Any, x: Any, shape: Sequence[Any]) -> Any:
