@@ -50,15 +50,23 @@ def _new(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> N
     p.declare("declare noalias ptr @tj_list_new(i64)")
     kind = args[0] if args else Value("0", I64)
     handle = p.define(f"call ptr @tj_list_new({kind.typed()})", results[0].type)
+    p.leave_if_null(handle)
     p.adopt(handle, True)
     p.env[results[0]] = handle
+
+
+def _next_slot(p: FunctionPrinter, handle: Value, size: int) -> Value:
+    """The place for one more element; without memory for it the call ends."""
+    p.declare("declare i1 @tj_list_room(ptr, i64)")
+    p.leave_unless(p.define(f"call i1 @tj_list_room(ptr {handle.text}, i64 {size})", BOOL))
+    p.declare("declare ptr @tj_list_push(ptr, i64)")
+    return p.define(f"call ptr @tj_list_push(ptr {handle.text}, i64 {size})", Pointer(I64))
 
 
 def _push(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     handle, value = args
     dtype = value.dtype
-    p.declare("declare ptr @tj_list_push(ptr, i64)")
-    slot = p.define(f"call ptr @tj_list_push(ptr {handle.text}, i64 {_slot_size(dtype)})", Pointer(I64))
+    slot = _next_slot(p, handle, _slot_size(dtype))
     if isinstance(dtype, Pointer):
         p.disown(value, dtype.is_list)
     stored = to_memory(p, value, dtype) if isinstance(dtype, DType) else value
@@ -66,8 +74,7 @@ def _push(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> 
 
 
 def _push_null(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
-    p.declare("declare ptr @tj_list_push(ptr, i64)")
-    slot = p.define(f"call ptr @tj_list_push(ptr {args[0].text}, i64 8)", Pointer(I64))
+    slot = _next_slot(p, args[0], 8)
     p.line(f"store ptr null, ptr {slot.text}, align 8")
 
 
@@ -140,6 +147,7 @@ def _clear(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) ->
 def _list_copy(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     p.declare("declare noalias ptr @tj_list_copy(ptr)")
     handle = p.define(f"call ptr @tj_list_copy(ptr {args[0].text})", results[0].type)
+    p.leave_if_null(handle)
     p.adopt(handle, True)
     p.env[results[0]] = handle
 

@@ -111,14 +111,14 @@ class EntryPrinter(FunctionPrinter):
     def allocate(self, size: Value) -> Value:
         """Memory of `size` bytes that this call owns; without it the call ends."""
         pointer = super().allocate(size)
-        self._leave_if_null(pointer)
+        self.leave_if_null(pointer)
         self.adopt(pointer, False)
         return pointer
 
-    def _leave_if_null(self, pointer: Value) -> None:
-        failed = self.define(f"icmp eq ptr {pointer.text}, null", BOOL)
+    def leave_unless(self, there: Value) -> None:
+        """End the call for want of memory unless the condition holds."""
         leave, stay = self.new_label("nomemory"), self.new_label("memory")
-        self.line(f"br i1 {failed.text}, label %{leave}, label %{stay}, !prof !0")
+        self.line(f"br i1 {there.text}, label %{stay}, label %{leave}, !prof !1")
         self.begin(leave)
         self.leave(str(NO_MEMORY))
         self.begin(stay)

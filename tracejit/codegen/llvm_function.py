@@ -244,6 +244,14 @@ class FunctionPrinter(ExpressionPrinter):
         """The context of the call."""
         raise TypeError("only the entry can print")
 
+    def leave_if_null(self, pointer: Value) -> None:
+        """End the call if memory could not be had."""
+        self.leave_unless(self.define(f"icmp ne ptr {pointer.text}, null", BOOL))
+
+    def leave_unless(self, there: Value) -> None:
+        """End the call for want of memory unless the condition holds."""
+        raise TypeError("only host code grows lists")
+
     def adopt(self, pointer: Value, is_list: bool) -> None:
         """This call now owns the memory."""
 

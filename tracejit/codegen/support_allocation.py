@@ -4,8 +4,9 @@ Blocks that are not large are plain `malloc` memory, so that NumPy may own and `
 bytes after a multiple of 32 KiB, where its header `{ i64 bin, i64 bytes, ptr next }` lies; others never have such an
 address, which is how `@tj_free` tells them apart. Freed blocks from 128 bytes on wait in bins of four sizes per power
 of two; a block that is not large has the same header in its own first bytes. Fresh pages cost more than most kernels,
-and the C library gives the pages of a loop's residuals back to the system after every call. The bins' lock is only
-tried: whoever does not get it goes to the C library, so a fork while another thread holds the lock harms nothing.
+and the C library gives the pages of a loop's residuals back to the system after every call. Where there is no memory
+for a large block, what waits in the bins is given back first. The bins' lock is only tried: whoever does not get it
+goes to the C library, so a fork while another thread holds the lock harms nothing.
 """
 
 from __future__ import annotations
@@ -213,10 +214,16 @@ look:
 fresh:
   %huge = icmp uge i64 %bytes, {HUGE_BYTES}
   %alignment = select i1 %huge, i64 {HUGE_ALIGNMENT}, i64 {LARGE_ALIGNMENT}
-  %new = call ptr @aligned_alloc(i64 %alignment, i64 %bytes)
-  %failed = icmp eq ptr %new, null
-  br i1 %failed, label %fail, label %header
+  %first = call ptr @aligned_alloc(i64 %alignment, i64 %bytes)
+  %failed = icmp eq ptr %first, null
+  br i1 %failed, label %again, label %header
+again:
+  %given.back = call i64 @tj_trim()
+  %second = call ptr @aligned_alloc(i64 %alignment, i64 %bytes)
+  %none = icmp eq ptr %second, null
+  br i1 %none, label %fail, label %header
 header:
+  %new = phi ptr [ %first, %fresh ], [ %second, %again ]
   %counted = atomicrmw add ptr @tj_fresh_count, i64 1 monotonic
   store i64 %bin, ptr %new
   %bytes_place = getelementptr i8, ptr %new, i64 8

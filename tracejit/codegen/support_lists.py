@@ -1,6 +1,7 @@
 """Native growing lists as LLVM text: `{ ptr slots, i64 length, i64 capacity, i64 kind, i64 slot bytes }`.
 
 The slots are one block that doubles. `kind` (see `codegen/support.py`) says what `@tj_list_free` must free in them.
+Without memory `@tj_list_new` and `@tj_list_copy` give null and `@tj_list_room` false; the list stays as it is.
 """
 
 from __future__ import annotations
@@ -12,29 +13,42 @@ declare ptr @calloc(i64, i64)
 
 define noalias ptr @tj_list_new(i64 %kind) nounwind {{
   %list = call ptr @calloc(i64 1, i64 40)
+  %none = icmp eq ptr %list, null
+  br i1 %none, label %done, label %made
+made:
   %kind_place = getelementptr i64, ptr %list, i64 3
   store i64 %kind, ptr %kind_place
+  br label %done
+done:
   ret ptr %list
 }}
 
-define void @tj_list_grow(ptr %list, i64 %size) nounwind cold {{
+define i1 @tj_list_grow(ptr %list, i64 %size) nounwind cold {{
   %capacity_place = getelementptr i64, ptr %list, i64 2
   %capacity = load i64, ptr %capacity_place
   %empty = icmp eq i64 %capacity, 0
   %twice = shl i64 %capacity, 1
   %wanted = select i1 %empty, i64 16, i64 %twice
-  store i64 %wanted, ptr %capacity_place
-  %size_place = getelementptr i64, ptr %list, i64 4
-  store i64 %size, ptr %size_place
   %bytes = mul i64 %wanted, %size
   %slots = load ptr, ptr %list
   %grown = call ptr @realloc(ptr %slots, i64 %bytes)
+  %none = icmp eq ptr %grown, null
+  br i1 %none, label %fail, label %done
+done:
   store ptr %grown, ptr %list
-  ret void
+  store i64 %wanted, ptr %capacity_place
+  %size_place = getelementptr i64, ptr %list, i64 4
+  store i64 %size, ptr %size_place
+  ret i1 true
+fail:
+  ret i1 false
 }}
 
 define noalias ptr @tj_list_copy(ptr %list) nounwind {{
   %made = call ptr @calloc(i64 1, i64 40)
+  %failed = icmp eq ptr %made, null
+  br i1 %failed, label %fail, label %header
+header:
   %copied = call ptr @memcpy(ptr %made, ptr %list, i64 40)
   %length_place = getelementptr i64, ptr %list, i64 1
   %length = load i64, ptr %length_place
@@ -51,9 +65,17 @@ empty:
 full:
   %old = load ptr, ptr %list
   %slots = call ptr @malloc(i64 %bytes)
+  %unmade = icmp eq ptr %slots, null
+  br i1 %unmade, label %undo, label %move
+move:
   %moved = call ptr @memcpy(ptr %slots, ptr %old, i64 %bytes)
   store ptr %slots, ptr %made
   ret ptr %made
+undo:
+  call void @free(ptr %made)
+  br label %fail
+fail:
+  ret ptr null
 }}
 
 define void @tj_list_free(ptr %list) nounwind {{
@@ -96,24 +118,32 @@ end:
 """
 
 INLINE: dict[str, str] = {
-    "tj_list_push": """
-declare void @tj_list_grow(ptr, i64)
-define internal ptr @tj_list_push(ptr %list, i64 %size) alwaysinline nounwind {
+    "tj_list_room": """
+declare i1 @tj_list_grow(ptr, i64)
+define internal i1 @tj_list_room(ptr %list, i64 %size) alwaysinline nounwind {
+start:
   %length_place = getelementptr i64, ptr %list, i64 1
   %length = load i64, ptr %length_place
   %capacity_place = getelementptr i64, ptr %list, i64 2
   %capacity = load i64, ptr %capacity_place
   %full = icmp eq i64 %length, %capacity
-  br i1 %full, label %grow, label %put, !prof !0
+  br i1 %full, label %grow, label %done, !prof !0
 grow:
-  call void @tj_list_grow(ptr %list, i64 %size)
-  br label %put
-put:
+  %grown = call i1 @tj_list_grow(ptr %list, i64 %size)
+  br label %done
+done:
+  %room = phi i1 [ true, %start ], [ %grown, %grow ]
+  ret i1 %room
+}""",
+    "tj_list_push": """
+define internal ptr @tj_list_push(ptr %list, i64 %size) alwaysinline nounwind {
+  %length_place = getelementptr i64, ptr %list, i64 1
+  %length = load i64, ptr %length_place
   %longer = add i64 %length, 1
   store i64 %longer, ptr %length_place
   %slots = load ptr, ptr %list
   %offset = mul i64 %length, %size
   %slot = getelementptr i8, ptr %slots, i64 %offset
   ret ptr %slot
-}"""
+}""",
 }

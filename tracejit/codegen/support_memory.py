@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-#: Entries a call's list of owned memory has room for without allocating.
+#: Entries a call's list of owned memory has room for without allocating. What finds no room in it once there is no
+#: memory for a longer one is not released where the call ends early.
 OWNED_INLINE = 16
 
 OWNERSHIP_SLOW = f"""
 declare ptr @realloc(ptr, i64)
 declare ptr @memcpy(ptr, ptr, i64)
 
-define void @tj_owned_grow(ptr %owned) nounwind cold {{
+define i1 @tj_owned_grow(ptr %owned) nounwind cold {{
   %capacity_place = getelementptr i64, ptr %owned, i64 1
   %capacity = load i64, ptr %capacity_place
   %twice = shl i64 %capacity, 1
-  store i64 %twice, ptr %capacity_place
   %bytes = shl i64 %twice, 3
   %cells_place = getelementptr i64, ptr %owned, i64 2
   %cells = load ptr, ptr %cells_place
@@ -21,13 +21,22 @@ define void @tj_owned_grow(ptr %owned) nounwind cold {{
   br i1 %inline, label %first, label %again
 first:
   %made = call ptr @malloc(i64 %bytes)
+  %unmade = icmp eq ptr %made, null
+  br i1 %unmade, label %fail, label %copy
+copy:
   %copied = call ptr @memcpy(ptr %made, ptr %cells, i64 {8 * OWNED_INLINE})
-  store ptr %made, ptr %cells_place
-  ret void
+  br label %done
 again:
   %grown = call ptr @realloc(ptr %cells, i64 %bytes)
-  store ptr %grown, ptr %cells_place
-  ret void
+  %ungrown = icmp eq ptr %grown, null
+  br i1 %ungrown, label %fail, label %done
+done:
+  %larger = phi ptr [ %made, %copy ], [ %grown, %again ]
+  store ptr %larger, ptr %cells_place
+  store i64 %twice, ptr %capacity_place
+  ret i1 true
+fail:
+  ret i1 false
 }}
 
 define void @tj_owned_forget(ptr %owned, i64 %entry) nounwind {{
@@ -222,7 +231,7 @@ done:
   ret void
 }}""",
     "tj_adopt": """
-declare void @tj_owned_grow(ptr)
+declare i1 @tj_owned_grow(ptr)
 define internal void @tj_adopt(ptr %owned, i64 %entry) alwaysinline nounwind {
   %length = load i64, ptr %owned
   %capacity_place = getelementptr i64, ptr %owned, i64 1
@@ -230,8 +239,8 @@ define internal void @tj_adopt(ptr %owned, i64 %entry) alwaysinline nounwind {
   %full = icmp eq i64 %length, %capacity
   br i1 %full, label %grow, label %put, !prof !0
 grow:
-  call void @tj_owned_grow(ptr %owned)
-  br label %put
+  %grown = call i1 @tj_owned_grow(ptr %owned)
+  br i1 %grown, label %put, label %done
 put:
   %cells_place = getelementptr i64, ptr %owned, i64 2
   %cells = load ptr, ptr %cells_place
@@ -239,6 +248,8 @@ put:
   store i64 %entry, ptr %cell
   %longer = add i64 %length, 1
   store i64 %longer, ptr %owned
+  br label %done
+done:
   ret void
 }""",
     "tj_disown": """

@@ -43,7 +43,7 @@ from tracejit.runtime.engine import (
     memory_trim,
     target_machine,
 )
-from tracejit.runtime.failure import payload_values
+from tracejit.runtime.failure import no_memory, payload_values
 from tracejit.runtime.interrupts import interruption, poll_hook
 
 __all__ = [
@@ -131,7 +131,7 @@ class NativeFunction:
         for p in prepared:
             p.write_back()
         if status == NO_MEMORY:
-            raise MemoryError(f"{self.program.name}: no memory for an array")
+            raise no_memory()
         if status == INTERRUPTED:
             raise interruption(addressof(context))
         if status:

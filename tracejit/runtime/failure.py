@@ -21,6 +21,7 @@ from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
 from tracejit.errors import Span, make_error
 from tracejit.ir.types import DType
+from tracejit.runtime.engine import memory_trim
 from tracejit.runtime.interrupts import interruption
 
 
@@ -30,12 +31,18 @@ def failure(site: ErrorSite, payload: Sequence[Any]) -> BaseException:
     return error if site.span is None else thrown_at(error, site.span)
 
 
+def no_memory() -> MemoryError:
+    """The exception of a call that ran out of memory; what freed blocks hold goes back to the system."""
+    memory_trim()
+    return MemoryError("no memory for an array or a list")
+
+
 def error_hook(sites: Sequence[ErrorSite]) -> Callable[[int, int], BaseException]:
     """What the call path asks for the exception of `(status, address of the context)`."""
 
     def hook(status: int, context: int) -> BaseException:
         if status == NO_MEMORY:
-            return MemoryError("no memory for an array")
+            return no_memory()
         if status == INTERRUPTED:
             return interruption(context)
         site = sites[status - 1]
