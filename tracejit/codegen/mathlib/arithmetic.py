@@ -5,7 +5,6 @@ Everything is right with and without fused multiply-add: where a product must be
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from tracejit.codegen.loop_ir import Expr
@@ -170,18 +169,3 @@ def sqrt_pair(k: KernelBuilder, hi: Expr, lo: Expr) -> Pair:
     remainder = k.add(k.sub(k.sub(hi, square), square_rest), lo)
     rest = k.div(remainder, k.add(root, root))
     return root, k.let(k.select(k.gt(root, 0), rest, k.const(0, k.dtype(hi))))
-
-
-# -- f32 by way of f64 --------------------------------------------------------------------------------------------
-
-
-def by_f64(function: Callable[..., Expr]) -> Callable[..., Expr]:
-    """An f64 function that also serves f32: computed in f64 and rounded once."""
-
-    def wrapped(k: KernelBuilder, *args: Expr) -> Expr:
-        if k.dtype(args[0]) == F64:
-            return function(k, *args)
-        wide = [k.let(k.cast(x, F64)) for x in args]
-        return k.cast(function(k, *wide), F32)
-
-    return wrapped

@@ -6,13 +6,13 @@ log(1 + f) = f - f**2 / 2 + s * (f**2 / 2 + R), which loses nothing to cancellat
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.arithmetic import (
     Pair,
     binary_exponent,
-    by_f64,
     fast_two_sum,
     head,
     parts,
@@ -21,7 +21,7 @@ from tracejit.codegen.mathlib.arithmetic import (
     two_product,
     two_sum,
 )
-from tracejit.ir.types import F64
+from tracejit.ir.types import F32, F64
 
 if TYPE_CHECKING:
     from tracejit.codegen.scalars import KernelBuilder
@@ -101,11 +101,65 @@ def log10(k: KernelBuilder, x: Expr) -> Expr:
     return _log_in_base(k, x, parts("1/log(10)", k.dtype(x)), (high, low))
 
 
+def log_of_wide(k: KernelBuilder, x: Expr) -> Pair:
+    """(e, l) with log(x) = e * log(2) + l, for positive finite f64 x; l is accurate beyond f32."""
+    e, m = binary_exponent(k, x)
+    f = k.let(k.sub(m, 1))
+    s = k.let(k.div(f, k.add(2, f)))
+    z = k.let(k.mul(s, s))
+    return e, k.let(k.fma(k.mul(s, z), polynomial(k, "log", z, "f32w"), k.add(s, s)))
+
+
 # -- inverse hyperbolic functions ---------------------------------------------------------------------------------
+#
+# f32 is computed in f64, where the formulas lose less than f32 can show, once |x| is not tiny.
+
+#: Where x and the next term of the series are exact enough for f32.
+_TINY = 2.0**-10
 
 
-@by_f64
+def _narrow_log(k: KernelBuilder, x: Expr) -> Expr:
+    """log(x) accurate beyond f32, for positive finite f64 x."""
+    e, rest = log_of_wide(k, x)
+    return k.fma(e, math.log(2), rest)
+
+
 def asinh(k: KernelBuilder, x: Expr) -> Expr:
+    """Inverse hyperbolic sine: an odd function."""
+    if k.dtype(x) == F64:
+        return _asinh_f64(k, x)
+    wide = k.let(k.cast(x, F64))
+    a, z = k.let(k.abs(wide)), k.let(k.mul(wide, wide))
+    above = _narrow_log(k, k.let(k.add(a, k.sqrt(k.add(z, 1)))))
+    usual = k.select(k.lt(a, _TINY), k.fma(k.mul(a, z), -1 / 6, a), above)
+    return k.cast(k.copysign(k.select(k.lt(a, float("inf")), usual, a), wide), F32)
+
+
+def acosh(k: KernelBuilder, x: Expr) -> Expr:
+    """Inverse hyperbolic cosine; nan below 1."""
+    if k.dtype(x) == F64:
+        return _acosh_f64(k, x)
+    wide = k.let(k.cast(x, F64))
+    inside = _narrow_log(k, k.let(k.add(wide, k.sqrt(k.sub(k.mul(wide, wide), 1)))))  # squares of f32 are exact
+    usual = k.select(k.lt(wide, float("inf")), inside, wide)
+    return k.cast(k.select(k.ge(wide, 1), usual, float("nan")), F32)
+
+
+def atanh(k: KernelBuilder, x: Expr) -> Expr:
+    """Inverse hyperbolic tangent: an odd function, nan beyond 1."""
+    if k.dtype(x) == F64:
+        return _atanh_f64(k, x)
+    wide = k.let(k.cast(x, F64))
+    a = k.let(k.abs(wide))
+    is_inside = k.let(k.lt(a, 1))
+    b = k.let(k.select(is_inside, a, k.const(0, F64)))
+    inside = k.mul(0.5, _narrow_log(k, k.let(k.div(k.add(1, b), k.sub(1, b)))))
+    usual = k.select(k.lt(a, _TINY), k.fma(k.mul(a, k.mul(a, a)), 1 / 3, a), inside)
+    beyond = k.select(k.eq(a, 1), k.const(float("inf"), F64), k.const(float("nan"), F64))
+    return k.cast(k.copysign(k.select(is_inside, usual, beyond), wide), F32)
+
+
+def _asinh_f64(k: KernelBuilder, x: Expr) -> Expr:
     """A polynomial below 0.5, else log(|x| + sqrt(x**2 + 1)), the argument in two parts; log(2 |x|) when large."""
     a = k.let(k.abs(x))
     z = k.let(k.mul(x, x))
@@ -121,8 +175,7 @@ def asinh(k: KernelBuilder, x: Expr) -> Expr:
     return k.copysign(k.select(k.lt(a, 0.5), small, above), x)
 
 
-@by_f64
-def acosh(k: KernelBuilder, x: Expr) -> Expr:
+def _acosh_f64(k: KernelBuilder, x: Expr) -> Expr:
     """log1p(t + sqrt(t (t + 2))) with t = x - 1, the argument in two parts; log(2 x) when large."""
     is_large = k.let(k.gt(x, 2.0**28))
     b = k.let(k.select(is_large, k.const(2, F64), x))
@@ -139,8 +192,7 @@ def acosh(k: KernelBuilder, x: Expr) -> Expr:
     return k.select(k.ge(x, 1), k.select(k.eq(x, 1), k.const(0, F64), inside), float("nan"))
 
 
-@by_f64
-def atanh(k: KernelBuilder, x: Expr) -> Expr:
+def _atanh_f64(k: KernelBuilder, x: Expr) -> Expr:
     """log1p(2 |x| / (1 - |x|)) / 2, the quotient in two parts."""
     a = k.let(k.abs(x))
     b = k.let(k.select(k.lt(a, 1), a, k.const(0.5, F64)))

@@ -9,7 +9,6 @@ from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.arithmetic import (
     Pair,
     binary_exponent,
-    by_f64,
     clamp,
     head,
     nearest_integer,
@@ -20,6 +19,7 @@ from tracejit.codegen.mathlib.arithmetic import (
     two_product,
 )
 from tracejit.codegen.mathlib.basic import fmod_integer, integer_power
+from tracejit.codegen.mathlib.logarithmic import log_of_wide
 from tracejit.ir.types import F32, F64, I32, I64
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ def pow(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
 
 def _positive_power_f32(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     """x**y for positive finite f32 x, in f64."""
-    e, m = binary_exponent(k, k.let(k.cast(x, F64)))
-    f = k.let(k.sub(m, 1))
-    s = k.let(k.div(f, k.add(2, f)))
-    z = k.let(k.mul(s, s))
-    log_m = k.fma(k.mul(s, z), polynomial(k, "log", z, "f32w"), k.add(s, s))
+    e, log_m = log_of_wide(k, k.let(k.cast(x, F64)))
     bounded = clamp(k, k.let(k.cast(y, F64)), -(2.0**70), 2.0**70)
     exponent = k.mul(bounded, k.fma(log_m, 1 / math.log(2), e))
     exponent = clamp(k, exponent, -200.0, 200.0)
@@ -132,26 +128,44 @@ def _exp2_of_pair(k: KernelBuilder, hi: Expr, lo: Expr) -> Expr:
 # -- roots and remainders -------------------------------------------------------------------------------------------
 
 
-@by_f64
 def cbrt(k: KernelBuilder, x: Expr) -> Expr:
-    """x = m * 2**(3 q + j) with m in [1, 2): a polynomial times 2**(j / 3), then one step of Halley's method."""
+    """x = m * 2**(3 q + j) with m in [1, 2): a polynomial times 2**(j / 3), then one step of an iteration."""
+    if k.dtype(x) == F64:
+        return _cbrt_f64(k, x)
+    wide = k.let(k.cast(x, F64))
+    t, m, q = _near_cube_root(k, k.let(k.abs(wide)))
+    root = k.let(k.fma(k.sub(k.div(m, k.mul(t, t)), t), 1 / 3, t))  # Newton's
+    return k.cast(_signed_root(k, wide, k.mul(root, power_of_two(k, k.cast(q, I64), F64))), F32)
+
+
+def _cbrt_f64(k: KernelBuilder, x: Expr) -> Expr:
     a = k.let(k.abs(x))
     is_subnormal = k.let(k.lt(a, 2.0**-1022))
-    normal = k.let(k.select(is_subnormal, k.mul(a, 2.0**54), a))
-    bits = k.let(k.bitcast(normal, I64))
+    near, m, q = _near_cube_root(k, k.let(k.select(is_subnormal, k.mul(a, 2.0**54), a)))
+    t = head(k, near)
+    ratio = k.let(k.div(m, k.mul(t, t)))
+    root = k.fma(t, k.div(k.sub(ratio, t), k.add(k.add(t, t), ratio)), t)  # Halley's
+    shift = k.select(is_subnormal, k.const(-18, I32), k.const(0, I32))
+    return _signed_root(k, x, k.mul(root, power_of_two(k, k.cast(k.add(q, shift), I64), F64)))
+
+
+def _near_cube_root(k: KernelBuilder, a: Expr) -> tuple[Expr, Expr, Expr]:
+    """(t, m, q) with a = m * 2**(3 q), m in [1, 8), and t near the cube root of m; for normal positive f64 a."""
+    bits = k.let(k.bitcast(a, I64))
     exponent = k.let(k.sub(k.cast(k.lsr(bits, 52), I32), 1023))
     q = k.let(k.sub(k.asr(k.mul(k.add(exponent, 3 * 400), 21846), 16), 400))
     j = k.let(k.sub(exponent, k.mul(q, 3)))
     mantissa = k.let(k.bitcast(k.bitor(k.bitand(bits, (1 << 52) - 1), 1023 << 52), F64))
     factor = k.select(k.eq(j, 0), k.const(1, F64), k.select(k.eq(j, 1), k.const(2 ** (1 / 3), F64), 2 ** (2 / 3)))
     m = k.let(k.mul(mantissa, power_of_two(k, k.cast(j, I64), F64)))
-    t = head(k, k.mul(polynomial(k, "cbrt", mantissa), factor))
-    ratio = k.let(k.div(m, k.mul(t, t)))
-    root = k.fma(t, k.div(k.sub(ratio, t), k.add(k.add(t, t), ratio)), t)
-    shift = k.select(is_subnormal, k.const(-18, I32), k.const(0, I32))
-    result = k.mul(root, power_of_two(k, k.cast(k.add(q, shift), I64), F64))
+    return k.let(k.mul(polynomial(k, "cbrt", mantissa), factor)), m, q
+
+
+def _signed_root(k: KernelBuilder, x: Expr, root: Expr) -> Expr:
+    """The root of |x| with the sign of x; zeros, infinities and NaN as they are."""
+    a = k.let(k.abs(x))
     is_ordinary = k.logical_and(k.gt(a, 0), k.lt(a, float("inf")))
-    return k.select(is_ordinary, k.copysign(result, x), k.add(x, x))
+    return k.select(is_ordinary, k.copysign(root, x), k.add(x, x))
 
 
 def hypot(k: KernelBuilder, x: Expr, y: Expr) -> Expr:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.arithmetic import (
     Pair,
-    by_f64,
     fast_two_sum,
     format_of,
     nearest_integer,
@@ -90,9 +89,25 @@ def cos(k: KernelBuilder, x: Expr) -> Expr:
     return _turned(k, x, 1, "cos")
 
 
-@by_f64
 def tan(k: KernelBuilder, x: Expr) -> Expr:
-    """sin / cos, or -cos / sin in odd quarters, both in two parts, so that the quotient is rounded once."""
+    """sin / cos, or -cos / sin in odd quarters."""
+    return _tan_f32(k, x) if k.dtype(x) == F32 else _tan_f64(k, x)
+
+
+def _tan_f32(k: KernelBuilder, x: Expr) -> Expr:
+    """The quotient in f64, rounded to f32."""
+    is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS["f32"])))
+    n, r = _reduced_for_f32(k, k.let(k.cast(k.select(is_huge, k.const(0, F32), x), F64)))
+    z = k.let(k.mul(r, r))
+    sine = k.let(k.fma(k.mul(r, z), polynomial(k, "sin", z, "f32w"), r))
+    cosine = k.let(k.fma(k.mul(z, z), polynomial(k, "cos", z, "f32w"), k.fma(z, -0.5, 1)))
+    is_odd = k.let(k.ne(k.bitand(n, 1), 0))
+    quotient = k.div(k.select(is_odd, k.neg(cosine), sine), k.select(is_odd, sine, cosine))
+    return k.rare(is_huge, k.select(k.eq(x, 0), x, k.cast(quotient, F32)), "tan", x)
+
+
+def _tan_f64(k: KernelBuilder, x: Expr) -> Expr:
+    """Both in two parts, so that the quotient is rounded once."""
     is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS["f64"])))
     n, (r, rest) = _reduced(k, k.let(k.select(is_huge, k.const(0, F64), x)))
     z = k.let(k.mul(r, r))
@@ -154,13 +169,12 @@ def _atan_of_quotient(k: KernelBuilder, y: Expr, x: Expr, steep: Expr, variant: 
     root = math.sqrt(2) - 1
     dtype = k.dtype(x)
     is_middle = k.let(k.gt(y, k.mul(root, x)))
-    difference, difference_rest = two_sum(k, y, k.let(k.neg(x)))
-    total, total_rest = two_sum(k, y, x)
     zero = k.const(0, dtype)
-    above, above_rest = k.let(k.select(is_middle, difference, y)), k.select(is_middle, difference_rest, zero)
-    below, below_rest = k.let(k.select(is_middle, total, x)), k.select(is_middle, total_rest, zero)
-    t = k.let(k.div(above, below))
-    t_rest = k.let(k.div(k.sub(above_rest, k.mul(t, below_rest)), below))
+    if variant == "f32w":
+        above, below = k.select(is_middle, k.sub(y, x), y), k.select(is_middle, k.add(y, x), x)
+        t, t_rest = k.let(k.div(above, below)), zero
+    else:
+        t, t_rest = _turned_quotient(k, y, x, is_middle)
     z = k.let(k.mul(t, t))
     small = k.let(k.fma(k.mul(t, z), polynomial(k, "atan", z, variant), t_rest))
     high, low = parts("pi/2", dtype)
@@ -169,6 +183,17 @@ def _atan_of_quotient(k: KernelBuilder, y: Expr, x: Expr, steep: Expr, variant: 
     sign = k.let(k.select(steep, k.const(-1, dtype), k.const(1, dtype)))
     lead, lead_rest = fast_two_sum(k, k.let(k.mul(quarters, 2 * high)), k.let(k.mul(sign, t)))
     return k.add(lead, k.add(lead_rest, k.fma(quarters, 2 * low, k.mul(sign, small))))
+
+
+def _turned_quotient(k: KernelBuilder, y: Expr, x: Expr, is_middle: Expr) -> Pair:
+    """y / x, or (y - x) / (y + x) where `is_middle`, in two parts."""
+    difference, difference_rest = two_sum(k, y, k.let(k.neg(x)))
+    total, total_rest = two_sum(k, y, x)
+    zero = k.const(0, k.dtype(x))
+    above, above_rest = k.let(k.select(is_middle, difference, y)), k.select(is_middle, difference_rest, zero)
+    below, below_rest = k.let(k.select(is_middle, total, x)), k.select(is_middle, total_rest, zero)
+    t = k.let(k.div(above, below))
+    return t, k.let(k.div(k.sub(above_rest, k.mul(t, below_rest)), below))
 
 
 def atan(k: KernelBuilder, x: Expr) -> Expr:
@@ -184,8 +209,9 @@ def atan(k: KernelBuilder, x: Expr) -> Expr:
 
 def atan2(k: KernelBuilder, y: Expr, x: Expr) -> Expr:
     """The angle of the point (x, y), with C99's values at zeros and infinities."""
-    variant = "f32w" if k.dtype(x) == F32 else "f64"
-    return by_f64(lambda k, y, x: _atan2(k, y, x, variant))(k, y, x)
+    if k.dtype(x) == F64:
+        return _atan2(k, y, x, "f64")
+    return k.cast(_atan2(k, k.let(k.cast(y, F64)), k.let(k.cast(x, F64)), "f32w"), F32)
 
 
 def _atan2(k: KernelBuilder, y: Expr, x: Expr, variant: str) -> Expr:
