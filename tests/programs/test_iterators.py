@@ -169,6 +169,79 @@ def sliding_write(x):
     return y
 
 
+class Countdown:
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.n <= 0:
+            raise StopIteration
+        self.n -= 1
+        return self.n + 1
+
+
+class Squares:
+    def __init__(self, n):
+        self.n = n
+
+    def __getitem__(self, i):
+        if i >= self.n:
+            raise IndexError(i)
+        return i * i
+
+
+class Odd:
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        for i in range(self.n):
+            yield 2 * i + 1
+
+
+@case((4,), (0,))
+def iterators_of_classes(n):
+    s = 0
+    it = Countdown(n)
+    for v in it:
+        s = s * 3 + v
+        if v == 3:
+            break
+    items = [1]
+    items.extend(Countdown(n))
+    return s, it.n, list(it), sum(Countdown(n)), [v * 2 for v in Countdown(n)], items, list(enumerate(Countdown(n)))
+
+
+@case((4,), (0,))
+def sequences_of_classes(n):
+    s = 0
+    for i, v in enumerate(Squares(n)):
+        s += i * v
+    return s, list(Squares(n)), max(Squares(n + 1))
+
+
+@case((4,), (0,))
+def classes_that_yield(n):
+    s = 0
+    for v in Odd(n):
+        if v == 3:
+            continue
+        s += v
+    items = [0]
+    items.extend(Odd(n))
+    return s, list(Odd(n)), sorted(Odd(n), reverse=True), sum(Odd(n)), items
+
+
+@case(([1, 2], [3, 4]))
+def next_of_what_builtins_make(a, b):
+    z = zip(a, b)
+    first = next(z)
+    return first, next(enumerate(a)), next(reversed(b)), next(map(abs, a), 3), next(iter([]), 5)
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

@@ -9,6 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.programs.cases import A, Cases, run
+from tests.programs.compare import check
 
 case = Cases()
 
@@ -97,6 +98,79 @@ def test_an_axis_that_is_not_there_is_an_axis_error(fn) -> None:
         with pytest.raises(kind) as compiled:
             tj.script(fn)(a)
         assert str(compiled.value) == str(plain.value)
+
+
+def missing_key(d):
+    return d["b"]
+
+
+def missing_number(d):
+    return d[10]
+
+
+def missing_deleted(d):
+    del d["b"]
+
+
+def missing_popped(d):
+    return {"a": 1}.pop("x"), d
+
+
+def index_of_a_tuple(d, n=7):
+    return (1, 2)[n]
+
+
+def index_of_a_list(d, n=7):
+    return [1, 2][n]
+
+
+def text_as_index(d):
+    return list((1, 2))["a"]
+
+
+def deleted_item(d, n=7):
+    items = [1, 2]
+    del items[n]
+    return items
+
+
+def removed_item(d):
+    items = [1, 2]
+    items.remove(5)
+    return items
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        missing_key,
+        missing_number,
+        missing_deleted,
+        missing_popped,
+        index_of_a_tuple,
+        index_of_a_list,
+        text_as_index,
+        deleted_item,
+        removed_item,
+    ],
+)
+def test_errors_of_containers_are_those_of_python(fn):
+    with pytest.raises((KeyError, IndexError, TypeError, ValueError)) as plain:
+        fn({"a": 1, 2: 3})
+    with pytest.raises(plain.type) as compiled:
+        tj.script(fn)({"a": 1, 2: 3})
+    assert compiled.value.args == plain.value.args
+
+
+def caught_key(d):
+    try:
+        return d[10]
+    except KeyError as error:
+        return error.args, str(error)
+
+
+def test_a_caught_key_is_the_key() -> None:
+    check(caught_key, {1: 2})
 
 
 def test_shapes_in_messages_are_numbers() -> None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tracejit.frontend.objects import Objects
 
 #: The kinds of errors known while compiling, the more special ones first; anything else is a TypeError.
-_KINDS = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, KeyError, ValueError, OverflowError)
+_KINDS = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, OverflowError)
 
 BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -225,13 +225,12 @@ class Arithmetic:
 
     def mismatch(self, error: Exception, node: ast.AST) -> NoReturn:
         """A shape or dtype error known while compiling is raised when its line is reached, with Python's kind."""
-        from tracejit.frontend.unreachable import Unreachable
-
+        if isinstance(error, KeyError):  # its text is that of its argument, which may be no text
+            assert self.ctx.tries is not None
+            self.ctx.tries.raise_(ObjectValue(KeyError, {"args": TupleValue(tuple(map(Static, error.args)))}), node)
         kind = error_kind(next((k for k in _KINDS if isinstance(error, k)), TypeError))
-        reason = getattr(error, "reason", None) or str(error)
         self.ctx.at(node)
-        self.ctx.always_raise(kind, escape(reason))
-        raise Unreachable
+        self.ctx.check_false(kind, escape(getattr(error, "reason", None) or str(error)))
 
     def unsupported(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> Any:
         """The TypeError of an operator that is not defined between two types."""

@@ -191,9 +191,10 @@ def _of_any_length(c: Calls, part: SequenceValue, place: tuple[int, ast.AST]) ->
 @handles(enumerate)
 def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     start = kwargs.get("start", args[1] if len(args) > 1 else Static(0))
-    if isinstance(args[0], GeneratorValue) or tables.is_iterator(args[0]):
-        return c.call_object(enumerated(), [args[0], start], {}, node)
-    inner = c.expressions.iterable(args[0], node)
+    items = c.objects.iterated(args[0], node)
+    if isinstance(items, GeneratorValue) or tables.is_iterator(items):
+        return c.call_object(enumerated(), [items, start], {}, node)
+    inner = c.expressions.iterable(items, node)
 
     def item(i: Any) -> FrontValue:
         count: FrontValue = Static(i) if isinstance(i, int) else Number(i, weak=True)
@@ -337,6 +338,8 @@ def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node
         return arrays.method(c, x, "item", [], {}, node)
     if isinstance(x, Static | Number):
         return x
+    if isinstance(x, MessageValue):
+        c.ctx.refuse(node, "a number from text with run-time values is outside the language", "use the number itself")
     c.arith.mismatch(TypeError(f"a number is needed here, not '{type_name(x)}'"), node)
 
 

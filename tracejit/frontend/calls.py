@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -379,9 +379,14 @@ class Calls:
         try:
             made = fn(*(a.value for a in args), **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
         except Exception as error:
-            self.ctx.always_raise(type(error).__name__, escape(str(error)))
-            raise Unreachable from None
+            self.met(error, node)
         return Static(made)
+
+    def met(self, error: Exception, node: ast.AST) -> NoReturn:
+        """An error of compile-time objects is raised when its line is reached."""
+        if isinstance(error, KeyError):
+            self.arith.mismatch(error, node)
+        self.ctx.check_false(type(error).__name__, escape(str(error)))
 
     def construct(self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """An instance of a class."""
@@ -533,8 +538,7 @@ class Calls:
             try:
                 return self.of_object(value[index.value])
             except Exception as error:
-                self.ctx.always_raise(type(error).__name__, escape(str(error)))
-                raise Unreachable from None
+                self.met(error, node)
         if isinstance(value, str) and isinstance(index, Number) and not self.ctx.loops_to_unroll():
             return letter(self, value, index, node)
         module_list = getattr(value, "__getitem__", None)

@@ -61,7 +61,7 @@ def _unroll(
         items.append(c.expressions.value(node.elt))
         return
     first, *rest = generators
-    source = c.expressions.value(first.iter)
+    source = c.objects.iterated(c.expressions.value(first.iter), first.iter)
     if isinstance(source, GeneratorValue) and is_endless(source):
         c.ctx.refuse(first.iter, "a generator that goes on until it is left has no last item", "leave a loop over it")
     if isinstance(node, ast.GeneratorExp) and is_iterator(source):

@@ -434,7 +434,10 @@ class Expressions:
 
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
+        kind = "tuple" if isinstance(base, TupleValue) else "list"
         at = index_item(self.calls, at, node)
+        if isinstance(at, ArrayView) and not at.rank:
+            at = self.ctx.element(at, ())
         if isinstance(at, SliceValue):
             given = (at.start, at.stop, at.step)
             known = all(p is None or isinstance(p, Static) for p in given)
@@ -449,12 +452,14 @@ class Expressions:
             try:
                 return items[at.value]
             except IndexError:
-                kind = "tuple" if isinstance(base, TupleValue) else "list"
                 self.arith.mismatch(IndexError(f"{kind} index out of range"), node)
         if isinstance(at, Number) and at.dtype.is_integer:
             if isinstance(base, ListValue) and base.keys and any(map(_is_list, items)):
                 self.lists.grown(base, node)
-            return pick(self, list(items), at, node)
+            return pick(self, list(items), at, node, f"{kind} index out of range")
+        if isinstance(at, Static | MessageValue):
+            text = f"{kind} indices must be integers or slices, not {type_name(at)}"
+            return self.arith.mismatch(TypeError(text), node)
         return self.unknown_index(node)
 
     def unknown_index(self, node: ast.AST) -> Any:

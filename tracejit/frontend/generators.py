@@ -27,7 +27,8 @@ from tracejit.frontend.desugar import (
 )
 from tracejit.frontend.scopes import annotate_within
 from tracejit.frontend.source import FunctionNode
-from tracejit.frontend.values import FrontValue, GeneratorValue
+from tracejit.frontend.tables import is_table
+from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -61,8 +62,10 @@ def is_generator(node: FunctionNode) -> bool:
 
 def is_endless(value: GeneratorValue) -> bool:
     """Whether a generator plainly goes on until it is left."""
-    loops = (n for n in own_nodes(value.source.node) if isinstance(n, ast.While))
-    return any(isinstance(n.test, ast.Constant) and n.test.value for n in loops)
+    nodes = list(own_nodes(value.source.node))
+    ends = any(isinstance(n, ast.Return | ast.Break | ast.Raise) for n in nodes)
+    loops = (n.test for n in nodes if isinstance(n, ast.While))
+    return not ends and any(isinstance(test, ast.Constant) and test.value for test in loops)
 
 
 def run(st: Statements, s: ForLoop, value: GeneratorValue) -> None:
@@ -261,6 +264,13 @@ def listed(c: Calls, value: GeneratorValue, node: ast.AST) -> FrontValue:
 
 def taken(c: Calls, fn: Any, args: list[FrontValue], node: ast.AST) -> list[FrontValue]:
     """Arguments of a function with lists instead of generators, where it takes all their items first."""
-    if not any(isinstance(a, GeneratorValue) for a in args) or not any(fn is f for f in TAKES_ALL):
+    if not any(fn is f for f in TAKES_ALL) or (fn in (min, max) and len(args) > 1):
         return args
-    return [listed(c, a, node) if isinstance(a, GeneratorValue) else a for a in args]
+    return [all_items(c, a, node) for a in args]
+
+
+def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    """What a function takes all items of: a list of them, where a generator gives them."""
+    if isinstance(value, ObjectValue) and not is_table(value):
+        value = c.objects.iterated(value, node)
+    return listed(c, value, node) if isinstance(value, GeneratorValue) else value

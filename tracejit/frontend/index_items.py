@@ -33,13 +33,16 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
     return c.as_operand(item)
 
 
-def pick(e: Expressions, items: list[FrontValue], at: Number, node: ast.AST) -> FrontValue:
-    """One item of a sequence of known length, by an index known at run time: branches, by halves."""
+def pick(
+    e: Expressions, items: list[FrontValue], at: Number, node: ast.AST, message: str = "list index out of range"
+) -> FrontValue:
+    """One item of a sequence of known length, by an index known at run time: branches, by halves. `message` says that
+    there is none."""
     if not items:
-        e.arith.mismatch(IndexError("list index out of range"), node)
+        e.arith.mismatch(IndexError(message), node)
     if any(map(is_object, items)) and e.ctx.loops_to_unroll():
         return e.unknown_index(node)
-    place = e.indexing.checked_index(at, len(items), 0, node)
+    place = e.indexing.checked_index(at, len(items), 0, node, message)
     if isinstance(place, int):
         return items[place]
 

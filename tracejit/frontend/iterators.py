@@ -53,6 +53,8 @@ def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     from tracejit.frontend.written.iterators import first
 
+    if isinstance(args[0], SequenceValue) and args[0].once is not None:
+        args = [_iter(c, args[:1], {}, node), *args[1:]]
     own = c.objects.special(args[0], "__next__", [], node) if len(args) == 1 else None
     if own is not None:
         return own

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
+from tracejit.frontend.generators import all_items
 from tracejit.frontend.kinds import ArrayKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import array_of, columns
 from tracejit.frontend.merged_lists import may_change
@@ -68,7 +69,7 @@ def method(
     node: ast.AST,
 ) -> FrontValue:
     """`receiver.name(...)` of a list; `name` is one of `METHODS`."""
-    args = [c.as_operand(a) for a in args]
+    args = [c.as_operand(all_items(c, a, node) if name == "extend" else a) for a in args]
     wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)
     most = {"pop": 1, "index": 3}.get(name, wanted)
     if not wanted <= len(args) <= most:
@@ -121,15 +122,18 @@ def _static_method(
             return c.lists.made(items, node)
         case "pop":
             at = c.static(args[0], node, "a list index") if args else -1
-            if not -len(items) <= at < len(items):
-                return c.arith.mismatch(IndexError("pop index out of range" if items else "pop from empty list"), node)
-            return items.pop(at)
+            try:
+                return items.pop(at)
+            except (IndexError, TypeError) as error:
+                return c.arith.mismatch(error, node)
         case _ if all(isinstance(i, Static) for i in [*items, *args]):
             values = [i.value for i in items]  # type: ignore[union-attr]
-            made = c.call_now(values.index if name == "remove" else getattr(values, name), args, {}, node)
             if name != "remove":
-                return made
-            del items[made.value]  # type: ignore[union-attr]
+                return c.call_now(getattr(values, name), args, {}, node)
+            gone = args[0].value  # type: ignore[union-attr]
+            if gone not in values:
+                return c.arith.mismatch(ValueError("list.remove(x): x not in list"), node)
+            del items[values.index(gone)]
         case _:
             return count(c, receiver, args[0], node) if name == "count" else index(c, receiver, args, node)
     return Static(None)
@@ -149,9 +153,10 @@ def _growing_method(
         case "pop" if not args or args[0] == Static(-1):
             return lists.pop(lst, node)
         case "pop":
-            return _remove_at(c, lst, args[0], node)
+            lists.require_filled(lst, "IndexError", "pop from empty list")
+            return _remove_at(c, lst, args[0], node, "pop index out of range")
         case "remove":
-            _remove_at(c, lst, index(c, lst, args, node, "list.remove(x): x not in list"), node)
+            _remove_at(c, lst, index(c, lst, args, node, "list.remove(x): x not in list"), node, "")
         case "clear":
             lists.rebuild(lst, lambda made: None, node)
         case "reverse":
@@ -173,7 +178,7 @@ def _growing_method(
 def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST) -> None:
     """`del lst[at]`."""
     if not isinstance(at, SliceValue):
-        method(c, lst, "pop", [at], {}, node)
+        _delete_item(c, lst, at, node)
         return
     bounds = _static_slice(at)
     if isinstance(lst, ListValue) and bounds is not None and may_change(c.ctx, lst):
@@ -182,6 +187,18 @@ def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST
         c.lists.grown(lst, node)
     else:
         replace_slice(c, lst, at, TupleValue(()), node)
+
+
+def _delete_item(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST) -> None:
+    if isinstance(lst, GrowingList):
+        _remove_at(c, lst, at, node, "list assignment index out of range")
+    elif not (isinstance(at, Static) and may_change(c.ctx, lst)):
+        c.lists.grown(lst, node)
+    else:
+        try:
+            del lst.items[at.value]
+        except (IndexError, TypeError) as error:
+            c.arith.mismatch(error, node)
 
 
 def replace_slice(c: Calls, lst: GrowingList, at: SliceValue, value: FrontValue, node: ast.AST) -> None:
@@ -234,10 +251,10 @@ def _insert(c: Calls, lst: GrowingList, at: FrontValue, item: FrontValue, node: 
     lists.rebuild(lst, fill, node)
 
 
-def _remove_at(c: Calls, lst: GrowingList, at: FrontValue, node: ast.AST) -> FrontValue:
+def _remove_at(c: Calls, lst: GrowingList, at: FrontValue, node: ast.AST, message: str) -> FrontValue:
+    """Take an item out; `message` says that there is none at that index."""
     lists, n = c.lists, c.lists.length(lst)
-    lists.require_filled(lst, "IndexError", "pop from empty list")
-    place = lists.place(lst, at, node, "pop index out of range")
+    place = lists.place(lst, at, node, message)
     found = lists.get(lst, place)
 
     def fill(made: GrowingList) -> None:

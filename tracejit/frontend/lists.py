@@ -50,6 +50,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     list_classes,
+    type_name,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, I64, ScalarType
@@ -357,7 +358,7 @@ class Lists:
         """A checked, non-negative index."""
         is_number = isinstance(at, Number) and (at.dtype.is_integer or at.dtype == BOOL)
         if not is_number and not (isinstance(at, Static) and hasattr(at.value, "__index__")):
-            self.arith.mismatch(TypeError("list indices must be integers or slices"), node)
+            self.arith.mismatch(TypeError(f"list indices must be integers or slices, not {type_name(at)}"), node)
         if isinstance(at, Number) and at.dtype == BOOL:
             at = Number(self.arith.scalar(at, I64), weak=True)
         return self.indexing.checked_index(at, self.length(lst), 0, node, message)

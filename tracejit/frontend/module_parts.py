@@ -79,8 +79,8 @@ def parameter(c: Calls, value: FrontValue, index: FrontValue, node: ast.AST) -> 
     items = list(found.values())
     at = range(len(items))
     if key not in (found if isinstance(key, str) else (*at, *(i - len(items) for i in at))):
-        kind = KeyError if isinstance(key, str) else IndexError
-        return c.arith.mismatch(kind(repr(key) if isinstance(key, str) else "list index out of range"), node)
+        error = KeyError(key) if isinstance(key, str) else IndexError("list index out of range")
+        return c.arith.mismatch(error, node)
     return found[key] if isinstance(key, str) else items[key]
 
 

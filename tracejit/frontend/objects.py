@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import enum
 import functools
+import reprlib
 import types
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tracejit.frontend import choices
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.names import is_numpys
 from tracejit.frontend.signature import constant_access
+from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
     BoundFunction,
     BoundMethod,
@@ -32,6 +34,7 @@ from tracejit.frontend.values import (
     TupleValue,
     type_name,
 )
+from tracejit.frontend.written.iterators import indexed, stepped
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -61,6 +64,9 @@ OPERATORS = {
 UNARY = {"neg": "__neg__", "pos": "__pos__", "bitnot": "__invert__", "abs": "__abs__"}
 _MISSING = object()
 
+#: Where the code is from of what `dataclass` writes.
+_GENERATED = ("<string>", dataclasses.__file__, reprlib.__file__)
+
 
 def members(cls: type) -> Iterator[dict[str, Any]]:
     """The namespaces of a class and its bases, in the order attributes are looked up."""
@@ -76,7 +82,7 @@ def find(cls: type, name: str) -> Any:
 def is_users(fn: Any) -> bool:
     """Whether a class attribute is a Python function, plain or scripted, and not one that `dataclass` wrote."""
     if isinstance(fn, types.FunctionType):
-        return fn.__code__.co_filename != "<string>" and not is_numpys(fn)
+        return fn.__code__.co_filename not in _GENERATED and not is_numpys(fn)
     return hasattr(fn, "__tracejit_function__")
 
 
@@ -414,18 +420,20 @@ class Objects:
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""
         made = self.special(o, "__iter__", [], node)
-        if isinstance(made, ObjectValue) and made.cls.__module__ != _ITERATORS and is_users(find(made.cls, "__next__")):
-            reason = f"a loop over an iterator of the class {made.cls.__name__!r} is outside the language"
-            self.ctx.refuse(node, reason, "write '__iter__' with 'yield', or call next() in a loop")
         if made is not None:
-            return made
+            has_next = self.has(made, "__next__") and not is_iterator(made)
+            return self.c.call_object(stepped, [made], {}, node) if has_next else made
         length, item = self.special(o, "__len__", [], node), find(class_of(o) or object, "__getitem__")
         if isinstance(length, Static) and is_users(item):
             return TupleValue(tuple(self.c.call_object(item, [o, Static(i)], {}, node) for i in range(length.value)))
+        if is_users(item):
+            return self.c.call_object(indexed, [o], {}, node)
         return self.c.arith.mismatch(TypeError(f"'{type_name(o)}' object is not iterable"), node)
 
-
-_ITERATORS = "tracejit.frontend.written.iterators"  #: where the class of what `iter` makes is
+    def iterated(self, value: FrontValue, node: ast.AST) -> FrontValue:
+        """What a loop over a value runs over, where its class says so; else the value."""
+        is_own = isinstance(value, ObjectValue) or (isinstance(value, Static) and self.has(value, "__iter__"))
+        return self.items(value, node) if is_own and not is_iterator(value) else value
 
 
 def _as_tuple(o: ObjectValue) -> TupleValue:

@@ -10,11 +10,14 @@ _SET_METHODS = frozenset(
     ("union", "intersection", "difference", "symmetric_difference", "issubset", "issuperset", "isdisjoint", "copy")
 )
 
+#: What has methods that change nothing.
+_VALUES = int | float | complex | tuple | range | slice | frozenset
+
 
 def is_pure_builtin(fn: Any) -> bool:
     """Whether a function has no effect, so that it can be called while compiling."""
     own = getattr(fn, "__self__", None)
-    if isinstance(fn, types.BuiltinMethodType) and isinstance(own, int | float | complex | tuple | range | frozenset):
+    if isinstance(fn, types.BuiltinMethodType) and isinstance(own, _VALUES):
         return True
     if isinstance(fn, types.BuiltinMethodType) and isinstance(own, set):
         return fn.__name__ in _SET_METHODS

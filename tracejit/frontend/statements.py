@@ -403,7 +403,7 @@ class Statements:
     # -- loops -----------------------------------------------------------------------------------------------------
 
     def for_loop(self, s: ForLoop) -> None:
-        runs_over = self.expressions.value(s.iter)
+        runs_over = self.calls.objects.iterated(self.expressions.value(s.iter), s.iter)
         if isinstance(runs_over, GeneratorValue):
             generators.run(self, s, runs_over)
             return

@@ -25,7 +25,6 @@ from tracejit.frontend.values import (
     TupleValue,
 )
 from tracejit.ir.types import BOOL, I64
-from tracejit.messages import escape
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -268,8 +267,7 @@ def new_table(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> Obj
 def missing(c: Calls, value: DictValue, key: Any, node: ast.AST) -> FrontValue:
     """`value[key]` of a key that it has not: what a defaultdict makes, else a KeyError."""
     if value.factory is None:
-        c.ctx.check_false("KeyError", escape(str(key)))
-        return value.items[key]
+        c.arith.mismatch(KeyError(key), node)
     made = c.call_value(value.factory, [], {}, node)
     c.ctx.write_object(value, {**value.items, key: made}, node)
     return made

@@ -173,3 +173,25 @@ def numbered(items: Any, start: Any) -> Any:
     for item in items:
         yield i, item
         i += 1
+
+
+def stepped(iterator: Any) -> Any:
+    """The items of an object with `__next__`."""
+    while True:
+        try:
+            item = iterator.__next__()
+        except StopIteration:
+            return
+        yield item
+
+
+def indexed(items: Any) -> Any:
+    """The items of an object that has `__getitem__` but no `__iter__`."""
+    at = 0
+    while True:
+        try:
+            item = items[at]
+        except IndexError:
+            return
+        yield item
+        at += 1
