@@ -357,9 +357,10 @@ def test_a_module_with_its_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(received(answer["result"]), parts(small(tj.tensor(x))), rtol=1e-5)
 
 
-def test_another_machine_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(tj.ExportError, match="a WebAssembly module runs everywhere"):
-        tj.export(lambda x: x, [normal(2)], tmp_path / "model.wasm", target="aarch64-linux")
+@pytest.mark.parametrize("suffix", [".wasm", ".onnx", ".tj", ".cu"])
+def test_another_machine_is_refused(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(tj.ExportError, match=f"a {suffix} file is for no machine in particular"):
+        tj.export(lambda x: x, [normal(2)], tmp_path / f"model{suffix}", target="aarch64-linux")
 
 
 @node

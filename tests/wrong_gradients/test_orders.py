@@ -6,18 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from numpy.polynomial import Polynomial
 
 import tracejit as tj
-
-POINT = 0.7
-
-
-class Number(Polynomial):
-    """A polynomial that compares as its value at the point."""
-
-    def __gt__(self, other: float) -> bool:
-        return bool(self(POINT) > other)
+from tests.gradients.random_polynomials import POINT, Number
 
 
 def replaced_in_a_branch(x: Any) -> Any:

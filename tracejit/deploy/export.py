@@ -27,8 +27,8 @@ def export(
     `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.wasm` (with
     the JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text). `fn` is a function, a
     scripted one, a method or a module; `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that
-    of the C function or ONNX graph (default: the file's), `target` a machine (`aarch64-linux`, or an LLVM triple;
-    default: this one).
+    of the C function or ONNX graph (default: the file's), `target` a machine for native code (`aarch64-linux`, or an
+    LLVM triple; default: this one).
     Beside native code lie a C header, a manifest and the graph. An ONNX model has an input for each array and number,
     an output for each result and for the last content of each array that is changed (`x_new`); a failed check stops
     its run with the message. Raises `ExportError` and `ScriptError`.
@@ -38,6 +38,8 @@ def export(
     if path.suffix not in suffixes:
         known = ", ".join(suffixes)
         raise ExportError(f"cannot export to {path.name!r}: the path must end in one of {known}")
+    if target is not None and path.suffix not in NATIVE_SUFFIXES:
+        raise ExportError(f"a {path.suffix} file is for no machine in particular: leave target out")
     check_folder(path)
     captured = capture(fn, example_args)
     if path.suffix in CUDA_SUFFIXES:
@@ -55,8 +57,6 @@ def export(
         write_atomically(path, f"{compiled.graph}\n".encode())
         return path
     if path.suffix == ".wasm":
-        if target is not None:
-            raise ExportError("a WebAssembly module runs everywhere: leave target out")
         from tracejit.deploy.wasm.write import write_wasm
 
         text = f"{compiled.graph}\n"

@@ -153,6 +153,13 @@ def captures(block: Block) -> tuple[Value, ...]:
     return block._captures[0]
 
 
+def all_reads(op: Op) -> Iterator[Value]:
+    """Every value that the op, or its blocks from outside, read."""
+    yield from reads(op)
+    for block in op.blocks:
+        yield from captures(block)
+
+
 def inputs_of(op: Op) -> Iterator[Value]:
     """Operands and captured values."""
     yield from op.operands

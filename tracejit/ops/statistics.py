@@ -280,13 +280,13 @@ def norm(
     Euclidean one. Slope 0 at 0."""
     x = inexact(b, x)
     axes = axes_of(_axis(axis, dim), b.rank(x))
-    size = b.abs(x)
     order = ord if p is UNSET else p
     if order in (None, "fro", 2):
-        out = root(b, b.sum(squared_modulus(b, x), axes=axes))
-    elif isinstance(order, str):
+        return _finish(b, x, root(b, b.sum(squared_modulus(b, x), axes=axes)), axes, keepdims, keepdim)
+    if isinstance(order, str):
         raise DTypeMismatch(f"norm has no order {order!r}")
-    elif order in (float("inf"), -float("inf")):
+    size = b.abs(x)
+    if order in (float("inf"), -float("inf")):
         out = (b.max if order > 0 else b.min)(size, axes=axes)
     elif order == 1:
         out = b.sum(size, axes=axes)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tracejit.errors import ScriptError
 from tracejit.ir.builder import Builder, Handle, Rebuilder
-from tracejit.ir.core import Graph, Op, Value, captures, reads
+from tracejit.ir.core import Graph, Op, Value, all_reads
 from tracejit.ir.types import BOOL, Dim, ScalarType, TensorType
 from tracejit.transforms.jacobian import SIZE
 from tracejit.transforms.residuals import live
@@ -80,7 +80,7 @@ class _Batch:
         for op in reversed(self.source.body.ops):
             if needed.intersection(op.results):
                 wanted.append(op)
-                needed.update((*reads(op), *(v for block in op.blocks for v in captures(block))))
+                needed.update(all_reads(op))
         if any(p in needed for p, axis in zip(self.source.params, self.axes, strict=True) if axis is not None):
             raise ValueError("vmap: out_axes is None for a result that differs between slices")
         for op in reversed(wanted):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Rebuilder
-from tracejit.ir.core import Block, Op, Value, captures, reads, type_values, walk
+from tracejit.ir.core import Block, Op, Value, all_reads, type_values, walk
 from tracejit.ir.types import BOOL, I64, ScalarType
 from tracejit.transforms.activity import useful, varied
 from tracejit.transforms.effects import without_effects
@@ -63,7 +63,7 @@ def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], l
     while True:
         wanted = {following[p] for p in needed}
         ops = live(body.ops, wanted, effects=False)
-        read = wanted.union(*(_read(o) for o in ops), *(type_values(p.type) for p in needed))
+        read = wanted.union(*map(all_reads, ops), *(type_values(p.type) for p in needed))
         more = read.intersection(body.params[1:]) - needed
         if not more:
             break
@@ -73,10 +73,6 @@ def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], l
     if any(o.name in ("gradient", "tangent") for o in walk(Block((), tuple(ops), ()))):
         raise NotDifferentiable(op.name, "it depends on derivatives taken in earlier trips of its loop", op.span)
     return [p for p in body.params[1:] if p in needed], ops
-
-
-def _read(op: Op) -> set[Value]:
-    return {*reads(op), *(v for block in op.blocks for v in captures(block))}
 
 
 def _repeated(b: Rebuilder, around: Op, needed: Sequence[Value], ops: Sequence[Op]) -> tuple[Value, ...]:

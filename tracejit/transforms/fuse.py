@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from tracejit import config
 from tracejit.ir.aliasing import FRESH, Roots, consumed, origins
-from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, walk
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, reads, walk
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
 from tracejit.transforms.dce import dce
@@ -130,7 +130,7 @@ class BlockFusion:
         guard = 0
         for at, op in enumerate(self.ops):
             needs = 0
-            for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
+            for value in all_reads(op):
                 maker = self.makers.get(value)
                 if maker is not None:
                     needs |= before[maker] | 1 << maker
@@ -378,7 +378,7 @@ class BlockFusion:
             if is_view(op):
                 own = readers.get(op.results[0], 0)
                 own |= end if own & self.outside else 0
-            for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
+            for value in all_reads(op):
                 readers[value] = readers.get(value, 0) | own
         return readers
 

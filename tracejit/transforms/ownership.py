@@ -35,7 +35,7 @@ from tracejit.ir.aliasing import (
     stored_uses,
 )
 from tracejit.ir.aliasing import borrowed as borrowed_results
-from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, uses, walk
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, uses, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import ListType
 from tracejit.transforms.old_versions import with_old_versions_copied
@@ -151,7 +151,7 @@ def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
     for op in behind:
         if has_effect(op):
             break
-        needs = _inputs(op)
+        needs = tuple(all_reads(op))
         if _taken_by(op) or (op.blocks and op.name != "fused") or any(v in dependent for v in needs):
             dependent.update(op.results)
             continue
@@ -161,16 +161,12 @@ def _move_before(ops: list[Op], taker: Op, wanted: set[Op]) -> list[Op]:
     return [*ops[:at], *(op for op in behind if op in movable), taker, *(op for op in behind if op not in movable)]
 
 
-def _inputs(op: Op) -> list[Value]:
-    return [*reads(op), *(v for block in op.blocks for v in captures(block))]
-
-
 def _closure(op: Op, producers: dict[Value, Op]) -> set[Op]:
     """The op and the ops among `producers` that it needs."""
     found = {op}
     queue = [op]
     while queue:
-        for value in _inputs(queue.pop()):
+        for value in all_reads(queue.pop()):
             maker = producers.get(value)
             if maker is not None and maker not in found:
                 found.add(maker)
@@ -283,6 +279,8 @@ def _is_late(view: Value, last: int, taken: dict[Value, list[tuple[int, Value]]]
 def _outlives_its_list(block: Block, item: Value, roots: Roots) -> bool:
     """Whether an item of a list is used behind something in a branch that takes the list over."""
     lists = [r for r in roots.of(item) if isinstance(r.type, ListType)]
+    if not lists:
+        return False
     taken = False
     for op in block.ops:
         is_used = item in stored_uses(op)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Op, Value, captures, reads, type_values
+from tracejit.ir.core import Block, Op, Value, all_reads, captures, type_values
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type, substitute_dims, unsized
 from tracejit.transforms.cotangents import retype
 from tracejit.transforms.frames import Frame, Region, list_of, size_values
@@ -19,9 +19,7 @@ def live(ops: Sequence[Op], results: Iterable[Value], *, effects: bool = True) -
     for op in reversed(ops):
         if (effects and op.defn.effect == "order") or any(r in needed for r in op.results):
             kept.append(op)
-            needed.update(reads(op))
-            for block in op.blocks:
-                needed.update(captures(block))
+            needed.update(all_reads(op))
     return kept[::-1]
 
 

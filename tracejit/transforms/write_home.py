@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from tracejit.ir.aliasing import finals, is_flat, updated, updates
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Block, Graph, Op, Value, captures, has_effect, reads, walk
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_effect, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
@@ -217,7 +217,7 @@ def _last_reads(block: Block) -> dict[Value, int]:
     """For each value: the position of the last op that reads it, itself or in its blocks."""
     last: dict[Value, int] = {}
     for at, op in enumerate(block.ops):
-        for value in (*reads(op), *(v for b in op.blocks for v in captures(b))):
+        for value in all_reads(op):
             last[value] = at
     return last
 
