@@ -11,8 +11,8 @@ needs it: then `@tj_resolve` gives the address of a part.
 
 from __future__ import annotations
 
-from tracejit.codegen.gemm_blas import PARAMS, blas_text
-from tracejit.codegen.gemm_direct import TYPES
+from tracejit.codegen.gemm_blas import blas_text
+from tracejit.codegen.gemm_pieces import PARAMS, TYPES
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: dtypes with products of their own.

@@ -8,9 +8,7 @@ depend on the number of threads. A BLAS without a switch is called as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr"
+from tracejit.codegen.gemm_pieces import PARAMS, TYPES, Fields
 
 #: Products of fewer multiplications run on one thread: below some 150 us waking a thread costs more than it brings.
 SHARED_WORK = 1 << 23
@@ -18,13 +16,13 @@ SHARED_WORK = 1 << 23
 BLOCK, BLOCKS = 32, 16
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
-_TYPES = {"f32": ("float", "s"), "f64": ("double", "d")}
+_LETTERS = {"f32": "s", "f64": "d"}
 
 
 def blas_text(name: str, integer: str, threads: bool) -> str:
     """`@tj_packed_T` and `@tj_packed_T_inner`. `integer` is the library's integer type, `threads` says whether it has
     a switch for the number of its threads."""
-    return _COMMON + _blas(name, *_TYPES[name], integer, threads)
+    return _COMMON + _blas(name, TYPES[name][0], _LETTERS[name], integer, threads)
 
 
 def switch_text(threads: bool) -> str:
@@ -137,7 +135,7 @@ define void @tj_blas_leave() nounwind {
 
 def _copy_text(name: str, type: str) -> str:
     """A copy of a strided matrix in C order."""
-    size = 4 if name == "f32" else 8
+    size = TYPES[name][1]
     return f"""
 define internal ptr @tj_dense_{name}(i64 %rows, i64 %columns, ptr %x, i64 %row, i64 %column) nounwind {{
 start:
@@ -185,50 +183,29 @@ def _integers(names: str, integer: str) -> tuple[str, dict[str, str]]:
 
 
 #: Arguments of a product of matrices in a known layout, and of a matrix with a vector: type and name.
-_MATMAT = (
-    ("i32", "ta"), ("i32", "tb"), ("i64", "m"), ("i64", "n"), ("i64", "k"),
-    ("ptr", "a"), ("i64", "lda"), ("ptr", "b"), ("i64", "ldb"), ("ptr", "c"), ("i64", "cr"),
-)  # fmt: skip
-_MATVEC = (
-    ("i32", "layout"), ("i64", "rows"), ("i64", "k"),
-    ("ptr", "x"), ("i64", "lead"), ("ptr", "v"), ("i64", "vs"), ("ptr", "y"), ("i64", "ys"),
-)  # fmt: skip
+_MATMAT = Fields.of("i32 %ta, i32 %tb, i64 %m, i64 %n, i64 %k, ptr %a, i64 %lda, ptr %b, i64 %ldb, ptr %c, i64 %cr")
+_MATVEC = Fields.of("i32 %layout, i64 %rows, i64 %k, ptr %x, i64 %lead, ptr %v, i64 %vs, ptr %y, i64 %ys")
 
 
-def _typed(arguments: Sequence[tuple[str, str]], **other: str) -> str:
-    """Arguments as a list of parameters; `other` names registers that stand in for some of them."""
-    return ", ".join(f"{kind} %{other.get(name, name)}" for kind, name in arguments)
-
-
-def _shared(name: str, arguments: Sequence[tuple[str, str]], count: str, part: str, define: str = "") -> str:
+def _shared(name: str, arguments: Fields, count: str, part: str, define: str = "") -> str:
     """`@NAME(arguments, share)`: one call of `@NAME_one`, or a parallel loop over blocks of the register `count`,
     which `define` sets, each run by `part`, whose labels see the arguments, `%begin` and the block's `%size`."""
-    record = "{ " + ", ".join(kind for kind, _ in arguments) + " }"
-    places = [f"getelementptr {record}, ptr %record, i64 0, i32 {i}" for i in range(len(arguments))]
-    saves = "\n".join(
-        f"  %{x}.place = {place}\n  store {kind} %{x}, ptr %{x}.place"
-        for (kind, x), place in zip(arguments, places, strict=True)
-    )
-    loads = "\n".join(
-        f"  %{x}.place = {place}\n  %{x} = load {kind}, ptr %{x}.place"
-        for (kind, x), place in zip(arguments, places, strict=True)
-    )
     return f"""
 define internal void @{name}_part(ptr %record, i64 %begin, i64 %end) nounwind {{
-{loads}
+{arguments.loads()}
   %size = sub i64 %end, %begin
 {part}
 }}
 
-define internal void @{name}({_typed(arguments)}, i1 %share) nounwind {{
+define internal void @{name}({arguments.typed()}, i1 %share) nounwind {{
 start:
   br i1 %share, label %several, label %one
 one:
-  call void @{name}_one({_typed(arguments)})
+  call void @{name}_one({arguments.typed()})
   ret void
 several:
-  %record = alloca {record}
-{saves}
+  %record = alloca {arguments.type}
+{arguments.saves()}
 {define}
   %padded = add i64 {count}, {BLOCKS - 1}
   %least = sdiv i64 %padded, {BLOCKS}
@@ -250,7 +227,7 @@ def _matrix_matrix(name: str, type: str, function: str, integer: str) -> str:
     )
     one = f"""
 declare void {function}(i32, i32, i32, {integer}, {integer}, {integer}, {_operands(type, integer)})
-define internal void @tj_matmat_{name}_one({_typed(_MATMAT)}) nounwind {{
+define internal void @tj_matmat_{name}_one({_MATMAT.typed()}) nounwind {{
 {convert}
   call void {function}({args})
   ret void
@@ -269,7 +246,7 @@ rows:
   %a.part = getelementptr {type}, ptr %a, i64 %skip_a
   %skip_c = mul i64 %begin, %cr
   %c.rows = getelementptr {type}, ptr %c, i64 %skip_c
-  call void @tj_matmat_{name}_one({_typed(_MATMAT, m="size", a="a.part", c="c.rows")})
+  call void @tj_matmat_{name}_one({_MATMAT.typed(m="size", a="a.part", c="c.rows")})
   ret void
 columns:
   %plain_b = icmp eq i32 %tb, {_PLAIN}
@@ -277,7 +254,7 @@ columns:
   %skip_b = mul i64 %begin, %step_b
   %b.part = getelementptr {type}, ptr %b, i64 %skip_b
   %c.columns = getelementptr {type}, ptr %c, i64 %begin
-  call void @tj_matmat_{name}_one({_typed(_MATMAT, n="size", b="b.part", c="c.columns")})
+  call void @tj_matmat_{name}_one({_MATMAT.typed(n="size", b="b.part", c="c.columns")})
   ret void"""
     return one + _shared(f"tj_matmat_{name}", _MATMAT, "%count", part, define)
 
@@ -291,7 +268,7 @@ def _matrix_vector(name: str, type: str, function: str, integer: str) -> str:
     )
     one = f"""
 declare void {function}(i32, i32, {integer}, {integer}, {_operands(type, integer)})
-define internal void @tj_matvec_{name}_one({_typed(_MATVEC)}) nounwind {{
+define internal void @tj_matvec_{name}_one({_MATVEC.typed()}) nounwind {{
   %plain = icmp eq i32 %layout, {_PLAIN}
   %stored_rows = select i1 %plain, i64 %rows, i64 %k
   %stored_columns = select i1 %plain, i64 %k, i64 %rows
@@ -307,7 +284,7 @@ define internal void @tj_matvec_{name}_one({_typed(_MATVEC)}) nounwind {{
   %x.part = getelementptr {type}, ptr %x, i64 %skip_x
   %skip_y = mul i64 %begin, %ys
   %y.part = getelementptr {type}, ptr %y, i64 %skip_y
-  call void @tj_matvec_{name}_one({_typed(_MATVEC, rows="size", x="x.part", y="y.part")})
+  call void @tj_matvec_{name}_one({_MATVEC.typed(rows="size", x="x.part", y="y.part")})
   ret void"""
     return one + _shared(f"tj_matvec_{name}", _MATVEC, "%rows", part)
 
@@ -365,7 +342,7 @@ vector_times:
   call void @tj_matvec_{name}(i32 %other, i64 %n, i64 %k, ptr %b, i64 %ldb, ptr %a, i64 %ac, ptr %c, i64 1, i1 %share)
   ret void
 full:
-  call void @tj_matmat_{name}({_typed(_MATMAT)}, i1 %share)
+  call void @tj_matmat_{name}({_MATMAT.typed()}, i1 %share)
   ret void
 }}
 

@@ -9,6 +9,7 @@ a result does not depend on tiles, threads or the other sizes.
 
 from __future__ import annotations
 
+from tracejit.codegen.gemm_pieces import TYPES, Fields, splat_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.records import record
 
@@ -16,10 +17,7 @@ from tracejit.records import record
 CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
 #: At most one row in so many is computed twice.
 WASTE = 10
-#: LLVM types and bytes.
-TYPES = {"f32": ("float", 4), "f64": ("double", 8)}
-_PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
-_RECORD = "{ i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64 }"
+_FIELDS = Fields.of("i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr")
 #: What the functions here and in `gemm_panels` call.
 COMMON = """
 declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
@@ -104,8 +102,7 @@ def tile_text(name: str, full: int, rows: int, width: int) -> str:
         loop += [
             f"  %ap{r} = getelementptr {type}, ptr %pa, i64 %o{r}",
             f"  %a{r} = load {type}, ptr %ap{r}, align {size}",
-            f"  %i{r} = insertelement {vector} poison, {type} %a{r}, i64 0",
-            f"  %x{r} = shufflevector {vector} %i{r}, {vector} poison, <{lanes} x i32> zeroinitializer",
+            splat_text(type, lanes, f"%a{r}", f"%i{r}", f"%x{r}"),
         ]
         for v in vectors:
             loop.append(f"  %t{r}.{v} = call {vector} {fma}({vector} %x{r}, {vector} %b{v}, {vector} %s{r}.{v})")
@@ -161,12 +158,6 @@ class _Direct:
 
     def _part(self) -> str:
         """Row tiles `begin` to `end`: whole vectors from the left, then what is left, from the right."""
-        kinds = [kind.split()[0] for kind in _RECORD.strip("{} ").split(",")]
-        names = [part.split("%")[1] for part in _PARAMS.split(", ")]
-        loads = "\n".join(
-            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  %{x} = load {kind}, ptr %{x}.place"
-            for i, (kind, x) in enumerate(zip(kinds, names, strict=True))
-        )
         three, one, *narrow = self.widths
         rest = ""
         for width in narrow:
@@ -181,7 +172,7 @@ rest.one:"""
         return f"""
 define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
-{loads}
+{_FIELDS.loads()}
   %last = sub i64 %m, {self.rows}
   br label %row
 row:
@@ -229,15 +220,10 @@ done:
 
     def _whole(self) -> str:
         """The product, by one thread or by several."""
-        names = [part.split("%")[1] for part in _PARAMS.split(", ")]
-        saves = "\n".join(
-            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  store {part}, ptr %{x}.place"
-            for i, (part, x) in enumerate(zip(_PARAMS.split(", "), names, strict=True))
-        )
         return f"""
-define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
-  %record = alloca {_RECORD}
-{saves}
+define void @tj_direct_{self.name}({_FIELDS.typed()}, i1 %share) nounwind {{
+  %record = alloca {_FIELDS.type}
+{_FIELDS.saves()}
   %up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %up, {self.rows}
   %plane = mul i64 %n, %k

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tracejit.codegen.gemm_direct import CACHED_BYTES, TYPES
+from tracejit.codegen.gemm_direct import CACHED_BYTES
+from tracejit.codegen.gemm_pieces import TYPES, Fields, mask_text, splat_text
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: How many rows of the matrix, or elements of the result, go together.
@@ -19,9 +20,8 @@ TILE = 8
 #: many of a tile; matrices of fewer elements are for one thread.
 BAND, READ_WORK, SHARED = 64, 4, 1 << 15
 
-
-_FIELDS = "i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %by.rows"
-_RECORD = "{ " + ", ".join(field.split()[0] for field in _FIELDS.split(", ")) + " }"
+_PARAMS = "i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c"
+_FIELDS = Fields.of(f"{_PARAMS}, i64 %by.rows")
 
 
 def line_text(name: str, options: LlvmOptions) -> str:
@@ -64,14 +64,6 @@ declare void {self.store}({vector}, ptr, i32, {mask})
             ]
         )
 
-    def _mask(self, left: str) -> str:
-        """`%mask`: the first `left` lanes."""
-        lanes = f"<{self.lanes} x i64>"
-        iota = ", ".join(f"i64 {i}" for i in range(self.lanes))
-        return f"""  %left.one = insertelement {lanes} poison, i64 {left}, i64 0
-  %left.all = shufflevector {lanes} %left.one, {lanes} poison, <{self.lanes} x i32> zeroinitializer
-  %mask = icmp slt {lanes} <{iota}>, %left.all"""
-
     def _whole_load(self, address: str) -> str:
         return f"load {self.vector}, ptr {address}, align {self.size}"
 
@@ -89,8 +81,7 @@ declare void {self.store}({vector}, ptr, i32, {mask})
                 f"  %oa{r} = mul i64 %as, {r}",
                 f"  %pa{r} = getelementptr {type}, ptr %a, i64 %oa{r}",
                 f"  %a{r} = load {type}, ptr %pa{r}, align {self.size}",
-                f"  %i{r} = insertelement {vector} poison, {type} %a{r}, i64 0",
-                f"  %x{r} = shufflevector {vector} %i{r}, {vector} poison, <{self.lanes} x i32> zeroinitializer",
+                splat_text(type, self.lanes, f"%a{r}", f"%i{r}", f"%x{r}"),
                 f"  %ob{r} = mul i64 %br, {r}",
                 f"  %b{r} = getelementptr {type}, ptr %b, i64 %ob{r}",
             ]
@@ -131,7 +122,7 @@ ended:
   %none = icmp eq i64 %left, 0
   br i1 %none, label %done, label %rest
 rest:
-{self._mask("%left")}
+{mask_text(self.lanes, "%left")}
 {step(".r", self._part_load)}
   call void {self.store}({vector} %s.r.{rows}, ptr %pc.r, i32 {self.size}, <{self.lanes} x i1> %mask)
   br label %done
@@ -214,7 +205,7 @@ ended:
   %none = icmp eq i64 %left, 0
   br i1 %none, label %done, label %rest
 rest:
-{self._mask("%left")}
+{mask_text(self.lanes, "%left")}
 {step("", ".r", self._part_load)}
   br label %done
 done:
@@ -251,15 +242,9 @@ done:
 
     def _part(self) -> str:
         """Bands `begin` to `end` of the result."""
-        names = [field.split("%")[1] for field in _FIELDS.split(", ")]
-        kinds = [field.split()[0] for field in _FIELDS.split(", ")]
-        loads = "\n".join(
-            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  %{x} = load {kind}, ptr %{x}.place"
-            for i, (kind, x) in enumerate(zip(kinds, names, strict=True))
-        )
         return f"""
 define internal void @tj_line_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
-{loads}
+{_FIELDS.loads()}
   %from = mul i64 %begin, {BAND}
   %until = mul i64 %end, {BAND}
   %to = call i64 @llvm.smin.i64(i64 %until, i64 %n)
@@ -279,15 +264,10 @@ column:
 
     def _whole(self) -> str:
         """The product, where the matrix stays cached and is large enough for a tile."""
-        params, by_rows = _FIELDS.rsplit(", ", 1)
-        saves = "\n".join(
-            f"  %{x}.place = getelementptr {_RECORD}, ptr %record, i64 0, i32 {i}\n  store {kind} %{x}, ptr %{x}.place"
-            for i, (kind, x) in enumerate(f.split(" %") for f in (*params.split(", "), by_rows))
-        )
         return f"""
 declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
-define i1 @tj_line_{self.name}({params}, i1 %share) nounwind {{
-  %record = alloca {_RECORD}
+define i1 @tj_line_{self.name}({_PARAMS}, i1 %share) nounwind {{
+  %record = alloca {_FIELDS.type}
   %count = mul i64 %n, %k
   %small = icmp sle i64 %count, {CACHED_BYTES // self.size}
   %deep = icmp sge i64 %k, 1
@@ -311,7 +291,7 @@ some:
   br i1 %several, label %bands, label %alone
 bands:
   %by.rows = zext i1 %rows to i64
-{saves}
+{_FIELDS.saves()}
   %up = add i64 %n, {BAND - 1}
   %parts = sdiv i64 %up, {BAND}
   %each = mul i64 %k, {BAND * READ_WORK}

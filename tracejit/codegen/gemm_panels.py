@@ -12,7 +12,8 @@ An element is a chain of multiply-adds over k, or the sum of such chains over `D
 
 from __future__ import annotations
 
-from tracejit.codegen.gemm_direct import COMMON, ELEMENTS, TYPES, Shape, spread_text, tile_call
+from tracejit.codegen.gemm_direct import COMMON, ELEMENTS, Shape, spread_text, tile_call
+from tracejit.codegen.gemm_pieces import PARAMS, TYPES, Fields, mask_text
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
@@ -24,25 +25,10 @@ LONG_BYTES = 1 << 17
 #: Copying an element takes as long as so many multiplications.
 COPY_WORK = 4
 
-_FIELDS = (
-    ("i64", "m"), ("i64", "n"), ("i64", "k"), ("ptr", "a"), ("i64", "ar"), ("i64", "ac"),
-    ("ptr", "b"), ("i64", "br"), ("i64", "bc"), ("ptr", "c"), ("i64", "cr"),
-    ("ptr", "blocks"), ("ptr", "panels"), ("i64", "tiles"), ("i64", "first"), ("i64", "origin"), ("i64", "inside"),
-)  # fmt: skip
 #: Beside the arguments: packed A, packed B, the tiles of a panel; the first panel to work on, the first that is in
 #: `panels`, and how many are read from B itself.
-_PARAMS = ", ".join(f"{kind} %{x}" for kind, x in _FIELDS[:11])
-_RECORD = "{ " + ", ".join(kind for kind, _ in _FIELDS) + " }"
-
-
-def _place(field: str) -> str:
-    """The address of a field of the record."""
-    return f"getelementptr {_RECORD}, ptr %record, i64 0, i32 {[x for _, x in _FIELDS].index(field)}"
-
-
-def _loads() -> str:
-    """Every field of the record under its own name."""
-    return "\n".join(f"  %{x}.place = {_place(x)}\n  %{x} = load {kind}, ptr %{x}.place" for kind, x in _FIELDS)
+_FIELDS = Fields.of(f"{PARAMS}, ptr %blocks, ptr %panels, i64 %tiles, i64 %first, i64 %origin, i64 %inside")
+_ARGUMENTS = len(Fields.of(PARAMS).items)
 
 
 def panels_text(name: str, options: LlvmOptions) -> str:
@@ -121,7 +107,7 @@ done:
         return f"""
 define internal void @tj_panels_blocks_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
-{_loads()}
+{_FIELDS.loads()}
   %last = sub i64 %m, 1
   %dense = icmp eq i64 %ar, 1
   %full = sdiv i64 %m, {rows}
@@ -182,11 +168,10 @@ done:
         """Pieces `begin` to `end` of the panels from `first` on, DEPTH rows each: panel[p][column], vector by vector of
         columns."""
         type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
-        iota = ", ".join(f"i64 {i}" for i in range(lanes))
         return f"""
 define internal void @tj_panels_pack_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
-{_loads()}
+{_FIELDS.loads()}
   %along = icmp eq i64 %bc, 1
   %down = icmp eq i64 %br, 1
   %square = icmp sge i64 %k, {lanes}
@@ -230,9 +215,7 @@ other:
   %most = sub i64 %here, 1
   br i1 %turned, label %squares, label %elements
 lines:
-  %here.one = insertelement <{lanes} x i64> poison, i64 %here, i64 0
-  %here.all = shufflevector <{lanes} x i64> %here.one, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
-  %mask = icmp slt <{lanes} x i64> <{iota}>, %here.all
+{mask_text(lanes, "%here")}
   br label %line
 line:
   %p = phi i64 [ %top, %lines ], [ %p1, %line ]
@@ -313,7 +296,6 @@ define internal void @tj_panels_turn_{self.name}(ptr %from, i64 %step, i64 %last
     def _put(self) -> str:
         """Rows and columns of a tile from `x` to `c`, added to what is there where `add` says so."""
         type, size, lanes, vector = self.type, self.size, self.lanes, self.vector
-        iota = ", ".join(f"i64 {i}" for i in range(lanes))
         masked = f"i32 {size}, {self.mask} %mask"
         return f"""
 define internal void @tj_panels_put_{self.name}(
@@ -330,9 +312,7 @@ row:
 some:
   %j = phi i64 [ 0, %row ], [ %j1, %write ]
   %here = sub i64 %columns, %j
-  %here.one = insertelement <{lanes} x i64> poison, i64 %here, i64 0
-  %here.all = shufflevector <{lanes} x i64> %here.one, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
-  %mask = icmp slt <{lanes} x i64> <{iota}>, %here.all
+{mask_text(lanes, "%here")}
   %x.at = getelementptr {type}, ptr %x.row, i64 %j
   %new = load {vector}, ptr %x.at, align {size}
   %c.at = getelementptr {type}, ptr %c.row, i64 %j
@@ -365,7 +345,7 @@ done:
 define internal void @tj_panels_part_{self.name}(ptr %record, i64 %begin, i64 %end) nounwind {{
 start:
   %beside = alloca [{rows * width} x {type}], align 64
-{_loads()}
+{_FIELDS.loads()}
   %packed = icmp ne ptr %blocks, null
   %t.row = select i1 %packed, i64 1, i64 %ar
   %t.step = select i1 %packed, i64 {rows}, i64 %ac
@@ -458,22 +438,19 @@ done:
 
     def _whole(self) -> str:
         """The product: blocks of A where it needs them, then panels as far as they have room, and their tiles."""
-        saves = "\n".join(
-            f"  %{x}.place = {_place(x)}\n  store {kind} %{x}, ptr %{x}.place" for kind, x in _FIELDS[:11]
-        )
         run = (
             f"call void @tj_share_tiles(\n"
             f"    ptr @tj_panels_{{}}_{self.name}, ptr %record, i64 {{}}, i64 {{}}, i64 %elements, i1 %share)"
         )
         return f"""
-define void @tj_panels_{self.name}({_PARAMS}, i1 %share) nounwind {{
+define void @tj_panels_{self.name}({PARAMS}, i1 %share) nounwind {{
 start:
-  %record = alloca {_RECORD}
-{saves}
+  %record = alloca {_FIELDS.type}
+{_FIELDS.saves(_ARGUMENTS)}
 {ELEMENTS}
   %m.up = add i64 %m, {self.rows - 1}
   %tiles = sdiv i64 %m.up, {self.rows}
-  %tiles.place = {_place("tiles")}
+  %tiles.place = {_FIELDS.place("tiles")}
   store i64 %tiles, ptr %tiles.place
   %n.up = add i64 %n, {self.width - 1}
   %count = sdiv i64 %n.up, {self.width}
@@ -484,7 +461,7 @@ start:
   %stays = and i1 %few, %unit.b
   %full = sdiv i64 %n, {self.width}
   %inside = select i1 %stays, i64 %full, i64 0
-  %inside.place = {_place("inside")}
+  %inside.place = {_FIELDS.place("inside")}
   store i64 %inside, ptr %inside.place
   %partial = sub i64 %count, %inside
   %room = sdiv i64 {PANELS_BYTES}, %panel.bytes
@@ -492,9 +469,9 @@ start:
   %each = call i64 @llvm.smin.i64(i64 %least, i64 %partial)
   %panels.bytes = mul i64 %each, %panel.bytes
   %panels = call ptr @tj_alloc(i64 %panels.bytes)
-  %panels.place = {_place("panels")}
+  %panels.place = {_FIELDS.place("panels")}
   store ptr %panels, ptr %panels.place
-  %blocks.place = {_place("blocks")}
+  %blocks.place = {_FIELDS.place("blocks")}
   store ptr null, ptr %blocks.place
 {spread_text(self.size)}
   %part = icmp slt i64 %m, {self.rows}
@@ -519,8 +496,8 @@ pack.a:
   br label %head
 head:
   %taken = phi ptr [ null, %start ], [ %blocks, %pack.a ]
-  %first.place = {_place("first")}
-  %origin.place = {_place("origin")}
+  %first.place = {_FIELDS.place("first")}
+  %origin.place = {_FIELDS.place("origin")}
   %k.up = add i64 %k, {DEPTH - 1}
   %pieces = sdiv i64 %k.up, {DEPTH}
   %panel.work = mul i64 %panel.size, {COPY_WORK}

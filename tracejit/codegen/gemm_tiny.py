@@ -6,7 +6,7 @@ over k, as in `gemm_direct`.
 
 from __future__ import annotations
 
-from tracejit.codegen.gemm_direct import TYPES
+from tracejit.codegen.gemm_pieces import PARAMS, TYPES, mask_text, splat_text
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: Multiplications by rows of B, or of numbers, up to which other ways cost more before they begin.
@@ -21,15 +21,13 @@ def tiny_text(name: str, options: LlvmOptions) -> str:
     type, size = TYPES[name]
     lanes = options.vector_bits // (8 * size)
     vector, mask = f"<{lanes} x {type}>", f"<{lanes} x i1>"
-    iota = ", ".join(f"i64 {i}" for i in range(lanes))
     load, store = (f"@llvm.masked.{x}.v{lanes}{name}.p0" for x in ("load", "store"))
     return f"""
 declare {vector} @llvm.fmuladd.v{lanes}{name}({vector}, {vector}, {vector})
 declare {type} @llvm.fmuladd.{name}({type}, {type}, {type})
 declare {vector} {load}(ptr, i32, {mask}, {vector})
 declare void {store}({vector}, ptr, i32, {mask})
-define i1 @tj_tiny_{name}(
-    i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, i64 %bc, ptr %c, i64 %cr) nounwind {{
+define i1 @tj_tiny_{name}({PARAMS}) nounwind {{
 start:
   %steps = mul i64 %m, %k
   %narrow = icmp sle i64 %n, {lanes}
@@ -52,9 +50,7 @@ layout:
   %dense = or i1 %unit, %column
   br i1 %dense, label %rows, label %other
 rows:
-  %n.one = insertelement <{lanes} x i64> poison, i64 %n, i64 0
-  %n.all = shufflevector <{lanes} x i64> %n.one, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
-  %mask = icmp slt <{lanes} x i64> <{iota}>, %n.all
+{mask_text(lanes, "%n")}
   br label %v.row
 v.row:
   %vi = phi i64 [ 0, %rows ], [ %vi1, %v.end ]
@@ -67,8 +63,7 @@ v.step:
   %vb = phi ptr [ %b, %v.row ], [ %vb1, %v.step ]
   %sum = phi {vector} [ zeroinitializer, %v.row ], [ %next, %v.step ]
   %x = load {type}, ptr %vx, align {size}
-  %x.one = insertelement {vector} poison, {type} %x, i64 0
-  %x.all = shufflevector {vector} %x.one, {vector} poison, <{lanes} x i32> zeroinitializer
+{splat_text(type, lanes, "%x", "%x.one", "%x.all")}
   %y = call {vector} {load}(ptr %vb, i32 {size}, {mask} %mask, {vector} zeroinitializer)
   %next = call {vector} @llvm.fmuladd.v{lanes}{name}({vector} %x.all, {vector} %y, {vector} %sum)
   %vx1 = getelementptr {type}, ptr %vx, i64 %ac
