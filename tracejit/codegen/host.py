@@ -152,8 +152,7 @@ class _Printer:
             case Load(buffer, index) if buffer in self.parts:
                 return f"{self.names[buffer]}[{spell(index)}]"
             case Load(buffer, index):
-                kind = self.expressions.constant(f"element_{_element(buffer)}", _element(buffer))
-                return f"run.read({self.names[buffer]}, {spell(index)}, {kind})"
+                return f"run.read({self.names[buffer]}, {spell(index)}, {self.element(buffer)})"
             case Offset(buffer, index):
                 return f"inside({self.names[buffer]}, {spell(index)} * {_element(buffer).itemsize})"
             case Input():
@@ -298,7 +297,7 @@ class _Printer:
 
     def assign(self, names: Sequence[str], texts: Sequence[str]) -> None:
         if names:
-            self.line(f"{', '.join(names)} = {', '.join(f'({t})' if ':=' in t else t for t in texts)}")
+            self.line(f"{', '.join(names)} = {', '.join(texts)}")
 
     def branch(self, stmt: If) -> None:
         results = [self.bind(r) for r in stmt.results]
@@ -331,16 +330,17 @@ class _Printer:
         if isinstance(stmt.value.type, DType):
             self.line(f"outputs[{stmt.index}] = {kind}.type({value})")
         elif isinstance(expected, ScalarType):
-            self.line(f"outputs[{stmt.index}] = {kind}.type(run.complex({value}, {self.part(stmt.value)}))")
+            self.line(f"outputs[{stmt.index}] = {kind}.type(run.complex({value}, {self.element(stmt.value)}))")
             self.line(f"run.free({value})")
         else:
             assert stmt.owned, "results of a GPU program own their memory"
             shape = "".join(f"{self.expressions(d)}, " for d in stmt.dims)
             self.line(f"outputs[{stmt.index}] = run.array({value}, ({shape}), {kind})")
 
-    def part(self, buffer: Expr) -> str:
-        assert isinstance(buffer.type, Pointer)
-        return self.expressions.constant(f"element_{buffer.type.element}", buffer.type.element)
+    def element(self, buffer: Expr) -> str:
+        """The name of the dtype of a buffer's elements."""
+        dtype = _element(buffer)
+        return self.expressions.constant(f"element_{dtype}", dtype)
 
 
 def _needed(geometry: Geometry) -> list[Let]:
@@ -389,6 +389,6 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return [f"    {line}" for line in lines or ("pass",)]
 
 
-def _element(buffer: Var) -> DType:
+def _element(buffer: Expr) -> DType:
     assert isinstance(buffer.type, Pointer)
     return buffer.type.element

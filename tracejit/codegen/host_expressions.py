@@ -39,7 +39,6 @@ class HostExpressions:
         self.wraps = wraps
         self.constants: dict[str, Any] = {}
         self._shared: dict[int, str | None] = {}
-        self._checked: dict[str, str] = {}  #: names of values that are brought into range, by text
 
     def __call__(self, e: Expr) -> str:
         """The text, not in parentheses."""
@@ -116,8 +115,7 @@ class HostExpressions:
         low, high = limits(dtype)
         if dtype.kind == "u":
             return f"({text}) & {high}"
-        name = self._checked.setdefault(text, f"w{len(self._checked)}")
-        return f"{name} if {low} <= ({name} := {text}) <= {high} else wrapped({name}, {dtype.bits})"
+        return f"w if {low} <= (w := {text}) <= {high} else wrapped(w, {dtype.bits})"  # read before w is set again
 
     def _cast(self, text: str, source: DType, target: DType) -> str:
         if source == target:

@@ -414,9 +414,8 @@ def _copy(lowering: Lowering, op: Op) -> list[Any]:
         return [lowering.copy(place, result.name)]
     if isinstance(x.type, ScalarType):
         return [place]
-    if not isinstance(x.type, ListType) or not isinstance(
-        x.type.element, ScalarType
-    ):  # its arrays would have two owners
+    assert isinstance(x.type, ListType)
+    if not isinstance(x.type.element, ScalarType):  # its arrays would have two owners
         reason = "a list of arrays would have to be copied here, because it is used later as it was before a change"
         raise ScriptError(reason, op.span, instead="make the copy yourself: [item.copy() for item in items]")
     made = lowering.pointer(x.type, result.name)

@@ -134,18 +134,13 @@ def _math(name: str, evaluate: Callable[..., Any], arity: int = 1, c: str = "") 
 
 
 _SCALEF = {f"f{bits}": f"llvm.x86.avx512.mask.scalef.p{letter}.512" for bits, letter in ((32, "s"), (64, "d"))}
-_TRUNCATING = {"i": "sdiv", "u": "udiv"}, {"i": "srem", "u": "urem"}
 
 
-def _truncating(name: str, sign: str, evaluate: Callable[..., Any]) -> ScalarOp:
+def _truncating(name: str, sign: str, opcode: str, evaluate: Callable[..., Any]) -> ScalarOp:
     """Integer division that truncates."""
     c, python = (dict.fromkeys("iu", text) for text in (f"{{n}}({{0}} {sign} {{1}})", f"{name}({{0}}, {{1}})"))
-    llvm = _TRUNCATING[name == "remainder"]
+    llvm = {kind: letter + opcode for kind, letter in (("i", "s"), ("u", "u"))}
     return ScalarOp(name, 2, "iu", evaluate, c=c, llvm=llvm, python=python, python_rounds=True)
-
-
-def _python(kinds: str, text: str) -> dict[str, str]:
-    return dict.fromkeys(kinds, text)
 
 
 def _overflow(sign: str) -> dict[str, str]:
@@ -176,19 +171,19 @@ _ROWS = (
         np.abs,
         c={"f": "fabs{f}({0})"},
         llvm={"f": "llvm.fabs"},
-        python=_python("if", "abs({0})"),
+        python=dict.fromkeys("if", "abs({0})"),
         python_rounds=True,
         expand=basic.abs,
     ),
-    _truncating("quotient", "/", numeric.quotient),
-    _truncating("remainder", "%", numeric.remainder),
-    _compound("floordiv", 2, "iuf", np.floor_divide, "same", _python("iu", "floordiv({0}, {1})"), True),
-    _compound("mod", 2, "iuf", np.remainder, "same", _python("iu", "modulo({0}, {1})")),
+    _truncating("quotient", "/", "div", numeric.quotient),
+    _truncating("remainder", "%", "rem", numeric.remainder),
+    _compound("floordiv", 2, "iuf", np.floor_divide, "same", dict.fromkeys("iu", "floordiv({0}, {1})"), True),
+    _compound("mod", 2, "iuf", np.remainder, "same", dict.fromkeys("iu", "modulo({0}, {1})")),
     ScalarOp("fmod", 2, "iuf", np.fmod, c={"f": "fmod{f}({0}, {1})"}, expand=mathlib.FUNCTIONS["fmod"]),
     ScalarOp("pow", 2, "iuf", numeric.power, expand=mathlib.FUNCTIONS["pow"]),
     _compound("sign", 1, "iuf", np.sign),
-    _compound("minimum", 2, "biuf", np.minimum, "same", _python("biu", "min({0}, {1})")),
-    _compound("maximum", 2, "biuf", np.maximum, "same", _python("biu", "max({0}, {1})")),
+    _compound("minimum", 2, "biuf", np.minimum, "same", dict.fromkeys("biu", "min({0}, {1})")),
+    _compound("maximum", 2, "biuf", np.maximum, "same", dict.fromkeys("biu", "max({0}, {1})")),
     ScalarOp("copysign", 2, "f", np.copysign, c={"f": "copysign{f}({0}, {1})"}, llvm={"f": "llvm.copysign"}),
     ScalarOp("sqrt", 1, "f", np.sqrt, c={"f": "sqrt{f}({0})"}, llvm={"f": "llvm.sqrt"}),
     _rounding("floor", "llvm.floor", "floor", np.floor),

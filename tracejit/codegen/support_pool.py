@@ -191,6 +191,17 @@ done:
 """
 
 
+#: Goes on at `ask`, with the %pool, where one has been made, else to `no`.
+_ASK_POOL = """\
+  %pool = load atomic ptr, ptr @tj_pool acquire, align 8
+  %unmade = icmp eq ptr %pool, null
+  %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
+  %none = or i1 %unmade, %refused
+  br i1 %none, label %no, label %ask
+ask:
+"""
+
+
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
     if system != "linux" or machine not in _FUTEX:
@@ -290,13 +301,7 @@ launch:
 
 ; Whether workers take long to begin, except that now and then it is tried again.
 define internal i1 @tj_pool_is_far() nounwind {{
-  %pool = load atomic ptr, ptr @tj_pool acquire, align 8
-  %unmade = icmp eq ptr %pool, null
-  %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
-  %none = or i1 %unmade, %refused
-  br i1 %none, label %no, label %ask
-ask:
-  %delay_place = getelementptr i8, ptr %pool, i64 16
+{_ASK_POOL}  %delay_place = getelementptr i8, ptr %pool, i64 16
   %delay = load atomic i64, ptr %delay_place monotonic, align 8
   %late = icmp sgt i64 %delay, {NEAR}
   br i1 %late, label %decline, label %no
@@ -315,13 +320,7 @@ no:
 
 ; Whether workers wait for work with open eyes and begin soon, so that a launch costs less than a microsecond.
 define i1 @tj_pool_is_near() nounwind {{
-  %pool = load atomic ptr, ptr @tj_pool acquire, align 8
-  %unmade = icmp eq ptr %pool, null
-  %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
-  %none = or i1 %unmade, %refused
-  br i1 %none, label %no, label %ask
-ask:
-  %started_place = getelementptr i8, ptr %pool, i64 4
+{_ASK_POOL}  %started_place = getelementptr i8, ptr %pool, i64 4
   %started = load atomic i32, ptr %started_place monotonic, align 4
   %asleep_place = getelementptr i8, ptr %pool, i64 12
   %asleep = load atomic i32, ptr %asleep_place monotonic, align 4
