@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 from typing import NamedTuple
 
@@ -621,3 +622,34 @@ def test_a_row_carried_by_a_loop_that_is_lowered_twice():
         return path, score
 
     check(forward, np.arange(12.0).reshape(4, 3), np.eye(3))
+
+
+def test_names_of_a_module_that_come_and_go():
+    """Whether a module has a name is asked before each call, as plain Python asks it."""
+    module = types.ModuleType("names_that_come_and_go")
+
+    def has(x):
+        return x * 3 if hasattr(module, "rate") else x * 2
+
+    def with_default(x):
+        return x * getattr(module, "rate", 2.0)
+
+    def imported(x):
+        try:
+            from names_that_come_and_go import rate
+        except ImportError:
+            rate = 2.0
+        return x * rate
+
+    x = np.arange(3.0)
+    sys.modules[module.__name__] = module
+    try:
+        for fn in (has, with_default, imported):
+            scripted = script(fn)
+            for rate in (None, 3.0, 5.0, None, 3.0):
+                vars(module).pop("rate", None)
+                if rate is not None:
+                    module.rate = rate
+                np.testing.assert_array_equal(scripted(x), fn(x))
+    finally:
+        del sys.modules[module.__name__]

@@ -208,6 +208,53 @@ def test_imported_function_counts(load: Load) -> None:
     ]
 
 
+BELOW = "import abc\nclass A(abc.ABC):\n    pass\nclass B(A):\n    pass\nclass C:\n    pass\n"
+IS_ONE = "x * 3.0 if isinstance(helper.C(), helper.A) else x * 2.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "two", "three", "expression"),
+    [
+        ("kept_helper", "", "flag = 1\n", "x * 3.0 if hasattr(helper, 'flag') else x * 2.0"),
+        ("kept_helper", "", "flag = 1\n", "x * 3.0 if hasattr(helper, 'fl' + PART) else x * 2.0"),
+        ("kept_helper", "", "flag = 3.0\n", "x * getattr(helper, 'flag', 2.0)"),
+        ("kept_helper", "", "flag = 1\n", "x * 2.0 if getattr(helper, 'flag', None) is None else x * 3.0"),
+        ("kept_helper", "", "flag = 1\n", "x * 3.0 if 'flag' in dir(helper) else x * 2.0"),
+        ("kept_helper", "", "flag = 1\n", "x * 3.0 if 'flag' in vars(helper) else x * 2.0"),
+        ("kept_helper", BELOW, BELOW + "B.register(C)\n", IS_ONE),
+        ("kept_helper", BELOW, BELOW + "A.register(B)\nB.register(C)\n", IS_ONE),
+        ("trace", "def g(x):\n    return x * 2.0\n", "def g(x):\n    return x * 3.0\n", "g(x)"),
+    ],
+)
+def test_what_another_file_holds_counts(load: Load, name: str, two: str, three: str, expression: str) -> None:
+    """Names that come and go, declarations, and a file of the user that has the name of a standard module."""
+    imported = "from trace import g\n" if name == "trace" else f"import {name} as helper\n"
+    text = f"{imported}PART = 'ag'\n@tj.script\ndef f(x):\n    return {expression}\n"
+    for held, factor in ((two, 2.0), (three, 3.0), (two, 2.0)):
+        load(held, name=name)
+        module = load(text)
+        assert module.f(np.arange(3.0)).tolist() == [0.0, factor, 2 * factor]
+
+
+def test_imports_inside_count(load: Load) -> None:
+    """A module that is there or not, a name in it that is there or not, and one that is another number."""
+    text = (
+        "@tj.script\ndef f(x):\n    try:\n        from kept_helper import RATE\n        r = RATE\n"
+        "    except ImportError:\n        r = 2.0\n    return x * r\n"
+    )
+    for held, factor in ((None, 2.0), ("", 2.0), ("RATE = 3.0\n", 3.0), ("RATE = 5.0\n", 5.0), (None, 2.0)):
+        sys.modules.pop("kept_helper", None)
+        if held is not None:
+            load(held, name="kept_helper")
+        module = load(text)
+        assert module.f(np.arange(2.0)).tolist() == [0.0, factor]
+
+
+def test_imports_of_versioned_packages_inside_are_found(load: Load) -> None:
+    text = "@tj.script\ndef f(x):\n    import math\n    from math import sqrt\n    return x * math.floor(sqrt(4.0))\n"
+    assert results(load, text, text) == [(False, [0.0, 2.0, 4.0]), (True, [0.0, 2.0, 4.0])]
+
+
 def test_names_that_become_others(load: Load) -> None:
     """A builtin that the module covers, and a name of NumPy's that somebody replaced."""
     text = "@tj.script\ndef f(x):\n    return x * float(max(1, 2))\n"
@@ -402,7 +449,6 @@ def test_entries_of_another_making_are_absent(load: Load, monkeypatch: pytest.Mo
     results(load, SCALED)
     monkeypatch.setattr(kept.disk, "load", lambda key: b"cos\nsystem\n(S'exit 1'\ntR.")
     assert kept.Kept(kept.Reachable(()), "key")._load("lowered") is None
-    assert disk.load is kept.disk.load
 
 
 PROGRAMS = """

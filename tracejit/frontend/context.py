@@ -128,7 +128,7 @@ class Frame:
     site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
 
     def __post_init__(self) -> None:
-        note_read(self.source)
+        note_read(self.source.function)
 
     @property
     def result(self) -> FrontValue | None:

@@ -7,32 +7,38 @@ import importlib
 import sys
 from typing import Any
 
-from tracejit.frontend.context import Context
-from tracejit.frontend.values import Static
+from tracejit.frontend.source import note_read
+from tracejit.frontend.statics import Statics
+from tracejit.frontend.values import FrontValue, Static
 
 
-def import_(ctx: Context, s: ast.Import | ast.ImportFrom) -> None:
-    """Imports of modules that are loaded already, bound as compile-time objects."""
+def import_(statics: Statics, s: ast.Import | ast.ImportFrom) -> None:
+    """Imports: modules are bound as compile-time objects, what they hold as it is where it is read by its name."""
+    frame = statics.ctx.frame
     for alias in s.names:
         try:
-            name, value = _imported(ctx, s, alias)
+            name, value = _imported(statics, s, alias)
         except ImportError as error:
-            ctx.check_false(type(error).__name__, str(error))
-        ctx.frame.env[name] = Static(value)
+            note_read(error)
+            statics.ctx.check_false(type(error).__name__, str(error))
+        frame.env[name] = value
 
 
-def _imported(ctx: Context, s: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[str, Any]:
+def _imported(statics: Statics, s: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[str, FrontValue]:
     """The name that an import binds, and what it stands for."""
     if isinstance(s, ast.Import):
-        importlib.import_module(alias.name)
+        note_read(importlib.import_module(alias.name))
         first = alias.name.split(".")[0]
-        return alias.asname or first, sys.modules[alias.name if alias.asname else first]
-    package = ctx.frame.source.globals.get("__package__")
+        return alias.asname or first, Static(sys.modules[alias.name if alias.asname else first])
+    package = statics.ctx.frame.source.globals.get("__package__")
     module = importlib.import_module("." * s.level + (s.module or ""), package)
-    found = getattr(module, alias.name, None)
-    if found is None and not hasattr(module, alias.name):
+    note_read(module)
+    bound = alias.asname or alias.name
+    if not hasattr(module, alias.name):
         try:
             found = importlib.import_module(f"{module.__name__}.{alias.name}")
         except ModuleNotFoundError:
-            raise ImportError(f"cannot import name {alias.name!r} from {module.__name__!r}") from None
-    return alias.asname or alias.name, found
+            return bound, statics.not_imported(module, alias.name)
+        note_read(found)
+        return bound, Static(found)
+    return bound, statics.attribute(module, alias.name, s)

@@ -24,7 +24,7 @@ class Access:
     """Argument `root` (counted in parameter order), or `constant` when root is -1, then `steps` into it.
 
     Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`,
-    `("iterate", None)` (a tuple of its items).
+    `("iterate", None)` (a tuple of its items), `("has", name)` (whether there is such an attribute).
     """
 
     root: int
@@ -47,6 +47,8 @@ class Access:
                     value = value.cell_contents
                 elif kind == "iterate":
                     value = tuple(value)
+                elif kind == "has":
+                    value = hasattr(value, key)
                 else:
                     value = value[key]
             except (AttributeError, KeyError, IndexError, ValueError, TypeError):

@@ -64,13 +64,14 @@ class FunctionSource:
         )
 
 
-_READ: ContextVar[dict[int, Callable[..., Any]] | None] = ContextVar("read", default=None)
+_READ: ContextVar[dict[int, object] | None] = ContextVar("read", default=None)
 
 
 @contextmanager
-def functions_read() -> Iterator[dict[int, Callable[..., Any]]]:
-    """The functions whose code is lowered inside, by id."""
-    read: dict[int, Callable[..., Any]] = {}
+def things_read() -> Iterator[dict[int, object]]:
+    """What a lowering inside is made of beside values that it guards, by id: functions, whose code is lowered, modules
+    that are imported, and why others could not be."""
+    read: dict[int, object] = {}
     token = _READ.set(read)
     try:
         yield read
@@ -78,11 +79,11 @@ def functions_read() -> Iterator[dict[int, Callable[..., Any]]]:
         _READ.reset(token)
 
 
-def note_read(source: FunctionSource) -> None:
-    """The code of a function is being lowered."""
+def note_read(thing: object) -> None:
+    """A lowering is made of this."""
     read = _READ.get()
     if read is not None:
-        read[id(source.function)] = source.function
+        read[id(thing)] = thing
 
 
 class _File:

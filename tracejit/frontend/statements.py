@@ -180,7 +180,7 @@ class Statements:
             case ast.FunctionDef():
                 self.nested_function(s)
             case ast.Import() | ast.ImportFrom():
-                import_(self.ctx, s)
+                import_(self.calls.statics, s)
             case ast.Global():
                 pass
             case _:

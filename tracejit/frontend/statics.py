@@ -59,6 +59,11 @@ if TYPE_CHECKING:
 _FIXED_MODULES = ("numpy", "math", "tracejit", "builtins", "cmath", "operator")
 
 
+def _is_fixed(owner: Any) -> bool:
+    """Whether an object is a module whose names are taken to stay what they are."""
+    return isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a number that can be a run-time one: Python's, but no bool, or NumPy's."""
     return type(value) in (int, float, complex) or (isinstance(value, np.number) and value.dtype.name in BY_NUMPY_NAME)
@@ -189,7 +194,7 @@ class Statics:
         known = self.outer.get(id(owner))
         if known is not None and name in known.fields:
             return known.fields[name]
-        if isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES:
+        if _is_fixed(owner):
             return self.of_object(self.get(owner, name, node))
         fixed = isinstance(owner, type) and owner.__module__.split(".")[0] in _FIXED_MODULES
         if fixed or isinstance(
@@ -208,6 +213,16 @@ class Statics:
             self.ctx.at(node)
             text = escape(str(error))
             self.missing(constant_access(owner).step("attribute", name), "AttributeError", text)
+
+    def guard_has(self, owner: Any, name: str) -> None:
+        """Rely on whether a module has an attribute."""
+        if isinstance(owner, types.ModuleType) and not _is_fixed(owner):
+            self.guards[constant_access(owner).step("has", name)] = StaticSpec(hasattr(owner, name))
+
+    def not_imported(self, module: types.ModuleType, name: str) -> NoReturn:
+        """A module has nothing of the name that is imported from it."""
+        text = f"cannot import name {name!r} from {module.__name__!r}"
+        self.missing(constant_access(module).step("attribute", name), "ImportError", text)
 
     def set_attribute(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
         """`owner.name = value` for an object from outside."""

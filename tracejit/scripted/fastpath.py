@@ -190,7 +190,7 @@ class Plan:
             self.guard_container(access, spec.type, len(spec.keys))
             return
         assert isinstance(spec, StaticSpec)
-        if spec.value is MISSING:
+        if spec.value is MISSING or any(kind == "has" for kind, _ in access.steps):
             raise Inexpressible
         if any(kind == "iterate" for kind, _ in access.steps):
             self.guard_items(access, spec.value)

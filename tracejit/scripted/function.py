@@ -37,7 +37,7 @@ from tracejit.frontend.signature import (
     refined,
     spec_of,
 )
-from tracejit.frontend.source import FunctionSource, function_source, functions_read
+from tracejit.frontend.source import FunctionSource, function_source, things_read
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.ir.types import is_differentiable
@@ -321,7 +321,7 @@ class ScriptedFunction(FastCallable):
     ) -> Specialisation:
         """A new specialisation; kept on the disk where that may be."""
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
-        with called_with(arguments), collector_paused(), functions_read() as read:
+        with called_with(arguments), collector_paused(), things_read() as read:
             try:
                 lowered = self.lower(parameters, aliases)
             except (NeedsStatic, NeedsSizes) as request:

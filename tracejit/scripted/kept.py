@@ -355,9 +355,9 @@ class Kept:
         self._save(f"lowering {self._variant}", request)
 
     def keep_lowered(self, made: Lowered, read: Iterable[Any]) -> bool:
-        """Keep a lowering, for which the code of functions was `read`; whether it could be."""
+        """Keep a lowering, for which functions and modules were `read`; whether it could be."""
         graph = made.graph
-        if graph.device != "cpu" or not all(self._is_described(fn) for fn in read):
+        if graph.device != "cpu" or not all(self._is_described(thing) for thing in read):
             return False
         try:
             packed = self._pack(graph)
@@ -372,10 +372,14 @@ class Kept:
         self.lowering = disk.digest(data)
         return True
 
-    def _is_described(self, fn: Any) -> bool:
-        """Whether the key knows the code of a function."""
-        code = getattr(fn, "__code__", None)
-        return self.reachable.number(fn) is not None or (code is not None and code.co_filename.startswith(_PACKAGE))
+    def _is_described(self, thing: Any) -> bool:
+        """Whether the key knows the code of a function, what a module holds."""
+        if self.reachable.number(thing) is not None:
+            return True
+        if isinstance(thing, types.ModuleType):
+            return is_namespace(vars(thing))
+        code = getattr(thing, "__code__", None)
+        return code is not None and code.co_filename.startswith(_PACKAGE)
 
     def compiled(self, name: str, make: Callable[[], Compiled]) -> Compiled:
         """The compiled graph of that name."""

@@ -5,7 +5,7 @@ attribute and class attribute whose name the code mentions. What it meets is num
 two processes that describe the same things number them alike: what is kept on the disk names objects by these numbers.
 
 More is described than is read, and what cannot be described in full gets no number: whatever was read of it is not kept
-(`scripted/stored.py` looks).
+(`scripted/kept.py` looks).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import enum
 import functools
 import linecache
 import marshal
+import os
 import sys
 import types
 from collections import deque
@@ -32,8 +33,12 @@ LIMIT, _MOST_SAID = 4000, 20000
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range)
 
-#: Packages whose own code belongs to a version that is part of the key.
-_VERSIONED = frozenset(sys.stdlib_module_names) | {"numpy", "tracejit", "ml_dtypes", "cupy"}
+#: Packages whose own code belongs to a version that is part of the key, beside the standard library.
+_VERSIONED = ("numpy", "tracejit", "ml_dtypes", "cupy")
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+
+#: What lists names without naming them.
+_LISTING = frozenset(("dir", "vars"))
 
 _FOLLOWED = (
     *(type, types.FunctionType, types.ModuleType, types.MethodType, types.CellType, np.ndarray, Tensor, enum.Enum),
@@ -215,6 +220,8 @@ class Reachable:
         for cell in fn.__closure__ or ():
             self._value(cell)
         for name in names_in(fn.__code__):
+            if name in _LISTING:
+                raise Indescribable
             self._names[name] = None
             if name in fn.__globals__:
                 self._say(name)
@@ -261,7 +268,7 @@ class Reachable:
         """Describe what modules hold by names that are mentioned; whether more waits."""
         for module in self._modules:
             held = vars(module)
-            fixed = module.__name__.split(".", maxsplit=1)[0] in _VERSIONED
+            fixed = is_versioned(module.__name__)
             for name in self._names:
                 if name in held and (id(module), name) not in self._asked:
                     self._asked.add((id(module), name))
@@ -282,10 +289,19 @@ def names_in(code: types.CodeType) -> list[str]:
     return list(found)
 
 
+def is_versioned(module: str) -> bool:
+    """Whether a module is part of a versioned package: a file of the user may have the name of a standard one."""
+    package = module.split(".", maxsplit=1)[0]
+    if package not in sys.stdlib_module_names:
+        return package in _VERSIONED
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return file is None or (file.startswith(_STANDARD) and "-packages" not in file)
+
+
 def is_librarys(thing: Any) -> bool:
     """Whether a thing is what a versioned package calls by that name."""
     module, name = _home(thing)
-    if module is None or not name or module.split(".", maxsplit=1)[0] not in _VERSIONED:
+    if module is None or not name or not is_versioned(module):
         return False
     return find(module, name) is thing
 
@@ -308,7 +324,7 @@ def find(module: str, name: str) -> Any:
 def is_namespace(names: dict[str, Any]) -> bool:
     """Whether a dict is what a module of a versioned package holds."""
     module = sys.modules.get(str(names.get("__name__")))
-    return module is not None and vars(module) is names and module.__name__.split(".", maxsplit=1)[0] in _VERSIONED
+    return module is not None and vars(module) is names and is_versioned(module.__name__)
 
 
 def held_by_package(thing: Any) -> tuple[str, str] | None:
@@ -336,13 +352,22 @@ def _shallow(thing: Any) -> str:
 
 
 def _registered(thing: Any) -> list[str]:
-    """The classes that were declared to be subclasses of an abstract one."""
+    """The classes that were declared to be subclasses of an abstract one, of its subclasses, or of those declared: an
+    `isinstance` asks them all."""
     if not isinstance(thing, abc.ABCMeta):
         return []
     if _get_dump is None:
         raise Indescribable
-    classes = (reference() for reference in _get_dump(thing)[0])
-    return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in classes if cls is not None)
+    found: set[type] = set()
+    waiting, seen = [thing], {thing}
+    while waiting:
+        cls = waiting.pop()
+        declared = {c for reference in _get_dump(cls)[0] if (c := reference()) is not None}
+        found |= declared
+        further = {c for c in (*declared, *type.__subclasses__(cls)) if isinstance(c, abc.ABCMeta)} - seen
+        seen |= further
+        waiting += further
+    return sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in found)
 
 
 def _is_plain_object(value: Any) -> bool:
