@@ -25,6 +25,8 @@ from tracejit.scripted.kept import KeptCompiled, KeptGraph
 
 Load = Callable[..., Any]
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
@@ -219,7 +221,7 @@ IS_ONE = "x * 3.0 if isinstance(helper.C(), helper.A) else x * 2.0"
         ("kept_helper", "", "flag = 1\n", "x * 3.0 if hasattr(helper, 'fl' + PART) else x * 2.0"),
         ("kept_helper", "", "flag = 3.0\n", "x * getattr(helper, 'flag', 2.0)"),
         ("kept_helper", "", "flag = 1\n", "x * 2.0 if getattr(helper, 'flag', None) is None else x * 3.0"),
-        ("kept_helper", "", "flag = 1\n", "x * 3.0 if 'flag' in dir(helper) else x * 2.0"),
+        ("kept_helper", "", "flag = 1\n", "x * 3.0 if 'flag' in helper.__dict__ else x * 2.0"),
         ("kept_helper", "", "flag = 1\n", "x * 3.0 if 'flag' in vars(helper) else x * 2.0"),
         ("kept_helper", BELOW, BELOW + "B.register(C)\n", IS_ONE),
         ("kept_helper", BELOW, BELOW + "A.register(B)\nB.register(C)\n", IS_ONE),
@@ -234,6 +236,49 @@ def test_what_another_file_holds_counts(load: Load, name: str, two: str, three: 
         load(held, name=name)
         module = load(text)
         assert module.f(np.arange(3.0)).tolist() == [0.0, factor, 2 * factor]
+
+
+ONLY_HERE = """
+import json, sys
+import numpy as np
+import tracejit as tj
+class C:
+    pass
+c = C()
+def a(x):
+    return x * (hash("abc") % 1000)
+def b(x):
+    return x * (id(c) % 1000003)
+def order(x):
+    text = ""
+    for name in frozenset(("p", "q", "r", "s", "t")):
+        text += name
+    return x * (ord(text[0]) + 100 * ord(text[1]) + 10000 * ord(text[2]))
+def shown(x):
+    return x * (hash(str(c)) % 1000003)
+x = np.ones(1)
+print(json.dumps([[float(tj.script(f)(x)[0]), float(f(x)[0])] for f in (a, b, order, shown)]))
+"""
+
+
+def test_what_only_a_process_knows_is_not_kept(tmp_path: Path) -> None:
+    """Hashes of text, addresses, the order of sets."""
+    import json
+    import os
+
+    path = tmp_path / "only_here.py"
+    path.write_text(ONLY_HERE)
+    for seed in "12":
+        environment = (
+            os.environ
+            | {"TRACEJIT_CACHE_DIR": str(tmp_path / "cache"), "PYTHONHASHSEED": seed}
+            | {"PYTHONPATH": str(ROOT)}
+        )
+        done = subprocess.run(
+            [sys.executable, str(path)], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        for ours, plain in json.loads(done.stdout):
+            assert ours == plain
 
 
 def test_imports_inside_count(load: Load) -> None:
@@ -472,12 +517,11 @@ def test_another_process_finds_them(tmp_path: Path) -> None:
     import json
     import os
 
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"TRACEJIT_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
+    environment = os.environ | {"TRACEJIT_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     lowered: list[Any] = []
     for _ in range(2):
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAMS], env=environment, capture_output=True, text=True, check=True, cwd=root
+            [sys.executable, "-c", PROGRAMS], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
         )
         lowered.append(json.loads(done.stdout.splitlines()[-1]))
     assert len(lowered[0]) == 3

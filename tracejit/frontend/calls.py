@@ -46,11 +46,11 @@ from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import eager_only, is_numpys, is_random, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
-from tracejit.frontend.pure import is_pure_builtin
+from tracejit.frontend.pure import has_same_hash, is_pure_builtin, is_settled
 from tracejit.frontend.restarts import note_maker
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.signature import constant_access
-from tracejit.frontend.source import FunctionNode, FunctionSource, function_source
+from tracejit.frontend.source import PROCESS, FunctionNode, FunctionSource, function_source, note_read
 from tracejit.frontend.statics import Statics
 from tracejit.frontend.subset import check_subset
 from tracejit.frontend.tables import OUTLINED, set_method, standing
@@ -376,8 +376,18 @@ class Calls:
 
     def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
         """A pure function of compile-time objects."""
+        given = [a.value for a in args]  # type: ignore[union-attr]
+        odd = None if fn is id else next((g for g in given if not is_settled(g)), None)
+        if odd is not None:
+            self.ctx.refuse(
+                node,
+                f"{_name(fn)}() would run a method of {type(odd).__name__} while compiling",
+                "call the method",
+            )
+        if fn is id or (fn is hash and not all(map(has_same_hash, given))):
+            note_read(PROCESS)
         try:
-            made = fn(*(a.value for a in args), **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
+            made = fn(*given, **{k: v.value for k, v in kwargs.items()})  # type: ignore[union-attr]
         except Exception as error:
             self.met(error, node)
         return Static(made)

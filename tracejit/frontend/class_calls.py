@@ -122,6 +122,13 @@ def _perhaps(x: FrontValue, name: str) -> MaybeUnbound | None:
     return found if isinstance(found, MaybeUnbound) else None
 
 
+@handles(vars)
+def _vars(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if len(args) != 1:
+        c.ctx.refuse(node, "vars() of the function itself is outside the language", "vars(x), or the names")
+    return c.attribute(args[0], "__dict__", node)
+
+
 @handles(super)
 def _super(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """`super()` of the method being lowered, and `super(cls, self)`."""

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
@@ -416,8 +418,8 @@ class Context:
         match value:
             case Static(int() as n):
                 return int(n)
-            case Static(obj) if hasattr(obj, "__index__"):
-                return int(obj.__index__())
+            case Static(np.integer() as n):
+                return int(n)
             case Number() if value.dtype == I64:
                 return value.value if not isinstance(value.value.known, int) else value.value.known
             case Number() if value.dtype.is_integer:

@@ -28,6 +28,8 @@ from tracejit.frontend.joins import Join
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.once import use_up
 from tracejit.frontend.optionals import Refinement
+from tracejit.frontend.pure import has_same_hash
+from tracejit.frontend.source import PROCESS, note_read
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -488,6 +490,8 @@ class Expressions:
             case DictValue(items):
                 return [Static(k) for k in items]
             case Static(obj) if isinstance(obj, tuple | list | str | range | dict | set | frozenset):
+                if isinstance(obj, set | frozenset) and not has_same_hash(obj):
+                    note_read(PROCESS)
                 return [self.calls.of_object(item) for item in obj]
             case ArrayView() if value.rank:
                 return self.array_items(value, count, node)

@@ -367,6 +367,7 @@ class Lowering:
             case StaticSpec(ItemsOfSet() as items):
                 return Static(set(items))
             case StaticSpec(value):
+                self.statics.guard_contents(value, access)
                 return Static(value)
             case TreeSpec(kind, keys, children):
                 return self.bind_tree(name, access, kind, keys, children)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from typing import Any
 
 from tracejit.frontend.source import note_read
 from tracejit.frontend.statics import Statics

@@ -7,8 +7,10 @@ the compiled code relies on. Two calls with equal specs run the same code.
 from __future__ import annotations
 
 import dataclasses
+from array import array
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from types import BuiltinMethodType, MethodType
+from types import BuiltinMethodType, MappingProxyType, MethodType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,7 +26,8 @@ class Access:
     """Argument `root` (counted in parameter order), or `constant` when root is -1, then `steps` into it.
 
     Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`,
-    `("iterate", None)` (a tuple of its items), `("has", name)` (whether there is such an attribute).
+    `("iterate", None)` (a tuple of its items), `("has", name)` (whether there is such an attribute),
+    `("contents", None)` (what `contents` gives).
     """
 
     root: int
@@ -35,6 +38,11 @@ class Access:
     def step(self, kind: str, key: Any = None) -> Access:
         """The access of a part."""
         return Access(self.root, (*self.steps, (kind, key)), self.constant, self.constant_id)
+
+    @property
+    def parent(self) -> Access:
+        """The access of what this is a part of."""
+        return Access(self.root, self.steps[:-1], self.constant, self.constant_id)
 
     def fetch(self, arguments: Sequence[Any]) -> Any:
         """The value, in a call with these arguments; `MISSING` where the path no longer exists."""
@@ -49,6 +57,8 @@ class Access:
                     value = tuple(value)
                 elif kind == "has":
                     value = hasattr(value, key)
+                elif kind == "contents":
+                    value = contents(value)
                 else:
                     value = value[key]
             except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -135,7 +145,7 @@ def _is_same(a: Any, b: Any) -> bool:
 def _by_value(x: Any) -> bool:
     if isinstance(x, MethodType | BuiltinMethodType):
         return True  # made anew whenever the attribute is read
-    return isinstance(x, int | float | complex | str | bytes | np.dtype | type(None)) and not isinstance(x, np.generic)
+    return isinstance(x, _BY_VALUE) and not isinstance(x, np.generic)
 
 
 def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
@@ -165,6 +175,27 @@ class ItemsOfSet(frozenset[Any]):
 
     def __hash__(self) -> int:
         return super().__hash__()
+
+
+_BY_VALUE = (int, float, complex, str, bytes, np.dtype, type(None), ItemsOfSet)
+
+#: Containers that are compile-time objects although what they hold may change.
+CHANGEABLE = (set, deque, bytearray, array, memoryview, MappingProxyType)
+
+
+def contents(value: Any) -> Any:
+    """What a changeable container holds now, as a value to compare with."""
+    match value:
+        case set():
+            return ItemsOfSet(value)
+        case memoryview():
+            return value.tobytes()
+        case MappingProxyType() | dict():
+            return tuple((k, contents(v)) for k, v in value.items())
+        case deque() | bytearray() | array() | list() | tuple():
+            return tuple(map(contents, value))
+        case _:
+            return value
 
 
 def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:

@@ -67,6 +67,10 @@ class FunctionSource:
 _READ: ContextVar[dict[int, object] | None] = ContextVar("read", default=None)
 
 
+#: Stands for what only this process knows: an address, the hash of a text, the order of a set.
+PROCESS = object()
+
+
 @contextmanager
 def things_read() -> Iterator[dict[int, object]]:
     """What a lowering inside is made of beside values that it guards, by id: functions, whose code is lowered, modules

@@ -24,6 +24,7 @@ from tracejit.frontend.devices import require_outer
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.restarts import AttributeVaries
 from tracejit.frontend.signature import (
+    CHANGEABLE,
     CONVERSION,
     MISSING,
     Access,
@@ -32,6 +33,7 @@ from tracejit.frontend.signature import (
     StaticSpec,
     TreeSpec,
     constant_access,
+    contents,
     refined,
     spec_of,
     tree_children,
@@ -127,15 +129,21 @@ class Statics:
         """An outer value: arrays become hidden inputs, others are guarded."""
         if isinstance(value, Tensor) or is_array(value):
             return self.hidden(value, access)
-        if isinstance(value, types.ModuleType):
+        if _is_fixed(value):
             return Static(value)
         if access in self.known.varying and is_number(value):
             return self.add_number(access, spec_of(value))
-        if isinstance(value, list | dict) or (isinstance(value, tuple) and self.holds_arrays(value)):
+        if isinstance(value, list | dict) or (isinstance(value, tuple) and self.holds_changing(value)):
             return self.container(value, access)
         self.guards[access] = StaticSpec(value)
+        self.guard_contents(value, access)
         self.keep.append(value)
         return Static(value)
+
+    def guard_contents(self, value: Any, access: Access) -> None:
+        """Rely on what a changeable compile-time object holds."""
+        if isinstance(value, CHANGEABLE):
+            self.guards[access.step("contents")] = StaticSpec(contents(value))
 
     def hidden(self, value: Any, access: Access) -> ArrayView:
         """An array as an input of the graph; one array reached by two ways is one input."""
@@ -156,12 +164,12 @@ class Statics:
             self.keep.append(value)
         return found
 
-    def holds_arrays(self, value: Any) -> bool:
-        if isinstance(value, Tensor) or is_array(value):
-            return True
-        if isinstance(value, list | dict | tuple):
-            return any(self.holds_arrays(v) for v in tree_children(value)[1])
-        return False
+    def holds_changing(self, value: tuple[Any, ...]) -> bool:
+        """Whether a tuple holds what may change while it stays the same: arrays and containers."""
+        changing = (Tensor, list, dict, *CHANGEABLE)
+        return any(
+            self.holds_changing(v) if isinstance(v, tuple) else isinstance(v, changing) or is_array(v) for v in value
+        )
 
     def container(self, value: Any, access: Access) -> FrontValue:
         """A list, dict or tuple from outside: its parts, each guarded or a hidden input."""
@@ -215,8 +223,8 @@ class Statics:
             self.missing(constant_access(owner).step("attribute", name), "AttributeError", text)
 
     def guard_has(self, owner: Any, name: str) -> None:
-        """Rely on whether a module has an attribute."""
-        if isinstance(owner, types.ModuleType) and not _is_fixed(owner):
+        """Rely on whether a compile-time object has an attribute."""
+        if not _is_fixed(owner):
             self.guards[constant_access(owner).step("has", name)] = StaticSpec(hasattr(owner, name))
 
     def not_imported(self, module: types.ModuleType, name: str) -> NoReturn:

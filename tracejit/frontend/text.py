@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import shown_arrays, tables
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of
+from tracejit.frontend.pure import has_same_text
+from tracejit.frontend.source import PROCESS, note_read
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -81,8 +83,11 @@ class Text:
         match value:
             case Static(obj):
                 own = self.own_text(value, conversion)
-                field = "{" + conversion + (":" + spec if spec else "") + "}"
-                return self.show(own, "", spec) if own is not None else self.literal(field.format(obj))
+                if own is not None:
+                    return self.show(own, "", spec)
+                if not has_same_text(obj):
+                    note_read(PROCESS)
+                self.literal(("{" + conversion + (":" + spec if spec else "") + "}").format(obj))
             case Number() if value.dtype.is_complex:
                 parts = tuple(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
                 kind = "complex" if value.weak else value.dtype.numpy_name

@@ -125,6 +125,10 @@ def _step(e: Emitter, step: str, source: str) -> str:
             if name in borrowed:
                 e.call("void", "Py_IncRef", f"ptr {result}")  # ignores null
             e.store("ptr", result, found)
+    with e.when(e.compare("eq", "i64", operation, STEPS["has"])):
+        has = e.compare("ne", "i32", e.call("i32", "PyObject_HasAttr", f"ptr {source}", f"ptr {key}"), 0)
+        e.store("ptr", e.op(f"select i1 {has}, ptr {runtime(e, 'true')}, ptr {runtime(e, 'false')}"), found)
+        increment(e, e.load("ptr", found))
     return e.load("ptr", found)
 
 

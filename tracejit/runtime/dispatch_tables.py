@@ -51,7 +51,7 @@ class StepTable(Structure):
     _fields_ = (("op", c_int64), ("key", c_void_p))
 
 
-STEPS = {"attribute": 0, "item": 1, "cell": 2, "tuple": 3, "list": 4}
+STEPS = {"attribute": 0, "item": 1, "cell": 2, "tuple": 3, "list": 4, "has": 5}
 
 
 class AxisTable(Structure):

@@ -79,7 +79,8 @@ class Argument:
     """A guarded value: call argument `root` (keyword values count on after positional ones), or `constant` (root -1).
 
     `steps` lead on to a part of it: `("attribute", name)`, `("item", key)` of a dict, `("cell", None)`,
-    `("tuple", i)`, `("list", i)`. Guard a container's type before stepping into it.
+    `("tuple", i)`, `("list", i)`, `("has", name)` (True or False: whether there is such an attribute). Guard a
+    container's type before stepping into it.
     """
 
     guard: Guard

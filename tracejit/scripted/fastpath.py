@@ -190,7 +190,10 @@ class Plan:
             self.guard_container(access, spec.type, len(spec.keys))
             return
         assert isinstance(spec, StaticSpec)
-        if spec.value is MISSING or any(kind == "has" for kind, _ in access.steps):
+        kind, name = access.steps[-1]
+        if spec.value is MISSING and kind == "attribute":
+            access, spec = access.parent.step("has", name), StaticSpec(False)
+        if spec.value is MISSING or kind == "contents":
             raise Inexpressible
         if any(kind == "iterate" for kind, _ in access.steps):
             self.guard_items(access, spec.value)
@@ -208,7 +211,7 @@ class Plan:
 
     def guard_items(self, access: Access, items: tuple[Any, ...]) -> None:
         """What iterating over a container of modules gives."""
-        held = Access(access.root, access.steps[:-1], access.constant, access.constant_id).step("attribute", "_modules")
+        held = access.parent.step("attribute", "_modules")
         modules = held.fetch(()) if access.root < 0 else None
         if not isinstance(modules, dict) or tuple(modules.values()) != items:
             raise Inexpressible

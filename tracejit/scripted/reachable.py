@@ -20,6 +20,7 @@ import sys
 import types
 from collections import deque
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,7 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range)
 
 #: Packages whose own code belongs to a version that is part of the key, beside the standard library.
 _VERSIONED = ("numpy", "tracejit", "ml_dtypes", "cupy")
-_STANDARD = os.path.dirname(os.__file__) + os.sep
-
-#: What lists names without naming them.
-_LISTING = frozenset(("dir", "vars"))
+_STANDARD = str(Path(os.__file__).parent) + os.sep
 
 _FOLLOWED = (
     *(type, types.FunctionType, types.ModuleType, types.MethodType, types.CellType, np.ndarray, Tensor, enum.Enum),
@@ -220,8 +218,6 @@ class Reachable:
         for cell in fn.__closure__ or ():
             self._value(cell)
         for name in names_in(fn.__code__):
-            if name in _LISTING:
-                raise Indescribable
             self._names[name] = None
             if name in fn.__globals__:
                 self._say(name)
