@@ -416,9 +416,7 @@ class Context:
     def as_size(self, value: FrontValue, node: ast.AST) -> Size:
         """An integer as a size or index."""
         match value:
-            case Static(int() as n):
-                return int(n)
-            case Static(np.integer() as n):
+            case Static(int() | np.integer() as n):
                 return int(n)
             case Number() if value.dtype == I64:
                 return value.value if not isinstance(value.value.known, int) else value.value.known
