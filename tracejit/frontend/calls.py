@@ -377,13 +377,9 @@ class Calls:
     def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
         """A pure function of compile-time objects."""
         given = [a.value for a in args]  # type: ignore[union-attr]
-        odd = None if fn is id else next((g for g in given if not is_settled(g)), None)
-        if odd is not None:
-            self.ctx.refuse(
-                node,
-                f"{_name(fn)}() would run a method of {type(odd).__name__} while compiling",
-                "call the method",
-            )
+        if fn is not id and not all(map(is_settled, given)):
+            cls = next(type(g).__name__ for g in given if not is_settled(g))
+            self.ctx.refuse(node, f"{_name(fn)}() would run a method of {cls} while compiling", "call the method")
         if fn is id or (fn is hash and not all(map(has_same_hash, given))):
             note_read(PROCESS)
         try:
