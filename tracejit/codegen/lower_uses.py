@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracejit.ir.aliasing import has_storage, is_flat
 from tracejit.ir.core import Block, Op, Value
-from tracejit.ir.opdef import Contraction, Pointwise, Reduction
+from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.types import ScalarType, TensorType
 
 
@@ -47,4 +47,6 @@ def _takes_strides(op: Op, i: int) -> bool:
     lower = op.defn.lower
     if isinstance(lower, Pointwise):
         return op.name != "vread" and not is_flat(op)
+    if isinstance(lower, Opaque):
+        return lower.strided
     return isinstance(lower, Reduction | Contraction)

@@ -71,11 +71,13 @@ class Opaque:
     `emit(e, op_results, *operands, **attrs)` is called with an emitter (`codegen/lower_opaque.py: Emitter`);
     tensors are `Array`s, host scalars expressions. None means that `codegen/lower.py` knows the op structurally.
     `updates`: result 0 takes over operand 0's buffer, which is changed in place (`ownership` sees to it).
+    `strided`: operands may lie in any layout; else they are dense.
     `nodes` makes ONNX nodes (see `ops/nodes.py`), for export; None means that there is no such form.
     """
 
     emit: Callable[..., Any] | None = None
     updates: bool = False
+    strided: bool = False
     nodes: Callable[..., Any] | None = None
 
 

@@ -18,6 +18,9 @@ from tracejit.ops.statistics import mean, truth
 
 LIBRARY = ("function", "numpy")
 
+#: `isin` compares with each of so many values.
+_FEW = 16
+
 
 def _argsort_infer(x: Value, *, axis: int, descending: bool = False) -> tuple[Type, ...]:
     require_dtype(x, ORDERED, "argsort")
@@ -41,7 +44,7 @@ op(
     infer=_argsort_infer,
     eager=_argsort_eager,
     vjp="its result is an integer",
-    lower=Opaque(sort_loops.argsort, nodes=nodes.argsort),
+    lower=Opaque(sort_loops.argsort, strided=True, nodes=nodes.argsort),
     samples=lambda rng: [
         *(
             Sample((draw(rng, -5, 5, shape, dtype),), {"axis": axis, "descending": descending})
@@ -252,11 +255,18 @@ def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -
 
 @function(kinds=LIBRARY)
 def isin(b: Any, x: Operand, values: Operand) -> Any:
-    """Whether each element of x is one of the values."""
+    """Whether each element of x is one of the values: it is compared with a few, many are ordered and searched."""
     x, values = coerce.promote_operands(b, (array(b, x), flat(b, array(b, values))))
-    shape = (*b.shape(x), b.shape(values)[0])
-    wide = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)
-    return b.any(b.eq(wide, b.broadcast(values, shape)), axes=(b.rank(x),))
+    count = b.shape(values)[0]
+    if b.dtype(x) not in ORDERED or (isinstance(count, int) and count <= _FEW):
+        shape = (count, *b.shape(x))
+        apart = b.broadcast(b.reshape(values, (count, *(1,) * b.rank(x))), shape)
+        return b.any(b.eq(b.broadcast(x, shape), apart), axes=(0,))
+    ordered = sort(b, values)
+    place = b.insertion_place(ordered, x, side="left")
+    one_more = joined(b, [ordered, b.full(0, (1,), b.dtype(values))], 0)
+    found = b.eq(b.gather(one_more, place, axis=0), x)
+    return b.logical_and(found, b.lt(place, b.broadcast(count, b.shape(x))))
 
 
 @function(kinds=LIBRARY)

@@ -129,9 +129,16 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """The array without the elements at a place, at places, or where a mask holds."""
     x = np.asarray(arr)
     lines = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0)
-    kept = np.ones(lines.shape[0], dtype=np.bool_)
-    kept[np.asarray(obj) if isinstance(obj, list | tuple) else obj] = False
-    made = lines[kept]
+    if isinstance(obj, int | np.integer) and not isinstance(obj, bool):
+        n = lines.shape[0]
+        if obj < -n or obj >= n:
+            raise IndexError(f"index {obj} is out of bounds for axis {0 if axis is None else axis} with size {n}")
+        at = obj + n if obj < 0 else obj
+        made = np.concatenate((lines[:at], lines[at + 1 :]))
+    else:
+        kept = np.ones(lines.shape[0], dtype=np.bool_)
+        kept[np.asarray(obj) if isinstance(obj, list | tuple) else obj] = False
+        made = lines[kept]
     return made if axis is None else np.moveaxis(made, 0, axis)
 
 
