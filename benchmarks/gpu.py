@@ -23,7 +23,7 @@ from rich.table import Table
 
 import tracejit as tj
 from benchmarks.fingerprint import distance, fingerprint
-from tracejit.device import cupy
+from tracejit.devices import cupy
 
 TOLERANCE = 1e-3
 ROUNDS = 7

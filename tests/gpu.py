@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tracejit import device
+from tracejit import devices
 
 
 def has_gpu() -> bool:
     """Whether CuPy and a GPU are there."""
     try:
-        device.cupy()
-    except device.DeviceError:
+        devices.cupy()
+    except devices.DeviceError:
         return False
     return True

@@ -16,6 +16,7 @@ from typing import Any
 
 from tracejit import autograd
 from tracejit.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tracejit.devices import Device as device
 from tracejit.eager import dtypes as _dtypes
 from tracejit.eager.conversions import can_cast, result_type
 from tracejit.eager.creation import (
@@ -101,10 +102,15 @@ _LATER = {
 }
 _MODULES = ("data", "fft", "linalg", "nn", "optim")
 
+#: PyTorch's other names of dtypes, which as globals of this module would hide builtins.
+_DTYPES = {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16}
+
 
 def __getattr__(name: str) -> Any:
     if name == "bfloat16":
         return _dtypes.bfloat16()
+    if name in _DTYPES:
+        return _DTYPES[name]
     if name in _MODULES:
         return importlib.import_module(f"tracejit.{name}")
     if name not in _LATER:
@@ -122,6 +128,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__array_namespace_info__",
     "__array_api_version__",
+    "device",
     "pi",
     "numel",
     "nextafter",

@@ -15,7 +15,7 @@ import pytest
 from tests.gpu import has_gpu
 from tests.ops import op_graphs
 from tests.ops.op_graphs import EAGER, assert_same, eager_results, forms, one_op_graph, samples_of
-from tracejit import device
+from tracejit import devices
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
@@ -155,7 +155,7 @@ def test_native_code_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
 @pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")
 @every_op
 def test_gpu_code_and_its_vjp_agree_with_eager(defn: OpDef) -> None:
-    cupy = device.cupy()
+    cupy = devices.cupy()
 
     def run(graph: Graph, inputs: Sequence[Any]) -> list[Any]:
         program = lower(pipeline.run(graph, ["dce", "ownership"]), "cuda")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import cupy
+from tracejit.devices import cupy
 
 
 def on_gpu(arguments: Sequence[Any]) -> list[Any]:

@@ -824,6 +824,50 @@ def notimpl(n):
     raise StopIteration("z")
 
 
+class Link:
+    def __init__(self, value, behind=None):
+        self.value = value
+        self.behind = behind
+
+
+@case((2,))
+def kinds_that_change_in_a_short_loop(n):
+    rows, head, found = T(2), None, {}
+    for i in range(4):
+        rows = T(2).unsqueeze(0) if i == 0 else tj.cat((rows, T(2).unsqueeze(0)), dim=0)
+        head = Link(i * n, head)
+        found.update({"last": i})
+        if i == 2:
+            found["two"] = n
+    total = 0
+    while head is not None:
+        total = total * 10 + head.value
+        head = head.behind
+    return rows, total, found
+
+
+@case((3,))
+def shown_dataclass(n):
+    return repr(Shown(n)), f"{Shown(n)}"
+
+
+@dataclass
+class Shown:
+    size: int
+    names: List[str] = field(default_factory=list)
+
+
+def test_a_chain_of_any_length_is_refused() -> None:
+    def chained(n):
+        head = None
+        for i in range(n):
+            head = Link(i, head)
+        return head is None
+
+    with pytest.raises(tj.ScriptError, match="chain of objects"):
+        tj.script(chained)(3)
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

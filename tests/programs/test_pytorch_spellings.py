@@ -74,3 +74,62 @@ def test_arguments_of_numpy() -> None:
 def test_none_for_an_array_is_refused() -> None:
     with pytest.raises(tj.ScriptError, match="of None"):
         tj.script(sum_of)(None)
+
+
+def spelt_methods(x: Any, y: Any) -> Any:
+    return (
+        (x.remainder(y), x.floor_divide(y), x.true_divide(y), x.subtract(y), x.multiply(2), x.negative(), x.positive()),
+        (x.isclose(y), x.allclose(x), x.greater(y), x.less_equal(y), x.not_equal(y), x.fmax(y), x.logaddexp(y)),
+        (
+            x.inner(y),
+            x.kron(y),
+            x.diff(),
+            x.cov(),
+            x.trace(),
+            x.fliplr(),
+            x.rot90(),
+            x.signbit(),
+            x.nansum(),
+            x.nanmean(),
+        ),
+        ((x > 0).bitwise_and(y > 0), (x > 0).bitwise_not(), x.quantile(0.5)),
+    )
+
+
+def facts(x: Any) -> Any:
+    return (
+        x.is_floating_point(),
+        x.is_complex(),
+        x.element_size(),
+        x.is_cuda,
+        x.data + 1,
+        tj.tensor([]),
+        tj.zeros(2, dtype=tj.long),
+    )
+
+
+def places(x: Any) -> Any:
+    return (
+        tj.zeros(2, device=tj.device("cpu")),
+        x.device == tj.device("cpu"),
+        x.to(tj.double),
+        tj.device("cuda", 1).index,
+    )
+
+
+def test_methods_and_facts() -> None:
+    x, y = tj.tensor([[1.5, -2.0], [0.5, 3.0]]), tj.tensor([[1.0, 2.0], [-1.0, 3.0]])
+    check(spelt_methods, x, y, tolerance=1e-6)
+    check(facts, x)
+    check(places, x)
+    assert (tj.float, tj.half, tj.int, tj.short) == (tj.float32, tj.float16, tj.int32, tj.int16)
+
+
+@pytest.mark.parametrize("name", ["equal", "transpose_", "normal_", "lt_", "vsplit"])
+def test_methods_that_tensors_lack(name: str) -> None:
+    def called(x: Any) -> Any:
+        return getattr(x, name)(x)
+
+    for run in (called, tj.script(called)):
+        with pytest.raises(AttributeError, match=f"'Tensor' object has no attribute '{name}'"):
+            run(tj.ones(2, 2))

@@ -12,7 +12,7 @@ import pytest
 import tracejit.ops  # noqa: F401
 from tests.cuda_shim.shim_device import MISSING, ShimDevice, module_of
 from tests.gpu import has_gpu
-from tracejit import device
+from tracejit import devices
 from tracejit.codegen.lower import lower
 from tracejit.ir.parser import parse
 from tracejit.runtime.cpu import NativeFailure
@@ -116,7 +116,7 @@ def test_the_source_names_no_header() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")
 def test_on_a_gpu() -> None:
-    cupy = device.cupy()
+    cupy = devices.cupy()
     x, y = cupy.arange(5, dtype=np.float32), cupy.ones(5, np.float32)
     (total,) = compiled(SCALED).call([x, y, 2.0])
     assert total == np.float32(20)

@@ -11,21 +11,21 @@ import pytest
 import tracejit as tj
 from tests.gpu import has_gpu
 from tests.runtime.test_cuda_scripts import CASES, array, copied, flat, out_of_range
-from tracejit import device
+from tracejit import devices
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not has_gpu(), reason="needs CuPy and a GPU")]
 
 
 def on_gpu(args: list[Any]) -> list[Any]:
     """The arguments with arrays as cupy arrays."""
-    return [device.cupy().asarray(a) if isinstance(a, np.ndarray) else a for a in args]
+    return [devices.cupy().asarray(a) if isinstance(a, np.ndarray) else a for a in args]
 
 
 def host(x: Any) -> Any:
     """A result as NumPy has it."""
     if isinstance(x, tj.Tensor):
         x = x.detach().cpu().numpy()
-    return x.get() if isinstance(x, device.cupy().ndarray) else np.asarray(x)
+    return x.get() if isinstance(x, devices.cupy().ndarray) else np.asarray(x)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -38,7 +38,7 @@ def test_cupy_arrays_give_what_numpy_arrays_give(name: str) -> None:
     found = flat(script(*given))
     for got, wanted in zip(found, expected, strict=True):
         if isinstance(wanted, np.ndarray) and wanted.ndim:
-            assert isinstance(got, device.cupy().ndarray), "arrays of the GPU stay there"
+            assert isinstance(got, devices.cupy().ndarray), "arrays of the GPU stay there"
         assert host(got).dtype == np.asarray(wanted).dtype
         np.testing.assert_allclose(host(got), np.asarray(wanted), rtol=3e-5, atol=1e-6)
     for got, wanted in zip(given, on_cpu, strict=True):
@@ -130,7 +130,7 @@ def test_transformations_stay_on_the_gpu(tensors: bool) -> None:
 
     found = []
     for place in ("cpu", "cuda"):
-        xp = device.array_module(place)
+        xp = devices.array_module(place)
         x, w, t = (xp.asarray(array(7, seed=k)) for k in range(3))
         if tensors:
             x, w, t = (tj.from_numpy(a) if place == "cpu" else tj.tensor(a) for a in (x, w, t))
@@ -147,7 +147,7 @@ def test_transformations_stay_on_the_gpu(tensors: bool) -> None:
 
 
 def test_other_layouts_are_read_and_written_in_place() -> None:
-    cupy = device.cupy()
+    cupy = devices.cupy()
 
     def double(x: Any) -> None:
         x *= 2.0
@@ -163,11 +163,11 @@ def test_other_layouts_are_read_and_written_in_place() -> None:
 def test_a_bad_index_is_an_error_at_the_users_line() -> None:
     script = tj.script(out_of_range)
     with pytest.raises(IndexError):
-        script(device.cupy().ones(5), 9)
-    assert float(script(device.cupy().ones(5), 5)) == 5.0
+        script(devices.cupy().ones(5), 9)
+    assert float(script(devices.cupy().ones(5), 5)) == 5.0
 
 
 def test_arrays_of_two_devices_are_refused() -> None:
     script = tj.script(lambda x, y: x + y)
     with pytest.raises(tj.ScriptError, match="different devices"):
-        script(device.cupy().ones(3), np.ones(3))
+        script(devices.cupy().ones(3), np.ones(3))

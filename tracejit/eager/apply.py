@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import device_of, module_of
+from tracejit.devices import device_of, module_of
 from tracejit.eager.alias import note_alias, past
 from tracejit.eager.modes import MODE
 from tracejit.eager.tape import OpNode, attach

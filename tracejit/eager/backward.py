@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import is_writeable, module_of
+from tracejit.devices import is_writeable, module_of
 from tracejit.eager.alias import storage
 from tracejit.eager.apply import TENSORS, is_inexact
 from tracejit.eager.modes import enable_grad, no_grad

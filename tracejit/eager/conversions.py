@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import Device, as_device, device_of, to_device
+from tracejit.devices import Device, as_device, device_of, to_device
 from tracejit.eager.apply import TENSORS
 from tracejit.eager.dtypes import as_dtype
 from tracejit.eager.tape import Node, attach, is_recording

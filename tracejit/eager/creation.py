@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import Device, array_module, as_device, device_of, is_array, to_device
+from tracejit.devices import Device, array_module, as_device, device_of, is_array, to_device
 from tracejit.eager.dtypes import as_dtype, complex64, float32, int64
 from tracejit.eager.dtypes import bool as bool_
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import is_array
+from tracejit.devices import is_array
 from tracejit.eager.apply import apply, array_module_of, builder_for, numpy_dtype
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
 from tracejit.errors import ScriptError, ShapeMismatch

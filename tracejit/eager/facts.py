@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.arguments import as_tensor
 from tracejit.eager.conversions import astype as _astype
 from tracejit.eager.creation import finished, sizes, tensor

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit import pytree
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.apply import is_inexact
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach, is_recording

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.alias import Region, add_view, past, record_read, write_history
 from tracejit.eager.apply import TENSORS, apply
 from tracejit.eager.inplace import check_writable, fitted

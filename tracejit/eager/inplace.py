@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.alias import past, write_history
 from tracejit.eager.apply import TENSORS, is_inexact
 from tracejit.eager.modes import MODE

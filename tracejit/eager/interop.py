@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import pytree
-from tracejit.device import array_module
+from tracejit.devices import array_module
 from tracejit.eager import creation, selection, shapes
 from tracejit.eager.library import functions
 from tracejit.eager.modes import MODE

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import Device, as_device, to_device
+from tracejit.devices import Device, as_device, to_device
 from tracejit.eager.creation import DeviceLike, finished, sizes
 from tracejit.eager.dtypes import as_dtype, float32, int64
 from tracejit.eager.tensor import Tensor, raw, wrap

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.apply import TENSORS
 from tracejit.eager.arguments import as_tensor, axis_of, spelled
 from tracejit.eager.elementwise import as_operand, coerced

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.alias import add_view, record_read, region
 from tracejit.eager.apply import TENSORS, builder_for
 from tracejit.eager.arguments import as_tensor, axes_of, axis_of, sizes_of, spelled

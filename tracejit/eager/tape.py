@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tracejit.device import module_of
+from tracejit.devices import module_of
 from tracejit.eager.modes import MODE
 from tracejit.eager.rules import RuleBuilder, spread, values_read
 from tracejit.eager.tensor import Tensor, check_differentiable, raw, version_of, wrap

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.device import Device, as_device, device_of, to_device
+from tracejit.devices import Device, as_device, device_of, to_device
 from tracejit.eager.signatures import Operators
 from tracejit.ir.types import BY_NUMPY_NAME, DType
 from tracejit.messages import FORMS

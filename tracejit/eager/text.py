@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracejit.device import CPU
+from tracejit.devices import CPU
 from tracejit.eager.tensor import Tensor
 
 

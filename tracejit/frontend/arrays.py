@@ -95,14 +95,15 @@ def is_available(name: str) -> bool:
 
 def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.AST) -> None:
     """Refuse what arrays have but scripts do not; what they do not have is an AttributeError at its line."""
+    python = {"b": bool, "i": int, "f": float, "c": complex}
+    is_python = isinstance(base, Number) and base.weak
+    kinds = (python.get(base.dtype.kind, int),) if is_python else (Tensor, np.ndarray)
+    if not any(hasattr(kind, name) for kind in kinds) and not calls.ctx.frame.source.is_library:
+        shown = "Tensor" if calls.ctx.tensors and not is_python else type_name(base)
+        calls.ctx.check_false("AttributeError", f"'{shown}' object has no attribute '{name}'")
     in_place_name = name.endswith("_") and not name.startswith("_")
     if name in METHODS or in_place_name or is_available(name) or written_method(calls, base, name) is not None:
         return
-    python = {"b": bool, "i": int, "f": float, "c": complex}
-    kind = python.get(base.dtype.kind, int) if isinstance(base, Number) and base.weak else np.ndarray
-    if not hasattr(Tensor if calls.ctx.tensors else kind, name):
-        shown = "Tensor" if calls.ctx.tensors else type_name(base)
-        calls.ctx.check_false("AttributeError", f"'{shown}' object has no attribute '{name}'")
     calls.ctx.refuse(node, f"the attribute {name!r} of {describe(base)} is not available in a script", _OUTSIDE)
 
 

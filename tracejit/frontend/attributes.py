@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracejit.device import Device
+from tracejit.devices import Device
+from tracejit.frontend import arrays
 from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.slices import permuted, restrided
@@ -51,6 +52,10 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return _flat(calls, base, node)
         case "grad":
             return calls.gradients.read(base, node)
+        case "is_cuda" if ctx.tensors:
+            return Static(ctx.device != "cpu")
+        case "data" if ctx.tensors:
+            return arrays.method(calls, base, "detach", [], {}, node)
         case _:
             return None
 

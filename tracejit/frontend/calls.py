@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from tracejit.devices import Device
 from tracejit.eager.function import Function, custom_vjp
 from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError
@@ -401,7 +402,8 @@ class Calls:
         made = self.objects.construct(standing(cls) or cls, args, kwargs, node)
         if made is not None:
             return made
-        if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and is_pure_builtin(cls):
+        is_pure = cls is Device or is_pure_builtin(cls)
+        if is_pure and all(isinstance(a, Static) for a in [*args, *kwargs.values()]):
             return self.call_now(cls, args, kwargs, node)
         self.ctx.refuse(
             node, f"{cls.__name__} objects cannot be made in a script", "make it outside, and pass it as an argument"

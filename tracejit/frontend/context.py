@@ -259,13 +259,13 @@ class Context:
         """The construct is outside the language."""
         raise ScriptError(reason, self.frame.span(node), instead=instead, notes=notes)
 
-    def require_known(self, node: ast.AST, reason: str, instead: str) -> NoReturn:
-        """Something must be known while the function is compiled. Inside a loop over few numbers it may depend on them:
-        then everything is lowered again with that loop unrolled."""
+    def require_known(self, node: ast.AST, reason: str, instead: str, notes: Sequence[str] = ()) -> NoReturn:
+        """Something must be known while the function is compiled, such as what kind of value a name has. Inside a loop
+        over few numbers it may depend on them: then everything is lowered again with that loop unrolled."""
         loops = self.loops_to_unroll()
         if loops:
             raise NeedsUnrolling(loops[-1])
-        self.refuse(node, reason, instead)
+        self.refuse(node, reason, instead, notes)
 
     def loops_to_unroll(self) -> list[ast.AST]:
         """The loops over few numbers around this place that are not unrolled yet."""

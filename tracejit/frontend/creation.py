@@ -305,7 +305,7 @@ def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, fl
         only_floats = dtype is None and value.kind == NumberKind(F64, weak=True)
         return list_arrays.array_of(c, value, floats if only_floats else dtype, node)
     if isinstance(value, TupleValue | ListValue) and not value.items:
-        made = dtype or F64
+        made = dtype or floats
         return filled(c, c.ctx.b.constant(0, ScalarType(made)), [0], made, node)
     if isinstance(value, TupleValue | ListValue):
         rows = [array_of(c, i, dtype, node, floats) for i in value.items]

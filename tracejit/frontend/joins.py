@@ -266,7 +266,7 @@ class Join:
         if isinstance(a, Closure) or isinstance(b, Closure):
             self.refuse_closure(name)
         then, orelse = bindings_of_branch(self.ctx.frame.source, self.node, name)
-        self.ctx.refuse(
+        self.ctx.require_known(
             self.node,
             f"{shown(name)} is {describe(a)} on one path and {describe(b)} on the other",
             one_kind(name, a, b),
@@ -348,7 +348,7 @@ class Join:
             odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
             if odd and not may_lack(o, odd):
                 part = next(iter(odd))
-                self.ctx.refuse(
+                self.ctx.require_known(
                     self.node, f"{describe_part(o, part)} exists on one path only", "set it before, or on both paths"
                 )
             made: dict[Any, FrontValue] = {}

@@ -12,6 +12,9 @@ from tracejit.ir.core import Value
 if TYPE_CHECKING:
     from tracejit.frontend.loops import LoopLowering
 
+#: Objects within objects deeper than this are taken for a chain without end.
+_DEEPEST = 16
+
 
 class LoopObjects:
     """The objects of one attempt at a loop."""
@@ -58,6 +61,12 @@ class LoopObjects:
 
     def end_object(self, path: Path, head: Mutable, end: Mutable, ends: dict[int, int]) -> None:
         """An object at the end of an iteration."""
+        if len(path) > _DEEPEST:
+            self.ctx.require_known(
+                self.node,
+                f"{label(path)!r} is a chain of objects that each iteration makes longer",
+                "lists of their parts, and indices as links",
+            )
         if path not in self.object_heads:
             if end is not head:
                 self.plan.add(self.plan.objects, path)
@@ -67,7 +76,7 @@ class LoopObjects:
         if parts.keys() != end.contents.keys():
             self.loop.refuse(path, head, end)
         if other != path:
-            self.ctx.refuse(
+            self.ctx.require_known(
                 self.node,
                 f"{label(path)!r} and {label(other)!r} are one object in one iteration and two in another",
                 "make a new object for each",
@@ -87,7 +96,7 @@ class LoopObjects:
             late = o.contents.keys() - before.keys()
             if before.keys() - o.contents.keys() or (late and not may_lack(o, late)):
                 part = next(iter(before.keys() ^ o.contents.keys()))
-                self.ctx.refuse(
+                self.ctx.require_known(
                     self.node,
                     f"{describe_part(o, part)} exists after an iteration only"
                     if part in o.contents

@@ -455,7 +455,7 @@ class LoopLowering:
         name, source = label(path) if path[0] == CELL else str(path[0]), self.ctx.frame.source
         before = binding_before(source, name, getattr(self.node, "lineno", 0)) or source.node
         after = binding_within(getattr(self.node, "body", []), name)
-        self.ctx.refuse(
+        self.ctx.require_known(
             self.node,
             f"{shown(name)} is {describe(head)} before the loop and {describe(end)} after an iteration",
             one_kind(name, head, end),

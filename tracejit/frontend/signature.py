@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tracejit.device import is_writeable
+from tracejit.devices import is_writeable
 from tracejit.eager.tensor import Tensor
 from tracejit.ir.types import BY_NUMPY_NAME, DType
 from tracejit.records import record

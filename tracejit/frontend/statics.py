@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from tracejit.device import is_array
+from tracejit.devices import is_array
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import Context

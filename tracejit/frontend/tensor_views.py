@@ -16,6 +16,7 @@ from tracejit.frontend.devices import require_device
 from tracejit.frontend.memory_order import by_columns
 from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
+from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -314,6 +315,20 @@ def in_dtype(c: Calls, x: FrontValue, dtype: Any, node: ast.AST) -> FrontValue:
 
 for _name, _dtype in DTYPE_METHODS.items():
     METHODS[_name] = _cast_method(_dtype)
+
+
+def _fact(of: Callable[[DType], bool | int]) -> Method:
+    def handler(
+        c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        return Static(of(as_array(c, x, node).dtype))
+
+    return handler
+
+
+METHODS["is_floating_point"] = _fact(lambda dtype: dtype.is_float)
+METHODS["is_complex"] = _fact(lambda dtype: dtype.is_complex)
+METHODS["element_size"] = _fact(lambda dtype: dtype.itemsize)
 
 
 @method("repeat")

@@ -35,6 +35,7 @@ from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import require_unshared
 from tracejit.frontend.managers import leave
 from tracejit.frontend.reports import fits
+from tracejit.frontend.restarts import NeedsUnrolling
 from tracejit.frontend.scopes import assigned, jumps
 from tracejit.frontend.sizes import Sizes
 from tracejit.frontend.storage import Storage
@@ -505,7 +506,7 @@ class Tries:
             elif both or (a if join.then.alive else b) is not None:
                 try:
                     found[name] = join.value(name, a, b)
-                except ScriptError:
+                except (ScriptError, NeedsUnrolling):
                     if live is None or name in live or frame is not self.ctx.frame:
                         raise
         frame.env = found

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from tracejit import device
+from tracejit import devices
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import BF16, Dim, DType, ScalarType, TensorType, Type
 
@@ -22,7 +22,7 @@ def run(graph: Graph, inputs: Sequence[Any], xp: Any = None) -> list[Any]:
     Inputs (arrays, or numbers for host scalars) are never changed. `xp` is the array module, by default that of
     the graph's device. Raises what the program raises.
     """
-    xp = device.array_module(graph.device) if xp is None else xp
+    xp = devices.array_module(graph.device) if xp is None else xp
     if len(inputs) != len(graph.params):
         raise TypeError(f"@{graph.name} takes {len(graph.params)} inputs, got {len(inputs)}")
     frame = _Frame(xp)

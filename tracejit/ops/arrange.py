@@ -399,7 +399,7 @@ def diagonal_or_matrix(b: Any, x: Operand, k: int = 0) -> Any:
     return diagflat(b, x, k) if b.rank(x) == 1 else diagonal(b, x, k)
 
 
-@function(kinds=LIBRARY)
+@function()
 def diff(b: Any, x: Operand, n: int = 1, axis: int = -1) -> Any:
     """Differences of neighbours along an axis, taken n times."""
     x = array(b, x)

@@ -124,7 +124,7 @@ def nan_to_num(b: Any, x: Operand, nan: float = 0.0, posinf: float | None = None
     return b.select(b.isnan(x), nan, limited)
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def isclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Whether |x - y| <= atol + rtol * |y|; infinities must be equal."""
     c = on(b)
@@ -133,14 +133,14 @@ def isclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1
     return c.logical_or(same, c.logical_and(c.isnan(x), c.isnan(y))) if equal_nan else same
 
 
-@function(kinds=("function", "numpy"), rank_0="python")
+@function(rank_0="python")
 def allclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Whether `isclose` holds everywhere."""
     near = array(b, isclose(b, x, y, rtol, atol, equal_nan))
     return b.all(near, axes=tuple(range(b.rank(near))))
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def logaddexp(b: Any, x: Operand, y: Operand) -> Any:
     """log(exp(x) + exp(y)) without overflow."""
     c = on(b)
@@ -155,7 +155,7 @@ def lerp(b: Any, start: Operand, end: Operand, weight: Operand) -> Any:
     return c.add(start, c.mul(weight, c.sub(end, start)))
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def heaviside(b: Any, x: Operand, y: Operand) -> Any:
     """0 below 0, y at 0, 1 above."""
     c = on(b)

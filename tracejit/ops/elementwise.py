@@ -57,11 +57,8 @@ EITHER_SIGN = ((-3.0, 3.0), (-3.0, 3.0))
 
 def _ufunc_names(name: str, operator: str, *numpy_names: str) -> tuple[str, ...]:
     """Function, method, operator (with its reflected form) and NumPy spellings of a binary op."""
-    return (
-        *spellings(name, kinds=("function", "method")),
-        f"operator __{operator}__",
-        *(f"{kind} {n}" for n in numpy_names for kind in ("function", "numpy")),
-    )
+    named = [s for n in numpy_names for s in spellings(n) if s != "method equal"]  # that is PyTorch's for whole tensors
+    return (*spellings(name, kinds=("function", "method")), f"operator __{operator}__", *named)
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------
@@ -216,7 +213,7 @@ neg = unary(
     eager=lambda xp, x: xp.negative(x),
     vjp=lambda b, g, x, out: (b.neg(g),),
     samples=uniform((-3.0, 3.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
-    names=(*spellings("neg", kinds=("function", "method")), "operator __neg__", "function negative", "numpy negative"),
+    names=(*spellings("neg", kinds=("function", "method")), "operator __neg__", *spellings("negative")),
     ranges=lambda r, x: r.negation(x),
 )
 
@@ -390,7 +387,7 @@ for _name, _numpy, _operator in (("bitand", "and", "and"), ("bitor", "or", "or")
         eager=lambda xp, x, y, fn=f"bitwise_{_numpy}": getattr(xp, fn)(x, y),
         vjp="its result is an integer",
         samples=uniform((0, 100), (0, 100), dtypes=("int64", "int32", "uint8", "bool")),
-        names=(f"operator __{_operator}__", f"function bitwise_{_numpy}", f"numpy bitwise_{_numpy}"),
+        names=(f"operator __{_operator}__", *spellings(f"bitwise_{_numpy}")),
         commutative=True,
         idempotent=_name != "bitxor",
         ranges=(lambda r, x, y: r.masked(x, y)) if _name == "bitand" else None,
@@ -405,7 +402,8 @@ unary(
     samples=uniform((0, 100), dtypes=("int64", "int32", "uint8", "bool")),
     names=(
         "operator __invert__",
-        *(f"{kind} {n}" for n in ("bitwise_not", "bitwise_invert", "invert") for kind in ("function", "numpy")),
+        *spellings("bitwise_not"),
+        *(f"{kind} {n}" for n in ("bitwise_invert", "invert") for kind in ("function", "numpy")),
     ),
 )
 for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right_shift", "rshift")):
@@ -418,7 +416,8 @@ for _name, _numpy, _operator in (("shl", "left_shift", "lshift"), ("shr", "right
         samples=uniform((0, 100), (0, 6), dtypes=("int64", "int32", "uint8")),
         names=(
             f"operator __{_operator}__",
-            *(f"{kind} {n}" for n in (_numpy, f"bitwise_{_numpy}") for kind in ("function", "numpy")),
+            *spellings(f"bitwise_{_numpy}"),
+            *(f"{kind} {_numpy}" for kind in ("function", "numpy")),
         ),
         neutral=0,
         ranges=(lambda r, x, y: r.shifted_right(x, y)) if _name == "shr" else None,

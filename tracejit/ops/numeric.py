@@ -49,13 +49,13 @@ def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
     return c.div(c.round(c.mul(x, scale)), scale) if decimals > 0 else c.mul(c.round(c.div(x, scale)), scale)
 
 
-@function(kinds=LIBRARY)
+@function()
 def positive(b: Any, x: Operand) -> Any:
     """x itself."""
     return x
 
 
-@function(kinds=LIBRARY)
+@function()
 def fix(b: Any, x: Operand) -> Any:
     """x without its fraction."""
     return on(b).trunc(x)
@@ -67,7 +67,7 @@ def _ignoring_nan(name: str, op: str) -> None:
         return c.select(c.isnan(x), y, c.select(c.isnan(y), x, getattr(c, op)(x, y)))
 
     extremum.__name__, extremum.__doc__ = name, f"The {op} of two numbers, the other one where one is nan."
-    function(kinds=LIBRARY)(extremum)
+    function()(extremum)
 
 
 _ignoring_nan("fmin", "minimum")
@@ -141,7 +141,7 @@ def _without_nan(name: str, fold: Callable[..., Any], instead: float) -> None:
         return fold(b, kept, axis, keepdims=keepdims)
 
     reduced.__name__, reduced.__doc__ = f"nan{name}", f"`{name}` of the elements that are not nan."
-    function(kinds=LIBRARY)(reduced)
+    function()(reduced)
 
 
 _without_nan("sum", sum_, 0.0)
@@ -150,7 +150,7 @@ _without_nan("max", max_, -float("inf"))
 _without_nan("min", min_, float("inf"))
 
 
-@function(kinds=LIBRARY)
+@function()
 def nanmean(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean of the elements that are not nan."""
     x = inexact(b, x)
@@ -185,7 +185,7 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) 
     return b.reshape(made, (sizes[0], *rest) if b.rank(given) else rest)
 
 
-@function(kinds=LIBRARY)
+@function()
 def quantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
     """The element at the fraction q of the order along an axis, linear between neighbours."""
     return _quantile(b, x, q, axis, keepdims)
@@ -373,14 +373,14 @@ def _turned(name: str, axis: int) -> None:
         return b.flip(array(b, x), axes=(axis,))
 
     turned.__name__, turned.__doc__ = name, f"x with the order of elements reversed along axis {axis}."
-    function(kinds=LIBRARY)(turned)
+    function()(turned)
 
 
 _turned("flipud", 0)
 _turned("fliplr", 1)
 
 
-@function(kinds=LIBRARY)
+@function()
 def rot90(b: Any, x: Operand, k: int = 1) -> Any:
     """x turned k times by 90 degrees, from the first axis to the second."""
     x = array(b, x)

@@ -132,7 +132,7 @@ def dot(b: Any, x: Operand, y: Operand) -> Any:
     return tensordot(b, x, y, ((b.rank(x) - 1,), (b.rank(y) - 2,)))
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def inner(b: Any, x: Operand, y: Operand) -> Any:
     """The sum of products over the last axes."""
     x, y = _pair(b, x, y)
@@ -183,7 +183,7 @@ def tensordot(b: Any, x: Operand, y: Operand, axes: Any = 2, *, dims: Any = None
     return b.reshape(b.matmul(first, second), shape)
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def kron(b: Any, x: Operand, y: Operand) -> Any:
     """The Kronecker product of two arrays of one rank."""
     x, y = _pair(b, x, y)
@@ -195,7 +195,7 @@ def kron(b: Any, x: Operand, y: Operand) -> Any:
     return b.reshape(on(b).mul(wide, fine), tuple(m * n for m, n in pairs))
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def cross(b: Any, x: Operand, y: Operand, axis: int = -1) -> Any:
     """The vector product of vectors of three elements along `axis`."""
     x, y = coerce.binary(b, *_pair(b, x, y))
@@ -213,7 +213,7 @@ def _pick(b: Any, x: Any, axis: int, order: Sequence[int]) -> Any:
     return b.cat(len(order), tuple(b.vread(x, strides[axis] * k, strides, part) for k in order), axis=axis)
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def trace(b: Any, x: Operand) -> Any:
     """The sum of the main diagonal."""
     x = array(b, x)

@@ -269,7 +269,7 @@ def isin(b: Any, x: Operand, values: Operand) -> Any:
     return b.logical_and(found, b.lt(place, b.broadcast(count, b.shape(x))))
 
 
-@function(kinds=LIBRARY)
+@function()
 def cov(b: Any, x: Operand, rowvar: bool = True, ddof: float = 1) -> Any:
     """The covariance matrix of variables in rows (columns without `rowvar`)."""
     x = inexact(b, x)

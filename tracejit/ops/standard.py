@@ -61,7 +61,7 @@ def unique_values(b: Any, x: Operand) -> Any:
     return unique(b, x, equal_nan=False)
 
 
-@function(kinds=LIBRARY)
+@function()
 def signbit(b: Any, x: Operand) -> Any:
     """Whether the sign is minus, that of -0.0 and of NaN included."""
     x = array(b, x)

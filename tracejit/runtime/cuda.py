@@ -23,7 +23,7 @@ from tracejit.codegen.loop_ir import InputSpec, Kernel, Pointer, Program
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram, schedule
 from tracejit.codegen.walk import ProgramFailure
-from tracejit.device import cupy
+from tracejit.devices import cupy
 from tracejit.ir.types import BF16, DType, ScalarType
 from tracejit.runtime.cpu import NativeFailure
 from tracejit.runtime.executor import HostFunction, Launcher, Matrix, Run

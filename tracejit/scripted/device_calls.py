@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tracejit.device import as_array
+from tracejit.devices import as_array
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import ArrayLeaf, Input, Leaf, NumberLeaf, TreeLeaf
 from tracejit.frontend.signature import Access, ArraySpec, Spec, StaticSpec, is_data_object, matches, tree_children

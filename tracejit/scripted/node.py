@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import array_module, as_array
+from tracejit.devices import array_module, as_array
 from tracejit.eager.inplace import LEAF_WRITTEN, adopt
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, OpNode, attach, next_sequence

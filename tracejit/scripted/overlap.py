@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tracejit.device import is_array, module_of
+from tracejit.devices import is_array, module_of
 from tracejit.frontend.function import Lowered
 from tracejit.frontend.signature import Access, ArraySpec, Spec, is_data_object, step_kind, tree_children
 from tracejit.scripted.node import raw_value

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.device import as_array, is_writeable, module_of
+from tracejit.devices import as_array, is_writeable, module_of
 from tracejit.eager.alias import Region, tensor_view
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.frontend.function import (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tracejit.device import array_module, as_array, module_of
+from tracejit.devices import array_module, as_array, module_of
 from tracejit.eager.tensor import wrap
 from tracejit.eager.traceable import traceable
 from tracejit.errors import NotDifferentiable
