@@ -31,7 +31,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.scalars import SCALARS, Expansion, KernelBuilder, expansion
-from tracejit.ir.types import BOOL, F32, I8, I64, DType
+from tracejit.ir.types import BOOL, F32, F64, I8, I64, DType
 
 _DIVISIONS = ("sdiv", "udiv", "srem", "urem")
 _FUSED = ("fadd", "fsub", "fmul")
@@ -143,6 +143,8 @@ class ExpressionPrinter(Emitter):
             return self._intrinsic(spelling, values, result, contract)
         if spelling in _DIVISIONS and values[1].lanes > 1:
             values[1] = self._divisor(values[1])
+            if dtype.bits <= 32:
+                return self._divided(spelling, values[0], values[1])
         flags = " contract" if (contract or self.fastmath) and spelling in _FUSED else ""
         if len(values) == 1:
             x = values[0]
@@ -192,6 +194,18 @@ class ExpressionPrinter(Emitter):
         """A divisor that is 1 in the lanes that are switched off: dividing by their zeros would trap."""
         mask = None if self.vector is None else self.vector.mask
         return x if mask is None else self.choose(mask, x, Value("1", x.dtype))
+
+    def _divided(self, opcode: str, x: Value, y: Value) -> Value:
+        """The quotient or remainder of vectors of integers, for which processors have no instruction: a quotient of
+        floats with more digits than both operands together cannot round up to the next whole number."""
+        dtype = y.dtype
+        assert isinstance(dtype, DType)
+        wide = F32 if dtype.bits <= 16 else F64
+        a, b = self.cast(self.splat(x, y.lanes), wide), self.cast(y, wide)
+        to = "fptosi" if opcode[0] == "s" else "fptoui"
+        exact = self.binary("fdiv", a, b, wide)
+        whole = self.pure(f"{to} {exact.typed()} to {type_text(dtype, y.lanes)}", dtype, y.lanes, exact)
+        return whole if opcode.endswith("div") else self.binary("sub", x, self.binary("mul", whole, y, dtype), dtype)
 
     def _of_ramps(self, opcode: str, args: list[Value | Ramp]) -> Value | Ramp | None:
         """An integer operation with a ramp, where there is something better than vector instructions."""
