@@ -20,7 +20,7 @@ B = np.arange(24.0).reshape(2, 3, 4)
 def made(n: int) -> Any:
     z = np.zeros((n, 3), order="F")
     z[1] = 5
-    return z, np.ones((2, n, 3), np.int32, "F"), np.full((n, 2), 1.5, order="F"), np.empty((n, 4), order="C") * 0
+    return z, np.ones((2, n, 3), np.int32, "F"), np.full((n, 2), 1.5, order="F"), np.ones((n, 4), order="C")
 
 
 def made_like(a: Any) -> Any:

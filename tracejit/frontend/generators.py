@@ -50,6 +50,9 @@ TAKES_ALL: tuple[Any, ...] = (
     functools.reduce,
 )
 
+#: Loops over one generator may stand in each other so deep; deeper, it is taken to call itself.
+_DEEPEST = 6
+
 
 class _Body(ast.stmt):
     """Where the body of the loop goes."""
@@ -74,7 +77,7 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue) -> None:
     node = value.source.node
     if value.used or value.level != ctx.level:
         ctx.refuse(s.iter, "a generator runs once, where it is made, in a script", "call the function again")
-    if node in ctx.generators:
+    if ctx.generators.count(node) == _DEEPEST:
         ctx.refuse(s.iter, f"the generator {value.source.name!r} calls itself", "use a list as a stack")
     if value.source.filename != ctx.frame.source.filename and not value.source.is_library:
         ctx.refuse(s.iter, "a generator from another file is outside the language", "define it in this file")

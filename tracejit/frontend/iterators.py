@@ -16,9 +16,11 @@ from tracejit.frontend.values import (
     BoundFunction,
     Closure,
     FrontValue,
+    GeneratorValue,
     ListValue,
     MessageValue,
     Number,
+    ObjectValue,
     SequenceValue,
     Size,
     Static,
@@ -39,7 +41,10 @@ def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 
     if is_iterator(args[0]):
         return args[0]
-    items = args[0]
+    own = c.objects.special(args[0], "__iter__", [], node)
+    if isinstance(own, ObjectValue | GeneratorValue):
+        return own
+    items = args[0] if own is None else own
     if not isinstance(items, ArrayView | ListValue | TupleValue):
         items = c.expressions.iterable(items, node)
         if items.static is not None:

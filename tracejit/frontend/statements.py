@@ -215,6 +215,7 @@ class Statements:
 
     def unpack(self, node: ast.expr, targets: Sequence[ast.expr], value: FrontValue) -> None:
         starred = [i for i, t in enumerate(targets) if isinstance(t, ast.Starred)]
+        value = generators.all_items(self.calls, value, node)
         if starred and list_calls.is_unknown(self.calls, value):
             items = list_calls.parted(self.calls, value, starred[0], len(targets) - 1, node)
         else:
