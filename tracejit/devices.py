@@ -22,10 +22,10 @@ class Device(str):
     __slots__ = ()
 
     def __new__(cls, name: str, index: int | None = None) -> Device:
-        kind, _, index = (name if index is None else f"{name}:{index}").partition(":")
-        if kind not in ("cpu", "cuda") or (index and not index.isdigit()) or (kind == "cpu" and index not in ("", "0")):
+        kind, _, at = (name if index is None else f"{name}:{index}").partition(":")
+        if kind not in ("cpu", "cuda") or (at and not at.isdigit()) or (kind == "cpu" and at not in ("", "0")):
             raise ValueError(f"unknown device {name!r}: use 'cpu', 'cuda' or 'cuda:<index>'")
-        return super().__new__(cls, "cpu" if kind == "cpu" else f"cuda:{int(index or 0)}")
+        return super().__new__(cls, "cpu" if kind == "cpu" else f"cuda:{int(at or 0)}")
 
     @property
     def type(self) -> str:

@@ -222,8 +222,50 @@ def test_backward_hooks_without_differentiated_inputs() -> None:
     assert net.bias.grad.item() == 2.0
 
 
-@pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
-def test_scripts_refuse_hooks_also_those_that_come_later(kind: str) -> None:
+class Scale(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = 2.0
+        self.weight = nn.Parameter(tj.ones(3))
+
+    def forward(self, x: Any, y: Any = 1) -> Any:
+        return x * self.factor * self.weight + y
+
+
+def test_scripts_run_forward_hooks_as_they_are_now() -> None:
+    net, x = nn.Sequential(Scale(), nn.ReLU()), tj.tensor([1.0, -2.0, 3.0])
+    inner = net[0]
+    calls = (tj.script(net), tj.script(lambda x: net(x) + 1), tj.script(lambda x: net[0](x, y=5)))
+    plain = (net, lambda x: net(x) + 1, lambda x: net[0](x, y=5))
+
+    def agree() -> None:
+        for call, same in zip(calls, plain, strict=True):
+            np.testing.assert_array_equal(call(x).detach().numpy(), same(x).detach().numpy())
+
+    agree()
+    handles = [
+        inner.register_forward_pre_hook(lambda m, args: (args[0] + m.factor, *args[1:])),
+        inner.register_forward_pre_hook(lambda m, args: args[0].abs()),
+        inner.register_forward_hook(lambda m, args, out: out - args[0]),
+        inner.register_forward_pre_hook(lambda m, args, kwargs: (args, {**kwargs, "y": 7.0}), with_kwargs=True),
+        net.register_forward_hook(lambda m, args, out: out * 2),
+        inner.register_forward_hook(lambda m, args, kwargs, out: out + len(kwargs), with_kwargs=True),
+        inner.register_forward_hook(lambda m, args, out: None),
+    ]
+    agree()
+    inner.weight.grad = None
+    calls[0](x).sum().backward()
+    found = inner.weight.grad.numpy()
+    inner.weight.grad = None
+    net(x).sum().backward()
+    np.testing.assert_allclose(found, inner.weight.grad.numpy(), rtol=1e-6)
+    for handle in handles:
+        handle.remove()
+        agree()
+
+
+@pytest.mark.parametrize("kind", ["full_backward", "full_backward_pre"])
+def test_scripts_refuse_backward_hooks_also_those_that_come_later(kind: str) -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     x = tj.ones(1, 2)
     calls = (tj.script(net), tj.script(lambda x: net(x) + 1), tj.script(lambda x: net[0](x)))
@@ -231,7 +273,7 @@ def test_scripts_refuse_hooks_also_those_that_come_later(kind: str) -> None:
         call(x)
     handle = getattr(net[0], f"register_{kind}_hook")(lambda *_: None)
     for call in calls:
-        with pytest.raises((tj.ScriptError, RuntimeError), match="has hooks"):
+        with pytest.raises((tj.ScriptError, RuntimeError), match="has backward hooks"):
             call(x)
     handle.remove()
     for call in calls:

@@ -11,8 +11,9 @@ from tracejit.eager.tensor import Tensor
 
 _identities = itertools.count()
 
-#: Where modules keep their hooks.
-MODULE_TABLES = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+#: Where modules keep their hooks: those before and after `forward`, those of the backward pass.
+FORWARD_TABLES = ("_forward_pre_hooks", "_forward_hooks")
+BACKWARD_TABLES = ("_backward_pre_hooks", "_backward_hooks")
 
 
 class Registrations:

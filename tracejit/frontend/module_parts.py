@@ -7,9 +7,10 @@ import ast
 import types
 from typing import TYPE_CHECKING, Any
 
-from tracejit.eager.hooks import MODULE_HOOKS, MODULE_TABLES
+from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
 from tracejit.frontend.signature import TreeSpec, constant_access
-from tracejit.frontend.values import FrontValue, Static, TupleValue
+from tracejit.frontend.values import BoundFunction, DictValue, FrontValue, Static, TupleValue
+from tracejit.frontend.written.hooks import with_hooks
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -49,8 +50,12 @@ def parts(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValu
 def _guard_tables(c: Calls, module: Any) -> None:
     """Which parts a module has is compiled in."""
     for table in _TABLES:
-        access = constant_access(module).step("attribute", table)
-        c.statics.guards[access] = TreeSpec(dict, tuple(getattr(module, table)), ())
+        _guard_keys(c, module, table)
+
+
+def _guard_keys(c: Calls, module: Any, table: str) -> None:
+    access = constant_access(module).step("attribute", table)
+    c.statics.guards[access] = TreeSpec(dict, tuple(getattr(module, table)), ())
     c.statics.keep.append(module)
 
 
@@ -94,17 +99,29 @@ def forward(
     found = getattr(found, "__tracejit_function__", found)
     if not isinstance(found, types.FunctionType) or not hasattr(fn, "state_dict"):
         return None
-    _refuse_hooks(c, fn, node)
+    before, after = _hooks(c, fn, node)
+    if before or after:
+        own = BoundFunction(Static(found), (Static(fn),))
+        given = DictValue(kwargs)
+        hooks = (TupleValue(tuple(before)), TupleValue(tuple(after)))
+        return c.call_object(with_hooks, [Static(fn), own, *hooks, TupleValue(tuple(args)), given], {}, node)
     return c.call_object(found, [Static(fn), *args], kwargs, node)
 
 
-def _refuse_hooks(c: Calls, module: Any, node: ast.AST) -> None:
-    """Hooks of a module would be skipped by compiling its `forward`; they are refused instead, later ones too."""
+def _hooks(c: Calls, module: Any, node: ast.AST) -> list[list[FrontValue]]:
+    """A module's hooks before and after `forward`, guarded, with whether each takes the keyword arguments. Those of the
+    backward pass are refused: they would be skipped."""
     c.statics.guarded(MODULE_HOOKS.count, constant_access(MODULE_HOOKS).step("attribute", "count"))
-    for name in MODULE_TABLES:
-        if getattr(module, name, None):
-            c.ctx.refuse(
-                node,
-                f"{type(module).__name__} has hooks, which a script cannot run",
-                "remove the hooks, or call it outside",
-            )
+    if any(getattr(module, name, None) for name in BACKWARD_TABLES):
+        c.ctx.refuse(
+            node,
+            f"{type(module).__name__} has backward hooks, which a script cannot run",
+            "remove the hooks, or call it outside",
+        )
+    found: list[list[FrontValue]] = []
+    for name in FORWARD_TABLES:
+        table = getattr(module, name, {})
+        if table:
+            _guard_keys(c, module, name)
+        found.append([TupleValue((Static(hook), Static(takes_kwargs))) for hook, takes_kwargs in table.values()])
+    return found

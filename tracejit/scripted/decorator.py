@@ -6,7 +6,7 @@ import dataclasses
 import types
 from typing import Any
 
-from tracejit.eager.hooks import MODULE_TABLES
+from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES
 from tracejit.scripted.function import BoundScript, ScriptedFunction
 from tracejit.scripted.options import Options
 
@@ -48,6 +48,11 @@ def script(fn: Any = None, **options: Any) -> Any:
     return ScriptedFunction(fn, made)
 
 
+def _called(module: Any, *args: Any, **kwargs: Any) -> Any:
+    """What is compiled of a module with hooks."""
+    return module(*args, **kwargs)
+
+
 class ScriptedModule:
     """An `nn.Module` whose `forward` is compiled; parameters and buffers are inputs, all else is the module's."""
 
@@ -66,12 +71,13 @@ class ScriptedModule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         module = self.__dict__["module"]
-        for name in MODULE_TABLES:
-            if getattr(module, name, None):
-                raise RuntimeError(
-                    f"{type(module).__name__} has hooks, which its compiled forward cannot run: remove them first"
-                )
-        return self.__dict__["script"](module, *args, **kwargs)
+        compiled = self.__dict__["script"]
+        if any(getattr(module, name, None) for name in BACKWARD_TABLES):
+            kind = type(module).__name__
+            raise RuntimeError(f"{kind} has backward hooks, which its compiled forward cannot run: remove them first")
+        if any(getattr(module, name, None) for name in FORWARD_TABLES) and compiled.__tracejit_function__ is not _called:
+            compiled = self.__dict__["script"] = ScriptedFunction(_called, compiled.options)
+        return compiled(module, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         module, compiled = self.__dict__["module"], self.__dict__["script"]
