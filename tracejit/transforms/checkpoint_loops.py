@@ -19,7 +19,7 @@ from typing import Any
 
 from tracejit.ir.aliasing import consumed
 from tracejit.ir.builder import Handle, Rebuilder, rebuild
-from tracejit.ir.core import Block, Graph, Op, Value, captures, type_values, walk
+from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
 from tracejit.ir.opdef import Opaque, Pointwise
 from tracejit.ir.types import BOOL, F64, I64, ListType, ScalarType, TensorType, Type, is_differentiable
 from tracejit.transforms.pipeline import transform
@@ -64,12 +64,14 @@ class _Segments:
         params = ((p, p.type) for p in graph.params if isinstance(p.type, TensorType))
         self.lasting = _lasting_lists(graph)
         self.places = {dim: (p, axis) for p, type in params for axis, dim in enumerate(type.shape)}
+        self.first: dict[Value, Value] = {}  #: what numbers that loops carry start from, which sizes may be
 
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         if op.name != "loop" or not self.is_eligible(op):
             return None
         limit, go, *inits = operands
         body = op.block("body")
+        self.first.update((p, v) for p, v in zip(body.params[1:], inits, strict=True) if isinstance(p.type, ScalarType))
         carries_go = not (self.is_true(op.operands[1]) and self.is_true(body.results[0]))
         whole, lengths = self.lengths(b, op, b.wrap(limit))
         then, orelse = Rebuilder(_as_it_is, dict(b.mapping), b.span), b.nested()
@@ -80,21 +82,18 @@ class _Segments:
         return b.emit("if", (whole.value,), blocks=blocks, like=results, mapping={}, span=op.span)
 
     def is_eligible(self, op: Op) -> bool:
-        """Whether a loop carries floats, nothing of a changing size, no list, reads no list that will be gone when its
-        trips run again, and may make more than a few trips."""
+        """Whether a loop carries floats, no list, reads no list that will be gone when its trips run again, and may make
+        more than a few trips."""
         body = op.block("body")
         made_by = self.definitions.get(op.operands[0])
         if made_by is not None and made_by.name == "const" and made_by.attrs["value"] <= FEW:
             return False
         carried = body.params[1:]
-        inside = {*body.params, *(r for inner in walk(body) for r in inner.results)}
-        types = [v.type for v in (*carried, *body.results[1:])]
-        if any(isinstance(t, ListType) for t in types) or "checkpoint" in op.attrs:
+        if any(isinstance(v.type, ListType) for v in carried) or "checkpoint" in op.attrs:
             return False
         if any(isinstance(v.type, ListType) and v not in self.lasting for v in captures(body)):
             return False
-        fixed = not any(v in inside for t in types for v in type_values(t))
-        return fixed and any(is_differentiable(v.type) for v in carried)
+        return any(is_differentiable(v.type) for v in carried)
 
     def is_true(self, value: Value) -> bool:
         made_by = self.definitions.get(value)
@@ -154,7 +153,7 @@ class _Segments:
         return [self.bytes_of(b, v.type, inside) for v in kept if is_differentiable(v.type)]
 
     def bytes_of(self, b: Rebuilder, type: Type, inside: set[Value]) -> Handle:
-        """The bytes of a value, of those sizes that are known outside the loop."""
+        """The bytes of a value, of those sizes that are known outside the loop; one that changes is what it is first."""
         assert not isinstance(type, ListType)
         size = b.wrap(b.constant(float(max(type.dtype.bits // 8, 1)), ScalarType(F64)))
         for dim in type.shape if isinstance(type, TensorType) else ():
@@ -163,9 +162,9 @@ class _Segments:
         return size
 
     def is_fixed(self, value: Value, inside: set[Value]) -> bool:
-        """Whether a number is the same in every trip: made of others that are, and of values from outside."""
+        """Whether a number can be computed before the loop: made of others that can, and of what is there then."""
         op = self.definitions.get(value)
-        if value not in inside:
+        if value not in inside or value in self.first:
             return True
         if op is None or op.blocks or op.defn.effect or len(op.results) != 1:
             return False
@@ -178,6 +177,8 @@ class _Segments:
             return b.dim_of(b.value(param), axis)
         if not isinstance(dim, Value):
             return b.size(dim)
+        if dim in self.first:
+            return self.first[dim]
         if dim not in inside:
             return b.value(dim)
         op = self.definitions[dim]
@@ -226,8 +227,7 @@ class _Nest:
             operands,
             {"checkpoint": bool(lengths)},
             blocks=[block],
-            types=[v.type for v in (*flags, *params)],
-            names=[v.name for v in (*flags, *params)],
+            like=(*flags, *params),
             span=self.op.span,
         )
         return (found[0], found[1:]) if self.carries_go else (go, found)

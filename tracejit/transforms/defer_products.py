@@ -3,7 +3,9 @@
 The gradient of a weight that every trip uses is such a sum, `dw = dw + x.T @ dy`. Where `x` and `dy` have few rows,
 each trip reads and writes all of `dw` for little arithmetic. Instead a trip lays the rows of both factors aside, below
 those of the trips before it; where there is no room for more, and behind the loop, one product adds all of them. How
-many rows a trip has may be known only when it runs: a product of many is made at once.
+many rows a trip has may be known only when it runs: a product of many is made at once. Where the sum is carried on by
+a loop around that one, and only by it, rows wait across that loop's trips too: so the trips of a loop in segments
+(`checkpoint_loops.py`) are added up exactly as those of one loop.
 
 The order in which the terms are added changes, and with it the rounding. A parameter's memory is left alone: who
 catches an error must find in it what the trips before have added.
@@ -99,7 +101,7 @@ class _Chain:
     """Follows what a trip hands on back to what it was given."""
 
     def __init__(self, body: Block) -> None:
-        self.params = frozenset(body.params)
+        self.state = frozenset(body.params)
         self.counts = uses(body)
         self.makers = {r: op for op in body.ops for r in op.results}
 
@@ -145,13 +147,54 @@ class _Chain:
         return self.makers.get(value) if self.counts.get(value, 0) == 1 else None
 
     def is_inside(self, size: Dim | None) -> bool:
-        return isinstance(size, Value) and (size in self.makers or size in self.params)
+        return isinstance(size, Value) and (size in self.makers or size in self.state)
+
+
+@record
+class _Plan:
+    """What a loop defers: its own sums, and those of loops in its body whose sums it only carries on. Of each of these
+    `places` says which carried value of this loop one of that loop is."""
+
+    sums: Sequence[_Sum]
+    inner: Mapping[Op, _Plan]
+    places: Mapping[Op, Mapping[int, int]]
+
+    def __bool__(self) -> bool:
+        return bool(self.sums or self.inner)
+
+    def carried(self) -> Iterator[tuple[_Sum, int]]:
+        """All sums, with the carried values of this loop that they are."""
+        yield from ((s, s.place) for s in self.sums)
+        for op, plan in self.inner.items():
+            yield from ((s, self.places[op][place]) for s, place in plan.carried())
+
+
+def _plan(op: Op, kept: Mapping[Value, int]) -> _Plan:
+    body, counts = op.block("body"), uses(op.block("body"))
+    inner: dict[Op, _Plan] = {}
+    places: dict[Op, Mapping[int, int]] = {}
+    params = {p: i for i, p in enumerate(body.params[1:]) if p not in kept}
+    defined = {*body.params, *(r for o in body.ops for r in o.results)}
+    for loop in (o for o in body.ops if o.name == "loop"):
+        plan = _plan(loop, kept)
+        given = {place: loop.operands[2 + place] for _, place in plan.carried()}
+        whole = {
+            place: params[v]
+            for place, v in given.items()
+            if v in params
+            and body.results[1 + params[v]] is loop.results[place]
+            and counts[v] == counts[loop.results[place]] == 1
+        }
+        widths = {f.width for s, _ in plan.carried() for f in s.factors}
+        if plan and len(whole) == len(given) and widths.isdisjoint(defined):
+            inner[loop], places[loop] = plan, whole
+    return _Plan(_sums_of(op, kept), inner, places)
 
 
 # -- rewriting ------------------------------------------------------------------------------------------------------
 
 #: The sums at a point of the program, by place, and the number of rows aside with the arrays that hold them.
-_State: TypeAlias = tuple[dict[int, Value], list[Value]]
+_State: TypeAlias = tuple[dict[int, Value], Sequence[Value]]
 
 
 class _Deferring:
@@ -162,44 +205,69 @@ class _Deferring:
         self.named = NamedSizes(graph)
         self.steps: dict[Op, _Sum] = {}
         self.skipped: set[Op] = set()
+        self.plans: dict[Op, _Plan] = {}  #: of loops inside others that hand on what is aside
+        self.groups: dict[Op, list[_Group]] = {}  #: of each loop, for its own sums
 
     def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         if op in self.steps:
             return (operands[self.steps[op].running()],)
         if op in self.skipped:
             return op.results  # nothing reads them
-        sums = _sums_of(op, self.kept) if op.name == "loop" else []
-        if not sums:
+        if op.name != "loop":
             return None
-        self.steps.update((s.step, s) for s in sums)
-        self.skipped.update(inner for s in sums for inner in s.inner)
-        return self.loop(b, op, operands, sums)
+        if op in self.plans:
+            return self.loop(b, op, operands, self.plans[op])
+        plan = _plan(op, self.kept)
+        return self.outermost(b, op, operands, plan) if plan else None
 
-    def loop(self, b: Rebuilder, op: Op, operands: tuple[Value, ...], sums: Sequence[_Sum]) -> Sequence[Value]:
+    def outermost(self, b: Rebuilder, op: Op, operands: tuple[Value, ...], plan: _Plan) -> Sequence[Value]:
         """The loop, and behind it the products of what is left aside."""
+        places = dict(plan.carried())
+        self.steps.update((s.step, s) for s in places)
+        self.skipped.update(inner for s in places for inner in s.inner)
         sizes: dict[Dim | None, Value] = {}
-        for factor in (f for s in sums for f in s.factors):
+        for factor in (f for s in places for f in s.factors):
             if factor.width not in sizes:
                 sizes[factor.width] = self.named.value(b, factor.width)
+        self.arrange(b, op, plan, sizes)
+        found = list(self.loop(b, op, operands, plan))
+        for group in self.aside(op, plan):
+            totals, _ = group.flushed(b, {s.place: found[places[s]] for s in group.sums}, group.state)
+            for s in group.sums:
+                found[places[s]] = totals[s.place]
+        return found
+
+    def arrange(self, b: Builder, op: Op, plan: _Plan, sizes: Mapping[Dim | None, Value]) -> None:
+        """Make the groups of the sums of a loop and of the loops in it."""
         by_rows: dict[Dim | None, list[_Sum]] = {}
-        for s in sums:
+        for s in plan.sums:
             by_rows.setdefault(s.rows, []).append(s)
-        groups = [_Group(b, group, sizes) for group in by_rows.values()]
+        self.groups[op] = [_Group(b, group, sizes) for group in by_rows.values()]
+        self.plans.update(plan.inner)
+        for inner, its in plan.inner.items():
+            self.arrange(b, inner, its, sizes)
+
+    def aside(self, op: Op, plan: _Plan) -> list[_Group]:
+        """The groups that a loop hands from trip to trip."""
+        return [*self.groups[op], *(g for inner, its in plan.inner.items() for g in self.aside(inner, its))]
+
+    def loop(self, b: Rebuilder, op: Op, operands: tuple[Value, ...], plan: _Plan) -> Sequence[Value]:
+        """The loop, which hands on what is aside."""
+        groups = self.aside(op, plan)
+        starts = [v for group in groups for v in group.state]
         body, inner = op.block("body"), b.nested()
         params = inner.params_like(body.params)
-        results = self.trip(inner, body, groups)
-        ends = (v for group in groups for v in group.ends)
-        more = [v for group in groups for v in group.params]
+        for group in groups:
+            group.state = group.fresh()
+        more = [v for group in groups for v in group.state]
+        results = self.trip(inner, body, self.groups[op])
+        ends = (v for group in groups for v in group.state)
         block = inner.block((*params, *more), (*results, *ends), body.label)
-        starts = (v for group in groups for v in group.starts)
         like = (*op.results, *more)
         found = list(b.emit(op.defn, (*operands, *starts), op.attrs, blocks=[block], like=like, mapping=b.mapping))
         left = iter(found[len(op.results) :])
         for group in groups:
-            state = [next(left) for _ in group.params]
-            totals, _ = group.flushed(b, {s.place: found[s.place] for s in group.sums}, state)
-            for place, total in totals.items():
-                found[place] = total
+            group.state = [next(left) for _ in group.state]
         return found[: len(op.results)]
 
     def trip(self, b: Rebuilder, body: Block, groups: Sequence[_Group]) -> list[Value]:
@@ -245,9 +313,13 @@ class _Group:
             assert isinstance(factor.value.type, TensorType)
             type = TensorType(factor.value.type.dtype, (None, None))
             arrays += b.emit("undef", (room, sizes[factor.width]), {"type": type}, names=("aside",))
-        self.starts = [self.zero, *arrays]
-        self.params = [Value(SIZE, "laid"), *(Value(a.type, a.name) for a in arrays)]
-        self.ends: Sequence[Value] = ()
+        #: How many rows are aside, and the arrays, where the program is being emitted.
+        self.state: Sequence[Value] = [self.zero, *arrays]
+
+    def fresh(self) -> list[Value]:
+        """Values for what a trip is handed."""
+        _, *arrays = self.state
+        return [Value(SIZE, "laid"), *(Value(array.type, "aside") for array in arrays)]
 
     @property
     def is_pure(self) -> bool:
@@ -258,10 +330,10 @@ class _Group:
         """In a trip: its rows are laid aside, or the products made where these are many; gives the sums."""
         rows = b.dim_of(b.value(self.sums[0].product.operands[1]), 0)
         if isinstance(rows.known, int):
-            totals, self.ends = self.laid(b, totals, rows)
+            totals, self.state = self.laid(b, totals, rows)
         else:
             few = b.le(b.wrap(rows), FEW).value
-            totals, self.ends = self.branches(
+            totals, self.state = self.branches(
                 b, few, lambda b: self.laid(b, totals, rows), lambda b: self.at_once(b, totals)
             )
         return totals
@@ -276,16 +348,16 @@ class _Group:
             inner = b.nested()
             totals, state = side(inner)
             blocks.append(inner.block((), (*totals.values(), *state), label))
-        like = (*totals.values(), *self.params[: len(state)])
+        like = (*totals.values(), *self.state[: len(state)])
         found = b.emit("if", (condition,), blocks=blocks, types=[v.type for v in like], names=[v.name for v in like])
         return dict(zip(totals, found, strict=False)), list(found[len(totals) :])
 
     def laid(self, b: Rebuilder, totals: dict[int, Value], rows: Value) -> _State:
         """What the trip has is laid below the rest, or where there is no room for it in the place of that."""
-        laid, *arrays = self.params
+        laid, *arrays = self.state
         fits = b.le(b.wrap(laid) + b.wrap(rows), ROOM).value
         totals, (start,) = self.branches(
-            b, fits, lambda b: (totals, [laid]), lambda b: self.flushed(b, totals, self.params)
+            b, fits, lambda b: (totals, [laid]), lambda b: self.flushed(b, totals, self.state)
         )
         filled: list[Value] = []
         for array, factor in zip(arrays, self.factors, strict=True):
@@ -326,7 +398,7 @@ class _Group:
             yield b.transpose(first, perm=(1, 0)).value
             yield second
 
-        return self.added(b, totals, factors), self.params
+        return self.added(b, totals, factors), self.state
 
     def added(
         self, b: Rebuilder, totals: dict[int, Value], factors: Callable[[_Sum], Iterator[Value]]
