@@ -93,6 +93,30 @@ def test_the_same_bits(fn: Callable[..., Any], budget: Any) -> None:
     assert frugal.compiles == 1
 
 
+def recurrent(w, u, x, h):
+    for t in range(len(x)):
+        h = np.tanh(h @ w + x[t] @ u)
+    return np.sum(h * h)
+
+
+def overwritten(w, u, x, h):
+    for t in range(len(x)):
+        h[:] = np.tanh(h @ w + x[t, 0, 0])
+    return np.sum(h * u[0])
+
+
+@pytest.mark.parametrize("rows", [1, 5, 33])
+@pytest.mark.parametrize("fn", [recurrent, overwritten])
+def test_the_same_bits_of_weights(fn: Callable[..., Any], rows: int) -> None:
+    """Products of few rows are added up many trips at a time: the same trips, with segments and without."""
+    rng = np.random.default_rng(rows)
+    w, u, x, h = (rng.normal(size=s) * 0.3 for s in ((6, 6), (2, 6), (700, rows, 2), (rows, 6)))
+    expected = tj.grad(fn, (0, 1))(w, u, x, h.copy())
+    for budget in (4000, 40_000):
+        for a, b in zip(expected, tj.grad(tj.script(memory=budget)(fn), (0, 1))(w, u, x, h.copy()), strict=True):
+            np.testing.assert_array_equal(b, a)
+
+
 def test_on_the_tape_and_to_second_order() -> None:
     slopes = []
     for options in ({}, {"memory": 2000}):
@@ -110,7 +134,7 @@ import sys
 from pathlib import Path
 import numpy as np
 import tracejit as tj
-from tests.gradients.test_memory import counted, stencil
+from tests.gradients.test_memory import counted, recurrent, stencil
 
 def peak():
     status = Path("/proc/self/status").read_text()
@@ -120,7 +144,11 @@ def fn(n):
     options = {} if sys.argv[1] == "-" else {"memory": sys.argv[1]}
     if sys.argv[2] == "numbers":
         return tj.grad(tj.script(**options)(counted), (0, 1))(0.3, 0.9, n)
-    return tj.grad(tj.script(**options)(stencil))(np.random.default_rng(0).normal(size=(200, 200)), n)
+    rng = np.random.default_rng(0)
+    if sys.argv[2] == "recurrent":
+        w, u, x, h = (rng.normal(size=s) * 0.1 for s in ((64, 64), (1, 64), (n, 1, 1), (1, 64)))
+        return tj.grad(tj.script(**options)(recurrent))(w, u, x, h)
+    return tj.grad(tj.script(**options)(stencil))(rng.normal(size=(200, 200)), n)
 
 fn(3)
 before = peak()
@@ -130,7 +158,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("kind", "trips", "budget"), [("numbers", 3_000_000, 4), ("sweeps", 100, 8)])
+@pytest.mark.parametrize(("kind", "trips", "budget"), [("numbers", 3_000_000, 4), ("sweeps", 100, 8), ("recurrent", 40_000, 4)])
 def test_a_long_loop_stays_under_the_budget(kind: str, trips: int, budget: int) -> None:
     def grown(memory: str) -> int:
         command = [sys.executable, "-c", PEAK, memory, kind, str(trips)]

@@ -82,8 +82,8 @@ class _Segments:
         return b.emit("if", (whole.value,), blocks=blocks, like=results, mapping={}, span=op.span)
 
     def is_eligible(self, op: Op) -> bool:
-        """Whether a loop carries floats, no list, reads no list that will be gone when its trips run again, and may make
-        more than a few trips."""
+        """Whether a loop carries floats, carries no list, reads none that will be gone when its trips run again, and may
+        make more than a few trips."""
         body = op.block("body")
         made_by = self.definitions.get(op.operands[0])
         if made_by is not None and made_by.name == "const" and made_by.attrs["value"] <= FEW:
@@ -153,7 +153,8 @@ class _Segments:
         return [self.bytes_of(b, v.type, inside) for v in kept if is_differentiable(v.type)]
 
     def bytes_of(self, b: Rebuilder, type: Type, inside: set[Value]) -> Handle:
-        """The bytes of a value, of those sizes that are known outside the loop; one that changes is what it is first."""
+        """The bytes of a value, of those sizes that are known outside the loop; those that change are what they are
+        first."""
         assert not isinstance(type, ListType)
         size = b.wrap(b.constant(float(max(type.dtype.bits // 8, 1)), ScalarType(F64)))
         for dim in type.shape if isinstance(type, TensorType) else ():
@@ -236,11 +237,3 @@ class _Nest:
 def is_checkpointed(op: Op) -> bool:
     """Whether the trips of a loop are repeated in the backward."""
     return bool(op.attrs.get("checkpoint", False))
-
-
-def repeated(ops: Sequence[Op], results: Sequence[Value], visit: Any) -> tuple[list[Op], list[Value]]:
-    """Ops of a forward block and its backward with values of their own, so that they can run a second time."""
-    b = Rebuilder(visit, {})
-    for op in ops:
-        b.step(op)
-    return b.ops, [b.value(v) for v in results]

@@ -17,7 +17,7 @@ from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, captures, type_values
 from tracejit.ir.types import BOOL, ScalarType, TensorType, substitute_dims
 from tracejit.records import record
-from tracejit.transforms.checkpoint_loops import is_checkpointed, repeated
+from tracejit.transforms.checkpoint_loops import is_checkpointed
 from tracejit.transforms.cotangents import zero
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import SIZE, ArmFrame, BranchFrame, Edit, Frame, LoopFrame, Stream, Walk
@@ -232,10 +232,19 @@ class _Loop:
         self.captured = {c: seed for c, seed in self.captured.items() if inner.total(c) is not seed}
         totals = [inner.total_or_zero(c) for c in self.captured]
         results = [*back, *totals]
-        if frame is not self.frame:
-            ops = (*frame.edits[0].ops, *frame.b.ops)
-            self.frame.b.ops[:], results = repeated(ops, results, without_effects)
-        self.draft = Draft(self.frame, results)
+        self.draft = Draft(self.frame, results if frame is self.frame else self._repeat(frame, results))
+
+    def _repeat(self, frame: Frame, results: Sequence[Value]) -> list[Value]:
+        """Take the forward ops of a frame and its backward as the backward, with values of their own, since they run a
+        second time; gives its results."""
+        b = Rebuilder(without_effects, {})
+        for op in frame.edits[0].ops:
+            b.step(op)
+        b.mapping.update((seed, fit(b, seed, seed.type, frame.region)) for seed in self.seeds)
+        for op in frame.b.ops:
+            b.step(op)
+        self.frame.b.ops[:] = b.ops
+        return [b.value(v) for v in results]
 
     def settle(self) -> None:
         """The residuals of the body: what is saved, and what stands for a forward value without being saved."""
