@@ -34,3 +34,22 @@ def test_the_eager_tape_is_compared_where_all_floats_are_tensors() -> None:
     fn, args = next((f, a) for f, a in PROGRAMS if f.__name__ == "elementwise")
     report = tj.check(fn, *(tj.tensor(x) for x in args))
     assert report.ok and "the eager tape and central differences" in report.compared, str(report)
+
+
+def test_results_that_are_no_floats() -> None:
+    def kinds(x: Any) -> Any:
+        return x.dtype, "text", None, x > 0, x.sum()
+
+    assert tj.check(kinds, tj.tensor([1.0, -2.0]))
+    assert tj.check(lambda x: x > 0, tj.tensor([1.0, -2.0]))
+
+
+def test_arguments_that_grow() -> None:
+    def grown(items: Any, n: int) -> Any:
+        for _ in range(n):
+            items.append(items[0] * items[-1])
+        return items[-1]
+
+    assert tj.check(grown, [1.5, 0.5], 3)
+    _, pullback = tj.vjp(grown, [1.5, 0.5], 2)
+    assert pullback(1.0) == ([pytest.approx(1.5), pytest.approx(2.25)], None)

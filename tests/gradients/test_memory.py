@@ -158,7 +158,9 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("kind", "trips", "budget"), [("numbers", 3_000_000, 4), ("sweeps", 100, 8), ("recurrent", 40_000, 4)])
+@pytest.mark.parametrize(
+    ("kind", "trips", "budget"), [("numbers", 3_000_000, 4), ("sweeps", 100, 8), ("recurrent", 40_000, 4)]
+)
 def test_a_long_loop_stays_under_the_budget(kind: str, trips: int, budget: int) -> None:
     def grown(memory: str) -> int:
         command = [sys.executable, "-c", PEAK, memory, kind, str(trips)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from tracejit import pytree
 from tracejit.devices import array_module, as_array, module_of
 from tracejit.eager.tensor import wrap
 from tracejit.eager.traceable import traceable
@@ -48,6 +49,8 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     finals = [call.inputs[k] for k in call.graph.inout]
     results = [call.array(r) for r in (*outputs, *finals)]
     chosen = function.derivative.cotangents
+    leaves, structure = pytree.flatten(primals)
+    given = structure.unflatten(leaves)  # the function may change lists, dicts and objects
 
     def pullback(g: Any) -> tuple[Any, ...]:
         """The cotangents of the arguments for the cotangent of the result."""
@@ -62,7 +65,7 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
                 direct[leaf.input] = direct.get(leaf.input, 0) + _fitting(value, like, "cotangent")
         slopes = function.backward([*residuals, *(seeds[i] for i in chosen)])
         totals = {k: s + direct.get(k, 0) for k, s in zip(call.variables, slopes, strict=True)}
-        return tuple(call.like_argument(x, a, totals) for x, a in zip(primals, call.places, strict=True))
+        return tuple(call.like_argument(x, a, totals) for x, a in zip(given, call.places, strict=True))
 
     return call.build(outputs), pullback
 

@@ -82,8 +82,8 @@ class _Segments:
         return b.emit("if", (whole.value,), blocks=blocks, like=results, mapping={}, span=op.span)
 
     def is_eligible(self, op: Op) -> bool:
-        """Whether a loop carries floats, carries no list, reads none that will be gone when its trips run again, and may
-        make more than a few trips."""
+        """Whether a loop carries floats, carries no list, reads none that will be gone when its trips run again, and
+        may make more than a few trips."""
         body = op.block("body")
         made_by = self.definitions.get(op.operands[0])
         if made_by is not None and made_by.name == "const" and made_by.attrs["value"] <= FEW:
