@@ -75,7 +75,10 @@ class ScriptedModule:
         if any(getattr(module, name, None) for name in BACKWARD_TABLES):
             kind = type(module).__name__
             raise RuntimeError(f"{kind} has backward hooks, which its compiled forward cannot run: remove them first")
-        if any(getattr(module, name, None) for name in FORWARD_TABLES) and compiled.__tracejit_function__ is not _called:
+        if (
+            any(getattr(module, name, None) for name in FORWARD_TABLES)
+            and compiled.__tracejit_function__ is not _called
+        ):
             compiled = self.__dict__["script"] = ScriptedFunction(_called, compiled.options)
         return compiled(module, *args, **kwargs)
 
