@@ -235,12 +235,15 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     waits = survey.weight >= LONG or (loop.carried and survey.weight <= 8)
     registers = WIDE if waits else NARROW
     lanes = max(4, min(_MAX_LANES, registers * options.vector_bits // survey.widest))
+    leaves_rest = True
     if isinstance(loop.extent, Const):
-        lanes = min(lanes, max(4, 1 << max(int(loop.extent.value.real) - 1, 0).bit_length()))
+        extent = int(loop.extent.value.real)
+        lanes = min(lanes, max(4, 1 << max(extent - 1, 0).bit_length()))
+        leaves_rest = extent % lanes != 0
     if not options.masked_bits or survey.narrowest < options.masked_bits:
         return Plan(lanes, "scalar", not heavy)
     masks_are_free = options.masked_bits <= 8  # AVX2's masked stores are slow on many processors
-    return Plan(lanes, "masked" if heavy and masks_are_free else "split", not heavy)
+    return Plan(lanes, "masked" if heavy and leaves_rest and masks_are_free else "split", not heavy)
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:

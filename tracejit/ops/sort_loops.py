@@ -1,4 +1,4 @@
-"""How `argsort` is computed: one line of the array after the other.
+"""How `argsort` is computed: one line of the array after the other, many short ones together (`sort_networks.py`).
 
 On a CPU the elements become unsigned numbers in the same order (for floats: Herf, "Radix tricks", 2001; 0.0 and -0.0
 become one number, and all nan the greatest). A short line is ordered by counting, for each element, those that come
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit.ir.types import I32, I64, U32, U64, DType
+from tracejit.ops import sort_networks
 from tracejit.ops.loops import insert_axis, wide, without_axis
 
 Emitter = Any
@@ -31,20 +32,17 @@ def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendi
         return merged(e, results, x, axis=axis, descending=descending)
     out, size = e.new(results[0]), x.shape[axis]
     line = _Line(e, x.type.dtype, size, descending)
-    with e.kernel(), e.loops(without_axis(x.shape, axis)) as outer:
-
-        def element(i: Expr) -> Expr:
-            return e.load(x, insert_axis(outer, axis, i))
-
-        def put(place: Expr, i: Expr) -> None:
-            e.store(out, insert_axis(outer, axis, place), i)
-
-        line.fill(element)
-        is_short = e.k.let(e.k.le(size, SHORT), "is_short")
-        with e.when(is_short):
-            line.by_counting(put)
-        with e.when(e.k.logical_not(is_short)):
-            line.by_bytes(put)
+    if len(x.shape) == 1:
+        with e.kernel():
+            line.argsort(out, x, axis)
+        return out
+    columns = sort_networks.Columns(e, line.key_dtype, size)
+    with e.kernel():
+        together = sort_networks.pays(e, x, axis)
+        with e.when(together):
+            columns.argsort(out, x, axis, line.key)
+        with e.when(e.k.logical_not(together)):
+            line.argsort(out, x, axis)
     return out
 
 
@@ -64,6 +62,21 @@ class _Line:
         self.keys = e.work(self.key_dtype, (twice,), "keys")
         self.places = e.work(I64, (twice,), "places")
         self.counts = e.work(I64, (e.k.const(_BYTE * self.passes, I64),), "counts")
+
+    def argsort(self, out: Array, x: Array, axis: int) -> None:
+        """Write the places of x in order, one line after the other."""
+        e = self.e
+        with e.loops(without_axis(x.shape, axis)) as outer:
+
+            def put(place: Expr, i: Expr) -> None:
+                e.store(out, insert_axis(outer, axis, place), i)
+
+            self.fill(lambda i: e.load(x, insert_axis(outer, axis, i)))
+            is_short = e.k.let(e.k.le(self.size, SHORT), "is_short")
+            with e.when(is_short):
+                self.by_counting(put)
+            with e.when(e.k.logical_not(is_short)):
+                self.by_bytes(put)
 
     def key(self, x: Expr) -> Expr:
         """An element as an unsigned number."""

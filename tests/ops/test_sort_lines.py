@@ -1,0 +1,58 @@
+"""Order along an axis of arrays of many lines: short lines beside each other are ordered together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+
+SHAPES = (
+    (16, 100),
+    (5, 7),
+    (4, 2),
+    (37, 65),
+    (3, 9),
+    (50, 1),
+    (20, 1025),
+    (18, 1000),
+    (1, 5),
+    (0, 5),
+    (5, 0),
+    (4, 1024),
+)
+DTYPES = (np.float32, np.float64, np.float16, np.int64, np.int8, np.uint64, np.uint8, bool)
+
+
+@tj.script
+def ordered(x: Any) -> Any:
+    return np.argsort(x, axis=1, kind="stable"), np.argsort(x, axis=0, kind="stable"), np.sort(x, axis=-1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_order_of_lines(shape: tuple[int, int], dtype: Any) -> None:
+    least = -15 if np.dtype(dtype).kind in "if" else 0
+    x = np.random.default_rng(0).integers(least, 15, shape).astype(dtype)
+    if x.dtype.kind == "f":
+        x.ravel()[::7] = np.nan
+        x.ravel()[::5] = -0.0
+    for found, expected in zip(ordered(x), ordered.__wrapped__(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@tj.script
+def greatest(x: Any) -> Any:
+    values, places = tj.topk(x, 3, axis=1)
+    return values, places, np.argsort(x[:, ::-1, :2], axis=1, kind="stable")
+
+
+def test_lines_along_a_middle_axis() -> None:
+    x = np.random.default_rng(1).integers(0, 9, (3, 40, 21)).astype(np.float64)
+    values, places, turned = greatest(x)
+    order = np.argsort(-x, axis=1, kind="stable")[:, :3]
+    np.testing.assert_array_equal(places, order)
+    np.testing.assert_array_equal(values, np.take_along_axis(x, order, axis=1))
+    np.testing.assert_array_equal(turned, np.argsort(x[:, ::-1, :2], axis=1, kind="stable"))
