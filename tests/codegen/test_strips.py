@@ -74,3 +74,18 @@ def test_a_transposition_is_read_in_strips() -> None:
     doubled(given)
     (kernel,) = [line for line in doubled.explain(given).splitlines() if "launched at" in line]
     assert "parallel loop, serial loop, serial loop, vector loop" in kernel
+
+
+@tj.script
+def flipped(x: Any) -> Any:
+    return x.T.copy(), np.ascontiguousarray(x[1:].T), x.T.ravel()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.complex128, bool])
+@pytest.mark.parametrize(
+    "shape", [(3, 2), (1000, 10), (257, 31), (256, 32), (700, 33), (2, 300), (5, 1), (0, 3), (3, 0)]
+)
+def test_transposed_copies_of_columns_of_all_lengths(shape: tuple[int, int], dtype: Any) -> None:
+    x = (np.random.default_rng(0).uniform(-9, 9, shape)).astype(dtype)
+    for found, expected in zip(flipped(x), flipped.__wrapped__(x), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -10,11 +10,10 @@ been through `ownership`: updates happen in place, and storage is freed where `m
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from tracejit.codegen import boundary, lower_calls, lower_lanes, lower_opaque, lower_views, placement
+from tracejit.codegen import boundary, lower_calls, lower_lanes, lower_opaque, lower_views, placement, schedule
 from tracejit.codegen.alike import Kernels
 from tracejit.codegen.loop_ir import (
     Alloc,
@@ -66,6 +65,9 @@ from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, 
 
 #: So many columns of a matrix are copied at once where their elements are to lie apart.
 TURNED = 32
+
+#: So many columns are copied at once where they are shorter than that.
+FLAT = 256
 
 Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
 
@@ -241,17 +243,23 @@ class Lowering:
 
     def _turn_into(self, target: Array, source: Array) -> None:
         """Copy a matrix whose columns lie in one piece, some lines of memory at a time: whole columns would drive each
-        other out of the cache."""
+        other out of the cache. Short columns are copied side by side."""
         code = Code()
-        rows, columns = source.shape
-        with ExitStack() as stack:
-            block = stack.enter_context(code.loop(code.k.quotient(code.k.add(rows, TURNED - 1), TURNED), "serial", "b"))
-            first = code.bind(code.k.mul(block, TURNED), "first")
-            j = stack.enter_context(code.loop(columns, "serial", "j"))
-            size = code.k.minimum(Const(TURNED, I64), code.k.sub(rows, first))
-            i = code.k.add(first, stack.enter_context(code.loop(size, "vector", "i")))
-            value = load(source.buffer, source.address(code.k, (i, j)), source.type.dtype, code.k)
-            code.emit(*stores(target.buffer, target.address(code.k, (i, j)), value, code.k))
+        k, (rows, columns) = code.k, source.shape
+
+        def move(i: Expr, j: Expr) -> None:
+            value = load(source.buffer, source.address(k, (i, j)), source.type.dtype, k)
+            code.emit(*stores(target.buffer, target.address(k, (i, j)), value, k))
+
+        is_flat = code.bind(k.lt(rows, TURNED), "is_flat")
+        with code.when(is_flat), code.loop(schedule.blocks(code, columns, FLAT), "serial", "block") as block:
+            first, size = schedule.block_range(code, columns, block, FLAT)
+            with code.loop(rows, "serial", "i") as i, code.loop(size, "vector", "j") as j:
+                move(i, k.add(first, j))
+        with code.when(k.logical_not(is_flat)), code.loop(schedule.blocks(code, rows, TURNED), "serial", "b") as block:
+            first, size = schedule.block_range(code, rows, block, TURNED)
+            with code.loop(columns, "serial", "j") as j, code.loop(size, "vector", "i") as i:
+                move(k.add(first, i), j)
         self.launch("turn", code.scopes[0].stmts)
 
     def contiguous(self, array: Array, name: str = "dense") -> Array:
