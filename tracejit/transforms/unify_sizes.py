@@ -27,27 +27,45 @@ def unify_sizes(graph: Graph) -> Graph:
     if not any(op.name == "check_eq" for op in walk(graph.body)):
         return graph
     kept = {v: graph.params[i].type for v, i in versions_of(graph).items() if v.type == graph.params[i].type}
-    b = _Unifier({}, {}, kept)
-    params = [b.param_like(p) for p in graph.params]
+    mapping: dict[Value, Value] = {}
+    params = [Rebuilder(None, mapping).param_like(p) for p in graph.params]
+    b = _Unifier(mapping, {}, kept, _axes(params))
     results = list(b.inline(graph.body, params))
     for at, param in enumerate(graph.inout, len(results) - len(graph.inout)):
         results[at] = b.typed(results[at], params[param].type)
     return Graph(graph.name, b.block(params, results, graph.body.label), graph.device, graph.inout, graph.policy)
 
 
+def _axes(params: Sequence[Value]) -> dict[str, tuple[Value, int]]:
+    """For each named size a parameter, and the axis along which it has it."""
+    found: dict[str, tuple[Value, int]] = {}
+    for param in params:
+        for axis, dim in enumerate(param.type.shape if isinstance(param.type, TensorType) else ()):
+            if isinstance(dim, str):
+                found.setdefault(dim, (param, axis))
+    return found
+
+
 class _Unifier(Rebuilder):
     """Re-emits one block. `same` leads from a size to the value of the one that serves for it; `known` holds a value of
-    every size that was compared; `kept` are the types of the versions of written parameters."""
+    every size that was compared; `kept` are the types of the versions of written parameters; `axes` says where the size
+    of a name is read."""
 
-    def __init__(self, mapping: dict[Value, Value], same: Mapping[Dim, Value], kept: Mapping[Value, Type]) -> None:
+    def __init__(
+        self,
+        mapping: dict[Value, Value],
+        same: Mapping[Dim, Value],
+        kept: Mapping[Value, Type],
+        axes: Mapping[str, tuple[Value, int]],
+    ) -> None:
         super().__init__(None, mapping)
-        self.kept = kept
+        self.kept, self.axes = kept, axes
         self.same: dict[Dim, Value] = dict(same)
         self.known: dict[Dim, Value] = {}
         self.views: dict[tuple[Value, Type], Value] = {}
 
     def nested(self) -> _Unifier:
-        inner = _Unifier(self.mapping, self.same, self.kept)
+        inner = _Unifier(self.mapping, self.same, self.kept, self.axes)
         inner.span = self.span
         inner.views = dict(self.views)
         inner.known = dict(self.known)
@@ -98,10 +116,10 @@ class _Unifier(Rebuilder):
 
     def size_of(self, x: Value, axis: int, dim: Any) -> Value:
         """The value of a dim that x has along an axis by one of its names."""
-        if isinstance(dim, str):
-            kept = self.known.get(dim)
-            return self.dim_of(x, axis) if kept is None else kept
-        return self.size(dim)
+        if not isinstance(dim, str):
+            return self.size(dim)
+        kept = self.known.get(dim)
+        return self.dim_of(*self.axes.get(dim, (x, axis))) if kept is None else kept
 
     def copy(
         self, op: Op, operands: Sequence[Value] | None = None, attrs: Mapping[str, Any] | None = None
