@@ -58,9 +58,9 @@ def _new(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> N
 def _next_slot(p: FunctionPrinter, handle: Value, size: int) -> Value:
     """The place for one more element; without memory for it the call ends."""
     p.declare("declare i1 @tj_list_room(ptr, i64)")
-    p.leave_unless(p.define(f"call i1 @tj_list_room(ptr {handle.text}, i64 {size})", BOOL))
+    p.leave_unless(p.define(f"call i1 @tj_list_room(ptr {handle.text}, i64 {size}){p.call_site}", BOOL))
     p.declare("declare ptr @tj_list_push(ptr, i64)")
-    return p.define(f"call ptr @tj_list_push(ptr {handle.text}, i64 {size})", Pointer(I64))
+    return p.define(f"call ptr @tj_list_push(ptr {handle.text}, i64 {size}){p.call_site}", Pointer(I64))
 
 
 def _push(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:

@@ -115,6 +115,11 @@ class EntryPrinter(FunctionPrinter):
         self.adopt(pointer, False)
         return pointer
 
+    @property
+    def call_site(self) -> str:
+        """What runs once a call is not expanded: a list of a thousand numbers would be a thousand expansions."""
+        return "" if self._loops or self.function is not None else " noinline"
+
     def leave_unless(self, there: Value) -> None:
         """End the call for want of memory unless the condition holds."""
         leave, stay = self.new_label("nomemory"), self.new_label("memory")

@@ -248,6 +248,11 @@ class FunctionPrinter(ExpressionPrinter):
         """End the call if memory could not be had."""
         self.leave_unless(self.define(f"icmp ne ptr {pointer.text}, null", BOOL))
 
+    @property
+    def call_site(self) -> str:
+        """Attributes of the calls of support functions here."""
+        return ""
+
     def leave_unless(self, there: Value) -> None:
         """End the call for want of memory unless the condition holds."""
         raise TypeError("only host code grows lists")

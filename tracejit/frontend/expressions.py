@@ -25,6 +25,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.index_items import index_item, pick
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join
+from tracejit.frontend.kinds import are_many_alike
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.once import use_up
 from tracejit.frontend.optionals import Refinement
@@ -458,6 +459,8 @@ class Expressions:
         if isinstance(at, Number) and at.dtype.is_integer:
             if isinstance(base, ListValue) and base.keys and any(map(_is_list, items)):
                 self.lists.grown(base, node)
+            if isinstance(base, ListValue) and base.keys and are_many_alike(items):
+                self.lists.grown(base, node, keeps_length=True)
             return pick(self, list(items), at, node, f"{kind} index out of range")
         if isinstance(at, Static | MessageValue):
             text = f"{kind} indices must be integers or slices, not {type_name(at)}"

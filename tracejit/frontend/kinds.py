@@ -7,7 +7,7 @@ array and one more for each of its sizes that varies from item to item.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import field
 from functools import reduce
 from typing import Any, TypeAlias
@@ -174,6 +174,16 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             return a
         case _:
             raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}", list_places(a) | list_places(b))
+
+
+def are_many_alike(items: Sequence[FrontValue]) -> bool:
+    """Whether items are so many numbers of one type that branches between them take longer to compile than a list that
+    lies in memory."""
+    return len(items) > _FEW and len({number_type(i) for i in items}) == 1 and number_type(items[0]) is not None
+
+
+#: So many items are told apart by branches.
+_FEW = 32
 
 
 def list_places(kind: Kind) -> frozenset[object]:

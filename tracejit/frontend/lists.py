@@ -126,6 +126,8 @@ def refuse_shared(ctx: Context, node: ast.AST, lists: Iterable[FrontValue | None
 
 def require_unshared(ctx: Context, classes: set[int], live: frozenset[str] | None, node: ast.AST) -> None:
     """Lists that went into another where paths meet must be known by no other name (of the `live` ones; None: any)."""
+    if not classes:
+        return
     names = [(f, n, v) for f in ctx.frames() for n, v in f.env.items()]
     seen = [v for f, n, v in names if f is not ctx.frame or live is None or n in live]
     if classes & ctx.iterated or any(classes & list_classes(v) for v in seen):

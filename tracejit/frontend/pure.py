@@ -15,7 +15,7 @@ _SET_METHODS = frozenset(
 )
 
 #: What has methods that change nothing.
-_VALUES = int | float | complex | tuple | range | slice | frozenset
+_VALUES = (int, float, complex, tuple, range, slice, frozenset)
 
 #: Builtins that read or change more than their arguments.
 _IMPURE = frozenset(

@@ -1,0 +1,75 @@
+"""Lists of many numbers: an index known at run time, and what changes, as in plain Python."""
+
+from __future__ import annotations
+
+import heapq
+
+import pytest
+
+import tracejit as tj
+from tests.programs.compare import check
+
+
+def picked(values, i):
+    return values[i] * 2
+
+
+def total_of_some(values, n):
+    total = 0.0
+    for i in range(n):
+        total += values[i * i % len(values)]
+    return total
+
+
+def written(values, i):
+    values[i] = values[i] + 1
+    return values[0]
+
+
+def heap(values):
+    heapq.heapify(values)
+    return [heapq.heappop(values) for _ in range(3)]
+
+
+NUMBERS = {
+    "floats": [float(i * 7 % 50) for i in range(50)],
+    "ints": [i * 7 % 50 for i in range(50)],
+    "mixed": [i if i % 2 else float(i) for i in range(50)],
+}
+
+
+@pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("index", [0, 49, -50, 17, 50, -51])
+def test_an_item(values, index):
+    check(picked, values, index)
+
+
+@pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS)
+def test_items_in_a_loop(values):
+    check(total_of_some, values, 70)
+
+
+@pytest.mark.parametrize("kind", ["floats", "ints"])
+def test_changes(kind):
+    check(written, list(NUMBERS[kind]), 3)
+    check(heap, list(NUMBERS[kind]))
+
+
+def test_the_slope_by_items():
+    def loss(values, i):
+        return values[i] * values[i] * values[1]
+
+    values = [tj.tensor(float(v)) for v in NUMBERS["floats"]]
+    slopes = tj.grad(loss)(values, 4)
+    assert float(slopes[4]) == 2 * 28.0 * 7.0
+    assert float(slopes[1]) == 28.0 * 28.0
+    assert all(float(s) == 0 for i, s in enumerate(slopes) if i not in (1, 4))
+
+
+def test_a_table_of_the_script():
+    def looked_up(i):
+        table = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6, 2, 6, 4, 3, 3, 8, 3, 2, 7, 9, 5, 0, 2]
+        return table[i] + table[-i]
+
+    for i in (0, 5, 33):
+        check(looked_up, i)
