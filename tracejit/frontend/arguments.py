@@ -26,6 +26,8 @@ _KEYWORDS = {
     "dims": "axis",
     "dim1": "axis1",
     "dim2": "axis2",
+    "N": "n",
+    "M": "m",
 }
 
 

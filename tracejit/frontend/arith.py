@@ -152,6 +152,10 @@ class Arithmetic:
                     value = _convert(value, dtype)
                 except (TypeError, ValueError, OverflowError) as error:
                     ctx.check_false(type(error).__name__, str(error))
+                low, high = (-(2**63), 2**63) if dtype.kind == "i" else (0, 2**64)
+                if dtype.is_integer and not low <= value < high:
+                    ctx.always_raise("OverflowError", f"the int {value} does not fit {dtype.numpy_name}")
+                    value = 0
                 return ctx.b.constant(value, ScalarType(dtype))
             x = self.number(x)
         if isinstance(x, ArrayView) and x.rank == 0:
@@ -270,8 +274,6 @@ class Arithmetic:
             made = PYTHON[name](x.value, y.value)
         except Exception:
             return None
-        if isinstance(made, int) and not isinstance(made, bool) and not -(2**63) <= made < 2**63:
-            return None
         return Static(made)
 
     def unary(self, name: str, x: FrontValue, node: ast.AST) -> FrontValue:
@@ -312,6 +314,8 @@ class Arithmetic:
         rank = max(_RANK[python_kind(x)], _RANK[python_kind(y)])
         if name in COMPARISONS:
             dtype = _WIDE[rank]
+            if rank <= 1 and any(isinstance(v, Static) and abs(v.value) > 2**63 for v in (x, y)):
+                return Static(PYTHON[name](*(v.value if isinstance(v, Static) else 0 for v in (x, y))))
             if {python_kind(x), python_kind(y)} == {"i", "f"}:
                 return Number(self.compare_exactly(name, x, y), weak=True)
             if dtype == C128 and name not in ("eq", "ne"):

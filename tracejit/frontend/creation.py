@@ -202,7 +202,12 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
     require_size(c, count, a.node, "linspace: the number of samples must be non-negative")
     b = c.ctx.b
     ends = bool(a.static("endpoint"))
-    first, last = (c.arith.scalar(a[k], F64) for k in ("start", "stop"))
+    bounds = [c.as_operand(a[k]) for k in ("start", "stop")]
+    if not all(_is_real(c, v) for v in bounds):
+        from tracejit.frontend.written.arrangement import linspace
+
+        return c.call_object(linspace, [*bounds, a["num"], a["endpoint"], a["retstep"], a["dtype"]], {}, a.node)
+    first, last = (c.arith.scalar(v, F64) for v in bounds)
     parts = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": F64})[0]
     parts = b.emit("maximum", (parts, b.constant(1.0, ScalarType(F64))))[0]
     step = b.emit("div", (b.emit("sub", (last, first))[0], parts))[0]
@@ -212,9 +217,16 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
     if ends and count != 1:
         at_end = c.arith.typed("eq", a.node, places, weak[3])
         made = c.arith.typed("select", a.node, at_end, weak[2], made)
+    dtype = _dtype(c, a, None)
+    made = c.arith.typed("floor", a.node, made) if dtype.is_integer else made
     assert isinstance(made, ArrayView)
-    made = converted(c, made, _dtype(c, a, None))
+    made = converted(c, made, dtype)
     return TupleValue((made, Number(step, weak=False))) if a.static("retstep") else made
+
+
+def _is_real(c: Calls, x: FrontValue) -> bool:
+    """Whether an operand is a number that is not complex."""
+    return c.arith.is_number(x) and (x.dtype.kind if isinstance(x, Number) else np.asarray(x.value).dtype.kind) != "c"  # type: ignore[union-attr]
 
 
 @define("eye identity", "n m=None k=0 dtype=None order='C'")
@@ -233,10 +245,10 @@ def _eye(c: Calls, a: Arguments) -> FrontValue:
 def _triangle(keep: str) -> Callable[[Calls, Arguments], FrontValue]:
     def handler(c: Calls, a: Arguments) -> FrontValue:
         x = a.array()
-        sizes = [c.ctx.size_value(n) for n in x.lengths]
-        i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": x.rank - k, "dtype": I64})[0]) for k in (2, 1))
+        sizes = [c.ctx.size_value(n) for n in (x.lengths * 2 if x.rank == 1 else x.lengths)]  # a vector is all rows
+        i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": len(sizes) - k, "dtype": I64})[0]) for k in (2, 1))
         inside = c.arith.typed(keep, a.node, c.arith.typed("sub", a.node, j, i), a["k"])
-        return c.arith.typed("select", a.node, inside, x, Static(0))
+        return c.arith.typed("select", a.node, inside, x, Static(False if x.dtype == BOOL else 0))
 
     return handler
 

@@ -109,7 +109,7 @@ def where(b: Any, cond: Operand, x: Operand, y: Operand) -> Any:
     return on(b).select(cond, x, y)
 
 
-@function()
+@function(kinds=("function", "method"))
 def nan_to_num(b: Any, x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with nan and infinities replaced, infinities by the largest finite numbers unless given."""
     x = inexact(b, x)

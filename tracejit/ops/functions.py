@@ -177,13 +177,15 @@ def widened(b: Any, x: Operand, dtype: Any = None) -> Any:
 
 def require_elements(b: Any, x: Any, axes: Sequence[int], name: str) -> None:
     """`ValueError` where some of the axes have no elements."""
-    message = f"zero-size array to reduction operation {name} which has no identity"
     for axis in axes:
-        size = b.shape(x)[axis]
-        if is_positive(b, size):
-            continue
-        if isinstance(size, int):
-            raise ShapeMismatch(message)
+        require_some(b, b.shape(x)[axis], f"zero-size array to reduction operation {name} which has no identity")
+
+
+def require_some(b: Any, size: Size, message: str) -> None:
+    """`ValueError` where a size is 0."""
+    if isinstance(size, int) and size < 1:
+        raise ShapeMismatch(message)
+    if not is_positive(b, size):
         b.check(b.gt(size, 0), (), kind="ValueError", message=message)
 
 

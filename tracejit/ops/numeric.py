@@ -22,6 +22,7 @@ from tracejit.ops.functions import (
     inexact,
     on,
     one_axis,
+    require_some,
 )
 from tracejit.ops.products import agree, with_sizes
 from tracejit.ops.sorting import searchsorted, sort
@@ -125,6 +126,8 @@ def average(b: Any, x: Operand, axis: Axis = None, weights: Operand = None, keep
         weights = b.reshape(weights, column)
     x, weights = coerce.binary(b, x, weights)
     total = sum_(b, weights, axis, keepdims=keepdims)
+    some = b.all(b.ne(total, 0), axes=tuple(range(b.rank(total))))
+    b.check(b.fetch(some, ()), (), kind="ZeroDivisionError", message="Weights sum to zero, can't be normalized")
     return on(b).div(sum_(b, x * weights, axis, keepdims=keepdims), total)
 
 
@@ -207,10 +210,22 @@ def digitize(b: Any, x: Operand, bins: Operand, right: bool = False) -> Any:
     side, size = "left" if right else "right", b.shape(bins)[0]
     if size == 0:
         return searchsorted(b, bins, x, side)
-    first, last = (b.reshape(part(b, bins, 0, k, 1), ()) for k in (0, c.sub(size, 1)))
-    falls = b.gt(first, last)
+    falls = _falls(b, bins, size)
     found = searchsorted(b, b.select(b.broadcast(falls, (size,)), b.flip(bins, axes=(0,)), bins), x, side)
     return c.select(falls, c.sub(size, found), found)
+
+
+def _falls(b: Any, bins: Any, size: Any) -> Any:
+    """Whether bounds decrease; a nan stands behind all numbers. A check that they do, or increase."""
+    c = on(b)
+    count = c.sub(size, 1)
+    left, right = (part(b, bins, 0, k, count) for k in (0, 1))
+    rises, falls, other = (b.any(made, axes=(0,)) for made in (b.lt(left, right), b.gt(left, right), b.ne(left, right)))
+    if b.dtype(bins).is_float:
+        falls = b.logical_or(falls, b.isnan(b.reshape(part(b, bins, 0, 0, 1), ())))
+    text = "bins must be monotonically increasing or decreasing"
+    b.check(b.fetch(b.logical_not(b.logical_and(rises, falls)), ()), (), kind="ValueError", message=text)
+    return b.logical_and(b.logical_not(rises), other)
 
 
 @function(kinds=LIBRARY)
@@ -277,6 +292,8 @@ def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
     x, xp, fp = (inexact(b, v) for v in (x, xp, fp))
     x, xp, fp = b.cast(x, dtype=F64), b.cast(xp, dtype=F64), b.cast(fp, dtype=C128 if b.dtype(fp).is_complex else F64)
     c = on(b)
+    agree(b, b.shape(fp)[0], b.shape(xp)[0], "fp and xp are not of the same length.")
+    require_some(b, b.shape(xp)[0], "array of sample points is empty")
     last = c.sub(b.shape(xp)[0], 1)
     right = c.clamp(searchsorted(b, xp, x, "right"), 1, c.maximum(last, 1))
     left = right - 1
@@ -316,6 +333,8 @@ def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
     """The convolution of two vectors: "full", "same" or "valid"."""
     x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))
     n, m = b.shape(x)[0], b.shape(y)[0]
+    for size, name in ((n, "a"), (m, "v")):
+        require_some(b, size, f"{name} cannot be empty")
     edge = b.full(0, (m - 1,), b.dtype(x))
     padded = concat(b, (edge, x, edge), axis=0)
     total = n + m - 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit.errors import ShapeMismatch, error_class
+from tracejit.ir.types import BOOL, F32
 from tracejit.ops import coerce
 from tracejit.ops.define import conjugate
 from tracejit.ops.functions import Operand, array, count_of, function, on, one_axis
@@ -18,6 +19,12 @@ def _pair(b: Any, x: Operand, y: Operand) -> tuple[Any, Any]:
     """Two arrays in their common dtype."""
     x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))
     return x, y
+
+
+def _of_bools(b: Any, product: Callable[..., Any], x: Any, y: Any, *more: Any) -> Any:
+    """A product of bools: whether any term holds, of which there are some where a sum of zeros and ones is not 0."""
+    counted = product(b, b.cast(x, dtype=F32), b.cast(y, dtype=F32), *more)
+    return on(b).ne(counted, 0)
 
 
 def agree(b: Any, a: Any, c: Any, text: str, payload: Sequence[Any] = (), kind: str = "ValueError") -> None:
@@ -61,6 +68,8 @@ def matmul_any(b: Any, x: Operand, y: Operand) -> Any:
     x, y = _pair(b, x, y)
     if not b.rank(x) or not b.rank(y):
         raise ShapeMismatch("matmul: input operand does not have enough dimensions: a scalar is not a matrix")
+    if b.dtype(x) == BOOL:
+        return _of_bools(b, matmul_any, x, y)
     row, column = b.rank(x) == 1, b.rank(y) == 1
     x = b.reshape(x, (1, *b.shape(x))) if row else x
     y = b.reshape(y, (*b.shape(y), 1)) if column else y
@@ -138,6 +147,8 @@ def inner(b: Any, x: Operand, y: Operand) -> Any:
     x, y = _pair(b, x, y)
     if not b.rank(x) or not b.rank(y):
         return on(b).mul(x, y)
+    if b.dtype(x) == BOOL:
+        return _of_bools(b, inner, x, y)
     if b.rank(x) == 1 and b.rank(y) == 1:
         return b.sum(x * _aligned(b, x, y, 0), axes=(0,))
     return tensordot(b, x, y, ((b.rank(x) - 1,), (b.rank(y) - 1,)))
@@ -156,7 +167,7 @@ def outer(b: Any, x: Operand, y: Operand) -> Any:
     x, y = _pair(b, x, y)
     rows, columns = count_of(b, x), count_of(b, y)
     shape = (rows, columns)
-    return b.broadcast(b.reshape(x, (rows, 1)), shape) * b.broadcast(b.reshape(y, (columns,)), shape)
+    return on(b).mul(b.broadcast(b.reshape(x, (rows, 1)), shape), b.broadcast(b.reshape(y, (columns,)), shape))
 
 
 @function(kinds=("function", "numpy"), rank_0="array")
@@ -164,6 +175,8 @@ def tensordot(b: Any, x: Operand, y: Operand, axes: Any = 2, *, dims: Any = None
     """The sum of products over paired axes: `axes` is a number of trailing and leading ones, or two sequences."""
     x, y = _pair(b, x, y)
     axes = axes if dims is None else dims
+    if b.dtype(x) == BOOL:
+        return _of_bools(b, tensordot, x, y, axes)
     if isinstance(axes, int):
         left, right = tuple(range(b.rank(x) - axes, b.rank(x))), tuple(range(axes))
     else:

@@ -7,7 +7,6 @@ PyTorch's `dim` and `keepdim` are accepted beside NumPy's `axis` and `keepdims`;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tracejit.errors import DTypeMismatch
@@ -19,6 +18,7 @@ from tracejit.ops.functions import (
     array,
     axes_of,
     count_of,
+    dtype_from,
     function,
     inexact,
     keep_axes,
@@ -43,11 +43,14 @@ def _finish(b: Any, x: Any, out: Any, axes: tuple[int, ...], keepdims: bool, kee
 # -- folds ----------------------------------------------------------------------------------------------------
 
 
-def _total(b: Any, fold: Callable[..., Any], x: Operand, axis: Axis, dtype: Any, keepdims: bool) -> Any:
-    """A fold in the dtype of sums. In the place of `dtype` PyTorch's functions have `keepdim`."""
+def _total(b: Any, name: str, x: Operand, axis: Axis, dtype: Any, keepdims: bool) -> Any:
+    """A fold in the dtype of sums: in bools a sum is whether any holds, a product whether all do. In the place of
+    `dtype` PyTorch's functions have `keepdim`."""
     if isinstance(dtype, bool):
         dtype, keepdims = None, dtype or keepdims
-    x = widened(b, x, dtype)
+    in_bools = dtype is not None and dtype_from(dtype) == BOOL
+    x = truth(b, x) if in_bools else widened(b, x, dtype)
+    fold = getattr(b, {"sum": "any", "prod": "all"}[name] if in_bools else name)
     axes = axes_of(axis, b.rank(x))
     out = fold(x, axes=axes)
     return keep_axes(b, x, out, axes) if keepdims else out
@@ -65,7 +68,7 @@ def sum_(
     keepdim: bool = False,
 ) -> Any:
     """The sum over axes; integers are summed in 64 bits unless `dtype` says otherwise."""
-    return _total(b, b.sum, x, _axis(axis, dim), dtype, keepdims or keepdim)
+    return _total(b, "sum", x, _axis(axis, dim), dtype, keepdims or keepdim)
 
 
 @function()
@@ -80,7 +83,7 @@ def prod_(
     keepdim: bool = False,
 ) -> Any:
     """The product over axes; integers are multiplied in 64 bits unless `dtype` says otherwise."""
-    return _total(b, b.prod, x, _axis(axis, dim), dtype, keepdims or keepdim)
+    return _total(b, "prod", x, _axis(axis, dim), dtype, keepdims or keepdim)
 
 
 @function("amax")

@@ -205,14 +205,34 @@ def block(arrays: Any) -> Any:
     return np.concatenate([np.concatenate([np.asarray(x) for x in row], axis=-1) for row in arrays], axis=-2)
 
 
+def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype: Any) -> Any:
+    """`np.linspace` between arrays or complex numbers, along a new first axis."""
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    start, stop = np.asarray(start) * 1.0, np.asarray(stop) * 1.0
+    apart = stop - start
+    step = apart / max(num - 1 if endpoint else num, 1)
+    made = start + np.arange(num).reshape(-1, *[1 for _ in each(np.ndim(apart))]) * step
+    if num > 1 and endpoint:
+        made[-1] = stop
+    if dtype is not None:
+        made = (np.floor(made) if np.issubdtype(dtype, np.integer) else made).astype(dtype)
+    return (made, step) if retstep else made
+
+
 @written(np.geomspace)
 def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True) -> Any:
-    """Numbers at equal ratios."""
-    made = start * np.exp(np.linspace(0.0, np.log(stop / start), num, endpoint=endpoint))
-    made[0] = start
-    if endpoint:
-        made[-1] = stop
-    return made
+    """Numbers at equal ratios: the powers of 10 at equal steps, times the sign of the first, with exact ends."""
+    if start == 0 or stop == 0:
+        raise ValueError("Geometric sequence cannot include zero")
+    sign = np.sign(start)
+    first, last = start / sign, stop / sign
+    made = logspace(np.log10(first), np.log10(last), num, endpoint)
+    if num > 0:
+        made[0] = first
+    if num > 1 and endpoint:
+        made[-1] = last
+    return made * sign
 
 
 @written(np.logspace)

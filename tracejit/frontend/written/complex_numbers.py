@@ -54,6 +54,91 @@ def cos(z: Any) -> Any:
     return complex(np.cos(z))
 
 
+@written(cmath.tan)
+def tan(z: Any) -> Any:
+    """The tangent."""
+    z = complex(z)
+    if math.isinf(z.real):
+        raise ValueError("math domain error")
+    return complex(np.tan(z))
+
+
+@written(cmath.sinh)
+def sinh(z: Any) -> Any:
+    """The hyperbolic sine."""
+    return _grown(complex(z), np.sinh)
+
+
+@written(cmath.cosh)
+def cosh(z: Any) -> Any:
+    """The hyperbolic cosine."""
+    return _grown(complex(z), np.cosh)
+
+
+def _grown(z: Any, fn: Any) -> Any:
+    """A hyperbolic function, with Python's errors."""
+    if math.isinf(z.imag):
+        raise ValueError("math domain error")
+    made = complex(fn(z))
+    if isfinite(z) and not isfinite(made):
+        raise OverflowError("math range error")
+    return made
+
+
+@written(cmath.tanh)
+def tanh(z: Any) -> Any:
+    """The hyperbolic tangent."""
+    z = complex(z)
+    if math.isinf(z.imag):
+        raise ValueError("math domain error")
+    return complex(np.tanh(z))
+
+
+@written(cmath.asin)
+def asin(z: Any) -> Any:
+    """The inverse sine."""
+    return complex(np.arcsin(complex(z)))
+
+
+@written(cmath.acos)
+def acos(z: Any) -> Any:
+    """The inverse cosine."""
+    return complex(np.arccos(complex(z)))
+
+
+@written(cmath.atan)
+def atan(z: Any) -> Any:
+    """The inverse tangent."""
+    return complex(np.arctan(complex(z)))
+
+
+@written(cmath.asinh)
+def asinh(z: Any) -> Any:
+    """The inverse hyperbolic sine."""
+    return complex(np.arcsinh(complex(z)))
+
+
+@written(cmath.acosh)
+def acosh(z: Any) -> Any:
+    """The inverse hyperbolic cosine."""
+    return complex(np.arccosh(complex(z)))
+
+
+@written(cmath.atanh)
+def atanh(z: Any) -> Any:
+    """The inverse hyperbolic tangent."""
+    z = complex(z)
+    if z == 1 or z == -1:
+        raise ValueError("math domain error")
+    return complex(np.arctanh(z))
+
+
+@written(cmath.log10)
+def log10(z: Any) -> Any:
+    """The logarithm to the base 10."""
+    return log(z) / math.log(10)
+
+
 @written(cmath.phase)
 def phase(z: Any) -> Any:
     """The angle, from -pi to pi."""

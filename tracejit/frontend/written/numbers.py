@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import each, extended, written
+from tracejit.frontend.written import Library, each, extended, written
+
+replaced = Library("nan_to_num")
 
 
 @written(np.logaddexp2)
@@ -130,10 +132,33 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours in the flattened array."""
     made = np.diff(np.asarray(ary).reshape(-1))
     if to_begin is not None:
-        made = np.concatenate((np.atleast_1d(np.asarray(to_begin, dtype=made.dtype)), made))
+        made = np.concatenate((np.asarray(to_begin, dtype=made.dtype).reshape(-1), made))
     if to_end is not None:
-        made = np.concatenate((made, np.atleast_1d(np.asarray(to_end, dtype=made.dtype))))
+        made = np.concatenate((made, np.asarray(to_end, dtype=made.dtype).reshape(-1)))
     return made
+
+
+@written(np.nan_to_num)
+def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """nan and infinities replaced by numbers, in the array itself without `copy`; integers have none."""
+    values = np.asarray(x)
+    made = replaced(values, nan, posinf, neginf) if values.dtype.kind in "fc" else values
+    if not copy and np.ndim(x) > 0:
+        x[...] = made
+        return x
+    return made.copy()[()]
+
+
+@written(np.isposinf)
+def isposinf(x: Any, out: Any = None) -> Any:
+    """Whether elements are positive infinity."""
+    return np.equal(x, np.inf, out=out)
+
+
+@written(np.isneginf)
+def isneginf(x: Any, out: Any = None) -> Any:
+    """Whether elements are negative infinity."""
+    return np.equal(x, -np.inf, out=out)
 
 
 @written(np.vecdot)

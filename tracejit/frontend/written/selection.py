@@ -120,7 +120,7 @@ def matmul(x1: Any, x2: Any, out: Any) -> Any:
 @written(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """The elements where the condition holds."""
-    return np.asarray(arr).reshape(-1)[np.asarray(condition).reshape(-1) != 0]
+    return np.asarray(arr).reshape(-1)[np.flatnonzero(condition)]
 
 
 @written(methods="compress")
@@ -235,13 +235,24 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 @written(np.partition)
 def partition(a: Any, kth: Any, axis: Any = -1) -> Any:
     """The elements in order, which is one of the orders that `partition` may give."""
+    _require_places(a, kth, axis)
     return np.sort(a, axis=axis)
 
 
 @written(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: Any = -1) -> Any:
     """The places in the order of their elements, which is one of the orders that `argpartition` may give."""
+    _require_places(a, kth, axis)
     return np.argsort(a, axis=axis)
+
+
+def _require_places(a: Any, kth: Any, axis: Any) -> None:
+    """An error where a place lies beyond the array."""
+    n = np.size(a) if axis is None else np.shape(a)[axis]
+    for k in np.atleast_1d(kth):
+        place = k + n if k < 0 else k
+        if place < 0 or place >= n:
+            raise ValueError(f"kth(={place}) out of bounds ({n})")
 
 
 @written(np.lexsort)
@@ -351,13 +362,13 @@ def sort_in_place(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *
 @written(methods="partition")
 def partition_in_place(a: Any, kth: Any, axis: Any = -1) -> Any:
     """The elements put in order along an axis."""
-    a[...] = np.sort(a, axis=axis)
+    a[...] = partition(a, kth, axis)
 
 
 @written(methods="argpartition")
 def argpartition_of(a: Any, kth: Any, axis: Any = -1) -> Any:
     """The places in the order of their elements."""
-    return np.argsort(a, axis=axis)
+    return argpartition(a, kth, axis)
 
 
 @written(methods="tolist")

@@ -163,7 +163,10 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True) -> Any:
     if made_of_one(x, y):
         return c[()] / c[()]
     spread = np.sqrt(np.real(np.diag(c)))
-    return np.clip(c / spread[:, None] / spread[None, :], -1, 1)
+    made = c / spread[:, None] / spread[None, :]
+    if np.iscomplexobj(made):
+        return np.clip(made.real, -1, 1) + 1j * np.clip(made.imag, -1, 1)
+    return np.clip(made, -1, 1)
 
 
 @written(np.histogram_bin_edges)
