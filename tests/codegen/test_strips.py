@@ -46,7 +46,7 @@ def test_turned_matrices(shape: tuple[int, int], dtype: str) -> None:
                     np.testing.assert_array_equal(result, expected, strict=True)
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 4), (65, 3, 70), (3, 66, 65), (70, 65, 2)])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (65, 3, 70), (3, 66, 65), (70, 65, 2), (16, 17, 40), (17, 40, 16)])
 def test_turned_blocks(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape)
     for a in (x, x.transpose(1, 2, 0), x[:, ::-1], x[..., ::2]):

@@ -359,9 +359,14 @@ class KernelLowering:
         index: dict[int, Expr] = {}
         axes = range(len(shape))
         turned = self.turned if shape == self.space_shape else None
-        nest = self.loops(axes, index, vector=True, parallel=True) if turned is None else self.strips(*turned, index)
-        with nest:
-            self.write(ready, self.at(index))
+        if turned is None:
+            with self.loops(axes, index, vector=True, parallel=True):
+                self.write(ready, self.at(index))
+        else:
+            for plain in self.versions(self.space.groups(axes)[-1]):
+                nest = self.loops(axes, index, vector=False, parallel=True) if plain else self.strips(*turned, index)
+                with nest:
+                    self.write(ready, self.at(index))
         self.space = common
 
     def write(self, targets: Sequence[Target], index: Index) -> None:
@@ -386,31 +391,32 @@ class KernelLowering:
             sums = {op.results[0] for op in self.folded}
             ColumnTiles(self, kept, self.take(lambda t: t.value in sums), self.take(lambda t: True)).emit()
             return
-        if columns or not (proper and folded) or not self.has_short_version():
+        if columns or not (proper and folded):
             self.rows_nest(kept, columns)
             return
         pending = self.pending
-        short = self.code.bind(
-            self.k.le(self.k.product(self.space.sizes[a] for a in folded), schedule.SHORT_ROW), "short"
-        )
-        for cond, plain in ((short, True), (self.k.logical_not(short), False)):
+        for _ in self.versions(folded):
             self.pending = list(pending)
-            with self.version(cond, plain):
-                self.rows_nest(kept, False)
+            self.rows_nest(kept, False)
 
     def has_short_version(self) -> bool:
         """Whether the nest is printed a second time for short rows, without vectors."""
         functions = any(op.name in mathlib.FUNCTIONS for op in self.ops)
-        is_plain = max(self.levels.values()) == 1 and len(self.ops) <= SHORT_OPS and not functions
+        is_plain = max(self.levels.values(), default=0) <= 1 and len(self.ops) <= SHORT_OPS and not functions
         return self.is_final and not self.nested and is_plain
 
-    @contextmanager
-    def version(self, cond: Expr, plain: bool) -> Iterator[None]:
-        """One of several nests, of which a condition decides; a `plain` one has no vectors."""
-        with self.code.when(cond):
-            self.outside, self.plain = self.outside + 1, plain
-            yield
-            self.outside, self.plain = self.outside - 1, False
+    def versions(self, row: Sequence[int]) -> Iterator[bool]:
+        """Go through the versions of a nest and be in the code of each: one without vectors, where rows along the axes
+        `row` are short and there is such a version, and any other. Gives whether it is the one without vectors."""
+        if not self.has_short_version():
+            yield False
+            return
+        short = self.code.bind(self.k.le(self.k.product(self.space.sizes[a] for a in row), schedule.SHORT_ROW), "short")
+        for cond, plain in ((short, True), (self.k.logical_not(short), False)):
+            with self.code.when(cond):
+                self.outside, self.plain = self.outside + 1, plain
+                yield plain
+                self.outside, self.plain = self.outside - 1, False
 
     def rows_nest(self, kept: Sequence[int], columns: bool) -> None:
         """Folds and writes for each index of the kept axes; with `columns` the last of these is a vector."""
