@@ -96,6 +96,16 @@ def spelt_methods(x: Any, y: Any) -> Any:
     )
 
 
+def keywords(x: Any, y: Any) -> Any:
+    z = x.clone()
+    z.add_(y, alpha=3)
+    z.sub_(1, alpha=0.5)
+    e = 2 * x
+    tj.mul(x, y, out=e)
+    added = tj.add(x, y, alpha=2), x.sub(y, alpha=0.5), tj.sub(input=x, other=2, alpha=3), x.add(2, alpha=2)
+    return z, e, added, tj.mul(input=x, other=y), tj.cat(dim=1, tensors=[x, y]), tj.stack(tensors=(x, y)), x.char()
+
+
 def facts(x: Any) -> Any:
     return (
         x.is_floating_point(),
@@ -120,8 +130,10 @@ def places(x: Any) -> Any:
 def test_methods_and_facts() -> None:
     x, y = tj.tensor([[1.5, -2.0], [0.5, 3.0]]), tj.tensor([[1.0, 2.0], [-1.0, 3.0]])
     check(spelt_methods, x, y, tolerance=1e-6)
+    check(keywords, x, y, tolerance=1e-6)
     check(facts, x)
     check(places, x)
+    np.testing.assert_array_equal(tj.add(x, y, alpha=2).numpy(), (x + 2 * y).numpy())
     assert (tj.float, tj.half, tj.int, tj.short) == (tj.float32, tj.float16, tj.int32, tj.int16)
 
 

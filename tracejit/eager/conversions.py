@@ -104,6 +104,8 @@ def _to_dtype(name: str) -> Callable[[Tensor], Tensor]:
 #: Methods that give another dtype.
 DTYPE_METHODS = {
     "bool": "bool",
+    "byte": "uint8",
+    "char": "int8",
     "short": "int16",
     "int": "int32",
     "long": "int64",

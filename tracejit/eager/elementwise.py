@@ -125,11 +125,16 @@ def function_of(defn: OpDef) -> Callable[..., Any]:
     names = defn.signature
 
     def function(*operands: Any, **by_name: Any) -> Any:
+        out = factor = None
         if by_name:
-            operands = (*operands, *_by_name(names[len(operands) :], by_name, defn.name))
+            out, factor = by_name.pop("out", None), by_name.pop(defn.factor, None)
+            operands = (*operands, *operands_by_name(names[len(operands) :], by_name, defn.name))
         if len(operands) != len(names):
             raise TypeError(f"{defn.name}() takes {len(names)} operands ({', '.join(names)}), got {len(operands)}")
-        return call(defn, *operands)
+        if factor is not None:
+            operands = (*operands[:-1], operands[-1] * factor)
+        made = call(defn, *operands)
+        return made if out is None else out.copy_(made)
 
     return _named(function, defn.name, defn.doc)
 
@@ -137,8 +142,8 @@ def function_of(defn: OpDef) -> Callable[..., Any]:
 _ALIASES = {"x": ("input", "x1", "self"), "y": ("other", "x2")}
 
 
-def _by_name(names: tuple[str, ...], given: dict[str, Any], op: str) -> list[Any]:
-    """Operands given by name, in order; PyTorch's and the Array API's names count too."""
+def operands_by_name(names: tuple[str, ...], given: dict[str, Any], op: str) -> list[Any]:
+    """Operands given by name, in order; PyTorch's and the Array API's names count too. Raises `TypeError` for others."""
     found: list[Any] = []
     for name in names:
         key = next((k for k in (name, *_ALIASES.get(name, ())) if k in given), None)

@@ -21,6 +21,7 @@ _KEYWORDS = {
     "input": "x",
     "other": "y",
     "a": "x",
+    "tensors": "arrays",
     "a_min": "min",
     "a_max": "max",
     "dims": "axis",

@@ -143,9 +143,6 @@ def in_place(
         value = Static(0) if name == "zero_" else args[0]
         calls.indexing.assign(receiver, value, node)
         return receiver
-    alpha = kwargs.pop("alpha", None)
-    if alpha is not None and name in ("add_", "sub_"):
-        args = [calls.arith.binary("mul", args[0], alpha, node)]
     made = function(calls, name[:-1], [receiver, *args], kwargs, node)
     calls.indexing.assign(receiver, made, node)
     return receiver

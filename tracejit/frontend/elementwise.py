@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from tracejit.eager.elementwise import operands_by_name
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -32,14 +33,19 @@ def elementwise(
     for name, values in _NEUTRAL.items():
         if name in kwargs and calls.static(kwargs[name], node, f"{name!r}") in values:
             del kwargs[name]
-    arity = len(REGISTRY[op].signature)
+    defn = REGISTRY[op]
+    factor = kwargs.pop(defn.factor, None)
+    arity = len(defn.signature)
     if len(args) == arity + 1 and out is None:
         out = args.pop()
-    if kwargs or len(args) != arity:
-        unknown = next(iter(kwargs), None)
-        if unknown is not None:
-            calls.ctx.refuse(node, f"{op}() has no keyword {unknown!r} in a script", "leave it out")
+    try:
+        args = [*args, *operands_by_name(defn.signature[len(args) :], kwargs, op)]
+    except TypeError:
+        calls.ctx.refuse(node, f"{op}() has no keyword {next(iter(kwargs))!r} in a script", "leave it out")
+    if len(args) != arity:
         calls.arith.mismatch(TypeError(f"{op}() takes {arity} arguments but {len(args)} were given"), node)
+    if factor is not None:
+        args[-1] = calls.expressions.binary("mul", args[-1], factor, node)
     operands = [calls.as_operand(calls.operand_array(a, node)) for a in args]
     if dtype is not None and not (isinstance(dtype, Static) and dtype.value is None):
         wanted = calls.ctx.dtype_of_object(calls.static(dtype, node, "'dtype'"), node)

@@ -127,6 +127,7 @@ class OpDef:
                value holds; `r` is `transforms/range_rules.py: Rules`. Only asked of host scalars.
     unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
     stands_for: the operand that the result is, where no derivative is asked for any more.
+    factor:    a keyword that gives a factor of the last operand (PyTorch's `alpha`).
     cost:      about how many additions one element is worth, for choices between saving and computing again.
     """
 
@@ -148,6 +149,7 @@ class OpDef:
     ranges: Callable[..., Any] | None = None
     unchecked: str = ""
     stands_for: int | None = None
+    factor: str = ""
     cost: int = 1
 
     @property

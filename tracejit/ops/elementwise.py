@@ -71,6 +71,7 @@ add = binary(
     samples=uniform(*EITHER_SIGN, dtypes=ANY, more=("int8", "float16", "bfloat16", "complex128", "complex64")),
     names=("function add", "method add", "numpy add", "operator __add__"),
     commutative=True,
+    factor="alpha",
     neutral=0,
     ranges=lambda r, x, y: r.sum(x, y),
 )
@@ -82,6 +83,7 @@ sub = binary(
     vjp=lambda b, g, x, y, out: (g, b.neg(g)),
     samples=uniform((2.0, 5.0), (-2.0, 2.0), dtypes=("float64", "float32", "int64", "int32", "complex128")),
     names=_ufunc_names("sub", "sub", "subtract"),
+    factor="alpha",
     neutral=0,
     ranges=lambda r, x, y: r.difference(x, y),
 )
