@@ -35,6 +35,8 @@ FORMS: dict[str, Callable[..., Any]] = {
     "array": lambda array: array,
     "numbers": lambda array: array.tolist(),
     "items": list,
+    "text": lambda place, *options: _uncovered(options[place]),
+    "texts": lambda places, *options: [_uncovered(options[i]) for i in places.tolist()],
     "tuples": lambda *columns: list(zip(*columns, strict=True)),
     "lists": lambda *columns: [list(row) for row in zip(*columns, strict=True)],
     "dict": lambda keys, values: dict(zip(keys, values, strict=True)),
@@ -56,10 +58,15 @@ def hidden(template: str) -> str:
     return "t" + template.encode().hex()
 
 
+def _uncovered(word: str) -> str:
+    """The template that a word hides."""
+    return bytes.fromhex(word[1:]).decode()
+
+
 def _either(is_first: bool, first: str, second: str, count: int, *values: Any) -> str:
     """The text of the first of two hidden templates, or of the second; the first has so many of the values."""
     shown, own = (first, values[:count]) if is_first else (second, values[count:])
-    return filled(bytes.fromhex(shown[1:]).decode(), own)
+    return filled(_uncovered(shown), own)
 
 
 FORMS["either"] = _either

@@ -143,7 +143,7 @@ _ALIASES = {"x": ("input", "x1", "self"), "y": ("other", "x2")}
 
 
 def operands_by_name(names: tuple[str, ...], given: dict[str, Any], op: str) -> list[Any]:
-    """Operands given by name, in order; PyTorch's and the Array API's names count too. Raises `TypeError` for others."""
+    """Operands given by name, in order; PyTorch's and the Array API's names count too. Others are a `TypeError`."""
     found: list[Any] = []
     for name in names:
         key = next((k for k in (name, *_ALIASES.get(name, ())) if k in given), None)

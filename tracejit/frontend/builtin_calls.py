@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.choices import each
 from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.mathcalls import whole
 from tracejit.frontend.once import used_once
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     DictValue,
     FrontValue,
     GeneratorValue,
@@ -440,6 +442,11 @@ def container_method(
             return TupleValue(tuple(items.values()))
         case DictValue(items), "items":
             return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
+        case DictValue(), "get" | "pop" | "setdefault" if args and isinstance(args[0], ChoiceValue):
+            rest = args[1:]
+            return each(
+                c.expressions, args[0], lambda o: container_method(c, receiver, name, [o, *rest], kwargs, node), node
+            )
         case DictValue(items), "get" | "pop" | "setdefault" if args and tables.is_run_time_key(args[0]):
             if not c.ctx.loops_to_unroll():
                 tables.grow_dict(receiver)

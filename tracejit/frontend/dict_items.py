@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import tables
-from tracejit.frontend.values import DictValue, FrontValue, Static, TupleValue, type_name
+from tracejit.frontend.choices import each
+from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, Static, TupleValue, type_name
 
 if TYPE_CHECKING:
     from tracejit.frontend.expressions import Expressions
@@ -36,6 +37,8 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
 
 def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
     """`base[key]`."""
+    if isinstance(key, ChoiceValue):
+        return each(e, key, lambda option: item(e, base, option, index, node), node)
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
         tables.grow_dict(base)
 
@@ -45,6 +48,18 @@ def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node
         return tables.chosen(e.calls, base, key, missing, node)
     known = known_key(e, key, index)
     return base.items[known] if known in base.items else tables.missing(e.calls, base, known, node)
+
+
+def store(
+    e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, value: FrontValue, node: ast.AST
+) -> FrontValue:
+    """`base[key] = value`."""
+    if isinstance(key, ChoiceValue):
+        return each(e, key, lambda option: store(e, base, option, index, value, node), node)
+    if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
+        tables.grow_dict(base)
+    e.ctx.set_part(base, known_key(e, key, index), value, node)
+    return Static(None)
 
 
 def known_key(e: Expressions, key: FrontValue, index: ast.expr) -> Any:

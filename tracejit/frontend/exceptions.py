@@ -14,6 +14,7 @@ from tracejit.frontend.reached import value_of
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
+    ChoiceValue,
     FrontValue,
     ListValue,
     MessageValue,
@@ -105,6 +106,10 @@ class _Parts:
                 self.payload.extend(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
                 make = FORMS["complex" if value.weak else value.dtype.numpy_name]
                 return _Plan(f"complex#{at}", lambda given: make(*given[at : at + 2]))
+            case ChoiceValue(index, options):
+                self.payload.append(index)
+                objects = [o.value for o in options]
+                return _Plan(f"{objects!r}#{at}", lambda given: objects[int(given[at])])
             case MessageValue(template, values, ()):
                 self.payload.extend(values)
                 end = len(self.payload)

@@ -26,6 +26,7 @@ from tracejit.frontend.ranks import rebased
 from tracejit.frontend.shared_lists import require_one_pool
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.storage import Alias, Storage
+from tracejit.frontend.tables import grow_late
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -345,14 +346,14 @@ class Join:
             first, second = (s.held(o) if s.alive else None for s in (self.then, self.orelse))
             if all(x is None or x is o.contents for x in (first, second)):
                 continue
+            every = {**(first or {}), **(second or {})}
             odd = first.keys() ^ second.keys() if first is not None and second is not None else ()
             if odd and not may_lack(o, odd):
-                part = next(iter(odd))
-                self.ctx.require_known(
-                    self.node, f"{describe_part(o, part)} exists on one path only", "set it before, or on both paths"
-                )
+                grow_late(self.ctx, o, every)
+                reason = f"{describe_part(o, next(iter(odd)))} exists on one path only"
+                self.ctx.require_known(self.node, reason, "set it before, or on both paths")
             made: dict[Any, FrontValue] = {}
-            for k in {**(first or {}), **(second or {})}:
+            for k in every:
                 x, y = _part(first, k), _part(second, k)
                 made[k] = x if x is y and x is not None else self.value(str(k), x, y)
             o.contents = made

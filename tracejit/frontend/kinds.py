@@ -7,15 +7,18 @@ array and one more for each of its sizes that varies from item to item.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import field
 from functools import reduce
 from typing import Any, TypeAlias
 
 from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.choices import MAX_OPTIONS
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     FrontValue,
     GrowingList,
     ListValue,
@@ -111,7 +114,14 @@ class ConstantKind:
     value: Any
 
 
-Kind: TypeAlias = NumberKind | ArrayKind | TupleKind | SharedKind | ConstantKind
+@record
+class ChoiceKind:
+    """Compile-time objects of a class, one for each item: texts in alphabetical order, or members of an Enum in its."""
+
+    options: tuple[Any, ...]
+
+
+Kind: TypeAlias = NumberKind | ArrayKind | TupleKind | SharedKind | ConstantKind | ChoiceKind
 
 #: What an empty list holds as long as nothing was put into it.
 NOTHING = NumberKind(F64, weak=True)
@@ -147,10 +157,20 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
             raise NoKind(describe(value), value.keys)
         case SharedList():
             return SharedKind(root_of(value))
-        case Static(None | str()):
+        case Static(None | str() | enum.Enum()):
             return ConstantKind(value.value)
+        case ChoiceValue(_, options) if isinstance(options[0].value, str | enum.Enum):
+            return _choice([o.value for o in options])
         case _:
             raise NoKind(describe(value))
+
+
+def _choice(options: Sequence[Any]) -> ChoiceKind:
+    """The kind of items that are one of these objects each."""
+    if len(options) > MAX_OPTIONS:
+        raise NoKind(f"more than {MAX_OPTIONS} texts or members of an Enum")
+    members: list[Any] = [] if isinstance(options[0], str) else list(type(options[0]))
+    return ChoiceKind(tuple(sorted(options, key=members.index if members else None)))
 
 
 def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
@@ -172,6 +192,8 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             return a
         case ConstantKind(), ConstantKind() if type(a.value) is type(b.value) and a.value == b.value:
             return a
+        case ConstantKind() | ChoiceKind(), ConstantKind() | ChoiceKind() if _class_of(a) is _class_of(b) is not None:
+            return _choice(list(dict.fromkeys((*_options(a), *_options(b)))))
         case _:
             raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}", list_places(a) | list_places(b))
 
@@ -184,6 +206,16 @@ def are_many_alike(items: Sequence[FrontValue]) -> bool:
 
 #: So many items are told apart by branches.
 _FEW = 32
+
+
+def _options(kind: ConstantKind | ChoiceKind) -> tuple[Any, ...]:
+    return kind.options if isinstance(kind, ChoiceKind) else (kind.value,)
+
+
+def _class_of(kind: ConstantKind | ChoiceKind) -> type | None:
+    """The class of objects of which several can be in a list."""
+    first = _options(kind)[0]
+    return type(first) if isinstance(first, str | enum.Enum) else None
 
 
 def list_places(kind: Kind) -> frozenset[object]:
@@ -214,7 +246,7 @@ def slots(kind: Kind) -> list[Type]:
             return [TensorType(dtype, (None,) * len(sizes)), *lengths]
         case TupleKind(items):
             return [s for k in items for s in slots(k)] or [ScalarType(BOOL)]
-        case SharedKind():
+        case SharedKind() | ChoiceKind():
             return [ScalarType(I64)]
         case ConstantKind():
             return [ScalarType(BOOL)]
@@ -235,3 +267,5 @@ def describe_kind(kind: Kind) -> str:
             return "a list"
         case ConstantKind(value):
             return repr(value)
+        case ChoiceKind(options):
+            return "a text" if isinstance(options[0], str) else f"a {type(options[0]).__name__}"

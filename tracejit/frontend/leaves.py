@@ -172,7 +172,7 @@ class TextLeaf:
 
 @record
 class ChoiceLeaf:
-    """One of several compile-time objects, by graph result `index`."""
+    """One of several compile-time objects, by graph result `index`: that has one for each in `items` of a list."""
 
     index: int
     options: tuple[Any, ...]

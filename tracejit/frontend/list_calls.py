@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
 from tracejit.frontend.generators import all_items
-from tracejit.frontend.kinds import ArrayKind, NumberKind, TupleKind
+from tracejit.frontend.kinds import ArrayKind, ChoiceKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import array_of, columns
 from tracejit.frontend.merged_lists import may_change
 from tracejit.frontend.slices import slice_bounds
@@ -330,6 +330,8 @@ def _number_columns(c: Calls, keys: GrowingList, node: ast.AST) -> list[GrowingL
     match keys.kind:
         case NumberKind(dtype) if not dtype.is_complex:
             return [keys]
+        case ChoiceKind(options) if isinstance(options[0], str):  # they are numbered in their order
+            return [GrowingList(keys.storages, NumberKind(I64, weak=True), frozenset())]
         case TupleKind(items) if items:
             return [part for column in columns(keys) for part in _number_columns(c, column, node)]
         case _:

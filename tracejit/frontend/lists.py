@@ -16,12 +16,14 @@ from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.choices import option_index
 from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import ForLoop
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.kinds import (
     NOTHING,
     ArrayKind,
+    ChoiceKind,
     ConstantKind,
     Kind,
     NoKind,
@@ -39,6 +41,7 @@ from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
+    ChoiceValue,
     FrontValue,
     GrowingList,
     ListValue,
@@ -248,6 +251,8 @@ class Lists:
                 return _sequence(parts, kind)
             case ConstantKind(value):
                 return Static(value)
+            case ChoiceKind(options):
+                return ChoiceValue(self.ctx.size_value(0), tuple(map(Static, options)))
             case _:
                 self.ctx.check_false("IndexError", "list index out of range")
 
@@ -271,6 +276,8 @@ class Lists:
             case ConstantKind(value):
                 take(next(classes), ())
                 return Static(value)
+            case ChoiceKind(options):
+                return ChoiceValue(take(next(classes), ()), tuple(map(Static, options)))
 
     def size(self, size: int | str | None, classes: Iterator[int], take: Read) -> Value:
         """A size of an array item: fixed, or in a slot of its own."""
@@ -294,6 +301,8 @@ class Lists:
                 yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
             case SharedKind(), SharedList():
                 yield item.at
+            case ChoiceKind(options), _:
+                yield option_index(self.ctx.b, item, tuple(map(Static, options)))
             case TupleKind(kinds), TupleValue() | ListValue():
                 if isinstance(item, ListValue):
                     item.level = -1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.heap import Contents, describe_part, may_lack
 from tracejit.frontend.loop_plan import CELL, Path, label, replace
+from tracejit.frontend.tables import grow_late
 from tracejit.frontend.values import DictValue, FrontValue, Mutable, ObjectValue
 from tracejit.ir.core import Value
 
@@ -95,6 +96,7 @@ class LoopObjects:
                 continue
             late = o.contents.keys() - before.keys()
             if before.keys() - o.contents.keys() or (late and not may_lack(o, late)):
+                grow_late(self.ctx, o, {**before, **o.contents})
                 part = next(iter(before.keys() ^ o.contents.keys()))
                 self.ctx.require_known(
                     self.node,

@@ -11,7 +11,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend import list_arrays, tables
 from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.heap import describe_part
-from tracejit.frontend.kinds import ArrayKind, ConstantKind, NumberKind, SharedKind, TupleKind
+from tracejit.frontend.kinds import ArrayKind, ChoiceKind, ConstantKind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.leaves import (
     ArrayLeaf,
     Change,
@@ -237,6 +237,8 @@ class Results:
                 return SharedLeaf(self.pool_leaf(self.ctx.pools[root], node), self.numbers_leaf(lst.storages[0], node))
             case ConstantKind(obj):
                 return ConstantLeaf(obj)
+            case ChoiceKind(options):
+                return ChoiceLeaf(self.numbers_leaf(lst.storages[0], node).index, options)
             case ArrayKind(_, sizes) if None in sizes:
                 flat, counts = list_arrays.flat_items(self.c, lst, node)
                 varying = iter([("r", self.output(self.ctx.load(n))) for n in counts])

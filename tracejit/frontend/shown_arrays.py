@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
-from tracejit.frontend.kinds import ArrayKind, Kind, NumberKind, SharedKind, TupleKind
+from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.reached import Truth, any_of
 from tracejit.frontend.values import (
     ArrayView,
@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import I64, TensorType, is_differentiable
+from tracejit.messages import hidden
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -90,6 +91,11 @@ def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> st
         case ArrayKind(_, sizes) if None not in sizes and not c.ctx.tensors:
             arrays.append(c.ctx.load(stacked(c, lst, node)))
             return f"items(a{len(arrays) - 1})"
+        case ChoiceKind(options) if isinstance(options[0], str):
+            arrays.append(
+                c.ctx.load(stacked(c, GrowingList(lst.storages, NumberKind(I64, weak=True), frozenset()), node))
+            )
+            return f"texts(a{len(arrays) - 1},{','.join(repr(hidden(o)) for o in options)})"
         case SharedKind(root):
             fields = c.ctx.pools[root].fields
             data, start, count = (fields[name] for name in ("data", "start", "count"))
@@ -105,7 +111,7 @@ def _items(c: Calls, lst: GrowingList, arrays: list[Value], node: ast.AST) -> st
 
 
 def _is_shown(kind: Kind) -> bool:
-    return isinstance(kind, NumberKind | ArrayKind | TupleKind | SharedKind)
+    return isinstance(kind, NumberKind | ArrayKind | TupleKind | SharedKind | ChoiceKind)
 
 
 def put_together(c: Calls, arrays: Sequence[Value], node: ast.AST) -> None:

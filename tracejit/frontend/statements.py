@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.frontend import generators, list_calls, tables
+from tracejit.frontend import dict_items, generators, list_calls, tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.augmented import augmented
 from tracejit.frontend.calls import Calls
@@ -32,7 +32,6 @@ from tracejit.frontend.desugar import (
     WhileLoop,
     WithBlock,
 )
-from tracejit.frontend.dict_items import known_key
 from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
@@ -232,10 +231,7 @@ class Statements:
             case _ if self.calls.objects.has(base, "__setitem__"):
                 self.calls.objects.special(base, "__setitem__", [self.expressions.value(index), value], node)
             case DictValue():
-                key = self.expressions.value(index)
-                if tables.is_run_time_key(key) and not self.ctx.loops_to_unroll():
-                    tables.grow_dict(base)
-                self.ctx.set_part(base, known_key(self.expressions, key, index), value, node)
+                dict_items.store(self.expressions, base, self.expressions.value(index), index, value, node)
             case GrowingList():
                 at = self.expressions.value(index)
                 if isinstance(at, SliceValue):

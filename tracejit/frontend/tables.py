@@ -8,16 +8,21 @@ again (`ListGrows`) with the place that made it marked as making a table.
 from __future__ import annotations
 
 import ast
+import zlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from tracejit.frontend.kinds import Kind, NumberKind
+import numpy as np
+
+from tracejit.frontend.choices import each
+from tracejit.frontend.kinds import Kind, NoKind, NumberKind, kind_of_items
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
     DictValue,
     FrontValue,
     GrowingList,
+    Mutable,
     Number,
     ObjectValue,
     SliceValue,
@@ -28,6 +33,7 @@ from tracejit.ir.types import BOOL, I64
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+    from tracejit.frontend.context import Context
 
 T = TypeVar("T")
 
@@ -129,8 +135,16 @@ def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) 
     return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and value.cls is cls.value)
 
 
+def _text_code(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
+    def code(text: Static) -> FrontValue:
+        return Static(np.int64(zlib.crc32(text.value.encode())))
+
+    return code(key) if isinstance(key, Static) else each(calls.expressions, key, code, node)  # type: ignore[arg-type]
+
+
 #: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
-#: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice.
+#: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
+#: text, the same in each process.
 growing = _Special(lambda calls, node: _made(calls, node, None))
 growing_ints = _Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
 growing_bools = _Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
@@ -138,6 +152,7 @@ has_loop = _Special(_has_loop)
 refuse_order = _Special(_refuse_order)
 same_kind = _Special(_same_kind)
 is_slice = _Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
+text_code = _Special(_text_code)
 
 
 # -- when a container is a table --------------------------------------------------------------------------------
@@ -156,6 +171,18 @@ def grow_dict(value: DictValue) -> None:
     """Lower again with the dict as a table, where it can be one."""
     if value.keys and all(_can_be_key(k) for k in value.items):
         raise ListGrows({("dict", k) for k in value.keys}, None)
+
+
+def grow_late(ctx: Context, value: Mutable, items: Mapping[Any, FrontValue]) -> None:
+    """Lower again with a dict as a table, where it can be one: it has some of these items on one path only."""
+    if not isinstance(value, DictValue) or not value.keys or ctx.loops_to_unroll():
+        return
+    try:
+        kind_of_items(map(constant, items), ctx.argument_dims)
+        kind_of_items(items.values(), ctx.argument_dims)
+    except NoKind:
+        return
+    raise ListGrows({("dict", k) for k in value.keys}, None)
 
 
 def _can_be_key(key: object) -> bool:

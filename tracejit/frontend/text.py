@@ -39,7 +39,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL
-from tracejit.messages import escape
+from tracejit.messages import escape, hidden
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class Text:
                 self.scalar(value)
             case Number():
                 self.field("0", (value.value,), (), conversion, spec)
+            case ChoiceValue(index, options):
+                texts = [repr(o.value) if conversion == "!r" else str(o.value) for o in options]
+                self.field(f"text(v0,{','.join(repr(hidden(t)) for t in texts)})", (index,), (), "!s", spec)
             case MessageValue() if not spec:
                 self.pieces += _pieces(value) if conversion != "!r" else _quoted(_pieces(value))
             case ArrayView() if value.rank == 0:
@@ -413,8 +416,8 @@ def method(
         items = c.expressions.known_items(args[0], node)
         made = Text(c, node)
         for i, item in enumerate(items):
-            if not isinstance(item, MessageValue) and not (isinstance(item, Static) and isinstance(item.value, str)):
-                text = f"sequence item {i}: expected str instance, {type(item).__name__} found"
+            if type_name(item) != "str":
+                text = f"sequence item {i}: expected str instance, {type_name(item)} found"
                 return c.arith.mismatch(TypeError(text), node)
             made.literal(receiver.value if i else "").show(item)
         return made.value()

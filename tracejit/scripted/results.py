@@ -149,6 +149,8 @@ class ResultBuilder:
                 return [make_tree(kind, keys, [column[i] for column in columns]) for i in range(length)]
             case SharedLeaf(pool, at):
                 return [self.shared(pool, i) for i in self.items(at, length)]
+            case ChoiceLeaf(index, options):
+                return [options[i] for i in raw_array(self.outputs[index]).tolist()]
             case ItemsLeaf(index, weak, sizes):
                 found = self.outputs[index]
                 if weak:

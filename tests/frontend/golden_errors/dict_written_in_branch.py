@@ -7,7 +7,7 @@ from tracejit import script
 def f(x):
     d = {"a": x}
     if x > 0:
-        d["b"] = 2.0
+        d["b"] = (x, x)
     return d["a"]
 
 

@@ -2,7 +2,7 @@
 
 A dict is a hash table with open addressing, as CPython's: `slots` holds the index of an entry, -1 where there never was
 one, -2 where there is none any more; entries stand in the order of insertion, and those that were deleted stay until
-`compact`. Keys are numbers and tuples of numbers.
+`compact`. Keys are numbers, tuples of numbers, or texts of which one of a few is chosen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracejit.frontend.tables import growing, growing_bools, growing_ints, has_loop, outlined, stands_for
+from tracejit.frontend.tables import growing, growing_bools, growing_ints, has_loop, outlined, stands_for, text_code
 
 
 def mixed(key: Any) -> Any:
@@ -22,6 +22,8 @@ def mixed(key: Any) -> Any:
         for part in key:
             made = made * np.int64(1000003) ^ mixed(part)
         return made
+    if isinstance(key, str):
+        return mixed(text_code(key))
     if isinstance(key, (float, np.floating)):
         if not abs(key) < 4.611686018427388e18:
             return np.int64(0)

@@ -1,0 +1,161 @@
+"""Lists of texts and of members of an Enum, and dicts with keys of text, that are known at run time only."""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+
+import pytest
+
+import tracejit as tj
+from tests.programs.cases import Cases, T, run
+
+# The programs are written as users write them.
+# ruff: noqa: E701, SIM401
+
+case = Cases()
+
+
+class Color(enum.Enum):
+    GREEN = 2
+    RED = 1
+
+
+@case((5,), (0,), (70,))
+def lists_of_texts(n):
+    words = ["z"]
+    for i in range(n):
+        if i == 3:
+            words.append("a")
+        else:
+            words.append("m")
+    other = words.copy()
+    other.reverse()
+    other.insert(0, "q")
+    other.extend(["r", "m"])
+    other[1] = "tt"
+    del other[0]
+    last = other.pop()
+    print(words, sorted(words), f"{other}")
+    count = 0
+    for word in words:
+        if word == "m":
+            count += 1
+        elif word != "z":
+            count += 100
+    found = "m" in words, "nope" in words, words.count("m"), words.index("z"), words == ["z"], words != other
+    return words, sorted(words, reverse=True), other, last, count, found, words[1:], words + ["x"]
+
+
+@case((3,), (0,))
+def lists_of_members(n):
+    colors = [Color.RED]
+    for i in range(n):
+        colors.append(Color.RED if i % 2 else Color.GREEN)
+    return colors, colors[0], colors[-1] == Color.GREEN, [c.value for c in colors], colors.count(Color.RED)
+
+
+@case((4,), (0,))
+def lists_of_pairs(n):
+    pairs = [("odd", 1)]
+    for i in range(n):
+        pairs.append(("even" if i % 2 == 0 else "odd", i))
+    print(pairs)
+    return pairs, [name for name, _ in pairs], sorted(pairs), max(pairs, key=lambda p: p[1])
+
+
+def filled(words, n):
+    if n == 0:
+        return len(words)
+    words.append("r" if n % 2 else "s")
+    return filled(words, n - 1)
+
+
+@case((4,))
+def list_in_a_recursion(n):
+    words = ["s"]
+    return filled(words, n), words
+
+
+@case((10,), (0,), (70,))
+def keys_set_in_a_loop(n):
+    d = {}
+    for i in range(n):
+        if i == 0:
+            d["first"] = 1
+        elif i % 3 == 1:
+            d["one"] = i
+        else:
+            d["other"] = d.get("one", 7)
+    print(d)
+    return d, "first" in d, "none" in d, len(d), list(d), d.get("other"), sorted(d), sum(d.values())
+
+
+@case((3, 2.0), (1, 2.0))
+def keys_set_on_a_path(n, x):
+    d, numbers = {"x": 1.0}, {}
+    if n > 2:
+        d["y"] = x
+        numbers[1] = 2
+    numbers[5] = 4
+    total = 0.0
+    for key, value in d.items():
+        total += 10 * value if key == "y" else value
+    d["x"] += 1
+    gone = {"a": 1, "b": 2}
+    if n > 2:
+        del gone["a"]
+    return d, numbers, total, gone, gone.setdefault("a", 5), gone.pop("b"), gone
+
+
+@case((3,), (1,))
+def key_missing_on_a_path(n):
+    d = {}
+    if n > 2:
+        d["y"] = 2.0
+    return d["y"]
+
+
+@case((T(2), 3), (T(2), 0))
+def tensors_by_text(x, n):
+    d = {}
+    for i in range(n):
+        if i == 1:
+            d["p"] = x * i
+        d["q"] = x + i
+    return d
+
+
+@case((7,), (0,))
+def counted(n):
+    words = []
+    for i in range(n):
+        words.append("odd" if i % 2 else ("three" if i % 3 == 0 else "even"))
+    counts, sums = {}, defaultdict(int)
+    for i, word in enumerate(words):
+        counts[word] = counts.get(word, 0) + 1
+        sums[word] += i
+    return counts, sums
+
+
+@case((4,), (2,))
+def looked_up(n):
+    numbers, arrays = {"a": 1.5, "b": 2.5}, {"a": tj.ones(2), "b": tj.zeros(2)}
+    key = "a" if n > 3 else "b"
+    return numbers[key], numbers.get(key), key in numbers, arrays[key], numbers.pop(key), len(numbers)
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_compiled_is_plain_python(fn, calls) -> None:
+    run(fn, calls)
+
+
+def test_items_of_several_kinds_are_refused() -> None:
+    def mixed(x, n):
+        d = {"n": 1}
+        if n > 2:
+            d["t"] = x
+        return d
+
+    with pytest.raises(tj.ScriptError, match="the key 't' exists on one path only"):
+        tj.script(mixed)(tj.ones(2), 3)
