@@ -36,6 +36,8 @@ def test_quotients_and_remainders(dtype: Any) -> None:
         [multiples, small],
         [multiples - dtype(1), small],
         [some[:50, None], small[:7]],
+        [multiples, small[small != 0][:1]],
+        [np.where(rng.random(some.size) < 0.99, small, some), np.roll(small, 1)],
     ]
     for x, y in pairs:
         with np.errstate(all="ignore"):

@@ -141,9 +141,10 @@ class ExpressionPrinter(Emitter):
         values = [self.spread(a) for a in args]
         if spelling.startswith("llvm."):
             return self._intrinsic(spelling, values, result, contract)
-        if spelling in _DIVISIONS and values[1].lanes > 1:
-            values[1] = self._divisor(values[1])
-            if dtype.bits <= 32:
+        if spelling in _DIVISIONS:
+            if values[1].lanes > 1:
+                values[1] = self._divisor(values[1])
+            if self._divides_as_floats(dtype, values):
                 return self._divided(spelling, values[0], values[1])
         flags = " contract" if (contract or self.fastmath) and spelling in _FUSED else ""
         if len(values) == 1:
@@ -195,17 +196,54 @@ class ExpressionPrinter(Emitter):
         mask = None if self.vector is None else self.vector.mask
         return x if mask is None else self.choose(mask, x, Value("1", x.dtype))
 
+    def _divides_as_floats(self, dtype: DType, values: list[Value]) -> bool:
+        """Whether vectors are divided as floats: LLVM multiplies instead by a literal, by one lane after the other
+        where it is of 64 bits and no power of 2."""
+        divisor = values[1]
+        if max(v.lanes for v in values) == 1:
+            return False
+        if dtype.bits <= 32:
+            return not divisor.is_literal
+        is_power = divisor.is_literal and divisor.lanes == 1 and int(divisor.text).bit_count() == 1
+        return self.fills_registers(dtype, values) and not is_power
+
     def _divided(self, opcode: str, x: Value, y: Value) -> Value:
         """The quotient or remainder of vectors of integers, for which processors have no instruction: a quotient of
-        floats with more digits than both operands together cannot round up to the next whole number."""
-        dtype = y.dtype
+        floats cannot round up to the next whole number where floats have more digits than the dividend."""
+        dtype, lanes = y.dtype, max(x.lanes, y.lanes)
         assert isinstance(dtype, DType)
         wide = F32 if dtype.bits <= 16 else F64
-        a, b = self.cast(self.splat(x, y.lanes), wide), self.cast(y, wide)
+        exact = self.splat(self.binary("fdiv", self.cast(x, wide), self.cast(y, wide), wide), lanes)
         to = "fptosi" if opcode[0] == "s" else "fptoui"
-        exact = self.binary("fdiv", a, b, wide)
-        whole = self.pure(f"{to} {exact.typed()} to {type_text(dtype, y.lanes)}", dtype, y.lanes, exact)
-        return whole if opcode.endswith("div") else self.binary("sub", x, self.binary("mul", whole, y, dtype), dtype)
+        made = self.pure(f"{to} {exact.typed()} to {type_text(dtype, lanes)}", dtype, lanes, exact)
+        if opcode.endswith("rem"):
+            made = self.binary("sub", x, self.binary("mul", made, y, dtype), dtype)
+        return made if dtype.bits <= 32 else self._unless_long(opcode, x, y, made)
+
+    def _unless_long(self, opcode: str, x: Value, y: Value, made: Value) -> Value:
+        """What was `made` of integers of 64 bits, or the quotient or remainder element by element where some are beyond
+        what a float has digits for."""
+        limit, lanes, vector = 1 << 53, made.lanes, made.typed().rsplit(" ", 1)[0]
+        x, y = self.splat(x, lanes), self.splat(y, lanes)
+        fits: list[Value] = []
+        for v in (x, y):
+            v = self.binary("add", v, self.constant(limit // 2, I64), I64) if opcode[0] == "s" else v
+            fits.append(self.binary("icmp ult", v, self.constant(limit, I64), BOOL))
+        both = self.binary("and", fits[0], fits[1], BOOL)
+        bits = self.pure(f"bitcast {both.typed()} to i{lanes}", I64, 1, both)
+        every = self.pure(f"icmp eq i{lanes} {bits.text}, -1", BOOL, 1, bits)
+        slow, done, before = self.new_label("long"), self.new_label("divided"), self.scope.label
+        self.line(f"br i1 {every.text}, label %{done}, label %{slow}, !prof !1")
+        self.begin(slow)
+        function, name = f"@lanes.{opcode}.{lanes}", self.name()
+        self.declare(f"""define internal {vector} {function}({vector} %x, {vector} %y) cold noinline {{
+  %z = {opcode} {vector} %x, %y
+  ret {vector} %z
+}}""")
+        self.line(f"{name} = call {vector} {function}({x.typed()}, {y.typed()})")
+        self.line(f"br label %{done}")
+        self.begin(done)
+        return self.define(f"phi {vector} [ {made.text}, %{before} ], [ {name}, %{slow} ]", made.dtype, lanes)
 
     def _of_ramps(self, opcode: str, args: list[Value | Ramp]) -> Value | Ramp | None:
         """An integer operation with a ramp, where there is something better than vector instructions."""
