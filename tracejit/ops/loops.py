@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import BF16, F16, F32, I32, I64, DType, TensorType
+from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, DType, TensorType
 
 Emitter = Any
 Array = Any
@@ -210,20 +210,47 @@ def mask_read(e: Emitter, results: Sequence[Any], x: Array, mask: Array) -> tupl
     return number, out
 
 
+#: So many elements of a mask are looked at together.
+_BLOCK = 64
+
+
 def _picked(e: Emitter, total: Expr, mask: Array, move: Callable[[Expr, Expr], None]) -> None:
-    """`move(place in the whole, place in the selection)` for each element, the next over the one before where the mask
-    did not hold: nothing is jumped over that could be foretold wrongly. Needs room for one more."""
-    with e.fold(total, e.k.const(0, I64)) as fold:
-        (found,) = fold.carried
-        move(fold.index, found)
-        fold.following = [e.k.add(found, e.k.cast(e.load_flat(mask, fold.index), I64))]
+    """`move(place in the whole, place in the selection)` of all elements in blocks where the mask holds anywhere, the
+    next over the one before where it did not hold: nothing else is jumped over, which could be foretold wrongly. The
+    place in the selection may be that behind its last."""
+
+    def line(start: Expr, size: Expr, found: Expr) -> Expr:
+        with e.fold(size, found) as fold:
+            at = e.k.let(e.k.add(start, fold.index), "at")
+            move(at, fold.carried[0])
+            fold.following = [e.k.add(fold.carried[0], e.k.cast(e.load_flat(mask, at), I64))]
+        return fold.results[0]
+
+    count = e.k.let(e.k.floordiv(total, _BLOCK), "blocks")
+    with e.fold(count, e.k.const(0, I64)) as blocks:
+        start = e.k.let(e.k.mul(blocks.index, _BLOCK), "start")
+        with e.fold(e.k.const(_BLOCK, I64), e.k.const(False, BOOL), combine="logical_or") as some:
+            some.following = [e.load_flat(mask, e.k.add(start, some.index))]
+        size = e.k.select(some.results[0], e.k.const(_BLOCK, I64), e.k.const(0, I64))
+        blocks.following = [line(start, size, blocks.carried[0])]
+    start = e.k.mul(count, _BLOCK)
+    line(start, e.k.sub(total, start), blocks.results[0])
 
 
 def mask_write(e: Emitter, results: Sequence[Any], x: Array, mask: Array, value: Array) -> Array:
     """Values copied one after the other to where the mask holds."""
     total, row = _rows(e, x, mask)
+    last = e.k.sub(value.shape[0], 1)
+
+    def put(at: Expr, to: Expr) -> None:
+        new = e.load_flat(value, e.k.minimum(to, last))
+        e.store_flat(x, at, e.k.select(e.load_flat(mask, at), new, e.load_flat(x, at)))
+
     with e.kernel():
-        _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(x, at, e.load_flat(value, to)))
+        if e.in_order and row == e.k.const(1, I64):
+            _picked(e, e.k.select(e.k.lt(last, 0), e.k.const(0, I64), total), mask, put)
+        else:
+            _masked_rows(e, total, row, mask, lambda at, to: e.store_flat(x, at, e.load_flat(value, to)))
     return x
 
 
