@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.threads import each_number_of_threads
 
 SHAPES = (
     (16, 100),
@@ -56,3 +57,20 @@ def test_lines_along_a_middle_axis() -> None:
     np.testing.assert_array_equal(places, order)
     np.testing.assert_array_equal(values, np.take_along_axis(x, order, axis=1))
     np.testing.assert_array_equal(turned, np.argsort(x[:, ::-1, :2], axis=1, kind="stable"))
+
+
+def test_threads_share_the_lines() -> None:
+    x = np.random.default_rng(2).normal(size=(401, 300))
+    found: list[Any] = []
+    with each_number_of_threads(1, 3) as counts:
+        found.extend(ordered(x) for _ in counts)
+    for one, other, expected in zip(*found, ordered.__wrapped__(x), strict=True):
+        np.testing.assert_array_equal(one, expected)
+        np.testing.assert_array_equal(other, expected)
+
+
+@pytest.mark.compiled
+def test_a_block_of_lines_is_a_trip_of_a_parallel_loop() -> None:
+    ordered(np.zeros((20, 20)))
+    kernel = next(line for line in ordered.explain(np.zeros((20, 20))).splitlines() if "argsort" in line)
+    assert "parallel loop" in kernel

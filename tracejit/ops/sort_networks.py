@@ -21,6 +21,8 @@ LONGEST = 1024
 #: Lines that are ordered together, and how many there must be.
 LANES = 16
 FEWEST = 4
+#: Into so many parts the lines are cut, each with memory of its own for the block at work.
+PARTS = 8
 
 
 def pays(e: Emitter, x: Array, axis: int) -> Expr:
@@ -35,27 +37,41 @@ class Columns:
     def __init__(self, e: Emitter, key_dtype: Any, size: Expr) -> None:
         self.e = e
         self.size = size
-        room = (e.k.mul(e.k.minimum(size, LONGEST), LANES),)
+        self.block_size = e.k.let(e.k.mul(e.k.minimum(size, LONGEST), LANES), "block_size")
+        self.start: Expr = e.k.const(0, I64)  #: where the block at work lies
+        room = (e.k.mul(self.block_size, PARTS),)
         self.keys = e.work(U64, room, "columns")
         self.places = e.work(I64, room, "column_places") if key_dtype == U64 else None
 
     def argsort(self, out: Array, x: Array, axis: int, key: Callable[[Expr], Expr]) -> None:
-        """Write the places of x in the order of their keys."""
+        """Write the places of x in the order of their keys; threads share the outermost loop."""
         e, k = self.e, self.e.k
         *others, last = without_axis(x.shape, axis)
         levels = self._levels()
-        blocks = k.quotient(k.add(last, LANES - 1), LANES)
-        with e.loops((*others, blocks)) as (*at, block):
-            first = k.let(k.mul(block, LANES), "first")
-            count = k.let(k.minimum(k.sub(last, first), LANES), "count")
-            with e.loops((self.size, count), vector=True) as (i, lane):
-                line = (*at, k.add(first, lane))
-                self._put(self._at(i, lane), key(e.load(x, insert_axis(line, axis, i))), i)
-            with e.loops((k.const(LANES, I64),), vector=True) as (lane,):  # what is in spare lanes stays there
-                self._exchanges(levels, lane)
-            with e.loops((self.size, count), vector=True) as (i, lane):
-                line = (*at, k.add(first, lane))
-                e.store(out, insert_axis(line, axis, i), self._place(self._at(i, lane)))
+        outermost, *inner = (*others, k.let(k.quotient(k.add(last, LANES - 1), LANES), "blocks"))
+        each = k.let(k.quotient(k.add(outermost, PARTS - 1), PARTS), "each")
+        with e.loops((k.const(PARTS, I64),), parallel=True) as (part,):
+            begin = k.let(k.mul(part, each), "begin")
+            self.start = k.let(k.mul(part, self.block_size), "start")
+            with e.loops((k.minimum(each, k.sub(outermost, begin)), *inner)) as (turn, *rest):
+                *at, block = (k.add(begin, turn), *rest)
+                self._block(out, x, axis, key, levels, (*at, k.let(k.mul(block, LANES), "first")))
+
+    def _block(
+        self, out: Array, x: Array, axis: int, key: Callable[[Expr], Expr], levels: Expr, place: tuple[Expr, ...]
+    ) -> None:
+        """Order the lines from `place` on, an index without the axis."""
+        e, k = self.e, self.e.k
+        *at, first = place
+        count = k.let(k.minimum(k.sub(without_axis(x.shape, axis)[-1], first), LANES), "count")
+        with e.loops((self.size, count), vector=True) as (i, lane):
+            line = (*at, k.add(first, lane))
+            self._put(self._at(i, lane), key(e.load(x, insert_axis(line, axis, i))), i)
+        with e.loops((k.const(LANES, I64),), vector=True) as (lane,):  # what is in spare lanes stays there
+            self._exchanges(levels, lane)
+        with e.loops((self.size, count), vector=True) as (i, lane):
+            line = (*at, k.add(first, lane))
+            e.store(out, insert_axis(line, axis, i), self._place(self._at(i, lane)))
 
     def _levels(self) -> Expr:
         """The binary logarithm of the size, rounded up."""
@@ -99,7 +115,7 @@ class Columns:
             e.store(array, (high,), k.select(swaps, one, other))
 
     def _at(self, i: Expr, lane: Expr) -> Expr:
-        return self.e.k.add(self.e.k.mul(i, LANES), lane)
+        return self.e.k.add(self.e.k.add(self.start, self.e.k.mul(i, LANES)), lane)
 
     def _put(self, at: Expr, key: Expr, place: Expr) -> None:
         e, k = self.e, self.e.k
