@@ -169,7 +169,8 @@ def _choice(options: Sequence[Any]) -> ChoiceKind:
     """The kind of items that are one of these objects each."""
     if len(options) > MAX_OPTIONS:
         raise NoKind(f"more than {MAX_OPTIONS} texts or members of an Enum")
-    members: list[Any] = [] if isinstance(options[0], str) else list(type(options[0]))
+    cls: Any = type(options[0])
+    members: list[Any] = [] if issubclass(cls, str) else list(cls)
     return ChoiceKind(tuple(sorted(options, key=members.index if members else None)))
 
 

@@ -1,6 +1,7 @@
 """Found by fuzzing: a size that one branch knows by another name only"""
 
 import math
+
 import numpy as np
 
 
