@@ -80,6 +80,31 @@ def test_size_one_broadcasts_and_others_do_not():
         f(np.ones(3), np.ones(4))
 
 
+def by_size(x):
+    if x.shape[0] == 1:
+        return x * x
+    elif len(x) == 0:
+        return None
+    return "many"
+
+
+def test_conditions_on_sizes_one_and_zero_are_known():
+    for n in (3, 1, 0):
+        check(by_size, np.ones(n))
+
+
+def counted_up_to(x, n):
+    rows, found = x.shape[0], []
+    for i in range(rows):
+        found.append((i < rows, i >= rows, i + 1 <= rows, i == n, i > n, rows > i, 0 <= i, i != -1))
+    return rows > 1, rows >= 2, rows != 1, 1 < rows, rows == n, found
+
+
+def test_conditions_that_loops_and_sizes_decide():
+    for rows, n in ((5, 3), (2, 2), (1, 1), (0, 0)):
+        check(counted_up_to, np.ones(rows), n)
+
+
 # -- kinds of arguments ------------------------------------------------------------------------------------------
 
 

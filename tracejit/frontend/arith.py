@@ -316,6 +316,8 @@ class Arithmetic:
             dtype = _WIDE[rank]
             if rank <= 1 and any(isinstance(v, Static) and abs(v.value) > 2**63 for v in (x, y)):
                 return Static(PYTHON[name](*(v.value if isinstance(v, Static) else 0 for v in (x, y))))
+            if rank == 1 and (order := self.ctx.sizes.order(x.value, y.value)):  # type: ignore[union-attr]
+                return Static(PYTHON[name](order, 0))
             if {python_kind(x), python_kind(y)} == {"i", "f"}:
                 return Number(self.compare_exactly(name, x, y), weak=True)
             if dtype == C128 and name not in ("eq", "ne"):

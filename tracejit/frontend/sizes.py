@@ -84,6 +84,10 @@ class Sizes:
             for bound_root, bound_constant in map(self._bound, self.below.get(key(root), ()))
         )
 
+    def order(self, x: Size, y: Size) -> int:
+        """-1 where `x < y` is proved, 1 where `x > y` is, else 0."""
+        return -1 if self.is_below(x, y) else int(self.is_below(y, x))
+
     def _bound(self, bound: Key) -> tuple[Key | None, int]:
         """A remembered limit as (key of its root, constant)."""
         if isinstance(bound, Value):
