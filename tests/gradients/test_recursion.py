@@ -254,6 +254,19 @@ def test_third_order_of_lists_that_calls_return():
     assert third == pytest.approx(6 / 64 + (1 / 64 + 1 / 8) * 120 * 1.3**3 + 1320 * 1.3**9)
 
 
+def test_lists_of_arrays_that_calls_return():
+    """Derivatives of `leaves` take the cotangents of its lists over from call to call, without copies."""
+
+    def mixed(v):
+        items = leaves(v, 2)
+        return np.sum(items[0] * items[3]) + np.sum(items[1] * items[2])
+
+    report = tj.check(mixed, INPUTS[0])
+    assert report and not report.skipped, str(report)
+    found = tj.jvp(tj.grad(mixed), (INPUTS[0],), (np.ones(3),))[1]
+    np.testing.assert_allclose(found, 20 / 4 * INPUTS[0] ** 3 + 12 / 8 * INPUTS[0] ** 2, rtol=1e-12)
+
+
 def test_complex_values_inside():
     def f(x):
         return np.sum(np.abs(fourier(x + 0j)) ** 3)

@@ -481,3 +481,22 @@ def test_what_always_raises_raises_its_own_error():
     for transformation in (tj.grad, tj.value_and_grad):
         with pytest.raises(np.exceptions.AxisError, match="axis 2 is out of bounds"):
             transformation(transposed)(W)
+
+
+def test_transformations_inside_themselves_in_a_script():
+    a, b = np.array([0.3, -0.7, 1.2]), np.array([1.1, 0.4])
+
+    def products(a, b):
+        table = tj.vmap(tj.vmap(lambda x, y: np.sin(x * y) + np.sum(b), in_axes=(None, 0)), in_axes=(0, None))
+        return np.sum(table(a, b) ** 2)
+
+    def curvatures(a):
+        return np.sum(tj.vmap(lambda x: np.sum(tj.hessian(lambda v: np.sum(v**3) * x)(a)))(a))
+
+    def slopes_of_slopes(a):
+        inner = tj.jacobian(lambda v: v * v * v[0])
+        return np.sum(tj.jacobian(lambda v: inner(v)[0])(a) ** 2)
+
+    for fn, arguments in ((products, (a, b)), (curvatures, (a,)), (slopes_of_slopes, (a,))):
+        report = tj.check(fn, *arguments)
+        assert report and not report.skipped, str(report)

@@ -709,3 +709,34 @@ def test_backtracking_returns_out_of_a_loop():
 
     for top in (3, 4, 5):
         check(filled, np.array([0, 2, 0, 0]), top)
+
+
+def grown_from(v, d):
+    if d == 0:
+        return [v]
+    return grown_from(v * 0.5, d - 1) + grown_from(v * v, d - 1)
+
+
+def products_down(items, i):
+    return np.sum(items[0]) if i == 0 else products_down(items, i - 1) + np.sum(items[i] * items[i - 1])
+
+
+def appended(items, n):
+    if n > 0:
+        items.append(items[-1] * 2.0)
+        appended(items, n - 1)
+
+
+def test_lists_of_arrays_with_the_size_of_an_argument():
+    def returned(v):
+        return sum(np.sum(items * items[0]) for items in grown_from(v, 2))
+
+    def passed(v):
+        items = [v]
+        for _ in range(2):
+            items.append(v * items[-1])
+        appended(items, 3)
+        return products_down(items, 5), items[-1]
+
+    check(returned, np.array([0.3, -0.7, 1.2]))
+    check(passed, np.array([0.3, -0.7, 1.2]))

@@ -184,7 +184,6 @@ class Body:
             for i, root in enumerate(ctx.pools_known.roots())
             if isinstance(pool := ctx.frame.env.pop(f"$pool{i}", None), ObjectValue)
         }
-        ctx.argument_dims = frozenset(ctx.dims)
         if instance.interface.copies:
             ctx.returns_copies = (ctx.frame, self.own)
         alive = self.calls.run(instance.source)

@@ -437,8 +437,7 @@ class Calls:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "call fewer functions in each other")
         if recursion.is_recursive(source) or source.function in OUTLINED:
             return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
-        if any(f.source.node is source.node and f.source.function is source.function for f in callers):
-            recursion.found(source)
+        recursion.look_for(source, (f.source for f in callers))
         env = self.bind(source, args, kwargs, node, closure)
         if generators.is_generator(source.node):
             return GeneratorValue(source, env, closure, self.ctx.level)

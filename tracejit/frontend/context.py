@@ -214,7 +214,7 @@ class Context:
     merged_lists: MergedLists = field(default_factory=MergedLists)
     #: sets that the script made and that are known while compiling, by identity, with the places that made them
     sets: dict[int, tuple[set[Any], object]] = field(default_factory=dict[int, "tuple[set[Any], object]"])
-    #: named sizes that are known everywhere: those of arguments
+    #: named sizes that are known everywhere: those of arguments, where all is one graph
     argument_dims: frozenset[str] = frozenset()
     #: whether outer arrays have their sizes compiled in
     exact_sizes: bool = False

@@ -312,7 +312,8 @@ class Lowering:
         make_pools(self.calls, node)
         for parameter, access, spec in parameters:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
-        self.ctx.argument_dims = frozenset(self.ctx.dims)
+        if not self.recursion.known.recursive:  # names of sizes mean nothing to graphs that are called
+            self.ctx.argument_dims = frozenset(self.ctx.dims)
         self.statics.note_pools()
         if not self.any_size:
             self.ctx.before_errors = self.reports.before

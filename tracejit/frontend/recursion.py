@@ -10,7 +10,7 @@ which arrays share memory, what is compiled in. All sizes are run-time values, s
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -81,10 +81,15 @@ class Recursion:
         """Whether calls of the function are `call` ops."""
         return source.node in self.known.recursive
 
-    def found(self, source: FunctionSource) -> None:
-        """The function calls itself: lower again, knowing that."""
-        self.known.recursive.add(source.node)
-        raise Again
+    def look_for(self, source: FunctionSource, callers: Iterable[FunctionSource]) -> None:
+        """If the function is among its callers it calls itself: lower again, knowing that. Functions of tracejit call
+        themselves by name only: else the user nested what they stand for, such as one `vmap` in another."""
+        is_own = str(source.globals.get("__name__")).startswith("tracejit.")
+        if is_own and source.function.__name__ not in source.function.__code__.co_names:
+            return
+        if any(c.node is source.node and c.function is source.function for c in callers):
+            self.known.recursive.add(source.node)
+            raise Again
 
     def invoke(
         self, calls: Calls, source: FunctionSource, env: dict[str, FrontValue], node: ast.AST, closure: Closure | None

@@ -70,15 +70,7 @@ class Cotangents:
         found = contribution if isinstance(contribution, Value) else contribution.value
         found = self._fit(found, value)
         before = self._totals.get(value)
-        if before is None or self._is_used_up(value, before):
-            self.replace(value, found)
-        else:
-            self.replace(value, self.b.add(self.b.wrap(before), self.b.wrap(found)).value)
-
-    def _is_used_up(self, value: Value, before: Value) -> bool:
-        """Whether a use is the end of a list: what a called graph was given as its running cotangent is empty then,
-        since uses that only read the list come before and are met later."""
-        return isinstance(value.type, ListType) and not any(before in op.results for op in self.b.ops)
+        self.replace(value, found if before is None else self.b.add(self.b.wrap(before), self.b.wrap(found)).value)
 
     def total(self, value: Value) -> Value | None:
         """The whole cotangent; None is the symbolic zero."""

@@ -2,8 +2,10 @@
 
     forward:   the parameters, then the lists; results: those of the graph, then the lists
     backward:  the named sizes of the graph's parameters; arrays that the graph only reads and the backward needs too;
-               the cotangents of the results, the running cotangents of arrays and lists, the lists of residuals;
-               results: the cotangents of scalars; the changed running cotangents; the lists
+               the cotangents of the results, those that are lists last, which the backward takes over; the running
+               cotangents of arrays and lists, the lists of residuals;
+               results: the cotangents of scalars; what is left of the lists, which nobody reads; the changed running
+               cotangents; the lists of residuals
 
 Calls may be recursive, so a list is what all activations push to and pop from in opposite orders: one list for each
 type. Which lists and which arrays a graph takes is a fixed point: it is derived anew until its own calls were given
@@ -61,8 +63,14 @@ class Derived:
 
     @property
     def results_given(self) -> tuple[int, ...]:
-        """Results with cotangents, final versions excluded."""
-        return tuple(k for k in self.given if k not in self.changed.values())
+        """Results with cotangents, final versions excluded, lists last."""
+        results, changed = self.graph.results, self.changed.values()
+        return tuple(sorted((k for k in self.given if k not in changed), key=lambda k: _is_list(results[k])))
+
+    @property
+    def lists_given(self) -> tuple[Value, ...]:
+        """The lists among these results."""
+        return tuple(self.graph.results[k] for k in self.results_given if _is_list(self.graph.results[k]))
 
     def call(self, which: str) -> dict[str, Any]:
         """The attributes of a call of the forward or the backward."""
@@ -74,10 +82,15 @@ class Derived:
             start = len(self.graph.params)
             inout = (*self.graph.inout, *range(start, start + n))
         else:
-            start = len(sizes_of(self.graph)) + len(self.lent) + len(self.results_given)
-            inout = tuple(range(start, start + len(self.running) + n))
+            taken = len(self.lists_given)
+            start = len(sizes_of(self.graph)) + len(self.lent) + len(self.results_given) - taken
+            inout = tuple(range(start, start + taken + len(self.running) + n))
         stub = Graph(self.graph.name, Block((), (), ()), self.graph.device, inout)
         return {"callee": self.stubs.setdefault(which, stub)}
+
+
+def _is_list(value: Value) -> bool:
+    return isinstance(value.type, ListType)
 
 
 def sizes_of(graph: Graph) -> dict[str | Value, tuple[int, int]]:
@@ -201,8 +214,9 @@ class _Call:
         scalars = [Value(op.operands[i].type, f"d{op.operands[i].name}") for i in derived.returned]
         changed = [Value(x.type, x.name) for x in running]
         lists = [Value(s.type, "residuals") for s in self.streams]
+        left = [Value(v.type, "left") for v in derived.lists_given]
         operands = (*sizes, *lent, *given, *running, *(s.backward_in for s in self.streams))
-        results = (*scalars, *changed, *lists)
+        results = (*scalars, *left, *changed, *lists)
         b.ops.append(Op(REGISTRY["call"], operands, derived.call("backward"), results, (), op.span))
         for i, value in zip(derived.returned, scalars, strict=True):
             self.add(op.operands[i], value)
@@ -340,9 +354,10 @@ class _Derivation:
         found = [b.value(v) for v in self.draft.results]
         scalars, arrays = found[: len(derived.returned)], found[len(derived.returned) :]
         changed = [fit(b, x, p.type, self.region) for x, p in zip(arrays, like, strict=True)]
+        left = [zero(b, v) for v in derived.lists_given]
         params = (*sizes.values(), *lent, *given, *running, *starts)
-        results = (*scalars, *changed, *ends)
-        first = len(sizes) + len(lent) + len(given)
+        results = (*scalars, *left, *changed, *ends)
+        first = len(sizes) + len(lent) + len(given) - len(left)
         body = b.block(params, results)
         return Graph(f"{graph.name}.backward", body, graph.device, tuple(range(first, len(params))), graph.policy)
 
