@@ -21,7 +21,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, all_reads, captures, has_e
 from tracejit.ir.opdef import REGISTRY, Pointwise, Reduction
 from tracejit.ir.types import TensorType
 from tracejit.transforms.dce import dce
-from tracejit.transforms.index_maps import Index, read_index, variables
+from tracejit.transforms.index_maps import Index, read_indices, variables
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.repeats import repeat
 from tracejit.transforms.spaces import (
@@ -173,16 +173,19 @@ class BlockFusion:
         is_fold = isinstance(lower, Reduction)
         index = variables(len(shape_of(op.operands[0] if is_fold else op.results[0])))
         own = is_fold or (isinstance(lower, Pointwise) and lower.own_index)
-        for value in op.operands:
+        places: list[Index | None] = [index if own else None] * len(op.operands)
+        if isinstance(lower, Pointwise) and not own:
+            places = read_indices(op, index)
+        for value, place in zip(op.operands, places, strict=True):
             if isinstance(value.type, TensorType):
-                source, where = self._through_views(value, index if own else None)
+                source, where = self._through_views(value, place)
                 yield Source(source, where, len(index))
 
     def _through_views(self, value: Value, where: Index | None) -> tuple[Value, Index | None]:
         maker = self.makers.get(value)
         while maker is not None and is_view(self.ops[maker]):
             view = self.ops[maker]
-            where = None if where is None else read_index(view, where)
+            where = None if where is None else read_indices(view, where)[0]
             value = view.operands[0]
             maker = self.makers.get(value)
         return value, where

@@ -112,10 +112,10 @@ class _Reader:
         return Symbol("element", (self.value, at))
 
 
-def read_index(op: Op, index: Index) -> Index | None:
-    """The index at which a view reads operand 0 for its element at `index`; None where that is no index tuple."""
+def read_indices(op: Op, index: Index) -> list[Index | None]:
+    """The indices at which a pointwise op reads its operands for its element at `index`; None for one that is not read
+    at one index tuple."""
     assert isinstance(op.defn.lower, Pointwise)
     readers = [_Reader(v) for v in op.operands]
     op.defn.lower.fn(_Symbolic(), index, *op.defn.group(readers), **op.attrs)
-    reads = readers[0].reads
-    return reads[0] if len(reads) == 1 else None
+    return [r.reads[0] if len(r.reads) == 1 else None for r in readers]
