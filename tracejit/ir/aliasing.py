@@ -29,6 +29,8 @@ def has_storage(value: Value) -> bool:
 
 def consumed(op: Op) -> tuple[int, ...]:
     """The operands whose storage the op takes over."""
+    if op.defn.lower.__class__ is not Opaque:
+        return ()
     if op.name == "loop":
         return tuple(i for i, v in enumerate(op.operands) if i >= 2 and has_storage(v))
     if op.name == "call":
@@ -57,10 +59,10 @@ def updated(op: Op) -> int:
 def shared(op: Op) -> Value | None:
     """The operand whose storage the op's first result shares without taking it over."""
     lower = op.defn.lower
-    is_view = isinstance(lower, Pointwise) and lower.view != ""
-    if (is_view or op.name in LENDING) and has_storage(op.operands[0]) and has_storage(op.results[0]):
-        return op.operands[0]
-    return None
+    lends = lower.view != "" if isinstance(lower, Pointwise) else op.name in LENDING
+    if not lends:
+        return None
+    return op.operands[0] if has_storage(op.operands[0]) and has_storage(op.results[0]) else None
 
 
 def is_flat(op: Op) -> bool:
@@ -95,7 +97,7 @@ class Roots:
         source = shared(op)
         if source is not None:
             self._roots[op.results[0]] = self.of(source)
-        for i in borrowed(op):
+        for i in borrowed(op) if op.blocks else ():
             both = dict.fromkeys(root for block in op.blocks for root in self.of(block.results[i]))
             self._roots[op.results[i]] = tuple(both)
 

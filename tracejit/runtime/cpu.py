@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tracejit import config
 from tracejit.codegen import text as loop_text
 from tracejit.codegen.lapack import lapack_module
-from tracejit.codegen.llvm import LlvmText, print_modules, print_program, products_of
+from tracejit.codegen.llvm import LlvmText, gains_by_passes, print_modules, print_program, products_of
 from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, ReportSite
@@ -235,7 +235,8 @@ def compile_program(
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
         code = program if whole is None else whole()
-        objects = here.objects(options, print_modules(code, options), products_of(code))
+        loops = gains_by_passes(code)
+        objects = here.objects(options, print_modules(code, options), products_of(code), loops=loops)
         if keep:
             disk.store(entry, disk.packed(objects))
     else:

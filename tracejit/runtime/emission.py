@@ -11,7 +11,8 @@ import ctypes
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, Literal
 
@@ -83,6 +84,21 @@ class Emission:
         while len(self._machines) <= number:
             self._machines.append(Machines(self._make))
         return self._machines[number]
+
+
+@contextmanager
+def plain_addresses(wanted: bool) -> Iterator[None]:
+    """Leave addresses in loops as they are spelt: looking for cheaper ones takes LLVM's code generator a fifth of its
+    time, and kernels and products gain nothing by it. Loops of Python that became native do. It is a setting of the
+    process: whoever else uses this LLVM may meet it while the block runs."""
+    if not wanted:
+        yield
+        return
+    llvm.set_option("tracejit", "-disable-lsr=true")
+    try:
+        yield
+    finally:
+        llvm.set_option("tracejit", "-disable-lsr=false")
 
 
 def _wait_for(threads: Iterable[threading.Thread], work: _Work) -> None:

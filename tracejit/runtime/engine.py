@@ -43,7 +43,7 @@ from tracejit.codegen.support_native import (
 from tracejit.runtime import cache as disk
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
-from tracejit.runtime.emission import Emission, full_passes
+from tracejit.runtime.emission import Emission, full_passes, plain_addresses
 from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
 
 __all__ = [
@@ -247,10 +247,13 @@ class Engine:
             if (part, name) not in self._parts:
                 ctypes.CFUNCTYPE(None)(self._products[name][f"tj_find_{part}_{name}"])()
 
-    def objects(self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str]) -> list[bytes]:
-        """The object code of modules for a CPU; what the products that they call still need is compiled at the same
-        time, where the CPU is that of this process, for which products are."""
-        with self.lock:
+    def objects(
+        self, options: LlvmOptions, modules: Iterable[Module], products: Iterable[str], *, loops: bool
+    ) -> list[bytes]:
+        """The object code of modules for a CPU, `loops`: one has loops that gain by LLVM's passes. What the products
+        that they call still need is compiled at the same time, where the CPU is that of this process, for which
+        products are."""
+        with self.lock, plain_addresses(not loops):
             own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
             lacking = [name for name in products if name not in self._products] if own else []
             needed = [(name, key) for name in lacking if not disk.has(key := self._tiles_key(name))]
@@ -263,7 +266,8 @@ class Engine:
 
     def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
         """The assembly of modules for a CPU."""
-        with self.lock:
+        modules = tuple(modules)
+        with self.lock, plain_addresses(all(module.effort != "full" for module in modules)):
             return self._emission(options).assembly(modules)
 
     def _emission(self, options: LlvmOptions) -> Emission:
@@ -277,7 +281,7 @@ class Engine:
         found = disk.load(key)
         if found is not None:
             return found
-        with self.lock:
+        with self.lock, plain_addresses(not optimised):
             machine = self.machine(self.options)
             data = bytes(machine.emit_object(assemble(texts(), machine, optimised=optimised)))
         disk.store(key, data)

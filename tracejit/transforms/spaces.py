@@ -22,14 +22,15 @@ def shape_of(value: Value) -> Shape:
 
 def is_view(op: Op) -> bool:
     """Whether the op only says where to read its operand."""
-    return shared(op) is not None and isinstance(op.defn.lower, Pointwise)
+    lower = op.defn.lower
+    return isinstance(lower, Pointwise) and lower.view != "" and shared(op) is not None
 
 
 def is_fill(op: Op) -> bool:
     """Whether the op makes a tensor of host scalars and indices alone."""
-    lower = op.defn.lower
-    makes = isinstance(lower, Pointwise) and isinstance(op.results[0].type, TensorType)
-    return makes and not any(isinstance(v.type, TensorType) for v in op.operands)
+    if not isinstance(op.defn.lower, Pointwise) or op.results[0].type.__class__ is not TensorType:
+        return False
+    return all(v.type.__class__ is not TensorType for v in op.operands)
 
 
 def is_member(op: Op) -> bool:
