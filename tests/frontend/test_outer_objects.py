@@ -120,6 +120,27 @@ def test_changeable_arguments(value):
     np.testing.assert_array_equal(scripted(x, value), fn(x, value))
 
 
+def test_defaults_that_change():
+    """A default is one object: what it holds now counts, and what a script puts into it stays there."""
+    weights = np.ones(3)
+
+    def helper(x, w=weights, factors=[2.0], *, names={1}):  # noqa: B006
+        factors.append(1.0)
+        return x * w * factors[0] * len(factors) * len(names)
+
+    def fn(x):
+        return helper(x)
+
+    scripted, x = script(fn), np.arange(3.0)
+    held, names = helper.__defaults__[1], helper.__kwdefaults__["names"]
+    np.testing.assert_array_equal(scripted(x), x * 4.0)
+    assert held == [2.0, 1.0]
+    weights[:], held[:] = 3.0, [5.0]
+    names.add(2)
+    np.testing.assert_array_equal(scripted(x), x * 60.0)
+    assert held == [5.0, 1.0]
+
+
 def test_a_module_that_becomes_another():
     first, second = types.ModuleType("first"), types.ModuleType("second")
     first.rate, second.rate = 2.0, 3.0

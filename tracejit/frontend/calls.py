@@ -481,9 +481,7 @@ class Calls:
                 p.arg: d for p, d in zip(parameters.kwonlyargs, closure.kw_defaults, strict=False)
             }
         else:
-            fn: Any = source.function
-            defaults = [self.of_object(d) for d in fn.__defaults__ or ()]
-            kw_defaults = {k: self.of_object(v) for k, v in (fn.__kwdefaults__ or {}).items()}
+            defaults, kw_defaults = self.statics.defaults(source.function)
         positional = [*parameters.posonlyargs, *parameters.args]
         env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
         if parameters.vararg is not None:

@@ -214,6 +214,19 @@ class Statics:
             return Static(value)
         return self.guarded(value, constant_access(owner).step("attribute", name))
 
+    def defaults(self, fn: Any) -> tuple[list[FrontValue], dict[str, FrontValue | None]]:
+        """The defaults of a function's parameters, by position and by keyword."""
+
+        def default(value: Any, name: str, kind: str, key: object) -> FrontValue:
+            if not self.holds_changing((value,)):
+                return self.of_object(value)
+            return self.guarded(value, constant_access(fn).step("attribute", name).step(kind, key))
+
+        return (
+            [default(v, "__defaults__", "tuple", i) for i, v in enumerate(fn.__defaults__ or ())],
+            {k: default(v, "__kwdefaults__", "item", k) for k, v in (fn.__kwdefaults__ or {}).items()},
+        )
+
     def get(self, owner: Any, name: str, node: ast.AST) -> Any:
         try:
             return getattr(owner, name)
