@@ -1,4 +1,4 @@
-"""The order of memory: `order=`, `asfortranarray`, arrays that are returned with their axes exchanged."""
+"""The order of memory: `order=`, `asfortranarray`, arrays that are returned with their axes exchanged, bytes."""
 
 from __future__ import annotations
 
@@ -132,3 +132,19 @@ def test_strides_and_windows() -> None:
 def test_a_view_beyond_the_memory_is_an_error() -> None:
     with pytest.raises(ValueError, match="beyond the memory"):
         tj.script(outside)(A)
+
+
+@pytest.mark.parametrize("kind", [">f8", "<f8", ">i4", ">c16", ">f2"])
+def test_arguments_in_either_order_of_bytes(kind: str) -> None:
+    """They are read, and changed for the caller; what is computed is in the machine's order, as in NumPy."""
+
+    def changed(x: Any) -> Any:
+        x[0] = 5
+        return x, x * 2
+
+    for x in (np.arange(4).astype(kind), np.arange(6).astype(kind)[::2]):
+        expected = x * 2
+        expected[0] = 10
+        same, doubled = tj.script(changed)(x)
+        assert same is x and x[0] == 5 and doubled.dtype == expected.dtype
+        np.testing.assert_array_equal(doubled, expected)

@@ -159,3 +159,13 @@ def test_items_of_several_kinds_are_refused() -> None:
 
     with pytest.raises(tj.ScriptError, match="the key 't' exists on one path only"):
         tj.script(mixed)(tj.ones(2), 3)
+
+
+def test_texts_that_double_are_refused_before_they_fill_the_memory():
+    def doubled(text, n):
+        for _ in range(n):
+            text = text * 2
+        return text
+
+    with pytest.raises(tj.ScriptError, match="a text must be known when the function is compiled"):
+        tj.script(doubled)("a", 3)

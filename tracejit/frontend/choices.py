@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.expressions import Expressions
 
-#: More alternatives than this are refused: code for each would get long.
-MAX_OPTIONS = 32
+#: More alternatives than this are refused: code for each would get long. So are texts of more letters in all: a loop
+#: that doubles one would have reached four thousand million with the last.
+MAX_OPTIONS, MAX_LETTERS = 32, 1 << 16
 
 
 def options_of(x: FrontValue) -> tuple[Static, ...] | None:
@@ -49,7 +50,8 @@ def join_options(a: FrontValue, b: FrontValue) -> tuple[Static, ...] | None:
     if kinds[0] is not kinds[1]:
         return None
     joined = (*first, *(o for o in second if all(o.value != p.value for p in first)))
-    return joined if len(joined) <= MAX_OPTIONS else None
+    letters = sum(len(o.value) for o in joined if isinstance(o.value, str))
+    return joined if len(joined) <= MAX_OPTIONS and letters <= MAX_LETTERS else None
 
 
 def option_index(b: Builder, x: FrontValue, options: tuple[Static, ...]) -> Value:

@@ -170,10 +170,11 @@ class _Prepared:
     def __init__(self, x: Any, spec: InputSpec) -> None:
         dtype = numpy_dtype(spec.type.dtype)
         given = np.asarray(x, dtype) if isinstance(spec.type, ScalarType) or not isinstance(x, np.ndarray) else x
-        if given.dtype != dtype or given.ndim != spec.type.rank:
+        if given.dtype.newbyteorder("=") != dtype or given.ndim != spec.type.rank:
             raise TypeError(f"{spec.name}: expected {spec.type}, got an array of {given.dtype} with {given.ndim} axes")
         fits = given.flags.c_contiguous if spec.contiguous else all(s % given.itemsize == 0 for s in given.strides)
-        self.array: Array = given if fits and given.flags.aligned else given.copy(order="C")
+        own = fits and given.flags.aligned and given.dtype.isnative
+        self.array: Array = given if own else given.astype(dtype, order="C")
         self.given: Array | None = given if self.array is not given and spec.inout else None
         self.shape = (c_int64 * max(given.ndim, 1))(*given.shape)
         self.strides = (c_int64 * max(given.ndim, 1))(*(s // given.itemsize for s in self.array.strides))
