@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, Final, List, Optional
+from typing import Any, Dict, Final, List, Optional
 
 import numpy as np
+import pytest
 
 import tracejit as tj
 from tests.programs.cases import T
+from tests.programs.compare import check
 from tracejit import Tensor, nn, script
 
 
@@ -45,6 +47,39 @@ class Der(Base):
     def forward(self, x):
         y = super().forward(x)
         return y + 1 if self.training else y - 1
+
+
+class Expert(tj.nn.Module):
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.weight = tj.nn.Parameter(tj.ones(2) * scale)
+
+    def forward(self, x: Any) -> Any:
+        return x * self.weight + self.scale
+
+
+class Experts(tj.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.small, self.large = Expert(1.0), Expert(3.0)
+
+    def forward(self, x: Any) -> Any:
+        chosen = self.small if x.sum() > 0 else self.large
+        return chosen(x), chosen.weight, chosen.scale, isinstance(chosen, Expert), chosen is self.small
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_module_chosen_by_a_condition(sign: float) -> None:
+    module, x = Experts(), tj.ones(2) * sign
+    check(lambda x: module(x), x)
+    slopes = []
+    for call in (module, tj.script(module)):
+        for p in module.parameters():
+            p.grad = None
+        call(x)[0].sum().backward()
+        slopes.append([[0.0, 0.0] if p.grad is None else p.grad.tolist() for p in module.parameters()])
+    assert slopes[0] == slopes[1]
 
 
 def test_inherit():

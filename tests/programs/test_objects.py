@@ -824,6 +824,23 @@ def notimpl(n):
     raise StopIteration("z")
 
 
+class Ranked:
+    def __init__(self, rank):
+        self.rank = rank
+
+    def __lt__(self, other):
+        return self.rank < other.rank
+
+
+@case(([Ranked(2), Ranked(1), Ranked(3)], 2), ([], 2))
+def objects_in_order(items, n):
+    own = [Ranked(n), Ranked(3), Ranked(1)]
+    ranks = [r.rank for r in sorted(items)], [r.rank for r in sorted(own, reverse=True)]
+    items.sort(reverse=True)
+    own.sort()
+    return ranks, [r.rank for r in items], [r.rank for r in own], min(own).rank
+
+
 class Link:
     def __init__(self, value, behind=None):
         self.value = value

@@ -33,7 +33,12 @@ def options_of(x: FrontValue) -> tuple[Static, ...] | None:
     """The objects that a value may be; None for values of other kinds."""
     if isinstance(x, ChoiceValue):
         return x.options
-    return (x,) if isinstance(x, Static) and (isinstance(x.value, str | enum.Enum) or _is_function(x.value)) else None
+    return (x,) if isinstance(x, Static) and _may_be_chosen(x.value) else None
+
+
+def _may_be_chosen(value: object) -> bool:
+    """Whether an object is a text, a member of an Enum, a function or a module."""
+    return isinstance(value, str | enum.Enum) or _is_function(value) or hasattr(type(value), "state_dict")
 
 
 def _is_function(value: object) -> bool:

@@ -182,7 +182,10 @@ def _has(c: Calls, x: FrontValue, name: str, node: ast.AST) -> bool:
         case ArrayView():
             return hasattr(Tensor if c.ctx.tensors else np.ndarray, name)
         case ChoiceValue(_, options):
-            return hasattr(options[0].value, name)
+            found = {_has(c, option, name, node) for option in options}
+            if len(found) == 2:
+                c.ctx.refuse(node, f"some of {describe(x)} have {name!r}, others not", "ask before one is chosen")
+            return found.pop()
         case _:
             kind = None if isinstance(x, Closure | BoundFunction) else _class_of(c, x)
             if kind is None:

@@ -172,7 +172,7 @@ VALUES = (
     ),
     Construct(
         "functions, modules, classes, dtypes, None",
-        "compile-time objects, functions one of at most 32; outer ones are guarded, and what "
+        "compile-time objects, functions and modules of one class one of at most 32; outer ones are guarded, and what "
         "sets, `deque`s and read-only views of dicts hold: changed, it compiles again; "
         "a function with `functools.cache` is called each time, and may not call itself",
         "import math\nf = math.sin if n > 3 else math.cos\nreturn f(n), iter([n, 2]).__next__()",

@@ -54,7 +54,7 @@ def _extreme(name: str) -> Handler:
         if not items and "default" in kwargs:
             return kwargs["default"]
         if not items:
-            return c.arith.mismatch(ValueError(f"{name}() iterable argument is empty"), node)
+            return c.call_now(min if name == "min" else max, [Static(())], {}, node)
         keys = _key(c, kwargs, items, node)
         best, best_key = items[0], keys[0]
         for item, key in zip(items[1:], keys[1:], strict=True):
@@ -92,17 +92,17 @@ def _sorted(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
     items = c.expressions.known_items(args[0], node)
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
     keys = _key(c, kwargs, items, node)
-    if all(isinstance(k, Static) for k in keys):
+    if all(isinstance(k, Static) and not c.objects.has_operator(k) for k in keys):
         order = c.call_now(
             lambda *k: sorted(range(len(k)), key=lambda i: k[i], reverse=descending), keys, {}, node
         ).value  # type: ignore[union-attr]
         return c.lists.made([items[i] for i in order], node)
     if len(items) > 16:
         return c.lists.copied(list_calls.sorted_items(c, args[0], kwargs, node), node)
-    after = "lt" if descending else "gt"
     for end in range(len(items) - 1, 0, -1):
         for i in range(end):
-            swap = c.arith.truth(c.expressions.binary(after, keys[i], keys[i + 1], node), node)
+            low, high = (i, i + 1) if descending else (i + 1, i)
+            swap = c.arith.truth(c.expressions.binary("lt", keys[low], keys[high], node), node)
             for row in (keys, items):
                 row[i], row[i + 1] = _pick(c, swap, row[i + 1], row[i], node), _pick(c, swap, row[i], row[i + 1], node)
     return c.lists.made(items, node)
