@@ -83,7 +83,6 @@ def test_lines() -> None:
         check("numpy convolve", np.convolve(V, X[0, :3], mode), V, X[0, :3], mode)
     check("numpy gradient", np.gradient(V), V)
     check("numpy gradient", np.gradient(X, 0.5, axis=0), X, 0.5, axis=0)
-    check("numpy polyval", np.polyval(X[0], V), X[0], V)
 
 
 def test_turning() -> None:

@@ -1,4 +1,4 @@
-"""`digitize` with decreasing bounds; `interp` in 64 bits, of complex values, and beside infinities."""
+"""`digitize` with decreasing bounds; `interp` in 64 bits, of complex values, and beside infinities; `polyval`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.programs.compare import check
 
 X = np.array([0.0, 0.5, 1.0, 2.5, 9.0, -1.0, np.nan])
@@ -42,3 +43,24 @@ def between(x: Any, xp: Any, fp: Any) -> Any:
 )
 def test_interp(x: Any, xp: Any, fp: Any) -> None:
     check(between, x, xp, fp)
+
+
+@tj.script
+def polynomials(p: Any, x: Any) -> Any:
+    return np.polyval(p, x), np.polyval([1.5, 2.0, -3.0], x)
+
+
+@pytest.mark.parametrize("p", [np.array([1.0, 2, 3]), np.array([1, 2, 3]), np.array([2.5]), np.array([1 + 2j, 3])])
+def test_polynomials_are_evaluated_as_numpy_does(p: Any) -> None:
+    grid = np.arange(12.0).reshape(3, 4) / 7
+    for x in (grid, grid[0].astype(np.float32), np.arange(5), grid.astype(complex), 2.0, 3):
+        for found, expected in zip(polynomials(p, x), polynomials.__wrapped__(p, x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+            assert np.asarray(found).dtype == np.asarray(expected).dtype
+
+
+def test_slopes_of_a_polynomial() -> None:
+    x = np.arange(4.0) / 7
+    by_p, by_x = tj.grad(lambda p, x: np.polyval(p, x).sum(), argnums=(0, 1))(np.array([1.0, 2.0, 3.0]), x)
+    np.testing.assert_allclose(by_p, [(x * x).sum(), x.sum(), 4])
+    np.testing.assert_allclose(by_x, 2 * x + 2)

@@ -77,14 +77,3 @@ def test_isin_of_few_and_of_many(values: Any) -> None:
 def test_isin_of_other_dtypes(dtype: Any) -> None:
     x, values = np.arange(6).astype(dtype), np.array([1, 0, 1]).astype(dtype)
     np.testing.assert_array_equal(tj.script(lambda x, v: np.isin(x, v))(x, values), np.isin(x, values))
-
-
-@tj.script
-def polynomial(x: Any) -> Any:
-    return np.polyval([1.5, 2.0, -3.0], x)
-
-
-def test_a_polynomial_of_known_length_is_evaluated_as_numpy_does() -> None:
-    np.testing.assert_array_equal(polynomial(X / 7), np.polyval([1.5, 2.0, -3.0], X / 7))
-    slope = tj.grad(lambda x: polynomial(x).sum())(X)
-    np.testing.assert_allclose(slope, 3.0 * X + 2.0)

@@ -368,22 +368,6 @@ def gradient(b: Any, x: Operand, spacing: Operand = 1.0, *, axis: int = -1) -> A
     return concat(b, (difference(0, 1, 1, 1.0), inner, difference(c.sub(size, 2), 1, 1, 1.0)), axis=along)
 
 
-@function(kinds=NUMPY)
-def polyval(b: Any, p: Operand, x: Operand) -> Any:
-    """A polynomial with coefficients p, highest power first, at x."""
-    p, x = coerce.promote_operands(b, (array(b, p), array(b, x)))
-    size = b.shape(p)[0]
-    if isinstance(size, int):
-        value = b.zeros_like(x)
-        for k in range(size):  # Horner's scheme
-            value = value * x + b.broadcast(b.reshape(part(b, p, 0, k, 1), ()), b.shape(x))
-        return value
-    shape = (*b.shape(x), size)
-    powers = b.sub(b.full(size - 1, shape, I64), b.iota(shape, axis=b.rank(x), dtype=I64))
-    bases = b.broadcast(b.reshape(x, (*b.shape(x), 1)), shape)
-    return b.sum(on(b).pow(bases, b.cast(powers, dtype=b.dtype(x))) * b.broadcast(p, shape), axes=(len(shape) - 1,))
-
-
 # -- turning --------------------------------------------------------------------------------------------------
 
 

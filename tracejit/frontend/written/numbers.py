@@ -108,6 +108,16 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
     return x[:, None] ** powers[None, :]
 
 
+@written(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """A polynomial with coefficients p, highest power first, at x: Horner's scheme."""
+    p, x = np.asarray(p), np.asarray(x)
+    value = np.zeros_like(x) + np.zeros(1, p.dtype)[0]
+    for k in range(p.shape[0]):
+        value = value * x + p[k]
+    return value[()]
+
+
 @written(np.polyfit)
 def polyfit(x: Any, y: Any, deg: Any) -> Any:
     """The coefficients of the polynomial of least squares, highest power first."""
