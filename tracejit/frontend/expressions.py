@@ -430,8 +430,8 @@ class Expressions:
                 return base.item(at)
             case Static(value):
                 return self.calls.static_subscript(value, self.value(index), node)
-            case Number(_, False) if is_empty_index(self.value(index)):
-                return base
+            case Number(value, False) if is_empty_index(self.value(index)):
+                return Number(value, weak=False)
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
 

@@ -45,7 +45,7 @@ def _extreme(name: str) -> Handler:
         if len(args) == 1 and "key" not in kwargs:
             args = [tables.unordered(c, args[0], node)]
         if len(args) == 1 and isinstance(args[0], ArrayView) and not kwargs:
-            return arrays.function(c, name, args, {}, node)
+            return _of_array(c, name, args[0], node)
         if len(args) == 1 and list_calls.is_unknown(c, args[0]):
             if kwargs:
                 return in_language(c, name, args, kwargs, node)
@@ -63,6 +63,17 @@ def _extreme(name: str) -> Handler:
         return best
 
     return handler
+
+
+def _of_array(c: Calls, name: str, x: ArrayView, node: ast.AST) -> FrontValue:
+    """`min(x)`, `max(x)` of an array: as Python compares its elements one after the other."""
+    if x.rank > 1 and not c.ctx.tensors:
+        c.ctx.refuse(node, f"{name}() of an array of rank {x.rank} compares its rows", f"x.{name}()")
+    if x.rank == 1 and x.dtype.is_float and not c.ctx.tensors:
+        from tracejit.frontend.written.sequences import extreme_of_floats
+
+        return c.call_object(extreme_of_floats, [x, Static(name == "max")], {}, node)
+    return arrays.function(c, name, [x], {}, node)
 
 
 def _pick(c: Calls, truth: bool | Value, a: FrontValue, b: FrontValue, node: ast.AST) -> FrontValue:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.errors import DTypeMismatch, ShapeMismatch, error_class
 from tracejit.ir.builder import COMPOSITES, Builder, Handle, composite
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, BY_NAME, BY_NUMPY_NAME, C128, F64, I64, U64, DType, ScalarType
@@ -181,12 +181,12 @@ def require_elements(b: Any, x: Any, axes: Sequence[int], name: str) -> None:
         require_some(b, b.shape(x)[axis], f"zero-size array to reduction operation {name} which has no identity")
 
 
-def require_some(b: Any, size: Size, message: str) -> None:
-    """`ValueError` where a size is 0."""
+def require_some(b: Any, size: Size, message: str, kind: str = "ValueError") -> None:
+    """An error where a size is 0."""
     if isinstance(size, int) and size < 1:
-        raise ShapeMismatch(message)
+        raise (ShapeMismatch if kind == "ValueError" else error_class(kind))(message)
     if not is_positive(b, size):
-        b.check(b.gt(size, 0), (), kind="ValueError", message=message)
+        b.check(b.gt(size, 0), (), kind=kind, message=message)
 
 
 def is_positive(b: Builder, size: Size) -> bool:

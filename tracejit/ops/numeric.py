@@ -140,8 +140,13 @@ def ptp(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
 def _without_nan(name: str, fold: Callable[..., Any], instead: float) -> None:
     def reduced(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
         x = array(b, x)
-        kept = on(b).select(on(b).isnan(x), instead, x) if b.dtype(x).is_float else x
-        return fold(b, kept, axis, keepdims=keepdims)
+        if not b.dtype(x).is_float:
+            return fold(b, x, axis, keepdims=keepdims)
+        missing = b.isnan(x)
+        found = fold(b, b.select(missing, instead, x), axis, keepdims=keepdims)
+        if math.isfinite(instead):
+            return found
+        return on(b).select(all_(b, missing, axis, keepdims=keepdims), math.nan, found)
 
     reduced.__name__, reduced.__doc__ = f"nan{name}", f"`{name}` of the elements that are not nan."
     function()(reduced)
@@ -168,6 +173,7 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) 
     x = inexact(b, x)
     line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
     ordered, c = sort(b, line, along), on(b)
+    require_some(b, b.shape(ordered)[along], "index -1 is out of bounds for axis 0 with size 0", kind="IndexError")
     last = c.sub(b.shape(ordered)[along], 1)
     given = array(b, q)
     fractions = b.cast(flat(b, given), dtype=b.dtype(x))
@@ -236,6 +242,8 @@ def histogram(
     x = flat(b, array(b, x))
     values = x if b.dtype(x).is_float else b.cast(x, dtype=F64)
     low, high = _bounds(b, values, range)
+    finite = b.logical_and(b.isfinite(low), b.isfinite(high))
+    b.check(b.fetch(finite, ()), (), kind="ValueError", message="autodetected range is not finite")
     width = on(b).div(high - low, float(bins)) if isinstance(bins, int) else (high - low) / b.cast(bins, dtype=F64)
     edges = _edges(b, low, high, width, bins, b.dtype(values))
     shape = b.shape(values)
@@ -267,7 +275,8 @@ def _bounds(b: Any, values: Any, range: Any) -> tuple[Any, Any]:
     """The ends of the range, a little apart where they are equal, as rank-0 tensors."""
     dtype = b.dtype(values)
     if range is None:
-        low, high = b.min(values, axes=(0,)), b.max(values, axes=(0,))
+        none = on(b).eq(b.shape(values)[0], 0)
+        low, high = (on(b).select(none, end, fold(values, axes=(0,))) for fold, end in ((b.min, 0.0), (b.max, 1.0)))
     else:
         low, high = (b.full(float(end), (), dtype) for end in range)
     same = b.eq(low, high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from tracejit.errors import ShapeMismatch
@@ -11,7 +12,7 @@ from tracejit.ir.types import I64, TensorType, Type
 from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
-from tracejit.ops.functions import Operand, Size, array, function, inexact, keep_axes, on, one_axis
+from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
 from tracejit.ops.products import agree, with_sizes
 from tracejit.ops.reduction import ORDERED
 from tracejit.ops.statistics import mean, truth
@@ -112,16 +113,17 @@ def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, di
 
 @function()
 def median(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The middle element along an axis, or the mean of the middle two."""
+    """The middle element along an axis, or the mean of the middle two; nan where there are none."""
     x = inexact(b, x)
     line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
-    ordered = sort(b, line, along)
+    ordered, c = sort(b, line, along), on(b)
     size = b.shape(ordered)[along]
-    c = on(b)
-    lower = (size - 1) // 2 if isinstance(size, int) else c.floordiv(size - 1, 2)
-    upper = size // 2 if isinstance(size, int) else c.floordiv(size, 2)
-    pair = [b.sum(part(b, ordered, along, k, 1), axes=(along,)) for k in (lower, upper)]
-    last = b.sum(part(b, ordered, along, size - 1, 1), axes=(along,))
+    end = c.sub(size, 1)
+    if not is_positive(b, size):
+        one = tuple(1 if k == along else n for k, n in enumerate(b.shape(ordered)))
+        ordered, end = joined(b, (ordered, b.full(math.nan, one, b.dtype(x))), along), c.maximum(end, 0)
+    pair = [b.sum(part(b, ordered, along, c.floordiv(k, 2), 1), axes=(along,)) for k in (end, size)]
+    last = b.sum(part(b, ordered, along, end, 1), axes=(along,))
     middle = b.select(b.isnan(last), last, (pair[0] + pair[1]) * 0.5)
     axes = tuple(range(b.rank(x))) if axis is None else (along,)
     return keep_axes(b, x, middle, axes) if keepdims else middle

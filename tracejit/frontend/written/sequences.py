@@ -11,6 +11,8 @@ import heapq
 import itertools
 from typing import Any
 
+import numpy as np
+
 from tracejit.frontend.written import each, written
 
 _NOTHING = object()
@@ -31,6 +33,13 @@ def extreme(items: Any, key: Any, greatest: Any, default: Any, name: Any) -> Any
             best = item
             best_key = item_key
     return best
+
+
+def extreme_of_floats(items: Any, greatest: Any) -> Any:
+    """min() or max() of a vector: a nan is the result where it comes first, and is passed over elsewhere."""
+    missing = np.isnan(items)
+    found = np.max(np.where(missing, -np.inf, items)) if greatest else np.min(np.where(missing, np.inf, items))
+    return np.where(missing[0], items[0], found)[()]
 
 
 def least(items: Any, *, key: Any = None, default: Any = _NOTHING) -> Any:

@@ -16,11 +16,12 @@ def nanvar(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: A
     """The variance of the elements that are not nan."""
     x = np.asarray(x)
     held = ~np.isnan(x)
-    count = np.sum(held, axis=axis, keepdims=True)
+    x = x * 1.0
+    count = np.sum(held, axis=axis, keepdims=True).astype(x.dtype)
     mean = np.sum(np.where(held, x, 0), axis=axis, keepdims=True) / count
     apart = np.where(held, x - mean, 0)
     total = np.sum(apart * apart, axis=axis, keepdims=keepdims)
-    freedom = np.sum(held, axis=axis, keepdims=keepdims) - ddof
+    freedom = (np.sum(held, axis=axis, keepdims=keepdims) - ddof).astype(total.dtype)
     return stored(np.where(freedom > 0, total / np.maximum(freedom, 1), np.nan)[()], out)
 
 
@@ -78,24 +79,26 @@ def _of_lines(x: Any, axis: Any) -> Any:
 @written(np.nanquantile)
 def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """The element at the fraction q of the order of those that are not nan, linear between neighbours."""
-    x = np.asarray(x)
-    lines = np.sort(_of_lines(x, axis), axis=-1)
-    count = np.sum(~np.isnan(lines), axis=-1, keepdims=True)
-    place = np.maximum(count - 1, 0) * q
+    x = np.asarray(x) * 1.0
+    fractions = np.asarray(q).reshape(-1) if np.ndim(q) > 0 else np.asarray(q, dtype=x.dtype).reshape(1)
+    lines = _of_lines(x, axis)
+    lines = np.sort(np.concatenate((lines, np.full((*lines.shape[:-1], 1), np.nan, x.dtype)), axis=-1), axis=-1)
+    last = np.maximum(np.sum(~np.isnan(lines), axis=-1, keepdims=True) - 1, 0)
+    place = last.astype(x.dtype) * fractions.reshape(-1, *[1 for _ in each(lines.ndim)])
     below = np.floor(place).astype(np.int64)
-    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    lines = np.broadcast_to(lines, (fractions.size, *lines.shape))
     low = np.take_along_axis(lines, below, axis=-1)
-    high = np.take_along_axis(lines, above, axis=-1)
-    made = (low + (high - low) * (place - below))[..., 0]
+    high = np.take_along_axis(lines, np.minimum(below + 1, last), axis=-1)
+    made = (low + (high - low) * (place - below.astype(x.dtype)))[..., 0]
     if keepdims:
-        return made.reshape((1,) * x.ndim) if axis is None else np.expand_dims(made, axis)
-    return made
+        made = made.reshape(-1, *[1 for _ in each(x.ndim)]) if axis is None else np.expand_dims(made, axis % x.ndim + 1)
+    return made if np.ndim(q) > 0 else made[0]
 
 
 @written(np.nanpercentile)
 def nanpercentile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """`nanquantile` of q per cent."""
-    return nanquantile(x, q / 100, axis, keepdims=keepdims)
+    return nanquantile(x, (q if np.ndim(q) == 0 else np.asarray(q)) / 100, axis, keepdims=keepdims)
 
 
 @written(np.nanmedian)
@@ -148,7 +151,7 @@ def _variables(m: Any, rowvar: Any) -> Any:
     if m.ndim > 2:
         raise ValueError("m has more than 2 dimensions")
     rows = m[None] if m.ndim < 2 else m if rowvar else m.T
-    return rows * 1.0
+    return rows.astype(np.result_type(m, np.float64))
 
 
 def made_of_one(m: Any, y: Any) -> Any:
