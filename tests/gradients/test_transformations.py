@@ -500,3 +500,24 @@ def test_transformations_inside_themselves_in_a_script():
     for fn, arguments in ((products, (a, b)), (curvatures, (a,)), (slopes_of_slopes, (a,))):
         report = tj.check(fn, *arguments)
         assert report and not report.skipped, str(report)
+
+
+def test_functions_of_the_library_are_transformed():
+    x = tj.tensor([0.5, -2.0], dtype=tj.float64)
+    assert tj.grad(tj.sin)(0.5) == pytest.approx(np.cos(0.5))
+    np.testing.assert_allclose(tj.jvp(tj.exp, (x,), (x,))[1].numpy(), x.numpy() * np.exp(x.numpy()))
+    np.testing.assert_array_equal(tj.jacobian(tj.cumsum)(x).numpy(), [[1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(tj.vmap(tj.nn.functional.relu)(x).numpy(), [0.5, 0.0])
+    np.testing.assert_array_equal(tj.vjp(tj.mul, x, x)[1](x)[0].numpy(), x.numpy() ** 2)
+    with pytest.raises(tj.ScriptError, match="'sin' is not a Python function with a source"):
+        tj.script(tj.sin)
+
+
+def test_numbers_with_a_default_have_no_batch_axis():
+    def powers(x, n=3, scale=2.0):
+        return x**n * scale
+
+    x = np.array([0.5, 2.0])
+    np.testing.assert_array_equal(tj.vmap(powers)(x), powers(x))
+    np.testing.assert_array_equal(tj.vmap(powers)(x, 2), powers(x, 2))
+    np.testing.assert_array_equal(tj.vmap(powers, in_axes=(0, None, 0))(x, 2, x), powers(x, 2, x))

@@ -23,7 +23,13 @@ def traceable(function: F) -> F:
         tracer = MODE.tracer
         return function(*args, **kwargs) if tracer is None else tracer.function(call, args, kwargs)
 
+    call.__tracejit_public__ = call  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
+
+
+def is_public(function: Any) -> bool:
+    """Whether this is one of these functions, which scripts know by themselves and not by their source."""
+    return getattr(function, "__tracejit_public__", None) is function  # what wraps one has its attributes
 
 
 def traceable_method(name: str, method: Any) -> Any:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from tracejit.eager.traceable import is_public
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.cells import rewritten
 from tracejit.frontend.patterns import Rewriter
@@ -143,9 +144,9 @@ _EXECUTED = "<string>"
 def function_source(fn: Callable[..., Any]) -> FunctionSource:
     """Find the source of a Python function or lambda; raises `ScriptError` where there is none."""
     code = getattr(fn, "__code__", None)
-    if not isinstance(fn, types.FunctionType) or code is None:
+    if not isinstance(fn, types.FunctionType) or code is None or is_public(fn):
         raise ScriptError(
-            f"{_describe(fn)} is not a Python function, so it has no source to compile",
+            f"{_describe(fn)} is not a Python function with a source to compile",
             instead="script a Python function that calls it",
         )
     filename = code.co_filename

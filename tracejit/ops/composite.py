@@ -77,14 +77,19 @@ def mish(b: Any, x: Operand) -> Any:
 
 @function(kinds=ACTIVATION)
 def hardtanh(b: Any, x: Operand, min_val: Operand = -1.0, max_val: Operand = 1.0) -> Any:
-    """x limited to min_val..max_val."""
-    return on(b).clamp(_float(b, x), min_val, max_val)
+    """x limited to min_val..max_val, with slope 0 on these."""
+    return _limited(b, _float(b, x), min_val, max_val)
 
 
 @function(kinds=ACTIVATION)
 def relu6(b: Any, x: Operand) -> Any:
-    """x limited to 0..6."""
-    return on(b).clamp(x, 0, 6)
+    """x limited to 0..6, with slope 0 on these."""
+    return _limited(b, x, 0, 6)
+
+
+def _limited(b: Any, x: Operand, low: Operand, high: Operand) -> Any:
+    f = on(b)
+    return f.where(f.le(x, low), low, f.where(f.ge(x, high), high, x))
 
 
 @function(kinds=ACTIVATION)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from tracejit.eager.traceable import is_public
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -41,7 +42,7 @@ def scripted(fn: Any) -> ScriptedFunction:
     """The scripted function for something callable; the same one for functions that are the same code and closure."""
     if isinstance(fn, ScriptedFunction):
         return fn
-    if not isinstance(fn, types.FunctionType):
+    if not isinstance(fn, types.FunctionType) or is_public(fn):
         if not callable(fn):
             raise TypeError(f"a function is needed, not {type(fn).__name__}")
         return scripted(_calling(fn))
@@ -69,7 +70,8 @@ def _content(cell: types.CellType) -> int | None:
 
 
 def _calling(fn: Any) -> Callable[..., Any]:
-    """A plain function that calls an object: a method, a module, a function with its own derivative."""
+    """A plain function that calls what has no source to compile: a function of NumPy or tracejit, a method, a module, a
+    function with its own derivative."""
 
     def call(*args: Any) -> Any:
         return fn(*args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -47,7 +48,8 @@ def vmap(fn: Any, in_axes: Any = 0, out_axes: Any = 0) -> Any:
 
     `in_axes`: the batch axis of the arrays of every argument, or a tuple with one entry per argument, None for one that
     is not sliced. `out_axes`: where the batch axis of the results goes, None for one that is the same for all. An
-    entry of either may be a container of axes in the structure of the argument or result. Every slice takes its own way
+    entry of either may be a container of axes in the structure of the argument or result. One axis for all does not
+    count for numbers that have a default. Every slice takes its own way
     through the program; the slices of a vector are numbers. The calls raise `ValueError` for axes that do not fit.
     """
     axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else in_axes
@@ -119,14 +121,23 @@ class BatchedFunction(Transformation):
 
     def _axes(self, parameters: Sequence[Parameter]) -> dict[Access, int]:
         """The batch axis of every array that has one."""
-        count = sum(len(s.keys) if isinstance(s, TreeSpec) and self._is_variadic(n) else 1 for n, _, s in parameters)
-        given = self.in_axes if isinstance(self.in_axes, tuple) else (self.in_axes,) * count
+        given = self.in_axes if isinstance(self.in_axes, tuple) else self._one_for_all(parameters)
         found: dict[Access, int] = {}
         for number, axis in enumerate(given):
             if axis is not None:
                 place = argument_access(self.signature, number)
                 _enter_axes(found, spec_at(parameters, place), place, axis, number)
         return found
+
+    def _one_for_all(self, parameters: Sequence[Parameter]) -> Sequence[Any]:
+        """The same axes for every argument but those with a default that hold no array."""
+        axes: list[Any] = []
+        for name, access, spec in parameters:
+            has_default = self.signature.parameters[name].default is not inspect.Parameter.empty
+            is_whole = has_default and not any(isinstance(s, ArraySpec) for _, s in leaves_of(spec, access))
+            count = len(spec.keys) if isinstance(spec, TreeSpec) and self._is_variadic(name) else 1
+            axes += [None if is_whole else self.in_axes] * count
+        return axes
 
     def _is_variadic(self, name: str) -> bool:
         return self.signature.parameters[name].kind is self.signature.parameters[name].VAR_POSITIONAL
