@@ -281,6 +281,18 @@ def test_what_only_a_process_knows_is_not_kept(tmp_path: Path) -> None:
             assert ours == plain
 
 
+def test_attributes_of_values_are_kept(load: Load) -> None:
+    """Whether None, a number or an object has an attribute is no reason to lower anew."""
+    text = (
+        "class C:\n    pass\nc = C()\nW = None\n@tj.script\ndef f(x):\n"
+        "    return x * (2.0 if hasattr(W, 'shape') or hasattr('text', 'shape') or hasattr(c, 'shape') else 3.0)\n"
+    )
+    assert results(load, text, text) == [(False, [0.0, 3.0, 6.0]), (True, [0.0, 3.0, 6.0])]
+    module = load(text)
+    module.c.shape = 1
+    assert module.f(np.arange(3.0)).tolist() == [0.0, 2.0, 4.0]
+
+
 def test_imports_inside_count(load: Load) -> None:
     """A module that is there or not, a name in it that is there or not, and one that is another number."""
     text = (

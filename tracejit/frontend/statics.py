@@ -61,6 +61,10 @@ if TYPE_CHECKING:
 _FIXED_MODULES = ("numpy", "math", "tracejit", "builtins", "cmath", "operator")
 
 
+#: What has the attributes of its class only, which stay.
+_VALUES = (int, float, complex, str, bytes, type(None), range, slice, np.generic, np.dtype, np.ufunc)
+
+
 def _is_fixed(owner: Any) -> bool:
     """Whether an object is a module whose names are taken to stay what they are."""
     return isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES
@@ -237,7 +241,7 @@ class Statics:
 
     def guard_has(self, owner: Any, name: str) -> None:
         """Rely on whether a compile-time object has an attribute."""
-        if not _is_fixed(owner):
+        if not _is_fixed(owner) and not isinstance(owner, _VALUES):
             self.guards[constant_access(owner).step("has", name)] = StaticSpec(hasattr(owner, name))
 
     def not_imported(self, module: types.ModuleType, name: str) -> NoReturn:
