@@ -85,3 +85,18 @@ def test_places_of_extrema_lie_in_any_block_of_a_long_row() -> None:
         _, _, _, highest, lowest = spread(rows)
         np.testing.assert_array_equal(highest, rows.argmax(axis=-1))
         np.testing.assert_array_equal(lowest, rows.argmin(axis=-1))
+
+
+@tj.script
+def first_places(x: Any) -> Any:
+    return x.argmax(), x.argmin(), x.argmax(axis=-1), x.argmin(axis=-1), x.argmax(axis=0)
+
+
+@pytest.mark.parametrize("size", [1, 5, 17, 511, 512, 513, 5000])
+def test_first_places_in_masks(size: int) -> None:
+    late = np.zeros((4, size), bool)
+    late[1:, size // 2 :] = True
+    for x in (np.zeros((4, size), bool), late, np.random.default_rng(0).random((4, size)) < 0.01):
+        for mask in (x, ~x):
+            for found, expected in zip(first_places(mask), first_places.__wrapped__(mask), strict=True):
+                np.testing.assert_array_equal(found, expected)

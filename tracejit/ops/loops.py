@@ -88,7 +88,10 @@ def _place_in_line(e: Emitter, better: str, size: Expr, element: Callable[[Expr]
     with e.fold(k.quotient(k.add(size, BLOCK - 1), BLOCK), first, zero) as blocks:
         best, place = blocks.carried
         start = k.let(k.mul(blocks.index, BLOCK), "start")
-        with e.fold(k.minimum(k.sub(size, start), BLOCK), element(start), combine=combine) as fold:
+        count = k.minimum(k.sub(size, start), BLOCK)
+        if first.type == BOOL:  # nothing is better than True, or worse than False
+            count = k.select(k.ne(best, better == "lt"), 0, count)
+        with e.fold(count, element(start), combine=combine) as fold:
             fold.following = [element(k.add(start, fold.index))]
         wins = k.let(_wins(e, better, fold.results[0], best), "wins")
         blocks.following = [k.select(wins, fold.results[0], best), k.select(wins, start, place)]
