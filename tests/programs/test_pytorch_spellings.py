@@ -48,6 +48,11 @@ def test_dtypes_of_tensors() -> None:
     check(made, tj.tensor([0.5, 1.5]), 3)
 
 
+def on_its_device(x: Any) -> Any:
+    d = x.device
+    return tj.arange(3, device=d), tj.linspace(0, 1, 3, device=d), tj.eye(2, device=d), tj.full((2,), 1.5, device=d)
+
+
 def ranges(n: int, s: int) -> Any:
     return np.arange(n, step=s), np.arange(1, n)
 
@@ -133,6 +138,7 @@ def test_methods_and_facts() -> None:
     check(keywords, x, y, tolerance=1e-6)
     check(facts, x)
     check(places, x)
+    check(on_its_device, x)
     np.testing.assert_array_equal(tj.add(x, y, alpha=2).numpy(), (x + 2 * y).numpy())
     assert (tj.float, tj.half, tj.int, tj.short) == (tj.float32, tj.float16, tj.int32, tj.int16)
 

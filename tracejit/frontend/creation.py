@@ -135,7 +135,7 @@ def _full_like(c: Calls, a: Arguments) -> FrontValue:
     return _filled(c, a, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, x)
 
 
-@define("arange", "start=0 stop=None step=None dtype=None")
+@define("arange", "start=0 stop=None step=None dtype=None device=None")
 def _arange(c: Calls, a: Arguments) -> FrontValue:
     start, stop = a["start"], a["stop"]
     step = Static(1) if a.is_none("step") else a["step"]
@@ -195,7 +195,7 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
     return converted(c, made, _dtype(c, a, None))
 
 
-@define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0")
+@define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0 device=None")
 def _linspace(c: Calls, a: Arguments) -> FrontValue:
     """`num` values from start to stop: `start + i * ((stop - start) / (num - 1))`, the last one exactly stop."""
     count = c.ctx.as_size(a["num"], a.node)
@@ -229,7 +229,7 @@ def _is_real(c: Calls, x: FrontValue) -> bool:
     return c.arith.is_number(x) and (x.dtype.kind if isinstance(x, Number) else np.asarray(x.value).dtype.kind) != "c"  # type: ignore[union-attr]
 
 
-@define("eye identity", "n m=None k=0 dtype=None order='C'")
+@define("eye identity", "n m=None k=0 dtype=None order='C' device=None")
 def _eye(c: Calls, a: Arguments) -> FrontValue:
     rows = c.ctx.as_size(a["n"], a.node)
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)

@@ -517,7 +517,7 @@ class Expressions:
                     return self.known_items(made, node, count)
                 if isinstance(value, Number):
                     self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
-                self.ctx.refuse(
+                self.ctx.require_known(
                     node,
                     f"{describe(value)} has no length known when the function is compiled",
                     "write a loop that fills an array",

@@ -54,6 +54,7 @@ from tracejit.nn.functional.layers import (
     pad,
     pairwise_distance,
     pixel_shuffle,
+    pixel_unshuffle,
 )
 from tracejit.nn.functional.losses import (
     binary_cross_entropy,
@@ -73,7 +74,8 @@ from tracejit.nn.functional.losses import (
     soft_margin_loss,
     triplet_margin_loss,
 )
-from tracejit.nn.functional.normalisation import batch_norm, group_norm, layer_norm
+from tracejit.nn.functional.normalisation import batch_norm, group_norm, instance_norm, layer_norm
+from tracejit.nn.functional.resampling import interpolate
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -107,6 +109,8 @@ __all__ = [
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -125,6 +129,7 @@ __all__ = [
     "pad",
     "pairwise_distance",
     "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",

@@ -103,3 +103,13 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     k = len(batch)
     y = y.permute(*range(k), k, k + 3, k + 1, k + 4, k + 2)
     return y.reshape(*batch, channels // (r * r), rows * r, columns * r)
+
+
+def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
+    """(..., C, H * r, W * r) as (..., C * r * r, H, W): what `pixel_shuffle` takes back."""
+    r = downscale_factor
+    *batch, channels, rows, columns = input.shape
+    y = input.reshape(*batch, channels, rows // r, r, columns // r, r)
+    k = len(batch)
+    y = y.permute(*range(k), k, k + 2, k + 4, k + 1, k + 3)
+    return y.reshape(*batch, channels * r * r, rows // r, columns // r)

@@ -94,3 +94,22 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
         None if weight is None else _per_channel(weight, input.ndim),
         None if bias is None else _per_channel(bias, input.ndim),
     )
+
+
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Each channel (axis 1) of each sample normalised by itself, then scaled and shifted (Ulyanov and others 2016);
+    without `use_input_stats` by the running statistics. These are read, never updated: ValueError where they would be."""
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if running_mean is not None:
+        raise ValueError("instance_norm does not update running statistics: leave them out")
+    return group_norm(input, input.shape[1], weight, bias, eps)
