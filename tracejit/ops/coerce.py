@@ -16,6 +16,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.builder import COMPOSITES, Builder, Handle
 from tracejit.ir.opdef import REGISTRY, OpDef
@@ -347,8 +349,12 @@ def _comparison_dtype(operands: Sequence[_Operand], common: DType) -> DType:
     return I64 if weak and common.is_integer and common.bits < 64 else common
 
 
+#: Whether NumPy's `where` takes Python integers modulo those of a dtype; from 2.5 on they must fit, as elsewhere.
+_WHERE_WRAPS = np.lib.NumpyVersion(np.__version__) < "2.5.0"
+
+
 def _wrapped(operand: _Operand, dtype: DType) -> Any:
-    """A Python integer modulo the integers of that dtype, which is how NumPy's `where` takes it; others as they are."""
+    """A Python integer modulo the integers of that dtype; others as they are."""
     x = operand.x
     if not (operand.weak and dtype.is_integer and isinstance(x, int)) or _fits(x, dtype):
         return x
@@ -360,7 +366,10 @@ def _select(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     cond, *sides = xs
     operands = _operands(b, sides, tuple(weak)[1:])
     common = _common_dtype(operands)
-    sides = [convert(b, _wrapped(o, common), common) for o in operands]
+    if _WHERE_WRAPS:
+        sides = [convert(b, _wrapped(o, common), common) for o in operands]
+    else:
+        sides = [convert(b, o.x, common, o.weak) for o in operands]
     if not isinstance(b, Builder) and all(is_number(x) for x in sides):
         dtype = result_dtype(b, sides)
         sides = [b.full(x, (), dtype) for x in sides]
