@@ -60,17 +60,18 @@ class Columns:
     def _block(
         self, out: Array, x: Array, axis: int, key: Callable[[Expr], Expr], levels: Expr, place: tuple[Expr, ...]
     ) -> None:
-        """Order the lines from `place` on, an index without the axis."""
+        """Order the lines from `place` on, an index without the axis. Lanes to spare do what the last line's does."""
         e, k = self.e, self.e.k
         *at, first = place
-        count = k.let(k.minimum(k.sub(without_axis(x.shape, axis)[-1], first), LANES), "count")
-        with e.loops((self.size, count), vector=True) as (i, lane):
-            line = (*at, k.add(first, lane))
+        last = k.let(k.sub(without_axis(x.shape, axis)[-1], 1), "last")
+        lanes = k.const(LANES, I64)
+        with e.loops((self.size, lanes), vector=True) as (i, lane):
+            line = (*at, k.minimum(k.add(first, lane), last))
             self._put(self._at(i, lane), key(e.load(x, insert_axis(line, axis, i))), i)
-        with e.loops((k.const(LANES, I64),), vector=True) as (lane,):  # what is in spare lanes stays there
+        with e.loops((lanes,), vector=True) as (lane,):
             self._exchanges(levels, lane)
-        with e.loops((self.size, count), vector=True) as (i, lane):
-            line = (*at, k.add(first, lane))
+        with e.loops((self.size, lanes), vector=True) as (i, lane):
+            line = (*at, k.minimum(k.add(first, lane), last))
             e.store(out, insert_axis(line, axis, i), self._place(self._at(i, lane)))
 
     def _levels(self) -> Expr:
