@@ -50,6 +50,7 @@ def test_dtypes_of_tensors() -> None:
 
 def on_its_device(x: Any) -> Any:
     d = x.device
+    assert tj.zeros(2, requires_grad=False)[0] == 0
     return tj.arange(3, device=d), tj.linspace(0, 1, 3, device=d), tj.eye(2, device=d), tj.full((2,), 1.5, device=d)
 
 
@@ -74,6 +75,11 @@ def test_arguments_of_numpy() -> None:
     check(ranges, 5, 2)
     check(ranges_by_keyword, 5, None)
     check(rounded, np.array([1.234, 2.345]), np.zeros(2))
+
+
+def test_leaves_made_in_scripts_are_refused() -> None:
+    with pytest.raises(tj.ScriptError, match="asks for no gradients"):
+        tj.script(lambda x: tj.ones(2, requires_grad=True) * x)(tj.ones(2))
 
 
 def test_none_for_an_array_is_refused() -> None:

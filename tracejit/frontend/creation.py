@@ -111,14 +111,16 @@ def _define_filled() -> None:
         return handler
 
     for name, number in (("zeros", 0), ("ones", 1), ("empty", 0)):
-        define(name, "shape *more dtype=None device=None order='C'")(fixed(number))
-        define(f"{name}_like", "x dtype=None order='K' subok=True shape=None device=None")(like(number))
+        define(name, "shape *more dtype=None device=None order='C' requires_grad=False")(fixed(number))
+        define(f"{name}_like", "x dtype=None order='K' subok=True shape=None device=None requires_grad=False")(
+            like(number)
+        )
 
 
 _define_filled()
 
 
-@define("full", "shape fill_value dtype=None order='C' device=None")
+@define("full", "shape fill_value dtype=None order='C' device=None requires_grad=False")
 def _full(c: Calls, a: Arguments) -> FrontValue:
     value = a["fill_value"]
     kind = value.dtype if isinstance(value, Number) else None
@@ -128,14 +130,14 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
     return _filled(c, a, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype)
 
 
-@define("full_like", "x fill_value dtype=None order='K' subok=True shape=None device=None")
+@define("full_like", "x fill_value dtype=None order='K' subok=True shape=None device=None requires_grad=False")
 def _full_like(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     dtype = _dtype(c, a, x.dtype)
     return _filled(c, a, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, x)
 
 
-@define("arange", "start=0 stop=None step=None dtype=None device=None")
+@define("arange", "start=0 stop=None step=None dtype=None device=None requires_grad=False")
 def _arange(c: Calls, a: Arguments) -> FrontValue:
     start, stop = a["start"], a["stop"]
     step = Static(1) if a.is_none("step") else a["step"]
@@ -195,7 +197,7 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
     return converted(c, made, _dtype(c, a, None))
 
 
-@define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0 device=None")
+@define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0 device=None requires_grad=False")
 def _linspace(c: Calls, a: Arguments) -> FrontValue:
     """`num` values from start to stop: `start + i * ((stop - start) / (num - 1))`, the last one exactly stop."""
     count = c.ctx.as_size(a["num"], a.node)
@@ -229,7 +231,7 @@ def _is_real(c: Calls, x: FrontValue) -> bool:
     return c.arith.is_number(x) and (x.dtype.kind if isinstance(x, Number) else np.asarray(x.value).dtype.kind) != "c"  # type: ignore[union-attr]
 
 
-@define("eye identity", "n m=None k=0 dtype=None order='C' device=None")
+@define("eye identity", "n m=None k=0 dtype=None order='C' device=None requires_grad=False")
 def _eye(c: Calls, a: Arguments) -> FrontValue:
     rows = c.ctx.as_size(a["n"], a.node)
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)

@@ -107,7 +107,7 @@ def instance_norm(
     eps: float = 1e-5,
 ) -> Any:
     """Each channel (axis 1) of each sample normalised by itself, then scaled and shifted (Ulyanov and others 2016);
-    without `use_input_stats` by the running statistics. These are read, never updated: ValueError where they would be."""
+    without `use_input_stats` by the running statistics. These are never updated: ValueError where they would be."""
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None:

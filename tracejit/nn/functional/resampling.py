@@ -20,8 +20,8 @@ def interpolate(
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
 ) -> Any:
-    """(N, C, ...) with other sizes of the axes behind C: `size`, or the present ones times `scale_factor`, one number or
-    one for each axis. With `align_corners` the first and last elements keep their places, else the outer edges do.
+    """(N, C, ...) with other sizes of the axes behind C: `size`, or the present ones times `scale_factor`, one number
+    or one for each axis. With `align_corners` the first and last elements keep their places, else the outer edges do.
 
     Raises `ValueError` for a mode that is not for so many axes."""
     rank = input.ndim - 2
