@@ -129,3 +129,23 @@ def test_ints_beyond_64_bits_at_run_time(program: Callable[[int], int]) -> None:
 def test_known_ints_beyond_64_bits() -> None:
     check(large, 5)
     check(stored, np.arange(3))
+
+
+def of_dtypes(a: Any) -> Any:
+    made = np.rint(a), np.reciprocal(a), np.float_power(a, 2), np.ldexp(a, 1), np.rint(a[0]), np.reciprocal(a[1])
+    return made, np.isclose(a, a[::-1]), np.isclose(a, 1, atol=1), np.allclose(a, a), np.linspace(a[1], 1, 3)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "i1", "i4", "i8", "u1", "u8", "?"])
+def test_dtypes_of_results(dtype: str) -> None:
+    check(of_dtypes, np.array([0, 1, 1, 2, 3], dtype), tolerance=2e-3 if dtype == "f2" else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "i4", "?"])
+def test_functions_of_integers_alone(dtype: str) -> None:
+    check(lambda a: np.bincount(a), np.array([0, 1, 1], dtype))
+    if dtype == "i4":
+        check(lambda a: np.gcd(a, 2 * a[::-1]), np.array([4, 1, 6], dtype))
+    else:
+        with pytest.raises(TypeError):
+            tj.script(lambda a: np.gcd(a, a))(np.array([4, 1, 6], dtype))

@@ -27,7 +27,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
 )
-from tracejit.ir.types import BOOL, C128, F32, F64, I64, DType, ScalarType
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F32, F64, I64, DType, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -219,11 +219,17 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
     if ends and count != 1:
         at_end = c.arith.typed("eq", a.node, places, weak[3])
         made = c.arith.typed("select", a.node, at_end, weak[2], made)
-    dtype = _dtype(c, a, None)
+    dtype = _dtype(c, a, None if c.ctx.tensors or all(map(is_python_number, bounds)) else _common_float(c, bounds))
     made = c.arith.typed("floor", a.node, made) if dtype.is_integer else made
     assert isinstance(made, ArrayView)
     made = converted(c, made, dtype)
     return TupleValue((made, Number(step, weak=False))) if a.static("retstep") else made
+
+
+def _common_float(c: Calls, bounds: list[FrontValue]) -> DType:
+    """NumPy's dtype of a line between two numbers: Python's count as floats of any width."""
+    kinds = [1.0 if is_python_number(v) else np.dtype(c.arith.scalar(v).type.dtype.numpy_name) for v in bounds]  # type: ignore[union-attr]
+    return BY_NUMPY_NAME[np.result_type(1.0, *kinds).name]
 
 
 def _is_real(c: Calls, x: FrontValue) -> bool:
@@ -360,8 +366,6 @@ def _lifted(c: Calls, x: ArrayView) -> ArrayView:
 
 def _scalar_type(cls: type) -> Callable[..., FrontValue]:
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-        from tracejit.ir.types import BY_NUMPY_NAME
-
         dtype = BY_NUMPY_NAME[np.dtype(cls).name]
         value = c.as_operand(args[0]) if args else Static(0)
         if isinstance(value, ArrayView) and value.rank:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tracejit.ir.types import FLOATS
+from tracejit.ir.types import F64, FLOATS
 from tracejit.ops.functions import Operand, array, function, inexact, on
 
 ACTIVATION = ("function", "method")
@@ -133,6 +133,9 @@ def nan_to_num(b: Any, x: Operand, nan: float = 0.0, posinf: float | None = None
 def isclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     """Whether |x - y| <= atol + rtol * |y|; infinities must be equal."""
     c = on(b)
+    if not isinstance(y, float | complex):
+        y = array(b, y)
+        y = y if b.dtype(y).is_inexact else b.cast(y, dtype=F64)
     near = c.le(c.abs(c.sub(x, y)), c.add(c.mul(c.abs(y), rtol), atol))
     same = c.logical_or(c.eq(x, y), c.logical_and(near, c.isfinite(y)))
     return c.logical_or(same, c.logical_and(c.isnan(x), c.isnan(y))) if equal_nan else same

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from tracejit.errors import ShapeMismatch
+from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import I64, TensorType, Type
+from tracejit.ir.types import BOOL, I64, TensorType, Type
 from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
@@ -242,6 +242,9 @@ def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left") -> Any
 def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -> Any:
     """How often each integer from 0 on occurs, or the sum of the weights where it does."""
     x = array(b, x)
+    if b.dtype(x).is_inexact:
+        raise DTypeMismatch(f"bincount takes integers, not {b.dtype(x).numpy_name}")
+    x = b.cast(x, dtype=I64) if b.dtype(x) == BOOL else x
     top = b.fetch(b.max(x, axes=(0,)), ())
     size = on(b).maximum(b.cast(top, dtype=I64) + 1, minlength)
     least = b.fetch(b.min(x, axes=(0,)), ())

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from tracejit.frontend.written import Library, each, extended, written
+from tracejit.frontend.written.reductions import stored
 
+inverse = Library("reciprocal")
 replaced = Library("nan_to_num")
 
 
@@ -19,8 +21,27 @@ def logaddexp2(x: Any, y: Any) -> Any:
 
 @written(np.float_power)
 def float_power(x: Any, y: Any) -> Any:
-    """x**y in 64-bit floats."""
-    return np.power(np.asarray(x).astype(np.float64), np.asarray(y).astype(np.float64))[()]
+    """x**y in 64-bit floats, or complex numbers of such."""
+    dtype = np.complex128 if np.iscomplexobj(x) or np.iscomplexobj(y) else np.float64
+    return np.power(np.asarray(x).astype(dtype), np.asarray(y).astype(dtype))[()]
+
+
+@written(np.rint)
+def rint(x: Any, out: Any = None) -> Any:
+    """The nearest whole number, in floats."""
+    x = np.asarray(x)
+    return stored((np.round(x) if x.dtype.kind in "fc" else x * np.float16(1))[()], out)
+
+
+@written(np.reciprocal)
+def reciprocal(x: Any, out: Any = None) -> Any:
+    """1 / x; of integers, rounded towards 0. That of 0 is what NumPy gives for the dtype."""
+    x = np.asarray(x)
+    if x.dtype.kind in "fc":
+        return stored(inverse(x)[()], out)
+    x = x.astype(np.int8) if x.dtype.kind == "b" else x
+    of_zero = np.iinfo(x.dtype).min if x.dtype.kind == "i" and x.dtype.itemsize > 2 else 0
+    return stored(np.where(x == 0, of_zero, np.where(np.abs(x) == 1, x, 0))[()], out)
 
 
 @written(np.signbit)
@@ -39,13 +60,16 @@ def modf(x: Any) -> Any:
 @written(np.ldexp)
 def ldexp(x: Any, n: Any) -> Any:
     """x * 2**n."""
-    half = np.floor_divide(n, 2)
-    return x * np.exp2(half * 1.0) * np.exp2((n - half) * 1.0)
+    x, half = np.asarray(x) * np.float16(1), np.floor_divide(n, 2)
+    low, high = np.asarray(np.exp2(half * 1.0)), np.asarray(np.exp2((n - half) * 1.0))
+    return (x * low.astype(x.dtype) * high.astype(x.dtype))[()]
 
 
 @written(np.gcd)
 def gcd(x: Any, y: Any) -> Any:
     """The greatest common divisors of integers."""
+    if np.result_type(x, y).kind not in "iu":
+        raise TypeError("ufunc 'gcd' takes integers")
     a, b = np.abs(np.add(x, 0 * y)), np.abs(np.add(0 * x, y))
     while np.any(b != 0):
         rest = np.where(b != 0, a % np.where(b != 0, b, 1), 0)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.frontend.written import Library, each, extended, refuse, written
+from tracejit.frontend.written.reductions import stored
 
 equal_bins = Library("histogram")
 
@@ -29,14 +30,6 @@ def nanvar(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: A
 def nanstd(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
     """The standard deviation of the elements that are not nan."""
     return stored(np.sqrt(nanvar(x, axis, dtype, None, ddof, keepdims)), out)
-
-
-def stored(made: Any, out: Any) -> Any:
-    """A result, written into `out` if that is given."""
-    if out is None:
-        return made
-    out[...] = made
-    return out
 
 
 @written(np.nanargmax)
