@@ -64,3 +64,29 @@ def test_slopes_of_a_polynomial() -> None:
     by_p, by_x = tj.grad(lambda p, x: np.polyval(p, x).sum(), argnums=(0, 1))(np.array([1.0, 2.0, 3.0]), x)
     np.testing.assert_allclose(by_p, [(x * x).sum(), x.sum(), 4])
     np.testing.assert_allclose(by_x, 2 * x + 2)
+
+
+@tj.script
+def powers(x: Any) -> Any:
+    return np.vander(x), np.vander(x, 4), np.vander(x, 3, increasing=True), np.vander(x, 1), np.vander(x, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.float32, np.float64, np.complex128, bool])
+def test_powers_are_products_as_numpy_makes_them(dtype: Any) -> None:
+    for x in (np.arange(5).astype(dtype) / dtype(1), np.arange(-2, 3).astype(dtype)):
+        for found, expected in zip(powers(x), powers.__wrapped__(x), strict=True):
+            np.testing.assert_array_equal(found, expected, strict=True)
+
+
+def test_a_fit_and_its_slopes() -> None:
+    x = np.linspace(0, 1, 20)
+    y = np.sin(9 * x)
+
+    def sizes(x: Any, y: Any) -> Any:
+        return (np.polyfit(x, y, 3) ** 2).sum()
+
+    np.testing.assert_allclose(tj.script(sizes)(x, y), sizes(x, y))
+    steps = 1e-6 * np.eye(20)
+    for k, slope in enumerate(tj.grad(sizes)(x, y)):
+        difference = sizes(x + steps[k], y) - sizes(x - steps[k], y)
+        np.testing.assert_allclose(slope, difference / 2e-6, rtol=1e-4)

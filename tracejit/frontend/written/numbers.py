@@ -128,8 +128,8 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
     """The powers of x by columns, the highest first."""
     x = np.asarray(x)
     n = x.size if N is None else N
-    powers = np.arange(n) if increasing else np.arange(n - 1, -1, -1)
-    return x[:, None] ** powers[None, :]
+    powers = np.cumprod(np.where(np.arange(n)[None, :] == 0, 1, x[:, None] * np.ones(1, dtype=np.int64)), axis=1)
+    return powers if increasing else np.flip(powers, axis=1).copy()
 
 
 @written(np.polyval)
