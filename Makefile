@@ -9,7 +9,7 @@ PROGRAMS ?= 20000
 FIRST := tests/programs tests/gradients tests/wrong_gradients tests/transforms
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gpu check format golden fuzz fuzz-gpu bench bench-gpu bench-peers replay size clean
+.PHONY: help setup demo test gpu check format golden fuzz fuzz-gpu bench bench-gpu bench-peers grad-peers replay size clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-gpu: $(VENV)/.dev ## measure scripts on a GPU beside CuPy and PyTorch
 
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
 	$(PY) -m benchmarks.run --peers .venv-peers/bin/python $(ARGS)
+
+grad-peers: .venv-peers/.done ## derivatives of functions and layers against PyTorch's
+	.venv-peers/bin/python -m tests.gradients.against_torch $(ARGS)
 
 replay: $(VENV)/.dev ## compare generated code with that of another commit (BASE, default main)
 	$(PY) tools/replay.py $(or $(BASE),main)

@@ -117,6 +117,42 @@ def test_the_same_bits_of_weights(fn: Callable[..., Any], rows: int) -> None:
             np.testing.assert_array_equal(b, a)
 
 
+def growing(a, n):
+    c = a[:1] * 1.0
+    for i in range(n):
+        c = np.tanh(np.concatenate([c, c[-1:] * a[i % 5]]) * 1.1)
+    return np.sum(c * c)
+
+
+def shrinking(a, n):
+    c, i = np.tile(a, 20), 0
+    while len(c) > 2 and i < n:
+        c = np.sin(c[1:] * c[:-1]) + a[i % 5]
+        i += 1
+    return np.sum(c)
+
+
+def alternating(a, n):
+    x, y = a * 1.0, a[:2] * 1.0
+    for i in range(n):
+        x, y = np.tanh(np.concatenate([y, x[:3]])), np.sin(x[:2] * a[i % 5] + y)
+        if x[0] > 0.9:
+            return np.sum(x) * i
+        x = x[:4] if i % 2 else x
+    return np.sum(x) * np.sum(y)
+
+
+@pytest.mark.parametrize("fn", [growing, shrinking, alternating])
+def test_the_same_bits_where_sizes_change(fn: Callable[..., Any]) -> None:
+    a = np.array([0.31, -0.72, 1.23, 0.54, -0.25])
+    for budget in (300, 3000):
+        frugal = tj.script(memory=budget)(fn)
+        for n in (0, 1, 7, 60):
+            np.testing.assert_array_equal(tj.grad(frugal)(a, n), tj.grad(fn)(a, n))
+        found, expected = (tj.jvp(tj.grad(f), (a, 7), (np.ones(5), None))[1] for f in (frugal, fn))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 def test_on_the_tape_and_to_second_order() -> None:
     slopes = []
     for options in ({}, {"memory": 2000}):

@@ -101,7 +101,7 @@ class _Chain:
     """Follows what a trip hands on back to what it was given."""
 
     def __init__(self, body: Block) -> None:
-        self.state = frozenset(body.params)
+        self.params = frozenset(body.params)
         self.counts = uses(body)
         self.makers = {r: op for op in body.ops for r in op.results}
 
@@ -147,7 +147,7 @@ class _Chain:
         return self.makers.get(value) if self.counts.get(value, 0) == 1 else None
 
     def is_inside(self, size: Dim | None) -> bool:
-        return isinstance(size, Value) and (size in self.makers or size in self.state)
+        return isinstance(size, Value) and (size in self.makers or size in self.params)
 
 
 @record
@@ -170,6 +170,8 @@ class _Plan:
 
 
 def _plan(op: Op, kept: Mapping[Value, int]) -> _Plan:
+    """What a loop defers. It carries on the sums of a loop in its body where that loop starts from what this one was
+    handed, and nothing else reads or changes it, and where the widths of the rows are known outside."""
     body, counts = op.block("body"), uses(op.block("body"))
     inner: dict[Op, _Plan] = {}
     places: dict[Op, Mapping[int, int]] = {}
