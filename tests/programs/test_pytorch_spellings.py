@@ -50,7 +50,8 @@ def test_dtypes_of_tensors() -> None:
 
 def on_its_device(x: Any) -> Any:
     d = x.device
-    assert tj.zeros(2, requires_grad=False)[0] == 0
+    assert tj.zeros(2, requires_grad=False)[0] == 0 and len(tj.arange(start=1, end=4)) == 3
+    assert len(tj.linspace(0, 1, steps=7)) == 7
     return tj.arange(3, device=d), tj.linspace(0, 1, 3, device=d), tj.eye(2, device=d), tj.full((2,), 1.5, device=d)
 
 

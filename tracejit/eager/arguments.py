@@ -13,7 +13,15 @@ from tracejit.eager.elementwise import as_operand
 from tracejit.eager.tensor import Tensor, wrap
 
 #: PyTorch's keyword -> the one used here.
-KEYWORDS = {"dim": "axis", "keepdim": "keepdims", "dims": "axis", "input": "x", "a": "x"}
+KEYWORDS = {
+    "dim": "axis",
+    "keepdim": "keepdims",
+    "dims": "axis",
+    "input": "x",
+    "a": "x",
+    "end": "stop",
+    "steps": "num",
+}
 
 
 def spelled(function: Callable[..., Any]) -> Callable[..., Any]:

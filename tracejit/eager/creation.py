@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.devices import Device, array_module, as_device, device_of, is_array, to_device
+from tracejit.eager.arguments import spelled
 from tracejit.eager.dtypes import as_dtype, complex64, float32, int64
 from tracejit.eager.dtypes import bool as bool_
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
@@ -181,6 +182,7 @@ def eye(
 
 
 @traceable
+@spelled
 def arange(
     start: Any,
     stop: Any = None,
@@ -205,6 +207,7 @@ def arange(
 
 
 @traceable
+@spelled
 def linspace(
     start: Any,
     stop: Any,

@@ -22,6 +22,8 @@ _KEYWORDS = {
     "other": "y",
     "a": "x",
     "tensors": "arrays",
+    "end": "stop",
+    "steps": "num",
     "a_min": "min",
     "a_max": "max",
     "dims": "axis",
