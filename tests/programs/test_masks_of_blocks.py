@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.programs.compare import check
 
 SIZES = (0, 1, 63, 64, 65, 200, 1000)
@@ -51,3 +52,25 @@ def test_values_that_do_not_fit_a_mask() -> None:
     check(put, np.zeros(100), m, np.ones(3))
     check(put, np.zeros(100), m & ~m, np.ones(0))
     check(put, np.zeros((10, 10)), m.reshape(10, 10), np.arange(15.0))
+
+
+def scaled(x: Any, m: Any) -> Any:
+    x[m] *= 1.5
+    return x
+
+
+def counted(x: Any, at: Any) -> Any:
+    x[at] += 1
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4", "?"])
+def test_parts_change_within_their_kind_of_dtype(dtype: str) -> None:
+    for program, index in ((scaled, np.array([True, False])), (counted, np.array([1]))):
+        x = np.array([0, 1], dtype)
+        if dtype == "f4" or (dtype == "i4" and program is counted):
+            check(program, x, index)
+            continue
+        for fn in (program, tj.script(program)):
+            with pytest.raises(TypeError, match="same_kind"):
+                fn(x.copy(), index)

@@ -45,7 +45,10 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
             if isinstance(current, ArrayView) and _is_view_index(items):
                 update_view(c, op, current, value, s)
             else:
-                c.indexing.write(base, items, c.expressions.binary(op, current, value, s), s)
+                made = c.expressions.binary(op, current, value, s)
+                if isinstance(current, ArrayView):
+                    require_same_kind(c.calls, op, made, current, s)
+                c.indexing.write(base, items, made, s)
         case ast.Attribute(base_node, name):
             base = c.expressions.value(base_node)
             current = c.calls.attribute(base, name, s.target)
