@@ -145,6 +145,13 @@ def looked_up(n):
     return numbers[key], numbers.get(key), key in numbers, arrays[key], numbers.pop(key), len(numbers)
 
 
+@case((4,), (2,))
+def shown_as_asked(n):
+    word, color = ("ab", Color.RED) if n > 3 else ("c\u00e9", Color.GREEN)
+    print(f"{word!a}{word!r:>7}{word!s:<4}|{word:>5}|{color}{color!r:>20}", [word, color])
+    return f"{word!a} {color:>12}", "%r %s" % (word, word)
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn, calls) -> None:
     run(fn, calls)
@@ -169,3 +176,26 @@ def test_texts_that_double_are_refused_before_they_fill_the_memory():
 
     with pytest.raises(tj.ScriptError, match="a text must be known when the function is compiled"):
         tj.script(doubled)("a", 3)
+
+
+PREFIX = "a"
+
+
+class Named(enum.Enum):
+    ONE = 1
+    TWO = 2
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.value}"
+
+
+def test_the_text_of_a_chosen_object_is_that_of_its_method_now():
+    def shown(n):
+        named = Named.ONE if n > 1 else Named.TWO
+        return f"{named}"
+
+    global PREFIX
+    scripted = tj.script(shown)
+    assert [scripted(2), scripted(1)] == ["a1", "a2"]
+    PREFIX = "b"
+    assert [scripted(2), scripted(1)] == ["b1", "b2"]

@@ -24,6 +24,7 @@ EXACT = 0.0
         (lambda n, k: math.comb(n, k), [(60, 30), (66, 33), (-1, 2), (2, -1)]),
         (lambda n: (math.factorial(n), math.isqrt(n)), [(0,), (20,), (-1,)]),
         (math.isqrt, [(2**63 - 1,), (3037000499**2,), (3037000499**2 - 1,), (99,), (1 << 52,)]),
+        (lambda n: (n < 2**63, n == 2**63, 2**63 >= n, n >= -(2**63), n < -(2**63) - 1), [(5,), (2**63 - 1,)]),
         (lambda x: math.factorial(x), [(2.0,)]),
         (
             lambda b, e, m: pow(b, e, m),

@@ -314,7 +314,7 @@ class Arithmetic:
         rank = max(_RANK[python_kind(x)], _RANK[python_kind(y)])
         if name in COMPARISONS:
             dtype = _WIDE[rank]
-            if rank <= 1 and any(isinstance(v, Static) and abs(v.value) > 2**63 for v in (x, y)):
+            if rank <= 1 and any(isinstance(v, Static) and not -(2**63) <= v.value < 2**63 for v in (x, y)):
                 return Static(PYTHON[name](*(v.value if isinstance(v, Static) else 0 for v in (x, y))))
             if rank == 1 and (order := self.ctx.sizes.order(x.value, y.value)):  # type: ignore[union-attr]
                 return Static(PYTHON[name](order, 0))

@@ -85,9 +85,7 @@ class Text:
                 own = self.own_text(value, conversion)
                 if own is not None:
                     return self.show(own, "", spec)
-                if not has_same_text(obj):
-                    note_read(PROCESS)
-                self.literal(("{" + conversion + (":" + spec if spec else "") + "}").format(obj))
+                self.literal(_known(obj, conversion, spec))
             case Number() if value.dtype.is_complex:
                 parts = tuple(self.c.ctx.b.emit(part, (value.value,))[0] for part in ("real", "imag"))
                 kind = "complex" if value.weak else value.dtype.numpy_name
@@ -96,9 +94,12 @@ class Text:
                 self.scalar(value)
             case Number():
                 self.field("0", (value.value,), (), conversion, spec)
+            case ChoiceValue(_, options) if any(self.c.objects.has(options[0], n) for n in _own_names(conversion)):
+                c, node = self.c, self.node
+                self.show(each(c.expressions, value, lambda o: Text(c, node).show(o, conversion, spec).value(), node))
             case ChoiceValue(index, options):
-                texts = [repr(o.value) if conversion == "!r" else str(o.value) for o in options]
-                self.field(f"text(v0,{','.join(repr(hidden(t)) for t in texts)})", (index,), (), "!s", spec)
+                texts = (repr(hidden(_known(o.value, conversion, spec))) for o in options)
+                self.field(f"text(v0,{','.join(texts)})", (index,), (), "!s")
             case MessageValue() if not spec:
                 self.pieces += _pieces(value) if conversion != "!r" else _quoted(_pieces(value))
             case ArrayView() if value.rank == 0:
@@ -179,8 +180,7 @@ class Text:
         """What `__str__` or `__repr__` of the user's class gives."""
         if class_of(value) is None:
             return None
-        names = ("__repr__",) if conversion == "!r" else ("__str__", "__repr__")
-        found = (self.c.objects.special(value, name, [], self.node) for name in names)
+        found = (self.c.objects.special(value, name, [], self.node) for name in _own_names(conversion))
         return next((made for made in found if made is not None), None)
 
     def container(self, value: TupleValue | ListValue | DictValue | ObjectValue) -> None:
@@ -205,7 +205,7 @@ class Text:
             case DictValue(items):
                 self.literal("{")
                 for i, (key, item) in enumerate(items.items()):
-                    self.literal((", " if i else "") + f"{key!r}: ").show(item, "!r")
+                    self.literal(", " if i else "").show(Static(key), "!r").literal(": ").show(item, "!r")
                 self.literal("}")
             case ObjectValue(cls, fields) if dataclasses.is_dataclass(cls):
                 shown = [f.name for f in dataclasses.fields(cls) if f.repr]
@@ -255,6 +255,18 @@ class Text:
         shown_arrays.put_together(self.c, made.arrays, self.node)
         self.c.ctx.at(self.node)
         self.c.ctx.b.emit("print", made.values, {"template": made.template})
+
+
+def _known(value: object, conversion: str, spec: str) -> str:
+    """The text of a compile-time object."""
+    if not has_same_text(value):
+        note_read(PROCESS)
+    return ("{" + conversion + (":" + spec if spec else "") + "}").format(value)
+
+
+def _own_names(conversion: str) -> tuple[str, ...]:
+    """The methods of a class that may give the text of its instances, the first one before the others."""
+    return ("__str__", "__repr__") if conversion in ("", "!s") else ("__repr__",)
 
 
 def _joined(pieces: Sequence[str | Field]) -> MessageValue:

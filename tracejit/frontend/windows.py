@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from tracejit.frontend.arguments import Arguments, normal_axis
+from tracejit.frontend.arrays import total_size
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.creation import require_size
 from tracejit.frontend.values import ArrayView, FrontValue, Size
+from tracejit.ir.core import Value
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -82,18 +84,17 @@ def _elements(c: Calls, stride: Size, x: ArrayView) -> Size:
 def _require_inside(c: Calls, x: ArrayView, strides: Sequence[Size], lengths: Sequence[Size]) -> None:
     """A ValueError where a view that has elements goes beyond the memory of its base."""
     sizes, b = c.ctx.sizes, c.ctx.b
+
+    def is_true(op: str, one: Size, other: Size) -> Value:
+        return b.emit(op, (c.ctx.size_value(one), c.ctx.size_value(other)))[0]
+
     first: Size = x.offset
     last: Size = x.offset
     for n, stride in zip(lengths, strides, strict=True):
         span = sizes.mul(b, sizes.sub(b, n, 1), stride)
         first, last = sizes.add(b, first, sizes.minimum(b, span, 0)), sizes.add(b, last, sizes.maximum(b, span, 0))
-    end: Size = 1
-    for n in c.ctx.whole_view(x.storage).lengths:
-        end = sizes.mul(b, end, n)
-    inside = [b.emit("ge", (c.ctx.size_value(first), c.ctx.size_value(0)))[0]]
-    inside.append(b.emit("lt", (c.ctx.size_value(last), c.ctx.size_value(end)))[0])
-    inside += [b.emit("eq", (c.ctx.size_value(n), c.ctx.size_value(0)))[0] for n in lengths]
-    within = b.emit("logical_and", tuple(inside[:2]))[0]
-    for empty in inside[2:]:
-        within = b.emit("logical_or", (within, empty))[0]
+    end = total_size(c, c.ctx.whole_view(x.storage))
+    within = b.emit("logical_and", (is_true("ge", first, 0), is_true("lt", last, end)))[0]
+    for n in lengths:
+        within = b.emit("logical_or", (within, is_true("eq", n, 0)))[0]
     c.ctx.check(within, "ValueError", "the view goes beyond the memory of the array")
