@@ -521,3 +521,18 @@ def test_numbers_with_a_default_have_no_batch_axis():
     np.testing.assert_array_equal(tj.vmap(powers)(x), powers(x))
     np.testing.assert_array_equal(tj.vmap(powers)(x, 2), powers(x, 2))
     np.testing.assert_array_equal(tj.vmap(powers, in_axes=(0, None, 0))(x, 2, x), powers(x, 2, x))
+
+
+def test_cotangents_of_many_axes():
+    """A message has room for eight sizes."""
+
+    @tj.script
+    def pulled(x, g):
+        return tj.vjp(lambda v: v * v, x)[1](g)[0]
+
+    x = np.arange(720.0).reshape(2, 3, 4, 5, 6)
+    np.testing.assert_array_equal(pulled(x, x), 2 * x * x)
+    with pytest.raises(
+        ValueError, match=r"cotangent has shape \(3, 3, 4, 5, 6\), the value it belongs to \(2, 3, 4, \?, \?\)"
+    ):
+        pulled(x, np.ones((3, 3, 4, 5, 6)))

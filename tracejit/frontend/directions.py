@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.indexing import MAX_SHOWN
 from tracejit.frontend.sizes import key
 from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.values import ArrayView, FrontValue
+from tracejit.frontend.values import ArrayView, FrontValue, Size
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
 
@@ -27,8 +29,9 @@ def direction_for(calls: Calls, given: FrontValue, like: ArrayView, error: tuple
     if ctx.same_lengths(have, want):
         return calls.indexing.content_for(given, want, like.dtype, node)
     kind, text = error
-    message = text.format(have=_shown(0, len(have)), want=_shown(len(have), len(want)))
-    payload = [ctx.size_value(n) for n in (*have, *want)]
+    sizes: list[Value] = []
+    message = text.format(have=_shown(have, sizes), want=_shown(want, sizes))
+    payload = sizes[:MAX_SHOWN]
     ctx.at(node)
     if len(have) != len(want) or not isinstance(given, ArrayView):
         ctx.check(ctx.b.constant(False, ScalarType(BOOL)), kind, message, *payload)
@@ -42,7 +45,13 @@ def direction_for(calls: Calls, given: FrontValue, like: ArrayView, error: tuple
     return ctx.b.emit("broadcast", (content, *map(ctx.size_value, want)), {"exact": True})[0]
 
 
-def _shown(start: int, count: int) -> str:
-    """A shape in a message, of the payload from `start` on."""
-    sizes = ", ".join(f"{{{i}}}" for i in range(start, start + count))
-    return f"({sizes},)" if count == 1 else f"({sizes})"
+def _shown(shape: Sequence[Size], sizes: list[Value]) -> str:
+    """A shape in a message; its sizes that are known at run time only are appended to those before."""
+    parts: list[str] = []
+    for n in shape:
+        if isinstance(n, Value):
+            sizes.append(n)
+        parts.append(
+            str(n) if not isinstance(n, Value) else f"{{{len(sizes) - 1}}}" if len(sizes) <= MAX_SHOWN else "?"
+        )
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

@@ -33,7 +33,7 @@ from tracejit.records import record
 Index = FrontValue
 
 #: How many sizes a message shows.
-_MAX_SHOWN = 8
+MAX_SHOWN = 8
 _NO_INDEX = (
     "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid "
     "indices"
@@ -492,7 +492,7 @@ class Indexing:
         """Broadcast `content` to the target's lengths; extra leading axes of size 1 are dropped, as NumPy does."""
         ctx, b = self.ctx, self.ctx.b
         message = _shape_message(len(have), len(want))
-        payload = [ctx.size_value(n) for n in (*have, *want)][:_MAX_SHOWN]
+        payload = [ctx.size_value(n) for n in (*have, *want)][:MAX_SHOWN]
         while len(have) > len(want):
             if have[0] != 1:
                 self.require_fit(have[0], 1, message, payload, node)
@@ -506,7 +506,7 @@ class Indexing:
 
     def check_broadcast(self, have: Sequence[Size], want: Sequence[Size], node: ast.AST) -> None:
         """Raise `ValueError` unless an array of some lengths can be stretched to others."""
-        payload = [self.ctx.size_value(n) for n in (*have, *want)][:_MAX_SHOWN]
+        payload = [self.ctx.size_value(n) for n in (*have, *want)][:MAX_SHOWN]
         self.require_broadcast(have, want, _shape_message(len(have), len(want)), payload, node)
 
     def require_broadcast(
@@ -594,7 +594,7 @@ def _kind(value: FrontValue) -> str:
 
 def _shape_message(have: int, want: int) -> str:
     def part(start: int, count: int) -> str:
-        shown = ",".join(f"{{{i}}}" if i < _MAX_SHOWN else "?" for i in range(start, start + count))
+        shown = ",".join(f"{{{i}}}" if i < MAX_SHOWN else "?" for i in range(start, start + count))
         return f"({shown},)" if count == 1 else f"({shown})"
 
     return f"could not broadcast input array from shape {part(0, have)} into shape {part(have, want)}"
