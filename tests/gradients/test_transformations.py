@@ -536,3 +536,14 @@ def test_cotangents_of_many_axes():
         ValueError, match=r"cotangent has shape \(3, 3, 4, 5, 6\), the value it belongs to \(2, 3, 4, \?, \?\)"
     ):
         pulled(x, np.ones((3, 3, 4, 5, 6)))
+
+
+def test_results_without_a_derivative_are_refused():
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    _, pullback = tj.vjp(lambda v: (v.tolist(), v.sum()), x)
+    with pytest.raises(tj.NotDifferentiable, match="list of lists"):
+        pullback(([[1.0, 0.0], [0.0, 1.0]], None))
+    np.testing.assert_array_equal(pullback((None, 2.0))[0], 2.0 * np.ones((2, 2)))
+    with pytest.raises(tj.NotDifferentiable, match="list of lists"):
+        tj.jvp(lambda v: v.tolist(), (x,), (x,))
+    assert tj.jvp(lambda v: ((v > 2).tolist(), v.sum()), (x,), (x,))[1][0] == [None, None]

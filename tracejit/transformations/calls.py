@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from tracejit.frontend.function import (
     NumberLeaf,
     ObjectLeaf,
     OptionalLeaf,
+    SharedLeaf,
+    TableLeaf,
     TreeLeaf,
 )
 from tracejit.frontend.signature import Access, step_kind, tree_children
@@ -222,6 +225,9 @@ class _Call:
             case ListLeaf(length, items):
                 moved = [slopes.get(i, x) for i, x in enumerate(outputs)]
                 return self.builder(moved).items(_varying(items, slopes), int(outputs[length]))
+            case SharedLeaf() | TableLeaf():
+                _require_no_floats(leaf, slopes)
+                return None
             case _:
                 return self._tangent_of(leaf, slopes, given)
 
@@ -261,7 +267,30 @@ def _varying(items: Leaf, slopes: Mapping[int, Any]) -> Leaf:
         case ItemsLeaf(index) if index in slopes:
             return items
         case _:
+            _require_no_floats(items, slopes)
             return ConstantLeaf(None)
+
+
+def _require_no_floats(leaf: Leaf, slopes: Mapping[int, Any]) -> None:
+    """Lists in lists, and containers with keys known at run time only, have no derivative as results: raise
+    `NotDifferentiable` where there are floats in them."""
+    if isinstance(leaf, SharedLeaf | TableLeaf) and not slopes.keys().isdisjoint(_indices(leaf)):
+        raise _no_derivative()
+
+
+def _no_derivative() -> NotDifferentiable:
+    return NotDifferentiable("a list of lists, or of keys known at run time only", "return an array or a flat list")
+
+
+def _indices(leaf: Any) -> Iterator[int]:
+    """The graph results that a leaf takes its items from."""
+    if isinstance(leaf, ItemsLeaf):
+        yield leaf.index
+    for f in dataclasses.fields(leaf):
+        value = getattr(leaf, f.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(part) and not isinstance(part, type):
+                yield from _indices(part)
 
 
 def _paired(leaf: Leaf, g: Any, outputs: Sequence[Any]) -> Iterator[tuple[Leaf, Any]]:
@@ -280,8 +309,16 @@ def _paired(leaf: Leaf, g: Any, outputs: Sequence[Any]) -> Iterator[tuple[Leaf, 
                 yield from _paired(value, g, outputs)
         case ListLeaf(length, items):
             yield from _paired_items(items, _parts(g, tuple(range(int(outputs[length])))), outputs)
+        case SharedLeaf() | TableLeaf():
+            _require_none(g)
         case _:
             yield leaf, g
+
+
+def _require_none(g: Any) -> None:
+    """Raise `NotDifferentiable` for a cotangent of what has no derivative."""
+    if any(x is not None for x in pytree.leaves(g)):
+        raise _no_derivative()
 
 
 def _paired_items(leaf: Leaf, parts: Sequence[Any], outputs: Sequence[Any]) -> Iterator[tuple[Leaf, Any]]:
@@ -297,6 +334,8 @@ def _paired_items(leaf: Leaf, parts: Sequence[Any], outputs: Sequence[Any]) -> I
                 if part is not None:
                     whole[place] = module_of(held).asarray(raw_value(part)).reshape(whole[place].shape)
             yield ArrayLeaf(index), whole
+        case SharedLeaf() | TableLeaf():
+            _require_none(list(parts))
         case _:
             return
 
