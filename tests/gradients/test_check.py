@@ -38,7 +38,7 @@ def test_the_eager_tape_is_compared_where_all_floats_are_tensors() -> None:
 
 def test_results_that_are_no_floats() -> None:
     def kinds(x: Any) -> Any:
-        return x.dtype, "text", None, x > 0, x.sum()
+        return x.dtype, ("text", (1, 2)), None, x > 0, x.sum()
 
     assert tj.check(kinds, tj.tensor([1.0, -2.0]))
     assert tj.check(lambda x: x > 0, tj.tensor([1.0, -2.0]))

@@ -228,6 +228,9 @@ class _Call:
             case SharedLeaf() | TableLeaf():
                 _require_no_floats(leaf, slopes)
                 return None
+            case ConstantLeaf(value):
+                leaves, structure = pytree.flatten(value)
+                return structure.unflatten(None for _ in leaves)
             case _:
                 return self._tangent_of(leaf, slopes, given)
 
