@@ -48,6 +48,48 @@ def heap_tuples(n):
     return out
 
 
+@case((6,))
+def heap_of_texts(n):
+    h = []
+    for i in range(n):
+        heapq.heappush(h, ((i * 7) % 5, "ab"[i % 2]))
+    words = [word for _, word in h]
+    pairs = [(word, i) for i, word in enumerate(words)]
+    pairs.sort()
+    return [heapq.heappop(h) for _ in range(n)], max(words), min(pairs), max(pairs), pairs
+
+
+class Ranked:
+    def __init__(self, rank):
+        self.rank = rank
+
+    def __lt__(self, other):
+        return self.rank < other.rank
+
+    def __gt__(self, other):
+        return self.rank > other.rank
+
+    def __eq__(self, other):
+        return self.rank == other.rank
+
+
+@case((1, 2), (2, 2), (2, 1))
+def first_difference(n, m):
+    items = list(range(n))
+    of_objects = (
+        (Ranked(n), 1) < (Ranked(m), 2),
+        (1, Ranked(n)) > (1, Ranked(m)),
+        max((Ranked(n), 1), (Ranked(m), 0))[1],
+    )
+    of_others = (n, None) < (m, None), (None, n) <= (None, m), (1, items) < (1, [*items, 3]), [n, "a"] >= [m, "b"]
+    return of_objects, of_others, (n, ("a", m)) < (m, ("a", n)), (n, m) < (n, m, 1), (n, m, 1) <= (n, m)
+
+
+@case((1, 2), (2, 2))
+def items_without_order(n, m):
+    return (n, "a") < (m, 3)
+
+
 @case((3,))
 def heap_err(n):
     h = [n]

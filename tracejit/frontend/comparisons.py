@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
-from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, ListValue, Number, Static, TupleValue
+from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, Number, Static, TupleValue
 from tracejit.ir.core import Value
 
 if TYPE_CHECKING:
@@ -30,16 +30,19 @@ def dicts(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
 
 
 def ordered(e: Expressions, op: str, xs: Sequence[FrontValue], ys: Sequence[FrontValue], node: ast.AST) -> FrontValue:
-    """Lexicographic comparison."""
-    found = e.calls.call_now(PYTHON[op], [Static(len(xs)), Static(len(ys))], {}, node)
-    for a, b in reversed(list(zip(xs, ys, strict=False))):
-        if isinstance(a, TupleValue | ListValue) and isinstance(b, TupleValue | ListValue):
-            less = e.binary("lt" if op in ("lt", "le") else "gt", a, b, node)
-        else:
-            less = e.arith.binary("lt" if op in ("lt", "le") else "gt", a, b, node)
-        same = e.binary("eq", a, b, node)
-        found = either(e, less, e.calls.both(same, found, node), node)
-    return found
+    """Lexicographic comparison: the first items that are not equal decide, and only they are compared."""
+    if not xs or not ys:
+        return Static(PYTHON[op](len(xs), len(ys)))
+    (a, *more), (b, *others) = xs, ys
+    same = True if a is b else e.arith.truth(e.binary("eq", a, b, node), node)
+    if same is False:
+        return e.binary(op, a, b, node)
+    if same is True:
+        return ordered(e, op, more, others, node)
+    if all(map(e.arith.is_number, (*xs, *ys))):  # no comparison raises: no branches
+        less = e.binary("lt" if op in ("lt", "le") else "gt", a, b, node)
+        return either(e, less, e.calls.both(Number(same, weak=True), ordered(e, op, more, others, node), node), node)
+    return e.choose(node, same, lambda: ordered(e, op, more, others, node), lambda: e.binary(op, a, b, node))
 
 
 def matmul_or_equal(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:

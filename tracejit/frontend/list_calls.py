@@ -378,7 +378,7 @@ def extreme(c: Calls, value: FrontValue, name: str, node: ast.AST) -> FrontValue
     better = "lt" if name == "min" else "gt"
 
     def step(best: FrontValue, _: Value, item: FrontValue) -> FrontValue:
-        truth = c.arith.truth(c.arith.binary(better, item, best, node), node)
+        truth = c.arith.truth(c.expressions.binary(better, item, best, node), node)
         if isinstance(truth, bool):
             return item if truth else best
         return c.expressions.choose(node, truth, lambda: item, lambda: best)
