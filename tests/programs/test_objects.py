@@ -874,6 +874,44 @@ class Shown:
     names: List[str] = field(default_factory=list)
 
 
+@dataclass(order=True)
+class Weighed:
+    weight: int = 1
+    name: str = field(default="a", compare=False)
+
+
+class Lone:
+    def __eq__(self, other):
+        return NotImplemented
+
+
+LIGHT, HEAVY, LONE = Weighed(1), Weighed(2, "b"), Lone()
+
+
+@case((1,), (2,))
+def outer_dataclasses(n):
+    equal = LIGHT == Weighed(), Weighed(n) == HEAVY, LIGHT != Weighed(1, "z"), LIGHT == HEAVY, LIGHT in (Weighed(n),)
+    order = (
+        LIGHT < Weighed(n),
+        Weighed(n) >= HEAVY,
+        LIGHT < HEAVY,
+        max(LIGHT, HEAVY).name,
+        sorted([HEAVY, LIGHT])[0].name,
+    )
+    others = LIGHT == n, n != LIGHT, LIGHT == "a", LIGHT == (1,), LONE == n, LONE == Weighed(), LIGHT is Weighed()
+    return equal, order, others
+
+
+def test_equality_of_outer_dataclasses_is_that_of_what_they_hold_now() -> None:
+    first, second = Weighed(1), Weighed(1)
+    same = tj.script(lambda n: first == second)
+    assert same(1) is True
+    second.weight = 5
+    assert same(1) is False
+    first.weight = 5
+    assert same(1) is True
+
+
 def test_a_chain_of_any_length_is_refused() -> None:
     def chained(n):
         head = None

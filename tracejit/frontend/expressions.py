@@ -312,7 +312,8 @@ class Expressions:
         if isinstance(left, ListValue) and isinstance(right, ListValue) and not self.ctx.level:
             return False
         kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
-        is_known = all(isinstance(x, kinds) and x not in self.ctx.heap.merged for x in (left, right))
+        merged = self.ctx.heap.merged
+        is_known = all(isinstance(x, kinds) and (isinstance(x, Static) or x not in merged) for x in (left, right))
         one_array = isinstance(left, ArrayView) != isinstance(right, ArrayView)
         if is_known and (one_array or any(isinstance(x, DictValue | ObjectValue) for x in (left, right))):
             return False

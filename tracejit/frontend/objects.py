@@ -21,6 +21,7 @@ from tracejit.frontend.names import is_numpys
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
+    ArrayView,
     BoundFunction,
     BoundMethod,
     DictValue,
@@ -366,7 +367,8 @@ class Objects:
         if isinstance(x, ObjectValue):
             return True
         cls = class_of(x)
-        return cls is not None and any(is_users(find(cls, n)) for pair in OPERATORS.values() for n in pair)
+        names = (n for pair in OPERATORS.values() for n in pair)
+        return cls is not None and (_compares_fields(cls) or any(is_users(find(cls, n)) for n in names))
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y` where one is an instance of a class."""
@@ -377,8 +379,8 @@ class Objects:
                 return made
         if op in ("eq", "ne"):
             return self.equal(op, x, y, node)
-        if isinstance(x, ObjectValue) and isinstance(y, ObjectValue) and x.cls is y.cls and _is_ordered(x.cls):
-            return self.c.expressions.binary(op, _as_tuple(x), _as_tuple(y), node)
+        if _is_ordered(class_of(x)) and class_of(x) is class_of(y):
+            return self.c.expressions.binary(op, self.as_tuple(x, node), self.as_tuple(y, node), node)
         kinds = f"'{type_name(x)}' and '{type_name(y)}'"
         if op in ("lt", "le", "gt", "ge"):
             text = f"'{SYMBOL[op]}' not supported between instances of {kinds}"
@@ -393,12 +395,19 @@ class Objects:
                 made = self.special(value, "__eq__", [other], node)
                 if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
                     return self.c.expressions.negated(made, node)
-        if isinstance(x, ObjectValue) and isinstance(y, ObjectValue) and x.cls is y.cls and _compares_fields(x.cls):
-            return self.c.expressions.binary(op, _as_tuple(x), _as_tuple(y), node)
+        if _compares_fields(class_of(x)) and class_of(x) is class_of(y):
+            return self.c.expressions.binary(op, self.as_tuple(x, node), self.as_tuple(y, node), node)
         if isinstance(x, Static) and isinstance(y, Static):
             return Static((x.value == y.value) is (op == "eq"))
+        if any(class_of(v) is None and not isinstance(v, ArrayView) for v in (x, y)):
+            return Static(op == "ne")
         same = self.c.expressions.is_same(x, y, node)
         return Static(same is (op == "eq"))
+
+    def as_tuple(self, o: FrontValue, node: ast.AST) -> TupleValue:
+        """What an instance of a dataclass is compared by."""
+        names = [f.name for f in dataclasses.fields(class_of(o)) if f.compare]  # type: ignore[arg-type]
+        return TupleValue(tuple(self.c.attribute(o, n, node) for n in names))
 
     def unary(self, op: str, x: FrontValue, node: ast.AST) -> FrontValue | None:
         """`-x` and the like."""
@@ -436,12 +445,7 @@ class Objects:
         return self.items(value, node) if is_own and not is_iterator(value) else value
 
 
-def _as_tuple(o: ObjectValue) -> TupleValue:
-    names = [f.name for f in dataclasses.fields(o.cls) if f.compare]  # type: ignore[arg-type]
-    return TupleValue(tuple(o.fields[n] for n in names))
-
-
-def _parameters(cls: type) -> Any:
+def _parameters(cls: type | None) -> Any:
     return getattr(cls, "__dataclass_params__", None)
 
 
@@ -449,11 +453,11 @@ def _is_frozen(cls: type) -> bool:
     return bool(getattr(_parameters(cls), "frozen", False))
 
 
-def _compares_fields(cls: type) -> bool:
+def _compares_fields(cls: type | None) -> bool:
     return bool(getattr(_parameters(cls), "eq", False))
 
 
-def _is_ordered(cls: type) -> bool:
+def _is_ordered(cls: type | None) -> bool:
     return bool(getattr(_parameters(cls), "order", False))
 
 
