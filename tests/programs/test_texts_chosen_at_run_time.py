@@ -168,6 +168,26 @@ def test_items_of_several_kinds_are_refused() -> None:
         tj.script(mixed)(tj.ones(2), 3)
 
 
+def test_letters_of_a_chosen_text():
+    def letters(n):
+        word = "abc" if n > 1 else "hello"
+        return word[0], word[n], word[::-1], word[-2:]
+
+    scripted = tj.script(letters)
+    assert [scripted(n) for n in (1, 2)] == [letters(n) for n in (1, 2)]
+    with pytest.raises(IndexError, match="string index out of range"):
+        scripted(3)
+
+    def looped(n):
+        total = 0
+        for letter in "abc" if n > 1 else "hello":
+            total += ord(letter)
+        return total
+
+    with pytest.raises(tj.ScriptError, match="no length known"):
+        tj.script(looped)(1)
+
+
 def test_texts_that_double_are_refused_before_they_fill_the_memory():
     def doubled(text, n):
         for _ in range(n):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, List, NamedTuple, Tuple
 
 import numpy as np
 import pytest
@@ -33,6 +33,29 @@ def tup_slice(a, b, c):
 @case((1, 2, 3), (3, 2, 1))
 def tup_cmp(a, b, c):
     return (a, b) < (b, c), (a, b) <= (a, b), (a, b) > (b, a), (a,) != (b,), (a, b) >= (c, c)
+
+
+class Place(NamedTuple):
+    x: int
+    y: int
+
+
+SIZE, PLACE = (2, 3), Place(1, 2)
+
+
+@case((np.zeros((2, 3)), 2), (np.zeros((1, 2)), 1))
+def outer_tuples(x, n):
+    equal = (
+        x.shape == SIZE,
+        SIZE != x.shape,
+        (n, 3) == SIZE,
+        PLACE == Place(n, 2),
+        PLACE == (n, 2),
+        SIZE == n,
+        (n, 3) in (SIZE,),
+    )
+    order = SIZE < (n, 4), SIZE >= (n, n), (n, 2) < PLACE, SIZE < (3, 1)
+    return equal, order, SIZE + (n,), (n, *SIZE), (n,) + PLACE, np.ones(2) + SIZE
 
 
 @case((1, 2, 3), (0, 2, 1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.eager.arguments import KEYWORDS
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe
 
@@ -14,19 +15,13 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.source import FunctionSource
 
-#: PyTorch's keyword -> the one used here.
+#: PyTorch's or NumPy's keyword -> the one used here.
 _KEYWORDS = {
-    "dim": "axis",
-    "keepdim": "keepdims",
-    "input": "x",
+    **KEYWORDS,
     "other": "y",
-    "a": "x",
     "tensors": "arrays",
-    "end": "stop",
-    "steps": "num",
     "a_min": "min",
     "a_max": "max",
-    "dims": "axis",
     "dim1": "axis1",
     "dim2": "axis2",
     "N": "n",

@@ -202,6 +202,7 @@ class Expressions:
             return each(self, x, lambda o: self.binary(op, o, y, node), node)
         if isinstance(y, ChoiceValue):
             return each(self, y, lambda o: self.binary(op, x, o, node), node)
+        x, y = self.beside_values(x, y), self.beside_values(y, x)
         match op, x, y:
             case "add", TupleValue(), TupleValue():
                 return TupleValue(x.items + y.items)
@@ -240,6 +241,12 @@ class Expressions:
                 if not self.ctx.tensors:
                     x, y = self.beside_array(x, y, node), self.beside_array(y, x, node)
                 return self.arith.binary(op, x, y, node)
+
+    def beside_values(self, x: FrontValue, other: FrontValue) -> FrontValue:
+        """An operand: a tuple from outside is one of values where the other operand is not from outside."""
+        if isinstance(other, Static) or not (isinstance(x, Static) and isinstance(x.value, tuple)):
+            return x
+        return TupleValue(tuple(map(self.calls.of_object, x.value)), None if type(x.value) is tuple else type(x.value))
 
     def beside_array(self, x: FrontValue, other: FrontValue, node: ast.AST) -> FrontValue:
         """An operand: a sequence is an array where the other operand is NumPy's."""
@@ -431,6 +438,9 @@ class Expressions:
                 return base.item(at)
             case Static(value):
                 return self.calls.static_subscript(value, self.value(index), node)
+            case ChoiceValue():
+                at = self.value(index)
+                return each(self, base, lambda o: self.calls.static_subscript(o.value, at, node), node)
             case Number(value, False) if is_empty_index(self.value(index)):
                 return Number(value, weak=False)
             case _:
@@ -563,7 +573,7 @@ class Expressions:
                 return self.iterable(self.calls.objects.items(value, node), node)
             case Static() if self.calls.objects.has(value, "__iter__"):
                 return self.iterable(self.calls.objects.items(value, node), node)
-            case TupleValue() | ListValue() | DictValue() | Static():
+            case TupleValue() | ListValue() | DictValue() | Static() | ChoiceValue() | MessageValue():
                 items = self.known_items(value, node)
                 return SequenceValue(len(items), lambda i: self.one_of(items, i, node), static=len(items))
             case _:
