@@ -58,6 +58,20 @@ def outer_tuples(x, n):
     return equal, order, SIZE + (n,), (n, *SIZE), (n,) + PLACE, np.ones(2) + SIZE
 
 
+@case((A(3, 4),))
+def outer_tuples_as_arrays(x):
+    x[PLACE] = 7
+    x[SIZE] += x[2, 2]
+    picked = x[SIZE], x[PLACE,], x[PLACE, SIZE], x[:, PLACE], x[(0, 2),]
+    return (
+        picked,
+        np.maximum(x[0, :2], SIZE),
+        np.dot(SIZE, x[0, :2]),
+        np.concatenate((SIZE, PLACE)),
+        x.transpose((1, 0)),
+    )
+
+
 @case((1, 2, 3), (0, 2, 1))
 def tup_idx_rt(i, a, b):
     return (a, b, 7)[i - 1]
@@ -463,3 +477,16 @@ def test_items_that_are_arrays_change_in_place() -> None:
     for k in range(3):
         check(one_of_several, np.arange(3.0), k)
     check(tuples, np.arange(3.0))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda n: f"{n}" == "3",
+        lambda n: range(n) == range(3),
+        lambda n: slice(1, n) == slice(1, 3),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(same):
+    with pytest.raises(tj.ScriptError, match="are equal is outside the language"):
+        tj.script(same)(3)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tracejit.eager.arguments import KEYWORDS
 from tracejit.frontend.devices import require_device
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe
+from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe, spread
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -135,7 +135,7 @@ def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:
 
 def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
     """A value as an array."""
-    value = calls.as_operand(value)
+    value = spread(calls.as_operand(value))
     if isinstance(value, ArrayView):
         return value
     if isinstance(value, TupleValue | ListValue | GrowingList):

@@ -258,11 +258,12 @@ class Arithmetic:
         if is_python_number(x) and is_python_number(y):
             return self.python_binary(name, x, y, node)
         if not (self.is_operand(x) and self.is_operand(y)):
-            if name in ("eq", "ne") and (isinstance(x, Static) or isinstance(y, Static)):
-                return Static(name == "ne")
-            if name in ("eq", "ne") and _are_unlike(x, y):
-                return Static(name == "ne")
-            return self.unsupported(name, x, y, node)
+            if name not in ("eq", "ne"):
+                return self.unsupported(name, x, y, node)
+            if not _are_unlike(x, y):
+                reason = f"whether {describe(x)} and {describe(y)} are equal is outside the language"
+                self.ctx.refuse(node, reason, "compare what they are made of")
+            return Static(name == "ne")
         return self.scalar_of_rank_0(self.typed(name, node, x, y))
 
     @staticmethod
@@ -586,7 +587,9 @@ def _whole_exponent(y: FrontValue) -> int | None:
 
 
 def _are_unlike(x: FrontValue, y: FrontValue) -> bool:
-    """Whether two values are of kinds whose values are never equal."""
+    """Whether two values are never equal: of unlike kinds, or one a compile-time object, but for texts and the like."""
+    if isinstance(x, Static) or isinstance(y, Static):
+        return type_name(x) != type_name(y) or type_name(x) not in ("str", "range", "slice")
     found = [next((k for k in _UNLIKE if isinstance(v, k)), None) for v in (x, y)]
     return None not in found and found[0] is not found[1]
 

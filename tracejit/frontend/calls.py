@@ -79,6 +79,7 @@ from tracejit.frontend.values import (
     Transformed,
     TupleValue,
     describe,
+    spread,
     type_name,
 )
 from tracejit.frontend.written import replacement
@@ -140,6 +141,7 @@ class Calls:
         """A sequence of numbers or arrays as an array; others unchanged."""
         if isinstance(value, SequenceValue) and value.range is not None:
             return arrays.function(self, "arange", list(value.range), {}, node)
+        value = spread(value)
         is_list = isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
         return self.array_of(value, None, node) if is_list else value
 

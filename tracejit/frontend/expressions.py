@@ -51,6 +51,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     describe,
+    spread,
     type_name,
 )
 from tracejit.ir.core import Value
@@ -202,7 +203,8 @@ class Expressions:
             return each(self, x, lambda o: self.binary(op, o, y, node), node)
         if isinstance(y, ChoiceValue):
             return each(self, y, lambda o: self.binary(op, x, o, node), node)
-        x, y = self.beside_values(x, y), self.beside_values(y, x)
+        if isinstance(x, Static) is not isinstance(y, Static):
+            x, y = spread(x), spread(y)
         match op, x, y:
             case "add", TupleValue(), TupleValue():
                 return TupleValue(x.items + y.items)
@@ -241,12 +243,6 @@ class Expressions:
                 if not self.ctx.tensors:
                     x, y = self.beside_array(x, y, node), self.beside_array(y, x, node)
                 return self.arith.binary(op, x, y, node)
-
-    def beside_values(self, x: FrontValue, other: FrontValue) -> FrontValue:
-        """An operand: a tuple from outside is one of values where the other operand is not from outside."""
-        if isinstance(other, Static) or not (isinstance(x, Static) and isinstance(x.value, tuple)):
-            return x
-        return TupleValue(tuple(map(self.calls.of_object, x.value)), None if type(x.value) is tuple else type(x.value))
 
     def beside_array(self, x: FrontValue, other: FrontValue, node: ast.AST) -> FrontValue:
         """An operand: a sequence is an array where the other operand is NumPy's."""
@@ -403,9 +399,9 @@ class Expressions:
 
     def index_items(self, index: ast.expr) -> list[FrontValue]:
         """The items of a subscript."""
-        made = self.value(index)
+        made = spread(self.value(index))
         items = list(made.items) if isinstance(made, TupleValue) else [made]
-        return [index_item(self.calls, i, index) for i in items]
+        return [index_item(self.calls, spread(i), index) for i in items]
 
     def subscript_by(self, base: FrontValue, index: FrontValue, node: ast.AST) -> FrontValue:
         """`base[index]` by a value."""

@@ -7,7 +7,16 @@ import ast
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.objects import is_object
-from tracejit.frontend.values import FrontValue, GrowingList, ListValue, Number, SequenceValue, SliceValue, Static
+from tracejit.frontend.values import (
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    SequenceValue,
+    SliceValue,
+    Static,
+    TupleValue,
+)
 from tracejit.ir.types import I64, ScalarType
 
 if TYPE_CHECKING:
@@ -21,8 +30,8 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
 
     if isinstance(item, SequenceValue) and item.range is not None:
         return function(c, "arange", list(item.range), {}, node)
-    if isinstance(item, ListValue | GrowingList):
-        is_empty = isinstance(item, ListValue) and not item.items
+    if isinstance(item, TupleValue | ListValue | GrowingList):
+        is_empty = not isinstance(item, GrowingList) and not item.items
         is_unfilled = isinstance(item, GrowingList) and item.kind is None
         return c.array_of(item, I64 if is_empty or is_unfilled else None, node)
     if isinstance(item, Static) and isinstance(item.value, list | range):

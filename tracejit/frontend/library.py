@@ -12,7 +12,17 @@ import numpy as np
 
 from tracejit.eager.library import KEYWORDS
 from tracejit.frontend.source import function_source
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Number, Static, TupleValue, describe
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    Number,
+    Static,
+    TupleValue,
+    describe,
+    spread,
+)
 from tracejit.frontend.written import extension
 from tracejit.ir.builder import Handle
 from tracejit.ops.coerce import Weak
@@ -121,7 +131,7 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
 
 def operand(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
     """A handle, a Python number, or a `Weak` one known at run time only."""
-    value = calls.as_operand(value)
+    value = spread(calls.as_operand(value))
     if isinstance(value, TupleValue | ListValue | GrowingList):
         value = calls.array_of(value, None, node)
     if not calls.arith.is_operand(value):

@@ -370,6 +370,13 @@ def describe(value: FrontValue) -> str:
             return "a slice"
 
 
+def spread(value: FrontValue) -> FrontValue:
+    """A tuple that is known when compiling as one of values; others unchanged."""
+    if not (isinstance(value, Static) and isinstance(value.value, tuple)):
+        return value
+    return TupleValue(tuple(map(Static, value.value)), None if type(value.value) is tuple else type(value.value))
+
+
 def type_name(value: FrontValue) -> str:
     """The name of a value's Python type, as TypeErrors show it."""
     match value:
@@ -399,6 +406,8 @@ def type_name(value: FrontValue) -> str:
             return "str"
         case SequenceValue():
             return "range"
+        case SliceValue():
+            return "slice"
         case _:
             return "function"
 
