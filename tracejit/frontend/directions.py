@@ -50,8 +50,8 @@ def _shown(shape: Sequence[Size], sizes: list[Value]) -> str:
     parts: list[str] = []
     for n in shape:
         if isinstance(n, Value):
+            parts.append(f"{{{len(sizes)}}}" if len(sizes) < MAX_SHOWN else "?")
             sizes.append(n)
-        parts.append(
-            str(n) if not isinstance(n, Value) else f"{{{len(sizes) - 1}}}" if len(sizes) <= MAX_SHOWN else "?"
-        )
+        else:
+            parts.append(str(n))
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
