@@ -55,7 +55,7 @@ def outer_tuples(x, n):
         (n, 3) in (SIZE,),
     )
     order = SIZE < (n, 4), SIZE >= (n, n), (n, 2) < PLACE, SIZE < (3, 1)
-    return equal, order, SIZE + (n,), (n, *SIZE), (n,) + PLACE, np.ones(2) + SIZE
+    return equal, order, SIZE + (n,), (n, *SIZE), (n,) + PLACE, np.ones(2) + SIZE, "%d %s" % SIZE
 
 
 @case((A(3, 4),))

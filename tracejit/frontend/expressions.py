@@ -231,7 +231,7 @@ class Expressions:
             case _, Static(set() | frozenset()), Static(set() | frozenset()):
                 return self.calls.call_now(PYTHON[op], [x, y], {}, node)
             case "mod", Static(str() as template), _:
-                return text.percent(self.calls, template, y, node)
+                return text.percent(self.calls, template, spread(y), node)
             case _ if any(self.calls.objects.has_operator(v) for v in (x, y)):
                 tables.grow_beside(self.calls, x, y)
                 return self.calls.objects.binary(op, x, y, node)
