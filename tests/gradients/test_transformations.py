@@ -502,6 +502,7 @@ def test_transformations_inside_themselves_in_a_script():
         assert report and not report.skipped, str(report)
 
 
+@pytest.mark.compiled
 def test_functions_of_the_library_are_transformed():
     x = tj.tensor([0.5, -2.0], dtype=tj.float64)
     assert tj.grad(tj.sin)(0.5) == pytest.approx(np.cos(0.5))
@@ -523,6 +524,7 @@ def test_numbers_with_a_default_have_no_batch_axis():
     np.testing.assert_array_equal(tj.vmap(powers, in_axes=(0, None, 0))(x, 2, x), powers(x, 2, x))
 
 
+@pytest.mark.compiled
 def test_cotangents_of_many_axes():
     """A message has room for eight sizes."""
 

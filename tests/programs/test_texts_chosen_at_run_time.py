@@ -168,6 +168,7 @@ def test_items_of_several_kinds_are_refused() -> None:
         tj.script(mixed)(tj.ones(2), 3)
 
 
+@pytest.mark.compiled
 def test_letters_of_a_chosen_text():
     def letters(n):
         word = "abc" if n > 1 else "hello"

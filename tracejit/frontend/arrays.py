@@ -445,7 +445,7 @@ def require_single(c: Calls, x: ArrayView, kind: str, message: str) -> None:
 def python_number(c: Calls, x: Number) -> Number:
     """A scalar as the Python number of its kind."""
     wide = {"b": BOOL, "i": I64, "u": I64, "f": F64, "c": C128}[x.dtype.kind]
-    return Number(c.ctx.as_python(x, c.arith.scalar(x, wide)), weak=True)
+    return Number(c.gradients.as_python(x, c.arith.scalar(x, wide)), weak=True)
 
 
 def _fill(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:

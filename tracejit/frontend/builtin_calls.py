@@ -311,7 +311,7 @@ def _float(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
         return c.call_now(float, [x], {}, node)
     if x.dtype.is_complex:
         return c.arith.mismatch(TypeError("float() argument must be a real number, not 'complex'"), node)
-    return Number(c.ctx.as_python(x, c.arith.scalar(x, F64)), weak=True)
+    return Number(c.gradients.as_python(x, c.arith.scalar(x, F64)), weak=True)
 
 
 @handles(complex)
@@ -319,7 +319,7 @@ def _complex(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
     if all(isinstance(a, Static) for a in args):
         return c.call_now(complex, args, {}, node)
     numbers = [_number_argument(c, [a], a, node) for a in args]
-    parts = [Number(c.ctx.as_python(x, c.arith.scalar(x, C128)), weak=True) for x in numbers]
+    parts = [Number(c.gradients.as_python(x, c.arith.scalar(x, C128)), weak=True) for x in numbers]
     if len(parts) == 1:
         return parts[0]
     imaginary = c.arith.binary("mul", parts[1], Static(1j), node)

@@ -477,13 +477,6 @@ class Context:
             return self.b.emit("detach", (value,), names=(value.name,))[0]
         return self.b.emit("rewritten" if self.grad_enabled else "unrecorded", (value, old), names=(value.name,))[0]
 
-    def as_python(self, x: FrontValue, value: Value) -> Value:
-        """The value of x as a Python number: that of a Tensor that asks for gradients is constant for derivatives."""
-        is_tensors = self.tensors and self.notes_writes and not (isinstance(x, Number) and x.weak)
-        if not is_tensors or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
-            return value
-        return self.b.emit("detach", (value,), names=(value.name,))[0]
-
     def whole_view(self, storage: int) -> ArrayView:
         """The view that is the base of a class."""
         base = self.storage.bases[storage]

@@ -279,6 +279,14 @@ class Gradients:
             return Number(self.calls.ctx.b.emit("detach", (x.value,))[0], x.weak)
         return x
 
+    def as_python(self, x: FrontValue, value: Value) -> Value:
+        """The value of x as a Python number: that of a Tensor that asks for gradients is constant for derivatives."""
+        ctx = self.calls.ctx
+        is_tensors = ctx.tensors and ctx.notes_writes and not (isinstance(x, Number) and x.weak)
+        if not is_tensors or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
+            return value
+        return ctx.b.emit("detach", (value,), names=(value.name,))[0]
+
     # -- tj.grad(f) inside a script -----------------------------------------------------------------------------
 
     def call(
