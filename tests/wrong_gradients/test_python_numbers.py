@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,11 +26,6 @@ def by_complex(x: Any) -> Any:
     return (x * x * scale).sum(), scale
 
 
-def by_math(x: Any) -> Any:
-    scale = math.exp(x[0]) + math.degrees(x[1]) + math.pow(x[1], 2)
-    return (x * scale).sum(), scale
-
-
 def in_a_loop(x: Any) -> Any:
     total, seen = x[0] * 0.0, 0.0
     for i in range(len(x)):
@@ -40,7 +34,7 @@ def in_a_loop(x: Any) -> Any:
     return total, seen
 
 
-PROGRAMS = [by_item, by_float, by_complex, by_math, in_a_loop]
+PROGRAMS = [by_item, by_float, by_complex, in_a_loop]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -587,9 +587,11 @@ def _whole_exponent(y: FrontValue) -> int | None:
 
 
 def _are_unlike(x: FrontValue, y: FrontValue) -> bool:
-    """Whether two values are never equal: of unlike kinds, or one a compile-time object, but for texts and the like."""
-    if isinstance(x, Static) or isinstance(y, Static):
-        return type_name(x) != type_name(y) or type_name(x) not in ("str", "range", "slice")
+    """Whether two values are never equal: of unlike kinds, or one a compile-time object, but for texts and the like.
+    Text with run-time values in it is never empty."""
+    known = next((v for v in (x, y) if isinstance(v, Static)), None)
+    if known is not None:
+        return type_name(x) != type_name(y) or type_name(x) not in ("str", "range", "slice") or known.value == ""
     found = [next((k for k in _UNLIKE if isinstance(v, k)), None) for v in (x, y)]
     return None not in found and found[0] is not found[1]
 

@@ -46,11 +46,12 @@ def math_call(
         return calls.arith.binary("div", top, base, node)
     if name in ("degrees", "radians"):
         factor = 180.0 / math.pi if name == "degrees" else math.pi / 180.0
-        value = calls.gradients.as_python(args[0], calls.arith.scalar(args[0], F64))
-        return Number(calls.ctx.b.emit("mul", (value, _constant(calls, factor)))[0], weak=True)
+        return Number(
+            calls.ctx.b.emit("mul", (calls.arith.scalar(args[0], F64), _constant(calls, factor)))[0], weak=True
+        )
     if name in _WHOLE and isinstance(args[0], Number) and args[0].dtype.is_integer:
         return Number(calls.arith.scalar(args[0], I64), weak=True)
-    values = [calls.gradients.as_python(a, calls.arith.scalar(a, F64)) for a in args]
+    values = [calls.arith.scalar(a, F64) for a in args]
     b = calls.ctx.b
     if name in _PREDICATES:
         return Number(b.emit(name, values)[0], weak=True)

@@ -171,10 +171,10 @@ class ResultBuilder:
         return found
 
     def number(self, value: Any, weak: bool) -> Any:
-        if weak:
-            return value.item() if hasattr(value, "item") else value
         if isinstance(value, Tensor):
             return value
+        if weak:
+            return value.item() if hasattr(value, "item") else value
         if self.tensors:
             return wrap(as_array(value, self.lowered.graph.device))
         return value
