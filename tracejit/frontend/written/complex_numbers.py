@@ -40,27 +40,21 @@ def log(z: Any, base: Any = None) -> Any:
 def sin(z: Any) -> Any:
     """The sine."""
     z = complex(z)
-    if math.isinf(z.real):
-        raise ValueError("math domain error")
-    return complex(np.sin(z))
+    return _bounded(z, z.real, np.sin)
 
 
 @written(cmath.cos)
 def cos(z: Any) -> Any:
     """The cosine."""
     z = complex(z)
-    if math.isinf(z.real):
-        raise ValueError("math domain error")
-    return complex(np.cos(z))
+    return _bounded(z, z.real, np.cos)
 
 
 @written(cmath.tan)
 def tan(z: Any) -> Any:
     """The tangent."""
     z = complex(z)
-    if math.isinf(z.real):
-        raise ValueError("math domain error")
-    return complex(np.tan(z))
+    return _bounded(z, z.real, np.tan)
 
 
 @written(cmath.sinh)
@@ -75,11 +69,16 @@ def cosh(z: Any) -> Any:
     return _grown(complex(z), np.cosh)
 
 
+def _bounded(z: Any, turning: Any, fn: Any) -> Any:
+    """A function that has no value where the part along which it is periodic is infinite."""
+    if math.isinf(turning):
+        raise ValueError("math domain error")
+    return complex(fn(z))
+
+
 def _grown(z: Any, fn: Any) -> Any:
     """A hyperbolic function, with Python's errors."""
-    if math.isinf(z.imag):
-        raise ValueError("math domain error")
-    made = complex(fn(z))
+    made = _bounded(z, z.imag, fn)
     if isfinite(z) and not isfinite(made):
         raise OverflowError("math range error")
     return made
@@ -89,9 +88,7 @@ def _grown(z: Any, fn: Any) -> Any:
 def tanh(z: Any) -> Any:
     """The hyperbolic tangent."""
     z = complex(z)
-    if math.isinf(z.imag):
-        raise ValueError("math domain error")
-    return complex(np.tanh(z))
+    return _bounded(z, z.imag, np.tanh)
 
 
 @written(cmath.asin)

@@ -54,7 +54,7 @@ def _resampled(y: Any, axis: int, n: Any, count: Any, step: Any, mode: str, alig
     if mode != "bicubic":
         places = places.clamp(min=0.0)
     first = places.floor()
-    t = (places - first).to(y.dtype).reshape((-1, *(1 for _ in range(y.ndim - 1 - axis))))
+    t = _along(places - first, y, axis)
     if mode != "bicubic":
         low, high = (y.index_select(axis, _at(first + k, n)) for k in (0, 1))
         return low * (1.0 - t) + high * t
@@ -66,6 +66,11 @@ def _resampled(y: Any, axis: int, n: Any, count: Any, step: Any, mode: str, alig
 def _at(places: Any, n: Any) -> Any:
     """Places as indices, those outside at the edge."""
     return places.clamp(0.0, n - 1.0).to(tj.int64)
+
+
+def _along(values: Any, y: Any, axis: int) -> Any:
+    """Numbers, one for each place of an axis, shaped to meet y."""
+    return values.to(y.dtype).reshape((-1, *(1 for _ in range(y.ndim - 1 - axis))))
 
 
 def _inner(t: Any) -> Any:
@@ -84,5 +89,4 @@ def _means(y: Any, axis: int, n: Any, count: Any) -> Any:
     sums = tj.cat([zero, y.cumsum(axis)], axis)
     places = tj.arange(count, device=y.device)
     starts, stops = places * n // count, ((places + 1) * n + count - 1) // count
-    widths = (stops - starts).to(y.dtype).reshape((-1, *(1 for _ in range(y.ndim - 1 - axis))))
-    return (sums.index_select(axis, stops) - sums.index_select(axis, starts)) / widths
+    return (sums.index_select(axis, stops) - sums.index_select(axis, starts)) / _along(stops - starts, y, axis)
