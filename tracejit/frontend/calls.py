@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import inspect
 import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -193,13 +192,9 @@ class Calls:
             case SuperValue():
                 return self.objects.super_attribute(base, name, node)
             case Static(value):
-                member = (
-                    inspect.getattr_static(type(value), name, None)
-                    if not isinstance(value, type | types.ModuleType)
-                    else None
-                )
-                if isinstance(member, property) and isinstance(member.fget, types.FunctionType):
-                    return self.call_value(Static(member.fget), [base], {}, node)
+                getter = self.statics.getter(value, name)
+                if getter is not None:
+                    return self.call_value(Static(getter), [base], {}, node)
                 return self.statics.attribute(value, name, node)
             case SequenceValue(range=parts) if parts is not None and name in _RANGE_PARTS:
                 return parts[_RANGE_PARTS.index(name)]
@@ -332,7 +327,7 @@ class Calls:
             return self.construct(fn, args, kwargs, node)
         if (made := module_parts.forward(self, fn, args, kwargs, node)) is not None:
             return made
-        call = inspect.getattr_static(type(fn), "__call__", None)
+        call = self.statics.member(type(fn), "__call__")
         if isinstance(call, types.FunctionType):
             return self.call_object(call, [Static(fn), *args], kwargs, node)
         if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and is_pure_builtin(fn):

@@ -56,6 +56,7 @@ def is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:
     if isinstance(x, ChoiceValue):
         x = x.options[0]
     if isinstance(x, Static):
+        c.statics.guard_class(x.value)
         return isinstance(x.value, cls)
     kind = _class_of(c, x)
     return kind is not None and issubclass(kind, cls)
@@ -65,6 +66,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
     """The Python class of a value."""
     match x:
         case Static(value):
+            c.statics.guard_class(value)
             return type(value)
         case ArrayView():
             return Tensor if c.ctx.tensors else np.ndarray
@@ -94,7 +96,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
 def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     name = c.static(args[1], node, "the attribute name")
     if len(args) == 3 and not _has(c, args[0], name, node):
-        _rely_on(c, args[0], name)
+        c.statics.guard_has(args[0], name)
         return args[2]
     perhaps = _perhaps(args[0], name)
     if len(args) == 3 and perhaps is not None:
@@ -106,14 +108,8 @@ def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
 def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     name = c.static(args[1], node, "the attribute name")
     perhaps = _perhaps(args[0], name)
-    _rely_on(c, args[0], name)
+    c.statics.guard_has(args[0], name)
     return Static(_has(c, args[0], name, node)) if perhaps is None else Number(perhaps.bound, weak=True)
-
-
-def _rely_on(c: Calls, x: FrontValue, name: str) -> None:
-    """Compile in whether a value has an attribute."""
-    if isinstance(x, Static):
-        c.statics.guard_has(x.value, name)
 
 
 def _perhaps(x: FrontValue, name: str) -> MaybeUnbound | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.errors import error_factory, error_kind
 from tracejit.frontend import shown_arrays
-from tracejit.frontend.objects import find, is_users
+from tracejit.frontend.objects import is_users
 from tracejit.frontend.reached import value_of
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
@@ -63,7 +63,7 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValu
     is_text = all(
         isinstance(a, MessageValue) or (isinstance(a, Static) and isinstance(a.value, str)) for a in args.items
     )
-    if len(args.items) <= 1 and is_text and len(o.fields) == 1 and not is_users(find(o.cls, "__init__")):
+    if len(args.items) <= 1 and is_text and len(o.fields) == 1 and not is_users(c.statics.member(o.cls, "__init__")):
         return kind, message
     parts = _Parts(c, node, list(message.values))
     plans = {name: parts.plan(value) for name, value in o.fields.items()}

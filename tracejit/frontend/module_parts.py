@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
 from tracejit.frontend.signature import TreeSpec, constant_access
-from tracejit.frontend.values import BoundFunction, DictValue, FrontValue, Static, TupleValue
+from tracejit.frontend.values import DictValue, FrontValue, Static, TupleValue
 from tracejit.frontend.written.hooks import with_hooks
 
 if TYPE_CHECKING:
@@ -95,17 +95,15 @@ def forward(
     """A call of a module, plain or scripted; None for other objects."""
     if hasattr(type(fn), "__tracejit_module__"):
         fn = fn.__tracejit_module__
-    found = getattr(type(fn), "forward", None)
-    found = getattr(found, "__tracejit_function__", found)
-    if not isinstance(found, types.FunctionType) or not hasattr(fn, "state_dict"):
+    if not hasattr(fn, "forward") or not hasattr(fn, "state_dict"):
         return None
+    own = c.attribute(Static(fn), "forward", node)
     before, after = _hooks(c, fn, node)
     if before or after:
-        own = BoundFunction(Static(found), (Static(fn),))
         given = DictValue(kwargs)
         hooks = (TupleValue(tuple(before)), TupleValue(tuple(after)))
         return c.call_object(with_hooks, [Static(fn), own, *hooks, TupleValue(tuple(args)), given], {}, node)
-    return c.call_object(found, [Static(fn), *args], kwargs, node)
+    return c.call_value(own, args, kwargs, node)
 
 
 def _hooks(c: Calls, module: Any, node: ast.AST) -> list[list[FrontValue]]:

@@ -11,14 +11,13 @@ import enum
 import functools
 import reprlib
 import types
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
 from tracejit.frontend import choices
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.names import is_numpys
-from tracejit.frontend.signature import constant_access
+from tracejit.frontend.signature import MISSING, constant_access
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
     ArrayView,
@@ -63,21 +62,9 @@ OPERATORS = {
     "ge": ("__ge__", "__le__"),
 }
 UNARY = {"neg": "__neg__", "pos": "__pos__", "bitnot": "__invert__", "abs": "__abs__"}
-_MISSING = object()
 
 #: Where the code is from of what `dataclass` writes.
 _GENERATED = ("<string>", dataclasses.__file__, reprlib.__file__)
-
-
-def members(cls: type) -> Iterator[dict[str, Any]]:
-    """The namespaces of a class and its bases, in the order attributes are looked up."""
-    for base in cls.__mro__:
-        yield dict(vars(base))
-
-
-def find(cls: type, name: str) -> Any:
-    """A class attribute as it stands in the class; `_MISSING` if there is none."""
-    return next((m[name] for m in members(cls) if name in m), _MISSING)
 
 
 def is_users(fn: Any) -> bool:
@@ -123,6 +110,10 @@ class Objects:
         self.c = calls
         self.ctx = calls.ctx
 
+    def find(self, cls: type, name: str) -> Any:
+        """A class attribute as it stands in the class, guarded; `MISSING` if there is none."""
+        return self.c.statics.member(cls, name)
+
     # -- making -------------------------------------------------------------------------------------------------
 
     def construct(
@@ -139,14 +130,14 @@ class Objects:
         if issubclass(cls, tuple) and fields is not None:
             bound = self.bind_fields(cls, list(fields), getattr(cls, "_field_defaults", {}), args, kwargs, node)
             return TupleValue(tuple(bound.values()), cls)
-        if issubclass(cls, BaseException) and not is_users(find(cls, "__init__")):
+        if issubclass(cls, BaseException) and not is_users(self.find(cls, "__init__")):
             return self.ctx.new_object(ObjectValue(cls, {"args": TupleValue(tuple(args))}), node)
         if not self.is_plain(cls):
             return None
         made: ObjectValue = self.ctx.new_object(ObjectValue(cls, {}), node)
         if issubclass(cls, BaseException):
             made.fields = {"args": TupleValue(tuple(args))}
-        init = find(cls, "__init__")
+        init = self.find(cls, "__init__")
         if dataclasses.is_dataclass(cls) and not is_users(init):
             self.fill_dataclass(made, args, kwargs, node)
         elif is_users(init):
@@ -161,11 +152,11 @@ class Objects:
         foreign = [b for b in cls.__mro__ if b.__module__ == "builtins" and not (is_exception or b is object)]
         if foreign or cls.__module__.split(".")[0] in ("builtins", "numpy") or hasattr(cls, "state_dict"):
             return False
-        own_setattr = find(cls, "__setattr__")
+        own_setattr = self.find(cls, "__setattr__")
         kept = (
             own_setattr in (object.__setattr__, BaseException.__setattr__) or is_users(own_setattr) or _is_frozen(cls)
         )
-        own_new = find(cls, "__new__")
+        own_new = self.find(cls, "__new__")
         return kept and (not isinstance(own_new, staticmethod) if is_exception else own_new is object.__new__)
 
     def fill_dataclass(
@@ -191,7 +182,7 @@ class Objects:
                 bound[f.name] = Static(f.default)
         order = [f.name for f in dataclasses.fields(made.cls) if f.name in bound]  # type: ignore[arg-type]
         made.fields = {n: bound[n] for n in order}
-        after = find(made.cls, "__post_init__")
+        after = self.find(made.cls, "__post_init__")
         if is_users(after):
             self.c.call_object(after, [made], {}, node)
 
@@ -230,7 +221,7 @@ class Objects:
 
     def attribute(self, o: ObjectValue, name: str, node: ast.AST) -> FrontValue:
         """`o.name`."""
-        member = find(o.cls, name)
+        member = self.find(o.cls, name)
         if isinstance(member, property):
             return self.c.call_value(Static(member.fget), [o], {}, node)
         if name in o.fields:
@@ -254,7 +245,8 @@ class Objects:
 
     def member(self, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue:
         """An attribute that the class has."""
-        return self.bound(find(cls, name), receiver, cls, name, node)
+        member = self.c.statics.member(cls, name, self.c.statics.lacking(receiver, name))
+        return self.bound(member, receiver, cls, name, node)
 
     def bound(self, member: Any, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue:
         """A class attribute, seen through an instance."""
@@ -269,10 +261,11 @@ class Objects:
                 return BoundFunction(Static(member.__func__), (Static(cls),))
             case _ if is_users(member):
                 return BoundFunction(Static(member), (receiver,))
-            case _ if member is _MISSING:
-                getter = find(cls, "__getattr__")
+            case _ if member is MISSING:
+                getter = self.find(cls, "__getattr__")
                 if is_users(getter):
                     return self.c.call_object(getter, [receiver, Static(name)], {}, node)
+                self.c.statics.guard_has(receiver, name)
                 text = f"'{cls.__name__}' object has no attribute '{name}'"
                 self.ctx.check_false("AttributeError", text)
             case types.WrapperDescriptorType() | types.MethodDescriptorType() | types.BuiltinFunctionType():
@@ -287,7 +280,8 @@ class Objects:
         cls = cls or class_of(receiver)
         assert cls is not None
         behind = cls.__mro__[cls.__mro__.index(value.cls) + 1 :]
-        member = next((vars(c)[name] for c in behind if name in vars(c)), _MISSING)
+        home = next((c for c in behind if name in vars(c)), object)
+        member = self.find(home, name)
         if name == "__init__" and isinstance(member, types.WrapperDescriptorType):
             return BoundMethod(value, name)
         return self.bound(member, receiver, cls, name, node)
@@ -302,7 +296,7 @@ class Objects:
 
     def set_attribute(self, o: ObjectValue, name: str, value: FrontValue, node: ast.AST) -> None:
         """`o.name = value`."""
-        member = find(o.cls, name)
+        member = self.find(o.cls, name)
         if isinstance(member, property):
             if member.fset is None:
                 text = f"property '{name}' of '{o.cls.__name__}' object has no setter"
@@ -312,7 +306,7 @@ class Objects:
         if _is_frozen(o.cls):
             frozen = error_kind(dataclasses.FrozenInstanceError)
             self.ctx.check_false(frozen, f"cannot assign to field '{name}'")
-        own = find(o.cls, "__setattr__")
+        own = self.find(o.cls, "__setattr__")
         if is_users(own):
             self.c.call_object(own, [o, Static(name), value], {}, node)
             return
@@ -334,7 +328,7 @@ class Objects:
 
     def set_outer(self, owner: Any, name: str, value: FrontValue, node: ast.AST) -> None:
         """`owner.name = value` for an object from outside."""
-        member = find(type(owner), name)
+        member = self.find(type(owner), name)
         if isinstance(member, property) and isinstance(member.fset, types.FunctionType):
             self.c.call_value(Static(member.fset), [Static(owner), value], {}, node)
             return
@@ -345,7 +339,7 @@ class Objects:
     def special(self, value: FrontValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue | None:
         """Call a special method; None where the class has no Python function of that name."""
         cls = class_of(value)
-        member = _MISSING if cls is None else find(cls, name)
+        member = MISSING if cls is None else self.find(cls, name)
         if not is_users(member):
             return None
         return self.c.call_object(member, [value, *args], {}, node)
@@ -353,11 +347,11 @@ class Objects:
     def has(self, value: FrontValue, name: str) -> bool:
         """Whether the class of a value has a special method in Python."""
         cls = class_of(value)
-        return cls is not None and not hasattr(cls, "state_dict") and is_users(find(cls, name))
+        return cls is not None and not hasattr(cls, "state_dict") and is_users(self.find(cls, name))
 
     def call(self, o: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """`o(...)`."""
-        member = find(o.cls, "__call__")
+        member = self.find(o.cls, "__call__")
         if not is_users(member):
             return self.c.arith.mismatch(TypeError(f"'{o.cls.__name__}' object is not callable"), node)
         return self.c.call_object(member, [o, *args], kwargs, node)
@@ -368,7 +362,7 @@ class Objects:
             return True
         cls = class_of(x)
         names = (n for pair in OPERATORS.values() for n in pair)
-        return cls is not None and (_compares_fields(cls) or any(is_users(find(cls, n)) for n in names))
+        return cls is not None and (_compares_fields(cls) or any(is_users(self.find(cls, n)) for n in names))
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y` where one is an instance of a class."""
@@ -421,10 +415,9 @@ class Objects:
                 return made
         return Static(True)
 
-    @staticmethod
-    def has_truth(value: Any) -> bool:
+    def has_truth(self, value: Any) -> bool:
         """Whether the class of an object from outside says what it is as a condition."""
-        return any(is_users(find(type(value), n)) for n in ("__bool__", "__len__"))
+        return any(is_users(self.find(type(value), n)) for n in ("__bool__", "__len__"))
 
     def items(self, o: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over the object runs over."""
@@ -432,7 +425,7 @@ class Objects:
         if made is not None:
             has_next = self.has(made, "__next__") and not is_iterator(made)
             return self.c.call_object(stepped, [made], {}, node) if has_next else made
-        length, item = self.special(o, "__len__", [], node), find(class_of(o) or object, "__getitem__")
+        length, item = self.special(o, "__len__", [], node), self.find(class_of(o) or object, "__getitem__")
         if isinstance(length, Static) and is_users(item):
             return TupleValue(tuple(self.c.call_object(item, [o, Static(i)], {}, node) for i in range(length.value)))
         if is_users(item):

@@ -262,7 +262,7 @@ def refined(
 
 
 def is_data_object(value: Any) -> bool:
-    """Whether a value is a dataclass instance (its fields are arguments of their own)."""
+    """Whether a value is a dataclass instance (its fields and what else it has are arguments of their own)."""
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
@@ -272,7 +272,8 @@ def tree_children(value: Any) -> tuple[tuple[Any, ...], list[Any]]:
         return tuple(value.keys()), list(value.values())
     if isinstance(value, tuple | list):
         return tuple(range(len(value))), list(value)
-    names = tuple(f.name for f in dataclasses.fields(value))
+    fields = (f.name for f in dataclasses.fields(value) if hasattr(value, f.name))
+    names = tuple(dict.fromkeys((*fields, *getattr(value, "__dict__", ()))))
     return names, [getattr(value, n) for n in names]
 
 

@@ -70,6 +70,11 @@ def _is_fixed(owner: Any) -> bool:
     return isinstance(owner, types.ModuleType) and owner.__name__.split(".")[0] in _FIXED_MODULES
 
 
+def _is_fixed_class(cls: type) -> bool:
+    """Whether a class is one whose attributes are taken to stay what they are."""
+    return cls.__module__.split(".")[0] in _FIXED_MODULES
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a number that can be a run-time one: Python's, but no bool, or NumPy's."""
     return type(value) in (int, float, complex) or (isinstance(value, np.number) and value.dtype.name in BY_NUMPY_NAME)
@@ -208,15 +213,54 @@ class Statics:
             return known.fields[name]
         if _is_fixed(owner):
             return self.of_object(self.get(owner, name, node))
-        fixed = isinstance(owner, type) and owner.__module__.split(".")[0] in _FIXED_MODULES
-        if fixed or isinstance(
+        if (isinstance(owner, type) and _is_fixed_class(owner)) or isinstance(
             owner, np.dtype | np.generic | np.ufunc | types.BuiltinFunctionType | str | enum.EnumType
         ):
             return self.of_object(self.get(owner, name, node))
         value = self.get(owner, name, node)
+        access = constant_access(owner).step("attribute", name)
         if isinstance(value, types.MethodType) and value.__self__ is owner:
+            self.rely(value.__func__, access.step("attribute", "__func__"))  # the method itself is made at every read
             return Static(value)
-        return self.guarded(value, constant_access(owner).step("attribute", name))
+        return self.guarded(value, access)
+
+    def rely(self, value: Any, access: Access) -> None:
+        """Compile in a value: a call that finds another one compiles again."""
+        self.guards[access] = StaticSpec(value)
+        self.keep.append(value)
+
+    def member(self, cls: type, name: str, instance: Access | None = None) -> Any:
+        """An attribute as it stands in a class, `MISSING` if there is none; relied on where it is the user's, who may
+        set another one in the class, or in the instance of which `instance` is given."""
+        home = next((base for base in cls.__mro__ if name in vars(base)), None)
+        if home is None:
+            return MISSING
+        found, held = vars(home)[name], getattr(cls, name, MISSING)
+        if _is_fixed_class(home):
+            return found
+        access = constant_access(cls).step("attribute", name)
+        if instance is not None and isinstance(found, types.FunctionType):
+            self.rely(found, instance.step("attribute", name).step("attribute", "__func__"))
+        elif isinstance(held, types.MethodType):
+            self.rely(held.__func__, access.step("attribute", "__func__"))
+        elif held is not MISSING and held is getattr(cls, name):
+            self.rely(held, access)
+        return found
+
+    def getter(self, owner: Any, name: str) -> types.FunctionType | None:
+        """The function of a property of a compile-time object; None where the name is no property."""
+        if isinstance(owner, type | types.ModuleType):
+            return None
+        found = self.member(type(owner), name)
+        if not isinstance(found, property) or not isinstance(found.fget, types.FunctionType):
+            return None
+        self.guard_class(owner)
+        return found.fget
+
+    def guard_class(self, owner: Any) -> None:
+        """Rely on the class of a compile-time object whose class may be set."""
+        if hasattr(owner, "__dict__") and not isinstance(owner, type | types.ModuleType | types.FunctionType):
+            self.rely(type(owner), constant_access(owner).step("attribute", "__class__"))
 
     def defaults(self, fn: Any) -> tuple[list[FrontValue], dict[str, FrontValue | None]]:
         """The defaults of a function's parameters, by position and by keyword."""
@@ -239,10 +283,17 @@ class Statics:
             text = escape(str(error))
             self.missing(constant_access(owner).step("attribute", name), "AttributeError", text)
 
-    def guard_has(self, owner: Any, name: str) -> None:
-        """Rely on whether a compile-time object has an attribute."""
-        if not _is_fixed(owner) and not isinstance(owner, _VALUES):
-            self.guards[constant_access(owner).step("has", name)] = StaticSpec(hasattr(owner, name))
+    def guard_has(self, x: FrontValue, name: str) -> None:
+        """Rely on whether a compile-time object or one of the caller's has an attribute."""
+        if isinstance(x, ObjectValue) and (instance := self.lacking(x, name)) is not None:
+            self.guards[instance.step("has", name)] = StaticSpec(hasattr(x.cls, name))
+        elif isinstance(x, Static) and not _is_fixed(x.value) and not isinstance(x.value, _VALUES):
+            self.guards[constant_access(x.value).step("has", name)] = StaticSpec(hasattr(x.value, name))
+
+    def lacking(self, x: FrontValue, name: str) -> Access | None:
+        """The access of an object of the caller that came without an attribute of its own by that name; else None."""
+        start = self.given.get(x) if isinstance(x, ObjectValue) else None
+        return None if start is None or name in start else x.access
 
     def not_imported(self, module: types.ModuleType, name: str) -> NoReturn:
         """A module has nothing of the name that is imported from it."""

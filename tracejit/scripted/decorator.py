@@ -49,7 +49,7 @@ def script(fn: Any = None, **options: Any) -> Any:
 
 
 def _called(module: Any, *args: Any, **kwargs: Any) -> Any:
-    """What is compiled of a module with hooks."""
+    """What is compiled of a module with hooks, or with a `forward` of its own."""
     return module(*args, **kwargs)
 
 
@@ -58,7 +58,7 @@ class ScriptedModule:
 
     def __init__(self, module: Any, options: Options) -> None:
         self.__dict__["module"] = module
-        self.__dict__["script"] = ScriptedFunction(_forward_of(module), options)
+        self.__dict__["script"] = ScriptedFunction(_compiled_of(module), options)
 
     @property
     def __class__(self) -> type:  # type: ignore[override]
@@ -75,11 +75,9 @@ class ScriptedModule:
         if any(getattr(module, name, None) for name in BACKWARD_TABLES):
             kind = type(module).__name__
             raise RuntimeError(f"{kind} has backward hooks, which its compiled forward cannot run: remove them first")
-        if (
-            any(getattr(module, name, None) for name in FORWARD_TABLES)
-            and compiled.__tracejit_function__ is not _called
-        ):
-            compiled = self.__dict__["script"] = ScriptedFunction(_called, compiled.options)
+        wanted = _compiled_of(module)
+        if wanted is not compiled.__tracejit_function__:
+            compiled = self.__dict__["script"] = ScriptedFunction(wanted, compiled.options)
         return compiled(module, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -108,6 +106,13 @@ def _forward_of(module: Any) -> Any:
     """The plain `forward` of a module's class; None where there is none."""
     forward = getattr(type(module), "forward", None)
     return getattr(forward, "__tracejit_function__", forward)
+
+
+def _compiled_of(module: Any) -> Any:
+    """What to compile of a module as it is now."""
+    if "forward" in vars(module) or any(getattr(module, name, None) for name in FORWARD_TABLES):
+        return _called
+    return _forward_of(module)
 
 
 def is_from_python(cls: type) -> bool:
