@@ -292,8 +292,9 @@ class Statics:
 
     def lacking(self, x: FrontValue, name: str) -> Access | None:
         """The access of an object of the caller that came without an attribute of its own by that name; else None."""
-        start = self.given.get(x) if isinstance(x, ObjectValue) else None
-        return None if start is None or name in start else x.access
+        if not isinstance(x, ObjectValue) or x not in self.given or name in self.given[x]:
+            return None
+        return x.access
 
     def not_imported(self, module: types.ModuleType, name: str) -> NoReturn:
         """A module has nothing of the name that is imported from it."""
