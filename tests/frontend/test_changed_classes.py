@@ -183,3 +183,29 @@ def test_forward_is_never_stale(monkeypatch, inside):
     assert scripted(x).item() == 12.0
     del net.forward, net.linear.forward
     assert scripted(x).item() == 6.0
+
+
+def test_parts_of_a_module_that_change_their_kind():
+    linear, x = nn.Linear(2, 1), tj.tensor([[1.0, 2.0]])
+    scripted = script(lambda x: linear(x).sum())
+
+    def agree():
+        for _ in range(2):
+            np.testing.assert_allclose(scripted(x).item(), linear(x).sum().item(), rtol=1e-6)
+
+    agree()
+    linear.weight = nn.Parameter(tj.ones(1, 2) * 5)
+    agree()
+    linear.bias = None
+    agree()
+    del linear.weight
+    linear.weight = tj.ones(1, 2) * 3  # a plain attribute
+    agree()
+    del linear.weight
+    linear.register_buffer("weight", tj.ones(1, 2) * 7)
+    agree()
+    linear.weight = tj.ones(1, 2) * 8
+    agree()
+    del linear.weight
+    linear.weight = nn.Parameter(tj.ones(1, 2) * 9)
+    agree()

@@ -6,7 +6,7 @@ import dataclasses
 import types
 from typing import Any
 
-from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES
+from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
 from tracejit.scripted.function import BoundScript, ScriptedFunction
 from tracejit.scripted.options import Options
 
@@ -72,7 +72,7 @@ class ScriptedModule:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         module = self.__dict__["module"]
         compiled = self.__dict__["script"]
-        if any(getattr(module, name, None) for name in BACKWARD_TABLES):
+        if _has_hooks(module, BACKWARD_TABLES):
             kind = type(module).__name__
             raise RuntimeError(f"{kind} has backward hooks, which its compiled forward cannot run: remove them first")
         wanted = _compiled_of(module)
@@ -110,9 +110,11 @@ def _forward_of(module: Any) -> Any:
 
 def _compiled_of(module: Any) -> Any:
     """What to compile of a module as it is now."""
-    if "forward" in vars(module) or any(getattr(module, name, None) for name in FORWARD_TABLES):
-        return _called
-    return _forward_of(module)
+    return _called if "forward" in vars(module) or _has_hooks(module, FORWARD_TABLES) else _forward_of(module)
+
+
+def _has_hooks(module: Any, tables: tuple[str, ...]) -> bool:
+    return MODULE_HOOKS.count > 0 and any(getattr(module, name, None) for name in tables)
 
 
 def is_from_python(cls: type) -> bool:

@@ -151,7 +151,7 @@ class Plan:
     def argument(self, guard: g.Guard, access: Access) -> g.Argument:
         """A guard for what is found at an access, in calls of this pattern."""
         if access.root < 0:
-            return g.Argument(guard, -1, access.steps, access.constant)
+            return g.Argument(guard, -1, _steps_from(access.constant, access.steps), access.constant)
         if self.parameters[access.root].kind in _EXTRA:
             root, steps = self.pattern.extra(access.root, self.parameters[access.root], access)
             return g.Argument(guard, root, steps)
@@ -369,6 +369,17 @@ class Plan:
                 return g.ConstantResult(value)
             case _:
                 raise Inexpressible
+
+
+def _steps_from(owner: Any, steps: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
+    """Steps from a fixed object. To a part of a module they lead through the table that has it: Python code would look
+    it up by its name."""
+    if steps and steps[0][0] == "attribute" and hasattr(type(owner), "state_dict"):
+        name = steps[0][1]
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in vars(owner).get(table, ()):
+                return ("attribute", table), ("item", name), *steps[1:]
+    return steps
 
 
 def _unless_none(some: bool, value: Any) -> Any:
