@@ -41,6 +41,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
         "arithmetic of trip counts",
     ),
+    "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }
 
 #: Files of codegen/ that read or print loop programs, and what they must not know.

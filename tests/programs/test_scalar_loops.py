@@ -289,3 +289,34 @@ def test_a_loop_that_goes_on_while_either_holds() -> None:
     for n in range(5):
         check(either, np.zeros(3), n)
         check(past_the_end, np.zeros(3), n)
+
+
+def ranges_of(starts, ends, places, a, b):
+    total = 0.0
+    for i in range(len(starts)):
+        for k in range(starts[i], ends[i]):
+            b[k] += 1.0
+            total += a[places[k]]
+    return total
+
+
+@pytest.mark.parametrize("least", [0, -4, -9])
+@pytest.mark.parametrize("most", [5, 9])
+def test_ranges_that_start_anywhere(least: int, most: int) -> None:
+    rng = np.random.default_rng(least + 10 * most)
+    for _ in range(8):
+        starts, ends = rng.integers(least, most, (2, 6))
+        check(ranges_of, starts, ends, rng.integers(least // 2, 6, 8), rng.random(6), np.zeros(7))
+
+
+def test_a_range_far_from_zero_is_empty() -> None:
+    most = np.iinfo(np.int64).max
+    check(ranges_of, np.array([most, 1]), np.array([-most, 3]), np.arange(3), np.ones(3), np.zeros(3))
+
+
+@pytest.mark.compiled
+def test_the_sign_of_a_start_is_asked_once() -> None:
+    arguments = np.array([0, 1]), np.array([1, 2]), np.arange(2), np.ones(2), np.zeros(2)
+    upward = script_ir(ranges_of, *arguments).split("if(", 1)[1].split("else():", 1)[0]
+    body = upward.split("body(", 1)[1].split("yield", 1)[0]
+    assert body.count("index_update") == 1 and body.count("check(") == 2  # that of b[k] comes before all writes

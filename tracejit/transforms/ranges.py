@@ -24,6 +24,7 @@ from tracejit.transforms.limits import Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Linear, number
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.range_rules import UNKNOWN, Between, Condition, Outcome, Part, Rules, facts_of, limits
+from tracejit.transforms.starts import split_by_sign
 
 TRUTH = ScalarType(BOOL)
 
@@ -65,6 +66,9 @@ Assumption: TypeAlias = _Counter | _Bound | _Going
 def ranges(graph: Graph) -> Graph:
     """Drop checks that cannot fail, and make those of a loop that still can stop it instead."""
     found = _Analysis(graph)
+    versions = split_by_sign(graph, lambda op: op not in found.replaced)
+    if versions is not graph:
+        graph, found = versions, _Analysis(versions)
     if not found.replaced and not found.stops:
         return graph
     body = _Rewriter(found, graph.params).block(graph.body)
