@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.ops.function_cases import check
 
 RNG = np.random.default_rng(4)
@@ -94,6 +95,27 @@ def test_lines_of_any_length_keep_the_order_of_equal_elements(dtype: str) -> Non
         size = x.shape[axis]
         backward = size - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
         check("function argsort", backward, x, axis, descending=True)
+        check("numpy sort", np.sort(x, axis), x, axis)
+        check("function sort", np.flip(np.sort(x, axis), axis), x, axis, descending=True)
+
+
+@tj.script
+def sorted_elements(x: Any) -> Any:
+    return np.sort(x)
+
+
+def test_nan_of_either_sign_come_last_and_both_zeros_stay() -> None:
+    for size in (5, 100):
+        x = np.resize(np.array([1.0, -np.nan, 0.0, -0.0, np.nan, -np.inf]), size)
+        found = sorted_elements(x)
+        np.testing.assert_array_equal(found, np.sort(x))
+        assert np.signbit(found[found == 0]).sum() == np.signbit(x[x == 0]).sum()
+
+
+@pytest.mark.compiled
+def test_elements_are_ordered_without_their_places() -> None:
+    sorted_elements(np.zeros(3))
+    assert "argsort" not in sorted_elements.ir()
 
 
 def test_numbers_that_differ_in_few_bytes_are_ordered() -> None:

@@ -268,6 +268,14 @@ def argsort(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, des
     return m.node("GatherElements", first, second, axis=axis)
 
 
+def ordered(t: Translation, results: Sequence[Any], x: Handle, *, axis: int, descending: bool = False) -> Handle:
+    """The elements along an axis in the order that `argsort` finds."""
+    m = t.model
+    keys = m.ordered(x)
+    places = argsort(t, results, keys, axis=axis, descending=descending)
+    return m.unordered(m.node("GatherElements", keys, places, axis=axis), x.dtype)
+
+
 def insertion_place(t: Translation, results: Sequence[Any], x: Handle, values: Handle, *, side: str) -> Handle:
     """How many elements of the vector x come before each value; nan comes last."""
     m = t.model

@@ -1,9 +1,10 @@
-"""How `argsort` is computed: one line of the array after the other, many short ones together (`sort_networks.py`).
+"""How elements are ordered: one line of the array after the other, many short ones together (`sort_networks.py`).
 
-On a CPU the elements become unsigned numbers in the same order (for floats: Herf, "Radix tricks", 2001; 0.0 and -0.0
-become one number, and all nan the greatest). A short line is ordered by counting, for each element, those that come
-before it; a longer one byte by byte from the lowest (Knuth, The Art of Computer Programming 3, 5.2.5), where bytes that
-all elements share cost nothing. Both keep the order of equal elements.
+On a CPU the elements become unsigned numbers in the same order (for floats: Herf, "Radix tricks", 2001; all nan become
+the greatest, and 0.0 and -0.0 one number where places are asked for). Such keys move with their places or, where only
+the elements count, alone: an element is found again from its key. A short line is ordered by counting, for each
+element, those that come before it; a longer one byte by byte from the lowest (Knuth, The Art of Computer Programming 3,
+5.2.5), where bytes that all elements share cost nothing. Both keep the order of equal elements.
 
 On a GPU all elements of a line are ordered at once (`merged`).
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import I32, I64, U32, U64, DType
+from tracejit.ir.types import F32, F64, I32, I64, U32, U64, DType, TensorType
 from tracejit.ops import sort_networks
 from tracejit.ops.loops import insert_axis, wide, without_axis
 
@@ -28,48 +29,68 @@ _BYTE = 256
 
 def argsort(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
     """Places in the order of their elements."""
-    if not e.in_order:
-        return merged(e, results, x, axis=axis, descending=descending)
-    out, size = e.new(results[0]), x.shape[axis]
-    line = _Line(e, x.type.dtype, size, descending)
-    if len(x.shape) == 1:
-        with e.kernel():
-            line.argsort(out, x, axis)
-        return out
-    columns = sort_networks.Columns(e, line.key_dtype, size)
-    with e.kernel():
-        together = sort_networks.pays(e, x, axis)
-        with e.when(together):
-            columns.argsort(out, x, axis, line.key)
-        with e.when(e.k.logical_not(together)):
-            line.argsort(out, x, axis)
+    out = e.new(results[0])
+    if e.in_order:
+        _in_lines(e, out, x, axis, descending, order=True)
+    else:
+        _merge(e, out, x, axis, descending)
     return out
 
 
-class _Line:
-    """The keys of a line, their places, and how often each byte occurs: two halves each, between which they move."""
+def ordered(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
+    """The elements in order."""
+    out = e.new(results[0])
+    if e.in_order:
+        _in_lines(e, out, x, axis, descending, order=False)
+        return out
+    places = e.scratch(TensorType(I64, results[0].type.shape), "places")
+    _merge(e, places, x, axis, descending)
+    with e.kernel(), e.loops(x.shape, parallel=True) as at:
+        e.store(out, at, e.load(x, insert_axis(without_axis(at, axis), axis, e.load(places, at))))
+    return out
 
-    def __init__(self, e: Emitter, dtype: DType, size: Expr, descending: bool) -> None:
+
+def _in_lines(e: Emitter, out: Array, x: Array, axis: int, descending: bool, *, order: bool) -> None:
+    """Places (`order`) or elements, line by line."""
+    line = _Line(e, x.type.dtype, x.shape[axis], descending, order)
+    if len(x.shape) == 1:
+        with e.kernel():
+            line.write(out, x, axis)
+        return
+    columns = sort_networks.Columns(e, line.key_dtype, line.size, None if order else line.value)
+    with e.kernel():
+        together = sort_networks.pays(e, x, axis)
+        with e.when(together):
+            columns.write(out, x, axis, line.key)
+        with e.when(e.k.logical_not(together)):
+            line.write(out, x, axis)
+
+
+class _Line:
+    """The keys of a line, their places where they are wanted, and how often each byte occurs: two halves each, between
+    which they move."""
+
+    def __init__(self, e: Emitter, dtype: DType, size: Expr, descending: bool, order: bool) -> None:
         self.e = e
         self.dtype = dtype
         self.size = size
         self.descending = descending
         is_long = dtype.bits == 64
         self.bits = dtype.bits if not dtype.is_float or is_long else 32
-        self.key_dtype = U64 if is_long else U32
+        self.key_dtype, self.signed = (U64, I64) if is_long else (U32, I32)
         self.passes = (self.bits + 7) // 8
         twice = e.k.mul(size, 2)
         self.keys = e.work(self.key_dtype, (twice,), "keys")
-        self.places = e.work(I64, (twice,), "places")
+        self.places = e.work(I64, (twice,), "places") if order else None
         self.counts = e.work(I64, (e.k.const(_BYTE * self.passes, I64),), "counts")
 
-    def argsort(self, out: Array, x: Array, axis: int) -> None:
-        """Write the places of x in order, one line after the other."""
+    def write(self, out: Array, x: Array, axis: int) -> None:
+        """Write the elements of x, or their places, in order, one line after the other."""
         e = self.e
         with e.loops(without_axis(x.shape, axis)) as outer:
 
-            def put(place: Expr, i: Expr) -> None:
-                e.store(out, insert_axis(outer, axis, place), i)
+            def put(place: Expr, found: Expr) -> None:
+                e.store(out, insert_axis(outer, axis, place), found)
 
             self.fill(lambda i: e.load(x, insert_axis(outer, axis, i)))
             is_short = e.k.let(e.k.le(self.size, SHORT), "is_short")
@@ -80,22 +101,44 @@ class _Line:
 
     def key(self, x: Expr) -> Expr:
         """An element as an unsigned number."""
-        k, signed = self.e.k, I64 if self.key_dtype == U64 else I32
+        k, signed = self.e.k, self.signed
         if self.dtype.is_float:
             x = k.let(wide(self.e, x), "x")
-            bits = k.let(k.bitcast(k.select(k.eq(x, 0), k.const(0, x.type), x), signed), "bits")
-            sign = k.const(-1 << (signed.bits - 1), signed)
-            flipped = k.bitxor(bits, k.bitor(k.shr(bits, signed.bits - 1), sign))
+            number = x if self.places is None else k.select(k.eq(x, 0), k.const(0, x.type), x)
+            bits = k.let(k.bitcast(number, signed), "bits")
+            flipped = k.bitxor(bits, k.bitor(k.shr(bits, signed.bits - 1), self._sign))
             found = k.select(k.isnan(x), k.const(-1, self.key_dtype), k.bitcast(flipped, self.key_dtype))
         elif self.dtype.kind == "i":
-            least = k.const(1 << (self.bits - 1), signed)
-            found = k.bitcast(
-                k.bitxor(k.cast(x, signed), least) if self.bits == signed.bits else k.add(k.cast(x, signed), least),
-                self.key_dtype,
-            )
+            found = k.bitcast(self._turned(k.cast(x, signed)), self.key_dtype)
         else:
             found = k.cast(x, self.key_dtype)
-        return k.bitxor(found, k.const((1 << max(self.bits, 8)) - 1, self.key_dtype)) if self.descending else found
+        return k.bitxor(found, self._mask) if self.descending else found
+
+    def value(self, key: Expr) -> Expr:
+        """The element that has a key."""
+        k, signed = self.e.k, self.signed
+        key = k.bitxor(key, self._mask) if self.descending else key
+        if self.dtype.is_float:
+            bits = k.let(k.bitcast(key, signed), "bits")
+            flipped = k.bitxor(bits, k.bitor(k.bitxor(k.shr(bits, signed.bits - 1), -1), self._sign))
+            return k.cast(k.bitcast(flipped, F64 if signed == I64 else F32), self.dtype)
+        if self.dtype.kind == "i":
+            return k.cast(self._turned(k.bitcast(key, signed)), self.dtype)
+        return k.cast(key, self.dtype)
+
+    @property
+    def _sign(self) -> Expr:
+        return self.e.k.const(-1 << (self.signed.bits - 1), self.signed)
+
+    @property
+    def _mask(self) -> Expr:
+        return self.e.k.const((1 << max(self.bits, 8)) - 1, self.key_dtype)
+
+    def _turned(self, x: Expr) -> Expr:
+        """A signed number with the bit of its sign turned over, which undoes itself; what lies above is cut off."""
+        k, signed = self.e.k, self.signed
+        turned = k.bitxor(x, k.const(-1 << (self.bits - 1), signed))
+        return turned if self.bits == signed.bits else k.bitand(turned, k.const((1 << self.bits) - 1, signed))
 
     def fill(self, element: Callable[[Expr], Expr]) -> None:
         """Compute the keys."""
@@ -111,7 +154,7 @@ class _Line:
                 other = e.load(self.keys, (before.index,))
                 is_before = k.logical_or(k.lt(other, mine), k.logical_and(k.eq(other, mine), k.lt(before.index, i)))
                 before.following = [k.cast(is_before, I64)]
-            put(before.results[0], i)
+            put(before.results[0], self.value(mine) if self.places is None else i)
 
     def by_bytes(self, put: Callable[[Expr, Expr], None]) -> None:
         """One pass per byte in which elements differ."""
@@ -120,7 +163,8 @@ class _Line:
             e.store(self.counts, (i,), k.const(0, I64))
         with e.loops((self.size,)) as (i,):
             key = e.load(self.keys, (i,))
-            e.store(self.places, (i,), i)
+            if self.places is not None:
+                e.store(self.places, (i,), i)
             for turn in range(self.passes):
                 at = self.byte(key, k.const(turn, I64))
                 e.store(self.counts, (at,), k.add(e.load(self.counts, (at,)), 1))
@@ -133,7 +177,8 @@ class _Line:
                 self.move(turns.index, start, other)
             turns.following = [k.select(differs, other, start)]
         with e.loops((self.size,)) as (i,):
-            put(i, e.load(self.places, (k.add(turns.results[0], i),)))
+            at = (k.add(turns.results[0], i),)
+            put(i, self.value(e.load(self.keys, at)) if self.places is None else e.load(self.places, at))
 
     def byte(self, key: Expr, turn: Expr) -> Expr:
         """Where the byte of a key that a pass looks at is counted."""
@@ -151,20 +196,20 @@ class _Line:
             total.following = [k.add(total.carried[0], count)]
         with e.loops((self.size,)) as (i,):
             source = k.let(k.add(start, i), "source")
-            key, place = e.load(self.keys, (source,)), e.load(self.places, (source,))
+            key = e.load(self.keys, (source,))
             byte = self.byte(key, turn)
             to = e.load(self.counts, (byte,))
             e.store(self.counts, (byte,), k.add(to, 1))
             target = k.let(k.add(other, to), "target")
+            if self.places is not None:
+                e.store(self.places, (target,), e.load(self.places, (source,)))
             e.store(self.keys, (target,), key)
-            e.store(self.places, (target,), place)
 
 
-def merged(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descending: bool = False) -> Array:
+def _merge(e: Emitter, out: Array, x: Array, axis: int, descending: bool) -> None:
     """Merge sort of places, bottom up: in each pass every place finds its rank in the run beside its own by binary
     search, so that all elements of a pass are independent."""
-    out = e.new(results[0])
-    moved = e.scratch(results[0].type, "moved")
+    moved = e.scratch(out.type, "moved")
     size = x.shape[axis]
     with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True) as outer:
 
@@ -185,7 +230,6 @@ def merged(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, descendin
                 with e.loops((size,)) as (i,):
                     e.store(out, insert_axis(outer, axis, i), e.load(moved, insert_axis(outer, axis, i)))
             passes.following = [e.k.mul(width, 2)]
-    return out
 
 
 def _rank(

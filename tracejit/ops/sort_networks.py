@@ -32,19 +32,22 @@ def pays(e: Emitter, x: Array, axis: int) -> Expr:
 
 
 class Columns:
-    """Keys and places of a block of lines. A key of 32 bits and its place are one number; longer keys lie apart."""
+    """Keys of a block of lines, and their places where no `value` says what is written for a key. A key of 32 bits and
+    its place are one number; longer keys lie apart."""
 
-    def __init__(self, e: Emitter, key_dtype: Any, size: Expr) -> None:
+    def __init__(self, e: Emitter, key_dtype: Any, size: Expr, value: Callable[[Expr], Expr] | None) -> None:
         self.e = e
         self.size = size
+        self.value = value
+        self.is_packed = value is None and key_dtype != U64
         self.block_size = e.k.let(e.k.mul(e.k.minimum(size, LONGEST), LANES), "block_size")
         self.start: Expr = e.k.const(0, I64)  #: where the block at work lies
         room = (e.k.mul(self.block_size, PARTS),)
-        self.keys = e.work(U64, room, "columns")
-        self.places = e.work(I64, room, "column_places") if key_dtype == U64 else None
+        self.keys = e.work(U64 if self.is_packed else key_dtype, room, "columns")
+        self.places = e.work(I64, room, "column_places") if value is None and not self.is_packed else None
 
-    def argsort(self, out: Array, x: Array, axis: int, key: Callable[[Expr], Expr]) -> None:
-        """Write the places of x in the order of their keys; threads share the outermost loop."""
+    def write(self, out: Array, x: Array, axis: int, key: Callable[[Expr], Expr]) -> None:
+        """Write the elements of x, or their places, in the order of their keys; threads share the outermost loop."""
         e, k = self.e, self.e.k
         *others, last = without_axis(x.shape, axis)
         levels = self._levels()
@@ -72,7 +75,7 @@ class Columns:
             self._exchanges(levels, lane)
         with e.loops((self.size, lanes), vector=True) as (i, lane):
             line = (*at, k.minimum(k.add(first, lane), last))
-            e.store(out, insert_axis(line, axis, i), self._place(self._at(i, lane)))
+            e.store(out, insert_axis(line, axis, i), self._found(self._at(i, lane)))
 
     def _levels(self) -> Expr:
         """The binary logarithm of the size, rounded up."""
@@ -120,14 +123,15 @@ class Columns:
 
     def _put(self, at: Expr, key: Expr, place: Expr) -> None:
         e, k = self.e, self.e.k
-        if self.places is None:
-            e.store(self.keys, (at,), k.bitor(k.lsl(k.cast(key, U64), 32), k.cast(place, U64)))
-        else:
-            e.store(self.keys, (at,), key)
+        packed = k.bitor(k.lsl(k.cast(key, U64), 32), k.cast(place, U64)) if self.is_packed else key
+        e.store(self.keys, (at,), packed)
+        if self.places is not None:
             e.store(self.places, (at,), place)
 
-    def _place(self, at: Expr) -> Expr:
+    def _found(self, at: Expr) -> Expr:
+        """What is written for the element that has come to a place."""
         e, k = self.e, self.e.k
         if self.places is not None:
             return e.load(self.places, (at,))
-        return k.cast(k.cast(e.load(self.keys, (at,)), U32), I64)
+        key = e.load(self.keys, (at,))
+        return k.cast(k.cast(key, U32), I64) if self.value is None else self.value(key)

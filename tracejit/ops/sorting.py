@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
-from tracejit.ir.opdef import Opaque, Sample
+from tracejit.ir.opdef import Opaque, Sample, Update
 from tracejit.ir.types import BOOL, I64, TensorType, Type
 from tracejit.ops import coerce, nodes, sort_loops
-from tracejit.ops.arrange import at_most_size, flat, joined, part, ramp
+from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
 from tracejit.ops.products import agree, with_sizes
@@ -38,6 +38,19 @@ def _argsort_eager(xp: Any, x: Any, *, axis: int, descending: bool = False) -> A
     return xp.flip(x.shape[axis] - 1 - backward, axis).astype("int64")
 
 
+def _sort_samples(rng: Any) -> list[Sample]:
+    lines = (
+        ((9,), 0, "float64", False),
+        ((9,), 0, "int64", True),
+        ((3, 5), 1, "float32", True),
+        ((5, 3), 0, "int8", False),
+        ((1,), 0, "float64", True),
+        ((0,), 0, "float64", False),
+        ((2, 17, 2), 1, "float64", False),
+    )
+    return [Sample((draw(rng, -5, 5, shape, dtype),), {"axis": a, "descending": d}) for shape, a, dtype, d in lines]
+
+
 op(
     "argsort",
     ("x",),
@@ -47,20 +60,41 @@ op(
     vjp="its result is an integer",
     lower=Opaque(sort_loops.argsort, strided=True, nodes=nodes.argsort),
     samples=lambda rng: [
-        *(
-            Sample((draw(rng, -5, 5, shape, dtype),), {"axis": axis, "descending": descending})
-            for shape, axis, dtype, descending in (
-                ((9,), 0, "float64", False),
-                ((9,), 0, "int64", True),
-                ((3, 5), 1, "float32", True),
-                ((5, 3), 0, "int8", False),
-                ((1,), 0, "float64", True),
-                ((0,), 0, "float64", False),
-                ((2, 17, 2), 1, "float64", False),
-            )
-        ),
+        *_sort_samples(rng),
         Sample((rng.permuted([1.0, float("nan"), 3.0, 2.0, float("nan")]),), {"axis": 0}),
     ],
+)
+
+
+def _ordered_infer(x: Value, *, axis: int, descending: bool = False) -> tuple[Type, ...]:
+    return (TensorType(tensor_type(x, "sort").dtype, _argsort_infer(x, axis=axis)[0].shape),)  # type: ignore[union-attr]
+
+
+def _ordered_eager(xp: Any, x: Any, *, axis: int, descending: bool = False) -> Any:
+    found = xp.sort(x, axis=axis)
+    return xp.flip(found, axis) if descending else found
+
+
+def _ordered_vjp(b: Any, g: Any, x: Any, out: Any, *, axis: int, descending: bool = False) -> tuple[Any, ...]:
+    places = _flat_places(b, x, b.argsort(x, axis=axis, descending=descending), axis)
+
+    count = count_of(b, x)
+
+    def apply(running: Any) -> Any:
+        return b.reshape(b.scatter_add(b.reshape(running, (count,)), places, g, axis=0), b.shape(x))
+
+    return (Update(apply),)
+
+
+op(
+    "ordered",
+    ("x",),
+    doc="The elements along `axis` in order; nan counts as largest. Which zero comes first, 0.0 or -0.0, is not said.",
+    infer=_ordered_infer,
+    eager=_ordered_eager,
+    vjp=_ordered_vjp,
+    lower=Opaque(sort_loops.ordered, strided=True, nodes=nodes.ordered),
+    samples=_sort_samples,
 )
 
 
@@ -77,19 +111,24 @@ def sort(b: Any, x: Operand, axis: int | None = -1, *, descending: bool = False,
     """The elements in order along an axis (of the flattened array with None); nan comes last."""
     x = array(b, x)
     x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
-    return along_axis(b, x, b.argsort(x, axis=along, descending=descending), along)
+    return b.ordered(x, axis=along, descending=descending)
 
 
 def along_axis(b: Any, x: Any, order: Any, axis: int) -> Any:
     """Elements of x along an axis by indices that are known to be in range."""
+    return b.gather(flat(b, x), _flat_places(b, x, order, axis), axis=0)
+
+
+def _flat_places(b: Any, x: Any, order: Any, axis: int) -> Any:
+    """Where elements along an axis of x lie in the flattened array, by indices that are known to be in range."""
     if b.rank(x) == 1:
-        return b.gather(x, order, axis=0)
+        return order
     strides = b.strides_of(b.shape(x))
     places = on(b).mul(order, strides[axis])
     for other, stride in enumerate(strides):
         if other != axis:
             places = on(b).add(places, on(b).mul(b.iota(b.shape(order), axis=other, dtype=I64), stride))
-    return b.gather(flat(b, x), places, axis=0)
+    return places
 
 
 class TopK(NamedTuple):
@@ -175,8 +214,8 @@ def unique(
     x is, and how often each occurs."""
     x = array(b, x)
     line = flat(b, x)
-    order = b.argsort(line, axis=0)
-    ordered = b.gather(line, order, axis=0)
+    order = b.argsort(line, axis=0) if return_index or return_inverse else None
+    ordered = b.ordered(line, axis=0) if order is None else b.gather(line, order, axis=0)
     size = b.shape(ordered)[0]
     place = ramp(b, size)
     before = b.gather(ordered, b.maximum(place - 1, 0), axis=0)
