@@ -13,6 +13,7 @@ from tracejit.frontend import arrays
 from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.slices import permuted, restrided
+from tracejit.frontend.tensor_facts import requires_grad, steps
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
     """An attribute of an array or number; None if there is none of that name."""
     ctx = calls.ctx
     if isinstance(base, Number):
-        return _number_attribute(calls, base, name)
+        return _number_attribute(calls, base, name, node)
     assert isinstance(base, ArrayView)
     match name:
         case "shape":
@@ -39,7 +40,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
         case "itemsize":
             return Static(base.dtype.itemsize)
         case "strides":
-            return _strides(calls, base, node)
+            found = (ctx.sizes.mul(ctx.b, s, base.dtype.itemsize) for s in steps(calls, base, node))
+            return TupleValue(tuple(map(ctx.size_number, found)))
         case "device":
             return Static(Device(ctx.device) if ctx.tensors else ctx.device)
         case "T":
@@ -52,6 +54,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return _flat(calls, base, node)
         case "grad":
             return calls.gradients.read(base, node)
+        case "requires_grad" if ctx.tensors:
+            return requires_grad(calls, base, node)
         case "is_cuda" if ctx.tensors:
             return Static(ctx.device != "cpu")
         case "data" if ctx.tensors:
@@ -60,21 +64,15 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return None
 
 
-def _strides(calls: Calls, base: ArrayView, node: ast.AST) -> FrontValue:
-    """The steps in bytes, where the memory is one that a script lays out or an argument in C order."""
-    ctx = calls.ctx
-    if base.storage in ctx.strided:
-        ctx.refuse(node, "the strides of this argument are not known in a script", "pass np.ascontiguousarray(x)")
-    return TupleValue(tuple(ctx.size_number(ctx.sizes.mul(ctx.b, s, base.dtype.itemsize)) for s in base.strides))
-
-
-def _number_attribute(calls: Calls, base: Number, name: str) -> FrontValue | None:
+def _number_attribute(calls: Calls, base: Number, name: str, node: ast.AST) -> FrontValue | None:
     if name in ("real", "imag"):
         if not base.dtype.is_complex:
             return base if name == "real" else Static(0.0 if base.dtype.is_float else 0)
         return Number(calls.ctx.b.emit(name, (base.value,))[0], base.weak)
     if base.weak:
         return None
+    if name == "requires_grad" and calls.ctx.tensors:
+        return requires_grad(calls, base, node)
     known = {
         "shape": TupleValue(()),
         "ndim": Static(0),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.directions import direction_for
-from tracejit.frontend.reached import Truth, any_of, reached, value_of
+from tracejit.frontend.reached import Truth, any_of, leads_to_a_trip, reached, value_of
 from tracejit.frontend.signature import ArraySpec
 from tracejit.frontend.tape import Tape
 from tracejit.frontend.values import (
@@ -190,10 +190,17 @@ class Gradients:
 
     def reached_by(self, y: Value) -> list[Truth]:
         """Whether `y` leads to each leaf."""
-        ctx = self.calls.ctx
-        leaves = [self.versions(c) for c in self.leaves if c in ctx.storage.bases]
+        ctx, leaves = self.calls.ctx, self._leaf_versions()
         builders = [*ctx.outer_builders, ctx.b]
         return reached(builders, y, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1)) if leaves else []
+
+    def leads_to_a_trip(self, y: Value) -> bool:
+        """Whether `y` comes of what a loop around hands from trip to trip, and there are leaves that it may lead to."""
+        ctx, leaves = self.calls.ctx, self._leaf_versions()
+        return bool(leaves) and leads_to_a_trip([*ctx.outer_builders, ctx.b], y, leaves, self.parameters)
+
+    def _leaf_versions(self) -> list[list[Value]]:
+        return [self.versions(c) for c in self.leaves if c in self.calls.ctx.storage.bases]
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""

@@ -34,10 +34,7 @@ def reached(
     """Whether `y` leads to each leaf, which is given as the values that are versions of it. `builders` make the blocks
     around this place, outermost first; `known` are the parameters of the function; `is_positive` tells it of a trip
     count. Where `y` leads to what a loop around hands from trip to trip, it leads to every leaf."""
-    bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
-    masks = Masks(bits, set(known), is_positive)
-    for b in builders:
-        masks.ops(b.ops)
+    masks = _masks(builders, leaves, known, is_positive)
     may, must = masks.of((y,))
     if may & _CARRIED:
         return [True] * len(leaves)
@@ -52,6 +49,28 @@ def reached(
                 b.ops[:] = made.ops
             truths[i] = inside[y]
     return truths
+
+
+def leads_to_a_trip(
+    builders: Sequence[Builder], y: Value, leaves: Sequence[Sequence[Value]], known: Iterable[Value]
+) -> bool:
+    """Whether `y` leads to what a loop around hands from trip to trip; the arguments are those of `reached`."""
+    may, _ = _masks(builders, leaves, known, lambda n: False).of((y,))
+    return bool(may & _CARRIED)
+
+
+def _masks(
+    builders: Sequence[Builder],
+    leaves: Sequence[Sequence[Value]],
+    known: Iterable[Value],
+    is_positive: Callable[[Value], bool],
+) -> Masks:
+    """What all values so far lead to."""
+    bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
+    masks = Masks(bits, set(known), is_positive)
+    for b in builders:
+        masks.ops(b.ops)
+    return masks
 
 
 @dataclass(slots=True)

@@ -122,6 +122,22 @@ def restrided(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> tuple[S
     return tuple(strides)
 
 
+def lies_by_rows(ctx: Context, view: ArrayView) -> bool | Value:
+    """Whether the elements of a view lie in C order without gaps. Axes of size 1 have no stride that counts, and no
+    elements lie so."""
+    if view.plain or ctx.same_lengths(view.strides, ctx.contiguous_strides(view.lengths)):
+        return True
+    b, one = ctx.b, ctx.size_value(1)
+    shared = b.constant(True, ScalarType(BOOL))
+    empty = b.constant(False, ScalarType(BOOL))
+    for n, stride, due in zip(view.lengths, view.strides, ctx.contiguous_strides(view.lengths), strict=True):
+        even = b.emit("eq", (ctx.size_value(stride), ctx.size_value(due)))[0]
+        even = b.emit("logical_or", (even, b.emit("eq", (ctx.size_value(n), one))[0]))[0]
+        shared = b.emit("logical_and", (shared, even))[0]
+        empty = b.emit("logical_or", (empty, b.emit("lt", (ctx.size_value(n), one))[0]))[0]
+    return b.emit("logical_or", (shared, empty))[0]
+
+
 def may_be_view(ctx: Context, view: ArrayView, lengths: Sequence[Size]) -> Value:
     """Whether NumPy may reshape a view without a copy: where the elements do not go on evenly from one axis to the
     next, the new shape must have a border too. Axes of size 1, whose strides mean nothing, count as even."""

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.conversions import DTYPE_METHODS
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped, total_size
+from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped
 from tracejit.frontend.dependence import require_known
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.memory_order import by_columns
 from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
-from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -291,11 +290,6 @@ def _astype(c: Calls, a: Arguments) -> FrontValue:
     return METHODS["astype"](c, a.array(), [a["dtype"]], {}, a.node)
 
 
-@define("numel", "x")
-def _numel_function(c: Calls, a: Arguments) -> FrontValue:
-    return c.ctx.size_number(total_size(c, a.array()))
-
-
 def _cast_method(dtype: str) -> Method:
     def handler(
         c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -315,20 +309,6 @@ def in_dtype(c: Calls, x: FrontValue, dtype: Any, node: ast.AST) -> FrontValue:
 
 for _name, _dtype in DTYPE_METHODS.items():
     METHODS[_name] = _cast_method(_dtype)
-
-
-def _fact(of: Callable[[DType], bool | int]) -> Method:
-    def handler(
-        c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-    ) -> FrontValue:
-        return Static(of(as_array(c, x, node).dtype))
-
-    return handler
-
-
-METHODS["is_floating_point"] = _fact(lambda dtype: dtype.is_float)
-METHODS["is_complex"] = _fact(lambda dtype: dtype.is_complex)
-METHODS["element_size"] = _fact(lambda dtype: dtype.itemsize)
 
 
 @method("repeat")
@@ -396,13 +376,3 @@ def _define_moves() -> None:
 
 
 _define_moves()
-
-
-@method("numel nelement")
-def _numel(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return c.ctx.size_number(total_size(c, as_array(c, x, node)))
-
-
-@method("dim")
-def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return Static(x.rank if isinstance(x, ArrayView) else 0)

@@ -1,4 +1,4 @@
-"""Activations and `Dropout` as modules."""
+"""Activations and `Dropout` as modules; with `inplace` the result is written into the argument."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from tracejit.nn import functional as F
 from tracejit.nn.module import Module
 
 
-class ReLU(Module):
-    """max(x, 0); with `inplace` written into x."""
+class InPlace(Module):
+    """An activation that can write its result into its argument, and has no other settings."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
+
+
+class ReLU(InPlace):
+    """max(x, 0)."""
 
     def forward(self, x: Any) -> Any:
         return F.relu(x, self.inplace)
@@ -33,11 +40,11 @@ class Sigmoid(Module):
         return F.sigmoid(x)
 
 
-class SiLU(Module):
+class SiLU(InPlace):
     """x * sigmoid(x)."""
 
     def forward(self, x: Any) -> Any:
-        return F.silu(x)
+        return F.silu(x, self.inplace)
 
 
 class GELU(Module):
@@ -72,12 +79,13 @@ class Softplus(Module):
 class LeakyReLU(Module):
     """x where positive, else negative_slope * x."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope = negative_slope
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.leaky_relu(x, self.negative_slope)
+        return F.leaky_relu(x, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}"
@@ -86,12 +94,13 @@ class LeakyReLU(Module):
 class ELU(Module):
     """x where positive, else alpha * (exp(x) - 1)."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         self.alpha = alpha
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.elu(x, self.alpha)
+        return F.elu(x, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}"
@@ -140,3 +149,24 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout1d(Dropout):
+    """Dropout of whole channels of (batch, channels, size)."""
+
+    def forward(self, x: Any) -> Any:
+        return F.dropout1d(x, self.p, self.training, self.inplace)
+
+
+class Dropout2d(Dropout):
+    """Dropout of whole channels of (batch, channels, height, width)."""
+
+    def forward(self, x: Any) -> Any:
+        return F.dropout2d(x, self.p, self.training, self.inplace)
+
+
+class Dropout3d(Dropout):
+    """Dropout of whole channels of (batch, channels, depth, height, width)."""
+
+    def forward(self, x: Any) -> Any:
+        return F.dropout3d(x, self.p, self.training, self.inplace)

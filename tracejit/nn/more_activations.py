@@ -6,29 +6,30 @@ from typing import Any
 
 import tracejit as tj
 from tracejit.nn import functional as F
+from tracejit.nn.activation import InPlace
 from tracejit.nn.module import Module
 from tracejit.nn.parameter import Parameter
 
 
-class ReLU6(Module):
+class ReLU6(InPlace):
     """x limited to 0..6."""
 
     def forward(self, x: Any) -> Any:
-        return F.relu6(x)
+        return F.relu6(x, self.inplace)
 
 
-class SELU(Module):
+class SELU(InPlace):
     """The self-normalising exponential linear unit."""
 
     def forward(self, x: Any) -> Any:
-        return F.selu(x)
+        return F.selu(x, self.inplace)
 
 
-class Mish(Module):
+class Mish(InPlace):
     """x * tanh(softplus(x))."""
 
     def forward(self, x: Any) -> Any:
-        return F.mish(x)
+        return F.mish(x, self.inplace)
 
 
 class Softsign(Module):
@@ -38,18 +39,18 @@ class Softsign(Module):
         return F.softsign(x)
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(InPlace):
     """x / 6 + 1/2, limited to 0..1."""
 
     def forward(self, x: Any) -> Any:
-        return F.hardsigmoid(x)
+        return F.hardsigmoid(x, self.inplace)
 
 
-class Hardswish(Module):
+class Hardswish(InPlace):
     """x * hardsigmoid(x)."""
 
     def forward(self, x: Any) -> Any:
-        return F.hardswish(x)
+        return F.hardswish(x, self.inplace)
 
 
 class Tanhshrink(Module):
@@ -69,12 +70,13 @@ class LogSigmoid(Module):
 class CELU(Module):
     """x where positive, else alpha * (exp(x / alpha) - 1)."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         self.alpha = alpha
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.celu(x, self.alpha)
+        return F.celu(x, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}"
@@ -83,13 +85,14 @@ class CELU(Module):
 class Hardtanh(Module):
     """x limited to min_val..max_val."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         self.min_val = min_val
         self.max_val = max_val
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.hardtanh(x, self.min_val, self.max_val)
+        return F.hardtanh(x, self.min_val, self.max_val, self.inplace)
 
     def extra_repr(self) -> str:
         return f"min_val={self.min_val}, max_val={self.max_val}"
@@ -98,13 +101,14 @@ class Hardtanh(Module):
 class Threshold(Module):
     """x where it is above the threshold, else `value`."""
 
-    def __init__(self, threshold: float, value: float) -> None:
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
         self.threshold = threshold
         self.value = value
+        self.inplace = inplace
 
     def forward(self, x: Any) -> Any:
-        return F.threshold(x, self.threshold, self.value)
+        return F.threshold(x, self.threshold, self.value, self.inplace)
 
     def extra_repr(self) -> str:
         return f"threshold={self.threshold}, value={self.value}"
@@ -179,3 +183,18 @@ class PReLU(Module):
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
+
+
+class RReLU(Module):
+    """x where positive, else a multiple of it: drawn between `lower` and `upper` in training, else halfway."""
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        super().__init__()
+        self.lower, self.upper = lower, upper
+        self.inplace = inplace
+
+    def forward(self, x: Any) -> Any:
+        return F.rrelu(x, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}"

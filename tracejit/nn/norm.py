@@ -1,4 +1,4 @@
-"""Normalisation layers: `BatchNorm1d`, `BatchNorm2d`, `LayerNorm`, `GroupNorm`."""
+"""Normalisation layers: of a batch, of instances, layers and groups, and across channels."""
 
 from __future__ import annotations
 
@@ -100,6 +100,78 @@ class BatchNorm2d(_BatchNorm):
     """Batch normalisation of (batch, channels, height, width)."""
 
     ranks = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of (batch, channels, depth, height, width)."""
+
+    ranks = (5,)
+
+
+class _InstanceNorm(_BatchNorm):
+    """Normalises each channel (axis 1) of each sample; by the running statistics outside training, where there are
+    any."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+
+    def forward(self, x: Any) -> Any:
+        rank = self.ranks[0]
+        if x.ndim not in (rank, rank - 1):
+            raise ValueError(f"{type(self).__name__}: the input has {rank - 1} or {rank} axes, got {x.ndim}")
+        rows = x if x.ndim == rank else x.unsqueeze(0)
+        y = F.instance_norm(
+            rows,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return y if x.ndim == rank else y[0]
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (batch, channels, size) or (channels, size)."""
+
+    ranks = (3,)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of (batch, channels, height, width) or (channels, height, width)."""
+
+    ranks = (4,)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of (batch, channels, depth, height, width) or (channels, depth, height, width)."""
+
+    ranks = (5,)
+
+
+class LocalResponseNorm(Module):
+    """Divides by a power of the mean square of `size` channels around."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Any) -> Any:
+        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 class LayerNorm(Module):

@@ -101,15 +101,61 @@ def dist(b: Any, x: Operand, y: Operand, p: float = 2) -> Any:
 
 @function(kinds=("function",))
 def var_mean(
-    b: Any, x: Operand, axis: Axis = None, *, correction: float = 0, keepdims: bool = False
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    unbiased: bool | None = None,
+    keepdims: bool = False,
+    *,
+    correction: float = 0,
 ) -> tuple[Any, Any]:
-    """The variance and the mean over axes."""
-    return var(b, x, axis, correction=correction, keepdims=keepdims), mean(b, x, axis, keepdims=keepdims)
+    """The variance and the mean over axes; see `var`."""
+    return _with_mean(b, var, x, axis, unbiased, keepdims, correction)
 
 
 @function(kinds=("function",))
 def std_mean(
-    b: Any, x: Operand, axis: Axis = None, *, correction: float = 0, keepdims: bool = False
+    b: Any,
+    x: Operand,
+    axis: Axis = None,
+    unbiased: bool | None = None,
+    keepdims: bool = False,
+    *,
+    correction: float = 0,
 ) -> tuple[Any, Any]:
-    """The standard deviation and the mean over axes."""
-    return std(b, x, axis, correction=correction, keepdims=keepdims), mean(b, x, axis, keepdims=keepdims)
+    """The standard deviation and the mean over axes; see `std`."""
+    return _with_mean(b, std, x, axis, unbiased, keepdims, correction)
+
+
+def _with_mean(
+    b: Any, spread: Any, x: Operand, axis: Axis, unbiased: bool | None, keepdims: bool, correction: float
+) -> tuple[Any, Any]:
+    if isinstance(axis, bool):
+        axis, unbiased = None, axis
+    found = spread(b, x, axis, keepdims=keepdims, correction=correction, unbiased=unbiased)
+    return found, mean(b, x, axis, keepdims=keepdims)
+
+
+@function(kinds=TORCH)
+def div_(b: Any, x: Operand, y: Operand, *, rounding_mode: str | None = None) -> Any:
+    """x / y; rounded down where `rounding_mode` is "floor", towards 0 where it is "trunc" (integers stay integers)."""
+    c = on(b)
+    match rounding_mode:
+        case None:
+            return c.div(x, y)
+        case "floor":
+            return c.floordiv(x, y)
+        case "trunc":
+            return _whole_quotient(b, x, y)
+        case _:
+            raise ValueError(f"div: rounding_mode is None, 'floor' or 'trunc', not {rounding_mode!r}")
+
+
+def _whole_quotient(b: Any, x: Operand, y: Operand) -> Any:
+    """x / y rounded towards 0."""
+    c = on(b)
+    down = c.floordiv(x, y)
+    if b.dtype(down).is_float:
+        return b.trunc(c.div(x, y))
+    over = c.logical_and(c.lt(down, 0), c.ne(c.mul(down, y), x))
+    return c.add(down, over)

@@ -253,3 +253,81 @@ def conv_transpose2d(
     kernel width). An axis of size n gets (n - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1
     elements. `ValueError` where sizes do not fit."""
     return _conv_transpose(b, 2, x, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@function(kinds=LIBRARY)
+def conv_transpose3d(
+    b: Any,
+    x: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Any:
+    """The transposed convolution over three axes; see `conv_transpose2d`."""
+    return _conv_transpose(b, 3, x, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+# -- the windows themselves -----------------------------------------------------------------------------------
+
+
+def _window_settings(b: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -> list[tuple[Any, ...]]:
+    """Kernel, dilation, padding and stride of windows over two axes, one per axis each."""
+    given = (("kernel_size", kernel, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("stride", stride, 1))
+    found: list[tuple[Any, ...]] = []
+    for name, sizes, least in given:
+        found.append(per_axis(sizes, 2, name))
+        require_at_least(b, found[-1], least, name)
+    return found
+
+
+def _batched(b: Any, x: Operand, name: str, rank: int) -> tuple[Any, bool]:
+    """x with a batch axis, and whether it had none."""
+    x = array(b, x)
+    if b.rank(x) not in (rank - 1, rank):
+        raise ShapeMismatch(f"{name}: the input has {rank - 1} or {rank} axes, got {b.rank(x)}")
+    alone = b.rank(x) == rank - 1
+    return b.reshape(x, (1, *b.shape(x))) if alone else x, alone
+
+
+@function(kinds=LIBRARY)
+def im2col(b: Any, x: Operand, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1) -> Any:
+    """The windows of x (batch, channels, height, width) as columns: (batch, channels * kernel size, windows).
+    `ValueError` where a window does not fit."""
+    kernel, dilation, padding, stride = _window_settings(b, kernel_size, dilation, padding, stride)
+    x, alone = _batched(b, x, "unfold", 4)
+    x = padded_axes(b, x, [(p, p) for p in padding], 0)
+    settings = zip(b.shape(x)[2:], kernel, stride, dilation, strict=True)
+    spots = [places(b, n, k, s, d, "unfold") for n, k, s, d in settings]
+    found = b.transpose(_columns(b, x, kernel, spots, stride, dilation), perm=(3, 0, 1, 2, 4, 5))
+    shape = (count_of(b, found, (1, 2, 3)), count_of(b, found, (4, 5)))
+    return b.reshape(found, shape if alone else (b.shape(found)[0], *shape))
+
+
+@function(kinds=LIBRARY)
+def col2im(
+    b: Any,
+    x: Operand,
+    output_size: Sizes,
+    kernel_size: Sizes,
+    dilation: Sizes = 1,
+    padding: Sizes = 0,
+    stride: Sizes = 1,
+) -> Any:
+    """The adjoint of `im2col`: columns (batch, channels * kernel size, windows), each added where its window lies in
+    images of `output_size`. `ValueError` where there are not so many columns, or rows that are no whole kernels."""
+    kernel, dilation, padding, stride = _window_settings(b, kernel_size, dilation, padding, stride)
+    x, alone = _batched(b, x, "fold", 3)
+    full = [n + p + p for n, p in zip(per_axis(output_size, 2, "output_size"), padding, strict=True)]
+    settings = zip(full, kernel, stride, dilation, strict=True)
+    spots = [places(b, n, k, s, d, "fold") for n, k, s, d in settings]
+    batch, rows, columns = b.shape(x)
+    channels = floor_quotient(b, rows, kernel[0] * kernel[1])
+    agree(b, rows, channels * (kernel[0] * kernel[1]), "fold: the kernel's size does not divide {0} rows")
+    agree(b, columns, spots[0] * spots[1], "fold: {0} columns for {1} windows")
+    apart = b.transpose(b.reshape(x, (batch, channels, *kernel, *spots)), perm=(1, 2, 3, 0, 4, 5))
+    made = padded_axes(b, _folded(b, apart, full, stride, dilation), [(0 - p, 0 - p) for p in padding], 0)
+    return b.reshape(made, b.shape(made)[1:]) if alone else made

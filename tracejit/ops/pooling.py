@@ -19,7 +19,7 @@ from tracejit.ir.opdef import Pointwise, Sample
 from tracejit.ir.types import I64, Type
 from tracejit.ops.arrange import at_least, at_most
 from tracejit.ops.define import draw, op, quiet, require_dtype, same_shape, tensor_type
-from tracejit.ops.functions import Operand, Sizes, array, function, inexact
+from tracejit.ops.functions import Operand, Sizes, array, count_of, function, inexact, on
 from tracejit.ops.reduction import ORDERED, lowest
 from tracejit.ops.windows import (
     floor_quotient,
@@ -167,17 +167,34 @@ def _windows(
 def _max_pool(
     b: Any, space: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool
 ) -> Any:
-    name = f"max_pool{space}d"
-    if indices:
-        raise DTypeMismatch(f"{name} gives values; places in each window are not kept (return_indices=True)")
     x = array(b, x)
     settings = _settings(b, space, kernel, stride, padding, dilation)
-    windows = _windows(b, name, space, x, settings, ceil, lowest(b.dtype(x)))
+    windows = _windows(b, f"max_pool{space}d", space, x, settings, ceil, lowest(b.dtype(x)))
+    if indices:
+        return _max_and_places(b, windows, b.shape(x)[b.rank(x) - space :], settings)
     parts = windows.parts(b)
     if parts is not None:
         return b.max_of(tuple(parts))
     made, axes = windows.whole(b)
     return b.max(made, axes=axes)
+
+
+def _max_and_places(b: Any, windows: _Windows, sizes: Sequence[Any], settings: Sequence[Any]) -> tuple[Any, Any]:
+    """The maximum of each window, and where its first one is among the elements of the last axes in C order."""
+    made, axes = windows.whole(b)
+    shape = b.shape(made)[: axes[0]]
+    places = b.argmax(b.reshape(made, (*shape, count_of(b, made, axes))), axis=len(shape))
+    c, found, rest = on(b), b.full(0, (), I64), places
+    steps: list[Any] = []
+    for k in reversed(windows.kernel):
+        steps.insert(0, c.mod(rest, k))
+        rest = c.floordiv(rest, k)
+    lead = len(shape) - len(sizes)
+    for i, (n, step, (_, s, p, d)) in enumerate(zip(sizes, steps, zip(*settings, strict=True), strict=True)):
+        window = b.iota(shape, axis=lead + i, dtype=I64)
+        at = c.sub(c.add(c.mul(window, s), c.mul(step, d)), p)
+        found = c.add(c.mul(found, n), at)
+    return b.max(made, axes=axes), found
 
 
 @function(kinds=LIBRARY)
@@ -208,8 +225,25 @@ def max_pool2d(
 ) -> Any:
     """The maximum of each window over the last two axes of x (batch, channels, height, width) or (channels, height,
     width). `stride` is the kernel's size if None; padding counts as the lowest number and is at most half the kernel;
-    equal maxima share their cotangent evenly. `ValueError` where a window does not fit."""
+    equal maxima share their cotangent evenly. With `return_indices` also the place of each (first) maximum, counted in
+    C order over the last axes: i64. `ValueError` where a window does not fit."""
     return _max_pool(b, 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@function(kinds=LIBRARY)
+def max_pool3d(
+    b: Any,
+    x: Operand,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The maximum of each window over the last three axes of x (batch, channels, depth, height, width); see
+    `max_pool2d`."""
+    return _max_pool(b, 3, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def _covered(b: Any, size: Any, count: Any, k: Any, s: Any, p: Any, padded: bool) -> Any:
@@ -289,3 +323,19 @@ def avg_pool2d(
     width). `stride` is the kernel's size if None; the zeros of the padding count unless `count_include_pad` is false;
     `divisor_override` divides instead of the number of elements. `ValueError` where a window does not fit."""
     return _avg_pool(b, 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+@function(kinds=LIBRARY)
+def avg_pool3d(
+    b: Any,
+    x: Operand,
+    kernel_size: Sizes,
+    stride: Sizes = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Sizes = None,
+) -> Any:
+    """The mean of each window over the last three axes of x (batch, channels, depth, height, width); see
+    `avg_pool2d`."""
+    return _avg_pool(b, 3, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)

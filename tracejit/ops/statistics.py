@@ -211,6 +211,15 @@ def mean(
     return _finish(b, x, out, axes, keepdims, keepdim)
 
 
+def _corrected(axis: Axis, dtype: Any, correction: float, unbiased: bool | None) -> tuple[Axis, Any, float]:
+    """Axis, dtype and correction, where `unbiased` may have been given in the place of one of them."""
+    if isinstance(axis, bool):
+        axis, unbiased = None, axis
+    if isinstance(dtype, bool):
+        dtype, unbiased = None, dtype
+    return axis, dtype, correction if unbiased is None else float(unbiased)
+
+
 @function()
 def var(
     b: Any,
@@ -223,8 +232,11 @@ def var(
     ddof: float | None = None,
     dim: Axis = UNSET,
     keepdim: bool = False,
+    unbiased: bool | None = None,
 ) -> Any:
-    """The mean of the squared distances from the mean, divided by (count - correction)."""
+    """The mean of the squared distances from the mean, divided by (count - correction). `unbiased` is PyTorch's name of
+    a correction of 1 (true) or 0; it may take the place of the axis or the dtype."""
+    axis, dtype, correction = _corrected(axis, dtype, correction, unbiased)
     x = inexact(b, x) if dtype is None else widened(b, x, dtype)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     distance = x - b.expand_axes(mean(b, x, axes), axes, b.shape(x))
@@ -250,8 +262,10 @@ def std(
     ddof: float | None = None,
     dim: Axis = UNSET,
     keepdim: bool = False,
+    unbiased: bool | None = None,
 ) -> Any:
     """The square root of `var`; slope 0 where all elements are equal."""
+    axis, dtype, correction = _corrected(axis, dtype, correction, unbiased)
     spread = var(b, x, axis, dtype, keepdims, correction=correction, ddof=ddof, dim=dim, keepdim=keepdim)
     return root(b, spread)
 

@@ -66,8 +66,9 @@ class DifferentiableGraph:
         graph = self.graph
         found = varied(graph.body.ops, (graph.params[i] for i in self.wanted))
         varying = frozenset(i for i, r in enumerate(graph.results) if r in found)
-        finals = zip(graph.inout, graph.results[self.n_user :], strict=True)
-        return self.derivative.n_residuals, varying, frozenset(k for k, v in finals if is_recorded_write(graph, v))
+        finals = zip(self.source.inout, self.source.results[self.n_user :], strict=True)
+        written = frozenset(k for k, v in finals if is_recorded_write(self.source, v))
+        return self.derivative.n_residuals, varying, written
 
     @property
     def n_residuals(self) -> int:

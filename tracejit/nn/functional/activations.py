@@ -1,4 +1,4 @@
-"""Activations as functions."""
+"""Activations as functions; with `inplace` the result is written into `input`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tracejit as tj
 
 
 def relu(input: Any, inplace: bool = False) -> Any:
-    """max(input, 0); with `inplace` written into `input`."""
+    """max(input, 0)."""
     return input.relu_() if inplace else tj.relu(input)
 
 
@@ -22,8 +22,10 @@ def sigmoid(input: Any) -> Any:
     return tj.sigmoid(input)
 
 
-def silu(input: Any) -> Any:
+def silu(input: Any, inplace: bool = False) -> Any:
     """input * sigmoid(input)."""
+    if inplace:
+        return input.copy_(silu(input.clone()))
     return tj.silu(input)
 
 
@@ -37,49 +39,88 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return tj.softplus(input, beta=beta, threshold=threshold)
 
 
-def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """input where positive, else negative_slope * input."""
+    if inplace:
+        return input.copy_(leaky_relu(input.clone(), negative_slope))
     return tj.leaky_relu(input, negative_slope)
 
 
-def elu(input: Any, alpha: float = 1.0) -> Any:
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """input where positive, else alpha * (exp(input) - 1)."""
+    if inplace:
+        return input.copy_(elu(input.clone(), alpha))
     return tj.elu(input, alpha)
 
 
-def softmax(input: Any, dim: int = -1) -> Any:
-    """exp(input) over its sum along an axis."""
-    return tj.softmax(input, dim)
+def softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """exp(input) over its sum along an axis, of `input` in `dtype` if one is given."""
+    return tj.softmax(input if dtype is None else input.to(dtype), dim)
 
 
-def log_softmax(input: Any, dim: int = -1) -> Any:
+def log_softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """The logarithm of softmax."""
-    return tj.log_softmax(input, dim)
+    return tj.log_softmax(input if dtype is None else input.to(dtype), dim)
 
 
-def softmin(input: Any, dim: int = -1) -> Any:
+def softmin(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """softmax of -input."""
-    return tj.softmax(-input, dim)
+    return softmax(-input, dim, dtype=dtype)
 
 
-def celu(input: Any, alpha: float = 1.0) -> Any:
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """input where positive, else alpha * (exp(input / alpha) - 1)."""
+    if inplace:
+        return input.copy_(celu(input.clone(), alpha))
     return tj.where(input > 0, input, alpha * tj.expm1(input / alpha))
 
 
-def hardsigmoid(input: Any) -> Any:
+def selu(input: Any, inplace: bool = False) -> Any:
+    """The self-normalising exponential linear unit."""
+    if inplace:
+        return input.copy_(selu(input.clone()))
+    return tj.selu(input)
+
+
+def mish(input: Any, inplace: bool = False) -> Any:
+    """input * tanh(softplus(input))."""
+    if inplace:
+        return input.copy_(mish(input.clone()))
+    return tj.mish(input)
+
+
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
+    """input limited to min_val..max_val."""
+    if inplace:
+        return input.copy_(hardtanh(input.clone(), min_val, max_val))
+    return tj.hardtanh(input, min_val, max_val)
+
+
+def relu6(input: Any, inplace: bool = False) -> Any:
+    """input limited to 0..6."""
+    if inplace:
+        return input.copy_(relu6(input.clone()))
+    return tj.relu6(input)
+
+
+def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     """input / 6 + 1/2, limited to 0..1."""
+    if inplace:
+        return input.copy_(hardsigmoid(input.clone()))
     return tj.relu6(input + 3.0) / 6.0
 
 
-def hardswish(input: Any) -> Any:
+def hardswish(input: Any, inplace: bool = False) -> Any:
     """input * hardsigmoid(input)."""
+    if inplace:
+        return input.copy_(hardswish(input.clone()))
     return input * hardsigmoid(input)
 
 
-def threshold(input: Any, threshold: float, value: float) -> Any:
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """input where it is above the threshold, else `value`."""
-    return tj.where(input > threshold, input, value)
+    made = tj.where(input > threshold, input, value)
+    return input.copy_(made) if inplace else made
 
 
 def tanhshrink(input: Any) -> Any:
@@ -112,5 +153,25 @@ def glu(input: Any, dim: int = -1) -> Any:
     return input.narrow(dim, 0, half) * tj.sigmoid(input.narrow(dim, half, half))
 
 
-logsigmoid, softsign, mish, selu = tj.logsigmoid, tj.softsign, tj.mish, tj.selu
-hardtanh, relu6 = tj.hardtanh, tj.relu6
+def gumbel_softmax(logits: Any, tau: float = 1.0, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+    """A draw from the Gumbel-softmax distribution (Jang and others 2017): softmax of (logits + Gumbel noise) / tau.
+    With `hard` a one-hot vector that has the derivative of the soft one. `eps` is not used."""
+    noise = -tj.log(tj.clamp(-tj.log1p(-tj.rand_like(logits)), min=1e-30))
+    soft = tj.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    places = soft.argmax(dim, keepdim=True)
+    return tj.zeros_like(soft).scatter(dim, places, tj.ones_like(places).to(soft.dtype)) - soft.detach() + soft
+
+
+def rrelu(
+    input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Any:
+    """input where positive, else a multiple of it: drawn between `lower` and `upper` in training, else halfway."""
+    if inplace:
+        return input.copy_(rrelu(input.clone(), lower, upper, training))
+    slope = tj.rand_like(input) * (upper - lower) + lower if training else (lower + upper) / 2
+    return tj.where(input >= 0, input, input * slope)
+
+
+logsigmoid, softsign = tj.logsigmoid, tj.softsign

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tracejit as tj
 
 conv1d, conv2d, conv3d = tj.conv1d, tj.conv2d, tj.conv3d
-conv_transpose1d, conv_transpose2d = tj.conv_transpose1d, tj.conv_transpose2d
-max_pool1d, max_pool2d = tj.max_pool1d, tj.max_pool2d
-avg_pool1d, avg_pool2d = tj.avg_pool1d, tj.avg_pool2d
+conv_transpose1d, conv_transpose2d, conv_transpose3d = tj.conv_transpose1d, tj.conv_transpose2d, tj.conv_transpose3d
 pad = tj.pad
 
 
@@ -36,12 +35,59 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return tj.where(keep, input / (1.0 - p), 0.0)
 
 
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """`dropout` of whole channels of (batch, channels, size) or (channels, size)."""
+    return _channel_dropout(input, p, training, inplace, 1)
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """`dropout` of whole channels of (batch, channels, height, width) or (channels, height, width)."""
+    return _channel_dropout(input, p, training, inplace, 2)
+
+
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """`dropout` of whole channels of (batch, channels, depth, height, width) or without a batch."""
+    return _channel_dropout(input, p, training, inplace, 3)
+
+
+def _channel_dropout(input: Any, p: float, training: bool, inplace: bool, space: int) -> Any:
+    lead = tuple(input.shape[: input.ndim - space])
+    kept = dropout(tj.ones((*lead, *(1 for _ in range(space))), dtype=input.dtype, device=input.device), p, training)
+    return input.mul_(kept) if inplace else input * kept
+
+
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Rows of weight by integer index; the row `padding_idx` gets no gradient."""
     rows = weight[input]
     if padding_idx is None:
         return rows
     return tj.where((input == padding_idx).unsqueeze(-1), rows.detach(), rows)
+
+
+def embedding_bag(
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    mode: str = "mean",
+    per_sample_weights: Any = None,
+) -> Any:
+    """Sums, means or maxima of rows of weight: of each row of indices, or of the parts of a vector of them that begin
+    at `offsets`; those of no rows are 0. `per_sample_weights` multiply the rows of a sum."""
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("embedding_bag: mode is 'sum', 'mean' or 'max'")
+    rows = weight[input]
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(-1)
+    if input.ndim == 2:
+        return rows.sum(1) if mode == "sum" else rows.mean(1) if mode == "mean" else rows.amax(1)
+    places = tj.arange(input.shape[0], device=input.device)
+    stops = tj.cat([offsets[1:], tj.full_like(offsets[:1], input.shape[0])])
+    held = (places >= offsets.unsqueeze(1)) & (places < stops.unsqueeze(1))
+    if mode == "max":
+        found = tj.where(held.unsqueeze(2), rows, -math.inf).amax(1)
+        return tj.where(held.any(1, keepdim=True), found, 0.0)
+    sums = held.to(rows.dtype) @ rows
+    return sums if mode == "sum" else sums / (stops - offsets).clamp(min=1).unsqueeze(1)
 
 
 def one_hot(input: Any, num_classes: int = -1) -> Any:
@@ -65,34 +111,18 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     return tj.norm(x1 - x2 + eps, p, -1, keepdim=keepdim)
 
 
+def pdist(input: Any, p: float = 2.0) -> Any:
+    """The p-norms of the differences of each two rows, in the order (0, 1), (0, 2), ..., (1, 2), ..."""
+    n = input.shape[0]
+    numbers = tj.arange(n, device=input.device)
+    first, second = (numbers.unsqueeze(1) < numbers).nonzero(as_tuple=True)
+    return tj.norm(input[first] - input[second], p, -1)
+
+
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     """input1 @ weight[k] @ input2 for each k, plus bias; weight is (out_features, in1_features, in2_features)."""
     y = tj.einsum("...i,kij,...j->...k", input1, weight, input2)
     return y if bias is None else y + bias
-
-
-def adaptive_avg_pool1d(input: Any, output_size: int) -> Any:
-    """The mean of `output_size` windows of about equal size over the last axis."""
-    return _window_means(input, -1, output_size)
-
-
-def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
-    """The means of windows of about equal size over the last two axes: so many rows and columns of them; None keeps the
-    axis."""
-    rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
-    y = input if rows is None else _window_means(input, -2, rows)
-    return y if columns is None else _window_means(y, -1, columns)
-
-
-def _window_means(input: Any, axis: int, count: int) -> Any:
-    n = input.shape[axis]
-    if count == 1:
-        return input.mean(axis, keepdim=True)
-    means = []
-    for k in range(count):
-        start, stop = k * n // count, ((k + 1) * n + count - 1) // count
-        means.append(input.narrow(axis, start, stop - start).mean(axis, keepdim=True))
-    return tj.cat(means, axis)
 
 
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tracejit as tj
@@ -145,7 +146,8 @@ def soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
     """input where the target is 1, max(margin - input, 0) where it is -1."""
-    return _reduced(tj.where(target == 1, input, tj.clamp(margin - input, min=0.0)), reduction)
+    near = tj.where(target != -1, input, 0.0)
+    return _reduced(near + tj.where(target != 1, tj.clamp(margin - input, min=0.0), 0.0), reduction)
 
 
 def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
@@ -156,7 +158,8 @@ def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0
 def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
     """1 - cos where the target is 1, max(cos - margin, 0) where it is -1; vectors lie along the last axis."""
     cosine = cosine_similarity(input1, input2, -1, 1e-6)
-    return _reduced(tj.where(target == 1, 1.0 - cosine, tj.clamp(cosine - margin, min=0.0)), reduction)
+    apart = tj.where(target == -1, tj.clamp(cosine - margin, min=0.0), 0.0)
+    return _reduced(tj.where(target == 1, 1.0 - cosine, apart), reduction)
 
 
 def triplet_margin_loss(
@@ -165,6 +168,99 @@ def triplet_margin_loss(
     """max(d(anchor, positive) - d(anchor, negative) + margin, 0) of p-distances along the last axis."""
     near, far = pairwise_distance(anchor, positive, p), pairwise_distance(anchor, negative, p)
     return _reduced(tj.clamp(near - far + margin, min=0.0), reduction)
+
+
+def multi_margin_loss(
+    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    """max(margin - x[target] + x[j], 0)**p over the classes j other than the target, divided by the number of classes;
+    `input` is (batch, classes) or (classes,)."""
+    rows = input if input.ndim > 1 else input.unsqueeze(0)
+    places = target.reshape(-1, 1)
+    apart = tj.clamp(margin - rows.gather(1, places) + rows, min=0.0) ** p
+    if weight is not None:
+        apart = apart * weight[places]
+    others = tj.arange(rows.shape[1], device=input.device) != places
+    loss = tj.where(others, apart, 0.0).sum(1) / rows.shape[1]
+    return _reduced(loss if input.ndim > 1 else loss[0], reduction)
+
+
+def multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """max(1 - x[y] + x[j], 0) over the labels y of a sample and the classes j that are none, divided by the number of
+    classes. Labels are the numbers in a row of `target` before its first -1."""
+    rows, labels = (x if x.ndim > 1 else x.unsqueeze(0) for x in (input, target))
+    classes = rows.shape[1]
+    given = (labels < 0).to(tj.int64).cumsum(1) == 0
+    safe = tj.where(given, labels, 0)
+    numbers = tj.arange(classes, device=input.device)
+    is_label = ((safe.unsqueeze(2) == numbers) & given.unsqueeze(2)).any(1)
+    apart = tj.clamp(1.0 - rows.gather(1, safe).unsqueeze(2) + rows.unsqueeze(1), min=0.0)
+    counted = given.unsqueeze(2) & ~is_label.unsqueeze(1)
+    loss = tj.where(counted, apart, 0.0).sum((1, 2)) / classes
+    return _reduced(loss if input.ndim > 1 else loss[0], reduction)
+
+
+def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    """Binary cross entropy of sigmoid(input), averaged over the classes (the last axis)."""
+    loss = -(target * tj.logsigmoid(input) + (1.0 - target) * tj.logsigmoid(-input))
+    return _reduced((loss if weight is None else loss * weight).mean(-1), reduction)
+
+
+def ctc_loss(
+    log_probs: Any,
+    targets: Any,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Any:
+    """Connectionist temporal classification (Graves and others 2006): minus the log-probability of all alignments of a
+    sequence of labels.
+
+    `log_probs` is (time, batch, classes), `targets` (batch, greatest length) or all labels in a row, the lengths are
+    integer tensors or sequences of one per sample. The mean divides each loss by its number of labels. A sequence that
+    does not fit its time has an infinite loss, or 0 with `zero_infinity`.
+    """
+    steps, batch, _ = log_probs.shape
+    times, counts = (tj.asarray(n, dtype=tj.int64, device=log_probs.device) for n in (input_lengths, target_lengths))
+    labels = targets.to(tj.int64)
+    if labels.ndim == 1:
+        first = (counts.cumsum(0) - counts).unsqueeze(1)
+        within = tj.arange(labels.shape[0], device=log_probs.device)
+        labels = labels[tj.where(within < counts.unsqueeze(1), first + within, 0)]
+    width = 2 * labels.shape[1] + 1
+    places = tj.arange(width, device=log_probs.device)
+    # The labels with a blank before, between and behind them.
+    spread = labels[:, (places // 2).clamp(0, labels.shape[1] - 1)]
+    spread = tj.where(places % 2 == 1, spread, blank)
+    before = tj.cat([tj.full_like(spread[:, :2], blank), spread[:, : width - 2]], 1)
+    may_skip = (spread != blank) & (spread != before)
+    none = -math.inf
+    ways = tj.where(places < 2, log_probs[0].gather(1, spread), none)
+    for t in range(1, steps):
+        gone = tj.full_like(ways[:, :2], none)
+        one = tj.cat([gone[:, :1], ways[:, : width - 1]], 1)
+        two = tj.where(may_skip, tj.cat([gone, ways[:, : width - 2]], 1), none)
+        after = _log_of_sums(ways, one, two) + log_probs[t].gather(1, spread)
+        ways = tj.where((t < times).unsqueeze(1), after, ways)
+    last = counts.unsqueeze(1) * 2
+    at_label = tj.where(last > 0, ways.gather(1, (last - 1).clamp(0, width)), none)
+    loss = -_log_of_sums(ways.gather(1, last), at_label, tj.full_like(at_label, none)).reshape(batch)
+    if zero_infinity:
+        loss = tj.where(loss == math.inf, 0.0, loss)
+    if reduction == "mean":
+        return (loss / counts.clamp(1, width)).mean()
+    return _reduced(loss, reduction)
+
+
+def _log_of_sums(a: Any, b: Any, c: Any) -> Any:
+    """log(exp(a) + exp(b) + exp(c)); minus infinity, with slope 0, where all are."""
+    top = tj.maximum(tj.maximum(a, b), c).detach()
+    some = top != -math.inf
+    base = tj.where(some, top, 0.0)
+    total = tj.exp(a - base) + tj.exp(b - base) + tj.exp(c - base)
+    return tj.where(some, tj.log(tj.where(some, total, 1.0)) + base, -math.inf)
 
 
 def poisson_nll_loss(

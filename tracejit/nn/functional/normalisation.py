@@ -107,9 +107,22 @@ def instance_norm(
     eps: float = 1e-5,
 ) -> Any:
     """Each channel (axis 1) of each sample normalised by itself, then scaled and shifted (Ulyanov and others 2016);
-    without `use_input_stats` by the running statistics. These are never updated: ValueError where they would be."""
+    without `use_input_stats` by the running statistics. Else these, vectors over the channels or None, are moved by
+    `momentum` towards the means over the batch of mean and variance (with Bessel's correction)."""
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is not None:
-        raise ValueError("instance_norm does not update running statistics: leave them out")
+        with tj.no_grad():
+            rows = input.detach().reshape(input.shape[0], input.shape[1], -1)
+            running_mean.mul_(1.0 - momentum).add_(rows.mean(2).mean(0) * momentum)
+            running_var.mul_(1.0 - momentum).add_(rows.var(2, correction=1).mean(0) * momentum)
     return group_norm(input, input.shape[1], weight, bias, eps)
+
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    """input / (k + alpha * mean of the squares in `size` channels around)**beta (Krizhevsky and others 2012)."""
+    channels = input.shape[1]
+    rows = input.square().reshape(input.shape[0], 1, channels, -1)
+    around = tj.pad(rows, (0, 0, size // 2, (size - 1) // 2))
+    means = tj.avg_pool2d(around, (size, 1), stride=1).reshape(input.shape)
+    return input / (means * alpha + k) ** beta

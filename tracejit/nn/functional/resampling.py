@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import tracejit as tj
+from tracejit.nn.functional.pooling import of_axis
 
 #: Which number of spatial axes a mode is for; any, where it is not named.
 _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
@@ -32,15 +33,18 @@ def interpolate(
     y = input
     for k in range(rank):
         n = input.shape[2 + k]
-        factor = _of_axis(scale_factor, k)
-        count = _of_axis(size, k) if factor is None else math.floor(n * factor)
+        factor = of_axis(scale_factor, k)
+        count = of_axis(size, k) if factor is None else math.floor(n * factor)
         step = n / count if factor is None or recompute_scale_factor else 1.0 / factor
         y = _resampled(y, 2 + k, n, count, step, mode, bool(align_corners))
     return y
 
 
-def _of_axis(x: Any, k: int) -> Any:
-    return x[k] if isinstance(x, tuple | list) else x
+def upsample(
+    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Any:
+    """`interpolate` under its older name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def _resampled(y: Any, axis: int, n: Any, count: Any, step: Any, mode: str, aligned: bool) -> Any:

@@ -1,0 +1,95 @@
+"""What a Tensor tells of itself under PyTorch's names: sizes, steps in memory, its dtype's kind, whether it asks for
+gradients."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arrays import METHODS, define, total_size
+from tracejit.frontend.reached import Truth
+from tracejit.frontend.shown_arrays import asks
+from tracejit.frontend.slices import lies_by_rows
+from tracejit.frontend.tensor_views import Method, method
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
+from tracejit.ir.core import Value
+from tracejit.ir.types import DType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+def _fact(of: Callable[[DType], bool | int]) -> Method:
+    def handler(
+        c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        return Static(of(as_array(c, x, node).dtype))
+
+    return handler
+
+
+METHODS["is_floating_point"] = _fact(lambda dtype: dtype.is_float)
+METHODS["is_complex"] = _fact(lambda dtype: dtype.is_complex)
+METHODS["element_size"] = _fact(lambda dtype: dtype.itemsize)
+
+
+@define("numel", "x")
+def _numel_function(c: Calls, a: Arguments) -> FrontValue:
+    return c.ctx.size_number(total_size(c, a.array()))
+
+
+@method("numel nelement")
+def _numel(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return c.ctx.size_number(total_size(c, as_array(c, x, node)))
+
+
+@method("dim")
+def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return Static(x.rank if isinstance(x, ArrayView) else 0)
+
+
+def steps(c: Calls, x: ArrayView, node: ast.AST) -> tuple[Size, ...]:
+    """The steps in elements along each axis, where the memory is one that a script lays out or an argument in C
+    order."""
+    if x.storage in c.ctx.strided:
+        c.ctx.refuse(node, "the strides of this argument are not known in a script", "pass x.contiguous()")
+    return x.strides
+
+
+@method("stride")
+def _stride(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    a = Arguments(c, "stride", "x dim=None", [x, *args], kwargs, node)
+    found = steps(c, a.array(), node)
+    return c.ctx.size_number(found[a.axis(len(found), "dim")]) if not a.is_none("dim") else _numbers(c, found)
+
+
+def _numbers(c: Calls, sizes: tuple[Size, ...]) -> TupleValue:
+    return TupleValue(tuple(c.ctx.size_number(s) for s in sizes))
+
+
+@method("is_contiguous")
+def _is_contiguous(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """An argument that is not in C order was compiled for as such; its parts are not known."""
+    if isinstance(x, ArrayView) and x.storage in c.ctx.strided and x.is_whole:
+        return Static(False)
+    view = as_array(c, x, node)
+    steps(c, view, node)
+    return _truth(lies_by_rows(c.ctx, view))
+
+
+def requires_grad(c: Calls, x: ArrayView | Number, node: ast.AST) -> FrontValue:
+    """Whether a derivative of x leads to an argument that asks for one."""
+    content = c.ctx.load(x) if isinstance(x, ArrayView) else x.value
+    if c.gradients.leads_to_a_trip(content):
+        c.ctx.refuse(node, "whether this asks for gradients may differ between trips of a loop", "ask before the loop")
+    return _truth(asks(c, x, content))
+
+
+def _truth(found: Truth) -> FrontValue:
+    return Number(found, weak=True) if isinstance(found, Value) else Static(found)
