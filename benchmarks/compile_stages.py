@@ -77,7 +77,7 @@ def watched() -> Stages:
     stages.watch(cpu, "compile_program", "native: rest")
     stages.watch(engine.Engine, "quickly", "engine: code")
     stages.watch(engine.Engine, "link", "link")
-    stages.watch(engine, "Engine", "engine")
+    stages.watch(engine.Engine, "__init__", "engine")
     stages.watch(cpu.loop_text, "print_program", "loop text")
     stages.watch(disk, "load", "disk")
     stages.watch(disk, "store", "disk")

@@ -130,6 +130,11 @@ def is_available() -> bool:
     return _native_call() is not None
 
 
+def is_decided() -> bool:
+    """Whether `is_available` answers at once: the first time it compiles the native path."""
+    return _made_call.cache_info().currsize > 0
+
+
 def _native_call() -> int | None:
     """Address of the vectorcall function, compiled on first use; None where it cannot be used."""
     with _making:

@@ -390,30 +390,28 @@ def engine() -> Engine:
     return _engines[0]
 
 
-def prepare(then: Callable[[], object]) -> None:
-    """Begin to make the engine, and `then` something else, while the caller does what needs neither. A fork waits for
-    it, and so does the end of the process."""
-    if _engines or _preparing or config.get("num_threads") < 2:
+def prepare(make: Callable[[], object]) -> None:
+    """Begin to make what is made once, such as the `engine`, while the caller does what does not need it. A fork waits
+    for it, and so does the end of the process."""
+    if make in _preparing or config.get("num_threads") < 2:
         return
-    thread = threading.Thread(target=_try_engine, args=(then,), name="tracejit engine")
-    _preparing.append(thread)
+    thread = _preparing[make] = threading.Thread(target=_try, args=(make,), name="tracejit engine")
     try:
         thread.start()
-    except RuntimeError:  # no more threads: whoever needs the engine makes it
+    except RuntimeError:  # no more threads: whoever needs it makes it
         return
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=thread.join)
 
 
-def _try_engine(then: Callable[[], object]) -> None:
+def _try(make: Callable[[], object]) -> None:
     with suppress(Exception):  # whoever needs what could not be made meets the same error
-        engine()
-        then()
+        make()
 
 
 _engines: list[Engine] = []
 _making = threading.Lock()
-_preparing: list[threading.Thread] = []
+_preparing: dict[Callable[[], object], threading.Thread] = {}
 
 
 _kept: list[Any] = []  # support code of other parts of the runtime, loaded for good

@@ -114,7 +114,14 @@ def _raised(error: Exception) -> BaseException | None:
 
 
 def prepare_engine() -> None:
-    """Let what native code and calls of it need be made while a function is lowered."""
+    """Let what native code needs be made while a function is lowered."""
+    from tracejit.runtime.engine import engine, prepare
+
+    prepare(engine)
+
+
+def prepare_calls() -> None:
+    """Let the native call path be made while nobody waits for it."""
     from tracejit.runtime.engine import prepare
 
     prepare(is_available)

@@ -43,8 +43,8 @@ from tracejit.ir.core import Graph
 from tracejit.ir.types import is_differentiable
 from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk
-from tracejit.runtime.dispatch import FastCallable
-from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_engine
+from tracejit.runtime.dispatch import FastCallable, is_decided
+from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_calls, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.device_calls import DeviceCalls
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
@@ -72,6 +72,7 @@ class Specialisation:
     kept: Kept | None = None  #: its entry on the disk
     #: Calls the native path was asked to serve, on the tape or not.
     patterns: set[tuple[CallPattern, bool]] = field(default_factory=set[tuple[CallPattern, bool]])
+    was_called: bool = False  #: or a call of it began
     differentiable: dict[tuple[int, ...], DifferentiableGraph] = field(
         default_factory=dict[tuple[int, ...], DifferentiableGraph]
     )
@@ -254,11 +255,16 @@ class ScriptedFunction(FastCallable):
                 raise error.with_traceback(None) from None
             self._fall_back(error)
             return self.__tracejit_function__(*args, **kwargs)
-        if found.lowered.graph.device == "cpu":
-            self._install(found, CallPattern(len(args), tuple(kwargs)))
-        else:
+        if found.lowered.graph.device != "cpu":
             self._remember(found, arguments)
-        return self.run(found, arguments)
+            return self.run(found, arguments)
+        if found.was_called or is_decided():  # a first result does not wait for the native path of later ones
+            self._install(found, CallPattern(len(args), tuple(kwargs)))
+        found.was_called = True
+        result = self.run(found, arguments)
+        if not is_decided():
+            prepare_calls()
+        return result
 
     def _remember(self, found: Specialisation, arguments: Sequence[Any]) -> None:
         """Find such calls with arrays of a GPU at once from now on."""

@@ -1,0 +1,54 @@
+"""The first result of a process does not wait for the native call path, which later calls have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tracejit.runtime import dispatch
+
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.skipif(not dispatch.is_available(), reason="no native call path on this interpreter"),
+]
+
+_PROGRAM = """
+import numpy as np
+import tracejit as tj
+from tracejit.runtime.dispatch import is_decided
+from tracejit.runtime.engine import _preparing
+
+def twice(x):
+    if x[0] < 0:
+        raise ValueError("negative")
+    return x * 2
+
+f = tj.script(twice)
+x = np.ones(3)
+is_native = []
+for data in (-x, x) if {fails} else (x, x):
+    try:
+        print(f(data).tolist())
+    except ValueError as error:
+        print(error)
+    is_native.append(bool(f._specialisations))
+for thread in _preparing.values():
+    thread.join()
+print(is_native, f(x).tolist(), is_decided(), [s.hits for s in f._specialisations])
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_second_call_is_native(tmp_path: Path, threads: str, fails: bool) -> None:
+    (tmp_path / "program.py").write_text(_PROGRAM.format(fails=fails))
+    environment = {**os.environ, "TRACEJIT_CACHE_DIR": str(tmp_path), "TRACEJIT_NUM_THREADS": threads}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py")], env=environment, capture_output=True, text=True, check=False
+    )
+    first = "negative" if fails else "[2.0, 2.0, 2.0]"
+    assert done.stdout.splitlines() == [first, "[2.0, 2.0, 2.0]", "[False, True] [2.0, 2.0, 2.0] True [1]"], done.stderr
