@@ -179,22 +179,17 @@ def hypot(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
 
 
 def _hypot_f64(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
-    """hypot, scaled away from overflow and underflow."""
+    """The root of the sum, which loses an ULP at most, of numbers scaled away from overflow and underflow."""
     ax, ay = k.let(k.abs(x)), k.let(k.abs(y))
-    infinity = float("inf")
-    is_infinite = k.logical_or(k.eq(ax, infinity), k.eq(ay, infinity))
-    swapped = k.let(k.lt(ax, ay))
-    a, b = k.let(k.select(swapped, ay, ax)), k.let(k.select(swapped, ax, ay))
-    is_large, is_small = k.let(k.gt(a, 2.0**500)), k.let(k.lt(b, 2.0**-450))
-    one = k.const(1, F64)
+    infinity, one = k.const(float("inf"), F64), k.const(1, F64)
+    larger = k.let(k.select(k.lt(ax, ay), ay, ax))
+    is_large, is_small = k.let(k.gt(larger, 2.0**500)), k.let(k.lt(larger, 2.0**-450))
     down = k.let(k.select(is_large, k.const(2.0**-600, F64), k.select(is_small, k.const(2.0**600, F64), one)))
     up = k.select(is_large, k.const(2.0**600, F64), k.select(is_small, k.const(2.0**-600, F64), one))
-    is_alone = k.let(k.gt(a, k.mul(b, 2.0**54)))
-    sa, sb = k.let(k.mul(k.select(is_alone, one, a), down)), k.let(k.mul(k.select(is_alone, k.const(0, F64), b), down))
-    (a2, a2_rest), (b2, b2_rest) = two_product(k, sa, sa), two_product(k, sb, sb)
-    root = k.mul(up, k.sqrt(k.add(k.add(k.add(b2_rest, a2_rest), b2), a2)))
-    result = k.select(is_alone, k.add(a, b), root)
-    return k.select(is_infinite, k.const(infinity, F64), result)
+    a, b = k.let(k.mul(ax, down)), k.let(k.mul(ay, down))
+    root = k.mul(k.sqrt(k.fma(a, a, k.mul(b, b))), up)
+    is_infinite = k.logical_or(k.eq(ax, infinity), k.eq(ay, infinity))
+    return k.select(is_infinite, infinity, root)
 
 
 def fmod(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
