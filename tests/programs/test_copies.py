@@ -96,6 +96,15 @@ def in_place_recurrence(p, w):
     return p.sum()
 
 
+def by_places(m, i, j, values):
+    m[i] += values
+    m[:, j] = 2.0
+    m[i, j] = values[:, 0]
+    for k in range(len(i)):
+        m[i - k] = values
+    m[m > 1.0] = 0.5
+
+
 GRID = rng().standard_normal((6, 6))
 LINE = rng().standard_normal(8)
 NONE = [
@@ -107,6 +116,7 @@ NONE = [
     (rows, GRID, 3),
     (with_out, LINE, LINE.copy(), 3),
     (through_helper, LINE, 4),
+    (by_places, GRID, np.array([3, 1]), np.array([0, 5]), GRID[:2]),
     (bodies, rng().random((4, 3)), rng().random((4, 3)), 2),
 ]
 
@@ -117,6 +127,14 @@ def test_programs_that_copy_nothing(case) -> None:
     fn, *arguments = case
     assert number_of_copies(fn, *(a.copy() if isinstance(a, np.ndarray) else a for a in arguments)) == 0
     check(fn, *arguments, scripted=script(copies="error")(fn))
+
+
+@pytest.mark.compiled
+def test_writes_by_places_go_into_the_array_that_is_given() -> None:
+    scripted = script(by_places)
+    scripted(GRID.copy(), np.array([3, 1]), np.array([0, 5]), GRID[:2])
+    written = [line for line in scripted.ir("after:dce").splitlines() if "vwrite(" in line]
+    assert not any("scatter_set" in line for line in written)
 
 
 @pytest.mark.compiled

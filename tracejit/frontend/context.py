@@ -22,7 +22,7 @@ from tracejit.frontend.merged_lists import MergedLists
 from tracejit.frontend.restarts import NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource, note_read
-from tracejit.frontend.storage import Storage, may_have_raised_since
+from tracejit.frontend.storage import Storage, is_just_made, is_update, may_have_raised_since
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -38,9 +38,8 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.frontend.write_checks import MaybeView, require_writeable
-from tracejit.ir.aliasing import updates
 from tracejit.ir.builder import Builder, Handle
-from tracejit.ir.core import Value, has_effect
+from tracejit.ir.core import Value
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
 
@@ -546,22 +545,13 @@ class Context:
     def is_bound_to_place(self, storage: int, value: Value) -> bool:
         """Whether an error could show the caller that a whole new content is not stored where the program says: because
         one may have shown the present content already, or may come between the making of the new one and its write."""
+        base = self.storage.bases[storage]
         classes = {storage, *(c for c, _ in self.storage.partners(storage))}
-        if not classes & self.arguments:
+        if not classes & self.arguments or is_update(value, base, self.b.ops):
             return False
         if storage in self.settled:
             return True
-        builders = [*self.outer_builders, self.b]
-        return may_have_raised_since(self.storage.bases[storage], builders) or not self.is_just_made(value)
-
-    def is_just_made(self, value: Value) -> bool:
-        """Whether a value is no other array's content and nothing can have raised since it was made."""
-        for op in reversed(self.b.ops):
-            if any(r is value for r in op.results):
-                return not op.blocks and not updates(op)
-            if has_effect(op):
-                return False
-        return False
+        return may_have_raised_since(base, [*self.outer_builders, self.b]) or not is_just_made(value, self.b.ops)
 
     def _write_part(self, storage: int) -> None:
         """The real or imaginary part of an array has been written: the array changes with it."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tracejit.ir.aliasing import updated, updates
+from tracejit.ir.aliasing import is_flat, updated, updates
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Op, Value, walk
+from tracejit.ir.core import Op, Value, has_effect, walk
 from tracejit.ir.types import I64, ScalarType, TensorType
 
 #: Two classes are one memory: never (no entry), always (True), or where this bool value holds.
@@ -107,6 +107,27 @@ def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
             if not versions:
                 return False
             raised = raised or bool(op.defn.effect)
+    return False
+
+
+def is_update(value: Value, content: Value, ops: Sequence[Op]) -> bool:
+    """Whether a value is made by changing elements of a content, and so lies where that lay."""
+    makers = {r: op for op in ops for r in op.results}
+
+    def seen_flat(x: Value) -> Value:
+        return seen_flat(makers[x].operands[0]) if x in makers and is_flat(makers[x]) else x
+
+    maker = makers.get(seen_flat(value))
+    return maker is not None and updates(maker) and seen_flat(maker.operands[updated(maker)]) is content
+
+
+def is_just_made(value: Value, ops: Sequence[Op]) -> bool:
+    """Whether a value is no other array's content and nothing can have raised since it was made."""
+    for op in reversed(ops):
+        if any(r is value for r in op.results):
+            return not op.blocks and not updates(op)
+        if has_effect(op):
+            return False
     return False
 
 

@@ -91,7 +91,7 @@ class _Versions:
     def states_sizes(self, value: Value) -> bool:
         """Whether a value is another, of which an op only states the sizes."""
         op, _ = self.made_by(value)
-        return op is not None and op.name == "broadcast" and is_flat(op)
+        return op is not None and is_flat(op)
 
     def led_to(self, param: Value) -> set[Value]:
         """All that is memory of a parameter on some path."""
@@ -120,7 +120,7 @@ class _Versions:
             return [b.results[i] for b in op.blocks]
         if updates(op) and i == 0:
             return (op.operands[updated(op)],)
-        if op.name == "broadcast" and is_flat(op):
+        if is_flat(op):
             return (op.operands[0],)
         changed = _changed_by(op, i)
         return () if changed is None else (changed,)
