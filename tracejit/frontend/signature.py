@@ -10,6 +10,7 @@ import dataclasses
 from array import array
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from types import BuiltinMethodType, MappingProxyType, MethodType
 from typing import Any, TypeAlias
 
@@ -155,16 +156,21 @@ def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: 
         raise TypeError(
             f"a script computes with plain arrays, not {kind.__module__.replace('.core', '')}.{kind.__name__}"
         )
-    if array.dtype.name not in BY_NUMPY_NAME:
+    dtype = _dtype_of(array.dtype)
+    if dtype is None:
         raise TypeError(f"tracejit has no dtype {array.dtype}")
     dims = tuple(None if any_size else n if n < 2 else None for n in array.shape)
     flags = getattr(array, "flags", None)
     contiguous = bool(flags.c_contiguous) if flags is not None else True
     device = "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
     native = device == "cuda" or (bool(flags.aligned) and array.dtype.isnative)  # type: ignore[union-attr]
-    return ArraySpec(
-        BY_NUMPY_NAME[array.dtype.name], dims, contiguous and native, tensor, requires_grad, is_writeable(array), device
-    )
+    return ArraySpec(dtype, dims, contiguous and native, tensor, requires_grad, is_writeable(array), device)
+
+
+@cache
+def _dtype_of(dtype: np.dtype[Any]) -> DType | None:
+    """tracejit's dtype for NumPy's, in any byte order; None if there is none. NumPy makes the name anew when asked."""
+    return BY_NUMPY_NAME.get(dtype.name)
 
 
 class ItemsOfSet(frozenset[Any]):
@@ -208,8 +214,8 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
         return StaticSpec(ItemsOfSet(value))
     if static or value is None or isinstance(value, bool | str | bytes):
         return StaticSpec(value)
-    if isinstance(value, np.generic) and value.dtype.name in BY_NUMPY_NAME:
-        return NumberSpec(BY_NUMPY_NAME[value.dtype.name], weak=False)
+    if isinstance(value, np.generic) and (dtype := _dtype_of(value.dtype)) is not None:
+        return NumberSpec(dtype, weak=False)
     if type(value) is int:
         return NumberSpec(BY_NUMPY_NAME["int64"], weak=True)
     if type(value) is float:

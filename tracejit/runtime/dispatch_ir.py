@@ -257,7 +257,8 @@ def _attempt(e: Emitter) -> None:
             e.goto("miss")
         e.put(SpecTable, "hits", "%spec", e.add(e.get(SpecTable, "hits", "%spec"), 1))
         status = _enter(e)
-        with e.when(has_inout):
+        calls = e.compare("ne", "ptr", e.get(SpecTable, "entry", "%spec"), "null")
+        with e.when(e.op(f"and i1 {has_inout}, {calls}")):
             _bump_versions(e, values, objects)
         result = e.variable("ptr", "null")
         failed = e.compare("ne", "i32", status, 0)
@@ -296,10 +297,12 @@ def _enter(e: Emitter) -> str:
         e.store("ptr", e.call("ptr", "PyEval_SaveThread"), thread)
     inputs, results = (in_frame(e, SpecTable, field, "%spec") for field in ("inputs", "results"))
     entry = e.get(SpecTable, "entry", "%spec")
-    status = e.call("i32", entry, f"ptr {inputs}", f"ptr {results}", f"ptr {context}")
+    status = e.variable("i32", "0")
+    with e.unless(e.compare("eq", "ptr", entry, "null")):
+        e.store("i32", e.call("i32", entry, f"ptr {inputs}", f"ptr {results}", f"ptr {context}"), status)
     with e.when(release):
         e.call("void", "PyEval_RestoreThread", f"ptr {e.load('ptr', thread)}")
-    return status
+    return e.load("i32", status)
 
 
 def _bump_versions(e: Emitter, values: str, objects: str) -> None:

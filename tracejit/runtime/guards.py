@@ -149,7 +149,8 @@ class Output:
 
 @record
 class NativeEntry:
-    """A native function to be called: its address, its outputs, what to do about failures and prints.
+    """A native function to be called: its address, its outputs, what to do about failures and prints. With address 0
+    nothing is called or written.
 
     `error_hook(status, context_address)` gives the exception for a non-zero status. The interpreter lock is released
     from `release_above` input elements on (None: never). `keep` lives as long as the entry may be called.

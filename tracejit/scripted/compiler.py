@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,6 +59,11 @@ class Compiled:
         """The program, of which a caller takes no more than what goes in and out and how it fails."""
         return self.program
 
+    @property
+    def device(self) -> str:
+        """What it was compiled for."""
+        return self.graph.device
+
     @cached_property
     def has_loops(self) -> bool:
         """Whether host code has loops or functions of its own."""
@@ -82,17 +87,21 @@ class Compiled:
         return bool(self.graph.policy.get("cache", True))
 
     @cached_property
-    def _run(self) -> Any:
-        if self.graph.device == "cuda":
+    def _run(self) -> Callable[..., Sequence[Any]]:
+        """What runs it on its inputs, given one by one."""
+        if self.device == "cuda":
             from tracejit.runtime.cuda import compile_program
 
-            return compile_program(self.program)
-        return self.native
+            program = compile_program(self.program)
+            return lambda *inputs: program.call(inputs)
+        from tracejit.scripted.entries import DirectCall
+
+        return DirectCall(self.native, self.has_loops)
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays and numbers in parameter order; `inout` parameters are written. Raises as the program does."""
         try:
-            return self._run.call(inputs)
+            return list(self._run(*inputs))
         except Exception as error:
             failed = _raised(error)
             if failed is None:

@@ -148,7 +148,7 @@ class DeviceCalls:
         self.defaults = tuple(p.default for p in parameters)
         self.static = [i for i, name in enumerate(function.signature.parameters) if name in function.options.static]
         self.bind = function.bind
-        self.run = function.run
+        self.run = function.run_chosen
         self.keys = Keys(exact=bool(self.static))
         self.served: dict[_Key, Served] = {}
 

@@ -6,8 +6,8 @@ What the plan cannot express (texts, lists that grew, attributes that are set) s
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from ctypes import c_void_p, cast, py_object
+from collections.abc import Callable, Sequence
+from ctypes import py_object
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,7 +31,6 @@ from tracejit.frontend.function import (
     ViewLeaf,
 )
 from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
-from tracejit.ir.types import ScalarType
 from tracejit.ops.effects import REPORTED
 from tracejit.records import record
 from tracejit.runtime import guards as g
@@ -39,16 +38,13 @@ from tracejit.runtime.dispatch import is_available
 from tracejit.runtime.dispatch_tables import FrameHead, offset_of
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
+from tracejit.scripted.entries import native_entry
 from tracejit.scripted.node import SpentNode
 from tracejit.scripted.results import leave_gradient, make_tree, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
     from tracejit.scripted.compiler import Compiled
     from tracejit.scripted.function import Specialisation
-
-#: The interpreter lock is released for calls whose inputs hold at least this many elements, and for all with loops.
-RELEASE_ABOVE = 1 << 14
-
 
 #: Gives the exception of (status, address of the context).
 ErrorHook: TypeAlias = Callable[[int, int], BaseException]
@@ -87,19 +83,30 @@ class CallPattern:
 
 
 def fast_specialisation(
-    made: Specialisation, signature: inspect.Signature, pattern: CallPattern, recorded: bool = False
+    made: Specialisation,
+    signature: inspect.Signature,
+    pattern: CallPattern,
+    recorded: bool,
+    run: Callable[[Sequence[Any]], Any],
 ) -> NativeSpecialisation | None:
-    """The specialisation for the native path and one pattern of calls; None where it must be served by Python.
+    """The specialisation for the native path and one pattern of calls; None where calls must be told apart by Python.
 
     With Tensors that ask for gradients there are two: calls that are `recorded` on the tape, and calls under `no_grad`.
+    `run` runs the specialisation on arguments that it fits, where the plan cannot express all of it.
     """
     lowered = made.lowered
-    if not is_available() or lowered.changes or lowered.for_read_only or _changes_at_errors(made):
+    if not is_available() or lowered.for_read_only:
         return None
     from tracejit.scripted.fastrecord import RecordedPlan
 
+    kind = RecordedPlan if recorded else Plan
     try:
-        return (RecordedPlan if recorded else Plan)(made, signature, pattern).build()
+        if lowered.changes or _changes_at_errors(made):
+            return kind(made, signature, pattern).build_around(run)
+        try:
+            return kind(made, signature, pattern).build()
+        except Inexpressible:
+            return kind(made, signature, pattern).build_around(run)
     except Inexpressible:
         return None
 
@@ -116,32 +123,60 @@ class Plan:
         self.places = [pattern.place(i, p) for i, p in enumerate(signature.parameters.values())]
         self.lowered: Lowered = made.lowered
         self.arguments: list[g.Argument] = []
-        self.at: dict[Access, int] = {}
+        self.at: dict[Access, int] = {}  #: places among the guards of those that carry inputs
+        self.guarded: dict[Access, int] = {}  #: places of the others
         self.inputs = {i.access: i for i in self.lowered.inputs}
         self.inout = {self.lowered.inputs[i].access for i in self.lowered.graph.inout}
 
-    def build(self) -> NativeSpecialisation:
-        extra: list[tuple[Access, Spec]] = []
+    def guards(self) -> list[g.Argument]:
+        """The guards of a call; those that carry the graph's inputs stand last, in order."""
         for i, spec in enumerate(self.made.parameters):
-            self.guard_tree(Access(i), spec, extra)
+            self.guard_tree(Access(i), spec)
         for access, spec in self.lowered.guards.items():
             self.guard_outer(access, spec)
         if self.made.wanted and not self.lowered.gradients:
             self.arguments.append(g.Argument(g.IsGuard(self.recorded), -1, (("attribute", "enabled"),), MODE))
-        ordered = [self.carrier(i) for i in self.lowered.inputs]
+        return [*self.arguments, *[self.carrier(i) for i in self.lowered.inputs]]
+
+    def build(self) -> NativeSpecialisation:
+        arguments = self.guards()
         leaves: list[g.Leaf] = []
         shape, finish = self.results(self.lowered.result, leaves)
         if self.lowered.gradients:
             shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
-        arguments = [*self.arguments, *ordered]
         plan = g.ResultPlan(tuple(leaves), shape, finish)
         hook, objects = error_hook(self.compiled.interface.errors), list[int]()
         if self.made.may_report:
             hook = self.leaving_gradients(hook, objects)
-        entry = native_entry(self.compiled, hook)
+        entry = native_entry(self.compiled.native, self.compiled.has_loops, hook)
         made = NativeSpecialisation(entry, arguments, plan, self.pattern.positional, self.pattern.keywords)
         objects.append(made.table.objects)
         return made
+
+    def build_around(self, run: Callable[[Sequence[Any]], Any]) -> NativeSpecialisation:
+        """Guards only: `run` gets the arguments of calls that they let through."""
+        guards = self.guards()
+        leaves: list[g.Leaf] = []
+        arguments = [self.given(i, spec, leaves) for i, spec in enumerate(self.made.parameters)]
+
+        def finish(*values: Any) -> Any:
+            return run([self.assemble(place, values) for place in arguments])
+
+        entry = g.NativeEntry(0, (), _no_error)
+        plan = g.ResultPlan(tuple(leaves), "finish", finish)
+        return NativeSpecialisation(entry, guards, plan, self.pattern.positional, self.pattern.keywords)
+
+    def given(self, index: int, spec: Spec, leaves: list[g.Leaf]) -> Any:
+        """Put an argument among the leaves; how it is made, for `assemble`."""
+        if isinstance(spec, TreeSpec) and self.parameters[index].kind in _EXTRA:
+            parts = [Access(index).step(step_kind(spec.type), key) for key in spec.keys]
+            return (lambda *made: make_tree(spec.type, spec.keys, made)), [self.object_at(a, leaves) for a in parts]
+        return self.object_at(Access(index), leaves)
+
+    def object_at(self, access: Access, leaves: list[g.Leaf]) -> int:
+        """Put a guarded object among the leaves."""
+        leaves.append(g.ArgumentResult(self.at[access] if access in self.at else self.guarded[access]))
+        return len(leaves) - 1
 
     @property
     def compiled(self) -> Compiled:
@@ -160,7 +195,7 @@ class Plan:
 
     # -- guards -----------------------------------------------------------------------------------------------
 
-    def guard_tree(self, access: Access, spec: Spec, extra: list[tuple[Access, Spec]]) -> None:
+    def guard_tree(self, access: Access, spec: Spec) -> None:
         """Guards of an argument's containers and compile-time parts; inputs are added in graph order later."""
         match spec:
             case TreeSpec(kind, keys, children):
@@ -169,7 +204,7 @@ class Plan:
                 ):  # the call makes `*args`, `**kwargs`
                     self.add(self.tree_guard(kind, keys), access)
                 for key, child in zip(keys, children, strict=True):
-                    self.guard_tree(access.step(step_kind(kind), key), child, extra)
+                    self.guard_tree(access.step(step_kind(kind), key), child)
             case StaticSpec(value):
                 self.add(self.static_guard(value), access)
             case _:
@@ -225,6 +260,7 @@ class Plan:
         return g.IsGuard(value)
 
     def add(self, guard: g.Guard, access: Access) -> None:
+        self.guarded[access] = len(self.arguments)
         self.arguments.append(self.argument(guard, access))
 
     def carrier(self, input: Input) -> g.Argument:
@@ -382,6 +418,10 @@ def _steps_from(owner: Any, steps: tuple[tuple[str, Any], ...]) -> tuple[tuple[s
     return steps
 
 
+def _no_error(status: int, context: int) -> BaseException:
+    raise AssertionError("nothing native was called")
+
+
 def _unless_none(some: bool, value: Any) -> Any:
     return value if some else None
 
@@ -404,16 +444,3 @@ def _changes_at_errors(made: Specialisation) -> bool:
 def _object_at(address: int) -> Any:
     """The object that the pointer at an address leads to."""
     return py_object.from_address(address).value
-
-
-def native_entry(compiled: Compiled, hook: ErrorHook) -> g.NativeEntry:
-    """A compiled graph for the native path."""
-    native, program = compiled.native, compiled.interface
-    outputs = tuple(
-        g.Output(numpy_dtype(o.type.dtype), o.type.rank, isinstance(o.type, ScalarType)) for o in program.outputs
-    )
-    printing = native.print_hook() if program.prints else None
-    address = 0 if printing is None else cast(printing, c_void_p).value or 0
-    keep = native, hook, printing
-    release = 0 if compiled.has_loops else RELEASE_ABOVE
-    return g.NativeEntry(native.address, outputs, hook, address, release_above=release, keep=keep)

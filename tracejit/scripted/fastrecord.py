@@ -14,6 +14,7 @@ from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf
 from tracejit.frontend.signature import ArraySpec
 from tracejit.ir.types import ScalarType, TensorType, is_differentiable
 from tracejit.runtime import guards as g
+from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
 from tracejit.scripted.fastpath import Inexpressible, Plan
 from tracejit.scripted.node import GraphNode
 
@@ -28,11 +29,14 @@ class RecordedPlan(Plan):
 
     def __init__(self, *of: Any) -> None:
         super().__init__(*of)
-        if self.lowered.graph.inout or self.lowered.gradients or not self.made.wanted:
-            raise Inexpressible
         self.function = self.made.with_gradients(self.made.wanted)
         self.results_of = self.function.source.result_types
         self.place_of: dict[int, int] = {}
+
+    def build(self) -> NativeSpecialisation:
+        if self.lowered.graph.inout:
+            raise Inexpressible
+        return super().build()
 
     @property
     def compiled(self) -> Compiled:

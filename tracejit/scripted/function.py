@@ -22,11 +22,9 @@ from typing import Any
 from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
 from tracejit.eager.modes import MODE
-from tracejit.eager.tensor import Tensor, bump_version
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, called_with, lower_function
-from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import (
     CONVERSION,
     Access,
@@ -41,9 +39,9 @@ from tracejit.frontend.source import FunctionSource, function_source, things_rea
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.ir.types import is_differentiable
-from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch import FastCallable, is_decided
+from tracejit.scripted.calls import inputs_of, run
 from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_calls, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.device_calls import DeviceCalls
@@ -51,15 +49,11 @@ from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.kept import Kept, checked_place, entry, with_live_values
 from tracejit.scripted.node import (
     DifferentiableGraph,
-    call_recorded,
-    is_recorded,
-    raw_value,
     spent_results,
-    with_history,
 )
 from tracejit.scripted.options import Options
-from tracejit.scripted.overlap import require_disjoint, require_single, same_arrays
-from tracejit.scripted.results import ResultBuilder, has_tensor, set_gradients
+from tracejit.scripted.overlap import require_disjoint, same_arrays
+from tracejit.scripted.results import has_tensor
 
 
 @dataclass(eq=False)
@@ -257,11 +251,11 @@ class ScriptedFunction(FastCallable):
             return self.__tracejit_function__(*args, **kwargs)
         if found.lowered.graph.device != "cpu":
             self._remember(found, arguments)
-            return self.run(found, arguments)
+            return self.run_chosen(found, arguments)
         if found.was_called or is_decided():  # a first result does not wait for the native path of later ones
             self._install(found, CallPattern(len(args), tuple(kwargs)))
         found.was_called = True
-        result = self.run(found, arguments)
+        result = self.run_chosen(found, arguments)
         if not is_decided():
             prepare_calls()
         return result
@@ -302,7 +296,14 @@ class ScriptedFunction(FastCallable):
 
     def _specialise(self, arguments: Sequence[Any]) -> Specialisation:
         specs = tuple(self._spec(i, value) for i, value in enumerate(arguments))
-        aliases = same_arrays(arguments, specs)
+        made = self._specialised(specs, {}, arguments)
+        aliases = same_arrays(arguments, specs) if made.lowered.graph.inout else {}
+        return self._specialised(specs, aliases, arguments) if aliases else made
+
+    def _specialised(
+        self, specs: tuple[Spec, ...], aliases: dict[Access, Access], arguments: Sequence[Any]
+    ) -> Specialisation:
+        """The specialisation for these specs, where `aliases` are the same arrays as others."""
         key = (specs, tuple(sorted((a.root, b.root) for a, b in aliases.items())))
         for known in self._cache.get(key, ()):
             if known.guards_hold(arguments):
@@ -401,56 +402,15 @@ class ScriptedFunction(FastCallable):
             if (pattern, recorded) in made.patterns or made.aliased:
                 return
             made.patterns.add((pattern, recorded))
-            native = fast_specialisation(made, self.signature, pattern, recorded)
+            around = functools.partial(run, made, self._names)
+            native = fast_specialisation(made, self.signature, pattern, recorded, around)
             if native is not None:
                 self.install(native)
 
-    def run(self, found: Specialisation, arguments: Sequence[Any]) -> Any:
+    def run_chosen(self, found: Specialisation, arguments: Sequence[Any]) -> Any:
         """Run a specialisation and make the call's result."""
-        lowered = found.lowered
-        inputs = [i.access.fetch(arguments) for i in lowered.inputs]
-        require_disjoint(lowered, inputs, self._names)
-        require_single(lowered, arguments, self._names)
-        try:
-            outputs = self._outputs(found, inputs)
-        except Exception:
-            if REPORTED.plan >= 0:
-                left = lowered.reports[REPORTED.plan]
-                reported = left.values(REPORTED.arrays)
-                self._builder(found, arguments, inputs, reported, left.gradients).apply(left.changes)
-            raise
-        finally:
-            REPORTED.clear()
-        if found.spent:
-            outputs = with_history(lowered.graph, found.spent, outputs)
-        builder = self._builder(found, arguments, inputs, outputs, lowered.gradients)
-        return builder.finish(lowered.result, lowered.changes)
-
-    @staticmethod
-    def _outputs(found: Specialisation, inputs: Sequence[Any]) -> list[Any]:
-        """The graph's results for these inputs."""
-        lowered = found.lowered
-        function = found.with_gradients(found.wanted) if found.wanted and not lowered.gradients else None
-        if function is not None and is_recorded(function, inputs):
-            return call_recorded(function, list(inputs))
-        try:
-            return found.compiled([raw_value(x) for x in inputs])
-        finally:
-            for i in lowered.graph.inout:
-                if isinstance(inputs[i], Tensor):
-                    bump_version(inputs[i])
-
-    def _builder(
-        self,
-        found: Specialisation,
-        arguments: Sequence[Any],
-        inputs: Sequence[Any],
-        outputs: Sequence[Any],
-        gradients: Sequence[LeftGradient],
-    ) -> ResultBuilder:
-        """Set `.grad` as the script did, by results of its graph; gives what makes and sets all else."""
-        set_gradients(found.lowered, gradients, dict(enumerate(inputs)), outputs)
-        return ResultBuilder(found.lowered, arguments, outputs, found.tensors)
+        require_disjoint(found.lowered, inputs_of(found, arguments), self._names)
+        return run(found, self._names, arguments)
 
     # -- looking inside ---------------------------------------------------------------------------------------
 

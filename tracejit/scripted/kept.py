@@ -252,12 +252,12 @@ class KeptCompiled(Compiled):
         return self._interface
 
     @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
     def _is_kept(self) -> bool:
         return True
-
-    @cached_property
-    def _run(self) -> Any:
-        return self.native
 
 
 def interface_of(program: Program) -> Program:

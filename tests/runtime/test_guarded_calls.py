@@ -1,0 +1,181 @@
+"""Calls whose results or changes Python makes are told apart natively all the same."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit import nn, script
+from tracejit.runtime.dispatch import is_available
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="needs the native call path")
+
+X = np.array([3.0, 1.0, 2.0])
+
+
+def hits(fn):
+    return sum(s.hits for s in fn._specialisations)
+
+
+def grown(x):
+    found = []
+    for v in x:
+        if v > 1:
+            found.append(v * 2)
+    return found
+
+
+def told(x):
+    return f"{x.sum()} of {len(x)}"
+
+
+def chosen(x):
+    return {"first": x[0]} if x[0] > 5 else {"first": -x[0]}
+
+
+@pytest.mark.parametrize("fn", [grown, told, chosen])
+def test_results_that_python_makes(fn):
+    scripted = script(fn)
+    for k in range(4):
+        assert scripted(X + k) == fn(X + k)
+    assert hits(scripted) == 3 and scripted.compiles == 1
+
+
+def test_lists_dicts_and_objects_of_the_caller():
+    @dataclasses.dataclass
+    class Count:
+        n: float
+
+    @script
+    def f(items, table, count, x):
+        items.append(float(x.sum()))
+        table["last"] = x * 2
+        count.n += 1.0
+
+    items, table, count = [0.0], {"last": X}, Count(0.0)
+    for k in range(4):
+        f(items, table, count, X + k)
+        items = items[-1:]
+    assert (items, count.n) == ([15.0], 4.0)
+    np.testing.assert_array_equal(table["last"], (X + 3) * 2)
+    assert hits(f) == 3
+
+
+def test_parts_of_star_arguments():
+    @script
+    def f(*rows, **more):
+        rows[1].append(rows[0] + more["a"])
+
+    found = [0.0]
+    for k in range(3):
+        f(float(k), found, a=10.0)
+        del found[0]
+    assert found == [12.0] and hits(f) == 2
+
+
+def test_one_object_that_comes_twice_is_refused_by_every_call():
+    @script
+    def f(a, b):
+        a.append(1.0)
+        b.append(2.0)
+
+    for _ in range(2):
+        a, b = [0.0], [0.0]
+        f(a, b)
+        assert (a, b) == ([0.0, 1.0], [0.0, 2.0])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="'a' and 'b' are one object"):
+            f(a, a)
+
+
+def test_arrays_that_overlap_are_refused_or_right_by_every_call():
+    @script
+    def f(a, b):
+        a[0] = b[-1]
+        return [a[0], b[-1]]
+
+    for _ in range(3):
+        assert f(np.array([1.0, 2.0]), np.array([3.0, 4.0])) == [4.0, 4.0]
+    for _ in range(2):
+        a = np.array([1.0, 2.0, 3.0])
+        assert f(a, a) == [3.0, 3.0]
+        with pytest.raises(ValueError, match="overlap"):
+            f(a[:2], a[1:])
+        with pytest.raises(ValueError, match="read-only"):
+            a.flags.writeable = False
+            f(a, a.copy())
+
+
+def test_buffers_that_training_sets():
+    plain, module = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    scripted = script(module)
+    for k in range(4):
+        x = tj.tensor(np.outer(np.arange(5.0) + k, X).astype(np.float32))
+        loss, expected = (scripted(x) * x).sum(), (plain(x) * x).sum()
+        loss.backward()
+        expected.backward()
+        np.testing.assert_allclose(loss.item(), expected.item(), rtol=1e-5)
+    np.testing.assert_allclose(module.weight.grad.numpy(), plain.weight.grad.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(module.running_var.numpy(), plain.running_var.numpy(), rtol=1e-5)
+    assert int(module.num_batches_tracked) == 4
+    assert hits(scripted.__dict__["script"]) == 3
+
+
+def test_what_an_error_leaves():
+    @script
+    def f(items, x):
+        items.append(float(x[0]))
+        if x[0] > 4:
+            raise ValueError("enough")
+
+    items = [0.0]
+    for k in range(2):
+        f(items, X + k)
+        del items[0]
+    for k in range(2):
+        with pytest.raises(ValueError, match="enough"):
+            f(items, X + 5 + k)
+        del items[0]
+    assert items == [9.0]
+    assert hits(f) == 3
+
+
+def test_recorded_and_plain_calls():
+    @script
+    def f(x):
+        return [x * 2, "two"]
+
+    w = tj.tensor([1.0, 2.0], requires_grad=True)
+    for _ in range(3):
+        made, text = f(w)
+        assert made.requires_grad and text == "two"
+        with tj.no_grad():
+            assert not f(w)[0].requires_grad
+    made.sum().backward()
+    np.testing.assert_array_equal(w.grad.numpy(), [2.0, 2.0])
+
+
+def test_one_array_as_two_arguments_that_are_read_needs_no_code_of_its_own():
+    @script
+    def f(a, b):
+        return a * b
+
+    for _ in range(3):
+        np.testing.assert_array_equal(f(X, X), X * X)
+    np.testing.assert_array_equal(f(X, X + 1), X * (X + 1))
+    assert f.compiles == 1 and hits(f) == 3
+
+
+def test_derivatives_are_called_natively():
+    @script
+    def f(x):
+        return (x * x).sum()
+
+    for k in range(4):
+        w = tj.tensor(X + k, requires_grad=True)
+        (f(w) * 3).backward()
+        np.testing.assert_array_equal(w.grad.numpy(), (X + k) * 6)
+    assert hits(f.last.with_gradients((0,)).backward._run) == 2

@@ -1,0 +1,69 @@
+"""A call whose specialisation is chosen: its inputs, the graph's results, what it returns and sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tracejit.eager.tensor import Tensor, bump_version
+from tracejit.frontend.results import LeftGradient
+from tracejit.ops.effects import REPORTED
+from tracejit.scripted.node import call_recorded, is_recorded, raw_value, with_history
+from tracejit.scripted.overlap import require_single
+from tracejit.scripted.results import ResultBuilder, set_gradients
+
+if TYPE_CHECKING:
+    from tracejit.scripted.function import Specialisation
+
+
+def run(found: Specialisation, names: Sequence[str], arguments: Sequence[Any]) -> Any:
+    """Run a specialisation on the arguments of parameters `names`, which it fits, and make the call's result. Arrays
+    that it writes share no memory with others."""
+    lowered = found.lowered
+    inputs = inputs_of(found, arguments)
+    require_single(lowered, arguments, names)
+    try:
+        outputs = _outputs(found, inputs)
+    except Exception:
+        if REPORTED.plan >= 0:
+            left = lowered.reports[REPORTED.plan]
+            reported = left.values(REPORTED.arrays)
+            _builder(found, arguments, inputs, reported, left.gradients).apply(left.changes)
+        raise
+    finally:
+        REPORTED.clear()
+    if found.spent:
+        outputs = with_history(lowered.graph, found.spent, outputs)
+    builder = _builder(found, arguments, inputs, outputs, lowered.gradients)
+    return builder.finish(lowered.result, lowered.changes)
+
+
+def inputs_of(found: Specialisation, arguments: Sequence[Any]) -> list[Any]:
+    """What a call passes to the graph."""
+    return [i.access.fetch(arguments) for i in found.lowered.inputs]
+
+
+def _outputs(found: Specialisation, inputs: Sequence[Any]) -> list[Any]:
+    """The graph's results for these inputs."""
+    lowered = found.lowered
+    function = found.with_gradients(found.wanted) if found.wanted and not lowered.gradients else None
+    if function is not None and is_recorded(function, inputs):
+        return call_recorded(function, list(inputs))
+    try:
+        return found.compiled([raw_value(x) for x in inputs])
+    finally:
+        for i in lowered.graph.inout:
+            if isinstance(inputs[i], Tensor):
+                bump_version(inputs[i])
+
+
+def _builder(
+    found: Specialisation,
+    arguments: Sequence[Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    gradients: Sequence[LeftGradient],
+) -> ResultBuilder:
+    """Set `.grad` as the script did, by results of its graph; gives what makes and sets all else."""
+    set_gradients(found.lowered, gradients, dict(enumerate(inputs)), outputs)
+    return ResultBuilder(found.lowered, arguments, outputs, found.tensors)
