@@ -13,10 +13,12 @@ Van Loan, Computational Frameworks for the Fast Fourier Transform, sections 1.7,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tracejit.ir.types import F64, I64, TensorType, real_dtype
+from tracejit.ops.loops import PARTS, in_parts, insert_axis, without_axis
 from tracejit.records import record
 
 Emitter = Any
@@ -45,14 +47,14 @@ class _Lines:
     cosines: Array
     sines: Array
     size: Expr
-    outer: Sequence[Expr]
+    room: Sequence[Expr]  #: where the line at work lies
 
     def load(self, side: Expr, i: Expr) -> Pair:
-        at = (*self.outer, side, i)
+        at = (*self.room, side, i)
         return self.e.load(self.re, at), self.e.load(self.im, at)
 
     def store(self, side: Expr, i: Expr, value: Pair) -> None:
-        at = (*self.outer, side, i)
+        at = (*self.room, side, i)
         self.e.store(self.re, at, value[0])
         self.e.store(self.im, at, value[1])
 
@@ -99,21 +101,34 @@ def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: boo
     whole = e.k.let(e.load(plan, (e.k.const(WHOLE, I64),)), "whole")
     sign = e.k.let(e.k.cast(e.load(plan, (e.k.const(SIGN, I64),)), part), "sign")
     is_chirp = e.k.let(e.k.ne(whole, size), "is_chirp")
-    around = (*x.shape[:axis], *x.shape[axis + 1 :])
-    re, im = (e.work(part, (*around, e.k.const(3, I64), whole), name) for name in ("re", "im"))
+    around = without_axis(x.shape, axis)
+    rooms = (e.k.const(PARTS, I64),) if e.in_order and around else around
+    re, im = (e.work(part, (*rooms, e.k.const(3, I64), whole), name) for name in ("re", "im"))
     cosines, sines = (e.work(part, (whole,), name) for name in ("cosines", "sines"))
     chirp = tuple(e.work(part, (e.k.select(is_chirp, size, e.k.const(0, I64)),), name) for name in ("chirp", "chirp"))
     with e.kernel():
         _tables(e, (cosines, sines), chirp, size, whole, sign)
-    with e.kernel(), e.loops(around, parallel=True) as outer:
-        lines = _Lines(e, re, im, cosines, sines, whole, outer)
-        line = _Line(lines, lambda i: (*outer[:axis], i, *outer[axis:]), x, out, chirp, size)
+    with e.kernel(), _each_line(e, around) as (room, outer):
+        lines = _Lines(e, re, im, cosines, sines, whole, room)
+        line = _Line(lines, lambda i: insert_axis(outer, axis, i), x, out, chirp, size)
         last = e.k.let(e.k.bitand(count, 1), "last")
         with e.loops((e.k.select(is_chirp, e.k.const(3, I64), e.k.const(1, I64)),)) as (turn,):
             _prepare(line, turn, last, is_chirp)
             _stages(lines, plan, count, sign)
         _finish(line, last, is_chirp)
     return out
+
+
+@contextmanager
+def _each_line(e: Emitter, around: Sequence[Expr]) -> Iterator[tuple[Sequence[Expr], Sequence[Expr]]]:
+    """Loops over lines; gives where one is worked at and where it lies. A processor that takes one line after the other
+    works at all of them in the same place, which stays in its caches."""
+    if e.in_order and around:
+        with in_parts(e, around) as (part, outer):
+            yield (part,), outer
+    else:
+        with e.loops(around, parallel=True) as outer:
+            yield outer, outer
 
 
 def _stages(lines: _Lines, plan: Array, count: Expr, sign: Expr) -> None:

@@ -7,7 +7,8 @@ scalars expressions; it returns what stands for each result. `e.k` builds expres
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tracejit.ir.types import BF16, BOOL, F16, F32, I32, I64, DType, TensorType
@@ -18,6 +19,9 @@ Expr = Any
 
 #: Lines of up to so many elements are looked through side by side, in the lanes of vectors.
 SHORT = 16
+
+#: Into so many parts lines are cut that need memory to work in.
+PARTS = 8
 
 #: Elements that are looked through at once for an extremum.
 BLOCK = 512
@@ -33,6 +37,19 @@ def without_axis(items: Sequence[Any], axis: int) -> tuple[Any, ...]:
 def insert_axis(items: Sequence[Any], axis: int, item: Any) -> tuple[Any, ...]:
     """An index or a shape with one more axis."""
     return (*items[:axis], item, *items[axis:])
+
+
+@contextmanager
+def in_parts(e: Emitter, sizes: Sequence[Expr]) -> Iterator[tuple[Expr, tuple[Expr, ...]]]:
+    """Nested loops, the outermost in PARTS that threads share, each with memory of its own for what it works at; gives
+    the number of the part and the index."""
+    k = e.k
+    outermost, *inner = sizes
+    each = k.let(k.quotient(k.add(outermost, PARTS - 1), PARTS), "each")
+    with e.loops((k.const(PARTS, I64),), parallel=True) as (part,):
+        begin = k.let(k.mul(part, each), "begin")
+        with e.loops((k.minimum(each, k.sub(outermost, begin)), *inner)) as (turn, *rest):
+            yield part, (k.add(begin, turn), *rest)
 
 
 # -- joining, places of extrema -------------------------------------------------------------------------------

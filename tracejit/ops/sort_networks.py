@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracejit.ir.types import I64, U32, U64
-from tracejit.ops.loops import insert_axis, without_axis
+from tracejit.ops.loops import PARTS, in_parts, insert_axis, without_axis
 
 Emitter = Any
 Array = Any
@@ -21,8 +21,6 @@ LONGEST = 1024
 #: Lines that are ordered together, and how many there must be.
 LANES = 16
 FEWEST = 4
-#: Into so many parts the lines are cut, each with memory of its own for the block at work.
-PARTS = 8
 
 
 def pays(e: Emitter, x: Array, axis: int) -> Expr:
@@ -51,14 +49,10 @@ class Columns:
         e, k = self.e, self.e.k
         *others, last = without_axis(x.shape, axis)
         levels = self._levels()
-        outermost, *inner = (*others, k.let(k.quotient(k.add(last, LANES - 1), LANES), "blocks"))
-        each = k.let(k.quotient(k.add(outermost, PARTS - 1), PARTS), "each")
-        with e.loops((k.const(PARTS, I64),), parallel=True) as (part,):
-            begin = k.let(k.mul(part, each), "begin")
+        blocks = k.let(k.quotient(k.add(last, LANES - 1), LANES), "blocks")
+        with in_parts(e, (*others, blocks)) as (part, (*at, block)):
             self.start = k.let(k.mul(part, self.block_size), "start")
-            with e.loops((k.minimum(each, k.sub(outermost, begin)), *inner)) as (turn, *rest):
-                *at, block = (k.add(begin, turn), *rest)
-                self._block(out, x, axis, key, levels, (*at, k.let(k.mul(block, LANES), "first")))
+            self._block(out, x, axis, key, levels, (*at, k.let(k.mul(block, LANES), "first")))
 
     def _block(
         self, out: Array, x: Array, axis: int, key: Callable[[Expr], Expr], levels: Expr, place: tuple[Expr, ...]
