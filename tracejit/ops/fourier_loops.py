@@ -316,30 +316,32 @@ def _written_out(
     lines: _Lines, stage: _Stage, radix: int, transform: Callable[[list[Pair]], list[Pair]], *, is_first: bool = False
 ) -> None:
     """A stage of a radix known when compiling: interleaved lines are the lanes of vectors. In first stages, where there
-    are few, the places of a line are."""
+    are few, all numbers of a part of the line are, which lie one after the other."""
     e, k = lines.e, lines.e.k
 
-    def one(p: Expr, q: Expr) -> None:
-        xs = [
-            _let(k, lines.load(stage.source, k.add(q, k.mul(stage.lines, k.add(p, k.mul(stage.length, d))))))
-            for d in range(radix)
-        ]
+    def one(at: Expr, before: Expr, apart: Expr) -> None:
+        """The numbers from `at` on, of which `before` go before p; results lie `apart`."""
+        step = k.mul(apart, stage.length)
+        xs = [_let(k, lines.load(stage.source, k.add(at, k.mul(step, d)))) for d in range(radix)]
+        target = k.let(k.add(at, k.mul(before, radix - 1)), "target")
         for c, y in enumerate(transform(xs)):
             if c:
-                y = _mul(k, _let(k, y), lines.power(k.mul(k.mul(p, c), stage.lines)))
-            lines.store(stage.target, k.add(q, k.mul(stage.lines, k.add(k.mul(p, radix), c))), y)
+                y = _mul(k, _let(k, y), lines.power(k.mul(before, c)))
+            lines.store(stage.target, k.add(target, k.mul(apart, c)), y)
 
     def by_lines() -> None:
         with e.loops((stage.length,)) as (p,), e.loops((stage.lines,), vector=True) as (q,):
-            one(p, q)
+            before = k.let(k.mul(stage.lines, p), "before")
+            one(k.add(before, q), before, stage.lines)
 
     if not is_first:
         by_lines()
         return
-    few = k.let(k.lt(stage.lines, 8), "few")
-    with e.when(few), e.loops((stage.lines,)) as (q,), e.loops((stage.length,), vector=True) as (p,):
-        one(p, q)
-    with e.when(k.logical_not(few)):
+    for few in (1, radix):
+        apart = k.const(few, I64)
+        with e.when(k.eq(stage.lines, few)), e.loops((k.mul(stage.length, few),), vector=True) as (at,):
+            one(at, at if few == 1 else k.let(k.bitand(at, -few), "before"), apart)
+    with e.when(k.gt(stage.lines, radix)):
         by_lines()
 
 
