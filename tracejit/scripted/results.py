@@ -236,6 +236,9 @@ def view_of(
     module: Any = module_of(base)
     if 0 in lengths or base.size == 0:
         return base.reshape(-1)[:0].reshape(lengths) if base.size == 0 else module.empty(lengths, base.dtype)
+    if module is np and base.flags.c_contiguous:
+        size = base.itemsize
+        return np.ndarray((*lengths,), base.dtype, base, offset * size, [s * size for s in strides])
     logical = _c_strides(base.shape)
     corner: list[slice] = []
     for step in logical:
