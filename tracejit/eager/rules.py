@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.tensor import ir_dtype, raw
 from tracejit.ir.builder import Builder, EagerBuilder, Handle
-from tracejit.ir.core import Op, Value
+from tracejit.ir.core import Value, values_behind
 from tracejit.ir.opdef import REGISTRY, Contraction, OpDef, Update
 from tracejit.ir.types import BOOL, F64, I64, ScalarType, TensorType
 from tracejit.ops.define import allowed_dtypes
@@ -114,7 +114,7 @@ def values_read(node: OpNode, rule: Callable[..., Any]) -> tuple[set[int], bool]
         wanted = list(_wanted(b, node, entries, operands))
     except Exception:  # a rule that needs eager operands: then everything counts as read
         return everything
-    needed = _needed(b.ops, wanted)
+    needed = values_behind(b.ops, wanted)
     return {i for i, v in enumerate(operands) if v in needed}, any(v in needed for v in outs)
 
 
@@ -130,7 +130,7 @@ def reads_first_operand(defn: OpDef) -> bool:
         entries = defn.vjp(b, b.wrap(g), b.wrap(x), *map(b.wrap, others), b.wrap(out))
     except Exception:  # a rule that needs eager operands
         return True
-    return x in _needed(b.ops, [e.value for e in entries if isinstance(e, Handle)])
+    return x in values_behind(b.ops, [e.value for e in entries if isinstance(e, Handle)])
 
 
 def _symbol(x: Any, stretch: tuple[int, ...] = ()) -> Value:
@@ -153,12 +153,3 @@ def _wanted(b: Builder, node: OpNode, entries: Sequence[Any], operands: Sequence
             entry = entry.apply(b.full(0, operand.type.shape, operand.type.dtype))
         if isinstance(entry, Handle):
             yield entry.value
-
-
-def _needed(ops: Sequence[Op], results: Iterable[Value]) -> set[Value]:
-    """Every value the results depend on, except through shapes."""
-    needed = set(results)
-    for op in reversed(ops):
-        if op.name != "dim" and any(r in needed for r in op.results):
-            needed.update(op.operands)
-    return needed

@@ -53,6 +53,8 @@ def copied(c: Calls, x: ArrayView, axes: tuple[int, ...], dtype: DType | None = 
     content = c.ctx.load(permuted(x, axes))
     if dtype not in (None, x.dtype):
         content = c.ctx.b.emit("cast", (content,), {"dtype": dtype})[0]
+    elif c.ctx.notes_writes:  # not the memory that later writes change
+        content = c.ctx.b.emit("fresh", (content,))[0]
     return permuted(c.ctx.fresh(content), inverse(axes))
 
 

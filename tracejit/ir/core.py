@@ -8,7 +8,7 @@ Blocks capture values of enclosing blocks implicitly; `captures` gives the close
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +144,15 @@ def reads(op: Op) -> Sequence[Value]:
             if dims:
                 found = [*(op.operands if found is None else found), *dims]
     return op.operands if found is None else found
+
+
+def values_behind(ops: Sequence[Op], results: Iterable[Value]) -> set[Value]:
+    """Every value the results depend on, except through sizes."""
+    needed = set(results)
+    for op in reversed(ops):
+        if op.name != "dim" and any(r in needed for r in op.results):
+            needed.update(op.operands)
+    return needed
 
 
 def captures(block: Block) -> tuple[Value, ...]:

@@ -1,19 +1,21 @@
 """What a derivative needs may not be changed in place before it is taken: a RuntimeError, as in eager code.
 
 `rewritten(new, old)` and `unrecorded(new, old)` mark where an array's content `old` is replaced. A `gradient` behind
-them whose rules read `old` always raises; where the write depends on the path, it is refused. An operation in place
-keeps what it needs of the array itself.
+them whose rules read `old` always raises; where the write depends on the path, it is refused. Where rules read a part
+of `old`, masks of what was not written say at run time whether it is still there. An operation in place keeps what it needs of
+the array itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tracejit.errors import NotDifferentiable
-from tracejit.ir.builder import Builder, Rebuilder, rebuild
-from tracejit.ir.core import Block, Graph, Op, Value, reads, walk
+from tracejit.ir.aliasing import shared
+from tracejit.ir.builder import Builder, Handle, Rebuilder, rebuild
+from tracejit.ir.core import Block, Graph, Op, Value, values_behind, walk
 from tracejit.ir.opdef import Update
-from tracejit.ir.types import BOOL, ScalarType
+from tracejit.ir.types import BOOL, ScalarType, TensorType
 from tracejit.transforms.activity import active
 from tracejit.transforms.vjp import contributions
 
@@ -69,20 +71,84 @@ def _checks(gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequenc
         return ()
     y, _, xs = gradient.defn.group(gradient.operands)
     through = active(before, xs, (y,))
+    parts = _Parts(before, certain)
+    needed: dict[Value, Op] = {}
     for op in every:
         if op.blocks or _is_mark(op) or not any(r in through for r in op.results):
             continue
-        if not any(v in possible for v in (*op.operands, *op.results)):
+        if not any(v in possible or v in parts.views for v in (*op.operands, *op.results)):
             continue
-        stale = [possible[v] for v in _needed(op, through) if v in possible and possible[v].span != op.span]
+        values = _needed(op, through)
+        stale = [possible[v] for v in values if v in possible and possible[v].span != op.span]
         if any(mark.operands[1] in certain for mark in stale):
             b = Builder(gradient.span)
-            b.emit("check", (b.constant(False, ScalarType(BOOL)),), {"kind": "RuntimeError", "message": _MESSAGE})
+            _require(b, b.constant(False, ScalarType(BOOL)))
             return b.ops
         if stale:
             reason = "an array that it needs may be changed in place meanwhile: work on a clone(), or change it before"
             raise NotDifferentiable(gradient.name, reason, stale[0].span)
-    return ()
+        needed.update((v, op) for v in op.operands if v in values and v in parts.views)
+    b = Builder(gradient.span)
+    for value, op in needed.items():
+        parts.check(b, value, op)
+    return b.ops
+
+
+def _require(b: Builder, holds: Value) -> None:
+    b.emit("check", (holds,), {"kind": "RuntimeError", "message": _MESSAGE})
+
+
+class _Parts:
+    """The views that ops read of contents which marks say are replaced later, and what was written of these."""
+
+    def __init__(self, before: Sequence[Op], marks: Mapping[Value, Op]) -> None:
+        self.marks = marks
+        self.makers = {r: op for op in before for r in op.results}
+        self.views: dict[Value, Op] = {}  #: each with the op that makes it of the content or of another view
+        self.masks: dict[Value, Handle] = {}  #: where elements are still those of a content
+        for op in before:
+            is_view = op.name == "fetch" or shared(op) is not None
+            if is_view and (op.operands[0] in marks or op.operands[0] in self.views):
+                self.views[op.results[0]] = op
+
+    def check(self, b: Builder, part: Value, reader: Op) -> None:
+        """Emit a check that no element of a part was written since, unless by the reader itself, in place."""
+        steps: list[Op] = []
+        while part in self.views:
+            steps.append(self.views[part])
+            part = steps[-1].operands[0]
+        if self.marks[part].span == reader.span:
+            return
+        mask = self.mask(b, part)
+        for step in reversed(steps):
+            mask = b.wrap(b.emit(step.defn, (mask.value, *step.operands[1:]), step.attrs)[0])
+        if b.rank(mask):
+            mask = b.all(mask, axes=tuple(range(b.rank(mask))))
+        if isinstance(mask.type, TensorType):
+            mask = b.fetch(mask, ())
+        _require(b, mask.value)
+
+    def mask(self, b: Builder, content: Value) -> Handle:
+        """Where no element was written since the content was the newest."""
+        versions = [content]
+        while versions[-1] in self.marks and versions[-1] not in self.masks:
+            versions.append(self.marks[versions[-1]].results[0])
+        found = self.masks.get(versions.pop()) or self.filled(b, content, True)
+        for version in reversed(versions):
+            write = self.makers.get(self.marks[version].operands[0])
+            part = write if write is not None and write.operands and write.operands[0] is version else None
+            if part is not None and part.name == "index_update":
+                found = b.index_update(found, False, tuple(map(b.wrap, part.operands[2:])))
+            elif part is not None and part.name == "vwrite":
+                value = self.filled(b, part.operands[1], False)
+                found = b.wrap(b.emit(part.defn, (found.value, value.value, *part.operands[2:]))[0])
+            else:
+                found = self.filled(b, content, False)
+            self.masks[version] = found
+        return found
+
+    def filled(self, b: Builder, like: Value, flag: bool) -> Handle:
+        return b.full(flag, b.shape(b.wrap(like)), BOOL)
 
 
 def _replaced(marks: Sequence[Op], loops: Sequence[Op]) -> dict[Value, Op]:
@@ -114,7 +180,4 @@ def _needed(op: Op, through: set[Value]) -> set[Value]:
             contribution = contribution.apply(b.wrap(Value(operand.type, "running")))
         if operand in through and contribution is not None:
             wanted.add(contribution.value)
-    for made in reversed(b.ops):
-        if any(r in wanted for r in made.results):
-            wanted.update(reads(made))
-    return wanted & {*op.operands, *op.results}
+    return values_behind(b.ops, wanted) & {*op.operands, *op.results}
