@@ -58,6 +58,15 @@ class Inexpressible(Exception):
 
 
 @record
+class _Either:
+    """One of two parts of a result, by the leaf that tells which; the other one may be nothing that can be made."""
+
+    holds: int
+    then: Any
+    orelse: Any
+
+
+@record
 class CallPattern:
     """How a call passes its arguments: so many by position, then keywords in this order; defaults for the rest."""
 
@@ -301,6 +310,8 @@ class Plan:
         """A result out of its flattened parts: the value at a place, or what a function makes of others."""
         if isinstance(place, int):
             return values[place]
+        if isinstance(place, _Either):
+            return cls.assemble(place.then if values[place.holds] else place.orelse, values)
         make, children = place
         return make(*[cls.assemble(c, values) for c in children])
 
@@ -358,7 +369,7 @@ class Plan:
                 parts = tuple(self.flatten(c, leaves) for c in children)
                 return (lambda *made: make_tree(kind, keys, made)), parts
             case OptionalLeaf(some, value):
-                return _unless_none, (self.number(("r", some), leaves), self.flatten(value, leaves))
+                return _Either(self.number(("r", some), leaves), self.flatten(value, leaves), self.number(None, leaves))
             case ViewLeaf():
                 return self.view(leaf, leaves)
             case TurnedLeaf(index, axes):
@@ -369,7 +380,7 @@ class Plan:
                     made = _read_only_where, (self.number(readonly, leaves), made)
                 for flag, shared in reversed(shares):
                     holds = self.number(True if flag is None else ("r", flag), leaves)
-                    made = _chosen, (holds, self.flatten(shared, leaves), made)
+                    made = _Either(holds, self.flatten(shared, leaves), made)
                 return made
             case _:
                 leaves.append(self.leaf(leaf))
@@ -420,14 +431,6 @@ def _steps_from(owner: Any, steps: tuple[tuple[str, Any], ...]) -> tuple[tuple[s
 
 def _no_error(status: int, context: int) -> BaseException:
     raise AssertionError("nothing native was called")
-
-
-def _unless_none(some: bool, value: Any) -> Any:
-    return value if some else None
-
-
-def _chosen(holds: bool, shared: Any, own: Any) -> Any:
-    return shared if holds else own
 
 
 def _read_only_where(holds: bool, made: Any) -> Any:
