@@ -7,7 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend import arrays, list_calls, tables
+from tracejit.frontend import arrays, list_calls, ranges, tables
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.choices import each
 from tracejit.frontend.kinds import NumberKind
@@ -92,7 +92,7 @@ def _range(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     first, last, by = (c.ctx.as_size(_integer(c, v, node), node) for v in (start, stop, step))
     if by == 0:
         return c.arith.mismatch(ValueError("range() arg 3 must not be zero"), node)
-    return SequenceValue(_trip_count(c, first, last, by), _range_item(c, first, last, by), None, (start, stop, step))
+    return ranges.made(c.ctx, first, last, by)
 
 
 @handles(slice)
@@ -116,42 +116,6 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     if isinstance(value, Number) and value.dtype != I64:
         return Number(c.arith.scalar(value, I64), weak=True)
     return value
-
-
-def _trip_count(c: Calls, first: Size, last: Size, by: Size) -> Size:
-    """How many numbers the range holds; may be negative where it holds none."""
-    sizes, b = c.ctx.sizes, c.ctx.b
-    if isinstance(by, int):
-        span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
-        return sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by)) if abs(by) > 1 else span
-    step = c.ctx.size_value(by)
-    zero = c.ctx.size_value(0)
-    c.ctx.check(b.emit("ne", (step, zero))[0], "ValueError", "range() arg 3 must not be zero")
-    up = b.emit("gt", (step, zero))[0]
-    span = b.emit("sub", (c.ctx.size_value(last), c.ctx.size_value(first)))[0]
-    rounding = b.emit(
-        "select", (up, b.emit("sub", (step, c.ctx.size_value(1)))[0], b.emit("add", (step, c.ctx.size_value(1)))[0])
-    )[0]
-    return b.emit("floordiv", (b.emit("add", (span, rounding))[0], step))[0]
-
-
-def _range_item(c: Calls, first: Size, last: Size, by: Size) -> Callable[[Any], FrontValue]:
-    def item(i: Any) -> FrontValue:
-        sizes, b = c.ctx.sizes, c.ctx.b
-        place = sizes.add(b, first, sizes.mul(b, i, by))
-        if isinstance(place, int):
-            return Static(place)
-        if isinstance(by, int) and by > 0:
-            if sizes.at_least(first, 0):
-                sizes.note_lower(place, 0)
-            sizes.note_below(place, last)
-        elif isinstance(by, int):
-            if sizes.at_least(last, -1):
-                sizes.note_lower(place, 0)
-            sizes.note_below(place, sizes.add(b, first, 1))
-        return Number(place, weak=True)
-
-    return item
 
 
 @handles(zip)

@@ -23,6 +23,7 @@ from tracejit.frontend import (
     generators,
     iterators,
     module_parts,
+    ranges,
     sequence_calls,
     shared_lists,
     text,
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
     from tracejit.frontend.statements import Statements
 
 _DEPTH = 60
-_RANGE_PARTS = ("start", "stop", "step")
 
 
 assert class_calls and sequence_calls  # they register handlers
@@ -139,7 +139,7 @@ class Calls:
     def operand_array(self, value: FrontValue, node: ast.AST) -> FrontValue:
         """A sequence of numbers or arrays as an array; others unchanged."""
         if isinstance(value, SequenceValue) and value.range is not None:
-            return arrays.function(self, "arange", list(value.range), {}, node)
+            return arrays.function(self, "arange", ranges.bounds(self.ctx, value), {}, node)
         value = spread(value)
         is_list = isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
         return self.array_of(value, None, node) if is_list else value
@@ -196,8 +196,8 @@ class Calls:
                 if getter is not None:
                     return self.call_value(Static(getter), [base], {}, node)
                 return self.statics.attribute(value, name, node)
-            case SequenceValue(range=parts) if parts is not None and name in _RANGE_PARTS:
-                return parts[_RANGE_PARTS.index(name)]
+            case SequenceValue(range=(_, _, _)) if name in ranges.PARTS:
+                return ranges.bounds(self.ctx, base)[ranges.PARTS.index(name)]
             case _:
                 self.ctx.refuse(node, f"{describe(base)} has no attribute {name!r} in a script", "leave it out")
 

@@ -14,6 +14,7 @@ from tracejit.frontend import (
     list_calls,
     module_parts,
     optionals,
+    ranges,
     shared_lists,
     tables,
     text,
@@ -430,8 +431,7 @@ class Expressions:
             case DictValue():
                 return dict_items.item(self, base, self.value(index), index, node)
             case SequenceValue():
-                at = self.indexing.checked_index(self.value(index), base.length, 0, node)
-                return base.item(at)
+                return ranges.item(self, base, self.value(index), node)
             case Static(value):
                 return self.calls.static_subscript(value, self.value(index), node)
             case ChoiceValue():

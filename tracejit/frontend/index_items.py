@@ -7,6 +7,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.objects import is_object
+from tracejit.frontend.ranges import bounds
 from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
@@ -29,7 +30,7 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
     from tracejit.frontend.arrays import function
 
     if isinstance(item, SequenceValue) and item.range is not None:
-        return function(c, "arange", list(item.range), {}, node)
+        return function(c, "arange", bounds(c.ctx, item), {}, node)
     if isinstance(item, TupleValue | ListValue | GrowingList):
         is_empty = not isinstance(item, GrowingList) and not item.items
         is_unfilled = isinstance(item, GrowingList) and item.kind is None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tracejit.frontend import joined_texts, merged_lists
+from tracejit.frontend import joined_texts, merged_lists, ranges
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
@@ -41,11 +41,14 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
+    SequenceValue,
     SharedList,
     Size,
     Static,
     TupleValue,
     describe,
+    one_kind,
+    shown,
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Op, Value
@@ -225,6 +228,8 @@ class Join:
             return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), known.options)
         if MessageValue in (type(a), type(b)) and (text := joined_texts.joined(self, a, b)) is not None:
             return text
+        if isinstance(known, SequenceValue) and (found := ranges.joined(self, a, b)) is not None:
+            return found
         if a is None or b is None:
             return known
         if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
@@ -568,22 +573,6 @@ class Join:
         blocks = (self.then.b.block((), self.then_values, "then"), self.orelse.b.block((), self.else_values, "else"))
         self.ctx.at(self.node)
         self.ctx.b.ops.append(Op(REGISTRY["if"], (cond,), {}, tuple(self.results), blocks, self.ctx.b.span))
-
-
-def shown(name: str) -> str:
-    """How messages call a name; `$value` and other internal ones stand for a result, `$error` for what is caught."""
-    return "the error" if name.startswith("$error") else "the result" if name.startswith("$") else f"{name!r}"
-
-
-def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
-    """What to write where two kinds of value meet."""
-    if any(isinstance(x, Static) and isinstance(x.value, str) for x in (a, b)):
-        return "use numbers: a text must be known when the function is compiled"
-    if name.startswith("$error"):
-        return "a handler for each class"
-    if name.startswith("$"):
-        return "return one kind of value on every path"
-    return "give it one kind of value, or use two names"
 
 
 def _part(contents: Contents | None, key: Any) -> FrontValue | None:

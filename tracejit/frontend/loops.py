@@ -15,7 +15,6 @@ from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, options_of
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import binding_before, binding_within
-from tracejit.frontend.joins import one_kind, shown
 from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.loop_objects import LoopObjects
@@ -43,6 +42,8 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
     describe,
+    one_kind,
+    shown,
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value

@@ -32,6 +32,7 @@ from tracejit.frontend.leaves import (
     TreeLeaf,
 )
 from tracejit.frontend.merged_lists import owners_of
+from tracejit.frontend.ranges import bounds
 from tracejit.frontend.signature import Access
 from tracejit.frontend.values import (
     ArrayView,
@@ -122,7 +123,7 @@ class Results:
             case ChoiceValue(index, options):
                 return ChoiceLeaf(self.output(index), tuple(o.value for o in options))
             case SequenceValue() if value.range is not None:
-                return SliceLeaf(tuple(self.leaf(p, node) for p in value.range))
+                return SliceLeaf(tuple(self.leaf(p, node) for p in bounds(self.ctx, value)))
             case MaybeUnbound(_, inner):
                 return self.leaf(inner, node)
             case _:

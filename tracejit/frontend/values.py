@@ -186,7 +186,7 @@ class SequenceValue:
     length: Size
     item: Callable[[Any], FrontValue]
     static: int | None = None
-    range: tuple[FrontValue, FrontValue, FrontValue] | None = None
+    range: tuple[Size, Size, Size] | None = None  #: start, stop and step, for what `range` made
     sources: frozenset[int] = frozenset()  #: classes of the arrays and growing lists that items are read from
     once: Once | None = None  #: for what Python's iterators are, which are used up by what runs over them
 
@@ -445,3 +445,19 @@ def list_classes(value: FrontValue | None) -> set[int]:
 def position(node: ast.AST) -> tuple[int, int]:
     """Line and column of a node."""
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def shown(name: str) -> str:
+    """How messages call a name; `$value` and other internal ones stand for a result, `$error` for what is caught."""
+    return "the error" if name.startswith("$error") else "the result" if name.startswith("$") else f"{name!r}"
+
+
+def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
+    """What to write where two kinds of value meet."""
+    if any(isinstance(x, Static) and isinstance(x.value, str) for x in (a, b)):
+        return "use numbers: a text must be known when the function is compiled"
+    if name.startswith("$error"):
+        return "a handler for each class"
+    if name.startswith("$"):
+        return "return one kind of value on every path"
+    return "give it one kind of value, or use two names"
