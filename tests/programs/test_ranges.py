@@ -53,7 +53,7 @@ def or_unbound(x: Any, n: int) -> Any:
         r = range(0, 8, n)
     s = 0.0
     if n > 2:
-        for i in r:
+        for i in r:  # pyright: ignore[reportPossiblyUnboundVariable]
             s += x[i]
     return s
 
