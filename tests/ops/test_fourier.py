@@ -9,6 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.ops.function_cases import check, eager, interpreted
+from tests.threads import each_number_of_threads
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 6))
@@ -47,6 +48,22 @@ def test_real_transforms_along_several_axes_agree_with_numpy() -> None:
     x = RNG.normal(size=(2, 3, 4))
     check("numpy fft.rfftn", np.fft.rfftn(x), x)
     check("numpy fft.rfft2", np.fft.rfft2(x, (3, 3)), x, (3, 3))
+
+
+@tj.script
+def along_each_axis(x: Any) -> Any:
+    return np.fft.fft(x, axis=0), np.fft.fft(x, axis=1), np.fft.fft(x, axis=2)
+
+
+@pytest.mark.parametrize("shape", [(64, 5, 33), (256, 3, 2), (86, 4, 9), (3, 16, 1), (4, 128, 7), (32, 96, 2)])
+def test_many_lines_along_any_axis_whatever_the_number_of_threads(shape: tuple[int, ...]) -> None:
+    x = RNG.normal(size=shape) + 1j * RNG.normal(size=shape)
+    found: list[Any] = []
+    with each_number_of_threads(1, 3) as counts:
+        found.extend(along_each_axis(x) for _ in counts)
+    for axis, (one, other) in enumerate(zip(*found, strict=True)):
+        np.testing.assert_allclose(one, np.fft.fft(x, axis=axis), atol=1e-12)
+        np.testing.assert_array_equal(one, other)
 
 
 def test_dtypes_are_numpys() -> None:

@@ -32,6 +32,9 @@ MOST_FACTORS = 64
 #: Where the plan has the number of factors, the length of the transforms and the sign of the exponents.
 COUNT, WHOLE, SIGN = MOST_FACTORS, MOST_FACTORS + 1, MOST_FACTORS + 2
 
+#: Lines beside each other that are brought to where they are worked at together: they share the lines of the caches.
+TOGETHER = 4
+
 #: A larger prime makes a convolution of the transform.
 LARGEST_FACTOR = 40
 
@@ -102,33 +105,71 @@ def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: boo
     sign = e.k.let(e.k.cast(e.load(plan, (e.k.const(SIGN, I64),)), part), "sign")
     is_chirp = e.k.let(e.k.ne(whole, size), "is_chirp")
     around = without_axis(x.shape, axis)
-    rooms = (e.k.const(PARTS, I64),) if e.in_order and around else around
+    together = 1 if axis == len(x.shape) - 1 else TOGETHER
+    is_in_turn = e.in_order and bool(around)
+    rooms = (e.k.const(PARTS, I64), e.k.const(together, I64)) if is_in_turn else around
     re, im = (e.work(part, (*rooms, e.k.const(3, I64), whole), name) for name in ("re", "im"))
     cosines, sines = (e.work(part, (whole,), name) for name in ("cosines", "sines"))
     chirp = tuple(e.work(part, (e.k.select(is_chirp, size, e.k.const(0, I64)),), name) for name in ("chirp", "chirp"))
     with e.kernel():
         _tables(e, (cosines, sines), chirp, size, whole, sign)
-    with e.kernel(), _each_line(e, around) as (room, outer):
-        lines = _Lines(e, re, im, cosines, sines, whole, room)
-        line = _Line(lines, lambda i: insert_axis(outer, axis, i), x, out, chirp, size)
-        last = e.k.let(e.k.bitand(count, 1), "last")
-        with e.loops((e.k.select(is_chirp, e.k.const(3, I64), e.k.const(1, I64)),)) as (turn,):
-            _prepare(line, turn, last, is_chirp)
-            _stages(lines, plan, count, sign)
-        _finish(line, last, is_chirp)
+    with e.kernel(), _groups(e, around, together) if is_in_turn else _single(e, around) as group:
+        last, is_plain = e.k.let(e.k.bitand(count, 1), "last"), e.k.let(e.k.logical_not(is_chirp), "is_plain")
+
+        def line(lane: Expr) -> _Line:
+            room, place = group.places(lane)
+            lines = _Lines(e, re, im, cosines, sines, whole, room)
+            return _Line(lines, lambda i: insert_axis(place, axis, i), x, out, chirp, size)
+
+        with e.when(is_plain), _elements(e, size, group.count, together) as (lane, i):
+            line(lane).lines.store(e.k.const(0, I64), i, line(lane).load(i))
+        with e.loops((group.count,)) as (lane,):
+            with e.loops((e.k.select(is_chirp, e.k.const(3, I64), e.k.const(1, I64)),)) as (turn,):
+                _convolve(line(lane), turn, last, is_chirp)
+                _stages(line(lane).lines, plan, count, sign)
+            with e.when(is_chirp):
+                _finish(line(lane), last)
+        with e.when(is_plain), _elements(e, size, group.count, together) as (lane, i):
+            line(lane).store(i, line(lane).lines.load(last, i))
     return out
 
 
+@record
+class _Group:
+    """Lines beside each other: how many, and for the number of one where it is worked at and where it lies."""
+
+    count: Expr
+    places: Callable[[Expr], tuple[Sequence[Expr], Sequence[Expr]]]
+
+
 @contextmanager
-def _each_line(e: Emitter, around: Sequence[Expr]) -> Iterator[tuple[Sequence[Expr], Sequence[Expr]]]:
-    """Loops over lines; gives where one is worked at and where it lies. A processor that takes one line after the other
-    works at all of them in the same place, which stays in its caches."""
-    if e.in_order and around:
-        with in_parts(e, around) as (part, outer):
-            yield (part,), outer
+def _single(e: Emitter, around: Sequence[Expr]) -> Iterator[_Group]:
+    """All lines at once, each with memory of its own."""
+    with e.loops(around, parallel=True) as outer:
+        yield _Group(e.k.const(1, I64), lambda _: (outer, outer))
+
+
+@contextmanager
+def _groups(e: Emitter, around: Sequence[Expr], together: int) -> Iterator[_Group]:
+    """One group of lines after the other, all worked at in the same place, which stays in the caches."""
+    k = e.k
+    *others, last = around
+    blocks = k.let(k.quotient(k.add(last, together - 1), together), "blocks")
+    with in_parts(e, (*others, blocks)) as (part, (*at, block)):
+        first = k.let(k.mul(block, together), "first")
+        count = k.let(k.minimum(k.sub(last, first), together), "count")
+        yield _Group(count, lambda lane: ((part, lane), (*at, k.add(first, lane))))
+
+
+@contextmanager
+def _elements(e: Emitter, size: Expr, count: Expr, together: int) -> Iterator[tuple[Expr, Expr]]:
+    """Loops over the lines of a group and their elements, in the order in which they lie."""
+    if together == 1:
+        with e.loops((count, size), vector=True) as (lane, i):
+            yield lane, i
     else:
-        with e.loops(around, parallel=True) as outer:
-            yield outer, outer
+        with e.loops((size, count)) as (i, lane):
+            yield lane, i
 
 
 def _stages(lines: _Lines, plan: Array, count: Expr, sign: Expr) -> None:
@@ -256,9 +297,9 @@ class _Line:
         self.lines.e.store(self.out, self.place(i), self.lines.e.k.complex(*value))
 
 
-def _prepare(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
-    """What is transformed in a turn: the line; or, for Bluestein's convolution, the conjugate of the chirp, the line
-    times the chirp, and the conjugate of the product of both transforms."""
+def _convolve(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
+    """What is transformed in a turn of Bluestein's convolution: the conjugate of the chirp, the line times the chirp,
+    and the conjugate of the product of both transforms."""
     lines, e, k = line.lines, line.lines.e, line.lines.e.k
     zero, chirped, whole = k.const(0, I64), k.const(2, I64), lines.size
     none = k.const(0, lines.re.type.dtype)
@@ -266,8 +307,6 @@ def _prepare(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
     def is_turn(number: int) -> Expr:
         return k.logical_and(is_chirp, k.eq(turn, number))
 
-    with e.when(k.logical_not(is_chirp)), e.loops((line.size,), vector=True) as (i,):
-        lines.store(zero, i, line.load(i))
     with e.when(is_turn(0)), e.loops((whole,)) as (i,):
         near = k.let(k.minimum(i, k.sub(whole, i)), "near")
         inside = k.let(k.lt(near, line.size), "inside")
@@ -284,18 +323,15 @@ def _prepare(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
         lines.store(zero, i, (real, k.neg(imaginary)))
 
 
-def _finish(line: _Line, last: Expr, is_chirp: Expr) -> None:
-    """The result is on side `last`; of a convolution it is conjugated, multiplied and still to be divided."""
+def _finish(line: _Line, last: Expr) -> None:
+    """The result of a convolution is on side `last`, to be conjugated, multiplied and divided."""
     lines, e, k = line.lines, line.lines.e, line.lines.e.k
-    with e.when(k.logical_not(is_chirp)), e.loops((line.size,), vector=True) as (i,):
-        line.store(i, lines.load(last, i))
-    with e.when(is_chirp):
-        part = lines.re.type.dtype
-        scale = k.let(k.div(k.const(1, part), k.cast(lines.size, part)), "scale")
-        with e.loops((line.size,)) as (i,):
-            real, imaginary = lines.load(last, i)
-            real, imaginary = _mul(k, (real, k.neg(imaginary)), line.chirp(i))
-            line.store(i, (k.mul(real, scale), k.mul(imaginary, scale)))
+    part = lines.re.type.dtype
+    scale = k.let(k.div(k.const(1, part), k.cast(lines.size, part)), "scale")
+    with e.loops((line.size,)) as (i,):
+        real, imaginary = lines.load(last, i)
+        real, imaginary = _mul(k, (real, k.neg(imaginary)), line.chirp(i))
+        line.store(i, (k.mul(real, scale), k.mul(imaginary, scale)))
 
 
 # -- stages -------------------------------------------------------------------------------------------------------
