@@ -113,7 +113,6 @@ class Calls:
         self.objects = arith.objects = Objects(self)
         self.rules: dict[custom_vjp, str | None] = {}  #: functions whose forward or backward is being lowered
         self._locals: dict[int, frozenset[str]] = {}
-        self._checked: set[types.FunctionType] = set()
 
     # -- names and objects ------------------------------------------------------------------------------------
 
@@ -413,9 +412,7 @@ class Calls:
             source = function_source(fn)
         except ScriptError as error:
             self.ctx.refuse(node, error.reason, error.instead)
-        if fn not in self._checked:
-            check_subset(source, may_yield=True)
-            self._checked.add(fn)
+        check_subset(source, may_yield=True)
         return source
 
     def inline(

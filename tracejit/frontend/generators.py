@@ -50,6 +50,8 @@ TAKES_ALL: tuple[Any, ...] = (
     functools.reduce,
 )
 
+_YIELDS = "_tracejit_yields"
+
 #: Loops over one generator may stand in each other so deep; deeper, it is taken to call itself.
 _DEEPEST = 6
 
@@ -59,8 +61,11 @@ class _Body(ast.stmt):
 
 
 def is_generator(node: FunctionNode) -> bool:
-    """Whether a function yields."""
-    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node))
+    """Whether a function yields; remembered on the node."""
+    known: bool | None = node.__dict__.get(_YIELDS)
+    if known is None:
+        known = node.__dict__[_YIELDS] = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node))
+    return known
 
 
 def is_endless(value: GeneratorValue) -> bool:

@@ -31,8 +31,8 @@ from tracejit.frontend.desugar import (
     WithBlock,
 )
 
-#: The attribute of a syntax node that remembers the names it binds.
-_BOUND, _READ = "_tracejit_bound", "_tracejit_read"
+#: The attributes of a syntax node that remember the names it binds, reads, and reads in functions that stand in it.
+_BOUND, _READ, _CLOSED = "_tracejit_bound", "_tracejit_read", "_tracejit_closed"
 
 
 def names_read(node: ast.AST) -> frozenset[str]:
@@ -212,9 +212,7 @@ def _closure_reads(statements: Iterable[Statement]) -> set[str]:
     found: set[str] = set()
     for s in statements:
         for root in _expressions(s):
-            for inner in ast.walk(root):
-                if isinstance(inner, ast.Lambda | ast.FunctionDef):
-                    found |= names_read(inner)
+            found |= _read_by_closures(root)
         match s:
             case Branch():
                 found |= _closure_reads(s.then) | _closure_reads(s.orelse)
@@ -225,6 +223,15 @@ def _closure_reads(statements: Iterable[Statement]) -> set[str]:
             case _:
                 pass
     return found
+
+
+def _read_by_closures(node: ast.AST) -> frozenset[str]:
+    """Names that functions in a node read; remembered on it."""
+    known: frozenset[str] | None = node.__dict__.get(_CLOSED)
+    if known is None:
+        closures = (n for n in ast.walk(node) if isinstance(n, ast.Lambda | ast.FunctionDef))
+        known = node.__dict__[_CLOSED] = frozenset().union(*map(names_read, closures))
+    return known
 
 
 def _expressions(s: Statement) -> list[ast.AST]:

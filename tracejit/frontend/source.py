@@ -99,6 +99,7 @@ class _File:
         self.tree = ast.parse(text, filename)
         self._compile = functools.partial(compile, filename=filename, mode="exec", flags=flags, dont_inherit=True)
         self._parts: dict[int, dict[str, list[types.CodeType]]] = {}
+        self._without_matches: dict[_Node, _Node] = {}
 
     def codes_at(self, name: str, line: int) -> list[types.CodeType]:
         """The code objects of that name in the statement of the module that a line is in, compiled before any of its
@@ -122,6 +123,12 @@ class _File:
         """The functions of that name that begin at a line (their decorators included). Lambdas stand anywhere in
         expressions: they are looked for when one is wanted."""
         return (self._lambdas if name == _LAMBDA else self._named).get((name, line), [])
+
+    def without_matches(self, node: _Node) -> _Node:
+        """A function of this file, its `match` statements as `if`s: they are replaced when it is first asked for."""
+        if node not in self._without_matches:
+            self._without_matches[node] = Rewriter().visit(node)
+        return self._without_matches[node]
 
     @functools.cached_property
     def _named(self) -> dict[tuple[str, int], list[_Node]]:
@@ -196,7 +203,7 @@ def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     if code.co_name == _LAMBDA and len(nodes) > 1:
         place = _lambda_position(code)
         nodes = [n for n in nodes if _is_at(n, place)] or sorted((n for n in nodes if _holds(n, place)), key=_extent)
-    return Rewriter().visit(nodes[0]) if nodes else None
+    return file.without_matches(nodes[0]) if nodes else None
 
 
 def _elsewhere(same_name: list[types.CodeType], code: types.CodeType) -> list[types.CodeType]:

@@ -9,6 +9,8 @@ from tracejit.frontend.cells import own_nodes
 from tracejit.frontend.desugar import jumps_out
 from tracejit.frontend.source import FunctionSource
 
+_PASSED = "_tracejit_passed"
+
 #: Node type -> (what it is, what to write instead).
 _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Await: ("'await'", "await outside the scripted function"),
@@ -24,7 +26,11 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
 
 
 def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
-    """Raise `ScriptError` at the first construct that no types could make right."""
+    """Raise `ScriptError` at the first construct that no types could make right. What passed is remembered on the node:
+    a function is inlined many times."""
+    passed: set[bool] = source.node.__dict__.setdefault(_PASSED, set())
+    if may_yield in passed:
+        return
     found = [node for node in ast.walk(source.node) if type(node) in _REFUSED and not _is_read_only(node, source.node)]
     own = () if may_yield else own_nodes(source.node)
     found += [node for node in own if isinstance(node, ast.Yield | ast.YieldFrom)]
@@ -35,6 +41,7 @@ def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
         first = min(found, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
         what, instead = _REFUSED.get(type(first), ("a generator", "return a list, or call it from a script"))
         raise ScriptError(f"{what} is outside the language", source.span(first), instead=instead)
+    passed.add(may_yield)
 
 
 def _check_try(source: FunctionSource, node: ast.Try) -> None:
