@@ -61,7 +61,6 @@ from tracejit.eager.facts import (
     isdtype,
     nan,
     newaxis,
-    nextafter,
     numel,
     pi,
 )
@@ -133,7 +132,6 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "device",
     "pi",
     "numel",
-    "nextafter",
     "newaxis",
     "nan",
     "isdtype",

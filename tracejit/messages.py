@@ -8,8 +8,10 @@ A field is the number of a value, as in `{0:.2f}`, or says what is made of sever
 from __future__ import annotations
 
 import ast
+import builtins
 import string
 import threading
+import warnings
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -70,6 +72,20 @@ def _either(is_first: bool, first: str, second: str, count: int, *values: Any) -
 
 
 FORMS["either"] = _either
+
+#: What has been warned of, by file, as modules keep it in `__warningregistry__`.
+_warned: dict[str, dict[Any, Any]] = {}
+
+
+def _warn(word: str, category: str, file: str, line: int, *values: Any) -> str:
+    """Warn with the text of a hidden template, of a built-in category, at a line of a file (hidden as well); shows
+    nothing."""
+    text, place = filled(_uncovered(word), values), _uncovered(file)
+    warnings.warn_explicit(text, getattr(builtins, category), place, line, registry=_warned.setdefault(place, {}))
+    return ""
+
+
+FORMS["warn"] = _warn
 
 
 def filled(template: str, values: Sequence[Any], arrays: Sequence[Any] | None = None) -> str:

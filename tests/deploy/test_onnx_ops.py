@@ -26,8 +26,8 @@ def run(model: Any, inputs: list[Any]) -> list[np.ndarray[Any, Any]]:
 
 #: What ONNX, or onnxruntime for these dtypes, does not have.
 REFUSED = {
-    "checked_pow", "cholesky", "det", "eigh", "erf", "fft", "only_if_equal", "pinv", "qr", "slogdet", "solve",
-    "solve_triangular", "svd",
+    "checked_pow", "cholesky", "det", "eigh", "erf", "erfc", "fft", "lgamma", "nextafter", "only_if_equal", "pinv",
+    "qr", "slogdet", "solve", "solve_triangular", "svd", "tgamma",
 }  # fmt: skip
 
 

@@ -490,3 +490,42 @@ def test_items_that_are_arrays_change_in_place() -> None:
 def test_what_cannot_be_compared_is_refused(same):
     with pytest.raises(tj.ScriptError, match="are equal is outside the language"):
         tj.script(same)(3)
+
+
+PAIR, OTHER_PAIR = (1, 2), (5, 6)
+NESTED = ((1, 2.5), "a")
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+def outer_and_made(n: int) -> Any:
+    t = PAIR if n > 5 else (n, 5)
+    u = NESTED if n > 2 else ((n, 1.5), "b")
+    v = PAIR if n > 3 else OTHER_PAIR
+    w = PAIR
+    for i in range(n):
+        w = (w[1], w[0] + i)
+    return t, u[0], v, w, PAIR
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 9])
+def test_tuples_from_outside_meet_made_ones(n):
+    check(outer_and_made, n)
+
+
+def test_a_named_tuple_that_meets_a_plain_one_is_refused():
+    def joined(n):
+        return Point(n, 2) if n > 2 else (n, 5)
+
+    def carried(n):
+        t = Point(1, 2)
+        for i in range(n):
+            t = (t[1], i)
+        return t
+
+    for program in (joined, carried):
+        with pytest.raises(tj.ScriptError, match="Point"):
+            tj.script(program)(3)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracejit.codegen.loop_ir import Bitcast, Cast, Const, Expr, Input, Load, Offset, Rare, Scalar, Select, Var
+from tracejit.ir.c_library import BY_C_NAME
 from tracejit.ir.types import BF16, DType
 
 Array = NDArray[Any]
@@ -118,6 +119,8 @@ RARE_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "tan": np.tan,
     "fmod": np.fmod,
     "pow": np.power,
+    "nextafter": np.nextafter,
+    **BY_C_NAME,
 }
 
 

@@ -14,7 +14,7 @@ from tracejit.eager.conversions import astype as _astype
 from tracejit.eager.creation import finished, sizes, tensor
 from tracejit.eager.dtypes import as_dtype
 from tracejit.eager.library import functions
-from tracejit.eager.tensor import Tensor, raw, wrap
+from tracejit.eager.tensor import Tensor, raw
 from tracejit.eager.traceable import traceable
 from tracejit.ir.types import BY_NUMPY_NAME
 
@@ -37,16 +37,6 @@ def astype(x: Any, dtype: Any, copy: bool = True, device: Any = None) -> Tensor:
     """The values in another dtype; a copy also where x has it, unless `copy=False`."""
     made = _astype(as_tensor(x), dtype, copy)
     return made if device is None else made.to(device)  # type: ignore[attr-defined]
-
-
-def _nextafter(x: Any, y: Any) -> Tensor:
-    """The next number of the dtype after x towards y; has no derivative."""
-    tensor_like = x if isinstance(x, Tensor) else as_tensor(y)
-    return wrap(module_of(tensor_like._data).nextafter(raw(x), raw(y)))
-
-
-_nextafter.__name__ = "nextafter"
-nextafter = traceable(_nextafter)
 
 
 def finfo(dtype: Any) -> Any:

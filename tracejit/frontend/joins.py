@@ -49,6 +49,7 @@ from tracejit.frontend.values import (
     describe,
     one_kind,
     shown,
+    spread_beside,
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Op, Value
@@ -198,6 +199,8 @@ class Join:
             return a
         if isinstance(a, ArrayView | None) and isinstance(b, ArrayView | None):
             return self.views(name, a, b)
+        if a is not None and b is not None:
+            a, b = spread_beside(a, b), spread_beside(b, a)
         known = a if a is not None else b
         assert known is not None
         if isinstance(known, Static) and (a is None or b is None):
@@ -297,7 +300,8 @@ class Join:
         match known:
             case TupleValue(items, cls):
                 lists = [x.items if isinstance(x, TupleValue) else (None,) * len(items) for x in (a, b)]
-                if len(lists[0]) != len(lists[1]):
+                classes = {x.cls for x in (a, b) if isinstance(x, TupleValue)}
+                if len(lists[0]) != len(lists[1]) or len(classes) > 1:
                     self.refuse(name, a or known, b or known)
                 return TupleValue(tuple(self.both(name, x, y) for x, y in zip(*lists, strict=True)), cls)
             case ListValue():

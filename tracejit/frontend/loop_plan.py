@@ -58,6 +58,7 @@ class Plan:
     sources: set[tuple[Path, object]] = field(default_factory=set[tuple["Path", object]])  #: outer ones among them
     optional: dict[Path, FrontValue] = field(default_factory=dict["Path", "FrontValue"])  #: may be None: like these
     choices: dict[Path, tuple[Static, ...]] = field(default_factory=dict["Path", tuple["Static", ...]])
+    spread: set[Path] = field(default_factory=set["Path"])  #: tuples known before the loop that change
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
     late_parts: set[tuple[object, Any]] = field(
         default_factory=set[tuple[object, Any]]

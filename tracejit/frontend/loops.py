@@ -44,6 +44,8 @@ from tracejit.frontend.values import (
     describe,
     one_kind,
     shown,
+    spread,
+    spread_beside,
 )
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
@@ -193,6 +195,8 @@ class LoopLowering:
 
     def head(self, path: Path, value: FrontValue) -> FrontValue:
         """What a carried name stands for at the start of an iteration."""
+        if path in self.plan.spread:
+            value = spread(value)
         if isinstance(value, OptionalValue) or path in self.plan.optional:
             return self.head_optional(path, value)
         if isinstance(value, ChoiceValue) or path in self.plan.choices:
@@ -416,8 +420,11 @@ class LoopLowering:
 
     def end_container(self, path: Path, head: FrontValue, end: FrontValue, ends: dict[int, int]) -> None:
         pairs: list[tuple[object, FrontValue, FrontValue]] = []
+        if spread_beside(head, end) is not head:
+            return self.plan.add(self.plan.spread, path)
+        end = spread_beside(end, head)
         match head, end:
-            case TupleValue(xs), TupleValue(ys) if len(xs) == len(ys):
+            case TupleValue(xs, cls), TupleValue(ys, other) if len(xs) == len(ys) and cls is other:
                 pairs = [(i, x, y) for i, (x, y) in enumerate(zip(xs, ys, strict=True))]
             case ListValue(xs), ListValue(ys) if len(xs) != len(ys) and (head.keys or end.keys):
                 require_one_kind(self.ctx, (head, end), self.node)

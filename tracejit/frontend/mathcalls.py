@@ -21,9 +21,9 @@ _UNARY = {
     for name in (
         "sqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf"
     ).split()
-} | {"fabs": "abs"}
-_BINARY = frozenset(("atan2", "hypot", "copysign", "pow", "fmod"))
-_OVERFLOWING = frozenset(("exp", "expm1", "sinh", "cosh", "exp2", "pow"))
+} | {"fabs": "abs", "erfc": "erfc", "lgamma": "lgamma", "gamma": "tgamma"}
+_BINARY = frozenset(("atan2", "hypot", "copysign", "pow", "fmod", "nextafter"))
+_OVERFLOWING = frozenset(("exp", "expm1", "sinh", "cosh", "exp2", "pow", "lgamma", "gamma"))
 _PREDICATES = frozenset(("isnan", "isinf", "isfinite"))
 _WHOLE = frozenset(("floor", "ceil", "trunc"))
 
@@ -41,6 +41,8 @@ def math_call(
         if not (calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)):
             text = f"must be real number, not {describe(a)}"
             return calls.arith.mismatch(TypeError(text), node)
+    if name == "ulp":
+        return _ulp(calls, calls.arith.scalar(args[0], F64))
     if name == "log" and len(args) == 2:
         top, base = (math_call(calls, "log", [a], {}, node) for a in args)
         return calls.arith.binary("div", top, base, node)
@@ -71,6 +73,18 @@ def math_call(
     if name in _OVERFLOWING:
         _check_range(calls, values, made)
     return Number(made, weak=True)
+
+
+def _ulp(calls: Calls, x: Value) -> Number:
+    """The distance to the next float away from zero; of the largest one, to the one before it."""
+    b = calls.ctx.b
+    size = b.emit("abs", (x,))[0]
+    above = b.emit("nextafter", (size, _constant(calls, math.inf)))[0]
+    below = b.emit("nextafter", (size, _constant(calls, 0.0)))[0]
+    last = b.emit("logical_and", (b.emit("isinf", (above,))[0], b.emit("isfinite", (size,))[0]))[0]
+    apart = (b.emit("sub", pair)[0] for pair in ((size, below), (above, size)))
+    found = b.emit("select", (last, *apart))[0]
+    return Number(b.emit("select", (b.emit("isinf", (x,))[0], size, found))[0], weak=True)
 
 
 def whole(calls: Calls, x: Value) -> Number:
@@ -107,6 +121,11 @@ def _check_domain(calls: Calls, name: str, x: Value) -> None:
         outside = b.emit("ge", (b.emit("abs", (x,))[0], _constant(calls, one)))[0]
     elif name in ("sin", "cos", "tan"):
         outside = b.emit("isinf", (x,))[0]
+    elif name in ("gamma", "lgamma"):
+        pole = b.emit("eq", (b.emit("floor", (x,))[0], x))[0]
+        outside = b.emit("logical_and", (b.emit("le", (x, _constant(calls, zero)))[0], pole))[0]
+        if name == "lgamma":
+            outside = b.emit("logical_and", (outside, b.emit("isfinite", (x,))[0]))[0]
     if outside is not None:
         calls.ctx.check(b.emit("logical_not", (outside,))[0], "ValueError", "math domain error")
 

@@ -1,4 +1,4 @@
-"""Python's builtins that order, search and transform sequences, and `print`."""
+"""Python's builtins that order, search and transform sequences, `print` and `warnings.warn`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import ast
 import functools
 import itertools
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import arrays, list_calls, tables
+from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, is_python_number, python_kind
 from tracejit.frontend.builtin_calls import HANDLERS, Handler, handles
 from tracejit.frontend.once import used_once
@@ -254,4 +256,15 @@ def _print(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
             made.literal(" " if sep is None else str(sep))
         made.show_str(arg)
     made.literal("\n" if end is None else str(end)).printed()
+    return Static(None)
+
+
+@handles(warnings.warn)
+def _warn(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The place that is shown is that of the call, whatever `stacklevel` says."""
+    a = Arguments(c, "warn", "message category=None stacklevel=1 source=None", args, kwargs, node)
+    category = a.static("category") or UserWarning
+    if not (isinstance(category, type) and category.__module__ == "builtins" and issubclass(category, Warning)):
+        c.ctx.refuse(node, f"warnings of the category {category!r} cannot be given in a script", "warn outside")
+    Text(c, node).show_str(a["message"]).warned(category)
     return Static(None)

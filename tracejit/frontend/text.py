@@ -250,6 +250,15 @@ class Text:
             chunk.append(piece)
         self.print_chunk(chunk)
 
+    def warned(self, category: type[Warning]) -> None:
+        """Warn with the text, at the line of the call."""
+        made, span = self.message(), self.c.ctx.frame.source.span(self.node)
+        shown_arrays.put_together(self.c, made.arrays, self.node)
+        self.c.ctx.at(self.node)
+        parts = [repr(x) for x in (hidden(made.template), category.__name__, hidden(span.filename), span.line)]
+        parts += [f"v{i}" for i in range(len(made.values))]
+        self.c.ctx.b.emit("print", made.values, {"template": f"{{warn({','.join(parts)})}}"})
+
     def print_chunk(self, pieces: Sequence[str | Field]) -> None:
         made = _joined(pieces)
         shown_arrays.put_together(self.c, made.arrays, self.node)

@@ -336,8 +336,8 @@ def describe(value: FrontValue) -> str:
             return f"a {value.rank}-d array of {value.dtype.numpy_name}"
         case Static(obj):
             return "None" if obj is None else f"the {type(obj).__name__} {obj!r}"[:60]
-        case TupleValue(items):
-            return f"a tuple of {len(items)}"
+        case TupleValue(items, cls):
+            return f"a {cls.__name__}" if cls is not None else f"a tuple of {len(items)}"
         case ListValue():
             return f"a list of {len(value.items)}"
         case DictValue(items):
@@ -375,6 +375,12 @@ def spread(value: FrontValue) -> FrontValue:
     if not (isinstance(value, Static) and isinstance(value.value, tuple)):
         return value
     return TupleValue(tuple(map(Static, value.value)), None if type(value.value) is tuple else type(value.value))
+
+
+def spread_beside(value: FrontValue, other: FrontValue) -> FrontValue:
+    """The value, `spread` where it meets another tuple."""
+    is_tuple = isinstance(other, TupleValue) or (isinstance(other, Static) and isinstance(other.value, tuple))
+    return spread(value) if is_tuple and value != other else value
 
 
 def type_name(value: FrontValue) -> str:

@@ -64,8 +64,8 @@ _C_LIBRARY = (
 
 _MATH = (
     "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor fma fmod "
-    "hypot ldexp lgamma log log10 log1p log2 nearbyint pow remainder rint round roundeven sin sinh sqrt tan tanh tgamma"
-    " trunc"
+    "hypot ldexp lgamma log log10 log1p log2 nearbyint nextafter pow remainder rint round roundeven sin sinh sqrt tan "
+    "tanh tgamma trunc"
 ).split()
 
 

@@ -72,7 +72,9 @@ class Elements:
     def apply(self, name: str, *args: Handle) -> Handle:
         """A scalar operation on arrays of one dtype."""
         dtype, rank = args[0].dtype, max(a.rank for a in args)
-        row = scalars.SCALARS[name]
+        row = scalars.SCALARS.get(name)
+        if row is None:
+            raise ExportError(f"{name} has no form in ONNX")
         if name in _NEUTRAL and self.model.number_of(args[1]) == _NEUTRAL[name]:
             return args[0]
         if name in ("add", "mul") and self.model.number_of(args[0]) == _NEUTRAL[name]:
