@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tracejit.codegen.loop_ir import Scalar, Var
+from tracejit.codegen.loop_ir import Let, Scalar, Stmt, Var
 from tracejit.codegen.numeric import Evaluation
-from tracejit.codegen.scalars import SCALARS, expansion
+from tracejit.codegen.scalars import SCALARS, KernelBuilder, expansion
 from tracejit.ir.types import BY_NAME, F32, F64, DType
 
 mp = pytest.importorskip("mpmath")
@@ -223,6 +223,29 @@ def test_edge_values_of_two_operands(name: str, dtype: DType) -> None:
     if name == "hypot":
         expected = np.where(np.isinf(x) | np.isinf(y), np.array(np.inf, x.dtype), expected)
     assert_same(compute(name, dtype, x, y), expected, (x, y))
+
+
+def power(dtype: DType, x: Array, exponent: float) -> Array:
+    """x to a power that is known when compiling."""
+    body: list[Stmt] = []
+    param = Var("x", dtype)
+    result = KernelBuilder(body).pow(param, exponent)
+    run = Evaluation({param: x}, expand=EXPANDED)
+    for let in body:
+        assert isinstance(let, Let)
+        run.values[let.var] = run(let.expr)
+    return run(result)
+
+
+@FLOATS
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5])
+def test_powers_by_known_exponents(exponent: float, dtype: DType) -> None:
+    edges = edge_values(dtype)
+    with np.errstate(all="ignore"):
+        assert_same(power(dtype, edges, exponent), np.power(edges, np.full_like(edges, exponent)), (edges,))
+        x = 10 ** np.random.default_rng(5).uniform(-9, 9, 400).astype(dtype.numpy_name)
+    true = [mp.mpf(float(v)) ** exponent for v in x]
+    assert ulps(power(dtype, x, exponent), true, dtype).max() <= 2
 
 
 @FLOATS

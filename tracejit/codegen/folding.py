@@ -105,13 +105,29 @@ def _pow(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:
         return k.const(1, k.dtype(a))
     if b.value == 1:
         return a
-    if b.value == -1 and k.dtype(a).is_float:
-        return k.div(1, a)
-    if b.value not in (2, 3):
-        return None
-    x = k.let(a)
-    square = k.mul(x, x)
-    return square if b.value == 2 else k.mul(square, x)
+    if b.value in (2, 3, 4):
+        x = k.let(a)
+        square = k.mul(x, x)
+        if b.value == 4:
+            x = square = k.let(square)
+        return square if b.value == 2 else k.mul(square, x)
+    is_short = b.value in (-2, -1, -0.5, 0.5, 1.5) and k.dtype(a).is_float
+    return _float_power(k, k.let(a), b.value) if is_short else None
+
+
+def _float_power(k: KernelBuilder, x: Expr, exponent: complex) -> Expr:
+    """Quotients and roots, which lose less than 2 ULP. Powers of -inf are those of inf, and those of -0.0 of 0.0."""
+    if exponent == -1:
+        return k.div(1, x)
+    if exponent == -2:
+        inverse = k.let(k.div(1, x))
+        return k.mul(inverse, inverse)
+    if exponent == 1.5:
+        usual, at_infinity = k.mul(x, k.sqrt(x)), float("inf")
+    else:
+        root = k.sqrt(k.select(k.eq(x, 0), k.const(0, k.dtype(x)), x))
+        usual, at_infinity = (root, float("inf")) if exponent == 0.5 else (k.div(1, root), 0.0)
+    return k.select(k.eq(x, float("-inf")), k.const(at_infinity, k.dtype(x)), usual)
 
 
 def _shl(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:
