@@ -544,6 +544,26 @@ def fmt(n):
     print(f"{n:{4}}")
 
 
+def of_any_names(*a, **k):
+    return len(a) + k["a"]
+
+
+def behind_a_slash(x, /, y=1, **k):
+    return x + y + k.get("x", 0)
+
+
+class Given:
+    def __init__(self, *args, **given):
+        self.args, self.given = len(args), given["args"]
+
+
+@case((3,), (0,))
+def keywords_named_as_parameters(n):
+    """Names of `*args`, and of parameters that take no keyword, are free for keywords."""
+    made = Given(n, args=n)
+    return of_any_names(1, 2, a=n), of_any_names(a=n), behind_a_slash(1, x=n), made.args, made.given
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

@@ -149,3 +149,20 @@ def test_functions_of_integers_alone(dtype: str) -> None:
     else:
         with pytest.raises(TypeError):
             tj.script(lambda a: np.gcd(a, a))(np.array([4, 1, 6], dtype))
+
+
+def diagonals(x: Any, offsets: Any) -> Any:
+    """Diagonals whose places are read from an array."""
+    sums, made = np.zeros((len(offsets), 4)), np.zeros((12, 12))
+    for i, k in enumerate(offsets):
+        sums[i] = np.trace(x, k), np.diag(x, k).sum(), x.diagonal(offset=k, axis1=1, axis2=0).sum(), len(np.diag(x, k))
+        d = np.diag(x[:2, 1], k)
+        made[: len(d), : len(d)] += d
+    return sums, made
+
+
+def test_diagonals_at_computed_places() -> None:
+    x, offsets = np.arange(12.0).reshape(3, 4), np.arange(-6, 7)
+    check(diagonals, x, offsets)
+    check(diagonals, x.T, offsets[::-1])
+    tj.check(lambda x: diagonals(x, offsets)[0].sum(), x)

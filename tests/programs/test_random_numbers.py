@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,19 @@ def test_misuse() -> None:
             fn()
         with pytest.raises(ValueError):
             tj.script(fn)()
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("fn", "library"),
+    [
+        (lambda: np.random.seed(3), "NumPy"),
+        (lambda: np.random.rand(3), "NumPy"),
+        (lambda: np.random.default_rng(3), "NumPy"),
+        (lambda: random.randint(1, 3), "Python"),
+        (lambda: random.Random(3), "Python"),
+    ],
+)
+def test_generators_of_other_libraries_are_refused(fn: Any, library: str) -> None:
+    with pytest.raises(tj.ScriptError, match=f"^{library}'s random generators keep their state"):
+        tj.script(fn)()

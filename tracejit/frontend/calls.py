@@ -44,7 +44,7 @@ from tracejit.frontend.desugar import desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.names import eager_only, is_numpys, is_random, resolve
+from tracejit.frontend.names import eager_only, is_numpys, random_library, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.pure import has_same_hash, is_pure_builtin, is_settled
@@ -275,10 +275,10 @@ class Calls:
         special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)
-        if is_random(fn):
+        if (library := random_library(fn)) is not None:
             self.ctx.refuse(
                 node,
-                "NumPy's random generators keep their state in Python, out of a script's reach",
+                f"{library}'s random generators keep their state out of a script's reach",
                 "draw the numbers outside and pass the array, or use tj.rand with tj.manual_seed",
             )
         if any(fn is f for f in (int, float, ord, len)) and len(args) == 1 and isinstance(args[0], ChoiceValue):
@@ -478,22 +478,22 @@ class Calls:
             defaults, kw_defaults = self.statics.defaults(source.function)
         positional = [*parameters.posonlyargs, *parameters.args]
         env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
-        if parameters.vararg is not None:
-            env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
-        elif len(args) > len(positional):
+        if parameters.vararg is None and len(args) > len(positional):
             text = f"{source.name}() takes {len(positional)} positional arguments but {len(args)} were given"
             self.arith.mismatch(TypeError(text), node)
         names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
         extra: dict[Any, FrontValue] = {}
         for name, value in kwargs.items():
-            if name in env:
-                self.arith.mismatch(TypeError(f"{source.name}() got multiple values for argument '{name}'"), node)
             if name in names:
+                if name in env:
+                    self.arith.mismatch(TypeError(f"{source.name}() got multiple values for argument '{name}'"), node)
                 env[name] = value
             elif parameters.kwarg is not None:
                 extra[name] = value
             else:
                 unknown_keyword(self, source, name, node)
+        if parameters.vararg is not None:
+            env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
         if parameters.kwarg is not None:
             env[parameters.kwarg.arg] = self.ctx.new_object(DictValue(extra), node, "kwargs")
         for p, default in zip(reversed(positional), reversed(defaults), strict=False):

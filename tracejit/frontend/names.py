@@ -7,6 +7,7 @@ how a library spells a function.
 from __future__ import annotations
 
 import math
+import random
 import sys
 from functools import cache
 from types import FunctionType
@@ -128,11 +129,13 @@ def is_numpys(fn: Any) -> bool:
     return str(getattr(fn, "__module__", "")).split(".")[0] == "numpy"
 
 
-def is_random(fn: Any) -> bool:
-    """Whether a call draws from, or makes, one of NumPy's random generators."""
+def random_library(fn: Any) -> str | None:
+    """Whose random generator a call draws from, seeds or makes; None where it does not."""
     owner = getattr(fn, "__self__", None)
-    makers = (np.random.default_rng, np.random.Generator, np.random.RandomState)
-    return isinstance(owner, np.random.RandomState | np.random.Generator) or any(fn is maker for maker in makers)
+    of_numpy = (np.random.default_rng, np.random.Generator, np.random.RandomState, np.random.seed)
+    if isinstance(owner, np.random.RandomState | np.random.Generator) or any(fn is f for f in of_numpy):
+        return "NumPy"
+    return "Python" if isinstance(owner, random.Random) or fn is random.Random else None
 
 
 def eager_only(fn: Any) -> tuple[str, str] | None:

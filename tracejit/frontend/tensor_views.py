@@ -164,14 +164,16 @@ def _diagonal(c: Calls, a: Arguments) -> FrontValue:
     i, j = a.axis(x.rank, "axis1"), a.axis(x.rank, "axis2")
     if i == j:
         c.arith.mismatch(ValueError("axis1 and axis2 cannot be the same"), a.node)
-    shift = int(a.static("offset"))
-    moved, fixed = (j, i) if shift >= 0 else (i, j)
-    left = sizes.maximum(b, sizes.sub(b, x.lengths[moved], abs(shift)), 0)
-    start = sizes.mul(b, sizes.minimum(b, abs(shift), x.lengths[moved]), x.strides[moved])
+    shift = c.ctx.as_size(a["offset"], a.node)
+    start, count = x.offset, []
+    for axis, skipped in ((i, sizes.sub(b, 0, shift)), (j, shift)):
+        skipped = sizes.minimum(b, sizes.maximum(b, skipped, 0), x.lengths[axis])
+        start = sizes.add(b, start, sizes.mul(b, skipped, x.strides[axis]))
+        count.append(sizes.sub(b, x.lengths[axis], skipped))
     keep = [k for k in range(x.rank) if k not in (i, j)]
     strides = (*(x.strides[k] for k in keep), sizes.add(b, x.strides[i], x.strides[j]))
-    lengths = (*(x.lengths[k] for k in keep), sizes.minimum(b, left, x.lengths[fixed]))
-    made = x.viewed(sizes.add(b, x.offset, start), strides, lengths)
+    lengths = (*(x.lengths[k] for k in keep), sizes.minimum(b, *count))
+    made = x.viewed(start, strides, lengths)
     return made if c.ctx.tensors else dataclasses.replace(made, readonly=True)
 
 

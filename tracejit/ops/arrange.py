@@ -383,17 +383,18 @@ _triangle("triu", "ge")
 
 
 @function(kinds=LIBRARY)
-def diagflat(b: Any, x: Operand, k: int = 0) -> Any:
+def diagflat(b: Any, x: Operand, k: Size = 0) -> Any:
     """The matrix with the elements of x on its k-th diagonal."""
     x = flat(b, array(b, x))
-    count = b.shape(x)[0]
-    size = count + abs(k)
-    start = k if k >= 0 else size * -k
+    right = at_least(b, k, 0)
+    down = right - k
+    size = b.shape(x)[0] + right + down
+    start = size * down + right
     return b.vwrite(b.full(0, (size, size), b.dtype(x)), x, start, (size + 1,))
 
 
 @function("numpy diag", kinds=())
-def diagonal_or_matrix(b: Any, x: Operand, k: int = 0) -> Any:
+def diagonal_or_matrix(b: Any, x: Operand, k: Size = 0) -> Any:
     """The k-th diagonal of a matrix, or the matrix with a vector on its k-th diagonal."""
     x = array(b, x)
     return diagflat(b, x, k) if b.rank(x) == 1 else diagonal(b, x, k)
