@@ -64,8 +64,9 @@ bench-gpu: $(VENV)/.dev ## measure scripts on a GPU beside CuPy and PyTorch
 bench-peers: $(VENV)/.dev .venv-peers/.done ## the same with PyTorch, JAX and Numba from an environment of their own
 	$(PY) -m benchmarks.run --peers .venv-peers/bin/python $(ARGS)
 
-grad-peers: .venv-peers/.done ## derivatives of functions and layers against PyTorch's
-	.venv-peers/bin/python -m tests.gradients.against_torch $(ARGS)
+grad-peers: .venv-peers/.done ## derivatives of functions and layers against PyTorch's and JAX's
+	.venv-peers/bin/python -m tests.gradients.against_peers torch $(ARGS)
+	.venv-peers/bin/python -m tests.gradients.against_peers jax $(ARGS)
 
 replay: $(VENV)/.dev ## compare generated code with that of another commit (BASE, default main)
 	$(PY) tools/replay.py $(or $(BASE),main)

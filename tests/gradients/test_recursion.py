@@ -378,3 +378,19 @@ def test_a_memory_budget_around_recursion():
         return s
 
     assert tj.grad(script(memory="1KB")(long))(0.7) == tj.grad(long)(0.7)
+
+
+def repeated(n, f, s):
+    for i in range(n):
+        s = f(i, s)
+    return s
+
+
+def nested(x):
+    return repeated(3, lambda i, u: repeated(2, lambda j, t: np.sin(t) * (i + j + 1), u), x)
+
+
+def test_a_function_that_is_given_itself_in_another() -> None:
+    x = np.linspace(-1.0, 2.0, 12).reshape(3, 4)
+    np.testing.assert_allclose(tj.script(nested)(x), nested(x), rtol=1e-12)
+    assert tj.check(nested, x)

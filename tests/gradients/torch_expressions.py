@@ -1,4 +1,4 @@
-"""Expressions that mean the same in tracejit and PyTorch, for `against_torch.py`: `T` is the library, `F` its
+"""Expressions that mean the same in tracejit and PyTorch, for `against_peers.py`: `T` is the library, `F` its
 functional module, single letters are the tensors of `inputs` and the constants.
 
 Left out is what differs by convention (docs/differentiation.md): slopes of equal values in `max_pool` and `fmax`, the
@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-CONSTANTS = """
+PRELUDES = {
+    library: f"import numpy as np\nimport {library} as T\nimport {library}.nn.functional as F\n"
+    for library in ("tracejit", "torch")
+}
+
+#: Constants of both libraries.
+SHARED = """
 L = T.tensor([2, 0, 3])
 I = T.tensor([[0, 2], [1, 1], [3, 0]])
 J = T.tensor([2, 0, 2])

@@ -43,6 +43,7 @@ ARRAYS: list[tuple[str, Callable[[Any], Any], Any, Any]] = [
     ("max of equals", lambda x: np.max(x), ONES, [0.5, 0.5, 0.0]),
     ("min of equals", lambda x: np.min(x), -ONES, [0.5, 0.5, 0.0]),
     ("norm at 0", lambda x: np.linalg.norm(x), np.zeros(3), [0.0, 0.0, 0.0]),
+    ("norm of order 1/2 with a zero", lambda x: np.linalg.norm(x, 0.5), np.array([1.0, 4.0, 0.0]), [3.0, 1.5, 0.0]),
     ("product with a zero", lambda x: np.prod(x), np.array([0.0, 2.0, 3.0]), [6.0, 0.0, 0.0]),
     ("product with two", lambda x: np.prod(x), np.array([0.0, 0.0, 3.0]), [0.0, 0.0, 0.0]),
 ]

@@ -8,7 +8,7 @@ depend on the number of threads. A BLAS without a switch is called as it is.
 
 from __future__ import annotations
 
-from tracejit.codegen.gemm_pieces import PARAMS, TYPES, Fields
+from tracejit.codegen.gemm_pieces import PARAMS, TYPES, Fields, plain_text
 
 #: Products of fewer multiplications run on one thread: below some 150 us waking a thread costs more than it brings.
 SHARED_WORK = 1 << 23
@@ -134,7 +134,7 @@ define void @tj_blas_leave() nounwind {
 
 
 def _copy_text(name: str, type: str) -> str:
-    """A copy of a strided matrix in C order."""
+    """A copy of a strided matrix in C order; null where there is no memory for it."""
     size = TYPES[name][1]
     return f"""
 define internal ptr @tj_dense_{name}(i64 %rows, i64 %columns, ptr %x, i64 %row, i64 %column) nounwind {{
@@ -142,7 +142,8 @@ start:
   %count = mul i64 %rows, %columns
   %bytes = mul i64 %count, {size}
   %made = call ptr @tj_alloc(i64 %bytes)
-  br label %outer
+  %none = icmp eq ptr %made, null
+  br i1 %none, label %done, label %outer
 outer:
   %i = phi i64 [ 0, %start ], [ %i1, %ended ]
   %more = icmp slt i64 %i, %rows
@@ -299,6 +300,7 @@ def _blas(name: str, type: str, letter: str, integer: str, shared: bool) -> str:
     first_a = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac"
     large = f"icmp sge i64 %work, {SHARED_WORK}" if shared else "icmp slt i64 %work, 0"
     return f"""
+{plain_text(name)}
 {_copy_text(name, type)}
 {_matrix_matrix(name, type, f"@tj_blas_{letter}gemm", integer)}
 {_matrix_vector(name, type, f"@tj_blas_{letter}gemv", integer)}
@@ -310,6 +312,9 @@ define internal void @tj_gemm_{name}_whole({PARAMS}, i1 %share) nounwind {{
   br i1 %strange_a, label %copy_a, label %second
 copy_a:
   %dense_a = call ptr @tj_dense_{name}(i64 %m, i64 %k, ptr %a, i64 %ar, i64 %ac)
+  %no_a = icmp eq ptr %dense_a, null
+  br i1 %no_a, label %plain, label %with_a
+with_a:
   call void @tj_gemm_{name}_whole(i64 %m, i64 %n, i64 %k, ptr %dense_a, i64 %k, i64 1, {rest_b}, i1 %share)
   call void @tj_free(ptr %dense_a)
   ret void
@@ -321,6 +326,9 @@ second:
   br i1 %strange_b, label %copy_b, label %shape
 copy_b:
   %dense_b = call ptr @tj_dense_{name}(i64 %k, i64 %n, ptr %b, i64 %br, i64 %bc)
+  %no_b = icmp eq ptr %dense_b, null
+  br i1 %no_b, label %plain, label %with_b
+with_b:
   call void @tj_gemm_{name}_whole({first_a}, ptr %dense_b, i64 %n, i64 1, ptr %c, i64 %cr, i1 %share)
   call void @tj_free(ptr %dense_b)
   ret void
@@ -343,6 +351,9 @@ vector_times:
   ret void
 full:
   call void @tj_matmat_{name}({_MATMAT.typed()}, i1 %share)
+  ret void
+plain:
+  call void @tj_plain_{name}({PARAMS})
   ret void
 }}
 

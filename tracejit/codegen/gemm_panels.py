@@ -13,7 +13,7 @@ An element is a chain of multiply-adds over k, or the sum of such chains over `D
 from __future__ import annotations
 
 from tracejit.codegen.gemm_direct import COMMON, ELEMENTS, Shape, spread_text, tile_call
-from tracejit.codegen.gemm_pieces import PARAMS, TYPES, Fields, mask_text
+from tracejit.codegen.gemm_pieces import PARAMS, TYPES, Fields, mask_text, plain_text
 from tracejit.codegen.llvm_options import LlvmOptions
 
 #: The longest chain of multiply-adds; bytes of panels that are packed at a time; blocks that are copied together.
@@ -33,7 +33,7 @@ _ARGUMENTS = len(Fields.of(PARAMS).items)
 
 def panels_text(name: str, options: LlvmOptions) -> str:
     """`@tj_panels_T(m, n, k, A, ar, ac, B, br, bc, C, cr, share)`: C = A B for m, n, k of at least 1."""
-    return COMMON + _Panels(name, options).text()
+    return COMMON + plain_text(name) + _Panels(name, options).text()
 
 
 class _Panels:
@@ -469,6 +469,9 @@ start:
   %each = call i64 @llvm.smin.i64(i64 %least, i64 %partial)
   %panels.bytes = mul i64 %each, %panel.bytes
   %panels = call ptr @tj_alloc(i64 %panels.bytes)
+  %no.panels = icmp eq ptr %panels, null
+  br i1 %no.panels, label %plain, label %choose
+choose:
   %panels.place = {_FIELDS.place("panels")}
   store ptr %panels, ptr %panels.place
   %blocks.place = {_FIELDS.place("blocks")}
@@ -491,11 +494,14 @@ pack.a:
   %block.bytes = mul i64 %block.size, {self.size}
   %blocks.bytes = mul i64 %block.bytes, %tiles
   %blocks = call ptr @tj_alloc(i64 %blocks.bytes)
+  %no.blocks = icmp eq ptr %blocks, null
+  br i1 %no.blocks, label %leave, label %copy.a
+copy.a:
   store ptr %blocks, ptr %blocks.place
   {run.format("blocks", "%tiles", "%block.work")}
   br label %head
 head:
-  %taken = phi ptr [ null, %start ], [ %blocks, %pack.a ]
+  %taken = phi ptr [ null, %choose ], [ %blocks, %copy.a ]
   %first.place = {_FIELDS.place("first")}
   %origin.place = {_FIELDS.place("origin")}
   %k.up = add i64 %k, {DEPTH - 1}
@@ -527,6 +533,12 @@ done:
   br i1 %packs, label %free.a, label %out
 free.a:
   call void @tj_free(ptr %taken)
+  br label %out
+leave:
+  call void @tj_free(ptr %panels)
+  br label %plain
+plain:
+  call void @tj_plain_{self.name}({PARAMS})
   br label %out
 out:
   ret void

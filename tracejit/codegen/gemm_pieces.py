@@ -65,3 +65,53 @@ def mask_text(lanes: int, left: str) -> str:
     iota = ", ".join(f"i64 {i}" for i in range(lanes))
     return f"""{splat_text("i64", lanes, left, f"{left}.one", f"{left}.all")}
   %mask = icmp slt <{lanes} x i64> <{iota}>, {left}.all"""
+
+
+def plain_text(name: str) -> str:
+    """`@tj_plain_T(m, n, k, A, ar, ac, B, br, bc, C, cr)`: C = A B for m, n, k of at least 1, element by element, for
+    where there is no memory to pack operands."""
+    type, _ = TYPES[name]
+    return f"""
+declare {type} @llvm.fmuladd.{name}({type}, {type}, {type})
+define internal void @tj_plain_{name}({PARAMS}) nounwind {{
+start:
+  br label %row
+row:
+  %i = phi i64 [ 0, %start ], [ %i1, %row.end ]
+  %skip.a = mul i64 %i, %ar
+  %row.a = getelementptr {type}, ptr %a, i64 %skip.a
+  %skip.c = mul i64 %i, %cr
+  %row.c = getelementptr {type}, ptr %c, i64 %skip.c
+  br label %column
+column:
+  %j = phi i64 [ 0, %row ], [ %j1, %column.end ]
+  %skip.b = mul i64 %j, %bc
+  %column.b = getelementptr {type}, ptr %b, i64 %skip.b
+  br label %term
+term:
+  %p = phi i64 [ 0, %column ], [ %p1, %term ]
+  %sum = phi {type} [ 0.0, %column ], [ %sum1, %term ]
+  %step.a = mul i64 %p, %ac
+  %at.a = getelementptr {type}, ptr %row.a, i64 %step.a
+  %x = load {type}, ptr %at.a
+  %step.b = mul i64 %p, %br
+  %at.b = getelementptr {type}, ptr %column.b, i64 %step.b
+  %y = load {type}, ptr %at.b
+  %sum1 = call {type} @llvm.fmuladd.{name}({type} %x, {type} %y, {type} %sum)
+  %p1 = add i64 %p, 1
+  %more.p = icmp slt i64 %p1, %k
+  br i1 %more.p, label %term, label %column.end
+column.end:
+  %at.c = getelementptr {type}, ptr %row.c, i64 %j
+  store {type} %sum1, ptr %at.c
+  %j1 = add i64 %j, 1
+  %more.j = icmp slt i64 %j1, %n
+  br i1 %more.j, label %column, label %row.end
+row.end:
+  %i1 = add i64 %i, 1
+  %more.i = icmp slt i64 %i1, %m
+  br i1 %more.i, label %row, label %done
+done:
+  ret void
+}}
+"""

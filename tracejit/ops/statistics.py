@@ -310,7 +310,9 @@ def norm(
     elif order == 0:
         out = b.sum(b.cast(b.ne(size, 0), dtype=b.dtype(size)), axes=axes)
     else:
-        total = b.sum(b.pow(size, b.number(order, size)), axes=axes)
+        none = b.eq(size, 0)
+        powers = b.pow(b.select(none, 1, size), b.number(order, size))
+        total = b.sum(b.select(none, 0 if order > 0 else float("inf"), powers), axes=axes)
         zero = b.eq(total, 0)
         safe = b.select(zero, 1, total)
         out = b.select(zero, 0, b.pow(safe, b.number(1.0 / order, safe)))

@@ -2,8 +2,8 @@
 
 `rewritten(new, old)` and `unrecorded(new, old)` mark where an array's content `old` is replaced. A `gradient` behind
 them whose rules read `old` always raises; where the write depends on the path, it is refused. Where rules read a part
-of `old`, masks of what was not written say at run time whether it is still there. An operation in place keeps what it needs of
-the array itself.
+of `old`, masks of what was not written say at run time whether it is still there. An operation in place keeps what it
+needs of the array itself.
 """
 
 from __future__ import annotations

@@ -139,6 +139,8 @@ class _Scalarizer:
                 self.call(b, op, op.attrs["callee"])
             case "call":
                 self.plain(b, op)
+            case "dim" if isinstance(size := _size_of(self.value(op.operands[0]), op.attrs["axis"]), Value):
+                self.values[op.results[0]] = size  # of a callee's operand: types name it so
             case "fetch" if self.is_scalar(op.operands[0].type):
                 self.values[op.results[0]] = self.scalars[op.operands[0]]
             case "broadcast" if self.is_scalar(op.operands[0].type) or self.is_scalar(op.results[0].type):
@@ -276,3 +278,8 @@ def _recurs(callee: Graph) -> bool:
 
 def _calls(graph: Graph, callee: Graph) -> bool:
     return any(op.attrs.get("callee") is callee for op in walk(graph.body))
+
+
+def _size_of(x: Value, axis: int) -> Dim | None:
+    assert isinstance(x.type, TensorType)
+    return x.type.shape[axis]

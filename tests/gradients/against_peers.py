@@ -1,13 +1,15 @@
-"""`python -m tests.gradients.against_torch`: derivatives of functions and layers against PyTorch's.
+"""`python -m tests.gradients.against_peers torch|jax`: derivatives of functions and layers against a peer's.
 
-Every expression of `torch_expressions.py` is a function of float64 tensors in both libraries. Its value, its gradient
-and the gradient of a weighting of that are compared: on the eager tape, and compiled (reverse mode, forward mode,
-forward over reverse). Runs where PyTorch is installed, as `make grad-peers` does.
+Every expression of `torch_expressions.py` or `jax_expressions.py` is a function of float64 arrays in both libraries.
+Its value, its gradient and the gradient of a weighting of that are compared: on the eager tape, and compiled (reverse
+mode, forward mode, forward over reverse). Runs where the peer is installed, as `make grad-peers` does.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib
 import importlib.util
 import sys
 import tempfile
@@ -19,9 +21,6 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.gradients.torch_expressions import CONSTANTS, EXPRESSIONS, inputs
-
-HEAD = "import numpy as np\nimport {library} as T\nimport {library}.nn.functional as F\n"
 
 
 def weights(shape: Sequence[int]) -> np.ndarray[Any, Any]:
@@ -29,12 +28,12 @@ def weights(shape: Sequence[int]) -> np.ndarray[Any, Any]:
     return np.cos(1 + 1.7 * np.arange(int(np.prod(shape)))).reshape(tuple(shape))
 
 
-def module(library: str, folder: Path) -> ModuleType:
+def module(library: str, head: str, expressions: Sequence[tuple[str, list[str]]], folder: Path) -> ModuleType:
     """The functions, written with one library."""
-    name = f"{library}_expressions"
+    name = f"{library}_functions"
     path = folder / f"{name}.py"
-    text = [HEAD.format(library=library), CONSTANTS]
-    for n, (expression, names) in enumerate(EXPRESSIONS):
+    text = [head]
+    for n, (expression, names) in enumerate(expressions):
         text.append(f"\ndef value_{n}({', '.join(names)}):\n    return {expression}\n")
     path.write_text("".join(text))
     spec = importlib.util.spec_from_file_location(name, path)
@@ -66,6 +65,25 @@ class Tape:
         return [zeros_or(s, x) for s, x in zip(found, arrays, strict=True)]
 
 
+class Jax:
+    """Value, gradient and second derivative by JAX, reverse over reverse."""
+
+    def __init__(self, function: Any, arrays: Sequence[Any]) -> None:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        peer: Any = jax
+
+        def slopes(*given: Any) -> Any:
+            result, pullback = peer.vjp(function, *given)
+            return pullback(peer.numpy.asarray(weights(result.shape)))
+
+        self.value = np.asarray(function(*map(peer.numpy.asarray, arrays)))
+        self.slopes = list(map(np.asarray, slopes(*arrays)))
+        _, pullback = peer.vjp(slopes, *arrays)
+        self.second = list(map(np.asarray, pullback(tuple(peer.numpy.asarray(weights(x.shape)) for x in arrays))))
+
+
 def numbers(x: Any) -> np.ndarray[Any, Any]:
     """A tensor of either library as an array."""
     return np.asarray(x.detach().clone().tolist()).reshape(tuple(x.shape))
@@ -94,19 +112,16 @@ def compiled(function: Any, arrays: Sequence[Any]) -> Iterator[tuple[str, list[A
     yield "forward over reverse", [zeros_or(s, x) for s, x in zip(moved, arrays, strict=True)]
 
 
-def differences(ours: Any, theirs: Any, arrays: Sequence[Any]) -> Iterator[str]:
-    """How the derivatives of one function differ."""
-    import torch
+def differences(ours: Any, expected: Tape | Jax, arrays: Sequence[Any]) -> Iterator[str]:
+    """How the derivatives of one function differ from the peer's."""
 
     def agree(what: str, found: Sequence[Any] | None, expected: Sequence[Any] | None) -> Iterator[str]:
         if found is None and expected is not None:
             yield f"{what}: there is none"
         for a, b in zip(found or (), expected or found or (), strict=True):
-            if np.shape(a) != np.shape(b) or not np.allclose(a, b, rtol=1e-6, atol=1e-8):
-                yield f"{what}: {np.ravel(a)[:6]}, PyTorch: {np.ravel(b)[:6]}"
+            if np.shape(a) != np.shape(b) or not np.allclose(a, b, rtol=1e-6, atol=1e-8, equal_nan=False):
+                yield f"{what}: {np.ravel(a)[:6]}, expected {np.ravel(b)[:6]}"
 
-    torch_library: Any = torch
-    expected = Tape(torch_library, lambda x: torch.tensor(x, requires_grad=True), theirs, arrays)
     tape = Tape(_Tracejit, lambda x: tj.tensor(x, requires_grad=True), ours, arrays)
     yield from agree("tape, value", [tape.value], [expected.value])
     yield from agree("tape", tape.slopes, expected.slopes)
@@ -124,18 +139,31 @@ class _Tracejit:
     as_tensor = staticmethod(tj.tensor)
 
 
+def peer_of(library: str) -> tuple[ModuleType, dict[str, str], Callable[[Any, Sequence[Any]], Tape | Jax]]:
+    """The table of expressions, the head of both modules, and what computes the expected derivatives."""
+    table = importlib.import_module(f"tests.gradients.{library}_expressions")
+    heads = {name: table.PRELUDES[name] + table.SHARED for name in ("tracejit", library)}
+    if library == "jax":
+        return table, heads, Jax
+    torch = importlib.import_module("torch")
+    return table, heads, functools.partial(Tape, torch, lambda x: torch.tensor(x, requires_grad=True))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peer", choices=("torch", "jax"))
     parser.add_argument("only", nargs="*", help="parts of expressions; without any, all run")
-    only = parser.parse_args().only
+    given = parser.parse_args()
+    table, heads, peer = peer_of(given.peer)
     wrong = count = 0
     with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = (module(library, Path(folder)) for library in ("tracejit", "torch"))
-        for n, (expression, names) in enumerate(EXPRESSIONS):
-            if only and not any(part in expression for part in only):
+        ours, theirs = (module(name, head, table.EXPRESSIONS, Path(folder)) for name, head in heads.items())
+        for n, (expression, names) in enumerate(table.EXPRESSIONS):
+            if given.only and not any(part in expression for part in given.only):
                 continue
-            arrays = [inputs()[name] for name in names]
-            found = list(differences(getattr(ours, f"value_{n}"), getattr(theirs, f"value_{n}"), arrays))
+            arrays = [table.inputs()[name] for name in names]
+            expected = peer(getattr(theirs, f"value_{n}"), arrays)
+            found = list(differences(getattr(ours, f"value_{n}"), expected, arrays))
             count, wrong = count + 1, wrong + bool(found)
             for line in found:
                 print(f"{expression}: {line}", flush=True)
