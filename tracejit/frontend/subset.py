@@ -31,10 +31,11 @@ def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
     passed: set[bool] = source.node.__dict__.setdefault(_PASSED, set())
     if may_yield in passed:
         return
-    found = [node for node in ast.walk(source.node) if type(node) in _REFUSED and not _is_read_only(node, source.node)]
-    own = () if may_yield else own_nodes(source.node)
-    found += [node for node in own if isinstance(node, ast.Yield | ast.YieldFrom)]
-    for node in ast.walk(source.node):
+    nodes = list(ast.walk(source.node))
+    found = [node for node in nodes if type(node) in _REFUSED and not _is_read_only(node, source.node)]
+    if not may_yield and any(isinstance(node, ast.Yield | ast.YieldFrom) for node in nodes):
+        found += [node for node in own_nodes(source.node) if isinstance(node, ast.Yield | ast.YieldFrom)]
+    for node in nodes:
         if isinstance(node, ast.Try):
             _check_try(source, node)
     if found:

@@ -44,26 +44,28 @@ def digest(*parts: str | bytes) -> str:
 
 
 @cache
-def _sources() -> dict[str, tuple[int, int]]:
-    """Size and time of every source file of this package, by its path in it."""
-    found: dict[str, tuple[int, int]] = {}
+def _sources() -> list[str]:
+    """A line for every source file of this package: its path in it, size and time."""
+    found: list[str] = []
     waiting = [("", str(Path(config.__file__).parent))]
     while waiting:
         inside, path = waiting.pop()
         for entry in os.scandir(path):
-            if entry.name.endswith(".py"):
+            name = entry.name
+            if name.endswith(".py"):
                 state = entry.stat()
-                found[inside + entry.name] = state.st_size, state.st_mtime_ns
-            elif entry.is_dir() and entry.name != "__pycache__":
-                waiting.append((f"{inside}{entry.name}/", entry.path))
+                found.append(f"{inside}{name} {state.st_size} {state.st_mtime_ns}")
+            elif name != "__pycache__" and entry.is_dir():
+                waiting.append((f"{inside}{name}/", entry.path))
+    found.sort()
     return found
 
 
 @cache
 def stamp(*folders: str) -> str:
     """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
-    chosen = [item for item in sorted(_sources().items()) if not folders or item[0].startswith(folders)]
-    return digest(sys.version, numpy.__version__, repr(chosen))
+    chosen = (line for line in _sources() if line.startswith(folders or ""))
+    return digest(sys.version, numpy.__version__, "\n".join(chosen))
 
 
 def packed(parts: Sequence[bytes]) -> bytes:

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from ctypes import Structure, addressof, c_int32, c_int64, c_void_p
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -36,6 +37,7 @@ from tracejit.runtime.engine import (
     assemble,
     drop_unused,
     engine,
+    host_options,
     identity,
     link_support,
     memory_free_address,
@@ -227,8 +229,7 @@ def compile_program(
     `key` stands for the program's content where the caller has a digest of it; else its text is taken. Of `program` no
     more than the interface is needed where `whole` gives all of it.
     """
-    here = engine()
-    options = options or here.options
+    options = options or host_options()
     content = loop_text.print_program(program) if key is None else key
     entry = disk.digest("objects", content, str(program.fastmath), repr(options), disk.stamp("codegen/"), *identity())
     data = disk.load(entry) if keep else None
@@ -236,8 +237,10 @@ def compile_program(
     config.log("cache", f"{title} {'is not kept' if not keep else 'missed' if data is None else 'found'}: {entry}")
     if data is None:
         code = program if whole is None else whole()
+        modules = print_modules(code, options)
+        first = next(modules)  # printed while another thread may still be making the engine
         loops = gains_by_passes(code)
-        objects = here.objects(options, print_modules(code, options), products_of(code), loops=loops)
+        objects = engine().objects(options, chain((first,), modules), products_of(code), loops=loops)
         if keep:
             disk.store(entry, disk.packed(objects))
     else:
