@@ -322,3 +322,21 @@ def test_activations_in_place(name: str) -> None:
         np.testing.assert_allclose(written.detach().numpy(), function(x).detach().numpy(), rtol=1e-14)
         total.backward()
         np.testing.assert_allclose(gradient(own), gradient(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("space", [1, 2, 3])
+def test_padding(space: int) -> None:
+    x = RNG.standard_normal((2, 3, 4, 5, 3)[: 2 + space])
+    widths = [(0, 0)] * 2 + [(1, 2)] * space
+    given = (1, 2) * space
+    modes = {"Reflection": "reflect", "Replication": "edge", "Circular": "wrap", "Zero": "constant"}
+    for name, mode in modes.items():
+        agree(getattr(nn, f"{name}Pad{space}d")(given), np.pad(x, widths, mode=mode), x)  # type: ignore[call-overload]
+    constant = getattr(nn, f"ConstantPad{space}d")(1, 2.5)
+    agree(constant, np.pad(x, [(0, 0)] * 2 + [(1, 1)] * space, constant_values=2.5), x)
+
+
+def test_layers_that_bag_embeddings() -> None:
+    layer = nn.EmbeddingBag(5, 3, mode="sum", dtype=tj.float64)
+    table = layer.weight.detach().numpy()
+    agree(layer, table[[[0, 1], [4, 4]]].sum(1), np.array([[0, 1], [4, 4]]))

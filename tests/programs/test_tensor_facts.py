@@ -69,6 +69,31 @@ def test_layout_of_an_argument_by_columns() -> None:
     assert tj.script(lambda x: x.is_contiguous())(X.t()) is False
 
 
+def sizes(x: Any) -> Any:
+    rows, columns = x.size()
+    total = 0
+    for i in range(x.size(1)):
+        total += i
+    flat = x.view(x.size(0), -1)
+    return rows, x.size(-1), x.size(dim=1), x.size + 1, total, flat.size(), x.sum().size(), x.size() == (rows, columns)
+
+
+def test_size_is_a_number_that_can_be_called() -> None:
+    check(sizes, X)
+    assert X.size == 6 and isinstance(X.size, int) and X.size(1) == 3
+    assert tj.script(lambda x, n: x.reshape(n))(X, X.size).shape == (6,)
+    with pytest.raises(IndexError):
+        tj.script(lambda x: x.size(2))(X)
+    with pytest.raises(TypeError, match="not callable"):
+        tj.script(lambda x: x.size(0))(X.numpy())
+
+
+def test_size_in_traces() -> None:
+    traced = tj.trace(lambda x: x.view(x.size(0), -1) * x.size(1) + x.size, X)
+    for x in (X, tj.ones(4, 5)):
+        np.testing.assert_array_equal(traced(x).numpy(), x.numpy() * x.shape[1] + x.size)
+
+
 def spreads(x: Any) -> Any:
     return (
         x.var(1, unbiased=False),

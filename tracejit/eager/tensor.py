@@ -42,6 +42,16 @@ class _History(_Value):
     _version: int
 
 
+class Size(int):
+    """A number of elements that can be called as PyTorch's `size`."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+
 class Tensor(_History):
     """An n-dimensional array of one dtype that can take part in differentiation.
 
@@ -88,9 +98,11 @@ class Tensor(_History):
         return self._data.ndim
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return int(self._data.size)
+    def size(self) -> Size:
+        """The number of elements; called, the shape or one size: `x.size(0)`."""
+        made = Size(self._data.size)
+        made.shape = self._data.shape
+        return made
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.slices import permuted, restrided
 from tracejit.frontend.tensor_facts import requires_grad, steps
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
+from tracejit.frontend.values import ArrayView, BoundMethod, FrontValue, Number, Size, Static, TupleValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -62,6 +62,15 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return arrays.method(calls, base, "detach", [], {}, node)
         case _:
             return None
+
+
+def called(calls: Calls, node: ast.expr) -> FrontValue:
+    """What is called: an expression, but for the `size` of a Tensor, which is a number that can be called too."""
+    if not (isinstance(node, ast.Attribute) and node.attr == "size" and calls.ctx.tensors):
+        return calls.expressions.value(node)
+    base = calls.expressions.value(node.value)
+    is_array = isinstance(base, ArrayView) or (isinstance(base, Number) and not base.weak)
+    return BoundMethod(base, "size") if is_array else calls.attribute(base, "size", node)
 
 
 def _number_attribute(calls: Calls, base: Number, name: str, node: ast.AST) -> FrontValue | None:

@@ -216,7 +216,7 @@ class Calls:
 
     def call(self, node: ast.Call) -> FrontValue:
         """A call expression."""
-        fn = self.expressions.value(node.func)
+        fn = attributes.called(self, node.func)
         if node.args and isinstance(node.args[0], ast.GeneratorExp) and isinstance(fn, Static) and fn.value is next:
             return iterators.next_of_generator(self, node)
         args = self.expressions.elements(node.args)

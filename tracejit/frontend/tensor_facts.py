@@ -45,6 +45,16 @@ def _numel(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fr
     return c.ctx.size_number(total_size(c, as_array(c, x, node)))
 
 
+@method("size")
+def _size(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """The shape, or the size of one axis; what arrays have under that name is a number."""
+    if not c.ctx.tensors:
+        return c.arith.mismatch(TypeError("'int' object is not callable"), node)
+    a = Arguments(c, "size", "x dim=None", [x, *args], kwargs, node)
+    lengths = x.lengths if isinstance(x, ArrayView) else ()
+    return _numbers(c, lengths) if a.is_none("dim") else c.ctx.size_number(lengths[a.axis(len(lengths), "dim")])
+
+
 @method("dim")
 def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     return Static(x.rank if isinstance(x, ArrayView) else 0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from tracejit.eager.tensor import Tensor, initialise
+from tracejit.eager.tensor import Size, Tensor, initialise
 from tracejit.frontend.values import ArrayView, FrontValue, Number
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ class TracedTensor(Tensor):
 
     @property
     def size(self) -> Any:  # type: ignore[override]
-        return self.tracer.attribute(self, "size")
+        made = self.tracer.attribute(self, "size")
+        found = TracedSize(made.front, self.tracer) if isinstance(made, TracedNumber) else Size(made)  # type: ignore[arg-type]
+        found.shape = self.shape
+        return found
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -173,3 +176,13 @@ _NUMBERS = (TracedNumber, bool, int, float, complex)
 _BINARY = "add sub mul truediv floordiv mod pow divmod and or xor lshift rshift".split()
 for _name in (*_BINARY, *(f"r{name}" for name in _BINARY), *"eq ne lt le gt ge neg pos abs invert round".split()):
     setattr(TracedNumber, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+class TracedSize(TracedNumber):
+    """The number of elements, which can be called as `Tensor.size` can."""
+
+    __slots__ = ("shape",)
+    shape: Any
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]

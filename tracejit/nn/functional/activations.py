@@ -7,6 +7,16 @@ from typing import Any
 import tracejit as tj
 
 
+def _source(input: Any, inplace: bool) -> Any:
+    """What an activation is computed from: a copy where `input` will be overwritten, as derivatives need it."""
+    return input.clone() if inplace else input
+
+
+def _placed(input: Any, made: Any, inplace: bool) -> Any:
+    """The result, written into `input` where that is asked for."""
+    return input.copy_(made) if inplace else made
+
+
 def relu(input: Any, inplace: bool = False) -> Any:
     """max(input, 0)."""
     return input.relu_() if inplace else tj.relu(input)
@@ -24,9 +34,8 @@ def sigmoid(input: Any) -> Any:
 
 def silu(input: Any, inplace: bool = False) -> Any:
     """input * sigmoid(input)."""
-    if inplace:
-        return input.copy_(silu(input.clone()))
-    return tj.silu(input)
+    x = _source(input, inplace)
+    return _placed(input, tj.silu(x), inplace)
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:
@@ -41,16 +50,14 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """input where positive, else negative_slope * input."""
-    if inplace:
-        return input.copy_(leaky_relu(input.clone(), negative_slope))
-    return tj.leaky_relu(input, negative_slope)
+    x = _source(input, inplace)
+    return _placed(input, tj.leaky_relu(x, negative_slope), inplace)
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """input where positive, else alpha * (exp(input) - 1)."""
-    if inplace:
-        return input.copy_(elu(input.clone(), alpha))
-    return tj.elu(input, alpha)
+    x = _source(input, inplace)
+    return _placed(input, tj.elu(x, alpha), inplace)
 
 
 def softmax(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) -> Any:
@@ -70,51 +77,44 @@ def softmin(input: Any, dim: int = -1, _stacklevel: int = 3, dtype: Any = None) 
 
 def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """input where positive, else alpha * (exp(input / alpha) - 1)."""
-    if inplace:
-        return input.copy_(celu(input.clone(), alpha))
-    return tj.where(input > 0, input, alpha * tj.expm1(input / alpha))
+    x = _source(input, inplace)
+    return _placed(input, tj.where(x > 0, x, alpha * tj.expm1(x / alpha)), inplace)
 
 
 def selu(input: Any, inplace: bool = False) -> Any:
     """The self-normalising exponential linear unit."""
-    if inplace:
-        return input.copy_(selu(input.clone()))
-    return tj.selu(input)
+    x = _source(input, inplace)
+    return _placed(input, tj.selu(x), inplace)
 
 
 def mish(input: Any, inplace: bool = False) -> Any:
     """input * tanh(softplus(input))."""
-    if inplace:
-        return input.copy_(mish(input.clone()))
-    return tj.mish(input)
+    x = _source(input, inplace)
+    return _placed(input, tj.mish(x), inplace)
 
 
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """input limited to min_val..max_val."""
-    if inplace:
-        return input.copy_(hardtanh(input.clone(), min_val, max_val))
-    return tj.hardtanh(input, min_val, max_val)
+    x = _source(input, inplace)
+    return _placed(input, tj.hardtanh(x, min_val, max_val), inplace)
 
 
 def relu6(input: Any, inplace: bool = False) -> Any:
     """input limited to 0..6."""
-    if inplace:
-        return input.copy_(relu6(input.clone()))
-    return tj.relu6(input)
+    x = _source(input, inplace)
+    return _placed(input, tj.relu6(x), inplace)
 
 
 def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     """input / 6 + 1/2, limited to 0..1."""
-    if inplace:
-        return input.copy_(hardsigmoid(input.clone()))
-    return tj.relu6(input + 3.0) / 6.0
+    x = _source(input, inplace)
+    return _placed(input, tj.relu6(x + 3.0) / 6.0, inplace)
 
 
 def hardswish(input: Any, inplace: bool = False) -> Any:
     """input * hardsigmoid(input)."""
-    if inplace:
-        return input.copy_(hardswish(input.clone()))
-    return input * hardsigmoid(input)
+    x = _source(input, inplace)
+    return _placed(input, x * hardsigmoid(x), inplace)
 
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
@@ -168,10 +168,9 @@ def rrelu(
     input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Any:
     """input where positive, else a multiple of it: drawn between `lower` and `upper` in training, else halfway."""
-    if inplace:
-        return input.copy_(rrelu(input.clone(), lower, upper, training))
-    slope = tj.rand_like(input) * (upper - lower) + lower if training else (lower + upper) / 2
-    return tj.where(input >= 0, input, input * slope)
+    x = _source(input, inplace)
+    slope = tj.rand_like(x) * (upper - lower) + lower if training else (lower + upper) / 2
+    return _placed(input, tj.where(x >= 0, x, x * slope), inplace)
 
 
 logsigmoid, softsign = tj.logsigmoid, tj.softsign
