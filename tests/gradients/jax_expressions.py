@@ -2,7 +2,7 @@
 `F` its functions of networks, `P` the library under its own name, single letters are the arrays of `inputs`. What the
 two spell in another way is in `PRELUDES`.
 
-Left out is what differs by convention (docs/differentiation.md): `clip` on its bounds, the norm at 0, and
+Left out is what differs by convention (docs/differentiation.md): `abs` at 0, `clip` on its bounds, the norm at 0, and
 sides of a `where` that are not taken, where JAX has nan.
 """
 
@@ -204,7 +204,7 @@ _BY_INPUTS = {
         P.hessian(lambda r: T.sum(T.sin(r) ** 2) * T.prod(r))(x[0])
         P.vmap(P.hessian(lambda r: T.sum(r**3) * r[0]))(x)
         P.grad(lambda r: P.grad(lambda t: T.sum(T.exp(r * t)))(0.7))(x[0])
-        P.grad(P.grad(P.grad(P.grad(lambda t: T.sum(T.sin(x * t))))))(0.3)
+        P.grad(P.grad(P.grad(P.grad(lambda t: T.sum(T.sin(x * t))))))(x[0, 0])
         P.jvp(lambda r: T.sin(r) * T.sum(r), (x[0],), (x[1],))[1]
         P.jvp(lambda r: P.jvp(T.tanh, (r,), (x[1],))[1], (x[0],), (x[2],))[1]
         P.jvp(P.grad(lambda r: T.sum(T.tanh(r) ** 2)), (x[0],), (x[1],))[1]
@@ -275,7 +275,6 @@ _BY_INPUTS = {
         P.jacobian(lambda a, b: a * T.sum(b), argnums=1)(x[0], y[0])
     """,
     "z": """
-        T.abs(z)
         T.max(z)
         T.max(z, 1)
         T.min(z, 0)

@@ -549,3 +549,43 @@ def test_results_without_a_derivative_are_refused():
     with pytest.raises(tj.NotDifferentiable, match="list of lists"):
         tj.jvp(lambda v: v.tolist(), (x,), (x,))
     assert tj.jvp(lambda v: ((v > 2).tolist(), v.sum()), (x,), (x,))[1][0] == [None, None]
+
+
+def of_two(a, b):
+    return tj.sin(a) * tj.sum(a * b), 3
+
+
+@pytest.mark.parametrize("way", ["jvp", "vjp", "hvp", "jvp by its tangents", "vjp by its cotangents"])
+def test_derivatives_go_on_the_eager_tape(way: str) -> None:
+    def loss(x: Any, v: Any) -> Any:
+        if way.startswith("jvp"):
+            (y, _), (t, _) = tj.jvp(of_two, (x, v), (v, x))
+            return (y * t).sum()
+        if way == "hvp":
+            return (tj.hvp(lambda a: tj.sum(a**4) * a[0], (x,), (v,)) * x).sum()
+        (y, _), pullback = tj.vjp(of_two, x, v)
+        a, b = pullback((v, None))
+        return (y * a * b).sum()
+
+    start = [np.array([0.3, -0.5, 1.1]), np.array([1.0, 2.0, 0.4])]
+    x, v = (tj.tensor(s) for s in start)
+    varied = (v,) if "by its" in way else (x, v)
+    for t in varied:
+        t.requires_grad_()
+    loss(x, v).backward()
+    for t in varied:
+        for k in range(3):
+            moved = [tj.tensor(s.copy()) for s in start]
+            changed = moved[0 if t is x else 1]
+            changed[k] += 1e-6
+            above = loss(*moved).item()
+            changed[k] -= 2e-6
+            np.testing.assert_allclose(t.grad[k].item(), (above - loss(*moved).item()) / 2e-6, rtol=1e-6)
+
+
+def test_a_recorded_pullback_needs_its_arguments_as_they_were() -> None:
+    x = tj.tensor(np.array([1.0, 2.0]), requires_grad=True) * 1
+    _, pullback = tj.vjp(lambda a: a * a, x)
+    x += 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        pullback(tj.tensor(np.ones(2)))

@@ -10,8 +10,10 @@ from weakref import WeakKeyDictionary
 
 from tracejit import pytree
 from tracejit.devices import array_module, as_array, module_of
-from tracejit.eager.tensor import wrap
+from tracejit.eager.tape import is_recording
+from tracejit.eager.tensor import Tensor, memory_owner, wrap
 from tracejit.eager.traceable import traceable
+from tracejit.eager.writes import changed_since
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -43,7 +45,10 @@ from tracejit.transforms.jvp import jvp_graph
 @traceable
 def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """`fn(*primals)` and its pullback: `pullback(g)`, for g in the structure of the result, gives a tuple with the
-    cotangent of every argument (None for parts that are no floats). Raises `NotDifferentiable`."""
+    cotangent of every argument (None for parts that are no floats). Raises `NotDifferentiable`. On the eager tape the
+    results and the cotangents depend on the arguments."""
+    if is_recording(pytree.leaves(primals)):
+        return _recorded_vjp(fn, primals)
     call = _Call(scripted(fn), primals)
     function = call.found.with_gradients(tuple(call.variables))
     found = function.forward([raw_value(x) for x in call.inputs])
@@ -57,6 +62,8 @@ def vjp(fn: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
 
     def pullback(g: Any) -> tuple[Any, ...]:
         """The cotangents of the arguments for the cotangent of the result."""
+        if is_recording(pytree.leaves(g)):
+            return _PULLED(fn, g, *given)
         seeds = {i: array_module(call.graph.device).zeros_like(results[i]) for i in chosen}
         direct: dict[int, Any] = {}
         for leaf, value in _paired(call.result, g, outputs):
@@ -79,9 +86,11 @@ def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     """`fn(*primals)` and its derivative along `tangents`, which are in the structure of `primals`.
 
     Both are tuples; a single argument may stand for itself. Parts of the result that are no floats have tangent None.
-    Raises `NotDifferentiable`.
+    Raises `NotDifferentiable`. On the eager tape both results depend on the primals and the tangents.
     """
     primals, tangents = _tupled(primals, tangents)
+    if is_recording(pytree.leaves((primals, tangents))):
+        return _PUSHED(fn, tuple(primals), tuple(tangents))
     call = _Call(scripted(fn), primals)
     given: dict[int, Any] = {}
     for argument, access, tangent in zip(primals, call.places, tangents, strict=True):
@@ -93,6 +102,34 @@ def jvp(fn: Any, primals: Any, tangents: Any) -> tuple[Any, Any]:
     slopes = dict(zip(inexact, found[n : n + len(inexact)], strict=True))
     outputs = found[:n]
     return call.build(outputs), call.tangent(call.result, outputs, slopes, given)
+
+
+def _recorded_vjp(fn: Any, primals: Sequence[Any]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    versions = [(x, memory_owner(x)._version) for x in pytree.leaves(primals) if isinstance(x, Tensor)]
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        if any(changed_since(x, version) for x, version in versions):
+            raise RuntimeError("an argument of vjp was changed in place before its pullback was called")
+        return _PULLED(fn, g, *primals)
+
+    return scripted(fn)(*primals), pullback
+
+
+def _pulled(fn: Any, g: Any, *primals: Any) -> Any:
+    return vjp(fn, *primals)[1](g)
+
+
+def _pushed(fn: Any, primals: Any, tangents: Any) -> Any:
+    return jvp(fn, primals, tangents)
+
+
+class _Recorded(ScriptedFunction):
+    """A derivative as a script, which is one node of the eager tape. It has no plain form: that would call it again."""
+
+    runs_plain = False
+
+
+_PULLED, _PUSHED = _Recorded(_pulled), _Recorded(_pushed)
 
 
 @inside(lower_hvp)
