@@ -111,14 +111,21 @@ def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
 
 
 def is_update(value: Value, content: Value, ops: Sequence[Op]) -> bool:
-    """Whether a value is made by changing elements of a content, and so lies where that lay."""
-    makers = {r: op for op in ops for r in op.results}
-
-    def seen_flat(x: Value) -> Value:
-        return seen_flat(makers[x].operands[0]) if x in makers and is_flat(makers[x]) else x
-
-    maker = makers.get(seen_flat(value))
-    return maker is not None and updates(maker) and seen_flat(maker.operands[updated(maker)]) is content
+    """Whether a value has just been made by changing elements of a content, and so lies where that lay."""
+    changed = False
+    for op in reversed(ops):
+        if changed and value is content:
+            return True
+        if value in op.results:
+            if updates(op) and not changed:
+                changed, value = True, op.operands[updated(op)]
+            elif is_flat(op):
+                value = op.operands[0]
+            else:
+                return False
+        elif not changed and has_effect(op):
+            return False
+    return changed and value is content
 
 
 def is_just_made(value: Value, ops: Sequence[Op]) -> bool:
