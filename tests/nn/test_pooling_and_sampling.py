@@ -340,3 +340,12 @@ def test_layers_that_bag_embeddings() -> None:
     layer = nn.EmbeddingBag(5, 3, mode="sum", dtype=tj.float64)
     table = layer.weight.detach().numpy()
     agree(layer, table[[[0, 1], [4, 4]]].sum(1), np.array([[0, 1], [4, 4]]))
+
+
+def test_roots_of_mean_squares_and_shuffled_channels() -> None:
+    x = IMAGES
+    agree(nn.RMSNorm(6, eps=0.01, dtype=tj.float64), x / np.sqrt((x**2).mean(-1, keepdims=True) + 0.01), x)
+    root = np.sqrt((x**2).mean((2, 3), keepdims=True) + np.finfo(x.dtype).eps)
+    agree(lambda x: F.rms_norm(x, (7, 6)), x / root, x)
+    channels = np.concatenate([x, -x], 1)
+    agree(lambda x: F.channel_shuffle(x, 2), channels[:, [0, 3, 1, 4, 2, 5]], channels)

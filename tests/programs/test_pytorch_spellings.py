@@ -158,3 +158,39 @@ def test_methods_that_tensors_lack(name: str) -> None:
     for run in (called, tj.script(called)):
         with pytest.raises(AttributeError, match=f"'Tensor' object has no attribute '{name}'"):
             run(tj.ones(2, 2))
+
+
+def distances_and_products(x: Any, y: Any, c: Any) -> Any:
+    return (
+        tj.cdist(x, y),
+        tj.cdist(x, y, 1.0),
+        tj.addbmm(c, x, y.mT, alpha=2),
+        tj.logit(tj.sigmoid(x)),
+        x.logit(eps=0.1),
+    )
+
+
+def test_distances_of_rows_and_sums_of_products() -> None:
+    rng = np.random.default_rng(2)
+    x, y, c = (tj.tensor(rng.standard_normal(s)) for s in ((2, 3, 4), (2, 5, 4), (3, 5)))
+    check(distances_and_products, x, y, c, tolerance=1e-12)
+    a, b = x.numpy(), y.numpy()
+    found = distances_and_products(x, y, c)
+    apart = a[:, :, None] - b[:, None]
+    np.testing.assert_allclose(found[0].numpy(), np.sqrt((apart**2).sum(-1)))
+    np.testing.assert_allclose(found[1].numpy(), np.abs(apart).sum(-1))
+    np.testing.assert_allclose(found[2].numpy(), c.numpy() + 2 * (a @ b.transpose(0, 2, 1)).sum(0))
+    np.testing.assert_allclose(found[3].numpy(), a)
+    limited = np.clip(a, 0.1, 0.9)
+    np.testing.assert_allclose(found[4].numpy(), np.log(limited / (1 - limited)))
+    report = tj.check(lambda x, y: tj.cdist(x, y).sum(), x, y)
+    assert report.ok, report
+
+
+def limits(x: Any, n: int) -> Any:
+    masked = x.masked_fill(x > 0, tj.finfo(x.dtype).min)
+    return masked, tj.finfo(x).eps * n, tj.iinfo(tj.int32).max + n
+
+
+def test_limits_of_dtypes() -> None:
+    check(limits, tj.tensor([1.0, -2.0]), 3)

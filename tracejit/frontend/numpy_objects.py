@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.eager import facts
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.builtin_calls import handles
@@ -106,7 +107,10 @@ def _asked(question: Any) -> Any:
     return handler
 
 
-for _question in (np.result_type, np.promote_types, np.can_cast, np.issubdtype, np.isdtype, np.iinfo, np.finfo):
+for _question in (
+    *(np.result_type, np.promote_types, np.can_cast, np.issubdtype, np.isdtype, np.iinfo, np.finfo),
+    *(facts.iinfo, facts.finfo),
+):
     handles(_question)(_asked(_question))
 
 

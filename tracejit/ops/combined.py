@@ -43,6 +43,13 @@ def baddbmm(b: Any, x: Operand, batch1: Operand, batch2: Operand, *, beta: Opera
 
 
 @function(kinds=TORCH)
+def addbmm(b: Any, x: Operand, batch1: Operand, batch2: Operand, *, beta: Operand = 1, alpha: Operand = 1) -> Any:
+    """beta * x + alpha * the sum of the products batch1[i] @ batch2[i] of stacks of matrices."""
+    products = _product(b, "addbmm", batch1, batch2, (3, 3))
+    return _added(b, x, b.sum(products, axes=(0,)), beta, alpha)
+
+
+@function(kinds=TORCH)
 def addr(b: Any, x: Operand, vec1: Operand, vec2: Operand, *, beta: Operand = 1, alpha: Operand = 1) -> Any:
     """beta * x + alpha * outer(vec1, vec2)."""
     return _added(b, x, b.outer(vec1, vec2), beta, alpha)
@@ -91,6 +98,23 @@ def xlogy(b: Any, x: Operand, y: Operand) -> Any:
     y = inexact(b, y)
     none = c.logical_and(c.eq(x, 0), c.logical_not(c.isnan(y)))
     return c.select(none, 0.0, c.mul(x, c.log(c.select(none, 1.0, y))))
+
+
+@function(kinds=TORCH)
+def logit(b: Any, x: Operand, eps: float | None = None) -> Any:
+    """log(x / (1 - x)), x being limited to eps..1 - eps if eps is given; nan outside 0..1."""
+    x = inexact(b, x)
+    x = x if eps is None else on(b).clamp(x, eps, 1.0 - eps)
+    return b.log(x / (1.0 - x))
+
+
+@function(kinds=("function",))
+def cdist(b: Any, x1: Operand, x2: Operand, p: float = 2.0) -> Any:
+    """The p-norms of the differences of each row of x1 and each of x2: (..., n, m) of (..., n, k) and (..., m, k)."""
+    x1, x2 = inexact(b, x1), inexact(b, x2)
+    *lead, n, k = b.shape(x1)
+    *other, m, width = b.shape(x2)
+    return norm(b, on(b).sub(b.reshape(x1, (*lead, n, 1, k)), b.reshape(x2, (*other, 1, m, width))), p, -1)
 
 
 @function(kinds=TORCH)

@@ -39,6 +39,7 @@ from tracejit.nn.functional.attention import (
 )
 from tracejit.nn.functional.layers import (
     bilinear,
+    channel_shuffle,
     conv1d,
     conv2d,
     conv3d,
@@ -89,6 +90,7 @@ from tracejit.nn.functional.normalisation import (
     instance_norm,
     layer_norm,
     local_response_norm,
+    rms_norm,
 )
 from tracejit.nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -138,6 +140,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -205,6 +208,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
     "scaled_dot_product_attention",
     "selu",

@@ -135,6 +135,12 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     return y.reshape(*batch, channels // (r * r), rows * r, columns * r)
 
 
+def channel_shuffle(input: Any, groups: int) -> Any:
+    """Channels (axis 1) in `groups` groups, each first one first: channel g * n + i goes to i * groups + g."""
+    batch, channels, *rest = input.shape
+    return input.reshape(batch, groups, channels // groups, *rest).transpose(1, 2).reshape(input.shape)
+
+
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     """(..., C, H * r, W * r) as (..., C * r * r, H, W): what `pixel_shuffle` takes back."""
     r = downscale_factor

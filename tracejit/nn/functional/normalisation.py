@@ -82,6 +82,17 @@ def batch_norm(
     )
 
 
+def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+    """x / sqrt(mean of the squares + eps) over the last axes, whose sizes are `normalized_shape`, then scaled
+    (Zhang and Sennrich 2019); `eps` is the dtype's if None. `ValueError` for other sizes."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if tuple(input.shape[input.ndim - len(shape) :]) != shape:
+        raise ValueError(f"rms_norm: the last axes of {input.shape} are not {shape}")
+    added = tj.finfo(input.dtype).eps if eps is None else eps
+    squares = input.square().mean(axis=tuple(-1 - i for i, _ in enumerate(shape)), keepdims=True)
+    return _affine(input / tj.sqrt(squares + added), weight, None)
+
+
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """Each of `num_groups` groups of channels (axis 1) of each sample normalised by itself, then scaled and shifted per
     channel (Wu and He 2018)."""
