@@ -53,3 +53,26 @@ def test_arguments_that_grow() -> None:
     assert tj.check(grown, [1.5, 0.5], 3)
     _, pullback = tj.vjp(grown, [1.5, 0.5], 2)
     assert pullback(1.0) == ([pytest.approx(1.5), pytest.approx(2.25)], None)
+
+
+def test_a_function_that_changes_its_arguments() -> None:
+    def changed(x: Any, counts: Any) -> Any:
+        x[0] = x[1] + x[2]
+        x *= x
+        counts += 1
+        return (x * counts).sum()
+
+    x, counts = tj.tensor(np.array([1.5, -0.5, 2.0])), np.array([1, 2, 3])
+    report = tj.check(changed, x, counts)
+    assert report.ok and len(report.compared) == 4, str(report)
+    assert x.tolist() == [1.5, -0.5, 2.0] and counts.tolist() == [1, 2, 3]
+
+
+def test_what_the_tape_refuses_is_listed() -> None:
+    def changed(x: Any) -> Any:
+        y = x[1:] * x[1:]
+        x[1] = 0.0
+        return y.sum()
+
+    report = tj.check(changed, tj.tensor(np.array([1.5, -0.5, 2.0])))
+    assert report.ok and "the eager tape" in report.skipped[0] and "changed in place" in report.skipped[0]
