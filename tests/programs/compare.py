@@ -71,10 +71,17 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
 
 
 def check(fn: Callable[..., Any], *arguments: Any, tolerance: float = 1e-9, scripted: Any = None) -> Any:
-    """Assert that compiled and plain runs agree; gives the scripted function."""
+    """Assert that compiled and plain runs agree, the first compiled call and a second one, which is served natively;
+    gives the scripted function."""
     scripted = script(fn) if scripted is None else scripted
     plain = observe(fn, arguments)
-    compiled = observe(scripted, arguments)
+    for _ in range(2):
+        agree(plain, observe(scripted, arguments), tolerance)
+    return scripted
+
+
+def agree(plain: Outcome, compiled: Outcome, tolerance: float) -> None:
+    """Assert that a compiled call did what the plain one did."""
     if plain.error is not None:
         assert compiled.error is not None, f"plain Python raised {plain.error!r}, compiled gave {compiled.result!r}"
         assert isinstance(compiled.error, type(plain.error)) or type(plain.error) in type(compiled.error).__mro__, (
@@ -87,4 +94,3 @@ def check(fn: Callable[..., Any], *arguments: Any, tolerance: float = 1e-9, scri
     for i, (a, b) in enumerate(zip(plain.arguments, compiled.arguments, strict=True)):
         assert same(a, b, tolerance), f"argument {i}: plain {a!r}, compiled {b!r}"
     assert plain.output == compiled.output
-    return scripted
