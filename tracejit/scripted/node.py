@@ -262,7 +262,7 @@ def is_recorded_write(graph: Graph, final: Value) -> bool:
             queue += (b.results[i] for b in op.blocks)
         elif op.name == "loop":
             queue += (op.operands[2 + i], op.block("body").results[1 + i])
-        elif op.defn.stands_for is None:
+        elif op.name == "rewritten" or op.defn.stands_for is None:
             return True
         else:
             queue.append(op.operands[-1])
