@@ -268,7 +268,7 @@ def test_bags_of_embeddings_and_pairs() -> None:
     bags = [[0], [], [4, 2, 1]]
     for mode, reduce in (("sum", np.sum), ("mean", np.mean), ("max", np.max)):
         expected = np.array([reduce(table[bag], 0) if bag else np.zeros(3) for bag in bags])
-        agree(lambda i, w, o, m=mode: F.embedding_bag(i, w, o, m), expected, indices, table, np.array([0, 1, 1]))
+        agree(lambda i, w, o, m=mode: F.embedding_bag(i, w, o, mode=m), expected, indices, table, np.array([0, 1, 1]))
     pairs = [np.linalg.norm(table[i] - table[j]) for i, j in itertools.combinations(range(5), 2)]
     agree(F.pdist, np.array(pairs), table)
 

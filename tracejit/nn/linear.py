@@ -85,6 +85,7 @@ class EmbeddingBag(Module):
         self,
         num_embeddings: int,
         embedding_dim: int,
+        *,
         mode: str = "mean",
         device: Any = None,
         dtype: Any = None,
@@ -95,7 +96,7 @@ class EmbeddingBag(Module):
         init.normal_(self.weight)
 
     def forward(self, x: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
-        return F.embedding_bag(x, self.weight, offsets, self.mode, per_sample_weights)
+        return F.embedding_bag(x, self.weight, offsets, mode=self.mode, per_sample_weights=per_sample_weights)
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}, mode={self.mode!r}"

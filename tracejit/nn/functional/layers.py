@@ -68,6 +68,7 @@ def embedding_bag(
     input: Any,
     weight: Any,
     offsets: Any = None,
+    *,
     mode: str = "mean",
     per_sample_weights: Any = None,
 ) -> Any:
