@@ -349,3 +349,14 @@ def test_roots_of_mean_squares_and_shuffled_channels() -> None:
     agree(lambda x: F.rms_norm(x, (7, 6)), x / root, x)
     channels = np.concatenate([x, -x], 1)
     agree(lambda x: F.channel_shuffle(x, 2), channels[:, [0, 3, 1, 4, 2, 5]], channels)
+
+
+def in_single_precision(x: Any, i: Any) -> Any:
+    log_probs = tj.log_softmax(x.reshape(4, 1, 3), 2)
+    return F.ctc_loss(log_probs, i[None], [4], [2]), F.embedding_bag(i, x.reshape(4, 3), i[:1] * 0), F.pdist(x)
+
+
+def test_results_keep_the_dtype() -> None:
+    for call in (in_single_precision, tj.script(in_single_precision)):
+        found = call(tj.ones(4, 3), tj.tensor([1, 2]))
+        assert [y.dtype for y in found] == [tj.float32] * 3

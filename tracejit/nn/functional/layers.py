@@ -88,7 +88,7 @@ def embedding_bag(
         found = tj.where(held.unsqueeze(2), rows, -math.inf).amax(1)
         return tj.where(held.any(1, keepdim=True), found, 0.0)
     sums = held.to(rows.dtype) @ rows
-    return sums if mode == "sum" else sums / (stops - offsets).clamp(min=1).unsqueeze(1)
+    return sums if mode == "sum" else sums / (stops - offsets).clamp(min=1).to(rows.dtype).unsqueeze(1)
 
 
 def one_hot(input: Any, num_classes: int = -1) -> Any:

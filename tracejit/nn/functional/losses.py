@@ -250,7 +250,7 @@ def ctc_loss(
     if zero_infinity:
         loss = tj.where(loss == math.inf, 0.0, loss)
     if reduction == "mean":
-        return (loss / counts.clamp(1, width)).mean()
+        return (loss / counts.clamp(1, width).to(loss.dtype)).mean()
     return _reduced(loss, reduction)
 
 
