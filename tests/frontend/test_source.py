@@ -310,3 +310,8 @@ def test_the_text_of_a_command_is_source() -> None:
     """)
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "8 5.0 the source of '<lambda>' cannot be read (defined in <string>)\n"
+
+
+def test_lambdas_of_one_line_that_return_constants() -> None:
+    one, two = lambda x: 1.0, lambda x: 2.0
+    assert [script(f)(3.0) for f in (one, two)] == [1.0, 2.0]

@@ -202,6 +202,8 @@ def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     nodes = [n for c in chosen for n in file.nodes(c.co_name, c.co_firstlineno)]
     if code.co_name == _LAMBDA and len(nodes) > 1:
         place = _lambda_position(code)
+        if place == (None, None):
+            return next((n for n in nodes if _gives(n, code)), None)
         nodes = [n for n in nodes if _is_at(n, place)] or sorted((n for n in nodes if _holds(n, place)), key=_extent)
     return file.without_matches(nodes[0]) if nodes else None
 
@@ -288,6 +290,14 @@ def _holds(node: _Node, position: tuple[int | None, int | None]) -> bool:
     body = node.body
     assert body.end_lineno is not None and body.end_col_offset is not None
     return (body.lineno, body.col_offset) <= position <= (body.end_lineno, body.end_col_offset)
+
+
+def _gives(node: _Node, code: types.CodeType) -> bool:
+    """Whether a lambda has that code, which has no place: it returns a constant (Python 3.12)."""
+    if not isinstance(node, ast.Lambda) or not isinstance(node.body, ast.Constant):
+        return False
+    made = compile(ast.Expression(node), code.co_filename, "eval")
+    return any(_same_code(const, code) for const in made.co_consts if isinstance(const, types.CodeType))
 
 
 def _extent(node: _Node) -> tuple[int, int]:
