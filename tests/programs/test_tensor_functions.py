@@ -430,6 +430,7 @@ def arguments() -> dict[str, Any]:
     }
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("group", EXPRESSIONS)
 def test_compiled_calls_give_what_eager_calls_give(group: str) -> None:
     given = arguments()
