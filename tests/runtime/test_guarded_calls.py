@@ -179,3 +179,13 @@ def test_derivatives_are_called_natively():
         (f(w) * 3).backward()
         np.testing.assert_array_equal(w.grad.numpy(), (X + k) * 6)
     assert hits(f.last.with_gradients((0,)).backward._run) == 2
+
+
+def test_numpy_owns_the_memory_of_numbers_wherever_it_lies():
+    @script
+    def f(x):
+        return x.sum()
+
+    x = tj.tensor([1.0, 2.0])
+    found = [f(x) for _ in range(30_000)]  # some lie where blocks of the allocator would
+    assert all(r.numpy().flags.owndata and r.item() == 3.0 for r in found)

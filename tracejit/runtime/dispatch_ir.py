@@ -17,6 +17,7 @@ from tracejit.runtime.callable_type import CHAIN_OFFSET
 from tracejit.runtime.dispatch_guards_ir import decrement, emit_guards, false_unless, in_frame, increment, runtime
 from tracejit.runtime.dispatch_tables import (
     ALIGNED,
+    ARRAY_DATA,
     ARRAY_FLAGS,
     C_CONTIGUOUS,
     KINDS,
@@ -157,13 +158,17 @@ def _array_leaf(e: Emitter, tensor: str, data: str) -> None:
 
 
 def _scalar_array_leaf(e: Emitter, data: str) -> None:
-    """A host scalar as a 0-d array."""
+    """A host scalar as a 0-d array. NumPy makes its memory: a block of the C library's might lie where large ones do,
+    which `_own` gives back in another way."""
+    wrapped = e.call("ptr", "tj_wrap", "ptr %leaf", "ptr null", "ptr null", declare=False)
+    with e.when(e.compare("eq", "ptr", wrapped, "null")):
+        e.leave("ptr null")
+    array = e.variable("ptr", wrapped)
+    with e.when(e.compare("ne", "ptr", e.get(LeafTable, "type", "%leaf"), "null")):
+        e.store("ptr", e.load("ptr", wrapped, e.get(LeafTable, "data_slot", "%leaf")), array)
+    place = e.load("ptr", e.load("ptr", array), ARRAY_DATA)
     itemsize = e.get(LeafTable, "itemsize", "%leaf")
-    copy = e.call("ptr", "malloc", f"i64 {itemsize}")
-    with e.when(e.compare("eq", "ptr", copy, "null")):
-        e.leave(f"ptr {e.call('ptr', 'PyErr_NoMemory')}")
-    e.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {copy}, ptr {data}, i64 {itemsize}, i1 false)")
-    wrapped = e.call("ptr", "tj_wrap", "ptr %leaf", "ptr null", f"ptr {copy}", declare=False)
+    e.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {place}, ptr {data}, i64 {itemsize}, i1 false)")
     e.leave(f"ptr {wrapped}")
 
 
