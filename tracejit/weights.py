@@ -10,7 +10,6 @@ import itertools
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 import tracejit as tj
 from tracejit.eager import dtypes
+from tracejit.files import replacing
 
 _NAMES = {
     "bool": "BOOL",
@@ -64,18 +64,11 @@ def save_weights(weights: Any, path: str | os.PathLike[str], metadata: Mapping[s
         header[name] = {"dtype": _NAMES[array.dtype.name], "shape": shape, "data_offsets": [end - array.nbytes, end]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(len(text).to_bytes(8, "little"))
-            file.write(text)
-            for array in placed:
-                file.write(array.tobytes())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(Path(path)) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for array in placed:
+            file.write(array.tobytes())
 
 
 def load_weights(path: Any, module: Any = None, *, strict: bool = True, device: Any = None) -> Any:

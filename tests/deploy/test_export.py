@@ -178,6 +178,44 @@ def test_text_and_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(tj.load(path)(x, w1, w2), np.maximum(x @ w1, 0) @ w2, rtol=1e-4, atol=1e-4)
 
 
+def test_text_and_back_with_weights(tmp_path: Path) -> None:
+    module = tj.nn.Sequential(tj.nn.Linear(3, 4), tj.nn.ReLU(), tj.nn.Linear(4, 2))
+    x = tj.tensor(normal(5, 3))
+    path = tj.export(module, [x[:2]], tmp_path / "net.tj")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.safetensors", "net.tj"]
+    loaded = tj.load(path)
+    np.testing.assert_allclose(loaded(x), module(x).detach().numpy(), rtol=1e-5)
+    with pytest.raises(TypeError, match="takes 1 arguments, got 2"):
+        loaded(x, x)
+    state = tj.load_weights(tmp_path / "net.safetensors")
+    tj.save_weights({"weight.9": tj.ones(2), **state}, tmp_path / "net.safetensors")
+    with pytest.raises(tj.ExportError, match=r"'weight\.9' is of no parameter"):
+        tj.load(path)
+    (tmp_path / "net.safetensors").unlink()
+    with pytest.raises(tj.ExportError, match="cannot read the weights of .*net.safetensors: No such file"):
+        tj.load(path)
+
+
+def test_text_and_back_of_what_reads_arrays_outside(tmp_path: Path) -> None:
+    table = normal(4)
+    path = tj.export(lambda x, i: x * table[i], [normal(3), 1], tmp_path / "net.tj")
+    x = normal(2)
+    np.testing.assert_array_equal(tj.load(path)(x, 3), x * table[3])
+
+
+def test_a_loaded_graph_cuts_no_number(tmp_path: Path) -> None:
+    loaded = tj.load(tj.export(lambda x, n: x * n, [normal(3), 2], tmp_path / "net.tj"))
+    assert loaded(np.ones(2, np.float32), np.int64(3)).tolist() == [3, 3]
+    with pytest.raises(TypeError, match=r"n: expected an integer, got 2\.5"):
+        loaded(np.ones(2, np.float32), 2.5)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "net.tj").write_bytes(b"\xff\x00")
+    with pytest.raises(tj.ExportError, match="it is no text"):
+        tj.load(tmp_path / "net.tj")
+
+
 def test_a_small_network_is_small(tmp_path: Path) -> None:
     path = tj.export(network, [normal(4, 6), normal(6, 5), normal(5, 3)], tmp_path / "net.so")
     assert path.stat().st_size < 100_000

@@ -72,6 +72,7 @@ def test_filled_tensors() -> None:
     assert tj.zeros(()).shape == tj.zeros().shape == ()
     assert tj.full((2,), 3).dtype == tj.int64 and tj.full(2, 1.5).tolist() == [1.5, 1.5]
     assert tj.eye(2, 3).tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert tj.eye(2, 3, k=1).tolist() == tj.script(lambda: tj.eye(2, 3, k=1))().tolist() == [[0, 1, 0], [0, 0, 1]]
     like = tj.ones(2, dtype=tj.int8)
     assert tj.zeros_like(like).dtype == tj.int8 and tj.full_like(like, 4).tolist() == [4, 4]
     assert tj.ones_like(like, dtype=tj.float64).dtype == tj.float64

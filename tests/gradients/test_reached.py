@@ -223,3 +223,18 @@ def test_a_returned_loss_has_been_differentiated() -> None:
             loss.backward()
     with tj.no_grad():
         assert not script(lambda w: (w * 2).sum())(a).requires_grad
+
+
+@pytest.mark.parametrize("name", ["floor", "ceil", "round", "trunc"])
+def test_what_has_slope_zero_asks_for_gradients_outside_a_script_too(name: str) -> None:
+    def fn(x: Any, n: int) -> Any:
+        y = x
+        for _ in range(n):
+            y = getattr(tj, name)(y) + 0.25
+        return y.sum(), x.detach().sum(), x.int().float().sum()
+
+    x = tj.tensor([1.5, -2.0], requires_grad=True)
+    results = tj.script(fn)(x, 2)
+    assert [y.requires_grad for y in results] == [y.requires_grad for y in fn(x, 2)] == [True, False, False]
+    results[0].backward()
+    assert x.grad.tolist() == [0, 0]

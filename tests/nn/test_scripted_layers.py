@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -205,3 +206,28 @@ def test_a_whole_step_of_a_convolutional_net_is_one_script() -> None:
     assert outcomes[1][0] == pytest.approx(outcomes[0][0], rel=1e-4)
     for name, value in outcomes[0][1].items():
         np.testing.assert_allclose(outcomes[1][1][name].numpy(), value.numpy(), rtol=1e-3, atol=2e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+def test_a_copy_of_a_scripted_module_is_one(copied: Any) -> None:
+    module = tj.script(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), fastmath=True)
+    x = tj.randn(2, 3)
+    want = module(x).detach().numpy()
+    other = copied(module)
+    assert repr(other) == repr(module) and other.options == module.options
+    np.testing.assert_array_equal(other(x).detach().numpy(), want)
+    with tj.no_grad():
+        other[0].weight.zero_()
+    np.testing.assert_array_equal(module(x).detach().numpy(), want)
+
+
+def test_a_scripted_container_gives_its_parts() -> None:
+    layers = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+    scripted = tj.script(layers)
+    assert len(scripted) == 2 and scripted[0] is layers[0] and list(scripted) == list(layers) and layers[1] in scripted
+    assert scripted and tj.script(nn.Linear(3, 2))
+    scripted.extra = 3
+    del scripted.extra
+    assert not hasattr(layers, "extra")
+    with pytest.raises(TypeError, match="not subscriptable"):
+        tj.script(nn.ReLU())[0]

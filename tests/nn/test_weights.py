@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,30 @@ def test_other_files_and_values_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         tj.save_weights([1], tmp_path / "x")
     assert [p.name for p in tmp_path.iterdir()] == ["w"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "w.safetensors").symlink_to(tmp_path / "real" / "w.safetensors")
+    tj.save_weights({"x": tj.ones(2)}, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").is_symlink()
+    assert [p.name for p in (tmp_path / "real").iterdir()] == ["w.safetensors"]
+    assert list(tj.load_weights(tmp_path / "real" / "w.safetensors")) == ["x"]
+
+
+def test_what_is_no_plain_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        tj.save_weights({"x": tj.ones(2)}, pipe)
+        assert pipe.is_fifo()
+        assert os.read(reader, 1 << 16).endswith(np.ones(2, np.float32).tobytes())
+    finally:
+        os.close(reader)
+
+
+def test_a_file_has_the_mode_of_others(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"")
+    tj.save_weights({"x": tj.ones(2)}, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -196,3 +196,17 @@ def test_least_squares_of_other_sizes_is_a_linalg_error() -> None:
 
     with pytest.raises(np.linalg.LinAlgError, match="Incompatible dimensions"):
         tj.script(solved)(np.eye(3), np.ones(4))
+
+
+def _written_there(x: Any, i: Any, j: Any) -> None:
+    x[i, j] = 1
+
+
+@pytest.mark.parametrize("program", [lambda x, i, j: x[i, j], _written_there, lambda x, i, j: x[[0, 1], [0, 1, 2]]])
+def test_index_arrays_that_do_not_fit(program: Any) -> None:
+    arguments = np.ones((4, 4)), np.array([0, 1]), np.array([0, 1, 0])
+    with pytest.raises(IndexError, match="shape mismatch: indexing arrays") as plain:
+        program(*arguments)
+    with pytest.raises(IndexError) as compiled:
+        tj.script(program)(*arguments)
+    assert str(compiled.value).strip() == str(plain.value).strip()

@@ -67,3 +67,25 @@ def changed(x: Any, rows: Any, n: int) -> Any:
 def test_functions_that_change_their_argument() -> None:
     check(changed, np.array([1.0, 2.0]), [1, 2], 3)
     check(changed, tj.tensor([1.0, 2.0]), [1, 2], 3)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int32", "uint64"])
+@pytest.mark.parametrize("function", [np.logaddexp, np.heaviside], ids=["logaddexp", "heaviside"])
+def test_float_functions_of_integers(function: Any, dtype: str) -> None:
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    x, y = np.array([1, 0, 1, low, high], dtype), np.array([0, 1, low, high, high], dtype)
+    want = function(x, y)
+    for found in (
+        tj.script(lambda x, y: function(x, y))(x, y),
+        getattr(tj, function.__name__)(tj.tensor(x), tj.tensor(y)).numpy(),
+    ):
+        assert found.dtype == want.dtype
+        np.testing.assert_allclose(found, want, rtol=1e-3 if want.dtype == np.float16 else 1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+def test_divisors_of_the_smallest_integer(dtype: str) -> None:
+    low = np.iinfo(dtype).min
+    x, y = np.array([low, 3, low, 12, 0], dtype), np.array([3, low, -4, -18, low], dtype)
+    found = tj.script(lambda x, y: np.gcd(x, y))(x, y)
+    assert found.dtype == x.dtype and found.tolist() == np.gcd(x, y).tolist()

@@ -59,11 +59,12 @@ def _div(k: Builder, x: Complex, y: Complex) -> Complex:
     scale = k.let(k.div(1.0, k.add(large, k.mul(small, ratio))))
     along, across = k.let(k.select(wide, x.re, x.im)), k.let(k.select(wide, x.im, x.re))
     re = k.mul(k.add(along, k.mul(across, ratio)), scale)
-    im = k.mul(k.sub(across, k.mul(along, ratio)), scale)
+    moved = k.let(k.mul(along, ratio))
+    im = k.mul(k.select(wide, k.sub(across, moved), k.sub(moved, across)), scale)
     zero = k.logical_and(k.eq(y.re, 0.0), k.eq(y.im, 0.0))
     return Complex(
         k.select(zero, k.div(x.re, k.abs(y.re)), re),
-        k.select(zero, k.div(x.im, k.abs(y.re)), k.select(wide, im, k.neg(im))),
+        k.select(zero, k.div(x.im, k.abs(y.re)), im),
     )
 
 
@@ -87,10 +88,11 @@ def _exp(k: Builder, x: Complex) -> Complex:
     x = _let(k, x)
     size = k.let(k.exp(x.re))
     real = k.eq(x.im, 0.0)
-    undirected = k.logical_and(k.eq(x.re, float("inf")), k.logical_not(k.isfinite(x.im)))
+    undirected = k.let(k.logical_and(k.isinf(x.re), k.logical_not(k.isfinite(x.im))))
+    vanishes = k.logical_and(undirected, k.eq(size, 0.0))
     return Complex(
         k.select(k.logical_or(real, undirected), size, k.mul(size, k.cos(x.im))),
-        k.select(real, x.im, k.mul(size, k.sin(x.im))),
+        k.select(real, x.im, k.select(vanishes, size, k.mul(size, k.sin(x.im)))),
     )
 
 
@@ -111,16 +113,21 @@ def _scaled(k: Builder, x: Complex, factor: float) -> Complex:
 
 
 def _log(k: Builder, x: Complex) -> Complex:
+    """The logarithm of the modulus, near 1 from its square less 1, and the angle."""
     x = _let(k, x)
-    return Complex(k.log(_abs(k, x)), k.atan2(x.im, x.re))
+    a, b = k.let(k.abs(x.re)), k.let(k.abs(x.im))
+    large, small = k.let(k.maximum(a, b)), k.let(k.minimum(a, b))
+    excess = k.add(k.mul(k.sub(large, 1.0), k.add(large, 1.0)), k.mul(small, small))
+    near = k.logical_and(k.gt(large, 0.5), k.lt(large, 1.5))
+    return Complex(k.select(near, k.mul(k.log1p(excess), 0.5), k.log(_abs(k, x))), k.atan2(x.im, x.re))
 
 
 def _log1p(k: Builder, x: Complex) -> Complex:
-    """Half of log1p(|1 + x|^2 - 1) where that is not too large."""
+    """Half of log1p(|1 + x|^2 - 1) where that is neither too large nor near -1."""
     x = _let(k, x)
     beyond = k.let(k.add(x.re, 1.0))
-    excess = k.add(k.mul(x.re, k.add(x.re, 2.0)), k.mul(x.im, x.im))
-    small = k.lt(k.maximum(k.abs(x.re), k.abs(x.im)), 1e3)
+    excess = k.let(k.add(k.mul(x.re, k.add(x.re, 2.0)), k.mul(x.im, x.im)))
+    small = k.logical_and(k.gt(excess, -0.5), k.lt(excess, 1e3))
     re = k.select(small, k.mul(k.log1p(excess), 0.5), k.log(k.hypot(beyond, x.im)))
     return Complex(re, k.atan2(x.im, beyond))
 
@@ -143,7 +150,7 @@ def _sinh(k: Builder, x: Complex) -> Complex:
     x = _let(k, x)
     re = _without_direction(k, x, k.sinh(x.re), k.mul(k.sinh(x.re), k.cos(x.im)))
     return Complex(
-        k.select(k.eq(x.re, 0.0), x.re, re),
+        k.select(k.logical_and(k.eq(x.re, 0.0), k.logical_not(k.isfinite(x.im))), x.re, re),
         k.select(k.eq(x.im, 0.0), x.im, k.mul(k.cosh(x.re), k.sin(x.im))),
     )
 
@@ -165,12 +172,15 @@ def _without_direction(k: Builder, x: Complex, size: Expr, found: Expr) -> Expr:
 
 
 def _tanh(k: Builder, x: Complex) -> Complex:
-    """With t = tanh(re) and u = tan(im): (t + iu) / (1 + itu); 1 or -1 at infinity."""
+    """With t = tanh(re) and u = tan(im): (t + iu) / (1 + itu); 1 or -1 at infinity. Its imaginary part without
+    cancellation, also where t is 1 (Kahan 1987): u / (1 + (1 + u^2) sinh(re)^2)."""
     x = _let(k, x)
     t, u = k.let(k.tanh(x.re)), k.let(k.tan(x.im))
     one, zero = k.const(1.0, x.re.type), k.const(0.0, x.re.type)
     found = _div(k, Complex(t, u), Complex(one, k.mul(t, u)))
-    im = k.select(k.eq(x.im, 0.0), x.im, k.select(k.isinf(x.re), zero, found.im))
+    s = k.let(k.sinh(x.re))
+    im = k.div(u, k.add(one, k.mul(k.mul(k.add(one, k.mul(u, u)), s), s)))
+    im = k.select(k.eq(x.im, 0.0), x.im, k.select(k.isinf(x.re), k.copysign(zero, u), im))
     vertical = k.logical_and(k.eq(x.re, 0.0), k.logical_not(k.isfinite(x.im)))
     return Complex(k.select(k.logical_or(vertical, k.isinf(x.re)), t, found.re), im)
 
@@ -223,11 +233,13 @@ def _acosh(k: Builder, x: Complex) -> Complex:
 
 
 def _atanh(k: Builder, x: Complex) -> Complex:
+    """Odd in re: a quarter of log1p(4 |re| / |1 - x|^2), which cancels nowhere."""
     x = _let(k, x)
-    below = k.let(k.sub(1.0, x.re))
+    size = k.let(k.abs(x.re))
+    below = k.let(k.sub(1.0, size))
     square = k.add(k.mul(below, below), k.mul(x.im, x.im))
-    re = k.mul(k.log1p(k.div(k.mul(x.re, 4.0), square)), 0.25)
-    angle = k.atan2(k.mul(x.im, 2.0), k.sub(k.mul(below, k.add(x.re, 1.0)), k.mul(x.im, x.im)))
+    re = k.copysign(k.mul(k.log1p(k.div(k.mul(size, 4.0), square)), 0.25), x.re)
+    angle = k.atan2(k.mul(x.im, 2.0), k.sub(k.mul(below, k.add(size, 1.0)), k.mul(x.im, x.im)))
     endless = k.let(_isinf(k, x))
     right = k.copysign(k.const(math.pi / 2, x.re.type), x.im)
     return Complex(
@@ -236,13 +248,14 @@ def _atanh(k: Builder, x: Complex) -> Complex:
 
 
 def _pow(k: Builder, x: Complex, y: Complex) -> Complex:
-    """exp(y log x); 1 for a zero exponent and 0 for a zero base."""
+    """exp(y log x); 1 for a zero exponent; of a zero base 0 where the exponent has a positive real part, else nan."""
     x, y = _let(k, x), _let(k, y)
     power = _exp(k, _mul(k, y, _log(k, x)))
     zero_base = k.logical_and(k.eq(x.re, 0.0), k.eq(x.im, 0.0))
     zero_exponent = k.logical_and(k.eq(y.re, 0.0), k.eq(y.im, 0.0))
-    one, none = k.const(1.0, x.type), k.const(0.0, x.type)
-    return k.select(zero_exponent, one, k.select(zero_base, none, power))
+    real, one = y.re.type, k.const(1.0, x.type)
+    of_zero = k.let(k.select(k.gt(y.re, 0.0), k.const(0.0, real), k.const(float("nan"), real)))
+    return k.select(zero_exponent, one, k.select(zero_base, Complex(of_zero, of_zero), power))
 
 
 def _isnan(k: Builder, x: Complex) -> Expr:

@@ -10,7 +10,7 @@ from tracejit.deploy.artifact import NATIVE_SUFFIXES, c_name, write_program
 from tracejit.deploy.capture import capture
 from tracejit.deploy.cuda import SUFFIXES as CUDA_SUFFIXES
 from tracejit.deploy.cuda import write_cuda
-from tracejit.deploy.files import check_folder, write_atomically
+from tracejit.deploy.files import check_folder
 from tracejit.deploy.load import NativeLibrary
 from tracejit.errors import ExportError
 
@@ -25,10 +25,10 @@ def export(
     """Write a function as something that runs without Python; gives the path.
 
     `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.wasm` (with
-    the JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text). `fn` is a function, a
-    scripted one, a method or a module; `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that
-    of the C function or ONNX graph (default: the file's), `target` a machine for native code (`aarch64-linux`, or an
-    LLVM triple; default: this one).
+    the JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text; arrays
+    it needs lie beside it in a `.safetensors` file). `fn` is a function, a scripted one, a method or a module;
+    `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that of the C function or ONNX graph
+    (default: the file's), `target` a machine for native code (`aarch64-linux`, or an LLVM triple; default: this one).
     Beside native code lie a C header, a manifest and the graph. An ONNX model has an input for each array and number,
     an output for each result and for the last content of each array that is changed (`x_new`); a failed check stops
     its run with the message. Raises `ExportError` and `ScriptError`.
@@ -52,10 +52,9 @@ def export(
 
     compiled = compile_graph(captured.graph)
     if path.suffix == ".tj":
-        if captured.constants:
-            raise ExportError("a graph with embedded arrays cannot be written as text alone: export native code")
-        write_atomically(path, f"{compiled.graph}\n".encode())
-        return path
+        from tracejit.deploy.graph_file import write_graph
+
+        return write_graph(compiled.graph, path, captured.constants)
     if path.suffix == ".wasm":
         from tracejit.deploy.wasm.write import write_wasm
 
@@ -79,33 +78,6 @@ def load(path: str | Path) -> Any:
         return NativeLibrary(path)
     if path.suffix != ".tj":
         raise ExportError(f"cannot load {path.name!r}: the path must end in .tj or .so")
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise ExportError(f"cannot read {path}: {error.strerror}") from error
-    from tracejit.ir.parser import parse
-    from tracejit.scripted.compiler import compile_graph
+    from tracejit.deploy.graph_file import read_graph
 
-    return LoadedGraph(compile_graph(parse(text, str(path))))
-
-
-class LoadedGraph:
-    """A graph read from text: call it with arrays and numbers in the order of its parameters."""
-
-    def __init__(self, compiled: Any) -> None:
-        self.compiled = compiled
-
-    @property
-    def graph(self) -> Any:
-        """The graph."""
-        return self.compiled.graph
-
-    def __call__(self, *args: Any) -> Any:
-        """Run it; gives its one result or a tuple."""
-        if len(args) != len(self.graph.params):
-            raise TypeError(f"{self.graph.name} takes {len(self.graph.params)} arguments, got {len(args)}")
-        results = self.compiled([getattr(a, "_data", a) for a in args])[: self.compiled.n_results]
-        return results[0] if len(results) == 1 else tuple(results)
-
-    def __repr__(self) -> str:
-        return f"<graph {self.graph.name}>"
+    return read_graph(path)

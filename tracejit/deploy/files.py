@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tracejit.errors import ExportError
+from tracejit.files import replacing
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -19,16 +20,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises ExportError where the folder is missing or the file cannot be written; nothing is left behind then.
     """
     check_folder(path)
-    temporary: str | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
+        with replacing(path) as file:
             file.write(data)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
 
 
@@ -36,12 +31,6 @@ def check_folder(path: Path) -> None:
     """Raise ExportError unless the folder of `path` exists."""
     if not path.parent.is_dir():
         raise ExportError(f"cannot write {path}: the folder {path.parent} does not exist")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def archive(members: Sequence[tuple[str, bytes]], symbols: Sequence[Sequence[str]]) -> bytes:

@@ -174,11 +174,17 @@ def full(
 
 @traceable
 def eye(
-    n: int, m: int | None = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+    n: int,
+    m: int | None = None,
+    k: int = 0,
+    dtype: Any = None,
+    device: DeviceLike = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """The n by m identity matrix (m is n by default)."""
+    """An n by m matrix (m is n by default) of 0 with ones on the k-th diagonal: above the main one, or below where k is
+    negative."""
     xp = array_module(device)
-    return finished(xp.eye(n, m, dtype=as_dtype(float32 if dtype is None else dtype)), requires_grad)
+    return finished(xp.eye(n, m, k, dtype=as_dtype(float32 if dtype is None else dtype)), requires_grad)
 
 
 @traceable

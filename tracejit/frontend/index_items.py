@@ -1,26 +1,31 @@
 """What stands in a subscript, as the parts of an index: lists and ranges as arrays, slice objects as slices. Items of
-sequences of known length by an index known at run time."""
+sequences of known length by an index known at run time. Index arrays that name places together."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.objects import is_object
 from tracejit.frontend.ranges import bounds
 from tracejit.frontend.values import (
+    ArrayView,
     FrontValue,
     GrowingList,
     ListValue,
     Number,
     SequenceValue,
+    Size,
     SliceValue,
     Static,
     TupleValue,
 )
 from tracejit.ir.types import I64, ScalarType
+from tracejit.ops import coerce
 
 if TYPE_CHECKING:
+    from tracejit.frontend.arith import Arithmetic
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.expressions import Expressions
 
@@ -68,3 +73,22 @@ def pick(
 
 #: Of so many items each is compared with the index.
 _FEW = 8
+
+
+def places_together(
+    arith: Arithmetic, places: Sequence[ArrayView], lengths: Sequence[Size], node: ast.AST
+) -> ArrayView:
+    """Checked places along several axes of these lengths as places in all of them, in C order."""
+    ctx = arith.ctx
+    if len(places) > 1:
+        ctx.at(node)
+        try:
+            shapes = [ctx.b.shape(arith.operand(place, node)[0]) for place in places]
+            coerce.broadcast_shapes(ctx.b, shapes, coerce.INDEX_ARRAYS)
+        except IndexError as error:
+            arith.mismatch(error, node)
+    together: FrontValue = places[0]
+    for place, length in zip(places[1:], lengths[1:], strict=True):
+        together = arith.typed("add", node, arith.typed("mul", node, together, ctx.size_number(length)), place)
+    assert isinstance(together, ArrayView)
+    return together

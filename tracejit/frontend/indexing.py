@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
+from tracejit.frontend.index_items import places_together
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import permuted, slice_bounds
 from tracejit.frontend.unreachable import Unreachable
@@ -283,18 +284,13 @@ class Indexing:
         axes = sorted(fancy.arrays)
         if len(axes) == 1 and fancy.arrays[axes[0]].dtype == BOOL:
             return self.flat_mask(self.moved(view, axes[0], fancy), fancy.arrays[axes[0]], node)
-        index: FrontValue | None = None
         along: list[int] = []
+        places: list[ArrayView] = []
         for a in axes:
-            parts = self.places_of(view, a, fancy.arrays[a], node)
-            for k, place in enumerate(parts):
-                along.append(a + k)
-                if index is None:
-                    index = place
-                else:
-                    scaled = self.arith.typed("mul", node, index, ctx.size_number(view.lengths[a + k]))
-                    index = self.arith.typed("add", node, scaled, place)
-        assert isinstance(index, ArrayView)
+            found = self.places_of(view, a, fancy.arrays[a], node)
+            along += range(a, a + len(found))
+            places += found
+        index = places_together(self.arith, places, [view.lengths[a] for a in along], node)
         at = 0 if fancy.front else along[0]
         rest = [k for k in range(view.rank) if k not in along]
         turned = permuted(view, (*rest[:at], *along, *rest[at:]))

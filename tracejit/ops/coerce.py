@@ -182,9 +182,20 @@ def size_text(size: Any) -> str:
     return dim_text(size.value.dim) if isinstance(size, Handle) else str(size)
 
 
-def _mismatch(shapes: Sequence[Sequence[Any]]) -> ShapeMismatch:
-    listed = " ".join(Message().shape(s) for s in shapes)
-    return ShapeMismatch(f"operands could not be broadcast together with shapes {listed}")
+@record
+class Misfit:
+    """The error of shapes that do not broadcast: its kind, and its text before the shapes."""
+
+    kind: type[Exception]
+    text: str
+
+    def of(self, shapes: Sequence[Sequence[Any]], message: Message) -> str:
+        """The text with the shapes."""
+        return f"{self.text} {' '.join(map(message.shape, shapes))}"
+
+
+OPERANDS = Misfit(ShapeMismatch, "operands could not be broadcast together with shapes")
+INDEX_ARRAYS = Misfit(IndexError, "shape mismatch: indexing arrays could not be broadcast together with shapes")
 
 
 def _is_stretched(b: Any, size: Any) -> bool | None:
@@ -200,7 +211,9 @@ def _is_stretched(b: Any, size: Any) -> bool | None:
     return False if at_least is not None and at_least(size.value, 2) else None
 
 
-def broadcast_shapes(b: Any, shapes: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], bool]:
+def broadcast_shapes(
+    b: Any, shapes: Sequence[Sequence[Any]], misfit: Misfit = OPERANDS
+) -> tuple[tuple[Any, ...], bool]:
     """The shape that shapes broadcast to, and whether no size stretches at run time. Emits the checks it needs."""
     rank = max((len(s) for s in shapes), default=0)
     result: list[Any] = []
@@ -209,13 +222,13 @@ def broadcast_shapes(b: Any, shapes: Sequence[Sequence[Any]]) -> tuple[tuple[Any
         size: Any = 1
         for shape in shapes:
             if len(shape) >= -axis:
-                size, fixed = _meet(b, size, shape[axis], shapes)
+                size, fixed = _meet(b, size, shape[axis], shapes, misfit)
                 exact = exact and fixed
         result.append(size)
     return tuple(result), exact
 
 
-def _meet(b: Any, a: Any, c: Any, shapes: Sequence[Sequence[Any]]) -> tuple[Any, bool]:
+def _meet(b: Any, a: Any, c: Any, shapes: Sequence[Sequence[Any]], misfit: Misfit) -> tuple[Any, bool]:
     """The size that two sizes broadcast to, and whether it was decided without a run-time stretch."""
     if b.same_size(a, c):
         return a, True
@@ -223,17 +236,18 @@ def _meet(b: Any, a: Any, c: Any, shapes: Sequence[Sequence[Any]]) -> tuple[Any,
     if one_a or one_c:
         return (c if one_a else a), True
     if not isinstance(a, Handle) and not isinstance(c, Handle):
-        raise _mismatch(shapes)
+        raise misfit.kind(misfit.of(shapes, Message()))
     if one_a is None and one_c is None:
         return b.broadcast_dim(a, c), False
     message = Message()
-    text = f"operands could not be broadcast together with shapes {' '.join(map(message.shape, shapes))}"
+    text = misfit.of(shapes, message)
+    kind = "IndexError" if misfit.kind is IndexError else "ValueError"
     if one_a is None or one_c is None:
         fixed, free = (c, a) if one_a is None else (a, c)
         fits = b.logical_or(b.eq(free, 1), b.eq(free, fixed))
-        b.check(fits, message.payload, kind="ValueError", message=text)
+        b.check(fits, message.payload, kind=kind, message=text)
         return fixed, False
-    b.check_eq(a, c, message.payload, kind="ValueError", message=text)
+    b.check_eq(a, c, message.payload, kind=kind, message=text)
     return (c if isinstance(c, int) else a), True
 
 
@@ -292,6 +306,13 @@ def operand_dtype(defn: OpDef, operands: Sequence[_Operand], common: DType) -> D
         weak_decides = all(d == BOOL for d in typed) and common != BOOL
         return F64 if defn.name == "div" or weak_decides else _FLOAT_FOR[max(d.bits for d in typed)]
     raise DTypeMismatch(f"{defn.name} is not defined for {common.numpy_name}")
+
+
+def operands_of(b: Any, name: str, *xs: Any) -> list[Any]:
+    """The operands in the dtype in which the elementwise op `name` computes them."""
+    operands = _operands(b, xs, ())
+    dtype = operand_dtype(REGISTRY[name], operands, _common_dtype(operands))
+    return [convert(b, o.x, dtype, o.weak) for o in operands]
 
 
 def elementwise(b: Any, name: str, xs: Sequence[Any], weak: Sequence[bool] = ()) -> Any:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tracejit.ir.types import F64, FLOATS
+from tracejit.ops.coerce import operands_of
 from tracejit.ops.functions import Operand, array, function, inexact, on
 
 ACTIVATION = ("function", "method")
@@ -152,6 +153,7 @@ def allclose(b: Any, x: Operand, y: Operand, rtol: float = 1e-05, atol: float = 
 def logaddexp(b: Any, x: Operand, y: Operand) -> Any:
     """log(exp(x) + exp(y)) without overflow."""
     c = on(b)
+    x, y = operands_of(b, "log1p", x, y)
     distance = c.select(c.logical_and(c.isinf(x), c.eq(x, y)), 0.0, c.sub(y, x))
     return c.select(c.ge(x, y), c.add(x, c.log1pexp(distance)), c.add(y, c.log1pexp(c.neg(distance))))
 
@@ -167,6 +169,7 @@ def lerp(b: Any, start: Operand, end: Operand, weight: Operand) -> Any:
 def heaviside(b: Any, x: Operand, y: Operand) -> Any:
     """0 below 0, y at 0, 1 above."""
     c = on(b)
+    x, y = operands_of(b, "copysign", x, y)
     return c.select(c.lt(x, 0), 0.0, c.select(c.eq(x, 0), y, c.select(c.isnan(x), x, 1.0)))
 
 
@@ -176,7 +179,7 @@ for _name, _factor, _doc in (
 ):
 
     def _scaled(b: Any, x: Operand, _factor: float = _factor) -> Any:
-        return on(b).mul(x, _factor)
+        return on(b).mul(*operands_of(b, "hypot", x), _factor)
 
     _scaled.__name__, _scaled.__doc__ = _name, _doc
     function("numpy radians" if _name == "deg2rad" else "numpy degrees")(_scaled)

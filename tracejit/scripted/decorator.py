@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
@@ -86,6 +87,27 @@ class ScriptedModule:
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.__dict__["module"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.__dict__["module"], name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.__dict__["module"][key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.__dict__["module"])
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.__dict__["module"]
+
+    def __len__(self) -> int:
+        return len(self.__dict__["module"])
+
+    def __bool__(self) -> bool:
+        return bool(self.__dict__["module"])
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return ScriptedModule, (self.__dict__["module"], self.__dict__["script"].options)
 
     def graph_for(self, *args: Any, **kwargs: Any) -> Any:
         """The graph for these arguments."""

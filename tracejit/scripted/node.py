@@ -26,7 +26,7 @@ from tracejit.ir.types import is_differentiable
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept
-from tracejit.transforms.activity import varied
+from tracejit.transforms.activity import recorded
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
 
@@ -64,7 +64,7 @@ class DifferentiableGraph:
 
     def _found_facts(self) -> tuple[int, frozenset[int], frozenset[int]]:
         graph = self.graph
-        found = varied(graph.body.ops, (graph.params[i] for i in self.wanted))
+        found = recorded(graph.body.ops, (graph.params[i] for i in self.wanted))
         varying = frozenset(i for i, r in enumerate(graph.results) if r in found)
         finals = zip(self.source.inout, self.source.results[self.n_user :], strict=True)
         written = frozenset(k for k, v in finals if is_recorded_write(self.source, v))
@@ -111,8 +111,8 @@ class DifferentiableGraph:
 
     @property
     def varying_results(self) -> frozenset[int]:
-        """Results that change with the wanted parameters. An array that is written under `no_grad` does by what it was
-        before."""
+        """Results that ask for gradients where the wanted parameters do. An array that is written under `no_grad` does
+        by what it was before."""
         return self.facts[1]
 
     @property
@@ -219,9 +219,9 @@ class SpentNode(Node):
 
 
 def spent_results(graph: Graph, wanted: Sequence[int], n_user: int, gradients: Iterable[int]) -> tuple[int, ...]:
-    """The results of a graph that ask for gradients though it takes them itself: those that vary with the wanted
-    parameters, but for the gradients."""
-    found = varied(graph.body.ops, (graph.params[i] for i in wanted))
+    """The results of a graph that ask for gradients though it takes them itself: those that the wanted
+    parameters lead to, but for the gradients."""
+    found = recorded(graph.body.ops, (graph.params[i] for i in wanted))
     taken = set(gradients)
     return tuple(i for i, r in enumerate(graph.results[:n_user]) if r in found and i not in taken)
 

@@ -70,19 +70,19 @@ def gcd(x: Any, y: Any) -> Any:
     """The greatest common divisors of integers."""
     if np.result_type(x, y).kind not in "iu":
         raise TypeError("ufunc 'gcd' takes integers")
-    a, b = np.abs(np.add(x, 0 * y)), np.abs(np.add(0 * x, y))
+    a, b = np.add(x, 0 * y), np.add(0 * x, y)
     while np.any(b != 0):
-        rest = np.where(b != 0, a % np.where(b != 0, b, 1), 0)
+        rest = np.where(b != 0, np.fmod(a, np.where(b != 0, b, 1)), 0)
         a = np.where(b != 0, b, a)
         b = rest
-    return a
+    return np.abs(a)
 
 
 @written(np.lcm)
 def lcm(x: Any, y: Any) -> Any:
     """The least common multiples of integers."""
     common = gcd(x, y)
-    return np.abs(np.where(common != 0, x // np.where(common != 0, common, 1) * y, 0))[()]
+    return np.where(common != 0, np.abs(x) // np.where(common != 0, common, 1) * np.abs(y), 0)[()]
 
 
 @written(np.isreal)
