@@ -133,6 +133,48 @@ def test_multihead_attention() -> None:
         nn.MultiheadAttention(7, 2)
 
 
+def test_attention_to_further_keys() -> None:
+    """One learnt key and one of zeros are what concatenation of them gives; masks do not leave them out."""
+    net = nn.MultiheadAttention(6, 2, add_bias_kv=True, add_zero_attn=True).double()
+    plain = nn.MultiheadAttention(6, 2, bias=False, kdim=6, vdim=6).double()
+    w = net.in_proj_weight.detach().numpy()
+    q, k = array(4, 3, 6), array(5, 3, 6, seed=1)
+    projected = np.concatenate([k @ w[6:12].T, np.tile(net.bias_k.detach().numpy(), (1, 3, 1)), np.zeros((1, 3, 6))])
+    values = np.concatenate([k @ w[12:].T, np.tile(net.bias_v.detach().numpy(), (1, 3, 1)), np.zeros((1, 3, 6))])
+    plain.in_proj_weight.data.copy_(tj.tensor(np.concatenate([w[:6], np.eye(6), np.eye(6)])))
+    plain.out_proj.weight.data.copy_(net.out_proj.weight.data)
+    mask, wide = np.zeros((4, 5), bool), np.zeros((4, 7), bool)
+    mask[:, 1] = wide[:, 1] = True
+    out, shown = net(tj.tensor(q), tj.tensor(k), tj.tensor(k), attn_mask=tj.tensor(mask))
+    expected, wanted = plain(tj.tensor(q), tj.tensor(projected), tj.tensor(values), attn_mask=tj.tensor(wide))
+    np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy())
+    np.testing.assert_allclose(shown.detach().numpy(), wanted.detach().numpy())
+    assert shown.shape == (3, 4, 7)
+
+
+def test_transformer_is_its_layers_one_after_the_other() -> None:
+    net = nn.Transformer(6, 2, 2, 1, 8, dropout=0.0, norm_first=True).double()
+    source, target = tj.tensor(array(5, 2, 6)), tj.tensor(array(4, 2, 6, seed=1))
+    later = net.generate_square_subsequent_mask(4)
+    np.testing.assert_array_equal(later.numpy(), np.triu(np.full((4, 4), -np.inf, "f"), 1))
+    memory = net.encoder.norm(net.encoder.layers[1](net.encoder.layers[0](source)))
+    layer = net.decoder.layers[0]
+    x = layer.norm1(target)
+    x = target + layer.self_attn(x, x, x, attn_mask=later)[0]
+    x = x + layer.multihead_attn(layer.norm2(x), memory, memory)[0]
+    x = x + layer.linear2(F.relu(layer.linear1(layer.norm3(x))))
+    expected = net.decoder.norm(x)
+    found = net(source, target, tgt_mask=later)
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-10)
+    np.testing.assert_array_equal(net(source, target[:2])[0].shape, (2, 6))
+    with pytest.raises(ValueError, match="batch"):
+        net(source, target[:, :1])
+    with pytest.raises(ValueError, match="features"):
+        net(source[..., :3], target)
+    with pytest.raises(ValueError, match="'tanh'"):
+        nn.TransformerDecoderLayer(6, 2, activation="tanh")
+
+
 def test_attention_with_dropout_scale_and_causality() -> None:
     q = tj.tensor(array(2, 5, 4))
     weights = F.attention_weights(q, q, is_causal=True, scale=0.3).numpy()

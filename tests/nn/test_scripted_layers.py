@@ -40,6 +40,18 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]] = {
         lambda: nn.TransformerEncoderLayer(6, 3, 8, activation="gelu", batch_first=True, norm_first=True),
         (array(2, 5, 6), MASK),
     ),
+    "further keys": (
+        lambda: nn.MultiheadAttention(6, 2, add_bias_kv=True, add_zero_attn=True, kdim=3),
+        (array(5, 2, 6), array(5, 2, 3), array(5, 2, 6), tj.tensor(np.eye(2, 5) > 0), True, MASK),
+    ),
+    "transformer": (
+        lambda: nn.Transformer(6, 2, 1, 1, 8, activation=nn.functional.gelu, batch_first=True),
+        (array(2, 5, 6), array(2, 5, 6, seed=1), None, MASK),
+    ),
+    "stacks": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 8, 0.0), 2, nn.LayerNorm(6)),
+        (array(5, 2, 6), MASK),
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from tracejit.nn import (
     functional,
     init,
+    utils,
 )
 from tracejit.nn.activation import (
     ELU,
@@ -22,7 +23,6 @@ from tracejit.nn.activation import (
 )
 from tracejit.nn.attention import (
     MultiheadAttention,
-    TransformerEncoderLayer,
 )
 from tracejit.nn.containers import (
     ModuleDict,
@@ -161,6 +161,13 @@ from tracejit.nn.recurrent import (
     LSTMCell,
     RNNCell,
 )
+from tracejit.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -284,6 +291,10 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
@@ -294,4 +305,5 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "utils",
 ]

@@ -1,4 +1,4 @@
-"""Multi-head attention and the encoder layer made of it (Vaswani et al. 2017), with PyTorch's weight layouts."""
+"""Multi-head attention (Vaswani et al. 2017), with PyTorch's weight layouts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import Any
 import tracejit as tj
 from tracejit.nn import functional as F
 from tracejit.nn import init
-from tracejit.nn.activation import Dropout
 from tracejit.nn.linear import Linear
 from tracejit.nn.module import Module
-from tracejit.nn.norm import LayerNorm
 from tracejit.nn.parameter import Parameter
 
 
@@ -19,7 +17,9 @@ class MultiheadAttention(Module):
 
     `in_proj_weight` (3 * embed_dim, embed_dim) stacks the projections of query, key and value; where keys or values
     have other sizes (`kdim`, `vdim`) they are `q_proj_weight`, `k_proj_weight`, `v_proj_weight`. Inputs are (time,
-    batch, features), (batch, time, features) with `batch_first`, or (time, features).
+    batch, features), (batch, time, features) with `batch_first`, or (time, features). After the given keys and values
+    come, on request, a learnt one (`add_bias_kv`: `bias_k`, `bias_v`) and one of zeros (`add_zero_attn`), which no mask
+    leaves out.
     """
 
     def __init__(
@@ -28,6 +28,8 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
@@ -42,6 +44,7 @@ class MultiheadAttention(Module):
         self.head_dim = embed_dim // num_heads
         self.dropout = dropout
         self.batch_first = batch_first
+        self.add_zero_attn = add_zero_attn
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
         self.same_sizes = self.kdim == self.vdim == embed_dim
@@ -51,6 +54,8 @@ class MultiheadAttention(Module):
             "k_proj_weight": None if self.same_sizes else (embed_dim, self.kdim),
             "v_proj_weight": None if self.same_sizes else (embed_dim, self.vdim),
             "in_proj_bias": (3 * embed_dim,) if bias else None,
+            "bias_k": (1, 1, embed_dim) if add_bias_kv else None,
+            "bias_v": (1, 1, embed_dim) if add_bias_kv else None,
         }
         for name, shape in shapes.items():
             made = None if shape is None else Parameter(tj.empty(shape, device=device, dtype=dtype))
@@ -67,6 +72,9 @@ class MultiheadAttention(Module):
         if self.in_proj_bias is not None:
             init.zeros_(self.in_proj_bias)
             init.zeros_(self.out_proj.bias)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                init.xavier_normal_(bias)
 
     def _projected(self, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:
         size = self.embed_dim
@@ -85,6 +93,17 @@ class MultiheadAttention(Module):
             F.linear(value, w_v, bias[2 * size :]),
         )
 
+    def _extended(self, k: Any, v: Any) -> tuple[Any, Any]:
+        """Projected keys and values (batch, time, features), and the further ones."""
+        if self.bias_k is not None:
+            k, v = (
+                tj.cat([x, bias.expand(x.shape[0], 1, self.embed_dim)], 1)
+                for x, bias in ((k, self.bias_k), (v, self.bias_v))
+            )
+        if self.add_zero_attn:
+            k, v = F.pad(k, (0, 0, 0, 1)), F.pad(v, (0, 0, 0, 1))
+        return k, v
+
     def _heads(self, x: Any) -> Any:
         """(batch, time, features) as (batch, heads, time, features of a head)."""
         return x.reshape(x.shape[0], x.shape[1], self.num_heads, self.head_dim).transpose(1, 2)
@@ -99,7 +118,8 @@ class MultiheadAttention(Module):
         if key_padding_mask is not None:
             padding = _added(key_padding_mask, like).reshape(batch, 1, 1, key_padding_mask.shape[-1])
             mask = padding if mask is None else mask + padding
-        return mask
+        further = int(self.bias_k is not None) + int(self.add_zero_attn)
+        return mask if mask is None or not further else F.pad(mask, (0, further))
 
     def forward(
         self,
@@ -122,6 +142,7 @@ class MultiheadAttention(Module):
         if query.shape[2] != self.embed_dim:
             raise ValueError(f"MultiheadAttention: queries have {query.shape[2]} features, not {self.embed_dim}")
         q, k, v = self._projected(query, key, value)
+        k, v = self._extended(k, v)
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
         mask = self._mask(attn_mask, key_padding_mask, query.shape[0], q)
         causal = is_causal and attn_mask is None
@@ -147,53 +168,3 @@ def _added(mask: Any, like: Any) -> Any:
     if mask.dtype == tj.bool:
         return tj.where(mask, float("-inf"), tj.zeros(mask.shape, dtype=like.dtype, device=like.device))
     return mask
-
-
-class TransformerEncoderLayer(Module):
-    """Self-attention and two linear layers, each with a residual connection and layer normalisation (before them with
-    `norm_first`, else after)."""
-
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        super().__init__()
-        if activation not in ("relu", "gelu"):
-            raise ValueError(f"activation is 'relu' or 'gelu', not {activation!r}")
-        place = {"device": device, "dtype": dtype}
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **place)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, **place)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, **place)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, **place)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = activation
-        self.norm_first = norm_first
-
-    def _attended(self, x: Any, mask: Any, padding: Any, is_causal: bool) -> Any:
-        out, _ = self.self_attn(x, x, x, padding, False, mask, True, is_causal)
-        return self.dropout1(out)
-
-    def _fed(self, x: Any) -> Any:
-        y = self.linear1(x)
-        y = F.relu(y) if self.activation == "relu" else F.gelu(y)
-        return self.dropout2(self.linear2(self.dropout(y)))
-
-    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
-        if self.norm_first:
-            x = src + self._attended(self.norm1(src), src_mask, src_key_padding_mask, is_causal)
-            return x + self._fed(self.norm2(x))
-        x = self.norm1(src + self._attended(src, src_mask, src_key_padding_mask, is_causal))
-        return self.norm2(x + self._fed(x))
