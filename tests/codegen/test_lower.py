@@ -372,6 +372,26 @@ def test_softmax_is_one_kernel_with_one_exponential(axis: int) -> None:
     assert print_program(found.program).count("exp(") == 1
 
 
+def test_a_quotient_is_kept_between_loops() -> None:
+    found = run(
+        f"""graph @f(%x: f32[n, m]) on cpu {{ {CONSTANTS}
+      %n = dim(%x) {{axis = 0}} : i64
+      %m = dim(%x) {{axis = 1}} : i64
+      %s = sum(%x) {{axes = (1,)}} : f32[n]
+      %sk = reshape(%s, %n, %one) : f32[n, 1]
+      %sb = broadcast(%sk, %n, %m) : f32[n, m]
+      %y = div(%x, %sb) : f32[n, m]
+      %q = square(%y) : f32[n, m]
+      %t = sum(%q) {{axes = (1,)}} : f32[n]
+      %tk = reshape(%t, %n, %one) : f32[n, 1]
+      %tb = broadcast(%tk, %n, %m) : f32[n, m]
+      %z = sub(%y, %tb) : f32[n, m]
+      yield %z }}""",
+        f32(5, 7),
+    )
+    assert print_program(found.program).count(" / ") == 1
+
+
 def test_layer_norm_is_one_kernel() -> None:
     found = run(
         f"""graph @norm(%x: f64[n, m], %w: f64[m]) on cpu {{ {CONSTANTS}

@@ -27,11 +27,13 @@ from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
 from tracejit.codegen.lower_folds import ColumnTiles, FoldGroup
-from tracejit.codegen.scalars import SCALARS
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
 from tracejit.ir.types import BF16, F16, F32, I64, TensorType
 from tracejit.records import record
+
+#: Additions per element from which a value is rather read back than computed again.
+COSTLY = 4
 
 #: Kernels of so many ops are printed a second time for short rows.
 SHORT_OPS = 24
@@ -241,9 +243,9 @@ class KernelLowering:
         stages = self._stages([(t.value, self.levels[t.value] + 1) for t in whole])
         holders = [t for t in whole if self.levels[t.value] + 1 == last]
         found: dict[Value, Spill] = {}
-        for op in reversed(self.ops):
+        for op in sorted(filter(self._is_costly, reversed(self.ops)), key=lambda op: -op.defn.cost):
             value = op.results[0]
-            if len(stages.get(value, ())) < 2 or not self._is_costly(value, op):
+            if len(stages.get(value, ())) < 2:
                 continue
             holder = next((t for t in whole if t.value is value), None)
             if holder is None:
@@ -268,10 +270,9 @@ class KernelLowering:
                 queue.extend(op.operands)
         return stages
 
-    def _is_costly(self, value: Value, op: Op) -> bool:
-        row = SCALARS.get(op.name)
-        has_function = row is not None and row.expand is not None and "f" not in row.llvm
-        return has_function and isinstance(op.defn.lower, Pointwise) and shape_of(value) == self.space_shape
+    def _is_costly(self, op: Op) -> bool:
+        is_inside = shape_of(op.results[0]) == self.space_shape
+        return op.defn.cost >= COSTLY and isinstance(op.defn.lower, Pointwise) and is_inside
 
     # -- loops ----------------------------------------------------------------------------------------------------
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Pointwise
-from tracejit.transforms.remat import LIMIT
 from tracejit.transforms.spaces import members_of, shape_of
 
 if TYPE_CHECKING:
     from tracejit.transforms.fuse import BlockFusion, Group
+
+#: Additions per element that are cheaper than an array of full size, written by one kernel and read by another.
+_LIMIT = 12
 
 #: How many more arrays of full size may be read in the place of one, which costs a write and two reads.
 _MORE = 2
@@ -38,11 +40,13 @@ def repeat(fusion: BlockFusion) -> dict[int, set[int]]:
     for group in tuple(fusion.by_end):
         if group.space.axes is None or not group.space.kept:
             continue
+        free: set[int] = set()  # repeated for another value already: both readers become one kernel
         for value in fusion.results(group.members):
             reader = _only_fold(fusion, group, value)
-            chain = None if reader is None else _chain(fusion, group, value)
+            chain = None if reader is None else _chain(fusion, group, value, free)
             if reader is None or chain is None or not _pays(fusion, reader, chain):
                 continue
+            free |= chain.ops
             for at in reader.ops:
                 if fusion.readers[value] >> at & 1:
                     found.setdefault(at, set()).update(chain.ops)
@@ -68,7 +72,7 @@ def _only_fold(fusion: BlockFusion, group: Group, value: Value) -> Group | None:
     return reader if value in reader.whole else None
 
 
-def _chain(fusion: BlockFusion, group: Group, value: Value) -> _Chain | None:
+def _chain(fusion: BlockFusion, group: Group, value: Value, free: set[int]) -> _Chain | None:
     """How a value of a group is made; None where that takes too much."""
     chain, queue, cost = _Chain(), [value], 0
     while queue:
@@ -76,8 +80,8 @@ def _chain(fusion: BlockFusion, group: Group, value: Value) -> _Chain | None:
         if at in chain.ops:
             continue
         op = fusion.ops[at]
-        cost += op.defn.cost
-        if cost > LIMIT or not isinstance(op.defn.lower, Pointwise):
+        cost += 0 if at in free else op.defn.cost
+        if cost > _LIMIT or not isinstance(op.defn.lower, Pointwise):
             return None
         chain.ops.add(at)
         for source in fusion.sources(at):
