@@ -32,6 +32,7 @@ from tracejit.frontend.once import use_up
 from tracejit.frontend.optionals import Refinement
 from tracejit.frontend.pure import has_same_hash
 from tracejit.frontend.source import PROCESS, note_read
+from tracejit.frontend.type_forms import is_generic, parameterised
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -415,6 +416,8 @@ class Expressions:
 
     def subscript(self, base: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
         base = self.calls.as_operand(base)
+        if isinstance(base, Static) and is_generic(base.value):
+            return parameterised(self.calls, base.value, self.value(index), node)
         if self.calls.objects.has(base, "__getitem__"):
             made = self.calls.objects.special(base, "__getitem__", [self.value(index)], node)
             assert made is not None

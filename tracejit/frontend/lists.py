@@ -85,7 +85,7 @@ def require_one_kind(
     except NoKind as error:
         if error.lists:
             share(ctx, error.lists, node)
-        ctx.refuse(
+        ctx.require_known(
             node,
             f"a list that changes in a loop or branch holds items of one kind, not {error}",
             "use an array, or a list for each kind",

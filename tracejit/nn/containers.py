@@ -61,9 +61,9 @@ def _renumber(owner: Module, modules: Iterable[Module]) -> None:
 class ModuleList(Module):
     """A list whose modules are registered."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
+        self.extend(() if modules is None else modules)
 
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
@@ -120,9 +120,9 @@ class ModuleList(Module):
 class ModuleDict(Module):
     """A dict whose modules are registered."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
-        self.update(modules)
+        self.update(() if modules is None else modules)
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add modules by name."""
@@ -177,9 +177,9 @@ class ParameterList(Module):
 
     __tracejit_parameters__ = True
 
-    def __init__(self, values: Iterable[Any] = ()) -> None:
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
-        self.extend(values)
+        self.extend(() if values is None else values)
 
     def append(self, value: Any) -> Self:
         """Add a parameter at the end."""
@@ -214,9 +214,9 @@ class ParameterDict(Module):
 
     __tracejit_parameters__ = True
 
-    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
         super().__init__()
-        self.update(values)
+        self.update(() if values is None else values)
 
     def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
         """Add parameters by name."""

@@ -502,6 +502,11 @@ class BoundScript:
     def __tracejit_function__(self) -> Callable[..., Any]:
         return self.script.__tracejit_function__
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Without the parameter that the instance is bound to."""
+        return inspect.signature(types.MethodType(self.__tracejit_function__, self.__tracejit_self__))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.script(self.__tracejit_self__, *args, **kwargs)
 

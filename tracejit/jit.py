@@ -1,0 +1,113 @@
+"""PyTorch's `torch.jit` names, for programs that were written for its script compiler.
+
+`script` and `trace` are tracejit's. Marks that tell that compiler what to leave out or keep (`ignore`, `unused`,
+`export`, `interface`, `Final`) change nothing: a script compiles what it calls, and refuses what it cannot.
+"""
+
+from __future__ import annotations
+
+import builtins
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from tracejit.eager.hints import is_instance_of as isinstance
+from tracejit.eager.hints import is_scripting, is_tracing
+from tracejit.nn import Module
+from tracejit.scripted import ScriptedFunction as ScriptFunction
+from tracejit.scripted import script
+from tracejit.scripted import trace as _trace
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+__all__ = [
+    "Final",
+    "Future",
+    "ScriptFunction",
+    "ScriptModule",
+    "annotate",
+    "export",
+    "fork",
+    "freeze",
+    "ignore",
+    "interface",
+    "is_scripting",
+    "is_tracing",
+    "isinstance",
+    "script",
+    "script_if_tracing",
+    "script_method",
+    "trace",
+    "unused",
+    "wait",
+]
+
+#: A module whose methods may be scripts; what `script` makes of a module is an instance too.
+ScriptModule = Module
+script_method = script
+
+
+def annotate(the_type: Any, the_value: T) -> T:
+    """The value: scripts find types by themselves."""
+    return the_value
+
+
+class Future(Generic[T]):
+    """The result of a `fork`."""
+
+    def __init__(self, result: T) -> None:
+        self._result = result
+
+    def wait(self) -> T:
+        """The result."""
+        return self._result
+
+    def value(self) -> T:
+        """The result."""
+        return self._result
+
+    def done(self) -> bool:
+        """Whether the result is there."""
+        return True
+
+
+def fork(func: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+    """Call a function whose result is waited for later. It runs at once: kernels of a script share threads anyway."""
+    return Future(func(*args, **kwargs))
+
+
+def wait(future: Future[T]) -> T:
+    """The result of a fork."""
+    return future.wait()
+
+
+def trace(func: Callable[..., Any], example_inputs: Any, check_trace: bool = True) -> Any:
+    """`tj.trace` with PyTorch's arguments: a tuple of examples, or one. With `check_trace` the recorded function is
+    called on copies of them, so that errors of the call are errors here."""
+    given = example_inputs if builtins.isinstance(example_inputs, tuple) else (example_inputs,)
+    traced = _trace(func, *given)
+    if check_trace:
+        traced(*copy.deepcopy(given))
+    return traced
+
+
+def _mark(fn: F) -> F:
+    return fn
+
+
+export = interface = unused = script_if_tracing = _mark
+
+
+def ignore(drop: Any = False, **options: Any) -> Any:
+    """A mark, with brackets or without."""
+    return drop if callable(drop) else _mark
+
+
+def freeze(mod: Any, preserved_attrs: Sequence[str] = ()) -> Any:
+    """A script of a copy of a module: later changes of the module are not the copy's, and its parameters ask for no
+    gradients. All attributes are preserved. RuntimeError where the module is in training mode."""
+    module = getattr(mod, "__tracejit_module__", mod)
+    if module.training:
+        raise RuntimeError("freeze() takes a module in evaluation mode: call eval() first")
+    return script(copy.deepcopy(module).requires_grad_(False))
