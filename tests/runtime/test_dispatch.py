@@ -33,6 +33,7 @@ from tracejit.runtime.guards import (
     IsGuard,
     NativeEntry,
     NumberResult,
+    NumbersGuard,
     Output,
     ResultPlan,
     SameResult,
@@ -253,6 +254,14 @@ def test_python_numbers(entries: dict[str, int]) -> None:
     assert echo(entries, BoolGuard(), "?")(1) is SLOW
     assert echo(entries, BoxedGuard(complex), "c16")(1 - 2j) == 1 - 2j
     assert echo(entries, BoxedGuard(float), "f8")(2) is SLOW
+
+
+def test_lists_of_numbers(entries: dict[str, int]) -> None:
+    arguments = [Argument(NumbersGuard(float, 3), 0)]
+    f = dispatch.build_entry(native(entries["increment"], Output(F64, 1)), arguments, single(ArrayResult(0)), slow)
+    assert f([0.5, 1.5, -2.5]).tolist() == [1.5, 2.5, -1.5]
+    for other in ([0.5, 1.5], [0.5, 1.5, 2], (0.5, 1.5, 2.5), [], [1, 2, 3], [None, 0.5, 1.5], np.zeros(3)):
+        assert f(other) is SLOW
 
 
 @pytest.mark.parametrize("dtype", ["i1", "u2", "i4", "u8", "f2", "f4", "f8", "c8", "c16", "?"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -42,6 +43,18 @@ def test_results_that_python_makes(fn):
     for k in range(4):
         assert scripted(X + k) == fn(X + k)
     assert hits(scripted) == 3 and scripted.compiles == 1
+
+
+@pytest.mark.parametrize(
+    "values", [[True, False] * 9, [-(2**63), 2**63 - 1] * 9, [0.5, math.inf] * 9, [1j, 2 - 3j] * 9], ids=str
+)
+def test_lists_of_many_numbers(values):
+    scripted = script(lambda values, i: values[i])
+    for i in (0, 1, 17, -1):
+        found = scripted(values, i)
+        assert found == values[i] and type(found) is type(values[i])
+    assert scripted(values[1:], 0) == values[1]
+    assert hits(scripted) == 4 and scripted.compiles == 1
 
 
 def test_lists_dicts_and_objects_of_the_caller():

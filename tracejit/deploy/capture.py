@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from tracejit.errors import ExportError
-from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -28,6 +27,7 @@ from tracejit.frontend.function import (
     ViewLeaf,
     any_sizes,
 )
+from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +19,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.merged_lists import MergedLists
-from tracejit.frontend.restarts import NeedsUnrolling
+from tracejit.frontend.restarts import NeedsStatic, NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource, note_read
 from tracejit.frontend.storage import Storage, is_just_made, is_update, may_have_raised_since
@@ -32,6 +32,7 @@ from tracejit.frontend.values import (
     Mutable,
     Number,
     ObjectValue,
+    SharedList,
     Size,
     Static,
     describe,
@@ -48,27 +49,6 @@ if TYPE_CHECKING:
     from tracejit.frontend.recursion import Recursion
     from tracejit.frontend.shared_lists import Pools
     from tracejit.frontend.tries import Tries
-
-
-class NeedsStatic(Exception):
-    """A number argument decides a type (an axis, say): lower again with it compiled in."""
-
-    def __init__(self, access: Any) -> None:
-        super().__init__()
-        self.access = access
-
-
-class NeedsSizes(Exception):
-    """Sizes of arguments decide what the program is: lower again with them compiled in."""
-
-    def __init__(self, sizes: Iterable[tuple[Any, int]]) -> None:
-        super().__init__()
-        self.sizes = frozenset(sizes)
-
-    @property
-    def hidden(self) -> frozenset[tuple[Any, int]]:
-        """Those of arrays that are no arguments."""
-        return frozenset((access, axis) for access, axis in self.sizes if access.root < 0)
 
 
 class Again(Exception):
@@ -423,6 +403,8 @@ class Context:
                 return self.b.emit("cast", (value.value,), {"dtype": I64})[0]
             case ArrayView() if value.rank == 0 and value.dtype.is_integer:
                 return self.as_size(self.element(value, ()), node)
+            case GrowingList() | SharedList():
+                self.require_known(node, f"{describe(value)} cannot give a size, or several", "write them as a tuple")
             case _:
                 self.at(node)
                 text = f"'{type_name(value)}' object cannot be interpreted as an integer"

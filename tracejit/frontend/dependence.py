@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from tracejit.frontend.context import Context, NeedsSizes, NeedsStatic
+from tracejit.frontend.context import Context
+from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.ir import interpreter
 from tracejit.ir.core import Block, Graph, Op, Value
 

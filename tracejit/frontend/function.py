@@ -18,7 +18,6 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.context import (
     Context,
     Frame,
-    NeedsSizes,
     ScriptBuilder,
 )
 from tracejit.frontend.desugar import RETURN_VALUE
@@ -91,6 +90,8 @@ from tracejit.frontend.restarts import (
     LengthVaries,
     ListGrows,
     NeedsDevice,
+    NeedsItems,
+    NeedsSizes,
     NeedsTensors,
     NeedsUnrolling,
 )
@@ -102,6 +103,7 @@ from tracejit.frontend.signature import (
     ArraySpec,
     ItemsOfSet,
     NumberSpec,
+    NumbersSpec,
     Spec,
     StaticSpec,
     TreeSpec,
@@ -135,6 +137,16 @@ class Input:
     access: Access
     spec: ArraySpec | NumberSpec
     hidden: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the call has a list, of whose numbers the graph takes an array."""
+        return bool(self.access.steps) and self.access.steps[-1][0] == "numbers"
+
+    @property
+    def given_at(self) -> Access:
+        """Where the call has what the parameter is or is made of."""
+        return self.access.parent if self.is_list else self.access
 
 
 @dataclass(slots=True)
@@ -370,6 +382,12 @@ class Lowering:
             case StaticSpec(value):
                 self.statics.guard_contents(value, access)
                 return Static(value)
+            case NumbersSpec(dtype):
+                if self.ctx.device != "cpu":
+                    raise NeedsItems
+                numbers = ArraySpec(dtype, (None,), contiguous=True, tensor=False)
+                made = self.array_input(name, access.step("numbers", dtype.numpy_name), numbers)
+                return self.statics.numbers_of_outside(made, access)
             case TreeSpec(kind, keys, children):
                 return self.bind_tree(name, access, kind, keys, children)
 

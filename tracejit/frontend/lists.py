@@ -11,7 +11,7 @@ Items are copies: changing an array in place that is an item, or was read as one
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
@@ -186,14 +186,17 @@ class Lists:
         self.ctx.at(node)
         return GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((place,)))
 
-    def of_outside(self, items: Iterable[FrontValue], key: object) -> GrowingList:
+    def of_outside(self, items: Sequence[FrontValue] | SequenceValue, key: object) -> GrowingList:
         """The items of a list that the caller has."""
         node = self.ctx.frame.source.node
         if self.ctx.level:
             self.ctx.refuse(node, "a list from outside is first used and changed in a branch or loop", "name it before")
         kind = self.ctx.growing[key] or NOTHING
         made = GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((key,)))
-        self.fill(made, items, node)
+        if isinstance(items, SequenceValue):
+            self.extend(made, items, node)
+        else:
+            self.fill(made, items, node)
         return made
 
     def no_items(self, kind: Kind) -> list[Value]:

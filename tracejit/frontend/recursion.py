@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
-from tracejit.frontend.context import Context, Frame, NeedsStatic
+from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
-from tracejit.frontend.restarts import LengthVaries
+from tracejit.frontend.restarts import LengthVaries, NeedsStatic
 from tracejit.frontend.scopes import names_read
 from tracejit.frontend.shared_lists import Pools
 from tracejit.frontend.signature import Access

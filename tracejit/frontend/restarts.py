@@ -46,6 +46,35 @@ class AttributeVaries(Exception):
         self.access = access
 
 
+class MustTell(Exception):
+    """The specs of the arguments must say more: lower again for those."""
+
+
+class NeedsStatic(MustTell):
+    """A number argument decides a type (an axis, say): lower again with it compiled in."""
+
+    def __init__(self, access: Any) -> None:
+        super().__init__()
+        self.access = access
+
+
+class NeedsSizes(MustTell):
+    """Sizes of arguments decide what the program is: lower again with them compiled in."""
+
+    def __init__(self, sizes: Iterable[tuple[Any, int]]) -> None:
+        super().__init__()
+        self.sizes = frozenset(sizes)
+
+    @property
+    def hidden(self) -> frozenset[tuple[Any, int]]:
+        """Those of arrays that are no arguments."""
+        return frozenset((access, axis) for access, axis in self.sizes if access.root < 0)
+
+
+class NeedsItems(MustTell):
+    """Lists of many numbers cannot be run-time values here: lower again with each number as a value of its own."""
+
+
 class NeedsDevice(Exception):
     """No argument is an array, and one from outside is elsewhere: lower again for its device."""
 

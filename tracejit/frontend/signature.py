@@ -28,7 +28,7 @@ class Access:
 
     Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`,
     `("iterate", None)` (a tuple of its items), `("has", name)` (whether there is such an attribute),
-    `("contents", None)` (what `contents` gives).
+    `("contents", None)` (what `contents` gives), `("numbers", dtype)` (a list of numbers as an array).
     """
 
     root: int
@@ -60,6 +60,8 @@ class Access:
                     value = hasattr(value, key)
                 elif kind == "contents":
                     value = contents(value)
+                elif kind == "numbers":
+                    value = np.array(value, key)
                 else:
                     value = value[key]
             except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -70,7 +72,9 @@ class Access:
         """How the user would write it."""
         shown = names[self.root] if self.root >= 0 else ""
         for kind, key in self.steps:
-            shown += f".{key}" if kind == "attribute" else "" if kind == "cell" else f"[{key!r}]" if shown else str(key)
+            if kind in ("cell", "numbers"):
+                continue
+            shown += f".{key}" if kind == "attribute" else f"[{key!r}]" if shown else str(key)
         return shown.lstrip(".")
 
 
@@ -132,7 +136,17 @@ class TreeSpec:
     children: tuple[Spec, ...]
 
 
-Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec
+@record
+class NumbersSpec:
+    """A list of many Python numbers of one type; how many, and which, are run-time values."""
+
+    dtype: DType
+
+
+Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec | NumbersSpec
+
+#: A list with more numbers than these is one run-time value where that is asked for; of a shorter one, each number is.
+FEW_NUMBERS = 16
 
 
 def _is_same(a: Any, b: Any) -> bool:
@@ -204,8 +218,28 @@ def contents(value: Any) -> Any:
             return value
 
 
-def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
-    """The spec of an argument; `static` compiles a number in."""
+#: Python's types of numbers, and their dtypes.
+PYTHON_DTYPES: dict[type, DType] = {
+    kind: BY_NUMPY_NAME[name]
+    for kind, name in ((bool, "bool"), (int, "int64"), (float, "float64"), (complex, "complex128"))
+}
+
+
+def python_type(dtype: DType) -> type:
+    """Python's type of numbers of a dtype."""
+    return next(kind for kind, own in PYTHON_DTYPES.items() if own == dtype)
+
+
+def dtype_of_many(value: Any) -> DType | None:
+    """The dtype of a list of many numbers of one type; None of anything else."""
+    if type(value) is not list or len(value) <= FEW_NUMBERS or type(value[0]) not in PYTHON_DTYPES:
+        return None
+    kinds = set(map(type, value))
+    return PYTHON_DTYPES[kinds.pop()] if len(kinds) == 1 else None
+
+
+def spec_of(value: Any, static: bool = False, any_size: bool = False, numbers: bool = False) -> Spec:
+    """The spec of an argument; `static` compiles a number in, `numbers` takes a list of many of them as one value."""
     if isinstance(value, Tensor):
         return array_spec(value._data, True, value.requires_grad, any_size)
     if isinstance(value, np.ndarray):
@@ -216,17 +250,16 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False) -> Spec:
         return StaticSpec(value)
     if isinstance(value, np.generic) and (dtype := _dtype_of(value.dtype)) is not None:
         return NumberSpec(dtype, weak=False)
-    if type(value) is int:
-        return NumberSpec(BY_NUMPY_NAME["int64"], weak=True)
-    if type(value) is float:
-        return NumberSpec(BY_NUMPY_NAME["float64"], weak=True)
-    if type(value) is complex:
-        return NumberSpec(BY_NUMPY_NAME["complex128"], weak=True)
+    if type(value) in PYTHON_DTYPES:
+        return NumberSpec(PYTHON_DTYPES[type(value)], weak=True)
     if hasattr(value, "__cuda_array_interface__") and hasattr(value, "dtype"):
         return array_spec(value, False, any_size=any_size)
+    if numbers and (dtype := dtype_of_many(value)) is not None:
+        return NumbersSpec(dtype)
     if isinstance(value, tuple | list | dict) or is_data_object(value):
         keys, children = tree_children(value)
-        return TreeSpec(type(value), keys, tuple(spec_of(c, any_size=any_size) for c in children))
+        numbers = numbers and not isinstance(value, list)  # lists of lists are told apart by what they hold
+        return TreeSpec(type(value), keys, tuple(spec_of(c, any_size=any_size, numbers=numbers) for c in children))
     return StaticSpec(value)
 
 
@@ -246,6 +279,11 @@ def matches(spec: Spec, value: Any) -> bool:
         fits = all(n in (d, own) for n, d, own in zip(spec.dims, found.dims, value.shape, strict=True))
         found = dataclasses.replace(found, dims=spec.dims) if fits else found
     return found == spec
+
+
+def holds_numbers(spec: Spec) -> bool:
+    """Whether a list of many numbers is part of a value."""
+    return isinstance(spec, NumbersSpec) or (isinstance(spec, TreeSpec) and any(map(holds_numbers, spec.children)))
 
 
 def refined(

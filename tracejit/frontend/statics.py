@@ -11,7 +11,7 @@ import builtins
 import dataclasses
 import enum
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -22,6 +22,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.context import Context
 from tracejit.frontend.devices import require_outer
 from tracejit.frontend.heap import Contents
+from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.restarts import AttributeVaries
 from tracejit.frontend.signature import (
     CHANGEABLE,
@@ -45,8 +46,11 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Mutable,
+    Number,
     ObjectValue,
+    SequenceValue,
     SharedList,
+    Size,
     Static,
     TupleValue,
     dict_class,
@@ -103,7 +107,8 @@ class Statics:
         #: lists of the caller, with what they hold (growing ones: their bases) at the start
         self.lists: list[tuple[Access, tuple[Any, ...], FrontValue]] = []
         self.containers: dict[int, FrontValue] = {}
-        self.grow: Callable[[list[FrontValue], object], GrowingList]  #: makes a growing list of items
+        #: makes a growing list of items
+        self.grow: Callable[[Sequence[FrontValue] | SequenceValue, object], GrowingList]
         self.in_pool: Callable[[FrontValue], FrontValue]  #: puts a list where other lists may hold it
         self.pools: dict[object, tuple[Any, ...]] = {}  #: what pools held when the arguments were there
         self.original: dict[tuple[int, str], FrontValue] = {}  #: what those were before
@@ -323,14 +328,25 @@ class Statics:
         """The attributes of objects from outside that were set, by the object's id and name."""
         return {(owner, name) for owner, o in self.outer.items() for name in o.fields}
 
-    def list_of_outside(self, items: list[FrontValue], access: Access) -> FrontValue:
+    def numbers_of_outside(self, numbers: ArrayView, access: Access) -> FrontValue:
+        """A list of many numbers that the caller has, given as an array."""
+
+        def item(i: Size) -> FrontValue:
+            return Number(self.ctx.element(numbers, (i,)).value, weak=True)
+
+        self.ctx.growing.setdefault(("outside", access), NumberKind(numbers.dtype, weak=True))
+        return self.list_of_outside(SequenceValue(numbers.lengths[0], item), access)
+
+    def list_of_outside(self, items: Sequence[FrontValue] | SequenceValue, access: Access) -> FrontValue:
         """A list that the caller has; one that changes at run time grows from the start."""
         key = ("outside", access)
-        made: FrontValue = ListValue(list(items), 0, frozenset((key,)))
-        start: tuple[Any, ...] = tuple(items)
-        if key in self.ctx.growing:
+        made: FrontValue
+        start: tuple[Any, ...]
+        if isinstance(items, SequenceValue) or key in self.ctx.growing:
             made = self.grow(items, key)
             start = tuple(self.ctx.storage.bases[c] for c in made.storages)
+        else:
+            made, start = ListValue(list(items), 0, frozenset((key,))), tuple(items)
         made = self.in_pool(made)
         self.lists.append((access, start, made))
         self.ctx.merged_lists.given.append((access, made))

@@ -25,10 +25,11 @@ import numpy as np
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.augmented import update_view
-from tracejit.frontend.context import Context, Frame, NeedsSizes, NeedsStatic
+from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.dependence import compiled_in, decided_by
 from tracejit.frontend.index_items import index_item
 from tracejit.frontend.names import elementwise_names, resolve
+from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import constant_access, is_data_object, tree_children
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.traced import TracedNumber, TracedTensor

@@ -34,7 +34,21 @@ from tracejit.runtime.emitter import Emitter
 
 def emit_guards(e: Emitter) -> None:
     """The functions that find, guard and unbox values, and those that keep references until the call ends."""
-    parts = _hold, _release, _follow, _array, _integer, _boolean, _tensor, _keys, _guard, _extent, _disjoint
+    parts = (
+        _hold,
+        _release,
+        _follow,
+        _array,
+        _integer,
+        _boolean,
+        _tensor,
+        _keys,
+        _number,
+        _numbers,
+        _guard,
+        _extent,
+        _disjoint,
+    )
     for emit in parts:
         emit(e)
 
@@ -272,6 +286,56 @@ def _keys(e: Emitter) -> None:
         e.leave("i1 true")
 
 
+def _number(e: Emitter) -> None:
+    """tj_number: guard one item of a list of numbers; put its value to an address."""
+    with e.function("internal i1 @tj_number(ptr %value, ptr %item, ptr %place)"):
+        own_type = e.load("ptr", "%item", TYPE_OFFSET)
+        false_unless(e, e.compare("eq", "ptr", own_type, e.get(ValueTable, "item", "%value")))
+        with e.when(e.compare("eq", "ptr", own_type, runtime(e, "int_type"))):
+            overflow = e.variable("i32", "0")
+            e.store("i64", e.call("i64", "PyLong_AsLongLongAndOverflow", "ptr %item", f"ptr {overflow}"), "%place")
+            e.leave(f"i1 {e.compare('eq', 'i32', e.load('i32', overflow), 0)}")
+        shift = e.get(ValueTable, "shift", "%value")
+        with e.when(e.compare("eq", "i64", shift, 0)):
+            is_true = e.compare("eq", "ptr", "%item", runtime(e, "true"))
+            e.store("i8", e.op(f"zext i1 {is_true} to i8"), "%place")
+            e.leave("i1 true")
+        e.store("i64", e.load("i64", "%item", VALUE_OFFSET), "%place")
+        with e.when(e.compare("eq", "i64", shift, 4)):  # a complex
+            e.store("i64", e.load("i64", "%item", VALUE_OFFSET + 8), e.at("%place", 8))
+        e.leave("i1 true")
+
+
+def _numbers(e: Emitter) -> None:
+    """tj_numbers: guard a list of numbers; its tj_tensor describes a copy of them, which is held."""
+    with e.function("internal i1 @tj_numbers(ptr %spec, ptr %value, ptr %object, ptr %frame)"):
+        wanted = e.get(ValueTable, "type", "%value")
+        false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", TYPE_OFFSET), wanted))
+        count = e.load("i64", "%object", SIZE_OFFSET)
+        false_unless(e, e.compare("sge", "i64", count, e.get(ValueTable, "length", "%value")))
+        shift = e.get(ValueTable, "shift", "%value")
+        copy = e.call("ptr", "PyBytes_FromStringAndSize", "ptr null", f"i64 {e.op(f'shl i64 {count}, {shift}')}")
+        with e.when(e.compare("eq", "ptr", copy, "null")):
+            e.call("void", "PyErr_Clear")
+            e.leave("i1 false")
+        e.call("void", "tj_hold", "ptr %spec", "ptr %frame", f"ptr {copy}", declare=False)
+        data = e.call("ptr", "PyBytes_AsString", f"ptr {copy}")
+        with e.count(count) as i:
+            item = e.call("ptr", "PyList_GetItem", "ptr %object", f"i64 {i}")
+            place = e.at(data, e.op(f"shl i64 {i}, {shift}"))
+            false_unless(e, e.call("i1", "tj_number", "ptr %value", f"ptr {item}", f"ptr {place}", declare=False))
+        e.put(FrameHead, "elements", "%frame", e.add(e.get(FrameHead, "elements", "%frame"), count))
+        storage = in_frame(e, ValueTable, "storage", "%value")
+        e.store("i64", count, storage)
+        tensor = in_frame(e, ValueTable, "tensor", "%value")
+        e.put(NativeTensor, "data", tensor, data)
+        e.put(NativeTensor, "ndim", tensor, "1")
+        e.put(NativeTensor, "shape", tensor, storage)
+        e.put(NativeTensor, "strides", tensor, "null")
+        e.put(NativeTensor, "dtype", tensor, "0")
+        e.leave("i1 true")
+
+
 def _guard(e: Emitter) -> None:
     """tj_guard: whether `object` is what the value asks for; fills its tj_tensor where it has one."""
     kinds = " ".join(f"i64 {number}, label %{name}_kind" for name, number in KINDS.items())
@@ -282,9 +346,10 @@ def _guard(e: Emitter) -> None:
         for name, function in (("array", "tj_array"), ("int", "tj_integer"), ("bool", "tj_boolean")):
             e.start(f"{name}_kind")
             e.leave(f"i1 {e.call('i1', function, 'ptr %value', 'ptr %object', 'ptr %frame', declare=False)}")
-        e.start("tensor_kind")
         operands = ("ptr %spec", "ptr %value", "ptr %object", "ptr %frame")
-        e.leave(f"i1 {e.call('i1', 'tj_tensor_guard', *operands, declare=False)}")
+        for name, function in (("tensor", "tj_tensor_guard"), ("numbers", "tj_numbers")):
+            e.start(f"{name}_kind")
+            e.leave(f"i1 {e.call('i1', function, *operands, declare=False)}")
         e.start("boxed_kind")
         false_unless(e, e.compare("eq", "ptr", own_type, wanted))
         _scalar_input(e, e.at("%object", VALUE_OFFSET))

@@ -74,14 +74,15 @@ class ValueTable(Structure):
         ("step_count", c_int64),
         ("steps", c_void_p),
         ("type", c_void_p),  # the exact type, or the object an identity guard asks for
-        ("length", c_int64),  # of a tuple, list or dict under a type guard; -1: not looked at
+        ("length", c_int64),  # of a tuple, list or dict under a type guard (-1: not looked at); of numbers, the least
+        ("item", c_void_p),  # the exact type of numbers in a list
         ("keys", c_void_p),  # what the keys of a dict must be, in order
         ("dtype", c_void_p),
         ("rank", c_int64),
         ("flags", c_int64),  # ndarray flags that must be set
         ("axes", c_void_p),
         ("tensor", c_int64),  # frame offset of its tj_tensor
-        ("storage", c_int64),  # frame offset: an int or bool, or the strides in elements
+        ("storage", c_int64),  # frame offset: an int or bool, the strides in elements, or how many numbers
         ("strided", c_int64),
         ("shift", c_int64),  # log2 of the element size
         ("inout", c_int64),
@@ -93,7 +94,7 @@ class ValueTable(Structure):
     )
 
 
-KINDS = {"array": 0, "tensor": 1, "boxed": 2, "int": 3, "bool": 4, "is": 5, "type": 6, "keys": 7}
+KINDS = {"array": 0, "tensor": 1, "boxed": 2, "int": 3, "bool": 4, "is": 5, "type": 6, "keys": 7, "numbers": 8}
 
 
 class OutputTable(Structure):

@@ -71,7 +71,16 @@ class KeysGuard:
     keys: tuple[Any, ...]
 
 
-Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard | KeysGuard
+@record
+class NumbersGuard:
+    """A list (of no subclass) of at least so many items, all exactly of this type (bool, int that fits 64 bits, float
+    or complex), passed as an array."""
+
+    type: type
+    least: int
+
+
+Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard | KeysGuard | NumbersGuard
 
 
 @record

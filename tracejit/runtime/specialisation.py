@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from ctypes import Array, addressof, c_int64, c_void_p
 from typing import Any
 
+import numpy as np
+
 from tracejit.runtime import dispatch_tables as tables
 from tracejit.runtime.callable_type import HEADER
 from tracejit.runtime.dispatch_tables import KINDS, LEAVES, SHAPES, STEPS, size_of
@@ -28,6 +30,7 @@ from tracejit.runtime.guards import (
     Leaf,
     NativeEntry,
     NumberResult,
+    NumbersGuard,
     ResultPlan,
     SameResult,
     TypeGuard,
@@ -141,6 +144,10 @@ class Specialisation:
             case KeysGuard(keys):
                 value.kind, value.type, value.length = KINDS["keys"], self._pin(dict), len(keys)
                 value.keys = self._array(c_void_p, [self._key(key) for key in keys])
+            case NumbersGuard(type_, least):
+                value.kind, value.type, value.length = KINDS["numbers"], self._pin(list), least
+                value.item, value.storage = self._pin(type_), self._room(8)
+                value.shift = np.dtype(type_).itemsize.bit_length() - 1
         if _carries_data(argument):
             value.tensor = self._next_input
             self._next_input += size_of(tables.NativeTensor)
@@ -245,7 +252,7 @@ _PYTHON_NUMBERS = {"f": "float", "i": "int", "b": "bool", "c": "complex"}
 
 def _carries_data(argument: Argument) -> bool:
     """Whether the value is an input of the native entry."""
-    return isinstance(argument.guard, ArrayGuard | BoxedGuard | IntGuard | BoolGuard)
+    return isinstance(argument.guard, ArrayGuard | BoxedGuard | IntGuard | BoolGuard | NumbersGuard)
 
 
 def _slot_names(cls: type) -> list[str]:

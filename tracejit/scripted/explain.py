@@ -16,7 +16,7 @@ from tracejit.codegen.kernel_walk import host_code
 from tracejit.codegen.kernel_walk import walk as walk_statements
 from tracejit.codegen.loop_ir import Alloc, Call, For, Free, Kernel, Launch, Program
 from tracejit.errors import Span
-from tracejit.frontend.signature import ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec
+from tracejit.frontend.signature import FEW_NUMBERS, ArraySpec, NumberSpec, NumbersSpec, Spec, StaticSpec, TreeSpec
 from tracejit.ir.core import Graph, Op, walk
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import ScalarType
@@ -63,7 +63,8 @@ def _guards(fn: ScriptedFunction, made: Specialisation) -> Iterator[str]:
     for i in made.lowered.inputs:
         where = i.access.text(names) or "hidden"
         outer = "" if i.access.root >= 0 else ", read from outside at every call"
-        yield f"{where}: {spec_text(i.spec)}{', written' if i.access in inout else ''}{outer}"
+        spec = NumbersSpec(i.spec.dtype) if i.is_list else i.spec
+        yield f"{where}: {spec_text(spec)}{', written' if i.access in inout else ''}{outer}"
     for name, spec in zip(names, made.parameters, strict=True):
         if isinstance(spec, StaticSpec):
             yield f"{name} is {spec.value!r}, compiled in"
@@ -81,6 +82,8 @@ def spec_text(spec: Spec) -> str:
             return f"{kind} {dtype.numpy_name}[{sizes}]{'' if contiguous else ', any strides'}{grad}, on {spec.device}"
         case NumberSpec(dtype, weak):
             return f"{'a Python number' if weak else 'a NumPy scalar'}, {dtype.numpy_name}"
+        case NumbersSpec(dtype):
+            return f"a list of more than {FEW_NUMBERS} Python numbers, {dtype.numpy_name}"
         case StaticSpec(value):
             return repr(value)
         case TreeSpec(kind, keys):

@@ -30,7 +30,18 @@ from tracejit.frontend.function import (
     TurnedLeaf,
     ViewLeaf,
 )
-from tracejit.frontend.signature import MISSING, Access, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
+from tracejit.frontend.signature import (
+    FEW_NUMBERS,
+    MISSING,
+    Access,
+    NumberSpec,
+    NumbersSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    python_type,
+    step_kind,
+)
 from tracejit.ops.effects import REPORTED
 from tracejit.records import record
 from tracejit.runtime import guards as g
@@ -216,6 +227,8 @@ class Plan:
                     self.guard_tree(access.step(step_kind(kind), key), child)
             case StaticSpec(value):
                 self.add(self.static_guard(value), access)
+            case NumbersSpec():
+                pass  # its items are an input
             case _:
                 if access not in self.inputs:
                     raise Inexpressible
@@ -274,8 +287,10 @@ class Plan:
 
     def carrier(self, input: Input) -> g.Argument:
         """The guard that also passes the value to the graph."""
-        access, spec = input.access, input.spec
+        access, spec = input.given_at, input.spec
         self.at[access] = len(self.arguments) + len(self.at)
+        if input.is_list:
+            return self.argument(g.NumbersGuard(python_type(spec.dtype), FEW_NUMBERS + 1), access)
         if isinstance(spec, NumberSpec):
             guard: g.Guard
             if not spec.weak:
@@ -348,7 +363,7 @@ class Plan:
         """The error hook that also sets `.grad` as the script had when it raised. The Tensors are found in the frame
         that the context is part of; `objects` will hold the offset of the objects in it."""
         lowered = self.lowered
-        places = [self.at[i.access] for i in lowered.inputs]
+        places = [self.at[i.given_at] for i in lowered.inputs]
 
         def hooked(status: int, context: int) -> BaseException:
             error = hook(status, context)

@@ -57,6 +57,8 @@ class RecordedPlan(Plan):
 
     def results(self, leaf: Leaf, leaves: list[g.Leaf]) -> tuple[str, Any]:
         """The user's leaves, then the inputs, then the residuals; `finish` ties them together."""
+        if any(i.is_list for i in self.lowered.inputs):  # the node keeps its inputs as arrays
+            raise Inexpressible
         tree = self.flatten(leaf, leaves)
         n_leaves, n_inputs = len(leaves), len(self.lowered.inputs)
         leaves.extend(g.ArgumentResult(self.at[i.access]) for i in self.lowered.inputs)

@@ -23,14 +23,15 @@ from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
 from tracejit.eager.modes import MODE
 from tracejit.errors import ScriptError
-from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Lowered, called_with, lower_function
+from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import (
     CONVERSION,
     Access,
     ArraySpec,
     Spec,
     StaticSpec,
+    holds_numbers,
     matches,
     refined,
     spec_of,
@@ -152,6 +153,7 @@ class ScriptedFunction(FastCallable):
     """
 
     runs_plain = True  #: whether `TRACEJIT_DISABLE` has it run as plain Python
+    takes_numbers = True  #: whether lists of many numbers are run-time values as long as nothing needs their items
 
     def __init__(self, fn: Callable[..., Any], options: Options | None = None) -> None:
         super().__init__()
@@ -165,6 +167,7 @@ class ScriptedFunction(FastCallable):
         self._static: set[Access] = set()
         self._sizes: set[tuple[Access, int]] = set()
         self._varying: set[Access] = set()  #: floats from outside that were found changed
+        self._takes_numbers = self.takes_numbers
         self._lock = threading.RLock()
         self._device_calls: DeviceCalls | None = None
         self._last: Specialisation | None = None
@@ -293,6 +296,8 @@ class ScriptedFunction(FastCallable):
                     self._varying.discard(request.access)
                 except NeedsSizes as request:
                     self._sizes |= request.sizes
+                except NeedsItems:
+                    self._takes_numbers = False
 
     def _specialise(self, arguments: Sequence[Any]) -> Specialisation:
         specs = tuple(self._spec(i, value) for i, value in enumerate(arguments))
@@ -330,8 +335,8 @@ class ScriptedFunction(FastCallable):
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
         with called_with(arguments), collector_paused(), things_read() as read:
             try:
-                lowered = self.lower(parameters, aliases)
-            except (NeedsStatic, NeedsSizes) as request:
+                lowered = self.with_items_told(parameters, aliases)
+            except MustTell as request:
                 if kept is not None:
                     kept.keep_request(request)
                 raise
@@ -368,6 +373,16 @@ class ScriptedFunction(FastCallable):
             return None
         return self.__tracejit_function__, self.options.described
 
+    def with_items_told(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
+        """`lower`; what cannot be lowered with lists of many numbers as run-time values perhaps can with each number
+        told."""
+        try:
+            return self.lower(parameters, aliases)
+        except ScriptError:
+            if any(holds_numbers(spec) for _, _, spec in parameters):
+                raise NeedsItems from None
+            raise
+
     def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
         """The function for parameters of these specs; `aliases`: arrays that are the same as an earlier one."""
         return lower_function(
@@ -384,7 +399,7 @@ class ScriptedFunction(FastCallable):
         if self._names[index] in self.options.static:
             return StaticSpec(value)
         try:
-            spec = spec_of(value)
+            spec = spec_of(value, numbers=self._takes_numbers)
             return refined(spec, Access(index), value, self._static, self._sizes) if self._refined else spec
         except TypeError as error:
             reason, instead = f"argument {self._names[index]!r}: {error}", CONVERSION

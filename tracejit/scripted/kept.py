@@ -28,8 +28,8 @@ from tracejit import config, errors
 from tracejit.codegen import loop_ir
 from tracejit.codegen.loop_ir import Function, Program
 from tracejit.frontend import leaves, reports, results, signature
-from tracejit.frontend.context import NeedsSizes, NeedsStatic
 from tracejit.frontend.function import Input, Lowered
+from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import MISSING, Access, Spec, StaticSpec
 from tracejit.ir import core
 from tracejit.ir import types as ir_types
@@ -138,6 +138,8 @@ class _Packer(pickle.Pickler):
                 return NeedsStatic, (obj.access,)
             case NeedsSizes():
                 return NeedsSizes, (tuple(obj.sizes),)
+            case NeedsItems():
+                return NeedsItems, ()
             case np.dtype() | np.generic():
                 return NotImplemented
             case types.MappingProxyType():
@@ -167,7 +169,7 @@ class _Packer(pickle.Pickler):
 _RECORDS = _records()
 del _RECORDS[Access]
 _FUNCTIONS = {f.__name__: f for f in (missing, in_package, dtype_named, op_named, find)}
-_GLOBALS = frozenset((*_RECORDS, Access, NeedsStatic, NeedsSizes, met, at_thing, *_FUNCTIONS.values()))
+_GLOBALS = frozenset((*_RECORDS, Access, NeedsStatic, NeedsSizes, NeedsItems, met, at_thing, *_FUNCTIONS.values()))
 
 
 class _Unpacker(pickle.Unpickler):
@@ -324,8 +326,8 @@ class Kept:
         return True
 
     def lowerings(self) -> Iterator[Lowered]:
-        """The lowerings; that given last is the one whose parts are asked for from then on. Raises `NeedsStatic` and
-        `NeedsSizes` as they were raised instead of one."""
+        """The lowerings; that given last is the one whose parts are asked for from then on. Raises `MustTell` as it
+        was raised instead of one."""
         for self._variant in range(_VARIANTS):
             self.lowering = ""
             data = disk.load(self._place(f"lowering {self._variant}"))
@@ -341,7 +343,7 @@ class Kept:
             found = _Unpacker(data, self.reachable.objects).load()
         except Exception:
             return None
-        if isinstance(found, NeedsStatic | NeedsSizes):
+        if isinstance(found, MustTell):
             raise found
         self.lowering = disk.digest(data)
         head, params, outcome, packed, kinds, parts = found
@@ -350,7 +352,7 @@ class Kept:
         graph = KeptGraph(head, params, outcome, lambda: _Unpacker(packed, self.reachable.objects).load())
         return Lowered(graph, keep=[self.reachable], **parts)
 
-    def keep_request(self, request: NeedsStatic | NeedsSizes) -> None:
+    def keep_request(self, request: MustTell) -> None:
         """Keep that more must be compiled in."""
         self._save(f"lowering {self._variant}", request)
 

@@ -40,6 +40,8 @@ def trace(fn: Callable[..., Any], *example_args: Any, **example_kwargs: Any) -> 
 class TracedFunction(ScriptedFunction):
     """What `trace` gives; a `ScriptedFunction` whose graphs come from running the function."""
 
+    takes_numbers = False  # Python runs over them
+
     def __init__(self, fn: Callable[..., Any]) -> None:
         if not callable(fn):
             raise TypeError(f"trace() takes something to call, not {type(fn).__name__}")

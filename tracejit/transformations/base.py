@@ -105,6 +105,7 @@ class Transformation(ScriptedFunction):
     """
 
     runs_plain = False
+    takes_numbers = False  # each number is a leaf
 
     def __init__(self, fn: Any) -> None:
         self.inner = scripted(fn)
@@ -179,10 +180,10 @@ def tree_of(spec: Spec, leaf: Callable[[ArraySpec | NumberSpec], Leaf]) -> Leaf:
     match spec:
         case TreeSpec(kind, keys, children):
             return TreeLeaf(kind, keys, tuple(tree_of(c, leaf) for c in children))
-        case StaticSpec():
-            return ConstantLeaf(None)
-        case _:
+        case ArraySpec() | NumberSpec():
             return leaf(spec)
+        case _:
+            return ConstantLeaf(None)
 
 
 # -- results ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.context import NeedsSizes
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -22,6 +21,7 @@ from tracejit.frontend.function import (
     ObjectLeaf,
     TreeLeaf,
 )
+from tracejit.frontend.restarts import NeedsSizes
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
 from tracejit.frontend.values import Static
 from tracejit.ir.core import Block, Graph

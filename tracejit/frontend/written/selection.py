@@ -260,7 +260,7 @@ def lexsort(keys: Any, axis: Any = -1) -> Any:
     """The places in the order of several keys, the last one first."""
     order = np.argsort(keys[0], kind="stable")
     for k in each(len(keys))[1:]:
-        order = order[np.argsort(keys[k][order], kind="stable")]
+        order = order[np.argsort(np.asarray(keys[k])[order], kind="stable")]
     return order
 
 
