@@ -53,7 +53,7 @@ def odd(function: Callable[[mp.mpf], mp.mpf]) -> Callable[[mp.mpf], mp.mpf]:
 
 
 HALF_LN2 = mp.log(2) / 2
-S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2
+S_MAX = mp.mpf("0.04")  # of f in [-1/4, 1/2]
 
 TARGETS = (
     Target(
@@ -81,7 +81,26 @@ TARGETS = (
         mp.mpf(0),
         S_MAX,
         1,
-        {"f32": 4, "f64": 7, "f32w": 5},
+        {"f64": 7},
+    ),
+    Target("atanh", "(atanh(s) - s) / s**3 in s**2", odd(mp.atanh), mp.mpf(0), mp.mpf("0.0625"), 1, {"f32": 4, "f64": 8}),
+    Target(
+        "log2",
+        "log2((1 + s) / (1 - s)) / s in s**2",
+        series_safe(lambda z: 2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) / mp.log(2)),
+        mp.mpf(0),
+        S_MAX,
+        0,
+        {"f32w": 5},
+    ),
+    Target(
+        "log1p",
+        "(log(1 + f) - f) / f**2",
+        series_safe(lambda f: (mp.log1p(f) - f) / f**2),
+        mp.mpf(-0.25),
+        mp.mpf(0.5),
+        1,
+        {"f32": 9},
     ),
     Target(
         "pow_log",
@@ -90,7 +109,7 @@ TARGETS = (
         mp.mpf(0),
         S_MAX,
         2,
-        {"f64": 7},
+        {"f64": 8},
     ),
     Target(
         "sin",
@@ -122,7 +141,7 @@ TARGETS = (
     Target("asin", "(asin(x) - x) / x**3 in x**2", odd(mp.asin), mp.mpf(0), mp.mpf(0.25), 1, {"f32": 5, "f64": 13}),
     Target("tanh", "(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mp.mpf(0), mp.mpf(0.390625), 1, {"f32": 5, "f64": 12}),
     Target("sinh", "(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mp.mpf(0), mp.mpf(1), 1, {"f32": 4, "f64": 8}),
-    Target("asinh", "(asinh(x) - x) / x**3 in x**2", odd(mp.asinh), mp.mpf(0), mp.mpf(0.25), 1, {"f64": 15}),
+    Target("asinh", "(asinh(x) - x) / x**3 in x**2", odd(mp.asinh), mp.mpf(0), mp.mpf("0.281"), 1, {"f32": 5, "f64": 15}),
     Target(
         "erf",
         "erf(x) / x - 1 in x**2",
@@ -167,8 +186,8 @@ class Split:
 SPLITS = (
     Split("log(2)", mp.log(2), {"f32": (12,), "f64": (32,)}),
     Split("log(2) short", mp.log(2), {"f64": (24,)}),
-    Split("1/log(2)", 1 / mp.log(2), {"f32": (12,), "f64": (21,)}),
-    Split("1/log(10)", 1 / mp.log(10), {"f32": (12,), "f64": (21,)}),
+    Split("1/log(2) - 1", 1 / mp.log(2) - 1, {"f32": (), "f64": ()}),
+    Split("1/log(10) - 1/2", 1 / mp.log(10) - mp.mpf(0.5), {"f32": (), "f64": ()}),
     Split("log10(2)", mp.log10(2), {"f32": (12,), "f64": (32,)}),
     Split("2/(3*log(2))", 2 / (3 * mp.log(2)), {"f64": (21,)}),
     Split("pi/2", mp.pi / 2, {"f32": (24,), "f64": (53,)}),

@@ -166,11 +166,13 @@ class ExpressionPrinter(Emitter):
         values = [self.splat(v, lanes) for v in values]
         width = 512 // dtype.bits
         type, mask = type_text(dtype, width), f"i{width}"
-        self.declare(f"declare {type} @{intrinsic}({', '.join([type] * (len(args) + 1))}, {mask}, i32)")
+        intrinsic, *literals = intrinsic.split(", ")
+        operands = [type] * len(args) + [text.split()[0] for text in literals]
+        self.declare(f"declare {type} @{intrinsic}({', '.join(operands)}, {type}, {mask}, i32)")
         made: list[Value] = []
         for start in range(0, lanes, width):
             parts = [self.lanes_from(v, start, width) for v in values]
-            typed = ", ".join(v.typed() for v in parts)
+            typed = ", ".join([*(v.typed() for v in parts), *literals])
             text = f"call {type} @{intrinsic}({typed}, {type} zeroinitializer, {mask} -1, i32 4)"
             made.append(self.pure(text, dtype, width, *parts))
         while len(made) > 1:

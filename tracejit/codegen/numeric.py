@@ -69,6 +69,19 @@ def ldexp(a: Array, n: Array) -> Array:
     return np.ldexp(a, np.nan_to_num(n).astype(np.int32))
 
 
+def exponent(a: Array) -> Array:
+    """The e of |a| = 2**e * m with m in [1, 2); -inf at 0, inf at infinities."""
+    whole = np.frexp(a)[1] - 1.0
+    return np.where(np.isfinite(a) & (a != 0), whole, np.where(a == 0, -np.inf, np.abs(a))).astype(np.asarray(a).dtype)
+
+
+def significand(a: Array) -> Array:
+    """The m in [3/4, 3/2) of a = 2**e * m; 1 at zeros and infinity, NaN for negative numbers."""
+    half = np.frexp(a)[0]
+    usual = np.where(half < 0.75, 2 * half, half)
+    return np.where(np.isin(a, (0, np.inf)), 1, np.where(a > 0, usual, np.nan)).astype(np.asarray(a).dtype)
+
+
 def power(a: Array, b: Array) -> Array:
     """a to the b; integers wrap, and of a negative integer exponent only the bits below the sign count."""
     dtype = np.asarray(a).dtype

@@ -43,8 +43,8 @@ class ScalarOp:
               `{u}` that type or u32, the wider.
     llvm:     kind -> opcode (`fadd`, `icmp slt`, `fcmp olt`) or intrinsic (`llvm.sqrt`; one whose name contains
               `.with.overflow` gives its second result).
-    avx512:   the same for an intrinsic on whole registers of AVX-512 by dtype name; further operands are the result of
-              switched-off lanes, the mask, and the rounding.
+    avx512:   the same for an intrinsic on whole registers of AVX-512 by dtype name, with literal operands behind it;
+              further operands are the result of switched-off lanes, the mask, and the rounding.
     python:   kind -> expression over Python numbers with `{0}`, `{1}` for operands and `{low}`, `{high}` for the range
               of an integer dtype; functions are those of `host_numbers.py`. With `python_rounds` its value is exact, or
               that of doubles, and is brought into the dtype by the printer. Other kinds are left to `evaluate`.
@@ -133,7 +133,18 @@ def _math(name: str, evaluate: Callable[..., Any], arity: int = 1, c: str = "") 
     return ScalarOp(name, arity, "f", evaluate, c=spelling, expand=mathlib.FUNCTIONS[name])
 
 
-_SCALEF = {f"f{bits}": f"llvm.x86.avx512.mask.scalef.p{letter}.512" for bits, letter in ((32, "s"), (64, "d"))}
+def _avx512(name: str, literal: str = "") -> dict[str, str]:
+    """The intrinsics of AVX-512 for f32 and f64."""
+    return {f"f{n}": f"llvm.x86.avx512.mask.{name}.p{letter}.512{literal}" for n, letter in ((32, "s"), (64, "d"))}
+
+
+#: The interval [3/4, 3/2), and NaN for negative numbers.
+_SIGNIFICAND = ", i32 15"
+
+
+def _parts(name: str, arity: int, avx512: Mapping[str, str]) -> ScalarOp:
+    """An operation on a float's exponent or significand."""
+    return ScalarOp(name, arity, "f", getattr(numeric, name), avx512=avx512, expand=mathlib.FUNCTIONS[name])
 
 
 def _truncating(name: str, sign: str, opcode: str, evaluate: Callable[..., Any]) -> ScalarOp:
@@ -190,7 +201,9 @@ _ROWS = (
     _rounding("ceil", "llvm.ceil", "ceil", np.ceil),
     _rounding("trunc", "llvm.trunc", "trunc", np.trunc),
     _rounding("round", "llvm.rint", "rint", np.rint),
-    ScalarOp("ldexp", 2, "f", numeric.ldexp, avx512=_SCALEF, expand=mathlib.FUNCTIONS["ldexp"]),
+    _parts("ldexp", 2, _avx512("scalef")),
+    _parts("exponent", 1, _avx512("getexp")),
+    _parts("significand", 1, _avx512("getmant", _SIGNIFICAND)),
     # comparison and classification
     _comparison("eq", "==", np.equal),
     _comparison("ne", "!=", np.not_equal),
@@ -473,6 +486,8 @@ class KernelBuilder:
     maximum = _operation("maximum")
     copysign = _operation("copysign")
     ldexp = _operation("ldexp")
+    exponent = _operation("exponent")
+    significand = _operation("significand")
     sqrt = _operation("sqrt")
     floor = _operation("floor")
     ceil = _operation("ceil")

@@ -15,7 +15,7 @@ from tracejit.codegen.mathlib.half import half_conversion, storage_dtype
 __all__ = ["FUNCTIONS", "half_conversion", "storage_dtype"]
 
 _PLACES = {
-    arithmetic: "ldexp",
+    arithmetic: "ldexp exponent significand",
     exponential: "exp exp2 expm1 sigmoid sinh cosh tanh",
     logarithmic: "log log1p log2 log10 asinh acosh atanh",
     trigonometric: "sin cos tan asin acos atan atan2",

@@ -103,18 +103,38 @@ def clamp(k: KernelBuilder, x: Expr, low: float, high: float) -> Expr:
     return k.let(k.select(k.gt(x, high), high, x))
 
 
+def _normal(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
+    """(x, or a subnormal x scaled up to a normal number; the exponent that adds)."""
+    fmt, dtype = format_of(k, x), k.dtype(x)
+    is_subnormal = k.let(k.lt(k.abs(x), 2.0 ** (1 - fmt.bias)))
+    added = k.select(is_subnormal, k.const(fmt.mantissa + 2, dtype), k.const(0, dtype))
+    return k.let(k.select(is_subnormal, k.mul(x, 2.0 ** (fmt.mantissa + 2)), x)), added
+
+
+def exponent(k: KernelBuilder, x: Expr) -> Expr:
+    """The e of |x| = 2**e * m with m in [1, 2), as a float; -inf at 0, inf at infinities, NaN for NaN."""
+    fmt, dtype = format_of(k, x), k.dtype(x)
+    infinity = k.const(float("inf"), dtype)
+    normal, added = _normal(k, x)
+    biased = k.lsr(k.bitcast(k.abs(normal), fmt.integer), fmt.mantissa)
+    finite = k.sub(integer_to_float(k, k.sub(biased, fmt.bias), dtype), added)
+    usual = k.select(k.lt(k.abs(x), infinity), finite, k.abs(x))
+    return k.select(k.eq(x, 0), k.neg(infinity), usual)
+
+
+def significand(k: KernelBuilder, x: Expr) -> Expr:
+    """The m in [3/4, 3/2) of x = 2**e * m; 1 at zeros and infinity, NaN for negative numbers."""
+    fmt, dtype = format_of(k, x), k.dtype(x)
+    least = k.bitcast(k.const(0.75, dtype), fmt.integer)
+    above = k.bitand(k.sub(k.bitcast(_normal(k, x)[0], fmt.integer), least), (1 << fmt.mantissa) - 1)
+    return k.select(k.ge(x, 0), k.bitcast(k.add(above, least), dtype), float("nan"))
+
+
 def binary_exponent(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
-    """(e, m) with x = 2**e * m and m in [sqrt(1/2), sqrt(2)), e a float; for positive finite x."""
-    fmt = format_of(k, x)
-    dtype = k.dtype(x)
-    subnormal = k.let(k.lt(x, 2.0 ** (1 - fmt.bias)))
-    normal = k.select(subnormal, k.mul(x, 2.0 ** (fmt.mantissa + 2)), x)
-    root_half = k.bitcast(k.const(0.5**0.5, dtype), fmt.integer)
-    above = k.let(k.sub(k.bitcast(normal, fmt.integer), root_half))
-    mantissa = k.add(k.bitand(above, (1 << fmt.mantissa) - 1), root_half)
-    exponent = integer_to_float(k, k.asr(above, fmt.mantissa), dtype)
-    exponent = k.sub(exponent, k.select(subnormal, k.const(fmt.mantissa + 2, dtype), k.const(0, dtype)))
-    return k.let(exponent), k.let(k.bitcast(mantissa, dtype))
+    """(e, m) with x = 2**e * m and m in [3/4, 3/2), e a float; (-inf, 1) at 0, (inf, 1) at infinity, NaN below 0."""
+    m = k.let(k.significand(x))
+    e = k.let(k.exponent(x))
+    return k.let(k.select(k.lt(m, 1), k.add(e, 1), e)), m
 
 
 def integer_to_float(k: KernelBuilder, n: Expr, dtype: DType) -> Expr:

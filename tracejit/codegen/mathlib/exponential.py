@@ -58,7 +58,11 @@ def exp2(k: KernelBuilder, x: Expr) -> Expr:
     """2**x: the fraction is exact, so only its product with log(2) is rounded."""
     x = clamp(k, x, *_EXP2_RANGE[k.dtype(x).name])
     whole = nearest_whole(k, x)
-    r = k.let(k.sub(x, whole))
+    return exp2_of_parts(k, whole, k.let(k.sub(x, whole)))
+
+
+def exp2_of_parts(k: KernelBuilder, whole: Expr, r: Expr) -> Expr:
+    """2**(whole + r) for |r| <= 1/2."""
     tail = k.mul(k.mul(r, r), polynomial(k, "exp2", r))
     return k.ldexp(k.add(1, k.fma(r, math.log(2), tail)), whole)
 

@@ -11,15 +11,14 @@ from tracejit.codegen.mathlib.arithmetic import (
     binary_exponent,
     clamp,
     head,
-    nearest_integer,
+    nearest_whole,
     parts,
     polynomial,
     power_of_two,
-    scale,
     two_product,
 )
 from tracejit.codegen.mathlib.basic import fmod_integer, integer_power
-from tracejit.codegen.mathlib.logarithmic import log_of_wide
+from tracejit.codegen.mathlib.exponential import exp2_of_parts
 from tracejit.ir.types import F32, F64, I32, I64
 
 if TYPE_CHECKING:
@@ -40,48 +39,45 @@ def pow(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
     if dtype.is_integer:
         return integer_power(k, x, y)
     a = k.let(k.abs(x))
-    infinity = k.const(float("inf"), dtype)
-    is_special = k.let(k.logical_or(k.eq(a, 0), k.eq(a, infinity)))
-    base = k.let(k.select(is_special, k.const(1, dtype), a))
-    magnitude = _positive_power_f32(k, base, y) if dtype == F32 else _positive_power(k, base, y)
-    extreme = k.select(k.eq(k.eq(a, 0), k.lt(y, 0)), infinity, k.const(0, dtype))
-    magnitude = k.let(k.select(is_special, extreme, magnitude))
+    infinity = float("inf")
+    magnitude = k.let(_power_of_size_f32(k, a, y) if dtype == F32 else _power_of_size(k, a, y))
     half = k.let(k.mul(0.5, y))
     is_integer = k.let(k.eq(k.floor(y), y))
     is_odd = k.logical_and(is_integer, k.ne(k.floor(half), half))
     signed = k.select(is_odd, k.copysign(magnitude, x), magnitude)
     is_undefined = k.logical_and(k.logical_and(k.lt(x, 0), k.lt(a, infinity)), k.logical_not(is_integer))
-    is_nan = k.logical_or(k.logical_or(k.isnan(x), k.isnan(y)), is_undefined)
-    result = k.select(is_nan, k.const(float("nan"), dtype), signed)
+    result = k.select(is_undefined, k.const(float("nan"), dtype), signed)
     return k.select(k.logical_or(k.eq(y, 0), k.eq(x, 1)), k.const(1, dtype), result)
 
 
-def _positive_power_f32(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
-    """x**y for positive finite f32 x, in f64."""
-    e, log_m = log_of_wide(k, k.let(k.cast(x, F64)))
-    bounded = clamp(k, k.let(k.cast(y, F64)), -(2.0**70), 2.0**70)
-    exponent = k.mul(bounded, k.fma(log_m, 1 / math.log(2), e))
-    exponent = clamp(k, exponent, -200.0, 200.0)
-    whole, n = nearest_integer(k, exponent)
-    r = k.let(k.sub(exponent, whole))
-    fraction = k.fma(k.mul(r, r), polynomial(k, "exp2", r, "f32w"), k.fma(r, math.log(2), 1))
-    return k.cast(k.mul(fraction, power_of_two(k, n, F64)), F32)
+def _power_of_size_f32(k: KernelBuilder, a: Expr, y: Expr) -> Expr:
+    """a**y for f32 a >= 0, its logarithm to base 2 and the product with y in f64; any float for a = 1 or y = 0."""
+    e, m = binary_exponent(k, a)
+    f = k.let(k.sub(k.cast(m, F64), 1))
+    s = k.let(k.div(f, k.add(2, f)))
+    log = k.fma(s, polynomial(k, "log2", k.let(k.mul(s, s)), "f32w"), k.cast(e, F64))
+    exponent = clamp(k, k.let(k.mul(k.cast(clamp(k, y, -(2.0**70), 2.0**70), F64), log)), -200.0, 200.0)
+    whole = nearest_whole(k, exponent)
+    return exp2_of_parts(k, k.let(k.cast(whole, F32)), k.let(k.cast(k.sub(exponent, whole), F32)))
 
 
-def _positive_power(k: KernelBuilder, x: Expr, y: Expr) -> Expr:
-    """x**y for positive finite f64 x; the logarithm and its product with y carry some 15 extra bits (fdlibm)."""
-    log_hi, log_lo = _log2_pair(k, x)
+def _power_of_size(k: KernelBuilder, a: Expr, y: Expr) -> Expr:
+    """a**y for f64 a >= 0; the logarithm and its product with y carry some 15 extra bits (fdlibm)."""
+    infinity = k.const(float("inf"), F64)
+    is_special = k.let(k.logical_or(k.eq(a, 0), k.eq(a, infinity)))
+    extreme = k.select(k.eq(k.eq(a, 0), k.lt(y, 0)), infinity, k.const(0, F64))
+    log_hi, log_lo = _log2_pair(k, k.let(k.select(is_special, k.const(1, F64), a)))
     y = clamp(k, y, -(2.0**70), 2.0**70)
     y_hi = head(k, y)
     low = k.let(k.fma(k.sub(y, y_hi), log_hi, k.mul(y, log_lo)))
     high = k.let(k.mul(y_hi, log_hi))
     total = k.let(k.add(high, low))
     is_out = k.let(k.gt(k.abs(total), 1100.0))
-    total = clamp(k, total, -1100.0, 1100.0)
-    whole, n = nearest_integer(k, total)
+    whole = nearest_whole(k, clamp(k, total, -1100.0, 1100.0))
     r_hi = k.select(is_out, k.const(0, F64), k.sub(high, whole))
     r_lo = k.select(is_out, k.const(0, F64), low)
-    return scale(k, _exp2_of_pair(k, k.let(r_hi), k.let(r_lo)), n)
+    usual = k.ldexp(_exp2_of_pair(k, k.let(r_hi), k.let(r_lo)), whole)
+    return k.select(k.logical_and(is_special, k.eq(y, y)), extreme, usual)
 
 
 def _log2_pair(k: KernelBuilder, x: Expr) -> Pair:
