@@ -140,7 +140,16 @@ TARGETS = (
     ),
     Target("asin", "(asin(x) - x) / x**3 in x**2", odd(mp.asin), mp.mpf(0), mp.mpf(0.25), 1, {"f32": 5, "f64": 13}),
     Target("tanh", "(tanh(x) - x) / x**3 in x**2", odd(mp.tanh), mp.mpf(0), mp.mpf(0.390625), 1, {"f32": 5, "f64": 12}),
-    Target("sinh", "(sinh(x) - x) / x**3 in x**2", odd(mp.sinh), mp.mpf(0), mp.mpf(1), 1, {"f32": 4, "f64": 8}),
+    Target("sinh", "(sinh(r) - r) / r**3 in r**2", odd(mp.sinh), mp.mpf(0), HALF_LN2**2, 1, {"f32": 2, "f64": 5}),
+    Target(
+        "cosh",
+        "(cosh(r) - 1) / r**2 in r**2",
+        series_safe(lambda z: (mp.cosh(mp.sqrt(z)) - 1) / z),
+        mp.mpf(0),
+        HALF_LN2**2,
+        1,
+        {"f32": 3, "f64": 6},
+    ),
     Target("asinh", "(asinh(x) - x) / x**3 in x**2", odd(mp.asinh), mp.mpf(0), mp.mpf("0.281"), 1, {"f32": 5, "f64": 15}),
     Target(
         "erf",

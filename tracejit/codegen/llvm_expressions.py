@@ -118,12 +118,15 @@ class ExpressionPrinter(Emitter):
         return Value(literal_text("nan" if value != value else value, dtype, negative_zero), dtype)
 
     def _scalar(self, e: Scalar) -> Value | Ramp:
-        first = e.args[0].type
-        if any(type(a) is Const for a in e.args) and isinstance(first, DType) and first.kind not in SCALARS[e.op].llvm:
+        first, args = e.args[0].type, [self.expr(a) for a in e.args]
+        assert isinstance(first, DType)
+        row = SCALARS[e.op]
+        spelt = first.kind in row.llvm or (first.name in row.avx512 and self.fills_registers(first, args))
+        if any(type(a) is Const for a in e.args) and not spelt:
             literals = tuple(a if isinstance(a, Const) else None for a in e.args)
             template = _expansion_with(e.op, first, literals, repr(literals))
-            return self.expand(template, [self.expr(a) for a in e.args if not isinstance(a, Const)])
-        return self.apply(e.op, [self.expr(a) for a in e.args], e.type, e.contract)
+            return self.expand(template, [x for x, a in zip(args, e.args, strict=True) if not isinstance(a, Const)])
+        return self.apply(e.op, args, e.type, e.contract)
 
     def apply(self, op: str, args: list[Value | Ramp], result: DType, contract: bool = False) -> Value | Ramp:
         """Operation `op` of the table."""

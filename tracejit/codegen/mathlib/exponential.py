@@ -15,12 +15,9 @@ from tracejit.codegen.mathlib.arithmetic import (
     clamp,
     fast_two_sum,
     format_of,
-    nearest_integer,
     nearest_whole,
     parts,
     polynomial,
-    power_of_two,
-    scale,
 )
 
 if TYPE_CHECKING:
@@ -31,21 +28,16 @@ _EXP_RANGE = {"f32": (-104.5, 89.0), "f64": (-746.0, 710.0)}
 _EXP2_RANGE = {"f32": (-151.0, 129.0), "f64": (-1076.0, 1025.0)}
 
 
-def _reduced(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr]:
-    """(n, r, c) with x = n * log(2) + r + c, c a rounding error of r."""
+def _split(k: KernelBuilder, x: Expr) -> Pair:
+    """(n, r) with x = n * log(2) + r, n a float that is a whole number."""
     high, low = parts("log(2)", k.dtype(x))
-    whole, n = nearest_integer(k, k.mul(x, 1 / math.log(2)))
-    exact = k.let(k.sub(x, k.mul(whole, high)))
-    tail = k.let(k.mul(whole, low))
-    r = k.let(k.sub(exact, tail))
-    return n, r, k.let(k.sub(k.sub(exact, r), tail))
+    whole = nearest_whole(k, x, 1 / math.log(2))
+    return whole, k.let(k.fma(whole, -low, k.fma(whole, -high, x)))
 
 
 def exp_of_finite(k: KernelBuilder, x: Expr) -> Expr:
     """exp(x) for x in the clamped range."""
-    high, low = parts("log(2)", k.dtype(x))
-    whole = nearest_whole(k, x, 1 / math.log(2))
-    r = k.let(k.fma(whole, -low, k.fma(whole, -high, x)))
+    whole, r = _split(k, x)
     return k.ldexp(k.fma(k.fma(polynomial(k, "exp", r), r, 1), r, 1), whole)
 
 
@@ -67,29 +59,14 @@ def exp2_of_parts(k: KernelBuilder, whole: Expr, r: Expr) -> Expr:
     return k.ldexp(k.add(1, k.fma(r, math.log(2), tail)), whole)
 
 
-def exp_pair(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair]:
-    """(n, (hi, lo)) with exp(x) = 2**n * (hi + lo) to a few bits beyond the dtype."""
-    n, r, error = _reduced(k, x)
-    small = k.let(k.fma(k.mul(r, r), polynomial(k, "exp", r), error))
-    lead, rest = fast_two_sum(k, k.const(1, k.dtype(x)), r)
-    hi, lo = fast_two_sum(k, lead, k.let(k.add(rest, small)))
-    return n, (hi, lo)
-
-
 def expm1(k: KernelBuilder, x: Expr) -> Expr:
     """e**x - 1 = 2**n * (expm1(r) + (1 - 2**-n)); where n is 0 nothing cancels."""
-    fmt = format_of(k, x)
     dtype = k.dtype(x)
-    limited = clamp(k, x, -(fmt.mantissa + 10.0), _EXP_RANGE[dtype.name][1])
-    n, r, error = _reduced(k, limited)
-    p = k.fma(k.mul(r, r), polynomial(k, "exp", r), error)
-    inverse = power_of_two(k, k.select(k.gt(n, 100), -100, k.neg(n)), dtype)
-    complement = k.let(k.sub(1, inverse))
-    lead, rest = fast_two_sum(k, complement, r)
-    swapped, swapped_rest = fast_two_sum(k, r, complement)
-    larger = k.let(k.ge(k.abs(complement), k.abs(r)))
-    total = k.add(k.select(larger, lead, swapped), k.add(k.select(larger, rest, swapped_rest), p))
-    return k.copysign(scale(k, k.let(total), n), x)
+    limited = clamp(k, x, -(format_of(k, x).mantissa + 10.0), _EXP_RANGE[dtype.name][1])
+    whole, r = _split(k, limited)
+    p = k.mul(k.mul(r, r), polynomial(k, "exp", r))
+    complement = k.sub(1, k.ldexp(k.const(1, dtype), k.neg(whole)))
+    return k.copysign(k.ldexp(k.add(k.add(complement, r), p), whole), x)
 
 
 def sigmoid(k: KernelBuilder, x: Expr) -> Expr:
@@ -109,28 +86,30 @@ def sigmoid(k: KernelBuilder, x: Expr) -> Expr:
 
 
 def sinh(k: KernelBuilder, x: Expr) -> Expr:
-    """A polynomial below 1, else (exp(|x|) - exp(-|x|)) / 2 with the sign of x."""
-    z = k.let(k.mul(x, x))
-    small = k.fma(k.mul(x, z), polynomial(k, "sinh", z), x)
-    n, (hi, lo), inverse = _exp_and_inverse(k, x)
-    large = scale(k, k.let(k.add(k.sub(hi, inverse), lo)), k.sub(n, 1))
-    return k.select(k.lt(k.abs(x), 1), small, k.copysign(large, x))
+    """(exp(|x|) - exp(-|x|)) / 2 with the sign of x: 2**(n - 1) * ((1 - q) * cosh(r) + (1 + q) * sinh(r)), q = 4**-n."""
+    whole, q, sine, cosine_rest = _hyperbolic_parts(k, x)
+    minus = k.let(k.sub(1, q))
+    total = k.add(minus, k.fma(minus, cosine_rest, k.mul(k.add(1, q), sine)))
+    return k.copysign(k.ldexp(total, k.sub(whole, 1)), x)
 
 
 def cosh(k: KernelBuilder, x: Expr) -> Expr:
-    """(exp(|x|) + exp(-|x|)) / 2."""
-    n, (hi, lo), inverse = _exp_and_inverse(k, x)
-    return scale(k, k.let(k.add(hi, k.add(inverse, lo))), k.sub(n, 1))
+    """(exp(|x|) + exp(-|x|)) / 2 = 2**(n - 1) * ((1 + q) * cosh(r) + (1 - q) * sinh(r)), q = 4**-n."""
+    whole, q, sine, cosine_rest = _hyperbolic_parts(k, x)
+    plus = k.let(k.add(1, q))
+    total = k.add(plus, k.fma(plus, cosine_rest, k.mul(k.sub(1, q), sine)))
+    return k.ldexp(total, k.sub(whole, 1))
 
 
-def _exp_and_inverse(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair, Expr]:
-    """(n, pair, inverse) with exp(|x|) = 2**n * pair and exp(-|x|) = 2**n * inverse."""
-    fmt = format_of(k, x)
-    limited = clamp(k, k.let(k.abs(x)), 0.0, _EXP_RANGE[k.dtype(x).name][1] + 1.0)
-    n, (hi, lo) = exp_pair(k, limited)
-    limited_n = k.let(k.select(k.gt(n, fmt.mantissa), fmt.mantissa, n))
-    inverse = k.let(k.div(power_of_two(k, k.mul(limited_n, -2), k.dtype(x)), hi))
-    return n, (hi, lo), inverse
+def _hyperbolic_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
+    """(n, 4**-n, sinh(r), cosh(r) - 1) with |x| = n * log(2) + r."""
+    a = k.let(k.abs(x))
+    limit = _EXP_RANGE[k.dtype(x).name][1] + 1.0
+    whole, r = _split(k, k.let(k.select(k.gt(a, limit), limit, a)))
+    z = k.let(k.mul(r, r))
+    sine = k.fma(k.mul(r, z), polynomial(k, "sinh", z), r)
+    inverse = k.let(k.ldexp(k.const(1, k.dtype(x)), k.neg(whole)))
+    return whole, k.let(k.mul(inverse, inverse)), sine, k.mul(z, polynomial(k, "cosh", z))
 
 
 def tanh(k: KernelBuilder, x: Expr) -> Expr:
