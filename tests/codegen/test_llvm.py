@@ -90,6 +90,17 @@ def test_many_uses_of_an_elementary_function_call_one_copy(
     np.testing.assert_allclose(found[0], x - y, rtol=0, atol=1e-4 if dtype == F32 else 1e-13)
 
 
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_exponents_and_significands_are_instructions_of_avx512(dtype: DType) -> None:
+    def value(k: KernelBuilder, x: Expr) -> Expr:
+        return k.ldexp(k.const(1, dtype), k.add(k.exponent(x), k.significand(x)))
+
+    program = pointwise(value, [dtype], dtype)
+    wide, narrow = (str(print_program(program, o)) for o in (LlvmOptions("x86-64-v4", "", 512, 8), NARROW))
+    for name in ("getexp", "getmant", "scalef"):
+        assert name in wide and name not in narrow
+
+
 @pytest.mark.parametrize("options", WIDTHS)
 @pytest.mark.parametrize("dtype", [F32, F64, I8, I64])
 def test_every_size_of_a_vector_loop_has_its_tail(dtype: DType, options: LlvmOptions) -> None:

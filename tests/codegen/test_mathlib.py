@@ -272,6 +272,19 @@ def test_integer_power_wraps(bits: int) -> None:
 
 
 @FLOATS
+@pytest.mark.parametrize("name", ["exponent", "significand"])
+def test_parts_of_floats_are_exact(name: str, dtype: DType) -> None:
+    rng = np.random.default_rng(6)
+    with np.errstate(all="ignore"):
+        drawn = (rng.choice([-1, 1], 500) * 10 ** rng.uniform(-318, 308, 500)).astype(dtype.numpy_name)
+        powers = 2.0 ** np.arange(-1070, 1020, 7)
+        near = np.concatenate([f(m * powers, np.inf) for m in (0.75, 1, 1.5) for f in (np.minimum, np.nextafter)])
+        x = np.concatenate([edge_values(dtype), drawn, near.astype(dtype.numpy_name)])
+        expected = SCALARS[name].evaluate(x)
+    np.testing.assert_array_equal(compute(name, dtype, x), expected)
+
+
+@FLOATS
 def test_expansions_are_short(dtype: DType) -> None:
     sizes = {case.name: len(expansion(case.name, dtype).lets) for case in CASES}
     assert max(sizes.values()) < 120, sizes

@@ -180,12 +180,3 @@ def two_product(k: KernelBuilder, a: Expr, b: Expr) -> Pair:
     (ah, al), (bh, bl) = _halves(k, a), _halves(k, b)
     cross = k.add(k.sub(k.mul(ah, bh), product), k.mul(ah, bl))
     return product, k.let(k.add(k.add(cross, k.mul(al, bh)), k.mul(al, bl)))
-
-
-def sqrt_pair(k: KernelBuilder, hi: Expr, lo: Expr) -> Pair:
-    """sqrt(hi + lo) in two parts; one Newton step from the rounded root. 0 stays 0."""
-    root = k.let(k.sqrt(hi))
-    square, square_rest = two_product(k, root, root)
-    remainder = k.add(k.sub(k.sub(hi, square), square_rest), lo)
-    rest = k.div(remainder, k.add(root, root))
-    return root, k.let(k.select(k.gt(root, 0), rest, k.const(0, k.dtype(hi))))

@@ -86,7 +86,7 @@ def sigmoid(k: KernelBuilder, x: Expr) -> Expr:
 
 
 def sinh(k: KernelBuilder, x: Expr) -> Expr:
-    """(exp(|x|) - exp(-|x|)) / 2 with the sign of x: 2**(n - 1) * ((1 - q) * cosh(r) + (1 + q) * sinh(r)), q = 4**-n."""
+    """(exp(|x|) - exp(-|x|)) / 2 = 2**(n - 1) * ((1 - q) * cosh(r) + (1 + q) * sinh(r)), q = 4**-n; the sign of x."""
     whole, q, sine, cosine_rest = _hyperbolic_parts(k, x)
     minus = k.let(k.sub(1, q))
     total = k.add(minus, k.fma(minus, cosine_rest, k.mul(k.add(1, q), sine)))

@@ -1,7 +1,7 @@
 """log and what follows from it: log1p, log2, log10, asinh, acosh, atanh.
 
-x = 2**e * (1 + f) with 1 + f in [3/4, 3/2). log(1 + f) - f is f**2 times a polynomial in f32. In f64, with s = f / (2 + f)
-and R = s**2 * P(s**2), it is s * (f**2 / 2 + R) - f**2 / 2 (fdlibm, Ng 1993).
+x = 2**e * (1 + f) with 1 + f in [3/4, 3/2). In f32 log(1 + f) - f is f**2 times a polynomial. In f64, with
+s = f / (2 + f) and R = s**2 * P(s**2), it is s * (f**2 / 2 + R) - f**2 / 2 (fdlibm, Ng 1993).
 """
 
 from __future__ import annotations

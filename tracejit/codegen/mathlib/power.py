@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import Expr
@@ -10,16 +9,16 @@ from tracejit.codegen.mathlib.arithmetic import (
     Pair,
     binary_exponent,
     clamp,
+    format_of,
     head,
     nearest_whole,
     parts,
     polynomial,
-    power_of_two,
     two_product,
 )
 from tracejit.codegen.mathlib.basic import fmod_integer, integer_power
 from tracejit.codegen.mathlib.exponential import exp2_of_parts
-from tracejit.ir.types import F32, F64, I32, I64
+from tracejit.ir.types import F32, F64
 
 if TYPE_CHECKING:
     from tracejit.codegen.scalars import KernelBuilder
@@ -125,41 +124,21 @@ def _exp2_of_pair(k: KernelBuilder, hi: Expr, lo: Expr) -> Expr:
 
 
 def cbrt(k: KernelBuilder, x: Expr) -> Expr:
-    """x = m * 2**(3 q + j) with m in [1, 2): a polynomial times 2**(j / 3), then one step of an iteration."""
-    if k.dtype(x) == F64:
-        return _cbrt_f64(k, x)
-    wide = k.let(k.cast(x, F64))
-    t, m, q = _near_cube_root(k, k.let(k.abs(wide)))
-    root = k.let(k.fma(k.sub(k.div(m, k.mul(t, t)), t), 1 / 3, t))  # Newton's
-    return k.cast(_signed_root(k, wide, k.mul(root, power_of_two(k, k.cast(q, I64), F64))), F32)
+    """x = m * 2**(3 q + j): a polynomial times 2**(j / 3), rounded so that its square is exact, then one step.
 
-
-def _cbrt_f64(k: KernelBuilder, x: Expr) -> Expr:
+    With m * 2**j = t**3 * (1 + d / t) the root is t + d / 3 - d**2 / (9 t) + ..., and 1 / t is linear enough.
+    """
+    mantissa = format_of(k, x).mantissa
     a = k.let(k.abs(x))
-    is_subnormal = k.let(k.lt(a, 2.0**-1022))
-    near, m, q = _near_cube_root(k, k.let(k.select(is_subnormal, k.mul(a, 2.0**54), a)))
-    t = head(k, near)
-    ratio = k.let(k.div(m, k.mul(t, t)))
-    root = k.fma(t, k.div(k.sub(ratio, t), k.add(k.add(t, t), ratio)), t)  # Halley's
-    shift = k.select(is_subnormal, k.const(-18, I32), k.const(0, I32))
-    return _signed_root(k, x, k.mul(root, power_of_two(k, k.cast(k.add(q, shift), I64), F64)))
-
-
-def _near_cube_root(k: KernelBuilder, a: Expr) -> tuple[Expr, Expr, Expr]:
-    """(t, m, q) with a = m * 2**(3 q), m in [1, 8), and t near the cube root of m; for normal positive f64 a."""
-    bits = k.let(k.bitcast(a, I64))
-    exponent = k.let(k.sub(k.cast(k.lsr(bits, 52), I32), 1023))
-    q = k.let(k.sub(k.asr(k.mul(k.add(exponent, 3 * 400), 21846), 16), 400))
-    j = k.let(k.sub(exponent, k.mul(q, 3)))
-    mantissa = k.let(k.bitcast(k.bitor(k.bitand(bits, (1 << 52) - 1), 1023 << 52), F64))
-    factor = k.select(k.eq(j, 0), k.const(1, F64), k.select(k.eq(j, 1), k.const(2 ** (1 / 3), F64), 2 ** (2 / 3)))
-    m = k.let(k.mul(mantissa, power_of_two(k, k.cast(j, I64), F64)))
-    return k.let(k.mul(polynomial(k, "cbrt", mantissa), factor)), m, q
-
-
-def _signed_root(k: KernelBuilder, x: Expr, root: Expr) -> Expr:
-    """The root of |x| with the sign of x; zeros, infinities and NaN as they are."""
-    a = k.let(k.abs(x))
+    e, m = binary_exponent(k, a)
+    q = nearest_whole(k, k.let(k.sub(e, 1)), 1 / 3)
+    j = k.let(k.fma(q, -3, e))
+    of_two = k.fma(j, k.fma(j, 2 ** (2 / 3) / 2 - 2 ** (1 / 3) + 0.5, 2 * 2 ** (1 / 3) - 2 ** (2 / 3) / 2 - 1.5), 1)
+    magic = 1.5 * 2.0 ** ((mantissa + 2) // 2)
+    t = k.let(k.sub(k.add(k.mul(polynomial(k, "cbrt", m), of_two), magic), magic))
+    d = k.let(k.sub(k.div(k.ldexp(m, j), k.mul(t, t)), t))
+    step = k.fma(d, k.fma(t, 0.0673, -0.1783), 1 / 3)
+    root = k.ldexp(k.fma(d, step, t), q)
     is_ordinary = k.logical_and(k.gt(a, 0), k.lt(a, float("inf")))
     return k.select(is_ordinary, k.copysign(root, x), k.add(x, x))
 

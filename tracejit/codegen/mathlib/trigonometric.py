@@ -18,7 +18,6 @@ from tracejit.codegen.mathlib.arithmetic import (
     nearest_integer,
     parts,
     polynomial,
-    sqrt_pair,
     two_product,
     two_sum,
 )
@@ -128,59 +127,49 @@ def _tan_f64(k: KernelBuilder, x: Expr) -> Expr:
 # -- inverses -----------------------------------------------------------------------------------------------------
 
 
-def _asin_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Pair]:
-    """(is_small, asin(x) - x when small, (s, rest)): asin(|x|) = pi / 2 - 2 * (s + rest) when |x| >= 0.5."""
+def _asin_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr]:
+    """(whether |x| < 1/2, u, asin(u) - u), u being |x| where it is, else sqrt((1 - |x|) / 2)."""
     a = k.let(k.abs(x))
     is_small = k.let(k.lt(a, 0.5))
     complement = k.let(k.mul(0.5, k.sub(1, a)))
-    z = k.let(k.select(is_small, k.mul(x, x), complement))
-    p = k.let(k.mul(z, polynomial(k, "asin", z)))
-    root, root_rest = sqrt_pair(k, complement, k.const(0, k.dtype(x)))
-    return is_small, k.let(k.mul(x, p)), (root, k.let(k.fma(root, p, root_rest)))
+    z = k.let(k.select(is_small, k.mul(a, a), complement))
+    u = k.let(k.select(is_small, a, k.sqrt(complement)))
+    return is_small, u, k.let(k.mul(k.mul(u, z), polynomial(k, "asin", z)))
 
 
 def asin(k: KernelBuilder, x: Expr) -> Expr:
-    """Inverse sine: a polynomial below 0.5, else pi / 2 - 2 asin(sqrt((1 - |x|) / 2))."""
-    is_small, small_rest, (root, rest) = _asin_parts(k, x)
+    """Inverse sine: a polynomial below 1/2, else pi / 2 - 2 asin(sqrt((1 - |x|) / 2))."""
+    is_small, u, rest = _asin_parts(k, x)
     high, low = parts("pi/2", k.dtype(x))
-    lead, lead_rest = fast_two_sum(k, k.const(high, k.dtype(x)), k.let(k.mul(-2, root)))
+    lead, lead_rest = fast_two_sum(k, k.const(high, k.dtype(x)), k.let(k.mul(u, -2)))
     large = k.add(lead, k.add(lead_rest, k.fma(rest, -2, low)))
-    return k.copysign(k.select(is_small, k.abs(k.add(x, small_rest)), large), x)
+    return k.copysign(k.select(is_small, k.add(u, rest), large), x)
 
 
 def acos(k: KernelBuilder, x: Expr) -> Expr:
-    """Inverse cosine: pi / 2 - asin(x) below 0.5, 2 asin(sqrt((1 - |x|) / 2)) or pi minus that above."""
-    is_small, small_rest, (root, rest) = _asin_parts(k, x)
+    """Inverse cosine: pi / 2 - asin(x) below 1/2, 2 asin(sqrt((1 - |x|) / 2)) or pi minus that above."""
+    is_small, u, rest = _asin_parts(k, x)
     high, low = parts("pi/2", k.dtype(x))
-    lead, lead_rest = fast_two_sum(k, k.const(high, k.dtype(x)), k.let(k.neg(x)))
-    small = k.add(lead, k.add(lead_rest, k.sub(low, small_rest)))
-    twice = k.let(k.mul(2, root))
-    back, back_rest = fast_two_sum(k, k.const(2 * high, k.dtype(x)), k.let(k.neg(twice)))
-    negative = k.add(back, k.add(back_rest, k.fma(rest, -2, 2 * low)))
-    large = k.select(k.lt(x, 0), negative, k.fma(rest, 2, twice))
-    return k.select(is_small, small, large)
+    sign = k.let(k.copysign(k.const(1, k.dtype(x)), x))
+    factor = k.let(k.select(is_small, k.neg(sign), k.add(sign, sign)))
+    turns = k.let(k.select(is_small, k.const(1, k.dtype(x)), k.sub(1, sign)))
+    return k.add(k.fma(factor, u, k.mul(turns, high)), k.fma(factor, rest, k.mul(turns, low)))
 
 
-def _atan_of_quotient(k: KernelBuilder, y: Expr, x: Expr, steep: Expr, variant: str) -> Expr:
-    """atan(y / x) for 0 <= y <= x, or pi / 2 minus it where `steep` (the caller swapped them).
+def _atan_of_quotient(k: KernelBuilder, y: Expr, x: Expr, steep: Expr) -> Expr:
+    """atan(y / x) for f64 0 <= y <= x, or pi / 2 minus it where `steep` (the caller swapped them).
 
     A quotient above sqrt(2) - 1 is turned by pi / 4: (y - x) / (y + x).
     """
-    root = math.sqrt(2) - 1
-    dtype = k.dtype(x)
-    is_middle = k.let(k.gt(y, k.mul(root, x)))
-    zero = k.const(0, dtype)
-    if variant == "f32w":
-        above, below = k.select(is_middle, k.sub(y, x), y), k.select(is_middle, k.add(y, x), x)
-        t, t_rest = k.let(k.div(above, below)), zero
-    else:
-        t, t_rest = _turned_quotient(k, y, x, is_middle)
+    is_middle = k.let(k.gt(y, k.mul(math.sqrt(2) - 1, x)))
+    zero = k.const(0, F64)
+    t, t_rest = _turned_quotient(k, y, x, is_middle)
     z = k.let(k.mul(t, t))
-    small = k.let(k.fma(k.mul(t, z), polynomial(k, "atan", z, variant), t_rest))
-    high, low = parts("pi/2", dtype)
-    quarter = k.select(is_middle, k.const(0.25, dtype), zero)
+    small = k.let(k.fma(k.mul(t, z), polynomial(k, "atan", z), t_rest))
+    high, low = parts("pi/2", F64)
+    quarter = k.select(is_middle, k.const(0.25, F64), zero)
     quarters = k.let(k.select(steep, k.sub(0.5, quarter), quarter))
-    sign = k.let(k.select(steep, k.const(-1, dtype), k.const(1, dtype)))
+    sign = k.let(k.select(steep, k.const(-1, F64), k.const(1, F64)))
     lead, lead_rest = fast_two_sum(k, k.let(k.mul(quarters, 2 * high)), k.let(k.mul(sign, t)))
     return k.add(lead, k.add(lead_rest, k.fma(quarters, 2 * low, k.mul(sign, small))))
 
@@ -196,25 +185,47 @@ def _turned_quotient(k: KernelBuilder, y: Expr, x: Expr, is_middle: Expr) -> Pai
     return t, k.let(k.div(k.sub(above_rest, k.mul(t, below_rest)), below))
 
 
+def _atan_f32(k: KernelBuilder, t: Expr, quarters: Expr) -> Expr:
+    """quarters * pi / 2 + atan(t) for f32 t in [-1, 1]."""
+    high, low = parts("pi/2", F32)
+    z = k.let(k.mul(t, t))
+    rest = k.mul(k.mul(t, z), polynomial(k, "atan to 1", z))
+    return k.add(k.fma(quarters, high, t), k.fma(quarters, low, rest))
+
+
 def atan(k: KernelBuilder, x: Expr) -> Expr:
-    """Inverse tangent."""
+    """Inverse tangent: of a number beyond 1 a quarter turn and that of -1 / x."""
     a = k.let(k.abs(x))
-    one = k.const(1, k.dtype(x))
+    one, zero = k.const(1, k.dtype(x)), k.const(0, k.dtype(x))
     steep = k.let(k.gt(a, 1))
+    if k.dtype(x) == F32:
+        t = k.let(k.div(k.select(steep, k.neg(one), a), k.select(steep, a, one)))
+        return k.copysign(_atan_f32(k, t, k.let(k.select(steep, one, zero))), x)
     is_infinite = k.eq(a, float("inf"))
-    above = k.let(k.select(steep, k.select(is_infinite, k.const(0, k.dtype(x)), one), a))
+    above = k.let(k.select(steep, k.select(is_infinite, zero, one), a))
     below = k.let(k.select(steep, k.select(is_infinite, one, a), one))
-    return k.copysign(_atan_of_quotient(k, above, below, steep, k.dtype(x).name), x)
+    return k.copysign(_atan_of_quotient(k, above, below, steep), x)
 
 
 def atan2(k: KernelBuilder, y: Expr, x: Expr) -> Expr:
     """The angle of the point (x, y), with C99's values at zeros and infinities."""
-    if k.dtype(x) == F64:
-        return _atan2(k, y, x, "f64")
-    return k.cast(_atan2(k, k.let(k.cast(y, F64)), k.let(k.cast(x, F64)), "f32w"), F32)
+    return _atan2_f32(k, y, x) if k.dtype(x) == F32 else _atan2_f64(k, y, x)
 
 
-def _atan2(k: KernelBuilder, y: Expr, x: Expr, variant: str) -> Expr:
+def _atan2_f32(k: KernelBuilder, y: Expr, x: Expr) -> Expr:
+    """Quarter turns and the inverse tangent of the smaller by the larger: nothing is lost where they overflow."""
+    ay, ax = k.let(k.abs(y)), k.let(k.abs(x))
+    one, zero = k.const(1, F32), k.const(0, F32)
+    steep = k.let(k.gt(ay, ax))
+    quotient = k.div(k.select(steep, ax, ay), k.select(steep, ay, ax))
+    of_equal = k.select(k.eq(ax, 0), zero, one)
+    size = k.select(k.eq(ax, ay), of_equal, quotient)
+    sign = k.let(k.copysign(one, x))
+    t = k.let(k.mul(size, k.select(steep, k.neg(sign), sign)))
+    return k.copysign(_atan_f32(k, t, k.let(k.select(steep, one, k.sub(1, sign)))), y)
+
+
+def _atan2_f64(k: KernelBuilder, y: Expr, x: Expr) -> Expr:
     ay, ax = k.let(k.abs(y)), k.let(k.abs(x))
     steep = k.let(k.gt(ay, ax))
     larger, smaller = k.let(k.select(steep, ay, ax)), k.let(k.select(steep, ax, ay))
@@ -225,10 +236,10 @@ def _atan2(k: KernelBuilder, y: Expr, x: Expr, variant: str) -> Expr:
     larger = k.let(k.select(is_equal, one, larger))
     is_infinite = k.let(k.eq(larger, float("inf")))
     shrink = k.let(k.select(k.gt(larger, 2.0**1000), k.const(2.0**-60, F64), k.const(2.0**20, F64)))
-    shrink = k.let(k.select(k.gt(larger, 2.0**900), shrink, one)) if variant == "f64" else one
+    shrink = k.let(k.select(k.gt(larger, 2.0**900), shrink, one))
     smaller = k.let(k.select(is_infinite, zero, k.mul(smaller, shrink)))
     larger = k.let(k.select(is_infinite, one, k.mul(larger, shrink)))
-    angle = k.let(_atan_of_quotient(k, smaller, larger, steep, variant))
+    angle = k.let(_atan_of_quotient(k, smaller, larger, steep))
     high, low = parts("pi/2", F64)
     left = k.add(k.sub(2 * high, angle), 2 * low)
     is_left = k.lt(k.copysign(one, x), 0)
