@@ -32,7 +32,7 @@ from tracejit.codegen.loop_ir import (
     Var,
 )
 from tracejit.codegen.scalars import KernelBuilder
-from tracejit.codegen.support_pool import MAX_CHUNKS
+from tracejit.codegen.support_sharing import MAX_CHUNKS
 from tracejit.ir.types import I64, DType
 
 if TYPE_CHECKING:

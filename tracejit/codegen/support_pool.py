@@ -5,11 +5,8 @@ writes the job, then publishes `generation << 32 | chunks left` in one word. Who
 compare-exchange owns a chunk, and as long as a chunk is owned the job stays valid; so late workers can do no harm.
 The caller works too, from the first chunk on, which it owns from the start, and waits only for chunks that others have
 begun. A launch that finds the pool taken (nested, or from another thread) runs serially. Workers that are awake watch
-the claim, which lies in one line of the cache with the job; the others wait for the wake word to change.
-
-How long others take to begin is measured where the machine has a clock that a program may read: between cores that
-share no cache, or where other work keeps a worker from its core, small launches cost more than they bring. A delay
-that was long fades with each launch that wakes workers.
+the claim, which lies in one line of the cache with the job; the others wait for the wake word to change. What is worth
+a launch is decided in `support_sharing.py`.
 
     pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 16 i64 delay | 24 i32 declined
           64 i64 claim | 72 ptr function | 80 ptr record | 88 i64 count | 96 i64 grain | 104 i64 chunks
@@ -18,24 +15,11 @@ that was long fades with each launch that wakes workers.
 
 from __future__ import annotations
 
-#: A chunk is at least 10 us of work, which is counted as `llvm_parallel` says; a reduction has few chunks.
-CHUNK_WORK = 2_000_000
-MAX_CHUNKS = 256
+from tracejit.codegen.support_sharing import sharing_text
 
-#: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
-PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
-#: While the workers of the pool are awake, a launch costs a tenth of what it does otherwise. Then less work is shared,
-#: in as many chunks as there are threads where each has as much as this: a thread finds in its caches what it wrote in
-#: the launch before. A reduction has the same chunks always.
-AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
-
-#: Clock ticks (some 150 ns) in which a worker that is awake begins, where it shares a cache with the caller; how long a
-#: delay counts at most; after how many declined launches one is tried. Where workers begin later, half of what a thread
-#: reads comes from the cache of another: products are shared with so many multiplications for each element of their
-#: matrices, other work where it is so many times what is enough.
-NEAR, LATE, RETRY, FAR_REUSE, FAR_FACTOR = 450, 1000, 64, 64, 2
-
-_SPIN = 1500
+#: How long a delay counts at most, in clock ticks; how many times as long as a wait for a worker that had lost its core
+#: small launches stay alone after it; how often those who wait look before they yield or sleep.
+_LATE, _REPENTANCE, _SPIN = 1000, 20, 1500
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 _PAUSE = {
@@ -46,132 +30,25 @@ _PAUSE = {
 #: A clock, where every program may read it.
 _CLOCK = {"x86_64": "call i64 @llvm.readcyclecounter()"}
 
-SERIAL = """
-define internal i1 @tj_pool_is_far() nounwind {
-  ret i1 false
-}
+_SERIAL = """
 define internal i32 @tj_thread_count() nounwind {
   ret i32 1
 }
-define i1 @tj_pool_is_near() nounwind {
-  ret i1 false
-}
-define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
+define internal i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
   call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
-  ret void
+  ret i64 0
 }
 define void @tj_set_threads(i32 %count) nounwind {
   ret void
 }
 """
 
-#: Runs a loop whose trips are `each` work: alone where that is less than `enough`, else in chunks, of which there are
-#: at most MAX_CHUNKS for a `reduction`. The record's first cell gets the trips per chunk; the result is how many
-#: chunks a reduction has.
-_SHARE = f"""
-define internal i64 @tj_even_grain(i64 %count, i64 %parts) nounwind {{
-  %threads = call i32 @tj_thread_count()
-  %wide = zext i32 %threads to i64
-  %fewer = icmp slt i64 %parts, %wide
-  %chunks = select i1 %fewer, i64 %parts, i64 %wide
-  %less = sub i64 %chunks, 1
-  %padded = add i64 %count, %less
-  %grain = sdiv i64 %padded, %chunks
-  ret i64 %grain
-}}
-
-define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
-  %work = mul i64 %each, %count
-  %light = icmp slt i64 %work, %enough
-  %short = icmp slt i64 %count, %enough
-  %little = and i1 %light, %short
-  br i1 %little, label %small, label %several
-small:
-  %parts = sdiv i64 %work, {AWAKE_CHUNK}
-  %worth = icmp sgt i64 %parts, 1
-  %any = xor i1 %reduction, true
-  %asks = and i1 %worth, %any
-  br i1 %asks, label %ask, label %alone
-ask:
-  %near = call i1 @tj_pool_is_near()
-  br i1 %near, label %evenly, label %alone
-evenly:
-  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
-  store i64 %even, ptr %record
-  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %even)
-  ret i64 1
-alone:
-  %whole = add i64 %count, 1
-  store i64 %whole, ptr %record
-  call void %function(ptr %record, i64 0, i64 %count)
-  ret i64 1
-several:
-  %much = mul i64 %enough, {FAR_FACTOR}
-  %huge = icmp sge i64 %work, %much
-  %anyway = or i1 %huge, %reduction
-  br i1 %anyway, label %chunked, label %question
-question:
-  %far = call i1 @tj_pool_is_far()
-  br i1 %far, label %alone, label %chunked
-chunked:
-  %idle = icmp slt i64 %each, 1
-  %cost = select i1 %idle, i64 1, i64 %each
-  %fitting = sdiv i64 {CHUNK_WORK}, %cost
-  %padded = add i64 %count, {MAX_CHUNKS - 1}
-  %bounded = sdiv i64 %padded, {MAX_CHUNKS}
-  %bound = select i1 %reduction, i64 %bounded, i64 1
-  %coarse = icmp sgt i64 %fitting, %bound
-  %grain = select i1 %coarse, i64 %fitting, i64 %bound
-  store i64 %grain, ptr %record
-  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
-  %last = sub i64 %grain, 1
-  %sum = add i64 %count, %last
-  %chunks = sdiv i64 %sum, %grain
-  ret i64 %chunks
-}}
-"""
-
-#: Runs the tiles of a matrix product, each of `each` multiplications, on `elements`: alone where they are few or
-#: `share` is false.
-_TILES = f"""
-define void @tj_share_tiles(
-    ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share) nounwind {{
-  %work = mul i64 %count, %each
-  %parts = sdiv i64 %work, {AWAKE_PRODUCT}
-  %enough = icmp sgt i64 %parts, 1
-  %several = and i1 %share, %enough
-  br i1 %several, label %ask, label %alone
-ask:
-  %large = icmp sge i64 %work, {PRODUCT_WORK}
-  br i1 %large, label %distance, label %hasty
-distance:
-  %moved = mul i64 %elements, {FAR_REUSE}
-  %dense = icmp sge i64 %work, %moved
-  br i1 %dense, label %chunks, label %question
-question:
-  %far = call i1 @tj_pool_is_far()
-  br i1 %far, label %alone, label %chunks
-hasty:
-  %near = call i1 @tj_pool_is_near()
-  br i1 %near, label %evenly, label %alone
-alone:
-  call void %function(ptr %record, i64 0, i64 %count)
+_ALWAYS = """
+define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
+  %helped = call i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain)
   ret void
-evenly:
-  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
-  br label %threads
-chunks:
-  %wanted = sdiv i64 {PRODUCT_CHUNK}, %each
-  %least = add i64 %wanted, 1
-  br label %threads
-threads:
-  %grain = phi i64 [ %even, %evenly ], [ %least, %chunks ]
-  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
-  ret void
-}}
-"""
+}
 
-_SERIAL_FOR = """
 define internal void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
 start:
   br label %check
@@ -191,24 +68,12 @@ done:
 """
 
 
-#: Goes on at `ask`, with the %pool, where one has been made, else to `no`.
-_ASK_POOL = """\
-  %pool = load atomic ptr, ptr @tj_pool acquire, align 8
-  %unmade = icmp eq ptr %pool, null
-  %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
-  %none = or i1 %unmade, %refused
-  br i1 %none, label %no, label %ask
-ask:
-"""
-
-
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
     if system != "linux" or machine not in _FUTEX:
-        return _SHARE + _TILES + _SERIAL_FOR + SERIAL
-    return (
-        _SHARE + _TILES + _SERIAL_FOR + _linux(_FUTEX[machine], *_PAUSE[machine], _CLOCK.get(machine, "add i64 0, 0"))
-    )
+        return sharing_text(None) + _ALWAYS + _SERIAL
+    clock = _CLOCK.get(machine, "add i64 0, 0")
+    return sharing_text(clock) + _ALWAYS + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
 
 
 def _linux(futex: int, declare_pause: str, pause: str, clock: str) -> str:
@@ -265,7 +130,8 @@ make:
   ret ptr %chosen
 }}
 
-define void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {{
+; Run the chunks of a loop; how many of them workers ran.
+define internal i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {{
 start:
   %round = sub i64 %grain, 1
   %padded = add i64 %count, %round
@@ -274,7 +140,7 @@ start:
   br i1 %several, label %threads, label %alone
 alone:
   call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
-  ret void
+  ret i64 0
 threads:
   %wanted = call i32 @tj_thread_count()
   %single = icmp sle i32 %wanted, 1
@@ -291,49 +157,13 @@ launch:
   call void @tj_start_workers(ptr %pool, i32 %wanted)
   call void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks)
   call void %function(ptr %record, i64 0, i64 %grain)
-  call void @tj_work(ptr %pool)
+  %ran = call i64 @tj_work(ptr %pool)
   %others = sub i64 %chunks, 1
   call void @tj_wait(ptr %pool, i64 %others)
   call void @tj_note_delay(ptr %pool)
   store atomic i32 0, ptr %pool release, align 4
-  ret void
-}}
-
-; Whether workers take long to begin, except that now and then it is tried again.
-define internal i1 @tj_pool_is_far() nounwind {{
-{_ASK_POOL}  %delay_place = getelementptr i8, ptr %pool, i64 16
-  %delay = load atomic i64, ptr %delay_place monotonic, align 8
-  %late = icmp sgt i64 %delay, {NEAR}
-  br i1 %late, label %decline, label %no
-decline:
-  %declined_place = getelementptr i8, ptr %pool, i64 24
-  %declined = load atomic i32, ptr %declined_place monotonic, align 4
-  %next = add i32 %declined, 1
-  %again = icmp sge i32 %next, {RETRY}
-  %kept = select i1 %again, i32 0, i32 %next
-  store atomic i32 %kept, ptr %declined_place monotonic, align 4
-  %far = xor i1 %again, true
-  ret i1 %far
-no:
-  ret i1 false
-}}
-
-; Whether workers wait for work with open eyes and begin soon, so that a launch costs less than a microsecond.
-define i1 @tj_pool_is_near() nounwind {{
-{_ASK_POOL}  %started_place = getelementptr i8, ptr %pool, i64 4
-  %started = load atomic i32, ptr %started_place monotonic, align 4
-  %asleep_place = getelementptr i8, ptr %pool, i64 12
-  %asleep = load atomic i32, ptr %asleep_place monotonic, align 4
-  %some = icmp sgt i32 %started, 0
-  %all = icmp eq i32 %asleep, 0
-  %awake = and i1 %some, %all
-  br i1 %awake, label %distance, label %no
-distance:
-  %far = call i1 @tj_pool_is_far()
-  %near = xor i1 %far, true
-  ret i1 %near
-no:
-  ret i1 false
+  %helped = sub i64 %others, %ran
+  ret i64 %helped
 }}
 
 define internal void @tj_start_workers(ptr %pool, i32 %threads) nounwind {{
@@ -416,8 +246,8 @@ define internal void @tj_note_delay(ptr %pool) nounwind {{
   %known = icmp sgt i64 %claimed, 0
   br i1 %known, label %note, label %done
 note:
-  %early = icmp slt i64 %claimed, {LATE}
-  %counted = select i1 %early, i64 %claimed, i64 {LATE}
+  %early = icmp slt i64 %claimed, {_LATE}
+  %counted = select i1 %early, i64 %claimed, i64 {_LATE}
   %delay_place = getelementptr i8, ptr %pool, i64 16
   %before = load atomic i64, ptr %delay_place monotonic, align 8
   %thrice = mul i64 %before, 3
@@ -432,12 +262,13 @@ done:
   ret void
 }}
 
-; Claim and run chunks until none is left.
-define internal void @tj_work(ptr %pool) nounwind {{
+; Claim and run chunks until none is left; how many that were.
+define internal i64 @tj_work(ptr %pool) nounwind {{
 start:
   %claim_place = getelementptr i8, ptr %pool, i64 64
   br label %look
 look:
+  %ran = phi i64 [ 0, %start ], [ %ran, %claim ], [ %and.one, %trips ]
   %word = load atomic i64, ptr %claim_place acquire, align 8
   %left = and i64 %word, 4294967295
   %none = icmp eq i64 %left, 0
@@ -479,9 +310,10 @@ trips:
   call void %function(ptr %record, i64 %begin, i64 %end)
   %done_place = getelementptr i8, ptr %pool, i64 128
   %done = atomicrmw add ptr %done_place, i32 1 release
+  %and.one = add i64 %ran, 1
   br label %look
 out:
-  ret void
+  ret i64 %ran
 }}
 
 ; Wait for the chunks that workers have begun: briefly by spinning, then by yielding.
@@ -492,6 +324,7 @@ start:
   br label %look
 look:
   %spins = phi i32 [ 0, %start ], [ %more, %spin ], [ %spins, %yield ]
+  %since = phi i64 [ 0, %start ], [ 0, %spin ], [ %from, %yield ]
   %done = load atomic i32, ptr %done_place acquire, align 4
   %all = icmp eq i32 %done, %wanted
   br i1 %all, label %out, label %rest
@@ -503,9 +336,22 @@ spin:
   %more = add i32 %spins, 1
   br label %look
 yield:
+  %now = {clock}
+  %first = icmp eq i64 %since, 0
+  %from = select i1 %first, i64 %now, i64 %since
   %status = call i32 @sched_yield()
   br label %look
 out:
+  %prompt = icmp eq i64 %since, 0
+  br i1 %prompt, label %end, label %late
+late:
+  %then = {clock}
+  %lost = sub i64 %then, %since
+  %alone = mul i64 %lost, {_REPENTANCE}
+  %until = add i64 %then, %alone
+  store atomic i64 %until, ptr @tj_alone_until monotonic, align 8
+  br label %end
+end:
   ret void
 }}
 
@@ -517,7 +363,7 @@ start:
   br label %work
 work:
   %seen = load atomic i32, ptr %wake_place seq_cst, align 4
-  call void @tj_work(ptr %pool)
+  %ran = call i64 @tj_work(ptr %pool)
   br label %look
 look:
   %spins = phi i32 [ 0, %work ], [ %more, %spin ]
