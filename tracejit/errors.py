@@ -7,6 +7,7 @@ Every error about the user's code knows file, line and column, so that Python it
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
 import linecache
 from collections.abc import Callable, Sequence
@@ -55,6 +56,11 @@ class ScriptError(SyntaxError):
         self.reason = reason
         self.span = span
         self.instead = instead
+        self.notes = tuple(notes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = functools.partial(type(self), instead=self.instead, notes=self.notes)
+        return make, (self.reason, self.span), self.__dict__
 
 
 class TypeMismatch(ScriptError):
@@ -79,14 +85,21 @@ class NotDifferentiable(RuntimeError):
         self.reason = reason
         self.span = span
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.op, self.reason, self.span), self.__dict__
+
 
 class ParseError(ValueError):
     """Text IR that does not follow the grammar; names line and column."""
 
     def __init__(self, message: str, line: int, column: int) -> None:
         super().__init__(f"line {line}, column {column}: {message}")
+        self.message = message
         self.line = line
         self.column = column
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.line, self.column), self.__dict__
 
 
 class VerifyError(AssertionError):

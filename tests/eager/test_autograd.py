@@ -59,6 +59,31 @@ def test_backward_of_more_than_a_scalar_needs_a_gradient() -> None:
         (x * 2).backward(tj.ones(3))
 
 
+def test_backward_of_a_complex_number_needs_a_gradient() -> None:
+    def step(x: Any) -> Any:
+        (x[0] * 1j).backward()
+        return x.grad
+
+    x = tj.tensor([1 + 2j], requires_grad=True)
+    for run in (step, tj.script(step)):
+        with pytest.raises(RuntimeError, match="take its real part"):
+            run(x)
+    (x[0] * 1j).backward(1)
+    assert x.grad.tolist() == [-1j]
+
+
+def test_one_element_needs_no_gradient() -> None:
+    def step(x: Any) -> Any:
+        (x * 2).backward()
+        return x.grad
+
+    for shape in ((1,), (1, 1), ()):
+        for run in (step, tj.script(step)):
+            assert run(tj.ones(shape, requires_grad=True)).tolist() == tj.full(shape, 2.0).tolist()
+    with pytest.raises(RuntimeError, match="scalar"):
+        tj.script(step)(tj.ones(2, requires_grad=True))
+
+
 def test_backward_needs_a_history() -> None:
     with pytest.raises(RuntimeError, match="does not require"):
         tj.ones(1).sum().backward()

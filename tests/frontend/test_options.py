@@ -74,6 +74,28 @@ def test_scripted_functions_are_pickled_by_name() -> None:
     assert copy.copy(scaled) is scaled
 
 
+def _raised(fn: Any, *args: Any) -> BaseException:
+    with pytest.raises((SyntaxError, RuntimeError, ValueError)) as caught:
+        fn(*args)
+    return caught.value
+
+
+def test_errors_are_pickled() -> None:
+    """A pool of processes hands them on so."""
+    for error in (
+        _raised(tj.script(lambda x: eval(x)), np.ones(2)),
+        _raised(tj.script(lambda x: x @ x), np.ones((2, 3))),
+        _raised(tj.grad(lambda x: x.argmax()), np.ones(3)),
+        tj.errors.ParseError("what is this", 2, 3),
+    ):
+        error.add_note("a note")
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert (str(again), again.__notes__) == (str(error), ["a note"])
+        assert getattr(again, "lineno", None) == getattr(error, "lineno", None)
+        assert copy.copy(again).args == error.args
+
+
 def test_wrong_calls_name_the_function() -> None:
     for args, kwargs in (((np.ones(2),), {}), ((1, 2, 3), {}), ((1,), {"q": 1})):
         with pytest.raises(TypeError, match=r"scaled\(\) "):

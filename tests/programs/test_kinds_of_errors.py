@@ -210,3 +210,52 @@ def test_index_arrays_that_do_not_fit(program: Any) -> None:
     with pytest.raises(IndexError) as compiled:
         tj.script(program)(*arguments)
     assert str(compiled.value).strip() == str(plain.value).strip()
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (1, 1), (1, 2), (0, 2)])
+@pytest.mark.parametrize("made", [np.array, tj.asarray], ids=["array", "tensor"])
+@pytest.mark.parametrize("builtin", [any, all, sum])
+def test_builtins_compare_rows(builtin: Any, made: Any, shape: tuple[int, ...]) -> None:
+    check(lambda x: builtin(x), made(np.ones(shape)))
+
+
+@pytest.mark.parametrize("made", [np.array, tj.asarray], ids=["array", "tensor"])
+@pytest.mark.parametrize("builtin", [min, max])
+def test_extremes(builtin: Any, made: Any) -> None:
+    for x in ([np.nan, 1.0, 2.0], [1.0, np.nan, -np.inf], [0.0, -0.0], [-0.0, 0.0], 1.0):
+        program = check(lambda x: builtin(x), made(np.array(x)))
+    signs = [np.signbit(float(program(made(np.array(x))))) for x in ([0.0, -0.0], [-0.0, 0.0])]
+    assert signs == [False, True]
+
+
+@pytest.mark.parametrize("builtin", [min, max])
+def test_extremes_of_rows_are_refused(builtin: Any) -> None:
+    for x in (np.ones((2, 2)), tj.ones(2, 2)):
+        with pytest.raises(tj.ScriptError, match="compares its rows"):
+            tj.script(lambda x: builtin(x))(x)
+
+
+@pytest.mark.parametrize("made", [np.array, tj.asarray], ids=["array", "tensor"])
+def test_items_of_arrays(made: Any) -> None:
+    for x in (3.0, [1.0, 2.0], [[1.0, 2.0], [3.0, 1.0]], np.zeros((0, 2))):
+        for item in (3, 2.0, np.array([1.0, 2.0]), np.ones(3)):
+            check(lambda x, item: (item in x, item not in x), made(np.array(x)), item)
+
+
+def test_arrays_are_not_rounded_by_the_builtin() -> None:
+    for x in (np.ones(2), np.array(1.5), np.float64(1.5), 1.5):
+        check(lambda x: round(x), x)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda x: x.div_(2), lambda x: x.exp_(), lambda x: x.add_(1.5), lambda x: x.sqrt_()]
+)
+def test_fractions_do_not_go_into_integers_in_place(change: Any) -> None:
+    for changed in (change, tj.script(change)):
+        with pytest.raises(TypeError, match="same_kind"):
+            changed(tj.tensor([1, 2, 3]))
+
+
+def test_vectors_have_no_matrix_transpose() -> None:
+    for x in (tj.ones(()), tj.ones(3)):
+        check(lambda x: x.mT, x)

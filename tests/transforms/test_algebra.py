@@ -8,7 +8,7 @@ import pytest
 
 import tracejit.ops  # noqa: F401
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import BF16, BOOL, C128, F32, F64, I8, I64, U8, DType, ScalarType
+from tracejit.ir.types import BF16, BOOL, C64, C128, F32, F64, I8, I64, U8, DType, ScalarType
 from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neutral, value_with_itself
 
 
@@ -31,6 +31,7 @@ from tracejit.transforms.algebra import decide_comparison, is_idempotent, is_neu
         ("logical_and", True, BOOL, False, True),
         ("logical_or", True, BOOL, False, False),
         ("shl", 0, U8, True, True),
+        ("add", complex(-0.0, -0.0), C64, True, True),
     ],
 )
 def test_neutral_elements(op: str, number: complex, dtype: DType, right: bool, expected: bool) -> None:

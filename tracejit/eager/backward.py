@@ -241,6 +241,9 @@ def _accumulate(leaf: Tensor, value: Any, owned: bool, create_graph: bool) -> No
         grad._version += 1
 
 
+COMPLEX_LOSS = "backward of a complex number needs a gradient argument: take its real part or abs, or give one"
+
+
 def seed_for(output: Tensor, gradient: Any) -> Any:
     """The cotangent an output starts from: ones for a scalar, else the given one."""
     if gradient is None:
@@ -248,6 +251,8 @@ def seed_for(output: Tensor, gradient: Any) -> Any:
             raise RuntimeError(
                 f"backward of a tensor of shape {output.shape} needs a gradient argument; only scalars can do without"
             )
+        if output.dtype.kind == "c":
+            raise RuntimeError(COMPLEX_LOSS)
         return wrap(module_of(output._data).ones_like(output._data))
     seed = gradient if isinstance(gradient, Tensor) else wrap(module_of(output._data).asarray(gradient))
     if seed.shape != output.shape:

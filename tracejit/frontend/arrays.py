@@ -15,7 +15,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, normal_axis
-from tracejit.frontend.elementwise import elementwise
+from tracejit.frontend.elementwise import elementwise, require_same_kind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, in_order, ordered
@@ -144,6 +144,7 @@ def in_place(
         calls.indexing.assign(receiver, value, node)
         return receiver
     made = function(calls, name[:-1], [receiver, *args], kwargs, node)
+    require_same_kind(calls, name[:-1], made, receiver, node)
     calls.indexing.assign(receiver, made, node)
     return receiver
 
@@ -473,6 +474,10 @@ def _contiguous(
 def _backward(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
+    given = args[0] if args else kwargs.get("gradient", Static(None))
+    if isinstance(x, ArrayView) and x.rank and isinstance(given, Static) and given.value is None:
+        require_single(c, x, "RuntimeError", "grad can be implicitly created only for scalar outputs")
+        x = reshaped(c, x, [], node)
     return c.gradients.backward(x, args, kwargs, node)
 
 

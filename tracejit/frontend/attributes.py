@@ -47,6 +47,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
         case "T":
             return permuted(base, tuple(reversed(range(base.rank))))
         case "mT":
+            if base.rank < 2:
+                calls.arith.mismatch(ValueError("matrix transpose with ndim < 2 is undefined"), node)
             return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
         case "real" | "imag":
             return part_of(calls, base, name, node)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
 from tracejit.frontend.arith import BINARY
 from tracejit.frontend.elementwise import require_same_kind
+from tracejit.frontend.index_items import is_view_index
 from tracejit.frontend.objects import OPERATORS
 from tracejit.frontend.values import ArrayView, DictValue, FrontValue, GrowingList, ListValue, Static, TupleValue
 
@@ -42,7 +43,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
             current = c.indexing.read(base, items, s.target)
             value = c.expressions.value(s.value)
             c.ctx.at(s)
-            if isinstance(current, ArrayView) and _is_view_index(items):
+            if isinstance(current, ArrayView) and is_view_index(items):
                 update_view(c, op, current, value, s)
             else:
                 made = c.expressions.binary(op, current, value, s)
@@ -103,11 +104,6 @@ def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s:
         assert made is not None
         return made
     return c.expressions.binary(op, current, value, s)
-
-
-def _is_view_index(items: Sequence[FrontValue]) -> bool:
-    """Whether an index denotes a view (no array indices)."""
-    return not any(isinstance(i, ArrayView) and i.rank > 0 for i in items)
 
 
 def update_view(c: Statements, op: str, target: ArrayView, value: FrontValue, s: ast.AugAssign) -> None:

@@ -202,7 +202,7 @@ def _sum(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     items = tables.unordered(c, args[0], node)
     if isinstance(items, GrowingList) and isinstance(items.kind, NumberKind) and items.kind.dtype.is_integer:
         args = [items]
-    if isinstance(args[0], ArrayView):
+    if isinstance(args[0], ArrayView) and args[0].rank:
         if args[0].lengths[:1] == (0,):
             return start
         made = arrays.function(c, "sum", [args[0], Static(0)], {}, node)
@@ -225,7 +225,7 @@ def _quantifier(name: str) -> Handler:
 
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         args = [tables.unordered(c, args[0], node)]
-        if isinstance(args[0], ArrayView):
+        if isinstance(args[0], ArrayView) and args[0].rank == 1:
             made = arrays.function(c, name, args, {}, node)
             return Number(made.value, weak=True) if isinstance(made, Number) else made
         if list_calls.is_unknown(c, args[0]):
@@ -316,6 +316,8 @@ def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
         return c.call_now(round, args, kwargs, node)
     given = dict(zip(("number", "ndigits"), args, strict=False)) | kwargs
     x, digits = c.as_operand(given["number"]), given.get("ndigits")
+    if isinstance(x, ArrayView) and not c.ctx.tensors:
+        c.arith.mismatch(TypeError("type numpy.ndarray doesn't define __round__ method"), node)
     if digits is not None and not _is_none(digits):
         if is_python_number(x):
             return c.inline(function_source(round_digits), [x, digits], {}, node, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
-from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, Number, Static, TupleValue
+from tracejit.frontend.values import ArrayView, ChoiceValue, DictValue, FrontValue, Number, Static, TupleValue
 from tracejit.ir.core import Value
 
 if TYPE_CHECKING:
@@ -98,12 +98,13 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         e.ctx.refuse(node, "'in' of an iterator uses up what comes before", "write a loop")
     own = e.calls.objects.special(container, "__contains__", [item], node)
     if own is not None:
-        truth = e.arith.truth(own, node)
-        return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
+        return _verdict(e, own, node)
     if isinstance(container, Static) and isinstance(container.value, set) and tables.is_run_time_key(item):
         tables.grow_set(e.calls, container.value)
     if isinstance(container, Static) and isinstance(item, Static):
         return e.calls.call_now(operator.contains, [container, item], {}, node)
+    if isinstance(container, ArrayView):
+        return _verdict(e, arrays.function(e.calls, "any", [e.binary("eq", container, item, node)], {}, node), node)
     if list_calls.is_unknown(e.calls, container):
         return list_calls.contains(e.calls, container, item, node)
     items = e.unpackable(container, None, node)
@@ -117,3 +118,9 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
             value = same if known else e.ctx.b.emit("logical_or", (result.value, same))[0]  # type: ignore[union-attr]
             result = Number(value, weak=True)
     return result
+
+
+def _verdict(e: Expressions, x: FrontValue, node: ast.AST) -> FrontValue:
+    """`bool(x)`."""
+    truth = e.arith.truth(x, node)
+    return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)

@@ -11,6 +11,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tracejit.eager.backward import COMPLEX_LOSS
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.reached import Truth, any_of, leads_to_a_trip, reached, value_of
 from tracejit.frontend.signature import ArraySpec
@@ -220,6 +221,8 @@ class Gradients:
         if isinstance(y, ArrayView) and y.rank == 0:
             y = ctx.element(y, ())
         if isinstance(y, Number) and y.dtype.is_inexact:
+            if given is None and y.dtype.is_complex:
+                ctx.check_false("RuntimeError", COMPLEX_LOSS)
             seed = ctx.b.constant(1, ScalarType(y.dtype)) if given is None else self.calls.arith.scalar(given, y.dtype)
             return y.value, seed
         if isinstance(y, ArrayView) and given is not None:

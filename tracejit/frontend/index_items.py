@@ -7,6 +7,8 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tracejit.frontend.objects import is_object
 from tracejit.frontend.ranges import bounds
 from tracejit.frontend.values import (
@@ -21,7 +23,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
 )
-from tracejit.ir.types import I64, ScalarType
+from tracejit.ir.types import BOOL, I64, ScalarType
 from tracejit.ops import coerce
 
 if TYPE_CHECKING:
@@ -69,6 +71,30 @@ def pick(
         return e.choose(node, below, lambda: among(low, middle), lambda: among(middle, high))
 
     return among(0, len(items))
+
+
+def is_condition(item: FrontValue) -> bool:
+    """Whether an index item is one truth value: a mask over a new axis of length 1."""
+    match item:
+        case Static(value):
+            return isinstance(value, bool | np.bool_)
+        case Number() | ArrayView():
+            return item.dtype == BOOL and not (isinstance(item, ArrayView) and item.rank)
+        case _:
+            return False
+
+
+def is_view_index(items: Sequence[FrontValue]) -> bool:
+    """Whether an index denotes a view: it has no array indices."""
+    return not any(is_condition(i) or (isinstance(i, ArrayView) and i.rank > 0) for i in items)
+
+
+def condition_mask(arith: Arithmetic, item: FrontValue, node: ast.AST) -> ArrayView:
+    """A truth value in an index as a mask of one element."""
+    ctx = arith.ctx
+    truth = arith.truth(item, node)
+    value = ctx.b.constant(truth, ScalarType(BOOL)) if isinstance(truth, bool) else truth
+    return ctx.fresh(ctx.b.emit("broadcast", (value, ctx.size_value(1)))[0])
 
 
 #: Of so many items each is compared with the index.

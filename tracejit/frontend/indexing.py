@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
-from tracejit.frontend.index_items import places_together
+from tracejit.frontend.index_items import condition_mask, is_condition, is_view_index, places_together
 from tracejit.frontend.sizes import key
 from tracejit.frontend.slices import permuted, slice_bounds
 from tracejit.frontend.unreachable import Unreachable
@@ -138,7 +138,7 @@ class Indexing:
     @staticmethod
     def axes_of(item: Index) -> int:
         """How many axes one index item consumes."""
-        if isinstance(item, Static) and (item.value is None or item.value is Ellipsis):
+        if is_condition(item) or (isinstance(item, Static) and (item.value is None or item.value is Ellipsis)):
             return 0
         if isinstance(item, ArrayView) and item.dtype == BOOL:
             return item.rank
@@ -157,7 +157,9 @@ class Indexing:
         fancy = _Fancy({}, front)
         axis = 0
         for item in items:
-            if isinstance(item, Static) and item.value is None:
+            if is_condition(item):
+                fancy.arrays[len(lengths)] = condition_mask(self.arith, item, node)
+            if self.axes_of(item) == 0:
                 strides.append(0)
                 lengths.append(1)
                 plain = False
@@ -173,14 +175,12 @@ class Indexing:
                     strides.append(sizes.mul(b, step, stride))
                     lengths.append(count)
                     plain = plain and start == 0 and step == 1 and key(count) == key(length)
-            elif isinstance(item, ArrayView) and (item.rank > 0 or item.dtype == BOOL):
+            elif isinstance(item, ArrayView) and item.rank > 0:
                 fancy.arrays[len(lengths)] = item
                 for k in range(self.axes_of(item)):
                     strides.append(view.strides[axis + k])
                     lengths.append(view.lengths[axis + k])
             else:
-                if isinstance(item, Static) and isinstance(item.value, bool):
-                    ctx.refuse(node, "a Python bool is not an index here", "int(flag), or an if")
                 if _is_no_integer(item):
                     self.arith.mismatch(IndexError(_NO_INDEX), node)
                 index = self.checked_index(item, length, axis, node)
@@ -273,9 +273,9 @@ class Indexing:
 
     def is_divided(self, items: Sequence[Index]) -> bool:
         """Whether an item that is no array index (or integer) stands between two that are."""
-        if not any(isinstance(i, ArrayView) and (i.rank > 0 or i.dtype == BOOL) for i in items):
+        if is_view_index(items):
             return False
-        places = [k for k, item in enumerate(items) if isinstance(item, ArrayView) or self.is_integer(item)]
+        places = [k for k, item in enumerate(items) if self.is_integer(item) or not is_view_index([item])]
         return places != list(range(places[0], places[-1] + 1))
 
     def flat_index(self, view: ArrayView, fancy: _Fancy, node: ast.AST) -> _Places:
@@ -574,7 +574,7 @@ def _is_full(item: Index) -> bool:
 def _is_no_integer(item: Index) -> bool:
     """Whether an index is a number or constant that is no integer."""
     if isinstance(item, Number):
-        return not item.dtype.is_integer and item.dtype != BOOL
+        return not item.dtype.is_integer
     return isinstance(item, Static) and not hasattr(item.value, "__index__")
 
 

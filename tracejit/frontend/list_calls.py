@@ -49,8 +49,8 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
             return True
         case ObjectValue() as x:
             return tables.is_table(x) or tables.is_iterator(x)
-        case ArrayView() as x if x.rank:
-            return not isinstance(x.lengths[0], int)
+        case ArrayView() as x:
+            return not (x.rank and isinstance(x.lengths[0], int))
         case SequenceValue(length, _, static):
             return static is None and not (isinstance(length, int) and length <= MAX_UNROLLED)
         case _:

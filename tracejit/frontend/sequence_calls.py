@@ -46,7 +46,7 @@ def _extreme(name: str) -> Handler:
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         if len(args) == 1 and "key" not in kwargs:
             args = [tables.unordered(c, args[0], node)]
-        if len(args) == 1 and isinstance(args[0], ArrayView) and not kwargs:
+        if len(args) == 1 and isinstance(args[0], ArrayView) and args[0].rank and not kwargs:
             return _of_array(c, name, args[0], node)
         if len(args) == 1 and list_calls.is_unknown(c, args[0]):
             if kwargs:
@@ -69,9 +69,9 @@ def _extreme(name: str) -> Handler:
 
 def _of_array(c: Calls, name: str, x: ArrayView, node: ast.AST) -> FrontValue:
     """`min(x)`, `max(x)` of an array: as Python compares its elements one after the other."""
-    if x.rank > 1 and not c.ctx.tensors:
+    if x.rank > 1:
         c.ctx.refuse(node, f"{name}() of an array of rank {x.rank} compares its rows", f"x.{name}()")
-    if x.rank == 1 and x.dtype.is_float and not c.ctx.tensors:
+    if x.dtype.is_float:
         from tracejit.frontend.written.sequences import extreme_of_floats
 
         return c.call_object(extreme_of_floats, [x, Static(name == "max")], {}, node)

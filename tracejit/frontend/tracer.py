@@ -27,7 +27,7 @@ from tracejit.eager.tensor import Tensor
 from tracejit.frontend.augmented import update_view
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.dependence import compiled_in, decided_by
-from tracejit.frontend.index_items import index_item
+from tracejit.frontend.index_items import index_item, is_view_index
 from tracejit.frontend.names import elementwise_names, resolve
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import constant_access, is_data_object, tree_children
@@ -189,20 +189,15 @@ class Tracer:
     def item(self, base: FrontValue, items: list[FrontValue], node: ast.AST) -> FrontValue:
         """`base[items]`; one element of a Tensor is a view of rank 0."""
         assert isinstance(base, ArrayView)
-        if self.ctx.tensors and self.is_basic(items):
+        if self.ctx.tensors and is_view_index(items):
             return self.calls.indexing.view(base, items, node)[0]
         return self.calls.indexing.read(base, items, node)
-
-    @staticmethod
-    def is_basic(items: Sequence[FrontValue]) -> bool:
-        """Whether an index denotes a view."""
-        return not any(isinstance(i, ArrayView) and (i.rank > 0 or not i.dtype.is_integer) for i in items)
 
     def write(self, base: FrontValue, items: list[FrontValue], value: Any, node: ast.AST) -> None:
         """`base[items] = value`."""
         assert isinstance(base, ArrayView)
         made = self.operand(value)
-        is_view = isinstance(made, ArrayView) and made.storage == base.storage and self.is_basic(items)
+        is_view = isinstance(made, ArrayView) and made.storage == base.storage and is_view_index(items)
         if not is_view or self.calls.indexing.view(base, items, node)[0] != made:
             self.calls.indexing.write(base, items, made, node)
         # else it is `x[i] += y`, which stores what it has just written in place

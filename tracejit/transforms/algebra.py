@@ -110,7 +110,6 @@ def _probes(dtype: DType) -> tuple[Any, ...]:
         low = 0 if dtype.kind == "u" else -(1 << (dtype.bits - 1))
         high = (1 << (dtype.bits - (dtype.kind != "u"))) - 1
         return tuple(make(n) for n in (low, low + 1, 0, 1, 2, 7, 100, high - 1, high))
-    if dtype.is_complex:
-        return tuple(make(complex(a, b)) for a in _REAL_PROBES for b in _REAL_PROBES)
+    parts = [(a, b) for a in _REAL_PROBES for b in (_REAL_PROBES if dtype.is_complex else (0.0,))]
     with np.errstate(all="ignore"):
-        return tuple(make(x) for x in _REAL_PROBES)
+        return tuple(make(complex(a, b) if dtype.is_complex else a) for a, b in parts)

@@ -38,8 +38,8 @@ def extreme(items: Any, key: Any, greatest: Any, default: Any, name: Any) -> Any
 def extreme_of_floats(items: Any, greatest: Any) -> Any:
     """min() or max() of a vector: a nan is the result where it comes first, and is passed over elsewhere."""
     missing = np.isnan(items)
-    found = np.max(np.where(missing, -np.inf, items)) if greatest else np.min(np.where(missing, np.inf, items))
-    return np.where(missing[0], items[0], found)[()]
+    best = np.argmax(np.where(missing, -np.inf, items)) if greatest else np.argmin(np.where(missing, np.inf, items))
+    return items[0] if missing[0] else items[best]
 
 
 def least(items: Any, *, key: Any = None, default: Any = _NOTHING) -> Any:
