@@ -1,8 +1,8 @@
 """sin, cos, tan and their inverses.
 
 The argument is reduced to r = x - n * pi / 2 with |r| <= pi / 4. pi / 2 is a sum of short parts, so that every product
-with n is exact and r comes with its rounding error (Cody and Waite; fdlibm). f32 is reduced in f64. Arguments beyond
-`_LIMITS` go to the scalar library function.
+with n is exact and r comes with its rounding error (Cody and Waite; fdlibm). For f32 r is computed in f64. Arguments
+beyond `_LIMITS` go to the scalar library function.
 """
 
 from __future__ import annotations
@@ -14,68 +14,73 @@ from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.arithmetic import (
     Pair,
     fast_two_sum,
-    format_of,
     nearest_integer,
     parts,
     polynomial,
-    two_product,
     two_sum,
 )
-from tracejit.ir.types import F32, F64
+from tracejit.ir.types import F32, F64, I32
 
 if TYPE_CHECKING:
     from tracejit.codegen.scalars import KernelBuilder
 
-#: Where n * (a part of pi / 2) stops being exact.
-_LIMITS = {"f32": 2.0**23, "f64": 2.0**20}
+#: Where n * (a part of pi / 2) stops being exact; in f32 where n is off by more than some hundredths of a turn.
+_LIMITS = {"f32": 2.0**18, "f64": 2.0**20}
 
 
-def _reduced(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair]:
-    """(n, (r, rest)) with x = n * pi / 2 + r + rest, n as a machine integer; for |x| in the limit."""
-    if k.dtype(x) == F32:
-        wide = k.let(k.cast(x, F64))
-        n, r = _reduced_for_f32(k, wide)
-        return k.let(k.cast(n, format_of(k, x).integer)), (k.let(k.cast(r, F32)), k.const(0, F32))
+def _reduced_f32(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
+    """(n, r) with x = n * pi / 2 + r, r in f64 and accurate beyond f32; of the integer n the two lowest bits count."""
+    magic = 1.5 * 2.0**23
+    shifted = k.let(k.fma(x, 2 / math.pi, magic))
+    whole = k.let(k.cast(k.sub(shifted, magic), F64))
+    first, last = parts("pi/2 reduction", F64, "f32w")
+    return k.let(k.bitcast(shifted, I32)), k.let(k.fma(whole, -last, k.fma(whole, -first, k.cast(x, F64))))
+
+
+def _reduced_f64(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair]:
+    """(n, (r, rest)) with x = n * pi / 2 + r + rest. Each sum has a term whose last place is a multiple of the other's."""
     whole, n = nearest_integer(k, k.mul(x, 2 / math.pi))
     first, second, third, last = parts("pi/2 reduction", F64)
     exact = k.let(k.sub(x, k.mul(whole, first)))
-    r1, rest1 = two_sum(k, exact, k.let(k.mul(whole, -second)))
-    r2, rest2 = two_sum(k, r1, k.let(k.mul(whole, -third)))
+    r1, rest1 = fast_two_sum(k, exact, k.let(k.mul(whole, -second)))
+    r2, rest2 = fast_two_sum(k, r1, k.let(k.mul(whole, -third)))
     return n, fast_two_sum(k, r2, k.let(k.add(k.add(rest1, rest2), k.mul(whole, -last))))
 
 
-def _reduced_for_f32(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
-    """(n, r) in f64, r accurate beyond f32, for |x| below 2**23."""
-    first, last = parts("pi/2 reduction", F64, "f32w")
-    whole, n = nearest_integer(k, k.mul(x, 2 / math.pi))
-    return n, k.let(k.fma(whole, -last, k.fma(whole, -first, x)))
-
-
-def _sin_kernel(k: KernelBuilder, r: Expr, rest: Expr) -> Expr:
-    """sin(r + rest) for |r| <= pi / 4."""
+def _sin_and_cos(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr]:
+    """(n, sin(r), cos(r)) with x = n * pi / 2 + r."""
+    if k.dtype(x) == F32:
+        n, wide = _reduced_f32(k, x)
+        r = k.let(k.cast(wide, F32))
+        z = k.let(k.mul(r, r))
+        sine = k.fma(k.mul(r, z), polynomial(k, "sin", z), r)
+        return n, sine, k.fma(k.mul(z, z), polynomial(k, "cos", z), k.fma(z, -0.5, 1))
+    n, (r, rest) = _reduced_f64(k, x)
     z = k.let(k.mul(r, r))
-    return k.add(r, k.fma(k.mul(r, z), polynomial(k, "sin", z), rest))
+    sine = k.add(r, k.fma(k.mul(r, z), polynomial(k, "sin", z), rest))
+    lead, lead_rest = _one_minus_half(k, z)
+    small = k.sub(k.mul(k.mul(z, z), polynomial(k, "cos", z)), k.mul(r, rest))
+    return n, sine, k.add(lead, k.add(lead_rest, small))
 
 
-def _cos_kernel(k: KernelBuilder, r: Expr, rest: Expr) -> Expr:
-    """cos(r + rest) for |r| <= pi / 4: 1 - r**2 / 2 with its rounding error, then the rest of the series."""
-    z = k.let(k.mul(r, r))
+def _one_minus_half(k: KernelBuilder, z: Expr) -> Pair:
+    """1 - z / 2 and its rounding error."""
     half = k.let(k.mul(0.5, z))
     lead = k.let(k.sub(1, half))
-    small = k.sub(k.mul(k.mul(z, z), polynomial(k, "cos", z)), k.mul(r, rest))
-    return k.add(lead, k.add(k.sub(k.sub(1, lead), half), small))
+    return lead, k.let(k.sub(k.sub(1, lead), half))
+
+
+def _is_huge(k: KernelBuilder, x: Expr) -> Expr:
+    return k.let(k.logical_not(k.le(k.abs(x), _LIMITS[k.dtype(x).name])))
 
 
 def _turned(k: KernelBuilder, x: Expr, quarter: int, library: str) -> Expr:
     """sin(x + quarter * pi / 2)."""
-    is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS[k.dtype(x).name])))
-    usual = k.let(k.select(is_huge, k.const(0, k.dtype(x)), x))
-    n, (r, rest) = _reduced(k, usual)
+    n, sine, cosine = _sin_and_cos(k, x)
     n = k.let(k.add(n, quarter))
-    is_odd = k.ne(k.bitand(n, 1), 0)
-    value = k.let(k.select(is_odd, _cos_kernel(k, r, rest), _sin_kernel(k, r, rest)))
+    value = k.let(k.select(k.ne(k.bitand(n, 1), 0), cosine, sine))
     result = k.select(k.ne(k.bitand(n, 2), 0), k.neg(value), value)
-    return k.rare(is_huge, result, library, x)
+    return k.rare(_is_huge(k, x), result, library, x)
 
 
 def sin(k: KernelBuilder, x: Expr) -> Expr:
@@ -90,38 +95,33 @@ def cos(k: KernelBuilder, x: Expr) -> Expr:
 
 def tan(k: KernelBuilder, x: Expr) -> Expr:
     """sin / cos, or -cos / sin in odd quarters."""
-    return _tan_f32(k, x) if k.dtype(x) == F32 else _tan_f64(k, x)
+    quotient = _tan_f32(k, x) if k.dtype(x) == F32 else _tan_f64(k, x)
+    return k.rare(_is_huge(k, x), k.select(k.eq(x, 0), x, quotient), "tan", x)
 
 
 def _tan_f32(k: KernelBuilder, x: Expr) -> Expr:
     """The quotient in f64, rounded to f32."""
-    is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS["f32"])))
-    n, r = _reduced_for_f32(k, k.let(k.cast(k.select(is_huge, k.const(0, F32), x), F64)))
+    n, r = _reduced_f32(k, x)
     z = k.let(k.mul(r, r))
     sine = k.let(k.fma(k.mul(r, z), polynomial(k, "sin", z, "f32w"), r))
     cosine = k.let(k.fma(k.mul(z, z), polynomial(k, "cos", z, "f32w"), k.fma(z, -0.5, 1)))
     is_odd = k.let(k.ne(k.bitand(n, 1), 0))
-    quotient = k.div(k.select(is_odd, k.neg(cosine), sine), k.select(is_odd, sine, cosine))
-    return k.rare(is_huge, k.select(k.eq(x, 0), x, k.cast(quotient, F32)), "tan", x)
+    return k.cast(k.div(k.select(is_odd, k.neg(cosine), sine), k.select(is_odd, sine, cosine)), F32)
 
 
 def _tan_f64(k: KernelBuilder, x: Expr) -> Expr:
-    """Both in two parts, so that the quotient is rounded once."""
-    is_huge = k.let(k.logical_not(k.le(k.abs(x), _LIMITS["f64"])))
-    n, (r, rest) = _reduced(k, k.let(k.select(is_huge, k.const(0, F64), x)))
+    """The quotient of the leading parts, and what the small parts change."""
+    n, (r, rest) = _reduced_f64(k, x)
     z = k.let(k.mul(r, r))
     sine, sine_rest = fast_two_sum(k, r, k.let(k.fma(k.mul(r, z), polynomial(k, "sin", z), rest)))
-    half = k.let(k.mul(0.5, z))
-    lead = k.let(k.sub(1, half))
+    lead, lead_rest = _one_minus_half(k, z)
     tail = k.sub(k.mul(k.mul(z, z), polynomial(k, "cos", z)), k.mul(r, rest))
-    cosine, cosine_rest = fast_two_sum(k, lead, k.let(k.add(k.sub(k.sub(1, lead), half), tail)))
+    cosine, cosine_rest = fast_two_sum(k, lead, k.let(k.add(lead_rest, tail)))
     is_odd = k.let(k.ne(k.bitand(n, 1), 0))
     above = k.let(k.select(is_odd, k.neg(cosine), sine)), k.select(is_odd, k.neg(cosine_rest), sine_rest)
     below = k.let(k.select(is_odd, sine, cosine)), k.select(is_odd, sine_rest, cosine_rest)
     quotient = k.let(k.div(above[0], below[0]))
-    product, product_rest = two_product(k, quotient, below[0])
-    remainder = k.sub(k.add(k.sub(k.sub(above[0], product), product_rest), above[1]), k.mul(quotient, below[1]))
-    return k.rare(is_huge, k.select(k.eq(x, 0), x, k.add(quotient, k.div(remainder, below[0]))), "tan", x)
+    return k.add(quotient, k.div(k.sub(above[1], k.mul(quotient, below[1])), below[0]))
 
 
 # -- inverses -----------------------------------------------------------------------------------------------------
