@@ -76,3 +76,28 @@ def test_what_the_tape_refuses_is_listed() -> None:
 
     report = tj.check(changed, tj.tensor(np.array([1.5, -0.5, 2.0])))
     assert report.ok and "the eager tape" in report.skipped[0] and "changed in place" in report.skipped[0]
+
+
+@pytest.mark.parametrize("fn", [lambda x: x * np.floor(x), lambda x: tj.clip(x, 0.0, 1.0), lambda x: np.sqrt(x)])
+def test_where_there_are_no_differences_the_modes_are_compared(fn: Callable[..., Any]) -> None:
+    with np.errstate(all="ignore"):
+        report = tj.check(fn, np.array([1.0, 0.0, 4.0]))
+    assert report.ok and report.compared[1:] == ["forward mode and reverse mode"], str(report)
+    assert "a kink, a jump or an end" in report.skipped[0]
+
+
+def test_results_that_are_nan_have_no_weight() -> None:
+    with np.errstate(all="ignore"):
+        report = tj.check(lambda x: np.log(x), np.array([1.5, -2.0]))
+    assert report.ok and not report.skipped, str(report)
+
+
+def test_a_wrong_derivative_is_no_kink() -> None:
+    @tj.custom_vjp
+    def square(x: Any) -> Any:
+        return x * x
+
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (3.0 * x * g,))
+    report = tj.check(lambda x: square(x).sum(), np.array([1.0, 0.5, -2.0]))
+    assert not report.skipped
+    assert {d.what.partition(" and ")[0] for d in report.differences} == {"reverse mode", "forward mode"}

@@ -148,6 +148,50 @@ def test_values_have_derivatives_where_vectors_have_none() -> None:
     assert not np.isfinite(vectors).all()
 
 
+def test_the_polar_factor_has_a_derivative_where_singular_values_coincide() -> None:
+    def polar(x: Any) -> Any:
+        u, _, vh = tj.linalg.svd(x)
+        return u @ vh
+
+    _, pullback = tj.vjp(polar, 2 * np.eye(3))
+    weights = RNG.normal(size=(3, 3))
+    np.testing.assert_allclose(pullback(weights)[0], (weights - weights.T) / 4, atol=1e-15)
+
+
+#: Of rank n - 1, n - 2 and 0; one that elimination does not find to be singular; pivots that are 0 one after the other.
+SINGULAR = {
+    "of rank 1": np.array([[1.0, 2.0], [2.0, 4.0]]),
+    "counting": np.arange(1.0, 10.0).reshape(3, 3),
+    "two rows short": STACK[0][[0, 1, 1, 0]][:, [0, 1, 2, 0]],
+    "a column is 0": np.diag([1.0, 0.0, 2.0]) + np.eye(3, k=2),
+    "shift": np.eye(4, k=1),
+    "zero": np.zeros((3, 3)),
+    "stack": np.stack([np.ones((3, 3)), np.eye(3), np.diag([2.0, 0.0, 3.0])]),
+}
+
+
+@pytest.mark.parametrize("x", SINGULAR.values(), ids=SINGULAR.keys())
+def test_determinants_have_derivatives_at_singular_matrices(x: np.ndarray) -> None:
+    report = tj.check(tj.linalg.det, tj.from_numpy(x))
+    assert report and not report.skipped, str(report)
+    rows, columns = np.indices(x.shape[-2:])
+    minors = [np.delete(np.delete(x, i, -2), j, -1) for i, j in np.ndindex(x.shape[-2:])]
+    expected = np.stack([np.linalg.det(m) for m in minors], -1).reshape(x.shape) * (-1.0) ** (rows + columns)
+    found = tj.grad(lambda y: tj.linalg.det(y).sum())(x)
+    np.testing.assert_allclose(found, expected, atol=1e-13)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+        tj.hessian(lambda y: tj.linalg.det(y).sum())(np.ones((2, 2)))
+
+
+def test_determinants_of_complex_singular_matrices() -> None:
+    z = np.array([[1 + 1j, 2], [2 + 2j, 4]])
+    conjugates = np.array([[4, -2 + 2j], [-2, 1 - 1j]])
+    np.testing.assert_allclose(tj.grad(lambda y: tj.linalg.det(y).real)(z), conjugates, atol=1e-15)
+    leaf = tj.tensor(z, requires_grad=True)
+    tj.linalg.det(leaf).real.backward()
+    np.testing.assert_allclose(leaf.grad.numpy(), conjugates, atol=1e-15)
+
+
 def test_full_bases_have_derivatives_for_square_matrices_only() -> None:
     def of_basis(x: Any) -> Any:
         u, s, vh = np.linalg.svd(x)

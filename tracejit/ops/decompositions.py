@@ -334,8 +334,8 @@ def _svd_eager(xp: Any, x: Any, k: int, *, full: bool = False) -> Any:
 
 
 def _svd_vjp(b: Any, g: Any, x: Any, k: Any, out: Any, *, full: bool = False) -> tuple[Any, ...]:
-    """U (diag(gS) + (skew(U^H gU) / E) S + S (skew(V^H gV) / E)) V^H with E_ij = s_j^2 - s_i^2, and what changes of
-    vectors out of their space give: (1 - U U^H) gU S^-1 V^H and U S^-1 gV^H (1 - V V^H)."""
+    """U (diag(gS) + (P + Q) / 2 (s_j - s_i) + (P - Q) / 2 (s_j + s_i)) V^H, with P = skew(U^H gU) and Q = skew(V^H gV),
+    and what changes of vectors out of their space give: (1 - U U^H) gU S^-1 V^H and U S^-1 gV^H (1 - V V^H)."""
     gu, gs, gv = g
     if full:
         gu, gv = (_require_square(b, c, x, "svd", "full_matrices=False") for c in (gu, gv))
@@ -346,19 +346,18 @@ def _svd_vjp(b: Any, g: Any, x: Any, k: Any, out: Any, *, full: bool = False) ->
     square = (*batch, k, k)
     columns, rows = (make(b, s, square) for make in (_as_columns, _as_rows))
     diagonal = _is_diagonal(b, columns)
-    gaps = (columns - rows) * (columns + rows)
-    slopes = b.select(diagonal, 0, b.reciprocal(b.select(diagonal, 1, gaps)))
     inner = None if gs is None else _real_as(b, b.select(diagonal, _as_columns(b, gs, square), 0), u)
-    for product, factor in (
-        (None if gu is None else b.matmul(adjoint(b, u), gu), columns),
-        (None if gv is None else b.matmul(vh, adjoint(b, gv)), rows),
+    p = None if gu is None else _skew(b, b.matmul(adjoint(b, u), gu))
+    q = None if gv is None else _skew(b, b.matmul(vh, adjoint(b, gv)))
+    for turn, gap in (
+        (_sum_of(p, q), columns - rows),
+        (_sum_of(p, None if q is None else b.neg(q)), columns + rows),
     ):
-        if product is not None:
-            skew = product - adjoint(b, product)
-            inner = _sum_of(inner, b.strong_mul(skew, _real_as(b, slopes * factor, u)))
-            if factor is columns and b.dtype(u).is_complex:
-                turning = b.select(diagonal, skew, 0)
-                inner = inner + b.strong_mul(turning, _real_as(b, b.reciprocal(columns * 2), u))
+        if turn is not None:
+            slopes = b.select(diagonal, 0, b.reciprocal(b.select(diagonal, 1, gap * 2)))
+            inner = _sum_of(inner, b.strong_mul(turn, _real_as(b, slopes, u)))
+    if p is not None and b.dtype(u).is_complex:
+        inner = inner + b.strong_mul(b.select(diagonal, p, 0), _real_as(b, b.reciprocal(columns * 2), u))
     found = None if inner is None else b.matmul(b.matmul(u, inner), vh)
     left = None if gu is None else _out_of_space(b, gu, u, s, b.shape(x)[-2], k)
     right = None if gv is None else _out_of_space(b, adjoint(b, gv), adjoint(b, vh), s, b.shape(x)[-1], k)
@@ -370,6 +369,10 @@ def _svd_vjp(b: Any, g: Any, x: Any, k: Any, out: Any, *, full: bool = False) ->
         ),
         None,
     )
+
+
+def _skew(b: Any, x: Any) -> Any:
+    return x - adjoint(b, x)
 
 
 def _out_of_space(b: Any, g: Any, u: Any, s: Any, rows: Any, k: Any) -> Any:

@@ -20,9 +20,12 @@ from tracejit.ops.matrix_loops import (
     count_failure,
     exchange,
     failures,
+    identity,
     leading,
     note,
     only_if,
+    peak_of,
+    precision_of,
     require_none,
     scale_row,
     subtract_row,
@@ -33,10 +36,6 @@ from tracejit.records import record
 
 #: More sweeps than any matrix needs: convergence is quadratic.
 SWEEPS = 40
-
-
-def _precision(dtype: DType) -> float:
-    return 2.0**-23 if real_dtype(dtype).bits == 32 else 2.0**-52
 
 
 @record
@@ -89,21 +88,6 @@ def _sweeps(e: Emitter, moved: Array, size: Expr) -> Iterator[tuple[Expr, Expr]]
         e.store(moved, (), e.k.const(0, I64))
         with e.loops((size,)) as (p,), e.loops((after(e, p, size),)) as (step,):
             yield p, e.k.let(e.k.add(e.k.add(p, 1), step), "q")
-
-
-def _identity(e: Emitter, x: Array, batch: Sequence[Expr]) -> None:
-    with e.loops(x.shape[-2:]) as (i, j):
-        e.store(x, (*batch, i, j), e.k.cast(e.k.eq(i, j), x.type.dtype))
-
-
-def _peak(e: Emitter, x: Array, batch: Sequence[Expr], element: Callable[[Expr, Expr], Expr]) -> Expr:
-    """The largest modulus of a matrix."""
-    zero = e.k.const(0, real_dtype(x.type.dtype))
-    with e.fold(x.shape[-2], zero) as rows:
-        with e.fold(x.shape[-1], zero, combine="maximum") as columns:
-            columns.following = [e.k.abs(element(rows.index, columns.index))]
-        rows.following = [e.k.maximum(rows.carried[0], columns.results[0])]
-    return e.k.let(rows.results[0], "peak")
 
 
 def _place_of(e: Emitter, values: Callable[[Expr], Expr], start: Expr, size: Expr, better: str) -> Expr:
@@ -191,9 +175,9 @@ def _rotated(e: Emitter, x: Array, a: Array, vectors: Array, w: Array, moved: Ar
     dtype, size = x.type.dtype, x.shape[-1]
     with e.kernel(), e.loops(x.shape[:-2]) as batch:
         _fill_hermitian(e, a, x, batch, lower)
-        _identity(e, vectors, batch)
-        peak = _peak(e, a, batch, lambda i, j: e.load(a, (*batch, i, j)))
-        least = e.k.let(e.k.mul(peak, _precision(dtype) * 1e-3), "least")
+        identity(e, vectors, batch)
+        peak = peak_of(e, a, batch, lambda i, j: e.load(a, (*batch, i, j)))
+        least = e.k.let(e.k.mul(peak, precision_of(dtype) * 1e-3), "least")
         with _sweeps(e, moved, size) as (p, q):
             g = e.load(a, (*batch, p, q))
             length = e.k.let(e.k.abs(g), "length")
@@ -306,12 +290,12 @@ def _hestenes(
             found = e.load(x, (*batch, e.k.select(tall, j, i), e.k.select(tall, i, j)))
             return e.k.select(tall, found, e.k.conj(found)) if dtype.is_complex else found
 
-        peak = _peak(e, x, batch, lambda i, j: e.load(x, (*batch, i, j)))
+        peak = peak_of(e, x, batch, lambda i, j: e.load(x, (*batch, i, j)))
         note(e, flag, e.k.logical_not(e.k.isfinite(peak)))
         scale = e.k.let(e.k.select(e.k.gt(peak, 0), peak, e.k.const(1, peak.type)), "scale")
         with e.loops((k, lines.shape[-1])) as (i, j):
             e.store(lines, (*batch, i, j), e.k.div(element(i, j), e.k.cast(scale, dtype)))
-        _identity(e, other, batch)
+        identity(e, other, batch)
         _orthogonalise(e, lines, other, batch, k, moved)
         with e.loops((k,)) as (i,):
             e.store(s, (*batch, i), e.k.sqrt(_square_of(e, lines, batch, i)))
@@ -330,7 +314,7 @@ def _unit_bases(e: Emitter, *arrays: Array) -> None:
     """Bases of matrices without elements."""
     for x in arrays:
         with e.kernel(), e.loops(x.shape[:-2]) as batch:
-            _identity(e, x, batch)
+            identity(e, x, batch)
 
 
 def pinv(e: Emitter, results: Sequence[Any], x: Array, k: Expr, rcond: Expr) -> Array:
@@ -378,7 +362,7 @@ def _product_of(e: Emitter, x: Array, batch: Sequence[Expr], i: Expr, j: Expr) -
 
 def _orthogonalise(e: Emitter, lines: Array, other: Array, batch: Sequence[Expr], count: Expr, moved: Array) -> None:
     """Rotate pairs of the first `count` rows until all are orthogonal; rows that are negligible are left."""
-    k, precision = e.k, _precision(lines.type.dtype)
+    k, precision = e.k, precision_of(lines.type.dtype)
     with e.fold(count, k.const(0, real_dtype(lines.type.dtype))) as fold:
         fold.following = [k.add(fold.carried[0], _square_of(e, lines, batch, fold.index))]
     negligible = k.let(k.mul(fold.results[0], precision**2), "negligible")
@@ -408,7 +392,7 @@ def _arrange(e: Emitter, lines: Array, other: Array, s: Array, batch: Sequence[E
         e.store(s, (*batch, place), here)
         for each in (lines, other):
             exchange(e, each, batch, i, place)
-        limit = k.mul(size(k.const(0, I64)), _precision(dtype))
+        limit = k.mul(size(k.const(0, I64)), precision_of(dtype))
         counts = k.let(k.gt(there, limit), "counts")
         with e.when(counts):
             inverse = k.let(k.div(k.const(1, there.type), there), "inverse")

@@ -208,20 +208,49 @@ op(
 def _scaled(b: Any, scale: Any, x: Any) -> Any:
     """Matrices times a number each; 0 where the number is 0."""
     shape = b.shape(x)
-    return b.strong_mul(b.broadcast(b.reshape(scale, (*shape[:-2], 1, 1)), shape), x)
+    scale = b.reshape(scale, (*shape[:-2], 1, 1)) if b.rank(scale) else scale
+    return b.strong_mul(b.broadcast(scale, shape), x)
 
 
-def _det_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
-    return (_scaled(b, b.strong_mul(g, conjugate(b, out)), adjoint(b, inverse_of(b, x))),)
+def _cofactors_eager(xp: Any, x: Any) -> Any:
+    """By the inverse, which NumPy finds by the same elimination as the determinant; of singular matrices by singular
+    values: U diag(the product of the others) V^H, turned as U and V^H turn."""
+    det = xp.asarray(xp.linalg.det(x))
+    if (det != 0).all():
+        return xp.conj(xp.swapaxes(det[..., None, None] * xp.linalg.inv(x), -1, -2))
+    u, s, vh = xp.linalg.svd(x)
+    others = [xp.prod(xp.delete(s, i, -1), axis=-1) for i in range(x.shape[-1])]
+    turn = xp.conj(xp.asarray(xp.linalg.det(u)) * xp.asarray(xp.linalg.det(vh)))
+    return turn[..., None, None] * (u * xp.stack(others, -1)[..., None, :]) @ vh
+
+
+def _cofactors_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
+    """With W = x^-H: tr(g^H W) out - W g^H out."""
+    w, rank = adjoint(b, inverse_of(b, x)), b.rank(x)
+    along = b.sum(conjugate(b, g) * w, axes=(rank - 2, rank - 1))
+    return (_scaled(b, along, out) - b.matmul(b.matmul(w, adjoint(b, g)), out),)
+
+
+op(
+    "cofactors",
+    ("x",),
+    doc="The derivative of the determinant: det(x) x^-H, and its limit where x is singular. The derivative of that "
+    "needs x to be regular (`LinAlgError`).",
+    infer=lambda x: (square_type(x, "cofactors"),),
+    eager=quiet(_cofactors_eager),
+    vjp=_cofactors_vjp,
+    lower=Opaque(matrix_loops.cofactors),
+    samples=lambda rng: [Sample((well_conditioned(rng, shape, dtype),)) for shape, dtype in SQUARES],
+)
 
 
 op(
     "det",
     ("x",),
-    doc="The determinant, by elimination with row exchanges. Its derivative needs x to be regular.",
+    doc="The determinant, by elimination with row exchanges. Its second derivative needs x to be regular.",
     infer=lambda x: (TensorType(square_type(x, "det").dtype, square_type(x, "det").shape[:-2]),),
     eager=quiet(lambda xp, x: xp.asarray(xp.linalg.det(x))),
-    vjp=_det_vjp,
+    vjp=lambda b, g, x, out: (_scaled(b, g, b.cofactors(x)),),
     lower=Opaque(matrix_loops.det),
     samples=lambda rng: [Sample((well_conditioned(rng, shape, dtype),)) for shape, dtype in SQUARES],
 )

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.ir.types import I64, TensorType, real_dtype
+from tracejit.ir.types import I64, DType, TensorType, real_dtype
 
 Emitter = Any
 Array = Any
 Expr = Any
+
+
+def precision_of(dtype: DType) -> float:
+    """The distance from 1 to the next number."""
+    return 2.0**-23 if real_dtype(dtype).bits == 32 else 2.0**-52
 
 
 def fresh_copy(e: Emitter, x: Array, name: str) -> Array:
@@ -109,6 +114,22 @@ def size_of(e: Emitter, x: Expr) -> Expr:
     """|re| + |im|, by which pivots are compared."""
     real, imaginary = e.k.abs(e.k.real(x)), e.k.abs(e.k.imag(x))
     return e.k.let(e.k.add(real, imaginary) if e.k.dtype(x).is_complex else real, "size")
+
+
+def identity(e: Emitter, x: Array, batch: Sequence[Expr]) -> None:
+    """A matrix becomes the unit matrix."""
+    with e.loops(x.shape[-2:]) as (i, j):
+        e.store(x, (*batch, i, j), e.k.cast(e.k.eq(i, j), x.type.dtype))
+
+
+def peak_of(e: Emitter, x: Array, batch: Sequence[Expr], element: Callable[[Expr, Expr], Expr]) -> Expr:
+    """The largest modulus of a matrix."""
+    zero = e.k.const(0, real_dtype(x.type.dtype))
+    with e.fold(x.shape[-2], zero) as rows:
+        with e.fold(x.shape[-1], zero, combine="maximum") as columns:
+            columns.following = [e.k.abs(element(rows.index, columns.index))]
+        rows.following = [e.k.maximum(rows.carried[0], columns.results[0])]
+    return e.k.let(rows.results[0], "peak")
 
 
 # -- elimination ----------------------------------------------------------------------------------------------
@@ -232,6 +253,28 @@ def det(e: Emitter, results: Sequence[Any], x: Array) -> Array:
             at = (*batch, fold.index, fold.index)
             fold.following = [e.k.mul(fold.carried[0], e.load(upper, at))]
         e.store(out, batch, fold.results[0])
+    return out
+
+
+def cofactors(e: Emitter, results: Sequence[Any], x: Array) -> Array:
+    """The determinant times the adjoint of the inverse, by elimination. A pivot that is 0 is made one that is nothing
+    beside the other elements: cofactors are polynomials, which hardly change by that."""
+    out, dtype, size = e.new(results[0]), x.type.dtype, x.shape[-1]
+    upper, inverse = fresh_copy(e, x, "upper"), e.scratch(x.type, "inverse")
+    factor = e.scratch(TensorType(dtype, x.type.shape[:-2]), "factor")
+    with e.kernel(), e.loops(x.shape[:-2]) as batch:
+        identity(e, inverse, batch)
+        peak = peak_of(e, x, batch, lambda i, j: e.load(x, (*batch, i, j)))
+        tiny = e.k.let(e.k.maximum(e.k.mul(peak, precision_of(dtype)), 2.0**-126), "tiny")
+        e.store(factor, batch, e.k.const(1, dtype))
+        _eliminate(e, upper, batch, inverse, lambda _: e.store(factor, batch, e.k.neg(e.load(factor, batch))))
+        with e.loops((size,)) as (j,):
+            pivot = e.load(upper, (*batch, j, j))
+            e.store(upper, (*batch, j, j), e.k.select(e.k.eq(pivot, 0), e.k.cast(tiny, dtype), pivot))
+            e.store(factor, batch, e.k.mul(e.load(factor, batch), e.load(upper, (*batch, j, j))))
+        _substitute(e, upper, batch, inverse, lower=False)
+    with e.kernel(), e.loops(x.shape) as (*batch, i, j):
+        e.store(out, (*batch, i, j), e.k.conj(e.k.mul(e.load(factor, batch), e.load(inverse, (*batch, j, i)))))
     return out
 
 
