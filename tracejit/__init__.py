@@ -101,7 +101,7 @@ _LATER = {
     "load_weights": "tracejit.weights",
     "save_weights": "tracejit.weights",
 }
-_MODULES = ("data", "fft", "jit", "linalg", "nn", "optim")
+_MODULES = ("data", "fft", "jit", "linalg", "nn", "optim", "special")
 
 #: PyTorch's other names of dtypes, which as globals of this module would hide builtins.
 _DTYPES = {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16}

@@ -57,6 +57,20 @@ def inputs() -> dict[str, np.ndarray[Any, Any]]:
 
 _BY_INPUTS = {
     "x": """
+        T.cummax(x, 1)[0]
+        T.cummin(x, 0)[0]
+        T.logcumsumexp(x, 1)
+        x.index_fill(1, L, 2.0)
+        T.take_along_dim(x, I % 4, 1)
+        x.kthvalue(2, 1)[0]
+        x.msort()
+        T.diag_embed(x, 1)
+        T.renorm(x, 2, 0, 1.0)
+        T.special.ndtr(x)
+        T.special.log_ndtr(x)
+        T.special.i0e(x)
+        T.special.i1(x)
+        T.erfinv(x / 5)
         T.exp(x)
         T.exp2(x)
         T.expm1(x)
@@ -228,6 +242,9 @@ _BY_INPUTS = {
         F.soft_margin_loss(x, T.ones(3, 4, dtype=T.float64))
     """,
     "p": """
+        T.special.entr(p)
+        T.polygamma(1, p)
+        T.mvlgamma(p + 1, 2)
         T.log(p)
         T.log1p(p)
         T.log2(p)
@@ -260,6 +277,16 @@ _BY_INPUTS = {
         p.mean(0)
     """,
     "x y": """
+        x.index_copy(1, L, y[:, :3])
+        x.index_put((J, J), y[:, 0], accumulate=True)
+        x.masked_scatter(x > 0, y)
+        x.scatter_reduce(1, I % 3, y[:, :2], "mean")
+        x.scatter_reduce(1, I % 3, y[:, :2], "amax", include_self=False)
+        x.slice_scatter(y[:, :2], 1, 0, 4, 2)
+        x.diagonal_scatter(y[:, 1], 1)
+        T.block_diag(x, y)
+        T.cumulative_trapezoid(x, y)
+        T.logaddexp2(x, y)
         T.atan2(x, y)
         T.maximum(x, y)
         T.minimum(x, y)
@@ -416,6 +443,8 @@ _BY_INPUTS = {
         T.matmul(q, k.mT)
     """,
     "m": """
+        T.logdet(m @ m.T)
+        T.svd(m)[1]
         T.linalg.inv(m)
         T.linalg.det(m)
         T.linalg.slogdet(m)[1]

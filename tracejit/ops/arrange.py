@@ -135,7 +135,7 @@ def _pieces(b: Any, x: Any, axis: int, bounds: Sequence[Any]) -> tuple[Any, ...]
     return tuple(part(b, x, axis, lo, at_least(b, hi - lo, 0)) for lo, hi in pairwise(bounds))
 
 
-def _from_front(b: Any, place: Any, size: Any) -> Any:
+def from_front(b: Any, place: Any, size: Any) -> Any:
     """A place that, where negative, counts from the end."""
     if isinstance(place, int):
         return place + size if place < 0 else place
@@ -149,7 +149,7 @@ def array_split(b: Any, x: Operand, sections: Any, axis: int = 0) -> Any:
     axis = one_axis(axis, b.rank(x))
     size = b.shape(x)[axis]
     if not isinstance(sections, int):
-        cuts = [at_most(b, at_least(b, _from_front(b, c, size), 0), size) for c in sections]
+        cuts = [at_most(b, at_least(b, from_front(b, c, size), 0), size) for c in sections]
         return list(_pieces(b, x, axis, (0, *cuts, size)))
     if isinstance(size, int):
         lengths = [size // sections + (k < size % sections) for k in range(sections)]
@@ -459,7 +459,7 @@ def index_select(b: Any, x: Operand, dim: int, index: Operand) -> Any:
     return take(b, x, index, dim)
 
 
-def _places(b: Any, x: Any, index: Any, axis: int) -> Any:
+def flat_places(b: Any, x: Any, index: Any, axis: int) -> Any:
     """For each element of `index`, shaped like x but for `axis`: the place in flattened x that it names."""
     strides, shape = b.strides_of(b.shape(x)), b.shape(index)
     if len(shape) != len(strides):
@@ -488,19 +488,20 @@ def take_along_axis(b: Any, x: Operand, indices: Operand, axis: int | None = -1)
     if b.rank(index) == b.rank(x):
         shape = tuple(n if i != along else b.shape(index)[along] for i, n in enumerate(b.shape(x)))
         index = stretched(b, index, shape, "take_along_axis: an index of size {0} does not fit an array of size {1}")
-    return _gathered(b, x, index, along)
+    return gathered(b, x, index, along)
 
 
-def _gathered(b: Any, x: Any, index: Any, along: int) -> Any:
+def gathered(b: Any, x: Any, index: Any, along: int) -> Any:
+    """Elements of x named along an axis; the index is checked."""
     index = checked_index(b, index, b.shape(x)[along], along)
-    return b.gather(flat(b, x), _places(b, x, index, along), axis=0)
+    return b.gather(flat(b, x), flat_places(b, x, index, along), axis=0)
 
 
 @function("function gather", "method gather", kinds=())
 def gather_along(b: Any, x: Operand, dim: int, index: Operand) -> Any:
     """PyTorch's gather: elements named along `dim`; the index may be smaller than x along the other axes."""
     x = array(b, x)
-    return _gathered(b, x, array(b, index), one_axis(dim, b.rank(x)))
+    return gathered(b, x, array(b, index), one_axis(dim, b.rank(x)))
 
 
 def at_most_size(b: Any, have: Any, limit: Any, text: str) -> None:
@@ -523,30 +524,6 @@ def stretched(b: Any, value: Any, shape: Sequence[Any], text: str) -> Any:
         if not (isinstance(have, int) and have == 1):
             agree(b, have, wanted, text)
     return coerce.broadcast_to(b, value, shape)
-
-
-def _scattered(b: Any, x: Operand, dim: int, index: Operand, src: Operand, name: str) -> Any:
-    x, index = array(b, x), array(b, index)
-    along = one_axis(dim, b.rank(x))
-    index = checked_index(b, index, b.shape(x)[along], along)
-    value = array(b, coerce.convert(b, src, b.dtype(x)))
-    value = stretched(b, value, b.shape(index), "scatter: a source of size {0} does not fit an index of size {1}")
-    line = (count_of(b, index),)
-    places = b.reshape(_places(b, x, index, along), line)
-    out = getattr(b, name)(flat(b, x), places, b.reshape(value, line), axis=0)
-    return b.reshape(out, b.shape(x))
-
-
-@function("function scatter", "method scatter", kinds=())
-def scatter_along(b: Any, x: Operand, dim: int, index: Operand, src: Operand) -> Any:
-    """x with elements replaced at places along `dim` that `index`, shaped like `src`, names."""
-    return _scattered(b, x, dim, index, src, "scatter_set")
-
-
-@function("function scatter_add", "method scatter_add", kinds=())
-def scatter_add_along(b: Any, x: Operand, dim: int, index: Operand, src: Operand) -> Any:
-    """x with `src` added at places along `dim` that `index`, shaped like `src`, names."""
-    return _scattered(b, x, dim, index, src, "scatter_add")
 
 
 @function(kinds=("function",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tracejit.ir.types import F64, FLOATS
+from tracejit.ir.types import C128, F64, FLOATS
 from tracejit.ops.coerce import operands_of
 from tracejit.ops.functions import Operand, array, function, inexact, on
 
@@ -156,6 +156,53 @@ def logaddexp(b: Any, x: Operand, y: Operand) -> Any:
     x, y = operands_of(b, "log1p", x, y)
     distance = c.select(c.logical_and(c.isinf(x), c.eq(x, y)), 0.0, c.sub(y, x))
     return c.select(c.ge(x, y), c.add(x, c.log1pexp(distance)), c.add(y, c.log1pexp(c.neg(distance))))
+
+
+@function(kinds=ACTIVATION)
+def logaddexp2(b: Any, x: Operand, y: Operand) -> Any:
+    """log2(2**x + 2**y) without overflow."""
+    c = on(b)
+    return c.div(logaddexp(b, c.mul(x, math.log(2.0)), c.mul(y, math.log(2.0))), math.log(2.0))
+
+
+@function(kinds=ACTIVATION)
+def float_power(b: Any, x: Operand, y: Operand) -> Any:
+    """x ** y in float64, or complex128."""
+    both = (array(b, x), array(b, y))
+    dtype = C128 if any(b.dtype(z).is_complex for z in both) else F64
+    return on(b).pow(*(b.cast(z, dtype=dtype) for z in both))
+
+
+@function(kinds=ACTIVATION)
+def ldexp(b: Any, x: Operand, y: Operand) -> Any:
+    """x * 2**y."""
+    return on(b).mul(x, on(b).exp2(y))
+
+
+@function(kinds=ACTIVATION)
+def sgn(b: Any, x: Operand) -> Any:
+    """The sign of a real number; of a complex one x / |x|, and 0 of 0."""
+    x = array(b, x)
+    if not b.dtype(x).is_complex:
+        return b.sign(x)
+    size = b.cast(b.abs(x), dtype=b.dtype(x))
+    none = b.eq(size, 0)
+    return b.select(none, 0, x / b.select(none, 1, size))
+
+
+for _name, _compare, _doc in (("isposinf", "gt", "inf"), ("isneginf", "lt", "-inf")):
+
+    def _infinite(b: Any, x: Operand, _compare: str = _compare) -> Any:
+        return on(b).logical_and(on(b).isinf(x), getattr(on(b), _compare)(x, 0))
+
+    _infinite.__name__, _infinite.__doc__ = _name, f"Whether each element is {_doc}."
+    function(kinds=ACTIVATION)(_infinite)
+
+
+@function(kinds=ACTIVATION)
+def isreal(b: Any, x: Operand) -> Any:
+    """Whether the imaginary part of each element is 0."""
+    return on(b).eq(on(b).imag(x), 0)
 
 
 @function(kinds=("function", "method"))

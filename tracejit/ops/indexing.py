@@ -5,7 +5,7 @@ Indices have been checked and are not negative (the front end, or `coerce`, emit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit.errors import DTypeMismatch, ShapeMismatch
@@ -163,10 +163,13 @@ def _scatter_infer(x: Value, index: Value, value: Value, axis: int, name: str) -
     return (x.type,)
 
 
-def _scatter_add_eager(xp: Any, x: Any, index: Any, value: Any, *, axis: int) -> Any:
-    result = xp.array(x)
-    xp.add.at(result, (slice(None),) * axis + (index,), value)
-    return result
+def _scatter_fold_eager(ufunc: str) -> Callable[..., Any]:
+    def eager(xp: Any, x: Any, index: Any, value: Any, *, axis: int) -> Any:
+        result = xp.array(x)
+        getattr(xp, ufunc).at(result, (slice(None),) * axis + (index,), value)
+        return result
+
+    return eager
 
 
 def _scatter_set_eager(xp: Any, x: Any, index: Any, value: Any, *, axis: int) -> Any:
@@ -206,9 +209,9 @@ scatter_add = op(
     ("x", "index", "value"),
     doc="x with `value` added at the places along `axis` that an integer array names; repeated places get all of it.",
     infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_add"),
-    eager=_scatter_add_eager,
+    eager=_scatter_fold_eager("add"),
     vjp=lambda b, g, x, index, value, out, *, axis: (g, None, b.gather(g, index, axis=axis)),
-    lower=Opaque(loops.scatter(adding=True), updates=True, nodes=nodes.scatter_add),
+    lower=Opaque(loops.scatter("add"), updates=True, nodes=nodes.scatter_fold("add")),
     samples=lambda rng: _scatter_samples(rng, distinct=False),
 )
 scatter_set = op(
@@ -218,8 +221,44 @@ scatter_set = op(
     infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_set"),
     eager=_scatter_set_eager,
     vjp=_scatter_set_vjp,
-    lower=Opaque(loops.scatter(adding=False), updates=True, nodes=nodes.scatter_set),
+    lower=Opaque(loops.scatter(None), updates=True, nodes=nodes.scatter_set),
     samples=lambda rng: _scatter_samples(rng, distinct=True),
+)
+
+
+def _scatter_extremum_vjp(b: Any, g: Any, x: Any, index: Any, value: Any, out: Any, *, axis: int) -> tuple[Any, ...]:
+    """Equal extrema of a place share its cotangent evenly; if one is nan, the nans do."""
+
+    def taken(part: Any, best: Any) -> Any:
+        return b.logical_or(b.eq(part, best), b.isnan(part))
+
+    kept, came = taken(x, out), taken(value, b.gather(out, index, axis=axis))
+    count = b.scatter_add(b.cast(kept, dtype=b.dtype(x)), index, b.cast(came, dtype=b.dtype(x)), axis=axis)
+    share = g / count
+    return b.select(kept, share, 0), None, b.select(came, b.gather(share, index, axis=axis), 0)
+
+
+for _name, _combine in (("scatter_max", "maximum"), ("scatter_min", "minimum")):
+    op(
+        _name,
+        ("x", "index", "value"),
+        doc=f"x with the {_combine} of what is there and of `value` at the places along `axis` that an integer array "
+        "names; nan where one of them is.",
+        infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_max"),
+        eager=_scatter_fold_eager(_combine),
+        vjp=_scatter_extremum_vjp,
+        lower=Opaque(loops.scatter(_combine), updates=True, nodes=nodes.scatter_fold(_combine[:3])),
+        samples=lambda rng: _scatter_samples(rng, distinct=False),
+    )
+op(
+    "scatter_mul",
+    ("x", "index", "value"),
+    doc="x multiplied by `value` at the places along `axis` that an integer array names.",
+    infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_mul"),
+    eager=_scatter_fold_eager("multiply"),
+    vjp="products of what comes to one place have none here: sum logarithms",
+    lower=Opaque(loops.scatter("mul"), updates=True, nodes=nodes.scatter_fold("mul")),
+    samples=lambda rng: _scatter_samples(rng, distinct=False),
 )
 
 # -- boolean masks --------------------------------------------------------------------------------------------

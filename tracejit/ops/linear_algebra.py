@@ -331,31 +331,32 @@ def inverse_of(b: Any, x: Any) -> Any:
     return b.solve(x, identity_like(b, x))
 
 
-def spelt(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function as `linalg.<name>`."""
-    return function(f"function linalg.{name}", f"numpy linalg.{name}", kinds=())
+def spelt(name: str, *torchs: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as `linalg.<name>`, and as a function and method under PyTorch's names."""
+    more = (f"{kind} {spelling}" for spelling in torchs for kind in ("function", "method"))
+    return function(f"function linalg.{name}", f"numpy linalg.{name}", *more, kinds=())
 
 
-@spelt("inv")
+@spelt("inv", "inverse")
 def inv_(b: Any, x: Operand) -> Any:
     """The inverse. `LinAlgError` where x is singular."""
     return inverse_of(b, matrices(b, x))
 
 
-@spelt("det")
+@spelt("det", "det")
 def det_(b: Any, x: Operand) -> Any:
     """The determinant."""
     return b.det(matrices(b, x))
 
 
-@spelt("slogdet")
+@spelt("slogdet", "slogdet")
 def slogdet_(b: Any, x: Operand) -> Any:
     """The sign of the determinant and the logarithm of its modulus."""
     return SlogdetResult(*b.slogdet(matrices(b, x)))
 
 
-@spelt("cholesky")
-def cholesky_(b: Any, x: Operand, *, upper: bool = False) -> Any:
+@spelt("cholesky", "cholesky")
+def cholesky_(b: Any, x: Operand, upper: bool = False) -> Any:
     """The lower triangular L with L @ L^H = x, or its adjoint. `LinAlgError` unless x is positive definite."""
     x = matrices(b, x)
     return adjoint(b, b.cholesky(adjoint(b, x))) if upper else b.cholesky(x)
@@ -388,7 +389,7 @@ def solve_triangular_(b: Any, a: Operand, c: Operand, *, upper: bool) -> Any:
     return _system(b, a, c, "solve_triangular", lambda a, c: b.solve_triangular(a, c, lower=not upper))
 
 
-@spelt("matrix_power")
+@spelt("matrix_power", "matrix_power")
 def matrix_power_(b: Any, x: Operand, n: int) -> Any:
     """The n-th power; of the inverse where n is negative."""
     x = matrices(b, x)

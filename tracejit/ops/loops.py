@@ -171,6 +171,29 @@ def scan(combine: str, start: int) -> Callable[..., Any]:
     return emit
 
 
+def place_so_far(better: str, identity: Callable[[DType], Any]) -> Callable[..., Any]:
+    """Where the best element (`ge`, `le` all others) up to each one along an axis is; of nans the last, if there is
+    one. `identity` is what any element is better than."""
+
+    def emit(e: Emitter, results: Sequence[Any], x: Array, *, axis: int) -> Array:
+        out = e.new(results[0])
+        with e.kernel(), e.loops(without_axis(x.shape, axis), parallel=True) as outer:
+            start = wide(e, e.k.const(identity(x.type.dtype), x.type.dtype))
+            with e.fold(x.shape[axis], start, e.k.const(0, I64)) as fold:
+                k, at = e.k, insert_axis(outer, axis, fold.index)
+                value, (best, place) = k.let(wide(e, e.load(x, at)), "value"), fold.carried
+                wins = getattr(k, better)(value, best)
+                if value.type.is_float:
+                    wins = k.logical_or(k.isnan(value), k.logical_and(k.logical_not(k.isnan(best)), wins))
+                wins = k.let(wins, "wins")
+                found = k.let(k.select(wins, fold.index, place), "found")
+                e.store(out, at, found)
+                fold.following = [k.select(wins, value, best), found]
+        return out
+
+    return emit
+
+
 def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis: int, reverse: bool = False) -> Array:
     """y[i] = a[i] * y[i-1] + c[i], the first one c[0]."""
     out = e.new(results[0])
@@ -190,8 +213,9 @@ def linear_scan(e: Emitter, results: Sequence[Any], a: Array, c: Array, *, axis:
 # -- writing by integer arrays and masks ----------------------------------------------------------------------
 
 
-def scatter(adding: bool) -> Callable[..., Any]:
-    """Values written (or added) in order at the places along an axis that an integer array names."""
+def scatter(combine: str | None) -> Callable[..., Any]:
+    """Values written in order at the places along an axis that an integer array names, or combined with what is
+    there."""
 
     def emit(e: Emitter, results: Sequence[Any], x: Array, index: Array, value: Array, *, axis: int) -> Array:
         rank = len(index.shape)
@@ -200,7 +224,7 @@ def scatter(adding: bool) -> Callable[..., Any]:
             place = e.k.cast(e.load(index, at[axis : axis + rank]), I64)
             target = (*at[:axis], place, *at[axis + rank :])
             new = e.load(value, at)
-            e.store(x, target, e.k.add(e.load(x, target), new) if adding else new)
+            e.store(x, target, getattr(e.k, combine)(e.load(x, target), new) if combine else new)
         return x
 
     return emit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache, reduce
 from typing import Any, NamedTuple
 
@@ -11,9 +12,9 @@ from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import F64, I32, I64, TensorType, Type, real_dtype
 from tracejit.ops import coerce, jacobi_loops
 from tracejit.ops.arrange import at_most, flat, part
-from tracejit.ops.decompositions import RECTANGLES, regular, smaller, svdvals_
+from tracejit.ops.decompositions import RECTANGLES, qr_, regular, smaller, svd_, svdvals_
 from tracejit.ops.define import op, require_dtype, require_size
-from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, inexact, keep_axes, on
+from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, function, inexact, keep_axes, on
 from tracejit.ops.linear_algebra import adjoint, identity_like, matrices, named_error, spelt, stack_of, stack_type
 from tracejit.ops.products import agree, matmul_any, with_sizes
 from tracejit.ops.statistics import norm, squared_modulus, truth
@@ -56,7 +57,7 @@ op(
 )
 
 
-@spelt("pinv")
+@spelt("pinv", "pinverse")
 def pinv_(b: Any, x: Operand, rcond: float = 1e-15, hermitian: bool = False) -> Any:
     """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as 0."""
     x = stack_of(b, x)
@@ -210,3 +211,46 @@ def _matrix_norm(b: Any, x: Any, order: Any) -> Any:
         raise ShapeMismatch("Invalid norm order for matrices.")
     s = svdvals_(b, x)
     return {"nuc": b.sum, 2: b.max, -2: b.min}[order](s, axes=(rank - 2,))
+
+
+# -- PyTorch's forms ------------------------------------------------------------------------------------------
+
+
+@function(kinds=("function", "method"))
+def logdet(b: Any, x: Operand) -> Any:
+    """The logarithm of the determinant: -inf where that is 0, nan where it is negative."""
+    sign, size = b.slogdet(matrices(b, x))
+    return b.select(b.lt(sign, 0), math.nan, size)
+
+
+@function("function qr", "method qr", kinds=())
+def qr_of(b: Any, x: Operand, some: bool = True) -> Any:
+    """x = Q @ R; without `some` Q is square."""
+    return qr_(b, x, "reduced" if some else "complete")
+
+
+class SVDOfColumns(NamedTuple):
+    """What PyTorch's `svd` gives: V, not its adjoint."""
+
+    U: Any
+    S: Any
+    V: Any
+
+
+@function("function svd", "method svd", kinds=())
+def svd_of(b: Any, x: Operand, some: bool = True, compute_uv: bool = True) -> Any:
+    """x = U @ diag(S) @ V^H; without `some` U and V are square, without `compute_uv` zeros."""
+    if not compute_uv:
+        x = stack_of(b, x)
+        *batch, rows, columns = b.shape(x)
+        zeros = (b.full(0, (*batch, n, n), b.dtype(x)) for n in (rows, columns))
+        u, v = zeros
+        return SVDOfColumns(u, svdvals_(b, x), v)
+    u, s, vh = svd_(b, x, not some)
+    return SVDOfColumns(u, s, adjoint(b, vh))
+
+
+@function(kinds=("function",))
+def chain_matmul(b: Any, *matrices: Operand) -> Any:
+    """The product of matrices, in the order that takes the fewest multiplications."""
+    return multi_dot_(b, matrices)

@@ -72,6 +72,30 @@ def linear_scan(
     return _scanned(t, c, axis, m.constant(0, c.dtype), following, reverse)
 
 
+def place_so_far(better: str) -> Callable[..., Any]:
+    """Where the best element up to each one is, one place after the other."""
+    operator = {"ge": "GreaterOrEqual", "le": "LessOrEqual"}[better]
+
+    def nodes(t: Translation, results: Sequence[Any], x: Handle, *, axis: int) -> Handle:
+        m = t.model
+        line = _first(m, m.ordered(x), axis)
+
+        def following(i: Handle, place: Handle) -> Handle:
+            value = m.gather(line, i)
+            index = m.unsqueeze(place, 0)
+            best = m.node("GatherElements", line, index, axis=0)
+            best = m.node("Squeeze", best, m.ints(0), rank=place.rank)
+            wins = m.node(operator, value, best, dtype=BOOL)
+            if x.dtype.is_float:
+                held = m.node("Not", m.node("IsNaN", best, dtype=BOOL))
+                wins = m.node("Or", m.node("IsNaN", value, dtype=BOOL), m.node("And", held, wins))
+            return m.where(wins, i, place)
+
+        return _scanned(t, x, axis, m.constant(0, I64), following, reverse=False)
+
+    return nodes
+
+
 def _first(m: Any, x: Handle, axis: int) -> Handle:
     """x with an axis moved to the front."""
     return m.transpose(x, (axis, *(a for a in range(x.rank) if a != axis)))
@@ -116,13 +140,15 @@ def _in_front(m: Any, x: Handle, index: Handle, value: Handle, axis: int) -> tup
     return _first(m, x, axis), places, m.transpose(value, (*moved, *rest))
 
 
-def scatter_add(
-    t: Translation, results: Sequence[Any], x: Handle, index: Handle, value: Handle, *, axis: int
-) -> Handle:
-    """Values added at places along an axis."""
-    m = t.model
-    front, places, moved = _in_front(m, x, index, value, axis)
-    return _back(m, m.node("ScatterND", front, places, moved, reduction="add"), axis)
+def scatter_fold(reduction: str) -> Callable[..., Any]:
+    """Values combined with what is at places along an axis."""
+
+    def nodes(t: Translation, results: Sequence[Any], x: Handle, index: Handle, value: Handle, *, axis: int) -> Handle:
+        m = t.model
+        front, places, moved = _in_front(m, x, index, value, axis)
+        return _back(m, m.node("ScatterND", front, places, moved, reduction=reduction), axis)
+
+    return nodes
 
 
 def scatter_set(

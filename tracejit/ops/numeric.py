@@ -10,7 +10,7 @@ from typing import Any
 from tracejit.errors import DTypeMismatch
 from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
-from tracejit.ops.arrange import concat, flat, part, ramp
+from tracejit.ops.arrange import at_least, concat, flat, part, ramp
 from tracejit.ops.control import branch
 from tracejit.ops.functions import (
     Axis,
@@ -85,7 +85,7 @@ def sinc(b: Any, x: Operand) -> Any:
     return c.select(zero, 1.0, c.div(c.sin(safe), safe))
 
 
-@function(kinds=LIBRARY)
+@function("method angle", kinds=LIBRARY)
 def angle(b: Any, x: Operand, deg: bool = False) -> Any:
     """The angle of a complex number, in degrees on request."""
     found = on(b).atan2(on(b).imag(x), on(b).real(x))
@@ -319,12 +319,11 @@ def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
     return b.select(b.ge(x, x1), y1, inside)
 
 
-@function("numpy trapz", kinds=LIBRARY)
-def trapezoid(b: Any, y: Operand, x: Operand = None, dx: Operand = 1.0, axis: int = -1) -> Any:
-    """The integral along an axis by the trapezoidal rule."""
+def areas(b: Any, y: Operand, x: Operand, dx: Operand, axis: int) -> tuple[Any, int]:
+    """The areas of the trapezoids between neighbours along an axis, and the axis, counted from the front."""
     y = inexact(b, y)
     along = one_axis(axis, b.rank(y))
-    size = on(b).sub(b.shape(y)[along], 1)
+    size = at_least(b, on(b).sub(b.shape(y)[along], 1), 0)
     ends = on(b).add(part(b, y, along, 1, size), part(b, y, along, 0, size))
     if x is None:
         widths = dx
@@ -334,7 +333,14 @@ def trapezoid(b: Any, y: Operand, x: Operand = None, dx: Operand = 1.0, axis: in
         widths = on(b).sub(part(b, x, axis_x, 1, size), part(b, x, axis_x, 0, size))
         if b.rank(x) != b.rank(y):
             widths = b.reshape(widths, (size, *(1,) * (b.rank(y) - 1 - along)))
-    return b.sum(on(b).mul(on(b).mul(ends, 0.5), widths), axes=(along,))
+    return on(b).mul(on(b).mul(ends, 0.5), widths), along
+
+
+@function("trapz", kinds=LIBRARY)
+def trapezoid(b: Any, y: Operand, x: Operand = None, dx: Operand = 1.0, axis: int = -1) -> Any:
+    """The integral along an axis by the trapezoidal rule; places are x, or `dx` apart."""
+    made, along = areas(b, y, x, dx, axis)
+    return b.sum(made, axes=(along,))
 
 
 @function(kinds=NUMPY)

@@ -154,7 +154,7 @@ def inner(b: Any, x: Operand, y: Operand) -> Any:
     return tensordot(b, x, y, ((b.rank(x) - 1,), (b.rank(y) - 1,)))
 
 
-@function(kinds=("function", "numpy"))
+@function()
 def vdot(b: Any, x: Operand, y: Operand) -> Any:
     """The inner product of the flattened arrays, the first one conjugated."""
     x, y = _pair(b, x, y)

@@ -209,9 +209,10 @@ def unique(
     return_counts: bool = False,
     *,
     equal_nan: bool = True,
+    sorted: bool = True,
 ) -> Any:
-    """The different elements of x, in order; with them, if asked for, where each comes first, which one each element of
-    x is, and how often each occurs."""
+    """The different elements of x, always in order; with them, if asked for, where each comes first, which one each
+    element of x is, and how often each occurs."""
     x = array(b, x)
     line = flat(b, x)
     order = b.argsort(line, axis=0) if return_index or return_inverse else None
@@ -271,13 +272,14 @@ op(
 
 
 @function(kinds=LIBRARY)
-def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left") -> Any:
+def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left", *, right: bool = False) -> Any:
     """For each value the first place in the ordered vector x where it can go ("right": the last one)."""
+    side = "right" if right else side
     x, values = coerce.promote_operands(b, (array(b, x), array(b, values)))
     return b.insertion_place(x, values, side=side)
 
 
-@function(kinds=LIBRARY)
+@function("method bincount", kinds=LIBRARY)
 def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -> Any:
     """How often each integer from 0 on occurs, or the sum of the weights where it does."""
     x = array(b, x)

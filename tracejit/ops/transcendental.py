@@ -246,7 +246,7 @@ binary(
 # -- error function and sigmoid -------------------------------------------------------------------------------
 
 
-def _erf_eager(xp: Any, x: Any) -> Any:
+def erf_of_arrays(xp: Any, x: Any) -> Any:
     """NumPy has no erf: libm's, element by element; CuPy's own where the array is on a GPU."""
     if xp.__name__ != "numpy":
         from importlib import import_module
@@ -261,7 +261,7 @@ unary(
     "erf",
     FLOATS,
     doc="The error function.",
-    eager=_erf_eager,
+    eager=erf_of_arrays,
     slope=lambda b, x, out: b.exp(b.neg(x * x)) * (2.0 / math.sqrt(math.pi)),
     samples=uniform((-2.5, 2.5)),
     names=spellings("erf", kinds=("function", "method")),
