@@ -187,3 +187,44 @@ def test_with_tensors_and_slopes():
         np.testing.assert_allclose(w.grad.numpy(), [sum(FLOATS)] * 2, rtol=1e-6)
     slopes = tj.grad(lambda values: sum(v * v for v in values))(FLOATS)
     assert slopes == [2 * v for v in FLOATS]
+
+
+EDGES = [(i % 7, i * 3 % 11, i / 4) for i in range(20)]
+
+
+def relaxed(edges, n):
+    dist = [float("inf")] * n
+    dist[0] = 0.0
+    for _ in range(n):
+        for u, v, w in edges:
+            if dist[u] + w < dist[v]:
+                dist[v] = dist[u] + w
+    return dist, edges[2], sorted(edges, key=lambda e: e[2])[-1], [w for _, _, w in edges if w > 2]
+
+
+@pytest.mark.compiled
+def test_tuples_of_numbers():
+    scripted = check(relaxed, EDGES, 11)
+    check(relaxed, EDGES[:18], 11, scripted=scripted)
+    assert scripted.compiles == 1
+    check(relaxed, [*EDGES[:-1], (1, 2, 3)], 11, scripted=scripted)
+
+
+@pytest.mark.compiled
+def test_calls_with_other_tuples_are_told_apart():
+    scripted = tj.script(lambda edges: edges[3])
+    for edges in (EDGES, EDGES[1:], [*EDGES, (1, 2)], [*EDGES, (1, 2, 3)], [*EDGES, [1, 2, 0.5]], EDGES):
+        for _ in range(3):
+            assert scripted(edges) == edges[3]
+    assert scripted.compiles == 4
+
+
+def with_last(edges):
+    edges.append((1, 2, 0.5))
+    edges[0] = (3, 3, 3)
+    u, *_ = edges
+    return u, edges
+
+
+def test_changes_of_tuples():
+    check(with_last, list(EDGES))

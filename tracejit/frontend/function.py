@@ -382,12 +382,8 @@ class Lowering:
             case StaticSpec(value):
                 self.statics.guard_contents(value, access)
                 return Static(value)
-            case NumbersSpec(dtype):
-                if self.ctx.device != "cpu":
-                    raise NeedsItems
-                numbers = ArraySpec(dtype, (None,), contiguous=True, tensor=False)
-                made = self.array_input(name, access.step("numbers", dtype.numpy_name), numbers)
-                return self.statics.numbers_of_outside(made, access)
+            case NumbersSpec():
+                return self.bind_numbers(name, access, spec)
             case TreeSpec(kind, keys, children):
                 return self.bind_tree(name, access, kind, keys, children)
 
@@ -403,6 +399,16 @@ class Lowering:
         if issubclass(kind, list):
             return self.statics.list_of_outside(parts, access)
         return self.statics.of_outside(ObjectValue(kind, dict(zip(keys, parts, strict=True)), access))
+
+    def bind_numbers(self, name: str, access: Access, spec: NumbersSpec) -> FrontValue:
+        """A list of many numbers, or of tuples of them: a parameter for each column."""
+        if self.ctx.device != "cpu":
+            raise NeedsItems
+        columns = [
+            self.array_input(name, access.step("numbers", key), ArraySpec(dtype, (None,), True, tensor=False))
+            for key, dtype in zip(spec.columns, spec.dtypes, strict=True)
+        ]
+        return self.statics.numbers_of_outside(columns, spec.in_tuples, access)
 
     def number_input(self, name: str, access: Access, spec: NumberSpec) -> Number:
         """A parameter for a number."""

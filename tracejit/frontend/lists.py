@@ -98,7 +98,7 @@ def require_one_kind(
             return
         ctx.growing.update({k: kind for k in places if ctx.growing[k] is None})
         return
-    if len(grown) == len(found) and all(ctx.growing[k] is None for k in places):  # their first items
+    if len(grown) == len(found) and all(x.keys for x in found):  # the next lowering makes them of that kind
         ctx.growing.update(dict.fromkeys(places, kind))
         ctx.stale |= places
         return
@@ -163,7 +163,7 @@ class Lists:
         return self.growing(items, node)
 
     def growing(self, items: Iterable[FrontValue], node: ast.AST) -> GrowingList:
-        """A growing list of these items; raises `ListGrows` where the node was not known to make one."""
+        """A growing list of these items."""
         made = self.empty(node)
         self.fill(made, items, node)
         return made
@@ -178,11 +178,9 @@ class Lists:
             self.ctx.list_lengths[made.storages] = count
 
     def empty(self, node: ast.AST) -> GrowingList:
-        """An empty growing list; raises `ListGrows` where the node was not known to make one."""
+        """An empty growing list."""
         place = self.ctx.place(node)
-        if place not in self.ctx.growing:
-            raise ListGrows((place,), None)
-        kind = self.ctx.growing[place] or NOTHING
+        kind = self.ctx.growing.setdefault(place, None) or NOTHING
         self.ctx.at(node)
         return GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((place,)))
 

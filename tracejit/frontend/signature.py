@@ -28,7 +28,8 @@ class Access:
 
     Steps are `("attribute", name)`, `("item", key)`, `("cell", None)`, `("tuple", i)`, `("list", i)`,
     `("iterate", None)` (a tuple of its items), `("has", name)` (whether there is such an attribute),
-    `("contents", None)` (what `contents` gives), `("numbers", dtype)` (a list of numbers as an array).
+    `("contents", None)` (what `contents` gives), `("numbers", (column, dtype))` (as an array, the
+    numbers of a list, or those at one place of the tuples in it).
     """
 
     root: int
@@ -61,7 +62,8 @@ class Access:
                 elif kind == "contents":
                     value = contents(value)
                 elif kind == "numbers":
-                    value = np.array(value, key)
+                    column, dtype = key
+                    value = np.array(value if column is None else [item[column] for item in value], dtype)
                 else:
                     value = value[key]
             except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -138,9 +140,16 @@ class TreeSpec:
 
 @record
 class NumbersSpec:
-    """A list of many Python numbers of one type; how many, and which, are run-time values."""
+    """A list of many Python numbers of one type, or of tuples of numbers of these types: how many, and which, are
+    run-time values."""
 
-    dtype: DType
+    dtypes: tuple[DType, ...]
+    in_tuples: bool
+
+    @property
+    def columns(self) -> list[tuple[int | None, str]]:
+        """The keys of the accesses to its arrays."""
+        return [(k if self.in_tuples else None, dtype.numpy_name) for k, dtype in enumerate(self.dtypes)]
 
 
 Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec | NumbersSpec
@@ -230,12 +239,18 @@ def python_type(dtype: DType) -> type:
     return next(kind for kind, own in PYTHON_DTYPES.items() if own == dtype)
 
 
-def dtype_of_many(value: Any) -> DType | None:
-    """The dtype of a list of many numbers of one type; None of anything else."""
-    if type(value) is not list or len(value) <= FEW_NUMBERS or type(value[0]) not in PYTHON_DTYPES:
+def numbers_spec(value: Any) -> NumbersSpec | None:
+    """The spec of a list of many numbers of one type, or of tuples of such; None of anything else."""
+    if type(value) is not list or len(value) <= FEW_NUMBERS or len(set(map(type, value))) > 1:
         return None
-    kinds = set(map(type, value))
-    return PYTHON_DTYPES[kinds.pop()] if len(kinds) == 1 else None
+    in_tuples = type(value[0]) is tuple
+    if in_tuples and len(set(map(len, value))) > 1:
+        return None
+    columns = list(zip(*value, strict=True)) if in_tuples else [value]
+    kinds = [set(map(type, column)) for column in columns]
+    if not kinds or any(len(kind) > 1 or not kind <= PYTHON_DTYPES.keys() for kind in kinds):
+        return None
+    return NumbersSpec(tuple(PYTHON_DTYPES[kind.pop()] for kind in kinds), in_tuples)
 
 
 def spec_of(value: Any, static: bool = False, any_size: bool = False, numbers: bool = False) -> Spec:
@@ -254,8 +269,8 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False, numbers: b
         return NumberSpec(PYTHON_DTYPES[type(value)], weak=True)
     if hasattr(value, "__cuda_array_interface__") and hasattr(value, "dtype"):
         return array_spec(value, False, any_size=any_size)
-    if numbers and (dtype := dtype_of_many(value)) is not None:
-        return NumbersSpec(dtype)
+    if numbers and (found := numbers_spec(value)) is not None:
+        return found
     if isinstance(value, tuple | list | dict) or is_data_object(value):
         keys, children = tree_children(value)
         numbers = numbers and not isinstance(value, list)  # lists of lists are told apart by what they hold

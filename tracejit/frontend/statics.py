@@ -22,7 +22,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.context import Context
 from tracejit.frontend.devices import require_outer
 from tracejit.frontend.heap import Contents
-from tracejit.frontend.kinds import NumberKind
+from tracejit.frontend.kinds import NumberKind, TupleKind
 from tracejit.frontend.restarts import AttributeVaries
 from tracejit.frontend.signature import (
     CHANGEABLE,
@@ -328,14 +328,16 @@ class Statics:
         """The attributes of objects from outside that were set, by the object's id and name."""
         return {(owner, name) for owner, o in self.outer.items() for name in o.fields}
 
-    def numbers_of_outside(self, numbers: ArrayView, access: Access) -> FrontValue:
-        """A list of many numbers that the caller has, given as an array."""
+    def numbers_of_outside(self, columns: Sequence[ArrayView], in_tuples: bool, access: Access) -> FrontValue:
+        """A list of many numbers, or of tuples of them, that the caller has, given as arrays."""
 
         def item(i: Size) -> FrontValue:
-            return Number(self.ctx.element(numbers, (i,)).value, weak=True)
+            parts = tuple(Number(self.ctx.element(column, (i,)).value, weak=True) for column in columns)
+            return TupleValue(parts) if in_tuples else parts[0]
 
-        self.ctx.growing.setdefault(("outside", access), NumberKind(numbers.dtype, weak=True))
-        return self.list_of_outside(SequenceValue(numbers.lengths[0], item), access)
+        kinds = tuple(NumberKind(column.dtype, weak=True) for column in columns)
+        self.ctx.growing.setdefault(("outside", access), TupleKind(kinds, tuple) if in_tuples else kinds[0])
+        return self.list_of_outside(SequenceValue(columns[0].lengths[0], item), access)
 
     def list_of_outside(self, items: Sequence[FrontValue] | SequenceValue, access: Access) -> FrontValue:
         """A list that the caller has; one that changes at run time grows from the start."""

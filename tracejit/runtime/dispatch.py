@@ -165,6 +165,7 @@ def _made_call() -> int | None:
         false=id(False),
         none=id(None),
         int_type=id(int),
+        tuple_type=id(tuple),
         one=id(_ONE),
         slow_name=id(_SLOW_NAME),
         capsule_name=addressof(_CAPSULE_NAME),

@@ -306,6 +306,14 @@ def _number(e: Emitter) -> None:
         e.leave("i1 true")
 
 
+def _in_tuple(e: Emitter, item: str) -> str:
+    """The part of a tuple that the value's column names; any other object misses."""
+    false_unless(e, e.compare("eq", "ptr", e.load("ptr", item, TYPE_OFFSET), runtime(e, "tuple_type")))
+    width = e.get(ValueTable, "width", "%value")
+    false_unless(e, e.compare("eq", "i64", e.load("i64", item, SIZE_OFFSET), width))
+    return e.call("ptr", "PyTuple_GetItem", f"ptr {item}", f"i64 {e.get(ValueTable, 'column', '%value')}")
+
+
 def _numbers(e: Emitter) -> None:
     """tj_numbers: guard a list of numbers; its tj_tensor describes a copy of them, which is held."""
     with e.function("internal i1 @tj_numbers(ptr %spec, ptr %value, ptr %object, ptr %frame)"):
@@ -321,9 +329,12 @@ def _numbers(e: Emitter) -> None:
         e.call("void", "tj_hold", "ptr %spec", "ptr %frame", f"ptr {copy}", declare=False)
         data = e.call("ptr", "PyBytes_AsString", f"ptr {copy}")
         with e.count(count) as i:
-            item = e.call("ptr", "PyList_GetItem", "ptr %object", f"i64 {i}")
+            item = e.variable("ptr", e.call("ptr", "PyList_GetItem", "ptr %object", f"i64 {i}"))
+            with e.when(e.compare("sge", "i64", e.get(ValueTable, "column", "%value"), 0)):
+                e.store("ptr", _in_tuple(e, e.load("ptr", item)), item)
             place = e.at(data, e.op(f"shl i64 {i}, {shift}"))
-            false_unless(e, e.call("i1", "tj_number", "ptr %value", f"ptr {item}", f"ptr {place}", declare=False))
+            operands = "ptr %value", f"ptr {e.load('ptr', item)}", f"ptr {place}"
+            false_unless(e, e.call("i1", "tj_number", *operands, declare=False))
         e.put(FrameHead, "elements", "%frame", e.add(e.get(FrameHead, "elements", "%frame"), count))
         storage = in_frame(e, ValueTable, "storage", "%value")
         e.store("i64", count, storage)

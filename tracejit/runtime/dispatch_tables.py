@@ -76,6 +76,8 @@ class ValueTable(Structure):
         ("type", c_void_p),  # the exact type, or the object an identity guard asks for
         ("length", c_int64),  # of a tuple, list or dict under a type guard (-1: not looked at); of numbers, the least
         ("item", c_void_p),  # the exact type of numbers in a list
+        ("column", c_int64),  # their place in the tuples of that list; -1: they are its items
+        ("width", c_int64),  # the length of those tuples
         ("keys", c_void_p),  # what the keys of a dict must be, in order
         ("dtype", c_void_p),
         ("rank", c_int64),
@@ -191,6 +193,7 @@ class RuntimeTable(Structure):
         ("set_base", c_void_p),
         ("free", c_void_p),
         ("poll_hook", c_void_p),
+        ("tuple_type", c_void_p),
         ("true", c_void_p),
         ("false", c_void_p),
         ("none", c_void_p),

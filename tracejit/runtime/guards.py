@@ -74,10 +74,11 @@ class KeysGuard:
 @record
 class NumbersGuard:
     """A list (of no subclass) of at least so many items, all exactly of this type (bool, int that fits 64 bits, float
-    or complex), passed as an array."""
+    or complex), passed as an array. With a `column` (k, n) its items are tuples of n, and the numbers are at k."""
 
     type: type
     least: int
+    column: tuple[int, int] | None = None
 
 
 Guard: TypeAlias = ArrayGuard | BoxedGuard | IntGuard | BoolGuard | IsGuard | TypeGuard | KeysGuard | NumbersGuard

@@ -144,9 +144,10 @@ class Specialisation:
             case KeysGuard(keys):
                 value.kind, value.type, value.length = KINDS["keys"], self._pin(dict), len(keys)
                 value.keys = self._array(c_void_p, [self._key(key) for key in keys])
-            case NumbersGuard(type_, least):
+            case NumbersGuard(type_, least, column):
                 value.kind, value.type, value.length = KINDS["numbers"], self._pin(list), least
                 value.item, value.storage = self._pin(type_), self._room(8)
+                value.column, value.width = column or (-1, 0)
                 value.shift = np.dtype(type_).itemsize.bit_length() - 1
         if _carries_data(argument):
             value.tensor = self._next_input

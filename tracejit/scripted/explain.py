@@ -63,8 +63,8 @@ def _guards(fn: ScriptedFunction, made: Specialisation) -> Iterator[str]:
     for i in made.lowered.inputs:
         where = i.access.text(names) or "hidden"
         outer = "" if i.access.root >= 0 else ", read from outside at every call"
-        spec = NumbersSpec(i.spec.dtype) if i.is_list else i.spec
-        yield f"{where}: {spec_text(spec)}{', written' if i.access in inout else ''}{outer}"
+        kind = f"of many numbers, {i.spec.dtype.numpy_name}" if i.is_list else spec_text(i.spec)
+        yield f"{where}: {kind}{', written' if i.access in inout else ''}{outer}"
     for name, spec in zip(names, made.parameters, strict=True):
         if isinstance(spec, StaticSpec):
             yield f"{name} is {spec.value!r}, compiled in"
@@ -82,8 +82,8 @@ def spec_text(spec: Spec) -> str:
             return f"{kind} {dtype.numpy_name}[{sizes}]{'' if contiguous else ', any strides'}{grad}, on {spec.device}"
         case NumberSpec(dtype, weak):
             return f"{'a Python number' if weak else 'a NumPy scalar'}, {dtype.numpy_name}"
-        case NumbersSpec(dtype):
-            return f"a list of more than {FEW_NUMBERS} Python numbers, {dtype.numpy_name}"
+        case NumbersSpec():
+            return f"a list of more than {FEW_NUMBERS} Python numbers"
         case StaticSpec(value):
             return repr(value)
         case TreeSpec(kind, keys):

@@ -156,7 +156,7 @@ class Plan:
             self.guard_outer(access, spec)
         if self.made.wanted and not self.lowered.gradients:
             self.arguments.append(g.Argument(g.IsGuard(self.recorded), -1, (("attribute", "enabled"),), MODE))
-        return [*self.arguments, *[self.carrier(i) for i in self.lowered.inputs]]
+        return [*self.arguments, *[self.carrier(k, i) for k, i in enumerate(self.lowered.inputs)]]
 
     def build(self) -> NativeSpecialisation:
         arguments = self.guards()
@@ -285,12 +285,12 @@ class Plan:
         self.guarded[access] = len(self.arguments)
         self.arguments.append(self.argument(guard, access))
 
-    def carrier(self, input: Input) -> g.Argument:
-        """The guard that also passes the value to the graph."""
+    def carrier(self, index: int, input: Input) -> g.Argument:
+        """The guard that also passes the value to the graph, as input number `index`."""
         access, spec = input.given_at, input.spec
-        self.at[access] = len(self.arguments) + len(self.at)
+        self.at[access] = len(self.arguments) + index
         if input.is_list:
-            return self.argument(g.NumbersGuard(python_type(spec.dtype), FEW_NUMBERS + 1), access)
+            return self.argument(self.numbers_guard(input), access)
         if isinstance(spec, NumberSpec):
             guard: g.Guard
             if not spec.weak:
@@ -309,6 +309,12 @@ class Plan:
             requires_grad=spec.requires_grad,
         )
         return self.argument(guard, access)
+
+    def numbers_guard(self, input: Input) -> g.NumbersGuard:
+        """A list of many numbers or tuples."""
+        (_, (column, _)), kind = input.access.steps[-1], python_type(input.spec.dtype)
+        width = sum(i.given_at == input.given_at for i in self.lowered.inputs)
+        return g.NumbersGuard(kind, FEW_NUMBERS + 1, None if column is None else (column, width))
 
     # -- results ----------------------------------------------------------------------------------------------
 
