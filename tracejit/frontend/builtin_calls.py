@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import arrays, list_calls, ranges, tables
 from tracejit.frontend.arith import is_python_number, python_kind
+from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
 from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.mathcalls import whole
@@ -85,8 +86,6 @@ def _len(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
 @handles(range)
 def _range(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """`range` with run-time bounds; the step may be known at run time only."""
-    if not 1 <= len(args) <= 3:
-        return c.arith.mismatch(TypeError(f"range expected 1 to 3 arguments, got {len(args)}"), node)
     start, stop = (Static(0), args[0]) if len(args) == 1 else args[:2]
     step = args[2] if len(args) == 3 else Static(1)
     first, last, by = (c.ctx.as_size(_integer(c, v, node), node) for v in (start, stop, step))
@@ -97,9 +96,6 @@ def _range(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 
 @handles(slice)
 def _slice(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    if not 1 <= len(args) <= 3:
-        bound = "at least 1 argument" if not args else "at most 3 arguments"
-        return c.arith.mismatch(TypeError(f"slice expected {bound}, got {len(args)}"), node)
     if all(isinstance(a, Static) for a in args):
         return c.call_now(slice, args, {}, node)
     start, stop, *step = (Static(None), *args) if len(args) == 1 else args
@@ -395,6 +391,8 @@ def container_method(
     c: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
     """Methods of lists, dicts and tuples of known structure."""
+    if isinstance(receiver, DictValue) and hasattr(dict, name):
+        require_arguments(c, getattr(receiver.cls, name), args, kwargs, node, receiver.cls())
     match receiver, name:
         case ListValue() | GrowingList(), _ if name in list_calls.METHODS:
             return list_calls.method(c, receiver, name, args, kwargs, node)

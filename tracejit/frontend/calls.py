@@ -36,6 +36,7 @@ from tracejit.frontend import turned_views as turned_views  # registers what it 
 from tracejit.frontend import windows as windows  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.builtin_arguments import is_builtin, require_arguments
 from tracejit.frontend.choices import each, letter
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
@@ -209,6 +210,9 @@ class Calls:
                 self.objects.set_outer(owner, name, value, node)
             case ArrayView() if attributes.set_attribute(self, base, name, value, node):
                 pass
+            case TupleValue(_, cls) if cls is not None:
+                absent = f"'{cls.__name__}' object has no attribute '{name}'"
+                self.ctx.check_false("AttributeError", "can't set attribute" if hasattr(cls, name) else absent)
             case _:
                 self.ctx.refuse(node, f"an attribute of {describe(base)} cannot be set", "use a variable")
 
@@ -288,6 +292,8 @@ class Calls:
             return own
         handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
+            if is_builtin(fn):
+                require_arguments(self, fn, args, kwargs, node)
             return handler(self, args, kwargs, node)
         if isinstance(fn, types.BuiltinMethodType) and isinstance(fn.__self__, str):
             return text.method(self, Static(fn.__self__), fn.__name__, args, kwargs, node)
@@ -331,6 +337,8 @@ class Calls:
             return self.call_object(call, [Static(fn), *args], kwargs, node)
         if all(isinstance(a, Static) for a in [*args, *kwargs.values()]) and is_pure_builtin(fn):
             return self.call_now(fn, args, kwargs, node)
+        if not callable(fn):
+            return self.arith.mismatch(TypeError(f"'{type(fn).__name__}' object is not callable"), node)
         self.ctx.refuse(
             node,
             f"the function {_name(fn)!r} is not known to tracejit",

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import arrays, list_calls, tables
 from tracejit.frontend.arith import PYTHON
 from tracejit.frontend.choices import each
-from tracejit.frontend.values import ArrayView, ChoiceValue, DictValue, FrontValue, Number, Static, TupleValue
+from tracejit.frontend.dict_items import known_key
+from tracejit.frontend.values import (
+    ArrayView,
+    ChoiceValue,
+    DictValue,
+    FrontValue,
+    Number,
+    Static,
+    TupleValue,
+    type_name,
+)
 from tracejit.ir.core import Value
 
 if TYPE_CHECKING:
@@ -48,6 +58,9 @@ def ordered(e: Expressions, op: str, xs: Sequence[FrontValue], ys: Sequence[Fron
 def matmul_or_equal(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
     """`@`, and `==` and `!=` of sequences of known length."""
     if op == "matmul":
+        if not isinstance(x, ArrayView) and not isinstance(y, ArrayView):
+            kinds = f"'{type_name(x)}' and '{type_name(y)}'"
+            return e.arith.mismatch(TypeError(f"unsupported operand type(s) for @: {kinds}"), node)
         return arrays.function(e.calls, "matmul", [x, y], {}, node)
     if type(x) is not type(y) or len(x.items) != len(y.items):  # type: ignore[union-attr]
         return Static(op == "ne")
@@ -89,11 +102,7 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
             return contains(e, item, TupleValue(tuple(map(tables.constant, container.items))), node)
         if isinstance(item, TupleValue):
             item = Static(e.calls.static(item, node, "a dict key"))
-        if not isinstance(item, Static):
-            e.ctx.require_known(
-                node, "a dict key must be known when the function is compiled", "use an array, or if / elif"
-            )
-        return Static(item.value in container.items)
+        return Static(known_key(e, item, node) in container.items)
     if tables.is_iterator(container):
         e.ctx.refuse(node, "'in' of an iterator uses up what comes before", "write a loop")
     own = e.calls.objects.special(container, "__contains__", [item], node)
@@ -103,6 +112,9 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         tables.grow_set(e.calls, container.value)
     if isinstance(container, Static) and isinstance(item, Static):
         return e.calls.call_now(operator.contains, [container, item], {}, node)
+    if type_name(container) == "str" and type_name(item) != "str":
+        text = f"'in <string>' requires string as left operand, not {type_name(item)}"
+        return e.arith.mismatch(TypeError(text), node)
     if isinstance(container, ArrayView):
         return _verdict(e, arrays.function(e.calls, "any", [e.binary("eq", container, item, node)], {}, node), node)
     if list_calls.is_unknown(e.calls, container):
@@ -110,6 +122,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
     items = e.unpackable(container, None, node)
     result: FrontValue = Static(False)
     for other in items:
+        if other is item and isinstance(item, ArrayView):  # what is the same object counts as equal
+            return Static(True)
         same = e.arith.truth(e.binary("eq", item, other, node), node)
         if same is True:
             return Static(True)

@@ -148,12 +148,14 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
         return _float_arange(c, a, start, stop, step)
     first, last, by = (c.ctx.as_size(v, a.node) for v in (start, stop, step))
     sizes, b = c.ctx.sizes, c.ctx.b
+    zero_step = ("ZeroDivisionError", "division by zero") if a.numpys else ("ValueError", "arange: the step is zero")
     if by == 0:
-        c.arith.mismatch(ZeroDivisionError("division by zero"), a.node)
+        c.ctx.check_false(*zero_step)
     if isinstance(by, int):
         span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
         count = sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by))
     else:
+        c.ctx.check(b.emit("ne", (c.ctx.size_value(by), c.ctx.size_value(0)))[0], *zero_step)
         count = _count(c, sizes.sub(b, last, first), by)
     count = sizes.maximum(b, count, 0)
     made = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": I64})[0])
@@ -170,7 +172,6 @@ def _count(c: Calls, span: Size, by: Size) -> Size:
     """`ceil(span / by)` of a step known at run time only."""
     b = c.ctx.b
     step, width, zero = c.ctx.size_value(by), c.ctx.size_value(span), c.ctx.size_value(0)
-    c.ctx.check(b.emit("ne", (step, zero))[0], "ZeroDivisionError", "division by zero")
     down = b.emit("floordiv", (b.emit("sub", (zero, width))[0], step))[0]
     return b.emit("sub", (zero, down))[0]
 

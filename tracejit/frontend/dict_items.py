@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend import tables
 from tracejit.frontend.choices import each
-from tracejit.frontend.values import ChoiceValue, DictValue, FrontValue, Static, TupleValue, type_name
+from tracejit.frontend.values import (
+    ChoiceValue,
+    DictValue,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    SharedList,
+    Static,
+    TupleValue,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from tracejit.frontend.expressions import Expressions
@@ -62,10 +72,12 @@ def store(
     return Static(None)
 
 
-def known_key(e: Expressions, key: FrontValue, index: ast.expr) -> Any:
+def known_key(e: Expressions, key: FrontValue, index: ast.AST) -> Any:
     """A key that is known when the function is compiled."""
     if isinstance(key, TupleValue) and all(isinstance(k, Static) for k in key.items):
         return tuple(k.value for k in key.items)  # type: ignore[union-attr]
+    if isinstance(key, ListValue | GrowingList | SharedList | DictValue):
+        e.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), index)
     if not isinstance(key, Static):
         e.ctx.require_known(
             index, "a dict key must be known when the function is compiled", "use an array, or if / elif"

@@ -525,7 +525,8 @@ class Expressions:
                 made = self.calls.as_operand(value)
                 if made is not value:
                     return self.known_items(made, node, count)
-                if isinstance(value, Number):
+                is_object = isinstance(value, Static) and not hasattr(type(value.value), "__iter__")
+                if isinstance(value, Number) or is_object:
                     self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
                 self.ctx.require_known(
                     node,

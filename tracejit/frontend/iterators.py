@@ -15,8 +15,10 @@ from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
     Closure,
+    DictValue,
     FrontValue,
     GeneratorValue,
+    GrowingList,
     ListValue,
     MessageValue,
     Number,
@@ -25,6 +27,7 @@ from tracejit.frontend.values import (
     Size,
     Static,
     TupleValue,
+    type_name,
 )
 from tracejit.ir.types import I64
 
@@ -65,6 +68,8 @@ def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
         return own
     if is_iterator(args[0]):
         return c.call_object(first, args, {}, node)
+    if isinstance(args[0], Number | ListValue | GrowingList | TupleValue | DictValue | Static):
+        return c.arith.mismatch(TypeError(f"'{type_name(args[0])}' object is not an iterator"), node)
     c.ctx.refuse(node, "next() takes what iter() made, or a generator expression", "next(iter(items))")
 
 

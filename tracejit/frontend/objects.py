@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import enum
 import functools
+import inspect
 import reprlib
 import types
 from typing import TYPE_CHECKING, Any
@@ -163,28 +164,24 @@ class Objects:
         self, made: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
     ) -> None:
         """What the `__init__` of a dataclass does."""
-        fields = [f for f in dataclasses.fields(made.cls) if f.init]  # type: ignore[arg-type]
-        names = [f.name for f in fields if not f.kw_only]
-        defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
-        factories = {
-            f.name: f.default_factory
-            for f in dataclasses.fields(made.cls)  # type: ignore[arg-type]
-            if f.default_factory is not dataclasses.MISSING
-        }
-        given = dict(zip(names, args, strict=False)) | kwargs
-        for name, factory in factories.items():
-            if name not in given:
-                kwargs = {**kwargs, name: self.c.call_value(Static(factory), [], {}, node)}
-        every = [*names, *(f.name for f in fields if f.kw_only)]
+        fields = {f.name: f for f in dataclasses.fields(made.cls)}  # type: ignore[arg-type]
+        _, *parameters = inspect.signature(made.cls.__init__).parameters.values()
+        every = [p.name for p in parameters]
+        names = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        given = {*names[: len(args)], *kwargs}
+        for f in fields.values():
+            if f.default_factory is not dataclasses.MISSING and f.name not in given:
+                kwargs = {**kwargs, f.name: self.c.call_value(Static(f.default_factory), [], {}, node)}
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         bound = self.bind_fields(made.cls, every, defaults, args, kwargs, node, len(names))
-        for f in dataclasses.fields(made.cls):  # type: ignore[arg-type]
+        passed_on = [bound.pop(n) for n in every if n not in fields]  # an InitVar is no attribute
+        for f in fields.values():
             if not f.init and f.default is not dataclasses.MISSING:
                 bound[f.name] = Static(f.default)
-        order = [f.name for f in dataclasses.fields(made.cls) if f.name in bound]  # type: ignore[arg-type]
-        made.fields = {n: bound[n] for n in order}
+        made.fields = {n: bound[n] for n in fields if n in bound}
         after = self.find(made.cls, "__post_init__")
         if is_users(after):
-            self.c.call_object(after, [made], {}, node)
+            self.c.call_object(after, [made, *passed_on], {}, node)
 
     def bind_fields(
         self,
@@ -412,6 +409,8 @@ class Objects:
         for name in ("__bool__", "__len__"):
             made = self.special(o, name, [], node)
             if made is not None:
+                if name == "__bool__" and (kind := type_name(made)) != "bool":
+                    return self.c.arith.mismatch(TypeError(f"__bool__ should return bool, returned {kind}"), node)
                 return made
         return Static(True)
 

@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tracejit.eager import modes
+from tracejit.eager.modes import MODE
 from tracejit.frontend import tables
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.reached import Truth, any_of
+from tracejit.frontend.signature import constant_access
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -32,6 +35,8 @@ from tracejit.messages import hidden
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
+#: Whether a call is recorded on the eager tape.
+_RECORDS = constant_access(vars(modes)).step("item", "MODE").step("attribute", "enabled")
 #: An array of more axes has too many sizes for one print.
 _MOST_AXES = 8
 
@@ -58,11 +63,14 @@ def field(
 
 def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
     """Whether a tensor asks for gradients: what the trips of a loop around hand on does, and what is made under
-    `no_grad` does not."""
+    `no_grad`, in the script or around its call, does not."""
     is_made_here = not (isinstance(shown, ArrayView) and shown.is_whole) and all(
         v is not shown for f in c.ctx.frames() for v in f.env.values()
     )
     if not is_differentiable(content.type) or (is_made_here and not c.ctx.grad_enabled):
+        return False
+    is_argument = isinstance(shown, ArrayView) and shown.is_whole and shown.storage in c.ctx.arguments
+    if not is_argument and not c.statics.guarded(MODE.enabled, _RECORDS).value:  # type: ignore[union-attr]
         return False
     return any_of(c.ctx.b, c.gradients.reached_by(content))
 

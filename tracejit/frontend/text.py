@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import shown_arrays, tables
+from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of
 from tracejit.frontend.pure import has_same_text
@@ -49,8 +50,9 @@ if TYPE_CHECKING:
 MAX_VALUES = 8
 
 _PERCENT = re.compile(
-    r"%(?:\((?P<key>[^)]*)\))?(?P<flags>[#0\- +]*)(?P<width>\d+)?(?:\.(?P<precision>\d+))?(?P<type>[diuoxXeEfFgGcrsa%])"
+    r"%(?:\((?P<key>[^)]*)\))?(?P<flags>[#0\- +]*)(?P<width>\d+|\*)?(?:\.(?P<precision>\d+|\*))?(?P<type>.?)", re.DOTALL
 )
+_PERCENT_TYPES = frozenset("diuoxXeEfFgGcrsa")
 
 
 @record
@@ -358,11 +360,22 @@ def percent(c: Calls, template: str, value: FrontValue, node: ast.AST) -> FrontV
         if kind == "%":
             made.literal("%")
             continue
+        if kind == "":
+            return c.arith.mismatch(ValueError("incomplete format"), node)
+        if "*" in (match["width"], match["precision"]):
+            c.ctx.refuse(node, "a width or precision by * is outside the language", "f'{value:{width}}'")
         item = next(given, None) if key is None else None
+        if key is not None and not isinstance(value, DictValue):
+            return c.arith.mismatch(TypeError("format requires a mapping"), node)
         if key is not None and isinstance(value, DictValue):
-            item = value.items.get(key)
+            if key not in value.items:
+                return c.arith.mismatch(KeyError(key), node)
+            item = value.items[key]
         if item is None:
             return c.arith.mismatch(TypeError("not enough arguments for format string"), node)
+        if kind not in _PERCENT_TYPES:
+            text = f"unsupported format character '{kind}' ({ord(kind):#x}) at index {match.start('type')}"
+            return c.arith.mismatch(ValueError(text), node)
         _show_percent(c, made, item, match, node)
     if not isinstance(value, DictValue) and next(given, None) is not None:
         return c.arith.mismatch(TypeError("not all arguments converted during string formatting"), node)
@@ -434,6 +447,7 @@ def method(
     if isinstance(receiver, Static) and name == "format":
         return formatted(c, receiver.value, args, kwargs, node)
     if isinstance(receiver, Static) and name == "join":
+        require_arguments(c, str.join, args, kwargs, node, receiver.value)
         items = c.expressions.known_items(args[0], node)
         made = Text(c, node)
         for i, item in enumerate(items):

@@ -13,7 +13,8 @@ from tracejit.scripted.options import Options
 
 
 def script(fn: Any = None, **options: Any) -> Any:
-    """Compile a function, method, lambda or `nn.Module`. A class stays as it is: scripts compile what they use of it.
+    """Compile a function, method, lambda, `nn.Module` or an object with `__call__`. A class, list or dict stays as it
+    is: scripts compile what they use of it.
 
     Use as `@script`, `@script(fastmath=True)` or `script(fn)`. Options: `parallel`, `fastmath`, `boundscheck`, `cache`,
     `static` (names of parameters whose values are compiled in), `memory` (bytes, or text such as "64MB": what loops may
@@ -44,8 +45,13 @@ def script(fn: Any = None, **options: Any) -> Any:
         return fn
     if not isinstance(fn, types.FunctionType) and isinstance(_forward_of(fn), types.FunctionType):
         return ScriptedModule(fn, made)
+    if isinstance(fn, list | dict):
+        return fn
     if not callable(fn):
         raise TypeError(f"script() takes a function or a module, not {type(fn).__name__}")
+    call = type(fn).__call__
+    if isinstance(call, types.FunctionType):
+        return ScriptedFunction(call, made).__get__(fn)
     return ScriptedFunction(fn, made)
 
 
@@ -58,6 +64,9 @@ class ScriptedModule:
     """An `nn.Module` whose `forward` is compiled; parameters and buffers are inputs, all else is the module's."""
 
     def __init__(self, module: Any, options: Options) -> None:
+        if "_parameters" not in vars(module):
+            kind = type(module).__name__
+            raise RuntimeError(f"{kind} is not initialised: its __init__ calls super().__init__() first")
         self.__dict__["module"] = module
         self.__dict__["script"] = ScriptedFunction(_compiled_of(module), options)
 
@@ -116,6 +125,9 @@ class ScriptedModule:
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """What became of the module for these arguments."""
         return self.__dict__["script"].explain(self.__dict__["module"], *args, **kwargs)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(self.__dict__["module"]), *object.__dir__(self), *_INSPECTION})
 
     def __repr__(self) -> str:
         return f"script({self.__dict__['module']!r})"

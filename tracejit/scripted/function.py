@@ -207,8 +207,8 @@ class ScriptedFunction(FastCallable):
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The function's parameters."""
-        return inspect.signature(self.__tracejit_function__)
+        """The function's own parameters, not those of one that it wraps."""
+        return inspect.signature(self.__tracejit_function__, follow_wrapped=False)
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
@@ -520,7 +520,9 @@ class BoundScript:
     @property
     def __signature__(self) -> inspect.Signature:
         """Without the parameter that the instance is bound to."""
-        return inspect.signature(types.MethodType(self.__tracejit_function__, self.__tracejit_self__))
+        return inspect.signature(
+            types.MethodType(self.__tracejit_function__, self.__tracejit_self__), follow_wrapped=False
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.script(self.__tracejit_self__, *args, **kwargs)

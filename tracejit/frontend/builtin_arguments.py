@@ -1,0 +1,81 @@
+"""What Python's builtins and the methods of dicts and texts take: a call with other arguments is Python's TypeError."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+_none = None  # the defaults below only say that there is one
+
+#: Those that Python gives no signature of.
+_SIGNATURES: dict[Any, Callable[..., Any]] = {
+    bool: lambda x=_none, /: x,
+    int: lambda x=_none, /, base=_none: x,
+    set: lambda x=_none, /: x,
+    frozenset: lambda x=_none, /: x,
+    dict: lambda x=_none, /, **items: x,
+    filter: lambda f, x, /: x,
+    map: lambda f, x, /, *more: x,
+    next: lambda x, default=_none, /: x,
+    iter: lambda x, sentinel=_none, /: x,
+    getattr: lambda x, name, default=_none, /: x,
+    min: lambda x, /, *more, key=_none, default=_none: x,
+    max: lambda x, /, *more, key=_none, default=_none: x,
+    vars: lambda x=_none, /: x,
+    range: lambda a, b=_none, c=_none, /: a,
+    slice: lambda a, b=_none, c=_none, /: a,
+    dict.pop: lambda self, key, default=_none, /: key,
+    dict.update: lambda self, other=_none, /, **items: other,
+    dict.keys: lambda self, /: self,
+    dict.values: lambda self, /: self,
+    dict.items: lambda self, /: self,
+    dict.clear: lambda self, /: self,
+    dict.copy: lambda self, /: self,
+}
+
+
+@functools.cache
+def _signature(fn: Any) -> inspect.Signature | None:
+    """The parameters of a builtin; None where they are not known, or any will do."""
+    own = _SIGNATURES.get(fn)
+    try:
+        return inspect.signature(fn if own is None else own)
+    except (TypeError, ValueError):
+        return None
+
+
+def is_builtin(fn: Any) -> bool:
+    """Whether an object is one of Python's builtins."""
+    return getattr(builtins, str(getattr(fn, "__name__", "")), None) is fn
+
+
+def require_arguments(
+    c: Calls, fn: Any, args: Sequence[Any], keywords: Collection[str], node: ast.AST, receiver: Any = None
+) -> None:
+    """Raise what Python does where a builtin, or a method of a `receiver`, takes no such arguments."""
+    own = () if receiver is None else (receiver,)
+    signature = _signature(fn)
+    if signature is None:
+        return
+    try:
+        signature.bind(*own, *args, **dict.fromkeys(keywords))
+    except TypeError as error:
+        c.arith.mismatch(TypeError(_message(fn, (*own, *((),) * len(args)), keywords) or str(error)), node)
+
+
+def _message(fn: Any, args: Sequence[Any], keywords: Collection[str]) -> str | None:
+    """What Python says of a call with so many arguments, before it looks at them."""
+    try:
+        fn(*args, **dict.fromkeys(keywords, ()))
+    except TypeError as error:
+        return str(error)
+    except Exception:
+        return None
+    return None
