@@ -238,3 +238,36 @@ def test_what_has_slope_zero_asks_for_gradients_outside_a_script_too(name: str) 
     assert [y.requires_grad for y in results] == [y.requires_grad for y in fn(x, 2)] == [True, False, False]
     results[0].backward()
     assert x.grad.tolist() == [0, 0]
+
+
+def detached(a, b):
+    return (a.detach() * b).sum(), a.floor().sum()
+
+
+def one_each(a, b):
+    y, z = a, b
+    for _ in range(3):
+        y, z = y * a, z * b
+    return y.sum(), z.sum()
+
+
+def written(a, b):
+    y = a * 1.0
+    y[0] = b[0]
+    return y.sum(), (y * a.detach()).sum()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("chosen", [0, 1, None])
+@pytest.mark.parametrize("program", [detached, one_each, written])
+def test_outside_a_script_what_a_result_does_not_use_gets_no_gradient(
+    program: Any, chosen: int | None, create_graph: bool
+) -> None:
+    found: list[Any] = []
+    for fn in (program, script(program)):
+        a, b = leaf(1.0, 2.5), leaf(3.0, 4.0)
+        results = fn(a, b)
+        loss = results[0] * results[1] if chosen is None else results[chosen]
+        loss.backward(create_graph=create_graph)
+        found.append([None if x.grad is None else x.grad.tolist() for x in (a, b)])
+    assert found[0] == found[1]

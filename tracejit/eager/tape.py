@@ -60,7 +60,7 @@ class Node:
         """What `grad_fn` prints."""
         return type(self).__name__
 
-    #: Whether None from `pull` means a derivative of 0 (a `Function` may also mean that it has none).
+    #: Whether None from `pull` means a derivative of 0 (of a `Function` or a script: that there is none).
     gives_zero = True
 
     def pull(self, cotangents: list[Any], create_graph: bool) -> Sequence[Any]:

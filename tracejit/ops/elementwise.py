@@ -146,9 +146,9 @@ def pow_base_slope(b: Any, x: Any, y: Any, out: Any) -> Any:
 
 
 def pow_exponent_slope(b: Any, x: Any, y: Any, out: Any) -> Any:
-    """x**y * log(x), and its limit 0 where x is 0 and the power is not infinite."""
-    bounded = b.eq(x, 0) if b.dtype(y).is_complex else b.logical_and(b.eq(x, 0), b.ge(y, 0))
-    return b.select(bounded, 0, out * b.log(x))
+    """x**y * log(x), and its limit 0 where the power is 0; that of 0**0 is 0 by convention."""
+    is_flat = b.eq(x, 0) if b.dtype(y).is_complex else b.logical_and(b.eq(x, 0), b.eq(y, 0))
+    return b.select(b.logical_or(b.eq(out, 0), is_flat), 0, out * b.log(x))
 
 
 pow = binary(

@@ -26,7 +26,7 @@ from tracejit.ir.types import is_differentiable
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept
-from tracejit.transforms.activity import recorded
+from tracejit.transforms.activity import recorded, recording
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
 
@@ -45,6 +45,7 @@ class DifferentiableGraph:
         self.layouts = tuple(layouts) if layouts is not None else (True,) * len(source.params)
         self.n_user = len(source.result_types) - len(source.inout)
         self._kept = kept
+        self._reached: dict[frozenset[int], tuple[bool, ...]] = {}
 
     @cached_property
     def graph(self) -> Graph:
@@ -56,19 +57,33 @@ class DifferentiableGraph:
         return derive(self.graph, self.wanted, lists=False)
 
     @cached_property
-    def facts(self) -> tuple[int, frozenset[int], frozenset[int]]:
-        """`n_residuals`, `varying_results` and `written`."""
+    def facts(self) -> tuple[int, frozenset[int], frozenset[int], tuple[bool, ...]]:
+        """`n_residuals`, `varying_results`, `written`, and what all results have `reached`."""
         return (
             self._found_facts() if self._kept is None else self._kept.value(f"facts {self.wanted}", self._found_facts)
         )
 
-    def _found_facts(self) -> tuple[int, frozenset[int], frozenset[int]]:
+    def _found_facts(self) -> tuple[int, frozenset[int], frozenset[int], tuple[bool, ...]]:
         graph = self.graph
         found = recorded(graph.body.ops, (graph.params[i] for i in self.wanted))
         varying = frozenset(i for i, r in enumerate(graph.results) if r in found)
         finals = zip(self.source.inout, self.source.results[self.n_user :], strict=True)
         written = frozenset(k for k, v in finals if is_recorded_write(self.source, v))
-        return self.derivative.n_residuals, varying, written
+        return self.derivative.n_residuals, varying, written, self._reached_from(self.cotangent_results)
+
+    def reached(self, results: frozenset[int]) -> tuple[bool, ...]:
+        """For each wanted parameter, whether one of these results asks for gradients by it."""
+        if len(results) == len(self.cotangent_results):
+            return self.facts[3]
+        found = self._reached.get(results)
+        if found is None:
+            found = self._reached[results] = self._reached_from(results)
+        return found
+
+    def _reached_from(self, results: Iterable[int]) -> tuple[bool, ...]:
+        graph = self.graph
+        found = recording(graph.body.ops, (graph.results[i] for i in results))
+        return tuple(graph.params[i] in found for i in self.wanted)
 
     @property
     def n_residuals(self) -> int:
@@ -125,6 +140,7 @@ class GraphNode(Node):
     """One recorded call of a graph; edges lead to the wanted inputs."""
 
     __slots__ = ("function", "inputs", "residuals", "versions", "shapes")
+    gives_zero = False
 
     def __init__(
         self, function: DifferentiableGraph, inputs: Sequence[Any], residuals: Sequence[Any], shapes: list[Any]
@@ -178,9 +194,11 @@ class GraphNode(Node):
         chosen = function.cotangent_results
         seeds = [self.seed(i, cotangents[i]) for i in chosen]
         if create_graph:
-            return call_recorded(function.joint, [*self.inputs, *seeds])[: len(function.wanted)]
-        arrays = [raw_value(s) for s in seeds]
-        return function.backward([*self.residuals, *arrays])
+            found = call_recorded(function.joint, [*self.inputs, *seeds])
+        else:
+            found = function.backward([*self.residuals, *map(raw_value, seeds)])
+        reached = function.reached(frozenset(i for i in chosen if cotangents[i] is not None))
+        return [x if is_reached else None for x, is_reached in zip(found, reached, strict=False)]
 
     def seed(self, result: int, cotangent: Any) -> Any:
         """A result's cotangent, zeros where none arrived."""
