@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tracejit import __version__
 from tracejit.cli import commands
 from tracejit.cli.targets import UsageError
 from tracejit.errors import ExportError, NotDifferentiable, ScriptError
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tracejit", description="Compile Python functions and look at what becomes of them."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     demo = commands_.add_parser("demo", help="train a network three ways, look inside, export it")
@@ -76,9 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--stage", help="show one text: graph, frontend, after:fuse, llvm, asm, cuda")
 
     export = _on_function(commands_, "export", "write a function as native code with a C header")
-    export.add_argument("-o", "--output", required=True, help="path ending in .so, .o, .a or .tj")
+    export.add_argument(
+        "-o", "--output", required=True, help="path ending in .so, .o, .a, .cu, .ptx, .onnx, .wasm or .tj"
+    )
     export.add_argument("--name", help="name of the C function (default: the file's)")
-    export.add_argument("--machine", help="another machine: aarch64-linux, x86_64-linux, or an LLVM triple")
+    export.add_argument(
+        "--machine", "--target", dest="machine", help="another machine: aarch64-linux, x86_64-linux, or an LLVM triple"
+    )
 
     bench = commands_.add_parser("bench", help="compare the times of a function as it is and compiled")
     bench.add_argument("target", nargs="?", metavar="FILE.py:FUNCTION", help="default: some programs of the demo")

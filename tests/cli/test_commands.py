@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tracejit.__main__ import main
 from tracejit.cli.targets import UsageError, arguments_of
 
@@ -44,6 +45,23 @@ def test_a_function_is_exported(user: str, tmp_path: Path, capsys: pytest.Captur
     assert main(["export", f"{user}:scale", "f32[3]", "0.5", "-o", str(tmp_path / "scale.o"), "--name", "scaled"]) == 0
     assert "scale.h, scale.json, scale.tj" in capsys.readouterr().out
     assert "int scaled(const tj_tensor *inputs" in (tmp_path / "scale.h").read_text()
+
+
+def test_a_function_is_exported_for_another_machine(user: str, tmp_path: Path) -> None:
+    path = tmp_path / "scale.o"
+    assert main(["export", f"{user}:scale", "f32[3]", "0.5", "-o", str(path), "--target", "aarch64-linux"]) == 0
+    assert path.read_bytes()[18:20] == b"\xb7\x00"  # the machine in an ELF header: AArch64
+
+
+def test_what_is_no_function_is_refused(user: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", f"{user}:__name__", "f32[3]"]) == 2
+    assert "is no function but of type str" in capsys.readouterr().err
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out.split() == ["tracejit", tj.__version__]
 
 
 def test_times_are_compared(user: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import pickle
 import warnings
 from typing import Any
@@ -72,6 +74,54 @@ def test_scripted_functions_are_pickled_by_name() -> None:
     assert pickle.loads(pickle.dumps(scaled)) is scaled
     assert copy.deepcopy([scaled])[0] is scaled
     assert copy.copy(scaled) is scaled
+
+
+def _plus_one(fn: Any) -> Any:
+    @functools.wraps(fn)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs) + 1
+
+    return wrapper
+
+
+def test_decorators_that_keep_the_name() -> None:
+    @tj.script
+    @_plus_one
+    def inner(x: Any, *, by: float = 2.0) -> Any:
+        return x * by
+
+    assert inner(np.ones(2)).tolist() == [3, 3] and inner(1.0, by=5.0) == 6.0
+    assert inner.__name__ == "inner" and str(inspect.signature(inner)).startswith("(x")
+    assert tj.grad(_plus_one(lambda x: x * x))(3.0) == 6.0
+
+
+class Scale:
+    def __init__(self, by: Any) -> None:
+        self.by = by
+
+    def __call__(self, x: Any, shift: float = 0.0) -> Any:
+        return x * self.by + shift
+
+
+def test_what_calls_a_function_is_compiled() -> None:
+    scale = Scale(2.0)
+    for fn in (scale, functools.partial(scale, shift=0.0), functools.cache(lambda x: x * 2)):
+        assert tj.script(fn)(3.0) == 6.0 and tj.script(fn, fastmath=True)(3.0) == 6.0
+    called = tj.script(scale)
+    scale.by = np.array([1.0, 2.0])
+    assert called(2.0, shift=1.0).tolist() == [3, 5]
+    assert tj.script(functools.partial(lambda a, b, c: a * b + c, 2.0, c=5))(np.ones(2)).tolist() == [7, 7]
+
+
+class Anything:
+    """It has every attribute one asks for, as mocks have."""
+
+    def __getattr__(self, name: str) -> Any:
+        return 42.0
+
+
+def test_objects_that_have_every_attribute() -> None:
+    assert tj.script(lambda o, x: o.answer + x)(Anything(), 1.0) == 43.0
 
 
 def _raised(fn: Any, *args: Any) -> BaseException:

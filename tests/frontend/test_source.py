@@ -237,7 +237,7 @@ def test_text_given_to_linecache_is_source():
         del linecache.cache[name]
 
 
-@pytest.mark.parametrize("thing", [len, int, functools.partial(max, 1), "text"])
+@pytest.mark.parametrize("thing", [len, int, "text"])
 def test_what_is_no_python_function_is_refused(thing):
     with pytest.raises((ScriptError, TypeError)):
         script(thing)

@@ -312,9 +312,24 @@ def test_axes_that_do_not_fit() -> None:
         lambda: tj.vmap(lambda d: d["x"], in_axes=({"y": 0},))({"x": a}),
         lambda: tj.vmap(lambda x: (x, x), out_axes=(0, 0, 0))(a),
         lambda: tj.vmap(lambda x, y: x, in_axes=(0, 0))(a, 1.0),
+        lambda: tj.vmap(lambda x, y: x + y, in_axes=(0,))(a, a),
+        lambda: tj.vmap(lambda x: x, in_axes=(0, 0))(a),
+        lambda: tj.vmap(lambda *xs: xs[0], in_axes=(0,))(a, a),
+        lambda: tj.vmap(lambda x, **given: x * given["y"])(a, y=a),
+        lambda: tj.script(lambda a: tj.vmap(lambda x, y: x + y, in_axes=(0,))(a, a))(a),
     ):
         with pytest.raises(ValueError, match="vmap"):
             wrong()
+
+
+def test_arguments_that_are_the_same_for_all_slices() -> None:
+    def scaled(x: Any, y: Any, by: float = 2.0) -> Any:
+        return x * by + y
+
+    a = np.ones(3)
+    assert tj.vmap(scaled, in_axes=(0, 0))(a, a).tolist() == [3, 3, 3]
+    assert tj.vmap(scaled, in_axes=(0, None, None))(a, 1.0, 3.0).tolist() == [4, 4, 4]
+    assert tj.vmap(lambda *xs, **given: xs[0] * given["by"])(a, by=3.0).tolist() == [3, 3, 3]
 
 
 def test_every_slice_takes_its_own_way() -> None:

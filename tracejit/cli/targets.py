@@ -34,6 +34,8 @@ def function_of(target: str) -> Any:
         if not hasattr(found, part):
             raise UsageError(f"{file} has no {name!r}")
         found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"{target} is no function but of type {type(found).__name__}")
     return found
 
 

@@ -267,7 +267,7 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False, numbers: b
         return NumberSpec(dtype, weak=False)
     if type(value) in PYTHON_DTYPES:
         return NumberSpec(PYTHON_DTYPES[type(value)], weak=True)
-    if hasattr(value, "__cuda_array_interface__") and hasattr(value, "dtype"):
+    if hasattr(type(value), "__cuda_array_interface__") and hasattr(value, "dtype"):
         return array_spec(value, False, any_size=any_size)
     if numbers and (found := numbers_spec(value)) is not None:
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -13,8 +14,8 @@ from tracejit.scripted.options import Options
 
 
 def script(fn: Any = None, **options: Any) -> Any:
-    """Compile a function, method, lambda, `nn.Module` or an object with `__call__`. A class, list or dict stays as it
-    is: scripts compile what they use of it.
+    """Compile a function, method, lambda, partial function, `nn.Module` or an object with `__call__`. A class, list or
+    dict stays as it is: scripts compile what they use of it.
 
     Use as `@script`, `@script(fastmath=True)` or `script(fn)`. Options: `parallel`, `fastmath`, `boundscheck`, `cache`,
     `static` (names of parameters whose values are compiled in), `memory` (bytes, or text such as "64MB": what loops may
@@ -50,9 +51,22 @@ def script(fn: Any = None, **options: Any) -> Any:
     if not callable(fn):
         raise TypeError(f"script() takes a function or a module, not {type(fn).__name__}")
     call = type(fn).__call__
-    if isinstance(call, types.FunctionType):
-        return ScriptedFunction(call, made).__get__(fn)
+    if isinstance(call, types.FunctionType | ScriptedFunction):
+        return script(call, **options).__get__(fn)
+    if isinstance(fn, functools.partial | functools._lru_cache_wrapper):  # pyright: ignore[reportMissingTypeArgument]
+        fn = calling(fn)
     return ScriptedFunction(fn, made)
+
+
+def calling(fn: Any) -> Any:
+    """A plain function that calls what has no source to compile: a function of NumPy or tracejit, a method, a module, a
+    function with its own derivative, a partial function."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    call.__name__ = getattr(fn, "__name__", type(fn).__name__)
+    return call
 
 
 def _called(module: Any, *args: Any, **kwargs: Any) -> Any:

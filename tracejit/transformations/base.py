@@ -29,6 +29,7 @@ from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, Sta
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
 from tracejit.ir.types import I64, ScalarType, TensorType, is_differentiable
+from tracejit.scripted.decorator import calling
 from tracejit.scripted.function import ScriptedFunction
 
 #: Name, access and spec of a parameter, as `ScriptedFunction.lower` takes them.
@@ -45,7 +46,7 @@ def scripted(fn: Any) -> ScriptedFunction:
     if not isinstance(fn, types.FunctionType) or is_public(fn):
         if not callable(fn):
             raise TypeError(f"a function is needed, not {type(fn).__name__}")
-        return scripted(_calling(fn))
+        return scripted(calling(fn))
     key = (fn.__code__, id(fn.__globals__), _captured(fn))
     found = _SCRIPTED.get(key)
     if found is None or _captured(found.__tracejit_function__) != key[2]:  # a cell may have been assigned to since
@@ -67,17 +68,6 @@ def _content(cell: types.CellType) -> int | None:
         return id(cell.cell_contents)
     except ValueError:  # not assigned yet
         return None
-
-
-def _calling(fn: Any) -> Callable[..., Any]:
-    """A plain function that calls what has no source to compile: a function of NumPy or tracejit, a method, a module, a
-    function with its own derivative."""
-
-    def call(*args: Any) -> Any:
-        return fn(*args)
-
-    call.__name__ = getattr(fn, "__name__", type(fn).__name__)
-    return call
 
 
 def inside(lower: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -121,6 +111,11 @@ class Transformation(ScriptedFunction):
     def source(self) -> Any:  # type: ignore[override]
         """The source of the function all this is about."""
         return self.inner.source
+
+    @property
+    def signature(self) -> inspect.Signature:  # type: ignore[override]
+        """The parameters of that function."""
+        return self.inner.signature
 
 
 def argument_access(signature: inspect.Signature, number: int) -> Access:

@@ -121,7 +121,11 @@ class BatchedFunction(Transformation):
 
     def _axes(self, parameters: Sequence[Parameter]) -> dict[Access, int]:
         """The batch axis of every array that has one."""
-        given = self.in_axes if isinstance(self.in_axes, tuple) else self._one_for_all(parameters)
+        given: Sequence[Any] = self._one_for_all(parameters)
+        if isinstance(self.in_axes, tuple):
+            if len(self.in_axes) > len(given) or any(axis is not None for axis in given[len(self.in_axes) :]):
+                raise ValueError(f"vmap: in_axes {self.in_axes!r} for {len(given)} arguments")
+            given = self.in_axes
         found: dict[Access, int] = {}
         for number, axis in enumerate(given):
             if axis is not None:
@@ -133,6 +137,10 @@ class BatchedFunction(Transformation):
         """The same axes for every argument but those with a default that hold no array."""
         axes: list[Any] = []
         for name, access, spec in parameters:
+            if self.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                if any(isinstance(s, ArraySpec) for _, s in leaves_of(spec, access)):
+                    raise ValueError(f"vmap: arrays in **{name} have no axes: give them by position")
+                continue
             has_default = self.signature.parameters[name].default is not inspect.Parameter.empty
             is_whole = has_default and not any(isinstance(s, ArraySpec) for _, s in leaves_of(spec, access))
             count = len(spec.keys) if isinstance(spec, TreeSpec) and self._is_variadic(name) else 1

@@ -218,6 +218,8 @@ class Batched:
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
         axes = self.in_axes if isinstance(self.in_axes, tuple | list) else (self.in_axes,) * len(args)
+        if len(axes) != len(args):
+            calls.arith.mismatch(ValueError(f"vmap: in_axes {axes!r} for {len(args)} arguments"), node)
         if _has_none(self.out_axes):
             calls.ctx.refuse(node, "out_axes of None inside a script", "return that result from outside the batch")
         arrays: Arguments = []
