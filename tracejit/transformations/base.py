@@ -104,6 +104,7 @@ class Transformation(ScriptedFunction):
         def call(*args: Any, **kwargs: Any) -> Any:
             return self(*args, **kwargs)
 
+        call.__signature__ = self.inner.signature  # type: ignore[attr-defined]
         super().__init__(call, self.inner.options)
         self._varying = self.inner._varying
 
