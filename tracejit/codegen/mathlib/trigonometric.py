@@ -38,7 +38,10 @@ def _reduced_f32(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr]:
 
 
 def _reduced_f64(k: KernelBuilder, x: Expr) -> tuple[Expr, Pair]:
-    """(n, (r, rest)) with x = n * pi / 2 + r + rest. Each sum has a term whose last place is a multiple of the other's."""
+    """(n, (r, rest)) with x = n * pi / 2 + r + rest.
+
+    In each sum the first term is a multiple of the other's last place, so that the rounding error is exact.
+    """
     whole, n = nearest_integer(k, k.mul(x, 2 / math.pi))
     first, second, third, last = parts("pi/2 reduction", F64)
     exact = k.let(k.sub(x, k.mul(whole, first)))
