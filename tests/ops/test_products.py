@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.ops.function_cases import check, eager, interpreted
+from tests.ops.function_cases import check, eager, graph_of, interpreted
 
 RNG = np.random.default_rng(2)
 
@@ -84,11 +84,28 @@ def draw_fixed(*shape: int) -> np.ndarray:
         ("...ij,...jk->...ik", ((2, 3, 4), (4, 5))),
         ("ij,j,i->", ((2, 3), (3,), (2,))),
         ("ij,ij->ij", ((2, 3), (2, 3))),
+        ("ij,ij->i", ((2, 3), (2, 3))),
+        ("ij,ji->j", ((2, 3), (3, 2))),
+        ("bhi,hi->hb", ((2, 3, 4), (3, 4))),
+        ("ij,j->ji", ((2, 3), (3,))),
+        ("...i,...i", ((2, 1, 4), (3, 4))),
+        ("ij,ij->i", ((2, 1), (2, 3))),
     ],
 )
 def test_einsum_agrees_with_numpy(spec: str, shapes: tuple[tuple[int, ...], ...]) -> None:
     operands = [draw(*s) for s in shapes]
     check("numpy einsum", np.einsum(spec, *operands), spec, *operands)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shapes", "products"),
+    [("ij,ij->i", ((2, 3), (2, 3)), 0), ("i,j->ij", ((2,), (3,)), 0), ("bij,bj->bi", ((2, 3, 4), (2, 4)), 1)],
+)
+def test_einsum_multiplies_matrices_only_where_there_are_some(
+    spec: str, shapes: tuple[tuple[int, ...], ...], products: int
+) -> None:
+    graph, _ = graph_of("numpy einsum", (spec, *(draw(*s) for s in shapes)), {}, False)
+    assert sum(op.name == "matmul" for op in graph.body.ops) == products
 
 
 def test_sizes_that_differ_are_refused() -> None:

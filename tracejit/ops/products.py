@@ -251,7 +251,7 @@ def diagonal(b: Any, x: Any, offset: int = 0) -> Any:
 @function(kinds=("function", "numpy"))
 def einsum(b: Any, spec: str, *operands: Operand) -> Any:
     """The sum of products that index letters describe; contracted pairwise from the left, each pair as one batched
-    matrix product."""
+    matrix product, or element by element where there is no matrix in it."""
     inputs, output = einsum_letters(spec, [b.rank(array(b, x)) for x in operands])
     arrays = coerce.promote_operands(b, [array(b, x) for x in operands])
     terms = [_distinct(b, x, letters) for x, letters in zip(arrays, inputs, strict=True)]
@@ -333,6 +333,10 @@ def _contract(
     rows = [c for c in left[1] if c not in shared]
     columns = [c for c in right[1] if c not in shared]
 
+    letters = [*batch, *rows, *columns]
+    if b.dtype(left[0]) != BOOL and (not summed or (batch and letters == batch)):
+        made = b.mul(*[_spread(b, *t, [*letters, *summed], sizes) for t in (left, right)])
+        return (b.sum(made, axes=tuple(range(len(letters), b.rank(made)))) if summed else made), "".join(letters)
     inner = _total(sizes, summed)
 
     def arranged(term: tuple[Any, str], groups: Sequence[Sequence[str]]) -> Any:
@@ -344,8 +348,15 @@ def _contract(
         return b.reshape(x, (*(sizes[c] for c in batch), *totals))
 
     out = b.matmul(arranged(left, (batch, rows, summed)), arranged(right, (batch, summed, columns)))
-    letters = [*batch, *rows, *columns]
     return b.reshape(out, tuple(sizes[c] for c in letters)), "".join(letters)
+
+
+def _spread(b: Any, x: Any, letters: str, order: Sequence[str], sizes: dict[str, Any]) -> Any:
+    """A term with an axis for each of these letters: it is the same along those that it does not name."""
+    x = permuted(b, x, tuple(letters.index(c) for c in order if c in letters))
+    lengths = iter(b.shape(x))
+    x = b.reshape(x, tuple(next(lengths) if c in letters else 1 for c in order))
+    return coerce.broadcast_to(b, x, tuple(sizes[c] for c in order), exact=True)
 
 
 def _without_private(b: Any, x: Any, letters: str, wanted: set[str]) -> tuple[Any, str]:
