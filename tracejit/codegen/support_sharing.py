@@ -22,15 +22,17 @@ MAX_CHUNKS = 256
 
 #: Products of fewer multiplications run on one thread, and a chunk of a larger one has about so many.
 PRODUCT_WORK, PRODUCT_CHUNK = 1 << 22, 1 << 19
+#: The work of a multiplication, and of reading an element of a matrix: products of few rows wait for memory.
+COMPUTED, READ = 4, 12
 #: While the workers of the pool are awake, a launch costs a tenth of what it does otherwise. Then less work is shared,
 #: in as many chunks as there are threads where each has as much as this: a thread finds in its caches what it wrote in
 #: the launch before. A reduction has the same chunks always.
 AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
 
 #: Clock ticks (some 150 ns) in which a worker that is awake begins, where it shares a cache with the caller; after how
-#: many declined launches one is tried. Where workers begin later, half of what a thread reads comes from the cache of
-#: another: products are shared with so many multiplications for each element of their matrices, other work where it is
-#: so many times what is enough.
+#: many declined launches one is tried. Where workers begin later, half of what a thread reads of small chunks comes
+#: from the cache of another: these need so many multiplications for each element of a product's matrices, or so many
+#: times what is enough of other work.
 NEAR, RETRY, FAR_REUSE, FAR_FACTOR = 450, 64, 64, 2
 
 #: Work that is owed until workers are woken for it, and at most, after they brought nothing; clock ticks that end what
@@ -130,7 +132,8 @@ chunked:
 """
 
 #: Runs the tiles of a matrix product, each of `each` multiplications, on `elements`: alone where they are few or
-#: `share` is false.
+#: `share` is false; few tiles, and those that reuse little, go in one chunk for each thread, whose operands may lie
+#: in its cache from the product before.
 _TILES = f"""
 define void @tj_share_tiles(
     ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share) nounwind {{
@@ -148,23 +151,29 @@ distance:
   br i1 %dense, label %chunks, label %question
 question:
   %far = call i1 @tj_pool_is_far()
-  br i1 %far, label %alone, label %chunks
+  br i1 %far, label %hasty, label %chunks
 hasty:
-  %near = call i1 @tj_pool_is_near()
-  br i1 %near, label %evenly, label %alone
+  %computed = mul i64 %work, {COMPUTED}
+  %read = mul i64 %elements, {READ}
+  %cost = add i64 %computed, %read
+  %gains = call i1 @tj_pool_gains(i64 %cost)
+  br i1 %gains, label %evenly, label %owing
+evenly:
+  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
+  %helped = call i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %even)
+  call void @tj_pool_learns(i64 %helped)
+  ret void
+owing:
+  call void %function(ptr %record, i64 0, i64 %count)
+  call void @tj_pool_owes(i64 %cost)
+  ret void
 alone:
   call void %function(ptr %record, i64 0, i64 %count)
   ret void
-evenly:
-  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
-  br label %threads
 chunks:
   %wanted = sdiv i64 {PRODUCT_CHUNK}, %each
   %least = add i64 %wanted, 1
-  br label %threads
-threads:
-  %grain = phi i64 [ %even, %evenly ], [ %least, %chunks ]
-  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %grain)
+  call void @tj_parallel_for(ptr %function, ptr %record, i64 %count, i64 %least)
   ret void
 }}
 """
