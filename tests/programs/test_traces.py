@@ -444,6 +444,48 @@ def test_sizes_that_decide_the_program_are_checked_by_the_library(tmp_path: Path
         loaded(draw(4, 5).numpy())
 
 
+def test_arrays_are_made_without_arguments() -> None:
+    inner = tj.script(lambda n: tj.ones(n) * 2)
+    made = tj.trace(lambda: [tj.zeros(1), inner(3)])()
+    assert [type(m) for m in made] == [tj.Tensor, tj.Tensor]
+    np.testing.assert_array_equal(made[1], [2, 2, 2])
+
+
+def test_tensors_are_detached_in_place() -> None:
+    def f(x: Any) -> Any:
+        y = x * 2
+        assert y.detach_() is y
+        return (y * x).sum()
+
+    def g(x: Any) -> Any:
+        y = x * 2
+        if y[0] > 3:
+            y.detach_()
+        return (y * x).sum()
+
+    example = tj.tensor([1.0, 2.0], requires_grad=True)
+    for fn in (f, tj.script(f), tj.trace(f, example), g, tj.script(g)):
+        x = tj.tensor([2.0, 2.0, 3.0], requires_grad=True)
+        fn(x).backward()
+        np.testing.assert_array_equal(x.grad, [4, 4, 6])
+    x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    tj.script(g)(x).backward()
+    np.testing.assert_array_equal(x.grad, [4, 8, 12])
+
+
+@pytest.mark.parametrize("fn", [lambda x: x.detach_(), lambda x: x.sum().detach_()])
+def test_what_has_another_owner_is_not_detached(fn: Callable[[Any], Any]) -> None:
+    def with_view(x: Any) -> Any:
+        y = x * 2
+        parts = [y[1:]]
+        y.detach_()
+        return parts
+
+    for each in (fn, with_view):
+        with pytest.raises(ScriptError, match=r"detach_\(\)|in place"):
+            tj.script(each)(tj.ones(3, requires_grad=True))
+
+
 def test_traces_can_be_looked_into() -> None:
     traced = tj.trace(lambda x: (x * 2 + 1).sum(), draw(3))
     assert "mul" in str(traced.graph)

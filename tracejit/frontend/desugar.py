@@ -103,7 +103,8 @@ class WithBlock:
 
     items: list[ast.withitem]
     body: list[Statement]
-    node: ast.AST
+    node: ast.With
+    live: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -221,7 +222,7 @@ class _Desugar:
                 case ast.Continue():
                     return [*out, SetFlag(self.loops[-1].skipped, True)]
                 case ast.If():
-                    leaves = [_terminates(side) for side in (statement.body, statement.orelse)]
+                    leaves = [ends(side) for side in (statement.body, statement.orelse)]
                     raises = any(_raises(side) for side in (statement.body, statement.orelse))
                     if any(leaves) and (all(leaves) or not raises):
                         return [*out, self.branch_with_rest(statement, rest)]
@@ -240,7 +241,7 @@ class _Desugar:
                     out.extend(self.try_statement(statement))
                 case _:
                     out.append(statement)
-            if isinstance(statement, ast.Try) and _terminates([statement]):
+            if isinstance(statement, ast.Try) and ends([statement]):
                 return out
             flags = self.flags_set_by(statement)
             if flags and rest:
@@ -250,9 +251,9 @@ class _Desugar:
     def branch_with_rest(self, statement: ast.If, rest: Sequence[ast.stmt]) -> Branch:
         """An `if` of which a side always leaves: what follows belongs to the other side."""
         then, orelse = list(statement.body), list(statement.orelse)
-        if not _terminates(then):
+        if not ends(then):
             then += rest
-        elif not _terminates(orelse):
+        elif not ends(orelse):
             orelse += rest
         return Branch(statement.test, self.block(then), self.block(orelse), statement)
 
@@ -344,7 +345,7 @@ class _Desugar:
 def desugar(body: Sequence[ast.stmt], node: ast.AST) -> list[Statement]:
     """The body of a function without jumps; the result is bound to `RETURN_VALUE` on every path."""
     statements = list(body)
-    if not _terminates(statements):
+    if not ends(statements):
         last = ast.Return(None)
         ast.copy_location(last, statements[-1] if statements else node)  # type: ignore[type-var]
         statements.append(last)
@@ -378,18 +379,18 @@ def raises_again(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(n, ast.Raise) and n.exc is None for s in handler.body for n in ast.walk(s))
 
 
-def _terminates(body: Sequence[ast.stmt]) -> bool:
+def ends(body: Sequence[ast.stmt]) -> bool:
     """Whether control never reaches the end of the block (`raise` ends it too)."""
     for statement in body:
         match statement:
             case ast.Return() | ast.Break() | ast.Continue() | ast.Raise():
                 return True
-            case ast.If() if statement.orelse and _terminates(statement.body) and _terminates(statement.orelse):
+            case ast.If() if statement.orelse and ends(statement.body) and ends(statement.orelse):
                 return True
-            case ast.With() if _terminates(statement.body):
+            case ast.With() if ends(statement.body):
                 return True
-            case ast.Try(body, handlers, orelse) if _terminates([*body, *orelse]):
-                if all(_terminates(h.body) for h in handlers):
+            case ast.Try(body, handlers, orelse) if ends([*body, *orelse]):
+                if all(ends(h.body) for h in handlers):
                     return True
             case _:
                 pass

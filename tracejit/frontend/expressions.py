@@ -162,7 +162,7 @@ class Expressions:
         found = self.ctx.frame.env.get(name)
         if isinstance(found, MaybeUnbound):
             self.ctx.at(node)
-            text = f"cannot access local variable {name!r} where it is not associated with a value"
+            text = f"cannot access local variable {name.rpartition('.')[2]!r} where it is not associated with a value"
             self.ctx.check(found.bound, "UnboundLocalError", text)
             self.ctx.frame.env[name] = found.value
             return found.value
@@ -170,7 +170,7 @@ class Expressions:
             return found
         if name in self.calls.locals_of(self.ctx.frame.source.node):
             self.ctx.at(node)
-            text = f"cannot access local variable {name!r} where it is not associated with a value"
+            text = f"cannot access local variable {name.rpartition('.')[2]!r} where it is not associated with a value"
             self.ctx.check_false("UnboundLocalError", text)
         return self.enclosing_name(node, name)
 

@@ -12,18 +12,26 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tracejit.errors import ScriptError
 from tracejit.frontend.cells import Renaming, fresh, names_of, own_nodes
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.desugar import (
+    BindError,
     Branch,
+    FinalBlock,
     ForLoop,
     NotFlags,
+    RaiseAgain,
     SetFlag,
     SetReturn,
     Statement,
+    TryBlock,
+    Unbind,
     WhileLoop,
     WithBlock,
     desugar,
+    ends,
+    jumps_out,
 )
 from tracejit.frontend.scopes import annotate_within
 from tracejit.frontend.source import FunctionNode
@@ -76,10 +84,16 @@ def is_endless(value: GeneratorValue) -> bool:
     return not ends and any(isinstance(test, ast.Constant) and test.value for test in loops)
 
 
-def run(st: Statements, s: ForLoop, value: GeneratorValue) -> None:
-    """Lower a loop over a generator."""
+def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False) -> None:
+    """Lower a loop over a generator. With `manages` it is the body of a `with`, which a `try` around the `yield` sees
+    the errors of."""
     ctx = st.ctx
     node = value.source.node
+    tries = () if manages else (n for n in own_nodes(node) if isinstance(n, ast.Try))
+    for guarded in tries:
+        if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(guarded)):
+            text = "'yield' inside a 'try' is outside the language"
+            raise ScriptError(text, value.source.span(guarded), instead="yield outside of it")
     if value.used or value.level != ctx.level:
         ctx.refuse(s.iter, "a generator runs once, where it is made, in a script", "call the function again")
     if ctx.generators.count(node) == _DEEPEST:
@@ -104,12 +118,81 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue) -> None:
         ctx.path, ctx.generators = path, generators
 
 
+_MANAGES = "one yield on each path, first and alone in a 'try' with handlers; or a class with __enter__ and __exit__"
+
+
+def manage(st: Statements, s: WithBlock, i: int, value: GeneratorValue) -> None:
+    """The items of a `with` from one on that a generator makes (`contextlib.contextmanager`), and its body: what runs
+    where the generator yields, which it does once."""
+    node = value.source.node
+    item, inner = s.items[i], s.items[i + 1 :]
+    assert isinstance(node, ast.FunctionDef)
+    if _yields(node.body) - {1}:
+        st.ctx.refuse(item.context_expr, "this generator manages no context: it may yield never, or twice", _MANAGES)
+    for n in own_nodes(node):
+        if isinstance(n, ast.Try) and not _is_simple_guard(n, s.node.body):
+            st.ctx.refuse(
+                item.context_expr, "what the 'try' of this generator guards is outside the language", _MANAGES
+            )
+    body: list[Statement] = [WithBlock(inner, s.body, s.node)] if inner else s.body
+    target = item.optional_vars or ast.copy_location(ast.Name("$entered", ast.Store()), item.context_expr)
+    run(st, ForLoop(target, item.context_expr, body, (), item.context_expr, s.live), value, manages=True)
+
+
+def _yields(body: Sequence[ast.stmt]) -> set[int]:
+    """How often the paths through a block yield, those that raise left out; 2 is any number."""
+    counts = {0}
+    for i, s in enumerate(body):
+        match s:
+            case ast.Expr(ast.Yield()):
+                more = {1}
+            case ast.If(_, then, orelse) if ends(then) or ends(orelse):
+                rest = [] if i + 1 == len(body) else body[i + 1 :]
+                more = _yields([*then, *([] if ends(then) else rest)])
+                more |= _yields([*orelse, *([] if ends(orelse) else rest)])
+                return {min(a + b, 2) for a in counts for b in more}
+            case ast.If(_, then, orelse):
+                more = _yields(then) | _yields(orelse)
+            case ast.With():
+                more = _yields(s.body)
+            case ast.Try():
+                more = _yields([*s.body, *s.orelse, *s.finalbody])
+            case ast.Raise():
+                return set()
+            case ast.Return():
+                return counts
+            case ast.FunctionDef():
+                more = {0}
+            case _:
+                more = {2} if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(s)) else {0}
+        counts = {min(a + b, 2) for a in counts for b in more}
+    return counts
+
+
+def _is_simple_guard(s: ast.Try, body: Sequence[ast.stmt]) -> bool:
+    """Whether the errors that a `try` around a `yield` catches can be those of the `with` only: none before it, where
+    Python would miss the `yield`, and none after it where the `with` is left by a jump. Where it goes on after them,
+    so must what follows the `with`."""
+    guarded = [i for i, inner in enumerate(s.body) if any(isinstance(n, ast.Yield) for n in ast.walk(inner))]
+    if not guarded or not s.handlers:
+        return True
+    if jumps_out(body) and guarded[-1] + 1 < len(s.body):
+        return False
+    first = s.body[0]
+    plain = isinstance(first, ast.Expr) and isinstance(first.value, ast.Yield) and _is_plain(first.value.value)
+    return all(isinstance(h.body[-1], ast.Raise) for h in s.handlers) or (plain and not ends(body))
+
+
+def _is_plain(value: ast.expr | None) -> bool:
+    return value is None or isinstance(value, ast.Constant | ast.Name)
+
+
 def _bind_names(c: Calls, value: GeneratorValue, prefix: str) -> None:
     """The names that a generator reads from around it, and its arguments."""
     ctx = c.ctx
     outer = ctx.frame
     inner = Frame(value.source, {}, outer, None if value.closure is None else value.closure.frame)
-    own = names_of(value.source.node)
+    own = names_of(value.source.node) | _caught(value.source.node)
     read = {n.id for n in ast.walk(value.source.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     found: dict[str, FrontValue] = {}
     ctx.frame = inner
@@ -122,10 +205,15 @@ def _bind_names(c: Calls, value: GeneratorValue, prefix: str) -> None:
         outer.env[prefix + name] = v
 
 
+def _caught(node: FunctionNode) -> set[str]:
+    """Names that handlers bind."""
+    return {n.name for n in own_nodes(node) if isinstance(n, ast.ExceptHandler) and n.name is not None}
+
+
 def _prepared(ctx: Context, s: ForLoop, node: FunctionNode, prefix: str) -> list[ast.stmt]:
     """The generator's statements with names of their own, and marks where it yields."""
     assert isinstance(node, ast.FunctionDef)
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | names_of(node)
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | names_of(node) | _caught(node)
     made: list[ast.stmt] = []
     for statement in node.body:
         made += _Yields(ctx, s, prefix).statement(_Prefixed(frozenset(names), prefix).visit(fresh(statement)))
@@ -144,6 +232,11 @@ class _Prefixed(Renaming):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         node.id = self.prefix + node.id if node.id in self.names else node.id
+        return node
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
+        node.name = None if node.name is None else self.prefix + node.name
+        self.generic_visit(node)
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
@@ -203,13 +296,17 @@ class _Splicing:
     def block(self, statements: Sequence[Statement]) -> list[Statement]:
         return [made for s in statements for made in self.statement(s)]
 
+    def own(self, name: str) -> str:
+        """The generator's name for a flag or an error; how such a name begins tells what it is."""
+        return f"{name}@{self.prefix}"
+
     def flags(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(self.prefix + n for n in names)
+        return tuple(map(self.own, names))
 
     def statement(self, s: Statement) -> list[Statement]:
         match s:
             case SetFlag(name, value):
-                return [SetFlag(self.prefix + name, value)]
+                return [SetFlag(self.own(name), value)]
             case SetReturn(value, node):
                 if value is None:
                     return []
@@ -223,10 +320,25 @@ class _Splicing:
                 return [WhileLoop(test, self.block(body), self.flags(exits), node)]
             case WithBlock(items, body, node):
                 return [WithBlock(items, self.block(body), node)]
+            case TryBlock():  # others refer to it
+                s.body = self.block(s.body)
+                return [s]
+            case FinalBlock(body, final, node):
+                return [FinalBlock(self.block(body), self.block(final), node)]
+            case BindError(block, handler, names):
+                return [BindError(block, handler, tuple(self.error(n) for n in names))]
+            case RaiseAgain(name, block, handler, node):
+                return [RaiseAgain(self.error(name), block, handler, node)]
+            case Unbind(name):
+                return [Unbind(self.error(name))]
             case _Body():
                 return self.body(s)
             case _:
                 return [s]
+
+    def error(self, name: str) -> str:
+        """The name of a caught error: one of the program's, which has its prefix already, or an internal one."""
+        return name if name.startswith(self.prefix) else self.own(name)
 
     def body(self, at: ast.stmt) -> list[Statement]:
         loop, stop = self.loop, f"{self.prefix}$stop"

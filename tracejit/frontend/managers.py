@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracejit.frontend import generators
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.desugar import WithBlock
-from tracejit.frontend.values import FrontValue, Static, type_name
+from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, Static, type_name
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.statements import Statements
+
+#: What functions of `contextlib.contextmanager` return.
+_MANAGER: type = vars(contextlib)["_GeneratorContextManager"]
 
 
 @handles(contextlib.nullcontext, np.errstate)
@@ -35,20 +39,32 @@ def with_block(st: Statements, s: WithBlock) -> None:
     ctx, c = st.ctx, st.calls
     grad, before = ctx.grad_enabled, ctx.exits
     try:
-        for item in s.items:
-            enter(st, item)
-        for inner in s.body:
-            st.statement(inner)
+        for i, item in enumerate(s.items):
+            manager = st.expressions.value(item.context_expr)
+            if (made := _generator(manager)) is not None:
+                generators.manage(st, s, i, made)
+                break
+            enter(st, item, manager)
+        else:
+            for inner in s.body:
+                st.statement(inner)
         entered = ctx.exits[len(before) :]
     finally:
         ctx.grad_enabled, ctx.exits = grad, before
     leave(c, entered, Static(None), s.node)
 
 
-def enter(st: Statements, item: ast.withitem) -> None:
+def _generator(manager: FrontValue) -> GeneratorValue | None:
+    """The generator that a manager of `contextlib.contextmanager` runs."""
+    if not isinstance(manager, ObjectValue) or manager.cls is not _MANAGER:
+        return None
+    made = manager.contents.get("gen")
+    return made if isinstance(made, GeneratorValue) else None
+
+
+def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
     """One `with` item."""
     ctx, c, node = st.ctx, st.calls, item.context_expr
-    manager = st.expressions.value(node)
     mode = c.grad_mode(manager)
     entered: FrontValue = Static(None)
     if mode is not None:

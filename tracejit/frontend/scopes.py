@@ -273,6 +273,7 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
             case WhileLoop():
                 live = _live_loop(s, live, names_read(s.test), set(), always)
             case WithBlock():
+                s.live = frozenset(live)
                 live = _live_before(s.body, live, always)
                 for item in s.items:
                     live |= names_read(item)

@@ -37,7 +37,7 @@ def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
         found += [node for node in own_nodes(source.node) if isinstance(node, ast.Yield | ast.YieldFrom)]
     for node in nodes:
         if isinstance(node, ast.Try):
-            _check_try(source, node)
+            _check_try(source, node, may_yield)
     if found:
         first = min(found, key=lambda n: (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)))
         what, instead = _REFUSED.get(type(first), ("a generator", "return a list, or call it from a script"))
@@ -45,11 +45,11 @@ def check_subset(source: FunctionSource, may_yield: bool = False) -> None:
     passed.add(may_yield)
 
 
-def _check_try(source: FunctionSource, node: ast.Try) -> None:
+def _check_try(source: FunctionSource, node: ast.Try, may_yield: bool) -> None:
     """Refuse what `try` cannot have."""
     if jumps_out(node.finalbody):
         text, instead = "a jump out of 'finally'", "set a variable in it, and jump behind it"
-    elif any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)):
+    elif not may_yield and any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node)):
         text, instead = "'yield' inside a 'try'", "yield outside of it"
     else:
         return

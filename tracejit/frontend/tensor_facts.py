@@ -4,16 +4,29 @@ gradients."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, define, total_size
+from tracejit.frontend.context import Context
+from tracejit.frontend.heap import reachable
 from tracejit.frontend.reached import Truth
 from tracejit.frontend.shown_arrays import asks
 from tracejit.frontend.slices import lies_by_rows
 from tracejit.frontend.tensor_views import Method, method
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    ListValue,
+    MaybeUnbound,
+    Number,
+    OptionalValue,
+    Size,
+    Static,
+    TupleValue,
+    describe,
+)
 from tracejit.ir.core import Value
 from tracejit.ir.types import DType
 
@@ -33,6 +46,41 @@ def _fact(of: Callable[[DType], bool | int]) -> Method:
 METHODS["is_floating_point"] = _fact(lambda dtype: dtype.is_float)
 METHODS["is_complex"] = _fact(lambda dtype: dtype.is_complex)
 METHODS["element_size"] = _fact(lambda dtype: dtype.itemsize)
+
+
+def _known_arrays(ctx: Context) -> Iterator[ArrayView]:
+    """The arrays that names lead to."""
+    todo = [v for frame in ctx.frames() for v in frame.env.values()]
+    todo += [v for o in reachable(todo) for v in o.contents.values()]
+    while todo:
+        match todo.pop():
+            case ArrayView() as found:
+                yield found
+            case TupleValue(items) | ListValue(items):
+                todo.extend(items)
+            case OptionalValue(_, inner) | MaybeUnbound(_, inner):
+                todo.append(inner)
+            case _:
+                pass
+
+
+@method("detach_")
+def _detach_in_place(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """The array itself becomes constant for derivatives: the same content, with no past. Arrays that arguments are, and
+    those that other names show parts of, are left alone."""
+    ctx = c.ctx
+    if not isinstance(x, ArrayView):
+        ctx.refuse(node, f"{describe(x)} cannot be changed in place", "bind the name to x.detach()")
+    if not x.dtype.is_inexact:
+        return x
+    classes = {x.storage, *(other for other, _ in ctx.storage.partners(x.storage))}
+    parts = any(v.storage in classes and not (v.storage == x.storage and v.is_whole) for v in _known_arrays(ctx))
+    if parts or not x.is_whole or classes & ctx.arguments:
+        ctx.refuse(node, "detach_() of an argument, or of an array with views, is outside the language", "x.detach()")
+    ctx.storage.write(ctx.b, x.storage, ctx.b.emit("detach", (ctx.load(x),))[0])
+    return x
 
 
 @define("numel", "x")

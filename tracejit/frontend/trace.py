@@ -12,6 +12,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.function import Lowered, Lowering, any_size_wanted
 from tracejit.frontend.gradients import NeedsEntry
 from tracejit.frontend.recursion import Again, Known
+from tracejit.frontend.restarts import NeedsDevice, NeedsTensors
 from tracejit.frontend.signature import Access, Spec
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.surroundings import guard_surroundings
@@ -47,6 +48,10 @@ def lower_trace(
             return _Tracing(fn, signature, source, aliases, policy, known).run(name, parameters)
         except Again:
             continue
+        except NeedsTensors:
+            known.tensors = True
+        except NeedsDevice as found:
+            known.device = found.device
         except NeedsEntry as found:
             known.entries.add(found.access)
 
