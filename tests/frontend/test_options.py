@@ -113,6 +113,13 @@ def test_what_calls_a_function_is_compiled() -> None:
     assert tj.script(functools.partial(lambda a, b, c: a * b + c, 2.0, c=5))(np.ones(2)).tolist() == [7, 7]
 
 
+def test_a_function_with_its_own_derivative_is_compiled() -> None:
+    rule = tj.custom_vjp(lambda x: x * 2)
+    rule.defvjp(lambda x: (x * 2, None), lambda _, g: (g * 7,))
+    assert tj.script(rule)(3.0) == 6.0 and tj.grad(tj.script(rule))(3.0) == 7.0
+    assert tj.script(tj.checkpoint(lambda x: x * 2))(3.0) == 6.0
+
+
 class Anything:
     """It has every attribute one asks for, as mocks have."""
 

@@ -12,12 +12,18 @@ import pytest
 
 import tracejit as tj
 from tracejit.data import (
+    BatchSampler,
     ConcatDataset,
     DataLoader,
     Dataset,
     IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
     Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     random_split,
 )
@@ -201,3 +207,45 @@ def test_parts_and_unions() -> None:
     assert [both[i][0].item() for i in (0, 1, 2, -1)] == [4, 2, 0, 0]
     with pytest.raises(IndexError):
         both[3]
+
+
+def test_the_order_of_samplers() -> None:
+    data = range(7)
+    assert list(SequentialSampler(data)) == list(data)
+    assert sorted(RandomSampler(data)) == list(data) and len(RandomSampler(data)) == 7
+    assert sorted(RandomSampler(data, num_samples=14)) == sorted([*data, *data])
+    assert len(list(RandomSampler(data, num_samples=3))) == 3 and list(RandomSampler([])) == []
+    drawn = list(RandomSampler(data, replacement=True, num_samples=50))
+    assert len(drawn) == 50 and set(drawn) <= set(data)
+    assert sorted(SubsetRandomSampler([5, 2, 2])) == [2, 2, 5]
+    assert set(WeightedRandomSampler([0.0, 1.0, 0.0, 3.0], 40)) == {1, 3}
+    assert sorted(WeightedRandomSampler([0.0, 1.0, 0.0, 3.0], 2, replacement=False)) == [1, 3]
+    tj.manual_seed(3)
+    first = list(RandomSampler(data))
+    assert list(RandomSampler(data)) != first
+    tj.manual_seed(3)
+    assert list(RandomSampler(data)) == first
+
+
+def test_samplers_of_batches() -> None:
+    for drop_last, batches in ((False, [[0, 1, 2], [3, 4]]), (True, [[0, 1, 2]])):
+        sampler = BatchSampler(SequentialSampler(range(5)), 3, drop_last)
+        assert list(sampler) == batches and len(sampler) == len(batches)
+        loader = DataLoader(tj.arange(5), batch_sampler=sampler, pin_memory=True, persistent_workers=True)
+        assert [batch.tolist() for batch in loader] == batches and len(loader) == len(batches)
+    loader = DataLoader(tj.arange(5), batch_size=2, sampler=SubsetRandomSampler([1, 3, 4]))
+    assert sorted(i for batch in loader for i in batch.tolist()) == [1, 3, 4] and len(loader) == 2
+
+
+def test_samplers_that_cannot_be() -> None:
+    for make in (
+        lambda: RandomSampler([1], num_samples=0),
+        lambda: WeightedRandomSampler([0.0, 0.0], 1),
+        lambda: WeightedRandomSampler([1.0, -1.0], 1),
+        lambda: WeightedRandomSampler([1.0, 0.0], 2, replacement=False),
+        lambda: BatchSampler([1], 0, False),
+    ):
+        with pytest.raises(ValueError, match="at least|weights|num_samples"):
+            make()
+    with pytest.raises(NotImplementedError, match="Sampler defines no __iter__"):
+        iter(Sampler())

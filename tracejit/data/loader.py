@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tracejit.data import workers
 from tracejit.data.collate import default_collate
 from tracejit.data.dataset import IterableDataset, random_order
+from tracejit.data.sampler import count_of_groups, grouped
 from tracejit.eager.random import generator
 
 
@@ -27,6 +27,7 @@ class DataLoader:
     prefetch_factor: batches made ahead per worker
     seed:            order of the first epoch (the next ones count up); without it orders follow `manual_seed`
     worker_init_fn:  called with the worker's number in each process; `multiprocessing_context` starts them
+    pin_memory:      no difference: memory for transfers to a GPU is the array library's; likewise `persistent_workers`
 
     Batches come in order, whatever worker made them; an exception in a worker is raised where its batch was due. Worker
     processes draw random numbers that depend on seed, epoch and batch only.
@@ -48,6 +49,8 @@ class DataLoader:
         seed: int | None = None,
         worker_init_fn: Callable[[int], Any] | None = None,
         multiprocessing_context: Any = None,
+        pin_memory: bool = False,
+        persistent_workers: bool = False,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size is at least 1, got {batch_size}")
@@ -79,6 +82,8 @@ class DataLoader:
         self.seed = seed
         self.worker_init_fn = worker_init_fn
         self.multiprocessing_context = multiprocessing_context
+        self.pin_memory = pin_memory
+        self.persistent_workers = persistent_workers
         self.epoch = 0
 
     def __iter__(self) -> Iterator[Any]:
@@ -110,7 +115,7 @@ class DataLoader:
         count = len(self.dataset if self.sampler is None else self.sampler)  # type: ignore[arg-type]
         if self.batch_size is None:
             return count
-        return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        return count_of_groups(count, self.batch_size, self.drop_last)
 
     @property
     def _ahead(self) -> int:
@@ -127,15 +132,7 @@ class DataLoader:
             places = random_order(len(self.dataset), seed)
         else:
             places = range(len(self.dataset))
-        return iter(places) if self.batch_size is None else self._grouped(places)
-
-    def _grouped(self, items: Iterable[Any]) -> Iterator[list[Any]]:
-        """Items as lists of `batch_size`."""
-        assert self.batch_size is not None
-        rest = iter(items)
-        while group := list(itertools.islice(rest, self.batch_size)):
-            if len(group) == self.batch_size or not self.drop_last:
-                yield group
+        return iter(places) if self.batch_size is None else grouped(places, self.batch_size, self.drop_last)
 
     def _make(self) -> Callable[[Any], Any]:
         """What makes a batch from places."""
@@ -148,7 +145,7 @@ class DataLoader:
     def _from_iterable(self) -> Iterator[Any]:
         if self.batch_size is None:
             return iter(self.dataset) if self.collate_fn is None else map(self.collate_fn, self.dataset)
-        return map(self.collate_fn or default_collate, self._grouped(self.dataset))
+        return map(self.collate_fn or default_collate, grouped(self.dataset, self.batch_size, self.drop_last))
 
 
 def _sample(dataset: Any, convert: Callable[[Any], Any] | None, place: int) -> Any:

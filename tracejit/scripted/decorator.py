@@ -50,12 +50,17 @@ def script(fn: Any = None, **options: Any) -> Any:
         return fn
     if not callable(fn):
         raise TypeError(f"script() takes a function or a module, not {type(fn).__name__}")
-    call = type(fn).__call__
+    kind, call = type(fn), type(fn).__call__
+    if issubclass(kind, functools.partial | functools._lru_cache_wrapper) or is_own(kind):
+        return ScriptedFunction(calling(fn), made)
     if isinstance(call, types.FunctionType | ScriptedFunction):
         return script(call, **options).__get__(fn)
-    if isinstance(fn, functools.partial | functools._lru_cache_wrapper):  # pyright: ignore[reportMissingTypeArgument]
-        fn = calling(fn)
     return ScriptedFunction(fn, made)
+
+
+def is_own(cls: type) -> bool:
+    """Whether a class is tracejit's: scripts know what calls of its objects mean, such as `tj.custom_vjp`'s."""
+    return cls.__module__.startswith("tracejit.")
 
 
 def calling(fn: Any) -> Any:
