@@ -66,6 +66,39 @@ def test_many_lines_along_any_axis_whatever_the_number_of_threads(shape: tuple[i
         np.testing.assert_array_equal(one, other)
 
 
+@tj.script
+def real_along_each_axis(x: Any) -> Any:
+    halves = np.fft.rfft(x, axis=0), np.fft.rfft(x, axis=1), np.fft.rfft(x, axis=2)
+    n, m, k = x.shape
+    a, b, c = halves
+    return halves, (np.fft.irfft(a, n, axis=0), np.fft.irfft(b, m, axis=1), np.fft.irfft(c, k, axis=2))
+
+
+@pytest.mark.parametrize("shape", [(64, 5, 33), (86, 4, 9), (3, 16, 1), (4, 94, 43), (2, 96, 2)])
+def test_many_real_lines_along_any_axis_whatever_the_number_of_threads(shape: tuple[int, ...]) -> None:
+    x = RNG.normal(size=shape)
+    found: list[Any] = []
+    with each_number_of_threads(1, 3) as counts:
+        found.extend(real_along_each_axis(x) for _ in counts)
+    for axis in range(3):
+        np.testing.assert_allclose(found[0][0][axis], np.fft.rfft(x, axis=axis), atol=1e-12)
+        np.testing.assert_allclose(found[0][1][axis], x, atol=1e-12)
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one[axis], other[axis])
+
+
+@pytest.mark.parametrize("n", [7, 8])
+def test_imaginary_parts_that_a_real_line_cannot_have_do_not_count(n: int) -> None:
+    half = RNG.normal(size=n // 2 + 1) + 1j * RNG.normal(size=n // 2 + 1)
+    check("numpy fft.irfft", np.fft.irfft(half, n), half, n)
+    np.testing.assert_allclose(real_of_half(half, n), np.fft.irfft(half, n), atol=1e-12)
+
+
+@tj.script
+def real_of_half(half: Any, n: Any) -> Any:
+    return np.fft.irfft(half, n)
+
+
 def test_dtypes_are_numpys() -> None:
     for dtype in ("float32", "complex64", "int32", "bool", "float16"):
         x = np.array([1, 0, 1, 1]).astype(dtype)

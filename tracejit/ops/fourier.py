@@ -1,7 +1,7 @@
 """Discrete Fourier transforms: `np.fft` and `tj.fft`.
 
-One op, the plain transform of complex lines along an axis; its adjoint is the transform with the other sign. Everything
-else (real input, Hermitian symmetry, lengths, norms, several axes) is made of it.
+Three ops: the plain transform of complex lines along an axis, whose adjoint is the transform with the other sign, and
+that of real lines and its inverse. Everything else (lengths, norms, several axes) is made of them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import C128, COMPLEXES, F64, Type, complex_dtype, real_dtype
-from tracejit.ops import fourier_loops
+from tracejit.ir.types import BY_NUMPY_NAME, C128, COMPLEXES, F32, F64, TensorType, Type, complex_dtype, real_dtype
+from tracejit.ops import fourier_loops, fourier_real_loops
 from tracejit.ops.arrange import at_most, part, ramp, roll
-from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, tensor_type
+from tracejit.ops.define import conjugate, draw, op, quiet, require_dtype, require_size, tensor_type
 from tracejit.ops.functions import Axis, Operand, Size, Sizes, array, axes_of, function, is_positive, on, one_axis
+from tracejit.ops.loops import insert_axis, without_axis
 
 
 def _fft_infer(x: Value, *, axis: int, inverse: bool = False) -> tuple[Type, ...]:
@@ -60,6 +61,107 @@ op(
     vjp=lambda b, g, x, out, *, axis, inverse=False: (b.fft(g, axis=axis, inverse=not inverse),),
     lower=Opaque(fourier_loops.fft),
     samples=_fft_samples,
+)
+
+
+# -- real lines ------------------------------------------------------------------------------------------------------
+
+
+def _rfft_infer(half: Value, x: Value, *, axis: int) -> tuple[Type, ...]:
+    require_size(half, "rfft")
+    require_dtype(x, (F32, F64), "rfft")
+    source = tensor_type(x, "rfft")
+    return (TensorType(complex_dtype(source.dtype), _with_size(source, axis, half.dim)),)
+
+
+def _irfft_infer(size: Value, x: Value, *, axis: int) -> tuple[Type, ...]:
+    require_size(size, "irfft")
+    require_dtype(x, COMPLEXES, "irfft")
+    source = tensor_type(x, "irfft")
+    return (TensorType(real_dtype(source.dtype), _with_size(source, axis, size.dim)),)
+
+
+def _with_size(source: TensorType, axis: int, size: Any) -> tuple[Any, ...]:
+    if not 0 <= axis < source.rank:
+        raise ShapeMismatch(f"axis {axis} is out of bounds for {source}")
+    return insert_axis(without_axis(source.shape, axis), axis, size)
+
+
+def _rfft_eager(xp: Any, half: Any, x: Any, *, axis: int) -> Any:
+    dtype = complex_dtype(BY_NUMPY_NAME[x.dtype.name]).numpy_name
+    return xp.fft.rfft(x, axis=axis).astype(dtype) if x.size else _nothing(xp, x, axis, half, dtype)
+
+
+def _irfft_eager(xp: Any, size: Any, x: Any, *, axis: int) -> Any:
+    dtype = real_dtype(BY_NUMPY_NAME[x.dtype.name]).numpy_name
+    if not x.size:
+        return _nothing(xp, x, axis, size, dtype)
+    return xp.fft.irfft(x, int(size), axis, norm="forward").astype(dtype)
+
+
+def _nothing(xp: Any, x: Any, axis: int, size: Any, dtype: str) -> Any:
+    """No lines of this size."""
+    return xp.empty(insert_axis(without_axis(x.shape, axis), axis, int(size)), dtype)
+
+
+def _weighted(b: Any, x: Any, n: Any, axis: int, weight: float) -> Any:
+    """Coefficients of n real numbers times a weight, but for the first and, where n is even, the last one: these occur
+    once in the whole transform, the others twice."""
+    c, shape, dtype = on(b), b.shape(x), b.dtype(x)
+    place = ramp(b, shape[axis])
+    is_single = c.logical_or(c.eq(place, 0), c.eq(c.mul(place, 2), n))
+    one, other = (b.full(w, (shape[axis],), dtype) for w in (1, weight))
+    weights = b.reshape(b.select(is_single, one, other), tuple(n if i == axis else 1 for i, n in enumerate(shape)))
+    return b.mul(x, b.broadcast(weights, shape))
+
+
+_REAL_SAMPLES = (
+    *(((n,), 0, "float64") for n in (1, 2, 7, 8, 12, 43, 86)),
+    ((3, 6), 1, "float64"),
+    ((6, 2), 0, "float64"),
+    ((2, 9, 3), 1, "float64"),
+    ((3, 24), 1, "float32"),
+)
+
+
+def _half_spectrum(rng: Any, shape: tuple[int, ...], axis: int, dtype: str) -> Any:
+    """Arbitrary coefficients of real lines of that shape."""
+    half = tuple(n // 2 + 1 if i == axis else n for i, n in enumerate(shape))
+    return draw(rng, -2, 2, half, {"float32": "complex64", "float64": "complex128"}[dtype])
+
+
+op(
+    "rfft",
+    ("half", "x"),
+    doc="The first `half` = n // 2 + 1 numbers of the transform of n real numbers along `axis`.",
+    infer=_rfft_infer,
+    eager=quiet(_rfft_eager),
+    vjp=lambda b, g, half, x, out, *, axis: (
+        None,
+        b.irfft(b.shape(x)[axis], _weighted(b, g, b.shape(x)[axis], axis, 0.5), axis=axis),
+    ),
+    lower=Opaque(fourier_real_loops.rfft),
+    samples=lambda rng: [
+        Sample((shape[axis] // 2 + 1, draw(rng, -2, 2, shape, dtype)), {"axis": axis})
+        for shape, axis, dtype in _REAL_SAMPLES
+    ],
+)
+op(
+    "irfft",
+    ("size", "x"),
+    doc="The `size` = n real numbers along `axis` whose transform begins with the n // 2 + 1 numbers x, times n. The "
+    "imaginary parts of the first one and, where n is even, of the last one do not count.",
+    infer=_irfft_infer,
+    eager=quiet(_irfft_eager),
+    vjp=lambda b, g, size, x, out, *, axis: (
+        None,
+        _weighted(b, b.rfft(b.shape(x)[axis], g, axis=axis), size, axis, 2.0),
+    ),
+    lower=Opaque(fourier_real_loops.irfft),
+    samples=lambda rng: [
+        Sample((shape[axis], _half_spectrum(rng, shape, axis, dtype)), {"axis": axis})
+        for shape, axis, dtype in _REAL_SAMPLES
+    ],
 )
 
 
@@ -141,22 +243,16 @@ def _half(b: Any, n: Any) -> Any:
 
 def _real_transform(b: Any, x: Any, n: Any, axis: int, norm: str | None) -> Any:
     n = _length(b, x, axis, n)
-    return part(b, _transform(b, x, n, axis, norm, False), axis, 0, _half(b, n))
+    dtype = b.dtype(x)
+    x = b.cast(x, dtype=real_dtype(complex_dtype(dtype)) if dtype.is_float else F64)
+    return _scaled(b, b.rfft(_half(b, n), _resized(b, x, axis, n), axis=axis), n, norm, False)
 
 
 def _real_inverse(b: Any, x: Any, n: Any, axis: int, norm: str | None) -> Any:
     """The real signal of n elements with these coefficients; the second half are conjugates of the first."""
     x = _as_complex(b, x)
     n = _length(b, x, axis, (b.shape(x)[axis] - 1) * 2 if n is None else n)
-    x = _resized(b, x, axis, _half(b, n))
-    place = ramp(b, n)
-    mirrored = on(b).sub(n, place)
-    is_first = on(b).lt(place, _half(b, n))
-    whole = b.gather(x, b.select(is_first, place, mirrored), axis=axis)
-    shape = b.shape(whole)
-    first = b.broadcast(b.reshape(is_first, tuple(n if i == axis else 1 for i in range(len(shape)))), shape)
-    whole = b.select(first, whole, b.conj(whole))
-    return b.real(_scaled(b, b.fft(whole, axis=axis, inverse=True), n, norm, True))
+    return _scaled(b, b.irfft(n, _resized(b, x, axis, _half(b, n)), axis=axis), n, norm, True)
 
 
 # -- as users call them -----------------------------------------------------------------------------------------

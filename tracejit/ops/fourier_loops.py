@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tracejit.ir.types import F64, I64, TensorType, real_dtype
+from tracejit.ir.types import BOOL, F64, I64, TensorType, real_dtype
 from tracejit.ops.loops import PARTS, in_parts, insert_axis, without_axis
 from tracejit.records import record
 
@@ -40,15 +40,15 @@ LARGEST_FACTOR = 40
 
 
 @record
-class _Lines:
-    """Working memory: two sides of a line (and a third for the chirp), real and imaginary parts apart, and the powers
-    of e^(-2 pi i / size)."""
+class Lines:
+    """Working memory: two sides of a line (and a third for the chirp), real and imaginary parts apart, the powers of
+    e^(-2 pi i / size), and the chirp."""
 
     e: Emitter
     re: Array
     im: Array
-    cosines: Array
-    sines: Array
+    powers: Sequence[Array]
+    chirps: Sequence[Array]
     size: Expr
     room: Sequence[Expr]  #: where the line at work lies
 
@@ -63,7 +63,10 @@ class _Lines:
 
     def power(self, i: Expr) -> Pair:
         """e^(-2 pi i / n) to that power, below n."""
-        return self.e.load(self.cosines, (i,)), self.e.load(self.sines, (i,))
+        return load_pair(self.e, self.powers, i)
+
+    def chirp(self, i: Expr) -> Pair:
+        return load_pair(self.e, self.chirps, i)
 
 
 @record
@@ -76,6 +79,11 @@ class _Stage:
     target: Expr
 
 
+def load_pair(e: Emitter, tables: Sequence[Array], i: Expr) -> Pair:
+    """An element of a table of complex numbers."""
+    return e.load(tables[0], (i,)), e.load(tables[1], (i,))
+
+
 def _add(k: Any, x: Pair, y: Pair) -> Pair:
     return k.add(x[0], y[0]), k.add(x[1], y[1])
 
@@ -84,7 +92,8 @@ def _sub(k: Any, x: Pair, y: Pair) -> Pair:
     return k.sub(x[0], y[0]), k.sub(x[1], y[1])
 
 
-def _mul(k: Any, x: Pair, y: Pair) -> Pair:
+def multiplied(k: Any, x: Pair, y: Pair) -> Pair:
+    """The product of two complex numbers."""
     return k.sub(k.mul(x[0], y[0]), k.mul(x[1], y[1])), k.add(k.mul(x[0], y[1]), k.mul(x[1], y[0]))
 
 
@@ -93,8 +102,24 @@ def _let(k: Any, x: Pair) -> Pair:
 
 
 def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: bool = False) -> Array:
-    """Every line along the axis, through its factors, or as a convolution of a length that has small ones."""
+    """Every line along the axis."""
     out, size = e.new(results[0]), x.shape[axis]
+    transform_lines(e, x, axis, size, inverse, lambda lines, place: _Line(lines, place, x, out, size))
+    return out
+
+
+def transform_lines(
+    e: Emitter,
+    x: Array,
+    axis: int,
+    size: Expr,
+    inverse: bool,
+    line_at: Callable[[Lines, Callable[[Expr], Sequence[Expr]]], Line],
+    doubled: Doubled | None = None,
+) -> None:
+    """Transforms of `size` complex numbers for every line of x along the axis: through the factors of that size, or as
+    a convolution of a length that has small ones. `line_at` makes a line of working memory and where an element lies.
+    """
     part = real_dtype(x.type.dtype)
     plan = e.scratch(TensorType(I64, (MOST_FACTORS + 3,)), "plan")
     with e.kernel():
@@ -109,17 +134,17 @@ def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: boo
     is_in_turn = e.in_order and bool(around)
     rooms = (e.k.const(PARTS, I64), e.k.const(together, I64)) if is_in_turn else around
     re, im = (e.work(part, (*rooms, e.k.const(3, I64), whole), name) for name in ("re", "im"))
-    cosines, sines = (e.work(part, (whole,), name) for name in ("cosines", "sines"))
-    chirp = tuple(e.work(part, (e.k.select(is_chirp, size, e.k.const(0, I64)),), name) for name in ("chirp", "chirp"))
+    powers = tuple(e.work(part, (whole,), name) for name in ("cosines", "sines"))
+    chirps = tuple(e.work(part, (e.k.select(is_chirp, size, e.k.const(0, I64)),), name) for name in ("chirp", "chirp"))
     with e.kernel():
-        _tables(e, (cosines, sines), chirp, size, whole, sign)
+        _tables(e, powers, chirps, size, whole, sign, doubled)
     with e.kernel(), _groups(e, around, together) if is_in_turn else _single(e, around) as group:
         last, is_plain = e.k.let(e.k.bitand(count, 1), "last"), e.k.let(e.k.logical_not(is_chirp), "is_plain")
 
-        def line(lane: Expr) -> _Line:
+        def line(lane: Expr) -> Line:
             room, place = group.places(lane)
-            lines = _Lines(e, re, im, cosines, sines, whole, room)
-            return _Line(lines, lambda i: insert_axis(place, axis, i), x, out, chirp, size)
+            lines = Lines(e, re, im, powers, chirps, whole, room)
+            return line_at(lines, lambda i: insert_axis(place, axis, i))
 
         with e.when(is_plain), _elements(e, size, group.count, together) as (lane, i):
             line(lane).lines.store(e.k.const(0, I64), i, line(lane).load(i))
@@ -129,9 +154,8 @@ def fft(e: Emitter, results: Sequence[Any], x: Array, *, axis: int, inverse: boo
                 _stages(line(lane).lines, plan, count, sign)
             with e.when(is_chirp):
                 _finish(line(lane), last)
-        with e.when(is_plain), _elements(e, size, group.count, together) as (lane, i):
-            line(lane).store(i, line(lane).lines.load(last, i))
-    return out
+        with _elements(e, line(e.k.const(0, I64)).count, group.count, together) as (lane, i):
+            line(lane).store(last, i)
 
 
 @record
@@ -172,7 +196,7 @@ def _elements(e: Emitter, size: Expr, count: Expr, together: int) -> Iterator[tu
             yield lane, i
 
 
-def _stages(lines: _Lines, plan: Array, count: Expr, sign: Expr) -> None:
+def _stages(lines: Lines, plan: Array, count: Expr, sign: Expr) -> None:
     """The transform of what is on side 0."""
     e, k = lines.e, lines.e.k
     with e.fold(count, lines.size, k.const(1, I64)) as fold:
@@ -240,7 +264,7 @@ def _factorise(e: Emitter, size: Expr, plan: Array) -> Expr:
 # -- tables -------------------------------------------------------------------------------------------------------
 
 
-def _turned(e: Emitter, i: Expr, size: Expr) -> Pair:
+def turned(e: Emitter, i: Expr, size: Expr) -> Pair:
     """e^(2 pi i / size) to the power i below size. Angles are taken within a quarter turn, which keeps them accurate
     and makes the axes exact."""
     k = e.k
@@ -257,47 +281,92 @@ def _turned(e: Emitter, i: Expr, size: Expr) -> Pair:
     )
 
 
-def _tables(e: Emitter, powers: Sequence[Array], chirp: Sequence[Array], size: Expr, whole: Expr, sign: Expr) -> None:
+@record
+class Doubled:
+    """The powers of e^(-2 pi i / 2n) up to n, and whether there are any."""
+
+    holds: Expr
+    tables: Sequence[Array]
+
+    def every_other(self, e: Emitter, i: Expr, size: Expr) -> Pair:
+        """The power of e^(-2 pi i / size) to the i below size: half a turn on is the other sign."""
+        k = e.k
+        twice = k.let(k.mul(i, 2), "twice")
+        beyond = k.let(k.gt(twice, size), "beyond")
+        c, s = load_pair(e, self.tables, k.let(k.select(beyond, k.sub(twice, size), twice), "at"))
+        return k.select(beyond, k.neg(c), c), k.select(beyond, k.neg(s), s)
+
+
+def fill(e: Emitter, tables: Sequence[Array], i: Expr, value: Pair, sign: Expr) -> None:
+    """An element of a table of powers of e^(-2 pi i / n), of those of e^(2 pi i / n); conjugated for sign 1."""
+    part = tables[0].type.dtype
+    e.store(tables[0], (i,), e.k.cast(value[0], part))
+    e.store(tables[1], (i,), e.k.mul(e.k.cast(value[1], part), sign))
+
+
+def _tables(
+    e: Emitter,
+    powers: Sequence[Array],
+    chirps: Sequence[Array],
+    size: Expr,
+    whole: Expr,
+    sign: Expr,
+    doubled: Doubled | None,
+) -> None:
     """The powers of e^(-2 pi i / whole), and the chirp e^(-pi i j^2 / size); conjugated for sign 1."""
-    k, part = e.k, powers[0].type.dtype
-
-    def fill(tables: Sequence[Array], i: Expr, value: Pair) -> None:
-        e.store(tables[0], (i,), k.cast(value[0], part))
-        e.store(tables[1], (i,), k.mul(k.cast(value[1], part), sign))
-
-    with e.loops((whole,), vector=True) as (i,):
-        fill(powers, i, _turned(e, i, whole))
-    with e.loops(chirp[0].shape, vector=True) as (i,):
+    k = e.k
+    known = k.const(False, BOOL) if doubled is None else k.let(k.logical_and(doubled.holds, k.eq(whole, size)), "known")
+    with e.loops((k.select(known, k.const(0, I64), whole),), vector=True) as (i,):
+        fill(e, powers, i, turned(e, i, whole), sign)
+    if doubled is not None:
+        with e.loops((k.select(known, whole, k.const(0, I64)),), vector=True) as (i,):
+            c, s = doubled.every_other(e, i, whole)
+            e.store(powers[0], (i,), c)
+            e.store(powers[1], (i,), s)
+    with e.loops(chirps[0].shape, vector=True) as (i,):
         both = k.let(k.mul(size, 2), "both")
-        fill(chirp, i, _turned(e, k.let(k.remainder(k.mul(i, i), both), "square"), both))
+        fill(e, chirps, i, turned(e, k.let(k.remainder(k.mul(i, i), both), "square"), both), sign)
 
 
 # -- a line -------------------------------------------------------------------------------------------------------
 
 
 @record
-class _Line:
-    """One line of the operand and of the result."""
+class Line:
+    """One line of the operand and of the result: `size` complex numbers. What stands for them differs."""
 
-    lines: _Lines
+    lines: Lines
     place: Callable[[Expr], Sequence[Expr]]
     x: Array
     out: Array
-    chirps: Sequence[Array]
     size: Expr
+
+    @property
+    def count(self) -> Expr:
+        """In how many steps the result is stored."""
+        return self.size
+
+    def load(self, i: Expr) -> Pair:
+        """The i-th number to be transformed."""
+        raise NotImplementedError
+
+    def store(self, last: Expr, i: Expr) -> None:
+        """Store the i-th result, the transform being on side `last`."""
+        raise NotImplementedError
+
+
+class _Line(Line):
+    """The numbers themselves."""
 
     def load(self, i: Expr) -> Pair:
         element = self.lines.e.load(self.x, self.place(i))
         return self.lines.e.k.real(element), self.lines.e.k.imag(element)
 
-    def chirp(self, i: Expr) -> Pair:
-        return self.lines.e.load(self.chirps[0], (i,)), self.lines.e.load(self.chirps[1], (i,))
-
-    def store(self, i: Expr, value: Pair) -> None:
-        self.lines.e.store(self.out, self.place(i), self.lines.e.k.complex(*value))
+    def store(self, last: Expr, i: Expr) -> None:
+        self.lines.e.store(self.out, self.place(i), self.lines.e.k.complex(*self.lines.load(last, i)))
 
 
-def _convolve(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
+def _convolve(line: Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
     """What is transformed in a turn of Bluestein's convolution: the conjugate of the chirp, the line times the chirp,
     and the conjugate of the product of both transforms."""
     lines, e, k = line.lines, line.lines.e, line.lines.e.k
@@ -310,34 +379,34 @@ def _convolve(line: _Line, turn: Expr, last: Expr, is_chirp: Expr) -> None:
     with e.when(is_turn(0)), e.loops((whole,)) as (i,):
         near = k.let(k.minimum(i, k.sub(whole, i)), "near")
         inside = k.let(k.lt(near, line.size), "inside")
-        c, s = line.chirp(k.let(k.select(inside, near, zero), "at"))
+        c, s = lines.chirp(k.let(k.select(inside, near, zero), "at"))
         lines.store(zero, i, (k.select(inside, c, none), k.select(inside, k.neg(s), none)))
     with e.when(is_turn(1)), e.loops((whole,)) as (i,):
         lines.store(chirped, i, lines.load(last, i))
         inside = k.let(k.lt(i, line.size), "inside")
         at = k.let(k.select(inside, i, zero), "at")
-        real, imaginary = _mul(k, _let(k, line.load(at)), line.chirp(at))
+        real, imaginary = multiplied(k, _let(k, line.load(at)), lines.chirp(at))
         lines.store(zero, i, (k.select(inside, real, none), k.select(inside, imaginary, none)))
     with e.when(is_turn(2)), e.loops((whole,)) as (i,):
-        real, imaginary = _mul(k, lines.load(last, i), lines.load(chirped, i))
+        real, imaginary = multiplied(k, lines.load(last, i), lines.load(chirped, i))
         lines.store(zero, i, (real, k.neg(imaginary)))
 
 
-def _finish(line: _Line, last: Expr) -> None:
-    """The result of a convolution is on side `last`, to be conjugated, multiplied and divided."""
+def _finish(line: Line, last: Expr) -> None:
+    """The result of a convolution on side `last` is conjugated, multiplied and divided."""
     lines, e, k = line.lines, line.lines.e, line.lines.e.k
     part = lines.re.type.dtype
     scale = k.let(k.div(k.const(1, part), k.cast(lines.size, part)), "scale")
     with e.loops((line.size,)) as (i,):
         real, imaginary = lines.load(last, i)
-        real, imaginary = _mul(k, (real, k.neg(imaginary)), line.chirp(i))
-        line.store(i, (k.mul(real, scale), k.mul(imaginary, scale)))
+        real, imaginary = multiplied(k, (real, k.neg(imaginary)), lines.chirp(i))
+        lines.store(last, i, (k.mul(real, scale), k.mul(imaginary, scale)))
 
 
 # -- stages -------------------------------------------------------------------------------------------------------
 
 
-def _stage(lines: _Lines, radix: Expr, stage: _Stage, sign: Expr) -> None:
+def _stage(lines: Lines, radix: Expr, stage: _Stage, sign: Expr) -> None:
     k = lines.e.k
     is_four, is_two = k.let(k.eq(radix, 4), "is_four"), k.let(k.eq(radix, 2), "is_two")
     with lines.e.when(is_four):
@@ -349,7 +418,7 @@ def _stage(lines: _Lines, radix: Expr, stage: _Stage, sign: Expr) -> None:
 
 
 def _written_out(
-    lines: _Lines, stage: _Stage, radix: int, transform: Callable[[list[Pair]], list[Pair]], *, is_first: bool = False
+    lines: Lines, stage: _Stage, radix: int, transform: Callable[[list[Pair]], list[Pair]], *, is_first: bool = False
 ) -> None:
     """A stage of a radix known when compiling: interleaved lines are the lanes of vectors. In first stages, where there
     are few, all numbers of a part of the line are, which lie one after the other."""
@@ -362,7 +431,7 @@ def _written_out(
         target = k.let(k.add(at, k.mul(before, radix - 1)), "target")
         for c, y in enumerate(transform(xs)):
             if c:
-                y = _mul(k, _let(k, y), lines.power(k.mul(before, c)))
+                y = multiplied(k, _let(k, y), lines.power(k.mul(before, c)))
             lines.store(stage.target, k.add(target, k.mul(apart, c)), y)
 
     def by_lines() -> None:
@@ -389,7 +458,7 @@ def _four(k: Any, xs: list[Pair], sign: Expr) -> list[Pair]:
     return [_add(k, even, odd), _add(k, apart, turned), _sub(k, even, odd), _sub(k, apart, turned)]
 
 
-def _summed(lines: _Lines, stage: _Stage, radix: Expr) -> None:
+def _summed(lines: Lines, stage: _Stage, radix: Expr) -> None:
     """A stage of any radix, as sums."""
     e, k = lines.e, lines.e.k
     part = lines.re.type.dtype
@@ -400,6 +469,6 @@ def _summed(lines: _Lines, stage: _Stage, radix: Expr) -> None:
             d = fold.index
             x = _let(k, lines.load(stage.source, k.add(q, k.mul(stage.lines, k.add(p, k.mul(stage.length, d))))))
             w = lines.power(k.mul(k.remainder(k.mul(c, d), radix), turn))
-            fold.following = list(_add(k, (fold.carried[0], fold.carried[1]), _mul(k, x, w)))
-        y = _mul(k, _let(k, (fold.results[0], fold.results[1])), lines.power(k.mul(k.mul(p, c), stage.lines)))
+            fold.following = list(_add(k, (fold.carried[0], fold.carried[1]), multiplied(k, x, w)))
+        y = multiplied(k, _let(k, (fold.results[0], fold.results[1])), lines.power(k.mul(k.mul(p, c), stage.lines)))
         lines.store(stage.target, k.add(q, k.mul(stage.lines, k.add(k.mul(p, radix), c))), y)
