@@ -73,3 +73,32 @@ def test_a_table_of_the_script():
 
     for i in (0, 5, 33):
         check(looked_up, i)
+
+
+def by_row(rows, limit):
+    found, lengths = {}, []
+    for k, (name, row) in enumerate(rows):
+        above = []
+        for v in row:
+            if v > limit:
+                above.append(v)
+        lengths.append(len(above))
+        found[name] = above
+        found[name].append(k)
+    return found, lengths, [[v for v in row if v < limit] for _, row in rows]
+
+
+def test_what_the_trips_of_an_unrolled_loop_make():
+    check(by_row, [(name, [i, 2 * i, 3]) for i, name in enumerate("abcdefgh")], 3)
+
+
+def grouped(items):
+    groups, seen = {}, []
+    for _, k, v in items:
+        groups.setdefault(k % 3, []).append(v)
+        seen.append(k)
+    return [groups[k] for k in sorted(groups)], seen
+
+
+def test_lists_of_a_table_filled_in_an_unrolled_loop():
+    check(grouped, [("a", 1, 0.5), ("b", 2, 1.5), ("c", 4, 2.5), ("d", 1, 3.5)])

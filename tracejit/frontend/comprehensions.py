@@ -32,7 +32,7 @@ def comprehension(c: Calls, node: ast.ListComp | ast.GeneratorExp) -> FrontValue
     frame.scope = scope = Frame(frame.source, {}, enclosing=around or frame, is_function=False)
     try:
         place = c.ctx.place(node)
-        if place in c.ctx.growing and place not in c.ctx.steady:
+        if c.ctx.growing.covers(place) and place not in c.ctx.steady:
             return _looped(c, node)
         items: list[FrontValue] = []
         path = c.ctx.path

@@ -23,6 +23,7 @@ from tracejit.frontend.restarts import NeedsStatic, NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource, note_read
 from tracejit.frontend.storage import Storage, is_just_made, is_update, may_have_raised_since
+from tracejit.frontend.trips import Growing
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -45,7 +46,6 @@ from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
-    from tracejit.frontend.kinds import Kind
     from tracejit.frontend.recursion import Recursion
     from tracejit.frontend.shared_lists import Pools
     from tracejit.frontend.tries import Tries
@@ -178,7 +178,7 @@ class Context:
     #: calls being inlined and iterations of unrolled loops: with a node, a place in the unfolded program
     path: tuple[object, ...] = ()
     #: places that make growing lists, with the kind of their items
-    growing: dict[object, Kind | None] = field(default_factory=dict[object, "Kind | None"])
+    growing: Growing = field(default_factory=Growing)
     #: generators whose bodies are around the present place
     generators: tuple[ast.AST, ...] = ()
     #: loops around the present place that run over lists, with the classes of these

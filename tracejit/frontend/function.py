@@ -22,7 +22,7 @@ from tracejit.frontend.context import (
 )
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
-from tracejit.frontend.kinds import Kind, join_kinds
+from tracejit.frontend.kinds import join_kinds
 from tracejit.frontend.leaves import (
     ArrayLeaf as ArrayLeaf,
 )
@@ -112,6 +112,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
+from tracejit.frontend.trips import Growing
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -178,7 +179,7 @@ def lower_function(
     """Lower one function. `parameters` are its parameters by name, with access and spec; `aliases` maps an array
     argument to an earlier one that is the same array; `varying`: numbers from outside that are run-time values. Raises
     `ScriptError` for what is outside the language."""
-    growing: dict[object, Kind | None] = {}
+    growing = Growing()
     known = Known(varying=set(varying))
     while True:
         lowering = Lowering(source, aliases or {}, _ANY_SIZE.get(), policy or {}, boundscheck, growing, known)
@@ -264,7 +265,7 @@ class Lowering:
         any_size: bool,
         policy: Mapping[str, Any],
         boundscheck: bool,
-        growing: dict[object, Kind | None],
+        growing: Growing,
         known: Known,
     ) -> None:
         self.source = source

@@ -158,7 +158,7 @@ class Lists:
     def made(self, items: Iterable[FrontValue], node: ast.AST) -> FrontValue:
         """The list of these items that a node of the program makes."""
         place = self.ctx.place(node)
-        if place not in self.ctx.growing:
+        if not self.ctx.growing.covers(place):
             return ListValue(list(items), self.ctx.level, frozenset((place,)))
         return self.growing(items, node)
 

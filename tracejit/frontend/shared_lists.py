@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
 from tracejit.frontend.kinds import SharedKind, list_places
+from tracejit.frontend.trips import like_in_another_trip
 from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
@@ -41,6 +42,12 @@ class Pools:
         while self.parents[place] != place:
             place = self.parents[place]
         return place
+
+    def covers(self, place: object) -> bool:
+        """Whether a place makes shared lists, because it does or because it does in another trip."""
+        if place not in self.parents and (other := like_in_another_trip(place, self.parents)) is not None:
+            self.parents[place] = self.root(other)
+        return place in self.parents
 
     def roots(self) -> list[object]:
         """The pools there are."""
@@ -70,7 +77,7 @@ def share(ctx: Context, places: Iterable[object], node: ast.AST) -> NoReturn:
 def in_pool(c: Calls, lst: FrontValue, node: ast.AST) -> FrontValue:
     """A list that was just made; in a pool where its place makes such."""
     assert isinstance(lst, ListValue | GrowingList)
-    place = next((k for k in lst.keys if k in c.ctx.pools_known.parents), None)
+    place = next(filter(c.ctx.pools_known.covers, lst.keys), None)
     if place is None:
         return lst
     from tracejit.frontend.written.lists import new_list

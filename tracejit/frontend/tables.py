@@ -194,7 +194,7 @@ def made_dict(
 ) -> FrontValue:
     """The dict of these items that a node of the program makes."""
     place = c.ctx.place(node)
-    if ("dict", place) in c.ctx.growing:
+    if c.ctx.growing.covers(("dict", place)):
         table = new_table(c, cls, [] if factory is None else [factory], node)
         for key, value in items.items():
             c.objects.special(table, "__setitem__", [constant(key), value], node)
@@ -206,7 +206,7 @@ def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST) -> FrontValue
     """The set of these items that a node of the program makes."""
     items = list(items)
     place = c.ctx.place(node)
-    if ("set", place) not in c.ctx.growing and not any(map(is_run_time_key, items)):
+    if not c.ctx.growing.covers(("set", place)) and not any(map(is_run_time_key, items)):
         made = c.call_now(set, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
         c.ctx.sets[id(made.value)] = made.value, place
         return made

@@ -1,0 +1,31 @@
+"""Places in the trips of unrolled loops: what one trip makes, the others make too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracejit.frontend.kinds import Kind
+
+
+class Growing(dict[object, "Kind | None"]):
+    """The places that make lists, dicts and sets that grow, with the kind of their items (None: no item)."""
+
+    def covers(self, key: object) -> bool:
+        """Whether what is made at a place grows, because it does or because it does in another trip: lowering would
+        begin anew for each trip otherwise."""
+        if key not in self and like_in_another_trip(key, self) is not None:
+            self[key] = None
+        return key in self
+
+
+def like_in_another_trip(key: object, known: Iterable[object]) -> object | None:
+    """The first of the known keys that is the same in another trip of an unrolled loop."""
+    own = _across_trips(key)
+    return None if own == key else next((k for k in known if _across_trips(k) == own), None)
+
+
+def _across_trips(key: object) -> object:
+    """A key without the numbers of trips."""
+    return tuple(_across_trips(k) for k in key if type(k) is not int) if isinstance(key, tuple) else key
