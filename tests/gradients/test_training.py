@@ -322,3 +322,25 @@ def test_clearing_to_zeros_in_a_script() -> None:
     for p, q in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         np.testing.assert_allclose(q.detach().numpy(), p.detach().numpy(), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(q.grad.numpy(), p.grad.numpy(), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("to_zeros", [False, True])
+def test_gradients_limited_in_a_loop_that_clears_them_by_hand(to_zeros: bool) -> None:
+    def descend(w: Any, x: Any) -> Any:
+        for _ in range(3):
+            (w * x).pow(2).sum().backward()
+            nn.utils.clip_grad_norm_([w], 1.0)
+            with tj.no_grad():
+                w.sub_(0.1 * w.grad)
+            if to_zeros:
+                w.grad.zero_()
+            else:
+                w.grad = None
+        return w
+
+    x, found = tj.tensor([1.0, 2.0, 3.0]), []
+    for fn in (descend, tj.script(descend)):
+        w = tj.tensor([1.0, -2.0, 0.5], requires_grad=True)
+        fn(w, x)
+        found.append(w.tolist())
+    assert found[0] == pytest.approx(found[1], rel=1e-6)

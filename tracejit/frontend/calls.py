@@ -17,6 +17,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend import (
     arrays,
     attributes,
+    autograd_calls,
     builtin_calls,
     class_calls,
     creation,
@@ -290,7 +291,8 @@ class Calls:
         own = self.own_derivative(fn, args, kwargs, node)
         if own is not None:
             return own
-        handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
+        handlers = (builtin_calls.HANDLERS, creation.HANDLERS, autograd_calls.HANDLERS)
+        handler = next((h[_identity(fn)] for h in handlers if _identity(fn) in h), None)
         if handler is not None:
             if is_builtin(fn):
                 require_arguments(self, fn, args, kwargs, node)

@@ -171,6 +171,8 @@ class Gradients:
             else:
                 bit = ctx.b.emit("cast", (value_of(ctx.b, truth),), {"dtype": I64})[0]
                 after = Number(ctx.b.emit("bitor", (state.value, bit))[0], weak=True)
+                if truth is True:
+                    ctx.sizes.truths[self.is_held(after.value)] = True
             self.set(c, after, total, node)
         return Static(None)
 

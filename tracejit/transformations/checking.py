@@ -145,7 +145,7 @@ class _Check:
             return sum(float(np.sum(_raw(x) * w, where=w != 0)) for x, w in pairs if w is not None and x is not None)
 
     def combined(self, step: float) -> float:
-        """The combination of the results, that far along the direction; nan where they do not exist or have other sizes."""
+        """The combination of the results, that far along the direction; nan where there are none, or of other sizes."""
         try:
             return self.weighted(self.plain(*self.arguments(step)))
         except Exception:

@@ -1,0 +1,151 @@
+"""`tj.autograd.grad` and `tj.autograd.backward` in scripts do what they do on the eager tape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit.scripted import script
+
+X = tj.tensor(np.array([0.5, -1.5, 2.0]))
+
+
+def leaf(*values: float) -> tj.Tensor:
+    return tj.tensor(np.array(values), requires_grad=True)
+
+
+def plain(w: Any, x: Any) -> Any:
+    return tj.autograd.grad((w * w * x).sum(), w)
+
+
+def several(w: Any, x: Any) -> Any:
+    b = w.sum()
+    y = b * x
+    return tj.autograd.grad(outputs=(y * w).sum(), inputs=[w, y, b])
+
+
+def weighted(w: Any, x: Any) -> Any:
+    return tj.autograd.grad(tj.sin(w) * x, (w,), grad_outputs=x * 2)
+
+
+def penalty(w: Any, x: Any) -> Any:
+    loss = (w**3 * x).sum()
+    (g,) = tj.autograd.grad(loss, w, create_graph=True)
+    (loss + (g * g).sum()).backward()
+    return g, w.grad
+
+
+def descent_through_descent(w: Any, x: Any) -> Any:
+    inner = w
+    for _ in range(3):
+        (g,) = tj.autograd.grad(((inner - x) ** 2).mean() + inner.prod(), inner, create_graph=True)
+        inner = inner - 0.1 * g
+    tj.autograd.backward((inner * inner).sum())
+    return inner, w.grad
+
+
+def in_branches(w: Any, x: Any) -> Any:
+    y = w * x
+    if y.sum() > 0:
+        g = tj.autograd.grad(y.sum(), w, retain_graph=True)[0]
+    else:
+        g = tj.autograd.grad((y * y).sum(), y, retain_graph=True)[0]
+    y.sum().backward()
+    return g * w.grad
+
+
+def while_it_decreases(w: Any, x: Any) -> Any:
+    before, n = 1e9, 0
+    while True:
+        loss = ((w - x) ** 4).sum()
+        if loss > before - 1e-3 or n > 30:
+            break
+        before, n = loss.item(), n + 1
+        (g,) = tj.autograd.grad(loss, w)
+        with tj.no_grad():
+            w -= 0.05 * g
+    return w, n
+
+
+def unused_by_permission(w: Any, x: Any) -> Any:
+    y = w * x
+    return tj.autograd.grad(y.sum(), [w, (w + 1).exp()], allow_unused=True)
+
+
+def unused(w: Any, x: Any) -> Any:
+    y = w.exp()
+    return tj.autograd.grad((w * x).sum(), y)
+
+
+def of_no_history(w: Any, x: Any) -> Any:
+    return tj.autograd.grad((w * x).sum(), x)
+
+
+def of_a_constant(w: Any, x: Any) -> Any:
+    return tj.autograd.grad(x.sum(), w)
+
+
+def freed(w: Any, x: Any) -> Any:
+    loss = (w * w * x).sum()
+    tj.autograd.grad(loss, w)
+    loss.backward()
+    return w.grad
+
+
+def of_vectors(w: Any, x: Any) -> Any:
+    return tj.autograd.grad(w * x, w)
+
+
+PROGRAMS = [
+    plain,
+    several,
+    weighted,
+    penalty,
+    descent_through_descent,
+    in_branches,
+    while_it_decreases,
+    unused_by_permission,
+    unused,
+    of_no_history,
+    of_a_constant,
+    freed,
+    of_vectors,
+]
+
+
+def outcome(fn: Any, *values: float) -> Any:
+    w = leaf(*values)
+    try:
+        found = fn(w, X)
+    except RuntimeError:
+        return "RuntimeError", None
+    found = found if isinstance(found, tuple) else (found,)
+    return [x.tolist() if isinstance(x, tj.Tensor) else x for x in found], None if w.grad is None else w.grad.tolist()
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda fn: fn.__name__)
+def test_compiled_is_the_eager_tape(program: Any) -> None:
+    compiled = script(program)
+    for values in ((1.0, 0.3, -0.7), (-0.4, 1.2, 0.1)):
+        found, expected = outcome(compiled, *values), outcome(program, *values)
+        for a, b in zip(found, expected, strict=True):
+            if isinstance(b, list):
+                for p, q in zip(a, b, strict=True):
+                    np.testing.assert_allclose(np.array(p, float), np.array(q, float), rtol=1e-9)
+            else:
+                assert a == b
+
+
+def test_what_is_not_followed_is_refused() -> None:
+    def of_a_part(w: Any, x: Any) -> Any:
+        return tj.autograd.grad((w * x).sum(), w[1:])
+
+    def of_two(w: Any, x: Any) -> Any:
+        return tj.autograd.grad([w.sum(), (w * x).sum()], w)
+
+    for fn, reason in ((of_a_part, "part of an array"), (of_two, "one output")):
+        with pytest.raises(tj.ScriptError, match=reason):
+            script(fn)(leaf(1.0, 2.0, 3.0), X)
