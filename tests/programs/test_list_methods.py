@@ -1,4 +1,4 @@
-"""`index` with bounds, `remove`, `tolist`, empty lists as indices, `slice`."""
+"""`index` with bounds, `remove`, `tolist`, empty lists as indices, slices."""
 
 from __future__ import annotations
 
@@ -104,3 +104,54 @@ def diagonals(a: Any, values: Any, wrap: bool) -> Any:
 def test_fill_diagonal(shape: tuple[int, int], wrap: bool) -> None:
     check(diagonals, np.zeros(shape), 1.0, wrap)
     check(diagonals, np.zeros(shape), np.array([1.0, 2.0, 3.0]), wrap)
+
+
+def sieve(n: int) -> Any:
+    is_prime = [True] * (n + 1)
+    is_prime[0] = is_prime[1] = False
+    for i in range(2, int(n**0.5) + 1):
+        if is_prime[i]:
+            is_prime[i * i :: i] = [False] * len(is_prime[i * i :: i])
+    return [i for i, known in enumerate(is_prime) if known]
+
+
+def every_second(n: int, given: int) -> Any:
+    items = [0] * n
+    items[1::3] = [k * k for k in range(len(items[1::3]))]
+    items[::-1] = items
+    items[::2] = range(given)
+    other = items
+    other[1::2] = other[::2][: len(other[1::2])]
+    return items
+
+
+def stepped(values: list[float], k: int) -> Any:
+    items = [x * 2 for x in values]
+    items[::k] = [0.5] * len(items[::k])
+    items[::-k] = (x + 1 for x in items[::-k])
+    return items
+
+
+def spliced(values: list[float], k: int) -> Any:
+    items = [x * 2 for x in values]
+    items[:k] = [9.0, 8.0]
+    items[k:k] = values
+    return items
+
+
+def test_slices_with_steps_are_replaced_in_place() -> None:
+    for n in (1, 2, 30):
+        check(sieve, n)
+    for n in range(7):
+        check(every_second, n, (n + 1) // 2)
+
+
+def test_slices_with_steps_keep_their_size() -> None:
+    check(every_second, 5, 2)
+    check(every_second, 4, 3)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, -2])
+def test_slices_of_a_known_list_by_run_time_bounds(k: int) -> None:
+    check(stepped, [1.0, 2.0, 3.0, 4.0], k)
+    check(spliced, [1.0, 2.0, 3.0], k)

@@ -10,7 +10,7 @@ from tracejit.frontend import tables
 from tracejit.frontend.generators import all_items
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import array_of, columns
-from tracejit.frontend.merged_lists import may_change
+from tracejit.frontend.merged_lists import may_change, require_own
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
@@ -22,6 +22,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     SequenceValue,
     SharedList,
+    Size,
     SliceValue,
     Static,
     TupleValue,
@@ -186,7 +187,12 @@ def delete(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST
     elif isinstance(lst, ListValue):
         c.lists.grown(lst, node)
     else:
-        replace_slice(c, lst, at, TupleValue(()), node)
+        start, count, step = slice_bounds(c.ctx, at, c.lists.length(lst), node)
+        if step != 1:
+            c.ctx.refuse(
+                node, "`del` of a slice with a step of a list whose length is known at run time only", "a loop"
+            )
+        _splice(c, lst, start, count, c.expressions.iterable(TupleValue(()), node), node)
 
 
 def _delete_item(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: ast.AST) -> None:
@@ -202,12 +208,18 @@ def _delete_item(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: a
 
 
 def replace_slice(c: Calls, lst: GrowingList, at: SliceValue, value: FrontValue, node: ast.AST) -> None:
-    """`lst[at] = value`; `del lst[at]` with no items."""
-    lists, n = c.lists, c.lists.length(lst)
-    start, count, step = slice_bounds(c.ctx, at, n, node)
-    if step != 1:
-        c.ctx.refuse(node, "a slice with a step of a list whose length is known at run time only", "use a loop")
+    """`lst[at] = value`."""
+    start, count, step = slice_bounds(c.ctx, at, c.lists.length(lst), node)
     items = c.expressions.iterable(value, node)
+    if step == 1:
+        _splice(c, lst, start, count, items, node)
+    else:
+        _replace_each(c, lst, (start, count, step), items, node)
+
+
+def _splice(c: Calls, lst: GrowingList, start: Size, count: Size, items: SequenceValue, node: ast.AST) -> None:
+    """Put items in the place of `count` others."""
+    lists, n = c.lists, c.lists.length(lst)
     stop = c.ctx.sizes.add(c.ctx.b, start, count)
 
     def fill(made: GrowingList) -> None:
@@ -216,6 +228,26 @@ def replace_slice(c: Calls, lst: GrowingList, at: SliceValue, value: FrontValue,
         lists.extend(made, lists.part(lst, stop, n), node)
 
     lists.rebuild(lst, fill, node)
+
+
+def _replace_each(
+    c: Calls, lst: GrowingList, bounds: tuple[Size, Size, Size], items: SequenceValue, node: ast.AST
+) -> None:
+    """Put items in the place of as many others, which lie some steps apart."""
+    ctx, sizes, b = c.ctx, c.ctx.sizes, c.ctx.b
+    require_own(ctx, lst, node)
+    start, count, step = bounds
+    if items.sources & set(lst.storages):
+        items = c.lists.items(c.lists.copied(items, node))
+    if items.length != count:
+        given, wanted = ctx.size_value(items.length), ctx.size_value(count)
+        text = "attempt to assign sequence of size {0} to extended slice of size {1}"
+        ctx.check(b.emit("eq", (given, wanted))[0], "ValueError", text, given, wanted)
+
+    def replace(i: Size, item: FrontValue) -> None:
+        c.lists.replace(lst, sizes.add(ctx.b, start, sizes.mul(ctx.b, i, step)), item, node)
+
+    c.lists.each(items, replace, node)
 
 
 def set_slice(c: Calls, lst: ListValue, at: SliceValue, value: FrontValue, node: ast.AST) -> bool:

@@ -394,7 +394,10 @@ class Lists:
     def set_item(self, lst: GrowingList, at: FrontValue, item: FrontValue, node: ast.AST) -> None:
         """`lst[at] = item`."""
         require_own(self.ctx, lst, node)
-        index = self.place(lst, at, node, "list assignment index out of range")
+        self.replace(lst, self.place(lst, at, node, "list assignment index out of range"), item, node)
+
+    def replace(self, lst: GrowingList, index: Size, item: FrontValue, node: ast.AST) -> None:
+        """Put an item at a valid index."""
         require_one_kind(self.ctx, (lst,), node, (item,))
         if self.is_stale(lst):
             return

@@ -240,7 +240,9 @@ class Statements:
                     self.lists.set_item(base, at, self.calls.as_operand(value), node)
             case ListValue():
                 at = self.expressions.value(index)
-                if isinstance(at, SliceValue) and list_calls.set_slice(self.calls, base, at, value, node):
+                if isinstance(at, SliceValue):
+                    if not list_calls.set_slice(self.calls, base, at, value, node):
+                        self.lists.grown(base, node)
                     return
                 if not may_change(self.ctx, base) or not (isinstance(at, Static) and isinstance(at.value, int)):
                     self.lists.grown(base, node, (self.calls.as_operand(value),), keeps_length=True)
