@@ -14,8 +14,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from numpy import broadcast_shapes
+
 from tracejit import autograd
-from tracejit.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tracejit.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tracejit.devices import Device as device
 from tracejit.eager import dtypes as _dtypes
 from tracejit.eager.conversions import can_cast, result_type
@@ -55,8 +57,12 @@ from tracejit.eager.facts import (
     astype,
     e,
     finfo,
+    get_default_dtype,
     iinfo,
     inf,
+    is_complex,
+    is_floating_point,
+    is_nonzero,
     is_tensor,
     isdtype,
     nan,
@@ -68,7 +74,20 @@ from tracejit.eager.facts import namespace_info as __array_namespace_info__
 from tracejit.eager.function import custom_vjp
 from tracejit.eager.interop import from_dlpack
 from tracejit.eager.methods import FUNCTIONS as _FUNCTIONS
-from tracejit.eager.random import bernoulli, manual_seed, normal, rand, rand_like, randint, randn, randn_like, randperm
+from tracejit.eager.random import (
+    bernoulli,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
+from tracejit.eager.spellings import MAKERS as _MAKERS
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import (
     ExportError,
@@ -83,7 +102,7 @@ __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
 
 _PUBLIC = {name: function for name, function in _FUNCTIONS.items() if "." not in name and name != "trace"}
-globals().update(_PUBLIC)
+globals().update(_PUBLIC, **_MAKERS, as_tensor=asarray)
 
 #: Names that are loaded on first use, and the module each comes from.
 _LATER = {
@@ -136,6 +155,11 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "nan",
     "isdtype",
     "is_tensor",
+    "is_complex",
+    "is_floating_point",
+    "is_nonzero",
+    "get_default_dtype",
+    "broadcast_shapes",
     "inf",
     "iinfo",
     "finfo",
@@ -172,9 +196,11 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "int16",
     "int32",
     "int64",
+    "inference_mode",
     "is_grad_enabled",
     "linspace",
     "manual_seed",
+    "multinomial",
     "no_grad",
     "normal",
     "ones",
@@ -182,6 +208,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
@@ -195,6 +222,8 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "zeros",
     "zeros_like",
     *_PUBLIC,
+    *_MAKERS,
+    "as_tensor",
     *_MODULES,
     *("script", "ScriptedFunction", "trace", "export", "load", "load_weights", "save_weights"),
     *("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "vmap"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from tracejit.eager import backward as _walk
 from tracejit.eager.function import Context, Function
-from tracejit.eager.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from tracejit.eager.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tracejit.eager.tensor import Tensor
 from tracejit.eager.traceable import traceable
 
@@ -17,6 +17,7 @@ __all__ = [
     "backward",
     "enable_grad",
     "grad",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",

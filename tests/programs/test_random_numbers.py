@@ -18,11 +18,22 @@ DRAWS = {
     "randint below": lambda x: tj.randint(7, (4,)),
     "bernoulli": lambda x: tj.bernoulli(x * 0 + 0.3),
     "bernoulli of a number": lambda x: tj.bernoulli(0.25, (3, 3)),
+    "randint_like": lambda x: tj.randint_like(x, 2, 9),
+    "uniform_": lambda x: x.uniform_(-1, 3),
+    "bernoulli_": lambda x: x.bernoulli_(0.25),
+    "bernoulli of each": lambda x: (x + 0.5).bernoulli(),
+    "random_": lambda x: x.random_(),
+    "random_ of integers": lambda x: x.long().random_(3, 9),
+    "multinomial": lambda x: tj.multinomial(x + 1.0, 1),
+    "multinomial with replacement": lambda x: (x + 1.0).multinomial(5, replacement=True),
     "half": lambda x: tj.rand(3, dtype=tj.float16),
 }
 NORMAL = {
     "randn": lambda x: tj.randn(3, x.shape[1], dtype=tj.float64),
     "randn_like": lambda x: tj.randn_like(x),
+    "exponential_": lambda x: x.double().exponential_(0.5),
+    "normal_": lambda x: x.normal_(2.0, std=0.5),
+    "log_normal_": lambda x: x.double().log_normal_(),
     "normal": lambda x: tj.normal(1.0, 2.0, (4,), dtype=tj.float64),
 }
 
@@ -123,3 +134,44 @@ def test_misuse() -> None:
 def test_generators_of_other_libraries_are_refused(fn: Any, library: str) -> None:
     with pytest.raises(tj.ScriptError, match=f"^{library}'s random generators keep their state"):
         tj.script(fn)()
+
+
+def test_places_are_drawn_in_proportion() -> None:
+    weights = tj.tensor([0.5, 0.0, 3.0, 1.5])
+    tj.manual_seed(0)
+    for found in (
+        tj.multinomial(weights, 20000, True).numpy(),
+        tj.multinomial(tj.ones(20000, 1) * weights, 1).numpy()[:, 0],
+    ):
+        np.testing.assert_allclose(np.bincount(found, minlength=4) / 20000, weights.numpy() / 5, atol=0.015)
+    assert sorted(tj.multinomial(weights, 3).tolist()) == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "asked", [lambda p: tj.multinomial(p, 4), lambda p: tj.multinomial(-p, 1), lambda p: (p * 0).multinomial(1)]
+)
+def test_places_that_cannot_be_drawn(asked: Any) -> None:
+    for call in (asked, tj.script(asked)):
+        with pytest.raises(ValueError, match="multinomial"):
+            call(tj.tensor([0.5, 0.0, 3.0, 1.5]))
+
+
+def test_numbers_that_fill_have_their_moments() -> None:
+    tj.manual_seed(0)
+    x = tj.empty(40000)
+    for fill, mean, deviation in (
+        (lambda: x.normal_(1.0, 2.0), 1.0, 2.0),
+        (lambda: x.uniform_(-1.0, 3.0), 1.0, 4 / 12**0.5),
+        (lambda: x.exponential_(2.0), 0.5, 0.5),
+        (lambda: x.bernoulli_(tj.full((40000,), 0.3)), 0.3, 0.21**0.5),
+        (lambda: x.random_(10), 4.5, 8.25**0.5),
+    ):
+        assert fill() is x
+        assert abs(x.mean().item() - mean) < 0.03 and abs(x.std().item() - deviation) < 0.03
+    weight = tj.zeros(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        weight.normal_()
+    with tj.no_grad():
+        assert weight.normal_().abs().sum().item() > 0
+    with pytest.raises(TypeError, match="lambd"):
+        x.exponential_(rate=1.0)

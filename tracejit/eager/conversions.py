@@ -113,6 +113,8 @@ DTYPE_METHODS = {
     "bfloat16": "bfloat16",
     "float": "float32",
     "double": "float64",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
 }
 METHODS: dict[str, Any] = {
     "clone": clone,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.devices import module_of
+from tracejit.devices import as_device, module_of
 from tracejit.eager.arguments import as_tensor
 from tracejit.eager.conversions import astype as _astype
 from tracejit.eager.creation import finished, sizes, tensor
-from tracejit.eager.dtypes import as_dtype
+from tracejit.eager.dtypes import as_dtype, float32
 from tracejit.eager.library import functions
 from tracejit.eager.tensor import Tensor, raw
 from tracejit.eager.traceable import traceable
@@ -134,14 +134,27 @@ def data_ptr(self: Tensor) -> int:
     return int(interface["data"][0])
 
 
-def is_floating_point(self: Tensor) -> bool:
+@traceable
+def is_floating_point(x: Tensor) -> bool:
     """Whether the elements are floats."""
-    return BY_NUMPY_NAME[self.dtype.name].is_float
+    return BY_NUMPY_NAME[x.dtype.name].is_float
 
 
-def is_complex(self: Tensor) -> bool:
+@traceable
+def is_complex(x: Tensor) -> bool:
     """Whether the elements are complex numbers."""
-    return self.dtype.kind == "c"
+    return x.dtype.kind == "c"
+
+
+@traceable
+def is_nonzero(x: Tensor) -> bool:
+    """Whether the one element of a tensor is not 0."""
+    return bool(x)
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """The dtype of tensors made of Python floats."""
+    return float32
 
 
 def detach_(self: Tensor) -> Tensor:
@@ -182,6 +195,11 @@ METHODS: dict[str, Any] = {
     "new_empty": _new("empty", "Unspecified values"),
     "new_full": new_full,
     "new_tensor": new_tensor,
+    "is_nonzero": is_nonzero,
+    "is_same_size": lambda self, other: self.shape == other.shape,
+    "ndimension": lambda self: self.ndim,
+    "get_device": lambda self: as_device(self.device).index or 0 if self.is_cuda else -1,
+    "is_cpu": property(lambda self: isinstance(self._data, np.ndarray)),
     "__round__": lambda self, digits=0: functions()["round"](self, digits),
     "is_cuda": property(lambda self: not isinstance(self._data, np.ndarray)),
     "nelement": Tensor.numel,

@@ -57,7 +57,8 @@ def as_function(defined: Function) -> Callable[..., Any]:
                 key = KEYWORDS.get(key, key)
             named[key] = by_name.get(key, _unchanged)(value)
         with plain_errors:
-            return fn(builder_for((*given, *named.values())), *given, **named)
+            made = fn(builder_for((*given, *named.values())), *given, **named)
+        return made if named.get("device") is None else made.to(named["device"])
 
     run.__name__ = run.__qualname__ = defined.name
     run.__doc__ = defined.doc

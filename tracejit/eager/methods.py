@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tracejit.eager import conversions, facts, inplace, interop, library, selection, shapes
+from tracejit.eager import conversions, facts, inplace, interop, library, random, selection, shapes, spellings
 from tracejit.eager.backward import backward as walk
 from tracejit.eager.hooks import register_hook, retain_grad
 from tracejit.eager.indexing import getitem, setitem
@@ -28,6 +28,8 @@ def _attach() -> None:
         conversions.METHODS,
         interop.METHODS,
         facts.METHODS,
+        random.METHODS,
+        spellings.METHODS,
         {f.__name__: f for f in (inplace.zero_, inplace.fill_, inplace.copy_, backward, register_hook, retain_grad)},
         {"__getitem__": getitem, "__setitem__": setitem},
     ]
@@ -51,7 +53,7 @@ _attach()
 
 def _public() -> dict[str, Callable[..., Any]]:
     """Every public function of the library, by name; one function under several names stays one."""
-    found = {**library.functions(), **shapes.FUNCTIONS, **selection.FUNCTIONS}
+    found = {**library.functions(), **shapes.FUNCTIONS, **selection.FUNCTIONS, **spellings.FUNCTIONS}
     made = {id(function): traceable(function) for function in found.values()}
     return {name: made[id(function)] for name, function in found.items()}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ClassVar, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -67,6 +68,18 @@ class enable_grad(_GradMode):
     """Inside, operations are recorded, also within `no_grad`."""
 
     value = True
+
+
+class inference_mode(no_grad):
+    """As `no_grad`; `inference_mode(False)` changes nothing."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        if mode is False:
+            return nullcontext()
+        return super().__new__(cls, None if mode is True else mode)
+
+    def __init__(self, mode: Any = True) -> None:
+        super().__init__()
 
 
 class set_grad_enabled:

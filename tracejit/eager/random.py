@@ -5,20 +5,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tracejit.devices import Device, as_device, to_device
+from tracejit.eager.apply import TENSORS
+from tracejit.eager.arguments import as_tensor
 from tracejit.eager.creation import DeviceLike, finished, sizes
 from tracejit.eager.dtypes import as_dtype, float32, int64
+from tracejit.eager.elementwise import as_operand
+from tracejit.eager.inplace import store
 from tracejit.eager.tensor import Tensor, raw, wrap
 from tracejit.eager.traceable import traceable
 from tracejit.ir.builder import EagerBuilder
 from tracejit.ir.types import BY_NUMPY_NAME, DType
-from tracejit.ops.random import drawing_dtype
+from tracejit.ops.functions import on
+from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, limit_of
 
 _lock = threading.Lock()
 _generator = np.random.default_rng()
@@ -155,3 +160,76 @@ def bernoulli(p: Any, size: Any = None) -> Tensor:
         raise ValueError("probabilities lie between 0 and 1")
     shape = probabilities.shape if size is None else sizes(size if isinstance(size, tuple | list) else (size,))
     return wrap((_uniform(shape, probabilities.dtype) < probabilities).astype(probabilities.dtype))
+
+
+@traceable
+def randint_like(
+    x: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: DeviceLike = None
+) -> Tensor:
+    """Integers from low up to but not including high, of the shape, dtype and device of x: `randint_like(x, high)`
+    starts from 0."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+@traceable
+def multinomial(p: Any, num_samples: int, replacement: bool = False) -> Tensor:
+    """`num_samples` places along the last axis of p, a vector or matrix of weights that are not negative, drawn with
+    probabilities in proportion to them: again and again with `replacement`, else each at most once.
+
+    ValueError where weights are negative, infinite or nan, or fewer places can be drawn than are asked for."""
+    p = as_tensor(p)
+    weights = np.asarray(raw(p.to("cpu")))  # type: ignore[attr-defined]
+    if weights.ndim not in (1, 2) or weights.dtype.kind == "c":
+        raise ValueError(f"multinomial takes a vector or matrix of weights, not {weights.ndim}-d {weights.dtype}")
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError("multinomial: weights are finite and not negative")
+    most = weights.shape[-1] if replacement else (weights > 0).sum(-1, initial=0).min(initial=weights.shape[-1])
+    if num_samples < 1 or (num_samples > most and not replacement) or (weights <= 0).all(-1).any():
+        raise ValueError(f"multinomial: {num_samples} places cannot be drawn")
+    shape = (*weights.shape[:-1], num_samples) if replacement else weights.shape
+    drawn = _uniform(shape, np.float64 if weights.dtype == np.float64 else float32)
+    places = drawn_places(_NUMPY, np.asarray(weights), drawn, num_samples, replacement)
+    return wrap(to_device(np.ascontiguousarray(places), p.device))
+
+
+# -- methods ----------------------------------------------------------------------------------------------------
+
+
+def _filling(name: str, fill: Fill) -> Callable[..., Tensor]:
+    names = list(fill.defaults)
+
+    def method(self: Tensor, *args: Any, **named: Any) -> Tensor:
+        unknown = [k for k in named if k not in names[len(args) :]]
+        if len(args) > len(names) or unknown:
+            raise TypeError(f"{name}() takes {', '.join(names)}")
+        given = {**fill.defaults, **dict(zip(names, args, strict=False)), **named}
+        drawn = wrap(to_device((_normal if fill.is_normal else _uniform)(self.shape, self.dtype), self.device))
+        return store(self, fill.values(on(TENSORS), drawn, *map(as_operand, given.values())))
+
+    method.__name__ = name
+    method.__doc__ = f"Fill the tensor with random numbers, given {', '.join(names)}."
+    return method
+
+
+def random_(self: Tensor, low: int = 0, high: int | None = None) -> Tensor:
+    """Fill the tensor with integers from low up to but not including high: by default all that the dtype has from 0 on
+    (of floats, those below which every integer is one of its numbers). `random_(high)` starts from 0."""
+    if high is None:
+        low, high = (0, low) if low else (0, limit_of(BY_NUMPY_NAME[self.dtype.name]))
+    return store(self, randint(low, high, self.shape, dtype=self.dtype, device=self.device))
+
+
+def _bernoulli_method(self: Tensor, p: float | None = None) -> Tensor:
+    """1 with the probability that each element is (or with p), else 0; of the tensor's shape and dtype."""
+    if p is None:
+        return bernoulli(self)
+    return wrap(np.empty_like(self._data)).bernoulli_(p)  # type: ignore[attr-defined]
+
+
+METHODS: dict[str, Any] = {
+    **{name: _filling(name, fill) for name, fill in FILLS.items()},
+    "random_": random_,
+    "bernoulli": _bernoulli_method,
+    "multinomial": multinomial,
+}

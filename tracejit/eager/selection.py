@@ -12,7 +12,7 @@ from tracejit.eager.apply import TENSORS
 from tracejit.eager.arguments import as_tensor, axis_of, spelled
 from tracejit.eager.elementwise import as_operand, coerced
 from tracejit.eager.inplace import update
-from tracejit.eager.library import functions
+from tracejit.eager.library import functions, methods
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.ops.sorting import TopK
 
@@ -69,7 +69,7 @@ def where_method(self: Tensor, condition: Any, other: Any) -> Tensor:
 
 
 def _in_place(name: str) -> Callable[..., Tensor]:
-    function = functions()[name]
+    function = methods().get(name) or functions()[name]
 
     def method(self: Tensor, *operands: Any, **named: Any) -> Tensor:
         return update(self, lambda x: function(x, *operands, **named), None, True)
@@ -78,11 +78,18 @@ def _in_place(name: str) -> Callable[..., Tensor]:
     return method
 
 
+#: Functions of the library whose result may take the place of their first operand, beside elementwise ops.
+_ALSO_IN_PLACE = (
+    *("scatter scatter_add scatter_reduce index_add index_copy index_fill index_put index_reduce put".split()),
+    *("masked_scatter clip clamp clamp_min clamp_max lerp addmm addmv addr addbmm baddbmm addcmul addcdiv".split()),
+    *("cumsum cumprod round fix frac sgn sinc i0 digamma polygamma mvlgamma logit nan_to_num deg2rad".split()),
+    *("rad2deg xlogy heaviside ldexp float_power renorm tril triu".split()),
+)
 FUNCTIONS = {f.__name__: f for f in (masked_fill, masked_select, take_along_axis, topk, where)}
 METHODS = {name: FUNCTIONS[name] for name in ("masked_fill", "masked_select", "topk")} | {
     "masked_fill_": masked_fill_,
     "where": where_method,
-    **{f"{name}_": _in_place(name) for name in ("scatter", "scatter_add", "index_add", "clip", "clamp")},
+    **{f"{name}_": _in_place(name) for name in _ALSO_IN_PLACE},
 }
 #: Functions whose NumPy namesake does the same with the same arguments.
 NUMPY_NAMES = ("take_along_axis",)

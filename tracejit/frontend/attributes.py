@@ -14,6 +14,7 @@ from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.slices import permuted, restrided
 from tracejit.frontend.tensor_facts import requires_grad, steps
+from tracejit.frontend.tensor_spellings import conjugate_transpose
 from tracejit.frontend.values import ArrayView, BoundMethod, FrontValue, Number, Size, Static, TupleValue
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             if base.rank < 2:
                 calls.arith.mismatch(ValueError("matrix transpose with ndim < 2 is undefined"), node)
             return permuted(base, (*range(base.rank - 2), base.rank - 1, base.rank - 2))
+        case "H" | "mH" if ctx.tensors:
+            return conjugate_transpose(calls, base, name, node)
         case "real" | "imag":
             return part_of(calls, base, name, node)
         case "flat":
@@ -58,8 +61,8 @@ def attribute(calls: Calls, base: FrontValue, name: str, node: ast.AST) -> Front
             return calls.gradients.read(base, node)
         case "requires_grad" if ctx.tensors:
             return requires_grad(calls, base, node)
-        case "is_cuda" if ctx.tensors:
-            return Static(ctx.device != "cpu")
+        case "is_cuda" | "is_cpu" if ctx.tensors:
+            return Static((ctx.device == "cpu") == (name == "is_cpu"))
         case "data" if ctx.tensors:
             return arrays.method(calls, base, "detach", [], {}, node)
         case _:

@@ -404,7 +404,7 @@ class Calls:
     def construct(self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """An instance of a class."""
         if issubclass(cls, no_grad | enable_grad):
-            return Static(cls())
+            return Static(cls(*(self.static(a, node, "whether gradients are wanted") for a in args)))
         made = self.objects.construct(standing(cls) or cls, args, kwargs, node)
         if made is not None:
             return made

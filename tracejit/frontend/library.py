@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager.library import KEYWORDS
+from tracejit.frontend.devices import require_device
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -125,6 +126,9 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
             if isinstance(value, TupleValue | ListValue):
                 return tuple(_sizes(calls, v, node) for v in value.items)
             return calls.static(value, node, "a shape") if isinstance(value, Static) else _size(calls, value, node)
+        case "Device":
+            require_device(calls.ctx, str(calls.static(value, node, "a device")), node)
+            return None
         case _:
             return calls.static(value, node, "this argument")
 

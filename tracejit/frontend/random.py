@@ -5,15 +5,19 @@ So a script draws the numbers that eager calls in its place would, and a repeate
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager import random
 from tracejit.frontend.arguments import Arguments
-from tracejit.frontend.arrays import converted, define
+from tracejit.frontend.arrays import METHODS, converted, define, function
 from tracejit.frontend.creation import require_size, shape_of
-from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static
+from tracejit.frontend.library import operand
+from tracejit.frontend.tensor_views import Method, method
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import F32, F64, I64, U64, DType, ScalarType
-from tracejit.ops.random import drawing_dtype
+from tracejit.ops.functions import on
+from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, limit_of
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -111,3 +115,83 @@ def _bernoulli(c: Calls, a: Arguments) -> FrontValue:
     below = c.arith.typed("lt", a.node, drawn, probabilities)
     assert isinstance(below, ArrayView)
     return converted(c, below, probabilities.dtype)
+
+
+# -- methods that fill ------------------------------------------------------------------------------------------
+
+
+def _filling(fill: Fill) -> Method:
+    signature = "x " + " ".join(f"{k}={v}" for k, v in fill.defaults.items())
+
+    def handler(
+        c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        a = Arguments(c, "a filling method", signature, [x, *args], kwargs, node)
+        target = a.array()
+        drawn = (_normal if fill.is_normal else _uniform)(c, a, list(target.lengths), drawing_dtype(target.dtype))
+        given = (operand(c, a[name], node) for name in fill.defaults)
+        values = fill.values(on(c.ctx.b), c.ctx.handle(c.ctx.load(drawn)), *given)
+        c.indexing.assign(target, c.arith.wrap(values), node)
+        return x
+
+    return handler
+
+
+METHODS.update({name: _filling(fill) for name, fill in FILLS.items()})
+
+
+@method("random_")
+def _random(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    a = Arguments(c, "random_", "x low=0 high=None", [x, *args], kwargs, node)
+    low, high = a["low"], a["high"]
+    if a.is_none("high"):
+        whole = low == Static(0)
+        low, high = Static(0), Static(limit_of(a.array().dtype)) if whole else low
+    shape = TupleValue(tuple(map(c.ctx.size_number, a.array().lengths)))
+    drawn = function(c, "randint", [low, high, shape], {}, node)
+    c.indexing.assign(a.array(), drawn, node)
+    return x
+
+
+@method("bernoulli")
+def _bernoulli_method(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    a = Arguments(c, "bernoulli", "x p=None", [x, *args], kwargs, node)
+    if a.is_none("p"):
+        return function(c, "bernoulli", [x], {}, node)
+    made = function(c, "empty_like", [x], {}, node)
+    return METHODS["bernoulli_"](c, made, [a["p"]], {}, node)
+
+
+@define("randint_like", "x low high=None dtype=None device=None")
+def _randint_like(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    low, high = (Static(0), a["low"]) if a.is_none("high") else (a["low"], a["high"])
+    shape = TupleValue(tuple(map(c.ctx.size_number, x.lengths)))
+    dtype = Static(x.dtype.numpy_name) if a.is_none("dtype") else a["dtype"]
+    return function(c, "randint", [low, high, shape], {"dtype": dtype}, a.node)
+
+
+@define("multinomial", "p num_samples replacement=False")
+def _multinomial(c: Calls, a: Arguments) -> FrontValue:
+    p, b, replacement = a.array("p"), c.ctx.b, bool(a.static("replacement"))
+    if p.rank not in (1, 2) or p.dtype.is_complex:
+        text = f"multinomial takes a vector or matrix of weights, not {p.rank}-d {p.dtype.numpy_name}"
+        c.arith.mismatch(ValueError(text), a.node)
+    weights = c.ctx.handle(c.ctx.load(converted(c, p, drawing_dtype(p.dtype))))
+    count = c.ctx.as_size(a["num_samples"], a.node)
+    axes = tuple(range(p.rank))
+    fits = b.fetch(b.all(b.logical_and(b.isfinite(weights), b.ge(weights, 0)), axes=axes), ())
+    b.check(fits, (), kind="ValueError", message="multinomial: weights are finite and not negative")
+    positive = b.cast(b.gt(weights, 0), dtype=I64)
+    some = b.fetch(b.min(b.sum(positive, axes=(p.rank - 1,)), axes=axes[:-1]), ())
+    asked = c.ctx.handle(c.ctx.size_value(count))
+    fits = b.logical_and(b.ge(asked, 1), b.ge(some, 1 if replacement else asked))
+    b.check(fits, (asked,), kind="ValueError", message="multinomial: {0} places cannot be drawn")
+    lengths = [*p.lengths[:-1], count] if replacement else list(p.lengths)
+    drawn = c.ctx.handle(c.ctx.load(_uniform(c, a, lengths, drawing_dtype(p.dtype))))
+    places = drawn_places(b, weights, drawn, count if isinstance(count, int) else asked, replacement)
+    return c.arith.wrap(places)

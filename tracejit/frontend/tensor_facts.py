@@ -83,6 +83,18 @@ def _detach_in_place(
     return x
 
 
+for _name in ("is_floating_point", "is_complex"):
+
+    @define(_name, "x")
+    def _fact_function(c: Calls, a: Arguments, _name: str = _name) -> FrontValue:
+        return METHODS[_name](c, a["x"], [], {}, a.node)
+
+
+@define("is_nonzero", "x")
+def _is_nonzero(c: Calls, a: Arguments) -> FrontValue:
+    return c.arith.typed("ne", a.node, a["x"], Static(0))
+
+
 @define("numel", "x")
 def _numel_function(c: Calls, a: Arguments) -> FrontValue:
     return c.ctx.size_number(total_size(c, a.array()))
@@ -103,7 +115,16 @@ def _size(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
     return _numbers(c, lengths) if a.is_none("dim") else c.ctx.size_number(lengths[a.axis(len(lengths), "dim")])
 
 
-@method("dim")
+@method("is_same_size")
+def _is_same_size(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    a = Arguments(c, "is_same_size", "x y", [x, *args], kwargs, node)
+    sizes = (_numbers(c, a.array(name).lengths) for name in ("x", "y"))
+    return c.expressions.compare_one(ast.Eq(), next(sizes), next(sizes), node)
+
+
+@method("dim ndimension")
 def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     return Static(x.rank if isinstance(x, ArrayView) else 0)
 

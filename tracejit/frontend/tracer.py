@@ -370,7 +370,7 @@ class Tracer:
             self.ctx.refuse(node, "an array that is no argument is written in a trace", "make it with tj.zeros(...)")
 
 
-_PROPERTIES = ("T", "mT", "real", "imag", "grad", "data")
+_PROPERTIES = ("T", "mT", "H", "mH", "real", "imag", "grad", "data")
 _RETURNED = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, type(Ellipsis), range)
 
 

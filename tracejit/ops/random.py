@@ -7,7 +7,7 @@ of evaluation does not matter. `tracejit.eager.random` keeps the key and how far
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracejit.errors import DTypeMismatch
@@ -15,8 +15,11 @@ from tracejit.ir.builder import composite
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Pointwise, Sample
 from tracejit.ir.types import F32, F64, I32, I64, U64, DType, ScalarType, TensorType, Type
+from tracejit.ops.arrange import part
 from tracejit.ops.define import as_dtype, dims_of, op
+from tracejit.ops.functions import on
 from tracejit.ops.shape import ints
+from tracejit.records import record
 
 _GAMMA, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MASK = (1 << 64) - 1
@@ -109,3 +112,52 @@ def random_integers(b: Any, key: Any, start: Any, shape: Sequence[Any], low: Any
     bits = b.random_bits(key, start, tuple(shape))
     span = b.cast(b.full(high - low, tuple(shape), I64), dtype=U64)
     return b.cast(b.mod(bits, span), dtype=I64) + low
+
+
+# -- what fills arrays ----------------------------------------------------------------------------------------
+
+
+@record
+class Fill:
+    """How `x.<name>_(*parameters)` fills an array: `values(c, drawn, *parameters)` of uniform or `is_normal` numbers,
+    with the ops of `c`, which promote and broadcast."""
+
+    values: Callable[..., Any]
+    defaults: dict[str, Any]
+    is_normal: bool = False
+
+
+#: PyTorch's methods that fill a tensor with random numbers.
+FILLS = {
+    "uniform_": Fill(lambda c, u, low, high: c.add(c.mul(u, c.sub(high, low)), low), {"low": 0.0, "high": 1.0}),
+    "normal_": Fill(lambda c, z, mean, std: c.add(c.mul(z, std), mean), {"mean": 0.0, "std": 1.0}, True),
+    "log_normal_": Fill(lambda c, z, mean, std: c.exp(c.add(c.mul(z, std), mean)), {"mean": 1.0, "std": 2.0}, True),
+    "exponential_": Fill(lambda c, u, lambd: c.div(c.neg(c.log1p(c.neg(u))), lambd), {"lambd": 1.0}),
+    "bernoulli_": Fill(lambda c, u, p: c.lt(u, p), {"p": 0.5}),
+}
+
+
+def limit_of(dtype: DType) -> int:
+    """The number below which `random_` draws integers for an array of this dtype: all that it has and that are not
+    negative (and below the largest of 64 bits), of floats those up to which every integer is one of its numbers."""
+    digits = {"f16": 11, "bf16": 8, "f32": 24, "f64": 53, "bool": 1}
+    return min(1 << digits.get(dtype.name, dtype.bits - (dtype.kind == "i")), (1 << 63) - 1)
+
+
+def drawn_places(b: Any, p: Any, uniform: Any, count: Any, replacement: bool) -> Any:
+    """Places along the last axis of p, `count` for each line, with probabilities in proportion to p. They are made of
+    uniform numbers: one for each place that is drawn with `replacement`, without it one for each element of p."""
+    axis = b.rank(p) - 1
+    c = on(b)
+    p = b.cast(p, dtype=b.dtype(uniform))
+    if not replacement:  # exponential numbers of rate p arrive in an order of that probability (Efraimidis, Spirakis)
+        arrivals = c.div(c.neg(c.log1p(c.neg(uniform))), p)
+        return part(b, b.argsort(arrivals, axis=axis), axis, 0, count)
+    reached = b.cumsum(p, axis=axis)
+    size = b.shape(p)[axis]
+    total = part(b, reached, axis, c.sub(size, 1), 1)
+    lines = b.shape(p)[:-1]
+    wide = (*lines, count, size)
+    wanted = b.reshape(uniform * b.broadcast(total, (*lines, count)), (*lines, count, 1))
+    below = b.le(b.broadcast(b.reshape(reached, (*lines, 1, size)), wide), b.broadcast(wanted, wide))
+    return c.minimum(b.sum(b.cast(below, dtype=I64), axes=(axis + 1,)), c.sub(size, 1))

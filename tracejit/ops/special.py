@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from tracejit.errors import ShapeMismatch
+from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.c_library import BY_C_NAME
 from tracejit.ir.types import BOOL, F64, FLOATS
 from tracejit.ops.define import binary, spellings, unary, uniform
@@ -109,8 +109,12 @@ def digamma(b: Any, x: Operand) -> Any:
 
 
 @function(kinds=_TORCH)
-def polygamma(b: Any, n: int, x: Operand) -> Any:
-    """The n-th derivative of `digamma` for x > 0 (n = 1 for all x); nan for other x. n is at least 0."""
+def polygamma(b: Any, n: Operand, x: Operand) -> Any:
+    """The n-th derivative of `digamma` for x > 0 (n = 1 for all x); nan for other x. n is at least 0; the method has x
+    in front."""
+    n, x = (n, x) if isinstance(n, int) else (x, n)
+    if not isinstance(n, int):
+        raise DTypeMismatch("polygamma takes a Python integer for the number of derivatives")
     if n < 0:
         raise ShapeMismatch(f"polygamma: {n} is no number of derivatives")
     x = inexact(b, x)

@@ -26,7 +26,7 @@ MORE = (*HALF, "bfloat16", "complex128")
 def _arc(name: str) -> tuple[str, ...]:
     """`asin` under its own name everywhere and NumPy's `arcsin`."""
     long = f"arc{name.removeprefix('a')}"
-    return spellings(name, f"function {long}", f"numpy {long}")
+    return spellings(name, *(f"{kind} {long}" for kind in ("function", "method", "numpy")))
 
 
 # -- powers, exponentials, logarithms -------------------------------------------------------------------------

@@ -1,0 +1,148 @@
+"""PyTorch's further functions and methods of tensors: parts that are views, axes, pairs, kinds, sequences, windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.eager.differences import check_gradients
+
+
+def data(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def test_parts_are_views() -> None:
+    a = data(4, 6)
+    for found, wanted in zip(tj.tensor(a).tensor_split(4, 1), np.array_split(a, 4, 1), strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted)
+    for found, wanted in zip(tj.tensor(a).tensor_split((1, -1)), np.split(a, (1, 3)), strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted)
+
+    def written(x: Any) -> Any:
+        first, second = x.vsplit(2)
+        first[0, 0] = 7.0
+        second.mul_(2.0)
+        return x.dsplit(1)[0] if x.ndim > 2 else x
+
+    for call in (written, tj.script(written)):
+        x = tj.tensor(a)
+        call(x)
+        np.testing.assert_array_equal(x.numpy(), np.concatenate([[[7.0, *a[0, 1:]]], a[1:2], 2 * a[2:]]))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.hsplit(4),
+        lambda x: x.dsplit(2),
+        lambda x: x[0].vsplit(2),
+        lambda x: x.tensor_split(0),
+        lambda x: x[0].fill_diagonal_(1.0),
+        lambda x: tj.view_as_complex(x.reshape(8, 3)),
+    ],
+)
+def test_what_does_not_fit_is_refused(call: Any) -> None:
+    for function in (call, tj.script(call)):
+        with pytest.raises(ValueError):
+            function(tj.tensor(data(4, 6)))
+
+
+def test_diagonals_are_filled() -> None:
+    for shape, wrap in (((4, 6), False), ((7, 3), False), ((9, 3), True), ((3, 3, 3), False)):
+        wanted = np.zeros(shape)
+        np.fill_diagonal(wanted, 2.0, wrap)
+        found = tj.zeros(shape, dtype=tj.float64)
+        assert found.fill_diagonal_(2.0, wrap) is found
+        np.testing.assert_array_equal(found.numpy(), wanted)
+    check_gradients(lambda x: (x * 1).fill_diagonal_(2.0) ** 2, data(3, 3))
+
+
+def test_axes_and_pairs() -> None:
+    for value in (np.array(1.5), data(3), data(2, 3), data(2, 3, 4)):
+        for rank in (1, 2, 3):
+            name = f"atleast_{rank}d"
+            assert getattr(tj, name)(tj.tensor(value)).shape == getattr(np, name)(value).shape
+    z = data(3, 4) + 1j * data(3, 4)[::-1]
+    pairs = tj.view_as_real(tj.tensor(z))
+    np.testing.assert_array_equal(pairs.numpy(), np.stack([z.real, z.imag], -1))
+    np.testing.assert_array_equal(tj.view_as_complex(pairs).numpy(), z)
+    np.testing.assert_array_equal(tj.tensor(z).mH.numpy(), z.conj().T)
+
+    def turned(x: Any, angle: Any) -> Any:
+        turn = tj.view_as_complex(x.reshape(-1, 2)) * tj.polar(tj.ones_like(angle), angle)
+        return tj.view_as_real(turn).flatten()
+
+    check_gradients(turned, data(6), data(3))
+
+    def written(z: Any) -> Any:
+        pairs = tj.view_as_real(z)
+        pairs[0] = 0.0
+        return pairs
+
+    for call in (written, tj.script(written)):
+        with pytest.raises((ValueError, RuntimeError), match="read-only"):
+            call(tj.tensor(z))
+    for call in (tj.view_as_real, tj.script(lambda x: tj.view_as_real(x))):
+        with pytest.raises(TypeError, match="complex"):
+            call(tj.tensor(data(3)))
+
+
+def test_kinds_of_tensors() -> None:
+    assert tj.FloatTensor([1, 2]).dtype == tj.float32 and tj.LongTensor(2, 3).shape == (2, 3)
+    assert tj.DoubleTensor(data(2)).dtype == tj.float64
+    x = tj.tensor([1.5])
+    assert x.type(tj.int32).dtype == tj.int32 and x.cfloat().dtype == tj.complex64
+    assert tj.is_floating_point(x) and not tj.is_complex(x) and tj.is_nonzero(x) and x.is_cpu and x.get_device() == -1
+    assert tj.as_tensor(x) is x and tj.get_default_dtype() == tj.float32
+    assert tj.broadcast_shapes((3, 1), (4,)) == (3, 4)
+
+
+def test_inference_mode() -> None:
+    x = tj.ones(2, requires_grad=True)
+
+    @tj.inference_mode()
+    def doubled(x: Any) -> Any:
+        return x * 2
+
+    assert not doubled(x).requires_grad
+    with tj.inference_mode():
+        assert not (x * 2).requires_grad
+    with tj.inference_mode(False):
+        assert (x * 2).requires_grad
+
+    def inside(x: Any, quiet: bool) -> Any:
+        if quiet:
+            with tj.inference_mode():
+                return x * 2
+        with tj.inference_mode(False):
+            return x * 2
+
+    assert not tj.script(inside)(x, True).requires_grad and tj.script(inside)(x, False).requires_grad
+
+
+def test_places_of_triangles_and_powers() -> None:
+    for offset in (-1, 0, 2):
+        np.testing.assert_array_equal(tj.tril_indices(3, 4, offset).numpy(), np.tril_indices(3, offset, 4))
+        np.testing.assert_array_equal(tj.triu_indices(3, 4, offset).numpy(), np.triu_indices(3, offset, 4))
+    np.testing.assert_allclose(tj.logspace(0, 3, 4, dtype=tj.float64).numpy(), np.logspace(0, 3, 4))
+    assert tj.logspace(1, 2, 1).tolist() == [10.0]
+
+
+def test_windows() -> None:
+    for name, wanted in (
+        ("hann_window", np.hanning),
+        ("hamming_window", np.hamming),
+        ("blackman_window", np.blackman),
+        ("bartlett_window", np.bartlett),
+        ("kaiser_window", lambda n: np.kaiser(n, 12.0)),
+    ):
+        made = getattr(tj, name)
+        for n in (1, 2, 7, 8):
+            np.testing.assert_allclose(made(n, False, dtype=tj.float64).numpy(), wanted(n), atol=1e-15)
+            periodic = wanted(n + 1)[:n] if n > 1 else [1.0]
+            np.testing.assert_allclose(made(n, dtype=tj.float64).numpy(), periodic, atol=1e-15)
+        assert made(5).dtype == tj.float32 and made(0).shape == (0,)

@@ -1,0 +1,190 @@
+"""PyTorch's further functions and methods of tensors that are views, or other names: parts, axes, kinds of tensors."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tracejit.eager.apply import TENSORS
+from tracejit.eager.arguments import as_tensor, axis_of, spelled
+from tracejit.eager.conversions import astype, matrix_transposed
+from tracejit.eager.creation import array_of, empty
+from tracejit.eager.indexing import getitem
+from tracejit.eager.inplace import fill_
+from tracejit.eager.shapes import diagonal, narrow, reshape, split, swapaxes
+from tracejit.eager.tensor import Tensor, wrap
+from tracejit.eager.traceable import traceable
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+@spelled
+def tensor_split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
+    """Views of parts along an axis: as many as a number says, as equal as possible, or cut at the given places."""
+    x = as_tensor(x)
+    if not x.ndim:
+        raise ValueError("tensor_split takes a tensor of at least one axis")
+    place = axis_of(axis, x.ndim)
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
+    if isinstance(indices_or_sections, tuple | list):
+        cuts = [None, *(operator.index(cut) for cut in indices_or_sections), None]
+        pieces = [slice(*pair) for pair in pairwise(cuts)]
+        return tuple(getitem(x, (slice(None),) * place + (piece,)) for piece in pieces)
+    count, size = operator.index(indices_or_sections), x.shape[place]
+    if count < 1:
+        raise ValueError(f"tensor_split: the number of parts is at least 1, not {count}")
+    ends = [k * (size // count) + min(k, size % count) for k in range(count + 1)]
+    return tuple(narrow(x, place, start, end - start) for start, end in pairwise(ends))
+
+
+def _split_along(name: str, axis: int, rank: int) -> Callable[..., tuple[Tensor, ...]]:
+    def function(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        x = as_tensor(x)
+        if x.ndim < rank:
+            raise ValueError(f"{name} takes a tensor of at least {rank} axes, not {x.ndim}")
+        place = min(axis, x.ndim - 1)
+        if isinstance(indices_or_sections, int) and x.shape[place] % indices_or_sections:
+            raise ValueError(f"{name}: {x.shape[place]} places do not make {indices_or_sections} equal parts")
+        return tensor_split(x, indices_or_sections, place)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`tensor_split` along axis {axis}, into equal parts only."
+    return function
+
+
+def narrow_copy(self: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """`narrow`, but a copy."""
+    return TENSORS.fresh(narrow(self, dim, start, length))
+
+
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Set the elements whose indices are all equal to one value; in tall matrices again below, one row left out, with
+    `wrap`."""
+    if self.ndim < 2 or (self.ndim > 2 and len(set(self.shape)) > 1):
+        raise ValueError(f"fill_diagonal_ takes a matrix, or equal sizes, not shape {self.shape}")
+    line = self
+    while line.ndim > 1:
+        line = diagonal(line)
+    fill_(line, fill_value)
+    rows, columns = self.shape[:2]
+    if wrap and self.ndim == 2 and rows > columns + 1:
+        fill_diagonal_(getitem(self, slice(columns + 1, None)), fill_value, wrap)
+    return self
+
+
+# -- axes -------------------------------------------------------------------------------------------------------------
+
+
+def _at_least(rank: int) -> Callable[..., Any]:
+    def function(*tensors: Any) -> Any:
+        made = [_with_axes(as_tensor(x), rank) for x in (tensors[0] if _is_several(tensors) else tensors)]
+        return tuple(made) if _is_several(tensors) or len(tensors) > 1 else made[0]
+
+    function.__name__ = function.__qualname__ = f"atleast_{rank}d"
+    function.__doc__ = f"The tensor with at least {rank} axes, or all of several."
+    return function
+
+
+def _is_several(tensors: tuple[Any, ...]) -> bool:
+    return len(tensors) == 1 and isinstance(tensors[0], tuple | list)
+
+
+def _with_axes(x: Tensor, rank: int) -> Tensor:
+    if x.ndim >= rank:
+        return x
+    shape = (*(1,) * (rank - x.ndim if rank < 3 or not x.ndim else x.ndim == 1), *x.shape)
+    return reshape(x, *shape, *(1,) * (rank - len(shape)))
+
+
+def adjoint(x: Any) -> Tensor:
+    """The conjugate transpose of matrices."""
+    x = matrix_transposed(as_tensor(x))
+    return TENSORS.conj(x) if x.dtype.kind == "c" else x
+
+
+def _hermitian(self: Tensor) -> Tensor:
+    if self.ndim not in (0, 2):
+        raise ValueError(f"H takes a matrix, got shape {self.shape}")
+    return adjoint(self) if self.ndim else self
+
+
+# -- complex numbers as pairs -----------------------------------------------------------------------------------------
+
+
+def _unwritable(x: Tensor) -> Tensor:
+    if isinstance(x._data, np.ndarray):
+        x._data.flags.writeable = False
+    return x
+
+
+def view_as_real(x: Any) -> Tensor:
+    """Real and imaginary parts along a new last axis, which cannot be written."""
+    return _unwritable(TENSORS.as_pairs(as_tensor(x)))
+
+
+def view_as_complex(x: Any) -> Tensor:
+    """The complex numbers whose real and imaginary parts lie along the last axis, which cannot be written."""
+    return _unwritable(TENSORS.of_pairs(as_tensor(x)))
+
+
+# -- kinds of tensors -------------------------------------------------------------------------------------------------
+
+#: PyTorch's makers of tensors of one dtype.
+TYPES = {
+    "FloatTensor": "float32",
+    "DoubleTensor": "float64",
+    "HalfTensor": "float16",
+    "LongTensor": "int64",
+    "IntTensor": "int32",
+    "ShortTensor": "int16",
+    "CharTensor": "int8",
+    "ByteTensor": "uint8",
+    "BoolTensor": "bool",
+}
+
+
+def _maker(name: str, dtype: str) -> Callable[..., Tensor]:
+    def make(*data: Any) -> Tensor:
+        is_shape = all(isinstance(n, int | np.integer) for n in data)
+        if is_shape:
+            return empty(data, dtype=dtype)
+        if len(data) != 1:
+            raise TypeError(f"{name} takes data, or sizes")
+        return wrap(array_of(data[0], dtype))
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A new tensor of dtype {dtype}: of the data, or (of sizes) of unspecified values."
+    return traceable(make)
+
+
+def type_(self: Tensor, dtype: Any) -> Tensor:
+    """The tensor in another dtype."""
+    return astype(self, dtype, copy=False)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "tensor_split": tensor_split,
+    "hsplit": _split_along("hsplit", 1, 1),
+    "vsplit": _split_along("vsplit", 0, 2),
+    "dsplit": _split_along("dsplit", 2, 3),
+    **{f"atleast_{rank}d": _at_least(rank) for rank in (1, 2, 3)},
+    "swapdims": swapaxes,
+    "adjoint": adjoint,
+    "view_as_real": view_as_real,
+    "view_as_complex": view_as_complex,
+}
+METHODS: dict[str, Any] = {
+    **{name: FUNCTIONS[name] for name in ("tensor_split", "hsplit", "vsplit", "dsplit", "swapdims", "adjoint")},
+    "split_with_sizes": split,
+    "narrow_copy": narrow_copy,
+    "fill_diagonal_": fill_diagonal_,
+    "type": type_,
+    "H": property(_hermitian),
+    "mH": property(adjoint),
+}
+MAKERS = {name: _maker(name, dtype) for name, dtype in TYPES.items()}

@@ -1,0 +1,172 @@
+"""PyTorch's further functions and methods of Tensors in scripts: those of `eager/spellings.py`."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tracejit.eager.spellings import TYPES
+from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped
+from tracejit.frontend.tensor_views import known_size, method, part
+from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+@define("tensor_split", "x indices_or_sections axis=0")
+def _tensor_split(c: Calls, a: Arguments) -> FrontValue:
+    x = a.array()
+    if not x.rank:
+        c.arith.mismatch(ValueError("tensor_split takes a tensor of at least one axis"), a.node)
+    return _pieces(c, x, a.axis(x.rank), a["indices_or_sections"], a.node)
+
+
+def _pieces(c: Calls, x: ArrayView, axis: int, given: FrontValue, node: ast.AST) -> FrontValue:
+    if isinstance(given, TupleValue | ListValue):
+        cuts = [None, *given.items, None]
+        return TupleValue(tuple(part(c, x, axis, SliceValue(i, j, None), node) for i, j in pairwise(cuts)))
+    count, size = int(c.static(given, node, "the number of parts")), known_size(c, x, axis, node)
+    if count < 1:
+        c.arith.mismatch(ValueError(f"tensor_split: the number of parts is at least 1, not {count}"), node)
+    ends = [Static(k * (size // count) + min(k, size % count)) for k in range(count + 1)]
+    return TupleValue(tuple(part(c, x, axis, SliceValue(i, j, None), node) for i, j in pairwise(ends)))
+
+
+for _name, _axis, _rank in (("hsplit", 1, 1), ("vsplit", 0, 2), ("dsplit", 2, 3)):
+
+    @define(_name, "x indices_or_sections")
+    def _split_along(c: Calls, a: Arguments, _axis: int = _axis, _rank: int = _rank) -> FrontValue:
+        if not c.ctx.tensors:
+            return function(c, f"numpy.{a.name}", [a["x"], a["indices_or_sections"]], {}, a.node)
+        x, given = a.array(), a["indices_or_sections"]
+        if x.rank < _rank:
+            text = f"{a.name} takes a tensor of at least {_rank} axes, not {x.rank}"
+            c.arith.mismatch(ValueError(text), a.node)
+        axis = min(_axis, x.rank - 1)
+        if not isinstance(given, TupleValue | ListValue):
+            count, size = int(a.static("indices_or_sections")), known_size(c, x, axis, a.node)
+            if size % count:
+                text = f"{a.name}: {size} places do not make {count} equal parts"
+                c.arith.mismatch(ValueError(text), a.node)
+        return _pieces(c, x, axis, given, a.node)
+
+    PYTORCH.add(_name)
+
+
+@method("split_with_sizes")
+def _split_with_sizes(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    return function(c, "split", [x, *args], kwargs, node)
+
+
+@method("narrow_copy")
+def _narrow_copy(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    return METHODS["copy"](c, function(c, "narrow", [x, *args], kwargs, node), [], {}, node)
+
+
+@method("fill_diagonal_")
+def _fill_diagonal(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    a = Arguments(c, "fill_diagonal_", "x fill_value wrap=False", [x, *args], kwargs, node)
+    line = a.array()
+    if line.rank < 2 or (line.rank > 2 and not c.ctx.same_lengths(line.lengths[1:], line.lengths[:-1])):
+        c.arith.mismatch(ValueError("fill_diagonal_ takes a matrix, or equal sizes"), node)
+    if a.static("wrap"):
+        c.ctx.refuse(node, "fill_diagonal_ does not wrap in a script", "fill parts of the matrix")
+    while line.rank > 1:
+        found = function(c, "diagonal", [line], {}, node)
+        assert isinstance(found, ArrayView)
+        line = found
+    c.indexing.assign(line, a["fill_value"], node)
+    return x
+
+
+# -- axes -------------------------------------------------------------------------------------------------------------
+
+
+def _with_axes(c: Calls, value: FrontValue, rank: int, node: ast.AST) -> ArrayView:
+    x = as_array(c, value, node)
+    if x.rank >= rank:
+        return x
+    lengths: list[Size] = [*(1,) * (rank - x.rank if rank < 3 or not x.rank else x.rank == 1), *x.lengths]
+    return reshaped(c, x, [*lengths, *(1,) * (rank - len(lengths))], node)
+
+
+for _rank in (1, 2, 3):
+
+    @define(f"atleast_{_rank}d", "x *more")
+    def _atleast(c: Calls, a: Arguments, _rank: int = _rank) -> FrontValue:
+        given = a["x"]
+        several = isinstance(given, TupleValue | ListValue)
+        items = given.items if isinstance(given, TupleValue | ListValue) else (given, *a.rest)
+        made: tuple[FrontValue, ...] = tuple(_with_axes(c, x, _rank, a.node) for x in items)
+        return made[0] if len(made) == 1 and not several else TupleValue(made)
+
+
+@define("swapdims", "x dim0 dim1")
+def _swapdims(c: Calls, a: Arguments) -> FrontValue:
+    return function(c, "swapaxes", [a["x"], a["dim0"], a["dim1"]], {}, a.node)
+
+
+@define("adjoint", "x")
+def _adjoint(c: Calls, a: Arguments) -> FrontValue:
+    x = function(c, "matrix_transpose", [a["x"]], {}, a.node)
+    return function(c, "conj", [x], {}, a.node) if isinstance(x, ArrayView) and x.dtype.is_complex else x
+
+
+def conjugate_transpose(c: Calls, x: ArrayView, name: str, node: ast.AST) -> FrontValue:
+    """`x.H` and `x.mH`."""
+    if name == "H" and x.rank not in (0, 2):
+        c.arith.mismatch(ValueError("H takes a matrix"), node)
+    return function(c, "adjoint", [x], {}, node) if x.rank or name == "mH" else x
+
+
+# -- complex numbers as pairs -----------------------------------------------------------------------------------------
+
+
+@define("view_as_real view_as_complex", "x")
+def _pairs(c: Calls, a: Arguments) -> FrontValue:
+    x = c.ctx.handle(c.ctx.load(a.array()))
+    try:
+        made = c.ctx.b.as_pairs(x) if a.name == "view_as_real" else c.ctx.b.of_pairs(x)
+    except (TypeError, ValueError) as error:
+        return c.arith.mismatch(error, a.node)
+    return dataclasses.replace(c.ctx.fresh(made.value), readonly=True)
+
+
+# -- kinds of tensors -------------------------------------------------------------------------------------------------
+
+
+for _name, _dtype in TYPES.items():
+
+    @define(_name, "x=() *more")
+    def _make(c: Calls, a: Arguments, _dtype: str = _dtype) -> FrontValue:
+        sizes = [a["x"], *a.rest]
+        is_shape = all(
+            (isinstance(n, Static) and isinstance(n.value, int)) or (isinstance(n, Number) and n.dtype.is_integer)
+            for n in sizes
+        )
+        return function(c, "empty" if is_shape else "tensor", sizes, {"dtype": Static(_dtype)}, a.node)
+
+
+@method("type")
+def _type(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return METHODS["to"](c, x, args, kwargs, node)
+
+
+@method("get_device")
+def _get_device(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    return Static(-1 if c.ctx.device == "cpu" else int(str(c.ctx.device).partition(":")[2] or 0))
