@@ -35,8 +35,8 @@ AWAKE_CHUNK, AWAKE_PRODUCT = 250_000, 1 << 16
 #: times what is enough of other work.
 NEAR, RETRY, FAR_REUSE, FAR_FACTOR = 450, 64, 64, 2
 
-#: Work that is owed until workers are woken for it, and at most, after they brought nothing; clock ticks that end what
-#: is owed (20 us: as long as workers stay awake).
+#: Work that is owed for each worker until they are woken, and at most, after they brought nothing; clock ticks that end
+#: what is owed (20 us: as long as workers stay awake).
 OWED, MOST_OWED, PAUSE = 20_000_000, 20_000_000 << 8, 60_000
 
 #: Where there is no pool.
@@ -251,7 +251,11 @@ start:
 find:
   %pool = load atomic ptr, ptr @tj_pool acquire, align 8
   %unmade = icmp eq ptr %pool, null
-  br i1 %unmade, label %sleeping, label %made
+  br i1 %unmade, label %count, label %made
+count:
+  %threads = call i32 @tj_thread_count()
+  %others = sub i32 %threads, 1
+  br label %sleeping
 made:
   %refused = icmp eq ptr %pool, inttoptr (i64 -1 to ptr)
   br i1 %refused, label %no, label %look
@@ -267,12 +271,15 @@ short:
   %near = call i1 @tj_pool_is_near()
   ret i1 %near
 sleeping:
+  %sleepers = phi i32 [ %others, %count ], [ %asleep, %look ]
   %ended = load atomic i64, ptr @tj_owed_at monotonic, align 8
   %pause = sub i64 %now, %ended
   %idle = icmp sgt i64 %pause, {PAUSE}
   %owed = load atomic i64, ptr @tj_owed monotonic, align 8
   %patience = load atomic i64, ptr @tj_patience monotonic, align 8
-  %little = icmp slt i64 %owed, %patience
+  %each = zext i32 %sleepers to i64
+  %enough = mul i64 %patience, %each
+  %little = icmp slt i64 %owed, %enough
   br i1 %idle, label %forget, label %weigh
 weigh:
   br i1 %little, label %no, label %wake
