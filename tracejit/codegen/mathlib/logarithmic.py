@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.codegen.loop_ir import Expr
 from tracejit.codegen.mathlib.arithmetic import binary_exponent, fast_two_sum, parts, polynomial
-from tracejit.ir.types import F32
+from tracejit.ir.types import F32, F64
 
 if TYPE_CHECKING:
     from tracejit.codegen.scalars import KernelBuilder
@@ -40,21 +40,27 @@ def log(k: KernelBuilder, x: Expr) -> Expr:
 
 
 def log2(k: KernelBuilder, x: Expr) -> Expr:
-    """The logarithm to base 2, f / log(2) as f and a small part; exact for powers of two."""
-    (fraction,) = parts("1/log(2) - 1", k.dtype(x))
+    """The logarithm to base 2; exact for powers of two."""
     e, m = binary_exponent(k, x)
     f = k.let(k.sub(m, 1))
-    return k.add(k.add(e, f), k.fma(f, fraction, k.mul(_log_rest(k, f), 1 + fraction)))
+    return k.add(k.add(e, f), _rest_in_base(k, f, "1/log(2) - 1", 1.0))
 
 
 def log10(k: KernelBuilder, x: Expr) -> Expr:
-    """The logarithm to base 10, f / log(10) as f / 2 and a small part."""
+    """The logarithm to base 10."""
     high, low = parts("log10(2)", k.dtype(x))
-    (fraction,) = parts("1/log(10) - 1/2", k.dtype(x))
     e, m = binary_exponent(k, x)
     f = k.let(k.sub(m, 1))
-    small = k.fma(e, low, k.fma(f, fraction, k.mul(_log_rest(k, f), 0.5 + fraction)))
+    small = k.fma(e, low, _rest_in_base(k, f, "1/log(10) - 1/2", 0.5))
     return k.add(k.fma(e, high, k.mul(f, 0.5)), small)
+
+
+def _rest_in_base(k: KernelBuilder, f: Expr, fraction: str, lead: float) -> Expr:
+    """log(1 + f) / log(base) - lead * f, small beside the first; `fraction` names 1 / log(base) - lead."""
+    if k.dtype(f) == F32:
+        return k.mul(f, polynomial(k, fraction, f))
+    (rest,) = parts(fraction, F64)
+    return k.fma(f, rest, k.mul(_log_rest(k, f), lead + rest))
 
 
 def log1p(k: KernelBuilder, x: Expr) -> Expr:

@@ -131,7 +131,7 @@ def cbrt(k: KernelBuilder, x: Expr) -> Expr:
     mantissa = format_of(k, x).mantissa
     a = k.let(k.abs(x))
     e, m = binary_exponent(k, a)
-    q = nearest_whole(k, k.let(k.sub(e, 1)), 1 / 3)
+    q = k.let(k.floor(k.mul(e, 1 / 3)))
     j = k.let(k.fma(q, -3, e))
     of_two = k.fma(j, k.fma(j, 2 ** (2 / 3) / 2 - 2 ** (1 / 3) + 0.5, 2 * 2 ** (1 / 3) - 2 ** (2 / 3) / 2 - 1.5), 1)
     magic = 1.5 * 2.0 ** ((mantissa + 2) // 2)
