@@ -203,6 +203,22 @@ def test_text_and_back_of_what_reads_arrays_outside(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tj.load(path)(x, 3), x * table[3])
 
 
+@pytest.mark.parametrize("suffix", [".so", ".tj"])
+def test_constant_results(tmp_path: Path, suffix: str) -> None:
+    def described(x: Any, flag: bool) -> Any:
+        return x.sum(), 3.5, 2, flag, (1j, None)
+
+    loaded = tj.load(tj.export(described, [normal(3), True], tmp_path / f"net{suffix}"))
+    found = loaded(np.ones(4, np.float32))
+    assert [np.asarray(x).item() for x in found] == [4.0, 3.5, 2, True, 1j]
+    assert [np.asarray(x).dtype.kind for x in found] == ["f", "f", "i", "b", "c"]
+
+
+def test_results_of_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(tj.ExportError, match="returns 'big': results are arrays and numbers"):
+        tj.export(lambda x: (x, "big"), [normal(3)], tmp_path / "net.so")
+
+
 def test_a_loaded_graph_cuts_no_number(tmp_path: Path) -> None:
     loaded = tj.load(tj.export(lambda x, n: x * n, [normal(3), 2], tmp_path / "net.tj"))
     assert loaded(np.ones(2, np.float32), np.int64(3)).tolist() == [3, 3]

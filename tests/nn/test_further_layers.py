@@ -148,3 +148,41 @@ def test_rearranged_and_bilinear() -> None:
     expected = np.einsum("bi,kij,bj->bk", X, layer.weight.detach().numpy(), Y) + layer.bias.detach().numpy()
     for call in (layer, tj.script(layer)):
         np.testing.assert_allclose(call(tj.tensor(X), tj.tensor(Y)).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [
+        ([0, 3], IndexError),
+        ([0, -1], IndexError),
+        ([0, 1, 2], ValueError),
+        ([[0, 1]], ValueError),
+        (1, ValueError),
+        ([0.0, 1.0], TypeError),
+    ],
+)
+def test_targets_that_are_no_classes(target: Any, kind: type[Exception]) -> None:
+    scores = tj.rand(2, 3)
+    for smoothing in (0.0, 0.1):
+        loss = nn.CrossEntropyLoss(label_smoothing=smoothing)
+        for run in (loss, tj.script(loss)):
+            with pytest.raises(kind):
+                run(scores, tj.tensor(target))
+
+
+def test_words_that_are_not_there() -> None:
+    table = nn.Embedding(4, 2)
+    for run in (table, tj.script(table), lambda i: F.embedding_bag(i[None], table.weight)):
+        for index in (-1, 4):
+            with pytest.raises(IndexError):
+                run(tj.tensor([0, index]))
+    assert table(tj.tensor([3], dtype=tj.uint8)).tolist() == [table.weight[3].tolist()]
+    assert F.embedding(np.array([1]), np.eye(3)).tolist() == [[0, 1, 0]]
+
+
+@pytest.mark.parametrize("loss", [F.binary_cross_entropy, F.binary_cross_entropy_with_logits])
+def test_binary_targets_of_other_shapes(loss: Callable[..., Any]) -> None:
+    for shape in ((3,), (4, 1), (3, 3)):
+        for run in (loss, tj.script(loss)):
+            with pytest.raises(ValueError, match="the target has shape"):
+                run(tj.rand(3, 1), tj.ones(shape))

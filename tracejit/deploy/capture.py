@@ -28,9 +28,10 @@ from tracejit.frontend.function import (
     any_sizes,
 )
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
-from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
+from tracejit.frontend.signature import PYTHON_DTYPES, Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
+from tracejit.ir.types import ScalarType
 from tracejit.records import record
 from tracejit.scripted import ScriptedFunction, ScriptedModule, script
 from tracejit.scripted.function import BoundScript
@@ -151,6 +152,8 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
             yield from _values(lowered, b, tree, name)
         case ConstantLeaf(None):
             return
+        case ConstantLeaf(value) if type(value) in PYTHON_DTYPES:
+            yield name, b.constant(value, ScalarType(PYTHON_DTYPES[type(value)]))
         case ConstantLeaf(value):
             raise ExportError(f"cannot export a function that returns {value!r}: results are arrays and numbers")
         case _:

@@ -56,9 +56,14 @@ def _channel_dropout(input: Any, p: float, training: bool, inplace: bool, space:
     return input.mul_(kept) if inplace else input * kept
 
 
+def from_zero(places: Any, count: int) -> Any:
+    """Indices below `count` that do not count from the end: negative ones lie outside, as in PyTorch."""
+    return tj.where(places < 0, places.astype(tj.int64) - count, places)
+
+
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Rows of weight by integer index; the row `padding_idx` gets no gradient."""
-    rows = weight[input]
+    rows = weight[from_zero(input, weight.shape[0])]
     if padding_idx is None:
         return rows
     return tj.where((input == padding_idx).unsqueeze(-1), rows.detach(), rows)
@@ -76,7 +81,7 @@ def embedding_bag(
     at `offsets`; those of no rows are 0. `per_sample_weights` multiply the rows of a sum."""
     if mode not in ("sum", "mean", "max"):
         raise ValueError("embedding_bag: mode is 'sum', 'mean' or 'max'")
-    rows = weight[input]
+    rows = weight[from_zero(input, weight.shape[0])]
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(-1)
     if input.ndim == 2:

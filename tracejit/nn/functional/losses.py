@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import tracejit as tj
-from tracejit.nn.functional.layers import cosine_similarity, pairwise_distance
+from tracejit.nn.functional.layers import cosine_similarity, from_zero, pairwise_distance
 
 
 def _reduced(loss: Any, reduction: str) -> Any:
@@ -17,6 +17,11 @@ def _reduced(loss: Any, reduction: str) -> Any:
     if reduction == "none":
         return loss
     raise ValueError("reduction is 'mean', 'sum' or 'none'")
+
+
+def _require_same_shape(input: Any, target: Any) -> None:
+    if target.shape != input.shape:
+        raise ValueError(f"the target has shape {target.shape}, the input {input.shape}")
 
 
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
@@ -57,6 +62,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
     """-weight * (t log p + (1 - t) log(1 - p)) of probabilities; logarithms are at least -100, as in PyTorch."""
+    _require_same_shape(input, target)
     yes = tj.clamp(tj.log(input), min=-100.0)
     no = tj.clamp(tj.log(1.0 - input), min=-100.0)
     loss = -(target * yes + (1.0 - target) * no)
@@ -68,6 +74,7 @@ def binary_cross_entropy_with_logits(
 ) -> Any:
     """Binary cross entropy of sigmoid(input), without overflow. `weight` scales elements, `pos_weight` the part of
     positive targets."""
+    _require_same_shape(input, target)
     rest = -tj.logsigmoid(input)
     if pos_weight is not None:
         rest = rest * ((pos_weight - 1.0) * target + 1.0)
@@ -77,12 +84,18 @@ def binary_cross_entropy_with_logits(
 
 def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """Minus the log-probability of each target class. Classes are axis 1 of `input` (axis 0 of a vector); `weight`
-    scales classes, and the mean is weighted by it; places with `ignore_index` count nothing."""
+    scales classes, and the mean is weighted by it; places with `ignore_index` count nothing. Raises `IndexError` for
+    other places outside the classes, `ValueError` for targets that are not one for each row."""
+    wanted = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
+    if target.shape != wanted:
+        raise ValueError(f"targets of shape {target.shape} do not fit an input of shape {input.shape}")
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"targets are class numbers, or probabilities of the input's shape; they are {target.dtype}")
     classes = input.shape[1] if input.ndim > 1 else input.shape[0]
     rows = input.movedim(1, -1).reshape(-1, classes) if input.ndim > 1 else input.reshape(1, classes)
     places = target.reshape(-1)
     counted = places != ignore_index
-    safe = tj.where(counted, places, 0)
+    safe = from_zero(tj.where(counted, places, 0), classes)
     picked = tj.where(counted, rows[tj.arange(rows.shape[0]), safe], 0.0)
     share = counted.astype(rows.dtype) if weight is None else tj.where(counted, weight[safe], 0.0)
     loss = -(picked * share)
