@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -84,6 +85,14 @@ def test_where_there_are_no_differences_the_modes_are_compared(fn: Callable[...,
         report = tj.check(fn, np.array([1.0, 0.0, 4.0]))
     assert report.ok and report.compared[1:] == ["forward mode and reverse mode"], str(report)
     assert "a kink, a jump or an end" in report.skipped[0]
+
+
+def test_where_moved_arguments_are_refused_the_modes_are_compared() -> None:
+    def root(x: float) -> float:
+        return math.sqrt(x) * 0.0 + x * x if x != 0.0 else math.sqrt(x)
+
+    report = tj.check(root, 0.0)
+    assert report.compared[1:] == ["forward mode and reverse mode"], str(report)
 
 
 def test_results_that_are_nan_have_no_weight() -> None:

@@ -224,6 +224,33 @@ def test_pushforward() -> None:
     assert tj.jvp(lambda a, b: a * b, (2.0, 2.0), (1.0, 0.0)) == (4.0, 2.0)
 
 
+def of_many(items: Any, k: int) -> Any:
+    return items[k] * items[0] + sum(items)
+
+
+def test_lists_of_many_floats() -> None:
+    items = [0.5 * i + 1 for i in range(40)]
+    expected = [1.0] * 40
+    expected[0], expected[3] = 1 + items[3], 1 + items[0]
+    assert tj.vjp(of_many, items, 3)[1](1.0) == (expected, None)
+    assert tj.jvp(of_many, (items, 3), ([1.0] * 40, None))[1] == pytest.approx(sum(expected))
+    assert tj.grad(of_many)(items, 3) == tj.script(lambda xs, k: tj.grad(of_many)(xs, k))(items, 3) == expected
+    scripted = tj.script(of_many)
+    tj.vjp(scripted, items, 3)
+    assert scripted(items, 3) == scripted(items[:20], 3) + sum(items[20:]) and scripted.compiles == 1
+
+
+def test_lists_of_any_length_inside_a_script() -> None:
+    def grown(x: float, n: int) -> Any:
+        items = [x]
+        for _ in range(n):
+            items.append(items[-1] * 0.5)
+        return tj.grad(of_many)(items, 0)
+
+    with pytest.raises(tj.ScriptError, match="a list of any length"):
+        tj.script(grown)(1.0, 5)
+
+
 def test_tangents_must_fit() -> None:
     with pytest.raises(ValueError, match="shape"):
         tj.jvp(cubes, (X,), (np.ones(3),))

@@ -20,6 +20,7 @@ from tracejit.frontend.values import (
     ArrayView,
     DictValue,
     FrontValue,
+    GrowingList,
     ListValue,
     Number,
     ObjectValue,
@@ -30,7 +31,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import F64, I64, ScalarType
+from tracejit.ir.types import F64, I64, ScalarType, is_differentiable
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -363,6 +364,8 @@ class Gradients:
                 return x.like({k: self.mark(v, found, node) for k, v in items.items()})
             case ObjectValue(cls, fields):
                 return ObjectValue(cls, {k: self.mark(v, found, node) for k, v in fields.items()})
+            case GrowingList(storages) if any(is_differentiable(ctx.storage.bases[s].type) for s in storages):
+                ctx.refuse(node, "there is no derivative by a list of any length", "make an array of its items")
             case Number() | ArrayView() | Static(int()):
                 ctx.check_false("NotDifferentiable", f"{describe(x)} has no derivative: it is not a float")
             case _:

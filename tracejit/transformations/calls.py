@@ -35,7 +35,7 @@ from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.function import ScriptedFunction, Specialisation
 from tracejit.scripted.node import raw_value
 from tracejit.scripted.results import ResultBuilder, item_shapes, make_tree
-from tracejit.transformations.base import argument_access, inside, n_user, scripted, without_views
+from tracejit.transformations.base import argument_access, inside, n_user, remembered, scripted, without_views
 from tracejit.transformations.gradients import grad
 from tracejit.transformations.inside import lower_hvp, lower_jvp, lower_vjp
 from tracejit.transforms.jvp import jvp_graph
@@ -181,6 +181,9 @@ class _Call:
         self.arguments = function.bind(_distinct(primals), {})
         self.places = [argument_access(function.signature, n) for n in range(len(primals))]
         specialised = function.specialise(self.arguments)
+        if _takes_floats_together(specialised):
+            told = remembered(function, (_OfItems,), lambda: _OfItems(function.__tracejit_function__, function.options))
+            specialised = told.specialise(self.arguments)
         self.returned = specialised.lowered.result
         self.found = _valued(specialised)
         lowered = self.found.lowered
@@ -282,6 +285,18 @@ class _Call:
         if isinstance(leaf, NumberLeaf) and leaf.weak:
             return found.item() if hasattr(found, "item") else found
         return wrap(self.array(found)) if self.found.tensors else found
+
+
+class _OfItems(ScriptedFunction):
+    """A function to which each number of a list is a value of its own, so that it can be varied."""
+
+    takes_numbers = False
+
+
+def _takes_floats_together(found: Specialisation) -> bool:
+    """Whether a list of many floats is one input."""
+    inputs = zip(found.lowered.inputs, found.lowered.graph.params, strict=True)
+    return any(is_differentiable(p.type) and any(kind == "numbers" for kind, _ in i.access.steps) for i, p in inputs)
 
 
 def _distinct(primals: Sequence[Any]) -> tuple[Any, ...]:
