@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import operator
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -357,12 +358,21 @@ def _list(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     return c.lists.made(c.expressions.known_items(args[0], node) if args else [], node)
 
 
-@handles(set, frozenset)
+@handles(set)
 def _set(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return _set_of(c, set, args, node)
+
+
+@handles(frozenset)
+def _frozenset(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return _set_of(c, frozenset, args, node)
+
+
+def _set_of(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> FrontValue:
     """A set: of items that are known when the function is compiled, a compile-time one."""
     if args and (list_calls.is_unknown(c, args[0]) or tables.is_table(args[0])):
-        return tables.new_table(c, set, args, node)
-    return tables.made_set(c, c.expressions.known_items(args[0], node) if args else [], node)
+        return tables.new_table(c, cls, args, node)
+    return tables.made_set(c, c.expressions.known_items(args[0], node) if args else [], node, cls)
 
 
 @handles(dict)
@@ -387,10 +397,16 @@ def _default_dict(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue
     return tables.made_dict(c, {**_pairs(c, args[1:], node), **kwargs}, node, defaultdict, args[0])
 
 
+#: Methods that operators stand for: `values.__getitem__` is a key to sort places by.
+_OPERATORS = {"__getitem__": operator.getitem, "__contains__": operator.contains, "__len__": len}
+
+
 def container_method(
     c: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
     """Methods of lists, dicts and tuples of known structure."""
+    if name in _OPERATORS and not kwargs:
+        return c.call_object(_OPERATORS[name], [receiver, *args], {}, node)
     if isinstance(receiver, DictValue) and hasattr(dict, name):
         require_arguments(c, getattr(receiver.cls, name), args, kwargs, node, receiver.cls())
     match receiver, name:

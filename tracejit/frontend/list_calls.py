@@ -14,6 +14,8 @@ from tracejit.frontend.merged_lists import may_change, require_own
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
+    BoundFunction,
+    BoundMethod,
     FrontValue,
     GeneratorValue,
     GrowingList,
@@ -118,7 +120,10 @@ def _static_method(
         case "reverse":
             items.reverse()
         case "sort":
-            items[:] = c.expressions.known_items(c.call_object(sorted, [receiver], kwargs, node), node)
+            ordered = c.call_object(sorted, [receiver], kwargs, node)
+            if isinstance(ordered, GrowingList):  # too many to compare each with each
+                c.lists.grown(receiver, node)
+            items[:] = c.expressions.known_items(ordered, node)
         case "copy":
             return c.lists.made(items, node)
         case "pop":
@@ -301,7 +306,7 @@ def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], nod
     """Items in ascending order of their keys; items of equal keys stay in order."""
     lst = value if isinstance(value, GrowingList) else c.lists.copied(c.expressions.iterable(value, node), node)
     descending = bool(c.static(kwargs.get("reverse", Static(False)), node, "'reverse'"))
-    key = kwargs.get("key", Static(None))
+    key = comparable(kwargs).get("key", Static(None))
     keys = lst if isinstance(key, Static) and key.value is None else _keys(c, lst, key, node)
     n = c.lists.length(lst)
     last = c.ctx.sizes.sub(c.ctx.b, n, 1)
@@ -322,6 +327,16 @@ def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], nod
         return c.lists.get(lst, c.ctx.sizes.sub(c.ctx.b, last, at) if descending else at)
 
     return SequenceValue(n, item)
+
+
+def comparable(kwargs: dict[str, FrontValue]) -> dict[str, FrontValue]:
+    """The keywords of a function that compares, with a `key` that may not give None."""
+    from tracejit.frontend.written.sequences import compared_by
+
+    key = kwargs.get("key")
+    if not isinstance(key, BoundMethod | BoundFunction):
+        return kwargs
+    return {**kwargs, "key": BoundFunction(Static(compared_by), (key,))}
 
 
 def _keys(c: Calls, lst: GrowingList, key: FrontValue, node: ast.AST) -> GrowingList:

@@ -34,7 +34,7 @@ def in_language(
 
 def _key(c: Calls, kwargs: dict[str, FrontValue], items: Sequence[FrontValue], node: ast.AST) -> list[FrontValue]:
     """What items are compared by."""
-    key = kwargs.get("key", Static(None))
+    key = list_calls.comparable(kwargs).get("key", Static(None))
     if isinstance(key, Static) and key.value is None:
         return list(items)
     return [c.call_value(key, [item], {}, node) for item in items]
@@ -50,7 +50,7 @@ def _extreme(name: str) -> Handler:
             return _of_array(c, name, args[0], node)
         if len(args) == 1 and list_calls.is_unknown(c, args[0]):
             if kwargs:
-                return in_language(c, name, args, kwargs, node)
+                return in_language(c, name, args, list_calls.comparable(kwargs), node)
             return list_calls.extreme(c, args[0], name, node)
         items = c.expressions.known_items(args[0], node) if len(args) == 1 else args
         if not items and "default" in kwargs:

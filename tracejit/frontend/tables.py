@@ -11,12 +11,14 @@ import ast
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
 from tracejit.frontend.choices import each
 from tracejit.frontend.kinds import Kind, NoKind, NumberKind, kind_of_items
+from tracejit.frontend.optionals import require_value
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
     DictValue,
@@ -25,6 +27,7 @@ from tracejit.frontend.values import (
     Mutable,
     Number,
     ObjectValue,
+    OptionalValue,
     SliceValue,
     Static,
     TupleValue,
@@ -132,7 +135,7 @@ def _refuse_order(calls: Calls, node: ast.AST) -> NoReturn:
 
 
 def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) -> FrontValue:
-    return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and value.cls is cls.value)
+    return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and issubclass(value.cls, cls.value))
 
 
 def _text_code(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
@@ -142,9 +145,16 @@ def _text_code(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
     return code(key) if isinstance(key, Static) else each(calls.expressions, key, code, node)  # type: ignore[arg-type]
 
 
+def _not_none(calls: Calls, node: ast.AST, value: FrontValue) -> FrontValue:
+    if not isinstance(value, OptionalValue):
+        return value
+    calls.ctx.at(node)
+    return require_value(calls.ctx, replace(value, checked=True))
+
+
 #: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
 #: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
-#: text, the same in each process.
+#: text, the same in each process; a value that is not None, which is checked where it may be.
 growing = _Special(lambda calls, node: _made(calls, node, None))
 growing_ints = _Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
 growing_bools = _Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
@@ -153,6 +163,7 @@ refuse_order = _Special(_refuse_order)
 same_kind = _Special(_same_kind)
 is_slice = _Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
 text_code = _Special(_text_code)
+not_none = _Special(_not_none)
 
 
 # -- when a container is a table --------------------------------------------------------------------------------
@@ -202,17 +213,17 @@ def made_dict(
     return c.ctx.new_object(DictValue(items, None, frozenset((place,)), cls, factory), node)
 
 
-def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST) -> FrontValue:
-    """The set of these items that a node of the program makes."""
+def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST, cls: type = set) -> FrontValue:
+    """The set (or frozenset) of these items that a node of the program makes."""
     items = list(items)
     place = c.ctx.place(node)
     if not c.ctx.growing.covers(("set", place)) and not any(map(is_run_time_key, items)):
-        made = c.call_now(set, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
+        made = c.call_now(cls, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
         c.ctx.sets[id(made.value)] = made.value, place
         return made
-    table = new_table(c, set, [], node)
+    table = new_table(c, cls, [], node)
     for item in items:
-        c.call_value(c.attribute(table, "add", node), [item], {}, node)
+        c.call_value(c.attribute(table, "_insert", node), [item], {}, node)
     return table
 
 
@@ -236,7 +247,7 @@ def grow_beside(c: Calls, x: FrontValue, y: FrontValue) -> None:
 
 def unordered(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """The items of a set for what does not depend on their order; other values unchanged."""
-    if isinstance(value, ObjectValue) and is_table(value) and shown_class(value.cls) is set:
+    if isinstance(value, ObjectValue) and is_table(value) and shown_class(value.cls) in (set, frozenset):
         return c.call_value(c.attribute(value, "_items", node), [], {}, node)
     return value
 

@@ -13,9 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.frontend.tables import not_none
 from tracejit.frontend.written import each, written
 
 _NOTHING = object()
+
+
+def compared_by(key: Any, item: Any) -> Any:
+    """`key(item)` of a function that may give None, which cannot be compared (`d.get`)."""
+    return not_none(key(item))
+
+
+@written(dict.fromkeys)
+def from_keys(keys: Any, value: Any = None) -> Any:
+    """dict.fromkeys."""
+    made = {}
+    for key in keys:
+        made[key] = value
+    return made
 
 
 def extreme(items: Any, key: Any, greatest: Any, default: Any, name: Any) -> Any:

@@ -14,9 +14,12 @@ class HashSet(Entries):
 
     def __init__(self, items: Any = ()) -> None:
         super().__init__()
-        self.update(items)
+        self._extend(items)
 
     def add(self, item: Any) -> None:
+        self._insert(item)
+
+    def _insert(self, item: Any) -> None:
         if find(self._slots, self._keys, item) < 0:
             self._make_room()
             self._add(item)
@@ -52,28 +55,35 @@ class HashSet(Entries):
 
     def update(self, *others: Any) -> None:
         for other in others:
-            for item in members(other):
-                self.add(item)
+            self._extend(other)
+
+    def _extend(self, items: Any) -> None:
+        for item in members(items):
+            self._insert(item)
+
+    def _result(self, made: Any) -> Any:
+        """A new set as one of this one's class."""
+        return made
 
     def copy(self) -> Any:
-        return HashSet(self)
+        return self._result(HashSet(self))
 
     def union(self, *others: Any) -> Any:
         made = HashSet(self)
         made.update(*others)
-        return made
+        return self._result(made)
 
     def intersection(self, other: Any) -> Any:
         made = HashSet()
         for item in members(other):
             if item in self:
                 made.add(item)
-        return made
+        return self._result(made)
 
     def difference(self, other: Any) -> Any:
         made = HashSet(self)
         made.difference_update(other)
-        return made
+        return self._result(made)
 
     def difference_update(self, other: Any) -> None:
         for item in members(HashSet(other)):  # which may be this one
@@ -91,7 +101,7 @@ class HashSet(Entries):
                 made.discard(item)
             else:
                 made.add(item)
-        return made
+        return self._result(made)
 
     def symmetric_difference_update(self, other: Any) -> None:
         for item in members(HashSet(other)):
@@ -132,16 +142,16 @@ class HashSet(Entries):
         return self.symmetric_difference(other) if isinstance(other, (set, frozenset)) else NotImplemented
 
     def __ror__(self, other: Any) -> Any:
-        return self.union(other)
+        return as_set(other).union(self)
 
     def __rand__(self, other: Any) -> Any:
-        return self.intersection(other)
+        return as_set(other).intersection(self)
 
     def __rsub__(self, other: Any) -> Any:
-        return HashSet(other).difference(self)
+        return as_set(other).difference(self)
 
     def __rxor__(self, other: Any) -> Any:
-        return self.symmetric_difference(other)
+        return as_set(other).symmetric_difference(self)
 
     def __ior__(self, other: Any) -> Any:
         self.update(other)
@@ -173,11 +183,62 @@ class HashSet(Entries):
         return len(self) == len(other) and self.issuperset(other)
 
 
+@stands_for(frozenset)
+class FrozenHashSet(HashSet):
+    """A frozenset: operators with assignment make a new one."""
+
+    def _result(self, made: Any) -> Any:
+        return FrozenHashSet(made)
+
+    def __ior__(self, other: Any) -> Any:
+        return self.union(other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self.intersection(other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self.difference(other)
+
+    def add(self, item: Any) -> None:
+        no_change("add")
+
+    def discard(self, item: Any) -> None:
+        no_change("discard")
+
+    def remove(self, item: Any) -> None:
+        no_change("remove")
+
+    def pop(self) -> Any:
+        no_change("pop")
+
+    def clear(self) -> None:
+        no_change("clear")
+
+    def update(self, *others: Any) -> None:
+        no_change("update")
+
+    def difference_update(self, other: Any) -> None:
+        no_change("difference_update")
+
+    def intersection_update(self, other: Any) -> None:
+        no_change("intersection_update")
+
+    def symmetric_difference_update(self, other: Any) -> None:
+        no_change("symmetric_difference_update")
+
+
+def no_change(name: str) -> None:
+    """A frozenset has no methods that change it."""
+    raise AttributeError(f"'frozenset' object has no attribute '{name}'")
+
+
 def members(items: Any) -> Any:
     """What can be looped over where the order does not matter."""
     return items._items() if same_kind(items, HashSet) else items
 
 
 def as_set(items: Any) -> Any:
-    """A set of items."""
-    return items if isinstance(items, (set, frozenset)) else HashSet(items)
+    """A set of items; that of a frozenset known when compiling is one too."""
+    if same_kind(items, HashSet):
+        return items
+    return FrozenHashSet(items) if isinstance(items, frozenset) else HashSet(items)

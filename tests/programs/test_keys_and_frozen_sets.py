@@ -1,0 +1,88 @@
+"""What items are compared by, methods that stand for operators, and sets that do not change."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tests.programs.compare import check
+
+
+def most_frequent(values):
+    counts = {}
+    for v in values:
+        counts[v] = counts.get(v, 0) + 1
+    by_count = max(counts.items(), key=operator.itemgetter(1))
+    return max(counts, key=counts.get), min(counts.keys(), key=counts.get), sorted(counts, key=counts.get), by_count
+
+
+def of_a_counter(values):
+    counts = Counter(values)
+    return max(counts, key=counts.get), counts.most_common(1)
+
+
+def known_keys(n):
+    costs = {"a": n, "b": 3, "c": 2}
+    return max(costs, key=costs.get), sorted(costs, key=costs.get, reverse=True)
+
+
+@pytest.mark.parametrize("values", [[3, 1, 3, 2, 3, 1], np.array([3, 1, 3])], ids=["list", "array"])
+def test_the_key_get(values):
+    check(most_frequent, values)
+    check(of_a_counter, values)
+
+
+def test_the_key_get_of_known_keys():
+    check(known_keys, 5)
+    check(known_keys, 1)
+
+
+def order(values):
+    places = list(range(len(values)))
+    places.sort(key=values.__getitem__)
+    return places, sorted(places, key=values.__getitem__), min(places, key=values.__getitem__), values.__len__()
+
+
+def test_methods_of_operators():
+    check(order, [5, 3, 8])
+    check(order, [5.0, 3, 8] * 9)
+
+
+def from_keys(values, n):
+    seen = dict.fromkeys(values)
+    return list(seen), dict.fromkeys(values, n), dict.fromkeys("ab"), dict.fromkeys(range(n), 0.5)
+
+
+def test_dicts_of_keys():
+    check(from_keys, [3, 1, 3], 4)
+
+
+def frozen(values):
+    f = frozenset(values)
+    g = f
+    g |= {99}
+    g ^= {1, 98}
+    kinds = isinstance(f, frozenset), isinstance(f, set), isinstance(set(values), frozenset)
+    return f, g, kinds, 1 in f, f == set(f), f <= g, f.union([3]), f.difference(values), f.copy(), sorted(f), sum(f)
+
+
+def of_two_kinds(values):
+    s = set()
+    for v in values:
+        s.add(v % 3)
+    f = frozenset(s)
+    s.add(7)
+    return s - f, f - s, f ^ s, s ^ f, {9, 1} | f, f & {1}, frozenset([1, 2])
+
+
+def added(values):
+    frozenset(values).add(3)
+
+
+@pytest.mark.parametrize("fn", [frozen, of_two_kinds, added])
+@pytest.mark.parametrize("values", [[1, 2, 3, 3], np.array([1, 2, 3, 3]), [5]], ids=["list", "array", "one"])
+def test_frozen_sets(fn, values):
+    check(fn, values)
