@@ -322,8 +322,8 @@ class Plan:
         places = self.flatten(leaf, leaves)
         if isinstance(places, int):
             return "single", None
-        if isinstance(leaf, TreeLeaf) and leaf.type is tuple and places[1] == tuple(range(len(leaves))):
-            return "tuple", None
+        if isinstance(places, tuple) and places[1] == tuple(range(len(leaves))):
+            return ("tuple", None) if isinstance(leaf, TreeLeaf) and leaf.type is tuple else ("finish", places[0])
         return "finish", lambda *values: self.assemble(places, values)
 
     @classmethod

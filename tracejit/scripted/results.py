@@ -220,8 +220,7 @@ def shared_view(
 ) -> Any:
     """The view of an array or Tensor that a `ViewLeaf` tells of; a Tensor's has the owner's history."""
     base = raw_array(owner)
-    shows_all = not offset and (*lengths,) == base.shape and [*strides] == _c_strides(base.shape)
-    if whole and not readonly and shows_all:
+    if whole and not readonly and not offset and (*lengths,) == base.shape and [*strides] == _c_strides(base.shape):
         return owner
     made = view_of(base, offset, strides, lengths)
     if readonly:
@@ -233,12 +232,14 @@ def view_of(
     base: np.ndarray[Any, Any], offset: int, strides: Sequence[int], lengths: Sequence[int]
 ) -> np.ndarray[Any, Any]:
     """A view given in elements of the base's C order, on whatever layout the base has."""
-    module: Any = module_of(base)
-    if 0 in lengths or base.size == 0:
-        return base.reshape(-1)[:0].reshape(lengths) if base.size == 0 else module.empty(lengths, base.dtype)
+    if base.size == 0:
+        return base.reshape(-1)[:0].reshape(lengths)
+    module: Any = np if type(base) is np.ndarray else module_of(base)
+    if 0 in lengths:
+        return module.empty(lengths, base.dtype)
     if module is np and base.flags.c_contiguous:
         size = base.itemsize
-        return np.ndarray((*lengths,), base.dtype, base, offset * size, [s * size for s in strides])
+        return np.ndarray(lengths, base.dtype, base, offset * size, [s * size for s in strides])
     logical = _c_strides(base.shape)
     corner: list[slice] = []
     for step in logical:
