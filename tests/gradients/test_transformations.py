@@ -240,6 +240,7 @@ def test_lists_of_many_floats() -> None:
     assert scripted(items, 3) == scripted(items[:20], 3) + sum(items[20:]) and scripted.compiles == 1
 
 
+@pytest.mark.compiled
 def test_lists_of_any_length_inside_a_script() -> None:
     def grown(x: float, n: int) -> Any:
         items = [x]

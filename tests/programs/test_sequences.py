@@ -179,6 +179,20 @@ def iter_loops(n):
     return s
 
 
+@case(([1, 2, 3], 2), ([1, 2, 3], 0), ((0.5, 1.5), 1))
+def choices(values, k):
+    n = len(values) + k
+    return (
+        list(itertools.combinations(values, k)),
+        list(itertools.combinations(range(n), k)),
+        list(itertools.combinations_with_replacement(values, k)),
+        list(itertools.combinations_with_replacement(range(n), r=2)),
+        list(itertools.permutations(values)),
+        list(itertools.permutations(values, r=k)),
+        list(itertools.product(values, repeat=k)),
+    )
+
+
 @case((3, 2.0), (0, 2.0))
 def conditions(n, x):
     l = [i for i in range(n)]

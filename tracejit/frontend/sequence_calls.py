@@ -180,15 +180,15 @@ def _chain(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 
 def _arranged(make: Any) -> Handler:
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+        if make is not itertools.product:
+            args = [*args[:1], *(Static(c.static(a, node, "a count")) for a in args[1:])]
+        named = {k: c.static(v, node, k) for k, v in kwargs.items()}
         if any(list_calls.is_unknown(c, a) for a in args):
-            return in_language(c, make.__name__, args, kwargs, node)
-        rows = [
-            c.static(a, node, "a count")
-            if isinstance(a, Static) and isinstance(a.value, int)
-            else c.expressions.known_items(a, node)
+            return in_language(c, make.__name__, args, {k: Static(v) for k, v in named.items()}, node)
+        rows: list[Any] = [
+            a.value if isinstance(a, Static) and isinstance(a.value, int | None) else c.expressions.known_items(a, node)
             for a in args
         ]
-        named = {k: c.static(v, node, k) for k, v in kwargs.items()}
         return TupleValue(tuple(TupleValue(tuple(row)) for row in make(*rows, **named)))
 
     return handler
@@ -203,7 +203,12 @@ for _op in BINARY.values():
 for _op in COMPARE.values():
     HANDLERS[PYTHON[_op]] = _operator(_op)
 
-for _make in (itertools.product, itertools.combinations, itertools.permutations):
+for _make in (
+    itertools.product,
+    itertools.combinations,
+    itertools.combinations_with_replacement,
+    itertools.permutations,
+):
     HANDLERS[_make] = _arranged(_make)
 
 

@@ -133,11 +133,20 @@ def _product(heads: Any, part: Any) -> Any:
 
 def combinations(items: Any, r: Any) -> Any:
     """itertools.combinations; r is known when the function is compiled."""
-    found = list(items)
+    return _in_order(list(items), r, 1)
+
+
+def combinations_with_replacement(items: Any, r: Any) -> Any:
+    """itertools.combinations_with_replacement; r is known when the function is compiled."""
+    return _in_order(list(items), r, 0)
+
+
+def _in_order(found: Any, r: Any, step: Any) -> Any:
+    """r items each, the place of one at least so many steps behind the place before."""
     n = len(found)
     chosen: Any = [()] if r == 0 else [(i,) for i in range(n)]
     for _ in each(r - 1):
-        chosen = [(*places, i) for places in chosen for i in range(places[-1] + 1, n)]
+        chosen = [(*places, i) for places in chosen for i in range(places[-1] + step, n)]
     return [tuple([found[i] for i in places]) for places in chosen]
 
 
@@ -352,6 +361,7 @@ REPLACED = {
     "chain": chained,
     "product": product,
     "combinations": combinations,
+    "combinations_with_replacement": combinations_with_replacement,
     "permutations": permutations,
 }
 
