@@ -37,6 +37,17 @@ def test_the_eager_tape_is_compared_where_all_floats_are_tensors() -> None:
     assert report.ok and "the eager tape and central differences" in report.compared, str(report)
 
 
+def test_every_run_draws_the_same_numbers() -> None:
+    x = tj.arange(1, 9, dtype="float64")
+    tj.manual_seed(5)
+    expected = tj.rand(4).tolist()
+    tj.manual_seed(5)
+    for fn in (lambda x: x * tj.rand(8) + tj.randn(8), tj.nn.Dropout(0.5)):
+        report = tj.check(fn, x)
+        assert report.ok and len(report.compared) == 4, str(report)
+    assert tj.rand(4).tolist() == expected
+
+
 def test_results_that_are_no_floats() -> None:
     def kinds(x: Any) -> Any:
         return x.dtype, ("text", (1, 2)), None, x > 0, x.sum()

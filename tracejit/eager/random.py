@@ -60,14 +60,15 @@ def random_state() -> tuple[Any, Any]:
 def drawing_from(state: tuple[Any, Any]) -> Iterator[None]:
     """Draw the numbers again that followed a state; afterwards go on as if nothing had been drawn."""
     outer = random_state()
-    _restore(state)
+    restore(state)
     try:
         yield
     finally:
-        _restore(outer)
+        restore(outer)
 
 
-def _restore(state: tuple[Any, Any]) -> None:
+def restore(state: tuple[Any, Any]) -> None:
+    """Let the next random numbers be made of what `random_state` gave."""
     with _lock:
         STATE[:], _generator.bit_generator.state = state
 

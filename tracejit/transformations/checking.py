@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tracejit import autograd, pytree
+from tracejit.eager.random import drawing_from, random_state, restore
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.errors import NotDifferentiable
 from tracejit.records import record
@@ -61,9 +62,11 @@ def check(fn: Any, *args: Any, rtol: float = 1e-5, atol: float = 1e-7) -> Report
 
     Derivatives are compared along one random direction, and for a random weighting of the results that are finite. At a
     kink, a jump or the end of the domain there are no differences, and the modes are compared with one another.
-    Arguments are not changed. Gives a `Report`; nothing is raised for a difference.
+    Arguments are not changed, and every run draws the same random numbers. Gives a `Report`; nothing is raised for a
+    difference.
     """
-    return _Check(fn, args, rtol, atol).run()
+    with drawing_from(random_state()):
+        return _Check(fn, args, rtol, atol).run()
 
 
 class _Check:
@@ -74,6 +77,7 @@ class _Check:
         self.rtol, self.atol = rtol, atol
         self.report = Report()
         self.rng = np.random.default_rng(0)
+        self.random_state = random_state()
 
     def run(self) -> Report:
         """All comparisons."""
@@ -123,7 +127,8 @@ class _Check:
                 self.compare(f"{name} and {what}", [np.asarray(expected)], [np.asarray(slope)], rtol, atol)
 
     def arguments(self, step: float = 0.0) -> Sequence[Any]:
-        """The arguments, moved along the direction."""
+        """The arguments of a run, moved along the direction."""
+        restore(self.random_state)
         moved = [copy.deepcopy(x) for x in self.leaves]
         if step:
             for k, along in enumerate(self.along):
@@ -172,6 +177,7 @@ class _Check:
         given = [
             x.clone() if v else copy.deepcopy(x) for x, v in zip(asking, is_variable, strict=True)
         ]  # may be written
+        restore(self.random_state)
         result = self.plain(*self.structure.unflatten(given))
         pairs = zip(pytree.leaves(result), self.weights, strict=True)
         terms = [(x * wrap(np.asarray(w))).sum() for x, w in pairs if w is not None and isinstance(x, Tensor)]
