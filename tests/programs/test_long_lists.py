@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 
+import numpy as np
 import pytest
 
 import tracejit as tj
@@ -102,3 +103,19 @@ def grouped(items):
 
 def test_lists_of_a_table_filled_in_an_unrolled_loop():
     check(grouped, [("a", 1, 0.5), ("b", 2, 1.5), ("c", 4, 2.5), ("d", 1, 3.5)])
+
+
+def of_one_trip(x, rows):
+    shapes = []
+    for axis in range(3):
+        known = [1 for _ in range(2 - axis)]
+        kept = [v for v in (rows if axis == 0 else known) if axis or v > 1]
+        shapes.append(np.reshape(x, (-1, *known)).shape)
+        shapes.append(len(kept))
+        if axis:
+            shapes.append(np.zeros((1, *kept)).shape)
+    return shapes
+
+
+def test_a_list_that_grows_in_one_trip_only():
+    check(of_one_trip, np.ones((2, 3, 4)), [1, 2, 3])

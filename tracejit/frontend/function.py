@@ -216,6 +216,9 @@ def lower_function(
             for place, kind in found.kinds.items():
                 growing[place] = join_kinds(growing.get(place), kind)
             assert stale or growing != before, "lowering again finds nothing new about lists"
+        except ScriptError:
+            if not (stale or growing.withdraw()):
+                raise
         except Exception:
             if not stale:  # else what it is about may be of another kind
                 raise

@@ -12,12 +12,26 @@ if TYPE_CHECKING:
 class Growing(dict[object, "Kind | None"]):
     """The places that make lists, dicts and sets that grow, with the kind of their items (None: no item)."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.guesses = True
+        self.guessed: set[object] = set()
+
     def covers(self, key: object) -> bool:
         """Whether what is made at a place grows, because it does or because it does in another trip: lowering would
         begin anew for each trip otherwise."""
-        if key not in self and like_in_another_trip(key, self) is not None:
+        if self.guesses and key not in self and like_in_another_trip(key, self) is not None:
             self[key] = None
+            self.guessed.add(key)
         return key in self
+
+    def withdraw(self) -> bool:
+        """Guess no more what other trips make, and forget what was guessed; whether there was any."""
+        for key in self.guessed:
+            del self[key]
+        found = bool(self.guessed)
+        self.guesses, self.guessed = False, set()
+        return found
 
 
 def like_in_another_trip(key: object, known: Iterable[object]) -> object | None:
@@ -27,5 +41,7 @@ def like_in_another_trip(key: object, known: Iterable[object]) -> object | None:
 
 
 def _across_trips(key: object) -> object:
-    """A key without the numbers of trips."""
-    return tuple(_across_trips(k) for k in key if type(k) is not int) if isinstance(key, tuple) else key
+    """A key with one number for all trips."""
+    if isinstance(key, tuple):
+        return tuple(map(_across_trips, key))
+    return -1 if type(key) is int else key
