@@ -87,29 +87,29 @@ def sigmoid(k: KernelBuilder, x: Expr) -> Expr:
 
 def sinh(k: KernelBuilder, x: Expr) -> Expr:
     """(exp(|x|) - exp(-|x|)) / 2 = 2**(n - 1) * ((1 - q) * cosh(r) + (1 + q) * sinh(r)), q = 4**-n; the sign of x."""
-    whole, q, sine, cosine_rest = _hyperbolic_parts(k, x)
+    whole, q, r, sine_rest, cosine_rest = _hyperbolic_parts(k, x)
     minus = k.let(k.sub(1, q))
-    total = k.add(minus, k.fma(minus, cosine_rest, k.mul(k.add(1, q), sine)))
-    return k.copysign(k.ldexp(total, k.sub(whole, 1)), x)
+    small = k.fma(minus, cosine_rest, k.fma(q, r, k.mul(k.add(1, q), sine_rest)))
+    return k.copysign(k.ldexp(k.add(k.add(minus, r), small), k.sub(whole, 1)), x)
 
 
 def cosh(k: KernelBuilder, x: Expr) -> Expr:
     """(exp(|x|) + exp(-|x|)) / 2 = 2**(n - 1) * ((1 + q) * cosh(r) + (1 - q) * sinh(r)), q = 4**-n."""
-    whole, q, sine, cosine_rest = _hyperbolic_parts(k, x)
+    whole, q, r, sine_rest, cosine_rest = _hyperbolic_parts(k, x)
     plus = k.let(k.add(1, q))
-    total = k.add(plus, k.fma(plus, cosine_rest, k.mul(k.sub(1, q), sine)))
-    return k.ldexp(total, k.sub(whole, 1))
+    small = k.fma(plus, cosine_rest, k.mul(k.sub(1, q), k.add(r, sine_rest)))
+    return k.ldexp(k.add(plus, small), k.sub(whole, 1))
 
 
-def _hyperbolic_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """(n, 4**-n, sinh(r), cosh(r) - 1) with |x| = n * log(2) + r."""
+def _hyperbolic_parts(k: KernelBuilder, x: Expr) -> tuple[Expr, Expr, Expr, Expr, Expr]:
+    """(n, 4**-n, r, sinh(r) - r, cosh(r) - 1) with |x| = n * log(2) + r."""
     a = k.let(k.abs(x))
     limit = _EXP_RANGE[k.dtype(x).name][1] + 1.0
     whole, r = _split(k, k.let(k.select(k.gt(a, limit), limit, a)))
     z = k.let(k.mul(r, r))
-    sine = k.fma(k.mul(r, z), polynomial(k, "sinh", z), r)
     inverse = k.let(k.ldexp(k.const(1, k.dtype(x)), k.neg(whole)))
-    return whole, k.let(k.mul(inverse, inverse)), sine, k.mul(z, polynomial(k, "cosh", z))
+    sine_rest, cosine_rest = k.mul(k.mul(r, z), polynomial(k, "sinh", z)), k.mul(z, polynomial(k, "cosh", z))
+    return whole, k.let(k.mul(inverse, inverse)), r, sine_rest, cosine_rest
 
 
 def tanh(k: KernelBuilder, x: Expr) -> Expr:
