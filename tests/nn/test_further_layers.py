@@ -186,3 +186,66 @@ def test_binary_targets_of_other_shapes(loss: Callable[..., Any]) -> None:
         for run in (loss, tj.script(loss)):
             with pytest.raises(ValueError, match="the target has shape"):
                 run(tj.rand(3, 1), tj.ones(shape))
+
+
+def test_alpha_dropout_keeps_moments() -> None:
+    tj.manual_seed(0)
+    x = tj.randn(100000)
+    for call in (F.alpha_dropout, tj.script(lambda x, p, training: F.alpha_dropout(x, p, training))):
+        found = call(x, 0.3, True).numpy()
+        assert abs(found.mean()) < 0.02 and abs(found.var() - 1) < 0.03
+        values, counts = np.unique(found, return_counts=True)
+        assert counts.max() / 100000 == pytest.approx(0.3, abs=0.01)
+        scale = (0.7 * (1 + 0.3 * 1.7580993408473766**2)) ** -0.5
+        assert values[counts.argmax()] == pytest.approx(-1.7580993408473766 * scale * 0.7, rel=1e-5)
+    assert F.alpha_dropout(x, 0.3) is x and not F.alpha_dropout(x, 1.0, True).numpy().any()
+    net = nn.FeatureAlphaDropout(0.5)
+    found = net(tj.ones(20, 30, 4)).numpy()
+    assert (found == found[:, :, :1]).all() and len(np.unique(found)) == 2
+    assert nn.AlphaDropout(0.5).eval()(x) is x
+    with pytest.raises(ValueError, match="probability"):
+        F.alpha_dropout(x, 1.5, True)
+
+
+def test_images_of_other_sizes_and_orders() -> None:
+    x = tj.tensor(RNG.standard_normal((2, 4, 5, 6)))
+    np.testing.assert_array_equal(
+        nn.UpsamplingNearest2d(scale_factor=2)(x).numpy(), x.numpy().repeat(2, 2).repeat(2, 3)
+    )
+    found = nn.UpsamplingBilinear2d((9, 11))(x)
+    np.testing.assert_allclose(found.numpy(), F.interpolate(x, (9, 11), None, "bilinear", True).numpy())
+    np.testing.assert_allclose(found.numpy()[..., ::2, ::2], x.numpy())
+    np.testing.assert_array_equal(nn.ChannelShuffle(2)(x).numpy(), x.numpy()[:, [0, 2, 1, 3]])
+    for images in (x, x[0]):
+        np.testing.assert_allclose(nn.Softmax2d()(images).sum(-3).numpy(), 1)
+    with pytest.raises(ValueError, match="images"):
+        nn.Softmax2d()(x[0, 0])
+
+
+def test_triplets_with_other_distances() -> None:
+    a, p, n = (RNG.standard_normal((4, 5)) for _ in range(3))
+    near, far, other = (np.linalg.norm(u - v + 1e-6, axis=1) for u, v in ((a, p), (a, n), (p, n)))
+    expected = np.maximum(near - np.minimum(far, other) + 2.0, 0)
+    given = tuple(map(tj.tensor, (a, p, n)))
+    net = nn.TripletMarginLoss(2.0, swap=True, reduction="none")
+    for call in (net, tj.script(net)):
+        np.testing.assert_allclose(call(*given).numpy(), expected)
+
+    def city(u: Any, v: Any) -> Any:
+        return (u - v).abs().sum(-1)
+
+    loss = nn.TripletMarginWithDistanceLoss(distance_function=city, margin=1.0)
+    expected = np.maximum(np.abs(a - p).sum(1) - np.abs(a - n).sum(1) + 1.0, 0).mean()
+    for call in (loss, tj.script(loss)):
+        assert call(*given).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["relu_", "elu_", "selu_", "celu_", "leaky_relu_", "hardtanh_"])
+def test_activations_in_place(name: str) -> None:
+    function = getattr(F, name)
+    for call in (function, tj.script(lambda x: function(x))):
+        x = tj.tensor(X)
+        assert call(x).shape == x.shape
+        np.testing.assert_allclose(x.numpy(), getattr(F, name[:-1])(tj.tensor(X)).numpy(), rtol=1e-6)
+    x = tj.tensor(X)
+    np.testing.assert_array_equal(F.threshold_(x, 0.1, 7.0).numpy(), np.where(X > np.float32(0.1), X, 7))

@@ -74,6 +74,100 @@ def test_rmsprop_and_adagrad() -> None:
     np.testing.assert_allclose(trajectory(lambda p: optim.Adagrad(p, 0.1, lr_decay=0.5)), by_hand(ada))
 
 
+def test_adadelta_and_adamax() -> None:
+    def delta(p: Any, g: Any, s: Any, t: int) -> Any:
+        s["v"] = 0.9 * s["v"] + 0.1 * g * g
+        step = np.sqrt(s["m"] + 1e-6) / np.sqrt(s["v"] + 1e-6) * g
+        s["m"] = 0.9 * s["m"] + 0.1 * step**2
+        return p - step
+
+    def largest(p: Any, g: Any, s: Any, t: int) -> Any:
+        g = g + 0.05 * p
+        s["m"] = 0.9 * s["m"] + 0.1 * g
+        s["v"] = np.maximum(0.999 * s["v"], abs(g) + 1e-8)
+        return p - 0.002 / (1 - 0.9**t) * s["m"] / s["v"]
+
+    np.testing.assert_allclose(trajectory(lambda p: optim.Adadelta(p)), by_hand(delta))
+    np.testing.assert_allclose(trajectory(lambda p: optim.Adamax(p, weight_decay=0.05)), by_hand(largest))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_nadam_and_radam(decoupled: bool) -> None:
+    def averages(p: Any, g: Any, s: Any, rate: float) -> tuple[Any, Any]:
+        p, g = (p * (1 - rate * 0.05), g) if decoupled else (p, g + 0.05 * p)
+        s["m"], s["v"] = 0.9 * s["m"] + 0.1 * g, 0.95 * s["v"] + 0.05 * g * g
+        return p, g
+
+    def nesterov(p: Any, g: Any, s: Any, t: int) -> Any:
+        p, g = averages(p, g, s, 0.1)
+        now, later = (0.9 * (1 - 0.5 * 0.96 ** (u * 0.004)) for u in (t, t + 1))
+        s["product"] = s.get("product", 1.0) * now
+        size = np.sqrt(s["v"] / (1 - 0.95**t)) + 1e-8
+        moved = (1 - now) / (1 - s["product"]) * g + later / (1 - s["product"] * later) * s["m"]
+        return p - 0.1 * moved / size
+
+    def rectified(p: Any, g: Any, s: Any, t: int) -> Any:
+        p, g = averages(p, g, s, 0.1)
+        limit, mean = 2 / 0.05 - 1, s["m"] / (1 - 0.9**t)
+        length = limit - 2 * t * 0.95**t / (1 - 0.95**t)
+        if length <= 5:
+            return p - 0.1 * mean
+        scale = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
+        return p - 0.1 * mean * np.sqrt(scale * (1 - 0.95**t)) / (np.sqrt(s["v"]) + 1e-8)
+
+    options = {"lr": 0.1, "betas": (0.9, 0.95), "weight_decay": 0.05, "decoupled_weight_decay": decoupled}
+    for kind, update in ((optim.NAdam, nesterov), (optim.RAdam, rectified)):
+        found = trajectory(lambda p, kind=kind: kind(p, **options), 9)
+        np.testing.assert_allclose(found, by_hand(update, 9), rtol=1e-10)
+
+
+def test_asgd_and_rprop() -> None:
+    def averaged(p: Any, g: Any, s: Any, t: int) -> Any:
+        eta = 0.1 / (1 + 0.01 * 0.1 * (t - 1)) ** 0.75
+        return p * (1 - 0.01 * eta) - eta * g
+
+    def signs(p: Any, g: Any, s: Any, t: int) -> Any:
+        turn, step = g * s["m"], s.get("step", np.full(2, 0.3))
+        s["step"] = np.clip(step * np.where(turn > 0, 1.2, np.where(turn < 0, 0.5, 1.0)), 1e-6, 50.0)
+        s["m"] = np.where(turn < 0, 0.0, g)
+        return p - np.sign(s["m"]) * s["step"]
+
+    np.testing.assert_allclose(trajectory(lambda p: optim.ASGD(p, 0.1, lambd=0.01)), by_hand(averaged))
+    np.testing.assert_allclose(trajectory(lambda p: optim.Rprop(p, 0.3), 8), by_hand(signs, 8))
+    with pytest.raises(ValueError, match="etas"):
+        optim.Rprop([nn.Parameter(tj.ones(1))], etas=(1.5, 2.0))
+    p = nn.Parameter(tj.tensor([4.0]))
+    optimizer = optim.ASGD([p], 0.1, lambd=0.0, t0=1)
+    seen = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        p.sum().backward()
+        optimizer.step()
+        seen.append(p.item())
+    assert optimizer.state[p]["ax"].item() == pytest.approx(np.mean(seen[2:]), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"])
+def test_compiled_steps_are_eager_ones(kind: str) -> None:
+    def trained(compiled: bool) -> np.ndarray:
+        p = nn.Parameter(tj.tensor([1.0, -2.0], dtype=tj.float64))
+        optimizer = getattr(optim, kind)([p], lr=0.1)
+
+        def step(t: Any) -> Any:
+            optimizer.zero_grad()
+            loss = ((p - t) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = tj.script(step) if compiled else step
+        for _ in range(8):
+            run(tj.tensor([0.5, 0.5], dtype=tj.float64))
+        return p.detach().numpy()
+
+    np.testing.assert_allclose(trained(True), trained(False), rtol=1e-12)
+
+
 def test_options_run() -> None:
     for make in (
         lambda p: optim.Adam(p, amsgrad=True),

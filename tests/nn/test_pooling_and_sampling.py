@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.eager.differences import check_gradients
 from tracejit import nn
 from tracejit.nn import functional as F
 
@@ -174,11 +175,44 @@ def test_the_grid_of_the_identity_reads_the_image(aligned: bool) -> None:
     agree(same, (volumes, volumes), np.eye(3, 4)[None], volumes)
 
 
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_grid_sample_by_cubic_convolution(padding: str) -> None:
+    """The sum over all elements of an endless image, weighted by Keys' kernel of their distances."""
+    image = np.random.default_rng(0).normal(size=(4, 5))
+    grid = np.random.default_rng(1).uniform(-1.6, 1.6, (1, 3, 4, 2))
+
+    def kernel(distance: Any) -> Any:
+        d = np.abs(distance)
+        inner, outer = (1.25 * d - 2.25) * d * d + 1, ((-0.75 * d + 3.75) * d - 6) * d + 3
+        return np.where(d <= 1, inner, np.where(d < 2, outer, 0))
+
+    def continued(places: Any, n: int) -> Any:
+        if padding == "reflection":
+            back = places % (2 * (n - 1))
+            return np.minimum(back, 2 * (n - 1) - back)
+        return np.clip(places, 0, n - 1)
+
+    wide = np.arange(-8, 13)
+    endless = image[np.ix_(*(continued(wide, n) for n in image.shape))]
+    if padding == "zeros":
+        outside = [(wide < 0) | (wide >= n) for n in image.shape]
+        endless = np.where(outside[0][:, None] | outside[1], 0, endless)
+    x, y = ((grid[..., k] + 1) / 2 * (n - 1) for k, n in enumerate((5, 4)))
+    expected = np.einsum("abci,abcj,ij->abc", kernel(y[..., None] - wide), kernel(x[..., None] - wide), endless)
+
+    def sampled(x: Any, g: Any) -> Any:
+        return F.grid_sample(x, g, "bicubic", padding, True)
+
+    for call in (sampled, tj.script(sampled)):
+        np.testing.assert_allclose(call(tj.tensor(image[None, None]), tj.tensor(grid)).numpy()[:, 0], expected)
+    check_gradients(sampled, image[None, None], grid)
+
+
 def test_grids_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="grid_sample"):
         F.grid_sample(tj.ones(1, 1, 3, 3), tj.ones(2, 3, 3, 2))
     with pytest.raises(ValueError, match="mode"):
-        F.grid_sample(tj.ones(1, 1, 3, 3), tj.ones(1, 3, 3, 2), mode="bicubic")
+        F.grid_sample(tj.ones(1, 1, 3, 3, 3), tj.ones(1, 3, 3, 3, 3), mode="bicubic")
 
 
 # -- losses --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]] = {
         lambda: nn.Transformer(6, 2, 1, 1, 8, activation=nn.functional.gelu, batch_first=True),
         (array(2, 5, 6), array(2, 5, 6, seed=1), None, MASK),
     ),
+    "weight norm": (lambda: nn.utils.weight_norm(nn.Conv1d(4, 3, 2)), (array(2, 4, 6),)),
+    "spectral norm": (lambda: nn.utils.spectral_norm(nn.Linear(4, 3)), (array(2, 4),)),
     "stacks": (
         lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 8, 0.0), 2, nn.LayerNorm(6)),
         (array(5, 2, 6), MASK),

@@ -120,6 +120,15 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
+class Softmax2d(Module):
+    """exp(x) over its sum along the channels of (batch, channels, height, width) or (channels, height, width)."""
+
+    def forward(self, x: Any) -> Any:
+        if x.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d takes images, not {x.ndim} axes")
+        return F.softmax(x, -3)
+
+
 class LogSoftmax(Module):
     """The logarithm of softmax along `dim` (the last axis by default)."""
 
@@ -149,6 +158,20 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class AlphaDropout(Dropout):
+    """Dropout that keeps mean and variance of what `SELU` gives."""
+
+    def forward(self, x: Any) -> Any:
+        return F.alpha_dropout(x, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(Dropout):
+    """`AlphaDropout` of whole channels of (batch, channels, ...)."""
+
+    def forward(self, x: Any) -> Any:
+        return F.feature_alpha_dropout(x, self.p, self.training, self.inplace)
 
 
 class Dropout1d(Dropout):

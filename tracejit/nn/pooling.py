@@ -292,6 +292,17 @@ class PixelShuffle(Module):
         return F.pixel_shuffle(x, self.upscale_factor)
 
 
+class ChannelShuffle(Module):
+    """The channels of `groups` groups in turn."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Any) -> Any:
+        return F.channel_shuffle(x, self.groups)
+
+
 class PixelUnshuffle(Module):
     """(..., C, H * r, W * r) as (..., C * r * r, H, W)."""
 
@@ -330,3 +341,17 @@ class Upsample(Module):
     def extra_repr(self) -> str:
         given = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
         return f"{given}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """Images of another size by the nearest elements."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, "nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """Images of another size by straight lines, where the corners keep their places."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, "bilinear", True)

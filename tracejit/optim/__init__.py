@@ -3,7 +3,22 @@
 from tracejit.optim import lr_scheduler
 from tracejit.optim.adam import Adam, AdamW
 from tracejit.optim.adaptive import Adagrad, RMSprop
+from tracejit.optim.further import ASGD, Adadelta, Adamax, NAdam, RAdam, Rprop
 from tracejit.optim.optimizer import Optimizer
 from tracejit.optim.sgd import SGD
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]
+__all__ = [
+    "ASGD",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+]

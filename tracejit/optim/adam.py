@@ -7,10 +7,29 @@ from collections.abc import Iterable
 from typing import Any
 
 import tracejit as tj
-from tracejit.optim.optimizer import Optimizer, counter
+from tracejit.optim.optimizer import Optimizer, counter, decayed
 
 
-class Adam(Optimizer):
+class Moments(Optimizer):
+    """Base of the algorithms with running averages of g and of g * g."""
+
+    def __init__(self, params: Iterable[Any], betas: tuple[float, float], settings: dict[str, Any]) -> None:
+        if not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError(f"invalid betas: {betas}; they lie in [0, 1)")
+        super().__init__(params, {**settings, "betas": betas})
+
+    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        return {"step": counter(), **{name: tj.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}}
+
+    def averaged(self, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """The number of this step, and both averages with this gradient in them."""
+        beta1, beta2 = settings["betas"]
+        steps = state["step"].add_(1).item()
+        mean = state["exp_avg"].mul_(beta1).add_(gradient * (1 - beta1))
+        return steps, mean, state["exp_avg_sq"].mul_(beta2).add_(gradient * gradient * (1 - beta2))
+
+
+class Adam(Moments):
     """p -= lr * m / (sqrt(v) + eps) with bias-corrected averages m of g and v of g * g; `weight_decay` adds to g.
     `amsgrad` uses the largest v so far."""
 
@@ -27,31 +46,24 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        if not all(0.0 <= beta < 1.0 for beta in betas):
-            raise ValueError(f"invalid betas: {betas}; they lie in [0, 1)")
-        defaults = {
+        settings = {
             "lr": lr,
-            "betas": betas,
             "eps": eps,
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
+            "decoupled_weight_decay": self.decoupled,
             "maximize": maximize,
         }
-        super().__init__(params, defaults)
+        super().__init__(params, betas, settings)
 
     def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
-        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if settings["amsgrad"] else ()))
-        return {"step": counter(), **{name: tj.zeros_like(parameter) for name in names}}
+        made = super().initial(parameter, settings)
+        return {**made, "max_exp_avg_sq": tj.zeros_like(parameter)} if settings["amsgrad"] else made
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
+        gradient = decayed(gradient, parameter, settings)
         lr, (beta1, beta2) = settings["lr"], settings["betas"]
-        if settings["weight_decay"] and self.decoupled:
-            parameter.mul_(1 - lr * settings["weight_decay"])
-        elif settings["weight_decay"]:
-            gradient = gradient + parameter * settings["weight_decay"]
-        steps = state["step"].add_(1).item()
-        mean = state["exp_avg"].mul_(beta1).add_(gradient * (1 - beta1))
-        square = state["exp_avg_sq"].mul_(beta2).add_(gradient * gradient * (1 - beta2))
+        steps, mean, square = self.averaged(gradient, state, settings)
         if settings["amsgrad"]:
             square = state["max_exp_avg_sq"].copy_(tj.maximum(state["max_exp_avg_sq"], square))
         scale = math.sqrt(1 - beta2**steps)

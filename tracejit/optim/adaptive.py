@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tracejit as tj
-from tracejit.optim.optimizer import Optimizer, counter
+from tracejit.optim.optimizer import Optimizer, counter, decayed
 
 
 class RMSprop(Optimizer):
@@ -41,8 +41,7 @@ class RMSprop(Optimizer):
         return {name: tj.zeros_like(parameter) for name in ("square_avg", *averaged, *moved)}
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
-        if settings["weight_decay"]:
-            gradient = gradient + parameter * settings["weight_decay"]
+        gradient = decayed(gradient, parameter, settings)
         alpha = settings["alpha"]
         square = state["square_avg"].mul_(alpha).add_(gradient * gradient * (1 - alpha))
         if settings["centered"]:
@@ -83,8 +82,7 @@ class Adagrad(Optimizer):
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
         steps = state["step"].add_(1).item()
-        if settings["weight_decay"]:
-            gradient = gradient + parameter * settings["weight_decay"]
+        gradient = decayed(gradient, parameter, settings)
         lr = settings["lr"] / (1 + (steps - 1) * settings["lr_decay"])
         total = state["sum"].add_(gradient * gradient)
         parameter.sub_(gradient / (tj.sqrt(total) + settings["eps"]) * lr)

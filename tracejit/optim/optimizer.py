@@ -15,6 +15,18 @@ def counter() -> Any:
     return tj.tensor(0.0, dtype=tj.float64)
 
 
+def decayed(gradient: Any, parameter: Any, settings: dict[str, Any]) -> Any:
+    """The gradient with `weight_decay` times the parameter added; with `decoupled_weight_decay` the parameter shrinks
+    by lr * weight_decay instead."""
+    decay = settings["weight_decay"]
+    if not decay:
+        return gradient
+    if settings.get("decoupled_weight_decay"):
+        parameter.mul_(1 - settings["lr"] * decay)
+        return gradient
+    return gradient + parameter * decay
+
+
 class Optimizer:
     """Base of the algorithms. `params` is an iterable of tensors, or of dicts that hold `"params"` and settings of
     their own; `param_groups` has the settings, `state` what each parameter has accumulated.

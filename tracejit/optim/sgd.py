@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tracejit as tj
-from tracejit.optim.optimizer import Optimizer, counter
+from tracejit.optim.optimizer import Optimizer, counter, decayed
 
 
 class SGD(Optimizer):
@@ -41,8 +41,7 @@ class SGD(Optimizer):
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
         momentum = settings["momentum"]
-        if settings["weight_decay"]:
-            gradient = gradient + parameter * settings["weight_decay"]
+        gradient = decayed(gradient, parameter, settings)
         if momentum:
             velocity, damped = state["momentum_buffer"], settings["dampening"]
             added = gradient * (1.0 - damped * min(state["step"].item(), 1.0)) if damped else gradient

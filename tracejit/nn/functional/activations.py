@@ -174,3 +174,41 @@ def rrelu(
 
 
 logsigmoid, softsign = tj.logsigmoid, tj.softsign
+
+
+def relu_(input: Any) -> Any:
+    """`relu`, written into `input`."""
+    return relu(input, inplace=True)
+
+
+def elu_(input: Any, alpha: float = 1.0) -> Any:
+    """`elu`, written into `input`."""
+    return elu(input, alpha, inplace=True)
+
+
+def selu_(input: Any) -> Any:
+    """`selu`, written into `input`."""
+    return selu(input, inplace=True)
+
+
+def celu_(input: Any, alpha: float = 1.0) -> Any:
+    """`celu`, written into `input`."""
+    return celu(input, alpha, inplace=True)
+
+
+def leaky_relu_(input: Any, negative_slope: float = 0.01) -> Any:
+    """`leaky_relu`, written into `input`."""
+    return leaky_relu(input, negative_slope, inplace=True)
+
+
+def hardtanh_(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """`hardtanh`, written into `input`."""
+    return hardtanh(input, min_val, max_val, inplace=True)
+
+
+_thresholded = threshold  # a parameter below has its name
+
+
+def threshold_(input: Any, threshold: float, value: float) -> Any:
+    """`threshold`, written into `input`."""
+    return _thresholded(input, threshold, value, inplace=True)

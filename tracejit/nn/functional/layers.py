@@ -61,6 +61,36 @@ def from_zero(places: Any, count: int) -> Any:
     return tj.where(places < 0, places.astype(tj.int64) - count, places)
 
 
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """Set each element to the limit of `selu` with probability p, and scale all so that mean and variance of normalised
+    values stay (Klambauer et al. 2017)."""
+    return _alpha_dropout(input, tuple(input.shape), p, training, inplace)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """`alpha_dropout` of whole channels of (batch, channels, ...)."""
+    shape = (*input.shape[:2], *(1 for _ in range(input.ndim - 2)))
+    return _alpha_dropout(input, shape, p, training, inplace)
+
+
+#: Where `selu` ends for large negative numbers.
+_SELU_LIMIT = -1.7580993408473766
+
+
+def _alpha_dropout(input: Any, shape: Any, p: float, training: bool, inplace: bool) -> Any:
+    if inplace:
+        return input.copy_(_alpha_dropout(input, shape, p, training, False))
+    if not 0.0 <= p <= 1.0:
+        raise ValueError("alpha_dropout: the probability lies between 0 and 1")
+    if not training or p == 0.0:
+        return input
+    if p == 1.0:
+        return input * 0.0
+    keep = tj.rand(shape, device=input.device) >= p
+    scale = ((1.0 - p) * (1.0 + p * _SELU_LIMIT**2)) ** -0.5
+    return tj.where(keep, input, _SELU_LIMIT) * scale - scale * _SELU_LIMIT * p
+
+
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Rows of weight by integer index; the row `padding_idx` gets no gradient."""
     rows = weight[from_zero(input, weight.shape[0])]

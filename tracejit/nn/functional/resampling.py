@@ -47,6 +47,16 @@ def upsample(
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate` by the nearest elements."""
+    return interpolate(input, size, scale_factor)
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate` by straight lines, where the corners keep their places."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
 def _resampled(y: Any, axis: int, n: Any, count: Any, step: Any, mode: str, aligned: bool) -> Any:
     """One axis of n elements as `count` elements that lie `step` apart."""
     if mode == "area":
@@ -62,7 +72,7 @@ def _resampled(y: Any, axis: int, n: Any, count: Any, step: Any, mode: str, alig
     if mode != "bicubic":
         low, high = (y.index_select(axis, _at(first + k, n)) for k in (0, 1))
         return low * (1.0 - t) + high * t
-    weights = _outer(t + 1.0), _inner(t), _inner(1.0 - t), _outer(2.0 - t)
+    weights = cubic_weights(t)
     parts = [y.index_select(axis, _at(first + (k - 1), n)) * weights[k] for k in range(4)]
     return parts[0] + parts[1] + parts[2] + parts[3]
 
@@ -75,6 +85,11 @@ def _at(places: Any, n: Any) -> Any:
 def _along(values: Any, y: Any, axis: int) -> Any:
     """Numbers, one for each place of an axis, shaped to meet y."""
     return values.to(y.dtype).reshape((-1, *(1 for _ in range(y.ndim - 1 - axis))))
+
+
+def cubic_weights(t: Any) -> tuple[Any, Any, Any, Any]:
+    """The weights of four neighbours for a place t behind the second."""
+    return _outer(t + 1.0), _inner(t), _inner(1.0 - t), _outer(2.0 - t)
 
 
 def _inner(t: Any) -> Any:

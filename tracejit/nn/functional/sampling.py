@@ -6,8 +6,9 @@ import itertools
 from typing import Any
 
 import tracejit as tj
+from tracejit.nn.functional.resampling import cubic_weights
 
-_MODES = ("bilinear", "nearest")
+_MODES = ("bilinear", "nearest", "bicubic")
 _PADDING = ("zeros", "border", "reflection")
 
 
@@ -34,8 +35,8 @@ def grid_sample(
 ) -> Any:
     """(batch, channels, *space) read at the places of `grid`, (batch, *places, 2 or 3), whose last axis names the last
     axis of `input` first and runs from -1 to 1: over the centres of the elements with `align_corners`, else over their
-    outer edges. Places between elements are interpolated, or read at the nearest one; those outside are 0, or as
-    `padding_mode` says the edge or the image reflected.
+    outer edges. Places between elements are interpolated (of images also by cubic convolution), or read at the nearest
+    one; those outside are 0, or as `padding_mode` says the edge or the image reflected.
 
     Raises `ValueError` for other modes and for shapes that do not fit."""
     if mode not in _MODES or padding_mode not in _PADDING:
@@ -43,26 +44,36 @@ def grid_sample(
     space = input.ndim - 2
     if grid.ndim != input.ndim or grid.shape[-1] != space or grid.shape[0] != input.shape[0]:
         raise ValueError(f"grid_sample: the grid has the batch of the input, and {space} numbers for each place")
+    if mode == "bicubic" and space != 2:
+        raise ValueError(f"grid_sample: mode 'bicubic' is for images, not for {space} axes")
     batch, channels, *sizes = input.shape
     spots = tuple(grid.shape[1:-1])
     aligned = bool(align_corners)
-    at = [
-        _inside(_place(grid[..., space - 1 - k].reshape(batch, -1), sizes[k], aligned), sizes[k], padding_mode, aligned)
-        for k in range(space)
-    ]
+    at = [_place(grid[..., space - 1 - k].reshape(batch, -1), sizes[k], aligned) for k in range(space)]
     rows = input.reshape(batch, channels, -1)
     if mode == "nearest":
-        return _read(rows, [tj.round(x) for x in at], sizes).reshape(batch, channels, *spots)
-    first = [x.floor() for x in at]
-    parts = [x - low for x, low in zip(at, first, strict=True)]
+        near = [tj.round(_inside(x, n, padding_mode, aligned)) for x, n in zip(at, sizes, strict=True)]
+        return _read(rows, near, sizes).reshape(batch, channels, *spots)
+    taps = [_taps(x, n, mode, padding_mode, aligned) for x, n in zip(at, sizes, strict=True)]
     total: Any = 0.0
-    for corner in itertools.product((0, 1), repeat=space):
+    for corner in itertools.product(*taps):
         weight: Any = 1.0
-        for step, part in zip(corner, parts, strict=True):
-            weight = weight * (part if step else 1.0 - part)
-        value = _read(rows, [low + step for low, step in zip(first, corner, strict=True)], sizes)
-        total = total + value * weight.unsqueeze(1)
+        for _, part in corner:
+            weight = weight * part
+        total = total + _read(rows, [place for place, _ in corner], sizes) * weight.unsqueeze(1)
     return total.reshape(batch, channels, *spots)
+
+
+def _taps(x: Any, n: Any, mode: str, padding_mode: str, aligned: bool) -> list[tuple[Any, Any]]:
+    """The elements along an axis that an index between them is made of, and their weights. Lines are drawn between
+    elements inside the axis, curves through what the padding continues it by."""
+    if mode == "bilinear":
+        x = _inside(x, n, padding_mode, aligned)
+        low = x.floor()
+        return [(low, 1.0 - (x - low)), (low + 1.0, x - low)]
+    low = x.floor()
+    weights = cubic_weights(x - low)
+    return [(_inside(low + (k - 1.0), n, padding_mode, aligned), weights[k]) for k in range(4)]
 
 
 def _place(x: Any, n: Any, aligned: bool) -> Any:
