@@ -249,3 +249,16 @@ def swapped(x, y):
 @example(X)
 def clipped(x):
     return np.sum(np.clip(x, -0.2, 0.9) * x) + np.abs(x).sum() + np.maximum(x, 0.1).sum()
+
+
+@example(X)
+def left_by_return_alone(x):
+    v, k = x * 1.0, 0
+    while True:
+        v = np.sin(v) * x + v * 0.5
+        k += 1
+        for i in range(4):
+            if v[i] * k > 2.0:
+                return v[i] * v.sum()
+        if k > 5:
+            return (v * v).sum()

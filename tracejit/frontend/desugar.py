@@ -241,7 +241,7 @@ class _Desugar:
                     out.extend(self.try_statement(statement))
                 case _:
                     out.append(statement)
-            if isinstance(statement, ast.Try) and ends([statement]):
+            if isinstance(statement, ast.Try | ast.While) and ends([statement]):
                 return out
             flags = self.flags_set_by(statement)
             if flags and rest:
@@ -388,6 +388,8 @@ def ends(body: Sequence[ast.stmt]) -> bool:
             case ast.If() if statement.orelse and ends(statement.body) and ends(statement.orelse):
                 return True
             case ast.With() if ends(statement.body):
+                return True
+            case ast.While(test=ast.Constant(value)) if value and not _jumps(statement.body)[0]:
                 return True
             case ast.Try(body, handlers, orelse) if ends([*body, *orelse]):
                 if all(ends(h.body) for h in handlers):
