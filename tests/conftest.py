@@ -1,4 +1,4 @@
-"""Shared by all tests: every transform is verified, and golden files can be rewritten."""
+"""Shared by all tests: every transform is verified, golden files can be rewritten, derivatives looked at."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.programs import derivatives
 from tracejit import config
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected part of golden files")
+    parser.addoption("--every-derivative", action="store_true", help="look at the derivatives of all test programs")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    derivatives.every = bool(config.getoption("--every-derivative"))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.programs import derivatives
 from tracejit import Tensor
 from tracejit.scripted import script
 
@@ -71,12 +72,14 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
 
 
 def check(fn: Callable[..., Any], *arguments: Any, tolerance: float = 1e-9, scripted: Any = None) -> Any:
-    """Assert that compiled and plain runs agree, the first compiled call and a second one, which is served natively;
-    gives the scripted function."""
+    """Assert that compiled and plain runs agree, the first compiled call and a second one, which is served natively,
+    and that derivatives do; gives the scripted function."""
     scripted = script(fn) if scripted is None else scripted
     plain = observe(fn, arguments)
     for _ in range(2):
         agree(plain, observe(scripted, arguments), tolerance)
+    if plain.error is None:
+        derivatives.look_at(fn, arguments)
     return scripted
 
 

@@ -365,13 +365,15 @@ def test_own_derivatives_stay_in_traces() -> None:
         assert str(traced.graph).count("custom") == 1
 
 
-def test_the_tape_is_refused_in_traces() -> None:
+def test_the_tape_in_traces() -> None:
     def slope(x: Any) -> Any:
         (g,) = tj.autograd.grad((x * x).sum(), x)
         return g
 
-    with pytest.raises(ScriptError, match="eager tape"):
+    with pytest.raises(RuntimeError, match="does not require gradients"):
         tj.trace(slope, draw(3))
+    x = draw(3).requires_grad_()
+    assert_same(tj.trace(slope, x)(x), slope(x))
 
 
 def test_scripts_keep_their_control_flow_inside_a_trace() -> None:
