@@ -344,3 +344,24 @@ def test_gradients_limited_in_a_loop_that_clears_them_by_hand(to_zeros: bool) ->
         fn(w, x)
         found.append(w.tolist())
     assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+@pytest.mark.compiled
+def test_a_parameter_under_two_names_is_refused() -> None:
+    p = nn.Parameter(tj.ones(3))
+    optimizer = optim.SGD([p], lr=0.1)
+
+    @tj.script
+    def step(p: Any, target: Any) -> Any:
+        optimizer.zero_grad()
+        loss = ((p - target) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="also found outside"):
+            step(p, tj.zeros(3))
+    other = nn.Parameter(tj.ones(3))
+    step(other, tj.zeros(3))
+    assert other.grad.tolist() == [2.0] * 3 and p.grad is None

@@ -51,6 +51,7 @@ from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
 from tracejit.scripted.entries import native_entry
 from tracejit.scripted.node import SpentNode
+from tracejit.scripted.overlap import has_two_names, require_one_name
 from tracejit.scripted.results import leave_gradient, make_tree, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
@@ -349,6 +350,7 @@ class Plan:
         spent = {i: x.output for i, x in enumerate(leaves[:count]) if isinstance(x, g.ArrayResult)}
         spent = {i: port for i, port in spent.items() if port in self.made.spent}
         graph = self.lowered.graph
+        may_meet = has_two_names(self.lowered)
 
         def finished(*values: Any) -> Any:
             if spent and MODE.enabled:
@@ -357,6 +359,8 @@ class Plan:
                     attach(values[i], node, port)
             left = values[count::3], values[count + 1 :: 3], values[count + 2 :: 3]
             REPORTED.clear()
+            if may_meet:
+                require_one_name(left[0])
             for tensor, gradient, state in zip(*left, strict=True):
                 leave_gradient(tensor, gradient, state)
             if shape == "single":

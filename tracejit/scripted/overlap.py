@@ -7,6 +7,7 @@ from typing import Any
 
 from tracejit.devices import is_array, module_of
 from tracejit.frontend.function import Lowered
+from tracejit.frontend.gradients import HAS_ARRAY
 from tracejit.frontend.signature import Access, ArraySpec, Spec, is_data_object, step_kind, tree_children
 from tracejit.scripted.node import raw_value
 
@@ -28,8 +29,23 @@ def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access,
     return found
 
 
+def has_two_names(lowered: Lowered) -> bool:
+    """Whether the script does more to some `.grad` than to add, and has tensors as arguments and from outside."""
+    roots = {lowered.inputs[left.input].access.root < 0 for left in lowered.gradients}
+    return len(roots) == 2 and any(left.state != HAS_ARRAY for left in lowered.gradients)
+
+
+def require_one_name(tensors: Sequence[Any]) -> None:
+    """A tensor whose `.grad` changes and that is both an argument and found outside is refused: the function was
+    compiled for two."""
+    if len(set(map(id, tensors))) < len(tensors):
+        raise ValueError("an argument whose '.grad' changes is also found outside: use it by one of the two names")
+
+
 def require_disjoint(lowered: Lowered, inputs: Sequence[Any], names: Sequence[str]) -> None:
     """Arguments that overlap in part are refused where the function writes one of them."""
+    if has_two_names(lowered):
+        require_one_name([inputs[left.input] for left in lowered.gradients])
     for i in lowered.graph.inout:
         written = raw_value(inputs[i])
         for k, other in enumerate(inputs):
