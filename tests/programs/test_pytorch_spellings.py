@@ -194,3 +194,11 @@ def limits(x: Any, n: int) -> Any:
 
 def test_limits_of_dtypes() -> None:
     check(limits, tj.tensor([1.0, -2.0]), 3)
+
+
+def of_kinds(x: Any) -> Any:
+    return tj.is_tensor(x), tj.is_tensor(3), tj.is_tensor([x]), tj.zeros(2, dtype=tj.get_default_dtype())
+
+
+def test_what_is_a_tensor() -> None:
+    check(of_kinds, tj.ones(2))

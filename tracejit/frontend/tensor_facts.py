@@ -7,6 +7,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from tracejit.eager.dtypes import float32
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, define, total_size
 from tracejit.frontend.context import Context
@@ -88,6 +89,17 @@ for _name in ("is_floating_point", "is_complex"):
     @define(_name, "x")
     def _fact_function(c: Calls, a: Arguments, _name: str = _name) -> FrontValue:
         return METHODS[_name](c, a["x"], [], {}, a.node)
+
+
+@define("is_tensor", "x")
+def _is_tensor(c: Calls, a: Arguments) -> FrontValue:
+    x = a["x"]
+    return Static(c.ctx.tensors and (isinstance(x, ArrayView) or (isinstance(x, Number) and not x.weak)))
+
+
+@define("get_default_dtype", "")
+def _get_default_dtype(c: Calls, a: Arguments) -> FrontValue:
+    return Static(float32)
 
 
 @define("is_nonzero", "x")
