@@ -173,3 +173,31 @@ def test_requires_grad_is_set_on_inexact_leaves_only() -> None:
 def test_products_keep_bfloat16() -> None:
     x = tj.ones(2, 2, dtype=tj.bfloat16)
     assert (x @ x).dtype == x.mv(x[0]).dtype == tj.einsum("ij,jk->ik", x, x).dtype == tj.bfloat16
+
+
+@pytest.mark.parametrize("offset", [0, 1, -2, 9])
+def test_diagonals_of_matrices(offset: int) -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for diagonal in (tj.linalg.diagonal, tj.script(lambda x, offset: tj.linalg.diagonal(x, offset=offset))):
+        np.testing.assert_array_equal(diagonal(tj.tensor(x), offset=offset), np.linalg.diagonal(x, offset=offset))
+    for trace in (tj.linalg.trace, tj.script(lambda x, offset: tj.linalg.trace(x, offset=offset))):
+        np.testing.assert_array_equal(trace(tj.tensor(x), offset=offset), np.linalg.trace(x, offset=offset))
+        assert trace(tj.tensor(x.astype("int8")), offset=offset).dtype == tj.int64
+    inside = tj.script(lambda x, offset: (np.linalg.trace(x, offset=offset), np.linalg.diagonal(x, offset=offset)))
+    for found, expected in zip(
+        inside(x, offset), (np.linalg.trace(x, offset=offset), np.linalg.diagonal(x, offset=offset)), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_diagonal_of_matrices_is_a_view() -> None:
+    x = tj.zeros(2, 3, 3)
+    tj.linalg.diagonal(x).fill_(1)
+    assert x.tolist() == [np.eye(3).tolist()] * 2
+    assert tj.linalg.trace(x, dtype=tj.float64).dtype == tj.float64
+
+
+def test_the_trace_of_a_vector_is_refused() -> None:
+    for trace in (tj.linalg.trace, tj.Tensor.trace, tj.script(lambda x: x.trace())):
+        with pytest.raises(ValueError, match="two axes|out of bounds"):
+            trace(tj.ones(3))

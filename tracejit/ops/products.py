@@ -11,6 +11,7 @@ from tracejit.ir.types import BOOL, F32
 from tracejit.ops import coerce
 from tracejit.ops.define import conjugate
 from tracejit.ops.functions import Operand, array, count_of, function, on, one_axis
+from tracejit.ops.statistics import sum_
 
 TORCH = ("function", "method")
 
@@ -228,9 +229,11 @@ def _pick(b: Any, x: Any, axis: int, order: Sequence[int]) -> Any:
 
 @function()
 def trace(b: Any, x: Operand) -> Any:
-    """The sum of the main diagonal."""
+    """The sum of the main diagonal of the first two axes; integers are summed in 64 bits."""
     x = array(b, x)
-    return b.sum(diagonal(b, x), axes=(b.rank(x) - 2,))
+    if b.rank(x) < 2:
+        raise ShapeMismatch(f"trace needs two axes or more, got an array of rank {b.rank(x)}")
+    return sum_(b, diagonal(b, x), -1)
 
 
 def diagonal(b: Any, x: Any, offset: int = 0) -> Any:

@@ -195,6 +195,18 @@ def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = 
     return out
 
 
+@written(np.linalg.trace)
+def trace_of_matrices(x: Any, /, *, offset: Any = 0, dtype: Any = None) -> Any:
+    """The sum along a diagonal of the last two axes."""
+    return np.trace(x, offset, -2, -1, dtype)
+
+
+@written(np.linalg.diagonal)
+def diagonal_of_matrices(x: Any, /, *, offset: Any = 0) -> Any:
+    """A diagonal of the last two axes."""
+    return np.diagonal(x, offset, -2, -1)
+
+
 @written(np.block)
 def block(arrays: Any) -> Any:
     """A matrix of blocks given by rows."""
