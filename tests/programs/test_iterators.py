@@ -139,6 +139,63 @@ def caches(n):
     return ([_sq(i) for i in range(n)], _sq(n))
 
 
+@case(("kitten", "sitting"), ([1, 2, 3, 4], [2, 3, 5]))
+def distance(a, b):
+    @functools.lru_cache(maxsize=None)
+    def d(i, j):
+        if i == 0 or j == 0:
+            return i + j
+        return min(d(i - 1, j) + 1, d(i, j - 1) + 1, d(i - 1, j - 1) + (a[i - 1] != b[j - 1]))
+
+    return d(len(a), len(b))
+
+
+@case((20,))
+def remembered(n):
+    @functools.cache
+    def fib(k):
+        print("fib", k)
+        return k if k < 2 else fib(k - 1) + fib(k - 2)
+
+    @functools.lru_cache
+    def paths(r, c):
+        return 1 if r == 0 or c == 0 else paths(r - 1, c) + paths(r, c - 1)
+
+    return fib(n // 4), fib(n // 4), paths(n // 2, n // 2)
+
+
+def _shown(fn):
+    @functools.wraps(fn)
+    def inner(*args, **kwargs):
+        print("in", len(args))
+        found = fn(*args, **kwargs)
+        print("out", found)
+        return found
+
+    return inner
+
+
+def _twice(k):
+    def decorated(fn):
+        return lambda x: fn(fn(x)) * k
+
+    return decorated
+
+
+@case((2.0,), (np.arange(3.0),))
+def decorated(x):
+    @_shown
+    @_twice(3)
+    def g(y):
+        return y * y + 1
+
+    @_twice(2)
+    def h(y, z=2.0):
+        return y - z
+
+    return g(x), h(x)
+
+
 @case((65,), (8364,), (-1,))
 def chars(n):
     print(chr(n))

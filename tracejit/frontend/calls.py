@@ -25,6 +25,7 @@ from tracejit.frontend import (
     iterators,
     module_parts,
     ranges,
+    remembering,
     sequence_calls,
     shared_lists,
     text,
@@ -304,10 +305,9 @@ class Calls:
         ufunc = getattr(fn, "__self__", None)
         if isinstance(ufunc, np.ufunc):
             return ufuncs.ufunc_method(self, ufunc, fn.__name__, args, kwargs, node)
-        if isinstance(fn, iterators.CACHED):
-            return iterators.cached(self, fn, args, kwargs, node)
-        written = replacement(fn)
-        if written is not None:
+        if isinstance(fn, remembering.CACHED):
+            return remembering.cached(self, fn, args, kwargs, node)
+        if (written := replacement(fn)) is not None:
             return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)
         if known in ("grad", "value_and_grad"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import itertools
 import operator
 from typing import TYPE_CHECKING, Any
@@ -187,17 +186,6 @@ def _attrgetter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue],
     from tracejit.frontend.written.iterators import attribute_of
 
     return BoundFunction(Static(attribute_of), (args[0],))
-
-
-def cached(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """A call of a function that remembers its results (`functools.cache`): it is taken to give the same each time."""
-    wrapped = fn.__wrapped__
-    if any(f.source.function is wrapped for f in c.ctx.frames()):
-        c.ctx.refuse(node, f"{wrapped.__name__!r} calls itself and remembers results", "keep them in a dict")
-    return c.call_object(wrapped, args, kwargs, node)
-
-
-CACHED = functools._lru_cache_wrapper
 
 
 @handles(chr)

@@ -175,7 +175,7 @@ VALUES = (
         "functions, modules, classes, dtypes, None",
         "compile-time objects, functions and modules of one class one of at most 32; outer ones are guarded, and what "
         "sets, `deque`s and read-only views of dicts hold: changed, it compiles again; "
-        "a function with `functools.cache` is called each time, and may not call itself",
+        "an outer function with `functools.cache` is called each time, and may not call itself; one inside remembers",
         "import math\nf = math.sin if n > 3 else math.cos\nreturn f(n), iter([n, 2]).__next__()",
     ),
 )

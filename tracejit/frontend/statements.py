@@ -316,9 +316,11 @@ class Statements:
         return Text(self.calls, node).show_str(self.expressions.value(node)).message()
 
     def nested_function(self, s: ast.FunctionDef) -> None:
-        if s.decorator_list:
-            self.ctx.refuse(s, "a nested function cannot be decorated", "define it outside the script")
-        self.ctx.frame.env[s.name] = self.closure(s)
+        decorators = [self.expressions.value(d) for d in s.decorator_list]
+        made: FrontValue = self.closure(s)
+        for decorator in reversed(decorators):
+            made = self.calls.call_value(decorator, [made], {}, s)
+        self.ctx.frame.env[s.name] = made
 
     def closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         frame = self.ctx.frame

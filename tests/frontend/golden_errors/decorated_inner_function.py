@@ -1,11 +1,9 @@
-import numpy as np
-
 from tracejit import script
 
 
 @script
 def f(x):
-    @abs
+    @property
     def g(y):
         return y
 
