@@ -238,7 +238,7 @@ def power(dtype: DType, x: Array, exponent: float) -> Array:
 
 
 @FLOATS
-@pytest.mark.parametrize("exponent", [2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5])
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 4.0, -1.0, -2.0, 0.5, 1.5, -0.5, -1.5])
 def test_powers_by_known_exponents(exponent: float, dtype: DType) -> None:
     edges = edge_values(dtype)
     with np.errstate(all="ignore"):

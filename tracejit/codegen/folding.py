@@ -111,7 +111,7 @@ def _pow(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:
         if b.value == 4:
             x = square = k.let(square)
         return square if b.value == 2 else k.mul(square, x)
-    is_short = b.value in (-2, -1, -0.5, 0.5, 1.5) and k.dtype(a).is_float
+    is_short = b.value in (-2, -1.5, -1, -0.5, 0.5, 1.5) and k.dtype(a).is_float
     return _float_power(k, k.let(a), b.value) if is_short else None
 
 
@@ -125,8 +125,10 @@ def _float_power(k: KernelBuilder, x: Expr, exponent: complex) -> Expr:
     if exponent == 1.5:
         usual, at_infinity = k.mul(x, k.sqrt(x)), float("inf")
     else:
-        root = k.sqrt(k.select(k.eq(x, 0), k.const(0, k.dtype(x)), x))
-        usual, at_infinity = (root, float("inf")) if exponent == 0.5 else (k.div(1, root), 0.0)
+        x = k.let(k.select(k.eq(x, 0), k.const(0, k.dtype(x)), x))
+        if exponent == -1.5:
+            return k.div(k.sqrt(k.div(1, x)), x)
+        usual, at_infinity = (k.sqrt(x), float("inf")) if exponent == 0.5 else (k.div(1, k.sqrt(x)), 0.0)
     return k.select(k.eq(x, float("-inf")), k.const(at_infinity, k.dtype(x)), usual)
 
 
