@@ -32,8 +32,9 @@ from tracejit.ir.opdef import Pointwise, Reduction
 from tracejit.ir.types import BF16, F16, F32, I64, TensorType
 from tracejit.records import record
 
-#: Additions per element from which a value is rather read back than computed again.
-COSTLY = 4
+#: Additions per element from which a value is rather read back than computed again: on a CPU, and on a GPU, whose
+#: memory is slower beside its arithmetic.
+COSTLY, COSTLY_NESTED = 4, 16
 
 #: Kernels of so many ops are printed a second time for short rows.
 SHORT_OPS = 24
@@ -271,8 +272,9 @@ class KernelLowering:
         return stages
 
     def _is_costly(self, op: Op) -> bool:
+        least = COSTLY_NESTED if self.nested else COSTLY
         is_inside = shape_of(op.results[0]) == self.space_shape
-        return op.defn.cost >= COSTLY and isinstance(op.defn.lower, Pointwise) and is_inside
+        return op.defn.cost >= least and isinstance(op.defn.lower, Pointwise) and is_inside
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
