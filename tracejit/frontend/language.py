@@ -97,7 +97,7 @@ STATEMENTS = (
         "    case _:\n        r = -1\nreturn r",
     ),
     Construct(
-        "nested `def`, `lambda`, `nonlocal`, `import`, `global` names that are read, `pass`, docstrings, `...`",
+        "nested `def`, decorated or not, `lambda`, `nonlocal`, `import`, `global` names that are read, `pass`, docstrings, `...`",
         "",
         '"""Doc."""\nglobal math\nimport math\nfrom math import pi\n...\n\n'
         "def g(a, *b, c=2, **d):\n    nonlocal n\n    n += 1\n    return a + c + sum(b) + len(d)\n"
@@ -197,7 +197,6 @@ REFUSED = (
         "match n:\n    case complex(a):\n        return a\nreturn n",
         "keywords: `Point(x=1)`",
     ),
-    Construct("decorated inner functions", "", "@staticmethod\ndef g():\n    return 1\nreturn n", "define it outside"),
     Construct("dict keys of text known at run time", "", "return {'1': x}[str(n)]", "an array, or if / elif"),
     Construct("loops over sets known at run time only", "", "for i in {n, 1}:\n    x += i\nreturn x", "`sorted(s)`"),
     Construct(
