@@ -60,7 +60,23 @@ def through_numbers_of_a_loop_before(w, n):
     return s.detach()
 
 
-PROGRAMS = [every_trip, some_trips_of_a_while, in_a_branch, through_numbers_of_a_loop_before]
+def some_trips_at_a_time(w, n):
+    h = w.detach() + 1.0
+    for _ in range(n):
+        h = h.detach()
+        for _ in range(3):
+            h = tj.tanh(h * w) + 0.1
+        (h * h).sum().backward()
+    return h.detach().sum()
+
+
+PROGRAMS = [
+    every_trip,
+    some_trips_of_a_while,
+    in_a_branch,
+    through_numbers_of_a_loop_before,
+    some_trips_at_a_time,
+]
 
 
 @pytest.mark.parametrize("trips", [0, 1, 2, 5])
@@ -99,9 +115,19 @@ def of_what_derivatives_changed(w, n):
         h = h + w.grad
 
 
+def some_trips_by_a_condition(w, n):
+    h = w.detach() + 1.0
+    for i in range(2 * n):
+        h = tj.tanh(h * w)
+        if i % 2:
+            h.sum().backward()
+            h = h.detach()
+
+
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
+        (some_trips_by_a_condition, "a loop of their own inside"),
         (once_more_without_retain_graph, "retain_graph=True"),
         (through_arrays_of_a_loop_before, "every trip of a loop"),
         (of_what_derivatives_changed, "derivatives taken in earlier trips"),

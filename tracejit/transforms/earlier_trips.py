@@ -31,7 +31,10 @@ def through_earlier_trips(op: Op, xs: Sequence[Value], enclosing: Enclosing, edi
         if not carried:
             continue
         if not op.attrs.get("retain", False):
-            reason = "it depends on earlier trips of the loop it is in; eager code needs retain_graph=True for that"
+            reason = (
+                "it depends on earlier trips of the loop it is in: pass retain_graph=True, or make these trips a loop of "
+                "their own inside this one"
+            )
             raise NotDifferentiable(op.name, reason, op.span)
         needed, ops = _slice(op, around, carried)
         b = Rebuilder(without_effects, {}, op.span)
