@@ -119,3 +119,40 @@ def of_one_trip(x, rows):
 
 def test_a_list_that_grows_in_one_trip_only():
     check(of_one_trip, np.ones((2, 3, 4)), [1, 2, 3])
+
+
+PRIMES = [n for n in range(2, 600) if all(n % k for k in range(2, n))]
+
+
+def least_factor(n):
+    for p in PRIMES:
+        if n % p == 0:
+            return p
+    return n
+
+
+def numbered(x):
+    found = []
+    for i, p in enumerate(PRIMES):
+        if p > x:
+            found.append(i)
+        if i == 70:
+            break
+    else:
+        found.append(-1)
+    return found, [a * b for a, b in zip(PRIMES, reversed(PRIMES), strict=True)][3], [p for p in PRIMES if p % 7 == x]
+
+
+def needs_each(x):
+    total = x.sum(axis=[p for p in PRIMES if p < 3][0] - 2)[0]
+    for p in PRIMES:
+        if p < 4:
+            total = total + x.sum(axis=p - 2)[0]
+    return total
+
+
+def test_loops_over_many_known_numbers():
+    for n in (35, 397 * 401, 2):
+        check(least_factor, n)
+    check(numbered, 3)
+    check(needs_each, np.ones((3, 3)))

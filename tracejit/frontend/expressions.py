@@ -575,6 +575,8 @@ class Expressions:
                 return self.iterable(self.calls.objects.items(value, node), node)
             case TupleValue() | ListValue() | DictValue() | Static() | ChoiceValue() | MessageValue():
                 items = self.known_items(value, node)
+                if (many := self.lists.many(value, items, node)) is not None:
+                    return many
                 return SequenceValue(len(items), lambda i: self.one_of(items, i, node), static=len(items))
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)

@@ -199,14 +199,16 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}", list_places(a) | list_places(b))
 
 
-def are_many_alike(items: Sequence[FrontValue]) -> bool:
-    """Whether items are so many numbers of one type that branches between them take longer to compile than a list that
-    lies in memory."""
-    return len(items) > _FEW and len({number_type(i) for i in items}) == 1 and number_type(items[0]) is not None
-
-
 #: So many items are told apart by branches.
 _FEW = 32
+#: Sequences of more items are lists known at run time only: code for each item would get long.
+MAX_UNROLLED = 64
+
+
+def are_many_alike(items: Sequence[FrontValue], few: int = _FEW) -> bool:
+    """Whether items are so many numbers of one type that code for each, or branches between them, take longer to
+    compile than a list that lies in memory."""
+    return len(items) > few and len({number_type(i) for i in items}) == 1 and number_type(items[0]) is not None
 
 
 def _options(kind: ConstantKind | ChoiceKind) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
 from tracejit.frontend.generators import all_items
-from tracejit.frontend.kinds import ArrayKind, ChoiceKind, NumberKind, TupleKind
+from tracejit.frontend.kinds import MAX_UNROLLED, ArrayKind, ChoiceKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import array_of, columns
 from tracejit.frontend.merged_lists import may_change, require_own
 from tracejit.frontend.slices import slice_bounds
@@ -35,9 +35,6 @@ from tracejit.ir.types import BOOL, I64, ScalarType
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
     from tracejit.frontend.expressions import Expressions
-
-#: Sequences of more items are lists known at run time only: code for each item would get long.
-MAX_UNROLLED = 64
 
 _CHANGES = frozenset({"append", "extend", "insert", "pop", "clear", "reverse", "remove", "sort"})
 METHODS = _CHANGES | {"copy", "index", "count"}

@@ -21,6 +21,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import ForLoop
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.kinds import (
+    MAX_UNROLLED,
     NOTHING,
     ArrayKind,
     ChoiceKind,
@@ -30,9 +31,11 @@ from tracejit.frontend.kinds import (
     NumberKind,
     SharedKind,
     TupleKind,
+    are_many_alike,
     join_kinds,
     kind_of_items,
     list_places,
+    number_type,
     slots,
 )
 from tracejit.frontend.merged_lists import require_own
@@ -42,6 +45,7 @@ from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
+    DictValue,
     FrontValue,
     GrowingList,
     ListValue,
@@ -196,6 +200,20 @@ class Lists:
         else:
             self.fill(made, items, node)
         return made
+
+    def many(self, value: FrontValue, items: Sequence[FrontValue], node: ast.AST) -> SequenceValue | None:
+        """What a loop runs over instead of many known numbers of one type: a list that lies in memory. None of others,
+        and where something was found to need each number."""
+        growing, key = self.ctx.growing, (*self.ctx.place(node), "items")
+        if isinstance(value, DictValue) or not growing.guesses or not are_many_alike(items, MAX_UNROLLED):
+            return None
+        growing.guessed.add(key)
+        found = number_type(items[0])
+        assert found is not None
+        kind = growing[key] = NumberKind(*found)
+        made = GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((key,)))
+        self.fill(made, items, node)
+        return self.items(made)
 
     def no_items(self, kind: Kind) -> list[Value]:
         """Empty slots."""

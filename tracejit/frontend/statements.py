@@ -37,6 +37,7 @@ from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side, end_of
+from tracejit.frontend.kinds import MAX_UNROLLED
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
@@ -431,7 +432,7 @@ class Statements:
         if seq.static is not None and seq.range is None:
             self.unrolled(s, seq, 0)
             return
-        if seq.range is not None and isinstance(seq.length, int) and seq.length <= list_calls.MAX_UNROLLED:
+        if seq.range is not None and isinstance(seq.length, int) and seq.length <= MAX_UNROLLED:
             if s.node in self.ctx.unrolled:
                 self.unrolled(s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
                 return

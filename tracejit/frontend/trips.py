@@ -1,4 +1,4 @@
-"""Places in the trips of unrolled loops: what one trip makes, the others make too."""
+"""Places that make what grows; in the trips of unrolled loops, what one trip makes, the others make too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 
 class Growing(dict[object, "Kind | None"]):
-    """The places that make lists, dicts and sets that grow, with the kind of their items (None: no item)."""
+    """The places that make lists, dicts and sets that grow, with the kind of their items (None: no item). Some are
+    guessed, as long as what is found so can be lowered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,10 +27,10 @@ class Growing(dict[object, "Kind | None"]):
         return key in self
 
     def withdraw(self) -> bool:
-        """Guess no more what other trips make, and forget what was guessed; whether there was any."""
-        for key in self.guessed:
-            del self[key]
+        """Guess no more, and forget what was found by guesses; whether there were any."""
         found = bool(self.guessed)
+        if found:
+            self.clear()
         self.guesses, self.guessed = False, set()
         return found
 
