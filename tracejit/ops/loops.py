@@ -118,7 +118,7 @@ def _place_in_line(e: Emitter, better: str, size: Expr, element: Callable[[Expr]
         value = element(k.add(start, found.index))
         hit = k.eq(value, best)
         if value.type.is_float:
-            hit = k.logical_or(hit, k.logical_and(k.isnan(value), k.isnan(best)))
+            hit = k.logical_or(hit, k.isnan(value))  # where there is a nan, it is the best
         found.following = [k.select(hit, k.cast(found.index, I32), nowhere)]
     return k.add(start, k.cast(found.results[0], I64))
 
