@@ -147,6 +147,66 @@ def test_asgd_and_rprop() -> None:
     assert optimizer.state[p]["ax"].item() == pytest.approx(np.mean(seen[2:]), rel=1e-6)
 
 
+def rosenbrock(optimizer: Any, p: Any) -> Callable[[], Any]:
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
+        loss.backward()
+        return loss
+
+    return closure
+
+
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_lbfgs_finds_the_end_of_a_valley(search: str | None) -> None:
+    p = nn.Parameter(tj.tensor([-1.2, 1.0], dtype=tj.float64))
+    optimizer = optim.LBFGS([p], max_iter=100, max_eval=200, line_search_fn=search)
+    closure = rosenbrock(optimizer, p)
+    assert optimizer.step(closure).item() == pytest.approx(24.2)
+    optimizer.step(closure)
+    np.testing.assert_allclose(p.detach().numpy(), [1.0, 1.0], atol=1e-4)
+    before = p.detach().numpy().copy()
+    optimizer.step(closure)
+    np.testing.assert_allclose(p.detach().numpy(), before, atol=1e-4)
+
+
+def test_lbfgs_is_newtons_method_on_a_quadratic_form() -> None:
+    """With exact slopes and as many changes as axes it ends at the minimum; parameters of several shapes are one."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(6, 6))
+    form, right = tj.tensor(a @ a.T + np.eye(6)), tj.tensor(rng.normal(size=6))
+    parts = [nn.Parameter(tj.zeros(2, 2, dtype=tj.float64)), nn.Parameter(tj.zeros(2, dtype=tj.float64))]
+    optimizer = optim.LBFGS(parts, max_iter=60, max_eval=100, line_search_fn="strong_wolfe", tolerance_change=1e-14)
+    calls = []
+
+    @tj.script
+    def energy(w: Any, v: Any) -> Any:
+        x = tj.cat([w.reshape(-1), v])
+        return x @ (form @ x) / 2 - right @ x
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = energy(*parts)
+        loss.backward()
+        calls.append(loss.item())
+        return loss
+
+    optimizer.step(closure)
+    found = np.concatenate([p.detach().numpy().ravel() for p in parts])
+    np.testing.assert_allclose(found, np.linalg.solve(form.numpy(), right.numpy()), atol=1e-6)
+    assert len(calls) < 40 and calls[-1] <= min(calls) + 1e-12
+
+
+def test_lbfgs_refuses_what_it_cannot_do() -> None:
+    p, q = nn.Parameter(tj.ones(1)), nn.Parameter(tj.ones(1))
+    with pytest.raises(ValueError, match="strong_wolfe"):
+        optim.LBFGS([p], line_search_fn="armijo")
+    with pytest.raises(ValueError, match="one group"):
+        optim.LBFGS([{"params": [p]}, {"params": [q]}])
+    with pytest.raises(TypeError, match="function"):
+        optim.LBFGS([p]).step()
+
+
 @pytest.mark.parametrize("kind", ["Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"])
 def test_compiled_steps_are_eager_ones(kind: str) -> None:
     def trained(compiled: bool) -> np.ndarray:
