@@ -201,3 +201,47 @@ def test_the_trace_of_a_vector_is_refused() -> None:
     for trace in (tj.linalg.trace, tj.Tensor.trace, tj.script(lambda x: x.trace())):
         with pytest.raises(ValueError, match="two axes|out of bounds"):
             trace(tj.ones(3))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda x: (tj.reshape(x, (3, 2)), tj.reshape(x, shape=(3, 2)), x.reshape(shape=(3, -1)), tj.reshape(x, 3, 2)),
+        lambda x: (tj.permute_dims(x, axes=(1, 0)), x.permute(dims=(1, 0)), x.permute(1, 0), tj.permute(x, (1, 0))),
+        lambda x: (tj.flip(x, axis=1), tj.flip(x, dims=(1,)), x.flip(1), x.flip([-1])),
+        lambda x: (tj.pad(x, 1), tj.pad(x, (1, 1, 1, 1)), tj.pad(x, ((1, 1), (1, 1)))),
+    ],
+    ids=["reshape", "permute", "flip", "pad"],
+)
+def test_spellings_of_arguments(same: Any) -> None:
+    for run in (same, tj.script(same)):
+        first, *others = (y.tolist() for y in run(tj.arange(6.0).reshape(2, 3)))
+        assert all(other == first for other in others)
+
+
+def test_reshape_by_a_copy_and_without() -> None:
+    def written(x: Any, copy: bool | None) -> Any:
+        y = tj.reshape(x, (3, 2), copy=copy)
+        y[0] = 9
+        return y
+
+    for run in (written, tj.script(written)):
+        for copy, first in ((True, 0.0), (False, 9.0), (None, 9.0)):
+            x = tj.arange(6.0).reshape(2, 3)
+            assert run(x, copy)[0].tolist() == [9, 9]
+            assert x[0, 0].item() == first
+    with pytest.raises(ValueError, match="has no view"):
+        tj.reshape(tj.ones(3, 2).T, (3, 2), copy=False)
+    with pytest.raises(tj.ScriptError, match="needs a copy is not known"):
+        tj.script(written)(tj.ones(3, 2).T, False)
+
+
+def test_what_counts_as_zero() -> None:
+    x = np.diag([1.0, 0.6, 0.4])
+    for run in (
+        tj.linalg.matrix_rank,
+        tj.script(lambda x, rtol: np.linalg.matrix_rank(x, rtol=rtol), static=("rtol",)),
+    ):
+        assert int(run(x, rtol=0.5)) == 2
+    for run in (tj.linalg.pinv, tj.script(lambda x, rtol: np.linalg.pinv(x, rtol=rtol), static=("rtol",))):
+        np.testing.assert_allclose(run(x, rtol=0.5), np.linalg.pinv(x, rtol=0.5), atol=1e-12)

@@ -26,10 +26,16 @@ from tracejit.ops import coerce
 
 
 @spelled
-def reshape(x: Any, *shape: Any) -> Tensor:
-    """The same elements in C order under another shape, in which one size may be -1; a view where memory allows."""
+def reshape(x: Any, *sizes: Any, shape: Any = None, copy: bool | None = None) -> Tensor:
+    """The same elements in C order under another shape, in which one size may be -1; a view where memory allows, or by
+    `copy` always a copy, or (False) never one: ValueError where memory does not allow a view."""
     x = as_tensor(x)
-    return TENSORS.reshape(x, sizes_of(shape, x.size))
+    result = TENSORS.reshape(x, sizes_of(sizes if shape is None else (shape,), x.size))
+    if copy is None or (not copy and module_of(x._data).may_share_memory(result._data, x._data)) or not x.size:
+        return result
+    if not copy:
+        raise ValueError(f"a tensor of shape {x.shape} and strides {x.strides} has no view of shape {result.shape}")
+    return result.clone()
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
@@ -100,14 +106,13 @@ def _permuted(x: Tensor, perm: Sequence[int]) -> Tensor:
     return TENSORS.transpose(x, perm=tuple(perm))
 
 
-def permute(x: Any, *dims: Any) -> Tensor:
-    """Axis i of the result is axis dims[i]."""
+def permute(x: Any, *order: Any, dims: Any = None, axes: Any = None) -> Tensor:
+    """Axis i of the result is axis order[i] (or dims[i], axes[i])."""
     x = as_tensor(x)
-    if len(dims) == 1 and isinstance(dims[0], tuple | list):
-        dims = tuple(dims[0])
-    perm = [axis_of(d, x.ndim) for d in dims]
+    given = next((d for d in (dims, axes) if d is not None), order[0] if len(order) == 1 else order)
+    perm = [axis_of(d, x.ndim) for d in (given if isinstance(given, tuple | list) else (given,))]
     if sorted(perm) != list(range(x.ndim)):
-        raise ValueError(f"{tuple(dims)} does not permute {x.ndim} axes")
+        raise ValueError(f"{given} does not permute {x.ndim} axes")
     return _permuted(x, perm)
 
 
@@ -171,11 +176,11 @@ def select(x: Any, dim: int, index: int) -> Tensor:
     return getitem(x, (slice(None),) * axis_of(dim, x.ndim) + (operator.index(index),))
 
 
-def flip(x: Any, *axis: Any, dims: Any = None) -> Tensor:
+def flip(x: Any, *axes: Any, axis: Any = None, dims: Any = None) -> Tensor:
     """With the order of elements reversed along axes (all by default), as a view."""
     x = as_tensor(x)
-    axis = axis[0] if len(axis) == 1 else axis or dims
-    return TENSORS.flip(x, axes=axes_of(axis, x.ndim))
+    given = axes[0] if len(axes) == 1 else axes or (dims if axis is None else axis)
+    return TENSORS.flip(x, axes=axes_of(given, x.ndim))
 
 
 def _strided(x: Tensor, shown: Any) -> Tensor:
@@ -354,11 +359,12 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
     return repeat_interleave(x, repeats, axis)
 
 
-def pad(x: Any, pad: Sequence[Any], mode: str = "constant", value: Any = 0) -> Tensor:
+def pad(x: Any, pad: int | Sequence[Any], mode: str = "constant", value: Any = 0) -> Tensor:
     """PyTorch's `pad`: pairs (before, after) from the last axis backward; negative ones cut. Filled with `value`.
 
-    A pair for every axis, the first axis first, is NumPy's form.
+    A pair for every axis, the first axis first, is NumPy's form, and so is one number for all sides.
     """
+    pad = ((pad, pad),) if isinstance(pad, int) else pad
     widths = tuple(tuple(map(int, w)) if isinstance(w, tuple | list) else int(w) for w in pad)
     return functions()["pad"](as_tensor(x), widths, mode, value)
 

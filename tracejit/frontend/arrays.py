@@ -222,11 +222,13 @@ def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:
     return made
 
 
-@define("reshape view", "x *shape order='C' copy=None")
+@define("reshape view", "x *sizes shape=None order='C' copy=None")
 def _reshape(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     if a.rest and isinstance(a.rest[-1], Static) and isinstance(a.rest[-1].value, str):
         a.values["order"] = a.rest.pop()
+    if not a.rest and not a.is_none("shape"):
+        a.rest = [a["shape"]]
     if not a.rest and a.name == "view":
         return dataclasses.replace(x)
     if len(a.rest) == 1 and isinstance(a.rest[0], Static) and _is_dtype(a.rest[0].value):
@@ -234,6 +236,10 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
     sizes = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     if a.static("order") != "F":
         made = reshaped(c, x, sizes, a.node)
+        if a.static("copy"):
+            return copied(c, made, tuple(range(made.rank)))
+        if a.static("copy") is False and made.storage != x.storage:
+            c.ctx.refuse(a.node, "whether this needs a copy is not known when the function is compiled", "copy=None")
         if a.name == "view" and c.ctx.tensors and made.storage != x.storage:
             text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
             c.ctx.check_false("RuntimeError", text)
@@ -251,11 +257,12 @@ def _ravel(c: Calls, a: Arguments) -> FrontValue:
     return reshaped(c, by_columns(x) if a.static("order") == "F" else x, [-1], a.node)
 
 
-@define("permute permute_dims", "x *order axes=None")
+@define("permute permute_dims", "x *order axes=None axis=None")
 def _permute(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
-    if not a.rest and not a.is_none("axes"):
-        a.rest = [a["axes"]]
+    for name in ("axes", "axis"):
+        if not a.rest and name in a.values and not a.is_none(name):
+            a.rest = [a[name]]
     order = [c.static(r, a.node, "an axis") for r in a.rest]
     if len(order) == 1 and isinstance(order[0], tuple | list):
         order = list(order[0])

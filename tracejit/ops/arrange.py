@@ -323,9 +323,11 @@ def pad_widths(b: Any, x: Operand, pad_width: Any, mode: str = "constant", const
 def pad(b: Any, x: Operand, pad: Sizes, mode: str = "constant", value: Operand = 0) -> Any:
     """PyTorch's pad: widths before and after, the last axis first; negative ones cut, axes without widths stay.
 
-    A pair for every axis, the first axis first, is NumPy's form and means the same as there.
+    A pair for every axis, the first axis first, is NumPy's form and means the same as there, and so is one number.
     """
     x = array(b, x)
+    if not isinstance(pad, tuple | list):
+        pad = ((pad, pad),)
     if any(isinstance(width, tuple | list) for width in pad):
         return pad_widths(b, x, pad, mode, value)
     if len(pad) % 2 or len(pad) > 2 * b.rank(x):

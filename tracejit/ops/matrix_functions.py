@@ -58,10 +58,10 @@ op(
 
 
 @spelt("pinv", "pinverse")
-def pinv_(b: Any, x: Operand, rcond: float = 1e-15, hermitian: bool = False) -> Any:
-    """The Moore-Penrose inverse; singular values up to `rcond` times the largest count as 0."""
+def pinv_(b: Any, x: Operand, rcond: float = 1e-15, hermitian: bool = False, *, rtol: float | None = None) -> Any:
+    """The Moore-Penrose inverse; singular values up to `rcond` (or `rtol`) times the largest count as 0."""
     x = stack_of(b, x)
-    return b.pinv(x, smaller(b, x), coerce.convert(b, float(rcond), F64))
+    return b.pinv(x, smaller(b, x), coerce.convert(b, float(rcond if rtol is None else rtol), F64))
 
 
 class LstsqResult(NamedTuple):
@@ -113,15 +113,15 @@ def _rank(b: Any, s: Any, limit: Any) -> Any:
 
 
 @spelt("matrix_rank")
-def matrix_rank_(b: Any, x: Operand, tol: float | None = None) -> Any:
-    """How many singular values are above `tol` (by default the larger size times the precision times the largest one);
-    of a vector, whether it is not 0."""
+def matrix_rank_(b: Any, x: Operand, tol: float | None = None, *, rtol: float | None = None) -> Any:
+    """How many singular values are above `tol`, or above `rtol` times the largest one (by default the larger size times
+    the precision); of a vector, whether it is not 0."""
     x = inexact(b, x)
     if b.rank(x) < 2:
         return b.cast(b.any(truth(b, x), axes=tuple(range(b.rank(x)))), dtype=I64)
     s = svdvals_(b, x)
     if tol is None:
-        return _rank(b, s, _precision(b, x))
+        return _rank(b, s, _precision(b, x) if rtol is None else coerce.convert(b, float(rtol), F64))
     return b.sum(b.cast(on(b).gt(s, float(tol)), dtype=I64), axes=(b.rank(s) - 1,))
 
 
