@@ -12,6 +12,10 @@ from tracejit.frontend.signature import Access, ArraySpec, Spec, is_data_object,
 from tracejit.scripted.node import raw_value
 
 
+#: What long lists are made of, mostly: it holds nothing.
+_PLAIN = frozenset((bool, int, float, complex, str, type(None)))
+
+
 def same_arrays(arguments: Sequence[Any], specs: Sequence[Spec]) -> dict[Access, Access]:
     """Array arguments that are an earlier one: they are one memory in the graph too."""
     seen: dict[Any, int] = {}
@@ -75,7 +79,9 @@ def require_single(lowered: Lowered, arguments: Sequence[Any], names: Sequence[s
         if not isinstance(value, tuple):
             places.setdefault(id(value), []).append(access)
         step = step_kind(type(value))
-        waiting += [(access.step(step, key), part) for key, part in zip(*tree_children(value), strict=True)]
+        keys, parts = tree_children(value)
+        if not _PLAIN.issuperset(map(type, parts)):
+            waiting += [(access.step(step, key), part) for key, part in zip(keys, parts, strict=True)]
     for change in changes:
         found = places.get(id(change.access.fetch(arguments)), ())
         if len(found) > 1:
