@@ -102,7 +102,8 @@ __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
 
 _PUBLIC = {name: function for name, function in _FUNCTIONS.items() if "." not in name and name != "trace"}
-globals().update(_PUBLIC, **_MAKERS, as_tensor=asarray)
+globals().update(_PUBLIC, **_MAKERS)
+as_tensor = asarray
 
 #: Names that are loaded on first use, and the module each comes from.
 _LATER = {
@@ -117,6 +118,13 @@ _LATER = {
     "check": "tracejit.transformations.checking",
     "export": "tracejit.deploy",
     "load": "tracejit.deploy",
+    **dict.fromkeys(
+        (
+            *("cosine_similarity", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
+            *("celu", "hardshrink", "prelu", "rrelu", "threshold", "bilinear"),
+        ),
+        "tracejit.nn.functional",
+    ),
     "load_weights": "tracejit.weights",
     "save_weights": "tracejit.weights",
 }

@@ -202,3 +202,13 @@ def of_kinds(x: Any) -> Any:
 
 def test_what_is_a_tensor() -> None:
     check(of_kinds, tj.ones(2))
+
+
+def of_layers(x: Any, y: Any) -> Any:
+    near = tj.cosine_similarity(x, y, dim=1), tj.pairwise_distance(x, y), tj.pdist(x)
+    return *near, tj.celu(x), tj.hardshrink(x), tj.threshold(x, 0.1, 2.0), tj.pixel_shuffle(x.reshape(4, 1, 1), 2)
+
+
+def test_functions_of_layers() -> None:
+    check(of_layers, tj.tensor([[1.5, -2.0], [0.5, 3.0]]), tj.tensor([[1.0, 2.0], [-1.0, 3.0]]), tolerance=1e-6)
+    assert tj.cosine_similarity is tj.nn.functional.cosine_similarity

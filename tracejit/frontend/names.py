@@ -99,6 +99,10 @@ def is_numpys_own(name: str) -> bool:
     return ours is not None or name in PYTORCH
 
 
+#: Where tracejit has functions that scripts compile by their source, as the user's.
+_INLINED = "tracejit.nn."
+
+
 @cache
 def _tracejit_functions() -> dict[int, str]:
     """A function under several names goes by one that scripts know."""
@@ -114,7 +118,7 @@ def _tracejit_functions() -> dict[int, str]:
 def _tracejit_name(fn: Any) -> str | None:
     module = getattr(fn, "__module__", None)
     name = getattr(fn, "__name__", None)
-    if module is None or name is None or not str(module).startswith("tracejit"):
+    if module is None or name is None or not str(module).startswith("tracejit") or str(module).startswith(_INLINED):
         return None
     import tracejit
 
