@@ -98,8 +98,8 @@ STATEMENTS = (
         "    case _:\n        r = -1\nreturn r",
     ),
     Construct(
-        "nested `def`, decorated or not, `lambda`, `nonlocal`, `import`, `global` names that are read, `pass`, docstrings, "
-        "`...`",
+        "nested `def`, decorated or not, `lambda`, `nonlocal`, `import`, `global` names that are read, `pass`, "
+        "docstrings, `...`",
         "",
         '"""Doc."""\nglobal math\nimport math\nfrom math import pi\n...\n\n'
         "def g(a, *b, c=2, **d):\n    nonlocal n\n    n += 1\n    return a + c + sum(b) + len(d)\n"
