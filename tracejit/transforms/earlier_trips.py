@@ -32,8 +32,8 @@ def through_earlier_trips(op: Op, xs: Sequence[Value], enclosing: Enclosing, edi
             continue
         if not op.attrs.get("retain", False):
             reason = (
-                "it depends on earlier trips of the loop it is in: pass retain_graph=True, or make these trips a loop of "
-                "their own inside this one"
+                "it depends on earlier trips of the loop it is in: pass retain_graph=True, or make these trips a loop "
+                "of their own inside this one"
             )
             raise NotDifferentiable(op.name, reason, op.span)
         needed, ops = _slice(op, around, carried)
