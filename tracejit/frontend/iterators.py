@@ -69,6 +69,8 @@ def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
         return c.call_object(first, args, {}, node)
     if isinstance(args[0], Number | ListValue | GrowingList | TupleValue | DictValue | Static):
         return c.arith.mismatch(TypeError(f"'{type_name(args[0])}' object is not an iterator"), node)
+    if isinstance(args[0], GeneratorValue):
+        c.ctx.refuse(node, "next() of a generator is outside the language", "loop over it, or over list(generator)")
     c.ctx.refuse(node, "next() takes what iter() made, or a generator expression", "next(iter(items))")
 
 
