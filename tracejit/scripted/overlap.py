@@ -11,7 +11,6 @@ from tracejit.frontend.gradients import HAS_ARRAY
 from tracejit.frontend.signature import Access, ArraySpec, Spec, is_data_object, step_kind, tree_children
 from tracejit.scripted.node import raw_value
 
-
 #: What long lists are made of, mostly: it holds nothing.
 _PLAIN = frozenset((bool, int, float, complex, str, type(None)))
 
