@@ -17,6 +17,7 @@ from tracejit.frontend.signature import Access, Spec
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.surroundings import guard_surroundings
 from tracejit.frontend.tracer import Tracer
+from tracejit.frontend.trips import Growing
 from tracejit.frontend.values import FrontValue, Static
 
 
@@ -68,7 +69,7 @@ class _Tracing(Lowering):
         policy: Mapping[str, Any],
         known: Known,
     ) -> None:
-        super().__init__(source, aliases, any_size_wanted(), policy, True, {}, known)
+        super().__init__(source, aliases, any_size_wanted(), policy, True, Growing(), known)
         self.fn = fn
         self.signature = signature
         self.ctx.exact_sizes = True
