@@ -401,3 +401,38 @@ def test_custom_vjp_misuse() -> None:
     short.defvjp(lambda x, y: (x * y, None), lambda kept, g: (g,))
     with pytest.raises(RuntimeError, match="1 gradients for 2"):
         short(leaf(1.0), leaf(1.0)).sum().backward()
+
+
+def test_backward_to_some_inputs_only() -> None:
+    x, y = (tj.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    z = x * y
+    (z * y).sum().backward(inputs=[x], retain_graph=True)
+    np.testing.assert_array_equal(x.grad.numpy(), [1.0, 4.0])  # type: ignore[union-attr]
+    assert y.grad is None
+    (z * 3).sum().backward(inputs=(x, z))
+    np.testing.assert_array_equal(x.grad.numpy(), [4.0, 10.0])  # type: ignore[union-attr]
+    np.testing.assert_array_equal(z.grad.numpy(), [3.0, 3.0])  # type: ignore[union-attr]
+    (y * y).sum().backward(inputs=y)
+    np.testing.assert_array_equal(y.grad.numpy(), [2.0, 4.0])  # type: ignore[union-attr]
+    with pytest.raises(RuntimeError, match="inputs"):
+        (y * y).sum().backward(inputs=[])
+    with pytest.raises(RuntimeError, match="require"):
+        (y * y).sum().backward(inputs=[tj.ones(2)])
+
+
+def test_backward_to_some_inputs_in_scripts() -> None:
+    x, y = (tj.ones(2, requires_grad=True) for _ in range(2))
+
+    def some(x: Any, y: Any) -> Any:
+        (x * y).sum().backward(inputs=[x])
+        return x.grad
+
+    def unknown(x: Any, y: Any) -> Any:
+        (x * y).sum().backward(twice=True)
+        return x.grad
+
+    with pytest.raises(tj.ScriptError, match="some inputs"):
+        tj.script(some)(x, y)
+    for call in (unknown, tj.script(unknown)):
+        with pytest.raises(TypeError, match="twice"):
+            call(x, y)

@@ -274,9 +274,21 @@ def _roots(outputs: Sequence[Tensor], gradients: Sequence[Any], create_graph: bo
 
 
 def backward(
-    outputs: Sequence[Tensor], gradients: Sequence[Any], retain_graph: bool | None = None, create_graph: bool = False
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Any],
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
 ) -> None:
-    """Accumulate the derivatives of the outputs into the `.grad` of the leaves they depend on."""
+    """Accumulate the derivatives of the outputs into the `.grad` of the leaves they depend on, or of these inputs
+    alone."""
+    if inputs is not None:
+        if not inputs:
+            raise RuntimeError("backward: there is no tensor among the inputs")
+        for x, found in zip(inputs, grad(outputs, inputs, gradients, retain_graph, create_graph), strict=True):
+            if found is not None:
+                _accumulate(x, found if create_graph else found._data, False, create_graph)
+        return
     retain = create_graph if retain_graph is None else retain_graph
     Walk(create_graph, retain, None).run(_roots(outputs, gradients, create_graph))
 

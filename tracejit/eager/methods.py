@@ -13,10 +13,17 @@ from tracejit.eager.tensor import Tensor
 from tracejit.eager.traceable import traceable, traceable_method
 
 
-def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+def backward(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
     """Accumulate the derivative of this tensor (weighted by `gradient`, which a scalar can do without) into the `.grad`
-    of the leaves it depends on."""
-    walk((self,), (gradient,), retain_graph, create_graph)
+    of the leaves it depends on, or of `inputs` (a tensor or several) alone."""
+    wanted = (inputs,) if isinstance(inputs, Tensor) else inputs
+    walk((self,), (gradient,), retain_graph, create_graph, None if wanted is None else tuple(wanted))
 
 
 def _attach() -> None:

@@ -48,6 +48,9 @@ ENTRY = 4
 _NO_HISTORY = "this tensor does not require gradients and has no grad_fn"
 _WRONG_SHAPE = "RuntimeError", "a gradient of shape {have} does not fit an output of shape {want}"
 
+#: The parameters of `backward`; the last one is refused.
+_BACKWARD = ("gradient", "retain_graph", "create_graph", "inputs")
+
 
 class NeedsEntry(Exception):
     """What `.grad` of an input held when the call began matters: lower again with it as an input."""
@@ -146,7 +149,12 @@ class Gradients:
         self.ran = True
         if not self.leaves:
             ctx.check_false("RuntimeError", "no argument of this script asks for a gradient (requires_grad)")
-        given = {**dict(zip(("gradient", "retain_graph", "create_graph"), args, strict=False)), **kwargs}
+        given = {**dict(zip(_BACKWARD, args, strict=False)), **kwargs}
+        for name in given.keys() - {*_BACKWARD[:3]}:
+            if name not in _BACKWARD:
+                return self.calls.arith.mismatch(TypeError(f"backward() got an unexpected argument '{name}'"), node)
+            if given[name] != Static(None):
+                ctx.refuse(node, "backward() to some inputs is outside the language", "tj.grad, or x.detach()")
         y, seed = self.cotangent(loss, given.get("gradient"), node)
         creates = self.flag(given, "create_graph", False, node)
         retains = self.flag(given, "retain_graph", creates, node)
