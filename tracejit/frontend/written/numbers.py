@@ -82,7 +82,7 @@ def gcd(x: Any, y: Any) -> Any:
 def lcm(x: Any, y: Any) -> Any:
     """The least common multiples of integers."""
     common = gcd(x, y)
-    return np.where(common != 0, np.abs(x) // np.where(common != 0, common, 1) * np.abs(y), 0)[()]
+    return np.where(common != 0, abs(x) // np.where(common != 0, common, 1) * abs(y), 0)[()]
 
 
 @written(np.isreal)
