@@ -26,8 +26,8 @@ def run(model: Any, inputs: list[Any]) -> list[np.ndarray[Any, Any]]:
 
 #: What ONNX, or onnxruntime for these dtypes, does not have.
 REFUSED = {
-    "checked_pow", "cholesky", "cofactors", "det", "eigh", "erf", "erfc", "erfinv", "fft", "irfft", "lgamma", "nextafter",
-    "only_if_equal", "qr", "rfft", "slogdet", "solve", "solve_triangular", "svd", "tgamma",
+    "checked_pow", "cholesky", "cofactors", "det", "eigh", "erf", "erfc", "erfinv", "fft", "irfft", "lgamma",
+    "nextafter", "only_if_equal", "qr", "rfft", "slogdet", "solve", "solve_triangular", "svd", "tgamma",
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from tracejit.frontend.values import (
     Mutable,
     ObjectValue,
     OptionalValue,
+    SequenceValue,
     Static,
     TupleValue,
     describe,
@@ -362,9 +363,10 @@ class _CalleeStatics(Statics):
         """`owner.name = value` is refused."""
         self.body.refuse_change(node, "sets an attribute of an object from outside")
 
-    def list_of_outside(self, items: list[FrontValue], access: Access) -> FrontValue:
+    def list_of_outside(self, items: Sequence[FrontValue] | SequenceValue, access: Access) -> FrontValue:
         """A list from outside, which cannot change here."""
-        return ListValue(items, level=-1)
+        assert not isinstance(items, SequenceValue), access  # lists of many numbers are arguments of a script's own
+        return ListValue(list(items), level=-1)
 
     def attribute(self, owner: Any, name: str, node: ast.AST) -> FrontValue:
         """An attribute of a compile-time object; callers must not have set it."""
