@@ -27,7 +27,7 @@ def run(model: Any, inputs: list[Any]) -> list[np.ndarray[Any, Any]]:
 #: What ONNX, or onnxruntime for these dtypes, does not have.
 REFUSED = {
     "checked_pow", "cholesky", "cofactors", "det", "eigh", "erf", "erfc", "erfinv", "fft", "irfft", "lgamma",
-    "nextafter", "only_if_equal", "qr", "rfft", "slogdet", "solve", "solve_triangular", "svd", "tgamma",
+    "nextafter", "only_if_equal", "pinv", "qr", "rfft", "slogdet", "solve", "solve_triangular", "svd", "tgamma",
 }  # fmt: skip
 
 
