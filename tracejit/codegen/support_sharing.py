@@ -73,6 +73,31 @@ define internal i64 @tj_even_grain(i64 %count, i64 %parts) nounwind {{
   ret i64 %grain
 }}
 
+; How many trips a thread takes of little work: all, if it is not worth sharing.
+define internal i64 @tj_little_grain(i64 %count, i64 %parts, i64 %work) nounwind {{
+  %gains = call i1 @tj_pool_gains(i64 %work)
+  br i1 %gains, label %evenly, label %alone
+evenly:
+  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
+  ret i64 %even
+alone:
+  %all = add i64 %count, 1
+  ret i64 %all
+}}
+
+define internal void @tj_run_little(ptr %function, ptr %record, i64 %count, i64 %grain, i64 %work) nounwind {{
+  %alone = icmp sgt i64 %grain, %count
+  br i1 %alone, label %owe, label %launch
+launch:
+  %helped = call i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain)
+  call void @tj_pool_learns(i64 %helped)
+  ret void
+owe:
+  call void %function(ptr %record, i64 0, i64 %count)
+  call void @tj_pool_owes(i64 %work)
+  ret void
+}}
+
 define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
   %work = mul i64 %each, %count
   %light = icmp slt i64 %work, %enough
@@ -86,19 +111,9 @@ small:
   %asks = and i1 %worth, %any
   br i1 %asks, label %ask, label %alone
 ask:
-  %gains = call i1 @tj_pool_gains(i64 %work)
-  br i1 %gains, label %evenly, label %owing
-evenly:
-  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
-  store i64 %even, ptr %record
-  %helped = call i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %even)
-  call void @tj_pool_learns(i64 %helped)
-  ret i64 1
-owing:
-  %all = add i64 %count, 1
-  store i64 %all, ptr %record
-  call void %function(ptr %record, i64 0, i64 %count)
-  call void @tj_pool_owes(i64 %work)
+  %few = call i64 @tj_little_grain(i64 %count, i64 %parts, i64 %work)
+  store i64 %few, ptr %record
+  call void @tj_run_little(ptr %function, ptr %record, i64 %count, i64 %few, i64 %work)
   ret i64 1
 alone:
   %whole = add i64 %count, 1
@@ -156,16 +171,8 @@ hasty:
   %computed = mul i64 %work, {COMPUTED}
   %read = mul i64 %elements, {READ}
   %cost = add i64 %computed, %read
-  %gains = call i1 @tj_pool_gains(i64 %cost)
-  br i1 %gains, label %evenly, label %owing
-evenly:
-  %even = call i64 @tj_even_grain(i64 %count, i64 %parts)
-  %helped = call i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %even)
-  call void @tj_pool_learns(i64 %helped)
-  ret void
-owing:
-  call void %function(ptr %record, i64 0, i64 %count)
-  call void @tj_pool_owes(i64 %cost)
+  %few = call i64 @tj_little_grain(i64 %count, i64 %parts, i64 %cost)
+  call void @tj_run_little(ptr %function, ptr %record, i64 %count, i64 %few, i64 %cost)
   ret void
 alone:
   call void %function(ptr %record, i64 0, i64 %count)
