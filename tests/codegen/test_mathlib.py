@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import tracejit as tj
 from tracejit.codegen.loop_ir import Let, Scalar, Stmt, Var
 from tracejit.codegen.numeric import Evaluation
 from tracejit.codegen.scalars import SCALARS, KernelBuilder, expansion
@@ -288,3 +289,13 @@ def test_parts_of_floats_are_exact(name: str, dtype: DType) -> None:
 def test_expansions_are_short(dtype: DType) -> None:
     sizes = {case.name: len(expansion(case.name, dtype).lets) for case in CASES}
     assert max(sizes.values()) < 120, sizes
+
+
+@pytest.mark.parametrize("fn", [np.sin, np.cos, np.tan])
+def test_compiled_code_is_right_beyond_the_reduction_of_f32(fn: Callable[..., Any]) -> None:
+    """Beyond the arguments that are reduced here, elements go to the C library, one by one or among others."""
+    x = np.random.default_rng(4).uniform(2e5, 8e6, 20000).astype(np.float32)
+    x = np.concatenate([x, -x, [np.float32(650275.06), np.float32(1e30)]]).astype(np.float32)
+    expected = fn(x.astype(np.float64))
+    unit = 2.0 ** (np.floor(np.log2(np.abs(expected))) - 23)
+    assert (np.abs(tj.script(lambda v: fn(v))(x) - expected) / unit).max() <= 2
