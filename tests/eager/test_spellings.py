@@ -93,6 +93,7 @@ def test_axes_and_pairs() -> None:
 
 def test_kinds_of_tensors() -> None:
     assert tj.FloatTensor([1, 2]).dtype == tj.float32 and tj.LongTensor(2, 3).shape == (2, 3)
+    assert tj.FloatTensor().shape == (0,)
     assert tj.DoubleTensor(data(2)).dtype == tj.float64
     x = tj.tensor([1.5])
     assert x.type(tj.int32).dtype == tj.int32 and x.cfloat().dtype == tj.complex64
@@ -146,3 +147,20 @@ def test_windows() -> None:
             periodic = wanted(n + 1)[:n] if n > 1 else [1.0]
             np.testing.assert_allclose(made(n, dtype=tj.float64).numpy(), periodic, atol=1e-15)
         assert made(5).dtype == tj.float32 and made(0).shape == (0,)
+
+
+def test_windows_take_only_their_parameters() -> None:
+    np.testing.assert_allclose(tj.hamming_window(9, False, 0.5, 0.5).numpy(), np.hanning(9), atol=1e-7)
+
+    def misspelt(n: int) -> Any:
+        return tj.hamming_window(n, alpa=0.5)
+
+    for call in (misspelt, tj.script(misspelt), lambda n: tj.hann_window(n, True, 0.5)):
+        with pytest.raises(TypeError):
+            call(9)
+
+
+def test_a_device_is_a_keyword() -> None:
+    for call in (lambda: tj.tril_indices(2, 2, 0, tj.int32, "cpu"), lambda: tj.logspace(0, 1, 3, 10.0, None, "cpu")):
+        with pytest.raises(TypeError):
+            call()

@@ -65,6 +65,9 @@ def test_derivatives() -> None:
         (lambda x: tj.stft(x.cdouble(), 8, onesided=True), TypeError),
         (lambda x: tj.istft(x, 8), TypeError),
         (lambda x: tj.istft(tj.stft(x, 8, 9), 8, 9), ValueError),
+        (lambda x: tj.istft(tj.stft(x, 8), 8, 0), ValueError),
+        (lambda x: tj.istft(tj.stft(x, 8), 16), ValueError),
+        (lambda x: tj.istft(tj.stft(x, 8), 8, onesided=False), ValueError),
     ],
 )
 def test_what_does_not_fit(call: Any, kind: type[Exception]) -> None:

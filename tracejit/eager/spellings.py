@@ -152,7 +152,7 @@ def _maker(name: str, dtype: str) -> Callable[..., Tensor]:
     def make(*data: Any) -> Tensor:
         is_shape = all(isinstance(n, int | np.integer) for n in data)
         if is_shape:
-            return empty(data, dtype=dtype)
+            return empty(data or (0,), dtype=dtype)
         if len(data) != 1:
             raise TypeError(f"{name} takes data, or sizes")
         return wrap(array_of(data[0], dtype))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeAlias
 
 from tracejit.ir.types import F32, F64, I64
@@ -18,7 +18,7 @@ Device: TypeAlias = Any
 
 
 def _triangle(name: str, keeps: str, side: str) -> None:
-    def indices(b: Any, row: Size, col: Size, offset: Size = 0, dtype: Any = None, device: Device = None) -> Any:
+    def indices(b: Any, row: Size, col: Size, offset: Size = 0, *, dtype: Any = None, device: Device = None) -> Any:
         down, right = (b.iota((row, col), axis=axis, dtype=I64) for axis in (0, 1))
         held = getattr(on(b), keeps)(b.sub(right, down), offset)
         places = tuple(b.mask_read(place, held)[1] for place in (down, right))
@@ -44,6 +44,7 @@ def logspace(
     end: Operand,
     steps: Size = 100,
     base: float = 10.0,
+    *,
     dtype: Any = None,
     device: Device = None,
 ) -> Any:
@@ -60,8 +61,9 @@ def logspace(
 # -- windows of signals ---------------------------------------------------------------------------------------
 
 
-def _window(name: str, doc: str, value: Callable[..., Any], *settings: tuple[str, float]) -> None:
-    """A function of the size and `settings`; `value(b, t, *settings)` of places t in 0..1."""
+def _window(name: str, doc: str, value: FunctionType) -> None:
+    """A function of the size and of what `value(b, t, ...)`, the window at places t in 0..1, takes besides."""
+    value.__qualname__ = name  # what a TypeError says of other parameters
 
     def window(
         b: Any,
@@ -72,12 +74,10 @@ def _window(name: str, doc: str, value: Callable[..., Any], *settings: tuple[str
         device: Device = None,
         **named: float,
     ) -> Any:
-        values = [named.get(key, default) for key, default in settings]
-        values[: len(given)] = given
         length = window_length if periodic else on(b).sub(window_length, 1)
         whole = on(b).cast(at_least(b, length, 1), dtype=F64)
         place = on(b).div(b.cast(ramp(b, window_length), dtype=F64), whole)
-        found = on(b).select(on(b).eq(window_length, 1), 1.0, value(b, place, *values))
+        found = on(b).select(on(b).eq(window_length, 1), 1.0, value(b, place, *given, **named))
         return on(b).cast(found, dtype=F32 if dtype is None else dtype_from(dtype))
 
     window.__name__, window.__doc__ = name, f"{doc} With `periodic` the next period would begin behind it."
@@ -96,17 +96,14 @@ _window("hann_window", "The window of Hann.", lambda b, t: _cosines(b, t, 0.5, 0
 _window(
     "hamming_window",
     "The window of Hamming.",
-    lambda b, t, alpha, beta: _cosines(b, t, alpha, beta),
-    ("alpha", 0.54),
-    ("beta", 0.46),
+    lambda b, t, alpha=0.54, beta=0.46: _cosines(b, t, alpha, beta),
 )
 _window("blackman_window", "The window of Blackman.", lambda b, t: _cosines(b, t, 0.42, 0.5, 0.08))
 _window("bartlett_window", "The triangular window of Bartlett.", lambda b, t: 1.0 - b.abs(t * 2.0 - 1.0))
 _window(
     "kaiser_window",
     "The window of Kaiser.",
-    lambda b, t, beta: (
+    lambda b, t, beta=12.0: (
         b.i0(b.sqrt(b.maximum(1.0 - on(b).square(t * 2.0 - 1.0), 0.0)) * beta) / b.i0(b.full(beta, b.shape(t), F64))
     ),
-    ("beta", 12.0),
 )

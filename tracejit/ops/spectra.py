@@ -13,6 +13,7 @@ from tracejit.ops.arrange import at_most_size, padded, part
 from tracejit.ops.building import as_pairs
 from tracejit.ops.fourier import fft_, ifft_, irfft_, rfft_
 from tracejit.ops.functions import Operand, Size, array, function, inexact, on
+from tracejit.ops.products import agree
 
 TORCH = ("function", "method")
 
@@ -24,14 +25,25 @@ def _window(b: Any, window: Operand, n_fft: int, win_length: int | None, like: A
         raise ShapeMismatch(f"a window of {size} numbers does not fit transforms of {n_fft}")
     dtype = b.dtype(b.real(like))
     line = b.full(1, (size,), dtype) if window is None else array(b, window)
-    if b.rank(line) != 1 or not b.same_size(b.shape(line)[0], size):
-        known = b.rank(line) == 1 and not isinstance(b.shape(line)[0], int)
-        if not known:
-            raise ShapeMismatch(f"the window is a vector of {size} numbers")
-        given = b.shape(line)[0]
-        b.check(b.eq(given, size), (given,), kind="ValueError", message=f"the window has {{0}} numbers, not {size}")
+    if b.rank(line) != 1:
+        raise ShapeMismatch(f"the window is a vector of {size} numbers")
+    agree(b, b.shape(line)[0], size, "the window has {0} numbers, not {1}")
     before = (n_fft - size) // 2
     return padded(b, line, [(before, n_fft - size - before)], "constant", 0)
+
+
+def _hop(n_fft: int, hop_length: int | None) -> int:
+    """How far parts of n_fft numbers are apart."""
+    hop = n_fft // 4 if hop_length is None else hop_length
+    if n_fft < 1 or hop < 1:
+        raise ShapeMismatch(f"parts have at least 1 number and are at least 1 apart, not {n_fft} and {hop}")
+    return hop
+
+
+def _turned(b: Any, x: Any) -> Any:
+    """Its last two axes exchanged."""
+    rank = b.rank(x)
+    return b.transpose(x, perm=(*range(rank - 2), rank - 1, rank - 2))
 
 
 def _places(b: Any, frames: Any, n_fft: int, hop: int) -> Any:
@@ -65,14 +77,11 @@ def stft(
 
     ValueError where the signal is shorter than a part."""
     x = inexact(b, x)
-    if b.rank(x) not in (1, 2) or n_fft < 1:
-        raise ShapeMismatch(f"stft takes vectors and matrices, not {b.rank(x)}-d, and parts of at least 1 number")
-    is_real = not b.dtype(x).is_complex
-    if onesided and not is_real:
+    if b.rank(x) not in (1, 2):
+        raise ShapeMismatch(f"stft takes vectors and matrices, not {b.rank(x)}-d")
+    if onesided and b.dtype(x).is_complex:
         raise DTypeMismatch("stft: the spectrum of complex numbers has two sides")
-    hop = n_fft // 4 if hop_length is None else hop_length
-    if hop < 1:
-        raise ShapeMismatch(f"stft: parts are at least 1 number apart, not {hop}")
+    hop = _hop(n_fft, hop_length)
     if center:
         half = n_fft // 2
         x = padded(b, x, [*[(0, 0)] * (b.rank(x) - 1), (half, half)], pad_mode, 0)
@@ -83,9 +92,7 @@ def stft(
     parts = on(b).mul(parts, _spread(b, _window(b, window, n_fft, win_length, x), b.shape(parts)))
     norm = "ortho" if normalized else None
     whole = b.dtype(parts).is_complex or onesided is False
-    spectra = (fft_ if whole else rfft_)(b, parts, None, -1, norm)
-    rank = len(batch) + 2
-    spectra = b.transpose(spectra, perm=(*range(rank - 2), rank - 1, rank - 2))
+    spectra = _turned(b, (fft_ if whole else rfft_)(b, parts, None, -1, norm))
     return spectra if return_complex else as_pairs(b, spectra)
 
 
@@ -106,17 +113,18 @@ def istft(
     """The signal whose `stft` is nearest to x: the parts, times the window, added where they lie, over the sum of the
     squared windows there. `length` cuts it, or continues it with zeros.
 
-    ValueError where windows leave a gap."""
+    ValueError where windows leave a gap, and for another number of frequencies than n_fft // 2 + 1 (n_fft of a spectrum
+    of two sides)."""
     x = array(b, x)
     if b.rank(x) not in (2, 3) or not b.dtype(x).is_complex:
         raise DTypeMismatch(f"istft takes complex spectra of 2 or 3 axes, not {b.rank(x)}-d {b.dtype(x).numpy_name}")
-    hop = n_fft // 4 if hop_length is None else hop_length
-    *batch, _, frames = b.shape(x)
-    rank = len(batch) + 2
-    spectra = b.transpose(x, perm=(*range(rank - 2), rank - 1, rank - 2))
+    hop = _hop(n_fft, hop_length)
+    *batch, frequencies, frames = b.shape(x)
     norm = "ortho" if normalized else None
     whole = return_complex or onesided is False
-    parts = ifft_(b, spectra, n_fft, -1, norm) if whole else irfft_(b, spectra, n_fft, -1, norm)
+    needed = n_fft if whole else n_fft // 2 + 1
+    agree(b, frequencies, needed, f"istft: parts of {n_fft} numbers have {{1}} frequencies, not {{0}}")
+    parts = (ifft_ if whole else irfft_)(b, _turned(b, x), n_fft, -1, norm)
     parts = parts if return_complex or not whole else b.real(parts)
     shape = b.shape(parts)
     line = _window(b, window, n_fft, win_length, parts)
