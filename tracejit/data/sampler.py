@@ -48,7 +48,7 @@ class RandomSampler(Sampler):
         if self.replacement:
             return iter(generator().integers(total, size=count).tolist())
         orders = (place for _ in range(-(-count // total) if total else 0) for place in random_order(total, None))
-        return (place for place, _ in zip(orders, range(count), strict=False))
+        return itertools.islice(orders, count)
 
     def __len__(self) -> int:
         return len(self.data_source) if self.num_samples is None else self.num_samples

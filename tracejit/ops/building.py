@@ -10,6 +10,7 @@ from tracejit.ir.types import BOOL, I64
 from tracejit.ops import coerce
 from tracejit.ops.arrange import at_least, meshgrid, ramp
 from tracejit.ops.functions import Operand, Size, array, function, inexact, on, one_axis
+from tracejit.ops.products import agree
 from tracejit.ops.statistics import norm
 
 TORCH = ("function", "method")
@@ -133,12 +134,7 @@ def of_pairs(b: Any, x: Operand) -> Any:
     shape = b.shape(x)
     if not b.dtype(x).is_float or not shape:
         raise DTypeMismatch(f"view_as_complex takes pairs of floats, not {b.rank(x)}-d {b.dtype(x).numpy_name}")
-    if not isinstance(shape[-1], int):
-        b.check(
-            b.eq(shape[-1], 2), (shape[-1],), kind="ValueError", message="view_as_complex takes pairs, not {0} numbers"
-        )
-    elif shape[-1] != 2:
-        raise ShapeMismatch(f"view_as_complex takes pairs, not {shape[-1]} numbers")
+    agree(b, shape[-1], 2, "view_as_complex takes pairs, not {0} numbers")
     axis = len(shape) - 1
     re, im = (b.gather(x, b.full(k, (), I64), axis=axis) for k in (0, 1))
     return b.complex(re, im)

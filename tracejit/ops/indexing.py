@@ -156,11 +156,14 @@ gather = op(
 )
 
 
-def _scatter_infer(x: Value, index: Value, value: Value, axis: int, name: str) -> tuple[Type, ...]:
-    expected = _gathered(x, index, axis, name)
-    if value.type != expected:
-        raise ShapeMismatch(f"{name}: the value must be {expected}, got {value.type}")
-    return (x.type,)
+def _scatter_rule(name: str) -> Callable[..., tuple[Type, ...]]:
+    def infer(x: Value, index: Value, value: Value, *, axis: int) -> tuple[Type, ...]:
+        expected = _gathered(x, index, axis, name)
+        if value.type != expected:
+            raise ShapeMismatch(f"{name}: the value must be {expected}, got {value.type}")
+        return (x.type,)
+
+    return infer
 
 
 def _scatter_fold_eager(ufunc: str) -> Callable[..., Any]:
@@ -208,7 +211,7 @@ scatter_add = op(
     "scatter_add",
     ("x", "index", "value"),
     doc="x with `value` added at the places along `axis` that an integer array names; repeated places get all of it.",
-    infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_add"),
+    infer=_scatter_rule("scatter_add"),
     eager=_scatter_fold_eager("add"),
     vjp=lambda b, g, x, index, value, out, *, axis: (g, None, b.gather(g, index, axis=axis)),
     lower=Opaque(loops.scatter("add"), updates=True, nodes=nodes.scatter_fold("add")),
@@ -218,7 +221,7 @@ scatter_set = op(
     "scatter_set",
     ("x", "index", "value"),
     doc="x with the places along `axis` that an integer array names replaced; of repeated places the last one counts.",
-    infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_set"),
+    infer=_scatter_rule("scatter_set"),
     eager=_scatter_set_eager,
     vjp=_scatter_set_vjp,
     lower=Opaque(loops.scatter(None), updates=True, nodes=nodes.scatter_set),
@@ -244,7 +247,7 @@ for _name, _combine in (("scatter_max", "maximum"), ("scatter_min", "minimum")):
         ("x", "index", "value"),
         doc=f"x with the {_combine} of what is there and of `value` at the places along `axis` that an integer array "
         "names; nan where one of them is.",
-        infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_max"),
+        infer=_scatter_rule(_name),
         eager=_scatter_fold_eager(_combine),
         vjp=_scatter_extremum_vjp,
         lower=Opaque(loops.scatter(_combine), updates=True, nodes=nodes.scatter_fold(_combine[:3])),
@@ -254,7 +257,7 @@ op(
     "scatter_mul",
     ("x", "index", "value"),
     doc="x multiplied by `value` at the places along `axis` that an integer array names.",
-    infer=lambda x, index, value, *, axis: _scatter_infer(x, index, value, axis, "scatter_mul"),
+    infer=_scatter_rule("scatter_mul"),
     eager=_scatter_fold_eager("multiply"),
     vjp="products of what comes to one place have none here: sum logarithms",
     lower=Opaque(loops.scatter("mul"), updates=True, nodes=nodes.scatter_fold("mul")),

@@ -243,8 +243,7 @@ def svd_of(b: Any, x: Operand, some: bool = True, compute_uv: bool = True) -> An
     if not compute_uv:
         x = stack_of(b, x)
         *batch, rows, columns = b.shape(x)
-        zeros = (b.full(0, (*batch, n, n), b.dtype(x)) for n in (rows, columns))
-        u, v = zeros
+        u, v = (b.full(0, (*batch, n, n), b.dtype(x)) for n in (rows, columns))
         return SVDOfColumns(u, svdvals_(b, x), v)
     u, s, vh = svd_(b, x, not some)
     return SVDOfColumns(u, s, adjoint(b, vh))

@@ -226,9 +226,7 @@ def index_put(b: Any, x: Operand, indices: Operands, values: Operand, accumulate
     shape, rest = b.shape(x)[: len(places)], b.shape(x)[len(places) :]
     together: Any = b.full(0, (), I64)
     for size, place in zip(shape, places, strict=True):
-        if b.dtype(place) != I64:
-            place = b.cast(place, dtype=I64)
-        place = b.select(b.lt(place, 0), on(b).add(place, size), place)
+        place = from_front(b, on(b).cast(place, dtype=I64), size)
         together = on(b).add(on(b).mul(together, size), place)
     count: Any = 1
     for size in shape:
@@ -270,8 +268,7 @@ def select_scatter(b: Any, x: Operand, src: Operand, dim: int, index: Size) -> A
     x = array(b, x)
     axis = one_axis(dim, b.rank(x))
     place = checked_index(b, b.full(index, (1,), I64), b.shape(x)[axis], axis)
-    place = b.fetch(place, (0,))
-    place = b.select(b.lt(place, 0), on(b).add(place, b.shape(x)[axis]), place)
+    place = from_front(b, b.fetch(place, (0,)), b.shape(x)[axis])
     strides, shape = b.strides_of(b.shape(x)), b.shape(x)
     rest = tuple(s for i, s in enumerate(strides) if i != axis), tuple(n for i, n in enumerate(shape) if i != axis)
     return _placed(b, x, src, on(b).mul(place, strides[axis]), *rest, "select_scatter")

@@ -120,11 +120,11 @@ def polygamma(b: Any, n: Operand, x: Operand) -> Any:
     x = inexact(b, x)
     if n == 0:
         return digamma(b, x)
-    mirrored = b.lt(x, 0.5)
-    inside = 1.0 - x if n == 1 else b.number(0.5, x)
-    found = _polygamma(b, n, b.select(mirrored, inside, x) if n == 1 else b.select(b.gt(x, 0), x, inside))
     if n > 1:
-        return b.select(b.gt(x, 0), found, math.nan)
+        inside = b.gt(x, 0)
+        return b.select(inside, _polygamma(b, n, b.select(inside, x, 0.5)), math.nan)
+    mirrored = b.lt(x, 0.5)
+    found = _polygamma(b, n, b.select(mirrored, 1.0 - x, x))
     sine = b.sin(b.select(mirrored, x, 0.5) * math.pi)
     whole = b.logical_and(mirrored, b.eq(b.floor(x), x))
     return b.select(whole, math.inf, b.select(mirrored, math.pi**2 / (sine * sine) - found, found))

@@ -13,13 +13,15 @@ from tracejit.optim.optimizer import Optimizer, counter, decayed
 class Moments(Optimizer):
     """Base of the algorithms with running averages of g and of g * g."""
 
+    averages = ("exp_avg", "exp_avg_sq")
+
     def __init__(self, params: Iterable[Any], betas: tuple[float, float], settings: dict[str, Any]) -> None:
         if not all(0.0 <= beta < 1.0 for beta in betas):
             raise ValueError(f"invalid betas: {betas}; they lie in [0, 1)")
         super().__init__(params, {**settings, "betas": betas})
 
     def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
-        return {"step": counter(), **{name: tj.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}}
+        return {"step": counter(), **{name: tj.zeros_like(parameter) for name in self.averages}}
 
     def averaged(self, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> tuple[Any, Any, Any]:
         """The number of this step, and both averages with this gradient in them."""

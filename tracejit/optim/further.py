@@ -43,6 +43,8 @@ class Adadelta(Optimizer):
 class Adamax(Moments):
     """p -= lr * m / u with the bias-corrected average m of g, and u the larger of beta2 * u and |g| + eps."""
 
+    averages = ("exp_avg", "exp_inf")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -55,9 +57,6 @@ class Adamax(Moments):
     ) -> None:
         settings = {"lr": lr, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, betas, settings)
-
-    def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
-        return {"step": counter(), **{name: tj.zeros_like(parameter) for name in ("exp_avg", "exp_inf")}}
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], settings: dict[str, Any]) -> None:
         gradient = decayed(gradient, parameter, settings)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import tracejit as tj
+from tracejit.nn.utils import parameters_to_vector, vector_to_parameters
 from tracejit.optim.optimizer import Optimizer
 
 
@@ -62,10 +63,13 @@ class LBFGS(Optimizer):
             raise TypeError("LBFGS.step() takes a function that computes the loss and its gradients")
         settings = self.param_groups[0]
         state = self.state[settings["params"][0]]
-        evaluations = [0]
+        if not state:
+            state.update({"steps": 0, "changes": [], "scale": 1.0})
+        evaluations = 0
 
         def evaluate() -> tuple[Any, Any]:
-            evaluations[0] += 1
+            nonlocal evaluations
+            evaluations += 1
             with tj.enable_grad():
                 loss = closure()
             return loss, self._gradient()
@@ -88,15 +92,13 @@ class LBFGS(Optimizer):
                 moved, gained = float(tj.abs(change).max()), abs(after.loss - loss)
                 loss, gradient = after.loss, after.gradient
                 small = settings["tolerance_change"]
-                if moved <= small or gained < small or evaluations[0] >= settings["max_eval"]:
+                if moved <= small or gained < small or evaluations >= settings["max_eval"]:
                     break
         return first
 
     def _gradient(self) -> Any:
         """The gradients of all parameters as a vector."""
-        return tj.cat(
-            [tj.zeros_like(p).reshape(-1) if p.grad is None else p.grad.reshape(-1) for p in self._parameters()]
-        )
+        return parameters_to_vector(tj.zeros_like(p) if p.grad is None else p.grad for p in self._parameters())
 
     def _moved(
         self,
@@ -107,14 +109,10 @@ class LBFGS(Optimizer):
         is_first: bool,
     ) -> Point:
         """The point that a step reaches; the parameters are there."""
-        start = [p.clone() for p in self._parameters()]
+        start = parameters_to_vector(self._parameters())
 
         def go_to(t: float) -> None:
-            place = 0
-            for parameter, origin in zip(self._parameters(), start, strict=True):
-                part = direction[place : place + parameter.numel()]
-                parameter.copy_(origin + part.reshape(parameter.shape) * t)
-                place += parameter.numel()
+            vector_to_parameters(start + direction * t, self._parameters())
 
         def at(t: float) -> Point:
             go_to(t)
@@ -133,8 +131,6 @@ class LBFGS(Optimizer):
 
 def _direction(state: dict[str, Any], gradient: Any) -> Any:
     """-H g by the two loops over the remembered changes."""
-    if "steps" not in state:
-        state.update({"steps": 0, "changes": [], "scale": 1.0})
     q, factors = -gradient, []
     for s, y, curvature in reversed(state["changes"]):
         factor = float(tj.dot(s, q)) / curvature

@@ -120,10 +120,8 @@ class SpectralNorm(_Computed):
                 for _ in range(self.n_power_iterations):
                     v.copy_(normalize(matrix.t() @ u, dim=0, eps=self.eps))
                     u.copy_(normalize(matrix @ v, dim=0, eps=self.eps))
-            u, v = (
-                u.clone(),
-                v.clone(),
-            )  # the next call changes them, before or after this one's derivative is asked for
+            # the next call changes them, before or after this one's derivative is asked for
+            u, v = u.clone(), v.clone()
         return weight / tj.dot(u, matrix @ v)
 
 
