@@ -175,10 +175,20 @@ def loops_are_left(x):
     return t, x
 
 
-@case((A(3),), (-A(3),))
+@contextlib.contextmanager
+def quotient(x):
+    try:
+        k = 12 // int(x[0])
+    except ZeroDivisionError:
+        yield -1
+    else:
+        yield k
+
+
+@case((A(3),), (-A(3),), (A(3) * 0,))
 def paths_yield_once_each(x):
-    with one_of_two(x.sum() > 0, x) as k:
-        z = x * k
+    with one_of_two(x.sum() > 0, x) as k, quotient(x) as q:
+        z = x * k + q
     return z, x
 
 
@@ -297,7 +307,62 @@ def passes_through(n):
             n += 1
 
 
-@pytest.mark.parametrize("fn", [in_a_loop, an_error_before_the_yield, left_by_return, a_try_in_a_loop])
+@contextlib.contextmanager
+def misses_after_an_error(n):
+    try:
+        k = 12 // n
+    except ZeroDivisionError:
+        pass
+    else:
+        yield k
+
+
+@contextlib.contextmanager
+def returns_in_a_loop(n):
+    for i in range(n):
+        if i > 2:
+            return
+    yield 1
+
+
+@contextlib.contextmanager
+def returns_in_a_with(n):
+    with tj.no_grad():
+        if n > 2:
+            return
+    yield 1
+
+
+def an_error_instead_of_the_yield(n):
+    with misses_after_an_error(n - 4) as k:
+        n += k
+    return n
+
+
+def a_return_instead_of_the_yield(n):
+    with returns_in_a_loop(n) as k:
+        n += k
+    return n
+
+
+def a_return_in_a_with(n):
+    with returns_in_a_with(n) as k:
+        n += k
+    return n
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        in_a_loop,
+        an_error_before_the_yield,
+        left_by_return,
+        a_try_in_a_loop,
+        an_error_instead_of_the_yield,
+        a_return_instead_of_the_yield,
+        a_return_in_a_with,
+    ],
+)
 def test_what_is_not_seen_through_is_refused(fn: Program) -> None:
     with pytest.raises(ScriptError, match="generator|yield"):
         script(fn)(4)

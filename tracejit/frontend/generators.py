@@ -153,14 +153,19 @@ def _yields(body: Sequence[ast.stmt]) -> set[int]:
                 return {min(a + b, 2) for a in counts for b in more}
             case ast.If(_, then, orelse):
                 more = _yields(then) | _yields(orelse)
-            case ast.With():
-                more = _yields(s.body)
-            case ast.Try():
-                more = _yields([*s.body, *s.orelse, *s.finalbody])
             case ast.Raise():
                 return set()
             case ast.Return():
                 return counts
+            case ast.With() | ast.Try() | ast.For() | ast.While() if jumps_out([s]):
+                return {2}  # whether those that return have yielded is not told apart
+            case ast.With():
+                more = _yields(s.body)
+            case ast.Try():
+                before = _yields(s.body)
+                paths = _yields([*s.body, *s.orelse])
+                paths |= {a + b for a in before for h in s.handlers for b in _yields(h.body)}
+                more = {a + b for a in paths for b in _yields(s.finalbody)}
             case ast.FunctionDef():
                 more = {0}
             case _:
