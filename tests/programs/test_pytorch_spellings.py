@@ -204,6 +204,11 @@ def test_what_is_a_tensor() -> None:
     check(of_kinds, tj.ones(2))
 
 
+def test_whether_one_element_is_zero() -> None:
+    for x in (tj.tensor(0.0), tj.tensor([2.0]), tj.ones(3)):
+        check(lambda x: tj.is_nonzero(x), x)
+
+
 def of_layers(x: Any, y: Any) -> Any:
     near = tj.cosine_similarity(x, y, dim=1), tj.pairwise_distance(x, y), tj.pdist(x)
     return *near, tj.celu(x), tj.hardshrink(x), tj.threshold(x, 0.1, 2.0), tj.pixel_shuffle(x.reshape(4, 1, 1), 2)

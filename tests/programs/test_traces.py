@@ -483,7 +483,16 @@ def test_what_has_another_owner_is_not_detached(fn: Callable[[Any], Any]) -> Non
         y.detach_()
         return parts
 
-    for each in (fn, with_view):
+    def shown(part: Any) -> Any:
+        return lambda: part
+
+    def with_function(x: Any) -> Any:
+        y = x * 2
+        last = shown(y[1:])
+        y.detach_()
+        return last()
+
+    for each in (fn, with_view, with_function):
         with pytest.raises(ScriptError, match=r"detach_\(\)|in place"):
             tj.script(each)(tj.ones(3, requires_grad=True))
 

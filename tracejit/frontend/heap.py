@@ -108,11 +108,19 @@ class Heap:
 
 def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
     """The objects that values lead to."""
+    return {x for x in led_to(values) if isinstance(x, DictValue | ObjectValue)}
+
+
+def led_to(values: Iterable[FrontValue | None]) -> Iterator[FrontValue]:
+    """All that values lead to, with themselves."""
     found: set[Mutable] = set()
     todo = list(values)
     frames: set[int] = set()
     while todo:
-        match todo.pop():
+        value = todo.pop()
+        if value is not None:
+            yield value
+        match value:
             case DictValue() | ObjectValue() as o if o not in found:
                 found.add(o)
                 todo.extend(o.contents.values())
@@ -133,7 +141,6 @@ def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
                     frame = frame.enclosing
             case _:
                 pass
-    return found
 
 
 def may_lack(o: Mutable, parts: Iterable[Any]) -> bool:

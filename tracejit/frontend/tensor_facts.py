@@ -4,14 +4,13 @@ gradients."""
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tracejit.eager.dtypes import float32
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, define, total_size
-from tracejit.frontend.context import Context
-from tracejit.frontend.heap import reachable
+from tracejit.frontend.heap import led_to
 from tracejit.frontend.reached import Truth
 from tracejit.frontend.shown_arrays import asks
 from tracejit.frontend.slices import lies_by_rows
@@ -19,10 +18,7 @@ from tracejit.frontend.tensor_views import Method, method
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
-    ListValue,
-    MaybeUnbound,
     Number,
-    OptionalValue,
     Size,
     Static,
     TupleValue,
@@ -49,22 +45,6 @@ METHODS["is_complex"] = _fact(lambda dtype: dtype.is_complex)
 METHODS["element_size"] = _fact(lambda dtype: dtype.itemsize)
 
 
-def _known_arrays(ctx: Context) -> Iterator[ArrayView]:
-    """The arrays that names lead to."""
-    todo = [v for frame in ctx.frames() for v in frame.env.values()]
-    todo += [v for o in reachable(todo) for v in o.contents.values()]
-    while todo:
-        match todo.pop():
-            case ArrayView() as found:
-                yield found
-            case TupleValue(items) | ListValue(items):
-                todo.extend(items)
-            case OptionalValue(_, inner) | MaybeUnbound(_, inner):
-                todo.append(inner)
-            case _:
-                pass
-
-
 @method("detach_")
 def _detach_in_place(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -77,7 +57,9 @@ def _detach_in_place(
     if not x.dtype.is_inexact:
         return x
     classes = {x.storage, *(other for other, _ in ctx.storage.partners(x.storage))}
-    parts = any(v.storage in classes and not (v.storage == x.storage and v.is_whole) for v in _known_arrays(ctx))
+    known = led_to(v for frame in ctx.frames() for v in frame.env.values())
+    others = (v for v in known if isinstance(v, ArrayView) and v.storage in classes)
+    parts = any(v.storage != x.storage or not v.is_whole for v in others)
     if parts or not x.is_whole or classes & ctx.arguments:
         ctx.refuse(node, "detach_() of an argument, or of an array with views, is outside the language", "x.detach()")
     ctx.storage.write(ctx.b, x.storage, ctx.b.emit("detach", (ctx.load(x),))[0])
@@ -104,7 +86,7 @@ def _get_default_dtype(c: Calls, a: Arguments) -> FrontValue:
 
 @define("is_nonzero", "x")
 def _is_nonzero(c: Calls, a: Arguments) -> FrontValue:
-    return c.arith.typed("ne", a.node, a["x"], Static(0))
+    return c.call_object(bool, [a["x"]], {}, a.node)
 
 
 @define("numel", "x")
