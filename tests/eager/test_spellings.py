@@ -38,6 +38,8 @@ def test_parts_are_views() -> None:
     "call",
     [
         lambda x: x.hsplit(4),
+        lambda x: x.hsplit(0),
+        lambda x: x.vsplit(-2),
         lambda x: x.dsplit(2),
         lambda x: x[0].vsplit(2),
         lambda x: x.tensor_split(0),
@@ -49,6 +51,8 @@ def test_what_does_not_fit_is_refused(call: Any) -> None:
     for function in (call, tj.script(call)):
         with pytest.raises(ValueError):
             function(tj.tensor(data(4, 6)))
+    with pytest.raises(ValueError, match="equal parts"):
+        tj.tensor(data(4, 6)).hsplit(np.int64(4))
 
 
 def test_diagonals_are_filled() -> None:

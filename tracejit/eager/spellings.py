@@ -22,39 +22,52 @@ from tracejit.eager.traceable import traceable
 # -- parts ----------------------------------------------------------------------------------------------------------
 
 
+#: Functions that split into equal parts: the axis (of a vector, its only one), and how many axes there must be.
+SPLITS = {"hsplit": (1, 1), "vsplit": (0, 2), "dsplit": (2, 3)}
+
+
 @spelled
 def tensor_split(x: Any, indices_or_sections: Any, axis: int = 0) -> tuple[Tensor, ...]:
     """Views of parts along an axis: as many as a number says, as equal as possible, or cut at the given places."""
     x = as_tensor(x)
     if not x.ndim:
         raise ValueError("tensor_split takes a tensor of at least one axis")
-    place = axis_of(axis, x.ndim)
-    if isinstance(indices_or_sections, Tensor):
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, tuple | list):
-        cuts = [None, *(operator.index(cut) for cut in indices_or_sections), None]
-        pieces = [slice(*pair) for pair in pairwise(cuts)]
-        return tuple(getitem(x, (slice(None),) * place + (piece,)) for piece in pieces)
-    count, size = operator.index(indices_or_sections), x.shape[place]
-    if count < 1:
-        raise ValueError(f"tensor_split: the number of parts is at least 1, not {count}")
-    ends = [k * (size // count) + min(k, size % count) for k in range(count + 1)]
-    return tuple(narrow(x, place, start, end - start) for start, end in pairwise(ends))
+    return _parts("tensor_split", x, axis_of(axis, x.ndim), indices_or_sections)
 
 
-def _split_along(name: str, axis: int, rank: int) -> Callable[..., tuple[Tensor, ...]]:
+def _split_along(name: str) -> Callable[..., tuple[Tensor, ...]]:
+    axis, rank = SPLITS[name]
+
     def function(x: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
         x = as_tensor(x)
         if x.ndim < rank:
             raise ValueError(f"{name} takes a tensor of at least {rank} axes, not {x.ndim}")
-        place = min(axis, x.ndim - 1)
-        if isinstance(indices_or_sections, int) and x.shape[place] % indices_or_sections:
-            raise ValueError(f"{name}: {x.shape[place]} places do not make {indices_or_sections} equal parts")
-        return tensor_split(x, indices_or_sections, place)
+        return _parts(name, x, min(axis, x.ndim - 1), indices_or_sections)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"`tensor_split` along axis {axis}, into equal parts only."
     return function
+
+
+def _parts(name: str, x: Tensor, axis: int, given: Any) -> tuple[Tensor, ...]:
+    if isinstance(given, Tensor):
+        given = given.tolist()
+    if isinstance(given, tuple | list):
+        cuts = [None, *(operator.index(cut) for cut in given), None]
+        pieces = [slice(*pair) for pair in pairwise(cuts)]
+        return tuple(getitem(x, (slice(None),) * axis + (piece,)) for piece in pieces)
+    ends = ends_of_parts(name, x.shape[axis], operator.index(given))
+    return tuple(narrow(x, axis, start, end - start) for start, end in pairwise(ends))
+
+
+def ends_of_parts(name: str, size: int, count: int) -> list[int]:
+    """Where so many parts of an axis begin and end. ValueError where there are none, or the function makes equal ones
+    only and they would not be."""
+    if count < 1:
+        raise ValueError(f"{name}: the number of parts is at least 1, not {count}")
+    if name in SPLITS and size % count:
+        raise ValueError(f"{name}: {size} places do not make {count} equal parts")
+    return [k * (size // count) + min(k, size % count) for k in range(count + 1)]
 
 
 def narrow_copy(self: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -169,9 +182,7 @@ def type_(self: Tensor, dtype: Any) -> Tensor:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tensor_split": tensor_split,
-    "hsplit": _split_along("hsplit", 1, 1),
-    "vsplit": _split_along("vsplit", 0, 2),
-    "dsplit": _split_along("dsplit", 2, 3),
+    **{name: _split_along(name) for name in SPLITS},
     **{f"atleast_{rank}d": _at_least(rank) for rank in (1, 2, 3)},
     "swapdims": swapaxes,
     "adjoint": adjoint,
@@ -179,7 +190,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "view_as_complex": view_as_complex,
 }
 METHODS: dict[str, Any] = {
-    **{name: FUNCTIONS[name] for name in ("tensor_split", "hsplit", "vsplit", "dsplit", "swapdims", "adjoint")},
+    **{name: FUNCTIONS[name] for name in ("tensor_split", *SPLITS, "swapdims", "adjoint")},
     "split_with_sizes": split,
     "narrow_copy": narrow_copy,
     "fill_diagonal_": fill_diagonal_,

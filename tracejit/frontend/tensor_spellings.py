@@ -7,7 +7,7 @@ import dataclasses
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tracejit.eager.spellings import TYPES
+from tracejit.eager.spellings import SPLITS, TYPES, ends_of_parts
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped
 from tracejit.frontend.tensor_views import known_size, method, part
@@ -25,37 +25,34 @@ def _tensor_split(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     if not x.rank:
         c.arith.mismatch(ValueError("tensor_split takes a tensor of at least one axis"), a.node)
-    return _pieces(c, x, a.axis(x.rank), a["indices_or_sections"], a.node)
+    return _parts(c, a, x, a.axis(x.rank))
 
 
-def _pieces(c: Calls, x: ArrayView, axis: int, given: FrontValue, node: ast.AST) -> FrontValue:
+def _parts(c: Calls, a: Arguments, x: ArrayView, axis: int) -> FrontValue:
+    given = a["indices_or_sections"]
+    cuts: list[FrontValue | None]
     if isinstance(given, TupleValue | ListValue):
         cuts = [None, *given.items, None]
-        return TupleValue(tuple(part(c, x, axis, SliceValue(i, j, None), node) for i, j in pairwise(cuts)))
-    count, size = int(c.static(given, node, "the number of parts")), known_size(c, x, axis, node)
-    if count < 1:
-        c.arith.mismatch(ValueError(f"tensor_split: the number of parts is at least 1, not {count}"), node)
-    ends = [Static(k * (size // count) + min(k, size % count)) for k in range(count + 1)]
-    return TupleValue(tuple(part(c, x, axis, SliceValue(i, j, None), node) for i, j in pairwise(ends)))
+    else:
+        count, size = int(c.static(given, a.node, "the number of parts")), known_size(c, x, axis, a.node)
+        try:
+            cuts = [Static(end) for end in ends_of_parts(a.name, size, count)]
+        except ValueError as error:
+            return c.arith.mismatch(error, a.node)
+    return TupleValue(tuple(part(c, x, axis, SliceValue(i, j, None), a.node) for i, j in pairwise(cuts)))
 
 
-for _name, _axis, _rank in (("hsplit", 1, 1), ("vsplit", 0, 2), ("dsplit", 2, 3)):
+for _name in SPLITS:
 
     @define(_name, "x indices_or_sections")
-    def _split_along(c: Calls, a: Arguments, _axis: int = _axis, _rank: int = _rank) -> FrontValue:
+    def _split_along(c: Calls, a: Arguments) -> FrontValue:
         if not c.ctx.tensors:
             return function(c, f"numpy.{a.name}", [a["x"], a["indices_or_sections"]], {}, a.node)
-        x, given = a.array(), a["indices_or_sections"]
-        if x.rank < _rank:
-            text = f"{a.name} takes a tensor of at least {_rank} axes, not {x.rank}"
-            c.arith.mismatch(ValueError(text), a.node)
-        axis = min(_axis, x.rank - 1)
-        if not isinstance(given, TupleValue | ListValue):
-            count, size = int(a.static("indices_or_sections")), known_size(c, x, axis, a.node)
-            if size % count:
-                text = f"{a.name}: {size} places do not make {count} equal parts"
-                c.arith.mismatch(ValueError(text), a.node)
-        return _pieces(c, x, axis, given, a.node)
+        x, (axis, rank) = a.array(), SPLITS[a.name]
+        if x.rank < rank:
+            text = f"{a.name} takes a tensor of at least {rank} axes, not {x.rank}"
+            return c.arith.mismatch(ValueError(text), a.node)
+        return _parts(c, a, x, min(axis, x.rank - 1))
 
     PYTORCH.add(_name)
 
