@@ -16,7 +16,9 @@ def most_frequent(values):
     for v in values:
         counts[v] = counts.get(v, 0) + 1
     by_count = max(counts.items(), key=operator.itemgetter(1))
-    return max(counts, key=counts.get), min(counts.keys(), key=counts.get), sorted(counts, key=counts.get), by_count
+    by_lambda = max(counts, key=lambda v: counts.get(v)), sorted(counts, key=lambda v: counts.get(v))
+    by_get = max(counts, key=counts.get), min(counts.keys(), key=counts.get), sorted(counts, key=counts.get)
+    return by_get, by_lambda, by_count
 
 
 def of_a_counter(values):
@@ -65,7 +67,7 @@ def frozen(values):
     g = f
     g |= {99}
     g ^= {1, 98}
-    kinds = isinstance(f, frozenset), isinstance(f, set), isinstance(set(values), frozenset)
+    kinds = isinstance(f, frozenset), isinstance(f, set), isinstance(set(values), frozenset), hasattr(f, "add")
     return f, g, kinds, 1 in f, f == set(f), f <= g, f.union([3]), f.difference(values), f.copy(), sorted(f), sum(f)
 
 

@@ -15,7 +15,6 @@ from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
     ArrayView,
     BoundFunction,
-    BoundMethod,
     FrontValue,
     GeneratorValue,
     GrowingList,
@@ -331,7 +330,7 @@ def comparable(kwargs: dict[str, FrontValue]) -> dict[str, FrontValue]:
     from tracejit.frontend.written.sequences import compared_by
 
     key = kwargs.get("key")
-    if not isinstance(key, BoundMethod | BoundFunction):
+    if key is None or isinstance(key, Static):
         return kwargs
     return {**kwargs, "key": BoundFunction(Static(compared_by), (key,))}
 

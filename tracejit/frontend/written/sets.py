@@ -8,16 +8,12 @@ from tracejit.frontend.tables import refuse_order, same_kind, stands_for
 from tracejit.frontend.written.tables import Entries, find, spread
 
 
-@stands_for(set)
-class HashSet(Entries):
-    """A set."""
+class Members(Entries):
+    """What sets and frozensets have in common."""
 
     def __init__(self, items: Any = ()) -> None:
         super().__init__()
         self._extend(items)
-
-    def add(self, item: Any) -> None:
-        self._insert(item)
 
     def _insert(self, item: Any) -> None:
         if find(self._slots, self._keys, item) < 0:
@@ -31,31 +27,6 @@ class HashSet(Entries):
 
     def __iter__(self) -> Any:
         return refuse_order()
-
-    def pop(self) -> Any:
-        return refuse_order()
-
-    def discard(self, item: Any) -> None:
-        at = find(self._slots, self._keys, item)
-        if at >= 0:
-            self._remove(at)
-
-    def remove(self, item: Any) -> None:
-        at = find(self._slots, self._keys, item)
-        if at < 0:
-            raise KeyError(item)
-        self._remove(at)
-
-    def clear(self) -> None:
-        self._keys.clear()
-        self._live.clear()
-        self._gone = 0
-        self._spent = 0
-        spread(self._slots, self._keys, 8)
-
-    def update(self, *others: Any) -> None:
-        for other in others:
-            self._extend(other)
 
     def _extend(self, items: Any) -> None:
         for item in members(items):
@@ -85,15 +56,6 @@ class HashSet(Entries):
         made.difference_update(other)
         return self._result(made)
 
-    def difference_update(self, other: Any) -> None:
-        for item in members(HashSet(other)):  # which may be this one
-            self.discard(item)
-
-    def intersection_update(self, other: Any) -> None:
-        kept = self.intersection(other)
-        self.clear()
-        self.update(kept)
-
     def symmetric_difference(self, other: Any) -> Any:
         made = HashSet(self)
         for item in members(HashSet(other)):
@@ -102,13 +64,6 @@ class HashSet(Entries):
             else:
                 made.add(item)
         return self._result(made)
-
-    def symmetric_difference_update(self, other: Any) -> None:
-        for item in members(HashSet(other)):
-            if item in self:
-                self.discard(item)
-            else:
-                self.add(item)
 
     def issubset(self, other: Any) -> Any:
         other = as_set(other)
@@ -153,18 +108,6 @@ class HashSet(Entries):
     def __rxor__(self, other: Any) -> Any:
         return as_set(other).symmetric_difference(self)
 
-    def __ior__(self, other: Any) -> Any:
-        self.update(other)
-        return self
-
-    def __iand__(self, other: Any) -> Any:
-        self.intersection_update(other)
-        return self
-
-    def __isub__(self, other: Any) -> Any:
-        self.difference_update(other)
-        return self
-
     def __le__(self, other: Any) -> Any:
         return self.issubset(other)
 
@@ -183,62 +126,82 @@ class HashSet(Entries):
         return len(self) == len(other) and self.issuperset(other)
 
 
+@stands_for(set)
+class HashSet(Members):
+    """A set."""
+
+    def add(self, item: Any) -> None:
+        self._insert(item)
+
+    def pop(self) -> Any:
+        return refuse_order()
+
+    def discard(self, item: Any) -> None:
+        at = find(self._slots, self._keys, item)
+        if at >= 0:
+            self._remove(at)
+
+    def remove(self, item: Any) -> None:
+        at = find(self._slots, self._keys, item)
+        if at < 0:
+            raise KeyError(item)
+        self._remove(at)
+
+    def clear(self) -> None:
+        self._keys.clear()
+        self._live.clear()
+        self._gone = 0
+        self._spent = 0
+        spread(self._slots, self._keys, 8)
+
+    def update(self, *others: Any) -> None:
+        for other in others:
+            self._extend(other)
+
+    def difference_update(self, other: Any) -> None:
+        for item in members(HashSet(other)):  # which may be this one
+            self.discard(item)
+
+    def intersection_update(self, other: Any) -> None:
+        kept = self.intersection(other)
+        self.clear()
+        self.update(kept)
+
+    def symmetric_difference_update(self, other: Any) -> None:
+        for item in members(HashSet(other)):
+            if item in self:
+                self.discard(item)
+            else:
+                self.add(item)
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def __iand__(self, other: Any) -> Any:
+        self.intersection_update(other)
+        return self
+
+    def __isub__(self, other: Any) -> Any:
+        self.difference_update(other)
+        return self
+
+
 @stands_for(frozenset)
-class FrozenHashSet(HashSet):
-    """A frozenset: operators with assignment make a new one."""
+class FrozenHashSet(Members):
+    """A frozenset."""
 
     def _result(self, made: Any) -> Any:
         return FrozenHashSet(made)
 
-    def __ior__(self, other: Any) -> Any:
-        return self.union(other)
-
-    def __iand__(self, other: Any) -> Any:
-        return self.intersection(other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self.difference(other)
-
-    def add(self, item: Any) -> None:
-        no_change("add")
-
-    def discard(self, item: Any) -> None:
-        no_change("discard")
-
-    def remove(self, item: Any) -> None:
-        no_change("remove")
-
-    def pop(self) -> Any:
-        no_change("pop")
-
-    def clear(self) -> None:
-        no_change("clear")
-
-    def update(self, *others: Any) -> None:
-        no_change("update")
-
-    def difference_update(self, other: Any) -> None:
-        no_change("difference_update")
-
-    def intersection_update(self, other: Any) -> None:
-        no_change("intersection_update")
-
-    def symmetric_difference_update(self, other: Any) -> None:
-        no_change("symmetric_difference_update")
-
-
-def no_change(name: str) -> None:
-    """A frozenset has no methods that change it."""
-    raise AttributeError(f"'frozenset' object has no attribute '{name}'")
-
 
 def members(items: Any) -> Any:
     """What can be looped over where the order does not matter."""
-    return items._items() if same_kind(items, HashSet) else items
+    return items._items() if same_kind(items, Members) else items
 
 
 def as_set(items: Any) -> Any:
     """A set of items; that of a frozenset known when compiling is one too."""
-    if same_kind(items, HashSet):
+    if same_kind(items, Members):
         return items
     return FrozenHashSet(items) if isinstance(items, frozenset) else HashSet(items)
