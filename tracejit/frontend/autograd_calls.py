@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tracejit import autograd
+from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.reached import reached, value_of
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
@@ -20,7 +20,8 @@ _UNUSED = "one of the inputs is not used by the outputs; pass allow_unused=True 
 _NO_HISTORY = "one of the inputs does not require gradients"
 
 
-def grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+@handles(autograd.grad)
+def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The gradients of an output by the inputs, every `.grad` left alone."""
     given = _bound(autograd.grad, args, kwargs)
     loss, weight = _only(c, given, "outputs", node), _only(c, given, "grad_outputs", node)
@@ -46,14 +47,12 @@ def grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     return TupleValue(tuple(made))
 
 
-def backward(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+@handles(autograd.backward)
+def _backward(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """`backward()` of the tensor."""
     given = _bound(autograd.backward, args, kwargs)
     loss, weight = _only(c, given, "tensors", node), _only(c, given, "grad_tensors", node)
     return c.method(loss, "backward", [], {**given, "gradient": weight}, node)
-
-
-HANDLERS: dict[Any, Callable[..., FrontValue]] = {autograd.grad: grad, autograd.backward: backward}
 
 
 def _bound(fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue]) -> dict[str, FrontValue]:

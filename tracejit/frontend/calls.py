@@ -17,7 +17,6 @@ from tracejit.errors import ScriptError
 from tracejit.frontend import (
     arrays,
     attributes,
-    autograd_calls,
     builtin_calls,
     class_calls,
     creation,
@@ -31,6 +30,7 @@ from tracejit.frontend import (
     text,
     ufuncs,
 )
+from tracejit.frontend import autograd_calls as autograd_calls  # registers what it defines
 from tracejit.frontend import joining as joining  # registers what it defines
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
@@ -292,8 +292,7 @@ class Calls:
         own = self.own_derivative(fn, args, kwargs, node)
         if own is not None:
             return own
-        handlers = (builtin_calls.HANDLERS, creation.HANDLERS, autograd_calls.HANDLERS)
-        handler = next((h[_identity(fn)] for h in handlers if _identity(fn) in h), None)
+        handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             if is_builtin(fn):
                 require_arguments(self, fn, args, kwargs, node)

@@ -107,7 +107,7 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         e.ctx.refuse(node, "'in' of an iterator uses up what comes before", "write a loop")
     own = e.calls.objects.special(container, "__contains__", [item], node)
     if own is not None:
-        return _verdict(e, own, node)
+        return e.calls.call_object(bool, [own], {}, node)
     if isinstance(container, Static) and isinstance(container.value, set) and tables.is_run_time_key(item):
         tables.grow_set(e.calls, container.value)
     if isinstance(container, Static) and isinstance(item, Static):
@@ -116,7 +116,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         text = f"'in <string>' requires string as left operand, not {type_name(item)}"
         return e.arith.mismatch(TypeError(text), node)
     if isinstance(container, ArrayView):
-        return _verdict(e, arrays.function(e.calls, "any", [e.binary("eq", container, item, node)], {}, node), node)
+        found = arrays.function(e.calls, "any", [e.binary("eq", container, item, node)], {}, node)
+        return e.calls.call_object(bool, [found], {}, node)
     if list_calls.is_unknown(e.calls, container):
         return list_calls.contains(e.calls, container, item, node)
     items = e.unpackable(container, None, node)
@@ -132,9 +133,3 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
             value = same if known else e.ctx.b.emit("logical_or", (result.value, same))[0]  # type: ignore[union-attr]
             result = Number(value, weak=True)
     return result
-
-
-def _verdict(e: Expressions, x: FrontValue, node: ast.AST) -> FrontValue:
-    """`bool(x)`."""
-    truth = e.arith.truth(x, node)
-    return Static(truth) if isinstance(truth, bool) else Number(truth, weak=True)
