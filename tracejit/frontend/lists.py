@@ -207,7 +207,7 @@ class Lists:
         growing, key = self.ctx.growing, (*self.ctx.place(node), "items")
         if isinstance(value, DictValue) or not growing.guesses or not are_many_alike(items, MAX_UNROLLED):
             return None
-        growing.guessed.add(key)
+        growing.has_guessed = True
         found = number_type(items[0])
         assert found is not None
         kind = growing[key] = NumberKind(*found)

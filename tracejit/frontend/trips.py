@@ -16,22 +16,22 @@ class Growing(dict[object, "Kind | None"]):
     def __init__(self) -> None:
         super().__init__()
         self.guesses = True
-        self.guessed: set[object] = set()
+        self.has_guessed = False
 
     def covers(self, key: object) -> bool:
         """Whether what is made at a place grows, because it does or because it does in another trip: lowering would
         begin anew for each trip otherwise."""
         if self.guesses and key not in self and like_in_another_trip(key, self) is not None:
             self[key] = None
-            self.guessed.add(key)
+            self.has_guessed = True
         return key in self
 
     def withdraw(self) -> bool:
         """Guess no more, and forget what was found by guesses; whether there were any."""
-        found = bool(self.guessed)
+        found = self.has_guessed
         if found:
             self.clear()
-        self.guesses, self.guessed = False, set()
+        self.guesses = self.has_guessed = False
         return found
 
 
