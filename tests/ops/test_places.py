@@ -135,7 +135,12 @@ def test_what_does_not_fit() -> None:
             lambda x: x.diagonal_scatter(x[0]),
             lambda x: x.take_along_dim(tj.tensor([0]), 0),
         ],
-        TypeError: [lambda x: x.masked_scatter(x, x), lambda x: x.index_fill(0, x, 1.0)],
+        TypeError: [
+            lambda x: x.masked_scatter(x, x),
+            lambda x: x.index_fill(0, x, 1.0),
+            lambda x: x.scatter(0, tj.tensor([[0]])),
+            lambda x: x.scatter(0, tj.tensor([[0]]), x, value=1.0),
+        ],
     }
     for error, functions in calls.items():
         for function in functions:

@@ -156,6 +156,23 @@ def test_places_that_cannot_be_drawn(asked: Any) -> None:
             call(tj.tensor([0.5, 0.0, 3.0, 1.5]))
 
 
+@pytest.mark.parametrize(
+    ("fill", "needs"),
+    [
+        (lambda x, v: x.uniform_(1.0, v), "low"),
+        (lambda x, v: x.normal_(0.0, v), "std"),
+        (lambda x, v: x.log_normal_(0.0, v), "std"),
+        (lambda x, v: x.exponential_(v), "lambd"),
+        (lambda x, v: x.bernoulli_(v), "probabilities"),
+        (lambda x, v: x.bernoulli_(x - 0.5), "probabilities"),
+    ],
+)
+def test_parameters_that_fill_nothing_are_refused(fill: Any, needs: str) -> None:
+    for call in (fill, tj.script(fill)):
+        with pytest.raises(ValueError, match=needs):
+            call(tj.zeros(3), -0.5)
+
+
 def test_numbers_that_fill_have_their_moments() -> None:
     tj.manual_seed(0)
     x = tj.empty(40000)

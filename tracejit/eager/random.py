@@ -22,8 +22,7 @@ from tracejit.eager.tensor import Tensor, raw, wrap
 from tracejit.eager.traceable import traceable
 from tracejit.ir.builder import EagerBuilder
 from tracejit.ir.types import BY_NUMPY_NAME, DType
-from tracejit.ops.functions import on
-from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, limit_of
+from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, filled, limit_of
 
 _lock = threading.Lock()
 _generator = np.random.default_rng()
@@ -206,7 +205,7 @@ def _filling(name: str, fill: Fill) -> Callable[..., Tensor]:
             raise TypeError(f"{name}() takes {', '.join(names)}")
         given = {**fill.defaults, **dict(zip(names, args, strict=False)), **named}
         drawn = wrap(to_device((_normal if fill.is_normal else _uniform)(self.shape, self.dtype), self.device))
-        return store(self, fill.values(on(TENSORS), drawn, *map(as_operand, given.values())))
+        return store(self, filled(TENSORS, fill, drawn, *map(as_operand, given.values())))
 
     method.__name__ = name
     method.__doc__ = f"Fill the tensor with random numbers, given {', '.join(names)}."

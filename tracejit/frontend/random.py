@@ -16,8 +16,7 @@ from tracejit.frontend.library import operand
 from tracejit.frontend.tensor_views import Method, method
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
 from tracejit.ir.types import F32, F64, I64, U64, DType, ScalarType
-from tracejit.ops.functions import on
-from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, limit_of
+from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, filled, limit_of
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -130,7 +129,7 @@ def _filling(fill: Fill) -> Method:
         target = a.array()
         drawn = (_normal if fill.is_normal else _uniform)(c, a, list(target.lengths), drawing_dtype(target.dtype))
         given = (operand(c, a[name], node) for name in fill.defaults)
-        values = fill.values(on(c.ctx.b), c.ctx.handle(c.ctx.load(drawn)), *given)
+        values = filled(c.ctx.b, fill, c.ctx.handle(c.ctx.load(drawn)), *given)
         c.indexing.assign(target, c.arith.wrap(values), node)
         return x
 

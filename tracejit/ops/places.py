@@ -159,6 +159,8 @@ def scatter_along(
 ) -> Any:
     """x with elements replaced (or combined with `reduce` "add" or "multiply") at places along `dim` that `index`
     names: by the elements of `src` at the same places as in `index`, or by one value everywhere."""
+    if (src is None) == (value is None):
+        raise TypeError("scatter takes either src or value")
     return _scattered(b, x, dim, index, value if src is None else src, reduce)
 
 

@@ -17,7 +17,7 @@ from tracejit.ir.opdef import Pointwise, Sample
 from tracejit.ir.types import F32, F64, I32, I64, U64, DType, ScalarType, TensorType, Type
 from tracejit.ops.arrange import part
 from tracejit.ops.define import as_dtype, dims_of, op
-from tracejit.ops.functions import on
+from tracejit.ops.functions import array, on
 from tracejit.ops.shape import ints
 from tracejit.records import record
 
@@ -120,21 +120,58 @@ def random_integers(b: Any, key: Any, start: Any, shape: Sequence[Any], low: Any
 @record
 class Fill:
     """How `x.<name>_(*parameters)` fills an array: `values(c, drawn, *parameters)` of uniform or `is_normal` numbers,
-    with the ops of `c`, which promote and broadcast."""
+    with the ops of `c`, which promote and broadcast. Parameters for which `fits(c, *parameters)` does not hold are
+    refused."""
 
     values: Callable[..., Any]
     defaults: dict[str, Any]
+    fits: Callable[..., Any]
+    needs: str  #: what `fits` says
     is_normal: bool = False
 
 
 #: PyTorch's methods that fill a tensor with random numbers.
 FILLS = {
-    "uniform_": Fill(lambda c, u, low, high: c.add(c.mul(u, c.sub(high, low)), low), {"low": 0.0, "high": 1.0}),
-    "normal_": Fill(lambda c, z, mean, std: c.add(c.mul(z, std), mean), {"mean": 0.0, "std": 1.0}, True),
-    "log_normal_": Fill(lambda c, z, mean, std: c.exp(c.add(c.mul(z, std), mean)), {"mean": 1.0, "std": 2.0}, True),
-    "exponential_": Fill(lambda c, u, lambd: c.div(c.neg(c.log1p(c.neg(u))), lambd), {"lambd": 1.0}),
-    "bernoulli_": Fill(lambda c, u, p: c.lt(u, p), {"p": 0.5}),
+    "uniform_": Fill(
+        lambda c, u, low, high: c.add(c.mul(u, c.sub(high, low)), low),
+        {"low": 0.0, "high": 1.0},
+        lambda c, low, high: c.le(low, high),
+        "low is not above high",
+    ),
+    "normal_": Fill(
+        lambda c, z, mean, std: c.add(c.mul(z, std), mean),
+        {"mean": 0.0, "std": 1.0},
+        lambda c, _, std: c.ge(std, 0),
+        "std is not negative",
+        True,
+    ),
+    "log_normal_": Fill(
+        lambda c, z, mean, std: c.exp(c.add(c.mul(z, std), mean)),
+        {"mean": 1.0, "std": 2.0},
+        lambda c, _, std: c.gt(std, 0),
+        "std is above 0",
+        True,
+    ),
+    "exponential_": Fill(
+        lambda c, u, lambd: c.div(c.neg(c.log1p(c.neg(u))), lambd),
+        {"lambd": 1.0},
+        lambda c, lambd: c.gt(lambd, 0),
+        "lambd is above 0",
+    ),
+    "bernoulli_": Fill(
+        lambda c, u, p: c.lt(u, p),
+        {"p": 0.5},
+        lambda c, p: c.logical_and(c.ge(p, 0), c.le(p, 1)),
+        "probabilities lie between 0 and 1",
+    ),
 }
+
+
+def filled(b: Any, fill: Fill, drawn: Any, *parameters: Any) -> Any:
+    """What fills an array, made of drawn numbers."""
+    fits = array(b, fill.fits(on(b), *parameters))
+    b.check(b.fetch(b.all(fits, axes=tuple(range(b.rank(fits)))), ()), (), kind="ValueError", message=fill.needs)
+    return fill.values(on(b), drawn, *parameters)
 
 
 def limit_of(dtype: DType) -> int:
