@@ -89,6 +89,8 @@ def test_adadelta_and_adamax() -> None:
 
     np.testing.assert_allclose(trajectory(lambda p: optim.Adadelta(p)), by_hand(delta))
     np.testing.assert_allclose(trajectory(lambda p: optim.Adamax(p, weight_decay=0.05)), by_hand(largest))
+    with pytest.raises(ValueError, match="rho"):
+        optim.Adadelta([nn.Parameter(tj.ones(1))], rho=1.5)
 
 
 @pytest.mark.parametrize("decoupled", [False, True])

@@ -162,6 +162,9 @@ def test_bessel_functions() -> None:
             found = getattr(special, name)(tj.tensor(x)).numpy()
             np.testing.assert_allclose(found, scaled * factor, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(tj.i0(tj.tensor(V)).numpy(), np.i0(V), rtol=1e-13)
+    infinite = np.array([np.inf, -np.inf])
+    for name, limit in (("i0", [np.inf] * 2), ("i0e", [0, 0]), ("i1", infinite), ("i1e", [0, 0])):
+        check(f"function special.{name}", np.array(limit, float), infinite)
     check_gradients(lambda x: special.i1(x), x[1:4])
 
 

@@ -301,9 +301,12 @@ def _bessel(name: str, order: int, scaled: bool) -> None:
         small, large = b.select(is_small, x, 0.0), b.select(is_small, _BESSEL_LIMIT, size)
         near = _series(b, powers, small * small * 0.25)
         near = near * (small * 0.5) if order else near
-        half = b.exp(large * 0.5)
         far = _series(b, falling, b.reciprocal(large)) * b.rsqrt(large * (2 * math.pi))
-        near, far = (near * b.exp(b.neg(b.abs(small))), far) if scaled else (near, far * half * half)
+        if scaled:
+            near = near * b.exp(b.neg(b.abs(small)))
+        else:
+            half = b.exp(large * 0.5)  # its square may be infinite where the product is not
+            far = b.select(b.eq(large, math.inf), math.inf, far * half * half)
         far = b.select(b.lt(x, 0), b.neg(far), far) if order else far
         return b.select(is_small, near, far)
 

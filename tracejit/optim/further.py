@@ -25,6 +25,8 @@ class Adadelta(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
+        if not 0.0 <= rho <= 1.0:
+            raise ValueError(f"invalid rho: {rho}; it lies in [0, 1]")
         settings = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, settings)
 
