@@ -118,6 +118,7 @@ def test_inference_mode() -> None:
         assert not (x * 2).requires_grad
     with tj.inference_mode(False):
         assert (x * 2).requires_grad
+    assert tj.inference_mode(False)(lambda x: x * 2)(x).requires_grad
 
     def inside(x: Any, quiet: bool) -> Any:
         if quiet:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ContextDecorator, nullcontext
 from typing import Any, ClassVar, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -70,12 +70,16 @@ class enable_grad(_GradMode):
     value = True
 
 
+class _Unchanged(nullcontext[None], ContextDecorator):
+    """A context manager and decorator that leaves the switch as it is."""
+
+
 class inference_mode(no_grad):
     """As `no_grad`; `inference_mode(False)` changes nothing."""
 
     def __new__(cls, mode: Any = True) -> Any:
         if mode is False:
-            return nullcontext()
+            return _Unchanged()
         return super().__new__(cls, None if mode is True else mode)
 
     def __init__(self, mode: Any = True) -> None:
