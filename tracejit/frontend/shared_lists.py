@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
 from tracejit.frontend.kinds import SharedKind, list_places
-from tracejit.frontend.trips import like_in_another_trip
+from tracejit.frontend.trips import Trips
 from tracejit.frontend.values import (
     FrontValue,
     GrowingList,
@@ -36,6 +36,10 @@ class Pools:
     """The places that make shared lists; lists of places with one root lie in one pool."""
 
     parents: dict[object, object] = field(default_factory=dict[object, object])
+    trips: Trips = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.trips = Trips(self.parents)
 
     def root(self, place: object) -> object:
         """What stands for all places whose lists lie in a pool."""
@@ -45,7 +49,7 @@ class Pools:
 
     def covers(self, place: object) -> bool:
         """Whether a place makes shared lists, because it does or because it does in another trip."""
-        if place not in self.parents and (other := like_in_another_trip(place, self.parents)) is not None:
+        if place not in self.parents and (other := self.trips.like(place)) is not None:
             self.parents[place] = self.root(other)
         return place in self.parents
 

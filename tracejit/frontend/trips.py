@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracejit.frontend.kinds import Kind
+
+
+class Trips:
+    """The keys of a mapping that only grows, found by those of other trips of an unrolled loop."""
+
+    def __init__(self, known: Mapping[object, Any]) -> None:
+        self.known = known
+        self.first: dict[object, object] = {}  #: a key with one number for all trips -> the first such key
+        self.count = 0  #: so many keys are in it
+
+    def like(self, key: object) -> object | None:
+        """The first of the keys that is the same in another trip."""
+        own = _across_trips(key)
+        if own == key:
+            return None
+        for k in islice(self.known, self.count, None):
+            self.first.setdefault(_across_trips(k), k)
+        self.count = len(self.known)
+        return self.first.get(own)
 
 
 class Growing(dict[object, "Kind | None"]):
@@ -17,11 +37,12 @@ class Growing(dict[object, "Kind | None"]):
         super().__init__()
         self.guesses = True
         self.has_guessed = False
+        self.trips = Trips(self)
 
     def covers(self, key: object) -> bool:
         """Whether what is made at a place grows, because it does or because it does in another trip: lowering would
         begin anew for each trip otherwise."""
-        if self.guesses and key not in self and like_in_another_trip(key, self) is not None:
+        if self.guesses and key not in self and self.trips.like(key) is not None:
             self[key] = None
             self.has_guessed = True
         return key in self
@@ -33,12 +54,6 @@ class Growing(dict[object, "Kind | None"]):
             self.clear()
         self.guesses = self.has_guessed = False
         return found
-
-
-def like_in_another_trip(key: object, known: Iterable[object]) -> object | None:
-    """The first of the known keys that is the same in another trip of an unrolled loop."""
-    own = _across_trips(key)
-    return None if own == key else next((k for k in known if _across_trips(k) == own), None)
 
 
 def _across_trips(key: object) -> object:
