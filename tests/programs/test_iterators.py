@@ -312,3 +312,15 @@ def fibonacci(k: int) -> int:
 def test_a_cached_function_that_calls_itself_is_refused() -> None:
     with pytest.raises(ScriptError, match="remembers results"):
         script(lambda n: fibonacci(n))(5)
+
+
+def test_a_function_that_remembers_by_types_is_refused() -> None:
+    def f(n):
+        @functools.lru_cache(typed=True)
+        def double(k):
+            return k * 2
+
+        return double(1), double(n)
+
+    with pytest.raises(ScriptError, match="not by their types"):
+        script(f)(1.0)

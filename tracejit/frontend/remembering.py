@@ -37,10 +37,13 @@ def _cache(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 @handles(functools.lru_cache)
 def _lru_cache(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """How many results are kept makes no difference for them."""
-    size = args[0] if args else Static(None)
-    if isinstance(size, Static) and (size.value is None or isinstance(size.value, int)):
+    given = dict(zip(("maxsize", "typed"), args, strict=False)) | kwargs
+    if c.static(given.get("typed", Static(False)), node, "'typed'"):
+        c.ctx.refuse(node, "a function remembers by the values of its arguments, not by their types", "leave out typed")
+    size = given.get("maxsize", Static(None))
+    if isinstance(size, Static) and isinstance(size.value, int | None):
         return Static(functools.cache)
-    return _cache(c, args, {}, node)
+    return _cache(c, [size], {}, node)
 
 
 @handles(functools.wraps)
