@@ -324,6 +324,8 @@ EXPRESSIONS: dict[str, list[str]] = {
         "tj.atleast_2d(v)",
         "(tj.atleast_3d(v), tj.atleast_3d(x))",
         "x.swapdims(0, 1)",
+        "x.swapdims(dim0=0, dim1=-1)",
+        "x.split_with_sizes(split_sizes=[1, 5], dim=1)",
         "(c.mH, c.H, c.adjoint(), x.mH)",
         "tj.view_as_real(c)",
         "tj.view_as_complex(x.reshape(4, 3, 2))",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -70,6 +70,11 @@ def ends_of_parts(name: str, size: int, count: int) -> list[int]:
     return [k * (size // count) + min(k, size % count) for k in range(count + 1)]
 
 
+def split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts of these sizes along an axis."""
+    return split(self, split_sizes, dim)
+
+
 def narrow_copy(self: Tensor, dim: int, start: int, length: int) -> Tensor:
     """`narrow`, but a copy."""
     return TENSORS.fresh(narrow(self, dim, start, length))
@@ -112,6 +117,11 @@ def _with_axes(x: Tensor, rank: int) -> Tensor:
         return x
     shape = (*(1,) * (rank - x.ndim if rank < 3 or not x.ndim else x.ndim == 1), *x.shape)
     return reshape(x, *shape, *(1,) * (rank - len(shape)))
+
+
+def swapdims(x: Any, dim0: int, dim1: int) -> Tensor:
+    """With two axes exchanged."""
+    return swapaxes(x, dim0, dim1)
 
 
 def adjoint(x: Any) -> Tensor:
@@ -184,14 +194,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tensor_split": tensor_split,
     **{name: _split_along(name) for name in SPLITS},
     **{f"atleast_{rank}d": _at_least(rank) for rank in (1, 2, 3)},
-    "swapdims": swapaxes,
+    "swapdims": swapdims,
     "adjoint": adjoint,
     "view_as_real": view_as_real,
     "view_as_complex": view_as_complex,
 }
 METHODS: dict[str, Any] = {
     **{name: FUNCTIONS[name] for name in ("tensor_split", *SPLITS, "swapdims", "adjoint")},
-    "split_with_sizes": split,
+    "split_with_sizes": split_with_sizes,
     "narrow_copy": narrow_copy,
     "fill_diagonal_": fill_diagonal_,
     "type": type_,

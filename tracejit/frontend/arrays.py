@@ -234,17 +234,18 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
     if len(a.rest) == 1 and isinstance(a.rest[0], Static) and _is_dtype(a.rest[0].value):
         c.ctx.refuse(a.node, "the bits of an array cannot be read as another dtype", "x.astype(dtype) converts values")
     sizes = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
-    if a.static("order") != "F":
+    if a.static("order") == "F":
+        made = by_columns(reshaped(c, by_columns(x), sizes[::-1], a.node))
+    else:
         made = reshaped(c, x, sizes, a.node)
-        if a.static("copy"):
-            return copied(c, made, tuple(range(made.rank)))
-        if a.static("copy") is False and made.storage != x.storage:
-            c.ctx.refuse(a.node, "whether this needs a copy is not known when the function is compiled", "copy=None")
-        if a.name == "view" and c.ctx.tensors and made.storage != x.storage:
-            text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
-            c.ctx.check_false("RuntimeError", text)
-        return made
-    return by_columns(reshaped(c, by_columns(x), sizes[::-1], a.node))
+    if a.static("copy"):
+        return copied(c, made, axes_in_memory(a, made.rank))
+    if a.static("copy") is False and made.storage != x.storage:
+        c.ctx.refuse(a.node, "whether this needs a copy is not known when the function is compiled", "copy=None")
+    if a.name == "view" and c.ctx.tensors and made.storage != x.storage:
+        text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
+        c.ctx.check_false("RuntimeError", text)
+    return made
 
 
 def _is_dtype(value: object) -> bool:

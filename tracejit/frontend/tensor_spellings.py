@@ -61,7 +61,8 @@ for _name in SPLITS:
 def _split_with_sizes(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
-    return function(c, "split", [x, *args], kwargs, node)
+    a = Arguments(c, "split_with_sizes", "x split_sizes axis=0", [x, *args], kwargs, node)
+    return function(c, "split", [a["x"], a["split_sizes"], a["axis"]], {}, node)
 
 
 @method("narrow_copy")
@@ -159,7 +160,8 @@ for _name, _dtype in TYPES.items():
 
 @method("type")
 def _type(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    return METHODS["to"](c, x, args, kwargs, node)
+    a = Arguments(c, "type", "x dtype", [x, *args], kwargs, node)
+    return METHODS["to"](c, a["x"], [a["dtype"]], {}, node)
 
 
 @method("get_device")
