@@ -204,6 +204,26 @@ def test_what_is_a_tensor() -> None:
     check(of_kinds, tj.ones(2))
 
 
+def of_python_numbers(x: Any, n: int, pairs: Any, z: complex) -> Any:
+    grown = tj.tensor([(i, i * 0.5) for i in range(n)]), tj.tensor([[i * 0.5 for _ in range(n)] for i in range(n)])
+    ints = tj.tensor([(i, i) for i in range(n)])
+    return *grown, ints, tj.tensor(pairs), tj.tensor([1, z]), tj.tensor(z), tj.asarray([z] * 3), x
+
+
+def test_numbers_of_python_make_tensors_of_default_dtypes() -> None:
+    for pairs in ([(1, 0.5)] * 3, [(1, 0.5)] * 30):
+        check(of_python_numbers, tj.ones(2), 3, pairs, 0.5j)
+
+
+def ordered(x: Any, n: int) -> Any:
+    close = sorted(range(n), key=lambda i: 1 - i * 1e-12)
+    return sorted([0.1 + i for i in range(n)]), sorted([0.1 + i for i in range(n)], reverse=True), close, x
+
+
+def test_floats_are_ordered_in_64_bits() -> None:
+    check(ordered, tj.ones(2), 4, tolerance=1e-15)
+
+
 def test_whether_one_element_is_zero() -> None:
     for x in (tj.tensor(0.0), tj.tensor([2.0]), tj.ones(3)):
         check(lambda x: tj.is_nonzero(x), x)

@@ -54,7 +54,12 @@ def lists_that_grow(n):
     rows = []
     for i in range(n):
         rows.append((i, i * 0.5))
-    return jit.isinstance(rows, List[Tuple[int, float]]), jit.isinstance(rows, Dict[int, int])
+    arrays, lists = [], []
+    for i in range(n):
+        arrays.append(tj.ones(i + 1))
+        lists.append([i] * i)
+    of_arrays = jit.isinstance(arrays, List[Tensor]), jit.isinstance(arrays, Dict[int, Tensor])
+    return jit.isinstance(rows, List[Tuple[int, float]]), of_arrays, jit.isinstance(lists, List[List[int]])
 
 
 @case(([1],), ((1,),))

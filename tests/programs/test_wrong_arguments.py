@@ -233,3 +233,21 @@ def test_modules_that_are_not_initialised() -> None:
         script(Bare())
     layer = nn.Linear(2, 2)
     assert set(dir(layer)) <= set(dir(script(layer)))
+
+
+def test_parts_of_text_with_run_time_values_are_refused() -> None:
+    for call in (lambda n: str(n)[0], lambda n: f"{n}:"[:2]):
+        with pytest.raises(tj.ScriptError, match="a part of text"):
+            script(call)(3)
+
+
+def test_arguments_of_autograd_are_errors_where_they_are_given() -> None:
+    def slope(x, flag):
+        y = (x * x).sum()
+        return tj.autograd.grad(y, x, inplace=True) if flag else y
+
+    for call in (slope, script(slope)):
+        x = tj.ones(2, requires_grad=True)
+        assert call(x, False).item() == 2.0
+        with pytest.raises(TypeError, match=r"grad\(\) got an unexpected keyword argument 'inplace'"):
+            call(x, True)

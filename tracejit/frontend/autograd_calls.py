@@ -23,7 +23,7 @@ _NO_HISTORY = "one of the inputs does not require gradients"
 @handles(autograd.grad)
 def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The gradients of an output by the inputs, every `.grad` left alone."""
-    given = _bound(autograd.grad, args, kwargs)
+    given = _bound(c, autograd.grad, args, kwargs, node)
     loss, weight = _only(c, given, "outputs", node), _only(c, given, "grad_outputs", node)
     y, seed = c.gradients.cotangent(loss, weight, node)
     inputs = [c.as_operand(x) for x in _items(given["inputs"])]
@@ -50,13 +50,18 @@ def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 @handles(autograd.backward)
 def _backward(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """`backward()` of the tensor."""
-    given = _bound(autograd.backward, args, kwargs)
+    given = _bound(c, autograd.backward, args, kwargs, node)
     loss, weight = _only(c, given, "tensors", node), _only(c, given, "grad_tensors", node)
     return c.method(loss, "backward", [], {**given, "gradient": weight}, node)
 
 
-def _bound(fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue]) -> dict[str, FrontValue]:
-    return inspect.signature(fn).bind(*args, **kwargs).arguments
+def _bound(
+    c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> dict[str, FrontValue]:
+    try:
+        return inspect.signature(fn).bind(*args, **kwargs).arguments
+    except TypeError as error:
+        return c.arith.mismatch(TypeError(f"{fn.__name__}() {error}"), node)
 
 
 def _items(x: FrontValue) -> list[FrontValue]:

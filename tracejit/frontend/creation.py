@@ -14,7 +14,7 @@ from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.arrays import FUNCTIONS, converted, define, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
-from tracejit.frontend.kinds import NumberKind, SharedKind
+from tracejit.frontend.kinds import Kind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.memory_order import axes_in_memory, copied, in_order, made_in, ordered
 from tracejit.frontend.values import (
     ArrayView,
@@ -27,7 +27,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
 )
-from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F32, F64, I64, DType, ScalarType
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C64, C128, F32, F64, I64, DType, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -314,17 +314,16 @@ def _copy(c: Calls, a: Arguments) -> FrontValue:
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:
     """A nested list of numbers and arrays as an array; `floats` is the dtype of Python floats where none is given."""
     floats = floats or (F32 if c.ctx.tensors else F64)
-    if dtype is None and floats == F32 and isinstance(value, TupleValue | ListValue) and _mixes_floats(value):
-        dtype = floats
     if isinstance(value, SharedList):
         value = c.objects.items(value, node)
+    if dtype is None and floats == F32:
+        dtype = _dtype_of_python(c, value)
     if isinstance(value, GrowingList) and isinstance(value.kind, SharedKind):
         from tracejit.frontend.written.lists import as_rows
 
         value = c.call_object(as_rows, [value], {}, node)
     if isinstance(value, GrowingList):
-        only_floats = dtype is None and value.kind == NumberKind(F64, weak=True)
-        return list_arrays.array_of(c, value, floats if only_floats else dtype, node)
+        return list_arrays.array_of(c, value, dtype, node)
     if isinstance(value, TupleValue | ListValue) and not value.items:
         made = dtype or floats
         return filled(c, c.ctx.b.constant(0, ScalarType(made)), [0], made, node)
@@ -340,23 +339,31 @@ def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, fl
         stacked = [_lifted(c, r) for r in rows]
         return concatenated(c, a, stacked, 0)
     if c.arith.is_number(value):
-        if dtype is None and is_python_number(value) and python_kind(value) == "f":
-            dtype = floats
         return c.ctx.fresh(c.ctx.b.emit("broadcast", (c.arith.scalar(value, dtype),))[0])
     x = as_array(c, value, node)
     return x if dtype is None else converted(c, x, dtype)
 
 
-def _mixes_floats(value: FrontValue) -> bool:
-    """Whether a nested list holds Python's numbers only, of which one is a float and none is complex."""
+def _dtype_of_python(c: Calls, value: FrontValue) -> DType | None:
+    """The dtype of a tensor of Python's numbers only, which may be nested in lists; None where that is theirs."""
 
-    def kinds(x: FrontValue) -> set[str]:
-        if isinstance(x, TupleValue | ListValue):
-            return set[str]().union(*map(kinds, x.items))
-        return {python_kind(x) if is_python_number(x) else "other"}
+    def kinds(x: FrontValue | Kind) -> set[str]:
+        match x:
+            case TupleValue(items) | ListValue(items) | TupleKind(items):
+                return set[str]().union(*map(kinds, items))
+            case GrowingList(kind=kind):
+                return kinds(kind)
+            case SharedKind(root):
+                return kinds(c.ctx.pools[root].contents["data"])
+            case NumberKind(dtype, True):
+                return {dtype.kind}
+            case Number() | Static() if is_python_number(x):
+                return {python_kind(x)}
+            case _:
+                return {"other"}
 
     found = kinds(value)
-    return "f" in found and not found & {"c", "other"}
+    return None if "other" in found else C64 if "c" in found else F32 if "f" in found else None
 
 
 def _lifted(c: Calls, x: ArrayView) -> ArrayView:

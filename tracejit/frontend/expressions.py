@@ -440,6 +440,8 @@ class Expressions:
             case ChoiceValue():
                 at = self.value(index)
                 return each(self, base, lambda o: self.calls.static_subscript(o.value, at, node), node)
+            case MessageValue():
+                self.ctx.refuse(node, "a part of text with run-time values is outside the language", "use numbers")
             case Number(value, False) if is_empty_index(self.value(index)):
                 return Number(value, weak=False)
             case _:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import tables
 from tracejit.frontend.generators import all_items
 from tracejit.frontend.kinds import MAX_UNROLLED, ArrayKind, ChoiceKind, NumberKind, TupleKind
-from tracejit.frontend.list_arrays import array_of, columns
+from tracejit.frontend.list_arrays import columns, stacked
 from tracejit.frontend.merged_lists import may_change, require_own
 from tracejit.frontend.slices import slice_bounds
 from tracejit.frontend.values import (
@@ -307,7 +307,7 @@ def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], nod
     n = c.lists.length(lst)
     last = c.ctx.sizes.sub(c.ctx.b, n, 1)
     if keys is lst and isinstance(lst.kind, NumberKind):
-        made = _called(c, "sort", [array_of(c, lst, None, node)], node)
+        made = _called(c, "sort", [stacked(c, lst, node)], node)
         weak = lst.kind.weak
         return SequenceValue(
             n,
@@ -356,7 +356,7 @@ def _order(c: Calls, keys: GrowingList, descending: bool, node: ast.AST) -> Arra
     stay in order when it is read backwards."""
     order: ArrayView | None = None
     for column in reversed(_number_columns(c, keys, node)):
-        values = array_of(c, column, None, node)
+        values = stacked(c, column, node)
         if descending:
             values = c.indexing.read(values, [SliceValue(None, None, Static(-1))], node)
             assert isinstance(values, ArrayView)

@@ -272,6 +272,11 @@ class Lists:
                 return Static(value)
             case ChoiceKind(options):
                 return ChoiceValue(self.ctx.size_value(0), tuple(map(Static, options)))
+            case ArrayKind(dtype, sizes):
+                zero, lengths = self.arith.scalar(Static(0), dtype), (self.ctx.size_value(0) for _ in sizes)
+                return self.ctx.fresh(self.ctx.b.emit("broadcast", (zero, *lengths))[0])
+            case SharedKind(root):
+                return SharedList(self.ctx.size_value(0), self.ctx.pools[root])
             case _:
                 self.ctx.check_false("IndexError", "list index out of range")
 

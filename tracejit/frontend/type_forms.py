@@ -16,6 +16,7 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     OptionalValue,
+    SharedList,
     Static,
     TupleValue,
     describe,
@@ -53,15 +54,17 @@ def _is_instance_of(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontVal
 
     def items(x: FrontValue) -> Iterable[Any]:
         match x:
-            case TupleValue(items) | ListValue(items):
-                return items
-            case DictValue(items):
-                return [(Static(k), v) for k, v in items.items()]
-            case Static(tuple(items)):
-                return map(Static, items)
+            case TupleValue(found) | ListValue(found):
+                return found
+            case DictValue(found):
+                return [(Static(k), v) for k, v in found.items()]
+            case Static(tuple(found)):
+                return map(Static, found)
             case GrowingList(kind=kind):
                 may_be_empty.append(x)
                 return [c.lists.placeholder(kind)]
+            case SharedList(_, pool):
+                return items(pool.contents["data"])
             case _:
                 c.ctx.refuse(node, f"what {describe(x)} contains is not known in a script", "isinstance(x, list)")
 
