@@ -18,6 +18,7 @@ DRAWS = {
     "randint below": lambda x: tj.randint(7, (4,)),
     "bernoulli": lambda x: tj.bernoulli(x * 0 + 0.3),
     "bernoulli of a number": lambda x: tj.bernoulli(0.25, (3, 3)),
+    "bernoulli of integers": lambda x: tj.bernoulli((x + 1).long()),
     "randint_like": lambda x: tj.randint_like(x, 2, 9),
     "uniform_": lambda x: x.uniform_(-1, 3),
     "bernoulli_": lambda x: x.bernoulli_(0.25),

@@ -210,7 +210,7 @@ REFUSED = (
     Construct(
         "what may be None, used without a condition", "", "y = None\nif x > 0:\n    y = x\nreturn y + 1", "refine it"
     ),
-    Construct("methods and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
+    Construct("methods, parts and length of text made of run-time values", "", "return f'{x}'.upper()", "numbers"),
     Construct("objects of classes written in C", "", "import array\nreturn array.array('i', [n])", "pass it"),
 )
 

@@ -15,7 +15,7 @@ from tracejit.frontend.creation import require_size, shape_of
 from tracejit.frontend.library import operand
 from tracejit.frontend.tensor_views import Method, method
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue
-from tracejit.ir.types import F32, F64, I64, U64, DType, ScalarType
+from tracejit.ir.types import F32, I64, U64, DType, ScalarType
 from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, filled, limit_of
 
 if TYPE_CHECKING:
@@ -104,16 +104,14 @@ def _require_probabilities(c: Calls, p: ArrayView) -> None:
 @define("bernoulli", "p size=None")
 def _bernoulli(c: Calls, a: Arguments) -> FrontValue:
     p = a.array("p")
-    probabilities = p if p.dtype.is_float else converted(c, p, F32)
-    is_number = not isinstance(a["p"], ArrayView)
-    if is_number:
-        probabilities = converted(c, p, F32)
+    dtype = p.dtype if isinstance(a["p"], ArrayView) else F32
+    probabilities = converted(c, p, dtype if dtype.is_float else F32)
     _require_probabilities(c, probabilities)
     lengths = list(p.lengths) if a.is_none("size") else a.sizes(a["size"])
-    drawn = _uniform(c, a, lengths, F64 if probabilities.dtype == F64 else F32)
+    drawn = _uniform(c, a, lengths, drawing_dtype(dtype))
     below = c.arith.typed("lt", a.node, drawn, probabilities)
     assert isinstance(below, ArrayView)
-    return converted(c, below, probabilities.dtype)
+    return converted(c, below, dtype)
 
 
 # -- methods that fill ------------------------------------------------------------------------------------------
