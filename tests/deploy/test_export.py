@@ -182,18 +182,35 @@ def test_text_and_back_with_weights(tmp_path: Path) -> None:
     module = tj.nn.Sequential(tj.nn.Linear(3, 4), tj.nn.ReLU(), tj.nn.Linear(4, 2))
     x = tj.tensor(normal(5, 3))
     path = tj.export(module, [x[:2]], tmp_path / "net.tj")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.safetensors", "net.tj"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.tj", "net.tj.safetensors"]
     loaded = tj.load(path)
     np.testing.assert_allclose(loaded(x), module(x).detach().numpy(), rtol=1e-5)
     with pytest.raises(TypeError, match="takes 1 arguments, got 2"):
         loaded(x, x)
-    state = tj.load_weights(tmp_path / "net.safetensors")
-    tj.save_weights({"weight.9": tj.ones(2), **state}, tmp_path / "net.safetensors")
+    state = tj.load_weights(tmp_path / "net.tj.safetensors")
+    tj.save_weights({"weight.9": tj.ones(2), **state}, tmp_path / "net.tj.safetensors")
     with pytest.raises(tj.ExportError, match=r"'weight\.9' is of no parameter"):
         tj.load(path)
-    (tmp_path / "net.safetensors").unlink()
-    with pytest.raises(tj.ExportError, match="cannot read the weights of .*net.safetensors: No such file"):
+    (tmp_path / "net.tj.safetensors").unlink()
+    with pytest.raises(tj.ExportError, match="cannot read the weights of .*net.tj.safetensors: No such file"):
         tj.load(path)
+
+
+def test_text_leaves_the_weights_that_were_saved_under_its_name(tmp_path: Path) -> None:
+    module = tj.nn.Linear(3, 2)
+    tj.save_weights(module, tmp_path / "net.safetensors")
+    tj.export(module, [tj.ones((2, 3))], tmp_path / "net.tj")
+    assert sorted(tj.load_weights(tmp_path / "net.safetensors")) == ["bias", "weight"]
+
+
+def test_arrays_that_cannot_lie_beside_a_text_are_refused(tmp_path: Path) -> None:
+    table = np.ones(3, np.complex128)
+    with pytest.raises(tj.ExportError, match=r"cannot write .*net\.tj\.safetensors: .*complex128"):
+        tj.export(lambda x: x * table, [normal(3)], tmp_path / "net.tj")
+    (tmp_path / "other.tj.safetensors").mkdir()
+    with pytest.raises(tj.ExportError, match="Is a directory"):
+        tj.export(tj.nn.Linear(3, 2), [tj.ones((2, 3))], tmp_path / "other.tj")
+    assert not list(tmp_path.glob("*.tj"))
 
 
 def test_text_and_back_of_what_reads_arrays_outside(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def export(
 
     `path` ends in `.so` (needs a linker), `.o`, `.a`, `.cu` or `.ptx` (GPU kernels and a launch plan), `.wasm` (with
     the JavaScript that calls it), `.onnx` (needs the package onnx), or `.tj` (the graph as text; arrays
-    it needs lie beside it in a `.safetensors` file). `fn` is a function, a scripted one, a method or a module;
+    it needs lie beside it in a `.tj.safetensors` file). `fn` is a function, a scripted one, a method or a module;
     `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that of the C function or ONNX graph
     (default: the file's), `target` a machine for native code (`aarch64-linux`, or an LLVM triple; default: this one).
     Beside native code lie a C header, a manifest and the graph. An ONNX model has an input for each array and number,

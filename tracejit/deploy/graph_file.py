@@ -1,4 +1,4 @@
-"""Graphs as files: the text (`.tj`), and beside it the arrays it needs (`.safetensors`).
+"""Graphs as files: the text (`.tj`), and beside it the arrays it needs (`.tj.safetensors`).
 
 The first line of a text that needs arrays is a comment with the name of their file. An array's name ends in the place
 of its parameter: `weight.1` is for the second one. Nothing in either file is executed.
@@ -27,11 +27,14 @@ _WEIGHTS = re.compile(r"// weights: ([^/\\\n]+)\n")
 
 def write_graph(graph: Graph, path: Path, constants: Mapping[int, np.ndarray[Any, Any]]) -> Path:
     """Write a graph and the arrays for its parameters at the keys of `constants`; gives the path of the text. Raises
-    ExportError where it cannot be written, TypeError for an array of a dtype that safetensors files lack."""
+    ExportError where they cannot be written, as for an array of a dtype that safetensors files lack."""
     text = f"{graph}\n"
     if constants:
-        beside = path.with_suffix(".safetensors")
-        save_weights({f"{graph.params[i].name}.{i}": array for i, array in constants.items()}, beside)
+        beside = path.with_name(f"{path.name}.safetensors")  # a module's own weights may be in `path`.safetensors
+        try:
+            save_weights({f"{graph.params[i].name}.{i}": array for i, array in constants.items()}, beside)
+        except (OSError, TypeError) as error:
+            raise ExportError(f"cannot write {beside}: {getattr(error, 'strerror', None) or error}") from error
         text = f"// weights: {beside.name}\n{text}"
     write_atomically(path, text.encode())
     return path
