@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from typing import IO
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when the block ends: a reader sees the old content or the new one, never a
-    part, and after an error the old one is there still. Links are followed; what is no plain file (a device, a pipe) is
-    written to."""
+    part, and after an error the old one is there still. Links are followed, permissions stay; what is no plain file (a
+    device, a pipe) is written to."""
     path = path.resolve()
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
@@ -24,7 +25,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).chmod(stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -136,3 +136,6 @@ def test_a_file_has_the_mode_of_others(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"")
     tj.save_weights({"x": tj.ones(2)}, tmp_path / "w.safetensors")
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+    (tmp_path / "w.safetensors").chmod(0o600)
+    tj.save_weights({"w": tj.ones(2)}, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o600
