@@ -168,3 +168,45 @@ def test_a_parameter_written_under_no_grad_and_used(kind: Any) -> None:
         found.sum().backward()
         expected.sum().backward()
         assert compiled.w.grad.tolist() == plain.w.grad.tolist()
+
+
+def at_depth(x: Any, n: int) -> Any:
+    return at_depth(x, n - 1) if n > 0 else tj.is_grad_enabled()
+
+
+def modes(x: Any, on: bool) -> Any:
+    found = [tj.is_grad_enabled()]
+    with tj.set_grad_enabled(on):
+        found.append(tj.is_grad_enabled())
+        y = x * 2
+        with tj.enable_grad():
+            found.append(tj.is_grad_enabled())
+        with tj.no_grad():
+            found += [tj.is_grad_enabled(), at_depth(x, 2)]
+    return [*found, tj.is_grad_enabled()], (x * y).sum()
+
+
+@pytest.mark.parametrize("on", [False, True])
+@pytest.mark.parametrize("around", [tj.no_grad, tj.enable_grad])
+def test_whether_gradients_are_on(around: Any, on: bool) -> None:
+    grads: list[Any] = []
+    for fn in (modes, tj.script(modes)):
+        x = tj.ones(2, requires_grad=True)
+        with around():
+            found, total = fn(x, on)
+        before = around is tj.enable_grad
+        assert found == [before, on, True, False, False, before] and total.requires_grad == before
+        if before:
+            total.backward()
+            grads.append(x.grad.tolist())
+    assert not grads or grads[0] == grads[1] == ([4, 4] if on else [2, 2])
+
+
+def switched_for_good(x: Any) -> Any:
+    tj.set_grad_enabled(False)
+    return x * 2
+
+
+def test_gradients_switched_beyond_a_block_are_refused() -> None:
+    with pytest.raises(tj.ScriptError, match="beyond a block"):
+        tj.script(switched_for_good)(X)

@@ -89,9 +89,9 @@ class inference_mode(no_grad):
 class set_grad_enabled:
     """Set the switch at once; used as a context manager, put it back at the end of the block."""
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, mode: bool) -> None:
         self._before = MODE.enabled
-        MODE.enabled = bool(enabled)
+        MODE.enabled = bool(mode)
 
     def __enter__(self) -> None:
         return None

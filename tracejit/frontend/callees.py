@@ -86,7 +86,7 @@ class Instance:
     numbers: tuple[tuple[Type, str, object], ...]  #: type, name and path of each number
     storages: tuple[tuple[Shape, str], ...]
     aliases: tuple[tuple[int, int], ...]
-    grad_enabled: bool
+    grad_mode: bool | None
     interface: Interface = field(default_factory=Interface)
     graph: Graph | None = None
     version: int = 0
@@ -134,7 +134,7 @@ class Body:
             sharing=root.sharing,
             steady=root.steady,
             level=1,
-            grad_enabled=instance.grad_enabled,
+            grad_mode=instance.grad_mode,
             path=(instance.source.node,),
             recursion=recursion,
         )

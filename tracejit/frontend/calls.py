@@ -31,6 +31,7 @@ from tracejit.frontend import (
     ufuncs,
 )
 from tracejit.frontend import autograd_calls as autograd_calls  # registers what it defines
+from tracejit.frontend import copies as copies  # registers what it defines
 from tracejit.frontend import joining as joining  # registers what it defines
 from tracejit.frontend import numpy_objects as numpy_objects  # registers what it defines
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines

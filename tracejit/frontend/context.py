@@ -141,7 +141,8 @@ class Context:
     heap: Heap = field(default_factory=Heap)
     dims: dict[str, Value] = field(default_factory=dict[str, Value])
     level: int = 0
-    grad_enabled: bool = True
+    managed: ast.AST | None = None  #: what the `with` at hand enters
+    grad_mode: bool | None = None  #: whether gradients are on where a `with` says so; None: as around the call
     #: whether writes are marked for derivatives that may need what was there: an argument asks for gradients
     notes_writes: bool = False
     #: what the caller's lowering found out about loops, so that lowering them again starts from the answer
@@ -441,6 +442,11 @@ class Context:
     def fresh(self, value: Value) -> ArrayView:
         """A new array with that content."""
         return self.whole_view(self.storage.new(self.recorded(self.asked(value))))
+
+    @property
+    def grad_enabled(self) -> bool:
+        """Whether nothing in the script switched gradients off."""
+        return self.grad_mode is not False
 
     def asked(self, value: Value) -> Value:
         """The value, as a copy that the program asks for where it is the content of an array and copies count."""

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracejit.eager.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tracejit.frontend import generators
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.desugar import WithBlock
+from tracejit.frontend.shown_arrays import is_recorded
 from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, Static, type_name
 
 if TYPE_CHECKING:
@@ -34,12 +36,27 @@ def _neutral(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
     return Static(contextlib.nullcontext(None))
 
 
+@handles(set_grad_enabled)
+def _set_grad_enabled(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if node is not c.ctx.managed:
+        text = "tj.set_grad_enabled() that stays beyond a block is outside the language"
+        c.ctx.refuse(node, text, "with tj.set_grad_enabled(flag): ...")
+    enabled = c.static((*args, *kwargs.values())[0], node, "whether gradients are on")
+    return Static(enable_grad() if enabled else no_grad())
+
+
+@handles(is_grad_enabled)
+def _is_grad_enabled(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    return Static(is_recorded(c) if c.ctx.grad_mode is None else c.ctx.grad_mode)
+
+
 def with_block(st: Statements, s: WithBlock) -> None:
     """Enter the managers, run the body, leave them in reverse order."""
     ctx, c = st.ctx, st.calls
-    grad, before = ctx.grad_enabled, ctx.exits
+    grad, before = ctx.grad_mode, ctx.exits
     try:
         for i, item in enumerate(s.items):
+            ctx.managed = item.context_expr
             manager = st.expressions.value(item.context_expr)
             if (made := _generator(manager)) is not None:
                 generators.manage(st, s, i, made)
@@ -50,7 +67,7 @@ def with_block(st: Statements, s: WithBlock) -> None:
                 st.statement(inner)
         entered = ctx.exits[len(before) :]
     finally:
-        ctx.grad_enabled, ctx.exits = grad, before
+        ctx.grad_mode, ctx.exits = grad, before
     leave(c, entered, Static(None), s.node)
 
 
@@ -68,7 +85,7 @@ def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
     mode = c.grad_mode(manager)
     entered: FrontValue = Static(None)
     if mode is not None:
-        ctx.grad_enabled = mode
+        ctx.grad_mode = mode
     elif c.objects.has(manager, "__enter__") and c.objects.has(manager, "__exit__"):
         entered = c.objects.special(manager, "__enter__", [], node) or Static(None)
         ctx.exits = (*ctx.exits, manager)

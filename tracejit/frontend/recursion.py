@@ -136,7 +136,7 @@ class Recursion:
         for flag in flags.values():
             packer.number(flag if isinstance(flag, Value) else ctx.b.constant(True, ScalarType(BOOL)), ("alias",))
         shapes = tuple(storage_shape(ctx, c) for c in storages)
-        key = (Code(source), names, shape, closure, shapes, tuple(flags), ctx.grad_enabled, ctx.tensors)
+        key = (Code(source), names, shape, closure, shapes, tuple(flags), ctx.grad_mode, ctx.tensors)
         found = self.instances.get(key)
         if found is None:
             numbers = tuple(
@@ -145,7 +145,7 @@ class Recursion:
             )
             named = tuple((s, ctx.storage.bases[c].name) for s, c in zip(shapes, storages, strict=True))
             found = self.instances[key] = Instance(
-                source, self.graph_name(source), names, shape, closure, numbers, named, tuple(flags), ctx.grad_enabled
+                source, self.graph_name(source), names, shape, closure, numbers, named, tuple(flags), ctx.grad_mode
             )
         return found
 

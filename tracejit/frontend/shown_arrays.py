@@ -70,9 +70,14 @@ def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
     if not is_differentiable(content.type) or (is_made_here and not c.ctx.grad_enabled):
         return False
     is_argument = isinstance(shown, ArrayView) and shown.is_whole and shown.storage in c.ctx.arguments
-    if not is_argument and not c.statics.guarded(MODE.enabled, _RECORDS).value:  # type: ignore[union-attr]
+    if not is_argument and not is_recorded(c):
         return False
     return any_of(c.ctx.b, c.gradients.reached_by(content))
+
+
+def is_recorded(c: Calls) -> bool:
+    """Whether gradients are on around the call, guarded."""
+    return c.statics.guarded(MODE.enabled, _RECORDS).value  # type: ignore[union-attr]
 
 
 def table_field(c: Calls, value: ObjectValue, node: ast.AST) -> tuple[str, tuple[Value, ...]]:

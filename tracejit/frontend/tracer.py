@@ -93,7 +93,7 @@ class Tracer:
         finally:
             MODE.tracer, MODE.enabled = before, enabled
             self.ctx.frame = self.around
-            self.ctx.grad_enabled = MODE.enabled if before is not None else True
+            self.ctx.grad_mode = MODE.enabled if before is not None else None
             self.ended = True
 
     # -- what is recorded -----------------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ class Tracer:
     def recording(self) -> Iterator[ast.AST]:
         """Record at the user's line: nothing done inside is traced again, and errors show that line."""
         before, MODE.tracer = MODE.tracer, None
-        self.ctx.grad_enabled = MODE.enabled
+        self.ctx.grad_mode = MODE.enabled
         if self.ended:
             MODE.tracer = before
             raise RuntimeError("a value of a trace is used after the trace has ended")
