@@ -1,8 +1,11 @@
 """Interleaved medians on a machine that does other things too.
 
 A round measures every variant of a case once, so that load and clock changes hit all of them alike; the figure of
-a variant is the median of its rounds. Variants may live in another interpreter (`peer`). What a variant computes is
-compared with the case's reference before anything is timed; one that differs is shown as wrong and not timed.
+a variant is the median of its rounds. Calls that are not counted come before each sample: threads of the variant
+before may still wait busily (those of OpenMP do for some milliseconds, OpenBLAS's for up to 100), and caches hold its data.
+
+Variants may live in another interpreter (`peer`). What a variant computes is compared with the case's reference before
+anything is timed; one that differs is shown as wrong and not timed.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from statistics import median
 from typing import Any, Protocol
 
 from benchmarks.fingerprint import distance, fingerprint
+
+SETTLING = 3e-3  # seconds
 
 
 class Variant(Protocol):
@@ -84,9 +89,11 @@ def measure(case: Case, seconds: float, rounds: int = 15) -> Result:
     timed = {name: variant for name, variant in case.variants.items() if name not in result.wrong}
     share = seconds / rounds / max(len(timed), 1)
     repeats = {name: _repeats(variant, share) for name, variant in timed.items()}
+    settling = {name: max(1, int(count * SETTLING / share)) for name, count in repeats.items()}
     samples: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(rounds):
         for name, variant in timed.items():
+            variant.sample(settling[name])
             samples[name].append(variant.sample(repeats[name]))
     for name, times in samples.items():
         result.seconds[name] = median(times)
