@@ -2,7 +2,8 @@
 
 A round measures every variant of a case once, so that load and clock changes hit all of them alike; the figure of
 a variant is the median of its rounds. Calls that are not counted come before each sample: threads of the variant
-before may still wait busily (those of OpenMP do for some milliseconds, OpenBLAS's for up to 100), and caches hold its data.
+before may still wait busily (those of OpenMP do for some milliseconds, OpenBLAS's for up to 100), and the caches hold
+its data.
 
 Variants may live in another interpreter (`peer`). What a variant computes is compared with the case's reference before
 anything is timed; one that differs is shown as wrong and not timed.
