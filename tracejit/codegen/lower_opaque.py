@@ -42,6 +42,7 @@ class Emitter:
         self.lowering = lowering
         self.op = op
         self.code: Code | None = None
+        self.noted: list[Expr] | None = None
 
     @property
     def k(self) -> ElementBuilder:
@@ -83,7 +84,17 @@ class Emitter:
 
     def fail_unless(self, cond: Expr, kind: str, message: str, payload: Sequence[Expr] = ()) -> None:
         """Raise the Python exception `kind` where `cond` does not hold."""
-        self.lowering.fail_unless(cond, kind, message, payload)
+        if self.noted is None:
+            self.lowering.fail_unless(cond, kind, message, payload)
+        else:
+            self.noted.append(self.k.let(cond, "worked"))
+
+    @contextmanager
+    def noting(self) -> Iterator[list[Expr]]:
+        """What fails inside is only noted: gives the conditions that must hold."""
+        outer, self.noted = self.noted, []
+        yield self.noted
+        self.noted = outer
 
     def copy_into(self, target: Array, source: Array) -> None:
         """Copy elements between arrays of one shape."""

@@ -76,8 +76,10 @@ class ScriptBuilder(Builder):
         defn = REGISTRY[defn] if isinstance(defn, str) else defn
         context = self.context
         if defn.effect and context is not None:
-            if context.tries is not None and context.tries.before(self, defn, operands, attrs or {}):
-                return ()
+            if context.tries is not None:
+                found = context.tries.before(self, defn, operands, attrs or {})
+                if found is not None:
+                    return found
             if context.before_errors is not None:
                 context.before_errors(self, defn, operands)
         return super().emit(defn, operands, attrs, **stated)

@@ -72,8 +72,8 @@ STATEMENTS = (
     ),
     Construct(
         "`try`, `except`, `else`, `finally`, `raise` without an exception",
-        "what `raise`, `assert`, indices, divisions, keys, shapes, conversions and `math` raise is caught by class; "
-        "not what leaves 64 bits, nor what linear algebra or a function that calls itself raises: those are refused in "
+        "what `raise`, `assert`, indices, divisions, keys, shapes, conversions, `math` and linear algebra raise is "
+        "caught by class; not what leaves 64 bits, nor what a function that calls itself raises: those are refused in "
         "a `try`, as are a jump out of `finally` and a `yield` inside",
         "items = [1, 2, 3]\ntry:\n    r = items[n] // (n - 2)\nexcept IndexError as e:\n"
         "    print(e)\n    r = -1\nexcept ArithmeticError:\n    r = -2\nelse:\n    r += 1\n"

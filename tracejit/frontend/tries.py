@@ -245,38 +245,48 @@ class Tries:
         """Whether an error of a class does not just leave the program."""
         return self.target(cls) is not None or any(isinstance(x, Finishing) for x in self.around)
 
-    def before(self, b: Builder, defn: OpDef, operands: Sequence[Value], attrs: Mapping[str, Any]) -> bool:
-        """Make the op that is about to be emitted a fork, where it raises what is caught; whether that is all of it."""
+    def before(
+        self, b: Builder, defn: OpDef, operands: Sequence[Value], attrs: Mapping[str, Any]
+    ) -> tuple[Value, ...] | None:
+        """Make the op that is about to be emitted a fork, where it raises what is caught; its results, where that is
+        all of it."""
         if not self.around or defn.name in _HARMLESS:
-            return False
+            return None
         is_number = defn.effect == "fail" and all(isinstance(v.type, ScalarType) for v in operands)
         if is_number:  # what leaves 64 bits is no error of plain Python
-            return False
-        node = self.node
-        cond = fits(b, defn, operands)
-        if cond is None:
-            for cls in (np.linalg.LinAlgError, ValueError, RecursionError):
-                if self.concerns(cls):
+            return None
+        cls = np.linalg.LinAlgError if defn.attempt else error_class(attrs.get("kind", "ValueError"))
+        cond = None if defn.attempt else fits(b, defn, operands)
+        if cond is None and not defn.attempt:
+            for each in (ValueError, RecursionError):
+                if self.concerns(each):
                     self.ctx.refuse(
-                        node, f"what may raise in {defn.name!r} is outside the language in a 'try'", "move it out"
+                        self.node, f"what may raise in {defn.name!r} is outside the language in a 'try'", "move it out"
                     )
-            return False
-        cls = error_class(attrs.get("kind", "ValueError"))
+            return None
         if not self.concerns(cls):
-            return False
+            return None
         if b is not self.ctx.b or b not in self.blocks:
             self.ctx.refuse(
-                node, f"what may raise {cls.__name__} here is outside the language in a 'try'", "move it out"
+                self.node, f"what may raise {cls.__name__} here is outside the language in a 'try'", "move it out"
             )
+        if cond is None:
+            *results, worked = b.emit(defn.attempt, operands, attrs)
+            self.fork_on(worked, cls, Static(defn.raises))
+            return tuple(results)
         template = attrs.get("message", BROADCAST_MESSAGE)
         payload = tuple(operands[1:]) if defn.name == "check" else tuple(operands[2:]) or tuple(operands[:2])
-        message = MessageValue(template, payload) if payload else Static(template.format())
+        self.fork_on(cond, cls, MessageValue(template, payload) if payload else Static(template.format()))
+        return () if defn.name == "check" else None
+
+    def fork_on(self, cond: Value, cls: type, message: FrontValue) -> None:
+        """What follows is for where a condition holds; else an error is raised."""
+        node = self.node
 
         def error() -> ObjectValue:
             return ObjectValue(cls, {"args": TupleValue((message,))})
 
         self.fork(cond, lambda: self.leave(self.target(cls), cls, error, node), node)
-        return defn.name == "check"
 
     def raise_again(self, s: RaiseAgain) -> NoReturn:
         """A `raise` without an exception. The error is that of the line that raised it, where one line only did."""

@@ -126,6 +126,8 @@ class OpDef:
     ranges:    `(r, *grouped operand Values)`: what the result is in exact arithmetic on whole numbers, or when a truth
                value holds; `r` is `transforms/range_rules.py: Rules`. Only asked of host scalars.
     unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
+    raises, attempt: of an op that fails for some elements of an array, the message of its `LinAlgError`, and the op
+               that gives whether it worked after the same results (`ops/attempts.py`).
     stands_for: the operand that the result is, where no derivative is asked for any more.
     factor:    a keyword that gives a factor of the last operand (PyTorch's `alpha`).
     cost:      about how many additions one element is worth, for choices between saving and computing again.
@@ -148,6 +150,8 @@ class OpDef:
     free: tuple[int, ...] = ()
     ranges: Callable[..., Any] | None = None
     unchecked: str = ""
+    raises: str = ""
+    attempt: str = ""
     stands_for: int | None = None
     factor: str = ""
     cost: int = 1

@@ -7,6 +7,7 @@ from tracejit.ir.builder import COMPOSITES
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import (
     arrange,
+    attempts,
     building,
     coerce,
     combined,
@@ -52,6 +53,7 @@ REGISTRY.close()
 __all__ = [
     "REGISTRY",
     "arrange",
+    "attempts",
     "building",
     "coerce",
     "combined",

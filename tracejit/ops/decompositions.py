@@ -16,6 +16,7 @@ from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import I64, TensorType, Type, real_dtype
 from tracejit.ops import jacobi_loops, matrix_loops
 from tracejit.ops.arrange import at_most, part
+from tracejit.ops.attempts import fallible
 from tracejit.ops.define import op, require_size, tensor_type
 from tracejit.ops.functions import Operand
 from tracejit.ops.linear_algebra import (
@@ -255,7 +256,7 @@ def _eigh_vjp(b: Any, g: Any, x: Any, out: Any, *, lower: bool = True) -> tuple[
     return (of_half(b, _sum_of(along, turned), lower=lower),)
 
 
-op(
+fallible(
     "eigh",
     ("x",),
     doc="The eigenvalues, in ascending order, and eigenvectors (columns) of Hermitian matrices, of which the lower "
@@ -263,6 +264,7 @@ op(
     infer=_eigh_infer,
     eager=named_error(lambda xp, x, *, lower=True: tuple(xp.linalg.eigh(x, "L" if lower else "U"))),
     vjp=_eigh_vjp,
+    raises=jacobi_loops.NO_EIGENVALUES,
     lower=Opaque(jacobi_loops.eigh),
     free=(1,),
     samples=lambda rng: [
@@ -386,7 +388,7 @@ def _out_of_space(b: Any, g: Any, u: Any, s: Any, rows: Any, k: Any) -> Any:
     return b.strong_mul(rest, _real_as(b, _as_columns(b, b.reciprocal(s), shape), u))
 
 
-op(
+fallible(
     "svd",
     ("x", "k"),
     doc="x = U @ diag(s) @ Vh with orthonormal columns in U and rows in Vh, s in descending order; k is the smaller "
@@ -394,8 +396,8 @@ op(
     infer=_svd_infer,
     eager=named_error(_svd_eager),
     vjp=_svd_vjp,
+    raises=jacobi_loops.NO_SINGULAR_VALUES,
     lower=Opaque(jacobi_loops.svd),
-    effect="fail",
     free=(0, 2),
     samples=lambda rng: [
         *(Sample((regular(rng, shape, dtype), min(shape[-2:]))) for shape, dtype in RECTANGLES),

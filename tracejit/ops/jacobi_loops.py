@@ -34,6 +34,9 @@ from tracejit.ops.matrix_loops import (
 )
 from tracejit.records import record
 
+#: What a `LinAlgError` says.
+NO_EIGENVALUES, NO_SINGULAR_VALUES = "Eigenvalues did not converge", "SVD did not converge"
+
 #: More sweeps than any matrix needs: convergence is quadratic.
 SWEEPS = 40
 
@@ -166,7 +169,7 @@ def eigh(e: Emitter, results: Sequence[Any], x: Array, *, lower: bool = True) ->
 
     e.either(space.there, library, lambda: _rotated(e, x, a, vectors, w, moved, lower))
     transpose_into(e, v, vectors)
-    require_none(e, flag, "Eigenvalues did not converge")
+    require_none(e, flag, NO_EIGENVALUES)
     return w, v
 
 
@@ -274,7 +277,7 @@ def svd_into(e: Emitter, x: Array, k: Expr, u: Array, s: Array, vh: Array, *, fu
         transpose_into(e, vh, back)
 
     e.either(space.there, library, lambda: _hestenes(e, x, k, (u, s, vh), (lines, other), moved, flag))
-    require_none(e, flag, "SVD did not converge")
+    require_none(e, flag, NO_SINGULAR_VALUES)
 
 
 def _hestenes(

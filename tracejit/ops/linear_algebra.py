@@ -15,6 +15,7 @@ from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import C64, C128, F32, F64, I64, TensorType, Type, real_dtype
 from tracejit.ops import coerce, matrix_loops
+from tracejit.ops.attempts import fallible
 from tracejit.ops.contraction import swapped
 from tracejit.ops.define import conjugate, op, quiet, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, function, inexact
@@ -124,15 +125,15 @@ _SYSTEMS = (
     ((3, 3), (3, 2), "complex128"),
 )
 
-op(
+fallible(
     "solve",
     ("a", "b"),
     doc="x with a @ x = b, by elimination with row exchanges. `LinAlgError` where a is singular.",
     infer=_system_infer("solve"),
     eager=named_error(lambda xp, a, c: xp.linalg.solve(a, c)),
     vjp=_solve_vjp,
+    raises=matrix_loops.SINGULAR,
     lower=Opaque(matrix_loops.solve),
-    effect="fail",
     samples=lambda rng: [
         Sample((well_conditioned(rng, a, dtype), random_matrices(rng, c, dtype))) for a, c, dtype in _SYSTEMS
     ],
@@ -149,7 +150,7 @@ def _triangular_vjp(b: Any, g: Any, a: Any, c: Any, out: Any, *, lower: bool) ->
     return triangle(b, da, da, lower=lower), dc
 
 
-op(
+fallible(
     "solve_triangular",
     ("a", "b"),
     doc="x with a @ x = b for a lower or upper triangular a, whose other half is not read. `LinAlgError` where an "
@@ -157,8 +158,8 @@ op(
     infer=_system_infer("solve_triangular"),
     eager=named_error(_triangular_eager),
     vjp=_triangular_vjp,
+    raises=matrix_loops.SINGULAR,
     lower=Opaque(matrix_loops.solve_triangular),
-    effect="fail",
     samples=lambda rng: [
         Sample((positive(rng, a, dtype), random_matrices(rng, c, dtype)), {"lower": lower})
         for a, c, dtype in _SYSTEMS
@@ -189,15 +190,15 @@ def _cholesky_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
     return (of_half(b, adjoint(b, b.solve_triangular(upper, adjoint(b, left), lower=False))),)
 
 
-op(
+fallible(
     "cholesky",
     ("x",),
     doc="The lower triangular L with L @ L^H = x, from x's lower half. `LinAlgError` unless x is positive definite.",
     infer=lambda x: (square_type(x, "cholesky"),),
     eager=named_error(lambda xp, x: xp.linalg.cholesky(x)),
     vjp=_cholesky_vjp,
+    raises=matrix_loops.NOT_POSITIVE,
     lower=Opaque(matrix_loops.cholesky),
-    effect="fail",
     samples=lambda rng: [Sample((positive(rng, shape, dtype),)) for shape, dtype in SQUARES],
 )
 

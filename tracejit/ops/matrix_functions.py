@@ -12,8 +12,9 @@ from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import F64, I32, I64, TensorType, Type, real_dtype
 from tracejit.ops import coerce, jacobi_loops
 from tracejit.ops.arrange import at_most, flat, part
+from tracejit.ops.attempts import fallible
 from tracejit.ops.decompositions import RECTANGLES, qr_, regular, smaller, svd_, svdvals_
-from tracejit.ops.define import op, require_dtype, require_size
+from tracejit.ops.define import require_dtype, require_size
 from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, function, inexact, keep_axes, on
 from tracejit.ops.linear_algebra import adjoint, identity_like, matrices, named_error, spelt, stack_of, stack_type
 from tracejit.ops.products import agree, matmul_any, with_sizes
@@ -41,7 +42,7 @@ def _pinv_vjp(b: Any, g: Any, x: Any, k: Any, rcond: Any, out: Any) -> tuple[Any
     return found + b.matmul(ph, b.matmul(out, gh - b.matmul(product, x))), None, None
 
 
-op(
+fallible(
     "pinv",
     ("x", "k", "rcond"),
     doc="The Moore-Penrose inverse; singular values up to `rcond` times the largest count as 0, k is the smaller size. "
@@ -49,8 +50,8 @@ op(
     infer=_pinv_infer,
     eager=named_error(lambda xp, x, k, rcond: xp.linalg.pinv(x, rcond)),
     vjp=_pinv_vjp,
+    raises=jacobi_loops.NO_SINGULAR_VALUES,
     lower=Opaque(jacobi_loops.pinv),
-    effect="fail",
     samples=lambda rng: [
         Sample((regular(rng, shape, dtype), min(shape[-2:]), 1e-7)) for shape, dtype in RECTANGLES[1:]
     ],

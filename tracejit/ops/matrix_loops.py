@@ -15,6 +15,9 @@ Emitter = Any
 Array = Any
 Expr = Any
 
+#: What a `LinAlgError` says.
+SINGULAR, NOT_POSITIVE = "Singular matrix", "Matrix is not positive definite"
+
 
 def precision_of(dtype: DType) -> float:
     """The distance from 1 to the next number."""
@@ -226,7 +229,7 @@ def solve(e: Emitter, results: Sequence[Any], a: Array, b: Array) -> Array:
             _substitute(e, upper, batch, out, lower=False)
 
     e.either(there, library, own)
-    require_none(e, flag, "Singular matrix")
+    require_none(e, flag, SINGULAR)
     return out
 
 
@@ -238,7 +241,7 @@ def solve_triangular(e: Emitter, results: Sequence[Any], a: Array, b: Array, *, 
         with e.loops((a.shape[-1],)) as (j,):
             note(e, flag, e.k.eq(e.load(a, (*batch, j, j)), 0))
         _substitute(e, a, batch, out, lower=lower)
-    require_none(e, flag, "Singular matrix")
+    require_none(e, flag, SINGULAR)
     return out
 
 
@@ -330,7 +333,7 @@ def cholesky(e: Emitter, results: Sequence[Any], x: Array) -> Array:
     probe = e.work(x.type.dtype, (e.k.const(1, I64),), "probe")
     there = e.k.eq(e.lapack("potrf", x.type.dtype, "U", 0, probe.buffer, 1), 0)
     e.either(there, library, lambda: _own_cholesky(e, x, out, flag, rest))
-    require_none(e, flag, "Matrix is not positive definite")
+    require_none(e, flag, NOT_POSITIVE)
     return out
 
 
