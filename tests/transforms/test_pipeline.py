@@ -47,7 +47,10 @@ def test_an_invalid_result_names_the_transform() -> None:
 
     pipeline.transform("break-it")(break_it)
     with pytest.raises(VerifyError, match="invalid graph after break-it"):
-        pipeline.run(parse(DEAD), ["break-it"])
+        pipeline.run(parse(DEAD), ["split-totals", "break-it"])
+    broken = break_it(parse(DEAD))
+    with pytest.raises(VerifyError, match="invalid graph after split-totals"):
+        pipeline.run(broken, ["split-totals", "dce"])  # what was given is looked at too, though nothing changes it
     with pytest.raises(ValueError, match="transform 'break-it' is defined twice"):
         pipeline.transform("break-it")(break_it)
 

@@ -8,7 +8,7 @@ A graph that fails is a bug of tracejit, never the user's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from tracejit.errors import VerifyError
@@ -50,10 +50,6 @@ class _Verifier:
                 message += f"\n  at {self.op.span}: {self.op.span.text().strip()}"
         raise VerifyError(f"invalid graph{after}: {place}{message}\n\n{print_graph(self.source, spans=True)}")
 
-    def require(self, condition: bool, message: Callable[[], str]) -> None:
-        if not condition:
-            self.fail(message())
-
     # -- scopes and types ------------------------------------------------------------------------------------
 
     def graph(self) -> None:
@@ -62,14 +58,12 @@ class _Verifier:
             if isinstance(param.type, TensorType):
                 self.dim_names.update(d for d in param.type.shape if isinstance(d, str))
         self.block(graph.body)
-        self.require(
-            all(0 <= i < len(graph.params) for i in graph.inout) and len(graph.results) >= len(graph.inout),
-            lambda: f"inout = {graph.inout} does not fit the parameters and results",
-        )
+        if not all(0 <= i < len(graph.params) for i in graph.inout) or len(graph.results) < len(graph.inout):
+            self.fail(f"inout = {graph.inout} does not fit the parameters and results")
         finals = graph.results[len(graph.results) - len(graph.inout) :]
         for index, final in zip(graph.inout, finals, strict=True):
             declared = graph.params[index]
-            self.agree(declared.type, final.type, {}, lambda d=declared: f"the final version of inout %{d.name}")
+            self.agree(declared, final, {}, "the final version of inout")
 
     def block(self, block: Block) -> None:
         scope = list(block.params)
@@ -84,10 +78,10 @@ class _Verifier:
             self.consume(result)
         self.visible.difference_update(scope)
 
-    def define(self, values: Iterable[Value]) -> None:
-        values = tuple(values)
+    def define(self, values: Sequence[Value]) -> None:
         for value in values:
-            self.require(value not in self.defined, lambda v=value: f"%{v.name} is defined twice")
+            if value in self.defined:
+                self.fail(f"%{value.name} is defined twice")
             self.defined.add(value)
         self.visible.update(values)
         for value in values:
@@ -95,42 +89,47 @@ class _Verifier:
 
     def type(self, value: Value) -> None:
         """The sizes a value's type names must be bound, and only lists may hold unknown ones."""
-        if value.known is not None:
-            self.require(value.type == _SIZE, lambda: f"%{value.name}: {value.type} cannot be a known size")
+        if value.known is not None and value.type != _SIZE:
+            self.fail(f"%{value.name}: {value.type} cannot be a known size")
         if isinstance(value.type, TensorType):
             for dim in value.type.shape:
-                self.require(dim is not None, lambda: f"%{value.name} has an unknown size")
-                unbound = isinstance(dim, str) and dim not in self.dim_names
-                self.require(not unbound, lambda d=dim: f"%{value.name}: no parameter binds the size {d!r}")
-                self.require(not isinstance(dim, int) or dim >= 0, lambda: f"%{value.name} has a negative size")
+                if dim is None:
+                    self.fail(f"%{value.name} has an unknown size")
+                if isinstance(dim, str) and dim not in self.dim_names:
+                    self.fail(f"%{value.name}: no parameter binds the size {dim!r}")
+                if isinstance(dim, int) and dim < 0:
+                    self.fail(f"%{value.name} has a negative size")
         for dim in type_values(value.type):
-            self.require(dim.type == _SIZE, lambda d=dim: f"the size %{d.name} of %{value.name} is not an i64")
+            if dim.type != _SIZE:
+                self.fail(f"the size %{dim.name} of %{value.name} is not an i64")
             self.read(dim)
 
     def read(self, value: Value) -> None:
-        where = "is out of scope" if value in self.defined else "is not defined"
-        self.require(value in self.visible, lambda: f"%{value.name} {where}")
-        if isinstance(value.type, ListType):
-            self.require(value not in self.consumed, lambda: f"the list %{value.name} was consumed before")
+        if value not in self.visible:
+            self.fail(f"%{value.name} {'is out of scope' if value in self.defined else 'is not defined'}")
+        if value in self.consumed:
+            self.fail(f"the list %{value.name} was consumed before")
 
     def consume(self, value: Value) -> None:
         if isinstance(value.type, ListType):
-            self.require(value not in self.consumed, lambda: f"the list %{value.name} is consumed twice")
+            if value in self.consumed:
+                self.fail(f"the list %{value.name} is consumed twice")
             self.consumed.add(value)
 
-    def agree(self, declared: Type, actual: Type, dims: dict[Value, Dim], what: Callable[[], str]) -> None:
-        """`actual` must be the declared type, its sizes read through `dims`."""
-        expected = substitute_dims(declared, dims)
-        self.require(expected == actual, lambda: f"{what()} must be {expected}, got {actual}")
+    def agree(self, declared: Value, actual: Value, dims: dict[Value, Dim], what: str) -> None:
+        """`actual`, `what` of the declared value, must be of its type, with sizes read through `dims`."""
+        expected = substitute_dims(declared.type, dims)
+        if expected != actual.type:
+            self.fail(f"{what} %{declared.name} must be {expected}, got {actual.type}")
 
     def all_agree(self, declared: Sequence[Value], actual: Sequence[Value], what: str) -> None:
         """Values that stand for others, position by position; sizes among them are read through."""
-        self.require(
-            len(declared) == len(actual), lambda: f"{what}: {len(declared)} values are needed, got {len(actual)}"
-        )
+        if len(declared) != len(actual):
+            self.fail(f"{what}: {len(declared)} values are needed, got {len(actual)}")
         dims = {d: a.dim for d, a in zip(declared, actual, strict=True) if d.type == _SIZE}
+        what = f"{what}: the value for"
         for d, a in zip(declared, actual, strict=True):
-            self.agree(d.type, a.type, dims, lambda d=d: f"{what}: the value for %{d.name}")
+            self.agree(d, a, dims, what)
 
     # -- ops ----------------------------------------------------------------------------------------------------
 
@@ -170,15 +169,16 @@ class _Verifier:
         except (TypeError, ValueError) as error:
             self.fail(str(error))
         found = tuple(r.type for r in op.results)
-        self.require(
-            wanted == found,
-            lambda: f"the result types are {_listed(found)}, the type rule gives {_listed(wanted)}",
-        )
+        if wanted != found:
+            self.fail(f"the result types are {_listed(found)}, the type rule gives {_listed(wanted)}")
 
     def nested(self, op: Op, labels: tuple[str, ...]) -> None:
         """Verify the op's blocks; a list of an enclosing block may be consumed by several alternatives once each."""
         found = tuple(b.label for b in op.blocks)
-        self.require(found == labels, lambda: f"the blocks must be {labels}, got {found}")
+        if found != labels:
+            self.fail(f"the blocks must be {labels}, got {found}")
+        if not found:
+            return
         before = set(self.consumed)
         after = set(before)
         for block in op.blocks:
@@ -188,27 +188,28 @@ class _Verifier:
         self.consumed = after
 
     def conditional(self, op: Op) -> None:
-        self.require(
-            len(op.operands) == 1 and op.operands[0].type == _FLAG, lambda: "the condition must be one bool scalar"
-        )
+        if len(op.operands) != 1 or op.operands[0].type != _FLAG:
+            self.fail("the condition must be one bool scalar")
         self.nested(op, ("then", "else"))
         for block in op.blocks:
-            self.require(not block.params, lambda b=block: f"block {b.label} must not have parameters")
+            if block.params:
+                self.fail(f"block {block.label} must not have parameters")
             self.all_agree(op.results, block.results, f"block {block.label}")
 
     def loop(self, op: Op) -> None:
-        types = tuple(v.type for v in op.operands[:2])
-        self.require(types == (_SIZE, _FLAG), lambda: "the first operands must be an i64 limit and a bool")
+        if tuple(v.type for v in op.operands[:2]) != (_SIZE, _FLAG):
+            self.fail("the first operands must be an i64 limit and a bool")
         inits = op.operands[2:]
         before = set(self.consumed)
         self.nested(op, ("body",))
         body = op.block("body")
         taken = {v for v in self.consumed - before if v in self.visible}
-        self.require(not taken, lambda: f"the list %{next(iter(taken)).name} is consumed in every trip")
-        self.require(
-            bool(body.params) and body.params[0].type == _SIZE, lambda: "the body's first parameter must be an i64"
-        )
-        self.require(bool(body.results) and body.results[0].type == _FLAG, lambda: "the body must yield a bool first")
+        if taken:
+            self.fail(f"the list %{next(iter(taken)).name} is consumed in every trip")
+        if not body.params or body.params[0].type != _SIZE:
+            self.fail("the body's first parameter must be an i64")
+        if not body.results or body.results[0].type != _FLAG:
+            self.fail("the body must yield a bool first")
         self.all_agree(body.params[1:], inits, "initial values")
         self.all_agree(body.params[1:], body.results[1:], "block body")
         self.all_agree(op.results, body.results[1:], "results")
@@ -231,8 +232,8 @@ class _Verifier:
             ("operands", block.params, op.operands),
             ("results", block.results, op.results),
         ):
-            fits = [_kind(v.type) for v in declared] == [_kind(v.type) for v in actual]
-            self.require(fits, lambda p=part: f"the {p} do not fit {what}")
+            if [_kind(v.type) for v in declared] != [_kind(v.type) for v in actual]:
+                self.fail(f"the {part} do not fit {what}")
 
 
 def _listed(types: Sequence[Type]) -> str:

@@ -87,11 +87,13 @@ def run(graph: Graph, names: Sequence[str], observer: Observer | None = None, ve
     """The graph after the named transforms, in order; the graphs it calls go through them too.
 
     `observer(name, graph)` is told of each stage. `verify` (by default the setting of that name) checks the
-    graph after every transform. `TRACEJIT_LOG=passes` prints every stage to stderr, `after:<name>` one of them.
+    graph after the first transform and after each that changed it. `TRACEJIT_LOG=passes` prints every stage to
+    stderr, `after:<name>` one of them.
     """
-    for name in names:
-        graph = _step(graph, name)
-        if config.get("verify") if verify is None else verify:
+    verify = config.get("verify") if verify is None else verify
+    for position, name in enumerate(names):
+        before, graph = graph, _step(graph, name)
+        if verify and (position == 0 or graph is not before):
             verify_graph(graph, name)
         if observer is not None:
             observer(name, graph)
