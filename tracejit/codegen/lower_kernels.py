@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from tracejit.codegen import mathlib, schedule
-from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Stmt, Store, Var
+from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Select, Stmt, Store, Var
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
@@ -189,7 +189,7 @@ class KernelLowering:
         if self.folded or self.nested or not others or not self._one_nest():
             return None
         forms = [self.form(access.address) for access in self.elements.accesses if not access.is_store]
-        strided = [f for f in forms if f is not None and f.get(last, ZERO) not in (ZERO, ONE)]
+        strided = [f for f in forms if f is not None and not _is_dense_or_none(f.get(last, ZERO))]
         steps = [(a, f.get(a, ZERO)) for f in strided for a in reversed(others)]
         known = next(((a, step) for a, step in steps if step == ONE), None)
         return known or next(((a, step) for a, step in steps if isinstance(step, Var)), None)
@@ -298,7 +298,7 @@ class KernelLowering:
     def strips(self, turned: int, step: Expr, index: dict[int, Expr]) -> Iterator[None]:
         """Loops over narrow strips along the last axis, the axis `turned` innermost in each: lines of memory that are
         crossed by a row are in the nearest cache for the next rows, which want their neighbouring elements. Where the
-        step is not 1 there is one strip."""
+        step is not 1 there is one strip, and blocks are single rows: threads can share few rows too."""
         axes = range(len(self.space.sizes))
         *groups, last = self.space.groups(axes)
         rows = next(g for g in groups if turned in g)
@@ -306,16 +306,17 @@ class KernelLowering:
         index.update(dict.fromkeys(axes, ZERO))
         k, extent = self.k, self.extent(last)
         spread: Axis = "parallel" if self.may_spread() else "serial"
-        narrow = k.const(schedule.STRIP, I64)
-        width = self.code.bind(k.select(k.eq(step, 1), narrow, k.maximum(extent, 1)), "width")
+        narrow, is_turned = k.const(schedule.STRIP, I64), k.eq(step, 1)
+        width = self.code.bind(k.select(is_turned, narrow, k.maximum(extent, 1)), "width")
         with ExitStack() as stack:
             for at, group in enumerate(outer):
                 i = self.code.loop(self.extent(group), "serial" if at else spread, schedule.loop_name(group))
                 self.enter(index, group, stack.enter_context(i))
             first, height = ZERO, self.extent(rows)
             if not outer:
-                block = stack.enter_context(self.code.loop(schedule.blocks(self.code, height, narrow), spread, "block"))
-                first, height = schedule.block_range(self.code, height, block, narrow)
+                tall = self.code.bind(k.select(is_turned, narrow, ONE), "tall")
+                block = stack.enter_context(self.code.loop(schedule.blocks(self.code, height, tall), spread, "block"))
+                first, height = schedule.block_range(self.code, height, block, tall)
             strip = stack.enter_context(self.code.loop(schedule.blocks(self.code, extent, width), "serial", "strip"))
             start, length = schedule.block_range(self.code, extent, strip, width)
             row = stack.enter_context(self.code.loop(height, "serial", schedule.loop_name(rows)))
@@ -490,6 +491,11 @@ class KernelLowering:
             dtype = op.results[0].type.dtype  # type: ignore[union-attr]
             named = self.k.let(self.k.cast(total, dtype), op.results[0].name)
             self.elements.memo[op.results[0], outer] = named
+
+
+def _is_dense_or_none(step: Expr) -> bool:
+    """Whether a step is 1, or 0, or which of them is known when it runs: what is read lies in one piece."""
+    return all(e in (ZERO, ONE) for e in ((step.a, step.b) if isinstance(step, Select) else (step,)))
 
 
 def shape_of(value: Value) -> tuple[Any, ...]:
