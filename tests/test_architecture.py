@@ -42,6 +42,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
         "arithmetic of trip counts",
     ),
+    "transforms/independent.py": {"sub": "the place of a trip beside others"},
     "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracejit.codegen import schedule
-from tracejit.codegen.loop_ir import Const, Expr, For, If, Launch, Let, Stmt, Var
+from tracejit.codegen.loop_ir import Axis, Const, Expr, For, If, Launch, Let, Stmt, Var
 from tracejit.codegen.lower_elements import ONE, ZERO
 from tracejit.errors import Span
 from tracejit.ir.aliasing import has_storage
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Trips in lanes that are one trip of a parallel loop.
 BLOCK = 256
 
+#: Up to so many trips of a loop in a loop are not worth a vector.
+SHORT = 4
+
 
 def independent(lowering: Lowering, op: Op) -> bool:
     """Lower a loop of independent trips as a kernel; False where it is none."""
@@ -32,19 +35,22 @@ def independent(lowering: Lowering, op: Op) -> bool:
     elif op.attrs.get("lanes"):
         extent = lowering.scalar(op.operands[0])
         spread = lowering.parallel and not lowering.in_kernel and not schedule.is_small([extent], BLOCK)
-        body = _blocks(lowering, op, extent) if spread else _lanes(lowering, op, extent)
+        body = _blocks(lowering, op, extent) if spread else _trips(lowering, op, extent, "lanes")
+        if op.attrs.get("repeated") and not isinstance(extent, Const):
+            short = lowering.k.le(extent, SHORT)
+            body = (If(short, _trips(lowering, op, extent, "serial"), body),)
         lowering.launch("lanes", body, _spans(op))
     else:
         return False
     return True
 
 
-def _lanes(lowering: Lowering, op: Op, extent: Expr, start: Expr = ZERO) -> tuple[Stmt, ...]:
-    """Trips `start` to `start + extent` in lanes."""
+def _trips(lowering: Lowering, op: Op, extent: Expr, axis: Axis, start: Expr = ZERO) -> tuple[Stmt, ...]:
+    """Trips `start` to `start + extent`."""
     body = op.block("body")
     index = Var(body.params[0].name, I64)
     stmts = _body(lowering, op, body, lowering.k.add(start, index))
-    return (For(index, extent, stmts, "lanes", (), None, op.span),)
+    return (For(index, extent, stmts, axis, (), None, op.span),)
 
 
 def _blocks(lowering: Lowering, op: Op, extent: Expr) -> tuple[Stmt, ...]:
@@ -54,7 +60,7 @@ def _blocks(lowering: Lowering, op: Op, extent: Expr) -> tuple[Stmt, ...]:
     size = Const(BLOCK, I64)
     lets = Let(start, k.mul(block, size)), Let(length, k.minimum(k.sub(extent, start), size))
     count = k.ceildiv(extent, size)
-    return (For(block, count, (*lets, *_lanes(lowering, op, length, start)), "parallel", (), None, op.span),)
+    return (For(block, count, (*lets, *_trips(lowering, op, length, "lanes", start)), "parallel", (), None, op.span),)
 
 
 def _rows(lowering: Lowering, op: Op) -> None:

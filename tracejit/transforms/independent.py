@@ -1,7 +1,9 @@
-"""`independent`: marks loops over elements whose trips do not see each other and have loops of their own inside.
+"""`independent`: marks loops over elements whose trips do not see each other and have much to do: loops of their own,
+or functions.
 
 Code generation runs such trips side by side in the lanes of vectors (the attribute `lanes`), an inner loop as long as
-any of its lanes goes on. Each lane computes what its trip would, in the same order, to the bit. A trip may write
+any of its lanes goes on. Each lane computes what its trip would, in the same order, to the bit. `repeated`: such a
+loop, without loops inside, is itself in a loop and may often have few trips. A trip may write
 elements of arrays at its own index along some axis; it may read what it wrote, and anything the loop does not change.
 Marked are loops whose inner loops read memory at places that all lanes share, or that lie side by side.
 
@@ -20,6 +22,9 @@ from tracejit.ir.types import BF16, F16, ScalarType, TensorType, Type
 from tracejit.transforms.licm import split
 from tracejit.transforms.pipeline import transform
 
+#: Lanes pay without loops inside where one op costs as much as this (`OpDef.cost`).
+COSTLY = 16
+
 
 @transform("independent")
 def independent(graph: Graph) -> Graph:
@@ -27,41 +32,52 @@ def independent(graph: Graph) -> Graph:
     if graph.device != "cpu":
         return graph
     constants = {op.results[0]: op.attrs["value"] for op in walk(graph.body) if op.name == "const"}
-    return replace(graph, body=_marked(graph.body, constants))
+    return replace(graph, body=_marked(graph.body, constants, False))
 
 
-def _marked(block: Block, constants: dict[Value, object]) -> Block:
+def trips_are_independent(loop: Op) -> bool:
+    """Whether the trips of a loop that makes all of them may run side by side, and it pays."""
+    return _Trips(loop).are_independent()
+
+
+def _marked(block: Block, constants: dict[Value, object], repeated: bool) -> Block:
     ops: list[Op] = []
     for op in block.ops:
-        if op.name == "loop" and _Trips(op, constants).are_independent():
-            op = replace(op, attrs={**op.attrs, "lanes": True})
+        if op.name == "loop" and _is_whole(op, constants) and trips_are_independent(op):
+            innermost = not any(inner.name == "loop" for inner in walk(op.block("body")))
+            attrs = {"lanes": True, "repeated": True} if repeated and innermost else {"lanes": True}
+            op = replace(op, attrs={**op.attrs, **attrs})
         elif op.blocks and op.name != "fused":
-            op = replace(op, blocks=tuple(_marked(b, constants) for b in op.blocks))
-            if op.name == "loop" and _Rows(op, constants).may_be_independent():
+            inside = repeated or op.name == "loop"
+            op = replace(op, blocks=tuple(_marked(b, constants, inside) for b in op.blocks))
+            if op.name == "loop" and _is_whole(op, constants) and _Rows(op).may_be_independent():
                 outside, body = split(op.block("body"))
                 inner = replace(op, blocks=(body,))
-                if _Rows(inner, constants).has_known_checks():
+                if _Rows(inner).has_known_checks():
                     ops += outside
                     op = replace(inner, attrs={**op.attrs, "rows": True})
         ops.append(op)
     return replace(block, ops=tuple(ops))
 
 
+def _is_whole(loop: Op, constants: dict[Value, object]) -> bool:
+    """Whether a loop makes all trips that its limit allows."""
+    return all(constants.get(v) is True for v in (loop.operands[1], loop.block("body").results[0]))
+
+
 class _Trips:
     """The trips of one loop."""
 
-    def __init__(self, loop: Op, constants: dict[Value, object]) -> None:
+    def __init__(self, loop: Op) -> None:
         self.loop = loop
         self.body = loop.block("body")
-        self.constants = constants
         self.varying: set[Value] = {self.body.params[0]}  #: differs between trips
         self.places: set[Value] = {self.body.params[0]}  #: the index, plus something that does not vary
 
     def are_independent(self) -> bool:
         """Whether the trips may run side by side, and it pays."""
-        loops = any(op.name == "loop" for op in walk(self.body))
-        whole = all(self.constants.get(v) is True for v in (self.loop.operands[1], self.body.results[0]))
-        if not loops or not whole or not self.body.params[1:]:
+        pays = any(op.name == "loop" or op.defn.cost >= COSTLY for op in walk(self.body))
+        if not pays or not self.body.params[1:]:
             return False
         if not all(isinstance(p.type, TensorType) and _is_plain(p.type) for p in self.body.params[1:]):
             return False
@@ -105,8 +121,9 @@ class _Trips:
             case _:
                 if op.defn.effect or op.blocks or not isinstance(op.defn.lower, Pointwise):
                     return False
-        if op.name == "add" and [v in self.varying for v in op.operands].count(True) == 1:
-            self.places.update(op.results if any(v in self.places for v in op.operands) else ())
+        moved = op.operands[: {"add": 2, "sub": 1}.get(op.name, 0)]
+        if any(v in self.places for v in moved) and [v in self.varying for v in op.operands].count(True) == 1:
+            self.places.update(op.results)
         if varies:
             self.varying.update(op.results)
         scalars = (*op.results, *(v for v in op.operands if op.name != "fetch"))
@@ -133,17 +150,15 @@ class _Trips:
 class _Rows:
     """The trips of a loop around loops whose trips are lanes."""
 
-    def __init__(self, loop: Op, constants: dict[Value, object]) -> None:
+    def __init__(self, loop: Op) -> None:
         self.loop = loop
         self.body = loop.block("body")
-        self.constants = constants
         self.arrays = {p: k for k, p in enumerate(self.body.params[1:])}  #: versions of the carried arrays
 
     def may_be_independent(self) -> bool:
         """Whether trips only compute scalars and run lanes, in places of their own."""
-        whole = all(self.constants.get(v) is True for v in (self.loop.operands[1], self.body.results[0]))
         lanes = [op for op in self.body.ops if op.attrs.get("lanes")]
-        if not whole or not lanes or not all(isinstance(p.type, TensorType) for p in self.arrays):
+        if not lanes or not all(isinstance(p.type, TensorType) for p in self.arrays):
             return False
         if not all(op in lanes or self.is_scalar(op) for op in self.body.ops):
             return False

@@ -4,6 +4,9 @@ Such a loop runs to where the first of its checks would fail, without them, and 
 trip. It must come before anything in the body that would be seen when it fails: writes, prints, other errors.
 Used by `ranges`, which knows what indices are; an innermost loop then has no branches but its own, and a loop over
 elements whose trips are independent may become vectors.
+
+Checks of data (`x[i] < 0` ahead of a root) stop a loop that would run in lanes without them: a loop ahead of it that
+does nothing but look at the data finds the first trip in which one fails.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.types import BOOL, I64, ScalarType
 from tracejit.records import record
+from tracejit.transforms.independent import trips_are_independent
 from tracejit.transforms.linear import Linear
 
 SIZE, TRUTH = ScalarType(I64), ScalarType(BOOL)
@@ -38,7 +42,12 @@ class Stops:
 def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
     """The loop without its first checks, which come after it; itself where that cannot be."""
     body = loop.block("body")
-    found = _leading(body, stops, scope)
+    checks = [op for op in body.ops if op.name == "check"]
+    looks = stops.goes and bool(checks) and trips_are_independent(_without(loop, set(checks), loop.operands[0], True))
+    found = _leading(body, stops, scope, looks)
+    looks = looks and found == checks and not all(op in stops.parts for op in checks)
+    if not looks:
+        found = _leading(body, stops, scope, False)
     if not found:
         return [loop]
     b = Builder(loop.span)
@@ -46,6 +55,10 @@ def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
     zero = b.constant(0, SIZE)
     trips: Value = limit
     for check in found:
+        if check not in stops.parts:
+            trips = b.emit("maximum", (trips, zero))[0]
+            trips = _first_failing(b, loop, check, stops, trips)
+            continue
         parts = stops.parts[check]
         if parts is None:
             trips = b.emit("select", (check.operands[0], trips, zero))[0]
@@ -58,14 +71,36 @@ def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
     if not stops.goes:
         going = made.results[-1] if len(made.results) > len(loop.results) else loop.operands[1]
         stopped = b.emit("logical_and", (stopped, going), names=("stopped",))[0]
-    fine = b.emit("logical_not", (stopped,), names=("fine",))[0]
-    copies = _Copies(b, body, stops, trips)
-    for check in found:
+    if looks:
+        then = b.nested()
+        _check(then, found, _Copies(then, body, stops, trips, made.results))
+        blocks = [then.block((), (), "then"), b.nested().block((), (), "else")]
+        b.emit("if", (stopped,), blocks=blocks, types=())
+    else:
+        fine = b.emit("logical_not", (stopped,), names=("fine",))[0]
+        _check(b, found, _Copies(b, body, stops, trips), fine)
+    return b.ops
+
+
+def _check(b: Builder, checks: Sequence[Op], copies: _Copies, fine: Value | None = None) -> None:
+    """The checks as they are in one trip, unless all is `fine`."""
+    for check in checks:
         b.span = check.span
         cond, *payload = map(copies.value, check.operands)
-        holds = b.emit("logical_or", (fine, cond))[0]
+        holds = cond if fine is None else b.emit("logical_or", (fine, cond))[0]
         b.emit("check", (holds, *payload), check.attrs)
-    return b.ops
+
+
+def _first_failing(b: Builder, loop: Op, check: Op, stops: Stops, trips: Value) -> Value:
+    """The first of so many trips in which a check of data fails; `trips` where none does."""
+    inside = b.nested()
+    trip, first = Value(SIZE, "trip"), Value(SIZE, "first")
+    holds = _Copies(inside, loop.block("body"), stops, trip, loop.operands[2:]).value(check.operands[0])
+    failing = inside.emit("select", (holds, trips, trip))[0]
+    first_now = inside.emit("minimum", (first, failing))[0]
+    goes = loop.operands[1]
+    body = inside.block((trip, first), (goes, first_now), "body")
+    return b.emit("loop", (trips, goes, trips), blocks=[body], types=(SIZE,), names=("first",))[0]
 
 
 def _trips(b: Builder, n: int, rest: Linear, limit: Value, scope: Scope) -> Value:
@@ -110,21 +145,22 @@ def _without(loop: Op, checks: set[Op], limit: Value, goes: bool) -> Op:
 # -- which checks --------------------------------------------------------------------------------------------------
 
 
-def _leading(body: Block, stops: Stops, scope: Scope) -> list[Op]:
-    """The checks before which nothing in the body can be seen from outside."""
+def _leading(body: Block, stops: Stops, scope: Scope, looks: bool) -> list[Op]:
+    """The checks before which nothing in the body can be seen from outside; with `looks` also those of data."""
     found: list[Op] = []
-    copyable = {body.params[0], *stops.counters}
+    copyable = {*(body.params if looks else body.params[:1]), *stops.counters}
     inside = set(body.params)
     for op in body.ops:
         inside.update(op.results)
+        known = all(v in copyable or v not in inside for v in op.operands)
         if op.name == "check":
-            known = all(v in copyable or v not in inside for v in op.operands)
-            if not known or op not in stops.parts or not _is_emitted(stops.parts[op] or (), scope):
+            stopping = op in stops.parts and _is_emitted(stops.parts[op] or (), scope)
+            if not known or not (stopping or (looks and op not in stops.parts)):
                 break
             found.append(op)
         elif _is_seen(op):
             break
-        elif _is_arithmetic(op) and all(v in copyable or v not in inside for v in op.operands):
+        elif known and (_is_arithmetic(op) or (looks and op.name == "fetch")):
             copyable.update(op.results)
     return found
 
@@ -144,13 +180,13 @@ def _is_arithmetic(op: Op) -> bool:
 
 
 class _Copies:
-    """Host arithmetic of a body, done after the loop for one trip."""
+    """Host arithmetic of a body, done outside of the loop for one trip, on arrays as they are there."""
 
-    def __init__(self, b: Builder, body: Block, stops: Stops, trip: Value) -> None:
+    def __init__(self, b: Builder, body: Block, stops: Stops, trip: Value, arrays: Sequence[Value] = ()) -> None:
         self.b = b
         self.stops = stops
         self.made = {r: op for op in body.ops for r in op.results}
-        self.known: dict[Value, Value] = {body.params[0]: trip}
+        self.known: dict[Value, Value] = {body.params[0]: trip, **dict(zip(body.params[1:], arrays, strict=False))}
         self.trip = trip
 
     def value(self, old: Value) -> Value:
