@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -257,17 +258,57 @@ def written(a, b):
     return y.sum(), (y * a.detach()).sum()
 
 
+def left_outside(fn: Any, arguments: Sequence[int], chosen: int | None, create_graph: bool) -> Any:
+    """What a `backward()` outside the program leaves of one of its two results, or their product."""
+    a, b = leaf(1.0, 2.5), leaf(3.0, 4.0)
+    results = fn(a, b, *arguments)
+    loss = results[0] * results[1] if chosen is None else results[chosen]
+    asks = [y.requires_grad for y in results]
+    if loss.requires_grad:
+        loss.backward(create_graph=create_graph)
+    return asks, [None if x.grad is None else x.grad.tolist() for x in (a, b)]
+
+
 @pytest.mark.parametrize("create_graph", [False, True])
 @pytest.mark.parametrize("chosen", [0, 1, None])
 @pytest.mark.parametrize("program", [detached, one_each, written])
 def test_outside_a_script_what_a_result_does_not_use_gets_no_gradient(
     program: Any, chosen: int | None, create_graph: bool
 ) -> None:
-    found: list[Any] = []
-    for fn in (program, script(program)):
-        a, b = leaf(1.0, 2.5), leaf(3.0, 4.0)
-        results = fn(a, b)
-        loss = results[0] * results[1] if chosen is None else results[chosen]
-        loss.backward(create_graph=create_graph)
-        found.append([None if x.grad is None else x.grad.tolist() for x in (a, b)])
-    assert found[0] == found[1]
+    found = left_outside(script(program), (), chosen, create_graph)
+    assert found == left_outside(program, (), chosen, create_graph)
+
+
+def a_branch(a, b, n):
+    y = a * 2 if n > 0 else b * 3
+    return y.sum(), (a * 2 if n > 1 else a.detach()).sum()
+
+
+def trips(a, b, n):
+    y, z = a * 2, b
+    for i in range(n):
+        y, z = y + b if i > 0 else y * 2, z * a
+    return y.sum(), z.sum()
+
+
+def a_while(a, b, n):
+    y, k = b.detach(), 0
+    while k < n:
+        y, k = y * a, k + 1
+    return y.sum(), (y * b if k > 1 else y).sum()
+
+
+def a_write(a, b, n):
+    y = a * 1
+    if n > 0:
+        y[0] = b[0]
+    return y.sum(), y[0]
+
+
+@pytest.mark.parametrize("program", [a_branch, trips, a_while, a_write])
+def test_outside_a_script_what_the_path_did_not_use_gets_no_gradient(program: Any) -> None:
+    scripted = script(program)
+    for n in (0, 1, 2, 0):
+        for chosen, create_graph in ((0, False), (1, True), (None, False)):
+            found = left_outside(scripted, (n,), chosen, create_graph)
+            assert found == left_outside(program, (n,), chosen, create_graph), (n, chosen)

@@ -8,11 +8,11 @@ loops also give whether their results lead to a leaf. A list that grows leads wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Op, Value, inputs_of
+from tracejit.ir.core import Block, Graph, Op, Value, inputs_of
 from tracejit.ir.types import BOOL, I64, ScalarType, is_differentiable
 
 #: Whether something leads to a leaf: known, or a truth value of the graph.
@@ -49,6 +49,37 @@ def reached(
                 b.ops[:] = made.ops
             truths[i] = inside[y]
     return truths
+
+
+def telling_paths(
+    graph: Graph, leaves: Sequence[int], results: Sequence[int]
+) -> tuple[Graph, int, tuple[tuple[int, ...], ...]]:
+    """The graph with further results, before the final versions of `inout` parameters: truth values, and their number.
+    The last part has for each of `results` and each of the parameters `leaves` the place, among False, True and these,
+    of whether the result leads to the leaf."""
+
+    def is_positive(n: Value) -> bool:
+        return n.known > 0 if isinstance(n.known, int) else n.known is not None and "any_size" not in graph.policy
+
+    bits = {graph.params[k]: 1 << i for i, k in enumerate(leaves)}
+    values = [graph.results[i] for i in results]
+    masks = Masks(bits, set(graph.params), is_positive)
+    masks.ops(graph.body.ops)
+    ops, truths, rows = graph.body.ops, list[Truth]([False, True]), [list[int]() for _ in values]
+    for param, bit in bits.items():
+        paths, inside = Paths(masks, bit), dict[Value, Truth]({param: True})
+        if any(paths.static(v) is None for v in values):
+            b = Builder()
+            paths.ops(b, ops, inside)
+            ops = tuple(b.ops)
+        found = [paths.truth(v, inside) for v in values]
+        truths += dict.fromkeys(t for t in found if t not in truths)
+        for row, t in zip(rows, found, strict=True):
+            row.append(truths.index(t))
+    n_user, told = len(graph.results) - len(graph.inout), [t for t in truths if isinstance(t, Value)]
+    outcome = (*graph.results[:n_user], *told, *graph.results[n_user:])
+    body = Block(graph.params, ops, outcome, graph.body.label)
+    return replace(graph, body=body), len(told), tuple(map(tuple, rows))
 
 
 def leads_to_a_trip(

@@ -1,4 +1,4 @@
-"""Calls that go on the eager tape, for the native call path: the forward that also gives residuals, and a node.
+"""Calls that go on the eager tape, for the native call path: the forward that also gives what a node saves.
 
 What writes to its arguments, or returns a Python number that has a derivative, stays with `node.call_recorded`.
 """
@@ -56,21 +56,21 @@ class RecordedPlan(Plan):
         return super().flatten(leaf, leaves)
 
     def results(self, leaf: Leaf, leaves: list[g.Leaf]) -> tuple[str, Any]:
-        """The user's leaves, then the inputs, then the residuals; `finish` ties them together."""
+        """The user's leaves, then the inputs, then what the node saves; `finish` ties them together."""
         if any(i.is_list for i in self.lowered.inputs):  # the node keeps its inputs as arrays
             raise Inexpressible
         tree = self.flatten(leaf, leaves)
         n_leaves, n_inputs = len(leaves), len(self.lowered.inputs)
         leaves.extend(g.ArgumentResult(self.at[i.access]) for i in self.lowered.inputs)
         first = self.function.n_user
-        for k in range(self.function.n_residuals):
-            leaves.append(self.residual(first + k))
+        for k in range(self.function.n_saved):
+            leaves.append(self.saved(first + k))
         ports = [(i, self.place_of.get(i)) for i, t in enumerate(self.results_of) if is_differentiable(t)]
         if any(place is None for _, place in ports):
             raise Inexpressible
         return "finish", self.finish(tree, n_leaves, n_inputs, [(i, p) for i, p in ports if p is not None])
 
-    def residual(self, output: int) -> g.Leaf:
+    def saved(self, output: int) -> g.Leaf:
         match self.compiled.interface.outputs[output].type:
             case ScalarType():
                 return g.NumberResult(output, boxed=True)
@@ -80,9 +80,8 @@ class RecordedPlan(Plan):
     def finish(self, tree: Any, n_leaves: int, n_inputs: int, ports: list[tuple[int, int]]) -> Callable[..., Any]:
         """What makes the node, with (result, leaf) in `ports` as its ports, and the call's result."""
         function, n_results, end = self.function, len(self.results_of), n_leaves + n_inputs
-
-        varying = function.varying_results
-        single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1 and 0 in varying
+        always = [i for i, row in function.leads.items() if 1 in row]
+        single = isinstance(tree, int) and ports == [(0, tree)] and n_results == 1 and always == [0]
 
         def several(*values: Any) -> Any:
             shapes: list[Any] = [None] * n_results
@@ -91,7 +90,7 @@ class RecordedPlan(Plan):
                 shapes[result] = array.shape, array.dtype
             node = GraphNode.of_call(function, values[n_leaves:end], values[end:], shapes)
             for result, place in ports:
-                if result in varying:
+                if node.asks(result):
                     attach(values[place], node, result)
             return values[tree] if isinstance(tree, int) else self.assemble(tree, values)
 
@@ -123,7 +122,7 @@ def _single(n_inputs: int, wanted: tuple[int, ...], tensors: tuple[int, ...]) ->
 
 _SINGLE = """
 def make(function, GraphNode, next_sequence, new=object.__new__):
-    def finish(result, {inputs}*residuals):
+    def finish(result, {inputs}*saved):
         node = new(GraphNode)
         node.ports = 1
         node.edges = ({edges})
@@ -132,7 +131,7 @@ def make(function, GraphNode, next_sequence, new=object.__new__):
         node.released = False
         node.function = function
         node.inputs = ({inputs})
-        node.residuals = residuals
+        node.saved = saved
         node.versions = ({versions})
         array = result._data
         node.shapes = ((array.shape, array.dtype),)

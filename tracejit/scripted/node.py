@@ -6,9 +6,9 @@ The plain backward uses residuals that the forward saved. When the derivative is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tracejit.eager.tape import Node, OpNode, attach, next_sequence
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
 from tracejit.errors import Span
+from tracejit.frontend.reached import telling_paths
 from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.core import Graph, Value, walk
 from tracejit.ir.opdef import REGISTRY
@@ -26,8 +27,11 @@ from tracejit.ir.types import is_differentiable
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept
-from tracejit.transforms.activity import recorded, recording
+from tracejit.transforms.activity import recorded
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
+
+#: Numbers of residuals and of truth values of a forward, `written` and `leads` of a `DifferentiableGraph`.
+Facts: TypeAlias = tuple[int, int, frozenset[int], Mapping[int, Sequence[int]]]
 
 
 class DifferentiableGraph:
@@ -45,7 +49,6 @@ class DifferentiableGraph:
         self.layouts = tuple(layouts) if layouts is not None else (True,) * len(source.params)
         self.n_user = len(source.result_types) - len(source.inout)
         self._kept = kept
-        self._reached: dict[frozenset[int], tuple[bool, ...]] = {}
 
     @cached_property
     def graph(self) -> Graph:
@@ -57,38 +60,46 @@ class DifferentiableGraph:
         return derive(self.graph, self.wanted, lists=False)
 
     @cached_property
-    def facts(self) -> tuple[int, frozenset[int], frozenset[int], tuple[bool, ...]]:
-        """`n_residuals`, `varying_results`, `written`, and what all results have `reached`."""
+    def _telling(self) -> tuple[Graph, int, tuple[tuple[int, ...], ...]]:
+        """The forward that also tells which inputs its results asked for gradients by, on the path it took."""
+        n, more = self.n_user, self.derivative.n_residuals
+        places = [i if i < n else i + more for i in self.cotangent_results]
+        return telling_paths(self.derivative.forward, self.wanted, places)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is known about the derivative without it."""
         return (
             self._found_facts() if self._kept is None else self._kept.value(f"facts {self.wanted}", self._found_facts)
         )
 
-    def _found_facts(self) -> tuple[int, frozenset[int], frozenset[int], tuple[bool, ...]]:
-        graph = self.graph
-        found = recorded(graph.body.ops, (graph.params[i] for i in self.wanted))
-        varying = frozenset(i for i, r in enumerate(graph.results) if r in found)
+    def _found_facts(self) -> Facts:
         finals = zip(self.source.inout, self.source.results[self.n_user :], strict=True)
         written = frozenset(k for k, v in finals if is_recorded_write(self.source, v))
-        return self.derivative.n_residuals, varying, written, self._reached_from(self.cotangent_results)
-
-    def reached(self, results: frozenset[int]) -> tuple[bool, ...]:
-        """For each wanted parameter, whether one of these results asks for gradients by it."""
-        if len(results) == len(self.cotangent_results):
-            return self.facts[3]
-        found = self._reached.get(results)
-        if found is None:
-            found = self._reached[results] = self._reached_from(results)
-        return found
-
-    def _reached_from(self, results: Iterable[int]) -> tuple[bool, ...]:
-        graph = self.graph
-        found = recording(graph.body.ops, (graph.results[i] for i in results))
-        return tuple(graph.params[i] in found for i in self.wanted)
+        _, n_told, leads = self._telling
+        return self.derivative.n_residuals, n_told, written, dict(zip(self.cotangent_results, leads, strict=True))
 
     @property
     def n_residuals(self) -> int:
         """How many values the forward hands to the backward."""
         return self.facts[0]
+
+    @property
+    def n_saved(self) -> int:
+        """How many values the forward hands to a node: the residuals, then whether paths were taken."""
+        return self.facts[0] + self.facts[1]
+
+    @property
+    def written(self) -> frozenset[int]:
+        """The `inout` parameters that are written where that is recorded."""
+        return self.facts[2]
+
+    @property
+    def leads(self) -> Mapping[int, Sequence[int]]:
+        """For each result that has a cotangent, whether it asks for gradients by each wanted parameter: a place among
+        False, True and the truth values that the forward hands to the node. An array that is written under `no_grad`
+        does by what it was before."""
+        return self.facts[3]
 
     @cached_property
     def plain(self) -> Compiled:
@@ -97,10 +108,10 @@ class DifferentiableGraph:
 
     @cached_property
     def forward(self) -> Compiled:
-        """The forward that also gives residuals."""
+        """The forward that also gives what a node saves."""
 
         def make() -> Compiled:
-            return compile_graph(self.derivative.forward, self.layouts)
+            return compile_graph(self._telling[0], self.layouts)
 
         return make() if self._kept is None else self._kept.compiled(f"forward {self.wanted}", make)
 
@@ -124,37 +135,26 @@ class DifferentiableGraph:
         """Results (final versions of `inout` parameters included) that have cotangents."""
         return tuple(i for i, t in enumerate(self.source.result_types) if is_differentiable(t))
 
-    @property
-    def varying_results(self) -> frozenset[int]:
-        """Results that ask for gradients where the wanted parameters do. An array that is written under `no_grad` does
-        by what it was before."""
-        return self.facts[1]
-
-    @property
-    def written(self) -> frozenset[int]:
-        """The `inout` parameters that are written where that is recorded."""
-        return self.facts[2]
-
 
 class GraphNode(Node):
     """One recorded call of a graph; edges lead to the wanted inputs."""
 
-    __slots__ = ("function", "inputs", "residuals", "versions", "shapes")
+    __slots__ = ("function", "inputs", "saved", "versions", "shapes")
     gives_zero = False
 
     def __init__(
-        self, function: DifferentiableGraph, inputs: Sequence[Any], residuals: Sequence[Any], shapes: list[Any]
+        self, function: DifferentiableGraph, inputs: Sequence[Any], saved: Sequence[Any], shapes: list[Any]
     ) -> None:
         super().__init__([inputs[i] for i in function.wanted], len(shapes))
         self.function = function
         self.inputs = inputs
-        self.residuals = residuals
+        self.saved = saved
         self.versions = [version_of(x) if isinstance(x, Tensor) else 0 for x in inputs]
         self.shapes = shapes
 
     @classmethod
     def of_call(
-        cls, function: DifferentiableGraph, inputs: Sequence[Any], residuals: Sequence[Any], shapes: list[Any]
+        cls, function: DifferentiableGraph, inputs: Sequence[Any], saved: Sequence[Any], shapes: list[Any]
     ) -> GraphNode:
         """The node of a call whose wanted inputs are known to be inexact Tensors that ask for gradients: the same as
         the constructor, without what its checks cost a call of a microsecond."""
@@ -171,7 +171,7 @@ class GraphNode(Node):
         node.released = False
         node.function = function
         node.inputs = inputs
-        node.residuals = residuals
+        node.saved = saved
         node.versions = [version_of(x) if isinstance(x, Tensor) else 0 for x in inputs]
         node.shapes = shapes
         return node
@@ -196,9 +196,19 @@ class GraphNode(Node):
         if create_graph:
             found = call_recorded(function.joint, [*self.inputs, *seeds])
         else:
-            found = function.backward([*self.residuals, *map(raw_value, seeds)])
-        reached = function.reached(frozenset(i for i in chosen if cotangents[i] is not None))
-        return [x if is_reached else None for x, is_reached in zip(found, reached, strict=False)]
+            found = function.backward([*self.saved[: function.n_residuals], *map(raw_value, seeds)])
+        rows = [self.led_to(i) for i in chosen if cotangents[i] is not None]
+        return [x if any(reached) else None for x, *reached in zip(found, *rows, strict=False)]
+
+    def asks(self, result: int) -> bool:
+        """Whether a result asks for gradients, on the path that the call took."""
+        return 1 in self.function.leads.get(result, ()) or any(self.led_to(result))
+
+    def led_to(self, result: int) -> list[bool]:
+        """Whether a result asks for gradients by each wanted input, on the path that the call took."""
+        function = self.function
+        truths = (False, True, *self.saved[function.n_residuals :])
+        return [bool(truths[k]) for k in function.leads.get(result, ())]
 
     def seed(self, result: int, cotangent: Any) -> Any:
         """A result's cotangent, zeros where none arrived."""
@@ -212,7 +222,7 @@ class GraphNode(Node):
 
     def release(self) -> None:
         super().release()
-        self.inputs, self.residuals = (), ()
+        self.inputs, self.saved = (), ()
 
 
 class SpentNode(Node):
@@ -321,9 +331,9 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
         outputs = function.plain([raw_value(x) for x in inputs])
         return outputs[: function.n_user]
     written = [inputs[i] for i in graph.inout]
-    varying = function.varying_results
     for k, x in enumerate(written):
-        if _is_leaf(x) and function.n_user + k in varying and graph.inout[k] in function.written:
+        may_ask = any(function.leads.get(function.n_user + k, ()))
+        if _is_leaf(x) and may_ask and graph.inout[k] in function.written:
             span = write_of(function.graph, graph.inout[k])
             raise RuntimeError(LEAF_WRITTEN) if span is None else thrown_at(RuntimeError(LEAF_WRITTEN), span)
     arrays = [raw_value(x) for x in inputs]
@@ -331,20 +341,20 @@ def call_recorded(function: DifferentiableGraph, inputs: list[Any]) -> list[Any]
     with no_grad():
         found = function.forward(arrays)
     outputs = found[: function.n_user]
-    residuals = found[function.n_user : function.n_user + function.n_residuals]
+    saved = found[function.n_user : function.n_user + function.n_saved]
     results = [*outputs, *written]
     shapes = [
         (np.shape(raw_value(r)), raw_value(r).dtype if hasattr(r, "dtype") else np.dtype(type(r))) for r in results
     ]
-    node = GraphNode(function, kept, residuals, shapes)
+    node = GraphNode(function, kept, saved, shapes)
     made: list[Any] = []
     for i, result in enumerate(outputs):
-        if i in varying:
+        if node.asks(i):
             made.append(attach(wrap(as_array(result, graph.device)), node, i))
         else:
             made.append(result)
     for k, x in enumerate(written):
-        if isinstance(x, Tensor) and function.n_user + k in varying and not _is_leaf(x):
+        if isinstance(x, Tensor) and node.asks(function.n_user + k) and not _is_leaf(x):
             adopt(x, attach(wrap(x._data), node, function.n_user + k))
         elif isinstance(x, Tensor):
             note_write(x, x._data)

@@ -28,14 +28,11 @@ def recorded(ops: Sequence[Op], inputs: Iterable[Value]) -> set[Value]:
     return _reached(ops, inputs, _cuts)
 
 
-def recording(ops: Sequence[Op], outputs: Iterable[Value]) -> set[Value]:
-    """The values that outputs ask for gradients by: what these are `recorded` for."""
-    return _reaching(ops, outputs, _cuts)
-
-
 def useful(ops: Sequence[Op], outputs: Iterable[Value]) -> set[Value]:
     """The values that change the outputs in a way that has a derivative."""
-    return _reaching(ops, outputs, lambda op: op.defn.is_flat)
+    found = {v for v in outputs if is_differentiable(v.type)}
+    _backward(ops, found)
+    return found
 
 
 def _cuts(op: Op) -> bool:
@@ -51,13 +48,6 @@ def _reached(ops: Sequence[Op], inputs: Iterable[Value], ends: Callable[[Op], bo
     """The values that the inputs lead to by ops at which no path ends."""
     found = {v for v in inputs if is_differentiable(v.type)}
     _forward(ops, found, ends)
-    return found
-
-
-def _reaching(ops: Sequence[Op], outputs: Iterable[Value], ends: Callable[[Op], bool]) -> set[Value]:
-    """The values that lead to the outputs by ops at which no path ends."""
-    found = {v for v in outputs if is_differentiable(v.type)}
-    _backward(ops, found, ends)
     return found
 
 
@@ -86,26 +76,26 @@ def _forward_loop(op: Op, found: set[Value], ends: Callable[[Op], bool]) -> None
     _note((result for init, _, following, result in carried if init in found or following in found), found)
 
 
-def _backward(ops: Sequence[Op], found: set[Value], ends: Callable[[Op], bool]) -> None:
+def _backward(ops: Sequence[Op], found: set[Value]) -> None:
     for op in reversed(ops):
         match op.name:
             case "if":
                 for block in op.blocks:
                     _note((v for r, v in zip(op.results, block.results, strict=True) if r in found), found)
-                    _backward(block.ops, found, ends)
+                    _backward(block.ops, found)
             case "loop":
-                _backward_loop(op, found, ends)
+                _backward_loop(op, found)
             case _:
-                if any(r in found for r in op.results) and not ends(op):
+                if any(r in found for r in op.results) and not op.defn.is_flat:
                     _note(inputs_of(op), found)
 
 
-def _backward_loop(op: Op, found: set[Value], ends: Callable[[Op], bool]) -> None:
+def _backward_loop(op: Op, found: set[Value]) -> None:
     body = op.block("body")
     carried = tuple(zip(op.operands[2:], body.params[1:], body.results[1:], op.results, strict=True))
     before = -1
     while before != len(found):
         before = len(found)
         _note((following for _, param, following, result in carried if param in found or result in found), found)
-        _backward(body.ops, found, ends)
+        _backward(body.ops, found)
     _note((init for init, param, _, result in carried if param in found or result in found), found)
