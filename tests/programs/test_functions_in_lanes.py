@@ -1,4 +1,4 @@
-"""Loops over elements that call functions run in the lanes of vectors; what a function may refuse is looked at first."""
+"""Loops over elements that call functions run in vectors; what a function may refuse is looked at first."""
 
 from __future__ import annotations
 
