@@ -15,6 +15,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, normal_axis
+from tracejit.frontend.array_parts import viewed_as
 from tracejit.frontend.elementwise import elementwise, require_same_kind
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
@@ -222,17 +223,13 @@ def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:
     return made
 
 
-@define("reshape view", "x *sizes shape=None order='C' copy=None")
+@define("reshape", "x *sizes shape=None order='C' copy=None")
 def _reshape(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     if a.rest and isinstance(a.rest[-1], Static) and isinstance(a.rest[-1].value, str):
         a.values["order"] = a.rest.pop()
     if not a.rest and not a.is_none("shape"):
         a.rest = [a["shape"]]
-    if not a.rest and a.name == "view":
-        return dataclasses.replace(x)
-    if len(a.rest) == 1 and isinstance(a.rest[0], Static) and _is_dtype(a.rest[0].value):
-        c.ctx.refuse(a.node, "the bits of an array cannot be read as another dtype", "x.astype(dtype) converts values")
     sizes = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     if a.static("order") == "F":
         made = by_columns(reshaped(c, by_columns(x), sizes[::-1], a.node))
@@ -242,14 +239,24 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
         return copied(c, made, axes_in_memory(a, made.rank))
     if a.static("copy") is False and made.storage != x.storage:
         c.ctx.refuse(a.node, "whether this needs a copy is not known when the function is compiled", "copy=None")
-    if a.name == "view" and c.ctx.tensors and made.storage != x.storage:
-        text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
-        c.ctx.check_false("RuntimeError", text)
     return made
 
 
-def _is_dtype(value: object) -> bool:
-    return isinstance(value, type | np.dtype | str)
+@define("view", "x *sizes dtype=None")
+def _view(c: Calls, a: Arguments) -> FrontValue:
+    """Another shape of a Tensor; an array, or a NumPy scalar, as another dtype."""
+    of = a["x"]
+    kind = a.rest[0] if len(a.rest) == 1 and a.is_none("dtype") else a["dtype"]
+    if isinstance(kind, Static) and isinstance(kind.value, type | np.dtype | str | None):
+        if kind.value is None:
+            return dataclasses.replace(a.array()) if isinstance(of, ArrayView) else of
+        return viewed_as(c, of, kind.value, a.node)
+    x = a.array()
+    made = function(c, "reshape", [x, *a.rest], {}, a.node)
+    if isinstance(made, ArrayView) and made.storage != x.storage:
+        text = "the tensor does not lie in memory so that it can be viewed so; use reshape(), or contiguous() first"
+        c.ctx.check_false("RuntimeError", text)
+    return made
 
 
 @define("ravel", "x order='C'")

@@ -11,6 +11,7 @@ import numpy as np
 from tracejit.devices import Device
 from tracejit.frontend import arrays
 from tracejit.frontend.arguments import Arguments
+from tracejit.frontend.array_parts import part_of
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.slices import permuted, restrided
 from tracejit.frontend.tensor_facts import requires_grad, steps
@@ -98,19 +99,6 @@ def _number_attribute(calls: Calls, base: Number, name: str, node: ast.AST) -> F
         "strides": TupleValue(()),
     }
     return known.get(name)
-
-
-# -- parts of complex arrays ------------------------------------------------------------------------------------------
-
-
-def part_of(calls: Calls, base: ArrayView, name: str, node: ast.AST) -> FrontValue:
-    """`x.real`: x itself where it is real, else a copy whose writes go on into x."""
-    if name == "real" and not base.dtype.is_complex:
-        return base
-    made = calls.arith.typed(name, node, base)
-    if base.dtype.is_complex and isinstance(made, ArrayView):
-        calls.ctx.parts[made.storage] = base, name
-    return made
 
 
 # -- other shapes of the same memory ----------------------------------------------------------------------------------

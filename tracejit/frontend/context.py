@@ -39,7 +39,7 @@ from tracejit.frontend.values import (
     describe,
     type_name,
 )
-from tracejit.frontend.write_checks import MaybeView, require_writeable
+from tracejit.frontend.write_checks import MaybeView, Part, require_writeable
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import REGISTRY, OpDef
@@ -161,8 +161,8 @@ class Context:
     converted: dict[int, int] = field(default_factory=dict[int, int])
     #: classes of arguments that may not be written
     readonly: set[int] = field(default_factory=set[int])
-    #: classes that hold the real or imaginary part of a complex view
-    parts: dict[int, tuple[ArrayView, str]] = field(default_factory=dict[int, "tuple[ArrayView, str]"])
+    #: classes that hold the real or imaginary part of a view, or its bits
+    parts: dict[int, Part] = field(default_factory=dict[int, "Part"])
     #: classes of arguments
     arguments: set[int] = field(default_factory=set[int])
     #: classes that are memory of an argument in some iterations of a loop: a whole new content is stored there
@@ -544,13 +544,13 @@ class Context:
         return may_have_raised_since(base, [*self.outer_builders, self.b]) or not is_just_made(value, self.b.ops)
 
     def _write_part(self, storage: int) -> None:
-        """The real or imaginary part of an array has been written: the array changes with it."""
+        """A part of an array has been written: the array changes with it."""
         if storage not in self.parts:
             return
-        whole, name = self.parts.pop(storage)
-        merge = getattr(self.b, f"with_{name}")
-        self.store(whole, merge(self.handle(self.load(whole)), self.handle(self.storage.bases[storage])).value)
-        self.parts[storage] = whole, name
+        part = self.parts.pop(storage)
+        merged = part.merge(self.b, self.handle(self.load(part.whole)), self.handle(self.storage.bases[storage]))
+        self.store(part.whole, merged.value)
+        self.parts[storage] = part
 
     def same_lengths(self, a: Sequence[Size], b: Sequence[Size]) -> bool:
         """Whether two shapes are known to be equal."""

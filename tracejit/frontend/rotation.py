@@ -95,7 +95,7 @@ def _is_private(ctx: Context, storage: Storage, memory: int) -> bool:
         | ctx.strided
         | {c for group in ctx.snapshots.values() for c in group}
     )
-    shared |= {c for part, (whole, _) in ctx.parts.items() for c in (part, whole.storage)}
+    shared |= {c for copied, part in ctx.parts.items() for c in (copied, part.whole.storage)}
     base = storage.bases.get(memory)
     return (
         base is not None

@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.arguments import Arguments
+from tracejit.frontend.array_parts import part_of
 from tracejit.frontend.arrays import define, flipped
-from tracejit.frontend.attributes import part_of
 from tracejit.frontend.elementwise import elementwise
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.names import elementwise_names

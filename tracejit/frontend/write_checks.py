@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.values import ArrayView
+from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.records import record
 
@@ -34,6 +35,16 @@ class MaybeView:
     shared: Value
     view: ArrayView | None = None
     start: object = None
+
+
+@record
+class Part:
+    """A class copies what Python shares with `whole`, as `x.real` does: `merge(b, whole, part)` is the content of
+    `whole` after a write. `name` is how it is got."""
+
+    whole: ArrayView
+    name: str
+    merge: Callable[[Builder, Handle, Handle], Handle]
 
 
 def _refuse_one_of_two(ctx: Context, view: ArrayView, pairs: Mapping[int, int], reason: str, instead: str) -> None:
@@ -73,12 +84,12 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
         "an array is written here that is of one dtype on one path and of another elsewhere",
         "convert it where it is bound first: x.astype(dtype)",
     )
-    for copied, (whole, name) in ctx.parts.items():
-        if view.storage == whole.storage and ctx.is_bound(copied):
+    for copied, part in ctx.parts.items():
+        if view.storage == part.whole.storage and ctx.is_bound(copied):
             raise ScriptError(
-                f"an array is written here while a name stands for its .{name}, which would change with it",
+                f"an array is written here while a name stands for its .{part.name}, which would change with it",
                 ctx.b.span,
-                instead=f"copy it where it is named: x.{name}.copy()",
+                instead=f"copy it where it is named: x.{part.name}.copy()",
             )
     for copied, of in ctx.maybe_views.items():
         if view.storage == copied or (view.storage == of.source and ctx.is_bound(copied)):

@@ -8,6 +8,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ops import (
     arrange,
     attempts,
+    bits,
     building,
     coerce,
     combined,
@@ -54,6 +55,7 @@ __all__ = [
     "REGISTRY",
     "arrange",
     "attempts",
+    "bits",
     "building",
     "coerce",
     "combined",

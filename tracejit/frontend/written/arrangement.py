@@ -297,14 +297,6 @@ def packbits(a: Any) -> Any:
     return np.sum(padded.reshape(-1, 8) * weights, axis=1).astype(np.uint8)
 
 
-@written(methods="view")
-def view(a: Any, dtype: Any = None) -> Any:
-    """Another array on the same memory."""
-    if dtype is not None and dtype != a.dtype:
-        refuse("the bits of an array cannot be read as another dtype", "x.astype(dtype), which converts the values")
-    return a[...]
-
-
 @written(methods="resize")
 def resize(a: Any, *new_shape: Any, refcheck: Any = True) -> Any:
     """Arrays keep the size they were made with."""

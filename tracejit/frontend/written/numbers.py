@@ -57,6 +57,24 @@ def modf(x: Any) -> Any:
     return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x)[()], whole
 
 
+@written(np.frexp)
+def frexp(x: Any) -> Any:
+    """The fraction, from 0.5 to below 1, and the exponent of 2, from the bits; numbers below the normal ones are scaled
+    up first."""
+    x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    is_double = x.dtype.itemsize == 8
+    digits, bias, top = (52, 1022, 2047) if is_double else (23, 126, 255)
+    kind = np.int64 if is_double else np.int32
+    is_small = np.abs(x) < 2.0 ** (1 - bias)
+    bits = np.where(is_small, x * 2.0**digits, x).view(kind)
+    exponent = (bits >> digits) & top
+    is_plain = (x != 0) & (exponent != top)
+    fraction = (bits & ~(top << digits) | (bias << digits)).view(x.dtype)
+    power = exponent - bias - np.where(is_small, digits, 0)
+    return np.where(is_plain, fraction, x)[()], np.where(is_plain, power, 0).astype(np.int32)[()]
+
+
 @written(np.ldexp)
 def ldexp(x: Any, n: Any) -> Any:
     """x * 2**n."""
