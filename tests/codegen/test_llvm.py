@@ -120,7 +120,15 @@ def test_long_bodies_are_printed_once_and_masked() -> None:
     np.testing.assert_allclose(run(program, x)[0], np.tanh(np.exp(np.sin(x))), rtol=1e-6)
 
 
-@pytest.mark.parametrize("extent", [1, 3, 32, 48, 64, 100])
+def test_the_rest_of_short_bodies_is_done_register_by_register() -> None:
+    program = pointwise(lambda k, x: k.mul(x, 3.0), [F32], F32)
+    loop = program.kernels[0].body[0]
+    assert isinstance(loop, For)
+    made = plan(loop, LlvmOptions("x", "", 512, 8))
+    assert made is not None and (made.shape, made.lanes, made.piece) == ("split", 32, 16)
+
+
+@pytest.mark.parametrize("extent", [1, 3, 16, 17, 32, 33, 48, 49, 64, 100])
 def test_known_extents_need_no_tail_or_a_known_one(extent: int) -> None:
     x = np.arange(extent, dtype=np.float32)
     np.testing.assert_array_equal(run(pointwise(lambda k, v: k.mul(v, 3.0), [F32], F32, extent=extent), x)[0], x * 3)

@@ -9,6 +9,7 @@ import pytest
 
 import tracejit as tj
 from tests.threads import each_number_of_threads
+from tracejit.nn import functional as F
 
 SIZES = [(1, 1), (3, 200), (200, 3), (63, 65), (64, 64), (130, 129), (5, 1)]
 
@@ -74,6 +75,18 @@ def test_a_transposition_is_read_in_strips() -> None:
     doubled(given)
     (kernel,) = [line for line in doubled.explain(given).splitlines() if "launched at" in line]
     assert "parallel loop, serial loop, serial loop, vector loop" in kernel
+
+
+def test_every_other_element_is_read_in_vectors() -> None:
+    """A read of every other element is two loads and a shuffle, also in short rows: no strips, no scalar version."""
+
+    compiled = tj.script(lambda x: F.max_pool2d(tj.relu(x), 2))
+    for size in (14, 28, 30, 34, 94):
+        x = np.random.default_rng(0).normal(size=(3, 4, size)).astype(np.float32)
+        expected = np.maximum(x, 0).reshape(3, 2, 2, size // 2, 2).max(axis=(2, 4))
+        np.testing.assert_array_equal(compiled(tj.tensor(x)), expected)
+    *_, kernel = [line for line in compiled.explain(tj.tensor(x)).splitlines() if "launched at" in line]
+    assert "parallel loop, serial loop, vector loop, launched" in kernel
 
 
 @tj.script

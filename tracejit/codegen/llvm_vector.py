@@ -62,6 +62,7 @@ class Plan:
     lanes: int
     shape: Literal["split", "masked", "scalar"]
     light: bool = True
+    piece: int = 1  #: lanes of the masked vectors that the rest of a `split` loop is
 
 
 @dataclass(slots=True)
@@ -243,7 +244,10 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if not options.masked_bits or survey.narrowest < options.masked_bits:
         return Plan(lanes, "scalar", not heavy)
     masks_are_free = options.masked_bits <= 8  # AVX2's masked stores are slow on many processors
-    return Plan(lanes, "masked" if heavy and leaves_rest and masks_are_free else "split", not heavy)
+    if heavy and leaves_rest and masks_are_free:
+        return Plan(lanes, "masked", light=False)
+    piece = lanes if loop.carried else min(lanes, max(4, options.vector_bits // survey.widest))
+    return Plan(lanes, "split", not heavy, piece)
 
 
 def vector_loop(p: FunctionPrinter, loop: For) -> bool:
@@ -401,8 +405,9 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
         return _reduced(p, loop, vectors)
     if made.shape == "scalar":
         return _scalar_rest(p, loop, full, extent, _reduced(p, loop, vectors))
-    rest = p.binary("icmp slt", full, extent, BOOL)
-    vectors = p.branch(rest, lambda: _masked_pass(p, loop, made, extent, full, vectors), lambda: vectors)
+    left = int(extent.text) - int(full.text) if extent.is_literal else made.lanes
+    for done in range(0, left, made.piece):
+        vectors = _rest(p, loop, made.piece, extent, p.binary("add", full, Value(str(done), I64)), vectors)
     return _reduced(p, loop, vectors)
 
 
@@ -433,12 +438,15 @@ def _reduced(p: FunctionPrinter, loop: For, vectors: list[Value]) -> list[Value]
     return [p.reduce(c.combine or "", v) for c, v in zip(loop.carried, vectors, strict=True)]
 
 
-def _masked_pass(
-    p: FunctionPrinter, loop: For, made: Plan, extent: Value, index: Value, state: list[Value]
-) -> list[Value]:
+def _rest(p: FunctionPrinter, loop: For, lanes: int, extent: Value, index: Value, state: list[Value]) -> list[Value]:
+    """The elements from `index` on, in one vector, if there are any."""
     left = p.binary("sub", extent, index)
-    count = p.intrinsic("llvm.smin", I64, left, Value(str(made.lanes), I64))
-    return _pass(p, loop, VectorContext(made.lanes, index, _first_lanes(p, count, made.lanes)), state)
+
+    def masked() -> list[Value]:
+        count = p.intrinsic("llvm.smin", I64, left, Value(str(lanes), I64))
+        return _pass(p, loop, VectorContext(lanes, index, _first_lanes(p, count, lanes)), state)
+
+    return p.branch(p.binary("icmp sgt", left, ZERO, BOOL), masked, lambda: state)
 
 
 def _first_lanes(p: FunctionPrinter, count: Value, lanes: int) -> Value:

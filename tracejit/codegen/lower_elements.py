@@ -21,6 +21,7 @@ Index: TypeAlias = "tuple[Expr, ...]"
 
 ZERO = Const(0, I64)
 ONE = Const(1, I64)
+TWO = Const(2, I64)
 
 
 class ElementBuilder(KernelBuilder):

@@ -25,7 +25,7 @@ from tracejit.codegen import mathlib, schedule
 from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Select, Stmt, Store, Var
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
-from tracejit.codegen.lower_elements import ONE, ZERO, Affine, Array, Element, Index, affine, parts
+from tracejit.codegen.lower_elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
 from tracejit.codegen.lower_folds import ColumnTiles, FoldGroup
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Pointwise, Reduction
@@ -189,7 +189,7 @@ class KernelLowering:
         if self.folded or self.nested or not others or not self._one_nest():
             return None
         forms = [self.form(access.address) for access in self.elements.accesses if not access.is_store]
-        strided = [f for f in forms if f is not None and not _is_dense_or_none(f.get(last, ZERO))]
+        strided = [f for f in forms if f is not None and not _is_loaded_in_vectors(f.get(last, ZERO))]
         steps = [(a, f.get(a, ZERO)) for f in strided for a in reversed(others)]
         known = next(((a, step) for a, step in steps if step == ONE), None)
         return known or next(((a, step) for a, step in steps if isinstance(step, Var)), None)
@@ -493,9 +493,9 @@ class KernelLowering:
             self.elements.memo[op.results[0], outer] = named
 
 
-def _is_dense_or_none(step: Expr) -> bool:
-    """Whether a step is 1, or 0, or which of them is known when it runs: what is read lies in one piece."""
-    return all(e in (ZERO, ONE) for e in ((step.a, step.b) if isinstance(step, Select) else (step,)))
+def _is_loaded_in_vectors(step: Expr) -> bool:
+    """Whether a step is 0, 1 or 2, or which of them is known when it runs: such elements are loads of vectors."""
+    return all(e in (ZERO, ONE, TWO) for e in ((step.a, step.b) if isinstance(step, Select) else (step,)))
 
 
 def shape_of(value: Value) -> tuple[Any, ...]:
