@@ -6,7 +6,7 @@ import ast
 import operator
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend import arrays, list_calls, ranges, tables
 from tracejit.frontend.arith import is_python_number, python_kind
@@ -407,8 +407,6 @@ def container_method(
     """Methods of lists, dicts and tuples of known structure."""
     if name in _OPERATORS and not kwargs:
         return c.call_object(_OPERATORS[name], [receiver, *args], {}, node)
-    if isinstance(receiver, DictValue) and hasattr(dict, name):
-        require_arguments(c, getattr(receiver.cls, name), args, kwargs, node, receiver.cls())
     match receiver, name:
         case ListValue() | GrowingList(), _ if name in list_calls.METHODS:
             return list_calls.method(c, receiver, name, args, kwargs, node)
@@ -417,54 +415,71 @@ def container_method(
         case TupleValue(), "index" | "count" if all(isinstance(i, Static) for i in [*receiver.items, *args]):
             values = [i.value for i in receiver.items]  # type: ignore[union-attr]
             return c.call_now(getattr(values, name), args, {}, node)
-        case DictValue(items), "keys":
-            return TupleValue(tuple(Static(k) for k in items))
-        case DictValue(items), "values":
-            return TupleValue(tuple(items.values()))
-        case DictValue(items), "items":
-            return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
-        case DictValue(), "get" | "pop" | "setdefault" if args and isinstance(args[0], ChoiceValue):
-            rest = args[1:]
-            return each(
-                c.expressions, args[0], lambda o: container_method(c, receiver, name, [o, *rest], kwargs, node), node
-            )
-        case DictValue(items), "get" | "pop" | "setdefault" if args and tables.is_run_time_key(args[0]):
-            if not c.ctx.loops_to_unroll():
-                tables.grow_dict(receiver)
-            if name == "get" and not c.ctx.loops_to_unroll():
-                default = args[1] if len(args) > 1 else Static(None)
-                return tables.chosen(c, receiver, args[0], lambda: default, node)
-            key = c.static(args[0], node, "a dict key")
-            return container_method(c, receiver, name, [Static(key), *args[1:]], kwargs, node)
-        case DictValue(items), "get":
-            key = c.static(args[0], node, "a dict key")
-            return items.get(key, args[1] if len(args) > 1 else Static(None))
-        case DictValue(items), "copy":
-            return tables.made_dict(c, dict(items), node, receiver.cls, receiver.factory)
-        case DictValue(), "update" if args and (tables.is_table(args[0]) or list_calls.is_unknown(c, args[0])):
-            tables.grow_dict(receiver)
-            c.ctx.refuse(node, "the keys of this dict are known when the function is compiled", "make a new dict")
-        case DictValue(cls=kind), "update" | "pop" | "setdefault" | "clear" | "popitem" | "move_to_end" if hasattr(
-            kind, name
-        ):
-            return _change_dict(c, receiver, name, args, kwargs, node)
+        case DictValue(), _:
+            return _dict_method(c, receiver, name, args, kwargs, node)
         case TupleValue(items, cls), "_asdict" if cls is not None:
             return c.ctx.new_object(DictValue(dict(zip(getattr(cls, "_fields", ()), items, strict=True))), node)
         case TupleValue(items, cls), "_replace" if cls is not None:
             fields = getattr(cls, "_fields", ())
             return TupleValue(tuple(kwargs.get(f, v) for f, v in zip(fields, items, strict=True)), cls)
         case _:
-            kinds: dict[type, type] = {DictValue: dict, TupleValue: tuple, SequenceValue: range}
-            kinds |= {ListValue: list, GrowingList: list}
-            kind = type(receiver.value) if isinstance(receiver, Static) else kinds.get(type(receiver))
-            if kind is not None and not hasattr(kind, name):
-                text = f"'{type_name(receiver)}' object has no attribute '{name}'"
-                c.ctx.check_false("AttributeError", text)
-            c.ctx.refuse(
-                node,
-                f"{describe(receiver)} has no method {name!r} in a script",
-                "write it as a loop, or call it outside",
+            _without_method(c, receiver, name, node)
+
+
+def _dict_method(
+    c: Calls, receiver: DictValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """Methods of dicts."""
+    if hasattr(dict, name):
+        require_arguments(c, getattr(receiver.cls, name), args, kwargs, node, receiver.cls())
+    items = receiver.items
+    match name:
+        case "keys":
+            return TupleValue(tuple(Static(k) for k in items))
+        case "values":
+            return TupleValue(tuple(items.values()))
+        case "items":
+            return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
+        case "get" | "pop" | "setdefault" if args and isinstance(args[0], ChoiceValue):
+            rest = args[1:]
+            return each(
+                c.expressions, args[0], lambda o: _dict_method(c, receiver, name, [o, *rest], kwargs, node), node
             )
+        case "get" | "pop" | "setdefault" if args and tables.is_run_time_key(args[0]):
+            if not c.ctx.loops_to_unroll():
+                tables.grow_dict(receiver)
+            if name == "get" and not c.ctx.loops_to_unroll():
+                default = args[1] if len(args) > 1 else Static(None)
+                return tables.chosen(c, receiver, args[0], lambda: default, node)
+            key = c.static(args[0], node, "a dict key")
+            return _dict_method(c, receiver, name, [Static(key), *args[1:]], kwargs, node)
+        case "get":
+            key = c.static(args[0], node, "a dict key")
+            return items.get(key, args[1] if len(args) > 1 else Static(None))
+        case "copy":
+            return tables.made_dict(c, dict(items), node, receiver.cls, receiver.factory)
+        case "update" if args and (tables.is_table(args[0]) or list_calls.is_unknown(c, args[0])):
+            tables.grow_dict(receiver)
+            c.ctx.refuse(node, "the keys of this dict are known when the function is compiled", "make a new dict")
+        case "update" | "pop" | "setdefault" | "clear" | "popitem" | "move_to_end" if hasattr(receiver.cls, name):
+            return _change_dict(c, receiver, name, args, kwargs, node)
+        case _:
+            _without_method(c, receiver, name, node)
+
+
+def _without_method(c: Calls, receiver: FrontValue, name: str, node: ast.AST) -> NoReturn:
+    """Refuse a method; where plain Python has none either, its `AttributeError` comes first."""
+    kinds: dict[type, type] = {DictValue: dict, TupleValue: tuple, SequenceValue: range}
+    kinds |= {ListValue: list, GrowingList: list}
+    kind = type(receiver.value) if isinstance(receiver, Static) else kinds.get(type(receiver))
+    if kind is not None and not hasattr(kind, name):
+        text = f"'{type_name(receiver)}' object has no attribute '{name}'"
+        c.ctx.check_false("AttributeError", text)
+    c.ctx.refuse(
+        node,
+        f"{describe(receiver)} has no method {name!r} in a script",
+        "write it as a loop, or call it outside",
+    )
 
 
 def _change_dict(

@@ -48,7 +48,7 @@ from tracejit.frontend.desugar import desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.names import eager_only, is_numpys, random_library, resolve
+from tracejit.frontend.names import eager_only, host_random, is_numpys, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.pure import has_same_hash, is_pure_builtin, is_settled
@@ -282,12 +282,8 @@ class Calls:
         special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)
-        if (library := random_library(fn)) is not None:
-            self.ctx.refuse(
-                node,
-                f"{library}'s random generators keep their state out of a script's reach",
-                "draw the numbers outside and pass the array, or use tj.rand with tj.manual_seed",
-            )
+        if (reason := host_random(fn)) is not None:
+            self.ctx.refuse(node, *reason)
         if any(fn is f for f in (int, float, ord, len)) and len(args) == 1 and isinstance(args[0], ChoiceValue):
             return each(self.expressions, args[0], lambda o: self.call_object(fn, [o], kwargs, node), node)
         own = self.own_derivative(fn, args, kwargs, node)

@@ -133,13 +133,19 @@ def is_numpys(fn: Any) -> bool:
     return str(getattr(fn, "__module__", "")).split(".")[0] == "numpy"
 
 
-def random_library(fn: Any) -> str | None:
-    """Whose random generator a call draws from, seeds or makes; None where it does not."""
+def host_random(fn: Any) -> tuple[str, str] | None:
+    """Why a function that draws from a random generator of NumPy or Python, seeds or makes one cannot be called, and
+    what to do instead; None for other functions."""
     owner = getattr(fn, "__self__", None)
     of_numpy = (np.random.default_rng, np.random.Generator, np.random.RandomState, np.random.seed)
     if isinstance(owner, np.random.RandomState | np.random.Generator) or any(fn is f for f in of_numpy):
-        return "NumPy"
-    return "Python" if isinstance(owner, random.Random) or fn is random.Random else None
+        library = "NumPy"
+    elif isinstance(owner, random.Random) or fn is random.Random:
+        library = "Python"
+    else:
+        return None
+    reason = f"{library}'s random generators keep their state out of a script's reach"
+    return reason, "draw the numbers outside and pass the array, or use tj.rand with tj.manual_seed"
 
 
 def eager_only(fn: Any) -> tuple[str, str] | None:
