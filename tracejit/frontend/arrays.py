@@ -489,11 +489,7 @@ def _contiguous(
 def _backward(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
-    given = args[0] if args else kwargs.get("gradient", Static(None))
-    if isinstance(x, ArrayView) and x.rank and isinstance(given, Static) and given.value is None:
-        require_single(c, x, "RuntimeError", "grad can be implicitly created only for scalar outputs")
-        x = reshaped(c, x, [], node)
-    return c.gradients.backward(x, args, kwargs, node)
+    return c.gradients.backward_of(x, args, kwargs, node)
 
 
 def _conj(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:

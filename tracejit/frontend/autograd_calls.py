@@ -1,4 +1,4 @@
-"""`tj.autograd.grad` and `tj.autograd.backward` inside a script, of one output."""
+"""`tj.autograd.grad` and `tj.autograd.backward` inside a script."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from tracejit import autograd
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.gradients import Gradients
-from tracejit.frontend.reached import reached, value_of
+from tracejit.frontend.reached import Truth, any_of, reached, value_of
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
 from tracejit.ir.core import Value
+from tracejit.ops.control import emit_gradient
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -22,20 +23,21 @@ _NO_HISTORY = "one of the inputs does not require gradients"
 
 @handles(autograd.grad)
 def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """The gradients of an output by the inputs, every `.grad` left alone."""
+    """The gradients of the outputs by the inputs, every `.grad` left alone."""
     given = _bound(c, autograd.grad, args, kwargs, node)
-    loss, weight = _only(c, given, "outputs", node), _only(c, given, "grad_outputs", node)
-    y, seed = c.gradients.cotangent(loss, weight, node)
+    ys, seeds = c.gradients.cotangents(_weighted(c, given, "outputs", "grad_outputs"), node)
+    for y in ys:
+        c.gradients.required(y)
     inputs = [c.as_operand(x) for x in _items(given["inputs"])]
     creates = c.gradients.flag(given, "create_graph", False, node)
     retains = c.gradients.flag(given, "retain_graph", creates, node)
     may_miss = c.gradients.flag(given, "allow_unused", False, node)
     every = [_versions(c.gradients, x, node) for x in inputs]
-    used = _used(c, y, every, may_miss, node)
+    used = _used(c, ys, every, may_miss, node)
     site = c.gradients.tape.begin(retains, node)
     chosen = [versions for versions, is_used in zip(every, used, strict=True) if is_used]
     attrs = {"groups": tuple(map(len, chosen)), "site": site, "retain": retains}
-    found = iter(c.ctx.b.emit("gradient", (y, seed, *(x for versions in chosen for x in versions)), attrs))
+    found = iter(emit_gradient(c.ctx.b, ys, seeds, [x for versions in chosen for x in versions], attrs))
     made: list[FrontValue] = []
     for x, is_used in zip(inputs, used, strict=True):
         if not is_used:
@@ -49,10 +51,9 @@ def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 
 @handles(autograd.backward)
 def _backward(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """`backward()` of the tensor."""
+    """`backward()` of the tensors."""
     given = _bound(c, autograd.backward, args, kwargs, node)
-    loss, weight = _only(c, given, "tensors", node), _only(c, given, "grad_tensors", node)
-    return c.method(loss, "backward", [], {**given, "gradient": weight}, node)
+    return c.gradients.backward(_weighted(c, given, "tensors", "grad_tensors"), given, node)
 
 
 def _bound(
@@ -68,11 +69,15 @@ def _items(x: FrontValue) -> list[FrontValue]:
     return list(x.items) if isinstance(x, TupleValue | ListValue) else [x]
 
 
-def _only(c: Calls, given: dict[str, FrontValue], name: str, node: ast.AST) -> FrontValue:
-    found = _items(given.pop(name, Static(None)))
-    if len(found) != 1:
-        c.ctx.refuse(node, "tj.autograd takes one output in a script", "pass the sum of the outputs")
-    return c.as_operand(found[0])
+def _weighted(
+    c: Calls, given: dict[str, FrontValue], outputs: str, weights: str
+) -> list[tuple[FrontValue, FrontValue]]:
+    """The outputs, each with its weight or None, taken out of `given`."""
+    ys, seeds = _items(given.pop(outputs)), given.pop(weights, Static(None))
+    given_seeds = [seeds] * len(ys) if seeds == Static(None) else _items(seeds)
+    if len(given_seeds) != len(ys):
+        c.ctx.check_false("RuntimeError", f"{len(given_seeds)} gradients were given for {len(ys)} outputs")
+    return [(c.as_operand(y), c.as_operand(seed)) for y, seed in zip(ys, given_seeds, strict=True)]
 
 
 def _versions(gradients: Gradients, x: FrontValue, node: ast.AST) -> list[Value]:
@@ -90,16 +95,18 @@ def _versions(gradients: Gradients, x: FrontValue, node: ast.AST) -> list[Value]
     return [value]
 
 
-def _used(c: Calls, y: Value, every: list[list[Value]], may_miss: bool, node: ast.AST) -> list[bool]:
-    """Which inputs the output leads to. RuntimeError where one is not used and may not be missed."""
+def _used(c: Calls, ys: list[Value], every: list[list[Value]], may_miss: bool, node: ast.AST) -> list[bool]:
+    """Which inputs the outputs lead to. RuntimeError where one is not used and may not be missed."""
     ctx = c.ctx
     builders, known = [*ctx.outer_builders, ctx.b], c.gradients.parameters
-    truths = [  # one by one: an input may be made of another one
-        reached(builders, y, [versions], known, lambda n: ctx.sizes.at_least(n, 1))[0] for versions in every
-    ]
+
+    def leads(y: Value, versions: list[Value]) -> Truth:  # one by one: an input may be made of another one
+        return reached(builders, y, [versions], known, lambda n: ctx.sizes.at_least(n, 1))[0]
+
+    truths = [any_of(ctx.b, [leads(y, versions) for y in ys]) for versions in every]
     for truth in truths:
         if truth is not True and not may_miss:
             ctx.check(value_of(ctx.b, truth), "RuntimeError", _UNUSED)
         elif isinstance(truth, Value):
-            ctx.refuse(node, "which inputs the output uses depends on the path taken", "leave out allow_unused")
+            ctx.refuse(node, "which inputs the outputs use depends on the path taken", "leave out allow_unused")
     return [truth is not False for truth in truths]

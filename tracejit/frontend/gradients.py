@@ -8,10 +8,12 @@ that compute it. `w.grad` is a name of this lowering only; what is left in it at
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.backward import COMPLEX_LOSS
+from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.reached import Truth, any_of, leads_to_a_trip, reached, value_of
 from tracejit.frontend.signature import ArraySpec
@@ -32,6 +34,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import F64, I64, ScalarType, is_differentiable
+from tracejit.ops.control import emit_gradient
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -46,6 +49,7 @@ ENTRY = 4
 
 
 _NO_HISTORY = "this tensor does not require gradients and has no grad_fn"
+_NOT_SCALAR = "grad can be implicitly created only for scalar outputs"
 _WRONG_SHAPE = "RuntimeError", "a gradient of shape {have} does not fit an output of shape {want}"
 
 #: The parameters of `backward`; the last one is refused.
@@ -141,28 +145,36 @@ class Gradients:
 
     # -- loss.backward() and .grad ------------------------------------------------------------------------------
 
-    def backward(
+    def backward_of(
         self, loss: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
     ) -> FrontValue:
-        """Add the gradients of `loss` to `.grad` of every leaf."""
-        ctx = self.calls.ctx
-        self.ran = True
-        if not self.leaves:
-            ctx.check_false("RuntimeError", "no argument of this script asks for a gradient (requires_grad)")
+        """`loss.backward()`."""
         given = {**dict(zip(_BACKWARD, args, strict=False)), **kwargs}
         for name in given.keys() - {*_BACKWARD[:3]}:
             if name not in _BACKWARD:
                 return self.calls.arith.mismatch(TypeError(f"backward() got an unexpected argument '{name}'"), node)
             if given[name] != Static(None):
-                ctx.refuse(node, "backward() to some inputs is outside the language", "tj.grad, or x.detach()")
-        y, seed = self.cotangent(loss, given.get("gradient"), node)
+                self.calls.ctx.refuse(
+                    node, "backward() to some inputs is outside the language", "tj.grad, or x.detach()"
+                )
+        return self.backward([(loss, given.get("gradient", Static(None)))], given, node)
+
+    def backward(
+        self, weighted: list[tuple[FrontValue, FrontValue]], given: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
+        """Add the gradients of tensors, each with its weight or None, to `.grad` of every leaf."""
+        ctx = self.calls.ctx
+        self.ran = True
+        if not self.leaves:
+            ctx.check_false("RuntimeError", "no argument of this script asks for a gradient (requires_grad)")
+        ys, seeds = self.cotangents(weighted, node)
         creates = self.flag(given, "create_graph", False, node)
         retains = self.flag(given, "retain_graph", creates, node)
-        classes, versions, truths = self.reached(y)
+        classes, versions, truths = self.reached(ys)
         site = self.tape.begin(retains, node)
         attrs = {"groups": tuple(map(len, versions)), "site": site, "retain": retains}
         names = [f"d{xs[0].name}" for xs in versions]
-        found = ctx.b.emit("gradient", (y, seed, *(x for xs in versions for x in xs)), attrs, names=names)
+        found = emit_gradient(ctx.b, ys, seeds, [x for xs in versions for x in xs], attrs, names)
         for c, g, truth in zip(classes, found, truths, strict=True):
             state = self.state(c)
             total = ctx.fresh(g if creates else ctx.b.emit("detach", (g,), names=(g.name,))[0])
@@ -185,20 +197,23 @@ class Gradients:
             self.set(c, after, total, node)
         return Static(None)
 
-    def reached(self, y: Value) -> tuple[list[int], list[list[Value]], list[Truth]]:
-        """The leaves that `y` leads to, at least on some paths, with their versions and whether it does. Where there is
-        none, `backward()` is a RuntimeError."""
+    def reached(self, ys: Sequence[Value]) -> tuple[list[int], list[list[Value]], list[Truth]]:
+        """The leaves that the `ys` lead to, at least on some paths, with their versions and whether they do."""
         ctx = self.calls.ctx
         classes = [c for c in self.leaves if c in ctx.storage.bases]
         every = [self.versions(c) for c in classes]
-        truths = self.reached_by(y)
+        truths = [any_of(ctx.b, by) for by in zip(*map(self.required, ys), strict=True)]
         found = [x for x in zip(classes, every, truths, strict=True) if x[2] is not False]
-        if not found:
-            ctx.check_false("RuntimeError", _NO_HISTORY)
-        if not any(truth is True for *_, truth in found):
-            some = any_of(ctx.b, [truth for *_, truth in found])
-            ctx.check(value_of(ctx.b, some), "RuntimeError", _NO_HISTORY)
         return [c for c, *_ in found], [xs for _, xs, _ in found], [truth for *_, truth in found]
+
+    def required(self, y: Value) -> list[Truth]:
+        """Whether `y` leads to each leaf; where it leads to none, RuntimeError."""
+        ctx, truths = self.calls.ctx, self.reached_by(y)
+        if all(truth is False for truth in truths):
+            ctx.check_false("RuntimeError", _NO_HISTORY)
+        if True not in truths:
+            ctx.check(value_of(ctx.b, any_of(ctx.b, truths)), "RuntimeError", _NO_HISTORY)
+        return truths
 
     def reached_by(self, y: Value) -> list[Truth]:
         """Whether `y` leads to each leaf."""
@@ -225,6 +240,18 @@ class Gradients:
         found = [self.first[storage], *(bases[storage] for bases in self.tape.heads if storage in bases)]
         return list(dict.fromkeys(found))
 
+    def cotangents(
+        self, weighted: Sequence[tuple[FrontValue, FrontValue]], node: ast.AST
+    ) -> tuple[list[Value], list[Value]]:
+        """The differentiated values and their seeds; an array of one element can do without a weight."""
+        pairs: list[tuple[Value, Value]] = []
+        for y, given in weighted:
+            if isinstance(y, ArrayView) and given == Static(None):
+                require_single(self.calls, y, "RuntimeError", _NOT_SCALAR)
+                y = self.calls.ctx.element(y, (0,) * y.rank)
+            pairs.append(self.cotangent(y, given, node))
+        return [y for y, _ in pairs], [seed for _, seed in pairs]
+
     def cotangent(self, y: FrontValue, given: FrontValue | None, node: ast.AST) -> tuple[Value, Value]:
         """The differentiated value and the seed: 1 for a number, the `gradient` argument for an array."""
         ctx = self.calls.ctx
@@ -239,7 +266,7 @@ class Gradients:
         if isinstance(y, ArrayView) and given is not None:
             return ctx.load(y), direction_for(self.calls, given, y, _WRONG_SHAPE, node)
         if isinstance(y, ArrayView):
-            ctx.check_false("RuntimeError", "grad can be implicitly created only for scalar outputs")
+            ctx.check_false("RuntimeError", _NOT_SCALAR)
         ctx.refuse(node, f"{describe(y)} has no derivative", "take the gradient of a float")
 
     def read(self, x: ArrayView, node: ast.AST) -> FrontValue:

@@ -6,12 +6,13 @@ the structural vocabulary. Types of results that do not follow from the operands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tracejit.errors import DTypeMismatch
-from tracejit.ir.builder import Handle, stated
-from tracejit.ir.core import Block, Value
+from tracejit.ir.builder import Builder, Handle, stated
+from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import Opaque, Sample
 from tracejit.ir.types import BY_NAME, ScalarType, TensorType, Type
 from tracejit.ops.define import dtype_name, op
@@ -105,10 +106,11 @@ _structural(
     "gradient",
     ("y", "seed", "*xs"),
     "The derivative of y by each of xs, for the cotangent `seed`; expanded by the transform `expand-gradient`. With "
+    "`more`, so many further ys, and then as many seeds, stand before the xs, which get the sum over all ys. With "
     "`groups`, so many of the xs each are versions of one array, which has the sum. `site` numbers `backward()`s. "
     "`retain`: it may go through earlier trips of a loop around it.",
-    infer=lambda y, seed, xs, groups=(), site=-1, retain=False: tuple(
-        _cotangent_type(x[0]) for x in grouped(xs, groups)
+    infer=lambda y, seed, xs, more=0, groups=(), site=-1, retain=False: tuple(
+        _cotangent_type(x[0]) for x in grouped(xs[2 * more :], groups)
     ),
 )
 _structural(
@@ -138,6 +140,26 @@ _structural(
     infer=_rewritten_infer,
     stands_for=0,
 )
+
+
+def emit_gradient(
+    b: Builder,
+    ys: Sequence[Value],
+    seeds: Sequence[Value],
+    xs: Sequence[Value],
+    attrs: Mapping[str, Any] = MappingProxyType({}),
+    names: Sequence[str] = (),
+) -> tuple[Value, ...]:
+    """The derivatives of the ys, each for its seed, by the xs."""
+    more = {"more": len(ys) - 1} if len(ys) > 1 else {}
+    return b.emit("gradient", (ys[0], seeds[0], *ys[1:], *seeds[1:], *xs), {**more, **attrs}, names=names)
+
+
+def gradient_parts(op: Op) -> tuple[Sequence[Value], Sequence[Value], Sequence[Value]]:
+    """The ys, seeds and xs of a `gradient`."""
+    y, seed, rest = op.defn.group(op.operands)
+    more = op.attrs.get("more", 0)
+    return (y, *rest[:more]), (seed, *rest[more : 2 * more]), rest[2 * more :]
 
 
 def grouped(xs: Sequence[Any], groups: Sequence[int]) -> list[tuple[Any, ...]]:

@@ -27,6 +27,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import F64
+from tracejit.ops.control import emit_gradient
 from tracejit.records import record
 from tracejit.transforms.residuals import live
 
@@ -107,16 +108,10 @@ class _Pullback:
         self.result = result
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
-        ctx = calls.ctx
-        totals: list[Value] | None = None
-        seeds = _seeds(calls, self.result, args[0], node)
-        for y, seed in zip(_floats(calls, self.result), seeds, strict=True):
-            found = ctx.b.emit("gradient", (y, seed, *self.marked.variables))
-            sums = zip(totals or (), found, strict=bool(totals))
-            totals = [ctx.b.emit("add", pair)[0] for pair in sums] if totals else list(found)
-        if totals is None:
-            ctx.refuse(node, f"{describe(self.result)} has no derivative", "take the pullback of floats")
-        rest = iter(totals)
+        ys, seeds = list(_floats(calls, self.result)), _seeds(calls, self.result, args[0], node)
+        if not ys:
+            calls.ctx.refuse(node, f"{describe(self.result)} has no derivative", "take the pullback of floats")
+        rest = iter(emit_gradient(calls.ctx.b, ys, seeds, self.marked.variables))
         return TupleValue(tuple(calls.gradients.rebuild(p, rest) for p in self.primals))
 
 

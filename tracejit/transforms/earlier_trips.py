@@ -21,13 +21,14 @@ from tracejit.transforms.residuals import live
 Enclosing = Sequence[tuple[Op, Edit]]
 
 
-def through_earlier_trips(op: Op, xs: Sequence[Value], enclosing: Enclosing, edit: Edit) -> Op:
-    """A `gradient` or `tangent` op that reads nothing which an enclosing loop carries and which varies with `xs`: the
-    blocks around it get the repeated trips. Raises `NotDifferentiable` where that was not asked for, or cannot be had.
+def through_earlier_trips(op: Op, ys: Sequence[Value], xs: Sequence[Value], enclosing: Enclosing, edit: Edit) -> Op:
+    """A `gradient` or `tangent` op, of the ys by the xs, that reads nothing which an enclosing loop carries and which
+    varies with `xs`: the blocks around it get the repeated trips. Raises `NotDifferentiable` where that was not asked
+    for, or cannot be had.
     """
     edits = [*(outer for _, outer in enclosing), edit]
     for depth, (around, _) in enumerate(enclosing):
-        carried = _carried_on_the_way(op, xs, around, edits, depth)
+        carried = _carried_on_the_way(ys, xs, around, edits, depth)
         if not carried:
             continue
         if not op.attrs.get("retain", False):
@@ -42,18 +43,20 @@ def through_earlier_trips(op: Op, xs: Sequence[Value], enclosing: Enclosing, edi
         for inner in edits[depth + 1 :]:
             inner.reset([substitute(o, stand_in) for o in inner.ops])
         edits[depth + 1].insert_first(*b.ops)
-        op = substitute(op, stand_in)
+        op, ys = substitute(op, stand_in), [stand_in.get(y, y) for y in ys]
     return op
 
 
-def _carried_on_the_way(op: Op, xs: Sequence[Value], around: Op, edits: Sequence[Edit], depth: int) -> list[Value]:
-    """What a loop carries from trip to trip on the way from `xs`, those that are from outside of it, to the op."""
+def _carried_on_the_way(
+    ys: Sequence[Value], xs: Sequence[Value], around: Op, edits: Sequence[Edit], depth: int
+) -> list[Value]:
+    """What a loop carries from trip to trip on the way from `xs`, those that are from outside of it, to `ys`."""
     outside = {v for e in edits[: depth + 1] for v in e.defined}
     given = [x for x in xs if x in outside]
     if around.name != "loop" or not given:
         return []
     ops = [before for e in edits for before in e.ops]
-    matters = useful([before for before in ops if not any(x in before.results for x in xs)], op.operands[:1])
+    matters = useful([before for before in ops if not any(x in before.results for x in xs)], ys)
     changed = varied([*ops, around], given)
     return [p for p in around.block("body").params if p in changed and p in matters and p not in xs]
 

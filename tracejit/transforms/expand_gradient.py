@@ -15,7 +15,7 @@ from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.types import is_differentiable
-from tracejit.ops.control import grouped
+from tracejit.ops.control import gradient_parts, grouped
 from tracejit.transforms.activity import active
 from tracejit.transforms.earlier_trips import through_earlier_trips
 from tracejit.transforms.frames import Edit, Frame, Region, substitute
@@ -75,8 +75,11 @@ class _Expansion:
         for old in block.ops:
             op = substitute(old, self.results)
             if op.name in ("gradient", "tangent"):
-                xs = op.defn.group(op.operands)[-1 if op.name == "gradient" else 1]
-                op = through_earlier_trips(op, xs, enclosing, edit)
+                if op.name == "gradient":
+                    ys, _, xs = gradient_parts(op)
+                else:
+                    ys, xs = op.operands[:1], op.defn.group(op.operands)[1]
+                op = through_earlier_trips(op, ys, xs, enclosing, edit)
                 edits = [*(outer for _, outer in enclosing), edit]
                 loops = [depth for depth, (around, _) in enumerate(enclosing, 1) if around.name == "loop"]
                 found = (
@@ -100,10 +103,11 @@ class _Expansion:
 
     def gradient(self, op: Op, edits: list[Edit], outside: int) -> Sequence[Value]:
         """Emit the backward where the op stands; so many blocks are outside of the loop around it."""
-        y, seed, xs = op.defn.group(op.operands)
+        ys, seeds, xs = gradient_parts(op)
         ops = [before for e in edits for before in e.ops]
-        frame = Frame(Region(self.params, edits, active(ops, xs, (y,))), edits, outside=outside)
-        frame.cotangents.add(y, seed)
+        frame = Frame(Region(self.params, edits, active(ops, xs, ys)), edits, outside=outside)
+        for y, seed in zip(ys, seeds, strict=True):
+            frame.cotangents.add(y, seed)
         reverse(frame, ops)
         draft = Draft(frame, [self.total(frame, x) for x in grouped(xs, op.attrs.get("groups", ()))])
         edits[-1].append(*draft.ops)

@@ -16,6 +16,7 @@ from tracejit.ir.builder import Builder, Handle, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, values_behind, walk
 from tracejit.ir.opdef import Update
 from tracejit.ir.types import BOOL, ScalarType, TensorType
+from tracejit.ops.control import gradient_parts
 from tracejit.transforms.activity import active
 from tracejit.transforms.vjp import contributions
 
@@ -69,8 +70,8 @@ def _checks(gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequenc
     possible = _replaced(every, [*every, *around])
     if not possible:
         return ()
-    y, _, xs = gradient.defn.group(gradient.operands)
-    through = active(before, xs, (y,))
+    ys, _, xs = gradient_parts(gradient)
+    through = active(before, xs, ys)
     parts = _Parts(before, certain)
     needed: dict[Value, Op] = {}
     for op in every:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.opdef import Pointwise
+from tracejit.ops.control import gradient_parts
 from tracejit.transforms.activity import active
 
 _MESSAGE = (
@@ -34,8 +35,8 @@ def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[
     here = list(before)
     for op in block.ops:
         if op.name == "gradient" and op.attrs.get("site", -1) >= 0:
-            y, _, xs = op.defn.group(op.operands)
-            found = active([o for o, _ in here], xs, (y,))
+            ys, _, xs = gradient_parts(op)
+            found = active([o for o, _ in here], xs, ys)
             makers = [(inner, d) for o, d in here for inner in (o, *(i for b in o.blocks for i in walk(b)))]
             yield op.attrs["site"], {r: d for o, d in makers if _is_node(o) for r in o.results if r in found}
         for nested in op.blocks:
