@@ -43,6 +43,37 @@ def test_gradients_of_the_weights(rows: int | None, trips: int) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.compiled
+def test_a_state_of_several_rows_is_not_stretched_and_its_gradient_is_laid_aside_once() -> None:
+    @tj.script
+    def gradient(x: Any, h: Any, wi: Any, wh: Any, b: Any) -> Any:
+        return tj.grad(network, argnums=(2, 3, 4))(x, h, wi, wh, b)
+
+    rng = np.random.default_rng(3)
+    x, h, wi, wh, b = (rng.normal(size=shape) for shape in ((9, 2, 3), (2, 5), (3, 5), (5, 5), 5))
+    for found, expected in zip(gradient(x, h, wi, wh, b), by_hand(x, h, wi, wh, b), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    assert " eq(" not in gradient.ir()
+    lines = gradient.ir("after:defer-products").splitlines()
+    assert len([line for line in lines if "%aside" in line and "= undef(" in line]) == 3  # of x, of h, of what both get
+
+
+@pytest.mark.parametrize(("rows", "trips", "others"), [(6, 5, 1), (3, 2, 1), (2, 1, 4), (4, 0, 4), (3, 3, 1)])
+def test_an_array_that_gets_shorter_is_stretched_when_it_has_one_element(rows: int, trips: int, others: int) -> None:
+    @tj.script
+    def shorter(x: Any, y: Any, n: int) -> Any:
+        total = 0.0
+        for _ in range(n):
+            x = x[1:]
+            total = total + (x + y[: x.shape[0]]).sum()
+        return total, x * y
+
+    rng = np.random.default_rng(rows)
+    x, y = rng.normal(size=rows), rng.normal(size=others)
+    for found, expected in zip(shorter(x, y, trips), shorter.__wrapped__(x, y, trips), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_a_state_that_is_stretched_in_the_first_trip() -> None:
     rng = np.random.default_rng(0)
     x, wi, wh, b = rng.normal(size=(9, 4, 3)), rng.normal(size=(3, 5)), rng.normal(size=(5, 5)), rng.normal(size=5)

@@ -45,6 +45,8 @@ class Plan:
     dtypes: dict[Path, DType] = field(default_factory=dict["Path", DType])
     split: set[Path] = field(default_factory=set["Path"])
     varying: set[tuple[Path, str, int]] = field(default_factory=set[tuple["Path", str, int]])
+    #: The greatest lower bound that may be assumed of one of these, where an iteration fell below the first length's.
+    least: dict[tuple[Path, str, int], int] = field(default_factory=dict[tuple["Path", str, int], int])
     scalars: set[Path] = field(default_factory=set["Path"])  #: arrays of rank 0 that an iteration makes numbers
     views: set[Path] = field(default_factory=set["Path"])  #: no longer of the form base[prefix]
     fresh: set[Path] = field(default_factory=set["Path"])  #: held as arrays of their own (bases of different rank)

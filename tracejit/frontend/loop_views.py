@@ -20,6 +20,9 @@ from tracejit.ir.types import BOOL, I64, Dim, ScalarType, TensorType, promote
 if TYPE_CHECKING:
     from tracejit.frontend.loops import LoopLowering
 
+#: The greatest lower bound of a length that is of use: 2 or more rows are not stretched.
+MOST_ROWS = 2
+
 
 class LoopViews:
     """The array names of one attempt at a loop that are bound to other memory."""
@@ -31,6 +34,7 @@ class LoopViews:
         self.node = loop.node
         self.size_carry: dict[tuple[Path, str, int], Carry] = {}
         self.copy_carry: dict[Path, Carry] = {}
+        self.bounds: dict[Carry, int] = {}  #: what is assumed of carried lengths, as of the first
 
     # -- the head -----------------------------------------------------------------------------------------------
 
@@ -103,7 +107,14 @@ class LoopViews:
         made = self.size_carry[path, what, k] = self.loop.carry(
             init, ScalarType(I64), "n" if what != "offset" else "offset"
         )
+        if what in ("dim", "length"):
+            bound = self.bounds[made] = self.proved(size, self.plan.least.get((path, what, k), MOST_ROWS))
+            self.ctx.sizes.note_lower(made.param, bound)
         return made.param
+
+    def proved(self, size: Size, most: int) -> int:
+        """The greatest lower bound of a length that is proved, `most` at most; -1 where none is."""
+        return next((bound for bound in range(most, -1, -1) if self.ctx.sizes.at_least(size, bound)), -1)
 
     # -- the end of the body ------------------------------------------------------------------------------------
 
@@ -170,6 +181,10 @@ class LoopViews:
         made = self.size_carry.get((path, what, k))
         if made is not None:
             made.next = end if isinstance(end, Value) else self.ctx.b.constant(end, ScalarType(I64))
+            assumed = self.bounds.get(made, -1)
+            least = self.proved(end, assumed)
+            if least < assumed:
+                self.plan.least[path, what, k], self.plan.changed = least, True
         elif key(head) != key(end):
             self.plan.add(self.plan.varying, (path, what, k))
 
@@ -191,7 +206,9 @@ class LoopViews:
             self.plan.add(self.plan.varying, (path, "readonly", 0))
 
     def finish(self, mapping: dict[Value, Value]) -> None:
-        """After the loop, what its results say of copies."""
+        """After the loop, what its results say of copies and lengths."""
+        for made, bound in self.bounds.items():
+            self.ctx.sizes.note_lower(mapping[made.param], bound)
         for path, made in self.copy_carry.items():
             c = self.loop.classes[path]
             self.ctx.maybe_views[c] = dataclasses.replace(self.ctx.maybe_views[c], shared=mapping[made.param])

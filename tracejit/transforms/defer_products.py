@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from tracejit.ir.aliasing import is_flat
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, uses, walk
 from tracejit.ir.opdef import MATRICES
@@ -52,6 +53,11 @@ class _Factor:
     value: Value
     transposed: bool
     width: Dim | None
+
+    @property
+    def rows(self) -> tuple[Value, bool]:
+        """What tells its rows from those of others."""
+        return self.value, self.transposed
 
 
 @record(eq=False)
@@ -137,10 +143,18 @@ class _Chain:
         if turned is not None and self.alone(left):
             inner.add(turned)
         height, width = _shape(operand)
-        first = _Factor(left, True, height) if turned is None else _Factor(turned.operands[0], False, height)
-        found = _Sum(place, step, operand, product, (first, _Factor(right, False, width)), frozenset(inner))
+        first = self.factor(left, True, height) if turned is None else self.factor(turned.operands[0], False, height)
+        found = _Sum(place, step, operand, product, (first, self.factor(right, False, width)), frozenset(inner))
         fixed = not any(self.is_inside(v) for v in (*step.operands[2:], height, width))
         return found if fixed and (not isinstance(found.rows, int) or found.rows <= FEW) else None
+
+    def factor(self, value: Value, transposed: bool, width: Dim | None) -> _Factor:
+        """A factor under the name that its elements have first: sums that multiply by the same share its rows."""
+        maker = self.makers.get(value)
+        while maker is not None and maker.name == "broadcast" and is_flat(maker):
+            value = maker.operands[0]
+            maker = self.makers.get(value)
+        return _Factor(value, transposed, width)
 
     def alone(self, value: Value) -> Op | None:
         """The op of the body that makes a value for one reader."""
@@ -279,7 +293,7 @@ class _Deferring:
         unseen = {r for op in body.ops for r in op.results}
 
         def lay() -> None:
-            for group in [g for g in waiting if unseen.isdisjoint(f.value for f in g.factors)]:
+            for group in [g for g in waiting if unseen.isdisjoint(g.needed())]:
                 waiting.remove(group)
                 sums = {s.place: body.params[1 + s.place] for s in group.sums}
                 totals = group.trip(b, {place: b.value(param) for place, param in sums.items()})
@@ -309,7 +323,10 @@ class _Group:
         self.sums = sums
         self.sizes = sizes
         self.zero, self.one, room = b.size(0), b.size(1), b.size(ROOM)
-        self.factors = list(dict.fromkeys(factor for s in sums for factor in s.factors))
+        by_rows: dict[tuple[Value, bool], _Factor] = {}
+        for factor in (f for s in sums for f in s.factors):
+            by_rows.setdefault(factor.rows, factor)
+        self.factors = list(by_rows.values())
         arrays: list[Value] = []
         for factor in self.factors:
             assert isinstance(factor.value.type, TensorType)
@@ -322,6 +339,11 @@ class _Group:
         """Values for what a trip is handed."""
         _, *arrays = self.state
         return [Value(SIZE, "laid"), *(Value(array.type, "aside") for array in arrays)]
+
+    def needed(self) -> Iterator[Value]:
+        """What a trip must have made before its rows are laid aside: them, and how many they are."""
+        yield from (f.value for f in self.factors)
+        yield from (s.product.operands[1] for s in self.sums)
 
     @property
     def is_pure(self) -> bool:
@@ -381,10 +403,10 @@ class _Group:
     def flushed(self, b: Rebuilder, totals: dict[int, Value], state: Sequence[Value]) -> _State:
         """The sums with the products of what is aside, of which nothing is left."""
         laid, *arrays = state
-        aside = dict(zip(self.factors, arrays, strict=True))
+        aside = dict(zip((f.rows for f in self.factors), arrays, strict=True))
 
         def factors(s: _Sum) -> Iterator[Value]:
-            first, second = (aside[f] for f in s.factors)
+            first, second = (aside[f.rows] for f in s.factors)
             rows, columns = (self.sizes[f.width] for f in s.factors)
             yield from b.emit("vread", (first, self.zero, self.one, rows, rows, laid), names=(first.name,))
             yield from b.emit("vread", (second, self.zero, columns, self.one, laid, columns), names=(second.name,))
