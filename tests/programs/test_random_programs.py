@@ -1,6 +1,6 @@
 """Random structured programs: plain Python, the interpreter and native code do the same; gradients equal differences.
 
-`make fuzz` runs as many more as wanted.
+Every second program becomes machine code, the others end at the graph that this is made of. `make fuzz` runs as many more as wanted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pytest
 from tests.cuda_shim.shim_device import MISSING
 from tests.cuda_shim.stand_in import stand_in
 from tests.gpu import has_gpu
-from tests.programs.differential import judge
+from tests.programs.differential import Depth, judge
 from tests.programs.generate import generate
 
 pytestmark = pytest.mark.compiled
@@ -23,7 +23,8 @@ BATCH = 50
 def test_programs_do_the_same(first, tmp_path):
     for seed in range(first, first + BATCH):
         program = generate(seed, size=1)
-        failure = judge(program.source, seed, program.gradient, tmp_path)
+        depth = Depth.FINAL if seed % 2 else Depth.NATIVE
+        failure = judge(program.source, seed, program.gradient, tmp_path, depth)
         if failure is not None:
             raise AssertionError(f"seed {seed}: {failure.key}\n{program.source}") from failure.error
 

@@ -31,7 +31,8 @@ def quiet() -> Any:
 
 @pytest.mark.parametrize(("fn", "args"), CASES)
 def test_every_mode(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """Reverse mode against differences, forward mode against reverse mode."""
+    """Reverse mode against differences; against it forward mode, and the pullback, whose residuals pass between two
+    graphs."""
     chosen = floats(args)
     value, slopes = tj.value_and_grad(fn, chosen)(*copy.deepcopy(args))
     assert value == pytest.approx(float(fn(*copy.deepcopy(args))), rel=1e-12)
@@ -42,13 +43,6 @@ def test_every_mode(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
     _, tangent = tj.jvp(fn, copy.deepcopy(args), along)
     total = sum(float(np.sum(s * w)) for s, w in zip(pytree.leaves(slopes), weights, strict=True))
     assert tangent == pytest.approx(total, rel=1e-9, abs=1e-11)
-
-
-@pytest.mark.parametrize(("fn", "args"), CASES)
-def test_forward_and_backward_apart(fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    """The pullback, whose residuals pass between two graphs, against the gradient in one."""
-    chosen = floats(args)
-    slopes = tj.grad(fn, chosen)(*copy.deepcopy(args))
     _, pullback = tj.vjp(fn, *copy.deepcopy(args))
     found = pullback(1.0)
     for number, slope in zip(chosen, slopes, strict=True):
