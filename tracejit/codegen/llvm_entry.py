@@ -183,7 +183,7 @@ class EntryPrinter(FunctionPrinter):
         if self._loops and self._may_poll() and not polls(loop) and not self.terminated:
             self._poll(self.uniform(loop.extent) if loop.go is None else Value(str(UNKNOWN), I64))
 
-    def end_of_trip(self, loop: For) -> None:
+    def start_of_trip(self, loop: For) -> None:
         """Ask now and then whether to go on: a loop may run for hours, or for ever."""
         if self._may_poll() and polls(loop):
             self._poll(Value(str(cost(loop)), I64))

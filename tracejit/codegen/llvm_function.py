@@ -263,8 +263,8 @@ class FunctionPrinter(ExpressionPrinter):
     def disown(self, pointer: Value, is_list: bool) -> None:
         """This call no longer owns the memory."""
 
-    def end_of_trip(self, loop: For) -> None:
-        """What a serial loop does at the end of each trip."""
+    def start_of_trip(self, loop: For) -> None:
+        """What a serial loop does at the start of each trip."""
 
     # -- branches -----------------------------------------------------------------------------------------------
 
@@ -386,10 +386,10 @@ class FunctionPrinter(ExpressionPrinter):
             self.bind([c.var for c in loop.carried], state)
             if loop.go is not None:
                 self.env[loop.go[0]] = Value("true", BOOL)
+            self.start_of_trip(loop)
             self.body(loop.body)
             if self.terminated:
                 return state, None
-            self.end_of_trip(loop)
             following = [self._carried(self.value(c.next)) for c in loop.carried]
             return following, None if loop.go is None else self.uniform(loop.go[2])
 

@@ -1,7 +1,8 @@
 """Which loops of host code ask now and then whether to go on, and what their trips cost until then.
 
-A loop that ends on data may run for ever, one that holds kernels or library functions for hours: they ask at the end
-of their trips. Other loops are over soon, or hold loops, which ask when they have ended.
+A loop that ends on data may run for ever, one that holds kernels or library functions for hours: they ask at the start
+of their trips, so that the condition at the end can leave the loop at once. Other loops are over soon, or hold loops,
+which ask when they have ended.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ORDER = frozenset(("lt", "le", "gt", "ge"))
 
 
 def polls(loop: For) -> bool:
-    """Whether a serial loop asks at the end of its trips."""
+    """Whether a serial loop asks at the start of its trips."""
     return cost(loop) > 1 or (loop.go is not None and not _is_counted(loop, loop.go[2]))
 
 

@@ -154,8 +154,11 @@ def _truncating(name: str, sign: str, opcode: str, evaluate: Callable[..., Any])
     return ScalarOp(name, 2, "iu", evaluate, c=c, llvm=llvm, python=python, python_rounds=True)
 
 
-def _overflow(sign: str) -> dict[str, str]:
-    return {"i": f"not {{low}} <= {{0}} {sign} {{1}} <= {{high}}"}
+def _overflowing(name: str, sign: str, evaluate: Callable[..., Any], expand: Callable[..., Expr]) -> ScalarOp:
+    """Whether a sum, difference or product of signed integers does not fit."""
+    llvm = {"i": f"llvm.s{name}.with.overflow"}
+    python = {"i": f"not {{low}} <= {{0}} {sign} {{1}} <= {{high}}"}
+    return ScalarOp(f"{name}_overflows", 2, "i", evaluate, "bool", llvm=llvm, python=python, expand=expand)
 
 
 _ROWS = (
@@ -228,18 +231,9 @@ _ROWS = (
     _shift("asr", "ashr", dict.fromkeys("iu", "{n}({0} >> {1})"), np.right_shift),
     _shift("lsr", "lshr", {"i": "({t})(({ut}){0} >> {1})", "u": "{n}({0} >> {1})"}, numeric.logical_shift_right),
     # overflow of signed integers, for Python's unbounded ones
-    _compound("add_overflows", 2, "i", numeric.add_overflows, "bool", _overflow("+")),
-    _compound("sub_overflows", 2, "i", numeric.sub_overflows, "bool", _overflow("-")),
-    ScalarOp(
-        "mul_overflows",
-        2,
-        "i",
-        numeric.mul_overflows,
-        "bool",
-        llvm={"i": "llvm.smul.with.overflow"},
-        python=_overflow("*"),
-        expand=basic.mul_overflows,
-    ),
+    _overflowing("add", "+", numeric.add_overflows, basic.add_overflows),
+    _overflowing("sub", "-", numeric.sub_overflows, basic.sub_overflows),
+    _overflowing("mul", "*", numeric.mul_overflows, basic.mul_overflows),
     # the mathematical library
     _math("exp", np.exp, c="exp"),
     _math("exp2", np.exp2, c="exp2"),

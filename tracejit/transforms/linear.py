@@ -118,6 +118,20 @@ class Facts:
                 self._about[value].append(fact)
             self._trail.append(fact)
 
+    def around(self, x: Linear, outside: int) -> tuple[tuple[Linear, ...], tuple[Linear, ...]]:
+        """Expressions that x is at least, and at most, of values that were defined before `outside`."""
+        inner = [v for v in x.terms if self.order[v] >= outside]
+        if not inner:
+            return (x,), (x,)
+        above: list[Linear] = []
+        below: list[Linear] = []
+        for fact in self._about[inner[0]] if len(inner) == 1 else ():
+            times, rest = divmod(x.terms[inner[0]], fact.terms[inner[0]])
+            left = x.plus(fact, -times)
+            if rest == 0 and all(self.order[v] < outside for v in left.terms):
+                (below if times > 0 else above).append(left)
+        return tuple(above), tuple(below)
+
     # -- questions ------------------------------------------------------------------------------------------------
 
     def most(self, x: Linear) -> int:

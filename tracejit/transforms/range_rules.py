@@ -231,21 +231,22 @@ class Rules:
         forms = self._forms(x, y)
         if forms is None:
             return None
-        ranges: list[Bounds] = []
+        sides: list[Between] = []
         for form, truth in zip(forms, (True, False), strict=True):
             with self.facts.scope():
                 self.assume(condition, truth)
-                ranges.append(self._bounds(form))
-        return self.joined(forms, ranges)
+                sides.append(self.seen_from(self.facts.clock, form))
+        return self.joined(*sides)
 
-    def joined(self, forms: Sequence[Linear], ranges: Sequence[Bounds]) -> Between:
-        """One of two numbers of known bounds."""
-        low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
-        difference = forms[0].minus(forms[1])
-        if difference.terms:
-            return Between(low, high)
-        first, last = forms if difference.constant <= 0 else reversed(forms)
-        return Between(low, high, (first,), (last,))
+    def seen_from(self, outside: int, x: Linear) -> Between:
+        """What x is between, in terms of values that were defined before `outside`."""
+        return Between(*self._bounds(x), *self.facts.around(x, outside))
+
+    def joined(self, x: Between, y: Between) -> Between:
+        """One of two numbers."""
+        above = tuple(a if a.minus(b).constant <= 0 else b for a, b in _comparable(x.above, y.above))
+        below = tuple(b if a.minus(b).constant <= 0 else a for a, b in _comparable(x.below, y.below))
+        return Between(min(x.low, y.low), max(x.high, y.high), above, below)
 
     def same(self, x: Value) -> Outcome:
         """x as another integer dtype."""
@@ -315,6 +316,11 @@ class _Quotient(Between):
         """What follows for the quotient: `divisor * made <= dividend < divisor * (made + 1)`."""
         multiple = made.times(self.divisor)
         return [multiple.minus(self.dividend), self.dividend.minus(multiple).shifted(1 - self.divisor)]
+
+
+def _comparable(xs: Sequence[Linear], ys: Sequence[Linear]) -> list[tuple[Linear, Linear]]:
+    """The pairs of expressions that differ by a known number."""
+    return [(x, y) for x in xs for y in ys if not x.minus(y).terms]
 
 
 def facts_of(outcome: Between, made: Linear) -> list[Linear]:

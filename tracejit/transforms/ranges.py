@@ -202,35 +202,26 @@ class _Analysis:
 
     def branch(self, op: Op) -> None:
         outside = self.facts.clock
-        ends: list[list[tuple[Linear, tuple[int, int]] | None]] = []
+        ends: list[list[Between | None]] = []
         truths: list[list[Condition | bool]] = []
         for block in op.blocks:
             with self.facts.scope():
                 self.r.assume(op.operands[0], block.label == "then")
                 self.block(block)
-                ends.append([self.end(v) for v in block.results])
+                ends.append([self.end(v, outside) for v in block.results])
                 truths.append([self.r.condition(v) for v in block.results])
         for i, result in enumerate(op.results):
             self.unknown((result,))
             then, orelse = (end[i] for end in ends)
             if then is not None and orelse is not None:
-                self.join(result, then, orelse, outside)
+                self.between(result, self.r.joined(then, orelse), *limits(result.type.dtype))  # type: ignore[union-attr]
             never = truths[1][i] is False or op.block("else").results[i] is op.operands[0]
             if never and isinstance(truths[0][i], Condition):
                 self.r.conditions[result] = self.and_then(op.operands[0], truths[0][i])
 
-    def end(self, value: Value) -> tuple[Linear, tuple[int, int]] | None:
+    def end(self, value: Value, outside: int) -> Between | None:
         form = self.r.form(value)
-        return None if form is None else (form, (self.facts.least(form), self.facts.most(form)))
-
-    def join(
-        self, result: Value, then: tuple[Linear, tuple[int, int]], orelse: tuple[Linear, tuple[int, int]], outside: int
-    ) -> None:
-        """A whole number from either side of a branch."""
-        outcome = self.r.joined((then[0], orelse[0]), (then[1], orelse[1]))
-        if any(self.facts.order[v] >= outside for form in outcome.above for v in form.terms):
-            outcome = Between(outcome.low, outcome.high)
-        self.between(result, outcome, *limits(result.type.dtype))  # type: ignore[union-attr]
+        return None if form is None else self.r.seen_from(outside, form)
 
     def and_then(self, condition: Value, second: Condition | bool) -> Condition:
         """`condition and second`, the second computed only where the first holds."""
