@@ -69,6 +69,7 @@ from tracejit.eager.facts import (
     newaxis,
     numel,
     pi,
+    set_default_dtype,
 )
 from tracejit.eager.facts import namespace_info as __array_namespace_info__
 from tracejit.eager.function import custom_vjp
@@ -167,6 +168,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "is_floating_point",
     "is_nonzero",
     "get_default_dtype",
+    "set_default_dtype",
     "broadcast_shapes",
     "inf",
     "iinfo",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,14 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is made of the transformations, which are found on first use."""
+    if name not in ("functional", "gradcheck"):
+        raise AttributeError(f"module 'tracejit.autograd' has no attribute '{name}'")
+    functional = importlib.import_module("tracejit.transformations.functional")
+    return functional if name == "functional" else functional.gradcheck
 
 
 def _sequence(x: Any) -> Sequence[Any]:

@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 __all__ = [
+    "Attribute",
     "Final",
     "Future",
     "ScriptFunction",
@@ -102,6 +103,11 @@ export = interface = unused = script_if_tracing = _mark
 def ignore(drop: Any = False, **options: Any) -> Any:
     """A mark, with brackets or without."""
     return drop if callable(drop) else _mark
+
+
+def Attribute(value: T, type: Any) -> T:
+    """The value: attributes of scripted modules need no types."""
+    return value
 
 
 def freeze(mod: Any, preserved_attrs: Sequence[str] = ()) -> Any:

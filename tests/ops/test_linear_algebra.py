@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tracejit as tj
 from tests.ops.function_cases import check, eager, graph_of, interpreted
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.loop_ir import Program
@@ -211,3 +212,17 @@ def test_vectors_have_the_signs_of_numpys() -> None:
     for name, given in (("eigh", x + x.T), ("svd", x), ("qr", x)):
         for found, expected in zip(native(given, f"numpy linalg.{name}"), getattr(np.linalg, name)(given), strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-11)
+
+
+def test_the_exponential_of_matrices() -> None:
+    values = np.array([0.5, -1.0, 12.0])
+    basis, inverse = A, np.linalg.inv(A)
+    a = tj.tensor((basis * values) @ inverse, requires_grad=True)
+    expected = (basis * np.exp(values)) @ inverse
+    for exp in (tj.linalg.matrix_exp, tj.script(lambda x: tj.linalg.matrix_exp(x))):
+        made = exp(a)
+        np.testing.assert_allclose(made.detach().numpy(), expected, rtol=1e-9, atol=1e-7)
+        (grad,) = tj.autograd.grad(made.trace(), a)
+        assert grad is not None
+        np.testing.assert_allclose(grad.numpy(), expected.T, rtol=1e-9, atol=1e-7)
+    assert tj.linalg.matrix_exp(tj.zeros(2, 0, 0)).shape == (2, 0, 0)

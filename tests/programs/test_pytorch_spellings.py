@@ -237,3 +237,46 @@ def of_layers(x: Any, y: Any) -> Any:
 def test_functions_of_layers() -> None:
     check(of_layers, tj.tensor([[1.5, -2.0], [0.5, 3.0]]), tj.tensor([[1.0, 2.0], [-1.0, 3.0]]), tolerance=1e-6)
     assert tj.cosine_similarity is tj.nn.functional.cosine_similarity
+
+
+def of_data_or_sizes(n: int) -> Any:
+    return tj.Tensor([1, 2]), tj.Tensor([[1.5], [2]]), tj.Tensor(2, n).shape, tj.Tensor().shape, tj.Tensor([n]).dtype
+
+
+def test_tensors_made_by_their_class_are_float32() -> None:
+    assert tj.Tensor([1, 2]).dtype == tj.Tensor(np.ones(2)).dtype == tj.float32 and tj.Tensor(2).shape == (2,)
+    check(of_data_or_sizes, 3)
+
+
+def by_keyword(x: Any) -> Any:
+    wide = x.view(size=[2, -1]), x.reshape(shape=(3, 2)), x[:1].expand(size=[4, -1])
+    kinds = x.type(tj.LongTensor), x.type("torch.DoubleTensor"), x.type(), x.long().type(tj.float32)
+    return (
+        *wide,
+        *kinds,
+        x.to(x, non_blocking=True),
+        x.to("cpu", tj.float64, non_blocking=False),
+        tj.trace(x.view(2, 3)),
+    )
+
+
+def test_shapes_and_kinds_by_keyword() -> None:
+    check(by_keyword, tj.arange(6.0))
+
+
+def test_what_is_no_data_is_a_type_error() -> None:
+    for fn in (lambda x: tj.tensor([None]), lambda x: tj.tensor("a"), lambda x: x + tj.tensor(None)):
+        check(fn, tj.ones(2))
+
+
+def test_shapes_that_would_change_in_place_are_errors() -> None:
+    for fn in (lambda x: x.squeeze_(0), lambda x: x.t_(), lambda x: x.resize_(3)):
+        for call in (fn, tj.script(fn)):
+            with pytest.raises(AttributeError, match="keeps its shape"):
+                call(tj.ones(1, 3))
+
+
+def test_the_default_dtype_stays() -> None:
+    tj.set_default_dtype(tj.float32)
+    with pytest.raises(ValueError, match="give dtype="):
+        tj.set_default_dtype(tj.float64)

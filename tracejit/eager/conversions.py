@@ -59,9 +59,11 @@ def on_device(x: Tensor, device: Device) -> Tensor:
     return attach(moved, _TransferNode(x)) if is_recording((x,)) else moved
 
 
-def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Tensor:
+def to(
+    self: Tensor, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False
+) -> Tensor:
     """The tensor in another dtype or on another device (or both, or as another tensor has them); itself if it is so
-    already, unless `copy`."""
+    already, unless `copy`. `non_blocking` changes nothing: work on a device is done in order."""
     for arg in args:
         if isinstance(arg, Tensor):
             dtype, device = arg.dtype, device_of(arg._data)

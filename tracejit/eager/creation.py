@@ -38,6 +38,16 @@ def array_of(data: Any, dtype: Any = None, device: DeviceLike = None) -> Any:
     return made if device is None else to_device(made, as_device(device))
 
 
+def data_or_sizes(name: str, given: tuple[Any, ...], dtype: Any = None, device: DeviceLike = None) -> Any:
+    """A new array of a dtype (else float32): of the data, or of unspecified values in a shape given as integers."""
+    target = float32 if dtype is None else dtype
+    if all(isinstance(n, int | np.integer) for n in given):
+        return array_module(device).empty(given or (0,), dtype=as_dtype(target))
+    if len(given) != 1:
+        raise TypeError(f"{name} takes data, or sizes")
+    return array_of(given[0], target, device)
+
+
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype in the machine's byte order."""
     return dtype if dtype.isnative else dtype.newbyteorder("=")

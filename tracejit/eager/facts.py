@@ -157,6 +157,12 @@ def get_default_dtype() -> np.dtype[Any]:
     return float32
 
 
+def set_default_dtype(d: Any) -> None:
+    """Does nothing for float32, the only default: ValueError for any other."""
+    if as_dtype(d) != float32:
+        raise ValueError("tensors of Python floats are float32: give dtype=, or convert a model with model.double()")
+
+
 def detach_(self: Tensor) -> Tensor:
     """Leave the tape: the tensor itself becomes a leaf that does not require gradients."""
     if self._root is not None:

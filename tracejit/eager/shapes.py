@@ -38,9 +38,9 @@ def reshape(x: Any, *sizes: Any, shape: Any = None, copy: bool | None = None) ->
     return result.clone()
 
 
-def view(self: Tensor, *shape: Any) -> Tensor:
+def view(self: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """As `reshape`, but only as a view: a RuntimeError where memory does not allow it."""
-    target = sizes_of(shape, self.size)
+    target = sizes_of(shape if size is None else (size,), self.size)
     result = TENSORS.reshape(self, target)
     if self.size and not module_of(self._data).may_share_memory(result._data, self._data):
         raise RuntimeError(
@@ -228,8 +228,10 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Tensor:
     return _strided(x, windows[(slice(None),) * axis + (slice(None, None, step),)])
 
 
-def expand(self: Tensor, *shape: Any) -> Tensor:
+def expand(self: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """Stretched to a shape (-1 keeps a size); a view that cannot be written."""
+    if size is not None:
+        shape = (size,)
     if len(shape) == 1 and not hasattr(shape[0], "__index__"):
         shape = tuple(shape[0])
     lead = len(shape) - self.ndim

@@ -12,7 +12,7 @@ import numpy as np
 from tracejit.eager.apply import TENSORS
 from tracejit.eager.arguments import as_tensor, axis_of, spelled
 from tracejit.eager.conversions import astype, matrix_transposed
-from tracejit.eager.creation import array_of, empty
+from tracejit.eager.creation import data_or_sizes
 from tracejit.eager.indexing import getitem
 from tracejit.eager.inplace import fill_
 from tracejit.eager.shapes import diagonal, narrow, reshape, split, swapaxes
@@ -173,21 +173,32 @@ TYPES = {
 
 def _maker(name: str, dtype: str) -> Callable[..., Tensor]:
     def make(*data: Any) -> Tensor:
-        is_shape = all(isinstance(n, int | np.integer) for n in data)
-        if is_shape:
-            return empty(data or (0,), dtype=dtype)
-        if len(data) != 1:
-            raise TypeError(f"{name} takes data, or sizes")
-        return wrap(array_of(data[0], dtype))
+        return wrap(data_or_sizes(name, data, dtype))
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"A new tensor of dtype {dtype}: of the data, or (of sizes) of unspecified values."
     return traceable(make)
 
 
-def type_(self: Tensor, dtype: Any) -> Tensor:
-    """The tensor in another dtype."""
-    return astype(self, dtype, copy=False)
+def type_(self: Tensor, dtype: Any = None) -> Any:
+    """The tensor in another dtype, which a maker (`LongTensor`) may stand for; without one, the name of its maker."""
+    if dtype is None:
+        return type_name(self.dtype.name)
+    return astype(self, dtype_of_maker(dtype), copy=False)
+
+
+def type_name(dtype: str) -> str:
+    """PyTorch's name of the tensors of a dtype."""
+    names = [name for name, of in TYPES.items() if of == dtype]
+    if not names:
+        raise TypeError(f"tensors of dtype {dtype} have no name of their own")
+    return f"torch.{names[0]}"
+
+
+def dtype_of_maker(kind: Any) -> Any:
+    """The dtype that a maker stands for, or its name; what is none stays as it is."""
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", None)
+    return TYPES.get(name.removeprefix("torch."), kind) if isinstance(name, str) else kind
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -59,6 +59,8 @@ class Tensor(_History):
     which of its results this is. `_owner` is the tensor whose memory this one shares (None: its own), whose
     `_version` counts writes and whose `_writes` says where they were; `_root` the tensor this one is a view of;
     `_views` weak references to a root's views.
+
+    `Tensor(data)` is `tensor(data, dtype=float32)`; `Tensor(2, 3)` has that shape and unspecified values, as PyTorch's.
     """
 
     __slots__ = ("_grad", "_hooks", "_owner", "_port", "_root", "_views", "_writes", "__weakref__")
@@ -74,18 +76,18 @@ class Tensor(_History):
     __array_priority__ = 1000
 
     def __init__(
-        self, data: Any = (), dtype: Any = None, device: str | Device | None = None, requires_grad: bool = False
+        self, *data: Any, dtype: Any = None, device: str | Device | None = None, requires_grad: bool = False
     ) -> None:
-        from tracejit.eager.creation import array_of
+        from tracejit.eager.creation import data_or_sizes
 
-        initialise(self, array_of(data, dtype, device), False)
+        initialise(self, data_or_sizes("Tensor", data, dtype, device), False)
         if requires_grad:
             self.requires_grad_()
 
     def __getattr__(self, name: str) -> Any:
         if name in _UNSET:
             return _UNSET[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise AttributeError(no_attribute(type(self).__name__, name))
 
     # -- facts ----------------------------------------------------------------------------------------
 
@@ -294,6 +296,16 @@ class Tensor(_History):
 
 
 _UNSET: dict[str, Any] = dict.fromkeys(("_grad", "_hooks", "_owner", "_root", "_views", "_writes")) | {"_port": 0}
+
+
+#: PyTorch's methods that change the shape which every name of a tensor sees.
+_RESHAPING = "as_strided_ resize_as_ resize_ set_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_".split()
+
+
+def no_attribute(kind: str, name: str) -> str:
+    """What an AttributeError says."""
+    text = f"'{kind}' object has no attribute '{name}'"
+    return f"{text}: a tensor keeps its shape; bind the name to the new one" if name in _RESHAPING else text
 
 
 def initialise(tensor: Tensor, array: Any, requires_grad: bool) -> None:

@@ -142,6 +142,9 @@ def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
         return calls.array_of(value, None, node)
     if calls.arith.is_number(value):
         return calls.ctx.fresh(calls.ctx.b.emit("broadcast", (calls.arith.scalar(value),))[0])
+    if calls.ctx.tensors and isinstance(value, Static) and isinstance(value.value, str | None):
+        error = TypeError(f"a tensor cannot be made from {type(value.value).__name__}")
+        return calls.arith.mismatch(error, node)  # type: ignore[return-value]
     calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")
 
 

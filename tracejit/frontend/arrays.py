@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracejit.eager.tensor import Tensor
+from tracejit.eager.tensor import Tensor, no_attribute
 from tracejit.frontend.arguments import Arguments, normal_axis
 from tracejit.frontend.array_parts import viewed_as
 from tracejit.frontend.elementwise import elementwise, require_same_kind
@@ -101,7 +101,7 @@ def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.
     kinds = (python.get(base.dtype.kind, int),) if is_python else (Tensor, np.ndarray)
     if not any(hasattr(kind, name) for kind in kinds) and not calls.ctx.frame.source.is_library:
         shown = "Tensor" if calls.ctx.tensors and not is_python else type_name(base)
-        calls.ctx.check_false("AttributeError", f"'{shown}' object has no attribute '{name}'")
+        calls.ctx.check_false("AttributeError", no_attribute(shown, name))
     in_place_name = name.endswith("_") and not name.startswith("_")
     if name in METHODS or in_place_name or is_available(name) or written_method(calls, base, name) is not None:
         return
@@ -242,10 +242,12 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
     return made
 
 
-@define("view", "x *sizes dtype=None")
+@define("view", "x *sizes dtype=None size=None")
 def _view(c: Calls, a: Arguments) -> FrontValue:
     """Another shape of a Tensor; an array, or a NumPy scalar, as another dtype."""
     of = a["x"]
+    if not a.is_none("size"):
+        a.rest = [a["size"]]
     kind = a.rest[0] if len(a.rest) == 1 and a.is_none("dtype") else a["dtype"]
     if isinstance(kind, Static) and isinstance(kind.value, type | np.dtype | str | None):
         if kind.value is None:
@@ -377,9 +379,11 @@ def _diag(c: Calls, a: Arguments) -> FrontValue:
     return library_call(c, library, [x, a["k"]], {}, a.node)
 
 
-@define("broadcast_to expand", "x *shape")
+@define("broadcast_to expand", "x *shape size=None")
 def _broadcast_to(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
+    if not a.is_none("size"):
+        a.rest = [a["size"]]
     want = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     have = [*[1] * (len(want) - x.rank), *x.lengths]
     want = [h if w == -1 else w for h, w in zip(have, want, strict=True)]

@@ -7,9 +7,11 @@ import dataclasses
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tracejit.eager.spellings import SPLITS, TYPES, ends_of_parts
+from tracejit.eager.spellings import SPLITS, TYPES, dtype_of_maker, ends_of_parts, type_name
+from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped
+from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.tensor_views import known_size, method, part
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
@@ -146,22 +148,34 @@ def _pairs(c: Calls, a: Arguments) -> FrontValue:
 # -- kinds of tensors -------------------------------------------------------------------------------------------------
 
 
+def _made_of(c: Calls, given: list[FrontValue], dtype: FrontValue, node: ast.AST) -> FrontValue:
+    """An array of the data, or of sizes."""
+    is_shape = all(
+        (isinstance(n, Static) and isinstance(n.value, int)) or (isinstance(n, Number) and n.dtype.is_integer)
+        for n in given
+    )
+    return function(c, "empty" if is_shape else "tensor", given or [Static(0)], {"dtype": dtype}, node)
+
+
 for _name, _dtype in TYPES.items():
 
     @define(_name, "x=() *more")
     def _make(c: Calls, a: Arguments, _dtype: str = _dtype) -> FrontValue:
-        sizes = [a["x"], *a.rest]
-        is_shape = all(
-            (isinstance(n, Static) and isinstance(n.value, int)) or (isinstance(n, Number) and n.dtype.is_integer)
-            for n in sizes
-        )
-        return function(c, "empty" if is_shape else "tensor", sizes, {"dtype": Static(_dtype)}, a.node)
+        return _made_of(c, [a["x"], *a.rest], Static(_dtype), a.node)
+
+
+@handles(Tensor)
+def _tensor(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    a = Arguments(c, "Tensor", "dtype='float32' device=None requires_grad=False", [], kwargs, node)
+    return _made_of(c, args, a["dtype"], node)
 
 
 @method("type")
 def _type(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    a = Arguments(c, "type", "x dtype", [x, *args], kwargs, node)
-    return METHODS["to"](c, a["x"], [a["dtype"]], {}, node)
+    a = Arguments(c, "type", "x dtype=None", [x, *args], kwargs, node)
+    if a.is_none("dtype"):
+        return Static(type_name(a.array().dtype.numpy_name))
+    return METHODS["to"](c, a["x"], [Static(dtype_of_maker(a.static("dtype")))], {}, node)
 
 
 @method("get_device")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tracejit.eager.creation import tensor
 from tracejit.eager.tensor import Tensor, initialise
 
 
@@ -13,7 +14,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
-        source = data if isinstance(data, Tensor) else Tensor(data)
+        source = data if isinstance(data, Tensor) else tensor(data)
         initialise(self, source._data, False)
         if requires_grad:
             self.requires_grad_()

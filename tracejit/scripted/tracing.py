@@ -10,17 +10,19 @@ from functools import cached_property
 from typing import Any
 
 from tracejit import config
+from tracejit.eager.tensor import Tensor
 from tracejit.frontend.function import Lowered
 from tracejit.frontend.signature import Access, Spec
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.trace import lower_trace
 from tracejit.frontend.tracer import Tracer
 from tracejit.frontend.values import FrontValue
+from tracejit.linalg import trace as matrix_trace
 from tracejit.runtime.dispatch import all_slow
 from tracejit.scripted.function import ScriptedFunction
 
 
-def trace(fn: Callable[..., Any], *example_args: Any, **example_kwargs: Any) -> TracedFunction:
+def trace(fn: Any, *example_args: Any, **example_kwargs: Any) -> Any:
     """Record what `fn` does with arguments like the examples; gives a compiled function with the same parameters.
 
     `fn` is any callable: a function, method, `nn.Module`. It runs as plain Python on traced values: nothing is
@@ -30,7 +32,11 @@ def trace(fn: Callable[..., Any], *example_args: Any, **example_kwargs: Any) -> 
     call. The result is called, differentiated, inspected and exported like a script.
 
     Raises `ScriptError` where Python needs what depends on the data of an array (`if x.sum() > 0`, `float(x)`).
+
+    Of a matrix, `trace` is the sum of its diagonal, as in NumPy and PyTorch.
     """
+    if isinstance(fn, Tensor):
+        return matrix_trace(fn)
     made = TracedFunction(fn)
     if not config.get("disable"):
         made.graph_for(*example_args, **example_kwargs)
