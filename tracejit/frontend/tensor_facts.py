@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tracejit.eager.dtypes import float32
+from tracejit.eager.facts import set_default_dtype
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, define, total_size
 from tracejit.frontend.heap import led_to
@@ -82,6 +83,15 @@ def _is_tensor(c: Calls, a: Arguments) -> FrontValue:
 @define("get_default_dtype", "")
 def _get_default_dtype(c: Calls, a: Arguments) -> FrontValue:
     return Static(float32)
+
+
+@define("set_default_dtype", "d")
+def _set_default_dtype(c: Calls, a: Arguments) -> FrontValue:
+    try:
+        set_default_dtype(a.static("d"))
+    except ValueError as error:
+        c.arith.mismatch(error, a.node)
+    return Static(None)
 
 
 @define("is_nonzero", "x")
