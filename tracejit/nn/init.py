@@ -69,6 +69,10 @@ def fans(tensor: tj.Tensor) -> tuple[int, int]:
     return tensor.shape[1] * field, tensor.shape[0] * field
 
 
+#: PyTorch's name, which `reset_parameters` of people's layers calls.
+_calculate_fan_in_and_fan_out = fans
+
+
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor that keeps the variance through a nonlinearity."""
     gains = {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}

@@ -15,6 +15,7 @@ from tracejit.nn import functional as F
 from tracejit.nn import init
 from tracejit.nn.module import Module
 from tracejit.nn.parameter import Parameter
+from tracejit.nn.utils.rnn import PackedSequence, padded
 
 # -- one step ------------------------------------------------------------------------------------------------------
 #
@@ -64,7 +65,8 @@ def _uniform(module: Module, hidden: int) -> None:
 
 
 class _Recurrent(Module):
-    """Layers over sequences: (time, batch, features), (batch, time, features) with `batch_first`, or (time, features).
+    """Layers over sequences: (time, batch, features), (batch, time, features) with `batch_first`, (time, features), or
+    a `PackedSequence`, whose outputs are one too.
 
     `weight_ih_l0` is (gates * hidden_size, input_size), `weight_hh_l0` (gates * hidden_size, hidden_size), the biases
     (gates * hidden_size,); further layers count up, the second direction ends in `_reverse`. `dropout` acts between
@@ -115,13 +117,30 @@ class _Recurrent(Module):
         """Uniform within 1 / sqrt(hidden_size), as PyTorch's."""
         _uniform(self, self.hidden_size)
 
-    def _by_time(self, x: Any) -> Any:
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        if not isinstance(x, PackedSequence):
+            return self._over(x, hx, None)
+        rows, present = padded(x)
+        out, state = self._over(rows, self._in_order(hx, x.sorted_indices), present.unsqueeze(2))
+        return x._replace(data=out[present]), self._in_order(state, x.unsorted_indices)
+
+    def _over(self, x: Any, hx: Any, present: Any) -> Any:
+        """Outputs and states after the input; an element that is not `present` (time, batch, 1) changes no state."""
+        raise NotImplementedError(f"{type(self).__name__} does not define _over()")
+
+    def _in_order(self, states: Any, places: Any) -> Any:
+        """States with their batch in another order."""
+        if states is None or places is None:
+            return states
+        return tuple(s[:, places] for s in states) if isinstance(states, tuple) else states[:, places]
+
+    def _by_time(self, x: Any, is_by_time: bool) -> Any:
         """The input as (time, batch, features)."""
         if x.ndim == 2:
             x = x.unsqueeze(1)
         elif x.ndim != 3:
             raise ValueError(f"{type(self).__name__}: the input has 2 or 3 axes, got {x.ndim}")
-        elif self.batch_first:
+        elif self.batch_first and not is_by_time:
             x = x.transpose(0, 1)
         if x.shape[2] != self.input_size:
             raise ValueError(f"{type(self).__name__}: the input has {x.shape[2]} features, not {self.input_size}")
@@ -155,11 +174,11 @@ class _Recurrent(Module):
         x = outs[0] if len(outs) == 1 else tj.cat(outs, -1)
         return F.dropout(x, self.dropout, self.training and layer < self.num_layers - 1)
 
-    def _as_given(self, out: Any, is_batch: bool) -> Any:
+    def _as_given(self, out: Any, is_batch: bool, is_by_time: bool) -> Any:
         """The output in the input's layout."""
         if not is_batch:
             return out.squeeze(1)
-        return out.transpose(0, 1) if self.batch_first else out
+        return out.transpose(0, 1) if self.batch_first and not is_by_time else out
 
     def extra_repr(self) -> str:
         shown = f"{self.input_size}, {self.hidden_size}"
@@ -170,13 +189,15 @@ class _Recurrent(Module):
 class _OneState(_Recurrent):
     """Layers whose state is one tensor; subclasses give `_step(given, h, weight, bias)`, the state after one input."""
 
-    def _run(self, x: Any, h: Any, backward: bool, suffix: str) -> tuple[Any, Any]:
+    def _run(self, x: Any, h: Any, present: Any, backward: bool, suffix: str) -> tuple[Any, Any]:
         given = self._given(x, suffix)
         weight, bias = self._weights(suffix)
         steps = x.shape[0]
         outs = []
         for k in range(steps):
-            h = self._step(given[steps - 1 - k if backward else k], h, weight, bias)
+            at = steps - 1 - k if backward else k
+            new = self._step(given[at], h, weight, bias)
+            h = new if present is None else tj.where(present[at], new, h)
             outs.append(h)
         out = tj.stack(outs)
         return (out.flip(0) if backward else out), h
@@ -184,20 +205,20 @@ class _OneState(_Recurrent):
     def _step(self, given: Any, h: Any, weight: Any, bias: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not define _step()")
 
-    def forward(self, x: Any, hx: Any = None) -> Any:
-        is_batch = x.ndim == 3
-        x = self._by_time(x)
+    def _over(self, x: Any, hx: Any, present: Any) -> Any:
+        is_batch, is_by_time = x.ndim == 3, present is not None
+        x = self._by_time(x, is_by_time)
         state = self._state(hx, x, is_batch)
         last = []
         for layer, directions in enumerate(self.plan):
             outs = []
             for place, backward, suffix in directions:
-                out, h = self._run(x, state[place], backward, suffix)
+                out, h = self._run(x, state[place], present, backward, suffix)
                 outs.append(out)
                 last.append(h)
             x = self._between(outs, layer)
         h_n = tj.stack(last)
-        return self._as_given(x, is_batch), (h_n if is_batch else h_n.squeeze(1))
+        return self._as_given(x, is_batch, is_by_time), (h_n if is_batch else h_n.squeeze(1))
 
 
 class RNN(_OneState):
@@ -233,27 +254,30 @@ class LSTM(_Recurrent):
 
     gates = 4
 
-    def _run(self, x: Any, h: Any, c: Any, backward: bool, suffix: str) -> tuple[Any, Any, Any]:
+    def _run(self, x: Any, h: Any, c: Any, present: Any, backward: bool, suffix: str) -> tuple[Any, Any, Any]:
         given = self._given(x, suffix)
         weight, bias = self._weights(suffix)
         steps = x.shape[0]
         outs = []
         for k in range(steps):
-            h, c = _lstm_step(given[steps - 1 - k if backward else k], h, c, weight, bias, self.hidden_size)
+            at = steps - 1 - k if backward else k
+            shown, kept = _lstm_step(given[at], h, c, weight, bias, self.hidden_size)
+            h = shown if present is None else tj.where(present[at], shown, h)
+            c = kept if present is None else tj.where(present[at], kept, c)
             outs.append(h)
         out = tj.stack(outs)
         return (out.flip(0) if backward else out), h, c
 
-    def forward(self, x: Any, hx: Any = None) -> Any:
-        is_batch = x.ndim == 3
-        x = self._by_time(x)
+    def _over(self, x: Any, hx: Any, present: Any) -> Any:
+        is_batch, is_by_time = x.ndim == 3, present is not None
+        x = self._by_time(x, is_by_time)
         h_0 = self._state(None if hx is None else hx[0], x, is_batch)
         c_0 = self._state(None if hx is None else hx[1], x, is_batch)
         last_h, last_c = [], []
         for layer, directions in enumerate(self.plan):
             outs = []
             for place, backward, suffix in directions:
-                out, h, c = self._run(x, h_0[place], c_0[place], backward, suffix)
+                out, h, c = self._run(x, h_0[place], c_0[place], present, backward, suffix)
                 outs.append(out)
                 last_h.append(h)
                 last_c.append(c)
@@ -261,7 +285,7 @@ class LSTM(_Recurrent):
         h_n, c_n = tj.stack(last_h), tj.stack(last_c)
         if not is_batch:
             h_n, c_n = h_n.squeeze(1), c_n.squeeze(1)
-        return self._as_given(x, is_batch), (h_n, c_n)
+        return self._as_given(x, is_batch, is_by_time), (h_n, c_n)
 
 
 class GRU(_OneState):
