@@ -246,13 +246,14 @@ def _reshape(c: Calls, a: Arguments) -> FrontValue:
 def _view(c: Calls, a: Arguments) -> FrontValue:
     """Another shape of a Tensor; an array, or a NumPy scalar, as another dtype."""
     of = a["x"]
-    if not a.is_none("size"):
-        a.rest = [a["size"]]
-    kind = a.rest[0] if len(a.rest) == 1 and a.is_none("dtype") else a["dtype"]
-    if isinstance(kind, Static) and isinstance(kind.value, type | np.dtype | str | None):
-        if kind.value is None:
+    for name in ("dtype", "size"):
+        if not a.rest and not a.is_none(name):
+            a.rest = [a[name]]
+    match a.rest:
+        case [] | [Static(None)]:
             return dataclasses.replace(a.array()) if isinstance(of, ArrayView) else of
-        return viewed_as(c, of, kind.value, a.node)
+        case [Static(type() | np.dtype() | str() as kind)]:
+            return viewed_as(c, of, kind, a.node)
     x = a.array()
     made = function(c, "reshape", [x, *a.rest], {}, a.node)
     if isinstance(made, ArrayView) and made.storage != x.storage:
