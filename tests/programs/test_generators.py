@@ -196,6 +196,22 @@ def pairs(n):
     return ([(i, j) for i, j in both(n) if (i + j) % 2], {i * 10 + j: i for i, j in both(n)})
 
 
+def doubled(items: list[int], key: Any = None) -> Any:
+    found = [item * 2 for item in items]
+    keys = found if key is None else [key(item) for item in found]
+    yield from (k + 1 for k in keys)
+    pick = lambda at: keys[at]  # noqa: E731
+    yield pick(0)
+
+
+@case((4,), (0,))
+def comprehensions_inside(n: int) -> Any:
+    total = 0
+    for k in doubled([n, 2, 3]):
+        total = total * 10 + k
+    return total, list(doubled([1, n], lambda v: v - n))
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

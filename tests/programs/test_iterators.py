@@ -299,6 +299,44 @@ def next_of_what_builtins_make(a, b):
     return first, next(enumerate(a)), next(reversed(b)), next(map(abs, a), 3), next(iter([]), 5)
 
 
+@case(([1, 1, 2, 2, 2, 3, 1],), ([],), ([5],))
+def runs(items: list[int]) -> Any:
+    lengths = [(k, sum(1 for _ in g)) for k, g in itertools.groupby(items)]
+    halves = {k: sum(g) for k, g in itertools.groupby(sorted(items), key=lambda v: v // 2)}
+    return lengths, halves
+
+
+@case((np.array([0.5, 0.5, -1.0]),))
+def runs_of_an_array(x: Any) -> Any:
+    longest = 0
+    for _, group in itertools.groupby(x > 0):
+        longest = max(longest, len(list(group)))
+    return longest
+
+
+@case((4,), (1,), (0,))
+def columns_of_rows(n: int) -> Any:
+    rows = [(i, i * 2.0) for i in range(n)]
+    whole, halves = zip(*rows)
+    rows.append((7, 7.0))
+    return list(whole), sum(halves), max(whole), whole[0], len(halves), [a * b for a, b in zip(whole, halves)]
+
+
+@case((3,), (-5,), (2**62,))
+def hashes(n: int) -> Any:
+    return (
+        hash(n),
+        hash(n * 1.5),
+        hash((n, 2.5)),
+        hash((n,)),
+        hash(()),
+        hash(n > 0),
+        hash(float(n)),
+        hash(-1),
+        hash((0, (n, 1))),
+    )
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

@@ -224,8 +224,8 @@ class Calls:
     def call(self, node: ast.Call) -> FrontValue:
         """A call expression."""
         fn = attributes.called(self, node.func)
-        if node.args and isinstance(node.args[0], ast.GeneratorExp) and isinstance(fn, Static) and fn.value is next:
-            return iterators.next_of_generator(self, node)
+        if isinstance(fn, Static) and (found := iterators.as_written(self, fn.value, node)) is not None:
+            return found
         args = self.expressions.elements(node.args)
         kwargs: dict[str, FrontValue] = {}
         for keyword in node.keywords:

@@ -33,7 +33,7 @@ from tracejit.frontend.desugar import (
     ends,
     jumps_out,
 )
-from tracejit.frontend.scopes import annotate_within
+from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode
 from tracejit.frontend.tables import is_table
 from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue
@@ -198,7 +198,8 @@ def _bind_names(c: Calls, value: GeneratorValue, prefix: str) -> None:
     outer = ctx.frame
     inner = Frame(value.source, {}, outer, None if value.closure is None else value.closure.frame)
     own = names_of(value.source.node) | _caught(value.source.node)
-    read = {n.id for n in ast.walk(value.source.node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    assert isinstance(value.source.node, ast.FunctionDef)
+    read = frozenset[str]().union(*map(names_read, value.source.node.body))
     found: dict[str, FrontValue] = {}
     ctx.frame = inner
     try:

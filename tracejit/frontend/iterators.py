@@ -8,6 +8,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.kinds import TupleKind
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
@@ -74,7 +75,39 @@ def _next(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     c.ctx.refuse(node, "next() takes what iter() made, or a generator expression", "next(iter(items))")
 
 
-def next_of_generator(c: Calls, call: ast.Call) -> FrontValue:
+def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:
+    """A call that depends on how its arguments are written: `next(... for ...)` and `zip(*rows)`; None for others."""
+    match call.args:
+        case [ast.GeneratorExp(), *_] if fn is next:
+            return _next_of_generator(c, call)
+        case [ast.Starred(inner)] if fn is zip:
+            rows = c.expressions.value(inner)
+            if isinstance(rows, GrowingList) and isinstance(rows.kind, TupleKind):
+                return _columns(c, rows, rows.kind, call)
+            return c.call_object(zip, c.expressions.unpackable(rows, None, inner), {}, call)
+        case _:
+            return None
+
+
+def _columns(c: Calls, rows: GrowingList, kind: TupleKind, node: ast.AST) -> FrontValue:
+    """`zip(*rows)` of any number of tuples, but not of none: its tuples, which are of a length known at run time."""
+    text = f"not enough values to unpack (expected {len(kind.items)}, got 0)"
+    count = c.ctx.list_length(rows)
+    c.ctx.check(c.ctx.b.emit("gt", (c.ctx.size_value(count), c.ctx.size_value(0)))[0], "ValueError", text)
+    items = c.lists.items(c.lists.duplicate(rows, node))
+
+    def column(k: int) -> FrontValue:
+        def item(i: Any) -> FrontValue:
+            row = items.item(i)
+            assert isinstance(row, TupleValue | ListValue)
+            return row.items[k]
+
+        return SequenceValue(items.length, item, sources=items.sources)
+
+    return TupleValue(tuple(column(k) for k in range(len(kind.items))))
+
+
+def _next_of_generator(c: Calls, call: ast.Call) -> FrontValue:
     """`next(... for ...)`: what a function gives that returns the first item."""
     generator, *default = call.args
     assert isinstance(generator, ast.GeneratorExp)

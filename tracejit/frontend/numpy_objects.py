@@ -77,11 +77,20 @@ def _ndenumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue]
 
 @handles(np.nditer)
 def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """The elements of one array, to be read."""
-    if len(args) != 1 or kwargs or not isinstance(args[0], ArrayView):
-        c.ctx.refuse(node, "np.nditer reads one array in a script", "for i in np.ndindex(x.shape): x[i] = ...")
-    flat = reshaped(c, args[0], [-1], node)
-    return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]))
+    """The elements of an array, or of several that are broadcast together, to be read."""
+    if len(args) != 1 or kwargs:
+        c.ctx.refuse(node, "np.nditer only reads in a script", "for i in np.ndindex(x.shape): x[i] = ...")
+    if isinstance(args[0], ArrayView):
+        flat = reshaped(c, args[0], [-1], node)
+        return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]))
+    made = c.call_object(np.broadcast_arrays, c.expressions.known_items(args[0], node), {}, node)
+    views = [v for v in c.expressions.known_items(made, node) if isinstance(v, ArrayView)]
+
+    def item(i: Any) -> FrontValue:
+        places = [c.ctx.as_size(p, node) for p in _places(c, i, views[0].lengths).items]
+        return TupleValue(tuple(c.ctx.element(v, places) for v in views))
+
+    return SequenceValue(total_size(c, views[0]), item)
 
 
 # -- questions about dtypes and kinds ---------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from tracejit.ops.functions import (
     one_axis,
     require_some,
 )
-from tracejit.ops.products import agree, with_sizes
+from tracejit.ops.products import agree, of_bools, with_sizes
 from tracejit.ops.sorting import searchsorted, sort
 from tracejit.ops.statistics import all_, max_, mean, min_, prod_, sum_
 
@@ -347,6 +347,8 @@ def trapezoid(b: Any, y: Operand, x: Operand = None, dx: Operand = 1.0, axis: in
 def convolve(b: Any, x: Operand, y: Operand, mode: str = "full") -> Any:
     """The convolution of two vectors: "full", "same" or "valid"."""
     x, y = coerce.promote_operands(b, (array(b, x), array(b, y)))
+    if b.dtype(x) == BOOL:
+        return of_bools(b, lambda b, x, y: convolve(b, x, y, mode), x, y)
     n, m = b.shape(x)[0], b.shape(y)[0]
     for size, name in ((n, "a"), (m, "v")):
         require_some(b, size, f"{name} cannot be empty")

@@ -22,10 +22,9 @@ def _pair(b: Any, x: Operand, y: Operand) -> tuple[Any, Any]:
     return x, y
 
 
-def _of_bools(b: Any, product: Callable[..., Any], x: Any, y: Any, *more: Any) -> Any:
+def of_bools(b: Any, product: Callable[..., Any], *operands: Any) -> Any:
     """A product of bools: whether any term holds, of which there are some where a sum of zeros and ones is not 0."""
-    counted = product(b, b.cast(x, dtype=F32), b.cast(y, dtype=F32), *more)
-    return on(b).ne(counted, 0)
+    return on(b).ne(product(b, *(b.cast(x, dtype=F32) for x in operands)), 0)
 
 
 def agree(b: Any, a: Any, c: Any, text: str, payload: Sequence[Any] = (), kind: str = "ValueError") -> None:
@@ -70,7 +69,7 @@ def matmul_any(b: Any, x: Operand, y: Operand) -> Any:
     if not b.rank(x) or not b.rank(y):
         raise ShapeMismatch("matmul: input operand does not have enough dimensions: a scalar is not a matrix")
     if b.dtype(x) == BOOL:
-        return _of_bools(b, matmul_any, x, y)
+        return of_bools(b, matmul_any, x, y)
     row, column = b.rank(x) == 1, b.rank(y) == 1
     x = b.reshape(x, (1, *b.shape(x))) if row else x
     y = b.reshape(y, (*b.shape(y), 1)) if column else y
@@ -149,7 +148,7 @@ def inner(b: Any, x: Operand, y: Operand) -> Any:
     if not b.rank(x) or not b.rank(y):
         return on(b).mul(x, y)
     if b.dtype(x) == BOOL:
-        return _of_bools(b, inner, x, y)
+        return of_bools(b, inner, x, y)
     if b.rank(x) == 1 and b.rank(y) == 1:
         return b.sum(x * _aligned(b, x, y, 0), axes=(0,))
     return tensordot(b, x, y, ((b.rank(x) - 1,), (b.rank(y) - 1,)))
@@ -177,7 +176,7 @@ def tensordot(b: Any, x: Operand, y: Operand, axes: Any = 2, *, dims: Any = None
     x, y = _pair(b, x, y)
     axes = axes if dims is None else dims
     if b.dtype(x) == BOOL:
-        return _of_bools(b, tensordot, x, y, axes)
+        return of_bools(b, lambda b, x, y: tensordot(b, x, y, axes), x, y)
     if isinstance(axes, int):
         left, right = tuple(range(b.rank(x) - axes, b.rank(x))), tuple(range(axes))
     else:
@@ -255,8 +254,10 @@ def diagonal(b: Any, x: Any, offset: int = 0) -> Any:
 def einsum(b: Any, spec: str, *operands: Operand) -> Any:
     """The sum of products that index letters describe; contracted pairwise from the left, each pair as one batched
     matrix product, or element by element where there is no matrix in it."""
-    inputs, output = einsum_letters(spec, [b.rank(array(b, x)) for x in operands])
     arrays = coerce.promote_operands(b, [array(b, x) for x in operands])
+    if arrays and b.dtype(arrays[0]) == BOOL:
+        return of_bools(b, lambda b, *counts: einsum(b, spec, *counts), *arrays)
+    inputs, output = einsum_letters(spec, [b.rank(x) for x in arrays])
     terms = [_distinct(b, x, letters) for x, letters in zip(arrays, inputs, strict=True)]
     sizes = _sizes(b, terms)
     current, letters = terms[0]
@@ -337,7 +338,7 @@ def _contract(
     columns = [c for c in right[1] if c not in shared]
 
     letters = [*batch, *rows, *columns]
-    if b.dtype(left[0]) != BOOL and (not summed or (batch and letters == batch)):
+    if not summed or (batch and letters == batch):
         made = b.mul(*[_spread(b, *t, [*letters, *summed], sizes) for t in (left, right)])
         return (b.sum(made, axes=tuple(range(len(letters), b.rank(made)))) if summed else made), "".join(letters)
     inner = _total(sizes, summed)

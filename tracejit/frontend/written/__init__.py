@@ -48,14 +48,16 @@ _EXTENDED: dict[str, Callable[..., Any]] = {}
 
 
 class Known:
-    """`each(n)`: 0, 1 ... n - 1 for an n that is known when the function is compiled; a loop over it is unrolled."""
+    """`each(n)`: 0, 1 ... n - 1 for an n that is known when the function is compiled; a loop over it is unrolled. A
+    second argument says in errors what n is, if not the number of axes."""
 
     def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
         from tracejit.frontend.values import Static, TupleValue
 
-        return TupleValue(tuple(Static(k) for k in range(calls.static(args[0], node, "the number of axes"))))
+        what = args[1].value if len(args) > 1 else "the number of axes"
+        return TupleValue(tuple(Static(k) for k in range(calls.static(args[0], node, what))))
 
-    def __call__(self, n: Any) -> Sequence[int]:
+    def __call__(self, n: Any, what: str = "") -> Sequence[int]:
         return range(n)
 
 

@@ -155,7 +155,7 @@ def permutations(items: Any, r: Any = None) -> Any:
     found = list(items)
     n = len(found)
     chosen: Any = [()] if r == 0 else [(i,) for i in range(n)]
-    for _ in each((n if r is None else r) - 1):
+    for _ in each((n if r is None else r) - 1, "how many items a permutation has"):
         chosen = [(*places, i) for places in chosen for i in range(n) if i not in places]
     return [tuple([found[i] for i in places]) for places in chosen]
 
@@ -208,6 +208,24 @@ def filterfalse(test: Any, items: Any) -> Any:
 def starmap(fn: Any, items: Any) -> Any:
     """itertools.starmap."""
     return [fn(*item) for item in items]
+
+
+@written(itertools.groupby)
+def groupby(iterable: Any, key: Any = None) -> Any:
+    """itertools.groupby."""
+    found = list(iterable)
+    keys = found if key is None else [key(item) for item in found]
+    start = 0
+    while start < len(found):
+        end = start + 1
+        while end < len(found) and keys[end] == keys[start]:
+            end += 1
+        yield keys[start], map(_itself, found[start:end])
+        start = end
+
+
+def _itself(x: Any) -> Any:
+    return x
 
 
 @written(itertools.compress)
