@@ -11,7 +11,7 @@ import pytest
 
 import tracejit
 from tracejit.frontend import arrays, builtin_calls, creation
-from tracejit.frontend.names import random_library, resolve
+from tracejit.frontend.names import host_random, resolve
 from tracejit.frontend.written import replacement
 
 PAGE = (Path(tracejit.__file__).parents[1] / "docs" / "numpy.md").read_text()
@@ -34,7 +34,7 @@ def is_callable_in_scripts(name: str) -> bool:
     if any(fn is maker for maker in SUBSCRIPTED):
         return True
     handled = fn in builtin_calls.HANDLERS or fn in creation.HANDLERS or replacement(fn) is not None
-    if handled or isinstance(fn, type) or random_library(fn):
+    if handled or isinstance(fn, type) or host_random(fn):
         return handled
     known = resolve(fn)
     return known is not None and arrays.is_available(known)
