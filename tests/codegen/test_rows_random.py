@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tracejit.ops  # noqa: F401
+import tracejit as tj
+from tracejit.codegen import lower_spills
 from tracejit.codegen.evaluate import evaluate
 from tracejit.codegen.lower import lower
 from tracejit.ir import interpreter
 from tracejit.ir.parser import parse
 from tracejit.ir.verifier import verify
+from tracejit.nn import functional as F
 from tracejit.transforms import pipeline
 
 ROWS, COLUMNS = 3, 4
@@ -66,12 +68,32 @@ class Writer:
                 self.step()
             self.add("whole", f"matmul({self.pick('whole')}, %w)")
         kinds = [self.random.choice(("whole", "row")) for _ in range(self.random.randrange(1, 3))]
+        return self.text([self.pick(kind) for kind in kinds])
+
+    def text(self, results: list[str]) -> str:
         head = "graph @rows(%x: f64[n, m], %y: f64[n, m], %r: f64[n], %c: f64[m], %w: f64[m, m]) on cpu {"
         sizes = (
             "  %n = dim(%x) {axis = 0} : i64\n  %m = dim(%x) {axis = 1} : i64\n"
             "  %one = const() {value = 1, type = !i64} : i64"
         )
-        return "\n".join((head, sizes, *self.lines, f"  yield {', '.join(map(self.pick, kinds))}", "}"))
+        return "\n".join((head, sizes, *self.lines, f"  yield {', '.join(results)}", "}"))
+
+
+class Chain(Writer):
+    """Writes one kernel: rows are folded several times, and each time more of the same chain is needed."""
+
+    def graph(self) -> str:
+        for _ in range(self.random.randrange(2, 6)):
+            for _ in range(self.random.randrange(1, 7)):
+                binary = self.random.random() < 0.6
+                op = self.random.choice(("add", "sub", "maximum") if binary else ("tanh", "sin", "neg"))
+                self.add("whole", f"{op}({', '.join(self.pick('whole') for _ in range(1 + binary))})")
+            self.add("row", f"sum({self.pick('whole')}) {{axes = (1,)}}")
+            self.add("row", f"tanh({self.values['row'][-1]})")
+            self.lines.append(f"  %u{len(self.lines)} = reshape({self.values['row'][-1]}, %n, %one) : f64[n, 1]")
+            self.add("whole", f"broadcast(%u{len(self.lines) - 1}, %n, %m)")
+            self.add("whole", f"mul({self.values['whole'][-1]}, {self.pick('whole')})")
+        return self.text([self.values["whole"][-1], self.pick(self.random.choice(("whole", "row")))])
 
 
 def inputs() -> list[Any]:
@@ -80,10 +102,35 @@ def inputs() -> list[Any]:
     return [rng.uniform(-1, 1, s) for s in shapes]
 
 
-@pytest.mark.parametrize("seed", range(150))
-def test_rows_keep_their_meaning(seed: int) -> None:
-    source = parse(Writer(seed).graph())
+def check(writer: Writer) -> None:
+    source = parse(writer.graph())
     verify(source)
     graph = pipeline.run(source, (*pipeline.LEVEL1, *pipeline.LEVEL2), verify=True)
     for found, expected in zip(evaluate(lower(graph), inputs()), interpreter.run(source, inputs()), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_rows_keep_their_meaning(seed: int) -> None:
+    check(Writer(seed))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_a_kernel_keeps_of_a_chain_is_read_before_it_is_replaced(seed: int) -> None:
+    check(Chain(seed))
+
+
+def test_values_of_a_chain_take_the_same_place_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient of layer norm makes each part of its chain once per row, and keeps it where the result will be."""
+    found: list[dict[Any, lower_spills.Spill]] = []
+    find = lower_spills.find
+    monkeypatch.setattr(lower_spills, "find", lambda kernel: found.append(find(kernel)) or found[-1])
+    x, scale, shift = (tj.tensor(np.random.default_rng(0).normal(size=s)) for s in ((6, 40), (40,), (40,)))
+
+    def loss(x: Any, scale: Any, shift: Any) -> Any:
+        return (F.layer_norm(x, (x.shape[1],), scale, shift) ** 2).sum()
+
+    tj.check(loss, x, scale, shift)
+    tj.grad(loss)(x, scale, shift)
+    stages = [[(spill.stage, spill.holder) for spill in spills.values()] for spills in found if len(spills) > 1]
+    assert any(a[0] < b[0] and a[1] is b[1] for a, b in stages)

@@ -62,7 +62,7 @@ class Plan:
     lanes: int
     shape: Literal["split", "masked", "scalar"]
     light: bool = True
-    piece: int = 1  #: lanes of the masked vectors that the rest of a `split` loop is
+    piece: int = 1  #: lanes of the masked vectors that do the rest of a `split` loop
 
 
 @dataclass(slots=True)
@@ -246,7 +246,8 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     masks_are_free = options.masked_bits <= 8  # AVX2's masked stores are slow on many processors
     if heavy and leaves_rest and masks_are_free:
         return Plan(lanes, "masked", light=False)
-    piece = lanes if loop.carried else min(lanes, max(4, options.vector_bits // survey.widest))
+    is_one = loop.carried or any(isinstance(stmt, For) for stmt in loop.body)
+    piece = lanes if is_one else min(lanes, max(4, options.vector_bits // survey.widest))
     return Plan(lanes, "split", not heavy, piece)
 
 

@@ -105,7 +105,8 @@ class Elements:
                 and op.defn.lower.own_index
             ):
                 chain[value] = None
-                queue.extend(v for v in op.operands if isinstance(v.type, TensorType))
+                if value not in self.spilled:
+                    queue.extend(v for v in op.operands if isinstance(v.type, TensorType))
         for value in self.producers if chain else ():
             if value in chain:
                 self.element(value, index)

@@ -21,20 +21,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tracejit.codegen import mathlib, schedule
+from tracejit.codegen import lower_spills, mathlib, schedule
 from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Select, Stmt, Store, Var
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
 from tracejit.codegen.lower_folds import ColumnTiles, FoldGroup
 from tracejit.ir.core import Op, Value
-from tracejit.ir.opdef import Pointwise, Reduction
+from tracejit.ir.opdef import Reduction
 from tracejit.ir.types import BF16, F16, F32, I64, TensorType
-from tracejit.records import record
-
-#: Additions per element from which a value is rather read back than computed again: on a CPU, and on a GPU, whose
-#: memory is slower beside its arithmetic.
-COSTLY, COSTLY_NESTED = 4, 16
 
 #: Kernels of so many ops are printed a second time for short rows.
 SHORT_OPS = 24
@@ -56,14 +51,6 @@ class Target:
     def shape(self) -> tuple[Any, ...]:
         """The result's dims."""
         return shape_of(self.value)
-
-
-@record(eq=False)
-class Spill:
-    """A value kept in the memory of `holder` from the loop `stage` on."""
-
-    holder: Target
-    stage: int
 
 
 @dataclass(slots=True)
@@ -116,9 +103,9 @@ class KernelLowering:
         self.turned: tuple[int, Expr] | None = None
         self.outside = 1  #: scopes around a nest
         self.plain = False  #: no loop is a vector
-        self.spills: dict[Value, Spill] = {}
+        self.spills: dict[Value, lower_spills.Spill] = {}
         self.begin(frozenset())
-        self.spills = self._spills()
+        self.spills = lower_spills.find(self)
 
     def begin(self, merged: frozenset[int]) -> None:
         """Start with empty code; `merged` axes of the common space become one loop."""
@@ -234,47 +221,6 @@ class KernelLowering:
         index = self.written_at[target.value]
         written = self.form(place.address(self.k, index))
         return written is not None and all(self.form(accesses[i].address) == written for i in reads)
-
-    def _spills(self) -> dict[Value, Spill]:
-        """Costly values that several loops need, each with a result that holds it until it is written itself."""
-        if not self.folded or not self.is_uniform():
-            return {}
-        last = max(self.levels.values()) + 1
-        whole = [t for t in self.targets if t.shape == self.space_shape]
-        stages = self._stages([(t.value, self.levels[t.value] + 1) for t in whole])
-        holders = [t for t in whole if self.levels[t.value] + 1 == last]
-        found: dict[Value, Spill] = {}
-        for op in sorted(filter(self._is_costly, reversed(self.ops)), key=lambda op: -op.defn.cost):
-            value = op.results[0]
-            if len(stages.get(value, ())) < 2:
-                continue
-            holder = next((t for t in whole if t.value is value), None)
-            if holder is None:
-                holder = next((t for t in holders if t.value.type == value.type), None)
-                holders = [t for t in holders if t is not holder]
-            if holder is not None:
-                found[value] = Spill(holder, min(stages[value]))
-        return found
-
-    def _stages(self, roots: list[tuple[Value, int]]) -> dict[Value, set[int]]:
-        """In which loops each value over the whole space is needed: fold n is loop n, the last writes come after."""
-        makers = {r: op for op in self.ops for r in op.results}
-        stages: dict[Value, set[int]] = {}
-        for root, stage in [*roots, *((op.operands[0], self.levels[op.results[0]]) for op in self.folded)]:
-            queue = [root]
-            while queue:
-                value = queue.pop()
-                op = makers.get(value)
-                if op is None or isinstance(op.defn.lower, Reduction) or stage in stages.get(value, ()):
-                    continue
-                stages.setdefault(value, set()).add(stage)
-                queue.extend(op.operands)
-        return stages
-
-    def _is_costly(self, op: Op) -> bool:
-        least = COSTLY_NESTED if self.nested else COSTLY
-        is_inside = shape_of(op.results[0]) == self.space_shape
-        return op.defn.cost >= least and isinstance(op.defn.lower, Pointwise) and is_inside
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
