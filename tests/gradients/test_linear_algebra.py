@@ -158,6 +158,39 @@ def test_the_polar_factor_has_a_derivative_where_singular_values_coincide() -> N
     np.testing.assert_allclose(pullback(weights)[0], (weights - weights.T) / 4, atol=1e-15)
 
 
+def test_a_projector_has_a_derivative_where_its_eigenvalues_coincide() -> None:
+    def projector(x: Any) -> Any:
+        v = tj.linalg.eigh(x)[1][:, :2]
+        return v @ v.T
+
+    weights = RNG.normal(size=(3, 3))
+    found = tj.vjp(projector, np.diag([1.0, 1.0, 3.0]))[1](weights)[0]
+    expected = np.zeros((3, 3))
+    expected[2, :2] = -(weights + weights.T)[2, :2] / 2  # turns of the plane, by the inverse of the gap
+    np.testing.assert_allclose(found, expected, atol=1e-15)
+
+
+def rebuilt_by_svd(x: Any) -> Any:
+    u, s, vh = tj.linalg.svd(x)
+    return (u * s**2) @ vh
+
+
+def rebuilt_by_eigh(x: Any) -> Any:
+    w, v = tj.linalg.eigh(x)
+    return (v * w.exp()) @ v.T
+
+
+TURN = np.linalg.qr(RNG.normal(size=(3, 3)))[0]
+
+
+@pytest.mark.parametrize("fn", [rebuilt_by_svd, rebuilt_by_eigh])
+@pytest.mark.parametrize("x", [2 * np.eye(3), (TURN * [2.0, 2.0, 5.0]) @ TURN.T], ids=["exactly", "up to rounding"])
+def test_what_values_and_vectors_that_coincide_make_has_no_number_for_a_derivative(fn: Any, x: np.ndarray) -> None:
+    leaf = tj.tensor(x, requires_grad=True)
+    (fn(leaf) * tj.from_numpy(np.arange(9.0).reshape(3, 3))).sum().backward()
+    assert not np.isfinite(leaf.grad.numpy()).all()
+
+
 #: Of rank n - 1, n - 2 and 0; one that elimination does not find to be singular; pivots that are 0 one after the other.
 SINGULAR = {
     "of rank 1": np.array([[1.0, 2.0], [2.0, 4.0]]),

@@ -238,16 +238,16 @@ def _eigh_infer(x: Value, *, lower: bool = True) -> tuple[Type, ...]:
 
 
 def _eigh_vjp(b: Any, g: Any, x: Any, out: Any, *, lower: bool = True) -> tuple[Any, ...]:
-    """V (diag(gw) + (V^H gV) / E) V^H with E_ij = w_j - w_i off the diagonal."""
+    """V (diag(gw) + (V^H gV) / E) V^H with E_ij = w_j - w_i off the diagonal. What depends on V alone, but not on the
+    choice of vectors where eigenvalues coincide, has a Hermitian V^H gV there: it is left out, being 0 / 0. With
+    eigenvalues 0 / 0 may be any number."""
     gw, gv = g
     w, v = out
     shape = b.shape(x)
     inner = None
     if gv is not None:
-        gaps = _as_columns(b, w, shape) - _as_rows(b, w, shape)
-        diagonal = _is_diagonal(b, gaps)
-        slopes = b.select(diagonal, 0, b.reciprocal(b.select(diagonal, 1, gaps)))
-        inner = b.strong_mul(b.matmul(adjoint(b, v), gv), _real_as(b, slopes, v))
+        turn = b.matmul(adjoint(b, v), gv)
+        inner = b.strong_mul(turn if gw is not None else _skew(b, turn * 0.5), _real_as(b, _slopes(b, w, shape), v))
     if gw is not None:
         along = b.matmul(b.strong_mul(_as_columns(b, _real_as(b, gw, v), shape), v), adjoint(b, v))
     else:
@@ -337,7 +337,9 @@ def _svd_eager(xp: Any, x: Any, k: int, *, full: bool = False) -> Any:
 
 def _svd_vjp(b: Any, g: Any, x: Any, k: Any, out: Any, *, full: bool = False) -> tuple[Any, ...]:
     """U (diag(gS) + (P + Q) / 2 (s_j - s_i) + (P - Q) / 2 (s_j + s_i)) V^H, with P = skew(U^H gU) and Q = skew(V^H gV),
-    and what changes of vectors out of their space give: (1 - U U^H) gU S^-1 V^H and U S^-1 gV^H (1 - V V^H)."""
+    and what changes of vectors out of their space give: (1 - U U^H) gU S^-1 V^H and U S^-1 gV^H (1 - V V^H). What
+    depends on vectors alone, but not on their choice where singular values coincide, has P + Q = 0 there; with
+    singular values 0 / 0 may be any number, so that the parts of P and Q are divided one by one."""
     gu, gs, gv = g
     if full:
         gu, gv = (_require_square(b, c, x, "svd", "full_matrices=False") for c in (gu, gv))
@@ -349,15 +351,16 @@ def _svd_vjp(b: Any, g: Any, x: Any, k: Any, out: Any, *, full: bool = False) ->
     columns, rows = (make(b, s, square) for make in (_as_columns, _as_rows))
     diagonal = _is_diagonal(b, columns)
     inner = None if gs is None else _real_as(b, b.select(diagonal, _as_columns(b, gs, square), 0), u)
-    p = None if gu is None else _skew(b, b.matmul(adjoint(b, u), gu))
-    q = None if gv is None else _skew(b, b.matmul(vh, adjoint(b, gv)))
-    for turn, gap in (
-        (_sum_of(p, q), columns - rows),
-        (_sum_of(p, None if q is None else b.neg(q)), columns + rows),
-    ):
+    of_u = None if gu is None else b.matmul(adjoint(b, u), gu)
+    of_v = None if gv is None else b.matmul(vh, adjoint(b, gv))
+    p, q = (None if x is None else _skew(b, x) for x in (of_u, of_v))
+    apart = [_sum_of(p, q)] if gs is None else [y for x in (of_u, of_v) if x is not None for y in (x, -adjoint(b, x))]
+    slopes = _slopes(b, s, square) * 0.5
+    together = b.select(diagonal, 0, b.reciprocal(b.select(diagonal, 1, (columns + rows) * 2)))
+    difference = _sum_of(p, None if q is None else b.neg(q))
+    for turn, slope in (*((x, slopes) for x in apart), (difference, together)):
         if turn is not None:
-            slopes = b.select(diagonal, 0, b.reciprocal(b.select(diagonal, 1, gap * 2)))
-            inner = _sum_of(inner, b.strong_mul(turn, _real_as(b, slopes, u)))
+            inner = _sum_of(inner, b.strong_mul(turn, _real_as(b, slope, u)))
     if p is not None and b.dtype(u).is_complex:
         inner = inner + b.strong_mul(b.select(diagonal, p, 0), _real_as(b, b.reciprocal(columns * 2), u))
     found = None if inner is None else b.matmul(b.matmul(u, inner), vh)
@@ -371,6 +374,17 @@ def _svd_vjp(b: Any, g: Any, x: Any, k: Any, out: Any, *, full: bool = False) ->
         ),
         None,
     )
+
+
+def _slopes(b: Any, x: Any, shape: Any) -> Any:
+    """1 / (x_j - x_i) off the diagonal, nan where rounding errors may be all of the difference."""
+    rank = b.rank(x)
+    gaps = _as_columns(b, x, shape) - _as_rows(b, x, shape)
+    noise = b.sum(b.abs(x), axes=(rank - 1,)) * (2.0**-21 if b.dtype(x).bits == 32 else 2.0**-50)
+    noise = b.broadcast(b.reshape(noise, (*shape[: rank - 1], 1, 1)), shape)
+    unknown = b.le(b.abs(gaps), noise)
+    found = b.select(unknown, float("nan"), b.reciprocal(b.select(unknown, 1, gaps)))
+    return b.select(_is_diagonal(b, gaps), 0, found)
 
 
 def _skew(b: Any, x: Any) -> Any:
