@@ -31,11 +31,9 @@ Scope: TypeAlias = Callable[[Value], "Value | None"]
 @record
 class Stops:
     """Checks of a loop's body that hold until some trip: each while all its `n * trip + rest` are at most 0, n = -1, 0
-    or 1; or in every trip or none (None: the condition is from outside). `counters`: carried values that are
-    `their start + step * trip`. `goes`: nothing else ends the loop."""
+    or 1; or in every trip or none (None: the condition is from outside). `goes`: nothing else ends the loop."""
 
     parts: Mapping[Op, Sequence[tuple[int, Linear]] | None]
-    counters: Mapping[Value, tuple[Value, int]]
     goes: bool
 
 
@@ -43,43 +41,48 @@ def limited(loop: Op, stops: Stops, scope: Scope) -> list[Op]:
     """The loop without its first checks, which come after it; itself where that cannot be."""
     body = loop.block("body")
     checks = [op for op in body.ops if op.name == "check"]
-    looks = stops.goes and bool(checks) and trips_are_independent(_without(loop, set(checks), loop.operands[0], True))
-    found = _leading(body, stops, scope, looks)
-    looks = looks and found == checks and not all(op in stops.parts for op in checks)
+    lanes = stops.goes and bool(checks) and trips_are_independent(_without(loop, set(checks), loop.operands[0], True))
+    found = _leading(body, stops, scope, lanes)
+    looks = lanes and found == checks and not all(op in stops.parts for op in checks)
     if not looks:
         found = _leading(body, stops, scope, False)
     if not found:
         return [loop]
     b = Builder(loop.span)
     limit = loop.operands[0]
-    zero = b.constant(0, SIZE)
-    trips: Value = limit
-    for check in found:
-        if check not in stops.parts:
-            trips = b.emit("maximum", (trips, zero))[0]
-            trips = _first_failing(b, loop, check, stops, trips)
-            continue
-        parts = stops.parts[check]
-        if parts is None:
-            trips = b.emit("select", (check.operands[0], trips, zero))[0]
-        for n, rest in parts or ():
-            trips = b.emit("minimum", (trips, _trips(b, n, rest, limit, scope)))[0]
-    trips = b.emit("maximum", (trips, zero), names=("trips",))[0]
+    trips = _limit(b, loop, found, stops, scope)
     stopped = b.emit("lt", (trips, limit), names=("stopped",))[0]
     made = _without(loop, set(found), trips, stops.goes)
     b.ops.append(made)
     if not stops.goes:
         going = made.results[-1] if len(made.results) > len(loop.results) else loop.operands[1]
         stopped = b.emit("logical_and", (stopped, going), names=("stopped",))[0]
-    if looks:
+    if lanes and not looks:  # loops around lanes have checks at their end, and no branches
+        fine = b.emit("logical_not", (stopped,), names=("fine",))[0]
+        _check(b, found, _Copies(b, body, trips, made.results), fine)
+    else:
         then = b.nested()
-        _check(then, found, _Copies(then, body, stops, trips, made.results))
+        _check(then, found, _Copies(then, body, trips, made.results))
         blocks = [then.block((), (), "then"), b.nested().block((), (), "else")]
         b.emit("if", (stopped,), blocks=blocks, types=())
-    else:
-        fine = b.emit("logical_not", (stopped,), names=("fine",))[0]
-        _check(b, found, _Copies(b, body, stops, trips), fine)
     return b.ops
+
+
+def _limit(b: Builder, loop: Op, checks: Sequence[Op], stops: Stops, scope: Scope) -> Value:
+    """How many trips all of these checks hold for from the first one on."""
+    zero = b.constant(0, SIZE)
+    limit = trips = loop.operands[0]
+    for check in checks:
+        if check not in stops.parts:
+            trips = b.emit("maximum", (trips, zero))[0]
+            trips = _first_failing(b, loop, check, trips)
+            continue
+        parts = stops.parts[check]
+        if parts is None:
+            trips = b.emit("select", (check.operands[0], trips, zero))[0]
+        for n, rest in parts or ():
+            trips = b.emit("minimum", (trips, _trips(b, n, rest, limit, scope)))[0]
+    return b.emit("maximum", (trips, zero), names=("trips",))[0]
 
 
 def _check(b: Builder, checks: Sequence[Op], copies: _Copies, fine: Value | None = None) -> None:
@@ -91,11 +94,11 @@ def _check(b: Builder, checks: Sequence[Op], copies: _Copies, fine: Value | None
         b.emit("check", (holds, *payload), check.attrs)
 
 
-def _first_failing(b: Builder, loop: Op, check: Op, stops: Stops, trips: Value) -> Value:
+def _first_failing(b: Builder, loop: Op, check: Op, trips: Value) -> Value:
     """The first of so many trips in which a check of data fails; `trips` where none does."""
     inside = b.nested()
     trip, first = Value(SIZE, "trip"), Value(SIZE, "first")
-    holds = _Copies(inside, loop.block("body"), stops, trip, loop.operands[2:]).value(check.operands[0])
+    holds = _Copies(inside, loop.block("body"), trip, loop.operands[2:]).value(check.operands[0])
     failing = inside.emit("select", (holds, trips, trip))[0]
     first_now = inside.emit("minimum", (first, failing))[0]
     goes = loop.operands[1]
@@ -148,7 +151,7 @@ def _without(loop: Op, checks: set[Op], limit: Value, goes: bool) -> Op:
 def _leading(body: Block, stops: Stops, scope: Scope, looks: bool) -> list[Op]:
     """The checks before which nothing in the body can be seen from outside; with `looks` also those of data."""
     found: list[Op] = []
-    copyable = {*(body.params if looks else body.params[:1]), *stops.counters}
+    copyable = set(body.params)
     inside = set(body.params)
     for op in body.ops:
         inside.update(op.results)
@@ -180,27 +183,17 @@ def _is_arithmetic(op: Op) -> bool:
 
 
 class _Copies:
-    """Host arithmetic of a body, done outside of the loop for one trip, on arrays as they are there."""
+    """Host arithmetic of a body, done outside of the loop for one trip, at whose start these values are carried."""
 
-    def __init__(self, b: Builder, body: Block, stops: Stops, trip: Value, arrays: Sequence[Value] = ()) -> None:
+    def __init__(self, b: Builder, body: Block, trip: Value, carried: Sequence[Value]) -> None:
         self.b = b
-        self.stops = stops
         self.made = {r: op for op in body.ops for r in op.results}
-        self.known: dict[Value, Value] = {body.params[0]: trip, **dict(zip(body.params[1:], arrays, strict=False))}
-        self.trip = trip
+        self.known: dict[Value, Value] = {body.params[0]: trip, **dict(zip(body.params[1:], carried, strict=False))}
 
     def value(self, old: Value) -> Value:
         """What a value of the body is in that trip; one from outside is itself."""
-        if old in self.known:
-            return self.known[old]
-        if old in self.stops.counters:
-            start, step = self.stops.counters[old]
-            grown = self.b.emit("mul", (self.trip, self.b.constant(step, SIZE)))[0]
-            self.known[old] = self.b.emit("add", (start, grown), names=(old.name,))[0]
-        elif old in self.made:
+        if old not in self.known and old in self.made:
             op = self.made[old]
             copy = self.b.emit(op.defn, tuple(map(self.value, op.operands)), op.attrs, names=(old.name,))
             self.known.update(zip(op.results, copy, strict=True))
-        else:
-            return old
-        return self.known[old]
+        return self.known.get(old, old)

@@ -398,13 +398,8 @@ class _Analysis:
             if all(abs(n) <= 1 and self.is_outer(rest, outside) for n, rest in split):
                 parts[check] = split
         if parts:
-            counters = {
-                body.params[1 + a.place]: (op.operands[2 + a.place], a.step)
-                for a in self.assumed[op]
-                if isinstance(a, _Counter)
-            }
             goes = self.r.condition(op.operands[1]) is True and self.r.condition(body.results[0]) is True
-            self.stops[op] = Stops(parts, counters, goes)
+            self.stops[op] = Stops(parts, goes)
 
     def is_outer(self, x: Linear, outside: int) -> bool:
         """Whether an expression is of values from before a loop, and can be computed and negated there."""
@@ -467,8 +462,7 @@ class _Rewriter:
         """A loop that its checks may stop."""
         found = self.found.stops[old]
         parts = {self.checks[check]: forms for check, forms in found.parts.items()}
-        counters = {p: (self.value(start), step) for p, (start, step) in found.counters.items()}
-        return limited(made, Stops(parts, counters, found.goes), self.here)
+        return limited(made, Stops(parts, found.goes), self.here)
 
 
 def _is_whole(x: Value) -> bool:
