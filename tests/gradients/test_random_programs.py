@@ -33,7 +33,6 @@ def test_gradient_with_more_ops(seed: int) -> None:
     check(gradient_graph(Maker(seed, named_size=bool(seed % 2), rich=True).graph(), WANTED), seed)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [*range(500, 504), 21])
 def test_second_derivative(seed: int) -> None:
     first = gradient_graph(Maker(seed, named_size=bool(seed % 2)).graph(), WANTED)

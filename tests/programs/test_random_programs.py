@@ -1,6 +1,7 @@
 """Random structured programs: plain Python, the interpreter and native code do the same; gradients equal differences.
 
-Every second program becomes machine code, the others end at the graph that this is made of. `make fuzz` runs as many more as wanted.
+Every second program becomes machine code, the others end at the graph that this is made of. `make fuzz` runs as many
+more as wanted.
 """
 
 from __future__ import annotations

@@ -45,10 +45,7 @@ def replaced_in_a_list_of_lists(x: Any) -> Any:
     return rows[0][1] * rows[1][1] * rows[0][2]
 
 
-SLOW = pytest.param(replaced_in_a_list_of_lists, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("fn", [replaced_in_a_branch, taken_in_a_branch, SLOW])
+@pytest.mark.parametrize("fn", [replaced_in_a_branch, taken_in_a_branch, replaced_in_a_list_of_lists])
 def test_fourth_order(fn: Callable[[Any], Any]) -> None:
     expected, found = fn(Number([0.0, 1.0])), fn
     for _ in range(4):
