@@ -112,18 +112,17 @@ def reachable(values: Iterable[FrontValue | None]) -> set[Mutable]:
 
 
 def led_to(values: Iterable[FrontValue | None]) -> Iterator[FrontValue]:
-    """All that values lead to, with themselves."""
-    found: set[Mutable] = set()
-    todo = list(values)
-    frames: set[int] = set()
+    """All that values lead to, with themselves, each once."""
+    todo, seen = list(values), dict[int, object]()  # what was seen is kept alive, so that no other has its id
     while todo:
         value = todo.pop()
-        if value is not None:
-            yield value
+        if value is None or id(value) in seen:
+            continue
+        seen[id(value)] = value
+        yield value
         match value:
-            case DictValue() | ObjectValue() as o if o not in found:
-                found.add(o)
-                todo.extend(o.contents.values())
+            case DictValue() | ObjectValue():
+                todo.extend(value.contents.values())
             case TupleValue(items) | ListValue(items):
                 todo.extend(items)
             case SharedList(_, pool):
@@ -132,11 +131,11 @@ def led_to(values: Iterable[FrontValue | None]) -> Iterator[FrontValue]:
                 todo.extend((fn, *args, *(v for _, v in kwargs)))
             case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner) | SuperValue(_, inner):
                 todo.append(inner)
-            case Closure() as closure:
-                todo.extend((*closure.defaults, *closure.kw_defaults))
-                frame = closure.frame
-                while frame is not None and id(frame) not in frames:
-                    frames.add(id(frame))
+            case Closure():
+                todo.extend((*value.defaults, *value.kw_defaults))
+                frame = value.frame
+                while frame is not None and id(frame) not in seen:
+                    seen[id(frame)] = frame
                     todo.extend(frame.env.values())
                     frame = frame.enclosing
             case _:

@@ -12,19 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from tracejit.frontend.heap import led_to
 from tracejit.frontend.signature import Access
 from tracejit.frontend.values import (
-    BoundFunction,
-    BoundMethod,
-    Closure,
-    DictValue,
     FrontValue,
     GrowingList,
     ListValue,
-    MaybeUnbound,
-    ObjectValue,
-    OptionalValue,
-    TupleValue,
     list_classes,
 )
 from tracejit.ir.builder import Builder
@@ -148,33 +141,7 @@ def require_own(ctx: Context, lst: GrowingList, node: ast.AST) -> None:
 
 def lists_in(values: Iterable[FrontValue | None]) -> Iterator[List]:
     """The lists that values lead to."""
-    todo, seen = list(values), set[int]()
-    while todo:
-        value = todo.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        match value:
-            case ListValue() | GrowingList():
-                yield value
-                todo.extend(value.items if isinstance(value, ListValue) else ())
-            case TupleValue(items):
-                todo.extend(items)
-            case DictValue() | ObjectValue():
-                todo.extend(value.contents.values())
-            case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner):
-                todo.append(inner)
-            case BoundFunction(fn, args, kwargs):
-                todo.extend((fn, *args, *(v for _, v in kwargs)))
-            case Closure():
-                todo.extend((*value.defaults, *value.kw_defaults))
-                frame = value.frame
-                while frame is not None and id(frame) not in seen:
-                    seen.add(id(frame))
-                    todo.extend(frame.env.values())
-                    frame = frame.enclosing
-            case _:
-                pass
+    return (x for x in led_to(values) if isinstance(x, ListValue | GrowingList))
 
 
 @dataclass(slots=True)

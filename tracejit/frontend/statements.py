@@ -343,19 +343,22 @@ class Statements:
         return self.expressions.condition(test)
 
     def no_flag(self, names: Sequence[str], node: ast.AST) -> bool | Value:
+        env = self.ctx.frame.env
+        return self.none_set([env.get(name, Static(False)) for name in names], node)
+
+    def none_set(self, flags: Sequence[FrontValue], node: ast.AST) -> bool | Value:
         """Whether none of the flags is set."""
         self.ctx.at(node)
         b = self.ctx.b
-        set_: Value | None = None
-        for name in names:
-            flag = self.ctx.frame.env.get(name, Static(False))
+        any_set: Value | None = None
+        for flag in flags:
             if isinstance(flag, Static):
                 if flag.value:
                     return False
                 continue
             assert isinstance(flag, Number)
-            set_ = flag.value if set_ is None else b.emit("logical_or", (set_, flag.value))[0]
-        return True if set_ is None else b.emit("logical_not", (set_,), names=("go",))[0]
+            any_set = flag.value if any_set is None else b.emit("logical_or", (any_set, flag.value))[0]
+        return True if any_set is None else b.emit("logical_not", (any_set,), names=("go",))[0]
 
     def branch(self, s: Branch) -> None:
         cond = self.condition(s.test, s.node)

@@ -45,7 +45,6 @@ from tracejit.frontend.values import (
     MaybeUnbound,
     MessageValue,
     Mutable,
-    Number,
     ObjectValue,
     Static,
     TupleValue,
@@ -212,23 +211,10 @@ class Tries:
     def not_caught(self, test: NotCaught | NotPending, node: ast.AST) -> bool | Value:
         """Whether the handler (or any) of a `try` has caught nothing, or no error goes on behind a `finally`."""
         if isinstance(test, NotPending):
-            return self.none_of([test.holder.contents[test.key]], node)
+            return self.statements.none_set([test.holder.contents[test.key]], node)
         contents = self.caught[test.block].contents
         handlers = range(len(test.block.handlers)) if test.handler is None else (test.handler,)
-        return self.none_of([contents[i] for i in handlers], node)
-
-    def none_of(self, flags: Sequence[FrontValue], node: ast.AST) -> bool | Value:
-        self.ctx.at(node)
-        b = self.ctx.b
-        total: Value | None = None
-        for flag in flags:
-            if isinstance(flag, Static):
-                if flag.value:
-                    return False
-                continue
-            assert isinstance(flag, Number)
-            total = flag.value if total is None else b.emit("logical_or", (total, flag.value))[0]
-        return True if total is None else b.emit("logical_not", (total,), names=("go",))[0]
+        return self.statements.none_set([contents[i] for i in handlers], node)
 
     # -- what may raise -----------------------------------------------------------------------------------------
 
@@ -404,7 +390,7 @@ class Tries:
         for one in self.around:
             keys = range(len(one.classes)) if isinstance(one, Handling) else one.pending
             flags = {k: one.holder.contents[k] for k in keys}
-            go = self.none_of(list(flags.values()), node)
+            go = self.statements.none_set(list(flags.values()), node)
             if go is True:
                 continue
             self.fork(go if isinstance(go, Value) else self.ctx.b.constant(False, ScalarType(BOOL)), lambda: None, node)
