@@ -212,3 +212,22 @@ def test_budgets_of_memory_change_no_more_than_the_order_of_sums() -> None:
         frugal_dx, frugal_dw = tj.grad(tj.script(memory=budget)(fn), argnums=(0, 1))(x, w)
         np.testing.assert_array_equal(frugal_dx, dx)
         np.testing.assert_allclose(frugal_dw, dw, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("columns", "n"), [(12, 3), (12, 5), (12, 7), (12, 13), (2, 1), (1, 1), (0, 2), (4, 0), (9, -2)]
+)
+def test_gradients_of_parts_of_rows_that_follow_each_other_or_meet(columns: int, n: int) -> None:
+    def apart(x: Any, n: int) -> Any:
+        return (2 * x[:, :n]).sum() + (3 * x[:, n : 2 * n]).sum() + (x[:, 2 * n :] ** 2).sum()
+
+    def meeting(x: Any, n: int) -> Any:
+        return (2 * x[:, : n + 1]).sum() + (3 * x[:, n : 2 * n + 1]).sum() + (x[:, 2 * n :] ** 2).sum()
+
+    x = np.random.default_rng(0).normal(size=(3, columns))
+    for fn, more in ((apart, 0), (meeting, 1)):
+        expected = np.zeros_like(x)
+        expected[:, : n + more] += 2
+        expected[:, n : 2 * n + more] += 3
+        expected[:, 2 * n :] += 2 * x[:, 2 * n :]
+        np.testing.assert_allclose(tj.grad(fn)(x, n), expected, rtol=1e-12)

@@ -6,7 +6,7 @@ proved by adding facts to bounds of single values: `i + 1 < n` from `i - j <= 0`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -74,6 +74,7 @@ class Facts:
         self.bounds: dict[Value, Bounds] = {}
         self.order: dict[Value, int] = {}
         self._about: dict[Value, list[Linear]] = {}
+        self._least_of: dict[Value, tuple[int, Sequence[Linear]]] = {}
         self.clock = 0  #: later than the order of everything defined so far
         self._trail: list[tuple[Value, Bounds] | Linear] = []
         self._steps = 0
@@ -99,7 +100,13 @@ class Facts:
         self.clock += 1
         self.bounds[value] = low, high
         self._about[value] = []
+        self._least_of.pop(value, None)
         return Linear({value: 1})
+
+    def define_least(self, value: Value, sign: int, of: Sequence[Linear]) -> None:
+        """`sign` times a value is the least of `sign` times each of some expressions: what holds for each of them holds
+        for it."""
+        self._least_of[value] = sign, of
 
     def learn(self, fact: Linear) -> None:
         """Remember that an expression is at most 0."""
@@ -177,8 +184,9 @@ class Facts:
                 left = goal.times(m).shifted(1 - m).plus(fact, -(m * factor // other))
             if self._prove(left, depth - 1):
                 return True
+        rest = Linear({v: c for v, c in goal.terms.items() if v is not value}, goal.constant)
         bound = self.bounds[value][factor > 0]
-        if not LOW < bound < HIGH:
-            return False
-        rest = {v: c for v, c in goal.terms.items() if v is not value}
-        return self._prove(Linear(rest, goal.constant + factor * bound), depth - 1)
+        if LOW < bound < HIGH and self._prove(rest.shifted(factor * bound), depth - 1):
+            return True
+        sign, of = self._least_of.get(value, (0, ()))
+        return sign * factor < 0 and all(self._prove(rest.plus(x, factor), depth - 1) for x in of)

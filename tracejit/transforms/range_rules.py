@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from typing import TypeAlias
 
 from tracejit.ir.core import Value
-from tracejit.ir.types import DType, ScalarType
+from tracejit.ir.types import Dim, DType, ScalarType
 from tracejit.records import record
 from tracejit.transforms.linear import HIGH, LOW, Bounds, Facts, Linear, number
 
@@ -24,6 +24,11 @@ class Between:
     high: int = HIGH
     above: tuple[Linear, ...] = ()  #: it is at least each of these
     below: tuple[Linear, ...] = ()  #: it is at most each of these
+
+
+@record
+class Extreme(Between):
+    """The least of the expressions below, or the greatest of those above."""
 
 
 @record
@@ -209,7 +214,7 @@ class Rules:
             return x
         if self.facts.holds(difference.times(-1)):
             return y
-        return Between(min(map(self.facts.least, forms)), min(map(self.facts.most, forms)), (), tuple(forms))
+        return Extreme(min(map(self.facts.least, forms)), min(map(self.facts.most, forms)), (), tuple(forms))
 
     def larger(self, x: Value, y: Value) -> Outcome:
         """The larger one."""
@@ -221,7 +226,7 @@ class Rules:
             return y
         if self.facts.holds(difference.times(-1)):
             return x
-        return Between(max(map(self.facts.least, forms)), max(map(self.facts.most, forms)), tuple(forms), ())
+        return Extreme(max(map(self.facts.least, forms)), max(map(self.facts.most, forms)), tuple(forms), ())
 
     def chosen(self, condition: Value, x: Value, y: Value) -> Outcome:
         """x where the condition holds, else y."""
@@ -255,6 +260,12 @@ class Rules:
     def size(self) -> Outcome:
         """A number of elements."""
         return Between(0)
+
+    def dim(self, dim: Dim | None) -> Linear | None:
+        """A size of a type; None where nothing is known of it."""
+        if isinstance(dim, int):
+            return number(dim)
+        return self.form(dim) if isinstance(dim, Value) else self._sizes.get(dim or "")
 
     # -- conditions -----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """`ranges`: what host scalars can be, from loop limits, conditions and checks; and what need not be asked then.
 
 A check that must hold is dropped, a comparison that is decided becomes a constant, and arithmetic on Python ints that
-cannot overflow is done without a check. An index like `i - 1` between 1 and a size is proved by linear expressions
+cannot overflow is done without a check. Windows that are added to zeros where no other is are written
+(`separate_windows.py`). An index like `i - 1` between 1 and a size is proved by linear expressions
 (`linear.py`); what an op means is said by its definition (`OpDef.ranges`).
 
 A loop is walked under assumptions about what it carries (a counter grows by a known step, a number is not below where
@@ -23,7 +24,8 @@ from tracejit.records import record
 from tracejit.transforms.limits import Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Linear, number
 from tracejit.transforms.pipeline import transform
-from tracejit.transforms.range_rules import UNKNOWN, Between, Condition, Outcome, Part, Rules, facts_of, limits
+from tracejit.transforms.range_rules import UNKNOWN, Between, Condition, Extreme, Outcome, Part, Rules, facts_of, limits
+from tracejit.transforms.separate_windows import Windows
 from tracejit.transforms.starts import split_by_sign
 
 TRUTH = ScalarType(BOOL)
@@ -69,7 +71,7 @@ def ranges(graph: Graph) -> Graph:
     versions = split_by_sign(graph, lambda op: op not in found.replaced)
     if versions is not graph:
         graph, found = versions, _Analysis(versions)
-    if not found.replaced and not found.stops:
+    if not found.replaced and not found.stops and not found.windows.apart:
         return graph
     body = _Rewriter(found, graph.params).block(graph.body)
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
@@ -81,6 +83,7 @@ class _Analysis:
     def __init__(self, graph: Graph) -> None:
         self.r = Rules(0 if graph.policy.get("any_size") else 2)
         self.facts = self.r.facts
+        self.windows = Windows(self.r)
         self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op
         self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
         self.assumed: dict[Op, list[Assumption]] = {}
@@ -101,7 +104,10 @@ class _Analysis:
                     self.constant(op)
                 case "check":
                     self.check(op)
+                case "vadd":
+                    self.windows.add(op)
                 case _:
+                    self.windows.fill(op)
                     self.plain(op)
 
     # -- straight-line code -------------------------------------------------------------------------------------------
@@ -112,6 +118,8 @@ class _Analysis:
             self.r.forms[result] = number(op.attrs["value"])
         elif result.type == TRUTH:
             self.r.conditions[result] = bool(op.attrs["value"])
+        elif op.attrs["value"] == 0:
+            self.windows.zeros.add(result)
 
     def check(self, op: Op) -> None:
         known = self.r.condition(op.operands[0])
@@ -172,6 +180,8 @@ class _Analysis:
         self.r.forms[result] = made
         for fact in facts_of(outcome, made):
             self.facts.learn(fact)
+        if isinstance(outcome, Extreme):
+            self.facts.define_least(result, 1 if outcome.below else -1, outcome.below or outcome.above)
 
     def truth(self, op: Op, result: Value, outcome: Outcome) -> None:
         """A result that is a truth value."""
@@ -451,6 +461,8 @@ class _Rewriter:
         if isinstance(found, Value):
             self.same[op.results[0]] = self.value(found)
             return []
+        if op in self.found.windows.apart:
+            return self.found.windows.written(op, self.value)
         defn = REGISTRY[found] if isinstance(found, str) else op.defn
         blocks = tuple(map(self.block, op.blocks))
         made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
