@@ -70,7 +70,81 @@ def some_trips_at_a_time(w, n):
     return h.detach().sum()
 
 
+def by_a_condition(w, n):
+    h = w.detach() + 1.0
+    for i in range(2 * n + 1):
+        h = tj.tanh(h * w)
+        if i % 2:
+            h.sum().backward()
+            h = h.detach()
+    return h.detach().sum()
+
+
+def and_behind_the_loop(w, n):
+    h, loss, seen = w.detach() * 0, 0.0, []
+    for i in range(3 * n + 1):
+        h = tj.tanh(h * w + i)
+        loss = loss + (h * h).sum()
+        seen.append(i)
+        if i % 3 == 2:
+            loss.backward()
+            h, loss = h.detach(), 0.0
+            seen.append(-1)
+    (loss + h.sum()).backward()
+    return h.detach().sum() + len(seen)
+
+
+def by_what_they_compute(w, n):
+    c, h, k, runs = w.detach(), w.detach() + 0.5, 0, 0
+    while k < 3 * n:
+        c = tj.sin(c * w) + h
+        h = tj.tanh(h + c * w)
+        k += 1
+        if h.sum() < 0.9 + k % 2:
+            c = c + 1.0
+        else:
+            loss = (h * c).sum()
+            loss.backward()
+            h, c, runs = h.detach(), c.detach(), runs + 1
+            if runs > 3:
+                break
+        c = c * 0.5
+    return h.detach().sum() + runs
+
+
+def steps_in_between(w, n):
+    total = 0.0
+    for epoch in range(2):
+        h, loss = tj.zeros(3, dtype=tj.float64) + epoch, 0.0
+        for i in range(n):
+            h = tj.tanh(h * w + i)
+            loss = loss + ((h - 0.3) ** 2).mean()
+            if (i + 1) % 2 == 0 or i == n - 1:
+                total = total + loss.item()
+                loss.backward()
+                with tj.no_grad():
+                    w -= 0.1 * w.grad
+                h, loss = h.detach(), 0.0
+    return h.detach().sum() + total
+
+
+def an_array_of_all_trips(w, n):
+    h, hs = w.detach() + 0.1, tj.zeros(11, 3, dtype=tj.float64)
+    for i in range(n):
+        h = tj.tanh(h * w)
+        hs[i] = h.detach()
+        if i % 2:
+            h.prod().backward()
+            h = h.detach() + hs[i - 1]
+    return hs.sum()
+
+
 PROGRAMS = [
+    by_a_condition,
+    and_behind_the_loop,
+    by_what_they_compute,
+    steps_in_between,
+    an_array_of_all_trips,
     every_trip,
     some_trips_of_a_while,
     in_a_branch,
@@ -115,10 +189,18 @@ def of_what_derivatives_changed(w, n):
         h = h + w.grad
 
 
-def some_trips_by_a_condition(w, n):
+def without_detach(w, n):
     h = w.detach() + 1.0
     for i in range(2 * n):
         h = tj.tanh(h * w)
+        if i % 2:
+            h.sum().backward()
+
+
+def with_one_of_two_detached(w, n):
+    h, c = w.detach() + 1.0, w.detach()
+    for i in range(2 * n):
+        h, c = tj.tanh(h * w + c), c * w
         if i % 2:
             h.sum().backward()
             h = h.detach()
@@ -127,7 +209,8 @@ def some_trips_by_a_condition(w, n):
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
-        (some_trips_by_a_condition, "a loop of their own inside"),
+        (without_detach, "a loop of their own inside"),
+        (with_one_of_two_detached, "a loop of their own inside"),
         (once_more_without_retain_graph, "retain_graph=True"),
         (through_arrays_of_a_loop_before, "every trip of a loop"),
         (of_what_derivatives_changed, "derivatives taken in earlier trips"),

@@ -24,6 +24,7 @@ from tracejit.transforms.pipeline import transform
 from tracejit.transforms.residuals import Draft
 from tracejit.transforms.rewritten import rewritten_checked, without_rewritten
 from tracejit.transforms.spent import spent_checked
+from tracejit.transforms.truncated import truncated
 from tracejit.transforms.vjp import reverse
 
 
@@ -32,6 +33,7 @@ def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
     if not any(op.name in ("gradient", "tangent", "leaf", "rewritten") for op in walk(graph.body)):
         return graph
+    graph = truncated(graph)
     graph = without_rewritten(replace(graph, body=rewritten_checked(graph.body)))
     body = _Expansion(graph.params).block(spent_checked(graph.body), ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
