@@ -110,19 +110,19 @@ class _Segments:
         heads = outer.params_like(self.carried)
         finals = values_like(self.branch.carried, outer.mapping)
         trips, reached, *state = self.trips_before(outer, limit, first, heads)
-        here = outer.emit("add", (first, trips))[0]
+        here = (outer.wrap(first) + outer.wrap(trips)).value
         then, orelse = Rebuilder(self.visit_with(heads), dict(outer.mapping), b.span), outer.nested()
         going, *following = then.inline(self.body, (here, *state))
-        after = then.emit("add", (here, then.constant(1, _SIZE)))[0]
-        goes_on = then.emit("logical_and", (going, then.emit("lt", (after, limit))[0]))[0]
+        after = then.wrap(here) + 1
+        goes_on = then.logical_and(then.wrap(going), then.lt(after, then.wrap(limit)))
         blocks = [
-            then.block((), (goes_on, after, *following, *(following[i] for i in cut)), "then"),
+            then.block((), (goes_on.value, after.value, *following, *(following[i] for i in cut)), "then"),
             orelse.block(
                 (),
                 (
                     orelse.constant(False, _FLAG),
                     here,
-                    *(orelse.emit("detach", (v,))[0] if i in cut else v for i, v in enumerate(state)),
+                    *(orelse.detach(orelse.wrap(v)).value if i in cut else v for i, v in enumerate(state)),
                     *(state[i] for i in cut),
                 ),
                 "else",
@@ -143,31 +143,26 @@ class _Segments:
         inner = Rebuilder(without_effects, dict(b.mapping), b.span)
         index, trips, reached = Value(_SIZE, self.body.params[0].name), Value(_SIZE, "trips"), Value(_FLAG, "reached")
         params = inner.params_like(self.carried)
-        here = inner.emit("add", (first, index))[0]
+        here = (inner.wrap(first) + inner.wrap(index)).value
         inner.mapping[self.body.params[0]] = here
         for op in self.branch.condition:
             inner.step(op)
         holds = inner.value(self.branch.op.operands[0])
         then, orelse = inner.nested(), Rebuilder(self.visit_without, dict(inner.mapping), b.span)
         going, *following = orelse.inline(self.body, (here, *params))
-        more = orelse.emit("add", (trips, orelse.constant(1, _SIZE)))[0]
+        more = (orelse.wrap(trips) + 1).value
         blocks = [
             then.block((), (then.constant(False, _FLAG), trips, then.constant(True, _FLAG), *params), "then"),
             orelse.block((), (going, more, orelse.constant(False, _FLAG), *following), "else"),
         ]
         if self.branch.side:
-            holds = inner.emit("logical_not", (holds,))[0]
+            holds = inner.logical_not(inner.wrap(holds)).value
         like = (trips, reached, *params)
         results = inner.emit("if", (holds,), blocks=blocks, like=(Value(_FLAG, "go"), *like), mapping={})
         block = inner.block((index, *like), results, "body")
-        no = b.constant(False, _FLAG)
-        operands = (
-            b.emit("sub", (limit, first))[0],
-            b.constant(True, _FLAG),
-            b.constant(0, _SIZE),
-            no,
-            *heads,
-        )
+        left, none = b.wrap(limit) - b.wrap(first), b.constant(0, _SIZE)
+        yes, no = b.constant(True, _FLAG), b.constant(False, _FLAG)
+        operands = (left.value, yes, none, no, *heads)
         return b.emit("loop", operands, blocks=[block], like=like, mapping={}, span=self.loop.span)
 
     def visit_without(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
