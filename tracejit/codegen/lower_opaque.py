@@ -7,7 +7,7 @@ Every other opaque op brings its own rule, `emit(e, results, *operands, **attrs)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBu
 from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear
 from tracejit.codegen.lower_sums import add_into
 from tracejit.codegen.placement import window_of
+from tracejit.codegen.support_sharing import PRODUCT_WORK
 from tracejit.errors import ScriptError
 from tracejit.ir.core import Op, Value
 from tracejit.ir.opdef import Contraction, Opaque
@@ -295,24 +296,43 @@ def contraction(lowering: Lowering, op: Op, lower: Contraction) -> Array:
 
 
 def _gemm(lowering: Lowering, left: Array, right: Array, result: Array) -> None:
-    """`gemm` once per index of the leading axes."""
+    """`gemm` once per index of the leading axes: products too small to be shared among threads are shared out."""
     left, right = _with_unit_stride(lowering, left), _with_unit_stride(lowering, right)
-    indices = tuple(Var("ijkl"[a % 4], I64) for a in range(len(result.shape) - 2))
+    sizes = (*result.shape[-2:], left.shape[-1])
+    leading = {a: size for a, size in enumerate(result.shape[:-2]) if size != ONE}
 
-    def call() -> None:
-        sizes = (*result.shape[-2:], left.shape[-1])
+    def call(index: Mapping[int, Expr]) -> None:
+        places = [index.get(a, ZERO) for a in range(len(result.shape) - 2)]
         args: list[Expr] = []
         for array in (left, right, result):
-            at = array.address(lowering.k, (*indices, ZERO, ZERO))
+            at = array.address(lowering.k, (*places, ZERO, ZERO))
             buffer = array.buffer if at == ZERO else Offset(array.buffer, lowering.let(at, "at"), array.buffer.type)  # type: ignore[arg-type]
             steps = [lowering.let(s, "step") for s in array.steps(lowering.k)[-2:]]
             args += (buffer, *(steps[:1] if array is result else steps))
         lowering.emit(Call(f"gemm_{result.type.dtype}", (*sizes, *args)))
 
-    _, body = lowering.inside(call)
-    for index, size in zip(reversed(indices), reversed(result.shape[:-2]), strict=True):
-        body = (For(index, size, body),)
-    lowering.emit(*body)
+    indices = {a: Var("ijkl"[a % 4], I64) for a in leading}
+    _, in_turn = lowering.inside(lambda: call(indices))
+    for a in reversed(indices):
+        in_turn = (For(indices[a], leading[a], in_turn),)
+    if not leading or not lowering.parallel or lowering.in_kernel or lowering.target != "cpu":
+        lowering.emit(*in_turn)
+        return
+    product = Var("product", I64)
+    _, shared_out = lowering.inside(lambda: call(_unravelled(lowering, product, leading)))
+    is_small = lowering.k.lt(lowering.k.product(sizes), PRODUCT_WORK)
+    count = lowering.let(lowering.k.product(leading.values()), "products")
+    lowering.emit(If(is_small, (For(product, count, shared_out, "parallel"),), in_turn))
+
+
+def _unravelled(lowering: Lowering, flat: Expr, sizes: dict[int, Expr]) -> dict[int, Expr]:
+    """The index along each axis of a number that counts through all of them, the last one fastest."""
+    k, index = lowering.k, dict[int, Expr]()
+    for a in reversed(sizes):
+        line = lowering.let(k.quotient(flat, sizes[a]), "line")
+        index[a] = lowering.let(k.sub(flat, k.mul(line, sizes[a])), "ijkl"[a % 4])
+        flat = line
+    return index
 
 
 def _with_unit_stride(lowering: Lowering, array: Array) -> Array:

@@ -1,0 +1,51 @@
+"""Products of stacks of matrices: shared out among threads where each is too small to be shared itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tests.threads import each_number_of_threads
+from tracejit.codegen.evaluate import evaluate
+from tracejit.codegen.loop_ir import Call, For, If
+from tracejit.codegen.lower import lower
+from tracejit.ir.parser import parse
+
+STACKED = """graph @f(%x: f64[p, q, n, k], %y: f64[p, q, k, m]) on cpu {
+  %z = matmul(%x, %y) : f64[p, q, n, m]
+  yield %z
+}"""
+
+
+@tj.script
+def product(x: Any, y: Any) -> Any:
+    return x @ y
+
+
+@pytest.mark.parametrize("lead", [(1, 4), (3, 1), (3, 40), (0, 2), (2, 0), (1, 1)])
+@pytest.mark.parametrize("sizes", [(32, 64, 48), (3, 5, 2), (1, 70, 33), (170, 160, 180)])
+def test_stacks_have_the_same_products_on_any_number_of_threads(
+    lead: tuple[int, ...], sizes: tuple[int, int, int]
+) -> None:
+    m, k, n = sizes
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(*lead, m, k)), rng.normal(size=(*lead, n, k)).swapaxes(-1, -2)
+    with each_number_of_threads(1, 3) as counts:
+        found = [product(x, y) for _ in counts]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[0], x @ y, rtol=1e-9, atol=1e-9)
+
+
+def test_one_parallel_loop_runs_over_all_leading_axes() -> None:
+    program = lower(parse(STACKED))
+    (choice,) = [stmt for stmt in program.entry.body if isinstance(stmt, If) and isinstance(stmt.then[0], For)]
+    (shared,), (in_turn,) = choice.then, choice.orelse
+    assert isinstance(shared, For) and isinstance(in_turn, For)
+    assert (shared.axis, in_turn.axis) == ("parallel", "serial")
+    assert isinstance(shared.body[-1], Call) and isinstance(in_turn.body[-1], For)
+    x, y = np.random.default_rng(0).normal(size=(2, 3, 4, 2, 5)), np.ones((3, 4, 5, 2))
+    (found,) = evaluate(program, [x[0], y])
+    np.testing.assert_allclose(found, x[0] @ y, rtol=1e-12)
