@@ -219,15 +219,15 @@ def test_budgets_of_memory_change_no_more_than_the_order_of_sums() -> None:
 )
 def test_gradients_of_parts_of_rows_that_follow_each_other_or_meet(columns: int, n: int) -> None:
     def apart(x: Any, n: int) -> Any:
-        return (2 * x[:, :n]).sum() + (3 * x[:, n : 2 * n]).sum() + (x[:, 2 * n :] ** 2).sum()
+        return (2 * x[..., :n]).sum() + (3 * x[..., n : 2 * n]).sum() + (x[..., 2 * n :] ** 2).sum()
 
     def meeting(x: Any, n: int) -> Any:
-        return (2 * x[:, : n + 1]).sum() + (3 * x[:, n : 2 * n + 1]).sum() + (x[:, 2 * n :] ** 2).sum()
+        return (2 * x[..., : n + 1]).sum() + (3 * x[..., n : 2 * n + 1]).sum() + (x[..., 2 * n :] ** 2).sum()
 
-    x = np.random.default_rng(0).normal(size=(3, columns))
-    for fn, more in ((apart, 0), (meeting, 1)):
+    given = np.random.default_rng(0).normal(size=(3, columns))
+    for fn, more, x in ((apart, 0, given), (meeting, 1, given), (apart, 0, given[0])):
         expected = np.zeros_like(x)
-        expected[:, : n + more] += 2
-        expected[:, n : 2 * n + more] += 3
-        expected[:, 2 * n :] += 2 * x[:, 2 * n :]
+        expected[..., : n + more] += 2
+        expected[..., n : 2 * n + more] += 3
+        expected[..., 2 * n :] += 2 * x[..., 2 * n :]
         np.testing.assert_allclose(tj.grad(fn)(x, n), expected, rtol=1e-12)

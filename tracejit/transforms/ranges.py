@@ -83,7 +83,7 @@ class _Analysis:
     def __init__(self, graph: Graph) -> None:
         self.r = Rules(0 if graph.policy.get("any_size") else 2)
         self.facts = self.r.facts
-        self.windows = Windows(self.r)
+        self.windows = Windows(self.r, graph.body)
         self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op
         self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
         self.assumed: dict[Op, list[Assumption]] = {}
@@ -463,6 +463,8 @@ class _Rewriter:
             return []
         if op in self.found.windows.apart:
             return self.found.windows.written(op, self.value)
+        if op in self.found.windows.covered:
+            return [self.found.windows.unfilled(op, self.value)]
         defn = REGISTRY[found] if isinstance(found, str) else op.defn
         blocks = tuple(map(self.block, op.blocks))
         made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
