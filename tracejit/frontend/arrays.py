@@ -254,6 +254,8 @@ def _view(c: Calls, a: Arguments) -> FrontValue:
             return dataclasses.replace(a.array()) if isinstance(of, ArrayView) else of
         case [Static(type() | np.dtype() | str() as kind)]:
             return viewed_as(c, of, kind, a.node)
+        case _:
+            pass
     x = a.array()
     made = function(c, "reshape", [x, *a.rest], {}, a.node)
     if isinstance(made, ArrayView) and made.storage != x.storage:

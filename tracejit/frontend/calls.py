@@ -41,7 +41,7 @@ from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.builtin_arguments import is_builtin, require_arguments
 from tracejit.frontend.choices import each, letter
-from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.dependence import compiled_in, decided_by
 from tracejit.frontend.desugar import desugar
@@ -414,11 +414,16 @@ class Calls:
     # -- inlining ---------------------------------------------------------------------------------------------
 
     def source_of(self, fn: types.FunctionType, node: ast.AST) -> FunctionSource:
+        source = None
         try:
             source = function_source(fn)
+            check_subset(source, may_yield=True)
         except ScriptError as error:
-            self.ctx.refuse(node, error.reason, error.instead)
-        check_subset(source, may_yield=True)
+            if source is None:
+                self.ctx.refuse(node, error.reason, error.instead)
+            if source.is_standard:
+                self.ctx.refuse(node, *of_standard(source, error.reason))
+            raise
         return source
 
     def inline(
@@ -442,7 +447,7 @@ class Calls:
         if generators.is_generator(source.node):
             return GeneratorValue(source, env, closure, self.ctx.level)
         outer, path = self.ctx.frame, self.ctx.path
-        site = outer.span(node) if source.is_library else None
+        site = outer.span(node) if source.is_library or source.is_standard else None
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site=site)
         self.ctx.path = (*path, node)
         try:
@@ -554,12 +559,6 @@ class Calls:
     def array_of(self, value: FrontValue, dtype: Any, node: ast.AST) -> ArrayView:
         """A nested list of numbers as an array."""
         return creation.array_of(self, value, dtype, node)
-
-    def grad_mode(self, manager: FrontValue) -> bool | None:
-        """Whether a context manager switches gradients off or on; None for any other."""
-        if isinstance(manager, Static) and isinstance(manager.value, no_grad | enable_grad):
-            return isinstance(manager.value, enable_grad)
-        return None
 
     def static(self, value: FrontValue, node: ast.AST, what: str) -> Any:
         """A compile-time object that a call needs (an axis, a dtype, a flag)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -96,6 +97,12 @@ class ScriptBuilder(Builder):
         return super().dim_of(x, axis)
 
 
+def of_standard(source: FunctionSource, reason: str) -> tuple[str, str]:
+    """Why a function of Python's library cannot be compiled, and what to do instead."""
+    called = f"{source.globals.get('__name__')}.{source.name}()"
+    return f"{called} cannot be compiled: {reason}", "write what it does in the script, or call it outside"
+
+
 @dataclass(slots=True, eq=False)
 class Frame:
     """One function being lowered (the script itself, or a helper inlined into it)."""
@@ -108,7 +115,8 @@ class Frame:
     scope: Frame | None = None
     here: ast.AST | None = None  #: the statement that is being lowered
     is_function: bool = True  #: not the scope of a comprehension
-    site: Span | None = None  #: for a library function: the user's call, where all its ops and errors belong
+    #: for a function of tracejit's or Python's library: the user's call, where all its ops and errors belong
+    site: Span | None = None
 
     def __post_init__(self) -> None:
         note_read(self.source.function)
@@ -239,6 +247,9 @@ class Context:
 
     def refuse(self, node: ast.AST, reason: str, instead: str | None, notes: Sequence[str] = ()) -> NoReturn:
         """The construct is outside the language."""
+        standard = list(itertools.takewhile(lambda frame: frame.source.is_standard, self.frames()))
+        if standard:
+            reason, instead = of_standard(standard[-1].source, reason)
         raise ScriptError(reason, self.frame.span(node), instead=instead, notes=notes)
 
     def require_known(self, node: ast.AST, reason: str, instead: str, notes: Sequence[str] = ()) -> NoReturn:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.cells import Renaming, fresh, names_of, own_nodes
-from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.desugar import (
     BindError,
     Branch,
@@ -93,6 +93,8 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
     for guarded in tries:
         if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(guarded)):
             text = "'yield' inside a 'try' is outside the language"
+            if value.source.is_standard:
+                ctx.refuse(s.iter, *of_standard(value.source, text))
             raise ScriptError(text, value.source.span(guarded), instead="yield outside of it")
     if value.used or value.level != ctx.level:
         ctx.refuse(s.iter, "a generator runs once, where it is made, in a script", "call the function again")

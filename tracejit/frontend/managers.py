@@ -82,7 +82,7 @@ def _generator(manager: FrontValue) -> GeneratorValue | None:
 def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
     """One `with` item."""
     ctx, c, node = st.ctx, st.calls, item.context_expr
-    mode = c.grad_mode(manager)
+    mode = _grad_mode(manager)
     entered: FrontValue = Static(None)
     if mode is not None:
         ctx.grad_mode = mode
@@ -100,6 +100,13 @@ def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
         )
     if item.optional_vars is not None:
         st.bind(item.optional_vars, entered)
+
+
+def _grad_mode(manager: FrontValue) -> bool | None:
+    """Whether a context manager switches gradients off or on; None for any other."""
+    if isinstance(manager, Static) and isinstance(manager.value, no_grad | enable_grad):
+        return isinstance(manager.value, enable_grad)
+    return None
 
 
 def _may_manage(manager: FrontValue) -> bool:

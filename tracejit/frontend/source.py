@@ -12,7 +12,9 @@ import ast
 import functools
 import linecache
 import operator
+import os
 import sys
+import sysconfig
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +39,11 @@ _FUTURE_FLAGS = functools.reduce(
 LIBRARY = "tracejit.frontend.written"
 
 
+#: Where Python's standard library lies, and inside it what others installed.
+_STANDARD = sysconfig.get_path("stdlib") + os.sep
+_INSTALLED = tuple(_STANDARD + name + os.sep for name in ("site-packages", "dist-packages"))
+
+
 @record
 class FunctionSource:
     """A function's node and where its names come from."""
@@ -52,6 +59,11 @@ class FunctionSource:
     def is_library(self) -> bool:
         """Whether this is one of the library functions that are written in the language itself."""
         return str(self.globals.get("__name__")).startswith(LIBRARY)
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether this is a function of Python's standard library."""
+        return self.filename.startswith(_STANDARD) and not self.filename.startswith(_INSTALLED)
 
     def span(self, node: ast.AST) -> Span:
         """The place of a node inside this function."""
