@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import functools
+import heapq
 import importlib.util
+import json
 import linecache
+import statistics
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tracejit.errors import ScriptError
@@ -315,3 +320,15 @@ def test_the_text_of_a_command_is_source() -> None:
 def test_lambdas_of_one_line_that_return_constants() -> None:
     one, two = lambda x: 1.0, lambda x: 2.0
     assert [script(f)(3.0) for f in (one, two)] == [1.0, 2.0]
+
+
+def test_what_python_brings_is_refused_at_the_users_line() -> None:
+    programs: list[tuple[Any, str]] = [
+        (lambda x: json.loads("1"), r"json\.loads\(\) cannot be compiled"),
+        (lambda x: list(heapq.merge([1], [2])), r"heapq\.merge\(\) cannot be compiled: 'yield' inside a 'try'"),
+        (lambda x: statistics.mean([1.0, 2.0]), r"statistics\.mean\(\) cannot be compiled"),
+    ]
+    for fn, text in programs:
+        with pytest.raises(ScriptError, match=text) as caught:
+            script(fn)(np.zeros(3))
+        assert caught.value.filename == __file__ and caught.value.instead is not None

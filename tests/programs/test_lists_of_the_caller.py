@@ -81,3 +81,32 @@ def test_the_lists_are_those_of_the_caller() -> None:
     rows = [[1, 2], [3], [4, 5, 6]]
     assert tj.script(picked)(rows, 1) is rows[1]
     assert tj.script(add_edge)(rows, 2) is rows[2]
+
+
+class History:
+    def __init__(self) -> None:
+        self.values = [1.5, 2.5]
+        self.places = {"large": [0]}
+
+    def note(self, x: Any, n: int) -> Any:
+        for i in range(n):
+            self.values.append(float(x[i]))
+            if x[i] > 1:
+                self.places["large"].append(i)
+            elif i == 2:
+                raise ValueError("small at 2")
+        return sum(self.values), len(self.places["large"])
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0, 3.0], [2.0, 1.0, 0.5]])
+def test_lists_of_objects_that_a_loop_meets_first(x: Any) -> None:
+    plain, compiled = History(), History()
+    note = tj.script(compiled.note)
+    for n in (2, 3):
+        found: list[Any] = []
+        for call in (plain.note, note):
+            try:
+                found.append(call(tj.tensor(x), n))
+            except ValueError as error:
+                found.append(str(error))
+        assert found[0] == found[1] and vars(plain) == vars(compiled)

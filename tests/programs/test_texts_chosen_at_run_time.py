@@ -202,6 +202,20 @@ def test_texts_that_double_are_refused_before_they_fill_the_memory():
 PREFIX = "a"
 
 
+class Access(enum.Flag):
+    READ = enum.auto()
+    WRITE = enum.auto()
+
+
+def combined(x: Any, n: int) -> Any:
+    both = Access.READ | Access.WRITE
+    return both, Access.READ in both, bool(both & Access.READ), n if Access.WRITE in ~Access.READ else -n
+
+
+def test_members_that_stand_for_several() -> None:
+    check(combined, np.ones(2), 3)
+
+
 class Named(enum.Enum):
     ONE = 1
     TWO = 2

@@ -247,9 +247,9 @@ class Context:
 
     def refuse(self, node: ast.AST, reason: str, instead: str | None, notes: Sequence[str] = ()) -> NoReturn:
         """The construct is outside the language."""
-        standard = list(itertools.takewhile(lambda frame: frame.source.is_standard, self.frames()))
-        if standard:
-            reason, instead = of_standard(standard[-1].source, reason)
+        brought = itertools.takewhile(lambda f: f.source.is_library or f.source.is_standard, self.frames())
+        if standard := [f.source for f in brought if f.source.is_standard]:
+            reason, instead = of_standard(standard[-1], reason)
         raise ScriptError(reason, self.frame.span(node), instead=instead, notes=notes)
 
     def require_known(self, node: ast.AST, reason: str, instead: str, notes: Sequence[str] = ()) -> NoReturn:

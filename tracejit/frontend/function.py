@@ -87,6 +87,7 @@ from tracejit.frontend.recursion import Again, Known, Recursion
 from tracejit.frontend.reports import LeftByError, Reports
 from tracejit.frontend.restarts import (
     AttributeVaries,
+    FoundLate,
     LengthVaries,
     ListGrows,
     NeedsDevice,
@@ -192,6 +193,8 @@ def lower_function(
             continue
         except AttributeVaries as found:
             known.varying.add(found.access)
+        except FoundLate as found:
+            known.early[found.access] = found.value
         except NeedsTensors:
             known.tensors = True
         except NeedsDevice as found:
@@ -330,6 +333,8 @@ class Lowering:
             self.ctx.frame.env[parameter] = self.bind(parameter, access, spec)
         if not self.recursion.known.recursive:  # names of sizes mean nothing to graphs that are called
             self.ctx.argument_dims = frozenset(self.ctx.dims)
+        for access, value in self.known.early.items():
+            self.statics.container(value, access)
         self.statics.note_pools()
         if not self.any_size:
             self.ctx.before_errors = self.reports.before

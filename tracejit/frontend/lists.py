@@ -191,8 +191,6 @@ class Lists:
     def of_outside(self, items: Sequence[FrontValue] | SequenceValue, key: object) -> GrowingList:
         """The items of a list that the caller has."""
         node = self.ctx.frame.source.node
-        if self.ctx.level:
-            self.ctx.refuse(node, "a list from outside is first used and changed in a branch or loop", "name it before")
         kind = self.ctx.growing[key] or NOTHING
         made = GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((key,)))
         if isinstance(items, SequenceValue):

@@ -12,8 +12,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tracejit.errors import ScriptError
 from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame
@@ -48,6 +49,7 @@ class Known:
     device: str | None = None  #: where arrays are although no argument is one
     tensors: bool = False  #: arrays are Tensors although no argument is one
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
+    early: dict[Access, Any] = field(default_factory=dict[Access, Any])  #: lists from outside that are there at once
     entries: set[Access] = field(default_factory=set[Access])  #: arrays whose `.grad` at entry is an input
     #: sizes (access, axis) of arrays from outside that decide what the program is
     sizes: set[tuple[Access, int]] = field(default_factory=set[tuple[Access, int]])
@@ -109,7 +111,12 @@ class Recursion:
                 "pass the arrays and numbers it is made of",
             )
         instance = self.instance(calls, source, tuple(env), shape, enclosing, packer)
-        self.settle(instance, calls, node)
+        try:
+            self.settle(instance, calls, node)
+        except ScriptError as error:
+            if not (source.is_library or source.is_standard):
+                raise
+            ctx.refuse(node, error.reason, error.instead)
         if self.active:
             self.active[-1].used.setdefault(instance, instance.version)
             self.active[-1].attributes |= instance.attributes

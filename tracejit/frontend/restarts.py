@@ -46,6 +46,15 @@ class AttributeVaries(Exception):
         self.access = access
 
 
+class FoundLate(Exception):
+    """A list from outside that changes is first met in a branch or loop: lower again with it there from the start."""
+
+    def __init__(self, value: Any, access: Any) -> None:
+        super().__init__()
+        self.value = value
+        self.access = access
+
+
 class MustTell(Exception):
     """The specs of the arguments must say more: lower again for those."""
 

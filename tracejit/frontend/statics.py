@@ -23,7 +23,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.devices import require_outer
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.kinds import NumberKind, TupleKind
-from tracejit.frontend.restarts import AttributeVaries
+from tracejit.frontend.restarts import AttributeVaries, FoundLate
 from tracejit.frontend.signature import (
     CHANGEABLE,
     CONVERSION,
@@ -202,6 +202,8 @@ class Statics:
             return self.of_outside(DictValue(dict(zip(keys, items, strict=True)), access, cls=dict_class(type(value))))
         if isinstance(value, tuple):
             return TupleValue(tuple(items), type(value) if hasattr(value, "_fields") else None)
+        if self.ctx.level and ("outside", access) in self.ctx.growing:
+            raise FoundLate(value, access)
         return self.list_of_outside(items, access)
 
     def items(self, owner: Any) -> tuple[Any, ...]:

@@ -191,7 +191,7 @@ class Reachable:
             case functools.partial():
                 self._parts(thing.func, thing.args, thing.keywords)
             case enum.Enum():
-                self._say(thing.name)
+                self._say(str(thing.name))  # members that stand for several have none
                 self._parts(type(thing), thing.value)
             case np.ndarray() | Tensor():
                 self._array(thing)
