@@ -152,6 +152,17 @@ def shown_as_asked(n):
     return f"{word!a} {color:>12}", "%r %s" % (word, word)
 
 
+class Access(enum.Flag):
+    READ = enum.auto()
+    WRITE = enum.auto()
+
+
+@case((T(2), 3))
+def members_that_stand_for_several(x, n):
+    both = Access.READ | Access.WRITE
+    return both, Access.READ in both, bool(both & Access.READ), n if Access.WRITE in ~Access.READ else -n
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn, calls) -> None:
     run(fn, calls)
@@ -200,20 +211,6 @@ def test_texts_that_double_are_refused_before_they_fill_the_memory():
 
 
 PREFIX = "a"
-
-
-class Access(enum.Flag):
-    READ = enum.auto()
-    WRITE = enum.auto()
-
-
-def combined(x: Any, n: int) -> Any:
-    both = Access.READ | Access.WRITE
-    return both, Access.READ in both, bool(both & Access.READ), n if Access.WRITE in ~Access.READ else -n
-
-
-def test_members_that_stand_for_several() -> None:
-    check(combined, np.ones(2), 3)
 
 
 class Named(enum.Enum):
