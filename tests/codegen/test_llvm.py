@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,17 @@ def test_the_rest_of_short_bodies_is_done_register_by_register() -> None:
     assert isinstance(loop, For)
     made = plan(loop, LlvmOptions("x", "", 512, 8))
     assert made is not None and (made.shape, made.lanes, made.piece) == ("split", 32, 16)
+
+
+def test_long_bodies_that_wait_for_memory_are_masked_register_by_register() -> None:
+    for count, lanes in ((1, 32), (12, 16)):
+        program = pointwise(
+            lambda k, *xs: reduce(k.add, (k.mul(xs[i % len(xs)], i + 2.0) for i in range(24))), [F32] * count, F32
+        )
+        loop = program.kernels[0].body[0]
+        assert isinstance(loop, For)
+        made = plan(loop, LlvmOptions("x", "", 512, 8))
+        assert made is not None and (made.shape, made.lanes) == ("masked", lanes)
 
 
 @pytest.mark.parametrize("extent", [1, 3, 16, 17, 32, 33, 48, 49, 64, 100])

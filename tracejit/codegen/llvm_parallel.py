@@ -40,11 +40,10 @@ if TYPE_CHECKING:
 
 #: Work is counted in 1/64 of a scalar instruction (about 1/200 ns).
 UNIT = 64
-#: Below this (25 us) waking another thread costs more than it brings. Where there are fewer than LIGHT operations per
-#: memory access, cores wait for memory, and only data beyond their caches (200 us of work) is worth sharing.
+#: Below this (25 us) waking another thread costs more than it brings. Where cores wait for memory, only data beyond
+#: their caches (200 us of work) is worth sharing.
 PARALLEL_WORK = 5_000_000
 MEMORY_BOUND_WORK = 40_000_000
-LIGHT = 8
 #: Instructions of a vector loop per element, against a scalar one.
 _VECTOR_GAIN = 8
 #: Guessed trips where an extent is read from memory, or a condition ends the loop.
@@ -79,7 +78,7 @@ def _work(p: FunctionPrinter, loop: For, extent: Value) -> tuple[Value, int]:
         each = k.add(each, UNIT * size(carried.element or carried.next))
     survey = Survey(set())
     survey.stmts(loop.body)
-    return p.uniform(each), MEMORY_BOUND_WORK if survey.weight < LIGHT * survey.accesses else PARALLEL_WORK
+    return p.uniform(each), MEMORY_BOUND_WORK if survey.is_memory_bound else PARALLEL_WORK
 
 
 def _are_results_large(p: FunctionPrinter, loop: For, extent: Value) -> Value | None:

@@ -48,9 +48,13 @@ if TYPE_CHECKING:
 HEAVY = 24
 
 #: Registers per value. Four where work would wait for results: light reductions need independent accumulators,
-#: bodies of at least LONG operations are long chains; two are the best use of registers otherwise.
+#: bodies of at least LONG operations are long chains; two are the best use of registers otherwise. One where masked
+#: vectors wait for memory: rows of images are short, and lanes without elements cost as much as others.
 NARROW, WIDE = 2, 4
 LONG = 150
+
+#: With fewer operations per memory access, a loop waits for memory.
+LIGHT = 8
 
 _MAX_LANES = 128
 
@@ -78,6 +82,11 @@ class Survey:
     possible: bool = True
     seen: set[int] = field(default_factory=set[int])
     answers: dict[int, bool] = field(default_factory=dict[int, bool])
+
+    @property
+    def is_memory_bound(self) -> bool:
+        """Whether what was surveyed rather waits for memory than for arithmetic."""
+        return self.weight < LIGHT * self.accesses
 
     def stmts(self, body: Sequence[Stmt]) -> None:
         """Survey statements in order."""
@@ -244,10 +253,10 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     if not options.masked_bits or survey.narrowest < options.masked_bits:
         return Plan(lanes, "scalar", not heavy)
     masks_are_free = options.masked_bits <= 8  # AVX2's masked stores are slow on many processors
+    is_whole = loop.carried or any(isinstance(stmt, For) for stmt in loop.body)
+    piece = lanes if is_whole else min(lanes, max(4, options.vector_bits // survey.widest))
     if heavy and leaves_rest and masks_are_free:
-        return Plan(lanes, "masked", light=False)
-    is_one = loop.carried or any(isinstance(stmt, For) for stmt in loop.body)
-    piece = lanes if is_one else min(lanes, max(4, options.vector_bits // survey.widest))
+        return Plan(piece if survey.is_memory_bound else lanes, "masked", light=False)
     return Plan(lanes, "split", not heavy, piece)
 
 
