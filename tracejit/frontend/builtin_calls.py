@@ -442,6 +442,7 @@ def _dict_method(
             return TupleValue(tuple(TupleValue((Static(k), v)) for k, v in items.items()))
         case "get" | "pop" | "setdefault" if args and isinstance(args[0], ChoiceValue):
             rest = args[1:]
+            tables.grow_for_many(c, receiver, args[0])
             return each(
                 c.expressions, args[0], lambda o: _dict_method(c, receiver, name, [o, *rest], kwargs, node), node
             )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import enum
 import types
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 #: More alternatives than this are refused: code for each would get long. So are texts of more letters in all: a loop
 #: that doubles one would have reached four thousand million with the last.
 MAX_OPTIONS, MAX_LETTERS = 32, 1 << 16
+#: So many texts may differ in a list, and among the keys of a dict, where none is told apart by a branch.
+MAX_LISTED = 4096
+#: One of so many texts is looked up in a table.
+_MANY = 9
 
 
 def options_of(x: FrontValue) -> tuple[Static, ...] | None:
@@ -47,6 +52,17 @@ def _is_function(value: object) -> bool:
 
 
 def join_options(a: FrontValue, b: FrontValue) -> tuple[Static, ...] | None:
+    """The objects that one of two values may be; None where they are not of one class, or too many."""
+    joined = _either(a, b)
+    if joined is None:
+        return None
+    letters = sum(len(o.value) for o in joined if isinstance(o.value, str))
+    fewer, more = sorted(len(options_of(x) or ()) for x in (a, b))
+    most = max(MAX_OPTIONS, more) if fewer > 1 else MAX_LISTED  # what a loop makes of its texts would be ever more
+    return joined if len(joined) <= most and letters <= MAX_LETTERS else None
+
+
+def _either(a: FrontValue, b: FrontValue) -> tuple[Static, ...] | None:
     """The objects that one of two values may be; None where they are not of one class."""
     first, second = options_of(a), options_of(b)
     if first is None or second is None:
@@ -54,9 +70,8 @@ def join_options(a: FrontValue, b: FrontValue) -> tuple[Static, ...] | None:
     kinds = [types.FunctionType if _is_function(o.value) else type(o.value) for o in (first[0], second[0])]
     if kinds[0] is not kinds[1]:
         return None
-    joined = (*first, *(o for o in second if all(o.value != p.value for p in first)))
-    letters = sum(len(o.value) for o in joined if isinstance(o.value, str))
-    return joined if len(joined) <= MAX_OPTIONS and letters <= MAX_LETTERS else None
+    found = first if kinds[0] is not str else {o.value for o in first}
+    return (*first, *(o for o in second if (o.value not in found if kinds[0] is str else o not in found)))
 
 
 def option_index(b: Builder, x: FrontValue, options: tuple[Static, ...]) -> Value:
@@ -77,15 +92,30 @@ def option_index(b: Builder, x: FrontValue, options: tuple[Static, ...]) -> Valu
 
 
 @lru_cache(maxsize=64)
-def _spelled(text: str) -> tuple[tuple[Static, ...], np.ndarray[Any, Any]]:
-    """The letters of a text, and which of them stands at each place."""
-    letters = tuple(dict.fromkeys(text))
-    return tuple(map(Static, letters)), np.array([letters.index(c) for c in text], np.int64)
+def _numbered(texts: str | tuple[str, ...]) -> tuple[tuple[Static, ...], np.ndarray[Any, Any]]:
+    """The different ones among texts, or the letters of a text, and which of them stands at each place."""
+    different = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return tuple(map(Static, different)), np.array([different[text] for text in texts], np.int64)
+
+
+@lru_cache(maxsize=64)
+def _codes(texts: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    return np.array([zlib.crc32(text.encode()) for text in texts], np.int64)
+
+
+def code(calls: Calls, text: FrontValue) -> FrontValue:
+    """A number of a text, the same in each process."""
+    options = options_of(text)
+    assert options is not None
+    codes = _codes(tuple(o.value for o in options))
+    if not isinstance(text, ChoiceValue):
+        return Static(codes[0])
+    return calls.ctx.element(calls.statics.hidden(codes, constant_access(codes)), (text.index,))
 
 
 def letter(calls: Calls, text: str, at: Number, node: ast.AST) -> ChoiceValue:
     """The letter of a compile-time text at a place known at run time."""
-    options, places = _spelled(text)
+    options, places = _numbered(text)
     if not options:
         calls.arith.mismatch(IndexError("string index out of range"), node)
     if len(options) > MAX_OPTIONS:
@@ -94,6 +124,18 @@ def letter(calls: Calls, text: str, at: Number, node: ast.AST) -> ChoiceValue:
     place = calls.indexing.checked_index(at, len(text), 0, node, "string index out of range")
     found = calls.ctx.element(calls.statics.hidden(places, constant_access(places)), (place,))
     return ChoiceValue(found.value, options)
+
+
+def picked(calls: Calls, items: Sequence[FrontValue], place: Value) -> ChoiceValue | None:
+    """The text among many at a valid place known at run time; None where they are not all texts, or few."""
+    texts = [i.value for i in items if isinstance(i, Static) and isinstance(i.value, str)]
+    if len(texts) < len(items) or len(items) < _MANY:
+        return None
+    different, places = _numbered(tuple(texts))
+    if len(different) > MAX_LISTED:
+        return None
+    found = calls.ctx.element(calls.statics.hidden(places, constant_access(places)), (place,))
+    return ChoiceValue(found.value, different)
 
 
 def member(calls: Calls, cls: type[enum.Enum], value: Number, node: ast.AST) -> FrontValue:
@@ -115,7 +157,7 @@ def member(calls: Calls, cls: type[enum.Enum], value: Number, node: ast.AST) -> 
 
 def compared(b: Builder, op: str, x: FrontValue, y: FrontValue) -> Number | None:
     """Whether two values of the same few objects are equal; None for other comparisons."""
-    options = join_options(x, y) if op in ("eq", "ne") else None
+    options = _either(x, y) if op in ("eq", "ne") else None
     if options is None:
         return None
     return Number(b.emit(op, (option_index(b, x, options), option_index(b, y, options)))[0], weak=True)
@@ -123,6 +165,9 @@ def compared(b: Builder, op: str, x: FrontValue, y: FrontValue) -> Number | None
 
 def each(expressions: Expressions, x: ChoiceValue, do: Callable[[Static], FrontValue], node: ast.AST) -> FrontValue:
     """What `do` makes of the object that is chosen."""
+    if len(x.options) > MAX_OPTIONS:
+        reason = f"more than {MAX_OPTIONS} texts of which one is chosen at run time are told apart here"
+        expressions.ctx.require_known(node, reason, "compare them, or look them up in a dict that the script makes")
 
     def among(i: int) -> FrontValue:
         if i == len(x.options) - 1:

@@ -17,6 +17,7 @@ from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
     FrontValue,
+    MessageValue,
     Number,
     Static,
     TupleValue,
@@ -94,7 +95,8 @@ def either(e: Expressions, x: FrontValue, y: FrontValue, node: ast.AST) -> Front
 
 def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.AST) -> FrontValue:
     """`item in container`."""
-    if isinstance(item, ChoiceValue):
+    if isinstance(item, ChoiceValue) and isinstance(container, DictValue | Static | ChoiceValue | MessageValue):
+        tables.grow_for_many(e.calls, container, item)
         return each(e, item, lambda o: contains(e, o, container, node), node)
     if isinstance(container, DictValue):
         if tables.is_run_time_key(item) and not e.ctx.loops_to_unroll():

@@ -48,6 +48,7 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
 def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
     """`base[key]`."""
     if isinstance(key, ChoiceValue):
+        tables.grow_for_many(e.calls, base, key)
         return each(e, key, lambda option: item(e, base, option, index, node), node)
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
         tables.grow_dict(base)
@@ -65,6 +66,7 @@ def store(
 ) -> FrontValue:
     """`base[key] = value`."""
     if isinstance(key, ChoiceValue):
+        tables.grow_for_many(e.calls, base, key)
         return each(e, key, lambda option: store(e, base, option, index, value, node), node)
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
         tables.grow_dict(base)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracejit.frontend.choices import picked
 from tracejit.frontend.objects import is_object
 from tracejit.frontend.ranges import bounds
 from tracejit.frontend.values import (
@@ -62,6 +63,8 @@ def pick(
     place = e.indexing.checked_index(at, len(items), 0, node, message)
     if isinstance(place, int):
         return items[place]
+    if (text := picked(e.calls, items, place)) is not None:
+        return text
 
     def among(low: int, high: int) -> FrontValue:
         if low == high - 1:

@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from tracejit.frontend.arith import is_python_number, python_kind
-from tracejit.frontend.choices import MAX_OPTIONS
+from tracejit.frontend.choices import MAX_LISTED
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import (
     ArrayView,
@@ -167,8 +167,8 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
 
 def _choice(options: Sequence[Any]) -> ChoiceKind:
     """The kind of items that are one of these objects each."""
-    if len(options) > MAX_OPTIONS:
-        raise NoKind(f"more than {MAX_OPTIONS} texts or members of an Enum")
+    if len(options) > MAX_LISTED:
+        raise NoKind(f"more than {MAX_LISTED} texts or members of an Enum")
     cls: Any = type(options[0])
     members: list[Any] = [] if issubclass(cls, str) else list(cls)
     return ChoiceKind(tuple(sorted(options, key=members.index if members else None)))
@@ -209,6 +209,19 @@ def are_many_alike(items: Sequence[FrontValue], few: int = _FEW) -> bool:
     """Whether items are so many numbers of one type that code for each, or branches between them, take longer to
     compile than a list that lies in memory."""
     return len(items) > few and len({number_type(i) for i in items}) == 1 and number_type(items[0]) is not None
+
+
+def have_one_form(items: Sequence[FrontValue]) -> bool:
+    """Whether items are numbers of one type, texts, or tuples of such."""
+    forms = set(map(_form, items))
+    return len(forms) == 1 and None not in forms
+
+
+def _form(x: FrontValue) -> object:
+    if isinstance(x, TupleValue):
+        parts = tuple(map(_form, x.items))
+        return None if None in parts else (x.cls, *parts)
+    return str if isinstance(x, Static) and isinstance(x.value, str) else number_type(x)
 
 
 def _options(kind: ConstantKind | ChoiceKind) -> tuple[Any, ...]:

@@ -151,9 +151,9 @@ VALUES = (
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",
-        "keys are numbers, tuples of numbers, or texts of which at most 32 differ, values are of one kind; a dict with "
-        "known keys of text may hold any values; dicts keep the order of insertion; that of a set is Python's alone: a "
-        "set is not looped over, but sorted, searched, summed (ints) and combined",
+        "keys are numbers, tuples of numbers, or texts that are known when compiling (those of a caller's list are), "
+        "values are of one kind; a dict with known keys of text may hold any values; dicts keep the order of insertion; that "
+        "of a set is Python's alone: a set is not looped over, but sorted, searched, summed (ints) and combined",
         "from collections import Counter, defaultdict, deque\nd, e, c, s, q = {}, defaultdict(float), Counter(), {n}, "
         "deque([n])\nfor i in range(n):\n    d[i % 3] = d.get(i % 3, 0) + i\n    e[i, n] += x\n    c[i] += 1\n"
         "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\nreturn d, e, c, s, q, sorted(s | {1}), q.pop()",
@@ -171,7 +171,8 @@ VALUES = (
     ),
     Construct(
         "strings and members of an Enum",
-        "one of at most 32 of a class may be chosen at run time, and lists hold such",
+        "one of at most 32 of a class may be chosen at run time, or of 4096 in a list, which are compared, looked up "
+        "and kept",
         "mode = 'big' if x > 1 else 'small'\nreturn 1 if mode == 'big' else 2",
     ),
     Construct(

@@ -31,11 +31,10 @@ from tracejit.frontend.kinds import (
     NumberKind,
     SharedKind,
     TupleKind,
-    are_many_alike,
+    have_one_form,
     join_kinds,
     kind_of_items,
     list_places,
-    number_type,
     slots,
 )
 from tracejit.frontend.merged_lists import require_own
@@ -200,15 +199,16 @@ class Lists:
         return made
 
     def many(self, value: FrontValue, items: Sequence[FrontValue], node: ast.AST) -> SequenceValue | None:
-        """What a loop runs over instead of many known numbers of one type: a list that lies in memory. None of others,
-        and where something was found to need each number."""
+        """What a loop runs over instead of many known numbers of one type, texts, or tuples of such: a list that lies
+        in memory. None of others, and where something was found to need each item."""
         growing, key = self.ctx.growing, (*self.ctx.place(node), "items")
-        if isinstance(value, DictValue) or not growing.guesses or not are_many_alike(items, MAX_UNROLLED):
+        if isinstance(value, DictValue) or not growing.guesses or len(items) <= MAX_UNROLLED:
+            return None
+        if not have_one_form(items):
             return None
         growing.has_guessed = True
-        found = number_type(items[0])
-        assert found is not None
-        kind = growing[key] = NumberKind(*found)
+        kind = growing[key] = kind_of_items(items, self.ctx.argument_dims)
+        assert kind is not None
         made = GrowingList(tuple(map(self.ctx.storage.new, self.no_items(kind))), kind, frozenset((key,)))
         self.fill(made, items, node)
         return self.items(made)

@@ -8,19 +8,17 @@ again (`ListGrows`) with the place that made it marked as making a table.
 from __future__ import annotations
 
 import ast
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import numpy as np
-
-from tracejit.frontend.choices import each
+from tracejit.frontend.choices import MAX_OPTIONS, code
 from tracejit.frontend.kinds import Kind, NoKind, NumberKind, kind_of_items
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
+    ChoiceValue,
     DictValue,
     FrontValue,
     GrowingList,
@@ -138,13 +136,6 @@ def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) 
     return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and issubclass(value.cls, cls.value))
 
 
-def _text_code(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
-    def code(text: Static) -> FrontValue:
-        return Static(np.int64(zlib.crc32(text.value.encode())))
-
-    return code(key) if isinstance(key, Static) else each(calls.expressions, key, code, node)  # type: ignore[arg-type]
-
-
 def _not_none(calls: Calls, node: ast.AST, value: FrontValue) -> FrontValue:
     if not isinstance(value, OptionalValue):
         return value
@@ -162,7 +153,7 @@ has_loop = _Special(_has_loop)
 refuse_order = _Special(_refuse_order)
 same_kind = _Special(_same_kind)
 is_slice = _Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
-text_code = _Special(_text_code)
+text_code = _Special(lambda calls, node, text: code(calls, text))
 not_none = _Special(_not_none)
 
 
@@ -182,6 +173,16 @@ def grow_dict(value: DictValue) -> None:
     """Lower again with the dict as a table, where it can be one."""
     if value.keys and all(_can_be_key(k) for k in value.items):
         raise ListGrows({("dict", k) for k in value.keys}, None)
+
+
+def grow_for_many(c: Calls, value: FrontValue, key: ChoiceValue) -> None:
+    """Lower again with a dict or set as a table, where one of many texts is its key."""
+    if len(key.options) <= MAX_OPTIONS:
+        return
+    if isinstance(value, DictValue):
+        grow_late(c.ctx, value, value.items)
+    elif isinstance(value, Static) and isinstance(value.value, set):
+        grow_set(c, value.value)
 
 
 def grow_late(ctx: Context, value: Mutable, items: Mapping[Any, FrontValue]) -> None:
