@@ -64,6 +64,13 @@ def gathered(x, places, y):
         y[i] = np.exp(-x[places[i]])
 
 
+def says_no(x, y):
+    for i in range(len(x)):
+        if x[i] < 0.0:
+            raise ValueError(f"a negative number at {i}")
+        y[i] = np.sqrt(x[i])
+
+
 def neighbours(x, y):
     for i in range(1, len(x)):
         x[i] = math.sqrt(x[i] + x[i - 1])
@@ -91,7 +98,7 @@ def test_short_rows_in_a_loop(width) -> None:
     assert "repeated = True" in scripted.ir("after:independent")
 
 
-@pytest.mark.parametrize("program", [roots, in_place, two_functions, halves])
+@pytest.mark.parametrize("program", [roots, in_place, two_functions, halves, says_no])
 def test_the_first_refused_number_ends_the_loop(program) -> None:
     scripted = script(program)
     x = np.random.default_rng(0).random(50)
@@ -104,7 +111,7 @@ def test_the_first_refused_number_ends_the_loop(program) -> None:
             check(program, y, x * 0, scripted=scripted, tolerance=1e-14)
 
 
-@pytest.mark.parametrize("program", [roots, in_place, halves])
+@pytest.mark.parametrize("program", [roots, in_place, halves, says_no])
 def test_numbers_and_indices_fail_in_order(program) -> None:
     scripted = script(program)
     for length in (0, 1, 5, 6, 7, 20):

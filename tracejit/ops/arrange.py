@@ -232,10 +232,10 @@ def roll(b: Any, x: Operand, shift: Sizes, axis: Any = None, *, shifts: Sizes = 
 
 
 def _rolled(b: Any, x: Any, axis: int, move: Any) -> Any:
-    """x moved along an axis. The two parts of a vector change places; elsewhere elements are read where they were."""
+    """x moved along an axis. The two parts of rows change places; elsewhere elements are read where they were."""
     c, size = on(b), b.shape(x)[axis]
     move = c.mod(move, c.maximum(size, 1))
-    if b.rank(x) == 1:
+    if axis == b.rank(x) - 1:
         rest = c.sub(size, move)
         return b.cat(size, (part(b, x, axis, rest, move), part(b, x, axis, 0, rest)), axis=axis)
     place = c.sub(ramp(b, size), move)

@@ -234,9 +234,25 @@ class _Simplifier(Rebuilder):
             self.step(Op(op.defn, op.operands, op.attrs, op_results, blocks, op.span))
             return tuple(self.value(r) for r in op.results)
         blocks = [self.branch(block, operands[0]) for block in op.blocks]
+        made = self.raised(operands[0], *blocks)
+        if made is not None:
+            return made
         return self.emit(
             op.defn, operands, op.attrs, blocks=blocks, like=op.results, mapping=self.mapping, span=op.span
         )
+
+    def raised(self, condition: Value, then: Block, orelse: Block) -> Results:
+        """A branch that only raises, as a check."""
+        raising, other = (then, orelse) if then.ops else (orelse, then)
+        *before, last = raising.ops or (None,)
+        if last is None or last.name != "check" or self.number_of(last.operands[0]) is not False:
+            return None
+        if other.ops or then.results or any(op.name != "const" for op in before):
+            return None
+        for op in before:
+            self.append_op(op)
+        holds = condition if raising is orelse else self.logical_not(self.wrap(condition)).value
+        return self.emit(last.defn, (holds, *last.operands[1:]), last.attrs, span=last.span)
 
     def branch(self, block: Block, condition: Value) -> Block:
         """A branch, in which the condition is known."""
