@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.threads import each_number_of_threads
 
 
 def network(x: Any, h: Any, wi: Any, wh: Any, b: Any) -> Any:
@@ -231,3 +232,34 @@ def test_gradients_of_parts_of_rows_that_follow_each_other_or_meet(columns: int,
         expected[..., n : 2 * n + more] += 3
         expected[..., 2 * n :] += 2 * x[..., 2 * n :]
         np.testing.assert_allclose(tj.grad(fn)(x, n), expected, rtol=1e-12)
+
+
+@pytest.mark.compiled
+def test_an_lstm_cell_has_the_same_bits_for_any_number_of_threads_and_derives_its_gates_in_place() -> None:
+    def cell(x: Any, h: Any, c: Any, wi: Any, wh: Any, b: Any) -> Any:
+        n = h.shape[1]
+        for t in range(x.shape[0]):
+            gates = x[t] @ wi + h @ wh + b
+            forget, take = tj.sigmoid(gates[:, :n]), tj.sigmoid(gates[:, n : 2 * n])
+            c = forget * c + take * np.tanh(gates[:, 2 * n : 3 * n])
+            h = tj.sigmoid(gates[:, 3 * n :]) * np.tanh(c)
+        return (h * h).sum()
+
+    @tj.script
+    def gradient(x: Any, h: Any, c: Any, wi: Any, wh: Any, b: Any) -> Any:
+        return tj.grad(cell, argnums=(3, 4, 5))(x, h, c, wi, wh, b)
+
+    rng = np.random.default_rng(8)
+    shapes = (21, 31, 7), (31, 33), (31, 33), (7, 132), (33, 132), 132
+    args = [rng.normal(size=shape) / 2 for shape in shapes]
+    leaves = [tj.tensor(a).requires_grad_() for a in args[3:]]
+    expected = tj.autograd.grad(cell(*map(tj.tensor, args[:3]), *leaves), leaves)
+    first = gradient(*args)
+    for found, exact in zip(first, expected, strict=True):
+        np.testing.assert_allclose(found, np.asarray(exact), rtol=1e-9, atol=1e-12)
+    with each_number_of_threads(1, 2, 3) as counts:
+        for _ in counts:
+            for found, before in zip(gradient(*args), first, strict=True):
+                np.testing.assert_array_equal(found, before)
+    assert "vadd(" in gradient.ir("after:unstack")
+    assert "vadd(" not in gradient.ir("after:ranges")
