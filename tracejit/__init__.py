@@ -129,7 +129,10 @@ _LATER = {
     "load_weights": "tracejit.weights",
     "save_weights": "tracejit.weights",
 }
-_MODULES = ("data", "fft", "jit", "linalg", "nn", "optim", "special")
+_MODULES = ("cuda", "data", "fft", "jit", "linalg", "nn", "optim", "special")
+
+#: PyTorch's type of shapes, which are tuples here.
+Size = tuple
 
 #: PyTorch's other names of dtypes, which as globals of this module would hide builtins.
 _DTYPES = {"float": float32, "double": float64, "half": float16, "long": int64, "int": int32, "short": int16}
@@ -157,6 +160,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__array_namespace_info__",
     "__array_api_version__",
+    "Size",
     "device",
     "pi",
     "numel",

@@ -15,6 +15,7 @@ from tracejit.eager.traceable import traceable
 __all__ = [
     "Context",
     "Function",
+    "Variable",
     "backward",
     "enable_grad",
     "grad",
@@ -31,6 +32,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tracejit.autograd' has no attribute '{name}'")
     functional = importlib.import_module("tracejit.transformations.functional")
     return functional if name == "functional" else functional.gradcheck
+
+
+def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
+    """A tensor in the memory of another, of which derivatives are wanted or not: tensors are variables themselves."""
+    return data.detach().requires_grad_(requires_grad)
 
 
 def _sequence(x: Any) -> Sequence[Any]:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 __all__ = [
     "Attribute",
+    "Error",
     "Final",
     "Future",
     "ScriptFunction",
@@ -36,6 +37,7 @@ __all__ = [
     "is_scripting",
     "is_tracing",
     "isinstance",
+    "optimize_for_inference",
     "script",
     "script_if_tracing",
     "script_method",
@@ -48,10 +50,32 @@ __all__ = [
 ScriptModule = Module
 script_method = script
 
+#: What a script raises keeps its class: `ValueError` where plain Python has one.
+Error = Exception
+
+#: Names of `torch.jit` that are not here, and what takes their place.
+_ELSEWHERE = {
+    "save": "tj.export(script, example_args, 'model.tj')",
+    "load": "tj.load('model.tj')",
+    "CompilationUnit": "functions with @tj.script",
+    "trace_module": "trace(module, example_inputs)",
+}
+
+
+def __getattr__(name: str) -> Any:
+    instead = f": use {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+    raise AttributeError(f"module 'tracejit.jit' has no attribute '{name}'{instead}")
+
 
 def annotate(the_type: Any, the_value: T) -> T:
     """The value: scripts find types by themselves."""
     return the_value
+
+
+def _unwrap_optional(x: T | None) -> T:  # pyright: ignore[reportUnusedFunction]
+    """What may be None, where it is not; an AssertionError where it is."""
+    assert x is not None, "Unwrapping null optional"
+    return x
 
 
 class Future(Generic[T]):
@@ -117,3 +141,7 @@ def freeze(mod: Any, preserved_attrs: Sequence[str] = ()) -> Any:
     if module.training:
         raise RuntimeError("freeze() takes a module in evaluation mode: call eval() first")
     return script(copy.deepcopy(module).requires_grad_(False))
+
+
+#: A frozen module is compiled for inference as it is.
+optimize_for_inference = freeze

@@ -8,6 +8,7 @@ import pytest
 
 import tracejit as tj
 from tests.programs.cases import Cases, Program, T, run
+from tests.programs.compare import check
 from tracejit import Tensor, jit, nn, script
 
 case = Cases()
@@ -189,3 +190,22 @@ def test_methods_and_traces() -> None:
 def test_containers_are_made_of_nothing() -> None:
     for kind in (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict):
         assert len(kind(None)) == len(kind()) == 0
+
+
+def asked(x: Any, n: Any) -> Any:
+    y = x * 2 if tj.cuda.is_available() and tj.cuda.device_count() < 0 else x
+    return y, jit._unwrap_optional(n) + 1, x.shape == tj.Size([2]), jit.Attribute(n, int)
+
+
+def test_further_names_of_pytorch() -> None:
+    check(asked, tj.ones(2), 3)
+    check(asked, tj.ones(2), None)
+    v = tj.autograd.Variable(tj.ones(2), requires_grad=True)
+    (v * 3).sum().backward()
+    assert v.grad is not None and v.grad.tolist() == [3, 3] and issubclass(ValueError, jit.Error)
+    with pytest.raises(AttributeError, match=r"use tj\.export"):
+        jit.save  # noqa: B018
+
+
+def test_the_fans_of_a_weight() -> None:
+    assert nn.init._calculate_fan_in_and_fan_out(tj.ones(4, 3, 2)) == (6, 8)

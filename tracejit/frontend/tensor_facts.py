@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tracejit import cuda
 from tracejit.eager.dtypes import float32
 from tracejit.eager.facts import set_default_dtype
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, define, total_size
+from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.heap import led_to
 from tracejit.frontend.reached import Truth
 from tracejit.frontend.shown_arrays import asks
@@ -72,6 +74,15 @@ for _name in ("is_floating_point", "is_complex"):
     @define(_name, "x")
     def _fact_function(c: Calls, a: Arguments, _name: str = _name) -> FrontValue:
         return METHODS[_name](c, a["x"], [], {}, a.node)
+
+
+for _count in (cuda.is_available, cuda.device_count):
+
+    @handles(_count)
+    def _gpus(
+        c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST, _count: Any = _count
+    ) -> FrontValue:
+        return Static(_count())
 
 
 @define("is_tensor", "x")
