@@ -15,7 +15,7 @@ from tracejit.codegen.loop_ir import ErrorSite
 from tracejit.errors import Span, error_class, error_kind
 from tracejit.ir.types import BOOL, F64, I64, U64
 from tracejit.runtime.dispatch_tables import NativeContext
-from tracejit.runtime.failure import error_hook, failure, payload_values, raise_failure
+from tracejit.runtime.failure import error_hook, failure, payload_values
 
 SOURCE = """\
 def divide(a, b):
@@ -75,7 +75,7 @@ def test_numpy_and_user_kinds() -> None:
 def test_the_last_frame_is_the_users_line(path: str) -> None:
     site = ErrorSite("ZeroDivisionError", "integer division by zero", (), Span(path, 2, 11, 2, 17, "divide"))
     with pytest.raises(ZeroDivisionError, match="integer division by zero") as raised:
-        raise_failure(site, [])
+        raise failure(site, [])
     last = traceback.extract_tb(raised.tb)[-1]
     assert (last.filename, last.lineno, last.name, last.line) == (path, 2, "divide", "return a // b")
     assert (last.colno, last.end_colno) == (11, 17)
@@ -104,7 +104,7 @@ def test_a_failure_inside_an_except_block_keeps_its_context(path: str) -> None:
         try:
             raise KeyError("outer")
         except KeyError:
-            raise_failure(site, [])
+            raise failure(site, [])
     except ValueError as error:
         assert isinstance(error.__context__, KeyError)
 

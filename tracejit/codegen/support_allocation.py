@@ -45,6 +45,33 @@ _TAKE_FIRST = """\
   ret ptr %first
 """
 
+#: Goes on at `put` where %bytes more may be kept, with them counted, else at `full`.
+_COUNT_IN = """\
+  %cached = load i64, ptr @tj_cached
+  %total = add i64 %cached, %bytes
+  %limit = load i64, ptr @tj_cache_limit
+  %fits = icmp ule i64 %total, %limit
+  br i1 %fits, label %put, label %full
+put:
+  store i64 %total, ptr @tj_cached
+"""
+
+
+def _put_first(block: str) -> str:
+    """Puts a block of %bytes into the bin %bin, gives the lock back and returns."""
+    return f"""\
+  %place = getelementptr [{_BINS} x ptr], ptr @tj_bins, i64 0, i64 %bin
+  %first = load ptr, ptr %place
+  %bytes_place = getelementptr i8, ptr {block}, i64 8
+  store i64 %bytes, ptr %bytes_place
+  %next_place = getelementptr i8, ptr {block}, i64 16
+  store ptr %first, ptr %next_place
+  store ptr {block}, ptr %place
+  store atomic i32 0, ptr @tj_bins_lock release, align 4
+  ret void
+"""
+
+
 #: Small functions are spelt out where most calls go: this module is compiled in a hurry, without inlining.
 _ALLOCATION = f"""
 @tj_bins = internal global [{_BINS} x ptr] zeroinitializer, align 64
@@ -177,23 +204,7 @@ define internal void @tj_bins_put(ptr %base, i64 %bin, i64 %bytes) noinline {{
   %locked = call i1 @tj_lock_bins()
   br i1 %locked, label %keep, label %drop
 keep:
-  %cached = load i64, ptr @tj_cached
-  %total = add i64 %cached, %bytes
-  %limit = load i64, ptr @tj_cache_limit
-  %fits = icmp ule i64 %total, %limit
-  br i1 %fits, label %put, label %full
-put:
-  store i64 %total, ptr @tj_cached
-  %place = getelementptr [{_BINS} x ptr], ptr @tj_bins, i64 0, i64 %bin
-  %first = load ptr, ptr %place
-  %bytes_place = getelementptr i8, ptr %base, i64 8
-  store i64 %bytes, ptr %bytes_place
-  %next_place = getelementptr i8, ptr %base, i64 16
-  store ptr %first, ptr %next_place
-  store ptr %base, ptr %place
-  store atomic i32 0, ptr @tj_bins_lock release, align 4
-  ret void
-full:
+{_COUNT_IN}{_put_first("%base")}full:
   store atomic i32 0, ptr @tj_bins_lock release, align 4
   br label %drop
 drop:
@@ -273,30 +284,14 @@ busy:
   %later = call i1 @tj_lock_bins()
   br i1 %later, label %locked, label %plain
 locked:
-  %cached = load i64, ptr @tj_cached
-  %total = add i64 %cached, %bytes
-  %limit = load i64, ptr @tj_cache_limit
-  %fits = icmp ule i64 %total, %limit
-  br i1 %fits, label %put, label %full
-put:
-  store i64 %total, ptr @tj_cached
-  %zeros = call i64 @llvm.ctlz.i64(i64 %bytes, i1 true)
+{_COUNT_IN}  %zeros = call i64 @llvm.ctlz.i64(i64 %bytes, i1 true)
   %log = sub i64 63, %zeros
   %shift = sub i64 %log, 2
   %quarters = lshr i64 %bytes, %shift
   %octave = sub i64 %log, {_CACHED_LOG + 1}
   %first.bin = shl i64 %octave, 2
   %bin = add i64 %first.bin, %quarters
-  %place = getelementptr [{_BINS} x ptr], ptr @tj_bins, i64 0, i64 %bin
-  %first = load ptr, ptr %place
-  %bytes_place = getelementptr i8, ptr %p, i64 8
-  store i64 %bytes, ptr %bytes_place
-  %next_place = getelementptr i8, ptr %p, i64 16
-  store ptr %first, ptr %next_place
-  store ptr %p, ptr %place
-  store atomic i32 0, ptr @tj_bins_lock release, align 4
-  ret void
-full:
+{_put_first("%p")}full:
   store atomic i32 0, ptr @tj_bins_lock release, align 4
   br label %plain
 plain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,16 @@ def part(c: Calls, x: ArrayView, axis: int, item: FrontValue, node: ast.AST) -> 
     return c.indexing.view(x, [*[full] * axis, item], node)[0]
 
 
+def _require_order(
+    c: Calls, pairs: Iterable[tuple[Size, Size]], kind: str, message: str, shown: Iterable[Size]
+) -> None:
+    """Of each pair the first is at most the second, or an exception of that kind shows the sizes."""
+    payload = [c.ctx.size_value(size) for size in shown]
+    for low, high in pairs:
+        fits = c.ctx.b.emit("le", (c.ctx.size_value(low), c.ctx.size_value(high)))[0]
+        c.ctx.check(fits, kind, message, *payload)
+
+
 def _slice(c: Calls, start: Size, stop: Size) -> SliceValue:
     return SliceValue(c.ctx.size_number(start), c.ctx.size_number(stop), None)
 
@@ -56,16 +66,8 @@ def _narrow(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(start, int) and start < 0:
         start = sizes.add(b, n, start)
     stop = sizes.add(b, start, length)
-    zero = c.ctx.size_value(0)
-    bounds = [
-        (zero, c.ctx.size_value(start)),
-        (zero, c.ctx.size_value(length)),
-        (c.ctx.size_value(stop), c.ctx.size_value(n)),
-    ]
-    for low, high in bounds:
-        text = "narrow: {0} places from {1} on do not fit an axis of size {2}"
-        shown = (c.ctx.size_value(length), c.ctx.size_value(start), c.ctx.size_value(n))
-        c.ctx.check(b.emit("le", (low, high))[0], "IndexError", text, *shown)
+    text = "narrow: {0} places from {1} on do not fit an axis of size {2}"
+    _require_order(c, [(0, start), (0, length), (stop, n)], "IndexError", text, (length, start, n))
     return part(c, x, axis, _slice(c, start, stop), a.node)
 
 
@@ -135,16 +137,9 @@ def _unfold(c: Calls, a: Arguments) -> FrontValue:
     x, b, sizes = a.array(), c.ctx.b, c.ctx.sizes
     axis = a.axis(x.rank, "dimension")
     size, step = (c.ctx.as_size(a[k], a.node) for k in ("size", "step"))
-    n, one = x.lengths[axis], c.ctx.size_value(1)
-    bounds = [
-        (one, c.ctx.size_value(size)),
-        (one, c.ctx.size_value(step)),
-        (c.ctx.size_value(size), c.ctx.size_value(n)),
-    ]
-    for low, high in bounds:
-        text = "unfold: windows of {0} every {1} do not fit an axis of size {2}"
-        shown = (c.ctx.size_value(size), c.ctx.size_value(step), c.ctx.size_value(n))
-        c.ctx.check(b.emit("le", (low, high))[0], "ValueError", text, *shown)
+    n = x.lengths[axis]
+    text = "unfold: windows of {0} every {1} do not fit an axis of size {2}"
+    _require_order(c, [(1, size), (1, step), (size, n)], "ValueError", text, (size, step, n))
     span = sizes.sub(b, n, size)
     if isinstance(step, int):
         count = sizes.add(b, sizes.floordiv(b, span, step), 1)

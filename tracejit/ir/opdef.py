@@ -234,8 +234,3 @@ def flatten(grouped: Sequence[Any]) -> tuple[Any, ...]:
         else:
             flat.append(item)
     return tuple(flat)
-
-
-def is_value(x: object) -> bool:
-    """Whether x is an IR value."""
-    return isinstance(x, Value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import tracejit as tj
@@ -21,6 +22,7 @@ class _Convolution(Module):
     """What all convolutions share: the weight, its initial values, the settings."""
 
     space: ClassVar[int]
+    _function: ClassVar[Callable[..., Any]]
     transposed: ClassVar[bool] = False
 
     def __init__(
@@ -98,42 +100,37 @@ class _Convolution(Module):
         return shown + ("" if self.bias is not None else ", bias=False")
 
 
-class Conv1d(_Convolution):
+class _Correlation(_Convolution):
+    """Padding by other numbers than zeros is laid around first."""
+
+    def forward(self, x: Any) -> Any:
+        padding = self.padding
+        if self.around:
+            x, padding = F.pad(x, self.around, self.padding_mode), 0
+        return self._function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv1d(_Correlation):
     """The cross-correlation of (batch, in_channels, size) with weight (out_channels, in_channels / groups, kernel)."""
 
     space = 1
-
-    def forward(self, x: Any) -> Any:
-        if self.around:
-            x = F.pad(x, self.around, self.padding_mode)
-            return F.conv1d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+    _function = staticmethod(F.conv1d)
 
 
-class Conv2d(_Convolution):
+class Conv2d(_Correlation):
     """The cross-correlation of (batch, in_channels, height, width) with weight (out_channels, in_channels / groups,
     *kernel_size)."""
 
     space = 2
-
-    def forward(self, x: Any) -> Any:
-        if self.around:
-            x = F.pad(x, self.around, self.padding_mode)
-            return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+    _function = staticmethod(F.conv2d)
 
 
-class Conv3d(_Convolution):
+class Conv3d(_Correlation):
     """The cross-correlation of (batch, in_channels, depth, height, width) with weight (out_channels, in_channels /
     groups, *kernel_size)."""
 
     space = 3
-
-    def forward(self, x: Any) -> Any:
-        if self.around:
-            x = F.pad(x, self.around, self.padding_mode)
-            return F.conv3d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-        return F.conv3d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+    _function = staticmethod(F.conv3d)
 
 
 class _Transposed(_Convolution):
@@ -169,35 +166,28 @@ class _Transposed(_Convolution):
         )
         self.output_padding = _tuple(output_padding, self.space)
 
+    def forward(self, x: Any) -> Any:
+        return self._function(
+            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
 
 class ConvTranspose1d(_Transposed):
     """The transposed convolution over one axis; weight (in_channels, out_channels / groups, kernel)."""
 
     space = 1
-
-    def forward(self, x: Any) -> Any:
-        return F.conv_transpose1d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
+    _function = staticmethod(F.conv_transpose1d)
 
 
 class ConvTranspose2d(_Transposed):
     """The transposed convolution over two axes; weight (in_channels, out_channels / groups, *kernel_size)."""
 
     space = 2
-
-    def forward(self, x: Any) -> Any:
-        return F.conv_transpose2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
+    _function = staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose3d(_Transposed):
     """The transposed convolution over three axes; weight (in_channels, out_channels / groups, *kernel_size)."""
 
     space = 3
-
-    def forward(self, x: Any) -> Any:
-        return F.conv_transpose3d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
+    _function = staticmethod(F.conv_transpose3d)

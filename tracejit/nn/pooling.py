@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from tracejit.nn import functional as F
 from tracejit.nn.module import Module
 
 
 class _MaxPool(Module):
+    _function: ClassVar[Callable[..., Any]]
+
     def __init__(
         self,
         kernel_size: Any,
@@ -26,6 +29,11 @@ class _MaxPool(Module):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
+    def forward(self, x: Any) -> Any:
+        return self._function(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        )
+
     def extra_repr(self) -> str:
         return (
             f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
@@ -36,36 +44,32 @@ class _MaxPool(Module):
 class MaxPool1d(_MaxPool):
     """The maximum of each window over the last axis, and with `return_indices` its place."""
 
-    def forward(self, x: Any) -> Any:
-        return F.max_pool1d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+    _function = staticmethod(F.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
     """The maximum of each window over the last two axes, and with `return_indices` its place."""
 
-    def forward(self, x: Any) -> Any:
-        return F.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+    _function = staticmethod(F.max_pool2d)
 
 
 class MaxPool3d(_MaxPool):
     """The maximum of each window over the last three axes, and with `return_indices` its place."""
 
-    def forward(self, x: Any) -> Any:
-        return F.max_pool3d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+    _function = staticmethod(F.max_pool3d)
 
 
 class _MaxUnpool(Module):
+    _function: ClassVar[Callable[..., Any]]
+
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
+
+    def forward(self, x: Any, indices: Any, output_size: Any = None) -> Any:
+        return self._function(x, indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -74,25 +78,24 @@ class _MaxUnpool(Module):
 class MaxUnpool1d(_MaxUnpool):
     """Zeros but for the maxima that `MaxPool1d` with `return_indices` gave, at their places."""
 
-    def forward(self, x: Any, indices: Any, output_size: Any = None) -> Any:
-        return F.max_unpool1d(x, indices, self.kernel_size, self.stride, self.padding, output_size)
+    _function = staticmethod(F.max_unpool1d)
 
 
 class MaxUnpool2d(_MaxUnpool):
     """Zeros but for the maxima that `MaxPool2d` with `return_indices` gave, at their places."""
 
-    def forward(self, x: Any, indices: Any, output_size: Any = None) -> Any:
-        return F.max_unpool2d(x, indices, self.kernel_size, self.stride, self.padding, output_size)
+    _function = staticmethod(F.max_unpool2d)
 
 
 class MaxUnpool3d(_MaxUnpool):
     """Zeros but for the maxima that `MaxPool3d` with `return_indices` gave, at their places."""
 
-    def forward(self, x: Any, indices: Any, output_size: Any = None) -> Any:
-        return F.max_unpool3d(x, indices, self.kernel_size, self.stride, self.padding, output_size)
+    _function = staticmethod(F.max_unpool3d)
 
 
 class _AvgPool(Module):
+    _function: ClassVar[Callable[..., Any]]
+
     def __init__(
         self,
         kernel_size: Any,
@@ -108,6 +111,9 @@ class _AvgPool(Module):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
+    def forward(self, x: Any) -> Any:
+        return self._function(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
@@ -115,8 +121,7 @@ class _AvgPool(Module):
 class AvgPool1d(_AvgPool):
     """The mean of each window over the last axis."""
 
-    def forward(self, x: Any) -> Any:
-        return F.avg_pool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+    _function = staticmethod(F.avg_pool1d)
 
 
 class _DividedPool(_AvgPool):
@@ -132,12 +137,8 @@ class _DividedPool(_AvgPool):
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         self.divisor_override = divisor_override
 
-
-class AvgPool2d(_DividedPool):
-    """The mean of each window over the last two axes."""
-
     def forward(self, x: Any) -> Any:
-        return F.avg_pool2d(
+        return self._function(
             x,
             self.kernel_size,
             self.stride,
@@ -146,27 +147,29 @@ class AvgPool2d(_DividedPool):
             self.count_include_pad,
             self.divisor_override,
         )
+
+
+class AvgPool2d(_DividedPool):
+    """The mean of each window over the last two axes."""
+
+    _function = staticmethod(F.avg_pool2d)
 
 
 class AvgPool3d(_DividedPool):
     """The mean of each window over the last three axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.avg_pool3d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+    _function = staticmethod(F.avg_pool3d)
 
 
 class _Adaptive(Module):
+    _function: ClassVar[Callable[..., Any]]
+
     def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
+
+    def forward(self, x: Any) -> Any:
+        return self._function(x, self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -175,52 +178,51 @@ class _Adaptive(Module):
 class AdaptiveAvgPool1d(_Adaptive):
     """The mean of each of `output_size` windows of about equal size over the last axis."""
 
-    def forward(self, x: Any) -> Any:
-        return F.adaptive_avg_pool1d(x, self.output_size)
+    _function = staticmethod(F.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_Adaptive):
     """The mean of each of `output_size` windows of about equal size over the last two axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.adaptive_avg_pool2d(x, self.output_size)
+    _function = staticmethod(F.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_Adaptive):
     """The mean of each of `output_size` windows of about equal size over the last three axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.adaptive_avg_pool3d(x, self.output_size)
+    _function = staticmethod(F.adaptive_avg_pool3d)
 
 
 class AdaptiveMaxPool1d(_Adaptive):
     """The maximum of each of `output_size` windows of about equal size over the last axis."""
 
-    def forward(self, x: Any) -> Any:
-        return F.adaptive_max_pool1d(x, self.output_size)
+    _function = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_Adaptive):
     """The maximum of each of `output_size` windows of about equal size over the last two axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.adaptive_max_pool2d(x, self.output_size)
+    _function = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_Adaptive):
     """The maximum of each of `output_size` windows of about equal size over the last three axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.adaptive_max_pool3d(x, self.output_size)
+    _function = staticmethod(F.adaptive_max_pool3d)
 
 
 class _LPPool(Module):
+    _function: ClassVar[Callable[..., Any]]
+
     def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> None:
         super().__init__()
         self.norm_type = norm_type
         self.kernel_size = kernel_size
         self.stride = stride
         self.ceil_mode = ceil_mode
+
+    def forward(self, x: Any) -> Any:
+        return self._function(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:
         return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -229,22 +231,19 @@ class _LPPool(Module):
 class LPPool1d(_LPPool):
     """The p-norm of each window over the last axis."""
 
-    def forward(self, x: Any) -> Any:
-        return F.lp_pool1d(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+    _function = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(_LPPool):
     """The p-norm of each window over the last two axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.lp_pool2d(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+    _function = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(_LPPool):
     """The p-norm of each window over the last three axes."""
 
-    def forward(self, x: Any) -> Any:
-        return F.lp_pool3d(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+    _function = staticmethod(F.lp_pool3d)
 
 
 class Unfold(Module):

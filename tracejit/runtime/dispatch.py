@@ -38,11 +38,9 @@ class FastCallable(_Base):
     """A callable with specialisations that are tried natively; other calls go to `slow_call(*args, **kwargs)`."""
 
     _specialisations: list[Specialisation]
-    _retired: list[Specialisation]
 
     def __init__(self) -> None:
         self._specialisations = []
-        self._retired = []
         self._vectorcall = 0
         self._chain = 0
 
@@ -72,16 +70,6 @@ class FastCallable(_Base):
             _serving.add(self)
             if _pauses:
                 self._vectorcall = 0
-
-    def uninstall(self) -> None:
-        """Drop all specialisations: every call is a `slow_call` again.
-
-        Their tables stay alive with the callable, since a call on another thread may be inside one.
-        """
-        self._vectorcall = 0
-        self._chain = 0
-        self._retired += self._specialisations
-        self._specialisations = []
 
 
 _lock = threading.Lock()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from ctypes import c_int64
 from functools import lru_cache
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +50,6 @@ def error_hook(sites: Sequence[ErrorSite]) -> Callable[[int, int], BaseException
         return failure(site, payload_values(list(bits), site.payload))
 
     return hook
-
-
-def raise_failure(site: ErrorSite, payload: Sequence[Any]) -> NoReturn:
-    """Raise the exception of a site (the portable path's way)."""
-    raise failure(site, payload)
 
 
 def payload_values(bits: Sequence[int], dtypes: Sequence[DType]) -> list[Any]:
