@@ -41,3 +41,18 @@ def test_sizes_that_only_the_path_taken_fits():
     assert tj.grad(tj.grad(shorter_on_one_path))(1.5) == pytest.approx(6.0)
     with pytest.raises(ValueError, match="could not be broadcast"):
         tj.grad(shorter_on_one_path)(-1.5)
+
+
+def forward_algorithm(transitions, emissions, n):
+    state = emissions[:, 0]
+    for t in range(1, n):
+        joint = np.exp(state[:, None] + transitions)
+        state = np.log(joint.sum(axis=0)) + emissions[:, t % 4]
+    return np.exp(state).sum() * state[0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_an_array_whose_size_loops_that_run_again_give_is_saved(n):
+    rng = np.random.default_rng(0)
+    report = tj.check(forward_algorithm, rng.normal(size=(3, 3)), rng.normal(size=(3, 4)), n)
+    assert report and not report.skipped, str(report)

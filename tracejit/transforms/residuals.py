@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tracejit.ir.builder import Builder, Rebuilder
-from tracejit.ir.core import Block, Op, Value, all_reads, captures, type_values
+from tracejit.ir.core import Block, Op, Value, all_reads, captures, inputs_of, type_values
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type, substitute_dims, unsized
 from tracejit.transforms.cotangents import retype
 from tracejit.transforms.frames import Frame, Region, list_of, size_values
@@ -96,7 +96,7 @@ class Draft:
                 waiting.remove(op)
 
     def _is_ready(self, b: Rebuilder, op: Op) -> bool:
-        return all(v in b.mapping or not self._is_local(v) for v in op.operands)
+        return all(v in b.mapping or not self._is_local(v) for v in inputs_of(op))
 
     def rebuild(self, b: Rebuilder) -> list[Value]:
         """Emit the backward through `b`; gives its results."""

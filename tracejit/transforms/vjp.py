@@ -166,7 +166,7 @@ def pullback_graph(graph: Graph, wanted: Sequence[int], outputs: Sequence[int]) 
     draft, seeds = _backward(graph, wanted, outputs)
     b = Rebuilder(without_effects, {})
     params = [b.param_like(v) for v in graph.params]
-    given = [_seed_param(b, v, n) if type_values(v.type) else b.param_like(v) for n, v in enumerate(seeds)]
+    given = [_own_param(v, f"s{n}") if type_values(v.type) else b.param_like(v) for n, v in enumerate(seeds)]
     for op in draft.frame.edits[0].ops:
         b.step(op)
     has_own_names = _fit_seeds(b, draft, seeds, given)
@@ -205,38 +205,42 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
     saved += _binding(names - _names_of((*saved, *seeds)), graph.params)
     b = Rebuilder(without_effects, {})
     again = {r for op in repeated for r in op.results}
-    params = [b.param_like(v) for v in saved]
-    given = [
-        _seed_param(b, v, n) if again.intersection(type_values(v.type)) else b.param_like(v)
-        for n, v in enumerate(seeds)
+    params = [
+        _own_param(v, f"{letter}{n}") if again.intersection(type_values(v.type)) else b.param_like(v)
+        for letter, values in (("r", saved), ("s", seeds))
+        for n, v in enumerate(values)
     ]
-    params += given
+    given = params[len(saved) :]
     for name in sorted(known):
         b.mapping[draft.frame.region.size(name)] = _size_from(b, params, name)
     for items, array in packed.items():
         assert isinstance(items.type, ListType)
         b.mapping[items] = unpack(b, b.value(array), items.type)
-    draft.restore(b, saved, repeated)
-    has_own_names = _fit_seeds(b, draft, seeds, given)
+    stand_ins = dict(zip(saved, params, strict=False))
+    draft.restore(b, saved, repeated, lambda v: _fit(b, draft, v, stand_ins[v]))
+    has_own_names = _fit_seeds(b, draft, seeds, given) or any(b.value(v) is not p for v, p in stand_ins.items())
     body = b.block(params, draft.rebuild(b))
     policy = {**graph.policy, **({"any_size": True} if has_own_names else {})}
     return saved, Graph(f"{graph.name}.backward", body, graph.device, (), policy)
 
 
-def _seed_param(b: Rebuilder, seed: Value, number: int) -> Value:
-    """A parameter for a cotangent whose sizes are computed again: it has names of its own for them."""
-    assert isinstance(seed.type, TensorType)
-    dims = (f"s{number}_{axis}" if isinstance(d, Value) else d for axis, d in enumerate(seed.type.shape))
-    return Value(TensorType(seed.type.dtype, tuple(dims)), seed.name)
+def _own_param(value: Value, name: str) -> Value:
+    """A parameter for a value whose sizes are computed again: it has names of its own for them."""
+    assert isinstance(value.type, TensorType)
+    dims = (f"{name}_{axis}" if isinstance(d, Value) else d for axis, d in enumerate(value.type.shape))
+    return Value(TensorType(value.type.dtype, tuple(dims)), value.name)
+
+
+def _fit(b: Rebuilder, draft: Draft, value: Value, param: Value) -> None:
+    """Let a parameter stand for a value, once the sizes of that are there, if it does not yet."""
+    if value not in b.mapping:
+        b.mapping[value] = fit(b, param, value.type, draft.frame.region)
 
 
 def _fit_seeds(b: Rebuilder, draft: Draft, seeds: Sequence[Value], given: Sequence[Value]) -> bool:
     """Let parameters stand for cotangents, once the sizes of these are there; whether some have names of their own."""
-    b.mapping.update(
-        (seed, fit(b, param, seed.type, draft.frame.region))
-        for seed, param in zip(seeds, given, strict=True)
-        if seed not in b.mapping
-    )
+    for seed, param in zip(seeds, given, strict=True):
+        _fit(b, draft, seed, param)
     return any(b.mapping[seed] is not param for seed, param in zip(seeds, given, strict=True))
 
 
