@@ -198,6 +198,7 @@ def _backward_graph(graph: Graph, draft: Draft, seeds: Sequence[Value], lists: b
     if not lists and any(isinstance(v.type, ListType) for v in saved):
         if all(_element_of(draft, v) is not None for v in saved if isinstance(v.type, ListType)):
             saved, packed = _packed(draft, saved)
+            repeated = [op for op in repeated if not set(saved).issuperset(op.results)]  # sizes of the arrays
         else:
             saved, repeated = _without_lists(draft, saved, repeated, seeds)
     known = {v.known for v in draft.named if isinstance(v.known, str)}
