@@ -120,6 +120,18 @@ def test_what_a_kernel_keeps_of_a_chain_is_read_before_it_is_replaced(seed: int)
     check(Chain(seed))
 
 
+@pytest.mark.parametrize("columns", [5, 40])
+def test_short_and_long_rows_keep_their_values_each(columns: int) -> None:
+    """A nest that is printed for short and for long rows makes and keeps its values in both."""
+
+    def centred(x: Any, a: Any, b: Any) -> Any:
+        t = x * a + x * b * x - x / a + a * b * x
+        return t - t.sum(axis=1, keepdims=True)
+
+    x, a, b = (np.random.default_rng(seed).uniform(1, 2, (3, columns)) for seed in range(3))
+    np.testing.assert_allclose(tj.script(centred)(x, a, b), centred(x, a, b), rtol=1e-12)
+
+
 def test_values_of_a_chain_take_the_same_place_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient of layer norm makes each part of its chain once per row, and keeps it where the result will be."""
     found: list[dict[Any, lower_spills.Spill]] = []

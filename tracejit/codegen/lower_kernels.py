@@ -372,6 +372,7 @@ class KernelLowering:
         """Folds and writes for each index of the kept axes; with `columns` the last of these is a vector."""
         kept_shape = tuple(self.space_shape[a] for a in kept)
         index: dict[int, Expr] = {}
+        self.elements.spilled.clear()  # each version of the nest keeps them anew
         with self.loops(kept, index, vector=columns, parallel=True):
             outer = tuple(index[a] for a in kept)
             for level in range(1, max(self.levels[op.results[0]] for op in self.folded) + 1):
