@@ -35,6 +35,11 @@ def tup_cmp(a, b, c):
     return (a, b) < (b, c), (a, b) <= (a, b), (a, b) > (b, a), (a,) != (b,), (a, b) >= (c, c)
 
 
+@case((3,), (-3,))
+def by_condition(v):
+    return (v, -v)[v > 0], [v, 2 * v][v > 0], ("small", "large")[v > 2]
+
+
 class Place(NamedTuple):
     x: int
     y: int

@@ -23,7 +23,7 @@ from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_pyth
 from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
-from tracejit.frontend.index_items import index_item, pick
+from tracejit.frontend.index_items import index_item, pick, place_in_sequence
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join
 from tracejit.frontend.kinds import are_many_alike
@@ -450,9 +450,7 @@ class Expressions:
     def sequence_item(self, base: TupleValue | ListValue, at: FrontValue, node: ast.AST) -> FrontValue:
         items = base.items
         kind = "tuple" if isinstance(base, TupleValue) else "list"
-        at = index_item(self.calls, at, node)
-        if isinstance(at, ArrayView) and not at.rank:
-            at = self.ctx.element(at, ())
+        at = place_in_sequence(self.calls, at, node)
         if isinstance(at, SliceValue):
             given = (at.start, at.stop, at.step)
             known = all(p is None or isinstance(p, Static) for p in given)

@@ -51,6 +51,16 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
     return c.as_operand(item)
 
 
+def place_in_sequence(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
+    """The index of a list or tuple, where a bool of Python is 0 or 1."""
+    at = index_item(c, item, node)
+    if isinstance(at, ArrayView) and not at.rank:
+        at = c.ctx.element(at, ())
+    if isinstance(at, Number) and at.weak and at.dtype == BOOL:
+        return Number(c.arith.scalar(at, I64), weak=True)
+    return at
+
+
 def pick(
     e: Expressions, items: list[FrontValue], at: Number, node: ast.AST, message: str = "list index out of range"
 ) -> FrontValue:
