@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from tracejit.eager.hints import is_instance_of as isinstance
@@ -46,8 +46,21 @@ __all__ = [
     "wait",
 ]
 
-#: A module whose methods may be scripts; what `script` makes of a module is an instance too.
-ScriptModule = Module
+
+class _OfModules(type):
+    """Every module is an instance of `ScriptModule`, as is what `script` makes of one."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return builtins.isinstance(instance, Module) if cls is ScriptModule else super().__instancecheck__(instance)
+
+
+class ScriptModule(Module, metaclass=_OfModules):
+    """A module whose methods may be scripts."""
+
+    def __init__(self, optimize: bool | None = None) -> None:
+        super().__init__()
+
+
 script_method = script
 
 #: What a script raises keeps its class: `ValueError` where plain Python has one.
@@ -107,14 +120,28 @@ def wait(future: Future[T]) -> T:
     return future.wait()
 
 
-def trace(func: Callable[..., Any], example_inputs: Any, check_trace: bool = True) -> Any:
-    """`tj.trace` with PyTorch's arguments: a tuple of examples, or one. With `check_trace` the recorded function is
-    called on copies of them, so that errors of the call are errors here."""
-    given = example_inputs if builtins.isinstance(example_inputs, tuple) else (example_inputs,)
-    traced = _trace(func, *given)
+def trace(
+    func: Callable[..., Any],
+    example_inputs: Any = (),
+    *,
+    check_trace: bool = True,
+    check_inputs: Sequence[Any] = (),
+    strict: bool = True,
+    example_kwarg_inputs: Mapping[str, Any] | None = None,
+) -> Any:
+    """`tj.trace` with PyTorch's arguments: a tuple of examples, or one, and those by keyword. With `check_trace` the
+    recorded function is called on copies of them, and of each of `check_inputs`, so that errors of the calls are errors
+    here. Containers may be results whatever `strict` says."""
+    named = dict(example_kwarg_inputs or {})
+    traced = _trace(func, *_several(example_inputs), **named)
     if check_trace:
-        traced(*copy.deepcopy(given))
+        for given in (example_inputs, *check_inputs):
+            traced(*copy.deepcopy(_several(given)), **copy.deepcopy(named))
     return traced
+
+
+def _several(inputs: Any) -> tuple[Any, ...]:
+    return tuple(inputs) if builtins.isinstance(inputs, tuple | list) else (inputs,)
 
 
 def _mark(fn: F) -> F:
@@ -134,9 +161,9 @@ def Attribute(value: T, type: Any) -> T:
     return value
 
 
-def freeze(mod: Any, preserved_attrs: Sequence[str] = ()) -> Any:
+def freeze(mod: Any, preserved_attrs: Sequence[str] | None = None, optimize_numerics: bool = True) -> Any:
     """A script of a copy of a module: later changes of the module are not the copy's, and its parameters ask for no
-    gradients. All attributes are preserved. RuntimeError where the module is in training mode."""
+    gradients. All attributes are preserved, numerics are as ever. RuntimeError where it is in training mode."""
     module = getattr(mod, "__tracejit_module__", mod)
     if module.training:
         raise RuntimeError("freeze() takes a module in evaluation mode: call eval() first")

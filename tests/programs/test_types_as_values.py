@@ -209,3 +209,33 @@ def test_further_names_of_pytorch() -> None:
 
 def test_the_fans_of_a_weight() -> None:
     assert nn.init._calculate_fan_in_and_fan_out(tj.ones(4, 3, 2)) == (6, 8)
+
+
+class Chain(jit.ScriptModule):
+    def __init__(self, k: int) -> None:
+        super().__init__(False)
+        self.weight = nn.Parameter(tj.ones(2))
+        self.parts = nn.ModuleList([nn.Linear(2, 2) for _ in range(k)])
+
+    @jit.script_method
+    def forward(self, x: Any, flag: bool = True) -> Any:
+        for part in self.parts:
+            x = part(x)
+        return {"y": x * self.weight} if flag else {"y": x}
+
+
+def test_modules_whose_methods_are_scripts() -> None:
+    module, x = Chain(2), tj.ones(1, 2)
+    expected = module.parts[1](module.parts[0](x))
+    assert module(x, flag=False)["y"].tolist() == (module(x)["y"] / module.weight).tolist() == expected.tolist()
+    assert isinstance(module, Chain) and isinstance(nn.ReLU(), jit.ScriptModule)
+    assert not isinstance(nn.ReLU(), Chain) and isinstance(script(nn.ReLU()), jit.ScriptModule)
+
+
+def test_traces_with_the_arguments_of_pytorch() -> None:
+    x = tj.ones(2)
+    traced = jit.trace(lambda a, b: {"k": a + b}, [x, x], strict=False, check_inputs=[(tj.ones(3), tj.ones(3))])
+    assert traced(x, x * 2)["k"].tolist() == [3, 3]
+    assert jit.trace(lambda a: a + 1, example_kwarg_inputs={"a": x})(a=x).tolist() == [2, 2]
+    with pytest.raises(ValueError, match="shape"):
+        jit.trace(lambda a, b: a + b, (x, x), check_inputs=[(x, tj.ones(3))])
