@@ -135,6 +135,15 @@ def test_dtypes_are_numpys() -> None:
     assert tj.can_cast(tj.int32, tj.float64)
 
 
+def test_bfloat16_takes_no_complex_numbers_in_place() -> None:
+    pytest.importorskip("ml_dtypes")
+    x = tj.zeros(2, dtype=tj.bfloat16)
+    with pytest.raises(TypeError, match="complex64"):
+        x += 1j
+    x += 1.5
+    assert x.tolist() == [1.5, 1.5]
+
+
 def test_bfloat16() -> None:
     pytest.importorskip("ml_dtypes")
     x = tj.tensor([1.0, 2.5], dtype=tj.bfloat16, requires_grad=True)

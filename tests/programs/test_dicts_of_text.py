@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -117,3 +118,20 @@ def popped(d: Any) -> Any:
 def test_what_leaves_the_dict_is_returned() -> None:
     check(popped, {"a": tj.ones(1), "b": tj.zeros(1)})
     check(popped, {"a": np.ones(1), "b": np.zeros(1)})
+
+
+class Suit(Enum):
+    HEARTS = 1
+    SPADES = 2
+    CLUBS = 3
+
+
+def counted_members(suits: Any, places: Any) -> Any:
+    counts, chosen = Counter(suits), defaultdict(int)
+    for i in places:
+        chosen[suits[i]] += 1
+    return counts[Suit.HEARTS], len(counts), chosen[Suit.SPADES], Suit.CLUBS in chosen
+
+
+def test_members_of_an_enum_are_keys() -> None:
+    check(counted_members, [Suit.HEARTS, Suit.SPADES, Suit.HEARTS], np.array([0, 1, 1, 2]))

@@ -112,9 +112,13 @@ def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, 
     return store(target, new)
 
 
+#: The kind of bfloat16, which ml_dtypes lets any number be cast to.
+_OF_A_PACKAGE = "V"
+
+
 def _update_unrecorded(target: Tensor, compute: Any, ufunc: str | None, operands: tuple[Any, ...]) -> None:
     data = target._data
-    if ufunc is not None:
+    if ufunc is not None and data.dtype.kind != _OF_A_PACKAGE:
         with np.errstate(all="ignore"):
             getattr(module_of(data), ufunc)(data, *map(raw, operands), out=data, casting="same_kind")
         return
@@ -127,7 +131,8 @@ def check_result(target: Tensor, new: Any) -> None:
     """Refuse a result that the target cannot hold, with NumPy's kinds of error."""
     if new.shape != target.shape:
         raise ValueError(f"an in-place operation on shape {target.shape} gives shape {new.shape}")
-    if not np.can_cast(new.dtype, target.dtype, "same_kind"):
+    loses_part = new.dtype.kind == "c" and target.dtype.kind == _OF_A_PACKAGE
+    if loses_part or not np.can_cast(new.dtype, target.dtype, "same_kind"):
         raise TypeError(f"an in-place operation on {target.dtype} gives {new.dtype}, which it cannot hold")
 
 

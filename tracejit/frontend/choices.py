@@ -104,10 +104,10 @@ def _codes(texts: tuple[str, ...]) -> np.ndarray[Any, Any]:
 
 
 def code(calls: Calls, text: FrontValue) -> FrontValue:
-    """A number of a text, the same in each process."""
+    """A number of a text, or of a member of an Enum, the same in each process."""
     options = options_of(text)
     assert options is not None
-    codes = _codes(tuple(o.value for o in options))
+    codes = _codes(tuple(str(o.value) for o in options))
     if not isinstance(text, ChoiceValue):
         return Static(codes[0])
     return calls.ctx.element(calls.statics.hidden(codes, constant_access(codes)), (text.index,))

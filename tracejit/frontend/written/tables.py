@@ -8,6 +8,7 @@ one, -2 where there is none any more; entries stand in the order of insertion, a
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict
+from enum import Enum
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,7 +23,7 @@ def mixed(key: Any) -> Any:
         for part in key:
             made = made * np.int64(1000003) ^ mixed(part)
         return made
-    if isinstance(key, str):
+    if isinstance(key, (str, Enum)):
         return mixed(text_code(key))
     if isinstance(key, (float, np.floating)):
         if not abs(key) < 4.611686018427388e18:
