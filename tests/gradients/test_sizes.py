@@ -51,6 +51,20 @@ def forward_algorithm(transitions, emissions, n):
     return np.exp(state).sum() * state[0]
 
 
+def sizes_found_equal_in_trips(a, b, n):
+    h = b[:, 0]
+    for _ in range(n):
+        h = np.maximum(h, b[:, 1])
+        h = b[:, :3] @ h
+    return h.sum() * a.sum()
+
+
+def test_forward_mode_where_a_size_becomes_one_that_is_computed():
+    rng = np.random.default_rng(1)
+    report = tj.check(sizes_found_equal_in_trips, rng.normal(size=(3, 3)), rng.normal(size=(3, 4)), 2)
+    assert report and not report.skipped, str(report)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_an_array_whose_size_loops_that_run_again_give_is_saved(n):
     rng = np.random.default_rng(0)

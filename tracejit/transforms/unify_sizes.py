@@ -132,6 +132,12 @@ class _Unifier(Rebuilder):
                 return self.branches(op)
             case "check_eq" | "custom" | "call" | "gradient" | "tangent":
                 pass
+            case "dim":
+                (x,) = operands = self.fitting(op, operands)
+                assert isinstance(x.type, TensorType)
+                size = x.type.shape[op.attrs["axis"]]
+                if isinstance(size, Value):  # in the place of a name
+                    return (size,)
             case _:
                 operands = self.fitting(op, operands)
         made = super().copy(op, operands, attrs)
