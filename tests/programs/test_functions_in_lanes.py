@@ -162,3 +162,32 @@ def test_threads_do_not_change_bits() -> None:
             scripted(x, y)
             found.append(y.tobytes())
     assert found[0] == found[1] == found[2]
+
+
+def exponentials(x, y):
+    for i in range(len(x)):
+        y[i] = math.exp(x[i])
+
+
+def of_sizes(x, y):
+    for i in range(len(x)):
+        y[i] = math.sinh(x[i]) + math.cosh(-x[i])
+
+
+def powers_of_two(x, y):
+    for i in range(len(x)):
+        y[i] = math.exp2(x[i])
+
+
+@pytest.mark.skipif(not hasattr(math, "exp2"), reason="Python 3.11")
+@pytest.mark.parametrize(
+    "program, largest",
+    [(exponentials, 709.782712893384), (of_sizes, 710.4758600739439), (powers_of_two, 1023.9999999999999)],
+)
+def test_results_are_finite_up_to_the_largest_argument(program, largest) -> None:
+    scripted = script(program)
+    for x in (largest / 2, math.nextafter(largest, math.inf), -largest, -2.0 * largest, math.inf, -math.inf, math.nan):
+        check(program, np.full(3, x), np.zeros(3), scripted=scripted, tolerance=1e-13)
+    y = np.zeros(3)
+    scripted(np.full(3, largest / (2 if program is of_sizes else 1)), y)
+    assert np.isfinite(y).all()

@@ -24,6 +24,14 @@ _UNARY = {
 } | {"fabs": "abs", "erfc": "erfc", "lgamma": "lgamma", "gamma": "tgamma"}
 _BINARY = frozenset(("atan2", "hypot", "copysign", "pow", "fmod", "nextafter"))
 _OVERFLOWING = frozenset(("exp", "expm1", "sinh", "cosh", "exp2", "pow", "lgamma", "gamma"))
+#: The largest arguments (of the last two: sizes of arguments) that have finite results, as in C's library.
+_LARGEST = {
+    "exp": 709.782712893384,
+    "expm1": 709.782712893384,
+    "exp2": 1023.9999999999999,
+    "sinh": 710.4758600739439,
+    "cosh": 710.4758600739439,
+}
 _PREDICATES = frozenset(("isnan", "isinf", "isfinite"))
 _WHOLE = frozenset(("floor", "ceil", "trunc"))
 
@@ -71,7 +79,7 @@ def math_call(
     if name == "fmod":
         _check_invalid(calls, values, made)
     if name in _OVERFLOWING:
-        _check_range(calls, values, made)
+        calls.ctx.check(_fits(calls, name, values, made), "OverflowError", "math range error")
     return Number(made, weak=True)
 
 
@@ -153,10 +161,16 @@ def _check_invalid(calls: Calls, operands: list[Value], made: Value) -> None:
     calls.ctx.check(valid, "ValueError", "math domain error")
 
 
-def _check_range(calls: Calls, operands: list[Value], made: Value) -> None:
-    """Finite arguments whose result is infinite raise OverflowError."""
+def _fits(calls: Calls, name: str, operands: list[Value], made: Value) -> Value:
+    """Whether it is not so that finite arguments have an infinite result."""
     b = calls.ctx.b
+    if name in _LARGEST:
+        (x,) = operands
+        size = b.emit("abs", (x,))[0] if name in ("sinh", "cosh") else x
+        large = b.emit("gt", (size, _constant(calls, _LARGEST[name])))[0]
+        finite = b.emit("lt", (size, _constant(calls, math.inf)))[0]
+        return b.emit("logical_not", (b.emit("logical_and", (large, finite))[0],))[0]
     fits = b.emit("isfinite", (made,))[0]
     for x in operands:
         fits = b.emit("logical_or", (fits, b.emit("logical_not", (b.emit("isfinite", (x,))[0],))[0]))[0]
-    calls.ctx.check(fits, "OverflowError", "math range error")
+    return fits
