@@ -26,8 +26,10 @@ def run(model: Any, inputs: list[Any]) -> list[np.ndarray[Any, Any]]:
 
 #: What ONNX, or onnxruntime for these dtypes, does not have.
 REFUSED = {
-    "checked_pow", "cholesky", "cofactors", "det", "eigh", "erf", "erfc", "erfinv", "fft", "irfft", "lgamma",
-    "nextafter", "only_if_equal", "pinv", "qr", "rfft", "slogdet", "solve", "solve_triangular", "svd", "tgamma",
+    "attempt_cholesky", "attempt_eigh", "attempt_pinv", "attempt_solve", "attempt_solve_triangular", "attempt_svd",
+    "bitcast", "checked_pow", "cholesky", "cofactors", "det", "eigh", "erf", "erfc", "erfinv", "fft", "irfft",
+    "lgamma", "nextafter", "only_if_equal", "pinv", "qr", "regroup_bits", "rfft", "slogdet", "solve",
+    "solve_triangular", "svd", "tgamma",
 }  # fmt: skip
 
 
