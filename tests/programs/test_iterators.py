@@ -362,3 +362,30 @@ def test_a_function_that_remembers_by_types_is_refused() -> None:
 
     with pytest.raises(ScriptError, match="not by their types"):
         script(f)(1.0)
+
+
+ROWS = np.arange(6.0).reshape(2, 3)
+
+
+def elements(x):
+    return [float(v) for v in np.nditer(x)] + [float(v) for v in np.nditer(x[..., ::2])]
+
+
+def elements_by_rows(x):
+    return [(float(v), float(w)) for v, w in np.nditer([x, x[:, :1]], order="C")]
+
+
+@pytest.mark.parametrize("x", [ROWS, ROWS[:1], ROWS[:0], ROWS[0]])
+def test_nditer_in_the_order_of_memory(x: Any) -> None:
+    run(elements, ((x,), (x.copy(),)))
+
+
+@pytest.mark.parametrize("x", [ROWS.T, np.asfortranarray(ROWS), ROWS[::-1]])
+def test_nditer_of_other_orders_is_refused_unless_it_is_told_one(x: Any) -> None:
+    with pytest.raises((ScriptError, RuntimeError), match="order='C'"):
+        script(elements)(x)
+    with pytest.raises(RuntimeError, match="order='C'"):
+        script(lambda x: elements(x.T))(ROWS)
+    with pytest.raises(RuntimeError, match="order='C'"):
+        script(lambda x: elements(x[::-1]))(ROWS[:, :1].copy())
+    run(elements_by_rows, ((x,),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,12 +79,19 @@ def _ndenumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue]
 @handles(np.nditer)
 def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The elements of an array, or of several that are broadcast together, to be read."""
-    if len(args) != 1 or kwargs:
+    order = kwargs.pop("order", Static("K"))
+    if len(args) != 1 or kwargs or order not in (Static("C"), Static("K")):
         c.ctx.refuse(node, "np.nditer only reads in a script", "for i in np.ndindex(x.shape): x[i] = ...")
+    is_one = isinstance(args[0], ArrayView)
+    given = args if is_one else list(c.expressions.known_items(args[0], node))
+    for x in given:
+        _require_elements(c, as_array(c, x, node))
+        if order == Static("K"):
+            _require_order(c, as_array(c, x, node), node)
     if isinstance(args[0], ArrayView):
         flat = reshaped(c, args[0], [-1], node)
         return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]))
-    made = c.call_object(np.broadcast_arrays, c.expressions.known_items(args[0], node), {}, node)
+    made = c.call_object(np.broadcast_arrays, given, {}, node)
     views = [v for v in c.expressions.known_items(made, node) if isinstance(v, ArrayView)]
 
     def item(i: Any) -> FrontValue:
@@ -91,6 +99,28 @@ def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
         return TupleValue(tuple(c.ctx.element(v, places) for v in views))
 
     return SequenceValue(total_size(c, views[0]), item)
+
+
+def _require_elements(c: Calls, x: ArrayView) -> None:
+    zero = c.ctx.size_value(0)
+    for n in x.lengths:
+        some = c.ctx.b.emit("gt", (c.ctx.size_value(n), zero))[0]
+        c.ctx.check(some, "ValueError", "Iteration of zero-sized operands is not enabled")
+
+
+def _require_order(c: Calls, x: ArrayView, node: ast.AST) -> None:
+    """NumPy goes in the order of memory: an error where that is not C order."""
+    ctx, b = c.ctx, c.ctx.b
+    other = "np.nditer follows the memory of an array that is not in C order"
+    if x.storage in ctx.strided:
+        ctx.refuse(node, f"{other}, which is not known in a script", "np.nditer(x, order='C')")
+    one, zero = ctx.size_value(1), ctx.size_value(0)
+    single_axes = [b.emit("eq", (ctx.size_value(n), one))[0] for n in x.lengths]
+    axes = list(zip(single_axes, map(ctx.size_value, x.strides), strict=True))
+    for (single, step), (also, inner) in (*combinations(axes, 2), *((axis, (axis[0], zero)) for axis in axes)):
+        fine = b.emit("logical_or", (single, also))[0]
+        fine = b.emit("logical_or", (fine, b.emit("ge", (step, inner))[0]))[0]
+        ctx.check(fine, "RuntimeError", f"{other}: np.nditer(x, order='C') does not")
 
 
 # -- questions about dtypes and kinds ---------------------------------------------------------------------------------
