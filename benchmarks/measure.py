@@ -2,8 +2,7 @@
 
 A round measures every variant of a case once, so that load and clock changes hit all of them alike; the figure of
 a variant is the median of its rounds. Calls that are not counted come before each sample: threads of the variant
-before may still wait busily (those of OpenMP do for some milliseconds, OpenBLAS's for up to 100), and the caches hold
-its data.
+before may still wait busily, and the caches hold its data.
 
 Variants may live in another interpreter (`peer`). What a variant computes is compared with the case's reference before
 anything is timed; one that differs is shown as wrong and not timed.
@@ -19,7 +18,10 @@ from typing import Any, Protocol
 
 from benchmarks.fingerprint import distance, fingerprint
 
-SETTLING = 3e-3  # seconds
+#: Seconds for which threads may wait busily behind the last call of a variant: OpenBLAS's, which NumPy calls, and
+#: those of OpenMP.
+LINGERING = {"numpy": 0.1, "eager": 0.1, "python": 0.1}
+LINGERING_ELSE = 0.003
 
 
 class Variant(Protocol):
@@ -89,13 +91,14 @@ def measure(case: Case, seconds: float, rounds: int = 15) -> Result:
     result = Result(case, wrong=wrong(case))
     timed = {name: variant for name, variant in case.variants.items() if name not in result.wrong}
     share = seconds / rounds / max(len(timed), 1)
-    repeats = {name: _repeats(variant, share) for name, variant in timed.items()}
-    settling = {name: max(1, int(count * SETTLING / share)) for name, count in repeats.items()}
+    once = {name: _once(variant) for name, variant in timed.items()}
+    lingering = 0.0
     samples: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(rounds):
         for name, variant in timed.items():
-            variant.sample(settling[name])
-            samples[name].append(variant.sample(repeats[name]))
+            variant.sample(_repeats(once[name], lingering))
+            samples[name].append(variant.sample(_repeats(once[name], share)))
+            lingering = LINGERING.get(name, LINGERING_ELSE)
     for name, times in samples.items():
         result.seconds[name] = median(times)
         result.spread[name] = min(times), max(times)
@@ -111,10 +114,15 @@ def wrong(case: Case) -> dict[str, float]:
     return {name: off for name, off in found.items() if off > case.tolerance}
 
 
-def _repeats(variant: Variant, share: float) -> int:
+def _once(variant: Variant) -> float:
+    """About how long a call takes, in seconds."""
     variant.sample(1)
-    once = max(min(variant.sample(1) for _ in range(3)), 1e-9)
-    return max(1, min(int(share / once), 2_000_000))
+    return max(min(variant.sample(1) for _ in range(3)), 1e-9)
+
+
+def _repeats(once: float, seconds: float) -> int:
+    """How many calls of so long take about so many seconds."""
+    return max(1, min(int(seconds / once), 2_000_000))
 
 
 def local_case(family: str, name: str, variants: Mapping[str, Callable[[], Any]], **facts: Any) -> Case:
