@@ -42,6 +42,11 @@ class Writer:
         values = self.values[kind]
         return self.random.choice(values[-4:] if self.random.random() < 0.7 else values[-12:-4] or values)
 
+    def spread(self) -> None:
+        """The last statistic of each row, for all elements of the row."""
+        self.lines.append(f"  %u{len(self.lines)} = reshape({self.values['row'][-1]}, %n, %one) : f64[n, 1]")
+        self.add("whole", f"broadcast(%u{len(self.lines) - 1}, %n, %m)")
+
     def step(self) -> None:
         match self.random.randrange(8):
             case 0 | 1:
@@ -55,8 +60,7 @@ class Writer:
                 self.add("row", f"sum({self.values['whole'][-1]}) {{axes = (1,)}}")
                 self.add("row", f"tanh({self.values['row'][-1]})")
                 self.add("row", f"mul({self.values['row'][-1]}, {self.pick('row')})")
-                self.lines.append(f"  %u{len(self.lines)} = reshape({self.values['row'][-1]}, %n, %one) : f64[n, 1]")
-                self.add("whole", f"broadcast(%u{len(self.lines) - 1}, %n, %m)")
+                self.spread()
                 self.add("whole", f"sub({self.values['whole'][-1]}, {self.pick('whole')})")
             case _:
                 self.add("column", f"sum({self.pick('whole')}) {{axes = (0,)}}")
@@ -93,8 +97,7 @@ class Chain(Writer):
                 self.add("whole", f"{op}({', '.join(self.pick('whole') for _ in range(1 + binary))})")
             self.add("row", f"sum({self.pick('whole')}) {{axes = (1,)}}")
             self.add("row", f"{'neg' if is_short else 'tanh'}({self.values['row'][-1]})")
-            self.lines.append(f"  %u{len(self.lines)} = reshape({self.values['row'][-1]}, %n, %one) : f64[n, 1]")
-            self.add("whole", f"broadcast(%u{len(self.lines) - 1}, %n, %m)")
+            self.spread()
             self.add("whole", f"mul({self.values['whole'][-1]}, {self.pick('whole')})")
         return self.text([self.values["whole"][-1], self.pick(self.random.choice(("whole", "row")))])
 

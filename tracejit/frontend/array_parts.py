@@ -21,21 +21,8 @@ def part_of(calls: Calls, base: ArrayView, name: str, node: ast.AST) -> FrontVal
         return base
     made = calls.arith.typed(name, node, base)
     if base.dtype.is_complex and isinstance(made, ArrayView):
-        merge = _with_real if name == "real" else _with_imag
-        calls.ctx.parts[made.storage] = Part(base, name, merge)
+        calls.ctx.parts[made.storage] = Part(base, name, f"with_{name}")
     return made
-
-
-def _with_real(b: Any, whole: Any, part: Any) -> Any:
-    return b.with_real(whole, part)
-
-
-def _with_imag(b: Any, whole: Any, part: Any) -> Any:
-    return b.with_imag(whole, part)
-
-
-def _with_bits(b: Any, whole: Any, part: Any) -> Any:
-    return b.with_bits(whole, part)
 
 
 def viewed_as(calls: Calls, base: FrontValue, kind: Any, node: ast.AST) -> FrontValue:
@@ -58,7 +45,7 @@ def viewed_as(calls: Calls, base: FrontValue, kind: Any, node: ast.AST) -> Front
     if dtype == base.dtype:
         return dataclasses.replace(base)
     view = ctx.fresh(made.value)
-    ctx.parts[view.storage] = Part(base, "view(dtype)", _with_bits)
+    ctx.parts[view.storage] = Part(base, "view(dtype)", "with_bits")
     return view
 
 

@@ -559,7 +559,8 @@ class Context:
         if storage not in self.parts:
             return
         part = self.parts.pop(storage)
-        merged = part.merge(self.b, self.handle(self.load(part.whole)), self.handle(self.storage.bases[storage]))
+        merge = getattr(self.b, part.merge)
+        merged = merge(self.handle(self.load(part.whole)), self.handle(self.storage.bases[storage]))
         self.store(part.whole, merged.value)
         self.parts[storage] = part
 

@@ -84,10 +84,10 @@ def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
         c.ctx.refuse(node, "np.nditer only reads in a script", "for i in np.ndindex(x.shape): x[i] = ...")
     is_one = isinstance(args[0], ArrayView)
     given = args if is_one else list(c.expressions.known_items(args[0], node))
-    for x in given:
-        _require_elements(c, as_array(c, x, node))
+    for x in (as_array(c, value, node) for value in given):
+        _require_elements(c, x)
         if order == Static("K"):
-            _require_order(c, as_array(c, x, node), node)
+            _require_order(c, x, node)
     if isinstance(args[0], ArrayView):
         flat = reshaped(c, args[0], [-1], node)
         return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]))
@@ -102,6 +102,7 @@ def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], nod
 
 
 def _require_elements(c: Calls, x: ArrayView) -> None:
+    """NumPy refuses arrays of no elements."""
     zero = c.ctx.size_value(0)
     for n in x.lengths:
         some = c.ctx.b.emit("gt", (c.ctx.size_value(n), zero))[0]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
 from tracejit.frontend.values import ArrayView
-from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.records import record
 
@@ -39,12 +38,12 @@ class MaybeView:
 
 @record
 class Part:
-    """A class copies what Python shares with `whole`, as `x.real` does: `merge(b, whole, part)` is the content of
-    `whole` after a write. `name` is how it is got."""
+    """A class copies what Python shares with `whole`, as `x.real` does; `name` is how it is got. The function of the
+    builder `merge`, of `whole` and the part, gives the content of `whole` after a write."""
 
     whole: ArrayView
     name: str
-    merge: Callable[[Builder, Handle, Handle], Handle]
+    merge: str
 
 
 def _refuse_one_of_two(ctx: Context, view: ArrayView, pairs: Mapping[int, int], reason: str, instead: str) -> None:

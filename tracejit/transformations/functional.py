@@ -32,7 +32,7 @@ def _mode(create_graph: bool) -> Any:
 
 
 def _numbers(inputs: Any) -> int | tuple[int, ...]:
-    return tuple(range(len(_all(inputs)))) if isinstance(inputs, tuple) else 0
+    return tuple(range(len(inputs))) if isinstance(inputs, tuple) else 0
 
 
 def _direction(like: Any, v: Any, what: str) -> Any:
