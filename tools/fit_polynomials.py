@@ -23,7 +23,8 @@ class Target:
     """One polynomial: `function` on [low, high], with so many coefficients per variant.
 
     `power`: the polynomial is multiplied by the variable to that power before it is added to exact terms, so that
-    errors near 0 count less. `weight`: what an error is multiplied by before it reaches the result.
+    errors near 0 count less. `weight`: what an error is multiplied by before it reaches the result. With `in_order`
+    each coefficient is rounded before those behind it are fitted, which make up for that.
     Variants: `f32` and `f64` arithmetic, `f32w` for results rounded to f32 from f64 arithmetic.
     """
 
@@ -35,6 +36,7 @@ class Target:
     power: int
     counts: dict[str, int]
     weight: Callable[[mp.mpf], mp.mpf] = lambda _x: mp.mpf(1)
+    in_order: bool = False
 
 
 def series_safe(function: Callable[[mp.mpf], mp.mpf]) -> Callable[[mp.mpf], mp.mpf]:
@@ -180,9 +182,19 @@ TARGETS = (
         "erf(x) / x - 1 in x**2",
         series_safe(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1),
         mp.mpf(0),
+        mp.mpf("1.15") ** 2,
+        0,
+        {"f32": 8},
+        in_order=True,
+    ),
+    Target(
+        "erf",
+        "erf(x) / x - 1 in x**2",
+        series_safe(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1),
+        mp.mpf(0),
         mp.mpf(1),
         0,
-        {"f32": 8, "f64": 14},
+        {"f64": 14},
     ),
     Target(
         "erfc",
@@ -194,14 +206,15 @@ TARGETS = (
         {"f64": 19},
     ),
     Target(
-        "log_erfc",
-        "log(erfc(x))",
-        lambda x: mp.log(mp.erfc(x)),
-        mp.mpf(1),
-        mp.mpf(4),
+        "erfc**(1/4)",
+        "erfc(x)**(1/4)",
+        lambda x: mp.erfc(x) ** mp.mpf("0.25"),
+        mp.mpf("1.15"),
+        mp.mpf("3.92"),
         0,
-        {"f32": 7},
-        mp.erfc,
+        {"f32": 8},
+        lambda x: 4 * mp.erfc(x) ** mp.mpf("0.75"),
+        in_order=True,
     ),
     Target("cbrt", "cbrt(m)", mp.cbrt, mp.mpf("0.75"), mp.mpf("1.5"), 0, {"f32": 4, "f64": 8}),
 )
@@ -240,16 +253,26 @@ def split(value: mp.mpf, bits: tuple[int, ...], variant: str) -> list[float]:
     return [*parts, rounded(rest, variant)]
 
 
-def fit(target: Target, count: int) -> list[mp.mpf]:
+def fit(target: Target, count: int, variant: str) -> list[float]:
     """Coefficients, constant first, of the polynomial with `count` terms that is closest at Chebyshev nodes."""
+    if not target.in_order:
+        return [rounded(c, variant) for c in closest(target, [], count)]
+    fixed: list[float] = []
+    while len(fixed) < count:
+        fixed.append(rounded(closest(target, fixed, count)[0], variant))
+    return fixed
+
+
+def closest(target: Target, fixed: list[float], count: int) -> list[mp.mpf]:
+    """The coefficients behind those that are fixed."""
     middle, radius, rows = (target.low + target.high) / 2, (target.high - target.low) / 2, 6 * count
     nodes = [middle + radius * mp.cos(mp.pi * (2 * i + 1) / (2 * rows)) for i in range(rows)]
-    matrix, right = mp.matrix(rows, count), mp.matrix(rows, 1)
+    matrix, right = mp.matrix(rows, count - len(fixed)), mp.matrix(rows, 1)
     for i, node in enumerate(nodes):
         weight = abs(node) ** target.power * target.weight(node)
-        right[i] = weight * target.function(node)
-        for j in range(count):
-            matrix[i, j] = weight * node**j
+        right[i] = weight * (target.function(node) - sum(c * node**j for j, c in enumerate(fixed)))
+        for j in range(len(fixed), count):
+            matrix[i, j - len(fixed)] = weight * node**j
     return list(mp.lu_solve(matrix, right))
 
 
@@ -281,7 +304,7 @@ def main() -> None:
     for target in TARGETS:
         print(f"    # {target.meaning}, on [{mp.nstr(target.low, 6)}, {mp.nstr(target.high, 6)}]")
         for variant, count in target.counts.items():
-            coefficients = [rounded(c, variant) for c in fit(target, count)]
+            coefficients = fit(target, count, variant)
             print(f"{target.name} {variant}: {error(target, coefficients):.2e}", file=sys.stderr)
             print(f'    ("{target.name}", "{variant}"): (')
             for c in coefficients:

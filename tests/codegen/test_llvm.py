@@ -129,10 +129,19 @@ def test_the_rest_of_short_bodies_is_done_register_by_register() -> None:
     assert made is not None and (made.shape, made.lanes, made.piece) == ("split", 32, 16)
 
 
+@pytest.mark.parametrize(("terms", "shape"), [(8, "split"), (20, "split"), (30, "masked")])
+def test_bodies_of_medium_length_have_whole_vectors(terms: int, shape: str) -> None:
+    program = pointwise(lambda k, x: reduce(k.add, (k.mul(x, i + 2.0) for i in range(terms))), [F32], F32)
+    loop = program.kernels[0].body[0]
+    assert isinstance(loop, For)
+    made = plan(loop, LlvmOptions("x", "", 512, 8))
+    assert made is not None and made.shape == shape
+
+
 def test_long_bodies_that_wait_for_memory_are_masked_register_by_register() -> None:
     for count, lanes in ((1, 32), (12, 16)):
         program = pointwise(
-            lambda k, *xs: reduce(k.add, (k.mul(xs[i % len(xs)], i + 2.0) for i in range(24))), [F32] * count, F32
+            lambda k, *xs: reduce(k.add, (k.mul(xs[i % len(xs)], i + 2.0) for i in range(30))), [F32] * count, F32
         )
         loop = program.kernels[0].body[0]
         assert isinstance(loop, For)

@@ -1,7 +1,7 @@
 """Vector loops: how wide, which tail, and the reduction tree; branches inside them become masks.
 
 A loop is printed in one of three shapes. `split`: full vectors without a mask, then one masked vector. `masked`:
-one loop whose every vector is masked, half the code of `split`, for bodies so long that a mask costs nothing.
+one loop whose every vector is masked, half the code of `split`, for bodies so long that a mask costs little.
 `scalar`: full vectors, then single elements, for element widths without masked memory instructions.
 An inner loop of a `lanes` loop may end in one lane earlier than in another (`ragged`).
 A reduction keeps one accumulator per lane and combines them at the end, halves with halves, so its result depends
@@ -44,8 +44,9 @@ from tracejit.records import record
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_function import FunctionPrinter
 
-#: Bodies of at least this many operations are printed once, masked.
-HEAVY = 24
+#: Bodies of at least HEAVY operations are printed for any steps of their accesses at once. From HEAVY on where they
+#: wait for memory, and from MASKED on elsewhere, they are printed once, masked: a mask costs some 3 operations.
+HEAVY, MASKED = 24, 48
 
 #: Registers per value. Four where work would wait for results: light reductions need independent accumulators,
 #: bodies of at least LONG operations are long chains; two are the best use of registers otherwise. One where masked
@@ -255,7 +256,8 @@ def plan(loop: For, options: LlvmOptions) -> Plan | None:
     masks_are_free = options.masked_bits <= 8  # AVX2's masked stores are slow on many processors
     is_whole = loop.carried or any(isinstance(stmt, For) for stmt in loop.body)
     piece = lanes if is_whole else min(lanes, max(4, options.vector_bits // survey.widest))
-    if heavy and leaves_rest and masks_are_free:
+    once = survey.weight >= (HEAVY if survey.is_memory_bound else MASKED)
+    if once and leaves_rest and masks_are_free:
         return Plan(piece if survey.is_memory_bound else lanes, "masked", light=False)
     return Plan(lanes, "split", not heavy, piece)
 

@@ -50,6 +50,21 @@ def polynomial(k: KernelBuilder, name: str, x: Expr, variant: str | None = None)
     return k.let(result)
 
 
+def either_polynomial(k: KernelBuilder, first: Expr, a: tuple[str, Expr], b: tuple[str, Expr]) -> Expr:
+    """The first of two fitted polynomials of the same degree where `first`, else the second, each at its variable: one
+    evaluation, whose coefficients are chosen, costs less than two."""
+    dtype = k.dtype(a[1])
+    chosen = [
+        k.select(first, k.const(p, dtype), k.const(q, dtype))
+        for p, q in zip(COEFFICIENTS[a[0], dtype.name], COEFFICIENTS[b[0], dtype.name], strict=True)
+    ]
+    x = k.let(k.select(first, a[1], b[1]))
+    result: Expr = chosen[-1]
+    for coefficient in reversed(chosen[:-1]):
+        result = k.fma(result, x, coefficient)
+    return k.let(result)
+
+
 def parts(name: str, dtype: DType, variant: str | None = None) -> tuple[float, ...]:
     """A constant as a sum of parts."""
     return SPLITS[name, variant or dtype.name]
