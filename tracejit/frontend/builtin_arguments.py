@@ -64,8 +64,9 @@ def require_arguments(
     signature = _signature(fn)
     if signature is None:
         return
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     try:
-        signature.bind(*own, *args, **dict.fromkeys(keywords))
+        signature.bind(*own, *args, **({} if takes_any else dict.fromkeys(keywords)))
     except TypeError as error:
         c.arith.mismatch(TypeError(_message(fn, (*own, *((),) * len(args)), keywords) or str(error)), node)
 

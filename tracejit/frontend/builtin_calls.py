@@ -410,11 +410,13 @@ def container_method(
     match receiver, name:
         case ListValue() | GrowingList(), _ if name in list_calls.METHODS:
             return list_calls.method(c, receiver, name, args, kwargs, node)
-        case TupleValue(items), "index" | "count" if not all(isinstance(i, Static) for i in [*items, *args]):
-            return list_calls.method(c, ListValue(list(items)), name, args, kwargs, node)
-        case TupleValue(), "index" | "count" if all(isinstance(i, Static) for i in [*receiver.items, *args]):
-            values = [i.value for i in receiver.items]  # type: ignore[union-attr]
+        case TupleValue(items), "index" | "count" if all(isinstance(i, Static) for i in [*items, *args]):
+            values = tuple(i.value for i in items)  # type: ignore[union-attr]
             return c.call_now(getattr(values, name), args, {}, node)
+        case TupleValue(items), "index" if len(args) in (1, 2, 3) and not kwargs:
+            return list_calls.index(c, ListValue(list(items)), args, node, list_calls.NOT_IN_TUPLE)
+        case TupleValue(items), "index" | "count":
+            return list_calls.method(c, ListValue(list(items)), name, args, kwargs, node)
         case DictValue(), _:
             return _dict_method(c, receiver, name, args, kwargs, node)
         case TupleValue(items, cls), "_asdict" if cls is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -449,8 +450,13 @@ def contains(c: Calls, value: FrontValue, item: FrontValue, node: ast.AST) -> Fr
     return c.lists.folded(c.expressions.iterable(value, node), Static(False), step, node)
 
 
+#: What `index` says where the item is not there; None where it names the item.
+NOT_IN_TUPLE = "tuple.index(x): x not in tuple"
+_NOT_IN_LIST = None if sys.version_info < (3, 14) else "list.index(x): x not in list"
+
+
 def index(
-    c: Calls, value: FrontValue, args: list[FrontValue], node: ast.AST, message: str = "the value is not in list"
+    c: Calls, value: FrontValue, args: list[FrontValue], node: ast.AST, message: str | None = _NOT_IN_LIST
 ) -> FrontValue:
     """`value.index(item, start, stop)`: the first place; what comes after it is not compared."""
     from tracejit.frontend.written.sequences import place_of

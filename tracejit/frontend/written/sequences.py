@@ -385,7 +385,7 @@ REPLACED = {
 
 
 def place_of(items: Any, item: Any, start: Any, stop: Any, message: Any) -> Any:
-    """The first place of an item in items[start:stop]."""
+    """The first place of an item in items[start:stop]; where it is not there, `message` is said, or else of the item."""
     n = len(items)
     if start < 0:
         start = max(start + n, 0)
@@ -394,7 +394,7 @@ def place_of(items: Any, item: Any, start: Any, stop: Any, message: Any) -> Any:
     for i in range(start, min(stop, n)):
         if items[i] == item:
             return i
-    raise ValueError(message)
+    raise ValueError(message if message is not None else f"{item!r} is not in list")
 
 
 def rows_1(x: Any) -> Any:
