@@ -155,3 +155,22 @@ def test_slices_with_steps_keep_their_size() -> None:
 def test_slices_of_a_known_list_by_run_time_bounds(k: int) -> None:
     check(stepped, [1.0, 2.0, 3.0, 4.0], k)
     check(spliced, [1.0, 2.0, 3.0], k)
+
+
+def test_what_index_says_of_an_item_that_is_not_there():
+    def program(items, v, n):
+        grown = [(i, 0.5) for i in range(n)]
+        for one, other in ((items, v), (grown, (n, v)), ((1, n), v), ([[n]], [v])):
+            try:
+                print(one.index(other))
+            except ValueError as e:
+                print(e)
+
+    check(program, [3.5, 1.0], 2.25, 2)
+
+
+def test_keywords_of_dict():
+    def program(n):
+        return dict(x=n, self=2), dict([("a", n)], iterable=3), dict({"q": 1}, x=n)  # noqa: C408
+
+    check(program, 3)

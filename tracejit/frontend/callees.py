@@ -16,6 +16,7 @@ from tracejit.frontend.context import Context, Frame, ScriptBuilder
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
+from tracejit.frontend.passed_errors import Passed, passing
 from tracejit.frontend.signature import Access, spec_of
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.statements import Statements
@@ -62,6 +63,7 @@ class Interface:
     sources:   the parameters that such copies stand for
     changed:   objects of the arguments that are changed, with the names of their parts; what these are then stands
                behind the result, and both make a tuple
+    raised:    the classes of errors that the caller sees; whether each came, and the error, stand behind that
     """
 
     result: Shape | None = None
@@ -72,6 +74,7 @@ class Interface:
     copies: bool = False
     sources: frozenset[int] = frozenset()
     changed: tuple[tuple[int, tuple[Any, ...]], ...] = ()
+    raised: tuple[type, ...] = ()
 
 
 @dataclass(eq=False)
@@ -87,6 +90,7 @@ class Instance:
     storages: tuple[tuple[Shape, str], ...]
     aliases: tuple[tuple[int, int], ...]
     grad_mode: bool | None
+    seen: tuple[tuple[type, ...], bool] = ((), False)  #: the classes of errors that callers see, and look at
     interface: Interface = field(default_factory=Interface)
     graph: Graph | None = None
     version: int = 0
@@ -187,13 +191,19 @@ class Body:
         }
         if instance.interface.copies:
             ctx.returns_copies = (ctx.frame, self.own)
-        alive = self.calls.run(instance.source)
+        catches, looks = instance.seen
+        assert ctx.tries is not None
+        passed: list[Passed] = []
+        if catches:
+            ends, passed = passing(ctx.tries, catches, looks, lambda: self.calls.run(instance.source))
+        else:
+            ends = self.calls.run(instance.source)
         if any(_is_changed(obj, before) for obj, before in self.calls.statics.given.items()):
             self.refuse_change(instance.source.node, "changes an object from outside")
         known = {i for i, _ in instance.interface.changed}
         changed = [i for i, (o, before) in enumerate(unpacker.objects) if i in known or _is_changed(o, before)]
         given = [o for o, _ in unpacker.objects]
-        return self.finish((ctx.frame.result or Static(None)) if alive else None, given, changed)
+        return self.finish((ctx.frame.result or Static(None)) if ends else None, given, changed, passed)
 
     def refuse_change(self, node: ast.AST, what: str) -> NoReturn:
         """Changes of objects do not come back to the caller."""
@@ -251,16 +261,17 @@ class Body:
         return self.ctx.fresh(self.ctx.b.emit("fresh", (self.ctx.load(view),))[0])
 
     def finish(
-        self, result: FrontValue | None, given: Sequence[Mutable], changed: Sequence[int]
+        self, result: FrontValue | None, given: Sequence[Mutable], changed: Sequence[int], passed: Sequence[Passed]
     ) -> tuple[Graph, Interface]:
         instance, ctx = self.instance, self.ctx
         ctx.at(instance.source.node)
         packer = Packer(ctx, given=given)
         shape = None
-        if result is not None:
+        if result is not None or passed:
             try:
                 parts = [self.contents(given[i]) for i in changed]
-                shape = packer.pack(TupleValue((result, *parts)))
+                raised = [TupleValue((met, error)) for _, met, error in passed]
+                shape = packer.pack(TupleValue((TupleValue(() if result is None else (result,)), *parts, *raised)))
             except CannotPass as error:
                 ctx.refuse(
                     instance.source.node,
@@ -285,6 +296,7 @@ class Body:
             copies or instance.interface.copies,
             frozenset(self.copied),
             tuple((i, tuple(given[i].contents)) for i in changed),
+            tuple(cls for cls, _, _ in passed),
         )
         return graph, interface
 

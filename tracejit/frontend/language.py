@@ -73,8 +73,8 @@ STATEMENTS = (
     Construct(
         "`try`, `except`, `else`, `finally`, `raise` without an exception",
         "what `raise`, `assert`, indices, divisions, keys, shapes, conversions, `math` and linear algebra raise is "
-        "caught by class; not what leaves 64 bits, nor what a function that calls itself raises: those are refused in "
-        "a `try`, as are a jump out of `finally` and a `yield` inside",
+        "caught by class; not what leaves 64 bits, nor too deep a recursion (`except RecursionError` is refused); a "
+        "jump out of `finally` and a `yield` inside are refused",
         "items = [1, 2, 3]\ntry:\n    r = items[n] // (n - 2)\nexcept IndexError as e:\n"
         "    print(e)\n    r = -1\nexcept ArithmeticError:\n    r = -2\nelse:\n    r += 1\n"
         "finally:\n    items.append(n)\nreturn r, items",

@@ -28,6 +28,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Mutable,
     Number,
     ObjectValue,
@@ -115,6 +116,10 @@ class Packer:
             case ChoiceValue(index, options):
                 self.number(index, path)
                 return ("choice", tuple(StaticSpec(o.value) for o in options))
+            case MessageValue(template, values, ()):
+                for v in values:
+                    self.number(v, path)
+                return ("message", template, len(values))
             case MaybeUnbound(bound, inner):
                 self.number(bound, path)
                 return ("maybe", self.pack(inner, (*path, 0)))
@@ -244,6 +249,8 @@ class Unpacker:
                 return OptionalValue(some, self.unpack(inner))
             case ("choice", options):
                 return ChoiceValue(next(self.numbers), tuple(Static(o.value) for o in options))
+            case ("message", template, count):
+                return MessageValue(template, tuple(next(self.numbers) for _ in range(count)))
             case ("maybe", inner):
                 bound = next(self.numbers)
                 return MaybeUnbound(bound, self.unpack(inner))

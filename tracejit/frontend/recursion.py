@@ -19,6 +19,7 @@ from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
+from tracejit.frontend.passed_errors import Passed, passed_on, seen
 from tracejit.frontend.restarts import LengthVaries, NeedsStatic
 from tracejit.frontend.scopes import names_read
 from tracejit.frontend.shared_lists import Pools
@@ -143,7 +144,9 @@ class Recursion:
         for flag in flags.values():
             packer.number(flag if isinstance(flag, Value) else ctx.b.constant(True, ScalarType(BOOL)), ("alias",))
         shapes = tuple(storage_shape(ctx, c) for c in storages)
-        key = (Code(source), names, shape, closure, shapes, tuple(flags), ctx.grad_mode, ctx.tensors)
+        assert ctx.tries is not None
+        looked = ((), False) if source.function in OUTLINED else seen(ctx.tries)
+        key = (Code(source), names, shape, closure, shapes, tuple(flags), ctx.grad_mode, ctx.tensors, looked)
         found = self.instances.get(key)
         if found is None:
             numbers = tuple(
@@ -152,7 +155,16 @@ class Recursion:
             )
             named = tuple((s, ctx.storage.bases[c].name) for s, c in zip(shapes, storages, strict=True))
             found = self.instances[key] = Instance(
-                source, self.graph_name(source), names, shape, closure, numbers, named, tuple(flags), ctx.grad_mode
+                source,
+                self.graph_name(source),
+                names,
+                shape,
+                closure,
+                numbers,
+                named,
+                tuple(flags),
+                ctx.grad_mode,
+                looked,
             )
         return found
 
@@ -323,10 +335,22 @@ class _Call:
         given = self.packer.objects
         made = Unpacker(ctx, iter(numbers), lambda i: places[i], level=ctx.level, given=given).unpack(interface.result)
         assert isinstance(made, TupleValue)
-        for (i, names), parts in zip(interface.changed, made.items[1:], strict=True):
+        changed, raised = made.items[1 : 1 + len(interface.changed)], made.items[1 + len(interface.changed) :]
+        for (i, names), parts in zip(interface.changed, changed, strict=True):
             assert isinstance(parts, TupleValue)
             ctx.write_object(given[i], dict(zip(names, parts.items, strict=True)), self.node)
-        return made.items[0]
+        passed: list[Passed] = []
+        for cls, pair in zip(interface.raised, raised, strict=True):
+            assert isinstance(pair, TupleValue)
+            met, error = pair.items
+            passed.append((cls, met, error))
+        assert ctx.tries is not None
+        passed_on(ctx.tries, passed, self.node)
+        ended = made.items[0]
+        assert isinstance(ended, TupleValue)
+        if not ended.items:
+            raise Unreachable
+        return ended.items[0]
 
 
 def _fresh_values(shape: Shape) -> list[Value]:

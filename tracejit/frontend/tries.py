@@ -82,7 +82,18 @@ class Handling:
     exits: int  #: how many context managers were entered around it
 
 
-Target: TypeAlias = tuple[Handling, int]
+#: What catches an error: a handler by its number, or a caller by the class.
+Target: TypeAlias = "tuple[Handling | Passing, Any]"
+
+
+@dataclass(slots=True, eq=False)
+class Passing:
+    """What stands around the body of a function that calls itself, where its caller sees errors of these classes: such
+    an error ends the body, and is handed to the caller with the result."""
+
+    catches: tuple[type, ...]
+    looks: bool  #: whether the caller looks at the errors
+    holder: ObjectValue
 
 
 @record(eq=False)
@@ -104,7 +115,7 @@ class Finishing:
     pending: dict[object, Exit] = field(default_factory=dict[object, "Exit"])  #: the ways on, by key in `holder`
 
 
-Around: TypeAlias = Handling | Finishing
+Around: TypeAlias = Handling | Finishing | Passing
 
 
 @dataclass(slots=True, eq=False)
@@ -178,7 +189,7 @@ class Tries:
 
     def resume(self, holder: ObjectValue, key: object, exit: Exit) -> None:
         """Go on with an error behind a `finally`."""
-        error = _unwrapped(holder.contents.get(f"$error{key}"))
+        error = unwrapped(holder.contents.get(f"$error{key}"))
         if exit.target is not None:
             self.leave(exit.target, exit.cls, lambda: error, exit.node)
             return
@@ -193,7 +204,7 @@ class Tries:
         self.ctx.frame.env.update(dict.fromkeys(jumps(s.block), _NOT))  # an error in a `finally` ends a jump
         if not s.names:
             return
-        error = _unwrapped(contents.get(f"$error{s.handler}"))
+        error = unwrapped(contents.get(f"$error{s.handler}"))
         if error is None:
             raise Unreachable
         self.ctx.frame.env.update(dict.fromkeys(s.names, error))
@@ -225,6 +236,8 @@ class Tries:
                 for i, classes in enumerate(one.classes):
                     if issubclass(cls, classes):
                         return one, i
+            elif isinstance(one, Passing) and issubclass(cls, one.catches):
+                return one, cls
         return None
 
     def concerns(self, cls: type) -> bool:
@@ -243,6 +256,8 @@ class Tries:
             return None
         cls = np.linalg.LinAlgError if defn.attempt else error_class(attrs.get("kind", "ValueError"))
         cond = None if defn.attempt else fits(b, defn, operands)
+        if defn.name == "call":  # what it may raise was asked for with the call
+            return None
         if cond is None and not defn.attempt:
             for each in (ValueError, RecursionError):
                 if self.concerns(each):
@@ -308,7 +323,7 @@ class Tries:
         ctx = self.ctx
         for one in reversed(self.around):
             if isinstance(one, Finishing):
-                looks = target is None or target[0].block.named[target[1]]
+                looks = target is None or _looks(target)
                 place = (node, ctx.path, cls)  # the same number in each attempt at a loop
                 out = self.ways.setdefault(place, len(self.ways))
                 key: Any = out if target is None else (self.around.index(target[0]), target[1])
@@ -317,8 +332,12 @@ class Tries:
                     ctx.heap.met_here(one.holder, key, _NOT)
                 holder, exits = one.holder, one.exits
             elif target is not None and one is target[0]:
-                key, holder, exits, looks = target[1], one.holder, one.exits, one.block.named[target[1]]
-                self.comes_from.setdefault((one.block, key), set()).add(ctx.b.span)
+                key, holder, looks = target[1], one.holder, _looks(target)
+                exits = 0 if isinstance(one, Passing) else one.exits
+                if isinstance(one, Handling):
+                    self.comes_from.setdefault((one.block, key), set()).add(ctx.b.span)
+                elif key not in holder.contents:
+                    ctx.heap.met_here(holder, key, _NOT)
             else:
                 continue
             leave(self.statements.calls, ctx.exits[exits:], Static(cls), node)
@@ -388,7 +407,13 @@ class Tries:
     def guard(self, node: ast.AST) -> None:
         """What follows is for where nothing was caught in the block before."""
         for one in self.around:
-            keys = range(len(one.classes)) if isinstance(one, Handling) else one.pending
+            match one:
+                case Handling():
+                    keys = [*range(len(one.classes))]
+                case Finishing():
+                    keys = [*one.pending]
+                case Passing():
+                    keys = [k for k in one.holder.contents if isinstance(k, type)]
             flags = {k: one.holder.contents[k] for k in keys}
             go = self.statements.none_set(list(flags.values()), node)
             if go is True:
@@ -508,13 +533,19 @@ class Tries:
         frame.env = found
 
 
+def _looks(target: Target) -> bool:
+    """Whether what catches an error looks at it."""
+    one, key = target
+    return one.looks if isinstance(one, Passing) else one.block.named[key]
+
+
 def _restore(state: Any, before: Any) -> None:
     """Make a state what it was, in place: others hold it."""
     for name in type(before).__slots__:
         setattr(state, name, getattr(before, name))
 
 
-def _unwrapped(found: FrontValue | None) -> ObjectValue | None:
+def unwrapped(found: FrontValue | None) -> ObjectValue | None:
     """An error, of whose parts it is known that they are there."""
     error = found.value if isinstance(found, MaybeUnbound) else found
     if error is None:

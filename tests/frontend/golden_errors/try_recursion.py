@@ -2,8 +2,6 @@ from tracejit import script
 
 
 def depth(n):
-    if n < 0:
-        raise ValueError(n)
     return 0 if n == 0 else 1 + depth(n - 2)
 
 
@@ -11,7 +9,7 @@ def depth(n):
 def f(n):
     try:
         return depth(n)
-    except ValueError:
+    except RecursionError:
         return -1
 
 

@@ -385,7 +385,7 @@ REPLACED = {
 
 
 def place_of(items: Any, item: Any, start: Any, stop: Any, message: Any) -> Any:
-    """The first place of an item in items[start:stop]; where it is not there, `message` is said, or else of the item."""
+    """The first place of an item in items[start:stop]. `message` says that there is none; without one, Python does."""
     n = len(items)
     if start < 0:
         start = max(start + n, 0)
