@@ -40,3 +40,33 @@ def test_a_part_is_found_whatever_python_can_still_do() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()) == (0, ["2000.0", "2000.0", str(sys.getrecursionlimit())])
     assert done.stderr.count("as from the handler of a signal") == 1, done.stderr
+
+
+POOL = """
+import sys
+import numpy as np
+import tracejit as tj
+
+asked = 0
+
+def note(frame, event, arg):
+    global asked
+    asked += event == "call" and frame.f_code.co_name == "_resolved"
+
+f = tj.script(lambda x: np.tanh(x) * x + 1)
+small, large = np.linspace(0, 1, 4_000), np.linspace(0, 1, 1_000_000)
+sys.setprofile(note)
+first = f(small)
+print(asked)
+for _ in range(int(sys.argv[1])):
+    again = f(small)
+print(asked)
+whole = f(large)
+print(asked, (first == again).all(), np.allclose(whole, np.tanh(large) * large + 1))
+"""
+
+
+def test_a_process_has_the_pool_once_there_is_work_for_it() -> None:
+    for calls, expected in (("200", "0 1 1 True True"), ("1", "0 0 1 True True")):
+        done = subprocess.run([sys.executable, "-c", POOL, calls], capture_output=True, text=True)
+        assert done.stdout.split() == expected.split(), done.stderr

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from tracejit.codegen.support import BUFFERS, LISTS
 
-LISTS_TEXT = f"""
+LISTS_TEXT = """
 declare ptr @calloc(i64, i64)
+declare ptr @malloc(i64)
+declare ptr @realloc(ptr, i64)
+declare ptr @memcpy(ptr, ptr, i64)
+declare void @free(ptr)
 
-define noalias ptr @tj_list_new(i64 %kind) nounwind {{
+define noalias ptr @tj_list_new(i64 %kind) nounwind {
   %list = call ptr @calloc(i64 1, i64 40)
   %none = icmp eq ptr %list, null
   br i1 %none, label %done, label %made
@@ -21,9 +25,9 @@ made:
   br label %done
 done:
   ret ptr %list
-}}
+}
 
-define i1 @tj_list_grow(ptr %list, i64 %size) nounwind cold {{
+define i1 @tj_list_grow(ptr %list, i64 %size) nounwind cold {
   %capacity_place = getelementptr i64, ptr %list, i64 2
   %capacity = load i64, ptr %capacity_place
   %empty = icmp eq i64 %capacity, 0
@@ -42,9 +46,9 @@ done:
   ret i1 true
 fail:
   ret i1 false
-}}
+}
 
-define noalias ptr @tj_list_copy(ptr %list) nounwind {{
+define noalias ptr @tj_list_copy(ptr %list) nounwind {
   %made = call ptr @calloc(i64 1, i64 40)
   %failed = icmp eq ptr %made, null
   br i1 %failed, label %fail, label %header
@@ -76,8 +80,11 @@ undo:
   br label %fail
 fail:
   ret ptr null
-}}
+}
+"""
 
+#: What the release of owned memory needs of them.
+FREE = f"""
 define void @tj_list_free(ptr %list) nounwind {{
 start:
   %null = icmp eq ptr %list, null

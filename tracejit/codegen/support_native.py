@@ -1,8 +1,8 @@
-"""Native support put together: the module every program links against, and the small functions inside programs."""
+"""Native support put together: what all programs link against, what few do, and the small functions inside programs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tracejit.codegen import (
     gemm,
@@ -24,16 +24,18 @@ from tracejit.records import record
 #: Small functions that a module with loops defines for itself, so that LLVM sees through them.
 INLINE: dict[str, str] = support_memory.INLINE | support_lists.INLINE
 
-#: What a program or the host may use of the support module.
+#: What a program or the host may use of the support module that every program links against.
 EXPORTS = (
     *("tj_alloc", "tj_free", "tj_trim", "tj_fresh", "tj_owned_grow", "tj_owned_forget", "tj_release"),
-    *("tj_output", "tj_print"),
-    *INLINE.keys(),
-    *("tj_list_new", "tj_list_grow", "tj_list_copy", "tj_list_free", "tj_parallel_for", "tj_share", "tj_set_threads"),
-    "tj_share_tiles",
-    "tj_pool_is_near",
-    "tj_stack_limit",
+    *support_memory.INLINE.keys(),
+    *("tj_output", "tj_print", "tj_list_free", "tj_share", "tj_share_tiles", "tj_set_threads"),
 )
+
+#: What programs use of the modules that are linked when one first does, by module.
+RARE = {
+    "lists": ("tj_list_new", "tj_list_grow", "tj_list_copy", *support_lists.INLINE.keys()),
+    "stack": ("tj_stack_limit",),
+}
 
 #: The functions of each library of matrix products that programs call, and those that find its parts.
 PRODUCTS = {name: (f"tj_gemm_{name}", f"tj_gemm_{name}_inner") for name in gemm.DTYPES}
@@ -58,21 +60,54 @@ class Platform:
         systems = [s for s in ("linux", "darwin", "windows") if s in triple]
         return Platform(systems[0] if systems else "", "aarch64" if machine == "arm64" else machine)
 
+    @property
+    def threads_of(self) -> str:
+        """The system whose threads parallel loops use."""
+        return self.system if self.threads else ""
+
 
 def support_text(platform: Platform, allocation: str | None = None) -> str:
-    """The support module without matrix products; `allocation` declares `tj_alloc` and `tj_free` where others define
+    """All support but matrix products as one module; `allocation` declares `tj_alloc` and `tj_free` where others define
     them."""
-    parts = [
+    parts = [*_common(platform, allocation, is_later=False), *(_rare(name, platform) for name in ("pool", *RARE))]
+    return once("\n".join(parts)) + FOOTER
+
+
+def process_text(platform: Platform) -> str:
+    """The support module that every program of a process links against; it finds the pool by `@tj_resolve`."""
+    return once("\n".join(_common(platform, is_later=True))) + FOOTER
+
+
+def rare_text(name: str, platform: Platform) -> str:
+    """A module of `RARE` that is linked beside it, or the `pool`, of which the process needs `@tj_pool_functions`."""
+    return once(_rare(name, platform) + (support_pool.table_text() if name == "pool" else "")) + FOOTER
+
+
+def _common(platform: Platform, allocation: str | None = None, *, is_later: bool) -> list[str]:
+    return [
         support_allocation.allocation_text(platform.system) if allocation is None else allocation,
         support_memory.OWNERSHIP_SLOW,
         support_memory.OUTPUT,
         support_memory.PRINT,
-        support_lists.LISTS_TEXT,
-        *(text.replace("define internal", "define").replace("alwaysinline ", "") for text in INLINE.values()),
-        support_pool.pool_text(platform.system if platform.threads else "", platform.machine),
-        support_stack.stack_text(platform.system, platform.machine),
+        support_lists.FREE,
+        _called(support_memory.INLINE),
+        support_pool.launch_text(platform.threads_of, platform.machine, is_later=is_later),
     ]
-    return once("\n".join(parts)) + FOOTER
+
+
+def _rare(name: str, platform: Platform) -> str:
+    match name:
+        case "pool":
+            return support_pool.pool_text(platform.threads_of, platform.machine)
+        case "lists":
+            return support_lists.LISTS_TEXT + _called(support_lists.INLINE)
+        case _:
+            return support_stack.stack_text(platform.system, platform.machine)
+
+
+def _called(inline: Mapping[str, str]) -> str:
+    """Small functions as programs call them that do not define them for themselves."""
+    return "\n".join(t.replace("define internal", "define").replace("alwaysinline ", "") for t in inline.values())
 
 
 def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str:

@@ -8,6 +8,9 @@ begun. A launch that finds the pool taken (nested, or from another thread) runs 
 the claim, which lies in one line of the cache with the job; the others wait for the wake word to change. What is worth
 a launch is decided in `support_sharing.py`.
 
+A process has the pool's code once a launch asks for it because of much work, or of little work again and again; before,
+`launch_text` is all that there is.
+
     pool: 0 i32 taken | 4 i32 workers started | 8 i32 wake word | 12 i32 asleep | 16 i64 delay | 24 i32 declined
           64 i64 claim | 72 ptr function | 80 ptr record | 88 i64 count | 96 i64 grain | 104 i64 chunks
           112 i64 published | 128 i32 done | 136 i64 claimed
@@ -15,7 +18,9 @@ a launch is decided in `support_sharing.py`.
 
 from __future__ import annotations
 
-from tracejit.codegen.support_sharing import sharing_text
+from collections.abc import Sequence
+
+from tracejit.codegen.support_sharing import ASKED, FIRST, OWED, sharing_text
 
 #: How long a delay counts at most, in clock ticks; how many times as long as a wait for a worker that had lost its core
 #: small launches stay alone after it; how often those who wait look before they yield or sleep.
@@ -30,16 +35,44 @@ _PAUSE = {
 #: A clock, where every program may read it.
 _CLOCK = {"x86_64": "call i64 @llvm.readcyclecounter()"}
 
-_SERIAL = """
-define internal i32 @tj_thread_count() nounwind {
+_ONE = """
+define i32 @tj_thread_count() nounwind {
   ret i32 1
-}
-define internal i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
-  call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
-  ret i64 0
 }
 define void @tj_set_threads(i32 %count) nounwind {
   ret void
+}
+"""
+
+_SEVERAL = """
+@tj_threads = internal global i32 0
+declare i64 @sysconf(i32)
+
+define void @tj_set_threads(i32 %count) nounwind {
+  store atomic i32 %count, ptr @tj_threads monotonic, align 4
+  ret void
+}
+
+define i32 @tj_thread_count() nounwind {
+  %known = load atomic i32, ptr @tj_threads monotonic, align 4
+  %unset = icmp eq i32 %known, 0
+  br i1 %unset, label %ask, label %done
+ask:
+  %cores = call i64 @sysconf(i32 84)
+  %narrow = trunc i64 %cores to i32
+  %least = icmp slt i32 %narrow, 1
+  %count = select i1 %least, i32 1, i32 %narrow
+  store atomic i32 %count, ptr @tj_threads monotonic, align 4
+  ret i32 %count
+done:
+  ret i32 %known
+}
+"""
+
+_SERIAL = """
+define internal i64 @tj_launch(ptr %function, ptr %record, i64 %count, i64 %grain) nounwind {
+  call void @tj_serial_for(ptr %function, ptr %record, i64 %count, i64 %grain)
+  ret i64 0
 }
 """
 
@@ -68,48 +101,108 @@ done:
 """
 
 
+#: The number by which `@tj_resolve` is asked for the addresses of what is `ASKED` of the pool.
+NUMBER = -1
+
+
+def launch_text(system: str, machine: str, *, is_later: bool) -> str:
+    """The start of every launch, and how many threads there shall be; `is_later`: the pool is found when asked."""
+    threads = _SEVERAL if _has_threads(system, machine) else _ONE
+    return FIRST + threads + (_later() if is_later else _THERE)
+
+
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
-    if system != "linux" or machine not in _FUTEX:
+    if not _has_threads(system, machine):
         return sharing_text(None) + _ALWAYS + _SERIAL
     clock = _CLOCK.get(machine, "add i64 0, 0")
     return sharing_text(clock) + _ALWAYS + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
 
 
+def table_text() -> str:
+    """Beside the pool: the addresses that the first question finds."""
+    addresses = ", ".join(f"ptr @{name}" for name in ASKED)
+    return f"""
+declare i32 @tj_thread_count()
+@tj_pool_functions = constant [{len(ASKED)} x ptr] [{addresses}]
+"""
+
+
+_THERE = """
+define internal i1 @tj_pool_is_spared(i64 %work) nounwind {
+  ret i1 false
+}
+"""
+
+_FIND = f"""
+declare ptr @tj_resolve(i32)
+@tj_pool_known = internal global ptr null
+@tj_pool_spared = internal global i64 0
+define internal ptr @tj_pool_function(i64 %number) nounwind {{
+start:
+  %known = load atomic ptr, ptr @tj_pool_known acquire, align 8
+  %unknown = icmp eq ptr %known, null
+  br i1 %unknown, label %find, label %take
+find:
+  %found = call ptr @tj_resolve(i32 {NUMBER})
+  store atomic ptr %found, ptr @tj_pool_known release, align 8
+  br label %take
+take:
+  %functions = phi ptr [ %known, %start ], [ %found, %find ]
+  %place = getelementptr ptr, ptr %functions, i64 %number
+  %function = load ptr, ptr %place
+  ret ptr %function
+}}
+
+; Whether little work goes on without a pool that is not there yet: until it has been so much that workers are owed.
+define internal i1 @tj_pool_is_spared(i64 %work) nounwind {{
+  %known = load atomic ptr, ptr @tj_pool_known acquire, align 8
+  %unknown = icmp eq ptr %known, null
+  br i1 %unknown, label %count, label %no
+count:
+  %before = load atomic i64, ptr @tj_pool_spared monotonic, align 8
+  %sum = add i64 %before, %work
+  store atomic i64 %sum, ptr @tj_pool_spared monotonic, align 8
+  %less = icmp slt i64 %sum, {OWED}
+  ret i1 %less
+no:
+  ret i1 false
+}}
+"""
+
+
+def _later() -> str:
+    return _FIND + "".join(_found(i, name, *row) for i, (name, row) in enumerate(ASKED.items()))
+
+
+def _found(number: int, name: str, result: str, types: Sequence[str]) -> str:
+    params = ", ".join(f"{type} %a{i}" for i, type in enumerate(types))
+    call = f"call {result} %function({params})"
+    return f"""
+define {result} @{name}({params}) nounwind {{
+  %function = call ptr @tj_pool_function(i64 {number})
+  {call if result == "void" else f"%result = {call}"}
+  ret {result}{"" if result == "void" else " %result"}
+}}
+"""
+
+
+def _has_threads(system: str, machine: str) -> bool:
+    return system == "linux" and machine in _FUTEX
+
+
 def _linux(futex: int, declare_pause: str, pause: str, clock: str) -> str:
     return f"""
 @tj_pool = internal global ptr null
-@tj_threads = internal global i32 0
 {declare_pause}
 declare i64 @llvm.readcyclecounter()
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @syscall(i64, ...)
-declare i64 @sysconf(i32)
 declare i32 @sched_yield()
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
 declare i32 @madvise(ptr, i64, i32)
 declare i32 @pthread_create(ptr, ptr, ptr, ptr)
 declare i32 @pthread_detach(i64)
-
-define void @tj_set_threads(i32 %count) nounwind {{
-  store atomic i32 %count, ptr @tj_threads monotonic, align 4
-  ret void
-}}
-
-define internal i32 @tj_thread_count() nounwind {{
-  %known = load atomic i32, ptr @tj_threads monotonic, align 4
-  %unset = icmp eq i32 %known, 0
-  br i1 %unset, label %ask, label %done
-ask:
-  %cores = call i64 @sysconf(i32 84)
-  %narrow = trunc i64 %cores to i32
-  %least = icmp slt i32 %narrow, 1
-  %count = select i1 %least, i32 1, i32 %narrow
-  store atomic i32 %count, ptr @tj_threads monotonic, align 4
-  ret i32 %count
-done:
-  ret i32 %known
-}}
 
 ; The pool's page, made on first use: private memory that a fork wipes. -1 where the system cannot do that.
 define internal ptr @tj_pool_page() nounwind {{

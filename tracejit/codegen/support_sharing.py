@@ -58,10 +58,73 @@ define internal void @tj_pool_learns(i64 %helped) nounwind {
 }
 """
 
-#: Runs a loop whose trips are `each` work: alone where that is less than `enough`, else in chunks, of which there are
-#: at most MAX_CHUNKS for a `reduction`. The record's first cell gets the trips per chunk; the result is how many
-#: chunks a reduction has.
-_SHARE = f"""
+#: What every launch asks first: whether there is enough work to think of threads at all. Runs a loop whose trips are
+#: `each` work: alone where that is much less than `enough`, else perhaps in chunks, of which a `reduction` has at most
+#: MAX_CHUNKS. The record's first cell gets the trips per chunk; the result is how many chunks a reduction has.
+#: The tiles of a product, each of `each` multiplications, on `elements`, run alone if they are few or not to `share`.
+#: Beside it is to be defined what is `ASKED` then, and `@tj_pool_is_spared(work)`: whether little work is done alone
+#: because the pool is not there yet.
+FIRST = f"""
+define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
+  %work = mul i64 %each, %count
+  %light = icmp slt i64 %work, %enough
+  %short = icmp slt i64 %count, %enough
+  %little = and i1 %light, %short
+  %small = icmp slt i64 %work, {2 * AWAKE_CHUNK}
+  %never = or i1 %small, %reduction
+  %plain = and i1 %little, %never
+  br i1 %plain, label %alone, label %perhaps
+perhaps:
+  br i1 %little, label %hasty, label %ask
+hasty:
+  %spared = call i1 @tj_pool_is_spared(i64 %work)
+  br i1 %spared, label %alone, label %ask
+ask:
+  %chunks = call i64 @tj_share_work(
+      ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction, i1 %little)
+  %none = icmp eq i64 %chunks, 0
+  br i1 %none, label %alone, label %done
+done:
+  ret i64 %chunks
+alone:
+  %whole = add i64 %count, 1
+  store i64 %whole, ptr %record
+  call void %function(ptr %record, i64 0, i64 %count)
+  ret i64 1
+}}
+
+define void @tj_share_tiles(
+    ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share) nounwind {{
+  %work = mul i64 %count, %each
+  %enough = icmp sge i64 %work, {2 * AWAKE_PRODUCT}
+  %several = and i1 %share, %enough
+  br i1 %several, label %perhaps, label %alone
+perhaps:
+  %large = icmp sge i64 %work, {PRODUCT_WORK}
+  br i1 %large, label %ask, label %hasty
+hasty:
+  %cost = mul i64 %work, {COMPUTED}
+  %spared = call i1 @tj_pool_is_spared(i64 %cost)
+  br i1 %spared, label %alone, label %ask
+ask:
+  call void @tj_share_product(ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements)
+  ret void
+alone:
+  call void %function(ptr %record, i64 0, i64 %count)
+  ret void
+}}
+"""
+
+#: What they ask then: functions of the pool, with the types of their arguments.
+ASKED = {
+    "tj_share_work": ("i64", ("ptr", "ptr", "i64", "i64", "i64", "i1", "i1")),
+    "tj_share_product": ("void", ("ptr", "ptr", "i64", "i64", "i64")),
+    "tj_parallel_for": ("void", ("ptr", "ptr", "i64", "i64")),
+}
+
+#: Runs a loop in chunks as `tj_share` says, or gives 0 where it should run alone; `little`: it is too little for waking
+#: anybody.
+_LOOP = f"""
 define internal i64 @tj_even_grain(i64 %count, i64 %parts) nounwind {{
   %threads = call i32 @tj_thread_count()
   %wide = zext i32 %threads to i64
@@ -98,27 +161,15 @@ owe:
   ret void
 }}
 
-define i64 @tj_share(ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction) nounwind {{
+define i64 @tj_share_work(
+    ptr %function, ptr %record, i64 %count, i64 %each, i64 %enough, i1 %reduction, i1 %little) nounwind {{
   %work = mul i64 %each, %count
-  %light = icmp slt i64 %work, %enough
-  %short = icmp slt i64 %count, %enough
-  %little = and i1 %light, %short
-  br i1 %little, label %small, label %several
-small:
-  %parts = sdiv i64 %work, {AWAKE_CHUNK}
-  %worth = icmp sgt i64 %parts, 1
-  %any = xor i1 %reduction, true
-  %asks = and i1 %worth, %any
-  br i1 %asks, label %ask, label %alone
+  br i1 %little, label %ask, label %several
 ask:
+  %parts = sdiv i64 %work, {AWAKE_CHUNK}
   %few = call i64 @tj_little_grain(i64 %count, i64 %parts, i64 %work)
   store i64 %few, ptr %record
   call void @tj_run_little(ptr %function, ptr %record, i64 %count, i64 %few, i64 %work)
-  ret i64 1
-alone:
-  %whole = add i64 %count, 1
-  store i64 %whole, ptr %record
-  call void %function(ptr %record, i64 0, i64 %count)
   ret i64 1
 several:
   %much = mul i64 %enough, {FAR_FACTOR}
@@ -128,6 +179,8 @@ several:
 question:
   %far = call i1 @tj_pool_is_far()
   br i1 %far, label %alone, label %chunked
+alone:
+  ret i64 0
 chunked:
   %idle = icmp slt i64 %each, 1
   %cost = select i1 %idle, i64 1, i64 %each
@@ -146,18 +199,12 @@ chunked:
 }}
 """
 
-#: Runs the tiles of a matrix product, each of `each` multiplications, on `elements`: alone where they are few or
-#: `share` is false; few tiles, and those that reuse little, go in one chunk for each thread, whose operands may lie
-#: in its cache from the product before.
-_TILES = f"""
-define void @tj_share_tiles(
-    ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share) nounwind {{
+#: Runs the tiles of a product: few of them, and those that reuse little, in one chunk for each thread, whose operands
+#: may lie in its cache from the product before.
+_PRODUCT = f"""
+define void @tj_share_product(
+    ptr %function, ptr %record, i64 %count, i64 %each, i64 %elements) nounwind {{
   %work = mul i64 %count, %each
-  %parts = sdiv i64 %work, {AWAKE_PRODUCT}
-  %enough = icmp sgt i64 %parts, 1
-  %several = and i1 %share, %enough
-  br i1 %several, label %ask, label %alone
-ask:
   %large = icmp sge i64 %work, {PRODUCT_WORK}
   br i1 %large, label %distance, label %hasty
 distance:
@@ -168,14 +215,12 @@ question:
   %far = call i1 @tj_pool_is_far()
   br i1 %far, label %hasty, label %chunks
 hasty:
+  %parts = sdiv i64 %work, {AWAKE_PRODUCT}
   %computed = mul i64 %work, {COMPUTED}
   %read = mul i64 %elements, {READ}
   %cost = add i64 %computed, %read
   %few = call i64 @tj_little_grain(i64 %count, i64 %parts, i64 %cost)
   call void @tj_run_little(ptr %function, ptr %record, i64 %count, i64 %few, i64 %cost)
-  ret void
-alone:
-  call void %function(ptr %record, i64 0, i64 %count)
   ret void
 chunks:
   %wanted = sdiv i64 {PRODUCT_CHUNK}, %each
@@ -197,8 +242,8 @@ ask:
 
 
 def sharing_text(clock: str | None) -> str:
-    """The decisions; `clock` is the instruction that reads a clock, None where there is no pool."""
-    return _SHARE + _TILES + (_ALONE if clock is None else _by_pool(clock))
+    """What they ask then; `clock` is the instruction that reads a clock, None where there is no pool."""
+    return _LOOP + _PRODUCT + (_ALONE if clock is None else _by_pool(clock))
 
 
 def _by_pool(clock: str) -> str:

@@ -34,12 +34,15 @@ from tracejit.codegen.support_native import (
     FINDERS,
     LAPACK,
     PRODUCTS,
+    RARE,
     Platform,
     part_module,
+    process_text,
     products_module,
-    support_text,
+    rare_text,
     tiles_module,
 )
+from tracejit.codegen.support_pool import NUMBER as POOL
 from tracejit.runtime import cache as disk
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
@@ -139,6 +142,8 @@ class Engine:
         self._emissions: dict[LlvmOptions, Emission] = {}
         self.jit = llvm.create_lljit_compiler(target_machine(self.options))
         self._libraries = 0
+        self._platform = Platform.of_triple(llvm.get_process_triple())
+        self._rare: dict[str, Any] = {}
         self._products: dict[str, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
@@ -160,25 +165,34 @@ class Engine:
         return made
 
     def _link_support(self) -> Any:
-        blas = find_blas()
-        platform = Platform.of_triple(llvm.get_process_triple())
-        symbols = _process_symbols()
-        exports = EXPORTS
-        texts = [lambda: support_text(platform)]
-        name = f"support {platform}"
-        if blas is not None:
-            is_local = blas.set_threads_local != 0
-            texts.append(lambda: switch_text(is_local))
-            name += f", switch {is_local}"
-            exports += ("tj_blas_enter", "tj_blas_leave")
-            if blas.set_threads_local:
-                symbols["tj_blas_set_threads_local"] = blas.set_threads_local
+        texts = [lambda: process_text(self._platform), resolve_text]
+        name, exports = f"support {self._platform}", EXPORTS
         if can_poll():
             texts.append(poll_text)
             name += ", poll"
             exports += ("tj_poll",)
         data = self.quickly(name, lambda: joined(text() for text in texts))
-        return self._library([data], exports, symbols | python_symbols(data)).link(self.jit, "support")
+        symbols = _process_symbols() | python_symbols(data)
+        symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
+        return self._library([data], exports, symbols).link(self.jit, "support")
+
+    def rare(self, name: str, exports: Sequence[str]) -> Any:
+        """A module of the support that few programs need, linked when one first does."""
+        with self.lock:
+            if name not in self._rare:
+                data = self.quickly(f"{name} {self._platform}", lambda: rare_text(name, self._platform))
+                self._rare[name] = self._library([data], exports, {}).add_jit_library("support").link(self.jit, name)
+            return self._rare[name]
+
+    @cached_property
+    def _switch(self) -> Any:
+        """The switch of the threads of a BLAS, linked when a program first needs products."""
+        blas = find_blas()
+        assert blas is not None
+        is_local = blas.set_threads_local != 0
+        data = self.quickly(f"switch {is_local}", lambda: switch_text(is_local))
+        symbols = {"tj_blas_set_threads_local": blas.set_threads_local} if is_local else {}
+        return self._library([data], ("tj_blas_enter", "tj_blas_leave"), symbols).link(self.jit, "switch")
 
     def products(self, name: str) -> Any:
         """The library of the matrix products of a dtype, linked when a program first needs one."""
@@ -205,29 +219,32 @@ class Engine:
         named = f"products {name} {self.options} {integer} {has_local}"
         objects = [
             self._made.get(key) or self.compiled(lambda: [tiles_module(name, self.options)], key, optimised=False),
-            self.quickly(
-                named, lambda: joined([resolve_text(), products_module(name, self.options, integer, has_local)])
-            ),
+            self.quickly(named, lambda: products_module(name, self.options, integer, has_local)),
         ]
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
-        symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
-        symbols |= python_symbols(objects[-1])
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
-        return self._library(objects, exports, symbols).add_jit_library("support").link(self.jit, f"products.{name}")
+        library = self._library(objects, exports, symbols).add_jit_library("support")
+        if blas is not None:
+            _ = self._switch
+            library = library.add_jit_library("switch")
+        return library.link(self.jit, f"products.{name}")
 
     def _tiles_key(self, name: str) -> str:
         """The key on the disk of the part of the products of a dtype that every program with products needs."""
         return disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
 
     def _resolved(self, number: int, place: int) -> None:
-        """Put the address of a part of the products, by its number, where native code looks for it. That waits for it,
-        so that it cannot be interrupted: a Ctrl-C is raised again a little later."""
+        """Put the address of the pool's functions, or of a part of the products, where native code looks for it. That
+        waits for it, so that it cannot be interrupted: a Ctrl-C is raised again a little later."""
         address = ctypes.c_void_p.from_address(place)
         while not address.value:
             try:
-                address.value = self._part(*NUMBERED[number])
+                address.value = self._pool() if number == POOL else self._part(*NUMBERED[number])
             except KeyboardInterrupt:
                 threading.Timer(0.01, interrupt_main).start()
+
+    def _pool(self) -> int:
+        return self.rare("pool", ("tj_pool_functions",))["tj_pool_functions"]
 
     def _part(self, part: str, name: str) -> int:
         symbol = f"tj_{part}_{name}"
@@ -324,6 +341,10 @@ class Engine:
             self._libraries += 1
             self._set_threads(config.get("num_threads"))
             library = self._library(objects, exports, symbols or {}).add_jit_library("support")
+            for name, needed in RARE.items():
+                if any(symbol.encode() in data for data in objects for symbol in needed):
+                    self.rare(name, needed)
+                    library = library.add_jit_library(name)
             for name, needed in PRODUCTS.items():
                 if any(needed[0].encode() in data for data in objects):
                     self.products(name)

@@ -70,7 +70,7 @@ def poll_text() -> str:
     return e.module()
 
 
-#: Calls of Python that a part of the products may need beyond those that the caller has left.
+#: Calls of Python that what native code asks for may need beyond those that the caller has left.
 _ROOM = 1000
 
 
