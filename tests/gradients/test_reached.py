@@ -136,7 +136,43 @@ def none_is_reached(a, b, n):
     y.sum().backward()
 
 
+def a_state_cut_in_each_trip(a, b, n):
+    h = a.detach()
+    for _ in range(n):
+        h = h * a
+        h.sum().backward()
+        h = h.detach()
+    return h
+
+
+def used_by_earlier_trips_only(a, b, n):
+    h, k = a.detach(), 0
+    while k < n:
+        if k == 1:
+            h = h * b
+        h = h * a
+        h.sum().backward(retain_graph=True)
+        k += 1
+    return h, h.detach() + k
+
+
+def not_the_state_of_every_trip(a, b, n):
+    h, seen = a.detach() * 1.0, []
+    for i in range(n):
+        h = h * b if i % 2 else h * 2.0
+        seen.append(h.requires_grad)
+        if h.requires_grad:
+            h.sum().backward()
+            h = h.detach()
+        elif i == 2:
+            break
+    return h, (h * a if n > 2 else h), sum(seen)
+
+
 PROGRAMS = [
+    a_state_cut_in_each_trip,
+    used_by_earlier_trips_only,
+    not_the_state_of_every_trip,
     one_of_two,
     never_used,
     some_trips,

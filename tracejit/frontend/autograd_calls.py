@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tracejit import autograd
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.gradients import Gradients
-from tracejit.frontend.reached import Truth, any_of, reached, value_of
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
 from tracejit.ir.core import Value
+from tracejit.ir.reached import Truth, any_of, reached, value_of
 from tracejit.ops.control import emit_gradient
 
 if TYPE_CHECKING:

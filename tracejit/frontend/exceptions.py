@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tracejit.errors import error_factory, error_kind
 from tracejit.frontend import shown_arrays
 from tracejit.frontend.objects import is_users
-from tracejit.frontend.reached import value_of
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -25,6 +24,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.reached import value_of
 from tracejit.messages import FORMS, filled
 from tracejit.records import record
 

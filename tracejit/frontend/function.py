@@ -96,6 +96,7 @@ from tracejit.frontend.restarts import (
     NeedsTensors,
     NeedsUnrolling,
 )
+from tracejit.frontend.results import History as History
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
 from tracejit.frontend.shared_lists import in_pool, make_pools
@@ -163,6 +164,7 @@ class Lowered:
     changes: tuple[Change, ...] = ()
     keep: list[Any] = field(default_factory=list[Any])
     reports: tuple[LeftByError, ...] = ()  #: by the number of a plan
+    histories: tuple[History, ...] = ()  #: of the results of a function that takes derivatives itself
     tensors: bool = False  #: results are Tensors
     for_read_only: bool = False  #: it raises because an argument may not be written
 
@@ -344,7 +346,9 @@ class Lowering:
         self.ctx.before_errors = None
         results = Results(self.calls, self.params, self.classes)
         leaf = results.leaf(result, node)
+        returned = tuple(results.outputs)
         gradients = results.gradients()
+        histories = results.histories(returned) if gradients else ()
         changes = tuple(results.changes(node))
         inout = tuple(
             i
@@ -358,6 +362,7 @@ class Lowering:
         graph = Graph(_identifier(name), body, self.ctx.device, inout, policy)
         guards = self.statics.guards
         lowered = Lowered(graph, tuple(self.inputs), leaf, guards, gradients, changes, self.statics.keep)
+        lowered.histories = histories
         lowered.tensors = self.ctx.tensors
         lowered.for_read_only = self.ctx.refused_write
         lowered.reports = tuple(self.reports.plans)

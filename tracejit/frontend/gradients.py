@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tracejit.eager.backward import COMPLEX_LOSS
 from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
-from tracejit.frontend.reached import Truth, any_of, leads_to_a_trip, reached, value_of
 from tracejit.frontend.signature import ArraySpec
 from tracejit.frontend.tape import Tape
 from tracejit.frontend.values import (
@@ -33,6 +32,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.reached import Truth, any_of, reached, value_of
 from tracejit.ir.types import F64, I64, ScalarType, is_differentiable
 from tracejit.ops.control import emit_gradient
 
@@ -220,11 +220,6 @@ class Gradients:
         ctx, leaves = self.calls.ctx, self._leaf_versions()
         builders = [*ctx.outer_builders, ctx.b]
         return reached(builders, y, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1)) if leaves else []
-
-    def leads_to_a_trip(self, y: Value) -> bool:
-        """Whether `y` comes of what a loop around hands from trip to trip, and there are leaves that it may lead to."""
-        ctx, leaves = self.calls.ctx, self._leaf_versions()
-        return bool(leaves) and leads_to_a_trip([*ctx.outer_builders, ctx.b], y, leaves, self.parameters)
 
     def _leaf_versions(self) -> list[list[Value]]:
         return [self.versions(c) for c in self.leaves if c in self.calls.ctx.storage.bases]

@@ -54,7 +54,8 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import I64
+from tracejit.ir.reached import any_of
+from tracejit.ir.types import I64, is_differentiable
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ class LeftGradient:
     input: int
     result: int
     state: int | tuple[str, int]
+
+
+@record
+class History:
+    """Graph result `result` asks for gradients, where graph result `holds` (None: always) says so."""
+
+    result: int
+    holds: int | None
 
 
 class Results:
@@ -263,6 +272,15 @@ class Results:
             state = gradients.state(storage).value
             if state.known != 0 and (state.known != gradients.entries.get(storage) or gradients.ran):
                 yield at, storage, state
+
+    def histories(self, returned: Sequence[Value]) -> tuple[History, ...]:
+        """Which of the first results ask for gradients, by the path that is taken."""
+        found: list[History] = []
+        for i, value in enumerate(returned):
+            leads = is_differentiable(value.type) and any_of(self.ctx.b, self.c.gradients.reached_by(value))
+            if leads is not False:
+                found.append(History(i, self.output(leads) if isinstance(leads, Value) else None))
+        return tuple(found)
 
     def gradients(self) -> tuple[LeftGradient, ...]:
         """What the script did to `.grad` of the inputs."""

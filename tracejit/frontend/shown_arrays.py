@@ -15,7 +15,6 @@ from tracejit.eager import modes
 from tracejit.eager.modes import MODE
 from tracejit.frontend import tables
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TupleKind
-from tracejit.frontend.reached import Truth, any_of
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.values import (
     ArrayView,
@@ -29,6 +28,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.reached import Truth, any_of
 from tracejit.ir.types import I64, TensorType, is_differentiable
 from tracejit.messages import hidden
 

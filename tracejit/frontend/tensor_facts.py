@@ -14,7 +14,6 @@ from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, define, total_size
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.heap import led_to
-from tracejit.frontend.reached import Truth
 from tracejit.frontend.shown_arrays import asks
 from tracejit.frontend.slices import lies_by_rows
 from tracejit.frontend.tensor_views import Method, method
@@ -28,6 +27,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.reached import Truth
 from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
@@ -180,8 +180,6 @@ def _is_contiguous(
 def requires_grad(c: Calls, x: ArrayView | Number, node: ast.AST) -> FrontValue:
     """Whether a derivative of x leads to an argument that asks for one."""
     content = c.ctx.load(x) if isinstance(x, ArrayView) else x.value
-    if c.gradients.leads_to_a_trip(content):
-        c.ctx.refuse(node, "whether this asks for gradients may differ between trips of a loop", "ask before the loop")
     return _truth(asks(c, x, content))
 
 

@@ -14,7 +14,7 @@ from tracejit.errors import DTypeMismatch
 from tracejit.ir.builder import Builder, Handle, stated
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import BY_NAME, ScalarType, TensorType, Type
+from tracejit.ir.types import BOOL, BY_NAME, ScalarType, TensorType, Type
 from tracejit.ops.define import dtype_name, op
 
 
@@ -119,6 +119,13 @@ _structural(
     "Before a `gradient`: unless flag i holds, that of site `sites[i]` has run since the present iteration of the loop "
     "at depth `depths[i]` began, what it went through may not be gone through again. `expand-gradient` checks that.",
     infer=lambda flags, sites, depths: (),
+)
+_structural(
+    "leads",
+    ("y", "*xs"),
+    "Whether y was made of one of the xs, versions of one array, on the path that was taken: whether `backward()` of y "
+    "gives that array a gradient. `expand-gradient` tells.",
+    infer=lambda y, xs: (ScalarType(BOOL),),
 )
 _structural(
     "tangent",

@@ -32,8 +32,8 @@ def run(found: Specialisation, names: Sequence[str], arguments: Sequence[Any]) -
         raise
     finally:
         REPORTED.clear()
-    if found.spent:
-        outputs = with_history(lowered.graph, found.spent, outputs)
+    if lowered.histories:
+        outputs = with_history(lowered.graph, lowered.histories, outputs)
     builder = _builder(found, arguments, inputs, outputs, lowered.gradients)
     return builder.finish(lowered.result, lowered.changes)
 

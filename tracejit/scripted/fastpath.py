@@ -341,23 +341,26 @@ class Plan:
         """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
         the result's."""
         count = len(leaves)
+        places = {x.output: i for i, x in enumerate(leaves) if isinstance(x, g.ArrayResult)}
+        spent = [(places[h.result], h) for h in self.lowered.histories if h.result in places]
+        holds = [self.number(True if h.holds is None else ("r", h.holds), leaves) for _, h in spent]
+        first = len(leaves)
         for left in self.lowered.gradients:
             state = left.state
             leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[left.input].access]))
             leaves.append(g.ArrayResult(left.result, wrap(np.zeros(0))) if left.result >= 0 else g.ConstantResult(None))
             leaves.append(g.ConstantResult(state) if isinstance(state, int) else g.NumberResult(state[1]))
 
-        spent = {i: x.output for i, x in enumerate(leaves[:count]) if isinstance(x, g.ArrayResult)}
-        spent = {i: port for i, port in spent.items() if port in self.made.spent}
         graph = self.lowered.graph
         may_meet = has_two_names(self.lowered)
 
         def finished(*values: Any) -> Any:
             if spent and MODE.enabled:
                 node = SpentNode(graph)
-                for i, port in spent.items():
-                    attach(values[i], node, port)
-            left = values[count::3], values[count + 1 :: 3], values[count + 2 :: 3]
+                for (i, h), at in zip(spent, holds, strict=True):
+                    if values[at]:
+                        attach(values[i], node, h.result)
+            left = values[first::3], values[first + 1 :: 3], values[first + 2 :: 3]
             REPORTED.clear()
             if may_meet:
                 require_one_name(left[0])

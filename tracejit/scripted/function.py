@@ -50,7 +50,6 @@ from tracejit.scripted.fastpath import CallPattern, fast_specialisation
 from tracejit.scripted.kept import Kept, checked_place, entry, with_live_values
 from tracejit.scripted.node import (
     DifferentiableGraph,
-    spent_results,
 )
 from tracejit.scripted.options import Options
 from tracejit.scripted.overlap import require_disjoint, same_arrays
@@ -100,18 +99,6 @@ class Specialisation:
     def tensors(self) -> bool:
         """Whether results are Tensors."""
         return has_tensor(self.lowered)
-
-    @cached_property
-    def spent(self) -> tuple[int, ...]:
-        """The graph's results that ask for gradients, of a script that takes them itself."""
-        graph, left = self.lowered.graph, self.lowered.gradients
-        if not left or not self.wanted:
-            return ()
-
-        def make() -> tuple[int, ...]:
-            return spent_results(graph, self.wanted, len(graph.results) - len(graph.inout), (g.result for g in left))
-
-        return make() if self.kept is None else self.kept.value("spent", make)
 
     @property
     def may_report(self) -> bool:

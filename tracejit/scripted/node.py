@@ -19,15 +19,15 @@ from tracejit.eager.tape import Node, OpNode, attach, next_sequence
 from tracejit.eager.tensor import Tensor, version_of, wrap
 from tracejit.eager.writes import note_write
 from tracejit.errors import Span
-from tracejit.frontend.reached import telling_paths
+from tracejit.frontend.results import History
 from tracejit.ir.aliasing import updated, updates
 from tracejit.ir.core import Graph, Value, walk
 from tracejit.ir.opdef import REGISTRY
+from tracejit.ir.reached import telling_paths
 from tracejit.ir.types import is_differentiable
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept
-from tracejit.transforms.activity import recorded
 from tracejit.transforms.vjp import Derivative, derive, pullback_graph
 
 #: Numbers of residuals and of truth values of a forward, `written` and `leads` of a `DifferentiableGraph`.
@@ -246,21 +246,14 @@ class SpentNode(Node):
         )
 
 
-def spent_results(graph: Graph, wanted: Sequence[int], n_user: int, gradients: Iterable[int]) -> tuple[int, ...]:
-    """The results of a graph that ask for gradients though it takes them itself: those that the wanted
-    parameters lead to, but for the gradients."""
-    found = recorded(graph.body.ops, (graph.params[i] for i in wanted))
-    taken = set(gradients)
-    return tuple(i for i, r in enumerate(graph.results[:n_user]) if r in found and i not in taken)
-
-
-def with_history(function: Graph, places: Iterable[int], outputs: Sequence[Any]) -> list[Any]:
-    """The results of a call with those at `places` as Tensors that ask for gradients and cannot give them any more."""
+def with_history(function: Graph, histories: Iterable[History], outputs: Sequence[Any]) -> list[Any]:
+    """The results of a call with those that ask for gradients as Tensors that do, and cannot give them any more."""
     made = list(outputs)
     if MODE.enabled:
         node = SpentNode(function)
-        for i in places:
-            made[i] = attach(wrap(as_array(made[i], function.device)), node, i)
+        for h in histories:
+            if h.holds is None or outputs[h.holds]:
+                made[h.result] = attach(wrap(as_array(made[h.result], function.device)), node, h.result)
     return made
 
 

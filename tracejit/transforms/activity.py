@@ -7,7 +7,7 @@ truth values are conditions, masks, indices and sizes, and have no slope.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from tracejit.ir.core import Op, Value, inputs_of
 from tracejit.ir.types import is_differentiable
@@ -20,12 +20,9 @@ def active(ops: Sequence[Op], inputs: Iterable[Value], outputs: Iterable[Value])
 
 def varied(ops: Sequence[Op], inputs: Iterable[Value]) -> set[Value]:
     """The values that change when the inputs do."""
-    return _reached(ops, inputs, lambda op: op.defn.is_flat)
-
-
-def recorded(ops: Sequence[Op], inputs: Iterable[Value]) -> set[Value]:
-    """The values that ask for gradients where the inputs do: those that vary with them, and what has slope 0."""
-    return _reached(ops, inputs, _cuts)
+    found = {v for v in inputs if is_differentiable(v.type)}
+    _forward(ops, found)
+    return found
 
 
 def useful(ops: Sequence[Op], outputs: Iterable[Value]) -> set[Value]:
@@ -35,44 +32,32 @@ def useful(ops: Sequence[Op], outputs: Iterable[Value]) -> set[Value]:
     return found
 
 
-def _cuts(op: Op) -> bool:
-    """Whether the tape ends at an op (`detach`); at others of slope 0 (`floor`) it does not."""
-    return op.defn.is_flat and op.defn.stands_for is not None
-
-
 def _note(values: Iterable[Value], found: set[Value]) -> None:
     found.update(v for v in values if is_differentiable(v.type))
 
 
-def _reached(ops: Sequence[Op], inputs: Iterable[Value], ends: Callable[[Op], bool]) -> set[Value]:
-    """The values that the inputs lead to by ops at which no path ends."""
-    found = {v for v in inputs if is_differentiable(v.type)}
-    _forward(ops, found, ends)
-    return found
-
-
-def _forward(ops: Sequence[Op], found: set[Value], ends: Callable[[Op], bool]) -> None:
+def _forward(ops: Sequence[Op], found: set[Value]) -> None:
     for op in ops:
         match op.name:
             case "if":
                 for block in op.blocks:
-                    _forward(block.ops, found, ends)
+                    _forward(block.ops, found)
                     _note((r for r, v in zip(op.results, block.results, strict=True) if v in found), found)
             case "loop":
-                _forward_loop(op, found, ends)
+                _forward_loop(op, found)
             case _:
-                if any(v in found for v in inputs_of(op)) and not ends(op):
+                if any(v in found for v in inputs_of(op)) and not op.defn.is_flat:
                     _note(op.results, found)
 
 
-def _forward_loop(op: Op, found: set[Value], ends: Callable[[Op], bool]) -> None:
+def _forward_loop(op: Op, found: set[Value]) -> None:
     body = op.block("body")
     carried = tuple(zip(op.operands[2:], body.params[1:], body.results[1:], op.results, strict=True))
     before = -1
     while before != len(found):
         before = len(found)
         _note((param for init, param, following, _ in carried if init in found or following in found), found)
-        _forward(body.ops, found, ends)
+        _forward(body.ops, found)
     _note((result for init, _, following, result in carried if init in found or following in found), found)
 
 

@@ -16,9 +16,15 @@ from tracejit.transforms.pipeline import transform
 @transform("dce")
 def dce(graph: Graph) -> Graph:
     """Drop unread ops, unread results of `if`, `loop` and `fused`, and carried values that only feed themselves."""
-    live = _Liveness(graph)
+    live = _Liveness(graph.body)
     body = _swept(graph.body, live)
     return graph if body is graph.body else Graph(graph.name, body, graph.device, graph.inout, graph.policy)
+
+
+def sliced(ops: Sequence[Op], values: Sequence[Value]) -> tuple[Op, ...]:
+    """What values need of the ops before them, without effects."""
+    block = Block((), tuple(ops), tuple(values))
+    return _swept(block, _Liveness(block, effects=False)).ops
 
 
 def has_effect(op: Op) -> bool:
@@ -27,9 +33,10 @@ def has_effect(op: Op) -> bool:
 
 
 class _Liveness:
-    """Which ops must run and which values are read, found by a worklist from the roots."""
+    """Which ops must run and which values are read, found by a worklist from the roots: the results of the body and, if
+    `effects`, the ops that have some."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, body: Block, *, effects: bool = True) -> None:
         self.ops: set[Op] = set()
         self.values: set[Value] = set()
         self.parents: dict[Op, Op | None] = {}
@@ -37,10 +44,10 @@ class _Liveness:
         self.carried_by: dict[Value, tuple[Op, int]] = {}
         self.queue: list[Value] = []
         roots: list[Op] = []
-        self.collect(graph.body, None, roots)
-        for op in roots:
+        self.collect(body, None, roots)
+        for op in roots if effects else ():
             self.need_op(op)
-        self.need(graph.results)
+        self.need(body.results)
         while self.queue:
             self.spread(self.queue.pop())
 

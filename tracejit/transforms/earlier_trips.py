@@ -6,70 +6,97 @@ carries: the derivative then goes through ordinary ops. As in eager code, it cos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Rebuilder
-from tracejit.ir.core import Block, Op, Value, all_reads, type_values, walk
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
 from tracejit.ir.types import BOOL, I64, ScalarType
+from tracejit.ops.control import gradient_parts
 from tracejit.transforms.activity import useful, varied
+from tracejit.transforms.dce import sliced
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, substitute
-from tracejit.transforms.residuals import live
 
 #: The ops around a place, outermost first, each with the block that holds it.
 Enclosing = Sequence[tuple[Op, Edit]]
 
+#: For derivatives, by their first result: what the loops around, by their index, carry on the way to them.
+Carried = Mapping[Value, Mapping[Value, Sequence[Value]]]
 
-def through_earlier_trips(op: Op, ys: Sequence[Value], xs: Sequence[Value], enclosing: Enclosing, edit: Edit) -> Op:
-    """A `gradient` or `tangent` op, of the ys by the xs, that reads nothing which an enclosing loop carries and which
-    varies with `xs`: the blocks around it get the repeated trips. Raises `NotDifferentiable` where that was not asked
-    for, or cannot be had.
-    """
-    edits = [*(outer for _, outer in enclosing), edit]
-    for depth, (around, _) in enumerate(enclosing):
-        carried = _carried_on_the_way(ys, xs, around, edits, depth)
-        if not carried:
-            continue
-        if not op.attrs.get("retain", False):
+
+def carried_on_the_way(graph: Graph) -> Carried:
+    """What all derivatives of a graph go through of earlier trips. Raises `NotDifferentiable` where that was not asked
+    for."""
+    found: dict[Value, Mapping[Value, Sequence[Value]]] = {}
+    for root, op, loops in _derivatives(graph.body, graph.body, ()):
+        carried = {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
+        if any(carried.values()) and not op.attrs.get("retain", False):
             reason = (
                 "it depends on earlier trips of the loop it is in: pass retain_graph=True, or make these trips a loop "
                 "of their own inside this one"
             )
             raise NotDifferentiable(op.name, reason, op.span)
-        needed, ops = _slice(op, around, carried)
-        b = Rebuilder(without_effects, {}, op.span)
-        stand_in = dict(zip(needed, _repeated(b, around, needed, ops), strict=True))
+        found[op.results[0]] = carried
+    return found
+
+
+def carried_to(root: Block, loop: Op, derivative: Op) -> list[Value]:
+    """What a loop carries from trip to trip on the way to a derivative in it, from values outside of it."""
+    body = loop.block("body")
+    if derivative.name == "gradient":
+        ys, _, xs = gradient_parts(derivative)
+    else:
+        ys, xs = derivative.operands[:1], derivative.defn.group(derivative.operands)[1]
+    inside = {*body.params, *(r for op in walk(body) for r in op.results)}
+    given = [x for x in xs if x not in inside]
+    if not given:
+        return []
+    changed, matters = varied(root.ops, given), useful([loop], ys)
+    return [p for p in body.params[1:] if p in changed and p in matters and p not in xs]
+
+
+def _derivatives(root: Block, block: Block, loops: tuple[Op, ...]) -> Iterator[tuple[Block, Op, tuple[Op, ...]]]:
+    """The derivatives in a block, with the loops around them inside of `root`."""
+    for op in block.ops:
+        if op.name in ("gradient", "tangent"):
+            yield root, op, loops
+        for nested in op.blocks:
+            if op.name == "custom":
+                yield from _derivatives(nested, nested, ())
+            else:
+                yield from _derivatives(root, nested, (*loops, op) if op.name == "loop" else loops)
+
+
+def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: Edit) -> Op:
+    """A derivative that reads nothing which an enclosing loop carries on the way to it: the blocks around it get the
+    repeated trips. Raises `NotDifferentiable` where that cannot be had."""
+    edits = [*(outer for _, outer in enclosing), edit]
+    stand_in: dict[Value, Value] = {}
+    for depth, (around, _) in enumerate(enclosing):
+        on_the_way = carried[op.results[0]].get(around.block("body").params[0]) if around.name == "loop" else None
+        if not on_the_way:
+            continue
+        needed, ops = _slice(op, around, on_the_way)
+        b = Rebuilder(without_effects, dict(stand_in), op.span)
+        new = dict(zip(needed, _repeated(b, around, needed, ops), strict=True))
         for inner in edits[depth + 1 :]:
-            inner.reset([substitute(o, stand_in) for o in inner.ops])
+            inner.reset([substitute(o, new) for o in inner.ops])
         edits[depth + 1].insert_first(*b.ops)
-        op, ys = substitute(op, stand_in), [stand_in.get(y, y) for y in ys]
+        op = substitute(op, new)
+        stand_in.update(new)
     return op
 
 
-def _carried_on_the_way(
-    ys: Sequence[Value], xs: Sequence[Value], around: Op, edits: Sequence[Edit], depth: int
-) -> list[Value]:
-    """What a loop carries from trip to trip on the way from `xs`, those that are from outside of it, to `ys`."""
-    outside = {v for e in edits[: depth + 1] for v in e.defined}
-    given = [x for x in xs if x in outside]
-    if around.name != "loop" or not given:
-        return []
-    ops = [before for e in edits for before in e.ops]
-    matters = useful([before for before in ops if not any(x in before.results for x in xs)], ys)
-    changed = varied([*ops, around], given)
-    return [p for p in around.block("body").params if p in changed and p in matters and p not in xs]
-
-
-def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], list[Op]]:
+def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:
     """What a loop must carry to give `carried`, and the ops of its body for that."""
     body = around.block("body")
     following = dict(zip(body.params[1:], body.results[1:], strict=True))
-    needed, ops = set(carried), list[Op]()
+    needed, ops = set(carried), ()
     while True:
-        wanted = {following[p] for p in needed}
-        ops = live(body.ops, wanted, effects=False)
-        read = wanted.union(*map(all_reads, ops), *(type_values(p.type) for p in needed))
+        wanted = [following[p] for p in needed]
+        ops = sliced(body.ops, wanted)
+        read = set(wanted).union(*map(all_reads, ops), *(type_values(p.type) for p in needed))
         more = read.intersection(body.params[1:]) - needed
         if not more:
             break
@@ -93,5 +120,5 @@ def _repeated(b: Rebuilder, around: Op, needed: Sequence[Value], ops: Sequence[O
     for op in ops:
         inner.step(op)
     block = inner.block((index, *params), (go, *(inner.value(following[p]) for p in needed)), "body")
-    operands = (body.params[0], go, *(inits[p] for p in needed))
+    operands = (body.params[0], go, *(b.value(inits[p]) for p in needed))
     return b.emit("loop", operands, blocks=[block], like=params, mapping={})

@@ -14,10 +14,11 @@ from dataclasses import replace
 from tracejit.errors import NotDifferentiable
 from tracejit.ir.builder import Builder, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.reached import told
 from tracejit.ir.types import is_differentiable
 from tracejit.ops.control import gradient_parts, grouped
 from tracejit.transforms.activity import active
-from tracejit.transforms.earlier_trips import through_earlier_trips
+from tracejit.transforms.earlier_trips import Carried, carried_on_the_way, through_earlier_trips
 from tracejit.transforms.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
@@ -31,11 +32,11 @@ from tracejit.transforms.vjp import reverse
 @transform("expand-gradient")
 def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
-    if not any(op.name in ("gradient", "tangent", "leaf", "rewritten") for op in walk(graph.body)):
+    if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten") for op in walk(graph.body)):
         return graph
-    graph = truncated(graph)
+    graph = truncated(told(graph))
     graph = without_rewritten(replace(graph, body=rewritten_checked(graph.body)))
-    body = _Expansion(graph.params).block(spent_checked(graph.body), ())
+    body = _Expansion(graph.params, carried_on_the_way(graph)).block(spent_checked(graph.body), ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 
 
@@ -67,8 +68,9 @@ def _without_leaf(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence
 class _Expansion:
     """The gradients of one graph, expanded in program order."""
 
-    def __init__(self, params: Sequence[Value]) -> None:
+    def __init__(self, params: Sequence[Value], carried: Carried) -> None:
         self.params = params
+        self.carried = carried
         self.results: dict[Value, Value] = {}
 
     def block(self, block: Block, enclosing: tuple[tuple[Op, Edit], ...]) -> Block:
@@ -77,11 +79,7 @@ class _Expansion:
         for old in block.ops:
             op = substitute(old, self.results)
             if op.name in ("gradient", "tangent"):
-                if op.name == "gradient":
-                    ys, _, xs = gradient_parts(op)
-                else:
-                    ys, xs = op.operands[:1], op.defn.group(op.operands)[1]
-                op = through_earlier_trips(op, ys, xs, enclosing, edit)
+                op = through_earlier_trips(op, self.carried, enclosing, edit)
                 edits = [*(outer for _, outer in enclosing), edit]
                 loops = [depth for depth, (around, _) in enumerate(enclosing, 1) if around.name == "loop"]
                 found = (
@@ -101,7 +99,7 @@ class _Expansion:
     def _nested(self, op: Op, around: tuple[tuple[Op, Edit], ...]) -> tuple[Block, ...]:
         if op.name != "custom":
             return tuple(self.block(nested, around) for nested in op.blocks)
-        return tuple(_Expansion((*nested.params, *self.params)).block(nested, ()) for nested in op.blocks)
+        return tuple(_Expansion((*nested.params, *self.params), self.carried).block(nested, ()) for nested in op.blocks)
 
     def gradient(self, op: Op, edits: list[Edit], outside: int) -> Sequence[Value]:
         """Emit the backward where the op stands; so many blocks are outside of the loop around it."""

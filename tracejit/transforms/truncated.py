@@ -19,7 +19,7 @@ from tracejit.ir.builder import Rebuilder, Visit, rebuild, values_like
 from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.types import BOOL, I64, ListType, ScalarType
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.activity import useful, varied
+from tracejit.transforms.earlier_trips import carried_to
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.residuals import live
 
@@ -74,22 +74,10 @@ def _branch(graph: Graph, loop: Op) -> _Branch | None:
             for inner in walk(block):
                 if inner.name != "gradient" or inner.attrs.get("retain", False):
                     continue
-                carried = _carried_on_the_way(graph, loop, inner)
+                carried = carried_to(graph.body, loop, inner)
                 if carried:
                     return _Branch(op, side, live(body.ops[:at], op.operands, effects=False), carried)
     return None
-
-
-def _carried_on_the_way(graph: Graph, loop: Op, gradient: Op) -> list[Value]:
-    """What a loop carries from trip to trip on the way to a gradient in it, from values outside of it."""
-    body = loop.block("body")
-    ys, _, xs = gradient_parts(gradient)
-    inside = {*body.params, *(r for op in walk(body) for r in op.results)}
-    given = [x for x in xs if x not in inside]
-    if not given:
-        return []
-    changed, matters = varied(graph.body.ops, given), useful([loop], ys)
-    return [p for p in body.params[1:] if p in changed and p in matters and p not in xs]
 
 
 class _Segments:

@@ -2,7 +2,8 @@
 
 Eager code's tape leads from a loss to the leaves that its operations were given, be their slopes 0. Here that is asked
 of the ops before a `backward()`. What holds on every path costs nothing; where it depends on the path, branches and
-loops also give whether their results lead to a leaf. A list that grows leads where any of its items does.
+loops also give whether their results lead to a leaf. A list that grows leads where any of its items does. What the
+trips of a loop hand on is known when the loop is: until then an op `leads` stands for the answer (`told`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder
-from tracejit.ir.core import Block, Graph, Op, Value, inputs_of
+from tracejit.ir.core import Block, Graph, Op, Value, inputs_of, walk
+from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, I64, ScalarType, is_differentiable
 
 #: Whether something leads to a leaf: known, or a truth value of the graph.
@@ -33,14 +35,17 @@ def reached(
 ) -> list[Truth]:
     """Whether `y` leads to each leaf, which is given as the values that are versions of it. `builders` make the blocks
     around this place, outermost first; `known` are the parameters of the function; `is_positive` tells it of a trip
-    count. Where `y` leads to what a loop around hands from trip to trip, it leads to every leaf."""
-    masks = _masks(builders, leaves, known, is_positive)
+    count."""
+    bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
+    masks = Masks(bits, set(known), is_positive)
+    for b in builders:
+        masks.ops(b.ops)
     may, must = masks.of((y,))
-    if may & _CARRIED:
-        return [True] * len(leaves)
     truths: list[Truth] = [bool(must >> i & 1) for i in range(len(leaves))]
     for i, versions in enumerate(leaves):
-        if (may & ~must) >> i & 1:
+        if truths[i] is False and may & _CARRIED:
+            truths[i] = builders[-1].emit("leads", (y, *versions), names=("reached",))[0]
+        elif (may & ~must) >> i & 1:
             paths, inside = Paths(masks, 1 << i), dict[Value, Truth]()
             inside.update((x, True) for x in versions)
             for b in builders:
@@ -82,26 +87,17 @@ def telling_paths(
     return replace(graph, body=body), len(told), tuple(map(tuple, rows))
 
 
-def leads_to_a_trip(
-    builders: Sequence[Builder], y: Value, leaves: Sequence[Sequence[Value]], known: Iterable[Value]
-) -> bool:
-    """Whether `y` leads to what a loop around hands from trip to trip; the arguments are those of `reached`."""
-    may, _ = _masks(builders, leaves, known, lambda n: False).of((y,))
-    return bool(may & _CARRIED)
-
-
-def _masks(
-    builders: Sequence[Builder],
-    leaves: Sequence[Sequence[Value]],
-    known: Iterable[Value],
-    is_positive: Callable[[Value], bool],
-) -> Masks:
-    """What all values so far lead to."""
-    bits = {x: 1 << i for i, versions in enumerate(leaves) for x in versions}
-    masks = Masks(bits, set(known), is_positive)
-    for b in builders:
-        masks.ops(b.ops)
-    return masks
+def told(graph: Graph) -> Graph:
+    """The graph with the answers in the place of `leads` ops."""
+    while True:
+        asked = next((op for op in walk(graph.body) if op.name == "leads"), None)
+        if asked is None:
+            return graph
+        masks = Masks(dict.fromkeys(asked.operands[1:], 1), set(graph.params), lambda n: False)
+        masks.ops(graph.body.ops)
+        b = Builder()
+        Paths(masks, 1, asked).ops(b, graph.body.ops, dict.fromkeys(asked.operands[1:], True))
+        graph = replace(graph, body=replace(graph.body, ops=tuple(b.ops)))
 
 
 @dataclass(slots=True)
@@ -189,10 +185,12 @@ def sources(op: Op) -> Iterable[Value]:
 
 @dataclass(slots=True)
 class Paths:
-    """Ops that also tell whether their results lead to one leaf, where that depends on the path."""
+    """Ops that also tell whether their results lead to one leaf, where that depends on the path. The answer takes the
+    place of the op `asked`."""
 
     masks: Masks
     bit: int
+    asked: Op | None = None
 
     def static(self, value: Value) -> bool | None:
         """Whether a value leads to the leaf, if that is known."""
@@ -208,7 +206,10 @@ class Paths:
         for op in ops:
             varying = [r for r in op.results if self.static(r) is None]
             b.span = op.span
-            if not varying:
+            if op is self.asked:
+                truth = value_of(b, self.truth(op.operands[0], inside))
+                b.append_op(Op(REGISTRY["logical_or"], (truth, truth), {}, op.results, (), op.span))
+            elif not varying and not self.is_asked_in(op):
                 b.append_op(op)
             elif op.name == "if":
                 self.branches(b, op, inside)
@@ -218,6 +219,10 @@ class Paths:
                 b.append_op(op)
                 truth = any_of(b, [self.truth(v, inside) for v in sources(op)])
                 inside.update(dict.fromkeys(varying, truth))
+
+    def is_asked_in(self, op: Op) -> bool:
+        """Whether an op has the answer in one of its blocks."""
+        return self.asked is not None and any(inner is self.asked for block in op.blocks for inner in walk(block))
 
     def branches(self, b: Builder, op: Op, inside: dict[Value, Truth]) -> None:
         """An `if`: its condition tells where that is all."""
