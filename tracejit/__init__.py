@@ -118,7 +118,7 @@ _LATER = {
     "checkpoint": "tracejit.transformations.checkpointing",
     "check": "tracejit.transformations.checking",
     "export": "tracejit.deploy",
-    "load": "tracejit.deploy",
+    "load": "tracejit.saving",
     **dict.fromkeys(
         (
             *("cosine_similarity", "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),

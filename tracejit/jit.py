@@ -14,6 +14,8 @@ from typing import Any, Final, Generic, TypeVar
 from tracejit.eager.hints import is_instance_of as isinstance
 from tracejit.eager.hints import is_scripting, is_tracing
 from tracejit.nn import Module
+from tracejit.saving import load as _load
+from tracejit.saving import save as _save
 from tracejit.scripted import ScriptedFunction as ScriptFunction
 from tracejit.scripted import script
 from tracejit.scripted import trace as _trace
@@ -37,7 +39,9 @@ __all__ = [
     "is_scripting",
     "is_tracing",
     "isinstance",
+    "load",
     "optimize_for_inference",
+    "save",
     "script",
     "script_if_tracing",
     "script_method",
@@ -68,8 +72,6 @@ Error = Exception
 
 #: Names of `torch.jit` that are not here, and what takes their place.
 _ELSEWHERE = {
-    "save": "tj.export(script, example_args, 'model.tj')",
-    "load": "tj.load('model.tj')",
     "CompilationUnit": "functions with @tj.script",
     "trace_module": "trace(module, example_inputs)",
 }
@@ -164,11 +166,33 @@ def Attribute(value: T, type: Any) -> T:
 def freeze(mod: Any, preserved_attrs: Sequence[str] | None = None, optimize_numerics: bool = True) -> Any:
     """A script of a copy of a module: later changes of the module are not the copy's, and its parameters ask for no
     gradients. All attributes are preserved, numerics are as ever. RuntimeError where it is in training mode."""
-    module = getattr(mod, "__tracejit_module__", mod)
-    if module.training:
+    if mod.training:
         raise RuntimeError("freeze() takes a module in evaluation mode: call eval() first")
-    return script(copy.deepcopy(module).requires_grad_(False))
+    frozen = script(copy.deepcopy(mod))
+    frozen.requires_grad_(False)
+    return frozen
 
 
-#: A frozen module is compiled for inference as it is.
-optimize_for_inference = freeze
+def optimize_for_inference(mod: Any, other_methods: Sequence[str] | None = None) -> Any:
+    """The frozen module, which is compiled for inference as it is; `mod` is put into evaluation mode."""
+    return freeze(mod.eval(), other_methods)
+
+
+def save(
+    m: Any, f: Any, example_args: Sequence[Any] | None = None, _extra_files: Mapping[str, str | bytes] | None = None
+) -> None:
+    """Write a script or scripted module to a path or an open file: what it was compiled for so far, or with
+    `example_args`, which are not run, what a call with these needs. RuntimeError where it cannot be saved or written.
+
+    The file has graphs as text, weights as safetensors, and no code. `_extra_files` are further contents by name.
+    """
+    _save(m, f, example_args, _extra_files)
+
+
+def load(
+    f: Any, map_location: Any = None, _extra_files: dict[str, Any] | None = None, _restore_shapes: bool = False
+) -> Any:
+    """What `save` wrote, from a path or an open file, as something to call: it needs no source, and executes nothing of
+    the file. A call that was not saved is a TypeError that lists those that were. `_extra_files` gets the contents of
+    the names that it has. RuntimeError for what is no such file or damaged."""
+    return _load(f, map_location, _extra_files)

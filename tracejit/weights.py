@@ -10,9 +10,9 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -52,6 +52,13 @@ def save_weights(weights: Any, path: str | os.PathLike[str], metadata: Mapping[s
     state = weights.state_dict() if hasattr(weights, "state_dict") else weights
     if not isinstance(state, Mapping):
         raise TypeError(f"save_weights takes a module or a dict of tensors, not {type(weights).__name__}")
+    write = writing(state, metadata)
+    with replacing(Path(path)) as file:
+        write(file)
+
+
+def writing(state: Mapping[Any, Any], metadata: Mapping[str, str] | None = None) -> Callable[[IO[bytes]], None]:
+    """What writes a dict of Tensors and arrays into an open file. TypeError as of `save_weights`."""
     arrays = {str(name): _array(str(name), value) for name, value in state.items()}
     header: dict[str, Any] = {} if metadata is None else {"__metadata__": _checked_metadata(metadata)}
     # The widest numbers first, so that every tensor is aligned.
@@ -64,11 +71,14 @@ def save_weights(weights: Any, path: str | os.PathLike[str], metadata: Mapping[s
         header[name] = {"dtype": _NAMES[array.dtype.name], "shape": shape, "data_offsets": [end - array.nbytes, end]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    with replacing(Path(path)) as file:
+
+    def write(file: IO[bytes]) -> None:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for array in placed:
             file.write(array.tobytes())
+
+    return write
 
 
 def load_weights(path: Any, module: Any = None, *, strict: bool = True, device: Any = None) -> Any:
@@ -76,7 +86,8 @@ def load_weights(path: Any, module: Any = None, *, strict: bool = True, device: 
     `Module.load_state_dict`, which says what `strict` means and what is given). ValueError for a damaged file."""
     if module is not None and not hasattr(module, "load_state_dict"):
         path, module = module, path
-    state = _read(Path(path))
+    with Path(path).open("rb") as file:
+        state = read_weights(file, Path(path).stat().st_size, path)
     if module is not None:
         return module.load_state_dict(state, strict)
     return state if device is None else {name: tensor.to(device) for name, tensor in state.items()}
@@ -85,7 +96,7 @@ def load_weights(path: Any, module: Any = None, *, strict: bool = True, device: 
 def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """The metadata of a safetensors file."""
     with Path(path).open("rb") as file:
-        return _header(Path(path), file, Path(path).stat().st_size).get("__metadata__", {})
+        return _header(path, file, Path(path).stat().st_size).get("__metadata__", {})
 
 
 def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
@@ -103,7 +114,7 @@ def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     return dict(metadata)
 
 
-def _header(path: Path, file: Any, size: int) -> dict[str, Any]:
+def _header(path: object, file: IO[bytes], size: int) -> dict[str, Any]:
     """The header; the file is left where the data begins."""
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, _LONGEST):
@@ -124,10 +135,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path) -> dict[str, tj.Tensor]:
-    with path.open("rb") as file:
-        header = _header(path, file, path.stat().st_size)
-        data = file.read()
+def read_weights(file: IO[bytes], size: int, path: object) -> dict[str, tj.Tensor]:
+    """The Tensors of an open file of so many bytes, which messages call `path`. ValueError for a damaged one."""
+    header = _header(path, file, size)
+    data = file.read()
     header.pop("__metadata__", None)
     state: dict[str, tj.Tensor] = {}
     end = 0
@@ -148,7 +159,7 @@ def _read(path: Path) -> dict[str, tj.Tensor]:
     return {name: state[name] for name in header}
 
 
-def _offsets(path: Path, name: str, entry: Any) -> tuple[int, int]:
+def _offsets(path: object, name: str, entry: Any) -> tuple[int, int]:
     offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
     if not isinstance(offsets, list) or [type(n) for n in offsets] != [int, int]:
         raise ValueError(f"{path}: tensor {name!r} has no valid place")

@@ -203,8 +203,8 @@ def test_further_names_of_pytorch() -> None:
     v = tj.autograd.Variable(tj.ones(2), requires_grad=True)
     (v * 3).sum().backward()
     assert v.grad is not None and v.grad.tolist() == [3, 3] and issubclass(ValueError, jit.Error)
-    with pytest.raises(AttributeError, match=r"use tj\.export"):
-        jit.save  # noqa: B018
+    with pytest.raises(AttributeError, match=r"use trace\(module, example_inputs\)"):
+        jit.trace_module  # noqa: B018
 
 
 def test_the_fans_of_a_weight() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.errors import ScriptError
+from tracejit.frontend.array_facts import taken
 from tracejit.frontend.context import (
     Context,
     Frame,
@@ -447,6 +448,7 @@ class Lowering:
         same = self.aliases.get(access)
         if same is not None and same in self.views:
             return self.views[same]
+        spec = taken(spec)
         dims = tuple(next(self.dim_names) if d is None else d for d in spec.dims)
         value = Value(TensorType(spec.dtype, dims), name)
         prologue = ScriptBuilder()

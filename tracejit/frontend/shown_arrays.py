@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tracejit.eager import modes
 from tracejit.eager.modes import MODE
 from tracejit.frontend import tables
+from tracejit.frontend.array_facts import GRADIENTS, note_asked
 from tracejit.frontend.kinds import ArrayKind, ChoiceKind, Kind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.signature import constant_access
 from tracejit.frontend.values import (
@@ -64,6 +65,7 @@ def field(
 def asks(c: Calls, shown: ArrayView | Number, content: Value) -> Truth:
     """Whether a tensor asks for gradients: what the trips of a loop around hand on does, and what is made under
     `no_grad`, in the script or around its call, does not."""
+    note_asked(GRADIENTS)
     is_made_here = not (isinstance(shown, ArrayView) and shown.is_whole) and all(
         v is not shown for f in c.ctx.frames() for v in f.env.values()
     )

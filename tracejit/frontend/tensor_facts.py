@@ -11,6 +11,7 @@ from tracejit import cuda
 from tracejit.eager.dtypes import float32
 from tracejit.eager.facts import set_default_dtype
 from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.array_facts import LAYOUT, note_asked
 from tracejit.frontend.arrays import METHODS, define, total_size
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.heap import led_to
@@ -147,6 +148,7 @@ def _dim(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fron
 def steps(c: Calls, x: ArrayView, node: ast.AST) -> tuple[Size, ...]:
     """The steps in elements along each axis, where the memory is one that a script lays out or an argument in C
     order."""
+    note_asked(LAYOUT)
     if x.storage in c.ctx.strided:
         c.ctx.refuse(node, "the strides of this argument are not known in a script", "pass x.contiguous()")
     return x.strides
@@ -170,6 +172,7 @@ def _is_contiguous(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
     """An argument that is not in C order was compiled for as such; its parts are not known."""
+    note_asked(LAYOUT)
     if isinstance(x, ArrayView) and x.storage in c.ctx.strided and x.is_whole:
         return Static(False)
     view = as_array(c, x, node)

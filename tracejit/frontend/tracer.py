@@ -24,6 +24,7 @@ import numpy as np
 
 from tracejit.eager.modes import MODE
 from tracejit.eager.tensor import Tensor
+from tracejit.frontend.array_facts import GRADIENTS, note_asked
 from tracejit.frontend.augmented import update_view
 from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.dependence import compiled_in, decided_by
@@ -304,6 +305,7 @@ class Tracer:
 
     def is_leaf(self, value: TracedTensor) -> bool:
         """Whether the value is an argument."""
+        note_asked(GRADIENTS)
         return isinstance(value.front, ArrayView) and value.front.storage in self.calls.gradients.leaves
 
     def describe(self, value: TracedTensor | TracedNumber) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
@@ -34,7 +34,7 @@ def script(fn: Any = None, **options: Any) -> Any:
         return lambda f: script(f, **options)
     if type(fn) is ScriptedFunction and options:
         return ScriptedFunction(fn.__tracejit_function__, made)
-    if isinstance(fn, ScriptedFunction | BoundScript) or type(fn) is ScriptedModule:
+    if isinstance(fn, ScriptedFunction | BoundScript) or issubclass(type(fn), ScriptedModule):
         return fn
     if isinstance(fn, staticmethod | classmethod):
         return type(fn)(script(fn.__func__, **options))
@@ -111,7 +111,20 @@ class ScriptedModule:
 
     def __getattr__(self, name: str) -> Any:
         module, compiled = self.__dict__["module"], self.__dict__["script"]
-        return getattr(compiled, name) if name in _INSPECTION else getattr(module, name)
+        if name in _INSPECTION and not hasattr(module, name):
+            return getattr(compiled, name)
+        found = getattr(module, name)
+        return self._instead(found) if name in _GIVE_SELF else found
+
+    def _instead(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method that gives its module, which is this one here."""
+
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            made = method(*args, **kwargs)
+            return self if made is self.__dict__["module"] else made
+
+        return call
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.__dict__["module"], name, value)
@@ -145,6 +158,12 @@ class ScriptedModule:
         """What became of the module for these arguments."""
         return self.__dict__["script"].explain(self.__dict__["module"], *args, **kwargs)
 
+    def save(self, file: Any, example_args: Sequence[Any] | None = None) -> None:
+        """Write what was compiled so far, or what a call with the examples needs: see `tracejit.jit.save`."""
+        import tracejit as tj
+
+        tj.jit.save(self, file, example_args)
+
     def __dir__(self) -> list[str]:
         return sorted({*dir(self.__dict__["module"]), *object.__dir__(self), *_INSPECTION})
 
@@ -152,6 +171,8 @@ class ScriptedModule:
         return f"script({self.__dict__['module']!r})"
 
 
+#: Methods of modules that give the module itself.
+_GIVE_SELF = frozenset(("train", "eval", "apply", "to", "float", "double", "half", "cpu", "cuda", "requires_grad_"))
 _INSPECTION = frozenset(("graph", "ir", "llvm", "asm", "cuda", "compiles", "save_html", "last", "options"))
 
 

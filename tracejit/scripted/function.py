@@ -464,6 +464,12 @@ class ScriptedFunction(FastCallable):
 
         return explanation(self, self._specialisation_for(args, kwargs))
 
+    def save(self, file: Any, example_args: Sequence[Any] | None = None) -> None:
+        """Write what was compiled so far, or what a call with the examples needs: see `tracejit.jit.save`."""
+        import tracejit as tj
+
+        tj.jit.save(self, file, example_args)
+
     def save_html(self, path: str | Path) -> None:
         """Write source, report and every stage of the last specialisation as one HTML page."""
         from tracejit.scripted.explain import write_page
