@@ -39,6 +39,19 @@ def test_stacks_have_the_same_products_on_any_number_of_threads(
     np.testing.assert_allclose(found[0], x @ y, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("columns", [400, 434, 437, 480])
+def test_blocks_of_columns_have_the_bits_of_a_product_of_few(columns: int) -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(171, 150)), rng.normal(size=(150, columns))
+    with each_number_of_threads(1, 3) as counts:
+        found = [product(x, y) for _ in counts]
+    narrow = [product(x[:16], np.ascontiguousarray(y[:, at : at + 20])) for at in range(0, columns - 19, 17)]
+    for one in found:
+        np.testing.assert_allclose(one, x @ y, rtol=1e-9, atol=1e-9)
+        for at, few in zip(range(0, columns - 19, 17), narrow, strict=True):
+            np.testing.assert_array_equal(one[:16, at : at + 20], few)
+
+
 def test_one_parallel_loop_runs_over_all_leading_axes() -> None:
     program = lower(parse(STACKED))
     (choice,) = [stmt for stmt in program.entry.body if isinstance(stmt, If) and isinstance(stmt.then[0], For)]

@@ -17,7 +17,11 @@ from tracejit.records import record
 CACHED_BYTES, SPREAD_BYTES, LINE = 1 << 20, 1 << 19, 64
 #: At most one row in so many is computed twice.
 WASTE = 10
-_FIELDS = Fields.of("i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr")
+#: Bytes of B in a block of columns, which stays in a core's own cache while all rows of A pass.
+BLOCK_BYTES = 1 << 18
+_PARAMS = "i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
+#: Beside the arguments: the rows of tiles, the columns of a block.
+_FIELDS = Fields.of(f"{_PARAMS}, i64 %rows, i64 %block")
 #: What the functions here and in `gemm_panels` call.
 COMMON = """
 declare void @tj_share_tiles(ptr, ptr, i64, i64, i64, i1)
@@ -80,13 +84,21 @@ def spread_text(size: int) -> str:
 
 
 def tile_text(name: str, full: int, rows: int, width: int) -> str:
-    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes."""
+    """`@tj_tile_NAME_WIDTH(k, A, ar, ac, B, br, C, cr)`: C[0:rows, 0:width] = A B. A register has `full` lanes. The
+    lines of C come to the cache while k runs: they are written at the end, one after the other."""
     type, size = TYPES[name]
     lanes = min(width, full)
     vector, vectors = f"<{lanes} x {type}>", range(width // lanes)
     fma = f"@llvm.fmuladd.v{lanes}{name}"
     entry = [f"  %o{r} = mul i64 %ar, {r}" for r in range(rows)]
     entry += [f"  %q{r} = mul i64 %cr, {r}" for r in range(rows)]
+    for r in range(rows):
+        entry.append(f"  %line{r} = getelementptr {type}, ptr %c, i64 %q{r}")
+        for at in range(0, width * size, LINE):
+            entry += [
+                f"  %line{r}.{at} = getelementptr i8, ptr %line{r}, i64 {at}",
+                f"  call void @llvm.prefetch.p0(ptr %line{r}.{at}, i32 1, i32 3, i32 1)",
+            ]
     loop = [
         f"  %s{r}.{v} = phi {vector} [ zeroinitializer, %entry ], [ %t{r}.{v}, %loop ]"
         for r in range(rows)
@@ -115,6 +127,7 @@ def tile_text(name: str, full: int, rows: int, width: int) -> str:
     params = "i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr"
     return f"""
 declare {vector} {fma}({vector}, {vector}, {vector})
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 define void @tj_tile_{name}_{width}({params}) noinline nounwind {{
 entry:
 {lines(entry)}
@@ -157,12 +170,13 @@ class _Direct:
 {call}"""
 
     def _part(self) -> str:
-        """Row tiles `begin` to `end`: whole vectors from the left, then what is left, from the right."""
+        """Row tiles `begin` to `end` of all blocks of columns, one block after the other: whole vectors from the left,
+        then what is left of the last block, from the right."""
         three, one, *narrow = self.widths
         rest = ""
         for width in narrow:
             rest = f"""
-  %few = icmp sle i64 %left, {width}
+  %few = icmp sle i64 %over, {width}
   br i1 %few, label %rest.narrow, label %rest.one
 rest.narrow:
   %at.narrow = sub i64 %n, {width}
@@ -174,13 +188,21 @@ define internal void @tj_direct_part_{self.name}(ptr %record, i64 %begin, i64 %e
 start:
 {_FIELDS.loads()}
   %last = sub i64 %m, {self.rows}
+  %begin.block = sdiv i64 %begin, %rows
+  %begin.before = mul i64 %begin.block, %rows
+  %begin.down = sub i64 %begin, %begin.before
+  %begin.left = mul i64 %begin.block, %block
   br label %row
 row:
   %t = phi i64 [ %begin, %start ], [ %t1, %next ]
+  %down = phi i64 [ %begin.down, %start ], [ %next.down, %next ]
+  %left = phi i64 [ %begin.left, %start ], [ %next.left, %next ]
   %more = icmp slt i64 %t, %end
   br i1 %more, label %tiles, label %done
 tiles:
-  %whole = mul i64 %t, {self.rows}
+  %edge = add i64 %left, %block
+  %right = call i64 @llvm.smin.i64(i64 %edge, i64 %n)
+  %whole = mul i64 %down, {self.rows}
   %i = call i64 @llvm.smin.i64(i64 %whole, i64 %last)
   %skip.a = mul i64 %i, %ar
   %a.row = getelementptr {self.type}, ptr %a, i64 %skip.a
@@ -188,9 +210,9 @@ tiles:
   %c.row = getelementptr {self.type}, ptr %c, i64 %skip.c
   br label %triples
 triples:
-  %j = phi i64 [ 0, %tiles ], [ %j.three, %triple ]
+  %j = phi i64 [ %left, %tiles ], [ %j.three, %triple ]
   %j.three = add i64 %j, {three}
-  %is.three = icmp sle i64 %j.three, %n
+  %is.three = icmp sle i64 %j.three, %right
   br i1 %is.three, label %triple, label %singles
 triple:
 {self._call(three, "%j", "three")}
@@ -198,14 +220,14 @@ triple:
 singles:
   %s = phi i64 [ %j, %triples ], [ %s.one, %single ]
   %s.one = add i64 %s, {one}
-  %is.one = icmp sle i64 %s.one, %n
+  %is.one = icmp sle i64 %s.one, %right
   br i1 %is.one, label %single, label %rest
 single:
 {self._call(one, "%s", "one")}
   br label %singles
 rest:
-  %left = sub i64 %n, %s
-  %nothing = icmp eq i64 %left, 0
+  %over = sub i64 %right, %s
+  %nothing = icmp eq i64 %over, 0
   br i1 %nothing, label %next, label %some
 some:{rest}
   %at.rest = sub i64 %n, {one}
@@ -213,6 +235,10 @@ some:{rest}
   br label %next
 next:
   %t1 = add i64 %t, 1
+  %down1 = add i64 %down, 1
+  %ends = icmp eq i64 %down1, %rows
+  %next.down = select i1 %ends, i64 0, i64 %down1
+  %next.left = select i1 %ends, i64 %edge, i64 %left
   br label %row
 done:
   ret void
@@ -220,17 +246,36 @@ done:
 
     def _whole(self) -> str:
         """The product, by one thread or by several."""
+        three = self.widths[0]
         return f"""
-define void @tj_direct_{self.name}({_FIELDS.typed()}, i1 %share) nounwind {{
+define void @tj_direct_{self.name}({_PARAMS}, i1 %share) nounwind {{
+start:
   %record = alloca {_FIELDS.type}
-{_FIELDS.saves()}
   %up = add i64 %m, {self.rows - 1}
-  %tiles = sdiv i64 %up, {self.rows}
-  %plane = mul i64 %n, %k
+  %rows = sdiv i64 %up, {self.rows}
+  %all.b = mul i64 %k, %n
+  %large = icmp sgt i64 %all.b, {BLOCK_BYTES // self.size}
+  br i1 %large, label %split, label %run
+split:
+  %column = mul i64 %k, {three}
+  %fitting = sdiv i64 {BLOCK_BYTES // self.size}, %column
+  %some = call i64 @llvm.smax.i64(i64 %fitting, i64 1)
+  %columns = mul i64 %some, {three}
+  %least = call i64 @llvm.smin.i64(i64 %columns, i64 %n)
+  %n.up = add i64 %n, %least
+  %n.last = sub i64 %n.up, 1
+  %several = sdiv i64 %n.last, %least
+  br label %run
+run:
+  %block = phi i64 [ %n, %start ], [ %least, %split ]
+  %blocks = phi i64 [ 1, %start ], [ %several, %split ]
+{_FIELDS.saves()}
+  %count = mul i64 %blocks, %rows
+  %plane = mul i64 %block, %k
   %each = mul i64 %plane, {self.rows}
 {ELEMENTS}
   call void @tj_share_tiles(
-    ptr @tj_direct_part_{self.name}, ptr %record, i64 %tiles, i64 %each, i64 %elements, i1 %share)
+    ptr @tj_direct_part_{self.name}, ptr %record, i64 %count, i64 %each, i64 %elements, i1 %share)
   ret void
 }}"""
 
