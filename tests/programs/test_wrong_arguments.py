@@ -251,3 +251,18 @@ def test_arguments_of_autograd_are_errors_where_they_are_given() -> None:
         assert call(x, False).item() == 2.0
         with pytest.raises(TypeError, match=r"grad\(\) got an unexpected keyword argument 'inplace'"):
             call(x, True)
+
+
+@pytest.mark.parametrize(
+    "args, kwargs", [((1,), {}), ((1, 2, 3, 4), {}), ((1,), {"z": 2}), ((1, 2), {"x": 3}), ((1, 2), {})], ids=str
+)
+def test_calls_that_do_not_fit_the_parameters_are_told_as_in_python(args: Any, kwargs: Any) -> None:
+    def scaled(x, by, *, plus):
+        return x * by + plus
+
+    messages = []
+    for call in (scaled, script(scaled)):
+        with pytest.raises(TypeError) as caught:
+            call(*args, **kwargs)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]

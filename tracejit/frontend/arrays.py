@@ -17,11 +17,12 @@ from tracejit.eager.tensor import Tensor, no_attribute
 from tracejit.frontend.arguments import Arguments, normal_axis
 from tracejit.frontend.array_parts import viewed_as
 from tracejit.frontend.elementwise import elementwise, require_same_kind
+from tracejit.frontend.first_call import with_sign_told
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, in_order, ordered
 from tracejit.frontend.names import elementwise_names
-from tracejit.frontend.sizes import key
+from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape, shown_size
 from tracejit.frontend.slices import may_be_view, permuted, restrided
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
@@ -36,10 +37,12 @@ from tracejit.frontend.values import (
 )
 from tracejit.frontend.write_checks import MaybeView
 from tracejit.frontend.written import method_replacement, number_method
+from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, C128, F64, I64
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+    from tracejit.frontend.context import Context
 
 #: name -> (signature, handler); `function` binds the arguments and calls the handler.
 FUNCTIONS: dict[str, tuple[str, Callable[[Calls, Arguments], FrontValue]]] = {}
@@ -164,6 +167,10 @@ def total_size(calls: Calls, view: ArrayView) -> Size:
 def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) -> ArrayView:
     """The view with another shape of the same size: the same memory where it lies in C order, else a copy."""
     ctx = calls.ctx
+    lengths = [with_sign_told(calls, n) for n in lengths]
+    if ctx.tensors and any(isinstance(n, int) and n < -1 for n in lengths):
+        calls.arith.mismatch(ValueError("at most one size may be -1, and none smaller"), node)
+    lengths = [-1 if isinstance(n, int) and n < 0 else n for n in lengths]
     if ctx.same_lengths(view.lengths, lengths):
         return view
     total = total_size(calls, view)
@@ -171,17 +178,23 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     known: Size = 1
     for i, n in enumerate(lengths):
         known = known if i in free else ctx.sizes.mul(ctx.b, known, n)
-    shown = ",".join(str(n) if isinstance(n, int) else "?" for n in lengths)
-    shape_text = f"cannot reshape array of size {{0}} into shape ({shown})"
+    message, numbers = _misfit(total, lengths)
+    is_only = len(lengths) == 1
+    if not is_only:
+        _require_sizes(ctx, lengths)
     if len(free) == 1:
-        lengths[free[0]] = _quotient(calls, total, known, shape_text)
+        lengths[free[0]] = _quotient(calls, total, known, message, numbers)
     elif free:
         calls.arith.mismatch(ValueError("can only specify one unknown dimension"), node)
     elif isinstance(known, int) and isinstance(total, int) and known != total:
-        calls.arith.mismatch(ValueError(shape_text.format(total)), node)
+        calls.arith.mismatch(ValueError(message), node)
     elif not ctx.same_lengths([known], [total]):
         fits = ctx.b.emit("eq", (ctx.size_value(known), ctx.size_value(total)))[0]
-        ctx.check(fits, "ValueError", shape_text, ctx.size_value(total))
+        if is_only and not ctx.sizes.at_least(known, 0):
+            is_free = ctx.b.emit("lt", (ctx.size_value(known), ctx.size_value(0)))[0]
+            fits = ctx.b.emit("logical_or", (fits, is_free))[0]
+            lengths = [total]
+        ctx.check(fits, "ValueError", message, *numbers)
     is_strided = view.storage in ctx.strided and len(ctx.whole_view(view.storage).lengths) > 1
     if is_strided:
         merged = None
@@ -200,12 +213,29 @@ def reshaped(calls: Calls, view: ArrayView, lengths: list[Size], node: ast.AST) 
     return made
 
 
-def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:
+def _misfit(total: Size, lengths: Sequence[Size]) -> tuple[str, list[Value]]:
+    """NumPy's message where a shape does not fit, and the run-time sizes that it shows."""
+    numbers: list[Value] = []
+    size = shown_size(total, numbers)
+    shape = shown_shape(["newaxis" if isinstance(n, int) and n == -1 else n for n in lengths], numbers)
+    return f"cannot reshape array of size {size} into shape {shape}", numbers[:MAX_SHOWN]
+
+
+def _require_sizes(ctx: Context, lengths: Sequence[Size]) -> None:
+    """An error where a size that is computed is negative, -1 included."""
+    for n in lengths:
+        if isinstance(n, Value) and not ctx.sizes.at_least(n, 0):
+            is_size = ctx.b.emit("ge", (n, ctx.size_value(0)))[0]
+            ctx.check(is_size, "ValueError", "a size that a script computes cannot be negative: write -1 for the rest")
+            ctx.sizes.note_lower(n, 0)
+
+
+def _quotient(calls: Calls, total: Size, known: Size, message: str, numbers: Sequence[Value]) -> Size:
     """The size that -1 stands for."""
     ctx = calls.ctx
     if isinstance(total, int) and isinstance(known, int):
         if known == 0 or total % known:
-            ctx.always_raise("ValueError", message.format(total))
+            ctx.always_raise("ValueError", message)
             return 0
         return total // known
     if isinstance(known, int) and known == 1:
@@ -215,9 +245,9 @@ def _quotient(calls: Calls, total: Size, known: Size, message: str) -> Size:
     t, k = ctx.size_value(total), ctx.size_value(known)
     zero = ctx.size_value(0)
     if not ctx.sizes.at_least(known, 1):
-        ctx.check(ctx.b.emit("ne", (k, zero))[0], "ValueError", message, t)
+        ctx.check(ctx.b.emit("ne", (k, zero))[0], "ValueError", message, *numbers)
     remainder = ctx.b.emit("mod", (t, k))[0]
-    ctx.check(ctx.b.emit("eq", (remainder, zero))[0], "ValueError", message, t)
+    ctx.check(ctx.b.emit("eq", (remainder, zero))[0], "ValueError", message, *numbers)
     made = ctx.b.emit("floordiv", (t, k))[0]
     ctx.sizes.note_lower(made, 0)
     return made

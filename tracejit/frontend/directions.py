@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend.indexing import MAX_SHOWN
-from tracejit.frontend.sizes import key
+from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape
 from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.values import ArrayView, FrontValue, Size
+from tracejit.frontend.values import ArrayView, FrontValue
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
 
@@ -30,7 +28,7 @@ def direction_for(calls: Calls, given: FrontValue, like: ArrayView, error: tuple
         return calls.indexing.content_for(given, want, like.dtype, node)
     kind, text = error
     sizes: list[Value] = []
-    message = text.format(have=_shown(have, sizes), want=_shown(want, sizes))
+    message = text.format(have=shown_shape(have, sizes, ", "), want=shown_shape(want, sizes, ", "))
     payload = sizes[:MAX_SHOWN]
     ctx.at(node)
     if len(have) != len(want) or not isinstance(given, ArrayView):
@@ -43,15 +41,3 @@ def direction_for(calls: Calls, given: FrontValue, like: ArrayView, error: tuple
     if given.dtype != like.dtype:
         content = ctx.b.emit("cast", (content,), {"dtype": like.dtype})[0]
     return ctx.b.emit("broadcast", (content, *map(ctx.size_value, want)), {"exact": True})[0]
-
-
-def _shown(shape: Sequence[Size], sizes: list[Value]) -> str:
-    """A shape in a message; its sizes that are known at run time only are appended to those before."""
-    parts: list[str] = []
-    for n in shape:
-        if isinstance(n, Value):
-            parts.append(f"{{{len(sizes)}}}" if len(sizes) < MAX_SHOWN else "?")
-            sizes.append(n)
-        else:
-            parts.append(str(n))
-    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

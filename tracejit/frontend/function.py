@@ -22,6 +22,7 @@ from tracejit.frontend.context import (
     ScriptBuilder,
 )
 from tracejit.frontend.desugar import RETURN_VALUE
+from tracejit.frontend.first_call import ARGUMENTS
 from tracejit.frontend.gradients import CLEARED, ENTRY, HAS_ARRAY, Gradients, NeedsEntry
 from tracejit.frontend.kinds import join_kinds
 from tracejit.frontend.leaves import (
@@ -248,20 +249,6 @@ def any_sizes() -> Iterator[None]:
         _ANY_SIZE.reset(token)
 
 
-_ARGUMENTS: ContextVar[Sequence[Any] | None] = ContextVar("arguments", default=None)
-
-
-@contextmanager
-def called_with(arguments: Sequence[Any] | None) -> Iterator[None]:
-    """What is lowered inside is for a call with these arguments: what their `.grad` holds may be compiled in. Without
-    a call (an exported program) nothing is held."""
-    token = _ARGUMENTS.set(arguments)
-    try:
-        yield
-    finally:
-        _ARGUMENTS.reset(token)
-
-
 class Lowering:
     """One attempt at lowering one function."""
 
@@ -481,7 +468,7 @@ class Lowering:
         """What `.grad` of an input holds when the call begins, where that matters, and the state that is."""
         if access not in self.known.entries:
             return None, 0
-        arguments = _ARGUMENTS.get()
+        arguments = ARGUMENTS.get()
         if arguments is None:
             return None, CLEARED
         found = access.step("attribute", "grad")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.index_items import condition_mask, is_condition, is_view_index, places_together
-from tracejit.frontend.sizes import key
+from tracejit.frontend.sizes import MAX_SHOWN, key
 from tracejit.frontend.slices import permuted, slice_bounds
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -33,8 +33,6 @@ from tracejit.records import record
 
 Index = FrontValue
 
-#: How many sizes a message shows.
-MAX_SHOWN = 8
 _NO_INDEX = (
     "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid "
     "indices"

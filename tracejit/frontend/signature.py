@@ -106,10 +106,11 @@ class ArraySpec:
 
 @record
 class NumberSpec:
-    """A run-time number: a Python int, float or complex (`weak`), or a NumPy scalar."""
+    """A run-time number: a Python int, float or complex (`weak`), or a NumPy scalar; in guards, at least `least`."""
 
     dtype: DType
     weak: bool
+    least: int | None = None
 
 
 @record
@@ -286,6 +287,8 @@ def matches(spec: Spec, value: Any) -> bool:
         return StaticSpec(value) == spec
     if isinstance(spec, TreeSpec):
         return type(value) is spec.type and tree_children(value)[0] == spec.keys
+    if isinstance(spec, NumberSpec) and spec.least is not None:
+        return matches(dataclasses.replace(spec, least=None), value) and value >= spec.least
     try:
         found = spec_of(value)
     except TypeError:  # an array that scripts do not take

@@ -6,6 +6,7 @@ A size is an int or an i64 value. Values of the form `root + constant` are remem
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tracejit.frontend.values import Size
@@ -15,10 +16,27 @@ from tracejit.ir.types import I64, ScalarType
 
 Key = int | str | Value
 
+#: How many run-time sizes a message shows.
+MAX_SHOWN = 8
+
 
 def key(size: Size) -> Key:
     """What makes two sizes the same."""
     return size.dim if isinstance(size, Value) else size
+
+
+def shown_size(size: Size | str, numbers: list[Value]) -> str:
+    """A size in a message; one that is known at run time only is appended to the numbers before."""
+    if not isinstance(size, Value):
+        return str(size)
+    numbers.append(size)
+    return f"{{{len(numbers) - 1}}}" if len(numbers) <= MAX_SHOWN else "?"
+
+
+def shown_shape(shape: Sequence[Size | str], numbers: list[Value], between: str = ",") -> str:
+    """A shape in a message."""
+    parts = [shown_size(n, numbers) for n in shape]
+    return f"({parts[0]},)" if len(parts) == 1 else f"({between.join(parts)})"
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from tracejit.frontend.joining import with_axis
 from tracejit.frontend.names import resolve
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import FrontValue, Static
+from tracejit.frontend.written import replacement
 from tracejit.frontend.written import ufuncs as written
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _FOLDS = {
     "logical_and": ("all", ""),
     "logical_or": ("any", ""),
 }
-_METHODS = {"reduce": written.reduce, "accumulate": written.accumulate, "at": written.at, "reduceat": written.reduceat}
+_METHODS = {name: getattr(written, name) for name in ("reduce", "accumulate", "at", "reduceat", "outer")}
 
 
 def ufunc_method(
@@ -37,7 +38,7 @@ def ufunc_method(
     if ufunc.nin != 2:
         return calls.arith.mismatch(ValueError(f"{name} only supported for binary functions"), node)
     known = resolve(ufunc)
-    if name == "outer" and known is not None:
+    if name == "outer" and known is not None and replacement(ufunc) is None:
         x, y = (as_array(calls, a, node) for a in args)
         for _ in range(y.rank):
             x = with_axis(x, x.rank)

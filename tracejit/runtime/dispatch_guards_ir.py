@@ -214,12 +214,13 @@ def _strides(e: Emitter, tensor: str, rank: str) -> None:
 
 
 def _integer(e: Emitter) -> None:
-    """tj_integer: guard a Python int that fits 64 bits."""
+    """tj_integer: guard a Python int that fits 64 bits and is not below the least."""
     with e.function("internal i1 @tj_integer(ptr %value, ptr %object, ptr %frame)"):
         false_unless(e, e.compare("eq", "ptr", e.load("ptr", "%object", TYPE_OFFSET), runtime(e, "int_type")))
         overflow = e.variable("i32", "0")
         number = e.call("i64", "PyLong_AsLongLongAndOverflow", "ptr %object", f"ptr {overflow}")
         false_unless(e, e.compare("eq", "i32", e.load("i32", overflow), 0))
+        false_unless(e, e.compare("sge", "i64", number, e.get(ValueTable, "length", "%value")))
         storage = in_frame(e, ValueTable, "storage", "%value")
         e.store("i64", number, storage)
         _scalar_input(e, storage)

@@ -74,7 +74,10 @@ class ValueTable(Structure):
         ("step_count", c_int64),
         ("steps", c_void_p),
         ("type", c_void_p),  # the exact type, or the object an identity guard asks for
-        ("length", c_int64),  # of a tuple, list or dict under a type guard (-1: not looked at); of numbers, the least
+        (
+            "length",
+            c_int64,
+        ),  # of a tuple, list or dict under a type guard (-1: any); of numbers: the least; least int
         ("item", c_void_p),  # the exact type of numbers in a list
         ("column", c_int64),  # their place in the tuples of that list; -1: they are its items
         ("width", c_int64),  # the length of those tuples

@@ -41,7 +41,9 @@ class BoxedGuard:
 
 @record
 class IntGuard:
-    """A Python int that fits 64 bits, passed as a host scalar."""
+    """A Python int that fits 64 bits and is at least `least`, passed as a host scalar."""
+
+    least: int = -(2**63)
 
 
 @record

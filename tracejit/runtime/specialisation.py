@@ -132,8 +132,8 @@ class Specialisation:
                 self._array_value(value, guard)
             case BoxedGuard(type_):
                 value.kind, value.type = KINDS["boxed"], self._pin(type_)
-            case IntGuard():
-                value.kind, value.storage = KINDS["int"], self._room(8)
+            case IntGuard(least):
+                value.kind, value.storage, value.length = KINDS["int"], self._room(8), least
             case BoolGuard():
                 value.kind, value.storage = KINDS["bool"], self._room(8)
             case IsGuard(thing):

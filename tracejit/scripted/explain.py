@@ -80,8 +80,9 @@ def spec_text(spec: Spec) -> str:
             sizes = ", ".join("2.." if d is None else str(d) for d in dims)
             grad = ", asks for a gradient" if spec.requires_grad else ""
             return f"{kind} {dtype.numpy_name}[{sizes}]{'' if contiguous else ', any strides'}{grad}, on {spec.device}"
-        case NumberSpec(dtype, weak):
-            return f"{'a Python number' if weak else 'a NumPy scalar'}, {dtype.numpy_name}"
+        case NumberSpec(dtype, weak, least):
+            bound = "" if least is None else f", at least {least}"
+            return f"{'a Python number' if weak else 'a NumPy scalar'}, {dtype.numpy_name}{bound}"
         case NumbersSpec():
             return f"a list of more than {FEW_NUMBERS} Python numbers"
         case StaticSpec(value):

@@ -247,8 +247,10 @@ class Plan:
         if isinstance(spec, TreeSpec):
             self.guard_container(access, spec.type, len(spec.keys))
             return
+        if isinstance(spec, NumberSpec):  # the guard that carries the input looks at it
+            return
         assert isinstance(spec, StaticSpec)
-        kind, name = access.steps[-1]
+        kind, name = access.steps[-1] if access.steps else ("", None)
         if spec.value is MISSING and kind == "attribute":
             access, spec = access.parent.step("has", name), StaticSpec(False)
         if spec.value is MISSING or kind == "contents":
@@ -297,7 +299,9 @@ class Plan:
             if not spec.weak:
                 guard = g.BoxedGuard(numpy_dtype(spec.dtype).type)
             elif spec.dtype.kind == "i":
-                guard = g.IntGuard()
+                told = self.lowered.guards.get(access)
+                least = told.least if isinstance(told, NumberSpec) else None
+                guard = g.IntGuard() if least is None else g.IntGuard(least)
             else:
                 guard = g.BoxedGuard(float if spec.dtype.kind == "f" else complex)
             return self.argument(guard, access)

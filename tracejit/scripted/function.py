@@ -23,7 +23,8 @@ from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
 from tracejit.eager.modes import MODE
 from tracejit.errors import ScriptError
-from tracejit.frontend.function import Lowered, called_with, lower_function
+from tracejit.frontend.first_call import called_with
+from tracejit.frontend.function import Lowered, lower_function
 from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
 from tracejit.frontend.signature import (
     CONVERSION,
@@ -268,9 +269,22 @@ class ScriptedFunction(FastCallable):
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.__name__}() {error}") from None
+            raise self._misfit(args, kwargs) or TypeError(f"{self.__name__}() {error}") from None
         bound.apply_defaults()
         return list(bound.arguments.values())
+
+    def _misfit(self, args: Sequence[Any], kwargs: dict[str, Any]) -> TypeError | None:
+        """Python's own error for arguments that do not fit, which names a wrong keyword before a missing argument."""
+
+        def stub() -> None: ...
+
+        stub.__name__ = self.__qualname__
+        stub.__signature__ = self.signature  # type: ignore[attr-defined]
+        try:
+            inspect.getcallargs(stub, *args, **kwargs)
+        except TypeError as error:
+            return error.with_traceback(None)
+        return None
 
     def specialise(self, arguments: Sequence[Any]) -> Specialisation:
         """The specialisation for these arguments, lowered now if there is none."""

@@ -11,17 +11,54 @@ from tracejit.frontend.written import Library, each
 scatter_add = Library("scatter_add")
 
 
+class Operands:
+    """`operands(ufunc, x, dtype)`: x in the dtype in which a ufunc folds it: the one that is given, or what NumPy
+    resolves it to; TypeError where there is none."""
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        from tracejit.frontend.arrays import method
+        from tracejit.frontend.values import Static
+
+        ufunc, x, dtype = args
+        own = calls.attribute(x, "dtype", node).value
+        if not isinstance(dtype, Static) or dtype.value is None:
+            try:
+                found = ufunc.value.resolve_dtypes((None, np.dtype(own), None), reduction=True)[0]
+            except TypeError as error:
+                return calls.arith.mismatch(TypeError(str(error)), node)
+            dtype = Static(found)
+        return x if dtype.value == own else method(calls, x, "astype", [dtype], {}, node)
+
+    def __call__(self, ufunc: Any, x: Any, dtype: Any) -> Any:
+        raise TypeError("called inside scripts only")
+
+
+operands = Operands()
+
+#: Ufuncs without an identity that may fold several axes, in any order.
+REORDERABLE = (np.maximum, np.minimum, np.fmax, np.fmin)
+
+
+def outer(ufunc: Any, x: Any, y: Any) -> Any:
+    """The ufunc of every element of x with every one of y."""
+    x, y = np.asarray(x), np.asarray(y)
+    return ufunc(np.expand_dims(x, tuple(x.ndim + k for k in each(y.ndim))), y)
+
+
 def reduce(
     ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None
 ) -> Any:
     """The fold over an axis (a tuple of axes, or all of them with None), from left to right."""
-    x = np.asarray(x, dtype=dtype)
+    x = operands(ufunc, np.asarray(x), dtype)
     if axis is None:
         axes = each(x.ndim)
     elif isinstance(axis, tuple):
         axes = tuple(sorted([a % x.ndim for a in axis]))
     else:
         axes = (axis % x.ndim,)
+    if len(axes) > 1 and ufunc.identity is None and ufunc not in REORDERABLE:
+        name = ufunc.__name__
+        raise ValueError(f"reduction operation '{name}' is not reorderable, so at most one axis may be specified")
     lines = x
     for k in each(len(axes)):
         lines = fold_first(ufunc, np.moveaxis(lines, axes[k] - k, 0), initial if k == 0 else None)
@@ -37,12 +74,12 @@ def fold_first(ufunc: Any, x: Any, initial: Any) -> Any:
     """The fold over the first axis."""
     if initial is None and ufunc.identity is None:
         if x.shape[0] == 0:
-            raise ValueError("zero-size array to reduction operation which has no identity")
-        made = x[0].astype(ufunc(x[0], x[0]).dtype)
+            raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
+        made = x[0]
         first = 1
     else:
         start = ufunc.identity if initial is None else initial
-        made = np.full(x.shape[1:], start, dtype=x.dtype)[()]
+        made = np.full(x.shape[1:], start).astype(x.dtype)[()]  # -1 is all bits of any integer
         first = 0
     for k in range(first, x.shape[0]):
         made = ufunc(made, x[k])
@@ -51,7 +88,7 @@ def fold_first(ufunc: Any, x: Any, initial: Any) -> Any:
 
 def accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """The folds of the first 1, 2, ... elements along an axis."""
-    x = np.asarray(x, dtype=dtype)
+    x = operands(ufunc, np.asarray(x), dtype)
     made = x.copy()
     lines = np.moveaxis(made, axis, 0)
     for k in range(1, lines.shape[0]):
@@ -80,7 +117,7 @@ def at(ufunc: Any, x: Any, indices: Any, values: Any = None) -> Any:
 
 def reduceat(ufunc: Any, x: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """Folds of the slices between neighbouring indices; one element where an index is not below the next."""
-    x = np.asarray(x, dtype=dtype)
+    x = operands(ufunc, np.asarray(x), dtype)
     lines = np.moveaxis(x, axis, 0)
     starts = np.asarray(indices)
     made = lines[starts]
