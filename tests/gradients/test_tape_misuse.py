@@ -254,3 +254,86 @@ def changed_in_a_loop(x, n):
 def test_a_write_that_depends_on_the_path_is_refused(fn) -> None:
     with pytest.raises(NotDifferentiable, match="changed in place meanwhile"):
         script(fn)(tj.tensor([1.0, 2.0, 3.0], requires_grad=True), 1)
+
+
+def caught_twice(x):
+    loss = (x * x).sum()
+    loss.backward()
+    try:
+        loss.backward()
+    except RuntimeError:
+        return 1
+    return 0
+
+
+def caught_in_trips(x, n):
+    loss, seen = (x * x).sum(), 0
+    for _ in range(n):
+        try:
+            loss.backward()
+            seen += 1
+        except RuntimeError:
+            seen += 10
+            (x * x * x).sum().backward()
+    return seen
+
+
+def caught_change(x, n):
+    y = x * 2
+    z = y * y
+    if n > 1:
+        (x * 3).sum().backward()
+    y[0] = 1.0
+    try:
+        z.sum().backward()
+    except (RuntimeError, ValueError):
+        (x * n).sum().backward()
+    else:
+        y *= 2
+    finally:
+        x.grad *= 2
+    return 1
+
+
+def caught_part(x, n):
+    y = x * 2
+    z = y[1:] * y[1:]
+    try:
+        y[n] = 1.0
+        z.sum().backward()
+    except Exception:
+        (x * 5).sum().backward()
+        return -1
+    return n
+
+
+def caught_without_history(x, n):
+    try:
+        (x.detach() * n).sum().backward()
+    except RuntimeError:
+        (x * n).sum().backward()
+
+
+CAUGHT = [
+    (caught_twice, ()),
+    *((caught_in_trips, (n,)) for n in (0, 1, 4)),
+    *((f, (n,)) for f in (caught_change, caught_part) for n in (0, 2)),
+    (caught_without_history, (2,)),
+]
+
+
+@pytest.mark.parametrize(("fn", "arguments"), CAUGHT, ids=[f"{f.__name__}{a}" for f, a in CAUGHT])
+def test_errors_of_backward_are_caught(fn, arguments) -> None:
+    scripted, found = script(fn), []
+    for each in (fn, scripted, scripted):
+        x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        found.append((each(x, *arguments), None if x.grad is None else x.grad.tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+def test_what_ran_before_a_second_backward_is_kept() -> None:
+    for fn in (twice, script(twice)):
+        x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        with pytest.raises(RuntimeError, match=FREED):
+            fn(x)
+        assert x.grad.tolist() == [2.0, 4.0, 6.0]

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from tracejit.frontend.gradients import Gradients
 
 
+_SPENT = (
+    "backward through the graph a second time: what it needs has been freed; call the first backward with "
+    "retain_graph=True"
+)
+_CHANGED = (
+    "a tensor that the derivative needs was changed in place after it had been used; work on a clone(), or change it "
+    "before"
+)
+
+
 class TapeState:
     """The class of the front end's object whose parts are the flags."""
 
@@ -47,7 +57,7 @@ class Tape:
             self.heads.pop()
 
     def begin(self, retains: bool, node: ast.AST) -> int:
-        """Note a `backward()`; its number. Before it stand the flags of those that may have run."""
+        """Note a `backward()`; its number. Before it stand checks that what it needs is still there."""
         ctx = self.gradients.calls.ctx
         site = self.sites.setdefault(ctx.place(node), len(self.sites))
         if self.holder is None:
@@ -65,7 +75,9 @@ class Tape:
         ]
         if flags:
             sites, at = (tuple(part[k] for _, part in flags) for k in (0, 1))
-            ctx.b.emit("spent", [value for value, _ in flags], {"sites": sites, "depths": at})
+            attrs = {"site": site, "sites": sites, "depths": at}
+            ctx.check(ctx.b.emit("unspent", [value for value, _ in flags], attrs)[0], "RuntimeError", _SPENT)
+        ctx.check(ctx.b.emit("intact", (), {"site": site})[0], "RuntimeError", _CHANGED)
         if not retains:
             self._set({(site, depth): Static(True) for depth in depths}, node)
         return site

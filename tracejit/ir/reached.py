@@ -171,6 +171,14 @@ def any_of(b: Builder, truths: Iterable[Truth]) -> Truth:
     return total
 
 
+def all_of(b: Builder, truths: Iterable[Value], result: Value) -> None:
+    """Emit whether all of these hold, as the given value."""
+    total = b.constant(True, _BOOL)
+    for truth in truths:
+        total = b.emit("logical_and", (total, truth))[0]
+    b.append_op(Op(REGISTRY["logical_and"], (total, total), {}, (result,), (), b.span))
+
+
 def value_of(b: Builder, truth: Truth) -> Value:
     """A truth as a value of the graph."""
     return truth if isinstance(truth, Value) else b.constant(truth, _BOOL)
@@ -207,8 +215,7 @@ class Paths:
             varying = [r for r in op.results if self.static(r) is None]
             b.span = op.span
             if op is self.asked:
-                truth = value_of(b, self.truth(op.operands[0], inside))
-                b.append_op(Op(REGISTRY["logical_or"], (truth, truth), {}, op.results, (), op.span))
+                all_of(b, [value_of(b, self.truth(op.operands[0], inside))], op.results[0])
             elif not varying and not self.is_asked_in(op):
                 b.append_op(op)
             elif op.name == "if":

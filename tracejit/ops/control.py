@@ -114,11 +114,18 @@ _structural(
     ),
 )
 _structural(
-    "spent",
+    "unspent",
     ("*flags",),
-    "Before a `gradient`: unless flag i holds, that of site `sites[i]` has run since the present iteration of the loop "
-    "at depth `depths[i]` began, what it went through may not be gone through again. `expand-gradient` checks that.",
-    infer=lambda flags, sites, depths: (),
+    "Whether the `gradient` of a `site` may be taken: unless flag i holds, that of site `sites[i]` has run since the "
+    "present iteration of the loop at depth `depths[i]` began, and what it went through may not be gone through again. "
+    "`expand-gradient` tells.",
+    infer=lambda flags, site, sites, depths: (ScalarType(BOOL),),
+)
+_structural(
+    "intact",
+    (),
+    "Whether what the `gradient` of a `site` needs was not changed in place since; `expand-gradient` tells.",
+    infer=lambda site: (ScalarType(BOOL),),
 )
 _structural(
     "leads",

@@ -23,8 +23,8 @@ from tracejit.transforms.frames import Edit, Frame, Region, substitute
 from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.residuals import Draft
-from tracejit.transforms.rewritten import rewritten_checked, without_rewritten
-from tracejit.transforms.spent import spent_checked
+from tracejit.transforms.rewritten import without_intact, without_rewritten
+from tracejit.transforms.spent import without_unspent
 from tracejit.transforms.truncated import truncated
 from tracejit.transforms.vjp import reverse
 
@@ -35,8 +35,8 @@ def expand_gradient(graph: Graph) -> Graph:
     if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten") for op in walk(graph.body)):
         return graph
     graph = truncated(told(graph))
-    graph = without_rewritten(replace(graph, body=rewritten_checked(graph.body)))
-    body = _Expansion(graph.params, carried_on_the_way(graph)).block(spent_checked(graph.body), ())
+    graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
+    body = _Expansion(graph.params, carried_on_the_way(graph)).block(without_unspent(graph.body), ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 
 

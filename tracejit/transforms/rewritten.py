@@ -15,21 +15,18 @@ from tracejit.ir.aliasing import shared
 from tracejit.ir.builder import Builder, Handle, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, values_behind, walk
 from tracejit.ir.opdef import Update
+from tracejit.ir.reached import all_of
 from tracejit.ir.types import BOOL, ScalarType, TensorType
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.activity import active
 from tracejit.transforms.vjp import contributions
 
-_MESSAGE = (
-    "a tensor that the derivative needs was changed in place after it had been used; work on a clone(), or change it "
-    "before"
-)
 
-
-def rewritten_checked(body: Block) -> Block:
-    """The block with a check before each `gradient` of a `backward()` that would need what was overwritten."""
-    marked = any(_is_mark(op) for op in walk(body)) and any(_is_backward(op) for op in walk(body))
-    return _checked(body, []) if marked else body
+def without_intact(body: Block) -> Block:
+    """The block with the answers in the place of its `intact` ops."""
+    if not any(op.name == "intact" for op in walk(body)):
+        return body
+    return _answered(body, [], any(_is_mark(op) for op in walk(body)))
 
 
 def without_rewritten(graph: Graph) -> Graph:
@@ -45,26 +42,28 @@ def _is_mark(op: Op) -> bool:
     return op.defn.stands_for == 0 and len(op.operands) == 2
 
 
-def _is_backward(op: Op) -> bool:
-    return op.name == "gradient" and op.attrs.get("site", -1) >= 0
-
-
-def _checked(block: Block, before: Sequence[Op], around: Sequence[Op] = ()) -> Block:
+def _answered(block: Block, before: Sequence[Op], marked: bool, around: Sequence[Op] = ()) -> Block:
     ops: list[Op] = []
     here = list(before)
-    for op in block.ops:
-        if _is_backward(op):
-            ops += _checks(op, here, around)
+    for at, op in enumerate(block.ops):
+        if op.name == "intact":
+            b = Builder(op.span)
+            behind = walk(Block((), block.ops[at:], ()))
+            taken = next((g for g in behind if g.name == "gradient" and g.attrs.get("site") == op.attrs["site"]), None)
+            truths = _conditions(b, taken, here, around) if marked and taken is not None else ()
+            all_of(b, truths, op.results[0])
+            ops += b.ops
+            continue
         if op.blocks:
-            blocks = tuple(_checked(n, here, (*around, op)) for n in op.blocks)
+            blocks = tuple(_answered(n, here, marked, (*around, op)) for n in op.blocks)
             op = Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span)
         ops.append(op)
         here.append(op)
     return Block(block.params, tuple(ops), block.results, block.label)
 
 
-def _checks(gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequence[Op]:
-    """A check that fails, where the derivative needs what was overwritten."""
+def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequence[Value]:
+    """What must hold for nothing that the derivative needs to be overwritten."""
     certain = _replaced(before, around)
     every = [*_all(before)]
     possible = _replaced(every, [*every, *around])
@@ -82,21 +81,13 @@ def _checks(gradient: Op, before: Sequence[Op], around: Sequence[Op]) -> Sequenc
         values = _needed(op, through)
         stale = [possible[v] for v in values if v in possible and possible[v].span != op.span]
         if any(mark.operands[1] in certain for mark in stale):
-            b = Builder(gradient.span)
-            _require(b, b.constant(False, ScalarType(BOOL)))
-            return b.ops
+            return (b.constant(False, ScalarType(BOOL)),)
         if stale:
             reason = "an array that it needs may be changed in place meanwhile: work on a clone(), or change it before"
             raise NotDifferentiable(gradient.name, reason, stale[0].span)
         needed.update((v, op) for v in op.operands if v in values and v in parts.views)
-    b = Builder(gradient.span)
-    for value, op in needed.items():
-        parts.check(b, value, op)
-    return b.ops
-
-
-def _require(b: Builder, holds: Value) -> None:
-    b.emit("check", (holds,), {"kind": "RuntimeError", "message": _MESSAGE})
+    found = (parts.holds(b, value, op) for value, op in needed.items())
+    return [truth for truth in found if truth is not None]
 
 
 class _Parts:
@@ -112,14 +103,14 @@ class _Parts:
             if is_view and (op.operands[0] in marks or op.operands[0] in self.views):
                 self.views[op.results[0]] = op
 
-    def check(self, b: Builder, part: Value, reader: Op) -> None:
-        """Emit a check that no element of a part was written since, unless by the reader itself, in place."""
+    def holds(self, b: Builder, part: Value, reader: Op) -> Value | None:
+        """Whether no element of a part was written since, unless by the reader itself, in place (None)."""
         steps: list[Op] = []
         while part in self.views:
             steps.append(self.views[part])
             part = steps[-1].operands[0]
         if self.marks[part].span == reader.span:
-            return
+            return None
         mask = self.mask(b, part)
         for step in reversed(steps):
             mask = b.wrap(b.emit(step.defn, (mask.value, *step.operands[1:]), step.attrs)[0])
@@ -127,7 +118,7 @@ class _Parts:
             mask = b.all(mask, axes=tuple(range(b.rank(mask))))
         if isinstance(mask.type, TensorType):
             mask = b.fetch(mask, ())
-        _require(b, mask.value)
+        return mask.value
 
     def mask(self, b: Builder, content: Value) -> Handle:
         """Where no element was written since the content was the newest."""

@@ -1,33 +1,29 @@
 """A second `backward()` through the same values, without `retain_graph`, is a RuntimeError, as in eager code.
 
-What a `gradient` goes through are the values that vary with its inputs and matter to its output. `spent` stands before
-one with flags that say which others have not run; where two go through one value, it becomes a check of the flag.
+What a `gradient` goes through are the values that vary with its inputs and matter to its output. `unspent` stands
+before one with flags that say which others have not run; those count of others that go through one value with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.opdef import Pointwise
+from tracejit.ir.reached import all_of
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.activity import active
 
-_MESSAGE = (
-    "backward through the graph a second time: what it needs has been freed; call the first backward with "
-    "retain_graph=True"
-)
 
-
-def spent_checked(body: Block) -> Block:
-    """The block with its `spent` ops as checks."""
-    if not any(op.name == "spent" for op in walk(body)):
+def without_unspent(body: Block) -> Block:
+    """The block with the answers in the place of its `unspent` ops."""
+    if not any(op.name == "unspent" for op in walk(body)):
         return body
     passed: dict[int, dict[Value, int]] = {}
     for site, found in _passed(body, [], 0):
         passed.setdefault(site, {}).update(found)
-    return _checked(body, passed)
+    return _answered(body, passed)
 
 
 def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[tuple[int, dict[Value, int]]]:
@@ -52,22 +48,21 @@ def _is_node(op: Op) -> bool:
     return not is_view and op.defn.stands_for is None and op.name not in ("if", "loop")
 
 
-def _checked(block: Block, passed: dict[int, dict[Value, int]]) -> Block:
+def _answered(block: Block, passed: dict[int, dict[Value, int]]) -> Block:
     ops: list[Op] = []
-    flags: Sequence[tuple[Value, int, int]] = ()
     for op in block.ops:
-        if op.name == "spent":
-            flags = list(zip(op.operands, op.attrs["sites"], op.attrs["depths"], strict=True))
-            continue
-        if op.name == "gradient" and flags:
-            own = passed.get(op.attrs["site"], {})
-            b = Builder(op.span)
-            for flag, site, depth in flags:
-                if any(own.get(v) == d == depth for v, d in passed.get(site, {}).items()):
-                    b.emit("check", (flag,), {"kind": "RuntimeError", "message": _MESSAGE})
+        if op.name == "unspent":
+            own, attrs, b = passed.get(op.attrs["site"], {}), op.attrs, Builder(op.span)
+            flags = [
+                flag
+                for flag, site, depth in zip(op.operands, attrs["sites"], attrs["depths"], strict=True)
+                if any(own.get(v) == d == depth for v, d in passed.get(site, {}).items())
+            ]
+            all_of(b, flags, op.results[0])
             ops += b.ops
-            flags = ()
+            continue
         if op.blocks:
-            op = Op(op.defn, op.operands, op.attrs, op.results, tuple(_checked(n, passed) for n in op.blocks), op.span)
+            nested = tuple(_answered(n, passed) for n in op.blocks)
+            op = Op(op.defn, op.operands, op.attrs, op.results, nested, op.span)
         ops.append(op)
     return Block(block.params, tuple(ops), block.results, block.label)
