@@ -87,6 +87,10 @@ def test_wrong_arguments_are_reported(export: Export) -> None:
     assert message(assign("data", None)) == "x has no data"
     assert message(assign("data", None, 1)) == "limit has no data"
     assert "size -1" in message(assign("shape", (c_int64 * 2)(-1, 2)))
+    for given in ((None, outputs), (inputs, None)):
+        assert rows._function(*given, None) == -2
+        assert rows._message().decode() == f"{'outputs' if given[1] is None else 'inputs'} is NULL"
+    assert rows._arena_size(None) == 0
     del keep
 
 
@@ -119,6 +123,12 @@ def test_given_outputs_are_written_in_place(export: Export) -> None:
     shape[0] = 4
     assert rows._function(inputs, outputs, None) == -2
     assert rows._message().decode() == "output result0 has an axis of size 4, but the result's is 3"
+    outputs[0].ndim = 2
+    assert rows._function(inputs, outputs, None) == -2
+    assert rows._message().decode() == "output result0 has 2 axes, but the result has 1"
+    outputs[0].dtype = 13
+    assert rows._function(inputs, outputs, None) == -2
+    assert rows._message().decode() == "output result0 has dtype code 13, but the result's is 12"
     del keep
 
 
@@ -209,8 +219,16 @@ def test_without_a_linker_the_error_says_what_to_do(tmp_path: Path, monkeypatch:
 def test_an_object_for_another_machine(tmp_path: Path) -> None:
     data = write_program(program(ROWS), tmp_path / "model.o", target="aarch64-linux").read_bytes()
     assert data[:4] == b"\x7fELF" and int.from_bytes(data[18:20], "little") == 183
-    with pytest.raises(ExportError, match="unknown target"):
-        write_program(program(ROWS), tmp_path / "model.o", target="pdp11")
+    for target, message in [
+        ("pdp11", "unknown target 'pdp11'; known: x86_64-linux"),
+        ("pdp11-dec-unix", "unknown target 'pdp11-dec-unix': No available targets"),
+        ("i686-unknown-linux-gnu", "no little-endian machine of 64 bits"),
+        ("s390x-unknown-linux-gnu", "no little-endian machine of 64 bits"),
+    ]:
+        with pytest.raises(ExportError, match=message):
+            write_program(program(ROWS), tmp_path / "model.o", target=target)
+    with pytest.raises(ExportError, match="export .o and archive it there"):
+        write_program(program(ROWS), tmp_path / "model.a", target="arm64-apple-macosx")
 
 
 def test_c_names() -> None:

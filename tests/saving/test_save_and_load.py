@@ -106,22 +106,22 @@ def test_containers_texts_and_errors() -> None:
 
 TABLE = tj.tensor([1.0, 2.0], requires_grad=True)
 COUNT = np.zeros(1)
-SCALE = 3
+scale = 3
 
 
 def test_what_is_read_from_outside_is_as_it_was() -> None:
-    global SCALE
+    global scale
 
     @tj.script
     def outer(x: Any) -> Any:
         COUNT[0] += 1
-        return x * TABLE * SCALE
+        return x * TABLE * scale
 
     x = tj.ones(2)
     COUNT[0] = 0
     outer(x)
     loaded = again(outer)
-    SCALE, TABLE.data[0] = 4, 7.0
+    scale, TABLE.data[0] = 4, 7.0
     with pytest.raises(tj.ExportError, match="was not called yet, with what is outside now"):
         again(outer)
     try:
@@ -129,7 +129,7 @@ def test_what_is_read_from_outside_is_as_it_was() -> None:
         assert loaded(x).tolist() == [3, 6] and COUNT.tolist() == [2]
         assert again(outer)(x).tolist() == [28, 8]
     finally:
-        SCALE, TABLE.data[0] = 3, 1.0
+        scale, TABLE.data[0] = 3, 1.0
 
 
 class Net(nn.Module):

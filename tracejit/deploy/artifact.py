@@ -55,7 +55,7 @@ def write_program(
     """
     check_folder(path)
     surface = interface(program, name or c_name(path.stem), constants or {}, output_names)
-    triple = _triple(target)
+    triple = _triple(target, path.suffix)
     object_code, machine = _object(program, surface, triple)
     content = _packaged(path, surface, object_code, triple)
     beside = {".h": header_text(surface, VERSION), ".json": manifest_text(surface, path, machine), ".tj": graph_text}
@@ -77,12 +77,25 @@ def exported_names(surface: Interface) -> tuple[str, ...]:
     return (surface.name, *(f"{surface.name}_{part}" for part in ("message", "free", "arena_size")))
 
 
-def _triple(target: str | None) -> str | None:
-    if target is None or "-unknown-" in target:
-        return target
-    if target not in TARGETS:
+def _triple(target: str | None, suffix: str) -> str | None:
+    """The triple of a target. Raises ExportError for a machine that the code is not right for: it is written for
+    addresses of 64 bits and bytes from the lowest on."""
+    if target is None:
+        return None
+    triple = TARGETS.get(target, target)
+    if triple.count("-") < 2:
         raise ExportError(f"unknown target {target!r}; known: {', '.join(TARGETS)}, or a full LLVM triple")
-    return TARGETS[target]
+    from tracejit.runtime.engine import data_layout
+
+    try:
+        layout = data_layout(triple).split("-")
+    except ValueError as error:
+        raise ExportError(f"unknown target {target!r}: {error}") from None
+    if "E" in layout or "p:32:32" in layout:
+        raise ExportError(f"cannot export for {target!r}: it is no little-endian machine of 64 bits")
+    if suffix == ".a" and "m:e" not in layout:
+        raise ExportError(f"cannot write a static library for {target!r}: export .o and archive it there")
+    return triple
 
 
 def _object(program: Program, surface: Interface, triple: str | None) -> tuple[bytes, str]:

@@ -65,7 +65,7 @@ enum {{
  *
  * Axes named alike have the same size. An output whose `data` is NULL is allocated by the library: data, ndim, shape
  * and dtype are then filled in, and data and shape stay valid until {name}_free(data). An output with `data` given
- * is written there: its shape, if given, must be the result's; its strides are honoured.
+ * is written there: its shape and dtype, if given, must be the result's; its strides are honoured.
  * `arena` may be NULL; else it points at {name}_arena_size(inputs) bytes of working memory or more, aligned to 64.
  *
  * Returns 0 or a code from above; after a failure no output is allocated, and {name}_message() tells what happened.

@@ -105,12 +105,11 @@ def _check(e: Emitter) -> None:
         with e.count("%rank") as i:
             axis = e.op(f"sub i64 {e.op('sub i64 %rank, 1')}, {i}")
             size, wanted = e.load("i64", e.element(shape, axis, 8)), e.load("i64", e.element("%dims", axis, 8))
+            with e.when(e.compare("slt", "i64", size, 0)):
+                _refuse(e, "%s has an axis of size %lld", size, size)
             is_free = e.compare("slt", "i64", wanted, 0)
-            fits = e.op(
-                f"select i1 {is_free}, i1 {e.compare('sge', 'i64', size, 0)}, i1 {e.compare('eq', 'i64', size, wanted)}"
-            )
-            with e.unless(fits):
-                _refuse(e, "%s has an axis of size %lld, expected %lld (-1: any size from 0)", size, wanted)
+            with e.unless(e.op(f"or i1 {is_free}, {e.compare('eq', 'i64', size, wanted)}")):
+                _refuse(e, "%s has an axis of size %lld, expected %lld", size, wanted)
             e.store("i64", e.op(f"mul i64 {e.load('i64', elements)}, {size}"), elements)
         is_some = e.compare("ne", "i64", e.load("i64", elements), 0)
         data = e.get(NativeTensor, "data", "%tensor")
@@ -134,6 +133,8 @@ def _same_size(e: Emitter) -> None:
 def _gather(e: Emitter, interface: Interface) -> None:
     """tj_gather: check the caller's inputs and complete them by the embedded constants."""
     with e.function("internal i1 @tj_gather(ptr %inputs, ptr %complete)"):
+        if interface.inputs:
+            _require_some(e, "inputs", "i1 false")
         for i, (slot, position) in enumerate(zip(interface.inputs, interface.positions, strict=True)):
             source = e.at("%inputs", _TENSOR_BYTES * i)
             target = e.at("%complete", _TENSOR_BYTES * position)
@@ -157,6 +158,14 @@ def _gather(e: Emitter, interface: Interface) -> None:
         for position, array in interface.constants.items():
             _constant_tensor(e, position, array)
         e.leave("i1 true")
+
+
+def _require_some(e: Emitter, records: str, failed: str) -> None:
+    """Leave with a message where the caller passes NULL for its inputs or outputs."""
+    with e.when(e.compare("eq", "ptr", f"%{records}", "null")):
+        operands = f"ptr {e.text(records)}", f"ptr {e.text('%s is NULL')}", "i64 0", "i64 0"
+        e.call("void", "tj_complain", *operands, declare=False)
+        e.leave(failed)
 
 
 def _compare_names(e: Emitter, slots: tuple[Slot, ...]) -> None:
@@ -206,6 +215,8 @@ def _main(e: Emitter, interface: Interface, entry: str) -> None:
     count = max(len(interface.positions) + len(interface.constants), 1)
     with e.function(f"i32 @{interface.name}(ptr %inputs, ptr %outputs, ptr %arena)"):
         e.store("i8", "0", "@tj_message")
+        if interface.outputs:
+            _require_some(e, "outputs", f"i32 {BAD_ARGUMENT}")
         complete = e.variable(f"[{count * _TENSOR_BYTES} x i8]", "zeroinitializer")
         with e.unless(e.call("i1", "tj_gather", "ptr %inputs", f"ptr {complete}", declare=False)):
             e.leave(f"i32 {BAD_ARGUMENT}")
@@ -329,24 +340,28 @@ def _hand_over(e: Emitter, data: str, rank: str, shape: str) -> None:
 
 
 def _check_output(e: Emitter, data: str, rank: str, shape: str) -> None:
-    """Where the caller gives data with a shape, it must be the result's."""
-    wanted = e.get(NativeTensor, "shape", "%output")
-    template = e.text("output %s has an axis of size %lld, but the result's is %lld")
-    with e.when(e.compare("ne", "ptr", wanted, "null")), e.count(rank) as i:
-        size, result_size = (e.load("i64", e.element(s, i, 8)) for s in (wanted, shape))
-        with e.unless(e.compare("eq", "i64", size, result_size)):
-            e.call(
-                "void",
-                "tj_complain",
-                "ptr %name",
-                f"ptr {template}",
-                f"i64 {size}",
-                f"i64 {result_size}",
-                declare=False,
-            )
-            with e.when("%owned"):
-                e.call("void", "tj_free", f"ptr {data}", declare=False)
-            e.leave(f"i32 {BAD_ARGUMENT}")
+    """Where the caller gives data with a shape or a dtype, they must be the result's."""
+    code, wanted = e.get(NativeTensor, "dtype", "%output"), e.get(NativeTensor, "shape", "%output")
+    is_right = e.op(f"or i1 {e.compare('eq', 'i32', code, 0)}, {e.compare('eq', 'i32', code, '%code')}")
+    with e.unless(is_right):
+        given, due = (e.op(f"sext i32 {c} to i64") for c in (code, "%code"))
+        _refuse_output(e, "output %s has dtype code %lld, but the result's is %lld", given, due, data)
+    with e.when(e.compare("ne", "ptr", wanted, "null")):
+        axes = e.get(NativeTensor, "ndim", "%output")
+        with e.unless(e.compare("eq", "i64", axes, rank)):
+            _refuse_output(e, "output %s has %lld axes, but the result has %lld", axes, rank, data)
+        with e.count(rank) as i:
+            size, due = (e.load("i64", e.element(s, i, 8)) for s in (wanted, shape))
+            with e.unless(e.compare("eq", "i64", size, due)):
+                _refuse_output(e, "output %s has an axis of size %lld, but the result's is %lld", size, due, data)
+
+
+def _refuse_output(e: Emitter, template: str, given: str, due: str, data: str) -> None:
+    """Leave with a message about an output; the result is given up."""
+    e.call("void", "tj_complain", "ptr %name", f"ptr {e.text(template)}", f"i64 {given}", f"i64 {due}", declare=False)
+    with e.when("%owned"):
+        e.call("void", "tj_free", f"ptr {data}", declare=False)
+    e.leave(f"i32 {BAD_ARGUMENT}")
 
 
 def _arena_size(e: Emitter, interface: Interface) -> None:

@@ -121,6 +121,15 @@ def parsed(text: str, machine: Any) -> Any:
     return module
 
 
+def data_layout(triple: str) -> str:
+    """How data lies in the memory of a machine, as LLVM spells it. Raises ValueError for a triple that it does not
+    know."""
+    try:
+        return str(target_machine(LlvmOptions(cpu="", features=""), triple).target_data)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
 def machine_name(triple: str | None = None) -> str:
     """The machine of a triple (of this process, if None) as `Platform` names it: `x86_64`, `aarch64`."""
     return Platform.of_triple(triple or llvm.get_default_triple()).machine
