@@ -176,9 +176,9 @@ def test_a_module_has_its_state_modes_and_methods() -> None:
     for made in (loaded, script):
         made(x).sum().backward()
     np.testing.assert_array_equal(loaded.last.weight.grad, net.last.weight.grad)
-    mean = loaded.norm.running_mean.tolist()
+    mean = loaded.state_dict()["norm.running_mean"].tolist()
     loaded.train()(x)
-    assert loaded.norm.running_mean.tolist() != mean and loaded.norm.num_batches_tracked.item() == 2
+    assert loaded.state_dict()["norm.running_mean"].tolist() != mean and loaded.norm.num_batches_tracked.item() == 2
     loaded.eval()
     assert not loaded.requires_grad_(False)(x).requires_grad
     with tj.no_grad():
@@ -283,7 +283,7 @@ def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
     shared.bias = nn.Parameter(shared.weight.detach()[0])
     with pytest.raises(tj.ExportError, match="'(weight|bias)' and '(weight|bias)': they share memory"):
         jit.save(shared, io.BytesIO(), [tj.ones(1, 2)])
-    with pytest.raises(TypeError, match="missing a required argument"):
+    with pytest.raises(TypeError, match="missing 1 required"):
         jit.save(branching, io.BytesIO(), [])
 
 
