@@ -48,7 +48,7 @@ from tracejit.frontend.desugar import desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.names import eager_only, host_random, is_numpys, resolve
+from tracejit.frontend.names import eager_only, host_random, is_numpys, name_of, not_known, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.pure import has_same_hash, is_pure_builtin, is_settled
@@ -339,11 +339,7 @@ class Calls:
             return self.call_now(fn, args, kwargs, node)
         if not callable(fn):
             return self.arith.mismatch(TypeError(f"'{type(fn).__name__}' object is not callable"), node)
-        self.ctx.refuse(
-            node,
-            f"the function {_name(fn)!r} is not known to tracejit",
-            "write it in Python, or call it outside the script",
-        )
+        self.ctx.refuse(node, *not_known(fn))
 
     def bound(self, fn: functools.partial[Any], node: ast.AST) -> BoundFunction:
         """A `functools.partial` from outside."""
@@ -364,7 +360,7 @@ class Calls:
         if rule is None and not isinstance(fn, custom_vjp):
             return None
         if kwargs:
-            self.ctx.refuse(node, f"{_name(fn)} takes positional arguments in a script", "name none of them")
+            self.ctx.refuse(node, f"{name_of(fn)} takes positional arguments in a script", "name none of them")
         if rule is not None:
             return lower_function(rule, self, args, node)
         assert isinstance(fn, custom_vjp)
@@ -384,7 +380,7 @@ class Calls:
         given = [a.value for a in args]  # type: ignore[union-attr]
         if fn is not id and not all(map(is_settled, given)):
             cls = next(type(g).__name__ for g in given if not is_settled(g))
-            self.ctx.refuse(node, f"{_name(fn)}() would run a method of {cls} while compiling", "call the method")
+            self.ctx.refuse(node, f"{name_of(fn)}() would run a method of {cls} while compiling", "call the method")
         if fn is id or (fn is hash and not all(map(has_same_hash, given))):
             note_read(PROCESS)
         try:
@@ -591,7 +587,3 @@ def _identity(fn: Any) -> Any:
     except TypeError:
         return id(fn)
     return fn
-
-
-def _name(fn: Any) -> str:
-    return getattr(fn, "__qualname__", getattr(fn, "__name__", type(fn).__name__))

@@ -148,6 +148,36 @@ def host_random(fn: Any) -> tuple[str, str] | None:
     return reason, "draw the numbers outside and pass the array, or use tj.rand with tj.manual_seed"
 
 
+#: Functions of NumPy that scripts cannot call for a reason of their own, with what to write instead.
+_REFUSED: list[tuple[tuple[Any, ...], tuple[str, str]]] = [
+    (
+        (np.linalg.eig, np.linalg.eigvals, np.roots),
+        (
+            "whether eigenvalues are complex numbers depends on the matrix",
+            "np.linalg.eigh of a symmetric matrix, or call it outside the script",
+        ),
+    ),
+    (
+        (np.vectorize.__call__,),
+        ("np.vectorize takes the dtype of the result for the first element", "the function itself, in a loop"),
+    ),
+    ((np.seterr,), ("settings are those of the whole process", 'with np.errstate(all="ignore"):')),
+]
+
+
+def name_of(fn: Any) -> str:
+    """What errors call a function."""
+    return getattr(fn, "__qualname__", getattr(fn, "__name__", type(fn).__name__))
+
+
+def not_known(fn: Any) -> tuple[str, str]:
+    """Why a function that is not Python's own cannot be called, and what to do instead."""
+    for functions, reason in _REFUSED:
+        if any(fn is f for f in functions):
+            return reason
+    return f"the function {name_of(fn)!r} is not known to tracejit", "write it in Python, or call it outside the script"
+
+
 def eager_only(fn: Any) -> tuple[str, str] | None:
     """Why one of tracejit's own functions that work on the values of Tensors cannot be called, and what to do instead;
     None for other functions."""

@@ -5,7 +5,7 @@ from tracejit import script
 
 @script
 def f(a):
-    return np.linalg.eigvals(a)
+    return np.spacing(a)
 
 
 f(np.ones(3))

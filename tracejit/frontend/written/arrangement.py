@@ -286,15 +286,53 @@ def unstack(x: Any, /, *, axis: Any = 0) -> Any:
     return tuple([lines[k] for k in each(lines.shape[0])])
 
 
+def _lines_of(a: Any, axis: Any) -> Any:
+    """An array with that axis last; all elements with None."""
+    return a.reshape(-1) if axis is None else np.moveaxis(a, axis, -1)
+
+
 @written(np.packbits)
-def packbits(a: Any) -> Any:
-    """Bits, eight to a byte, the first one highest."""
-    bits = np.asarray(a).reshape(-1) != 0
-    count = (bits.size + 7) // 8
-    padded = np.zeros(count * 8, dtype=np.uint8)
-    padded[: bits.size] = bits
-    weights = np.array([128, 64, 32, 16, 8, 4, 2, 1], dtype=np.uint8)
-    return np.sum(padded.reshape(-1, 8) * weights, axis=1).astype(np.uint8)
+def packbits(a: Any, axis: Any = None, bitorder: Any = "big") -> Any:
+    """Bits, eight to a byte, the first one highest (or lowest)."""
+    bits = _lines_of(np.asarray(a), axis) != 0
+    size = bits.shape[-1]
+    count = (size + 7) // 8
+    padded = np.zeros((*bits.shape[:-1], count * 8), dtype=np.uint8)
+    padded[..., :size] = bits
+    weights = np.array([128, 64, 32, 16, 8, 4, 2, 1] if bitorder == "big" else [1, 2, 4, 8, 16, 32, 64, 128], np.uint8)
+    made = np.sum(padded.reshape(*bits.shape[:-1], count, 8) * weights, axis=-1).astype(np.uint8)
+    return made if axis is None else np.moveaxis(made, -1, axis)
+
+
+@written(np.unpackbits)
+def unpackbits(a: Any, /, axis: Any = None, count: Any = None, bitorder: Any = "big") -> Any:
+    """The bits of bytes, the highest (or lowest) first; `count` of them, or without the last -count."""
+    a = np.asarray(a)
+    if a.dtype != np.uint8:
+        raise TypeError("Expected an input array of unsigned byte data type")
+    lines = _lines_of(a, axis)
+    places = np.array([7, 6, 5, 4, 3, 2, 1, 0] if bitorder == "big" else [0, 1, 2, 3, 4, 5, 6, 7], np.uint8)
+    bits = ((lines[..., None] >> places) & 1).reshape(*lines.shape[:-1], lines.shape[-1] * 8)
+    if count is not None:
+        size = bits.shape[-1]
+        if count < -size:
+            raise ValueError(f"-ve count {-count} larger than number of elements")
+        wanted = count if count >= 0 else size + count
+        made = np.zeros((*bits.shape[:-1], wanted), dtype=np.uint8)
+        made[..., : min(wanted, size)] = bits[..., : min(wanted, size)]
+        bits = made
+    return bits if axis is None else np.moveaxis(bits, -1, axis)
+
+
+@written(np.apply_over_axes)
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """A function of an array and an axis, for one axis after the other; axes that it takes away stay with size 1."""
+    a = np.asarray(a)
+    rank = a.ndim
+    for axis in axes if np.ndim(axes) > 0 else (axes,):
+        made = np.asarray(func(a, axis))
+        a = made if made.ndim == rank else np.expand_dims(made, axis)
+    return a
 
 
 @written(methods="resize")

@@ -103,6 +103,19 @@ def lcm(x: Any, y: Any) -> Any:
     return np.where(common != 0, abs(x) // np.where(common != 0, common, 1) * abs(y), 0)[()]
 
 
+@written(np.bitwise_count)
+def bitwise_count(x: Any) -> Any:
+    """The number of bits of |x| that are 1: sums of neighbouring groups of 1, 2 and 4 bits, then of the bytes."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "iu":
+        raise TypeError("ufunc 'bitwise_count' takes integers")
+    bits = np.abs(x).astype(np.uint64)
+    bits = bits - ((bits >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return ((bits * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.uint8)[()]
+
+
 @written(np.isreal)
 def isreal(x: Any) -> Any:
     """Whether the imaginary part is 0."""
@@ -148,26 +161,6 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> Any:
     n = x.size if N is None else N
     powers = np.cumprod(np.where(np.arange(n)[None, :] == 0, 1, x[:, None] * np.ones(1, dtype=np.int64)), axis=1)
     return powers if increasing else np.flip(powers, axis=1).copy()
-
-
-@written(np.polyval)
-def polyval(p: Any, x: Any) -> Any:
-    """A polynomial with coefficients p, highest power first, at x: Horner's scheme."""
-    p, x = np.asarray(p), np.asarray(x)
-    value = np.zeros_like(x) + np.zeros(1, p.dtype)[0]
-    for k in range(p.shape[0]):
-        value = value * x + p[k]
-    return value[()]
-
-
-@written(np.polyfit)
-def polyfit(x: Any, y: Any, deg: Any) -> Any:
-    """The coefficients of the polynomial of least squares, highest power first."""
-    x, y = np.asarray(x) * 1.0, np.asarray(y) * 1.0
-    powers = vander(x, deg + 1)
-    scale = np.sqrt(np.sum(powers * powers, axis=0))
-    q, r = np.linalg.qr(powers / scale)
-    return np.linalg.solve(r, q.T @ y) / scale
 
 
 @written(np.correlate)

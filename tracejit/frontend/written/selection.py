@@ -264,6 +264,32 @@ def lexsort(keys: Any, axis: Any = -1) -> Any:
     return order
 
 
+@written(np.diag_indices_from)
+def diag_indices_from(arr: Any) -> Any:
+    """The places of the diagonal of an array whose axes have one size."""
+    if arr.ndim < 2:
+        raise ValueError("input array must be at least 2-d")
+    for k in each(arr.ndim):
+        if arr.shape[k] != arr.shape[0]:
+            raise ValueError("All dimensions of input must be of equal length")
+    return np.diag_indices(arr.shape[0], arr.ndim)
+
+
+@written(np.mask_indices)
+def mask_indices(n: Any, mask_func: Any, k: Any = 0) -> Any:
+    """The places where a function like `np.triu` leaves a matrix of ones."""
+    return np.nonzero(mask_func(np.ones((n, n), dtype=np.int64), k) != 0)
+
+
+@written(np.asarray_chkfinite)
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """An array of finite numbers, ValueError else."""
+    a = np.asarray(a, dtype=dtype, order=order)
+    if a.dtype.kind in "fc" and not np.isfinite(a).all():
+        raise ValueError("array must not contain infs or NaNs")
+    return a
+
+
 @written(np.trim_zeros)
 def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
     """The vector without zeros at its ends."""

@@ -40,6 +40,12 @@ def blackman(M: Any) -> Any:
     return 0.42 + 0.5 * np.cos(np.pi * n / _span(M)) + 0.08 * np.cos(2.0 * np.pi * n / _span(M))
 
 
+@written(np.kaiser)
+def kaiser(M: Any, beta: Any) -> Any:
+    """Bessel functions of the height of a circle's arc."""
+    return np.i0(beta * np.sqrt(1 - (_steps(M) / _span(M)) ** 2)) / np.i0(float(beta))
+
+
 @written(np.bartlett)
 def bartlett(M: Any) -> Any:
     """A line up and a line down."""

@@ -1,0 +1,78 @@
+"""Functions of `np.linalg` that go back to others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracejit.frontend.written import written
+
+
+@written(np.linalg.matmul)
+def matmul(x1: Any, x2: Any, /) -> Any:
+    """`np.matmul`."""
+    return np.matmul(x1, x2)
+
+
+@written(np.linalg.tensordot)
+def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    """`np.tensordot`."""
+    return np.tensordot(x1, x2, axes=axes)
+
+
+@written(np.linalg.vecdot)
+def vecdot(x1: Any, x2: Any, /, *, axis: Any = -1) -> Any:
+    """`np.vecdot`."""
+    return np.vecdot(x1, x2, axis=axis)  # pyright: ignore[reportCallIssue]
+
+
+@written(np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Any:
+    """The last two axes exchanged."""
+    return np.matrix_transpose(x)
+
+
+@written(np.linalg.outer)
+def outer(x1: Any, x2: Any, /) -> Any:
+    """The products of all elements of two vectors."""
+    x1, x2 = np.asarray(x1), np.asarray(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(f"Input arrays must be one-dimensional, but they are x1.ndim={x1.ndim} and x2.ndim={x2.ndim}.")
+    return np.outer(x1, x2)
+
+
+@written(np.linalg.cross)
+def cross(x1: Any, x2: Any, /, *, axis: Any = -1) -> Any:
+    """The product of vectors of three elements that is perpendicular to both."""
+    x1, x2 = np.asarray(x1), np.asarray(x2)
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
+    return np.cross(x1, x2, axis=axis)
+
+
+@written(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """x with `tensordot(a, x, x.ndim) == b`; `axes` of a come last."""
+    a, b = np.asarray(a), np.asarray(b)
+    if axes is not None:
+        a = np.moveaxis(a, axes, range(-len(axes), 0))
+    shape = a.shape[b.ndim :]
+    size = np.size(b)
+    if a.size != size * size:
+        raise np.linalg.LinAlgError(
+            "Input arrays must satisfy the requirement             prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
+        )
+    return np.linalg.solve(a.reshape(size, size), b.reshape(-1)).reshape(shape)
+
+
+@written(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: Any = 2) -> Any:
+    """The inverse of `x -> tensordot(a, x, ind)`."""
+    a = np.asarray(a)
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    size = 1
+    for n in a.shape[ind:]:
+        size = size * n
+    return np.linalg.inv(a.reshape(size, -1)).reshape(a.shape[ind:] + a.shape[:ind])
