@@ -250,7 +250,29 @@ def changed_in_a_loop(x, n):
     z.sum().backward()
 
 
-@pytest.mark.parametrize("fn", [changed_on_one_path, changed_in_a_loop])
+def a_leaf_changed_between_trips(x, n):
+    h = x.detach() * 1
+    for i in range(3 * n):
+        h = tj.tanh(h * x + 0.1)
+        if i % 3 == 2:
+            h.sum().backward()
+            h = h.detach()
+        with tj.no_grad():
+            x -= 0.1
+
+
+def a_turned_array_changed_in_a_loop(x, n):
+    y = tj.outer(x, x)
+    z = (y.T * y.T).sum()
+    for _ in range(n):
+        y *= 0.5
+    z.backward()
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [changed_on_one_path, changed_in_a_loop, a_leaf_changed_between_trips, a_turned_array_changed_in_a_loop],
+)
 def test_a_write_that_depends_on_the_path_is_refused(fn) -> None:
     with pytest.raises(NotDifferentiable, match="changed in place meanwhile"):
         script(fn)(tj.tensor([1.0, 2.0, 3.0], requires_grad=True), 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tracejit.errors import NotDifferentiable
-from tracejit.ir.aliasing import shared
+from tracejit.ir.aliasing import is_flat, shared
 from tracejit.ir.builder import Builder, Handle, Rebuilder, rebuild
 from tracejit.ir.core import Block, Graph, Op, Value, values_behind, walk
 from tracejit.ir.opdef import Update
@@ -71,15 +71,16 @@ def _conditions(b: Builder, gradient: Op, before: Sequence[Op], around: Sequence
         return ()
     ys, _, xs = gradient_parts(gradient)
     through = active(before, xs, ys)
-    parts = _Parts(before, certain)
+    parts, shows = _Parts(before, certain), _shown(every, possible)
     needed: dict[Value, Op] = {}
     for op in every:
         if op.blocks or _is_mark(op) or not any(r in through for r in op.results):
             continue
-        if not any(v in possible or v in parts.views for v in (*op.operands, *op.results)):
+        if not any(v in shows or v in parts.views for v in (*op.operands, *op.results)):
             continue
         values = _needed(op, through)
-        stale = [possible[v] for v in values if v in possible and possible[v].span != op.span]
+        contents = [shows[v] for v in values if v in shows and (v in possible or v not in parts.views)]
+        stale = [possible[v] for v in contents if possible[v].span != op.span]
         if any(mark.operands[1] in certain for mark in stale):
             return (b.constant(False, ScalarType(BOOL)),)
         if stale:
@@ -150,6 +151,20 @@ def _replaced(marks: Sequence[Op], loops: Sequence[Op]) -> dict[Value, Op]:
         for init, param in zip(loop.operands[2:], loop.block("body").params[1:], strict=True):
             if param in found:
                 found.setdefault(init, found[param])
+    return found
+
+
+def _shown(ops: Sequence[Op], contents: Mapping[Value, Op]) -> dict[Value, Value]:
+    """The contents, and the views that show all of one, which any write to it changes, each with the content."""
+    found = {v: v for v in contents}
+    for op in ops:
+        viewed = shared(op)
+        if viewed not in found or op.results[0] in found:
+            continue
+        have, want = (v.type.shape for v in (viewed, op.results[0]))  # type: ignore[union-attr]
+        is_turned = None not in have and sorted(map(hash, have)) == sorted(map(hash, want))
+        if is_turned or is_flat(op) or op.name == "broadcast":
+            found[op.results[0]] = found[viewed]
     return found
 
 
