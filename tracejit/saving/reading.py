@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tracejit.deploy import load as load_exported
-from tracejit.eager.modes import MODE
 from tracejit.errors import ExportError, ParseError, Span
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.parser import parse_all
@@ -18,7 +17,7 @@ from tracejit.saving.archive import EXTRA, GRAPHS, SCRIPT, WEIGHTS, is_archive, 
 from tracejit.saving.codec import Decoder
 from tracejit.saving.loaded import Entry, LoadedFunction, LoadedModule
 from tracejit.saving.modules import ReadArrays, read_modules
-from tracejit.saving.writing import FORMAT, GRADIENT_MODE, OUTSIDE
+from tracejit.saving.writing import FORMAT, OUTSIDE, PROCESS
 from tracejit.weights import read_weights
 
 
@@ -52,7 +51,7 @@ def _made(content: Mapping[str, Any], arrays: ReadArrays, texts: Mapping[str, st
     """The script of a file."""
     parts = read_modules(content["modules"], arrays)
     outside: dict[str, Any] = {}
-    named = {GRADIENT_MODE: MODE, OUTSIDE: outside, **{f"module {path}": part for path, part in parts.items()}}
+    named = {**PROCESS, OUTSIDE: outside, **{f"module {path}": part for path, part in parts.items()}}
     decode = Decoder(named, arrays)
     outside.update({name: decode(value) for name, value in content["outside"].items()})
     methods = {name: _function(f, decode, texts) for name, f in content["functions"].items()}

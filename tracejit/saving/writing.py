@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tracejit.eager.modes import MODE
+from tracejit.eager.random import STATE
 from tracejit.errors import ExportError, ScriptError
 from tracejit.frontend.array_facts import GRADIENTS, LAYOUT, taken_as
 from tracejit.frontend.function import Input, Lowered, any_sizes, hidden_name
@@ -46,8 +47,9 @@ from tracejit.weights import writing
 
 FORMAT = 1
 
-#: Names of what is no part of a module: whether gradients are on around a call, and the dict of outer values.
-GRADIENT_MODE, OUTSIDE = "gradient mode", "outside"
+#: The dict of outer values, and by their names the things of tracejit that scripts read: those of the process that
+#: loads a file are meant.
+OUTSIDE, PROCESS = "outside", {"gradient mode": MODE, "random state": STATE}
 
 
 def save(
@@ -134,7 +136,7 @@ class _Writer:
         self.parts = {} if root is None else {id(part): path for path, part in root.named_modules()}
         self.outside: dict[str, Any] = {}
         self.held: dict[str, Any] = {}  #: stands for the dict of outer values
-        named = {id(MODE): GRADIENT_MODE, id(self.held): OUTSIDE}
+        named = {id(self.held): OUTSIDE, **{id(thing): name for name, thing in PROCESS.items()}}
         named.update((i, f"module {path}") for i, path in self.parts.items())
         self.encode = _References(named, self.names)
         self.graphs: dict[str, str] = {}  #: names of members by their texts
