@@ -10,6 +10,7 @@ anything is timed; one that differs is shown as wrong and not timed.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from typing import Any, Protocol
 
 from benchmarks.fingerprint import distance, fingerprint
 
-#: Seconds for which threads may wait busily behind the last call of a variant: OpenBLAS's, which NumPy calls, and
-#: those of OpenMP.
-LINGERING = {"numpy": 0.1, "eager": 0.1, "python": 0.1}
-LINGERING_ELSE = 0.003
+#: Seconds for which threads disturb others behind the last call of a variant: OpenBLAS's, which NumPy calls, wait
+#: busily for 0.11; PyTorch's for some 0.01, and our pool leaves small work alone for a while after it lost a core to
+#: them. Others do not.
+LINGERING = {"numpy": 0.15, "eager": 0.15, "python": 0.15, "torch": 0.1, "torch.compile": 0.1}
+LINGERING |= {"torch LSTM": 0.1, "torchscript": 0.1}
 
 
 class Variant(Protocol):
@@ -91,18 +93,36 @@ def measure(case: Case, seconds: float, rounds: int = 15) -> Result:
     result = Result(case, wrong=wrong(case))
     timed = {name: variant for name, variant in case.variants.items() if name not in result.wrong}
     share = seconds / rounds / max(len(timed), 1)
-    once = {name: _once(variant) for name, variant in timed.items()}
-    lingering = 0.0
+    lingering = {name: 0.0 if _is_serial() else LINGERING.get(name, 0.0) for name in timed}
+    before = max(lingering.values(), default=0.0)
+    once: dict[str, float] = {}
+    for name, variant in timed.items():
+        _settle(variant, before)
+        once[name] = _once(variant)
+        before = lingering[name]
     samples: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(rounds):
         for name, variant in timed.items():
-            variant.sample(_repeats(once[name], lingering))
+            _settle(variant, before)
             samples[name].append(variant.sample(_repeats(once[name], share)))
-            lingering = LINGERING.get(name, LINGERING_ELSE)
+            before = lingering[name]
     for name, times in samples.items():
         result.seconds[name] = median(times)
         result.spread[name] = min(times), max(times)
     return result
+
+
+def _is_serial() -> bool:
+    """Whether `run` gave every library one thread."""
+    return os.environ.get("OMP_NUM_THREADS") == "1"
+
+
+def _settle(variant: Variant, seconds: float) -> None:
+    """Call once, and again until so long has passed: how long a call takes is not known while others are busy."""
+    end = time.perf_counter() + seconds
+    variant.sample(1)
+    while time.perf_counter() < end:
+        variant.sample(1)
 
 
 def wrong(case: Case) -> dict[str, float]:
