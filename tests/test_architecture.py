@@ -43,6 +43,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "arithmetic of trip counts",
     ),
     "transforms/independent.py": {"sub": "the place of a trip beside others"},
+    "transforms/truncated.py": {"logical_not": "whether a trip takes the other side"},
     "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }
 

@@ -152,7 +152,75 @@ def through_trips_of_two_loops(w, n):
     return h.detach()
 
 
+def more_behind_the_condition(w, n):
+    h, c = w.detach() + 1.0, w.detach()
+    total, k = 0.0, 0
+    while k < 3 * n:
+        k += 1
+        h = tj.tanh(h * w + c)
+        if k % 3 == 2:
+            loss = (h * c).sum()
+            loss.backward()
+            h, c = h.detach(), c.detach()
+            total = total + loss.item()
+        c = tj.sin(c * w) + h * k
+        if k > 10:
+            break
+    loss = (h * c).sum()
+    return h.detach().sum() + total + loss.detach()
+
+
+def steps_and_more_behind(w, n):
+    h = w.detach() + 1.0
+    for i in range(3 * n):
+        h = tj.tanh(h * w)
+        if i % 3 == 2:
+            h.sum().backward()
+            h = h.detach()
+            with tj.no_grad():
+                w -= 0.1 * w.grad
+        h = h * w
+    (h * w).sum().backward()
+    return h.detach().sum()
+
+
+def a_condition_in_another(w, n):
+    h = w.detach() + 1.0
+    for i in range(3 * n):
+        h = tj.tanh(h * w)
+        if i > 1:
+            c = h.detach().sum() + i
+            if i % 2 and c > 0:
+                h.sum().backward()
+                h = h.detach()
+            else:
+                h = h * 0.9
+    return h.detach().sum()
+
+
+def several_conditions(w, n):
+    h = w.detach() + 1.0
+    for i in range(3 * n):
+        h = tj.tanh(h * w)
+        if i % 3 == 2:
+            h.sum().backward()
+            h = h.detach()
+        elif i % 5 == 3:
+            if h.sum() > 0.1:
+                (h * w).sum().backward()
+                h = h.detach()
+        if i == 3 * n - 1:
+            (h * w).sum().backward()
+            h = h.detach()
+        h = h * w
+    return h.detach().sum()
+
+
 PROGRAMS = [
+    more_behind_the_condition,
+    steps_and_more_behind,
+    a_condition_in_another,
+    several_conditions,
     through_trips_of_two_loops,
     by_a_condition,
     and_behind_the_loop,

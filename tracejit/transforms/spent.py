@@ -20,21 +20,18 @@ def without_unspent(body: Block) -> Block:
     """The block with the answers in the place of its `unspent` ops."""
     if not any(op.name == "unspent" for op in walk(body)):
         return body
-    passed: dict[int, dict[Value, int]] = {}
-    for site, found in _passed(body, [], 0):
-        passed.setdefault(site, {}).update(found)
-    return _answered(body, passed)
+    return _answered(body, dict(_passed(body, [], 0)))
 
 
-def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[tuple[int, dict[Value, int]]]:
-    """For the gradient of each site, the values it goes through, with the number of loops around each."""
+def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[tuple[Op, dict[Value, int]]]:
+    """For each gradient of a site the values it goes through, with the number of loops around each."""
     here = list(before)
     for op in block.ops:
         if op.name == "gradient" and op.attrs.get("site", -1) >= 0:
             ys, _, xs = gradient_parts(op)
             found = active([o for o, _ in here], xs, ys)
             makers = [(inner, d) for o, d in here for inner in (o, *(i for b in o.blocks for i in walk(b)))]
-            yield op.attrs["site"], {r: d for o, d in makers if _is_node(o) for r in o.results if r in found}
+            yield op, {r: d for o, d in makers if _is_node(o) for r in o.results if r in found}
         for nested in op.blocks:
             yield from _passed(nested, here, depth + (op.name == "loop"))
         here.append((op, depth))
@@ -48,15 +45,22 @@ def _is_node(op: Op) -> bool:
     return not is_view and op.defn.stands_for is None and op.name not in ("if", "loop")
 
 
-def _answered(block: Block, passed: dict[int, dict[Value, int]]) -> Block:
+def _answered(block: Block, passed: dict[Op, dict[Value, int]]) -> Block:
     ops: list[Op] = []
-    for op in block.ops:
+    for at, op in enumerate(block.ops):
         if op.name == "unspent":
-            own, attrs, b = passed.get(op.attrs["site"], {}), op.attrs, Builder(op.span)
+            attrs, b = op.attrs, Builder(op.span)
+            behind = walk(Block((), block.ops[at:], ()))
+            own = next((passed[g] for g in behind if g in passed and g.attrs["site"] == attrs["site"]), {})
             flags = [
                 flag
                 for flag, site, depth in zip(op.operands, attrs["sites"], attrs["depths"], strict=True)
-                if any(own.get(v) == d == depth for v, d in passed.get(site, {}).items())
+                if any(
+                    own.get(v) == d == depth
+                    for g, of in passed.items()
+                    if g.attrs["site"] == site
+                    for v, d in of.items()
+                )
             ]
             all_of(b, flags, op.results[0])
             ops += b.ops

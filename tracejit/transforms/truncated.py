@@ -8,16 +8,20 @@ becomes a loop over segments. A segment is a loop over the trips before c holds,
 trip where it does, which is A, B and D. To the gradient in it these trips are a loop that ran before, whose derivative
 is an ordinary one, at the cost of its trips. The trips behind the last segment lead to no gradient in the loop, but
 to some behind it: what they hand on is detached for the former, and carried once more for the latter.
+
+Where D makes something of parameters again, the segments are cut in front of it: each begins with the D of the trip
+that ended the one before, and hands on what D needs. Several conditions, and such inside of others, are one: whether
+one of them holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 from tracejit.ir.builder import Rebuilder, Visit, rebuild, values_like
-from tracejit.ir.core import Block, Graph, Op, Value, walk
-from tracejit.ir.types import BOOL, I64, ListType, ScalarType
+from tracejit.ir.core import Block, Graph, Op, Value, all_reads, type_values, walk
+from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, unsized
 from tracejit.ops.control import gradient_parts
 from tracejit.transforms.earlier_trips import carried_to
 from tracejit.transforms.effects import without_effects
@@ -25,99 +29,137 @@ from tracejit.transforms.residuals import live
 
 _SIZE, _FLAG = ScalarType(I64), ScalarType(BOOL)
 
+#: The `if`s from the body of a loop to a derivative, outermost first, each with the side that leads there.
+Path = tuple[tuple[Op, int], ...]
+
 
 def truncated(graph: Graph) -> Graph:
     """The graph with loops over segments where derivatives are taken under a condition in a loop and go through its
     earlier trips."""
-    found = {op: branch for op, branch in _branches(graph) if branch.can_move}
-    if not found:
-        return graph
+    at = 0
+    while True:
+        found = [(loop, paths) for loop in walk(graph.body) if loop.name == "loop" and (paths := _paths(graph, loop))]
+        if at >= len(found):
+            return graph
+        before = _count(graph)
+        made = (_with_segments(graph, *found[at], kind) for kind in (_Segments, _EarlySegments))
+        better = next((new for new in made if new is not None and _count(new) < before), None)
+        if better is None:
+            at += 1
+        else:
+            graph = better
+
+
+def _with_segments(graph: Graph, loop: Op, paths: Sequence[Path], kind: type[_Segments]) -> Graph | None:
+    """The graph with a loop over segments; None where it cannot be had."""
+    segments = kind(graph, loop, paths)
+    if not segments.are_possible:
+        return None
 
     def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        return _Segments(op, found[op]).emit(b, operands) if op in found else None
+        return segments.emit(b, operands) if op is loop else None
 
     return rebuild(graph, visit)
 
 
-@dataclass(frozen=True, slots=True)
-class _Branch:
-    """An `if` in the body of a loop, the side of it that takes a derivative, what the condition needs, and what the
-    loop carries of that on which the derivative depends."""
-
-    op: Op
-    side: int
-    condition: Sequence[Op]
-    carried: Sequence[Value]
-
-    @property
-    def can_move(self) -> bool:
-        made = [*walk(Block((), tuple(self.condition), ()))]
-        return not any(isinstance(p.type, ListType) for p in self.carried) and not any(
-            op.name in ("gradient", "tangent") for op in made
-        )
+def _count(graph: Graph) -> int:
+    """How many derivatives go through earlier trips of loops around that they may not go through again."""
+    loops = (op for op in walk(graph.body) if op.name == "loop")
+    return sum(bool(_carried(graph, loop, op)) for loop in loops for op in _taken(loop))
 
 
-def _branches(graph: Graph) -> Iterator[tuple[Op, _Branch]]:
-    for loop in walk(graph.body):
-        if loop.name == "loop":
-            found = _branch(graph, loop)
-            if found is not None:
-                yield loop, found
+def _taken(loop: Op) -> Iterator[Op]:
+    """The derivatives in a loop that end what they go through."""
+    return (op for op in walk(loop.block("body")) if op.name == "gradient" and not op.attrs.get("retain", False))
 
 
-def _branch(graph: Graph, loop: Op) -> _Branch | None:
-    body = loop.block("body")
-    for at, op in enumerate(body.ops):
-        if op.name != "if":
-            continue
-        for side, block in enumerate(op.blocks):
-            for inner in walk(block):
-                if inner.name != "gradient" or inner.attrs.get("retain", False):
-                    continue
-                carried = carried_to(graph.body, loop, inner)
-                if carried:
-                    return _Branch(op, side, live(body.ops[:at], op.operands, effects=False), carried)
-    return None
+def _carried(graph: Graph, loop: Op, op: Op) -> Sequence[Value]:
+    return carried_to(graph.body, loop, op)
+
+
+def _paths(graph: Graph, loop: Op) -> list[Path]:
+    """The ways to the derivatives in a loop that go through its earlier trips; none unless all of these are under
+    conditions."""
+    wanted = {op for op in _taken(loop) if _carried(graph, loop, op)}
+    found: dict[tuple[Op, int], Path] = {}
+    for path, op in _ways(loop.block("body"), ()):
+        if op in wanted:
+            if not path:
+                return []
+            found[path[-1]] = path
+    return list(found.values()) if len({op for op, _ in found}) == len(found) else []
+
+
+def _ways(block: Block, path: Path) -> Iterator[tuple[Path, Op]]:
+    """The ops in a block, each with the `if`s that lead to it, loops apart."""
+    for op in block.ops:
+        if op.name == "if":
+            for side, nested in enumerate(op.blocks):
+                yield from _ways(nested, (*path, (op, side)))
+        else:
+            yield from ((path, inner) for inner in walk(Block((), (op,), ())))
+
+
+def _needed(block: Block, path: Path) -> list[list[Op]]:
+    """What the conditions of a path need, of the ops in front of each."""
+    (op, side), *rest = path
+    inner = _needed(op.blocks[side], tuple(rest)) if rest else []
+    wanted = {*op.operands, *(v for cond, _ in rest for v in cond.operands)}.union(
+        *(all_reads(o) for ops in inner for o in ops)
+    )
+    return [live(block.ops[: block.ops.index(op)], wanted, effects=False), *inner]
 
 
 class _Segments:
     """One loop as a loop over segments."""
 
-    def __init__(self, loop: Op, branch: _Branch) -> None:
+    def __init__(self, graph: Graph, loop: Op, paths: Sequence[Path]) -> None:
+        self.graph = graph
         self.loop = loop
+        self.paths = paths
         self.body = loop.block("body")
         self.carried = self.body.params[1:]
-        self.branch = branch
+        self.ends = {path[-1][0]: path[-1][1] for path in paths}
+        on_the_way = {p for op in _taken(loop) for p in _carried(graph, loop, op)}
+        self.cut = [i for i, p in enumerate(self.carried) if p in on_the_way]
+
+    @property
+    def are_possible(self) -> bool:
+        return not any(isinstance(self.carried[i].type, ListType) for i in self.cut) and not any(
+            op.name in ("gradient", "tangent") for op in self.conditions()
+        )
+
+    def conditions(self) -> Iterator[Op]:
+        """All ops that the conditions need, with what is in them."""
+        for op in (op for path in self.paths for ops in _needed(self.body, path) for op in ops):
+            yield op
+            blocks = (op.blocks[1 - self.ends[op]],) if op in self.ends else op.blocks
+            yield from (inner for nested in blocks for inner in walk(nested))
 
     def emit(self, b: Rebuilder, operands: tuple[Value, ...]) -> list[Value]:
         """Emit the loop over segments; gives what the loop gave."""
         limit, go, *inits = operands
-        cut = [self.carried.index(p) for p in self.branch.carried]
+        cut = self.cut
         outer = Rebuilder(None, dict(b.mapping), b.span)
         index, first = Value(_SIZE, "segment"), Value(_SIZE, "first")
         heads = outer.params_like(self.carried)
-        finals = values_like(self.branch.carried, outer.mapping)
-        trips, reached, *state = self.trips_before(outer, limit, first, heads)
+        finals = values_like([self.carried[i] for i in cut], outer.mapping)
+        trips, ways, state = self.trips_before(outer, limit, first, outer.constant(True, _FLAG), heads)
         here = (outer.wrap(first) + outer.wrap(trips)).value
-        then, orelse = Rebuilder(self.visit_with(heads), dict(outer.mapping), b.span), outer.nested()
-        going, *following = then.inline(self.body, (here, *state))
-        after = then.wrap(here) + 1
-        goes_on = then.logical_and(then.wrap(going), then.lt(after, then.wrap(limit)))
-        blocks = [
-            then.block((), (goes_on.value, after.value, *following, *(following[i] for i in cut)), "then"),
-            orelse.block(
-                (),
-                (
-                    orelse.constant(False, _FLAG),
-                    here,
-                    *(orelse.detach(orelse.wrap(v)).value if i in cut else v for i, v in enumerate(state)),
-                    *(state[i] for i in cut),
-                ),
-                "else",
-            ),
-        ]
+
+        def trip(then: Rebuilder) -> Sequence[Value]:
+            going, *following = then.inline(self.body, (here, *state))
+            after = then.wrap(here) + 1
+            goes_on = then.logical_and(then.wrap(going), then.lt(after, then.wrap(limit)))
+            return goes_on.value, after.value, *following, *(following[i] for i in cut)
+
+        def none(orelse: Rebuilder) -> Sequence[Value]:
+            left = [orelse.detach(orelse.wrap(v)).value if i in cut else v for i, v in enumerate(state)]
+            return orelse.constant(False, _FLAG), here, *left, *(state[i] for i in cut)
+
         like = (first, *heads, *finals)
-        results = outer.emit("if", (reached,), blocks=blocks, like=(Value(_FLAG, "go"), *like), mapping={})
+        began = dict(zip(self.carried, heads, strict=True))
+        results = self.last_trip(outer, ways, (Value(_FLAG, "go"), *like), began, trip, none)
         block = outer.block((index, *like), results, "body")
         zero = b.constant(0, _SIZE)
         operands = (limit, go, zero, *inits, *(inits[i] for i in cut))
@@ -125,45 +167,83 @@ class _Segments:
         last = dict(zip(cut, found[len(heads) :], strict=True))
         return [last.get(i, v) for i, v in enumerate(found[: len(heads)])]
 
-    def trips_before(self, b: Rebuilder, limit: Value, first: Value, heads: Sequence[Value]) -> tuple[Value, ...]:
-        """Emit the trips from `first` on before the condition holds: their number, whether it does then, and what they
-        leave."""
-        inner = Rebuilder(without_effects, dict(b.mapping), b.span)
-        index, trips, reached = Value(_SIZE, self.body.params[0].name), Value(_SIZE, "trips"), Value(_FLAG, "reached")
+    def trips_before(
+        self, b: Rebuilder, limit: Value, first: Value, go: Value, heads: Sequence[Value]
+    ) -> tuple[Value, Sequence[Value], Sequence[Value]]:
+        """Emit the trips from `first` on before one takes one of the ways: their number, which way that would be (the
+        first of these that holds), and what they leave."""
+        inner = Rebuilder(self.visit_silently, dict(b.mapping), b.span)
+        index, trips = Value(_SIZE, self.body.params[0].name), Value(_SIZE, "trips")
+        ways = [Value(_FLAG, "reached") for _ in self.paths]
         params = inner.params_like(self.carried)
         here = (inner.wrap(first) + inner.wrap(index)).value
         inner.mapping[self.body.params[0]] = here
-        for op in self.branch.condition:
-            inner.step(op)
-        holds = inner.value(self.branch.op.operands[0])
+        holds = [inner.wrap(self.holds(inner, path, _needed(self.body, path))) for path in self.paths]
+        any_holds = functools.reduce(inner.logical_or, holds)
         then, orelse = inner.nested(), Rebuilder(self.visit_without, dict(inner.mapping), b.span)
         going, *following = orelse.inline(self.body, (here, *params))
-        more = (orelse.wrap(trips) + 1).value
+        more, no = (orelse.wrap(trips) + 1).value, orelse.constant(False, _FLAG)
         blocks = [
-            then.block((), (then.constant(False, _FLAG), trips, then.constant(True, _FLAG), *params), "then"),
-            orelse.block((), (going, more, orelse.constant(False, _FLAG), *following), "else"),
+            then.block((), (then.constant(False, _FLAG), trips, *(h.value for h in holds), *params), "then"),
+            orelse.block((), (going, more, *(no for _ in ways), *following), "else"),
         ]
-        if self.branch.side:
-            holds = inner.logical_not(inner.wrap(holds)).value
-        like = (trips, reached, *params)
-        results = inner.emit("if", (holds,), blocks=blocks, like=(Value(_FLAG, "go"), *like), mapping={})
+        like = (trips, *ways, *params)
+        results = inner.emit("if", (any_holds.value,), blocks=blocks, like=(Value(_FLAG, "go"), *like), mapping={})
         block = inner.block((index, *like), results, "body")
-        left, none = b.wrap(limit) - b.wrap(first), b.constant(0, _SIZE)
-        yes, no = b.constant(True, _FLAG), b.constant(False, _FLAG)
-        operands = (left.value, yes, none, no, *heads)
-        return b.emit("loop", operands, blocks=[block], like=like, mapping={}, span=self.loop.span)
+        left, none, no = b.wrap(limit) - b.wrap(first), b.constant(0, _SIZE), b.constant(False, _FLAG)
+        operands = (left.value, go, none, *(no for _ in ways), *heads)
+        made = b.emit("loop", operands, blocks=[block], like=like, mapping={}, span=self.loop.span)
+        return made[0], made[1 : 1 + len(ways)], made[1 + len(ways) :]
+
+    def last_trip(
+        self,
+        b: Rebuilder,
+        ways: Sequence[Value],
+        like: Sequence[Value],
+        began: dict[Value, Value],
+        trip: Callable[[Rebuilder], Sequence[Value]],
+        none: Callable[[Rebuilder], Sequence[Value]],
+    ) -> tuple[Value, ...]:
+        """Emit `trip` for the first of these ways that is taken, to a derivative by what leaves held when the segment
+        began; or `none`."""
+        then = Rebuilder(self.visit_with(len(self.paths) - len(ways), began), dict(b.mapping), b.span)
+        orelse = b.nested()
+        taken = then.block((), trip(then), "then")
+        others = self.last_trip(orelse, ways[1:], like, began, trip, none) if len(ways) > 1 else none(orelse)
+        return b.emit("if", (ways[0],), blocks=[taken, orelse.block((), others, "else")], like=like, mapping={})
+
+    def holds(self, b: Rebuilder, path: Path, needed: Sequence[Sequence[Op]]) -> Value:
+        """Emit whether a trip that takes none of the ways before takes this one."""
+        (op, side), *rest = path
+        for made in needed[0]:
+            b.step(made)
+        cond = b.value(op.operands[0])
+        if side:
+            cond = b.logical_not(b.wrap(cond)).value
+        if not rest:
+            return cond
+        inner, other = b.nested(), b.nested()
+        blocks = [
+            inner.block((), (self.holds(inner, tuple(rest), needed[1:]),), "then"),
+            other.block((), (other.constant(False, _FLAG),), "else"),
+        ]
+        return b.emit("if", (cond,), blocks=blocks, like=(Value(_FLAG, "holds"),), mapping={})[0]
 
     def visit_without(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        """A trip that takes the other side of the branch."""
-        return b.inline(op.blocks[1 - self.branch.side]) if op is self.branch.op else None
+        """A trip that takes the other sides."""
+        return b.inline(op.blocks[1 - self.ends[op]]) if op in self.ends else None
 
-    def visit_with(self, heads: Sequence[Value]) -> Visit:
-        """A trip that takes the side with the derivative, by what leaves held when the segment began."""
-        began = dict(zip(self.carried, heads, strict=True))
+    def visit_silently(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        """A part of such a trip, without effects."""
+        return self.visit_without(b, op, operands) if op in self.ends else without_effects(b, op, operands)
+
+    def visit_with(self, way: int, began: dict[Value, Value]) -> Visit:
+        """A trip that takes one of the ways, and none before."""
+        sides = {op: 1 - self.ends[op] for op in (path[-1][0] for path in self.paths[:way])} | dict(self.paths[way])
 
         def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-            if op is self.branch.op:
-                return b.inline(op.blocks[self.branch.side])
+            if op in sides:
+                return b.inline(op.blocks[sides[op]])
             if op.name != "gradient":
                 return None
             leaves = len(gradient_parts(op)[2])
@@ -174,3 +254,89 @@ class _Segments:
             )
 
         return visit
+
+
+class _EarlySegments(_Segments):
+    """One loop as a loop over segments that end in front of what follows the conditions in a trip."""
+
+    def __init__(self, graph: Graph, loop: Op, paths: Sequence[Path]) -> None:
+        super().__init__(graph, loop, paths)
+        at = max(self.body.ops.index(path[0][0]) for path in paths) + 1
+        self.head, self.tail = self.body.ops[:at], self.body.ops[at:]
+        made = [*self.body.params, *(r for op in self.head for r in op.results)]
+        read = set(self.body.results).union(*map(all_reads, self.tail))
+        while True:
+            more = {s for v in made if v in read for s in type_values(v.type)} - read
+            if not more:
+                break
+            read |= more
+        #: What the rest of a trip needs of what stands before.
+        self.needed = [v for v in made if v in read]
+
+    @property
+    def are_possible(self) -> bool:
+        kept = all(not isinstance(v.type, ListType) for v in (*self.carried, *self.needed))
+        following = dict(zip(self.carried, self.body.results[1:], strict=True))
+        leaves = {x for op in _taken(self.loop) for x in gradient_parts(op)[2]}
+        written = any(x in following and following[x] not in self.needed for x in leaves)
+        return kept and not written and super().are_possible
+
+    def emit(self, b: Rebuilder, operands: tuple[Value, ...]) -> list[Value]:
+        limit, go, *inits = operands
+        outer = Rebuilder(None, dict(b.mapping), b.span)
+        index, first, pending = Value(_SIZE, "segment"), Value(_SIZE, "first"), Value(_FLAG, "pending")
+        needed = outer.params_like(self.needed)
+        finals = values_like(self.carried, outer.mapping)
+        rest, start = outer.nested(), outer.nested()
+        rest.mapping = dict(outer.mapping)
+        for op in self.tail:
+            rest.step(op)
+        blocks = [
+            rest.block((), [rest.value(v) for v in self.body.results], "then"),
+            start.block((), (start.constant(True, _FLAG), *inits), "else"),
+        ]
+        like = (Value(_FLAG, "go"), *finals)
+        going, *heads = outer.emit("if", (pending,), blocks=blocks, like=like, mapping={})
+        trips, ways, state = self.trips_before(outer, limit, first, going, heads)
+        here = (outer.wrap(first) + outer.wrap(trips)).value
+
+        def trip(then: Rebuilder) -> Sequence[Value]:
+            then.mapping.update(zip(self.body.params, (here, *state), strict=True))
+            for op in self.head:
+                then.step(op)
+            yes = then.constant(True, _FLAG)
+            return yes, (then.wrap(here) + 1).value, yes, *map(then.value, self.needed), *finals
+
+        def none(orelse: Rebuilder) -> Sequence[Value]:
+            no = orelse.constant(False, _FLAG)
+            return no, here, no, *needed, *state
+
+        like = (first, pending, *needed, *finals)
+        began = {p: outer.value(v) for p, v in zip(self.carried, self.body.results[1:], strict=True)}
+        results = self.last_trip(outer, ways, (Value(_FLAG, "go"), *like), began, trip, none)
+        block = outer.block((index, *like), results, "body")
+        most = b.constant(2**63 - 1, _SIZE)
+        before = (b.constant(0, _SIZE), b.constant(False, _FLAG), *self.nothing(b), *inits)
+        found = b.emit("loop", (most, go, *before), blocks=[block], like=like, mapping={}, span=self.loop.span)
+        return list(found[len(found) - len(inits) :])
+
+    def nothing(self, b: Rebuilder) -> list[Value]:
+        """Emit values in the place of those that the first segment does not read."""
+        made: dict[Value, Value] = {}
+        for v in sorted(self.needed, key=lambda v: not isinstance(v.type, ScalarType)):
+            if isinstance(v.type, TensorType):
+                sizes = [self.size(b, d, made) for d in v.type.shape]
+                made[v] = b.emit("undef", sizes, {"type": unsized(v.type)})[0]
+            else:
+                made[v] = b.constant(0 if v.type != _FLAG else False, v.type)
+        return [made[v] for v in self.needed]
+
+    def size(self, b: Rebuilder, dim: Dim | None, made: dict[Value, Value]) -> Value:
+        """A size as a value."""
+        if isinstance(dim, Value):
+            return made.get(dim) or b.value(dim)
+        if isinstance(dim, int):
+            return b.constant(dim, _SIZE)
+        shapes = ((p, p.type.shape) for p in self.graph.params if isinstance(p.type, TensorType))
+        param, axis = next((p, shape.index(dim)) for p, shape in shapes if dim in shape)
+        return b.emit("dim", (b.value(param),), {"axis": axis})[0]
