@@ -362,6 +362,7 @@ _CALLS = {
     "is_null": _is_null,
     "copy": _copy,
     "zero": _zero,
+    "zero_shared": _zero,
     "gemm_f32": _gemm,
     "gemm_f64": _gemm,
     **dict.fromkeys(CALLS, lambda run, args: [np.int64(-1)]),

@@ -187,6 +187,13 @@ def _zero(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> 
     p.line(f"call void @llvm.memset.p0.i64(ptr {args[0].text}, i8 0, i64 {size.text}, i1 false)")
 
 
+def _zero_shared(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    if args[1].is_literal:
+        return _zero(p, args, results)
+    p.declare("declare void @tj_zero(ptr, i64)")
+    p.line(f"call void @tj_zero(ptr {args[0].text}, i64 {_bytes(p, args[0], args[1]).text})")
+
+
 # -- library and host ---------------------------------------------------------------------------------------------
 
 
@@ -241,6 +248,7 @@ _CALLS: dict[str, Row] = {
     "same_pointer": _same_pointer,
     "copy": _copy,
     "zero": _zero,
+    "zero_shared": _zero_shared,
     "print": _print,
     "gemm_f32": _gemm("f32"),
     "gemm_f64": _gemm("f64"),

@@ -417,7 +417,8 @@ class Lowering:
                 self.settle(result, target.array)
             else:
                 self.allocate(array, stack=result in self.kept)
-        self.launch(op.name, body, [o.span for o in ops if o.span is not None])
+        if not lower_opaque.zeroed(self, op, targets[0].array):
+            self.launch(op.name, body, [o.span for o in ops if o.span is not None])
 
     def target_of(self, op: Op, value: Value, result: Value) -> Target:
         """Where a result may go: new storage, the part of an array that a `vwrite` puts it into, or the storage of

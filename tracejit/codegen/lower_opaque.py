@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from math import copysign
 from typing import TYPE_CHECKING, Any
 
 from tracejit.codegen.lapack import routine
@@ -470,6 +471,28 @@ def _undef(lowering: Lowering, op: Op) -> list[Any]:
     return LISTS["list_new"](lowering, op)
 
 
+# -- zeros ----------------------------------------------------------------------------------------------------------
+
+
+def zeroed(lowering: Lowering, op: Op, array: Array) -> bool:
+    """Fill an array in the entry where an op stretches a zero over it; False for other ops, and inside kernels."""
+    parallel = lowering.parallel and not lowering.in_kernel
+    if op.name != "broadcast" or lowering.target != "cpu" or not parallel or not array.is_dense(lowering.k):
+        return False
+    if not isinstance(op.operands[0].type, ScalarType):
+        return False
+    value = lowering.scalar(op.operands[0])
+    if not all(map(_is_positive_zero, (value.re, value.im) if isinstance(value, Complex) else (value,))):
+        return False
+    count = lowering.k.mul(lowering.k.product(array.shape), 2 if array.type.dtype.is_complex else 1)
+    lowering.emit(Call("zero_shared", (lowering.start_of(array), count)))
+    return True
+
+
+def _is_positive_zero(e: Expr) -> bool:
+    return isinstance(e, Const) and not e.value and copysign(1.0, float(e.value.real)) > 0
+
+
 # -- effects --------------------------------------------------------------------------------------------------------
 
 
@@ -526,4 +549,4 @@ STRUCTURAL: dict[str, Rule] = {
     **LISTS,
 }
 
-__all__ = ["STRUCTURAL", "Const", "Emitter", "contraction", "opaque"]
+__all__ = ["STRUCTURAL", "Const", "Emitter", "contraction", "opaque", "zeroed"]

@@ -50,6 +50,7 @@ _ROWS = (
         "copy count elements to the first buffer from the second; they do not overlap",
     ),
     Support("zero", ("buffer", "i64"), "", "set count elements to 0"),
+    Support("zero_shared", ("buffer", "i64"), "", "`zero`, by several threads where there are many elements"),
     Support(
         "print",
         ("i64", "value"),

@@ -12,6 +12,7 @@ from tracejit.codegen import (
     support_memory,
     support_pool,
     support_stack,
+    support_zeros,
 )
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
@@ -29,6 +30,7 @@ EXPORTS = (
     *("tj_alloc", "tj_free", "tj_trim", "tj_fresh", "tj_owned_grow", "tj_owned_forget", "tj_release"),
     *support_memory.INLINE.keys(),
     *("tj_output", "tj_print", "tj_list_free", "tj_share", "tj_share_tiles", "tj_set_threads"),
+    "tj_zero",
 )
 
 #: What programs use of the modules that are linked when one first does, by module.
@@ -91,6 +93,7 @@ def _common(platform: Platform, allocation: str | None = None, *, is_later: bool
         support_memory.PRINT,
         support_lists.FREE,
         _called(support_memory.INLINE),
+        support_zeros.ZERO,
         support_pool.launch_text(platform.threads_of, platform.machine, is_later=is_later),
     ]
 

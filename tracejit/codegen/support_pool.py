@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracejit.codegen.support_sharing import ASKED, FIRST, OWED, sharing_text
+from tracejit.codegen.support_zeros import SHARED
 
 #: How long a delay counts at most, in clock ticks; how many times as long as a wait for a worker that had lost its core
 #: small launches stay alone after it; how often those who wait look before they yield or sleep.
@@ -113,10 +114,11 @@ def launch_text(system: str, machine: str, *, is_later: bool) -> str:
 
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
+    always = SHARED + _ALWAYS
     if not _has_threads(system, machine):
-        return sharing_text(None) + _ALWAYS + _SERIAL
+        return sharing_text(None) + always + _SERIAL
     clock = _CLOCK.get(machine, "add i64 0, 0")
-    return sharing_text(clock) + _ALWAYS + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
+    return sharing_text(clock) + always + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
 
 
 def table_text() -> str:

@@ -119,6 +119,7 @@ alone:
 ASKED = {
     "tj_share_work": ("i64", ("ptr", "ptr", "i64", "i64", "i64", "i1", "i1")),
     "tj_share_product": ("void", ("ptr", "ptr", "i64", "i64", "i64")),
+    "tj_share_zeros": ("void", ("ptr", "i64")),
     "tj_parallel_for": ("void", ("ptr", "ptr", "i64", "i64")),
 }
 

@@ -267,6 +267,7 @@ _CALLS: Mapping[str, _Support] = {
     "is_null": lambda run, site, memory: memory is None,
     "copy": _copy,
     "zero": _zero,
+    "zero_shared": _zero,
     "print": _print,
     "gemm_f32": _gemm,
     "gemm_f64": _gemm,
