@@ -332,3 +332,26 @@ def test_what_python_brings_is_refused_at_the_users_line() -> None:
         with pytest.raises(ScriptError, match=text) as caught:
             script(fn)(np.zeros(3))
         assert caught.value.filename == __file__ and caught.value.instead is not None
+
+
+def test_a_function_is_found_by_its_own_statement_and_the_imports(tmp_path: Path) -> None:
+    text = (
+        "import math\n"
+        "from math import (\n"
+        "    exp,\n"
+        ")\n\n"
+        "def same(f):\n"
+        "    return f\n\n"
+        "@same\n"
+        "@same\n"
+        "def f(x):\n"
+        "    return math.sin(exp(x))\n\n"
+        "class C:\n"
+        "    def m(self, x):\n"
+        "        return math.cos(x)\n"
+    )
+    made = module(tmp_path, "statements", text)
+    Path(made.__file__).write_text(text + "\nelsewhere it is no Python\n")
+    assert body(made.f) == "return math.sin(exp(x))"
+    assert body(made.C.m) == "return math.cos(x)"
+    assert function_source(made.C.m).node.lineno == 15

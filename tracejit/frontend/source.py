@@ -13,12 +13,14 @@ import functools
 import linecache
 import operator
 import os
+import re
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import chain, islice
 from typing import Any
 
 from tracejit.eager.traceable import is_public
@@ -103,33 +105,18 @@ def note_read(thing: object) -> None:
         read[id(thing)] = thing
 
 
-class _File:
-    """A parsed file: code objects by name, function nodes by name and first line. Raises SyntaxError."""
+class _Part:
+    """Statements of a file: code objects by name, function nodes by name and first line."""
 
-    def __init__(self, text: str, filename: str, flags: int) -> None:
-        self.text = text
-        self.tree = ast.parse(text, filename)
-        self._compile = functools.partial(compile, filename=filename, mode="exec", flags=flags, dont_inherit=True)
-        self._parts: dict[int, dict[str, list[types.CodeType]]] = {}
+    def __init__(self, tree: ast.Module, module: types.CodeType) -> None:
+        self.tree = tree
+        self.codes = _by_name(module)
         self._without_matches: dict[_Node, _Node] = {}
 
-    def codes_at(self, name: str, line: int) -> list[types.CodeType]:
-        """The code objects of that name in the statement of the module that a line is in, compiled before any of its
-        functions is rewritten."""
-        if "codes" in self.__dict__:
-            return self.codes.get(name, [])
-        for at, statement in enumerate(self.tree.body):
-            first = _first_line(statement)
-            if first <= line <= (statement.end_lineno or first):
-                if at not in self._parts:
-                    self._parts[at] = _by_name(self._compile(ast.Module([statement], [])))
-                return self._parts[at].get(name, [])
-        return []
-
-    @functools.cached_property
-    def codes(self) -> dict[str, list[types.CodeType]]:
-        """All code objects by name."""
-        return _by_name(self._compile(self.text))
+    def codes_at_its_line(self, code: types.CodeType) -> list[types.CodeType]:
+        """The code objects that do what this one does, at the same line."""
+        same_name = self.codes.get(code.co_name, [])
+        return [c for c in same_name if c.co_firstlineno == code.co_firstlineno and _same_code(c, code)]
 
     def nodes(self, name: str, line: int) -> list[_Node]:
         """The functions of that name that begin at a line (their decorators included). Lambdas stand anywhere in
@@ -137,7 +124,7 @@ class _File:
         return (self._lambdas if name == _LAMBDA else self._named).get((name, line), [])
 
     def without_matches(self, node: _Node) -> _Node:
-        """A function of this file, its `match` statements as `if`s: they are replaced when it is first asked for."""
+        """A function of this part, its `match` statements as `if`s: they are replaced when it is first asked for."""
         if node not in self._without_matches:
             self._without_matches[node] = Rewriter().visit(node)
         return self._without_matches[node]
@@ -150,6 +137,67 @@ class _File:
     def _lambdas(self) -> dict[tuple[str, int], list[_Node]]:
         return _by_place(n for n in ast.walk(self.tree) if isinstance(n, ast.Lambda))
 
+
+class _File:
+    """A file, of which no more is parsed than is asked for."""
+
+    def __init__(self, text: str, filename: str, flags: int) -> None:
+        self.text = text
+        self._parse = functools.partial(ast.parse, filename=filename)
+        self._compile = functools.partial(compile, filename=filename, mode="exec", flags=flags, dont_inherit=True)
+        self._statements: dict[int, _Part | None] = {}
+
+    @functools.cached_property
+    def whole(self) -> _Part:
+        """All of it. Raises SyntaxError."""
+        return _Part(self._parse(self.text), self._compile(self.text))
+
+    def statement(self, line: int) -> _Part | None:
+        """The statement of the module that a line is in, judging by what begins at the left margin: whoever asks
+        compares code, and looks in `whole` if it is another. None where that is no statement."""
+        first, ends = _extent_of(self._lines, line)
+        if first not in self._statements:
+            self._statements[first] = None
+            with suppress(SyntaxError):
+                tree = self._parsed(first, ends)
+                module = ast.Module([*self._imports, *tree.body], [])
+                self._statements[first] = _Part(tree, self._compile(module))
+        return self._statements[first]
+
+    def _parsed(self, first: int, ends: Sequence[int]) -> ast.Module:
+        """The lines from one on to the first of `ends` where a statement ends."""
+        for end in ends:
+            with suppress(SyntaxError):
+                return self._parse("\n" * first + "\n".join(self._lines[first:end]))
+        raise SyntaxError("no statement")
+
+    @functools.cached_property
+    def _imports(self) -> list[ast.stmt]:
+        """The imports of the module. Attributes of what they bind are called by other code than methods are."""
+        found: list[ast.stmt] = []
+        for i, text in enumerate(self._lines):
+            if text.startswith(("import ", "from ")) and not text.startswith("from __future__"):
+                found += self._parsed(*_extent_of(self._lines, i + 1)).body
+        return found
+
+    @functools.cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
+
+
+#: What stands at the left margin and begins no statement.
+_INSIDE = re.compile(r"[\s#)\]}]|(?:elif|else|except|finally)\b|$")
+
+
+def _extent_of(lines: Sequence[str], line: int) -> tuple[int, list[int]]:
+    """Where the statement with a line begins, and where it may end: decorators end before what they decorate."""
+    first = next((i for i in range(min(line, len(lines)) - 1, -1, -1) if not _INSIDE.match(lines[i])), 0)
+    starts = (i for i in range(max(line, first + 1), len(lines)) if not _INSIDE.match(lines[i]))
+    return first, list(islice(chain(starts, (len(lines),)), _ENDS))
+
+
+#: So many places where a statement may end are tried.
+_ENDS = 4
 
 _LAMBDA = "<lambda>"
 
@@ -205,19 +253,20 @@ def _find(text: str, filename: str, code: types.CodeType) -> _Node | None:
     try:
         if file is None or file.text != text:
             file = _files[filename, flags] = _File(text, filename, flags)
-        here = file.codes_at(code.co_name, code.co_firstlineno)
-        chosen = [c for c in here if c.co_firstlineno == code.co_firstlineno and _same_code(c, code)]
-        if not chosen:
-            chosen = _elsewhere(file.codes.get(code.co_name, []), code)
+        part = file.statement(code.co_firstlineno)
+        chosen = [] if part is None else part.codes_at_its_line(code)
+        if part is None or not chosen:
+            part = file.whole
+            chosen = part.codes_at_its_line(code) or _elsewhere(part.codes.get(code.co_name, []), code)
     except SyntaxError:
         return None
-    nodes = [n for c in chosen for n in file.nodes(c.co_name, c.co_firstlineno)]
+    nodes = [n for c in chosen for n in part.nodes(c.co_name, c.co_firstlineno)]
     if code.co_name == _LAMBDA and len(nodes) > 1:
         place = _lambda_position(code)
         if place == (None, None):
             return next((n for n in nodes if _gives(n, code)), None)
         nodes = [n for n in nodes if _is_at(n, place)] or sorted((n for n in nodes if _holds(n, place)), key=_extent)
-    return file.without_matches(nodes[0]) if nodes else None
+    return part.without_matches(nodes[0]) if nodes else None
 
 
 def _elsewhere(same_name: list[types.CodeType], code: types.CodeType) -> list[types.CodeType]:
