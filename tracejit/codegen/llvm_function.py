@@ -28,6 +28,7 @@ from tracejit.codegen.loop_ir import (
     Let,
     Output,
     Pointer,
+    Scalar,
     Stmt,
     Store,
     Var,
@@ -270,12 +271,17 @@ class FunctionPrinter(ExpressionPrinter):
 
     def branch(self, cond: Value, then: Callable[[], list[Value]], orelse: Callable[[], list[Value]]) -> list[Value]:
         """`cond ? then() : orelse()`, both in code that is run only when taken. An arm may end the function."""
-        labels = self.new_label("then"), self.new_label("else"), self.new_label("join")
+        labels = [self.new_label("then"), self.new_label("else"), self.new_label("join")]
         arms = [self._arm(label, emit) for label, emit in zip(labels, (then, orelse), strict=False)]
         self._align_lanes(arms)
+        empty = next((i for i, (scope, _, ended) in enumerate(arms) if not ended and not scope.lines), None)
+        if empty is not None:
+            labels[empty], arms[empty][0].label = labels[2], self.scope.label
         self.line(f"br i1 {cond.text}, label %{labels[0]}, label %{labels[1]}")
-        for label, (scope, _, ended) in zip(labels, arms, strict=False):
-            self.scope.lines.append(f"{label}:")
+        for i, (scope, _, ended) in enumerate(arms):
+            if i == empty:
+                continue
+            self.scope.lines.append(f"{labels[i]}:")
             self.scope.lines.extend(scope.lines)
             if not ended:
                 self.line(f"br label %{labels[2]}")
@@ -316,6 +322,8 @@ class FunctionPrinter(ExpressionPrinter):
         return self.define(f"phi {type_text(first.dtype, first.lanes)} {pairs}", first.dtype, first.lanes)
 
     def _if(self, stmt: If) -> None:
+        if isinstance(stmt.cond, Scalar) and stmt.cond.op == "logical_not":
+            stmt = If(stmt.cond.args[0], stmt.orelse, stmt.then, stmt.results, stmt.else_values, stmt.then_values)
         cond = self.value(stmt.cond)
         if cond.lanes > 1:
             llvm_vector.predicated(self, stmt, cond)
