@@ -436,3 +436,35 @@ def test_backward_to_some_inputs_in_scripts() -> None:
     for call in (unknown, tj.script(unknown)):
         with pytest.raises(TypeError, match="twice"):
             call(x, y)
+
+
+class Scaled(tj.autograd.Function):
+    """x, changed in place to x * y."""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.save_for_backward(y)
+        ctx.mark_dirty(x.mul_(y))
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0], None
+
+
+def test_function_that_changes_its_argument() -> None:
+    w, y = leaf(1.0, 1.0), tj.tensor([2.0, 3.0])
+    x = w * 2
+    before = (x * x).sum()
+    assert Scaled.apply(x, y) is x and x.tolist() == [4.0, 6.0]
+    (x * x).sum().backward()
+    assert w.grad.tolist() == [32.0, 72.0]
+    with pytest.raises(RuntimeError, match="changed in place"):
+        before.backward()
+    x = w * 2
+    Scaled.apply(x[1:], y[1:])
+    assert tj.autograd.grad(x.sum(), w)[0].tolist() == [2.0, 6.0]
+    with pytest.raises(RuntimeError, match="leaf"):
+        Scaled.apply(w, y)
+    with pytest.raises(tj.ScriptError, match="changes its arguments"):
+        tj.script(lambda w, y: Scaled.apply(w * 2, y))(w, y)

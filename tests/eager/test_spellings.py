@@ -169,3 +169,54 @@ def test_a_device_is_a_keyword() -> None:
     for call in (lambda: tj.tril_indices(2, 2, 0, tj.int32, "cpu"), lambda: tj.logspace(0, 1, 3, 10.0, None, "cpu")):
         with pytest.raises(TypeError):
             call()
+
+
+A = np.array([[1.0, np.nan, 3.0, -8.0], [np.nan] * 4, [4.0, 5.0, 0.0, 7.0]])
+TINY = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -3e-310, 1.0, 0.5, -6.25])
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+@pytest.mark.parametrize(
+    ("ours", "numpys", "a"),
+    [
+        (lambda x: (tj.nanmedian(x), x.nanmedian(dim=1)), lambda a: (np.nanmedian(a), np.nanmedian(a, 1)), A),
+        (
+            lambda x: (tj.nanquantile(x, tj.tensor([0.1, 0.7], dtype=tj.float64), dim=0, keepdim=True),),
+            lambda a: (np.nanquantile(a, [0.1, 0.7], axis=0, keepdims=True),),
+            A,
+        ),
+        (
+            lambda x: (tj.diff(x, prepend=0.0), tj.diff(x, dim=0, append=x[:1], n=2)),
+            lambda a: (np.diff(a, prepend=0.0), np.diff(a, axis=0, append=a[:1], n=2)),
+            A,
+        ),
+        (lambda x: (tj.corrcoef(x),), lambda a: (np.corrcoef(a),), data(3, 5)),
+        (lambda x: tj.frexp(x), np.frexp, TINY),
+        (lambda x: tj.frexp(x), np.frexp, np.float32([3e38, -1e-42, 0.0, np.nan, 1.0, 9.0])),
+    ],
+)
+def test_functions_under_pytorchs_names(ours: Any, numpys: Any, a: np.ndarray) -> None:
+    x = tj.tensor(a)
+    for found in (ours(x), tj.script(ours)(x)):
+        for own, wanted in zip(found, numpys(a), strict=True):
+            assert own.dtype == wanted.dtype
+            np.testing.assert_allclose(own.numpy(), wanted, rtol=1e-14)
+
+
+def test_derivatives_of_functions_of_order_and_bits() -> None:
+    holes = np.where(data(3, 5) > 1, np.nan, data(3, 5))
+    check_gradients(lambda x: tj.frexp(x)[0], data(3, 5))
+    check_gradients(lambda x: tj.nanquantile(x, 0.3, 1), data(3, 5))
+    check_gradients(tj.corrcoef, data(3, 5))
+    assert np.count_nonzero(tj.grad(lambda x: tj.nanmedian(x))(holes)) in (1, 2)
+
+
+def test_methods_as_functions() -> None:
+    def parts(x: Any) -> Any:
+        return tj.clone(x) * tj.detach(x), tj.split_with_sizes(x, [1, 2]), tj.row_stack([x, x]), x.sinc()
+
+    x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    for call in (parts, tj.script(parts)):
+        product, (first, rest), rows, _ = call(x)
+        assert (first.tolist(), rest.tolist(), rows.shape) == ([1.0], [2.0, 3.0], (2, 3))
+        assert tj.autograd.grad(product.sum(), x)[0].tolist() == [1.0, 2.0, 3.0]

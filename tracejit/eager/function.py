@@ -11,7 +11,9 @@ from typing import Any
 
 from tracejit import pytree
 from tracejit.devices import module_of
+from tracejit.eager.alias import write_history
 from tracejit.eager.apply import is_inexact
+from tracejit.eager.inplace import check_writable
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, attach, is_recording
 from tracejit.eager.tensor import Tensor, raw, version_of, wrap
@@ -30,6 +32,7 @@ class Context:
         self._saved: tuple[Tensor | None, ...] = ()
         self._versions: tuple[int, ...] = ()
         self._non_differentiable: tuple[Tensor, ...] = ()
+        self._dirty: tuple[Tensor, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors (arguments or results); changing one in place before backward is then an error."""
@@ -43,6 +46,10 @@ class Context:
             if tensor is not None and changed_since(tensor, version):
                 raise RuntimeError("a tensor saved for backward was changed in place since")
         return self._saved
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Name arguments that `forward` has changed in place and gives as results: they stay the same tensors."""
+        self._dirty = tensors
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
         """Name results that do not require gradients."""
@@ -138,15 +145,22 @@ class Function:
         results = given if isinstance(given, tuple) else (given,)
         if not recording:
             return given
-        results = tuple(_own(r, args) for r in results)
+        changed = [any(r is t for t in ctx._dirty) for r in results]
+        for result, is_changed in zip(results, changed, strict=True):
+            if is_changed:
+                check_writable(result)
+        results = tuple(r if same else _own(r, args) for r, same in zip(results, changed, strict=True))
         node = _FunctionNode(cls, ctx, args, results)
-        for port, result in enumerate(results):
+        for port, (result, is_changed) in enumerate(zip(results, changed, strict=True)):
             if (
                 isinstance(result, Tensor)
                 and is_inexact(result)
                 and not any(result is t for t in ctx._non_differentiable)
             ):
-                attach(result, node, port)
+                if is_changed:
+                    write_history(result, attach(wrap(result._data), node, port))
+                else:
+                    attach(result, node, port)
         return results if isinstance(given, tuple) else results[0]
 
 

@@ -15,7 +15,7 @@ from tracejit.eager.conversions import astype, matrix_transposed
 from tracejit.eager.creation import data_or_sizes
 from tracejit.eager.indexing import getitem
 from tracejit.eager.inplace import fill_
-from tracejit.eager.shapes import diagonal, narrow, reshape, split, swapaxes
+from tracejit.eager.shapes import diagonal, narrow, reshape, split, swapaxes, vstack
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.eager.traceable import traceable
 
@@ -70,9 +70,9 @@ def ends_of_parts(name: str, size: int, count: int) -> list[int]:
     return [k * (size // count) + min(k, size % count) for k in range(count + 1)]
 
 
-def split_with_sizes(self: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split_with_sizes(x: Any, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of consecutive parts of these sizes along an axis."""
-    return split(self, split_sizes, dim)
+    return split(x, split_sizes, dim)
 
 
 def narrow_copy(self: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -134,6 +134,15 @@ def _hermitian(self: Tensor) -> Tensor:
     if self.ndim not in (0, 2):
         raise ValueError(f"H takes a matrix, got shape {self.shape}")
     return adjoint(self) if self.ndim else self
+
+
+def _of_method(name: str) -> Callable[..., Any]:
+    def function(input: Any) -> Any:
+        return getattr(as_tensor(input), name)()
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`input.{name}()`."
+    return function
 
 
 # -- complex numbers as pairs -----------------------------------------------------------------------------------------
@@ -209,6 +218,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "adjoint": adjoint,
     "view_as_real": view_as_real,
     "view_as_complex": view_as_complex,
+    "split_with_sizes": split_with_sizes,
+    "row_stack": vstack,
+    "clone": _of_method("clone"),
+    "detach": _of_method("detach"),
 }
 METHODS: dict[str, Any] = {
     **{name: FUNCTIONS[name] for name in ("tensor_split", *SPLITS, "swapdims", "adjoint")},

@@ -21,6 +21,7 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
+from tracejit.frontend.written.contexts import ScriptContext
 from tracejit.ir.core import Block, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, TensorType, Type, substitute_dims
@@ -86,22 +87,6 @@ def lower_function(function: type[Function], calls: Calls, args: list[FrontValue
 
     rules = Rules(lambda given: save(given)[0], save, pull)
     return CustomCall(function.__name__, calls, node).lower(rules, TupleValue(tuple(args)))
-
-
-class ScriptContext:
-    """What an `autograd.Function` keeps between `forward` and `backward`, inside scripts. Written in the language."""
-
-    saved_tensors: Any
-
-    def save_for_backward(self, *tensors: Any) -> None:
-        """Keep values for `backward`."""
-        self.saved_tensors = tensors
-
-    def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Cotangents of such results come as they are."""
-
-    def set_materialize_grads(self, value: bool) -> None:
-        """Cotangents are always there."""
 
 
 @record

@@ -59,12 +59,16 @@ for _name in SPLITS:
     PYTORCH.add(_name)
 
 
-@method("split_with_sizes")
-def _split_with_sizes(
-    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-) -> FrontValue:
-    a = Arguments(c, "split_with_sizes", "x split_sizes axis=0", [x, *args], kwargs, node)
-    return function(c, "split", [a["x"], a["split_sizes"], a["axis"]], {}, node)
+@define("split_with_sizes", "x split_sizes axis=0")
+def _split_with_sizes(c: Calls, a: Arguments) -> FrontValue:
+    return function(c, "split", [a["x"], a["split_sizes"], a["axis"]], {}, a.node)
+
+
+for _name in ("clone", "detach"):
+
+    @define(_name, "x")
+    def _of_method(c: Calls, a: Arguments) -> FrontValue:
+        return METHODS[a.name](c, a.array(), [], {}, a.node)
 
 
 @method("narrow_copy")

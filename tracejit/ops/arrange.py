@@ -403,16 +403,27 @@ def diagonal_or_matrix(b: Any, x: Operand, k: Size = 0) -> Any:
 
 
 @function()
-def diff(b: Any, x: Operand, n: int = 1, axis: int = -1) -> Any:
-    """Differences of neighbours along an axis, taken n times."""
+def diff(b: Any, x: Operand, n: int = 1, axis: int = -1, prepend: Operand = None, append: Operand = None) -> Any:
+    """Differences of neighbours along an axis, taken n times; `prepend` and `append` stand beside x (a number fills the
+    other axes)."""
     x = array(b, x)
     axis = one_axis(axis, b.rank(x))
+    if prepend is not None or append is not None:
+        edges = [None if e is None else _edge(b, e, x, axis) for e in (prepend, append)]
+        x = concat(b, [e for e in (edges[0], x, edges[1]) if e is not None], axis=axis)
     for _ in range(n):
         length = b.shape(x)[axis]
         length = at_least(b, length - 1, 0)
         difference = on(b).ne if b.dtype(x) == BOOL else on(b).sub
         x = difference(part(b, x, axis, 1, length), part(b, x, axis, 0, length))
     return x
+
+
+def _edge(b: Any, values: Operand, x: Any, axis: int) -> Any:
+    """Values to stand beside x along an axis."""
+    values = array(b, values)
+    beside = tuple(1 if k == axis else n for k, n in enumerate(b.shape(x)))
+    return values if b.rank(values) else b.broadcast(values, beside)
 
 
 # -- picking --------------------------------------------------------------------------------------------------

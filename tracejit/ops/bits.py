@@ -9,7 +9,7 @@ from tracejit.errors import DTypeMismatch
 from tracejit.ir.builder import composite
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Pointwise, Sample
-from tracejit.ir.types import BOOL, BY_NAME, F32, F64, U8, DType, TensorType, Type, real_dtype
+from tracejit.ir.types import BOOL, BY_NAME, F32, F64, I32, I64, U8, DType, TensorType, Type, real_dtype
 from tracejit.ops.building import as_pairs, of_pairs
 from tracejit.ops.define import (
     as_dtype,
@@ -22,7 +22,7 @@ from tracejit.ops.define import (
     tensor_type,
     with_dtype,
 )
-from tracejit.ops.functions import on
+from tracejit.ops.functions import Operand, function, inexact, on
 from tracejit.ops.products import agree, with_sizes
 
 _NO_SLOPE = "bits have no derivative"
@@ -135,6 +135,26 @@ def read_as(b: Any, x: Any, dtype: DType) -> Any:
     ratio = dtype.bits // source.bits
     _require_whole(b, last, ratio)
     return b.regroup_bits(x, on(b).floordiv(last, ratio), dtype=dtype)
+
+
+@function(kinds=("function", "method"))
+def frexp(b: Any, x: Operand) -> Any:
+    """The mantissa, from 0.5 to below 1, and the exponent of 2 (int32), from the bits; both 0 for 0."""
+    x, c = inexact(b, x), on(b)
+    own = b.dtype(x)
+    if own.is_complex:
+        raise DTypeMismatch(f"frexp is not defined for {own.name}")
+    wide = x if own in (F32, F64) else b.cast(x, dtype=F32)
+    digits, bias, top, whole = (52, 1022, 2047, I64) if own == F64 else (23, 126, 255, I32)
+    is_small = c.lt(c.abs(wide), 2.0 ** (1 - bias))  # below the normal numbers, whose exponent is in the bits
+    bits = b.bitcast(b.detach(b.select(is_small, wide * 2.0**digits, wide)), dtype=whole)
+    found = c.bitand(c.shr(bits, digits), top)
+    power = c.sub(c.sub(found, bias), c.mul(b.cast(is_small, dtype=whole), digits))
+    power = c.where(c.logical_or(c.eq(wide, 0), c.eq(found, top)), 0, power)
+    half = c.shr(power, 1)
+    for part in (half, c.sub(power, half)):
+        wide = wide * b.bitcast(c.shl(c.sub(bias + 1, part), digits), dtype=F64 if own == F64 else F32)
+    return b.cast(wide, dtype=own), b.cast(power, dtype=I32)
 
 
 @composite

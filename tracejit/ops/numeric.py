@@ -10,7 +10,7 @@ from typing import Any
 from tracejit.errors import DTypeMismatch
 from tracejit.ir.types import BOOL, C128, F64, I64
 from tracejit.ops import coerce
-from tracejit.ops.arrange import at_least, concat, flat, part, ramp
+from tracejit.ops.arrange import at_least, concat, flat, part, ramp, take_along_axis
 from tracejit.ops.control import branch
 from tracejit.ops.functions import (
     Axis,
@@ -29,6 +29,7 @@ from tracejit.ops.sorting import searchsorted, sort
 from tracejit.ops.statistics import all_, max_, mean, min_, prod_, sum_
 
 LIBRARY = ("function", "numpy")
+TORCH = ("function", "method")
 NUMPY = ("numpy",)
 
 
@@ -75,7 +76,7 @@ _ignoring_nan("fmin", "minimum")
 _ignoring_nan("fmax", "maximum")
 
 
-@function(kinds=LIBRARY)
+@function("method sinc", kinds=LIBRARY)
 def sinc(b: Any, x: Operand) -> Any:
     """sin(pi x) / (pi x), 1 at 0."""
     c = on(b)
@@ -204,6 +205,39 @@ def quantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: 
 def percentile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
     """`quantile` of q per cent."""
     return _quantile(b, x, on(b).div(q, 100.0), axis, keepdims)
+
+
+@function(kinds=TORCH)
+def nanquantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """`quantile` of the elements that are not nan; nan where there are none."""
+    x, c = inexact(b, x), on(b)
+    line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    lines = b.transpose(line, perm=(*(k for k in range(b.rank(line)) if k != along), along))
+    *outer, size = b.shape(lines)
+    ordered = sort(b, concat(b, (lines, b.full(math.nan, (*outer, 1), b.dtype(x))), axis=len(outer)), -1)
+    known = b.cast(b.logical_not(b.isnan(ordered)), dtype=I64)
+    last = c.maximum(c.sub(b.sum(known, axes=(len(outer),)), 1), 0)
+    given = array(b, q)
+    fractions = b.cast(flat(b, given), dtype=b.dtype(x))
+    count = b.shape(fractions)[0]
+    place = c.mul(b.reshape(fractions, (count, *(1,) * len(outer))), b.cast(last, dtype=b.dtype(x)))
+    below = b.cast(b.floor(place), dtype=I64)
+    ordered = b.broadcast(ordered, (count, *outer, c.add(size, 1)))
+
+    def at(index: Any) -> Any:
+        return b.reshape(take_along_axis(b, ordered, b.reshape(index, (count, *outer, 1))), (count, *outer))
+
+    low, high = at(below), at(c.minimum(c.add(below, 1), last))
+    made = low + (high - low) * (place - b.cast(below, dtype=b.dtype(x)))
+    axes = tuple(range(b.rank(x))) if axis is None else (along,)
+    rest = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x))) if keepdims else tuple(outer)
+    return b.reshape(made, (count, *rest) if b.rank(given) else rest)
+
+
+@function(kinds=TORCH)
+def nanmedian(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """`median` of the elements that are not nan; nan where there are none."""
+    return nanquantile(b, x, 0.5, axis, keepdims)
 
 
 # -- histograms -----------------------------------------------------------------------------------------------

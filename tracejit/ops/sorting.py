@@ -13,7 +13,7 @@ from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
 from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
-from tracejit.ops.products import agree, with_sizes
+from tracejit.ops.products import agree, diagonal, with_sizes
 from tracejit.ops.reduction import ORDERED
 from tracejit.ops.statistics import mean, truth
 
@@ -325,3 +325,14 @@ def cov(b: Any, x: Operand, rowvar: bool = True, ddof: float = 1) -> Any:
     product = b.matmul(centred, b.transpose(centred, perm=(1, 0)))
     scale = max(count - ddof, 0.0) if isinstance(count, int) else b.cast(count, dtype=b.dtype(x)) - float(ddof)
     return on(b).div(product, scale)
+
+
+@function(kinds=("function", "method"))
+def corrcoef(b: Any, x: Operand) -> Any:
+    """The correlations of variables in rows: their covariances over the roots of both variances."""
+    made = cov(b, x)
+    spread = b.sqrt(diagonal(b, made))
+    size, shape = b.shape(spread)[0], b.shape(made)
+    for own in ((size, 1), (1, size)):
+        made = b.div(made, b.broadcast(b.reshape(spread, own), shape))
+    return on(b).clamp(made, -1.0, 1.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, each, extended, written
+from tracejit.frontend.written import Library, extended, written
 from tracejit.frontend.written.reductions import stored
 
 inverse = Library("reciprocal")
@@ -271,22 +271,3 @@ def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any 
 def divmod_of(x1: Any, x2: Any) -> Any:
     """The quotients rounded down, and the rests."""
     return np.floor_divide(x1, x2), np.mod(x1, x2)
-
-
-@extended("diff")
-def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Differences of neighbours along an axis, values put before or behind it first."""
-    x = np.asarray(a)
-    if prepend is not None:
-        x = np.concatenate((_edge(prepend, x, axis), x), axis=axis)
-    if append is not None:
-        x = np.concatenate((x, _edge(append, x, axis)), axis=axis)
-    return np.diff(x, n, axis)
-
-
-def _edge(values: Any, x: Any, axis: Any) -> Any:
-    """Values to stand beside x along an axis; a number fills the other axes."""
-    if np.ndim(values) != 0:
-        return np.asarray(values)
-    shape = tuple([1 if k == axis % x.ndim else x.shape[k] for k in each(x.ndim)])
-    return np.broadcast_to(np.asarray(values), shape)
