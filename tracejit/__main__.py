@@ -40,7 +40,9 @@ def _run(options: argparse.Namespace) -> int:
             return commands.explain(options.target, options.args, options.stage)
         case "export":
             commands.require_arguments(options.target, options.args)
-            return commands.export(options.target, options.args, options.output, options.name, options.machine)
+            return commands.export(
+                options.target, options.args, options.output, options.name, options.machine, options.threads
+            )
         case "bench":
             return commands.bench(options.target, options.args)
         case "check":
@@ -85,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--machine", "--target", dest="machine", help="another machine: aarch64-linux, x86_64-linux, or an LLVM triple"
     )
+
+    export.add_argument("--threads", action="store_true", help="share large loops of native code among threads")
 
     bench = commands_.add_parser("bench", help="compare the times of a function as it is and compiled")
     bench.add_argument("target", nargs="?", metavar="FILE.py:FUNCTION", help="default: some programs of the demo")

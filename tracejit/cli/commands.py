@@ -25,11 +25,11 @@ def explain(target: str, texts: list[str], stage: str | None) -> int:
     return 0
 
 
-def export(target: str, texts: list[str], output: str, name: str | None, machine: str | None) -> int:
+def export(target: str, texts: list[str], output: str, name: str | None, machine: str | None, threads: bool) -> int:
     """Write a function as something that runs without Python."""
     from tracejit.deploy.export import export as write
 
-    path = write(function_of(target), arguments_of(texts), Path(output), name=name, target=machine)
+    path = write(function_of(target), arguments_of(texts), Path(output), name=name, target=machine, threads=threads)
     beside = sorted(p.name for p in path.parent.glob(f"{path.stem}.*") if p != path)
     print(f"{path} ({path.stat().st_size / 1000:.0f} kB)" + (f"; beside it: {', '.join(beside)}" if beside else ""))
     return 0

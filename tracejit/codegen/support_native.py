@@ -68,10 +68,10 @@ class Platform:
         return self.system if self.threads else ""
 
 
-def support_text(platform: Platform, allocation: str | None = None) -> str:
-    """All support but matrix products as one module; `allocation` declares `tj_alloc` and `tj_free` where others define
-    them."""
-    parts = [*_common(platform, allocation, is_later=False), *(_rare(name, platform) for name in ("pool", *RARE))]
+def support_text(platform: Platform, outside: str | None = None) -> str:
+    """All support but matrix products as one module; `outside` declares `tj_alloc`, `tj_free` and `tj_threads` where
+    others define them."""
+    parts = [*_common(platform, outside, is_later=False), *(_rare(name, platform) for name in ("pool", *RARE))]
     return once("\n".join(parts)) + FOOTER
 
 
@@ -85,9 +85,9 @@ def rare_text(name: str, platform: Platform) -> str:
     return once(_rare(name, platform) + (support_pool.table_text() if name == "pool" else "")) + FOOTER
 
 
-def _common(platform: Platform, allocation: str | None = None, *, is_later: bool) -> list[str]:
+def _common(platform: Platform, outside: str | None = None, *, is_later: bool) -> list[str]:
     return [
-        support_allocation.allocation_text(platform.system) if allocation is None else allocation,
+        support_allocation.allocation_text(platform.system) + support_pool.COUNT if outside is None else outside,
         support_memory.OWNERSHIP_SLOW,
         support_memory.OUTPUT,
         support_memory.PRINT,

@@ -45,9 +45,13 @@ define void @tj_set_threads(i32 %count) nounwind {
 }
 """
 
+#: How many threads there shall be, 0 where nobody said it: then as many as this process has processors.
+COUNT = "@tj_threads = internal global i32 0\n"
+
 _SEVERAL = """
-@tj_threads = internal global i32 0
-declare i64 @sysconf(i32)
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare <16 x i64> @llvm.ctpop.v16i64(<16 x i64>)
+declare i64 @llvm.vector.reduce.add.v16i64(<16 x i64>)
 
 define void @tj_set_threads(i32 %count) nounwind {
   store atomic i32 %count, ptr @tj_threads monotonic, align 4
@@ -55,12 +59,18 @@ define void @tj_set_threads(i32 %count) nounwind {
 }
 
 define i32 @tj_thread_count() nounwind {
+start:
+  %mask = alloca <16 x i64>, align 128
   %known = load atomic i32, ptr @tj_threads monotonic, align 4
   %unset = icmp eq i32 %known, 0
   br i1 %unset, label %ask, label %done
 ask:
-  %cores = call i64 @sysconf(i32 84)
-  %narrow = trunc i64 %cores to i32
+  store <16 x i64> zeroinitializer, ptr %mask
+  %status = call i32 @sched_getaffinity(i32 0, i64 128, ptr %mask)
+  %cores = load <16 x i64>, ptr %mask
+  %bits = call <16 x i64> @llvm.ctpop.v16i64(<16 x i64> %cores)
+  %sum = call i64 @llvm.vector.reduce.add.v16i64(<16 x i64> %bits)
+  %narrow = trunc i64 %sum to i32
   %least = icmp slt i32 %narrow, 1
   %count = select i1 %least, i32 1, i32 %narrow
   store atomic i32 %count, ptr @tj_threads monotonic, align 4
@@ -107,15 +117,16 @@ NUMBER = -1
 
 
 def launch_text(system: str, machine: str, *, is_later: bool) -> str:
-    """The start of every launch, and how many threads there shall be; `is_later`: the pool is found when asked."""
-    threads = _SEVERAL if _has_threads(system, machine) else _ONE
+    """The start of every launch, and how many threads there shall be, by `COUNT`; `is_later`: the pool is found when
+    asked."""
+    threads = _SEVERAL if has_threads(system, machine) else _ONE
     return FIRST + threads + (_later() if is_later else _THERE)
 
 
 def pool_text(system: str, machine: str) -> str:
     """The pool for an operating system (`linux` has one) and machine, as LLVM names them in triples."""
     always = SHARED + _ALWAYS
-    if not _has_threads(system, machine):
+    if not has_threads(system, machine):
         return sharing_text(None) + always + _SERIAL
     clock = _CLOCK.get(machine, "add i64 0, 0")
     return sharing_text(clock) + always + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
@@ -189,7 +200,8 @@ define {result} @{name}({params}) nounwind {{
 """
 
 
-def _has_threads(system: str, machine: str) -> bool:
+def has_threads(system: str, machine: str) -> bool:
+    """Whether there is a pool for an operating system and machine."""
     return system == "linux" and machine in _FUTEX
 
 

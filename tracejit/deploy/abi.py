@@ -5,6 +5,7 @@
     const char *NAME_message(void);
     void NAME_free(void *data);
     int64_t NAME_arena_size(const tj_tensor *inputs);
+    void NAME_set_threads(int32_t count);                /* only with threads */
 
 Strides count elements; a null `strides` means C order, a null `shape` is for scalars only, dtype 0 means the
 compiled dtype. Scalars are 0-d tensors. Status 0 is success, a positive status the number of an error the
@@ -28,6 +29,8 @@ DTYPE_CODES: dict[DType, int] = {dtype: index + 1 for index, dtype in enumerate(
 
 NO_MEMORY = -1  #: the library could not allocate
 BAD_ARGUMENT = -2  #: an argument has the wrong rank, dtype, sizes or layout
+
+MOST_THREADS = 256  #: a call shares a loop among so many at most
 
 #: The C type of one element; half floats and complex numbers as their parts.
 C_TYPES: dict[str, str] = {
@@ -80,6 +83,7 @@ class Interface:
     constants: Mapping[int, Any]
     errors: tuple[ErrorSite, ...]
     prints: tuple[PrintSite | ReportSite, ...]
+    threads: bool = False  #: whether large loops use several
 
     @property
     def signature(self) -> str:
@@ -93,6 +97,7 @@ def interface(
     name: str,
     constants: Mapping[int, Any],
     output_names: tuple[str, ...] = (),
+    threads: bool = False,
 ) -> Interface:
     """The C interface of a program whose inputs at the keys of `constants` are embedded arrays."""
     check_name(name)
@@ -113,7 +118,7 @@ def interface(
         )
         for i, spec in enumerate(program.outputs)
     ]
-    return Interface(name, tuple(inputs), tuple(outputs), positions, constants, program.errors, program.prints)
+    return Interface(name, tuple(inputs), tuple(outputs), positions, constants, program.errors, program.prints, threads)
 
 
 def _dims(type_: Any) -> tuple[int | str | None, ...]:

@@ -47,14 +47,16 @@ def write_program(
     output_names: tuple[str, ...] = (),
     graph_text: str = "",
     target: str | None = None,
+    threads: bool = False,
 ) -> Path:
     """Write a program as native code with everything beside it; gives the path.
 
     `constants` are arrays for the program inputs at their keys, embedded in the object. Raises ExportError where
-    the folder is missing, the name is no C name, no linker is there, or a file cannot be written.
+    the folder is missing, the name is no C name, no linker is there, the machine has no `threads`, or a file cannot be
+    written.
     """
     check_folder(path)
-    surface = interface(program, name or c_name(path.stem), constants or {}, output_names)
+    surface = interface(program, name or c_name(path.stem), constants or {}, output_names, threads)
     triple = _triple(target, path.suffix)
     object_code, machine = _object(program, surface, triple)
     content = _packaged(path, surface, object_code, triple)
@@ -74,7 +76,8 @@ def c_name(stem: str) -> str:
 
 def exported_names(surface: Interface) -> tuple[str, ...]:
     """The symbols a caller may use."""
-    return (surface.name, *(f"{surface.name}_{part}" for part in ("message", "free", "arena_size")))
+    parts = ("message", "free", "arena_size", *(("set_threads",) if surface.threads else ()))
+    return (surface.name, *(f"{surface.name}_{part}" for part in parts))
 
 
 def _triple(target: str | None, suffix: str) -> str | None:
@@ -100,9 +103,13 @@ def _triple(target: str | None, suffix: str) -> str | None:
 
 def _object(program: Program, surface: Interface, triple: str | None) -> tuple[bytes, str]:
     """The object, and the machine it is for."""
-    from tracejit.runtime.engine import machine_name
+    from tracejit.runtime.engine import has_threads, machine_name
 
     machine = machine_name(triple)
+    if surface.threads and not has_threads(triple):
+        raise ExportError(
+            f"libraries for {triple or machine} have no threads: those for Linux on x86_64 and aarch64 do"
+        )
     return object_of(program, surface, triple, machine), machine
 
 
@@ -123,7 +130,7 @@ def object_of(
     modules = [*support[:1], wrapper, levels.chooser_text(versions, _ENTRY), f"{_LIBC}{OUTPUT}", *support[1:]]
     if memory is not None:
         entries.append((memory, versions[-1].options(_MEMORY)))
-    return library_object(entries, modules, (*exported_names(surface), *exports), triple)[0]
+    return library_object(entries, modules, (*exported_names(surface), *exports), triple, surface.threads)[0]
 
 
 def _packaged(path: Path, surface: Interface, object_code: bytes, triple: str | None) -> bytes:
@@ -137,7 +144,7 @@ def _packaged(path: Path, surface: Interface, object_code: bytes, triple: str | 
                 raise ExportError(
                     "a shared library for another machine needs its linker: export .o or .a, link it there"
                 )
-            return shared_library(object_code, path.name)
+            return shared_library(object_code, path.name, stays=surface.threads)
         case other:
             raise ExportError(f"cannot export to {other!r}: the path must end in one of {', '.join(NATIVE_SUFFIXES)}")
 
@@ -151,6 +158,7 @@ def manifest_text(surface: Interface, path: Path, machine: str) -> str:
         "file": path.name,
         "machine": machine,
         "signature": surface.signature,
+        "threads": surface.threads,
         "inputs": [_slot(s) for s in surface.inputs],
         "outputs": [_slot(s) for s in surface.outputs],
         "weights": [

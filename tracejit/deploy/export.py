@@ -21,6 +21,7 @@ def export(
     path: str | Path,
     name: str | None = None,
     target: str | None = None,
+    threads: bool = False,
 ) -> Path:
     """Write a function as something that runs without Python; gives the path.
 
@@ -29,6 +30,7 @@ def export(
     it needs lie beside it in a `.tj.safetensors` file). `fn` is a function, a scripted one, a method or a module;
     `example_args` decide dtypes and ranks, never sizes or numbers. `name` is that of the C function or ONNX graph
     (default: the file's), `target` a machine for native code (`aarch64-linux`, or an LLVM triple; default: this one).
+    With `threads`, large loops of native code are shared among several (Linux on x86_64 and aarch64).
     Beside native code lie a C header, a manifest and the graph. An ONNX model has an input for each array and number,
     an output for each result and for the last content of each array that is changed (`x_new`); a failed check stops
     its run with the message. Raises `ExportError` and `ScriptError`.
@@ -40,6 +42,8 @@ def export(
         raise ExportError(f"cannot export to {path.name!r}: the path must end in one of {known}")
     if target is not None and path.suffix not in NATIVE_SUFFIXES:
         raise ExportError(f"a {path.suffix} file is for no machine in particular: leave target out")
+    if threads and path.suffix not in NATIVE_SUFFIXES:
+        raise ExportError(f"a {path.suffix} file has no threads of its own: leave threads out")
     check_folder(path)
     captured = capture(fn, example_args)
     if path.suffix in CUDA_SUFFIXES:
@@ -68,6 +72,7 @@ def export(
         output_names=captured.outputs,
         graph_text=f"{compiled.graph}\n",
         target=target,
+        threads=threads,
     )
 
 

@@ -54,8 +54,8 @@ def _member(name: str, data: bytes) -> bytes:
     return header.encode() + data + b"\n" * (len(data) % 2)
 
 
-def shared_library(object_code: bytes, soname: str) -> bytes:
-    """Link one object into a shared library with whatever linker there is.
+def shared_library(object_code: bytes, soname: str, stays: bool = False) -> bytes:
+    """Link one object into a shared library with whatever linker there is; one that `stays` is never unloaded.
 
     Raises ExportError where none is found (and says what to do instead) or where it fails.
     """
@@ -63,7 +63,7 @@ def shared_library(object_code: bytes, soname: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="tracejit-") as folder:
         source, target = Path(folder) / "object.o", Path(folder) / "library.so"
         source.write_bytes(object_code)
-        arguments = [*command, "-shared", "-o", str(target), str(source), *_options(command[0], soname)]
+        arguments = [*command, "-shared", "-o", str(target), str(source), *_options(command[0], soname, stays)]
         done = subprocess.run(arguments, capture_output=True, text=True, check=False)
         if done.returncode != 0 or not target.exists():
             raise ExportError(f"the linker failed: {' '.join(command)}\n{done.stderr.strip()}")
@@ -82,9 +82,10 @@ def _linker() -> list[str]:
     )
 
 
-def _options(program: str, soname: str) -> list[str]:
+def _options(program: str, soname: str, stays: bool) -> list[str]:
     """Strip the library and drop what nothing refers to; libm for a compiler, which knows where it is."""
+    common = ["--gc-sections", "-soname", soname, "-z", "noexecstack", *(("-z", "nodelete") if stays else ())]
     if Path(program).name in ("ld", "ld.lld"):
-        return ["-s", "--gc-sections", "-soname", soname, "-z", "noexecstack"]
-    for_linker = ["--gc-sections", "-soname", soname, "-z", "noexecstack", "--no-undefined", "--as-needed"]
-    return ["-s", f"-Wl,{','.join(for_linker)}", "-lm"]
+        return ["-s", *common]
+    for_linker = ",".join((*common, "--no-undefined", "--as-needed"))
+    return ["-s", f"-Wl,{for_linker}", "-lm", "-lpthread"]

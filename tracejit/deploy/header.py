@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tracejit.codegen.loop_ir import ErrorSite
-from tracejit.deploy.abi import BAD_ARGUMENT, C_TYPES, DTYPE_CODES, NO_MEMORY, Interface, Slot
+from tracejit.deploy.abi import BAD_ARGUMENT, C_TYPES, DTYPE_CODES, MOST_THREADS, NO_MEMORY, Interface, Slot
 
 _TENSOR = """\
 #ifndef TJ_TENSOR
@@ -80,11 +80,22 @@ void {name}_free(void *data);
 
 /* How many bytes of working memory {name} can use for these inputs (0: it needs none that is known beforehand). */
 int64_t {name}_arena_size(const tj_tensor *inputs);
-
+{_threads(interface)}
 #ifdef __cplusplus
 }}
 #endif
 #endif
+"""
+
+
+def _threads(interface: Interface) -> str:
+    if not interface.threads:
+        return ""
+    return f"""
+/* How many threads large loops use, the caller's among them, {MOST_THREADS} at most; 0, as at the start: one for each
+ * processor that this process may use. Threads are made when they are first needed, and never end: the library cannot
+ * be unloaded. Results do not depend on them. */
+void {interface.name}_set_threads(int32_t count);
 """
 
 

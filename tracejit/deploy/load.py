@@ -61,6 +61,12 @@ class NativeLibrary:
         function.restype, function.argtypes = result, arguments
         return function
 
+    def set_threads(self, count: int) -> None:
+        """How many threads large loops use from now on (0: one for each processor), in a library that has some."""
+        if not self.manifest.get("threads"):
+            raise TypeError(f"{self.manifest['name']} was exported without threads=True")
+        self._symbol(f"{self.manifest['name']}_set_threads", None, c_int32)(count)
+
     def __call__(self, *args: Any, arena: bool = False) -> Any:
         """Run the function; gives its one result or a tuple. Arrays the function changes are changed in place.
 
@@ -100,9 +106,9 @@ class NativeLibrary:
         dtype = _dtype(slot["dtype"])
         shape = [record.shape[i] for i in range(record.ndim)]
         count = int(np.prod(shape, dtype=np.int64))
-        raw = ctypes.string_at(record.data, count * dtype.itemsize)
+        held = memoryview((ctypes.c_byte * (count * dtype.itemsize)).from_address(record.data))
+        array = np.frombuffer(held, dtype).reshape(shape).copy()
         self._free(record.data)
-        array = np.frombuffer(bytearray(raw), dtype).reshape(shape)
         return array[()] if slot["scalar"] else array
 
 

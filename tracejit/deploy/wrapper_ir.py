@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracejit.codegen.loop_ir import ReportSite
-from tracejit.deploy.abi import BAD_ARGUMENT, DTYPE_CODES, NO_MEMORY, Interface, Slot
+from tracejit.deploy.abi import BAD_ARGUMENT, DTYPE_CODES, MOST_THREADS, NO_MEMORY, Interface, Slot
 from tracejit.deploy.dense_ir import emit_dense, give_back, make_dense
 from tracejit.deploy.format_ir import Writer, emit_template, emit_writers
 from tracejit.deploy.memory_ir import HEADER, MAX_RANK, close_arena, emit_memory, open_arena
@@ -32,6 +32,7 @@ def wrapper_text(interface: Interface, entry: str, memory: str | None = None, ho
     e = Emitter()
     name = interface.name
     e.define("tj_message", f"internal thread_local global [{MESSAGE_BYTES} x i8] zeroinitializer, align 8")
+    e.define("tj_threads", "global i32 0")
     emit_memory(e)
     emit_writers(e, host_reals)
     emit_dense(e)
@@ -51,6 +52,12 @@ def wrapper_text(interface: Interface, entry: str, memory: str | None = None, ho
         e.leave("void")
     with e.function(f"i64 @{name}_arena_size(ptr %inputs)"):
         _arena_size(e, interface)
+    if interface.threads:
+        with e.function(f"void @{name}_set_threads(i32 %count)"):
+            e.declare("llvm.smin.i32", "declare i32 @llvm.smin.i32(i32, i32)")
+            count = e.op(f"call i32 @llvm.smin.i32(i32 %count, i32 {MOST_THREADS})")
+            e.do(f"store atomic i32 {count}, ptr @tj_threads monotonic, align 4")
+            e.leave("void")
     return e.module()
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from tracejit import config
+from tracejit.codegen import support_pool
 from tracejit.codegen.gemm import NUMBERED, PARTS
 from tracejit.codegen.gemm_blas import switch_text
 from tracejit.codegen.gemm_direct import Shape
@@ -133,6 +134,12 @@ def data_layout(triple: str) -> str:
 def machine_name(triple: str | None = None) -> str:
     """The machine of a triple (of this process, if None) as `Platform` names it: `x86_64`, `aarch64`."""
     return Platform.of_triple(triple or llvm.get_default_triple()).machine
+
+
+def has_threads(triple: str | None = None) -> bool:
+    """Whether parallel loops can use threads on a machine (that of this process, if None)."""
+    platform = Platform.of_triple(triple or llvm.get_default_triple())
+    return support_pool.has_threads(platform.system, platform.machine)
 
 
 def optimise(module: Any, machine: Any, *, vectorise: bool) -> None:

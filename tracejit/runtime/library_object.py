@@ -20,8 +20,9 @@ from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.runtime.engine import assemble, engine, parsed, target_machine
 
-#: What replaces the process's allocator: the library brings its own.
-_ALLOCATION = """
+#: What the library brings itself: its allocator, and how many threads there shall be.
+_OUTSIDE = """
+@tj_threads = external global i32
 declare ptr @malloc(i64)
 declare void @free(ptr)
 declare ptr @tj_alloc(i64)
@@ -34,11 +35,12 @@ def library_object(
     modules: Sequence[str],
     exports: Collection[str],
     triple: str | None = None,
+    threads: bool = False,
 ) -> tuple[bytes, str]:
     """The object, and its IR as text. `entries` are programs with the CPU and the name of their entry (the last is
-    for the least CPU); `modules` are IR texts that define `tj_alloc` and `tj_free` and use the entries; `exports`
-    stay visible."""
-    platform = replace(Platform.of_triple(triple or llvm.get_default_triple()), threads=False)
+    for the least CPU); `modules` are IR texts that define `tj_alloc`, `tj_free` and `tj_threads` and use the entries;
+    `exports` stay visible. With `threads` it has a pool of them."""
+    platform = replace(Platform.of_triple(triple or llvm.get_default_triple()), threads=threads)
     with engine().lock:
         machine = target_machine(entries[-1][1], triple)
         whole = assemble(list(modules[:1]), machine, optimised=False)
@@ -66,7 +68,7 @@ def _version(program: Program, options: LlvmOptions, platform: Platform, triple:
     if "@tj_lapack_" in str(printed):
         texts.append(lapack_module())
     module = assemble([_marked(text, options) for text in texts], machine, optimised=True)
-    module.link_in(assemble([_marked(support_text(platform, _ALLOCATION), options)], machine, optimised=True))
+    module.link_in(assemble([_marked(support_text(platform, _OUTSIDE), options)], machine, optimised=True))
     for function in module.functions:
         if not function.is_declaration and function.name != options.entry_name:
             function.linkage = "internal"
