@@ -912,17 +912,6 @@ def test_equality_of_outer_dataclasses_is_that_of_what_they_hold_now() -> None:
     assert same(1) is True
 
 
-def test_a_chain_of_any_length_is_refused() -> None:
-    def chained(n):
-        head = None
-        for i in range(n):
-            head = Link(i, head)
-        return head is None
-
-    with pytest.raises(tj.ScriptError, match="chain of objects"):
-        tj.script(chained)(3)
-
-
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

@@ -30,7 +30,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
-    SharedList,
+    Shared,
     Static,
     Transformed,
     TupleValue,
@@ -516,7 +516,7 @@ class Arithmetic:
         """`bool(x)`: known now, or a bool host scalar."""
         self.ctx.at(node)
         match x:
-            case SharedList():
+            case Shared():
                 return self.truth(self.objects.truth(x, node), node)
             case OptionalValue():
                 return optionals.truth(self.objects.c.expressions, x, node)

@@ -77,6 +77,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     SliceValue,
     Static,
     SuperValue,
@@ -183,14 +184,13 @@ class Calls:
                 own = shared_lists.attribute(base, name)
                 return self.objects.member(base, shared_class(), name, node) if own is None else own
             case OptionalValue():
-                return self.attribute(
-                    require_value(self.ctx, base, "AttributeError", f"attribute {name!r}"), name, node
-                )
+                absent = f"'NoneType' object has no attribute '{name}'"
+                return self.attribute(require_value(self.ctx, base, "AttributeError", absent), name, node)
             case ChoiceValue(_, options) if isinstance(options[0].value, str):
                 return BoundMethod(base, name)
             case ChoiceValue():
                 return each(self.expressions, base, lambda o: self.attribute(o, name, node), node)
-            case ObjectValue():
+            case ObjectValue() | SharedObject():
                 return self.objects.attribute(base, name, node)
             case SuperValue():
                 return self.objects.super_attribute(base, name, node)
@@ -207,12 +207,15 @@ class Calls:
     def set_attribute(self, base: FrontValue, name: str, value: FrontValue, node: ast.AST) -> None:
         """`base.name = value`."""
         match base:
-            case ObjectValue():
+            case ObjectValue() | SharedObject():
                 self.objects.set_attribute(base, name, value, node)
             case Static(owner) if not isinstance(owner, types.ModuleType | type):
                 self.objects.set_outer(owner, name, value, node)
             case ArrayView() if attributes.set_attribute(self, base, name, value, node):
                 pass
+            case OptionalValue():
+                absent = f"'NoneType' object has no attribute '{name}'"
+                self.set_attribute(require_value(self.ctx, base, "AttributeError", absent), name, value, node)
             case TupleValue(_, cls) if cls is not None:
                 absent = f"'{cls.__name__}' object has no attribute '{name}'"
                 self.ctx.check_false("AttributeError", "can't set attribute" if hasattr(cls, name) else absent)
@@ -254,7 +257,7 @@ class Calls:
                 return self.call_value(require_value(self.ctx, fn), args, kwargs, node)
             case ChoiceValue():
                 return each(self.expressions, fn, lambda o: self.call_value(o, args, kwargs, node), node)
-            case ObjectValue():
+            case ObjectValue() | SharedObject():
                 return self.objects.call(fn, args, kwargs, node)
             case Transformed():
                 return self.gradients.call(fn, args, kwargs, node)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.pooled_objects import has_attribute
 from tracejit.frontend.tables import shown_class
 from tracejit.frontend.values import (
     ArrayView,
@@ -28,6 +29,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     Static,
     SuperValue,
     Transformed,
@@ -80,6 +82,8 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return list
         case DictValue(cls=kind):
             return kind
+        case SharedObject():
+            return x.cls
         case ObjectValue(kind):
             return shown_class(kind)
         case SequenceValue() if x.range is not None:
@@ -142,7 +146,7 @@ def _super(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 def _set_raw(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     owner, name, value = args
     attribute = c.static(name, node, "the attribute name")
-    if isinstance(owner, ObjectValue):
+    if isinstance(owner, ObjectValue | SharedObject):
         c.objects.set_raw(owner, attribute, value, node)
     else:
         c.set_attribute(owner, attribute, value, node)
@@ -160,7 +164,7 @@ def _callable(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], n
     match args[0]:
         case Static(value):
             return Static(callable(value))
-        case ObjectValue():
+        case ObjectValue() | SharedObject():
             return Static(c.objects.has(args[0], "__call__"))
         case x:
             return Static(isinstance(x, Closure | BoundMethod | BoundFunction | Transformed))
@@ -171,6 +175,8 @@ def _has(c: Calls, x: FrontValue, name: str, node: ast.AST) -> bool:
     match x:
         case Static(value):
             return hasattr(value, name)
+        case SharedObject():
+            return has_attribute(x, name) or hasattr(x.cls, name)
         case ObjectValue(cls, fields):
             return name in fields or (hasattr(cls, name) and name not in getattr(cls, "__slots__", ()))
         case TupleValue(_, cls) if cls is not None:

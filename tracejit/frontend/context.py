@@ -360,6 +360,9 @@ class Context:
             known = reachable(v for f in self.frames() for v in f.env.values())
             for made, sources in self.heap.merged.items():
                 if (o is made and sources & known) or (o in sources and made in known):
+                    from tracejit.frontend.pooled_objects import pool_if_possible
+
+                    pool_if_possible(self, (made, *sources))
                     self.require_known(  # an index of a list of objects, perhaps
                         node,
                         "an object that changes here is, on one path only, the same as another name's",

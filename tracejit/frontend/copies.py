@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from tracejit.frontend import arrays
+from tracejit.frontend import arrays, pooled_objects
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.kinds import ChoiceKind, ConstantKind, NumberKind
 from tracejit.frontend.objects import is_users
@@ -34,6 +34,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SharedList,
+    SharedObject,
     Static,
     TupleValue,
     describe,
@@ -153,6 +154,8 @@ class _Copier:
                 self.memo[id(value)] = value, made
                 made.fields = self.named(fields, self.deep)
                 return made
+            case SharedObject():
+                self.refuse(value)
             case OptionalValue() | MaybeUnbound():
                 return dataclasses.replace(value, value=self.deep(value.value))  # type: ignore[type-var]
             case _:
@@ -174,6 +177,9 @@ class _Copier:
                 return self.by_method(value)
             case ObjectValue() if is_table(value):
                 return self.by_method(value)
+            case SharedObject():
+                own = self.own_way(value, "__copy__")
+                return pooled_objects.copied(c, value, self.place()) if own is None else own
             case ObjectValue(cls, fields):
                 own = self.own_way(value, "__copy__")
                 return c.ctx.new_object(ObjectValue(cls, dict(fields)), self.place()) if own is None else own
@@ -184,7 +190,7 @@ class _Copier:
         made = self.c.call_value(self.c.attribute(value, "copy", self.node), [], {}, self.place())
         return in_pool(self.c, made, self.place()) if isinstance(made, ListValue | GrowingList) else made
 
-    def own_way(self, value: ObjectValue, name: str, *args: FrontValue) -> FrontValue | None:
+    def own_way(self, value: ObjectValue | SharedObject, name: str, *args: FrontValue) -> FrontValue | None:
         """What the class makes of a copy of its instance itself."""
         find = self.c.objects.find
         own = getattr(value.cls, name, None)

@@ -49,6 +49,7 @@ from tracejit.frontend.values import (
     OptionalValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     SliceValue,
     Static,
     TupleValue,
@@ -304,7 +305,8 @@ class Expressions:
                 return self.negated(Number(x.some, weak=True), node)
             if isinstance(x, ChoiceValue):
                 return each(self, x, lambda o, y=y: self.identical(o, y, node), node)
-        return Static(self.is_same(left, right, node))
+        same = self.calls.objects.same(left, right)
+        return Static(self.is_same(left, right, node)) if same is None else same
 
     def is_same(self, left: FrontValue, right: FrontValue, node: ast.AST) -> bool:
         """`is`: between compile-time objects, and with None."""
@@ -519,7 +521,7 @@ class Expressions:
             case SharedList() if count is not None:
                 rows = self.calls.objects.items(value, node)
                 return self.known_items(rows, node, count)
-            case ObjectValue():
+            case ObjectValue() | SharedObject():
                 return self.known_items(self.calls.objects.items(value, node), node, count)
             case _:
                 made = self.calls.as_operand(value)
@@ -569,7 +571,7 @@ class Expressions:
                 return SequenceValue(value.lengths[0], lambda i: self.array_row(value, i, node), sources=source)
             case GrowingList():
                 return self.lists.items(value)
-            case ObjectValue() | SharedList():
+            case ObjectValue() | SharedList() | SharedObject():
                 return self.iterable(self.calls.objects.items(value, node), node)
             case Static() if self.calls.objects.has(value, "__iter__"):
                 return self.iterable(self.calls.objects.items(value, node), node)

@@ -44,6 +44,9 @@ from tracejit.frontend.leaves import (
     InputLeaf as InputLeaf,
 )
 from tracejit.frontend.leaves import (
+    InstanceLeaf as InstanceLeaf,
+)
+from tracejit.frontend.leaves import (
     ItemsLeaf as ItemsLeaf,
 )
 from tracejit.frontend.leaves import (
@@ -57,6 +60,9 @@ from tracejit.frontend.leaves import (
 )
 from tracejit.frontend.leaves import (
     ObjectLeaf as ObjectLeaf,
+)
+from tracejit.frontend.leaves import (
+    ObjectsLeaf as ObjectsLeaf,
 )
 from tracejit.frontend.leaves import (
     OptionalLeaf as OptionalLeaf,

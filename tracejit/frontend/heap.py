@@ -24,7 +24,7 @@ from tracejit.frontend.values import (
     Mutable,
     ObjectValue,
     OptionalValue,
-    SharedList,
+    Shared,
     SuperValue,
     TupleValue,
 )
@@ -125,7 +125,7 @@ def led_to(values: Iterable[FrontValue | None]) -> Iterator[FrontValue]:
                 todo.extend(value.contents.values())
             case TupleValue(items) | ListValue(items):
                 todo.extend(items)
-            case SharedList(_, pool):
+            case Shared(_, pool):
                 todo.append(pool)
             case BoundFunction(fn, args, kwargs):
                 todo.extend((fn, *args, *(v for _, v in kwargs)))

@@ -23,7 +23,7 @@ from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rank_0 import scalar_beside
 from tracejit.frontend.ranks import rebased
-from tracejit.frontend.shared_lists import require_one_pool
+from tracejit.frontend.shared_lists import is_beside, require_one_pool
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.tables import grow_late
@@ -42,7 +42,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SequenceValue,
-    SharedList,
+    Shared,
     Size,
     Static,
     TupleValue,
@@ -209,7 +209,7 @@ class Join:
             a is not None and b is not None and is_none(a) is not is_none(b)
         ):
             return self.optional(name, a, b)
-        if isinstance(known, SharedList) or isinstance(b, SharedList):
+        if isinstance(known, Shared) or isinstance(b, Shared):
             return self.shared(name, a, b)
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
@@ -368,14 +368,14 @@ class Join:
             o.contents = made
 
     def shared(self, name: str, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
-        """Join lists of a pool."""
-        first, other = (a, b) if isinstance(a, SharedList) else (b, a)
-        assert isinstance(first, SharedList)
+        """Join lists, or objects, of a pool."""
+        first, other = (a, b) if isinstance(a, Shared) else (b, a)
+        assert isinstance(first, Shared)
         require_one_pool(self.ctx, first, other, self.node)
-        if other is not None and not isinstance(other, SharedList):
+        if other is not None and not is_beside(first, other):
             self.refuse(name, first, other)
-        then, orelse = (x.at if isinstance(x, SharedList) else None for x in (a, b))
-        return SharedList(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), first.pool)
+        then, orelse = (x.at if isinstance(x, Shared) else None for x in (a, b))
+        return type(first)(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), first.pool)
 
     # -- growing lists ----------------------------------------------------------------------------------------
 

@@ -23,7 +23,10 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
+    ObjectValue,
+    OptionalValue,
     SharedList,
+    SharedObject,
     Static,
     TupleValue,
     describe,
@@ -108,6 +111,20 @@ class SharedKind:
 
 
 @record
+class InstanceKind:
+    """Instances of one class, by their numbers in its pool."""
+
+    cls: type
+
+
+@record
+class OptionalKind:
+    """Items of a kind, or None."""
+
+    item: Kind
+
+
+@record
 class ConstantKind:
     """One compile-time object."""
 
@@ -121,7 +138,12 @@ class ChoiceKind:
     options: tuple[Any, ...]
 
 
-Kind: TypeAlias = NumberKind | ArrayKind | TupleKind | SharedKind | ConstantKind | ChoiceKind
+Kind: TypeAlias = (
+    NumberKind | ArrayKind | TupleKind | SharedKind | InstanceKind | OptionalKind | ConstantKind | ChoiceKind
+)
+
+#: None alone.
+NONE = ConstantKind(None)
 
 #: What an empty list holds as long as nothing was put into it.
 NOTHING = NumberKind(F64, weak=True)
@@ -129,11 +151,12 @@ NOTHING = NumberKind(F64, weak=True)
 
 class NoKind(Exception):
     """Values that one growing list cannot hold; the text says which. `lists`: the places of lists among them, which may
-    come to share a pool."""
+    come to share a pool; `instance`: an object, whose class may come to have one."""
 
-    def __init__(self, text: str, lists: frozenset[object] = frozenset()) -> None:
+    def __init__(self, text: str, lists: frozenset[object] = frozenset(), instance: ObjectValue | None = None) -> None:
         super().__init__(text)
         self.lists = lists
+        self.instance = instance
 
 
 def _fixed(size: object, names: Container[str]) -> int | str | None:
@@ -157,12 +180,23 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
             raise NoKind(describe(value), value.keys)
         case SharedList():
             return SharedKind(root_of(value))
+        case SharedObject():
+            return InstanceKind(value.cls)
+        case ObjectValue():
+            raise NoKind(describe(value), instance=value)
+        case OptionalValue(_, inner):
+            return OptionalKind(kind_of(inner, names))
         case Static(None | str() | enum.Enum()):
             return ConstantKind(value.value)
         case ChoiceValue(_, options) if isinstance(options[0].value, str | enum.Enum):
             return _choice([o.value for o in options])
         case _:
             raise NoKind(describe(value))
+
+
+def _optional(kind: Kind | None) -> OptionalKind:
+    assert kind is not None
+    return OptionalKind(kind)
 
 
 def _choice(options: Sequence[Any]) -> ChoiceKind:
@@ -189,12 +223,18 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
         case TupleKind(), TupleKind() if a.cls is b.cls and len(a.items) == len(b.items):
             items = (join_kinds(x, y) for x, y in zip(a.items, b.items, strict=True))
             return TupleKind(tuple(k for k in items if k is not None), a.cls, a.joined(b))
-        case SharedKind(), SharedKind() if a == b:
+        case (SharedKind(), SharedKind()) | (InstanceKind(), InstanceKind()) if a == b:
             return a
+        case OptionalKind(x), OptionalKind(y):
+            return _optional(join_kinds(x, y))
+        case (OptionalKind(x) as whole, y) | (y, OptionalKind(x) as whole):
+            return whole if y == NONE else _optional(join_kinds(x, y))
         case ConstantKind(), ConstantKind() if type(a.value) is type(b.value) and a.value == b.value:
             return a
         case ConstantKind() | ChoiceKind(), ConstantKind() | ChoiceKind() if _class_of(a) is _class_of(b) is not None:
             return _choice(list(dict.fromkeys((*_options(a), *_options(b)))))
+        case _ if NONE in (a, b):
+            return _optional(b if a == NONE else a)
         case _:
             raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}", list_places(a) | list_places(b))
 
@@ -243,8 +283,15 @@ def list_places(kind: Kind) -> frozenset[object]:
             return keys
         case TupleKind(items):
             return frozenset[object]().union(*map(list_places, items))
+        case OptionalKind(item):
+            return list_places(item)
         case _:
             return frozenset()
+
+
+def may_be_none(kind: Kind) -> bool:
+    """Whether items of a kind, or parts of them, may be None."""
+    return isinstance(kind, OptionalKind) or (isinstance(kind, TupleKind) and any(map(may_be_none, kind.items)))
 
 
 def kind_of_items(items: Iterable[FrontValue], names: Container[str]) -> Kind | None:
@@ -262,8 +309,10 @@ def slots(kind: Kind) -> list[Type]:
             return [TensorType(dtype, (None,) * len(sizes)), *lengths]
         case TupleKind(items):
             return [s for k in items for s in slots(k)] or [ScalarType(BOOL)]
-        case SharedKind() | ChoiceKind():
+        case SharedKind() | InstanceKind() | ChoiceKind():
             return [ScalarType(I64)]
+        case OptionalKind(item):
+            return [ScalarType(BOOL), *slots(item)]
         case ConstantKind():
             return [ScalarType(BOOL)]
 
@@ -281,6 +330,10 @@ def describe_kind(kind: Kind) -> str:
             return f"a {cls.__name__} of {len(items)}"
         case SharedKind():
             return "a list"
+        case InstanceKind(cls):
+            return f"a {cls.__name__}"
+        case OptionalKind(item):
+            return f"{describe_kind(item)} or None"
         case ConstantKind(value):
             return repr(value)
         case ChoiceKind(options):

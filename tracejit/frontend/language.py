@@ -145,7 +145,7 @@ VALUES = (
     Construct(
         "tuples, lists, dicts, NamedTuples",
         "structure known at compile time, or lists of items of one kind that grow; lists of lists of any length, where "
-        "lists keep their identity; lists and dicts of the caller change when the script changes them",
+        "lists keep their identity; items may be None; lists and dicts of the caller change when the script does that",
         "xs, rows = [], [[0] * n for _ in range(n)]\nfor i in range(n):\n    xs.append(i * x)\n    rows[i][0] = i\n"
         "    rows[0].append(i)\nrows[0][1:2] = [7, 8]\nreturn xs, rows, xs == [x]",
     ),
@@ -162,8 +162,10 @@ VALUES = (
     Construct(
         "instances of the user's classes, dataclasses",
         "`__init__`, attributes, methods, properties, static and class methods, inheritance, `super()`, "
-        "special methods",
-        "p = Pair(n, x)\np.a += 1\nreturn (p + p).total()",
+        "special methods; in lists and dicts of any length, sorted by a key or `<`, linked to each other, known by one "
+        "name or another by the path taken: then attributes hold values of one kind each, which `__init__` sets",
+        "p = Pair(n, x)\np.a += 1\npairs = [Pair(i, x) for i in range(n)]\npairs.sort(key=lambda q: -q.a)\n"
+        "return (p + p).total(), [q.a for q in pairs]",
     ),
     Construct(
         "values that may be None",

@@ -138,6 +138,24 @@ class SharedLeaf:
 
 
 @record
+class ObjectsLeaf:
+    """The objects of a pool: graph result `length` instances of a class, with the items of each of their attributes."""
+
+    cls: type
+    length: int
+    names: tuple[str, ...]
+    parts: tuple[Leaf, ...]
+
+
+@record
+class InstanceLeaf:
+    """One object of a pool, by the leaf of its number; in `items` of a list, one for each."""
+
+    pool: ObjectsLeaf
+    at: Leaf
+
+
+@record
 class ObjectLeaf:
     """The very object that is found at `access`; `tree` is what it holds."""
 
@@ -155,7 +173,7 @@ class ChosenLeaf:
 
 @record
 class OptionalLeaf:
-    """A value, or None where graph result `some` is false."""
+    """A value, or None where graph result `some` is false: in `items` of a list, an array with one for each."""
 
     some: int
     value: Leaf
@@ -191,6 +209,7 @@ Leaf: TypeAlias = (
     | ListLeaf
     | TableLeaf
     | SharedLeaf
+    | InstanceLeaf
     | ObjectLeaf
     | ChosenLeaf
     | OptionalLeaf

@@ -22,12 +22,15 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     ObjectValue,
+    OptionalValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     Size,
     SliceValue,
     Static,
     TupleValue,
+    type_name,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, I64, ScalarType
@@ -69,7 +72,9 @@ def method(
     node: ast.AST,
 ) -> FrontValue:
     """`receiver.name(...)` of a list; `name` is one of `METHODS`."""
-    args = [c.as_operand(all_items(c, a, node) if name == "extend" else a) for a in args]
+    args = [a if isinstance(a, OptionalValue) else c.as_operand(a) for a in args]
+    if name == "extend":
+        args = [c.as_operand(all_items(c, a, node)) for a in args]
     wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)
     most = {"pop": 1, "index": 3}.get(name, wanted)
     if not wanted <= len(args) <= most:
@@ -316,7 +321,14 @@ def sorted_items(c: Calls, value: FrontValue, kwargs: dict[str, FrontValue], nod
                 c.ctx.element(made, (c.ctx.sizes.sub(c.ctx.b, last, i) if descending else i,)).value, weak
             ),
         )
-    order = _order(c, keys, descending, node)
+    numbers = _number_columns(keys)
+    if numbers is None:
+        from tracejit.frontend.written.sequences import places_in_order
+
+        places = c.call_object(places_in_order, [keys, Static(descending)], {}, node)
+        assert isinstance(places, GrowingList)
+        return SequenceValue(n, lambda i: c.lists.get(lst, c.ctx.as_size(c.lists.get(places, i), node)))
+    order = _order(c, numbers, descending, node)
 
     def item(i: Value) -> FrontValue:
         at = c.ctx.element(order, (c.ctx.sizes.sub(c.ctx.b, last, i) if descending else i,)).value
@@ -352,11 +364,11 @@ def _keys(c: Calls, lst: GrowingList, key: FrontValue, node: ast.AST) -> Growing
         c.ctx.path = path
 
 
-def _order(c: Calls, keys: GrowingList, descending: bool, node: ast.AST) -> ArrayView:
-    """The places of a list's items in ascending order, from the end of the list where it is `descending`: so equal ones
-    stay in order when it is read backwards."""
+def _order(c: Calls, keys: Sequence[GrowingList], descending: bool, node: ast.AST) -> ArrayView:
+    """The places of a list's items in ascending order of these columns of numbers, from the end of the list where it is
+    `descending`: so equal ones stay in order when it is read backwards."""
     order: ArrayView | None = None
-    for column in reversed(_number_columns(c, keys, node)):
+    for column in reversed(keys):
         values = stacked(c, column, node)
         if descending:
             values = c.indexing.read(values, [SliceValue(None, None, Static(-1))], node)
@@ -370,18 +382,18 @@ def _order(c: Calls, keys: GrowingList, descending: bool, node: ast.AST) -> Arra
     return order
 
 
-def _number_columns(c: Calls, keys: GrowingList, node: ast.AST) -> list[GrowingList]:
+def _number_columns(keys: GrowingList) -> list[GrowingList] | None:
+    """The columns of numbers that say in which order items are; None where `<` does."""
     match keys.kind:
         case NumberKind(dtype) if not dtype.is_complex:
             return [keys]
         case ChoiceKind(options) if isinstance(options[0], str):  # they are numbered in their order
             return [GrowingList(keys.storages, NumberKind(I64, weak=True), frozenset())]
         case TupleKind(items) if items:
-            return [part for column in columns(keys) for part in _number_columns(c, column, node)]
+            found = [_number_columns(column) for column in columns(keys)]
+            return None if None in found else [part for parts in found if parts is not None for part in parts]
         case _:
-            c.ctx.refuse(
-                node, "only numbers, and tuples of numbers, can be sorted in a script", "sort by a key of such"
-            )
+            return None
 
 
 def _called(c: Calls, name: str, args: list[FrontValue], node: ast.AST, **kwargs: FrontValue) -> ArrayView:
@@ -464,6 +476,8 @@ def index(
     if isinstance(value, ListValue):
         value = c.lists.copied(c.expressions.iterable(value, node), node)
     item, *bounds = args
+    if message is None and isinstance(item, ObjectValue | SharedObject) and not c.objects.has(item, "__repr__"):
+        message = f"the {type_name(item)} is not in list"
     start, stop, *_ = [*bounds, *[Static(0), Static(2**63 - 1)][len(bounds) :]]
     found = c.call_object(place_of, [value, item, start, stop, Static(message)], {}, node)
     place = c.arith.scalar(found, I64)

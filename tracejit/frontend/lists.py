@@ -26,18 +26,23 @@ from tracejit.frontend.kinds import (
     ArrayKind,
     ChoiceKind,
     ConstantKind,
+    InstanceKind,
     Kind,
     NoKind,
     NumberKind,
+    OptionalKind,
     SharedKind,
     TupleKind,
     have_one_form,
     join_kinds,
     kind_of_items,
     list_places,
+    may_be_none,
     slots,
 )
 from tracejit.frontend.merged_lists import require_own
+from tracejit.frontend.optionals import is_none
+from tracejit.frontend.pooled_objects import pool_instances
 from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
@@ -49,8 +54,10 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
+    OptionalValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     Size,
     SliceValue,
     Static,
@@ -88,11 +95,15 @@ def require_one_kind(
     except NoKind as error:
         if error.lists:
             share(ctx, error.lists, node)
+        if error.instance is not None:
+            pool_instances(ctx, error.instance, node)
         ctx.require_known(
             node,
             f"a list that changes in a loop or branch holds items of one kind, not {error}",
             "use an array, or a list for each kind",
         )
+    if kind is not None and may_be_none(kind) and ctx.loops_to_unroll():
+        ctx.require_known(node, "a list holds values that may be None", "use an array")
     places = {k for x in found for k in x.keys}
     if len(grown) == len(found) and all(x.kind == (kind or NOTHING) for x in grown) and not places & ctx.read_early:
         if kind is not None and list_places(kind) - frozenset[object]().union(*(list_places(x.kind) for x in grown)):
@@ -271,10 +282,16 @@ class Lists:
             case ChoiceKind(options):
                 return ChoiceValue(self.ctx.size_value(0), tuple(map(Static, options)))
             case ArrayKind(dtype, sizes):
-                zero, lengths = self.arith.scalar(Static(0), dtype), (self.ctx.size_value(0) for _ in sizes)
+                zero = self.arith.scalar(Static(0), dtype)
+                lengths = (self.ctx.size_value(n if isinstance(n, int) else 0) for n in sizes)
                 return self.ctx.fresh(self.ctx.b.emit("broadcast", (zero, *lengths))[0])
             case SharedKind(root):
                 return SharedList(self.ctx.size_value(0), self.ctx.pools[root])
+            case InstanceKind(cls):
+                return SharedObject(self.ctx.size_value(0), self.ctx.pools[cls])
+            case OptionalKind(inner):
+                never = self.ctx.b.constant(False, ScalarType(BOOL))
+                return OptionalValue(never, self.placeholder(inner), checked=True)
             case _:
                 self.ctx.check_false("IndexError", "list index out of range")
 
@@ -295,6 +312,10 @@ class Lists:
                 return _sequence(parts, kind)
             case SharedKind():
                 return item_of_shared(self.ctx, kind, take(next(classes), ()))
+            case InstanceKind(cls):
+                return SharedObject(take(next(classes), ()), self.ctx.pools[cls])
+            case OptionalKind(inner):
+                return OptionalValue(take(next(classes), ()), self.item_of(inner, classes, take), checked=True)
             case ConstantKind(value):
                 take(next(classes), ())
                 return Static(value)
@@ -321,8 +342,14 @@ class Lists:
                 self.ctx.storage.held.add(item.storage)
                 yield self.ctx.recorded(content)
                 yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
-            case SharedKind(), SharedList():
+            case (SharedKind(), SharedList()) | (InstanceKind(), SharedObject()):
                 yield item.at
+            case OptionalKind(inner), OptionalValue(some, value):
+                yield some
+                yield from self.parts(inner, value)
+            case OptionalKind(inner), _:
+                yield self.ctx.b.constant(not is_none(item), ScalarType(BOOL))
+                yield from self.parts(inner, self.placeholder(inner) if is_none(item) else item)
             case ChoiceKind(options), _:
                 yield option_index(self.ctx.b, item, tuple(map(Static, options)))
             case TupleKind(kinds), TupleValue() | ListValue():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.heap import Contents, describe_part, may_lack
 from tracejit.frontend.loop_plan import CELL, Path, label, replace
+from tracejit.frontend.pooled_objects import pool_if_possible
 from tracejit.frontend.tables import grow_late
 from tracejit.frontend.values import DictValue, FrontValue, Mutable, ObjectValue
 from tracejit.ir.core import Value
@@ -63,6 +64,7 @@ class LoopObjects:
     def end_object(self, path: Path, head: Mutable, end: Mutable, ends: dict[int, int]) -> None:
         """An object at the end of an iteration."""
         if len(path) > _DEEPEST:
+            pool_if_possible(self.ctx, [end])
             self.ctx.require_known(
                 self.node,
                 f"{label(path)!r} is a chain of objects that each iteration makes longer",
@@ -77,6 +79,7 @@ class LoopObjects:
         if parts.keys() != end.contents.keys():
             self.loop.refuse(path, head, end)
         if other != path:
+            pool_if_possible(self.ctx, [end])
             self.ctx.require_known(
                 self.node,
                 f"{label(path)!r} and {label(other)!r} are one object in one iteration and two in another",

@@ -18,7 +18,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
-    SharedList,
+    Shared,
     Size,
     Static,
     TupleValue,
@@ -123,8 +123,8 @@ def replace(value: FrontValue, mapping: dict[Value, Value], renew: Callable[[Mut
             return renew(value)
         case OptionalValue(some, inner):
             return OptionalValue(mapping.get(some, some), replace(inner, mapping, renew))
-        case SharedList(at, pool):
-            return SharedList(mapping.get(at, at), pool)
+        case Shared(at, pool):
+            return type(value)(mapping.get(at, at), pool)
         case ChoiceValue(index, options):
             return ChoiceValue(mapping.get(index, index), options)
         case MaybeUnbound(bound, inner):

@@ -24,7 +24,7 @@ from tracejit.frontend.merged_lists import LoopOwners, is_given
 from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rank_0 import meets_number
 from tracejit.frontend.rotation import Rotation, candidates, put_back
-from tracejit.frontend.shared_lists import require_one_pool
+from tracejit.frontend.shared_lists import is_beside, require_one_pool
 from tracejit.frontend.storage import Alias, Storage
 from tracejit.frontend.values import (
     ArrayView,
@@ -38,7 +38,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
-    SharedList,
+    Shared,
     Static,
     TupleValue,
     describe,
@@ -163,15 +163,15 @@ class LoopLowering:
         match like:
             case ArrayView():
                 rank = self.plan.late_ranks.get(like.storage, like.rank)
-                type = unsized(TensorType(like.dtype, (0,) * rank))
-                storage = self.ctx.storage.new(self.outer.emit("undef", (zero,) * rank, {"type": type})[0])
+                content = unsized(TensorType(like.dtype, (0,) * rank))
+                storage = self.ctx.storage.new(self.outer.emit("undef", (zero,) * rank, {"type": content})[0])
                 none = (0,) * like.rank
                 return ArrayView(storage, like.dtype, 0, none, none, (), plain=rank == like.rank)
             case GrowingList(_, kind, keys):
                 empty = (self.outer.emit("list_new", (), {"element": t})[0] for t in slots(kind))
                 return GrowingList(tuple(map(self.ctx.storage.new, empty)), kind, keys)
-            case SharedList():
-                return SharedList(zero, like.pool)
+            case Shared():
+                return type(like)(zero, like.pool)
             case MaybeUnbound(_, inner):
                 return self.nothing(inner)
             case OptionalValue(_, inner):
@@ -204,9 +204,9 @@ class LoopLowering:
             index = self.outside(lambda: option_index(self.outer, value, options))
             self.number_carry[path] = self.carry(index, ScalarType(I64), label(path))
             return ChoiceValue(self.number_carry[path].param, options)
-        if isinstance(value, SharedList):
+        if isinstance(value, Shared):
             self.number_carry[path] = self.carry(value.at, ScalarType(I64), label(path))
-            return SharedList(self.number_carry[path].param, value.pool)
+            return type(value)(self.number_carry[path].param, value.pool)
         if path in self.plan.scalars and isinstance(value, ArrayView):
             value = self.outside(lambda v=value: self.ctx.element(v, ()))
         found = number_type(value)
@@ -373,12 +373,13 @@ class LoopLowering:
                 return
             self.number_carry[path].next = option_index(self.ctx.b, end, options)
             return
-        if isinstance(head, SharedList) or isinstance(end, SharedList):
-            first, other = (head, end) if isinstance(head, SharedList) else (end, head)
-            assert isinstance(first, SharedList)
+        if isinstance(head, Shared) or isinstance(end, Shared):
+            first, other = (head, end) if isinstance(head, Shared) else (end, head)
+            assert isinstance(first, Shared)
             require_one_pool(self.ctx, first, other, self.node)
-            if not isinstance(end, SharedList) or not isinstance(head, SharedList):
+            if not is_beside(first, other):
                 self.refuse(path, head, end)
+            assert isinstance(end, Shared)
             self.number_carry[path].next = end.at
             return
         if meets_number(head, end, self.ctx):

@@ -15,9 +15,10 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
-from tracejit.frontend import choices
+from tracejit.frontend import choices, pooled_objects
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.names import is_numpys
+from tracejit.frontend.shared_lists import in_pool
 from tracejit.frontend.signature import MISSING, constant_access
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
@@ -26,16 +27,21 @@ from tracejit.frontend.values import (
     BoundMethod,
     DictValue,
     FrontValue,
+    GrowingList,
+    ListValue,
     MaybeUnbound,
     Number,
     ObjectValue,
+    OptionalValue,
     SharedList,
+    SharedObject,
     Static,
     SuperValue,
     TupleValue,
     type_name,
 )
 from tracejit.frontend.written.iterators import indexed, stepped
+from tracejit.ir.types import BOOL, ScalarType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -82,6 +88,8 @@ def class_of(value: FrontValue) -> type | None:
             return cls
         case SharedList():
             return shared_class()
+        case SharedObject():
+            return value.cls
         case Static(obj) if not isinstance(obj, type | types.ModuleType | types.FunctionType | str | int | float):
             return type(obj)
         case _:
@@ -93,7 +101,7 @@ def is_object(value: FrontValue) -> bool:
     if isinstance(value, Static):
         plain = (type, types.ModuleType, types.FunctionType, enum.Enum)
         return hasattr(value.value, "__dict__") and not isinstance(value.value, plain)
-    return isinstance(value, ObjectValue | DictValue)
+    return isinstance(value, ObjectValue | SharedObject | DictValue)
 
 
 @functools.cache
@@ -145,7 +153,7 @@ class Objects:
             self.c.call_object(init, [made, *args], kwargs, node)
         elif args or kwargs:
             self.c.arith.mismatch(TypeError(f"{cls.__name__}() takes no arguments"), node)
-        return made
+        return pooled_objects.in_pool(self.c, made, node)
 
     def is_plain(self, cls: type) -> bool:
         """Whether instances are what `__init__` makes of an empty object."""
@@ -171,7 +179,9 @@ class Objects:
         given = {*names[: len(args)], *kwargs}
         for f in fields.values():
             if f.default_factory is not dataclasses.MISSING and f.name not in given:
-                kwargs = {**kwargs, f.name: self.c.call_value(Static(f.default_factory), [], {}, node)}
+                made_now = self.c.call_value(Static(f.default_factory), [], {}, node)
+                is_list = isinstance(made_now, ListValue | GrowingList)
+                kwargs = {**kwargs, f.name: in_pool(self.c, made_now, node) if is_list else made_now}
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         bound = self.bind_fields(made.cls, every, defaults, args, kwargs, node, len(names))
         passed_on = [bound.pop(n) for n in every if n not in fields]  # an InitVar is no attribute
@@ -216,16 +226,20 @@ class Objects:
 
     # -- attributes ---------------------------------------------------------------------------------------------
 
-    def attribute(self, o: ObjectValue, name: str, node: ast.AST) -> FrontValue:
+    def attribute(self, o: ObjectValue | SharedObject, name: str, node: ast.AST) -> FrontValue:
         """`o.name`."""
         member = self.find(o.cls, name)
         if isinstance(member, property):
             return self.c.call_value(Static(member.fget), [o], {}, node)
-        if name in o.fields:
+        if isinstance(o, SharedObject):
+            own = pooled_objects.attribute(self.c, o, name, node)
+            if own is not None:
+                return own
+        elif name in o.fields:
             return self.present(o, name, node)
         if isinstance(member, functools.cached_property):
             made = self.c.call_value(Static(member.func), [o], {}, node)
-            self.ctx.set_part(o, name, made, node)
+            self.set_raw(o, name, made, node)
             return made
         if name == "__class__":
             return Static(o.cls)
@@ -291,7 +305,7 @@ class Objects:
             self.c.arith.mismatch(TypeError("object.__init__() takes exactly one argument"), node)
         return Static(None)
 
-    def set_attribute(self, o: ObjectValue, name: str, value: FrontValue, node: ast.AST) -> None:
+    def set_attribute(self, o: ObjectValue | SharedObject, name: str, value: FrontValue, node: ast.AST) -> None:
         """`o.name = value`."""
         member = self.find(o.cls, name)
         if isinstance(member, property):
@@ -309,12 +323,15 @@ class Objects:
             return
         self.set_raw(o, name, value, node)
 
-    def set_raw(self, o: ObjectValue, name: str, value: FrontValue, node: ast.AST) -> None:
+    def set_raw(self, o: ObjectValue | SharedObject, name: str, value: FrontValue, node: ast.AST) -> None:
         """`object.__setattr__(o, name, value)`."""
         if not hasattr(o.cls, "__dict__") or not _accepts(o.cls, name):
             text = f"'{o.cls.__name__}' object has no attribute '{name}'"
             self.ctx.check_false("AttributeError", text)
-        self.ctx.set_part(o, name, value, node)
+        if isinstance(o, SharedObject):
+            pooled_objects.set_attribute(self.c, o, name, value, node)
+        else:
+            self.ctx.set_part(o, name, value, node)
 
     def delete_attribute(self, o: ObjectValue, name: str, node: ast.AST) -> None:
         """`del o.name`."""
@@ -333,6 +350,19 @@ class Objects:
 
     # -- special methods ----------------------------------------------------------------------------------------
 
+    def same(self, x: FrontValue, y: FrontValue) -> FrontValue | None:
+        """`x is y` where one is an object of a pool, or may be; None where neither is."""
+        b = self.ctx.b
+        one, other = (v.value if isinstance(v, OptionalValue) else v for v in (x, y))
+        if not isinstance(one, SharedObject) and not isinstance(other, SharedObject):
+            return None
+        some = [v.some if isinstance(v, OptionalValue) else b.constant(True, ScalarType(BOOL)) for v in (x, y)]
+        made = b.constant(False, ScalarType(BOOL))
+        if isinstance(one, SharedObject) and isinstance(other, SharedObject) and one.pool is other.pool:
+            made = b.emit("logical_and", (b.emit("eq", (one.at, other.at))[0], b.emit("logical_and", some)[0]))[0]
+        neither = b.emit("logical_not", (b.emit("logical_or", some)[0],))[0]
+        return Number(b.emit("logical_or", (made, neither))[0], weak=True)
+
     def special(self, value: FrontValue, name: str, args: list[FrontValue], node: ast.AST) -> FrontValue | None:
         """Call a special method; None where the class has no Python function of that name."""
         cls = class_of(value)
@@ -346,7 +376,9 @@ class Objects:
         cls = class_of(value)
         return cls is not None and not hasattr(cls, "state_dict") and is_users(self.find(cls, name))
 
-    def call(self, o: ObjectValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    def call(
+        self, o: ObjectValue | SharedObject, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    ) -> FrontValue:
         """`o(...)`."""
         member = self.find(o.cls, "__call__")
         if not is_users(member):
@@ -355,7 +387,7 @@ class Objects:
 
     def has_operator(self, x: FrontValue) -> bool:
         """Whether operators of a value may be methods of its class."""
-        if isinstance(x, ObjectValue):
+        if isinstance(x, ObjectValue | SharedObject):
             return True
         cls = class_of(x)
         names = (n for pair in OPERATORS.values() for n in pair)
@@ -392,8 +424,8 @@ class Objects:
             return Static((x.value == y.value) is (op == "eq"))
         if any(class_of(v) is None and not isinstance(v, ArrayView) for v in (x, y)):
             return Static(op == "ne")
-        same = self.c.expressions.is_same(x, y, node)
-        return Static(same is (op == "eq"))
+        same = self.c.expressions.identical(x, y, node)
+        return same if op == "eq" else self.c.expressions.negated(same, node)
 
     def as_tuple(self, o: FrontValue, node: ast.AST) -> TupleValue:
         """What an instance of a dataclass is compared by."""
@@ -433,7 +465,9 @@ class Objects:
 
     def iterated(self, value: FrontValue, node: ast.AST) -> FrontValue:
         """What a loop over a value runs over, where its class says so; else the value."""
-        is_own = isinstance(value, ObjectValue) or (isinstance(value, Static) and self.has(value, "__iter__"))
+        is_own = isinstance(value, ObjectValue | SharedObject) or (
+            isinstance(value, Static) and self.has(value, "__iter__")
+        )
         return self.items(value, node) if is_own and not is_iterator(value) else value
 
 

@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
-from tracejit.frontend.values import ArrayView, FrontValue, Number, ObjectValue, OptionalValue, Static, describe
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    Number,
+    ObjectValue,
+    OptionalValue,
+    SharedObject,
+    Static,
+    describe,
+)
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
@@ -65,11 +74,19 @@ def _named(target: ast.expr) -> ast.expr:
     return target.target if isinstance(target, ast.NamedExpr) else target
 
 
-def require_value(ctx: Context, value: OptionalValue, error: str = "TypeError", use: str = "operand") -> FrontValue:
+def require_value(
+    ctx: Context,
+    value: OptionalValue,
+    error: str = "TypeError",
+    message: str = "unsupported operand: this is None here",
+) -> FrontValue:
     """What may be None is used as if it were not: the value, where that is checked when it runs."""
-    if value.checked:
-        ctx.check(value.some, error, f"unsupported {use}: this is None here")
+    if value.checked or isinstance(value.value, SharedObject):
+        ctx.check(value.some, error, message)
         return value.value
+    from tracejit.frontend.pooled_objects import pool_if_possible
+
+    pool_if_possible(ctx, [value.value])
     raise ScriptError(
         f"this is {describe(value)}: it may be None here",
         ctx.b.span,

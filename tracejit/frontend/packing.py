@@ -33,7 +33,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
-    SharedList,
+    Shared,
     Size,
     Static,
     Transformed,
@@ -107,9 +107,9 @@ class Packer:
                 return self.object(value, path)
             case GrowingList(storages, kind, keys):
                 return ("growing", tuple(map(self.storage, storages)), kind, keys)
-            case SharedList(at, pool):
+            case Shared(at, pool):
                 self.number(at, path)
-                return ("shared", self.pack(pool, (*path, 0)))
+                return ("shared", type(value), self.pack(pool, (*path, 0)))
             case OptionalValue(some, inner):
                 self.number(some, path)
                 return ("optional", self.pack(inner, (*path, 0)))
@@ -240,10 +240,10 @@ class Unpacker:
                 )
             case ("growing", storages, kind, keys):
                 return GrowingList(tuple(map(self.storages, storages)), kind, keys)
-            case ("shared", inner):
+            case ("shared", kind, inner):
                 at, pool = next(self.numbers), self.unpack(inner)
                 assert isinstance(pool, ObjectValue)
-                return SharedList(at, pool)
+                return kind(at, pool)
             case ("optional", inner):
                 some = next(self.numbers)
                 return OptionalValue(some, self.unpack(inner))

@@ -8,21 +8,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError, Span
-from tracejit.frontend import list_arrays, tables
+from tracejit.frontend import list_arrays, pooled_objects, tables
 from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.heap import describe_part
-from tracejit.frontend.kinds import ArrayKind, ChoiceKind, ConstantKind, NumberKind, SharedKind, TupleKind
+from tracejit.frontend.kinds import (
+    ArrayKind,
+    ChoiceKind,
+    ConstantKind,
+    InstanceKind,
+    NumberKind,
+    OptionalKind,
+    SharedKind,
+    TupleKind,
+)
 from tracejit.frontend.leaves import (
     ArrayLeaf,
     Change,
     ChoiceLeaf,
     ChosenLeaf,
     ConstantLeaf,
+    InstanceLeaf,
     ItemsLeaf,
     Leaf,
     ListLeaf,
     NumberLeaf,
     ObjectLeaf,
+    ObjectsLeaf,
     OptionalLeaf,
     PoolLeaf,
     SharedLeaf,
@@ -49,13 +60,14 @@ from tracejit.frontend.values import (
     OptionalValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     Static,
     TupleValue,
     describe,
 )
 from tracejit.ir.core import Value
 from tracejit.ir.reached import any_of
-from tracejit.ir.types import I64, is_differentiable
+from tracejit.ir.types import BOOL, I64, is_differentiable
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -90,6 +102,7 @@ class Results:
         self.classes = classes
         self.outputs: list[Value] = []
         self.pools: dict[ObjectValue, PoolLeaf | None] = {}  #: None while its leaf is being made
+        self.objects: dict[ObjectValue, ObjectsLeaf | None] = {}
         self.returned: set[Mutable] = set()  #: objects whose leaf is being made
 
     def span(self) -> Span:
@@ -123,6 +136,8 @@ class Results:
                 return self.table_leaf(value, node)
             case DictValue() | ObjectValue():
                 return self.object_leaf(value, node)
+            case SharedObject(at, pool):
+                return InstanceLeaf(self.objects_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
             case SharedList(at, pool):
                 return SharedLeaf(self.pool_leaf(pool, node), NumberLeaf(self.output(at), weak=True))
             case OptionalValue(some, inner):
@@ -232,6 +247,24 @@ class Results:
         )
         return made
 
+    def objects_leaf(self, pool: ObjectValue, node: ast.AST) -> ObjectsLeaf:
+        """How the caller makes the objects of a pool; once for all of them."""
+        if pool in self.objects:
+            made = self.objects[pool]
+            if made is None:
+                self.ctx.refuse(
+                    node, "an object that may hold itself, or one like it, cannot be returned", "return lists of parts"
+                )
+            return made
+        self.objects[pool] = None
+        count, parts = pooled_objects.columns(pool)
+        items = tuple(self.items_leaf(p, node) for p in parts)
+        names, cls = tuple(pooled_objects.names_of(pool)), pool.fields["root"]
+        assert isinstance(cls, Static)
+        length = self.output(self.ctx.list_length(count))
+        made = self.objects[pool] = ObjectsLeaf(cls.value, length, names, items)
+        return made
+
     def numbers_leaf(self, storage: int, node: ast.AST) -> ItemsLeaf:
         """How the caller makes the ints of one slot of a list."""
         numbers = GrowingList((storage,), NumberKind(I64, weak=True), frozenset())
@@ -245,6 +278,14 @@ class Results:
                 return TreeLeaf(cls, tuple(range(len(items))), parts)
             case SharedKind(root):
                 return SharedLeaf(self.pool_leaf(self.ctx.pools[root], node), self.numbers_leaf(lst.storages[0], node))
+            case InstanceKind(cls):
+                pool = self.objects_leaf(self.ctx.pools[cls], node)
+                return InstanceLeaf(pool, self.numbers_leaf(lst.storages[0], node))
+            case OptionalKind(inner):
+                some, *rest = lst.storages
+                flags = GrowingList((some,), NumberKind(BOOL, weak=True), frozenset())
+                given = self.output(self.ctx.load(list_arrays.stacked(self.c, flags, node)))
+                return OptionalLeaf(given, self.items_leaf(GrowingList(tuple(rest), inner, frozenset()), node))
             case ConstantKind(obj):
                 return ConstantLeaf(obj)
             case ChoiceKind(options):

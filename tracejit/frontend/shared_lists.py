@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
 from tracejit.frontend.kinds import SharedKind, list_places
+from tracejit.frontend.pooled_objects import make_pool
 from tracejit.frontend.trips import Trips
 from tracejit.frontend.values import (
     FrontValue,
@@ -21,6 +22,7 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     ObjectValue,
+    Shared,
     SharedList,
     Static,
     root_of,
@@ -36,6 +38,8 @@ class Pools:
     """The places that make shared lists; lists of places with one root lie in one pool."""
 
     parents: dict[object, object] = field(default_factory=dict[object, object])
+    #: classes whose instances lie in a pool, with the names of their attributes
+    classes: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
     trips: Trips = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +59,7 @@ class Pools:
 
     def roots(self) -> list[object]:
         """The pools there are."""
-        return [p for p in self.parents if self.parents[p] == p]
+        return [*(p for p in self.parents if self.parents[p] == p), *self.classes]
 
     def share(self, places: Iterable[object]) -> bool:
         """Let places make lists in one pool; whether that is new."""
@@ -98,6 +102,9 @@ def make_pools(c: Calls, node: ast.AST) -> None:
     path = c.ctx.path
     for i, root in enumerate(c.ctx.pools_known.roots()):
         c.ctx.path = (*path, "pool", i)
+        if isinstance(root, type):
+            c.ctx.pools[root] = make_pool(c, root, node)
+            continue
         made = c.objects.construct(Pool, [], {}, node)
         assert isinstance(made, ObjectValue)
         made.fields = {**made.fields, "root": Static(root)}
@@ -105,9 +112,14 @@ def make_pools(c: Calls, node: ast.AST) -> None:
     c.ctx.path = path
 
 
-def require_one_pool(ctx: Context, a: SharedList, b: FrontValue | None, node: ast.AST) -> None:
+def is_beside(a: Shared, b: FrontValue) -> bool:
+    """Whether a value lies in the same pool."""
+    return isinstance(b, Shared) and a.pool is b.pool
+
+
+def require_one_pool(ctx: Context, a: Shared, b: FrontValue | None, node: ast.AST) -> None:
     """Two lists that meet lie in one pool."""
-    if b is None:
+    if b is None or not isinstance(a, SharedList):
         return
     if isinstance(b, SharedList):
         if b.pool is not a.pool:

@@ -33,6 +33,7 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     SharedList,
+    SharedObject,
     Static,
     TupleValue,
     describe,
@@ -113,7 +114,7 @@ class Text:
                 self.field(*shown_arrays.field(self.c, value, self.node), conversion)
             case ObjectValue() if tables.is_table(value) and not spec:
                 self.table(value, conversion)
-            case TupleValue() | ListValue() | DictValue() | ObjectValue() if not spec:
+            case TupleValue() | ListValue() | DictValue() | ObjectValue() | SharedObject() if not spec:
                 own = self.own_text(value, conversion)
                 if own is not None:
                     self.show(own)
@@ -185,7 +186,7 @@ class Text:
         found = (self.c.objects.special(value, name, [], self.node) for name in _own_names(conversion))
         return next((made for made in found if made is not None), None)
 
-    def container(self, value: TupleValue | ListValue | DictValue | ObjectValue) -> None:
+    def container(self, value: TupleValue | ListValue | DictValue | ObjectValue | SharedObject) -> None:
         """The repr of a container."""
         match value:
             case TupleValue(items, cls) if cls is not None:
@@ -209,10 +210,10 @@ class Text:
                 for i, (key, item) in enumerate(items.items()):
                     self.literal(", " if i else "").show(Static(key), "!r").literal(": ").show(item, "!r")
                 self.literal("}")
-            case ObjectValue(cls, fields) if dataclasses.is_dataclass(cls):
+            case ObjectValue(cls=cls) | SharedObject(cls=cls) if dataclasses.is_dataclass(cls):
                 shown = [f.name for f in dataclasses.fields(cls) if f.repr]
-                self.named(cls.__qualname__, {name: fields[name] for name in shown})
-            case ObjectValue():
+                self.named(cls.__qualname__, {name: self.c.objects.attribute(value, name, self.node) for name in shown})
+            case _:
                 self.c.ctx.refuse(
                     self.node, f"{describe(value)} cannot be shown in a message", "give its class a __str__"
                 )

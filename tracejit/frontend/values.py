@@ -113,11 +113,26 @@ class GrowingList:
 
 
 @record(eq=False)
-class SharedList:
-    """A list that other lists may hold: list number `at` of a pool (`written/lists.py`)."""
+class Shared:
+    """What other lists may hold, and several names stand for: number `at` of a pool."""
 
     at: Value
     pool: ObjectValue
+
+
+@record(eq=False)
+class SharedList(Shared):
+    """A list in a pool of lists (`written/lists.py`)."""
+
+
+@record(eq=False)
+class SharedObject(Shared):
+    """An instance of a class in the pool of that (`pooled_objects.py`)."""
+
+    @property
+    def cls(self) -> type:
+        """The class."""
+        return root_of(self)  # type: ignore[return-value]
 
 
 @dataclass(slots=True, eq=False)
@@ -306,6 +321,7 @@ FrontValue: TypeAlias = (
     | ListValue
     | GrowingList
     | SharedList
+    | SharedObject
     | DictValue
     | ObjectValue
     | SequenceValue
@@ -342,6 +358,8 @@ def describe(value: FrontValue) -> str:
             return f"a list of {len(value.items)}"
         case DictValue(items):
             return f"a dict with {', '.join(map(repr, items))}"[:60] if items else "an empty dict"
+        case SharedObject():
+            return f"a {value.cls.__name__}"
         case ObjectValue(cls):
             return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
         case SequenceValue():
@@ -400,6 +418,8 @@ def type_name(value: FrontValue) -> str:
             return "list"
         case DictValue(cls=kind):
             return kind.__name__
+        case SharedObject():
+            return value.cls.__name__
         case ObjectValue(cls):
             return getattr(cls, "tracejit_stands_for", cls).__name__
         case MaybeUnbound(_, inner):
@@ -418,9 +438,9 @@ def type_name(value: FrontValue) -> str:
             return "function"
 
 
-def root_of(lst: SharedList) -> object:
-    """What the lists of a pool have in common."""
-    root = lst.pool.fields["root"]
+def root_of(value: Shared) -> object:
+    """What the lists of a pool have in common; the class of the objects in one."""
+    root = value.pool.fields["root"]
     assert isinstance(root, Static)
     return root.value
 

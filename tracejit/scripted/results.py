@@ -18,12 +18,14 @@ from tracejit.frontend.function import (
     ChosenLeaf,
     ConstantLeaf,
     InputLeaf,
+    InstanceLeaf,
     ItemsLeaf,
     Leaf,
     ListLeaf,
     Lowered,
     NumberLeaf,
     ObjectLeaf,
+    ObjectsLeaf,
     OptionalLeaf,
     PoolLeaf,
     SharedLeaf,
@@ -54,6 +56,7 @@ class ResultBuilder:
         self.outputs = outputs
         self.tensors = tensors
         self.pools: dict[PoolLeaf, list[Any]] = {}  #: the items of pools
+        self.objects: dict[ObjectsLeaf, list[Any]] = {}  #: those of pools
         self.lists: dict[tuple[PoolLeaf, int], list[Any]] = {}  #: the lists that were made of them
 
     def build(self, leaf: Leaf) -> Any:
@@ -93,6 +96,8 @@ class ResultBuilder:
                 return self.table(leaf)
             case SharedLeaf(pool, at, new):
                 return self.items_of(pool, self.build(at)) if new else self.shared(pool, self.build(at))
+            case InstanceLeaf(pool, at):
+                return self.objects_of(pool)[self.build(at)]
             case ItemsLeaf():
                 raise AssertionError("items stand in lists only")
 
@@ -112,6 +117,16 @@ class ResultBuilder:
             items = self.pools[pool] = self.items(pool.items, int(self.outputs[pool.length]))
         start, count = (int(raw_array(self.outputs[i])[at]) for i in (pool.starts, pool.counts))
         return items[start : start + count]
+
+    def objects_of(self, pool: ObjectsLeaf) -> list[Any]:
+        """The objects of a pool; the same ones each time."""
+        made = self.objects.get(pool)
+        if made is None:
+            length = int(self.outputs[pool.length])
+            columns = [self.items(p, length) for p in pool.parts]
+            rows = ([column[i] for column in columns] for i in range(length))
+            made = self.objects[pool] = [make_tree(pool.cls, pool.names, row) for row in rows]
+        return made
 
     def table(self, leaf: TableLeaf) -> Any:
         """A dict, set or deque."""
@@ -149,6 +164,12 @@ class ResultBuilder:
                 return [make_tree(kind, keys, [column[i] for column in columns]) for i in range(length)]
             case SharedLeaf(pool, at):
                 return [self.shared(pool, i) for i in self.items(at, length)]
+            case InstanceLeaf(pool, at):
+                objects = self.objects_of(pool)
+                return [objects[i] for i in self.items(at, length)]
+            case OptionalLeaf(some, value):
+                flags = raw_array(self.outputs[some]).tolist()
+                return [x if flag else None for flag, x in zip(flags, self.items(value, length), strict=True)]
             case ChoiceLeaf(index, options):
                 return [options[i] for i in raw_array(self.outputs[index]).tolist()]
             case ItemsLeaf(index, weak, sizes):

@@ -19,6 +19,7 @@ from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
     InputLeaf,
+    InstanceLeaf,
     ItemsLeaf,
     Leaf,
     ListLeaf,
@@ -265,7 +266,7 @@ class _Call:
             case ListLeaf(length, items):
                 moved = [slopes.get(i, x) for i, x in enumerate(outputs)]
                 return self.builder(moved).items(_varying(items, slopes), int(outputs[length]))
-            case SharedLeaf() | TableLeaf():
+            case SharedLeaf() | InstanceLeaf() | TableLeaf():
                 _require_no_floats(leaf, slopes)
                 return None
             case ConstantLeaf(value):
@@ -327,9 +328,10 @@ def _varying(items: Leaf, slopes: Mapping[int, Any]) -> Leaf:
 
 
 def _require_no_floats(leaf: Leaf, slopes: Mapping[int, Any]) -> None:
-    """Lists in lists, and containers with keys known at run time only, have no derivative as results: raise
-    `NotDifferentiable` where there are floats in them."""
-    if isinstance(leaf, SharedLeaf | TableLeaf) and not slopes.keys().isdisjoint(_indices(leaf)):
+    """Lists in lists, objects and what may be None in lists, and containers with keys known at run time only, have no
+    derivative as results: raise `NotDifferentiable` where there are floats in them."""
+    kinds = SharedLeaf | InstanceLeaf | TableLeaf | OptionalLeaf
+    if isinstance(leaf, kinds) and not slopes.keys().isdisjoint(_indices(leaf)):
         raise _no_derivative()
 
 
@@ -364,7 +366,7 @@ def _paired(leaf: Leaf, g: Any, outputs: Sequence[Any]) -> Iterator[tuple[Leaf, 
                 yield from _paired(value, g, outputs)
         case ListLeaf(length, items):
             yield from _paired_items(items, _parts(g, tuple(range(int(outputs[length])))), outputs)
-        case SharedLeaf() | TableLeaf():
+        case SharedLeaf() | InstanceLeaf() | TableLeaf():
             _require_none(g)
         case _:
             yield leaf, g
@@ -389,7 +391,7 @@ def _paired_items(leaf: Leaf, parts: Sequence[Any], outputs: Sequence[Any]) -> I
                 if part is not None:
                     whole[place] = module_of(held).asarray(raw_value(part)).reshape(whole[place].shape)
             yield ArrayLeaf(index), whole
-        case SharedLeaf() | TableLeaf():
+        case SharedLeaf() | InstanceLeaf() | TableLeaf() | OptionalLeaf():
             _require_none(list(parts))
         case _:
             return

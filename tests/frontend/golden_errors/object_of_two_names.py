@@ -1,14 +1,15 @@
+from dataclasses import dataclass
+
 from tracejit import script
 
 
+@dataclass
 class Point:
-    def __init__(self, x):
-        self.x = x
+    x: float
 
 
 @script
-def f(x):
-    first = Point(x)
+def f(first, x):
     chosen = first
     if x > 0:
         chosen = Point(2.0)
@@ -16,4 +17,4 @@ def f(x):
     return first.x
 
 
-f(1.0)
+f(Point(1.0), 1.0)

@@ -384,6 +384,31 @@ REPLACED = {
 }
 
 
+def places_in_order(items: Any, descending: Any) -> Any:
+    """The places of items in their order, by `<` alone: a merge sort, in which equal ones stay in order."""
+    n = len(items)
+    places = list(range(n))
+    width = 1
+    while width < n:
+        merged: list[Any] = []
+        for low in range(0, n, 2 * width):
+            middle, high = min(low + width, n), min(low + 2 * width, n)
+            i, j = low, middle
+            for _ in range(low, high):
+                if i < middle and (
+                    j >= high
+                    or not (items[places[i]] < items[places[j]] if descending else items[places[j]] < items[places[i]])
+                ):
+                    merged.append(places[i])
+                    i += 1
+                else:
+                    merged.append(places[j])
+                    j += 1
+        places = merged
+        width *= 2
+    return places
+
+
 def place_of(items: Any, item: Any, start: Any, stop: Any, message: Any) -> Any:
     """The first place of an item in items[start:stop]. `message` says that there is none; without one, Python does."""
     n = len(items)

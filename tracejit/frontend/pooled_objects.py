@@ -1,0 +1,185 @@
+"""Objects that lists of any length hold, or that are one or another by the path taken: numbers of objects in a pool, of
+which each class has one.
+
+Which classes have one is found while lowering: where an instance goes into a growing list, or where it is not known
+which of several changes, everything is lowered again with all instances of its class in a pool. That has a growing list
+for each attribute; an instance moves there when its `__init__` is done. What such a list cannot hold, an attribute
+cannot be.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NoReturn
+
+from tracejit.errors import ScriptError
+from tracejit.frontend.context import Again, Context
+from tracejit.frontend.heap import led_to
+from tracejit.frontend.signature import MISSING
+from tracejit.frontend.values import (
+    FrontValue,
+    GrowingList,
+    MaybeUnbound,
+    ObjectValue,
+    SharedObject,
+    Static,
+    describe,
+)
+
+if TYPE_CHECKING:
+    from tracejit.frontend.calls import Calls
+
+
+class Objects:
+    """The class of the front end's object that stands for a pool."""
+
+
+#: The list of a pool that has an item for each object.
+_COUNT = "count"
+
+
+def _part(name: str) -> str:
+    """The list of an attribute in a pool."""
+    return f".{name}"
+
+
+def pool_if_possible(ctx: Context, objects: Iterable[FrontValue]) -> None:
+    """Lower again with the instances of the classes of some objects in pools, if all of them are the script's own."""
+    found = [o for o in objects if isinstance(o, ObjectValue)]
+    known = ctx.pools_known.classes
+    if found and not ctx.loops_to_unroll() and all(_is_own(o) and o.cls not in known for o in found):
+        known.update((o.cls, tuple(o.fields)) for o in found)
+        raise Again
+
+
+def _is_own(o: ObjectValue) -> bool:
+    """Whether an object is one of a user's class that the script made."""
+    return o.access is None and not issubclass(o.cls, BaseException) and o.cls.__module__.split(".")[0] != "tracejit"
+
+
+def pool_instances(ctx: Context, o: ObjectValue, node: ast.AST) -> NoReturn:
+    """Lower again with the instances of a class in a pool, since one goes into a growing list."""
+    pool_if_possible(ctx, [o])
+    title, of_caller = o.cls.__name__, "a list of objects of the caller changes in a loop or branch"
+    if o.access is not None:
+        ctx.require_known(node, of_caller, "make the objects in the script, or change the list outside")
+    if _is_own(o) and o.cls in ctx.pools_known.classes:
+        reason = f"a {title} that is a copy, or that its own __init__ hands on, goes into a list"
+        ctx.require_known(node, reason, f"make it by a call, and put it into the list then: {title}(...)")
+    reason = f"a list that changes in a loop or branch holds items of one kind, not {describe(o)}"
+    ctx.require_known(node, reason, "use an array, or a list for each kind")
+
+
+def make_pool(c: Calls, cls: type, node: ast.AST) -> ObjectValue:
+    """An empty pool; `c.ctx.path` tells it from others."""
+    path, fields = c.ctx.path, dict[str, FrontValue]()
+    for name in (_COUNT, *map(_part, c.ctx.pools_known.classes[cls])):
+        c.ctx.path = (*path, name)
+        fields[name] = c.lists.empty(node)
+    c.ctx.path = path
+    return c.ctx.new_object(ObjectValue(Objects, {"root": Static(cls), **fields}), node)
+
+
+def in_pool(c: Calls, o: ObjectValue, node: ast.AST) -> FrontValue:
+    """An object that was just made; in the pool of its class where that has one."""
+    ctx = c.ctx
+    names = ctx.pools_known.classes.get(o.cls)
+    if names is None:
+        return o
+    title = o.cls.__name__
+    others = [*(v for f in ctx.frames() for v in f.env.values()), *(x for x in ctx.heap.objects.values() if x is not o)]
+    if any(x is o for x in led_to([*others, *o.contents.values()])):
+        ctx.refuse(
+            node, f"a {title}, which goes into a list, is known elsewhere before its __init__ is done", "do so after it"
+        )
+    if new := tuple(n for n in o.fields if n not in names):
+        ctx.pools_known.classes[o.cls] = (*names, *new)
+        raise Again
+    pool = ctx.pools[o.cls]
+    at = ctx.list_length(_list(pool, _COUNT))
+    for name in names:
+        value = o.fields.get(name)
+        if value is None:  # an attribute that is set later
+            value = Static(c.objects.find(o.cls, name))
+        if isinstance(value, MaybeUnbound) or (isinstance(value, Static) and value.value is MISSING):
+            refuse_late(ctx, o.cls, name, node)
+        put(c, o.cls, name, value, node, lambda v, name=name: c.lists.push(_list(pool, _part(name)), v, node))
+    c.lists.push(_list(pool, _COUNT), Static(True), node)
+    return SharedObject(at, pool)
+
+
+def put(c: Calls, cls: type, name: str, value: FrontValue, node: ast.AST, into: Callable[[FrontValue], None]) -> None:
+    """Put what an attribute is to hold into its list, which may not be able to."""
+    try:
+        into(value)
+    except ScriptError:
+        c.ctx.refuse(
+            node,
+            f"{name!r} of {cls.__name__} objects, which lists hold or several names stand for, cannot be "
+            f"{describe(value)} here",
+            "numbers, texts, arrays, lists and such objects can, of one kind for all",
+        )
+
+
+def refuse_late(ctx: Context, cls: type, name: str, node: ast.AST) -> NoReturn:
+    """An attribute that not all objects of a pool have from the start."""
+    ctx.refuse(
+        node,
+        f"the attribute {name!r} of {cls.__name__} objects, which are in a list, is not set in each __init__",
+        "set it there, to None if need be",
+    )
+
+
+def attribute(c: Calls, o: SharedObject, name: str, node: ast.AST) -> FrontValue | None:
+    """What an object holds itself under a name; None if it has no such attribute."""
+    lst = o.pool.fields.get(_part(name))
+    if lst is None:
+        return None
+    assert isinstance(lst, GrowingList)
+    c.ctx.at(node)
+    return c.lists.get(lst, o.at)
+
+
+def set_attribute(c: Calls, o: SharedObject, name: str, value: FrontValue, node: ast.AST) -> None:
+    """`o.name = value`, past what the class says."""
+    known = c.ctx.pools_known.classes
+    if name not in known[o.cls]:
+        if c.objects.find(o.cls, name) is MISSING:
+            refuse_late(c.ctx, o.cls, name, node)
+        known[o.cls] = (*known[o.cls], name)
+        raise Again
+    put(c, o.cls, name, value, node, lambda v: c.lists.replace(_list(o.pool, _part(name)), o.at, v, node))
+
+
+def has_attribute(o: SharedObject, name: str) -> bool:
+    """Whether an object holds something itself under a name."""
+    return _part(name) in o.pool.fields
+
+
+def contents(c: Calls, o: SharedObject, node: ast.AST) -> dict[str, FrontValue]:
+    """All that an object holds."""
+    c.ctx.at(node)
+    return {n: c.lists.get(_list(o.pool, _part(n)), o.at) for n in names_of(o.pool)}
+
+
+def names_of(pool: ObjectValue) -> list[str]:
+    """The attributes of the objects of a pool."""
+    return [n[1:] for n in pool.fields if n.startswith(".")]
+
+
+def columns(pool: ObjectValue) -> tuple[GrowingList, list[GrowingList]]:
+    """A list with an item for each object of a pool, and one for each of their attributes."""
+    return _list(pool, _COUNT), [_list(pool, _part(n)) for n in names_of(pool)]
+
+
+def copied(c: Calls, o: SharedObject, node: ast.AST) -> FrontValue:
+    """A new object of the same class that holds the same."""
+    made: ObjectValue = c.ctx.new_object(ObjectValue(o.cls, contents(c, o, node)), node, "copy")
+    return in_pool(c, made, node)
+
+
+def _list(pool: ObjectValue, name: str) -> GrowingList:
+    found = pool.fields[name]
+    assert isinstance(found, GrowingList)
+    return found
