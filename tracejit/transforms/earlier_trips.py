@@ -30,6 +30,8 @@ def carried_on_the_way(graph: Graph) -> Carried:
     for."""
     found: dict[Value, Mapping[Value, Sequence[Value]]] = {}
     for root, op, loops in _derivatives(graph.body, graph.body, ()):
+        if not op.results:
+            continue
         carried = {loop.block("body").params[0]: carried_to(root, loop, op) for loop in loops}
         if any(carried.values()) and not op.attrs.get("retain", False):
             reason = (
@@ -74,7 +76,9 @@ def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: 
     edits = [*(outer for _, outer in enclosing), edit]
     stand_in: dict[Value, Value] = {}
     for depth, (around, _) in enumerate(enclosing):
-        on_the_way = carried[op.results[0]].get(around.block("body").params[0]) if around.name == "loop" else None
+        if around.name != "loop" or not op.results:
+            continue
+        on_the_way = carried[op.results[0]][around.block("body").params[0]]
         if not on_the_way:
             continue
         needed, ops = _slice(op, around, on_the_way)
