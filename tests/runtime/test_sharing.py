@@ -13,7 +13,7 @@ import pytest
 import tracejit as tj
 from tests.threads import each_number_of_threads
 
-THREADS = """
+BEGIN = """
 import json
 import os
 import threading
@@ -22,25 +22,62 @@ import time
 import numpy as np
 
 import tracejit as tj
-from tests.runtime.test_sharing import sweeps
+from tests.runtime.test_sharing import heavy, sweeps
 from tracejit.runtime.dispatch import is_available
 
 def threads():
-    return len(os.listdir("/proc/self/task"))
+    return {int(name) for name in os.listdir("/proc/self/task")}
 
 u = np.random.default_rng(0).random((512, 512), dtype=np.float32)
 sweeps(u, 1)
+heavy(u[:2])
 is_available()  # what calls need is made in a thread of its own
 for thread in threading.enumerate()[1:]:
     thread.join()
 time.sleep(0.2)  # until the system has forgotten them
 before = threads()
+"""
+
+THREADS = """
 found = []
 for trips in (1, 1, 400):
     sweeps(u, trips)
-    found.append(threads() - before)
+    found.append(len(threads() - before))
 print(json.dumps(found))
 """
+
+CORES = """
+heavy(u)
+(worker,) = threads() - before
+allowed = os.sched_getaffinity(0)
+core = min(allowed)
+os.sched_setaffinity(0, {core})
+os.sched_setaffinity(worker, {core})
+for _ in range(3):
+    heavy(u)
+    time.sleep(0.02)  # the worker looks for work
+alone = os.sched_getaffinity(worker)
+os.sched_setaffinity(0, allowed)
+for _ in range(1000):  # until a call finds this thread where the worker is
+    heavy(u)
+    if os.sched_getaffinity(worker) != {core}:
+        break
+    time.sleep(0.001)
+print(json.dumps([alone == {core}, len(allowed), len(allowed - os.sched_getaffinity(worker))]))
+"""
+
+
+def run_child(source: str) -> list[int]:
+    """What a process with two threads prints."""
+    environment = os.environ | {"TRACEJIT_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", BEGIN + source]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(done.stdout)
+
+
+@tj.script
+def heavy(x):
+    return np.tanh(x) * np.exp(x)
 
 
 @tj.script
@@ -56,9 +93,15 @@ def sweeps(u, n):
 @pytest.mark.compiled
 def test_many_small_launches_in_a_row_make_a_thread() -> None:
     """One sweep is too little to wake a thread for; of many in a row the later ones are shared."""
-    environment = os.environ | {"TRACEJIT_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env=environment)
-    assert json.loads(done.stdout) == [0, 0, 1]
+    assert run_child(THREADS) == [0, 0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.compiled
+def test_a_worker_on_the_core_of_its_caller_is_moved() -> None:
+    stays_on_the_only_core, cores, forbidden = run_child(CORES)
+    assert stays_on_the_only_core
+    assert forbidden == 1 if cores > 1 else not forbidden
 
 
 def test_shared_sweeps_have_the_same_bits() -> None:

@@ -6,7 +6,7 @@ compare-exchange owns a chunk, and as long as a chunk is owned the job stays val
 The caller works too, from the first chunk on, which it owns from the start, and waits only for chunks that others have
 begun. A launch that finds the pool taken (nested, or from another thread) runs serially. Workers that are awake watch
 the claim, which lies in one line of the cache with the job; the others wait for the wake word to change. What is worth
-a launch is decided in `support_sharing.py`.
+a launch is decided in `support_sharing.py`; `support_cores.py` keeps the workers from the caller's core.
 
 A process has the pool's code once a launch asks for it because of much work, or of little work again and again; before,
 `launch_text` is all that there is.
@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracejit.codegen.support_cores import cores_text
 from tracejit.codegen.support_sharing import ASKED, FIRST, OWED, sharing_text
 from tracejit.codegen.support_zeros import SHARED
 
-#: How long a delay counts at most, in clock ticks; how many times as long as a wait for a worker that had lost its core
-#: small launches stay alone after it; how often those who wait look before they yield or sleep.
-_LATE, _REPENTANCE, _SPIN = 1000, 20, 1500
+#: How long a delay counts at most, in clock ticks; how often those who wait look before they yield or sleep, and how
+#: often a worker does that was woken too late for a launch: the next one may come when the caller has done that alone.
+_LATE, _SPIN, _SPIN_LATE = 1000, 1500, 12_000
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 _PAUSE = {
@@ -129,7 +130,7 @@ def pool_text(system: str, machine: str) -> str:
     if not has_threads(system, machine):
         return sharing_text(None) + always + _SERIAL
     clock = _CLOCK.get(machine, "add i64 0, 0")
-    return sharing_text(clock) + always + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
+    return sharing_text(clock) + always + cores_text(machine) + _linux(_FUTEX[machine], *_PAUSE[machine], clock)
 
 
 def table_text() -> str:
@@ -262,14 +263,19 @@ lock:
   br i1 %got, label %launch, label %alone
 launch:
   call void @tj_start_workers(ptr %pool, i32 %wanted)
+  call void @tj_keep_apart(ptr %pool)
   call void @tj_publish(ptr %pool, ptr %function, ptr %record, i64 %count, i64 %grain, i64 %chunks)
+  %begun = {clock}
   call void %function(ptr %record, i64 0, i64 %grain)
   %ran = call i64 @tj_work(ptr %pool)
+  %ended = {clock}
   %others = sub i64 %chunks, 1
   call void @tj_wait(ptr %pool, i64 %others)
   call void @tj_note_delay(ptr %pool)
-  store atomic i32 0, ptr %pool release, align 4
   %helped = sub i64 %others, %ran
+  %worked = sub i64 %ended, %begun
+  call void @tj_pool_gained(i64 %helped, i64 %worked)
+  store atomic i32 0, ptr %pool release, align 4
   ret i64 %helped
 }}
 
@@ -454,9 +460,7 @@ out:
 late:
   %then = {clock}
   %lost = sub i64 %then, %since
-  %alone = mul i64 %lost, {_REPENTANCE}
-  %until = add i64 %then, %alone
-  store atomic i64 %until, ptr @tj_alone_until monotonic, align 8
+  call void @tj_pool_lost(i64 %lost, i64 %then)
   br label %end
 end:
   ret void
@@ -467,10 +471,14 @@ start:
   %wake_place = getelementptr i8, ptr %pool, i64 8
   %asleep_place = getelementptr i8, ptr %pool, i64 12
   %claim_place = getelementptr i8, ptr %pool, i64 64
+  %place = call ptr @tj_enter(ptr %pool)
   br label %work
 work:
+  call void @tj_note_core(ptr %place)
   %seen = load atomic i32, ptr %wake_place seq_cst, align 4
   %ran = call i64 @tj_work(ptr %pool)
+  %late = icmp eq i64 %ran, 0
+  %limit = select i1 %late, i32 {_SPIN_LATE}, i32 {_SPIN}
   br label %look
 look:
   %spins = phi i32 [ 0, %work ], [ %more, %spin ]
@@ -479,7 +487,7 @@ look:
   %new = icmp ne i64 %left, 0
   br i1 %new, label %work, label %rest
 rest:
-  %patient = icmp ult i32 %spins, {_SPIN}
+  %patient = icmp ult i32 %spins, %limit
   br i1 %patient, label %spin, label %sleep
 spin:
   {pause}

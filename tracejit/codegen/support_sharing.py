@@ -10,8 +10,8 @@ that was long fades with each launch that wakes workers.
 Launches that are too small to wake anybody are often one of many: a sweep of a loop over sweeps. Work that the caller
 does alone without a pause is owed; when it is enough, the next launch wakes the workers, and while they are awake the
 small ones are shared. Where that brought nothing, because the workers came late or ran on the caller's core, twice as
-much must be owed the next time. Where the caller waited long for a worker that had lost its core, small launches stay
-alone for a multiple of that time.
+much must be owed the next time. Where the caller waited for a worker that had lost its core, longer than sharing small
+launches has gained of late, they stay alone for a multiple of what is missing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ NEAR, RETRY, FAR_REUSE, FAR_FACTOR = 450, 64, 64, 2
 
 #: Work that is owed for each worker until they are woken, and at most, after they brought nothing; clock ticks that end
 #: what is owed (20 us: as long as workers stay awake).
-OWED, MOST_OWED, PAUSE = 20_000_000, 20_000_000 << 8, 60_000
+OWED, MOST_OWED, PAUSE = 20_000_000, 20_000_000 << 4, 60_000
+
+#: Clock ticks of gain that are remembered at most (10 ms); how many times as long as they lost beyond it small launches
+#: stay alone.
+MOST_GAINED, REPENTANCE = 30_000_000, 20
 
 #: Where there is no pool.
 _ALONE = """
@@ -251,10 +255,43 @@ def _by_pool(clock: str) -> str:
     return f"""
 declare i64 @llvm.readcyclecounter()
 declare i64 @llvm.smin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 @tj_owed = internal global i64 0
 @tj_owed_at = internal global i64 0
 @tj_patience = internal global i64 {OWED}
 @tj_alone_until = internal global i64 0
+@tj_gained = internal global i64 0
+
+; A launch that workers helped with saved the caller about as much time as it worked itself.
+define internal void @tj_pool_gained(i64 %helped, i64 %worked) nounwind {{
+  %some = icmp sgt i64 %helped, 0
+  br i1 %some, label %note, label %done
+note:
+  %before = load atomic i64, ptr @tj_gained monotonic, align 8
+  %sum = add i64 %before, %worked
+  %kept = call i64 @llvm.smin.i64(i64 %sum, i64 {MOST_GAINED})
+  store atomic i64 %kept, ptr @tj_gained monotonic, align 8
+  br label %done
+done:
+  ret void
+}}
+
+; The caller has waited so long for a worker that had lost its core.
+define internal void @tj_pool_lost(i64 %lost, i64 %now) nounwind {{
+  %gained = load atomic i64, ptr @tj_gained monotonic, align 8
+  %left = sub i64 %gained, %lost
+  %kept = call i64 @llvm.smax.i64(i64 %left, i64 0)
+  store atomic i64 %kept, ptr @tj_gained monotonic, align 8
+  %none = icmp slt i64 %left, 0
+  br i1 %none, label %repent, label %done
+repent:
+  %alone = mul i64 %left, -{REPENTANCE}
+  %until = add i64 %now, %alone
+  store atomic i64 %until, ptr @tj_alone_until monotonic, align 8
+  br label %done
+done:
+  ret void
+}}
 
 ; Whether workers take long to begin, except that now and then it is tried again.
 define internal i1 @tj_pool_is_far() nounwind {{

@@ -62,8 +62,8 @@ __all__ = [
 ]
 
 _C_LIBRARY = (
-    "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield mmap madvise "
-    "pthread_create pthread_detach bzero malloc_usable_size malloc_size time"
+    "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield sched_getcpu "
+    "mmap madvise pthread_create pthread_detach bzero malloc_usable_size malloc_size time"
 ).split()
 
 _MATH = (
