@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from tracejit.codegen.gemm_panels import panels_text
+from tracejit.codegen.gemm_panels import panels_text, turn_text
 from tracejit.codegen.gemm_pieces import PARAMS
 from tracejit.codegen.support_native import tiles_module
 from tracejit.runtime import cache as disk
@@ -42,10 +42,12 @@ def test_a_product_without_memory_for_its_panels(count: int, dtype: str, m: int,
         ALLOCATOR.format(count=count) + "declare void @free(ptr)\ndefine internal void @tj_free(ptr %p) {\n"
         "  call void @free(ptr %p)\n  ret void\n}",
     )
+    find = f"void @tj_find_turn_{name}()"
+    text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
     assert "@malloc" in text
     objects = [
         engine().compiled(lambda t=t: [t], disk.digest(t, *identity()), optimised=False)
-        for t in (text, tiles_module(name, engine().options))
+        for t in (text, turn_text(name, engine().options), tiles_module(name, engine().options))
     ]
     entry = f"tj_panels_{name}"
     library = engine().link(objects, (entry,), {})

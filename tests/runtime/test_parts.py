@@ -70,3 +70,20 @@ def test_a_process_has_the_pool_once_there_is_work_for_it() -> None:
     for calls, expected in (("200", "0 1 1 True True"), ("1", "0 0 1 True True")):
         done = subprocess.run([sys.executable, "-c", POOL, calls], capture_output=True, text=True)
         assert done.stdout.split() == expected.split(), done.stderr
+
+
+TURNED = """
+import numpy as np
+import tracejit as tj
+
+product = tj.script(lambda a, b: a @ b.T)
+rng = np.random.default_rng(0)
+for m, n, k in ((150, 900, 5), (150, 900, 2000), (1, 2100, 2100)):
+    a, b = rng.normal(size=(m, k)), rng.normal(size=(n, k))
+    print(np.allclose(product(a, b), a @ b.T))
+"""
+
+
+def test_a_transposed_factor_is_turned_by_code_found_before_threads_need_it() -> None:
+    done = subprocess.run([sys.executable, "-c", TURNED], capture_output=True, text=True, timeout=100)
+    assert (done.stdout.split(), done.stderr) == (["True"] * 3, "")

@@ -11,7 +11,6 @@ needs it: then `@tj_resolve` gives the address of a part.
 
 from __future__ import annotations
 
-from tracejit.codegen.gemm_blas import blas_text
 from tracejit.codegen.gemm_pieces import PARAMS, TYPES
 from tracejit.codegen.llvm_options import LlvmOptions
 
@@ -21,20 +20,19 @@ DTYPES = tuple(TYPES)
 PARTS = {
     "panels": (f"{PARAMS}, i1 %share", "void"),
     "line": ("i64 %n, i64 %k, ptr %a, i64 %as, ptr %b, i64 %br, i64 %bc, ptr %c, i1 %share", "i1"),
+    "turn": ("ptr %from, i64 %step, i64 %last, ptr %to", "void"),
+    "packed": (f"{PARAMS}, i1 %share", "void"),  # by a BLAS
 }
 #: A part of a dtype by the number that `@tj_resolve` gets.
 NUMBERED = tuple((part, name) for part in PARTS for name in DTYPES)
 
 
-def gemm_text(
-    name: str, options: LlvmOptions, blas_integer: int = 0, blas_threads: bool = False, is_lazy: bool = False
-) -> str:
-    """The products of one dtype; the arguments are those of `gemm_module`."""
-    blas = blas_text(name, f"i{blas_integer}", blas_threads) if blas_integer else ""
-    rest = "packed" if blas and options.vector_bits < 256 else "panels"
+def gemm_text(name: str, options: LlvmOptions, *, has_blas: bool = False, is_lazy: bool = False) -> str:
+    """The products of one dtype; `has_blas`: there is a BLAS, `is_lazy`: parts are found when they are needed."""
+    rest = "packed" if has_blas and options.vector_bits < 256 else "panels"
     parts = "\n".join(_later(part, name) for part in PARTS) if is_lazy else _declared(name)
-    choices = [_choice(name, suffix, rest, "packed" if blas else "panels") for suffix in ("", "_inner")]
-    return "\n".join((_DIRECT.format(name=name), parts, blas, _clear(name), *choices))
+    choices = [_choice(name, suffix, rest, "packed" if has_blas else "panels") for suffix in ("", "_inner")]
+    return "\n".join((_DIRECT.format(name=name), parts, _clear(name), *choices))
 
 
 _DIRECT = """
@@ -45,7 +43,8 @@ declare void @tj_direct_{name}(i64, i64, i64, ptr, i64, i64, ptr, i64, ptr, i64,
 
 
 def _declared(name: str) -> str:
-    return "\n".join(f"declare {result} @tj_{part}_{name}({params})" for part, (params, result) in PARTS.items())
+    declared = (f"declare {result} @tj_{part}_{name}({params})" for part, (params, result) in PARTS.items())
+    return "\n".join([*declared, f"define internal void @tj_find_turn_{name}() nounwind {{\n  ret void\n}}"])
 
 
 def _later(part: str, name: str) -> str:
@@ -57,18 +56,18 @@ def _later(part: str, name: str) -> str:
 declare ptr @tj_resolve(i32)
 @tj_{part}_{name}_known = internal global ptr null
 define void @tj_find_{part}_{name}() nounwind {{
-  %found = call ptr @tj_resolve(i32 {NUMBERED.index((part, name))})
-  store atomic ptr %found, ptr @tj_{part}_{name}_known release, align 8
-  ret void
-}}
-define internal {result} @tj_{part}_{name}({params}) nounwind {{
   %known = load atomic ptr, ptr @tj_{part}_{name}_known acquire, align 8
   %unknown = icmp eq ptr %known, null
-  br i1 %unknown, label %find, label %run
+  br i1 %unknown, label %find, label %done
 find:
+  %found = call ptr @tj_resolve(i32 {NUMBERED.index((part, name))})
+  store atomic ptr %found, ptr @tj_{part}_{name}_known release, align 8
+  br label %done
+done:
+  ret void
+}}
+define {result} @tj_{part}_{name}({params}) nounwind {{
   call void @tj_find_{part}_{name}()
-  br label %run
-run:
   %part = load atomic ptr, ptr @tj_{part}_{name}_known acquire, align 8
   {call if result == "void" else f"%result = {call}"}
 {returned}
@@ -106,7 +105,7 @@ def _choice(name: str, suffix: str, rest: str, vectors: str) -> str:
     tiles = f"i64 %m, i64 %n, i64 %k, ptr %a, i64 %ar, i64 %ac, ptr %b, i64 %br, ptr %c, i64 %cr, i1 {share}"
     packed = f"""
 packed:
-  call void @tj_packed_{name}{suffix}({PARAMS})
+  call void @tj_packed_{name}({PARAMS}, i1 {share})
   ret void"""
     return f"""
 define void @tj_gemm_{name}{suffix}({PARAMS}) nounwind {{

@@ -20,8 +20,8 @@ _LETTERS = {"f32": "s", "f64": "d"}
 
 
 def blas_text(name: str, integer: str, threads: bool) -> str:
-    """`@tj_packed_T` and `@tj_packed_T_inner`. `integer` is the library's integer type, `threads` says whether it has
-    a switch for the number of its threads."""
+    """`@tj_packed_T(..., share)`. `integer` is the library's integer type, `threads` says whether it has a switch for
+    the number of its threads."""
     return _COMMON + _blas(name, TYPES[name][0], _LETTERS[name], integer, threads)
 
 
@@ -357,19 +357,13 @@ plain:
   ret void
 }}
 
-define internal void @tj_packed_{name}_inner({PARAMS}) nounwind {{
-  call void @tj_blas_enter()
-  call void @tj_gemm_{name}_whole({PARAMS}, i1 false)
-  call void @tj_blas_leave()
-  ret void
-}}
-
-define internal void @tj_packed_{name}({PARAMS}) nounwind {{
+define void @tj_packed_{name}({PARAMS}, i1 %share) nounwind {{
   %plane = mul i64 %m, %n
   %work = mul i64 %plane, %k
   %large = {large}
+  %several = and i1 %share, %large
   call void @tj_blas_enter()
-  call void @tj_gemm_{name}_whole({PARAMS}, i1 %large)
+  call void @tj_gemm_{name}_whole({PARAMS}, i1 %several)
   call void @tj_blas_leave()
   ret void
 }}

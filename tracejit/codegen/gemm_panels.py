@@ -3,8 +3,9 @@
 B is copied into panels of as many columns as a tile has, so that a tile reads memory from one end to the other
 (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). A is copied into blocks of a tile's
 rows where they are not contiguous along k and would fall on a few sets of the cache. A transposed B turns in registers,
-a square of vectors at a time. Tiles at the edge are computed beside C, and what belongs to C is copied; where A is not
-packed, the last tile of a column reaches back over rows of the one before.
+a square of vectors at a time, by code that is found when it is first needed. Tiles at the edge are computed beside C,
+and what belongs to C is copied; where A is not packed, the last tile of a column reaches back over rows of the one
+before.
 
 An element is a chain of multiply-adds over k, or the sum of such chains over `DEPTH` each, in order: like that of
 `gemm_direct` it depends on nothing but its row and its column.
@@ -36,6 +37,11 @@ def panels_text(name: str, options: LlvmOptions) -> str:
     return COMMON + plain_text(name) + _Panels(name, options).text()
 
 
+def turn_text(name: str, options: LlvmOptions) -> str:
+    """`@tj_turn_T(from, step, last, to)`: a square of vectors, transposed."""
+    return COMMON + _Panels(name, options).turn()
+
+
 class _Panels:
     """The functions of one dtype."""
 
@@ -58,11 +64,13 @@ class _Panels:
         declarations = f"""
 declare ptr @tj_alloc(i64)
 declare void @tj_free(ptr)
+declare void @tj_find_turn_{self.name}()
+declare void @tj_turn_{self.name}(ptr, i64, i64, ptr)
 {tiles}
 declare {self.vector} {self.load}(ptr, i32, {self.mask}, {self.vector})
 declare void {self.store}({self.vector}, ptr, i32, {self.mask})
 """
-        parts = (self._copied(), self._blocks(), self._panels(), self._turn(), self._put(), self._part(), self._whole())
+        parts = (self._copied(), self._blocks(), self._panels(), self._put(), self._part(), self._whole())
         return "\n".join((declarations, *parts))
 
     # -- packing ------------------------------------------------------------------------------------------------
@@ -234,7 +242,7 @@ squares:
   %s.from = getelementptr {type}, ptr %from, i64 %s.real
   %s.put = mul i64 %s.real, {self.width}
   %s.to = getelementptr {type}, ptr %to, i64 %s.put
-  call void @tj_panels_turn_{self.name}(ptr %s.from, i64 %bc, i64 %most, ptr %s.to)
+  call void @tj_turn_{self.name}(ptr %s.from, i64 %bc, i64 %most, ptr %s.to)
   %s1 = add i64 %s, {lanes}
   %s.again = icmp slt i64 %s1, %bottom
   br i1 %s.again, label %squares, label %next
@@ -254,7 +262,7 @@ done:
   ret void
 }}"""
 
-    def _turn(self) -> str:
+    def turn(self) -> str:
         """A square of vectors at `from`, `step` apart, transposed to `to`, a panel's width apart. The vectors after the
         `last` are the last one again.
 
@@ -286,7 +294,7 @@ done:
         ]
         body = "\n".join(lines)
         return f"""
-define internal void @tj_panels_turn_{self.name}(ptr %from, i64 %step, i64 %last, ptr %to) noinline nounwind {{
+define void @tj_turn_{self.name}(ptr %from, i64 %step, i64 %last, ptr %to) nounwind {{
 {body}
   ret void
 }}"""
@@ -470,7 +478,17 @@ start:
   %panels.bytes = mul i64 %each, %panel.bytes
   %panels = call ptr @tj_alloc(i64 %panels.bytes)
   %no.panels = icmp eq ptr %panels, null
-  br i1 %no.panels, label %plain, label %choose
+  br i1 %no.panels, label %plain, label %look
+look:
+  %down = icmp eq i64 %br, 1
+  %apart.b = xor i1 %unit.b, true
+  %square = icmp sge i64 %k, {self.lanes}
+  %tall = and i1 %down, %square
+  %turned = and i1 %tall, %apart.b
+  br i1 %turned, label %turns, label %choose
+turns:
+  call void @tj_find_turn_{self.name}()
+  br label %choose
 choose:
   %panels.place = {_FIELDS.place("panels")}
   store ptr %panels, ptr %panels.place

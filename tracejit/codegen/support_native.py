@@ -14,9 +14,10 @@ from tracejit.codegen import (
     support_stack,
     support_zeros,
 )
+from tracejit.codegen.gemm_blas import blas_text
 from tracejit.codegen.gemm_direct import direct_text
 from tracejit.codegen.gemm_line import line_text
-from tracejit.codegen.gemm_panels import panels_text
+from tracejit.codegen.gemm_panels import panels_text, turn_text
 from tracejit.codegen.gemm_tiny import tiny_text
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_text import FOOTER, once
@@ -120,11 +121,16 @@ def gemm_module(options: LlvmOptions, names: Sequence[str] = gemm.DTYPES) -> str
     return once("\n".join(texts)) + FOOTER
 
 
-def products_module(name: str, options: LlvmOptions, blas_integer: int, blas_threads: bool) -> str:
+def products_module(name: str, options: LlvmOptions, has_blas: bool) -> str:
     """The module of the products of one dtype in a process, which finds its tiles and the parts of `gemm.PARTS` in
-    others. `blas_integer` is the width of the BLAS library's integers, 0 without one; `blas_threads` says whether that
-    library lets a thread choose the number of its threads."""
-    return once(gemm.gemm_text(name, options, blas_integer, blas_threads, is_lazy=True)) + FOOTER
+    others."""
+    return once(gemm.gemm_text(name, options, has_blas=has_blas, is_lazy=True)) + FOOTER
+
+
+def blas_module(name: str, integer_bits: int, has_switch: bool) -> str:
+    """The part `packed` of the products of one dtype, by a BLAS with integers of that width; `has_switch`: a thread may
+    choose the number of its threads."""
+    return once(blas_text(name, f"i{integer_bits}", has_switch)) + FOOTER
 
 
 def tiles_module(name: str, options: LlvmOptions) -> str:
@@ -142,4 +148,4 @@ def _tiles(name: str, options: LlvmOptions) -> tuple[str, str]:
 
 
 def _parts(name: str, options: LlvmOptions) -> dict[str, str]:
-    return {"panels": panels_text(name, options), "line": line_text(name, options)}
+    return {"panels": panels_text(name, options), "line": line_text(name, options), "turn": turn_text(name, options)}

@@ -37,6 +37,7 @@ from tracejit.codegen.support_native import (
     PRODUCTS,
     RARE,
     Platform,
+    blas_module,
     part_module,
     process_text,
     products_module,
@@ -202,7 +203,7 @@ class Engine:
 
     @cached_property
     def _switch(self) -> Any:
-        """The switch of the threads of a BLAS, linked when a program first needs products."""
+        """The switch of the threads of a BLAS, linked when a product first needs that."""
         blas = find_blas()
         assert blas is not None
         is_local = blas.set_threads_local != 0
@@ -218,6 +219,11 @@ class Engine:
             return self._products[name]
 
     @cached_property
+    def _quick(self) -> Any:
+        """A machine that compiles with little effort."""
+        return llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
+
+    @cached_property
     def lapack(self) -> Any:
         """The library of LAPACK's routines, linked when a program first needs one."""
         blas = find_blas()
@@ -229,21 +235,15 @@ class Engine:
         return library.link(self.jit, "lapack")
 
     def _link_products(self, name: str) -> Any:
-        blas = find_blas()
         key = self._tiles_key(name)
-        integer, has_local = (blas.integer_bits, blas.set_threads_local != 0) if blas else (0, False)
-        named = f"products {name} {self.options} {integer} {has_local}"
+        has_blas = find_blas() is not None
+        named = f"products {name} {self.options} {has_blas}"
         objects = [
             self._made.get(key) or self.compiled(lambda: [tiles_module(name, self.options)], key, optimised=False),
-            self.quickly(named, lambda: products_module(name, self.options, integer, has_local)),
+            self.quickly(named, lambda: products_module(name, self.options, has_blas)),
         ]
-        symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()} if blas else {}
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
-        library = self._library(objects, exports, symbols).add_jit_library("support")
-        if blas is not None:
-            _ = self._switch
-            library = library.add_jit_library("switch")
-        return library.link(self.jit, f"products.{name}")
+        return self._library(objects, exports, {}).add_jit_library("support").link(self.jit, f"products.{name}")
 
     def _tiles_key(self, name: str) -> str:
         """The key on the disk of the part of the products of a dtype that every program with products needs."""
@@ -266,17 +266,29 @@ class Engine:
         symbol = f"tj_{part}_{name}"
         with self.lock:
             if (part, name) not in self._parts:
-                key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
-                data = self.compiled(lambda: [part_module(part, name, self.options)], key, optimised=False)
-                library = self._library([data], [symbol], {}).add_jit_library("support")
-                library = library.add_jit_library(f"products.{name}")
+                library = self._by_blas(name, symbol) if part == "packed" else self._own(part, name, symbol)
+                library = library.add_jit_library("support")
                 self._parts[part, name] = library.link(self.jit, f"{part}.{name}")
             return self._parts[part, name][symbol]
+
+    def _own(self, part: str, name: str, symbol: str) -> Any:
+        key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
+        data = self.compiled(lambda: [part_module(part, name, self.options)], key, optimised=False)
+        return self._library([data], [symbol], {}).add_jit_library(f"products.{name}")
+
+    def _by_blas(self, name: str, symbol: str) -> Any:
+        blas = find_blas()
+        assert blas is not None
+        _ = self._switch
+        integer, has_switch = blas.integer_bits, blas.set_threads_local != 0
+        data = self.quickly(f"blas {name} {integer} {has_switch}", lambda: blas_module(name, integer, has_switch))
+        symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()}
+        return self._library([data], [symbol], symbols).add_jit_library("switch")
 
     def _resolve_now(self, name: str) -> None:
         """Find the parts of a dtype's products: threads of the pool may not ask for them, because the caller that waits
         for them may hold the interpreter's lock."""
-        for part in PARTS:
+        for part in PARTS if find_blas() else PARTS.keys() - {"packed"}:
             if (part, name) not in self._parts:
                 ctypes.CFUNCTYPE(None)(self._products[name][f"tj_find_{part}_{name}"])()
 
@@ -331,7 +343,7 @@ class Engine:
         if found is not None:
             return found
         with self.lock:
-            machine = llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
+            machine = self._quick
             module = llvm.parse_assembly(text())
             passes = llvm.create_new_module_pass_manager()
             passes.add_sroa_pass()
