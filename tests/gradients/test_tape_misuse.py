@@ -205,7 +205,52 @@ def steps(x, n):
     (x * x).sum().backward()
 
 
+def behind_a_loop(x, n):
+    y = x * 1.0
+    for i in range(n):
+        y = x * x * (i + 1.0)
+        if i % 2:
+            y.sum().backward()
+    y.sum().backward()
+
+
+def through_other_loops(x, n):
+    h = x.detach() + 1
+    for i in range(n):
+        y = h.detach() * x
+        y.sum().backward()
+        h = tj.tanh(h + y)
+        if i % 3 == 2:
+            h.sum().backward()
+            h = h.detach()
+
+
+def one_of_what_was_made(x, n):
+    y = x * x
+    z = y * 2
+    y.sum().backward()
+    if n == 1:
+        z = y.detach() * x
+    elif n == 2:
+        z = x * 3
+    z.sum().backward()
+
+
+def items_of_a_list(x, n):
+    ys = []
+    for i in range(3):
+        y = (x * x * i).sum()
+        if n == 2:
+            y.backward()
+        ys.append(y)
+    for y in ys:
+        y.backward()
+
+
 CASES = [
+    *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
+    *((through_other_loops, (n,)) for n in (2, 4)),
+    *((items_of_a_list, (n,)) for n in (1, 2)),
     *((f, ()) for f in (twice, twice_retained, three_times_retained_once, shared, shared_retained, computed_again)),
     *((f, (c,)) for f in (on_one_path, on_either_path) for c in (1, -1)),
     *((f, (n,)) for f in (in_a_loop, one_for_each_trip, inner_loop, two_for_each_trip) for n in (0, 1, 2)),

@@ -34,7 +34,7 @@ def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     may_miss = c.gradients.flag(given, "allow_unused", False, node)
     every = [_versions(c.gradients, x, node) for x in inputs]
     used = _used(c, ys, every, may_miss, node)
-    site = c.gradients.tape.begin(retains, node)
+    site = c.gradients.tape.begin(node)
     chosen = [versions for versions, is_used in zip(every, used, strict=True) if is_used]
     attrs = {"groups": tuple(map(len, chosen)), "site": site, "retain": retains}
     found = iter(emit_gradient(c.ctx.b, ys, seeds, [x for versions in chosen for x in versions], attrs))

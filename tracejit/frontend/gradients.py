@@ -171,7 +171,7 @@ class Gradients:
         creates = self.flag(given, "create_graph", False, node)
         retains = self.flag(given, "retain_graph", creates, node)
         classes, versions, truths = self.reached(ys)
-        site = self.tape.begin(retains, node)
+        site = self.tape.begin(node)
         attrs = {"groups": tuple(map(len, versions)), "site": site, "retain": retains}
         names = [f"d{xs[0].name}" for xs in versions]
         found = emit_gradient(ctx.b, ys, seeds, [x for xs in versions for x in xs], attrs, names)

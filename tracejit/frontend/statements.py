@@ -555,7 +555,7 @@ class Statements:
             go_next: bool | Value = False
             mark = len(self.tries.forks)
             try:
-                with self.calls.gradients.tape.iteration(s.node):
+                with self.calls.gradients.tape.iteration():
                     enter(index)
                     if isinstance(s, WhileLoop):
                         self.refine(s.test, True)

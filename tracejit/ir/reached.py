@@ -179,6 +179,12 @@ def all_of(b: Builder, truths: Iterable[Value], result: Value) -> None:
     b.append_op(Op(REGISTRY["logical_and"], (total, total), {}, (result,), (), b.span))
 
 
+def none_of(b: Builder, truths: Iterable[Truth], result: Value) -> None:
+    """Emit whether none of these holds, as the given value."""
+    some = value_of(b, any_of(b, truths))
+    b.append_op(Op(REGISTRY["logical_not"], (some,), {}, (result,), (), b.span))
+
+
 def value_of(b: Builder, truth: Truth) -> Value:
     """A truth as a value of the graph."""
     return truth if isinstance(truth, Value) else b.constant(truth, _BOOL)

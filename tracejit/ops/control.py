@@ -115,11 +115,10 @@ _structural(
 )
 _structural(
     "unspent",
-    ("*flags",),
-    "Whether the `gradient` of a `site` may be taken: unless flag i holds, that of site `sites[i]` has run since the "
-    "present iteration of the loop at depth `depths[i]` began, and what it went through may not be gone through again. "
-    "`expand-gradient` tells.",
-    infer=lambda flags, site, sites, depths: (ScalarType(BOOL),),
+    (),
+    "Whether nothing that the `gradient` of a `site` goes through was gone through before by one that does not retain "
+    "it; `expand-gradient` tells.",
+    infer=lambda site: (ScalarType(BOOL),),
 )
 _structural(
     "intact",

@@ -1,72 +1,155 @@
 """A second `backward()` through the same values, without `retain_graph`, is a RuntimeError, as in eager code.
 
-What a `gradient` goes through are the values that vary with its inputs and matter to its output. `unspent` stands
-before one with flags that say which others have not run; those count of others that go through one value with it.
+What a `gradient` goes through is freed: values that vary with its inputs and matter to its output, and all that is made
+of these, before or after. `unspent` stands before a `gradient` and tells whether its output is none of them. What is
+known on every path costs nothing; else branches and loops also give whether their results are spent.
+A list is spent where one of its items was when it was put there, or is later, outside of the list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, walk
 from tracejit.ir.opdef import Pointwise
-from tracejit.ir.reached import all_of
+from tracejit.ir.reached import Truth, any_of, none_of, sources, value_of
+from tracejit.ir.types import BOOL, ListType, ScalarType, is_differentiable
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.activity import active
+from tracejit.transforms.activity import active, useful, varied
+
+_FLAG = ScalarType(BOOL)
 
 
 def without_unspent(body: Block) -> Block:
     """The block with the answers in the place of its `unspent` ops."""
     if not any(op.name == "unspent" for op in walk(body)):
         return body
-    return _answered(body, dict(_passed(body, [], 0)))
+    b = Builder()
+    _Spending().ops(b, body.ops, {}, ())
+    return Block(body.params, tuple(b.ops), body.results, body.label)
 
 
-def _passed(block: Block, before: list[tuple[Op, int]], depth: int) -> Iterator[tuple[Op, dict[Value, int]]]:
-    """For each gradient of a site the values it goes through, with the number of loops around each."""
-    here = list(before)
-    for op in block.ops:
-        if op.name == "gradient" and op.attrs.get("site", -1) >= 0:
-            ys, _, xs = gradient_parts(op)
-            found = active([o for o, _ in here], xs, ys)
-            makers = [(inner, d) for o, d in here for inner in (o, *(i for b in o.blocks for i in walk(b)))]
-            yield op, {r: d for o, d in makers if _is_node(o) for r in o.results if r in found}
-        for nested in op.blocks:
-            yield from _passed(nested, here, depth + (op.name == "loop"))
-        here.append((op, depth))
+@dataclass(slots=True)
+class _Spending:
+    """Ops that also tell which values are spent."""
+
+    #: what each gradient frees of the values that can be seen where it stands, and what is made of it
+    freed: dict[Op, frozenset[Value]] = field(default_factory=dict[Op, frozenset[Value]])
+
+    def ops(self, b: Builder, ops: Sequence[Op], spent: dict[Value, Truth], before: Sequence[Op]) -> None:
+        """Append the ops to `b`; `spent` tells of the values so far, those that are not in it are not. `before` are
+        the ops in front of these, in the blocks around too."""
+        for at, op in enumerate(ops):
+            b.span = op.span
+            if op.name == "unspent":
+                ys = gradient_parts(_taken(op, ops[at:]))[0]
+                none_of(b, [spent.get(y, False) for y in ys], op.results[0])
+            elif op.name == "if":
+                self.branches(b, op, spent, (*before, *ops[:at]))
+            elif op.name == "loop":
+                self.loop(b, op, spent, (*before, *ops[:at]))
+            else:
+                blocks = tuple(map(without_unspent, op.blocks))
+                b.append_op(Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span) if blocks else op)
+                truth = any_of(b, [spent[v] for v in sources(op) if v in spent])
+                for r in op.results:
+                    _set(spent, r, truth if is_differentiable(r.type) else False)
+                if op.name == "gradient" and op.attrs.get("site", -1) >= 0 and not op.attrs.get("retain", False):
+                    for v in self.frees(op, (*before, *ops[:at])):
+                        spent[v] = True
+
+    def frees(self, gradient: Op, before: Sequence[Op]) -> frozenset[Value]:
+        if gradient not in self.freed:
+            ys, _, xs = gradient_parts(gradient)
+            through = active(before, xs, ys)
+            nodes = [r for op in before for r in op.results if r in through and _has_node(op, r, through)]
+            found = varied(before, [r for r in nodes if not isinstance(r.type, ListType)])
+            self.freed[gradient] = frozenset(r for op in before for r in op.results if r in found)
+        return self.freed[gradient]
+
+    def branches(self, b: Builder, op: Op, spent: dict[Value, Truth], before: Sequence[Op]) -> None:
+        sides = [(block, b.nested(), dict(spent)) for block in op.blocks]
+        for block, inner, within in sides:
+            self.ops(inner, block.ops, within, before)
+        (then, _, yes), (orelse, _, no) = sides
+        ends: dict[Value, tuple[Truth, Truth]] = {
+            r: (yes.get(v, False), no.get(w, False))
+            for r, v, w in zip(op.results, then.results, orelse.results, strict=True)
+        }
+        visible = {v for v in (*yes, *no) if v in spent or not _is_made_in(v, op)}
+        ends.update((v, (yes.get(v, False), no.get(v, False))) for v in visible)
+        more = [(v, end) for v, end in ends.items() if end[0] is not end[1]]
+        blocks = tuple(
+            inner.block((), (*block.results, *(value_of(inner, end[k]) for _, end in more)), block.label)
+            for k, (block, inner, _) in enumerate(sides)
+        )
+        results = tuple(Value(_FLAG, "spent") for _ in more)
+        b.append_op(Op(op.defn, op.operands, op.attrs, (*op.results, *results), blocks, op.span))
+        for v, (truth, _) in ends.items():
+            _set(spent, v, truth)
+        spent.update((v, r) for (v, _), r in zip(more, results, strict=True))
+
+    def loop(self, b: Builder, op: Op, spent: dict[Value, Truth], before: Sequence[Op]) -> None:
+        """A `loop` that carries what tells of values which trips spend."""
+        body = op.block("body")
+        inits = dict(zip(body.params[1:], op.operands[2:], strict=True))
+        following = dict(zip(body.params[1:], body.results[1:], strict=True))
+        entry = {**spent, **{p: spent[v] for p, v in inits.items() if v in spent}}
+        carried: dict[Value, Value] = {}
+        while True:
+            inner, within = b.nested(), {**entry, **carried}
+            self.ops(inner, body.ops, within, before)
+            ends = {v: within.get(following.get(v, v), False) for v in (*entry, *within, *following)}
+            varying = [v for v in ends if _lasts(v, op, following) and ends[v] is not entry.get(v, False)]
+            new = [v for v in varying if v not in carried]
+            if not new:
+                break
+            carried.update((v, Value(_FLAG, "spent")) for v in new)
+        starts = [value_of(b, entry.get(v, False)) for v in carried]
+        ended = [value_of(inner, ends[v]) for v in carried]
+        block = inner.block((*body.params, *carried.values()), (*body.results, *ended), body.label)
+        results = tuple(Value(_FLAG, "spent") for _ in carried)
+        b.append_op(Op(op.defn, (*op.operands, *starts), op.attrs, (*op.results, *results), (block,), op.span))
+        found: dict[Value, Truth] = {**entry, **dict(zip(carried, results, strict=True))}
+        for v in carried.keys() - following.keys():
+            spent[v] = found[v]
+        for r, p in zip(op.results, following, strict=True):
+            _set(spent, r, found.get(p, False))
+
+
+def _taken(asked: Op, ops: Sequence[Op]) -> Op:
+    """The gradient that a question is about."""
+    site = asked.attrs["site"]
+    return next(op for op in walk(Block((), tuple(ops), ())) if op.name == "gradient" and op.attrs["site"] == site)
+
+
+def _set(spent: dict[Value, Truth], value: Value, truth: Truth) -> None:
+    if truth is False:
+        spent.pop(value, None)
+    else:
+        spent[value] = truth
+
+
+def _is_made_in(value: Value, op: Op) -> bool:
+    return any(value in inner.results for block in op.blocks for inner in block.ops)
+
+
+def _lasts(value: Value, loop: Op, following: Mapping[Value, Value]) -> bool:
+    """Whether a value is one that a loop carries, or from outside of it."""
+    return value in following or not _is_made_in(value, loop)
+
+
+def _has_node(op: Op, result: Value, through: set[Value]) -> bool:
+    """Whether a result is made by calls on the tape of eager code that keep something: not by reading a view alone."""
+    if op.name not in ("if", "loop"):
+        return _is_node(op)
+    inside = useful([op], [result]) & through
+    made = (inner for block in op.blocks for inner in walk(block) if inner.name not in ("if", "loop"))
+    return any(_is_node(inner) and any(r in inside for r in inner.results) for inner in made)
 
 
 def _is_node(op: Op) -> bool:
-    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view, and no branch or
-    loop, of which the ops inside count."""
     lower = op.defn.lower
-    is_view = isinstance(lower, Pointwise) and lower.view != ""
-    return not is_view and op.defn.stands_for is None and op.name not in ("if", "loop")
-
-
-def _answered(block: Block, passed: dict[Op, dict[Value, int]]) -> Block:
-    ops: list[Op] = []
-    for at, op in enumerate(block.ops):
-        if op.name == "unspent":
-            attrs, b = op.attrs, Builder(op.span)
-            behind = walk(Block((), block.ops[at:], ()))
-            own = next((passed[g] for g in behind if g in passed and g.attrs["site"] == attrs["site"]), {})
-            flags = [
-                flag
-                for flag, site, depth in zip(op.operands, attrs["sites"], attrs["depths"], strict=True)
-                if any(
-                    own.get(v) == d == depth
-                    for g, of in passed.items()
-                    if g.attrs["site"] == site
-                    for v, d in of.items()
-                )
-            ]
-            all_of(b, flags, op.results[0])
-            ops += b.ops
-            continue
-        if op.blocks:
-            nested = tuple(_answered(n, passed) for n in op.blocks)
-            op = Op(op.defn, op.operands, op.attrs, op.results, nested, op.span)
-        ops.append(op)
-    return Block(block.params, tuple(ops), block.results, block.label)
+    return op.defn.stands_for is None and not (isinstance(lower, Pointwise) and lower.view != "")
