@@ -46,8 +46,39 @@ int main(void) {
 """
 
 
-def run_main(folder: Path, *linked: str) -> list[str]:
-    (folder / "main.c").write_text(MAIN)
+#: Counts the large blocks that the library takes from the system.
+COUNTED = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include "model.h"
+
+static int taken;
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
+    taken++;
+    return __real_aligned_alloc(alignment, bytes);
+}
+
+int main(void) {
+    int64_t shape[2] = {100000, 1};
+    double limit = 1.5;
+    float *data = calloc(shape[0], sizeof(float));
+    tj_tensor inputs[MODEL_INPUTS] = {{data, 2, shape, NULL, TJ_FLOAT32}, {&limit, 0, NULL, NULL, 0}};
+    for (int call = 0; call < 3; call++) {
+        tj_tensor outputs[MODEL_OUTPUTS] = {{NULL}};
+        if (model(inputs, outputs, NULL) != MODEL_OK) return 1;
+        if (((float *)outputs[0].data)[shape[0] - 1] != 0) return 2;
+        model_free(outputs[0].data);
+        model_free(outputs[1].data);
+        printf("%d\n", taken);
+    }
+    return 0;
+}
+"""
+
+
+def run_main(folder: Path, *linked: str, source: str = MAIN) -> list[str]:
+    (folder / "main.c").write_text(source)
     warnings = ["-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Werror"]
     subprocess.run(
         ["cc", "-std=c11", *warnings, "-o", "main", "main.c", *linked, "-lm"], cwd=folder, check=True, timeout=60
@@ -66,6 +97,13 @@ def test_a_c_program_computes_the_same(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose([float(line) for line in lines[:2]], np.tanh(x).sum(1), rtol=1e-6)
     assert lines[2] == "1.5 dtype 13"
     assert lines[3].startswith("1 ValueError: limit 9.0 is not below 2.5 {}")
+
+
+def test_large_blocks_are_taken_from_the_system_once(tmp_path: Path) -> None:
+    write_program(program(ROWS), tmp_path / "model.o")
+    first, *later = run_main(tmp_path, "model.o", "-Wl,--wrap=aligned_alloc", source=COUNTED)
+    assert int(first) > 0
+    assert later == [first, first]
 
 
 def test_the_library_needs_the_c_library_only(tmp_path: Path) -> None:

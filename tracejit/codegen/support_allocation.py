@@ -24,6 +24,9 @@ HUGE_BYTES = 1 << 20
 HUGE_ALIGNMENT = 1 << 21
 _BINS = 180
 
+#: Bytes of freed blocks that a process keeps at most, and that an exported library does.
+PROCESS_BYTES, LIBRARY_BYTES = 1 << 30, 1 << 28
+
 #: Blocks of at least this many bytes wait in the bins when they are freed; smaller ones go back to the C library.
 CACHED_BYTES = 1 << 7
 _CACHED_LOG = CACHED_BYTES.bit_length() - 1
@@ -78,7 +81,7 @@ _ALLOCATION = f"""
 @tj_bins_lock = internal global i32 0
 @tj_cached = internal global i64 0
 @tj_fresh_count = internal global i64 0
-@tj_cache_limit = internal global i64 {1 << 30}
+@tj_cache_limit = internal global i64 {PROCESS_BYTES}
 declare ptr @malloc(i64)
 declare ptr @aligned_alloc(i64, i64)
 declare void @free(ptr)
@@ -351,3 +354,37 @@ def allocation_text(system: str) -> str:
     if function is None:
         return "define internal i64 @tj_usable_size(ptr %p) { ret i64 0 }\n" + _ALLOCATION
     return f"declare i64 @{function}(ptr)\n" + _ALLOCATION.replace("@tj_usable_size", f"@{function}")
+
+
+#: When the library is unloaded.
+_UNLOADED = """
+@llvm.global_dtors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @tj_end, ptr null }]
+define internal void @tj_end() nounwind {
+  %freed = call i64 @tj_trim()
+  ret void
+}
+"""
+
+
+#: Where there is no memory of a system's to keep, or no C11.
+_PLAIN = """
+declare ptr @malloc(i64)
+declare void @free(ptr)
+define ptr @tj_take(i64 %bytes) nounwind {
+  %p = call ptr @malloc(i64 %bytes)
+  ret ptr %p
+}
+define void @tj_give(ptr %p) nounwind {
+  call void @free(ptr %p)
+  ret void
+}
+"""
+
+
+def library_allocation_text(system: str) -> str:
+    """`@tj_take` and `@tj_give`: the same for a library, which keeps large blocks only and gives them back when it is
+    unloaded."""
+    if system not in _USABLE_SIZE:
+        return _PLAIN
+    text = allocation_text("").replace("@tj_alloc(", "@tj_take(").replace("@tj_free(", "@tj_give(")
+    return text.replace(f"i64 {PROCESS_BYTES}", f"i64 {LIBRARY_BYTES}") + _UNLOADED

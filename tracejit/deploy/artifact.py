@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tracejit.codegen.loop_ir import ErrorSite, Program
+from tracejit.codegen.support_allocation import library_allocation_text
 from tracejit.codegen.support_memory import OUTPUT
 from tracejit.deploy import levels
 from tracejit.deploy.abi import Interface, Slot, interface
@@ -123,11 +124,15 @@ def object_of(
 ) -> bytes:
     """The object of a program behind its interface. `support` are modules that stand for a C library, `exports` their
     functions that stay visible."""
+    from tracejit.runtime.engine import system_name
+
     versions = levels.levels_of(machine)
     entries = [(program, level.options(levels.symbol(level))) for level in versions]
     memory = working_memory(program)
     wrapper = wrapper_text(surface, _ENTRY, None if memory is None else _MEMORY, host_reals=bool(support))
-    modules = [*support[:1], wrapper, levels.chooser_text(versions, _ENTRY), f"{_LIBC}{OUTPUT}", *support[1:]]
+    memory_text = library_allocation_text("" if support else system_name(triple))
+    texts = (wrapper, memory_text, levels.chooser_text(versions, _ENTRY), f"{_LIBC}{OUTPUT}")
+    modules = [*support[:1], *texts, *support[1:]]
     if memory is not None:
         entries.append((memory, versions[-1].options(_MEMORY)))
     return library_object(entries, modules, (*exported_names(surface), *exports), triple, surface.threads)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tracejit.codegen.loop_ir import ErrorSite
+from tracejit.codegen.support_allocation import LIBRARY_BYTES
 from tracejit.deploy.abi import BAD_ARGUMENT, C_TYPES, DTYPE_CODES, MOST_THREADS, NO_MEMORY, Interface, Slot
 
 _TENSOR = """\
@@ -75,7 +76,8 @@ int {name}(const tj_tensor *inputs, tj_tensor *outputs, void *arena);
 /* The last error of this thread as text, "" if there was none; valid until the thread's next call. */
 const char *{name}_message(void);
 
-/* Give back the `data` of an output that the library allocated. NULL is ignored. */
+/* Give back the `data` of an output that the library allocated. NULL is ignored. Large blocks are kept for later calls,
+ * up to {LIBRARY_BYTES >> 20} MB, until the library is unloaded. */
 void {name}_free(void *data);
 
 /* How many bytes of working memory {name} can use for these inputs (0: it needs none that is known beforehand). */

@@ -44,7 +44,7 @@ def _alloc(e: Emitter) -> None:
             block = e.at(following, HEADER)
             e.store("ptr", "null", block, -8)
             e.leave(f"ptr {block}")
-        raw = e.call("ptr", "malloc", f"i64 {e.add(needed, ALIGNMENT)}")
+        raw = e.call("ptr", "tj_take", f"i64 {e.add(needed, ALIGNMENT)}")
         with e.when(e.compare("eq", "ptr", raw, "null")):
             e.leave("ptr null")
         behind = e.add(e.op(f"ptrtoint ptr {raw} to i64"), HEADER + ALIGNMENT - 1)
@@ -56,7 +56,7 @@ def _alloc(e: Emitter) -> None:
 def _free(e: Emitter) -> None:
     with e.function("hidden void @tj_free(ptr %block)"):
         with e.when(e.compare("ne", "ptr", "%block", "null")):
-            e.call("void", "free", f"ptr {e.load('ptr', '%block', -8)}")  # free ignores null
+            e.call("void", "tj_give", f"ptr {e.load('ptr', '%block', -8)}")  # ignores null
         e.leave("void")
 
 

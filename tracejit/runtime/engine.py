@@ -137,6 +137,11 @@ def machine_name(triple: str | None = None) -> str:
     return Platform.of_triple(triple or llvm.get_default_triple()).machine
 
 
+def system_name(triple: str | None = None) -> str:
+    """The operating system of a triple (of this process, if None) as `Platform` names it: `linux`, `darwin`."""
+    return Platform.of_triple(triple or llvm.get_default_triple()).system
+
+
 def has_threads(triple: str | None = None) -> bool:
     """Whether parallel loops can use threads on a machine (that of this process, if None)."""
     platform = Platform.of_triple(triple or llvm.get_default_triple())
