@@ -243,6 +243,13 @@ def test_a_loaded_graph_cuts_no_number(tmp_path: Path) -> None:
         loaded(np.ones(2, np.float32), 2.5)
 
 
+def test_a_graph_of_wrong_types_is_refused(tmp_path: Path) -> None:
+    path = tj.export(lambda x: x * 2, [normal(3)], tmp_path / "net.tj")
+    path.write_text(path.read_text().replace("f32[n]\n", "f64[n]\n"))
+    with pytest.raises(tj.ExportError, match="cannot load .*net.tj: invalid graph"):
+        tj.load(path)
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.tj").write_bytes(b"\xff\x00")
     with pytest.raises(tj.ExportError, match="it is no text"):
@@ -261,6 +268,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         tj.export(lambda x: "text", [np.ones(2)], tmp_path / "net.so")
     with pytest.raises(tj.ScriptError):
         tj.export(generator, [np.ones(2)], tmp_path / "net.so")
+    (tmp_path / "net.o").write_bytes(b"code")
     with pytest.raises(tj.ExportError, match="cannot load"):
         tj.load(tmp_path / "net.o")
 

@@ -316,6 +316,27 @@ def test_files_that_are_no_scripts(tmp_path: Path) -> None:
             assert jit.load(io.BytesIO(damaged))(tj.ones(1, 2)).shape == (1, 2)
         except (tj.ExportError, TypeError):
             continue
+
+    def changed(name: str, old: bytes, new: bytes) -> io.BytesIO:
+        made = io.BytesIO()
+        with zipfile.ZipFile(path) as before, zipfile.ZipFile(made, "w") as after:
+            for member in before.namelist():
+                data = before.read(member)
+                assert member != name or old in data
+                after.writestr(member, data.replace(old, new) if member == name else data)
+        return made
+
+    with pytest.raises(tj.ExportError, match="has format 9, this tracejit reads 1"):
+        jit.load(changed("script.json", b'"format": 1', b'"format": 9'))
+    for edit, message in [
+        (("script.json", b'"f32"', b'"f33"'), "damaged"),
+        (("script.json", b'{"element": "f32"}', b'{"element": "f64"}'), "not for a call|takes other inputs"),
+        (("script.json", b'"inout": []', b'"inout": [0]'), "takes other inputs"),
+        (("graphs/0.tj", b"yield %", b"yield %no"), "damaged"),
+        (("graphs/0.tj", b"(1, 0)", b"(1, 1)"), "invalid graph"),
+    ]:
+        with pytest.raises((tj.ExportError, TypeError), match=message):
+            jit.load(changed(*edit))(tj.ones(1, 2))
     other = io.BytesIO()
     with zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("data.pkl", "x")

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from tracejit.deploy.files import write_atomically
-from tracejit.errors import ExportError
+from tracejit.errors import ExportError, VerifyError
 from tracejit.ir.core import Graph, Value
 from tracejit.ir.parser import parse
 from tracejit.ir.types import ScalarType
+from tracejit.ir.verifier import verify
 from tracejit.scripted.compiler import Compiled, compile_graph
 from tracejit.weights import load_weights, save_weights
 
@@ -45,9 +46,19 @@ def read_graph(path: Path) -> LoadedGraph:
     ParseError for another text, ValueError for damaged arrays."""
     text = _text(path)
     graph = parse(text, str(path))
+    require_valid(graph, str(path))
     named = _WEIGHTS.match(text)
     weights = {} if named is None else _weights(path.with_name(named[1]), path, graph)
     return LoadedGraph(compile_graph(graph), weights)
+
+
+def require_valid(graph: Graph, name: str) -> None:
+    """Raise ExportError for a graph whose types contradict each other: somebody wrote it by hand."""
+    try:
+        verify(graph)
+    except VerifyError as error:
+        reason = str(error).partition("\n\n")[0]
+        raise ExportError(f"cannot load {name}: {reason}") from None
 
 
 def _text(path: Path) -> str:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
+from tracejit.errors import ExportError
 from tracejit.frontend.array_facts import GRADIENTS, LAYOUT
 from tracejit.frontend.function import Input, Lowered, any_size_wanted
 from tracejit.frontend.signature import (
@@ -27,6 +28,7 @@ from tracejit.frontend.signature import (
 )
 from tracejit.frontend.source import FunctionSource
 from tracejit.ir.core import Graph
+from tracejit.ir.types import DType, ScalarType, TensorType, Type
 from tracejit.runtime.cache import digest
 from tracejit.saving.modules import LoadedPart, refuse_loaded
 from tracejit.scripted import ScriptedFunction, ScriptedModule
@@ -53,7 +55,11 @@ class Entry:
 
     @cached_property
     def _graph(self) -> Graph:
-        return self.graph()
+        graph = self.graph()
+        fits = [*map(_type_in, graph.param_types)] == [*map(_type_of, self.inputs)]
+        if not fits or graph.inout != self.inout:
+            raise ExportError(f"the loaded file is damaged: {graph.name} takes other inputs than it says")
+        return graph
 
     @property
     def whole(self) -> Lowered:
@@ -108,6 +114,19 @@ class Entry:
         if saved is None:
             return self.any_size or given is None or given > 1
         return saved == given
+
+
+def _type_of(x: Input) -> tuple[DType, tuple[int | None, ...] | None]:
+    """The dtype of an input, and what is known about its sizes."""
+    return x.spec.dtype, x.spec.dims if isinstance(x.spec, ArraySpec) else None
+
+
+def _type_in(type: Type) -> tuple[DType, tuple[int | None, ...] | None]:
+    """The same of a parameter of a graph."""
+    if isinstance(type, TensorType):
+        return type.dtype, tuple(n if isinstance(n, int) else None for n in type.shape)
+    assert isinstance(type, ScalarType), "lists are no parameters"
+    return type.dtype, None
 
 
 def _spec_at(specs: Sequence[Spec], access: Access) -> Spec:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tracejit.deploy import load as load_exported
+from tracejit.deploy.graph_file import require_valid
 from tracejit.errors import ExportError, ParseError, Span
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.parser import parse_all
@@ -102,4 +103,5 @@ def _graph(text: str, content: Mapping[str, Any]) -> Graph:
             object.__setattr__(op, "span", places[number] if number >= 0 else None)
     except (ParseError, ValueError, TypeError, IndexError) as error:
         raise ExportError(f"the loaded file is damaged: {error}") from error
+    require_valid(graphs[0], "a graph of the file")
     return graphs[0]
