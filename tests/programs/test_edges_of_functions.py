@@ -166,3 +166,23 @@ def test_diagonals_at_computed_places() -> None:
     check(diagonals, x, offsets)
     check(diagonals, x.T, offsets[::-1])
     tj.check(lambda x: diagonals(x, offsets)[0].sum(), x)
+
+
+def test_axes_of_computed_size_are_squeezed_where_they_are_named() -> None:
+    def squeezed(x: Any, chosen: Any) -> Any:
+        row = np.squeeze(x[chosen], axis=0)
+        row += 1
+        return row, x[chosen].T.squeeze(1).sum()
+
+    x = np.arange(12.0).reshape(4, 3)
+    check(squeezed, x, np.arange(4) == 2)
+    check(squeezed, x, np.arange(4) > 1)
+
+
+@pytest.mark.compiled
+def test_the_covariance_of_one_chosen_variable_is_refused_in_the_call() -> None:
+    x = np.arange(12.0).reshape(4, 3) ** 2
+    scripted = tj.script(lambda x, chosen: np.cov(x[chosen]))
+    np.testing.assert_allclose(scripted(x, np.arange(4) > 1), np.cov(x[2:]))
+    with pytest.raises(ValueError, match="the covariance of one variable is a number"):
+        scripted(x, np.arange(4) == 1)

@@ -88,6 +88,9 @@ def function(
     calls.ctx.refuse(node, f"the function {name!r} is not available in a script", _OUTSIDE)
 
 
+#: Methods of NumPy's scalars that arrays have not.
+_OF_SCALARS = ("is_integer",)
+
 _OUTSIDE = "write it with available functions, or call it outside the script"
 
 
@@ -102,6 +105,8 @@ def require_method(calls: Calls, base: ArrayView | Number, name: str, node: ast.
     python = {"b": bool, "i": int, "f": float, "c": complex}
     is_python = isinstance(base, Number) and base.weak
     kinds = (python.get(base.dtype.kind, int),) if is_python else (Tensor, np.ndarray)
+    if isinstance(base, Number) and not is_python and name in _OF_SCALARS:
+        kinds = (getattr(np, base.dtype.numpy_name),)
     if not any(hasattr(kind, name) for kind in kinds) and not calls.ctx.frame.source.is_library:
         shown = "Tensor" if calls.ctx.tensors and not is_python else type_name(base)
         calls.ctx.check_false("AttributeError", no_attribute(shown, name))
@@ -132,7 +137,8 @@ def method(
 
 def written_method(calls: Calls, receiver: FrontValue, name: str) -> Callable[..., Any] | None:
     """The definition of a method that Python numbers, or arrays but not Tensors, have."""
-    if isinstance(receiver, Number) and receiver.weak and (found := number_method(name)) is not None:
+    is_number = isinstance(receiver, Number) and (receiver.weak or name in _OF_SCALARS)
+    if is_number and (found := number_method(name)) is not None:
         return found
     return None if calls.ctx.tensors else method_replacement(name)
 
@@ -366,16 +372,24 @@ def _expand_dims(c: Calls, a: Arguments) -> FrontValue:
     return x.viewed(x.offset, strides, lengths, via)
 
 
+_NOT_ONE = "cannot select an axis to squeeze out which has size not equal to one"
+
+
 @define("squeeze", "x axis=None")
 def _squeeze(c: Calls, a: Arguments) -> FrontValue:
     x = a.array()
     wanted = None if a.is_none("axis") else a.axes(x.rank)
-    for k, n in enumerate(x.lengths):
-        if not isinstance(n, int) and (wanted is None or k in wanted) and not c.ctx.sizes.at_least(n, 2):
-            c.ctx.refuse(a.node, "squeeze needs to know which sizes are 1", "name the axis, or reshape")
     drop = [k for k, n in enumerate(x.lengths) if n == 1 and (wanted is None or k in wanted)]
-    if wanted is not None and len(drop) != len(wanted) and not c.ctx.tensors:  # PyTorch leaves other sizes alone
-        c.arith.mismatch(ValueError("cannot select an axis to squeeze out which has size not equal to one"), a.node)
+    for k, n in enumerate(x.lengths):
+        if isinstance(n, int) or (wanted is not None and k not in wanted) or c.ctx.sizes.at_least(n, 2):
+            continue
+        if wanted is None or c.ctx.tensors:  # PyTorch leaves sizes that are not 1 alone
+            c.ctx.refuse(a.node, "squeeze needs to know which sizes are 1", "x[:, 0] and the like, or reshape")
+        is_one = c.ctx.b.emit("eq", (n, c.ctx.size_value(1)))[0]
+        c.ctx.check(is_one, "ValueError", _NOT_ONE)
+        drop.append(k)
+    if wanted is not None and len(drop) != len(wanted) and not c.ctx.tensors:
+        c.arith.mismatch(ValueError(_NOT_ONE), a.node)
     keep = [k for k in range(x.rank) if k not in drop]
     if not drop:
         return x

@@ -195,16 +195,31 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) 
     return b.reshape(made, (sizes[0], *rest) if b.rank(given) else rest)
 
 
-@function()
+@function(kinds=TORCH)
 def quantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
     """The element at the fraction q of the order along an axis, linear between neighbours."""
     return _quantile(b, x, q, axis, keepdims)
 
 
-@function(kinds=LIBRARY)
+@function(kinds=("function",))
 def percentile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
     """`quantile` of q per cent."""
     return _quantile(b, x, on(b).div(q, 100.0), axis, keepdims)
+
+
+@function("numpy quantile", kinds=())
+def quantile_(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """NumPy's `quantile`, which promotes x with a vector of fractions."""
+    x = inexact(b, x)
+    if b.rank(array(b, q)):
+        x = on(b).cast(x, dtype=coerce.result_dtype(b, (x, q)))
+    return _quantile(b, x, q, axis, keepdims)
+
+
+@function("numpy percentile", kinds=())
+def percentile_(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+    """`quantile_` of q per cent."""
+    return quantile_(b, x, on(b).div(q, 100.0), axis, keepdims)
 
 
 @function(kinds=TORCH)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tracejit.errors import DTypeMismatch, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample, Update
-from tracejit.ir.types import BOOL, I64, TensorType, Type
+from tracejit.ir.types import BOOL, F64, I64, TensorType, Type
 from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
@@ -279,7 +279,7 @@ def searchsorted(b: Any, x: Operand, values: Operand, side: str = "left", *, rig
     return b.insertion_place(x, values, side=side)
 
 
-@function("method bincount", kinds=LIBRARY)
+@function(kinds=("function", "method"))
 def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -> Any:
     """How often each integer from 0 on occurs, or the sum of the weights where it does."""
     x = array(b, x)
@@ -297,6 +297,18 @@ def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -
         agree(b, b.shape(x)[0], b.shape(value)[0], "The weights and list don't have the same length.")
         value = with_sizes(b, value, b.shape(x))
     return b.scatter_add(b.full(0, (size,), b.dtype(value)), x, value, axis=0)
+
+
+@function("numpy bincount", kinds=())
+def bincount_(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -> Any:
+    """NumPy's `bincount`, which adds up weights in 64 bits."""
+    if weights is None:
+        return bincount(b, x, None, minlength)
+    weights = array(b, weights)
+    if b.dtype(weights).is_complex:
+        text = f"Cannot cast array data from dtype('{b.dtype(weights).numpy_name}') to dtype('float64')"
+        raise DTypeMismatch(f"{text} according to the rule 'safe'")
+    return bincount(b, x, on(b).cast(weights, dtype=F64), minlength)
 
 
 @function(kinds=LIBRARY)

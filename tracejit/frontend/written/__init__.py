@@ -64,6 +64,21 @@ class Known:
 each = Known()
 
 
+class IsKnown:
+    """`is_known(n)`: whether a number is known when the function is compiled."""
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        from tracejit.frontend.values import Static
+
+        return Static(isinstance(args[0], Static))
+
+    def __call__(self, n: Any) -> bool:
+        return True
+
+
+is_known = IsKnown()
+
+
 def written(
     *functions: Any, methods: str = "", numbers: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, each, extended, refuse, written
+from tracejit.frontend.written import Library, each, extended, is_known, refuse, written
 from tracejit.frontend.written.reductions import stored
 
 equal_bins = Library("histogram")
@@ -120,7 +120,7 @@ def cov(
     if fweights is None and aweights is None:
         apart = rows - np.mean(rows, axis=1, keepdims=True)
         made = apart @ np.conj(apart).T / max(rows.shape[1] - freedom, 0)
-        return np.squeeze(made) if made_of_one(m, y) else made
+        return np.squeeze(made) if _is_one(rows) else made
     weights = np.ones(rows.shape[1])
     if fweights is not None:
         weights = weights * fweights
@@ -135,7 +135,7 @@ def cov(
     else:
         factor = total - freedom * np.sum(weights * aweights) / total
     made = (apart * weights) @ np.conj(apart).T / factor
-    return np.squeeze(made) if made_of_one(m, y) else made
+    return np.squeeze(made) if _is_one(rows) else made
 
 
 def _variables(m: Any, rowvar: Any) -> Any:
@@ -147,16 +147,20 @@ def _variables(m: Any, rowvar: Any) -> Any:
     return rows.astype(np.result_type(m, np.float64))
 
 
-def made_of_one(m: Any, y: Any) -> Any:
-    """Whether there is one variable only, by rank: its variance is a number."""
-    return y is None and np.ndim(m) < 2
+def _is_one(rows: Any) -> Any:
+    """Whether there is one variable only, whose variance is a number: that is to be known when the function is
+    compiled."""
+    count = rows.shape[0]
+    if not is_known(count) and count == 1:
+        raise ValueError("the covariance of one variable is a number: np.var(x, ddof=1)")
+    return is_known(count) and count == 1
 
 
 @written(np.corrcoef)
 def corrcoef(x: Any, y: Any = None, rowvar: Any = True) -> Any:
     """The correlations of variables: covariances over the roots of both variances."""
     c = cov(x, y, rowvar)
-    if made_of_one(x, y):
+    if c.ndim == 0:
         return c[()] / c[()]
     spread = np.sqrt(np.real(np.diag(c)))
     made = c / spread[:, None] / spread[None, :]

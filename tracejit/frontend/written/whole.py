@@ -152,8 +152,8 @@ def bit_count(x: Any) -> Any:
 
 @written(numbers="is_integer")
 def is_integer(x: Any) -> Any:
-    """Whether a float is finite and whole."""
-    return isinstance(x, int) or (math.isfinite(x) and math.floor(x) == x)
+    """Whether a number is finite and whole."""
+    return bool(x % 1 == 0)
 
 
 @extended("math.isclose")
