@@ -320,3 +320,23 @@ def test_the_sign_of_a_start_is_asked_once() -> None:
     upward = script_ir(ranges_of, *arguments).split("if(", 1)[1].split("else():", 1)[0]
     body = upward.split("body(", 1)[1].split("yield", 1)[0]
     assert body.count("index_update") == 1 and body.count("check(") == 2  # that of b[k] comes before all writes
+
+
+def test_rows_of_a_matrix_change_each_other_and_themselves() -> None:
+    def eliminated(a):
+        n = a.shape[0]
+        for k in range(n):
+            for i in range(k + 1, n):
+                a[i, k] /= a[k, k]
+                for j in range(k + 1, n):
+                    a[i, j] -= a[i, k] * a[k, j]
+
+    def spread(a, k, shift):
+        for i in range(a.shape[0]):
+            for j in range(a.shape[1] - shift):
+                a[i, j + shift] -= a[i, k] * a[k, j]
+
+    rng = np.random.default_rng(3)
+    check(eliminated, rng.random((21, 21)) + 4 * np.eye(21))
+    for k, shift in ((0, 0), (3, 0), (3, 1), (5, 2)):
+        check(spread, rng.random((6, 37)), k, shift)

@@ -79,6 +79,9 @@ def _initialise() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
+    # whether what an inner loop reads and writes lies apart is asked for each trip of the loop around it: rows of one
+    # matrix do, all of them together do not
+    llvm.set_option("tracejit", "-hoist-runtime-checks=false")
 
 
 @cache
