@@ -236,6 +236,15 @@ def one_of_what_was_made(x, n):
     z.sum().backward()
 
 
+def made_in_the_same_trips(x, n):
+    c, loss = x.detach(), (x * x).sum()
+    for _ in range(n):
+        c = tj.sin(c * x)
+        loss = loss + c.sum()
+    c.sum().backward()
+    loss.backward()
+
+
 def items_of_a_list(x, n):
     ys = []
     for i in range(3):
@@ -249,6 +258,7 @@ def items_of_a_list(x, n):
 
 CASES = [
     *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
+    (made_in_the_same_trips, (2,)),
     *((through_other_loops, (n,)) for n in (2, 4)),
     *((items_of_a_list, (n,)) for n in (1, 2)),
     *((f, ()) for f in (twice, twice_retained, three_times_retained_once, shared, shared_retained, computed_again)),

@@ -3,7 +3,8 @@
 What a `gradient` goes through is freed: values that vary with its inputs and matter to its output, and all that is made
 of these, before or after. `unspent` stands before a `gradient` and tells whether its output is none of them. What is
 known on every path costs nothing; else branches and loops also give whether their results are spent.
-A list is spent where one of its items was when it was put there, or is later, outside of the list.
+A list is spent where one of its items was when it was put there, or is later, outside of the list. Of what the trips
+of a loop made, nothing can be gone through again, be it of other trips.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tracejit.ir.opdef import Pointwise
 from tracejit.ir.reached import Truth, any_of, none_of, sources, value_of
 from tracejit.ir.types import BOOL, ListType, ScalarType, is_differentiable
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.activity import active, useful, varied
+from tracejit.transforms.activity import active, varied
 
 _FLAG = ScalarType(BOOL)
 
@@ -64,7 +65,9 @@ class _Spending:
         if gradient not in self.freed:
             ys, _, xs = gradient_parts(gradient)
             through = active(before, xs, ys)
-            nodes = [r for op in before for r in op.results if r in through and _has_node(op, r, through)]
+            has_list = any(isinstance(v.type, ListType) for v in through)  # whose other items are not spent
+            every = before if has_list else walk(Block((), tuple(before), ()))
+            nodes = [r for op in every if _is_node(op) for r in op.results if r in through]
             found = varied(before, [r for r in nodes if not isinstance(r.type, ListType)])
             self.freed[gradient] = frozenset(r for op in before for r in op.results if r in found)
         return self.freed[gradient]
@@ -141,15 +144,9 @@ def _lasts(value: Value, loop: Op, following: Mapping[Value, Value]) -> bool:
     return value in following or not _is_made_in(value, loop)
 
 
-def _has_node(op: Op, result: Value, through: set[Value]) -> bool:
-    """Whether a result is made by calls on the tape of eager code that keep something: not by reading a view alone."""
-    if op.name not in ("if", "loop"):
-        return _is_node(op)
-    inside = useful([op], [result]) & through
-    made = (inner for block in op.blocks for inner in walk(block) if inner.name not in ("if", "loop"))
-    return any(_is_node(inner) and any(r in inside for r in inner.results) for inner in made)
-
-
 def _is_node(op: Op) -> bool:
+    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view, and no branch or
+    loop, of which the ops inside count."""
     lower = op.defn.lower
-    return op.defn.stands_for is None and not (isinstance(lower, Pointwise) and lower.view != "")
+    is_view = isinstance(lower, Pointwise) and lower.view != ""
+    return not is_view and op.defn.stands_for is None and op.name not in ("if", "loop")

@@ -1,0 +1,12 @@
+"""Random functions that call `backward()` in loops and branches, against eager code."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gradients.random_training import check
+
+
+@pytest.mark.parametrize("seed", [23, 27, 39, 44, 56, 5543])
+def test_what_they_leave(seed: int) -> None:
+    check(seed)
