@@ -273,3 +273,95 @@ def test_a_derivative_through_objects():
 
     x = np.array([1.0, 2.0])
     np.testing.assert_allclose(tj.grad(energy)(x, 2), 2 * 1.6**2 * x)
+
+
+def inserted(tree, value):
+    if tree is None:
+        return Tree(value)
+    if value < tree.value:
+        tree.left = inserted(tree.left, value)
+    else:
+        tree.right = inserted(tree.right, value)
+    return tree
+
+
+def height(tree):
+    return 0 if tree is None else 1 + max(height(tree.left), height(tree.right))
+
+
+def test_functions_that_call_themselves_over_trees():
+    def program(values):
+        tree = None
+        for v in values:
+            tree = inserted(tree, v)
+        return height(tree)
+
+    check(program, [3, 1, 2, 5, 4])
+    check(program, [])
+
+
+def test_what_may_be_none_is_moved():
+    def program(n):
+        items = [None] * n
+        for i in range(n):
+            if i % 2:
+                items[i] = i
+        others, known, more = [None] * n, {}, []
+        others[0] = items[0]
+        items[0], items[n - 1] = items[n - 1], items[0]
+        for i in range(n):
+            more.append(items[i])
+            known[i] = items[i]
+        more.insert(0, items[0])
+        more.extend(others)
+        more += [items[0], 3]
+        print(items[0], f"{items[n - 1]}")
+        return items, others, known, more, (items[0], 1), items == others, items.count(None), items.pop(), items[0] or 5
+
+    check(program, 4)
+    check(program, 2)
+
+
+def test_objects_and_arrays_that_may_be_none():
+    def program(n):
+        nodes = [Link(i) if i % 2 else None for i in range(n)]
+        arrays = []
+        for i in range(n):
+            arrays.append(np.ones(2) * i if i % 2 else None)
+        total = 0
+        for node in nodes:
+            if node:
+                total += node.value
+        nodes[0] = nodes[n - 1]
+        filled = [a + 1 if a is not None else np.zeros(2) for a in arrays]
+        return total, nodes[0] is nodes[n - 1], nodes, filled, arrays
+
+    check(program, 4)
+    check(program, 1)
+
+
+@dataclass
+class Nested:
+    value: int
+    inner: Any = None
+
+
+def test_fields_of_objects_without_end_are_refused():
+    def program(n):
+        items = [Nested(i, Nested(i)) for i in range(n)]
+        return items[0] == items[-1]
+
+    with pytest.raises(tj.ScriptError, match="may hold others"):
+        tj.script(program)(3)
+
+
+def test_changing_an_array_that_may_be_none_in_place_is_refused():
+    def program(n):
+        items = [None] * n
+        items[n - 1] = np.zeros(2)
+        first = items[n - 1]
+        items[n - 1] += 1
+        return first
+
+    with pytest.raises(tj.ScriptError, match="changes in place"):
+        tj.script(program)(3)

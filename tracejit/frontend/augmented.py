@@ -12,7 +12,16 @@ from tracejit.frontend.arith import BINARY
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.index_items import is_view_index
 from tracejit.frontend.objects import OPERATORS
-from tracejit.frontend.values import ArrayView, DictValue, FrontValue, GrowingList, ListValue, Static, TupleValue
+from tracejit.frontend.values import (
+    ArrayView,
+    DictValue,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    OptionalValue,
+    Static,
+    TupleValue,
+)
 
 if TYPE_CHECKING:
     from tracejit.frontend.statements import Statements
@@ -98,6 +107,8 @@ def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s:
     if isinstance(current, DictValue) and op == "bitor":
         c.calls.method(current, "update", [value], {}, s)
         return current
+    if isinstance(current, OptionalValue) and isinstance(current.value, ArrayView):
+        c.ctx.refuse(s, "an array that may be None here changes in place", "refine it first: if x is not None: ...")
     name = OPERATORS[op][0].replace("__", "__i", 1)
     if c.calls.objects.has(current, name):
         made = c.calls.objects.special(current, name, [value], s)

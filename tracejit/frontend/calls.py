@@ -157,6 +157,10 @@ class Calls:
             return self.statics.hidden(value.value, constant_access(value.value))
         return value
 
+    def kept(self, value: FrontValue) -> FrontValue:
+        """A value that is put somewhere as it is, perhaps None; else as an operand."""
+        return value if isinstance(value, OptionalValue) else self.as_operand(value)
+
     # -- attributes -------------------------------------------------------------------------------------------
 
     def attribute(self, base: FrontValue, name: str, node: ast.AST) -> FrontValue:

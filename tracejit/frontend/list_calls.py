@@ -22,7 +22,6 @@ from tracejit.frontend.values import (
     ListValue,
     Number,
     ObjectValue,
-    OptionalValue,
     SequenceValue,
     SharedList,
     SharedObject,
@@ -72,7 +71,7 @@ def method(
     node: ast.AST,
 ) -> FrontValue:
     """`receiver.name(...)` of a list; `name` is one of `METHODS`."""
-    args = [a if isinstance(a, OptionalValue) else c.as_operand(a) for a in args]
+    args = [c.kept(a) for a in args]
     if name == "extend":
         args = [c.as_operand(all_items(c, a, node)) for a in args]
     wanted = {"append": 1, "extend": 1, "remove": 1, "index": 1, "count": 1, "insert": 2}.get(name, 0)

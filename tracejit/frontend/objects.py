@@ -12,6 +12,8 @@ import functools
 import inspect
 import reprlib
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
@@ -118,6 +120,7 @@ class Objects:
     def __init__(self, calls: Calls) -> None:
         self.c = calls
         self.ctx = calls.ctx
+        self.apart: frozenset[type] = frozenset()  #: classes of pooled objects that are being taken apart
 
     def find(self, cls: type, name: str) -> Any:
         """A class attribute as it stands in the class, guarded; `MISSING` if there is none."""
@@ -403,7 +406,7 @@ class Objects:
         if op in ("eq", "ne"):
             return self.equal(op, x, y, node)
         if _is_ordered(class_of(x)) and class_of(x) is class_of(y):
-            return self.c.expressions.binary(op, self.as_tuple(x, node), self.as_tuple(y, node), node)
+            return self.by_fields(op, x, y, node)
         kinds = f"'{type_name(x)}' and '{type_name(y)}'"
         if op in ("lt", "le", "gt", "ge"):
             text = f"'{SYMBOL[op]}' not supported between instances of {kinds}"
@@ -419,13 +422,33 @@ class Objects:
                 if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
                     return self.c.expressions.negated(made, node)
         if _compares_fields(class_of(x)) and class_of(x) is class_of(y):
-            return self.c.expressions.binary(op, self.as_tuple(x, node), self.as_tuple(y, node), node)
+            return self.by_fields(op, x, y, node)
         if isinstance(x, Static) and isinstance(y, Static):
             return Static((x.value == y.value) is (op == "eq"))
         if any(class_of(v) is None and not isinstance(v, ArrayView) for v in (x, y)):
             return Static(op == "ne")
         same = self.c.expressions.identical(x, y, node)
         return same if op == "eq" else self.c.expressions.negated(same, node)
+
+    def by_fields(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+        """`x op y` of instances of one dataclass."""
+        with self.taken_apart(x, node):
+            return self.c.expressions.binary(op, self.as_tuple(x, node), self.as_tuple(y, node), node)
+
+    @contextmanager
+    def taken_apart(self, o: FrontValue, node: ast.AST) -> Iterator[None]:
+        """What is lowered inside looks at the fields of an object. One of a pool may hold others like it, and these
+        others: there is no end to that."""
+        before = self.apart
+        if isinstance(o, SharedObject):
+            if o.cls in before:
+                text = f"a {o.cls.__name__} may hold others, which are compared or shown by their fields in turn"
+                self.ctx.refuse(node, text, "give the class __eq__, or __repr__, which say what matters")
+            self.apart = before | {o.cls}
+        try:
+            yield
+        finally:
+            self.apart = before
 
     def as_tuple(self, o: FrontValue, node: ast.AST) -> TupleValue:
         """What an instance of a dataclass is compared by."""

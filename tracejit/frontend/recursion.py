@@ -27,7 +27,15 @@ from tracejit.frontend.signature import Access
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.tables import OUTLINED
 from tracejit.frontend.unreachable import Unreachable
-from tracejit.frontend.values import Closure, FrontValue, TupleValue, describe
+from tracejit.frontend.values import (
+    Closure,
+    DictValue,
+    FrontValue,
+    ObjectValue,
+    OptionalValue,
+    TupleValue,
+    describe,
+)
 from tracejit.ir.core import Op, Value
 from tracejit.ir.linking import relinked
 from tracejit.ir.opdef import REGISTRY
@@ -103,7 +111,7 @@ class Recursion:
             env = {**env, **{f"$pool{i}": pool for i, pool in enumerate(ctx.pools.values())}}
         packer = Packer(ctx, self.known.static.get(source.node, ()), lambda c: outer_names(calls, c))
         try:
-            shape = packer.pack(TupleValue(tuple(map(calls.as_operand, env.values()))))
+            shape = packer.pack(TupleValue(tuple(_passed(calls, v) for v in env.values())))
             enclosing = None if closure is None else packer.pack(closure, ("closure",))
         except CannotPass as error:
             ctx.refuse(
@@ -237,6 +245,12 @@ class Recursion:
         linked = relinked({i.callee: i.graph for i in made if i.graph is not None})
         for each in made:
             each.linked = linked[each.callee]
+
+
+def _passed(calls: Calls, value: FrontValue) -> FrontValue:
+    """An argument of a function that calls itself, perhaps None; objects that may be None are passed by numbers."""
+    is_object = isinstance(value, OptionalValue) and isinstance(value.value, ObjectValue | DictValue)
+    return calls.as_operand(value) if is_object else calls.kept(value)
 
 
 def outer_names(calls: Calls, closure: Closure) -> dict[str, FrontValue]:

@@ -238,7 +238,7 @@ class Statements:
                 if isinstance(at, SliceValue):
                     list_calls.replace_slice(self.calls, base, at, value, node)
                 else:
-                    self.lists.set_item(base, at, self.calls.as_operand(value), node)
+                    self.lists.set_item(base, at, self.calls.kept(value), node)
             case ListValue():
                 at = self.expressions.value(index)
                 if isinstance(at, SliceValue):
@@ -246,7 +246,7 @@ class Statements:
                         self.lists.grown(base, node)
                     return
                 if not may_change(self.ctx, base) or not (isinstance(at, Static) and isinstance(at.value, int)):
-                    self.lists.grown(base, node, (self.calls.as_operand(value),), keeps_length=True)
+                    self.lists.grown(base, node, (self.calls.kept(value),), keeps_length=True)
                 try:
                     base.items[at.value] = value
                 except IndexError as error:

@@ -32,6 +32,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    OptionalValue,
     SharedList,
     SharedObject,
     Static,
@@ -105,6 +106,12 @@ class Text:
                 self.field(f"text(v0,{','.join(texts)})", (index,), (), "!s")
             case MessageValue() if not spec:
                 self.pieces += _pieces(value) if conversion != "!r" else _quoted(_pieces(value))
+            case OptionalValue(some, inner) if not spec:
+                c, node = self.c, self.node
+                nothing = Static("None")
+                self.show(
+                    c.expressions.choose(node, some, lambda: text_of(c, inner, node, conversion), lambda: nothing)
+                )
             case ArrayView() if value.rank == 0:
                 self.show(self.c.ctx.element(value, ()), conversion, spec)
             case ArrayView() if spec:
@@ -212,7 +219,8 @@ class Text:
                 self.literal("}")
             case ObjectValue(cls=cls) | SharedObject(cls=cls) if dataclasses.is_dataclass(cls):
                 shown = [f.name for f in dataclasses.fields(cls) if f.repr]
-                self.named(cls.__qualname__, {name: self.c.objects.attribute(value, name, self.node) for name in shown})
+                with self.c.objects.taken_apart(value, self.node):
+                    self.named(cls.__qualname__, {n: self.c.objects.attribute(value, n, self.node) for n in shown})
             case _:
                 self.c.ctx.refuse(
                     self.node, f"{describe(value)} cannot be shown in a message", "give its class a __str__"

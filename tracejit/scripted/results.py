@@ -163,10 +163,11 @@ class ResultBuilder:
                 columns = [self.items(c, length) for c in children]
                 return [make_tree(kind, keys, [column[i] for column in columns]) for i in range(length)]
             case SharedLeaf(pool, at):
-                return [self.shared(pool, i) for i in self.items(at, length)]
+                there = len(raw_array(self.outputs[pool.starts]))  # what may be None has a number although none is
+                return [self.shared(pool, i) if i < there else None for i in self.items(at, length)]
             case InstanceLeaf(pool, at):
                 objects = self.objects_of(pool)
-                return [objects[i] for i in self.items(at, length)]
+                return [objects[i] if i < len(objects) else None for i in self.items(at, length)]
             case OptionalLeaf(some, value):
                 flags = raw_array(self.outputs[some]).tolist()
                 return [x if flag else None for flag, x in zip(flags, self.items(value, length), strict=True)]
