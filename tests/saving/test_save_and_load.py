@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 import tracejit as tj
+from tests.cuda_shim.shim_device import MISSING
+from tests.cuda_shim.stand_in import stand_in
 from tracejit import jit, nn
 
 pytestmark = pytest.mark.compiled
@@ -55,7 +57,7 @@ def test_a_function_serves_sizes_and_layouts_that_it_was_not_called_with(tmp_pat
         loaded(np.ones((2, 3)))
     assert str(caught.value) == (
         "what was saved of branching is not for a call\n  branching(x: array float64[n, n], k: float)\nbut for\n"
-        "  branching(x: Tensor float32[n, n], k: float)\n  branching(x: Tensor float32[*, *], k: float)"
+        "  branching(x: Tensor float32[*, *], k: float)"
     )
 
 
@@ -185,9 +187,13 @@ def test_a_module_has_its_state_modes_and_methods() -> None:
         loaded.last.weight.zero_()
     assert loaded(x).abs().sum().item() == 0
     loaded.factor = 4.0
-    with pytest.raises(TypeError, match=r"but for\n  forward\(x: Tensor float32\[n, n\]\) with factor=2\.0"):
+    with pytest.raises(TypeError, match=r"but for\n  forward\(x: Tensor float32\[\*, \*\]\) with factor=2\.0"):
         loaded(x)
     loaded.factor = 2.0
+    loaded.double()
+    with pytest.raises(TypeError, match=r"\) with bias: Tensor float32\[3\], .*weight: Tensor float32\[3, 4\]"):
+        loaded(x)
+    loaded.float()
     loaded.norm = nn.BatchNorm1d(3)
     with pytest.raises(TypeError, match="not for a call"):
         loaded(x)
@@ -200,13 +206,28 @@ def test_a_mode_that_was_not_called_is_missing() -> None:
     x = tj.ones(2)
     script(x)
     loaded = again(script).eval()
-    with pytest.raises(TypeError, match=r"but for\n  forward\(x: Tensor float32\[n\]\) with training=True"):
+    with pytest.raises(TypeError, match=r"but for\n  forward\(x: Tensor float32\[\*\]\) with training=True"):
         loaded(x)
     loaded.train()
     tj.manual_seed(3)
     drawn = [script(tj.ones(20)).tolist() for _ in range(2)]
     tj.manual_seed(3)
     assert [loaded(tj.ones(20)).tolist() for _ in range(2)] == drawn and drawn[0] != drawn[1]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
+def test_arrays_of_a_gpu_are_there_again(tmp_path: Path) -> None:
+    with stand_in(tmp_path):
+        net, x = nn.Linear(2, 3).cuda(), tj.ones(4, 2).cuda()
+        loaded = again(net, x)
+        for made in (loaded, copy.deepcopy(loaded)):  # what is kept on the disk is for the CPU
+            np.testing.assert_array_equal(made(x).detach().cpu(), net(x).detach().cpu())
+            assert "cuda" in str(made(x[:1]).device)
+        with pytest.raises(TypeError, match=r"\[\*, \*\] on cuda\)"):
+            loaded(x.cpu())
+        file = io.BytesIO()
+        jit.save(loaded, file)
+        assert str(jit.load(file, map_location="cpu").weight.device) == "cpu"
 
 
 def test_traces_and_examples_of_modules() -> None:

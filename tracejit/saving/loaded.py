@@ -29,7 +29,6 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource
 from tracejit.ir.core import Graph
 from tracejit.ir.types import DType, ScalarType, TensorType, Type
-from tracejit.runtime.cache import digest
 from tracejit.saving.modules import LoadedPart, refuse_loaded
 from tracejit.scripted import ScriptedFunction, ScriptedModule
 from tracejit.scripted.function import Specialisation
@@ -40,9 +39,9 @@ from tracejit.scripted.reachable import Reachable
 
 @dataclasses.dataclass(eq=False)
 class Entry:
-    """One lowering of a file. Its graph is read from `text` when it is needed."""
+    """One lowering of a file. Its graph is read when it is needed."""
 
-    text: str
+    content: str  #: what the graph and the places of its ops are
     graph: Callable[[], Graph]
     specs: tuple[Spec, ...]
     aliases: tuple[tuple[int, int], ...]
@@ -108,6 +107,15 @@ class Entry:
         )
         dims = tuple(d if n is None else n for n, d in zip(spec.dims, given.dims, strict=True))
         return dataclasses.replace(saved, spec=dataclasses.replace(given, dims=dims)) if relied else None
+
+    def missed(self) -> Iterator[str]:
+        """What it needs of modules and else from outside that is not so now."""
+        for access, spec in self.guards.items():
+            if access.root < 0 and access.steps and not matches(spec, access.fetch(())):
+                yield f"{access.steps[-1][1]}={spec.value!r}" if isinstance(spec, StaticSpec) else access.text(())
+        for i, x in enumerate(self.inputs):
+            if x.access.root < 0 and self.input(i, x, ()) is None:
+                yield f"{x.access.text(())}: {_spec_text(x.spec, self)}"
 
     def takes_size(self, saved: int | None, given: int | None) -> bool:
         """Whether it is for a size; None: 2 or more, here of any size."""
@@ -208,7 +216,9 @@ class LoadedFunction(ScriptedFunction):
     ) -> Specialisation:
         entry, lowered = self.chosen(specs, aliases, arguments)
         layouts = "".join("c" if getattr(i.spec, "contiguous", True) else "s" for i in lowered.inputs)
-        own = Kept(Reachable(()), digest("loaded", entry.text, layouts))
+        nothing = Reachable(())
+        is_kept = lowered.graph.device == "cpu"
+        own = Kept(nothing, nothing.key("loaded", entry.content, layouts)) if is_kept else None
         return Specialisation(lowered, specs, bool(aliases), own)
 
     def lower(self, parameters: Sequence[tuple[str, Access, Spec]], aliases: dict[Access, Access]) -> Lowered:
@@ -225,7 +235,9 @@ class LoadedFunction(ScriptedFunction):
             if lowered is not None:
                 return entry, lowered
         asked = self.described(specs, None)
-        there = dict.fromkeys(self.described(e.specs, e) for e in self.entries)
+        general = [*(e.any_size for e in self.entries[1:]), False]  # one stands behind that of the same call
+        shown = (e for e, follows in zip(self.entries, general, strict=True) if e.any_size or not follows)
+        there = dict.fromkeys(self.described(e.specs, e) for e in shown)
         listed = "\n  ".join(there) if there else "nothing"
         raise TypeError(f"what was saved of {self.__name__} is not for a call\n  {asked}\nbut for\n  {listed}")
 
@@ -233,13 +245,8 @@ class LoadedFunction(ScriptedFunction):
         """A call in words."""
         names = list(self.signature.parameters)
         shown = [f"{n}: {_spec_text(s, entry)}" for n, s in zip(names, specs, strict=True)][self.is_bound :]
-        held = () if entry is None else entry.guards.items()
-        modes = {
-            f"{a.steps[-1][1]}={s.value!r}"
-            for a, s in held
-            if a.root < 0 and a.steps and isinstance(s, StaticSpec) and not matches(s, a.fetch(()))
-        }
-        return f"{self.__name__}({', '.join(shown)}){' with ' if modes else ''}{', '.join(sorted(modes))}"
+        needs = () if entry is None else sorted(entry.missed())
+        return f"{self.__name__}({', '.join(shown)}){' with ' if needs else ''}{', '.join(needs)}"
 
     __tracejit_lower__ = staticmethod(refuse_loaded)
 
@@ -253,6 +260,7 @@ def _spec_text(spec: Spec, entry: Entry | None) -> str:
             facts = entry.free if entry is not None else ()
             notes = ("not in C order",) if not spec.contiguous and LAYOUT not in facts else ()
             notes += ("asking for gradients",) if spec.requires_grad and GRADIENTS not in facts else ()
+            notes += (f"on {spec.device}",) if spec.device != "cpu" else ()
             kind = "Tensor" if spec.tensor else "array"
             return " ".join((f"{kind} {spec.dtype.numpy_name}[{dims}]", *notes))
         case NumberSpec(dtype, weak):

@@ -73,7 +73,7 @@ def _function(content: Mapping[str, Any], decode: Decoder, texts: Mapping[str, s
 def _entry(content: Mapping[str, Any], decode: Decoder, texts: Mapping[str, str]) -> Entry:
     text = texts[content["graph"]]
     return Entry(
-        text,
+        f"{text}{content['spans']}",
         lambda: _graph(text, content),
         decode(content["specs"]),
         decode(content["aliases"]),
