@@ -216,7 +216,19 @@ def several_conditions(w, n):
     return h.detach().sum()
 
 
+def a_leaf_that_steps_in_late_trips(w, n):
+    h = w.detach() * 1.0
+    for i in range(n):
+        h = tj.tanh(h + w)
+        h.sum().backward(retain_graph=True)
+        if i > 2:
+            with tj.no_grad():
+                w -= 0.1
+    return h.detach().sum()
+
+
 PROGRAMS = [
+    a_leaf_that_steps_in_late_trips,
     more_behind_the_condition,
     steps_and_more_behind,
     a_condition_in_another,

@@ -87,9 +87,12 @@ def through_earlier_trips(op: Op, carried: Carried, enclosing: Enclosing, edit: 
         for inner in edits[depth + 1 :]:
             inner.reset([substitute(o, new) for o in inner.ops])
         edits[depth + 1].insert_first(*b.ops)
-        op = substitute(op, new)
         stand_in.update(new)
-    return op
+    if not stand_in:
+        return op
+    first = len(op.operands) - len(gradient_parts(op)[2])  # what leaves held leads to what they held before
+    operands = (*(stand_in.get(v, v) for v in op.operands[:first]), *op.operands[first:])
+    return Op(op.defn, operands, op.attrs, op.results, op.blocks, op.span)
 
 
 def _slice(op: Op, around: Op, carried: Sequence[Value]) -> tuple[list[Value], Sequence[Op]]:
