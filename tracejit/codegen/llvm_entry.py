@@ -19,6 +19,7 @@ from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, For, Function, Input, Invoke, Output, Pointer, Program
 from tracejit.codegen.polls import BUDGET, UNKNOWN, cost, polls
+from tracejit.codegen.recurrences import waited_for
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
 
@@ -177,9 +178,13 @@ class EntryPrinter(FunctionPrinter):
 
     def serial_loop(self, loop: For) -> None:
         """A loop in index order; inside another one, it is paid for when it has ended unless its trips are."""
+        outer = self.waited_for
+        if self.options.has_library:
+            self.waited_for |= waited_for(loop)
         self._loops += 1
         super().serial_loop(loop)
         self._loops -= 1
+        self.waited_for = outer
         if self._loops and self._may_poll() and not polls(loop) and not self.terminated:
             self._poll(self.uniform(loop.extent) if loop.go is None else Value(str(UNKNOWN), I64))
 

@@ -61,6 +61,7 @@ class ExpressionPrinter(Emitter):
         self.likely_steps: dict[str, int] = {}  #: what steps only the running program knows will probably be
         self.stretched: dict[str, tuple[Value, bool]] = {}  #: steps of 0 or 1: 1 where the condition has that truth
         self.read_in_lanes: frozenset[Var] = frozenset()  #: what the body of the `lanes` loop being printed reads
+        self.waited_for: frozenset[int] = frozenset()  #: operations of loops around that the C library gives sooner
         self.volatile_loads = 0  #: counts loads whose result may change with the epoch
         self._in_template = False
 
@@ -120,6 +121,8 @@ class ExpressionPrinter(Emitter):
     def _scalar(self, e: Scalar) -> Value | Ramp:
         first, args = e.args[0].type, [self.expr(a) for a in e.args]
         assert isinstance(first, DType)
+        if id(e) in self.waited_for and all(isinstance(a, Value) and a.lanes == 1 for a in args):
+            return self._by_library(e.op, first, args)
         row = SCALARS[e.op]
         spelt = first.kind in row.llvm or (first.name in row.avx512 and self.fills_registers(first, args))
         if any(type(a) is Const for a in e.args) and not spelt:
@@ -365,6 +368,14 @@ class ExpressionPrinter(Emitter):
         self.line(f"br label %{done}")
         self.begin(done)
         return self.define(f"phi {type} [ {values[0].text}, %{before} ], [ {name}, %{slow} ]", e.type, lanes)
+
+    def _by_library(self, op: str, dtype: DType, args: Sequence[Value | Ramp]) -> Value:
+        """A function of the C library."""
+        values = [self.spread(a) for a in args]
+        function = self._library_function(op, dtype, len(values))
+        return self.pure(
+            f"call {type_text(dtype)} {function}({', '.join(v.typed() for v in values)})", dtype, 1, *values
+        )
 
     def _library_function(self, op: str, dtype: DType, arity: int) -> str:
         name = f"@{op}{'f' if dtype == F32 else ''}"

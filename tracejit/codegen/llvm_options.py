@@ -15,6 +15,7 @@ class LlvmOptions:
     masked_bits: least element width that has masked loads and stores (0: none; loops then end in a scalar loop).
     has_f16c:    f16 conversions are instructions.
     polls:       loops of host code ask the context's `poll_hook` now and then whether to go on.
+    has_library: the functions of the C library's mathematics can be called.
     """
 
     cpu: str
@@ -24,6 +25,7 @@ class LlvmOptions:
     has_f16c: bool = False
     entry_name: str = "tj_entry"
     polls: bool = False
+    has_library: bool = True
 
     def for_scalar_code(self) -> LlvmOptions:
         """The same machine without AVX-512, whose selections by mask registers are slow in scalar code."""

@@ -8,6 +8,7 @@ registers) and keeps the answer. Other machines get one version.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.records import record
@@ -26,10 +27,12 @@ class Level:
     leaf7: int = 0  # ebx of cpuid(7, 0)
     state: int = 0  # xgetbv(0)
     features: str = ""
+    has_library: bool = True
 
     def options(self, entry: str) -> LlvmOptions:
         """What the printer needs."""
-        return LlvmOptions(self.cpu, self.features, self.vector_bits, self.masked_bits, self.has_f16c, entry)
+        made = LlvmOptions(self.cpu, self.features, self.vector_bits, self.masked_bits, self.has_f16c, entry)
+        return replace(made, has_library=self.has_library)
 
 
 _FMA, _MOVBE, _OSXSAVE, _AVX, _F16C = 1 << 12, 1 << 22, 1 << 27, 1 << 28, 1 << 29
@@ -44,7 +47,10 @@ X86_LEVELS = (
 )
 #: WebAssembly 2.0, which all browsers have had since 2023.
 _WASM = "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext,+mutable-globals"
-_OTHERS = {"aarch64": Level("generic", 128, 0, False), "wasm32": Level("generic", 128, 0, False, features=_WASM)}
+_OTHERS = {
+    "aarch64": Level("generic", 128, 0, False),
+    "wasm32": Level("generic", 128, 0, False, features=_WASM, has_library=False),
+}
 
 
 def levels_of(machine: str) -> Sequence[Level]:
