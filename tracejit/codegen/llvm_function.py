@@ -28,7 +28,6 @@ from tracejit.codegen.loop_ir import (
     Let,
     Output,
     Pointer,
-    Scalar,
     Stmt,
     Store,
     Var,
@@ -322,8 +321,6 @@ class FunctionPrinter(ExpressionPrinter):
         return self.define(f"phi {type_text(first.dtype, first.lanes)} {pairs}", first.dtype, first.lanes)
 
     def _if(self, stmt: If) -> None:
-        if isinstance(stmt.cond, Scalar) and stmt.cond.op == "logical_not":
-            stmt = If(stmt.cond.args[0], stmt.orelse, stmt.then, stmt.results, stmt.else_values, stmt.then_values)
         cond = self.value(stmt.cond)
         if cond.lanes > 1:
             llvm_vector.predicated(self, stmt, cond)
