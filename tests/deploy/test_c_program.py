@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from exported_graphs import ROWS, program
 
+import tracejit as tj
 from tracejit.deploy.artifact import write_program
 
 pytestmark = [
@@ -104,6 +106,21 @@ def test_large_blocks_are_taken_from_the_system_once(tmp_path: Path) -> None:
     first, *later = run_main(tmp_path, "model.o", "-Wl,--wrap=aligned_alloc", source=COUNTED)
     assert int(first) > 0
     assert later == [first, first]
+
+
+def rows(x: Any, k: float) -> Any:
+    return (x * k).sum(axis=1)
+
+
+def test_the_example_of_the_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+    (tmp_path / "main.c").write_text(page.partition("```c\n")[2].partition("```")[0])
+    tj.export(rows, [np.ones((2, 3), "f4"), 0.5], tmp_path / "model.so")
+    strict = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wl,-rpath,."]
+    command = ["cc", *strict, "-o", "main", "main.c", "./model.so", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    done = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "3\n7.5\n"
 
 
 def test_the_library_needs_the_c_library_only(tmp_path: Path) -> None:
