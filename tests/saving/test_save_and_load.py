@@ -201,6 +201,30 @@ def test_a_module_has_its_state_modes_and_methods() -> None:
         loaded.first(x)
 
 
+def test_scripted_parts_and_the_gradient_mode() -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = tj.script(nn.Linear(2, 2))
+
+        def forward(self, x: Any) -> Any:
+            y = self.inner(x)
+            return y * 2 if y.requires_grad else y
+
+    script, x = tj.script(Outer()), tj.ones(3, 2)
+    with tj.no_grad():
+        script(x)
+    script(x)
+    loaded = again(script)
+    np.testing.assert_array_equal(loaded(x).detach(), script(x).detach())
+    with tj.no_grad():
+        np.testing.assert_array_equal(loaded(x[:1]), script(x[:1]))
+    assert list(loaded.state_dict()) == ["inner.weight", "inner.bias"]
+    loaded.inner = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match="not for a call"):
+        loaded(x)
+
+
 def test_a_mode_that_was_not_called_is_missing() -> None:
     script = tj.script(nn.Dropout(0.5))
     x = tj.ones(2)

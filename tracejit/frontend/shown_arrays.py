@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.eager import modes
 from tracejit.eager.modes import MODE
 from tracejit.frontend import tables
 from tracejit.frontend.array_facts import GRADIENTS, note_asked
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 #: Whether a call is recorded on the eager tape.
-_RECORDS = constant_access(vars(modes)).step("item", "MODE").step("attribute", "enabled")
+_RECORDS = constant_access(MODE).step("attribute", "enabled")
 #: An array of more axes has too many sizes for one print.
 _MOST_AXES = 8
 

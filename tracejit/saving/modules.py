@@ -107,6 +107,11 @@ class ReadArrays:
         return Parameter(made, asks) if kind == "Parameter" else made.requires_grad_(asks)
 
 
+def unwrapped(module: Any) -> Module:
+    """A module; of a scripted one, that which it compiles."""
+    return module.__tracejit_module__ if hasattr(type(module), "__tracejit_module__") else module
+
+
 def write_modules(root: Module, arrays: Arrays) -> tuple[dict[str, Any], dict[int, frozenset[str]]]:
     """The tree of a module and all below it, and the names of what of each is in the file."""
     paths = {id(part): path for path, part in reversed(list(root.named_modules(remove_duplicate=False)))}
@@ -120,7 +125,7 @@ def write_modules(root: Module, arrays: Arrays) -> tuple[dict[str, Any], dict[in
                 name: None if x is None else arrays.add(x, f"{path}.{name}" if path else name)
                 for name, x in vars(part)[table].items()
             }
-        content["_modules"] = {n: None if m is None else paths[id(m)] for n, m in part._modules.items()}
+        content["_modules"] = {n: None if m is None else paths[id(unwrapped(m))] for n, m in part._modules.items()}
         content["unsaved"] = sorted(part._non_persistent)
         content["attributes"] = dict(_attributes(part, path, arrays, encode))
         tree[path] = content

@@ -39,7 +39,7 @@ from tracejit.records import record
 from tracejit.saving.archive import EXTRA, GRAPHS, SCRIPT, WEIGHTS, Content, write_archive
 from tracejit.saving.codec import Encoder, Unsaved
 from tracejit.saving.loaded import LoadedFunction, LoadedModule
-from tracejit.saving.modules import Arrays, write_modules
+from tracejit.saving.modules import Arrays, unwrapped, write_modules
 from tracejit.scripted import ScriptedFunction, TracedFunction, script
 from tracejit.scripted.function import BoundScript, Specialisation
 from tracejit.transforms import pipeline
@@ -138,6 +138,8 @@ class _Writer:
         self.held: dict[str, Any] = {}  #: stands for the dict of outer values
         named = {id(self.held): OUTSIDE, **{id(thing): name for name, thing in PROCESS.items()}}
         named.update((i, f"module {path}") for i, path in self.parts.items())
+        for part in () if root is None else root.modules():
+            named.update((id(m), named[id(unwrapped(m))]) for m in part._modules.values() if m is not None)
         self.encode = _References(named, self.names)
         self.graphs: dict[str, str] = {}  #: names of members by their texts
         self.functions: dict[str, Any] = {}
@@ -171,8 +173,8 @@ class _Writer:
                 "bound": bool(function.bound),
                 "parameters": [self.parameter(p) for p in script.signature.parameters.values()],
                 "static": list(script.options.static),
-                "told": self.encode(tuple(script._static)),
-                "sizes": self.encode(tuple(pair for pair in script._sizes if pair[0].root >= 0)),
+                "told": self.encode(tuple(sorted(script._static, key=repr))),
+                "sizes": self.encode(tuple(sorted((s for s in script._sizes if s[0].root >= 0), key=repr))),
                 "numbers": script._takes_numbers,
                 "entries": list(self.entries(script, calls)),
             }
@@ -214,16 +216,16 @@ class _Writer:
             yield self.entry(general, specs, call.aliases, free, any_size=True)
 
     def settings(self, guards: Mapping[Access, Spec]) -> dict[tuple[Any, str], Any]:
-        """The attributes of modules that were others when this was compiled, such as `training`."""
+        """What was otherwise when this was compiled: attributes of modules such as `training`, the gradient mode."""
         found: dict[tuple[Any, str], Any] = {}
         for access, spec in guards.items():
-            if id(access.constant) not in self.parts or not isinstance(spec, StaticSpec) or spec.value is MISSING:
+            owner, steps = access.constant, access.steps
+            if len(steps) != 1 or steps[0][0] != "attribute" or not isinstance(spec, StaticSpec):
                 continue
-            part, steps = access.constant, access.steps
-            if len(steps) == 1 and steps[0][0] == "attribute" and steps[0][1] in vars(part):
-                name = steps[0][1]
-                if name in self.names[id(part)] and not matches(spec, vars(part)[name]):
-                    found[part, name] = spec.value
+            name = steps[0][1]
+            is_set = id(owner) in self.parts and name in vars(owner) and name in self.names[id(owner)]
+            if (is_set or owner is MODE) and spec.value is not MISSING and not matches(spec, getattr(owner, name)):
+                found[owner, name] = spec.value
         return found
 
     def general(self, script: ScriptedFunction, specs: Sequence[Spec], call: _Call) -> tuple[Lowered, set[str]]:
@@ -383,11 +385,11 @@ def _spans(graph: Graph) -> list[Any]:
 @contextmanager
 def _set(settings: Mapping[tuple[Any, str], Any]) -> Iterator[None]:
     """Attributes as they were when something was compiled."""
-    before = {(part, name): vars(part)[name] for part, name in settings}
+    before = {(owner, name): getattr(owner, name) for owner, name in settings}
     try:
-        for (part, name), value in settings.items():
-            vars(part)[name] = value
+        for (owner, name), value in settings.items():
+            vars(owner)[name] = value
         yield
     finally:
-        for (part, name), value in before.items():
-            vars(part)[name] = value
+        for (owner, name), value in before.items():
+            vars(owner)[name] = value
