@@ -365,3 +365,68 @@ def test_changing_an_array_that_may_be_none_in_place_is_refused():
 
     with pytest.raises(tj.ScriptError, match="changes in place"):
         tj.script(program)(3)
+
+
+def returned(o, n):
+    if n == 0:
+        return Particle(5)
+    if n == 1:
+        return o
+    o.v += 1
+    return returned(o, n - 1)
+
+
+def set_inside(o, n):
+    chosen = o
+    if n % 2:
+        chosen = Particle(n)
+    chosen.x = n
+    return o.x if n <= 0 else set_inside(o, n - 1) + o.x
+
+
+def test_an_object_that_a_function_which_calls_itself_may_return():
+    def program(n):
+        o = Particle(n)
+        made = returned(o, n)
+        made.x = 9
+        return made.v, o.x, o.v, set_inside(Particle(50), n)
+
+    check(program, 3)
+    check(program, 0)
+
+
+def chosen_twice(a, b, n):
+    first, made = Particle(1), Particle(3)
+    if a > 0:
+        made = Particle(0)
+    elif b > 0:
+        made = first
+    else:
+        made = Particle(2)
+    made.x = 9
+    for i in range(n):
+        if a > 0 and i == 1:
+            made = first
+        made.v += 1
+    return first.x, first.v, made.x, made.v
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (0, 1), (0, 0)])
+def test_an_object_that_was_chosen_by_several_conditions(a: int, b: int):
+    check(chosen_twice, a, b, 3)
+
+
+def test_a_dict_that_was_chosen_by_several_conditions_is_refused():
+    def program(a, b):
+        first = {"v": 1}
+        if a > 0:
+            made = {"v": 0}
+        elif b > 0:
+            made = first
+        else:
+            made = {"v": 2}
+        made["v"] = 9
+        return first["v"]
+
+    with pytest.raises(tj.ScriptError, match="same as another name's"):
+        tj.script(program)(0, 1)

@@ -63,6 +63,7 @@ class Interface:
     sources:   the parameters that such copies stand for
     changed:   objects of the arguments that are changed, with the names of their parts; what these are then stands
                behind the result, and both make a tuple
+    merged:    objects of the result that are, on some paths, objects of the arguments: their numbers, and these'
     raised:    the classes of errors that the caller sees; whether each came, and the error, stand behind that
     """
 
@@ -74,6 +75,7 @@ class Interface:
     copies: bool = False
     sources: frozenset[int] = frozenset()
     changed: tuple[tuple[int, tuple[Any, ...]], ...] = ()
+    merged: tuple[tuple[int, tuple[int, ...]], ...] = ()
     raised: tuple[type, ...] = ()
 
 
@@ -179,6 +181,8 @@ class Body:
         given = unpacker.unpack(instance.shape)
         assert isinstance(given, TupleValue)
         closure = None if instance.closure is None else unpacker.unpack(instance.closure)
+        for i, (o, _) in enumerate(unpacker.objects):
+            ctx.heap.add_outer(o, ("given", i))
         frame = None
         for around in unpacker.frames.values():
             around.caller, frame = frame, around
@@ -296,9 +300,17 @@ class Body:
             copies or instance.interface.copies,
             frozenset(self.copied),
             tuple((i, tuple(given[i].contents)) for i in changed),
+            tuple(self.merged(packer.objects, given)),
             tuple(cls for cls, _, _ in passed),
         )
         return graph, interface
+
+    def merged(self, made: Sequence[Mutable], given: Sequence[Mutable]) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Which objects of the result may be which of the arguments."""
+        for i, o in enumerate(made):
+            behind = self.ctx.heap.behind(o)
+            if found := tuple(j for j, g in enumerate(given) if g in behind):
+                yield i, found
 
     def contents(self, o: Mutable) -> TupleValue:
         """What an object of the caller holds in the end."""

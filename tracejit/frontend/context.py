@@ -358,7 +358,8 @@ class Context:
             self.heap.add_outer(o, place_key(node, self.path, "met"))
         if self.heap.merged:
             known = reachable(v for f in self.frames() for v in f.env.values())
-            for made, sources in self.heap.merged.items():
+            for made in list(self.heap.merged):
+                sources = self.heap.behind(made)
                 if (o is made and sources & known) or (o in sources and made in known):
                     from tracejit.frontend.pooled_objects import pool_if_possible
 

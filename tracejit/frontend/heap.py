@@ -44,6 +44,15 @@ class Heap:
     #: parts that were there all along, in the order in which they were met
     log: list[tuple[Mutable, Any, FrontValue]] = field(default_factory=list[tuple["Mutable", Any, "FrontValue"]])
 
+    def behind(self, o: Mutable) -> set[Mutable]:
+        """The objects that one which stands for several may be, with those that these stand for."""
+        found, todo = set[Mutable](), [o]
+        while todo:
+            new = self.merged.get(todo.pop(), frozenset()) - found
+            found |= new
+            todo += new
+        return found
+
     def add(self, made: Mutable, key: object) -> Any:
         """Remember a new object; the same program gives it the same key again."""
         while key in self.objects:

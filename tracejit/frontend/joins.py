@@ -343,8 +343,8 @@ class Join:
         keys = first if first is not None else second
         assert keys is not None
         made.contents = {k: self.value(name, _part(first, k), _part(second, k)) for k in keys}
-        if outer:
-            heap.merged[made] = outer
+        if sources := outer.union(x for x in (a, b) if x in heap.merged):
+            heap.merged[made] = sources  # type: ignore[assignment]
         return made
 
     def contents(self) -> None:

@@ -347,8 +347,11 @@ class _Call:
             if interface.sources and isinstance(value.type, TensorType):
                 ctx.snapshots[places[-1]] = frozenset(classes[i] for i in interface.sources)
         given = self.packer.objects
-        made = Unpacker(ctx, iter(numbers), lambda i: places[i], level=ctx.level, given=given).unpack(interface.result)
+        unpacker = Unpacker(ctx, iter(numbers), lambda i: places[i], level=ctx.level, given=given)
+        made = unpacker.unpack(interface.result)
         assert isinstance(made, TupleValue)
+        for i, sources in interface.merged:
+            ctx.heap.merged[unpacker.objects[i][0]] = frozenset(given[j] for j in sources)
         changed, raised = made.items[1 : 1 + len(interface.changed)], made.items[1 + len(interface.changed) :]
         for (i, names), parts in zip(interface.changed, changed, strict=True):
             assert isinstance(parts, TupleValue)
