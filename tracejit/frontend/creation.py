@@ -122,7 +122,12 @@ _define_filled()
 
 @define("full", "shape fill_value dtype=None order='C' device=None requires_grad=False")
 def _full(c: Calls, a: Arguments) -> FrontValue:
-    value = a["fill_value"]
+    value = c.as_operand(a["fill_value"])
+    if isinstance(value, ArrayView | TupleValue | ListValue):
+        x = c.array_of(value, None, a.node) if not isinstance(value, ArrayView) else value
+        like = filled(c, _constant(c, 0, x.dtype), a.sizes(a["shape"]), x.dtype, a.node)
+        made = c.indexing.content_for(x, like.lengths, _dtype(c, a, x.dtype), a.node)
+        return ordered(c, a, c.ctx.fresh(made))
     kind = value.dtype if isinstance(value, Number) else None
     if isinstance(value, Static):
         kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[python_kind(value)]
@@ -209,7 +214,9 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
     if not all(_is_real(c, v) for v in bounds):
         from tracejit.frontend.written.arrangement import linspace
 
-        return c.call_object(linspace, [*bounds, a["num"], a["endpoint"], a["retstep"], a["dtype"]], {}, a.node)
+        return c.call_object(
+            linspace, [*bounds, *(a[k] for k in ("num", "endpoint", "retstep", "dtype", "axis"))], {}, a.node
+        )
     first, last = (c.arith.scalar(v, F64) for v in bounds)
     parts = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": F64})[0]
     parts = b.emit("maximum", (parts, b.constant(1.0, ScalarType(F64))))[0]

@@ -248,6 +248,8 @@ def _rolled(b: Any, x: Any, axis: int, move: Any) -> Any:
 def padded(b: Any, x: Any, widths: Sequence[tuple[Any, Any]], mode: str, value: Operand) -> Any:
     """x with `widths[i]` elements before and after each axis: a constant, or the array continued."""
     if mode == "constant":
+        if b.rank(array(b, value)):
+            raise ShapeMismatch("pad: the value is one number")
         x, widths = _cut(b, x, widths)
         shape = b.shape(x)
         total = tuple(lo + n + hi for n, (lo, hi) in zip(shape, widths, strict=True))

@@ -25,7 +25,7 @@ from tracejit.ops.functions import (
     require_some,
 )
 from tracejit.ops.products import agree, of_bools, with_sizes
-from tracejit.ops.sorting import searchsorted, sort
+from tracejit.ops.sorting import line_of, searchsorted, sort
 from tracejit.ops.statistics import all_, max_, mean, min_, prod_, sum_
 
 LIBRARY = ("function", "numpy")
@@ -168,11 +168,11 @@ def nanmean(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> An
     return on(b).div(total, on(b).cast(sum_(b, b.logical_not(missing), axis, keepdims=keepdims), dtype=b.dtype(x)))
 
 
-def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) -> Any:
+def _quantile(b: Any, x: Operand, q: Operand, axis: Axis, keepdims: bool) -> Any:
     """The element at the fraction q of the order, linear between neighbours; nan where there is one. For a vector of
     fractions, their results along a new first axis."""
     x = inexact(b, x)
-    line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    line, along, axes = line_of(b, x, axis)
     ordered, c = sort(b, line, along), on(b)
     require_some(b, b.shape(ordered)[along], "index -1 is out of bounds for axis 0 with size 0", kind="IndexError")
     last = c.sub(b.shape(ordered)[along], 1)
@@ -188,7 +188,6 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) 
     end = b.broadcast(part(b, ordered, along, last, 1), shape)
     made = b.select(b.isnan(end), end, made)
     made = b.transpose(made, perm=(along, *(k for k in range(len(shape)) if k != along)))
-    axes = tuple(range(b.rank(x))) if axis is None else (along,)
     kept = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x)))
     sizes = b.shape(made)
     rest = kept if keepdims else sizes[1:]
@@ -196,19 +195,19 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: int | None, keepdims: bool) 
 
 
 @function(kinds=TORCH)
-def quantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def quantile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The element at the fraction q of the order along an axis, linear between neighbours."""
     return _quantile(b, x, q, axis, keepdims)
 
 
 @function(kinds=("function",))
-def percentile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def percentile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """`quantile` of q per cent."""
     return _quantile(b, x, on(b).div(q, 100.0), axis, keepdims)
 
 
 @function("numpy quantile", kinds=())
-def quantile_(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def quantile_(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """NumPy's `quantile`, which promotes x with a vector of fractions."""
     x = inexact(b, x)
     if b.rank(array(b, q)):
@@ -217,16 +216,16 @@ def quantile_(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims:
 
 
 @function("numpy percentile", kinds=())
-def percentile_(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def percentile_(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """`quantile_` of q per cent."""
     return quantile_(b, x, on(b).div(q, 100.0), axis, keepdims)
 
 
 @function(kinds=TORCH)
-def nanquantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def nanquantile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """`quantile` of the elements that are not nan; nan where there are none."""
     x, c = inexact(b, x), on(b)
-    line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    line, along, axes = line_of(b, x, axis)
     lines = b.transpose(line, perm=(*(k for k in range(b.rank(line)) if k != along), along))
     *outer, size = b.shape(lines)
     ordered = sort(b, concat(b, (lines, b.full(math.nan, (*outer, 1), b.dtype(x))), axis=len(outer)), -1)
@@ -244,13 +243,12 @@ def nanquantile(b: Any, x: Operand, q: Operand, axis: int | None = None, keepdim
 
     low, high = at(below), at(c.minimum(c.add(below, 1), last))
     made = low + (high - low) * (place - b.cast(below, dtype=b.dtype(x)))
-    axes = tuple(range(b.rank(x))) if axis is None else (along,)
     rest = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x))) if keepdims else tuple(outer)
     return b.reshape(made, (count, *rest) if b.rank(given) else rest)
 
 
 @function(kinds=TORCH)
-def nanmedian(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def nanmedian(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """`median` of the elements that are not nan; nan where there are none."""
     return nanquantile(b, x, 0.5, axis, keepdims)
 

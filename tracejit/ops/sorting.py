@@ -12,7 +12,19 @@ from tracejit.ir.types import BOOL, F64, I64, TensorType, Type
 from tracejit.ops import coerce, nodes, sort_loops
 from tracejit.ops.arrange import at_most_size, count_of, flat, joined, part, ramp
 from tracejit.ops.define import draw, op, require_dtype, tensor_type
-from tracejit.ops.functions import Operand, Size, array, function, inexact, is_positive, keep_axes, on, one_axis
+from tracejit.ops.functions import (
+    Axis,
+    Operand,
+    Size,
+    array,
+    axes_of,
+    function,
+    inexact,
+    is_positive,
+    keep_axes,
+    on,
+    one_axis,
+)
 from tracejit.ops.products import agree, diagonal, with_sizes
 from tracejit.ops.reduction import ORDERED
 from tracejit.ops.statistics import mean, truth
@@ -150,11 +162,24 @@ def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, di
     return TopK(along_axis(b, x, order, along), order)
 
 
+def line_of(b: Any, x: Any, axis: Axis) -> tuple[Any, int, tuple[int, ...]]:
+    """x with the elements of axes (of all, with None) along one, which one that is, and the axes."""
+    rank = b.rank(x)
+    axes = axes_of(axis, rank)
+    if len(axes) == 1:
+        return x, axes[0], axes
+    if axis is None:
+        return flat(b, x), 0, axes
+    rest = tuple(k for k in range(rank) if k not in axes)
+    sizes = tuple(b.shape(x)[k] for k in rest)
+    return b.reshape(b.transpose(x, perm=rest + axes), (*sizes, count_of(b, x, axes))), len(rest), axes
+
+
 @function()
-def median(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) -> Any:
+def median(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The middle element along an axis, or the mean of the middle two; nan where there are none."""
     x = inexact(b, x)
-    line, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
+    line, along, axes = line_of(b, x, axis)
     ordered, c = sort(b, line, along), on(b)
     size = b.shape(ordered)[along]
     end = c.sub(size, 1)
@@ -164,7 +189,6 @@ def median(b: Any, x: Operand, axis: int | None = None, keepdims: bool = False) 
     pair = [b.sum(part(b, ordered, along, c.floordiv(k, 2), 1), axes=(along,)) for k in (end, size)]
     last = b.sum(part(b, ordered, along, end, 1), axes=(along,))
     middle = b.select(b.isnan(last), last, (pair[0] + pair[1]) * 0.5)
-    axes = tuple(range(b.rank(x))) if axis is None else (along,)
     return keep_axes(b, x, middle, axes) if keepdims else middle
 
 

@@ -107,8 +107,8 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def _load() -> None:
     """Import the definitions, once a script needs one."""
     modules = (
-        "arrangement changes complex_numbers iterators matrices numbers polynomials reductions selection sequences "
-        "statistics tables whole windows"
+        "arrangement changes complex_numbers iterators matrices numbers padding polynomials reductions selection "
+        "sequences statistics tables whole windows"
     )
     for module in modules.split():
         importlib.import_module(f"{__name__}.{module}")

@@ -217,8 +217,8 @@ def block(arrays: Any) -> Any:
     return np.concatenate([np.concatenate([np.asarray(x) for x in row], axis=-1) for row in arrays], axis=-2)
 
 
-def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype: Any) -> Any:
-    """`np.linspace` between arrays or complex numbers, along a new first axis."""
+def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype: Any, axis: Any) -> Any:
+    """`np.linspace` between arrays or complex numbers, along a new axis."""
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     start, stop = np.asarray(start) * 1.0, np.asarray(stop) * 1.0
@@ -229,6 +229,7 @@ def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype
         made[-1] = stop
     if dtype is not None:
         made = (np.floor(made) if np.issubdtype(dtype, np.integer) else made).astype(dtype)
+    made = np.moveaxis(made, 0, axis)
     return (made, step) if retstep else made
 
 
@@ -248,9 +249,12 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True) -> Any
 
 
 @written(np.logspace)
-def logspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True, base: Any = 10.0) -> Any:
+def logspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: Any = True, base: Any = 10.0, dtype: Any = None, axis: Any = 0
+) -> Any:
     """Powers of a base at equal steps of the exponent."""
-    return np.power(base, np.linspace(start, stop, num, endpoint=endpoint))
+    made = np.power(base, np.linspace(start, stop, num, endpoint=endpoint, axis=axis))
+    return made if dtype is None else made.astype(dtype)
 
 
 @written(np.fromfunction)

@@ -301,6 +301,19 @@ def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
     return filt[first:last]
 
 
+@extended("isin")
+def isin(element: Any, test_elements: Any, assume_unique: Any = False, invert: Any = False, *, kind: Any = None) -> Any:
+    """Whether each element is one of the values, or (`invert`) is none."""
+    found = np.isin(element, test_elements)
+    return ~found if invert else found
+
+
+@extended("searchsorted")
+def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    """The places among values that `sorter` puts in order."""
+    return np.searchsorted(np.asarray(a)[sorter], v, side)
+
+
 @written(np.union1d)
 def union1d(ar1: Any, ar2: Any) -> Any:
     """The values that are in one of two arrays, in order."""

@@ -230,6 +230,20 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = False, w
     return histogram_of_edges(a, bins, density, weights)
 
 
+@extended("average")
+def average(a: Any, axis: Any = None, weights: Any = None, returned: Any = False, *, keepdims: Any = False) -> Any:
+    """The mean, weighted, and the sums of the weights."""
+    x = np.asarray(a)
+    made = np.average(x, axis=axis, weights=weights, keepdims=keepdims)
+    if not returned:
+        return made
+    if weights is None:
+        return made, np.zeros_like(made) + x.size // max(np.size(made), 1)
+    amounts = np.asarray(weights)
+    total = np.sum(amounts, axis=axis if amounts.ndim == x.ndim else None, keepdims=keepdims and amounts.ndim == x.ndim)
+    return made, (np.zeros_like(made) + total)[()]
+
+
 @extended("quantile")
 def quantile(
     a: Any,
