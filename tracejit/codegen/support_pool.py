@@ -51,8 +51,8 @@ COUNT = "@tj_threads = internal global i32 0\n"
 
 _SEVERAL = """
 declare i32 @sched_getaffinity(i32, i64, ptr)
-declare <16 x i64> @llvm.ctpop.v16i64(<16 x i64>)
-declare i64 @llvm.vector.reduce.add.v16i64(<16 x i64>)
+declare i64 @llvm.ctpop.i64(i64)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
 define void @tj_set_threads(i32 %count) nounwind {
   store atomic i32 %count, ptr @tj_threads monotonic, align 4
@@ -61,16 +61,25 @@ define void @tj_set_threads(i32 %count) nounwind {
 
 define i32 @tj_thread_count() nounwind {
 start:
-  %mask = alloca <16 x i64>, align 128
+  %mask = alloca [16 x i64], align 8
   %known = load atomic i32, ptr @tj_threads monotonic, align 4
   %unset = icmp eq i32 %known, 0
   br i1 %unset, label %ask, label %done
 ask:
-  store <16 x i64> zeroinitializer, ptr %mask
+  call void @llvm.memset.p0.i64(ptr %mask, i8 0, i64 128, i1 false)
   %status = call i32 @sched_getaffinity(i32 0, i64 128, ptr %mask)
-  %cores = load <16 x i64>, ptr %mask
-  %bits = call <16 x i64> @llvm.ctpop.v16i64(<16 x i64> %cores)
-  %sum = call i64 @llvm.vector.reduce.add.v16i64(<16 x i64> %bits)
+  br label %word
+word:
+  %i = phi i64 [ 0, %ask ], [ %next, %word ]
+  %before = phi i64 [ 0, %ask ], [ %sum, %word ]
+  %place = getelementptr i64, ptr %mask, i64 %i
+  %cores = load i64, ptr %place
+  %bits = call i64 @llvm.ctpop.i64(i64 %cores)
+  %sum = add i64 %before, %bits
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, 16
+  br i1 %more, label %word, label %counted
+counted:
   %narrow = trunc i64 %sum to i32
   %least = icmp slt i32 %narrow, 1
   %count = select i1 %least, i32 1, i32 %narrow
