@@ -156,6 +156,28 @@ def test_an_operand_that_dies_holds_the_result() -> None:
     assert found.statistics.allocations == 1
 
 
+def test_an_operand_that_dies_under_another_shape_holds_the_result() -> None:
+    found = run(
+        """graph @f(%x: f64[n, m, k], %w: f64[k, l], %b: f64[l]) on cpu {
+      %n = dim(%x) {axis = 0} : i64
+      %m = dim(%x) {axis = 1} : i64
+      %k = dim(%x) {axis = 2} : i64
+      %l = dim(%w) {axis = 1} : i64
+      %p = mul(%n, %m) : i64
+      %rows = reshape(%x, %p, %k) : f64[%p, k]
+      %a = matmul(%rows, %w) : f64[%p, l]
+      %shaped = reshape(%a, %n, %m, %l) : f64[n, m, l]
+      %bb = broadcast(%b, %n, %m, %l) : f64[n, m, l]
+      %c = add(%shaped, %bb) : f64[n, m, l]
+      %d = tanh(%c) : f64[n, m, l]
+      yield %c, %d }""",
+        f64(2, 3, 4),
+        f64(4, 5),
+        f64(5),
+    )
+    assert found.statistics.allocations == 2
+
+
 def test_a_returned_parameter_is_copied_and_an_update_of_it_too() -> None:
     found = run(
         f"""graph @f(%x: f64[n]) on cpu {{ {CONSTANTS}

@@ -407,7 +407,7 @@ class Lowering:
 
     def compute(self, op: Op, ops: Sequence[Op], values: Sequence[Value]) -> None:
         """A kernel of `ops` for the results of `op`, which are their `values`."""
-        targets = [self.target_of(op, v, r) for v, r in zip(values, op.results, strict=True)]
+        targets = [self.target_of(op, ops, v, r) for v, r in zip(values, op.results, strict=True)]
         wanted = [t.array for t in targets]
         lowering = KernelLowering(ops, targets, self.place, self.size, self.parallel, self.target != "cpu")
         body = lowering.run()
@@ -420,7 +420,7 @@ class Lowering:
         if not lower_opaque.zeroed(self, op, targets[0].array):
             self.launch(op.name, body, [o.span for o in ops if o.span is not None])
 
-    def target_of(self, op: Op, value: Value, result: Value) -> Target:
+    def target_of(self, op: Op, ops: Sequence[Op], value: Value, result: Value) -> Target:
         """Where a result may go: new storage, the part of an array that a `vwrite` puts it into, or the storage of
         an operand that dies here."""
         assert isinstance(result.type, TensorType)
@@ -429,18 +429,22 @@ class Lowering:
             self.kept.add(result)
             return Target(value, array)
         window = placement.window(self, op, result)
-        dying = placement.dying(self, op, array)
+        dying = placement.dying(self, op, ops, array)
         return Target(value, array, tuple(dying) if window is None else (window,))
 
     def settle(self, result: Value, place: Array) -> None:
         """Note that a result was written into memory that was there."""
-        donor = next((r for r in self.here.dying if r in self.env and self.env[r] is place), None)
+        donor = next((r for r in self.here.dying if self._lies_in(r, place)), None)
         if donor is not None:
             self.here.dying.remove(donor)
             self.env[result] = Array(place.buffer, result.type, place.shape)  # type: ignore[arg-type]
         else:
             self.kept.add(result)
             self.written[result] = self.uses.readers[result][0]
+
+    def _lies_in(self, root: Value, place: Array) -> bool:
+        found = self.env.get(root)
+        return isinstance(found, Array) and found.buffer is place.buffer
 
     # -- control flow ------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ can be written straight into memory that the kernel reads (`Target.places`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from itertools import pairwise
 from typing import Any
 
 from tracejit.codegen import lower_spills, mathlib, schedule
-from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Select, Stmt, Store, Var
+from tracejit.codegen.loop_ir import Axis, Expr, For, If, Let, Load, Scalar, Select, Stmt, Store, Var
 from tracejit.codegen.lower_access import Elements, Outer, Sizes
 from tracejit.codegen.lower_code import Code
 from tracejit.codegen.lower_elements import ONE, TWO, ZERO, Affine, Array, Element, Index, affine, parts
@@ -219,8 +220,8 @@ class KernelLowering:
         if reads and reads[-1] > first:
             return False
         index = self.written_at[target.value]
-        written = self.form(place.address(self.k, index))
-        return written is not None and all(self.form(accesses[i].address) == written for i in reads)
+        written = _factored(self.form(place.address(self.k, index)))
+        return written is not None and all(_factored(self.form(accesses[i].address)) == written for i in reads)
 
     # -- loops ----------------------------------------------------------------------------------------------------
 
@@ -448,6 +449,19 @@ def _is_loaded_in_vectors(step: Expr) -> bool:
 def shape_of(value: Value) -> tuple[Any, ...]:
     """The dims of a tensor; () for a host scalar."""
     return value.type.shape if isinstance(value.type, TensorType) else ()
+
+
+def _factored(form: dict[int | None, Expr] | None) -> dict[int | None, Counter[Expr]] | None:
+    """A form with every step as its factors: products of sizes are multiplied in the order in which axes were met."""
+    return None if form is None else {axis: Counter(_factors(step)) for axis, step in form.items()}
+
+
+def _factors(e: Expr) -> Iterator[Expr]:
+    if isinstance(e, Scalar) and e.op == "mul":
+        for part in parts(e):
+            yield from _factors(part)
+    else:
+        yield e
 
 
 def _levels(ops: Sequence[Op]) -> dict[Value, int]:

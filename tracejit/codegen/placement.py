@@ -7,11 +7,14 @@ the kernel's own reads allow it is decided by `KernelLowering`, which knows them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.lower_elements import Array
-from tracejit.ir.aliasing import stored_uses
+from tracejit.ir.aliasing import is_flat, stored_uses
 from tracejit.ir.core import Op, Value, has_effect
+from tracejit.ir.types import TensorType
 
 if TYPE_CHECKING:
     from tracejit.codegen.lower import Lowering
@@ -65,17 +68,21 @@ def _is_known(lowering: Lowering, writer: Op) -> bool:
     return known and base in lowering.env and lowering.array(base).contiguous
 
 
-def dying(lowering: Lowering, op: Op, array: Array) -> list[Array]:
-    """Arrays like `array` that the op reads last."""
+def dying(lowering: Lowering, op: Op, ops: Sequence[Op], array: Array) -> list[Array]:
+    """Arrays like `array` that the op, whose kernel is of `ops`, reads last. One that the kernel reshapes is like the
+    array if what it becomes is."""
     read = set(stored_uses(op))
     found: list[Array] = []
     for root in lowering.here.dying:
         place = lowering.env.get(root)
         is_free = root in read and root not in lowering.kept and lowering.lifetimes.origins(root) == {None}
-        if is_free and isinstance(place, Array) and place.contiguous and _is_alike(place, array):
-            found.append(place)
+        if is_free and isinstance(place, Array) and place.contiguous and place.type.dtype == array.type.dtype:
+            if place.shape == array.shape:
+                found.append(place)
+            elif any(is_flat(o) and o.operands[0] is root and _has_shape(o.results[0], array) for o in ops):
+                found.append(replace(place, type=array.type, shape=array.shape))
     return found
 
 
-def _is_alike(a: Array, b: Array) -> bool:
-    return a.type.dtype == b.type.dtype and a.shape == b.shape
+def _has_shape(value: Value, array: Array) -> bool:
+    return isinstance(value.type, TensorType) and value.type.shape == array.type.shape
