@@ -12,7 +12,7 @@ import numpy as np
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arith import is_python_number, python_kind
-from tracejit.frontend.arrays import FUNCTIONS, converted, define, reshaped
+from tracejit.frontend.arrays import FUNCTIONS, converted, define, function, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import Kind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.memory_order import axes_in_memory, copied, in_order, made_in, ordered
@@ -245,7 +245,12 @@ def _is_real(c: Calls, x: FrontValue) -> bool:
     return c.arith.is_number(x) and (x.dtype.kind if isinstance(x, Number) else np.asarray(x.value).dtype.kind) != "c"  # type: ignore[union-attr]
 
 
-@define("eye identity", "n m=None k=0 dtype=None order='C' device=None requires_grad=False")
+@define("identity", "n dtype=None")
+def _identity(c: Calls, a: Arguments) -> FrontValue:
+    return function(c, "eye", [a["n"]], {"dtype": a["dtype"]}, a.node)
+
+
+@define("eye", "n m=None k=0 dtype=None order='C' device=None requires_grad=False")
 def _eye(c: Calls, a: Arguments) -> FrontValue:
     rows = c.ctx.as_size(a["n"], a.node)
     columns = rows if a.is_none("m") else c.ctx.as_size(a["m"], a.node)

@@ -64,9 +64,10 @@ def _pair(given: Any, k: Any) -> Any:
     """What holds before and behind axis k: one value for all, a pair for all axes, or a pair (or value) for each."""
     if not isinstance(given, (tuple, list)):
         return given, given
-    if not isinstance(given[0], (tuple, list)):  # pyright: ignore[reportGeneralTypeIssues]
-        return given[0], given[-1]
-    row: Any = given[k] if len(given) > 1 else given[0]
+    rows: Any = given
+    if not isinstance(rows[0], (tuple, list)):
+        return rows[0], rows[-1]
+    row = rows[k] if len(rows) > 1 else rows[0]
     return row[0], row[-1]
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import extended
+from tracejit.frontend.written import Library, extended, written
+
+mean_of_known, max_of_known, min_of_known = Library("nanmean"), Library("nanmax"), Library("nanmin")
 
 
 def stored(made: Any, out: Any) -> Any:
@@ -52,6 +54,59 @@ def prod_of(
     x = a if _is_true(where) else np.where(where, a, np.ones_like(a))
     made = np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
     return stored(made if initial == 1 else made * initial, out)
+
+
+def _without_nan(a: Any, instead: Any) -> Any:
+    """The array with a number in place of nan."""
+    x = np.asarray(a)
+    return np.where(np.isnan(x), instead, x) if x.dtype.kind in "fc" else x
+
+
+@written(np.nansum)
+def nansum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 0,
+    where: Any = True,
+) -> Any:
+    """The sum of the elements that are not nan."""
+    return sum_of(_without_nan(a, 0), axis, dtype, out, keepdims, initial, where)
+
+
+@written(np.nanprod)
+def nanprod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = 1,
+    where: Any = True,
+) -> Any:
+    """The product of the elements that are not nan."""
+    return prod_of(_without_nan(a, 1), axis, dtype, out, keepdims, initial, where)
+
+
+@written(np.nanmean)
+def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """The mean of the elements that are not nan."""
+    x = np.asarray(a, dtype=dtype)
+    return stored(mean_of_known(x, axis, keepdims), out)
+
+
+@written(np.nanmax)
+def nanmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """The largest element that is not nan."""
+    return stored(max_of_known(a, axis, keepdims), out)
+
+
+@written(np.nanmin)
+def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """The smallest element that is not nan."""
+    return stored(min_of_known(a, axis, keepdims), out)
 
 
 def _with_initial(a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, largest: Any) -> Any:
