@@ -260,6 +260,8 @@ def test_traces_and_examples_of_modules() -> None:
     for made in (again(tj.trace(net, x)), again(net, x)):
         np.testing.assert_array_equal(made(x).detach(), tj.script(net)(x).detach())
         assert list(made.state_dict()) == list(net.state_dict())
+        made.get_submodule("0").weight = nn.Parameter(tj.zeros(2, 3))
+        np.testing.assert_allclose(made(x)[0].detach(), made.get_submodule("0").bias.tanh().detach(), rtol=1e-6)
 
 
 def test_copies_freezing_and_exports(tmp_path: Path) -> None:

@@ -141,6 +141,12 @@ class _Writer:
         for part in () if root is None else root.modules():
             named.update((id(m), named[id(unwrapped(m))]) for m in part._modules.values() if m is not None)
         self.encode = _References(named, self.names)
+        self.places = {
+            id(x): constant_access(part).step("attribute", name)  # where modules have arrays that a trace met itself
+            for part in (() if root is None else root.modules())
+            for table in (part._parameters, part._buffers)
+            for name, x in table.items()
+        }
         self.graphs: dict[str, str] = {}  #: names of members by their texts
         self.functions: dict[str, Any] = {}
 
@@ -291,14 +297,18 @@ class _Writer:
             return given
         own = access.parent if access.steps and access.steps[-1] == _GRADIENT else access
         value = own.fetch(())
+        made = self.places.get(id(value)) or self.outer(own, value)
+        return dataclasses.replace(given, access=made if own is access else made.step(*_GRADIENT))
+
+    def outer(self, access: Access, value: Any) -> Access:
+        """The access of an outer value."""
         name = next((n for n, x in self.held.items() if x is value), None)
         if name is None:
-            name = base = hidden_name(own)
+            name = base = hidden_name(access)
             while name in self.held:
                 name += "_"
             self.held[name], self.outside[name] = value, self.plain(value, base)
-        made = constant_access(self.held).step("item", name)
-        return dataclasses.replace(given, access=made if own is access else made.step(*_GRADIENT))
+        return constant_access(self.held).step("item", name)
 
     def guards(self, guards: Mapping[Access, Spec]) -> Iterator[Any]:
         """Those about arguments, and about what is in the file of the module."""
