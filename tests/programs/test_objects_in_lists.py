@@ -430,3 +430,20 @@ def test_a_dict_that_was_chosen_by_several_conditions_is_refused():
 
     with pytest.raises(tj.ScriptError, match="same as another name's"):
         tj.script(program)(0, 1)
+
+
+def test_objects_that_hold_themselves():
+    def program(n):
+        a, b = Link(1), Link(2)
+        a.after = a
+        if n > 2:
+            a, b = b, a
+        else:
+            b = a
+        for _ in range(n):
+            if b.after is not None:
+                b.value += 1
+        return a.value, b.value, a is b, b.after is b, a.after is None
+
+    check(program, 3)
+    check(program, 1)

@@ -201,6 +201,9 @@ def lower_function(
                 return made
         except Again:
             continue
+        except RecursionError:
+            if not known.pools.without_cycles():
+                raise
         except AttributeVaries as found:
             known.varying.add(found.access)
         except FoundLate as found:

@@ -335,6 +335,7 @@ class Objects:
             pooled_objects.set_attribute(self.c, o, name, value, node)
         else:
             self.ctx.set_part(o, name, value, node)
+            pooled_objects.note_cycle(self.ctx, o, value)
 
     def delete_attribute(self, o: ObjectValue, name: str, node: ast.AST) -> None:
         """`del o.name`."""
@@ -358,6 +359,9 @@ class Objects:
         b = self.ctx.b
         one, other = (v.value if isinstance(v, OptionalValue) else v for v in (x, y))
         if not isinstance(one, SharedObject) and not isinstance(other, SharedObject):
+            are_objects = isinstance(one, ObjectValue) and isinstance(other, ObjectValue)
+            if are_objects and one is not other and not self.ctx.heap.merged.keys().isdisjoint((one, other)):
+                pooled_objects.pool_if_possible(self.ctx, (one, other))
             return None
         some = [v.some if isinstance(v, OptionalValue) else b.constant(True, ScalarType(BOOL)) for v in (x, y)]
         made = b.constant(False, ScalarType(BOOL))

@@ -18,9 +18,11 @@ from tracejit.frontend.context import Again, Context
 from tracejit.frontend.heap import led_to
 from tracejit.frontend.signature import MISSING
 from tracejit.frontend.values import (
+    ArrayView,
     FrontValue,
     GrowingList,
     MaybeUnbound,
+    Number,
     ObjectValue,
     SharedObject,
     Static,
@@ -69,6 +71,13 @@ def pool_instances(ctx: Context, o: ObjectValue, node: ast.AST) -> NoReturn:
         ctx.require_known(node, reason, f"make it by a call, and put it into the list then: {title}(...)")
     reason = f"a list that changes in a loop or branch holds items of one kind, not {describe(o)}"
     ctx.require_known(node, reason, "use an array, or a list for each kind")
+
+
+def note_cycle(ctx: Context, o: ObjectValue, value: FrontValue) -> None:
+    """Remember an object of the script that holds itself, now that it holds a value: as long as nothing has to be known
+    of all that it leads to, it can."""
+    if not isinstance(value, Number | ArrayView | Static) and _is_own(o) and any(x is o for x in led_to([value])):
+        ctx.pools_known.cyclic[o.cls] = tuple(o.fields)
 
 
 def make_pool(c: Calls, cls: type, node: ast.AST) -> ObjectValue:

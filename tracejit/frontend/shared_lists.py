@@ -40,6 +40,8 @@ class Pools:
     parents: dict[object, object] = field(default_factory=dict[object, object])
     #: classes whose instances lie in a pool, with the names of their attributes
     classes: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
+    #: classes of objects that came to hold themselves, with the names of their attributes
+    cyclic: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
     trips: Trips = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,12 @@ class Pools:
     def roots(self) -> list[object]:
         """The pools there are."""
         return [*(p for p in self.parents if self.parents[p] == p), *self.classes]
+
+    def without_cycles(self) -> bool:
+        """Put objects that hold themselves into pools; whether there were any that were in none."""
+        new = {cls: names for cls, names in self.cyclic.items() if cls not in self.classes}
+        self.classes.update(new)
+        return bool(new)
 
     def share(self, places: Iterable[object]) -> bool:
         """Let places make lists in one pool; whether that is new."""
