@@ -43,7 +43,10 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "arithmetic of trip counts",
     ),
     "transforms/independent.py": {"sub": "the place of a trip beside others"},
-    "transforms/truncated.py": {"logical_not": "whether a trip takes the other side"},
+    "transforms/truncated.py": {
+        "logical_not": "whether a trip takes the other side",
+        **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
+    },
     "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }
 

@@ -227,7 +227,37 @@ def a_leaf_that_steps_in_late_trips(w, n):
     return h.detach().sum()
 
 
+def in_each_trip_of_what_the_one_before_began(w, n):
+    h = tj.tanh(w * w)
+    loss = (h * w).sum()
+    for i in range(n):
+        if i == 2:
+            (loss * h[0]).backward()
+            h, loss = h.detach() * w, w.sum()
+        loss = loss + h.sum()
+        loss.backward()
+        h = tj.tanh(h.detach() * w)
+        loss = (h * h).sum() * 0.5
+    return h.detach().sum() + loss.detach()
+
+
+def in_a_try(w, n):
+    loss, h, errors = (w * w).sum(), w.detach() * 1.0, 0.0
+    for i in range(2 * n):
+        h = tj.tanh(h * w)
+        if i % 2:
+            try:
+                (loss + h.sum()).backward()
+            except RuntimeError:
+                errors = errors + 1.0
+                h.sum().backward()
+            h, loss = h.detach(), w.detach().sum()
+    return h.detach().sum() + errors
+
+
 PROGRAMS = [
+    in_a_try,
+    in_each_trip_of_what_the_one_before_began,
     a_leaf_that_steps_in_late_trips,
     more_behind_the_condition,
     steps_and_more_behind,

@@ -368,7 +368,8 @@ def caught_change(x, n):
     else:
         y *= 2
     finally:
-        x.grad *= 2
+        if x.grad is not None:
+            x.grad *= 2
     return 1
 
 

@@ -11,7 +11,7 @@ to some behind it: what they hand on is detached for the former, and carried onc
 
 Where D makes something of parameters again, the segments are cut in front of it: each begins with the D of the trip
 that ended the one before, and hands on what D needs. Several conditions, and such inside of others, are one: whether
-one of them holds.
+one of them holds. A derivative under none ends the segment in each trip.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from tracejit.transforms.residuals import live
 
 _SIZE, _FLAG = ScalarType(I64), ScalarType(BOOL)
 
-#: The `if`s from the body of a loop to a derivative, outermost first, each with the side that leads there.
+#: The `if`s from the body of a loop to a derivative, outermost first, each with the side that leads there; none where
+#: each trip takes it.
 Path = tuple[tuple[Op, int], ...]
 
 
@@ -78,22 +79,19 @@ def _carried(graph: Graph, loop: Op, op: Op) -> Sequence[Value]:
 
 
 def _paths(graph: Graph, loop: Op) -> list[Path]:
-    """The ways to the derivatives in a loop that go through its earlier trips; none unless all of these are under
-    conditions."""
+    """The ways to the derivatives in a loop that go through its earlier trips."""
     wanted = {op for op in _taken(loop) if _carried(graph, loop, op)}
-    found: dict[tuple[Op, int], Path] = {}
-    for path, op in _ways(loop.block("body"), ()):
-        if op in wanted:
-            if not path:
-                return []
-            found[path[-1]] = path
-    return list(found.values()) if len({op for op, _ in found}) == len(found) else []
+    found = {path: None for path, op in _ways(loop.block("body"), ()) if op in wanted}
+    paths = [path for path in found if not any(path[:n] in found for n in range(1, len(path)))]
+    ends = [path[-1][0] for path in paths if path]
+    return sorted(paths, key=lambda path: not path) if len(set(ends)) == len(ends) else []
 
 
 def _ways(block: Block, path: Path) -> Iterator[tuple[Path, Op]]:
-    """The ops in a block, each with the `if`s that lead to it, loops apart."""
+    """The ops in a block, each with the `if`s that lead to it, loops apart, and what a `try` makes of a derivative."""
+    asked = {r for op in block.ops if op.name in ("unspent", "intact") for r in op.results}
     for op in block.ops:
-        if op.name == "if":
+        if op.name == "if" and op.operands[0] not in asked:
             for side, nested in enumerate(op.blocks):
                 yield from _ways(nested, (*path, (op, side)))
         else:
@@ -102,6 +100,8 @@ def _ways(block: Block, path: Path) -> Iterator[tuple[Path, Op]]:
 
 def _needed(block: Block, path: Path) -> list[list[Op]]:
     """What the conditions of a path need, of the ops in front of each."""
+    if not path:
+        return []
     (op, side), *rest = path
     inner = _needed(op.blocks[side], tuple(rest)) if rest else []
     wanted = {*op.operands, *(v for cond, _ in rest for v in cond.operands)}.union(
@@ -119,7 +119,7 @@ class _Segments:
         self.paths = paths
         self.body = loop.block("body")
         self.carried = self.body.params[1:]
-        self.ends = {path[-1][0]: path[-1][1] for path in paths}
+        self.ends = dict(path[-1] for path in paths if path)
         on_the_way = {p for op in _taken(loop) for p in _carried(graph, loop, op)}
         self.cut = [i for i, p in enumerate(self.carried) if p in on_the_way]
 
@@ -172,6 +172,8 @@ class _Segments:
     ) -> tuple[Value, Sequence[Value], Sequence[Value]]:
         """Emit the trips from `first` on before one takes one of the ways: their number, which way that would be (the
         first of these that holds), and what they leave."""
+        if () in self.paths:
+            return b.constant(0, _SIZE), self.ways_of(b, limit, first, go, heads), heads
         inner = Rebuilder(self.visit_silently, dict(b.mapping), b.span)
         index, trips = Value(_SIZE, self.body.params[0].name), Value(_SIZE, "trips")
         ways = [Value(_FLAG, "reached") for _ in self.paths]
@@ -195,6 +197,17 @@ class _Segments:
         made = b.emit("loop", operands, blocks=[block], like=like, mapping={}, span=self.loop.span)
         return made[0], made[1 : 1 + len(ways)], made[1 + len(ways) :]
 
+    def ways_of(self, b: Rebuilder, limit: Value, first: Value, go: Value, heads: Sequence[Value]) -> tuple[Value, ...]:
+        """Emit which ways the trip `first` takes, if there is one."""
+        inner, none = Rebuilder(self.visit_silently, dict(b.mapping), b.span), b.nested()
+        inner.mapping.update(zip(self.body.params, (first, *heads), strict=True))
+        holds = [self.holds(inner, path, _needed(self.body, path)) for path in self.paths]
+        no = none.constant(False, _FLAG)
+        blocks = [inner.block((), holds, "then"), none.block((), [no for _ in holds], "else")]
+        runs = b.logical_and(b.wrap(go), b.lt(b.wrap(first), b.wrap(limit)))
+        like = [Value(_FLAG, "reached") for _ in holds]
+        return b.emit("if", (runs.value,), blocks=blocks, like=like, mapping={})
+
     def last_trip(
         self,
         b: Rebuilder,
@@ -214,6 +227,8 @@ class _Segments:
 
     def holds(self, b: Rebuilder, path: Path, needed: Sequence[Sequence[Op]]) -> Value:
         """Emit whether a trip that takes none of the ways before takes this one."""
+        if not path:
+            return b.constant(True, _FLAG)
         (op, side), *rest = path
         for made in needed[0]:
             b.step(made)
@@ -239,7 +254,8 @@ class _Segments:
 
     def visit_with(self, way: int, began: dict[Value, Value]) -> Visit:
         """A trip that takes one of the ways, and none before."""
-        sides = {op: 1 - self.ends[op] for op in (path[-1][0] for path in self.paths[:way])} | dict(self.paths[way])
+        before = (op for path in self.paths[:way] for op, _ in path[-1:])
+        sides = {op: 1 - self.ends[op] for op in before} | dict(self.paths[way])
 
         def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
             if op in sides:
@@ -261,7 +277,12 @@ class _EarlySegments(_Segments):
 
     def __init__(self, graph: Graph, loop: Op, paths: Sequence[Path]) -> None:
         super().__init__(graph, loop, paths)
-        at = max(self.body.ops.index(path[0][0]) for path in paths) + 1
+        taken = set(_taken(loop))
+        roots = [path[0][0] for path in paths if path]
+        if () in paths:
+            others = (op for op in self.body.ops if op not in roots)
+            roots += [op for op in others if taken & {*walk(Block((), (op,), ()))}]
+        at = max(map(self.body.ops.index, roots)) + 1
         self.head, self.tail = self.body.ops[:at], self.body.ops[at:]
         made = [*self.body.params, *(r for op in self.head for r in op.results)]
         read = set(self.body.results).union(*map(all_reads, self.tail))
