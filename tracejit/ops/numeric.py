@@ -116,7 +116,7 @@ def array_equal(b: Any, x: Operand, y: Operand) -> Any:
 
 
 @function(kinds=LIBRARY)
-def average(b: Any, x: Operand, axis: Axis = None, weights: Operand = None, keepdims: bool = False) -> Any:
+def average(b: Any, x: Operand, axis: Axis = None, weights: Operand = None, *, keepdims: bool = False) -> Any:
     """The mean over axes, weighted if there are weights (of x's shape, or one per element of the axis)."""
     if weights is None:
         return mean(b, x, axis, keepdims=keepdims)

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import written
+from tracejit.frontend.written import Library, written
+
+cross_along = Library("cross")
 
 
 @written(np.linalg.matmul)
@@ -40,6 +42,17 @@ def outer(x1: Any, x2: Any, /) -> Any:
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(f"Input arrays must be one-dimensional, but they are x1.ndim={x1.ndim} and x2.ndim={x2.ndim}.")
     return np.outer(x1, x2)
+
+
+@written(np.cross)
+def cross_of(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axis: Any = None) -> Any:
+    """The products of vectors along axes of a and b, which lie along `axisc`."""
+    a, b = np.asarray(a), np.asarray(b)
+    if axis is not None:
+        axisa, axisb, axisc = axis, axis, axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    made = cross_along(a, b, -1)
+    return made if a.shape[-1] == 2 and b.shape[-1] == 2 else np.moveaxis(made, -1, axisc)
 
 
 @written(np.linalg.cross)
