@@ -340,3 +340,69 @@ def test_rows_of_a_matrix_change_each_other_and_themselves() -> None:
     check(eliminated, rng.random((21, 21)) + 4 * np.eye(21))
     for k, shift in ((0, 0), (3, 0), (3, 1), (5, 2)):
         check(spread, rng.random((6, 37)), k, shift)
+
+
+def where_large(x, y):
+    for i in range(len(x)):
+        if x[i] > 0.5:
+            y[i] = 2.0 * x[i]
+
+
+def where_rising(x, y):
+    for i in range(1, len(x)):
+        if x[i] > x[i - 1]:
+            y[i] += x[i]
+            y[i - 1] -= 1.0
+
+
+def where_large_in_rows(x, y):
+    n, m = x.shape
+    for i in range(n):
+        for j in range(m):
+            if x[i, j] > 0.5:
+                y[i, j] = x[i, j]
+            elif x[i, j] < 0.1:
+                y[i, 0] += 1.0
+
+
+SIZES = ((12, 12), (12, 5), (5, 12), (40, 41), (41, 40), (1, 1), (2, 1), (0, 3), (3, 0))
+
+
+@pytest.mark.parametrize("program", [where_large, where_rising])
+def test_writes_in_branches(program) -> None:
+    scripted = script(program)
+    for n, m in SIZES:
+        rng = np.random.default_rng(n * 100 + m)
+        check(program, rng.random(n), rng.random(m), scripted=scripted)
+        check(program, np.zeros(n), rng.random(m), scripted=scripted)  # no place is asked for
+
+
+def test_writes_in_branches_of_rows() -> None:
+    scripted = script(where_large_in_rows)
+    for shapes in (
+        ((6, 9), (6, 9)),
+        ((6, 9), (4, 9)),
+        ((6, 9), (6, 7)),
+        ((4, 9), (6, 12)),
+        ((1, 1), (1, 1)),
+        ((0, 2), (0, 2)),
+    ):
+        rng = np.random.default_rng(5)
+        x, y = map(rng.random, shapes)
+        check(where_large_in_rows, x, y, scripted=scripted)
+        check(where_large_in_rows, np.full(shapes[0], 0.3), y, scripted=scripted)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("program", [where_large, where_rising])
+def test_where_all_places_fit_branches_have_no_checks(program) -> None:
+    text = script_ir(program, np.zeros(4), np.zeros(4))
+    assert "check(" not in text.split("loop(", 2)[1]
+    assert "check(" in text
+
+
+@pytest.mark.compiled
+def test_where_rows_fit_branches_have_no_checks() -> None:
+    text = script_ir(where_large_in_rows, np.zeros((4, 4)), np.zeros((4, 4)))
+    inner = text.split("loop(", 2)[2]
+    assert "check(" not in inner.split("else():\n          %", 1)[0].split("loop(", 1)[0]

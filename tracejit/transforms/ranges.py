@@ -21,6 +21,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
+from tracejit.transforms.fits import split_by_fit
 from tracejit.transforms.limits import Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Linear, number
 from tracejit.transforms.pipeline import transform
@@ -68,9 +69,10 @@ Assumption: TypeAlias = _Counter | _Bound | _Going
 def ranges(graph: Graph) -> Graph:
     """Drop checks that cannot fail, and make those of a loop that still can stop it instead."""
     found = _Analysis(graph)
-    versions = split_by_sign(graph, lambda op: op not in found.replaced)
-    if versions is not graph:
-        graph, found = versions, _Analysis(versions)
+    for split in (split_by_sign, split_by_fit):
+        versions = split(graph, lambda op: op not in found.replaced)  # noqa: B023
+        if versions is not graph:
+            graph, found = versions, _Analysis(versions)
     if not found.replaced and not found.stops and not found.windows.apart:
         return graph
     body = _Rewriter(found, graph.params).block(graph.body)
@@ -123,7 +125,8 @@ class _Analysis:
 
     def check(self, op: Op) -> None:
         known = self.r.condition(op.operands[0])
-        self.note(op, True if known is True else None)
+        holds = known is True or (isinstance(known, Condition) and self.r.decide(known) is True)
+        self.note(op, True if holds else None)
         self.r.assume(op.operands[0], True)
 
     def plain(self, op: Op) -> None:

@@ -17,7 +17,7 @@ from tracejit.transforms.range_rules import Condition, Outcome, Rules
 SIZE = ScalarType(I64)
 
 #: Loops of more operations are not made twice.
-_LONGEST = 60
+LONGEST = 60
 
 
 def split_by_sign(graph: Graph, is_open: Callable[[Op], bool]) -> Graph:
@@ -32,13 +32,13 @@ def split_by_sign(graph: Graph, is_open: Callable[[Op], bool]) -> Graph:
 
 def _range_of(loop: Op, made: Mapping[Value, Op], is_open: Callable[[Op], bool]) -> tuple[Value, Value] | None:
     """The start and the end of a range whose innermost loop compares its indices with 0."""
-    length = _meaning(made.get(loop.operands[0])) if loop.name == "loop" else None
+    length = meaning(made.get(loop.operands[0])) if loop.name == "loop" else None
     if not isinstance(length, Linear) or length.constant or sorted(length.terms.values()) != [-1, 1]:
         return None
     start, end = sorted(length.terms, key=length.terms.__getitem__)
     body = loop.block("body")
     ops = [*walk(body)]
-    if len(ops) > _LONGEST or any(op.name == "loop" for op in ops) or start not in captures(body):
+    if len(ops) > LONGEST or any(op.name == "loop" for op in ops) or start not in captures(body):
         return None
     index = Linear({start: 1, body.params[0]: 1})
     return (start, end) if any(_asks_sign(op, index, made) and is_open(op) for op in ops) else None
@@ -46,14 +46,14 @@ def _range_of(loop: Op, made: Mapping[Value, Op], is_open: Callable[[Op], bool])
 
 def _asks_sign(op: Op, index: Linear, made: Mapping[Value, Op]) -> bool:
     """Whether an op is `index < 0`."""
-    asked = _meaning(op)
+    asked = meaning(op)
     if not isinstance(asked, Condition) or len(asked.then) != 1:
         return False
     (part,) = asked.then
-    return part.y.known == 0 and part.slack == 1 and _meaning(made.get(part.x)) == index
+    return part.y.known == 0 and part.slack == 1 and meaning(made.get(part.x)) == index
 
 
-def _meaning(op: Op | None) -> Outcome:
+def meaning(op: Op | None) -> Outcome:
     """What an op gives, in exact arithmetic on its operands."""
     rule = None if op is None else op.defn.ranges
     return None if op is None or rule is None else rule(Rules(0), *op.defn.group(op.operands), **op.attrs)
