@@ -255,7 +255,23 @@ def in_a_try(w, n):
     return h.detach().sum() + errors
 
 
+def of_a_leaf_that_changed_on_a_path_before(w, n):
+    h = w.detach() * 1.0
+    if n == 1:
+        with tj.no_grad():
+            w -= 0.1
+    for _ in range(2):
+        (h * w).sum().backward()
+    for _ in range(n):
+        for _ in range(2):
+            (h * w).prod().backward()
+        with tj.no_grad():
+            w -= 0.1
+    return h.sum()
+
+
 PROGRAMS = [
+    of_a_leaf_that_changed_on_a_path_before,
     in_a_try,
     in_each_trip_of_what_the_one_before_began,
     a_leaf_that_steps_in_late_trips,

@@ -38,8 +38,10 @@ class Tape:
 
     @contextmanager
     def iteration(self) -> Iterator[None]:
-        """Lower an iteration of a loop."""
-        self.heads.append(dict(self.gradients.calls.ctx.storage.bases))
+        """Lower an iteration of a loop. What it does not hand on comes of what is outside."""
+        ctx = self.gradients.calls.ctx
+        outside = ctx.outer_storages[-1].bases
+        self.heads.append({c: v for c, v in ctx.storage.bases.items() if v is not outside.get(c)})
         try:
             yield
         finally:
