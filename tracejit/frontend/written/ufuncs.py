@@ -35,6 +35,31 @@ class Operands:
 
 operands = Operands()
 
+
+class UpdateDtype:
+    """`UpdateDtype(n)(ufunc, x, values)`: the dtype of operand n where `ufunc.at` updates x, as NumPy resolves it;
+    TypeError where there is none."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        from tracejit.frontend.values import Static
+
+        ufunc, *arrays = args
+        own, other = (np.dtype(calls.attribute(a, "dtype", node).value) for a in arrays)
+        try:
+            found = ufunc.value.resolve_dtypes((own, other, own), casting="unsafe")
+        except TypeError as error:
+            return calls.arith.mismatch(TypeError(str(error)), node)
+        return Static(found[self.number])
+
+    def __call__(self, ufunc: Any, x: Any, values: Any) -> Any:
+        raise TypeError("called inside scripts only")
+
+
+left, right = UpdateDtype(0), UpdateDtype(1)
+
 #: Ufuncs without an identity that may fold several axes, in any order.
 REORDERABLE = (np.maximum, np.minimum, np.fmax, np.fmin)
 
@@ -101,17 +126,19 @@ def accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = 
 
 def at(ufunc: Any, x: Any, indices: Any, values: Any = None) -> Any:
     """`x[indices] = ufunc(x[indices], values)` with every occurrence of an index counted."""
+    values = np.asarray(values)
+    dtype = left(ufunc, x, values)
     places = np.arange(x.size).reshape(x.shape)[indices]
-    amounts = np.broadcast_to(np.asarray(values, dtype=x.dtype), np.shape(places)).reshape(-1)
+    amounts = np.broadcast_to(values.astype(right(ufunc, x, values)), np.shape(places)).reshape(-1)
     places = np.asarray(places).reshape(-1)
     flat = x.reshape(-1).copy()
-    if ufunc is np.add:
+    if ufunc is np.add and x.dtype == dtype and dtype.kind != "b":
         flat = scatter_add(flat, 0, places, amounts)
-    elif ufunc is np.subtract:
+    elif ufunc is np.subtract and x.dtype == dtype:
         flat = scatter_add(flat, 0, places, -amounts)
     else:
         for k in range(places.size):
-            flat[places[k]] = ufunc(flat[places[k]], amounts[k])
+            flat[places[k]] = ufunc(flat[places[k]].astype(dtype), amounts[k]).astype(x.dtype)
     x[...] = flat.reshape(x.shape)
 
 
