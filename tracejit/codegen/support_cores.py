@@ -2,8 +2,9 @@
 
 A scheduler often puts a thread that is woken onto the core of whoever wakes it, also where another core is idle, and
 there a worker begins when the caller has done all the work alone. So every worker notes the core on which it last
-looked for work, and before a launch the caller takes its own core from the cores of each worker that was there. A
-worker is kept from one core at most, and may use all others of the caller's.
+looked for work, behind its number, which whoever sees the core needs; and before a launch the caller takes its own core
+from the cores of each worker that was there. A worker is kept from one core at most, and may use all others of the
+caller's.
 
     behind the pool: 28 i32 workers with a place | 192 places of { i32 thread, i32 core + 1 }
 """
@@ -55,7 +56,7 @@ look:
   %same = icmp eq i32 %before, %noted
   br i1 %same, label %done, label %note
 note:
-  store atomic i32 %noted, ptr %core_place monotonic, align 4
+  store atomic i32 %noted, ptr %core_place release, align 4
   br label %done
 done:
   ret void
@@ -79,7 +80,7 @@ check:
   br i1 %more, label %look, label %done
 look:
   %core_place = getelementptr i8, ptr %place, i64 4
-  %there = load atomic i32, ptr %core_place monotonic, align 4
+  %there = load atomic i32, ptr %core_place acquire, align 4
   %same = icmp eq i32 %there, %noted
   br i1 %same, label %move, label %next
 move:
