@@ -55,6 +55,8 @@ int main(void) {
     if (child == 0) _exit(calls(NULL) != NULL);
     int ended = 1;
     waitpid(child, &ended, 0);
+    set_threads(1 << 20); /* as many as there may be */
+    status |= calls(NULL) != NULL;
     dlclose(library); /* its threads go on */
     nanosleep(&(struct timespec){0, 20000000}, NULL);
     printf("%d %d\n", status, ended);
@@ -74,7 +76,7 @@ def test_a_library_shares_its_loops_among_threads(tmp_path: Path) -> None:
     shared = tj.load(tj.export(products, [x, x], tmp_path / "model.so", threads=True))
     alone = tj.load(tj.export(products, [x, x], tmp_path / "alone.so"))
     np.testing.assert_array_equal(shared(x, x), alone(x, x))
-    for count in (0, 1, 3, -1, 1 << 20):
+    for count in (0, 1, 3, -1):
         shared.set_threads(count)
         np.testing.assert_array_equal(shared(x, x), alone(x, x))
     with pytest.raises(TypeError, match="alone was exported without threads=True"):

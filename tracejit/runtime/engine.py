@@ -165,7 +165,9 @@ class Engine:
         self.lock = threading.RLock()
         self._machines: dict[LlvmOptions, Any] = {}
         self._emissions: dict[LlvmOptions, Emission] = {}
-        self.jit = llvm.create_lljit_compiler(target_machine(self.options))
+        # JITLink lays the sections of an object in one mapping; RuntimeDyld asks for each apart and aborts the process
+        # where the system gives places that code cannot reach from each other
+        self.jit = llvm.create_lljit_compiler(target_machine(self.options), use_jit_link=True)
         self._libraries = 0
         self._platform = Platform.of_triple(llvm.get_process_triple())
         self._rare: dict[str, Any] = {}
