@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TypeAlias
 
 from tracejit.ir.core import Value
@@ -73,8 +74,10 @@ class Facts:
     def __init__(self) -> None:
         self.bounds: dict[Value, Bounds] = {}
         self.order: dict[Value, int] = {}
-        self._about: dict[Value, list[Linear]] = {}
+        self._about: dict[Value, tuple[list[Linear], list[Linear]]] = {}  #: facts with a negative factor, and positive
         self._least_of: dict[Value, tuple[int, Sequence[Linear]]] = {}
+        self._replacing: set[Value] = set()  #: values that occur in place of those
+        self.learned = 0  #: how much was learned so far
         self.clock = 0  #: later than the order of everything defined so far
         self._trail: list[tuple[Value, Bounds] | Linear] = []
         self._steps = 0
@@ -89,8 +92,8 @@ class Facts:
             while len(self._trail) > mark:
                 last = self._trail.pop()
                 if isinstance(last, Linear):
-                    for value in last.terms:
-                        self._about[value].pop()
+                    for value, factor in last.terms.items():
+                        self._about[value][factor > 0].pop()
                 else:
                     self.bounds[last[0]] = last[1]
 
@@ -99,7 +102,7 @@ class Facts:
         self.order[value] = self.clock
         self.clock += 1
         self.bounds[value] = low, high
-        self._about[value] = []
+        self._about[value] = [], []
         self._least_of.pop(value, None)
         return Linear({value: 1})
 
@@ -107,9 +110,12 @@ class Facts:
         """`sign` times a value is the least of `sign` times each of some expressions: what holds for each of them holds
         for it."""
         self._least_of[value] = sign, of
+        self._replacing.add(value)
+        self._replacing.update(*(x.terms for x in of))
 
     def learn(self, fact: Linear) -> None:
         """Remember that an expression is at most 0."""
+        self.learned += 1
         for value, factor in fact.terms.items():
             low, high = self.bounds[value]
             rest = factor * (low if factor > 0 else high) - self.least(fact)  # what the others leave for this term
@@ -121,8 +127,8 @@ class Facts:
                 self._trail.append((value, self.bounds[value]))
                 self.bounds[value] = low, high
         if len(fact.terms) > 1:
-            for value in fact.terms:
-                self._about[value].append(fact)
+            for value, factor in fact.terms.items():
+                self._about[value][factor > 0].append(fact)
             self._trail.append(fact)
 
     def around(self, x: Linear, outside: int) -> tuple[tuple[Linear, ...], tuple[Linear, ...]]:
@@ -132,7 +138,7 @@ class Facts:
             return (x,), (x,)
         above: list[Linear] = []
         below: list[Linear] = []
-        for fact in self._about[inner[0]] if len(inner) == 1 else ():
+        for fact in chain(*self._about[inner[0]]) if len(inner) == 1 else ():
             times, rest = divmod(x.terms[inner[0]], fact.terms[inner[0]])
             left = x.plus(fact, -times)
             if rest == 0 and all(self.order[v] < outside for v in left.terms):
@@ -166,17 +172,21 @@ class Facts:
         return above and (self.least(x) >= low or self.holds(number(low).minus(x)))
 
     def _prove(self, goal: Linear, depth: int) -> bool:
-        if self.most(goal) <= 0:
+        most, is_open = goal.constant, True
+        for value, factor in goal.terms.items():
+            bound = self.bounds[value][factor > 0]
+            most += factor * bound
+            if not LOW < bound < HIGH and not self._about[value][factor > 0] and value not in self._replacing:
+                is_open = False  # nothing bounds this term
+        if most <= 0:
             return True
         self._steps -= 1
-        if not goal.terms or depth == 0 or self._steps < 0:
+        if not goal.terms or depth == 0 or self._steps < 0 or not is_open:
             return False
         value = max(goal.terms, key=self.order.__getitem__)
         factor = goal.terms[value]
-        for fact in self._about[value]:
+        for fact in self._about[value][factor > 0]:
             other = fact.terms[value]
-            if (other > 0) != (factor > 0):
-                continue
             if factor % other == 0:
                 left = goal.plus(fact, -(factor // other))
             else:  # a whole number is at most 0 if m times it is at most m - 1

@@ -87,6 +87,7 @@ class _Analysis:
         self.facts = self.r.facts
         self.windows = Windows(self.r, graph.body)
         self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op
+        self.undecided: dict[Value, int] = {}  #: truth values, and how much was known when they were not decided
         self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
         self.assumed: dict[Op, list[Assumption]] = {}
         self.dims = {d for op in walk(graph.body) for v in _bound(op) for d in type_values(v.type)}
@@ -125,8 +126,9 @@ class _Analysis:
 
     def check(self, op: Op) -> None:
         known = self.r.condition(op.operands[0])
-        holds = known is True or (isinstance(known, Condition) and self.r.decide(known) is True)
-        self.note(op, True if holds else None)
+        if isinstance(known, Condition) and self.undecided.get(op.operands[0]) != self.facts.learned:
+            known = self.r.decide(known) is True
+        self.note(op, True if known is True else None)
         self.r.assume(op.operands[0], True)
 
     def plain(self, op: Op) -> None:
@@ -191,6 +193,7 @@ class _Analysis:
         if isinstance(outcome, Condition):
             decided = self.r.decide(outcome)
             outcome = outcome if decided is None else decided
+            self.undecided[result] = self.facts.learned
         if isinstance(outcome, Condition | bool):
             self.r.conditions[result] = outcome
         else:
