@@ -71,11 +71,21 @@ def grid(n: int, limit: int) -> int:
     return total
 
 
+def over_and_over(n: int, limit: int) -> int:
+    total = 0
+    for _ in range(n):
+        for j in range(limit):
+            for k in range(3):
+                total = (total * 31 + j * k) % 1_000_003
+    return total
+
+
 ENDLESS: list[tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = [
     (halve, lambda: (2.0, 0.0), (2.0, 1.5)),
     (count_up, lambda: (np.zeros(2), np.inf), (np.zeros(2), 1.0)),
     (smooth, lambda: (np.ones(1000), -1.0), (np.ones(1000), 1e6)),
     (grid, lambda: (10**9, 10**5), (2, 3)),
+    (over_and_over, lambda: (10**9, 10**5), (2, 3)),
 ]
 
 
@@ -118,3 +128,37 @@ def test_loops_of_other_threads_go_on() -> None:
 
 def test_loops_find_the_hook_where_calls_put_it() -> None:
     assert offset_of(NativeContext, "poll_hook") == POLL_HOOK
+
+
+def leading_zeros(a: Any) -> int:
+    j = 0
+    while j < len(a) and a[j] == 0.0:
+        j += 1
+    return j
+
+
+def weighted(a: Any) -> Any:
+    for i in range(len(a)):
+        for k in range(3):
+            a[i] += k * a[i]
+    return a
+
+
+def smallest(a: Any) -> int:
+    lo = 0
+    hi = len(a)
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if a[middle] < 1.0:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("fn", "asks"), [(leading_zeros, False), (weighted, False), (smallest, True)])
+def test_loops_that_are_over_soon_do_not_ask(fn: Callable[..., Any], asks: bool) -> None:
+    script = tj.script(fn)
+    script(np.zeros(5))
+    assert ("@llvm.usub" in script.llvm) == asks

@@ -18,7 +18,7 @@ from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, For, Function, Input, Invoke, Output, Pointer, Program
-from tracejit.codegen.polls import BUDGET, UNKNOWN, cost, polls
+from tracejit.codegen.polls import BUDGET, UNKNOWN, cost, is_short, polls
 from tracejit.codegen.recurrences import waited_for
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
@@ -185,7 +185,7 @@ class EntryPrinter(FunctionPrinter):
         super().serial_loop(loop)
         self._loops -= 1
         self.waited_for = outer
-        if self._loops and self._may_poll() and not polls(loop) and not self.terminated:
+        if self._loops and self._may_poll() and not (polls(loop) or is_short(loop) or self.terminated):
             self._poll(self.uniform(loop.extent) if loop.go is None else Value(str(UNKNOWN), I64))
 
     def start_of_trip(self, loop: For) -> None:
@@ -199,10 +199,9 @@ class EntryPrinter(FunctionPrinter):
             self._budget = self.alloca("i64")
             self.scopes[0].lines.append(f"  store i64 {BUDGET}, ptr {self._budget.text}")
         had = self.define(f"load i64, ptr {self._budget.text}", I64)
-        left = self.define(f"sub i64 {had.text}, {amount.text}", I64)
+        left, spent = self._paid(had, amount)
         self.line(f"store i64 {left.text}, ptr {self._budget.text}")
         ask, going, leave = (self.new_label(name) for name in ("ask", "going", "interrupted"))
-        spent = self.define(f"icmp slt i64 {left.text}, 0", BOOL)
         self.line(f"br i1 {spent.text}, label %{ask}, label %{going}, !prof !0")
         self.begin(ask)
         self.line(f"store i64 {BUDGET}, ptr {self._budget.text}")
@@ -215,6 +214,18 @@ class EntryPrinter(FunctionPrinter):
         self.begin(leave)
         self.leave(str(INTERRUPTED))
         self.begin(going)
+
+    def _paid(self, had: Value, amount: Value) -> tuple[Value, Value]:
+        """What is left, and whether that is nothing."""
+        if not amount.is_literal:  # the extent of a loop without trips may be negative
+            left = self.define(f"sub i64 {had.text}, {amount.text}", I64)
+            return left, self.define(f"icmp slt i64 {left.text}, 0", BOOL)
+        self.declare("declare { i64, i1 } @llvm.usub.with.overflow.i64(i64, i64)")
+        # one instruction, with the jump on its carry
+        pair = f"call {{ i64, i1 }} @llvm.usub.with.overflow.i64(i64 {had.text}, i64 {amount.text})"
+        made = self.define(pair, I64)
+        left = self.define(f"extractvalue {{ i64, i1 }} {made.text}, 0", I64)
+        return left, self.define(f"extractvalue {{ i64, i1 }} {made.text}, 1", BOOL)
 
     def _may_poll(self) -> bool:
         return self.options.polls and self.function is None and self.record is None and self.vector is None

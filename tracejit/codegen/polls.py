@@ -8,9 +8,11 @@ which ask when they have ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import inf
 
 from tracejit.codegen.kernel_walk import bodies_of, bound, walk
-from tracejit.codegen.loop_ir import Call, Const, Expr, For, Invoke, Launch, Let, Scalar, Stmt, Var
+from tracejit.codegen.loop_ir import Call, Const, Expr, For, If, Invoke, Launch, Let, Scalar, Stmt, Var
+from tracejit.ir.types import BOOL
 
 #: A call asks each time its loops have spent so much, in units of a few instructions.
 BUDGET = 1 << 16
@@ -18,6 +20,9 @@ BUDGET = 1 << 16
 _COSTS: dict[type, int] = {Launch: BUDGET >> 4, Call: BUDGET >> 4, Invoke: 64}
 #: What a loop of unknown length that does not ask is taken to cost.
 UNKNOWN = 64
+#: A loop of so many trips, with the loops in it, is over at once: the loop around it pays for it.
+_AT_ONCE = 64
+_FALSE = Const(False, BOOL)
 _ORDER = frozenset(("lt", "le", "gt", "ge"))
 
 
@@ -29,6 +34,23 @@ def polls(loop: For) -> bool:
 def cost(loop: For) -> int:
     """What a trip may cost beside the loops in it."""
     return max((_COSTS.get(type(stmt), 1) for stmt in _level(loop.body)), default=1)
+
+
+def is_short(loop: For) -> bool:
+    """Whether a loop is over at once, whatever the data."""
+    return _most_trips((loop,)) <= _AT_ONCE
+
+
+def _most_trips(stmts: Iterable[Stmt]) -> float:
+    """The most trips that the loops of a nest make, 1 without loops."""
+    most = 1.0
+    for stmt in stmts:
+        inner = max((_most_trips(body) for body in bodies_of(stmt)), default=1.0)
+        if isinstance(stmt, For):
+            extent = stmt.extent.value if isinstance(stmt.extent, Const) else None
+            inner *= extent if isinstance(extent, int) else inf
+        most = max(most, inner)
+    return most
 
 
 def _level(stmts: Iterable[Stmt]) -> Iterator[Stmt]:
@@ -43,9 +65,10 @@ def _level(stmts: Iterable[Stmt]) -> Iterator[Stmt]:
 def _is_counted(loop: For, go_on: Expr) -> bool:
     """Whether the condition compares an integer that moves by an invariant step with an invariant.
 
-    (`while j < n: j += i` ends, or overflows, unless the step is 0.)
+    (`while j < n: j += i` ends, or overflows, unless the step is 0, and so does `while j < n and x[j] > 0`.)
     """
     lets = {stmt.var: stmt.expr for stmt in loop.body if isinstance(stmt, Let)}
+    choices = {var: (stmt, i) for stmt in loop.body if isinstance(stmt, If) for i, var in enumerate(stmt.results)}
     own = {loop.var, *(c.var for c in loop.carried), *(v for stmt in walk(loop.body) for v in bound(stmt))}
     steps = {c.var: c.next for c in loop.carried}
 
@@ -67,6 +90,9 @@ def _is_counted(loop: For, go_on: Expr) -> bool:
         )
 
     condition = meaning(go_on)
+    if isinstance(condition, Var) and condition in choices:
+        stmt, i = choices[condition]
+        return stmt.else_values[i] in (stmt.cond, _FALSE) and _is_counted(loop, stmt.cond)
     if not isinstance(condition, Scalar):
         return False
     if condition.op == "logical_and":
