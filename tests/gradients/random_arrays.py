@@ -13,8 +13,6 @@ import linecache
 import random
 import re
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -22,7 +20,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.gradients.jets import ORDERS, CloseCall, Jet, NumPy
-from tracejit.errors import ScriptError
+from tests.gradients.searches import search
 from tracejit.ir.interpreter import run
 from tracejit.scripted.compiler import simplify
 
@@ -302,29 +300,13 @@ def check(seed: int, native: bool = False) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--native", action="store_true")
-    options = parser.parse_args()
-    started, wrong, refused, judged = time.perf_counter(), 0, Counter[str](), 0
-    for seed in range(options.first, options.first + options.count):
-        try:
-            judged += check(seed, options.native)
-        except ScriptError as error:
-            refused[str(error).split("\n")[0][:120]] += 1
-        except Exception as error:
-            wrong += 1
-            print(
-                f"seed {seed}: {type(error).__name__}: {str(error)[:300]}"
-                + ("" if options.short else f"\n{Writer(seed).source()}"),
-                flush=True,
-            )
-    seconds = time.perf_counter() - started
-    total = sum(refused.values())
-    print(f"{options.count} random programs, {judged} judged, {total} refused, {wrong} wrong, in {seconds:.0f} s")
-    for reason, count in refused.most_common(20):
-        print(f"{count:5d}  {reason}")
-    return 1 if wrong else 0
+    parser.add_argument("--native", action="store_true", help="compile them")
+    return search(
+        parser,
+        "random programs",
+        lambda seed, options: check(seed, options.native),
+        lambda seed: Writer(seed).source(),
+    )
 
 
 if __name__ == "__main__":

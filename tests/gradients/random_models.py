@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
+from tests.gradients.searches import search
 from tracejit.nn import functional
 
 N, T, C = 3, 4, 6
@@ -154,19 +155,13 @@ def check(seed: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=1000)
-    options = parser.parse_args()
-    wrong = 0
-    for seed in range(options.first, options.first + options.count):
-        try:
-            check(seed)
-        except Exception as error:
-            wrong += 1
-            print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}\n{function(seed)[1]}", flush=True)
-    print(f"{options.count} random models, {wrong} wrong")
-    return 1 if wrong else 0
+    return search(
+        argparse.ArgumentParser(description=__doc__),
+        "random models",
+        lambda seed, _: check(seed),
+        lambda seed: function(seed)[1],
+        refusals=(),
+    )
 
 
 if __name__ == "__main__":

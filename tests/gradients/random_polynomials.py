@@ -10,7 +10,6 @@ import argparse
 import linecache
 import random
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 
 import tracejit as tj
-from tracejit.errors import ScriptError
+from tests.gradients.searches import search
 from tracejit.ir.interpreter import run
 from tracejit.scripted.compiler import simplify
 
@@ -172,22 +171,13 @@ def fn_graph(fn: Callable[..., Any]) -> Any:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--orders", type=int, default=3)
-    options = parser.parse_args()
-    started, wrong, refused = time.perf_counter(), 0, 0
-    for seed in range(options.first, options.first + options.count):
-        try:
-            check(seed, options.orders)
-        except ScriptError:
-            refused += 1
-        except Exception as error:
-            wrong += 1
-            print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}\n{function(seed)[1]}", flush=True)
-    seconds = time.perf_counter() - started
-    print(f"{options.count} random polynomials, {refused} refused, {wrong} wrong, in {seconds:.0f} s")
-    return 1 if wrong else 0
+    parser.add_argument("--orders", type=int, default=3, help="how often they are differentiated")
+    return search(
+        parser,
+        "random polynomials",
+        lambda seed, options: check(seed, options.orders),
+        lambda seed: function(seed)[1],
+    )
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ import linecache
 import random
 import re
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import tracejit as tj
+from tests.gradients.searches import search
 from tracejit.errors import NotDifferentiable, ScriptError
 
 HEAD = """\
@@ -154,24 +153,14 @@ def check(seed: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=200)
-    options = parser.parse_args()
-    started, wrong, refused = time.perf_counter(), 0, Counter[str]()
-    for seed in range(options.first, options.first + options.count):
-        try:
-            check(seed)
-        except (ScriptError, NotDifferentiable) as error:
-            refused[str(error).split("\n")[0][:200]] += 1
-        except Exception as error:
-            wrong += 1
-            print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}\n{function(seed)[1]}", flush=True)
-    seconds = time.perf_counter() - started
-    print(f"{options.count} random functions, {sum(refused.values())} refused, {wrong} wrong, in {seconds:.0f} s")
-    for reason, count in refused.most_common(30):
-        print(f"{count:5d}  {reason}")
-    return 1 if wrong else 0
+    return search(
+        argparse.ArgumentParser(description=__doc__),
+        "random functions",
+        lambda seed, _: check(seed),
+        lambda seed: function(seed)[1],
+        count=200,
+        refusals=(ScriptError, NotDifferentiable),
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""The command line of those who look for random programs that go wrong: seeds in, what went wrong and what was refused
+out."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from tracejit.errors import ScriptError
+
+Check = Callable[[int, argparse.Namespace], bool | None]
+
+
+def search(
+    parser: argparse.ArgumentParser,
+    what: str,
+    check: Check,
+    source: Callable[[int], str],
+    *,
+    count: int = 1000,
+    refusals: tuple[type[Exception], ...] = (ScriptError,),
+) -> int:
+    """Check the programs of the seeds that the command line names, `count` of them unless it says how many; 1 where one
+    was wrong. `check` raises for a wrong program, with one of `refusals` for one that may be refused, and gives False
+    for one that it could not judge; `source` is the text of a program."""
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--count", type=int, default=count, help=f"how many {what}")
+    options = parser.parse_args()
+    started, wrong, unjudged, refused = time.perf_counter(), 0, 0, Counter[str]()
+    for seed in range(options.first, options.first + options.count):
+        try:
+            unjudged += check(seed, options) is False
+        except refusals as error:
+            refused[str(error).split("\n")[0][:200]] += 1
+        except Exception as error:
+            wrong += 1
+            print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}\n{source(seed)}", flush=True)
+    print(
+        f"{options.count} {what}, {sum(refused.values())} refused, {unjudged} not judged, {wrong} wrong, "
+        f"in {time.perf_counter() - started:.0f} s"
+    )
+    for reason, times in refused.most_common(30):
+        print(f"{times:5d}  {reason}")
+    return 1 if wrong else 0
