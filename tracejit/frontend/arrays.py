@@ -16,6 +16,7 @@ import numpy as np
 from tracejit.eager.tensor import Tensor, no_attribute
 from tracejit.frontend.arguments import Arguments, normal_axis
 from tracejit.frontend.array_parts import viewed_as
+from tracejit.frontend.dependence import require_known
 from tracejit.frontend.elementwise import elementwise, require_same_kind
 from tracejit.frontend.first_call import with_sign_told
 from tracejit.frontend.library import library_call, library_function
@@ -384,7 +385,10 @@ def _squeeze(c: Calls, a: Arguments) -> FrontValue:
         if isinstance(n, int) or (wanted is not None and k not in wanted) or c.ctx.sizes.at_least(n, 2):
             continue
         if wanted is None or c.ctx.tensors:  # PyTorch leaves sizes that are not 1 alone
-            c.ctx.refuse(a.node, "squeeze needs to know which sizes are 1", "x[:, 0] and the like, or reshape")
+            why = "squeeze needs to know which sizes are 1"
+            if require_known(c.ctx, n, a.node, why, "x[:, 0] and the like, or reshape") == 1:
+                drop.append(k)
+            continue
         is_one = c.ctx.b.emit("eq", (n, c.ctx.size_value(1)))[0]
         c.ctx.check(is_one, "ValueError", _NOT_ONE)
         drop.append(k)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.frontend.context import Context
+from tracejit.frontend.kinds import MAX_UNROLLED
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
 from tracejit.ir import interpreter
 from tracejit.ir.core import Block, Graph, Op, Value
@@ -67,9 +68,24 @@ def compiled_in(found: Dependence) -> Any:
     return found.value
 
 
-def require_known(ctx: Context, value: Value, node: ast.AST) -> int:
+_BY_DATA = "this size depends on data, and decides how many values there are"
+
+
+def require_known(
+    ctx: Context, value: Value, node: ast.AST, why: str = _BY_DATA, instead: str = "use a loop or a slice"
+) -> int:
     """An integer that decides what the program is: how many results a call has, say."""
     found = decided_by(ctx, value)
     if found.by_data:
-        ctx.refuse(node, "this size depends on data, and decides how many values there are", "use a loop or a slice")
+        ctx.refuse(node, why, instead)
     return int(compiled_in(found))
+
+
+def few(ctx: Context, length: Value | int, node: ast.AST) -> int:
+    """How many rows of an array become values of their own."""
+    rows = length if isinstance(length, int) else require_known(ctx, length, node)
+    if rows > MAX_UNROLLED:
+        ctx.refuse(
+            node, f"more than {MAX_UNROLLED} rows of an array as values of their own", "index the array in a loop"
+        )
+    return rows

@@ -23,6 +23,7 @@ from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_pyth
 from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
+from tracejit.frontend.dependence import few
 from tracejit.frontend.index_items import index_item, pick, place_in_sequence
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join
@@ -537,13 +538,11 @@ class Expressions:
                 )
 
     def array_items(self, view: ArrayView, count: int | None, node: ast.AST) -> list[FrontValue]:
-        """The rows of an array; an unknown size is checked against the number of targets."""
+        """The rows of an array; an unknown size is checked against the number of targets, or else compiled in."""
         length = view.lengths[0]
-        if not isinstance(length, int):
-            if count is None:
-                self.ctx.refuse(
-                    node, "the number of rows is not known when the function is compiled", "index the array in a loop"
-                )
+        if count is None:
+            length = few(self.ctx, length, node)
+        elif not isinstance(length, int):
             self.require_count(length, count)
             length = count
         return [self.indexing.read(view, [Static(i)], node) for i in range(length)]

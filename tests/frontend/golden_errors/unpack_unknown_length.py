@@ -5,7 +5,7 @@ from tracejit import script
 
 @script
 def f(a):
-    return (*a, 1.0)
+    return (*a[a > 0], 1.0)
 
 
 f(np.ones(3))

@@ -79,6 +79,25 @@ class IsKnown:
 is_known = IsKnown()
 
 
+class Decisive:
+    """`decisive(n)`: a size that decides what the program is, compiled in unless data decides it."""
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        from tracejit.frontend.dependence import compiled_in, decided_by
+        from tracejit.frontend.values import Static
+
+        if isinstance(args[0], Static):
+            return args[0]
+        found = decided_by(calls.ctx, args[0].value)
+        return args[0] if found.by_data else Static(int(compiled_in(found)))
+
+    def __call__(self, n: Any) -> Any:
+        return n
+
+
+decisive = Decisive()
+
+
 def written(
     *functions: Any, methods: str = "", numbers: str = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, written
+from tracejit.frontend.written import Library, decisive, is_known, written
 
 cross_along = Library("cross")
 
@@ -51,8 +51,19 @@ def cross_of(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, 
     if axis is not None:
         axisa, axisb, axisc = axis, axis, axis
     a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
-    made = cross_along(a, b, -1)
-    return made if a.shape[-1] == 2 and b.shape[-1] == 2 else np.moveaxis(made, -1, axisc)
+    m, n = decisive(a.shape[-1]), decisive(b.shape[-1])
+    if is_known(m) and is_known(n):
+        if m not in (2, 3) or n not in (2, 3):
+            raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
+        if m == 2 and n == 2:
+            return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])  # of two vectors too, an array
+        a, b = _in_space(a, m), _in_space(b, n)
+    return np.moveaxis(cross_along(a, b, -1), -1, axisc)
+
+
+def _in_space(a: Any, size: Any) -> Any:
+    """Vectors of two elements with a third that is 0."""
+    return a if size == 3 else np.concatenate((a, np.zeros_like(a[..., :1])), axis=-1)
 
 
 @written(np.linalg.cross)
