@@ -250,8 +250,7 @@ class _Analysis:
 
     def loop(self, op: Op) -> None:
         body = op.block("body")
-        if op not in self.assumed:
-            self.assumed[op] = self.candidates(op, body)
+        self.assumed[op] = list(self.at_start(op)) if op in self.assumed else self.candidates(op, body)
         while True:
             outside = self.facts.clock
             with self.facts.scope():
@@ -286,6 +285,24 @@ class _Analysis:
             if low > 0:
                 found.append(_Bound(place, -1, 0))
         return found + self.going(op, body)
+
+    def at_start(self, op: Op) -> Iterator[Assumption]:
+        """Those assumptions of an earlier walk that hold where the loop starts: what they came from may be given up."""
+        for assumption in self.assumed[op]:
+            if isinstance(assumption, _Counter) or (isinstance(assumption, _Bound) and assumption.limit is None):
+                yield assumption
+                continue
+            with self.facts.scope():
+                self.r.assume(op.operands[1], True)
+                if self.facts.holds(self.fact(assumption, op, op.operands[2:], number(0))):
+                    yield assumption
+                    continue
+            if isinstance(assumption, _Bound):
+                form = self.r.form(op.operands[2 + assumption.place])
+                assert form is not None
+                end = self.facts.most(form.times(assumption.sign))
+                if abs(end) < _TRIPS:
+                    yield replace(assumption, limit=end)
 
     def head(self, op: Op, body: Block, assumptions: Sequence[Assumption]) -> None:
         """The start of a trip."""
