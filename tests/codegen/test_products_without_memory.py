@@ -46,7 +46,7 @@ def test_a_product_without_memory_for_its_panels(count: int, dtype: str, m: int,
     text = text.replace(f"declare {find}", f"define internal {find} {{\n  ret void\n}}")
     assert "@malloc" in text
     objects = [
-        engine().compiled(lambda t=t: [t], disk.digest(t, *identity()), optimised=False)
+        engine().compiled(t, disk.digest(t, *identity()), optimised=False)
         for t in (text, turn_text(name, engine().options), tiles_module(name, engine().options))
     ]
     entry = f"tj_panels_{name}"

@@ -29,8 +29,9 @@ MODULE_LINES = 300
 SHORT_ENTRY = 150
 
 #: `full`: worth the optimiser's time. `plain`: good code as it is printed. `quick`: scalar code beside which the
-#: kernels that it launches take all the time; in a tenth of the time, for any CPU of the kind.
-Effort: TypeAlias = Literal["full", "plain", "quick"]
+#: kernels that it launches take all the time; in a tenth of the time, for any CPU of the kind. `tidied`: the same for
+#: code with variables in memory.
+Effort: TypeAlias = Literal["full", "plain", "quick", "tidied"]
 
 #: What the quick code generator, or a CPU without extensions, would do otherwise: floats and vectors.
 _NOT_QUICK = r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -52,28 +53,31 @@ class Emission:
 
     def objects(self, modules: Iterable[Module]) -> list[bytes]:
         """The object code of each module, in order."""
+        wanted = config.get("num_threads") - 1
+        if not wanted:
+            return [emitted(module, self._of_thread(0), "object") for module in modules]
         work = _Work()
         threads: list[threading.Thread] = []
-        wanted = config.get("num_threads") - 1
-        try:
-            for module in modules:
-                work.add(module)
-                if len(threads) < wanted:
-                    thread = threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),))
-                    threads.append(thread)
-                    try:
-                        thread.start()
-                    except RuntimeError:  # no more threads: those there are do it
-                        threads.pop()
-                        wanted = len(threads)
-            work.close()
-            work.run(self._of_thread(0))
-        except BaseException:
-            work.stop()
-            raise
-        finally:
-            work.close()
-            _wait_for(threads, work)
+        with short_turns():
+            try:
+                for module in modules:
+                    work.add(module)
+                    if len(threads) < wanted:
+                        thread = threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),))
+                        threads.append(thread)
+                        try:
+                            thread.start()
+                        except RuntimeError:  # no more threads: those there are do it
+                            threads.pop()
+                            wanted = len(threads)
+                work.close()
+                work.run(self._of_thread(0))
+            except BaseException:
+                work.stop()
+                raise
+            finally:
+                work.close()
+                _wait_for(threads, work)
         return work.results()
 
     def assembly(self, modules: Iterable[Module]) -> str:
@@ -87,18 +91,51 @@ class Emission:
 
 
 @contextmanager
-def plain_addresses(wanted: bool) -> Iterator[None]:
-    """Leave addresses in loops as they are spelt: looking for cheaper ones takes LLVM's code generator a fifth of its
-    time, and kernels and products gain nothing by it. Loops of Python that became native do. It is a setting of the
-    process: whoever else uses this LLVM may meet it while the block runs."""
-    if not wanted:
-        yield
-        return
-    llvm.set_option("tracejit", "-disable-lsr=true")
+def short_turns() -> Iterator[None]:
+    """Let threads take turns in the interpreter more often than every 5 ms: each call of LLVM gives it away, and would
+    wait for it longer than it took itself."""
+    with _turning:
+        _turns.append(sys.getswitchinterval())
+        sys.setswitchinterval(min(_TURN, _turns[-1]))
     try:
         yield
     finally:
-        llvm.set_option("tracejit", "-disable-lsr=false")
+        with _turning:
+            sys.setswitchinterval(_turns.pop())
+
+
+_TURN = 2e-4  #: seconds
+_turning = threading.Lock()
+_turns: list[float] = []  #: what the setting was before
+
+
+@contextmanager
+def plain_addresses(wanted: bool) -> Iterator[None]:
+    """Leave addresses in loops as they are spelt: looking for cheaper ones takes LLVM's code generator a fifth of its
+    time, and kernels and products gain nothing by it. Loops of Python that became native do: while a thread compiles
+    such (not `wanted`), it is looked for them everywhere. LLVM reads this setting of the process when it begins with a
+    module."""
+    _addresses(wanted, 1)
+    try:
+        yield
+    finally:
+        _addresses(wanted, -1)
+
+
+def _addresses(plain: bool, change: int) -> None:
+    with _addressing:
+        before = _is_plain()
+        _users[plain] += change
+        if _is_plain() != before:
+            llvm.set_option("tracejit", f"-disable-lsr={'false' if before else 'true'}")
+
+
+def _is_plain() -> bool:
+    return _users[True] > 0 and _users[False] == 0
+
+
+_addressing = threading.Lock()
+_users = {True: 0, False: 0}  #: how many want addresses plain, and how many do not
 
 
 def _wait_for(threads: Iterable[threading.Thread], work: _Work) -> None:
@@ -168,14 +205,15 @@ class _Work:
 
 def emitted(module: Module, machines: Machines, kind: Literal["object", "assembly"]) -> bytes:
     """The object code or assembly of one module. Raises RuntimeError where LLVM refuses it."""
-    is_quick = module.effort == "quick"
+    is_quick = module.effort in ("quick", "tidied")
     machine = machines.quick if is_quick else machines.careful
     context = llvm.create_context()
     try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
         parsed = _parsed(re.sub(_FEATURES, "", module.text) if is_quick else module.text, context)
         try:
-            if module.effort == "full":
-                passes, builder = full_passes(machine, vectorise=True)
+            if module.effort in ("full", "tidied"):
+                makes = full_passes if module.effort == "full" else tidying_passes
+                passes, builder = makes(machine)
                 _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
             return _emitted(machine, parsed, kind)
         finally:
@@ -205,7 +243,15 @@ def _parsed(text: str, context: Any) -> Any:
     return parsed
 
 
-def full_passes(machine: Any, *, vectorise: bool) -> tuple[Any, Any]:
+def tidying_passes(machine: Any) -> tuple[Any, Any]:
+    """What makes long scalar code half as long, and the builder to run it with."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    return passes, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
+
+
+def full_passes(machine: Any, *, vectorise: bool = True) -> tuple[Any, Any]:
     """The usual passes of level 2, and the builder they run with."""
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = vectorise

@@ -48,8 +48,9 @@ from tracejit.codegen.support_pool import NUMBER as POOL
 from tracejit.runtime import cache as disk
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
-from tracejit.runtime.emission import Emission, full_passes, plain_addresses
+from tracejit.runtime.emission import Emission, full_passes, plain_addresses, short_turns
 from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
+from tracejit.runtime.stock import Code, Stock
 
 __all__ = [
     "LARGE_BYTES",
@@ -163,7 +164,6 @@ class Engine:
     def __init__(self) -> None:
         self.options = host_options()
         self.lock = threading.RLock()
-        self._machines: dict[LlvmOptions, Any] = {}
         self._emissions: dict[LlvmOptions, Emission] = {}
         # JITLink lays the sections of an object in one mapping; RuntimeDyld asks for each apart and aborts the process
         # where the system gives places that code cannot reach from each other
@@ -174,7 +174,7 @@ class Engine:
         self._products: dict[str, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
-        self._made: dict[str, bytes] = {}  #: object code of products that programs brought along, by key
+        self._stock = Stock(lambda: target_machine(self.options))
         self.support = self._link_support()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew_lock)
@@ -183,13 +183,7 @@ class Engine:
     def _renew_lock(self) -> None:
         """In a forked child: the thread that may have held the lock is gone."""
         self.lock = threading.RLock()
-
-    def machine(self, options: LlvmOptions) -> Any:
-        """The target machine of a CPU; made once."""
-        made = self._machines.get(options)
-        if made is None:
-            made = self._machines[options] = target_machine(options)
-        return made
+        self._stock.renew()
 
     def _link_support(self) -> Any:
         texts = [lambda: process_text(self._platform), resolve_text]
@@ -207,7 +201,7 @@ class Engine:
         """A module of the support that few programs need, linked when one first does."""
         with self.lock:
             if name not in self._rare:
-                data = self.quickly(f"{name} {self._platform}", lambda: rare_text(name, self._platform))
+                data = self._stock.get(self._rare_code(name))
                 self._rare[name] = self._library([data], exports, {}).add_jit_library("support").link(self.jit, name)
             return self._rare[name]
 
@@ -229,11 +223,6 @@ class Engine:
             return self._products[name]
 
     @cached_property
-    def _quick(self) -> Any:
-        """A machine that compiles with little effort."""
-        return llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
-
-    @cached_property
     def lapack(self) -> Any:
         """The library of LAPACK's routines, linked when a program first needs one."""
         blas = find_blas()
@@ -245,19 +234,35 @@ class Engine:
         return library.link(self.jit, "lapack")
 
     def _link_products(self, name: str) -> Any:
-        key = self._tiles_key(name)
-        has_blas = find_blas() is not None
-        named = f"products {name} {self.options} {has_blas}"
-        objects = [
-            self._made.get(key) or self.compiled(lambda: [tiles_module(name, self.options)], key, optimised=False),
-            self.quickly(named, lambda: products_module(name, self.options, has_blas)),
-        ]
+        objects = [self._stock.get(code) for code in (self._tiles_code(name), self._products_code(name))]
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
         return self._library(objects, exports, {}).add_jit_library("support").link(self.jit, f"products.{name}")
 
-    def _tiles_key(self, name: str) -> str:
-        """The key on the disk of the part of the products of a dtype that every program with products needs."""
-        return disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
+    def ahead(self, name: str) -> None:
+        """Compile what products of a dtype may need that is not on the disk."""
+        parts = (self._part_code(part, name) for part in ("panels", "line"))
+        self._stock.ahead((self._tiles_code(name), self._rare_code("pool"), self._products_code(name), *parts))
+
+    # -- code that programs share ---------------------------------------------------------------------------------
+
+    def _rare_code(self, name: str) -> Code:
+        return _quick_code(f"{name} {self._platform}", lambda: rare_text(name, self._platform))
+
+    def _products_code(self, name: str) -> Code:
+        has_blas = find_blas() is not None
+        named = f"products {name} {self.options} {has_blas}"
+        return _quick_code(named, lambda: products_module(name, self.options, has_blas))
+
+    def _tiles_code(self, name: str) -> Code:
+        """The part of the products of a dtype that every program with products needs."""
+        key = disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
+        return Code(key, lambda: Module(tiles_module(name, self.options)))
+
+    def _part_code(self, part: str, name: str) -> Code:
+        key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
+        return Code(key, lambda: Module(part_module(part, name, self.options)))
+
+    # -- what is found when native code asks for it ---------------------------------------------------------------
 
     def _resolved(self, number: int, place: int) -> None:
         """Put the address of the pool's functions, or of a part of the products, where native code looks for it. That
@@ -282,8 +287,7 @@ class Engine:
             return self._parts[part, name][symbol]
 
     def _own(self, part: str, name: str, symbol: str) -> Any:
-        key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
-        data = self.compiled(lambda: [part_module(part, name, self.options)], key, optimised=False)
+        data = self._stock.get(self._part_code(part, name))
         return self._library([data], [symbol], {}).add_jit_library(f"products.{name}")
 
     def _by_blas(self, name: str, symbol: str) -> Any:
@@ -311,13 +315,12 @@ class Engine:
         with self.lock, plain_addresses(not loops):
             own = (options.cpu, options.features) == (self.options.cpu, self.options.features)
             lacking = [name for name in products if name not in self._products] if own else []
-            needed = [(name, key) for name in lacking if not disk.has(key := self._tiles_key(name))]
-            tiles = [Module(tiles_module(name, self.options)) for name, _ in needed]
-            made = self._emission(options).objects(chain(tiles, modules))
-            for (_, key), data in zip(needed, made, strict=False):
-                self._made[key] = data
-                disk.store(key, data)
-            return made[len(needed) :]
+            tiles = {code.key: code.module for code in map(self._tiles_code, lacking)}
+            with self._stock.claimed([*tiles]) as keys:
+                made = self._emission(options).objects(chain((tiles[key]() for key in keys), modules))
+                for key, data in zip(keys, made, strict=False):
+                    self._stock.put(key, data)
+            return made[len(keys) :]
 
     def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
         """The assembly of modules for a CPU."""
@@ -331,16 +334,9 @@ class Engine:
             made = self._emissions[options] = Emission(lambda: target_machine(options))
         return made
 
-    def compiled(self, texts: Callable[[], Sequence[str]], key: str, *, optimised: bool) -> bytes:
-        """The object code of modules, from the disk where it is known."""
-        found = disk.load(key)
-        if found is not None:
-            return found
-        with self.lock, plain_addresses(not optimised):
-            machine = self.machine(self.options)
-            data = bytes(machine.emit_object(assemble(texts(), machine, optimised=optimised)))
-        disk.store(key, data)
-        return data
+    def compiled(self, text: str, key: str, *, optimised: bool) -> bytes:
+        """The object code of a module, from the disk where it is known."""
+        return self._stock.get(Code(key, lambda: Module(text, "full" if optimised else "plain")))
 
     def quickly(self, name: str, text: Callable[[], str]) -> bytes:
         """The object code of long scalar code, compiled with little effort, in a tenth of the time. `name` says all
@@ -348,20 +344,7 @@ class Engine:
 
         The code is for any CPU of this kind: the quick code generator aborts on some vector registers.
         """
-        key = disk.digest("quick", name, disk.stamp("codegen/", "runtime/"), *identity())
-        found = disk.load(key)
-        if found is not None:
-            return found
-        with self.lock:
-            machine = self._quick
-            module = llvm.parse_assembly(text())
-            passes = llvm.create_new_module_pass_manager()
-            passes.add_sroa_pass()
-            passes.add_simplify_cfg_pass()
-            passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1)))
-            data = bytes(machine.emit_object(module))
-        disk.store(key, data)
-        return data
+        return self._stock.get(_quick_code(name, text))
 
     def _library(self, objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str, int]) -> Any:
         library = llvm.JITLibraryBuilder()
@@ -393,6 +376,11 @@ class Engine:
                 _ = self.lapack
                 library = library.add_jit_library("lapack")
             return library.link(self.jit, f"program{self._libraries}")
+
+
+def _quick_code(name: str, text: Callable[[], str]) -> Code:
+    key = disk.digest("quick", name, disk.stamp("codegen/", "runtime/"), *identity())
+    return Code(key, lambda: Module(text(), "tidied"))
 
 
 def assemble(texts: Sequence[str], machine: Any, *, optimised: bool, vectorise: bool = False) -> Any:
@@ -463,8 +451,14 @@ def prepare(make: Callable[[], object]) -> None:
         os.register_at_fork(before=thread.join)
 
 
+@cache
+def products_ahead(name: str) -> Callable[[], None]:
+    """What `prepare` takes to have the products of a dtype compiled while a program that multiplies is lowered."""
+    return lambda: engine().ahead(name)
+
+
 def _try(make: Callable[[], object]) -> None:
-    with suppress(Exception):  # whoever needs what could not be made meets the same error
+    with suppress(Exception), short_turns():  # whoever needs what could not be made meets the same error
         make()
 
 
@@ -479,7 +473,7 @@ _kept: list[Any] = []  # support code of other parts of the runtime, loaded for 
 def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
     """Compile a module of IR text for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
     here = engine()
-    data = here.compiled(lambda: [text], disk.digest("module", text, *identity()), optimised=True)
+    data = here.compiled(text, disk.digest("module", text, *identity()), optimised=True)
     linked = here.link([data], names, symbols)
     _kept.append(linked)
     return tuple(linked[name] for name in names)

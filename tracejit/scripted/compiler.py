@@ -13,11 +13,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tracejit import config
+from tracejit.codegen.gemm import DTYPES
 from tracejit.codegen.llvm import loops
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
 from tracejit.codegen.text import print_program
-from tracejit.ir.core import Graph
+from tracejit.ir.core import Graph, walk
+from tracejit.ir.opdef import MATRICES
+from tracejit.ir.types import TensorType
 from tracejit.runtime.cache import digest
 from tracejit.runtime.dispatch import is_available
 from tracejit.transforms import pipeline
@@ -136,6 +139,16 @@ def prepare_calls() -> None:
     prepare(is_available)
 
 
+def prepare_products(graph: Graph) -> None:
+    """Let what products of matrices need be made while a graph that has some is lowered."""
+    from tracejit.runtime.engine import prepare, products_ahead
+
+    if graph.device == "cpu":
+        products = (op.results[0].type for op in walk(graph.body) if op.defn.lower is MATRICES)
+        for name in {str(t.dtype) for t in products if isinstance(t, TensorType)} & {*DTYPES}:
+            prepare(products_ahead(name))
+
+
 def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:
     """The graph with derivatives spelt out and level-1 transforms run."""
     stages = pipeline.Stages(graph)
@@ -151,6 +164,7 @@ def transformed(graph: Graph) -> tuple[Graph, Graph, pipeline.Stages]:
 def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compiled:
     """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
     layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
+    prepare_products(graph)
     with collector_paused():
         simplified, final, stages = transformed(graph)
         program = lower(final, graph.device, layouts)

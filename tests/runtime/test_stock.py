@@ -1,0 +1,104 @@
+"""Object code that is made once for all programs, by whoever asks first or ahead of that."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import pytest
+
+from tracejit import config
+from tracejit.codegen.llvm import Module
+from tracejit.runtime import cache as disk
+from tracejit.runtime import emission
+from tracejit.runtime.engine import host_options, target_machine
+from tracejit.runtime.stock import Code, Stock
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path) -> Iterator[None]:
+    with config.override(cache_dir=str(tmp_path)):
+        yield
+        disk.flush()
+
+
+def stock() -> Stock:
+    return Stock(lambda: target_machine(host_options()))
+
+
+class Counted:
+    """Code that counts how often it was made; at first it fails so many times."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.made = 0
+        self.failures = failures
+        self.code = Code(disk.digest("counted"), self.module)
+
+    def module(self) -> Module:
+        self.made += 1
+        if self.made <= self.failures:
+            raise KeyError("printer")
+        return Module("define i64 @f(i64 %x) {\n  ret i64 %x\n}\n")
+
+
+def test_code_is_made_once_however_many_threads_ask() -> None:
+    counted, here, found = Counted(), stock(), []
+    threads = [threading.Thread(target=lambda: found.append(here.get(counted.code))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (counted.made, len(found), len(set(found))) == (1, 5, 1)
+
+
+def test_code_made_ahead_is_there_in_this_process_and_in_others() -> None:
+    counted, here = Counted(), stock()
+    here.ahead([counted.code, counted.code])
+    data = here.get(counted.code)
+    disk.flush()
+    other = stock()
+    other.ahead([counted.code])
+    assert (other.get(counted.code), counted.made) == (data, 1)
+
+
+def test_code_that_could_not_be_made_is_tried_again() -> None:
+    counted, here = Counted(failures=2), stock()
+    for attempt in (here.get, lambda code: here.ahead([code])):
+        with pytest.raises(KeyError):
+            attempt(counted.code)
+    assert here.get(counted.code) and counted.made == 3
+
+
+def test_what_is_claimed_is_left_to_the_one_who_claimed_it() -> None:
+    counted, here = Counted(), stock()
+    with here.claimed([counted.code.key, "other"]) as own, here.claimed([counted.code.key]) as rest:
+        here.ahead([counted.code])
+        here.put(counted.code.key, b"made elsewhere")
+    assert (own, rest, counted.made) == ([counted.code.key, "other"], [], 0)
+    assert here.get(counted.code) == b"made elsewhere"
+
+
+def test_loops_have_cheap_addresses_also_while_others_compile_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(llvm, "set_option", lambda name, option: said.append(option))
+    off, on = "-disable-lsr=true", "-disable-lsr=false"
+    with emission.plain_addresses(True), emission.plain_addresses(True):
+        assert said == [off]
+        with emission.plain_addresses(False), emission.plain_addresses(True):
+            assert said == [off, on]
+        assert said == [off, on, off]
+    assert said == [off, on, off, on]
+
+
+def test_turns_are_as_long_as_before_once_all_have_compiled() -> None:
+    before = sys.getswitchinterval()
+    first, second = emission.short_turns(), emission.short_turns()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.getswitchinterval() < before
+    second.__exit__(None, None, None)
+    assert sys.getswitchinterval() == before

@@ -1,0 +1,96 @@
+"""Object code that all programs of a machine share: the support, products of matrices and their parts. Each is compiled
+once, by who needs it first or ahead of that, and kept on the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tracejit.codegen.llvm import Module
+from tracejit.records import record
+from tracejit.runtime import cache as disk
+from tracejit.runtime.emission import Machines, emitted, plain_addresses
+
+
+@record
+class Code:
+    """Code to be made: what it depends on as a key of the disk, and its module."""
+
+    key: str
+    module: Callable[[], Module]
+
+
+class Stock:
+    """What was made; `machine` makes target machines. Any number of threads may ask: each code is made by one."""
+
+    def __init__(self, machine: Callable[[], Any]) -> None:
+        self._machine = machine
+        self._free: list[Machines] = []
+        self._made: dict[str, bytes] = {}
+        self.renew()
+
+    def renew(self) -> None:
+        """In a forked child: the threads that were making something are gone."""
+        self._changed = threading.Condition()
+        self._claimed: set[str] = set()
+
+    def get(self, code: Code) -> bytes:
+        """The object code; where another thread is making it, that is waited for."""
+        with self._changed:
+            while code.key in self._claimed:
+                self._changed.wait()
+            found = self._made.get(code.key)
+            if found is not None:
+                return found
+            self._claimed.add(code.key)
+        try:
+            found = disk.load(code.key)
+            if found is None:
+                found = self._emitted(code.module())
+                self.put(code.key, found)
+            return found
+        finally:
+            self._release((code.key,))
+
+    def ahead(self, codes: Iterable[Code]) -> None:
+        """Make what is not there and nobody makes, until the process ends."""
+        for code in codes:
+            if not threading.main_thread().is_alive():
+                return
+            with self.claimed((code.key,)) as keys:
+                for key in keys:
+                    self.put(key, self._emitted(code.module()))
+
+    @contextmanager
+    def claimed(self, keys: Sequence[str]) -> Iterator[list[str]]:
+        """Those of the keys that are not there and nobody makes: others wait until the caller `put` them, or failed."""
+        with self._changed:
+            own = [key for key in keys if not (key in self._claimed or key in self._made or disk.has(key))]
+            self._claimed.update(own)
+        try:
+            yield own
+        finally:
+            self._release(own)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep what was made."""
+        self._made[key] = data
+        disk.store(key, data)
+
+    def _release(self, keys: Iterable[str]) -> None:
+        with self._changed:
+            self._claimed.difference_update(keys)
+            self._changed.notify_all()
+
+    def _emitted(self, module: Module) -> bytes:
+        try:
+            machines = self._free.pop()
+        except IndexError:
+            machines = Machines(self._machine)
+        with plain_addresses(module.effort != "full"):
+            data = emitted(module, machines, "object")
+        self._free.append(machines)
+        return data
