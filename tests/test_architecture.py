@@ -38,7 +38,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
     "transforms/checkpoint_loops.py": dict.fromkeys(
         "sqrt pow minimum maximum floordiv select le ge logical_and logical_not".split(), "arithmetic of trip counts"
     ),
-    "transforms/fits.py": dict.fromkeys(("sub", "le", "logical_and"), "arithmetic of trip counts"),
+    "transforms/fits.py": dict.fromkeys(("le", "logical_and"), "arithmetic of trip counts"),
     "transforms/limits.py": dict.fromkeys(
         ("sub", "mul", "minimum", "maximum", "lt", "le", "select", "logical_and", "logical_or", "logical_not"),
         "arithmetic of trip counts",

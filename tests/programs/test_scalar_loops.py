@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.programs.compare import check
+from tracejit.ir.core import walk
+from tracejit.ir.parser import parse
 from tracejit.scripted import script
 
 
@@ -406,3 +408,110 @@ def test_where_rows_fit_branches_have_no_checks() -> None:
     text = script_ir(where_large_in_rows, np.zeros((4, 4)), np.zeros((4, 4)))
     inner = text.split("loop(", 2)[2]
     assert "check(" not in inner.split("else():\n          %", 1)[0].split("loop(", 1)[0]
+
+
+def common_letters(a, b, t):
+    for i in range(1, len(a) + 1):
+        for j in range(1, len(b) + 1):
+            if a[i - 1] == b[j - 1]:
+                t[i, j] = t[i - 1, j - 1] + 1
+            else:
+                t[i, j] = max(t[i - 1, j], t[i, j - 1])
+
+
+def neighbours(g, out):
+    n, m = g.shape
+    for i in range(1, n - 1):
+        for j in range(1, m - 1):
+            s = 0
+            for di in range(-1, 2):
+                for dj in range(-1, 2):
+                    if di != 0 or dj != 0:
+                        s += g[i + di, j + dj]
+            if s == 3:
+                out[i, j] = 1
+            elif s > 3:
+                out[i, j] = out[i, j + 1]
+
+
+def relaxed(w, dist, done, u):
+    for v in range(1, len(done)):
+        if not done[v] and dist[u] + w[u, v] < dist[v]:
+            dist[v] = dist[u] + w[u, v]
+        elif u < 2:
+            dist[u] += w[u, v - 1]
+
+
+def with_the_next(x, y, z):
+    for i in range(len(x)):
+        if i < len(y) - 1:
+            z[i + 1] = x[i] + y[i + 1]
+        elif x[i] > 0.5:
+            z[2 * i] = y[len(x) - 1 - i]
+
+
+def inserted(a, b):
+    i = 0
+    while i < len(a):
+        j = i - 1
+        while j >= 0 and b[j] > a[i]:
+            b[j + 1] = b[j]
+            j -= 1
+        b[j + 1] = a[i]
+        i += 1
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (7, 9), (5, 8), (6, 7), (6, 3), (2, 8), (0, 0)])
+def test_tables_of_other_sizes(shape) -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 3, 5), rng.integers(0, 3, 7)
+    check(common_letters, a, b, np.zeros(shape, np.int64))
+    check(neighbours, rng.integers(0, 2, (6, 9)), np.zeros(shape, np.int64))
+
+
+def test_indices_that_a_branch_bounds() -> None:
+    rng = np.random.default_rng(4)
+    scripted = script(with_the_next)
+    for n, m, k in (
+        (6, 6, 12),
+        (6, 6, 6),
+        (6, 6, 4),
+        (6, 9, 6),
+        (6, 9, 7),
+        (6, 3, 20),
+        (6, 3, 9),
+        (1, 1, 1),
+        (0, 0, 0),
+    ):
+        check(with_the_next, rng.random(n), rng.random(m), rng.random(k), scripted=scripted)
+        check(with_the_next, np.zeros(n), rng.random(m), rng.random(k), scripted=scripted)
+    for n, m in ((6, 6), (6, 7), (6, 5), (6, 0), (0, 0)):
+        check(inserted, rng.random(n), np.zeros(m))
+
+
+def test_an_index_that_is_the_same_in_every_trip() -> None:
+    rng = np.random.default_rng(4)
+    scripted = script(relaxed)
+    for size, u in ((5, 1), (5, -1), (5, 4), (5, 5), (5, -6), (4, 4), (6, 1), (6, -2), (7, 6), (0, 9)):
+        w, dist = rng.random((5, 5)), rng.random(5)
+        check(relaxed, w, dist, rng.random(size) < 0.5, u, scripted=scripted)
+        check(relaxed, w, dist, np.ones(size, bool), u, scripted=scripted)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("program", "arrays"),
+    [
+        (common_letters, (np.zeros(2, int), np.zeros(3, int), np.zeros((3, 4), int))),
+        (neighbours, (np.zeros((4, 4), int), np.zeros((4, 4), int))),
+        (relaxed, (np.zeros((3, 3)), np.zeros(3), np.zeros(3, bool), 1)),
+    ],
+)
+def test_one_version_of_a_loop_has_no_checks(program, arrays) -> None:
+    graph = parse(script_ir(program, *arrays))
+    checks = [
+        [sum(op.name == "check" for op in walk(block)) for block in op.blocks]
+        for op in walk(graph.body)
+        if op.name == "if" and all(any(inner.name == "loop" for inner in block.ops) for block in op.blocks)
+    ]
+    assert [then for then, _ in checks] == [0] and checks[0][1] > 0

@@ -1,109 +1,75 @@
-"""Checks in the branches of a loop, like that of `y[i] = x[i]` under `if x[i] > 0`.
+"""Checks that do not stop a loop, like that of `y[i] = x[i]` under `if x[i] > 0`, or one behind a write.
 
-Which trip reaches such a check is known in that trip only, so it cannot stop the loop, and a loop that may stop in its
-midst does not become vectors. An innermost loop is made twice: where no trip's index is out of bounds, whether it is
-asked for or not, there is nothing to check.
+Which trip reaches such a check is known in that trip only, and a loop that may stop in its midst does not become
+vectors. An innermost loop is made twice: where no trip's index is out of bounds, whether it is asked for or not, there
+is nothing to check. Used by `ranges`, which knows what indices are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from tracejit.ir.builder import Rebuilder, rebuild
-from tracejit.ir.core import Block, Graph, Op, Value, captures, walk
-from tracejit.ir.types import I64, ScalarType
-from tracejit.records import record
+from tracejit.ir.builder import Builder, Rebuilder
+from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.opdef import REGISTRY
+from tracejit.transforms.limits import SIZE, Scope, emitted
 from tracejit.transforms.linear import Linear
-from tracejit.transforms.range_rules import Condition
-from tracejit.transforms.starts import LONGEST, meaning
+from tracejit.transforms.starts import LONGEST
 
-SIZE = ScalarType(I64)
-
-#: Constants in an index that are taken into account, and how many different limits may be asked for ahead of a loop.
-_NEAR, _MOST = 1 << 20, 4
-
-
-@record
-class _Fit:
-    """`least <= limit - distance`, for the number of a loop's trips (None) or a value from outside."""
-
-    least: Value | None
-    limit: Value
-    distance: int
+#: How many different limits may be asked for ahead of a loop.
+_MOST = 6
+#: Loops of so many trips are unrolled.
+_FEW = 8
 
 
-def split_by_fit(graph: Graph, is_open: Callable[[Op], bool]) -> Graph:
-    """The graph with two versions of loops that check indices in branches; itself where there are none. `is_open`:
-    whether the outcome of a check is not known already."""
-    if graph.device != "cpu":
-        return graph
-    made = {r: op for op in walk(graph.body) for r in op.results}
-    fits = {op: found for op in walk(graph.body) if op.name == "loop" and (found := _fits_of(op, made, is_open))}
-    return rebuild(graph, _Versions(fits).visit) if fits else graph
+def is_few(loop: Op) -> bool:
+    """Whether a loop is a part of the trip around it."""
+    return isinstance(loop.operands[0].known, int) and loop.operands[0].known <= _FEW
 
 
-def _fits_of(loop: Op, made: Mapping[Value, Op], is_open: Callable[[Op], bool]) -> list[_Fit]:
-    """What must hold so that no check in the branches of an innermost loop fails; nothing where that is not known."""
-    body = loop.block("body")
-    ops = [*walk(body)]
-    if len(ops) > LONGEST or any(op.name == "loop" for op in ops):
-        return []
-    outside = captures(body)
-    checks = [op for op in _in_branches(body) if op.name == "check" and is_open(op)]
-    if not checks or any(op.name == "check" and is_open(op) for op in body.ops):
-        return []
-    found: dict[_Fit, None] = {}
+def split_by_fit(loop: Op, made: Sequence[Op], needs: Mapping[Op, Sequence[Linear] | None], scope: Scope) -> list[Op]:
+    """What was made of a loop, in two versions where it has checks that all hold if what `needs` says of each, of
+    values from outside, is at most 0."""
+    ops = [*walk(loop.block("body"))]
+    if is_few(loop) or len(ops) > LONGEST or any(op.name == "loop" and not is_few(op) for op in ops):
+        return [*made]
+    checks = [op for whole in made if whole.name == "loop" for op in walk(whole.block("body")) if op.name == "check"]
+    b = Builder(loop.span)
+    fine = _fine(b, checks, needs, scope)
+    if fine is None:
+        return [*made]
+    blocks = (_copy(loop, made, "then", frozenset(checks)), _copy(loop, made, "else", frozenset()))
+    return [*b.ops, Op(REGISTRY["if"], (fine,), {}, loop.results, blocks, loop.span)]
+
+
+def _fine(b: Builder, checks: Sequence[Op], needs: Mapping[Op, Sequence[Linear] | None], scope: Scope) -> Value | None:
+    """That no trip's check fails, ahead of the loop; None where that is not known, or nothing is asked."""
+    truths: dict[Value, None] = {}
+    limits: dict[frozenset[tuple[Value, int]], int] = {}
     for check in checks:
-        asked = meaning(made.get(check.operands[0]))
-        if not isinstance(asked, Condition) or not asked.exact:
-            return []
-        for part in asked.then:
-            fit = _fit(part.x, part.y, part.slack, body.params[0], outside, made)
-            if fit is None:
-                return []
-            found[fit] = None
-    return [*found] if len(found) <= _MOST else []
-
-
-def _in_branches(body: Block) -> list[Op]:
-    return [inner for op in body.ops for block in op.blocks for inner in walk(block)]
-
-
-def _fit(
-    x: Value, y: Value, slack: int, trip: Value, outside: Sequence[Value], made: Mapping[Value, Op]
-) -> _Fit | None:
-    """What `x + slack <= y` asks ahead of the loop, for x of the loop's trip and a constant, or of neither."""
-    if y not in outside or y.type != SIZE:
-        return None
-    if x is trip:
-        return _Fit(None, y, slack - 1)
-    if x in outside and x.type == SIZE:
-        return _Fit(x, y, slack)
-    form = meaning(made.get(x))
-    if not isinstance(form, Linear) or form.terms != {trip: 1} or abs(form.constant) > _NEAR:
-        return None
-    return _Fit(None, y, form.constant + slack - 1)
-
-
-class _Versions:
-    def __init__(self, fits: Mapping[Op, Sequence[_Fit]]) -> None:
-        self.fits = fits
-
-    def visit(self, b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        if op not in self.fits:
+        truth, found = scope(check.operands[0]), needs.get(check)
+        if truth is not None:
+            truths[truth] = None
+        elif found is None or not all(scope(v) for rest in found for v in rest.terms):
             return None
-        fine: Value | None = None
-        for fit in self.fits[op]:
-            least = operands[0] if fit.least is None else b.value(fit.least)
-            limit = b.value(fit.limit)
-            if fit.distance:
-                limit = b.emit("sub", (limit, b.constant(fit.distance, SIZE)))[0]
-            holds = b.emit("le", (least, limit))[0]
-            fine = holds if fine is None else b.emit("logical_and", (fine, holds))[0]
-        assert fine is not None
-        then, orelse = (Rebuilder(b.visit, dict(b.mapping), b.span) for _ in range(2))
-        blocks = [
-            then.block((), then.copy(op, operands), "then"),
-            orelse.block((), orelse.copy(op, operands), "else"),
-        ]
-        return b.emit("if", (fine,), blocks=blocks, like=op.results, mapping=b.mapping, span=op.span)
+        else:
+            for rest in found:
+                key = frozenset(rest.terms.items())
+                limits[key] = max(limits.get(key, rest.constant), rest.constant)
+    if not 0 < len(truths) + len(limits) <= _MOST:
+        return None
+    holds = [*truths]
+    zero = b.constant(0, SIZE)
+    for terms, constant in limits.items():
+        holds += b.emit("le", (emitted(b, Linear(dict(terms), constant), scope), zero))
+    fine = holds[0]
+    for other in holds[1:]:
+        fine = b.emit("logical_and", (fine, other))[0]
+    return fine
+
+
+def _copy(loop: Op, made: Sequence[Op], label: str, dropped: frozenset[Op]) -> Block:
+    b = Rebuilder(lambda _, op, __: () if op in dropped else None, {})
+    for op in made:
+        b.step(op)
+    return b.block((), tuple(map(b.value, loop.results)), label)

@@ -109,13 +109,13 @@ def _first_failing(b: Builder, loop: Op, check: Op, trips: Value) -> Value:
 def _trips(b: Builder, n: int, rest: Linear, limit: Value, scope: Scope) -> Value:
     """How many trips `n * trip + rest <= 0` holds for from the first one on; `limit` where for all."""
     if n == 1:
-        return _emitted(b, rest.times(-1).shifted(1), scope)
+        return emitted(b, rest.times(-1).shifted(1), scope)
     zero = b.constant(0, SIZE)
-    holds = b.emit("le", (_emitted(b, rest, scope), zero))[0]
+    holds = b.emit("le", (emitted(b, rest, scope), zero))[0]
     return b.emit("select", (holds, limit, zero))[0]
 
 
-def _emitted(b: Builder, x: Linear, scope: Scope) -> Value:
+def emitted(b: Builder, x: Linear, scope: Scope) -> Value:
     """An expression as ops; only the sum has to fit."""
     total: Value | None = None
     for value, factor in sorted(x.terms.items(), key=lambda term: -term[1]):

@@ -21,6 +21,10 @@ LOW, HIGH = -(1 << 63), (1 << 63) - 1
 _DEPTH, _STEPS = 5, 60
 
 
+#: A bound that is farther away says nothing about sizes.
+_NEAR = 1 << 20
+
+
 class Linear:
     """A sum of multiples of values, and a constant."""
 
@@ -144,6 +148,28 @@ class Facts:
             if rest == 0 and all(self.order[v] < outside for v in left.terms):
                 (below if times > 0 else above).append(left)
         return tuple(above), tuple(below)
+
+    def most_outside(self, x: Linear, outside: int) -> Linear | None:
+        """An expression of values that were defined before `outside` that x is at most, if one is known."""
+        while inner := [v for v in x.terms if self.order[v] >= outside]:
+            found = self._without(x, max(inner, key=self.order.__getitem__))
+            if found is None:
+                return None
+            x = found
+        return x
+
+    def _without(self, x: Linear, value: Value) -> Linear | None:
+        """An expression without a value that x is at most: the least of those that can be compared with the first."""
+        factor, found = x.terms[value], list[Linear]()
+        for fact in self._about[value][factor > 0]:
+            times, rest = divmod(factor, fact.terms[value])
+            if rest == 0 and self.order[value] == max(map(self.order.__getitem__, fact.terms)):
+                found.append(x.plus(fact, -times))
+        bound = self.bounds[value][factor > 0]
+        if abs(bound) < _NEAR:
+            found.append(x.plus(Linear({value: -1}, bound), factor))
+        alike = (y for y in found if not y.minus(found[0]).terms)
+        return min(alike, key=lambda y: y.constant, default=None)
 
     # -- questions ------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
-from tracejit.transforms.fits import split_by_fit
+from tracejit.transforms.fits import is_few, split_by_fit
 from tracejit.transforms.limits import Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Linear, number
 from tracejit.transforms.pipeline import transform
@@ -69,13 +69,12 @@ Assumption: TypeAlias = _Counter | _Bound | _Going
 def ranges(graph: Graph) -> Graph:
     """Drop checks that cannot fail, and make those of a loop that still can stop it instead."""
     found = _Analysis(graph)
-    for split in (split_by_sign, split_by_fit):
-        versions = split(graph, lambda op: op not in found.replaced)  # noqa: B023
-        if versions is not graph:
-            graph, found = versions, _Analysis(versions)
-    if not found.replaced and not found.stops and not found.windows.apart:
+    versions = split_by_sign(graph, lambda op: op not in found.replaced)
+    if versions is not graph:
+        graph, found = versions, _Analysis(versions)
+    if not found.replaced and not found.stops and not any(found.needs.values()) and not found.windows.apart:
         return graph
-    body = _Rewriter(found, graph.params).block(graph.body)
+    body = _Rewriter(found, graph).block(graph.body)
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy)
 
 
@@ -89,6 +88,10 @@ class _Analysis:
         self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op
         self.undecided: dict[Value, int] = {}  #: truth values, and how much was known when they were not decided
         self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
+        self.needs: dict[
+            Op, list[Linear] | None
+        ] = {}  #: what must be at most 0 ahead of a loop for checks in it to hold
+        self.outside: int | None = None  #: the clock ahead of the loop that is walked
         self.assumed: dict[Op, list[Assumption]] = {}
         self.dims = {d for op in walk(graph.body) for v in _bound(op) for d in type_values(v.type)}
         for param in graph.params:
@@ -125,11 +128,20 @@ class _Analysis:
             self.windows.zeros.add(result)
 
     def check(self, op: Op) -> None:
-        known = self.r.condition(op.operands[0])
+        known = asked = self.r.condition(op.operands[0])
         if isinstance(known, Condition) and self.undecided.get(op.operands[0]) != self.facts.learned:
             known = self.r.decide(known) is True
         self.note(op, True if known is True else None)
+        if known is not True and self.outside is not None:
+            self.needs[op] = self.needed(asked, self.outside) if isinstance(asked, Condition) else None
         self.r.assume(op.operands[0], True)
+
+    def needed(self, asked: Condition, outside: int) -> list[Linear] | None:
+        """What must be at most 0, of values from before a loop, for a condition to hold in each of its trips."""
+        if not asked.exact:
+            return None
+        found = [self.facts.most_outside(self.r.expression(part), outside) for part in asked.then]
+        return [x for x in found if x is not None] if all(x and self.is_outer(x, outside) for x in found) else None
 
     def plain(self, op: Op) -> None:
         for nested in op.blocks:
@@ -255,7 +267,9 @@ class _Analysis:
             outside = self.facts.clock
             with self.facts.scope():
                 self.head(op, body, self.assumed[op])
+                around, self.outside = self.outside, self.outside if is_few(op) else outside
                 checks = self.trip(body)
+                self.outside = around
                 kept = [a for a in self.assumed[op] if self.is_kept(a, op, body)]
                 found = self.new_counters(op, body)
             if kept == self.assumed[op] and not found:
@@ -442,12 +456,14 @@ class _Analysis:
 class _Rewriter:
     """The graph as the analysis has it; values keep their identity."""
 
-    def __init__(self, found: _Analysis, params: Sequence[Value]) -> None:
+    def __init__(self, found: _Analysis, graph: Graph) -> None:
         self.found = found
+        self.is_split = graph.device == "cpu"
         self.same: dict[Value, Value] = {}
         self.checks: dict[Op, Op] = {}  #: what became of checks
+        self.needs: dict[Op, list[Linear] | None] = {}  #: what must hold for those
         self.visible: ChainMap[Value | str, Value] = ChainMap()
-        self.define(params)
+        self.define(graph.params)
 
     def define(self, values: Iterable[Value]) -> None:
         for value in values:
@@ -493,7 +509,11 @@ class _Rewriter:
         made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
         if op.name == "check":
             self.checks[op] = made
-        return self.limited(op, made) if op in self.found.stops else [made]
+            self.needs[made] = self.found.needs.get(op)
+        if op.name != "loop":
+            return [made]
+        limited = self.limited(op, made) if op in self.found.stops else [made]
+        return split_by_fit(op, limited, self.needs, self.here) if self.is_split else limited
 
     def limited(self, old: Op, made: Op) -> list[Op]:
         """A loop that its checks may stop."""
