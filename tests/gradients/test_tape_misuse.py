@@ -8,7 +8,7 @@ import tracejit as tj
 from tracejit import NotDifferentiable
 from tracejit.scripted import script
 
-FREED, CHANGED = "second time", "changed in place"
+FREED, CHANGED, NO_HISTORY = "second time", "changed in place", "no grad_fn"
 
 
 def gradient(fn, *arguments):
@@ -17,7 +17,7 @@ def gradient(fn, *arguments):
     try:
         fn(x, *arguments)
     except RuntimeError as error:
-        return next(text for text in (FREED, CHANGED) if text in str(error))
+        return next(text for text in (FREED, CHANGED, NO_HISTORY) if text in str(error))
     return None if x.grad is None else x.grad.tolist()
 
 
@@ -245,6 +245,40 @@ def made_in_the_same_trips(x, n):
     loss.backward()
 
 
+def made_beside_each_other_in_trips(x, n):
+    h, c, loss = x * 1.0, x.detach(), (x * 2).sum()
+    for _ in range(n):
+        h = tj.tanh(h * x)
+        loss = loss + c[0].detach() * x[1]
+        c = tj.sin(c * x) + h * 0.1
+    c.sum().backward()
+    loss.backward()
+
+
+def made_in_the_trip_before(x, n):
+    y = x.detach()
+    loss = (x * y).sum()
+    for i in range(n + 1):
+        loss.backward()
+        loss = loss.detach() + y[i] * x[1]
+
+
+def constant_on_one_path(x, n):
+    y = x.detach() if n > 1 else x * 2
+    z = (y * 3).sum()
+    (z + x.sum()).backward()
+    (z + (x * x).sum()).backward()
+
+
+def by_what_is_between(x, n):
+    y = x * x
+    z = y * n
+    tj.autograd.grad(z.sum(), y)
+    y.sum().backward()
+    if n == 1:
+        z.sum().backward()
+
+
 def items_of_a_list(x, n):
     ys = []
     for i in range(3):
@@ -259,6 +293,8 @@ def items_of_a_list(x, n):
 CASES = [
     *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
     (made_in_the_same_trips, (2,)),
+    *((made_beside_each_other_in_trips, (n,)) for n in (0, 1, 3)),
+    *((f, (n,)) for f in (made_in_the_trip_before, constant_on_one_path, by_what_is_between) for n in (1, 2)),
     *((through_other_loops, (n,)) for n in (2, 4)),
     *((items_of_a_list, (n,)) for n in (1, 2)),
     *((f, ()) for f in (twice, twice_retained, three_times_retained_once, shared, shared_retained, computed_again)),

@@ -115,10 +115,10 @@ _structural(
 )
 _structural(
     "unspent",
-    (),
+    ("*spent",),
     "Whether nothing that the `gradient` of a `site` goes through was gone through before by one that does not retain "
-    "it; `expand-gradient` tells.",
-    infer=lambda site: (ScalarType(BOOL),),
+    "it. `expand-gradient` adds the operands that tell of what was, and removes it.",
+    infer=lambda spent, site: (ScalarType(BOOL),),
 )
 _structural(
     "intact",

@@ -24,7 +24,7 @@ from tracejit.transforms.jvp import Forward
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.residuals import Draft
 from tracejit.transforms.rewritten import without_intact, without_rewritten
-from tracejit.transforms.spent import without_unspent
+from tracejit.transforms.spent import telling_spent, without_unspent
 from tracejit.transforms.truncated import truncated
 from tracejit.transforms.vjp import reverse
 
@@ -34,9 +34,10 @@ def expand_gradient(graph: Graph) -> Graph:
     """Replace all `gradient` and `tangent` ops, and drop `leaf` ops. Raises `NotDifferentiable`."""
     if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten") for op in walk(graph.body)):
         return graph
-    graph = truncated(told(graph))
+    graph = told(graph)
+    graph = without_unspent(truncated(replace(graph, body=telling_spent(graph.body))))
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
-    body = _Expansion(graph.params, carried_on_the_way(graph)).block(without_unspent(graph.body), ())
+    body = _Expansion(graph.params, carried_on_the_way(graph)).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)
 
 

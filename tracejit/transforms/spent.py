@@ -1,125 +1,336 @@
 """A second `backward()` through the same values, without `retain_graph`, is a RuntimeError, as in eager code.
 
-What a `gradient` goes through is freed: values that vary with its inputs and matter to its output, and all that is made
-of these, before or after. `unspent` stands before a `gradient` and tells whether its output is none of them. What is
-known on every path costs nothing; else branches and loops also give whether their results are spent.
-A list is spent where one of its items was when it was put there, or is later, outside of the list. Of what the trips
-of a loop made, nothing can be gone through again, be it of other trips.
+What a `gradient` goes through is freed: the ops between its inputs and its output that eager code's tape holds.
+`unspent` stands before a `gradient` and is told whether it goes through none that an earlier one freed: whether what
+its output was made of and what the output of that one was made of have such an op in common. Ops by number, as bits,
+tell that of values in straight code. What an `if` or a `loop` gives was made of what its blocks give, by the path taken
+and trip by trip: where that matters, they give truth values more (`truths.py`). A value that was made in an earlier
+trip is none that is made in this one, though the same op made both.
+
+A list was made of all its items. Of two items, only what was made outside of the loops that filled their list counts
+as common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tracejit.ir.builder import Builder
-from tracejit.ir.core import Block, Op, Value, walk
+from tracejit.ir.builder import Rebuilder, rebuild
+from tracejit.ir.core import Block, Graph, Op, Value, walk
 from tracejit.ir.opdef import Pointwise
-from tracejit.ir.reached import Truth, any_of, none_of, sources, value_of
-from tracejit.ir.types import BOOL, ListType, ScalarType, is_differentiable
+from tracejit.ir.reached import none_of, sources
+from tracejit.ir.types import ListType, is_differentiable
 from tracejit.ops.control import gradient_parts
-from tracejit.transforms.activity import active, varied
-
-_FLAG = ScalarType(BOOL)
+from tracejit.transforms.truths import ALWAYS, NEVER, Facts, Network
 
 
-def without_unspent(body: Block) -> Block:
-    """The block with the answers in the place of its `unspent` ops."""
+def without_unspent(graph: Graph) -> Graph:
+    """The graph with the answers in the place of its `unspent` ops."""
+
+    def visit(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        if op.name != "unspent":
+            return None
+        answer = Value(op.results[0].type, "unspent")
+        none_of(b, operands, answer)
+        return (answer,)
+
+    return rebuild(graph, visit) if any(op.name == "unspent" for op in walk(graph.body)) else graph
+
+
+def telling_spent(body: Block) -> Block:
+    """The block with the answers as operands of its `unspent` ops."""
     if not any(op.name == "unspent" for op in walk(body)):
         return body
-    b = Builder()
-    _Spending().ops(b, body.ops, {}, ())
-    return Block(body.params, tuple(b.ops), body.results, body.label)
+    ops = tuple(map(_inside, body.ops))
+    body = Block(body.params, ops, body.results, body.label)
+    spending = _Spending(_Made(body))
+    asked = {place.op: spending.answer(place) for place in _questions(body)}
+    spending.network.settle()
+    return Block(body.params, spending.network.rebuilt(ops, asked), body.results, body.label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Before op number `at` of a block, which is one of an `if` or a `loop` at the place `around`."""
+
+    block: Block
+    at: int
+    around: _Place | None = None
+
+    @property
+    def op(self) -> Op:
+        return self.block.ops[self.at]
+
+    def end(self, side: int) -> _Place:
+        """The end of a branch of the `if` that stands here; the start of the `loop`, and the end of a trip."""
+        if self.op.name == "loop" and not side:
+            return self
+        block = self.op.blocks[side] if self.op.name == "if" else self.op.block("body")
+        return _Place(block, len(block.ops), self)
+
+
+def _questions(block: Block, around: _Place | None = None) -> Iterator[_Place]:
+    """Where `unspent` stands."""
+    for at, op in enumerate(block.ops):
+        place = _Place(block, at, around)
+        if op.name == "unspent":
+            yield place
+        for nested in op.blocks if op.name in ("if", "loop") else ():
+            yield from _questions(nested, place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """A value that an `if` or a `loop` gives, or that a loop carries: its number among these."""
+
+    op: Op
+    is_param: bool
+    index: int
+    bit: int
+    is_list: bool
+
+    def value(self, side: int) -> Value:
+        """What it is by the branch taken; what it is at first, and after a trip."""
+        if self.op.name == "if":
+            return self.op.blocks[side].results[self.index]
+        return self.op.block("body").results[1 + self.index] if side else self.op.operands[2 + self.index]
+
+
+class _Made:
+    """What values were made of: bits of ops, of what `if`s and `loop`s give, and of the inputs of gradients."""
+
+    def __init__(self, body: Block) -> None:
+        self.of: dict[Value, int] = {}
+        self.count = 0
+        self.nodes = 0  #: the bits of ops that a gradient frees
+        self.below: dict[int, int] = {}  #: what such an op was given
+        self.merges: dict[int, _Merge] = {}
+        self.merged = 0  #: the bits of these
+        self.start: dict[Op, int] = {}  #: how many bits there were before a branch or a loop
+        self.marks: dict[Value, int] = {}  #: the bits of inputs of gradients
+        for op in walk(body):
+            if op.name == "gradient" and op.attrs.get("site", -1) >= 0:
+                self.marks.update(dict.fromkeys(gradient_parts(op)[2], 0))
+        self.index: dict[Op, tuple[Block, int]] = {}  #: the block of a branch or a loop, and its number there
+        self.define(body.params, 0)
+        self.ops(body)
+
+    def bit(self) -> int:
+        self.count += 1
+        return 1 << (self.count - 1)
+
+    def define(self, values: Sequence[Value], made: int) -> None:
+        for v in values:
+            self.of[v] = made if is_differentiable(v.type) else 0
+            if v in self.marks:
+                self.marks[v] = self.bit()
+                self.of[v] |= self.marks[v]
+
+    def ops(self, block: Block) -> None:
+        for at, op in enumerate(block.ops):
+            if op.name in ("if", "loop"):
+                self.start[op], self.index[op] = self.count, (block, at)
+                (self.branches if op.name == "if" else self.loop)(op)
+                continue
+            made = 0
+            for v in sources(op):
+                made |= self.of.get(v, 0)
+            if made and _is_node(op):
+                self.below[self.count] = made
+                bit = self.bit()
+                self.nodes |= bit
+                made |= bit
+            self.define(op.results, made)
+
+    def branches(self, op: Op) -> None:
+        for block in op.blocks:
+            self.ops(block)
+        for i, r in enumerate(op.results):
+            self.merge(r, op, False, i, [self.of.get(block.results[i], 0) for block in op.blocks])
+
+    def loop(self, op: Op) -> None:
+        body = op.block("body")
+        following = [0] * len(op.results)
+        while True:
+            self.count = self.start[op]
+            self.nodes, self.merged = self.before(self.nodes, op), self.before(self.merged, op)
+            for i, (p, init) in enumerate(zip(body.params[1:], op.operands[2:], strict=True)):
+                self.merge(p, op, True, i, [self.of.get(init, 0), following[i]])
+            self.ops(body)
+            found = [self.of.get(v, 0) for v in body.results[1:]]
+            pairs = list(zip(found, following, strict=True))
+            following = found
+            if all(bool(a) == bool(b) and self.before(a, op) == self.before(b, op) for a, b in pairs):
+                break
+        for i, (r, init) in enumerate(zip(op.results, op.operands[2:], strict=True)):
+            self.merge(r, op, False, i, [self.of.get(init, 0), following[i]])
+
+    def merge(self, value: Value, op: Op, is_param: bool, index: int, made: Sequence[int]) -> None:
+        """Note a value that is one of several, which were made of these."""
+        every = 0
+        if is_differentiable(value.type) and any(made):
+            is_list = isinstance(value.type, ListType)
+            number, every = self.count, self.bit()
+            self.merges[number] = _Merge(op, is_param, index, every, is_list)
+            self.merged |= every
+            if is_list:
+                for each in made:
+                    every |= self.before(each, op)
+        self.define((value,), every)
+
+    def last(self, made: int) -> list[_Merge]:
+        """What the last branch or loop gave of what something was made of, or what the last loop around carries."""
+        merged = made & self.merged
+        if not merged:
+            return []
+        first = self.merges[merged.bit_length() - 1]
+        found = (self.merges[n] for n in _numbers(self.since(merged, first.op)))
+        return [m for m in found if m.op is first.op and m.is_param == first.is_param]
+
+    def before(self, made: int, op: Op) -> int:
+        """What something was made of before an `if` or a `loop`."""
+        return made & ((1 << self.start[op]) - 1)
+
+    def since(self, made: int, op: Op) -> int:
+        return made & ~((1 << self.start[op]) - 1)
 
 
 @dataclass(slots=True)
 class _Spending:
-    """Ops that also tell which values are spent."""
+    """Asks the network what is spent where."""
 
-    #: what each gradient frees of the values that can be seen where it stands, and what is made of it
-    freed: dict[Op, frozenset[Value]] = field(default_factory=dict[Op, frozenset[Value]])
+    made: _Made
+    network: Network = field(default_factory=Network)
+    events: dict[Block, list[int]] = field(default_factory=dict[Block, list[int]])
+    asked: dict[tuple[int, ...], Facts] = field(default_factory=dict[tuple[int, ...], Facts])
 
-    def ops(self, b: Builder, ops: Sequence[Op], spent: dict[Value, Truth], before: Sequence[Op]) -> None:
-        """Append the ops to `b`; `spent` tells of the values so far, those that are not in it are not. `before` are
-        the ops in front of these, in the blocks around too."""
-        for at, op in enumerate(ops):
-            b.span = op.span
-            if op.name == "unspent":
-                ys = gradient_parts(_taken(op, ops[at:]))[0]
-                none_of(b, [spent.get(y, False) for y in ys], op.results[0])
-            elif op.name == "if":
-                self.branches(b, op, spent, (*before, *ops[:at]))
-            elif op.name == "loop":
-                self.loop(b, op, spent, (*before, *ops[:at]))
-            else:
-                blocks = tuple(map(without_unspent, op.blocks))
-                b.append_op(Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span) if blocks else op)
-                truth = any_of(b, [spent[v] for v in sources(op) if v in spent])
-                for r in op.results:
-                    _set(spent, r, truth if is_differentiable(r.type) else False)
-                if op.name == "gradient" and op.attrs.get("site", -1) >= 0 and not op.attrs.get("retain", False):
-                    for v in self.frees(op, (*before, *ops[:at])):
-                        spent[v] = True
+    def answer(self, place: _Place) -> Facts:
+        """What is true if what a gradient goes through was spent before."""
+        gradient = _taken(place.op, place.block.ops[place.at :])
+        return self.spent(self.all_of(gradient_parts(gradient)[0]), place, self.inputs(gradient))
 
-    def frees(self, gradient: Op, before: Sequence[Op]) -> frozenset[Value]:
-        if gradient not in self.freed:
-            ys, _, xs = gradient_parts(gradient)
-            through = active(before, xs, ys)
-            has_list = any(isinstance(v.type, ListType) for v in through)  # whose other items are not spent
-            every = before if has_list else walk(Block((), tuple(before), ()))
-            nodes = [r for op in every if _is_node(op) for r in op.results if r in through]
-            found = varied(before, [r for r in nodes if not isinstance(r.type, ListType)])
-            self.freed[gradient] = frozenset(r for op in before for r in op.results if r in found)
-        return self.freed[gradient]
+    def all_of(self, values: Sequence[Value]) -> int:
+        made = 0
+        for v in values:
+            made |= self.made.of.get(v, 0)
+        return made
 
-    def branches(self, b: Builder, op: Op, spent: dict[Value, Truth], before: Sequence[Op]) -> None:
-        sides = [(block, b.nested(), dict(spent)) for block in op.blocks]
-        for block, inner, within in sides:
-            self.ops(inner, block.ops, within, before)
-        (then, _, yes), (orelse, _, no) = sides
-        ends: dict[Value, tuple[Truth, Truth]] = {
-            r: (yes.get(v, False), no.get(w, False))
-            for r, v, w in zip(op.results, then.results, orelse.results, strict=True)
-        }
-        visible = {v for v in (*yes, *no) if v in spent or not _is_made_in(v, op)}
-        ends.update((v, (yes.get(v, False), no.get(v, False))) for v in visible)
-        more = [(v, end) for v, end in ends.items() if end[0] is not end[1]]
-        blocks = tuple(
-            inner.block((), (*block.results, *(value_of(inner, end[k]) for _, end in more)), block.label)
-            for k, (block, inner, _) in enumerate(sides)
-        )
-        results = tuple(Value(_FLAG, "spent") for _ in more)
-        b.append_op(Op(op.defn, op.operands, op.attrs, (*op.results, *results), blocks, op.span))
-        for v, (truth, _) in ends.items():
-            _set(spent, v, truth)
-        spent.update((v, r) for (v, _), r in zip(more, results, strict=True))
+    def inputs(self, gradient: Op) -> int:
+        found = 0
+        for x in gradient_parts(gradient)[2]:
+            found |= self.made.marks[x]
+        return found
 
-    def loop(self, b: Builder, op: Op, spent: dict[Value, Truth], before: Sequence[Op]) -> None:
-        """A `loop` that carries what tells of values which trips spend."""
-        body = op.block("body")
-        inits = dict(zip(body.params[1:], op.operands[2:], strict=True))
-        following = dict(zip(body.params[1:], body.results[1:], strict=True))
-        entry = {**spent, **{p: spent[v] for p, v in inits.items() if v in spent}}
-        carried: dict[Value, Value] = {}
-        while True:
-            inner, within = b.nested(), {**entry, **carried}
-            self.ops(inner, body.ops, within, before)
-            ends = {v: within.get(following.get(v, v), False) for v in (*entry, *within, *following)}
-            varying = [v for v in ends if _lasts(v, op, following) and ends[v] is not entry.get(v, False)]
-            new = [v for v in varying if v not in carried]
-            if not new:
+    def freeing(self, block: Block) -> list[int]:
+        """The numbers of the ops of a block that free something, or have such in them."""
+        if block not in self.events:
+            self.events[block] = [at for at, op in enumerate(block.ops) if self.frees(op)]
+        return self.events[block]
+
+    def frees(self, op: Op) -> bool:
+        if op.name in ("if", "loop"):
+            return any(self.freeing(block) for block in op.blocks)
+        return op.name == "gradient" and op.attrs.get("site", -1) >= 0 and not op.attrs.get("retain", False)
+
+    def spent(self, made: int, place: _Place, inputs: int) -> Facts:
+        """Whether something that was made, and leads to these inputs, is spent at a place."""
+        found = NEVER
+        while made:
+            merges = self.made.last(made)
+            latest = self.latest(place, merges)
+            is_around = latest is None
+            latest = place.around if latest is None else latest
+            if latest is None:
                 break
-            carried.update((v, Value(_FLAG, "spent")) for v in new)
-        starts = [value_of(b, entry.get(v, False)) for v in carried]
-        ended = [value_of(inner, ends[v]) for v in carried]
-        block = inner.block((*body.params, *carried.values()), (*body.results, *ended), body.label)
-        results = tuple(Value(_FLAG, "spent") for _ in carried)
-        b.append_op(Op(op.defn, (*op.operands, *starts), op.attrs, (*op.results, *results), (block,), op.span))
-        found: dict[Value, Truth] = {**entry, **dict(zip(carried, results, strict=True))}
-        for v in carried.keys() - following.keys():
-            spent[v] = found[v]
-        for r, p in zip(op.results, following, strict=True):
-            _set(spent, r, found.get(p, False))
+            place, op = latest, latest.op
+            if op.name == "gradient":
+                ys = gradient_parts(op)[0]
+                found |= self.common(made, self.all_of(ys), (inputs, self.inputs(op)))
+                continue
+            for merge in merges:
+                if merge.op is op:
+
+                    def of_merge(side: int, merge: _Merge = merge, place: _Place = place) -> Facts:
+                        return self.spent(self.of(merge, side), place.end(side), inputs)
+
+                    found |= self.network.depends(op, is_around, ("spent", merge.index, inputs), of_merge)
+            made = self.made.before(made, op)
+            if made and self.frees(op) and not (is_around and op.name == "if"):
+                return found | self.spent_before(made, place, is_around, inputs)
+        return found
+
+    def spent_before(self, made: int, place: _Place, is_around: bool, inputs: int) -> Facts:
+        """Whether something that was made before a branch or a loop is spent in it or behind it."""
+        key = ("spent before", made, inputs)
+        return self.network.depends(place.op, is_around, key, lambda side: self.spent(made, place.end(side), inputs))
+
+    def latest(self, place: _Place, merges: Sequence[_Merge]) -> _Place | None:
+        """The last op of the block, before a place, that frees something or gave one of these."""
+        numbers = self.freeing(place.block)
+        found = bisect_left(numbers, place.at) - 1
+        at = numbers[found] if found >= 0 else -1
+        if merges and not merges[0].is_param:
+            block, given = self.made.index[merges[0].op]
+            at = max(at, given) if block is place.block else at
+        return None if at < 0 else _Place(place.block, at, place.around)
+
+    def common(self, one: int, other: int, inputs: tuple[int, int]) -> Facts:
+        """Whether two things that were made have an op in common which leads to inputs of both of two gradients."""
+        key = (*sorted((one, other)), *sorted(inputs))
+        if key not in self.asked:
+            self.asked[key] = self._common(one, other, inputs)
+        return self.asked[key]
+
+    def _common(self, one: int, other: int, inputs: tuple[int, int]) -> Facts:
+        found = NEVER
+        for number in _numbers(one & other & self.made.nodes):
+            below = self.made.below[number]
+            found |= self.network.both(*(self.leads(below, xs) for xs in inputs))
+            if found & ALWAYS:
+                return found
+        while merges := self.made.last(one | other):
+            op = merges[0].op
+            ours, theirs = ([m for m in merges if m.bit & made] for made in (one, other))
+            one, other = self.made.before(one, op), self.made.before(other, op)
+            found = found.union(
+                *(self.common_with(m, other, inputs) for m in ours if other),
+                *(self.common_with(m, one, inputs) for m in theirs if one),
+                *(self.common_of(m, n, inputs) for m in ours for n in theirs if not (m.is_list and n.is_list)),
+            )
+        return found
+
+    def common_with(self, merge: _Merge, made: int, inputs: tuple[int, int]) -> Facts:
+        key = ("common with", merge.index, made, *sorted(inputs))
+        return self.network.depends(
+            merge.op, merge.is_param, key, lambda side: self.common(self.of(merge, side), made, inputs)
+        )
+
+    def common_of(self, one: _Merge, other: _Merge, inputs: tuple[int, int]) -> Facts:
+        key = ("common", *sorted((one.index, other.index)), *sorted(inputs))
+        return self.network.depends(
+            one.op,
+            one.is_param,
+            key,
+            lambda side: self.common(self.of(one, side), self.of(other, side), inputs),
+        )
+
+    def leads(self, made: int, inputs: int) -> Facts:
+        """Whether something was made of one of these inputs."""
+        if made & inputs:
+            return ALWAYS
+        found = NEVER
+        while merges := self.made.last(made):
+            for m in merges:
+                found |= self.network.depends(
+                    m.op, m.is_param, ("leads", m.index, inputs), lambda side, m=m: self.leads(self.of(m, side), inputs)
+                )
+            made = self.made.before(made, merges[0].op)
+        return found
+
+    def of(self, merge: _Merge, side: int) -> int:
+        return self.made.of.get(merge.value(side), 0)
 
 
 def _taken(asked: Op, ops: Sequence[Op]) -> Op:
@@ -128,25 +339,30 @@ def _taken(asked: Op, ops: Sequence[Op]) -> Op:
     return next(op for op in walk(Block((), tuple(ops), ())) if op.name == "gradient" and op.attrs["site"] == site)
 
 
-def _set(spent: dict[Value, Truth], value: Value, truth: Truth) -> None:
-    if truth is False:
-        spent.pop(value, None)
-    else:
-        spent[value] = truth
+def _inside(op: Op) -> Op:
+    """The op with the answers in blocks that stand for themselves."""
+    if not any(inner.name == "unspent" for block in op.blocks for inner in walk(block)):
+        return op
+    is_ours = op.name in ("if", "loop")
+    blocks = tuple(
+        Block(block.params, tuple(map(_inside, block.ops)), block.results, block.label)
+        if is_ours
+        else telling_spent(block)
+        for block in op.blocks
+    )
+    return Op(op.defn, op.operands, op.attrs, op.results, blocks, op.span)
 
 
-def _is_made_in(value: Value, op: Op) -> bool:
-    return any(value in inner.results for block in op.blocks for inner in block.ops)
-
-
-def _lasts(value: Value, loop: Op, following: Mapping[Value, Value]) -> bool:
-    """Whether a value is one that a loop carries, or from outside of it."""
-    return value in following or not _is_made_in(value, loop)
+def _numbers(made: int) -> Iterator[int]:
+    """The numbers of bits, last first."""
+    while made:
+        number = made.bit_length() - 1
+        yield number
+        made ^= 1 << number
 
 
 def _is_node(op: Op) -> bool:
-    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view, and no branch or
-    loop, of which the ops inside count."""
+    """Whether an op is a call on the tape of eager code that keeps something: no reading of a view."""
     lower = op.defn.lower
     is_view = isinstance(lower, Pointwise) and lower.view != ""
-    return not is_view and op.defn.stands_for is None and op.name not in ("if", "loop")
+    return not is_view and op.defn.stands_for is None and not isinstance(op.results[0].type, ListType)

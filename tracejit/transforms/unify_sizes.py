@@ -130,7 +130,7 @@ class _Unifier(Rebuilder):
                 return self.loop(op, operands)
             case "if":
                 return self.branches(op)
-            case "check_eq" | "custom" | "call" | "gradient" | "tangent":
+            case "check_eq" | "custom" | "call" | "gradient" | "tangent" | "leads":
                 pass
             case "dim":
                 (x,) = operands = self.fitting(op, operands)
