@@ -48,6 +48,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         "logical_not": "whether a trip takes the other side",
         **dict.fromkeys(("logical_and", "lt"), "whether there is a trip"),
     },
+    "transforms/wrap_aside.py": dict.fromkeys(("select", "lt", "ge", "logical_and"), "arithmetic of indices"),
     "transforms/starts.py": dict.fromkeys(("sub", "maximum", "ge"), "arithmetic of trip counts"),
 }
 

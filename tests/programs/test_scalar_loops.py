@@ -515,3 +515,34 @@ def test_one_version_of_a_loop_has_no_checks(program, arrays) -> None:
         if op.name == "if" and all(any(inner.name == "loop" for inner in block.ops) for block in op.blocks)
     ]
     assert [then for then, _ in checks] == [0] and checks[0][1] > 0
+
+
+def counted_by(x, h):
+    for i in range(len(x)):
+        h[x[i]] += 1
+        h[x[i] - 1] -= 2
+
+
+def found_by(x, grid):
+    total = 0
+    for i in range(len(x)):
+        total += grid[x[i], -x[i]]
+        grid[x[i]] = total
+    return total
+
+
+def test_indices_that_are_data() -> None:
+    scripted, in_rows = script(counted_by), script(found_by)
+    far = np.iinfo(np.int64)
+    for x in (
+        [0, 4, 2, 2],
+        [-1, -5, 4, 1],
+        [1, -4, 5, 0],
+        [1, -6, 0],
+        [2, far.max, 1],
+        [2, far.min + 1, 1],
+        [3, -5],
+        [],
+    ):
+        check(counted_by, np.array(x, np.int64), np.zeros(5, np.int64), scripted=scripted)
+        check(found_by, np.array(x, np.int64), np.arange(25).reshape(5, 5), scripted=in_rows)

@@ -88,7 +88,7 @@ class EntryPrinter(FunctionPrinter):
     def _dim(self, index: int, axis: int) -> Value:
         shape = self._field(index, 16, "ptr", Pointer(I64))
         place = self.prologue(f"getelementptr i64, ptr {shape.text}, i64 {axis}", Pointer(I64))
-        return self.prologue(f"load i64, ptr {place.text}", I64)
+        return self.prologue(f"load i64, ptr {place.text}, !range !2", I64)
 
     def _stride(self, index: int, axis: int) -> Value:
         """The given stride, or the C-order one; a null pointer is never read: the shape stands in for it."""

@@ -276,7 +276,9 @@ class FunctionPrinter(ExpressionPrinter):
         empty = next((i for i, (scope, _, ended) in enumerate(arms) if not ended and not scope.lines), None)
         if empty is not None:
             labels[empty], arms[empty][0].label = labels[2], self.scope.label
-        self.line(f"br i1 {cond.text}, label %{labels[0]}, label %{labels[1]}")
+        ends = [ended for _, _, ended in arms]  # errors are rare
+        weights = ", !prof !0" if ends == [True, False] else ", !prof !1" if ends == [False, True] else ""
+        self.line(f"br i1 {cond.text}, label %{labels[0]}, label %{labels[1]}{weights}")
         for i, (scope, _, ended) in enumerate(arms):
             if i == empty:
                 continue

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 #: `#0` is for functions of any kind; `!0` marks branches that are hardly ever taken, `!1` those that nearly always are.
+#: `!2` is the range of a size.
 FOOTER = """
 attributes #0 = { nounwind "no-trapping-math"="true" }
 !0 = !{!"branch_weights", i32 1, i32 10000}
 !1 = !{!"branch_weights", i32 10000, i32 1}
+!2 = !{i64 0, i64 -9223372036854775808}
 """
 
 

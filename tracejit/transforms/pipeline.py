@@ -31,6 +31,7 @@ LEVEL2 = (
     "multiply-ahead",
     "unstack",
     "ranges",
+    "wrap-aside",
     "write-home",
     "sink-reshapes",
     "sink-broadcasts",
@@ -41,7 +42,7 @@ LEVEL2 = (
     "independent",
 )
 #: Those of them that are for the CPU only.
-CPU_ONLY = frozenset(("scalarize", "defer-products", "turn-factors", "multiply-ahead"))
+CPU_ONLY = frozenset(("scalarize", "wrap-aside", "defer-products", "turn-factors", "multiply-ahead"))
 
 _TRANSFORMS: dict[str, Transform] = {}
 
