@@ -355,18 +355,6 @@ def test_fields_of_objects_without_end_are_refused():
         tj.script(program)(3)
 
 
-def test_changing_an_array_that_may_be_none_in_place_is_refused():
-    def program(n):
-        items = [None] * n
-        items[n - 1] = np.zeros(2)
-        first = items[n - 1]
-        items[n - 1] += 1
-        return first
-
-    with pytest.raises(tj.ScriptError, match="changes in place"):
-        tj.script(program)(3)
-
-
 def returned(o, n):
     if n == 0:
         return Particle(5)

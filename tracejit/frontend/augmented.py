@@ -12,6 +12,7 @@ from tracejit.frontend.arith import BINARY
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.index_items import is_view_index
 from tracejit.frontend.objects import OPERATORS
+from tracejit.frontend.optionals import require_value
 from tracejit.frontend.values import (
     ArrayView,
     DictValue,
@@ -36,7 +37,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
     op = BINARY[type(s.op)]
     match s.target:
         case ast.Name(name):
-            current = c.expressions.name(s.target, name)
+            current = _array(c, c.expressions.name(s.target, name))
             value = c.expressions.value(s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
@@ -61,7 +62,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
                 c.indexing.write(base, items, made, s)
         case ast.Attribute(base_node, name):
             base = c.expressions.value(base_node)
-            current = c.calls.attribute(base, name, s.target)
+            current = _array(c, c.calls.attribute(base, name, s.target))
             value = c.expressions.value(s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
@@ -86,15 +87,20 @@ def _once(c: Statements, index: ast.expr) -> Iterator[ast.expr]:
 
 def _update_item(c: Statements, op: str, base: FrontValue, index: ast.expr, s: ast.AugAssign) -> None:
     """`base[index] op= value` where the base is no array."""
-    current = c.expressions.subscript(base, index, s.target)
-    if isinstance(base, GrowingList) and isinstance(current, ArrayView):
-        c.ctx.require_writeable(current)
-    elif isinstance(current, ArrayView):
+    current = _array(c, c.expressions.subscript(base, index, s.target))
+    if isinstance(current, ArrayView):
         update_view(c, op, current, c.expressions.value(s.value), s)
         if isinstance(base, TupleValue):
             c.store_item(base, index, current, s)  # raises
         return
     c.store_item(base, index, _in_place(c, op, current, c.expressions.value(s.value), s), s)
+
+
+def _array(c: Statements, current: FrontValue) -> FrontValue:
+    """What changes, which must be there where it is an array or None."""
+    if isinstance(current, OptionalValue) and isinstance(current.value, ArrayView):
+        return require_value(c.ctx, current)
+    return current
 
 
 def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> FrontValue:
@@ -107,8 +113,6 @@ def _in_place(c: Statements, op: str, current: FrontValue, value: FrontValue, s:
     if isinstance(current, DictValue) and op == "bitor":
         c.calls.method(current, "update", [value], {}, s)
         return current
-    if isinstance(current, OptionalValue) and isinstance(current.value, ArrayView):
-        c.ctx.refuse(s, "an array that may be None here changes in place", "refine it first: if x is not None: ...")
     name = OPERATORS[op][0].replace("__", "__i", 1)
     if c.calls.objects.has(current, name):
         made = c.calls.objects.special(current, name, [value], s)

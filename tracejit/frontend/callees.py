@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.frontend.context import Context, Frame, ScriptBuilder
+from tracejit.frontend.context import Context, Frame
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
 from tracejit.frontend.passed_errors import Passed, passing
+from tracejit.frontend.script_builder import ScriptBuilder
 from tracejit.frontend.signature import Access, spec_of
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.statements import Statements

@@ -148,11 +148,11 @@ class Calls:
         is_list = isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
         return self.array_of(value, None, node) if is_list else value
 
-    def as_operand(self, value: FrontValue) -> FrontValue:
+    def as_operand(self, value: FrontValue, absent: str = "unsupported operand: this is None here") -> FrontValue:
         """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged, but for what
-        may be None: that is refused."""
+        may be None: that is refused, or a TypeError `absent`."""
         if isinstance(value, OptionalValue):
-            return require_value(self.ctx, value)
+            return require_value(self.ctx, value, message=absent)
         if isinstance(value, Static) and isinstance(value.value, np.ndarray):
             return self.statics.hidden(value.value, constant_access(value.value))
         return value

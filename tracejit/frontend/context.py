@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tracejit.errors import ScriptError, Span
+from tracejit.frontend import array_memory
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.merged_lists import MergedLists
@@ -43,7 +44,7 @@ from tracejit.frontend.values import (
 from tracejit.frontend.write_checks import MaybeView, Part, require_writeable
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
-from tracejit.ir.opdef import REGISTRY, OpDef
+from tracejit.ir.opdef import OpDef
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
@@ -54,47 +55,6 @@ if TYPE_CHECKING:
 
 class Again(Exception):
     """More is known about the program: lower everything again."""
-
-
-class ScriptBuilder(Builder):
-    """A builder that knows what the lowering has proved about sizes."""
-
-    def __init__(self, span: Span | None = None, context: Context | None = None) -> None:
-        super().__init__(span)
-        self.context = context
-
-    @property
-    def any_size(self) -> bool:
-        """Whether sizes given by name may be 0 or 1."""
-        return self.context is not None and self.context.any_size
-
-    def nested(self) -> ScriptBuilder:
-        return ScriptBuilder(self.span, self.context)
-
-    def emit(
-        self, defn: OpDef | str, operands: Sequence[Value] = (), attrs: Mapping[str, Any] | None = None, **stated: Any
-    ) -> tuple[Value, ...]:
-        defn = REGISTRY[defn] if isinstance(defn, str) else defn
-        context = self.context
-        if defn.effect and context is not None:
-            if context.tries is not None:
-                found = context.tries.before(self, defn, operands, attrs or {})
-                if found is not None:
-                    return found
-            if context.before_errors is not None:
-                context.before_errors(self, defn, operands)
-        return super().emit(defn, operands, attrs, **stated)
-
-    def at_least(self, value: Value, bound: int) -> bool:
-        """Whether a size is proved to be at least `bound`."""
-        return self.context is not None and self.context.sizes.at_least(value, bound)
-
-    def dim_of(self, x: Value, axis: int) -> Value:
-        """The size of `x` along `axis`; sizes of parameters were read at the start."""
-        dim = x.type.shape[axis]  # type: ignore[union-attr]
-        if self.context is not None and isinstance(dim, str) and dim in self.context.dims:
-            return self.context.dims[dim]
-        return super().dim_of(x, axis)
 
 
 def of_standard(source: FunctionSource, reason: str) -> tuple[str, str]:
@@ -194,6 +154,9 @@ class Context:
     generators: tuple[ast.AST, ...] = ()
     #: loops around the present place that run over lists, with the classes of these
     list_loops: tuple[tuple[ast.AST, tuple[int, ...]], ...] = ()
+    #: classes that copy items of lists, with the places that make these; and the places that make arrays
+    holders: dict[int, frozenset[object]] = field(default_factory=dict[int, frozenset[object]])
+    made: dict[int, frozenset[object]] = field(default_factory=dict[int, frozenset[object]])
     #: the memory of lists that lists hold, by what they have in common (`shared_lists.py`)
     pools: dict[object, ObjectValue] = field(default_factory=dict[object, "ObjectValue"])
     #: those whose items were read before anything is known to be put into them
@@ -490,6 +453,8 @@ class Context:
 
     def load(self, view: ArrayView) -> Value:
         """The present content of a view."""
+        if array_memory.lies_in_memory(self, view):
+            return array_memory.load(self, view)
         base = self.storage.bases[view.storage]
         if view.is_whole:
             return base
@@ -506,6 +471,8 @@ class Context:
 
     def element(self, view: ArrayView, indices: Sequence[Size]) -> Number:
         """One element, by checked indices, as a NumPy scalar."""
+        if array_memory.lies_in_memory(self, view):
+            return Number(array_memory.element(self, self.point(view, indices)), weak=False)
         base = self.storage.bases[view.storage]
         if view.plain:
             found = self.b.emit("fetch", (base, *map(self.size_value, (*view.prefix, *indices))), names=(base.name,))
@@ -524,6 +491,8 @@ class Context:
     def set_element(self, view: ArrayView, indices: Sequence[Size], value: Value) -> None:
         """Write one element; `value` is a host scalar of the view's dtype."""
         self.require_writeable(view)
+        if array_memory.lies_in_memory(self, view):
+            return array_memory.set_element(self, self.point(view, indices), value)
         base = self.storage.bases[view.storage]
         if view.plain:
             operands = (base, value, *map(self.size_value, (*view.prefix, *indices)))
@@ -538,6 +507,8 @@ class Context:
     def store(self, view: ArrayView, value: Value) -> None:
         """Write a whole view; `value` has the view's dtype and lengths."""
         self.require_writeable(view)
+        if array_memory.lies_in_memory(self, view):
+            return array_memory.store(self, view, value)
         base = self.storage.bases[view.storage]
         if not view.is_whole or self.is_bound_to_place(view.storage, value):
             operands = [base, value, *map(self.size_value, (view.offset, *view.strides))]

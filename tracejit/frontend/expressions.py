@@ -79,11 +79,9 @@ class Expressions:
         self.refinement = Refinement(self)
 
     def value(self, node: ast.expr) -> FrontValue:
-        """The value of an expression; a new list is one of a pool where its place makes such."""
+        """The value of an expression; a new list or array lies in a pool or memory where its place makes such."""
         made = self.evaluated(node)
-        if isinstance(made, ListValue | GrowingList) and not isinstance(node, ast.Name):
-            return shared_lists.in_pool(self.calls, made, node)
-        return made
+        return made if isinstance(node, ast.Name) else shared_lists.at_its_place(self.calls, made, node)
 
     def evaluated(self, node: ast.expr) -> FrontValue:
         self.ctx.at(node)
@@ -418,7 +416,7 @@ class Expressions:
             self.ctx.frame.env.pop("$index", None)
 
     def subscript(self, base: FrontValue, index: ast.expr, node: ast.AST) -> FrontValue:
-        base = self.calls.as_operand(base)
+        base = self.calls.as_operand(base, "'NoneType' object is not subscriptable")
         if isinstance(base, Static) and is_generic(base.value):
             return parameterised(self.calls, base.value, self.value(index), node)
         if self.calls.objects.has(base, "__getitem__"):

@@ -19,7 +19,6 @@ from tracejit.frontend.array_facts import taken
 from tracejit.frontend.context import (
     Context,
     Frame,
-    ScriptBuilder,
 )
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.first_call import ARGUMENTS
@@ -107,6 +106,7 @@ from tracejit.frontend.restarts import (
 from tracejit.frontend.results import History as History
 from tracejit.frontend.results import LeftGradient as LeftGradient
 from tracejit.frontend.results import Results
+from tracejit.frontend.script_builder import ScriptBuilder
 from tracejit.frontend.shared_lists import in_pool, make_pools
 from tracejit.frontend.signature import (
     Access,

@@ -20,7 +20,9 @@ from tracejit.frontend.definitions import bindings_of_branch
 from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack, same_class
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
+from tracejit.frontend.loop_plan import rank_of
 from tracejit.frontend.optionals import is_none
+from tracejit.frontend.placed_arrays import note_joined, require_one_memory
 from tracejit.frontend.rank_0 import scalar_beside
 from tracejit.frontend.ranks import rebased
 from tracejit.frontend.shared_lists import is_beside, require_one_pool
@@ -418,6 +420,7 @@ class Join:
                 return a
             if a.rank != b.rank:
                 self.refuse(name, a, b)
+            require_one_memory(self.ctx, (self.then.storage, a), (self.orelse.storage, b))
             if a.dtype != b.dtype:
                 dtype = promote(a.dtype, b.dtype)
                 a, b = self.cast(self.then, a, dtype), self.cast(self.orelse, b, dtype)
@@ -469,7 +472,7 @@ class Join:
         return any(value is r for op in side.b.ops for r in op.results)
 
     def base_rank(self, side: Side, view: ArrayView) -> int:
-        return len(side.storage.bases[view.storage].type.shape)  # type: ignore[union-attr]
+        return rank_of(side.storage.bases[view.storage])
 
     def cast(self, side: Side, view: ArrayView, dtype: DType) -> ArrayView:
         """A converted copy, made inside the branch."""
@@ -506,6 +509,7 @@ class Join:
             then = None if a is None else self.then.storage.bases[a]
             orelse = None if b is None else self.orelse.storage.bases[b]
             self.pairs[at] = self.ctx.storage.new(self.base(then, orelse, name))
+            note_joined(self.ctx, self.pairs[at], [c for c in (a, b) if c is not None])
             if a in self.then.storage.held or b in self.orelse.storage.held:
                 self.ctx.storage.held.add(self.pairs[at])
         return self.pairs[at]

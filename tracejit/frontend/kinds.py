@@ -85,10 +85,12 @@ class NumberKind:
 
 @record
 class ArrayKind:
-    """Arrays of one dtype and rank; a size is a number, that of an argument by name, or None where it varies."""
+    """Arrays of one dtype and rank; a size is a number, that of an argument by name, or None where it varies. `placed`:
+    they change in place, and lie in the memory of their dtype (`placed_arrays.py`)."""
 
     dtype: DType
     sizes: tuple[int | str | None, ...]
+    placed: bool = False
 
 
 @record
@@ -194,6 +196,11 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
             raise NoKind(describe(value))
 
 
+def _are_alike(a: ArrayKind, b: ArrayKind) -> bool:
+    """Whether arrays of two kinds can be in one list: those that change in place are of one dtype."""
+    return a.dtype == b.dtype or not (a.placed or b.placed)
+
+
 def _optional(kind: Kind | None) -> OptionalKind:
     assert kind is not None
     return OptionalKind(kind)
@@ -217,9 +224,9 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
             return a
         case NumberKind(), NumberKind():
             return NumberKind(*join_number_types((a.dtype, a.weak), (b.dtype, b.weak)))
-        case ArrayKind(), ArrayKind() if len(a.sizes) == len(b.sizes):
+        case ArrayKind(), ArrayKind() if len(a.sizes) == len(b.sizes) and _are_alike(a, b):
             sizes = tuple(m if m == n else None for m, n in zip(a.sizes, b.sizes, strict=True))
-            return ArrayKind(promote(a.dtype, b.dtype), sizes)
+            return ArrayKind(promote(a.dtype, b.dtype), sizes, a.placed or b.placed)
         case TupleKind(), TupleKind() if a.cls is b.cls and len(a.items) == len(b.items):
             items = (join_kinds(x, y) for x, y in zip(a.items, b.items, strict=True))
             return TupleKind(tuple(k for k in items if k is not None), a.cls, a.joined(b))
@@ -304,9 +311,9 @@ def slots(kind: Kind) -> list[Type]:
     match kind:
         case NumberKind(dtype):
             return [ScalarType(dtype)]
-        case ArrayKind(dtype, sizes):
+        case ArrayKind(dtype, sizes, is_placed):
             lengths = [ScalarType(I64) for n in sizes if n is None]
-            return [TensorType(dtype, (None,) * len(sizes)), *lengths]
+            return [ScalarType(I64) if is_placed else TensorType(dtype, (None,) * len(sizes)), *lengths]
         case TupleKind(items):
             return [s for k in items for s in slots(k)] or [ScalarType(BOOL)]
         case SharedKind() | InstanceKind() | ChoiceKind():

@@ -145,9 +145,12 @@ VALUES = (
     Construct(
         "tuples, lists, dicts, NamedTuples",
         "structure known at compile time, or lists of items of one kind that grow; lists of lists of any length, where "
-        "lists keep their identity; items may be None; lists and dicts of the caller change when the script does that",
+        "lists keep their identity; arrays in them change in place, where the script made them in C order; items may "
+        "be None; lists and dicts of the caller change when the script does that",
         "xs, rows = [], [[0] * n for _ in range(n)]\nfor i in range(n):\n    xs.append(i * x)\n    rows[i][0] = i\n"
-        "    rows[0].append(i)\nrows[0][1:2] = [7, 8]\nreturn xs, rows, xs == [x]",
+        "    rows[0].append(i)\nrows[0][1:2] = [7, 8]\n"
+        "import numpy as np\nparts = [np.zeros(2) for _ in range(n)]\nfor part in parts:\n    part += x\n"
+        "return xs, rows, xs == [x], parts",
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",

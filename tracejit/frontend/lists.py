@@ -5,7 +5,8 @@ made it. Where it changes in a branch or loop, lowering starts again (`ListGrows
 as making a `GrowingList`: one or more `list<T>` values (`kinds.slots`) that are kept like the content of arrays, as
 the bases of storage classes, so that branches and loops carry them. Two names of one list have the same classes.
 
-Items are copies: changing an array in place that is an item, or was read as one, is refused (`Storage.held`).
+Arrays are copied into a list; where one that is an item, or was read as one (`Storage.held`), is changed in place,
+the list holds where its arrays lie instead (`placed_arrays.py`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from tracejit.frontend.kinds import (
 )
 from tracejit.frontend.merged_lists import require_own
 from tracejit.frontend.optionals import is_none
+from tracejit.frontend.placed_arrays import at_place, kind_in_memory, note_holders, placed
 from tracejit.frontend.pooled_objects import pool_instances
 from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.shared_lists import change_length, item_of_shared, share
@@ -92,6 +94,7 @@ def require_one_kind(
     try:
         kind = reduce(join_kinds, (_known_kind(ctx, x) for x in found))
         kind = join_kinds(kind, kind_of_items(items, ctx.argument_dims))
+        kind = kind_in_memory(ctx, kind, (k for x in found for k in x.keys))
     except NoKind as error:
         if error.lists:
             share(ctx, error.lists, node)
@@ -126,8 +129,8 @@ def require_one_kind(
 def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
     """The kind of a list's items as far as it is known; None if it never had one."""
     if isinstance(lst, ListValue):
-        return kind_of_items(lst.items, ctx.argument_dims)
-    return reduce(join_kinds, (ctx.growing[k] for k in lst.keys))
+        return kind_in_memory(ctx, kind_of_items(lst.items, ctx.argument_dims), lst.keys)
+    return kind_in_memory(ctx, reduce(join_kinds, (ctx.growing[k] for k in lst.keys)), lst.keys)
 
 
 def refuse_shared(ctx: Context, node: ast.AST, lists: Iterable[FrontValue | None] = ()) -> NoReturn:
@@ -267,7 +270,9 @@ class Lists:
             self.ctx.check_false("IndexError", "list index out of range")
         if lst.keys & self.ctx.stale and lst.kind != (known := _known_kind(self.ctx, lst)):
             return self.placeholder(known)
-        return self.item_of(lst.kind, iter(lst.storages), take)
+        item = self.item_of(lst.kind, iter(lst.storages), take)
+        note_holders(self.ctx, item, lst.keys)
+        return item
 
     def placeholder(self, kind: Kind | None) -> FrontValue:
         """What stands for an item of a list whose slots are of another kind: everything is lowered once more."""
@@ -283,7 +288,9 @@ class Lists:
                 return ChoiceValue(self.ctx.size_value(0), tuple(map(Static, options)))
             case ArrayKind(dtype, sizes):
                 zero = self.arith.scalar(Static(0), dtype)
-                lengths = (self.ctx.size_value(n if isinstance(n, int) else 0) for n in sizes)
+                lengths = [self.ctx.size_value(n if isinstance(n, int) else 0) for n in sizes]
+                if kind.placed:
+                    return at_place(self.ctx, dtype, 0, lengths)
                 return self.ctx.fresh(self.ctx.b.emit("broadcast", (zero, *lengths))[0])
             case SharedKind(root):
                 return SharedList(self.ctx.size_value(0), self.ctx.pools[root])
@@ -299,6 +306,9 @@ class Lists:
         match kind:
             case NumberKind(_, weak):
                 return Number(take(next(classes), ()), weak)
+            case ArrayKind(dtype, sizes, True):
+                at = take(next(classes), ())
+                return at_place(self.ctx, dtype, at, [self.size(n, classes, take) for n in sizes])
             case ArrayKind(_, sizes):
                 own = next(classes)
                 lengths = tuple(self.size(n, classes, take) for n in sizes)
@@ -335,6 +345,10 @@ class Lists:
         match kind, item:
             case NumberKind(dtype), _:
                 yield self.ctx.recorded(self.arith.scalar(item, dtype))
+            case ArrayKind(_, sizes, True), ArrayView():
+                at = placed(self.ctx, item)
+                yield self.ctx.size_value(at.offset)
+                yield from (self.ctx.size_value(n) for n, size in zip(at.lengths, sizes, strict=True) if size is None)
             case ArrayKind(dtype, sizes), ArrayView():
                 content = self.ctx.load(item)
                 if dtype != item.dtype:
@@ -375,6 +389,7 @@ class Lists:
         if self.is_stale(lst):
             return
         self.ctx.at(node)
+        note_holders(self.ctx, item, lst.keys)
         self.change(lst, "list_push", tuple(self.parts(lst.kind, item)))
 
     def is_stale(self, lst: GrowingList) -> bool:
@@ -449,6 +464,7 @@ class Lists:
         require_one_kind(self.ctx, (lst,), node, (item,))
         if self.is_stale(lst):
             return
+        note_holders(self.ctx, item, lst.keys)
         self.change(lst, "list_set", self.ctx.size_value(index), tuple(self.parts(lst.kind, item)))
 
     # -- loops over lists -----------------------------------------------------------------------------------

@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.loop_plan import Carry, Path, label
+from tracejit.frontend.placed_arrays import note_joined, require_one_memory
 from tracejit.frontend.ranks import rebased
 from tracejit.frontend.sizes import key
 from tracejit.frontend.values import ArrayView, Size
 from tracejit.frontend.write_checks import MaybeView
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, Dim, ScalarType, TensorType, promote
+from tracejit.ir.types import BOOL, I64, Dim, ListType, ScalarType, TensorType, promote
 
 if TYPE_CHECKING:
     from tracejit.frontend.loops import LoopLowering
@@ -42,6 +44,8 @@ class LoopViews:
         """An array name that is bound to other memory by the body: a class of its own, with a carried base."""
         storage = self.ctx.storage
         base = self.loop.entry_storage.bases.get(view.storage, None) or storage.bases[view.storage]
+        if isinstance(base.type, ListType):
+            return self.placed(path, view, view.storage)
         dtype = self.plan.dtypes.get(path, view.dtype)
         original: ArrayView | None = None
         converted: int | None = None
@@ -63,6 +67,7 @@ class LoopViews:
         c = storage.new(made.param)
         self.loop.classes[path] = c
         self.loop.entry_class[c] = view.storage
+        note_joined(self.ctx, c, [view.storage])
         self.loop.base_carry[c] = made
         if converted is not None:
             self.ctx.converted[c] = converted
@@ -73,11 +78,15 @@ class LoopViews:
         plain = view.plain and path not in self.plan.views
         if plain and not view.prefix:
             return dataclasses.replace(self.ctx.whole_view(c), readonly=self.head_readonly(path, view.readonly))
+        prefix = view.prefix if plain else ()
+        return dataclasses.replace(self.placed(path, view, c), dtype=dtype, prefix=prefix, plain=plain)
+
+    def placed(self, path: Path, view: ArrayView, c: int) -> ArrayView:
+        """A view of that class by numbers that may be carried."""
         offset = self.head_size(path, "offset", 0, view.offset)
         strides = tuple(self.head_size(path, "stride", k, s) for k, s in enumerate(view.strides))
         lengths = tuple(self.head_size(path, "length", k, n) for k, n in enumerate(view.lengths))
-        prefix, readonly = view.prefix if plain else (), self.head_readonly(path, view.readonly)
-        return ArrayView(c, dtype, offset, strides, lengths, prefix, plain, readonly=readonly)
+        return ArrayView(c, view.dtype, offset, strides, lengths, readonly=self.head_readonly(path, view.readonly))
 
     def copied(self, path: Path, c: int, view: ArrayView) -> None:
         """A class starts as a copy of a view, which the name is in Python until it is bound to something else."""
@@ -123,14 +132,18 @@ class LoopViews:
             same = head.storage == end.storage and head.plain == end.plain and _keys(head) == _keys(end)
             if not same:
                 self.plan.add(self.plan.split, path)
-            return
+            return None
+        require_one_memory(self.ctx, (self.ctx.storage, head), (self.ctx.storage, end))
+        if lies_in_memory(self.ctx, head):
+            self.end_readonly(path, head.readonly, end.readonly)
+            return self.end_numbers(path, head, end)
         carry = self.loop.base_carry[self.loop.classes[path]]
         if head.dtype != end.dtype:
             joined = promote(head.dtype, end.dtype)
             if joined != head.dtype:
                 self.plan.dtypes[path] = joined
                 self.plan.changed = True
-                return
+                return None
             end = self.ctx.fresh(self.ctx.b.emit("cast", (self.ctx.load(end),), {"dtype": joined})[0])
         base = self.ctx.storage.bases[end.storage]
         head_type, end_type = carry.param.type, base.type
@@ -141,7 +154,7 @@ class LoopViews:
             end_type = base.type
             assert isinstance(end_type, TensorType)
             if head_type.rank != end_type.rank:
-                return
+                return None
         ends[self.loop.classes[path]] = end.storage
         carry.next = base
         if head.plain and (not end.plain or tuple(map(key, head.prefix)) != tuple(map(key, end.prefix))):
@@ -151,7 +164,11 @@ class LoopViews:
         self.end_readonly(path, head.readonly, end.readonly)
         self.end_copy(path, ends)
         if head.is_whole:
-            return
+            return None
+        self.end_numbers(path, head, end)
+
+    def end_numbers(self, path: Path, head: ArrayView, end: ArrayView) -> None:
+        """Where a view lies at the end of an iteration."""
         self.end_size(path, "offset", 0, head.offset, end.offset)
         for k in range(head.rank):
             self.end_size(path, "stride", k, head.strides[k], end.strides[k])

@@ -8,10 +8,12 @@ loop is remembered, and lowering the same loop again (inside an outer one) start
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.choices import join_options, option_index, options_of
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import binding_before, binding_within
@@ -161,6 +163,9 @@ class LoopLowering:
         """An unspecified value of the same kind, made before the loop."""
         zero = self.outer.constant(0, ScalarType(I64))
         match like:
+            case ArrayView() if like.storage in self.entry_storage.bases and lies_in_memory(self.ctx, like):
+                none = (0,) * like.rank
+                return dataclasses.replace(like, offset=0, strides=none, lengths=none, via=(), readonly=False)
             case ArrayView():
                 rank = self.plan.late_ranks.get(like.storage, like.rank)
                 content = unsized(TensorType(like.dtype, (0,) * rank))

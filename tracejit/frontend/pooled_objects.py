@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tracejit.errors import ScriptError
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.heap import led_to
+from tracejit.frontend.placed_arrays import NotOwn
 from tracejit.frontend.signature import MISSING
 from tracejit.frontend.values import (
     ArrayView,
@@ -122,6 +123,8 @@ def put(c: Calls, cls: type, name: str, value: FrontValue, node: ast.AST, into: 
     """Put what an attribute is to hold into its list, which may not be able to."""
     try:
         into(value)
+    except NotOwn:
+        raise
     except ScriptError:
         c.ctx.refuse(
             node,

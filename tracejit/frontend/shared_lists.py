@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from tracejit.frontend import placed_arrays
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
 from tracejit.frontend.kinds import SharedKind, list_places
 from tracejit.frontend.pooled_objects import make_pool
 from tracejit.frontend.trips import Trips
 from tracejit.frontend.values import (
+    ArrayView,
     FrontValue,
     GrowingList,
     ListValue,
@@ -28,6 +30,7 @@ from tracejit.frontend.values import (
     root_of,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -42,10 +45,14 @@ class Pools:
     classes: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
     #: classes of objects that came to hold themselves, with the names of their attributes
     cyclic: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
+    #: places that make arrays that change in place and that lists hold, or such lists, with the dtype of the arrays
+    placed: dict[object, DType] = field(default_factory=dict[object, "DType"])
     trips: Trips = field(init=False)
+    placed_trips: Trips = field(init=False)
 
     def __post_init__(self) -> None:
         self.trips = Trips(self.parents)
+        self.placed_trips = Trips(self.placed)
 
     def root(self, place: object) -> object:
         """What stands for all places whose lists lie in a pool."""
@@ -59,9 +66,15 @@ class Pools:
             self.parents[place] = self.root(other)
         return place in self.parents
 
+    def dtype_at(self, place: object) -> DType | None:
+        """The dtype of the arrays that lie in memory and that a place makes, or puts into a list."""
+        if place not in self.placed and (other := self.placed_trips.like(place)) is not None:
+            self.placed[place] = self.placed[other]
+        return self.placed.get(place)
+
     def roots(self) -> list[object]:
         """The pools there are."""
-        return [*(p for p in self.parents if self.parents[p] == p), *self.classes]
+        return [*(p for p in self.parents if self.parents[p] == p), *self.classes, *dict.fromkeys(self.placed.values())]
 
     def without_cycles(self) -> bool:
         """Put objects that hold themselves into pools; whether there were any that were in none."""
@@ -90,6 +103,13 @@ def share(ctx: Context, places: Iterable[object], node: ast.AST) -> NoReturn:
     raise Again
 
 
+def at_its_place(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
+    """A value that an expression gives; a new list or array lies in a pool or memory where its place makes such."""
+    if isinstance(value, ListValue | GrowingList):
+        return in_pool(c, value, node)
+    return placed_arrays.in_memory(c.ctx, value, node) if isinstance(value, ArrayView) else value
+
+
 def in_pool(c: Calls, lst: FrontValue, node: ast.AST) -> FrontValue:
     """A list that was just made; in a pool where its place makes such."""
     assert isinstance(lst, ListValue | GrowingList)
@@ -112,6 +132,9 @@ def make_pools(c: Calls, node: ast.AST) -> None:
         c.ctx.path = (*path, "pool", i)
         if isinstance(root, type):
             c.ctx.pools[root] = make_pool(c, root, node)
+            continue
+        if isinstance(root, DType):
+            c.ctx.pools[root] = placed_arrays.make_memory(c.ctx, root)
             continue
         made = c.objects.construct(Pool, [], {}, node)
         assert isinstance(made, ObjectValue)

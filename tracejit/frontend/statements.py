@@ -42,6 +42,7 @@ from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
 from tracejit.frontend.merged_lists import may_change
+from tracejit.frontend.optionals import require_value
 from tracejit.frontend.scopes import assigned, stored_into
 from tracejit.frontend.shared_lists import over_iterator, over_list
 from tracejit.frontend.source import FunctionSource
@@ -59,6 +60,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    OptionalValue,
     SequenceValue,
     SharedList,
     SliceValue,
@@ -225,6 +227,8 @@ class Statements:
             self.bind(target, item)
 
     def store_item(self, base: FrontValue, index: ast.expr, value: FrontValue, node: ast.AST) -> None:
+        if isinstance(base, OptionalValue):
+            base = require_value(self.ctx, base, message="'NoneType' object does not support item assignment")
         match base:
             case ArrayView():
                 items = self.expressions.index_items(index)

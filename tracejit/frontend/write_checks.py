@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tracejit.errors import ScriptError
+from tracejit.frontend.array_memory import same_memory
 from tracejit.frontend.values import ArrayView
 from tracejit.ir.core import Value
 from tracejit.records import record
@@ -63,7 +64,10 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
             ctx.check_false("ValueError", READ_ONLY)
         if isinstance(flag, Value):
             ctx.check(ctx.b.emit("logical_not", (flag,))[0], "ValueError", READ_ONLY)
-    if any(c in ctx.storage.held for c in (view.storage, *(c for c, _ in ctx.storage.partners(view.storage)))):
+    if any(c in ctx.storage.held for c in same_memory(ctx, view.storage)):
+        from tracejit.frontend.placed_arrays import place_if_possible
+
+        place_if_possible(ctx, view)
         raise ScriptError(
             "an array that is written here is a copy of what Python shares: an item of a list, or another shape",
             ctx.b.span,

@@ -1,0 +1,136 @@
+"""Reading and writing the memory of arrays that change in lists (`placed_arrays.py`): the content of
+its storage class is a list of numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tracejit.errors import ScriptError
+from tracejit.frontend.sizes import key
+from tracejit.frontend.values import ArrayView, Size
+from tracejit.ir.builder import Builder
+from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType
+
+if TYPE_CHECKING:
+    from tracejit.frontend.context import Context
+
+
+def same_memory(ctx: Context, storage: int) -> Iterator[int]:
+    """A class and those that may be the same memory."""
+    yield storage
+    yield from (c for c, _ in ctx.storage.partners(storage))
+
+
+def lies_in_memory(ctx: Context, view: ArrayView) -> bool:
+    """Whether a view is one of a memory."""
+    base = ctx.storage.bases.get(view.storage)
+    return base is not None and isinstance(base.type, ListType)
+
+
+def is_dense(ctx: Context, view: ArrayView) -> bool:
+    """Whether the elements of a view lie one after the other."""
+    return tuple(map(key, view.strides)) == tuple(map(key, ctx.contiguous_strides(view.lengths)))
+
+
+def load(ctx: Context, view: ArrayView) -> Value:
+    """The present content of a view of a memory."""
+    if view.via and view.via[0] == "broadcast":
+        source = load(ctx, dataclasses.replace(view.via[1], storage=view.storage))
+        return ctx.b.emit("broadcast", (source, *map(ctx.size_value, view.lengths)), {"exact": True})[0]
+    memory = ctx.storage.bases[view.storage]
+    if not view.rank:
+        found = ctx.b.emit("list_get", (memory, ctx.size_value(view.offset)))[0]
+        return ctx.b.emit("broadcast", (found,))[0]
+    count, place = total_size(ctx, view.lengths), _places(ctx, view)
+    empty = ctx.b.emit("undef", (count,), {"type": TensorType(view.dtype, (None,))}, names=("item",))[0]
+
+    def read(b: Builder, i: Value, item: Value) -> Value:
+        found = b.emit("list_get", (memory, place(b, i)))[0]
+        return b.emit("index_update", (item, found, i), names=("item",))[0]
+
+    made = repeated(ctx, count, empty, read)
+    if view.rank == 1:
+        return made
+    return ctx.b.emit("reshape", (made, *map(ctx.size_value, view.lengths)), names=("item",))[0]
+
+
+def store(ctx: Context, view: ArrayView, value: Value) -> None:
+    """Write a whole view of a memory."""
+    _require_recorded(ctx)
+    if not view.rank:
+        set_element(ctx, view, ctx.b.emit("fetch", (value,))[0])
+        return
+    content, place = flat(ctx, value, view.lengths), _places(ctx, view)
+
+    def write(b: Builder, i: Value, memory: Value) -> Value:
+        return b.emit("list_set", (memory, place(b, i), b.emit("fetch", (content, i))[0]), names=("memory",))[0]
+
+    bases = ctx.storage.bases
+    bases[view.storage] = repeated(ctx, total_size(ctx, view.lengths), bases[view.storage], write)
+
+
+def element(ctx: Context, point: ArrayView) -> Value:
+    """The element that a view of rank 0 is."""
+    return ctx.b.emit("list_get", (ctx.storage.bases[point.storage], ctx.size_value(point.offset)), names=("item",))[0]
+
+
+def set_element(ctx: Context, point: ArrayView, value: Value) -> None:
+    """Write the element that a view of rank 0 is."""
+    _require_recorded(ctx)
+    bases = ctx.storage.bases
+    operands = (bases[point.storage], ctx.size_value(point.offset), value)
+    bases[point.storage] = ctx.b.emit("list_set", operands, names=("memory",))[0]
+
+
+def _require_recorded(ctx: Context) -> None:
+    """What is written under `no_grad` is not told apart in a memory."""
+    if not ctx.grad_enabled:
+        raise ScriptError(
+            "an array that a list holds is changed in place under no_grad",
+            ctx.b.span,
+            instead="set it anew: items[i] = items[i] + y",
+        )
+
+
+def flat(ctx: Context, content: Value, lengths: Sequence[Size]) -> Value:
+    """All elements of a tensor in C order."""
+    return content if len(lengths) == 1 else ctx.b.emit("reshape", (content, total_size(ctx, lengths)))[0]
+
+
+def total_size(ctx: Context, lengths: Sequence[Size]) -> Value:
+    """The number of elements."""
+    found: Size = 1
+    for n in lengths:
+        found = ctx.sizes.mul(ctx.b, found, n)
+    return ctx.size_value(found)
+
+
+def _places(ctx: Context, view: ArrayView) -> Callable[[Builder, Value], Value]:
+    """What gives the place of each element of a view by its number in C order."""
+    start = ctx.size_value(view.offset)
+    if is_dense(ctx, view):
+        return lambda b, i: b.emit("add", (start, i))[0]
+    steps = [tuple(map(ctx.size_value, pair)) for pair in zip(view.lengths, view.strides, strict=True)]
+
+    def place(b: Builder, i: Value) -> Value:
+        found = start
+        for k, (n, stride) in reversed(list(enumerate(steps))):
+            at = b.emit("mod", (i, n))[0] if k else i
+            i = b.emit("floordiv", (i, n))[0] if k else i
+            found = b.emit("add", (found, b.emit("mul", (at, stride))[0]))[0]
+        return found
+
+    return place
+
+
+def repeated(ctx: Context, count: Value, start: Value, step: Callable[[Builder, Value, Value], Value]) -> Value:
+    """`start` after `count` steps."""
+    b = ctx.b.nested()
+    index, carried = Value(ScalarType(I64), "i"), Value(start.type, start.name)
+    made = step(b, index, carried)
+    block = b.block((index, carried), (b.constant(True, ScalarType(BOOL)), made), "body")
+    go = ctx.b.constant(True, ScalarType(BOOL))
+    return ctx.b.emit("loop", (count, go, start), blocks=(block,), like=[carried])[0]
