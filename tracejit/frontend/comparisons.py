@@ -100,7 +100,7 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         return each(e, item, lambda o: contains(e, o, container, node), node)
     if isinstance(container, DictValue):
         if tables.is_run_time_key(item) and not e.ctx.loops_to_unroll():
-            tables.grow_dict(container)
+            tables.grow_unless_given(container)
             return contains(e, item, TupleValue(tuple(map(tables.constant, container.items))), node)
         if isinstance(item, TupleValue):
             item = Static(e.calls.static(item, node, "a dict key"))

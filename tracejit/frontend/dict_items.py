@@ -51,7 +51,7 @@ def item(e: Expressions, base: DictValue, key: FrontValue, index: ast.expr, node
         tables.grow_for_many(e.calls, base, key)
         return each(e, key, lambda option: item(e, base, option, index, node), node)
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
-        tables.grow_dict(base)
+        tables.grow_unless_given(base)
 
         def missing() -> FrontValue:
             return e.calls.call_value(Static(tables.raise_key_error()), [key], {}, node)
@@ -70,6 +70,12 @@ def store(
         return each(e, key, lambda option: store(e, base, option, index, value, node), node)
     if tables.is_run_time_key(key) and not e.ctx.loops_to_unroll():
         tables.grow_dict(base)
+        if base.access is not None:
+            e.ctx.refuse(
+                node,
+                "a key known at run time only is set in a dict of the caller that holds other things than numbers",
+                "fill a dict that is made in the script, and return it",
+            )
     e.ctx.set_part(base, known_key(e, key, index), value, node)
     return Static(None)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.errors import ScriptError
+from tracejit.frontend import tables
 from tracejit.frontend.array_facts import taken
 from tracejit.frontend.context import (
     Context,
@@ -298,6 +299,7 @@ class Lowering:
         self.statics = Statics(self.ctx, self.hidden_input, self.hidden_number, known)
         self.calls.statics = self.statics
         self.statics.grow = self.statements.lists.of_outside
+        self.statics.table = lambda items: tables.table_of(self.calls, items, source.node)
         self.statics.in_pool = lambda made: in_pool(self.calls, made, source.node)
         self.gradients = self.calls.gradients = Gradients(self.calls)
         self.inputs: list[Input] = []

@@ -107,13 +107,15 @@ class ListLeaf:
 @record
 class TableLeaf:
     """A container of graph result `length` items: a dict of keys and values, of which a defaultdict has a factory
-    (`argument`), or a set or deque of keys, of which a deque has a greatest length."""
+    (`argument`), or a set or deque of keys, of which a deque has a greatest length. Of the items, `live` tells which
+    are still there."""
 
     type: type
     length: int
     keys: Leaf
     values: Leaf | None = None
     argument: Leaf | None = None
+    live: Leaf | None = None
 
 
 @record
@@ -223,6 +225,6 @@ class Change:
     """A part of an object from outside is set to `value`, or deleted (None)."""
 
     access: Access
-    kind: str  #: `attribute`, `item`, or `list`: all items
+    kind: str  #: `attribute`, `item`, or `list` or `dict`: all items
     key: Any
     value: Leaf | None

@@ -133,7 +133,12 @@ class Results:
                 tree = self.tree_leaf(value, node)
                 return self.chosen(value, tree) if access is None else ObjectLeaf(access, tree)
             case ObjectValue() if tables.is_table(value):
-                return self.table_leaf(value, node)
+                access = self.c.statics.access_of(value)
+                return (
+                    self.table_leaf(value, node)
+                    if access is None
+                    else ObjectLeaf(access, self.given_table(value, node))
+                )
             case DictValue() | ObjectValue():
                 return self.object_leaf(value, node)
             case SharedObject(at, pool):
@@ -166,7 +171,11 @@ class Results:
     def changes(self, node: ast.AST) -> Iterator[Change]:
         """What objects of the caller are set to."""
         for access, made in self.c.statics.changed_lists():
-            yield Change(access, "list", None, self.tree_leaf(made, node))
+            if isinstance(made, ObjectValue):
+                tables.require_plain(self.c, made, node)
+                yield Change(access, "dict", None, self.given_table(made, node))
+            else:
+                yield Change(access, "list", None, self.tree_leaf(made, node))
         for access, kind, key, value in self.changed_parts():
             yield Change(access, kind, key, None if value is None else self.leaf(value, node))
 
@@ -227,6 +236,13 @@ class Results:
         items = [self.items_leaf(c, node) for c in columns]
         length = self.output(self.ctx.list_length(columns[0]))
         return TableLeaf(cls, length, *items, argument=None if argument is None else self.leaf(argument, node))
+
+    def given_table(self, value: ObjectValue, node: ast.AST) -> TableLeaf:
+        """What a dict of the caller, whose keys are known at run time only, holds now: it may be told in passing."""
+        first, *_ = columns = tables.columns_with_gaps(value)
+        length = self.output(self.ctx.list_length(first))
+        values, keys, live = (self.items_leaf(c, node) for c in columns)
+        return TableLeaf(dict, length, keys, values, live=live)
 
     def pool_leaf(self, pool: ObjectValue, node: ast.AST) -> PoolLeaf:
         """How the caller makes lists of a pool; once for all of them."""

@@ -11,7 +11,7 @@ import builtins
 import dataclasses
 import enum
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from tracejit.devices import is_array
 from tracejit.eager.tensor import Tensor
 from tracejit.errors import ScriptError
+from tracejit.frontend import tables
 from tracejit.frontend.context import Context
 from tracejit.frontend.devices import require_outer
 from tracejit.frontend.heap import Contents
@@ -104,11 +105,13 @@ class Statics:
         self.keep: list[Any] = []
         self.outer: dict[int, ObjectValue] = {}  #: objects from outside: the attributes that the script sets
         self.given: dict[Mutable, Contents] = {}  #: dicts and objects of the caller, with what they hold at the start
-        #: lists of the caller, with what they hold (growing ones: their bases) at the start
+        #: lists of the caller, and dicts with keys known at run time only, with what they or their bases hold at first
         self.lists: list[tuple[Access, tuple[Any, ...], FrontValue]] = []
         self.containers: dict[int, FrontValue] = {}
         #: makes a growing list of items
         self.grow: Callable[[Sequence[FrontValue] | SequenceValue, object], GrowingList]
+        #: makes a dict with keys known at run time only
+        self.table: Callable[[Mapping[Any, FrontValue]], ObjectValue]
         self.in_pool: Callable[[FrontValue], FrontValue]  #: puts a list where other lists may hold it
         self.pools: dict[object, tuple[Any, ...]] = {}  #: what pools held when the arguments were there
         self.original: dict[tuple[int, str], FrontValue] = {}  #: what those were before
@@ -199,6 +202,8 @@ class Statics:
         kind = "item" if isinstance(value, dict) else "tuple" if isinstance(value, tuple) else "list"
         items = [self.guarded(c, access.step(kind, k)) for k, c in zip(keys, children, strict=True)]
         if isinstance(value, dict):
+            if self.ctx.level and ("dict", ("outside", access)) in self.ctx.growing:
+                raise FoundLate(value, access)
             return self.of_outside(DictValue(dict(zip(keys, items, strict=True)), access, cls=dict_class(type(value))))
         if isinstance(value, tuple):
             return TupleValue(tuple(items), type(value) if hasattr(value, "_fields") else None)
@@ -361,7 +366,7 @@ class Statics:
         self.pools = {root: self.held(pool) for root, pool in self.ctx.pools.items()}
 
     def held(self, pool: ObjectValue) -> tuple[Any, ...]:
-        """The memory of a pool, as it is now."""
+        """The memory of a pool, or of a dict, as it is now."""
         lists = (x for x in pool.fields.values() if isinstance(x, GrowingList))
         return tuple(self.ctx.storage.bases[c] for x in lists for c in x.storages)
 
@@ -370,10 +375,14 @@ class Statics:
         return tuple(a for a, _, made in self.lists if isinstance(made, SharedList) and made.pool is pool)
 
     def changed_lists(self) -> Iterator[tuple[Access, FrontValue]]:
-        """The lists of the caller that hold something else now."""
+        """The lists, and dicts with keys known at run time only, of the caller that hold something else now."""
         for access, start, made in self.lists:
             if isinstance(made, SharedList):
                 if self.held(made.pool) != self.pools.get(root_of(made)):
+                    yield access, made
+                continue
+            if isinstance(made, ObjectValue):
+                if self.held(made) != start:
                     yield access, made
                 continue
             now = made.items if isinstance(made, ListValue) else ()
@@ -383,15 +392,30 @@ class Statics:
                 yield access, made
 
     def access_of(self, value: FrontValue) -> Access | None:
-        """Where the caller's own list is found that a value is."""
+        """Where the caller's own list, or dict with keys known at run time only, is found that a value is."""
         for access, _, made in self.lists:
             same = isinstance(value, GrowingList) and isinstance(made, GrowingList) and value.storages == made.storages
             if value is made or same:
                 return access
         return None
 
+    def table_of_outside(self, value: DictValue) -> ObjectValue | None:
+        """A dict that the caller has, as one of keys that are known at run time only where the script makes it so."""
+        place = ("outside", value.access)
+        if not tables.can_be_of_outside(value):
+            return None
+        value.keys = frozenset((place,))
+        if not self.ctx.growing.covers(("dict", place)):
+            return None
+        made = self.table(value.items)
+        assert value.access is not None
+        self.lists.append((value.access, self.held(made), made))
+        return made
+
     def of_outside(self, value: Any) -> Any:
         """A dict or object that the caller has."""
+        if isinstance(value, DictValue) and (made := self.table_of_outside(value)) is not None:
+            return made
         self.given[value] = value.contents
         return self.ctx.heap.add_outer(value, ("outside", value.access))
 

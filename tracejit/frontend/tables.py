@@ -14,7 +14,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from tracejit.frontend.choices import MAX_OPTIONS, code
-from tracejit.frontend.kinds import Kind, NoKind, NumberKind, kind_of_items
+from tracejit.frontend.kinds import (
+    ChoiceKind,
+    ConstantKind,
+    Kind,
+    NoKind,
+    NumberKind,
+    OptionalKind,
+    TupleKind,
+    have_one_form,
+    kind_of_items,
+)
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.values import (
@@ -157,6 +167,9 @@ text_code = _Special(lambda calls, node, text: code(calls, text))
 not_none = _Special(_not_none)
 
 
+#: A dict of more items is filled by a loop, and looked up as a table; one of the caller by branches otherwise.
+FEW_KEYS = 8
+
 # -- when a container is a table --------------------------------------------------------------------------------
 
 
@@ -173,6 +186,12 @@ def grow_dict(value: DictValue) -> None:
     """Lower again with the dict as a table, where it can be one."""
     if value.keys and all(_can_be_key(k) for k in value.items):
         raise ListGrows({("dict", k) for k in value.keys}, None)
+
+
+def grow_unless_given(value: DictValue) -> None:
+    """Lower again with the dict as a table, where it can be one; one of the caller with few keys stays what it is."""
+    if value.access is None or len(value.items) > FEW_KEYS:
+        grow_dict(value)
 
 
 def grow_for_many(c: Calls, value: FrontValue, key: ChoiceValue) -> None:
@@ -207,11 +226,53 @@ def made_dict(
     """The dict of these items that a node of the program makes."""
     place = c.ctx.place(node)
     if c.ctx.growing.covers(("dict", place)):
-        table = new_table(c, cls, [] if factory is None else [factory], node)
-        for key, value in items.items():
-            c.objects.special(table, "__setitem__", [constant(key), value], node)
-        return table
+        return table_of(c, items, node, cls, factory)
     return c.ctx.new_object(DictValue(items, None, frozenset((place,)), cls, factory), node)
+
+
+def table_of(
+    c: Calls, items: Mapping[Any, FrontValue], node: ast.AST, cls: type = dict, factory: FrontValue | None = None
+) -> ObjectValue:
+    """A dict of these items with keys that are known at run time only."""
+    table = new_table(c, cls, [] if factory is None else [factory], node)
+    pairs = [TupleValue((constant(key), value)) for key, value in items.items()]
+    if len(pairs) > FEW_KEYS and have_one_form(pairs):
+        place = ("pairs", *c.ctx.place(node), tuple(items))
+        c.ctx.growing[place] = kind_of_items(pairs, c.ctx.argument_dims)
+        c.call_value(c.attribute(table, "update", node), [c.lists.of_outside(pairs, place)], {}, node)
+        return table
+    for key, value in items.items():
+        c.objects.special(table, "__setitem__", [constant(key), value], node)
+    return table
+
+
+def can_be_of_outside(value: DictValue) -> bool:
+    """Whether a dict of the caller can have keys that are known at run time only: of plain numbers, and values of
+    plain numbers or texts, which are made anew when the call returns."""
+    keys, values = list(map(constant, value.items)), list(value.items.values())
+    plain = value.cls is dict and all(_can_be_key(k) for k in value.items)
+    return plain and all(not parts or have_one_form(parts) for parts in (keys, values))
+
+
+def require_plain(c: Calls, value: ObjectValue, node: ast.AST) -> None:
+    """What a dict of the caller holds when the call returns is made anew: nothing that the caller could have."""
+    kinds = (x.kind for x in (value.fields["_keys"], value.fields["_values"]) if isinstance(x, GrowingList))
+    if not all(map(_is_plain, kinds)):
+        c.ctx.refuse(
+            node,
+            "arrays, lists or objects are put into a dict of the caller",
+            "return a dict that is made in the script",
+        )
+
+
+def _is_plain(kind: Kind) -> bool:
+    match kind:
+        case TupleKind(items):
+            return all(map(_is_plain, items))
+        case OptionalKind(item):
+            return _is_plain(item)
+        case _:
+            return isinstance(kind, NumberKind | ConstantKind | ChoiceKind)
 
 
 def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST, cls: type = set) -> FrontValue:
@@ -263,6 +324,11 @@ def columns(c: Calls, value: FrontValue, node: ast.AST) -> tuple[list[GrowingLis
     c.call_value(c.attribute(value, "_compact", node), [], {}, node)
     lists = [value.fields[name] for name in ("_keys", "_values") if name in value.fields]
     return _growing(lists), value.fields.get("default_factory")
+
+
+def columns_with_gaps(value: ObjectValue) -> list[GrowingList]:
+    """The values and keys of a dict, and whether each is still there: the dict stays as it is."""
+    return _growing(value.fields[name] for name in ("_values", "_keys", "_live"))
 
 
 def _growing(lists: Iterable[FrontValue | None]) -> list[GrowingList]:

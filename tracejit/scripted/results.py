@@ -130,7 +130,12 @@ class ResultBuilder:
 
     def table(self, leaf: TableLeaf) -> Any:
         """A dict, set or deque."""
-        keys = self.items(leaf.keys, int(self.outputs[leaf.length]))
+        length = int(self.outputs[leaf.length])
+        keys = self.items(leaf.keys, length)
+        if leaf.live is not None:
+            assert leaf.values is not None
+            rows = zip(keys, self.items(leaf.values, length), self.items(leaf.live, length), strict=False)
+            return {key: value for key, value, is_there in rows if is_there}
         items = keys if leaf.values is None else dict(zip(keys, self.items(leaf.values, len(keys)), strict=True))
         if leaf.argument is None:
             return leaf.type(items)
@@ -149,6 +154,9 @@ class ResultBuilder:
         for owner, change, value in found:
             if change.kind == "list":
                 owner[:] = value
+            elif change.kind == "dict":
+                owner.clear()
+                owner.update(value)
             elif change.kind == "attribute":
                 delattr(owner, change.key) if change.value is None else setattr(owner, change.key, value)
             elif change.value is None:
