@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -782,6 +783,28 @@ def test_parallel_results_have_the_same_bits_for_any_number_of_threads() -> None
         found[0][:rows], np.sin(x.astype(np.float64)).reshape(rows, n).sum(1), rtol=1e-3, atol=1e-3
     )
     np.testing.assert_allclose(found[0][rows], found[0][:rows].astype(np.float64).sum(), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "folded", "polls", "is_quick"),
+    [(F32, False, True, True), (I64, False, True, True), (F32, False, False, False), (I64, True, True, False)],
+)
+def test_kernels_that_only_share_their_loop_are_compiled_quickly(
+    dtype: DType, folded: bool, polls: bool, is_quick: bool
+) -> None:
+    program = fold("add", dtype, 0, axis="parallel") if folded else _doubled(dtype)
+    options = replace(host_options(), polls=polls)
+    text = str(print_program(program, options))
+    kernel, share = text.index("define hidden void"), text.index("call i64 @tj_share(")
+    assert kernel < share and ("optnone" in text[kernel:share]) == is_quick
+    assert text.count("optnone") == is_quick
+    for n in (0, 1, 100_000):
+        x = np.arange(n).astype(numpy_dtype(dtype))
+        np.testing.assert_array_equal(run(program, x, options=options)[0], x.sum() if folded else 2 * x)
+
+
+def _doubled(dtype: DType) -> Program:
+    return pointwise(lambda k, x: k.add(x, x), [dtype], dtype, axis="parallel")
 
 
 def test_parallel_loops_of_the_entry_see_its_values() -> None:

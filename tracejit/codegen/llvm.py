@@ -16,7 +16,7 @@ from tracejit.codegen.kernel_walk import host_code, walk
 from tracejit.codegen.llvm_entry import EntryPrinter
 from tracejit.codegen.llvm_function import Texts, print_kernel
 from tracejit.codegen.llvm_options import LlvmOptions
-from tracejit.codegen.llvm_text import FOOTER, once, symbol
+from tracejit.codegen.llvm_text import FOOTER, is_quick, once, symbol
 from tracejit.codegen.loop_ir import Call, For, Invoke, Launch, Program, Stmt
 from tracejit.codegen.support_native import INLINE, PRODUCTS
 from tracejit.records import record
@@ -32,9 +32,6 @@ SHORT_ENTRY = 150
 #: kernels that it launches take all the time; in a tenth of the time, for any CPU of the kind. `tidied`: the same for
 #: code with variables in memory.
 Effort: TypeAlias = Literal["full", "plain", "quick", "tidied"]
-
-#: What the quick code generator, or a CPU without extensions, would do otherwise: floats and vectors.
-_NOT_QUICK = r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"
 
 
 @record
@@ -88,7 +85,7 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
 def _effort(program: Program, text: str) -> Effort:
     """How an entry that gains nothing by the optimiser is compiled."""
     is_short = not loops(program) and text.count("\n") <= SHORT_ENTRY
-    return "plain" if is_short or re.search(_NOT_QUICK, text) else "quick"
+    return "plain" if is_short or not is_quick(text) else "quick"
 
 
 def loops(program: Program) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tracejit.codegen import llvm_calls, llvm_memory, llvm_parallel, llvm_vector
 from tracejit.codegen.llvm_expressions import ExpressionPrinter
 from tracejit.codegen.llvm_options import LlvmOptions
+from tracejit.codegen.llvm_text import UNIMPROVED, is_quick
 from tracejit.codegen.llvm_values import ZERO, Ramp, Scope, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import (
     Alloc,
@@ -508,5 +509,8 @@ def print_kernel(texts: Texts, kernel: Kernel, symbol: str | None = None) -> Non
             printer.readonly.add(param)
     printer.body(kernel.body)
     name = symbol or texts.kernel_symbol(kernel.name)
-    header = f"define hidden void {name}({', '.join(params)}) #0"
-    texts.functions.append(printer.finish(header, "  ret void"))
+    header = f"define hidden void {name}({', '.join(params)})"
+    text = printer.finish(f"{header} #0", "  ret void")
+    if texts.options.polls and "@tj_share(" in text and is_quick(text) and " = phi " not in text:
+        text = text.replace(header, f"{header} {UNIMPROVED}", 1)  # it only says what is to be shared
+    texts.functions.append(text)

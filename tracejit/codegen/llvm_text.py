@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 #: `#0` is for functions of any kind; `!0` marks branches that are hardly ever taken, `!1` those that nearly always are.
@@ -12,6 +13,18 @@ attributes #0 = { nounwind "no-trapping-math"="true" }
 !1 = !{!"branch_weights", i32 10000, i32 1}
 !2 = !{i64 0, i64 -9223372036854775808}
 """
+
+#: What the quick code generator, or a CPU without extensions, would do otherwise: floats and vectors.
+_NOT_QUICK = re.compile(
+    r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"
+)
+#: Attributes of a function that is compiled quickly in a module that is not.
+UNIMPROVED = "optnone noinline"
+
+
+def is_quick(text: str) -> bool:
+    """Whether the quick code generator does for a function, or a module, what is to be done."""
+    return _NOT_QUICK.search(text) is None
 
 
 def symbol(declaration: str) -> str:
