@@ -44,3 +44,15 @@ def test_quotients_and_remainders(dtype: Any) -> None:
             expected = divided.__wrapped__(x, y)
         for found, want in zip(divided(x, y), expected, strict=True):
             np.testing.assert_array_equal(found, want)
+
+
+@tj.script
+def by_powers_of_two(x: Any) -> Any:
+    return x // 2, x % 2, x // 16, x % 16, x // 1, x % 1
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.int64, np.uint64])
+def test_powers_of_two(dtype: Any) -> None:
+    x = edges(dtype)
+    for found, want in zip(by_powers_of_two(x), by_powers_of_two.__wrapped__(x), strict=True):
+        np.testing.assert_array_equal(found, want)

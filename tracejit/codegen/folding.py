@@ -79,7 +79,8 @@ def _floordiv(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:
         return a
     if dtype.kind == "u" and isinstance(b, Const) and b.value:
         return k.quotient(a, b)
-    return None
+    power = _power_of_two(b)
+    return k.asr(a, power) if power else None
 
 
 def _mod(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:
@@ -90,7 +91,14 @@ def _mod(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:
         return k.const(0, dtype)
     if dtype.kind == "u" and isinstance(b, Const) and b.value:
         return k.remainder(a, b)
-    return None
+    power = _power_of_two(b)
+    return k.bitand(a, (1 << power) - 1) if power else None
+
+
+def _power_of_two(x: Expr) -> int:
+    """The exponent of a constant power of two; 0 for anything else."""
+    found = x.value if isinstance(x, Const) else 0
+    return found.bit_length() - 1 if isinstance(found, int) and found > 0 and not found & (found - 1) else 0
 
 
 def _remainder(k: KernelBuilder, a: Expr, b: Expr) -> Expr | None:

@@ -119,6 +119,7 @@ floordiv = binary(
     names=_ufunc_names("floordiv", "floordiv", "floor_divide"),
     cost=8,
     ranges=lambda r, x, y: r.quotient(x, y),
+    natural="natural_floordiv",
 )
 mod = binary(
     "mod",
@@ -129,6 +130,7 @@ mod = binary(
     names=(*_ufunc_names("mod", "mod", "remainder"), "numpy mod"),
     cost=8,
     ranges=lambda r, x, y: r.remainder(x, y),
+    natural="natural_mod",
 )
 fmod = binary(
     "fmod",

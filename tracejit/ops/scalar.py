@@ -8,9 +8,9 @@ from typing import Any
 from tracejit.errors import DTypeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import I64, ScalarType, Type
+from tracejit.ir.types import I64, U64, ScalarType, Type
 from tracejit.ops import loops
-from tracejit.ops.define import op
+from tracejit.ops.define import binary, op, uniform
 
 _LOW, _HIGH = -(1 << 63), (1 << 63) - 1
 
@@ -124,3 +124,21 @@ _checked(
     ((3, 4), (-1, 63), (0, 70), (5, 0)),
     "x << y of Python ints, y >= 0.",
 )
+
+
+def _natural(name: str, operation: str, eager: Callable[..., Any], doc: str) -> None:
+    """Register the form of a division for operands that are not negative: without a sign it is one instruction."""
+    binary(
+        name,
+        (I64,),
+        doc=f"{doc} for x and y that are not negative; 0 where y is 0.",
+        eager=eager,
+        scalar=lambda k, x, y: k.cast(getattr(k, operation)(k.cast(x, U64), k.cast(y, U64)), I64),
+        samples=uniform((0.0, 9.0), (1.0, 4.0), dtypes=("int64",)),
+        names=(),
+        cost=8,
+    )
+
+
+_natural("natural_floordiv", "quotient", lambda xp, x, y: xp.floor_divide(x, y), "The floor of x / y,")
+_natural("natural_mod", "remainder", lambda xp, x, y: xp.remainder(x, y), "The remainder of x / y,")

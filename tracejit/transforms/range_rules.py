@@ -42,16 +42,19 @@ class Part:
 
 @record
 class Condition:
-    """What holds where a truth value is true and where it is false; `exact`: and only there."""
+    """What holds where a truth value is true and where it is false; `exact`: and only there. Two numbers are `apart`
+    where it is true, `apart_else` where false."""
 
     then: tuple[Part, ...] = ()
     orelse: tuple[Part, ...] = ()
     exact: bool = False
     exact_else: bool = False
+    apart: tuple[Value, Value] | None = None
+    apart_else: tuple[Value, Value] | None = None
 
     def opposite(self) -> Condition:
         """The negation."""
-        return Condition(self.orelse, self.then, self.exact_else, self.exact)
+        return Condition(self.orelse, self.then, self.exact_else, self.exact, self.apart_else, self.apart)
 
 
 UNKNOWN = Condition()
@@ -107,9 +110,14 @@ class Rules:
     def assume(self, x: Value, truth: bool) -> None:
         """Learn that a truth value is this one."""
         known = self.condition(x)
-        if isinstance(known, Condition):
-            for part in known.then if truth else known.orelse:
-                self.facts.learn(self.expression(part))
+        if not isinstance(known, Condition):
+            return
+        for part in known.then if truth else known.orelse:
+            self.facts.learn(self.expression(part))
+        apart = known.apart if truth else known.apart_else
+        for one, other in (apart, apart[::-1]) if apart else ():
+            if self._all((Part(one, other, 0),)):
+                self.facts.learn(self.expression(Part(one, other, 1)))
 
     def decide(self, condition: Condition) -> bool | None:
         """The truth of a condition, where it can be proved."""
@@ -286,7 +294,7 @@ class Rules:
             return None
         if self._all((Part(x, y, 1),)) or self._all((Part(y, x, 1),)):
             return False
-        return Condition((Part(x, y, 0), Part(y, x, 0)), (), True)
+        return Condition((Part(x, y, 0), Part(y, x, 0)), (), True, apart_else=(x, y))
 
     def unequal(self, x: Value, y: Value) -> Outcome:
         """x != y."""

@@ -22,7 +22,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
 from tracejit.transforms.fits import is_few, split_by_fit
-from tracejit.transforms.limits import Stops, limited
+from tracejit.transforms.limits import SIZE, Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Linear, number
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.range_rules import UNKNOWN, Between, Condition, Extreme, Outcome, Part, Rules, facts_of, limits
@@ -176,7 +176,7 @@ class _Analysis:
         """A result that is a whole number."""
         low, high = limits(result.type.dtype)  # type: ignore[union-attr]
         fits = outcome is not None and self.fits(outcome, low, high)
-        self.note(op, op.defn.unchecked or None if fits else None)
+        self.note(op, self.simpler(op, fits) or None)
         self.unknown((result,))
         if outcome is None or result.known is not None or not (fits or op.defn.unchecked):
             return
@@ -184,6 +184,16 @@ class _Analysis:
             self.r.forms[result] = outcome
         else:
             self.between(result, outcome, low, high)
+
+    def simpler(self, op: Op, fits: bool) -> str:
+        """The op that gives the same here at less cost, if there is one."""
+        if op.defn.natural and op.results[0].type == SIZE and all(self.is_natural(v) for v in op.operands):
+            return op.defn.natural
+        return op.defn.unchecked if fits else ""
+
+    def is_natural(self, x: Value) -> bool:
+        form = self.r.form(x)
+        return form is not None and self.facts.least(form) >= 0
 
     def fits(self, outcome: Linear | Between, low: int, high: int) -> bool:
         """Whether exact arithmetic gives what the machine's does."""
