@@ -156,3 +156,56 @@ def test_loops_over_many_known_numbers():
         check(least_factor, n)
     check(numbered, 3)
     check(needs_each, np.ones((3, 3)))
+
+
+class Body:
+    def __init__(self, place, mass):
+        self.place = place
+        self.speed = 0.0
+        self.mass = mass
+
+
+def pulled(places, pull):
+    bodies = [Body(places[i], 1.0 + i) for i in range(16)]
+    for a in bodies:
+        for b in bodies:
+            d = a.place - b.place
+            a.speed = a.speed + b.mass * pull * d / (d * d + 1.0)
+    for i in range(16):
+        for j in range(16):
+            if i != j:
+                bodies[i].place += 0.01 * bodies[j].speed
+    total = 0.0
+    for body in bodies:
+        total += body.place * body.mass
+    return total
+
+
+def test_loops_over_many_pairs_are_loops():
+    places = np.arange(16) * 0.1
+    check(pulled, places, 2.0)
+    slope = (pulled(places, 2.5) - pulled(places, 1.5)) / 1.0
+    assert tj.grad(pulled, argnums=1)(places, 2.0) == pytest.approx(slope, rel=1e-9)
+
+
+@pytest.mark.compiled
+def test_loops_over_many_pairs_are_no_long_programs():
+    scripted = tj.script(pulled)
+    scripted(np.arange(16) * 0.1, 2.0)
+    assert len(str(scripted.graph).splitlines()) < 500
+
+
+def pairs_of_kinds(x):
+    items = [x, 1, 2.5, "a", (x, 1), None, True, 3] * 2
+    total, alike = 0.0, 0
+    for a in items:
+        for b in items:
+            if isinstance(a, str) and isinstance(b, str):
+                alike += len(a + b)
+            elif isinstance(a, float) and isinstance(b, float):
+                total += a * b
+    return total, alike
+
+
+def test_pairs_of_items_of_other_kinds():
+    check(pairs_of_kinds, 1.5)

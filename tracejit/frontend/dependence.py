@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.frontend.context import Context
-from tracejit.frontend.kinds import MAX_UNROLLED
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
+from tracejit.frontend.trips import MAX_UNROLLED
 from tracejit.ir import interpreter
 from tracejit.ir.core import Block, Graph, Op, Value
 

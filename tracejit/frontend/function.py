@@ -123,7 +123,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.statements import Statements
 from tracejit.frontend.statics import Statics
-from tracejit.frontend.trips import Growing
+from tracejit.frontend.trips import Growing, TooMany
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
     ArrayView,
@@ -217,6 +217,8 @@ def lower_function(
             known.entries.add(found.access)
         except NeedsUnrolling as found:
             known.unrolled.add(found.loop)
+        except TooMany:
+            growing.shorten()
         except NeedsSizes as found:
             if not found.hidden - known.sizes:
                 raise

@@ -248,8 +248,6 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
 
 #: So many items are told apart by branches.
 _FEW = 32
-#: Sequences of more items are lists known at run time only: code for each item would get long.
-MAX_UNROLLED = 64
 
 
 def are_many_alike(items: Sequence[FrontValue], few: int = _FEW) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend import tables
 from tracejit.frontend.generators import all_items
-from tracejit.frontend.kinds import MAX_UNROLLED, ArrayKind, ChoiceKind, NumberKind, TupleKind
+from tracejit.frontend.kinds import ArrayKind, ChoiceKind, NumberKind, TupleKind
 from tracejit.frontend.list_arrays import columns, stacked
 from tracejit.frontend.merged_lists import may_change, require_own
 from tracejit.frontend.slices import slice_bounds
@@ -54,7 +54,7 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
         case ArrayView() as x:
             return not (x.rank and isinstance(x.lengths[0], int))
         case SequenceValue(length, _, static):
-            return static is None and not (isinstance(length, int) and length <= MAX_UNROLLED)
+            return static is None and not (isinstance(length, int) and length <= c.ctx.growing.unrolled)
         case _:
             return False
 
@@ -521,7 +521,7 @@ def repeated(c: Calls, x: FrontValue, times: FrontValue, node: ast.AST) -> Front
         items = [*x.items] * times.value
         if isinstance(x, TupleValue):
             return TupleValue(tuple(items))
-        if len(items) <= MAX_UNROLLED:
+        if len(items) <= c.ctx.growing.unrolled:
             return c.lists.made(items, node)
     if isinstance(x, TupleValue):
         c.ctx.refuse(node, "a tuple has a length known when the function is compiled", "repeat a list: [x] * n")

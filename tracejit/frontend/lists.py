@@ -22,7 +22,6 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import ForLoop
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.kinds import (
-    MAX_UNROLLED,
     NOTHING,
     ArrayKind,
     ChoiceKind,
@@ -216,7 +215,7 @@ class Lists:
         """What a loop runs over instead of many known numbers of one type, texts, or tuples of such: a list that lies
         in memory. None of others, and where something was found to need each item."""
         growing, key = self.ctx.growing, (*self.ctx.place(node), "items")
-        if isinstance(value, DictValue) or not growing.guesses or len(items) <= MAX_UNROLLED:
+        if isinstance(value, DictValue) or not growing.guesses or len(items) <= growing.unrolled:
             return None
         if not have_one_form(items):
             return None

@@ -37,7 +37,6 @@ from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join, Side, end_of
-from tracejit.frontend.kinds import MAX_UNROLLED
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
 from tracejit.frontend.managers import with_block
@@ -89,6 +88,8 @@ class Statements:
         self.calls = Calls(ctx, self.arith, self.indexing, self.expressions, self)
         self.expressions.calls = self.calls
         self.tries = ctx.tries = Tries(self)
+        self.depth = 0  #: of unrolled loops around
+        self.nested_trips = 0  #: iterations of unrolled loops inside of such
 
     # -- blocks -----------------------------------------------------------------------------------------------
 
@@ -439,7 +440,7 @@ class Statements:
         if seq.static is not None and seq.range is None:
             self.unrolled(s, seq, 0)
             return
-        if seq.range is not None and isinstance(seq.length, int) and seq.length <= MAX_UNROLLED:
+        if seq.range is not None and isinstance(seq.length, int) and seq.length <= self.ctx.growing.unrolled:
             if s.node in self.ctx.unrolled:
                 self.unrolled(s, SequenceValue(seq.length, seq.item, static=max(seq.length, 0)), 0)
                 return
@@ -476,12 +477,16 @@ class Statements:
         outer = self.ctx.path
         for k in range(i, seq.static or 0):
             self.ctx.path = (*outer, k)
+            self.depth += 1
+            self.nested_trips += self.depth > 1
+            self.ctx.growing.check_count(self.nested_trips)
             try:
                 self.bind(s.target, seq.item(k))
                 for inner in s.body:
                     self.statement(inner)
             finally:
                 self.ctx.path = outer
+                self.depth -= 1
             go = self.no_flag(s.exits, s.node)
             if go is False:
                 return

@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from tracejit.frontend.kinds import Kind
 
 
+#: Sequences of more items are lists known at run time only: code for each item would get long.
+MAX_UNROLLED = 64
+#: So many iterations of unrolled loops inside of unrolled loops are too many. Then lists of so few items are unrolled.
+_MANY = 200
+_FEW = 8
+
+
+class TooMany(Exception):
+    """Unrolled loops inside of others are long: lower again with lists of more than a few items known at run time
+    only."""
+
+
 class Trips:
     """The keys of a mapping that only grows, found by those of other trips of an unrolled loop."""
 
@@ -38,6 +50,7 @@ class Growing(dict[object, "Kind | None"]):
         self.guesses = True
         self.has_guessed = False
         self.trips = Trips(self)
+        self.unrolled = MAX_UNROLLED  #: sequences of more items are known at run time only
 
     def covers(self, key: object) -> bool:
         """Whether what is made at a place grows, because it does or because it does in another trip: lowering would
@@ -47,12 +60,22 @@ class Growing(dict[object, "Kind | None"]):
             self.has_guessed = True
         return key in self
 
+    def shorten(self) -> None:
+        """Guess that lists of more than a few items need not be known while compiling."""
+        self.unrolled, self.has_guessed = _FEW, True
+
+    def check_count(self, count: int) -> None:
+        """Ask whether so many iterations may be written one after the other."""
+        if self.guesses and self.unrolled > _FEW and count > _MANY:
+            raise TooMany
+
     def withdraw(self) -> bool:
         """Guess no more, and forget what was found by guesses; whether there were any."""
         found = self.has_guessed
         if found:
             self.clear()
         self.guesses = self.has_guessed = False
+        self.unrolled = MAX_UNROLLED
         return found
 
 

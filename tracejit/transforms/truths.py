@@ -167,8 +167,9 @@ class Network:
         found = list[Truth]()
         for fact in sorted(facts, key=lambda f: f.number):
             if fact.kind == "both":
-                found.append(Value(_FLAG, "both"))
-                all_of(b, [value_of(b, self.truth(b, part)) for part in fact.parts], found[-1])
+                both = Value(_FLAG, "both")
+                all_of(b, [value_of(b, self.truth(b, part)) for part in fact.parts], both)
+                found.append(both)
             else:
                 found.append(self.values[fact])
         return any_of(b, found)
