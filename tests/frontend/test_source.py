@@ -355,3 +355,17 @@ def test_a_function_is_found_by_its_own_statement_and_the_imports(tmp_path: Path
     assert body(made.f) == "return math.sin(exp(x))"
     assert body(made.C.m) == "return math.cos(x)"
     assert function_source(made.C.m).node.lineno == 15
+
+
+def test_assertions_are_left_out_where_python_leaves_them_out(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import numpy as np, tracejit as tj\n"
+        "@tj.script\n"
+        "def f(x):\n"
+        "    assert x[0] > 0, 'negative'\n"
+        "    return -x if __debug__ else x\n"
+        "print(f(-np.ones(1)))\n"
+    )
+    done = subprocess.run([sys.executable, "-O", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[-1.]\n"), done.stderr[-500:]

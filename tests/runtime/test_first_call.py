@@ -20,7 +20,7 @@ _PROGRAM = """
 import numpy as np
 import tracejit as tj
 from tracejit.runtime.dispatch import is_decided
-from tracejit.runtime.engine import _preparing
+from tracejit.runtime.errands import wait_for_all
 
 def twice(x):
     if x[0] < 0:
@@ -36,8 +36,7 @@ for data in (-x, x) if {fails} else (x, x):
     except ValueError as error:
         print(error)
     is_native.append(bool(f._specialisations))
-for thread in _preparing.values():
-    thread.join()
+wait_for_all()
 print(is_native, f(x).tolist(), is_decided(), [s.hits for s in f._specialisations])
 """
 

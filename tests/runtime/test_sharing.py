@@ -16,7 +16,6 @@ from tests.threads import each_number_of_threads
 BEGIN = """
 import json
 import os
-import threading
 import time
 
 import numpy as np
@@ -24,6 +23,7 @@ import numpy as np
 import tracejit as tj
 from tests.runtime.test_sharing import heavy, sweeps
 from tracejit.runtime.dispatch import is_available
+from tracejit.runtime.errands import wait_for_all
 
 def threads():
     return {int(name) for name in os.listdir("/proc/self/task")}
@@ -32,8 +32,7 @@ u = np.random.default_rng(0).random((512, 512), dtype=np.float32)
 sweeps(u, 1)
 heavy(u[:2])
 is_available()  # what calls need is made in a thread of its own
-for thread in threading.enumerate()[1:]:
-    thread.join()
+wait_for_all()
 time.sleep(0.2)  # until the system has forgotten them
 before = threads()
 """

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,9 +21,10 @@ from tracejit.eager.tensor import Tensor, raw, wrap
 from tracejit.eager.traceable import traceable
 from tracejit.ir.builder import EagerBuilder
 from tracejit.ir.types import BY_NUMPY_NAME, DType
+from tracejit.locks import Lock
 from tracejit.ops.random import FILLS, Fill, drawing_dtype, drawn_places, filled, limit_of
 
-_lock = threading.Lock()
+_lock = Lock()
 _generator = np.random.default_rng()
 _NUMPY = EagerBuilder(np)
 

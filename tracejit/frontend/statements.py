@@ -174,7 +174,8 @@ class Statements:
             case ast.Pass():
                 pass
             case ast.Assert():
-                self.assertion(s)
+                if __debug__:  # python -O leaves assertions out
+                    self.assertion(s)
             case ast.Raise():
                 raise_(self.calls, s)
             case ast.Delete(targets):

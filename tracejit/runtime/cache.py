@@ -11,7 +11,6 @@ import hashlib
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,8 @@ from pathlib import Path
 import numpy
 
 from tracejit import config
+from tracejit.locks import Lock
+from tracejit.runtime import errands
 
 _MAGIC = b"tracejit object 1\n"
 _SUFFIX = ".tjo"
@@ -114,53 +115,50 @@ def load(key: str) -> bytes | None:
 def store(key: str, body: bytes) -> None:
     """Keep an object; failing to is no error. Another thread writes it, so that nobody waits for the disk; the end of
     the process does."""
-    global _writer
+    global _has_writer
     with _lock:
         _waiting[_path(key)] = body
-        if _writer is not None and _writer.is_alive():
+        if not _has_writer:
+            _has_writer = errands.begin(_write_all) is not None
+        if _has_writer:
             return
-        _writer = threading.Thread(target=_write_all, name="tracejit cache")
-        try:
-            _writer.start()
-            return
-        except RuntimeError:  # no more threads, or the process is ending
-            _writer = None
     _write_all()
 
 
 def flush() -> None:
     """Wait until everything is written."""
-    writer = _writer
-    if writer is not None:
-        writer.join()
+    _write_all()
 
 
-_lock = threading.RLock()
+_lock = Lock()
 _waiting: dict[Path, bytes] = {}  #: what is to be written
-_writer: threading.Thread | None = None
+_has_writer = False  #: whether a thread was asked to write it
+_writing = Lock()
 
 
 def _write_all() -> None:
-    global _writer
-    while True:
-        with _lock:
-            if not _waiting:
-                _writer = None
-                return
-            path, body = next(iter(_waiting.items()))
-        _write(path, body)
-        with _lock:
-            if _waiting.get(path) is body:
-                del _waiting[path]
+    global _has_writer
+    with _writing:
+        while True:
+            with _lock:
+                if not _waiting:
+                    _has_writer = False
+                    return
+                path, body = next(iter(_waiting.items()))
+            _write(path, body)
+            with _lock:
+                if _waiting.get(path) is body:
+                    del _waiting[path]
 
 
 def _forget_writer() -> None:
     """In a forked child: there is no other thread, and the parent writes what waits."""
-    global _lock, _writer
-    _lock, _writer = threading.RLock(), None
+    global _has_writer
+    _has_writer = False
     _waiting.clear()
 
 
+errands.at_end(flush)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_writer)
 

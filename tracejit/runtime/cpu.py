@@ -10,7 +10,6 @@ import sys
 import weakref
 from collections.abc import Callable, Sequence
 from ctypes import Structure, addressof, c_int32, c_int64, c_void_p
-from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -28,6 +27,7 @@ from tracejit.codegen.loop_ir import ErrorSite, InputSpec, OutputSpec, Program, 
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.support_native import Platform, gemm_module, support_text
 from tracejit.ir.types import ScalarType, TensorType
+from tracejit.locks import cached_property
 from tracejit.messages import filled
 from tracejit.ops.effects import REPORTED
 from tracejit.runtime import cache as disk

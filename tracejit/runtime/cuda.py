@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from ctypes import Array, addressof, c_char, create_string_buffer
-from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -25,6 +24,7 @@ from tracejit.codegen.schedule_cuda import CudaProgram, schedule
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.devices import cupy
 from tracejit.ir.types import BF16, DType, ScalarType
+from tracejit.locks import Lock, cached_property
 from tracejit.runtime.cpu import NativeFailure
 from tracejit.runtime.executor import HostFunction, Launcher, Matrix, Run
 from tracejit.runtime.failure import payload_number
@@ -48,7 +48,7 @@ class CudaFunction:
         self.program = program
         self.scheduled: CudaProgram = schedule(program)
         self.gpus: dict[int, Gpu] = {}
-        self._making = threading.Lock()
+        self._making = Lock()
         places = list(enumerate(program.inputs))
         self.scalars = [i for i, spec in places if isinstance(spec.type, ScalarType)]
         self.arrays = [

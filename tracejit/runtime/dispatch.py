@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.locks import Lock
 from tracejit.runtime import dispatch_tables as tables
 from tracejit.runtime.callable_type import is_known_interpreter, make_base, use_vectorcall
 from tracejit.runtime.guards import Argument, NativeEntry, ResultPlan
@@ -72,7 +72,7 @@ class FastCallable(_Base):
                 self._vectorcall = 0
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _serving: weakref.WeakSet[FastCallable] = weakref.WeakSet()
 _pauses = 0
 
@@ -129,7 +129,7 @@ def _native_call() -> int | None:
         return _made_call()
 
 
-_making = threading.Lock()
+_making = Lock()
 
 
 @cache

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, partial
 from typing import Any, Literal
 
 import llvmlite.binding as llvm
@@ -22,6 +22,9 @@ from llvmlite.binding import ffi
 
 from tracejit import config
 from tracejit.codegen.llvm import Module
+from tracejit.locks import Gate, Lock, cached_property
+from tracejit.runtime.errands import Errand, begin
+from tracejit.runtime.room import room_to_compile
 
 _FEATURES = ' "target-features"="[^"]*"'
 
@@ -57,19 +60,17 @@ class Emission:
         if not wanted:
             return [emitted(module, self._of_thread(0), "object") for module in modules]
         work = _Work()
-        threads: list[threading.Thread] = []
+        helpers: list[Errand] = []
         with short_turns():
             try:
                 for module in modules:
                     work.add(module)
-                    if len(threads) < wanted:
-                        thread = threading.Thread(target=work.run, args=(self._of_thread(len(threads) + 1),))
-                        threads.append(thread)
-                        try:
-                            thread.start()
-                        except RuntimeError:  # no more threads: those there are do it
-                            threads.pop()
-                            wanted = len(threads)
+                    if len(helpers) < wanted:
+                        helper = begin(partial(work.run, self._of_thread(len(helpers) + 1)))
+                        if helper is None:  # no more threads: those there are do it
+                            wanted = len(helpers)
+                        else:
+                            helpers.append(helper)
                 work.close()
                 work.run(self._of_thread(0))
             except BaseException:
@@ -77,7 +78,7 @@ class Emission:
                 raise
             finally:
                 work.close()
-                _wait_for(threads, work)
+                _wait_for(helpers, work)
         return work.results()
 
     def assembly(self, modules: Iterable[Module]) -> str:
@@ -105,7 +106,7 @@ def short_turns() -> Iterator[None]:
 
 
 _TURN = 2e-4  #: seconds
-_turning = threading.Lock()
+_turning = Lock()
 _turns: list[float] = []  #: what the setting was before
 
 
@@ -134,17 +135,18 @@ def _is_plain() -> bool:
     return _users[True] > 0 and _users[False] == 0
 
 
-_addressing = threading.Lock()
+_addressing = Lock()
 _users = {True: 0, False: 0}  #: how many want addresses plain, and how many do not
 
 
-def _wait_for(threads: Iterable[threading.Thread], work: _Work) -> None:
+def _wait_for(helpers: Iterable[Errand], work: _Work) -> None:
     """Wait until all have ended, also where Ctrl-C comes meanwhile: what they compile with is used again."""
     interrupt: BaseException | None = None
-    for thread in threads:
-        while thread.is_alive():
+    for helper in helpers:
+        while True:
             try:
-                thread.join()
+                helper.wait()
+                break
             except BaseException as error:
                 interrupt = error
                 work.stop()
@@ -200,26 +202,34 @@ class _Work:
         """The objects; raises what a module raised."""
         if self._failures:
             raise self._failures[0]
+        if len(self._made) < self._count:  # a thread could not even say what it lacked
+            raise MemoryError
         return [self._made[i] for i in range(self._count)]
 
 
 def emitted(module: Module, machines: Machines, kind: Literal["object", "assembly"]) -> bytes:
     """The object code or assembly of one module. Raises RuntimeError where LLVM refuses it."""
-    is_quick = module.effort in ("quick", "tidied")
-    machine = machines.quick if is_quick else machines.careful
-    context = llvm.create_context()
-    try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
-        parsed = _parsed(re.sub(_FEATURES, "", module.text) if is_quick else module.text, context)
-        try:
-            if module.effort in ("full", "tidied"):
-                makes = full_passes if module.effort == "full" else tidying_passes
-                passes, builder = makes(machine)
-                _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
-            return _emitted(machine, parsed, kind)
+    with WORKING:
+        is_quick = module.effort in ("quick", "tidied")
+        machine = machines.quick if is_quick else machines.careful
+        context = llvm.create_context()
+        try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
+            parsed = _parsed(re.sub(_FEATURES, "", module.text) if is_quick else module.text, context)
+            try:
+                if module.effort in ("full", "tidied"):
+                    makes = full_passes if module.effort == "full" else tidying_passes
+                    passes, builder = makes(machine)
+                    _unlocked("LLVMPY_RunNewModulePassManager")(passes, parsed, builder)
+                return _emitted(machine, parsed, kind)
+            finally:
+                parsed.close()
         finally:
-            parsed.close()
-    finally:
-        context.close()
+            context.close()
+
+
+WORKING = (
+    Gate()
+)  #: A fork waits until no thread compiles: LLVM has locks of its own, which would stay closed in the child
 
 
 def _emitted(machine: Any, parsed: Any, kind: Literal["object", "assembly"]) -> bytes:
@@ -234,6 +244,7 @@ def _emitted(machine: Any, parsed: Any, kind: Literal["object", "assembly"]) -> 
 
 
 def _parsed(text: str, context: Any) -> Any:
+    room_to_compile(text)
     with ffi.OutputString() as message:
         made = _unlocked("LLVMPY_ParseAssembly")(context, ctypes.c_char_p(text.encode()), message)
         parsed = llvm.ModuleRef(made, context)

@@ -14,7 +14,7 @@ from _thread import interrupt_main
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, partial
 from itertools import chain
 from typing import Any
 
@@ -45,11 +45,14 @@ from tracejit.codegen.support_native import (
     tiles_module,
 )
 from tracejit.codegen.support_pool import NUMBER as POOL
+from tracejit.locks import cached_property
 from tracejit.runtime import cache as disk
+from tracejit.runtime import errands
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
-from tracejit.runtime.emission import Emission, full_passes, plain_addresses, short_turns
+from tracejit.runtime.emission import WORKING, Emission, full_passes, plain_addresses, short_turns
 from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
+from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
 from tracejit.runtime.stock import Code, Stock
 
 __all__ = [
@@ -121,6 +124,7 @@ def is_wasm(triple: str | None) -> bool:
 
 def parsed(text: str, machine: Any) -> Any:
     """A module of IR text; it says what it is for where that is no machine like this one."""
+    room_to_compile(text)
     module = llvm.parse_assembly(text)
     if is_wasm(machine.triple):
         module.triple, module.data_layout = machine.triple, str(machine.target_data)
@@ -159,7 +163,8 @@ def optimise(module: Any, machine: Any, *, vectorise: bool) -> None:
 
 
 class Engine:
-    """What there is once per process. LLVM objects are not thread-safe: `lock` guards every use of them."""
+    """What there is once per process. LLVM objects are not thread-safe: `lock` guards every use of them. A fork waits
+    for it."""
 
     def __init__(self) -> None:
         self.options = host_options()
@@ -176,13 +181,10 @@ class Engine:
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
         self._stock = Stock(lambda: target_machine(self.options))
         self.support = self._link_support()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
         self._set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
 
-    def _renew_lock(self) -> None:
-        """In a forked child: the thread that may have held the lock is gone."""
-        self.lock = threading.RLock()
+    def renew(self) -> None:
+        """In a forked child: the threads that were making something are gone."""
         self._stock.renew()
 
     def _link_support(self) -> Any:
@@ -195,14 +197,14 @@ class Engine:
         data = self.quickly(name, lambda: joined(text() for text in texts))
         symbols = _process_symbols() | python_symbols(data)
         symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
-        return self._library([data], exports, symbols).link(self.jit, "support")
+        return self._linked("support", [data], exports, symbols)
 
     def rare(self, name: str, exports: Sequence[str]) -> Any:
         """A module of the support that few programs need, linked when one first does."""
         with self.lock:
             if name not in self._rare:
                 data = self._stock.get(self._rare_code(name))
-                self._rare[name] = self._library([data], exports, {}).add_jit_library("support").link(self.jit, name)
+                self._rare[name] = self._linked(name, [data], exports, uses=[self.support])
             return self._rare[name]
 
     @cached_property
@@ -213,7 +215,7 @@ class Engine:
         is_local = blas.set_threads_local != 0
         data = self.quickly(f"switch {is_local}", lambda: switch_text(is_local))
         symbols = {"tj_blas_set_threads_local": blas.set_threads_local} if is_local else {}
-        return self._library([data], ("tj_blas_enter", "tj_blas_leave"), symbols).link(self.jit, "switch")
+        return self._linked("switch", [data], ("tj_blas_enter", "tj_blas_leave"), symbols)
 
     def products(self, name: str) -> Any:
         """The library of the matrix products of a dtype, linked when a program first needs one."""
@@ -230,13 +232,12 @@ class Engine:
         bits = blas.integer_bits if blas else 0
         data = self.quickly(f"lapack {bits} {sorted(routines)}", lambda: lapack_module(bits, routines))
         symbols = {f"tj_fortran_{name}": address for name, address in routines.items()}
-        library = self._library([data], LAPACK, symbols).add_jit_library("support")
-        return library.link(self.jit, "lapack")
+        return self._linked("lapack", [data], LAPACK, symbols, uses=[self.support])
 
     def _link_products(self, name: str) -> Any:
         objects = [self._stock.get(code) for code in (self._tiles_code(name), self._products_code(name))]
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
-        return self._library(objects, exports, {}).add_jit_library("support").link(self.jit, f"products.{name}")
+        return self._linked(f"products.{name}", objects, exports, uses=[self.support])
 
     def ahead(self, name: str) -> None:
         """Compile what products of a dtype may need that is not on the disk."""
@@ -270,7 +271,8 @@ class Engine:
         address = ctypes.c_void_p.from_address(place)
         while not address.value:
             try:
-                address.value = self._pool() if number == POOL else self._part(*NUMBERED[number])
+                with asked_already():
+                    address.value = self._pool() if number == POOL else self._part(*NUMBERED[number])
             except KeyboardInterrupt:
                 threading.Timer(0.01, interrupt_main).start()
 
@@ -281,23 +283,21 @@ class Engine:
         symbol = f"tj_{part}_{name}"
         with self.lock:
             if (part, name) not in self._parts:
-                library = self._by_blas(name, symbol) if part == "packed" else self._own(part, name, symbol)
-                library = library.add_jit_library("support")
-                self._parts[part, name] = library.link(self.jit, f"{part}.{name}")
+                link = self._by_blas if part == "packed" else self._own
+                self._parts[part, name] = link(part, name, symbol)
             return self._parts[part, name][symbol]
 
     def _own(self, part: str, name: str, symbol: str) -> Any:
         data = self._stock.get(self._part_code(part, name))
-        return self._library([data], [symbol], {}).add_jit_library(f"products.{name}")
+        return self._linked(f"{part}.{name}", [data], [symbol], uses=[self.support, self._products[name]])
 
-    def _by_blas(self, name: str, symbol: str) -> Any:
+    def _by_blas(self, part: str, name: str, symbol: str) -> Any:
         blas = find_blas()
         assert blas is not None
-        _ = self._switch
         integer, has_switch = blas.integer_bits, blas.set_threads_local != 0
         data = self.quickly(f"blas {name} {integer} {has_switch}", lambda: blas_module(name, integer, has_switch))
         symbols = {f"tj_blas_{f}": address for f, address in blas.functions.items()}
-        return self._library([data], [symbol], symbols).add_jit_library("switch")
+        return self._linked(f"{part}.{name}", [data], [symbol], symbols, uses=[self.support, self._switch])
 
     def _resolve_now(self, name: str) -> None:
         """Find the parts of a dtype's products: threads of the pool may not ask for them, because the caller that waits
@@ -346,36 +346,45 @@ class Engine:
         """
         return self._stock.get(_quick_code(name, text))
 
-    def _library(self, objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str, int]) -> Any:
+    def _linked(
+        self,
+        name: str,
+        objects: Sequence[bytes],
+        exports: Sequence[str],
+        symbols: Mapping[str, int] | None = None,
+        uses: Iterable[Any] = (),
+    ) -> Any:
+        """Load object files as one library that may call those it `uses`; gives a tracker with the addresses of
+        `exports`, which keeps the code alive. A name that linking failed with is not free again."""
+        room_to_link(objects)
+        self._libraries += 1
         library = llvm.JITLibraryBuilder()
         for data in objects:
             library.add_object_img(data)
-        for name, address in symbols.items():
-            library.import_symbol(name, address)
-        for name in exports:
-            library.export_symbol(name)
-        return library
+        for symbol, address in (symbols or {}).items():
+            library.import_symbol(symbol, address)
+        for symbol in exports:
+            library.export_symbol(symbol)
+        for used in uses:
+            library.add_jit_library(used.name)
+        return library.link(self.jit, f"{name}.{self._libraries}")
 
     def link(self, objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str, int] | None = None) -> Any:
         """Load object files as one; gives a tracker with the addresses of `exports`, which keeps the code alive."""
         with self.lock:
-            self._libraries += 1
             self._set_threads(config.get("num_threads"))
-            library = self._library(objects, exports, symbols or {}).add_jit_library("support")
+            uses = [self.support]
             for name, needed in RARE.items():
                 if any(symbol.encode() in data for data in objects for symbol in needed):
-                    self.rare(name, needed)
-                    library = library.add_jit_library(name)
+                    uses.append(self.rare(name, needed))
             for name, needed in PRODUCTS.items():
                 if any(needed[0].encode() in data for data in objects):
-                    self.products(name)
-                    library = library.add_jit_library(f"products.{name}")
+                    uses.append(self.products(name))
                     if any(needed[1].encode() in data for data in objects):
                         self._resolve_now(name)
             if any(b"tj_lapack_" in data for data in objects):
-                _ = self.lapack
-                library = library.add_jit_library("lapack")
-            return library.link(self.jit, f"program{self._libraries}")
+                uses.append(self.lapack)
+            return self._linked("program", objects, exports, symbols, uses)
 
 
 def _quick_code(name: str, text: Callable[[], str]) -> Code:
@@ -438,17 +447,10 @@ def engine() -> Engine:
 
 
 def prepare(make: Callable[[], object]) -> None:
-    """Begin to make what is made once, such as the `engine`, while the caller does what does not need it. A fork waits
-    for it, and so does the end of the process."""
-    if make in _preparing or config.get("num_threads") < 2:
-        return
-    thread = _preparing[make] = threading.Thread(target=_try, args=(make,), name="tracejit engine")
-    try:
-        thread.start()
-    except RuntimeError:  # no more threads: whoever needs it makes it
-        return
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=thread.join)
+    """Begin to make what is made once, such as the `engine`, while the caller does what does not need it."""
+    if make not in _prepared and config.get("num_threads") > 1:
+        _prepared.add(make)
+        errands.begin(partial(_try, make))
 
 
 @cache
@@ -463,8 +465,33 @@ def _try(make: Callable[[], object]) -> None:
 
 
 _engines: list[Engine] = []
-_making = threading.Lock()
-_preparing: dict[Callable[[], object], threading.Thread] = {}
+_making = threading.RLock()
+_prepared: set[Callable[[], object]] = set()
+
+
+def _before_fork() -> None:
+    _making.acquire()
+    for made in _engines:
+        made.lock.acquire()
+    WORKING.close()  # last: whoever has the lock may have to go through
+
+
+def _after_fork() -> None:
+    WORKING.open()
+    for made in _engines:
+        made.lock.release()
+    _making.release()
+
+
+def _after_fork_in_child() -> None:
+    WORKING.renew()
+    for made in _engines:
+        made.renew()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 _kept: list[Any] = []  # support code of other parts of the runtime, loaded for good

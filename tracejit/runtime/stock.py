@@ -12,6 +12,7 @@ from typing import Any
 from tracejit.codegen.llvm import Module
 from tracejit.records import record
 from tracejit.runtime import cache as disk
+from tracejit.runtime import errands
 from tracejit.runtime.emission import Machines, emitted, plain_addresses
 
 
@@ -58,7 +59,7 @@ class Stock:
     def ahead(self, codes: Iterable[Code]) -> None:
         """Make what is not there and nobody makes, until the process ends."""
         for code in codes:
-            if not threading.main_thread().is_alive():
+            if errands.is_ending():
                 return
             with self.claimed((code.key,)) as keys:
                 for key in keys:

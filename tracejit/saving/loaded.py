@@ -7,7 +7,6 @@ import dataclasses
 import inspect
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
@@ -29,6 +28,7 @@ from tracejit.frontend.signature import (
 from tracejit.frontend.source import FunctionSource
 from tracejit.ir.core import Graph
 from tracejit.ir.types import DType, ScalarType, TensorType, Type
+from tracejit.locks import cached_property
 from tracejit.saving.modules import LoadedPart, refuse_loaded
 from tracejit.scripted import ScriptedFunction, ScriptedModule
 from tracejit.scripted.function import Specialisation

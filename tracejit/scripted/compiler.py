@@ -9,7 +9,6 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tracejit import config
@@ -21,6 +20,7 @@ from tracejit.codegen.text import print_program
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import TensorType
+from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
 from tracejit.runtime.dispatch import is_available
 from tracejit.transforms import pipeline

@@ -10,12 +10,10 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import threading
 import types
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +39,7 @@ from tracejit.frontend.source import FunctionSource, function_source, things_rea
 from tracejit.frontend.subset import check_subset
 from tracejit.ir.core import Graph
 from tracejit.ir.types import is_differentiable
+from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch import FastCallable, is_decided
 from tracejit.scripted.calls import inputs_of, run
@@ -156,7 +155,7 @@ class ScriptedFunction(FastCallable):
         self._sizes: set[tuple[Access, int]] = set()
         self._varying: set[Access] = set()  #: floats from outside that were found changed
         self._takes_numbers = self.takes_numbers
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._device_calls: DeviceCalls | None = None
         self._last: Specialisation | None = None
         self._eager = False

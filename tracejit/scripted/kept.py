@@ -18,7 +18,6 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from tracejit.ir import types as ir_types
 from tracejit.ir.core import Block, Graph, walk
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import BY_NAME, DType, Type
+from tracejit.locks import cached_property
 from tracejit.runtime import cache as disk
 from tracejit.scripted.compiler import Compiled
 from tracejit.scripted.reachable import (

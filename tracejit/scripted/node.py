@@ -7,7 +7,6 @@ The plain backward uses residuals that the forward saved. When the derivative is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,6 +24,7 @@ from tracejit.ir.core import Graph, Value, walk
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.reached import telling_paths
 from tracejit.ir.types import is_differentiable
+from tracejit.locks import cached_property
 from tracejit.runtime.failure import thrown_at
 from tracejit.scripted.compiler import Compiled, compile_graph, simplify
 from tracejit.scripted.kept import Kept

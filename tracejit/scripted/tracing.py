@@ -6,7 +6,6 @@ import ast
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from tracejit import config
@@ -18,6 +17,7 @@ from tracejit.frontend.trace import lower_trace
 from tracejit.frontend.tracer import Tracer
 from tracejit.frontend.values import FrontValue
 from tracejit.linalg import trace as matrix_trace
+from tracejit.locks import cached_property
 from tracejit.runtime.dispatch import all_slow
 from tracejit.scripted.function import ScriptedFunction
 

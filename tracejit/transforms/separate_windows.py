@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from functools import cached_property
 from typing import TypeAlias
 
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value, uses
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import TensorType, unsized
+from tracejit.locks import cached_property
 from tracejit.records import record
 from tracejit.transforms.linear import Linear, number
 from tracejit.transforms.range_rules import Rules
