@@ -312,6 +312,8 @@ class Calls:
             return remembering.cached(self, fn, args, kwargs, node)
         if fn is hash and len(args) == 1 and isinstance(args[0], Static):
             return self.call_now(fn, args, kwargs, node)
+        if ufuncs.has_options(fn, args, kwargs):
+            return ufuncs.with_options(self, fn, args, kwargs, node)
         if (written := replacement(fn)) is not None:
             return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)

@@ -218,8 +218,8 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
             linspace, [*bounds, *(a[k] for k in ("num", "endpoint", "retstep", "dtype", "axis"))], {}, a.node
         )
     first, last = (c.arith.scalar(v, F64) for v in bounds)
-    parts = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": F64})[0]
-    parts = b.emit("maximum", (parts, b.constant(1.0, ScalarType(F64))))[0]
+    gaps = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": F64})[0]
+    parts = b.emit("maximum", (gaps, b.constant(1.0, ScalarType(F64))))[0]
     step = b.emit("div", (b.emit("sub", (last, first))[0], parts))[0]
     places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": F64})[0])
     weak = [Number(v, weak=True) for v in (step, first, last, parts)]
@@ -231,7 +231,12 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
     made = c.arith.typed("floor", a.node, made) if dtype.is_integer else made
     assert isinstance(made, ArrayView)
     made = converted(c, made, dtype)
-    return TupleValue((made, Number(step, weak=False))) if a.static("retstep") else made
+    if not a.static("retstep"):
+        return made
+    some = b.emit("gt", (gaps, b.constant(0.0, ScalarType(F64))))[0]
+    return TupleValue(
+        (made, Number(b.emit("select", (some, step, b.constant(math.nan, ScalarType(F64))))[0], weak=False))
+    )
 
 
 def _common_float(c: Calls, bounds: list[FrontValue]) -> DType:

@@ -14,13 +14,13 @@ from tracejit.frontend.values import (
     TupleValue,
 )
 from tracejit.ir.opdef import REGISTRY
-from tracejit.ir.types import DType
+from tracejit.ir.types import BOOL, DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 #: Keywords of ufuncs that do not change what an in-range call computes, with the values for which that holds.
-_NEUTRAL: dict[str, tuple[Any, ...]] = {"casting": ("same_kind", "unsafe"), "order": ("K", "C"), "subok": (True, False)}
+_NEUTRAL: dict[str, tuple[Any, ...]] = {"order": ("K", "C"), "subok": (True, False)}
 
 
 def elementwise(
@@ -30,6 +30,10 @@ def elementwise(
     out = kwargs.pop("out", None)
     where = kwargs.pop("where", None)
     dtype = kwargs.pop("dtype", None)
+    casting = kwargs.pop("casting", Static("same_kind"))
+    rule = calls.static(casting, node, "'casting'")
+    if rule not in ("same_kind", "unsafe"):
+        calls.ctx.refuse(node, f"casting={rule!r} is outside the language", "leave it out")
     for name, values in _NEUTRAL.items():
         if name in kwargs and calls.static(kwargs[name], node, f"{name!r}") in values:
             del kwargs[name]
@@ -49,8 +53,9 @@ def elementwise(
     operands = [calls.as_operand(calls.operand_array(a, node)) for a in args]
     if dtype is not None and not (isinstance(dtype, Static) and dtype.value is None):
         wanted = calls.ctx.dtype_of_object(calls.static(dtype, node, "'dtype'"), node)
-        operands = [_converted(calls, x, wanted) for x in operands]
-    made = calls.arith.typed(op, node, *operands)
+        made = _in_dtype(calls, op, operands, wanted, rule, node)
+    else:
+        made = calls.arith.typed(op, node, *operands)
     if isinstance(out, TupleValue) and len(out.items) == 1:
         out = out.items[0]
     if out is None or (isinstance(out, Static) and out.value is None):
@@ -59,11 +64,33 @@ def elementwise(
         return calls.arith.scalar_of_rank_0(made)
     if not isinstance(out, ArrayView):
         calls.arith.mismatch(TypeError("return arrays must be of ArrayType"), node)
-    require_same_kind(calls, op, made, out, node)
+    if rule != "unsafe":
+        require_same_kind(calls, op, made, out, node)
     if where is not None:
         made = calls.arith.typed("select", node, where, made, out)
     calls.indexing.assign(out, made, node)
     return out
+
+
+def _in_dtype(calls: Calls, op: str, operands: list[FrontValue], wanted: DType, rule: str, node: ast.AST) -> FrontValue:
+    """An op computed in the dtype that is asked for; TypeError where NumPy has no loop for it."""
+    if wanted == BOOL:
+        made = calls.arith.typed(op, node, *operands)
+        if _dtype_of(made) == BOOL:  # a comparison
+            return made
+    if rule != "unsafe":
+        for x in operands:
+            if not (isinstance(x, Number) and x.weak):
+                require_cast(calls, f"Cannot cast ufunc {op!r} input", x, wanted, node)
+    made = calls.arith.typed(op, node, *[_converted(calls, x, wanted) for x in operands])
+    if _dtype_of(made) != wanted:
+        text = f"No loop matching the specified signature and casting was found for ufunc {op}"
+        calls.arith.mismatch(TypeError(text), node)
+    return made
+
+
+def _dtype_of(x: FrontValue) -> DType | None:
+    return x.dtype if isinstance(x, ArrayView | Number) else None
 
 
 #: Kinds of dtype in the order in which NumPy's rule `same_kind` lets a result be stored.
@@ -72,13 +99,15 @@ _KINDS = "buifc"
 
 def require_same_kind(calls: Calls, op: str, made: FrontValue, target: ArrayView, node: ast.AST) -> None:
     """NumPy's `same_kind` rule for a result that is written into an array: TypeError otherwise."""
-    dtype = made.dtype if isinstance(made, ArrayView | Number) else None
-    if dtype is None or _KINDS.index(dtype.kind) <= _KINDS.index(target.dtype.kind):
+    require_cast(calls, f"Cannot cast ufunc {op!r} output", made, target.dtype, node)
+
+
+def require_cast(calls: Calls, what: str, made: FrontValue, target: DType, node: ast.AST) -> None:
+    """NumPy's `same_kind` rule for a conversion: TypeError otherwise."""
+    dtype = _dtype_of(made)
+    if dtype is None or _KINDS.index(dtype.kind) <= _KINDS.index(target.kind):
         return
-    text = (
-        f"Cannot cast ufunc {op!r} output from dtype('{dtype.numpy_name}') to "
-        f"dtype('{target.dtype.numpy_name}') with casting rule 'same_kind'"
-    )
+    text = f"{what} from dtype('{dtype.numpy_name}') to dtype('{target.numpy_name}') with casting rule 'same_kind'"
     calls.arith.mismatch(TypeError(text), node)
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arith import is_python_number
 from tracejit.frontend.arrays import converted, function
 from tracejit.frontend.joining import concatenated, with_axis
+from tracejit.frontend.library import operand
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, SliceValue, Static, TupleValue
 from tracejit.ir.types import promote
+from tracejit.ops import coerce
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -84,7 +87,11 @@ def _joined(calls: Calls, items: list[FrontValue], as_columns: bool, node: ast.A
     """`np.r_[...]`: slices, numbers and vectors one after the other; `np.c_[...]`: vectors as columns."""
     if any(isinstance(i, Static) and isinstance(i.value, str) for i in items):
         calls.ctx.refuse(node, "directives of np.r_ are outside the language", "np.concatenate with an axis")
-    parts = [_line(calls, i, node) if isinstance(i, SliceValue) else as_array(calls, i, node) for i in items]
+    parts = [_line(calls, i, node) if isinstance(i, SliceValue) else calls.as_operand(i) for i in items]
+    if any(is_python_number(x) for x in parts):  # they take the dtype of the others
+        dtype = coerce.result_dtype(calls.ctx.b, [operand(calls, x, node) for x in parts])
+        parts = [Number(calls.arith.scalar(x, dtype), weak=False) if is_python_number(x) else x for x in parts]
+    parts = [as_array(calls, x, node) for x in parts]
     parts = [with_axis(x, 0) if x.rank == 0 else x for x in parts]
     if as_columns:
         parts = [with_axis(x, 1) if x.rank == 1 else x for x in parts]

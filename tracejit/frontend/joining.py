@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
-from tracejit.frontend.arrays import define, reshaped
+from tracejit.frontend.arrays import converted, define, reshaped
+from tracejit.frontend.elementwise import require_cast
 from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Size
@@ -56,14 +57,27 @@ def _rows(c: Calls, lst: GrowingList, node: ast.AST) -> ArrayView:
     return list_arrays.array_of(c, lst, None, node, "all input arrays must have the same shape")
 
 
-@define("cat concat concatenate", "arrays axis=0")
+@define("cat concat concatenate", "arrays axis=0 out=None dtype=None casting='same_kind'")
 def _cat(c: Calls, a: Arguments) -> FrontValue:
+    made = _cat_of(c, a)
+    if a.is_none("out"):
+        return made
+    c.indexing.assign(a.array("out"), made, a.node)
+    return a["out"]
+
+
+def _cat_of(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(lst := a["arrays"], GrowingList) and _rank_of(lst):
         if a.is_none("axis"):
             c.lists.require_filled(lst, "ValueError", "need at least one array to concatenate")
             return list_arrays.flat_items(c, lst, a.node)[0]
         return list_arrays.concatenated_items(c, lst, a.axis(_rank_of(lst)), a.node)
     arrays = _arrays(c, a, a["arrays"])
+    if not a.is_none("dtype"):
+        dtype = c.ctx.dtype_of_object(a.static("dtype"), a.node)
+        for x in arrays if a.static("casting") != "unsafe" else ():
+            require_cast(c, "Cannot cast array data", x, dtype, a.node)
+        arrays = [converted(c, x, dtype) for x in arrays]
     if a.is_none("axis"):
         return concatenated(c, a, [reshaped(c, x, [-1], a.node) for x in arrays], 0)
     if any(x.rank == 0 for x in arrays):

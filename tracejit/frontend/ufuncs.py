@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracejit.frontend.arguments import as_array
 from tracejit.frontend.arrays import function
 from tracejit.frontend.joining import with_axis
-from tracejit.frontend.names import resolve
+from tracejit.frontend.names import elementwise_names, resolve
 from tracejit.frontend.source import function_source
-from tracejit.frontend.values import FrontValue, Static
+from tracejit.frontend.values import FrontValue, Static, TupleValue
 from tracejit.frontend.written import replacement
 from tracejit.frontend.written import ufuncs as written
 
@@ -29,6 +29,27 @@ _FOLDS = {
     "logical_or": ("any", ""),
 }
 _METHODS = {name: getattr(written, name) for name in ("reduce", "accumulate", "at", "reduceat", "outer")}
+
+
+#: What NumPy's ufuncs take beside their operands.
+_OPTIONS = frozenset(("out", "where", "dtype", "casting", "order", "subok"))
+
+
+def has_options(ufunc: Any, args: list[FrontValue], kwargs: dict[str, FrontValue]) -> bool:
+    """Whether a call of a ufunc that is no elementwise op has more than operands."""
+    is_other = isinstance(ufunc, np.ufunc) and (
+        replacement(ufunc) is not None or resolve(ufunc) not in elementwise_names()
+    )
+    return is_other and ufunc.nout == 1 and (len(args) > ufunc.nin or not _OPTIONS.isdisjoint(kwargs))
+
+
+def with_options(
+    calls: Calls, ufunc: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    """A call of such a ufunc, with `out`, `where`, `dtype` and `casting`."""
+    given = dict(zip(("out",), args[ufunc.nin :], strict=False)) | kwargs
+    inputs = TupleValue(tuple(args[: ufunc.nin]))
+    return calls.inline(function_source(written.with_options), [Static(ufunc), inputs], given, node, None)
 
 
 def ufunc_method(

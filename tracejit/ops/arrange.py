@@ -22,6 +22,7 @@ from tracejit.ops.functions import (
     axes_of,
     count_of,
     function,
+    is_positive,
     on,
     one_axis,
 )
@@ -264,9 +265,22 @@ def padded(b: Any, x: Any, widths: Sequence[tuple[Any, Any]], mode: str, value: 
     for axis, (lo, hi) in enumerate(widths):
         if not (isinstance(lo, int) and isinstance(hi, int) and lo == hi == 0):
             size = b.shape(x)[axis]
+            _require_inside(b, size, lo + hi, axis)
             place = on(b).sub(ramp(b, lo + size + hi), lo)
             x = b.gather(x, _CONTINUED[mode](on(b), place, size), axis=axis)
     return x
+
+
+def _require_inside(b: Any, size: Any, added: Any, axis: int) -> None:
+    """An error where an axis of no elements is continued."""
+    message = f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'"
+    if isinstance(size, int) and isinstance(added, int):
+        if size == 0 and added > 0:
+            raise ShapeMismatch(message)
+    elif not is_positive(b, size):
+        c = on(b)
+        none = c.le(added, 0) if isinstance(size, int) else c.logical_or(c.gt(size, 0), c.le(added, 0))
+        b.check(none, (), kind="ValueError", message=message)
 
 
 def _cut(b: Any, x: Any, widths: Sequence[tuple[Any, Any]]) -> tuple[Any, list[tuple[Any, Any]]]:
@@ -401,6 +415,8 @@ def diagflat(b: Any, x: Operand, k: Size = 0) -> Any:
 def diagonal_or_matrix(b: Any, x: Operand, k: Size = 0) -> Any:
     """The k-th diagonal of a matrix, or the matrix with a vector on its k-th diagonal."""
     x = array(b, x)
+    if b.rank(x) not in (1, 2):
+        raise ShapeMismatch("Input must be 1- or 2-d.")
     return diagflat(b, x, k) if b.rank(x) == 1 else diagonal(b, x, k)
 
 
@@ -412,7 +428,7 @@ def diff(b: Any, x: Operand, n: int = 1, axis: int = -1, prepend: Operand = None
     axis = one_axis(axis, b.rank(x))
     if prepend is not None or append is not None:
         edges = [None if e is None else _edge(b, e, x, axis) for e in (prepend, append)]
-        x = concat(b, [e for e in (edges[0], x, edges[1]) if e is not None], axis=axis)
+        x = concat(b, coerce.promote_operands(b, [e for e in (edges[0], x, edges[1]) if e is not None]), axis=axis)
     for _ in range(n):
         length = b.shape(x)[axis]
         length = at_least(b, length - 1, 0)

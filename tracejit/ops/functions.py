@@ -11,6 +11,7 @@ broadcast by themselves.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -114,6 +115,9 @@ def dtype_from(dtype: Any) -> DType:
     if dtype in _PYTHON:
         return _PYTHON[dtype]
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", "")
+    if isinstance(dtype, str) and name not in BY_NUMPY_NAME:
+        with contextlib.suppress(TypeError):
+            name = np.dtype(dtype).name  # a code: "i8" has 8 bytes in NumPy
     found = BY_NUMPY_NAME.get(name) or BY_NAME.get(name)
     if found is None:
         raise DTypeMismatch(f"{dtype!r} is not a dtype")

@@ -207,7 +207,8 @@ def _matrix_norm(b: Any, x: Any, order: Any) -> Any:
         return norm(b, x, None, LAST_TWO)
     if order in (1, -1, float("inf"), -float("inf")):
         first, second = (rank - 2, rank - 2) if abs(order) == 1 else (rank - 1, rank - 2)
-        return (b.max if order > 0 else b.min)(b.sum(b.abs(x), axes=(first,)), axes=(second,))
+        sums = b.sum(b.abs(x), axes=(first,))
+        return on(b).maximum(b.max(sums, axes=(second,)), 0) if order > 0 else b.min(sums, axes=(second,))
     if order not in ("nuc", 2, -2):
         raise ShapeMismatch("Invalid norm order for matrices.")
     s = svdvals_(b, x)

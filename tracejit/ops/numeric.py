@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tracejit.errors import DTypeMismatch
-from tracejit.ir.types import BOOL, C128, F64, I64
+from tracejit.ir.types import BOOL, C128, F16, F64, I64
 from tracejit.ops import coerce
 from tracejit.ops.arrange import at_least, concat, flat, part, ramp, take_along_axis
 from tracejit.ops.control import branch
@@ -41,6 +41,8 @@ def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
     """x rounded to that many decimals; halves go to the even digit."""
     dtype = coerce.result_dtype(b, (x,))
     c = on(b)
+    if dtype == BOOL:  # NumPy's
+        x, dtype = b.cast(array(b, x), dtype=F16), F16
     if decimals == 0 or not (dtype.is_inexact or (dtype.is_integer and decimals < 0)):
         return c.round(x)
     scale = 10.0 ** abs(decimals)
@@ -191,7 +193,7 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: Axis, keepdims: bool) -> Any
     kept = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x)))
     sizes = b.shape(made)
     rest = kept if keepdims else sizes[1:]
-    return b.reshape(made, (sizes[0], *rest) if b.rank(given) else rest)
+    return b.reshape(made, (*b.shape(given), *rest))
 
 
 @function(kinds=TORCH)
@@ -244,7 +246,7 @@ def nanquantile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: boo
     low, high = at(below), at(c.minimum(c.add(below, 1), last))
     made = low + (high - low) * (place - b.cast(below, dtype=b.dtype(x)))
     rest = tuple(1 if k in axes else n for k, n in enumerate(b.shape(x))) if keepdims else tuple(outer)
-    return b.reshape(made, (count, *rest) if b.rank(given) else rest)
+    return b.reshape(made, (*b.shape(given), *rest))
 
 
 @function(kinds=TORCH)

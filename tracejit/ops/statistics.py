@@ -304,7 +304,7 @@ def norm(
         raise DTypeMismatch(f"norm has no order {order!r}")
     size = b.abs(x)
     if order in (float("inf"), -float("inf")):
-        out = (b.max if order > 0 else b.min)(size, axes=axes)
+        out = on(b).maximum(b.max(size, axes=axes), 0) if order > 0 else b.min(size, axes=axes)  # 0 of no elements
     elif order == 1:
         out = b.sum(size, axes=axes)
     elif order == 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, each, refuse, written
+from tracejit.frontend.written import Library, each, is_known, refuse, written
 
 repeat_equally = Library("repeat")
 
@@ -137,7 +137,10 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
         made = np.concatenate((lines[:at], lines[at + 1 :]))
     else:
         kept = np.ones(lines.shape[0], dtype=np.bool_)
-        kept[np.asarray(obj) if isinstance(obj, list | tuple) else obj] = False
+        if isinstance(obj, list | tuple):
+            kept[np.asarray(obj) if len(obj) > 0 else np.zeros(0, dtype=int)] = False
+        else:
+            kept[obj] = False
         made = lines[kept]
     return made if axis is None else np.moveaxis(made, 0, axis)
 
@@ -213,8 +216,8 @@ def block(arrays: Any) -> Any:
     if not isinstance(arrays, list):
         return np.atleast_2d(arrays)
     if not isinstance(arrays[0], list):
-        return np.concatenate([np.asarray(x) for x in arrays], axis=-1)
-    return np.concatenate([np.concatenate([np.asarray(x) for x in row], axis=-1) for row in arrays], axis=-2)
+        return np.concatenate([np.atleast_1d(x) for x in arrays], axis=-1)
+    return np.concatenate([np.concatenate([np.atleast_2d(x) for x in row], axis=-1) for row in arrays], axis=-2)
 
 
 def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype: Any, axis: Any) -> Any:
@@ -230,7 +233,12 @@ def linspace(start: Any, stop: Any, num: Any, endpoint: Any, retstep: Any, dtype
     if dtype is not None:
         made = (np.floor(made) if np.issubdtype(dtype, np.integer) else made).astype(dtype)
     made = np.moveaxis(made, 0, axis)
-    return (made, step) if retstep else made
+    if not retstep:
+        return made
+    gaps = num - 1 if endpoint else num
+    if is_known(gaps):
+        return made, step if gaps > 0 else np.nan
+    return made, np.where(gaps > 0, step, np.nan)[()]
 
 
 @written(np.geomspace)
@@ -298,7 +306,10 @@ def _lines_of(a: Any, axis: Any) -> Any:
 @written(np.packbits)
 def packbits(a: Any, axis: Any = None, bitorder: Any = "big") -> Any:
     """Bits, eight to a byte, the first one highest (or lowest)."""
-    bits = _lines_of(np.asarray(a), axis) != 0
+    a = np.asarray(a)
+    if a.dtype.kind not in "biu":
+        raise TypeError("Expected an input array of integer or boolean data type")
+    bits = _lines_of(a, axis) != 0
     size = bits.shape[-1]
     count = (size + 7) // 8
     padded = np.zeros((*bits.shape[:-1], count * 8), dtype=np.uint8)

@@ -16,7 +16,11 @@ replaced = Library("nan_to_num")
 @written(np.logaddexp2)
 def logaddexp2(x: Any, y: Any) -> Any:
     """log2(2**x + 2**y) without overflow."""
-    return np.logaddexp(x * 0.6931471805599453, y * 0.6931471805599453) * 1.4426950408889634
+    x, y = np.asarray(x) * np.float16(1), np.asarray(y) * np.float16(1)  # integers as floats that hold them
+    dtype = np.result_type(x, y)
+    wide = np.float64 if dtype == np.float64 else np.float32
+    made = np.logaddexp(x.astype(wide) * 0.6931471805599453, y.astype(wide) * 0.6931471805599453)
+    return (made * 1.4426950408889634).astype(dtype)[()]
 
 
 @written(np.float_power)
@@ -86,9 +90,11 @@ def ldexp(x: Any, n: Any) -> Any:
 @written(np.gcd)
 def gcd(x: Any, y: Any) -> Any:
     """The greatest common divisors of integers."""
-    if np.result_type(x, y).kind not in "iu":
+    dtype = np.result_type(x, y)
+    if dtype.kind not in "iu":
         raise TypeError("ufunc 'gcd' takes integers")
-    a, b = np.add(x, 0 * y), np.add(0 * x, y)
+    x, y = np.asarray(x, dtype=dtype), np.asarray(y, dtype=dtype)
+    a, b = x + np.zeros_like(y), np.zeros_like(x) + y
     while np.any(b != 0):
         rest = np.where(b != 0, np.fmod(a, np.where(b != 0, b, 1)), 0)
         a = np.where(b != 0, b, a)
@@ -100,6 +106,7 @@ def gcd(x: Any, y: Any) -> Any:
 def lcm(x: Any, y: Any) -> Any:
     """The least common multiples of integers."""
     common = gcd(x, y)
+    x, y = np.asarray(x, dtype=common.dtype), np.asarray(y, dtype=common.dtype)
     return np.where(common != 0, abs(x) // np.where(common != 0, common, 1) * abs(y), 0)[()]
 
 
@@ -194,15 +201,23 @@ def nan_to_num(x: Any, copy: Any = True, nan: Any = 0.0, posinf: Any = None, neg
     return made.copy()[()]
 
 
+def _require_real(x: Any) -> None:
+    if np.iscomplexobj(x):
+        name = np.asarray(x).dtype
+        raise TypeError(f"This operation is not supported for {name} values because it would be ambiguous.")
+
+
 @written(np.isposinf)
 def isposinf(x: Any, out: Any = None) -> Any:
     """Whether elements are positive infinity."""
+    _require_real(x)
     return np.equal(x, np.inf, out=out)
 
 
 @written(np.isneginf)
 def isneginf(x: Any, out: Any = None) -> Any:
     """Whether elements are negative infinity."""
+    _require_real(x)
     return np.equal(x, -np.inf, out=out)
 
 
@@ -227,8 +242,10 @@ def vecmat(x: Any, y: Any) -> Any:
 @written(np.fabs)
 def fabs(x: Any) -> Any:
     """The absolute value in floats."""
-    x = np.asarray(x)
-    return np.abs(x)[()] if x.dtype.kind == "f" else np.abs(x * 1.0)[()]
+    x = np.asarray(x) * np.float16(1)  # integers as floats that hold them
+    if x.dtype.kind == "c":
+        raise TypeError("ufunc 'fabs' takes no complex numbers")
+    return np.abs(x)[()]
 
 
 @extended("angle")
@@ -256,15 +273,35 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
 
 @written(np.cumulative_sum)
-def cumulative_sum(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+def cumulative_sum(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: Any = False
+) -> Any:
     """Sums of the first elements along an axis."""
-    return np.cumsum(x, axis, dtype=dtype, out=out)
+    _require_axis(x, axis)
+    made = np.cumsum(x, axis, dtype=dtype)
+    return stored(_with_first(made, 0, axis) if include_initial else made, out)
 
 
 @written(np.cumulative_prod)
-def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+def cumulative_prod(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: Any = False
+) -> Any:
     """Products of the first elements along an axis."""
-    return np.cumprod(x, axis, dtype=dtype, out=out)
+    _require_axis(x, axis)
+    made = np.cumprod(x, axis, dtype=dtype)
+    return stored(_with_first(made, 1, axis) if include_initial else made, out)
+
+
+def _require_axis(x: Any, axis: Any) -> None:
+    if axis is None and np.ndim(x) > 1:
+        raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+
+
+def _with_first(made: Any, value: Any, axis: Any) -> Any:
+    """The results for no elements before the others."""
+    lines = np.moveaxis(made, 0 if axis is None else axis, 0)
+    first = np.full((1, *lines.shape[1:]), value, dtype=made.dtype)
+    return np.moveaxis(np.concatenate((first, lines)), 0, 0 if axis is None else axis)
 
 
 @written(np.divmod)

@@ -12,6 +12,7 @@ of_one_value = Library("numpy.pad")
 
 CONTINUED = ("edge", "wrap", "reflect", "symmetric")
 STATISTICS = ("mean", "median", "maximum", "minimum")
+EXTENDING = ("linear_ramp", *STATISTICS)
 
 
 @written(np.pad)
@@ -39,6 +40,8 @@ def pad(
         before, behind = _pair(pad_width, k)
         if before < 0 or behind < 0:
             raise ValueError("index can't contain negative values")
+        if mode in EXTENDING and x.shape[k] == 0 and before + behind > 0:
+            raise ValueError(f"can't extend empty axis {k} using modes other than 'constant' or 'empty'")
         if mode == "linear_ramp":
             ends = _pair(end_values, k)
             left = _ramp(x, k, before, ends[0], 0)

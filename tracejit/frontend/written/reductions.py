@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, extended, written
+from tracejit.frontend.written import Library, extended, is_known, written
 
 mean_of_known, max_of_known, min_of_known = Library("nanmean"), Library("nanmax"), Library("nanmin")
 
@@ -24,6 +24,11 @@ def _is_true(where: Any) -> Any:
     return isinstance(where, bool) and where
 
 
+def _is(initial: Any, neutral: Any) -> Any:
+    """Whether a number that is known is the one that changes nothing."""
+    return is_known(initial) and initial == neutral
+
+
 @extended("sum")
 def sum_of(
     a: Any,
@@ -37,7 +42,7 @@ def sum_of(
     """The sum of the elements where `where` holds, and of `initial`."""
     x = a if _is_true(where) else np.where(where, a, np.zeros_like(a))
     made = np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
-    return stored(made if initial == 0 else made + initial, out)
+    return stored(made if _is(initial, 0) else made + np.asarray(initial).astype(made.dtype), out)
 
 
 @extended("prod")
@@ -53,7 +58,7 @@ def prod_of(
     """The product of the elements where `where` holds, and of `initial`."""
     x = a if _is_true(where) else np.where(where, a, np.ones_like(a))
     made = np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
-    return stored(made if initial == 1 else made * initial, out)
+    return stored(made if _is(initial, 1) else made * np.asarray(initial).astype(made.dtype), out)
 
 
 def _without_nan(a: Any, instead: Any) -> Any:
@@ -91,22 +96,46 @@ def nanprod(
 
 
 @written(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
     """The mean of the elements that are not nan."""
-    x = np.asarray(a, dtype=dtype)
-    return stored(mean_of_known(x, axis, keepdims), out)
+    x = np.asarray(a)
+    if x.dtype.kind not in "fc":
+        return mean_of(x, axis, dtype, out, keepdims, where=where)
+    x = in_inexact(x, dtype)
+    if _is_true(where):
+        return stored(mean_of_known(x, axis, keepdims), out)
+    return mean_of(x, axis, None, out, keepdims, where=~np.isnan(x) & where)
+
+
+def in_inexact(x: Any, dtype: Any) -> Any:
+    """Floats or complex numbers in another such dtype."""
+    if dtype is None:
+        return x
+    if not np.issubdtype(dtype, np.inexact):
+        raise TypeError("If a is inexact, then dtype must be inexact")
+    return x.astype(dtype)
 
 
 @written(np.nanmax)
-def nanmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def nanmax(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
     """The largest element that is not nan."""
-    return stored(max_of_known(a, axis, keepdims), out)
+    if initial is None and _is_true(where):
+        return stored(max_of_known(a, axis, keepdims), out)
+    return max_of(_without_nan(a, -np.inf), axis, out, keepdims, initial, where)
 
 
 @written(np.nanmin)
-def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def nanmin(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
     """The smallest element that is not nan."""
-    return stored(min_of_known(a, axis, keepdims), out)
+    if initial is None and _is_true(where):
+        return stored(min_of_known(a, axis, keepdims), out)
+    return min_of(_without_nan(a, np.inf), axis, out, keepdims, initial, where)
 
 
 def _with_initial(a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, largest: Any) -> Any:
@@ -126,6 +155,8 @@ def _with_initial(a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, la
         made = np.max(held) if largest else np.min(held)
         return made.reshape((1,) * x.ndim) if keepdims else made
     axes = axis if isinstance(axis, tuple) else (axis,)
+    if len(axes) == 0:
+        return np.maximum(x, first) if largest else np.minimum(x, first)
     rows = np.moveaxis(x, axes[0], 0)
     edge = np.broadcast_to(first, (1, *rows.shape[1:]))
     x = np.moveaxis(np.concatenate((rows, edge)), 0, axes[0])

@@ -22,10 +22,12 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
         a = a % n
     else:
         a = np.clip(a, 0, n - 1)
-    made = np.where(a == n - 1, choices[n - 1], choices[n - 1])
+    dtype = np.result_type(*[choices[k] for k in each(n)])
+    last = np.asarray(choices[n - 1], dtype=dtype)
+    made = np.where(a == n - 1, last, last)
     for k in reversed(each(n - 1)):
         made = np.where(a == k, choices[k], made)
-    return _stored(made, out)
+    return _stored(made[()], out)
 
 
 def _stored(made: Any, out: Any) -> Any:
@@ -40,7 +42,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """Elements of the first choice whose condition holds."""
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
-    made = np.where(condlist[-1], choicelist[-1], default)
+    dtype = np.result_type(*choicelist, default)  # numbers of Python's take that of arrays
+    made = np.where(condlist[-1], np.asarray(choicelist[-1], dtype=dtype), np.asarray(default, dtype=dtype))
     for k in reversed(each(len(condlist) - 1)):
         made = np.where(condlist[k], choicelist[k], made)
     return made
@@ -199,6 +202,11 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
 @written(np.fill_diagonal)
 def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> Any:
     """The main diagonal set."""
+    if a.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    for n in a.shape if a.ndim > 2 else ():
+        if n != a.shape[0]:
+            raise ValueError("All dimensions of input must be of equal length")
     if a.ndim == 2:
         rows, columns = a.shape
         n = min(rows, columns)
@@ -220,6 +228,8 @@ def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> Any:
 @written(np.copyto)
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> Any:
     """Values written into an array, where a mask holds."""
+    if isinstance(src, (np.ndarray, np.generic)) and not np.can_cast(src.dtype, dst.dtype, casting):
+        raise TypeError(f"Cannot cast array data from {src.dtype} to {dst.dtype} according to the rule {casting!r}")
     if isinstance(where, bool) and where:
         dst[...] = src
     else:

@@ -7,29 +7,49 @@ from typing import Any
 import numpy as np
 
 from tracejit.frontend.written import Library, each, extended, is_known, refuse, written
-from tracejit.frontend.written.reductions import stored
+from tracejit.frontend.written.reductions import in_inexact, stored, var_of
 
 equal_bins = Library("histogram")
 
 
 @written(np.nanvar)
-def nanvar(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+def nanvar(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+) -> Any:
     """The variance of the elements that are not nan."""
     x = np.asarray(x)
-    held = ~np.isnan(x)
-    x = x * 1.0
+    if x.dtype.kind not in "fc":
+        return var_of(x, axis, dtype, out, ddof, keepdims, where=where)
+    x = in_inexact(x, dtype)
+    held = ~np.isnan(x) & where
     count = np.sum(held, axis=axis, keepdims=True).astype(x.dtype)
     mean = np.sum(np.where(held, x, 0), axis=axis, keepdims=True) / count
-    apart = np.where(held, x - mean, 0)
+    apart = np.abs(np.where(held, x - mean, 0))
     total = np.sum(apart * apart, axis=axis, keepdims=keepdims)
     freedom = (np.sum(held, axis=axis, keepdims=keepdims) - ddof).astype(total.dtype)
-    return stored(np.where(freedom > 0, total / np.maximum(freedom, 1), np.nan)[()], out)
+    return stored(np.where(freedom > 0, total / np.where(freedom > 0, freedom, 1), np.nan)[()], out)
 
 
 @written(np.nanstd)
-def nanstd(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+def nanstd(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+) -> Any:
     """The standard deviation of the elements that are not nan."""
-    return stored(np.sqrt(nanvar(x, axis, dtype, None, ddof, keepdims)), out)
+    return stored(np.sqrt(nanvar(x, axis, dtype, None, ddof, keepdims, where=where)), out)
 
 
 @written(np.nanargmax)
@@ -51,17 +71,17 @@ def nanargmin(x: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
 
 
 @written(np.nancumsum)
-def nancumsum(x: Any, axis: Any = None) -> Any:
+def nancumsum(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Sums of the first elements, nan counting 0."""
     x = np.asarray(x)
-    return np.cumsum(np.where(np.isnan(x), 0, x), axis=axis)
+    return np.cumsum(np.where(np.isnan(x), 0, x), axis=axis, dtype=dtype, out=out)
 
 
 @written(np.nancumprod)
-def nancumprod(x: Any, axis: Any = None) -> Any:
+def nancumprod(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Products of the first elements, nan counting 1."""
     x = np.asarray(x)
-    return np.cumprod(np.where(np.isnan(x), 1, x), axis=axis)
+    return np.cumprod(np.where(np.isnan(x), 1, x), axis=axis, dtype=dtype, out=out)
 
 
 def _of_lines(x: Any, axis: Any) -> Any:
@@ -85,7 +105,7 @@ def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> A
     made = (low + (high - low) * (place - below.astype(x.dtype)))[..., 0]
     if keepdims:
         made = made.reshape(-1, *[1 for _ in each(x.ndim)]) if axis is None else np.expand_dims(made, axis % x.ndim + 1)
-    return made if np.ndim(q) > 0 else made[0]
+    return made.reshape(*np.shape(q), *made.shape[1:]) if np.ndim(q) > 0 else made[0]
 
 
 @written(np.nanpercentile)

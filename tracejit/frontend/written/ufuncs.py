@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.written import Library, each
+from tracejit.frontend.written import Library, each, refuse
 
 scatter_add = Library("scatter_add")
 
@@ -62,6 +62,44 @@ left, right = UpdateDtype(0), UpdateDtype(1)
 
 #: Ufuncs without an identity that may fold several axes, in any order.
 REORDERABLE = (np.maximum, np.minimum, np.fmax, np.fmin)
+
+
+def with_options(
+    ufunc: Any,
+    inputs: Any,
+    out: Any = None,
+    where: Any = True,
+    dtype: Any = None,
+    casting: Any = "same_kind",
+    order: Any = "K",
+    subok: Any = True,
+) -> Any:
+    """A ufunc of operands of another dtype, stored in an array, where a mask holds."""
+    if dtype is None:
+        made = ufunc(*inputs)
+    else:
+        for x in inputs:
+            if not isinstance(x, (int, float, complex)):
+                require_cast(x, dtype, casting)
+        made = ufunc(*[np.asarray(x).astype(dtype)[()] for x in inputs])
+        if made.dtype != np.dtype(dtype):
+            raise TypeError(
+                f"No loop matching the specified signature and casting was found for ufunc {ufunc.__name__}"
+            )
+    if out is None:
+        if not isinstance(where, bool) or not where:
+            refuse("'where' without 'out' leaves elements undefined", "pass out=np.zeros_like(x)")
+        return made
+    target = out[0] if isinstance(out, tuple) else out
+    np.copyto(target, made, casting=casting, where=where)
+    return target
+
+
+def require_cast(x: Any, dtype: Any, casting: Any) -> None:
+    """NumPy's rule for the conversion of an array."""
+    own = np.asarray(x).dtype
+    if not np.can_cast(own, dtype, casting):
+        raise TypeError(f"Cannot cast from {own} to {np.dtype(dtype)} according to the rule {casting!r}")
 
 
 def outer(ufunc: Any, x: Any, y: Any) -> Any:
