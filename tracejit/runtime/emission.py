@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -227,9 +227,11 @@ def emitted(module: Module, machines: Machines, kind: Literal["object", "assembl
             context.close()
 
 
-WORKING = (
-    Gate()
-)  #: A fork waits until no thread compiles: LLVM has locks of its own, which would stay closed in the child
+#: A fork waits until no thread compiles: LLVM has locks of its own, which would stay closed in the child.
+WORKING = Gate()
+
+#: llvmlite's lock, which its calls hold, also those that free something at any time.
+CALLING = getattr(ffi.lib, "_lock", nullcontext())
 
 
 def _emitted(machine: Any, parsed: Any, kind: Literal["object", "assembly"]) -> bytes:

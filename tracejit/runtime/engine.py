@@ -50,7 +50,7 @@ from tracejit.runtime import cache as disk
 from tracejit.runtime import errands
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
-from tracejit.runtime.emission import WORKING, Emission, full_passes, plain_addresses, short_turns
+from tracejit.runtime.emission import CALLING, WORKING, Emission, full_passes, plain_addresses, short_turns
 from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
 from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
 from tracejit.runtime.stock import Code, Stock
@@ -473,10 +473,12 @@ def _before_fork() -> None:
     _making.acquire()
     for made in _engines:
         made.lock.acquire()
-    WORKING.close()  # last: whoever has the lock may have to go through
+    WORKING.close()  # behind the lock: whoever has that may have to go through
+    CALLING.__enter__()
 
 
 def _after_fork() -> None:
+    CALLING.__exit__(None, None, None)
     WORKING.open()
     for made in _engines:
         made.lock.release()
