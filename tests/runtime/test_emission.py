@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,13 @@ from tracejit.runtime.engine import engine, host_options, target_machine
 
 
 def emission() -> Emission:
-    return Emission(lambda: target_machine(host_options()))
+    return Emission(partial(target_machine, host_options()))
 
 
 def module(number: int) -> Module:
     text = f"define i64 @f{number}(i64 %x) {{\n  %y = add i64 %x, {number}\n  ret i64 %y\n}}\n"
-    efforts: tuple[Effort, ...] = ("full", "plain", "quick")
-    return Module(text, efforts[number % 3])
+    efforts: tuple[Effort, ...] = ("full", "careful", "plain", "quick", "tidied")
+    return Module(text, efforts[number % len(efforts)])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -26,7 +27,7 @@ def own_folder(tmp_path: Path) -> Iterator[None]:
 
 
 def stock() -> Stock:
-    return Stock(lambda: target_machine(host_options()))
+    return Stock(partial(target_machine, host_options()))
 
 
 class Counted:

@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from tracejit import config
-from tracejit.codegen.llvm import Module
+from tracejit.codegen.llvm import Effort, Module
 from tracejit.locks import Gate, Lock, cached_property
 from tracejit.runtime.errands import Errand, begin
 from tracejit.runtime.room import room_to_compile
@@ -32,13 +32,28 @@ _FEATURES = ' "target-features"="[^"]*"'
 class Machines:
     """The target machines that one thread compiles with, made when first needed."""
 
-    def __init__(self, machine: Callable[[], Any]) -> None:
+    def __init__(self, machine: Callable[..., Any]) -> None:
         self._make = machine
+
+    def of(self, effort: Effort) -> Any:
+        """The one for modules of that effort."""
+        match effort:
+            case "full" | "careful":
+                return self.careful
+            case "plain":
+                return self.plain
+            case _:
+                return self.quick
 
     @cached_property
     def careful(self) -> Any:
         """For this CPU."""
-        return self._make()
+        return self._make(level=2)
+
+    @cached_property
+    def plain(self) -> Any:
+        """For this CPU, without scheduling after registers are allocated."""
+        return self._make(level=1)
 
     @cached_property
     def quick(self) -> Any:
@@ -47,10 +62,10 @@ class Machines:
 
 
 class Emission:
-    """Compiles modules for one CPU, of which `machine` makes target machines. Not for several threads at once: it
-    starts some of its own."""
+    """Compiles modules for one CPU, of which `machine` makes target machines of a `level`. Not for several threads at
+    once: it starts some of its own."""
 
-    def __init__(self, machine: Callable[[], Any]) -> None:
+    def __init__(self, machine: Callable[..., Any]) -> None:
         self._make = machine
         self._machines: list[Machines] = []
 
@@ -211,7 +226,7 @@ def emitted(module: Module, machines: Machines, kind: Literal["object", "assembl
     """The object code or assembly of one module. Raises RuntimeError where LLVM refuses it."""
     with WORKING:
         is_quick = module.effort in ("quick", "tidied")
-        machine = machines.quick if is_quick else machines.careful
+        machine = machines.of(module.effort)
         context = llvm.create_context()
         try:  # in this order also where Ctrl-C comes between two calls: a module must not outlive its context
             parsed = _parsed(re.sub(_FEATURES, "", module.text) if is_quick else module.text, context)

@@ -102,8 +102,9 @@ def identity() -> tuple[str, ...]:
     return ".".join(str(v) for v in llvm.llvm_version_info), options.cpu, options.features
 
 
-def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
-    """A machine whose code is position independent and fits shared libraries and the JIT alike."""
+def target_machine(options: LlvmOptions, triple: str | None = None, *, level: int = 2) -> Any:
+    """A machine whose code is position independent and fits shared libraries and the JIT alike; `level`: of LLVM's code
+    generator."""
     _initialise()
     if triple is None:
         target = llvm.Target.from_default_triple()
@@ -113,7 +114,7 @@ def target_machine(options: LlvmOptions, triple: str | None = None) -> Any:
         target = llvm.Target.from_triple(triple)
     reloc = "static" if is_wasm(triple) else "pic"
     return target.create_target_machine(
-        cpu=options.cpu, features=options.features, opt=2, reloc=reloc, codemodel="small"
+        cpu=options.cpu, features=options.features, opt=level, reloc=reloc, codemodel="small"
     )
 
 
@@ -179,7 +180,7 @@ class Engine:
         self._products: dict[str, Any] = {}
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
-        self._stock = Stock(lambda: target_machine(self.options))
+        self._stock = Stock(partial(target_machine, self.options))
         self.support = self._link_support()
         self._set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
 
@@ -331,12 +332,12 @@ class Engine:
     def _emission(self, options: LlvmOptions) -> Emission:
         made = self._emissions.get(options)
         if made is None:
-            made = self._emissions[options] = Emission(lambda: target_machine(options))
+            made = self._emissions[options] = Emission(partial(target_machine, options))
         return made
 
     def compiled(self, text: str, key: str, *, optimised: bool) -> bytes:
         """The object code of a module, from the disk where it is known."""
-        return self._stock.get(Code(key, lambda: Module(text, "full" if optimised else "plain")))
+        return self._stock.get(Code(key, lambda: Module(text, "full" if optimised else "careful")))
 
     def quickly(self, name: str, text: Callable[[], str]) -> bytes:
         """The object code of long scalar code, compiled with little effort, in a tenth of the time. `name` says all

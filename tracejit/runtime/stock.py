@@ -25,9 +25,10 @@ class Code:
 
 
 class Stock:
-    """What was made; `machine` makes target machines. Any number of threads may ask: each code is made by one."""
+    """What was made; `machine` makes target machines of a `level`. Any number of threads may ask: each code is made
+    by one."""
 
-    def __init__(self, machine: Callable[[], Any]) -> None:
+    def __init__(self, machine: Callable[..., Any]) -> None:
         self._machine = machine
         self._free: list[Machines] = []
         self._made: dict[str, bytes] = {}
