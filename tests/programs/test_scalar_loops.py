@@ -546,3 +546,19 @@ def test_indices_that_are_data() -> None:
     ):
         check(counted_by, np.array(x, np.int64), np.zeros(5, np.int64), scripted=scripted)
         check(found_by, np.array(x, np.int64), np.arange(25).reshape(5, 5), scripted=in_rows)
+
+
+def going_round(x, y, shift):
+    n = len(x)
+    for i in range(n):
+        y[i] = x[i - 1] + 2.0 * x[(i + 1) % n] + 3.0 * x[(i - 1) % n] + 4.0 * x[(i + shift) % n] + 5.0 * x[(i + 3) % n]
+        for k in range(-1, 2):
+            y[(i + k) % n] -= x[(i - 2 * k) % n] // 0.25
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 9])
+def test_places_that_go_round(n) -> None:
+    x = np.random.default_rng(n).random(n)
+    for shift in (0, -n, 7, -20):
+        check(going_round, x, np.zeros(n), shift)
+    check(going_round, x, np.zeros(max(n - 1, 0)), 1)

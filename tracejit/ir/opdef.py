@@ -126,7 +126,8 @@ class OpDef:
     ranges:    `(r, *grouped operand Values)`: what the result is in exact arithmetic on whole numbers, or when a truth
                value holds; `r` is `transforms/range_rules.py: Rules`. Only asked of host scalars.
     unchecked: the op that computes the same where exact arithmetic does not leave the dtype's range.
-    natural: the op that computes the same of i64 host scalars that are not negative.
+    cheaper:   `(r, *operand Values)`: the name of an op that gives the same for these i64 host scalars at less cost,
+               or "".
     raises, attempt: of an op that fails for some elements of an array, the message of its `LinAlgError`, and the op
                that gives whether it worked after the same results (`ops/attempts.py`).
     stands_for: the operand that the result is, where no derivative is asked for any more.
@@ -151,7 +152,7 @@ class OpDef:
     free: tuple[int, ...] = ()
     ranges: Callable[..., Any] | None = None
     unchecked: str = ""
-    natural: str = ""
+    cheaper: Callable[..., str] | None = None
     raises: str = ""
     attempt: str = ""
     stands_for: int | None = None

@@ -119,7 +119,7 @@ floordiv = binary(
     names=_ufunc_names("floordiv", "floordiv", "floor_divide"),
     cost=8,
     ranges=lambda r, x, y: r.quotient(x, y),
-    natural="natural_floordiv",
+    cheaper=lambda r, x, y: "natural_floordiv" if r.is_natural(x, y) else "",
 )
 mod = binary(
     "mod",
@@ -130,7 +130,7 @@ mod = binary(
     names=(*_ufunc_names("mod", "mod", "remainder"), "numpy mod"),
     cost=8,
     ranges=lambda r, x, y: r.remainder(x, y),
-    natural="natural_mod",
+    cheaper=lambda r, x, y: "near_mod" if r.is_near(x, y) else "natural_mod" if r.is_natural(x, y) else "",
 )
 fmod = binary(
     "fmod",

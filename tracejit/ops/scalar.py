@@ -142,3 +142,19 @@ def _natural(name: str, operation: str, eager: Callable[..., Any], doc: str) -> 
 
 _natural("natural_floordiv", "quotient", lambda xp, x, y: xp.floor_divide(x, y), "The floor of x / y,")
 _natural("natural_mod", "remainder", lambda xp, x, y: xp.remainder(x, y), "The remainder of x / y,")
+
+
+def _near(k: Any, x: Any, y: Any) -> Any:
+    return k.select(k.lt(x, 0), k.add(x, y), k.select(k.lt(x, y), x, k.sub(x, y)))
+
+
+binary(
+    "near_mod",
+    (I64,),
+    doc="The remainder of x / y for -y <= x < 2 * y: of a place beside the ends of an array that goes round.",
+    eager=lambda xp, x, y: xp.remainder(x, y),
+    scalar=_near,
+    samples=uniform((-3.0, 5.0), (3.0, 3.0), dtypes=("int64",)),
+    names=(),
+    cost=3,
+)

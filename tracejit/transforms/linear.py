@@ -21,6 +21,8 @@ LOW, HIGH = -(1 << 63), (1 << 63) - 1
 _DEPTH, _STEPS = 5, 60
 
 
+#: How many expressions around another are taken into account.
+_SOME = 5
 #: A bound that is farther away says nothing about sizes.
 _NEAR = 1 << 20
 
@@ -148,6 +150,17 @@ class Facts:
             if rest == 0 and all(self.order[v] < outside for v in left.terms):
                 (below if times > 0 else above).append(left)
         return tuple(above), tuple(below)
+
+    def at_most(self, x: Linear) -> list[Linear]:
+        """Some expressions that x is at most, itself first."""
+        found = [x]
+        for value, factor in x.terms.items():
+            bound = self.bounds[value][factor > 0]
+            if abs(bound) < _NEAR:
+                found.append(x.plus(Linear({value: -1}, bound), factor))
+            divided = ((divmod(factor, fact.terms[value]), fact) for fact in self._about[value][factor > 0])
+            found += [x.plus(fact, -times) for (times, rest), fact in divided if rest == 0]
+        return found[:_SOME]
 
     def most_outside(self, x: Linear, outside: int) -> Linear | None:
         """An expression of values that were defined before `outside` that x is at most, if one is known."""

@@ -75,6 +75,7 @@ class Rules:
         self.facts = Facts()
         self.forms: dict[Value, Linear] = {}
         self.conditions: dict[Value, Condition | bool] = {}
+        self.exact: dict[Value, Linear] = {}  #: what i64 sums that may wrap are where they do not
         self._sizes: dict[str, Linear] = {}
         self._least_size = least_size
 
@@ -196,6 +197,20 @@ class Rules:
         below = (forms[1].shifted(-1), forms[0]) if self.facts.least(forms[0]) >= 0 else (forms[1].shifted(-1),)
         return Between(0, self.facts.most(forms[1]) - 1, (), below)
 
+    def is_natural(self, *values: Value) -> bool:
+        """Whether no number is negative."""
+        forms = self._forms(*values)
+        return forms is not None and all(self.facts.least(form) >= 0 for form in forms)
+
+    def is_near(self, x: Value, y: Value) -> bool:
+        """Whether x lies between -y and 2 * y - 1, for a y that is more than a number: then it is cheap to divide."""
+        forms = self._forms(x, y)
+        if forms is None or not forms[1].terms or self.facts.least(forms[1]) < 1:
+            return False
+        return self.facts.holds(forms[0].plus(forms[1], -2).shifted(1)) and self.facts.holds(
+            forms[0].plus(forms[1]).times(-1)
+        )
+
     def masked(self, x: Value, y: Value) -> Outcome:
         """The bits that x and y share."""
         forms = self._forms(x, y)
@@ -245,10 +260,14 @@ class Rules:
         if forms is None:
             return None
         sides: list[Between] = []
-        for form, truth in zip(forms, (True, False), strict=True):
+        for value, form, truth in zip((x, y), forms, (True, False), strict=True):
             with self.facts.scope():
                 self.assume(condition, truth)
-                sides.append(self.seen_from(self.facts.clock, form))
+                exact = self.exact.get(value)
+                if exact is not None and self.facts.fits(exact):
+                    form = exact
+                above = tuple(x.times(-1) for x in self.facts.at_most(form.times(-1)))
+                sides.append(Between(*self._bounds(form), above, tuple(self.facts.at_most(form))))
         return self.joined(*sides)
 
     def seen_from(self, outside: int, x: Linear) -> Between:

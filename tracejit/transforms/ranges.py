@@ -178,6 +178,10 @@ class _Analysis:
         fits = outcome is not None and self.fits(outcome, low, high)
         self.note(op, self.simpler(op, fits) or None)
         self.unknown((result,))
+        if isinstance(outcome, Linear) and not fits and result.type == SIZE:
+            self.r.exact[result] = outcome
+        else:
+            self.r.exact.pop(result, None)
         if outcome is None or result.known is not None or not (fits or op.defn.unchecked):
             return
         if isinstance(outcome, Linear):
@@ -187,13 +191,9 @@ class _Analysis:
 
     def simpler(self, op: Op, fits: bool) -> str:
         """The op that gives the same here at less cost, if there is one."""
-        if op.defn.natural and op.results[0].type == SIZE and all(self.is_natural(v) for v in op.operands):
-            return op.defn.natural
-        return op.defn.unchecked if fits else ""
-
-    def is_natural(self, x: Value) -> bool:
-        form = self.r.form(x)
-        return form is not None and self.facts.least(form) >= 0
+        cheaper = op.defn.cheaper if op.results[0].type == SIZE else None
+        found = cheaper(self.r, *op.operands) if cheaper is not None else ""
+        return found or (op.defn.unchecked if fits else "")
 
     def fits(self, outcome: Linear | Between, low: int, high: int) -> bool:
         """Whether exact arithmetic gives what the machine's does."""
