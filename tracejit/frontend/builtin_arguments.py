@@ -71,6 +71,13 @@ def require_arguments(
         c.arith.mismatch(TypeError(_message(fn, (*own, *((),) * len(args)), keywords) or str(error)), node)
 
 
+def missing_arguments(kind: str, names: Sequence[str]) -> str:
+    """What Python says of arguments that a call lacks."""
+    *others, last = map(repr, names)
+    listed = f"{', '.join(others)}{',' if len(others) > 1 else ''} and {last}" if others else last
+    return f"missing {len(names)} required {kind} argument{'s' if others else ''}: {listed}"
+
+
 def _message(fn: Any, args: Sequence[Any], keywords: Collection[str]) -> str | None:
     """What Python says of a call with so many arguments, before it looks at them."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracejit.frontend import arrays, list_calls, ranges, tables
@@ -15,6 +15,7 @@ from tracejit.frontend.choices import each
 from tracejit.frontend.kinds import NumberKind
 from tracejit.frontend.mathcalls import whole
 from tracejit.frontend.once import used_once
+from tracejit.frontend.sizes import key
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -119,11 +120,16 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
 def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if not args:
         return TupleValue(())
+    strict = bool(c.static(kwargs.get("strict", Static(False)), node, "strict"))
     if any(map(tables.is_iterator, args)):
+        if strict:
+            c.ctx.refuse(node, "zip of what iter() makes with strict=True", "compare the lengths of what they run over")
         from tracejit.frontend.written.iterators import zipped
 
         return c.call_object(zipped, [TupleValue(tuple(c.call_object(iter, [a], {}, node) for a in args))], {}, node)
     parts = [c.expressions.iterable(a, node) for a in args]
+    if strict:
+        _require_one_length(c, [p.length for p in parts])
     if any(p.static is None and not isinstance(p.length, int) for p in parts):
         parts = [p if p.static is None else _of_any_length(c, p, (k, node)) for k, p in enumerate(parts)]
     static = [p.static for p in parts if p.static is not None]
@@ -134,6 +140,25 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
     sources = frozenset[int]().union(*(p.sources for p in parts))
     made = SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, sources=sources)
     return used_once(c.ctx, made)
+
+
+def _require_one_length(c: Calls, lengths: Sequence[Size]) -> None:
+    """Raise the ValueError of `zip(..., strict=True)`, before the first items are taken."""
+    b, sizes = c.ctx.b, c.ctx.sizes
+    least = lengths[0]
+    for n in lengths[1:]:
+        least = sizes.minimum(b, least, n)
+    first, least = c.ctx.size_value(lengths[0]), c.ctx.size_value(least)
+    for k, n in enumerate(lengths[1:], 2):
+        if key(n) == key(lengths[0]):
+            continue
+        others, is_least = "argument 1" if k == 2 else f"arguments 1-{k - 1}", b.emit("eq", (first, least))[0]
+        more = b.emit("gt", (c.ctx.size_value(n), least))[0]
+        c.ctx.check(
+            b.emit("logical_or", (is_least, more))[0], "ValueError", f"zip() argument {k} is shorter than {others}"
+        )
+        more = b.emit("logical_and", (is_least, more))[0]
+        c.ctx.check(b.emit("logical_not", (more,))[0], "ValueError", f"zip() argument {k} is longer than {others}")
 
 
 def _of_any_length(c: Calls, part: SequenceValue, place: tuple[int, ast.AST]) -> SequenceValue:

@@ -39,7 +39,7 @@ from tracejit.frontend import turned_views as turned_views  # registers what it 
 from tracejit.frontend import windows as windows  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.builtin_arguments import is_builtin, require_arguments
+from tracejit.frontend.builtin_arguments import is_builtin, missing_arguments, require_arguments
 from tracejit.frontend.choices import each, letter
 from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
@@ -520,11 +520,9 @@ class Calls:
             default = kw_defaults.get(p.arg)
             if default is not None:
                 env.setdefault(p.arg, default)
-        missing = [p.arg for p in [*positional, *parameters.kwonlyargs] if p.arg not in env]
-        if missing:
-            self.arith.mismatch(
-                TypeError(f"{source.name}() missing required argument: {', '.join(map(repr, missing))}"), node
-            )
+        for kind, group in (("positional", positional), ("keyword-only", parameters.kwonlyargs)):
+            if missing := [p.arg for p in group if p.arg not in env]:
+                self.arith.mismatch(TypeError(f"{source.name}() {missing_arguments(kind, missing)}"), node)
         return env
 
     # -- what other parts ask for -------------------------------------------------------------------------------

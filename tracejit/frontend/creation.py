@@ -129,8 +129,9 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
         made = c.indexing.content_for(x, like.lengths, _dtype(c, a, x.dtype), a.node)
         return ordered(c, a, c.ctx.fresh(made))
     kind = value.dtype if isinstance(value, Number) else None
-    if isinstance(value, Static):
-        kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[python_kind(value)]
+    if isinstance(value, Static) or (isinstance(value, Number) and value.weak):
+        name = value.dtype.kind if isinstance(value, Number) else python_kind(value)
+        kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[name]
     dtype = _dtype(c, a, kind)
     return _filled(c, a, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype)
 

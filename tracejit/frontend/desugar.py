@@ -284,7 +284,7 @@ class _Desugar:
         body = self.block(handler.body)
         self.handling.pop()
         names = [internal] if raises_again(handler) else []
-        names += [handler.name] if handler.name is not None else []
+        names += [handler.name] if handler.name is not None and reads(handler.body, handler.name) else []
         made.named[i] = bool(names)
         end = [Unbind(handler.name)] if handler.name is not None else []
         return [BindError(made, i, tuple(names)), *body, *end]
@@ -372,6 +372,12 @@ def _chosen(statement: ast.Return) -> ast.If | None:
 def jumps_out(body: Sequence[ast.stmt]) -> bool:
     """Whether a `return`, or a `break` or `continue` of a loop around, stands in a block."""
     return _returns(body) or any(_jumps(body))
+
+
+def reads(body: Sequence[ast.stmt], name: str) -> bool:
+    """Whether statements may read a name."""
+    parts = (n for s in body for n in ast.walk(s))
+    return any(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for n in parts)
 
 
 def raises_again(handler: ast.ExceptHandler) -> bool:

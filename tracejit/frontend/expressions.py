@@ -218,8 +218,8 @@ class Expressions:
                 return list_calls.repeated(self.calls, y, x, node)
             case "bitor" | "eq" | "ne", DictValue(), DictValue():
                 return comparisons.dicts(self, op, x, y, node)
-            case "add", MessageValue(), _ if is_text(y):
-                return text.Text(self.calls, node).show(x).show(y).value()
+            case _, MessageValue(), _ if op in text.OPERATORS and not self.calls.objects.has_operator(y):
+                return text.operated(self.calls, op, x, y, node)
             case "add", _, MessageValue() if is_text(x):
                 return text.Text(self.calls, node).show(x).show(y).value()
             case "eq" | "ne" | "lt" | "le" | "gt" | "ge", GrowingList(), ListValue() | GrowingList():
@@ -443,7 +443,9 @@ class Expressions:
                 return each(self, base, lambda o: self.calls.static_subscript(o.value, at, node), node)
             case MessageValue():
                 self.ctx.refuse(node, "a part of text with run-time values is outside the language", "use numbers")
-            case Number(value, False) if is_empty_index(self.value(index)):
+            case Number(value, False):
+                if not is_empty_index(self.value(index)):
+                    self.ctx.check_false("IndexError", "invalid index to scalar variable.")
                 return Number(value, weak=False)
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)

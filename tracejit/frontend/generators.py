@@ -36,7 +36,7 @@ from tracejit.frontend.desugar import (
 from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode
 from tracejit.frontend.tables import is_table
-from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue
+from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SharedObject
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -394,11 +394,12 @@ def taken(c: Calls, fn: Any, args: list[FrontValue], node: ast.AST) -> list[Fron
     """Arguments of a function with lists instead of generators, where it takes all their items first."""
     if not any(fn is f for f in TAKES_ALL) or (fn in (min, max) and len(args) > 1):
         return args
-    return [all_items(c, a, node) for a in args]
+    count = 1 if fn is sum else len(args)  # not what it starts from
+    return [*(all_items(c, a, node) for a in args[:count]), *args[count:]]
 
 
 def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """What a function takes all items of: a list of them, where a generator gives them."""
-    if isinstance(value, ObjectValue) and not is_table(value):
+    if isinstance(value, ObjectValue | SharedObject) and not is_table(value):
         value = c.objects.iterated(value, node)
     return listed(c, value, node) if isinstance(value, GeneratorValue) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend import list_arrays
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 
+_OTHER_SHAPES = "all input arrays must have the same shape"
+
+
 def _arrays(c: Calls, a: Arguments, value: FrontValue) -> list[ArrayView]:
     items = c.expressions.known_items(value, a.node)
     if not items:
@@ -31,19 +35,30 @@ def concatenated(c: Calls, a: Arguments, arrays: list[ArrayView], axis: int) -> 
     handles = coerce.promote_operands(c.ctx.b, [c.ctx.handle(c.ctx.load(x)) for x in arrays])
     first = arrays[0]
     fitted = [handles[0].value]
-    for x, h in zip(arrays[1:], handles[1:], strict=True):
+    for i, (x, h) in enumerate(zip(arrays[1:], handles[1:], strict=True), 1):
         if x.rank != first.rank:
-            c.arith.mismatch(ValueError("all the input array dimensions must match"), a.node)
-        want = [x.lengths[k] if k == axis else n for k, n in enumerate(first.lengths)]
-        have = list(x.lengths)
-        if any(h_ == 1 and w_ != 1 for h_, w_ in zip(have, want, strict=True)):
-            text = "all the input array dimensions except for the concatenation axis must match exactly"
+            ranks = (f"the array at index {k} has {y.rank} dimension(s)" for k, y in ((0, first), (i, x)))
+            text = f"all the input arrays must have same number of dimensions, but {' and '.join(ranks)}"
             c.arith.mismatch(ValueError(text), a.node)
-        fitted.append(c.indexing.fit(h.value, have, want, a.node))
+        want = [x.lengths[k] if k == axis else n for k, n in enumerate(first.lengths)]
+        _require_sizes(c, x, want, i)
+        fitted.append(c.indexing.fit(h.value, list(x.lengths), want, a.node))
     total: Size = 0
     for x in arrays:
         total = c.ctx.sizes.add(c.ctx.b, total, x.lengths[axis])
     return c.ctx.fresh(c.ctx.b.emit("cat", (c.ctx.size_value(total), *fitted), {"axis": axis})[0])
+
+
+def _require_sizes(c: Calls, x: ArrayView, want: Sequence[Size], i: int) -> None:
+    """Raise a ValueError where array i has not the sizes of the first one."""
+    for k, (have, n) in enumerate(zip(x.lengths, want, strict=True)):
+        if not c.ctx.same_lengths([have], [n]):
+            sizes = c.ctx.size_value(n), c.ctx.size_value(have)
+            text = (
+                "all the input array dimensions except for the concatenation axis must match exactly, but along "
+                f"dimension {k}, the array at index 0 has size {{0}} and the array at index {i} has size {{1}}"
+            )
+            c.ctx.check(c.ctx.b.emit("eq", sizes)[0], "ValueError", text, *sizes)
 
 
 def _rank_of(lst: GrowingList) -> int:
@@ -54,7 +69,7 @@ def _rank_of(lst: GrowingList) -> int:
 def _rows(c: Calls, lst: GrowingList, node: ast.AST) -> ArrayView:
     """The items of a list along a new first axis."""
     c.lists.require_filled(lst, "ValueError", "need at least one array to concatenate")
-    return list_arrays.array_of(c, lst, None, node, "all input arrays must have the same shape")
+    return list_arrays.array_of(c, lst, None, node, _OTHER_SHAPES)
 
 
 @define("cat concat concatenate", "arrays axis=0 out=None dtype=None casting='same_kind'")
@@ -89,10 +104,14 @@ def _cat_of(c: Calls, a: Arguments) -> FrontValue:
 def _stack(c: Calls, a: Arguments) -> FrontValue:
     if isinstance(lst := a["arrays"], GrowingList):
         c.lists.require_filled(lst, "ValueError", "need at least one array to stack")
-        made = list_arrays.array_of(c, lst, None, a.node, "all input arrays must have the same shape")
+        made = list_arrays.array_of(c, lst, None, a.node, _OTHER_SHAPES)
         axis = a.axis(made.rank)
         return permuted(made, (*range(1, axis + 1), 0, *range(axis + 1, made.rank)))
     arrays = _arrays(c, a, a["arrays"])
+    for x in arrays[1:]:
+        if x.rank != arrays[0].rank:
+            c.arith.mismatch(ValueError(_OTHER_SHAPES), a.node)
+        list_arrays.require_same(c, x.lengths, arrays[0].lengths, _OTHER_SHAPES)
     axis = a.axis(arrays[0].rank + 1)
     return concatenated(c, a, [with_axis(x, axis) for x in arrays], axis)
 

@@ -68,7 +68,8 @@ STATEMENTS = (
     ),
     Construct(
         "`assert`, `raise`",
-        "built-in and user exceptions, with any arguments and what their `__init__` sets; at most 8 run-time values",
+        "built-in and user exceptions, with any arguments and what their `__init__` sets; at most 8 run-time values; "
+        "`python -O` leaves assertions out",
         "assert n > 0, f'n is {n}'\nif x > 1e9:\n    raise ValueError('too large', x)\nreturn n",
     ),
     Construct(

@@ -106,7 +106,7 @@ def _filled(c: Calls, lst: GrowingList, dtype: DType, lengths: Sequence[Size], n
         if item.rank == 0:
             c.ctx.set_element(out, (i,), c.ctx.element(item, ()).value)
             return
-        _require_same(c, item.lengths, lengths, error)
+        require_same(c, item.lengths, lengths, error)
         row = c.indexing.read(out, [Number(i, weak=True)], node)
         assert isinstance(row, ArrayView)
         c.ctx.store(row, c.ctx.load(item))
@@ -115,7 +115,8 @@ def _filled(c: Calls, lst: GrowingList, dtype: DType, lengths: Sequence[Size], n
     return out
 
 
-def _require_same(c: Calls, have: Sequence[Size], want: Sequence[Size], error: str) -> None:
+def require_same(c: Calls, have: Sequence[Size], want: Sequence[Size], error: str) -> None:
+    """Raise a ValueError where sizes differ."""
     for m, n in zip(have, want, strict=True):
         if not c.ctx.same_lengths([m], [n]):
             same = c.ctx.b.emit("eq", (c.ctx.size_value(m), c.ctx.size_value(n)))[0]
@@ -157,7 +158,7 @@ def _laid_out(c: Calls, lst: GrowingList, lengths: Sequence[Size], axis: int, no
     def put(at: FrontValue, _: Value, item: FrontValue) -> FrontValue:
         assert isinstance(item, ArrayView)
         others = [k for k in range(item.rank) if k != axis]
-        _require_same(c, [item.lengths[k] for k in others], [lengths[k] for k in others], text)
+        require_same(c, [item.lengths[k] for k in others], [lengths[k] for k in others], text)
         start, sizes = c.ctx.as_size(at, node), c.ctx.sizes
         strides = c.ctx.contiguous_strides(lengths)
         offset = sizes.mul(c.ctx.b, start, strides[axis])

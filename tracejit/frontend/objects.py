@@ -339,6 +339,12 @@ class Objects:
 
     def delete_attribute(self, o: ObjectValue, name: str, node: ast.AST) -> None:
         """`del o.name`."""
+        member = self.find(o.cls, name)
+        if isinstance(member, property):
+            if member.fdel is None:
+                self.ctx.check_false("AttributeError", f"property '{name}' of '{o.cls.__name__}' object has no deleter")
+            self.c.call_value(Static(member.fdel), [o], {}, node)
+            return
         if name not in o.fields:
             self.ctx.check_false("AttributeError", name)
         self.present(o, name, node)

@@ -33,7 +33,8 @@ def item(e: Expressions, found: SequenceValue, at: FrontValue, node: ast.AST) ->
     """`found[at]`: a number, or the range of a slice."""
     ctx = e.ctx
     if not isinstance(at, SliceValue) or found.range is None:
-        return found.item(e.indexing.checked_index(at, found.length, 0, node))
+        message = "range object index out of range" if found.range is not None else None
+        return found.item(e.indexing.checked_index(at, found.length, 0, node, message))
     first, _, by = found.range
     b, sizes = ctx.b, ctx.sizes
     start, count, step = slice_bounds(ctx, at, sizes.maximum(b, found.length, 0), node)

@@ -284,6 +284,31 @@ def _known(value: object, conversion: str, spec: str) -> str:
     return ("{" + conversion + (":" + spec if spec else "") + "}").format(value)
 
 
+#: Operators whose left operand may be text made of run-time values.
+OPERATORS = ("add", "mul", "mod", "lt", "le", "gt", "ge")
+
+
+def operated(c: Calls, op: str, x: MessageValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """`x op y` of text made of run-time values."""
+    is_text = isinstance(y, MessageValue) or (isinstance(y, Static) and isinstance(y.value, str))
+    match op, y:
+        case "add", _ if is_text:
+            return Text(c, node).show(x).show(y).value()
+        case "add", _:
+            return c.arith.mismatch(TypeError(f'can only concatenate str (not "{type_name(y)}") to str'), node)
+        case "mul", Static(int(n)):
+            return _joined(_pieces(x) * n)
+        case "mul", Number() if y.dtype.is_integer:
+            c.ctx.refuse(node, "text made of run-time values is repeated as often as a run-time value says", "print it")
+        case "mod", _:
+            reason = "the text before % has run-time values in it"
+            c.ctx.refuse(node, reason, "put all values in at once, or add the texts")
+        case "lt" | "le" | "gt" | "ge", _ if is_text:
+            c.ctx.refuse(node, "the order of text made of run-time values", "compare what it is made of")
+        case _:
+            return c.arith.binary(op, x, y, node)
+
+
 def _own_names(conversion: str) -> tuple[str, ...]:
     """The methods of a class that may give the text of its instances, the first one before the others."""
     return ("__str__", "__repr__") if conversion in ("", "!s") else ("__repr__",)
@@ -473,11 +498,18 @@ def method(
         values: list[FrontValue] = [Static(c.static(a, node, "an argument")) for a in args]
         made = c.call_now(getattr(receiver.value, name), values, kwargs, node)
         return c.lists.made([Static(v) for v in made.value], node) if _is_list(made) else made
+    if isinstance(receiver, MessageValue) and (bits := _bits(receiver)) and (name, args) == ("count", [Static("1")]):
+        return c.method(bits, "bit_count", [], {}, node)
     c.ctx.refuse(
         node,
         f"{name}() of text that is known at run time only is outside the language",
         "use numbers; text with run-time numbers can be printed, raised and returned",
     )
+
+
+def _bits(text: MessageValue) -> Number | None:
+    """The number of which a text has the bits: `bin(n)`, `f"{n:b}"`."""
+    return Number(text.values[0], weak=True) if text.template in ("{0:#b}", "{0:b}") else None
 
 
 def _is_list(made: FrontValue) -> bool:

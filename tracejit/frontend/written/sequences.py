@@ -154,8 +154,11 @@ def permutations(items: Any, r: Any = None) -> Any:
     """itertools.permutations; r, or the number of items, is known when the function is compiled."""
     found = list(items)
     n = len(found)
+    if r is None:  # what decides the length of a range can be compiled in
+        r = len(items) if isinstance(items, range) else n
+    r = len(each(r, "how many items a permutation has"))
     chosen: Any = [()] if r == 0 else [(i,) for i in range(n)]
-    for _ in each((n if r is None else r) - 1, "how many items a permutation has"):
+    for _ in each(r - 1):
         chosen = [(*places, i) for places in chosen for i in range(n) if i not in places]
     return [tuple([found[i] for i in places]) for places in chosen]
 
