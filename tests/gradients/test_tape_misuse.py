@@ -290,6 +290,56 @@ def items_of_a_list(x, n):
         y.backward()
 
 
+def losses(x, n):
+    found = []
+    for i in range(n):
+        found.append((x * x * i).sum())
+    return found
+
+
+def an_item_again(x, n):
+    ys = losses(x, n)
+    ys[1].backward()
+    ys[-1].backward()
+
+
+def an_item_in_each_trip(x, n):
+    ys = losses(x, 3)
+    for i in range(n):
+        ys[i % 2].backward()
+
+
+def all_items_again(x, n):
+    ys = losses(x, n)
+    for y in ys:
+        y.backward(retain_graph=n == 1)
+    for y in ys:
+        y.backward()
+
+
+def items_and_neighbours(x, n):
+    ys = losses(x, 4)
+    for i in range(n):
+        (ys[2 * i % 4] * ys[i + 1]).backward()
+
+
+def an_item_on_one_path(x, n):
+    ys = losses(x, 4)
+    if n > 1:
+        ys[n].backward()
+    ys[2].backward()
+
+
+def items_of_a_turned_list(x, n):
+    ys = [y * 2 for y in losses(x, n)]
+    ys.reverse()
+    for i in range(n):
+        if i % 2:
+            ys[i].backward()
+        else:
+            (ys[i] * 3).backward()
+
+
 CASES = [
     *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
     (made_in_the_same_trips, (2,)),
@@ -297,6 +347,9 @@ CASES = [
     *((f, (n,)) for f in (made_in_the_trip_before, constant_on_one_path, by_what_is_between) for n in (1, 2)),
     *((through_other_loops, (n,)) for n in (2, 4)),
     *((items_of_a_list, (n,)) for n in (1, 2)),
+    *((f, (n,)) for f in (an_item_again, an_item_on_one_path) for n in (2, 3)),
+    *((f, (n,)) for f in (an_item_in_each_trip, items_and_neighbours) for n in (1, 2, 3)),
+    *((f, (2,)) for f in (all_items_again, items_of_a_turned_list)),
     *((f, ()) for f in (twice, twice_retained, three_times_retained_once, shared, shared_retained, computed_again)),
     *((f, (c,)) for f in (on_one_path, on_either_path) for c in (1, -1)),
     *((f, (n,)) for f in (in_a_loop, one_for_each_trip, inner_loop, two_for_each_trip) for n in (0, 1, 2)),
@@ -367,6 +420,51 @@ def a_turned_array_changed_in_a_loop(x, n):
 def test_a_write_that_depends_on_the_path_is_refused(fn) -> None:
     with pytest.raises(NotDifferentiable, match="changed in place meanwhile"):
         script(fn)(tj.tensor([1.0, 2.0, 3.0], requires_grad=True), 1)
+
+
+def one_of_what_was_summed(x, n):
+    ys = losses(x, n)
+    sum(ys).backward()
+    ys[0].backward()
+
+
+def one_of_two_items(x, n):
+    ys = losses(x, 2)
+    y = ys[0] if n > 2 else ys[1]
+    y.backward()
+    ys[0].backward()
+
+
+def items_made_of_each_other(x, n):
+    h, ys = x * 1.0, []
+    for _ in range(n):
+        h = tj.tanh(h * x)
+        ys.append(h.sum())
+    ys[0].backward()
+    ys[1].backward()
+
+
+def items_of_one_item(x, n):
+    ys = losses(x, n)
+    zs = [ys[0] * i for i in range(n)]
+    for z in zs:
+        z.backward()
+
+
+def an_item_of_another_list(x, n):
+    ys = losses(x, n)
+    zs = [y * 2 for y in ys]
+    zs[0].backward()
+    ys[1].backward()
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [one_of_what_was_summed, one_of_two_items, items_made_of_each_other, items_of_one_item, an_item_of_another_list],
+)
+def test_items_that_may_have_been_gone_through_are_refused(fn) -> None:
+    with pytest.raises(NotDifferentiable, match="items that may be the same"):
+        script(fn)(tj.tensor([1.0, 2.0, 3.0], requires_grad=True), 2)
 
 
 def caught_twice(x):

@@ -25,6 +25,7 @@ from tracejit.transforms.pipeline import transform
 from tracejit.transforms.residuals import Draft
 from tracejit.transforms.rewritten import without_intact, without_rewritten
 from tracejit.transforms.spent import telling_spent, without_unspent
+from tracejit.transforms.spent_items import telling_items
 from tracejit.transforms.truncated import truncated
 from tracejit.transforms.vjp import reverse
 
@@ -35,7 +36,8 @@ def expand_gradient(graph: Graph) -> Graph:
     if not any(op.name in ("gradient", "tangent", "leaf", "leads", "rewritten") for op in walk(graph.body)):
         return graph
     graph = told(graph)
-    graph = without_unspent(truncated(replace(graph, body=telling_spent(graph.body))))
+    graph = truncated(replace(graph, body=telling_spent(graph.body)))
+    graph = without_unspent(replace(graph, body=telling_items(graph.body)))
     graph = without_rewritten(replace(graph, body=without_intact(graph.body)))
     body = _Expansion(graph.params, carried_on_the_way(graph)).block(graph.body, ())
     return rebuild(Graph(graph.name, body, graph.device, graph.inout, graph.policy), _without_leaf)

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tracejit.ir.builder import Rebuilder, rebuild
-from tracejit.ir.core import Block, Graph, Op, Value, walk
+from tracejit.ir.core import Block, Graph, Op, Value, inputs_of, walk
 from tracejit.ir.opdef import Pointwise
 from tracejit.ir.reached import none_of, sources
 from tracejit.ir.types import ListType, is_differentiable
@@ -45,7 +45,7 @@ def telling_spent(body: Block) -> Block:
         return body
     ops = tuple(map(_inside, body.ops))
     body = Block(body.params, ops, body.results, body.label)
-    spending = _Spending(_Made(body))
+    spending = Spending(body)
     asked = {place.op: spending.answer(place) for place in _questions(body)}
     spending.network.settle()
     return Block(body.params, spending.network.rebuilt(ops, asked), body.results, body.label)
@@ -106,6 +106,7 @@ class _Made:
         self.count = 0
         self.nodes = 0  #: the bits of ops that a gradient frees
         self.below: dict[int, int] = {}  #: what such an op was given
+        self.reads: dict[int, Op] = {}  #: those that read items of lists
         self.merges: dict[int, _Merge] = {}
         self.merged = 0  #: the bits of these
         self.start: dict[Op, int] = {}  #: how many bits there were before a branch or a loop
@@ -138,6 +139,8 @@ class _Made:
             for v in sources(op):
                 made |= self.of.get(v, 0)
             if made and _is_node(op):
+                if op.name == "list_get":
+                    self.reads[self.count] = op
                 self.below[self.count] = made
                 bit = self.bit()
                 self.nodes |= bit
@@ -197,18 +200,18 @@ class _Made:
         return made & ~((1 << self.start[op]) - 1)
 
 
-@dataclass(slots=True)
-class _Spending:
-    """Asks the network what is spent where."""
+class Spending:
+    """Asks a network what is spent where."""
 
-    made: _Made
-    network: Network = field(default_factory=Network)
-    events: dict[Block, list[int]] = field(default_factory=dict[Block, list[int]])
-    asked: dict[tuple[int, ...], Facts] = field(default_factory=dict[tuple[int, ...], Facts])
+    def __init__(self, body: Block) -> None:
+        self.made = _Made(body)
+        self.network = Network()
+        self.events: dict[Block, list[int]] = {}
+        self.asked: dict[tuple[int, ...], Facts] = {}
 
     def answer(self, place: _Place) -> Facts:
         """What is true if what a gradient goes through was spent before."""
-        gradient = _taken(place.op, place.block.ops[place.at :])
+        gradient = gradient_of(place.op, place.block.ops[place.at :])
         return self.spent(self.all_of(gradient_parts(gradient)[0]), place, self.inputs(gradient))
 
     def all_of(self, values: Sequence[Value]) -> int:
@@ -329,11 +332,77 @@ class _Spending:
             made = self.made.before(made, merges[0].op)
         return found
 
+    # -- items of lists -----------------------------------------------------------------------------------------
+
+    def reads(self, gradient: Op) -> Iterator[tuple[Op, bool]]:
+        """The reads of lists that a gradient goes through, and whether its path and trip are known for each."""
+        made, seen, is_direct = self.all_of(gradient_parts(gradient)[0]), 0, True
+        while made:
+            numbers = _numbers(made & self.made.nodes)
+            yield from ((self.made.reads[n], is_direct) for n in numbers if n in self.made.reads)
+            merges = [self.made.merges[n] for n in _numbers(made & self.made.merged & ~seen)]
+            seen |= made
+            made, is_direct = 0, False
+            for merge in (m for m in merges if not m.is_list):
+                made |= self.of(merge, 0) | self.of(merge, 1)
+
+    def are_related(self, one: Value, other: Value) -> bool:
+        """Whether two lists may have items that were made of items of one list."""
+        return bool(self.lists_of(one) & self.lists_of(other))
+
+    def lists_of(self, lst: Value) -> int:
+        made = self.made.of.get(lst, 0) & self.made.merged
+        return sum(1 << n for n in _numbers(made) if self.made.merges[n].is_list)
+
+    def may_share(self, lst: Value) -> bool:
+        """Whether two items of a list may have an op in common that was made where the list was filled."""
+        found = self.two_items(self.made.of.get(lst, 0))
+        self.network.settle()
+        return self.network.simple(found) != NEVER
+
+    def two_items(self, made: int) -> Facts:
+        """Whether two items of lists that something was made of have such an op in common."""
+        found, every = NEVER, self.all_marks()
+        while merges := self.made.last(made):
+            op = merges[0].op
+            for m in (m for m in merges if m.is_list):
+                added = self.made.since(made, op) & ~m.bit
+                key = ("two items", m.index)
+                found |= self.network.depends(op, m.is_param, key, lambda side, m=m: self.two_items(self.of(m, side)))
+                found |= self.common(added, m.bit, (every, every))
+                reads = (self.made.reads[n] for n in _numbers(added & self.made.nodes) if n in self.made.reads)
+                if not all(m.is_param and self.reads_others(op, read) for read in reads):
+                    found |= ALWAYS
+            made = self.made.before(made, op)
+        return found
+
+    def reads_others(self, loop: Op, read: Op) -> bool:
+        """Whether each trip of a loop reads another item of a list from outside of it."""
+        lst, index = read.operands
+        body, made = loop.block("body"), self.made.of[lst]
+        makers, varying = {r: op for op in body.ops for r in op.results}, set(body.params)
+        for op in body.ops:
+            if not varying.isdisjoint(inputs_of(op)):
+                varying.update(op.results)
+        while index is not body.params[0]:
+            op = makers.get(index)
+            moving = [v for v in op.operands if v in varying] if op is not None else []
+            if op is None or not op.defn.factor or len(moving) != 1:  # sums and differences have one
+                return False
+            index = moving[0]
+        return made == self.made.before(made, loop)
+
+    def all_marks(self) -> int:
+        found = 0
+        for bit in self.made.marks.values():
+            found |= bit
+        return found
+
     def of(self, merge: _Merge, side: int) -> int:
         return self.made.of.get(merge.value(side), 0)
 
 
-def _taken(asked: Op, ops: Sequence[Op]) -> Op:
+def gradient_of(asked: Op, ops: Sequence[Op]) -> Op:
     """The gradient that a question is about."""
     site = asked.attrs["site"]
     return next(op for op in walk(Block((), tuple(ops), ())) if op.name == "gradient" and op.attrs["site"] == site)
