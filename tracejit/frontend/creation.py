@@ -194,11 +194,20 @@ def _kind(value: FrontValue) -> str:
 
 def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, step: FrontValue) -> FrontValue:
     """NumPy's arange of floats: `ceil((stop - start) / step)` values `start + i * step`."""
-    span = c.arith.binary("div", c.arith.binary("sub", stop, start, a.node), step, a.node)
-    value = c.arith.scalar(span, F64)
-    count = c.ctx.b.emit("cast", (c.ctx.b.emit("ceil", (value,))[0],), {"dtype": I64})[0]
-    size = c.ctx.sizes.maximum(c.ctx.b, count, 0)
-    places = c.ctx.fresh(c.ctx.b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": F64})[0])
+    b = c.ctx.b
+    span = c.arith.binary("sub", stop, start, a.node)
+    value = c.arith.scalar(c.arith.binary("div", span, step, a.node), F64)
+    width, by, zero = c.arith.scalar(span, F64), c.arith.scalar(step, F64), b.constant(0.0, ScalarType(F64))
+    c.ctx.check(b.emit("eq", (value, value))[0], "ValueError", "arange: cannot compute length")
+    fits = b.emit("lt", (b.emit("abs", (value,))[0], b.constant(2.0**63, ScalarType(F64))))[0]
+    c.ctx.check(fits, "ValueError", "Maximum allowed size exceeded")
+    c.ctx.check(b.emit("isfinite", (by,))[0], "ValueError", "arange: the step is not finite")
+    forward = b.emit("eq", (b.emit("gt", (width, zero))[0], b.emit("gt", (by, zero))[0]))[0]
+    vanishes = b.emit("logical_and", (b.emit("eq", (value, zero))[0], b.emit("ne", (width, zero))[0]))[0]
+    only_first = b.emit("cast", (b.emit("logical_and", (vanishes, forward))[0],), {"dtype": I64})[0]
+    count = b.emit("cast", (b.emit("ceil", (value,))[0],), {"dtype": I64})[0]
+    size = c.ctx.sizes.maximum(b, b.emit("add", (count, only_first))[0], 0)
+    places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": F64})[0])
     made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, step), start)
     assert isinstance(made, ArrayView)
     return converted(c, made, _dtype(c, a, None))

@@ -14,12 +14,16 @@ from tracejit.frontend.values import ArrayView, FrontValue, Size, SliceValue, St
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, ScalarType
 
+#: More than an array has elements; counts are computed with such a step as well.
+_FAR = 1 << 62
+
 
 def slice_bounds(ctx: Context, s: SliceValue, length: Size, node: ast.AST) -> tuple[Size, Size, Size]:
     """Start, count and step of a slice, clamped as Python does."""
     step = 1 if _is_none(s.step) else ctx.as_size(s.step, node)  # type: ignore[arg-type]
     if not isinstance(step, int):
         return _run_time_step(ctx, s, length, step, node)
+    step = max(-_FAR, min(step, _FAR))
     if step == 0:
         ctx.always_raise("ValueError", "slice step cannot be zero")
         step = 1
@@ -58,8 +62,8 @@ def _run_time_step(ctx: Context, s: SliceValue, length: Size, step: Size, node: 
     start = _clamped(ctx, s.start, length, low, high, either(low, high), node)
     stop = _clamped(ctx, s.stop, length, low, high, either(high, low), node)
     span = b.emit("sub", (ctx.size_value(stop), ctx.size_value(start)))[0]
-    towards = ctx.size_value(either(sizes.sub(b, step, 1), sizes.add(b, step, 1)))
-    count = b.emit("floordiv", (b.emit("add", (span, towards))[0], by))[0]
+    gaps = b.emit("floordiv", (b.emit("add", (span, ctx.size_value(either(-1, 1))))[0], by))[0]
+    count = b.emit("add", (gaps, ctx.size_value(1)))[0]  # nothing here overflows, whatever the step
     made = b.emit("maximum", (count, zero))[0]
     sizes.note_lower(made, 0)
     return start, made, step

@@ -267,6 +267,8 @@ def view_of(
     module: Any = np if type(base) is np.ndarray else module_of(base)
     if 0 in lengths:
         return module.empty(lengths, base.dtype)
+    # the step along an axis of one element may be any number
+    strides = [s if n > 1 else max(-base.size, min(s, base.size)) for s, n in zip(strides, lengths, strict=True)]
     if module is np and base.flags.c_contiguous:
         size = base.itemsize
         return np.ndarray(lengths, base.dtype, base, offset * size, [s * size for s in strides])
