@@ -562,3 +562,53 @@ def test_places_that_go_round(n) -> None:
     for shift in (0, -n, 7, -20):
         check(going_round, x, np.zeros(n), shift)
     check(going_round, x, np.zeros(max(n - 1, 0)), 1)
+
+
+def large_ones(x, start):
+    count = start
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            if x[i, j] > 0.5:
+                count += 1
+    return count
+
+
+def balance(x, start):
+    count = start
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            if x[i, j] > 0.5:
+                count += 3
+            else:
+                count -= 2
+    return count
+
+
+def pairs(x, start):
+    count = start
+    for i in range(len(x)):
+        for j in range(i + 1, len(x)):
+            if x[i] + x[j] > 1.0:
+                count += 1
+    return count
+
+
+@pytest.mark.compiled
+def test_counts_of_nested_loops() -> None:
+    x = np.random.default_rng(0).random((6, 7))
+    far = 1 << 63
+    for program, array in ((large_ones, x), (balance, x), (pairs, x[0])):
+        scripted = script(program)
+        for start in (0, -5, far - 100, 100 - far):
+            check(program, array, start, scripted=scripted)
+        for start in (far - 3, far - 1) + ((-far, 1 - far) if program is balance else ()):
+            with pytest.raises(OverflowError):
+                scripted(array, start)
+
+
+@pytest.mark.compiled
+def test_counts_of_nested_loops_are_not_checked_where_they_are_small() -> None:
+    graph = parse(script_ir(pairs, np.zeros(3), 0))
+    (fits,) = [op for op in walk(graph.body) if op.name == "if" and any(o.name == "loop" for o in op.blocks[0].ops)]
+    assert not any("checked" in op.name for op in walk(fits.blocks[0]))
+    assert any("checked" in op.name for op in walk(fits.blocks[1]))

@@ -20,7 +20,7 @@ from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.types import BOOL, I64, ScalarType
 from tracejit.records import record
 from tracejit.transforms.independent import trips_are_independent
-from tracejit.transforms.linear import Linear
+from tracejit.transforms.linear import LOW, Linear
 
 SIZE, TRUTH = ScalarType(I64), ScalarType(BOOL)
 
@@ -129,9 +129,10 @@ def emitted(b: Builder, x: Linear, scope: Scope) -> Value:
             total = term if factor > 0 else b.emit("sub", (b.constant(0, SIZE), term))[0]
         else:
             total = b.emit("add" if factor > 0 else "sub", (total, term))[0]
+    constant = (x.constant - LOW) % (1 << 64) + LOW
     if total is None:
-        return b.constant(x.constant, SIZE)
-    return b.emit("add", (total, b.constant(x.constant, SIZE)))[0] if x.constant else total
+        return b.constant(constant, SIZE)
+    return b.emit("add", (total, b.constant(constant, SIZE)))[0] if constant else total
 
 
 def _without(loop: Op, checks: set[Op], limit: Value, goes: bool) -> Op:

@@ -69,6 +69,10 @@ class Linear:
         return " + ".join([*(f"{c}*%{v.name}" for v, c in self.terms.items()), str(self.constant)])
 
 
+#: The first expression is at most the second; both fit 64 bits.
+Limit: TypeAlias = tuple[Linear, Linear]
+
+
 def number(n: int) -> Linear:
     """A number as an expression."""
     return Linear({}, n)
@@ -170,6 +174,17 @@ class Facts:
                 return None
             x = found
         return x
+
+    def compared(self, x: Linear) -> Limit | None:
+        """`x <= 0` as a comparison that can be computed, if there is one."""
+        if self.fits(x):
+            return x, number(0)
+        for value, factor in x.terms.items():
+            if abs(factor) == 1:
+                alone, rest = Linear({value: 1}), x.plus(Linear({value: -factor}))
+                if self.fits(rest.times(-factor)):
+                    return (alone, rest.times(-1)) if factor > 0 else (rest, alone)
+        return None
 
     def _without(self, x: Linear, value: Value) -> Linear | None:
         """An expression without a value that x is at most: the least of those that can be compared with the first."""

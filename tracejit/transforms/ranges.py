@@ -23,7 +23,7 @@ from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
 from tracejit.transforms.fits import is_few, split_by_fit
 from tracejit.transforms.limits import SIZE, Stops, limited
-from tracejit.transforms.linear import HIGH, LOW, Linear, number
+from tracejit.transforms.linear import HIGH, LOW, Limit, Linear, number
 from tracejit.transforms.pipeline import transform
 from tracejit.transforms.range_rules import UNKNOWN, Between, Condition, Extreme, Outcome, Part, Rules, facts_of, limits
 from tracejit.transforms.separate_windows import Windows
@@ -88,9 +88,7 @@ class _Analysis:
         self.replaced: dict[Op, bool | Value | str] = {}  #: a truth value, an operand, or the name of another op
         self.undecided: dict[Value, int] = {}  #: truth values, and how much was known when they were not decided
         self.stops: dict[Op, Stops] = {}  #: loops, with the checks that may stop them
-        self.needs: dict[
-            Op, list[Linear] | None
-        ] = {}  #: what must be at most 0 ahead of a loop for checks in it to hold
+        self.needs: dict[Op, list[Limit] | None] = {}  #: what must hold ahead of a loop for checks in it to hold
         self.outside: int | None = None  #: the clock ahead of the loop that is walked
         self.assumed: dict[Op, list[Assumption]] = {}
         self.dims = {d for op in walk(graph.body) for v in _bound(op) for d in type_values(v.type)}
@@ -134,14 +132,27 @@ class _Analysis:
         self.note(op, True if known is True else None)
         if known is not True and self.outside is not None:
             self.needs[op] = self.needed(asked, self.outside) if isinstance(asked, Condition) else None
+        else:
+            self.needs.pop(op, None)
         self.r.assume(op.operands[0], True)
 
-    def needed(self, asked: Condition, outside: int) -> list[Linear] | None:
-        """What must be at most 0, of values from before a loop, for a condition to hold in each of its trips."""
-        if not asked.exact:
-            return None
-        found = [self.facts.most_outside(self.r.expression(part), outside) for part in asked.then]
-        return [x for x in found if x is not None] if all(x and self.is_outer(x, outside) for x in found) else None
+    def needed(self, asked: Condition, outside: int) -> list[Limit] | None:
+        """What must hold ahead of a loop for a condition to hold in each of its trips."""
+        return self.ahead([self.r.expression(part) for part in asked.then], outside) if asked.exact else None
+
+    def ahead(self, goals: Iterable[Linear], outside: int) -> list[Limit] | None:
+        """What must hold ahead of a loop for expressions to be at most 0 in each of its trips."""
+        found: list[Limit] = []
+        for goal in goals:
+            if self.facts.most(goal) <= 0:
+                continue
+            most = self.facts.most_outside(goal, outside)
+            limit = None if most is None else self.facts.compared(most)
+            if limit is not None:
+                found.append(limit)
+            elif not self.facts.holds(goal):
+                return None
+        return found
 
     def plain(self, op: Op) -> None:
         for nested in op.blocks:
@@ -180,8 +191,11 @@ class _Analysis:
         self.unknown((result,))
         if isinstance(outcome, Linear) and not fits and result.type == SIZE:
             self.r.exact[result] = outcome
+            if op.defn.unchecked and self.outside is not None:
+                self.needs[op] = self.ahead((outcome.shifted(-HIGH), number(LOW).minus(outcome)), self.outside)
         else:
             self.r.exact.pop(result, None)
+            self.needs.pop(op, None)
         if outcome is None or result.known is not None or not (fits or op.defn.unchecked):
             return
         if isinstance(outcome, Linear):
@@ -471,7 +485,7 @@ class _Rewriter:
         self.is_split = graph.device == "cpu"
         self.same: dict[Value, Value] = {}
         self.checks: dict[Op, Op] = {}  #: what became of checks
-        self.needs: dict[Op, list[Linear] | None] = {}  #: what must hold for those
+        self.needs: dict[Op, list[Limit] | None] = {}  #: what must hold for those
         self.visible: ChainMap[Value | str, Value] = ChainMap()
         self.define(graph.params)
 
@@ -519,7 +533,8 @@ class _Rewriter:
         made = replace(op, defn=defn, operands=tuple(map(self.value, op.operands)), blocks=blocks)
         if op.name == "check":
             self.checks[op] = made
-            self.needs[made] = self.found.needs.get(op)
+        if op in self.found.needs:
+            self.needs[made] = self.found.needs[op]
         if op.name != "loop":
             return [made]
         limited = self.limited(op, made) if op in self.found.stops else [made]
