@@ -18,8 +18,8 @@ from tracejit.ops import coerce, matrix_loops
 from tracejit.ops.attempts import fallible
 from tracejit.ops.contraction import swapped
 from tracejit.ops.define import conjugate, op, quiet, require_dtype, tensor_type
-from tracejit.ops.functions import Operand, function, inexact
-from tracejit.ops.products import agree, with_sizes
+from tracejit.ops.functions import Operand, array, function, inexact
+from tracejit.ops.products import agree, matmul_any, with_sizes
 
 ELEMENTS = (F32, F64, C64, C128)
 
@@ -300,15 +300,23 @@ def stack_of(b: Any, x: Operand) -> Any:
     """x as a stack of matrices of f32, f64, c64 or c128. `LinAlgError` where it has less than two axes."""
     x = inexact(b, x)
     x = b.cast(x, dtype=F32) if b.dtype(x).bits == 16 else x
+    _require_matrices(b, x)
+    return x
+
+
+def _require_matrices(b: Any, x: Any) -> None:
     if b.rank(x) < 2:
         text = f"{b.rank(x)}-dimensional array given. Array must be at least two-dimensional"
         raise error_class("LinAlgError")(text)
-    return x
 
 
 def matrices(b: Any, x: Operand) -> Any:
     """x as a stack of square matrices. `LinAlgError` where they are not square."""
-    x = stack_of(b, x)
+    return _square(b, stack_of(b, x))
+
+
+def _square(b: Any, x: Any) -> Any:
+    """A stack of matrices that are square."""
     rows, columns = b.shape(x)[-2:]
     message = "Last 2 dimensions of the array must be square"
     if isinstance(rows, int) and isinstance(columns, int):
@@ -392,14 +400,19 @@ def solve_triangular_(b: Any, a: Operand, c: Operand, *, upper: bool) -> Any:
 
 @spelt("matrix_power", "matrix_power")
 def matrix_power_(b: Any, x: Operand, n: int) -> Any:
-    """The n-th power; of the inverse where n is negative."""
-    x = matrices(b, x)
+    """The n-th power, of integers in their dtype; of the inverse where n is negative."""
+    x = array(b, x)
+    if n < 0 or b.dtype(x).is_inexact:
+        x = matrices(b, x)
+    else:
+        _require_matrices(b, x)
+        x = _square(b, x)
     if n < 0:
         x, n = inverse_of(b, x), -n
     out = None
     while n:
         if n & 1:
-            out = x if out is None else b.matmul(out, x)
+            out = x if out is None else matmul_any(b, out, x)
         n >>= 1
-        x = b.matmul(x, x) if n else x
+        x = matmul_any(b, x, x) if n else x
     return identity_like(b, x) if out is None else out
