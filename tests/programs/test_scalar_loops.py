@@ -612,3 +612,38 @@ def test_counts_of_nested_loops_are_not_checked_where_they_are_small() -> None:
     (fits,) = [op for op in walk(graph.body) if op.name == "if" and any(o.name == "loop" for o in op.blocks[0].ops)]
     assert not any("checked" in op.name for op in walk(fits.blocks[0]))
     assert any("checked" in op.name for op in walk(fits.blocks[1]))
+
+
+def pooled(x, out):
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            most = x[2 * i, 2 * j]
+            for a in range(2):
+                for b in range(2):
+                    if x[2 * i + a, 2 * j + b] > most:
+                        most = x[2 * i + a, 2 * j + b]
+            out[i, j] = most
+
+
+def in_threes(x, y):
+    for k in range(3):
+        y[k] = x[k]
+        for j in range(2):
+            y[3 * j + k] += x[2 * k + j]
+
+
+def test_loops_of_a_few_trips() -> None:
+    rng = np.random.default_rng(2)
+    scripted, threes = script(pooled), script(in_threes)
+    for n, m, rows, columns in ((6, 8, 3, 4), (7, 9, 3, 4), (6, 7, 3, 4), (5, 8, 3, 4), (4, 8, 3, 5), (0, 0, 2, 0)):
+        check(pooled, rng.random((n, m)), np.zeros((rows, columns)), scripted=scripted)
+    for n, m in ((6, 6), (7, 7), (5, 6), (6, 5), (3, 9), (2, 2), (9, 1), (0, 0)):
+        check(in_threes, rng.random(n), rng.random(m), scripted=threes)
+
+
+@pytest.mark.compiled
+def test_a_loop_of_a_few_trips_is_part_of_the_trip_around_it() -> None:
+    graph = parse(script_ir(pooled, np.zeros((4, 4)), np.zeros((2, 2))))
+    versions = [op for op in walk(graph.body) if op.name == "if" and any(o.name == "loop" for o in op.blocks[0].ops)]
+    inner = next(op for op in walk(versions[0].block("then")) if op.name == "loop")
+    assert not any(op.name == "check" for op in walk(inner.block("body")))

@@ -25,19 +25,23 @@ _FEW = 8
 
 def is_few(loop: Op) -> bool:
     """Whether a loop is a part of the trip around it."""
-    return isinstance(loop.operands[0].known, int) and loop.operands[0].known <= _FEW
+    return isinstance(loop.operands[0].known, int) and loop.operands[0].known <= _FEW and _goes(loop)
+
+
+def _goes(loop: Op) -> bool:
+    """Whether nothing in a loop ends it; others do not become vectors."""
+    return loop.block("body").results[0] is loop.operands[1]
 
 
 def split_by_fit(loop: Op, made: Sequence[Op], needs: Mapping[Op, Sequence[Limit] | None], scope: Scope) -> list[Op]:
     """What was made of a loop, in two versions where it has checks that all hold if what `needs` says of each, of
     values from outside, does."""
     ops = [*walk(loop.block("body"))]
-    if is_few(loop) or len(ops) > LONGEST or any(op.name == "loop" and not is_few(op) for op in ops):
+    if not _goes(loop) or is_few(loop) or len(ops) > LONGEST or any(op.name == "loop" and not is_few(op) for op in ops):
         return [*made]
     inside = [op for whole in made if whole.name == "loop" for op in walk(whole.block("body"))]
     checks = [op for op in inside if op.name == "check"]
-    goes = loop.block("body").results[0] is loop.operands[1]  # others do not become vectors
-    sums = [op for op in inside if op.defn.unchecked and goes]
+    sums = [op for op in inside if op.defn.unchecked]
     b = Builder(loop.span)
     fine = _fine(b, checks + sums, needs, scope)
     if fine is None and checks and sums:

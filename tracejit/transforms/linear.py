@@ -25,6 +25,8 @@ _DEPTH, _STEPS = 5, 60
 _SOME = 5
 #: A bound that is farther away says nothing about sizes.
 _NEAR = 1 << 20
+#: No array in memory has so many elements, so that loops need not be fast beyond.
+_FAR = 1 << 50
 
 
 class Linear:
@@ -175,16 +177,21 @@ class Facts:
             x = found
         return x
 
-    def compared(self, x: Linear) -> Limit | None:
-        """`x <= 0` as a comparison that can be computed, if there is one."""
+    def compared(self, x: Linear) -> list[Limit] | None:
+        """`x <= 0` as comparisons that can be computed, if there are such."""
         if self.fits(x):
-            return x, number(0)
+            return [(x, number(0))]
         for value, factor in x.terms.items():
             if abs(factor) == 1:
                 alone, rest = Linear({value: 1}), x.plus(Linear({value: -factor}))
                 if self.fits(rest.times(-factor)):
-                    return (alone, rest.times(-1)) if factor > 0 else (rest, alone)
-        return None
+                    return [(alone, rest.times(-1)) if factor > 0 else (rest, alone)]
+        near = [v for v, factor in x.terms.items() if abs(factor) > 1 and self.bounds[v][1] > _FAR]
+        with self.scope():
+            for value in near:
+                self.learn(Linear({value: 1}, -_FAR))
+            fits = self.most(x) <= HIGH and self.least(x) >= LOW
+        return [*((Linear({v: 1}), number(_FAR)) for v in near), (x, number(0))] if fits else None
 
     def _without(self, x: Linear, value: Value) -> Linear | None:
         """An expression without a value that x is at most: the least of those that can be compared with the first."""

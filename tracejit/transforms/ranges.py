@@ -147,9 +147,9 @@ class _Analysis:
             if self.facts.most(goal) <= 0:
                 continue
             most = self.facts.most_outside(goal, outside)
-            limit = None if most is None else self.facts.compared(most)
-            if limit is not None:
-                found.append(limit)
+            limits = None if most is None else self.facts.compared(most)
+            if limits is not None:
+                found += limits
             elif not self.facts.holds(goal):
                 return None
         return found
@@ -302,7 +302,10 @@ class _Analysis:
                 for inner in walk(body):
                     self.assumed.pop(inner, None)
             self.assumed[op] = kept + found
-        self.stopping(op, body, checks, outside)
+        if self.outside is not None and is_few(op):  # it is unrolled
+            self.stops.pop(op, None)
+        else:
+            self.stopping(op, body, checks, outside)
         self.unknown(op.results)
         for assumption in self.assumed[op]:
             self.learn_result(assumption, op)
