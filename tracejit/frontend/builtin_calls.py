@@ -302,6 +302,7 @@ def _float(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
 
 @handles(complex)
 def _complex(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    args = [*args, *(kwargs.get(name, Static(0)) for name in ("real", "imag")[len(args) :])] if kwargs else args
     if all(isinstance(a, Static) for a in args):
         return c.call_now(complex, args, {}, node)
     numbers = [_number_argument(c, [a], a, node) for a in args]

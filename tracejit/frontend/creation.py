@@ -283,14 +283,15 @@ def _triangle(keep: str) -> Callable[[Calls, Arguments], FrontValue]:
         x = a.array()
         sizes = [c.ctx.size_value(n) for n in (x.lengths * 2 if x.rank == 1 else x.lengths)]  # a vector is all rows
         i, j = (c.ctx.fresh(c.ctx.b.emit("iota", sizes, {"axis": len(sizes) - k, "dtype": I64})[0]) for k in (2, 1))
-        inside = c.arith.typed(keep, a.node, c.arith.typed("sub", a.node, j, i), a["k"])
+        at = a["k" if a.is_none("diagonal") else "diagonal"]
+        inside = c.arith.typed(keep, a.node, c.arith.typed("sub", a.node, j, i), at)
         return c.arith.typed("select", a.node, inside, x, Static(False if x.dtype == BOOL else 0))
 
     return handler
 
 
-define("triu", "x k=0")(_triangle("ge"))
-define("tril", "x k=0")(_triangle("le"))
+define("triu", "x k=0 diagonal=None")(_triangle("ge"))
+define("tril", "x k=0 diagonal=None")(_triangle("le"))
 
 
 @define("array tensor", "x dtype=None copy=True order='K' subok=False ndmin=0 requires_grad=False device=None")

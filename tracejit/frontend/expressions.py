@@ -218,10 +218,8 @@ class Expressions:
                 return list_calls.repeated(self.calls, y, x, node)
             case "bitor" | "eq" | "ne", DictValue(), DictValue():
                 return comparisons.dicts(self, op, x, y, node)
-            case _, MessageValue(), _ if op in text.OPERATORS and not self.calls.objects.has_operator(y):
+            case _ if text.is_operated(op, x, y) and not self.calls.objects.has_operator(y):
                 return text.operated(self.calls, op, x, y, node)
-            case "add", _, MessageValue() if is_text(x):
-                return text.Text(self.calls, node).show(x).show(y).value()
             case "eq" | "ne" | "lt" | "le" | "gt" | "ge", GrowingList(), ListValue() | GrowingList():
                 return comparisons.lists(self, op, x, y, node)
             case "eq" | "ne" | "lt" | "le" | "gt" | "ge", ListValue(), GrowingList():
@@ -592,8 +590,3 @@ class Expressions:
 
 def _is_list(x: FrontValue) -> bool:
     return isinstance(x, SharedList | GrowingList) or (isinstance(x, ListValue) and bool(x.keys))
-
-
-def is_text(x: FrontValue) -> bool:
-    """Whether a value is a string."""
-    return isinstance(x, MessageValue) or (isinstance(x, Static) and isinstance(x.value, str))

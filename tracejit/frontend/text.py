@@ -284,26 +284,44 @@ def _known(value: object, conversion: str, spec: str) -> str:
     return ("{" + conversion + (":" + spec if spec else "") + "}").format(value)
 
 
-#: Operators whose left operand may be text made of run-time values.
-OPERATORS = ("add", "mul", "mod", "lt", "le", "gt", "ge")
+def is_text(x: FrontValue) -> bool:
+    """Whether a value is a string."""
+    return isinstance(x, MessageValue) or (isinstance(x, Static) and isinstance(x.value, str))
 
 
-def operated(c: Calls, op: str, x: MessageValue, y: FrontValue, node: ast.AST) -> FrontValue:
-    """`x op y` of text made of run-time values."""
-    is_text = isinstance(y, MessageValue) or (isinstance(y, Static) and isinstance(y.value, str))
-    match op, y:
-        case "add", _ if is_text:
+def is_operated(op: str, x: FrontValue, y: FrontValue) -> bool:
+    """Whether `x op y` is about text made of run-time values, or repeats text a run-time number of times."""
+    match op:
+        case "mul" if isinstance(x, Number):
+            return is_text(y)
+        case "mul":
+            return isinstance(x, MessageValue) or (is_text(x) and isinstance(y, Number))
+        case "add":
+            return (isinstance(x, MessageValue) or isinstance(y, MessageValue)) and is_text(x)
+        case _:
+            return op in ("mod", "lt", "le", "gt", "ge") and isinstance(x, MessageValue)
+
+
+def operated(c: Calls, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
+    """`x op y` of text."""
+    match op, x, y:
+        case "add", _, _ if is_text(y):
             return Text(c, node).show(x).show(y).value()
-        case "add", _:
+        case "add", _, _:
             return c.arith.mismatch(TypeError(f'can only concatenate str (not "{type_name(y)}") to str'), node)
-        case "mul", Static(int(n)):
+        case "mul", Number(), _:
+            return operated(c, op, y, x, node)
+        case "mul", _, Number() if y.dtype.is_integer:
+            count = Static(c.static(y, node, "how often text is repeated"))
+            return operated(c, op, x, count, node)
+        case "mul", MessageValue(), Static(int(n)):
             return _joined(_pieces(x) * n)
-        case "mul", Number() if y.dtype.is_integer:
-            c.ctx.refuse(node, "text made of run-time values is repeated as often as a run-time value says", "print it")
-        case "mod", _:
+        case "mul", Static(str(known)), Static(int(n)):
+            return Static(known * n)
+        case "mod", _, _:
             reason = "the text before % has run-time values in it"
             c.ctx.refuse(node, reason, "put all values in at once, or add the texts")
-        case "lt" | "le" | "gt" | "ge", _ if is_text:
+        case _ if is_text(y):
             c.ctx.refuse(node, "the order of text made of run-time values", "compare what it is made of")
         case _:
             return c.arith.binary(op, x, y, node)

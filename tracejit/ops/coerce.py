@@ -140,6 +140,7 @@ def convert(b: Any, x: Any, dtype: DType, weak: bool = False) -> Any:
         if isinstance(x, int) and not isinstance(x, bool) and dtype.is_integer and not _fits(x, dtype):
             raise OverflowError(f"Python integer {x} out of bounds for {dtype.numpy_name}")
         return b.wrap(b.constant(_as_kind(x, dtype), ScalarType(dtype))) if isinstance(b, Builder) else x
+    x = x.x if isinstance(x, Weak) else x
     source = b.dtype(x)
     if source == dtype:
         return x

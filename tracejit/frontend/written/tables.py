@@ -356,6 +356,36 @@ class CounterTable(Table):
         ordered = sorted(self.items(), key=lambda item: item[1], reverse=True)
         return ordered if n is None else ordered[: max(n, 0)]
 
+    def __add__(self, other: Any) -> Any:
+        made = self.copy()
+        made.update(other)
+        return made._positive()
+
+    def __sub__(self, other: Any) -> Any:
+        made = self.copy()
+        made.subtract(other)
+        return made._positive()
+
+    def __and__(self, other: Any) -> Any:
+        made = CounterTable()
+        for key, n in self.items():
+            made[key] = min(n, other[key])
+        return made._positive()
+
+    def __or__(self, other: Any) -> Any:
+        made = self.copy()
+        for key in other:
+            made[key] = max(made[key], other[key])
+        return made._positive()
+
+    def _positive(self) -> Any:
+        """The keys that are counted more often than not."""
+        made = CounterTable()
+        for key, n in self.items():
+            if n > 0:
+                made[key] = n
+        return made
+
     def elements(self) -> Any:
         return [key for key, n in self.items() for _ in range(n)]
 
