@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,20 @@ def test_overrides_end_with_their_block() -> None:
     assert config.get("disable") == before
     with pytest.raises(KeyError):
         config.set("nonsense", 1)
+
+
+def test_what_is_no_value_is_refused_when_it_is_set() -> None:
+    for value in (0, -3, 2.5, "two"):
+        with pytest.raises(ValueError, match="a number of threads"):
+            config.set("num_threads", value)
+    with pytest.raises(ValueError, match="unknown topic"):
+        config.set("log", {"frontnd"})
+    with config.override(num_threads="3", cache_dir="there", log=["llvm", "after:fuse"]):
+        assert (config.get("num_threads"), config.get("cache_dir")) == (3, Path("there"))
+        assert config.logs("llvm") and config.logs("after:fuse") and not config.logs("asm")
+
+
+def test_settings_are_there_from_the_start() -> None:
+    code = "import tracejit as tj; tj.config.set('num_threads', 1); print(tj.config.get('num_threads'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n", done.stderr

@@ -129,7 +129,7 @@ _LATER = {
     "load_weights": "tracejit.weights",
     "save_weights": "tracejit.weights",
 }
-_MODULES = ("cuda", "data", "fft", "jit", "linalg", "nn", "optim", "special")
+_MODULES = ("config", "cuda", "data", "fft", "jit", "linalg", "nn", "optim", "special")
 
 #: PyTorch's type of shapes, which are tuples here.
 Size = tuple

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,13 +96,18 @@ def get(name: str) -> Any:
 
 
 def set(name: str, value: Any) -> None:
-    """Override a setting for this process; `None` gives it back to the environment."""
+    """Override a setting for this process; `None` gives it back to the environment. Raises ValueError for what would
+    be none in the variable either."""
     if name not in SETTINGS:
         raise KeyError(f"unknown setting {name!r}; known: {', '.join(SETTINGS)}")
     if value is None:
         _overrides.pop(name, None)
     else:
-        _overrides[name] = value
+        _overrides[name] = SETTINGS[name].parse(_as_text(value))
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, AbstractSet | list | tuple) else str(value)
 
 
 @contextmanager

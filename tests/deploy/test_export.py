@@ -313,3 +313,16 @@ def test_too_deep_is_a_status_on_stacks_of_any_size(tmp_path: Path) -> None:
         threading.stack_size(before)
     run()
     assert len(found) == 2 and all("RecursionError: maximum recursion depth exceeded" in text for text in found)
+
+
+def test_examples_that_are_no_tuple_are_refused(tmp_path: Path) -> None:
+    """The rows of an array were taken for arguments."""
+
+    def f(x: Any) -> Any:
+        return x * 2
+
+    for examples in (np.ones((1, 3)), 3.0, "x"):
+        with pytest.raises(TypeError, match="example_args is a tuple of arguments"):
+            tj.export(f, examples, tmp_path / "f.tj")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="example_args is a tuple of arguments"):
+            tj.jit.save(tj.script(f), tmp_path / "f.pt", example_args=examples)  # type: ignore[arg-type]

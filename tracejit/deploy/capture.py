@@ -47,10 +47,17 @@ class Captured:
     outputs: tuple[str, ...]
 
 
+def require_arguments(examples: Any) -> None:
+    """TypeError for what is no sequence of arguments: the rows of an array would be taken for them."""
+    if not isinstance(examples, Sequence) or isinstance(examples, str | bytes):
+        raise TypeError(f"example_args is a tuple of arguments, as in (x,), not {type(examples).__name__}")
+
+
 def capture(fn: Callable[..., Any], example_args: Sequence[Any]) -> Captured:
     """Lower a function for export. Raises `ScriptError` for what is outside the language, `ExportError` for a result
     that is no array or number."""
     scripted, first = _scripted(fn)
+    require_arguments(example_args)
     bound = scripted.signature.bind(*first, *example_args)
     bound.apply_defaults()
     values = list(bound.arguments.values())

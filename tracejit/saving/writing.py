@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from tracejit.deploy.capture import require_arguments
 from tracejit.eager.modes import MODE
 from tracejit.eager.random import STATE
 from tracejit.errors import ExportError, ScriptError
@@ -66,6 +67,7 @@ def save(
     for name, function in functions.items():
         calls = function.calls_of(root)
         if example_args is not None:
+            require_arguments(example_args)
             calls = function.call(example_args) if name == _MAIN[root is not None] else []
         made.function(name, function, calls)
     if not any(content["entries"] for content in made.functions.values()):
