@@ -647,3 +647,71 @@ def test_a_loop_of_a_few_trips_is_part_of_the_trip_around_it() -> None:
     versions = [op for op in walk(graph.body) if op.name == "if" and any(o.name == "loop" for o in op.blocks[0].ops)]
     inner = next(op for op in walk(versions[0].block("then")) if op.name == "loop")
     assert not any(op.name == "check" for op in walk(inner.block("body")))
+
+
+def first_above(x, y, least):
+    found = False
+    i = 0
+    total = 0.0
+    while i < len(x):
+        if x[i] > least:
+            found = True
+            break
+        total += y[i]
+        i += 1
+    return found, total
+
+
+def place_of(x, value):
+    i = 0
+    j = 0
+    while i < len(x):
+        j = i * 2
+        if x[i] == value:
+            break
+        i += 1
+        j += 1
+    return j
+
+
+def divisors(n):
+    count = 0
+    for k in range(2, n):
+        d = 2
+        prime = True
+        while d * d <= k:
+            if k % d == 0:
+                prime = False
+                break
+            d += 1
+        if prime:
+            count += 1
+    return count
+
+
+def up_to(x, n):
+    total = 0
+    i = 0
+    while True:
+        if x[i] < 0:
+            x[i] += 1
+            total += i
+            break
+        elif i >= n:
+            return -total
+        i += 2
+        total += x[i]
+    return total
+
+
+def test_loops_that_end_in_their_midst() -> None:
+    rng = np.random.default_rng(6)
+    for n in (0, 1, 5):
+        x = rng.random(n)
+        check(first_above, x, x, 0.6)
+        check(first_above, x, x[: n // 2], 2.0)
+        check(place_of, x, x[-1] if n else 0.0)
+        check(place_of, x, 7.0)
+    check(divisors, 60)
+    for x in ([1, 2, -3, 4], [1, 2, 3, 4, 5, 6], [-1], [0], []):
+        check(up_to, np.array(x, np.int64), 4)

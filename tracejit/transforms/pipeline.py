@@ -32,6 +32,7 @@ LEVEL2 = (
     "unstack",
     "ranges",
     "wrap-aside",
+    "last-trips",
     "write-home",
     "sink-reshapes",
     "sink-broadcasts",
@@ -42,7 +43,7 @@ LEVEL2 = (
     "independent",
 )
 #: Those of them that are for the CPU only.
-CPU_ONLY = frozenset(("scalarize", "wrap-aside", "defer-products", "turn-factors", "multiply-ahead"))
+CPU_ONLY = frozenset(("scalarize", "wrap-aside", "last-trips", "defer-products", "turn-factors", "multiply-ahead"))
 
 _TRANSFORMS: dict[str, Transform] = {}
 
