@@ -22,6 +22,7 @@ from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
 from tracejit.transforms.fits import is_few, split_by_fit
+from tracejit.transforms.growth import Growth
 from tracejit.transforms.limits import SIZE, Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Limit, Linear, number
 from tracejit.transforms.pipeline import transform
@@ -91,6 +92,7 @@ class _Analysis:
         self.needs: dict[Op, list[Limit] | None] = {}  #: what must hold ahead of a loop for checks in it to hold
         self.outside: int | None = None  #: the clock ahead of the loop that is walked
         self.assumed: dict[Op, list[Assumption]] = {}
+        self.growth = Growth({r: op for op in walk(graph.body) for r in op.results})
         self.dims = {d for op in walk(graph.body) for v in _bound(op) for d in type_values(v.type)}
         for param in graph.params:
             self.r.form(param)
@@ -312,20 +314,25 @@ class _Analysis:
 
     def candidates(self, op: Op, body: Block) -> list[Assumption]:
         """What may hold at the start of every trip."""
+        going = self.going(op, body)
+        bounded = {v for a in going for v in (a.x, a.y)}  # by the condition, however much they grow
         found: list[Assumption] = []
         for place, init in enumerate(op.operands[2:]):
             form = self.r.form(init)
             if form is None:
                 continue
             low, high = self.facts.least(form), self.facts.most(form)
-            for sign, end in ((-1, -low), (1, high)):
-                found.append(_Bound(place, sign))
-                if abs(end) < _TRIPS and form.terms:
+            rise = self.growth.of(op, place, 1)
+            for sign, end, grown in ((-1, -low, self.growth.of(op, place, -1)), (1, high, rise)):
+                if grown <= 0:
+                    found.append(_Bound(place, sign))
+                if abs(end) < _TRIPS and form.terms and (grown <= 0 or place in bounded):
                     found.append(_Bound(place, sign, end))
-            found.append(_Bound(place, 1, None, 1))
+            if rise <= 1:
+                found.append(_Bound(place, 1, None, 1))
             if low > 0:
                 found.append(_Bound(place, -1, 0))
-        return found + self.going(op, body)
+        return [*found, *going]
 
     def at_start(self, op: Op) -> Iterator[Assumption]:
         """Those assumptions of an earlier walk that hold where the loop starts: what they came from may be given up."""
@@ -403,7 +410,7 @@ class _Analysis:
         steps = ((place, self.step(place, body)) for place in range(len(op.results)) if place not in known)
         return [_Counter(place, step) for place, step in steps if step and abs(step) < 1 << 32]
 
-    def going(self, op: Op, body: Block) -> list[Assumption]:
+    def going(self, op: Op, body: Block) -> list[_Going]:
         """Parts of the condition that hold before the loop too; they hold at the start of every trip."""
         made = {r: inner for inner in walk(body) for r in inner.results}
         inside = set(made) | set(body.params)
@@ -412,7 +419,7 @@ class _Analysis:
         def outer(value: Value) -> int | Value | None:
             return places.get(value, None if value in inside else value)
 
-        found: list[Assumption] = []
+        found: list[_Going] = []
         with self.facts.scope():
             self.r.assume(op.operands[1], True)
             for part in self.compared(body.results[0], made):
