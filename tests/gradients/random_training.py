@@ -1,7 +1,8 @@
 """Random functions of tensors that call `backward()` inside loops and branches, detach what they hand on, and take
 steps: what they leave in `.grad`, return and raise is compared with eager code.
 
-`python -m tests.gradients.random_training --first 0 --count 200` looks for functions that differ.
+`python -m tests.gradients.random_training --first 0 --count 200` looks for functions that differ. Those of seeds from
+1,000,000 on also have a list of losses.
 """
 
 from __future__ import annotations
@@ -53,6 +54,25 @@ STEPS = (
     "if u.grad is not None:|    with tj.no_grad():|        u -= 0.1 * u.grad",
     "if w.grad is not None:|    total = total + w.grad.sum().item()",
 )
+#: The first seed of functions with a list, and their further statements.
+WITH_LISTS = 1_000_000
+LIST_VALUES = (
+    *("ys.append((x * w).sum() * k)", "ys.append((x * w * h.detach()).sum())", "ys.append(loss)", "ys = []"),
+    *("ys.append((h * c).sum())", "ys.append((u * c.detach()).sum())", "loss = sum(ys) + (w * u).sum()"),
+    "if len(ys) > 0:|    loss = loss + ys[{i} % len(ys)]",
+)
+LIST_BACKWARDS = (
+    *("if len(ys) > 0:|    ys[{i} % len(ys)].backward()",) * 2,
+    *("for y in ys:|    y.backward()", "for y in ys:|    y.backward()|ys = []"),
+    *("sum(ys, (w * u).sum()).backward()|ys = []", "if len(ys) > 0:|    (ys[-1] * ys[0]).backward()"),
+    *(
+        "if len(ys) > 1:|    ys[0].backward()|    ys[1].backward()",
+        "h, c, loss = h.detach(), c.detach(), loss.detach()",
+    ),
+    "if len(ys) > 0:|    ys[{i} % len(ys)].backward(retain_graph=True)",
+    "try:|    ys[{i}].backward()|except RuntimeError:|    total = total + 1.0|except IndexError:|    total += 9.0",
+    "loss.backward()|h, c, loss = h.detach(), c.detach(), loss.detach()",
+)
 CONDITIONS = ("{i} % 2 == 1", "{i} % 2 == 1", "h.sum() > 0.3", "k > 1", "{i} > 0", "loss.item() > 0.5", "c[0] < 0.4")
 
 
@@ -63,6 +83,10 @@ class Writer:
         self.random = random.Random(seed)
         self.lines: list[str] = []
         self.counter = 0
+        self.values, self.backwards = VALUES, BACKWARDS
+        if seed >= WITH_LISTS:
+            self.values, self.backwards = (*VALUES[:6], *LIST_VALUES), LIST_BACKWARDS
+            self.lines.append("    ys = []")
 
     def write(self, indent: str, text: str, ints: Sequence[str]) -> None:
         text = text.replace("{c}", self.random.choice(CONDITIONS))
@@ -81,7 +105,7 @@ class Writer:
             elif kind < 0.34 and depth < 3 and loops < 2:
                 self.loop(indent, ints, depth, loops)
             elif kind < 0.5:
-                self.write(indent, self.random.choice(BACKWARDS), ints)
+                self.write(indent, self.random.choice(self.backwards), ints)
             elif kind < 0.55:
                 self.write(indent, self.random.choice(CUTS), ints)
             elif kind < 0.62:
@@ -89,7 +113,7 @@ class Writer:
             elif kind < 0.65 and loops:
                 self.write(indent, "if {c}:|    break", ints)
             else:
-                self.write(indent, self.random.choice(VALUES), ints)
+                self.write(indent, self.random.choice(self.values), ints)
 
     def loop(self, indent: str, ints: Sequence[str], depth: int, loops: int) -> None:
         self.counter += 1

@@ -117,6 +117,7 @@ class _Made:
         self.index: dict[Op, tuple[Block, int]] = {}  #: the block of a branch or a loop, and its number there
         self.define(body.params, 0)
         self.ops(body)
+        self.counting = self.with_ops()  #: the bits of such ops, and of merged values that they made
 
     def bit(self) -> int:
         self.count += 1
@@ -183,6 +184,16 @@ class _Made:
                     every |= self.before(each, op)
         self.define((value,), every)
 
+    def with_ops(self) -> int:
+        found, before = self.nodes, 0
+        while found != before:
+            before = found
+            for number in _numbers(self.merged & ~found):
+                merge = self.merges[number]
+                if (self.of.get(merge.value(0), 0) | self.of.get(merge.value(1), 0)) & found:
+                    found |= merge.bit
+        return found
+
     def last(self, made: int) -> list[_Merge]:
         """What the last branch or loop gave of what something was made of, or what the last loop around carries."""
         merged = made & self.merged
@@ -239,7 +250,7 @@ class Spending:
 
     def spent(self, made: int, place: _Place, inputs: int) -> Facts:
         """Whether something that was made, and leads to these inputs, is spent at a place."""
-        found = NEVER
+        found, made = NEVER, made & self.made.counting
         while made:
             merges = self.made.last(made)
             latest = self.latest(place, merges)
@@ -281,6 +292,7 @@ class Spending:
 
     def common(self, one: int, other: int, inputs: tuple[int, int]) -> Facts:
         """Whether two things that were made have an op in common which leads to inputs of both of two gradients."""
+        one, other = one & self.made.counting, other & self.made.counting
         key = (*sorted((one, other)), *sorted(inputs))
         if key not in self.asked:
             self.asked[key] = self._common(one, other, inputs)
