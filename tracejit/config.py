@@ -66,8 +66,11 @@ def _directory(text: str) -> Path:
 
 
 def _cache_directory() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "tracejit"
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "tracejit"
+    except RuntimeError:  # a user without a home: no folder can be made there
+        return Path(os.devnull) / "tracejit"
 
 
 SETTINGS: dict[str, Setting] = {

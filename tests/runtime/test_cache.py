@@ -89,6 +89,39 @@ def test_a_file_in_place_of_the_folder_is_tolerated(tmp_path: Path) -> None:
     assert cache.usage() == (0, 0)
 
 
+def test_a_folder_that_cannot_be_looked_for_is_tolerated(tmp_path: Path) -> None:
+    config.set("cache_dir", tmp_path / ("long" * 100))
+    key = cache.digest("x")
+    assert not cache.has(key)
+    cache.store(key, b"code")
+    cache.flush()
+    assert cache.load(key) is None
+
+
+def test_a_user_without_a_home_is_tolerated(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    config.set("cache_dir", None)
+    for variable in ("XDG_CACHE_HOME", "TRACEJIT_CACHE_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    key = cache.digest("x")
+    cache.store(key, b"code")
+    cache.flush()
+    assert cache.load(key) is None and not cache.has(key)
+
+
+def test_an_entry_under_the_name_of_another_counts_as_absent(fresh_folder: Path) -> None:
+    keys = [cache.digest(name) for name in "xy"]
+    for key in keys:
+        cache.store(key, key.encode())
+    cache.flush()
+    first, second = (cache._path(key) for key in keys)
+    first.write_bytes(second.read_bytes())
+    assert [cache.load(key) for key in keys] == [None, keys[1].encode()]
+
+
 @pytest.mark.skipif(
     sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs permissions"
 )

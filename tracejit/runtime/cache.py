@@ -21,7 +21,7 @@ from tracejit import config
 from tracejit.locks import Lock
 from tracejit.runtime import errands
 
-_MAGIC = b"tracejit object 1\n"
+_MAGIC = b"tracejit object 2\n"
 _SUFFIX = ".tjo"
 
 #: Bytes the folder may hold, and what is left after tidying.
@@ -93,7 +93,10 @@ def folder() -> Path:
 def has(key: str) -> bool:
     """Whether there is a file for a key, or will be."""
     path = _path(key)
-    return path in _waiting or path.exists()
+    try:
+        return path in _waiting or path.exists()
+    except OSError:  # the folder may not be looked into
+        return False
 
 
 def load(key: str) -> bytes | None:
@@ -106,7 +109,7 @@ def load(key: str) -> bytes | None:
         data = path.read_bytes()
     except OSError:
         return None
-    body = _checked(data)
+    body = _checked(path, data)
     if body is not None:
         _touch(path)
     return body
@@ -172,7 +175,7 @@ def _write(path: Path, body: bytes) -> None:
         return
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + hashlib.blake2b(body, digest_size=16).digest() + body)
+            file.write(_MAGIC + _checksum(path, body) + body)
         os.replace(name, path)
     except OSError:
         _remove(Path(name))
@@ -215,12 +218,16 @@ def _path(key: str) -> Path:
     return folder() / key[:2] / (key[2:] + _SUFFIX)
 
 
-def _checked(data: bytes) -> bytes | None:
+def _checksum(path: Path, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16, key=path.stem.encode()).digest()
+
+
+def _checked(path: Path, data: bytes) -> bytes | None:
     start = len(_MAGIC) + 16
     if not data.startswith(_MAGIC):
         return None
     body = data[start:]
-    return body if hashlib.blake2b(body, digest_size=16).digest() == data[len(_MAGIC) : start] else None
+    return body if _checksum(path, body) == data[len(_MAGIC) : start] else None
 
 
 def _entries() -> list[tuple[float, int, Path]]:
