@@ -24,17 +24,20 @@ class Stages:
 
     def __init__(self) -> None:
         self.times: dict[str, float] = {}
+        self.names: list[str] = []  #: of the stages that run now
         self._open: list[float] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what is done inside."""
         self._open.append(0.0)
+        self.names.append(name)
         start = process_time()
         try:
             yield
         finally:
             whole = process_time() - start
+            self.names.pop()
             self.times[name] = self.times.get(name, 0.0) + whole - self._open.pop()
             if self._open:
                 self._open[-1] += whole
@@ -57,7 +60,7 @@ def watched() -> Stages:
     """Timers on all stages of this process."""
     from tracejit.codegen import llvm as printer
     from tracejit.runtime import cache as disk
-    from tracejit.runtime import cpu, emission, engine
+    from tracejit.runtime import cpu, emission, engine, stock
     from tracejit.scripted import compiler, function
     from tracejit.transforms import pipeline
 
@@ -68,14 +71,17 @@ def watched() -> Stages:
     }
     stages = Stages()
     unlocked = emission._unlocked
-    emission._unlocked = lambda name: stages.timed(unlocked(name), calls[name])
+    shared = "shared code"  # its passes and code are no program's
+    emission._unlocked = lambda name: stages.timed(
+        unlocked(name), lambda *_: shared if shared in stages.names else calls[name]
+    )
     stages.watch(function, "lower_function", "front end")
     stages.watch(pipeline, "_step", lambda graph, name: name)
     stages.watch(compiler, "lower", "loop program")
     stages.watch(printer, "print_kernel", "LLVM text")
     stages.watch(printer.EntryPrinter, "print_entry", "LLVM text")
     stages.watch(cpu, "compile_program", "native: rest")
-    stages.watch(engine.Engine, "quickly", "engine: code")
+    stages.watch(stock.Stock, "_emitted", shared)
     stages.watch(engine.Engine, "link", "link")
     stages.watch(engine.Engine, "__init__", "engine")
     stages.watch(cpu.loop_text, "print_program", "loop text")
