@@ -188,6 +188,19 @@ def chosen(x, n):
     return rows, first, found, made
 
 
+def chosen_by_conditions(x, n):
+    a, b = x[0] * 1.0, x[1] * 1.0
+    rows, found = [a, b], []
+    last = {0: np.zeros(3), 1: np.ones(3)}
+    for i in range(n):
+        for v in rows:
+            v += i
+        a *= 2
+        found.append(a if i % 2 else b)
+        last[i % 2] = rows[i % len(rows)]
+    return a, b, found, last
+
+
 def raising(n):
     rows = [np.ones(2) for i in range(n)]
     try:
@@ -212,6 +225,7 @@ def raising(n):
         (in_other_containers, ((X, 4), (X, 1))),
         (through_functions, ((X, 3),)),
         (chosen, ((X, 3), (X, 1))),
+        (chosen_by_conditions, ((X, 3), (X, 1))),
         (raising, ((2,),)),
     ],
 )

@@ -17,6 +17,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.frontend.arith import Arithmetic
+from tracejit.frontend.array_memory import same_memory
 from tracejit.frontend.choices import option_index
 from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import ForLoop
@@ -352,7 +353,7 @@ class Lists:
                 content = self.ctx.load(item)
                 if dtype != item.dtype:
                     content = self.ctx.b.emit("cast", (content,), {"dtype": dtype})[0]
-                self.ctx.storage.held.add(item.storage)
+                self.ctx.storage.held.update(same_memory(self.ctx, item.storage))
                 yield self.ctx.recorded(content)
                 yield from (self.ctx.size_value(n) for n, size in zip(item.lengths, sizes, strict=True) if size is None)
             case (SharedKind(), SharedList()) | (InstanceKind(), SharedObject()):

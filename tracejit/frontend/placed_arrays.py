@@ -60,8 +60,8 @@ def place_if_possible(ctx: Context, view: ArrayView) -> None:
 def note_holders(ctx: Context, item: FrontValue, places: frozenset[object]) -> None:
     """Remember which lists hold the arrays of an item, by the places that make them."""
     for part in led_to([item]):
-        if isinstance(part, ArrayView):
-            ctx.holders[part.storage] = ctx.holders.get(part.storage, frozenset()) | places
+        for c in same_memory(ctx, part.storage) if isinstance(part, ArrayView) else ():
+            ctx.holders[c] = ctx.holders.get(c, frozenset()) | places
 
 
 def holds_arrays(kind: Kind, dtype: DType) -> bool:
