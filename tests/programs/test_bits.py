@@ -97,3 +97,12 @@ def test_what_would_change_with_it_is_refused():
 def test_bits_have_no_derivative_which_is_refused():
     with pytest.raises(RuntimeError, match="bits have no derivative"):
         tj.grad(script(lambda x: (x.view(np.float32) ** 2).sum()))(np.ones(2))
+
+
+def test_another_width_where_bytes_do_not_lie_beside_each_other_is_refused():
+    words = script(lambda x: x.view(np.uint32))
+    data = np.arange(16, dtype=np.uint8)
+    assert np.array_equal(words(data), data.view(np.uint32))
+    for scattered in (data[::-1], np.asfortranarray(data.reshape(4, 4))):
+        with pytest.raises(ScriptError, match="beside each other"):
+            words(scattered)

@@ -7,6 +7,7 @@ import ast
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from tracejit.frontend.array_facts import LAYOUT, note_asked
 from tracejit.frontend.values import ArrayView, FrontValue, Number, describe
 from tracejit.frontend.write_checks import Part
 from tracejit.ir.types import DType
@@ -36,8 +37,10 @@ def viewed_as(calls: Calls, base: FrontValue, kind: Any, node: ast.AST) -> Front
             ctx.refuse(node, f"the bits of {each.numpy_name} cannot be read as another dtype", "float32")
     if isinstance(base, Number):
         return _number_as(calls, base, dtype, node)
-    if base.rank and dtype.bits != base.dtype.bits and base.strides[-1] != 1:
-        ctx.refuse(node, "numbers that do not lie beside each other are read as another dtype", "copy them first")
+    if base.rank and dtype.bits != base.dtype.bits:
+        note_asked(LAYOUT)
+        if base.strides[-1] != 1 or base.storage in ctx.strided:
+            ctx.refuse(node, "numbers that do not lie beside each other are read as another dtype", "copy them first")
     try:
         made = ctx.b.read_as(ctx.handle(ctx.load(base)), dtype)
     except ValueError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracejit.frontend import list_arrays
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import converted, define, reshaped
-from tracejit.frontend.elementwise import require_cast
+from tracejit.frontend.elementwise import require_cast, require_same_kind
 from tracejit.frontend.kinds import ArrayKind
 from tracejit.frontend.slices import permuted
 from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, Size
@@ -77,6 +77,7 @@ def _cat(c: Calls, a: Arguments) -> FrontValue:
     made = _cat_of(c, a)
     if a.is_none("out"):
         return made
+    require_same_kind(c, "concatenate", made, a.array("out"), a.node)
     c.indexing.assign(a.array("out"), made, a.node)
     return a["out"]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tracejit.eager.library import KEYWORDS
 from tracejit.frontend.devices import require_device
+from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import (
     ArrayView,
@@ -102,6 +103,8 @@ def library_call(
         weak, boxed = library.rank_0 == "python", library.rank_0 == "array"
         result = dataclasses.replace(result, weak=weak, boxed=boxed)
     if isinstance(out, ArrayView):
+        if library.name == "clip":  # a ufunc of NumPy's
+            require_same_kind(calls, library.name, result, out, node)
         calls.indexing.assign(out, result, node)
         return out
     return result
