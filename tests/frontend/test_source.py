@@ -369,3 +369,18 @@ def test_assertions_are_left_out_where_python_leaves_them_out(tmp_path: Path) ->
     )
     done = subprocess.run([sys.executable, "-O", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "[-1.]\n"), done.stderr[-500:]
+
+
+def test_what_is_nested_deeper_than_the_compiler_can_go_is_refused(tmp_path: Path) -> None:
+    def ladder(rungs: int) -> str:
+        text = "".join(f"    elif x[0] > {k}:\n        return {k}.0\n" for k in range(rungs, 0, -1))
+        return f"def ladder_{rungs}(x):\n    if x[0] > {rungs + 1}:\n        return 7.0\n{text}    return 0.0\n"
+
+    long_sum = f"def long_sum(x):\n    return {' + '.join(['x'] * 600)}\n"
+    made = module(tmp_path, "nested_program", long_sum + ladder(200) + ladder(300))
+    for function in (made.long_sum, made.ladder_200, made.ladder_300):
+        with pytest.raises(ScriptError, match="nested too deeply to be compiled") as caught:
+            script(function, cache=False)(np.ones(2))
+        assert caught.value.filename == made.__file__ and caught.value.lineno is not None
+    with pytest.warns(RuntimeWarning, match="runs as plain Python"):
+        assert script(made.ladder_300, cache=False, fallback=True)(np.full(2, 5.5)) == 5.0

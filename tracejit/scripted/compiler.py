@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tracejit.codegen.llvm import loops
 from tracejit.codegen.loop_ir import Program
 from tracejit.codegen.lower import lower
 from tracejit.codegen.text import print_program
+from tracejit.errors import ScriptError, Span
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.opdef import MATRICES
 from tracejit.ir.types import TensorType
@@ -35,15 +37,36 @@ pipeline.load((*SIMPLIFY, *pipeline.LEVEL2))
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
-    """No search for garbage cycles: compiling makes many objects and hardly any cycle."""
+def compiling(place: Callable[[], Span | None]) -> Iterator[None]:
+    """No search for garbage cycles: compiling makes many objects and hardly any cycle. What is nested deeper than
+    Python's recursion limit allows is a `ScriptError` at the place."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
+    except RecursionError:
+        if _depth() > sys.getrecursionlimit() // 2:  # callers have left little room
+            raise
+        raise ScriptError(
+            "expressions or statements are nested too deeply to be compiled under Python's recursion limit of "
+            f"{sys.getrecursionlimit()}",
+            place(),
+            instead="split the longest expression or chain of elif, or call sys.setrecursionlimit before",
+        ) from None
     finally:
         if enabled:
             gc.enable()
+
+
+def _depth() -> int:
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth
+
+
+def _place(graph: Graph) -> Span | None:
+    return next((op.span for op in walk(graph.body) if op.span is not None), None)
 
 
 @dataclass(eq=False)
@@ -82,7 +105,7 @@ class Compiled:
         """The native function of this process."""
         from tracejit.runtime.cpu import compile_program
 
-        with collector_paused():
+        with compiling(lambda: _place(self.graph)):
             return compile_program(self.interface, key=self.content, keep=self._is_kept, whole=lambda: self.program)
 
     @property
@@ -165,7 +188,7 @@ def compile_graph(graph: Graph, layouts: Sequence[bool] | None = None) -> Compil
     """Compile a graph for its device. Raises `NotDifferentiable` for gradients that cannot be had."""
     layouts = tuple(layouts) if layouts is not None else (True,) * len(graph.params)
     prepare_products(graph)
-    with collector_paused():
+    with compiling(lambda: _place(graph)):
         simplified, final, stages = transformed(graph)
         program = lower(final, graph.device, layouts)
     config.log("passes", f"@{graph.name} as a loop program", lambda: print_program(program))

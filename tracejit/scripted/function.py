@@ -20,7 +20,7 @@ from typing import Any
 from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
 from tracejit.eager.modes import MODE
-from tracejit.errors import ScriptError
+from tracejit.errors import ScriptError, Span
 from tracejit.frontend.first_call import called_with
 from tracejit.frontend.function import Lowered, lower_function
 from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
@@ -43,7 +43,7 @@ from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk
 from tracejit.runtime.dispatch import FastCallable, is_decided
 from tracejit.scripted.calls import inputs_of, run
-from tracejit.scripted.compiler import Compiled, collector_paused, compile_graph, prepare_calls, prepare_engine
+from tracejit.scripted.compiler import Compiled, compile_graph, compiling, prepare_calls, prepare_engine
 from tracejit.scripted.copies import refuse_copies
 from tracejit.scripted.device_calls import DeviceCalls
 from tracejit.scripted.fastpath import CallPattern, fast_specialisation
@@ -178,6 +178,10 @@ class ScriptedFunction(FastCallable):
                 raise
             self._fall_back(error)
 
+    def _place(self) -> Span | None:
+        code = getattr(self.__tracejit_function__, "__code__", None)
+        return None if code is None else Span(code.co_filename, code.co_firstlineno, function=code.co_name)
+
     @property
     def _is_plain(self) -> bool:
         """Whether calls run plain Python: nothing is read or refused then."""
@@ -187,7 +191,7 @@ class ScriptedFunction(FastCallable):
     def source(self) -> FunctionSource:
         """The function's syntax tree and names. Raises `ScriptError` where there are none, or for what can be seen to
         be outside the language."""
-        with collector_paused():
+        with compiling(self._place):
             found = function_source(self.__tracejit_function__)
             check_subset(found)
         return found
@@ -333,7 +337,7 @@ class ScriptedFunction(FastCallable):
     ) -> Specialisation:
         """A new specialisation; kept on the disk where that may be."""
         parameters = [(n, Access(i), s) for i, (n, s) in enumerate(zip(self._names, specs, strict=True))]
-        with called_with(arguments), collector_paused(), things_read() as read:
+        with called_with(arguments), compiling(self._place), things_read() as read:
             try:
                 lowered = self.with_items_told(parameters, aliases)
             except MustTell as request:
