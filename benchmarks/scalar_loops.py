@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import tracejit as tj
+from benchmarks.index_programs import PROGRAMS
 from benchmarks.measure import Case, local_case
-from benchmarks.scalar_programs import PROGRAMS
 
 
 def cases() -> Iterator[Case]:

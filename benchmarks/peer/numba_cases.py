@@ -10,8 +10,8 @@ import numba
 import numpy as np
 
 from benchmarks import inputs, names
+from benchmarks.index_programs import PROGRAMS
 from benchmarks.loop_programs import LOOPS
-from benchmarks.scalar_programs import PROGRAMS
 
 Found = Iterator[tuple[str, str, Callable[[], Callable[[], Any]]]]
 
