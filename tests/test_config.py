@@ -17,6 +17,9 @@ def test_variables_are_read_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACEJIT_NUM_THREADS", "0")
     with pytest.raises(ValueError):
         config.get("num_threads")
+    for name in ("NUM_THREADS", "CACHE_DIR"):
+        monkeypatch.setenv(f"TRACEJIT_{name}", "")
+    assert config.get("num_threads") >= 1 and config.get("cache_dir") != Path()
     monkeypatch.delenv("TRACEJIT_NUM_THREADS")
     assert config.get("num_threads") >= 1
 

@@ -60,11 +60,6 @@ def _cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def _directory(text: str) -> Path:
-    """A folder; no text is no setting."""
-    return Path(text) if text else _cache_directory()
-
-
 def _cache_directory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     try:
@@ -76,7 +71,7 @@ def _cache_directory() -> Path:
 SETTINGS: dict[str, Setting] = {
     "disable": Setting("TRACEJIT_DISABLE", _flag, lambda: False, "run every script as plain Python"),
     "log": Setting("TRACEJIT_LOG", _topics, frozenset, "what to print to stderr while compiling"),
-    "cache_dir": Setting("TRACEJIT_CACHE_DIR", _directory, _cache_directory, "where compiled objects are kept"),
+    "cache_dir": Setting("TRACEJIT_CACHE_DIR", Path, _cache_directory, "where compiled objects are kept"),
     "verify": Setting("TRACEJIT_VERIFY", _flag, lambda: False, "verify the graph after every transform"),
     "num_threads": Setting("TRACEJIT_NUM_THREADS", _positive, _cpu_count, "threads of parallel loops"),
 }
@@ -90,7 +85,7 @@ def get(name: str) -> Any:
     if name in _overrides:
         return _overrides[name]
     text = os.environ.get(setting.variable)
-    if text is None:
+    if not text:  # an empty variable is none
         return setting.default()
     try:
         return setting.parse(text)
