@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.programs.cases import Cases, Program, run
+from tests.programs.compare import check
 from tracejit import ScriptError, grad, script
 
 case = Cases()
@@ -270,3 +271,73 @@ def beside(n: int) -> int:
 def test_what_is_not_seen_through_is_refused(fn: Program) -> None:
     with pytest.raises(ScriptError):
         script(fn)(4)
+
+
+class Branch:
+    def __init__(self, value):
+        self.value = value
+        self.left = None
+        self.right = None
+
+    def walk(self):
+        if self.left is not None:
+            yield from self.left.walk()
+        yield self.value
+        if self.right is not None:
+            yield from self.right.walk()
+
+
+def put(tree, value):
+    if tree is None:
+        return Branch(value)
+    if value < tree.value:
+        tree.left = put(tree.left, value)
+    else:
+        tree.right = put(tree.right, value)
+    return tree
+
+
+def in_order(tree, depth=0):
+    if tree is not None:
+        yield from in_order(tree.left, depth + 1)
+        yield tree.value, depth
+        yield from in_order(tree.right, depth + 1)
+
+
+def halves(low, high):
+    if high - low < 2:
+        yield low
+        return
+    middle = (low + high) // 2
+    for v in halves(low, middle):
+        yield v
+    for v in halves(middle, high):
+        yield v + 1
+
+
+def test_generators_that_call_themselves():
+    def program(values):
+        tree = None
+        for v in values:
+            tree = put(tree, v)
+        found = []
+        for v, depth in in_order(tree):
+            found.append(v * 10 + depth)
+        total = sum(depth for _, depth in in_order(tree))
+        return found, total, list(in_order(tree)), max(tree.walk()), list(halves(0, len(values)))
+
+    check(program, [3, 1, 2, 5])
+    check(program, [1])
+
+
+def test_a_generator_that_calls_itself_while_what_it_reads_changes_is_refused():
+    def program(values):
+        tree = None
+        for v in values:
+            tree = put(tree, v)
+        for v, _ in in_order(tree):
+            tree.left = None
+        return v
+
+    with pytest.raises(ScriptError, match="which calls itself, is not used up"):
+        script(program)([2, 1, 3])

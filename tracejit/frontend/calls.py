@@ -19,6 +19,7 @@ from tracejit.frontend import (
     attributes,
     builtin_calls,
     class_calls,
+    collected_generators,
     creation,
     generators,
     iterators,
@@ -449,6 +450,8 @@ class Calls:
             self.ctx.refuse(node, f"calls are nested more than {_DEPTH} deep", "call fewer functions in each other")
         if recursion.is_recursive(source) or source.function in OUTLINED:
             return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
+        if source.node in recursion.known.collected:
+            return collected_generators.called(self, source, args, kwargs, node, closure)
         recursion.look_for(source, (f.source for f in callers))
         env = self.bind(source, args, kwargs, node, closure)
         if generators.is_generator(source.node):

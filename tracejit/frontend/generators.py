@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
+from tracejit.frontend import collected_generators
 from tracejit.frontend.cells import Renaming, fresh, names_of, own_nodes
 from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.desugar import (
@@ -99,7 +100,7 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
     if value.used or value.level != ctx.level:
         ctx.refuse(s.iter, "a generator runs once, where it is made, in a script", "call the function again")
     if ctx.generators.count(node) == _DEEPEST:
-        ctx.refuse(s.iter, f"the generator {value.source.name!r} calls itself", "use a list as a stack")
+        collected_generators.collect(ctx, value, s.iter)
     if value.source.filename != ctx.frame.source.filename and not value.source.is_library:
         ctx.refuse(s.iter, "a generator from another file is outside the language", "define it in this file")
     value.used = True

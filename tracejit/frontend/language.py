@@ -45,7 +45,8 @@ STATEMENTS = (
     ),
     Construct(
         "generator functions: `for` over them, comprehensions, `list`, `sum`, `enumerate`, unpacking and the like",
-        "a loop's body runs where the generator yields; one runs once, in the block that made it, and is sent nothing",
+        "a loop's body runs where the generator yields; one runs once, in the block that made it, and is sent nothing; "
+        "one that calls itself, and does nothing but to yield, gives all its items at once",
         "def g(k):\n    a, b = 0, 1\n    while a < k:\n        yield a\n        a, b = b, a + b\n"
         "    yield from range(k)\ns = 0\nfor i, v in enumerate(g(n)):\n    if i > 5:\n        break\n    s += v\n"
         "return s, list(g(n)), [v * 2 for v in g(n)]",

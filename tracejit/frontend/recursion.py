@@ -55,6 +55,8 @@ class Known:
     """What lowering once more starts from."""
 
     recursive: set[FunctionNode] = field(default_factory=set[FunctionNode])
+    #: generators that call themselves, and whose calls therefore give lists
+    collected: set[FunctionNode] = field(default_factory=set[FunctionNode])
     device: str | None = None  #: where arrays are although no argument is one
     tensors: bool = False  #: arrays are Tensors although no argument is one
     varying: set[Access] = field(default_factory=set[Access])  #: numbers in attributes that the script sets
