@@ -715,3 +715,27 @@ def test_loops_that_end_in_their_midst() -> None:
     check(divisors, 60)
     for x in ([1, 2, -3, 4], [1, 2, 3, 4, 5, 6], [-1], [0], []):
         check(up_to, np.array(x, np.int64), 4)
+
+
+def least_open(dist, done):
+    u = -1
+    for i in range(len(done)):
+        if not done[i] and (u < 0 or dist[i] < dist[u]):
+            u = i
+    return u
+
+
+def test_a_place_found_before() -> None:
+    rng = np.random.default_rng(8)
+    scripted = script(least_open)
+    for n, m in ((6, 6), (5, 6), (7, 6), (0, 3), (1, 1), (0, 0)):
+        check(least_open, rng.random(n), rng.random(m) < 0.4, scripted=scripted)
+        check(least_open, rng.random(n), np.ones(m, bool), scripted=scripted)
+
+
+@pytest.mark.compiled
+def test_a_place_found_before_needs_no_check() -> None:
+    graph = parse(script_ir(least_open, np.zeros(3), np.zeros(3, bool)))
+    (fits,) = [op for op in walk(graph.body) if op.name == "if" and any(o.name == "loop" for o in op.blocks[0].ops)]
+    (loop,) = [op for op in fits.block("then").ops if op.name == "loop"]
+    assert not any(op.name in ("check", "select") for op in walk(loop.block("body")))

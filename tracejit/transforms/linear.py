@@ -157,8 +157,9 @@ class Facts:
                 (below if times > 0 else above).append(left)
         return tuple(above), tuple(below)
 
-    def at_most(self, x: Linear) -> list[Linear]:
-        """Some expressions that x is at most, itself first."""
+    def at_most(self, x: Linear, outside: int) -> list[Linear]:
+        """Some expressions of values that were defined before `outside`, as those of x, that x is at most, itself
+        first."""
         found = [x]
         for value, factor in x.terms.items():
             bound = self.bounds[value][factor > 0]
@@ -166,7 +167,7 @@ class Facts:
                 found.append(x.plus(Linear({value: -1}, bound), factor))
             divided = ((divmod(factor, fact.terms[value]), fact) for fact in self._about[value][factor > 0])
             found += [x.plus(fact, -times) for (times, rest), fact in divided if rest == 0]
-        return found[:_SOME]
+        return [y for y in found if all(self.order[v] < outside for v in y.terms)][:_SOME]
 
     def most_outside(self, x: Linear, outside: int) -> Linear | None:
         """An expression of values that were defined before `outside` that x is at most, if one is known."""

@@ -254,8 +254,9 @@ class Rules:
     def chosen(self, condition: Value, x: Value, y: Value) -> Outcome:
         """x where the condition holds, else y."""
         known = self.condition(condition)
-        if isinstance(known, bool):
-            return x if known else y
+        truth = known if isinstance(known, bool) else self.decide(known)
+        if truth is not None:
+            return x if truth else y
         forms = self._forms(x, y)
         if forms is None:
             return None
@@ -266,13 +267,15 @@ class Rules:
                 exact = self.exact.get(value)
                 if exact is not None and self.facts.fits(exact):
                     form = exact
-                above = tuple(x.times(-1) for x in self.facts.at_most(form.times(-1)))
-                sides.append(Between(*self._bounds(form), above, tuple(self.facts.at_most(form))))
+                sides.append(self.seen_from(self.facts.clock, form))
         return self.joined(*sides)
 
     def seen_from(self, outside: int, x: Linear) -> Between:
         """What x is between, in terms of values that were defined before `outside`."""
-        return Between(*self._bounds(x), *self.facts.around(x, outside))
+        if any(self.facts.order[v] >= outside for v in x.terms):
+            return Between(*self._bounds(x), *self.facts.around(x, outside))
+        above = tuple(y.times(-1) for y in self.facts.at_most(x.times(-1), outside))
+        return Between(*self._bounds(x), above, tuple(self.facts.at_most(x, outside)))
 
     def joined(self, x: Between, y: Between) -> Between:
         """One of two numbers."""
