@@ -20,7 +20,7 @@ import numpy as np
 
 import tracejit as tj
 from tests.gradients.jets import ORDERS, CloseCall, Jet, NumPy
-from tests.gradients.searches import search
+from tests.searches import search
 from tracejit.ir.interpreter import run
 from tracejit.scripted.compiler import simplify
 

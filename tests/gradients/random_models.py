@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.gradients.searches import search
+from tests.searches import search
 from tracejit.nn import functional
 
 N, T, C = 3, 4, 6

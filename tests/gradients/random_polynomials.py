@@ -18,7 +18,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 
 import tracejit as tj
-from tests.gradients.searches import search
+from tests.searches import search
 from tracejit.ir.interpreter import run
 from tracejit.scripted.compiler import simplify
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import tracejit as tj
-from tests.gradients.searches import search
+from tests.searches import search
 from tracejit.errors import NotDifferentiable, ScriptError
 
 HEAD = """\
