@@ -246,6 +246,25 @@ def test_a_failed_check_carries_its_payload() -> None:
         evaluate(lower(parse(text)), [f64(3), 3])
 
 
+@pytest.mark.parametrize(("dtype", "x"), [("f64", f64(3)), ("c128", f64(3) + 1j * f64(3)), ("i64", np.arange(1, 4))])
+def test_parts_of_lists_of_numbers_and_of_their_cotangents(dtype: str, x: np.ndarray[Any, Any]) -> None:
+    text = f"""graph @f(%x: {dtype}[n], %start: i64, %low: i64, %length: i64) on cpu {{ {CONSTANTS}
+      %n = dim(%x) {{axis = 0}} : i64
+      %l = list_new() {{element = !{dtype}}} : list<{dtype}>
+      %a = list_add_part(%l, %x, %zero, %n) : list<{dtype}>
+      %y = add(%x, %x) : {dtype}[n]
+      %b = list_add_part(%a, %y, %start, %length) : list<{dtype}>
+      %held = list_part0(%b, %low, %n) : {dtype}[n]
+      %c = list_set_part(%b, %zero, %held) : list<{dtype}>
+      %set = list_part(%c, %zero, %n) : {dtype}[n]
+      %d = list_clear_part(%c, %low, %n) : list<{dtype}>
+      %left = list_part(%d, %zero, %n) : {dtype}[n]
+      %k = list_len(%d) : i64
+      yield %held, %set, %left, %k }}"""
+    for start, low, length in ((0, 0, 3), (2, -1, 5), (-2, -5, 3), (-1, 1, 4), (-4, 0, 3), (-1, -3, 2)):
+        assert run(text, x, start, low, length).copies == 0
+
+
 def test_lists_of_tensors_are_freed_and_popped() -> None:
     text = f"""graph @f(%x: f64[n], %k: i64) on cpu {{ {CONSTANTS}
       %n = dim(%x) {{axis = 0}} : i64

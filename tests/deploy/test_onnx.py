@@ -272,6 +272,22 @@ def test_a_gradient_through_lists(tmp_path: Path) -> None:
         agree(model(x, n), step(x, n), rtol=1e-9)
 
 
+def test_a_gradient_through_arrays_in_a_list_that_change_in_place(tmp_path: Path) -> None:
+    def loss(x: Any, n: int) -> Any:
+        states = [x * 1.0, np.cos(x)]
+        for i in range(n):
+            states[0] += states[i] * 0.5
+            states.append(states[0] * x)
+            states[1] *= states[-1]
+        return sum([(state * state).sum() for state in states])
+
+    step = tj.value_and_grad(loss)
+    model = Model(lambda x, n: step(x, n), [normal(3, dtype="f8"), 2], tmp_path)
+    for size, n in ((3, 2), (5, 1)):
+        x = normal(size, dtype="f8")
+        agree(model(x, n), step(x, n), rtol=1e-9)
+
+
 class Convolutional(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -253,6 +253,38 @@ def test_a_derivative_through_arrays_that_change_in_place():
     np.testing.assert_allclose(found, [[slope((i, k)) for k in range(3)] for i in range(4)], rtol=1e-6, atol=1e-6)
 
 
+def test_derivatives_of_whole_arrays_that_are_written():
+    def energy(x, n):
+        particles = [Particle(x[i] * 1.5, x[i] * x[i]) for i in range(n)]
+        for _ in range(2):
+            for p in particles:
+                p.vel -= p.pos * p.pos * 0.1
+                p.move(1)
+                p.pos[:2] = p.vel[1:] * p.pos[0]
+            particles.append(Particle(x[0] * particles[0].pos, x[1] * 1.0))
+        return sum([(p.pos**3).sum() for p in particles])
+
+    def anew(x, n):
+        found = [(x[i] * 1.5, x[i] * x[i]) for i in range(n)]
+        for _ in range(2):
+            moved = []
+            for pos, vel in found:
+                vel = vel - pos * pos * 0.1
+                pos = pos + vel
+                moved.append((np.stack([vel[1] * pos[0], vel[2] * pos[0], pos[2]]), vel))
+            found = moved
+            found.append((x[0] * found[0][0], x[1] * 1.0))
+        return sum([(pos**3).sum() for pos, _ in found])
+
+    x, v = X / 5, np.cos(X)
+    for derivative in (
+        lambda f: tj.grad(f)(x, 3),
+        lambda f: tj.jvp(lambda x: f(x, 3), (x,), (v,)),
+        lambda f: tj.hvp(lambda x: f(x, 3), (x,), (v,)),
+    ):
+        np.testing.assert_allclose(derivative(energy), derivative(anew), rtol=1e-10)
+
+
 def test_parts_of_an_argument_in_a_list_that_changes_them_are_refused():
     def program(x, n):
         rows = [x[i] for i in range(n)]

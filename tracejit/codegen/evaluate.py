@@ -299,6 +299,20 @@ def _list_len(run: Evaluator, args: list[Any]) -> list[Any]:
     return [np.int64(len(_list(args[0]).items))]
 
 
+def _list_read(run: Evaluator, args: list[Any]) -> list[Any]:
+    handle, start, count, buffer = args
+    for i in range(int(count)):
+        buffer.cells[buffer.at(i, "part of a list")] = _list(handle).items[int(start) + i]
+    return []
+
+
+def _list_write(run: Evaluator, args: list[Any]) -> list[Any]:
+    handle, start, count, buffer = args
+    for i in range(int(count)):
+        _list(handle).items[int(start) + i] = buffer.cells[buffer.at(i, "part of a list")]
+    return []
+
+
 def _list_free(run: Evaluator, args: list[Any]) -> list[Any]:
     handle = _list(args[0])
     for item in handle.items:
@@ -373,6 +387,8 @@ _CALLS = {
     "list_pop0": _list_pop0,
     "list_get": _list_get,
     "list_len": _list_len,
+    "list_read": _list_read,
+    "list_write": _list_write,
     "list_free": _list_free,
 }
 

@@ -134,6 +134,23 @@ def _set(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> N
     p.line(f"store {type} {stored.text}, ptr {address.text}, align {_slot_size(dtype)}")
 
 
+def _copy_part(p: FunctionPrinter, args: Sequence[Value], *, write: bool) -> None:
+    handle, start, count, buffer = args
+    assert isinstance(buffer.dtype, Pointer)
+    slots = p.define(f"load ptr, ptr {handle.text}", Pointer(I64))
+    type = memory_type_text(buffer.dtype.element)
+    first = p.define(f"getelementptr {type}, ptr {slots.text}, i64 {start.text}", buffer.dtype)
+    _copy(p, (first, buffer, count) if write else (buffer, first, count), ())
+
+
+def _list_read(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    _copy_part(p, args, write=False)
+
+
+def _list_write(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
+    _copy_part(p, args, write=True)
+
+
 def _clear(p: FunctionPrinter, args: Sequence[Value], results: Sequence[Var]) -> None:
     handle, index = args
     old = _read(p, handle, index, Pointer(I64))
@@ -241,6 +258,8 @@ _CALLS: dict[str, Row] = {
     "list_len": _len,
     "list_get": _get,
     "list_set": _set,
+    "list_read": _list_read,
+    "list_write": _list_write,
     "list_clear": _clear,
     "list_copy": _list_copy,
     "list_free": _list_free,

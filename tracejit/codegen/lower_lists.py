@@ -195,13 +195,7 @@ def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: 
     """Add to an element of a list that has `count` elements once zeros have been put below those it has; `index` counts
     from the lowest of the upper `count` elements where it has more."""
     width = len(_parts(value))
-    have = Var("have", I64)
-    lowering.emit(Call("list_len", (handle,), (have,)))
-    missing = lowering.let(lowering.k.sub(lowering.k.mul(count, width), have), "missing")
-    _, fill = lowering.inside(lambda: _fill(lowering, handle, like, have, missing))
-    lowering.emit(If(lowering.k.gt(missing, 0), fill))
-    more = lowering.k.maximum(lowering.k.quotient(lowering.k.sub(0, missing), width), 0)
-    index = lowering.let(lowering.k.add(index, more), "place")
+    index = lowering.let(lowering.k.add(index, fill(lowering, handle, like, count)), "place")
     if isinstance(value, Array):
         slot = _present(lowering, handle, index, like)
         add_into(lowering, Array(slot, value.type, value.shape), value)
@@ -212,9 +206,21 @@ def accumulate(lowering: Lowering, handle: Var, like: Value, value: Any, index: 
         lowering.emit(Call("list_get", (handle, at), (old,)), Call("list_set", (handle, at, lowering.k.add(old, part))))
 
 
+def fill(lowering: Lowering, handle: Var, like: Value, count: Expr) -> Expr:
+    """Put zeros below what a list of elements like this one holds, until there are `count`; gives how many more there
+    are."""
+    width = 2 if _is_complex(like.type) else 1
+    have = Var("have", I64)
+    lowering.emit(Call("list_len", (handle,), (have,)))
+    missing = lowering.let(lowering.k.sub(lowering.k.mul(count, width), have), "missing")
+    _, filling = lowering.inside(lambda: _fill(lowering, handle, like, have, missing))
+    lowering.emit(If(lowering.k.gt(missing, 0), filling))
+    return lowering.k.maximum(lowering.k.quotient(lowering.k.sub(0, missing), width), 0)
+
+
 def _fill(lowering: Lowering, handle: Var, like: Value, have: Expr, missing: Expr) -> None:
-    """Put zeros below what a list holds: move it away, push the zeros, move it back. The tensors among them are null
-    pointers, as their sizes may be others than those of `like`."""
+    """Move what a list holds away, push zeros, move it back. The tensors among them are null pointers, as their sizes
+    may be others than those of `like`."""
     aside = Var("aside", handle.type)
     lowering.emit(Call("list_new", (_kind(like.type),), (aside,)))
     _move(lowering, like, have, handle, aside)
@@ -234,6 +240,13 @@ def _move(lowering: Lowering, like: Value, count: Expr, source: Var, target: Var
     slot = _slot(lowering, like)
     body = (Call("list_pop", (source,), (slot,)), Call("list_push", (target, slot)))
     lowering.emit(For(Var("i", I64), count, body))
+
+
+def copy_part(lowering: Lowering, function: str, handle: Var, start: Expr, array: Array) -> None:
+    """Copy the numbers of a list from `start` on into a dense array (`list_read`), or from there (`list_write`)."""
+    width = 2 if array.type.dtype.is_complex else 1
+    place, count = (lowering.k.mul(n, width) for n in (start, array.shape[0]))
+    lowering.emit(Call(function, (handle, place, count, lowering.start_of(array))))
 
 
 #: Structural list ops: `rule(lowering, op)` gives what stands for each result.

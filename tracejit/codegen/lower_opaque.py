@@ -17,7 +17,7 @@ from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, V
 from tracejit.codegen.lower_code import Code, Fold, FoldBody
 from tracejit.codegen.lower_complex import Complex
 from tracejit.codegen.lower_elements import ONE, ZERO, Array, Element, ElementBuilder, Index, load, stores
-from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear
+from tracejit.codegen.lower_lists import LISTS, accumulate, assign, clear, copy_part, fill
 from tracejit.codegen.lower_sums import add_into
 from tracejit.codegen.placement import window_of
 from tracejit.codegen.support_sharing import PRODUCT_WORK
@@ -238,6 +238,37 @@ class Emitter:
         """Add to an element of a list of `count` elements, of which the lowest ones may be missing: zeros."""
         accumulate(self.lowering, handle, self.op.operands[1], value, index, count)
         return handle
+
+    def list_read(self, handle: Var, start: Expr, target: Array) -> None:
+        """Copy numbers of a list, from `start` on, into an array."""
+        copy_part(self.lowering, "list_read", handle, start, target)
+
+    def list_write(self, handle: Var, start: Expr, source: Array) -> None:
+        """Copy an array over numbers of a list, from `start` on."""
+        copy_part(self.lowering, "list_write", handle, start, source)
+
+    def list_fill(self, handle: Var, count: Expr) -> Expr:
+        """Put zeros below the numbers of a list until it has `count` of them; gives how many more it has."""
+        of = self.op.operands[0].type
+        assert isinstance(of, ListType)
+        return fill(self.lowering, handle, Value(of.element, "element"), count)
+
+    def below(self, array: Array, start: Expr) -> tuple[Array, Array]:
+        """The parts of an array, whose first element has the place `start`, at negative places and at others."""
+        count = array.shape[0]
+        split = self.lowering.let(self.k.minimum(self.k.maximum(self.k.sub(0, start), 0), count), "split")
+        rest = self.lowering.let(self.k.sub(count, split), "rest")
+        return self.part(array, 0, ZERO, split), self.part(array, 0, split, rest)
+
+    def zero(self, array: Array) -> None:
+        """Set all elements of a dense array to 0."""
+        width = 2 if array.type.dtype.is_complex else 1
+        count = self.k.mul(self.k.product(array.shape), width)
+        self.lowering.emit(Call("zero", (self.lowering.start_of(array), count)))
+
+    def add_into(self, target: Array, source: Array) -> None:
+        """Add elements of an array to those of another."""
+        add_into(self.lowering, target, source)
 
 
 class ElementFold:

@@ -37,6 +37,10 @@ _ROWS = (
     Support("list_len", ("list",), "i64", "the number of slots"),
     Support("list_get", ("list", "i64"), "value", "slot i; a buffer or list in it is lent"),
     Support("list_set", ("list", "i64", "value"), "", "replace slot i; the old content is freed"),
+    Support(
+        "list_read", ("list", "i64", "i64", "buffer"), "", "copy slots (start, count) of numbers to a buffer (CPU)"
+    ),
+    Support("list_write", ("list", "i64", "i64", "buffer"), "", "copy a buffer to slots (start, count) (CPU)"),
     Support("list_push_null", ("list",), "", "append a null pointer"),
     Support("list_clear", ("list", "i64"), "", "put a null pointer into slot i; the old buffer is freed"),
     Support("list_copy", ("list",), "list", "a new list of the same slots (scalar slots only)"),

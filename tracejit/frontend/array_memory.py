@@ -44,17 +44,26 @@ def load(ctx: Context, view: ArrayView) -> Value:
     if not view.rank:
         found = ctx.b.emit("list_get", (memory, ctx.size_value(view.offset)))[0]
         return ctx.b.emit("broadcast", (found,))[0]
-    count, place = total_size(ctx, view.lengths), _places(ctx, view)
+    count = total_size(ctx, view.lengths)
+    if is_dense(ctx, view):
+        made = ctx.b.emit("list_part", (memory, ctx.size_value(view.offset), count), names=("item",))[0]
+    else:
+        made = _gathered(ctx, view, memory, count)
+    if view.rank == 1:
+        return made
+    return ctx.b.emit("reshape", (made, *map(ctx.size_value, view.lengths)), names=("item",))[0]
+
+
+def _gathered(ctx: Context, view: ArrayView, memory: Value, count: Value) -> Value:
+    """The elements of a view one after the other."""
+    place = _places(ctx, view)
     empty = ctx.b.emit("undef", (count,), {"type": TensorType(view.dtype, (None,))}, names=("item",))[0]
 
     def read(b: Builder, i: Value, item: Value) -> Value:
         found = b.emit("list_get", (memory, place(b, i)))[0]
         return b.emit("index_update", (item, found, i), names=("item",))[0]
 
-    made = repeated(ctx, count, empty, read)
-    if view.rank == 1:
-        return made
-    return ctx.b.emit("reshape", (made, *map(ctx.size_value, view.lengths)), names=("item",))[0]
+    return repeated(ctx, count, empty, read)
 
 
 def store(ctx: Context, view: ArrayView, value: Value) -> None:
@@ -63,12 +72,16 @@ def store(ctx: Context, view: ArrayView, value: Value) -> None:
     if not view.rank:
         set_element(ctx, view, ctx.b.emit("fetch", (value,))[0])
         return
-    content, place = flat(ctx, value, view.lengths), _places(ctx, view)
+    content, bases = flat(ctx, value, view.lengths), ctx.storage.bases
+    if is_dense(ctx, view):
+        operands = (bases[view.storage], ctx.size_value(view.offset), content)
+        bases[view.storage] = ctx.b.emit("list_set_part", operands, names=("memory",))[0]
+        return
+    place = _places(ctx, view)
 
     def write(b: Builder, i: Value, memory: Value) -> Value:
         return b.emit("list_set", (memory, place(b, i), b.emit("fetch", (content, i))[0]), names=("memory",))[0]
 
-    bases = ctx.storage.bases
     bases[view.storage] = repeated(ctx, total_size(ctx, view.lengths), bases[view.storage], write)
 
 
@@ -111,8 +124,6 @@ def total_size(ctx: Context, lengths: Sequence[Size]) -> Value:
 def _places(ctx: Context, view: ArrayView) -> Callable[[Builder, Value], Value]:
     """What gives the place of each element of a view by its number in C order."""
     start = ctx.size_value(view.offset)
-    if is_dense(ctx, view):
-        return lambda b, i: b.emit("add", (start, i))[0]
     steps = [tuple(map(ctx.size_value, pair)) for pair in zip(view.lengths, view.strides, strict=True)]
 
     def place(b: Builder, i: Value) -> Value:

@@ -303,3 +303,139 @@ op(
     lower=Opaque(nodes=nodes.list_get0),
     samples=lambda rng: [],
 )
+
+
+# -- parts of lists of numbers --------------------------------------------------------------------------------------
+
+
+def _require_numbers(of: Value, name: str, *places: Value) -> ScalarType:
+    kind = _list_type(of, name)
+    if not isinstance(kind.element, ScalarType):
+        raise DTypeMismatch(f"{name} takes a list of numbers, got {kind}")
+    for place in places:
+        require_size(place, name)
+    return kind.element
+
+
+def _require_part(of: Value, value: Value, name: str, *places: Value) -> tuple[Type, ...]:
+    element = _require_numbers(of, name, *places)
+    if unsized(value.type) != TensorType(element.dtype, (None,)):
+        raise DTypeMismatch(f"{name}: {value.type} is no part of {of.type}")
+    return (of.type,)
+
+
+def _part_infer(name: str) -> Any:
+    def infer(of: Value, start: Value, count: Value) -> tuple[Type, ...]:
+        return (TensorType(_require_numbers(of, name, start, count).dtype, dims_of((count,), name)),)
+
+    return infer
+
+
+def _part_eager(xp: Any, of: EagerList, start: Any, count: Any) -> Any:
+    assert isinstance(of.element, ScalarType)
+    below = min(max(-int(start), 0), int(count))
+    items = [0] * below + of[int(start) + below : int(start) + int(count)]
+    return xp.asarray(items, dtype=dtype_name(of.element.dtype))
+
+
+def _part_vjp(b: Any, g: Any, of: Any, start: Any, count: Any, out: Any) -> tuple[Any, ...]:
+    return Update(lambda running: b.list_add_part(running, g, start, b.list_len(of))), None, None
+
+
+op(
+    "list_part",
+    ("list", "start", "count"),
+    doc="The `count` numbers of a list from `start` on, which are there, as an array.",
+    infer=_part_infer("list_part"),
+    eager=_part_eager,
+    vjp=_part_vjp,
+    lower=Opaque(loops.list_part, nodes=nodes.list_part),
+    samples=lambda rng: [],
+)
+op(
+    "list_part0",
+    ("list", "start", "count"),
+    doc="`list_part` of a cotangent: at negative places are zeros.",
+    infer=_part_infer("list_part0"),
+    eager=_part_eager,
+    vjp=_part_vjp,
+    lower=Opaque(loops.list_part0, nodes=nodes.list_part0),
+    samples=lambda rng: [],
+)
+
+
+def _set_part_eager(xp: Any, of: EagerList, start: Any, value: Any) -> EagerList:
+    result = of.with_items(of)
+    result[int(start) : int(start) + len(value)] = list(value)
+    return result
+
+
+def _set_part_vjp(b: Any, g: Any, of: Any, start: Any, value: Any, out: Any) -> tuple[Any, ...]:
+    """The cotangent of the value is its part of g, where the old elements get none."""
+    place, count = start - (b.list_len(of) - b.list_len(g)), b.shape(value)[0]
+    taken = b.list_part0(g, place, count)
+    return b.list_clear_part(g, place, count), None, taken
+
+
+op(
+    "list_set_part",
+    ("list", "start", "value"),
+    doc="The list of numbers with those from `start` on, which are there, replaced by the elements of an array.",
+    infer=lambda of, start, value: _require_part(of, value, "list_set_part", start),
+    eager=_set_part_eager,
+    vjp=_set_part_vjp,
+    lower=Opaque(loops.list_set_part, updates=True, nodes=nodes.list_set_part),
+    samples=lambda rng: [],
+)
+
+
+def _clear_part_infer(of: Value, start: Value, count: Value) -> tuple[Type, ...]:
+    _require_numbers(of, "list_clear_part", start, count)
+    return (of.type,)
+
+
+def _clear_part_eager(xp: Any, of: EagerList, start: Any, count: Any) -> EagerList:
+    first, end = max(int(start), 0), max(int(start) + int(count), 0)
+    result = of.with_items(of)
+    result[first:end] = [_eager_zeros(xp, of, ())] * (end - first)
+    return result
+
+
+def _clear_part_vjp(b: Any, g: Any, of: Any, start: Any, count: Any, out: Any) -> tuple[Any, ...]:
+    return b.list_clear_part(g, start - (b.list_len(of) - b.list_len(g)), count), None, None
+
+
+op(
+    "list_clear_part",
+    ("list", "start", "count"),
+    doc="The cotangent of a list of numbers with `count` of them zero, from `start` on; at negative places are none.",
+    infer=_clear_part_infer,
+    eager=_clear_part_eager,
+    vjp=_clear_part_vjp,
+    lower=Opaque(loops.list_clear_part, updates=True, nodes=nodes.list_clear_part),
+    samples=lambda rng: [],
+)
+
+
+def _add_part_eager(xp: Any, of: EagerList, value: Any, start: Any, length: Any) -> EagerList:
+    for i, x in enumerate(value):
+        if int(start) + i >= 0:
+            of = _add_eager(xp, of, x, int(start) + i, length)
+    return of
+
+
+def _add_part_vjp(b: Any, g: Any, of: Any, value: Any, start: Any, length: Any, out: Any) -> tuple[Any, ...]:
+    return g, b.list_part0(g, start - (length - b.list_len(g)), b.shape(value)[0]), None, None
+
+
+op(
+    "list_add_part",
+    ("list", "value", "start", "length"),
+    doc="`list_add` of an array to the cotangents of the numbers from `start` on; what is at negative places is not "
+    "added.",
+    infer=lambda of, value, start, length: _require_part(of, value, "list_add_part", start, length),
+    eager=_add_part_eager,
+    vjp=_add_part_vjp,
+    lower=Opaque(loops.list_add_part, updates=True, nodes=nodes.list_add_part),
+    samples=lambda rng: [],
+)

@@ -378,3 +378,45 @@ def list_clear(e: Emitter, results: Sequence[Any], of: Any, index: Expr) -> Any:
 def list_add(e: Emitter, results: Sequence[Any], of: Any, value: Any, index: Expr, length: Expr) -> Any:
     """Put zeros below the list's elements until it has `length` of them, then add to one."""
     return e.list_add(of, value, index, length)
+
+
+def list_part(e: Emitter, results: Sequence[Any], of: Any, start: Expr, count: Expr) -> Any:
+    """Copy numbers of a list into an array."""
+    part = e.new(results[0])
+    e.list_read(of, start, part)
+    return part
+
+
+def list_part0(e: Emitter, results: Sequence[Any], of: Any, start: Expr, count: Expr) -> Any:
+    """`list_part`, and zeros for what is below the list's elements."""
+    part = e.new(results[0])
+    lower, upper = e.below(part, start)
+    e.zero(lower)
+    e.list_read(of, e.k.maximum(start, 0), upper)
+    return part
+
+
+def list_set_part(e: Emitter, results: Sequence[Any], of: Any, start: Expr, value: Array) -> Any:
+    """Copy an array over numbers of a list."""
+    e.list_write(of, start, value)
+    return of
+
+
+def list_clear_part(e: Emitter, results: Sequence[Any], of: Any, start: Expr, count: Expr) -> Any:
+    """Copy zeros over numbers of a list."""
+    zeros = e.work(results[0].type.element.dtype, (count,), "zeros")
+    e.zero(zeros)
+    e.list_write(of, e.k.maximum(start, 0), e.below(zeros, start)[1])
+    return of
+
+
+def list_add_part(e: Emitter, results: Sequence[Any], of: Any, value: Array, start: Expr, length: Expr) -> Any:
+    """Put zeros below the list's elements until it has `length` of them, then add an array to a part of them."""
+    more = e.list_fill(of, length)
+    _, upper = e.below(value, start)
+    part = e.work(value.type.dtype, upper.shape, "part")
+    place = e.k.let(e.k.add(e.k.maximum(start, 0), more), "place")
+    e.list_read(of, place, part)
+    e.add_into(part, upper)
+    e.list_write(of, place, part)
+    return of

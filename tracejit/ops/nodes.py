@@ -271,6 +271,64 @@ def list_add(
     return _replaced(t, filled, index, total)
 
 
+def list_part(t: Translation, results: Sequence[Any], of: Handle, start: Handle, count: Handle) -> Handle:
+    """Numbers of a list, stacked."""
+    m = t.model
+
+    def trip(i: Handle, carried: list[Handle]) -> Any:
+        return m.constant(True, BOOL), (), (m.item(of, m.node("Add", start, i)),)
+
+    return t.loop(count, m.constant(True, BOOL), (), trip)[0]
+
+
+def list_part0(t: Translation, results: Sequence[Any], of: Handle, start: Handle, count: Handle) -> Handle:
+    """`list_part` behind as many zeros as there are negative places."""
+    m = t.model
+    first, skipped = _from_zero(m, start, count)
+    zeros = m.expand(m.constant(0, of.dtype), m.unsqueeze(skipped, 0), 1)
+    return m.node("Concat", zeros, list_part(t, results, of, first, m.node("Sub", count, skipped)), axis=0)
+
+
+def _from_zero(m: Any, start: Handle, count: Handle) -> tuple[Handle, Handle]:
+    """The first place that is not negative, and how many of `count` are in front of it."""
+    first = m.node("Max", start, m.constant(0, I64))
+    return first, m.node("Min", m.node("Sub", first, start), count)
+
+
+def _each(
+    t: Translation, of: Handle, start: Handle, count: Handle, change: Callable[[Handle, Handle, Handle], Handle]
+) -> Handle:
+    """A list after `change(list, place, i)` for each i < count whose place, start + i, is not negative."""
+    m = t.model
+    first, skipped = _from_zero(m, start, count)
+
+    def trip(i: Handle, carried: list[Handle]) -> Any:
+        made = change(carried[0], m.node("Add", first, i), m.node("Add", skipped, i))
+        return m.constant(True, BOOL), (made,), ()
+
+    return t.loop(m.node("Sub", count, skipped), m.constant(True, BOOL), (of,), trip)[0]
+
+
+def list_set_part(t: Translation, results: Sequence[Any], of: Handle, start: Handle, value: Handle) -> Handle:
+    """The list with numbers replaced."""
+    m = t.model
+    return _each(t, of, start, m.size(value, 0), lambda x, at, i: _replaced(t, x, at, m.gather(value, i)))
+
+
+def list_clear_part(t: Translation, results: Sequence[Any], of: Handle, start: Handle, count: Handle) -> Handle:
+    """The list with numbers set to zero."""
+    return _each(t, of, start, count, lambda x, at, i: _replaced(t, x, at, _mark(t.model, of)))
+
+
+def list_add_part(
+    t: Translation, results: Sequence[Any], of: Handle, value: Handle, start: Handle, length: Handle
+) -> Handle:
+    """`list_add` of each element of an array."""
+    m = t.model
+    count = m.size(value, 0)
+    return _each(t, of, start, count, lambda x, at, i: list_add(t, results, x, m.gather(value, i), at, length))
+
+
 # -- sorting ----------------------------------------------------------------------------------------------------
 
 
