@@ -110,7 +110,11 @@ def of_other_kinds(n):
     sizes = [np.ones(i) for i in range(n)]
     pairs = [(i, np.zeros(2, dtype=np.float32)) for i in range(n)]
     rows = [[np.zeros(2) for _ in range(n)] for _ in range(n)]
+    blocks = [np.ones((n, 2, 3)) for _ in range(n)]
     for i in range(n):
+        blocks[i][1:, :, ::2] += blocks[0][:-1, ::-1, 1:] * i
+        blocks[i][:, ::-1, 1] -= blocks[i][..., 0]
+        blocks[i][:, 1:] *= 3
         ints[i][i % 3] += i
         flags[i] |= i % 2 == 0
         waves[i] += 1j * i
@@ -120,7 +124,7 @@ def of_other_kinds(n):
         rows[0][i][1] = 7
     for i, v in pairs:
         v += i * 0.1
-    return ints, flags, waves, points, sizes, pairs, rows
+    return ints, flags, waves, points, sizes, pairs, rows, blocks
 
 
 def in_other_containers(x, n):

@@ -56,14 +56,13 @@ def load(ctx: Context, view: ArrayView) -> Value:
 
 def _gathered(ctx: Context, view: ArrayView, memory: Value, count: Value) -> Value:
     """The elements of a view one after the other."""
-    place = _places(ctx, view)
     empty = ctx.b.emit("undef", (count,), {"type": TensorType(view.dtype, (None,))}, names=("item",))[0]
 
-    def read(b: Builder, i: Value, item: Value) -> Value:
-        found = b.emit("list_get", (memory, place(b, i)))[0]
+    def read(b: Builder, place: Value, i: Value, item: Value) -> Value:
+        found = b.emit("list_get", (memory, place))[0]
         return b.emit("index_update", (item, found, i), names=("item",))[0]
 
-    return repeated(ctx, count, empty, read)
+    return _for_each(ctx, view, empty, read)
 
 
 def store(ctx: Context, view: ArrayView, value: Value) -> None:
@@ -77,12 +76,11 @@ def store(ctx: Context, view: ArrayView, value: Value) -> None:
         operands = (bases[view.storage], ctx.size_value(view.offset), content)
         bases[view.storage] = ctx.b.emit("list_set_part", operands, names=("memory",))[0]
         return
-    place = _places(ctx, view)
 
-    def write(b: Builder, i: Value, memory: Value) -> Value:
-        return b.emit("list_set", (memory, place(b, i), b.emit("fetch", (content, i))[0]), names=("memory",))[0]
+    def write(b: Builder, place: Value, i: Value, memory: Value) -> Value:
+        return b.emit("list_set", (memory, place, b.emit("fetch", (content, i))[0]), names=("memory",))[0]
 
-    bases[view.storage] = repeated(ctx, total_size(ctx, view.lengths), bases[view.storage], write)
+    bases[view.storage] = _for_each(ctx, view, bases[view.storage], write)
 
 
 def element(ctx: Context, point: ArrayView) -> Value:
@@ -121,27 +119,44 @@ def total_size(ctx: Context, lengths: Sequence[Size]) -> Value:
     return ctx.size_value(found)
 
 
-def _places(ctx: Context, view: ArrayView) -> Callable[[Builder, Value], Value]:
-    """What gives the place of each element of a view by its number in C order."""
-    start = ctx.size_value(view.offset)
-    steps = [tuple(map(ctx.size_value, pair)) for pair in zip(view.lengths, view.strides, strict=True)]
+def _for_each(
+    ctx: Context, view: ArrayView, start: Value, step: Callable[[Builder, Value, Value, Value], Value]
+) -> Value:
+    """`start` after a step for each element of a view, which is given its place and its number in C order."""
+    offset = ctx.size_value(view.offset)
+    *leading, (count, stride) = (
+        tuple(map(ctx.size_value, pair)) for pair in zip(view.lengths, view.strides, strict=True)
+    )
 
-    def place(b: Builder, i: Value) -> Value:
-        found = start
-        for k, (n, stride) in reversed(list(enumerate(steps))):
-            at = b.emit("mod", (i, n))[0] if k else i
-            i = b.emit("floordiv", (i, n))[0] if k else i
-            found = b.emit("add", (found, b.emit("mul", (at, stride))[0]))[0]
-        return found
+    def along_last_axis(b: Builder, first: Value, number: Value, carried: Value) -> Value:
+        def at(b: Builder, i: Value, carried: Value) -> Value:
+            return step(b, _moved(b, first, i, stride), b.emit("add", (number, i))[0], carried)
 
-    return place
+        return repeated(b, count, carried, at)
+
+    def row(b: Builder, i: Value, carried: Value) -> Value:
+        first, rest = offset, i
+        for k, (n, stride) in reversed(list(enumerate(leading))):
+            at = b.emit("mod", (rest, n))[0] if k else rest
+            rest = b.emit("floordiv", (rest, n))[0] if k else rest
+            first = _moved(b, first, at, stride)
+        return along_last_axis(b, first, b.emit("mul", (i, count))[0], carried)
+
+    if leading:
+        return repeated(ctx.b, total_size(ctx, view.lengths[:-1]), start, row)
+    return along_last_axis(ctx.b, offset, ctx.size_value(0), start)
 
 
-def repeated(ctx: Context, count: Value, start: Value, step: Callable[[Builder, Value, Value], Value]) -> Value:
+def _moved(b: Builder, place: Value, by: Value, stride: Value) -> Value:
+    """The place so many steps further."""
+    return b.emit("add", (place, b.emit("mul", (by, stride))[0]))[0]
+
+
+def repeated(around: Builder, count: Value, start: Value, step: Callable[[Builder, Value, Value], Value]) -> Value:
     """`start` after `count` steps."""
-    b = ctx.b.nested()
+    b = around.nested()
     index, carried = Value(ScalarType(I64), "i"), Value(start.type, start.name)
     made = step(b, index, carried)
     block = b.block((index, carried), (b.constant(True, ScalarType(BOOL)), made), "body")
-    go = ctx.b.constant(True, ScalarType(BOOL))
-    return ctx.b.emit("loop", (count, go, start), blocks=(block,), like=[carried])[0]
+    go = around.constant(True, ScalarType(BOOL))
+    return around.emit("loop", (count, go, start), blocks=(block,), like=[carried])[0]

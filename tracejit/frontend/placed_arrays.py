@@ -175,7 +175,7 @@ def in_memory(ctx: Context, view: ArrayView, node: ast.AST) -> ArrayView:
     def push(b: Builder, i: Value, held: Value) -> Value:
         return b.emit("list_push", (held, b.emit("fetch", (elements, i))[0]), names=("memory",))[0]
 
-    storage.bases[memory] = repeated(ctx, total_size(ctx, lengths), storage.bases[memory], push)
+    storage.bases[memory] = repeated(ctx.b, total_size(ctx, lengths), storage.bases[memory], push)
     offset = ctx.sizes.add(ctx.b, at, view.offset)
     return dataclasses.replace(view, storage=memory, offset=offset, prefix=(), plain=False, via=())
 
