@@ -6,14 +6,16 @@ next trip reads it. Without the choice, the next trip need not wait for the divi
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from tracejit.ir.builder import Rebuilder
 from tracejit.ir.core import Block, Graph, Op, Value, reads, walk
 from tracejit.ir.opdef import Pointwise
-from tracejit.ir.types import BOOL, ScalarType
+from tracejit.ir.types import BOOL, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
 
 _TRUTH = ScalarType(BOOL)
@@ -30,8 +32,14 @@ def last_trips(graph: Graph) -> Graph:
     used = Counter(v for op in ops for v in reads(op))
     used.update(v for op in ops for block in op.blocks for v in block.results)
     used.update(graph.results)
+    sizes = {d for op in ops for v in _defined(op) if isinstance(v.type, TensorType) for d in v.type.shape}
     truths = {op.results[0]: op.attrs["value"] for op in ops if op.name == "const" and op.results[0].type == _TRUTH}
-    return replace(graph, body=_Rewriter(used, truths).block(graph.body))
+    return replace(graph, body=_Rewriter(used, truths, sizes).block(graph.body))
+
+
+def _defined(op: Op) -> Iterator[Value]:
+    """The values that an op and the beginnings of its blocks define."""
+    return itertools.chain(op.results, *(block.params for block in op.blocks))
 
 
 def _goes(loop: Op) -> bool:
@@ -39,9 +47,10 @@ def _goes(loop: Op) -> bool:
 
 
 class _Rewriter:
-    def __init__(self, used: Mapping[Value, int], truths: Mapping[Value, bool]) -> None:
+    def __init__(self, used: Mapping[Value, int], truths: Mapping[Value, bool], sizes: Container[Any]) -> None:
         self.used = used
         self.truths = truths
+        self.sizes = sizes  #: what types of arrays name, which stays what it is
 
     def block(self, block: Block) -> Block:
         ops = (replace(op, blocks=tuple(map(self.block, op.blocks))) if op.blocks else op for op in block.ops)
@@ -54,7 +63,8 @@ class _Rewriter:
         at = {r: (i, k) for i, op in enumerate(body.ops) if op.name == "if" for k, r in enumerate(op.results)}
         for r, after in zip(body.results[1:], loop.results, strict=True):
             i, k = at.get(r, (0, 0))
-            found = None if r not in at or self.used[after] else _Ends(body, i, self.truths).value_of_others(k)
+            kept = r not in at or self.used[after] or r in self.sizes
+            found = None if kept else _Ends(body, i, self.truths).value_of_others(k)
             if found is None:
                 continue
             ops, value = found
