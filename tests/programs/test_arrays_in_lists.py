@@ -289,6 +289,22 @@ def test_derivatives_of_whole_arrays_that_are_written():
         np.testing.assert_allclose(derivative(energy), derivative(anew), rtol=1e-10)
 
 
+def test_a_derivative_of_parts_of_matrices_that_are_written():
+    def changed(g, x):
+        g[1:, 1:] *= g[:-1, :-1]
+        g[:, ::2] -= x[:, ::2] * g[:, 1:2]
+        return (g * g * x).sum()
+
+    def in_a_list(x, n):
+        grids = [x * (i + 1) for i in range(n)]
+        return sum([changed(g, x) for g in grids])
+
+    def by_itself(x, n):
+        return sum([changed(x * (i + 1), x) for i in range(n)])
+
+    np.testing.assert_allclose(tj.grad(in_a_list)(X, 2), tj.grad(by_itself)(X, 2), rtol=1e-10)
+
+
 def test_parts_of_an_argument_in_a_list_that_changes_them_are_refused():
     def program(x, n):
         rows = [x[i] for i in range(n)]

@@ -32,7 +32,14 @@ def lies_in_memory(ctx: Context, view: ArrayView) -> bool:
 
 def is_dense(ctx: Context, view: ArrayView) -> bool:
     """Whether the elements of a view lie one after the other."""
-    return tuple(map(key, view.strides)) == tuple(map(key, ctx.contiguous_strides(view.lengths)))
+    return _dense_axes(ctx, view) == view.rank
+
+
+def _dense_axes(ctx: Context, view: ArrayView) -> int:
+    """How many of the last axes have elements that lie one after the other."""
+    pairs = zip(view.strides, ctx.contiguous_strides(view.lengths), strict=True)
+    apart = [axis for axis, (have, dense) in enumerate(pairs) if key(have) != key(dense)]
+    return view.rank - 1 - apart[-1] if apart else view.rank
 
 
 def load(ctx: Context, view: ArrayView) -> Value:
@@ -58,11 +65,15 @@ def _gathered(ctx: Context, view: ArrayView, memory: Value, count: Value) -> Val
     """The elements of a view one after the other."""
     empty = ctx.b.emit("undef", (count,), {"type": TensorType(view.dtype, (None,))}, names=("item",))[0]
 
-    def read(b: Builder, place: Value, i: Value, item: Value) -> Value:
-        found = b.emit("list_get", (memory, place))[0]
-        return b.emit("index_update", (item, found, i), names=("item",))[0]
+    width = _row_size(ctx, view)
 
-    return _for_each(ctx, view, empty, read)
+    def read(b: Builder, place: Value, i: Value, item: Value) -> Value:
+        if width is None:
+            return b.emit("index_update", (item, b.emit("list_get", (memory, place))[0], i), names=("item",))[0]
+        row = b.emit("list_part", (memory, place, width), names=("row",))[0]
+        return b.emit("vwrite", (item, row, b.emit("mul", (i, width))[0], ctx.size_value(1)), names=("item",))[0]
+
+    return _for_each_row(ctx, view, empty, read)
 
 
 def store(ctx: Context, view: ArrayView, value: Value) -> None:
@@ -77,10 +88,16 @@ def store(ctx: Context, view: ArrayView, value: Value) -> None:
         bases[view.storage] = ctx.b.emit("list_set_part", operands, names=("memory",))[0]
         return
 
-    def write(b: Builder, place: Value, i: Value, memory: Value) -> Value:
-        return b.emit("list_set", (memory, place, b.emit("fetch", (content, i))[0]), names=("memory",))[0]
+    width = _row_size(ctx, view)
 
-    bases[view.storage] = _for_each(ctx, view, bases[view.storage], write)
+    def write(b: Builder, place: Value, i: Value, memory: Value) -> Value:
+        if width is None:
+            return b.emit("list_set", (memory, place, b.emit("fetch", (content, i))[0]), names=("memory",))[0]
+        one = ctx.size_value(1)
+        row = b.emit("vread", (content, b.emit("mul", (i, width))[0], one, width), names=("row",))[0]
+        return b.emit("list_set_part", (memory, place, row), names=("memory",))[0]
+
+    bases[view.storage] = _for_each_row(ctx, view, bases[view.storage], write)
 
 
 def element(ctx: Context, point: ArrayView) -> Value:
@@ -119,14 +136,20 @@ def total_size(ctx: Context, lengths: Sequence[Size]) -> Value:
     return ctx.size_value(found)
 
 
-def _for_each(
+def _row_size(ctx: Context, view: ArrayView) -> Value | None:
+    """How many elements lie one after the other in each row of a view; None if its last axis has steps between them."""
+    dense = _dense_axes(ctx, view)
+    return total_size(ctx, view.lengths[-dense:]) if dense else None
+
+
+def _for_each_row(
     ctx: Context, view: ArrayView, start: Value, step: Callable[[Builder, Value, Value, Value], Value]
 ) -> Value:
-    """`start` after a step for each element of a view, which is given its place and its number in C order."""
-    offset = ctx.size_value(view.offset)
-    *leading, (count, stride) = (
-        tuple(map(ctx.size_value, pair)) for pair in zip(view.lengths, view.strides, strict=True)
-    )
+    """`start` after a step for each row of a view (each element if its last axis has steps), which is given the place
+    where the row begins and its number in C order."""
+    offset, axes = ctx.size_value(view.offset), view.rank - _dense_axes(ctx, view)
+    pairs = zip(view.lengths[:axes], view.strides[:axes], strict=True)
+    *leading, (count, stride) = (tuple(map(ctx.size_value, pair)) for pair in pairs)
 
     def along_last_axis(b: Builder, first: Value, number: Value, carried: Value) -> Value:
         def at(b: Builder, i: Value, carried: Value) -> Value:
@@ -134,7 +157,7 @@ def _for_each(
 
         return repeated(b, count, carried, at)
 
-    def row(b: Builder, i: Value, carried: Value) -> Value:
+    def line(b: Builder, i: Value, carried: Value) -> Value:
         first, rest = offset, i
         for k, (n, stride) in reversed(list(enumerate(leading))):
             at = b.emit("mod", (rest, n))[0] if k else rest
@@ -143,7 +166,7 @@ def _for_each(
         return along_last_axis(b, first, b.emit("mul", (i, count))[0], carried)
 
     if leading:
-        return repeated(ctx.b, total_size(ctx, view.lengths[:-1]), start, row)
+        return repeated(ctx.b, total_size(ctx, view.lengths[: axes - 1]), start, line)
     return along_last_axis(ctx.b, offset, ctx.size_value(0), start)
 
 
