@@ -79,10 +79,11 @@ def find(lowering: Lowering, ops: Sequence[Op], run: Sequence[Op], fills: dict[V
     base = run[0].operands[0]
     if lowering.in_kernel or base not in lowering.env:
         return None
-    inside = {r: inner for op in ops if op.name == "fused" for r, inner in _results(op)}
     values = [op.operands[1] for op in run if op.operands[1] not in fills]
-    groups = [op for op in ops if any(v in op.results for v in values)]
-    if not values or not inside.keys() >= set(values) or not all(_is_ready(lowering, op) for op in groups):
+    different = set(values)
+    groups = [op for op in ops if not different.isdisjoint(op.results)]
+    inside = {r: inner for op in groups if op.name == "fused" for r, inner in _results(op)}
+    if not values or not inside.keys() >= different or not all(_is_ready(lowering, op) for op in groups):
         return None
     roots = lowering.lifetimes.roots.of(base)
     if not _may_move(lowering, base) or not _is_alone(lowering, ops, run, groups, roots[0]):

@@ -129,16 +129,20 @@ def last_uses(block: Block, roots: Roots) -> dict[Value, int]:
     return last
 
 
+def consumed_roots(block: Block, roots: Roots, lent: tuple[int, ...] = ()) -> set[Value]:
+    """The roots whose storage a block takes over, those of its own among them; results `lent` are only pointers."""
+    given = (v for i, v in enumerate(block.results) if i not in lent and has_storage(v))
+    found = {root for v in given for root in roots.of(v)}
+    for op in block.ops:
+        found.update(root for i in consumed(op) for root in roots.of(op.operands[i]))
+        if op.name == "if":
+            found.update(*(consumed_roots(b, roots, borrowed(op)) for b in op.blocks))
+    return found
+
+
 def consumes(block: Block, root: Value, roots: Roots, lent: tuple[int, ...] = ()) -> bool:
     """Whether a block takes over the storage of a root defined outside it; results `lent` are only pointers."""
-    if any(root in roots.of(v) for i, v in enumerate(block.results) if i not in lent and has_storage(v)):
-        return True
-    for op in block.ops:
-        if any(root in roots.of(op.operands[i]) for i in consumed(op)):
-            return True
-        if op.name == "if" and any(consumes(b, root, roots, borrowed(op)) for b in op.blocks):
-            return True
-    return False
+    return root in consumed_roots(block, roots, lent)
 
 
 # -- whose memory it may be -------------------------------------------------------------------------------------

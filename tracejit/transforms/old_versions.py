@@ -35,8 +35,9 @@ class _Keeper:
         for at, op in enumerate(block.ops):
             taken = {} if op.name == "fused" else dict(self.taken(op))
             here = dict(known)
+            besides = read_besides(op, taken) if taken else ()
             for value in dict.fromkeys(taken.values()):
-                if value in last and (last[value] > at or self.is_read_besides(op, value, taken)):
+                if value in last and (last[value] > at or value in besides):
                     copy = Op(
                         REGISTRY["copy"], (value,), {"why": "takes"}, (Value(value.type, value.name),), (), op.span
                     )
@@ -73,9 +74,10 @@ class _Keeper:
         index = self.versions.get(old)
         return index is not None and self.versions.get(new) == index
 
-    def is_read_besides(self, op: Op, value: Value, taken: Mapping[int, Value]) -> bool:
-        """Whether the op itself reads a version that it takes over."""
-        if op.name == "if":
-            return False
-        operands = (v for i, v in enumerate(op.operands) if taken.get(i) is not v)
-        return value in operands or any(value in stored_uses(o) for b in op.blocks for o in b.ops)
+
+def read_besides(op: Op, taken: Mapping[int, Value]) -> set[Value]:
+    """What the op itself reads, those operands left out that it takes over."""
+    if op.name == "if":
+        return set()
+    operands = (v for i, v in enumerate(op.operands) if taken.get(i) is not v)
+    return {*operands, *(v for b in op.blocks for o in b.ops for v in stored_uses(o))}

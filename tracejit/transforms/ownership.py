@@ -26,6 +26,7 @@ from tracejit.ir.aliasing import (
     Origins,
     Roots,
     consumed,
+    consumed_roots,
     consumes,
     has_storage,
     is_flat,
@@ -129,7 +130,7 @@ def _taken_roots(op: Op, roots: Roots) -> set[Value]:
     found = {root for i in _taken_by(op) for root in roots.of(op.operands[i])}
     if op.name == "if":
         seen = {root for value in stored_uses(op) for root in roots.of(value)}
-        found |= {root for root in seen if any(consumes(block, root, roots) for block in op.blocks)}
+        found.update(*(seen & consumed_roots(block, roots) for block in op.blocks))
     return found
 
 
