@@ -127,6 +127,16 @@ def of_other_kinds(n):
     return ints, flags, waves, points, sizes, pairs, rows, blocks
 
 
+def of_several_classes(n):
+    cells = [Cell(np.zeros((2, n), dtype=np.complex64)) for _ in range(n)]
+    particles = [Particle(np.zeros(2), np.ones(2)) for _ in range(n)]
+    for p, c in zip(particles, cells):
+        p.move(1)
+        c.grid[:, 1:] += p.pos[0] * 1j
+        c.sums.append(p.pos[1])
+    return particles, cells
+
+
 def in_other_containers(x, n):
     sums, found, queue, slots = {}, defaultdict(lambda: np.zeros(3)), deque(), [None] * n
     for i in range(n):
@@ -226,6 +236,7 @@ def raising(n):
         (grids, ((3,), (2,))),
         (moved_in_lists, ((X, 4),)),
         (of_other_kinds, ((3,), (1,))),
+        (of_several_classes, ((3,),)),
         (in_other_containers, ((X, 4), (X, 1))),
         (through_functions, ((X, 3),)),
         (chosen, ((X, 3), (X, 1))),

@@ -128,8 +128,8 @@ def make_pools(c: Calls, node: ast.AST) -> None:
     from tracejit.frontend.written.lists import Pool
 
     path = c.ctx.path
-    for i, root in enumerate(c.ctx.pools_known.roots()):
-        c.ctx.path = (*path, "pool", i)
+    for root in c.ctx.pools_known.roots():
+        c.ctx.path = (*path, "pool", root)
         if isinstance(root, type):
             c.ctx.pools[root] = make_pool(c, root, node)
             continue
