@@ -103,6 +103,7 @@ PYTHON: dict[str, Callable[..., Any]] = {
 }
 #: Powers of which a product or a quotient is exact to the last bit.
 _EXACT_POWERS = (0.0, 1.0, 2.0, -1.0)
+_FRACTIONAL_POWER = "a negative float to a fractional power is complex: use complex(x) ** y"
 _ZERO_TO_NEGATIVE = "0.0 cannot be raised to a negative power"
 COMPARISONS = frozenset(COMPARE.values())
 _RANK = {"b": 0, "i": 1, "f": 2, "c": 3}
@@ -423,13 +424,10 @@ class Arithmetic:
         if name == "pow":
             negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
             self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE)
-            whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
-            allowed = b.emit("logical_or", (b.emit("logical_not", (b.emit("lt", (x, zero))[0],))[0], whole))[0]
-            self.ctx.check(
-                allowed,
-                error_kind(ScriptError),
-                "a negative float to a fractional power is complex: use complex(x) ** y",
-            )
+            if python_kind(y_front) == "f":  # an int is no fraction
+                whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
+                allowed = b.emit("logical_or", (b.emit("logical_not", (b.emit("lt", (x, zero))[0],))[0], whole))[0]
+                self.ctx.check(allowed, error_kind(ScriptError), _FRACTIONAL_POWER)
         if name != "pow":
             return Number(b.emit(name, (x, y))[0], weak=True)
         exact = isinstance(y_front, Static) and y_front.value in _EXACT_POWERS

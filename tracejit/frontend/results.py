@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError, Span
@@ -195,14 +196,15 @@ class Results:
     @property
     def are_pending(self) -> bool:
         """Whether objects and gradients of the caller would be other now."""
-        return any(True for _ in (*self.c.statics.changed_lists(), *self.changed_parts(), *self.left_gradients()))
+        found = chain(self.c.statics.changed_lists(), self.left_gradients(), self.changed_parts())
+        return next(found, None) is not None
 
     def before(self, o: Mutable) -> Mapping[Any, FrontValue]:
         """What an object of the caller holds when the function is called."""
         if o in self.c.statics.given:
             return self.c.statics.given[o]
         owner = id(o.access.constant) if o.access is not None else 0
-        return {name: v for (i, name), v in self.c.statics.original.items() if i == owner}
+        return self.c.statics.original.get(owner, {})
 
     def tree_leaf(self, value: FrontValue, node: ast.AST) -> Leaf:
         """How the caller makes a new list."""

@@ -114,7 +114,7 @@ class Statics:
         self.table: Callable[[Mapping[Any, FrontValue]], ObjectValue]
         self.in_pool: Callable[[FrontValue], FrontValue]  #: puts a list where other lists may hold it
         self.pools: dict[object, tuple[Any, ...]] = {}  #: what pools held when the arguments were there
-        self.original: dict[tuple[int, str], FrontValue] = {}  #: what those were before
+        self.original: dict[int, dict[str, FrontValue]] = {}  #: owner -> what those were before
 
     def outer_name(self, node: ast.AST, name: str) -> FrontValue:
         """A name that is not local: closure cell, global or builtin."""
@@ -326,8 +326,9 @@ class Statics:
             if is_number(found) and access not in self.known.varying:
                 raise AttributeVaries(access)
             if found is not MISSING:
-                self.original[id(owner), name] = self.attribute(owner, name, node)
-                self.ctx.heap.met(known, name, self.original[id(owner), name])
+                original = self.original.setdefault(id(owner), {})
+                original[name] = self.attribute(owner, name, node)
+                self.ctx.heap.met(known, name, original[name])
         self.ctx.set_part(known, name, value, node)
 
     @property

@@ -97,15 +97,18 @@ def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
     raised = False
     for b in reversed(builders):
         for op in reversed(b.ops):
-            raised = raised or any(inner.defn.effect for block in op.blocks for inner in walk(block))
-            made = [i for i, r in enumerate(op.results) if r in versions]
-            if made and raised:
-                return True
-            for i in made:
-                versions.remove(op.results[i])
-                versions.update(_older(op, i))
-            if not versions:
-                return False
+            raised = raised or (
+                bool(op.blocks) and any(inner.defn.effect for block in op.blocks for inner in walk(block))
+            )
+            if not versions.isdisjoint(op.results):
+                if raised:
+                    return True
+                for i, result in enumerate(op.results):
+                    if result in versions:
+                        versions.remove(result)
+                        versions.update(_older(op, i))
+                if not versions:
+                    return False
             raised = raised or bool(op.defn.effect)
     return False
 
