@@ -75,6 +75,10 @@ class DTypeMismatch(TypeMismatch, TypeError):
     """A `TypeMismatch` that plain Python would report as `TypeError`."""
 
 
+class OfNumPyOnly(DTypeMismatch):
+    """Arguments that a function of NumPy's takes and tracejit's does not: scripts have a definition for them."""
+
+
 class NotDifferentiable(RuntimeError):
     """A derivative that cannot be had; names the op, the reason and the user's line."""
 

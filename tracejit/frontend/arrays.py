@@ -22,6 +22,7 @@ from tracejit.frontend.first_call import with_sign_told
 from tracejit.frontend.library import library_call, library_function
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, in_order, ordered
+from tracejit.frontend.memory_size import require_bytes
 from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape, shown_size
 from tracejit.frontend.slices import may_be_view, permuted, restrided
@@ -438,6 +439,7 @@ def _broadcast_to(c: Calls, a: Arguments) -> FrontValue:
     want = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     have = [*[1] * (len(want) - x.rank), *x.lengths]
     want = [h if w == -1 else w for h, w in zip(have, want, strict=True)]
+    require_bytes(c, want, x.dtype, a.node)
     return dataclasses.replace(broadcast_view(c, x, want, a.node), readonly=True)
 
 

@@ -82,7 +82,9 @@ def called(calls: Calls, node: ast.expr) -> FrontValue:
 def _number_attribute(calls: Calls, base: Number, name: str, node: ast.AST) -> FrontValue | None:
     if name in ("real", "imag"):
         if not base.dtype.is_complex:
-            return base if name == "real" else Static(0.0 if base.dtype.is_float else 0)
+            none = Static(0.0 if base.dtype.is_float else 0)
+            zero = none if base.weak else Number(calls.arith.scalar(none, base.dtype), weak=False)
+            return base if name == "real" else zero
         return Number(calls.ctx.b.emit(name, (base.value,))[0], base.weak)
     if base.weak:
         return None

@@ -16,6 +16,7 @@ from tracejit.frontend.arrays import FUNCTIONS, converted, define, function, res
 from tracejit.frontend.joining import concatenated, with_axis
 from tracejit.frontend.kinds import Kind, NumberKind, SharedKind, TupleKind
 from tracejit.frontend.memory_order import axes_in_memory, copied, in_order, made_in, ordered
+from tracejit.frontend.memory_size import require_bytes
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 HANDLERS: dict[Any, Callable[..., FrontValue]] = {}
+
+_LONG_STEP = 2**31  #: a distance and such a step may leave 64 bits together
 
 
 def _dtype(c: Calls, a: Arguments, default: DType | None) -> DType:
@@ -60,9 +63,7 @@ def filled(c: Calls, value: Any, lengths: list[Size], dtype: DType, node: ast.AS
     """A new array with one value everywhere; a negative size is a ValueError."""
     for n in lengths:
         require_size(c, n, node)
-    if math.prod(n for n in lengths if isinstance(n, int)) * dtype.bits >= 8 * 2**63:
-        text = "array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum possible size."
-        c.arith.mismatch(ValueError(text), node)
+    require_bytes(c, lengths, dtype, node)
     return c.ctx.fresh(c.ctx.b.emit("broadcast", (value, *map(c.ctx.size_value, lengths)))[0])
 
 
@@ -157,13 +158,17 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
     zero_step = ("ZeroDivisionError", "division by zero") if a.numpys else ("ValueError", "arange: the step is zero")
     if by == 0:
         c.ctx.check_false(*zero_step)
-    if isinstance(by, int):
-        span = sizes.sub(b, last, first) if by > 0 else sizes.sub(b, first, last)
+    ends = (last, first) if isinstance(by, int) and by < 0 else (first, last)
+    span = _distance(c, *ends, by)
+    if not isinstance(by, int):
+        c.ctx.check(b.emit("ne", (c.ctx.size_value(by), c.ctx.size_value(0)))[0], *zero_step)
+        count = _count(c, span, by)
+    elif isinstance(span, int) or abs(by) < _LONG_STEP:
         count = sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by))
     else:
-        c.ctx.check(b.emit("ne", (c.ctx.size_value(by), c.ctx.size_value(0)))[0], *zero_step)
-        count = _count(c, sizes.sub(b, last, first), by)
+        count = _count(c, span, abs(by))
     count = sizes.maximum(b, count, 0)
+    require_bytes(c, [count], I64, a.node)
     made = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": I64})[0])
     result: FrontValue = made
     if by != 1:
@@ -172,6 +177,20 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
         result = c.arith.typed("add", a.node, result, c.ctx.size_number(first))
     assert isinstance(result, ArrayView)
     return converted(c, result, _dtype(c, a, I64))
+
+
+def _distance(c: Calls, start: Size, stop: Size, by: Size) -> Size:
+    """`stop - start`. A ValueError where that leaves 64 bits: as many numbers fit no memory. Those of a step of 1 that
+    begin at 0 or above need no check: the distance that leaves them is negative, and its numbers are refused as too
+    many."""
+    b = c.ctx.b
+    span = c.ctx.sizes.sub(b, stop, start)
+    if isinstance(span, int) or start == 0 or (by == 1 and c.ctx.sizes.at_least(start, 0)):
+        return span
+    first, last, width, zero = (c.ctx.size_value(n) for n in (start, stop, span, 0))
+    same = b.emit("eq", (b.emit("ge", (last, first))[0], b.emit("ge", (width, zero))[0]))[0]
+    c.ctx.check(same, "ValueError", "Maximum allowed size exceeded")
+    return span
 
 
 def _count(c: Calls, span: Size, by: Size) -> Size:
@@ -201,13 +220,14 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
     c.ctx.check(b.emit("eq", (value, value))[0], "ValueError", "arange: cannot compute length")
     fits = b.emit("lt", (b.emit("abs", (value,))[0], b.constant(2.0**63, ScalarType(F64))))[0]
     c.ctx.check(fits, "ValueError", "Maximum allowed size exceeded")
-    c.ctx.check(b.emit("isfinite", (by,))[0], "ValueError", "arange: the step is not finite")
     forward = b.emit("eq", (b.emit("gt", (width, zero))[0], b.emit("gt", (by, zero))[0]))[0]
     vanishes = b.emit("logical_and", (b.emit("eq", (value, zero))[0], b.emit("ne", (width, zero))[0]))[0]
     only_first = b.emit("cast", (b.emit("logical_and", (vanishes, forward))[0],), {"dtype": I64})[0]
     count = b.emit("cast", (b.emit("ceil", (value,))[0],), {"dtype": I64})[0]
     size = c.ctx.sizes.maximum(b, b.emit("add", (count, only_first))[0], 0)
     places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": F64})[0])
+    taken = b.emit("select", (b.emit("isfinite", (by,))[0], by, zero))[0]  # one number at most is in an infinite step
+    step = step if isinstance(step, Static) and math.isfinite(step.value) else Number(taken, weak=True)
     made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, step), start)
     assert isinstance(made, ArrayView)
     return converted(c, made, _dtype(c, a, None))

@@ -90,6 +90,8 @@ def _joined(calls: Calls, items: list[FrontValue], as_columns: bool, node: ast.A
     parts = [_line(calls, i, node) if isinstance(i, SliceValue) else calls.as_operand(i) for i in items]
     if any(is_python_number(x) for x in parts):  # they take the dtype of the others
         dtype = coerce.result_dtype(calls.ctx.b, [operand(calls, x, node) for x in parts])
+        for x in parts:
+            calls.indexing.check_fits(x, dtype)
         parts = [Number(calls.arith.scalar(x, dtype), weak=False) if is_python_number(x) else x for x in parts]
     parts = [as_array(calls, x, node) for x in parts]
     parts = [with_axis(x, 0) if x.rank == 0 else x for x in parts]

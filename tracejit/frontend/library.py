@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager.library import KEYWORDS
+from tracejit.errors import OfNumPyOnly
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.source import function_source
@@ -32,6 +33,18 @@ from tracejit.ops.functions import FUNCTIONS, Function
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+
+
+#: Functions that store what a ufunc of NumPy's gives: a result of another kind is a TypeError.
+_ENDING_IN_UFUNCS = {
+    "clip": "clip",
+    "outer": "multiply",
+    "percentile": "add",
+    "ptp": "subtract",
+    "quantile": "add",
+    "round": "multiply",
+    "std": "sqrt",
+}
 
 
 def library_function(name: str) -> Function | None:
@@ -97,14 +110,21 @@ def library_call(
     try:
         made = library.fn(calls.ctx.b, *bound.args, **bound.kwargs)
     except (TypeError, ValueError, IndexError, OverflowError) as error:
+        own = extension(library.name) if isinstance(error, OfNumPyOnly) else None
+        if own is not None:
+            return calls.inline(function_source(own), args, given, node, None)
         return calls.arith.mismatch(error, node)
     result = scalars_of_rank_0(calls, calls.arith.wrap(made))
     if isinstance(result, Number) and not calls.ctx.tensors:
         weak, boxed = library.rank_0 == "python", library.rank_0 == "array"
         result = dataclasses.replace(result, weak=weak, boxed=boxed)
     if isinstance(out, ArrayView):
-        if library.name == "clip":  # a ufunc of NumPy's
-            require_same_kind(calls, library.name, result, out, node)
+        if library.name in _ENDING_IN_UFUNCS:
+            require_same_kind(calls, _ENDING_IN_UFUNCS[library.name], result, out, node)
+        if library.name == "dot" and isinstance(result, ArrayView | Number) and result.dtype != out.dtype:
+            calls.arith.mismatch(ValueError("output array is not acceptable: it must have the right datatype"), node)
+        if library.name in ("argmax", "argmin") and not np.can_cast(out.dtype.numpy_name, np.int64):
+            calls.arith.mismatch(TypeError("Cannot cast array data to dtype('int64') according to 'safe'"), node)
         calls.indexing.assign(out, result, node)
         return out
     return result

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.errors import DTypeMismatch, OfNumPyOnly, ShapeMismatch
 from tracejit.ir.builder import Builder, composite
 from tracejit.ir.types import BOOL, I64
 from tracejit.ops import coerce
@@ -193,7 +193,7 @@ for _name, _axis in (("hsplit", 1), ("vsplit", 0)):
 # -- repeating ------------------------------------------------------------------------------------------------
 
 
-@function(kinds=("function", "method", "numpy"))
+@function(kinds=("function", "method", "numpy"), rank_0="array")
 def tile(b: Any, x: Operand, reps: Sizes) -> Any:
     """x repeated as a whole `reps[i]` times along each axis."""
     x, times = array(b, x), sizes_of(reps)
@@ -218,7 +218,7 @@ def repeat(b: Any, x: Operand, repeats: Size, axis: int | None = None) -> Any:
     return b.reshape(wide, (*shape[:along], shape[along] * repeats, *shape[along + 1 :]))
 
 
-@function()
+@function(rank_0="array")
 def roll(b: Any, x: Operand, shift: Sizes, axis: Any = None, *, shifts: Sizes = None, dims: Any = None) -> Any:
     """x with elements moved by `shift` places along an axis (of the flattened array by default), round the end."""
     x = array(b, x)
@@ -318,7 +318,7 @@ _CONTINUED = {
 }
 
 
-@function("numpy pad", kinds=())
+@function("numpy pad", kinds=(), rank_0="array")
 def pad_widths(b: Any, x: Operand, pad_width: Any, mode: str = "constant", constant_values: Operand = 0) -> Any:
     """NumPy's pad: widths are one number, one pair, or a pair per axis."""
     x = array(b, x)
@@ -480,6 +480,8 @@ def _refuse_outside(b: Any, index: Any, size: int, axis: int) -> None:
 def take(b: Any, x: Operand, indices: Operand, axis: int | None = None) -> Any:
     """The parts of x that integer indices name along an axis (of the flattened array by default)."""
     x = array(b, x)
+    if not b.dtype(array(b, indices)).is_integer:
+        raise OfNumPyOnly(f"indices must be integers, not {b.dtype(array(b, indices)).numpy_name}")
     x, along = (flat(b, x), 0) if axis is None else (x, one_axis(axis, b.rank(x)))
     return b.gather(x, checked_index(b, indices, b.shape(x)[along], along), axis=along)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.errors import DTypeMismatch, ShapeMismatch
+from tracejit.errors import DTypeMismatch, OfNumPyOnly, ShapeMismatch
 from tracejit.ir.builder import COMPOSITES, Builder, Handle
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import (
@@ -404,7 +404,7 @@ def _clamp(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     flags = (*weak, False, False)[:3] if weak else (False,) * 3
     given = [(each, flag) for each, flag in zip((x, *bounds), flags, strict=True) if each is not None]
     if len(given) == 1:
-        raise DTypeMismatch("clamp needs a lower bound, an upper bound or both")
+        raise OfNumPyOnly("clamp needs a lower bound, an upper bound or both")
     operands = _operands(b, [g[0] for g in given], [g[1] for g in given])
     dtype = operand_dtype(REGISTRY["clamp"], operands, _common_dtype(operands))
     low, high = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tracejit.ir.builder import composite
-from tracejit.ir.types import BY_NUMPY_NAME, F32, F64, NUMERIC, complex_dtype, real_dtype
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, F32, F64, NUMERIC, complex_dtype, real_dtype
 from tracejit.ops import simplify
 from tracejit.ops.define import binary, conjugate, spellings, unary, uniform
 
@@ -39,7 +39,7 @@ def _imag_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
 
 unary(
     "imag",
-    NUMERIC,
+    (BOOL, *NUMERIC),
     doc="The imaginary part; 0 of a real number.",
     vjp=_imag_vjp,
     scalar=lambda k, x: k.imag(x) if k.dtype(x).is_complex else k.const(0, k.dtype(x)),

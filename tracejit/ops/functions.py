@@ -148,6 +148,11 @@ def axes_of(axis: Axis, rank: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def folded_axes(axis: Axis, rank: int) -> tuple[int, ...]:
+    """`axes_of` for folds and places of extrema, which take 0 and -1 as an axis of one element too, as in NumPy."""
+    return () if rank == 0 and axis in (0, -1) else axes_of(axis, rank)
+
+
 def keep_axes(b: Any, x: Any, out: Any, axes: Sequence[int]) -> Any:
     """A result over `axes` of x with these axes kept as size 1."""
     return b.reshape(out, tuple(1 if i in axes else s for i, s in enumerate(b.shape(x))))

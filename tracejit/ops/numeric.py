@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tracejit.errors import DTypeMismatch
+from tracejit.errors import DTypeMismatch, OfNumPyOnly
 from tracejit.ir.types import BOOL, C128, F16, F64, I64
 from tracejit.ops import coerce
 from tracejit.ops.arrange import at_least, concat, flat, part, ramp, take_along_axis
@@ -211,6 +211,8 @@ def percentile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool
 @function("numpy quantile", kinds=())
 def quantile_(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """NumPy's `quantile`, which promotes x with a vector of fractions."""
+    if not (b.dtype(array(b, x)).is_inexact or b.dtype(array(b, q)).is_inexact):
+        raise OfNumPyOnly("quantiles are floats")
     x = inexact(b, x)
     if b.rank(array(b, q)):
         x = on(b).cast(x, dtype=coerce.result_dtype(b, (x, q)))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracejit.errors import DTypeMismatch
-from tracejit.ir.types import BOOL, F32
+from tracejit.errors import DTypeMismatch, OfNumPyOnly
+from tracejit.ir.types import BOOL, F32, I64
 from tracejit.ops.functions import (
     Axis,
     AxisOrOperand,
@@ -19,6 +19,7 @@ from tracejit.ops.functions import (
     axes_of,
     count_of,
     dtype_from,
+    folded_axes,
     function,
     inexact,
     keep_axes,
@@ -51,7 +52,7 @@ def _total(b: Any, name: str, x: Operand, axis: Axis, dtype: Any, keepdims: bool
     in_bools = dtype is not None and dtype_from(dtype) == BOOL
     x = truth(b, x) if in_bools else widened(b, x, dtype)
     fold = getattr(b, {"sum": "any", "prod": "all"}[name] if in_bools else name)
-    axes = axes_of(axis, b.rank(x))
+    axes = folded_axes(axis, b.rank(x))
     out = fold(x, axes=axes)
     return keep_axes(b, x, out, axes) if keepdims else out
 
@@ -95,7 +96,7 @@ def max_(
     if axis is not None and not isinstance(axis, int | tuple | list):
         return on(b).maximum(x, axis)
     x = array(b, x)
-    axes = axes_of(_axis(axis, dim), b.rank(x))
+    axes = folded_axes(_axis(axis, dim), b.rank(x))
     require_elements(b, x, axes, "maximum")
     return _finish(b, x, b.max(x, axes=axes), axes, keepdims, keepdim)
 
@@ -109,7 +110,7 @@ def min_(
     if axis is not None and not isinstance(axis, int | tuple | list):
         return on(b).minimum(x, axis)
     x = array(b, x)
-    axes = axes_of(_axis(axis, dim), b.rank(x))
+    axes = folded_axes(_axis(axis, dim), b.rank(x))
     require_elements(b, x, axes, "minimum")
     return _finish(b, x, b.min(x, axes=axes), axes, keepdims, keepdim)
 
@@ -126,7 +127,7 @@ def any_(
 ) -> Any:
     """Whether any element over axes is not 0."""
     x = truth(b, x)
-    axes = axes_of(_axis(axis, dim), b.rank(x))
+    axes = folded_axes(_axis(axis, dim), b.rank(x))
     return _finish(b, x, b.any(x, axes=axes), axes, keepdims, keepdim)
 
 
@@ -136,7 +137,7 @@ def all_(
 ) -> Any:
     """Whether all elements over axes are not 0."""
     x = truth(b, x)
-    axes = axes_of(_axis(axis, dim), b.rank(x))
+    axes = folded_axes(_axis(axis, dim), b.rank(x))
     return _finish(b, x, b.all(x, axes=axes), axes, keepdims, keepdim)
 
 
@@ -151,7 +152,7 @@ def _place(name: str) -> Any:
         b: Any, x: Operand, axis: int | None = None, keepdims: bool = False, *, dim: Any = UNSET, keepdim: bool = False
     ) -> Any:
         x = array(b, x)
-        along = _axis(axis, dim)
+        along = _axis(axis, dim) if b.rank(x) else None
         require_elements(b, x, axes_of(along, b.rank(x)), name)
         if along is None:
             out = getattr(b, name)(b.reshape(x, (count_of(b, x),)), axis=0)
@@ -171,11 +172,13 @@ argmin_ = _place("argmin")
 
 def _scan(name: str) -> Any:
     def scan(b: Any, x: Operand, axis: int | None = None, dtype: Any = None, *, dim: Any = UNSET) -> Any:
-        x = widened(b, x, dtype)
+        in_bools = dtype is not None and dtype_from(dtype) == BOOL
+        x = b.cast(truth(b, x), dtype=I64) if in_bools else widened(b, x, dtype)
         along = _axis(axis, dim)
-        if along is None:
-            return getattr(b, name)(b.reshape(x, (count_of(b, x),)), axis=0)
-        return getattr(b, name)(x, axis=one_axis(along, b.rank(x)))
+        if along is None or folded_axes(along, b.rank(x)) == ():
+            x, along = b.reshape(x, (count_of(b, x),)), 0
+        out = getattr(b, name)(x, axis=one_axis(along, b.rank(x)))
+        return truth(b, out) if in_bools else out
 
     scan.__name__ = f"{name}_"
     scan.__doc__ = f"The {'sum' if name == 'cumsum' else 'product'} of the elements up to each one along `axis`."
@@ -202,6 +205,8 @@ def mean(
     """The mean over axes; of integers in f64, of half floats summed in f32."""
     if isinstance(dtype, bool):
         dtype, keepdims = None, dtype
+    if dtype is not None and not dtype_from(dtype).is_inexact:
+        raise OfNumPyOnly("a mean is a float or complex")
     x = inexact(b, x) if dtype is None else widened(b, x, dtype)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     given = b.dtype(x)
@@ -237,6 +242,8 @@ def var(
     """The mean of the squared distances from the mean, divided by (count - correction). `unbiased` is PyTorch's name of
     a correction of 1 (true) or 0; it may take the place of the axis or the dtype."""
     axis, dtype, correction = _corrected(axis, dtype, correction, unbiased)
+    if dtype is not None and not (dtype_from(dtype).is_float and b.dtype(array(b, x)).kind != "c"):
+        raise OfNumPyOnly("a variance is a float")
     x = inexact(b, x) if dtype is None else widened(b, x, dtype)
     axes = axes_of(_axis(axis, dim), b.rank(x))
     distance = x - b.expand_axes(mean(b, x, axes), axes, b.shape(x))

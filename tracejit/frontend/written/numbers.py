@@ -11,6 +11,7 @@ from tracejit.frontend.written.reductions import stored
 
 inverse = Library("reciprocal")
 replaced = Library("nan_to_num")
+bessel_of = Library("i0")
 
 
 @written(np.logaddexp2)
@@ -147,16 +148,39 @@ def isrealobj(x: Any) -> Any:
     return np.asarray(x).dtype.kind != "c"
 
 
+@written(np.real)
+def real(val: Any) -> Any:
+    """The real part, the array itself where it is real."""
+    x: Any = np.asarray(val) if isinstance(val, (list, tuple)) else val
+    return x.real
+
+
+@written(np.imag)
+def imag(val: Any) -> Any:
+    """The imaginary part."""
+    x: Any = np.asarray(val) if isinstance(val, (list, tuple)) else val
+    return x.imag
+
+
+@written(np.i0)
+def i0(x: Any) -> Any:
+    """The modified Bessel function of the first kind of order 0, as an array."""
+    return np.asarray(bessel_of(x))
+
+
 @written(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 6.283185307179586) -> Any:
     """Angles with jumps of more than half a period taken out."""
     p = np.moveaxis(np.asarray(p), axis, -1)
     step = np.diff(p)
-    half = period / 2
-    short = np.mod(step + half, period) - half
-    short = np.where((short == -half) & (step > 0), half, short)
-    correction = np.where(np.abs(step) < (half if discont is None else discont), 0.0, short - step)
-    made = p * 1.0
+    is_whole = np.result_type(step, period).kind in "iu"
+    half = period // 2 if is_whole else period / 2
+    low = -half
+    short = np.mod(step - low, period) + low
+    if not is_whole or period % 2 == 0:
+        short = np.where((short == low) & (step > 0), half, short)
+    correction = np.where(np.abs(step) < (period / 2 if discont is None else discont), 0, short - step)
+    made = p * (1 if is_whole else 1.0)
     made[..., 1:] += np.cumsum(correction, axis=-1)
     return np.moveaxis(made, -1, axis)
 

@@ -196,11 +196,18 @@ def mean_of(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
     """The mean of the elements where `where` holds."""
-    if _is_true(where):
+    if _is_true(where) and (dtype is None or np.issubdtype(dtype, np.inexact)):
         return stored(np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims), out)
     count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
-    total = sum_of(np.asarray(a) * 1.0, axis, dtype, None, keepdims, 0, where)
-    return stored(total / count.astype(total.dtype), out)
+    total = sum_of(np.asarray(a) * 1.0 if dtype is None else a, axis, dtype, None, keepdims, 0, where)
+    return stored(_quotient(total, count), out)
+
+
+def _quotient(total: Any, count: Any) -> Any:
+    """total / count in the dtype of the total, whose integers are cut off."""
+    if total.dtype.kind in "fc":
+        return total / count.astype(total.dtype)
+    return (total / count).astype(total.dtype)
 
 
 @extended("var")
@@ -217,13 +224,18 @@ def var_of(
     correction: Any = 0,
 ) -> Any:
     """The variance of the elements where `where` holds."""
-    x = np.asarray(a) if dtype is None else np.asarray(a).astype(dtype)
+    x = np.asarray(a)
+    if dtype is not None and x.dtype.kind != "c" and np.issubdtype(dtype, np.floating):
+        x = x.astype(dtype)  # narrow floats are squared in the wide ones
     held = np.broadcast_to(where, x.shape)
-    middle = mean_of(x, axis, None, None, True, where=held) if mean is None else mean
-    apart = np.where(held, np.abs(x - middle), 0)
-    total = np.sum(apart * apart, axis=axis, keepdims=keepdims)
+    middle = mean_of(x, axis, dtype, None, True, where=held) if mean is None else mean
+    away = x - middle
+    apart = np.abs(away) if away.dtype.kind == "c" else away
+    # a real array about a complex mean is squared as it is
+    squares = away * away if x.dtype.kind in "iuf" else apart * apart
+    total = np.sum(np.where(held, squares, 0), axis=axis, dtype=dtype, keepdims=keepdims)
     freedom = np.sum(held, axis=axis, keepdims=keepdims) - ddof - correction
-    return stored(total / np.maximum(freedom, 0).astype(total.dtype), out)
+    return stored(_quotient(total, np.maximum(freedom, 0)), out)
 
 
 @extended("std")
@@ -241,4 +253,12 @@ def std_of(
 ) -> Any:
     """The standard deviation of the elements where `where` holds."""
     spread = var_of(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return stored(np.sqrt(spread), out)
+    root = np.sqrt(spread)
+    if dtype is not None and np.ndim(spread) == 0:
+        root = root.astype(dtype)
+    for target in (spread, out):
+        if target is not None and np.ndim(target) + np.ndim(spread) > 0 and target.dtype.kind in "iub":
+            raise TypeError(
+                f"Cannot cast ufunc 'sqrt' output from {root.dtype} to {target.dtype} with casting rule 'same_kind'"
+            )
+    return stored(root, out)

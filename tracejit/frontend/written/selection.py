@@ -97,6 +97,10 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
     """Elements by their places along an axis (of the flattened array with None)."""
     x = np.asarray(a)
+    if np.asarray(indices).dtype.kind not in "iu":
+        if not isinstance(indices, (list, tuple)) or len(indices) > 0:
+            raise TypeError("Cannot cast array data to dtype('int64') according to the rule 'safe'")
+        indices = np.zeros(0, dtype=np.int64)
     places = _in_range(np.asarray(indices), x.size if axis is None else x.shape[axis], mode)
     return _stored(np.take(x, places[()], axis), out)
 
@@ -105,6 +109,10 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "r
 def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """The elements, those outside two bounds replaced by these."""
     low, high = min if a_min is None else a_min, max if a_max is None else a_max
+    if low is None and high is None:
+        if np.asarray(a).dtype.kind == "b":
+            raise TypeError("ufunc 'positive' has no loop for bools")
+        return np.positive(a, out=out)
     return _stored(np.clip(a, low, high), out)
 
 

@@ -27,6 +27,8 @@ def nanvar(
     x = np.asarray(x)
     if x.dtype.kind not in "fc":
         return var_of(x, axis, dtype, out, ddof, keepdims, where=where)
+    if x.dtype.kind == "c" and dtype is not None and not np.issubdtype(dtype, np.complexfloating):
+        refuse("the variance of complex numbers in another dtype", "np.var(np.real(x)) and np.var(np.imag(x))")
     x = in_inexact(x, dtype)
     held = ~np.isnan(x) & where
     count = np.sum(held, axis=axis, keepdims=True).astype(x.dtype)
@@ -34,7 +36,8 @@ def nanvar(
     apart = np.abs(np.where(held, x - mean, 0))
     total = np.sum(apart * apart, axis=axis, keepdims=keepdims)
     freedom = (np.sum(held, axis=axis, keepdims=keepdims) - ddof).astype(total.dtype)
-    return stored(np.where(freedom > 0, total / np.where(freedom > 0, freedom, 1), np.nan)[()], out)
+    made = np.where(freedom > 0, total / np.where(freedom > 0, freedom, 1), np.nan)[()]
+    return stored(made if dtype is None else made.astype(dtype), out)
 
 
 @written(np.nanstd)
@@ -92,6 +95,8 @@ def _of_lines(x: Any, axis: Any) -> Any:
 @written(np.nanquantile)
 def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """The element at the fraction q of the order of those that are not nan, linear between neighbours."""
+    if np.asarray(x).dtype.kind not in "fc" and np.asarray(q).dtype.kind not in "fc":
+        return _of_ends(np.asarray(x), np.asarray(q), axis, keepdims)
     x = np.asarray(x) * 1.0
     fractions = np.asarray(q).reshape(-1) if np.ndim(q) > 0 else np.asarray(q, dtype=x.dtype).reshape(1)
     lines = _of_lines(x, axis)
@@ -277,7 +282,19 @@ def quantile(
     """The elements at fractions of the order along an axis, linear between neighbours."""
     if method != "linear":
         refuse("quantiles are linear between neighbours in a script", "np.sort and indices of your own")
-    return stored(np.quantile(a, q, axis, keepdims=keepdims), out)
+    x, fractions = np.asarray(a), np.asarray(q)
+    if x.dtype.kind in "fc" or fractions.dtype.kind in "fc":
+        return stored(np.quantile(a, q, axis, keepdims=keepdims), out)
+    return stored(_of_ends(x, fractions, axis, keepdims), out)
+
+
+def _of_ends(x: Any, fractions: Any, axis: Any, keepdims: Any) -> Any:
+    """Quantiles of integers at 0 and 1, which are integers: the least and the largest elements."""
+    if np.any((fractions < 0) | (fractions > 1)):
+        raise ValueError("Quantiles must be in the range [0, 1]")
+    low, high = np.min(x, axis=axis, keepdims=keepdims), np.max(x, axis=axis, keepdims=keepdims)
+    at = np.expand_dims(fractions, tuple([fractions.ndim + k for k in each(np.ndim(low))]))
+    return np.where(at > 0, high, low)[()]
 
 
 @extended("percentile")

@@ -117,6 +117,8 @@ def reduce(
         axes = each(x.ndim)
     elif isinstance(axis, tuple):
         axes = tuple(sorted([a % x.ndim for a in axis]))
+    elif x.ndim == 0 and axis in (0, -1):
+        axes, x, keepdims = (0,), x.reshape(1), False
     else:
         axes = (axis % x.ndim,)
     if len(axes) > 1 and ufunc.identity is None and ufunc not in REORDERABLE:
@@ -128,6 +130,8 @@ def reduce(
     if keepdims:
         lines = np.expand_dims(lines, axes)
     if out is not None:
+        if out.dtype.kind in "iub" and np.asarray(lines).dtype.kind in "fc" and ufunc not in REORDERABLE:
+            refuse("a fold of fractions into whole numbers", f"out[...] = np.{ufunc.__name__}.reduce(x)")
         out[...] = lines
         return out
     return lines
