@@ -86,8 +86,10 @@ class Writer:
         kind, v = self.random.random(), self.counter()
         if kind < 0.3:
             return [f"{v} {self.random.choice(('+=', '-='))} {self.random.choice(('1', '1', '2', 'i'))}"]
-        if kind < 0.4:
+        if kind < 0.36:
             return [f"{v} = {self.expression()}"]
+        if kind < 0.4:
+            return [f"{v} = {self.counter()}"]
         if kind < 0.5:
             place = self.random.choice((f"{v} % 8", f"{v} % 8", v, f"{v} - 1"))
             return [f"h[{place}] = {self.random.choice(('x[i]', 'i', '1', f'{v} % 100'))}"]
@@ -102,12 +104,24 @@ class Writer:
         if kind < 0.75:
             orelse = ["else:", *self.body(depth)] if self.random.random() < 0.4 else []
             return [f"if {self.condition()}:", *self.body(depth), *orelse]
-        if kind < 0.9:
+        if kind < 0.87:
             return [f"while {self.condition()}:", *self.counted(), *self.body(depth)]
+        if kind < 0.95:
+            return self.flagged(depth)
         own = f"p{depth}"
         ranges = ("3", "k", "i", "n - i", "i, -1, -1", "j, n", "k - 1, 0, -1", "0, len(x), 2")
         use = self.random.choice((f"h[{own} % 8] += 1", f"{v} += {own}", f"h[{own}] = x[i]"))
         return [f"for {own} in range({self.random.choice(ranges)}):", *self.counted(), f"    {use}", *self.body(depth)]
+
+    def flagged(self, depth: int) -> list[str]:
+        """A loop that a flag ends, or a condition too."""
+        flag, v = f"g{depth}", self.counter()
+        going = self.random.choice((flag, flag, f"{flag} and {self.condition()}"))
+        step = self.random.choice((f"{v} += 1", f"{v} -= 1", f"{v} = {self.expression()}"))
+        end = [f"    if {self.condition()}:", f"        {flag} = False", "    else:", f"        {step}"]
+        parts = [end, self.body(depth), [f"    {self.counter()} = {v}"]]
+        self.random.shuffle(parts)
+        return [f"{flag} = True", f"while {going}:", *self.counted(), *(line for part in parts for line in part)]
 
     def body(self, depth: int) -> list[str]:
         return [f"    {line}" for line in self.block(depth + 1)]

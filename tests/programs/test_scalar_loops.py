@@ -739,3 +739,33 @@ def test_a_place_found_before_needs_no_check() -> None:
     (fits,) = [op for op in walk(graph.body) if op.name == "if" and any(o.name == "loop" for o in op.blocks[0].ops)]
     (loop,) = [op for op in fits.block("then").ops if op.name == "loop"]
     assert not any(op.name in ("check", "select") for op in walk(loop.block("body")))
+
+
+def least_divisor(n):
+    d, last, going = 2, 0, True
+    while going:
+        if n % d == 0:
+            going = False
+        else:
+            d += 1
+        last = d
+    return last
+
+
+def steps_to_a_divisor(n):
+    d, steps, twice, going = 2, 0, 0, True
+    while going and steps < 50:
+        if n % d == 0:
+            going = False
+        else:
+            d = d + 1
+        steps += 1
+        twice = d * 2
+    return steps, twice
+
+
+@pytest.mark.parametrize("program", [least_divisor, steps_to_a_divisor])
+def test_what_the_last_trip_leaves_is_read_under_another_name(program) -> None:
+    compiled = script(program)
+    for n in (35, 2, 53, 59):
+        assert compiled(n) == program(n)

@@ -61,7 +61,7 @@ class _Rewriter:
         """A loop without choices of what is not read after it."""
         body = loop.block("body")
         at = {r: (i, k) for i, op in enumerate(body.ops) if op.name == "if" for k, r in enumerate(op.results)}
-        for r, after in zip(body.results[1:], loop.results, strict=True):
+        for place, (r, after) in enumerate(zip(body.results[1:], loop.results, strict=True), 1):
             i, k = at.get(r, (0, 0))
             kept = r not in at or self.used[after] or r in self.sizes
             found = None if kept else _Ends(body, i, self.truths).value_of_others(k)
@@ -71,8 +71,9 @@ class _Rewriter:
             later = Rebuilder(None, {r: value})
             for op in body.ops[i + 1 :]:
                 later.step(op)
-            results = tuple(map(later.value, body.results))
-            made = Block(body.params, (*body.ops[:i], *ops, body.ops[i], *later.ops), results, body.label)
+            results = [r if x is r else later.value(x) for x in body.results]  # others of which may be read
+            results[place] = value
+            made = Block(body.params, (*body.ops[:i], *ops, body.ops[i], *later.ops), tuple(results), body.label)
             return self.loop(replace(loop, blocks=(made,)))
         return loop
 
