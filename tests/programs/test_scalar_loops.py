@@ -769,3 +769,27 @@ def test_what_the_last_trip_leaves_is_read_under_another_name(program) -> None:
     compiled = script(program)
     for n in (35, 2, 53, 59):
         assert compiled(n) == program(n)
+
+
+def falls_below_zero(x, h):
+    k, j, t = 0, 1, 0
+    for i in range(len(x)):
+        if t > 300:
+            break
+        going = True
+        while going:
+            j = k
+            going = False
+        t += 1
+        m = j
+        while m > 0:
+            m -= 1
+        h[m] = x[i]
+        k -= 1
+    return k, j
+
+
+def test_a_loop_without_trips_leaves_what_its_condition_excludes() -> None:
+    x, (expected, found) = np.arange(1.0, 9.0), np.zeros((2, 24))
+    assert script(falls_below_zero)(x, found[8:16]) == falls_below_zero(x, expected[8:16])
+    np.testing.assert_array_equal(found, expected)

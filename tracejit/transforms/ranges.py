@@ -341,7 +341,8 @@ class _Analysis:
                 yield assumption
                 continue
             with self.facts.scope():
-                self.r.assume(op.operands[1], True)
+                if isinstance(assumption, _Going):  # a bound is to hold after no trip at all too
+                    self.r.assume(op.operands[1], True)
                 if self.facts.holds(self.fact(assumption, op, op.operands[2:], number(0))):
                     yield assumption
                     continue
