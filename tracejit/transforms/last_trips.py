@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +63,7 @@ class _Rewriter:
         at = {r: (i, k) for i, op in enumerate(body.ops) if op.name == "if" for k, r in enumerate(op.results)}
         for place, (r, after) in enumerate(zip(body.results[1:], loop.results, strict=True), 1):
             i, k = at.get(r, (0, 0))
-            kept = r not in at or self.used[after] or r in self.sizes
+            kept = r not in at or self.used[after] or not self.is_plain(r, body.ops[i + 1 :])
             found = None if kept else _Ends(body, i, self.truths).value_of_others(k)
             if found is None:
                 continue
@@ -76,6 +76,12 @@ class _Rewriter:
             made = Block(body.params, (*body.ops[:i], *ops, body.ops[i], *later.ops), tuple(results), body.label)
             return self.loop(replace(loop, blocks=(made,)))
         return loop
+
+    def is_plain(self, x: Value, later: Iterable[Op]) -> bool:
+        """Whether a value is a number, and neither it nor what is computed anew after it is a size of an array."""
+        return isinstance(x.type, ScalarType) and not any(
+            v in self.sizes for v in (x, *(r for op in later for r in op.results))
+        )
 
 
 class _Ends:
