@@ -236,6 +236,46 @@ def test_results_of_text_are_refused(tmp_path: Path) -> None:
         tj.export(lambda x: (x, "big"), [normal(3)], tmp_path / "net.so")
 
 
+def gathered(x: Any, out: list[Any]) -> Any:
+    found, parts, counts = [], [], {}
+    for i in range(len(x)):
+        if x[i] > 0:
+            found.append((i, x * i))
+        parts.append(x[:i])
+        counts[int(x[i])] = counts.get(int(x[i]), 0) + 1
+        out.append(x[i])
+    return found, parts, counts, range(len(x)), {i for i, _ in found}
+
+
+@pytest.mark.parametrize("suffix", [".so", ".tj"])
+def test_what_grows_is_arrays(tmp_path: Path, suffix: str) -> None:
+    path = tj.export(gathered, [normal(3), []], tmp_path / f"net{suffix}")
+    x = np.array([1.0, -2.0, 1.0, 3.0], np.float32)
+    places, rows, elements, sizes, keys, values, *bounds, members, out = tj.load(path)(x)
+    np.testing.assert_array_equal(places, [0, 2, 3])
+    np.testing.assert_array_equal(rows, [x * 0, x * 2, x * 3])
+    np.testing.assert_array_equal(elements, [1, 1, -2, 1, -2, 1])
+    np.testing.assert_array_equal(sizes, [0, 1, 2, 3])
+    assert dict(zip(keys.tolist(), values.tolist(), strict=True)) == {1: 2, -2: 1, 3: 1}
+    assert [int(n) for n in bounds] == [0, 4, 1]
+    np.testing.assert_array_equal(members, [0, 2, 3])
+    np.testing.assert_array_equal(out, x)
+
+
+@pytest.mark.parametrize(
+    ("fn", "what"),
+    [
+        (lambda x: [[i] * i for i in range(len(x))], "one of several lists in a list"),
+        (lambda x: ["a" if i > 1 else "b" for i in x], "one of several objects in a list"),
+        (lambda x: x if x.sum() > 1 else None, "what may be None"),
+        (lambda x: f"{x.sum()}", "text"),
+    ],
+)
+def test_results_that_are_no_arrays_are_refused(tmp_path: Path, fn: Any, what: str) -> None:
+    with pytest.raises(tj.ExportError, match=f"returns {what}: results are arrays and numbers"):
+        tj.export(fn, [normal(3)], tmp_path / "net.so")
+
+
 def test_a_loaded_graph_cuts_no_number(tmp_path: Path) -> None:
     loaded = tj.load(tj.export(lambda x, n: x * n, [normal(3), 2], tmp_path / "net.tj"))
     assert loaded(np.ones(2, np.float32), np.int64(3)).tolist() == [3, 3]

@@ -15,13 +15,22 @@ import numpy as np
 from tracejit.errors import ExportError
 from tracejit.frontend.function import (
     ArrayLeaf,
+    ChoiceLeaf,
+    ChosenLeaf,
     ConstantLeaf,
-    Input,
     InputLeaf,
+    InstanceLeaf,
+    ItemsLeaf,
     Leaf,
+    ListLeaf,
     Lowered,
     NumberLeaf,
     ObjectLeaf,
+    OptionalLeaf,
+    SharedLeaf,
+    SliceLeaf,
+    TableLeaf,
+    TextLeaf,
     TreeLeaf,
     TurnedLeaf,
     ViewLeaf,
@@ -128,18 +137,19 @@ def _flattened(lowered: Lowered, names: Sequence[str]) -> tuple[Graph, tuple[str
     flat: list[tuple[str, Value]] = list(_values(lowered, b, lowered.result, "result"))
     for left in lowered.gradients:
         if left.result >= 0:
-            flat.append((f"{_text(lowered.inputs[left.input], names)}_grad", graph.results[left.result]))
+            flat.append((f"{_name(lowered.inputs[left.input].access, names)}_grad", graph.results[left.result]))
     for change in lowered.changes:
         if change.value is not None:
-            flat += _values(lowered, b, change.value, str(change.key))
+            name = _name(change.access, names) if change.kind in ("list", "dict") else str(change.key)
+            flat += _values(lowered, b, change.value, name)
     finals = graph.results[len(graph.results) - len(graph.inout) :]
     results = (*(value for _, value in flat), *finals)
     body = Block(graph.params, (*graph.body.ops, *b.ops), results)
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy), tuple(name for name, _ in flat)
 
 
-def _text(x: Input, names: Sequence[str]) -> str:
-    return x.access.text(names).replace(".", "_").replace("[", "_").replace("]", "").replace("'", "")
+def _name(access: Access, names: Sequence[str]) -> str:
+    return access.text(names).replace(".", "_").replace("[", "_").replace("]", "").replace("'", "")
 
 
 def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tuple[str, Value]]:
@@ -154,16 +164,62 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
             yield name, view_value(graph, b, leaf)
         case TreeLeaf(_, keys, children):
             for key, child in zip(keys, children, strict=True):
-                yield from _values(lowered, b, child, f"{name}_{key}" if isinstance(key, str) else f"{name}{key}")
+                yield from _values(lowered, b, child, _part(name, key))
         case ObjectLeaf(_, tree):
             yield from _values(lowered, b, tree, name)
+        case SliceLeaf(parts):
+            for key, part in zip(("start", "stop", "step"), parts, strict=True):
+                yield from _values(lowered, b, part, _part(name, key))
+        case ListLeaf(length, items):
+            yield from _items(graph, items, name, length)
+        case TableLeaf(length=length, keys=keys, values=values, live=live):
+            yield from _items(graph, keys, name if values is None else _part(name, "keys"), length)
+            if values is not None:
+                yield from _items(graph, values, _part(name, "values"), length)
+            if live is not None:
+                yield from _items(graph, live, _part(name, "is_there"), length)
         case ConstantLeaf(None):
             return
         case ConstantLeaf(value) if type(value) in PYTHON_DTYPES:
             yield name, b.constant(value, ScalarType(PYTHON_DTYPES[type(value)]))
         case ConstantLeaf(value):
-            raise ExportError(f"cannot export a function that returns {value!r}: results are arrays and numbers")
+            raise _refused(repr(value))
         case _:
-            raise ExportError(
-                "cannot export a function that returns a range or a grown list: results are arrays and numbers"
-            )
+            raise _refused(_WORDS[type(leaf)])
+
+
+#: What is no array and no number, nor made of such.
+_WORDS: Mapping[type, str] = {
+    ChoiceLeaf: "one of several objects",
+    ChosenLeaf: "an object that was chosen at run time",
+    InstanceLeaf: "an object of a list",
+    OptionalLeaf: "what may be None",
+    SharedLeaf: "one of several lists",
+    TextLeaf: "text",
+}
+
+
+def _refused(what: str) -> ExportError:
+    return ExportError(f"cannot export a function that returns {what}: results are arrays and numbers")
+
+
+def _part(name: str, key: Any) -> str:
+    return f"{name}_{key}" if isinstance(key, str) else f"{name}{key}"
+
+
+def _items(graph: Graph, leaf: Leaf, name: str, length: int) -> Iterator[tuple[str, Value]]:
+    """The graph values of a list's items: an array of numbers, arrays of one size along its first axis, those of
+    varying sizes as all elements one after the other and the sizes of each; of constants how many there are."""
+    match leaf:
+        case ItemsLeaf(index, _, sizes):
+            yield name, graph.results[index]
+            for axis, size in enumerate(sizes or ()):
+                if isinstance(size, tuple):
+                    yield _part(name, f"size{axis}"), graph.results[size[1]]
+        case TreeLeaf(_, keys, children):
+            for key, child in zip(keys, children, strict=True):
+                yield from _items(graph, child, _part(name, key), length)
+        case ConstantLeaf():
+            yield _part(name, "length"), graph.results[length]
+        case _:
+            raise _refused(_WORDS[type(leaf)] + " in a list")
