@@ -374,6 +374,13 @@ def jumps_out(body: Sequence[ast.stmt]) -> bool:
     return _returns(body) or any(_jumps(body))
 
 
+def suppresses(statement: ast.AST) -> bool:
+    """Whether what follows a `with` may be reached by an error: one of its managers is called `suppress`."""
+    items = statement.items if isinstance(statement, ast.With) else []
+    calls = (item.context_expr.func for item in items if isinstance(item.context_expr, ast.Call))
+    return any(ast.unparse(f).rpartition(".")[2] == "suppress" for f in calls)
+
+
 def reads(body: Sequence[ast.stmt], name: str) -> bool:
     """Whether statements may read a name."""
     parts = (n for s in body for n in ast.walk(s))
@@ -393,7 +400,7 @@ def ends(body: Sequence[ast.stmt]) -> bool:
                 return True
             case ast.If() if statement.orelse and ends(statement.body) and ends(statement.orelse):
                 return True
-            case ast.With() if ends(statement.body):
+            case ast.With() if ends(statement.body) and not suppresses(statement):
                 return True
             case ast.While(test=ast.Constant(value)) if value and not _jumps(statement.body)[0]:
                 return True

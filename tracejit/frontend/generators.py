@@ -33,6 +33,7 @@ from tracejit.frontend.desugar import (
     desugar,
     ends,
     jumps_out,
+    suppresses,
 )
 from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode
@@ -77,6 +78,10 @@ def is_generator(node: FunctionNode) -> bool:
     return known
 
 
+def _has_yield(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(node))
+
+
 def is_endless(value: GeneratorValue) -> bool:
     """Whether a generator plainly goes on until it is left."""
     nodes = list(own_nodes(value.source.node))
@@ -90,10 +95,10 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
     the errors of."""
     ctx = st.ctx
     node = value.source.node
-    tries = () if manages else (n for n in own_nodes(node) if isinstance(n, ast.Try))
+    tries = () if manages else (n for n in own_nodes(node) if isinstance(n, ast.Try) or suppresses(n))
     for guarded in tries:
-        if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(guarded)):
-            text = "'yield' inside a 'try' is outside the language"
+        if _has_yield(guarded):
+            text = "'yield' inside a 'try', or where errors are suppressed, is outside the language"
             if value.source.is_standard:
                 ctx.refuse(s.iter, *of_standard(value.source, text))
             raise ScriptError(text, value.source.span(guarded), instead="yield outside of it")
@@ -133,7 +138,7 @@ def manage(st: Statements, s: WithBlock, i: int, value: GeneratorValue) -> None:
     if _yields(node.body) - {1}:
         st.ctx.refuse(item.context_expr, "this generator manages no context: it may yield never, or twice", _MANAGES)
     for n in own_nodes(node):
-        if isinstance(n, ast.Try) and not _is_simple_guard(n, s.node.body):
+        if (isinstance(n, ast.Try) and not _is_simple_guard(n, s.node.body)) or (suppresses(n) and _has_yield(n)):
             st.ctx.refuse(
                 item.context_expr, "what the 'try' of this generator guards is outside the language", _MANAGES
             )
@@ -172,7 +177,7 @@ def _yields(body: Sequence[ast.stmt]) -> set[int]:
             case ast.FunctionDef():
                 more = {0}
             case _:
-                more = {2} if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(s)) else {0}
+                more = {2} if _has_yield(s) else {0}
         counts = {min(a + b, 2) for a in counts for b in more}
     return counts
 

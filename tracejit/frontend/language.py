@@ -85,7 +85,7 @@ STATEMENTS = (
     Construct(
         "`with`",
         "`tj.no_grad()`, `tj.enable_grad()`, `tj.set_grad_enabled(flag)`, "
-        "`contextlib.nullcontext()`, `np.errstate` that ignores, and objects whose "
+        "`contextlib.nullcontext()`, `contextlib.suppress()`, `np.errstate` that ignores, and objects whose "
         "`__enter__` and `__exit__` are Python, or that a generator makes (`contextlib.contextmanager`), which yields "
         "once on each path: `__exit__` runs at the end of the body and before a `raise` or "
         "`assert` statement of the body raises, not before other exceptions (an index out of range, an overflow), "

@@ -15,7 +15,7 @@ import numpy as np
 from tracejit.eager.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from tracejit.frontend import generators
 from tracejit.frontend.builtin_calls import handles
-from tracejit.frontend.desugar import WithBlock
+from tracejit.frontend.desugar import BindError, Branch, NotCaught, Statement, TryBlock, WithBlock, suppresses
 from tracejit.frontend.shown_arrays import is_recorded
 from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, Static, type_name
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 _MANAGER: type = vars(contextlib)["_GeneratorContextManager"]
 
 
-@handles(contextlib.nullcontext, np.errstate)
-def _neutral(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """Managers that change nothing in compiled code: it gives inf and nan without warnings."""
+@handles(np.errstate)
+def _errstate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """It changes nothing in compiled code, which gives inf and nan without warnings."""
     for value in kwargs.values():
         if c.static(value, node, "a setting") not in ("ignore", "warn"):
             c.ctx.refuse(node, "np.errstate that raises or calls is outside the language", "np.errstate(all='ignore')")
@@ -61,6 +61,9 @@ def with_block(st: Statements, s: WithBlock) -> None:
             if (made := _generator(manager)) is not None:
                 generators.manage(st, s, i, made)
                 break
+            if isinstance(manager, ObjectValue) and manager.cls is contextlib.suppress:
+                _suppress(st, s, i, manager)
+                break
             enter(st, item, manager)
         else:
             for inner in s.body:
@@ -77,6 +80,22 @@ def _generator(manager: FrontValue) -> GeneratorValue | None:
         return None
     made = manager.contents.get("gen")
     return made if isinstance(made, GeneratorValue) else None
+
+
+def _suppress(st: Statements, s: WithBlock, i: int, manager: ObjectValue) -> None:
+    """The items of a `with` from `contextlib.suppress` on, and its body: a `try` whose handler does nothing."""
+    ctx, item, inner = st.ctx, s.items[i], s.items[i + 1 :]
+    if not suppresses(s.node):
+        ctx.refuse(item.context_expr, "what suppresses errors is outside the language here", "with suppress(...): ...")
+    if item.optional_vars is not None:
+        st.bind(item.optional_vars, Static(None))
+    classes = ast.copy_location(ast.Name("$suppressed", ast.Load()), item.context_expr)
+    handler = ast.copy_location(ast.ExceptHandler(classes, None, [ast.Pass()]), item.context_expr)
+    ctx.frame.env[classes.id] = manager.contents["_exceptions"]
+    body: list[Statement] = [WithBlock(inner, s.body, s.node, s.live)] if inner else s.body
+    made = TryBlock(body, [handler], s.node, s.live, {0: False})
+    st.tries.try_block(made)
+    st.branch(Branch(NotCaught(made), [], [BindError(made, 0, ())], s.node, s.live))
 
 
 def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:

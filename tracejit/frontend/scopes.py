@@ -29,6 +29,7 @@ from tracejit.frontend.desugar import (
     Unbind,
     WhileLoop,
     WithBlock,
+    suppresses,
 )
 
 #: The attributes of a syntax node that remember the names it binds, reads, and reads in functions that stand in it.
@@ -274,7 +275,10 @@ def _live_before(statements: Sequence[Statement], live: set[str], always: frozen
                 live = _live_loop(s, live, names_read(s.test), set(), always)
             case WithBlock():
                 s.live = frozenset(live)
-                live = _live_before(s.body, live, always)
+                if suppresses(s.node):
+                    live |= _live_before(s.body, set(live), always | s.live)
+                else:
+                    live = _live_before(s.body, live, always)
                 for item in s.items:
                     live |= names_read(item)
             case TryBlock():  # an error leaves it anywhere
