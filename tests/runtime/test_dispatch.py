@@ -6,7 +6,7 @@ import gc
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ctypes import c_int64
 from types import CellType
 from typing import Any
@@ -19,7 +19,7 @@ from tracejit.errors import Span
 from tracejit.ir.types import I64 as I64_TYPE
 from tracejit.runtime import dispatch
 from tracejit.runtime.dispatch_tables import NativeContext
-from tracejit.runtime.engine import link_support
+from tracejit.runtime.engine import engine, link_support
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.guards import (
     Argument,
@@ -131,6 +131,15 @@ NAMES = ("increment", "echo", "echo16", "strides", "write", "fail", "starve")
 @pytest.fixture(scope="module")
 def entries() -> dict[str, int]:
     return dict(zip(NAMES, link_support(ENTRIES, NAMES, {}), strict=True))
+
+
+@pytest.fixture(scope="module", params=["quickly", "thoroughly"], autouse=True)
+def call_path(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The native path as it is made at first, and as it is made again where calls are many."""
+    call = dispatch._linked(getattr(engine(), request.param)(dispatch._NAME, dispatch._text))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "_native_call", lambda: call)
+        yield
 
 
 class Boom(Exception):

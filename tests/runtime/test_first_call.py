@@ -1,4 +1,4 @@
-"""The first result of a process does not wait for the native call path, which later calls have."""
+"""The first result of a process does not wait for the native call path; later calls have it, many a better one."""
 
 from __future__ import annotations
 
@@ -51,3 +51,37 @@ def test_second_call_is_native(tmp_path: Path, threads: str, fails: bool) -> Non
     )
     first = "negative" if fails else "[2.0, 2.0, 2.0]"
     assert done.stdout.splitlines() == [first, "[2.0, 2.0, 2.0]", "[False, True] [2.0, 2.0, 2.0] True [1]"], done.stderr
+
+
+_MANY = """
+import time
+import numpy as np
+import tracejit as tj
+from tracejit.runtime.dispatch_tables import OFTEN
+
+f, g = tj.script(lambda x: x * 2), tj.script(lambda x: x + 1)
+x = np.ones(3)
+for fn in f, g:
+    fn(x), fn(x)
+first = f._vectorcall
+assert first == g._vectorcall != 0
+for i in range(OFTEN - 1):
+    f(x)
+assert f._vectorcall == first
+f(x)
+end = time.monotonic() + (60 if {is_first} else 0)
+while f._vectorcall == first and time.monotonic() < end:
+    time.sleep(0.01)
+print(f._vectorcall != first, f._vectorcall == g._vectorcall, f(x).tolist(), g(x).tolist())
+"""
+
+
+def test_many_calls_take_a_better_path(tmp_path: Path) -> None:
+    """In the first process from some time on, in later ones from the start."""
+    environment = {**os.environ, "TRACEJIT_CACHE_DIR": str(tmp_path)}
+    for is_first in True, False:
+        (tmp_path / "program.py").write_text(_MANY.format(is_first=is_first))
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "program.py")], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.stdout == f"{is_first} True [2.0, 2.0, 2.0] [2.0, 2.0, 2.0]\n", done.stderr

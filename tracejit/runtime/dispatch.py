@@ -12,7 +12,7 @@ import ctypes
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ctypes import addressof, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 
 from tracejit.locks import Lock
 from tracejit.runtime import dispatch_tables as tables
+from tracejit.runtime import errands
 from tracejit.runtime.callable_type import is_known_interpreter, make_base, use_vectorcall
 from tracejit.runtime.guards import Argument, NativeEntry, ResultPlan
 from tracejit.runtime.specialisation import Specialisation
@@ -126,23 +127,74 @@ def is_decided() -> bool:
 def _native_call() -> int | None:
     """Address of the vectorcall function, compiled on first use; None where it cannot be used."""
     with _making:
-        return _made_call()
+        return _optimised[0] if _optimised else _made_call()
 
 
 _making = Lock()
+_optimised: list[int] = []  #: the function that calls go through since there were many
 
 
 @cache
 def _made_call() -> int | None:
     if not is_known_interpreter() or not _layout_is_known():
         return None
-    api = _array_api()
-    if api[_ARRAY_API_TYPE] != id(np.ndarray):
+    if _array_api()[_ARRAY_API_TYPE] != id(np.ndarray):
         return None
-    from tracejit.runtime.engine import link_quickly, memory_free_address
-    from tracejit.runtime.interrupts import poll_hook, python_symbols
+    from tracejit.runtime.engine import engine
 
-    table = tables.RuntimeTable(
+    here = engine()
+    if here.is_thorough(_NAME, _text):
+        _errands.append(None)
+        return _linked(here.thoroughly(_NAME, _text))
+    return _linked(here.quickly(_NAME, _text))
+
+
+def _often() -> None:
+    """Have another thread make the function that calls go through anew, with all effort."""
+    if not _errands:
+        _errands.append(errands.begin(_optimise))
+
+
+_errands: list[errands.Errand | None] = []  #: that thread's work; something else where none is to begin again
+
+
+def _optimise() -> None:
+    from tracejit.runtime.engine import engine
+
+    with suppress(Exception):  # calls stay as they are
+        call = _linked(engine().thoroughly(_NAME, _text))
+        with _lock:
+            _optimised.append(call)
+            for callable_ in _serving:
+                if callable_._vectorcall:
+                    callable_._vectorcall = call
+
+
+def _linked(data: bytes) -> int:
+    """Load the object code of the call path; gives the address of the vectorcall function."""
+    from tracejit.runtime.engine import link_object
+    from tracejit.runtime.interrupts import python_symbols
+
+    (call,) = link_object(data, ("tj_call",), python_symbols(data) | {"tj_runtime": addressof(_runtime_table())})
+    return call
+
+
+_NAME = "call"
+
+
+def _text() -> str:
+    from tracejit.runtime import dispatch_ir
+
+    return dispatch_ir.module_text()
+
+
+@cache
+def _runtime_table() -> tables.RuntimeTable:
+    from tracejit.runtime.engine import memory_free_address
+    from tracejit.runtime.interrupts import poll_hook
+
+    api = _array_api()
+    return tables.RuntimeTable(
         ndarray_type=id(np.ndarray),
         new_from_descr=api[_ARRAY_API_NEW],
         scalar=api[_ARRAY_API_SCALAR],
@@ -157,20 +209,8 @@ def _made_call() -> int | None:
         one=id(_ONE),
         slow_name=id(_SLOW_NAME),
         capsule_name=addressof(_CAPSULE_NAME),
+        often=id(_often),
     )
-    _kept.append(table)
-    runtime = {"tj_runtime": addressof(table)}
-    (call,) = link_quickly("call", _text, ("tj_call",), lambda data: python_symbols(data) | runtime)
-    return call
-
-
-def _text() -> str:
-    from tracejit.runtime import dispatch_ir
-
-    return dispatch_ir.module_text()
-
-
-_kept: list[Any] = []  # tables that native code points at
 
 
 def _array_api() -> Any:

@@ -22,6 +22,7 @@ from tracejit.runtime.dispatch_tables import (
     C_CONTIGUOUS,
     KINDS,
     LEAVES,
+    OFTEN,
     OWNDATA,
     SHAPES,
     SIZE_OFFSET,
@@ -49,7 +50,7 @@ def module_text() -> str:
     e = Emitter()
     e.external("tj_runtime", "i8")
     emit_guards(e)
-    for emit in (_wrap, _leaf, _results, _fail, _attempt, _keywords, _call, _owner_free):
+    for emit in (_wrap, _leaf, _results, _fail, _often, _attempt, _keywords, _call, _owner_free):
         emit(e)
     return e.module()
 
@@ -237,6 +238,17 @@ def _fail(e: Emitter) -> None:
         e.leave("void")
 
 
+def _often(e: Emitter) -> None:
+    """tj_often: tell that calls are many; nothing depends on what comes of it."""
+    with e.function("internal void @tj_often() noinline cold"):
+        made = e.call("ptr", "PyObject_Vectorcall", f"ptr {runtime(e, 'often')}", "ptr null", "i64 0", "ptr null")
+        with e.when(e.compare("eq", "ptr", made, "null")):
+            e.call("void", "PyErr_Clear")
+            e.leave("void")
+        decrement(e, made)
+        e.leave("void")
+
+
 # -- the call ---------------------------------------------------------------------------------------------------------
 
 
@@ -260,7 +272,10 @@ def _attempt(e: Emitter) -> None:
         has_inout = e.compare("ne", "i64", e.get(SpecTable, "has_inout", "%spec"), 0)
         with e.when(has_inout), e.unless(e.call("i1", "tj_disjoint", "ptr %spec", "ptr %frame", declare=False)):
             e.goto("miss")
-        e.put(SpecTable, "hits", "%spec", e.add(e.get(SpecTable, "hits", "%spec"), 1))
+        hits = e.add(e.get(SpecTable, "hits", "%spec"), 1)
+        e.put(SpecTable, "hits", "%spec", hits)
+        with e.when(e.compare("eq", "i64", hits, OFTEN)):
+            e.call("void", "tj_often", declare=False)
         status = _enter(e)
         calls = e.compare("ne", "ptr", e.get(SpecTable, "entry", "%spec"), "null")
         with e.when(e.op(f"and i1 {has_inout}, {calls}")):

@@ -204,7 +204,12 @@ class RuntimeTable(Structure):
         ("one", c_void_p),
         ("slow_name", c_void_p),
         ("capsule_name", c_void_p),
+        ("often", c_void_p),  # a function that is called when a specialisation has run OFTEN times
     )
+
+
+#: After so many calls it is worth a tenth of a second of another thread to make each cheaper.
+OFTEN = 10_000
 
 
 def offset_of(structure: type[Structure], field: str) -> int:

@@ -347,6 +347,14 @@ class Engine:
         """
         return self._stock.get(_quick_code(name, text))
 
+    def thoroughly(self, name: str, text: Callable[[], str]) -> bytes:
+        """The same, compiled with all effort."""
+        return self._stock.get(_thorough_code(name, text))
+
+    def is_thorough(self, name: str, text: Callable[[], str]) -> bool:
+        """Whether `thoroughly` only has to read it."""
+        return disk.has(_thorough_code(name, text).key)
+
     def _linked(
         self,
         name: str,
@@ -391,6 +399,11 @@ class Engine:
 def _quick_code(name: str, text: Callable[[], str]) -> Code:
     key = disk.digest("quick", name, disk.stamp("codegen/", "runtime/"), *identity())
     return Code(key, lambda: Module(text(), "tidied"))
+
+
+def _thorough_code(name: str, text: Callable[[], str]) -> Code:
+    key = disk.digest("thorough", name, disk.stamp("codegen/", "runtime/"), *identity())
+    return Code(key, lambda: Module(text(), "full"))
 
 
 def assemble(texts: Sequence[str], machine: Any, *, optimised: bool, vectorise: bool = False) -> Any:
@@ -502,20 +515,13 @@ _kept: list[Any] = []  # support code of other parts of the runtime, loaded for 
 
 def link_support(text: str, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
     """Compile a module of IR text for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
-    here = engine()
-    data = here.compiled(text, disk.digest("module", text, *identity()), optimised=True)
-    linked = here.link([data], names, symbols)
-    _kept.append(linked)
-    return tuple(linked[name] for name in names)
+    data = engine().compiled(text, disk.digest("module", text, *identity()), optimised=True)
+    return link_object(data, names, symbols)
 
 
-def link_quickly(
-    name: str, text: Callable[[], str], names: Sequence[str], symbols: Callable[[bytes], Mapping[str, int]]
-) -> tuple[int, ...]:
-    """`link_support` for long scalar code (`Engine.quickly`); `symbols` gives what its object code refers to."""
-    here = engine()
-    data = here.quickly(name, text)
-    linked = here.link([data], names, symbols(data))
+def link_object(data: bytes, names: Sequence[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
+    """Load an object file for good; gives the addresses of `names`. `symbols` are addresses it refers to."""
+    linked = engine().link([data], names, symbols)
     _kept.append(linked)
     return tuple(linked[name] for name in names)
 
