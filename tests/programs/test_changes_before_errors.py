@@ -411,3 +411,18 @@ def test_gradients_are_left_by_errors_of_native_calls() -> None:
         states.append(seen)
     assert states[0] == states[1]
     assert sum(s.hits for s in script._specialisations) == 5  # all but the first without and with a `.grad`
+
+
+def test_a_raise_behind_a_change_keeps_its_line() -> None:
+    def noted(x, log):
+        for i in range(len(x)):
+            log.append(i)
+            if x[i] < 0:
+                raise ValueError("negative")
+        return 0
+
+    log: list[int] = []
+    with pytest.raises(ValueError, match="negative") as caught:
+        tj.script(noted)(np.array([1.0, -2.0]), log)
+    assert caught.traceback[-1].lineno - noted.__code__.co_firstlineno == 3
+    assert log == [0, 1]

@@ -286,7 +286,7 @@ class Calls:
 
     def call_object(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """Call a compile-time Python object."""
-        args = generators.taken(self, fn, args, node)
+        fn, args = generators.passed(self, fn, args, kwargs, node)
         special = None if isinstance(fn, type) else getattr(fn, "__tracejit_lower__", None)
         if special is not None:
             return special(self, args, kwargs, node)
@@ -455,7 +455,7 @@ class Calls:
         recursion.look_for(source, (f.source for f in callers))
         env = self.bind(source, args, kwargs, node, closure)
         if generators.is_generator(source.node):
-            return GeneratorValue(source, env, closure, self.ctx.level)
+            return GeneratorValue(source, env, closure, self.ctx.loops)
         outer, path = self.ctx.frame, self.ctx.path
         site = outer.span(node) if source.is_library or source.is_standard else None
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site=site)

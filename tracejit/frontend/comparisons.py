@@ -17,6 +17,7 @@ from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
     FrontValue,
+    GeneratorValue,
     MessageValue,
     Number,
     Static,
@@ -105,6 +106,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         if isinstance(item, TupleValue):
             item = Static(e.calls.static(item, node, "a dict key"))
         return Static(known_key(e, item, node) in container.items)
+    if isinstance(container, GeneratorValue):
+        return e.calls.call_object(operator.contains, [container, item], {}, node)
     if tables.is_iterator(container):
         e.ctx.refuse(node, "'in' of an iterator uses up what comes before", "write a loop")
     own = e.calls.objects.special(container, "__contains__", [item], node)

@@ -63,6 +63,10 @@ def of_standard(source: FunctionSource, reason: str) -> tuple[str, str]:
     return f"{called} cannot be compiled: {reason}", "write what it does in the script, or call it outside"
 
 
+#: The attribute of a syntax node of a generator that is run in a loop: its function, and what the loop runs over.
+OF_GENERATOR = "_tracejit_generator"
+
+
 @dataclass(slots=True, eq=False)
 class Frame:
     """One function being lowered (the script itself, or a helper inlined into it)."""
@@ -89,7 +93,14 @@ class Frame:
 
     def span(self, node: ast.AST) -> Span:
         """The user's place of a node."""
-        return self.site or self.source.span(node)
+        source, loop = getattr(node, OF_GENERATOR, (None, node))
+        if source is None:
+            return self.site or self.source.span(node)
+        return self.span(loop) if source.is_library or source.is_standard else source.span(node)
+
+    def source_of(self, node: ast.AST) -> FunctionSource:
+        """The function that a node stands in: this one, or a generator that is run here."""
+        return getattr(node, OF_GENERATOR, (self.source,))[0]
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +122,7 @@ class Context:
     heap: Heap = field(default_factory=Heap)
     dims: dict[str, Value] = field(default_factory=dict[str, Value])
     level: int = 0
+    loops: int = 0  #: so many loops whose trips are counted at run time are around
     managed: ast.AST | None = None  #: what the `with` at hand enters
     grad_mode: bool | None = None  #: whether gradients are on where a `with` says so; None: as around the call
     #: whether writes are marked for derivatives that may need what was there: an argument asks for gradients
@@ -268,7 +280,7 @@ class Context:
     @contextmanager
     def nested(self) -> Iterator[Builder]:
         """Lower into a nested block; memory, names and facts are restored afterwards (joining is the caller's)."""
-        outer = (self.b, self.storage, self.sizes, self.level, [(f, dict(f.env)) for f in self.frames()])
+        outer = (self.b, self.storage, self.sizes, self.level, self.loops, [(f, dict(f.env)) for f in self.frames()])
         self.outer_storages.append(self.storage)
         self.outer_sizes.append(self.sizes)
         self.outer_builders.append(self.b)
@@ -283,7 +295,7 @@ class Context:
             self.outer_storages.pop()
             self.outer_sizes.pop()
             self.outer_builders.pop()
-            self.b, self.storage, self.sizes, self.level, envs = outer
+            self.b, self.storage, self.sizes, self.level, self.loops, envs = outer
             for frame, env in envs:
                 frame.env = env
 

@@ -24,6 +24,7 @@ from tracejit.frontend.choices import compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.dependence import few
+from tracejit.frontend.generators import all_items
 from tracejit.frontend.index_items import index_item, pick, place_in_sequence
 from tracejit.frontend.indexing import Indexing, is_empty_index
 from tracejit.frontend.joins import Join
@@ -150,7 +151,8 @@ class Expressions:
         found: list[FrontValue] = []
         for node in nodes:
             if isinstance(node, ast.Starred):
-                found.extend(self.unpackable(self.value(node.value), None, node))
+                items = all_items(self.calls, self.value(node.value), node)
+                found.extend(self.unpackable(items, None, node))
             else:
                 found.append(self.value(node))
         return found

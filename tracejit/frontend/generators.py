@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
 from tracejit.frontend import collected_generators
 from tracejit.frontend.cells import Renaming, fresh, names_of, own_nodes
-from tracejit.frontend.context import Context, Frame, of_standard
+from tracejit.frontend.context import OF_GENERATOR, Context, Frame, of_standard
 from tracejit.frontend.desugar import (
     BindError,
     Branch,
@@ -36,9 +37,9 @@ from tracejit.frontend.desugar import (
     suppresses,
 )
 from tracejit.frontend.scopes import annotate_within, names_read
-from tracejit.frontend.source import FunctionNode
+from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.tables import is_table
-from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SharedObject
+from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SharedObject, TupleValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -58,6 +59,10 @@ TAKES_ALL: tuple[Any, ...] = (
     Counter,
     deque,
     functools.reduce,
+    itertools.product,
+    itertools.combinations,
+    itertools.combinations_with_replacement,
+    itertools.permutations,
 )
 
 _YIELDS = "_tracejit_yields"
@@ -102,18 +107,18 @@ def run(st: Statements, s: ForLoop, value: GeneratorValue, manages: bool = False
             if value.source.is_standard:
                 ctx.refuse(s.iter, *of_standard(value.source, text))
             raise ScriptError(text, value.source.span(guarded), instead="yield outside of it")
-    if value.used or value.level != ctx.level:
-        ctx.refuse(s.iter, "a generator runs once, where it is made, in a script", "call the function again")
+    if value.used or value.loops != ctx.loops:
+        ctx.refuse(
+            s.iter, "a generator runs once, in the loop where it is made, in a script", "call the function again"
+        )
     if ctx.generators.count(node) == _DEEPEST:
         collected_generators.collect(ctx, value, s.iter)
-    if value.source.filename != ctx.frame.source.filename and not value.source.is_library:
-        ctx.refuse(s.iter, "a generator from another file is outside the language", "define it in this file")
     value.used = True
     prefix = f"$generator{id(s.node)}."
     known: dict[int, list[ast.stmt]] = s.node.__dict__.setdefault("_tracejit_generators", {})
     body = known.get(id(node))
     if body is None:
-        body = known[id(node)] = _prepared(ctx, s, node, prefix)
+        body = known[id(node)] = _prepared(ctx, s, value.source, prefix)
     _bind_names(st.calls, value, prefix)
     statements = _Splicing(s, prefix).block(desugar(body, node))
     annotate_within(statements, s.live)
@@ -224,13 +229,16 @@ def _caught(node: FunctionNode) -> set[str]:
     return {n.name for n in own_nodes(node) if isinstance(n, ast.ExceptHandler) and n.name is not None}
 
 
-def _prepared(ctx: Context, s: ForLoop, node: FunctionNode, prefix: str) -> list[ast.stmt]:
+def _prepared(ctx: Context, s: ForLoop, source: FunctionSource, prefix: str) -> list[ast.stmt]:
     """The generator's statements with names of their own, and marks where it yields."""
+    node = source.node
     assert isinstance(node, ast.FunctionDef)
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | names_of(node) | _caught(node)
     made: list[ast.stmt] = []
     for statement in node.body:
         made += _Yields(ctx, s, prefix).statement(_Prefixed(frozenset(names), prefix).visit(fresh(statement)))
+    for inner in (n for statement in made for n in ast.walk(statement)):
+        setattr(inner, OF_GENERATOR, (source, s.iter))
     return made
 
 
@@ -396,12 +404,28 @@ def listed(c: Calls, value: GeneratorValue, node: ast.AST) -> FrontValue:
     return c.expressions.value(made)
 
 
-def taken(c: Calls, fn: Any, args: list[FrontValue], node: ast.AST) -> list[FrontValue]:
-    """Arguments of a function with lists instead of generators, where it takes all their items first."""
-    if not any(fn is f for f in TAKES_ALL) or (fn in (min, max) and len(args) > 1):
-        return args
-    count = 1 if fn is sum else len(args)  # not what it starts from
-    return [*(all_items(c, a, node) for a in args[:count]), *args[count:]]
+def passed(
+    c: Calls, fn: Any, args: list[FrontValue], kwargs: Mapping[str, FrontValue], node: ast.AST
+) -> tuple[Any, list[FrontValue]]:
+    """A function and its arguments, of which some may be generators: with lists instead of these where it takes all
+    their items first; a generator that takes them one by one instead of a function that does."""
+    from tracejit.frontend.written.lazily import LAZY, mapped_rows, zipped
+
+    if any(fn is f for f in TAKES_ALL):
+        if fn in (min, max) and len(args) > 1:
+            return fn, args
+        count = 1 if fn is sum else len(args)  # not what it starts from
+        return fn, [*(all_items(c, a, node) for a in args[:count]), *args[count:]]
+    made = [k for k, a in enumerate(args) if isinstance(a, GeneratorValue)]
+    if not made:
+        return fn, args
+    if fn is map and len(args) > 2:
+        return mapped_rows, [args[0], c.call_object(zip, args[1:], {}, node)]
+    if fn is zip and len(made) == 1 and not kwargs:
+        others = [a if k in made else c.call_object(iter, [a], {}, node) for k, a in enumerate(args)]
+        before, after = others[: made[0]], others[made[0] + 1 :]
+        return zipped, [TupleValue(tuple(before)), args[made[0]], TupleValue(tuple(after))]
+    return LAZY.get(fn, fn) if isinstance(fn, Hashable) else fn, args
 
 
 def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import itertools
 import operator
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ def _iter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
         return own
     items = args[0] if own is None else own
     if not isinstance(items, ArrayView | ListValue | TupleValue):
-        items = c.expressions.iterable(items, node)
+        items = dataclasses.replace(c.expressions.iterable(items, node), once=None)
         if items.static is not None:
             items = TupleValue(tuple(items.item(i) for i in range(items.static)))
     made = c.objects.construct(Iterator, [items], {}, node)

@@ -44,8 +44,10 @@ STATEMENTS = (
         "for k in range(n):\n    s += k\nreturn s, d",
     ),
     Construct(
-        "generator functions: `for` over them, comprehensions, `list`, `sum`, `enumerate`, unpacking and the like",
-        "a loop's body runs where the generator yields; one runs once, in the block that made it, and is sent nothing; "
+        "generator functions: `for` over them, comprehensions, "
+        "`list`, `[*items]`, `sum`, `zip`, `map`, `itertools`, unpacking and the like",
+        "a loop's body runs where the generator yields; one runs once, in the loop that made it, and is sent nothing; "
+        "one of the arguments of `zip` may be one; "
         "one that calls itself, and does nothing but to yield, gives all its items at once",
         "def g(k):\n    a, b = 0, 1\n    while a < k:\n        yield a\n        a, b = b, a + b\n"
         "    yield from range(k)\ns = 0\nfor i, v in enumerate(g(n)):\n    if i > 5:\n        break\n    s += v\n"

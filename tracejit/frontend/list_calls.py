@@ -216,7 +216,7 @@ def _delete_item(c: Calls, lst: ListValue | GrowingList, at: FrontValue, node: a
 def replace_slice(c: Calls, lst: GrowingList, at: SliceValue, value: FrontValue, node: ast.AST) -> None:
     """`lst[at] = value`."""
     start, count, step = slice_bounds(c.ctx, at, c.lists.length(lst), node)
-    items = c.expressions.iterable(value, node)
+    items = c.expressions.iterable(all_items(c, value, node), node)
     if step == 1:
         _splice(c, lst, start, count, items, node)
     else:
@@ -550,7 +550,10 @@ def parted(c: Calls, value: FrontValue, before: int, fixed: int, node: ast.AST) 
 
 def display(e: Expressions, nodes: Sequence[ast.expr], node: ast.AST) -> FrontValue:
     """`[a, *b]`."""
-    parts = [(isinstance(n, ast.Starred), e.value(n.value if isinstance(n, ast.Starred) else n)) for n in nodes]
+    parts = [
+        (True, all_items(e.calls, e.value(n.value), n)) if isinstance(n, ast.Starred) else (False, e.value(n))
+        for n in nodes
+    ]
     if any(starred and is_unknown(e.calls, v) for starred, v in parts):
         made = e.lists.empty(node)
         for starred, v in parts:

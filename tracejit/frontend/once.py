@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def _place(ctx: Context) -> tuple[int, int]:
-    """How deep in blocks and in unrolled loops the program is."""
-    return ctx.level, sum(isinstance(step, int) for step in ctx.path)
+    """How deep in loops and in unrolled loops the program is."""
+    return ctx.loops, sum(isinstance(step, int) for step in ctx.path)
 
 
 def used_once(ctx: Context, value: FrontValue) -> FrontValue:

@@ -61,7 +61,8 @@ class Reports:
             return
         if not self.may_be_old and not self.results().are_pending:
             return
-        outer, ctx.b, self.is_reporting = ctx.b, b, True
+        outer, span = ctx.b, b.span
+        ctx.b, self.is_reporting = b, True
         try:
             never = defn.name == "check" and _is_false(b, operands[0])
             cond = None if never else fits(b, defn, operands)
@@ -74,6 +75,7 @@ class Reports:
             b.emit("if", (cond,), blocks=(b.nested().block((), (), "then"), failing.block((), (), "else")), types=())
         finally:
             ctx.b, self.is_reporting = outer, False
+            b.span = span
 
     def results(self) -> Results:
         """What the caller would find changed now."""

@@ -67,6 +67,9 @@ class FunctionSource:
         """Whether this is a function of Python's standard library."""
         return self.filename.startswith(_STANDARD) and not self.filename.startswith(_INSTALLED)
 
+    def __deepcopy__(self, memo: object) -> FunctionSource:
+        return self  # what remembers it on a tree may be copied with that
+
     def span(self, node: ast.AST) -> Span:
         """The place of a node inside this function."""
         return Span(

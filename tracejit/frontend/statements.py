@@ -331,10 +331,9 @@ class Statements:
 
     def closure(self, node: ast.FunctionDef | ast.Lambda) -> Closure:
         frame = self.ctx.frame
+        own = frame.source_of(node)
         name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-        source = FunctionSource(
-            node, frame.source.filename, name, frame.source.globals, frame.source.closure, frame.source.function
-        )
+        source = FunctionSource(node, own.filename, name, own.globals, own.closure, own.function)
         defaults = tuple(self.expressions.value(d) for d in node.args.defaults)
         kw_defaults = tuple(None if d is None else self.expressions.value(d) for d in node.args.kw_defaults)
         return Closure(source, frame.scope or frame, defaults, kw_defaults)
@@ -559,6 +558,7 @@ class Statements:
         )
         go_value = go if isinstance(go, Value) else outer.constant(go, ScalarType(BOOL))
         with self.ctx.nested() as body, self.tries.opened(body):
+            self.ctx.loops += 1
             body.span = self.ctx.frame.span(s.node)
             lowering.enter(outer)
             alive = True

@@ -224,13 +224,12 @@ class Closure:
 
 @dataclass(slots=True, eq=False)
 class GeneratorValue:
-    """A generator: a function that yields, with its arguments. It runs once, at the depth of control flow where it was
-    made."""
+    """A generator: a function that yields, with its arguments. It runs once, in the loop where it was made."""
 
     source: FunctionSource
     env: Mapping[str, FrontValue]
     closure: Closure | None
-    level: int
+    loops: int  #: in how many loops it was made
     used: bool = False
 
 
