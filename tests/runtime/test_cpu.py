@@ -116,7 +116,7 @@ def test_a_second_compile_comes_from_the_disk(empty_cache: None, monkeypatch: py
 
 
 def test_an_unknown_symbol_is_an_error_when_linking() -> None:
-    with pytest.raises(RuntimeError, match="materialize"):
+    with pytest.raises(RuntimeError, match="no_such_function|materialize"):
         link_support(
             "declare void @no_such_function()\ndefine void @f() {\n  call void @no_such_function()\n  ret void\n}",
             ["f"],

@@ -21,7 +21,7 @@ from tracejit import config
 from tracejit.locks import Lock
 from tracejit.runtime import errands
 
-_MAGIC = b"tracejit object 2\n"
+_MAGIC = b"tracejit object 3\n"
 _SUFFIX = ".tjo"
 
 #: Bytes the folder may hold, and what is left after tidying.

@@ -46,6 +46,7 @@ from tracejit.runtime.engine import (
     target_machine,
 )
 from tracejit.runtime.failure import no_memory, payload_values
+from tracejit.runtime.images import prepared
 from tracejit.runtime.interrupts import interruption, poll_hook
 
 __all__ = [
@@ -240,7 +241,7 @@ def compile_program(
         modules = print_modules(code, options)
         first = next(modules)  # printed while another thread may still be making the engine
         loops = gains_by_passes(code)
-        objects = engine().objects(options, chain((first,), modules), products_of(code), loops=loops)
+        objects = prepared(engine().objects(options, chain((first,), modules), products_of(code), loops=loops))
         if keep:
             disk.store(entry, disk.packed(objects))
     else:

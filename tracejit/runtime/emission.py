@@ -29,6 +29,17 @@ from tracejit.runtime.room import room_to_compile
 _FEATURES = ' "target-features"="[^"]*"'
 
 
+@cache
+def begin_llvm() -> None:
+    """What LLVM asks for before it compiles."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    # whether what an inner loop reads and writes lies apart is asked for each trip of the loop around it: rows of one
+    # matrix do, all of them together do not
+    llvm.set_option("tracejit", "-hoist-runtime-checks=false")
+
+
 class Machines:
     """The target machines that one thread compiles with, made when first needed."""
 
@@ -58,6 +69,7 @@ class Machines:
     @cached_property
     def quick(self) -> Any:
         """For any CPU of the kind: the quick code generator aborts on some vector registers."""
+        begin_llvm()
         return llvm.Target.from_default_triple().create_target_machine(opt=0, reloc="pic", codemodel="small")
 
 

@@ -1,4 +1,4 @@
-"""The process's LLVM: target machine, one LLJIT, the native support library, and linking of object code.
+"""What a process compiles and links with: target machines, the native support library, libraries of object code.
 
 Every library is linked against the support library, which also holds the addresses of the C library functions
 that compiled code may call. A symbol nobody knows is an error when linking, never a crash when calling.
@@ -50,7 +50,16 @@ from tracejit.runtime import cache as disk
 from tracejit.runtime import errands
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.blas import find_blas
-from tracejit.runtime.emission import CALLING, WORKING, Emission, full_passes, plain_addresses, short_turns
+from tracejit.runtime.emission import (
+    CALLING,
+    WORKING,
+    Emission,
+    begin_llvm,
+    full_passes,
+    plain_addresses,
+    short_turns,
+)
+from tracejit.runtime.images import ARE_USED, Library, image_of, prepared
 from tracejit.runtime.interrupts import can_poll, poll_text, python_symbols, resolve_text
 from tracejit.runtime.room import asked_already, room_to_compile, room_to_link
 from tracejit.runtime.stock import Code, Stock
@@ -68,7 +77,8 @@ __all__ = [
 
 _C_LIBRARY = (
     "malloc calloc realloc aligned_alloc free memcpy memmove memset memcmp syscall sysconf sched_yield sched_getcpu "
-    "mmap madvise pthread_create pthread_detach bzero malloc_usable_size malloc_size time"
+    "sched_getaffinity getpid mmap madvise pthread_create pthread_detach pthread_self pthread_getattr_np "
+    "pthread_attr_getstack pthread_attr_destroy bzero malloc_usable_size malloc_size time"
 ).split()
 
 _MATH = (
@@ -77,21 +87,12 @@ _MATH = (
     "tanh tgamma trunc"
 ).split()
 
-
-@cache
-def _initialise() -> None:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    llvm.initialize_native_asmparser()
-    # whether what an inner loop reads and writes lies apart is asked for each trip of the loop around it: rows of one
-    # matrix do, all of them together do not
-    llvm.set_option("tracejit", "-hoist-runtime-checks=false")
+_MAY_CALL = dict.fromkeys(_C_LIBRARY + _MATH + [name + "f" for name in _MATH])
 
 
 @cache
 def host_options() -> LlvmOptions:
     """The machine this process runs on."""
-    _initialise()
     made = LlvmOptions.for_cpu(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
     return replace(made, polls=True)
 
@@ -105,7 +106,7 @@ def identity() -> tuple[str, ...]:
 def target_machine(options: LlvmOptions, triple: str | None = None, *, level: int = 2) -> Any:
     """A machine whose code is position independent and fits shared libraries and the JIT alike; `level`: of LLVM's code
     generator."""
-    _initialise()
+    begin_llvm()
     if triple is None:
         target = llvm.Target.from_default_triple()
     else:
@@ -171,9 +172,6 @@ class Engine:
         self.options = host_options()
         self.lock = threading.RLock()
         self._emissions: dict[LlvmOptions, Emission] = {}
-        # JITLink lays the sections of an object in one mapping; RuntimeDyld asks for each apart and aborts the process
-        # where the system gives places that code cannot reach from each other
-        self.jit = llvm.create_lljit_compiler(target_machine(self.options), use_jit_link=True)
         self._libraries = 0
         self._platform = Platform.of_triple(llvm.get_process_triple())
         self._rare: dict[str, Any] = {}
@@ -183,6 +181,13 @@ class Engine:
         self._stock = Stock(partial(target_machine, self.options))
         self.support = self._link_support()
         self._set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
+
+    @cached_property
+    def jit(self) -> Any:
+        """LLVM's linker, where images are not used."""
+        # JITLink lays the sections of an object in one mapping; RuntimeDyld asks for each apart and aborts the process
+        # where the system gives places that code cannot reach from each other
+        return llvm.create_lljit_compiler(target_machine(self.options), use_jit_link=True)
 
     def renew(self) -> None:
         """In a forked child: the threads that were making something are gone."""
@@ -196,7 +201,7 @@ class Engine:
             name += ", poll"
             exports += ("tj_poll",)
         data = self.quickly(name, lambda: joined(text() for text in texts))
-        symbols = _process_symbols() | python_symbols(data)
+        symbols = python_symbols(data)
         symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
         return self._linked("support", [data], exports, symbols)
 
@@ -320,7 +325,7 @@ class Engine:
             with self._stock.claimed([*tiles]) as keys:
                 made = self._emission(options).objects(chain((tiles[key]() for key in keys), modules))
                 for key, data in zip(keys, made, strict=False):
-                    self._stock.put(key, data)
+                    self._stock.put(key, *prepared([data]))
             return made[len(keys) :]
 
     def assembly(self, options: LlvmOptions, modules: Iterable[Module]) -> str:
@@ -363,14 +368,17 @@ class Engine:
         symbols: Mapping[str, int] | None = None,
         uses: Iterable[Any] = (),
     ) -> Any:
-        """Load object files as one library that may call those it `uses`; gives a tracker with the addresses of
-        `exports`, which keeps the code alive. A name that linking failed with is not free again."""
+        """Load object code as one library that may call those it `uses`; gives the addresses of `exports` by name,
+        and keeps the code alive."""
+        symbols, uses = symbols or {}, tuple(uses)
+        if ARE_USED:
+            return Library([image_of(data) for data in objects], partial(_found, symbols, uses))
         room_to_link(objects)
-        self._libraries += 1
+        self._libraries += 1  # a name that linking failed with is not free again
         library = llvm.JITLibraryBuilder()
         for data in objects:
             library.add_object_img(data)
-        for symbol, address in (symbols or {}).items():
+        for symbol, address in (*symbols.items(), *(() if uses else _process_symbols().items())):
             library.import_symbol(symbol, address)
         for symbol in exports:
             library.export_symbol(symbol)
@@ -379,7 +387,7 @@ class Engine:
         return library.link(self.jit, f"{name}.{self._libraries}")
 
     def link(self, objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str, int] | None = None) -> Any:
-        """Load object files as one; gives a tracker with the addresses of `exports`, which keeps the code alive."""
+        """Load object code as one library; gives the addresses of `exports` by name, and keeps the code alive."""
         with self.lock:
             self._set_threads(config.get("num_threads"))
             uses = [self.support]
@@ -423,19 +431,27 @@ def drop_unused(module: Any, machine: Any) -> None:
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0)))
 
 
-@cache
+def _found(symbols: Mapping[str, int], uses: Iterable[Library], names: Iterable[str]) -> dict[str, int]:
+    """Addresses of what a library needs from outside."""
+    known = [symbols, *(used.symbols for used in uses)]
+    return {name: next((s[name] for s in known if name in s), 0) or _process_symbol(name) for name in names}
+
+
 def _process_symbols() -> dict[str, int]:
     """Addresses of the C library functions that code may call; those the system lacks are left out."""
-    libraries = [ctypes.CDLL(None) if sys.platform != "win32" else ctypes.cdll.msvcrt, *_mathematics()]
-    names = _C_LIBRARY + _MATH + [name + "f" for name in _MATH]
-    found: dict[str, int] = {}
-    for name in names:
-        for library in libraries:
-            address = address_of(library, name)
-            if address:
-                found[name] = address
-                break
-    return found
+    return {name: address for name in _MAY_CALL if (address := _process_symbol(name))}
+
+
+@cache
+def _process_symbol(name: str) -> int:
+    """The address of a C library function that code may call, or 0."""
+    found = (address_of(library, name) for library in _c_libraries()) if name in _MAY_CALL else ()
+    return next(filter(None, found), 0)
+
+
+@cache
+def _c_libraries() -> list[Any]:
+    return [ctypes.CDLL(None) if sys.platform != "win32" else ctypes.cdll.msvcrt, *_mathematics()]
 
 
 def _mathematics() -> list[Any]:

@@ -8,13 +8,13 @@ handlers of the program run, as they would between two lines of Python, and what
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 from ctypes import c_void_p
 from functools import cache
 
 from tracejit.runtime.addresses import address_of
 from tracejit.runtime.dispatch_tables import NativeContext, offset_of
+from tracejit.runtime.images import names_outside
 
 
 def poll_hook() -> int | None:
@@ -40,8 +40,8 @@ def interruption(context: int) -> BaseException:
 
 def python_symbols(data: bytes) -> dict[str, int]:
     """Addresses of the functions of the interpreter that object code names."""
-    names = {name.decode() for name in re.findall(rb"\0_?(Py\w+)(?=\0)", data)}
-    return {name: address_of(ctypes.pythonapi, name) for name in sorted(names)}
+    names = sorted(name for name in names_outside(data) if name.startswith("Py"))
+    return {name: address_of(ctypes.pythonapi, name) for name in names}
 
 
 def poll_text() -> str:

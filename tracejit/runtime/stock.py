@@ -14,6 +14,7 @@ from tracejit.records import record
 from tracejit.runtime import cache as disk
 from tracejit.runtime import errands
 from tracejit.runtime.emission import Machines, emitted, plain_addresses
+from tracejit.runtime.images import prepared
 
 
 @record
@@ -93,6 +94,6 @@ class Stock:
         except IndexError:
             machines = Machines(self._machine)
         with plain_addresses(module.effort != "full"):
-            data = emitted(module, machines, "object")
+            (data,) = prepared([emitted(module, machines, "object")])
         self._free.append(machines)
         return data
