@@ -123,6 +123,7 @@ class Context:
     dims: dict[str, Value] = field(default_factory=dict[str, Value])
     level: int = 0
     loops: int = 0  #: so many loops whose trips are counted at run time are around
+    types_met: bool = False  #: whether numbers of two types met where paths do
     managed: ast.AST | None = None  #: what the `with` at hand enters
     grad_mode: bool | None = None  #: whether gradients are on where a `with` says so; None: as around the call
     #: whether writes are marked for derivatives that may need what was there: an argument asks for gradients

@@ -220,7 +220,8 @@ class Join:
         if len(types) == sum(x is not None for x in (a, b)) and types:
             if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
                 return a
-            joined = types[0] if len(types) == 1 else join_number_types(types[0], types[1])
+            joined = join_number_types(types[0], types[-1])
+            self.ctx.types_met |= types[0] != types[-1]
             return self.numbers(name, a, b, *joined)
         if isinstance(known, DictValue | ObjectValue):
             return self.object(name, known, a, b)

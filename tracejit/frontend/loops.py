@@ -217,6 +217,7 @@ class LoopLowering:
         found = number_type(value)
         if found is not None:
             dtype, weak = self.plan.types.setdefault(path, found)
+            self.ctx.types_met |= found != (dtype, weak)
             init = self.outside(lambda: self.arith.scalar(value, dtype))
             made = self.number_carry[path] = self.carry(init, ScalarType(dtype), label(path))
             return Number(made.param, weak)

@@ -157,10 +157,6 @@ _REFUSED: list[tuple[tuple[Any, ...], tuple[str, str]]] = [
             "np.linalg.eigh of a symmetric matrix, or call it outside the script",
         ),
     ),
-    (
-        (np.vectorize.__call__,),
-        ("np.vectorize takes the dtype of the result for the first element", "the function itself, in a loop"),
-    ),
     ((np.seterr,), ("settings are those of the whole process", 'with np.errstate(all="ignore"):')),
 ]
 

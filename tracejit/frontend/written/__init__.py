@@ -64,6 +64,25 @@ class Known:
 each = Known()
 
 
+class OfOneType:
+    """`of_one_type(fn, *args)`: a call whose result has one type whatever path it takes."""
+
+    def __tracejit_lower__(self, calls: Any, args: Any, kwargs: Any, node: Any) -> Any:
+        before, calls.ctx.types_met = calls.ctx.types_met, False
+        made = calls.call_value(args[0], args[1:], {}, node)
+        if calls.ctx.types_met:
+            reason = "the dtype depends on the first element: numbers of two types meet in the function"
+            calls.ctx.refuse(node, reason, "np.vectorize(f, otypes=[float]), or numbers of one type")
+        calls.ctx.types_met = before
+        return made
+
+    def __call__(self, fn: Any, *args: Any) -> Any:
+        return fn(*args)
+
+
+of_one_type = OfOneType()
+
+
 class IsKnown:
     """`is_known(n)`: whether a number is known when the function is compiled."""
 
@@ -127,7 +146,7 @@ def _load() -> None:
     """Import the definitions, once a script needs one."""
     modules = (
         "arrangement changes complex_numbers iterators matrices numbers padding polynomials reductions selection "
-        "sequences statistics tables whole windows"
+        "sequences statistics tables vectorizing whole windows"
     )
     for module in modules.split():
         importlib.import_module(f"{__name__}.{module}")
