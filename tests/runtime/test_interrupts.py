@@ -80,12 +80,31 @@ def over_and_over(n: int, limit: int) -> int:
     return total
 
 
+def search(x: Any, n: int, least: float) -> int:
+    total = 0
+    for _ in range(n):
+        for j in range(len(x)):
+            if x[j] > least:
+                total = (total * 31 + j) % 1_000_003
+                break
+    return total
+
+
+def least_factor(n: int) -> int:
+    for d in range(2, n):
+        if n % d == 0:
+            return d
+    return n
+
+
 ENDLESS: list[tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = [
     (halve, lambda: (2.0, 0.0), (2.0, 1.5)),
     (count_up, lambda: (np.zeros(2), np.inf), (np.zeros(2), 1.0)),
     (smooth, lambda: (np.ones(1000), -1.0), (np.ones(1000), 1e6)),
     (grid, lambda: (10**9, 10**5), (2, 3)),
     (over_and_over, lambda: (10**9, 10**5), (2, 3)),
+    (search, lambda: (np.ones(10**5), 10**9, 2.0), (np.ones(3), 2, 0.5)),
+    (least_factor, lambda: (2**61 - 1,), (35,)),
 ]
 
 
@@ -96,6 +115,19 @@ def test_a_loop_without_end_is_interrupted(fn: Callable[..., Any], endless: Any,
     with pytest.raises(TooLong, match="too long"), limit(0.1):
         script(*endless())
     script(*short)  # works on
+
+
+def test_only_what_may_take_long_asks() -> None:
+    def first(x: Any, least: float) -> int:
+        for j in range(len(x)):
+            if x[j] > least:
+                return j
+        return -1
+
+    for fn, args, asks in ((first, (np.arange(4.0), 1.5), False), (least_factor, (35,), True)):
+        script = tj.script(fn)
+        assert script(*args) == fn(*args)
+        assert ("interrupted" in script.llvm) == asks
 
 
 def test_what_was_written_stays_and_nothing_leaks() -> None:

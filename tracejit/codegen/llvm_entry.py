@@ -11,6 +11,7 @@ first, which is nearly always the one), and releases all of it on the way out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from tracejit.codegen import llvm_callee
 from tracejit.codegen.llvm_calls import payload_bits
@@ -18,7 +19,7 @@ from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
 from tracejit.codegen.loop_ir import Expr, For, Function, Input, Invoke, Output, Pointer, Program
-from tracejit.codegen.polls import BUDGET, UNKNOWN, cost, is_short, polls
+from tracejit.codegen.polls import BUDGET, SEARCH, UNKNOWN, bounded, cost, is_short, polls
 from tracejit.codegen.recurrences import waited_for
 from tracejit.codegen.support import MAX_PAYLOAD
 from tracejit.ir.types import BOOL, DTYPES, I64, DType, TensorType
@@ -185,13 +186,26 @@ class EntryPrinter(FunctionPrinter):
         super().serial_loop(loop)
         self._loops -= 1
         self.waited_for = outer
-        if self._loops and self._may_poll() and not (polls(loop) or is_short(loop) or self.terminated):
-            self._poll(self.uniform(loop.extent) if loop.go is None else Value(str(UNKNOWN), I64))
+        if self._loops and self._may_poll() and not (polls(loop, self._bounded) or is_short(loop) or self.terminated):
+            self._poll(self._price(loop))
+
+    def _price(self, loop: For) -> Value:
+        """What a loop that does not ask is paid for with: its trips, or a guess where it may end before (counting those
+        it made would cost more than they do)."""
+        if loop.go is None:
+            return self.uniform(loop.extent)
+        if loop.extent not in self._bounded:
+            return Value(str(UNKNOWN), I64)
+        return self.intrinsic("llvm.smin", I64, self.uniform(loop.extent), Value(str(SEARCH), I64))
 
     def start_of_trip(self, loop: For) -> None:
         """Ask now and then whether to go on: a loop may run for hours, or for ever."""
-        if self._may_poll() and polls(loop):
+        if self._may_poll() and polls(loop, self._bounded):
             self._poll(Value(str(cost(loop)), I64))
+
+    @cached_property
+    def _bounded(self) -> set[Expr]:
+        return bounded(self.program.entry.body)
 
     def _poll(self, amount: Value) -> None:
         """Pay; ask the context's hook when all is spent."""

@@ -1,17 +1,17 @@
 """Which loops of host code ask now and then whether to go on, and what their trips cost until then.
 
 A loop that ends on data may run for ever, one that holds kernels or library functions for hours: they ask at the start
-of their trips, so that the condition at the end can leave the loop at once. Other loops are over soon, or hold loops,
-which ask when they have ended.
+of their trips, so that the condition at the end can leave the loop at once. Other loops are over soon, as searches of
+an array are, or hold loops, which ask when they have ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from math import inf
 
 from tracejit.codegen.kernel_walk import bodies_of, bound, walk
-from tracejit.codegen.loop_ir import Call, Const, Expr, For, If, Invoke, Launch, Let, Scalar, Stmt, Var
+from tracejit.codegen.loop_ir import Call, Const, Expr, For, If, Input, Invoke, Launch, Let, Scalar, Stmt, Var
 from tracejit.ir.types import BOOL
 
 #: A call asks each time its loops have spent so much, in units of a few instructions.
@@ -20,15 +20,43 @@ BUDGET = 1 << 16
 _COSTS: dict[type, int] = {Launch: BUDGET >> 4, Call: BUDGET >> 4, Invoke: 64}
 #: What a loop of unknown length that does not ask is taken to cost.
 UNKNOWN = 64
+#: What a search of an array is taken to cost at most.
+SEARCH = BUDGET >> 4
 #: A loop of so many trips, with the loops in it, is over at once: the loop around it pays for it.
 _AT_ONCE = 64
 _FALSE = Const(False, BOOL)
 _ORDER = frozenset(("lt", "le", "gt", "ge"))
 
 
-def polls(loop: For) -> bool:
-    """Whether a serial loop asks at the start of its trips."""
-    return cost(loop) > 1 or (loop.go is not None and not _is_counted(loop, loop.go[2]))
+def bounded(stmts: Iterable[Stmt]) -> set[Expr]:
+    """The numbers of these statements that are hardly larger than a size of an array."""
+    found: set[Expr] = set()
+
+    def is_bounded(e: Expr) -> bool:
+        match e:
+            case Input(kind="dim"):
+                return True
+            case Scalar(op="minimum", args=args):
+                return any(is_bounded(x) for x in args)
+            case Scalar(op="maximum", args=args):
+                return all(is_bounded(x) for x in args)
+            case Scalar(op="add" | "sub", args=(x, Const() as y)):
+                return is_bounded(x) and is_bounded(y)
+            case Const(value=int() as number):
+                return abs(number) <= BUDGET
+            case _:
+                return e in found
+
+    for stmt in walk(stmts):
+        if isinstance(stmt, Let) and is_bounded(stmt.expr):
+            found.add(stmt.var)
+    return found
+
+
+def polls(loop: For, bounded: Container[Expr]) -> bool:
+    """Whether a serial loop asks at the start of its trips; `bounded` are numbers of trips that are over soon."""
+    ends = loop.go is None or loop.extent in bounded or _is_counted(loop, loop.go[2])
+    return cost(loop) > 1 or not ends
 
 
 def cost(loop: For) -> int:
