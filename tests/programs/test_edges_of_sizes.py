@@ -62,3 +62,13 @@ def test_constant_steps_beyond_any_size() -> None:
 def test_lengths_of_float_ranges(bounds: tuple[float, float, float]) -> None:
     """np.arange refuses lengths that are no number or too large; one that vanishes by rounding is 1."""
     agree(observe(counted.__tracejit_function__, bounds), observe(counted, bounds), 0)
+
+
+@script
+def in_long_steps(start: int, stop: int) -> Any:
+    return [np.arange(start, stop, step) for step in (2**61, -(2**61), 1 - 2**62, 2**63 - 1, -(2**63))]
+
+
+@pytest.mark.parametrize("bounds", [(0, 10), (-5, 5), (5, -5), (2**63 - 1, 1 - 2**63), (-(2**63), 2**63 - 1), (3, 3)])
+def test_ends_that_are_further_apart_than_64_bits_count(bounds: tuple[int, int]) -> None:
+    agree(observe(in_long_steps.__tracejit_function__, bounds), observe(in_long_steps, bounds), 0)

@@ -28,6 +28,7 @@ from tracejit.frontend.values import (
     Static,
     TupleValue,
 )
+from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C64, C128, F32, F64, I64, DType, ScalarType
 
 if TYPE_CHECKING:
@@ -158,15 +159,15 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
     zero_step = ("ZeroDivisionError", "division by zero") if a.numpys else ("ValueError", "arange: the step is zero")
     if by == 0:
         c.ctx.check_false(*zero_step)
-    ends = (last, first) if isinstance(by, int) and by < 0 else (first, last)
-    span = _distance(c, *ends, by)
-    if not isinstance(by, int):
+    if isinstance(by, int) and abs(by) >= _LONG_STEP:
+        count = _count_of_long_steps(c, first, last, by)
+    elif isinstance(by, int):
+        ends = (last, first) if by < 0 else (first, last)
+        count = sizes.floordiv(b, sizes.add(b, _distance(c, *ends, by), abs(by) - 1), abs(by))
+    else:
+        span = _distance(c, first, last, by)
         c.ctx.check(b.emit("ne", (c.ctx.size_value(by), c.ctx.size_value(0)))[0], *zero_step)
         count = _count(c, span, by)
-    elif isinstance(span, int) or abs(by) < _LONG_STEP:
-        count = sizes.floordiv(b, sizes.add(b, span, abs(by) - 1), abs(by))
-    else:
-        count = _count(c, span, abs(by))
     count = sizes.maximum(b, count, 0)
     require_bytes(c, [count], I64, a.node)
     made = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": I64})[0])
@@ -199,6 +200,24 @@ def _count(c: Calls, span: Size, by: Size) -> Size:
     step, width, zero = c.ctx.size_value(by), c.ctx.size_value(span), c.ctx.size_value(0)
     down = b.emit("floordiv", (b.emit("sub", (zero, width))[0], step))[0]
     return b.emit("sub", (zero, down))[0]
+
+
+def _count_of_long_steps(c: Calls, start: Size, stop: Size, by: int) -> Size:
+    """`ceil((stop - start) / by)` in floats, as NumPy counts, though the distance may leave 64 bits: a whole number of
+    steps from the quotients of both ends, and a fraction of a step from their remainders."""
+    if isinstance(start, int) and isinstance(stop, int):
+        return math.ceil((stop - start) / by)
+    b, step = c.ctx.b, c.ctx.size_value(by)
+
+    def parts(n: Value) -> tuple[Value, Value]:
+        return b.emit("floordiv", (n, step))[0], b.emit("mod", (n, step))[0]
+
+    (whole, rest), (less, begun) = (parts(c.ctx.size_value(n)) for n in (stop, start))
+    carry, rest = parts(b.emit("sub", (rest, begun))[0])
+    whole = b.emit("add", (b.emit("sub", (whole, less))[0], carry))[0]
+    whole, rest = (b.emit("cast", (n,), {"dtype": F64})[0] for n in (whole, rest))
+    steps = b.emit("add", (whole, b.emit("div", (rest, b.constant(float(by), ScalarType(F64))))[0]))[0]
+    return b.emit("cast", (b.emit("ceil", (steps,))[0],), {"dtype": I64})[0]
 
 
 def _kind(value: FrontValue) -> str:

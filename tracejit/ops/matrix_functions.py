@@ -15,10 +15,22 @@ from tracejit.ops.arrange import at_most, flat, part
 from tracejit.ops.attempts import fallible
 from tracejit.ops.decompositions import RECTANGLES, qr_, regular, smaller, svd_, svdvals_
 from tracejit.ops.define import require_dtype, require_size
-from tracejit.ops.functions import Axis, Operand, Operands, array, axes_of, dtype_from, function, inexact, keep_axes, on
+from tracejit.ops.functions import (
+    Axis,
+    Operand,
+    Operands,
+    array,
+    axes_of,
+    dtype_from,
+    function,
+    inexact,
+    keep_axes,
+    on,
+    require_some,
+)
 from tracejit.ops.linear_algebra import adjoint, identity_like, matrices, named_error, spelt, stack_of, stack_type
 from tracejit.ops.products import agree, matmul_any, with_sizes
-from tracejit.ops.statistics import norm, squared_modulus, truth
+from tracejit.ops.statistics import min_, norm, squared_modulus, truth
 
 LAST_TWO = (-2, -1)
 
@@ -130,6 +142,8 @@ def matrix_rank_(b: Any, x: Operand, tol: float | None = None, *, rtol: float | 
 def cond_(b: Any, x: Operand, p: Any = None) -> Any:
     """The condition number of a matrix in the norm `p`; by default the ratio of the extreme singular values."""
     x = stack_of(b, x)
+    for n in b.shape(x)[-2:]:
+        require_some(b, n, "cond is not defined on empty arrays", "LinAlgError")
     if p in (None, 2, -2):
         s = svdvals_(b, x)
         axis, size = b.rank(s) - 1, b.shape(s)[-1]
@@ -208,11 +222,18 @@ def _matrix_norm(b: Any, x: Any, order: Any) -> Any:
     if order in (1, -1, float("inf"), -float("inf")):
         first, second = (rank - 2, rank - 2) if abs(order) == 1 else (rank - 1, rank - 2)
         sums = b.sum(b.abs(x), axes=(first,))
-        return on(b).maximum(b.max(sums, axes=(second,)), 0) if order > 0 else b.min(sums, axes=(second,))
+        return _largest(b, sums, second) if order > 0 else min_(b, sums, second)
     if order not in ("nuc", 2, -2):
         raise ShapeMismatch("Invalid norm order for matrices.")
     s = svdvals_(b, x)
-    return {"nuc": b.sum, 2: b.max, -2: b.min}[order](s, axes=(rank - 2,))
+    if order == "nuc":
+        return b.sum(s, axes=(rank - 2,))
+    return _largest(b, s, rank - 2) if order > 0 else min_(b, s, rank - 2)
+
+
+def _largest(b: Any, x: Any, axis: int) -> Any:
+    """The largest along an axis of numbers of which none is negative; 0 where there is none."""
+    return on(b).maximum(b.max(x, axes=(axis,)), 0)
 
 
 # -- PyTorch's forms ------------------------------------------------------------------------------------------

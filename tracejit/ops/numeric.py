@@ -55,7 +55,9 @@ def round_(b: Any, x: Operand, decimals: int = 0) -> Any:
 
 @function()
 def positive(b: Any, x: Operand) -> Any:
-    """x itself."""
+    """x itself, of numbers."""
+    if coerce.result_dtype(b, (x,)) == BOOL:
+        raise DTypeMismatch("positive takes numbers, not bool")
     return x
 
 
@@ -285,12 +287,14 @@ def _falls(b: Any, bins: Any, size: Any) -> Any:
     return b.logical_and(b.logical_not(rises), other)
 
 
-@function(kinds=LIBRARY)
+@function(kinds=("function",))
 def histogram(
     b: Any, x: Operand, bins: Any = 10, range: Any = None, density: bool = False, weights: Operand = None
 ) -> Any:
     """How many elements (or how much of their weights) fall into each of `bins` equal parts of a range; the bounds."""
     x = flat(b, array(b, x))
+    if b.dtype(x).is_complex:
+        raise DTypeMismatch(f"histogram takes real numbers, not {b.dtype(x).numpy_name}")
     values = x if b.dtype(x).is_float else b.cast(x, dtype=F64)
     low, high = _bounds(b, values, range)
     finite = b.logical_and(b.isfinite(low), b.isfinite(high))
@@ -312,6 +316,18 @@ def histogram(
     if density:
         heights = b.cast(counts, dtype=b.dtype(values))
         counts = c.div(c.div(heights, width), sum_(b, heights))
+    return counts, edges
+
+
+@function("numpy histogram", kinds=())
+def histogram_(
+    b: Any, x: Operand, bins: Any = 10, range: Any = None, density: bool = False, weights: Operand = None
+) -> Any:
+    """NumPy's `histogram`, whose densities are of 64 bits."""
+    counts, edges = histogram(b, x, bins, range, False, weights)
+    if density:
+        c, widths = on(b), part(b, edges, 0, 1, bins) - part(b, edges, 0, 0, bins)
+        counts = c.div(c.div(counts, b.cast(widths, dtype=F64)), sum_(b, counts))
     return counts, edges
 
 

@@ -332,6 +332,8 @@ def bincount_(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) 
     if b.dtype(weights).is_complex:
         text = f"Cannot cast array data from dtype('{b.dtype(weights).numpy_name}') to dtype('float64')"
         raise DTypeMismatch(f"{text} according to the rule 'safe'")
+    if b.shape(array(b, x))[0] == 0:
+        return bincount(b, x, None, minlength)  # counts, whatever the weights are
     return bincount(b, x, on(b).cast(weights, dtype=F64), minlength)
 
 

@@ -390,6 +390,8 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         return repeat_equally(x, repeats, axis)
     lines = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0)
     counts = np.asarray(repeats)
+    if isinstance(repeats, np.ndarray) and not np.can_cast(counts.dtype, np.int64):
+        raise TypeError(f"Cannot cast array data from {counts.dtype!r} to dtype('int64')")
     if np.any(counts < 0):
         raise ValueError("repeats may not contain negative values.")
     counts = np.broadcast_to(counts, (lines.shape[0],))
@@ -433,8 +435,11 @@ def slice_along(x: Any, axis: Any, start: Any, stop: Any) -> Any:
 
 def parts_between(x: Any, axis: Any, places: Any) -> Any:
     """The parts of an array between places of an axis."""
-    bounds = [0, *places, x.shape[axis]]
-    return [slice_along(x, axis, bounds[k], bounds[k + 1]) for k in each(len(bounds) - 1)]
+    if is_known(len(places)):
+        bounds = [0, *places, x.shape[axis]]
+        return [slice_along(x, axis, bounds[k], bounds[k + 1]) for k in each(len(bounds) - 1)]
+    stops = np.append(places, x.shape[axis])
+    return [slice_along(x, axis, 0 if k == 0 else stops[k - 1], stops[k]) for k in range(stops.size)]
 
 
 @written(np.vsplit)

@@ -97,11 +97,12 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
     """Elements by their places along an axis (of the flattened array with None)."""
     x = np.asarray(a)
-    if np.asarray(indices).dtype.kind not in "iu":
-        if not isinstance(indices, (list, tuple)) or len(indices) > 0:
-            raise TypeError("Cannot cast array data to dtype('int64') according to the rule 'safe'")
-        indices = np.zeros(0, dtype=np.int64)
-    places = _in_range(np.asarray(indices), x.size if axis is None else x.shape[axis], mode)
+    places = np.asarray(indices)
+    if isinstance(indices, np.ndarray) and not np.can_cast(places.dtype, np.int64, "same_kind"):
+        raise TypeError(f"Cannot cast array data from {places.dtype!r} to dtype('int64')")
+    if places.dtype.kind not in "iu":
+        places = places.astype(np.int64)  # those of lists, whatever they are
+    places = _in_range(places, x.size if axis is None else x.shape[axis], mode)
     return _stored(np.take(x, places[()], axis), out)
 
 
@@ -145,9 +146,8 @@ def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     """The slices along an axis where the condition holds."""
     held = np.asarray(condition) != 0
     if axis is None:
-        return a.reshape(-1)[: held.size][held]
-    lines = np.moveaxis(a, axis, 0)
-    return np.moveaxis(lines[: held.size][held], 0, axis)
+        return a.reshape(-1)[np.flatnonzero(held)]
+    return np.moveaxis(np.moveaxis(a, axis, 0)[np.flatnonzero(held)], 0, axis)
 
 
 @written(np.place)
@@ -267,6 +267,8 @@ def argpartition(a: Any, kth: Any, axis: Any = -1) -> Any:
 def _require_places(a: Any, kth: Any, axis: Any) -> None:
     """An error where a place lies beyond the array."""
     n = np.size(a) if axis is None else np.shape(a)[axis]
+    if np.size(a) == 0:
+        return  # NumPy looks at no place
     for k in np.atleast_1d(kth):
         place = k + n if k < 0 else k
         if place < 0 or place >= n:

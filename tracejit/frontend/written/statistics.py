@@ -9,7 +9,7 @@ import numpy as np
 from tracejit.frontend.written import Library, each, extended, is_known, refuse, written
 from tracejit.frontend.written.reductions import in_inexact, stored, var_of
 
-equal_bins = Library("histogram")
+equal_bins = Library("numpy.histogram")
 
 
 @written(np.nanvar)
