@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from tracejit.eager.modes import MODE
@@ -64,6 +64,16 @@ def holds(x: T, form: Any, is_a: Callable[[T, type], bool], items: Callable[[T],
 def is_scripting() -> bool:
     """Whether this is compiled code of a script: False in plain Python, True in scripts."""
     return False
+
+
+def are_distinct(items: Sequence[Any]) -> bool:
+    """Whether no object is there twice."""
+    return len({id(x) for x in items}) == len(items)
+
+
+def is_leaf(tensor: Any) -> bool:
+    """Whether a tensor may be a parameter: no operation that was recorded made it."""
+    return tensor.is_leaf
 
 
 def is_tracing() -> bool:

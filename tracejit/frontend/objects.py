@@ -162,7 +162,11 @@ class Objects:
         """Whether instances are what `__init__` makes of an empty object."""
         is_exception = issubclass(cls, BaseException)
         foreign = [b for b in cls.__mro__ if b.__module__ == "builtins" and not (is_exception or b is object)]
-        if foreign or cls.__module__.split(".")[0] in ("builtins", "numpy") or hasattr(cls, "state_dict"):
+        if (
+            foreign
+            or cls.__module__.split(".")[0] in ("builtins", "numpy")
+            or (hasattr(cls, "state_dict") and not getattr(cls, "made_in_scripts", False))
+        ):
             return False
         own_setattr = self.find(cls, "__setattr__")
         kept = (

@@ -140,6 +140,10 @@ class Results:
                     if access is None
                     else ObjectLeaf(access, self.given_table(value, node))
                 )
+            case ObjectValue(cls, access=None) if hasattr(cls, "made_in_scripts"):
+                raise ScriptError(
+                    f"{cls.__name__} objects made in a script stay there", self.span(), instead="make it outside"
+                )
             case DictValue() | ObjectValue():
                 return self.object_leaf(value, node)
             case SharedObject(at, pool):

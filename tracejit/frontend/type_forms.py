@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from tracejit.eager.hints import holds, is_instance_of, is_scripting, is_tracing
+from tracejit.eager.hints import are_distinct, holds, is_instance_of, is_leaf, is_scripting, is_tracing
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.class_calls import is_instance
 from tracejit.frontend.values import (
+    ArrayView,
     DictValue,
     FrontValue,
     GrowingList,
@@ -90,6 +91,20 @@ def _is_instance_of(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontVal
 @handles(is_scripting)
 def _is_scripting(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     return Static(True)
+
+
+@handles(are_distinct)
+def _are_distinct(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    classes = [x.storage for x in c.expressions.known_items(args[0], node) if isinstance(x, ArrayView)]
+    return Static(len(set(classes)) == len(classes))
+
+
+@handles(is_leaf)
+def _is_leaf(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    x = args[0]
+    if isinstance(x, ArrayView) and x.is_whole and x.storage in c.gradients.leaves:
+        return Static(True)
+    return c.expressions.negated(c.attribute(x, "requires_grad", node), node)
 
 
 @handles(is_tracing)

@@ -14,6 +14,8 @@ class LRScheduler:
     """Base of the schedules: subclasses give `rate(base, epoch, group)`, the learning rate of a parameter group that
     started with `base`."""
 
+    made_in_scripts = True
+
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = optimizer
         for group in optimizer.param_groups:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import tracejit as tj
+from tracejit.eager.hints import are_distinct, is_leaf, is_scripting
 from tracejit.scripted import CompileTime
 
 
@@ -27,6 +28,10 @@ def decayed(gradient: Any, parameter: Any, settings: dict[str, Any]) -> Any:
     return gradient + parameter * decay
 
 
+def _nothing() -> None:
+    pass
+
+
 class Optimizer:
     """Base of the algorithms. `params` is an iterable of tensors, or of dicts that hold `"params"` and settings of
     their own; `param_groups` has the settings, `state` what each parameter has accumulated.
@@ -36,14 +41,17 @@ class Optimizer:
     called inside a script: the update is then part of its graph, and the state is made while it is compiled.
     """
 
+    made_in_scripts = True
     #: Setting -> smallest allowed value.
     limits: ClassVar[dict[str, float]] = {"lr": 0.0, "weight_decay": 0.0, "eps": 0.0, "momentum": 0.0}
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: defaultdict[tj.Tensor, dict[str, Any]] = defaultdict(dict)
-        self.prepare = CompileTime(self._make_state)
+        self.prepare = _nothing
+        if not is_scripting():  # there the state is made with the optimizer, and not kept by parameter
+            self.state: defaultdict[tj.Tensor, dict[str, Any]] = defaultdict(dict)
+            self.prepare = CompileTime(self._make_state)
         self._plan: list[tuple[tj.Tensor, dict[str, Any], dict[str, Any]]] = []  #: parameter, state, settings
         if isinstance(params, tj.Tensor):
             raise TypeError("an optimizer takes an iterable of tensors, not one tensor")
@@ -63,17 +71,18 @@ class Optimizer:
         for name, low in self.limits.items():
             if name in settings and not settings[name] >= low:
                 raise ValueError(f"invalid {name}: {settings[name]}; it is at least {low}")
-        known = {id(p) for g in self.param_groups for p in g["params"]}
         for parameter in params:
             if not isinstance(parameter, tj.Tensor):
                 raise TypeError(f"optimizers update tensors, not {type(parameter).__name__}")
-            if not parameter.is_leaf:
+            if not is_leaf(parameter):
                 raise ValueError("cannot optimize a tensor that is not a leaf")
-            if id(parameter) in known:
-                raise ValueError("some parameters appear in more than one parameter group")
-            known.add(id(parameter))
+        if not are_distinct([p for g in self.param_groups for p in g["params"]] + params):
+            raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append(settings)
-        self._plan += [(p, self.state[p], settings) for p in params]
+        if is_scripting():
+            self._plan += [(p, self._made_state(p, settings), settings) for p in params]
+        else:
+            self._plan += [(p, self.state[p], settings) for p in params]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
@@ -102,8 +111,13 @@ class Optimizer:
 
     def _make_state(self) -> None:
         for parameter, state, settings in self._plan:
-            if not state and (parameter.requires_grad or parameter.grad is not None):
-                state.update(self.initial(parameter, settings))
+            if not state:
+                state.update(self._made_state(parameter, settings))
+
+    def _made_state(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
+        if parameter.requires_grad or parameter.grad is not None:
+            return self.initial(parameter, settings)
+        return {}
 
     def initial(self, parameter: Any, settings: dict[str, Any]) -> dict[str, Any]:
         """The state of a parameter before its first update: tensors."""
