@@ -33,6 +33,7 @@ NAMED_IN_TRANSFORMS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("le", "minimum", "maximum", "floordiv"), "arithmetic of trips"),
     },
     "transforms/turn_factors.py": {"lt": "whether a loop makes a trip"},
+    "transforms/batch.py": {"lt": "whether a trip is the first"},
     "transforms/spent_items.py": {"list_set": "truth values beside a list"},
     "transforms/rewritten.py": {"all": "whether nothing was written"},
     "transforms/write_home.py": {"mul": "strides are products of sizes"},

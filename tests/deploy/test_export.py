@@ -223,7 +223,7 @@ def test_text_and_back_of_what_reads_arrays_outside(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".so", ".tj"])
 def test_constant_results(tmp_path: Path, suffix: str) -> None:
     def described(x: Any, flag: bool) -> Any:
-        return x.sum(), 3.5, 2, flag, (1j, None)
+        return x.sum(), np.float64(3.5), 2, flag, (1j, None)
 
     loaded = tj.load(tj.export(described, [normal(3), True], tmp_path / f"net{suffix}"))
     found = loaded(np.ones(4, np.float32))

@@ -331,6 +331,41 @@ def test_axes_in_the_structure_of_arguments_and_results() -> None:
     np.testing.assert_array_equal(inside(a)[1], a.T)
 
 
+def settled(m: Any, v: Any) -> Any:
+    m = m + m.T
+    for _ in range(5):
+        v = m @ v
+        v = v / np.linalg.norm(v)
+    return v @ m @ v, v[v > -9.0]
+
+
+def test_sizes_of_results_that_only_a_run_tells() -> None:
+    m, v = np.arange(18.0).reshape(2, 3, 3) / 10, np.stack([X[:3], X[1:4]])
+    want = [settled(*slices) for slices in zip(m, v, strict=True)]
+    for axis in (0, 1):
+        found = tj.vmap(settled, in_axes=(0, axis), out_axes=(0, axis))(m, np.moveaxis(v, 0, axis))
+        np.testing.assert_allclose(found[0], [value for value, _ in want])
+        np.testing.assert_allclose(np.moveaxis(found[1], axis, 0), [vector for _, vector in want])
+    assert tj.check(lambda m, v: (tj.vmap(settled)(m, v)[1] ** 3).sum(), m, v)
+    positive = tj.vmap(lambda x: x[x > 0])
+    assert positive(np.array([[1.0, -1.0, 2.0], [-3.0, 4.0, 5.0]])).tolist() == [[1, 2], [4, 5]]
+    with pytest.raises(ValueError, match="results of slices have sizes 2 and 1 along one axis"):
+        positive(np.array([[1.0, 2.0], [-1.0, 1.0]]))
+    with pytest.raises(ValueError, match="there are no slices"):
+        positive(np.ones((0, 3)))
+
+
+def test_numbers_that_are_the_same_for_all_slices_are_arrays() -> None:
+    def fn(x: Any) -> Any:
+        return x, 2, (True, np.float32(0.5))
+
+    a = np.ones(3)
+    for found in (tj.vmap(fn)(a), tj.script(lambda a: tj.vmap(fn)(a))(a)):
+        assert [x.tolist() for x in (found[1], *found[2])] == [[2] * 3, [True] * 3, [0.5] * 3]
+    found = tj.vmap(fn, out_axes=(0, None, 0))(a)
+    assert found[1].shape == ()
+
+
 def test_axes_that_do_not_fit() -> None:
     a = np.ones((3, 4))
     for wrong in (

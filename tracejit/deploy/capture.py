@@ -37,14 +37,13 @@ from tracejit.frontend.function import (
     any_sizes,
 )
 from tracejit.frontend.restarts import NeedsSizes, NeedsStatic
-from tracejit.frontend.signature import PYTHON_DTYPES, Access, ArraySpec, refined, spec_of
+from tracejit.frontend.signature import Access, ArraySpec, refined, spec_of
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Value
-from tracejit.ir.types import ScalarType
 from tracejit.records import record
 from tracejit.scripted import ScriptedFunction, ScriptedModule, script
 from tracejit.scripted.function import BoundScript
-from tracejit.transformations.base import latest, view_value
+from tracejit.transformations.base import constant_value, latest, view_value
 
 
 @record
@@ -180,10 +179,10 @@ def _values(lowered: Lowered, b: Builder, leaf: Leaf, name: str) -> Iterator[tup
                 yield from _items(graph, live, _part(name, "is_there"), length)
         case ConstantLeaf(None):
             return
-        case ConstantLeaf(value) if type(value) in PYTHON_DTYPES:
-            yield name, b.constant(value, ScalarType(PYTHON_DTYPES[type(value)]))
         case ConstantLeaf(value):
-            raise _refused(repr(value))
+            if (number := constant_value(b, value)) is None:
+                raise _refused(repr(value))
+            yield name, number
         case _:
             raise _refused(_WORDS[type(leaf)])
 

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from tracejit.eager.traceable import is_public
 from tracejit.errors import NotDifferentiable
 from tracejit.frontend.function import (
@@ -25,10 +27,19 @@ from tracejit.frontend.function import (
     TurnedLeaf,
     ViewLeaf,
 )
-from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, StaticSpec, TreeSpec, step_kind
+from tracejit.frontend.signature import (
+    PYTHON_DTYPES,
+    Access,
+    ArraySpec,
+    NumberSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+    step_kind,
+)
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph, Op, Value
-from tracejit.ir.types import I64, ScalarType, TensorType, is_differentiable
+from tracejit.ir.types import BY_NUMPY_NAME, I64, ScalarType, TensorType, is_differentiable
 from tracejit.scripted.decorator import calling
 from tracejit.scripted.function import ScriptedFunction
 
@@ -200,6 +211,14 @@ def value_of(lowered: Lowered, leaf: Leaf) -> Value | None:
 def latest(graph: Graph, k: int) -> Value:
     """Parameter `k` as the graph leaves it."""
     return graph.results[n_user(graph) + graph.inout.index(k)] if k in graph.inout else graph.params[k]
+
+
+def constant_value(b: Builder, value: Any) -> Value | None:
+    """A number that is known at compile time; None for what is no number of Python's or NumPy's."""
+    dtype = BY_NUMPY_NAME.get(value.dtype.name) if isinstance(value, np.generic) else PYTHON_DTYPES.get(type(value))
+    if dtype is None:
+        return None
+    return b.constant(value.item() if isinstance(value, np.generic) else value, ScalarType(dtype))
 
 
 def view_value(graph: Graph, b: Builder, leaf: ViewLeaf | TurnedLeaf) -> Value:

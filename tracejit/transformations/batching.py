@@ -24,6 +24,7 @@ from tracejit.frontend.function import (
 from tracejit.frontend.restarts import NeedsSizes
 from tracejit.frontend.signature import Access, ArraySpec, NumberSpec, Spec, TreeSpec, step_kind
 from tracejit.frontend.values import Static
+from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Graph
 from tracejit.ir.types import Dim
 from tracejit.scripted.compiler import simplify
@@ -31,6 +32,7 @@ from tracejit.transformations.base import (
     Parameter,
     Transformation,
     argument_access,
+    constant_value,
     inside,
     leaves_of,
     remembered,
@@ -236,6 +238,7 @@ def _returning_values(lowered: Lowered, graph: Graph) -> tuple[Graph, Leaf]:
     """The graph with every returned array and number as a user result of its own."""
     source = Lowered(graph, lowered.inputs, lowered.result, lowered.guards)
     results: list[Any] = []
+    constants = Builder()
 
     def visit(leaf: Leaf) -> Leaf:
         match leaf:
@@ -246,11 +249,18 @@ def _returning_values(lowered: Lowered, graph: Graph) -> tuple[Graph, Leaf]:
             case NumberLeaf() | ArrayLeaf() | InputLeaf():
                 results.append(value_of(source, leaf))
                 return ArrayLeaf(len(results) - 1)
-            case ConstantLeaf():
-                return leaf
+            case ConstantLeaf(value):
+                if (number := constant_value(constants, value)) is None:
+                    return leaf
+                results.append(number)
+                return ArrayLeaf(len(results) - 1)
             case _:
                 raise ScriptError("vmap: a function that returns a grown list or a range", instead="return arrays")
 
     result = visit(lowered.result)
-    body = Block(graph.params, graph.body.ops, (*results, *graph.results[len(graph.results) - len(graph.inout) :]))
+    body = Block(
+        graph.params,
+        (*graph.body.ops, *constants.ops),
+        (*results, *graph.results[len(graph.results) - len(graph.inout) :]),
+    )
     return Graph(graph.name, body, graph.device, graph.inout, graph.policy), result

@@ -230,7 +230,7 @@ class Batched:
         count = calls.call_object(len, [arrays[0]], {}, node)
         trip = _Trip(self.fn, moved, axes)
         first = tried(calls, lambda: trip.call(calls, Static(0), node)).result
-        rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in _leaves(first)))
+        rooms = TupleValue(tuple(_room_for(calls, count, part, node) for part in _operands(calls, first)))
         filled = calls.call_object(_fill_several, [Static(trip), count, rooms], {}, node)
         assert isinstance(filled, TupleValue)
         parts = iter(filled.items)
@@ -260,7 +260,7 @@ class _Trip:
         return calls.call_value(self.fn, [_along_axes(calls, a, x, item, node) for a, x in pairs], {}, node)
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
-        return TupleValue(tuple(_leaves(self.call(calls, args[0], node))))
+        return TupleValue(tuple(_operands(calls, self.call(calls, args[0], node))))
 
 
 def _leaves(x: FrontValue) -> Iterator[FrontValue]:
@@ -270,6 +270,12 @@ def _leaves(x: FrontValue) -> Iterator[FrontValue]:
         yield x
     for _, part in parts:
         yield from _leaves(part)
+
+
+def _operands(calls: Calls, x: FrontValue) -> Iterator[FrontValue]:
+    """The parts of a result; numbers that are known at compile time have an array of their own too."""
+    for part in _leaves(x):
+        yield calls.arith.number(part) if isinstance(part, Static) and calls.arith.is_number(part) else part
 
 
 def _along_axes(

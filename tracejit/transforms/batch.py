@@ -1,7 +1,8 @@
 """Batching: a graph run on every slice of its batched parameters, as a loop whose trips are independent.
 
 Each trip takes its own way through `if` and `loop`, so every program can be batched. Results are written where they
-belong in the batched results, whose sizes must not depend on the values of the slices.
+belong in the batched results. Those whose sizes only a run tells are made by the first trip, and the others must give
+the same sizes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from tracejit.errors import ScriptError
 from tracejit.ir.builder import Builder, Handle, Rebuilder
 from tracejit.ir.core import Graph, Op, Value, all_reads
 from tracejit.ir.types import BOOL, Dim, ScalarType, TensorType
+from tracejit.records import record
 from tracejit.transforms.jacobian import SIZE
 from tracejit.transforms.residuals import live
 from tracejit.transforms.strides import c_strides
@@ -26,12 +28,35 @@ def batched_graph(
     that is the same for all.
 
     A batched parameter may be changed in place: every trip changes its slice. Raises `ScriptError` for graphs that
-    change a parameter which all trips share, or with results of sizes that depend on values.
+    change a parameter which all trips share.
     """
     if any(in_axes[k] is None for k in graph.inout):
         what = "vmap of a function that changes an argument which is the same for all slices"
         raise ScriptError(what, instead="return the changed array, or give the argument a batch axis")
     return _Batch(graph, in_axes, sizes).graph(out_axes)
+
+
+@record
+class _Carried:
+    """What the loop carries of a batched result, and the sizes of a slice where the first trip tells them."""
+
+    sizes: tuple[Value, ...]
+    array: Value
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return (*self.sizes, self.array)
+
+    def like(self, axis: int | None) -> _Carried:
+        """The parameters of a block for it."""
+        if not self.sizes:
+            return _Carried((), Value(self.array.type, self.array.name))
+        sizes = tuple(Value(n.type, "n") for n in self.sizes)
+        kind = self.array.type
+        assert isinstance(kind, TensorType)
+        assert axis is not None
+        shape = (*sizes[:axis], kind.shape[axis], *sizes[axis:])
+        return _Carried(sizes, Value(TensorType(kind.dtype, shape), self.array.name))
 
 
 class _Batch:
@@ -54,21 +79,28 @@ class _Batch:
         batched = [(r, axis) for r, axis in zip(results, out_axes, strict=True) if axis is not None]
         shared = {r: self._shared(r) for r, axis in zip(results, out_axes, strict=True) if axis is None}
         changed = [(r, self.axes[k]) for r, k in zip(finals, source.inout, strict=True)]
-        inits = [*(self._empty(r, axis) for r, axis in batched), *(self.whole[k] for k in source.inout)]
+        carried = [self._empty(r, axis) for r, axis in batched]
+        carried += [_Carried((), self.whole[k]) for k in source.inout]
         index = Value(SIZE, "i")
-        filled = [Value(e.type, e.name) for e in inits]
+        filled = [_Carried.like(c, axis) for c, (_, axis) in zip(carried, (*batched, *changed), strict=True)]
         inner = Rebuilder(None, {})
         i = inner.wrap(index)
-        now = dict(zip(source.inout, filled[len(batched) :], strict=True))
+        now = dict(zip(source.inout, (f.array for f in filled[len(batched) :]), strict=True))
         places = zip(source.params, self.whole, self.axes, strict=True)
         slices = [_slice(inner, p, now.get(k, w), axis, i) for k, (p, w, axis) in enumerate(places)]
         inner.inline(source.body, slices)
-        into = zip(filled, (*batched, *changed), strict=True)
-        written = [_written(inner, f, inner.value(r), axis, i) for f, (r, axis) in into if axis is not None]
+        written: list[Value] = []
+        for into, (r, axis) in zip(filled, (*batched, *changed), strict=True):
+            assert axis is not None
+            made = inner.value(r)
+            whole = self._made_by_the_first(inner, into, made, axis, i) if into.sizes else into
+            written += (*whole.sizes, _written(inner, whole.array, made, axis, i))
         go = b.constant(True, ScalarType(BOOL))
-        body = inner.block((index, *filled), (go, *written), "body")
-        types, names = [e.type for e in inits], [e.name for e in inits]
-        found = iter(b.emit("loop", (self.count, go, *inits), blocks=[body], types=types, names=names))
+        params = [v for f in filled for v in f.values]
+        body = inner.block((index, *params), (go, *written), "body")
+        inits = [v for c in carried for v in c.values]
+        after = iter(b.emit("loop", (self.count, go, *inits), blocks=[body], like=params, mapping={}))
+        found = iter([[next(after) for _ in c.values][-1] for c in carried])
         outcome = [shared[r] if axis is None else next(found) for r, axis in zip(results, out_axes, strict=True)]
         body = b.block(self.whole, (*outcome, *found))
         return Graph(f"{source.name}_batched", body, source.device, source.inout, source.policy)
@@ -96,17 +128,37 @@ class _Batch:
             self.b.emit("check_eq", (found[0], other), {"kind": "ValueError", "message": message})
         return found[0]
 
-    def _empty(self, result: Value, axis: int) -> Value:
-        """An array for a result of all trips."""
-        sizes = [self._size(dim) for dim in result.type.shape]  # type: ignore[union-attr]
-        if not 0 <= axis <= len(sizes):
-            raise ValueError(f"vmap: out_axes {axis} is out of bounds for a result of rank {len(sizes)}")
-        sizes.insert(axis, self.count)
-        type = TensorType(result.type.dtype, (None,) * len(sizes))  # type: ignore[union-attr]
-        return self.b.emit("undef", sizes, {"type": type}, names=(result.name,))[0]
+    def _empty(self, result: Value, axis: int) -> _Carried:
+        """An array for a result of all trips: one without elements where its sizes are not known yet."""
+        dims: tuple[Dim, ...] = result.type.shape  # type: ignore[union-attr]
+        if not 0 <= axis <= len(dims):
+            raise ValueError(f"vmap: out_axes {axis} is out of bounds for a result of rank {len(dims)}")
+        known = [self._size(dim) for dim in dims]
+        sizes = [n for n in known if n is not None]
+        if len(sizes) == len(known):
+            return _Carried((), _undefined(self.b, result, axis, sizes, self.count))
+        message = "vmap: there are no slices, and the sizes of a result are known only from one"
+        some = self.b.lt(0, self.b.wrap(self.count)).value
+        self.b.emit("check", (some,), {"kind": "ValueError", "message": message})
+        none = [self.b.size(0) for _ in dims]
+        return _Carried(tuple(none), _undefined(self.b, result, axis, none, self.count))
 
-    def _size(self, dim: Any) -> Value:
-        """A size of a result, computed before the loop."""
+    def _made_by_the_first(self, b: Builder, carried: _Carried, result: Value, axis: int, i: Handle) -> _Carried:
+        """The batched result, which has the sizes of the first trip's."""
+        sizes = [b.dim_of(result, k) for k in range(len(carried.sizes))]
+        first, later = b.nested(), b.nested()
+        blocks = (
+            first.block((), (*sizes, _undefined(first, result, axis, sizes, self.count)), "then"),
+            later.block((), carried.values, "else"),
+        )
+        *made, whole = b.emit("if", (b.lt(i, 1).value,), blocks=blocks, like=carried.values, mapping={})
+        for there, size in zip(made, sizes, strict=True):
+            message = "vmap: results of slices have sizes {0} and {1} along one axis"
+            b.emit("check_eq", (there, size), {"kind": "ValueError", "message": message})
+        return _Carried(tuple(made), whole)
+
+    def _size(self, dim: Any) -> Value | None:
+        """A size of a result, computed before the loop; None where it depends on the values of the slices."""
         if isinstance(dim, int):
             return self.b.size(dim)
         if isinstance(dim, str):
@@ -119,7 +171,7 @@ class _Batch:
                 self.b.mapping[op.results[0]] = self._named(known)
             elif op.results[0] not in self.b.mapping:
                 if op.blocks or any(v in self.source.params and v not in self.b.mapping for v in op.operands):
-                    raise ScriptError("vmap: the size of a result depends on the values of the batch")
+                    return None
                 self.b.step(op)
         return self.b.value(dim)
 
@@ -142,6 +194,13 @@ def _whole_params(graph: Graph, in_axes: Sequence[int | None], sizes: Sequence[D
         type = TensorType(param.type.dtype, (*shape[:axis], next(rest), *shape[axis:]))  # type: ignore[union-attr]
         whole.append(Value(type, param.name))
     return whole
+
+
+def _undefined(b: Builder, result: Value, axis: int, sizes: Sequence[Value], count: Value) -> Value:
+    """An array for results of these sizes, of which nothing is written."""
+    whole = [*sizes[:axis], count, *sizes[axis:]]
+    type = TensorType(result.type.dtype, (None,) * len(whole))  # type: ignore[union-attr]
+    return b.emit("undef", whole, {"type": type}, names=(result.name,))[0]
 
 
 def _slice(b: Builder, param: Value, whole: Value, axis: int | None, i: Handle) -> Value:
