@@ -14,6 +14,7 @@ from native_programs import data, dim, entry_program, fold, pointwise, size, val
 from tests.threads import each_number_of_threads
 from tracejit.codegen import llvm_function
 from tracejit.codegen.llvm import print_program
+from tracejit.codegen.llvm_callee import leaves_owning
 from tracejit.codegen.llvm_options import LlvmOptions
 from tracejit.codegen.llvm_vector import plan
 from tracejit.codegen.loop_ir import (
@@ -570,6 +571,23 @@ def test_a_failure_frees_buffers_and_lists() -> None:
             compiled.call([-1])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
     assert compiled.call([1]) == [1]
+
+
+def test_only_who_may_leave_with_memory_keeps_a_list_of_it() -> None:
+    buffer, other, i = Var("buf", Pointer(F64)), Var("other", Pointer(F64)), Var("i", I64)
+    take, fails = Alloc(buffer, size(8)), If(k.lt(Input("scalar", 0, I64), 0), (Fail(0, ()),))
+    write, give = Store(buffer, size(0), k.const(1.0, F64)), Output(0, buffer, (size(8),))
+    for body, owns in (
+        ((fails, take, write, give), False),
+        ((For(i, size(3), (fails,)), take, write, Free(buffer), Output(0, size(1))), False),
+        ((take, fails, write, give), True),
+        ((take, For(i, size(3), (write,)), give), True),
+        ((take, Alloc(other, size(8)), write, Free(other), give), True),
+        ((For(i, size(3), (take, write, Free(buffer))), Output(0, size(1))), True),
+        ((replace(give, owned=False),), True),
+        ((Call("list_new", (size(BUFFERS),), (Var("l", Pointer(F64, True)),)),), True),
+    ):
+        assert leaves_owning(body) == owns
 
 
 def test_what_follows_a_certain_failure_is_not_printed() -> None:

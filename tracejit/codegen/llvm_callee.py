@@ -11,7 +11,24 @@ from typing import TYPE_CHECKING
 
 from tracejit.codegen.kernel_walk import bound, walk
 from tracejit.codegen.llvm_values import Value, type_text
-from tracejit.codegen.loop_ir import Alloc, Call, Expr, Function, Invoke, Output, Pointer, Var
+from tracejit.codegen.loop_ir import (
+    Alloc,
+    Call,
+    Expr,
+    Fail,
+    For,
+    Free,
+    Function,
+    If,
+    Invoke,
+    Launch,
+    Let,
+    Output,
+    Pointer,
+    Stmt,
+    Store,
+    Var,
+)
 from tracejit.ir.types import BOOL, I32
 
 if TYPE_CHECKING:
@@ -56,6 +73,27 @@ def owns_memory(function: Function) -> bool:
             case _:
                 continue
     return any(isinstance(v.type, Pointer) for v in function.results)
+
+
+def leaves_owning(entry: Sequence[Stmt]) -> bool:
+    """Whether an entry may end early while it owns memory: not where the only memory it takes is all that it can fail
+    for from there on."""
+    has_taken = False
+    for stmt in entry:
+        match stmt:
+            case Let() | Store() | Launch() | Free() | Alloc(stack=True) | Output(owned=True):
+                continue
+            case Alloc() if not has_taken:
+                has_taken = True
+            case If() | For() | Fail() if not has_taken and all(isinstance(s, _TAKES_NOTHING) for s in walk((stmt,))):
+                continue
+            case _:
+                return True
+    return False
+
+
+#: Statements that take no memory themselves.
+_TAKES_NOTHING = (Let, Store, If, For, Fail, Launch)
 
 
 def invoke(p: EntryPrinter, stmt: Invoke) -> None:

@@ -4,8 +4,8 @@ Inputs and outputs are arrays of `{ ptr data, i64 ndim, ptr shape, ptr strides, 
 a null pointer means C order. The context starts with `[MAX_PAYLOAD x i64]` for the payload of an error. The result is
 0, `error + 1`, NO_MEMORY or INTERRUPTED.
 
-A program that may leave early keeps a list of what it owns (`@tj_adopt`, `@tj_disown`: the newest entry is looked at
-first, which is nearly always the one), and releases all of it on the way out.
+A program that may leave early while it owns memory keeps a list of it (`@tj_adopt`, `@tj_disown`: the newest entry is
+looked at first, which is nearly always the one), and releases all of it on the way out.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class EntryPrinter(FunctionPrinter):
         self.function = function
         self.functions = {f.name: f for f in program.functions}
         self.owned = Value("%owned", Pointer(I64))
-        self.owns = function is None or llvm_callee.owns_memory(function)
+        body = program.entry.body
+        self.owns = llvm_callee.leaves_owning(body) if function is None else llvm_callee.owns_memory(function)
         self._budget: Value | None = None
         self._loops = 0  #: around what is printed
         self._limit: Value | None = None
@@ -144,7 +145,9 @@ class EntryPrinter(FunctionPrinter):
         self._ownership("tj_disown", pointer, is_list)
 
     def _ownership(self, function: str, pointer: Value, is_list: bool) -> None:
-        assert self.owns
+        assert self.owns or self.function is None
+        if not self.owns:
+            return
         entry = self.define(f"ptrtoint ptr {pointer.text} to i64", I64)
         if is_list:
             entry = self.define(f"or i64 {entry.text}, 1", I64)
@@ -317,6 +320,8 @@ class EntryPrinter(FunctionPrinter):
         """The whole entry function."""
         self.body(self.program.entry.body)
         header = f"define i32 @{self.options.entry_name}(ptr %inputs, ptr %outputs, ptr %context) #1"
+        if not self.owns:
+            return self.finish(header, "  ret i32 0")
         self.declare("declare void @tj_owned_end(ptr)")
         return self.finish(header, "  call void @tj_owned_end(ptr %owned)\n  ret i32 0")
 
