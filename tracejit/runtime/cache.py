@@ -65,7 +65,7 @@ def _sources() -> list[str]:
 @cache
 def stamp(*folders: str) -> str:
     """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
-    chosen = (line for line in _sources() if line.startswith(folders or ""))
+    chosen = [line for line in _sources() if line.startswith(folders)] if folders else _sources()
     return digest(sys.version, numpy.__version__, "\n".join(chosen))
 
 
@@ -215,7 +215,7 @@ def usage() -> tuple[int, int]:
 
 
 def _path(key: str) -> Path:
-    return folder() / key[:2] / (key[2:] + _SUFFIX)
+    return Path(folder(), key[:2], key[2:] + _SUFFIX)
 
 
 def _checksum(path: Path, body: bytes) -> bytes:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from functools import cache
+from types import FunctionType
 from typing import Any, NoReturn
+
+from tracejit.frontend.names import elementwise_names, resolve
 
 
 class Library:
@@ -141,20 +144,30 @@ def extended(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return register
 
 
+#: The modules with definitions, and those in which are all for functions that tracejit has ops for, for methods of
+#: arrays, and for methods of Python's numbers and `math`.
+_MODULES = (
+    "arrangement changes complex_numbers iterators matrices numbers padding polynomials reductions selection "
+    "sequences statistics tables vectorizing whole windows"
+)
+_FOR_OPS, _FOR_METHODS, _FOR_NUMBERS = "numbers", "arrangement selection", "whole"
+
+#: The packages whose functions in Python have definitions.
+_PACKAGES = ("numpy", "heapq")
+
+
 @cache
-def _load() -> None:
-    """Import the definitions, once a script needs one."""
-    modules = (
-        "arrangement changes complex_numbers iterators matrices numbers padding polynomials reductions selection "
-        "sequences statistics tables vectorizing whole windows"
-    )
+def _load(modules: str = _MODULES) -> None:
+    """Import definitions, once a script may need one of them: that takes longer than to compile many a script."""
     for module in modules.split():
         importlib.import_module(f"{__name__}.{module}")
 
 
 def replacement(fn: Any) -> Callable[..., Any] | None:
     """The definition for a function of NumPy; None where there is none."""
-    _load()
+    if isinstance(fn, FunctionType) and str(fn.__module__).split(".")[0] not in _PACKAGES:
+        return None
+    _load(_FOR_OPS if resolve(fn) in elementwise_names() else _MODULES)
     try:
         return _WRITTEN.get(fn)
     except TypeError:
@@ -163,17 +176,17 @@ def replacement(fn: Any) -> Callable[..., Any] | None:
 
 def method_replacement(name: str) -> Callable[..., Any] | None:
     """The definition for a method of arrays; None where there is none."""
-    _load()
+    _load(_FOR_METHODS)
     return _METHODS.get(name)
 
 
 def number_method(name: str) -> Callable[..., Any] | None:
     """The definition of a method of Python's numbers; None where there is none."""
-    _load()
+    _load(_FOR_NUMBERS)
     return _OF_NUMBERS.get(name)
 
 
 def extension(name: str) -> Callable[..., Any] | None:
-    """The definition of a library function for arguments that are NumPy's only."""
-    _load()
+    """The definition of a library function for arguments that are NumPy's only, or of one of `math`."""
+    _load(_FOR_NUMBERS if name.startswith("math.") else _MODULES)
     return _EXTENDED.get(name)
