@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from tracejit.codegen import llvm_callee
+from tracejit.codegen.dwindling import checked_after, dwindles
 from tracejit.codegen.llvm_calls import payload_bits
 from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
@@ -185,9 +186,11 @@ class EntryPrinter(FunctionPrinter):
         outer = self.waited_for
         if self.options.has_library:
             self.waited_for |= waited_for(loop)
+        loop, checks = checked_after(loop) if dwindles(loop) else (loop, ())
         self._loops += 1
         super().serial_loop(loop)
         self._loops -= 1
+        self.body(checks)
         self.waited_for = outer
         if self._loops and self._may_poll() and not (polls(loop, self._bounded) or is_short(loop) or self.terminated):
             self._poll(self._price(loop))

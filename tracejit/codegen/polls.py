@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 from math import inf
 
+from tracejit.codegen.dwindling import MOST_TRIPS, dwindles, lets_of, meaning
 from tracejit.codegen.kernel_walk import bodies_of, bound, walk
 from tracejit.codegen.loop_ir import Call, Const, Expr, For, If, Input, Invoke, Launch, Let, Scalar, Stmt, Var
 from tracejit.ir.types import BOOL
@@ -55,7 +56,7 @@ def bounded(stmts: Iterable[Stmt]) -> set[Expr]:
 
 def polls(loop: For, bounded: Container[Expr]) -> bool:
     """Whether a serial loop asks at the start of its trips; `bounded` are numbers of trips that are over soon."""
-    ends = loop.go is None or loop.extent in bounded or _is_counted(loop, loop.go[2])
+    ends = loop.go is None or loop.extent in bounded or dwindles(loop) or _is_counted(loop, loop.go[2])
     return cost(loop) > 1 or not ends
 
 
@@ -76,7 +77,7 @@ def _most_trips(stmts: Iterable[Stmt]) -> float:
         inner = max((_most_trips(body) for body in bodies_of(stmt)), default=1.0)
         if isinstance(stmt, For):
             extent = stmt.extent.value if isinstance(stmt.extent, Const) else None
-            inner *= extent if isinstance(extent, int) else inf
+            inner *= MOST_TRIPS if dwindles(stmt) else extent if isinstance(extent, int) else inf
         most = max(most, inner)
     return most
 
@@ -95,29 +96,24 @@ def _is_counted(loop: For, go_on: Expr) -> bool:
 
     (`while j < n: j += i` ends, or overflows, unless the step is 0, and so does `while j < n and x[j] > 0`.)
     """
-    lets = {stmt.var: stmt.expr for stmt in loop.body if isinstance(stmt, Let)}
+    lets = lets_of(loop)
     choices = {var: (stmt, i) for stmt in loop.body if isinstance(stmt, If) for i, var in enumerate(stmt.results)}
     own = {loop.var, *(c.var for c in loop.carried), *(v for stmt in walk(loop.body) for v in bound(stmt))}
     steps = {c.var: c.next for c in loop.carried}
-
-    def meaning(e: Expr) -> Expr:
-        while isinstance(e, Var) and e in lets:
-            e = lets[e]
-        return e
 
     def is_invariant(e: Expr) -> bool:
         return isinstance(e, Const) or (isinstance(e, Var) and e not in own)
 
     def moves(e: Expr) -> bool:
-        found = meaning(e)
+        found = meaning(e, lets)
         if not isinstance(found, Scalar) or found.op not in ("add", "sub") or not found.type.is_integer:
             return False
         return any(
-            isinstance(x, Var) and x in steps and meaning(steps[x]) is found and is_invariant(y)
+            isinstance(x, Var) and x in steps and meaning(steps[x], lets) is found and is_invariant(y)
             for x, y in (found.args, found.args[::-1])
         )
 
-    condition = meaning(go_on)
+    condition = meaning(go_on, lets)
     if isinstance(condition, Var) and condition in choices:
         stmt, i = choices[condition]
         return stmt.else_values[i] in (stmt.cond, _FALSE) and _is_counted(loop, stmt.cond)
