@@ -138,6 +138,37 @@ def test_eigh_diagonalises(x: np.ndarray) -> None:
         assert np.allclose(v.conj().swapaxes(-1, -2) @ v, np.eye(x.shape[-1]), atol=1e-13)
 
 
+SQUARES = {
+    "any": A,
+    "complex": RNG.normal(size=(5, 5)) + 1j * RNG.normal(size=(5, 5)),
+    "pairs": RNG.normal(size=(7, 7)),
+    "cyclic": np.roll(np.eye(6), 1, axis=0),
+    "turn": np.array([[0.0, 1.0], [-1.0, 0.0]]),
+    "defective": np.eye(6, k=1) + 2 * np.eye(6),
+    "nilpotent": np.eye(9, k=-1),
+    "repeated": np.kron(np.eye(3), [[1.0, 2.0], [3.0, 4.0]]),
+    "triangle": np.triu(RNG.normal(size=(5, 5))),
+    "zero": np.zeros((3, 3)),
+    "one": np.array([[-3.0]]),
+    "nothing": np.zeros((0, 0)),
+    "stack": RNG.normal(size=(2, 4, 4)),
+    "tiny": A * 1e-300,
+    "huge": A * 1e300,
+}
+
+
+@pytest.mark.parametrize("x", SQUARES.values(), ids=SQUARES.keys())
+def test_eig_gives_vectors_that_keep_their_direction(x: np.ndarray) -> None:
+    size = np.abs(x).max(initial=0) or 1.0
+    for w, v in (run(x, "numpy linalg.eig") for run in (native, by_loops)):
+        assert np.allclose(x / size @ v, v * (w / size)[..., None, :], atol=1e-13)
+        assert np.allclose(np.linalg.norm(v, axis=-2), 1, atol=1e-13)
+        assert np.allclose(np.sum(w / size, axis=-1), np.trace(x / size, axis1=-2, axis2=-1), atol=1e-13)
+    made, expected = native(x, "numpy linalg.eig"), np.linalg.eig(x)
+    np.testing.assert_array_equal(made[0], expected[0])
+    np.testing.assert_array_equal(made[1], expected[1])
+
+
 def test_one_half_of_a_hermitian_matrix_is_read() -> None:
     for half, part in (("L", np.tril(P)), ("U", np.triu(P))):
         check("numpy linalg.eigvalsh", np.linalg.eigvalsh(P), part, half)

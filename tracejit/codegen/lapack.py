@@ -18,13 +18,14 @@ _ROUTINES: dict[str, str] = {
     "syevd": "ccipippipi",
     "heevd": "ccipippipipi",
     "gesdd": "ciipippipipip",
+    "geev": "ccipipppipipi",
 }
-_MORE_FOR_COMPLEX = {"gesdd": "ciipippipipipp"}
+_OF_COMPLEX = {"gesdd": "ciipippipipipp", "geev": "ccipippipipip"}
 _LETTERS = {"f32": "s", "f64": "d", "c64": "c", "c128": "z"}
 
 #: Routine by name -> its parameters.
 ROUTINES: dict[str, str] = {
-    letter + name: (_MORE_FOR_COMPLEX.get(name, kinds) if letter in "cz" else kinds)
+    letter + name: (_OF_COMPLEX.get(name, kinds) if letter in "cz" else kinds)
     for name, kinds in _ROUTINES.items()
     for letter in _LETTERS.values()
     if (name == "syevd") <= (letter in "sd") and (name == "heevd") <= (letter in "cz")
@@ -34,7 +35,7 @@ ROUTINES: dict[str, str] = {
 CALLS: dict[str, str] = {f"lapack_{name}": name for name in ROUTINES}
 
 
-def routine(name: Literal["potrf", "gesv", "eigh", "gesdd"], dtype: DType) -> str:
+def routine(name: Literal["potrf", "gesv", "eigh", "gesdd", "geev"], dtype: DType) -> str:
     """The call of a routine for matrices of that dtype."""
     spelt = name if name != "eigh" else "heevd" if dtype.is_complex else "syevd"
     return f"lapack_{_LETTERS[dtype.name]}{spelt}"

@@ -150,13 +150,6 @@ def host_random(fn: Any) -> tuple[str, str] | None:
 
 #: Functions of NumPy that scripts cannot call for a reason of their own, with what to write instead.
 _REFUSED: list[tuple[tuple[Any, ...], tuple[str, str]]] = [
-    (
-        (np.linalg.eig, np.linalg.eigvals, np.roots),
-        (
-            "whether eigenvalues are complex numbers depends on the matrix",
-            "np.linalg.eigh of a symmetric matrix, or call it outside the script",
-        ),
-    ),
     ((np.seterr,), ("settings are those of the whole process", 'with np.errstate(all="ignore"):')),
 ]
 

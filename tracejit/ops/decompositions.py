@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from tracejit.errors import NotDifferentiable, ShapeMismatch
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import I64, TensorType, Type, real_dtype
-from tracejit.ops import jacobi_loops, matrix_loops
+from tracejit.ir.types import C128, F64, I64, TensorType, Type, complex_dtype, real_dtype
+from tracejit.ops import eigen_loops, jacobi_loops, matrix_loops
 from tracejit.ops.arrange import at_most, part
 from tracejit.ops.attempts import fallible
-from tracejit.ops.define import op, require_size, tensor_type
+from tracejit.ops.define import conjugate, op, require_dtype, require_size, tensor_type
 from tracejit.ops.functions import Operand
 from tracejit.ops.linear_algebra import (
     adjoint,
@@ -316,6 +316,81 @@ def eigvalsh_(b: Any, x: Operand, UPLO: str = "L") -> Any:
     return b.eigh(matrices(b, x), lower=_is_lower(UPLO))[0]
 
 
+# -- eigenvalues of any matrices ----------------------------------------------------------------------------------
+
+
+def _eig_infer(x: Value) -> tuple[Type, ...]:
+    require_dtype(x, (F64, C128), "eig")
+    source = square_type(x, "eig")
+    return TensorType(C128, source.shape[:-1]), TensorType(C128, source.shape)
+
+
+def _eig_eager(xp: Any, x: Any) -> Any:
+    return tuple(found.astype(xp.complex128) for found in xp.linalg.eig(x))
+
+
+def _eig_vjp(b: Any, g: Any, x: Any, out: Any) -> tuple[Any, ...]:
+    """V^-H (diag(gw) + (V^H gV - V^H V diag(re V^H gV)) / conj(E)) V^H with E_ij = w_j - w_i off the diagonal: vectors
+    have length 1, and what is differentiated does not depend on their direction in the plane. As in PyTorch."""
+    gw, gv = g
+    w, v = out
+    shape, back = b.shape(x), adjoint(b, v)
+    inner = None if gw is None else b.select(_is_diagonal(b, v), _as_columns(b, gw, shape), 0)
+    if gv is not None:
+        turn = b.matmul(back, gv)
+        diagonal = b.sum(b.select(_is_diagonal(b, turn), b.real(turn), 0), axes=(b.rank(x) - 2,))
+        along = b.matmul(back, b.strong_mul(_as_columns(b, _real_as(b, diagonal, v), shape), v))
+        inner = _sum_of(inner, b.strong_mul(turn - along, conjugate(b, _slopes(b, w, shape))))
+    found = b.matmul(b.solve(back, inner), back)
+    return (found if b.dtype(x).is_complex else b.cast(b.real(found), dtype=b.dtype(x)),)
+
+
+fallible(
+    "eig",
+    ("x",),
+    doc="The eigenvalues and eigenvectors (columns, of length 1) of square matrices, complex also where all are real.",
+    infer=_eig_infer,
+    eager=named_error(_eig_eager),
+    vjp=_eig_vjp,
+    raises=jacobi_loops.NO_EIGENVALUES,
+    lower=Opaque(eigen_loops.eig),
+    free=(1,),
+    samples=lambda rng: [
+        Sample((_apart(random_matrices(rng, shape, dtype)),))
+        for shape, dtype in (
+            ((3, 3), "float64"),
+            ((2, 4, 4), "float64"),
+            ((1, 1), "float64"),
+            ((0, 0), "float64"),
+            ((3, 3), "complex128"),
+        )
+    ],
+)
+
+
+class EigResult(NamedTuple):
+    """What `eig` gives."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+@spelt("eig")
+def eig_(b: Any, x: Operand) -> Any:
+    """The eigenvalues and eigenvectors (columns) of a square matrix, in complex numbers. `LinAlgError` for nan."""
+    x = matrices(b, x)
+    message = "Array must not contain infs or NaNs"
+    b.check(b.fetch(b.all(b.isfinite(x), axes=tuple(range(b.rank(x)))), ()), (), kind="LinAlgError", message=message)
+    made = b.eig(b.cast(x, dtype=C128 if b.dtype(x).is_complex else F64))  # NumPy computes in 64 bits always
+    return EigResult(*(b.cast(found, dtype=complex_dtype(b.dtype(x))) for found in made))
+
+
+@spelt("eigvals")
+def eigvals_(b: Any, x: Operand) -> Any:
+    """The eigenvalues of a square matrix, in complex numbers."""
+    return eig_(b, x)[0]
+
+
 # -- singular values --------------------------------------------------------------------------------------------
 
 
@@ -380,7 +455,7 @@ def _slopes(b: Any, x: Any, shape: Any) -> Any:
     """1 / (x_j - x_i) off the diagonal, nan where rounding errors may be all of the difference."""
     rank = b.rank(x)
     gaps = _as_columns(b, x, shape) - _as_rows(b, x, shape)
-    noise = b.sum(b.abs(x), axes=(rank - 1,)) * (2.0**-21 if b.dtype(x).bits == 32 else 2.0**-50)
+    noise = b.sum(b.abs(x), axes=(rank - 1,)) * (2.0**-21 if real_dtype(b.dtype(x)).bits == 32 else 2.0**-50)
     noise = b.broadcast(b.reshape(noise, (*shape[: rank - 1], 1, 1)), shape)
     unknown = b.le(b.abs(gaps), noise)
     found = b.select(unknown, float("nan"), b.reciprocal(b.select(unknown, 1, gaps)))

@@ -126,6 +126,25 @@ def polyint(p: Any, m: Any = 1, k: Any = None) -> Any:
     return p
 
 
+@written(np.roots)
+def roots(p: Any) -> Any:
+    """The zeros of a polynomial, in complex numbers: the eigenvalues of its companion matrix, and 0."""
+    p = np.atleast_1d(p)
+    if p.ndim != 1:
+        raise ValueError("Input must be a rank-1 array.")
+    places = np.flatnonzero(p)
+    if places.size == 0:
+        return np.zeros(0, dtype=np.result_type(p.dtype, np.complex64))
+    inner = p[places[0] : places[-1] + 1]
+    count = inner.size - 1
+    made = np.zeros(p.size - 1 - places[0], dtype=np.result_type(p.dtype, np.complex64))
+    if count > 0:
+        companion = np.eye(count, k=-1, dtype=np.result_type(p.dtype, np.float16))
+        companion[0] = -inner[1:] / inner[0]
+        made[:count] = np.linalg.eigvals(companion)
+    return made
+
+
 @written(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
     """The polynomial with these zeros."""
