@@ -358,7 +358,7 @@ def _is_none(x: FrontValue | None) -> bool:
 
 @handles(divmod)
 def _divmod(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    x, y = args
+    x, y = map(c.as_operand, args)
     return TupleValue((c.arith.binary("floordiv", x, y, node), c.arith.binary("mod", x, y, node)))
 
 

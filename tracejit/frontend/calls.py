@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -41,7 +41,7 @@ from tracejit.frontend import windows as windows  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.builtin_arguments import is_builtin, missing_arguments, require_arguments
-from tracejit.frontend.choices import each, letter
+from tracejit.frontend.choices import as_number, each, letter
 from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
 from tracejit.frontend.dependence import compiled_in, decided_by
@@ -156,11 +156,11 @@ class Calls:
             return require_value(self.ctx, value, message=absent)
         if isinstance(value, Static) and isinstance(value.value, np.ndarray):
             return self.statics.hidden(value.value, constant_access(value.value))
-        return value
+        return as_number(self.ctx.b, value)
 
     def kept(self, value: FrontValue) -> FrontValue:
         """A value that is put somewhere as it is, perhaps None; else as an operand."""
-        return value if isinstance(value, OptionalValue) else self.as_operand(value)
+        return value if isinstance(value, OptionalValue | ChoiceValue) else self.as_operand(value)
 
     # -- attributes -------------------------------------------------------------------------------------------
 
@@ -193,7 +193,9 @@ class Calls:
                 return self.attribute(require_value(self.ctx, base, "AttributeError", absent), name, node)
             case ChoiceValue(_, options) if isinstance(options[0].value, str):
                 return BoundMethod(base, name)
-            case ChoiceValue():
+            case ChoiceValue(_, options):
+                if (method := self.statics.enums_method(options[0].value, name)) is not None:
+                    return BoundFunction(Static(method), (base,))
                 return each(self.expressions, base, lambda o: self.attribute(o, name, node), node)
             case ObjectValue() | SharedObject():
                 return self.objects.attribute(base, name, node)
@@ -592,8 +594,4 @@ Handler = Callable[[Calls, list[FrontValue], dict[str, FrontValue], ast.AST], Fr
 
 def _identity(fn: Any) -> Any:
     """A key for handler tables: the object itself where it is hashable."""
-    try:
-        hash(fn)
-    except TypeError:
-        return id(fn)
-    return fn
+    return fn if isinstance(fn, Hashable) else id(fn)

@@ -141,6 +141,9 @@ def picked(calls: Calls, items: Sequence[FrontValue], place: Value) -> ChoiceVal
 def member(calls: Calls, cls: type[enum.Enum], value: Number, node: ast.AST) -> FrontValue:
     """The member of an Enum that has a value known at run time only."""
     ctx = calls.ctx
+    if issubclass(cls, enum.Flag):
+        reason = f"{cls.__name__}(n) is not known to be a member, or several, when the function is compiled"
+        ctx.require_known(node, reason, "keep the number")
     options = tuple(map(Static, cls))
     if len(options) > MAX_OPTIONS:
         ctx.refuse(node, f"an Enum of more than {MAX_OPTIONS} members is looked up at run time", "use its value")
@@ -161,6 +164,25 @@ def compared(b: Builder, op: str, x: FrontValue, y: FrontValue) -> Number | None
     if options is None:
         return None
     return Number(b.emit(op, (option_index(b, x, options), option_index(b, y, options)))[0], weak=True)
+
+
+def as_operand(calls: Calls, op: str, x: FrontValue) -> FrontValue:
+    """A chosen member of an IntEnum as the int that it is, unless the operator is its own, or gives a flag."""
+    if not isinstance(x, ChoiceValue) or calls.objects.has_operator(x.options[0]):
+        return x
+    gives_flag = op.startswith("bit") and isinstance(x.options[0].value, enum.Flag)
+    return x if gives_flag else as_number(calls.ctx.b, x)
+
+
+def as_number(b: Builder, x: FrontValue) -> FrontValue:
+    """A chosen member of an IntEnum, or of an IntFlag, as the int that it is; others unchanged."""
+    if not isinstance(x, ChoiceValue) or not isinstance(x.options[0].value, int):
+        return x
+    *others, last = (b.constant(int(o.value), ScalarType(I64)) for o in x.options)
+    for i, other in enumerate(others):
+        here = b.emit("eq", (x.index, b.constant(i, ScalarType(I64))))[0]
+        last = b.emit("select", (here, other, last))[0]
+    return Number(last, weak=True)
 
 
 def each(expressions: Expressions, x: ChoiceValue, do: Callable[[Static], FrontValue], node: ast.AST) -> FrontValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import operator
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -106,6 +107,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
         if isinstance(item, TupleValue):
             item = Static(e.calls.static(item, node, "a dict key"))
         return Static(known_key(e, item, node) in container.items)
+    if isinstance(container, ChoiceValue) and isinstance(container.options[0].value, enum.Flag):
+        return each(e, container, lambda o: contains(e, item, o, node), node)
     if isinstance(container, GeneratorValue):
         return e.calls.call_object(operator.contains, [container, item], {}, node)
     if tables.is_iterator(container):

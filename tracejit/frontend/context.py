@@ -18,6 +18,7 @@ import numpy as np
 
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend import array_memory
+from tracejit.frontend.choices import as_number
 from tracejit.frontend.desugar import RETURN_VALUE
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.merged_lists import MergedLists
@@ -388,6 +389,7 @@ class Context:
 
     def as_size(self, value: FrontValue, node: ast.AST) -> Size:
         """An integer as a size or index."""
+        value = as_number(self.b, value)
         match value:
             case Static(int() | np.integer() as n):
                 return int(n)

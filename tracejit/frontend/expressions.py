@@ -20,7 +20,7 @@ from tracejit.frontend import (
     text,
 )
 from tracejit.frontend.arith import BINARY, COMPARE, PYTHON, Arithmetic, is_python_number
-from tracejit.frontend.choices import compared, each
+from tracejit.frontend.choices import as_operand, compared, each
 from tracejit.frontend.comprehensions import as_list, comprehension
 from tracejit.frontend.context import Context
 from tracejit.frontend.dependence import few
@@ -96,7 +96,8 @@ class Expressions:
             case ast.UnaryOp(ast.Not(), operand):
                 return self.not_(operand, node)
             case ast.UnaryOp(op, operand):
-                x, name = self.value(operand), _UNARY[type(op)]  # type: ignore[index]
+                name = _UNARY[type(op)]  # type: ignore[index]
+                x = as_operand(self.calls, name, self.value(operand))
                 own = self.calls.objects.unary(name, x, node)
                 return self.arith.unary(name, x, node) if own is None else own
             case ast.Compare():
@@ -203,6 +204,7 @@ class Expressions:
         self.ctx.at(node)
         if isinstance(x, ChoiceValue) and (same := compared(self.ctx.b, op, x, y)) is not None:
             return same
+        x, y = as_operand(self.calls, op, x), as_operand(self.calls, op, y)
         if isinstance(x, ChoiceValue):
             return each(self, x, lambda o: self.binary(op, o, y, node), node)
         if isinstance(y, ChoiceValue):

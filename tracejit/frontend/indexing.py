@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tracejit.frontend.arith import Arithmetic, is_python_number
+from tracejit.frontend.choices import as_number
 from tracejit.frontend.context import Context
 from tracejit.frontend.index_items import condition_mask, is_condition, is_view_index, places_together
 from tracejit.frontend.sizes import MAX_SHOWN, key
@@ -390,7 +391,7 @@ class Indexing:
     def write(self, view: ArrayView, items: Sequence[Index], value: FrontValue, node: ast.AST) -> None:
         """`x[items] = value`."""
         self.ctx.at(node)
-        front = self.is_divided(items)
+        front, value = self.is_divided(items), as_number(self.ctx.b, value)
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
             places = self.element_places(view, items, node)

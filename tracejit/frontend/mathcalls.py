@@ -6,6 +6,7 @@ import ast
 import math
 from typing import TYPE_CHECKING
 
+from tracejit.frontend.choices import as_number
 from tracejit.frontend.source import function_source
 from tracejit.frontend.values import ArrayView, FrontValue, Number, Static, describe
 from tracejit.frontend.written import extension
@@ -45,6 +46,7 @@ def math_call(
     definition = extension(f"math.{name}")
     if definition is not None and not (name in _BINARY and len(args) == 2):
         return calls.inline(function_source(definition), args, kwargs, node, None)
+    args = [as_number(calls.ctx.b, a) for a in args]
     for a in args:
         if not (calls.arith.is_number(a) or (isinstance(a, ArrayView) and a.rank == 0)):
             text = f"must be real number, not {describe(a)}"

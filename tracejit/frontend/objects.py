@@ -135,6 +135,8 @@ class Objects:
         if issubclass(cls, enum.Enum):
             if len(args) == 1 and isinstance(args[0], Number):
                 return choices.member(self.c, cls, args[0], node)
+            if not all(isinstance(a, Static) for a in args):
+                self.ctx.refuse(node, f"{cls.__name__}() looks up a number or a known text", "a dict")
             return self.c.call_now(cls, args, kwargs, node)
         if issubclass(cls, functools.partial) and args:
             return BoundFunction(args[0], tuple(args[1:]), tuple(kwargs.items()))

@@ -241,6 +241,11 @@ class Statics:
         self.guards[access] = StaticSpec(value)
         self.keep.append(value)
 
+    def enums_method(self, value: Any, name: str) -> types.FunctionType | None:
+        """The function behind a method that all members of an Enum share; None for what is no such method."""
+        found = self.member(type(value), name) if isinstance(value, enum.Enum) else None
+        return found if isinstance(found, types.FunctionType) else None
+
     def member(self, cls: type, name: str, instance: Access | None = None) -> Any:
         """An attribute as it stands in a class, `MISSING` if there is none; relied on where it is the user's, who may
         set another one in the class, or in the instance of which `instance` is given."""
