@@ -418,9 +418,9 @@ def _split(p: FunctionPrinter, loop: For, made: Plan, extent: Value, inits: list
     if made.shape == "scalar":
         return _scalar_rest(p, loop, full, extent, _reduced(p, loop, vectors))
     left = int(extent.text) - int(full.text) if extent.is_literal else made.lanes
-    for done in range(0, left, made.piece):
-        vectors = _rest(p, loop, made.piece, extent, p.binary("add", full, Value(str(done), I64)), vectors)
-    return _reduced(p, loop, vectors)
+    if left <= made.piece:
+        return _reduced(p, loop, _rest(p, loop, made.piece, extent, full, vectors))
+    return p.counted(full, extent, made.piece, vectors, lambda i, s: (_masked(p, loop, made.piece, extent, i, s), None))
 
 
 def _past_caches(p: FunctionPrinter, good: Value | None, emit: Callable[[], list[Value]]) -> list[Value]:
@@ -452,13 +452,14 @@ def _reduced(p: FunctionPrinter, loop: For, vectors: list[Value]) -> list[Value]
 
 def _rest(p: FunctionPrinter, loop: For, lanes: int, extent: Value, index: Value, state: list[Value]) -> list[Value]:
     """The elements from `index` on, in one vector, if there are any."""
-    left = p.binary("sub", extent, index)
+    some = p.binary("icmp slt", index, extent, BOOL)
+    return p.branch(some, lambda: _masked(p, loop, lanes, extent, index, state), lambda: state)
 
-    def masked() -> list[Value]:
-        count = p.intrinsic("llvm.smin", I64, left, Value(str(lanes), I64))
-        return _pass(p, loop, VectorContext(lanes, index, _first_lanes(p, count, lanes)), state)
 
-    return p.branch(p.binary("icmp sgt", left, ZERO, BOOL), masked, lambda: state)
+def _masked(p: FunctionPrinter, loop: For, lanes: int, extent: Value, index: Value, state: list[Value]) -> list[Value]:
+    """The elements from `index` on that one vector holds."""
+    count = p.intrinsic("llvm.smin", I64, p.binary("sub", extent, index), Value(str(lanes), I64))
+    return _pass(p, loop, VectorContext(lanes, index, _first_lanes(p, count, lanes)), state)
 
 
 def _first_lanes(p: FunctionPrinter, count: Value, lanes: int) -> Value:
