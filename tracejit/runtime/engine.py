@@ -263,11 +263,11 @@ class Engine:
     def _tiles_code(self, name: str) -> Code:
         """The part of the products of a dtype that every program with products needs."""
         key = disk.digest("tiles", name, disk.stamp("codegen/"), repr(self.options), *identity())
-        return Code(key, lambda: Module(tiles_module(name, self.options)))
+        return Code(key, lambda: Module(tiles_module(name, self.options), "plain"))
 
     def _part_code(self, part: str, name: str) -> Code:
         key = disk.digest("part", part, name, disk.stamp("codegen/"), repr(self.options), *identity())
-        return Code(key, lambda: Module(part_module(part, name, self.options)))
+        return Code(key, lambda: Module(part_module(part, name, self.options), "plain"))
 
     # -- what is found when native code asks for it ---------------------------------------------------------------
 
