@@ -61,6 +61,9 @@ def test_what_is_no_value_is_refused_when_it_is_set() -> None:
     for value in (0, -3, 2.5, "two"):
         with pytest.raises(ValueError, match="a number of threads"):
             config.set("num_threads", value)
+    for value in (5, True, b"there", ""):
+        with pytest.raises(ValueError, match="a folder"):
+            config.set("cache_dir", value)
     with pytest.raises(ValueError, match="unknown topic"):
         config.set("log", {"frontnd"})
     with config.override(num_threads="3", cache_dir="there", log=["llvm", "after:fuse"]):

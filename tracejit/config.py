@@ -53,6 +53,12 @@ def _positive(text: str) -> int:
     return number
 
 
+def _folder(text: str) -> Path:
+    if not text:
+        raise ValueError("a folder has a name")
+    return Path(text)
+
+
 def _cpu_count() -> int:
     """Processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -71,7 +77,7 @@ def _cache_directory() -> Path:
 SETTINGS: dict[str, Setting] = {
     "disable": Setting("TRACEJIT_DISABLE", _flag, lambda: False, "run every script as plain Python"),
     "log": Setting("TRACEJIT_LOG", _topics, frozenset, "what to print to stderr while compiling"),
-    "cache_dir": Setting("TRACEJIT_CACHE_DIR", Path, _cache_directory, "where compiled objects are kept"),
+    "cache_dir": Setting("TRACEJIT_CACHE_DIR", _folder, _cache_directory, "where compiled objects are kept"),
     "verify": Setting("TRACEJIT_VERIFY", _flag, lambda: False, "verify the graph after every transform"),
     "num_threads": Setting("TRACEJIT_NUM_THREADS", _positive, _cpu_count, "threads of parallel loops"),
 }
@@ -101,10 +107,14 @@ def set(name: str, value: Any) -> None:
     if value is None:
         _overrides.pop(name, None)
     else:
-        _overrides[name] = SETTINGS[name].parse(_as_text(value))
+        _overrides[name] = SETTINGS[name].parse(_as_text(name, value))
 
 
-def _as_text(value: Any) -> str:
+def _as_text(name: str, value: Any) -> str:
+    if name == "cache_dir":
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError(f"a folder is text or a path, got {value!r}")
+        return os.fspath(value)
     return ",".join(value) if isinstance(value, AbstractSet | list | tuple) else str(value)
 
 
