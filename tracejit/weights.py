@@ -59,7 +59,10 @@ def save_weights(weights: Any, path: str | os.PathLike[str], metadata: Mapping[s
 
 def writing(state: Mapping[Any, Any], metadata: Mapping[str, str] | None = None) -> Callable[[IO[bytes]], None]:
     """What writes a dict of Tensors and arrays into an open file. TypeError as of `save_weights`."""
-    arrays = {str(name): _array(str(name), value) for name, value in state.items()}
+    for name in state:
+        if not isinstance(name, str):
+            raise TypeError(f"the names of tensors are text, not {name!r}")
+    arrays = {name: _array(name, value) for name, value in state.items()}
     header: dict[str, Any] = {} if metadata is None else {"__metadata__": _checked_metadata(metadata)}
     # The widest numbers first, so that every tensor is aligned.
     placed = sorted(arrays.values(), key=lambda array: -array.itemsize)

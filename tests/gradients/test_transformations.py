@@ -180,6 +180,67 @@ def test_unused_arguments() -> None:
         tj.grad(f, argnums=1, unused="error")(1.0, 2.0)
 
 
+def test_unused_arguments_inside_scripts() -> None:
+    f = lambda a, b: a * 2.0 + int(b)  # noqa: E731
+    outer = tj.grad(f, argnums=1, unused="error")
+    assert tj.script(lambda a, b: tj.grad(f, 1)(a, b))(1.0, 2.0) == 0.0
+    for inside in (lambda a, b: tj.grad(f, 1, unused="error")(a, b), lambda a, b: outer(a, b)):
+        with pytest.raises(tj.NotDifferentiable, match=r"argument 1 does not matter to the result \(line"):
+            tj.script(inside)(1.0, 2.0)
+    assert tj.script(lambda a, b: tj.grad(f, unused="error")(a, b))(1.0, 2.0) == 2.0
+
+
+def test_numbers_of_arguments() -> None:
+    f = lambda a, b: (a * b * b).sum()  # noqa: E731
+    for make in (tj.grad, tj.jacobian, tj.hessian):
+        assert isinstance(make(f, argnums=[0])(2.0, X), tuple)
+        last = make(f, argnums=-1)(2.0, X)
+        np.testing.assert_array_equal(last, tj.script(lambda a, b, make=make: make(f, -1)(a, b))(2.0, X))
+        np.testing.assert_array_equal(last, make(f, argnums=1)(2.0, X))
+        for wrong in ("b", 1.0, (0, None)):
+            call = lambda a, b, make=make, wrong=wrong: make(f, wrong)(a, b)  # noqa: E731
+            for fn in (call, tj.script(call)):
+                with pytest.raises(TypeError, match="argnums is the number of an argument"):
+                    fn(2.0, X)
+    with pytest.raises(ValueError, match="there is no argument 2"):
+        tj.script(lambda a, b: tj.jacobian(f, 2)(a, b))(2.0, X)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda f, x: tj.grad(f, argnum=0)(x),
+        lambda f, x: tj.value_and_grad(f, 0, False, "error")(x),
+        lambda f, x: tj.grad(f, unused="warn")(x),
+        lambda f, x: tj.jacobian(f, has_aux=True)(x),
+        lambda f, x: tj.hessian()(x),
+        lambda f, x: tj.vmap(f, axis=0)(x),
+        lambda f, x: tj.jvp(f, (x,)),
+        lambda f, x: tj.jvp(f, (x,), (x, x)),
+        lambda f, x: tj.hvp(f, x, x, x),
+        lambda f, x: tj.vjp(f, x)[1](1.0, 2.0),
+        lambda f, x: tj.checkpoint(f, 2)(x),
+    ],
+)
+def test_wrong_calls_of_transformations_raise_inside_scripts_what_they_raise_outside(call) -> None:
+    f = lambda x: (x * x).sum()  # noqa: E731
+    with pytest.raises((TypeError, ValueError)) as outside:
+        call(f, X)
+    with pytest.raises(outside.type) as inside:
+        tj.script(lambda x: call(f, x))(X)
+    assert str(inside.value) == str(outside.value).replace("vjp.<locals>.", "")
+
+
+def test_results_without_a_derivative_name_their_line() -> None:
+    def place(x):
+        k = x.argmax()
+        return k
+
+    with pytest.raises(tj.NotDifferentiable, match=r"place returns i64.*k = x.argmax\(\)") as caught:
+        tj.grad(place)(X)
+    assert len(caught.traceback) <= 3
+
+
 def test_flat_functions_have_slope_zero() -> None:
     np.testing.assert_array_equal(tj.grad(lambda x: np.sum(np.floor(x * 3.0) * np.sign(x)))(X), np.zeros(4))
     assert tj.grad(lambda x: float(int(x)) * 2.0)(3.7) == 0.0

@@ -231,8 +231,65 @@ def test_modules_that_are_not_initialised() -> None:
 
     with pytest.raises(RuntimeError, match="Bare is not initialised"):
         script(Bare())
+
+    class Plain:
+        def forward(self, x):
+            return x
+
+    with pytest.raises(TypeError, match="Plain has a forward but is no tj.nn.Module"):
+        script(Plain())
     layer = nn.Linear(2, 2)
     assert set(dir(layer)) <= set(dir(script(layer)))
+
+
+def test_arguments_of_users_functions() -> None:
+    def one(a):
+        return a
+
+    def more(a, b, c=1):
+        return a
+
+    @dataclass
+    class Three:
+        x: float
+        y: float
+        z: float = 0.0
+        w: float = 0.0
+
+    for call in (
+        lambda n: one(n, n),
+        lambda n: one(),
+        lambda n: more(n, n, n, n),
+        lambda n: more(n),
+        lambda n: Three(n, n, n, n, n).x,
+        lambda n: Three().x,
+        lambda n: (lambda: n)(n),
+    ):
+        plain, compiled = (_error(f, 2.0) for f in (call, script(call)))
+        assert compiled.replace("<locals>.", "").split("() ")[1] == plain.split("() ")[1]
+    with pytest.raises(TypeError, match=r"more\(\) got multiple values for argument 'b'") as caught:
+        script(functools.partial(more, b=1))(2.0, 3.0)
+    assert str(caught.traceback[-1].path) == __file__
+
+
+def _error(fn: Callable[..., Any], *args: Any) -> str:
+    with pytest.raises(TypeError) as caught:
+        fn(*args)
+    return str(caught.value)
+
+
+def test_several_sizes_that_are_no_tuple() -> None:
+    for call in (lambda n: np.zeros(3, n), lambda n: np.ones(3, 4), lambda n: np.empty(n, n)):
+        for fn in (call, script(call)):
+            with pytest.raises(TypeError):
+                fn(2)
+
+
+def test_numbers_of_more_than_64_bits_are_refused() -> None:
+    number = np.longdouble(2)
+    for call, arguments in ((lambda x: x * 2, (number,)), (lambda x: x * number, (1.0,))):
+        with pytest.raises(tj.ScriptError, match="tracejit has no dtype (float128|longdouble)"):
+            script(call)(*arguments)
 
 
 def test_parts_of_text_with_run_time_values_are_refused() -> None:

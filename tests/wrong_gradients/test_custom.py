@@ -89,6 +89,45 @@ def test_a_rule_that_always_raises_is_refused() -> None:
         tj.script(lambda x: Raising.apply(x).sum())(np.ones(2))
 
 
+def test_rules_that_always_raise_say_what_and_where() -> None:
+    def f(x: Any) -> Any:
+        return x.sum()
+
+    own = tj.custom_vjp(f)
+    with pytest.raises(ScriptError, match="f has no derivative yet") as caught:
+        tj.grad(own)(X)
+    assert caught.value.filename == __file__
+    own.defvjp(lambda x: (x.sum(), x), lambda g: (g,))
+    with pytest.raises(ScriptError, match=r"backward of f always raises TypeError: <lambda>\(\) takes 1 pos"):
+        tj.grad(own)(X)
+    own.defvjp(lambda x: (x, x), lambda x, g: (x,))
+    with pytest.raises(ScriptError, match="the forward of f gives a 1-d array of float64, and f itself"):
+        tj.grad(own)(X)
+
+
+def test_a_rule_that_is_set_anew_is_compiled_anew() -> None:
+    own = tj.custom_vjp(lambda x: x.sum())
+    sloped = tj.grad(tj.script(lambda x: own(x) * 2.0))
+    for k in (1.0, 3.0):
+        own.defvjp(lambda x: (x.sum(), x), lambda x, g, k=k: (g * x * k,))
+        np.testing.assert_array_equal(tj.grad(own)(X), X * k)
+        np.testing.assert_array_equal(sloped(X), X * k * 2.0)
+
+    class Rule(tj.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2.0
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2.0
+
+    slope = tj.grad(lambda x: Rule.apply(x).sum())
+    np.testing.assert_array_equal(slope(X), np.full(3, 2.0))
+    Rule.backward = staticmethod(lambda ctx, g: g * 5.0)  # type: ignore[method-assign]
+    np.testing.assert_array_equal(slope(X), np.full(3, 5.0))
+
+
 def test_no_grad_inside_a_differentiated_loop() -> None:
     def fn(x: Any) -> Any:
         s = 0.0

@@ -66,10 +66,8 @@ def capture(fn: Callable[..., Any], example_args: Sequence[Any]) -> Captured:
     that is no array or number."""
     scripted, first = _scripted(fn)
     require_arguments(example_args)
-    bound = scripted.signature.bind(*first, *example_args)
-    bound.apply_defaults()
-    values = list(bound.arguments.values())
-    names = list(bound.arguments)
+    values = scripted.bind((*first, *example_args), {})
+    names = list(scripted.signature.parameters)
     lowered = _lowered(scripted, names, values)
     graph, outputs = _flattened(lowered, names)
     return Captured(graph, _constants(lowered, values, owned=bool(first)), outputs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,6 +126,28 @@ class Arguments:
         if isinstance(value, Static) and isinstance(value.value, tuple | list):
             items = [Static(v) for v in value.value]
         return [self.calls.ctx.as_size(i, self.node) for i in items]
+
+
+def bound_to(
+    calls: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> dict[str, Any]:
+    """The arguments of a function that scripts know by itself, under the names of its parameters. A wrong call is
+    Python's TypeError when its line is reached."""
+    fn = inspect.unwrap(fn)
+    try:
+        inspect.getcallargs(fn, *args, **kwargs)
+    except TypeError as error:
+        calls.arith.mismatch(error, node)
+    return inspect.signature(fn).bind(*args, **kwargs).arguments
+
+
+def argument_numbers(argnums: Any) -> int | tuple[int, ...]:
+    """`argnums` of a transformation. Raises TypeError for what is neither an integer nor a sequence of such."""
+    try:
+        return tuple(map(operator.index, argnums)) if isinstance(argnums, tuple | list) else operator.index(argnums)
+    except TypeError:
+        text = f"argnums is the number of an argument, or a tuple of such, not {argnums!r}"
+        raise TypeError(text) from None
 
 
 def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:

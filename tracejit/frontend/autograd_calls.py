@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracejit import autograd
+from tracejit.frontend.arguments import bound_to
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Static, TupleValue, describe
@@ -24,7 +24,7 @@ _NO_HISTORY = "one of the inputs does not require gradients"
 @handles(autograd.grad)
 def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The gradients of the outputs by the inputs, every `.grad` left alone."""
-    given = _bound(c, autograd.grad, args, kwargs, node)
+    given = bound_to(c, autograd.grad, args, kwargs, node)
     ys, seeds = c.gradients.cotangents(_weighted(c, given, "outputs", "grad_outputs"), node)
     for y in ys:
         c.gradients.required(y)
@@ -52,17 +52,8 @@ def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
 @handles(autograd.backward)
 def _backward(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """`backward()` of the tensors."""
-    given = _bound(c, autograd.backward, args, kwargs, node)
+    given = bound_to(c, autograd.backward, args, kwargs, node)
     return c.gradients.backward(_weighted(c, given, "tensors", "grad_tensors"), given, node)
-
-
-def _bound(
-    c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-) -> dict[str, FrontValue]:
-    try:
-        return inspect.signature(fn).bind(*args, **kwargs).arguments
-    except TypeError as error:
-        return c.arith.mismatch(TypeError(f"{fn.__name__}() {error}"), node)
 
 
 def _items(x: FrontValue) -> list[FrontValue]:

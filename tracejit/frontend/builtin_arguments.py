@@ -78,6 +78,13 @@ def missing_arguments(kind: str, names: Sequence[str]) -> str:
     return f"missing {len(names)} required {kind} argument{'s' if others else ''}: {listed}"
 
 
+def too_many_arguments(least: int, most: int, given: int) -> str:
+    """What Python says of more positional arguments than a function takes."""
+    taken = f"from {least} to {most}" if least < most else str(most)
+    plural = "s" * (least < most or most != 1)
+    return f"takes {taken} positional argument{plural} but {given} {'was' if given == 1 else 'were'} given"
+
+
 def _message(fn: Any, args: Sequence[Any], keywords: Collection[str]) -> str | None:
     """What Python says of a call with so many arguments, before it looks at them."""
     try:

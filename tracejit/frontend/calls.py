@@ -40,7 +40,12 @@ from tracejit.frontend import turned_views as turned_views  # registers what it 
 from tracejit.frontend import windows as windows  # registers what it defines
 from tracejit.frontend.arguments import unknown_keyword
 from tracejit.frontend.arith import Arithmetic
-from tracejit.frontend.builtin_arguments import is_builtin, missing_arguments, require_arguments
+from tracejit.frontend.builtin_arguments import (
+    is_builtin,
+    missing_arguments,
+    require_arguments,
+    too_many_arguments,
+)
 from tracejit.frontend.choices import as_number, each, letter
 from tracejit.frontend.context import Context, Frame, of_standard
 from tracejit.frontend.custom import lower_custom_vjp, lower_function
@@ -320,8 +325,6 @@ class Calls:
         if (written := replacement(fn)) is not None:
             return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)
-        if known in ("grad", "value_and_grad"):
-            return self.transformed(known, args, kwargs, node)
         if known is not None and arrays.is_available(known):
             made = arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
             note_maker(self.ctx, made, is_numpys(fn))
@@ -377,15 +380,6 @@ class Calls:
             return lower_function(rule, self, args, node)
         assert isinstance(fn, custom_vjp)
         return lower_custom_vjp(fn, self, args, node)
-
-    def transformed(
-        self, kind: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
-    ) -> FrontValue:
-        """`tj.grad(f, argnums=0, has_aux=False)` inside a script."""
-        options = dict(zip(("fn", "argnums", "has_aux"), args, strict=False)) | kwargs
-        argnums = self.static(options.get("argnums", Static(0)), node, "'argnums'")
-        has_aux = bool(self.static(options.get("has_aux", Static(False)), node, "'has_aux'"))
-        return Transformed(kind, options["fn"], argnums, has_aux)
 
     def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
         """A pure function of compile-time objects."""
@@ -502,8 +496,8 @@ class Calls:
         positional = [*parameters.posonlyargs, *parameters.args]
         env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
         if parameters.vararg is None and len(args) > len(positional):
-            text = f"{source.name}() takes {len(positional)} positional arguments but {len(args)} were given"
-            self.arith.mismatch(TypeError(text), node)
+            text = too_many_arguments(len(positional) - len(defaults), len(positional), len(args))
+            self.arith.mismatch(TypeError(f"{source.name}() {text}"), node)
         names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
         extra: dict[Any, FrontValue] = {}
         for name, value in kwargs.items():

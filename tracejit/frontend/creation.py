@@ -85,6 +85,8 @@ def shape_of(a: Arguments) -> list[Size]:
     options = [v for v in a.rest if isinstance(v, Static) and not isinstance(v.value, int)]
     a.values.update(zip(("dtype", "order"), options, strict=False))
     del a.rest[len(a.rest) - len(options) :]
+    if a.rest and a.numpys:
+        a.fail(f"{a.name}() takes the sizes of several axes in one tuple")
     if len(a.rest) and not isinstance(a.values.get("shape"), TupleValue | ListValue):
         return [a.calls.ctx.as_size(v, a.node) for v in (a["shape"], *a.rest)]
     return a.sizes(a["shape"])

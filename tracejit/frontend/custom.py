@@ -25,6 +25,7 @@ from tracejit.frontend.written.contexts import ScriptContext
 from tracejit.ir.core import Block, Op, Value, type_values
 from tracejit.ir.opdef import REGISTRY
 from tracejit.ir.types import I64, ScalarType, TensorType, Type, substitute_dims
+from tracejit.messages import filled
 from tracejit.records import record
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
 
 def lower_custom_vjp(custom: custom_vjp, calls: Calls, args: list[FrontValue], node: ast.AST) -> FrontValue:
     """A call of a `custom_vjp` function."""
-    forward, backward = custom.forward, custom.backward
+    fn, forward, backward = (calls.statics.relied(custom, name) for name in ("fn", "forward", "backward"))
     if forward is None or backward is None:
         calls.ctx.refuse(node, f"{custom.__name__} has no derivative yet", "call defvjp(forward, backward) first")
 
     match calls.rules.get(custom):
         case "forward":  # its result goes by the rule already
-            return calls.call_value(Static(custom.fn), args, {}, node)
+            return calls.call_value(Static(fn), args, {}, node)
         case "backward":
             what = f"the backward of {custom.__name__} calls {custom.__name__}"
             calls.ctx.refuse(node, what, "let forward save the result as a residual")
@@ -56,7 +57,7 @@ def lower_custom_vjp(custom: custom_vjp, calls: Calls, args: list[FrontValue], n
         with _lowering(calls, custom, "backward"):
             return calls.call_value(Static(backward), [saved, g], {}, node)
 
-    rules = Rules(lambda given: calls.call_value(Static(custom.fn), given, {}, node), save, pull)
+    rules = Rules(lambda given: calls.call_value(Static(fn), given, {}, node), save, pull)
     return CustomCall(custom.__name__, calls, node).lower(rules, TupleValue(tuple(args)))
 
 
@@ -75,6 +76,8 @@ def lower_function(function: type[Function], calls: Calls, args: list[FrontValue
     """A call of `apply` of an `autograd.Function`."""
     varies = (isinstance(a, ArrayView | Number) and a.dtype.is_inexact for a in map(calls.as_operand, args))
     wanted = TupleValue(tuple(Static(v) for v in varies))
+    for name in ("forward", "backward"):
+        calls.statics.member(function, name)
 
     def save(given: list[FrontValue]) -> tuple[FrontValue, FrontValue]:
         ctx = calls.ctx.new_object(ObjectValue(ScriptContext, {"needs_input_grad": wanted}), node)
@@ -137,7 +140,11 @@ class CustomCall:
             made, saved = rules.forward(_parts(given))
             kept = list(self.values(saved))
             residuals = [*self.sizes_of(kept), *kept]
-            return made, [*self.values(made), *residuals]
+            results = list(self.values(made))
+            if not _are_alike(results, primal_block.results):
+                what = f"the forward of {self.name} gives {describe(made)}, and {self.name} itself {describe(outcome)}"
+                ctx.refuse(self.node, what, "let both give the same")
+            return made, [*results, *residuals]
 
         _, forward_block = self.block("forward", like, arguments, forward)
         restored = _Residuals(saved, kept, residuals)
@@ -161,7 +168,7 @@ class CustomCall:
         sizes: dict[Value, Any] = {}
         for type, name in like:
             params.append(Value(substitute_dims(type, sizes), name))
-        with ctx.nested() as b, self.returning():
+        with ctx.nested() as b, self.returning(label):
             given = self.rebuilt(template, iter(params))
             before = dict(ctx.storage.bases)
             made, results = make(given)
@@ -169,14 +176,16 @@ class CustomCall:
             return made, b.block(params, [*results, *left], label)
 
     @contextmanager
-    def returning(self) -> Iterator[None]:
+    def returning(self, label: str) -> Iterator[None]:
         """Refuse a rule that never returns: what it raises would be lost with its block."""
         try:
             yield
         except Unreachable:
-            self.calls.ctx.refuse(
-                self.node, f"forward or backward of {self.name} always raises", "call it outside a script to see what"
-            )
+            last = self.calls.ctx.b.ops[-1]
+            is_known = last.name == "check" and len(last.operands) == 1
+            raised = f" {last.attrs['kind']}: {filled(last.attrs['message'], ())}" if is_known else ""
+            what = f"the {label} of {self.name} always raises{raised}"
+            self.calls.ctx.refuse(self.node, what, "call it outside a script to see where")
 
     def changed(self, before: Mapping[int, Value]) -> set[int]:
         """The arrays that the nested block changed, of those that were there `before`: from outside, or given to it."""
@@ -207,7 +216,7 @@ class CustomCall:
             params.append(Value(substitute_dims(residual.type, sizes), residual.name))
             sizes[residual] = params[-1].dim
         stand_in = dict(zip(saved.residuals, params, strict=True))
-        with ctx.nested() as b, self.returning():
+        with ctx.nested() as b, self.returning("backward"):
             kept = self.rebuilt(saved.structure, iter([stand_in[v] for v in saved.values]))
             seeds = [Value(r.type, f"d{r.name}") for r in results if _is_inexact(r.type)]
             g = self.cotangent(outcome, iter(seeds))
@@ -308,6 +317,15 @@ class CustomCall:
 
     def is_visible(self, size: Value) -> bool:
         return size in self.calls.ctx.dims.values() or any(size in op.results for op in self.calls.ctx.b.ops)
+
+
+def _are_alike(made: Sequence[Value], wanted: Sequence[Value]) -> bool:
+    """Whether values have the dtypes and ranks of the first of others: what a function leaves behind comes after."""
+    pairs = list(zip(made, wanted, strict=False))
+    return len(pairs) == len(made) and all(
+        (v.type.dtype, v.type.rank) == (w.type.dtype, w.type.rank)  # type: ignore[union-attr]
+        for v, w in pairs
+    )
 
 
 def _is_inexact(type: Type) -> bool:

@@ -341,11 +341,7 @@ class Gradients:
             calls.ctx.refuse(
                 node, "a transformed function takes positional arguments in a script", "leave out the name"
             )
-        argnums = transformed.argnums if isinstance(transformed.argnums, tuple) else (transformed.argnums,)
-        for n in argnums:
-            if not -len(args) <= n < len(args):
-                calls.ctx.refuse(node, f"there is no argument {n} to differentiate by", "pass it by position")
-        argnums = tuple(n % len(args) for n in argnums)
+        argnums = self.positions(transformed.argnums, len(args), node)
         marked = list(args)
         leaves: list[list[tuple[Value, FrontValue, FrontValue]]] = []
         for n in argnums:
@@ -360,12 +356,22 @@ class Gradients:
         self.restore([leaf for group in leaves for leaf in group])
         value, seed = self.cotangent(y, None, node)
         xs = [leaf[0] for group in leaves for leaf in group]
-        found_values = iter(calls.ctx.b.emit("gradient", (value, seed, *xs), names=[f"d{x.name}" for x in xs]))
+        why = [f"argument {n} does not matter to the result" for n, group in zip(argnums, leaves) for _ in group]
+        attrs = {"unused": tuple(why)} if transformed.unused == "error" else {}
+        found_values = iter(calls.ctx.b.emit("gradient", (value, seed, *xs), attrs, names=[f"d{x.name}" for x in xs]))
         parts = [self.rebuild(args[n], found_values) for n in argnums]
         gradient = TupleValue(tuple(parts)) if isinstance(transformed.argnums, tuple) else parts[0]
         if transformed.kind == "grad":
             return gradient if aux is None else TupleValue((gradient, aux))
         return TupleValue((y if aux is None else TupleValue((y, aux)), gradient))
+
+    def positions(self, argnums: int | tuple[int, ...], count: int, node: ast.AST) -> tuple[int, ...]:
+        """`argnums` as places among so many arguments; ValueError at that line where there is none."""
+        numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+        for n in numbers:
+            if not -count <= n < count:
+                self.calls.arith.mismatch(ValueError(f"there is no argument {n}"), node)
+        return tuple(n % count for n in numbers)
 
     def mark(self, x: FrontValue, found: list[tuple[Value, FrontValue, FrontValue]], node: ast.AST) -> FrontValue:
         """The argument with fresh variables for its floats."""

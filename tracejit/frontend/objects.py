@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.errors import error_kind
 from tracejit.frontend import choices, pooled_objects
 from tracejit.frontend.arith import SYMBOL
+from tracejit.frontend.builtin_arguments import missing_arguments, too_many_arguments
 from tracejit.frontend.names import is_numpys
 from tracejit.frontend.shared_lists import in_pool
 from tracejit.frontend.signature import MISSING, constant_access
@@ -214,9 +215,11 @@ class Objects:
     ) -> dict[str, FrontValue]:
         """Arguments of a generated `__init__` by field."""
         title = f"{cls.__name__}.__init__()"
-        if len(args) > (len(names) if positional is None else positional):
-            text = f"{title} takes {len(names) + 1} positional arguments but {len(args) + 1} were given"
-            self.c.arith.mismatch(TypeError(text), node)
+        most = len(names) if positional is None else positional
+        if len(args) > most:
+            least = sum(name not in defaults for name in names[:most])
+            text = too_many_arguments(least + 1, most + 1, len(args) + 1)
+            self.c.arith.mismatch(TypeError(f"{title} {text}"), node)
         bound = dict(zip(names, args, strict=False))
         for name, value in kwargs.items():
             if name in bound:
@@ -227,10 +230,10 @@ class Objects:
         for name in names:
             if name not in bound and name in defaults:
                 bound[name] = self.c.of_object(defaults[name])
-        missing = [repr(n) for n in names if n not in bound]
+        missing = [n for n in names if n not in bound]
         if missing:
-            text = f"{title} missing {len(missing)} required positional argument{'s' * (len(missing) > 1)}: "
-            self.c.arith.mismatch(TypeError(text + " and ".join(missing)), node)
+            text = missing_arguments("positional", missing)
+            self.c.arith.mismatch(TypeError(f"{title} {text}"), node)
         return {name: bound[name] for name in names}
 
     # -- attributes ---------------------------------------------------------------------------------------------

@@ -128,8 +128,8 @@ class Packer:
             case BoundFunction(fn, args, kwargs):
                 named = self.each((v for _, v in kwargs), (*path, 2))
                 return ("bound", self.pack(fn, (*path, 0)), self.each(args, (*path, 1)), tuple(dict(kwargs)), named)
-            case Transformed(kind, fn, argnums, has_aux):
-                return ("transformed", kind, argnums, has_aux, self.pack(fn, (*path, 0)))
+            case Transformed(kind, fn, argnums, has_aux, unused):
+                return ("transformed", kind, argnums, has_aux, unused, self.pack(fn, (*path, 0)))
             case Closure():
                 return self.closure(value, path)
             case _:
@@ -256,8 +256,8 @@ class Unpacker:
                 return MaybeUnbound(bound, self.unpack(inner))
             case ("method", name, receiver):
                 return BoundMethod(self.unpack(receiver), name)
-            case ("transformed", kind, argnums, has_aux, fn):
-                return Transformed(kind, self.unpack(fn), argnums, has_aux)
+            case ("transformed", kind, argnums, has_aux, unused, fn):
+                return Transformed(kind, self.unpack(fn), argnums, has_aux, unused)
             case ("closure", code, around, at, cells, (defaults, kw_defaults)):
                 given = self.each(defaults), tuple(None if d is None else self.unpack(d) for d in kw_defaults)
                 return Closure(code.source, self.frame(around.source, at, cells), *given)

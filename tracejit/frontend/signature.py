@@ -191,6 +191,12 @@ def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: 
     return ArraySpec(dtype, dims, contiguous and native, tensor, requires_grad, is_writeable(array), device)
 
 
+def require_dtype(value: Any) -> None:
+    """Raise TypeError for a number of NumPy's that no script can compute with (`longdouble`)."""
+    if isinstance(value, np.number) and _dtype_of(value.dtype) is None:
+        raise TypeError(f"tracejit has no dtype {value.dtype}")
+
+
 @cache
 def _dtype_of(dtype: np.dtype[Any]) -> DType | None:
     """tracejit's dtype for NumPy's, in any byte order; None if there is none. NumPy makes the name anew when asked."""
@@ -266,6 +272,7 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False, numbers: b
         return StaticSpec(value)
     if isinstance(value, np.generic) and (dtype := _dtype_of(value.dtype)) is not None:
         return NumberSpec(dtype, weak=False)
+    require_dtype(value)
     if type(value) in PYTHON_DTYPES:
         return NumberSpec(PYTHON_DTYPES[type(value)], weak=True)
     if hasattr(type(value), "__cuda_array_interface__") and hasattr(value, "dtype"):

@@ -56,6 +56,7 @@ class FunctionSource:
     globals: dict[str, Any]
     closure: dict[str, types.CellType]
     function: Callable[..., Any]
+    place: Span | None = None  #: that of all nodes, where the text is not the user's
 
     @property
     def is_library(self) -> bool:
@@ -72,7 +73,7 @@ class FunctionSource:
 
     def span(self, node: ast.AST) -> Span:
         """The place of a node inside this function."""
-        return Span(
+        return self.place or Span(
             self.filename,
             getattr(node, "lineno", self.node.lineno),
             getattr(node, "col_offset", 0),
@@ -237,7 +238,8 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
         span = Span(filename, node.lineno, node.col_offset, node.lineno, None, code.co_name)
         raise ScriptError("an async function is outside the language", span, instead="define a plain function")
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
-    return FunctionSource(rewritten(node), filename, code.co_name, fn.__globals__, cells, fn)
+    place = getattr(fn, "__tracejit_place__", None)
+    return FunctionSource(rewritten(node), filename, code.co_name, fn.__globals__, cells, fn, place)
 
 
 def _command() -> str:

@@ -37,6 +37,7 @@ from tracejit.frontend.signature import (
     constant_access,
     contents,
     refined,
+    require_dtype,
     spec_of,
     tree_children,
 )
@@ -152,6 +153,10 @@ class Statics:
             return self.add_number(access, spec_of(value))
         if isinstance(value, list | dict) or (isinstance(value, tuple) and self.holds_changing(value)):
             return self.container(value, access)
+        try:
+            require_dtype(value)
+        except TypeError as error:
+            raise ScriptError(str(error), self.ctx.b.span, instead="use np.float64") from None
         self.guards[access] = StaticSpec(value)
         self.guard_contents(value, access)
         self.keep.append(value)
@@ -245,6 +250,12 @@ class Statics:
         """The function behind a method that all members of an Enum share; None for what is no such method."""
         found = self.member(type(value), name) if isinstance(value, enum.Enum) else None
         return found if isinstance(found, types.FunctionType) else None
+
+    def relied(self, owner: Any, name: str) -> Any:
+        """What an attribute of a compile-time object holds, compiled in."""
+        value = getattr(owner, name)
+        self.rely(value, constant_access(owner).step("attribute", name))
+        return value
 
     def member(self, cls: type, name: str, instance: Access | None = None) -> Any:
         """An attribute as it stands in a class, `MISSING` if there is none; relied on where it is the user's, who may

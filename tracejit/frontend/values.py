@@ -241,6 +241,7 @@ class Transformed:
     fn: FrontValue
     argnums: int | tuple[int, ...] = 0
     has_aux: bool = False
+    unused: str = "zero"
 
 
 @record

@@ -65,6 +65,8 @@ def reading(file: Any) -> Iterator[tuple[zipfile.ZipFile, str]]:
     """An archive, at a path or in an open file, and its name for messages. Raises ExportError for what cannot be read
     or is damaged, here or inside."""
     is_path = isinstance(file, str | os.PathLike)
+    if not is_path and not hasattr(file, "seek"):
+        raise TypeError(f"a path or an open file is needed, not {type(file).__name__}")
     name = str(file) if is_path else "the file"
     try:
         with zipfile.ZipFile(Path(file) if is_path else file) as archive:

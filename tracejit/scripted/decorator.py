@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
+from tracejit.errors import Span
+from tracejit.frontend.names import is_numpys
 from tracejit.scripted.function import BoundScript, ScriptedFunction
 from tracejit.scripted.options import Options
 
@@ -71,7 +73,19 @@ def calling(fn: Any) -> Any:
         return fn(*args, **kwargs)
 
     call.__name__ = getattr(fn, "__name__", type(fn).__name__)
+    call.__tracejit_place__ = _place_of(fn)  # type: ignore[attr-defined]
     return call
+
+
+def _place_of(fn: Any) -> Span:
+    """Where the Python function is that a call of something leads to; only its name where that has no source."""
+    while not isinstance(fn, types.FunctionType) or is_numpys(fn):
+        inner = getattr(fn, "func" if isinstance(fn, functools.partial) else "__wrapped__", None)
+        inner = getattr(fn, "__func__", None) if inner is None else inner
+        if inner is None:
+            return Span(f"<{getattr(fn, '__name__', type(fn).__name__)}>", 1)
+        fn = inner
+    return Span(fn.__code__.co_filename, fn.__code__.co_firstlineno, function=fn.__name__)
 
 
 def _called(module: Any, *args: Any, **kwargs: Any) -> Any:
@@ -85,6 +99,8 @@ class ScriptedModule:
     def __init__(self, module: Any, options: Options) -> None:
         if "_parameters" not in vars(module):
             kind = type(module).__name__
+            if not hasattr(type(module), "state_dict"):
+                raise TypeError(f"{kind} has a forward but is no tj.nn.Module: script the method forward")
             raise RuntimeError(f"{kind} is not initialised: its __init__ calls super().__init__() first")
         self.__dict__["module"] = module
         self.__dict__["script"] = ScriptedFunction(_compiled_of(module), options)

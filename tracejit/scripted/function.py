@@ -20,7 +20,7 @@ from typing import Any
 from tracejit import config
 from tracejit.codegen.loop_ir import ReportSite
 from tracejit.eager.modes import MODE
-from tracejit.errors import ScriptError, Span
+from tracejit.errors import NotDifferentiable, ScriptError, Span
 from tracejit.frontend.first_call import called_with
 from tracejit.frontend.function import Lowered, lower_function
 from tracejit.frontend.restarts import MustTell, NeedsItems, NeedsSizes, NeedsStatic
@@ -175,7 +175,7 @@ class ScriptedFunction(FastCallable):
                 disk.store(seen, b"")
         except ScriptError as error:
             if not self.options.fallback or not isinstance(self.__tracejit_function__, types.FunctionType):
-                raise
+                raise error.with_traceback(None) from None
             self._fall_back(error)
 
     def _place(self) -> Span | None:
@@ -243,6 +243,8 @@ class ScriptedFunction(FastCallable):
                 raise error.with_traceback(None) from None
             self._fall_back(error)
             return self.__tracejit_function__(*args, **kwargs)
+        except NotDifferentiable as error:
+            raise error.with_traceback(None) from None
         if found.lowered.graph.device != "cpu":
             self._remember(found, arguments)
             return self.run_chosen(found, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import types
@@ -13,6 +14,7 @@ import numpy as np
 
 from tracejit.eager.traceable import is_public
 from tracejit.errors import NotDifferentiable
+from tracejit.frontend.arguments import bound_to
 from tracejit.frontend.function import (
     ArrayLeaf,
     ConstantLeaf,
@@ -82,10 +84,13 @@ def _content(cell: types.CellType) -> int | None:
 
 
 def inside(lower: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Say what a call of a function becomes inside a script."""
+    """Say what a call of a function becomes inside a script: `lower(calls, given, node)`, the arguments by name."""
 
     def mark(fn: Any) -> Any:
-        fn.__tracejit_lower__ = lower
+        def lowered(calls: Any, args: list[Any], kwargs: dict[str, Any], node: ast.AST) -> Any:
+            return lower(calls, bound_to(calls, fn, args, kwargs, node), node)
+
+        fn.__tracejit_lower__ = lowered
         return fn
 
     return mark
@@ -129,6 +134,20 @@ class Transformation(ScriptedFunction):
         """The parameters of that function."""
         return self.inner.signature
 
+    def places(self, argnums: int | tuple[int, ...], parameters: Sequence[Parameter]) -> list[Access]:
+        """Where the arguments `argnums` are found in a call; negative ones count from the last."""
+        kinds = {name: p.kind for name, p in self.signature.parameters.items()}
+        count = sum(
+            len(s.keys) if kinds[n] is inspect.Parameter.VAR_POSITIONAL else 1  # type: ignore[union-attr]
+            for n, _, s in parameters
+            if kinds[n] not in _BY_NAME
+        )
+        numbers = argnums if isinstance(argnums, tuple) else (argnums,)
+        return [argument_access(self.signature, n + count if n < 0 else n) for n in numbers]
+
+
+_BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+
 
 def argument_access(signature: inspect.Signature, number: int) -> Access:
     """Where positional argument `number` is found in a call."""
@@ -139,11 +158,6 @@ def argument_access(signature: inspect.Signature, number: int) -> Access:
     if not 0 <= number < len(parameters):
         raise ValueError(f"there is no argument {number}")
     return Access(number)
-
-
-def numbers_of(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    """`argnums` as a tuple."""
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
 
 # -- arguments ----------------------------------------------------------------------------------------------------

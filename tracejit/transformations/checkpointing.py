@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 
-def _lower_checkpoint(calls: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+def _lower_checkpoint(calls: Calls, given: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """`tj.checkpoint(f)` inside a script."""
-    return Static(_Inside(args[0]))
+    return Static(_Inside(given["fn"]))
 
 
 @inside(_lower_checkpoint)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
+from tracejit.frontend.arguments import argument_numbers
 from tracejit.frontend.function import ArrayLeaf, ConstantLeaf, Leaf, Lowered, NumberLeaf, TreeLeaf
 from tracejit.frontend.signature import Access, NumberSpec
 from tracejit.ir.builder import Builder
@@ -17,10 +17,9 @@ from tracejit.ir.types import F64, ScalarType, is_differentiable
 from tracejit.transformations.base import (
     Parameter,
     Transformation,
-    argument_access,
+    inside,
     is_number,
     n_user,
-    numbers_of,
     relabelled,
     remembered,
     spec_at,
@@ -30,9 +29,10 @@ from tracejit.transformations.base import (
     with_results,
     without_views,
 )
-from tracejit.transforms.activity import useful
+from tracejit.transformations.inside import lower_gradient, require_unused
 
 
+@inside(lower_gradient("grad"))
 def grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "zero") -> Any:
     """The function that gives the derivative of `fn`'s result (one float) by the arguments `argnums`.
 
@@ -43,27 +43,24 @@ def grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, un
     return _made("grad", fn, argnums, has_aux, unused)
 
 
+@inside(lower_gradient("value_and_grad"))
 def value_and_grad(fn: Any, argnums: int | Sequence[int] = 0, has_aux: bool = False, *, unused: str = "zero") -> Any:
     """The function that gives `(result, gradient)`, or `((result, aux), gradient)`; see `grad`."""
     return _made("value_and_grad", fn, argnums, has_aux, unused)
 
 
 def _made(kind: str, fn: Any, argnums: int | Sequence[int], has_aux: bool, unused: str) -> GradientFunction:
-    numbers = argnums if isinstance(argnums, int) else tuple(argnums)
+    numbers = argument_numbers(argnums)
     return remembered(
         fn, (kind, numbers, has_aux, unused), lambda: GradientFunction(fn, kind, numbers, has_aux, unused)
     )
-
-
-_BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 
 
 class GradientFunction(Transformation):
     """What `grad` and `value_and_grad` give."""
 
     def __init__(self, fn: Any, kind: str, argnums: int | tuple[int, ...], has_aux: bool, unused: str) -> None:
-        if unused not in ("zero", "error"):
-            raise ValueError(f"unused is 'zero' or 'error', not {unused!r}")
+        require_unused(unused)
         self.fn = fn
         self.kind = kind
         self.argnums = argnums
@@ -84,7 +81,7 @@ class GradientFunction(Transformation):
         leaf, aux = self._split(lowered.result)
         b = Builder()
         y = self._differentiated(b, lowered, leaf)
-        places = [argument_access(self.signature, n) for n in self._numbers(parameters)]
+        places = self.places(self.argnums, parameters)
         specs = [spec_at(parameters, a) for a in places]
         wanted = [
             variables_of(lowered, s, a, f"argument {n}") for n, (s, a) in enumerate(zip(specs, places, strict=True))
@@ -92,8 +89,9 @@ class GradientFunction(Transformation):
         xs = [lowered.graph.params[k] for group in wanted for k in group]
         if not xs:
             raise NotDifferentiable("grad", "the arguments to vary hold no float")
-        self._require_used(lowered, y, xs)
-        found = b.emit("gradient", (y, b.constant(1, y.type), *xs), names=[f"d{x.name}" for x in xs])
+        why = [f"{x.name!r} does not matter to the result of {self.__name__}" for x in xs]
+        attrs = {"unused": tuple(why)} if self.unused == "error" else {}
+        found = b.emit("gradient", (y, b.constant(1, y.type), *xs), attrs, names=[f"d{x.name}" for x in xs])
         graph = lowered.graph
         if self.kind == "grad" and _is_all(leaf, lowered):
             graph = replace(graph, body=replace(graph.body, results=graph.results[1:]))
@@ -103,18 +101,6 @@ class GradientFunction(Transformation):
             trees[0] if isinstance(self.argnums, int) else TreeLeaf(tuple, tuple(range(len(trees))), tuple(trees))
         )
         return relabelled(lowered, with_results(graph, b.ops, found), self._result(leaf, aux, gradient))
-
-    def _numbers(self, parameters: Sequence[Parameter]) -> list[int]:
-        count = sum(
-            len(s.keys) if n == self._variadic else 1  # type: ignore[union-attr]
-            for n, _, s in parameters
-            if self.signature.parameters[n].kind not in _BY_NAME
-        )
-        return [n + count if n < 0 else n for n in numbers_of(self.argnums)]
-
-    @property
-    def _variadic(self) -> str | None:
-        return next((n for n, p in self.signature.parameters.items() if p.kind is p.VAR_POSITIONAL), None)
 
     def _split(self, result: Leaf) -> tuple[Leaf, Leaf | None]:
         if not self.has_aux:
@@ -132,19 +118,17 @@ class GradientFunction(Transformation):
         y = value_of(lowered, leaf)
         if y is None or not is_differentiable(y.type):
             held = leaf.value if isinstance(leaf, ConstantLeaf) else y.type if y is not None else "no number"
-            raise NotDifferentiable("grad", f"{self.__name__} returns {held}, not a float")
+            raise self._refusal(lowered, y, f"returns {held}, not a float")
         if not is_number(y):
-            raise NotDifferentiable("grad", f"{self.__name__} returns {y.type}, not one number (see jacobian and vjp)")
+            raise self._refusal(lowered, y, f"returns {y.type}, not one number (see jacobian and vjp)")
         if y.type.dtype.is_complex:  # type: ignore[union-attr]
-            raise NotDifferentiable("grad", f"{self.__name__} returns a complex number: take its real part or abs")
+            raise self._refusal(lowered, y, "returns a complex number: take its real part or abs")
         return y
 
-    def _require_used(self, lowered: Lowered, y: Value, xs: Sequence[Value]) -> None:
-        if self.unused == "error":
-            matter = useful(lowered.graph.body.ops, (y,))
-            for x in xs:
-                if x not in matter:
-                    raise NotDifferentiable("grad", f"{x.name!r} does not matter to the result of {self.__name__}")
+    def _refusal(self, lowered: Lowered, y: Value | None, reason: str) -> NotDifferentiable:
+        """The error for a result without a derivative, at the line that computes it."""
+        made = next((op.span for op in lowered.graph.body.ops if y in op.results), None)
+        return NotDifferentiable("grad", f"{self.__name__} {reason}", made or self.source.span(self.source.node))
 
     @staticmethod
     def _leaf(spec: Any, index: int) -> Leaf:
@@ -161,7 +145,7 @@ class GradientFunction(Transformation):
         """A call inside a script: the gradient of the function where it is called."""
         from tracejit.frontend.values import Static, Transformed
 
-        made = Transformed(self.kind, Static(self.fn), self.argnums, self.has_aux)
+        made = Transformed(self.kind, Static(self.fn), self.argnums, self.has_aux, self.unused)
         return calls.gradients.call(made, args, kwargs, node)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.frontend.arguments import argument_numbers, bound_to
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.values import (
     ArrayView,
@@ -39,31 +40,62 @@ _WRONG_SHAPE = "ValueError", "a tangent or cotangent has shape {have}, the value
 Arguments = list[FrontValue]
 Keywords = dict[str, FrontValue]
 
+#: The arguments of a transformation by the names of its parameters.
+Given = dict[str, Any]
 
-def lower_vjp(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+
+def lower_gradient(kind: str) -> Callable[..., FrontValue]:
+    """`tj.grad(f, argnums=0, has_aux=False, unused="zero")` and `tj.value_and_grad`."""
+
+    def lower(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
+        has_aux = bool(calls.static(given.get("has_aux", Static(False)), node, "'has_aux'"))
+        unused = calls.static(given.get("unused", Static("zero")), node, "'unused'")
+        try:
+            require_unused(unused)
+        except ValueError as error:
+            calls.arith.mismatch(error, node)
+        return Transformed(kind, given["fn"], _argnums(calls, given, node), has_aux, unused)
+
+    return lower
+
+
+def require_unused(unused: Any) -> None:
+    """Raise ValueError for what is no choice of what becomes of arguments that do not matter."""
+    if unused not in ("zero", "error"):
+        raise ValueError(f"unused is 'zero' or 'error', not {unused!r}")
+
+
+def _argnums(calls: Calls, given: Given, node: ast.AST) -> int | tuple[int, ...]:
+    try:
+        return argument_numbers(calls.static(given.get("argnums", Static(0)), node, "'argnums'"))
+    except TypeError as error:
+        return calls.arith.mismatch(error, node)  # type: ignore[return-value]
+
+
+def lower_vjp(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
     """`tj.vjp(f, *primals)`."""
-    fn, *primals = args
+    primals = list(given.get("primals", ()))
     marked = _Marked(calls, primals, node)
-    result = marked.call(fn, node)
+    result = marked.call(given["fn"], node)
     return TupleValue((result, Static(_Pullback(marked, primals, result))))
 
 
-def lower_jvp(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+def lower_jvp(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
     """`tj.jvp(f, primals, tangents)`."""
-    given = dict(zip(("fn", "primals", "tangents"), args, strict=False)) | kwargs
     primals, tangents = _items(given["primals"]), _items(given["tangents"])
+    if len(primals) != len(tangents):
+        calls.arith.mismatch(ValueError(f"{len(primals)} primals need as many tangents, in a tuple"), node)
     along = [v for p, t in zip(primals, tangents, strict=True) for v in _seeds(calls, p, t, node)]
     marked = _Marked(calls, primals, node)
     result = marked.call(given["fn"], node)
     return TupleValue((result, marked.tangent(result, along)))
 
 
-def lower_hvp(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+def lower_hvp(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
     """`tj.hvp(f, primals, tangents)`."""
-    given = dict(zip(("fn", "primals", "tangents"), args, strict=False)) | kwargs
     count = len(_items(given["primals"]))
     gradient = Transformed("grad", given["fn"], 0 if count == 1 else tuple(range(count)))
-    found = lower_jvp(calls, [gradient, given["primals"], given["tangents"]], {}, node)
+    found = lower_jvp(calls, {**given, "fn": gradient}, node)
     assert isinstance(found, TupleValue)
     return found.items[1]
 
@@ -99,6 +131,10 @@ class _Marked:
         return visit(result)
 
 
+def pullback(g: Any) -> Any:
+    """The parameters of a pullback."""
+
+
 class _Pullback:
     """The second result of `tj.vjp`."""
 
@@ -108,7 +144,8 @@ class _Pullback:
         self.result = result
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
-        ys, seeds = list(_floats(calls, self.result)), _seeds(calls, self.result, args[0], node)
+        g = bound_to(calls, pullback, args, kwargs, node)["g"]
+        ys, seeds = list(_floats(calls, self.result)), _seeds(calls, self.result, g, node)
         if not ys:
             calls.ctx.refuse(node, f"{describe(self.result)} has no derivative", "take the pullback of floats")
         rest = iter(emit_gradient(calls.ctx.b, ys, seeds, self.marked.variables))
@@ -328,10 +365,11 @@ class Jacobian:
         self.argnums = argnums
 
     def __tracejit_lower__(self, calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+        places = calls.gradients.positions(self.argnums, len(args), node)
         if isinstance(self.argnums, tuple):
-            once = len(self.argnums) < 2
-            return TupleValue(tuple(self.by_argument(calls, args, n, once, node) for n in self.argnums))
-        return self.by_argument(calls, args, self.argnums, True, node)
+            once = len(places) < 2
+            return TupleValue(tuple(self.by_argument(calls, args, n, once, node) for n in places))
+        return self.by_argument(calls, args, places[0], True, node)
 
     def by_argument(self, calls: Calls, args: Arguments, number: int, once: bool, node: ast.AST) -> FrontValue:
         """The derivative by one argument; `once`: the function may change things if it is called once for it."""
@@ -367,9 +405,8 @@ class _Along:
         return marked.tangent(marked.call(self.fn, node), along)
 
 
-def lower_vmap(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+def lower_vmap(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
     """`tj.vmap(f, in_axes=0, out_axes=0)`."""
-    given = dict(zip(("fn", "in_axes", "out_axes"), args, strict=False)) | kwargs
     axes, out = given.get("in_axes", Static(0)), given.get("out_axes", Static(0))
     return Static(Batched(given["fn"], _axes_of(calls, axes, node), _axes_of(calls, out, node)))
 
@@ -385,16 +422,14 @@ def _axes_of(calls: Calls, axes: FrontValue, node: ast.AST) -> Any:
             return calls.static(axes, node, "an axis")
 
 
-def lower_jacobian(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+def lower_jacobian(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
     """`tj.jacobian(f, argnums=0)`."""
-    given = dict(zip(("fn", "argnums"), args, strict=False)) | kwargs
-    return Static(Jacobian(given["fn"], calls.static(given.get("argnums", Static(0)), node, "'argnums'")))
+    return Static(Jacobian(given["fn"], _argnums(calls, given, node)))
 
 
-def lower_hessian(calls: Calls, args: Arguments, kwargs: Keywords, node: ast.AST) -> FrontValue:
+def lower_hessian(calls: Calls, given: Given, node: ast.AST) -> FrontValue:
     """`tj.hessian(f, argnums=0)`."""
-    given = dict(zip(("fn", "argnums"), args, strict=False)) | kwargs
-    argnums = calls.static(given.get("argnums", Static(0)), node, "'argnums'")
+    argnums = _argnums(calls, given, node)
     return Static(Jacobian(Transformed("grad", given["fn"], argnums), argnums))
 
 

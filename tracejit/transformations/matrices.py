@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
+from tracejit.frontend.arguments import argument_numbers
 from tracejit.frontend.function import ConstantLeaf, Leaf, ListLeaf, Lowered, OptionalLeaf, TreeLeaf
 from tracejit.frontend.signature import Access
 from tracejit.frontend.values import Static
@@ -16,11 +17,9 @@ from tracejit.scripted.compiler import simplify
 from tracejit.transformations.base import (
     Parameter,
     Transformation,
-    argument_access,
     inside,
     leaf_like,
     n_user,
-    numbers_of,
     relabelled,
     remembered,
     spec_at,
@@ -38,7 +37,7 @@ from tracejit.transforms.jacobian import jacobian_graph
 def jacobian(fn: Any, argnums: int | Sequence[int] = 0) -> Any:
     """The function that gives the derivative of every element of `fn`'s result by every element of an argument: an
     array of the result's shape followed by the argument's (in the structure of the result, then of the argument)."""
-    numbers = argnums if isinstance(argnums, int) else tuple(argnums)
+    numbers = argument_numbers(argnums)
     return remembered(fn, ("jacobian", numbers), lambda: JacobianFunction(fn, numbers))
 
 
@@ -64,7 +63,7 @@ class JacobianFunction(Transformation):
         """The inner function with the derivatives of its results as further results."""
         lowered = without_views(self.inner.lower(parameters, {}))
         lowered = relabelled(lowered, simplify(lowered.graph)[0], lowered.result)
-        places = [argument_access(self.signature, n) for n in numbers_of(self.argnums)]
+        places = self.places(self.argnums, parameters)
         specs = [spec_at(parameters, a) for a in places]
         wanted = [k for s, a in zip(specs, places, strict=True) for k in variables_of(lowered, s, a, "an argument")]
         outputs: list[Value] = []

@@ -108,7 +108,11 @@ class _Expansion:
         """Emit the backward where the op stands; so many blocks are outside of the loop around it."""
         ys, seeds, xs = gradient_parts(op)
         ops = [before for e in edits for before in e.ops]
-        frame = Frame(Region(self.params, edits, active(ops, xs, ys)), edits, outside=outside)
+        found = active(ops, xs, ys)
+        for x, reason in zip(xs, op.attrs.get("unused", ()), strict=False):
+            if x not in found:
+                raise NotDifferentiable("grad", reason, op.span)
+        frame = Frame(Region(self.params, edits, found), edits, outside=outside)
         for y, seed in zip(ys, seeds, strict=True):
             frame.cotangents.add(y, seed)
         reverse(frame, ops)
