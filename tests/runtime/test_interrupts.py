@@ -130,6 +130,20 @@ def test_only_what_may_take_long_asks() -> None:
         assert ("interrupted" in script.llvm) == asks
 
 
+def test_while_true_is_interrupted() -> None:
+    def forever(a: Any) -> None:
+        while True:
+            a[0] += 1.0
+
+    script, a = tj.script(forever), np.zeros(2)
+    for seconds in (0.1, 1.0, 10.0):  # until the compiler is done before
+        with pytest.raises(TooLong), limit(seconds):
+            script(a)
+        if a[0] > 0:
+            break
+    assert a[0] > 1000
+
+
 def test_what_was_written_stays_and_nothing_leaks() -> None:
     script = tj.script(count_up)
     script(np.zeros(2), 1.0)

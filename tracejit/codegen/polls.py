@@ -1,8 +1,9 @@
 """Which loops of host code ask now and then whether to go on, and what their trips cost until then.
 
 A loop that ends on data may run for ever, one that holds kernels or library functions for hours: they ask at the start
-of their trips, so that the condition at the end can leave the loop at once. Other loops are over soon, as searches of
-an array are, or hold loops, which ask when they have ended.
+of their trips, so that the condition at the end can leave the loop at once; so do those that never end. Other loops
+are over soon, as searches of an array are, make as many trips of a few instructions as a number says, or hold loops,
+which ask when they have ended.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ UNKNOWN = 64
 SEARCH = BUDGET >> 4
 #: A loop of so many trips, with the loops in it, is over at once: the loop around it pays for it.
 _AT_ONCE = 64
+#: No loop makes so many trips in a day: `while True` makes 2**63 - 1.
+_ENDLESS = 1 << 48
 _FALSE = Const(False, BOOL)
 _ORDER = frozenset(("lt", "le", "gt", "ge"))
 
@@ -56,7 +59,10 @@ def bounded(stmts: Iterable[Stmt]) -> set[Expr]:
 
 def polls(loop: For, bounded: Container[Expr]) -> bool:
     """Whether a serial loop asks at the start of its trips; `bounded` are numbers of trips that are over soon."""
-    ends = loop.go is None or loop.extent in bounded or dwindles(loop) or _is_counted(loop, loop.go[2])
+    if loop.go is None:
+        trips = loop.extent.value if isinstance(loop.extent, Const) else 0
+        return cost(loop) > 1 or (isinstance(trips, int) and trips >= _ENDLESS)
+    ends = loop.extent in bounded or dwindles(loop) or _is_counted(loop, loop.go[2])
     return cost(loop) > 1 or not ends
 
 
