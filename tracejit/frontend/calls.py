@@ -210,6 +210,9 @@ class Calls:
                 getter = self.statics.getter(value, name)
                 if getter is not None:
                     return self.call_value(Static(getter), [base], {}, node)
+                if not isinstance(value, type | types.ModuleType):
+                    made = self.objects.described(base, type(value), name, node)
+                    return self.statics.attribute(value, name, node) if made is None else made
                 return self.statics.attribute(value, name, node)
             case SequenceValue(range=(_, _, _)) if name in ranges.PARTS:
                 return ranges.bounds(self.ctx, base)[ranges.PARTS.index(name)]

@@ -11,6 +11,7 @@ import enum
 import functools
 import inspect
 import reprlib
+import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -238,11 +239,29 @@ class Objects:
 
     # -- attributes ---------------------------------------------------------------------------------------------
 
+    def descriptor(self, member: Any, name: str) -> Any:
+        """A method of a class attribute which says what the attribute of an instance is; None where it has none, or is
+        not of a class of the user's."""
+        cls: type = type(member)
+        module = cls.__module__.partition(".")[0]
+        if module in sys.stdlib_module_names or module in ("numpy", "tracejit"):
+            return None
+        found = self.find(cls, name)
+        return found if is_users(found) else None
+
+    def described(self, receiver: FrontValue, cls: type, name: str, node: ast.AST) -> FrontValue | None:
+        """An attribute that a descriptor with `__set__` gives; None where there is none."""
+        member = self.find(cls, name)
+        getter = self.descriptor(member, "__get__") if self.descriptor(member, "__set__") is not None else None
+        return None if getter is None else self.c.call_object(getter, [Static(member), receiver, Static(cls)], {}, node)
+
     def attribute(self, o: ObjectValue | SharedObject, name: str, node: ast.AST) -> FrontValue:
         """`o.name`."""
         member = self.find(o.cls, name)
         if isinstance(member, property):
             return self.c.call_value(Static(member.fget), [o], {}, node)
+        if (made := self.described(o, o.cls, name, node)) is not None:
+            return made
         if isinstance(o, SharedObject):
             own = pooled_objects.attribute(self.c, o, name, node)
             if own is not None:
@@ -293,6 +312,8 @@ class Objects:
                 self.ctx.check_false("AttributeError", text)
             case types.WrapperDescriptorType() | types.MethodDescriptorType() | types.BuiltinFunctionType():
                 return BoundMethod(receiver, name)
+            case _ if (getter := self.descriptor(member, "__get__")) is not None:
+                return self.c.call_object(getter, [Static(member), receiver, Static(cls)], {}, node)
             case _:
                 return self.c.statics.guarded(member, constant_access(cls).step("attribute", name))
 
@@ -326,6 +347,9 @@ class Objects:
                 self.ctx.check_false("AttributeError", text)
             self.c.call_value(Static(member.fset), [o, value], {}, node)
             return
+        if (setter := self.descriptor(member, "__set__")) is not None:
+            self.c.call_object(setter, [Static(member), o, value], {}, node)
+            return
         if _is_frozen(o.cls):
             frozen = error_kind(dataclasses.FrozenInstanceError)
             self.ctx.check_false(frozen, f"cannot assign to field '{name}'")
@@ -354,6 +378,9 @@ class Objects:
                 self.ctx.check_false("AttributeError", f"property '{name}' of '{o.cls.__name__}' object has no deleter")
             self.c.call_value(Static(member.fdel), [o], {}, node)
             return
+        if (deleter := self.descriptor(member, "__delete__")) is not None:
+            self.c.call_object(deleter, [Static(member), o], {}, node)
+            return
         if name not in o.fields:
             self.ctx.check_false("AttributeError", name)
         self.present(o, name, node)
@@ -364,6 +391,9 @@ class Objects:
         member = self.find(type(owner), name)
         if isinstance(member, property) and isinstance(member.fset, types.FunctionType):
             self.c.call_value(Static(member.fset), [Static(owner), value], {}, node)
+            return
+        if (setter := self.descriptor(member, "__set__")) is not None:
+            self.c.call_object(setter, [Static(member), Static(owner), value], {}, node)
             return
         self.c.statics.set_attribute(owner, name, value, node)
 
