@@ -124,6 +124,14 @@ def test_an_unknown_symbol_is_an_error_when_linking() -> None:
         )
 
 
+def test_code_may_call_any_function_of_the_c_library() -> None:
+    """LLVM makes such calls of its own, as of `sincos`."""
+    (address,) = link_support(
+        "declare i64 @labs(i64)\ndefine i64 @f(i64 %x) {\n  %y = call i64 @labs(i64 %x)\n  ret i64 %y\n}", ["f"], {}
+    )
+    assert ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(-7) == 7
+
+
 def test_code_is_freed_with_its_function() -> None:
     import gc
     import weakref

@@ -87,8 +87,6 @@ _MATH = (
     "tanh tgamma trunc"
 ).split()
 
-_MAY_CALL = dict.fromkeys(_C_LIBRARY + _MATH + [name + "f" for name in _MATH])
-
 
 @cache
 def host_options() -> LlvmOptions:
@@ -439,14 +437,14 @@ def _found(symbols: Mapping[str, int], uses: Iterable[Library], names: Iterable[
 
 def _process_symbols() -> dict[str, int]:
     """Addresses of the C library functions that code may call; those the system lacks are left out."""
-    return {name: address for name in _MAY_CALL if (address := _process_symbol(name))}
+    names = _C_LIBRARY + _MATH + [name + "f" for name in _MATH]
+    return {name: address for name in names if (address := _process_symbol(name))}
 
 
 @cache
 def _process_symbol(name: str) -> int:
-    """The address of a C library function that code may call, or 0."""
-    found = (address_of(library, name) for library in _c_libraries()) if name in _MAY_CALL else ()
-    return next(filter(None, found), 0)
+    """The address of a C library function, or 0. LLVM may call others than those that code names."""
+    return next(filter(None, (address_of(library, name) for library in _c_libraries())), 0)
 
 
 @cache
