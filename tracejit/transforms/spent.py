@@ -390,7 +390,7 @@ class Spending:
 
     def reads_others(self, loop: Op, read: Op) -> bool:
         """Whether each trip of a loop reads another item of a list from outside of it."""
-        lst, index = read.operands
+        lst, index, *_ = read.operands
         body, made = loop.block("body"), self.made.of[lst]
         makers, varying = {r: op for op in body.ops for r in op.results}, set(body.params)
         for op in body.ops:

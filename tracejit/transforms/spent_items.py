@@ -66,7 +66,7 @@ class _Items:
         """The lists of which a gradient goes through items, with the indices of these; None where they vary."""
         found: dict[Value, list[Value] | None] = {}
         for op, is_direct in self.spending.reads(gradient):
-            lst, index = op.operands
+            lst, index, *_ = op.operands  # those of arrays say their sizes
             known = found.setdefault(lst, [])
             if not is_direct or known is None:
                 found[lst] = None
