@@ -270,7 +270,66 @@ def of_a_leaf_that_changed_on_a_path_before(w, n):
     return h.sum()
 
 
+def through_arrays_of_a_loop_before(w, n):
+    h = w * 1.0
+    if n != 2:
+        for _ in range(n):
+            h = tj.tanh(h * w)
+    for i in range(3):
+        ((h * h).sum() * (i + 1.0)).backward(retain_graph=True)
+        if i == 1:
+            (h * w).sum().backward(retain_graph=True)
+    return h.detach().sum()
+
+
+def through_arrays_of_three_loops(w, n):
+    h = w * 1.0
+    for i in range(n):
+        h = tj.tanh(h * w)
+        for _ in range(2):
+            h = g = h * w + i
+            for _ in range(2):
+                g = tj.sin(g * w)
+                (g * g).sum().backward(retain_graph=True)
+    return h.detach().sum()
+
+
+def through_a_recursion_and_items_that_were_taken(w, n):
+    def walk(h, depth):
+        return h if depth == 0 else walk(tj.tanh(h * w), depth - 1)
+
+    items = [walk(w * 1.0, n)]
+    for _ in range(n):
+        items.append(tj.sin(items[-1] * w))
+    total = w * 0.0
+    while items:
+        total = total * w + items.pop()
+    for i in range(2):
+        (total * total * i).sum().backward(retain_graph=True)
+    return total.detach().sum()
+
+
+def conjugate_gradients(w, n):
+    h = w * 1.0
+    for _ in range(n):
+        h = tj.sin(h * w)
+    (slope,) = tj.autograd.grad((h * h).sum() + (w * w).sum(), [w], create_graph=True)
+    x, rest = tj.zeros_like(slope).detach(), slope.detach().clone()
+    along, k = rest.clone(), 0
+    while (rest * rest).sum() > 1e-20 and k < 10:
+        (turned,) = tj.autograd.grad((slope * along).sum(), [w], retain_graph=True)
+        step = (rest * rest).sum() / (along * turned).sum()
+        x, left = x + step * along, rest - step * turned
+        along = left + (left * left).sum() / (rest * rest).sum() * along
+        rest, k = left, k + 1
+    return x.sum()
+
+
 PROGRAMS = [
+    through_arrays_of_a_loop_before,
+    through_arrays_of_three_loops,
+    through_a_recursion_and_items_that_were_taken,
+    conjugate_gradients,
     of_a_leaf_that_changed_on_a_path_before,
     in_a_try,
     in_each_trip_of_what_the_one_before_began,
@@ -311,14 +370,6 @@ def once_more_without_retain_graph(w, n):
     for _ in range(n):
         h = h * w
         h.sum().backward()
-
-
-def through_arrays_of_a_loop_before(w, n):
-    h = w * 1.0
-    for _ in range(n):
-        h = tj.tanh(h * w)
-    for i in range(3):
-        ((h * h).sum() * (i + 1.0)).backward(retain_graph=True)
 
 
 def of_what_derivatives_changed(w, n):
@@ -382,7 +433,6 @@ def on_the_other_side_too(w, n):
         (without_detach, "a loop of their own inside"),
         (with_one_of_two_detached, "a loop of their own inside"),
         (once_more_without_retain_graph, "retain_graph=True"),
-        (through_arrays_of_a_loop_before, "every trip of a loop"),
         (of_what_derivatives_changed, "derivatives taken in earlier trips"),
     ],
 )

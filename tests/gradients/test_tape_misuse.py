@@ -340,7 +340,19 @@ def items_of_a_turned_list(x, n):
             (ys[i] * 3).backward()
 
 
+def arrays_of_a_list(x, n):
+    items = []
+    for i in range(n):
+        items.append((x * i) ** 2)
+    total = items[0].sum()
+    for y in [y * y for y in items]:
+        total = total + y.sum()
+    total.backward(retain_graph=True)
+    items[1].sum().backward()
+
+
 CASES = [
+    (arrays_of_a_list, (3,)),
     *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
     (made_in_the_same_trips, (2,)),
     *((made_beside_each_other_in_trips, (n,)) for n in (0, 1, 3)),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tracejit.errors import NotDifferentiable, Span
+from tracejit.errors import Span
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Block, Op, Value
 from tracejit.ir.opdef import OpDef
@@ -100,7 +100,7 @@ class Stream:
     backward_in: Value
     backward_out: Value
     tape: bool = False
-    #: Whether the backward takes the list up in every trip of a loop, and so needs a copy each time: of numbers only,
+    #: Whether the backward takes the list up in every trip of a loop, and so needs a copy each time: it is of numbers,
     #: for a copy of a list does not copy the arrays in it.
     again: bool = False
 
@@ -247,6 +247,8 @@ class Frame:
     streams: list[Stream] = field(default_factory=list[Stream])
     #: How many of the edits are outside of a loop in which the backward runs.
     outside: int = 0
+    #: Ops of these edits, and the same in the trip at hand, where the backward goes through that (`once_more.py`).
+    repeated: dict[Op, Op] = field(default_factory=dict[Op, Op])
 
     #: Whether the block runs again and again, so that its residuals need lists.
     in_loop = False
@@ -302,9 +304,6 @@ class Frame:
         stream = Stream.of(type, element, start)
         stream.tape = tape
         stream.again = self.edit_of(op) in self.edits[: self.outside]
-        if stream.again and (tape or not isinstance(type.element, ScalarType)):
-            reason = "it is taken in every trip of a loop, and goes through arrays that a loop or call before left"
-            raise NotDifferentiable("gradient", reason, op.span)
         return stream
 
     def close_stream(self, stream: Stream, filled: Value) -> None:

@@ -19,6 +19,7 @@ from tracejit.transforms.activity import active
 from tracejit.transforms.checkpoint_loops import segmented
 from tracejit.transforms.effects import without_effects
 from tracejit.transforms.frames import Edit, Frame, Region
+from tracejit.transforms.once_more import standing_in
 from tracejit.transforms.packing import pack, unpack
 from tracejit.transforms.residuals import Draft, fit
 from tracejit.transforms.vjp_call import CallDerivatives, reverse_call
@@ -46,7 +47,8 @@ class Derivative:
 
 def reverse(frame: Frame, ops: Sequence[Op]) -> None:
     """Emit the backward of forward ops of a frame, last op first."""
-    for op in reversed(ops):
+    for before in reversed(ops):
+        op = standing_in(frame, before)
         if not any(r in frame.region.active and r in frame.cotangents for r in op.results):
             continue
         outer, frame.b.span = frame.b.span, op.span
