@@ -340,6 +340,14 @@ def items_of_a_turned_list(x, n):
             (ys[i] * 3).backward()
 
 
+def by_what_each_trip_begins_with(x, n):
+    p = x * 1.0
+    for _ in range(n):
+        (g,) = tj.autograd.grad(((p - 1.0) ** 2).sum(), [p])
+        p = p - 0.1 * g
+    (p * p).sum().backward()
+
+
 def arrays_of_a_list(x, n):
     items = []
     for i in range(n):
@@ -353,6 +361,7 @@ def arrays_of_a_list(x, n):
 
 CASES = [
     (arrays_of_a_list, (3,)),
+    (by_what_each_trip_begins_with, (3,)),
     *((f, (n,)) for f in (behind_a_loop, one_of_what_was_made) for n in (0, 1, 2, 3)),
     (made_in_the_same_trips, (2,)),
     *((made_beside_each_other_in_trips, (n,)) for n in (0, 1, 3)),

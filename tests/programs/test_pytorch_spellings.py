@@ -78,11 +78,6 @@ def test_arguments_of_numpy() -> None:
     check(rounded, np.array([1.234, 2.345]), np.zeros(2))
 
 
-def test_leaves_made_in_scripts_are_refused() -> None:
-    with pytest.raises(tj.ScriptError, match="asks for no gradients"):
-        tj.script(lambda x: tj.ones(2, requires_grad=True) * x)(tj.ones(2))
-
-
 def test_none_for_an_array_is_refused() -> None:
     with pytest.raises(tj.ScriptError, match="of None"):
         tj.script(sum_of)(None)

@@ -85,13 +85,15 @@ class Arguments:
                 self.fail(f"{name}() missing required argument: '{key}'")
         if "device" in given and not self.is_none("device"):
             require_device(calls.ctx, str(self.static("device")), node)
-        if "requires_grad" in given and self.static("requires_grad"):
-            reason = "a tensor that is made in a script asks for no gradients"
-            calls.ctx.refuse(node, reason, "make it outside, and pass it as an argument")
 
     def fail(self, text: str) -> Any:
         """A wrong call is Python's TypeError when its line is reached."""
         return self.calls.arith.mismatch(TypeError(text), self.node)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a tensor is to be made that asks for gradients."""
+        return "requires_grad" in self.values and bool(self.static("requires_grad"))
 
     def __getitem__(self, name: str) -> FrontValue:
         return self.values[name]

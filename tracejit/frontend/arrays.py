@@ -20,6 +20,7 @@ from tracejit.frontend.dependence import require_known
 from tracejit.frontend.elementwise import elementwise, require_same_kind
 from tracejit.frontend.first_call import with_sign_told
 from tracejit.frontend.library import library_call, library_function
+from tracejit.frontend.made_leaves import as_asked
 from tracejit.frontend.mathcalls import math_call
 from tracejit.frontend.memory_order import axes_in_memory, by_columns, copied, in_order, ordered
 from tracejit.frontend.memory_size import require_bytes
@@ -80,7 +81,8 @@ def function(
         return math_call(calls, name[5:], args, kwargs, node)
     if name in FUNCTIONS:
         signature, handler = FUNCTIONS[name]
-        return handler(calls, Arguments(calls, name, signature, args, kwargs, node, numpys))
+        a = Arguments(calls, name, signature, args, kwargs, node, numpys)
+        return as_asked(a, handler(calls, a))
     library = library_function(name)
     if library is not None:
         return library_call(calls, library, args, kwargs, node)

@@ -13,6 +13,7 @@ from tracejit.frontend import arrays
 from tracejit.frontend.arguments import Arguments
 from tracejit.frontend.array_parts import part_of
 from tracejit.frontend.arrays import reshaped, total_size
+from tracejit.frontend.made_leaves import ask
 from tracejit.frontend.slices import permuted, restrided
 from tracejit.frontend.tensor_facts import requires_grad, steps
 from tracejit.frontend.tensor_spellings import conjugate_transpose
@@ -119,6 +120,8 @@ def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, n
     match name:
         case "grad":
             calls.gradients.write(base, value, node)
+        case "requires_grad" if calls.ctx.tensors:
+            ask(calls, base, bool(calls.static(value, node, "'requires_grad'")), node)
         case "shape":
             _set_shape(calls, base, value, node)
         case "real" | "imag" if base.dtype.is_complex or name == "real":

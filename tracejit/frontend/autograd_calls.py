@@ -26,13 +26,14 @@ def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
     """The gradients of the outputs by the inputs, every `.grad` left alone."""
     given = bound_to(c, autograd.grad, args, kwargs, node)
     ys, seeds = c.gradients.cotangents(_weighted(c, given, "outputs", "grad_outputs"), node)
-    for y in ys:
-        c.gradients.required(y)
     inputs = [c.as_operand(x) for x in _items(given["inputs"])]
     creates = c.gradients.flag(given, "create_graph", False, node)
     retains = c.gradients.flag(given, "retain_graph", creates, node)
     may_miss = c.gradients.flag(given, "allow_unused", False, node)
     every = [_versions(c.gradients, x, node) for x in inputs]
+    for y in ys:
+        if not any(_leads(c, y, versions) is True for versions in every):
+            c.gradients.required(y)
     used = _used(c, ys, every, may_miss, node)
     site = c.gradients.tape.begin(node)
     chosen = [versions for versions, is_used in zip(every, used, strict=True) if is_used]
@@ -81,7 +82,7 @@ def _versions(gradients: Gradients, x: FrontValue, node: ast.AST) -> list[Value]
     if not isinstance(x, ArrayView | Number) or not x.dtype.is_inexact:
         ctx.refuse(node, f"there is no derivative by {describe(x)}", "use tensors of floats")
     value = ctx.load(x) if isinstance(x, ArrayView) else x.value
-    if all(truth is False for truth in gradients.reached_by(value)):
+    if all(truth is False for truth in gradients.reached_by(value)) and not gradients.leads_to_ended(value):
         ctx.check_false("RuntimeError", _NO_HISTORY)
     return [value]
 
@@ -89,15 +90,16 @@ def _versions(gradients: Gradients, x: FrontValue, node: ast.AST) -> list[Value]
 def _used(c: Calls, ys: list[Value], every: list[list[Value]], may_miss: bool, node: ast.AST) -> list[bool]:
     """Which inputs the outputs lead to. RuntimeError where one is not used and may not be missed."""
     ctx = c.ctx
-    builders, known = [*ctx.outer_builders, ctx.b], c.gradients.parameters
-
-    def leads(y: Value, versions: list[Value]) -> Truth:  # one by one: an input may be made of another one
-        return reached(builders, y, [versions], known, lambda n: ctx.sizes.at_least(n, 1))[0]
-
-    truths = [any_of(ctx.b, [leads(y, versions) for y in ys]) for versions in every]
+    truths = [any_of(ctx.b, [_leads(c, y, versions) for y in ys]) for versions in every]
     for truth in truths:
         if truth is not True and not may_miss:
             ctx.check(value_of(ctx.b, truth), "RuntimeError", _UNUSED)
         elif isinstance(truth, Value):
             ctx.refuse(node, "which inputs the outputs use depends on the path taken", "leave out allow_unused")
     return [truth is not False for truth in truths]
+
+
+def _leads(c: Calls, y: Value, versions: list[Value]) -> Truth:
+    """Whether an output leads to an input: asked of one at a time, for an input may be made of another one."""
+    builders, sizes = [*c.ctx.outer_builders, c.ctx.b], c.ctx.sizes
+    return reached(builders, y, [versions], c.gradients.parameters, lambda n: sizes.at_least(n, 1))[0]

@@ -145,6 +145,8 @@ class Context:
     readonly: set[int] = field(default_factory=set[int])
     #: classes that hold the real or imaginary part of a view, or its bits
     parts: dict[int, Part] = field(default_factory=dict[int, "Part"])
+    #: classes of tensors that the script made and that ask for gradients
+    asking: set[int] = field(default_factory=set[int])
     #: classes of arguments
     arguments: set[int] = field(default_factory=set[int])
     #: classes that are memory of an argument in some iterations of a loop: a whole new content is stored there

@@ -103,6 +103,7 @@ from tracejit.frontend.restarts import (
     NeedsSizes,
     NeedsTensors,
     NeedsUnrolling,
+    NeedsWrites,
 )
 from tracejit.frontend.results import History as History
 from tracejit.frontend.results import LeftGradient as LeftGradient
@@ -215,6 +216,8 @@ def lower_function(
             known.device = found.device
         except NeedsEntry as found:
             known.entries.add(found.access)
+        except NeedsWrites:
+            known.notes_writes = True
         except NeedsUnrolling as found:
             known.unrolled.add(found.loop)
         except TooMany:
@@ -290,6 +293,7 @@ class Lowering:
             unrolled=known.unrolled,
             sharing=known.sharing,
             steady=known.steady,
+            notes_writes=known.notes_writes,
         )
         assert isinstance(self.ctx.b, ScriptBuilder)
         self.ctx.b.context = self.ctx
@@ -349,7 +353,7 @@ class Lowering:
         leaf = results.leaf(result, node)
         returned = tuple(results.outputs)
         gradients = results.gradients()
-        histories = results.histories(returned) if gradients else ()
+        histories = results.histories(returned, bool(gradients))
         changes = tuple(results.changes(node))
         inout = tuple(
             i

@@ -8,13 +8,15 @@ that compute it. `w.grad` is a name of this lowering only; what is left in it at
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.backward import COMPLEX_LOSS
+from tracejit.errors import ScriptError
 from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
+from tracejit.frontend.heap import place_key
 from tracejit.frontend.signature import ArraySpec
 from tracejit.frontend.tape import Tape
 from tracejit.frontend.values import (
@@ -32,7 +34,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.reached import Truth, any_of, reached, value_of
+from tracejit.ir.reached import Truth, any_of, may_lead, reached, value_of
 from tracejit.ir.types import F64, I64, ScalarType, is_differentiable
 from tracejit.ops.control import emit_gradient
 
@@ -49,6 +51,7 @@ ENTRY = 4
 
 
 _NO_HISTORY = "this tensor does not require gradients and has no grad_fn"
+_ENDED = "this may be made of a tensor that asks for gradients, and that a branch or a trip of a loop before made"
 _NOT_SCALAR = "grad can be implicitly created only for scalar outputs"
 _WRONG_SHAPE = "RuntimeError", "a gradient of shape {have} does not fit an output of shape {want}"
 
@@ -76,8 +79,9 @@ class Gradients:
     """
 
     calls: Calls
-    #: classes of arguments that ask for gradients -> their access
+    #: classes of arguments that ask for gradients -> their access; those of tensors that the script made -> None
     leaves: dict[int, Any] = field(default_factory=dict[int, Any])
+    made: dict[int, ObjectValue] = field(default_factory=dict[int, ObjectValue])  #: the latter, and their `.grad`
     inputs: dict[int, Any] = field(default_factory=dict[int, Any])  #: classes of all arguments -> their access
     #: classes whose `.grad` at entry is known -> the state it starts from
     entries: dict[int, int] = field(default_factory=dict[int, int])
@@ -112,17 +116,49 @@ class Gradients:
         if zeros is not None:
             heap.met(self.holder, ("grad", storage), zeros)
 
+    def add_made(self, x: ArrayView, leaf: Value, node: ast.AST) -> None:
+        """Note a tensor that the script made, whose content is a leaf from here on, without a `.grad`."""
+        ctx, c = self.calls.ctx, x.storage
+        self.leaves[c], self.first[c], self.entries[c] = None, leaf, CLEARED
+        self.tensors.add(c)
+        ctx.asking.add(c)
+        parts: dict[Any, FrontValue] = {("state", c): ctx.number(CLEARED), ("grad", c): self.zeros(x)}
+        self.made[c] = ctx.heap.add(ObjectValue(GradientState, parts), place_key(node, ctx.path, "leaf"))
+
+    def is_made(self, content: Value) -> bool:
+        """Whether a content is that of a tensor that the script made and asks gradients for."""
+        return any(self.calls.ctx.storage.bases.get(c) is content for c in self.made)
+
+    def given(self) -> list[int]:
+        """The leaves that are arguments."""
+        return [c for c in self.leaves if c not in self.made]
+
+    def ended(self) -> list[int]:
+        """The leaves that were made in branches and loops which have ended."""
+        return [c for c in self.made if c not in self.calls.ctx.storage.bases]
+
+    def leads_to_ended(self, y: Value, *, if_carried: bool = False) -> bool:
+        """Whether `y` leads to one of those, as far as is known."""
+        ctx, ended = self.calls.ctx, [self.first[c] for c in self.ended()]
+        if not ended and not if_carried:
+            return False
+        return may_lead([*ctx.outer_builders, ctx.b], y, ended, self.parameters, if_carried=if_carried)
+
+    def holder_of(self, storage: int) -> ObjectValue:
+        """What holds the `.grad` of a tensor."""
+        found = self.made.get(storage, self.holder)
+        assert found is not None
+        return found
+
     def state(self, storage: int) -> Number:
         """What was done to an input's `.grad`."""
-        assert self.holder is not None
-        found = self.holder.contents["state", storage]
+        found = self.holder_of(storage).contents["state", storage]
         assert isinstance(found, Number)
         return found
 
     def array(self, storage: int) -> ArrayView:
         """The array in `.grad`; zeros where there is none."""
-        assert self.holder is not None
-        found = self.holder.contents["grad", storage]
+        found = self.holder_of(storage).contents["grad", storage]
         assert isinstance(found, ArrayView)
         return found
 
@@ -137,11 +173,11 @@ class Gradients:
 
     def set(self, storage: int, state: Number, array: ArrayView | None, node: ast.AST) -> None:
         """Change an input's `.grad`."""
-        assert self.holder is not None
-        contents: dict[Any, FrontValue] = {**self.holder.contents, ("state", storage): state}
+        holder = self.holder_of(storage)
+        contents: dict[Any, FrontValue] = {**holder.contents, ("state", storage): state}
         if array is not None:
             contents["grad", storage] = array
-        self.calls.ctx.write_object(self.holder, contents, node)
+        self.calls.ctx.write_object(holder, contents, node)
 
     # -- loss.backward() and .grad ------------------------------------------------------------------------------
 
@@ -203,26 +239,29 @@ class Gradients:
         classes = [c for c in self.leaves if c in ctx.storage.bases]
         every = [self.versions(c) for c in classes]
         truths = [any_of(ctx.b, by) for by in zip(*map(self.required, ys), strict=True)]
+        if any(map(self.leads_to_ended, ys)):
+            raise ScriptError(_ENDED, ctx.b.span, instead="call backward() there")
         found = [x for x in zip(classes, every, truths, strict=True) if x[2] is not False]
         return [c for c, *_ in found], [xs for _, xs, _ in found], [truth for *_, truth in found]
 
     def required(self, y: Value) -> list[Truth]:
-        """Whether `y` leads to each leaf; where it leads to none, RuntimeError."""
+        """Whether `y` leads to each leaf that is there; where it leads to none at all, RuntimeError."""
         ctx, truths = self.calls.ctx, self.reached_by(y)
         if all(truth is False for truth in truths):
+            if self.leads_to_ended(y):
+                return truths
             ctx.check_false("RuntimeError", _NO_HISTORY)
-        if True not in truths:
+        if True not in truths and not self.leads_to_ended(y):
             ctx.check(value_of(ctx.b, any_of(ctx.b, truths)), "RuntimeError", _NO_HISTORY)
         return truths
 
-    def reached_by(self, y: Value) -> list[Truth]:
-        """Whether `y` leads to each leaf."""
-        ctx, leaves = self.calls.ctx, self._leaf_versions()
+    def reached_by(self, y: Value, classes: Iterable[int] | None = None) -> list[Truth]:
+        """Whether `y` leads to each leaf that is there, or to each of these."""
+        ctx = self.calls.ctx
+        chosen = (c for c in self.leaves if c in ctx.storage.bases) if classes is None else classes
+        leaves = [self.versions(c) for c in chosen]
         builders = [*ctx.outer_builders, ctx.b]
         return reached(builders, y, leaves, self.parameters, lambda n: ctx.sizes.at_least(n, 1)) if leaves else []
-
-    def _leaf_versions(self) -> list[list[Value]]:
-        return [self.versions(c) for c in self.leaves if c in self.calls.ctx.storage.bases]
 
     def flag(self, given: dict[str, FrontValue], name: str, default: bool, node: ast.AST) -> bool:
         """A keyword of `backward()`."""
@@ -266,7 +305,8 @@ class Gradients:
 
     def read(self, x: ArrayView, node: ast.AST) -> FrontValue:
         """`x.grad`."""
-        if x.storage not in self.tensors:
+        self.require_known(x, node)
+        if x.storage not in self.tensors or not x.is_whole:
             return Static(None)
         ctx, state = self.calls.ctx, self.state(x.storage).value
         if x.storage not in self.entries and not (isinstance(state.known, int) and state.known & CLEARED):
@@ -281,6 +321,19 @@ class Gradients:
             return self.array(x.storage)
         return Static(None)
 
+    def require_known(self, x: ArrayView, node: ast.AST) -> None:
+        """Refuse to ask for the `.grad` of what may be one of several leaves, by the path taken or an index, or one
+        that a branch or loop made which has ended."""
+        ctx = self.calls.ctx
+        if x.storage in self.tensors or not ctx.notes_writes or not x.dtype.is_inexact:
+            return
+        several = any(other in self.tensors for other, _ in ctx.storage.partners(x.storage))
+        if several or x.storage in ctx.storage.held:
+            reason = "which tensor this is depends on the path taken"
+            ctx.refuse(node, reason, "ask for '.grad' of each, where it is known")
+        if self.leads_to_ended(ctx.load(x), if_carried=True):
+            ctx.refuse(node, _ENDED, "ask for '.grad' there")
+
     def is_held(self, state: Value) -> Value:
         """Whether there is an array, by a state that is known at run time only."""
         ctx = self.calls.ctx
@@ -294,8 +347,11 @@ class Gradients:
     def write(self, x: ArrayView, value: FrontValue, node: ast.AST) -> None:
         """`x.grad = value`."""
         ctx = self.calls.ctx
+        self.require_known(x, node)
         if isinstance(value, Static) and value.value is None:
-            if x.storage in self.inputs:  # nobody sees the `.grad` of an array that is made here
+            if (
+                x.storage in self.inputs or x.storage in self.made
+            ):  # nobody sees the `.grad` of an array that is made here
                 zeros = self.zeros(x) if x.storage in self.leaves else None
                 self.set(x.storage, ctx.number(CLEARED), zeros, node)
         elif x.storage not in self.leaves:

@@ -96,6 +96,10 @@ class NeedsTensors(Exception):
     """No argument is an array, and an array was made by a function of tracejit's: lower again with Tensors."""
 
 
+class NeedsWrites(Exception):
+    """The script asks gradients for what it makes: lower again with writes marked for derivatives from the start."""
+
+
 def note_maker(ctx: Context, made: FrontValue, numpys: bool) -> None:
     """Where no argument is an array, the first function that makes one says what arrays are: NumPy's, or Tensors."""
     if ctx.undecided and isinstance(made, ArrayView):

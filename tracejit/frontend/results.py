@@ -336,11 +336,21 @@ class Results:
             if state.known != 0 and (state.known != gradients.entries.get(storage) or gradients.ran):
                 yield at, storage, state
 
-    def histories(self, returned: Sequence[Value]) -> tuple[History, ...]:
-        """Which of the first results ask for gradients, by the path that is taken."""
-        found: list[History] = []
+    def histories(self, returned: Sequence[Value], is_spent: bool) -> tuple[History, ...]:
+        """Which of the first results ask for gradients, by the path that is taken, and cannot give them after the call:
+        what leads to tensors that the script made, and, where it is spent, what leads to arguments."""
+        gradients, found = self.c.gradients, list[History]()
+        if not is_spent and not gradients.made:
+            return ()
         for i, value in enumerate(returned):
-            leads = is_differentiable(value.type) and any_of(self.ctx.b, self.c.gradients.reached_by(value))
+            if not is_differentiable(value.type):
+                continue
+            if gradients.is_made(value):
+                reason = "a tensor that the script made, and that asks for gradients, cannot be returned"
+                raise ScriptError(reason, self.span(), instead="return x.detach()")
+            if not is_spent and any_of(self.ctx.b, gradients.reached_by(value, gradients.given())) is not False:
+                continue  # the call has a node for that
+            leads = any_of(self.ctx.b, gradients.reached_by(value, gradients.leaves))
             if leads is not False:
                 found.append(History(i, self.output(leads) if isinstance(leads, Value) else None))
         return tuple(found)

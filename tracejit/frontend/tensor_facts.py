@@ -15,6 +15,7 @@ from tracejit.frontend.array_facts import LAYOUT, note_asked
 from tracejit.frontend.arrays import METHODS, define, total_size
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.heap import led_to
+from tracejit.frontend.made_leaves import ask
 from tracejit.frontend.shown_arrays import asks
 from tracejit.frontend.slices import lies_by_rows
 from tracejit.frontend.tensor_views import Method, method
@@ -68,6 +69,17 @@ def _detach_in_place(
         ctx.refuse(node, "detach_() of an argument, or of an array with views, is outside the language", "x.detach()")
     ctx.storage.write(ctx.b, x.storage, ctx.b.emit("detach", (ctx.load(x),))[0])
     return x
+
+
+@method("requires_grad_")
+def _requires_grad(
+    c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue:
+    a = Arguments(c, "requires_grad_", "x requires_grad=True", [x, *args], kwargs, node)
+    is_named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    if isinstance(x, Number) and not (is_named and isinstance(node.func.value, ast.Call)):  # type: ignore[union-attr]
+        c.ctx.refuse(node, f"{describe(x)} cannot be told to ask for gradients", "tj.tensor(x, requires_grad=True)")
+    return ask(c, a.array(), bool(a.static("requires_grad")), node)
 
 
 for _name in ("is_floating_point", "is_complex"):

@@ -12,6 +12,7 @@ from tracejit.eager.tensor import Tensor
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.arrays import METHODS, PYTORCH, define, function, reshaped
 from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.made_leaves import as_asked
 from tracejit.frontend.tensor_views import known_size, method, part
 from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, Size, SliceValue, Static, TupleValue
 
@@ -171,7 +172,7 @@ for _name, _dtype in TYPES.items():
 @handles(Tensor)
 def _tensor(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     a = Arguments(c, "Tensor", "dtype='float32' device=None requires_grad=False", [], kwargs, node)
-    return _made_of(c, args, a["dtype"], node)
+    return as_asked(a, _made_of(c, args, a["dtype"], node))
 
 
 @method("type")

@@ -12,7 +12,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.function import Lowered, Lowering, any_size_wanted
 from tracejit.frontend.gradients import NeedsEntry
 from tracejit.frontend.recursion import Again, Known
-from tracejit.frontend.restarts import NeedsDevice, NeedsTensors
+from tracejit.frontend.restarts import NeedsDevice, NeedsTensors, NeedsWrites
 from tracejit.frontend.signature import Access, Spec
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.surroundings import guard_surroundings
@@ -55,6 +55,8 @@ def lower_trace(
             known.device = found.device
         except NeedsEntry as found:
             known.entries.add(found.access)
+        except NeedsWrites:
+            known.notes_writes = True
 
 
 class _Tracing(Lowering):

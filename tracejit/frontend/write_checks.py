@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tracejit.eager.inplace import LEAF_WRITTEN
 from tracejit.errors import ScriptError
 from tracejit.frontend.array_memory import same_memory
 from tracejit.frontend.values import ArrayView
@@ -64,6 +65,11 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
             ctx.check_false("ValueError", READ_ONLY)
         if isinstance(flag, Value):
             ctx.check(ctx.b.emit("logical_not", (flag,))[0], "ValueError", READ_ONLY)
+    for flag in (ctx.storage.alias(view.storage, c) for c in ctx.asking if ctx.grad_enabled):
+        if flag is True:
+            ctx.check_false("RuntimeError", LEAF_WRITTEN)
+        if isinstance(flag, Value):
+            ctx.check(ctx.b.emit("logical_not", (flag,))[0], "RuntimeError", LEAF_WRITTEN)
     if any(c in ctx.storage.held for c in same_memory(ctx, view.storage)):
         from tracejit.frontend.placed_arrays import place_if_possible
 

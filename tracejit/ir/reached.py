@@ -56,6 +56,17 @@ def reached(
     return truths
 
 
+def may_lead(
+    builders: Sequence[Builder], y: Value, leaves: Iterable[Value], known: Iterable[Value], *, if_carried: bool = False
+) -> bool:
+    """Whether `y` leads to one of the leaves on some path. Of what a loop around hands from trip to trip that is not
+    known yet: `if_carried` is the answer there."""
+    masks = Masks(dict.fromkeys(leaves, 1), set(known), lambda n: False)
+    for b in builders:
+        masks.ops(b.ops)
+    return bool(masks.of((y,))[0] & (1 | (_CARRIED if if_carried else 0)))
+
+
 def telling_paths(
     graph: Graph, leaves: Sequence[int], results: Sequence[int]
 ) -> tuple[Graph, int, tuple[tuple[int, ...], ...]]:

@@ -163,7 +163,7 @@ class Plan:
         arguments = self.guards()
         leaves: list[g.Leaf] = []
         shape, finish = self.results(self.lowered.result, leaves)
-        if self.lowered.gradients:
+        if self.lowered.gradients or self.lowered.histories:
             shape, finish = "finish", self.leave_gradients(shape, finish, leaves)
         plan = g.ResultPlan(tuple(leaves), shape, finish)
         hook, objects = error_hook(self.compiled.interface.errors), list[int]()

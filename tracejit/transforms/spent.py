@@ -223,7 +223,15 @@ class Spending:
     def answer(self, place: _Place) -> Facts:
         """What is true if what a gradient goes through was spent before."""
         gradient = gradient_of(place.op, place.block.ops[place.at :])
-        return self.spent(self.all_of(gradient_parts(gradient)[0]), place, self.inputs(gradient))
+        return self.spent(self.through(gradient), place, self.inputs(gradient))
+
+    def through(self, gradient: Op) -> int:
+        """What a gradient goes through was made of, but for what all its inputs were made of: that leads to none."""
+        ys, _, xs = gradient_parts(gradient)
+        behind = self.made.of.get(xs[0], 0) if xs else 0
+        for x in xs[1:]:
+            behind &= self.made.of.get(x, 0)
+        return self.all_of(ys) & ~behind
 
     def all_of(self, values: Sequence[Value]) -> int:
         made = 0
@@ -260,8 +268,7 @@ class Spending:
                 break
             place, op = latest, latest.op
             if op.name == "gradient":
-                ys = gradient_parts(op)[0]
-                found |= self.common(made, self.all_of(ys), (inputs, self.inputs(op)))
+                found |= self.common(made, self.through(op), (inputs, self.inputs(op)))
                 continue
             for merge in merges:
                 if merge.op is op:
@@ -348,7 +355,7 @@ class Spending:
 
     def reads(self, gradient: Op) -> Iterator[tuple[Op, bool]]:
         """The reads of lists that a gradient goes through, and whether its path and trip are known for each."""
-        made, seen, is_direct = self.all_of(gradient_parts(gradient)[0]), 0, True
+        made, seen, is_direct = self.through(gradient), 0, True
         while made:
             numbers = _numbers(made & self.made.nodes)
             yield from ((self.made.reads[n], is_direct) for n in numbers if n in self.made.reads)
