@@ -202,6 +202,8 @@ def enumerated() -> Any:
 
 @handles(reversed)
 def _reversed(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    if (own := c.objects.special(args[0], "__reversed__", [], node)) is not None:
+        return own
     inner = c.expressions.iterable(args[0], node)
 
     def item(i: Any) -> FrontValue:
@@ -337,6 +339,8 @@ def _number_argument(c: Calls, args: list[FrontValue], default: FrontValue, node
 def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if all(isinstance(a, Static) for a in (*args, *kwargs.values())):
         return c.call_now(round, args, kwargs, node)
+    if args and (own := c.objects.special(args[0], "__round__", [*args[1:], *kwargs.values()], node)) is not None:
+        return own
     given = dict(zip(("number", "ndigits"), args, strict=False)) | kwargs
     x, digits = c.as_operand(given["number"]), given.get("ndigits")
     if isinstance(x, ArrayView) and not c.ctx.tensors:
@@ -358,6 +362,9 @@ def _is_none(x: FrontValue | None) -> bool:
 
 @handles(divmod)
 def _divmod(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    for x, name, y in ((args[0], "__divmod__", args[1]), (args[1], "__rdivmod__", args[0])):
+        if (own := c.objects.special(x, name, [y], node)) is not None:
+            return own
     x, y = map(c.as_operand, args)
     return TupleValue((c.arith.binary("floordiv", x, y, node), c.arith.binary("mod", x, y, node)))
 

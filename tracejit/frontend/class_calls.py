@@ -10,7 +10,9 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor
 from tracejit.frontend.builtin_calls import handles
+from tracejit.frontend.objects import is_users
 from tracejit.frontend.pooled_objects import has_attribute
+from tracejit.frontend.signature import MISSING
 from tracejit.frontend.tables import shown_class
 from tracejit.frontend.values import (
     ArrayView,
@@ -36,6 +38,7 @@ from tracejit.frontend.values import (
     TupleValue,
     describe,
 )
+from tracejit.frontend.written import attributes
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -99,6 +102,8 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
 @handles(getattr)
 def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     name = c.static(args[1], node, "the attribute name")
+    if len(args) == 3 and _may_raise(c, args[0], name):
+        return c.call_object(attributes.attribute_or, args, {}, node)
     if len(args) == 3 and not _has(c, args[0], name, node):
         c.statics.guard_has(args[0], name)
         return args[2]
@@ -111,9 +116,23 @@ def _getattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], no
 @handles(hasattr)
 def _hasattr(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     name = c.static(args[1], node, "the attribute name")
+    if _may_raise(c, args[0], name):
+        return c.call_object(attributes.has_attribute, args, {}, node)
     perhaps = _perhaps(args[0], name)
     c.statics.guard_has(args[0], name)
     return Static(_has(c, args[0], name, node)) if perhaps is None else Number(perhaps.bound, weak=True)
+
+
+def _may_raise(c: Calls, x: FrontValue, name: str) -> bool:
+    """Whether it takes a function of the user's to tell if an object of the script has an attribute."""
+    if not isinstance(x, ObjectValue | SharedObject):
+        return False
+    member = c.objects.find(x.cls, name)
+    if isinstance(member, property):
+        return True
+    own = x.fields if isinstance(x, ObjectValue) else ()
+    is_there = member is not MISSING or name in own or (isinstance(x, SharedObject) and has_attribute(x, name))
+    return not is_there and is_users(c.objects.find(x.cls, "__getattr__"))
 
 
 def _perhaps(x: FrontValue, name: str) -> MaybeUnbound | None:

@@ -48,7 +48,8 @@ def index_item(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:
     if isinstance(item, Static) and isinstance(item.value, slice):
         s = item.value
         return SliceValue(*(None if p is None else Static(p) for p in (s.start, s.stop, s.step)))
-    return c.as_operand(item)
+    own = c.objects.special(item, "__index__", [], node)
+    return c.as_operand(item) if own is None else own
 
 
 def place_in_sequence(c: Calls, item: FrontValue, node: ast.AST) -> FrontValue:

@@ -43,6 +43,10 @@ def math_call(
     """`math.name(*args)`."""
     if all(isinstance(a, Static) for a in (*args, *kwargs.values())):
         return calls.call_now(getattr(math, name), args, kwargs, node)
+    if args and name in ("floor", "ceil", "trunc"):
+        own = calls.objects.special(args[0], f"__{name}__", [], node)
+        if own is not None:
+            return own
     definition = extension(f"math.{name}")
     if definition is not None and not (name in _BINARY and len(args) == 2):
         return calls.inline(function_source(definition), args, kwargs, node, None)

@@ -150,6 +150,11 @@ class Objects:
             return self.ctx.new_object(ObjectValue(cls, {"args": TupleValue(tuple(args))}), node)
         if not self.is_plain(cls):
             return None
+        if inspect.isabstract(cls):
+            try:
+                object.__new__(cls)
+            except TypeError as error:
+                self.c.arith.mismatch(error, node)
         made: ObjectValue = self.ctx.new_object(ObjectValue(cls, {}), node)
         if issubclass(cls, BaseException):
             made.fields = {"args": TupleValue(tuple(args))}
@@ -171,6 +176,8 @@ class Objects:
             or cls.__module__.split(".")[0] in ("builtins", "numpy")
             or (hasattr(cls, "state_dict") and not getattr(cls, "made_in_scripts", False))
         ):
+            return False
+        if any(is_users(self.find(c, n)) for c, n in ((cls, "__getattribute__"), (type(cls), "__call__"))):
             return False
         own_setattr = self.find(cls, "__setattr__")
         kept = (
@@ -310,6 +317,10 @@ class Objects:
                 self.c.statics.guard_has(receiver, name)
                 text = f"'{cls.__name__}' object has no attribute '{name}'"
                 self.ctx.check_false("AttributeError", text)
+            case functools.partialmethod() if is_users(member.func):
+                first = tuple(map(self.c.of_object, member.args))
+                named = tuple((k, self.c.of_object(v)) for k, v in member.keywords.items())
+                return BoundFunction(Static(member.func), (receiver, *first), named)
             case types.WrapperDescriptorType() | types.MethodDescriptorType() | types.BuiltinFunctionType():
                 return BoundMethod(receiver, name)
             case _ if (getter := self.descriptor(member, "__get__")) is not None:
@@ -372,6 +383,10 @@ class Objects:
 
     def delete_attribute(self, o: ObjectValue, name: str, node: ast.AST) -> None:
         """`del o.name`."""
+        own = self.find(o.cls, "__delattr__")
+        if is_users(own):
+            self.c.call_object(own, [o, Static(name)], {}, node)
+            return
         member = self.find(o.cls, name)
         if isinstance(member, property):
             if member.fdel is None:
@@ -447,8 +462,7 @@ class Objects:
 
     def binary(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`x op y` where one is an instance of a class."""
-        left, right = OPERATORS[op]
-        for value, name, other in ((x, left, y), (y, right, x)):
+        for value, name, other in self.tried(op, x, y):
             made = self.special(value, name, [other], node)
             if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
                 return made
@@ -463,10 +477,24 @@ class Objects:
             text = f"unsupported operand type(s) for {SYMBOL[op]}: {kinds}"
         return self.c.arith.mismatch(TypeError(text), node)
 
+    def tried(self, op: str, x: FrontValue, y: FrontValue) -> list[tuple[FrontValue, str, FrontValue]]:
+        """The methods that an operator asks, in Python's order: the right side first where its class is a subclass of
+        the other's and has one of its own; of two of one class, the left side only, except to compare."""
+        left, right = OPERATORS[op]
+        first, second = class_of(x), class_of(y)
+        found = [(x, left, y), (y, right, x)]
+        if first is None or second is None:
+            return found
+        compares = op in ("eq", "ne", "lt", "le", "gt", "ge")
+        if first is second:
+            return found if compares else found[:1]
+        is_own = compares or self.find(second, right) is not self.find(first, right)
+        return found[::-1] if issubclass(second, first) and is_own else found
+
     def equal(self, op: str, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:
         """`==` and `!=` where neither class says what they mean: of dataclasses the fields, else identity."""
         if op == "ne":
-            for value, other in ((x, y), (y, x)):
+            for value, _, other in self.tried("eq", x, y):
                 made = self.special(value, "__eq__", [other], node)
                 if made is not None and not (isinstance(made, Static) and made.value is NotImplemented):
                     return self.c.expressions.negated(made, node)

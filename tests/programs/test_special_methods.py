@@ -1,0 +1,163 @@
+"""What classes of the user's say of operators, attributes and instances, against plain Python."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import math
+
+import pytest
+
+from tests.programs.cases import Cases, Program, run
+from tracejit import ScriptError, script
+
+case = Cases()
+
+
+class Num:
+    def __init__(self, v):
+        self.v = v
+
+    def __add__(self, other):
+        return NotImplemented if isinstance(other, float) else 1
+
+    def __radd__(self, other):
+        return 5
+
+    def __mul__(self, other):
+        return NotImplemented
+
+    def __rmul__(self, other):
+        return 9
+
+    def __lt__(self, other):
+        return NotImplemented
+
+    def __gt__(self, other):
+        return True
+
+    def __eq__(self, other):
+        return self.v == other.v
+
+    def __divmod__(self, other):
+        return self.v // other, self.v % other
+
+    def __round__(self, digits=0):
+        return -digits
+
+    def __floor__(self):
+        return math.floor(self.v)
+
+    def __index__(self):
+        return self.v
+
+
+class Own(Num):
+    def __radd__(self, other):
+        return 6
+
+    def __eq__(self, other):
+        return False
+
+
+class Inherited(Num):
+    pass
+
+
+class Other:
+    def __rmul__(self, other):
+        return 8
+
+
+@case((3,), (0,))
+def operators_ask_in_pythons_order(n):
+    a = Num(n)
+    sums = a + Num(1), a + Own(1), a + Inherited(1), 3 + a, sum([Num(1)], start=2)
+    equal = a == Own(n), Own(n) == a, a != Own(n), Own(n) != a, a != Num(n), a < Num(n)
+    return sums, equal, a * Other(), divmod(a, 2), round(a), round(a, 2), math.floor(a), [7, 8, 9, 10][a]
+
+
+@case((3,))
+def the_right_side_of_one_class_is_not_asked(n):
+    return Num(n) * Num(n)
+
+
+class Both:
+    def __iter__(self):
+        return iter((1, 2))
+
+    def __reversed__(self):
+        return iter((7, 8))
+
+
+class Partly:
+    def __init__(self, k):
+        self.k = k
+        self.gone = 0
+
+    @property
+    def small(self):
+        if self.k > 1:
+            raise AttributeError("large")
+        return self.k
+
+    def __getattr__(self, name):
+        if name.startswith("x"):
+            return 5
+        raise AttributeError(name)
+
+    def __delattr__(self, name):
+        object.__setattr__(self, name, -1)
+
+    def tens(self, a, b):
+        return a * 10 + b
+
+    seventy = functools.partialmethod(tens, 7)
+
+
+@case((3,), (0,))
+def attributes_are_asked_for(n):
+    p = Partly(n)
+    del p.gone
+    there = hasattr(p, "small"), hasattr(p, "xy"), hasattr(p, "other"), hasattr(p, "k")
+    return there, getattr(p, "small", -1), getattr(p, "other", n), p.xx, p.gone, p.seventy(n), [*reversed(Both())]
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def area(self): ...
+
+
+@case((3,))
+def abstract_classes_have_no_instances(n):
+    try:
+        Abstract()
+    except TypeError as e:
+        print(e)
+    return Abstract()
+
+
+@pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
+def test_against_plain_python(fn: Program, calls: tuple[tuple[object, ...], ...]) -> None:
+    run(fn, calls)
+
+
+class Answering:
+    def __getattribute__(self, name):
+        return 42
+
+
+class Meta(type):
+    def __call__(cls, *args):
+        return 7
+
+
+class Made(metaclass=Meta):
+    pass
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("cls", [Answering, Made])
+def test_classes_that_make_or_answer_for_instances_are_refused(cls) -> None:
+    with pytest.raises(ScriptError, match="cannot be made in a script"):
+        script(lambda n: cls().anything)(3)
