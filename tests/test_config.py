@@ -53,8 +53,9 @@ def test_overrides_end_with_their_block() -> None:
             assert config.get("disable") is False
         assert config.get("disable") is True
     assert config.get("disable") == before
-    with pytest.raises(KeyError):
-        config.set("nonsense", 1)
+    for ask in (lambda: config.set("nonsense", 1), lambda: config.get("nonsense")):
+        with pytest.raises(KeyError, match="unknown setting 'nonsense'; known: disable"):
+            ask()
 
 
 def test_what_is_no_value_is_refused_when_it_is_set() -> None:

@@ -87,7 +87,7 @@ _overrides: dict[str, Any] = {}
 
 def get(name: str) -> Any:
     """The value of a setting: the override, else the environment variable, else the default."""
-    setting = SETTINGS[name]
+    setting = _setting(name)
     if name in _overrides:
         return _overrides[name]
     text = os.environ.get(setting.variable)
@@ -102,12 +102,17 @@ def get(name: str) -> Any:
 def set(name: str, value: Any) -> None:
     """Override a setting for this process; `None` gives it back to the environment. Raises ValueError for what would
     be none in the variable either."""
-    if name not in SETTINGS:
-        raise KeyError(f"unknown setting {name!r}; known: {', '.join(SETTINGS)}")
+    setting = _setting(name)
     if value is None:
         _overrides.pop(name, None)
     else:
-        _overrides[name] = SETTINGS[name].parse(_as_text(name, value))
+        _overrides[name] = setting.parse(_as_text(name, value))
+
+
+def _setting(name: str) -> Setting:
+    if name not in SETTINGS:
+        raise KeyError(f"unknown setting {name!r}; known: {', '.join(SETTINGS)}")
+    return SETTINGS[name]
 
 
 def _as_text(name: str, value: Any) -> str:

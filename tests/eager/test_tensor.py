@@ -379,3 +379,10 @@ def test_importing_does_not_load_the_compiler() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(tj.__file__).parents[1]
     )
     assert done.stdout.strip() == "False"
+
+
+def test_what_is_no_size_and_no_dtype() -> None:
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        tj.zeros("a", 2)
+    with pytest.raises(TypeError, match="'tpu' is neither a dtype nor a device"):
+        tj.ones(2).to("tpu")

@@ -413,3 +413,11 @@ def test_two_layer_network_learns() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.1 * losses[0]
+
+
+def test_what_is_no_list_of_parameters_or_no_optimizer_is_refused() -> None:
+    net = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"module.parameters\(\)"):
+        optim.SGD(net, lr=0.1)
+    with pytest.raises(TypeError, match="made for an optimizer"):
+        optim.lr_scheduler.StepLR(0.1, 2)

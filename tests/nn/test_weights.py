@@ -139,3 +139,15 @@ def test_a_file_has_the_mode_of_others(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").chmod(0o600)
     tj.save_weights({"w": tj.ones(2)}, tmp_path / "w.safetensors")
     assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o600
+
+
+def test_names_are_text_and_errors_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="the names of tensors are text, not 1"):
+        tj.save_weights({1: tj.ones(2)}, tmp_path / "w")
+    missing = tmp_path / "none" / "w.safetensors"
+    with pytest.raises(FileNotFoundError) as caught:
+        tj.save_weights({"x": tj.ones(2)}, missing)
+    assert caught.value.filename == str(missing)
+    long = tmp_path / ("w" * 250)
+    tj.save_weights({"x": tj.ones(2)}, long)
+    assert tj.load_weights(long)["x"].tolist() == [1.0, 1.0]

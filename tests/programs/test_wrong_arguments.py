@@ -323,3 +323,20 @@ def test_calls_that_do_not_fit_the_parameters_are_told_as_in_python(args: Any, k
             call(*args, **kwargs)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
+
+
+def test_functions_that_work_on_files_and_functions_are_refused_where_they_are_called() -> None:
+    for call in (
+        lambda x: tj.check(_square, x),
+        lambda x: tj.export(_square, (x,), "square.so"),
+        lambda x: tj.load_weights("weights"),
+        lambda x: script(_square)(x),
+        lambda x: tj.custom_vjp(_square)(x),
+    ):
+        with pytest.raises(tj.ScriptError, match="is not available in a script") as caught:
+            script(call)(2.0)
+        assert caught.value.filename == __file__
+
+
+def _square(x: float) -> float:
+    return x * x

@@ -81,3 +81,8 @@ def test_the_page_has_every_stage(tmp_path: Path) -> None:
     text = (tmp_path / "program.html").read_text()
     for expected in ("def program(", "graph, frontend", "graph, after fuse", "loop program", "define i32", "assembly"):
         assert expected in text
+
+
+def test_what_is_not_there_is_said_to_be_so() -> None:
+    text = tj.script(lambda x: undefined(x)).explain(2.0)  # type: ignore[name-defined] # noqa: F821
+    assert "is not there" in text and "NameError" in text

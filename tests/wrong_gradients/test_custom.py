@@ -105,6 +105,12 @@ def test_rules_that_always_raise_say_what_and_where() -> None:
         tj.grad(own)(X)
 
 
+def test_what_is_no_function_has_no_derivative() -> None:
+    for make in (tj.custom_vjp, tj.checkpoint, tj.grad):
+        with pytest.raises(TypeError, match="a function is needed, not int"):
+            make(3)
+
+
 def test_a_rule_that_is_set_anew_is_compiled_anew() -> None:
     own = tj.custom_vjp(lambda x: x.sum())
     sloped = tj.grad(tj.script(lambda x: own(x) * 2.0))

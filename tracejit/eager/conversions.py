@@ -70,11 +70,18 @@ def to(
         elif isinstance(arg, str) and arg.partition(":")[0] in ("cpu", "cuda"):
             device = arg
         elif arg is not None and not isinstance(arg, bool):
-            dtype = arg
+            dtype = _named(arg) if isinstance(arg, str) else arg
     result = self if dtype is None else astype(self, dtype, copy=False)
     if device is not None:
         result = on_device(result, as_device(device))
     return clone(result) if copy and result is self else result
+
+
+def _named(name: str) -> Any:
+    try:
+        return as_dtype(name)
+    except TypeError:
+        raise TypeError(f"{name!r} is neither a dtype nor a device") from None
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:

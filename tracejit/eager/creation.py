@@ -7,6 +7,7 @@ unless the fill value or `dtype` says otherwise.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -143,7 +144,7 @@ def sizes(shape: Sequence[Any]) -> tuple[int, ...]:
     """A shape given as separate sizes or as one tuple; negative sizes are refused."""
     if len(shape) == 1 and not hasattr(shape[0], "__index__"):
         shape = tuple(shape[0])
-    found = tuple([int(n.__index__()) for n in shape])
+    found = tuple([operator.index(n) for n in shape])
     if any(n < 0 for n in found):
         raise ValueError(f"negative sizes are not allowed: {found}")
     return found

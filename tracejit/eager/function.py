@@ -230,6 +230,8 @@ class custom_vjp:
     __name__: str
 
     def __init__(self, fn: Callable[..., Any]) -> None:
+        if not callable(fn):
+            raise TypeError(f"a function is needed, not {type(fn).__name__}")
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.forward: Callable[..., Any] | None = None

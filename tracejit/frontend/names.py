@@ -168,13 +168,14 @@ def not_known(fn: Any) -> tuple[str, str]:
 
 
 def eager_only(fn: Any) -> tuple[str, str] | None:
-    """Why one of tracejit's own functions that work on the values of Tensors cannot be called, and what to do instead;
-    None for other functions."""
+    """Why one of tracejit's own functions that work on the values of Tensors, or on files and functions, cannot be
+    called, and what to do instead; None for other functions."""
     module = str(getattr(fn, "__module__", ""))
     if not isinstance(fn, FunctionType):
         return None
     if module == "tracejit.autograd":
         return f"tj.autograd.{fn.__name__} works on the eager tape", "use tj.grad, or loss.backward() and x.grad"
-    if module == "tracejit" or module.startswith("tracejit.eager"):
-        return f"the function {fn.__name__!r} is not available in a script", "call it outside the script"
+    if module == "tracejit" or module.startswith("tracejit.eager") or _tracejit_name(fn) is not None:
+        name = fn.__qualname__.removesuffix(".__init__")
+        return f"the function {name!r} is not available in a script", "call it outside the script"
     return None

@@ -55,6 +55,8 @@ class Optimizer:
         self._plan: list[tuple[tj.Tensor, dict[str, Any], dict[str, Any]]] = []  #: parameter, state, settings
         if isinstance(params, tj.Tensor):
             raise TypeError("an optimizer takes an iterable of tensors, not one tensor")
+        if hasattr(params, "parameters"):
+            raise TypeError("an optimizer takes the parameters of a module: module.parameters()")
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")

@@ -16,7 +16,16 @@ from tracejit.codegen.kernel_walk import host_code
 from tracejit.codegen.kernel_walk import walk as walk_statements
 from tracejit.codegen.loop_ir import Alloc, Call, For, Free, Kernel, Launch, Program
 from tracejit.errors import Span
-from tracejit.frontend.signature import FEW_NUMBERS, ArraySpec, NumberSpec, NumbersSpec, Spec, StaticSpec, TreeSpec
+from tracejit.frontend.signature import (
+    FEW_NUMBERS,
+    MISSING,
+    ArraySpec,
+    NumberSpec,
+    NumbersSpec,
+    Spec,
+    StaticSpec,
+    TreeSpec,
+)
 from tracejit.ir.core import Graph, Op, walk
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import ScalarType
@@ -86,7 +95,7 @@ def spec_text(spec: Spec) -> str:
         case NumbersSpec():
             return f"a list of more than {FEW_NUMBERS} Python numbers"
         case StaticSpec(value):
-            return repr(value)
+            return "not there" if value is MISSING else repr(value)
         case TreeSpec(kind, keys):
             return f"a {kind.__name__} of {len(keys)}"
 
