@@ -55,8 +55,6 @@ from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType, Type,
 
 _T = TypeVar("_T")
 
-BodyResult = tuple[bool, Value]  #: whether the end of the body is reached, and the go-on condition
-
 
 class LoopLowering:
     """One attempt at a loop."""
