@@ -51,6 +51,15 @@ def digits(x: Any, total: int) -> int:
     return total
 
 
+def lowest_bits(x: Any, total: int) -> int:
+    for i in range(len(x)):
+        v = x[i]
+        while v > 0:
+            v -= v & -v
+            total += 1
+    return total
+
+
 def first_trip(x: Any, total: int) -> int:
     for i in range(len(x)):
         v = x[i]
@@ -62,7 +71,7 @@ def first_trip(x: Any, total: int) -> int:
     return total
 
 
-@pytest.mark.parametrize("fn", [ones, threes, halves, digits, first_trip])
+@pytest.mark.parametrize("fn", [ones, threes, halves, digits, lowest_bits, first_trip])
 def test_what_dwindles(fn: Callable[[Any, int], int]) -> None:
     script = tj.script(fn)
     with np.errstate(over="ignore"):

@@ -97,6 +97,80 @@ def least_factor(n: int) -> int:
     return n
 
 
+def first(x: Any, y: Any) -> int:
+    for j in range(len(x)):
+        if x[j] > y[0]:
+            return j
+    return -1
+
+
+def common(x: Any, y: Any) -> int:
+    i = j = total = 0
+    while i < len(x) and j < len(y):
+        if x[i] < y[j]:
+            i += 1
+        elif x[i] > y[j]:
+            j += 1
+        else:
+            total += 1
+            i += 1
+            j += 1
+    return total
+
+
+def pair(x: Any, y: Any) -> int:
+    i, j = 0, len(x) - 1
+    while i < j:
+        if x[i] + x[j] < y[0]:
+            i += 1
+        else:
+            j -= 2
+    return i + j
+
+
+def may_stay(x: Any, y: Any) -> int:
+    i = j = 0
+    while i < len(x) and j < len(y):
+        if x[i] < y[j]:
+            i += 1
+        elif x[i] > y[j]:
+            j += 1
+        elif x[i] > 1:
+            i += 1
+    return i + j
+
+
+def may_go_back(x: Any, y: Any) -> int:
+    i = j = 0
+    while i < len(x) and j < len(y):
+        if x[i] < y[j]:
+            i += 1
+            j -= 1
+        else:
+            j += 1
+    return i + j
+
+
+def steps_of_data(x: Any, y: Any) -> int:
+    i = j = 0
+    while i < len(x) and j < len(y):
+        if x[i] < y[j]:
+            i += int(y[0])
+        else:
+            j += 1
+    return i + j
+
+
+def bound_moves(x: Any, y: Any) -> int:
+    i = j = 0
+    while i < j + 2 and j < len(y):
+        if x[i] < 2:
+            i += 1
+        else:
+            j += 1
+    return i + j
+
+
 ENDLESS: list[tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], tuple[Any, ...]]] = [
     (halve, lambda: (2.0, 0.0), (2.0, 1.5)),
     (count_up, lambda: (np.zeros(2), np.inf), (np.zeros(2), 1.0)),
@@ -105,6 +179,7 @@ ENDLESS: list[tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], tuple[Any
     (over_and_over, lambda: (10**9, 10**5), (2, 3)),
     (search, lambda: (np.ones(10**5), 10**9, 2.0), (np.ones(3), 2, 0.5)),
     (least_factor, lambda: (2**61 - 1,), (35,)),
+    (may_stay, lambda: (np.ones(2), np.ones(2)), (np.ones(2), np.zeros(2))),
 ]
 
 
@@ -117,17 +192,11 @@ def test_a_loop_without_end_is_interrupted(fn: Callable[..., Any], endless: Any,
     script(*short)  # works on
 
 
-def test_only_what_may_take_long_asks() -> None:
-    def first(x: Any, least: float) -> int:
-        for j in range(len(x)):
-            if x[j] > least:
-                return j
-        return -1
-
-    for fn, args, asks in ((first, (np.arange(4.0), 1.5), False), (least_factor, (35,), True)):
-        script = tj.script(fn)
-        assert script(*args) == fn(*args)
-        assert ("interrupted" in script.llvm) == asks
+@pytest.mark.parametrize("fn", [first, common, pair, may_stay, may_go_back, steps_of_data, bound_moves])
+def test_only_what_may_take_long_asks(fn: Callable[[Any, Any], int]) -> None:
+    script, x, y = tj.script(fn), np.array([1.0, 2.0, 4.0]), np.array([2.0, 3.0])
+    assert script(x, y) == fn(x, y)
+    assert ("interrupted" in script.llvm) == (fn not in (first, common, pair))
 
 
 def test_while_true_is_interrupted() -> None:

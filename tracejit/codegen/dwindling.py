@@ -49,6 +49,8 @@ def _loses_a_bit(after: Expr, x: Var, lets: Mapping[Expr, Expr], condition: str)
     match after:
         case Scalar(op="bitand", args=(a, b)):
             return (a is x and _is_one_less(b, x, lets)) or (b is x and _is_one_less(a, x, lets))
+        case Scalar(op="sub", args=(a, b)):
+            return a is x and _is_lowest_bit(b, x, lets)
         case Scalar(op="lsr", args=(a, Const(value=shift))):
             return a is x and int(shift.real) > 0
         case Scalar(op="asr", args=(a, Const(value=shift))):
@@ -63,6 +65,18 @@ def _is_one_less(e: Expr, x: Var, lets: Mapping[Expr, Expr]) -> bool:
     match meaning(e, lets):
         case Scalar(op="add", args=(a, Const(value=-1))) | Scalar(op="sub", args=(a, Const(value=1))):
             return a is x
+        case _:
+            return False
+
+
+def _is_lowest_bit(e: Expr, x: Var, lets: Mapping[Expr, Expr]) -> bool:
+    match meaning(e, lets):
+        case Scalar(op="bitand", args=(a, b)):
+            match meaning(b if a is x else a, lets):
+                case Scalar(op="sub", args=(Const(value=0), y)):
+                    return y is x and (a is x or b is x)
+                case _:
+                    return False
         case _:
             return False
 

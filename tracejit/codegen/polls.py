@@ -8,13 +8,13 @@ which ask when they have ended.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from math import inf
 
 from tracejit.codegen.dwindling import MOST_TRIPS, dwindles, lets_of, meaning
 from tracejit.codegen.kernel_walk import bodies_of, bound, walk
 from tracejit.codegen.loop_ir import Call, Const, Expr, For, If, Input, Invoke, Launch, Let, Scalar, Stmt, Var
-from tracejit.ir.types import BOOL
+from tracejit.ir.types import BOOL, I64
 
 #: A call asks each time its loops have spent so much, in units of a few instructions.
 BUDGET = 1 << 16
@@ -62,7 +62,7 @@ def polls(loop: For, bounded: Container[Expr]) -> bool:
     if loop.go is None:
         trips = loop.extent.value if isinstance(loop.extent, Const) else 0
         return cost(loop) > 1 or (isinstance(trips, int) and trips >= _ENDLESS)
-    ends = loop.extent in bounded or dwindles(loop) or _is_counted(loop, loop.go[2])
+    ends = loop.extent in bounded or dwindles(loop) or _is_counted(loop, loop.go[2]) or _closes_in(loop)
     return cost(loop) > 1 or not ends
 
 
@@ -131,3 +131,67 @@ def _is_counted(loop: For, go_on: Expr) -> bool:
         return False
     a, b = condition.args
     return (moves(a) and is_invariant(b)) or (moves(b) and is_invariant(a))
+
+
+def _closes_in(loop: For) -> bool:
+    """Whether on every path of a trip some of the integers that the condition compares come nearer to its end by a
+    constant, and none of them goes back (`while i < n and j < m` where a trip advances one of the two)."""
+    assert loop.go is not None
+    stmts = [*walk(loop.body)]
+    lets: dict[Expr, Expr] = {stmt.var: stmt.expr for stmt in stmts if isinstance(stmt, Let)}
+    choices = {var: stmt for stmt in stmts if isinstance(stmt, If) for var in stmt.results}
+    own = {loop.var, *(c.var for c in loop.carried), *(v for stmt in stmts for v in bound(stmt))}
+    ways: dict[Var, int] = {}  #: the sign of a step towards the end
+
+    def compares(e: Expr, way: int) -> bool:
+        """Whether one side of a comparison is invariant or to be moved."""
+        moved = [c.var for c in loop.carried if c.next is e]
+        ways.update(dict.fromkeys(moved, way))
+        return bool(moved) or isinstance(e, Const) or (isinstance(e, Var) and e not in own)
+
+    def needs(e: Expr) -> None:
+        """Note what must go on being true."""
+        found = meaning(e, lets)
+        if isinstance(found, Var) and found in choices:
+            stmt = choices[found]
+            i = stmt.results.index(found)
+            if stmt.else_values[i] in (stmt.cond, _FALSE):
+                needs(stmt.cond)
+                needs(stmt.then_values[i])
+        elif isinstance(found, Scalar) and found.op == "logical_and":
+            for part in found.args:
+                needs(part)
+        elif isinstance(found, Scalar) and found.op in _ORDER and found.args[0].type == I64:
+            way = 1 if found.op in ("lt", "le") else -1
+            before = dict(ways)
+            if not all(compares(side, way * sign) for side, sign in zip(found.args, (1, -1), strict=True)):
+                ways.clear()
+                ways.update(before)
+
+    def nears(nexts: Mapping[Var, Expr], depth: int) -> bool:
+        """Whether every path that is left comes nearer."""
+        known = {x: meaning(e, lets) for x, e in nexts.items()}
+        chosen = next((choices[e] for e in known.values() if isinstance(e, Var) and e in choices), None)
+        if chosen is None:
+            steps = [_step(x, e, ways[x]) for x, e in known.items()]
+            return min(steps, default=0) >= 0 and max(steps, default=0) > 0
+        sides: list[dict[Expr, Expr]] = [
+            dict(zip(chosen.results, values, strict=True)) for values in (chosen.then_values, chosen.else_values)
+        ]
+        return depth < _DEPTH and all(nears({x: side.get(e, e) for x, e in known.items()}, depth + 1) for side in sides)
+
+    needs(loop.go[2])
+    return nears({c.var: c.next for c in loop.carried if c.var in ways}, 0)
+
+
+def _step(x: Var, after: Expr, way: int) -> int:
+    """How far a value is moved in its way: -1 where that is not known."""
+    match after:
+        case Scalar(op="add", args=(a, Const(value=int() as step))) if a is x and step * way > 0:
+            return 1
+        case _:
+            return 0 if after is x else -1
+
+
+#: Branches in one another that are looked through.
+_DEPTH = 4
