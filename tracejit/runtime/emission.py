@@ -292,8 +292,9 @@ def tidying_passes(machine: Any) -> tuple[Any, Any]:
 
 
 def full_passes(machine: Any, *, vectorise: bool = True) -> tuple[Any, Any]:
-    """The usual passes of level 2, and the builder they run with."""
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    """The usual passes of level 3, and the builder they run with. Beside what those of level 2 do, they split loops by
+    conditions that stay as they are in them, as checks of what an outer loop counts do."""
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_vectorization = vectorise
     tuning.slp_vectorization = vectorise
     builder = llvm.create_pass_builder(machine, tuning)
