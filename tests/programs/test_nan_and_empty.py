@@ -84,3 +84,38 @@ def covariances(a: Any) -> Any:
 
 def test_covariances_are_in_64_bits() -> None:
     check(covariances, np.array([1, 4, 2], np.float32))
+
+
+def largest_of_each(x: Any, n: int) -> Any:
+    for _ in range(n):
+        v = x + 1
+        if np.max(v) < 1:
+            break
+    return v
+
+
+def largest_in_turn(x: Any, n: int) -> Any:
+    total = 0.0
+    for i in range(n):
+        for j in range(i + 1):
+            v = x * j
+            total += v.max()
+        total += v.sum()
+    return total, v
+
+
+def rows_before_the_largest(x: Any, n: int) -> Any:
+    while n > 0:
+        rows = []
+        for k in range(n):
+            rows.append(x[:k])
+        n -= len(rows)
+        print(x.max())
+    return rows
+
+
+@pytest.mark.parametrize("n", [0, 2])
+@pytest.mark.parametrize("program", [largest_of_each, largest_in_turn, rows_before_the_largest])
+def test_what_a_body_binds_that_never_ends(program: Callable[..., Any], n: int) -> None:
+    check(program, np.zeros((0, 0)), n)
+    check(program, np.ones((2, 3)), n)

@@ -85,6 +85,8 @@ class LoopLowering:
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
         self.entry_lists: dict[Path, tuple[int, ...]] = {}
         self.list_ends: list[int] = []
+        self.unset: dict[int, Value] = {}  #: memory of what the body binds first, as it is before
+        self.never_set: set[int] = set()  #: the part of it that no end of an iteration replaces
         self.owners = LoopOwners(ctx, plan, self.carry)
         self.rotation = Rotation()
 
@@ -167,12 +169,12 @@ class LoopLowering:
             case ArrayView():
                 rank = self.plan.late_ranks.get(like.storage, like.rank)
                 content = unsized(TensorType(like.dtype, (0,) * rank))
-                storage = self.ctx.storage.new(self.outer.emit("undef", (zero,) * rank, {"type": content})[0])
+                storage = self.new_unset(self.outer.emit("undef", (zero,) * rank, {"type": content})[0])
                 none = (0,) * like.rank
                 return ArrayView(storage, like.dtype, 0, none, none, (), plain=rank == like.rank)
             case GrowingList(_, kind, keys):
                 empty = (self.outer.emit("list_new", (), {"element": t})[0] for t in slots(kind))
-                return GrowingList(tuple(map(self.ctx.storage.new, empty)), kind, keys)
+                return GrowingList(tuple(map(self.new_unset, empty)), kind, keys)
             case Shared():
                 return type(like)(zero, like.pool)
             case MaybeUnbound(_, inner):
@@ -195,6 +197,17 @@ class LoopLowering:
                 return Number(self.outer.constant(value, ScalarType(dtype)), weak)
             case _:
                 return like
+
+    def new_unset(self, base: Value) -> int:
+        """Memory that holds nothing of meaning."""
+        made = self.ctx.storage.new(base)
+        self.unset[made] = base
+        return made
+
+    def unmoved(self, value: FrontValue, *memory: int) -> FrontValue:
+        """A value that lies in the same memory in all iterations."""
+        self.never_set.update(self.unset.keys() & memory)
+        return value
 
     def head(self, path: Path, value: FrontValue) -> FrontValue:
         """What a carried name stands for at the start of an iteration."""
@@ -221,9 +234,9 @@ class LoopLowering:
             return Number(made.param, weak)
         match value:
             case ArrayView():
-                return self.views.head(path, value) if path in self.plan.split else value
+                return self.views.head(path, value) if path in self.plan.split else self.unmoved(value, value.storage)
             case GrowingList():
-                return self.head_list(path, value) if path in self.plan.split else value
+                return self.head_list(path, value) if path in self.plan.split else self.unmoved(value, *value.storages)
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.head((*path, i), x) for i, x in enumerate(items)), cls)
             case ListValue(items, level, keys):
@@ -498,6 +511,7 @@ class LoopLowering:
         storage = self.ctx.storage
         storage.held |= {c for c in storage.bases if c in self.plan.held}
         storage.held |= {c for path, c in self.classes.items() if path in self.plan.held}
+        storage.bases.update({c: self.unset[c] for c in self.never_set})
         for c, made in self.base_carry.items():
             storage.bases[c] = mapping[made.param]
         for c, q, entry, _ in self.alias_pairs():
