@@ -375,6 +375,24 @@ def elements_by_rows(x):
     return [(float(v), float(w)) for v, w in np.nditer([x, x[:, :1]], order="C")]
 
 
+def elements_written(x, least):
+    for v in np.nditer(x, op_flags=["readwrite"]):
+        if v < least:
+            v[...] = least
+        else:
+            v *= 2
+    with np.nditer(x[..., ::2], op_flags=[["writeonly"]], order="C") as places:
+        for i, v in enumerate(places):
+            v[()] += i
+    for v in np.nditer(x, op_flags=["readonly"]):
+        print(v)
+
+
+@pytest.mark.parametrize("x", [ROWS, ROWS[:1], ROWS[:0], ROWS[0], np.array(3.0), np.broadcast_to(ROWS[0], (1, 3))])
+def test_nditer_writes(x: Any) -> None:
+    run(elements_written, ((x, 9.0), (x.copy(), 1.0)))
+
+
 @pytest.mark.parametrize("x", [ROWS, ROWS[:1], ROWS[:0], ROWS[0]])
 def test_nditer_in_the_order_of_memory(x: Any) -> None:
     run(elements, ((x,), (x.copy(),)))

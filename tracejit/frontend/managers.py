@@ -17,7 +17,7 @@ from tracejit.frontend import generators
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.desugar import BindError, Branch, NotCaught, Statement, TryBlock, WithBlock, suppresses
 from tracejit.frontend.shown_arrays import is_recorded
-from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, Static, type_name
+from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SequenceValue, Static, type_name
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -108,6 +108,8 @@ def enter(st: Statements, item: ast.withitem, manager: FrontValue) -> None:
     elif c.objects.has(manager, "__enter__") and c.objects.has(manager, "__exit__"):
         entered = c.objects.special(manager, "__enter__", [], node) or Static(None)
         ctx.exits = (*ctx.exits, manager)
+    elif isinstance(manager, SequenceValue) and manager.is_manager:
+        entered = manager
     elif not _may_manage(manager):
         text = f"'{type_name(manager)}' object does not support the context manager protocol"
         c.arith.mismatch(TypeError(text), node)

@@ -76,29 +76,56 @@ def _ndenumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue]
     return SequenceValue(total_size(c, x), item)
 
 
+_BY_INDEX = "for i in np.ndindex(x.shape): x[i] = ..."
+
+
 @handles(np.nditer)
 def _nditer(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    """The elements of an array, or of several that are broadcast together, to be read."""
-    order = kwargs.pop("order", Static("K"))
-    if len(args) != 1 or kwargs or order not in (Static("C"), Static("K")):
-        c.ctx.refuse(node, "np.nditer only reads in a script", "for i in np.ndindex(x.shape): x[i] = ...")
+    """The elements of an array, which may be written, or of several that are broadcast together, to be read."""
+    order, flags = kwargs.pop("order", Static("K")), kwargs.pop("op_flags", None)
+    writes = flags is not None and _flags(c, flags, node) in (["readwrite"], ["writeonly"])
+    others = flags is not None and not writes and _flags(c, flags, node) != ["readonly"]
+    if len(args) != 1 or kwargs or others or order not in (Static("C"), Static("K")):
+        c.ctx.refuse(node, "np.nditer takes arrays, order and op_flags of one array in a script", _BY_INDEX)
     is_one = isinstance(args[0], ArrayView)
     given = args if is_one else list(c.expressions.known_items(args[0], node))
     for x in (as_array(c, value, node) for value in given):
         _require_elements(c, x)
         if order == Static("K"):
             _require_order(c, x, node)
+    if writes:
+        if not isinstance(args[0], ArrayView):
+            c.ctx.refuse(node, "what np.nditer writes is one array in a script", _BY_INDEX)
+        x = args[0]
+        c.ctx.require_writeable(x)
+        sources = frozenset([x.storage])
+        return SequenceValue(
+            total_size(c, x), lambda i: c.ctx.point(x, _indices(c, i, x, node)), sources=sources, is_manager=True
+        )
     if isinstance(args[0], ArrayView):
         flat = reshaped(c, args[0], [-1], node)
-        return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]))
+        return SequenceValue(flat.lengths[0], lambda i: c.ctx.element(flat, [i]), is_manager=True)
     made = c.call_object(np.broadcast_arrays, given, {}, node)
     views = [v for v in c.expressions.known_items(made, node) if isinstance(v, ArrayView)]
 
     def item(i: Any) -> FrontValue:
-        places = [c.ctx.as_size(p, node) for p in _places(c, i, views[0].lengths).items]
+        places = _indices(c, i, views[0], node)
         return TupleValue(tuple(c.ctx.element(v, places) for v in views))
 
-    return SequenceValue(total_size(c, views[0]), item)
+    return SequenceValue(total_size(c, views[0]), item, is_manager=True)
+
+
+def _flags(c: Calls, value: FrontValue, node: ast.AST) -> list[str]:
+    """How one array is used, whether it is said for it or for each array."""
+    items = c.expressions.known_items(value, node)
+    if len(items) == 1 and isinstance(items[0], TupleValue | ListValue):
+        items = c.expressions.known_items(items[0], node)
+    return [c.static(item, node, "op_flags") for item in items]
+
+
+def _indices(c: Calls, flat: Size, x: ArrayView, node: ast.AST) -> list[Size]:
+    """The place of an index into the flattened array, as sizes."""
+    return [c.ctx.as_size(p, node) for p in _places(c, flat, x.lengths).items]
 
 
 def _require_elements(c: Calls, x: ArrayView) -> None:
