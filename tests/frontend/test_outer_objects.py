@@ -13,6 +13,7 @@ import pytest
 
 import tracejit as tj
 from tracejit import script
+from tracejit.frontend.function import Lowering
 
 
 def test_names_of_a_module_that_come_and_go():
@@ -185,3 +186,41 @@ class Kind(metaclass=Counted):
 def test_a_method_that_would_run_while_compiling_is_refused():
     with pytest.raises(tj.ScriptError, match="method of Counted"):
         script(lambda x: x * len(Kind))(np.arange(3.0))
+
+
+class Cell:
+    def __init__(self, n):
+        self.n = n
+        self.x = 0.5
+
+
+def set_all(cells, a):
+    total = 0.0
+    for one in cells:
+        for other in cells:
+            one.x = other.n / (one.n + a)
+        total += one.x
+    return total
+
+
+def count_all(cells, a):
+    total = 0
+    for one in cells:
+        one.n += 1
+        total += one.n * a
+    return total
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("fn", "times"), [(set_all, 1), (count_all, 7)])
+def test_attributes_that_are_set_before_they_are_read_are_inputs_at_once(fn, times, monkeypatch):
+    """Numbers that were read first are compiled in until they are found set: then all is lowered again."""
+    lowered = []
+    run = Lowering.run
+    monkeypatch.setattr(Lowering, "run", lambda self, *args: lowered.append(self) or run(self, *args))
+    plain, cells = ([Cell(i) for i in range(6)] for _ in range(2))
+    scripted = script(fn)
+    for a in (2.0, 3.0):
+        assert scripted(cells, a) == fn(plain, a)
+        assert [(c.n, c.x) for c in cells] == [(c.n, c.x) for c in plain]
+    assert len(lowered) == times

@@ -340,7 +340,9 @@ class Statics:
         if name not in known.fields:
             found = getattr(owner, name, MISSING)
             if is_number(found) and access not in self.known.varying:
-                raise AttributeVaries(access)
+                if access in self.guards:  # it was read, and compiled in
+                    raise AttributeVaries(access)
+                self.known.varying.add(access)
             if found is not MISSING:
                 original = self.original.setdefault(id(owner), {})
                 original[name] = self.attribute(owner, name, node)
