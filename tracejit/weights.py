@@ -12,13 +12,21 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 import tracejit as tj
 from tracejit.eager import dtypes
 from tracejit.files import replacing
+
+
+class IncompatibleKeys(NamedTuple):
+    """What a non-strict `load_state_dict` did not find a place or a value for."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
 
 _NAMES = {
     "bool": "BOOL",

@@ -365,3 +365,46 @@ def test_a_parameter_under_two_names_is_refused() -> None:
     other = nn.Parameter(tj.ones(3))
     step(other, tj.zeros(3))
     assert other.grad.tolist() == [2.0] * 3 and p.grad is None
+
+
+def normalised() -> nn.Sequential:
+    tj.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+
+
+def test_a_target_network_and_the_best_weights_are_loaded_in_a_script() -> None:
+    found: list[Any] = []
+    for wrap in (lambda f: f, tj.script):
+        net, target = normalised(), normalised()
+        optimizer = optim.SGD(net.parameters(), 0.5)
+
+        def train(x: Any, y: Any, net: nn.Module = net, target: nn.Module = target, optimizer: Any = optimizer) -> Any:
+            least, best = 1e9, {name: value.clone() for name, value in net.state_dict().items()}
+            for i in range(6):
+                optimizer.zero_grad()
+                loss = nn.functional.mse_loss(net(x), y + 0.1 * target(x).detach())
+                loss.backward()
+                optimizer.step()
+                if loss.item() < least:
+                    least, best = loss.item(), {name: value.clone() for name, value in net.state_dict().items()}
+                if i % 2:
+                    target.load_state_dict(net.state_dict())
+            loaded = net.load_state_dict(best)
+            return least, len(loaded.missing_keys)
+
+        least, missing = wrap(train)(*data())
+        found.append([least, missing, *(v.numpy() for m in (net, target) for v in m.state_dict().values())])
+    for eager, compiled in zip(*found, strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_other_sizes_and_names_are_not_loaded() -> None:
+    net, other, small = network(), network(5), nn.Linear(4, 2)
+
+    def load(source: nn.Module) -> Any:
+        return tj.script(lambda x: net.load_state_dict(source.state_dict()))(tj.zeros(1))
+
+    with pytest.raises(RuntimeError, match="size mismatch for 0.weight"):
+        load(other)
+    with pytest.raises(tj.ScriptError, match="outside the language"):
+        load(small)

@@ -5,46 +5,71 @@ from __future__ import annotations
 
 import ast
 import types
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.hooks import BACKWARD_TABLES, FORWARD_TABLES, MODULE_HOOKS
 from tracejit.frontend.signature import TreeSpec, constant_access
-from tracejit.frontend.values import DictValue, FrontValue, Static, TupleValue
-from tracejit.frontend.written.hooks import with_hooks
+from tracejit.frontend.values import DictValue, FrontValue, ListValue, Static, TupleValue
+from tracejit.frontend.written.hooks import load_state, with_hooks
+from tracejit.weights import IncompatibleKeys
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 _KINDS = ("children", "modules", "parameters", "buffers")
+_STATES = ("state_dict", "load_state_dict")
 _TABLES = ("_modules", "_parameters", "_buffers")
 
 
 def lists_parts(fn: Any) -> bool:
-    """Whether a function is a module's own method that lists its parts."""
+    """Whether a function is a module's own method that lists its parts, or gives or takes what they hold."""
     if not isinstance(fn, types.MethodType) or not hasattr(fn.__self__, "state_dict"):
         return False
     name = fn.__name__.removeprefix("named_")
-    return name in _KINDS and str(fn.__func__.__module__).startswith("tracejit.nn")
+    return name in (*_KINDS, *_STATES) and str(fn.__func__.__module__).startswith("tracejit.nn")
 
 
 def parts(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The parts that such a method lists, each as the attribute that it is."""
     module, kind = fn.__self__, fn.__name__.removeprefix("named_")
+    if kind in _STATES:
+        return _states(c, fn, args, kwargs, node)
     given = [c.static(a, node, "an argument") for a in args]
     options = {name: c.static(v, node, f"'{name}'") for name, v in kwargs.items()}
     if fn.__name__ == kind and given:
         options["recurse"] = given.pop(0)
     if given or options.keys() - {"recurse"}:
         c.ctx.refuse(node, f"{fn.__name__}() takes 'recurse' only in a script", "leave the rest out")
+    found: list[FrontValue] = []
+    for name, part in _by_name(c, module, [name for name, _ in getattr(module, f"named_{kind}")(**options)], node):
+        found.append(part if fn.__name__ == kind else TupleValue((Static(name), part)))
+    return TupleValue(tuple(found))
+
+
+def _by_name(c: Calls, module: Any, names: Iterable[str], node: ast.AST) -> Iterator[tuple[str, FrontValue]]:
+    """The parts with these dotted names."""
     for _, inner in module.named_modules():
         _guard_tables(c, inner)
-    found: list[FrontValue] = []
-    for name, _ in getattr(module, f"named_{kind}")(**options):
+    for name in names:
         part: FrontValue = Static(module)
         for step in name.split(".") if name else ():
             part = c.attribute(part, step, node)
-        found.append(part if fn.__name__ == kind else TupleValue((Static(name), part)))
-    return TupleValue(tuple(found))
+        yield name, part
+
+
+def _states(c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """`state_dict()` and `load_state_dict(state)` of a dict whose keys are known."""
+    own = dict(_by_name(c, fn.__self__, fn.__self__.state_dict(), node))
+    if fn.__name__ == "state_dict" and not args and not kwargs:
+        return DictValue({name: c.gradients.detach(part) for name, part in own.items()})
+    state = args[0] if len(args) == 1 and not kwargs and fn.__name__ != "state_dict" else None
+    if not isinstance(state, DictValue) or state.items.keys() != own.keys():
+        instead = "module.load_state_dict(other.state_dict()), of modules with the same names"
+        c.ctx.refuse(node, f"{fn.__name__}() of these arguments is outside the language", instead)
+    trios = [TupleValue((Static(name), part, state.items[name])) for name, part in own.items()]
+    c.call_object(load_state, [Static(type(fn.__self__).__name__), TupleValue(tuple(trios))], {}, node)
+    return TupleValue((ListValue([], c.ctx.level), ListValue([], c.ctx.level)), IncompatibleKeys)
 
 
 def _guard_tables(c: Calls, module: Any) -> None:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import tracejit as tj
 from tracejit.eager.hooks import MODULE_HOOKS, RemovableHandle
 from tracejit.nn.hooks import call_with_hooks
 from tracejit.nn.parameter import Parameter
+from tracejit.weights import IncompatibleKeys
 
 Hook = Callable[..., Any]
-
-
-class IncompatibleKeys(NamedTuple):
-    """What a non-strict `load_state_dict` did not find a place or a value for."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Module:
