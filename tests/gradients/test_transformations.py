@@ -241,6 +241,35 @@ def test_results_without_a_derivative_name_their_line() -> None:
     assert len(caught.traceback) <= 3
 
 
+def test_jacobians_of_functions_that_return_their_arguments() -> None:
+    one, zero = np.eye(4), np.zeros((4, 4))
+    np.testing.assert_array_equal(tj.jacobian(lambda x: x)(X), one)
+    same, twice = tj.jacobian(lambda x: [x, x * 2.0])(X)
+    np.testing.assert_array_equal((same, twice), (one, one * 2.0))
+    by_first, by_second = tj.jacobian(lambda x, y: y, (0, 1))(X, X + 1.0)
+    np.testing.assert_array_equal((by_first, by_second), (zero, one))
+    found = tj.jacobian(lambda p: {"w": p["w"], "sum": p["w"].sum()})({"w": X})
+    np.testing.assert_array_equal(found["w"]["w"], one)
+    np.testing.assert_array_equal(found["sum"]["w"], np.ones(4))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: tj.grad(lambda y: y * 2.0)(x),
+        lambda x: tj.grad(lambda y: y.argmax())(x),
+        lambda x: tj.grad(lambda y: y.sum() * 1j)(x),
+        lambda x: tj.grad(lambda k, y: y.sum() * k)(3, x),
+        lambda x: tj.jacobian(lambda y: y.astype(np.int64))(x),
+    ],
+)
+def test_what_has_no_derivative_has_none_inside_scripts(call) -> None:
+    with pytest.raises(tj.NotDifferentiable):
+        call(X)
+    with pytest.raises(tj.NotDifferentiable, match=r"\(line"):
+        tj.script(call)(X)
+
+
 def test_flat_functions_have_slope_zero() -> None:
     np.testing.assert_array_equal(tj.grad(lambda x: np.sum(np.floor(x * 3.0) * np.sign(x)))(X), np.zeros(4))
     assert tj.grad(lambda x: float(int(x)) * 2.0)(3.7) == 0.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.backward import COMPLEX_LOSS
-from tracejit.errors import ScriptError
+from tracejit.errors import NotDifferentiable, ScriptError
 from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.heap import place_key
@@ -409,6 +409,7 @@ class Gradients:
         y, aux = result, None
         if transformed.has_aux:
             y, aux = calls.expressions.unpackable(result, 2, node)
+        self.require_number(y)
         self.restore([leaf for group in leaves for leaf in group])
         value, seed = self.cotangent(y, None, node)
         xs = [leaf[0] for group in leaves for leaf in group]
@@ -420,6 +421,19 @@ class Gradients:
         if transformed.kind == "grad":
             return gradient if aux is None else TupleValue((gradient, aux))
         return TupleValue((y if aux is None else TupleValue((y, aux)), gradient))
+
+    def require_number(self, y: FrontValue) -> None:
+        """What `tj.grad` is taken of is one real number. Raises NotDifferentiable."""
+        if not isinstance(y, ArrayView | Number):
+            return
+        reason = "not a float"
+        if isinstance(y, ArrayView) and y.rank:
+            reason = "not one number (see jacobian and vjp)"
+        elif y.dtype.is_complex:
+            reason = "not a real number: take its real part or abs"
+        elif y.dtype.is_inexact:
+            return
+        raise NotDifferentiable("grad", f"the function returns {describe(y)}, {reason}", self.calls.ctx.b.span)
 
     def positions(self, argnums: int | tuple[int, ...], count: int, node: ast.AST) -> tuple[int, ...]:
         """`argnums` as places among so many arguments; ValueError at that line where there is none."""
@@ -459,7 +473,8 @@ class Gradients:
             case GrowingList(storages) if any(is_differentiable(ctx.storage.bases[s].type) for s in storages):
                 ctx.refuse(node, "there is no derivative by a list of any length", "make an array of its items")
             case Number() | ArrayView() | Static(int()):
-                ctx.check_false("NotDifferentiable", f"{describe(x)} has no derivative: it is not a float")
+                ctx.at(node)
+                raise NotDifferentiable(describe(x), "it is not a float", ctx.b.span)
             case _:
                 return x
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.errors import NotDifferentiable
 from tracejit.frontend.arguments import argument_numbers, bound_to
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.values import (
@@ -381,6 +382,8 @@ class Jacobian:
         if isinstance(y, Number):
             gradient = Transformed("grad", self.fn, number)
             return calls.call_value(gradient, args, {}, node)
+        if isinstance(y, ArrayView) and not y.dtype.is_inexact:
+            raise NotDifferentiable("jacobian", f"the function returns {describe(y)}", calls.ctx.b.span)
         if not isinstance(y, ArrayView) or not isinstance(x, ArrayView | Number):
             calls.ctx.refuse(node, f"the Jacobian of {describe(y)} by {describe(x)}", "use arrays and numbers")
         along = Static(_Along(self.fn, args, number))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tracejit.errors import NotDifferentiable
@@ -26,6 +27,7 @@ from tracejit.transformations.base import (
     tree_of,
     value_of,
     variables_of,
+    with_results,
     without_views,
 )
 from tracejit.transformations.gradients import grad
@@ -70,8 +72,12 @@ class JacobianFunction(Transformation):
         self._note_outputs(lowered, lowered.result, outputs)
         if not outputs:
             raise NotDifferentiable("jacobian", f"{self.__name__} returns no float")
-        graph = jacobian_graph(lowered.graph, outputs, wanted)
-        index = iter(range(n_user(lowered.graph), n_user(graph)))
+        own = n_user(lowered.graph)
+        returned = [y for y in outputs if y not in lowered.graph.results]  # parameters, which are no results otherwise
+        graph = jacobian_graph(with_results(lowered.graph, [], returned), outputs, wanted)
+        results = (*graph.results[:own], *graph.results[own + len(returned) :])
+        graph = replace(graph, body=replace(graph.body, results=results))
+        index = iter(range(own, n_user(graph)))
 
         def by_arguments() -> Leaf:
             trees = [
