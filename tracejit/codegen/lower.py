@@ -89,12 +89,12 @@ def lower(graph: Graph, target: str = "cpu", layouts: Sequence[bool] | None = No
 
 @dataclass(slots=True)
 class Tables:
-    """What the functions of one program share: the functions' names, kernels, errors and prints."""
+    """What the functions of one program share: the functions' names, kernels, and the numbers of errors and prints."""
 
     functions: dict[Graph, str] = field(default_factory=dict[Graph, str])
     kernels: Kernels = field(default_factory=Kernels)
-    errors: list[ErrorSite] = field(default_factory=list[ErrorSite])
-    prints: list[PrintSite | ReportSite] = field(default_factory=list["PrintSite | ReportSite"])
+    errors: dict[ErrorSite, int] = field(default_factory=dict[ErrorSite, int])
+    prints: dict[PrintSite | ReportSite, int] = field(default_factory=dict["PrintSite | ReportSite", int])
     moving: dict[Graph, tuple[int, ...]] = field(default_factory=dict[Graph, tuple[int, ...]])
 
     def moving_lists(self, graph: Graph) -> tuple[int, ...]:
@@ -541,9 +541,7 @@ class Lowering:
 
     def error(self, site: ErrorSite) -> int:
         """The number of an error."""
-        if site not in self.tables.errors:
-            self.tables.errors.append(site)
-        return self.tables.errors.index(site)
+        return self.tables.errors.setdefault(site, len(self.tables.errors))
 
     def print(self, template: str, values: Sequence[Expr]) -> None:
         """Print values by a `str.format` template."""
@@ -557,9 +555,8 @@ class Lowering:
 
     def tell(self, site: PrintSite | ReportSite, values: Sequence[Expr]) -> None:
         """Call the host with values."""
-        if site not in self.tables.prints:
-            self.tables.prints.append(site)
-        self.emit(Call("print", (Const(self.tables.prints.index(site), I64), *values)))
+        number = self.tables.prints.setdefault(site, len(self.tables.prints))
+        self.emit(Call("print", (Const(number, I64), *values)))
 
     def load(self, array: Array, index: Sequence[Expr], name: str) -> Element:
         """An element of an array, read now."""
