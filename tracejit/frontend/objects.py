@@ -247,8 +247,7 @@ class Objects:
     # -- attributes ---------------------------------------------------------------------------------------------
 
     def descriptor(self, member: Any, name: str) -> Any:
-        """A method of a class attribute which says what the attribute of an instance is; None where it has none, or is
-        not of a class of the user's."""
+        """A method of a class attribute of the user's that says what that of an instance is; None where it has none."""
         cls: type = type(member)
         module = cls.__module__.partition(".")[0]
         if module in sys.stdlib_module_names or module in ("numpy", "tracejit"):
@@ -281,6 +280,8 @@ class Objects:
             return made
         if name == "__class__":
             return Static(o.cls)
+        if name == "__dict__":
+            self.ctx.refuse(node, "the __dict__ of an object made in a script is out of reach", "setattr(o, name, v)")
         return self.member(o, o.cls, name, node)
 
     def present(self, o: ObjectValue, name: str, node: ast.AST) -> FrontValue:
@@ -480,8 +481,7 @@ class Objects:
     def tried(self, op: str, x: FrontValue, y: FrontValue) -> list[tuple[FrontValue, str, FrontValue]]:
         """The methods that an operator asks, in Python's order: the right side first where its class is a subclass of
         the other's and has one of its own; of two of one class, the left side only, except to compare."""
-        left, right = OPERATORS[op]
-        first, second = class_of(x), class_of(y)
+        (left, right), first, second = OPERATORS[op], class_of(x), class_of(y)
         found = [(x, left, y), (y, right, x)]
         if first is None or second is None:
             return found

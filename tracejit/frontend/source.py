@@ -27,6 +27,7 @@ from tracejit.eager.traceable import is_public
 from tracejit.errors import ScriptError, Span
 from tracejit.frontend.cells import rewritten
 from tracejit.frontend.patterns import Rewriter
+from tracejit.frontend.private_names import with_private_names
 from tracejit.records import record
 
 FunctionNode = ast.FunctionDef | ast.Lambda
@@ -239,7 +240,9 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
         raise ScriptError("an async function is outside the language", span, instead="define a plain function")
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     place = getattr(fn, "__tracejit_place__", None)
-    return FunctionSource(rewritten(node), filename, code.co_name, fn.__globals__, cells, fn, place)
+    return FunctionSource(
+        rewritten(with_private_names(node, code)), filename, code.co_name, fn.__globals__, cells, fn, place
+    )
 
 
 def _command() -> str:
