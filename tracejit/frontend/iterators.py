@@ -81,6 +81,8 @@ def as_written(c: Calls, fn: Any, call: ast.Call) -> FrontValue | None:
     match call.args:
         case [ast.GeneratorExp(), *_] if fn is next:
             return _next_of_generator(c, call)
+        case [ast.GeneratorExp() as generator] if (fn is any or fn is all) and not _is_harmless(generator):
+            return _any_or_all(c, call, generator, fn is any)
         case [ast.Starred(inner)] if fn is zip:
             rows = c.expressions.value(inner)
             if isinstance(rows, GrowingList) and isinstance(rows.kind, TupleKind):
@@ -112,24 +114,63 @@ def _next_of_generator(c: Calls, call: ast.Call) -> FrontValue:
     """`next(... for ...)`: what a function gives that returns the first item."""
     generator, *default = call.args
     assert isinstance(generator, ast.GeneratorExp)
-    made: ast.FunctionDef | None = call.__dict__.get("_tracejit_next")
+    missing = ast.Raise(ast.Constant(StopIteration)) if not default else ast.Return(default[0])  # type: ignore[arg-type]
+    made = _function(call, generator, ast.Return(generator.elt), [missing])
+    return c.call_value(_closure(c, made), [], {}, call)
+
+
+def _any_or_all(c: Calls, call: ast.Call, generator: ast.GeneratorExp, wanted: bool) -> FrontValue:
+    """`any(... for ...)` and `all(... for ...)`, which leave the items behind the one that decides."""
+    found = generator.elt if wanted else ast.UnaryOp(ast.Not(), generator.elt)
+    step = ast.If(found, [ast.Return(ast.Constant(wanted))], [])
+    made = _function(call, generator, step, [ast.Return(ast.Constant(not wanted))])
+    return c.call_value(_closure(c, made), [], {}, call)
+
+
+def one_by_one(c: Calls, node: ast.expr) -> FrontValue | None:
+    """What a `for` runs over, if that is a generator expression of which it can be told when it makes an item."""
+    if not isinstance(node, ast.GeneratorExp) or _is_harmless(node):
+        return None
+    return c.call_value(_closure(c, _function(node, node, ast.Expr(ast.Yield(node.elt)), [])), [], {}, node)
+
+
+def _is_harmless(generator: ast.GeneratorExp) -> bool:
+    """Whether it cannot be told when, or whether, an item is made: that raises and changes nothing."""
+    parts = [generator.elt, *(test for g in generator.generators for test in g.ifs)]
+    parts += [g.iter for g in generator.generators[1:]]
+    kinds = ast.Name, ast.Constant, ast.Attribute, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.IfExp, ast.Tuple
+    raising = ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.LShift, ast.RShift, ast.MatMult
+    for n in (n for part in parts for n in ast.walk(part)):
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in ("isinstance", "len", "abs"):
+            continue
+        if isinstance(n, raising) or (isinstance(n, ast.expr) and not isinstance(n, kinds)):
+            return False
+    return True
+
+
+def _function(node: ast.AST, generator: ast.GeneratorExp, step: ast.stmt, end: list[ast.stmt]) -> ast.FunctionDef:
+    """A function that does something with each item of a generator expression: the same one each time."""
+    made: ast.FunctionDef | None = node.__dict__.get("_tracejit_items")
     if made is None:
-        body: ast.stmt = ast.Return(generator.elt)
+        body = step
         for part in reversed(generator.generators):
             for test in reversed(part.ifs):
                 body = ast.If(test, [body], [])
             body = ast.For(part.target, part.iter, [body], [])
-        missing = ast.Raise(ast.Constant(StopIteration)) if not default else ast.Return(default[0])  # type: ignore[arg-type]
         arguments = ast.arguments([], [], None, [], [], None, [])
-        made = ast.FunctionDef("<genexpr>", arguments, [body, missing], [], None)
+        made = ast.FunctionDef("<genexpr>", arguments, [body, *end], [], None)
         for inner in ast.walk(made):
             if "lineno" in inner._attributes and not hasattr(inner, "lineno"):
                 ast.copy_location(inner, generator)  # type: ignore[type-var]
-        call.__dict__["_tracejit_next"] = made
+        node.__dict__["_tracejit_items"] = made
+    return made
+
+
+def _closure(c: Calls, made: ast.FunctionDef) -> Closure:
     frame = c.ctx.frame
-    own = frame.source
+    own = frame.source_of(made.body[0])
     source = FunctionSource(made, own.filename, own.name, own.globals, own.closure, own.function)
-    return c.call_value(Closure(source, frame.scope or frame), [], {}, call)
+    return Closure(source, frame.scope or frame)
 
 
 # -- itertools ------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.iterators import one_by_one
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
@@ -413,7 +414,8 @@ class Statements:
     # -- loops -----------------------------------------------------------------------------------------------------
 
     def for_loop(self, s: ForLoop) -> None:
-        runs_over = self.calls.objects.iterated(self.expressions.value(s.iter), s.iter)
+        over = one_by_one(self.calls, s.iter) or self.expressions.value(s.iter)
+        runs_over = self.calls.objects.iterated(over, s.iter)
         if isinstance(runs_over, GeneratorValue):
             generators.run(self, s, runs_over)
             return
