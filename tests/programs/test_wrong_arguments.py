@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass
 from typing import Any, NamedTuple
@@ -276,6 +277,20 @@ def _error(fn: Callable[..., Any], *args: Any) -> str:
     with pytest.raises(TypeError) as caught:
         fn(*args)
     return str(caught.value)
+
+
+def test_arguments_that_functions_of_math_and_numpy_do_not_take() -> None:
+    for call in (
+        lambda x: math.sqrt(x=x),
+        lambda x: math.sqrt(x, base=2),
+        lambda x: math.floor(x, 1),
+        lambda x: np.float32(x, 1),
+        lambda x: np.int64(x, dtype="i4"),
+        lambda x: np.isscalar(x, 1),
+    ):
+        for fn in (call, script(call)):
+            with pytest.raises(TypeError):
+                fn(2.0)
 
 
 def test_several_sizes_that_are_no_tuple() -> None:

@@ -328,6 +328,8 @@ class Calls:
         if (written := replacement(fn)) is not None:
             return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)
+        if known is not None and known.startswith("math."):
+            require_arguments(self, fn, args, kwargs, node)
         if known is not None and arrays.is_available(known):
             made = arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
             note_maker(self.ctx, made, is_numpys(fn))

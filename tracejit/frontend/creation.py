@@ -444,6 +444,8 @@ def _lifted(c: Calls, x: ArrayView) -> ArrayView:
 def _scalar_type(cls: type) -> Callable[..., FrontValue]:
     def handler(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         dtype = BY_NUMPY_NAME[np.dtype(cls).name]
+        if len(args) > 1 or kwargs:
+            c.arith.mismatch(TypeError(f"{cls.__name__}() takes one number or array"), node)
         value = c.as_operand(args[0]) if args else Static(0)
         if isinstance(value, ArrayView) and value.rank:
             return converted(c, value, dtype)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager import facts
-from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arguments import Arguments, as_array, bound_to
 from tracejit.frontend.arrays import reshaped, total_size
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.values import (
@@ -183,7 +183,7 @@ for _question in (
 
 @handles(np.isscalar)
 def _isscalar(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
-    value = args[0]
+    value = bound_to(c, np.isscalar, args, kwargs, node)["element"]
     return Static(isinstance(value, Number) or (isinstance(value, Static) and np.isscalar(value.value)))
 
 
