@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from ctypes import c_int64
 from pathlib import Path
@@ -214,6 +215,13 @@ def test_without_a_linker_the_error_says_what_to_do(tmp_path: Path, monkeypatch:
     with pytest.raises(ExportError, match=r"path ending in \.o"):
         write_program(program(ROWS), tmp_path / "model.so")
     assert write_program(program(ROWS), tmp_path / "model.o").stat().st_size > 0
+
+
+def test_without_room_for_the_linkers_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(ExportError, match="cannot link"):
+        write_program(program(ROWS), tmp_path / "model.so")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_object_for_another_machine(tmp_path: Path) -> None:

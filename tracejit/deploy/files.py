@@ -57,9 +57,16 @@ def _member(name: str, data: bytes) -> bytes:
 def shared_library(object_code: bytes, soname: str, stays: bool = False) -> bytes:
     """Link one object into a shared library with whatever linker there is; one that `stays` is never unloaded.
 
-    Raises ExportError where none is found (and says what to do instead) or where it fails.
+    Raises ExportError where none is found (and says what to do instead), where it fails, or where there is no room for
+    temporary files.
     """
-    command = _linker()
+    try:
+        return _linked(_linker(), object_code, soname, stays)
+    except OSError as error:
+        raise ExportError(f"cannot link {soname}: {error.strerror or error}") from error
+
+
+def _linked(command: Sequence[str], object_code: bytes, soname: str, stays: bool) -> bytes:
     with tempfile.TemporaryDirectory(prefix="tracejit-") as folder:
         source, target = Path(folder) / "object.o", Path(folder) / "library.so"
         source.write_bytes(object_code)
