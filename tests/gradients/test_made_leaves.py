@@ -182,6 +182,27 @@ def test_a_gradient_penalty_trains() -> None:
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
 
+def test_penalties_of_several_trips_are_summed() -> None:
+    """A backward behind the loop whose trips made tensors that ask for gradients, by what is outside."""
+    found = []
+    for wrap in (lambda f: f, script):
+        w = tj.tensor(X, dtype=tj.float64, requires_grad=True)
+
+        def train(x: Any, n: int, w: Any = w) -> Any:
+            total = w.sum() * 0
+            for t in range(n):
+                z = (x * (t + 1)).requires_grad_()
+                (g,) = tj.autograd.grad(((z * w) ** 3).sum(), [z], create_graph=True)
+                total = total + (g * g).sum()
+            total.backward()
+            return total
+
+        total = wrap(train)(tj.tensor(X, dtype=tj.float64), 3)
+        found.append((total.item(), w.grad.numpy()))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-12)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-12)
+
+
 def returned(x, n):
     return x.clone().requires_grad_()
 
@@ -229,6 +250,11 @@ def asked_of_the_trip_before(x, n):
     return total
 
 
+def left_in_an_argument(x, n):
+    p = tj.ones(3, dtype=tj.float64, requires_grad=True)
+    x[0] = (p * n).sum()
+
+
 def in_a_recursion(x, n):
     def walk(h, depth):
         if depth == 0:
@@ -250,6 +276,7 @@ def in_a_recursion(x, n):
         (asked_behind_the_loop, "a trip of a loop before"),
         (spent_behind_the_loop, "a trip of a loop before"),
         (asked_of_the_trip_before, "a trip of a loop before"),
+        (left_in_an_argument, "argument is given"),
         (in_a_recursion, "calls itself"),
     ],
 )

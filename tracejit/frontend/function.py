@@ -361,6 +361,7 @@ class Lowering:
             if c and self.ctx.storage.bases[c] is not p
         )
         finals = [self.ctx.storage.bases[self.classes[i]] for i in inout]
+        results.require_apart(finals)
         ops = (*self.prologue, *self.top.ops)
         body = Block(tuple(self.params), ops, (*results.outputs, *finals))
         policy = {**self.policy, **({"any_size": True} if self.any_size else {})}

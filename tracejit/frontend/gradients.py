@@ -239,7 +239,7 @@ class Gradients:
         classes = [c for c in self.leaves if c in ctx.storage.bases]
         every = [self.versions(c) for c in classes]
         truths = [any_of(ctx.b, by) for by in zip(*map(self.required, ys), strict=True)]
-        if any(map(self.leads_to_ended, ys)):
+        if all(truth is False for truth in truths):
             raise ScriptError(_ENDED, ctx.b.span, instead="call backward() there")
         found = [x for x in zip(classes, every, truths, strict=True) if x[2] is not False]
         return [c for c, *_ in found], [xs for _, xs, _ in found], [truth for *_, truth in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -354,6 +354,14 @@ class Results:
             if leads is not False:
                 found.append(History(i, self.output(leads) if isinstance(leads, Value) else None))
         return tuple(found)
+
+    def require_apart(self, contents: Iterable[Value]) -> None:
+        """Refuse to leave in arguments what leads to tensors that the script made and that ask for gradients."""
+        gradients = self.c.gradients
+        for value in contents if gradients.made else ():
+            if is_differentiable(value.type) and any(gradients.reached_by(value, gradients.made)):
+                reason = "an argument is given what leads to a tensor that the script made, and that asks for gradients"
+                raise ScriptError(reason, self.span(), instead="write x.detach() into it")
 
     def gradients(self) -> tuple[LeftGradient, ...]:
         """What the script did to `.grad` of the inputs."""
