@@ -57,6 +57,31 @@ def test_scalars_and_control_flow_stay_run_time(tmp_path: Path) -> None:
         assert (total, count) == (float(conditional(x, limit, n)[0]), n)
 
 
+def arrays_in_a_list_that_change(x: Any, n: int) -> Any:
+    def energy(x: Any) -> Any:
+        items = []
+        for i in range(n):
+            items.append(x * i)
+        for item in items:
+            item += item * x
+        items[0][0] = 7.0
+        total = 0.0
+        for item in items:
+            total = total + (item * item).sum()
+        return total
+
+    return tj.value_and_grad(energy)(x)
+
+
+def test_arrays_in_lists_change_in_place(tmp_path: Path) -> None:
+    library = exported(arrays_in_a_list_that_change, [tj.tensor([1.0, 2.0]), 3], tmp_path)
+    for x, n in [([1.0, 2.0, -3.0], 4), ([0.5], 1)]:
+        value, gradient = arrays_in_a_list_that_change(tj.tensor(x), n)
+        found = library(np.array(x, "f4"), n)
+        assert found[0] == pytest.approx(value.item(), rel=1e-6)
+        np.testing.assert_allclose(found[1], gradient.numpy(), rtol=1e-6)
+
+
 def loss_and_gradients(x: Any, y: Any, w1: Any, w2: Any) -> Any:
     loss = (network(x, w1, w2) - y).pow(2).sum()
     loss.backward()
