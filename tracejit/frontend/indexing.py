@@ -347,6 +347,9 @@ class Indexing:
         ctx = self.ctx
         for k, length in enumerate(mask.lengths):
             expected = view.lengths[axis + k]
+            if isinstance(length, int) and isinstance(expected, int) and length != expected:
+                text = f"boolean index did not match indexed array along axis {axis + k}; size of axis is {expected}"
+                self.arith.mismatch(IndexError(f"{text} but size of boolean axis is {length}"), node)
             if key(length) != key(expected):
                 same = ctx.b.emit("eq", (ctx.size_value(length), ctx.size_value(expected)))[0]
                 text = (

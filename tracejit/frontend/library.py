@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 
 #: Functions that store what a ufunc of NumPy's gives: a result of another kind is a TypeError.
+_STRETCHED = ("clip", "einsum", "outer", "percentile", "quantile")  #: their results are stretched to the shape of `out`
+
 _ENDING_IN_UFUNCS = {
     "clip": "clip",
     "outer": "multiply",
@@ -125,9 +127,25 @@ def library_call(
             calls.arith.mismatch(ValueError("output array is not acceptable: it must have the right datatype"), node)
         if library.name in ("argmax", "argmin") and not np.can_cast(out.dtype.numpy_name, np.int64):
             calls.arith.mismatch(TypeError("Cannot cast array data to dtype('int64') according to 'safe'"), node)
+        if library.name not in _STRETCHED:
+            _require_shape(calls, result, out, node)
         calls.indexing.assign(out, result, node)
         return out
     return result
+
+
+def _require_shape(calls: Calls, result: FrontValue, out: ArrayView, node: ast.AST) -> None:
+    """A ValueError where `out` has not the shape of the result."""
+    lengths = result.lengths if isinstance(result, ArrayView) else ()
+    error = ValueError("output array does not match the result")
+    if len(lengths) != out.rank:
+        calls.arith.mismatch(error, node)
+    for n, m in zip(lengths, out.lengths, strict=True):
+        if isinstance(n, int) and isinstance(m, int) and n != m:
+            calls.arith.mismatch(error, node)
+        if not calls.ctx.same_lengths((n,), (m,)):
+            same = calls.ctx.b.emit("eq", (calls.ctx.size_value(n), calls.ctx.size_value(m)))[0]
+            calls.ctx.check(same, "ValueError", str(error))
 
 
 def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -> Any:

@@ -125,8 +125,16 @@ def average(b: Any, x: Operand, axis: Axis = None, weights: Operand = None, *, k
     if weights is None:
         return mean(b, x, axis, keepdims=keepdims)
     x, weights = inexact(b, x), inexact(b, weights)
+    apart = "Axis must be specified when shapes of a and weights differ."
+    if b.rank(weights) != b.rank(x) and axis is None:
+        raise DTypeMismatch(apart)
+    if b.rank(weights) == b.rank(x):
+        for n, m in zip(b.shape(x), b.shape(weights), strict=True):
+            agree(b, n, m, apart, kind="TypeError" if axis is None else "ValueError")
     if b.rank(weights) < b.rank(x) and isinstance(axis, int):
         along = one_axis(axis, b.rank(x))
+        text = "Shape of weights must be consistent with shape of a along specified axis."
+        agree(b, b.shape(x)[along], b.shape(weights)[0], text)
         column = (count_of(b, weights), *(1,) * (b.rank(x) - 1 - along))
         weights = b.reshape(weights, column)
     x, weights = coerce.binary(b, x, weights)

@@ -12,9 +12,11 @@ mean_of_known, max_of_known, min_of_known = Library("nanmean"), Library("nanmax"
 
 
 def stored(made: Any, out: Any) -> Any:
-    """A result, written into `out` if that is given."""
+    """A result, written into `out` if that is given, whose shape is to be that of the result."""
     if out is None:
         return made
+    if np.shape(made) != out.shape:
+        raise ValueError(f"output array of shape {out.shape} does not match a result of shape {np.shape(made)}")
     out[...] = made
     return out
 

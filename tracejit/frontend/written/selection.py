@@ -8,6 +8,7 @@ import numpy as np
 
 from tracejit.frontend.written import each, extended, refuse, written
 from tracejit.frontend.written.arrangement import across
+from tracejit.frontend.written.reductions import stored
 
 
 @written(np.choose, methods="choose")
@@ -27,14 +28,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     made = np.where(a == n - 1, last, last)
     for k in reversed(each(n - 1)):
         made = np.where(a == k, choices[k], made)
-    return _stored(made[()], out)
-
-
-def _stored(made: Any, out: Any) -> Any:
-    if out is None:
-        return made
-    out[...] = made
-    return out
+    return stored(made[()], out)
 
 
 @written(np.select)
@@ -103,7 +97,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "r
     if places.dtype.kind not in "iu":
         places = places.astype(np.int64)  # those of lists, whatever they are
     places = _in_range(places, x.size if axis is None else x.shape[axis], mode)
-    return _stored(np.take(x, places[()], axis), out)
+    return stored(np.take(x, places[()], axis), out)
 
 
 @extended("clip")
@@ -114,19 +108,23 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
         if np.asarray(a).dtype.kind == "b":
             raise TypeError("ufunc 'positive' has no loop for bools")
         return np.positive(a, out=out)
-    return _stored(np.clip(a, low, high), out)
+    made = np.clip(a, low, high)
+    if out is None:
+        return made
+    out[...] = made
+    return out
 
 
 @extended("dot")
 def dot(a: Any, b: Any, out: Any) -> Any:
     """The product, written into an array."""
-    return _stored(np.dot(a, b), out)
+    return stored(np.dot(a, b), out)
 
 
 @extended("matmul")
 def matmul(x1: Any, x2: Any, out: Any) -> Any:
     """The product, written into an array."""
-    return _stored(np.matmul(x1, x2), out)
+    return stored(np.matmul(x1, x2), out)
 
 
 @written(np.extract)
@@ -278,6 +276,9 @@ def _require_places(a: Any, kth: Any, axis: Any) -> None:
 @written(np.lexsort)
 def lexsort(keys: Any, axis: Any = -1) -> Any:
     """The places in the order of several keys, the last one first."""
+    for k in each(len(keys))[1:]:
+        if np.shape(keys[k]) != np.shape(keys[0]):
+            raise ValueError("all keys need to be the same shape")
     order = np.argsort(keys[0], kind="stable")
     for k in each(len(keys))[1:]:
         order = order[np.argsort(np.asarray(keys[k])[order], kind="stable")]

@@ -147,6 +147,10 @@ def cov(
         made = apart @ np.conj(apart).T / max(rows.shape[1] - freedom, 0)
         return np.squeeze(made) if _is_one(rows) else made
     weights = np.ones(rows.shape[1])
+    if fweights is not None and np.size(fweights) != rows.shape[1]:
+        raise RuntimeError("incompatible numbers of samples and fweights")
+    if aweights is not None and np.size(aweights) != rows.shape[1]:
+        raise RuntimeError("incompatible numbers of samples and aweights")
     if fweights is not None:
         weights = weights * fweights
     if aweights is not None:
@@ -234,6 +238,8 @@ def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any 
         bins_x, bins_y = bins, bins
     edges_x = np.histogram(x, bins_x, None if range is None else range[0])[1]
     edges_y = np.histogram(y, bins_y, None if range is None else range[1])[1]
+    if np.size(x) != np.size(y):
+        raise ValueError("x and y must have the same length.")
     place_x, held_x = binned(np.asarray(x), edges_x)
     place_y, held_y = binned(np.asarray(y), edges_y)
     held = held_x & held_y

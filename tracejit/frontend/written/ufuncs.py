@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.frontend.written import Library, each, refuse
+from tracejit.frontend.written.reductions import stored
 
 scatter_add = Library("scatter_add")
 
@@ -129,12 +130,10 @@ def reduce(
         lines = fold_first(ufunc, np.moveaxis(lines, axes[k] - k, 0), initial if k == 0 else None)
     if keepdims:
         lines = np.expand_dims(lines, axes)
-    if out is not None:
-        if out.dtype.kind in "iub" and np.asarray(lines).dtype.kind in "fc" and ufunc not in REORDERABLE:
-            refuse("a fold of fractions into whole numbers", f"out[...] = np.{ufunc.__name__}.reduce(x)")
-        out[...] = lines
-        return out
-    return lines
+    folds_in_order = ufunc not in REORDERABLE
+    if out is not None and folds_in_order and out.dtype.kind in "iub" and np.asarray(lines).dtype.kind in "fc":
+        refuse("a fold of fractions into whole numbers", f"out[...] = np.{ufunc.__name__}.reduce(x)")
+    return stored(lines, out)
 
 
 def fold_first(ufunc: Any, x: Any, initial: Any) -> Any:
@@ -160,10 +159,7 @@ def accumulate(ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = 
     lines = np.moveaxis(made, axis, 0)
     for k in range(1, lines.shape[0]):
         lines[k] = ufunc(lines[k - 1], lines[k])
-    if out is not None:
-        out[...] = made
-        return out
-    return made
+    return stored(made, out)
 
 
 def at(ufunc: Any, x: Any, indices: Any, values: Any = None) -> Any:
@@ -196,7 +192,4 @@ def reduceat(ufunc: Any, x: Any, indices: Any, axis: Any = 0, dtype: Any = None,
         for n in range(first + 1, last):
             made[k] = ufunc(made[k], lines[n])
     made = np.moveaxis(made, 0, axis)
-    if out is not None:
-        out[...] = made
-        return out
-    return made
+    return stored(made, out)
