@@ -45,6 +45,10 @@ class Counted:
         return Module("define i64 @f(i64 %x) {\n  ret i64 %x\n}\n")
 
 
+def never() -> bool:
+    return False
+
+
 def test_code_is_made_once_however_many_threads_ask() -> None:
     counted, here, found = Counted(), stock(), []
     threads = [threading.Thread(target=lambda: found.append(here.get(counted.code))) for _ in range(5)]
@@ -57,17 +61,23 @@ def test_code_is_made_once_however_many_threads_ask() -> None:
 
 def test_code_made_ahead_is_there_in_this_process_and_in_others() -> None:
     counted, here = Counted(), stock()
-    here.ahead([counted.code, counted.code])
+    here.ahead([counted.code, counted.code], never)
     data = here.get(counted.code)
     disk.flush()
     other = stock()
-    other.ahead([counted.code])
+    other.ahead([counted.code], never)
     assert (other.get(counted.code), counted.made) == (data, 1)
+
+
+def test_nothing_more_is_made_ahead_once_it_is_not_wanted() -> None:
+    counted, here = Counted(), stock()
+    here.ahead([counted.code], lambda: True)
+    assert counted.made == 0
 
 
 def test_code_that_could_not_be_made_is_tried_again() -> None:
     counted, here = Counted(failures=2), stock()
-    for attempt in (here.get, lambda code: here.ahead([code])):
+    for attempt in (here.get, lambda code: here.ahead([code], never)):
         with pytest.raises(KeyError):
             attempt(counted.code)
     assert here.get(counted.code) and counted.made == 3
@@ -76,7 +86,7 @@ def test_code_that_could_not_be_made_is_tried_again() -> None:
 def test_what_is_claimed_is_left_to_the_one_who_claimed_it() -> None:
     counted, here = Counted(), stock()
     with here.claimed([counted.code.key, "other"]) as own, here.claimed([counted.code.key]) as rest:
-        here.ahead([counted.code])
+        here.ahead([counted.code], never)
         here.put(counted.code.key, b"made elsewhere")
     assert (own, rest, counted.made) == ([counted.code.key, "other"], [], 0)
     assert here.get(counted.code) == b"made elsewhere"

@@ -1,7 +1,7 @@
 """What a process compiles and links with: target machines, the native support library, libraries of object code.
 
-Every library is linked against the support library, which also holds the addresses of the C library functions
-that compiled code may call. A symbol nobody knows is an error when linking, never a crash when calling.
+Every library is linked against the support library and the C library. A symbol nobody knows is an error when linking,
+never a crash when calling.
 """
 
 from __future__ import annotations
@@ -177,8 +177,6 @@ class Engine:
         self._parts: dict[tuple[str, str], Any] = {}
         self._resolve = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p)(self._resolved)
         self._stock = Stock(partial(target_machine, self.options))
-        self.support = self._link_support()
-        self._set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
 
     @cached_property
     def jit(self) -> Any:
@@ -191,7 +189,9 @@ class Engine:
         """In a forked child: the threads that were making something are gone."""
         self._stock.renew()
 
-    def _link_support(self) -> Any:
+    @cached_property
+    def support(self) -> Any:
+        """What every program links against; products are compiled meanwhile."""
         texts = [lambda: process_text(self._platform), resolve_text]
         name, exports = f"support {self._platform}", EXPORTS
         if can_poll():
@@ -202,6 +202,10 @@ class Engine:
         symbols = python_symbols(data)
         symbols["tj_ask"] = ctypes.cast(self._resolve, ctypes.c_void_p).value or 0
         return self._linked("support", [data], exports, symbols)
+
+    @cached_property
+    def _set_threads(self) -> Callable[[int], None]:
+        return ctypes.CFUNCTYPE(None, ctypes.c_int32)(self.support["tj_set_threads"])
 
     def rare(self, name: str, exports: Sequence[str]) -> Any:
         """A module of the support that few programs need, linked when one first does."""
@@ -244,9 +248,11 @@ class Engine:
         return self._linked(f"products.{name}", objects, exports, uses=[self.support])
 
     def ahead(self, name: str) -> None:
-        """Compile what products of a dtype may need that is not on the disk."""
-        parts = (self._part_code(part, name) for part in ("panels", "line"))
-        self._stock.ahead((self._tiles_code(name), self._rare_code("pool"), self._products_code(name), *parts))
+        """Compile what products of a dtype may need that is not on the disk, what takes longest first. Once a program
+        has them, what it needs is asked for."""
+        parts = self._tiles_code(name), self._part_code("panels", name)
+        codes = *parts, self._rare_code("pool"), self._products_code(name), self._part_code("line", name)
+        self._stock.ahead(codes, until=lambda: name in self._products)
 
     # -- code that programs share ---------------------------------------------------------------------------------
 
@@ -479,6 +485,11 @@ def prepare(make: Callable[[], object]) -> None:
     if make not in _prepared and config.get("num_threads") > 1:
         _prepared.add(make)
         errands.begin(partial(_try, make))
+
+
+def support() -> None:
+    """What `prepare` takes to have what every program needs made."""
+    _ = engine().support
 
 
 @cache

@@ -58,10 +58,10 @@ class Stock:
         finally:
             self._release((code.key,))
 
-    def ahead(self, codes: Iterable[Code]) -> None:
-        """Make what is not there and nobody makes, until the process ends."""
+    def ahead(self, codes: Iterable[Code], until: Callable[[], bool]) -> None:
+        """Make what is not there and nobody makes, until that holds or the process ends."""
         for code in codes:
-            if errands.is_ending():
+            if errands.is_ending() or until():
                 return
             with self.claimed((code.key,)) as keys:
                 for key in keys:

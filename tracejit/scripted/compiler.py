@@ -150,9 +150,9 @@ def _raised(error: Exception) -> BaseException | None:
 
 def prepare_engine() -> None:
     """Let what native code needs be made while a function is lowered."""
-    from tracejit.runtime.engine import engine, prepare
+    from tracejit.runtime.engine import prepare, support
 
-    prepare(engine)
+    prepare(support)
 
 
 def prepare_calls() -> None:
