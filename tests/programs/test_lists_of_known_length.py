@@ -132,3 +132,22 @@ def test_lists_of_the_caller():
 
     check(shifted, [1.0, 2.0, 4.0], 2)
     check(shifted, [1.0], 1)
+
+
+def runs_over_what_it_puts_in(xs, n):
+    trips, own, total = 0, [1, 2, n], 0
+    for v in xs:
+        trips += 1
+        if trips < 3:
+            xs.append(v)
+    for v in own:
+        if total == 0:
+            own[1] = 50
+        total = total * 100 + v
+    for v in own:
+        own.remove(v)
+    return trips, xs, own, total
+
+
+def test_a_loop_over_a_list_sees_what_its_body_changes():
+    check(runs_over_what_it_puts_in, [1, 2], 3)

@@ -580,11 +580,13 @@ class Expressions:
                 items = self.known_items(value, node)
                 if (many := self.lists.many(value, items, node)) is not None:
                     return many
-                return SequenceValue(len(items), lambda i: self.one_of(items, i, node), static=len(items))
+                return SequenceValue(len(items), lambda i: self.one_of(items, i, node, value), static=len(items))
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
 
-    def one_of(self, items: list[FrontValue], i: Any, node: ast.AST) -> FrontValue:
+    def one_of(self, items: list[FrontValue], i: Any, node: ast.AST, of: FrontValue | None = None) -> FrontValue:
+        if isinstance(of, ListValue) and len(of.items) == len(items):
+            items = of.items
         return items[i] if isinstance(i, int) else pick(self, items, Number(i, weak=True), node)
 
     def array_row(self, view: ArrayView, i: Any, node: ast.AST) -> FrontValue:

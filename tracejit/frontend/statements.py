@@ -435,7 +435,10 @@ class Statements:
             finally:
                 self.ctx.list_loops = loops
             return
-        self.over(s, self.expressions.iterable(runs_over, s.iter))
+        seq = self.expressions.iterable(runs_over, s.iter)
+        self.over(s, seq)
+        if isinstance(runs_over, ListValue) and seq.static is not None and len(runs_over.items) != seq.static:
+            self.lists.grown(runs_over, s.iter)  # there are other trips than it had items at first
 
     def over(self, s: ForLoop, seq: SequenceValue) -> None:
         """A loop over a sequence."""
