@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -234,6 +235,86 @@ def prints_between(k, l):
     return y
 
 
+@case(*[(Thing(), Thing(), Body(), k) for k in range(13)])
+def an_error_at_each_place(o, p, q, k):
+    o.n = 2
+    1 // k
+    p.n = o.n + k
+    o.x = 1.0 / (k - 1)
+    q.position = o.a * 2
+    q.position[0] = 1 // (k - 2)
+    o.n = 1  # as it was
+    p.n = 3 // (k - 3)
+    q.position = q.position + 1
+    p.x = q.mass / (k - 4)
+    p.a = q.position * k
+    q.trace.append(p.x / (k - 5))
+    o.n = p.n
+    if k > 6:
+        o.x = p.x
+        q.count = 1 // (k - 7)
+        p.a = p.a - 1
+        q.mass = 3.0 / (k - 8)
+        o.n = 6
+    else:
+        q.position = None
+        q.count = 1 // (k - 6)
+    o.a = o.a + q.mass
+    p.x = 1.0 / (k - 9)
+    for i in range(3):
+        o.n += i
+        p.n = 1 // (k - 9 - i)
+        q.mass = q.mass * 2
+    q.position = (p.n, o.x)
+    return 1 // (k - 12)
+
+
+@case(*[(Body(), k) for k in range(6)])
+def attributes_that_come_and_go(q, k):
+    q.extra = k
+    1 // k
+    q.mass = 3.0
+    del q.extra
+    1 // (k - 1)
+    q.extra = (q.mass, k)
+    1 // (k - 2)
+    q.mass = 2.0
+    del q.count
+    return 1 // (k - 3)
+
+
+@case(*[(Thing(), k) for k in range(8)])
+def errors_that_are_caught(o, k):
+    o.n = 3
+    try:
+        o.x = 1 / k
+        o.n = 5
+        y = 10 // (k - 1)
+        o.n = 7
+        y += 1 // (k - 2)
+    except ZeroDivisionError:
+        y = 0
+        o.x = 2.0
+    z = 1 // (k - 3)
+    o.n = 6
+    assert k != 4
+    for i in range(3):
+        try:
+            o.n += 1 // (k - 4 - i)
+        except ZeroDivisionError:
+            o.x = 1.0 / (k - 6)
+    return y + z + 1 // (k - 7)
+
+
+@case(*[([Thing() for _ in range(5)], k) for k in range(6)])
+def each_of_many_objects(things, k):
+    for i, o in enumerate(things):
+        for p in things:
+            o.x = p.n / (k - i)
+            p.n += 1
+    return things[0].x
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_is_plain_python(fn, calls):
     run(fn, calls)
@@ -301,6 +382,68 @@ def test_gradients_left_before_an_error_are_left(k):
     assert (plain.grad is None) == (compiled.grad is None)
     if plain.grad is not None:
         np.testing.assert_allclose(plain.grad.numpy(), compiled.grad.numpy(), rtol=1e-6)
+
+
+def _train(net, optimiser, x, k, halves):
+    total = 0.0
+    for step in range(3):
+        optimiser.zero_grad()
+        1 // (k - 4 * step)
+        loss = (net(x) ** 2).mean()
+        loss.backward()
+        1 // (k - 4 * step - 1)
+        if halves:
+            for p in net.parameters():
+                p.grad = p.grad * 0.5
+                total += 1 / (k - 4 * step - 2)
+        optimiser.step()
+        total += loss.item() / (k - 4 * step - 3)
+    return total
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_an_error_at_each_place_of_a_training_leaves_what_plain_python_leaves(halves):
+    script = tj.script(_train)
+    for k in range(13):
+        outcomes = []
+        for train in (_train, script):
+            tj.manual_seed(0)
+            net = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 2))
+            optimiser = tj.optim.Adam(net.parameters(), lr=0.1)
+            try:
+                found = [train(net, optimiser, T(2, 3), k, halves)]
+            except ZeroDivisionError:
+                found = [None]
+            for p in net.parameters():
+                found += [p.tolist(), None if p.grad is None else p.grad.tolist()]
+            outcomes.append(found)
+        assert (outcomes[0][0] is None) == (outcomes[1][0] is None)
+        for plain, compiled in zip(*outcomes, strict=True):
+            assert (plain is None) == (compiled is None)
+            if plain is not None:
+                np.testing.assert_allclose(plain, compiled, rtol=2e-5, atol=1e-7)
+
+
+def _set_all(things, a):
+    for o in things:
+        for p in things:
+            o.x = 1.0 / (p.n + a + o.n)
+    return 0.0
+
+
+@pytest.mark.compiled
+def test_what_checks_report_grows_with_the_changes_and_not_with_their_product_with_the_checks():
+    sizes = []
+    for n in (5, 10, 20):
+        script = tj.script(_set_all)
+        things = [Thing() for _ in range(n)]
+        for i, thing in enumerate(things):
+            thing.n = i
+        script(things, 2.0)
+        assert things[-1].x == 1.0 / (2 * n)
+        told = [operands.count("%") for operands in re.findall(r"(?:pending|report)\((.*?)\)", str(script.graph))]
+        sizes.append(sum(told) / n**2)
+    assert 0 < sizes[2] < 1.2 * sizes[1] < 1.5 * sizes[0]
 
 
 THING = Thing()

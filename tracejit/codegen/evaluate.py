@@ -37,6 +37,7 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Store,
     Var,
+    Way,
 )
 from tracejit.codegen.numeric import Evaluation, numpy_dtype
 from tracejit.codegen.walk import ProgramFailure, Walk
@@ -96,6 +97,7 @@ class Evaluator(Walk):
         self.alive: set[Memory] = set()
         self.lists: set[GrowingList] = set()
         self.statistics = Statistics()
+        self.ways: dict[int, Way] = {}
         self.evaluation = Evaluation(self.values, self._load, self._input)
 
     # -- expressions ------------------------------------------------------------------------------------------
@@ -160,7 +162,12 @@ class Evaluator(Walk):
                 self.bind(results, [_zero_of(r) if v is None else v for r, v in zip(results, values, strict=True)])
             case Invoke(function, args, results):
                 self._invoke(self.functions[function], [self.expr(a) for a in args], results, stmt)
-            case Fail(error, payload):
+            case Way(number):
+                self.ways[number] = stmt
+            case Fail(error, payload, way):
+                while way is not None:
+                    self.body(self.ways[way].body)
+                    way = self.ways[way].then
                 raise ProgramFailure(error, tuple(self.expr(p) for p in payload))
             case Output():
                 self._output(stmt)

@@ -43,6 +43,7 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Store,
     Var,
+    Way,
 )
 from tracejit.codegen.lower_elements import ZERO, variables
 from tracejit.codegen.numeric import numpy_dtype
@@ -206,8 +207,8 @@ class _Printer:
                 self.line(f"raise ProgramFailure({error}, ({words}))")
             case Output():
                 self.output(stmt)
-            case Store() | Invoke():
-                raise AssertionError("the schedule leaves no stores and no functions to the host")
+            case Store() | Invoke() | Way():
+                raise AssertionError("the schedule leaves no stores, no functions and no ways out to the host")
 
     def bytes_of(self, count: Expr, itemsize: int) -> str:
         return self.temporary(f"{self.expressions.atom(count)} * {itemsize}", count)

@@ -29,6 +29,7 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Store,
     Var,
+    Way,
 )
 from tracejit.codegen.lower_elements import ElementBuilder, parts, variables
 from tracejit.ir.types import I64
@@ -45,6 +46,8 @@ def expressions_of(stmt: Stmt) -> tuple[Expr, ...]:
             return (var,)
         case Launch(_, args) | Call(_, args) | Fail(_, args) | Invoke(_, args):
             return args
+        case Way():
+            return ()
         case Output(_, value, dims):
             return (value, *dims)
         case Store(buffer, index, value):
@@ -65,6 +68,8 @@ def bodies_of(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
             return (stmt.then, stmt.orelse)
         case Invoke():
             return (stmt.failed,)
+        case Way():
+            return (stmt.body,)
         case _:
             return ()
 
@@ -229,8 +234,10 @@ def with_expressions(stmt: Stmt, new: Callable[[Expr], Any]) -> Stmt:
             return Call(name, each(args), results)
         case Invoke():
             return replace(stmt, args=each(stmt.args), moved=each(stmt.moved))
-        case Fail(error, payload):
-            return Fail(error, each(payload))
+        case Way():
+            return stmt
+        case Fail(error, payload, way):
+            return Fail(error, each(payload), way)
         case Output():
             return replace(stmt, value=new(stmt.value), dims=each(stmt.dims))
         case For():

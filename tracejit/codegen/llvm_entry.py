@@ -19,7 +19,7 @@ from tracejit.codegen.llvm_calls import payload_bits
 from tracejit.codegen.llvm_function import FunctionPrinter, Texts
 from tracejit.codegen.llvm_memory import to_memory
 from tracejit.codegen.llvm_values import ONE, Value, memory_type_text, type_text
-from tracejit.codegen.loop_ir import Expr, For, Function, Input, Invoke, Output, Pointer, Program
+from tracejit.codegen.loop_ir import Expr, For, Function, Input, Invoke, Output, Pointer, Program, Way
 from tracejit.codegen.polls import BUDGET, SEARCH, UNKNOWN, bounded, cost, is_short, polls
 from tracejit.codegen.recurrences import waited_for
 from tracejit.codegen.support import MAX_PAYLOAD
@@ -57,6 +57,8 @@ class EntryPrinter(FunctionPrinter):
         self._loops = 0  #: around what is printed
         self._limit: Value | None = None
         self._place: Value | None = None
+        self._status: Value | None = None
+        self.ways: dict[int, str] = {}  #: labels, by number
         if self.owns:
             self.allocas.append(f"  %owned = alloca {OWNED}, align 8")
             self.scopes[0].lines.append("  call void @tj_owned_start(ptr %owned)")
@@ -157,13 +159,42 @@ class EntryPrinter(FunctionPrinter):
 
     # -- ends ---------------------------------------------------------------------------------------------------
 
-    def fail(self, error: int, payload: Sequence[Expr]) -> None:
+    def way(self, way: Way) -> None:
+        """A way out: a block beside the path, which leaves with the status that was noted for it."""
+
+        def emit() -> list[Value]:
+            self.body(way.body)
+            if way.then is None:
+                self.leave(self.define(f"load i32, ptr {self.status.text}", I64).text)
+            else:
+                self.line(f"br label %{self.ways[way.then]}")
+            return []
+
+        label, passed = self.new_label("way"), self.new_label("passed")
+        scope, _, _ = self._arm(label, emit)
+        self.line(f"br label %{passed}")
+        self.scope.lines += [f"{label}:", *scope.lines]
+        self.begin(passed)
+        self.ways[way.number] = label
+
+    @property
+    def status(self) -> Value:
+        """Where the status is noted that a way out leaves with."""
+        if self._status is None:
+            self._status = self.alloca("i32")
+        return self._status
+
+    def fail(self, error: int, payload: Sequence[Expr], way: int | None = None) -> None:
         """Leave with an error."""
         assert len(payload) <= MAX_PAYLOAD
         for i, value in enumerate([self.value(x) for x in payload]):
             cell = self.define(f"getelementptr i64, ptr %context, i64 {i}", Pointer(I64))
             self.line(f"store {payload_bits(self, value).typed()}, ptr {cell.text}")
-        self.leave(str(error + 1))
+        if way is None:
+            self.leave(str(error + 1))
+        else:
+            self.line(f"store i32 {error + 1}, ptr {self.status.text}")
+            self.line(f"br label %{self.ways[way]}")
         self.terminated = True
 
     def leave(self, status: str) -> None:

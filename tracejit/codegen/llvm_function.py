@@ -32,6 +32,7 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Store,
     Var,
+    Way,
 )
 from tracejit.codegen.scalars import expansion
 from tracejit.ir.types import BOOL, I64, DType
@@ -170,8 +171,10 @@ class FunctionPrinter(ExpressionPrinter):
                 llvm_calls.call(self, name, args, results)
             case Invoke():
                 self.invoke(stmt)
-            case Fail(error, payload):
-                self.fail(error, payload)
+            case Way():
+                self.way(stmt)
+            case Fail(error, payload, way):
+                self.fail(error, payload, way)
             case Output():
                 self.output(stmt)
 
@@ -229,7 +232,11 @@ class FunctionPrinter(ExpressionPrinter):
         self.line(f"call void @tj_free({pointer.typed()})")
         self.epoch += 1
 
-    def fail(self, error: int, payload: Sequence[Expr]) -> None:
+    def way(self, way: Way) -> None:
+        """A way out."""
+        raise TypeError("only the entry can fail")
+
+    def fail(self, error: int, payload: Sequence[Expr], way: int | None = None) -> None:
         """Leave the entry with an error."""
         raise TypeError("only the entry can fail")
 

@@ -9,7 +9,7 @@
              | Alloc(var, count) | Free(var)
              | Launch(kernel, args, grid_hint) | Call(name, args, results)
              | Invoke(function, args, results, moved, failed, too_deep)
-             | Fail(error, payload) | Output(index, ...)
+             | Way(number, body, then) | Fail(error, payload, way) | Output(index, ...)
     expr     = Var | Const | Load(buffer, index) | Scalar(op, args) | Cast | Bitcast | Select | Rare | Offset
              | Input(...)
     axis     = serial | parallel | vector | unroll | grid.x grid.y grid.z | thread.x thread.y thread.z
@@ -259,11 +259,23 @@ class Invoke:
 
 
 @record
+class Way:
+    """A way out, for every `Fail` of its body and of those inside that names it: `body` is run first, and then the way
+    `then`, if any. Where the statement stands it does nothing (native host code only)."""
+
+    number: int
+    body: tuple[Stmt, ...]
+    then: int | None
+
+
+@record
 class Fail:
-    """Leave the entry with status `error + 1`; up to four i64/f64 payload values fill the message."""
+    """Leave the entry with status `error + 1`, by a way if one is named; up to four i64/f64 payload values fill the
+    message."""
 
     error: int
     payload: tuple[Expr, ...] = ()
+    way: int | None = None
 
 
 @record
@@ -276,7 +288,7 @@ class Output:
     owned: bool = True
 
 
-Stmt: TypeAlias = Let | Store | For | If | Alloc | Free | Launch | Call | Invoke | Fail | Output
+Stmt: TypeAlias = Let | Store | For | If | Alloc | Free | Launch | Call | Invoke | Way | Fail | Output
 
 
 # -- programs ---------------------------------------------------------------------------------------------------
@@ -325,11 +337,12 @@ class PrintSite:
 
 @record
 class ReportSite:
-    """What a `Call("print", (Const(site), *words))` tells the caller: arrays in C order, each as its buffer and its
-    dims, and the number of the plan that says what they are."""
+    """What a `Call("print", (Const(site), *words))` tells the caller: numbers, and arrays in C order, each as its
+    buffer and its dims, and the number of the plan that says what they are; `more`: others of this report follow."""
 
     plan: int
-    types: tuple[TensorType, ...]
+    types: tuple[ScalarType | TensorType, ...]
+    more: bool
 
 
 @record

@@ -13,7 +13,16 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from tracejit.codegen import boundary, lower_calls, lower_lanes, lower_opaque, lower_views, placement, schedule
+from tracejit.codegen import (
+    boundary,
+    lower_calls,
+    lower_lanes,
+    lower_opaque,
+    lower_reports,
+    lower_views,
+    placement,
+    schedule,
+)
 from tracejit.codegen.alike import Kernels
 from tracejit.codegen.loop_ir import (
     Alloc,
@@ -95,6 +104,7 @@ class Tables:
     kernels: Kernels = field(default_factory=Kernels)
     errors: dict[ErrorSite, int] = field(default_factory=dict[ErrorSite, int])
     prints: dict[PrintSite | ReportSite, int] = field(default_factory=dict["PrintSite | ReportSite", int])
+    ways: int = 0  #: so many ways out there are
     moving: dict[Graph, tuple[int, ...]] = field(default_factory=dict[Graph, tuple[int, ...]])
 
     def moving_lists(self, graph: Graph) -> tuple[int, ...]:
@@ -133,6 +143,7 @@ class Lowering:
         self.moved: set[Value] = set()  #: those of them that loops carry, and that are
         self.in_kernel = False  #: what is lowered now becomes part of a kernel
         self.going_home: tuple[Stmt, ...] | None = None
+        self.way: int | None = None  #: by which the op that is being lowered leaves where it fails
 
     # -- emitting ----------------------------------------------------------------------------------------------
 
@@ -352,15 +363,21 @@ class Lowering:
         around, self.here = self.here, _Position(block)
         deaths = self.lifetimes.deaths(block, owned, lent)
         windows = WindowRuns(self, block)
+        late: Sequence[Value] = ()
         for root in deaths.at_start:
             self.free(root)
         for at, op in enumerate(block.ops):
             self.span = op.span or self.span
             self.here.at, self.here.dying = at, deaths.after.get(at, [])
+            way = lower_reports.way_of(self, block.ops, at)
+            if way is not None:  # what the way needs is freed behind the op that may take it
+                self.way, late = way, (*deaths.handed.get(at, ()), *deaths.after.get(at, ()))
+                continue
             if not windows.take(op):
                 self.op(op, deaths.handed.get(at, ()))
-            for root in deaths.after.get(at, ()):
+            for root in (*late, *deaths.after.get(at, ())):
                 self.free(root)
+            self.way, late = None, ()
         for root in deaths.at_end:
             self.free(root)
         for array in self.temporaries:
@@ -536,7 +553,7 @@ class Lowering:
             return
         values = tuple(self.k.cast(p, F64 if p.type.is_float else I64) for p in payload)  # type: ignore[union-attr]
         site = ErrorSite(kind, message, tuple(p.type for p in payload), self.span)  # type: ignore[misc]
-        failure = (*boundary.written_back(self), Fail(self.error(site), values))
+        failure = (*boundary.written_back(self), Fail(self.error(site), values, self.way))
         self.emit(If(self.k.logical_not(cond), failure))
 
     def error(self, site: ErrorSite) -> int:
@@ -545,18 +562,7 @@ class Lowering:
 
     def print(self, template: str, values: Sequence[Expr]) -> None:
         """Print values by a `str.format` template."""
-        self.tell(PrintSite(template, tuple(v.type for v in values)), values)  # type: ignore[misc]
-
-    def report(self, plan: int, arrays: Sequence[Array]) -> None:
-        """Tell the caller what arrays hold, by a plan."""
-        dense = [a if a.contiguous else self.copy(a, "reported") for a in arrays]
-        words = [word for a in dense for word in (a.buffer, *a.shape)]
-        self.tell(ReportSite(plan, tuple(TensorType(a.type.dtype, (None,) * a.type.rank) for a in dense)), words)
-
-    def tell(self, site: PrintSite | ReportSite, values: Sequence[Expr]) -> None:
-        """Call the host with values."""
-        number = self.tables.prints.setdefault(site, len(self.tables.prints))
-        self.emit(Call("print", (Const(number, I64), *values)))
+        lower_reports.call_host(self, PrintSite(template, tuple(v.type for v in values)), values)  # type: ignore[misc]
 
     def load(self, array: Array, index: Sequence[Expr], name: str) -> Element:
         """An element of an array, read now."""

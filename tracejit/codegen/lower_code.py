@@ -31,6 +31,7 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Store,
     Var,
+    Way,
 )
 from tracejit.codegen.lower_elements import ElementBuilder, parts
 from tracejit.ir.types import I64, DType
@@ -239,7 +240,7 @@ def free_variables(stmts: Sequence[Stmt]) -> tuple[Var, ...]:
                 case Alloc(var, count):
                     read(count)
                     bound.add(var)
-                case Free() | Launch() | Call() | Invoke() | Fail() | Output():
+                case Free() | Launch() | Call() | Invoke() | Way() | Fail() | Output():
                     raise AssertionError(f"{type(stmt).__name__} does not belong into a kernel")
 
     def loop(stmt: For) -> None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from math import copysign
 from typing import TYPE_CHECKING, Any
 
+from tracejit.codegen import lower_reports
 from tracejit.codegen.lapack import routine
 from tracejit.codegen.loop_ir import Axis, Call, Const, Expr, For, If, Offset, Var
 from tracejit.codegen.lower_code import Code, Fold, FoldBody
@@ -554,8 +555,12 @@ def _print(lowering: Lowering, op: Op) -> list[Any]:
     return []
 
 
+def _pending(lowering: Lowering, op: Op) -> list[Any]:
+    return [lower_reports.pending(lowering, op)]
+
+
 def _report(lowering: Lowering, op: Op) -> list[Any]:
-    lowering.report(op.attrs["plan"], [lowering.array(v) for v in op.operands])
+    lower_reports.report(lowering, op)
     return []
 
 
@@ -576,6 +581,7 @@ STRUCTURAL: dict[str, Rule] = {
     "check_eq": _check_eq,
     "broadcast_dim": _broadcast_dim,
     "print": _print,
+    "pending": _pending,
     "report": _report,
     **LISTS,
 }

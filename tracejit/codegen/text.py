@@ -37,8 +37,9 @@ from tracejit.codegen.loop_ir import (
     Stmt,
     Store,
     Var,
+    Way,
 )
-from tracejit.ir.types import BOOL, F64, I64
+from tracejit.ir.types import BOOL, F64, I64, TensorType
 
 _INFIX = {
     "add": ("+", 4),
@@ -144,8 +145,12 @@ class _Printer:
                     yield "on failure {"
                     yield from self.body(failed, "  ")
                     yield "}"
-            case Fail(error, payload):
-                yield f"fail {error}({self.exprs(payload)})"
+            case Way(number, body, then):
+                yield f"way {number}{'' if then is None else f' to {then}'} {{"
+                yield from self.body(body, "  ")
+                yield "}"
+            case Fail(error, payload, way):
+                yield f"fail {error}({self.exprs(payload)}){'' if way is None else f' by {way}'}"
             case Output(index, value, dims, owned):
                 shape = f"[{self.exprs(dims)}]" if not isinstance(getattr(value, "type", None), type(I64)) else ""
                 yield f"output {index} = {self.expr(value)}{shape}{'' if owned else ' borrowed'}"
@@ -223,7 +228,8 @@ def print_program(program: Program) -> str:
         lines.append(f"  error {i}: {error.kind} {error.message!r} ({', '.join(map(str, error.payload))})")
     for i, site in enumerate(program.prints):
         if isinstance(site, ReportSite):
-            lines.append(f"  report {i}: {site.plan} ({', '.join(f'{t.dtype}*{t.rank}' for t in site.types)})")
+            types = (f"{t.dtype}*{t.rank}" if isinstance(t, TensorType) else str(t) for t in site.types)
+            lines.append(f"  report {i}: {site.plan} ({', '.join(types)}){' and more' if site.more else ''}")
             continue
         lines.append(f"  print {i}: {site.template!r} ({', '.join(map(str, site.payload))})")
     lines.append("  entry {")

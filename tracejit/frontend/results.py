@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,16 @@ class LeftGradient:
     input: int
     result: int
     state: int | tuple[str, int]
+
+
+@record(eq=False)
+class Part:
+    """A part of what the caller has that would be other now: its name, what it holds (or what was done to it), and what
+    makes the description of it."""
+
+    name: object
+    holds: FrontValue | Value | None
+    make: Callable[[], Change | LeftGradient]
 
 
 @record
@@ -176,13 +186,30 @@ class Results:
     def changes(self, node: ast.AST) -> Iterator[Change]:
         """What objects of the caller are set to."""
         for access, made in self.c.statics.changed_lists():
-            if isinstance(made, ObjectValue):
-                tables.require_plain(self.c, made, node)
-                yield Change(access, "dict", None, self.given_table(made, node))
-            else:
-                yield Change(access, "list", None, self.tree_leaf(made, node))
+            yield self.list_change(access, made, node)
+        for part in self.changed_parts():
+            yield self.part_change(*part, node)
+
+    def parts(self, node: ast.AST) -> Iterator[Part]:
+        """What objects and gradients of the caller would be other now, one by one."""
+        for access, made in self.c.statics.changed_lists():
+            yield Part((access, "list", None), made, functools.partial(self.list_change, access, made, node))
         for access, kind, key, value in self.changed_parts():
-            yield Change(access, kind, key, None if value is None else self.leaf(value, node))
+            make = functools.partial(self.part_change, access, kind, key, value, node)
+            yield Part((access, kind, key), value, make)
+        for at, storage, state in self.left_gradients():
+            yield Part(at, state, functools.partial(self.gradient, at, storage, state))
+
+    def list_change(self, access: Access, made: FrontValue, node: ast.AST) -> Change:
+        """What a list or dict of the caller whose items are set as a whole is set to."""
+        if isinstance(made, ObjectValue):
+            tables.require_plain(self.c, made, node)
+            return Change(access, "dict", None, self.given_table(made, node))
+        return Change(access, "list", None, self.tree_leaf(made, node))
+
+    def part_change(self, access: Access, kind: str, key: Any, value: FrontValue | None, node: ast.AST) -> Change:
+        """What a part of an object or dict of the caller is set to."""
+        return Change(access, kind, key, None if value is None else self.leaf(value, node))
 
     def changed_parts(self) -> Iterator[tuple[Access, str, Any, FrontValue | None]]:
         """The parts of objects and dicts of the caller that hold something else now; None where one is gone."""
@@ -365,11 +392,12 @@ class Results:
 
     def gradients(self) -> tuple[LeftGradient, ...]:
         """What the script did to `.grad` of the inputs."""
-        found: list[LeftGradient] = []
-        for at, storage, state in self.left_gradients():
-            known = isinstance(state.known, int)
-            holds = storage in self.c.gradients.leaves and (not known or self.c.gradients.is_new(storage))
-            result = self.output(self.ctx.load(self.c.gradients.array(storage))) if holds else -1
-            left = state.known if isinstance(state.known, int) else ("result", self.output(state))
-            found.append(LeftGradient(at, result, left))
-        return tuple(found)
+        return tuple(self.gradient(*left) for left in self.left_gradients())
+
+    def gradient(self, at: int, storage: int, state: Value) -> LeftGradient:
+        """What the script did to `.grad` of one input."""
+        known = isinstance(state.known, int)
+        holds = storage in self.c.gradients.leaves and (not known or self.c.gradients.is_new(storage))
+        result = self.output(self.ctx.load(self.c.gradients.array(storage))) if holds else -1
+        left = state.known if isinstance(state.known, int) else ("result", self.output(state))
+        return LeftGradient(at, result, left)

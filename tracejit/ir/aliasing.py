@@ -97,6 +97,9 @@ class Roots:
         source = shared(op)
         if source is not None:
             self._roots[op.results[0]] = self.of(source)
+        if op.name == "pending":  # what it stands for must last as long
+            roots = (root for v in op.operands if has_storage(v) for root in self.of(v))
+            self._roots[op.results[0]] = tuple(dict.fromkeys(roots))
         for i in borrowed(op) if op.blocks else ():
             both = dict.fromkeys(root for block in op.blocks for root in self.of(block.results[i]))
             self._roots[op.results[i]] = tuple(both)

@@ -18,7 +18,7 @@ from tracejit.records import record
 STRUCTURAL = frozenset(
     "if loop call fused custom gradient unspent intact leads rewritten tangent leaf const cast broadcast dim fetch "
     "index_update index_add add list_new list_push list_pop list_pop0 list_len list_get list_get0 vread vwrite vadd "
-    "fresh sync copy undef check check_eq broadcast_dim print report".split()
+    "fresh sync copy undef check check_eq broadcast_dim print pending report".split()
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tracejit.errors import DTypeMismatch, make_error
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import Opaque, Sample
-from tracejit.ir.types import BOOL, ScalarType, TensorType, Type
+from tracejit.ir.types import BOOL, I64, ListType, ScalarType, TensorType, Type
 from tracejit.messages import filled
 from tracejit.ops import simplify
 from tracejit.ops.define import op, require_dtype, require_size
@@ -130,33 +130,70 @@ op(
 
 
 class Reported(threading.local):
-    """What a program of this thread reported last: the number of the plan that says what its arrays are."""
+    """What a program of this thread reported last: arrays and numbers, each group with the number of the plan that says
+    what they are, the newest first."""
 
     def __init__(self) -> None:
-        self.plan = -1
-        self.arrays: tuple[Any, ...] = ()
+        self.notes: list[tuple[int, tuple[Any, ...]]] = []
+        self.is_whole = True  #: the next note begins a new report
+        self.pending: list[list[tuple[int, Sequence[Any]]]] = []  #: of the reference interpreter: groups, by token
 
     def clear(self) -> None:
         """Forget it."""
-        self.plan, self.arrays = -1, ()
+        if self.notes or self.pending:
+            self.notes, self.pending = [], []
+        self.is_whole = True
 
-    def note(self, plan: int, arrays: Sequence[Any]) -> None:
-        """Remember arrays, which are the caller's own from now on."""
-        self.plan, self.arrays = plan, tuple(arrays)
+    def note(self, plan: int, values: Sequence[Any], *, more: bool = False) -> None:
+        """Remember values, which are the caller's own from now on; `more`: others of the same report come after it."""
+        if self.is_whole:
+            self.notes = []
+        self.notes.append((plan, tuple(values)))
+        self.is_whole = not more
 
 
 REPORTED = Reported()
 
+#: What stands for values that are pending: nothing is ever read of it.
+TOKEN = TensorType(I64, ())
 
-def _report_infer(xs: Sequence[Value], *, plan: int) -> tuple[Type, ...]:
+
+def _pending_infer(xs: Sequence[Value], *, plan: int, follows: bool) -> tuple[Type, ...]:
+    if any(isinstance(x.type, ListType) for x in xs) or (follows and xs[0].type != TOKEN):
+        raise DTypeMismatch("pending takes tensors and numbers, after what stands for others")
+    return (TOKEN,)
+
+
+def _pending_eager(xp: Any, xs: Sequence[Any], *, plan: int, follows: bool) -> Any:
+    before = REPORTED.pending[int(xs[0])] if follows else []
+    REPORTED.pending.append([(plan, xs[1:] if follows else xs), *before])
+    return xp.asarray(len(REPORTED.pending) - 1, dtype="int64")
+
+
+op(
+    "pending",
+    ("*xs",),
+    doc="Stands for what parts of the caller's objects are to hold, until a `report` names it: `plan` is the number of "
+    "what they are. Where it `follows` another one, its first operand, all else is as that says.",
+    infer=_pending_infer,
+    eager=_pending_eager,
+    vjp=lambda b, g, xs, out, *, plan, follows: (None,),
+    lower=Opaque(),
+)
+
+
+def _report_infer(xs: Sequence[Value], *, plan: int, follows: bool) -> tuple[Type, ...]:
     for x in xs:
         if not isinstance(x.type, TensorType):
             raise DTypeMismatch(f"report takes tensors, got {x.type}")
     return ()
 
 
-def _report_eager(xp: Any, xs: Sequence[Any], *, plan: int) -> tuple[()]:
-    REPORTED.note(plan, [x.copy() for x in xs])
+def _report_eager(xp: Any, xs: Sequence[Any], *, plan: int, follows: bool) -> tuple[()]:
+    groups = [] if plan < 0 else [(plan, xs[1:] if follows else xs)]
+    groups += REPORTED.pending[int(xs[0])] if follows else ()
+    for i, (number, values) in enumerate(groups, 1):
+        REPORTED.note(number, [x.copy() for x in values], more=i < len(groups))
     return ()
 
 
@@ -164,10 +201,11 @@ op(
     "report",
     ("*xs",),
     doc="Tells the caller what parts of its objects hold, for the case that the call ends in an error now: `plan` is "
-    "the number of what they are, among those of the lowering.",
+    "the number of what they are, among those of the lowering; -1: none but those of the `pending` that it `follows`, "
+    "its first operand.",
     infer=_report_infer,
     eager=_report_eager,
-    vjp=lambda b, g, xs, out, *, plan: (None,),
+    vjp=lambda b, g, xs, out, *, plan, follows: (None,),
     lower=Opaque(),
     effect="order",
 )

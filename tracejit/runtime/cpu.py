@@ -45,7 +45,7 @@ from tracejit.runtime.engine import (
     memory_trim,
     target_machine,
 )
-from tracejit.runtime.failure import no_memory, payload_values
+from tracejit.runtime.failure import no_memory, payload_scalar, payload_values
 from tracejit.runtime.images import prepared
 from tracejit.runtime.interrupts import interruption, poll_hook
 
@@ -149,16 +149,20 @@ class NativeFunction:
     def _print(self, context: int, site: int, payload: int) -> None:
         row = self.program.prints[site]
         if isinstance(row, ReportSite):
-            REPORTED.note(row.plan, _arrays_at(payload, row.types))
+            REPORTED.note(row.plan, _values_at(payload, row.types), more=row.more)
             return
         words = (c_int64 * len(row.payload)).from_address(payload)
         sys.stdout.write(filled(row.template, payload_values(list(words), row.payload)))
 
 
-def _arrays_at(words: int, types: Sequence[TensorType]) -> list[Array]:
-    """Copies of the arrays whose buffers and dims stand at an address."""
-    made: list[Array] = []
+def _values_at(words: int, types: Sequence[ScalarType | TensorType]) -> list[Any]:
+    """Numbers that stand at an address, and copies of the arrays whose buffers and dims stand there."""
+    made: list[Any] = []
     for type in types:
+        if isinstance(type, ScalarType):
+            made.append(payload_scalar(c_int64.from_address(words).value, type.dtype))
+            words += 8
+            continue
         address, *dims = (c_int64 * (1 + type.rank)).from_address(words)
         words += 8 * (1 + type.rank)
         array = np.empty(tuple(dims), numpy_dtype(type.dtype))

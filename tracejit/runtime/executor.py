@@ -20,7 +20,7 @@ from tracejit.codegen.lapack import CALLS
 from tracejit.codegen.loop_ir import Call, Kernel, Pointer, PrintSite, Program
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.codegen.schedule_cuda import CudaProgram
-from tracejit.ir.types import DType
+from tracejit.ir.types import DType, ScalarType
 from tracejit.messages import filled
 from tracejit.ops.effects import REPORTED
 from tracejit.records import record
@@ -248,10 +248,13 @@ def _print(run: Run, site: Call, number: int, *values: Any) -> None:
         return
     words, arrays = list(values), list[Any]()
     for type in shown.types:
+        if isinstance(type, ScalarType):
+            arrays.append(numpy_dtype(type.dtype).type(words.pop(0)))
+            continue
         memory, *dims = words[: 1 + type.rank]
         words = words[1 + type.rank :]
         arrays.append(run.copied(memory, tuple(dims), type.dtype))
-    REPORTED.note(shown.plan, arrays)
+    REPORTED.note(shown.plan, arrays, more=shown.more)
 
 
 def _gemm(run: Run, site: Call, m: int, n: int, k: int, *operands: Any) -> None:

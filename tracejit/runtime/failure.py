@@ -19,6 +19,7 @@ import numpy as np
 
 from tracejit.codegen.llvm_entry import INTERRUPTED, NO_MEMORY
 from tracejit.codegen.loop_ir import ErrorSite
+from tracejit.codegen.numeric import numpy_dtype
 from tracejit.errors import Span, make_error
 from tracejit.ir.types import DType
 from tracejit.runtime.engine import memory_trim
@@ -60,6 +61,11 @@ def payload_values(bits: Sequence[int], dtypes: Sequence[DType]) -> list[Any]:
 
 def _payload_value(word: int, dtype: DType) -> Any:
     return payload_number(struct.unpack("d", struct.pack("q", word))[0] if dtype.kind == "f" else word, dtype)
+
+
+def payload_scalar(word: int, dtype: DType) -> Any:
+    """A payload word as a NumPy scalar."""
+    return numpy_dtype(dtype).type(_payload_value(word, dtype))
 
 
 def payload_number(word: Any, dtype: DType) -> Any:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.tensor import Tensor, bump_version
+from tracejit.frontend.leaves import Change
 from tracejit.frontend.results import LeftGradient
+from tracejit.frontend.signature import Access
 from tracejit.ops.effects import REPORTED
 from tracejit.scripted.node import call_recorded, is_recorded, raw_value, with_history
 from tracejit.scripted.overlap import require_single
-from tracejit.scripted.results import ResultBuilder, set_gradients
+from tracejit.scripted.results import ResultBuilder, set_gradients, set_parts
 
 if TYPE_CHECKING:
     from tracejit.scripted.function import Specialisation
@@ -25,10 +27,7 @@ def run(found: Specialisation, names: Sequence[str], arguments: Sequence[Any]) -
     try:
         outputs = _outputs(found, inputs)
     except Exception:
-        if REPORTED.plan >= 0:
-            left = lowered.reports[REPORTED.plan]
-            reported = left.values(REPORTED.arrays)
-            _builder(found, arguments, inputs, reported, left.gradients).apply(left.changes)
+        _leave(found, arguments, inputs)
         raise
     finally:
         REPORTED.clear()
@@ -36,6 +35,19 @@ def run(found: Specialisation, names: Sequence[str], arguments: Sequence[Any]) -
         outputs = with_history(lowered.graph, lowered.histories, outputs)
     builder = _builder(found, arguments, inputs, outputs, lowered.gradients)
     return builder.finish(lowered.result, lowered.changes)
+
+
+def _leave(found: Specialisation, arguments: Sequence[Any], inputs: Sequence[Any]) -> None:
+    """Set what a call that ended in an error has changed, as it was reported: of each part, what came last."""
+    made: list[tuple[Any, Change, Any]] = []
+    seen: set[tuple[Access, str, Any]] = set()
+    for plan, values in REPORTED.notes:
+        left = found.lowered.reports[plan]
+        builder = _builder(found, arguments, inputs, left.values(values), left.gradients)
+        parts = [(c.access, c.kind, c.key) for c in left.changes]
+        made += builder.made([c for c, part in zip(left.changes, parts, strict=True) if part not in seen])
+        seen.update(parts)
+    set_parts(made)
 
 
 def inputs_of(found: Specialisation, arguments: Sequence[Any]) -> list[Any]:

@@ -384,12 +384,12 @@ class Plan:
 
         def hooked(status: int, context: int) -> BaseException:
             error = hook(status, context)
-            if REPORTED.plan >= 0:
-                first = context - offset_of(FrameHead, "context") + objects[0]
-                left = lowered.reports[REPORTED.plan]
+            first = context - offset_of(FrameHead, "context") + objects[0]
+            for plan, values in REPORTED.notes:
+                left = lowered.reports[plan]
                 inputs = {k.input: _object_at(first + 8 * places[k.input]) for k in left.gradients}
-                set_gradients(lowered, left.gradients, inputs, left.values(REPORTED.arrays))
-                REPORTED.clear()
+                set_gradients(lowered, left.gradients, inputs, left.values(values))
+            REPORTED.clear()
             return error
 
         return hooked

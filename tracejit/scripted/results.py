@@ -145,24 +145,12 @@ class ResultBuilder:
     def finish(self, leaf: Leaf, changes: Sequence[Change]) -> Any:
         """What the function returned, and set in objects of the caller; everything is made before anything is set."""
         made = self.build(leaf)
-        self.apply(changes)
+        set_parts(self.made(changes))
         return made
 
-    def apply(self, changes: Sequence[Change]) -> None:
-        """Set what the function set in objects of the caller; everything is made before anything is set."""
-        found = [(c.access.fetch(self.arguments), c, None if c.value is None else self.build(c.value)) for c in changes]
-        for owner, change, value in found:
-            if change.kind == "list":
-                owner[:] = value
-            elif change.kind == "dict":
-                owner.clear()
-                owner.update(value)
-            elif change.kind == "attribute":
-                delattr(owner, change.key) if change.value is None else setattr(owner, change.key, value)
-            elif change.value is None:
-                del owner[change.key]
-            else:
-                owner[change.key] = value
+    def made(self, changes: Sequence[Change]) -> list[tuple[Any, Change, Any]]:
+        """Changes, each with the object of the caller and what is to be set in it."""
+        return [(c.access.fetch(self.arguments), c, None if c.value is None else self.build(c.value)) for c in changes]
 
     def items(self, leaf: Leaf, length: int) -> list[Any]:
         """The items of a list, or a part of each."""
@@ -296,6 +284,22 @@ def _bytes_of(stride: int, logical: Sequence[int], base: np.ndarray[Any, Any]) -
         total += (left // step) * own
         left %= step
     return sign * total
+
+
+def set_parts(made: Sequence[tuple[Any, Change, Any]]) -> None:
+    """Set what a function set in objects of the caller; all of it has been made before."""
+    for owner, change, value in made:
+        if change.kind == "list":
+            owner[:] = value
+        elif change.kind == "dict":
+            owner.clear()
+            owner.update(value)
+        elif change.kind == "attribute":
+            delattr(owner, change.key) if change.value is None else setattr(owner, change.key, value)
+        elif change.value is None:
+            del owner[change.key]
+        else:
+            owner[change.key] = value
 
 
 def make_tree(kind: Callable[..., Any], keys: Sequence[Any], parts: Sequence[Any]) -> Any:

@@ -1,21 +1,22 @@
 """`cse`: compute once what is the same in the same or an enclosing block.
 
 Two ops are the same when definition, operands (in any order if it is commutative) and attributes are. A check
-that has passed need not be made again. Not merged: ops with blocks, lists, other effects, and what stands for
-storage of its own. A tensor made of numbers alone (a constant, repeated) is made again in a nested block: there
-it is part of a kernel, while outside it would be an array; what is computed with either is the same.
+that has passed need not be made again, and what is done where its condition does not hold goes. Not merged: ops with
+blocks, lists, other effects, and what stands for storage of its own. A tensor made of numbers alone (a constant,
+repeated) is made again in a nested block: there it is part of a kernel, while outside it would be an array; what is
+computed with either is the same.
 """
 
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from tracejit.errors import Span
 from tracejit.ir.builder import Rebuilder, known_size
 from tracejit.ir.core import Graph, Op, Value
-from tracejit.ir.opdef import Pointwise
+from tracejit.ir.opdef import REGISTRY, Pointwise
 from tracejit.ir.types import ListType, ScalarType, TensorType
 from tracejit.transforms.pipeline import transform
 
@@ -51,6 +52,12 @@ class _Merger(Rebuilder):
         return _Merger(self.mapping, self.seen.new_child(), self.same, self.span)
 
     def merged(self, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
+        if op.name == "if" and not op.results and _passed(self.same.get(operands[0], operands[0])) in self.seen:
+            return self.inline(op.block("then"))
+        if op.name == "check_eq":
+            equal = self.seen.get((REGISTRY["eq"], _ordered(self.same.get(v, v) for v in operands[:2]), ()))
+            if equal:
+                self.seen[_passed(self.same.get(equal[0], equal[0]))] = ()
         key = _key(op, tuple(self.same.get(v, v) for v in operands))
         if key is None:
             return self.copy(op, operands)
@@ -80,10 +87,22 @@ def _key(op: Op, operands: tuple[Value, ...]) -> object:
     size = known_size(op.name, operands, op.attrs)
     if isinstance(size, str):
         return size
-    if op.name in _REPEATABLE and not op.results:
-        return op.defn, operands[:1] if op.name == "check" else operands
-    ordered = tuple(sorted(operands, key=id)) if op.defn.commutative else operands
+    if op.name == "check":
+        return _passed(operands[0])
+    if op.name == "check_eq":
+        return op.defn, operands
+    ordered = _ordered(operands) if op.defn.commutative else operands
     return op.defn, ordered, tuple((name, literal_key(value)) for name, value in sorted(op.attrs.items()))
+
+
+def _passed(cond: Value) -> object:
+    """The key of a check of a condition."""
+    return REGISTRY["check"], (cond,)
+
+
+def _ordered(operands: Iterable[Value]) -> tuple[Value, ...]:
+    """Operands whose order does not matter, in one that all equal ops have."""
+    return tuple(sorted(operands, key=id))
 
 
 def literal_key(value: Any) -> object:
