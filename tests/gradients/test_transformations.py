@@ -180,6 +180,7 @@ def test_unused_arguments() -> None:
         tj.grad(f, argnums=1, unused="error")(1.0, 2.0)
 
 
+@pytest.mark.compiled
 def test_unused_arguments_inside_scripts() -> None:
     f = lambda a, b: a * 2.0 + int(b)  # noqa: E731
     outer = tj.grad(f, argnums=1, unused="error")
@@ -228,7 +229,8 @@ def test_wrong_calls_of_transformations_raise_inside_scripts_what_they_raise_out
         call(f, X)
     with pytest.raises(outside.type) as inside:
         tj.script(lambda x: call(f, x))(X)
-    assert str(inside.value) == str(outside.value).replace("vjp.<locals>.", "")
+    told = (str(error.value).replace("vjp.<locals>.", "") for error in (inside, outside))
+    assert len(set(told)) == 1
 
 
 def test_results_without_a_derivative_name_their_line() -> None:
@@ -253,6 +255,7 @@ def test_jacobians_of_functions_that_return_their_arguments() -> None:
     np.testing.assert_array_equal(found["sum"]["w"], np.ones(4))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     "call",
     [

@@ -268,6 +268,13 @@ def test_arguments_of_users_functions() -> None:
     ):
         plain, compiled = (_error(f, 2.0) for f in (call, script(call)))
         assert compiled.replace("<locals>.", "").split("() ")[1] == plain.split("() ")[1]
+
+
+@pytest.mark.compiled
+def test_wrong_arguments_of_a_partial_function_are_at_the_line_of_the_call() -> None:
+    def more(a, b):
+        return a
+
     with pytest.raises(TypeError, match=r"more\(\) got multiple values for argument 'b'") as caught:
         script(functools.partial(more, b=1))(2.0, 3.0)
     assert str(caught.traceback[-1].path) == __file__
