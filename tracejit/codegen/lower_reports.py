@@ -73,11 +73,8 @@ def _checks(lowering: Lowering, op: Op, cond: Value | None) -> bool:
         (tested, *_), made = op.operands, makers.get(op.operands[0])
         return tested is cond if cond is not None else made is not None and made.attrs.get("value") is False
     made = None if cond is None else makers.get(cond)
-    match op.name:
-        case "check_eq":
-            return made is not None and made.defn is REGISTRY["eq"] and made.operands == op.operands[:2]
-        case _:
-            return False
+    is_of_both = made is not None and made.defn is REGISTRY["eq"] and made.operands == op.operands[:2]
+    return op.name == "check_eq" and is_of_both
 
 
 def _split(lowering: Lowering, op: Op) -> tuple[Pending | None, tuple[Value, ...]]:

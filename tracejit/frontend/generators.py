@@ -409,8 +409,6 @@ def passed(
 ) -> tuple[Any, list[FrontValue]]:
     """A function and its arguments, of which some may be generators: with lists instead of these where it takes all
     their items first; a generator that takes them one by one instead of a function that does."""
-    from tracejit.frontend.written.lazily import LAZY, mapped_rows, zipped
-
     if any(fn is f for f in TAKES_ALL):
         if fn in (min, max) and len(args) > 1:
             return fn, args
@@ -419,6 +417,8 @@ def passed(
     made = [k for k, a in enumerate(args) if isinstance(a, GeneratorValue)]
     if not made:
         return fn, args
+    from tracejit.frontend.written.lazily import LAZY, mapped_rows, zipped
+
     if fn is map and len(args) > 2:
         return mapped_rows, [args[0], c.call_object(zip, args[1:], {}, node)]
     if fn is zip and len(made) == 1 and not kwargs:

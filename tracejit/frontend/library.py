@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
 
-#: Functions that store what a ufunc of NumPy's gives: a result of another kind is a TypeError.
-_STRETCHED = ("clip", "einsum", "outer", "percentile", "quantile")  #: their results are stretched to the shape of `out`
+#: Functions whose results are stretched to the shape of `out`.
+_STRETCHED = ("clip", "einsum", "outer", "percentile", "quantile")
 
+#: Functions that store what a ufunc of NumPy's gives: a result of another kind is a TypeError.
 _ENDING_IN_UFUNCS = {
     "clip": "clip",
     "outer": "multiply",
