@@ -250,9 +250,83 @@ def copy_of_a_leaf(x: Any) -> Any:
     return y * y
 
 
+def into_constants(x: Any) -> list[Any]:
+    """Methods that write what varies into a tensor that did not."""
+    rows, constant = x.reshape(3, 2), tj.ones(3, 2, dtype=tj.float64)
+    picked = tj.tensor([0, 1, 1])
+    return [
+        constant.clone().add_(rows, alpha=3),
+        constant.clone().clamp_(max=x[0] * 0.4),
+        constant.clone().index_add_(0, picked, rows),
+        constant.clone().index_add_(0, picked, constant, alpha=x[0]),
+        constant.clone().scatter_(0, tj.tensor([[0, 1], [1, 0]]), rows[:2]),
+        constant.clone().scatter_add_(0, tj.tensor([[0, 1], [1, 1], [2, 0]]), rows),
+        constant.clone().index_put_((picked,), rows, accumulate=True),
+        constant.clone().masked_scatter_(constant > 0, rows),
+        constant.clone().lerp_(rows, 0.25),
+        constant.clone().addcmul_(rows, rows, value=0.5),
+        tj.zeros(3, 3, dtype=tj.float64).addmm_(rows, rows.T),
+    ]
+
+
+@program
+def what_varies_written_into_constants(x: Any) -> Any:
+    return tj.cat([y.reshape(-1) for y in into_constants(x)]) * x[0]
+
+
+@program
+def filled_with_what_varies(x: Any) -> Any:
+    made = [
+        tj.full((2, 3), x[0] * x[1]),
+        tj.full_like(x, x[2]),
+        x.new_full((2,), x[3], requires_grad=False),
+        tj.asarray([x[0], [2.0, x[4] * x[5]][1]]),
+        tj.linspace(x[0], x[1], 5, dtype=tj.float64),
+        tj.linspace(1.0, x[1], 4, endpoint=False, dtype=tj.float64),
+        tj.arange(x[2] * 0.01, 3.0, 1.0, dtype=tj.float64),
+        tj.nn.functional.pad(tj.ones(2, dtype=tj.float64), (1, 2), value=x[0]),
+    ]
+    return tj.cat([y.reshape(-1) for y in made]) * x[0]
+
+
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_gradients_of_written_tensors(name: str) -> None:
     check_gradients(PROGRAMS[name], vector())
+
+
+def test_a_copy_of_the_data_leaves_the_history() -> None:
+    def fn(x: Any) -> Any:
+        made = tj.tensor([x[0], x[1] * x[1]])
+        own = tj.tensor(x * 2, requires_grad=True)
+        (own.sum() * own[0]).backward()
+        (made.sum() * x.sum()).backward()
+        return own.grad * 1.0, made.requires_grad
+
+    for run in (fn, tj.script(fn)):
+        x = tj.tensor(vector(2), requires_grad=True)
+        slope, asks = run(x)
+        np.testing.assert_allclose(slope.numpy(), [x[0].item() * 4 + x[1].item() * 2, x[0].item() * 2])
+        np.testing.assert_allclose(x.grad.numpy(), [x[0].item() + x[1].item() ** 2] * 2)
+        assert not asks
+
+
+def test_what_numpys_functions_write_is_counted_or_refused() -> None:
+    x, c = tj.ones(3, requires_grad=True), tj.tensor([1.0, 2.0, 3.0])
+    y = (x * c).sum()
+    np.put(c, [0], [5.0])
+    np.add.at(c, [1, 1], 1.0)
+    assert c.tolist() == [5.0, 4.0, 3.0]
+    with pytest.raises(RuntimeError, match="in place"):
+        y.backward()
+    writes: list[Callable[[], Any]] = [
+        lambda: np.add.at(c, [0], x[0]),
+        lambda: np.copyto(c, x),
+        lambda: np.put(x, [0], [5.0]),
+    ]
+    for write in writes:
+        with pytest.raises(TypeError, match="is not recorded"):
+            write()
+    assert c.tolist() == [5.0, 4.0, 3.0] and x.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_complex_parts_are_views_that_cannot_be_written_with_a_record() -> None:

@@ -16,7 +16,7 @@ from tracejit.devices import device_of, module_of
 from tracejit.eager.alias import note_alias, past
 from tracejit.eager.modes import MODE
 from tracejit.eager.tape import OpNode, attach
-from tracejit.eager.tensor import Tensor, ir_dtype, wrap
+from tracejit.eager.tensor import Tensor, ir_dtype, raw, wrap
 from tracejit.ir.builder import COMPOSITES
 from tracejit.ir.opdef import REGISTRY, OpDef
 from tracejit.ir.types import BOOL, DType
@@ -127,7 +127,8 @@ class TensorBuilder:
         return tuple(getattr(x, "shape", ()))
 
     def full(self, number: Any, shape: Sequence[int], dtype: DType) -> Tensor:
-        return wrap(self.xp.full(tuple(shape), number, dtype=numpy_dtype(dtype)))
+        made = wrap(self.xp.full(tuple(shape), raw(number), dtype=numpy_dtype(dtype)))
+        return made.copy_(number) if isinstance(number, Tensor) else made  # type: ignore[attr-defined]
 
     def number(self, number: Any, like: Any) -> Tensor:
         array = like._data if isinstance(like, Tensor) else np.asarray(like)

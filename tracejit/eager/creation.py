@@ -100,9 +100,23 @@ def finished(array: Any, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
+def with_history(made: Tensor, value: Any) -> Tensor:
+    """What has been filled with a value, and follows it where that is recorded."""
+    follows = isinstance(value, Tensor) and value._requires_grad and not made._requires_grad
+    return made.copy_(value) if follows else made  # type: ignore[attr-defined]
+
+
+def _along(made: Tensor, *shares: tuple[Any, Any]) -> Tensor:
+    """Numbers that were computed as sums of bounds times shares, and follow the bounds that are recorded."""
+    for bound, share in () if made._requires_grad else shares:
+        if isinstance(bound, Tensor) and bound._requires_grad:
+            made = made + (share * (bound - bound.detach())).astype(made.dtype)  # type: ignore[operator, attr-defined]
+    return made
+
+
 @traceable
 def tensor(data: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor holding a copy of the data: numbers, nested lists, arrays, tensors."""
+    """A new tensor holding a copy of the data: numbers, nested lists, arrays, tensors, whose history it leaves."""
     return finished(array_of(data, dtype, device), requires_grad)
 
 
@@ -122,7 +136,20 @@ def asarray(data: Any, dtype: Any = None, device: DeviceLike = None, copy: bool 
     if isinstance(data, Tensor):
         moved = data if device is None else data.to(device)
         return moved.astype(target) if target is not None else moved.clone()
-    return wrap(array_of(data, dtype, device))
+    made = wrap(array_of(data, dtype, device))
+    for place, item in _places(data):
+        if isinstance(item, Tensor) and item._requires_grad:
+            made[place] = item  # type: ignore[index]
+    return made
+
+
+def _places(data: Any, place: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """The items of nested lists with their places."""
+    if isinstance(data, list | tuple):
+        for i, item in enumerate(data):
+            yield from _places(item, (*place, i))
+    else:
+        yield place, data
 
 
 def _shared(array: Any) -> Tensor:
@@ -180,7 +207,8 @@ def full(
     """A tensor of one value, whose dtype is that of `tensor(fill_value)` by default."""
     value = array_of(fill_value, dtype)
     shape = sizes((shape,)) if not hasattr(shape, "__index__") else (int(shape),)
-    return finished(array_module(device).full(shape, value, dtype=value.dtype), requires_grad)
+    made = finished(array_module(device).full(shape, value, dtype=value.dtype), requires_grad)
+    return with_history(made, fill_value)
 
 
 @traceable
@@ -220,7 +248,9 @@ def arange(
     xp = array_module(device)
     if as_dtype(dtype).kind in "iu":
         return finished(xp.arange(*bounds, dtype=as_dtype(dtype)), requires_grad)
-    return finished((bounds[0] + xp.arange(count) * bounds[2]).astype(as_dtype(dtype)), requires_grad)
+    steps = xp.arange(count)
+    made = finished((bounds[0] + steps * bounds[2]).astype(as_dtype(dtype)), requires_grad)
+    return _along(made, (start, 1), (step, steps))
 
 
 @traceable
@@ -237,8 +267,9 @@ def linspace(
     """`num` evenly spaced numbers from start to stop, both included (`endpoint=False`: without stop)."""
     bounds = [x.item() if hasattr(x, "item") else x for x in (start, stop)]
     xp = array_module(device)
-    line = xp.linspace(*bounds, int(num), endpoint=endpoint)
-    return finished(line.astype(as_dtype(float32 if dtype is None else dtype)), requires_grad)
+    line, share = (xp.linspace(*ends, int(num), endpoint=endpoint) for ends in (bounds, (0, 1)))
+    made = finished(line.astype(as_dtype(float32 if dtype is None else dtype)), requires_grad)
+    return _along(made, (start, 1 - share), (stop, share))
 
 
 def _like(maker: str, x: Any, dtype: Any, device: DeviceLike, requires_grad: bool, *value: Any) -> Tensor:
@@ -272,4 +303,5 @@ def full_like(
     x: Any, fill_value: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of one value, of the shape, dtype and device of x."""
-    return _like("full", x, dtype, device, requires_grad, fill_value)
+    value = fill_value._data if isinstance(fill_value, Tensor) else fill_value
+    return with_history(_like("full", x, dtype, device, requires_grad, value), fill_value)

@@ -11,7 +11,7 @@ import numpy as np
 from tracejit.devices import as_device, module_of
 from tracejit.eager.arguments import as_tensor
 from tracejit.eager.conversions import astype as _astype
-from tracejit.eager.creation import finished, sizes, tensor
+from tracejit.eager.creation import finished, sizes, tensor, with_history
 from tracejit.eager.dtypes import as_dtype, float32
 from tracejit.eager.library import functions
 from tracejit.eager.tensor import Tensor, raw
@@ -185,7 +185,7 @@ def new_full(self: Tensor, size: Any, fill_value: Any, dtype: Any = None, requir
     """A tensor of one value, of this tensor's dtype and device by default."""
     xp = module_of(self._data)
     made = xp.full(sizes((size,)), raw(fill_value), self.dtype if dtype is None else as_dtype(dtype))
-    return finished(made, requires_grad)
+    return with_history(finished(made, requires_grad), fill_value)
 
 
 def new_tensor(self: Tensor, data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

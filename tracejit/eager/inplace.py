@@ -98,16 +98,19 @@ def adopt(target: Tensor, value: Tensor) -> None:
     write_history(target, value)
 
 
-def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, *operands: Any) -> Tensor:
-    """`target = compute(target, *operands)`, in place. `ufunc` names the array function that does it unrecorded;
-    `reads_target` says that the derivative needs the old value, which is then kept."""
+def update(
+    target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, /, *operands: Any, **named: Any
+) -> Tensor:
+    """`target = compute(target, *operands, **named)`, in place. `ufunc` names the array function that does it
+    unrecorded; `reads_target` says that the derivative needs the old value, which is then kept."""
     check_writable(target)
-    if not is_recording((target, target._root, *operands)):
-        _update_unrecorded(target, compute, ufunc, operands)
+    if not is_recording((target, target._root, *operands, *named.values())):
+        _update_unrecorded(target, compute, ufunc, operands, named)
         note_write(target, target._data)
         return target
-    held = [snapshot(x) if _overlaps(x, target) else x for x in operands]
-    new = compute(snapshot(target) if reads_target else past(target), *held)
+    held = [snapshot(x) if _overlaps(x, target) else x for x in (*operands, *named.values())]
+    old = snapshot(target) if reads_target else past(target)
+    new = compute(old, *held[: len(operands)], **dict(zip(named, held[len(operands) :], strict=True)))
     check_result(target, new._data)
     return store(target, new)
 
@@ -116,13 +119,15 @@ def update(target: Tensor, compute: Any, ufunc: str | None, reads_target: bool, 
 _OF_A_PACKAGE = "V"
 
 
-def _update_unrecorded(target: Tensor, compute: Any, ufunc: str | None, operands: tuple[Any, ...]) -> None:
+def _update_unrecorded(
+    target: Tensor, compute: Any, ufunc: str | None, operands: tuple[Any, ...], named: dict[str, Any]
+) -> None:
     data = target._data
-    if ufunc is not None and data.dtype.kind != _OF_A_PACKAGE:
+    if ufunc is not None and not named and data.dtype.kind != _OF_A_PACKAGE:
         with np.errstate(all="ignore"):
             getattr(module_of(data), ufunc)(data, *map(raw, operands), out=data, casting="same_kind")
         return
-    new = compute(target, *operands)._data
+    new = compute(target, *operands, **named)._data
     check_result(target, new)
     data[...] = new
 

@@ -75,6 +75,8 @@ def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: A
         return reduced if out is None else _into(out[0], reduced)
     if out is not None:
         kwargs["out"] = tuple(raw(o) for o in out)
+    if method == "at":
+        return _writing(ufunc.at, inputs, kwargs, f"{ufunc.__name__}.at")
     result = _on_values(getattr(ufunc, method), inputs, kwargs, ufunc.__name__)
     for target in out or ():
         if isinstance(target, Tensor):
@@ -100,13 +102,36 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
     target = counterparts().get(func)
     if target is not None and "out" not in kwargs and "where" not in kwargs:
         return target(*args, **kwargs)
+    if func in _WRITING:
+        return _writing(func, args, kwargs, func.__name__)
     return _on_values(func, args, kwargs, func.__name__)
+
+
+#: NumPy's functions that write their first argument.
+_WRITING = (np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis)
+
+
+def _writing(func: Any, args: Any, kwargs: Any, name: str) -> Any:
+    """A NumPy function that writes its first argument, counted as a write; refused where it would be recorded."""
+    leaves, _ = pytree.flatten((tuple(args), dict(kwargs)))
+    if _varies(leaves):
+        raise TypeError(f"what numpy.{name} writes is not recorded: assign to x[...], or use a method of the tensor")
+    result = _on_values(func, args, kwargs, name)
+    target = args[0] if args else next(kwargs[name] for name in ("dst", "a", "arr") if name in kwargs)
+    if isinstance(target, Tensor):
+        note_write(target, target._data)
+    return result
+
+
+def _varies(leaves: list[Any]) -> bool:
+    """Whether a derivative may go through one of the arguments."""
+    return MODE.enabled and any(isinstance(x, Tensor) and x._requires_grad for x in leaves)
 
 
 def _on_values(func: Any, args: Any, kwargs: Any, name: str) -> Any:
     """The NumPy function on the arrays; refused where a result would silently leave the tape."""
     leaves, structure = pytree.flatten((tuple(args), dict(kwargs)))
-    varying = MODE.enabled and any(isinstance(x, Tensor) and x._requires_grad for x in leaves)
+    varying = _varies(leaves)
     plain_args, plain_kwargs = structure.unflatten([raw(x) for x in leaves])
     result = func(*plain_args, **plain_kwargs)
     found, shape = pytree.flatten(result)

@@ -143,10 +143,7 @@ def _in_place(function: Callable[..., Any], defn: OpDef) -> Callable[..., Any]:
     ufunc = _update_function(defn)
 
     def method(self: Tensor, *operands: Any, **named: Any) -> Tensor:
-        reads = reads_first_operand(defn)
-        if not named:
-            return update(self, function, ufunc, reads, *operands)
-        return update(self, lambda x: function(x, *operands, **named), None, reads)
+        return update(self, function, ufunc, reads_first_operand(defn), *operands, **named)
 
     method.__name__ = f"{defn.name}_"
     method.__doc__ = f"In place: {defn.doc}"

@@ -72,7 +72,7 @@ def _in_place(name: str) -> Callable[..., Tensor]:
     function = methods().get(name) or functions()[name]
 
     def method(self: Tensor, *operands: Any, **named: Any) -> Tensor:
-        return update(self, lambda x: function(x, *operands, **named), None, True)
+        return update(self, function, None, True, *operands, **named)
 
     method.__doc__ = f"In place: {function.__doc__}"
     return method

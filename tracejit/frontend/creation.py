@@ -347,7 +347,7 @@ def _array(c: Calls, a: Arguments) -> FrontValue:
         made = copied(c, value, axes_in_memory(a, value.rank, value), dtype)
     for _ in range(int(a.static("ndmin")) - made.rank):
         made = with_axis(made, 0)
-    return made
+    return c.gradients.without_history(made) if a.name == "tensor" else made
 
 
 @define("asarray asanyarray", "x dtype=None order=None copy=None device=None")

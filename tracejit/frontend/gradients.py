@@ -380,9 +380,19 @@ class Gradients:
 
     def as_python(self, x: FrontValue, value: Value) -> Value:
         """The value of x as a Python number: that of a Tensor that asks for gradients is constant for derivatives."""
+        return value if isinstance(x, Number) and x.weak else self._off_the_tape(value)
+
+    def without_history(self, made: ArrayView) -> ArrayView:
+        """What `tj.tensor` has made of Tensors, constant for derivatives where these ask for gradients."""
         ctx = self.calls.ctx
-        is_tensors = ctx.tensors and ctx.notes_writes and not (isinstance(x, Number) and x.weak)
-        if not is_tensors or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
+        content = ctx.load(made)
+        constant = self._off_the_tape(content)
+        return made if constant is content else ctx.fresh(constant)
+
+    def _off_the_tape(self, value: Value) -> Value:
+        """The value, constant for derivatives where Tensors ask for gradients, as eager code takes it off the tape."""
+        ctx = self.calls.ctx
+        if not (ctx.tensors and ctx.notes_writes) or not value.type.dtype.is_inexact:  # type: ignore[union-attr]
             return value
         return ctx.b.emit("detach", (value,), names=(value.name,))[0]
 
