@@ -14,7 +14,7 @@ _FIRST_RESULT = """
 import json, time
 import numpy as np
 import llvmlite.binding
-import tracejit as tj, tracejit.scripted
+import tracejit as tj, tracejit.scripted, tracejit.transformations.gradients, tracejit.runtime.cpu
 from benchmarks import inputs
 from {module} import {program}
 x, y, w1, w2 = map(tj.tensor, inputs.network(64))

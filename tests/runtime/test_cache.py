@@ -147,3 +147,12 @@ def test_the_entries_unused_for_longest_go_first(fresh_folder: Path) -> None:
     assert [cache.load(k) is not None for k in keys] == [False, False, False, True, True, True]
     assert cache.clear() == 3
     assert cache.usage() == (0, 0)
+
+
+def test_sources_count_as_they_were_when_they_were_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written to a file later does not compile anything here: its products are not those of the new text."""
+    before = cache.stamp(), cache.stamp("codegen/")
+    cache.stamp.cache_clear()
+    monkeypatch.setattr(os, "scandir", lambda path: pytest.fail("sources are looked at again"))
+    assert (cache.stamp(), cache.stamp("codegen/")) == before
+    assert len({*before, cache.stamp("codegen/", "runtime/")}) == 3

@@ -8,6 +8,7 @@ written costs nothing but the saving. When the folder outgrows its bound the ent
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import sys
 import tempfile
@@ -44,29 +45,35 @@ def digest(*parts: str | bytes) -> str:
     return state.hexdigest()
 
 
-@cache
-def _sources() -> list[str]:
-    """A line for every source file of this package: its path in it, size and time."""
-    found: list[str] = []
+def _sources() -> dict[str, str]:
+    """A digest for each folder at the top of this package: of the names, sizes and times of its source files."""
+    found: dict[str, list[str]] = {}
     waiting = [("", str(Path(config.__file__).parent))]
     while waiting:
         inside, path = waiting.pop()
-        for entry in os.scandir(path):
-            name = entry.name
-            if name.endswith(".py"):
-                state = entry.stat()
-                found.append(f"{inside}{name} {state.st_size} {state.st_mtime_ns}")
-            elif name != "__pycache__" and entry.is_dir():
-                waiting.append((f"{inside}{name}/", entry.path))
-    found.sort()
-    return found
+        sources: list[os.DirEntry[str]] = []
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    sources.append(entry)
+                elif entry.name != "__pycache__" and entry.is_dir():
+                    waiting.append((f"{inside}{entry.name}/", entry.path))
+        sources.sort(key=_NAME)
+        states = [entry.stat() for entry in sources]
+        told = inside, [*map(_NAME, sources)], [(s.st_size, s.st_mtime_ns) for s in states]
+        found.setdefault(inside[: inside.find("/") + 1], []).append(repr(told))
+    return {folder: digest(*sorted(found[folder])) for folder in sorted(found)}
+
+
+_NAME = operator.attrgetter("name")
+#: As they were when the compiler was imported: that is what compiles, whatever is written to them later.
+_SOURCES = _sources()
 
 
 @cache
 def stamp(*folders: str) -> str:
     """Changes with the source files of this package, or of some of its folders, and with Python and NumPy."""
-    chosen = [line for line in _sources() if line.startswith(folders)] if folders else _sources()
-    return digest(sys.version, numpy.__version__, "\n".join(chosen))
+    return digest(sys.version, numpy.__version__, *(_SOURCES[folder] for folder in folders or _SOURCES))
 
 
 def packed(parts: Sequence[bytes]) -> bytes:
