@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tracejit.runtime import dispatch
+from tracejit.ir.parser import parse
+from tracejit.runtime import dispatch, engine
+from tracejit.scripted.compiler import prepare_products
 
 pytestmark = [
     pytest.mark.compiled,
@@ -85,3 +88,17 @@ def test_many_calls_take_a_better_path(tmp_path: Path) -> None:
             [sys.executable, str(tmp_path / "program.py")], env=environment, capture_output=True, text=True, check=False
         )
         assert done.stdout == f"{is_first} True [2.0, 2.0, 2.0] [2.0, 2.0, 2.0]\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n", "lines_only"), [("1", "3", "n", True), ("m", "k", "1", True), ("m", "k", "n", False)]
+)
+def test_what_is_compiled_ahead_goes_by_the_shapes_of_products(
+    m: str, k: str, n: str, lines_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(engine, "prepare", asked.append)
+    monkeypatch.setattr(engine, "products_ahead", lambda name, *, lines_only: (name, lines_only))
+    product = f"  %c = matmul(%a, %b) : f32[{m}, {n}]\n  yield %c\n"
+    prepare_products(parse(f"graph @f(%a: f32[{m}, {k}], %b: f32[{k}, {n}]) on cpu {{\n{product}}}\n"))
+    assert asked == [("f32", lines_only)]

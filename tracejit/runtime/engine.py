@@ -247,11 +247,11 @@ class Engine:
         exports = (*PRODUCTS[name], *FINDERS[name], *Shape.of(name, self.options).symbols(name))
         return self._linked(f"products.{name}", objects, exports, uses=[self.support])
 
-    def ahead(self, name: str) -> None:
-        """Compile what products of a dtype may need that is not on the disk, what takes longest first. Once a program
-        has them, what it needs is asked for."""
-        parts = self._tiles_code(name), self._part_code("panels", name)
-        codes = *parts, self._rare_code("pool"), self._products_code(name), self._part_code("line", name)
+    def ahead(self, name: str, *, lines_only: bool) -> None:
+        """Compile what products of a dtype may need that is not on the disk, what takes longest first; `lines_only`:
+        all have one row or one column. Once a program has them, what it needs is asked for."""
+        parts = [self._part_code(part, name) for part in (("line",) if lines_only else ("panels", "line"))]
+        codes = [self._tiles_code(name), parts[0], self._rare_code("pool"), self._products_code(name), *parts[1:]]
         self._stock.ahead(codes, until=lambda: name in self._products)
 
     # -- code that programs share ---------------------------------------------------------------------------------
@@ -493,9 +493,9 @@ def support() -> None:
 
 
 @cache
-def products_ahead(name: str) -> Callable[[], None]:
+def products_ahead(name: str, *, lines_only: bool) -> Callable[[], None]:
     """What `prepare` takes to have the products of a dtype compiled while a program that multiplies is lowered."""
-    return lambda: engine().ahead(name)
+    return lambda: engine().ahead(name, lines_only=lines_only)
 
 
 def _try(make: Callable[[], object]) -> None:

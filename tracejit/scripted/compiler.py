@@ -21,7 +21,7 @@ from tracejit.codegen.text import print_program
 from tracejit.errors import ScriptError, Span
 from tracejit.ir.core import Graph, walk
 from tracejit.ir.opdef import MATRICES
-from tracejit.ir.types import TensorType
+from tracejit.ir.types import Dim, TensorType
 from tracejit.locks import cached_property
 from tracejit.runtime.cache import digest
 from tracejit.runtime.dispatch import is_available
@@ -166,10 +166,14 @@ def prepare_products(graph: Graph) -> None:
     """Let what products of matrices need be made while a graph that has some is lowered."""
     from tracejit.runtime.engine import prepare, products_ahead
 
-    if graph.device == "cpu":
-        products = (op.results[0].type for op in walk(graph.body) if op.defn.lower is MATRICES)
-        for name in {str(t.dtype) for t in products if isinstance(t, TensorType)} & {*DTYPES}:
-            prepare(products_ahead(name))
+    if graph.device != "cpu":
+        return
+    shapes: dict[str, list[tuple[Dim | None, ...]]] = {}
+    for op in walk(graph.body):
+        if op.defn.lower is MATRICES and isinstance(made := op.results[0].type, TensorType):
+            shapes.setdefault(str(made.dtype), []).append(made.shape[-2:])
+    for name in shapes.keys() & {*DTYPES}:
+        prepare(products_ahead(name, lines_only=all(1 in shape for shape in shapes[name])))
 
 
 def simplify(graph: Graph) -> tuple[Graph, pipeline.Stages]:
