@@ -37,8 +37,8 @@ FORMS: dict[str, Callable[..., Any]] = {
     "array": lambda array: array,
     "numbers": lambda array: array.tolist(),
     "items": list,
-    "text": lambda place, *options: _uncovered(options[place]),
-    "texts": lambda places, *options: [_uncovered(options[i]) for i in places.tolist()],
+    "text": lambda place, *options: uncovered(options[place]),
+    "texts": lambda places, *options: [uncovered(options[i]) for i in places.tolist()],
     "tuples": lambda *columns: list(zip(*columns, strict=True)),
     "lists": lambda *columns: [list(row) for row in zip(*columns, strict=True)],
     "dict": lambda keys, values: dict(zip(keys, values, strict=True)),
@@ -60,18 +60,19 @@ def hidden(template: str) -> str:
     return "t" + template.encode().hex()
 
 
-def _uncovered(word: str) -> str:
+def uncovered(word: str) -> str:
     """The template that a word hides."""
     return bytes.fromhex(word[1:]).decode()
 
 
-def _either(is_first: bool, first: str, second: str, count: int, *values: Any) -> str:
-    """The text of the first of two hidden templates, or of the second; the first has so many of the values."""
-    shown, own = (first, values[:count]) if is_first else (second, values[count:])
-    return filled(_uncovered(shown), own)
+def _one_of(count: int, *parts: Any) -> str:
+    """The text of one of so many templates: each hidden one with the number of its values, which one, all values."""
+    words, sizes, (which, *values) = parts[: 2 * count : 2], parts[1 : 2 * count : 2], parts[2 * count :]
+    start = sum(sizes[:which])
+    return filled(uncovered(words[which]), values[start : start + sizes[which]])
 
 
-FORMS["either"] = _either
+FORMS["one_of"] = _one_of
 
 #: What has been warned of, by file, as modules keep it in `__warningregistry__`.
 _warned: dict[str, dict[Any, Any]] = {}
@@ -80,7 +81,7 @@ _warned: dict[str, dict[Any, Any]] = {}
 def _warn(word: str, category: str, file: str, line: int, *values: Any) -> str:
     """Warn with the text of a hidden template, of a built-in category, at a line of a file (hidden as well); shows
     nothing."""
-    text, place = filled(_uncovered(word), values), _uncovered(file)
+    text, place = filled(uncovered(word), values), uncovered(file)
     warnings.warn_explicit(text, getattr(builtins, category), place, line, registry=_warned.setdefault(place, {}))
     return ""
 

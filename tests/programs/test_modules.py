@@ -390,3 +390,27 @@ def test_attr_write_branch():
         eq(s(T(3)), m(T(3)))
         assert abs(m.best - n.best) < 1e-6
         eq(m.h, n.h)
+
+
+class Repeated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.step = nn.Sequential(nn.Linear(3, 3))
+        self.calls = 0
+
+    def forward(self, x, n: int):
+        self.calls += 1
+        for _ in range(n):
+            x = self.step(x)
+            if x.abs().max() > 10.0:
+                return x / 4
+        return x + 4
+
+
+@pytest.mark.compiled
+def test_an_error_in_a_layer_is_at_the_users_line() -> None:
+    with tj.no_grad(), pytest.raises(ValueError, match="mismatch in its core dimension") as caught:
+        script(Repeated())(T(2, 4), 1)
+    last = caught.traceback[-1]
+    assert (str(last.path), last.name) == (__file__, "forward")
+    assert str(last.statement).strip() == "x = self.step(x)"

@@ -206,8 +206,15 @@ def test_texts_that_double_are_refused_before_they_fill_the_memory():
             text = text * 2
         return text
 
+    def grown(text, n):
+        for i in range(n):
+            text = f"{text} {i}"
+        return text
+
     with pytest.raises(tj.ScriptError, match="a text must be known when the function is compiled"):
         tj.script(doubled)("a", 3)
+    with pytest.raises(tj.ScriptError, match="'text' is a text that grows in a loop"):
+        tj.script(grown)("a", 3)
 
 
 PREFIX = "a"
@@ -231,3 +238,39 @@ def test_the_text_of_a_chosen_object_is_that_of_its_method_now():
     assert [scripted(2), scripted(1)] == ["a1", "a2"]
     PREFIX = "b"
     assert [scripted(2), scripted(1)] == ["b1", "b2"]
+
+
+def caught_in_a_loop(x, n):
+    """The texts of errors that meet in a loop are those of the program, not ever more of them."""
+    found = "none"
+    try:
+        for _ in range(n):
+            if x == 4.0:
+                raise ZeroDivisionError(f"met {x:.1f}")
+            x = 1 / (x - 3.0) if x != 2.0 else 4.0
+    except ZeroDivisionError as error:
+        print(f"[{error}]", repr(f"{error}"))
+        found = str(error)
+    return found
+
+
+def of_two_kinds(x, n):
+    number = f"{n}" if x > 1 else f"{x}"
+    word = "less" if x < 0 else "none" if n == 2 else f"{n}{x}"
+    return number, word, f"{number}/{word}"
+
+
+def carried(x, n):
+    status = "at rest"
+    for i in range(n):
+        if x > i:
+            status = f"step {i}: {x}"
+        elif x < 0:
+            status = "negative"
+        x -= 0.5
+    return status
+
+
+@pytest.mark.parametrize("fn", [caught_in_a_loop, of_two_kinds, carried])
+def test_texts_that_meet(fn):
+    run(fn, ((2.0, 5), (3.0, 2), (2.5, 2), (-1.0, 3), (0.5, 0)))

@@ -250,6 +250,10 @@ def test_arguments_of_users_functions() -> None:
     def more(a, b, c=1):
         return a
 
+    class Method:
+        def of(self, a, *, b=0):
+            return a
+
     @dataclass
     class Three:
         x: float
@@ -265,9 +269,13 @@ def test_arguments_of_users_functions() -> None:
         lambda n: Three(n, n, n, n, n).x,
         lambda n: Three().x,
         lambda n: (lambda: n)(n),
+        lambda n: Method().of(n, n, b=n),
+        lambda n: Method().of(n, n, c=n),
     ):
         plain, compiled = (_error(f, 2.0) for f in (call, script(call)))
-        assert compiled.replace("<locals>.", "").split("() ")[1] == plain.split("() ")[1]
+        assert compiled.split(".")[-1] == plain.split(".")[-1]
+    for call in (lambda n: more(n), lambda n: Method().of()):
+        assert _error(script(call), 2.0) == _error(call, 2.0)
 
 
 @pytest.mark.compiled

@@ -179,4 +179,4 @@ def unknown_keyword(calls: Calls, source: FunctionSource, name: str, node: ast.A
     if source.is_library:
         function = source.name.removesuffix("_of")
         calls.ctx.refuse(node, f"{function}() has no keyword {name!r} in a script", "leave it out")
-    calls.arith.mismatch(TypeError(f"{source.name}() got an unexpected keyword argument '{name}'"), node)
+    calls.arith.mismatch(TypeError(f"{source.qualname}() got an unexpected keyword argument '{name}'"), node)

@@ -78,11 +78,14 @@ def missing_arguments(kind: str, names: Sequence[str]) -> str:
     return f"missing {len(names)} required {kind} argument{'s' if others else ''}: {listed}"
 
 
-def too_many_arguments(least: int, most: int, given: int) -> str:
-    """What Python says of more positional arguments than a function takes."""
+def too_many_arguments(least: int, most: int, given: int, named: int = 0) -> str:
+    """What Python says of more positional arguments than a function takes, beside `named` keyword-only ones."""
     taken = f"from {least} to {most}" if least < most else str(most)
     plural = "s" * (least < most or most != 1)
-    return f"takes {taken} positional argument{plural} but {given} {'was' if given == 1 else 'were'} given"
+    if not named:
+        return f"takes {taken} positional argument{plural} but {given} {'was' if given == 1 else 'were'} given"
+    both = f"positional argument{'s' * (given != 1)} (and {named} keyword-only argument{'s' * (named != 1)})"
+    return f"takes {taken} positional argument{plural} but {given} {both} were given"
 
 
 def _message(fn: Any, args: Sequence[Any], keywords: Collection[str]) -> str | None:

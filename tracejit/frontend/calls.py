@@ -458,7 +458,7 @@ class Calls:
         if generators.is_generator(source.node):
             return GeneratorValue(source, env, closure, self.ctx.loops)
         outer, path = self.ctx.frame, self.ctx.path
-        site = outer.span(node) if source.is_library or source.is_standard else None
+        site = None if source.is_users else outer.span(node)
         self.ctx.frame = Frame(source, env, outer, None if closure is None else closure.frame, site=site)
         self.ctx.path = (*path, node)
         try:
@@ -500,20 +500,22 @@ class Calls:
             defaults, kw_defaults = self.statics.defaults(source.function)
         positional = [*parameters.posonlyargs, *parameters.args]
         env: dict[str, FrontValue] = {p.arg: a for p, a in zip(positional, args, strict=False)}
-        if parameters.vararg is None and len(args) > len(positional):
-            text = too_many_arguments(len(positional) - len(defaults), len(positional), len(args))
-            self.arith.mismatch(TypeError(f"{source.name}() {text}"), node)
         names = {p.arg for p in [*parameters.args, *parameters.kwonlyargs]}
         extra: dict[Any, FrontValue] = {}
         for name, value in kwargs.items():
             if name in names:
                 if name in env:
-                    self.arith.mismatch(TypeError(f"{source.name}() got multiple values for argument '{name}'"), node)
+                    title = source.qualname
+                    self.arith.mismatch(TypeError(f"{title}() got multiple values for argument '{name}'"), node)
                 env[name] = value
             elif parameters.kwarg is not None:
                 extra[name] = value
             else:
                 unknown_keyword(self, source, name, node)
+        if parameters.vararg is None and len(args) > len(positional):
+            named = sum(p.arg in env for p in parameters.kwonlyargs)
+            text = too_many_arguments(len(positional) - len(defaults), len(positional), len(args), named)
+            self.arith.mismatch(TypeError(f"{source.qualname}() {text}"), node)
         if parameters.vararg is not None:
             env[parameters.vararg.arg] = TupleValue(tuple(args[len(positional) :]))
         if parameters.kwarg is not None:
@@ -526,7 +528,7 @@ class Calls:
                 env.setdefault(p.arg, default)
         for kind, group in (("positional", positional), ("keyword-only", parameters.kwonlyargs)):
             if missing := [p.arg for p in group if p.arg not in env]:
-                self.arith.mismatch(TypeError(f"{source.name}() {missing_arguments(kind, missing)}"), node)
+                self.arith.mismatch(TypeError(f"{source.qualname}() {missing_arguments(kind, missing)}"), node)
         return env
 
     # -- what other parts ask for -------------------------------------------------------------------------------

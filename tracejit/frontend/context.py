@@ -80,7 +80,7 @@ class Frame:
     scope: Frame | None = None
     here: ast.AST | None = None  #: the statement that is being lowered
     is_function: bool = True  #: not the scope of a comprehension
-    #: for a function of tracejit's or Python's library: the user's call, where all its ops and errors belong
+    #: for a function of this package or of Python's library: the user's call, where all its ops and errors belong
     site: Span | None = None
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class Frame:
         source, loop = getattr(node, OF_GENERATOR, (None, node))
         if source is None:
             return self.site or self.source.span(node)
-        return self.span(loop) if source.is_library or source.is_standard else source.span(node)
+        return source.span(node) if source.is_users else self.span(loop)
 
     def source_of(self, node: ast.AST) -> FunctionSource:
         """The function that a node stands in: this one, or a generator that is run here."""

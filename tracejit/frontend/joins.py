@@ -127,8 +127,7 @@ class Join:
     def undefined(self, b: Builder, type: Type) -> Value:
         """A value nobody reads, of that type; tensors of an unspecified value have size 0 along varying dims."""
         if isinstance(type, ScalarType):
-            zero = False if type.dtype == BOOL else 0 if type.dtype.is_integer else 0.0 if type.dtype.is_float else 0j
-            return b.constant(zero, type)
+            return joined_texts.zero(b, type)
         if isinstance(type, ListType):
             return b.emit("list_new", (), {"element": type.element})[0]
         sizes = [self.dim_value(b, d) for d in type.shape]

@@ -128,7 +128,8 @@ EXPRESSIONS = (
     ),
     Construct(
         "f-strings, `%`, `str.format`, `str()`",
-        "text with run-time numbers, arrays and lists of numbers can be printed, raised, joined to text and returned; "
+        "text with run-time numbers, arrays and lists of numbers can be printed, raised, chosen, carried by loops that "
+        "make it no longer, joined to text and returned; "
         "arrays are shown as NumPy's print options at that time say; exported programs show numbers only",
         "return f'{n:>4} {[k * x for k in range(n)]}' + str(n), '%d%%' % n, "
         "'{} {k}'.format(n, k=2), 'a'.upper(), 3j * 2",

@@ -14,6 +14,7 @@ from tracejit.frontend.values import (
     FrontValue,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Mutable,
     Number,
     ObjectValue,
@@ -24,9 +25,12 @@ from tracejit.frontend.values import (
     TupleValue,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import DType, TensorType
+from tracejit.ir.types import DType, TensorType, Type
 
 Path = tuple[object, ...]
+
+#: A template of a text (`messages.py`) with the types of the values that it shows.
+Kind = tuple[str, tuple[Type, ...]]
 
 #: Paths that start with it lead to a part of an object: then come the object's key and the part's name.
 CELL = "$object"
@@ -60,6 +64,7 @@ class Plan:
     sources: set[tuple[Path, object]] = field(default_factory=set[tuple["Path", object]])  #: outer ones among them
     optional: dict[Path, FrontValue] = field(default_factory=dict["Path", "FrontValue"])  #: may be None: like these
     choices: dict[Path, tuple[Static, ...]] = field(default_factory=dict["Path", tuple["Static", ...]])
+    texts: dict[Path, tuple[Kind, ...]] = field(default_factory=dict["Path", tuple["Kind", ...]])
     spread: set[Path] = field(default_factory=set["Path"])  #: tuples known before the loop that change
     late: set[str] = field(default_factory=set[str])  #: names first bound in the body and read later
     late_parts: set[tuple[object, Any]] = field(
@@ -127,6 +132,8 @@ def replace(value: FrontValue, mapping: dict[Value, Value], renew: Callable[[Mut
             return type(value)(mapping.get(at, at), pool)
         case ChoiceValue(index, options):
             return ChoiceValue(mapping.get(index, index), options)
+        case MessageValue(template, values, arrays):
+            return MessageValue(template, tuple(mapping.get(v, v) for v in values), arrays)
         case MaybeUnbound(bound, inner):
             return MaybeUnbound(mapping.get(bound, bound), replace(inner, mapping, renew))
         case _:

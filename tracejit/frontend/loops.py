@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
+from tracejit.frontend import joined_texts
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.choices import join_options, option_index, options_of
@@ -37,6 +38,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     MaybeUnbound,
+    MessageValue,
     Number,
     ObjectValue,
     OptionalValue,
@@ -77,6 +79,7 @@ class LoopLowering:
         self.entry_class: dict[int, int] = {}  #: split class -> class at entry
         self.base_carry: dict[int, Carry] = {}
         self.number_carry: dict[Path, Carry] = {}
+        self.text_carry: dict[Path, list[Carry]] = {}
         self.bound_carry: dict[Path, Carry] = {}
         self.objects = LoopObjects(self)
         self.views = LoopViews(self)
@@ -183,6 +186,8 @@ class LoopLowering:
                 return OptionalValue(self.outer.constant(False, ScalarType(BOOL)), self.nothing(inner))
             case ChoiceValue(_, options):
                 return ChoiceValue(zero, options)
+            case MessageValue(template, values, ()):
+                return MessageValue(template, tuple(joined_texts.zero(self.outer, v.type) for v in values))
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.nothing(i) for i in items), cls)
             case ListValue(items, _, keys):
@@ -193,8 +198,7 @@ class LoopLowering:
                 return ObjectValue(cls, {k: self.nothing(v) for k, v in fields.items()})
             case _ if (found := number_type(like)) is not None:
                 dtype, weak = found
-                value = False if dtype == BOOL else 0j if dtype.is_complex else 0.0 if dtype.is_float else 0
-                return Number(self.outer.constant(value, ScalarType(dtype)), weak)
+                return Number(joined_texts.zero(self.outer, ScalarType(dtype)), weak)
             case _:
                 return like
 
@@ -215,6 +219,8 @@ class LoopLowering:
             value = spread(value)
         if isinstance(value, OptionalValue) or path in self.plan.optional:
             return self.head_optional(path, value)
+        if isinstance(value, MessageValue) or path in self.plan.texts:
+            return joined_texts.head(self, path, value)
         if isinstance(value, ChoiceValue) or path in self.plan.choices:
             options = self.plan.choices.setdefault(path, options_of(value) or ())
             index = self.outside(lambda: option_index(self.outer, value, options))
@@ -383,6 +389,8 @@ class LoopLowering:
             end = end.value
         if isinstance(head, OptionalValue) or isinstance(end, OptionalValue) or is_none(head) is not is_none(end):
             self.end_optional(path, head, end, ends)
+            return
+        if MessageValue in (type(head), type(end)) and joined_texts.end(self, path, head, end):
             return
         if (options := join_options(head, end)) is not None and (isinstance(head, ChoiceValue) or len(options) > 1):
             if not isinstance(head, ChoiceValue) or options != head.options:

@@ -38,8 +38,11 @@ _FUTURE_FLAGS = functools.reduce(
 )
 
 
+#: What modules of this package are called.
+PACKAGE = "tracejit."
+
 #: The package of NumPy functions written in the language; an error in one belongs to the user's call of it.
-LIBRARY = "tracejit.frontend.written"
+LIBRARY = PACKAGE + "frontend.written"
 
 
 #: Where Python's standard library lies, and inside it what others installed.
@@ -57,7 +60,14 @@ class FunctionSource:
     globals: dict[str, Any]
     closure: dict[str, types.CellType]
     function: Callable[..., Any]
+    outer: str | None = None  #: of a nested function: how Python calls the one around it
     place: Span | None = None  #: that of all nodes, where the text is not the user's
+
+    @property
+    def qualname(self) -> str:
+        """How Python's messages call it."""
+        own = getattr(self.function, "__qualname__", self.name)
+        return own if self.outer is None else f"{self.outer}.<locals>.{self.name}"
 
     @property
     def is_library(self) -> bool:
@@ -68,6 +78,11 @@ class FunctionSource:
     def is_standard(self) -> bool:
         """Whether this is a function of Python's standard library."""
         return self.filename.startswith(_STANDARD) and not self.filename.startswith(_INSTALLED)
+
+    @property
+    def is_users(self) -> bool:
+        """Whether errors in it belong there; those in functions of this package and of Python belong to the call."""
+        return not (self.is_standard or str(self.globals.get("__name__")).startswith(PACKAGE))
 
     def __deepcopy__(self, memo: object) -> FunctionSource:
         return self  # what remembers it on a tree may be copied with that
@@ -241,7 +256,7 @@ def function_source(fn: Callable[..., Any]) -> FunctionSource:
     cells = dict(zip(code.co_freevars, fn.__closure__ or (), strict=True))
     place = getattr(fn, "__tracejit_place__", None)
     return FunctionSource(
-        rewritten(with_private_names(node, code)), filename, code.co_name, fn.__globals__, cells, fn, place
+        rewritten(with_private_names(node, code)), filename, code.co_name, fn.__globals__, cells, fn, place=place
     )
 
 

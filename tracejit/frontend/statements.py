@@ -334,7 +334,7 @@ class Statements:
         frame = self.ctx.frame
         own = frame.source_of(node)
         name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-        source = FunctionSource(node, own.filename, name, own.globals, own.closure, own.function)
+        source = FunctionSource(node, own.filename, name, own.globals, own.closure, own.function, own.qualname)
         defaults = tuple(self.expressions.value(d) for d in node.args.defaults)
         kw_defaults = tuple(None if d is None else self.expressions.value(d) for d in node.args.kw_defaults)
         return Closure(source, frame.scope or frame, defaults, kw_defaults)
