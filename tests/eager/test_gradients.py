@@ -114,6 +114,15 @@ def test_products() -> None:
     check_gradients(lambda a, b: tj.dot(a[:, 0], b[0]), x, y)
 
 
+def test_sums_of_cotangents_in_other_orders() -> None:
+    """A sum that a transposed cotangent has gone into takes what comes from views at its places."""
+    x, ramp = uniform(-1, 1, 3, 2), tj.arange(9.0, dtype=tj.float64)
+    check_gradients(lambda a: (tj.bmm(a[None], a.T[None]) * ramp.reshape(1, 3, 3)).sum() + a.sum() * 2, x)
+    check_gradients(
+        lambda a: (a[1:] * ramp[:4].reshape(2, 2)).sum() + (a.T * ramp[:6].reshape(2, 3)).sum() + a.sum(), x
+    )
+
+
 INDICES: dict[str, Any] = {
     "int": 1,
     "slice": slice(0, 3, 2),

@@ -117,7 +117,8 @@ class Walk:
             found.value, found.owned = _as_array(found.value + value), True
 
     def _update(self, edge: Edge, update: Update, node: Node, index: int) -> None:
-        """Apply an update to the sum at the end of an edge; a sum that is not ours is copied first."""
+        """Apply an update to the sum at the end of an edge. One that is not ours is copied first, and one that does not
+        lie in C order, of which updates of views count the elements."""
         found = self.sums.get(edge)
         if found is None:
             zeros = node.zeros(index)
@@ -126,7 +127,8 @@ class Walk:
         if self.create_graph:
             found.value = update.apply(found.value)
             return
-        running = found.value if found.owned else found.value.copy(order="C")
+        is_ready = found.owned and found.value.flags.c_contiguous
+        running = found.value if is_ready else found.value.copy(order="C")
         found.value, found.owned = update.apply(running), True
 
     def _queue(self, edge: Edge) -> None:

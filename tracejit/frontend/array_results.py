@@ -35,7 +35,9 @@ class ArrayResults:
         shares: list[tuple[int | None, InputLeaf | ViewLeaf]] = []
         for at, (param, storage) in enumerate(zip(self.params, self.classes, strict=True)):
             flag = self.ctx.storage.alias(view.storage, storage) if storage else False
-            if flag is not False and param.type.dtype == view.dtype:  # type: ignore[union-attr]
+            if flag is False or self.ctx.storage.apart(view.storage, storage) is not False:
+                continue
+            if param.type.dtype == view.dtype:  # type: ignore[union-attr]
                 shares.append((None if flag is True else self.output(flag), self.shared(view, at, joined=True)))
         of = self.ctx.maybe_views.get(view.storage)
         if of is not None and of.view is not None and of.source in self.classes and view.is_whole:

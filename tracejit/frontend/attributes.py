@@ -122,6 +122,10 @@ def set_attribute(calls: Calls, base: ArrayView, name: str, value: FrontValue, n
             calls.gradients.write(base, value, node)
         case "requires_grad" if calls.ctx.tensors:
             ask(calls, base, bool(calls.static(value, node, "'requires_grad'")), node)
+        case "data" if calls.ctx.tensors:
+            if not (isinstance(value, ArrayView) and calls.ctx.storage.alias(base.storage, value.storage) is True):
+                reason = "a tensor cannot be given other memory in a script"
+                calls.ctx.refuse(node, reason, "x.data.copy_(values) writes into its own")
         case "shape":
             _set_shape(calls, base, value, node)
         case "real" | "imag" if base.dtype.is_complex or name == "real":

@@ -8,12 +8,14 @@ that compute it. `w.grad` is a name of this lowering only; what is left in it at
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.backward import COMPLEX_LOSS
 from tracejit.errors import NotDifferentiable, ScriptError
+from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
 from tracejit.frontend.heap import place_key
@@ -161,6 +163,10 @@ class Gradients:
         found = self.holder_of(storage).contents["grad", storage]
         assert isinstance(found, ArrayView)
         return found
+
+    def is_gradient(self, x: ArrayView) -> bool:
+        """Whether an array is the `.grad` of a leaf."""
+        return any(self.array(c).storage == x.storage for c in self.leaves if c not in self.ended())
 
     def is_new(self, storage: int) -> bool:
         """Whether a known state has an array that is not yet in the input's `.grad`."""
@@ -327,7 +333,8 @@ class Gradients:
         ctx = self.calls.ctx
         if x.storage in self.tensors or not ctx.notes_writes or not x.dtype.is_inexact:
             return
-        several = any(other in self.tensors for other, _ in ctx.storage.partners(x.storage))
+        partners = (c for c, _ in ctx.storage.partners(x.storage) if ctx.storage.apart(x.storage, c) is not True)
+        several = any(c in self.tensors for c in partners)
         if several or x.storage in ctx.storage.held:
             reason = "which tensor this is depends on the path taken"
             ctx.refuse(node, reason, "ask for '.grad' of each, where it is known")
@@ -371,9 +378,13 @@ class Gradients:
         """`x.detach()`: the same memory, constant for derivatives."""
         if isinstance(x, ArrayView) and x.dtype.is_inexact:
             ctx = self.calls.ctx
-            made = ctx.fresh(ctx.b.emit("detach", (ctx.load(x),))[0])
-            ctx.detached[made.storage] = x.storage
-            return made
+            if lies_in_memory(ctx, x):
+                made = ctx.fresh(ctx.b.emit("detach", (ctx.load(x),))[0])
+                ctx.detached[made.storage] = x.storage
+                return made
+            base = ctx.storage.bases[x.storage]
+            made = ctx.storage.detached(x.storage, ctx.b.emit("detach", (base,), names=(base.name,))[0])
+            return dataclasses.replace(x, storage=made)
         if isinstance(x, Number) and x.dtype.is_inexact:
             return Number(self.calls.ctx.b.emit("detach", (x.value,))[0], x.weak)
         return x

@@ -27,7 +27,7 @@ from tracejit.frontend.rank_0 import scalar_beside
 from tracejit.frontend.ranks import rebased
 from tracejit.frontend.shared_lists import is_beside, require_one_pool
 from tracejit.frontend.sizes import Sizes, key
-from tracejit.frontend.storage import Alias, Storage
+from tracejit.frontend.storage import Alias, Storage, joined_history
 from tracejit.frontend.tables import grow_late
 from tracejit.frontend.values import (
     ArrayView,
@@ -568,13 +568,15 @@ class Join:
     def join_alias(self, x: int, y: int, then: tuple[int, int], orelse: tuple[int, int]) -> None:
         a: Alias | None = self.then.storage.alias(*then) if -1 not in then else None
         b: Alias | None = self.orelse.storage.alias(*orelse) if -1 not in orelse else None
+        sides = ((self.then.storage, then, a), (self.orelse.storage, orelse, b))
+        apart = joined_history([s.apart(*pair) for s, pair, flag in sides if flag is not None and flag is not False])
         if a is None or b is None or (isinstance(a, bool) and a is b):
             side, known = (self.orelse, b) if a is None else (self.then, a)
             if isinstance(known, Value) and self.is_inside(side, known):
                 known = self.yield_pair(None if a is None else known, None if b is None else known, known.type, "alias")
-            self.ctx.storage.set_alias(x, y, known is not None and known)
+            self.ctx.storage.set_alias(x, y, known is not None and known, apart)
             return
-        self.ctx.storage.set_alias(x, y, self.flag((a, b), "alias"))
+        self.ctx.storage.set_alias(x, y, self.flag((a, b), "alias"), apart)
 
     def emit(self, cond: Value) -> None:
         """Append the `if`."""

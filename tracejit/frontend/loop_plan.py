@@ -59,6 +59,8 @@ class Plan:
     written_names: set[str] = field(default_factory=set[str])
     held: set[object] = field(default_factory=set[object])  #: classes and split paths that are items of lists
     dynamic_alias: set[tuple[object, object]] = field(default_factory=set[tuple[object, object]])
+    #: pairs that are one memory with histories of their own (`Storage.apart`), as far as iterations make them so
+    apart: dict[tuple[object, object], bool | None] = field(default_factory=dict[tuple[object, object], "bool | None"])
     cells: set[tuple[object, Any]] = field(default_factory=set[tuple[object, Any]])  #: parts of objects that change
     objects: set[Path] = field(default_factory=set["Path"])  #: names that another object is bound to
     sources: set[tuple[Path, object]] = field(default_factory=set[tuple["Path", object]])  #: outer ones among them

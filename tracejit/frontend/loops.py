@@ -28,7 +28,7 @@ from tracejit.frontend.optionals import is_none
 from tracejit.frontend.rank_0 import meets_number
 from tracejit.frontend.rotation import Rotation, candidates, put_back
 from tracejit.frontend.shared_lists import is_beside, require_one_pool
-from tracejit.frontend.storage import Alias, Storage
+from tracejit.frontend.storage import Alias, Storage, joined_history
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -304,12 +304,21 @@ class LoopLowering:
     def head_aliases(self) -> None:
         storage = self.ctx.storage
         for c, q, entry, name in self.alias_pairs():
+            apart = self.apart(c, q, entry, name)
             if isinstance(entry, bool) and name not in self.plan.dynamic_alias:
-                storage.set_alias(c, q, entry)
+                storage.set_alias(c, q, entry, apart)
                 continue
             init = entry if isinstance(entry, Value) else self.outer.constant(entry, ScalarType(BOOL))
             made = self.alias_carry[c, q] = self.carry(init, ScalarType(BOOL), "alias")
-            storage.set_alias(c, q, made.param)
+            storage.set_alias(c, q, made.param, apart)
+
+    def apart(self, c: int, q: int, entry: Alias, name: tuple[object, object]) -> bool | None:
+        """Whether a pair has histories of its own where it is one memory, before the loop or after an iteration."""
+        entered = (self.entry_class.get(c, c), self.entry_class.get(q, q))
+        found = [] if entry is False else [self.entry_storage.apart(*entered)]
+        if name in self.plan.apart:
+            found.append(self.plan.apart[name])
+        return joined_history(found)
 
     # -- the end of the body ------------------------------------------------------------------------------------
 
@@ -498,7 +507,15 @@ class LoopLowering:
 
     def end_alias(self, c: int, q: int, entry: Alias, name: tuple[object, object], ends: dict[int, int]) -> None:
         storage = self.ctx.storage
-        now = storage.alias(ends.get(c, c), ends.get(q, q))
+        pair = (ends.get(c, c), ends.get(q, q))
+        now = storage.alias(*pair)
+        apart = False if pair[0] == pair[1] else storage.apart(*pair)
+        assumed = self.apart(c, q, entry, name)
+        if now is not False:
+            is_first = entry is False and name not in self.plan.apart
+            joined = joined_history([apart] if is_first else [assumed, apart])
+            if joined is not assumed:
+                self.plan.apart[name], self.plan.changed = joined, True
         made = self.alias_carry.get((c, q))
         if made is None:
             if now is not entry:
@@ -522,9 +539,10 @@ class LoopLowering:
         storage.bases.update({c: self.unset[c] for c in self.never_set})
         for c, made in self.base_carry.items():
             storage.bases[c] = mapping[made.param]
-        for c, q, entry, _ in self.alias_pairs():
+        for c, q, entry, name in self.alias_pairs():
             made = self.alias_carry.get((c, q))
-            storage.set_alias(c, q, entry if made is None else mapping[made.param])
+            alias = entry if made is None else mapping[made.param]
+            storage.set_alias(c, q, alias, self.apart(c, q, entry, name))
         self.views.finish(mapping)
         if self.rotation.classes:
             contents = {c: storage.bases[c] for c in self.rotation.classes}

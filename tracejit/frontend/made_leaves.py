@@ -50,7 +50,7 @@ def ask(c: Calls, x: ArrayView, wanted: bool, node: ast.AST) -> ArrayView:
     if not ctx.notes_writes:
         raise NeedsWrites
     leaf = ctx.b.emit("leaf", (content,), names=(content.name,))[0]
-    ctx.storage.write(ctx.b, x.storage, leaf)
+    ctx.storage.bases[x.storage] = leaf  # what has a history of its own keeps it
     c.gradients.add_made(x, leaf, node)
     return x
 
@@ -60,7 +60,8 @@ def _require_own(c: Calls, x: ArrayView, node: ast.AST) -> None:
     ctx = c.ctx
     known = led_to(v for frame in ctx.frames() for v in frame.env.values())
     views = any(isinstance(v, ArrayView) and v.storage == x.storage and not v.is_whole for v in known)
-    if views or not x.is_whole or ctx.storage.partners(x.storage) or x.storage in ctx.storage.held:
+    shared = any(ctx.storage.apart(x.storage, c) is not True for c, _ in ctx.storage.partners(x.storage))
+    if views or not x.is_whole or shared or x.storage in ctx.storage.held:
         ctx.refuse(node, "this tensor is part of another one, or may be", _A_COPY)
     if ctx.outer_storages and x.storage in ctx.outer_storages[-1].bases:
         ctx.refuse(node, "this tensor was made before the branch or loop in which it asks for gradients", _A_COPY)

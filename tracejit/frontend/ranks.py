@@ -17,7 +17,8 @@ def rebased(ctx: Context, view: ArrayView, rank: int, known: int | None = None) 
         total = ctx.sizes.mul(ctx.b, total, n)
     sizes = map(ctx.size_value, (*(1,) * (rank - 1), total))
     content = ctx.b.emit("reshape", (base, *sizes), names=(base.name,))[0]
-    if known in ctx.storage.bases and ctx.storage.alias(known, view.storage) is True:
+    is_known = known in ctx.storage.bases and ctx.storage.alias(known, view.storage) is True
+    if known is not None and is_known and ctx.storage.apart(known, view.storage) is False:
         ctx.storage.bases[known], storage = content, known
     else:
         storage = ctx.storage.same(view.storage, content)

@@ -152,6 +152,9 @@ class Recursion:
             for i, a in enumerate(storages[:j])
             if (flag := ctx.storage.alias(a, b)) is not False
         }
+        if any(ctx.storage.apart(storages[i], storages[j]) is not False for i, j in flags):
+            reason = "a function that calls itself is given a tensor and what detach() made of it"
+            raise ScriptError(reason, ctx.b.span, instead="x.detach().clone()")
         for flag in flags.values():
             packer.number(flag if isinstance(flag, Value) else ctx.b.constant(True, ScalarType(BOOL)), ("alias",))
         shapes = tuple(storage_shape(ctx, c) for c in storages)

@@ -4,6 +4,9 @@ A storage class stands for one piece of memory; `bases` maps it to the SSA value
 A write makes a new version of the whole base; `ownership` later makes it happen in place. After control flow
 met, two classes may be the same memory on some paths only: `alias` keeps a boolean for such pairs, and a write
 to one is carried over to the other by `sync`.
+
+What `x.detach()` gives is the same memory with a history of its own: such a pair is `apart`, and what is written to one
+changes the values of the other only, not what derivatives go by there.
 """
 
 from __future__ import annotations
@@ -26,12 +29,14 @@ class Storage:
 
     bases: dict[int, Value] = field(default_factory=dict[int, Value])
     aliases: dict[tuple[int, int], Alias] = field(default_factory=dict[tuple[int, int], "Alias"])
+    #: pairs of one memory that have histories of their own; None: on some paths
+    histories: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], "bool | None"])
     held: set[int] = field(default_factory=set[int])  #: classes that copy what Python shares, as items of lists
     counter: list[int] = field(default_factory=lambda: [0])
 
     def snapshot(self) -> Storage:
         """A copy that later writes do not change; class numbers stay unique."""
-        return Storage(dict(self.bases), dict(self.aliases), set(self.held), self.counter)
+        return Storage(dict(self.bases), dict(self.aliases), dict(self.histories), set(self.held), self.counter)
 
     def new(self, base: Value) -> int:
         """A fresh class with that content."""
@@ -43,17 +48,24 @@ class Storage:
         """A new class that is the same memory as `a`; its content may have another rank."""
         made = self.new(base)
         for other, flag in self.partners(a):
-            self.set_alias(made, other, flag)
+            self.set_alias(made, other, flag, self.apart(a, other))
         self.set_alias(made, a, True)
         if a in self.held:
             self.held.add(made)
+        return made
+
+    def detached(self, a: int, base: Value) -> int:
+        """A new class that is the same memory as `a`, with another history."""
+        made = self.same(a, base)
+        for other, flag in self.partners(made):
+            self.set_alias(made, other, flag, True)
         return made
 
     def adopt(self, outer: Storage, a: int) -> None:
         """Learn of a class that an enclosing block made meanwhile."""
         self.bases[a] = outer.bases[a]
         for other, flag in outer.partners(a):
-            self.set_alias(a, other, flag)
+            self.set_alias(a, other, flag, outer.apart(a, other))
 
     def alias(self, a: int, b: int) -> Alias:
         """Whether two classes are one memory."""
@@ -61,12 +73,19 @@ class Storage:
             return True
         return self.aliases.get((min(a, b), max(a, b)), False)
 
-    def set_alias(self, a: int, b: int, alias: Alias) -> None:
-        """Record whether two different classes are one memory."""
-        if alias is False:
-            self.aliases.pop((min(a, b), max(a, b)), None)
-        else:
-            self.aliases[(min(a, b), max(a, b))] = alias
+    def apart(self, a: int, b: int) -> bool | None:
+        """Whether two classes that may be one memory have histories of their own there; None: that depends."""
+        return self.histories.get((min(a, b), max(a, b)), False)
+
+    def set_alias(self, a: int, b: int, alias: Alias, apart: bool | None = False) -> None:
+        """Record whether two different classes are one memory, and whether with histories of their own."""
+        pair = (min(a, b), max(a, b))
+        self.aliases.pop(pair, None)
+        self.histories.pop(pair, None)
+        if alias is not False:
+            self.aliases[pair] = alias
+            if apart is not False:
+                self.histories[pair] = apart
 
     def partners(self, a: int) -> list[tuple[int, Alias]]:
         """Other classes that may be the same memory as `a`."""
@@ -78,13 +97,12 @@ class Storage:
         for other, flag in self.partners(a):
             if other not in self.bases:
                 continue
+            old, apart = self.bases[other], self.apart(a, other) is not False
             if flag is True:
-                old = self.bases[other]
-                is_alike = old.type == base.type or not isinstance(old.type, TensorType)
-                self.bases[other] = base if is_alike else _written(b, base, old)
+                self.bases[other] = _followed(b, base, old, apart)
             else:
                 assert isinstance(flag, Value)
-                self.bases[other] = _sync(b, flag, base, self.bases[other])
+                self.bases[other] = _sync(b, flag, base, old, apart)
 
 
 def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
@@ -162,12 +180,26 @@ def _older(op: Op, i: int) -> list[Value]:
     return found
 
 
-def _sync(b: Builder, flag: Value, new: Value, old: Value) -> Value:
+def joined_history(found: Sequence[bool | None]) -> bool | None:
+    """Whether a pair is apart that is one of these by the path taken."""
+    return found[0] if found and all(apart is found[0] for apart in found) else None if found else False
+
+
+def _followed(b: Builder, new: Value, old: Value, apart: bool) -> Value:
+    """The content of a class that was `old`, where another one of the same memory is `new`."""
+    is_alike = old.type == new.type or not isinstance(old.type, TensorType)
+    made = new if is_alike else _written(b, new, old)
+    if apart and isinstance(old.type, TensorType) and old.type.dtype.is_inexact:
+        return b.emit("unrecorded", (made, old), names=(old.name,))[0]
+    return made
+
+
+def _sync(b: Builder, flag: Value, new: Value, old: Value, apart: bool) -> Value:
     """`new` where the flag holds, else `old`; their sizes may differ where it does not hold."""
     if new.type == old.type:
-        return b.emit("sync", (flag, new, old), names=(old.name,))[0]
+        return b.emit("sync", (flag, _followed(b, new, old, apart), old), names=(old.name,))[0]
     then, orelse = b.nested(), b.nested()
-    written = _written(then, new, old)
+    written = _followed(then, new, old, apart)
     blocks = (then.block((), (written,), "then"), orelse.block((), (old,), "else"))
     return b.emit("if", (flag,), blocks=blocks, types=(old.type,), names=(old.name,))[0]
 

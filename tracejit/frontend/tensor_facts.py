@@ -65,7 +65,8 @@ def _detach_in_place(
     known = led_to(v for frame in ctx.frames() for v in frame.env.values())
     others = (v for v in known if isinstance(v, ArrayView) and v.storage in classes)
     parts = any(v.storage != x.storage or not v.is_whole for v in others)
-    if parts or not x.is_whole or classes & ctx.arguments:
+    is_given = classes & ctx.arguments and not c.gradients.is_gradient(x)
+    if parts or not x.is_whole or is_given:
         ctx.refuse(node, "detach_() of an argument, or of an array with views, is outside the language", "x.detach()")
     ctx.storage.write(ctx.b, x.storage, ctx.b.emit("detach", (ctx.load(x),))[0])
     return x

@@ -65,7 +65,14 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
             ctx.check_false("ValueError", READ_ONLY)
         if isinstance(flag, Value):
             ctx.check(ctx.b.emit("logical_not", (flag,))[0], "ValueError", READ_ONLY)
-    for flag in (ctx.storage.alias(view.storage, c) for c in ctx.asking if ctx.grad_enabled):
+    if any(ctx.storage.apart(view.storage, c) is None for c, _ in ctx.storage.partners(view.storage)):
+        raise ScriptError(
+            "an array is written here that another name stands for, after detach() on some of the paths",
+            ctx.b.span,
+            instead="copy it where it is detached: x.detach().clone()",
+        )
+    own = (c for c in ctx.asking if ctx.grad_enabled and ctx.storage.apart(view.storage, c) is False)
+    for flag in (ctx.storage.alias(view.storage, c) for c in own):
         if flag is True:
             ctx.check_false("RuntimeError", LEAF_WRITTEN)
         if isinstance(flag, Value):
