@@ -124,9 +124,11 @@ def error_factory(name: str, make: Callable[[Sequence[Any]], BaseException]) -> 
 
 
 def make_error(kind: str, message: str, values: Sequence[Any]) -> BaseException:
-    """The exception of a kind; `message` is a `str.format` template for the values."""
+    """The exception of a kind; `message` is a `str.format` template for the values, empty for one without arguments."""
     made = _factories.get(kind)
-    return error_class(kind)(filled(message, values)) if made is None else made(values)
+    if made is not None:
+        return made(values)
+    return error_class(kind)(filled(message, values)) if message else error_class(kind)()
 
 
 #: NumPy's own exceptions, by name, and where they are.

@@ -180,6 +180,47 @@ def test_shapes_in_messages_are_numbers() -> None:
     with pytest.raises(ValueError, match=r"from shape \(2,3\) into shape \(3,\)"):
         tj.script(write)(np.ones(3), np.ones((2, 3)))
 
+    def add(a):
+        return a[1:, None] + a[None, :2] + np.eye(3)
+
+    with pytest.raises(ValueError, match=r"with shapes \(3,2\) \(3,3\)"):
+        tj.script(add)(np.ones(4))
+
+
+class Bare:
+    pass
+
+
+@pytest.mark.compiled  # pytest gives a plain assertion a text of its own
+def test_arguments_of_errors_are_those_of_python() -> None:
+    thing = Bare()
+
+    def bare(n):
+        if n == 0:
+            raise ValueError
+        if n == 1:
+            raise ValueError("")
+        if n == 2:
+            len(thing)
+        return n
+
+    def caught(n):
+        try:
+            assert n
+        except AssertionError as error:
+            return len(error.args)
+        return 9
+
+    scripted = tj.script(bare)
+    for n in (0, 1, 2):
+        found = []
+        for call in (bare, scripted):
+            with pytest.raises((ValueError, TypeError)) as raised:
+                call(n)
+            found.append((raised.type, raised.value.args))
+        assert found[0] == found[1]
+    assert [tj.script(caught)(n) for n in (0, 1)] == [0, 9]
+
 
 def test_least_squares_of_a_vector() -> None:
     def solved(a, c):

@@ -88,6 +88,12 @@ CALLS: list[Callable[[list[int], dict[str, int], tuple[int, int], int], Any]] = 
     lambda x, d, t, n: "%(a)s" % {},
     lambda x, d, t, n: "%(a)s" % n,
     lambda x, d, t, n: "%(a)s %%" % {"a": n},
+    lambda x, d, t, n: {(n, x)},
+    lambda x, d, t, n: set([x]),
+    lambda x, d, t, n: dict([(x, n)]),
+    lambda x, d, t, n: d.get(x),
+    lambda x, d, t, n: x in d,
+    lambda x, d, t, n: d.setdefault((n, x), 1),
 ]
 
 
@@ -271,6 +277,11 @@ def test_arguments_of_users_functions() -> None:
         lambda n: (lambda: n)(n),
         lambda n: Method().of(n, n, b=n),
         lambda n: Method().of(n, n, c=n),
+        lambda n: "a" + n,
+        lambda n: [n] + (n,),
+        lambda n: "a" * n,
+        lambda n: len(Method),
+        lambda n: isinstance(n, 5),
     ):
         plain, compiled = (_error(f, 2.0) for f in (call, script(call)))
         assert compiled.split(".")[-1] == plain.split(".")[-1]

@@ -15,6 +15,7 @@ import numpy as np
 
 from tracejit.errors import ScriptError, error_kind
 from tracejit.frontend import optionals
+from tracejit.frontend.builtin_arguments import wrong_operands
 from tracejit.frontend.choices import each
 from tracejit.frontend.context import Context
 from tracejit.frontend.values import (
@@ -239,12 +240,7 @@ class Arithmetic:
 
     def unsupported(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST) -> Any:
         """The TypeError of an operator that is not defined between two types."""
-        types = f"'{type_name(x)}' and '{type_name(y)}'"
-        if name in COMPARISONS:
-            text = f"'{SYMBOL[name]}' not supported between instances of {types}"
-        else:
-            shown = "** or pow()" if name == "pow" else SYMBOL[name]
-            text = f"unsupported operand type(s) for {shown}: {types}"
+        text = wrong_operands(SYMBOL[name], name in COMPARISONS, type_name(x), type_name(y))
         return self.mismatch(TypeError(text), node)
 
     # -- operators ------------------------------------------------------------------------------------------

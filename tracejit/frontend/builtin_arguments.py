@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
 
+_SEQUENCES = ("str", "list", "tuple")
+
 _none = None  # the defaults below only say that there is one
 
 #: Those that Python gives no signature of.
@@ -86,6 +88,18 @@ def too_many_arguments(least: int, most: int, given: int, named: int = 0) -> str
         return f"takes {taken} positional argument{plural} but {given} {'was' if given == 1 else 'were'} given"
     both = f"positional argument{'s' * (given != 1)} (and {named} keyword-only argument{'s' * (named != 1)})"
     return f"takes {taken} positional argument{plural} but {given} {both} were given"
+
+
+def wrong_operands(symbol: str, is_comparison: bool, first: str, second: str) -> str:
+    """What Python says of an operator between two types that it is not defined for."""
+    if is_comparison:
+        return f"'{symbol}' not supported between instances of '{first}' and '{second}'"
+    if symbol == "+" and first in _SEQUENCES:
+        return f'can only concatenate {first} (not "{second}") to {first}'
+    if symbol == "*" and (first in _SEQUENCES or second in _SEQUENCES):
+        return f"can't multiply sequence by non-int of type '{second if first in _SEQUENCES else first}'"
+    shown = "** or pow()" if symbol == "**" else symbol
+    return f"unsupported operand type(s) for {shown}: '{first}' and '{second}'"
 
 
 def _message(fn: Any, args: Sequence[Any], keywords: Collection[str]) -> str | None:

@@ -487,10 +487,10 @@ def _dict_method(
             if name == "get" and not c.ctx.loops_to_unroll():
                 default = args[1] if len(args) > 1 else Static(None)
                 return tables.chosen(c, receiver, args[0], lambda: default, node)
-            key = c.static(args[0], node, "a dict key")
+            key = tables.key_of(c, args[0], node)
             return _dict_method(c, receiver, name, [Static(key), *args[1:]], kwargs, node)
         case "get":
-            key = c.static(args[0], node, "a dict key")
+            key = tables.key_of(c, args[0], node)
             return items.get(key, args[1] if len(args) > 1 else Static(None))
         case "copy":
             return tables.made_dict(c, dict(items), node, receiver.cls, receiver.factory)
@@ -542,16 +542,16 @@ def _change_dict(
             made = TupleValue((Static(key), items.pop(key)))
         case "move_to_end":
             last = c.static(kwargs.get("last", args[1] if len(args) > 1 else Static(True)), node, "'last'")
-            key = c.static(args[0], node, "a dict key")
+            key = tables.key_of(c, args[0], node)
             if key not in items:
                 return c.arith.mismatch(KeyError(key), node)
             value = items.pop(key)
             items = {**items, key: value} if last else {key: value, **items}
         case "setdefault":
-            key = c.static(args[0], node, "a dict key")
+            key = tables.key_of(c, args[0], node)
             made = items.setdefault(key, args[1] if len(args) > 1 else Static(None))
         case _:
-            key = c.static(args[0], node, "a dict key")
+            key = tables.key_of(c, args[0], node)
             if key not in items and len(args) < 2:
                 return c.arith.mismatch(KeyError(key), node)
             made = items.pop(key) if key in items else args[1]
@@ -566,4 +566,4 @@ def _pairs(c: Calls, args: list[FrontValue], node: ast.AST) -> dict[Any, FrontVa
     if isinstance(args[0], DictValue):
         return dict(args[0].items)
     pairs = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(args[0], node))
-    return {c.static(key, node, "a dict key"): value for key, value in pairs}
+    return {tables.key_of(c, key, node): value for key, value in pairs}

@@ -57,7 +57,7 @@ from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.names import eager_only, host_random, is_numpys, name_of, not_known, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
-from tracejit.frontend.pure import has_same_hash, is_pure_builtin, is_settled
+from tracejit.frontend.pure import has_same_hash, is_pure_builtin, runs_nothing
 from tracejit.frontend.restarts import note_maker
 from tracejit.frontend.scopes import annotate, names_bound
 from tracejit.frontend.signature import constant_access
@@ -389,8 +389,8 @@ class Calls:
     def call_now(self, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> Static:
         """A pure function of compile-time objects."""
         given = [a.value for a in args]  # type: ignore[union-attr]
-        if fn is not id and not all(map(is_settled, given)):
-            cls = next(type(g).__name__ for g in given if not is_settled(g))
+        if fn is not id and (unsettled := [g for g in given if not runs_nothing(fn, g)]):
+            cls = type(unsettled[0]).__name__
             self.ctx.refuse(node, f"{name_of(fn)}() would run a method of {cls} while compiling", "call the method")
         if fn is id or (fn is hash and not all(map(has_same_hash, given))):
             note_read(PROCESS)

@@ -53,7 +53,11 @@ def _isinstance(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue],
             return Static(found[0])
         some = Number(args[0].some, weak=True)
         return some if found[0] else c.expressions.negated(some, node)
-    return Static(is_instance(c, args[0], cls))
+    try:
+        return Static(is_instance(c, args[0], cls))
+    except TypeError:
+        text = "isinstance() arg 2 must be a type, a tuple of types, or a union"
+        return c.arith.mismatch(TypeError(text), node)  # type: ignore[return-value]
 
 
 def is_instance(c: Calls, x: FrontValue, cls: Any) -> bool:

@@ -105,7 +105,7 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
             tables.grow_unless_given(container)
             return contains(e, item, TupleValue(tuple(map(tables.constant, container.items))), node)
         if isinstance(item, TupleValue):
-            item = Static(e.calls.static(item, node, "a dict key"))
+            item = Static(tables.key_of(e.calls, item, node))
         return Static(known_key(e, item, node) in container.items)
     if isinstance(container, ChoiceValue) and isinstance(container.options[0].value, enum.Flag):
         return each(e, container, lambda o: contains(e, item, o, node), node)
@@ -116,6 +116,8 @@ def contains(e: Expressions, item: FrontValue, container: FrontValue, node: ast.
     own = e.calls.objects.special(container, "__contains__", [item], node)
     if own is not None:
         return e.calls.call_object(bool, [own], {}, node)
+    if isinstance(container, Static) and isinstance(container.value, set | frozenset):
+        tables.require_hashable(e.calls, item, node)
     if isinstance(container, Static) and isinstance(container.value, set) and tables.is_run_time_key(item):
         tables.grow_set(e.calls, container.value)
     if isinstance(container, Static) and isinstance(item, Static):

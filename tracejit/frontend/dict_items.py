@@ -12,9 +12,6 @@ from tracejit.frontend.values import (
     ChoiceValue,
     DictValue,
     FrontValue,
-    GrowingList,
-    ListValue,
-    SharedList,
     Static,
     TupleValue,
     type_name,
@@ -82,10 +79,9 @@ def store(
 
 def known_key(e: Expressions, key: FrontValue, index: ast.AST) -> Any:
     """A key that is known when the function is compiled."""
+    tables.require_hashable(e.calls, key, index)
     if isinstance(key, TupleValue) and all(isinstance(k, Static) for k in key.items):
         return tuple(k.value for k in key.items)  # type: ignore[union-attr]
-    if isinstance(key, ListValue | GrowingList | SharedList | DictValue):
-        e.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), index)
     if not isinstance(key, Static):
         e.ctx.require_known(
             index, "a dict key must be known when the function is compiled", "use an array, or if / elif"

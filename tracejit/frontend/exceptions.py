@@ -63,7 +63,13 @@ def described(c: Calls, o: ObjectValue, node: ast.AST) -> tuple[str, MessageValu
     is_text = all(
         isinstance(a, MessageValue) or (isinstance(a, Static) and isinstance(a.value, str)) for a in args.items
     )
-    if len(args.items) <= 1 and is_text and len(o.fields) == 1 and not is_users(c.statics.member(o.cls, "__init__")):
+    if (
+        bool(args.items) is bool(message.template)
+        and len(args.items) <= 1
+        and is_text
+        and len(o.fields) == 1
+        and not is_users(c.statics.member(o.cls, "__init__"))
+    ):
         return kind, message
     parts = _Parts(c, node, list(message.values))
     plans = {name: parts.plan(value) for name, value in o.fields.items()}

@@ -54,6 +54,22 @@ def is_settled(value: Any) -> bool:
     return isinstance(value, Enum) or module in sys.stdlib_module_names or module in ("numpy", "tracejit")
 
 
+#: The methods that builtins call: without any, they raise.
+_CALLED = {
+    len: ("__len__",),
+    round: ("__round__",),
+    chr: ("__index__",),
+    int: ("__int__", "__index__", "__trunc__"),
+    float: ("__float__", "__index__"),
+    complex: ("__complex__", "__float__", "__index__"),
+}
+
+
+def runs_nothing(fn: Any, value: Any) -> bool:
+    """Whether Python finds out what a builtin makes of a value without a method of a class of the user."""
+    return is_settled(value) or (fn in _CALLED and not any(hasattr(type(value), name) for name in _CALLED[fn]))
+
+
 def has_same_hash(value: Any) -> bool:
     """Whether another process finds the same hash for an equal value, and runs over sets of such in the same order."""
     if isinstance(value, tuple | set | frozenset):

@@ -32,13 +32,16 @@ from tracejit.frontend.values import (
     DictValue,
     FrontValue,
     GrowingList,
+    ListValue,
     Mutable,
     Number,
     ObjectValue,
     OptionalValue,
+    SharedList,
     SliceValue,
     Static,
     TupleValue,
+    type_name,
 )
 from tracejit.ir.types import BOOL, I64
 
@@ -194,6 +197,24 @@ def grow_unless_given(value: DictValue) -> None:
         grow_dict(value)
 
 
+def require_hashable(c: Calls, key: FrontValue, node: ast.AST) -> None:
+    """Lists and dicts are no keys of dicts and no items of sets."""
+    match key:
+        case ListValue() | GrowingList() | SharedList() | DictValue():
+            c.arith.mismatch(TypeError(f"unhashable type: '{type_name(key)}'"), node)
+        case TupleValue(items):
+            for item in items:
+                require_hashable(c, item, node)
+        case _:
+            pass
+
+
+def key_of(c: Calls, key: FrontValue, node: ast.AST) -> Any:
+    """A key of a dict that is known when the function is compiled."""
+    require_hashable(c, key, node)
+    return c.static(key, node, "a dict key")
+
+
 def grow_for_many(c: Calls, value: FrontValue, key: ChoiceValue) -> None:
     """Lower again with a dict or set as a table, where one of many texts is its key."""
     if len(key.options) <= MAX_OPTIONS:
@@ -278,6 +299,8 @@ def _is_plain(kind: Kind) -> bool:
 def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST, cls: type = set) -> FrontValue:
     """The set (or frozenset) of these items that a node of the program makes."""
     items = list(items)
+    for item in items:
+        require_hashable(c, item, node)
     place = c.ctx.place(node)
     if not c.ctx.growing.covers(("set", place)) and not any(map(is_run_time_key, items)):
         made = c.call_now(cls, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)

@@ -285,7 +285,7 @@ class Tries:
         node = self.node
 
         def error() -> ObjectValue:
-            return ObjectValue(cls, {"args": TupleValue((message,))})
+            return ObjectValue(cls, {"args": TupleValue(() if message == Static("") else (message,))})
 
         self.fork(cond, lambda: self.leave(self.target(cls), cls, error, node), node)
 

@@ -484,7 +484,7 @@ def one_kind(name: str, a: FrontValue, b: FrontValue) -> str:
     if any(isinstance(x, Static) and isinstance(x.value, str) for x in (a, b)):
         return "use numbers: a text must be known when the function is compiled"
     if name.startswith("$error"):
-        return "a handler for each class"
+        return "a handler for each class, and arguments of one kind"
     if name.startswith("$"):
         return "return one kind of value on every path"
     return "give it one kind of value, or use two names"

@@ -236,12 +236,12 @@ def _meet(b: Any, a: Any, c: Any, shapes: Sequence[Sequence[Any]], misfit: Misfi
     one_a, one_c = _is_stretched(b, a), _is_stretched(b, c)
     if one_a or one_c:
         return (c if one_a else a), True
-    if not isinstance(a, Handle) and not isinstance(c, Handle):
-        raise misfit.kind(misfit.of(shapes, Message()))
     if one_a is None and one_c is None:
         return b.broadcast_dim(a, c), False
     message = Message()
     text = misfit.of(shapes, message)
+    if not isinstance(a, Handle) and not isinstance(c, Handle) and not message.payload:
+        raise misfit.kind(text)
     kind = "IndexError" if misfit.kind is IndexError else "ValueError"
     if one_a is None or one_c is None:
         fixed, free = (c, a) if one_a is None else (a, c)
