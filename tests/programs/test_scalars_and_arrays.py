@@ -120,6 +120,9 @@ PROGRAMS: dict[str, tuple[Any, ...]] = {
     "complex to 0": (lambda z: z**0, 1 + 2j),
     "complex overflow": (lambda z: z**400, 1e3 + 2j),
     "complex zero to a negative power": (lambda z: z**-2, 0j),
+    # new axes of scalars
+    "scalars with new axes": (lambda a: (a.sum()[None], (a.sum() * 2)[None, ..., None], a[0][()]), N),
+    "an element of a scalar": (lambda a: a.sum()[0], N),
     # containers
     "equal tuples": (lambda a: (a[0], 1) == (a[0], 1), N),
     "unequal tuples": (lambda a: (a[0], 1) != (a[1], 1), N),
@@ -227,5 +230,5 @@ def test_arrays_of_rank_0_meet_the_scalars_that_arithmetic_makes_of_them() -> No
     for side in (1, -1):
         assert outcome(script(on_one_path), (rank_0, side)) == outcome(on_one_path, (rank_0, side))
     x = tj.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    script(summed_tensors)(x).backward()
+    script(lambda v: tj.cat([summed_tensors(v)[None], v[1:].sum()[None] * 0])[0])(x).backward()
     assert x.grad is not None and x.grad.tolist() == [0.0, 4.0, 6.0]

@@ -17,13 +17,14 @@ BACKWARD_TABLES = ("_backward_pre_hooks", "_backward_hooks")
 
 
 class Registrations:
-    """How often a hook of any module has been registered: while that stays the same, no module has a new one."""
+    """How often a hook of any module, or of any leaf, was registered: while that stays the same, none has a new one."""
 
     def __init__(self) -> None:
         self.count = 0
 
 
 MODULE_HOOKS = Registrations()
+LEAF_HOOKS = Registrations()
 
 
 class RemovableHandle:
@@ -51,6 +52,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
         raise RuntimeError("a hook needs a tensor that requires gradients")
     node = self._grad_fn
     if node is None:
+        LEAF_HOOKS.count += 1
         if self._hooks is None:
             self._hooks = {}
         return RemovableHandle(self._hooks, hook)

@@ -46,7 +46,10 @@ def _grad(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node:
             continue
         g = next(found)
         g = g if creates else c.ctx.b.emit("detach", (g,))[0]
-        made.append(c.ctx.fresh(g) if isinstance(x, ArrayView) else Number(g, weak=False))
+        if isinstance(x, ArrayView) and x.storage in c.gradients.leaves:
+            made.append(c.gradients.after_hooks(x.storage, c.ctx.fresh(g), True, node))
+        else:
+            made.append(c.ctx.fresh(g) if isinstance(x, ArrayView) else Number(g, weak=False))
     return TupleValue(tuple(made))
 
 

@@ -26,7 +26,7 @@ from tracejit.frontend.context import Context
 from tracejit.frontend.dependence import few
 from tracejit.frontend.generators import all_items
 from tracejit.frontend.index_items import index_item, pick, place_in_sequence
-from tracejit.frontend.indexing import Indexing, is_empty_index
+from tracejit.frontend.indexing import Indexing
 from tracejit.frontend.joins import Join
 from tracejit.frontend.kinds import are_many_alike
 from tracejit.frontend.lists import Lists, require_unshared
@@ -445,10 +445,8 @@ class Expressions:
                 return each(self, base, lambda o: self.calls.static_subscript(o.value, at, node), node)
             case MessageValue():
                 self.ctx.refuse(node, "a part of text with run-time values is outside the language", "use numbers")
-            case Number(value, False):
-                if not is_empty_index(self.value(index)):
-                    self.ctx.check_false("IndexError", "invalid index to scalar variable.")
-                return Number(value, weak=False)
+            case Number(_, False):
+                return self.indexing.of_scalar(base, self.index_items(index), node)
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(base)}' object is not subscriptable"), node)
 

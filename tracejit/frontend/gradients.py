@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tracejit.eager.backward import COMPLEX_LOSS
+from tracejit.eager.hooks import LEAF_HOOKS
 from tracejit.errors import NotDifferentiable, ScriptError
 from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
+from tracejit.frontend.first_call import ARGUMENTS
 from tracejit.frontend.heap import place_key
-from tracejit.frontend.signature import ArraySpec
+from tracejit.frontend.signature import ArraySpec, constant_access
 from tracejit.frontend.tape import Tape
 from tracejit.frontend.values import (
     ArrayView,
@@ -220,6 +222,7 @@ class Gradients:
         for c, g, truth in zip(classes, found, truths, strict=True):
             state = self.state(c)
             total = ctx.fresh(g if creates else ctx.b.emit("detach", (g,), names=(g.name,))[0])
+            total = self.after_hooks(c, total, truth, node)
             known = state.value.known
             if not isinstance(known, int) or known & HAS_ARRAY:
                 held = self.array(c)
@@ -238,6 +241,23 @@ class Gradients:
                     ctx.sizes.truths[self.is_held(after.value)] = True
             self.set(c, after, total, node)
         return Static(None)
+
+    def after_hooks(self, storage: int, g: ArrayView, truth: Truth, node: ast.AST) -> ArrayView:
+        """The gradient of a leaf after the hooks that were registered on it, which are guarded."""
+        statics, access = self.calls.statics, self.leaves[storage]
+        statics.guarded(LEAF_HOOKS.count, constant_access(LEAF_HOOKS).step("attribute", "count"))
+        if not LEAF_HOOKS.count or access is None:
+            return g
+        at = access.step("attribute", "_hooks")
+        hooks = at.fetch(ARGUMENTS.get() or ())
+        statics.guarded(hooks, at)
+        for hook in (hooks or {}).values():
+            made = self.calls.call_value(Static(hook), [g], {}, node)
+            if truth is not True or not (isinstance(made, ArrayView) or made == Static(None)):
+                reason = "a hook is registered on this leaf, which may get no gradient here, or which it may not change"
+                self.calls.ctx.refuse(node, reason, "change '.grad' after backward()")
+            g = made if isinstance(made, ArrayView) else g
+        return g
 
     def reached(self, ys: Sequence[Value]) -> tuple[list[int], list[list[Value]], list[Truth]]:
         """The leaves that the `ys` lead to, at least on some paths, with their versions and whether they do."""

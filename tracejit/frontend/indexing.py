@@ -24,7 +24,6 @@ from tracejit.frontend.values import (
     Size,
     SliceValue,
     Static,
-    TupleValue,
     describe,
     type_name,
 )
@@ -68,6 +67,14 @@ class Indexing:
     def __init__(self, ctx: Context, arith: Arithmetic) -> None:
         self.ctx = ctx
         self.arith = arith
+
+    def of_scalar(self, x: Number, items: Sequence[Index], node: ast.AST) -> FrontValue:
+        """`x[...]` and `x[None]` of a NumPy scalar: new axes are all that it takes."""
+        if any(i not in (Static(None), Static(Ellipsis)) for i in items):
+            self.ctx.check_false("IndexError", "invalid index to scalar variable.")
+        if Static(None) not in items:
+            return Number(x.value, weak=False)
+        return self.read(self.ctx.fresh(self.ctx.b.emit("broadcast", (x.value,))[0]), items, node)
 
     # -- single places --------------------------------------------------------------------------------------
 
@@ -562,11 +569,6 @@ class Indexing:
         if made.type.shape != tuple(key(n) for n in at.view.lengths):  # type: ignore[union-attr]
             made = b.emit("reshape", (made, *map(ctx.size_value, at.view.lengths)))[0]
         ctx.store(at.view, made)
-
-
-def is_empty_index(index: Index) -> bool:
-    """Whether an index is `()` or `...`, which NumPy scalars take."""
-    return index == TupleValue(()) or (isinstance(index, Static) and index.value in ((), Ellipsis))
 
 
 def _is_full(item: Index) -> bool:
