@@ -407,6 +407,18 @@ class Repeated(nn.Module):
         return x + 4
 
 
+def test_a_counted_forward_with_a_return_in_its_loop_has_a_gradient() -> None:
+    slopes = []
+    net = Repeated()
+    for call in (net, script(net)):
+        net.zero_grad()
+        call(T(2, 3), 2).sum().backward()
+        slopes.append([p.grad.clone() for p in net.parameters()])
+    for a, b in zip(*slopes, strict=True):
+        eq(a, b)
+    assert net.calls == 2
+
+
 @pytest.mark.compiled
 def test_an_error_in_a_layer_is_at_the_users_line() -> None:
     with tj.no_grad(), pytest.raises(ValueError, match="mismatch in its core dimension") as caught:

@@ -23,6 +23,13 @@ def without_effects(b: Rebuilder, op: Op, operands: tuple[Value, ...]) -> Sequen
     return without_checks(b, op, operands)
 
 
+def quiet(op: Op) -> list[Op]:
+    """The op as it is repeated: what only its checks and reports read is not read then."""
+    b = Rebuilder(without_effects, {}, op.span)
+    b.step(op)
+    return b.ops
+
+
 @lru_cache(maxsize=64)
 def silent(graph: Graph) -> Graph:
     """A called graph, and all it calls, without checks and prints. What stands for a graph in the making stays."""

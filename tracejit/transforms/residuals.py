@@ -8,6 +8,7 @@ from tracejit.ir.builder import Builder, Rebuilder
 from tracejit.ir.core import Block, Op, Value, all_reads, captures, inputs_of, type_values
 from tracejit.ir.types import Dim, ListType, ScalarType, TensorType, Type, substitute_dims, unsized
 from tracejit.transforms.cotangents import retype
+from tracejit.transforms.effects import quiet
 from tracejit.transforms.frames import Frame, Region, list_of, size_values
 from tracejit.transforms.remat import choose
 
@@ -96,7 +97,8 @@ class Draft:
                 waiting.remove(op)
 
     def _is_ready(self, b: Rebuilder, op: Op) -> bool:
-        return all(v in b.mapping or not self._is_local(v) for v in inputs_of(op))
+        read = (v for again in quiet(op) for v in inputs_of(again))
+        return all(v in b.mapping or not self._is_local(v) for v in read)
 
     def rebuild(self, b: Rebuilder) -> list[Value]:
         """Emit the backward through `b`; gives its results."""

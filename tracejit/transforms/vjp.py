@@ -17,7 +17,7 @@ from tracejit.ir.types import ListType, ScalarType, TensorType, Type, is_differe
 from tracejit.records import record
 from tracejit.transforms.activity import active
 from tracejit.transforms.checkpoint_loops import segmented
-from tracejit.transforms.effects import without_effects
+from tracejit.transforms.effects import quiet, without_effects
 from tracejit.transforms.frames import Edit, Frame, Region
 from tracejit.transforms.once_more import standing_in
 from tracejit.transforms.packing import pack, unpack
@@ -291,7 +291,7 @@ def _without_lists(
         op = frame.region.definitions[queue.pop()]
         if op not in making:
             making[op] = None
-            found = [v for v in inputs_of(op) if frame.defines(v)]
+            found = [v for again in quiet(op) for v in inputs_of(again) if frame.defines(v)]
             queue += [v for v in found if isinstance(v.type, ListType)]
             inputs += [v for v in found if not isinstance(v.type, ListType)]
     made = {r: r for op in making for r in op.results}
