@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -33,10 +34,10 @@ def stock() -> Stock:
 class Counted:
     """Code that counts how often it was made; at first it fails so many times."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, name: str = "counted") -> None:
         self.made = 0
         self.failures = failures
-        self.code = Code(disk.digest("counted"), self.module)
+        self.code = Code(disk.digest(name), self.module)
 
     def module(self) -> Module:
         self.made += 1
@@ -90,6 +91,22 @@ def test_what_is_claimed_is_left_to_the_one_who_claimed_it() -> None:
         here.put(counted.code.key, b"made elsewhere")
     assert (own, rest, counted.made) == ([counted.code.key, "other"], [], 0)
     assert here.get(counted.code) == b"made elsewhere"
+
+
+def test_who_waits_makes_meanwhile_what_is_wanted_ahead() -> None:
+    here, others = stock(), [Counted(failures=1, name="other"), Counted(name="more"), Counted(name="unwanted")]
+    asked = Counted()
+    with here.claimed([asked.code.key]):
+        waiting = threading.Thread(target=here.get, args=(asked.code,))
+        here._later.extend((other.code, never) for other in others[:2])
+        here._later.append((others[2].code, lambda: True))
+        waiting.start()
+        while here._later:
+            time.sleep(0.001)
+        here.put(asked.code.key, b"made elsewhere")
+    waiting.join()
+    assert [counted.made for counted in (*others, asked)] == [1, 1, 0, 0]
+    assert here.get(others[0].code) and others[0].made == 2
 
 
 def test_loops_have_cheap_addresses_also_while_others_compile_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

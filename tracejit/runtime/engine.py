@@ -250,9 +250,11 @@ class Engine:
     def ahead(self, name: str, *, lines_only: bool) -> None:
         """Compile what products of a dtype may need that is not on the disk, what takes longest first; `lines_only`:
         all have one row or one column. Once a program has them, what it needs is asked for."""
-        parts = [self._part_code(part, name) for part in (("line",) if lines_only else ("panels", "line"))]
-        codes = [self._tiles_code(name), parts[0], self._rare_code("pool"), self._products_code(name), *parts[1:]]
-        self._stock.ahead(codes, until=lambda: name in self._products)
+        part = self._part_code("line" if lines_only else "panels", name)
+        likely = [self._tiles_code(name), part, self._rare_code("pool"), self._products_code(name)]
+        rest = [] if lines_only else [self._part_code("line", name)]
+        for codes in (likely, rest):
+            self._stock.ahead(codes, lambda: name in self._products, likely=codes is likely)
 
     # -- code that programs share ---------------------------------------------------------------------------------
 
