@@ -313,10 +313,32 @@ def test_arguments_that_functions_of_math_and_numpy_do_not_take() -> None:
         lambda x: np.float32(x, 1),
         lambda x: np.int64(x, dtype="i4"),
         lambda x: np.isscalar(x, 1),
+        lambda x: math.log(x, basis=2),
+        lambda x: np.iterable(x, where=x),
+        lambda x: np.rint(x, None, None),
+        lambda x: np.full(2, x, None, "C", None),
     ):
         for fn in (call, script(call)):
             with pytest.raises(TypeError):
                 fn(2.0)
+
+
+def test_arguments_that_functions_and_methods_of_arrays_do_not_take() -> None:
+    for call in (
+        lambda x: x.fill(1.0, 2.0),
+        lambda x: x.item(0, z=1),
+        lambda x: x.copy("C", None),
+        lambda x: x.dot(x, None, None),
+        lambda x: x.conj(where=x),
+        lambda x: np.nonzero(x, None),
+        lambda x: np.concatenate([x, x], 0, None, None),
+        lambda x: np.gcd(x, x, None, None),
+        lambda x: np.gradient(x, x, x),
+        lambda x: np.sum(x, dim=0),
+    ):
+        for fn in (call, script(call)):
+            with pytest.raises(TypeError):
+                fn(np.arange(3))
 
 
 def test_several_sizes_that_are_no_tuple() -> None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.eager.tensor import Tensor, no_attribute
+from tracejit.frontend import elements
 from tracejit.frontend.arguments import Arguments, normal_axis
 from tracejit.frontend.array_parts import viewed_as
+from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.dependence import require_known
 from tracejit.frontend.elementwise import elementwise, require_same_kind
 from tracejit.frontend.first_call import with_sign_told
@@ -28,16 +30,7 @@ from tracejit.frontend.names import elementwise_names
 from tracejit.frontend.sizes import MAX_SHOWN, key, shown_shape, shown_size
 from tracejit.frontend.slices import may_be_view, permuted, restrided
 from tracejit.frontend.source import function_source
-from tracejit.frontend.values import (
-    ArrayView,
-    FrontValue,
-    Number,
-    Size,
-    Static,
-    TupleValue,
-    describe,
-    type_name,
-)
+from tracejit.frontend.values import ArrayView, FrontValue, Number, Size, Static, TupleValue, describe, type_name
 from tracejit.frontend.write_checks import MaybeView
 from tracejit.frontend.written import method_replacement, number_method
 from tracejit.ir.core import Value
@@ -81,7 +74,7 @@ def function(
         return math_call(calls, name[5:], args, kwargs, node)
     if name in FUNCTIONS:
         signature, handler = FUNCTIONS[name]
-        a = Arguments(calls, name, signature, args, kwargs, node, numpys)
+        a = Arguments(calls, name, signature, elements.viewed(calls.ctx, name, args), kwargs, node, numpys)
         return as_asked(a, handler(calls, a))
     library = library_function(name)
     if library is not None:
@@ -125,6 +118,9 @@ def method(
 ) -> FrontValue:
     """`receiver.name(...)` of an array or a NumPy scalar."""
     calls.ctx.at(node)
+    owner = Tensor if calls.ctx.tensors else np.ndarray
+    if isinstance(receiver, ArrayView) and hasattr(owner, name):
+        require_arguments(calls, getattr(owner, name), args, kwargs, node, receiver)
     own = written_method(calls, receiver, name)
     if own is not None:
         return calls.inline(function_source(own), [receiver, *args], kwargs, node, None)
@@ -151,14 +147,14 @@ def in_place(
     calls: Calls, receiver: FrontValue, name: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
     """`x.add_(y)` and its like: the function's result written into `x`."""
+    receiver = elements.target(calls.ctx, receiver)
     if not isinstance(receiver, ArrayView):
         calls.ctx.refuse(node, f"{describe(receiver)} cannot be changed in place", "bind the name to the new value")
     if name in ("zero_", "fill_", "copy_"):
-        value = Static(0) if name == "zero_" else args[0]
-        calls.indexing.assign(receiver, value, node)
-        return receiver
-    made = function(calls, name[:-1], [receiver, *args], kwargs, node)
-    require_same_kind(calls, name[:-1], made, receiver, node)
+        made = Static(0) if name == "zero_" else [*args, *kwargs.values()][0]
+    else:
+        made = function(calls, name[:-1], [receiver, *args], kwargs, node)
+        require_same_kind(calls, name[:-1], made, receiver, node)
     calls.indexing.assign(receiver, made, node)
     return receiver
 
@@ -480,7 +476,7 @@ def converted(c: Calls, x: ArrayView, dtype: Any) -> ArrayView:
 
 def _copy(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     if not isinstance(x, ArrayView):
-        return x
+        return elements.copied(c.ctx, x)
     a = Arguments(c, "copy", "order='C' memory_format=None", args, kwargs, node)
     return copied(c, x, axes_in_memory(a, x.rank, x))
 

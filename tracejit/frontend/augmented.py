@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import tables
+from tracejit.frontend import elements, tables
 from tracejit.frontend.arith import BINARY
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.index_items import is_view_index
@@ -41,7 +41,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
             value = c.expressions.value(s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
-            else:
+            elif not _update_element(c, op, current, value, s):
                 c.bind(s.target, _in_place(c, op, current, value, s))
         case ast.Subscript(base_node, index):
             base = c.expressions.value(base_node)
@@ -66,7 +66,7 @@ def augmented(c: Statements, s: ast.AugAssign) -> None:
             value = c.expressions.value(s.value)
             if isinstance(current, ArrayView):
                 update_view(c, op, current, value, s)
-            else:
+            elif not _update_element(c, op, current, value, s):
                 c.calls.set_attribute(base, name, _in_place(c, op, current, value, s), s)
         case _:
             c.ctx.refuse(s, "this cannot be assigned to", "assign to a name, an element or an attribute")
@@ -93,7 +93,20 @@ def _update_item(c: Statements, op: str, base: FrontValue, index: ast.expr, s: a
         if isinstance(base, TupleValue):
             c.store_item(base, index, current, s)  # raises
         return
-    c.store_item(base, index, _in_place(c, op, current, c.expressions.value(s.value), s), s)
+    value = c.expressions.value(s.value)
+    if isinstance(base, GrowingList) or not _update_element(c, op, current, value, s):
+        c.store_item(base, index, _in_place(c, op, current, value, s), s)
+
+
+def _update_element(c: Statements, op: str, current: FrontValue, value: FrontValue, s: ast.AugAssign) -> bool:
+    """`number op= value` of an element of a Tensor, in which it is written; whether it is one."""
+    place = elements.changed_in_place(c.ctx, current)
+    if place is None:
+        return False
+    made = c.expressions.binary(op, current, value, s)
+    require_same_kind(c.calls, op, made, place, s)
+    c.ctx.set_element(place, (), c.indexing.element_value(made, place.dtype, s))
+    return True
 
 
 def _array(c: Statements, current: FrontValue) -> FrontValue:

@@ -1,4 +1,5 @@
-"""What Python's builtins and the methods of dicts and texts take: a call with other arguments is Python's TypeError."""
+"""What Python's builtins, NumPy's functions, and methods of arrays, dicts and texts take: a call with other arguments
+is Python's TypeError."""
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ import ast
 import builtins
 import functools
 import inspect
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -33,6 +37,8 @@ _SIGNATURES: dict[Any, Callable[..., Any]] = {
     vars: lambda x=_none, /: x,
     range: lambda a, b=_none, c=_none, /: a,
     slice: lambda a, b=_none, c=_none, /: a,
+    math.log: lambda x, base=_none, /: x,
+    np.arange: lambda start=_none, stop=_none, step=_none, dtype=_none, *, device=_none, like=_none: start,
     dict.pop: lambda self, key, default=_none, /: key,
     dict.update: lambda self, other=_none, /, **items: other,
     dict.keys: lambda self, /: self,
@@ -47,10 +53,21 @@ _SIGNATURES: dict[Any, Callable[..., Any]] = {
 def _signature(fn: Any) -> inspect.Signature | None:
     """The parameters of a builtin; None where they are not known, or any will do."""
     own = _SIGNATURES.get(fn)
+    if isinstance(fn, np.ufunc):
+        return _of_ufunc(fn)
     try:
         return inspect.signature(fn if own is None else own)
     except (TypeError, ValueError):
         return None
+
+
+def _of_ufunc(fn: np.ufunc) -> inspect.Signature:
+    """The parameters of a ufunc, which not every version of NumPy tells."""
+    kinds = inspect.Parameter
+    given = [kinds(f"x{i}", kinds.POSITIONAL_ONLY) for i in range(fn.nin)]
+    given += [kinds(f"out{i}", kinds.POSITIONAL_ONLY, default=None) for i in range(fn.nout)]
+    options = "out where axes axis keepdims casting order dtype subok signature".split()
+    return inspect.Signature([*given, *(kinds(name, kinds.KEYWORD_ONLY, default=None) for name in options)])
 
 
 def is_builtin(fn: Any) -> bool:

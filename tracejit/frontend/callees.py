@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tracejit.frontend import elements
 from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.elements import Elements
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.heap import Contents
 from tracejit.frontend.packing import CannotPass, Packer, Shape, Unpacker, dims_shape
@@ -133,6 +135,7 @@ class Body:
             any_size=True,
             boundscheck=root.boundscheck,
             tensors=caller.ctx.tensors,
+            elements=Elements(has_numpys=caller.ctx.elements.has_numpys),
             growing=root.growing,
             read_early=root.read_early,
             stale=root.stale,
@@ -181,6 +184,7 @@ class Body:
         unpacker = Unpacker(ctx, iter(self.numbers), lambda i: self.classes[i])
         given = unpacker.unpack(instance.shape)
         assert isinstance(given, TupleValue)
+        elements.passed(ctx, self.numbers)
         closure = None if instance.closure is None else unpacker.unpack(instance.closure)
         for i, (o, _) in enumerate(unpacker.objects):
             ctx.heap.add_outer(o, ("given", i))
@@ -250,6 +254,7 @@ class Body:
         for sizes in self.ctx.outer_sizes:
             for dim in self.bases[-1].type.shape:  # type: ignore[union-attr]
                 sizes.note_lower(self.ctx.dims[str(dim)], 0)
+        elements.note_input(self.ctx, c, spec.tensor)  # type: ignore[union-attr]
         self.hidden.append((access, id(value)))
         self.instance.values[id(value)] = value
         return self.ctx.whole_view(c)

@@ -21,6 +21,7 @@ from tracejit.frontend import (
     class_calls,
     collected_generators,
     creation,
+    elements,
     generators,
     iterators,
     module_parts,
@@ -255,7 +256,7 @@ class Calls:
             else:
                 self.arith.mismatch(TypeError(f"argument after ** must be a mapping, not {type_name(made)}"), node)
         self.ctx.at(node)
-        return self.call_value(fn, args, kwargs, node)
+        return self.call_value(fn, elements.all_current(self.ctx, args, kwargs), kwargs, node)
 
     def call_value(
         self, fn: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
@@ -277,7 +278,7 @@ class Calls:
             case Transformed():
                 return self.gradients.call(fn, args, kwargs, node)
             case Static(value):
-                return self.call_object(value, args, kwargs, node)
+                return elements.note_maker(self.ctx, value, args, self.call_object(value, args, kwargs, node))
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(fn)}' object is not callable"), node)
 
@@ -307,6 +308,8 @@ class Calls:
         own = self.own_derivative(fn, args, kwargs, node)
         if own is not None:
             return own
+        if not isinstance(fn, type) and (is_numpys(fn) or getattr(fn, "__module__", "") == "math"):
+            require_arguments(self, fn, args, kwargs, node)
         handler = builtin_calls.HANDLERS.get(_identity(fn)) or creation.HANDLERS.get(_identity(fn))
         if handler is not None:
             if is_builtin(fn):
@@ -328,8 +331,6 @@ class Calls:
         if (written := replacement(fn)) is not None:
             return self.inline(function_source(written), args, kwargs, node, None)
         known = None if isinstance(fn, type) else resolve(fn)
-        if known is not None and known.startswith("math."):
-            require_arguments(self, fn, args, kwargs, node)
         if known is not None and arrays.is_available(known):
             made = arrays.function(self, known, args, kwargs, node, numpys=is_numpys(fn))
             note_maker(self.ctx, made, is_numpys(fn))

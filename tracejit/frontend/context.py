@@ -20,6 +20,7 @@ from tracejit.errors import ScriptError, Span
 from tracejit.frontend import array_memory
 from tracejit.frontend.choices import as_number
 from tracejit.frontend.desugar import RETURN_VALUE
+from tracejit.frontend.elements import Elements
 from tracejit.frontend.heap import Contents, Heap, place_key, reachable
 from tracejit.frontend.merged_lists import MergedLists
 from tracejit.frontend.restarts import NeedsStatic, NeedsUnrolling
@@ -121,6 +122,7 @@ class Context:
     storage: Storage = field(default_factory=Storage)
     sizes: Sizes = field(default_factory=Sizes)
     heap: Heap = field(default_factory=Heap)
+    elements: Elements = field(default_factory=Elements)
     dims: dict[str, Value] = field(default_factory=dict[str, Value])
     level: int = 0
     loops: int = 0  #: so many loops whose trips are counted at run time are around

@@ -76,6 +76,12 @@ def _filled(
     return made_in(axes, lengths, lambda inner: filled(c, value, inner, dtype, a.node))
 
 
+def _filled_with(c: Calls, a: Arguments, x: ArrayView, lengths: list[Size], dtype: DType) -> ArrayView:
+    """A new array of which each part is another one."""
+    like = filled(c, _constant(c, 0, x.dtype), lengths, x.dtype, a.node)
+    return ordered(c, a, c.ctx.fresh(c.indexing.content_for(x, like.lengths, dtype, a.node)))
+
+
 def _constant(c: Calls, number: Any, dtype: DType) -> Any:
     return c.ctx.b.constant(number, ScalarType(dtype))
 
@@ -128,10 +134,8 @@ _define_filled()
 def _full(c: Calls, a: Arguments) -> FrontValue:
     value = c.as_operand(a["fill_value"])
     if isinstance(value, ArrayView | TupleValue | ListValue):
-        x = c.array_of(value, None, a.node) if not isinstance(value, ArrayView) else value
-        like = filled(c, _constant(c, 0, x.dtype), a.sizes(a["shape"]), x.dtype, a.node)
-        made = c.indexing.content_for(x, like.lengths, _dtype(c, a, x.dtype), a.node)
-        return ordered(c, a, c.ctx.fresh(made))
+        x = as_array(c, value, a.node)
+        return _filled_with(c, a, x, a.sizes(a["shape"]), _dtype(c, a, x.dtype))
     kind = value.dtype if isinstance(value, Number) else None
     if isinstance(value, Static) or (isinstance(value, Number) and value.weak):
         name = value.dtype.kind if isinstance(value, Number) else python_kind(value)
@@ -142,9 +146,11 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
 
 @define("full_like", "x fill_value dtype=None order='K' subok=True shape=None device=None requires_grad=False")
 def _full_like(c: Calls, a: Arguments) -> FrontValue:
-    x = a.array()
+    x, value = a.array(), c.as_operand(a["fill_value"])
     dtype = _dtype(c, a, x.dtype)
-    return _filled(c, a, c.arith.scalar(a["fill_value"], dtype), _shape_like(a, x), dtype, x)
+    if isinstance(value, ArrayView | TupleValue | ListValue):
+        return _filled_with(c, a, as_array(c, value, a.node), _shape_like(a, x), dtype)
+    return _filled(c, a, c.arith.scalar(value, dtype), _shape_like(a, x), dtype, x)
 
 
 @define("arange", "start=0 stop=None step=None dtype=None device=None requires_grad=False")

@@ -11,6 +11,7 @@ import numpy as np
 from tracejit.frontend import (
     comparisons,
     dict_items,
+    elements,
     list_calls,
     module_parts,
     optionals,
@@ -81,7 +82,7 @@ class Expressions:
 
     def value(self, node: ast.expr) -> FrontValue:
         """The value of an expression; a new list or array lies in a pool or memory where its place makes such."""
-        made = self.evaluated(node)
+        made = elements.current(self.ctx, self.evaluated(node))
         return made if isinstance(node, ast.Name) else shared_lists.at_its_place(self.calls, made, node)
 
     def evaluated(self, node: ast.expr) -> FrontValue:
@@ -204,7 +205,7 @@ class Expressions:
         self.ctx.at(node)
         if isinstance(x, ChoiceValue) and (same := compared(self.ctx.b, op, x, y)) is not None:
             return same
-        x, y = as_operand(self.calls, op, x), as_operand(self.calls, op, y)
+        x, y = as_operand(self.calls, op, elements.current(self.ctx, x)), as_operand(self.calls, op, y)
         if isinstance(x, ChoiceValue):
             return each(self, x, lambda o: self.binary(op, o, y, node), node)
         if isinstance(y, ChoiceValue):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracejit.errors import ScriptError
-from tracejit.frontend import tables
+from tracejit.frontend import elements, tables
 from tracejit.frontend.array_facts import taken
 from tracejit.frontend.context import (
     Context,
@@ -377,7 +377,8 @@ class Lowering:
     def body(self) -> FrontValue:
         """What the function returns for the arguments in the frame."""
         alive = self.call_itself() if self.recursion.is_recursive(self.source) else self.calls.run(self.source)
-        return (self.ctx.frame.result if alive else None) or Static(None)
+        result = (self.ctx.frame.result if alive else None) or Static(None)
+        return elements.current(self.ctx, result)
 
     def call_itself(self) -> bool:
         """Call the function, which calls itself, with the arguments; whether it returns."""
@@ -471,6 +472,7 @@ class Lowering:
         storage = self.ctx.storage.new(value)
         self.add_param(value, Input(access, spec, hidden), storage)
         self.ctx.arguments.add(storage)
+        elements.note_input(self.ctx, storage, spec.tensor)
         if not spec.contiguous:
             self.ctx.strided.add(storage)
         if not spec.writeable:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tracejit.eager.backward import COMPLEX_LOSS
 from tracejit.eager.hooks import LEAF_HOOKS
 from tracejit.errors import NotDifferentiable, ScriptError
+from tracejit.frontend import elements
 from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.arrays import require_single
 from tracejit.frontend.directions import direction_for
@@ -406,7 +407,7 @@ class Gradients:
             made = ctx.storage.detached(x.storage, ctx.b.emit("detach", (base,), names=(base.name,))[0])
             return dataclasses.replace(x, storage=made)
         if isinstance(x, Number) and x.dtype.is_inexact:
-            return Number(self.calls.ctx.b.emit("detach", (x.value,))[0], x.weak)
+            return elements.shown(self.calls.ctx, x, Number(self.calls.ctx.b.emit("detach", (x.value,))[0], x.weak))
         return x
 
     def as_python(self, x: FrontValue, value: Value) -> Value:

@@ -10,6 +10,7 @@ import ast
 import dataclasses
 from collections.abc import Sequence
 
+from tracejit.frontend import elements
 from tracejit.frontend.arith import Arithmetic, is_python_number
 from tracejit.frontend.choices import as_number
 from tracejit.frontend.context import Context
@@ -227,7 +228,7 @@ class Indexing:
         opens = any(isinstance(i, Static) and i.value is Ellipsis for i in items)
         items = self.expand(view, items, node)
         if len(items) == view.rank and not opens and all(self.is_integer(i) for i in items):
-            return self.ctx.element(view, self.element_places(view, items, node))
+            return elements.read(self.ctx, view, self.element_places(view, items, node))
         made, fancy = self.basic(view, items, node, front)
         return self.gather(made, fancy, node) if fancy.arrays else made
 
@@ -401,21 +402,18 @@ class Indexing:
     def write(self, view: ArrayView, items: Sequence[Index], value: FrontValue, node: ast.AST) -> None:
         """`x[items] = value`."""
         self.ctx.at(node)
-        front, value = self.is_divided(items), as_number(self.ctx.b, value)
+        front, value = self.is_divided(items), as_number(self.ctx.b, elements.current(self.ctx, value))
         items = self.expand(view, items, node)
         if len(items) == view.rank and all(self.is_integer(i) for i in items):
             places = self.element_places(view, items, node)
-            self.ctx.set_element(view, places, self.element_value(value, view.dtype, node))
-            return
+            return self.ctx.set_element(view, places, self.element_value(value, view.dtype, node))
         target, fancy = self.basic(view, items, node, front)
         if not fancy.arrays:
-            self.assign(target, value, node)
-            return
+            return self.assign(target, value, node)
         axis, mask = next(iter(fancy.arrays.items()))
         if len(fancy.arrays) == 1 and mask.dtype == BOOL and self.arith.is_number(value):
-            self.write_masked(target, axis, mask, value, node)
-            return
-        self.scatter(target, fancy, value, node)
+            return self.write_masked(target, axis, mask, value, node)
+        return self.scatter(target, fancy, value, node)
 
     def element_value(self, value: FrontValue, dtype: DType, node: ast.AST) -> Value:
         """A number converted to an array's dtype for one element (NumPy's `unsafe` casting of assignments)."""

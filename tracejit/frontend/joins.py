@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tracejit.frontend import joined_texts, merged_lists, ranges
+from tracejit.frontend import elements, joined_texts, merged_lists, ranges
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
@@ -105,6 +105,7 @@ class Join:
     sources: set[int] = field(default_factory=set[int])  #: classes of lists that went into others
     known_lists: dict[tuple[int, int], ListValue] = field(default_factory=dict[tuple[int, int], "ListValue"])
     merged: dict[tuple[int, int], Mutable] = field(default_factory=dict[tuple[int, int], "Mutable"])
+    elements: dict[Value, Any] = field(default_factory=dict[Value, Any])  #: for `elements.py`
 
     def __post_init__(self) -> None:
         for side in (self.then, self.orelse):  # one may not know an input that the other met first
@@ -262,8 +263,7 @@ class Join:
 
     def choice(self, name: str, a: FrontValue, b: FrontValue, options: tuple[Static, ...]) -> ChoiceValue:
         """Join compile-time objects."""
-        sides = ((self.then, a), (self.orelse, b))
-        then, orelse = (option_index(s.b, x, options) for s, x in sides)
+        then, orelse = (option_index(s.b, x, options) for s, x in ((self.then, a), (self.orelse, b)))
         return ChoiceValue(self.yield_pair(then, orelse, ScalarType(I64), name.lstrip("$")), options)
 
     def refuse_closure(self, name: str) -> NoReturn:
@@ -285,16 +285,16 @@ class Join:
         )
 
     def numbers(self, name: str, a: FrontValue | None, b: FrontValue | None, dtype: DType, weak: bool) -> FrontValue:
-        then = self.in_side(self.then, a, dtype)
-        orelse = self.in_side(self.orelse, b, dtype)
-        return Number(self.yield_pair(then, orelse, ScalarType(dtype), name.lstrip("$")), weak)
+        then, orelse = self.in_side(self.then, a, dtype), self.in_side(self.orelse, b, dtype)
+        made = Number(self.yield_pair(then, orelse, ScalarType(dtype), name.lstrip("$")), weak)
+        return elements.joined(self, made, a, b)
 
     def in_side(self, side: Side, x: FrontValue | None, dtype: DType) -> Value | None:
         """A number converted inside its branch."""
         if x is None:
             return None
         with self.ctx.within(side.b, side.storage, side.sizes):
-            return self.arith.scalar(x, dtype)
+            return self.arith.scalar(elements.in_settled(self.ctx, x), dtype)
 
     def containers(self, name: str, known: FrontValue, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         if a is not None and b is not None and type(a) is not type(b):
@@ -564,6 +564,7 @@ class Join:
             for (p, q), other in self.pairs.items():
                 if other < made:
                     self.join_alias(made, other, (a, p), (b, q))
+        elements.behind_join(self)
 
     def join_alias(self, x: int, y: int, then: tuple[int, int], orelse: tuple[int, int]) -> None:
         a: Alias | None = self.then.storage.alias(*then) if -1 not in then else None

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
+from tracejit.frontend import elements
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import same_memory
 from tracejit.frontend.choices import option_index
@@ -305,7 +306,7 @@ class Lists:
     def item_of(self, kind: Kind, classes: Iterator[int], take: Read) -> FrontValue:
         match kind:
             case NumberKind(_, weak):
-                return Number(take(next(classes), ()), weak)
+                return elements.of_list(self.ctx, Number(take(next(classes), ()), weak))
             case ArrayKind(dtype, sizes, True):
                 at = take(next(classes), ())
                 return at_place(self.ctx, dtype, at, [self.size(n, classes, take) for n in sizes])

@@ -75,6 +75,9 @@ class Plan:
     parts_like: dict[tuple[object, Any], FrontValue] = field(default_factory=dict[tuple[object, Any], "FrontValue"])
     late_like: dict[str, FrontValue] = field(default_factory=dict[str, "FrontValue"])
     late_ranks: dict[int, int] = field(default_factory=dict[int, int])  #: ranks of the memory they may be views of
+    elements: dict[Path, set[int]] = field(default_factory=dict["Path", set[int]])  #: may be elements of these classes
+    moved: set[Path] = field(default_factory=set["Path"])  #: of these, those that are bound anew
+    stale: set[Path] = field(default_factory=set["Path"])  #: and those whose tensor may have changed since
     owners: dict[str, set[Access]] = field(default_factory=dict[str, "set[Access]"])  #: lists of the caller they may be
     rotates: bool = True  #: names that are bound to each other's memory may just change places (`rotation.py`)
     changed: bool = False

@@ -18,6 +18,7 @@ from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.choices import join_options, option_index, options_of
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import binding_before, binding_within
+from tracejit.frontend.elements import LoopElements, in_settled
 from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.loop_objects import LoopObjects
@@ -83,6 +84,7 @@ class LoopLowering:
         self.bound_carry: dict[Path, Carry] = {}
         self.objects = LoopObjects(self)
         self.views = LoopViews(self)
+        self.elements = LoopElements(self)
         self.some_carry: dict[Path, Carry] = {}
         self.alias_carry: dict[tuple[int, int], Carry] = {}
         self.lists: dict[Path, tuple[int, ...]] = {}  #: classes of split lists inside the body
@@ -130,6 +132,7 @@ class LoopLowering:
         self.head_aliases()
         self.ctx.storage.held |= {c for c in self.ctx.storage.bases if c in self.plan.held}
         self.head_lists()
+        self.elements.enter()
 
     def head_rotation(self) -> None:
         """Memory that only names that change places know is theirs alone in the loop."""
@@ -233,11 +236,14 @@ class LoopLowering:
             value = self.outside(lambda v=value: self.ctx.element(v, ()))
         found = number_type(value)
         if found is not None:
+            value = self.outside(lambda v=value: in_settled(self.ctx, v))
+            if self.elements.is_fixed(path, value):
+                return value
             dtype, weak = self.plan.types.setdefault(path, found)
             self.ctx.types_met |= found != (dtype, weak)
             init = self.outside(lambda: self.arith.scalar(value, dtype))
             made = self.number_carry[path] = self.carry(init, ScalarType(dtype), label(path))
-            return Number(made.param, weak)
+            return self.elements.head(path, value, Number(made.param, weak))
         match value:
             case ArrayView():
                 return self.views.head(path, value) if path in self.plan.split else self.unmoved(value, value.storage)
@@ -355,6 +361,7 @@ class LoopLowering:
             refuse_shared(self.ctx, self.node)
         for c, q, entry, name in self.alias_pairs():
             self.end_alias(c, q, entry, name, ends)
+        self.elements.leave(ends)
 
     def leave_never(self) -> None:
         """The end is not reached: what is carried does not matter, but a list that changed is no more what it was, and
@@ -415,6 +422,10 @@ class LoopLowering:
                 self.refuse(path, head, end)
             assert isinstance(end, Shared)
             self.number_carry[path].next = end.at
+            return
+        if isinstance(end, Number):
+            end = in_settled(self.ctx, end)
+        if self.elements.end(path, head, end):
             return
         if meets_number(head, end, self.ctx):
             self.plan.add(self.plan.scalars, path)
@@ -544,6 +555,7 @@ class LoopLowering:
             alias = entry if made is None else mapping[made.param]
             storage.set_alias(c, q, alias, self.apart(c, q, entry, name))
         self.views.finish(mapping)
+        self.elements.finish(mapping)
         if self.rotation.classes:
             contents = {c: storage.bases[c] for c in self.rotation.classes}
             storage.bases.update(put_back(self.ctx.b, self.rotation, self.entry_storage, contents, mapping))

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tracejit.errors import ScriptError
+from tracejit.frontend import elements
 from tracejit.frontend.array_memory import flat, is_dense, lies_in_memory, repeated, same_memory, total_size
 from tracejit.frontend.context import Again
 from tracejit.frontend.heap import led_to
@@ -59,6 +60,7 @@ def place_if_possible(ctx: Context, view: ArrayView) -> None:
 
 def note_holders(ctx: Context, item: FrontValue, places: frozenset[object]) -> None:
     """Remember which lists hold the arrays of an item, by the places that make them."""
+    elements.keep(ctx, item)
     for part in led_to([item]):
         for c in same_memory(ctx, part.storage) if isinstance(part, ArrayView) else ():
             ctx.holders[c] = ctx.holders.get(c, frozenset()) | places

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tracejit.frontend import dict_items, generators, list_calls, tables
+from tracejit.frontend import dict_items, elements, generators, list_calls, tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.augmented import augmented
 from tracejit.frontend.calls import Calls
@@ -232,8 +232,8 @@ class Statements:
     def store_item(self, base: FrontValue, index: ast.expr, value: FrontValue, node: ast.AST) -> None:
         if isinstance(base, OptionalValue):
             base = require_value(self.ctx, base, message="'NoneType' object does not support item assignment")
-        match base:
-            case ArrayView():
+        match elements.target(self.ctx, base):
+            case ArrayView() as base:
                 items = self.expressions.index_items(index)
                 self.indexing.write(base, items, self.calls.operand_array(value, node), node)
             case _ if self.calls.objects.has(base, "__setitem__"):

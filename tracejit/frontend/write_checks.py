@@ -81,6 +81,12 @@ def require_writeable(ctx: Context, view: ArrayView) -> None:
         from tracejit.frontend.placed_arrays import place_if_possible
 
         place_if_possible(ctx, view)
+        if ctx.elements.kept.intersection(same_memory(ctx, view.storage)):
+            raise ScriptError(
+                "a tensor is written here of which a list holds elements, which would change with it",
+                ctx.b.span,
+                instead="put copies into the list: items.append(x[i].clone())",
+            )
         raise ScriptError(
             "an array that is written here is a copy of what Python shares: an item of a list, or another shape",
             ctx.b.span,

@@ -405,9 +405,10 @@ def areas(b: Any, y: Operand, x: Operand, dx: Operand, axis: int) -> tuple[Any, 
     else:
         x = inexact(b, x)
         axis_x = along if b.rank(x) == b.rank(y) else 0
-        widths = on(b).sub(part(b, x, axis_x, 1, size), part(b, x, axis_x, 0, size))
+        count = at_least(b, on(b).sub(b.shape(x)[axis_x], 1), 0)
+        widths = on(b).sub(part(b, x, axis_x, 1, count), part(b, x, axis_x, 0, count))
         if b.rank(x) != b.rank(y):
-            widths = b.reshape(widths, (size, *(1,) * (b.rank(y) - 1 - along)))
+            widths = b.reshape(widths, (count, *(1,) * (b.rank(y) - 1 - along)))
     return on(b).mul(on(b).mul(ends, 0.5), widths), along
 
 

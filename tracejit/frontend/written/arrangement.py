@@ -140,6 +140,10 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
         if isinstance(obj, list | tuple):
             kept[np.asarray(obj) if len(obj) > 0 else np.zeros(0, dtype=int)] = False
         else:
+            if np.asarray(obj).dtype == np.bool_ and np.shape(obj) != kept.shape:
+                raise ValueError(
+                    "boolean array argument obj to delete must be one dimensional and match the axis length"
+                )
             kept[obj] = False
         made = lines[kept]
     return made if axis is None else np.moveaxis(made, 0, axis)
@@ -214,7 +218,7 @@ def diagonal_of_matrices(x: Any, /, *, offset: Any = 0) -> Any:
 def block(arrays: Any) -> Any:
     """A matrix of blocks given by rows."""
     if not isinstance(arrays, list):
-        return np.atleast_2d(arrays)
+        return np.array(arrays)
     if not isinstance(arrays[0], list):
         return np.concatenate([np.atleast_1d(x) for x in arrays], axis=-1)
     return np.concatenate([np.concatenate([np.atleast_2d(x) for x in row], axis=-1) for row in arrays], axis=-2)

@@ -248,6 +248,8 @@ def isneginf(x: Any, out: Any = None) -> Any:
 @written(np.vecdot)
 def vecdot(x: Any, y: Any, axis: Any = -1) -> Any:
     """Inner products along an axis."""
+    if np.shape(x)[axis] != np.shape(y)[axis]:
+        raise ValueError("vecdot: Input operand 1 has a mismatch in its core dimension 0")
     return np.sum(np.conj(x) * y, axis=axis)
 
 

@@ -26,6 +26,11 @@ def _is_true(where: Any) -> Any:
     return isinstance(where, bool) and where
 
 
+def _mask(where: Any, a: Any) -> Any:
+    """A mask in the shape of what it is for, which it must not be larger than."""
+    return np.broadcast_to(where, np.shape(a))
+
+
 def _is(initial: Any, neutral: Any) -> Any:
     """Whether a number that is known is the one that changes nothing."""
     return is_known(initial) and initial == neutral
@@ -42,7 +47,7 @@ def sum_of(
     where: Any = True,
 ) -> Any:
     """The sum of the elements where `where` holds, and of `initial`."""
-    x = a if _is_true(where) else np.where(where, a, np.zeros_like(a))
+    x = a if _is_true(where) else np.where(_mask(where, a), a, np.zeros_like(a))
     made = np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
     return stored(made if _is(initial, 0) else made + np.asarray(initial).astype(made.dtype), out)
 
@@ -58,7 +63,7 @@ def prod_of(
     where: Any = True,
 ) -> Any:
     """The product of the elements where `where` holds, and of `initial`."""
-    x = a if _is_true(where) else np.where(where, a, np.ones_like(a))
+    x = a if _is_true(where) else np.where(_mask(where, a), a, np.ones_like(a))
     made = np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
     return stored(made if _is(initial, 1) else made * np.asarray(initial).astype(made.dtype), out)
 
@@ -148,7 +153,7 @@ def _with_initial(a: Any, axis: Any, keepdims: Any, initial: Any, where: Any, la
             raise ValueError(
                 "reduction operation does not have an identity, so to use a where mask one has to specify 'initial'"
             )
-        x = np.where(where, x, np.asarray(initial, dtype=x.dtype))
+        x = np.where(_mask(where, x), x, np.asarray(initial, dtype=x.dtype))
     if initial is None:
         return np.max(x, axis=axis, keepdims=keepdims) if largest else np.min(x, axis=axis, keepdims=keepdims)
     first = np.asarray(initial, dtype=x.dtype)
@@ -184,13 +189,13 @@ def min_of(
 @extended("all")
 def all_of(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     """Whether all elements hold where `where` does."""
-    return stored(np.all((np.asarray(a) != 0) | ~np.asarray(where), axis=axis, keepdims=keepdims), out)
+    return stored(np.all((np.asarray(a) != 0) | ~_mask(where, a), axis=axis, keepdims=keepdims), out)
 
 
 @extended("any")
 def any_of(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     """Whether any element holds where `where` does."""
-    return stored(np.any((np.asarray(a) != 0) & where, axis=axis, keepdims=keepdims), out)
+    return stored(np.any((np.asarray(a) != 0) & _mask(where, a), axis=axis, keepdims=keepdims), out)
 
 
 @extended("mean")
@@ -200,7 +205,7 @@ def mean_of(
     """The mean of the elements where `where` holds."""
     if _is_true(where) and (dtype is None or np.issubdtype(dtype, np.inexact)):
         return stored(np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims), out)
-    count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    count = np.sum(_mask(where, a), axis=axis, keepdims=keepdims)
     total = sum_of(np.asarray(a) * 1.0 if dtype is None else a, axis, dtype, None, keepdims, 0, where)
     return stored(_quotient(total, count), out)
 
@@ -229,7 +234,7 @@ def var_of(
     x = np.asarray(a)
     if dtype is not None and x.dtype.kind != "c" and np.issubdtype(dtype, np.floating):
         x = x.astype(dtype)  # narrow floats are squared in the wide ones
-    held = np.broadcast_to(where, x.shape)
+    held = _mask(where, x)
     middle = mean_of(x, axis, dtype, None, True, where=held) if mean is None else mean
     away = x - middle
     apart = np.abs(away) if away.dtype.kind == "c" else away

@@ -52,11 +52,25 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     if len(funclist) == len(conditions) + 1:
         rest = np.ones(x.shape, dtype=np.bool_)
         for cond in conditions:
-            rest = rest & ~np.asarray(cond)
+            rest = rest & ~_condition(cond, x)
         made = np.where(rest, _piece(funclist[-1], x, args, kw), made).astype(x.dtype)
     for k in each(len(conditions)):
-        made = np.where(conditions[k], _piece(funclist[k], x, args, kw), made).astype(x.dtype)
+        made = np.where(_condition(conditions[k], x), _piece(funclist[k], x, args, kw), made).astype(x.dtype)
     return made
+
+
+def _condition(cond: Any, x: Any) -> Any:
+    """A mask of the first axes of an array, which has their sizes."""
+    mask = np.asarray(cond)
+    if mask.ndim == 0 or x.ndim == 0:
+        return mask
+    for k in each(mask.ndim):
+        if mask.shape[k] != x.shape[k]:
+            raise IndexError(
+                f"boolean index did not match indexed array along axis {k}; size of axis is {x.shape[k]} but size of "
+                f"corresponding boolean axis is {mask.shape[k]}"
+            )
+    return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
 
 
 def _piece(function: Any, x: Any, args: Any, kw: Any) -> Any:
@@ -332,6 +346,8 @@ def isin(element: Any, test_elements: Any, assume_unique: Any = False, invert: A
 @extended("searchsorted")
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
     """The places among values that `sorter` puts in order."""
+    if np.size(sorter) != np.size(a):
+        raise ValueError("sorter.size must equal a.size")
     return np.searchsorted(np.asarray(a)[sorter], v, side)
 
 

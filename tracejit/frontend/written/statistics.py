@@ -328,6 +328,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
     """Central differences along an axis, or along every one: a tuple then."""
     x = np.asarray(f) * 1.0
     axes = each(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    if len(varargs) > 1 and len(varargs) != len(axes):
+        raise TypeError("invalid number of arguments")
     made = []
     for k in each(len(axes)):
         spacing = 1.0 if len(varargs) == 0 else varargs[0] if len(varargs) == 1 else varargs[k]

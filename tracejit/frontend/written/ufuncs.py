@@ -92,8 +92,19 @@ def with_options(
             refuse("'where' without 'out' leaves elements undefined", "pass out=np.zeros_like(x)")
         return made
     target = out[0] if isinstance(out, tuple) else out
+    if ufunc is np.matmul:
+        require_last_sizes(made, target, (np.ndim(inputs[0]) > 1) + (np.ndim(inputs[1]) > 1))
+    elif ufunc is np.matvec or ufunc is np.vecmat:
+        require_last_sizes(made, target, 1)
     np.copyto(target, made, casting=casting, where=where)
     return target
+
+
+def require_last_sizes(made: Any, out: Any, count: Any) -> None:
+    """So many of the last axes of a result are not stretched to those of `out`."""
+    for k in each(count):
+        if np.ndim(out) <= k or np.shape(out)[-1 - k] != np.shape(made)[-1 - k]:
+            raise ValueError("Output operand 0 has a mismatch in its core dimensions")
 
 
 def require_cast(x: Any, dtype: Any, casting: Any) -> None:
