@@ -125,7 +125,7 @@ class ExpressionPrinter(Emitter):
             return self._by_library(e.op, first, args)
         row = SCALARS[e.op]
         spelt = first.kind in row.llvm or (first.name in row.avx512 and self.fills_registers(first, args))
-        if any(type(a) is Const for a in e.args) and not spelt:
+        if not spelt and Const in map(type, e.args):
             literals = tuple(a if isinstance(a, Const) else None for a in e.args)
             template = _expansion_with(e.op, first, literals, repr(literals))
             return self.expand(template, [x for x, a in zip(args, e.args, strict=True) if not isinstance(a, Const)])
@@ -140,7 +140,7 @@ class ExpressionPrinter(Emitter):
         if spelling is None:
             whole = dtype.name in row.avx512 and self.fills_registers(dtype, args)
             return self._of_registers(row.avx512[dtype.name], args) if whole else self.elementary(op, dtype, args)
-        if any(isinstance(a, Ramp) for a in args):
+        if Ramp in map(type, args):
             ramp = self._of_ramps(spelling, args)
             if ramp is not None:
                 return ramp

@@ -91,7 +91,7 @@ class Code:
 
     def bind(self, e: Expr, name: str = "t") -> Expr:
         """A name for an expression; vars and literals stand for themselves."""
-        if isinstance(e, Var | Const):
+        if type(e) is Var or type(e) is Const:
             return e
         depth = self.depth(e)
         scope = self.scopes[depth]

@@ -35,7 +35,7 @@ class ElementBuilder(KernelBuilder):
         """x under a name; both parts of a complex element."""
         if isinstance(x, Complex):
             return Complex(self.let(x.re, f"{name}_re"), self.let(x.im, f"{name}_im"))
-        return x if isinstance(x, Var | Const) else self._bind(x, name)
+        return x if x.__class__ is Var or x.__class__ is Const else self._bind(x, name)
 
     def const(self, value: Any, dtype: DType) -> Any:
         """A literal; a pair for complex dtypes."""
@@ -51,9 +51,9 @@ class ElementBuilder(KernelBuilder):
             a, b = operands
             if getattr(a, "type", None) is I64 and getattr(b, "type", None) is I64:
                 return index_rule(a, b)
-        pair = next((x for x in operands if isinstance(x, Complex)), None)
-        if pair is None:
+        if Complex not in map(type, operands):
             return super().op(name, *operands)
+        pair = next(x for x in operands if isinstance(x, Complex))
         lifted = (x if isinstance(x, Complex) else self.as_complex(x, pair.type) for x in operands)
         return OPERATIONS[name](self, *lifted)
 
@@ -66,9 +66,9 @@ class ElementBuilder(KernelBuilder):
 
     def select(self, cond: Any, a: Any, b: Any) -> Any:
         """`cond ? a : b`, part by part for complex elements."""
-        pair = next((x for x in (a, b) if isinstance(x, Complex)), None)
-        if pair is None:
+        if Complex not in (type(a), type(b)):
             return super().select(cond, a, b)
+        pair = a if isinstance(a, Complex) else b
         a, b = (x if isinstance(x, Complex) else self.as_complex(x, pair.type) for x in (a, b))
         return Complex(super().select(cond, a.re, b.re), super().select(cond, a.im, b.im))
 
@@ -165,19 +165,19 @@ _INDEX_RULES: dict[str, Callable[[Expr, Expr], Expr]] = {"add": _add_indices, "m
 
 def parts(e: Expr) -> tuple[Expr, ...]:
     """The direct subexpressions, buffers of loads included."""
-    match e:
-        case Load(buffer, index) | Offset(buffer, index):
-            return (buffer, index)
-        case Scalar(_, args):
-            return args
-        case Cast(x) | Bitcast(x):
-            return (x,)
-        case Select(cond, a, b):
-            return (cond, a, b)
-        case Rare(cond, value, _, args):
-            return (cond, value, *args)
-        case _:
-            return ()
+    of = _PARTS.get(type(e))
+    return () if of is None else of(e)
+
+
+_PARTS: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Load: lambda e: (e.buffer, e.index),
+    Offset: lambda e: (e.buffer, e.index),
+    Scalar: lambda e: e.args,
+    Cast: lambda e: (e.x,),
+    Bitcast: lambda e: (e.x,),
+    Select: lambda e: (e.cond, e.a, e.b),
+    Rare: lambda e: (e.cond, e.value, *e.args),
+}
 
 
 def variables(e: Expr) -> Iterable[Var]:

@@ -315,6 +315,18 @@ def _operation(name: str) -> Callable[..., Expr]:
     return method
 
 
+#: What Python gives as an operand.
+_NUMBERS = (bool, int, float)
+#: Expressions that need no name.
+_SHORT = (Var, Const)
+
+
+@cache
+def _kinds(name: str) -> str:
+    """The dtype kinds that operands of an operation may have."""
+    return SCALARS[name].kinds + "biu" * (name in _TRIVIAL_ON_INTEGERS) + "iu" * (name == "neg")
+
+
 class KernelBuilder:
     """Builds loop-IR expressions with constant folding; `let` names shared ones in `body`.
 
@@ -346,7 +358,7 @@ class KernelBuilder:
 
     def let(self, x: Expr, name: str = "t") -> Expr:
         """x under a name, so that it is computed once however often the result is used."""
-        if self.body is None or isinstance(x, Var | Const):
+        if self.body is None or x.__class__ in _SHORT:
             return x
         var = Var(name, x.type)
         self.body.append(Let(var, x))
@@ -361,7 +373,7 @@ class KernelBuilder:
             result = self.op(name, *(self.cast(a, F32) for a in args))
             return result if row.result == "bool" else self.cast(result, dtype)
         self._check(row, args, dtype)
-        if all(isinstance(a, Const) for a in args):
+        if not [a for a in args if a.__class__ is not Const]:
             return self._fold(row, args)
         simple = self._simplify(name, args, dtype)
         if simple is not None:
@@ -370,17 +382,20 @@ class KernelBuilder:
         return Scalar(name, args, BOOL if row.result == "bool" else dtype, contract)
 
     def _lift(self, operands: tuple[Expr | Number, ...]) -> tuple[Expr, ...]:
-        dtype = next((self.dtype(x) for x in operands if not isinstance(x, bool | int | float)), None)
-        if dtype is None:
+        given = [isinstance(x, _NUMBERS) for x in operands]
+        if True not in given:
+            return operands  # type: ignore[return-value]
+        if False not in given:
             raise TypeError("an operation needs at least one expression")
-        return tuple(self.const(x, dtype) if isinstance(x, bool | int | float) else x for x in operands)
+        dtype = self.dtype(operands[given.index(False)])  # type: ignore[arg-type]
+        return tuple([self.const(x, dtype) if n else x for x, n in zip(operands, given, strict=True)])  # type: ignore[arg-type]
 
     def _check(self, row: ScalarOp, args: tuple[Expr, ...], dtype: DType) -> None:
         if len(args) != row.arity:
             raise TypeError(f"{row.name} takes {row.arity} operands, got {len(args)}")
-        if any(a.type is not dtype for a in args):
+        if [a for a in args if a.type is not dtype]:
             raise TypeError(f"{row.name} on different dtypes: {', '.join(str(a.type) for a in args)}")
-        if dtype.kind not in row.kinds + "biu" * (row.name in _TRIVIAL_ON_INTEGERS) + "iu" * (row.name == "neg"):
+        if dtype.kind not in _kinds(row.name):
             raise TypeError(f"{row.name} is not defined on {dtype}")
 
     def _fold(self, row: ScalarOp, args: tuple[Expr, ...]) -> Expr:

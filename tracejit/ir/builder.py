@@ -331,7 +331,7 @@ class Rebuilder(Builder):
         self, op: Op, operands: Sequence[Value] | None = None, attrs: Mapping[str, Any] | None = None
     ) -> tuple[Value, ...]:
         """Re-emit an old op with new operands, rebuilding its blocks."""
-        operands = tuple(self.value(v) for v in op.operands) if operands is None else tuple(operands)
+        operands = tuple(map(self.value, op.operands)) if operands is None else tuple(operands)
         attrs = op.attrs if attrs is None else attrs
         if not op.blocks and types_follow(op):
             if attrs is op.attrs and _is_typed_alike(op, operands):
@@ -368,11 +368,11 @@ class Rebuilder(Builder):
         self.mapping.update(zip(block.params, arguments, strict=True))
         for op in block.ops:
             self.step(op)
-        return tuple(self.value(v) for v in block.results)
+        return tuple(map(self.value, block.results))
 
     def step(self, op: Op) -> None:
         """Re-emit one op, as `visit` says."""
-        operands = tuple(self.value(v) for v in op.operands)
+        operands = tuple(map(self.value, op.operands))
         outer, self.span = self.span, op.span or self.span
         results = self.visit(self, op, operands) if self.visit is not None else None
         if results is None:
@@ -386,7 +386,7 @@ def _is_typed_alike(op: Op, operands: Sequence[Value]) -> bool:
     for old, new in zip(op.operands, operands, strict=True):
         if new is not old and (new.known != old.known or (new.type is not old.type and new.type != old.type)):
             return False
-    return not any(r.type.__class__ is not ScalarType and type_values(r.type) for r in op.results)
+    return not [r for r in op.results if r.type.__class__ is not ScalarType and type_values(r.type)]
 
 
 def with_named_sizes(type: Type, names: Mapping[str, Value]) -> Type:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
+from functools import cache
 from typing import Any, Literal
 
 from tracejit.ir.core import Value
@@ -166,15 +167,15 @@ class OpDef:
 
     def group(self, operands: Sequence[Any]) -> tuple[Any, ...]:
         """Flat operands arranged as the signature says: one entry per name, a tuple for a `*name`."""
-        variadic = [s for s in self.signature if s.startswith("*")]
+        variadic = _variadic(self.signature)
         if not variadic:
             if len(operands) != len(self.signature):
                 raise TypeError(f"{self.name} takes {len(self.signature)} operands, got {len(operands)}")
             return tuple(operands)
-        spread = len(operands) - (len(self.signature) - len(variadic))
-        if spread < 0 or spread % len(variadic):
+        spread = len(operands) - (len(self.signature) - variadic)
+        if spread < 0 or spread % variadic:
             raise TypeError(f"{self.name}({', '.join(self.signature)}) cannot take {len(operands)} operands")
-        width = spread // len(variadic)
+        width = spread // variadic
         grouped: list[Any] = []
         at = 0
         for name in self.signature:
@@ -188,6 +189,12 @@ class OpDef:
 
     def __repr__(self) -> str:
         return f"OpDef({self.name})"
+
+
+@cache
+def _variadic(signature: tuple[str, ...]) -> int:
+    """How many names of a signature take any number of operands."""
+    return sum(s.startswith("*") for s in signature)
 
 
 class Registry:
