@@ -300,3 +300,57 @@ def test_fractions_do_not_go_into_integers_in_place(change: Any) -> None:
 def test_vectors_have_no_matrix_transpose() -> None:
     for x in (tj.ones(()), tj.ones(3)):
         check(lambda x: x.mT, x)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda u, n: np.array([u[0], n], np.uint8),
+        lambda u, n: np.asarray([[1, n]], np.int8),
+        lambda u, n: np.array([k for k in range(n)], np.uint8),
+        lambda u, n: np.array([(k, float(n)) for k in range(n)], np.uint8),
+        lambda u, n: np.array([n * 1.5], np.uint8),
+        lambda u, n: np.array([n * math.nan, 1.0], int),
+        lambda u, n: np.full(2, n, np.uint8),
+        lambda u, n: np.full_like(u, n),
+        lambda u, n: np.arange(n, n + 3, dtype=np.uint8),
+        lambda u, n: np.insert(u, 0, n),
+        lambda u, n: np.gcd(u, n),
+        lambda u, n: np.piecewise(u, [u > 1], [1, n]),
+        lambda u, n: np.select([u > 1], [n], u),
+        lambda u, n: np.max(u, initial=n),
+        lambda u, n: np.clip(u, n, None),
+        lambda u, n: range(u[0] > 0),
+        lambda u, n: round(u[0] > 0),
+    ],
+)
+def test_numbers_that_do_not_fit_are_errors(made: Any) -> None:
+    check(made, np.array([1, 2], np.uint8), 300)
+
+
+def test_lists_of_numbers_that_do_not_fit_are_not_stored() -> None:
+    def stored(u: Any, n: int) -> None:
+        u[:] = [1, n]
+
+    check(stored, np.array([1, 2], np.uint8), 300)
+
+
+def test_numbers_beyond_what_a_dtype_holds() -> None:
+    def taken(u: Any, n: int) -> Any:
+        wrapped = np.pad(u, 1, constant_values=n), np.select([u > 1], [u], n), np.choose([0, 1], [u, n])
+        floats = np.modf(u), np.frexp(u), np.average(u.astype(np.float32), weights=u)
+        types = np.result_type(u, n).name, np.intersect1d(u, [1, n])
+        return wrapped, floats, types, np.clip(u, -1, n), np.clip(u, -n, 1), np.arange(0, 2 * n, n, dtype=np.int16)
+
+    check(taken, np.array([1, 2], np.uint8), 300)
+
+
+@pytest.mark.parametrize("data", [[1, 300], 300, [math.nan]])
+def test_tensors_of_numbers_that_do_not_fit_are_errors(data: Any) -> None:
+    with pytest.raises((OverflowError, ValueError), match=r"300 out of bounds for uint8|cannot convert float NaN"):
+        tj.tensor(data, dtype=tj.uint8)
+
+
+def test_truth_values_have_no_sign() -> None:
+    with pytest.raises(TypeError, match="positive"):
+        tj.script(lambda u: +(u > 1))(np.array([1, 2], np.uint8))

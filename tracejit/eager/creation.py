@@ -35,6 +35,8 @@ def array_of(data: Any, dtype: Any = None, device: DeviceLike = None) -> Any:
         found = _from_python(data, dtype)
     target = native(found.dtype) if dtype is None else as_dtype(dtype)
     ir_dtype(target)
+    if target.kind in "iu" and isinstance(data, int | float | list | tuple) and not isinstance(data, np.generic):
+        found = np.array(_without_tensors(data), dtype=target)  # numbers of Python must fit
     made = np.array(found, dtype=target) if isinstance(found, np.generic) else found.astype(target)
     return made if device is None else to_device(made, as_device(device))
 

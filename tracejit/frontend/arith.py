@@ -297,6 +297,8 @@ class Arithmetic:
             return self.mismatch(TypeError(text), node)
         if name != "pos":
             return self.scalar_of_rank_0(self.typed(name, node, x))
+        if isinstance(x, ArrayView | Number) and x.dtype == BOOL and not self.ctx.tensors:
+            return self.mismatch(TypeError("ufunc 'positive' has no loop for bools"), node)
         if not isinstance(x, ArrayView) or self.ctx.tensors:
             return x
         return self.scalar_of_rank_0(self.ctx.fresh(self.ctx.load(x)))

@@ -111,6 +111,8 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
         return c.arith.mismatch(TypeError("'float' object cannot be interpreted as an integer"), node)
     if isinstance(value, ArrayView) and value.rank == 0:
         return _integer(c, c.ctx.element(value, ()), node)
+    if isinstance(value, Number) and value.dtype == BOOL and not (value.weak or c.ctx.tensors):
+        return c.arith.mismatch(TypeError("'numpy.bool' object cannot be interpreted as an integer"), node)
     if isinstance(value, Number) and value.dtype != I64:
         return Number(c.arith.scalar(value, I64), weak=True)
     return value
@@ -343,8 +345,10 @@ def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
         return own
     given = dict(zip(("number", "ndigits"), args, strict=False)) | kwargs
     x, digits = c.as_operand(given["number"]), given.get("ndigits")
-    if isinstance(x, ArrayView) and not c.ctx.tensors:
-        c.arith.mismatch(TypeError("type numpy.ndarray doesn't define __round__ method"), node)
+    if not c.ctx.tensors and (
+        isinstance(x, ArrayView) or (isinstance(x, Number) and not x.weak and x.dtype.kind in "bc")
+    ):
+        c.arith.mismatch(TypeError(f"type {type_name(x)} doesn't define __round__ method"), node)
     if digits is not None and not _is_none(digits):
         if is_python_number(x):
             return c.inline(function_source(round_digits), [x, digits], {}, node, None)

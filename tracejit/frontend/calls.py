@@ -147,13 +147,13 @@ class Calls:
         """A compile-time object as a front-end value."""
         return Static(value)
 
-    def operand_array(self, value: FrontValue, node: ast.AST) -> FrontValue:
-        """A sequence of numbers or arrays as an array; others unchanged."""
+    def operand_array(self, value: FrontValue, node: ast.AST, dtype: Any = None) -> FrontValue:
+        """A sequence of numbers or arrays as an array, of that dtype where one is given; others unchanged."""
         if isinstance(value, SequenceValue) and value.range is not None:
             return arrays.function(self, "arange", ranges.bounds(self.ctx, value), {}, node)
         value = spread(value)
         is_list = isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
-        return self.array_of(value, None, node) if is_list else value
+        return self.array_of(value, dtype, node) if is_list else value
 
     def as_operand(self, value: FrontValue, absent: str = "unsupported operand: this is None here") -> FrontValue:
         """A compile-time array inside the program (a NumPy constant) as a hidden input; others unchanged, but for what

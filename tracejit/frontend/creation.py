@@ -30,6 +30,7 @@ from tracejit.frontend.values import (
 )
 from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C64, C128, F32, F64, I64, DType, ScalarType
+from tracejit.ops.reduction import highest, lowest
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -141,6 +142,7 @@ def _full(c: Calls, a: Arguments) -> FrontValue:
         name = value.dtype.kind if isinstance(value, Number) else python_kind(value)
         kind = {"b": BOOL, "i": I64, "f": _floats(c, a), "c": C128}[name]
     dtype = _dtype(c, a, kind)
+    c.indexing.check_fits(value, dtype)
     return _filled(c, a, c.arith.scalar(value, dtype), a.sizes(a["shape"]), dtype)
 
 
@@ -150,6 +152,7 @@ def _full_like(c: Calls, a: Arguments) -> FrontValue:
     dtype = _dtype(c, a, x.dtype)
     if isinstance(value, ArrayView | TupleValue | ListValue):
         return _filled_with(c, a, as_array(c, value, a.node), _shape_like(a, x), dtype)
+    c.indexing.check_fits(value, dtype)
     return _filled(c, a, c.arith.scalar(value, dtype), _shape_like(a, x), dtype, x)
 
 
@@ -185,7 +188,22 @@ def _arange(c: Calls, a: Arguments) -> FrontValue:
     if first != 0:
         result = c.arith.typed("add", a.node, result, c.ctx.size_number(first))
     assert isinstance(result, ArrayView)
-    return converted(c, result, _dtype(c, a, I64))
+    dtype = _dtype(c, a, I64)
+    if dtype.is_integer and dtype.bits < 64:
+        _require_first_fit(c, count, (first, sizes.add(b, first, by)), dtype)
+    return converted(c, result, dtype)
+
+
+def _require_first_fit(c: Calls, count: Size, first: tuple[Size, ...], dtype: DType) -> None:
+    """NumPy stores the first two numbers of a range as Python ints, which must fit, and counts on from them."""
+    b = c.ctx.b
+    for k, n in enumerate(first):
+        number = c.ctx.size_value(n)
+        low, high = (c.ctx.size_value(end) for end in (lowest(dtype), highest(dtype)))
+        inside = b.emit("logical_and", (b.emit("ge", (number, low))[0], b.emit("le", (number, high))[0]))[0]
+        absent = b.emit("le", (c.ctx.size_value(count), c.ctx.size_value(k)))[0]
+        message = f"Python integer {{0}} out of bounds for {dtype.numpy_name}"
+        c.ctx.check(b.emit("logical_or", (inside, absent))[0], "OverflowError", message, number)
 
 
 def _distance(c: Calls, start: Size, stop: Size, by: Size) -> Size:
@@ -414,7 +432,8 @@ def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, fl
         stacked = [_lifted(c, r) for r in rows]
         return concatenated(c, a, stacked, 0)
     if c.arith.is_number(value):
-        return c.ctx.fresh(c.ctx.b.emit("broadcast", (c.arith.scalar(value, dtype),))[0])
+        element = c.arith.scalar(value) if dtype is None else c.indexing.element_value(value, dtype, node)
+        return c.ctx.fresh(c.ctx.b.emit("broadcast", (element,))[0])
     x = as_array(c, value, node)
     return x if dtype is None else converted(c, x, dtype)
 

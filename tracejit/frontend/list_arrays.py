@@ -23,7 +23,7 @@ def array_of(c: Calls, lst: GrowingList, dtype: DType | None, node: ast.AST, err
 
     if dtype is None and c.ctx.tensors and lst.kind == NumberKind(F64, weak=True):
         dtype = F32
-    made = stacked(c, lst, node, error)
+    made = stacked(c, lst, node, error, dtype)
     return made if dtype is None else converted(c, made, dtype)
 
 
@@ -39,16 +39,17 @@ def columns(lst: GrowingList) -> list[GrowingList]:
     return found
 
 
-def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED) -> ArrayView:
-    """The items along a new first axis, of the dtype they have in the list."""
+def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED, wanted: DType | None = None) -> ArrayView:
+    """The items along a new first axis, arrays of the dtype they have in the list; numbers may be wanted in another
+    one."""
     match lst.kind:
         case NumberKind(dtype):
-            return _filled(c, lst, dtype, (), node, error)
+            return _filled(c, lst, wanted or dtype, (), node, error)
         case ArrayKind(dtype, sizes):
             lengths = [_first_size(c, lst, k) if n is None else _fixed(c, n) for k, n in enumerate(sizes)]
             return _filled(c, lst, dtype, lengths, node, error)
         case TupleKind(items) if items:
-            parts = [stacked(c, part, node, error) for part in columns(lst)]
+            parts = [stacked(c, part, node, error, wanted) for part in columns(lst)]
             if len({p.rank for p in parts}) == 1:
                 return _beside(c, parts, node)
             return c.arith.mismatch(ValueError(_RAGGED), node)
@@ -100,7 +101,7 @@ def _filled(c: Calls, lst: GrowingList, dtype: DType, lengths: Sequence[Size], n
 
     def put(i: Value, item: FrontValue) -> None:
         if isinstance(item, Number):
-            c.ctx.set_element(out, (i,), item.value)
+            c.ctx.set_element(out, (i,), c.indexing.element_value(item, out.dtype, node))
             return
         assert isinstance(item, ArrayView)
         if item.rank == 0:

@@ -155,12 +155,13 @@ def _require_order(c: Calls, x: ArrayView, node: ast.AST) -> None:
 
 
 def _dtype_like(c: Calls, value: FrontValue, node: ast.AST) -> Any:
-    """What NumPy's promotion is asked about: a dtype for arrays and NumPy scalars, a Python type for numbers."""
+    """What NumPy's promotion is asked about: a dtype for arrays and NumPy scalars, some number of its type for a number
+    of Python's, which follows the dtypes of others."""
     match value:
         case ArrayView() | Number(_, False):
             return np.dtype(value.dtype.numpy_name)
         case Number():
-            return {"b": bool, "i": int, "f": float, "c": complex}[value.dtype.kind]
+            return {"b": False, "i": 0, "f": 0.0, "c": 0j}[value.dtype.kind]
         case _:
             return c.static(value, node, "a dtype")
 

@@ -235,7 +235,7 @@ class Statements:
         match elements.target(self.ctx, base):
             case ArrayView() as base:
                 items = self.expressions.index_items(index)
-                self.indexing.write(base, items, self.calls.operand_array(value, node), node)
+                self.indexing.write(base, items, self.calls.operand_array(value, node, base.dtype), node)
             case _ if self.calls.objects.has(base, "__setitem__"):
                 self.calls.objects.special(base, "__setitem__", [self.expressions.value(index), value], node)
             case DictValue():

@@ -408,10 +408,22 @@ def _clamp(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     operands = _operands(b, [g[0] for g in given], [g[1] for g in given])
     dtype = operand_dtype(REGISTRY["clamp"], operands, _common_dtype(operands))
     low, high = (
-        free if bound is None else convert(b, bound, dtype, flag)
-        for bound, flag, free in zip(bounds, flags[1:], (lowest(dtype), highest(dtype)), strict=True)
+        free if bound is None else convert(b, _inward(b, bound, flag, dtype, name), dtype, flag)
+        for bound, flag, free, name in zip(
+            bounds, flags[1:], (lowest(dtype), highest(dtype)), ("maximum", "minimum"), strict=True
+        )
     )
     return b.clamp(*broadcast_operands(b, [convert(b, x, dtype, flags[0]), low, high]))
+
+
+def _inward(b: Any, bound: Any, weak: bool, dtype: DType, name: str) -> Any:
+    """A bound that is a Python integer, moved to where the dtype ends if it is beyond: it limits nothing there."""
+    end, bound = lowest(dtype) if name == "maximum" else highest(dtype), bound.x if isinstance(bound, Weak) else bound
+    if not dtype.is_integer or end > highest(I64):
+        return bound
+    if is_number(bound):
+        return (max if name == "maximum" else min)(bound, end) if isinstance(bound, int) else bound
+    return getattr(b, name)(bound, end) if weak and b.dtype(bound) == I64 else bound
 
 
 def _pow(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:

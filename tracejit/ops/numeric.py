@@ -124,7 +124,7 @@ def average(b: Any, x: Operand, axis: Axis = None, weights: Operand = None, *, k
     """The mean over axes, weighted if there are weights (of x's shape, or one per element of the axis)."""
     if weights is None:
         return mean(b, x, axis, keepdims=keepdims)
-    x, weights = inexact(b, x), inexact(b, weights)
+    x = inexact(b, x)
     apart = "Axis must be specified when shapes of a and weights differ."
     if b.rank(weights) != b.rank(x) and axis is None:
         raise DTypeMismatch(apart)

@@ -58,6 +58,7 @@ def signbit(x: Any) -> Any:
 @written(np.modf)
 def modf(x: Any) -> Any:
     """The fraction and the whole part, both with the sign of x."""
+    x = np.asarray(x) * np.float16(1)  # integers as the floats that hold them
     whole = np.trunc(x)
     return np.copysign(np.where(np.isinf(x), 0.0, x - whole), x)[()], whole
 
@@ -66,8 +67,8 @@ def modf(x: Any) -> Any:
 def frexp(x: Any) -> Any:
     """The fraction, from 0.5 to below 1, and the exponent of 2, from the bits; numbers below the normal ones are scaled
     up first."""
-    x = np.asarray(x)
-    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    own = np.asarray(x) * np.float16(1)  # integers as the floats that hold them
+    x = own if own.dtype.itemsize > 2 else own.astype(np.float32)
     is_double = x.dtype.itemsize == 8
     digits, bias, top = (52, 1022, 2047) if is_double else (23, 126, 255)
     kind = np.int64 if is_double else np.int32
@@ -77,7 +78,8 @@ def frexp(x: Any) -> Any:
     is_plain = (x != 0) & (exponent != top)
     fraction = (bits & ~(top << digits) | (bias << digits)).view(x.dtype)
     power = exponent - bias - np.where(is_small, digits, 0)
-    return np.where(is_plain, fraction, x)[()], np.where(is_plain, power, 0).astype(np.int32)[()]
+    fraction = np.where(is_plain, fraction, x).astype(own.dtype)
+    return fraction[()], np.where(is_plain, power, 0).astype(np.int32)[()]
 
 
 @written(np.ldexp)

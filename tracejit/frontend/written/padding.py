@@ -35,6 +35,8 @@ def pad(
     if isinstance(pad_width, dict):
         pad_width = [_of_axis(pad_width, k, x.ndim) for k in each(x.ndim)]
     if mode in CONTINUED or (mode == "constant" and not isinstance(constant_values, (tuple, list))):
+        if x.dtype.kind in "iu":
+            constant_values = np.asarray(constant_values).astype(x.dtype)[()]  # what does not fit wraps
         return of_one_value(x, pad_width, mode, constant_values)
     if mode not in ("constant", "linear_ramp", "empty", *STATISTICS):
         raise ValueError(f"mode '{mode}' is not supported")

@@ -49,7 +49,7 @@ def sum_of(
     """The sum of the elements where `where` holds, and of `initial`."""
     x = a if _is_true(where) else np.where(_mask(where, a), a, np.zeros_like(a))
     made = np.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
-    return stored(made if _is(initial, 0) else made + np.asarray(initial).astype(made.dtype), out)
+    return stored(made if _is(initial, 0) else made + np.asarray(initial, dtype=made.dtype), out)
 
 
 @extended("prod")
@@ -65,7 +65,7 @@ def prod_of(
     """The product of the elements where `where` holds, and of `initial`."""
     x = a if _is_true(where) else np.where(_mask(where, a), a, np.ones_like(a))
     made = np.prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
-    return stored(made if _is(initial, 1) else made * np.asarray(initial).astype(made.dtype), out)
+    return stored(made if _is(initial, 1) else made * np.asarray(initial, dtype=made.dtype), out)
 
 
 def _without_nan(a: Any, instead: Any) -> Any:

@@ -24,10 +24,10 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     else:
         a = np.clip(a, 0, n - 1)
     dtype = np.result_type(*[choices[k] for k in each(n)])
-    last = np.asarray(choices[n - 1], dtype=dtype)
+    last = np.asarray(choices[n - 1]).astype(dtype)
     made = np.where(a == n - 1, last, last)
     for k in reversed(each(n - 1)):
-        made = np.where(a == k, choices[k], made)
+        made = np.where(a == k, np.asarray(choices[k]).astype(dtype), made)
     return stored(made[()], out)
 
 
@@ -37,9 +37,14 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
     dtype = np.result_type(*choicelist, default)  # numbers of Python's take that of arrays
-    made = np.where(condlist[-1], np.asarray(choicelist[-1], dtype=dtype), np.asarray(default, dtype=dtype))
-    for k in reversed(each(len(condlist) - 1)):
-        made = np.where(condlist[k], choicelist[k], made)
+    made = np.asarray(default).astype(dtype)
+    for k in reversed(each(len(condlist))):
+        choice = np.asarray(choicelist[k])
+        if not np.can_cast(choice.dtype, dtype, "same_kind"):
+            raise TypeError(
+                f"Cannot cast array data from {choice.dtype!r} to {dtype!r} according to the rule 'same_kind'"
+            )
+        made = np.where(condlist[k], choice.astype(dtype), made)
     return made
 
 
@@ -53,9 +58,9 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         rest = np.ones(x.shape, dtype=np.bool_)
         for cond in conditions:
             rest = rest & ~_condition(cond, x)
-        made = np.where(rest, _piece(funclist[-1], x, args, kw), made).astype(x.dtype)
+        made = np.where(rest, _piece(funclist[-1], x, args, kw), made)
     for k in each(len(conditions)):
-        made = np.where(_condition(conditions[k], x), _piece(funclist[k], x, args, kw), made).astype(x.dtype)
+        made = np.where(_condition(conditions[k], x), _piece(funclist[k], x, args, kw), made)
     return made
 
 
@@ -74,9 +79,8 @@ def _condition(cond: Any, x: Any) -> Any:
 
 
 def _piece(function: Any, x: Any, args: Any, kw: Any) -> Any:
-    if callable(function):
-        return function(x, *args, **kw)
-    return function
+    """What one function gives, or one number, in x's dtype."""
+    return np.asarray(function(x, *args, **kw) if callable(function) else function, dtype=x.dtype)
 
 
 @extended("where")
@@ -361,7 +365,7 @@ def union1d(ar1: Any, ar2: Any) -> Any:
 def intersect1d(ar1: Any, ar2: Any, assume_unique: Any = False) -> Any:
     """The values that are in both arrays, in order."""
     values = np.unique(ar1)
-    return values[np.isin(values, ar2)]
+    return values[np.isin(values, ar2)].astype(np.result_type(values, np.asarray(ar2)))
 
 
 @written(np.setdiff1d)
