@@ -354,3 +354,19 @@ def test_tensors_of_numbers_that_do_not_fit_are_errors(data: Any) -> None:
 def test_truth_values_have_no_sign() -> None:
     with pytest.raises(TypeError, match="positive"):
         tj.script(lambda u: +(u > 1))(np.array([1, 2], np.uint8))
+
+
+def test_ranges_of_floats_count_on_from_their_first_two() -> None:
+    def ranges(a: float, f: Any) -> Any:
+        return (
+            np.arange(a, 3.0, 0.3),
+            np.arange(a, 3.0, dtype=np.float32),
+            np.arange(f, f + 2, f),
+            np.arange(a, 5, dtype=int),
+        )
+
+    check(ranges, 0.1, np.float32(0.3), tolerance=0.0)
+
+
+def test_trapezoids_of_small_integers_wrap() -> None:
+    check(lambda u: (np.trapezoid(u), np.trapezoid(u, u), np.trapezoid(u, dx=2)), np.array([200, 100, 7], np.uint8))

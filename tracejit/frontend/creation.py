@@ -29,7 +29,7 @@ from tracejit.frontend.values import (
     TupleValue,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C64, C128, F32, F64, I64, DType, ScalarType
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C64, C128, F16, F32, F64, I64, DType, ScalarType
 from tracejit.ops.reduction import highest, lowest
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def _kind(value: FrontValue) -> str:
 
 
 def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, step: FrontValue) -> FrontValue:
-    """NumPy's arange of floats: `ceil((stop - start) / step)` values `start + i * step`."""
+    """The arange of floats: `ceil((stop - start) / step)` values `start + i * step`."""
     b = c.ctx.b
     span = c.arith.binary("sub", stop, start, a.node)
     value = c.arith.scalar(c.arith.binary("div", span, step, a.node), F64)
@@ -270,12 +270,33 @@ def _float_arange(c: Calls, a: Arguments, start: FrontValue, stop: FrontValue, s
     only_first = b.emit("cast", (b.emit("logical_and", (vanishes, forward))[0],), {"dtype": I64})[0]
     count = b.emit("cast", (b.emit("ceil", (value,))[0],), {"dtype": I64})[0]
     size = c.ctx.sizes.maximum(b, b.emit("add", (count, only_first))[0], 0)
+    if a.numpys and start != Static(0):
+        return _counted_on(c, a, size, start, step)
     places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": F64})[0])
     taken = b.emit("select", (b.emit("isfinite", (by,))[0], by, zero))[0]  # one number at most is in an infinite step
     step = step if isinstance(step, Static) and math.isfinite(step.value) else Number(taken, weak=True)
     made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, step), start)
     assert isinstance(made, ArrayView)
     return converted(c, made, _dtype(c, a, None))
+
+
+def _counted_on(c: Calls, a: Arguments, size: Size, start: FrontValue, step: FrontValue) -> ArrayView:
+    """As NumPy fills a range: the first two values are stored, and the others count on by their difference, which
+    rounding makes another number than the step."""
+    dtype = _dtype(c, a, None)
+    wide = F32 if dtype == F16 else I64 if dtype.is_integer else dtype
+    first, second = (c.arith.scalar(v, dtype) for v in (start, c.arith.binary("add", start, step, a.node)))
+    first, second = (Number(c.arith.scalar(Number(v, weak=False), wide), weak=False) for v in (first, second))
+    places = c.ctx.fresh(c.ctx.b.emit("iota", (c.ctx.size_value(size),), {"axis": 0, "dtype": wide})[0])
+
+    def typed(name: str, *operands: FrontValue) -> FrontValue:
+        return c.arith.typed(name, a.node, *operands)
+
+    made = typed("add", typed("mul", places, typed("sub", second, first)), first)
+    made = typed("select", typed("eq", places, Static(1)), second, made)
+    made = typed("select", typed("eq", places, Static(0)), first, made)
+    assert isinstance(made, ArrayView)
+    return converted(c, made, dtype)
 
 
 @define("linspace", "start stop num=50 endpoint=True retstep=False dtype=None axis=0 device=None requires_grad=False")

@@ -44,7 +44,7 @@ def stacked(c: Calls, lst: GrowingList, node: ast.AST, error: str = _RAGGED, wan
     one."""
     match lst.kind:
         case NumberKind(dtype):
-            return _filled(c, lst, wanted or dtype, (), node, error)
+            return _filled(c, lst, dtype, (), node, error, wanted)
         case ArrayKind(dtype, sizes):
             lengths = [_first_size(c, lst, k) if n is None else _fixed(c, n) for k, n in enumerate(sizes)]
             return _filled(c, lst, dtype, lengths, node, error)
@@ -95,13 +95,22 @@ def _undefined(c: Calls, dtype: DType, lengths: Sequence[Size]) -> ArrayView:
     return c.ctx.fresh(c.ctx.b.emit("undef", sizes, {"type": type}, names=("filled",))[0])
 
 
-def _filled(c: Calls, lst: GrowingList, dtype: DType, lengths: Sequence[Size], node: ast.AST, error: str) -> ArrayView:
-    """An array with a row for each item."""
-    out = _undefined(c, dtype, (c.lists.length(lst), *lengths))
+def _filled(
+    c: Calls,
+    lst: GrowingList,
+    dtype: DType,
+    lengths: Sequence[Size],
+    node: ast.AST,
+    error: str,
+    wanted: DType | None = None,
+) -> ArrayView:
+    """An array with a row for each item; numbers as those of the dtype that is wanted, if one is."""
+    out = _undefined(c, wanted or dtype, (c.lists.length(lst), *lengths))
 
     def put(i: Value, item: FrontValue) -> None:
         if isinstance(item, Number):
-            c.ctx.set_element(out, (i,), c.indexing.element_value(item, out.dtype, node))
+            value = item.value if wanted is None else c.indexing.element_value(item, wanted, node)
+            c.ctx.set_element(out, (i,), value)
             return
         assert isinstance(item, ArrayView)
         if item.rank == 0:

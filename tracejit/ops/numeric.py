@@ -396,20 +396,20 @@ def interp(b: Any, x: Operand, xp: Operand, fp: Operand) -> Any:
 
 def areas(b: Any, y: Operand, x: Operand, dx: Operand, axis: int) -> tuple[Any, int]:
     """The areas of the trapezoids between neighbours along an axis, and the axis, counted from the front."""
-    y = inexact(b, y)
+    y = array(b, y)
     along = one_axis(axis, b.rank(y))
     size = at_least(b, on(b).sub(b.shape(y)[along], 1), 0)
     ends = on(b).add(part(b, y, along, 1, size), part(b, y, along, 0, size))
     if x is None:
         widths = dx
     else:
-        x = inexact(b, x)
+        x = array(b, x)
         axis_x = along if b.rank(x) == b.rank(y) else 0
         count = at_least(b, on(b).sub(b.shape(x)[axis_x], 1), 0)
         widths = on(b).sub(part(b, x, axis_x, 1, count), part(b, x, axis_x, 0, count))
         if b.rank(x) != b.rank(y):
             widths = b.reshape(widths, (count, *(1,) * (b.rank(y) - 1 - along)))
-    return on(b).mul(on(b).mul(ends, 0.5), widths), along
+    return on(b).div(on(b).mul(widths, ends), 2.0), along  # integers wrap before, as in NumPy
 
 
 @function("trapz", kinds=LIBRARY)
