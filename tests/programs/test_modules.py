@@ -419,6 +419,50 @@ def test_a_counted_forward_with_a_return_in_its_loop_has_a_gradient() -> None:
     assert net.calls == 2
 
 
+class Frozen(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.lin = nn.Linear(3, 3)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def forward(self, x):
+        return self.lin(self.norm(x))
+
+
+def test_modes_of_trees_of_modules_are_set() -> None:
+    def steps(x, net, n):
+        def halve(module):
+            if isinstance(module, nn.Linear):
+                with tj.no_grad():
+                    module.weight.mul_(0.5)
+
+        total = x.sum() * 0
+        for _ in range(n):
+            net.train()
+            total += net(x).sum()
+            net.apply(halve).eval()
+            total += net(x).sum()
+        return total, net[0].norm.training, net.training
+
+    def network():
+        tj.manual_seed(0)
+        return nn.Sequential(Frozen(), nn.Sequential(nn.BatchNorm1d(3), nn.Sequential(nn.Linear(3, 2))))
+
+    found, nets = [], (network(), network())
+    for run, net in zip((steps, script(steps)), nets, strict=True):
+        found.append(run(T(4, 3), net, 3))
+    eq(*(total for total, *_ in found))
+    assert found[0][1:] == found[1][1:] == (False, False)
+    for a, b in zip(*(net.state_dict().values() for net in nets), strict=True):
+        eq(a, b)
+    assert not any(module.training for module in nets[1].modules())
+
+
 @pytest.mark.compiled
 def test_an_error_in_a_layer_is_at_the_users_line() -> None:
     with tj.no_grad(), pytest.raises(ValueError, match="mismatch in its core dimension") as caught:

@@ -454,7 +454,7 @@ class Calls:
             return recursion.invoke(self, source, self.bind(source, args, kwargs, node, closure), node, closure)
         if source.node in recursion.known.collected:
             return collected_generators.called(self, source, args, kwargs, node, closure)
-        recursion.look_for(source, (f.source for f in callers))
+        recursion.look_for(source, args, callers)
         env = self.bind(source, args, kwargs, node, closure)
         if generators.is_generator(source.node):
             return GeneratorValue(source, env, closure, self.ctx.loops)

@@ -247,10 +247,11 @@ class Gradients:
         """The gradient of a leaf after the hooks that were registered on it, which are guarded."""
         statics, access = self.calls.statics, self.leaves[storage]
         statics.guarded(LEAF_HOOKS.count, constant_access(LEAF_HOOKS).step("attribute", "count"))
-        if not LEAF_HOOKS.count or access is None:
+        arguments = ARGUMENTS.get()
+        if not LEAF_HOOKS.count or access is None or (access.root >= 0 and arguments is None):
             return g
         at = access.step("attribute", "_hooks")
-        hooks = at.fetch(ARGUMENTS.get() or ())
+        hooks = at.fetch(arguments or ())
         statics.guarded(hooks, at)
         for hook in (hooks or {}).values():
             made = self.calls.call_value(Static(hook), [g], {}, node)

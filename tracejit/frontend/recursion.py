@@ -10,7 +10,7 @@ which arrays share memory, what is compiled in. All sizes are run-time values, s
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from tracejit.frontend.values import (
     FrontValue,
     ObjectValue,
     OptionalValue,
+    Static,
     TupleValue,
     describe,
 )
@@ -95,13 +96,17 @@ class Recursion:
         """Whether calls of the function are `call` ops."""
         return source.node in self.known.recursive
 
-    def look_for(self, source: FunctionSource, callers: Iterable[FunctionSource]) -> None:
+    def look_for(self, source: FunctionSource, args: Sequence[FrontValue], callers: Iterable[Frame]) -> None:
         """If the function is among its callers it calls itself: lower again, knowing that. Functions of tracejit call
-        themselves by name only: else the user nested what they stand for, such as one `vmap` in another."""
+        themselves by name only: else the user nested what they stand for, such as one `vmap` in another. Nor is it one
+        that calls itself where it is a method of another module, as `train` is of each in a tree of them."""
         is_own = str(source.globals.get("__name__")).startswith("tracejit.")
         if is_own and source.function.__name__ not in source.function.__code__.co_names:
             return
-        if any(c.node is source.node and c.function is source.function for c in callers):
+        again = [c for c in callers if c.source.node is source.node and c.source.function is source.function]
+        if is_own and args and isinstance(args[0], Static):
+            again = [c for c in again if c.env.get("self", args[0]) == args[0]]
+        if again:
             self.known.recursive.add(source.node)
             raise Again
 
