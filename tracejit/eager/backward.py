@@ -188,6 +188,20 @@ def _leading_to(wanted: Iterable[Edge], roots: Iterable[Edge]) -> set[Node]:
     return useful
 
 
+def leaves_behind(outputs: Iterable[Tensor]) -> set[int]:
+    """The leaves to which gradients of these tensors go, by their ids."""
+    seen: set[int] = set()
+    stack: list[Any] = [x._grad_fn for x in outputs]
+    while stack:
+        target = stack.pop()
+        if target is None or id(target) in seen:
+            continue
+        seen.add(id(target))
+        if isinstance(target, Node):
+            stack.extend([edge[0] for edge in target.edges if edge is not None])
+    return seen
+
+
 def _is_fresh(entry: Any, cotangents: Sequence[Any], entries: Sequence[Any], node: Node) -> bool:
     """Whether a cotangent is an array that nobody else holds, so that the walk may change it."""
     if type(entry) is not np.ndarray or entry.base is not None or not entry.flags.c_contiguous:

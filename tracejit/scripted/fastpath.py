@@ -52,7 +52,7 @@ from tracejit.runtime.specialisation import Specialisation as NativeSpecialisati
 from tracejit.scripted.entries import native_entry
 from tracejit.scripted.node import SpentNode
 from tracejit.scripted.overlap import has_two_names, require_one_name
-from tracejit.scripted.results import leave_gradient, make_tree, read_only, set_gradients, shared_view
+from tracejit.scripted.results import leave_gradients, make_tree, read_only, set_gradients, shared_view
 
 if TYPE_CHECKING:
     from tracejit.scripted.compiler import Compiled
@@ -368,8 +368,7 @@ class Plan:
             REPORTED.clear()
             if may_meet:
                 require_one_name(left[0])
-            for tensor, gradient, state in zip(*left, strict=True):
-                leave_gradient(tensor, gradient, state)
+            leave_gradients(zip(*left, strict=True))
             if shape == "single":
                 return values[0]
             return values[:count] if shape == "tuple" else finish(*values[:count])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tracejit.devices import as_array, is_writeable, module_of
 from tracejit.eager.alias import Region, tensor_view
+from tracejit.eager.backward import backward, leaves_behind
 from tracejit.eager.tensor import Tensor, bump_version, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -320,10 +321,33 @@ def set_gradients(
     lowered: Lowered, gradients: Sequence[LeftGradient], inputs: Mapping[int, Any], outputs: Sequence[Any]
 ) -> None:
     """`.grad` of inputs, as `backward()` in the script left it."""
+    found: list[tuple[Tensor, Tensor | None, int]] = []
     for left in gradients:
         made = wrap(as_array(outputs[left.result], lowered.graph.device)) if left.result >= 0 else None
         state = left.state if isinstance(left.state, int) else int(outputs[left.state[1]])
-        leave_gradient(inputs[left.input], made, state)
+        found.append((inputs[left.input], made, state))
+    leave_gradients(found)
+
+
+_NO_LEAF = (
+    "a script that calls backward() reads or sets '.grad' of a tensor that is no leaf, or of what that was made of "
+    "outside, to which gradients go on at the end of the call: make it inside, or pass x.detach().requires_grad_()"
+)
+
+
+def leave_gradients(found: Iterable[tuple[Tensor, Tensor | None, int]]) -> None:
+    """`leave_gradient` of tensors; the gradients of those that are no leaves go on to what these were made of."""
+    found = list(found)
+    onward = [(x, g) for x, g, state in found if state & HAS_ARRAY and not x.is_leaf]
+    behind = leaves_behind(x for x, _ in onward)
+    for tensor, _, state in found:
+        if state & (CLEARED | ENTRY) and (id(tensor) in behind or (state & HAS_ARRAY and not tensor.is_leaf)):
+            raise RuntimeError(_NO_LEAF)
+    for tensor, gradient, state in found:
+        if tensor.is_leaf or not state & HAS_ARRAY:
+            leave_gradient(tensor, gradient, state)
+    if onward:
+        backward([x for x, _ in onward], [g for _, g in onward])
 
 
 def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
