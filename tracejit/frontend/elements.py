@@ -16,7 +16,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.heap import led_to
 from tracejit.frontend.names import is_numpys
 from tracejit.frontend.restarts import NeedsUnrolling
-from tracejit.frontend.values import ArrayView, FrontValue, ListValue, Number, OptionalValue, Size, TupleValue
+from tracejit.frontend.values import ArrayView, Closure, FrontValue, ListValue, Number, OptionalValue, Size, TupleValue
 from tracejit.ir.core import Value
 from tracejit.ir.types import TensorType
 from tracejit.records import record
@@ -183,10 +183,16 @@ def changed_in_place(ctx: Context, value: FrontValue) -> ArrayView | None:
     if isinstance(place, ArrayView):
         return place
     if ctx.tensors and isinstance(value, Number) and not value.weak and value.value not in ctx.number_access:
-        names = (v for f in ctx.frames() for v in f.env.values())
-        if sum(isinstance(v, Number) and v.value is value.value and not v.weak for v in _held(names)) > 1:
+        held = _held(v for f in ctx.frames() for v in f.env.values() if not _is_inner(ctx, v))
+        if sum(isinstance(v, Number) and v.value is value.value and not v.weak for v in held) > 1:
             _refuse(ctx, "this changes a 0-d tensor in place that another name stands for")
     return None
+
+
+def _is_inner(ctx: Context, value: FrontValue) -> bool:
+    """Whether a value is a function that finds its names where the program looks anyway."""
+    is_here = isinstance(value, Closure) and any(value.frame is f for f in ctx.frames())
+    return is_here and not (value.defaults or value.kw_defaults)
 
 
 def _held(values: Iterable[FrontValue]) -> Iterable[FrontValue]:
