@@ -70,6 +70,18 @@ def in_lists_and_dicts(x, n):
     return [p.grad for p in ps], named["a"].grad
 
 
+def as_parameters(x, n):
+    base = x * 2
+    w, b = nn.Parameter(base), nn.Parameter(tj.tensor(0.5, dtype=tj.float64))
+    c = nn.Parameter(tj.zeros(3, dtype=tj.float64), requires_grad=False)
+    optimizer = optim.SGD([w, b], lr=0.1)
+    for _ in range(n):
+        optimizer.zero_grad()
+        (((w - x) * b + c) ** 2).sum().backward()
+        optimizer.step()
+    return base * 1, b.item(), c.requires_grad
+
+
 def in_a_branch(x, n):
     if n > 1:
         p = tj.full((3,), 2.0, dtype=tj.float64, requires_grad=True)
@@ -131,6 +143,7 @@ PROGRAMS = [
     a_change_that_is_learned,
     weights_of_each_task,
     in_lists_and_dicts,
+    as_parameters,
     in_a_branch,
     of_second_order,
     of_rank_0,

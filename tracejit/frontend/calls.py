@@ -12,7 +12,6 @@ import numpy as np
 
 from tracejit.devices import Device
 from tracejit.eager.function import Function, custom_vjp
-from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.errors import ScriptError
 from tracejit.frontend import (
     arrays,
@@ -55,6 +54,7 @@ from tracejit.frontend.desugar import desugar
 from tracejit.frontend.gradients import Gradients
 from tracejit.frontend.grids import grid_subscript
 from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.made_leaves import constructed
 from tracejit.frontend.names import eager_only, host_random, is_numpys, name_of, not_known, resolve
 from tracejit.frontend.objects import Objects, shared_class
 from tracejit.frontend.optionals import require_value
@@ -409,9 +409,9 @@ class Calls:
 
     def construct(self, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
         """An instance of a class."""
-        if issubclass(cls, no_grad | enable_grad):
-            return Static(cls(*(self.static(a, node, "whether gradients are wanted") for a in args)))
-        made = self.objects.construct(standing(cls) or cls, args, kwargs, node)
+        made = constructed(self, cls, args, kwargs, node)
+        if made is None:
+            made = self.objects.construct(standing(cls) or cls, args, kwargs, node)
         if made is not None:
             return made
         is_pure = cls is Device or is_pure_builtin(cls)

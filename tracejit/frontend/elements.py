@@ -191,8 +191,9 @@ def changed_in_place(ctx: Context, value: FrontValue) -> ArrayView | None:
 
 def _is_inner(ctx: Context, value: FrontValue) -> bool:
     """Whether a value is a function that finds its names where the program looks anyway."""
-    is_here = isinstance(value, Closure) and any(value.frame is f for f in ctx.frames())
-    return is_here and not (value.defaults or value.kw_defaults)
+    if not isinstance(value, Closure) or value.defaults or value.kw_defaults:
+        return False
+    return any(value.frame is f for f in ctx.frames())
 
 
 def _held(values: Iterable[FrontValue]) -> Iterable[FrontValue]:

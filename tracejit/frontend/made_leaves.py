@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from tracejit.eager.modes import enable_grad, no_grad
 from tracejit.frontend.arguments import Arguments, as_array
 from tracejit.frontend.heap import led_to
 from tracejit.frontend.restarts import NeedsWrites
-from tracejit.frontend.values import ArrayView, FrontValue
+from tracejit.frontend.values import ArrayView, FrontValue, Static, TupleValue
 from tracejit.ir.core import Value
 from tracejit.ir.reached import any_of
 
@@ -53,6 +54,29 @@ def ask(c: Calls, x: ArrayView, wanted: bool, node: ast.AST) -> ArrayView:
     ctx.storage.bases[x.storage] = leaf  # what has a history of its own keeps it
     c.gradients.add_made(x, leaf, node)
     return x
+
+
+def constructed(
+    c: Calls, cls: type, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+) -> FrontValue | None:
+    """What classes that are about gradients make; None for other classes."""
+    if issubclass(cls, no_grad | enable_grad):
+        return Static(cls(*(c.static(a, node, "whether gradients are wanted") for a in args)))
+    return _parameter(c, args, kwargs, node) if hasattr(cls, "__tracejit_leaf__") else None
+
+
+def _parameter(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
+    """`Parameter(data, requires_grad=True)`: a leaf that shares the memory of a tensor."""
+    given = {**dict(zip(("data", "requires_grad"), args, strict=False)), **kwargs}
+    data = given.pop("data", TupleValue(()))
+    wanted = c.static(given.pop("requires_grad", Static(True)), node, "requires_grad")
+    if given or len(args) > 2:
+        c.arith.mismatch(TypeError("Parameter() takes data, and whether it requires gradients"), node)
+    if not isinstance(data, ArrayView):
+        data = c.array_of(data, None, node)
+    made = c.gradients.detach(data)
+    assert isinstance(made, ArrayView)
+    return ask(c, made, bool(wanted), node) if wanted else made
 
 
 def _require_own(c: Calls, x: ArrayView, node: ast.AST) -> None:

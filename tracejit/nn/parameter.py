@@ -12,6 +12,7 @@ class Parameter(Tensor):
     """A leaf tensor sharing the memory of `data`; requires gradients unless told otherwise."""
 
     __slots__ = ()
+    __tracejit_leaf__ = True
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
         source = data if isinstance(data, Tensor) else tensor(data)
