@@ -370,3 +370,34 @@ def test_ranges_of_floats_count_on_from_their_first_two() -> None:
 
 def test_trapezoids_of_small_integers_wrap() -> None:
     check(lambda u: (np.trapezoid(u), np.trapezoid(u, u), np.trapezoid(u, dx=2)), np.array([200, 100, 7], np.uint8))
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        lambda x, n: np.quantile(x, n * 1.5),
+        lambda x, n: np.quantile(x, [0.5, -0.1]),
+        lambda x, n: np.percentile(x, n * 101),
+        lambda x, n: np.nanpercentile(x, -n),
+        lambda x, n: np.histogram(x, bins=n - 1),
+        lambda x, n: np.histogram(x, range=(3, 1)),
+        lambda x, n: np.bincount([1, 2], minlength=-n),
+        lambda x, n: np.add.reduceat(x, [-n]),
+        lambda x, n: np.array_split(x, 0),
+        lambda x, n: np.repeat(x, -n),
+        lambda x, n: np.place(x, x > n - 1, []),
+        lambda x, n: np.place(x, [True], [1.0]),
+        lambda x, n: np.select([], []),
+    ],
+)
+def test_arguments_out_of_range_are_errors(called: Any) -> None:
+    check(called, np.array([0.3, -1.2, 2.5, 0.7]), 1)
+
+
+def test_no_values_to_put_change_nothing() -> None:
+    def put(x: Any) -> Any:
+        np.place(x, x > 9, [])
+        np.putmask(x, x > 0, [])
+        return np.quantile(x, [0, 1]), np.histogram(x, range=(0, 1))
+
+    check(put, np.array([0.3, -1.2, 2.5, 0.7]))

@@ -180,9 +180,12 @@ def nanmean(b: Any, x: Operand, axis: Axis = None, keepdims: bool = False) -> An
     return on(b).div(total, on(b).cast(sum_(b, b.logical_not(missing), axis, keepdims=keepdims), dtype=b.dtype(x)))
 
 
-def _quantile(b: Any, x: Operand, q: Operand, axis: Axis, keepdims: bool) -> Any:
+def _quantile(
+    b: Any, x: Operand, q: Operand, axis: Axis, keepdims: bool, outside: str = "Quantiles must be in the range [0, 1]"
+) -> Any:
     """The element at the fraction q of the order, linear between neighbours; nan where there is one. For a vector of
     fractions, their results along a new first axis."""
+    _require_fractions(b, q, outside)
     x = inexact(b, x)
     line, along, axes = line_of(b, x, axis)
     ordered, c = sort(b, line, along), on(b)
@@ -206,6 +209,13 @@ def _quantile(b: Any, x: Operand, q: Operand, axis: Axis, keepdims: bool) -> Any
     return b.reshape(made, (*b.shape(given), *rest))
 
 
+def _require_fractions(b: Any, q: Operand, message: str) -> None:
+    """A ValueError where not all are from 0 to 1."""
+    given, c = array(b, q), on(b)
+    inside = b.logical_and(c.ge(given, 0), c.le(given, 1))
+    b.check(b.fetch(b.all(inside, axes=tuple(range(b.rank(inside)))), ()), (), kind="ValueError", message=message)
+
+
 @function(kinds=TORCH)
 def quantile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """The element at the fraction q of the order along an axis, linear between neighbours."""
@@ -215,7 +225,7 @@ def quantile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool =
 @function(kinds=("function",))
 def percentile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """`quantile` of q per cent."""
-    return _quantile(b, x, on(b).div(q, 100.0), axis, keepdims)
+    return _quantile(b, x, on(b).div(q, 100.0), axis, keepdims, "Percentiles must be in the range [0, 100]")
 
 
 @function("numpy quantile", kinds=())
@@ -238,6 +248,7 @@ def percentile_(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: boo
 @function(kinds=TORCH)
 def nanquantile(b: Any, x: Operand, q: Operand, axis: Axis = None, keepdims: bool = False) -> Any:
     """`quantile` of the elements that are not nan; nan where there are none."""
+    _require_fractions(b, q, "Quantiles must be in the range [0, 1]")
     x, c = inexact(b, x), on(b)
     line, along, axes = line_of(b, x, axis)
     lines = b.transpose(line, perm=(*(k for k in range(b.rank(line)) if k != along), along))
@@ -300,6 +311,7 @@ def histogram(
     b: Any, x: Operand, bins: Any = 10, range: Any = None, density: bool = False, weights: Operand = None
 ) -> Any:
     """How many elements (or how much of their weights) fall into each of `bins` equal parts of a range; the bounds."""
+    require_some(b, bins, "`bins` must be positive, when an integer")
     x = flat(b, array(b, x))
     if b.dtype(x).is_complex:
         raise DTypeMismatch(f"histogram takes real numbers, not {b.dtype(x).numpy_name}")
@@ -353,6 +365,8 @@ def _bounds(b: Any, values: Any, range: Any) -> tuple[Any, Any]:
         none = on(b).eq(b.shape(values)[0], 0)
         low, high = (on(b).select(none, end, fold(values, axes=(0,))) for fold, end in ((b.min, 0.0), (b.max, 1.0)))
     else:
+        if range[0] > range[1]:
+            raise ValueError("max must be larger than min in range parameter.")
         low, high = (b.full(float(end), (), dtype) for end in range)
     same = b.eq(low, high)
     return b.select(same, low - 0.5, low), b.select(same, high + 0.5, high)

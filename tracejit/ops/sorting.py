@@ -24,6 +24,7 @@ from tracejit.ops.functions import (
     keep_axes,
     on,
     one_axis,
+    require_some,
 )
 from tracejit.ops.products import agree, diagonal, with_sizes
 from tracejit.ops.reduction import ORDERED
@@ -309,6 +310,7 @@ def bincount(b: Any, x: Operand, weights: Operand = None, minlength: Size = 0) -
     x = array(b, x)
     if b.dtype(x).is_inexact:
         raise DTypeMismatch(f"bincount takes integers, not {b.dtype(x).numpy_name}")
+    require_some(b, on(b).add(minlength, 1), "'minlength' must not be negative")
     x = b.cast(x, dtype=I64) if b.dtype(x) == BOOL else x
     top = b.fetch(b.max(x, axes=(0,)), ())
     size = on(b).maximum(b.cast(top, dtype=I64) + 1, minlength)

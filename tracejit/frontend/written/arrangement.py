@@ -391,6 +391,8 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Every element, or slice along an axis, several times; as often as `repeats` says for each."""
     x = np.asarray(a)
     if np.ndim(repeats) == 0:
+        if repeats < 0:
+            raise ValueError("negative dimensions are not allowed")
         return repeat_equally(x, repeats, axis)
     lines = x.reshape(-1) if axis is None else np.moveaxis(x, axis, 0)
     counts = np.asarray(repeats)
@@ -425,6 +427,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     x = np.asarray(ary)
     axis = axis % x.ndim
     if isinstance(indices_or_sections, int | np.integer):
+        if indices_or_sections <= 0:
+            raise ValueError("number sections must be larger than 0.")
         n = x.shape[axis]
         size, extra = n // indices_or_sections, n % indices_or_sections
         starts = [k * size + min(k, extra) for k in each(indices_or_sections)] + [n]

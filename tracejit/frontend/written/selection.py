@@ -36,6 +36,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """Elements of the first choice whose condition holds."""
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
+    if len(condlist) == 0:
+        raise ValueError("select with an empty condition list is not possible")
     dtype = np.result_type(*choicelist, default)  # numbers of Python's take that of arrays
     made = np.asarray(default).astype(dtype)
     for k in reversed(each(len(condlist))):
@@ -171,6 +173,12 @@ def place(arr: Any, mask: Any, vals: Any) -> Any:
     """`arr[mask] = vals`, the values repeated in order."""
     held = np.asarray(mask).reshape(-1) != 0
     values = np.asarray(vals, dtype=arr.dtype).reshape(-1)
+    if held.size != arr.size:
+        raise ValueError("place: mask and data must be the same size")
+    if values.size == 0:
+        if np.any(held):
+            raise ValueError("Cannot insert from an empty array!")
+        return
     order = np.cumsum(held) - 1
     flat = np.where(held, values[np.maximum(order, 0) % values.size], arr.reshape(-1))
     arr[...] = flat.reshape(arr.shape)
@@ -178,8 +186,10 @@ def place(arr: Any, mask: Any, vals: Any) -> Any:
 
 @written(np.putmask)
 def putmask(a: Any, mask: Any, values: Any) -> Any:
-    """`a[mask] = values[mask]`, the values repeated to the size of a."""
+    """`a[mask] = values[mask]`, the values repeated to the size of a; none change nothing."""
     new = np.asarray(values, dtype=a.dtype).reshape(-1)
+    if new.size == 0:
+        return
     new = new[np.arange(a.size) % new.size].reshape(a.shape)
     a[...] = np.where(np.asarray(mask) != 0, new, a)
 

@@ -99,6 +99,8 @@ def nanquantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> A
         return _of_ends(np.asarray(x), np.asarray(q), axis, keepdims)
     x = np.asarray(x) * 1.0
     fractions = np.asarray(q).reshape(-1) if np.ndim(q) > 0 else np.asarray(q, dtype=x.dtype).reshape(1)
+    if not np.all((fractions >= 0) & (fractions <= 1)):
+        raise ValueError("Quantiles must be in the range [0, 1]")
     lines = _of_lines(x, axis)
     lines = np.sort(np.concatenate((lines, np.full((*lines.shape[:-1], 1), np.nan, x.dtype)), axis=-1), axis=-1)
     last = np.maximum(np.sum(~np.isnan(lines), axis=-1, keepdims=True) - 1, 0)

@@ -196,6 +196,8 @@ def reduceat(ufunc: Any, x: Any, indices: Any, axis: Any = 0, dtype: Any = None,
     x = operands(ufunc, np.asarray(x), dtype)
     lines = np.moveaxis(x, axis, 0)
     starts = np.asarray(indices)
+    if np.any((starts < 0) | (starts >= lines.shape[0])):
+        raise IndexError(f"an index is out-of-bounds in reduceat [0, {lines.shape[0]})")
     made = lines[starts]
     for k in range(starts.size):
         first = starts[k]
