@@ -103,3 +103,40 @@ def test_a_power_whose_type_depends_on_the_numbers_is_refused(programs, operands
     with pytest.raises(ScriptError, match=r"use (float|complex)\(x\) \*\* y") as caught:
         script(programs["v | v[0] ** v[1]"])(operands)
     assert "number_programs" in str(caught.traceback[-1].path)
+
+
+def test_an_int_that_a_narrow_dtype_cannot_hold_does_not_become_one_refused():
+    def least(a):
+        least = 1000
+        for v in a:
+            if v < least:
+                least = v
+        return least
+
+    def chosen(a):
+        return a[0] if a[0] < a[1] else 300
+
+    def listed(a):
+        items = [300]
+        for v in a:
+            items.append(v)
+        return items[0]
+
+    for program in (least, chosen, listed):
+        for dtype in ("int8", "uint8"):
+            with pytest.raises(ScriptError, match=f"is the int .*00 and elsewhere {dtype}, which cannot hold that"):
+                script(program)(np.array([3, 2], dtype))
+        scripted = script(program)
+        for dtype in ("int16", "int64", "float32"):
+            assert scripted(np.array([3, 2], dtype)) == program(np.array([3, 2], dtype))
+
+    def counted(a):
+        number = len(a) * 100
+        for v in a:
+            number = min(number, v)
+        return number
+
+    scripted = script(counted)
+    assert scripted(np.array([3], np.int8)) == 3
+    with pytest.raises(OverflowError, match="Python integer 200 out of bounds for int8"):
+        scripted(np.array([3, 2], np.int8))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tracejit.frontend.choices import MAX_LETTERS, MAX_OPTIONS
+from tracejit.frontend.joined_numbers import unread
 from tracejit.frontend.loop_plan import Kind, Path, label
 from tracejit.frontend.values import ChoiceValue, FrontValue, MessageValue, Static, shown
 from tracejit.ir.builder import Builder
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL, I64, ScalarType, Type
+from tracejit.ir.types import I64, ScalarType, Type
 from tracejit.messages import escape, hidden, uncovered
 from tracejit.records import record
 
@@ -124,13 +125,6 @@ def _parts(template: str) -> list[tuple[str, int]] | None:
     return [(uncovered(word.strip("'")), int(n)) for word, n in zip(parts[::2], parts[1::2], strict=True)]
 
 
-def zero(b: Builder, type: Type) -> Value:
-    """A number of a type that nobody reads."""
-    assert isinstance(type, ScalarType)
-    kinds = (type.dtype == BOOL, False), (type.dtype.is_integer, 0), (type.dtype.is_float, 0.0), (True, 0j)
-    return b.constant(next(value for applies, value in kinds if applies), type)
-
-
 # -- in loops -------------------------------------------------------------------------------------------------------
 
 
@@ -143,7 +137,7 @@ def head(loop: LoopLowering, path: Path, value: FrontValue) -> FrontValue:
     loop.plan.texts[path] = kinds
     given = loop.outside(lambda: found.parts(loop.outer, kinds))
     carries = loop.text_carry[path] = [
-        loop.carry(zero(loop.outer, t) if v is None else v, t, label(path))
+        loop.carry(unread(loop.outer, t) if v is None else v, t, label(path))
         for v, t in zip(given, _types(kinds), strict=True)
     ]
     return _text(kinds, [c.param for c in carries])

@@ -18,6 +18,7 @@ from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import bindings_of_branch
 from tracejit.frontend.heap import Contents, Heap, describe_part, may_lack, same_class
+from tracejit.frontend.joined_numbers import meeting, unread
 from tracejit.frontend.kinds import join_number_types, number_type
 from tracejit.frontend.lists import refuse_shared, require_one_kind
 from tracejit.frontend.loop_plan import rank_of
@@ -127,10 +128,8 @@ class Join:
 
     def undefined(self, b: Builder, type: Type) -> Value:
         """A value nobody reads, of that type; tensors of an unspecified value have size 0 along varying dims."""
-        if isinstance(type, ScalarType):
-            return joined_texts.zero(b, type)
-        if isinstance(type, ListType):
-            return b.emit("list_new", (), {"element": type.element})[0]
+        if not isinstance(type, TensorType):
+            return unread(b, type)
         sizes = [self.dim_value(b, d) for d in type.shape]
         return b.emit("undef", sizes, {"type": unsized(type)})[0]
 
@@ -285,16 +284,16 @@ class Join:
         )
 
     def numbers(self, name: str, a: FrontValue | None, b: FrontValue | None, dtype: DType, weak: bool) -> FrontValue:
-        then, orelse = self.in_side(self.then, a, dtype), self.in_side(self.orelse, b, dtype)
-        made = Number(self.yield_pair(then, orelse, ScalarType(dtype), name.lstrip("$")), weak)
-        return elements.joined(self, made, a, b)
+        then, orelse = (self.in_side(name, side, x, dtype) for side, x in ((self.then, a), (self.orelse, b)))
+        made = self.yield_pair(then, orelse, ScalarType(dtype), name.lstrip("$"))
+        return elements.joined(self, Number(made, weak), a, b)
 
-    def in_side(self, side: Side, x: FrontValue | None, dtype: DType) -> Value | None:
+    def in_side(self, name: str, side: Side, x: FrontValue | None, dtype: DType) -> Value | None:
         """A number converted inside its branch."""
         if x is None:
             return None
         with self.ctx.within(side.b, side.storage, side.sizes):
-            return self.arith.scalar(elements.in_settled(self.ctx, x), dtype)
+            return meeting(self.arith, elements.in_settled(self.ctx, x), dtype, shown(name), self.node)
 
     def containers(self, name: str, known: FrontValue, a: FrontValue | None, b: FrontValue | None) -> FrontValue:
         if a is not None and b is not None and type(a) is not type(b):

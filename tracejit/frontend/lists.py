@@ -23,6 +23,7 @@ from tracejit.frontend.choices import option_index
 from tracejit.frontend.context import Context
 from tracejit.frontend.desugar import ForLoop
 from tracejit.frontend.indexing import Indexing
+from tracejit.frontend.joined_numbers import meeting
 from tracejit.frontend.kinds import (
     NOTHING,
     ArrayKind,
@@ -345,7 +346,8 @@ class Lists:
         """What goes into the slots for an item of that kind."""
         match kind, item:
             case NumberKind(dtype), _:
-                yield self.ctx.recorded(self.arith.scalar(item, dtype))
+                node = self.ctx.frame.here or self.ctx.frame.source.node
+                yield self.ctx.recorded(meeting(self.arith, item, dtype, "an item of the list", node))
             case ArrayKind(_, sizes, True), ArrayView():
                 at = placed(self.ctx, item)
                 yield self.ctx.size_value(at.offset)

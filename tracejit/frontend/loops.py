@@ -19,6 +19,7 @@ from tracejit.frontend.choices import join_options, option_index, options_of
 from tracejit.frontend.context import Context
 from tracejit.frontend.definitions import binding_before, binding_within
 from tracejit.frontend.elements import LoopElements, in_settled
+from tracejit.frontend.joined_numbers import meeting, unread
 from tracejit.frontend.kinds import join_number_types, number_type, slots
 from tracejit.frontend.lists import refuse_shared, require_one_kind, require_unshared
 from tracejit.frontend.loop_objects import LoopObjects
@@ -190,7 +191,7 @@ class LoopLowering:
             case ChoiceValue(_, options):
                 return ChoiceValue(zero, options)
             case MessageValue(template, values, ()):
-                return MessageValue(template, tuple(joined_texts.zero(self.outer, v.type) for v in values))
+                return MessageValue(template, tuple(unread(self.outer, v.type) for v in values))
             case TupleValue(items, cls):
                 return TupleValue(tuple(self.nothing(i) for i in items), cls)
             case ListValue(items, _, keys):
@@ -201,7 +202,7 @@ class LoopLowering:
                 return ObjectValue(cls, {k: self.nothing(v) for k, v in fields.items()})
             case _ if (found := number_type(like)) is not None:
                 dtype, weak = found
-                return Number(joined_texts.zero(self.outer, ScalarType(dtype)), weak)
+                return Number(unread(self.outer, ScalarType(dtype)), weak)
             case _:
                 return like
 
@@ -241,7 +242,7 @@ class LoopLowering:
                 return value
             dtype, weak = self.plan.types.setdefault(path, found)
             self.ctx.types_met |= found != (dtype, weak)
-            init = self.outside(lambda: self.arith.scalar(value, dtype))
+            init = self.outside(lambda: meeting(self.arith, value, dtype, shown(label(path)), self.node))
             made = self.number_carry[path] = self.carry(init, ScalarType(dtype), label(path))
             return self.elements.head(path, value, Number(made.param, weak))
         match value:
@@ -440,7 +441,7 @@ class LoopLowering:
                 self.plan.types[path] = joined
                 self.plan.changed = True
                 return
-            self.number_carry[path].next = self.arith.scalar(end, joined[0])
+            self.number_carry[path].next = meeting(self.arith, end, joined[0], shown(label(path)), self.node)
             return
         if isinstance(head, ArrayView):
             if not isinstance(end, ArrayView) or head.rank != end.rank:
