@@ -71,6 +71,37 @@ def an_error_comes_where_its_item_is_taken(xs, log):
     return log
 
 
+@case((3, A(4), []))
+def what_items_read_is_read_when_they_are_taken(n, a, log):
+    k, items = 2, [1, 2, n]
+    scaled, more, elements = (v * k for v in range(n)), (v * 2 for v in items), (a[i] for i in range(n))
+    noticed = (noted(v, log) for v in range(n))
+    given = range(n)
+    first = (v + n for v in given)
+    k, given = 5, range(0)
+    items.append(7)
+    a[0] = 100.0
+    log.append(-1)
+    return sum(scaled), list(more), sum(elements), sum(noticed), log, list(first)
+
+
+@case((3, []))
+def functions_take_items_one_by_one(n, log):
+    def total(values, start=0):
+        log.append(-1)
+        for v in values:
+            start += v
+            log.append(-v)
+        return start
+
+    first = total(noted(v, log) for v in range(n))
+    for i, v in enumerate(noted(v, log) for v in range(n)):
+        log.append(10 * i + v)
+    for i, v in zip(range(2), (noted(v, log) for v in range(n)), strict=False):
+        log.append(20 * i + v)
+    return first, log
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_against_plain_python(fn: Program, calls: tuple[tuple[object, ...], ...]) -> None:
     run(fn, calls)

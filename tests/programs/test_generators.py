@@ -262,7 +262,7 @@ def without_end(n: int) -> list[int]:
 
 def beside(n: int) -> int:
     s = 0
-    for a, b in zip(early(n), range(n), strict=False):
+    for a, b in zip(early(n), range(n), strict=True):
         s += a * b
     return s
 

@@ -8,6 +8,7 @@ import pytest
 import tracejit as tj
 from tests.programs.compare import check
 from tracejit import nn, script
+from tracejit.errors import ScriptError
 
 
 class Cells(nn.Module):
@@ -151,3 +152,40 @@ def runs_over_what_it_puts_in(xs, n):
 
 def test_a_loop_over_a_list_sees_what_its_body_changes():
     check(runs_over_what_it_puts_in, [1, 2], 3)
+
+
+def test_comprehensions_see_what_lists_get_meanwhile():
+    def grown(n):
+        items, other = [1, 2, 3], [n, 1]
+
+        def put(v):
+            if len(items) < 6:
+                items.append(v)
+            other[1] = 50
+            return v
+
+        return [put(v) for v in items], sum(put(v) for v in other), items
+
+    check(grown, 3)
+
+
+@pytest.mark.compiled
+def test_lists_that_get_longer_beside_a_count_are_refused():
+    def counted(n):
+        items, total = [1, 2, 3], 0
+        for i, v in enumerate(items):
+            if len(items) < 6:
+                items.append(v * n)
+            total += i * v
+        return total
+
+    def paired(n):
+        items, total = [1, 2, 3], 0
+        for a, b in zip(items, range(n), strict=False):
+            items.append(a)
+            total += a * b
+        return total
+
+    for fn in (counted, paired):
+        with pytest.raises(ScriptError, match="changes its length while a loop runs over it"):
+            script(fn)(3)

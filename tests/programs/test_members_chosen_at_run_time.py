@@ -73,12 +73,25 @@ def ints_as_indices_and_operands(v, x):
     return x[p:], x * p, np.maximum(x, p), sizes, numbers, p, [p, p]
 
 
+@case((3,), (1,))
+def members_of_int_enums_stay_such(n):
+    one = Level.LOW if n > 2 else Level.HIGH
+    turned, kept = Level.LOW, []
+    for _ in range(n):
+        turned = Level.HIGH if turned == Level.LOW else Level.LOW
+        kept.append(turned)
+        last = Level.HIGH
+    return one, one.name, isinstance(one, Level), one + 1, turned, kept, kept[0].name, last
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_against_plain_python(fn: Program, calls: tuple[tuple[object, ...], ...]) -> None:
     run(fn, calls)
 
 
 @pytest.mark.compiled
-def test_flags_of_numbers_are_refused() -> None:
+def test_flags_of_numbers_and_members_beside_numbers_are_refused() -> None:
+    with pytest.raises(ScriptError, match="the Level <Level.LOW: 1> on one path and the int 7"):
+        script(lambda v: Level.LOW if v > 1 else 7)(3)
     with pytest.raises(ScriptError, match="keep the number"):
         script(lambda v: Access(v))(3)

@@ -140,7 +140,9 @@ def _zip(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         length = c.ctx.sizes.minimum(c.ctx.b, length, p.length)
     known = length if static and isinstance(length, int) else None
     sources = frozenset[int]().union(*(p.sources for p in parts))
-    made = SequenceValue(length, lambda i: TupleValue(tuple(p.item(i) for p in parts)), static=known, sources=sources)
+    lists = tuple(x for p in parts for x in p.known)
+    item = lambda i: TupleValue(tuple(p.item(i) for p in parts))  # noqa: E731
+    made = SequenceValue(length, item, static=known, sources=sources, known=lists)
     return used_once(c.ctx, made)
 
 
@@ -192,7 +194,8 @@ def _enumerate(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], 
             count = c.arith.binary("add", count, start, node)
         return TupleValue((count, inner.item(i)))
 
-    return used_once(c.ctx, SequenceValue(inner.length, item, static=inner.static, sources=inner.sources))
+    made = SequenceValue(inner.length, item, static=inner.static, sources=inner.sources, known=inner.known)
+    return used_once(c.ctx, made)
 
 
 def enumerated() -> Any:

@@ -245,7 +245,7 @@ class Calls:
         fn = attributes.called(self, node.func)
         if isinstance(fn, Static) and (found := iterators.as_written(self, fn.value, node)) is not None:
             return found
-        args = self.expressions.elements(node.args)
+        args = iterators.arguments(self, fn, node.args)
         kwargs: dict[str, FrontValue] = {}
         for keyword in node.keywords:
             made = self.expressions.value(keyword.value)

@@ -17,7 +17,7 @@ from tracejit.frontend.generators import is_endless
 from tracejit.frontend.restarts import ListGrows
 from tracejit.frontend.scopes import names_bound
 from tracejit.frontend.tables import is_iterator
-from tracejit.frontend.values import FrontValue, GeneratorValue
+from tracejit.frontend.values import FrontValue, GeneratorValue, ListValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -70,14 +70,17 @@ def _unroll(
     if list_calls.is_unknown(c, source):
         raise _AtRunTime
     path = c.ctx.path
-    for k, item in enumerate(c.expressions.known_items(source, first.iter)):
+    given = c.expressions.known_items(source, first.iter)
+    lists = ((source, len(given)),) if isinstance(source, ListValue) else ()
+    for k in range(len(given)):
         c.ctx.path = (*path, k)
         try:
-            c.statements.bind(first.target, item)
+            c.statements.bind(first.target, c.expressions.one_of(given, k, first.iter, source))
             if _keeps(c, first.ifs):
                 _unroll(c, node, rest, items)
         finally:
             c.ctx.path = path
+    c.lists.require_length(lists, first.iter)
 
 
 def _keeps(c: Calls, tests: Sequence[ast.expr]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -579,7 +580,9 @@ class Expressions:
                 items = self.known_items(value, node)
                 if (many := self.lists.many(value, items, node)) is not None:
                     return many
-                return SequenceValue(len(items), lambda i: self.one_of(items, i, node, value), static=len(items))
+                lists = ((value, len(items)),) if isinstance(value, ListValue) else ()
+                made = SequenceValue(len(items), lambda i: self.one_of(items, i, node, value), static=len(items))
+                return dataclasses.replace(made, known=lists)
             case _:
                 return self.arith.mismatch(TypeError(f"'{type_name(value)}' object is not iterable"), node)
 

@@ -10,7 +10,7 @@ import ast
 import functools
 import itertools
 from collections import Counter, deque
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError
@@ -39,7 +39,7 @@ from tracejit.frontend.desugar import (
 from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.tables import is_table
-from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SharedObject, TupleValue
+from tracejit.frontend.values import FrontValue, GeneratorValue, ObjectValue, SharedObject, Static, TupleValue
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -405,7 +405,7 @@ def listed(c: Calls, value: GeneratorValue, node: ast.AST) -> FrontValue:
 
 
 def passed(
-    c: Calls, fn: Any, args: list[FrontValue], kwargs: Mapping[str, FrontValue], node: ast.AST
+    c: Calls, fn: Any, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> tuple[Any, list[FrontValue]]:
     """A function and its arguments, of which some may be generators: with lists instead of these where it takes all
     their items first; a generator that takes them one by one instead of a function that does."""
@@ -421,6 +421,8 @@ def passed(
 
     if fn is map and len(args) > 2:
         return mapped_rows, [args[0], c.call_object(zip, args[1:], {}, node)]
+    if fn is zip and kwargs.get("strict") == Static(False):
+        kwargs.pop("strict")
     if fn is zip and len(made) == 1 and not kwargs:
         others = [a if k in made else c.call_object(iter, [a], {}, node) for k, a in enumerate(args)]
         before, after = others[: made[0]], others[made[0] + 1 :]

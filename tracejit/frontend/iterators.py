@@ -6,10 +6,13 @@ import ast
 import dataclasses
 import itertools
 import operator
+import types
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracejit.frontend.builtin_calls import handles
 from tracejit.frontend.kinds import TupleKind
+from tracejit.frontend.names import is_numpys
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.tables import is_iterator
 from tracejit.frontend.values import (
@@ -132,6 +135,76 @@ def one_by_one(c: Calls, node: ast.expr) -> FrontValue | None:
     if not isinstance(node, ast.GeneratorExp) or _is_harmless(node):
         return None
     return c.call_value(_closure(c, _function(node, node, ast.Expr(ast.Yield(node.elt)), [])), [], {}, node)
+
+
+def arguments(c: Calls, fn: FrontValue, nodes: Sequence[ast.expr]) -> list[FrontValue]:
+    """The arguments of a call by position; to functions that do not take all items at once, generator expressions give
+    theirs one by one."""
+    if not any(isinstance(n, ast.GeneratorExp) for n in nodes) or not _takes_lazily(fn):
+        return c.expressions.elements(nodes)
+    found: list[FrontValue] = []
+    is_builtin = isinstance(fn, Static) and isinstance(fn.value, type)
+    several = is_builtin and sum(isinstance(n, ast.GeneratorExp) for n in nodes) > 1  # `zip` takes one generator
+    for n in nodes:
+        if isinstance(n, ast.GeneratorExp) and not several and not (is_builtin and _is_harmless(n)):
+            found.append(lazily(c, n))
+        else:
+            found += c.expressions.elements([n])
+    return found
+
+
+def _takes_lazily(fn: FrontValue) -> bool:
+    if isinstance(fn, Static):
+        own = isinstance(fn.value, types.FunctionType) and not is_numpys(fn.value)
+        return own or any(fn.value is f for f in (enumerate, zip, map, filter))
+    return isinstance(fn, Closure | BoundFunction)
+
+
+def made_for(c: Calls, targets: Sequence[ast.expr], value: ast.expr) -> FrontValue:
+    """What an assignment binds."""
+    match value, targets:
+        case ast.GeneratorExp(), _:
+            return _kept_generator(c, targets, value)
+        case ast.Tuple(values), [ast.Tuple(names)] if len(values) == len(names) and any(
+            isinstance(v, ast.GeneratorExp) for v in values
+        ):
+            return TupleValue(tuple(made_for(c, [t], v) for t, v in zip(names, values, strict=True)))
+        case _:
+            return c.expressions.value(value)
+
+
+def _kept_generator(c: Calls, targets: Sequence[ast.expr], node: ast.GeneratorExp) -> FrontValue:
+    """A generator expression that a name is bound to. Where `next` takes items from it, or several names stand for it,
+    all are made here."""
+    name = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
+    calls = [n for n in ast.walk(c.ctx.frame.source.node) if isinstance(n, ast.Call | ast.Compare)]
+    taken = [a for n in calls for a in _taken_from(n) if isinstance(a, ast.Name)]
+    if name is not None and all(a.id != name for a in taken):
+        return lazily(c, node)
+    return c.call_object(iter, [c.expressions.value(node)], {}, node)  # which what runs over it uses up
+
+
+def _taken_from(node: ast.Call | ast.Compare) -> Sequence[ast.expr]:
+    """What a call or a membership test may take some items of."""
+    if isinstance(node, ast.Compare):
+        return node.comparators
+    is_one = isinstance(node.func, ast.Name) and node.func.id in ("next", "iter", "any", "all", "zip")
+    return node.args if is_one else ()
+
+
+def lazily(c: Calls, node: ast.GeneratorExp) -> FrontValue:
+    """A generator expression as Python makes it: what it runs over first is evaluated here, all else when an item is
+    taken."""
+    first, *rest = node.generators
+    held: ast.FunctionDef | None = node.__dict__.get("_tracejit_lazily")
+    if held is None:
+        given = ast.copy_location(ast.Name(".0", ast.Load()), first.iter)
+        inner = ast.comprehension(first.target, given, first.ifs, first.is_async)
+        generator = ast.copy_location(ast.GeneratorExp(node.elt, [inner, *rest]), node)
+        held = _function(generator, generator, ast.Expr(ast.Yield(node.elt)), [])
+        held.args.args.append(ast.copy_location(ast.arg(".0"), node))
+        node.__dict__["_tracejit_lazily"] = held
+    return c.call_value(_closure(c, held), [c.expressions.value(first.iter)], {}, node)
 
 
 def _is_harmless(generator: ast.GeneratorExp) -> bool:

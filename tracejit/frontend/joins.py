@@ -215,6 +215,9 @@ class Join:
         if isinstance(known, GrowingList) or isinstance(b, GrowingList):
             return self.lists(name, a, b)
         a, b = scalar_beside(self.ctx, self.then, a, b), scalar_beside(self.ctx, self.orelse, b, a)
+        options = None if a is None or b is None else join_options(a, b)
+        if a is not None and b is not None and options is not None and len(options) > 1:
+            return self.choice(name, a, b, options)
         types = [t for t in (number_type(x) for x in (a, b) if x is not None) if t is not None]
         if len(types) == sum(x is not None for x in (a, b)) and types:
             if isinstance(a, Static) and isinstance(b, Static) and same_static(a, b):
@@ -241,10 +244,7 @@ class Join:
             return a
         if isinstance(a, Closure) and isinstance(b, Closure) and a.is_same(b):
             return a
-        options = join_options(a, b)
-        if options is None:
-            self.refuse(name, a, b)
-        return self.choice(name, a, b, options)
+        self.refuse(name, a, b)
 
     def optional(self, name: str, a: FrontValue | None, b: FrontValue | None) -> OptionalValue:
         """Join values of which one may be None."""

@@ -253,6 +253,12 @@ class Lists:
         require_one_kind(self.ctx, (lst,), node, items, keeps_length)
         raise AssertionError(lst)
 
+    def require_length(self, known: Iterable[tuple[ListValue, int]], node: ast.AST) -> None:
+        """Lists of known length that something ran over are as long as before: else there are other trips."""
+        for lst, count in known:
+            if len(lst.items) != count:
+                self.grown(lst, node)
+
     # -- items ----------------------------------------------------------------------------------------------
 
     def length(self, lst: GrowingList) -> Value:

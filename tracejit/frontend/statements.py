@@ -36,7 +36,7 @@ from tracejit.frontend.exceptions import raise_
 from tracejit.frontend.expressions import Expressions
 from tracejit.frontend.imports import import_
 from tracejit.frontend.indexing import Indexing
-from tracejit.frontend.iterators import one_by_one
+from tracejit.frontend.iterators import made_for, one_by_one
 from tracejit.frontend.joins import Join, Side, end_of
 from tracejit.frontend.lists import Lists, require_unshared
 from tracejit.frontend.loops import LoopLowering, Plan
@@ -160,9 +160,7 @@ class Statements:
         self.ctx.at(s)
         match s:
             case ast.Assign(targets, value):
-                made = self.expressions.value(value)
-                if isinstance(value, ast.GeneratorExp):  # which what runs over it uses up
-                    made = self.calls.call_object(iter, [made], {}, value)
+                made = made_for(self.calls, targets, value)
                 for target in targets:
                     self.bind(target, made)
             case ast.AnnAssign(target, _, value):
@@ -437,8 +435,7 @@ class Statements:
             return
         seq = self.expressions.iterable(runs_over, s.iter)
         self.over(s, seq)
-        if isinstance(runs_over, ListValue) and seq.static is not None and len(runs_over.items) != seq.static:
-            self.lists.grown(runs_over, s.iter)  # there are other trips than it had items at first
+        self.lists.require_length(seq.known, s.iter)
 
     def over(self, s: ForLoop, seq: SequenceValue) -> None:
         """A loop over a sequence."""

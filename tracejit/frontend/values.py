@@ -203,6 +203,7 @@ class SequenceValue:
     static: int | None = None
     range: tuple[Size, Size, Size] | None = None  #: start, stop and step, for what `range` made
     sources: frozenset[int] = frozenset()  #: classes of the arrays and growing lists that items are read from
+    known: tuple[tuple[ListValue, int], ...] = ()  #: lists of known length that it runs over, and how long they were
     once: Once | None = None  #: for what Python's iterators are, which are used up by what runs over them
     is_manager: bool = False  #: whether `with` enters it, and gives it itself
 
