@@ -401,3 +401,29 @@ def test_no_values_to_put_change_nothing() -> None:
         return np.quantile(x, [0, 1]), np.histogram(x, range=(0, 1))
 
     check(put, np.array([0.3, -1.2, 2.5, 0.7]))
+
+
+class Named(dict):
+    __getattr__ = dict.__getitem__
+
+
+class Lasting(list):
+    def __len__(self):
+        return 50
+
+
+class Measured(np.ndarray):
+    pass
+
+
+NAMED = Named(a=1)
+
+
+def test_containers_of_classes_of_the_user_are_refused() -> None:
+    for argument in (NAMED, Lasting([1, 2]), {"a": NAMED}):
+        with pytest.raises(tj.ScriptError, match="a script takes plain containers, not (Named|Lasting), a subclass of"):
+            tj.script(lambda x: len(x))(argument)
+    with pytest.raises(tj.ScriptError, match="a script takes plain containers, not Named, a subclass of dict"):
+        tj.script(lambda x: x + NAMED.a)(1)
+    with pytest.raises(tj.ScriptError, match="a script computes with plain arrays, not .*Measured"):
+        tj.script(lambda x: x + 1)(np.ones(2).view(Measured))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from types import BuiltinMethodType, MappingProxyType, MethodType
@@ -155,6 +155,9 @@ class NumbersSpec:
 
 Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec | NumbersSpec
 
+#: Containers whose items, length and attributes scripts know.
+_CONTAINERS = (tuple, list, dict, set, OrderedDict, defaultdict, Counter)
+
 #: A list with more numbers than these is one run-time value where that is asked for; of a shorter one, each number is.
 FEW_NUMBERS = 16
 
@@ -176,7 +179,7 @@ def _by_value(x: Any) -> bool:
 def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
     """The spec of an ndarray. Subclasses that give operators another meaning are refused: code does not have it."""
     kind = type(array)
-    if kind is not np.ndarray and isinstance(array, np.ma.MaskedArray | np.matrix):
+    if isinstance(array, np.ndarray) and kind not in (np.ndarray, np.memmap):
         raise TypeError(
             f"a script computes with plain arrays, not {kind.__module__.replace('.core', '')}.{kind.__name__}"
         )
@@ -189,6 +192,21 @@ def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: 
     device = "cuda" if hasattr(array, "__cuda_array_interface__") else "cpu"
     native = device == "cuda" or (bool(flags.aligned) and array.dtype.isnative)  # type: ignore[union-attr]
     return ArraySpec(dtype, dims, contiguous and native, tensor, requires_grad, is_writeable(array), device)
+
+
+class OwnContainer(TypeError):
+    """A container of a class of the user is none that a script takes."""
+
+    instead = "make it a plain dict, list, tuple or set, a NamedTuple or a dataclass"
+
+
+def require_plain(container: Any) -> None:
+    """Raise `OwnContainer` for one of a class that may give items, length or attributes another meaning."""
+    kind = type(container)
+    is_known = kind in _CONTAINERS or hasattr(kind, "_fields") or kind.__module__.startswith("tracejit.")
+    if not is_known and isinstance(container, tuple | list | dict | set):
+        base = next(c for c in _CONTAINERS if isinstance(container, c))
+        raise OwnContainer(f"a script takes plain containers, not {kind.__name__}, a subclass of {base.__name__}")
 
 
 def require_dtype(value: Any) -> None:
@@ -266,6 +284,7 @@ def spec_of(value: Any, static: bool = False, any_size: bool = False, numbers: b
         return array_spec(value._data, True, value.requires_grad, any_size)
     if isinstance(value, np.ndarray):
         return array_spec(value, False, any_size=any_size)
+    require_plain(value)
     if isinstance(value, set):
         return StaticSpec(ItemsOfSet(value))
     if static or value is None or isinstance(value, bool | str | bytes):

@@ -31,6 +31,7 @@ from tracejit.frontend.signature import (
     MISSING,
     Access,
     ArraySpec,
+    OwnContainer,
     Spec,
     StaticSpec,
     TreeSpec,
@@ -38,6 +39,7 @@ from tracejit.frontend.signature import (
     contents,
     refined,
     require_dtype,
+    require_plain,
     spec_of,
     tree_children,
 )
@@ -202,6 +204,10 @@ class Statics:
         return made
 
     def new_container(self, value: Any, access: Access) -> FrontValue:
+        try:
+            require_plain(value)
+        except OwnContainer as error:
+            raise ScriptError(str(error), self.ctx.b.span, instead=error.instead) from None
         keys, children = tree_children(value)
         self.guards[access] = TreeSpec(type(value), keys, ())
         kind = "item" if isinstance(value, dict) else "tuple" if isinstance(value, tuple) else "list"

@@ -408,7 +408,7 @@ class ScriptedFunction(FastCallable):
             spec = spec_of(value, numbers=self._takes_numbers)
             return refined(spec, Access(index), value, self._static, self._sizes) if self._refined else spec
         except TypeError as error:
-            reason, instead = f"argument {self._names[index]!r}: {error}", CONVERSION
+            reason, instead = f"argument {self._names[index]!r}: {error}", getattr(error, "instead", CONVERSION)
             raise ScriptError(reason, self.source.span(self.source.node), instead=instead) from None
 
     @property
