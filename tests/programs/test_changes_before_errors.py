@@ -15,6 +15,7 @@ from tests.programs.cases import A, Cases, T, run
 from tests.programs.effects import generate
 from tests.programs.test_random_effects import load
 from tracejit import nn
+from tracejit.frontend.reports import Reports
 
 case = Cases()
 
@@ -444,6 +445,24 @@ def test_what_checks_report_grows_with_the_changes_and_not_with_their_product_wi
         told = [operands.count("%") for operands in re.findall(r"(?:pending|report)\((.*?)\)", str(script.graph))]
         sizes.append(sum(told) / n**2)
     assert 0 < sizes[2] < 1.2 * sizes[1] < 1.5 * sizes[0]
+
+
+def _train_once(net, optimiser, x):
+    optimiser.zero_grad()
+    (net(x) ** 2).mean().backward()
+    optimiser.step()
+
+
+@pytest.mark.compiled
+def test_what_is_pending_is_not_looked_for_at_each_check_of_a_training(monkeypatch):
+    looked = []
+    inner = Reports.pending_now
+    monkeypatch.setattr(Reports, "pending_now", lambda self, latest: looked.append(latest) or inner(self, latest))
+    net = nn.Sequential(*(nn.Linear(2, 2) for _ in range(3)))
+    script = tj.script(_train_once)
+    script(net, tj.optim.Adam(net.parameters()), T(2, 2))
+    checks = len(re.findall(r"\bcheck(?:_eq)?\(", str(script.graph)))
+    assert 0 < len(looked) < checks / 2
 
 
 THING = Thing()

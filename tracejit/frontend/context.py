@@ -26,7 +26,7 @@ from tracejit.frontend.merged_lists import MergedLists
 from tracejit.frontend.restarts import NeedsStatic, NeedsUnrolling
 from tracejit.frontend.sizes import Sizes, key
 from tracejit.frontend.source import FunctionSource, note_read
-from tracejit.frontend.storage import Storage, is_just_made, is_update, may_have_raised_since
+from tracejit.frontend.storage import Makers, Storage, is_just_made, is_update
 from tracejit.frontend.trips import Growing
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -120,6 +120,7 @@ class Context:
     tensors: bool = False
     undecided: bool = False  #: whether arrays made here may turn out to be Tensors: no argument is an array
     storage: Storage = field(default_factory=Storage)
+    makers: Makers = field(default_factory=Makers)
     sizes: Sizes = field(default_factory=Sizes)
     heap: Heap = field(default_factory=Heap)
     elements: Elements = field(default_factory=Elements)
@@ -548,7 +549,8 @@ class Context:
             return False
         if storage in self.settled:
             return True
-        return may_have_raised_since(base, [*self.outer_builders, self.b]) or not is_just_made(value, self.b.ops)
+        has_raised = self.makers.may_have_raised_since(base, [*self.outer_builders, self.b])
+        return has_raised or not is_just_made(value, self.b.ops)
 
     def _write_part(self, storage: int) -> None:
         """A part of an array has been written: the array changes with it."""

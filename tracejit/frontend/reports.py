@@ -270,8 +270,12 @@ class Reports:
                 return ()
         if not isinstance(holds, ArrayView):
             return None
-        is_alone = holds.storage not in ctx.maybe_views and not ctx.storage.partners(holds.storage)
-        return (holds, ctx.storage.bases.get(holds.storage)) if is_alone else None
+        if holds.storage in ctx.maybe_views:
+            return None
+        for _, is_same in ctx.storage.partners(holds.storage):
+            if is_same is not True:  # else its content follows what is written there
+                return None
+        return holds, ctx.storage.bases.get(holds.storage)
 
     def following(
         self, latest: _Pending | None, told: dict[object, _Told]

@@ -105,21 +105,26 @@ class Storage:
                 self.bases[other] = _sync(b, flag, base, old, apart)
 
 
-def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
-    """Whether something that can raise stands between a write that led to this content and the present place.
+class Makers:
+    """Which ops of the open blocks make a value, found without a walk over all that is there."""
 
-    `builders` are those of the open blocks, outermost first. What no op makes (a parameter) is content that its memory
-    has already; a whole new content ends the search, the writes before it were asked about when it was stored.
-    """
-    versions = {value}
-    raised = False
-    for b in reversed(builders):
-        for op in reversed(b.ops):
-            raised = raised or (
-                bool(op.blocks) and any(inner.defn.effect for block in op.blocks for inner in walk(block))
-            )
-            if not versions.isdisjoint(op.results):
-                if raised:
+    def __init__(self) -> None:
+        self._blocks: dict[int, _Ops] = {}
+
+    def may_have_raised_since(self, value: Value, builders: Sequence[Builder]) -> bool:
+        """Whether something that can raise stands between a write that led to this content and the present place.
+
+        `builders` are those of the open blocks, outermost first. What no op makes (a parameter) is content that its
+        memory has already; a whole new content ends the search, the writes before it were asked about when it was
+        stored.
+        """
+        versions = {value}
+        raised = False
+        for b in reversed(builders):
+            ops = self._of(b.ops)
+            while (at := max(ops.places.get(v, -1) for v in versions)) >= 0:
+                op = b.ops[at]
+                if raised or ops.raises > at or _raises_inside(op):
                     return True
                 for i, result in enumerate(op.results):
                     if result in versions:
@@ -127,8 +132,43 @@ def may_have_raised_since(value: Value, builders: Sequence[Builder]) -> bool:
                         versions.update(_older(op, i))
                 if not versions:
                     return False
-            raised = raised or bool(op.defn.effect)
-    return False
+            raised = raised or ops.raises >= 0
+        return False
+
+    def _of(self, ops: list[Op]) -> _Ops:
+        known = self._blocks.get(id(ops))
+        if known is None or not known.are_there():
+            known = self._blocks[id(ops)] = _Ops(ops)
+        known.follow()
+        return known
+
+
+class _Ops:
+    """The ops of a block so far: the place of what makes each value, and of the last that can raise."""
+
+    def __init__(self, ops: list[Op]) -> None:
+        self.ops = ops
+        self.places: dict[Value, int] = {}
+        self.raises = -1
+        self._last: Op | None = None
+        self._count = 0
+
+    def are_there(self) -> bool:
+        """Whether those that were looked at are still there: blocks are lowered again from some place on."""
+        return not self._count or (len(self.ops) >= self._count and self.ops[self._count - 1] is self._last)
+
+    def follow(self) -> None:
+        """Look at those that were added."""
+        for at in range(self._count, len(self.ops)):
+            self._last = op = self.ops[at]
+            self.places.update(dict.fromkeys(op.results, at))
+            if op.defn.effect or _raises_inside(op):
+                self.raises = at
+        self._count = len(self.ops)
+
+
+def _raises_inside(op: Op) -> bool:
+    return any(inner.defn.effect for block in op.blocks for inner in walk(block))
 
 
 def is_update(value: Value, content: Value, ops: Sequence[Op]) -> bool:
