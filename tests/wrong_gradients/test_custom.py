@@ -98,7 +98,7 @@ def test_rules_that_always_raise_say_what_and_where() -> None:
         tj.grad(own)(X)
     assert caught.value.filename == __file__
     own.defvjp(lambda x: (x.sum(), x), lambda g: (g,))
-    with pytest.raises(ScriptError, match=r"backward of f always raises TypeError: <lambda>\(\) takes 1 pos"):
+    with pytest.raises(ScriptError, match=r"backward of f always raises TypeError: .*<lambda>\(\) takes 1 pos"):
         tj.grad(own)(X)
     own.defvjp(lambda x: (x, x), lambda x, g: (x,))
     with pytest.raises(ScriptError, match="the forward of f gives a 1-d array of float64, and f itself"):
