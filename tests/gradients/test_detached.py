@@ -207,3 +207,18 @@ def other_memory(w, x, n):
 def test_what_is_refused(fn: Callable[..., Any], reason: str) -> None:
     with pytest.raises(ScriptError, match=reason):
         outcome(script(fn))
+
+
+@pytest.mark.compiled
+def test_a_write_that_reaches_what_a_derivative_needs_on_one_path_is_refused() -> None:
+    def fn(w, x, n):
+        h = x * 1.0
+        loss = (h * w).sum()
+        if n > 5:
+            h = tj.tanh(h * w)
+        h.data.mul_(0.5)
+        loss.backward()
+
+    w, x = (tj.tensor([0.5, 2.0], dtype=tj.float64, requires_grad=asks) for asks in (True, False))
+    with pytest.raises(tj.NotDifferentiable, match="may be changed in place meanwhile"):
+        script(fn)(w, x, 3)

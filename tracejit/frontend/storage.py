@@ -236,8 +236,8 @@ def _followed(b: Builder, new: Value, old: Value, apart: bool) -> Value:
 
 def _sync(b: Builder, flag: Value, new: Value, old: Value, apart: bool) -> Value:
     """`new` where the flag holds, else `old`; their sizes may differ where it does not hold."""
-    if new.type == old.type:
-        return b.emit("sync", (flag, _followed(b, new, old, apart), old), names=(old.name,))[0]
+    if new.type == old.type and not apart:
+        return b.emit("sync", (flag, new, old), names=(old.name,))[0]
     then, orelse = b.nested(), b.nested()
     written = _followed(then, new, old, apart)
     blocks = (then.block((), (written,), "then"), orelse.block((), (old,), "else"))
