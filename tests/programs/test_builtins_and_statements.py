@@ -564,6 +564,43 @@ def keywords_named_as_parameters(n):
     return of_any_names(1, 2, a=n), of_any_names(a=n), behind_a_slash(1, x=n), made.args, made.given
 
 
+@case(
+    (("a", 1),),
+    (("b", 2, 3),),
+    ({"k": 1, "z": 2},),
+    ({"j": 5},),
+    ([1, 7],),
+    ([7, 2],),
+    ([3, 3],),
+    (4,),
+    (2.5,),
+    (None,),
+)
+def alternatives_that_bind_names(c):
+    match c:
+        case ("a", x) | ("b", _, x):
+            return x
+        case {"k": k, **rest} | {"j": k, **rest}:
+            return k, rest
+        case [1, y] | [y, 2]:
+            return y
+        case int(n) | float(n):
+            return n * 2
+        case None | False:
+            return -1
+    return -2
+
+
+@case((1, 2), (4, 1), (7, 5))
+def identity_of_truths(a, x):
+    done = a > 3
+    n = 0
+    while done is False and n < 3:
+        n += 1
+        done = n > x
+    return n, done is True, (a > 5) is not True, n is False
+
+
 @pytest.mark.parametrize(("fn", "calls"), case.programs, ids=case.ids)
 def test_compiled_is_plain_python(fn: Program, calls: tuple[tuple[Any, ...], ...]) -> None:
     run(fn, calls)

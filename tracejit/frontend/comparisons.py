@@ -1,4 +1,4 @@
-"""Comparisons of containers: order, equality of dicts, `in`."""
+"""Comparisons of containers: order, equality of dicts, `in`; `is`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from tracejit.frontend.values import (
     DictValue,
     FrontValue,
     GeneratorValue,
+    GrowingList,
+    ListValue,
     MessageValue,
     Number,
+    ObjectValue,
     Static,
     TupleValue,
     type_name,
 )
 from tracejit.ir.core import Value
+from tracejit.ir.types import BOOL
 
 if TYPE_CHECKING:
     from tracejit.frontend.expressions import Expressions
@@ -88,6 +92,30 @@ def lists(e: Expressions, op: str, x: FrontValue, y: FrontValue, node: ast.AST) 
         return same if op == "eq" else e.negated(same, node)
     made = e.calls.call_object(less, [x, y] if op in ("lt", "ge") else [y, x], {}, node)
     return made if op in ("lt", "gt") else e.negated(made, node)
+
+
+def identical(e: Expressions, left: FrontValue, right: FrontValue, node: ast.AST) -> FrontValue:
+    """`is`: between compile-time objects, and with None, True and False."""
+    if isinstance(left, Static) and isinstance(right, Static):
+        return Static(left.value is right.value)
+    if any(isinstance(x, Static) and x.value is None for x in (left, right)):
+        return Static(False)
+    for x, y in ((left, right), (right, left)):
+        if isinstance(x, Static) and isinstance(x.value, bool) and isinstance(y, Number) and y.weak:
+            return Static(False) if y.dtype != BOOL else y if x.value else e.negated(y, node)
+        if isinstance(x, Static) and isinstance(x.value, bool) and isinstance(y, TupleValue | ListValue | GrowingList):
+            return Static(False)
+    if left is right:
+        return Static(True)
+    if isinstance(left, ListValue) and isinstance(right, ListValue) and not e.ctx.level:
+        return Static(False)
+    kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
+    merged = e.ctx.heap.merged
+    is_known = all(isinstance(x, kinds) and (isinstance(x, Static) or x not in merged) for x in (left, right))
+    one_array = isinstance(left, ArrayView) != isinstance(right, ArrayView)
+    if is_known and (one_array or any(isinstance(x, DictValue | ObjectValue) for x in (left, right))):
+        return Static(False)
+    e.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
 
 
 def either(e: Expressions, x: FrontValue, y: FrontValue, node: ast.AST) -> FrontValue:

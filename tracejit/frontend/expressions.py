@@ -309,25 +309,7 @@ class Expressions:
             if isinstance(x, ChoiceValue):
                 return each(self, x, lambda o, y=y: self.identical(o, y, node), node)
         same = self.calls.objects.same(left, right)
-        return Static(self.is_same(left, right, node)) if same is None else same
-
-    def is_same(self, left: FrontValue, right: FrontValue, node: ast.AST) -> bool:
-        """`is`: between compile-time objects, and with None."""
-        if isinstance(left, Static) and isinstance(right, Static):
-            return left.value is right.value
-        if any(isinstance(x, Static) and x.value is None for x in (left, right)):
-            return False
-        if left is right:
-            return True
-        if isinstance(left, ListValue) and isinstance(right, ListValue) and not self.ctx.level:
-            return False
-        kinds = (DictValue, ObjectValue, Number, ArrayView, TupleValue, Static)
-        merged = self.ctx.heap.merged
-        is_known = all(isinstance(x, kinds) and (isinstance(x, Static) or x not in merged) for x in (left, right))
-        one_array = isinstance(left, ArrayView) != isinstance(right, ArrayView)
-        if is_known and (one_array or any(isinstance(x, DictValue | ObjectValue) for x in (left, right))):
-            return False
-        self.ctx.refuse(node, "'is' compares compile-time objects and None only", "use ==")
+        return comparisons.identical(self, left, right, node) if same is None else same
 
     def condition(self, node: ast.expr) -> bool | Value:
         """The truth of an expression that is a condition only."""

@@ -96,7 +96,7 @@ STATEMENTS = (
     ),
     Construct(
         "`match`",
-        "literals, names, `|`, sequences, dicts, `int()` and its like, classes with keywords, guards",
+        "literals, names, `|`, sequences, dicts with `**rest`, `int()` and its like, classes with keywords, guards",
         "match (n, {'a': n}, [n, 2, 3]):\n    case (None, _, _):\n        return 0\n"
         "    case (_, {'a': 7}, [_, *rest]):\n"
         "        return len(rest)\nmatch n:\n    case 0:\n        r = 0\n"

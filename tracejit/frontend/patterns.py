@@ -7,6 +7,7 @@ is read. A `match` with any other pattern stays as it is, and is refused.
 from __future__ import annotations
 
 import ast
+import copy
 from typing import Any
 
 #: Classes whose pattern `C(x)` matches the subject itself.
@@ -76,14 +77,16 @@ class Rewriter(ast.NodeTransformer):
                 if name is not None:
                     names.append((name, subject))
             case ast.MatchOr(patterns):
-                tests.append(ast.BoolOp(ast.Or(), [self.alone(subject, p) for p in patterns]))
+                self.alternatives(subject, patterns, tests, names)
             case ast.MatchSequence(patterns):
                 self.sequence(subject, patterns, tests, names)
-            case ast.MatchMapping(keys, patterns, None):
+            case ast.MatchMapping(keys, patterns, rest):
                 tests.append(_is_instance(subject, ast.Name("dict", ast.Load())))
                 for key, inner in zip(keys, patterns, strict=True):
                     tests.append(ast.Compare(key, [ast.In()], [subject]))
                     self.pattern(ast.Subscript(subject, key, ast.Load()), inner, tests, names)
+                if rest is not None:
+                    names.append((rest, _without(subject, keys)))
             case ast.MatchClass(cls, [], attributes, inner_patterns):
                 tests.append(_is_instance(subject, cls))
                 for name, inner in zip(attributes, inner_patterns, strict=True):
@@ -118,14 +121,36 @@ class Rewriter(ast.NodeTransformer):
             at = i if not stars or i < stars[0] else i - len(patterns)
             self.pattern(ast.Subscript(subject, ast.Constant(at), ast.Load()), inner, tests, names)
 
-    def alone(self, subject: ast.expr, pattern: ast.pattern) -> ast.expr:
-        """An alternative, which binds nothing."""
-        tests: list[ast.expr] = []
-        names: list[tuple[str, ast.expr]] = []
-        self.pattern(subject, pattern, tests, names)
-        if names:
-            raise _Unknown
-        return ast.BoolOp(ast.And(), tests) if len(tests) > 1 else tests[0] if tests else ast.Constant(True)
+    def alternatives(
+        self,
+        subject: ast.expr,
+        patterns: list[ast.pattern],
+        tests: list[ast.expr],
+        names: list[tuple[str, ast.expr]],
+    ) -> None:
+        """One of several patterns, which bind the same names: each to what the first that fits says."""
+        found: list[tuple[ast.expr, dict[str, ast.expr]]] = []
+        for pattern in patterns:
+            own_tests, own_names = list[ast.expr](), list[tuple[str, ast.expr]]()
+            self.pattern(subject, pattern, own_tests, own_names)
+            fits = ast.BoolOp(ast.And(), own_tests) if len(own_tests) > 1 else (*own_tests, ast.Constant(True))[0]
+            found.append((fits, dict(own_names)))
+        tests.append(ast.BoolOp(ast.Or(), [fits for fits, _ in found]))
+        *others, (_, last) = found
+        for name, value in last.items():
+            for fits, own in reversed(others):
+                if ast.dump(own[name]) != ast.dump(value):
+                    value = ast.IfExp(copy.deepcopy(fits), own[name], value)
+            names.append((name, value))
+
+
+def _without(subject: ast.expr, keys: list[ast.expr]) -> ast.expr:
+    """What a dict holds beside some keys."""
+    items = ast.Call(ast.Attribute(subject, "items", ast.Load()), [], [])
+    pair = ast.Tuple([ast.Name("$key", ast.Store()), ast.Name("$item", ast.Store())], ast.Store())
+    other = ast.Compare(ast.Name("$key", ast.Load()), [ast.NotIn()], [ast.Tuple(keys, ast.Load())])
+    loop = ast.comprehension(pair, items, [other], 0)
+    return ast.DictComp(ast.Name("$key", ast.Load()), ast.Name("$item", ast.Load()), [loop])
 
 
 def _is_instance(subject: ast.expr, cls: ast.expr) -> ast.expr:

@@ -102,6 +102,9 @@ class Graph:
 
         return print_graph(self)
 
+    def __repr__(self) -> str:
+        return str(self)  # where a graph is looked at, its parts are not
+
     def content_hash(self) -> str:
         """SHA-256 of the canonical text, in hexadecimal."""
         return hashlib.sha256(str(self).encode()).hexdigest()
