@@ -427,3 +427,22 @@ def test_containers_of_classes_of_the_user_are_refused() -> None:
         tj.script(lambda x: x + NAMED.a)(1)
     with pytest.raises(tj.ScriptError, match="a script computes with plain arrays, not .*Measured"):
         tj.script(lambda x: x + 1)(np.ones(2).view(Measured))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    "called",
+    [
+        lambda u, x: int(u[1]),
+        lambda u, x: round(u[1]),
+        lambda u, x: range(u[1]),
+        lambda u, x: u.tolist(),
+        lambda u, x: u.item(1),
+        lambda u, x: math.floor(u[1]),
+        lambda u, x: x[u[1]],
+        lambda u, x: x[: u[1]],
+    ],
+)
+def test_unsigned_numbers_beyond_python_ints_here_are_overflow_errors(called: Any) -> None:
+    with pytest.raises(OverflowError, match="too large"):
+        tj.script(called)(np.array([1, 2**64 - 1], np.uint64), np.arange(4.0))

@@ -516,7 +516,8 @@ def require_single(c: Calls, x: ArrayView, kind: str, message: str) -> None:
 def python_number(c: Calls, x: Number) -> Number:
     """A scalar as the Python number of its kind."""
     wide = {"b": BOOL, "i": I64, "u": I64, "f": F64, "c": C128}[x.dtype.kind]
-    return Number(c.gradients.as_python(x, c.arith.scalar(x, wide)), weak=True)
+    value = c.ctx.signed(x.value) if x.dtype.is_integer else c.arith.scalar(x, wide)
+    return Number(c.gradients.as_python(x, value), weak=True)
 
 
 def _fill(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:

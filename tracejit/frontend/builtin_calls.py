@@ -113,9 +113,9 @@ def _integer(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
         return _integer(c, c.ctx.element(value, ()), node)
     if isinstance(value, Number) and value.dtype == BOOL and not (value.weak or c.ctx.tensors):
         return c.arith.mismatch(TypeError("'numpy.bool' object cannot be interpreted as an integer"), node)
-    if isinstance(value, Number) and value.dtype != I64:
-        return Number(c.arith.scalar(value, I64), weak=True)
-    return value
+    if isinstance(value, Number) and value.dtype.is_integer:
+        return value if value.dtype == I64 else Number(c.ctx.signed(value.value), weak=True)
+    return Number(c.arith.scalar(value, I64), weak=True) if isinstance(value, Number) else value
 
 
 @handles(zip)
@@ -292,7 +292,7 @@ def _int(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node: 
         return whole(c, c.ctx.b.emit("trunc", (value,))[0])
     if x.dtype.is_complex:
         return c.arith.mismatch(TypeError("int() argument must be a real number, not 'complex'"), node)
-    return Number(c.arith.scalar(x, I64), weak=True)
+    return Number(c.ctx.signed(x.value) if x.dtype.is_integer else c.arith.scalar(x, I64), weak=True)
 
 
 @handles(float)
@@ -359,7 +359,7 @@ def _round(c: Calls, args: list[FrontValue], kwargs: dict[str, FrontValue], node
     if isinstance(x, Number) and x.dtype.is_float:
         return whole(c, c.ctx.b.emit("round", (c.arith.scalar(x, F64),))[0])
     if isinstance(x, Number) and x.dtype.is_integer:
-        return Number(c.arith.scalar(x, I64), weak=True)
+        return Number(c.ctx.signed(x.value), weak=True)
     return x if is_python_number(x) else c.arith.typed("round", node, x)
 
 

@@ -47,7 +47,7 @@ from tracejit.frontend.write_checks import MaybeView, Part, require_writeable
 from tracejit.ir.builder import Builder, Handle
 from tracejit.ir.core import Value
 from tracejit.ir.opdef import OpDef
-from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, DType, ScalarType, TensorType
+from tracejit.ir.types import BOOL, BY_NUMPY_NAME, C128, F64, I64, U64, DType, ScalarType, TensorType
 
 if TYPE_CHECKING:
     from tracejit.frontend.recursion import Recursion
@@ -401,7 +401,7 @@ class Context:
             case Number() if value.dtype == I64:
                 return value.value if not isinstance(value.value.known, int) else value.value.known
             case Number() if value.dtype.is_integer:
-                return self.b.emit("cast", (value.value,), {"dtype": I64})[0]
+                return self.signed(value.value)
             case ArrayView() if value.rank == 0 and value.dtype.is_integer:
                 return self.as_size(self.element(value, ()), node)
             case GrowingList() | SharedList():
@@ -412,6 +412,16 @@ class Context:
                 self.at(node)
                 text = f"'{type_name(value)}' object cannot be interpreted as an integer"
                 self.check_false("TypeError", text)
+
+    def signed(self, x: Value) -> Value:
+        """An integer as the i64 of a Python int: a uint64 that leaves it is an OverflowError."""
+        if x.type == ScalarType(I64):
+            return x
+        made = self.b.emit("cast", (x,), {"dtype": I64}, names=(x.name,))[0]
+        if x.type == ScalarType(U64):
+            fits = self.b.emit("ge", (made, self.size_value(0)))[0]
+            self.check(fits, "OverflowError", "Python int too large to convert to C long")
+        return made
 
     def size_value(self, size: Size) -> Value:
         """A size as an i64 value."""

@@ -66,7 +66,7 @@ def math_call(
             calls.ctx.b.emit("mul", (calls.arith.scalar(args[0], F64), _constant(calls, factor)))[0], weak=True
         )
     if name in _WHOLE and isinstance(args[0], Number) and args[0].dtype.is_integer:
-        return Number(calls.arith.scalar(args[0], I64), weak=True)
+        return Number(calls.ctx.signed(args[0].value), weak=True)
     values = [calls.arith.scalar(a, F64) for a in args]
     b = calls.ctx.b
     if name in _PREDICATES:
