@@ -145,3 +145,11 @@ def test_the_text_of_a_tensor_says_whether_it_asks_for_gradients(capsys: pytest.
             shown.append(capsys.readouterr().out)
         assert shown[0] == shown[1]
         assert "requires_grad=True" in shown[0]
+
+
+def test_texts_of_narrow_numbers_have_their_digits() -> None:
+    def shown(x, h, c):
+        print(c[0])
+        return str(x[0]), repr(x[1]), f"{x[0]!r} {x[0]}", "%s" % h[0], str([x[0], h[0]]), str(c[0])  # noqa: UP031
+
+    check(shown, np.float32([0.1, 1 / 3]), np.float16([0.1]), np.complex64([0.1 + 0.2j]))

@@ -41,7 +41,7 @@ from tracejit.frontend.values import (
     type_name,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.types import BOOL
+from tracejit.ir.types import BOOL, real_dtype
 from tracejit.messages import escape, hidden
 from tracejit.records import record
 
@@ -183,7 +183,7 @@ class Text:
         if self.c.ctx.tensors and isinstance(value, Number) and not value.weak and not value.dtype.is_complex:
             self.scalar_tensor(value, array)
             return self
-        narrow = isinstance(value, Number | ArrayView) and value.dtype.is_float and value.dtype.bits < 64
+        narrow = isinstance(value, Number | ArrayView) and value.dtype.is_inexact and real_dtype(value.dtype).bits < 64
         return self.show(value, "!s" if narrow else "")
 
     def own_text(self, value: FrontValue, conversion: str) -> FrontValue | None:

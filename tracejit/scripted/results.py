@@ -79,7 +79,7 @@ class ResultBuilder:
                 return self.build(value) if self.outputs[some] else None
             case TextLeaf(template, values, arrays):
                 shown = [raw_array(self.outputs[i]) for i in arrays]
-                return filled(template, [self.number(self.outputs[i], True) for i in values], shown)
+                return filled(template, [self.in_text(self.outputs[i]) for i in values], shown)
             case ChoiceLeaf(index, options):
                 return options[int(self.outputs[index])]
             case ChosenLeaf(shares, tree):
@@ -188,6 +188,11 @@ class ResultBuilder:
             found.append(flat[start:stop].reshape(shape))
             start = stop
         return found
+
+    def in_text(self, value: Any) -> Any:
+        """A number that text shows: a narrow float stays NumPy's, which has fewer digits."""
+        is_narrow = isinstance(value, np.floating) and not isinstance(value, float)
+        return value if is_narrow else self.number(value, True)
 
     def number(self, value: Any, weak: bool) -> Any:
         if isinstance(value, Tensor):
