@@ -368,6 +368,14 @@ def test_ranges_of_floats_count_on_from_their_first_two() -> None:
     check(ranges, 0.1, np.float32(0.3), tolerance=0.0)
 
 
+def test_grids_and_lines_are_numpys_to_the_bit() -> None:
+    def grids(a: float, f: Any) -> Any:
+        lines = np.linspace(f, f * 3, 7), np.linspace(f, 0.7, 6, endpoint=False), np.r_[a:1:0.2]
+        return lines, np.ogrid[a:1:0.2], np.mgrid[a:1:7j, 0.2:0.7:4j], np.mgrid[a:1:0.2, 0:1:0.3]
+
+    check(grids, 0.1, np.float32(0.3), tolerance=0.0)
+
+
 def test_trapezoids_of_small_integers_wrap() -> None:
     check(lambda u: (np.trapezoid(u), np.trapezoid(u, u), np.trapezoid(u, dx=2)), np.array([200, 100, 7], np.uint8))
 

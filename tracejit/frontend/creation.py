@@ -313,25 +313,27 @@ def _linspace(c: Calls, a: Arguments) -> FrontValue:
         return c.call_object(
             linspace, [*bounds, *(a[k] for k in ("num", "endpoint", "retstep", "dtype", "axis"))], {}, a.node
         )
-    first, last = (c.arith.scalar(v, F64) for v in bounds)
-    gaps = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": F64})[0]
-    parts = b.emit("maximum", (gaps, b.constant(1.0, ScalarType(F64))))[0]
+    own = None if c.ctx.tensors or all(map(is_python_number, bounds)) else _common_float(c, bounds)
+    wide = own or F64  # NumPy computes in the dtype of the ends
+    first, last = (c.arith.scalar(v, wide) for v in bounds)
+    gaps = b.emit("cast", (c.ctx.size_value(c.ctx.sizes.sub(b, count, 1) if ends else count),), {"dtype": wide})[0]
+    parts = b.emit("maximum", (gaps, b.constant(1.0, ScalarType(wide))))[0]
     step = b.emit("div", (b.emit("sub", (last, first))[0], parts))[0]
-    places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": F64})[0])
+    places = c.ctx.fresh(b.emit("iota", (c.ctx.size_value(count),), {"axis": 0, "dtype": wide})[0])
     weak = [Number(v, weak=True) for v in (step, first, last, parts)]
     made = c.arith.typed("add", a.node, c.arith.typed("mul", a.node, places, weak[0]), weak[1])
     if ends and count != 1:
         at_end = c.arith.typed("eq", a.node, places, weak[3])
         made = c.arith.typed("select", a.node, at_end, weak[2], made)
-    dtype = _dtype(c, a, None if c.ctx.tensors or all(map(is_python_number, bounds)) else _common_float(c, bounds))
+    dtype = _dtype(c, a, own)
     made = c.arith.typed("floor", a.node, made) if dtype.is_integer else made
     assert isinstance(made, ArrayView)
     made = converted(c, made, dtype)
     if not a.static("retstep"):
         return made
-    some = b.emit("gt", (gaps, b.constant(0.0, ScalarType(F64))))[0]
+    some = b.emit("gt", (gaps, b.constant(0.0, ScalarType(wide))))[0]
     return TupleValue(
-        (made, Number(b.emit("select", (some, step, b.constant(math.nan, ScalarType(F64))))[0], weak=False))
+        (made, Number(b.emit("select", (some, step, b.constant(math.nan, ScalarType(wide))))[0], weak=False))
     )
 
 

@@ -41,16 +41,25 @@ def _slice_of(item: FrontValue) -> FrontValue:
     return item
 
 
-def _line(calls: Calls, item: FrontValue, node: ast.AST) -> ArrayView:
-    """The numbers of a slice: by its step, or as many as an imaginary step says."""
+def _line(calls: Calls, item: FrontValue, node: ast.AST, several: bool = False) -> ArrayView:
+    """The numbers of a slice: by its step, or as many as an imaginary step says; those of one slice are NumPy's
+    `arange`, which counts on from the first two, those of `several` multiples of their steps."""
     if not isinstance(item, SliceValue) or item.stop is None:
         calls.ctx.refuse(node, "a grid is made of slices with a stop", "np.mgrid[0:n, 0:m]")
     start, step = item.start or Static(0), item.step
     if _is_complex(step):
         count = calls.call_object(int, [calls.call_object(abs, [step or Static(0)], {}, node)], {}, node)
-        made = function(calls, "linspace", [start, item.stop, count], {}, node)
+        if not several:
+            made = function(calls, "linspace", [start, item.stop, count], {}, node)
+        else:
+            binary, typed = calls.arith.binary, calls.arith.typed
+            gaps = calls.call_object(max, [binary("sub", count, Static(1), node), Static(1)], {}, node)
+            width = binary("div", binary("sub", item.stop, start, node), gaps, node)
+            places = function(calls, "arange", [count], {}, node)
+            made = typed("add", node, typed("mul", node, places, width), start)
     else:
-        made = function(calls, "arange", [start, item.stop, step or Static(1)], {}, node)
+        counts_on = not (several or calls.ctx.tensors)
+        made = function(calls, "arange", [start, item.stop, step or Static(1)], {}, node, counts_on)
     assert isinstance(made, ArrayView)
     return made
 
@@ -63,7 +72,7 @@ def _is_complex(step: FrontValue | None) -> bool:
 
 def _grid(calls: Calls, items: list[FrontValue], dense: bool, several: bool, node: ast.AST) -> FrontValue:
     """The coordinates of a grid: dense as one array, open as a tuple of arrays that broadcast."""
-    lines = [_line(calls, item, node) for item in items]
+    lines = [_line(calls, item, node, several) for item in items]
     if not several:
         return lines[0]
     dtype = functools.reduce(promote, (line.dtype for line in lines))
