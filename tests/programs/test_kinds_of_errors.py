@@ -187,6 +187,16 @@ def test_shapes_in_messages_are_numbers() -> None:
         tj.script(add)(np.ones(4))
 
 
+def test_texts_of_empty_and_masked_reads_are_those_of_numpy() -> None:
+    for program in (lambda a: a[a[1:] > 0], lambda a: a[:0].argmin(), lambda a: np.max(a[:0])):
+        found = []
+        for call in (program, tj.script(program)):
+            with pytest.raises((IndexError, ValueError)) as raised:
+                call(np.ones(4))
+            found.append(str(raised.value))
+        assert found[0] == found[1]
+
+
 class Bare:
     pass
 

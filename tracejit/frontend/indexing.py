@@ -357,12 +357,12 @@ class Indexing:
             expected = view.lengths[axis + k]
             if isinstance(length, int) and isinstance(expected, int) and length != expected:
                 text = f"boolean index did not match indexed array along axis {axis + k}; size of axis is {expected}"
-                self.arith.mismatch(IndexError(f"{text} but size of boolean axis is {length}"), node)
+                self.arith.mismatch(IndexError(f"{text} but size of corresponding boolean axis is {length}"), node)
             if key(length) != key(expected):
                 same = ctx.b.emit("eq", (ctx.size_value(length), ctx.size_value(expected)))[0]
                 text = (
                     f"boolean index did not match indexed array along axis {axis + k}; "
-                    "size of axis is {1} but size of boolean axis is {0}"
+                    "size of axis is {1} but size of corresponding boolean axis is {0}"
                 )
                 ctx.check(same, "IndexError", text, ctx.size_value(length), ctx.size_value(expected))
 

@@ -186,8 +186,10 @@ def widened(b: Any, x: Operand, dtype: Any = None) -> Any:
 
 def require_elements(b: Any, x: Any, axes: Sequence[int], name: str) -> None:
     """`ValueError` where some of the axes have no elements."""
+    is_place = name in ("argmax", "argmin")
+    text = f"zero-size array to reduction operation {name} which has no identity"
     for axis in axes:
-        require_some(b, b.shape(x)[axis], f"zero-size array to reduction operation {name} which has no identity")
+        require_some(b, b.shape(x)[axis], f"attempt to get {name} of an empty sequence" if is_place else text)
 
 
 def require_some(b: Any, size: Size, message: str, kind: str = "ValueError") -> None:
