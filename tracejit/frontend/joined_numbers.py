@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def meeting(arith: Arithmetic, x: FrontValue, dtype: DType, where: str, node: ast.AST) -> Value:
-    """A number where others of a dtype are, under one name or in one list, as one of these. A Python int has to fit."""
+    """A number where others of a dtype are, under one name or in one list, as one of these. A Python int has to fit;
+    one of more than 64 bits is an OverflowError when its line is reached."""
     ctx = arith.ctx
-    if isinstance(x, Static) and type(x.value) is int and dtype.is_integer:
+    if isinstance(x, Static) and type(x.value) is int and dtype.is_integer and dtype != I64:
         if not lowest(dtype) <= x.value <= highest(dtype):
             ctx.refuse(
                 node,
