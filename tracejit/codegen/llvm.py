@@ -27,6 +27,8 @@ MODULE_LINES = 300
 
 #: An entry without loops of at most so many lines is compiled with care: calls are to be fast.
 SHORT_ENTRY = 150
+#: One of more lines is compiled quickly although it computes: the time for good code grows faster than the code.
+LONG_ENTRY = 3000
 
 #: `full`: worth the optimiser's time. `careful`: good code as it is printed. `plain`: the same without a second look at
 #: the order of its instructions, which gains a hundredth of what few kernels take and costs a quarter of the time for
@@ -85,8 +87,9 @@ def print_modules(program: Program, options: LlvmOptions) -> Iterator[Module]:
 
 def _effort(program: Program, text: str) -> Effort:
     """How an entry that gains nothing by the optimiser is compiled."""
-    is_short = not loops(program) and text.count("\n") <= SHORT_ENTRY
-    return "careful" if is_short or not is_quick(text) else "quick"
+    lines = text.count("\n")
+    is_short = not loops(program) and lines <= SHORT_ENTRY
+    return "careful" if is_short or not is_quick(text, may_compute=lines > LONG_ENTRY) else "quick"
 
 
 def loops(program: Program) -> bool:

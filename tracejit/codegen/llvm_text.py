@@ -18,13 +18,18 @@ attributes #0 = { nounwind "no-trapping-math"="true" }
 _NOT_QUICK = re.compile(
     r" f(?:add|sub|mul|div|rem|neg|ptrunc|pext) |@llvm\.(?:f|sqrt|masked|vector)|<\d+ x |\bhalf\b|bfloat"
 )
+#: What the quick code generator must not get: vectors, and what gives other bits or needs functions on an older CPU.
+_NEVER_QUICK = re.compile(
+    r" (?:contract|frem) |@llvm\.(?:masked|vector|(?!(?:fabs|sqrt|copysign)\.)[\w.]*\.f\d)|<\d+ x |\bhalf\b|bfloat"
+)
 #: Attributes of a function that is compiled quickly in a module that is not.
 UNIMPROVED = "optnone noinline"
 
 
-def is_quick(text: str) -> bool:
-    """Whether the quick code generator does for a function, or a module, what is to be done."""
-    return _NOT_QUICK.search(text) is None
+def is_quick(text: str, *, may_compute: bool = False) -> bool:
+    """Whether the quick code generator does for a function, or a module, what is to be done; `may_compute`: also with
+    floating-point numbers, one by one."""
+    return (_NEVER_QUICK if may_compute else _NOT_QUICK).search(text) is None
 
 
 def symbol(declaration: str) -> str:

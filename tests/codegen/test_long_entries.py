@@ -1,0 +1,56 @@
+"""Host code that is long is compiled quickly although it computes, to the same bits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tracejit as tj
+from tracejit.codegen import llvm
+from tracejit.codegen.llvm_text import is_quick
+
+
+def numbers(x: Any, a: float, b: float, n: int) -> tuple[Any, ...]:
+    rate = math.sqrt(abs(a)) / (1.0 - b**n)
+    step = np.float32(rate) * np.float32(b) - np.float32(n)
+    larger = a if a > b or a != a else -b
+    return x * rate, rate, step, larger * 3.7 - b, a / 3.0 + n, -a < b
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("a", "b", "n"), [(0.1, 0.9, 3), (-2.5e300, 0.999, 7), (math.nan, -0.0, 2), (1e-310, 0.5, 1)])
+def test_both_ways_give_the_same_bits(a: float, b: float, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(-1, 1, 5)
+    efforts: list[str] = []
+    inner = llvm._effort
+    monkeypatch.setattr(llvm, "_effort", lambda program, text: efforts.append(inner(program, text)) or efforts[-1])
+    found = []
+    for long in (llvm.LONG_ENTRY, -1):
+        monkeypatch.setattr(llvm, "SHORT_ENTRY", -1)
+        monkeypatch.setattr(llvm, "LONG_ENTRY", long)
+        script = tj.script(numbers, cache=False)
+        try:
+            made = script(x, a, b, n)
+        except (ValueError, OverflowError) as error:
+            made = (str(error),)
+        found.append([np.asarray(part).tobytes() for part in made])
+    assert found[0] == found[1] and efforts == ["careful", "quick"]
+
+
+def test_what_the_quick_code_generator_must_not_get() -> None:
+    quick = ["%b = fadd double %a, %a", "%b = call double @llvm.fabs.f64(double %a)", "%b = fptrunc double %a to float"]
+    assert [is_quick(text, may_compute=True) for text in quick] == [True] * 3
+    assert [is_quick(text) for text in quick] == [False] * 3
+    never = [
+        "fadd contract double",
+        "= frem double",
+        "@llvm.fmuladd.f64",
+        "@llvm.floor.f64",
+        "<4 x i32>",
+        "half",
+        "bfloat",
+    ]
+    assert not any(is_quick(f" {text} ", may_compute=True) for text in never)
