@@ -72,11 +72,14 @@ from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
 
-#: So many columns of a matrix are copied at once where their elements are to lie apart.
+#: So many rows of a matrix are turned at once where they are to be shorter than that.
 TURNED = 32
 
-#: So many columns are copied at once where they are shorter than that.
-FLAT = 256
+#: Rows of fewer bits are short too: they do not fill what a kernel handles at once.
+LINE = 1024
+
+#: So many columns are turned at once elsewhere.
+FLAT = 128
 
 Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
 
@@ -253,8 +256,8 @@ class Lowering:
         return array.buffer if at == ZERO else Offset(array.buffer, at, array.buffer.type)  # type: ignore[arg-type]
 
     def _turn_into(self, target: Array, source: Array) -> None:
-        """Copy a matrix whose columns lie in one piece, some lines of memory at a time: whole columns would drive each
-        other out of the cache. Short columns are copied side by side."""
+        """Copy a matrix whose columns lie in one piece: row by row, of some columns, whose lines of memory stay in the
+        cache for the rows that follow. Where rows are short, piece by piece of the columns."""
         code = Code()
         k, (rows, columns) = code.k, source.shape
 
@@ -262,7 +265,8 @@ class Lowering:
             value = load(source.buffer, source.address(k, (i, j)), source.type.dtype, k)
             code.emit(*stores(target.buffer, target.address(k, (i, j)), value, k))
 
-        is_flat = code.bind(k.lt(rows, TURNED), "is_flat")
+        short = max(TURNED, LINE // source.type.dtype.bits)
+        is_flat = code.bind(k.logical_or(k.ge(columns, short), k.lt(rows, short)), "is_flat")
         with code.when(is_flat), code.loop(schedule.blocks(code, columns, FLAT), "serial", "block") as block:
             first, size = schedule.block_range(code, columns, block, FLAT)
             with code.loop(rows, "serial", "i") as i, code.loop(size, "vector", "j") as j:
