@@ -259,6 +259,30 @@ def test_no_check_is_left_in_loops_whose_indices_are_in_range() -> None:
     assert "checked_add" not in script_ir(sweep, np.zeros((4, 4)))
 
 
+def test_bytes_beside_guarded_places() -> None:
+    """Places are compared by their lane: in the first vector, in the rest of a row, and where numbers go round."""
+
+    def widened(x, out, first, limit):
+        for i in range(x.shape[0]):
+            for j in range(x.shape[1]):
+                most = x[i, j]
+                for d in range(-1, 2):
+                    if 0 <= j + d < x.shape[1] and x[i, j + d] > most and first + j <= limit:
+                        most = x[i, j + d]
+                out[i, j] = most
+
+    scripted = script(widened)
+    for n in (1, 130, 300):
+        x = np.random.default_rng(n).integers(0, 255, (3, n)).astype(np.uint8)
+        beside = np.pad(x, ((0, 0), (1, 1)))
+        widest = np.maximum(np.maximum(beside[:, :-2], beside[:, 2:]), x)
+        for first, limit in ((0, 200), (-5, n), (2**63 - 60, -(2**63) + 40), (2**63 - 128, 2**63 - 1)):
+            out = np.zeros_like(x)
+            with np.errstate(over="ignore"):
+                scripted(x, out, np.int64(first), np.int64(limit))
+            assert np.array_equal(out, np.where(first + np.arange(n) <= limit, widest, x)), (n, first, limit)
+
+
 @pytest.mark.compiled
 def test_a_check_that_may_fail_stands_after_its_loop() -> None:
     text = script_ir(recurrent, np.zeros(4), np.zeros(4))

@@ -240,22 +240,29 @@ class ExpressionPrinter(Emitter):
         both = self.binary("and", fits[0], fits[1], BOOL)
         bits = self.pure(f"bitcast {both.typed()} to i{lanes}", I64, 1, both)
         every = self.pure(f"icmp eq i{lanes} {bits.text}, -1", BOOL, 1, bits)
-        slow, done, before = self.new_label("long"), self.new_label("divided"), self.scope.label
-        self.line(f"br i1 {every.text}, label %{done}, label %{slow}, !prof !1")
-        self.begin(slow)
-        function, name = f"@lanes.{opcode}.{lanes}", self.name()
+        function = f"@lanes.{opcode}.{lanes}"
         self.declare(f"""define internal {vector} {function}({vector} %x, {vector} %y) cold noinline {{
   %z = {opcode} {vector} %x, %y
   ret {vector} %z
 }}""")
-        self.line(f"{name} = call {vector} {function}({x.typed()}, {y.typed()})")
+        return self.unless_rare(every, made, f"{function}({x.typed()}, {y.typed()})")
+
+    def unless_rare(self, usual: Value, made: Value, rare: str) -> Value:
+        """What was `made`, or what the call `rare` gives where that is not `usual`."""
+        slow, done, before = self.new_label("rare"), self.new_label("usual"), self.scope.label
+        name, type = self.name(), made.typed().rsplit(" ", 1)[0]
+        self.line(f"br i1 {usual.text}, label %{done}, label %{slow}, !prof !1")
+        self.begin(slow)
+        self.line(f"{name} = call {type} {rare}")
         self.line(f"br label %{done}")
         self.begin(done)
-        return self.define(f"phi {vector} [ {made.text}, %{before} ], [ {name}, %{slow} ]", made.dtype, lanes)
+        return self.define(f"phi {type} [ {made.text}, %{before} ], [ {name}, %{slow} ]", made.dtype, made.lanes)
 
     def _of_ramps(self, opcode: str, args: list[Value | Ramp]) -> Value | Ramp | None:
         """An integer operation with a ramp, where there is something better than vector instructions."""
         dividend, divisor = args[0], args[-1]
+        if opcode.startswith("icmp"):
+            return llvm_ramps.compared(self, opcode, args)
         if opcode not in ("sdiv", "srem"):
             return llvm_ramps.combined(self, opcode, args)
         if isinstance(dividend, Ramp) and isinstance(divisor, Value) and divisor.lanes == 1 and self.lanes > 1:

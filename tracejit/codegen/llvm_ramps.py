@@ -8,10 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracejit.codegen.llvm_values import ZERO, Ramp, Value, type_text
-from tracejit.ir.types import BOOL, F64, I64, DType
+from tracejit.ir.types import BOOL, F64, I8, I16, I64, DType
 
 if TYPE_CHECKING:
     from tracejit.codegen.llvm_expressions import ExpressionPrinter
+
+#: With so many lanes it pays to compare their numbers instead of what is in them.
+MANY = 32
+#: Comparisons of a ramp: whether its value may be equal, and whether the truth is that of the others.
+_ORDERS = {"icmp slt": (False, False), "icmp sle": (True, False), "icmp sgt": (True, True), "icmp sge": (False, True)}
+_MIRRORED = {"icmp slt": "icmp sgt", "icmp sle": "icmp sge", "icmp sgt": "icmp slt", "icmp sge": "icmp sle"}
 
 
 def as_ramp(x: Value | Ramp) -> Ramp | None:
@@ -135,3 +141,43 @@ def divided(p: ExpressionPrinter, opcode: str, ramp: Ramp, divisor: Value) -> Va
         return p.choose(above, p.binary("sub", rest, divisor), lifted)
     lifted = p.choose(below, p.binary("sub", quotient, literal(1)), quotient)
     return p.choose(above, p.binary("add", quotient, literal(1)), lifted)
+
+
+def compared(p: ExpressionPrinter, opcode: str, args: list[Value | Ramp]) -> Value | None:
+    """A comparison of a ramp of step 1 with what is the same in all of many lanes: it holds in the first ones or in the
+    others, and where it turns is a number. Numbers of lanes are short: a register holds many of them."""
+    assert p.vector is not None
+    lanes = p.vector.lanes
+    if isinstance(args[1], Ramp):
+        opcode, args = _MIRRORED.get(opcode, ""), args[::-1]
+    ramp, limit = args
+    if opcode not in _ORDERS or lanes < MANY or not isinstance(ramp, Ramp) or ramp.step.text != "1":
+        return None
+    if isinstance(limit, Ramp) or limit.lanes > 1:
+        return None
+    through, is_negated = _ORDERS[opcode]
+    begin, short = first(p, ramp), I8 if lanes > 32 else I16
+    turn = p.intrinsic("llvm.ssub.sat", I64, limit, begin)
+    turn = p.intrinsic("llvm.smin", I64, turn, literal(lanes - through))
+    turn = p.intrinsic("llvm.smax", I64, turn, literal(-through))
+    count = p.convert("trunc", i64(p, "add", turn, literal(int(through))), short)
+    numbers = Value(f"<{', '.join(f'{type_text(short)} {i}' for i in range(lanes))}>", short, lanes)
+    made = p.binary("icmp uge" if is_negated else "icmp ult", numbers, p.splat(count, lanes), BOOL)
+    counts_on = p.binary("icmp sle", begin, literal((1 << 63) - lanes), BOOL)
+    return p.unless_rare(counts_on, made, f"{_by_values(p, opcode, lanes)}({begin.typed()}, {limit.typed()})")
+
+
+def _by_values(p: ExpressionPrinter, opcode: str, lanes: int) -> str:
+    """The function that compares `begin`, `begin + 1`, ... one by one."""
+    function = f"@lanes.{opcode.replace(' ', '.')}.{lanes}"
+    numbers = ", ".join(f"i64 {i}" for i in range(lanes))
+    p.declare(f"""define internal <{lanes} x i1> {function}(i64 %begin, i64 %limit) cold noinline {{
+  %begins = insertelement <{lanes} x i64> poison, i64 %begin, i64 0
+  %all = shufflevector <{lanes} x i64> %begins, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
+  %x = add <{lanes} x i64> %all, <{numbers}>
+  %limits = insertelement <{lanes} x i64> poison, i64 %limit, i64 0
+  %y = shufflevector <{lanes} x i64> %limits, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer
+  %z = {opcode} <{lanes} x i64> %x, %y
+  ret <{lanes} x i1> %z
+}}""")
+    return function
