@@ -110,6 +110,8 @@ PROGRAMS: dict[str, tuple[Any, ...]] = {
     # powers of Python's numbers
     "root": (lambda x: x**0.5, 2.0),
     "root of an int": (lambda x: x**0.5, 2),
+    "roots of ints": (lambda n: (math.sqrt(n * n), (n * n) ** 0.5, math.sqrt(n)), -3),
+    "logarithm of 0": (lambda n: math.log1p(n) if n < 3 else math.log(n - 5), 5),
     "third root": (lambda x: x ** (1 / 3), 10.0),
     "cube": (lambda x: x**3.0, 0.1),
     "int to a negative power": (lambda x: x**-2, 7),
@@ -161,6 +163,14 @@ def test_powers_of_floats_are_those_of_python() -> None:
     rng = np.random.default_rng(5)
     for x, y in zip(rng.uniform(0.01, 50.0, 200).tolist(), rng.uniform(-8.0, 8.0, 200).tolist(), strict=True):
         assert power(x, y) == x**y
+
+    def roots(x):
+        return [float(value) ** 0.5 for value in x]
+
+    bits = rng.integers(0, 0x7FF0 << 48, 20_000).view(np.float64)  # of every size
+    edges = np.array([0.0, -0.0, np.inf, np.nan, 5e-324, 2.0**-901, 2.0**-900, 1.7976931348623157e308])
+    x = np.concatenate([bits, rng.random(20_000), np.arange(2_000.0), edges])
+    assert (np.array(script(roots)(x)).view(np.int64) == np.array(roots(x)).view(np.int64)).all()
 
 
 class Pair(NamedTuple):

@@ -72,14 +72,9 @@ from tracejit.ir.opdef import Contraction, Opaque, Pointwise, Reduction
 from tracejit.ir.printer import called_graphs
 from tracejit.ir.types import BOOL, F64, I64, Dim, DType, ListType, ScalarType, TensorType, Type, real_dtype
 
-#: So many rows of a matrix are turned at once where they are to be shorter than that.
-TURNED = 32
-
-#: Rows of fewer bits are short too: they do not fill what a kernel handles at once.
-LINE = 1024
-
-#: So many columns are turned at once elsewhere.
-FLAT = 128
+#: So many rows of a matrix are turned at once where they are to be shorter than that, or than LINE bits, which a kernel
+#: handles at once; so many columns elsewhere.
+TURNED, LINE, FLAT = 32, 1024, 128
 
 Place: TypeAlias = "Array | Element"  #: a tensor's array, a scalar's element, or a list's handle (a Var)
 

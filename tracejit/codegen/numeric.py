@@ -82,6 +82,11 @@ def significand(a: Array) -> Array:
     return np.where(np.isin(a, (0, np.inf)), 1, np.where(a > 0, usual, np.nan)).astype(np.asarray(a).dtype)
 
 
+def half_power(x: Array) -> Array:
+    """x ** 0.5 by the C library's `pow`; NumPy takes the root where 0.5 is a number."""
+    return np.power(x, np.full_like(x, 0.5))
+
+
 def power(a: Array, b: Array) -> Array:
     """a to the b; integers wrap, and of a negative integer exponent only the bits below the sign count."""
     dtype = np.asarray(a).dtype

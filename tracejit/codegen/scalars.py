@@ -259,6 +259,7 @@ _ROWS = (
     _math("sigmoid", numeric.sigmoid),
     _math("rsqrt", numeric.rsqrt),
     _math("cbrt", np.cbrt, c="cbrt"),
+    _math("half_power", numeric.half_power),
     _math("hypot", np.hypot, 2),
 )
 
@@ -550,6 +551,7 @@ class KernelBuilder:
     sigmoid = _operation("sigmoid")
     rsqrt = _operation("rsqrt")
     cbrt = _operation("cbrt")
+    half_power = _operation("half_power")
     hypot = _operation("hypot")
 
 

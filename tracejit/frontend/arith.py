@@ -341,7 +341,7 @@ class Arithmetic:
             return self.int_binary(name, self.scalar(x, I64), self.scalar(y, I64), y, node)
         if rank == 3:
             return self.complex_binary(name, self.scalar(x, C128), self.scalar(y, C128), y, node)
-        return self.float_binary(name, self.scalar(x, F64), self.scalar(y, F64), y)
+        return self.float_binary(name, x, y)
 
     def shift(self, name: str, x: FrontValue, y: FrontValue, node: ast.AST, rank: int) -> FrontValue:
         b = self.ctx.b
@@ -360,7 +360,7 @@ class Arithmetic:
             return Number(self.checked(name, x, y), weak=True)
         if name == "pow":
             if isinstance(y_front, Static) and y_front.value < 0:
-                return self.float_binary("pow", self.to(x, F64), self.to(y, F64), y_front)
+                return self.float_binary("pow", Number(x, weak=True), y_front)
             whole = b.emit("ge", (y, zero))[0]
             self.ctx.check(
                 b.emit("logical_or", (whole, b.emit("ne", (x, zero))[0]))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE
@@ -413,25 +413,31 @@ class Arithmetic:
             sizes.note_lower(made, 0)
         return made
 
-    def float_binary(self, name: str, x: Value, y: Value, y_front: FrontValue) -> FrontValue:
-        b = self.ctx.b
+    def float_binary(self, name: str, x_front: FrontValue, y_front: FrontValue) -> FrontValue:
+        b, x, y = self.ctx.b, self.scalar(x_front, F64), self.scalar(y_front, F64)
         zero = b.constant(0.0, ScalarType(F64))
         messages = {"div": "float division by zero", "floordiv": "float floor division by zero", "mod": "float modulo"}
         if name in messages:
             self.ctx.check(b.emit("ne", (y, zero))[0], "ZeroDivisionError", messages[name])
-        if name == "pow":
-            negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
-            self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE)
-            if python_kind(y_front) == "f":  # an int is no fraction
-                whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
-                allowed = b.emit("logical_or", (b.emit("logical_not", (b.emit("lt", (x, zero))[0],))[0], whole))[0]
-                self.ctx.check(allowed, error_kind(ScriptError), _FRACTIONAL_POWER)
         if name != "pow":
             return Number(b.emit(name, (x, y))[0], weak=True)
+        negative = b.emit("logical_and", (b.emit("eq", (x, zero))[0], b.emit("lt", (y, zero))[0]))[0]
+        self.ctx.check(b.emit("logical_not", (negative,))[0], "ZeroDivisionError", _ZERO_TO_NEGATIVE)
+        if python_kind(y_front) == "f":  # an int is no fraction
+            whole = b.emit("eq", (b.emit("floor", (y,))[0], y))[0]
+            allowed = b.emit("logical_or", (b.emit("logical_not", (self.against("lt", x_front, 0),))[0], whole))[0]
+            self.ctx.check(allowed, error_kind(ScriptError), _FRACTIONAL_POWER)
+        if isinstance(y_front, Static) and y_front.value == 0.5:  # of a finite float it is one
+            return Number(b.emit("half_power", (x,))[0], weak=True)
         exact = isinstance(y_front, Static) and y_front.value in _EXACT_POWERS
         made = b.emit("pow" if exact else "library_pow", (x, y))[0]
         self._require_finite(made, x, y)
         return Number(made, weak=True)
+
+    def against(self, comparison: str, x: FrontValue, number: int) -> Value:
+        """A Python number compared with a small one: an int as such, for that is easier to decide beforehand."""
+        b, dtype = self.ctx.b, I64 if python_kind(x) in "bi" else F64
+        return b.emit(comparison, (self.scalar(x, dtype), b.constant(number, ScalarType(dtype))))[0]
 
     def _require_finite(self, made: Value, *operands: Value) -> None:
         """`OverflowError` for a power of finite floats that is too large."""
@@ -439,8 +445,7 @@ class Arithmetic:
         fits = b.emit("isfinite", (made,))[0]
         for x in operands:
             if not isinstance(x.known, float):
-                infinite = b.emit("logical_not", (b.emit("isfinite", (x,))[0],))[0]
-                fits = b.emit("logical_or", (fits, infinite))[0]
+                fits = b.emit("logical_or", (fits, b.emit("logical_not", (b.emit("isfinite", (x,))[0],))[0]))[0]
         self.ctx.check(fits, "OverflowError", "(34, 'Numerical result out of range')")
 
     def compare_exactly(self, name: str, x: FrontValue, y: FrontValue) -> Value:

@@ -74,7 +74,7 @@ def math_call(
     if name in _WHOLE:
         return whole(calls, b.emit(name, values)[0])
     if name in _UNARY:
-        _check_domain(calls, name, values[0])
+        _check_domain(calls, name, args[0], values[0])
         made = b.emit(_UNARY[name], values)[0]
     elif name in _BINARY:
         if name == "pow":
@@ -116,17 +116,19 @@ def _constant(calls: Calls, value: float) -> Value:
     return calls.ctx.b.constant(value, ScalarType(F64))
 
 
-def _check_domain(calls: Calls, name: str, x: Value) -> None:
+def _check_domain(calls: Calls, name: str, given: FrontValue, x: Value) -> None:
     """NaN passes; what Python calls a domain error raises ValueError."""
     b = calls.ctx.b
+    is_int = isinstance(given, Number) and given.dtype.kind in "bi"
+    number = given if is_int else Number(x, weak=True)
     outside: Value | None = None
     zero, one = 0.0, 1.0
     if name == "sqrt":
-        outside = b.emit("lt", (x, _constant(calls, zero)))[0]
+        outside = calls.arith.against("lt", number, 0)
     elif name in ("log", "log2", "log10"):
-        outside = b.emit("le", (x, _constant(calls, zero)))[0]
+        outside = calls.arith.against("le", number, 0)
     elif name == "log1p":
-        outside = b.emit("le", (x, _constant(calls, -one)))[0]
+        outside = calls.arith.against("le", number, -1)
     elif name in ("asin", "acos"):
         outside = b.emit("gt", (b.emit("abs", (x,))[0], _constant(calls, one)))[0]
     elif name == "acosh":

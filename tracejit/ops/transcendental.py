@@ -66,6 +66,15 @@ define.binary(
     cost=60,
 )
 unary(
+    "half_power",
+    (F64,),
+    doc="x ** 0.5 of Python's floats: CPython's to the last bit.",
+    eager=lambda xp, x: xp.power(x, xp.full_like(x, 0.5)),
+    slope=lambda b, x, out: b.div(b.number(0.5, x), out),
+    samples=uniform((0.3, 9.0), dtypes=("float64",)),
+    names=(),
+)
+unary(
     "exp",
     INEXACT,
     doc="e ** x.",

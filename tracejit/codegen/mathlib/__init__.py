@@ -19,7 +19,7 @@ _PLACES = {
     exponential: "exp exp2 expm1 sigmoid sinh cosh tanh",
     logarithmic: "log log1p log2 log10 asinh acosh atanh",
     trigonometric: "sin cos tan asin acos atan atan2",
-    power: "pow cbrt hypot rsqrt fmod",
+    power: "half_power pow cbrt hypot rsqrt fmod",
     error: "erf",
 }
 

@@ -1,4 +1,4 @@
-"""pow, cbrt, hypot, rsqrt and fmod."""
+"""half_power, pow, cbrt, hypot, rsqrt and fmod."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 def rsqrt(k: KernelBuilder, x: Expr) -> Expr:
     """1 / sqrt(x)."""
     return k.div(1, k.sqrt(x))
+
+
+def half_power(k: KernelBuilder, x: Expr) -> Expr:
+    """x ** 0.5 as the C library's `pow` rounds it: the square root, but where that is nearly halfway between two
+    floats, of which `pow`, whose error is some hundredths of an ULP beyond a half, may give the other."""
+    root = k.let(k.sqrt(x))
+    high = head(k, root)
+    low = k.let(k.sub(root, high))
+    left = k.let(k.sub(k.sub(k.sub(x, k.mul(high, high)), k.mul(k.mul(2, high), low)), k.mul(low, low)))
+    fmt = format_of(k, x)
+    exponent = (2 * fmt.bias + 1) << fmt.mantissa
+    power = k.bitcast(k.bitand(k.bitcast(root, fmt.integer), exponent), k.dtype(x))
+    is_near = k.le(k.abs(left), k.mul(k.mul(root, power), 0.94 * 2.0**-fmt.mantissa))
+    is_tiny = k.logical_and(k.lt(x, 2.0 ** (2 * fmt.mantissa + 10 - fmt.bias)), k.ne(x, 0))
+    is_rare = k.let(k.logical_or(k.logical_not(is_near), is_tiny))
+    return k.rare(is_rare, k.let(k.abs(root)), "pow", x, k.const(0.5, k.dtype(x)))
 
 
 # -- pow ------------------------------------------------------------------------------------------------------------

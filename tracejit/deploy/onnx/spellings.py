@@ -21,7 +21,7 @@ _LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor", "logic
 _FLOATS = {
     "div": "Div", "neg": "Neg", "abs": "Abs", "fmod": "Mod fmod", "pow": "Pow", "sqrt": "Sqrt", "floor": "Floor",
     "ceil": "Ceil", "round": "Round", "isnan": "IsNaN", "isinf": "IsInf", "exp": "Exp", "log": "Log", "sin": "Sin",
-    "cos": "Cos", "tanh": "Tanh", "sigmoid": "Sigmoid",
+    "cos": "Cos", "tanh": "Tanh", "sigmoid": "Sigmoid", "half_power": "Sqrt",
 }  # fmt: skip
 #: Operators that onnxruntime has for f32 only.
 _F32 = {name: name.capitalize() for name in "tan asin acos atan sinh cosh asinh acosh atanh erf".split()}
