@@ -123,3 +123,21 @@ def test_a_range_that_a_loop_changes_is_refused() -> None:
 
     with pytest.raises(tj.ScriptError, match="'r' is a range before the loop and a range after an iteration"):
         tj.script(carried)(X, 3)
+
+
+def test_arrays_of_ranges() -> None:
+    def made(n: int, u: Any) -> Any:
+        u[:] = range(n, n + 2)
+        rows = np.array([range(3), range(n, n + 3)])
+        return (
+            np.array(range(5)),
+            np.array(range(n), dtype=float),
+            np.array(range(1, n, 2), np.int8),
+            rows,
+            np.sum(range(n)),
+            u,
+        )
+
+    check(made, 4, np.zeros(2, np.uint8))
+    check(lambda n: np.array(range(1, n), np.uint8), 300)
+    check(lambda n: np.uint8([1, n]), 300)

@@ -11,7 +11,17 @@ import numpy as np
 
 from tracejit.eager.arguments import KEYWORDS
 from tracejit.frontend.devices import require_device
-from tracejit.frontend.values import ArrayView, FrontValue, GrowingList, ListValue, Static, TupleValue, describe, spread
+from tracejit.frontend.values import (
+    ArrayView,
+    FrontValue,
+    GrowingList,
+    ListValue,
+    SequenceValue,
+    Static,
+    TupleValue,
+    describe,
+    spread,
+)
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
@@ -159,12 +169,19 @@ def normal_axis(arguments: Arguments, axis: int, rank: int) -> int:
     return axis % rank if rank else 0
 
 
+def is_range(value: FrontValue) -> bool:
+    """Whether a value is a range, of known bounds or not."""
+    if isinstance(value, SequenceValue):
+        return value.range is not None
+    return isinstance(value, Static) and isinstance(value.value, range)
+
+
 def as_array(calls: Calls, value: FrontValue, node: ast.AST) -> ArrayView:
     """A value as an array."""
     value = spread(calls.as_operand(value))
     if isinstance(value, ArrayView):
         return value
-    if isinstance(value, TupleValue | ListValue | GrowingList):
+    if isinstance(value, TupleValue | ListValue | GrowingList) or is_range(value):
         return calls.array_of(value, None, node)
     if calls.arith.is_number(value):
         return calls.ctx.fresh(calls.ctx.b.emit("broadcast", (calls.arith.scalar(value),))[0])

@@ -38,7 +38,7 @@ from tracejit.frontend import numpy_objects as numpy_objects  # registers what i
 from tracejit.frontend import tensor_views as tensor_views  # registers what it defines
 from tracejit.frontend import turned_views as turned_views  # registers what it defines
 from tracejit.frontend import windows as windows  # registers what it defines
-from tracejit.frontend.arguments import unknown_keyword
+from tracejit.frontend.arguments import is_range, unknown_keyword
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.builtin_arguments import (
     is_builtin,
@@ -149,10 +149,10 @@ class Calls:
 
     def operand_array(self, value: FrontValue, node: ast.AST, dtype: Any = None) -> FrontValue:
         """A sequence of numbers or arrays as an array, of that dtype where one is given; others unchanged."""
-        if isinstance(value, SequenceValue) and value.range is not None:
+        if isinstance(value, SequenceValue) and value.range is not None and dtype is None:
             return arrays.function(self, "arange", ranges.bounds(self.ctx, value), {}, node)
         value = spread(value)
-        is_list = isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
+        is_list = is_range(value) or isinstance(value, TupleValue | ListValue | GrowingList | SharedList)
         return self.array_of(value, dtype, node) if is_list else value
 
     def as_operand(self, value: FrontValue, absent: str = "unsupported operand: this is None here") -> FrontValue:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracejit.frontend import list_arrays
-from tracejit.frontend.arguments import Arguments, as_array
+from tracejit.frontend.arguments import Arguments, as_array, is_range
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.arrays import FUNCTIONS, converted, define, function, reshaped
 from tracejit.frontend.joining import concatenated, with_axis
@@ -430,6 +430,8 @@ def _copy(c: Calls, a: Arguments) -> FrontValue:
 def array_of(c: Calls, value: FrontValue, dtype: DType | None, node: ast.AST, floats: DType | None = None) -> ArrayView:
     """A nested list of numbers and arrays as an array; `floats` is the dtype of Python floats where none is given."""
     floats = floats or (F32 if c.ctx.tensors else F64)
+    if is_range(value):
+        value = c.call_object(list, [value], {}, node)
     if isinstance(value, SharedList):
         value = c.objects.items(value, node)
     if dtype is None and floats == F32:
@@ -500,7 +502,7 @@ def _scalar_type(cls: type) -> Callable[..., FrontValue]:
         if isinstance(value, ArrayView):
             value = c.ctx.element(value, ())
         if not c.arith.is_number(value):
-            return converted(c, array_of(c, value, None, node), dtype)
+            return array_of(c, value, dtype, node)
         if not hasattr(getattr(value, "value", None), "dtype"):
             c.indexing.check_fits(value, dtype)
         return Number(c.arith.scalar(value, dtype), weak=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from tracejit.eager.library import KEYWORDS
 from tracejit.errors import OfNumPyOnly
+from tracejit.frontend.arguments import is_range
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.elementwise import require_same_kind
 from tracejit.frontend.source import function_source
@@ -178,7 +179,7 @@ def _argument(calls: Calls, annotation: str, value: FrontValue, node: ast.AST) -
 def operand(calls: Calls, value: FrontValue, node: ast.AST) -> Any:
     """A handle, a Python number, or a `Weak` one known at run time only."""
     value = spread(calls.as_operand(value))
-    if isinstance(value, TupleValue | ListValue | GrowingList):
+    if isinstance(value, TupleValue | ListValue | GrowingList) or is_range(value):
         value = calls.array_of(value, None, node)
     if not calls.arith.is_operand(value):
         calls.ctx.refuse(node, f"an array is needed here, not {describe(value)}", "pass an array, a list or a number")
