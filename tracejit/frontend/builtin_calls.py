@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tracejit.frontend import arrays, list_calls, ranges, tables
+from tracejit.frontend import arrays, list_calls, pooled_tables, ranges, tables
 from tracejit.frontend.arith import is_python_number, python_kind
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
@@ -570,7 +570,8 @@ def _pairs(c: Calls, args: list[FrontValue], node: ast.AST) -> dict[Any, FrontVa
     """What a dict is made of: another dict, or pairs."""
     if not args:
         return {}
-    if isinstance(args[0], DictValue):
-        return dict(args[0].items)
-    pairs = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(args[0], node))
+    given = pooled_tables.contents(c, args[0], node)
+    if isinstance(given, DictValue):
+        return dict(given.items)
+    pairs = (c.expressions.unpackable(item, 2, node) for item in c.expressions.known_items(given, node))
     return {tables.key_of(c, key, node): value for key, value in pairs}

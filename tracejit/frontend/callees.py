@@ -150,6 +150,7 @@ class Body:
         )
         assert isinstance(ctx.b, ScriptBuilder)
         ctx.b.context = ctx
+        ctx.heap.factories = root.heap.factories
         self.calls = Statements(ctx).calls
         self.calls.statics = _CalleeStatics(self, caller.statics)
         self.calls.gradients = Gradients(self.calls)

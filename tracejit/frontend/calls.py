@@ -24,6 +24,7 @@ from tracejit.frontend import (
     generators,
     iterators,
     module_parts,
+    pooled_tables,
     ranges,
     remembering,
     sequence_calls,
@@ -251,7 +252,7 @@ class Calls:
             made = self.expressions.value(keyword.value)
             if keyword.arg is not None:
                 kwargs[keyword.arg] = made
-            elif isinstance(made, DictValue):
+            elif isinstance(made := pooled_tables.contents(self, made, node), DictValue):
                 kwargs.update(made.items)
             else:
                 self.arith.mismatch(TypeError(f"argument after ** must be a mapping, not {type_name(made)}"), node)

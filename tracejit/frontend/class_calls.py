@@ -89,9 +89,7 @@ def _class_of(c: Calls, x: FrontValue) -> type | None:
             return list
         case DictValue(cls=kind):
             return kind
-        case SharedObject():
-            return x.cls
-        case ObjectValue(kind):
+        case ObjectValue(kind) | SharedObject(cls=kind):
             return shown_class(kind)
         case SequenceValue() if x.range is not None:
             return range

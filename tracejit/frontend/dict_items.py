@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tracejit.frontend import tables
+from tracejit.frontend import pooled_tables, tables
 from tracejit.frontend.choices import each
 from tracejit.frontend.values import (
     ChoiceValue,
@@ -28,7 +28,7 @@ def display(e: Expressions, keys: Sequence[ast.expr | None], values: Sequence[as
         if key is not None:
             pairs.append((e.value(key), e.value(value), key))
             continue
-        spread = e.value(value)
+        spread = pooled_tables.contents(e.calls, e.value(value), value)
         if tables.is_table(spread):
             reason = "a dict whose keys are known at run time only cannot be spread into another"
             return e.ctx.refuse(node, reason, "use copy() and update()")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tracejit.errors import error_factory, error_kind
 from tracejit.frontend import shown_arrays
 from tracejit.frontend.objects import is_users
+from tracejit.frontend.tables import hashes_fields
 from tracejit.frontend.text import MAX_VALUES, Text
 from tracejit.frontend.unreachable import Unreachable
 from tracejit.frontend.values import (
@@ -19,6 +21,7 @@ from tracejit.frontend.values import (
     MessageValue,
     Number,
     ObjectValue,
+    SharedObject,
     Static,
     TupleValue,
     describe,
@@ -125,10 +128,22 @@ class _Parts:
                 kind = tuple if isinstance(value, TupleValue) else list
                 shown = f"{kind.__name__}({', '.join(p.shown for p in plans)})"
                 return _Plan(shown, lambda given: kind(p.make(given) for p in plans))
+            case ObjectValue(cls) | SharedObject(cls=cls) if hashes_fields(value):
+                names = [f.name for f in dataclasses.fields(cls)]
+                parts = [self.plan(self.c.attribute(value, n, self.node)) for n in names]
+                shown = f"{cls.__module__}.{cls.__qualname__}({', '.join(p.shown for p in parts)})"
+                return _Plan(shown, lambda given: _instance(cls, names, [p.make(given) for p in parts]))
             case _:
                 self.c.ctx.refuse(
                     self.node, f"{describe(value)} cannot be part of an exception", "pass numbers and text"
                 )
+
+
+def _instance(cls: type, names: Sequence[str], parts: Sequence[Any]) -> Any:
+    made = object.__new__(cls)
+    for name, part in zip(names, parts, strict=True):
+        object.__setattr__(made, name, part)
+    return made
 
 
 def _maker(cls: type[BaseException], plans: dict[str, _Plan]) -> Callable[[Sequence[Any]], BaseException]:

@@ -36,6 +36,7 @@ from tracejit.frontend.desugar import (
     jumps_out,
     suppresses,
 )
+from tracejit.frontend.pooled_tables import is_record
 from tracejit.frontend.scopes import annotate_within, names_read
 from tracejit.frontend.source import FunctionNode, FunctionSource
 from tracejit.frontend.tables import is_table
@@ -432,6 +433,6 @@ def passed(
 
 def all_items(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """What a function takes all items of: a list of them, where a generator gives them."""
-    if isinstance(value, ObjectValue | SharedObject) and not is_table(value):
+    if isinstance(value, ObjectValue | SharedObject) and not (is_table(value) or is_record(value)):
         value = c.objects.iterated(value, node)
     return listed(c, value, node) if isinstance(value, GeneratorValue) else value

@@ -41,6 +41,8 @@ class Heap:
     #: an object that stands for one of several on different paths -> those that other names may still know
     merged: dict[Mutable, frozenset[Mutable]] = field(default_factory=dict[Mutable, frozenset[Mutable]])
 
+    #: what makes the missing values of the dicts of a pool, by its class
+    factories: dict[type, FrontValue] = field(default_factory=dict[type, "FrontValue"])
     #: parts that were there all along, in the order in which they were met
     log: list[tuple[Mutable, Any, FrontValue]] = field(default_factory=list[tuple["Mutable", Any, "FrontValue"]])
 
@@ -129,26 +131,32 @@ def led_to(values: Iterable[FrontValue | None]) -> Iterator[FrontValue]:
             continue
         seen[id(value)] = value
         yield value
-        match value:
-            case DictValue() | ObjectValue():
-                todo.extend(value.contents.values())
-            case TupleValue(items) | ListValue(items):
-                todo.extend(items)
-            case Shared(_, pool):
-                todo.append(pool)
-            case BoundFunction(fn, args, kwargs):
-                todo.extend((fn, *args, *(v for _, v in kwargs)))
-            case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner) | SuperValue(_, inner):
-                todo.append(inner)
-            case Closure():
-                todo.extend((*value.defaults, *value.kw_defaults))
-                frame = value.frame
-                while frame is not None and id(frame) not in seen:
-                    seen[id(frame)] = frame
-                    todo.extend(frame.env.values())
-                    frame = frame.enclosing
-            case _:
-                pass
+        todo.extend(parts_of(value))
+        if isinstance(value, Closure):
+            frame = value.frame
+            while frame is not None and id(frame) not in seen:
+                seen[id(frame)] = frame
+                todo.extend(frame.env.values())
+                frame = frame.enclosing
+
+
+def parts_of(value: FrontValue) -> Iterable[FrontValue | None]:
+    """What a value holds itself."""
+    match value:
+        case DictValue() | ObjectValue():
+            return value.contents.values()
+        case TupleValue(items) | ListValue(items):
+            return items
+        case Shared(_, pool):
+            return (pool,)
+        case BoundFunction(fn, args, kwargs):
+            return (fn, *args, *(v for _, v in kwargs))
+        case BoundMethod(inner) | MaybeUnbound(_, inner) | OptionalValue(_, inner) | SuperValue(_, inner):
+            return (inner,)
+        case Closure():
+            return (*value.defaults, *value.kw_defaults)
+        case _:
+            return ()
 
 
 def may_lack(o: Mutable, parts: Iterable[Any]) -> bool:

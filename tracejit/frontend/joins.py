@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tracejit.frontend import elements, joined_texts, merged_lists, ranges
+from tracejit.frontend import elements, joined_texts, merged_lists, pooled_tables, ranges
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.choices import join_options, option_index, same_static
 from tracejit.frontend.context import Context
@@ -275,6 +275,7 @@ class Join:
     def refuse(self, name: str, a: FrontValue, b: FrontValue) -> NoReturn:
         if isinstance(a, Closure) or isinstance(b, Closure):
             self.refuse_closure(name)
+        pooled_tables.meet(self.ctx, a, b)
         then, orelse = bindings_of_branch(self.ctx.frame.source, self.node, name)
         self.ctx.require_known(
             self.node,
@@ -334,8 +335,8 @@ class Join:
             return self.merged[at]
         if a is not None and b is not None and not same_class(a, b):
             self.refuse(name, a, b)
-        places = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, DictValue)))
-        made = known.like({}, places) if isinstance(known, DictValue) else ObjectValue(known.cls, {})
+        places = frozenset[object]().union(*(x.keys for x in (a, b) if isinstance(x, DictValue | ObjectValue)))
+        made = known.like({}, places) if isinstance(known, DictValue) else ObjectValue(known.cls, {}, keys=places)
         self.merged[at] = self.ctx.new_object(made, self.node, "join", len(self.merged))
         sides = ((self.then, a), (self.orelse, b))
         first, second = (s.held(x) if isinstance(x, DictValue | ObjectValue) else None for s, x in sides)

@@ -19,6 +19,7 @@ from tracejit.frontend.sizes import key
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
+    DictValue,
     FrontValue,
     GrowingList,
     ListValue,
@@ -153,12 +154,20 @@ NOTHING = NumberKind(F64, weak=True)
 
 class NoKind(Exception):
     """Values that one growing list cannot hold; the text says which. `lists`: the places of lists among them, which may
-    come to share a pool; `instance`: an object, whose class may come to have one."""
+    come to share a pool; `instance`: an object or a container, whose class or place may come to have one; `classes`:
+    those of pools that may become one."""
 
-    def __init__(self, text: str, lists: frozenset[object] = frozenset(), instance: ObjectValue | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        lists: frozenset[object] = frozenset(),
+        instance: FrontValue | None = None,
+        classes: frozenset[type] = frozenset(),
+    ) -> None:
         super().__init__(text)
         self.lists = lists
         self.instance = instance
+        self.classes = classes
 
 
 def _fixed(size: object, names: Container[str]) -> int | str | None:
@@ -184,7 +193,7 @@ def kind_of(value: FrontValue, names: Container[str]) -> Kind:
             return SharedKind(root_of(value))
         case SharedObject():
             return InstanceKind(value.cls)
-        case ObjectValue():
+        case ObjectValue() | DictValue() | Static(set()):
             raise NoKind(describe(value), instance=value)
         case OptionalValue(_, inner):
             return OptionalKind(kind_of(inner, names))
@@ -243,7 +252,12 @@ def join_kinds(a: Kind | None, b: Kind | None) -> Kind | None:
         case _ if NONE in (a, b):
             return _optional(b if a == NONE else a)
         case _:
-            raise NoKind(f"{describe_kind(a)} and {describe_kind(b)}", list_places(a) | list_places(b))
+            classes = frozenset(k.cls for k in (a, b) if isinstance(k, InstanceKind))
+            raise NoKind(
+                f"{describe_kind(a)} and {describe_kind(b)}",
+                list_places(a) | list_places(b),
+                classes=classes if len(classes) > 1 else frozenset(),
+            )
 
 
 #: So many items are told apart by branches.
@@ -294,6 +308,19 @@ def list_places(kind: Kind) -> frozenset[object]:
             return frozenset()
 
 
+def pooled_classes(kind: Kind) -> frozenset[type]:
+    """The classes of the objects of pools among items of a kind."""
+    match kind:
+        case InstanceKind(cls):
+            return frozenset((cls,))
+        case TupleKind(items):
+            return frozenset[type]().union(*map(pooled_classes, items))
+        case OptionalKind(item):
+            return pooled_classes(item)
+        case _:
+            return frozenset()
+
+
 def may_be_none(kind: Kind) -> bool:
     """Whether items of a kind, or parts of them, may be None."""
     return isinstance(kind, OptionalKind) or (isinstance(kind, TupleKind) and any(map(may_be_none, kind.items)))
@@ -336,7 +363,7 @@ def describe_kind(kind: Kind) -> str:
         case SharedKind():
             return "a list"
         case InstanceKind(cls):
-            return f"a {cls.__name__}"
+            return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
         case OptionalKind(item):
             return f"{describe_kind(item)} or None"
         case ConstantKind(value):

@@ -160,14 +160,18 @@ VALUES = (
     ),
     Construct(
         "dicts and sets with keys known at run time only, `deque`, `defaultdict`, `Counter`, `OrderedDict`",
-        "keys are numbers, tuples of numbers, members of an Enum, or texts that are known when compiling (those of a "
-        "caller's list are), values are of one kind; a dict with known keys of text may hold any values; those "
-        "of the caller hold numbers or texts, and are compiled for the keys that they have; dicts keep the order of "
-        "insertion; that of a set is Python's alone: a set is not looped over, but sorted, searched, summed (ints) and "
-        "combined",
+        "keys are numbers, tuples of numbers, members of an Enum, instances of frozen dataclasses, or texts that are "
+        "known when compiling (those of a caller's list are), values are of one kind, containers too, which keep their "
+        "identity: `graph[u][v] = w`, `defaultdict(set)`; a dict with known keys of text may hold any values; in lists "
+        "and dicts of any length (`rows.append({'x': x, 'n': 2})`) all such that meet have the same keys, and values "
+        "of one kind for each; those of the caller hold numbers or texts, and are compiled for the keys that they "
+        "have; dicts keep the order of insertion; that of a set is Python's alone: a set is not looped over, but "
+        "sorted, searched, summed (ints) and combined",
         "from collections import Counter, defaultdict, deque\nd, e, c, s, q = {}, defaultdict(float), Counter(), {n}, "
         "deque([n])\nfor i in range(n):\n    d[i % 3] = d.get(i % 3, 0) + i\n    e[i, n] += x\n    c[i] += 1\n"
-        "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\nreturn d, e, c, s, q, sorted(s | {1}), q.pop()",
+        "    s.add(i)\n    q.appendleft(i)\nif n in d:\n    del d[n]\n"
+        "rows, near = [{'x': x, 'n': 2}], {}\nfor i in range(n):\n    rows.append({'x': x * i, 'n': i})\n"
+        "    near.setdefault(i % 2, {})[i] = x\nreturn rows, near, d, e, c, s, q, sorted(s | {1}), q.pop()",
     ),
     Construct(
         "instances of the user's classes, dataclasses",

@@ -141,9 +141,10 @@ class SharedLeaf:
 
 @record
 class ObjectsLeaf:
-    """The objects of a pool: graph result `length` instances of a class, with the items of each of their attributes."""
+    """The objects of a pool: graph result `length` instances of a class, or what a function makes of such parts, with
+    the items of each of their attributes."""
 
-    cls: type
+    cls: Callable[..., Any]
     length: int
     names: tuple[str, ...]
     parts: tuple[Leaf, ...]

@@ -49,7 +49,7 @@ def is_unknown(c: Calls, value: FrontValue) -> bool:
             return True
         case SharedList() | GeneratorValue():
             return True
-        case ObjectValue() as x:
+        case ObjectValue() | SharedObject() as x:
             return tables.is_table(x) or tables.is_iterator(x)
         case ArrayView() as x:
             return not (x.rank and isinstance(x.lengths[0], int))

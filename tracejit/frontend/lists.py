@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, NoReturn
 
-from tracejit.frontend import elements
+from tracejit.frontend import elements, pooled_tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import same_memory
 from tracejit.frontend.choices import option_index
@@ -50,6 +50,7 @@ from tracejit.frontend.pooled_objects import pool_instances
 from tracejit.frontend.restarts import LengthVaries, ListGrows
 from tracejit.frontend.shared_lists import change_length, item_of_shared, share
 from tracejit.frontend.slices import slice_bounds
+from tracejit.frontend.tables import is_table
 from tracejit.frontend.values import (
     ArrayView,
     ChoiceValue,
@@ -58,6 +59,7 @@ from tracejit.frontend.values import (
     GrowingList,
     ListValue,
     Number,
+    ObjectValue,
     OptionalValue,
     SequenceValue,
     SharedList,
@@ -100,8 +102,12 @@ def require_one_kind(
     except NoKind as error:
         if error.lists:
             share(ctx, error.lists, node)
-        if error.instance is not None:
+        if error.classes:
+            pooled_tables.merge(ctx, error.classes)
+        if isinstance(error.instance, ObjectValue) and not is_table(error.instance):
             pool_instances(ctx, error.instance, node)
+        elif error.instance is not None:
+            pooled_tables.pool_if_possible(ctx, [error.instance])
         ctx.require_known(
             node,
             f"a list that changes in a loop or branch holds items of one kind, not {error}",
@@ -137,6 +143,8 @@ def _known_kind(ctx: Context, lst: GrowingList | ListValue) -> Kind | None:
 
 def refuse_shared(ctx: Context, node: ast.AST, lists: Iterable[FrontValue | None] = ()) -> NoReturn:
     """Two names that are one list on some paths only: one of these, where they can be in one pool."""
+    lists = list(lists)
+    pooled_tables.pool_owners(ctx, lists)
     places = [x.keys if isinstance(x, GrowingList | ListValue) else () for x in lists]
     is_given = any(isinstance(k, tuple) and k[0] == "outside" for keys in places for k in keys)
     if places and all(places) and not is_given:
@@ -250,6 +258,7 @@ class Lists:
         self, lst: ListValue, node: ast.AST, items: Iterable[FrontValue] = (), keeps_length: bool = False
     ) -> NoReturn:
         """A list of known structure that changes away from where it was made, or in a way known at run time only."""
+        items = [pooled_tables.finished(self.statements.calls, item, node) for item in items]
         require_one_kind(self.ctx, (lst,), node, items, keeps_length)
         raise AssertionError(lst)
 
@@ -394,6 +403,7 @@ class Lists:
     def push(self, lst: GrowingList, item: FrontValue, node: ast.AST) -> None:
         """Put an item at the end."""
         self.require_still(lst, node)
+        item = pooled_tables.finished(self.statements.calls, item, node)
         require_one_kind(self.ctx, (lst,), node, (item,))
         if self.is_stale(lst):
             return
@@ -470,6 +480,7 @@ class Lists:
 
     def replace(self, lst: GrowingList, index: Size, item: FrontValue, node: ast.AST) -> None:
         """Put an item at a valid index."""
+        item = pooled_tables.finished(self.statements.calls, item, node)
         require_one_kind(self.ctx, (lst,), node, (item,))
         if self.is_stale(lst):
             return

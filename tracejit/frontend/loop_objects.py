@@ -52,7 +52,7 @@ class LoopObjects:
         if path not in self.plan.objects and value in self.entry_objects.values():
             return value
         parts = {k: self.loop.head((*path, k), v) for k, v in value.contents.items()}
-        made = value.like(parts) if isinstance(value, DictValue) else ObjectValue(value.cls, parts)
+        made = value.like(parts) if isinstance(value, DictValue) else ObjectValue(value.cls, parts, keys=value.keys)
         self.ctx.new_object(made, self.node, "head", path)
         self.object_heads[path] = made, parts
         others = (self.entry_objects.get(key) for p, key in self.plan.sources if p == path)
@@ -130,7 +130,7 @@ class LoopObjects:
             if self.ctx.heap.contains(o):
                 return o
             parts = {k: replace(v, mapping, renew) for k, v in heads[o].items()}
-            new = o.like(parts) if isinstance(o, DictValue) else ObjectValue(o.cls, parts)
+            new = o.like(parts) if isinstance(o, DictValue) else ObjectValue(o.cls, parts, keys=o.keys)
             made.append((o, new))
             return new
 

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeVar
 
-from tracejit.frontend import joined_texts
+from tracejit.frontend import joined_texts, pooled_tables
 from tracejit.frontend.arith import Arithmetic
 from tracejit.frontend.array_memory import lies_in_memory
 from tracejit.frontend.choices import join_options, option_index, options_of
@@ -507,6 +507,7 @@ class LoopLowering:
             self.base_carry[c].next = self.ctx.storage.bases[d]
 
     def refuse(self, path: Path, head: FrontValue, end: FrontValue) -> NoReturn:
+        pooled_tables.meet(self.ctx, head, end)
         name, source = label(path) if path[0] == CELL else str(path[0]), self.ctx.frame.source
         before = binding_before(source, name, getattr(self.node, "lineno", 0)) or source.node
         after = binding_within(getattr(self.node, "body", []), name)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import error_kind
-from tracejit.frontend import choices, pooled_objects
+from tracejit.frontend import choices, pooled_objects, pooled_tables
 from tracejit.frontend.arith import SYMBOL
 from tracejit.frontend.builtin_arguments import missing_arguments, too_many_arguments
 from tracejit.frontend.names import is_numpys
@@ -142,8 +142,7 @@ class Objects:
             return self.c.call_now(cls, args, kwargs, node)
         if issubclass(cls, functools.partial) and args:
             return BoundFunction(args[0], tuple(args[1:]), tuple(kwargs.items()))
-        fields = getattr(cls, "_fields", None)
-        if issubclass(cls, tuple) and fields is not None:
+        if issubclass(cls, tuple) and (fields := getattr(cls, "_fields", None)) is not None:
             bound = self.bind_fields(cls, list(fields), getattr(cls, "_field_defaults", {}), args, kwargs, node)
             return TupleValue(tuple(bound.values()), cls)
         if issubclass(cls, BaseException) and not is_users(self.find(cls, "__init__")):
@@ -155,7 +154,8 @@ class Objects:
                 object.__new__(cls)
             except TypeError as error:
                 self.c.arith.mismatch(error, node)
-        made: ObjectValue = self.ctx.new_object(ObjectValue(cls, {}), node)
+        cls, place = pooled_tables.class_at(self.ctx, node, cls), self.ctx.place(node)
+        made: ObjectValue = self.ctx.new_object(ObjectValue(cls, {}, keys=frozenset((place,))), node)
         if issubclass(cls, BaseException):
             made.fields = {"args": TupleValue(tuple(args))}
         init = self.find(cls, "__init__")
@@ -197,7 +197,8 @@ class Objects:
         given = {*names[: len(args)], *kwargs}
         for f in fields.values():
             if f.default_factory is not dataclasses.MISSING and f.name not in given:
-                made_now = self.c.call_value(Static(f.default_factory), [], {}, node)
+                with pooled_tables.at_part(self.ctx, f.name):
+                    made_now = self.c.call_value(Static(f.default_factory), [], {}, node)
                 is_list = isinstance(made_now, ListValue | GrowingList)
                 kwargs = {**kwargs, f.name: in_pool(self.c, made_now, node) if is_list else made_now}
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}

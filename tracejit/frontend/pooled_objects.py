@@ -18,6 +18,7 @@ from tracejit.frontend.context import Again, Context
 from tracejit.frontend.heap import led_to
 from tracejit.frontend.placed_arrays import NotOwn
 from tracejit.frontend.signature import MISSING
+from tracejit.frontend.tables import is_table
 from tracejit.frontend.values import (
     ArrayView,
     FrontValue,
@@ -38,6 +39,8 @@ class Objects:
     """The class of the front end's object that stands for a pool."""
 
 
+#: What makes the missing values of a defaultdict: one for all of a pool.
+FACTORY = "default_factory"
 #: The list of a pool that has an item for each object.
 _COUNT = "count"
 
@@ -49,6 +52,10 @@ def _part(name: str) -> str:
 
 def pool_if_possible(ctx: Context, objects: Iterable[FrontValue]) -> None:
     """Lower again with the instances of the classes of some objects in pools, if all of them are the script's own."""
+    from tracejit.frontend import pooled_tables
+
+    objects = list(objects)
+    pooled_tables.pool_if_possible(ctx, objects)
     found = [o for o in objects if isinstance(o, ObjectValue)]
     known = ctx.pools_known.classes
     if found and not ctx.loops_to_unroll() and all(_is_own(o) and o.cls not in known for o in found):
@@ -97,6 +104,11 @@ def in_pool(c: Calls, o: ObjectValue, node: ast.AST) -> FrontValue:
     names = ctx.pools_known.classes.get(o.cls)
     if names is None:
         return o
+    if FACTORY in o.fields and is_table(o):
+        from tracejit.frontend import pooled_tables
+
+        pooled_tables.set_factory(ctx, o.cls, o.fields[FACTORY], node)
+        o.fields = {name: value for name, value in o.fields.items() if name != FACTORY}
     title = o.cls.__name__
     others = [*(v for f in ctx.frames() for v in f.env.values()), *(x for x in ctx.heap.objects.values() if x is not o)]
     if any(x is o for x in led_to([*others, *o.contents.values()])):
@@ -147,7 +159,7 @@ def attribute(c: Calls, o: SharedObject, name: str, node: ast.AST) -> FrontValue
     """What an object holds itself under a name; None if it has no such attribute."""
     lst = o.pool.fields.get(_part(name))
     if lst is None:
-        return None
+        return c.ctx.heap.factories.get(o.cls) if name == FACTORY else None
     assert isinstance(lst, GrowingList)
     c.ctx.at(node)
     return c.lists.get(lst, o.at)
@@ -180,9 +192,9 @@ def names_of(pool: ObjectValue) -> list[str]:
     return [n[1:] for n in pool.fields if n.startswith(".")]
 
 
-def columns(pool: ObjectValue) -> tuple[GrowingList, list[GrowingList]]:
+def columns(pool: ObjectValue) -> tuple[GrowingList, dict[str, GrowingList]]:
     """A list with an item for each object of a pool, and one for each of their attributes."""
-    return _list(pool, _COUNT), [_list(pool, _part(n)) for n in names_of(pool)]
+    return _list(pool, _COUNT), {n: _list(pool, _part(n)) for n in names_of(pool)}
 
 
 def copied(c: Calls, o: SharedObject, node: ast.AST) -> FrontValue:

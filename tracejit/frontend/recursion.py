@@ -18,6 +18,7 @@ from tracejit.errors import ScriptError
 from tracejit.frontend.callees import Body, Instance, NumberPlace
 from tracejit.frontend.context import Again as Again
 from tracejit.frontend.context import Context, Frame
+from tracejit.frontend.kinds import pooled_classes
 from tracejit.frontend.packing import CannotPass, Code, Packer, Shape, Unpacker, storage_shape
 from tracejit.frontend.passed_errors import Passed, passed_on, seen
 from tracejit.frontend.restarts import LengthVaries, NeedsStatic
@@ -31,8 +32,11 @@ from tracejit.frontend.values import (
     Closure,
     DictValue,
     FrontValue,
+    GrowingList,
     ObjectValue,
     OptionalValue,
+    SharedList,
+    SharedObject,
     Static,
     TupleValue,
     describe,
@@ -115,7 +119,7 @@ class Recursion:
     ) -> FrontValue:
         """A call with bound arguments; gives its result."""
         ctx = calls.ctx
-        if source.function not in OUTLINED:
+        if source.function not in OUTLINED or any(map(_leads_to_objects, env.values())):
             env = {**env, **{f"$pool{i}": pool for i, pool in enumerate(ctx.pools.values())}}
         packer = Packer(ctx, self.known.static.get(source.node, ()), lambda c: outer_names(calls, c))
         try:
@@ -256,6 +260,12 @@ class Recursion:
         linked = relinked({i.callee: i.graph for i in made if i.graph is not None})
         for each in made:
             each.linked = linked[each.callee]
+
+
+def _leads_to_objects(value: FrontValue) -> bool:
+    """Whether a value is an object of a pool, or a list that may hold such."""
+    held = value.pool.fields["data"] if isinstance(value, SharedList) else value
+    return isinstance(held, SharedObject) or (isinstance(held, GrowingList) and bool(pooled_classes(held.kind)))
 
 
 def _passed(calls: Calls, value: FrontValue) -> FrontValue:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tracejit.errors import ScriptError, Span
-from tracejit.frontend import list_arrays, pooled_objects, tables
+from tracejit.frontend import list_arrays, pooled_objects, pooled_tables, tables
 from tracejit.frontend.array_results import ArrayResults
 from tracejit.frontend.heap import describe_part
 from tracejit.frontend.kinds import (
@@ -306,12 +306,10 @@ class Results:
                 )
             return made
         self.objects[pool] = None
-        count, parts = pooled_objects.columns(pool)
-        items = tuple(self.items_leaf(p, node) for p in parts)
-        names, cls = tuple(pooled_objects.names_of(pool)), pool.fields["root"]
-        assert isinstance(cls, Static)
-        length = self.output(self.ctx.list_length(count))
-        made = self.objects[pool] = ObjectsLeaf(cls.value, length, names, items)
+        count, columns = pooled_objects.columns(pool)
+        make, names = pooled_tables.maker(self.c, pool, list(columns), node)
+        items = tuple(self.items_leaf(columns[name], node) for name in names)
+        made = self.objects[pool] = ObjectsLeaf(make, self.output(self.ctx.list_length(count)), names, items)
         return made
 
     def numbers_leaf(self, storage: int, node: ast.AST) -> ItemsLeaf:

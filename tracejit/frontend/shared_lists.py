@@ -7,11 +7,11 @@ one name, everything is lowered again with both made in one pool (`Pools.share`)
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from tracejit.frontend import placed_arrays
+from tracejit.frontend import placed_arrays, pooled_tables, tables
 from tracejit.frontend.context import Again, Context
 from tracejit.frontend.desugar import ForLoop, WhileLoop
 from tracejit.frontend.kinds import SharedKind, list_places
@@ -26,6 +26,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     Shared,
     SharedList,
+    SharedObject,
     Static,
     root_of,
 )
@@ -34,6 +35,23 @@ from tracejit.ir.types import DType
 
 if TYPE_CHECKING:
     from tracejit.frontend.calls import Calls
+
+
+def _root(parents: Mapping[object, object], place: object) -> object:
+    """What stands for all places that were united with one."""
+    while parents[place] != place:
+        place = parents[place]
+    return place
+
+
+def _unite(parents: dict[object, object], places: Iterable[object]) -> tuple[object, list[object]]:
+    """Let one of some places stand for all; with what is new, or stood for others."""
+    known = list(places)
+    new = [p for p in known if p not in parents]
+    parents.update((p, p) for p in new)
+    first, *rest = dict.fromkeys(_root(parents, p) for p in known)
+    parents.update(dict.fromkeys(rest, first))
+    return first, [*new, *rest]
 
 
 @dataclass(slots=True)
@@ -47,18 +65,21 @@ class Pools:
     cyclic: dict[type, tuple[str, ...]] = field(default_factory=dict[type, tuple[str, ...]])
     #: places that make arrays that change in place and that lists hold, or such lists, with the dtype of the arrays
     placed: dict[object, DType] = field(default_factory=dict[object, "DType"])
+    #: places that make dicts, sets and deques which lie in pools (`pooled_tables.py`), those of one under one root
+    containers: dict[object, object] = field(default_factory=dict[object, object])
+    container_classes: dict[object, type] = field(default_factory=dict[object, type])  #: of the pools, by root
     trips: Trips = field(init=False)
     placed_trips: Trips = field(init=False)
+    container_trips: Trips = field(init=False)
 
     def __post_init__(self) -> None:
         self.trips = Trips(self.parents)
         self.placed_trips = Trips(self.placed)
+        self.container_trips = Trips(self.containers)
 
     def root(self, place: object) -> object:
         """What stands for all places whose lists lie in a pool."""
-        while self.parents[place] != place:
-            place = self.parents[place]
-        return place
+        return _root(self.parents, place)
 
     def covers(self, place: object) -> bool:
         """Whether a place makes shared lists, because it does or because it does in another trip."""
@@ -84,13 +105,28 @@ class Pools:
 
     def share(self, places: Iterable[object]) -> bool:
         """Let places make lists in one pool; whether that is new."""
-        known = list(places)
-        new = [p for p in known if p not in self.parents]
-        self.parents.update((p, p) for p in new)
-        first, *rest = dict.fromkeys(map(self.root, known))
-        for root in rest:
-            self.parents[root] = first
-        return bool(new or rest)
+        return bool(_unite(self.parents, places)[1])
+
+    def container_class(self, place: object) -> type | None:
+        """The class of the containers of a pool that a place makes; None where what it makes lies in none."""
+        known = self.containers
+        if place not in known and (other := self.container_trips.like(place)) is not None:
+            known[place] = _root(known, other)
+        return self.container_classes[_root(known, place)] if place in known else None
+
+    def put_together(self, places: Iterable[object], base: type) -> bool:
+        """Let places make containers in one pool, of a class that is made of `base`; whether that is new."""
+        from tracejit.frontend.pooled_tables import own_class
+
+        root, changed = _unite(self.containers, places)
+        made = self.container_classes.get(root)
+        if not changed and made is not None and issubclass(made, base):
+            return False
+        for old in (root, *changed):
+            self.classes.pop(self.container_classes.pop(old, object), None)
+        self.container_classes[root] = made = own_class(base, root)
+        self.classes[made] = ()
+        return True
 
 
 def share(ctx: Context, places: Iterable[object], node: ast.AST) -> NoReturn:
@@ -150,7 +186,11 @@ def is_beside(a: Shared, b: FrontValue) -> bool:
 
 def require_one_pool(ctx: Context, a: Shared, b: FrontValue | None, node: ast.AST) -> None:
     """Two lists that meet lie in one pool."""
-    if b is None or not isinstance(a, SharedList):
+    if b is None:
+        return
+    if isinstance(a, SharedObject) and not is_beside(a, b):
+        pooled_tables.pool_if_possible(ctx, (a, b))
+    if not isinstance(a, SharedList):
         return
     if isinstance(b, SharedList):
         if b.pool is not a.pool:
@@ -193,6 +233,22 @@ def over_list(s: ForLoop, lst: SharedList | GrowingList, env: dict[str, FrontVal
     return _while(s, names, test, [ast.Assign([s.target], ast.Subscript(items, at, ast.Load())), step])
 
 
+def over_container(c: Calls, s: ForLoop, over: FrontValue) -> WhileLoop | None:
+    """A loop over a dict or deque of a pool, or over the keys, values or items of such, which may not change meanwhile;
+    None for other values."""
+    owner = over.fields["owner"] if tables.is_view(over) else over
+    if not (isinstance(owner, SharedObject) and tables.is_table(owner) and tables.counts_edits(owner)):
+        return None
+    items = c.call_object(list, [c.objects.items(over, s.iter)], {}, s.iter)
+    names = f"$owner{id(s.node)}", f"$edits{id(s.node)}", f"$items{id(s.node)}", f"$place{id(s.node)}"
+    c.ctx.frame.env.update(zip(names, (owner, c.attribute(owner, "_edits", s.iter), items, Static(0)), strict=True))
+    own, edits, listed, at = (ast.Name(n, ast.Load()) for n in names)
+    length = ast.Call(ast.Constant(len), [listed], [])  # type: ignore[arg-type]
+    test = ast.Call(ast.Attribute(own, "_goes_on", ast.Load()), [edits, at, length], [])
+    step = ast.Assign([ast.Name(names[3], ast.Store())], ast.BinOp(at, ast.Add(), ast.Constant(1)))
+    return _while(s, names, test, [ast.Assign([s.target], ast.Subscript(listed, at, ast.Load())), step])
+
+
 def over_iterator(s: ForLoop, iterator: FrontValue, env: dict[str, FrontValue]) -> WhileLoop:
     """A loop over an iterator, which goes on from where it is."""
     name = f"$iterator{id(s.node)}"
@@ -208,7 +264,7 @@ def over_iterator(s: ForLoop, iterator: FrontValue, env: dict[str, FrontValue]) 
 
 def _while(s: ForLoop, names: tuple[str, ...], test: ast.expr, begin: list[ast.stmt]) -> WhileLoop:
     """A loop as a `while` that begins an iteration with these statements: the same ones each time."""
-    known = s.node.__dict__.setdefault("_tracejit_while", (test, begin))
+    known = s.node.__dict__.setdefault("_tracejit_while", {}).setdefault(names, (test, begin))
     if known[0] is test:
         for part in (test, *begin):
             ast.fix_missing_locations(ast.copy_location(part, s.iter))

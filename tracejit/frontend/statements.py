@@ -44,7 +44,7 @@ from tracejit.frontend.managers import with_block
 from tracejit.frontend.merged_lists import may_change
 from tracejit.frontend.optionals import require_value
 from tracejit.frontend.scopes import assigned, stored_into
-from tracejit.frontend.shared_lists import over_iterator, over_list
+from tracejit.frontend.shared_lists import over_container, over_iterator, over_list
 from tracejit.frontend.source import FunctionSource
 from tracejit.frontend.text import Text
 from tracejit.frontend.tries import Tries
@@ -413,17 +413,18 @@ class Statements:
 
     def for_loop(self, s: ForLoop) -> None:
         over = one_by_one(self.calls, s.iter) or self.expressions.value(s.iter)
-        runs_over = self.calls.objects.iterated(over, s.iter)
+        walked = over_container(self.calls, s, over)
+        runs_over = over if walked is not None else self.calls.objects.iterated(over, s.iter)
         if isinstance(runs_over, GeneratorValue):
             generators.run(self, s, runs_over)
             return
         if tables.is_iterator(runs_over):
-            self.statement(over_iterator(s, runs_over, self.ctx.frame.env))
-            return
-        recursion = self.ctx.recursion
-        is_changing = recursion is not None and s.node in recursion.known.changing
+            walked = over_iterator(s, runs_over, self.ctx.frame.env)
+        is_changing = (found := self.ctx.recursion) is not None and s.node in found.known.changing
         if isinstance(runs_over, SharedList) or (is_changing and isinstance(runs_over, GrowingList)):
-            self.statement(over_list(s, runs_over, self.ctx.frame.env))
+            walked = over_list(s, runs_over, self.ctx.frame.env)
+        if walked is not None:
+            self.statement(walked)
             return
         if isinstance(runs_over, GrowingList):
             loops = self.ctx.list_loops

@@ -8,10 +8,10 @@ again (`ListGrows`) with the place that made it marked as making a table.
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard, TypeVar
 
 from tracejit.frontend.choices import MAX_OPTIONS, code
 from tracejit.frontend.kinds import (
@@ -38,11 +38,13 @@ from tracejit.frontend.values import (
     ObjectValue,
     OptionalValue,
     SharedList,
+    SharedObject,
     SliceValue,
     Static,
     TupleValue,
     type_name,
 )
+from tracejit.ir.core import Value
 from tracejit.ir.types import BOOL, I64
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ STANDING: dict[type, type] = {}
 #: Functions that are native functions of their own, not inlined.
 OUTLINED: set[Callable[..., Any]] = set()
 
-_STANDS_FOR = "tracejit_stands_for"
+STANDS_FOR = "tracejit_stands_for"
+HAS_KNOWN_KEYS = "tracejit_known_keys"
 _SET_CHANGES = frozenset(
     "add discard remove pop clear update difference_update intersection_update symmetric_difference_update".split()
 )
@@ -66,7 +69,7 @@ def stands_for(cls: type) -> Callable[[type[T]], type[T]]:
     """Let instances of a class written in the language stand for those of Python's `cls`."""
 
     def register(own: type[T]) -> type[T]:
-        setattr(own, _STANDS_FOR, cls)
+        setattr(own, STANDS_FOR, cls)
         STANDING[cls] = own
         return own
 
@@ -77,7 +80,7 @@ def shows_as(cls: type) -> Callable[[type[T]], type[T]]:
     """Let a class written in the language show as Python's `cls`."""
 
     def register(own: type[T]) -> type[T]:
-        setattr(own, _STANDS_FOR, cls)
+        setattr(own, STANDS_FOR, cls)
         return own
 
     return register
@@ -91,7 +94,7 @@ def outlined(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def shown_class(cls: type) -> type:
     """The class that a user sees."""
-    return vars(cls).get(_STANDS_FOR, cls)
+    return vars(cls).get(STANDS_FOR, cls)
 
 
 def standing(name: type) -> type | None:
@@ -104,7 +107,9 @@ def standing(name: type) -> type | None:
 
 def is_table(value: FrontValue) -> bool:
     """Whether a value stands for a container of Python's."""
-    return isinstance(value, ObjectValue) and _STANDS_FOR in vars(value.cls)
+    if not isinstance(value, ObjectValue | SharedObject):
+        return False
+    return STANDS_FOR in vars(value.cls) and not hasattr(value.cls, HAS_KNOWN_KEYS)
 
 
 def is_iterator(value: FrontValue) -> bool:
@@ -114,10 +119,22 @@ def is_iterator(value: FrontValue) -> bool:
     return isinstance(value, ObjectValue) and value.cls is Iterator
 
 
+def is_view(value: FrontValue) -> TypeGuard[ObjectValue]:
+    """Whether a value is the keys, values or items of a dict of a pool."""
+    from tracejit.frontend.written.tables import View
+
+    return isinstance(value, ObjectValue) and value.cls is View
+
+
+def counts_edits(value: SharedObject) -> bool:
+    """Whether a container of a pool knows how often items came or went."""
+    return hasattr(value.cls, "_goes_on")
+
+
 # -- functions that the definitions call ------------------------------------------------------------------------
 
 
-class _Special:
+class Special:
     """A function of definitions in the language that is lowered here."""
 
     def __init__(self, lower: Callable[..., FrontValue]) -> None:
@@ -146,28 +163,90 @@ def _refuse_order(calls: Calls, node: ast.AST) -> NoReturn:
 
 
 def _same_kind(calls: Calls, node: ast.AST, value: FrontValue, cls: FrontValue) -> FrontValue:
-    return Static(isinstance(value, ObjectValue) and isinstance(cls, Static) and issubclass(value.cls, cls.value))
+    return Static(
+        isinstance(value, ObjectValue | SharedObject) and isinstance(cls, Static) and issubclass(value.cls, cls.value)
+    )
 
 
 def _not_none(calls: Calls, node: ast.AST, value: FrontValue) -> FrontValue:
     if not isinstance(value, OptionalValue):
         return value
     calls.ctx.at(node)
-    return require_value(calls.ctx, replace(value, checked=True))
+    return require_value(calls.ctx, dataclasses.replace(value, checked=True))
+
+
+def _entry(calls: Calls, node: ast.AST, lst: FrontValue, index: FrontValue) -> FrontValue:
+    found, at = _in_memory(calls, lst, index, node)
+    return calls.lists.get(found, at)
+
+
+def _set_entry(calls: Calls, node: ast.AST, lst: FrontValue, index: FrontValue, item: FrontValue) -> FrontValue:
+    found, at = _in_memory(calls, lst, index, node)
+    calls.lists.replace(found, at, item, node)
+    return Static(None)
+
+
+def _fields_of(calls: Calls, node: ast.AST, key: FrontValue) -> FrontValue:
+    return calls.objects.as_tuple(key, node) if hashes_fields(key) else key
+
+
+def _is_empty(calls: Calls, node: ast.AST, items: FrontValue) -> FrontValue:
+    if isinstance(items, ListValue):
+        return Static(not items.items)
+    if not isinstance(items, GrowingList):
+        return Static(False)
+    base = calls.ctx.storage.bases[items.storages[0]]
+    made_by = next((op for op in reversed(calls.ctx.b.ops) if base in op.results), None)
+    return Static(made_by is not None and made_by.name == "list_new")
+
+
+def _holds_ints(calls: Calls, node: ast.AST, items: FrontValue) -> FrontValue:
+    kind = items.kind if isinstance(items, GrowingList) else None
+    return Static(isinstance(kind, NumberKind) and kind.weak and (kind.dtype.is_integer or kind.dtype == BOOL))
+
+
+def _plus(calls: Calls, node: ast.AST, x: FrontValue, y: FrontValue) -> FrontValue:
+    calls.ctx.at(node)
+    parts = calls.arith.scalar(x, I64), calls.arith.scalar(y, I64)
+    return Number(calls.ctx.b.emit("add", parts)[0], weak=True)
+
+
+def _in_memory(calls: Calls, lst: FrontValue, index: FrontValue, node: ast.AST) -> tuple[GrowingList, Value]:
+    """The growing list that holds an item of a list, and where."""
+    ctx = calls.ctx
+    ctx.at(node)
+    at = calls.arith.scalar(index, I64)
+    if isinstance(lst, SharedList):
+        start, data = lst.pool.fields["start"], lst.pool.fields["data"]
+        assert isinstance(start, GrowingList)
+        first = calls.lists.get(start, lst.at)
+        lst, at = data, ctx.b.emit("add", (calls.arith.scalar(first), at))[0]
+    assert isinstance(lst, GrowingList)
+    return lst, at
 
 
 #: An empty list that grows; one of ints; one of bools; whether a loop runs over a list; refuses what depends on the
 #: order of a set; whether a value is an instance of a class of the definitions; whether it is a slice; a number of a
-#: text, the same in each process; a value that is not None, which is checked where it may be.
-growing = _Special(lambda calls, node: _made(calls, node, None))
-growing_ints = _Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
-growing_bools = _Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
-has_loop = _Special(_has_loop)
-refuse_order = _Special(_refuse_order)
-same_kind = _Special(_same_kind)
-is_slice = _Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
-text_code = _Special(lambda calls, node, text: code(calls, text))
-not_none = _Special(_not_none)
+#: text, the same in each process; a value that is not None, which is checked where it may be; an item of a list by an
+#: index that is known to be in range; puts another one there; whether a value lies in a pool;
+#: the fields of a key that is an instance of a frozen dataclass; whether a list is known to be empty; whether one holds
+#: ints or bools only; the sum of two ints that are known to be small.
+growing = Special(lambda calls, node: _made(calls, node, None))
+growing_ints = Special(lambda calls, node: _made(calls, node, NumberKind(I64, weak=True)))
+growing_bools = Special(lambda calls, node: _made(calls, node, NumberKind(BOOL, weak=True)))
+has_loop = Special(_has_loop)
+refuse_order = Special(_refuse_order)
+same_kind = Special(_same_kind)
+is_slice = Special(lambda calls, node, value: Static(isinstance(value, SliceValue)))
+text_code = Special(lambda calls, node, text: code(calls, text))
+not_none = Special(_not_none)
+is_pooled = Special(lambda calls, node, value: Static(isinstance(value, SharedObject)))
+entry = Special(_entry)
+fields_of = Special(_fields_of)
+is_empty = Special(_is_empty)
+holds_ints = Special(_holds_ints)
+plus = Special(_plus)
+set_entry = Special(_set_entry)
 
 
 #: A dict of more items is filled by a loop, and looked up as a table; one of the caller by branches otherwise.
@@ -177,12 +256,21 @@ FEW_KEYS = 8
 
 
 def is_run_time_key(key: FrontValue) -> bool:
-    """Whether a key is a number, or a tuple with one, that is known at run time only."""
+    """Whether a key is a number, a tuple with one, or an instance of a frozen dataclass, known at run time only."""
     if isinstance(key, TupleValue):
         return any(map(is_run_time_key, key.items)) and all(
             isinstance(k, Static) or is_run_time_key(k) for k in key.items
         )
-    return isinstance(key, Number) and not key.dtype.is_complex
+    return hashes_fields(key) or (isinstance(key, Number) and not key.dtype.is_complex)
+
+
+def hashes_fields(key: FrontValue) -> bool:
+    """Whether a value is an instance of a dataclass that is a key by its fields, as `dataclass` writes it."""
+    cls = key.cls if isinstance(key, ObjectValue | SharedObject) else None
+    params = getattr(cls, "__dataclass_params__", None)
+    if cls is None or params is None or not (params.frozen and params.eq):
+        return False
+    return all(fn.__code__.co_filename in ("<string>", dataclasses.__file__) for fn in (cls.__eq__, cls.__hash__))
 
 
 def grow_dict(value: DictValue) -> None:
@@ -245,15 +333,22 @@ def made_dict(
     c: Calls, items: dict[Any, FrontValue], node: ast.AST, cls: type = dict, factory: FrontValue | None = None
 ) -> FrontValue:
     """The dict of these items that a node of the program makes."""
+    from tracejit.frontend.pooled_tables import record_at, require_one_type
+
     place = c.ctx.place(node)
-    if c.ctx.growing.covers(("dict", place)):
+    pooled = c.ctx.pools_known.container_class(place)
+    if pooled is not None and hasattr(pooled, HAS_KNOWN_KEYS):
+        return record_at(c, pooled, items, node)
+    if pooled is not None and any(isinstance(k, str) for k in items):
+        require_one_type(c.ctx, items.values(), node)
+    if pooled is not None or c.ctx.growing.covers(("dict", place)):
         return table_of(c, items, node, cls, factory)
     return c.ctx.new_object(DictValue(items, None, frozenset((place,)), cls, factory), node)
 
 
 def table_of(
     c: Calls, items: Mapping[Any, FrontValue], node: ast.AST, cls: type = dict, factory: FrontValue | None = None
-) -> ObjectValue:
+) -> ObjectValue | SharedObject:
     """A dict of these items with keys that are known at run time only."""
     table = new_table(c, cls, [] if factory is None else [factory], node)
     pairs = [TupleValue((constant(key), value)) for key, value in items.items()]
@@ -302,7 +397,8 @@ def made_set(c: Calls, items: Iterable[FrontValue], node: ast.AST, cls: type = s
     for item in items:
         require_hashable(c, item, node)
     place = c.ctx.place(node)
-    if not c.ctx.growing.covers(("set", place)) and not any(map(is_run_time_key, items)):
+    is_known = not c.ctx.growing.covers(("set", place)) and not any(map(is_run_time_key, items))
+    if is_known and c.ctx.pools_known.container_class(place) is None:
         made = c.call_now(cls, [Static(tuple(c.static(i, node, "an item of a set") for i in items))], {}, node)
         c.ctx.sets[id(made.value)] = made.value, place
         return made
@@ -332,7 +428,7 @@ def grow_beside(c: Calls, x: FrontValue, y: FrontValue) -> None:
 
 def unordered(c: Calls, value: FrontValue, node: ast.AST) -> FrontValue:
     """The items of a set for what does not depend on their order; other values unchanged."""
-    if isinstance(value, ObjectValue) and is_table(value) and shown_class(value.cls) in (set, frozenset):
+    if isinstance(value, ObjectValue | SharedObject) and is_table(value) and shown_class(value.cls) in (set, frozenset):
         return c.call_value(c.attribute(value, "_items", node), [], {}, node)
     return value
 
@@ -383,12 +479,12 @@ def constant(key: Any) -> FrontValue:
     return TupleValue(tuple(map(constant, key))) if isinstance(key, tuple) else Static(key)
 
 
-def new_table(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> ObjectValue:
+def new_table(c: Calls, cls: type, args: list[FrontValue], node: ast.AST) -> ObjectValue | SharedObject:
     """An instance of what stands for a class of Python's."""
     own = standing(cls)
     assert own is not None
     made = c.objects.construct(own, args, {}, node)
-    assert isinstance(made, ObjectValue)
+    assert isinstance(made, ObjectValue | SharedObject)
     return made
 
 

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tracejit.frontend import shown_arrays, tables
+from tracejit.frontend import pooled_tables, shown_arrays, tables
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.choices import each
 from tracejit.frontend.objects import class_of
@@ -119,7 +119,9 @@ class Text:
                 self.c.arith.mismatch(TypeError(text), self.node)
             case ArrayView() | GrowingList() | SharedList() if not spec:
                 self.field(*shown_arrays.field(self.c, value, self.node), conversion)
-            case ObjectValue() if tables.is_table(value) and not spec:
+            case SharedObject(cls=cls) if hasattr(cls, tables.STANDS_FOR) and not spec:
+                self.show(pooled_tables.own_copy(self.c, value, self.node), conversion)
+            case ObjectValue(cls) if hasattr(cls, tables.STANDS_FOR) and not spec:
                 self.table(value, conversion)
             case TupleValue() | ListValue() | DictValue() | ObjectValue() | SharedObject() if not spec:
                 own = self.own_text(value, conversion)

@@ -171,6 +171,7 @@ class ObjectValue:
     cls: type
     fields: Mapping[str, FrontValue]
     access: Access | None = None  #: where the caller's own object is found
+    keys: frozenset[object] = frozenset()  #: the places in the program that may have made it
 
     @property
     def contents(self) -> Mapping[Any, FrontValue]:
@@ -360,9 +361,7 @@ def describe(value: FrontValue) -> str:
             return f"a list of {len(value.items)}"
         case DictValue(items):
             return f"a dict with {', '.join(map(repr, items))}"[:60] if items else "an empty dict"
-        case SharedObject():
-            return f"a {value.cls.__name__}"
-        case ObjectValue(cls):
+        case ObjectValue(cls) | SharedObject(cls=cls):
             return f"a {getattr(cls, 'tracejit_stands_for', cls).__name__}"
         case SequenceValue():
             return "a range" if value.range is not None else "an iterator"
@@ -420,9 +419,7 @@ def type_name(value: FrontValue) -> str:
             return "list"
         case DictValue(cls=kind):
             return kind.__name__
-        case SharedObject():
-            return value.cls.__name__
-        case ObjectValue(cls):
+        case ObjectValue(cls) | SharedObject(cls=cls):
             return getattr(cls, "tracejit_stands_for", cls).__name__
         case MaybeUnbound(_, inner):
             return type_name(inner)

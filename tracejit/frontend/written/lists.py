@@ -10,7 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.frontend.tables import growing, growing_ints, is_slice, shows_as
+from tracejit.frontend.tables import (
+    entry,
+    growing,
+    growing_ints,
+    holds_ints,
+    is_empty,
+    is_slice,
+    outlined,
+    plus,
+    set_entry,
+    shows_as,
+)
 
 
 class Pool:
@@ -26,8 +37,9 @@ class Pool:
 def new_list(pool: Any, items: Any) -> Any:
     """The number of a new list of these items."""
     start = len(pool.data)
-    for item in items:
-        pool.data.append(item)
+    if not is_empty(items):
+        for item in items:
+            pool.data.append(item)
     n = len(pool.data) - start
     pool.start.append(start)
     pool.count.append(n)
@@ -37,17 +49,23 @@ def new_list(pool: Any, items: Any) -> Any:
 
 def widen(pool: Any, at: Any, item: Any) -> None:
     """Make room for one more item, and put it there."""
-    data, n, old = pool.data, pool.count[at], pool.start[at]
-    if old + n == len(data):
+    data, n, old = pool.data, entry(pool.count, at), entry(pool.start, at)
+    if plus(old, n) == len(data):
         data.append(item)
-        pool.room[at] = n + 1
+        set_entry(pool.room, at, plus(n, 1))
         return
-    pool.start[at] = len(data)
+    set_entry(pool.start, at, len(data))
     for i in range(n):
-        data.append(data[old + i])
-    for _ in range(n + 4):
+        data.append(entry(data, plus(old, i)))
+    for _ in range(plus(n, 4)):
         data.append(item)
-    pool.room[at] = n + n + 4
+    set_entry(pool.room, at, plus(n, plus(n, 4)))
+
+
+@outlined
+def widen_ints(pool: Any, at: Any, item: Any) -> None:
+    """Do so in a pool of ints or bools, which no derivative needs to look at."""
+    widen(pool, at, item)
 
 
 @shows_as(list)
@@ -58,16 +76,16 @@ class SharedList:
     at: Any
 
     def __len__(self) -> Any:
-        return self.pool.count[self.at]
+        return entry(self.pool.count, self.at)
 
     def copied(self) -> Any:
         """The items in a list of their own."""
-        data, start = self.pool.data, self.pool.start[self.at]
-        return [data[start + i] for i in range(self.pool.count[self.at])]
+        data, start = self.pool.data, entry(self.pool.start, self.at)
+        return [entry(data, plus(start, i)) for i in range(len(self))]
 
     def replace(self, items: Any) -> None:
         """Hold these items instead."""
-        self.pool.count[self.at] = 0
+        set_entry(self.pool.count, self.at, 0)
         for item in items:
             self.append(item)
 
@@ -76,15 +94,15 @@ class SharedList:
 
     def place(self, index: Any, message: Any) -> Any:
         """Where an item lies in the pool."""
-        n = self.pool.count[self.at]
+        n = len(self)
         if index < -n or index >= n:
             raise IndexError(message)
-        return self.pool.start[self.at] + (index if index >= 0 else index + n)
+        return plus(entry(self.pool.start, self.at), index if index >= 0 else plus(index, n))
 
     def __getitem__(self, index: Any) -> Any:
         if is_slice(index):
             return self.copied()[index]
-        return self.pool.data[self.place(index, "list index out of range")]
+        return entry(self.pool.data, self.place(index, "list index out of range"))
 
     def __setitem__(self, index: Any, item: Any) -> None:
         if is_slice(index):
@@ -92,7 +110,7 @@ class SharedList:
             items[index] = item
             self.replace(items)
         else:
-            self.pool.data[self.place(index, "list assignment index out of range")] = item
+            set_entry(self.pool.data, self.place(index, "list assignment index out of range"), item)
 
     def __delitem__(self, index: Any) -> None:
         items = self.copied()
@@ -101,12 +119,14 @@ class SharedList:
 
     def append(self, item: Any) -> None:
         pool, at = self.pool, self.at
-        n = pool.count[at]
-        if n < pool.room[at]:
-            pool.data[pool.start[at] + n] = item
+        n = len(self)
+        if n < entry(pool.room, at):
+            set_entry(pool.data, plus(entry(pool.start, at), n), item)
+        elif holds_ints(pool.data):
+            widen_ints(pool, at, item)
         else:
             widen(pool, at, item)
-        pool.count[at] = n + 1
+        set_entry(pool.count, at, plus(n, 1))
 
     def extend(self, items: Any) -> None:
         for item in list(items):
@@ -122,11 +142,11 @@ class SharedList:
         if n == 0:
             raise IndexError("pop from empty list")
         at = self.place(index, "pop index out of range")
-        data, end = self.pool.data, self.pool.start[self.at] + n - 1
-        found = data[at]
+        data, end = self.pool.data, entry(self.pool.start, self.at) + n - 1
+        found = entry(data, at)
         for i in range(at, end):
-            data[i] = data[i + 1]
-        self.pool.count[self.at] = n - 1
+            set_entry(data, i, entry(data, i + 1))
+        set_entry(self.pool.count, self.at, n - 1)
         return found
 
     def remove(self, item: Any) -> None:
@@ -135,7 +155,7 @@ class SharedList:
         self.replace(items)
 
     def clear(self) -> None:
-        self.pool.count[self.at] = 0
+        set_entry(self.pool.count, self.at, 0)
 
     def reverse(self) -> None:
         items = self.copied()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from tracejit.frontend.tables import growing, stands_for
+from tracejit.frontend.tables import entry, growing, set_entry, stands_for
 
 
 @stands_for(deque)
@@ -15,19 +15,28 @@ class Queue:
     def __init__(self, items: Any = (), maxlen: Any = None) -> None:
         self._data = growing()
         self._head = 0
+        self._edits = 0  #: items that came or went
         self.maxlen = maxlen
         self.extend(items)
 
     def __len__(self) -> Any:
         return len(self._data) - self._head
 
+    def _goes_on(self, edits: Any, at: Any, count: Any) -> Any:
+        """Whether a loop that began after so many edits has more trips."""
+        if self._edits != edits:
+            raise RuntimeError("deque mutated during iteration")
+        return at < count
+
     def append(self, item: Any) -> None:
+        self._edits += 1
         self._data.append(item)
         if self.maxlen is not None and len(self) > self.maxlen:
             self._drop()
 
     def _drop(self) -> None:
         """Forget the first item."""
+        self._edits += 1
         self._head += 1
         if self._head > 32 and 2 * self._head > len(self._data):
             self._settle()
@@ -37,34 +46,36 @@ class Queue:
         if self._head > 0:
             n = len(self)
             for i in range(n):
-                self._data[i] = self._data[i + self._head]
+                set_entry(self._data, i, entry(self._data, i + self._head))
             while len(self._data) > n:
                 self._data.pop()
             self._head = 0
 
     def appendleft(self, item: Any) -> None:
+        self._edits += 1
         if self._head == 0:
             n = len(self._data)
             room = n + 8
             for _ in range(room):
                 self._data.append(item)
             for i in range(n - 1, -1, -1):
-                self._data[i + room] = self._data[i]
+                set_entry(self._data, i + room, entry(self._data, i))
             self._head = room
         self._head -= 1
-        self._data[self._head] = item
+        set_entry(self._data, self._head, item)
         if self.maxlen is not None and len(self) > self.maxlen:
             self._data.pop()
 
     def pop(self) -> Any:
         if len(self) == 0:
             raise IndexError("pop from an empty deque")
+        self._edits += 1
         return self._data.pop()
 
     def popleft(self) -> Any:
         if len(self) == 0:
             raise IndexError("pop from an empty deque")
-        found = self._data[self._head]
+        found = entry(self._data, self._head)
         self._drop()
         return found
 
@@ -77,6 +88,7 @@ class Queue:
             self.appendleft(item)
 
     def clear(self) -> None:
+        self._edits += 1
         self._data.clear()
         self._head = 0
 
@@ -87,10 +99,10 @@ class Queue:
         return self._head + (index if index >= 0 else index + n)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._data[self._place(index)]
+        return entry(self._data, self._place(index))
 
     def __setitem__(self, index: Any, item: Any) -> None:
-        self._data[self._place(index)] = item
+        set_entry(self._data, self._place(index), item)
 
     def __iter__(self) -> Any:
         self._settle()

@@ -152,6 +152,7 @@ class HashSet(Members):
         self._live.clear()
         self._gone = 0
         self._spent = 0
+        self._edits += 1
         spread(self._slots, self._keys, 8)
 
     def update(self, *others: Any) -> None:

@@ -13,11 +13,25 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tracejit.frontend.tables import growing, growing_bools, growing_ints, has_loop, outlined, stands_for, text_code
+from tracejit.frontend.tables import (
+    entry,
+    fields_of,
+    growing,
+    growing_bools,
+    growing_ints,
+    has_loop,
+    is_pooled,
+    outlined,
+    set_entry,
+    shows_as,
+    stands_for,
+    text_code,
+)
 
 
 def mixed(key: Any) -> Any:
     """A number that is the same for equal keys."""
+    key = fields_of(key)
     if isinstance(key, tuple):
         made = np.int64(1)
         for part in key:
@@ -39,10 +53,10 @@ def find(slots: Any, keys: Any, key: Any) -> Any:
     """The place in `slots` that leads to a key; -1 if none does."""
     mask = len(slots) - 1
     i = int(mixed(key) & np.int64(mask))
-    e = slots[i]
-    while e != -1 and (e == -2 or keys[e] != key):
+    e = entry(slots, i)
+    while e != -1 and (e == -2 or entry(keys, e) != key):
         i = (i + 1) & mask
-        e = slots[i]
+        e = entry(slots, i)
     return i if e >= 0 else -1
 
 
@@ -59,10 +73,10 @@ def enter(slots: Any, keys: Any, key: Any) -> None:
 def lead_to(slots: Any, keys: Any, e: Any) -> None:
     """Let the slots lead to an entry."""
     mask = len(slots) - 1
-    i = int(mixed(keys[e]) & np.int64(mask))
-    while slots[i] >= 0:
+    i = int(mixed(entry(keys, e)) & np.int64(mask))
+    while entry(slots, i) >= 0:
         i = (i + 1) & mask
-    slots[i] = e
+    set_entry(slots, i, e)
 
 
 @outlined
@@ -73,6 +87,33 @@ def spread(slots: Any, keys: Any, size: Any) -> None:
         slots.append(-1)
     for e in range(len(keys)):
         lead_to(slots, keys, e)
+
+
+@outlined
+def close_gaps(keys: Any, live: Any) -> None:
+    """Forget the keys that were deleted."""
+    n = 0
+    for e in range(len(keys)):
+        if entry(live, e):
+            set_entry(keys, n, entry(keys, e))
+            n += 1
+    while len(keys) > n:
+        keys.pop()
+        live.pop()
+    for e in range(n):
+        set_entry(live, e, True)
+
+
+@outlined
+def insert(table: Any, key: Any, value: Any) -> None:
+    """Add a key that is not there to a dict of a pool."""
+    table._put(key, value)
+
+
+@outlined
+def settle(table: Any) -> None:
+    """Forget the entries that were deleted from a container of a pool."""
+    table._settle()
 
 
 def no_key(key: Any) -> NoReturn:
@@ -89,8 +130,8 @@ class Entries:
         self._live = growing_bools()
         self._gone = 0  #: entries that were deleted
         self._spent = 0  #: slots that led to an entry which is no more there
-        for _ in range(8):
-            self._slots.append(-1)
+        self._edits = 0  #: keys that came or went
+        spread(self._slots, self._keys, 8)
 
     def __len__(self) -> Any:
         return len(self._keys) - self._gone
@@ -101,13 +142,20 @@ class Entries:
     def _entry(self, key: Any) -> Any:
         """The index of a key's entry; -1 if it has none."""
         at = find(self._slots, self._keys, key)
-        return self._slots[at] if at >= 0 else -1
+        return entry(self._slots, at) if at >= 0 else -1
 
     def _add(self, key: Any) -> None:
         if has_loop(self._keys):
             raise RuntimeError("dictionary changed size during iteration")
         enter(self._slots, self._keys, key)
         self._live.append(True)
+        self._edits += 1
+
+    def _goes_on(self, edits: Any, at: Any, count: Any) -> Any:
+        """Whether a loop that began after so many edits has more trips."""
+        if self._edits != edits:
+            raise RuntimeError("dictionary changed size during iteration")
+        return at < count
 
     def _make_room(self) -> None:
         """Before a key is added: forget what was deleted where that is much, or where the slots run out."""
@@ -119,26 +167,25 @@ class Entries:
         """Take away the entry that a slot leads to."""
         if has_loop(self._keys):
             raise RuntimeError("dictionary changed size during iteration")
-        self._live[self._slots[at]] = False
-        self._slots[at] = -2
+        set_entry(self._live, entry(self._slots, at), False)
+        set_entry(self._slots, at, -2)
+        self._edits += 1
         self._gone += 1
 
     def _compact(self) -> None:
-        """Forget the entries that were deleted."""
+        """Forget the entries that were deleted, where there are any."""
         if self._gone > 0 or self._spent > 0:
-            n = 0
-            for e in range(len(self._keys)):
-                if self._live[e]:
-                    self._keys[n] = self._keys[e]
-                    n += 1
-            while len(self._keys) > n:
-                self._keys.pop()
-                self._live.pop()
-            for e in range(n):
-                self._live[e] = True
-            self._gone = 0
-            self._spent = 0
-            spread(self._slots, self._keys, len(self._slots))
+            if is_pooled(self):
+                settle(self)
+            else:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Forget the entries that were deleted."""
+        close_gaps(self._keys, self._live)
+        self._gone = 0
+        self._spent = 0
+        spread(self._slots, self._keys, len(self._slots))
 
 
 @stands_for(dict)
@@ -162,16 +209,23 @@ class Table(Entries):
         e = self._entry(key)
         if e < 0:
             raise KeyError(key)
-        return self._values[e]
+        return entry(self._values, e)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         e = self._entry(key)
         if e >= 0:
-            self._values[e] = value
+            set_entry(self._values, e, value)
         else:
             self._insert(key, value)
 
     def _insert(self, key: Any, value: Any) -> None:
+        if is_pooled(self):
+            insert(self, key, value)
+        else:
+            self._put(key, value)
+
+    def _put(self, key: Any, value: Any) -> None:
+        """Add a key that is not there."""
         self._make_room()
         self._add(key)
         self._values.append(value)
@@ -182,40 +236,46 @@ class Table(Entries):
             raise KeyError(key)
         self._remove(at)
 
-    def _compact(self) -> None:
+    def _settle(self) -> None:
         if self._gone > 0:
             n = 0
             for e in range(len(self._values)):
-                if self._live[e]:
-                    self._values[n] = self._values[e]
+                if entry(self._live, e):
+                    set_entry(self._values, n, entry(self._values, e))
                     n += 1
             while len(self._values) > n:
                 self._values.pop()
-        super()._compact()
+        super()._settle()
 
     def __iter__(self) -> Any:
-        return self.keys()
+        return self._listed("keys")
+
+    def _listed(self, what: Any) -> Any:
+        """The keys, values or items."""
+        self._compact()
+        if what == "keys":
+            return self._keys
+        return self._values if what == "values" else zip(self._keys, self._values)
 
     def keys(self) -> Any:
-        self._compact()
-        return self._keys
+        return View(self, "keys") if is_pooled(self) else self._listed("keys")
 
     def values(self) -> Any:
-        self._compact()
-        return self._values
+        return View(self, "values") if is_pooled(self) else self._listed("values")
 
     def items(self) -> Any:
-        self._compact()
-        return zip(self._keys, self._values)
+        return View(self, "items") if is_pooled(self) else self._listed("items")
 
     def get(self, key: Any, default: Any = None) -> Any:
         e = self._entry(key)
-        return self._values[e] if e >= 0 else default
+        return entry(self._values, e) if e >= 0 else default
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        if self._entry(key) < 0:
+        e = self._entry(key)
+        if e < 0:
             self._insert(key, default)
-        return self._values[self._entry(key)]
+            e = len(self._values) - 1
+        return entry(self._values, e)
 
     def pop(self, key: Any, *default: Any) -> Any:
         at = find(self._slots, self._keys, key)
@@ -223,7 +283,7 @@ class Table(Entries):
             if len(default) == 0:
                 raise KeyError(key)
             return default[0]
-        found = self._values[self._slots[at]]
+        found = entry(self._values, entry(self._slots, at))
         self._remove(at)
         return found
 
@@ -232,11 +292,12 @@ class Table(Entries):
             raise KeyError("popitem(): dictionary is empty")
         self._compact()
         key, value = self._keys[-1], self._values[-1]
-        self._slots[find(self._slots, self._keys, key)] = -2
+        set_entry(self._slots, find(self._slots, self._keys, key), -2)
         self._spent += 1
         self._keys.pop()
         self._values.pop()
         self._live.pop()
+        self._edits += 1
         return key, value
 
     def clear(self) -> None:
@@ -245,6 +306,7 @@ class Table(Entries):
         self._live.clear()
         self._gone = 0
         self._spent = 0
+        self._edits += 1
         spread(self._slots, self._keys, 8)
 
     def update(self, items: Any = ()) -> None:
@@ -271,6 +333,39 @@ class Table(Entries):
             if key not in other or other[key] != value:
                 return False
         return True
+
+
+@shows_as(type({}.keys()))
+class View:
+    """The keys, values or items of a dict that a container holds."""
+
+    def __init__(self, owner: Any, what: Any) -> None:
+        self.owner = owner
+        self.what = what
+
+    def __len__(self) -> Any:
+        return len(self.owner)
+
+    def __iter__(self) -> Any:
+        return list(self.owner._listed(self.what))
+
+    def __contains__(self, item: Any) -> Any:
+        return item in self.owner if self.what == "keys" else item in self.__iter__()
+
+    def __and__(self, other: Any) -> Any:
+        return set(self.__iter__()) & set(other)
+
+    def __or__(self, other: Any) -> Any:
+        return set(self.__iter__()) | set(other)
+
+    def __sub__(self, other: Any) -> Any:
+        return set(self.__iter__()) - set(other)
+
+    def __xor__(self, other: Any) -> Any:
+        return set(self.__iter__()) ^ set(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return set(self.__iter__()) == set(other)
 
 
 @stands_for(OrderedDict)
@@ -307,11 +402,13 @@ class DefaultTable(Table):
         super().__init__(items)
 
     def __getitem__(self, key: Any) -> Any:
-        if self._entry(key) < 0:
+        e = self._entry(key)
+        if e < 0:
             if self.default_factory is None:
                 raise KeyError(key)
             self._insert(key, self.default_factory())
-        return self._values[self._entry(key)]
+            e = len(self._values) - 1
+        return entry(self._values, e)
 
     def copy(self) -> Any:
         return DefaultTable(self.default_factory, self)
@@ -326,7 +423,7 @@ class CounterTable(Table):
 
     def __getitem__(self, key: Any) -> Any:
         e = self._entry(key)
-        return self._values[e] if e >= 0 else 0
+        return entry(self._values, e) if e >= 0 else 0
 
     def __delitem__(self, key: Any) -> None:
         at = find(self._slots, self._keys, key)
