@@ -260,6 +260,18 @@ def test_records_that_have_not_the_same_keys_are_refused() -> None:
         script(f)(3)
 
 
+def test_a_dict_of_the_caller_in_a_growing_list_is_refused() -> None:
+    def f(n, memo):
+        rows = []
+        for i in range(n):
+            memo[i] = i
+            rows.append(memo)
+        return sum(d[0] for d in rows)
+
+    with pytest.raises(ScriptError, match="a dict of the caller goes into a list"):
+        script(f)(3, {7: 1})
+
+
 def test_an_unknown_key_of_a_record() -> None:
     def f(n):
         rows = []

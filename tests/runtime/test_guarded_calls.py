@@ -122,6 +122,34 @@ def test_arrays_that_overlap_are_refused_or_right_by_every_call():
             f(a, a.copy())
 
 
+def test_overlaps_among_many_arrays():
+    """Those of a call are found by their order in memory."""
+    count, memory = 13, np.zeros(400)
+
+    def f(xs):
+        xs[0][...], xs[3][...], xs[6][...], xs[9][...], xs[12][...] = 0, 3, 6, 9, 12
+        return xs[1].sum() + xs[2].sum()
+
+    f = script(f)
+    rng = np.random.default_rng(0)
+    outcomes = set()
+    for trial in range(150):
+        starts = rng.choice(50 if trial % 2 else 90, count, replace=False) * 4
+        xs = [memory[s : s + 3 + (s % 7 == 0) * rng.integers(0, 3)] for s in starts]
+        shared = any(np.shares_memory(xs[i], x) for i in range(0, count, 3) for x in (*xs[:i], *xs[i + 1 :]))
+        outcomes.add(shared)
+        memory[:] = -1
+        if shared:
+            with pytest.raises(ValueError, match="overlap"):
+                f(xs)
+            assert (memory == -1).all()
+        else:
+            f(xs)
+            assert [x.tolist() for x in xs] == [[-1.0 if i % 3 else i] * len(x) for i, x in enumerate(xs)]
+    assert outcomes == {True, False}
+    assert f.compiles == 1
+
+
 def test_buffers_that_training_sets():
     plain, module = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
     scripted = script(module)

@@ -69,7 +69,9 @@ def number_type(x: FrontValue) -> tuple[DType, bool] | None:
     """(dtype, weak) of a number; None for anything else, and for members of an IntEnum, which stay so."""
     if isinstance(x, Number):
         return x.dtype, x.weak
-    if is_python_number(x) and not (isinstance(x, Static) and isinstance(x.value, enum.Enum)):
+    if isinstance(x, Static) and isinstance(x.value, enum.Enum):
+        return None
+    if is_python_number(x):
         return _WEAK[python_kind(x)], True
     if isinstance(x, Static) and hasattr(x.value, "dtype") and getattr(x.value, "shape", None) == ():
         return BY_NUMPY_NAME[x.value.dtype.name], False

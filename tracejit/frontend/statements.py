@@ -230,8 +230,9 @@ class Statements:
     def store_item(self, base: FrontValue, index: ast.expr, value: FrontValue, node: ast.AST) -> None:
         if isinstance(base, OptionalValue):
             base = require_value(self.ctx, base, message="'NoneType' object does not support item assignment")
-        match elements.target(self.ctx, base):
-            case ArrayView() as base:
+        base = elements.target(self.ctx, base)
+        match base:
+            case ArrayView():
                 items = self.expressions.index_items(index)
                 self.indexing.write(base, items, self.calls.operand_array(value, node, base.dtype), node)
             case _ if self.calls.objects.has(base, "__setitem__"):

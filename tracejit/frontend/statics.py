@@ -54,6 +54,7 @@ from tracejit.frontend.values import (
     ObjectValue,
     SequenceValue,
     SharedList,
+    SharedObject,
     Size,
     Static,
     TupleValue,
@@ -114,7 +115,7 @@ class Statics:
         #: makes a growing list of items
         self.grow: Callable[[Sequence[FrontValue] | SequenceValue, object], GrowingList]
         #: makes a dict with keys known at run time only
-        self.table: Callable[[Mapping[Any, FrontValue]], ObjectValue]
+        self.table: Callable[[Mapping[Any, FrontValue]], ObjectValue | SharedObject]
         self.in_pool: Callable[[FrontValue], FrontValue]  #: puts a list where other lists may hold it
         self.pools: dict[object, tuple[Any, ...]] = {}  #: what pools held when the arguments were there
         self.original: dict[int, dict[str, FrontValue]] = {}  #: owner -> what those were before
@@ -433,6 +434,9 @@ class Statics:
         if not self.ctx.growing.covers(("dict", place)):
             return None
         made = self.table(value.items)
+        if isinstance(made, SharedObject):
+            reason = "a dict of the caller goes into a list whose length changes"
+            raise ScriptError(reason, self.ctx.b.span, instead="make the dict in the script")
         assert value.access is not None
         self.lists.append((value.access, self.held(made), made))
         return made

@@ -5,6 +5,7 @@ Functions of the module that `dispatch_ir.py` assembles. A guard that misses ret
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import Structure
 
 from tracejit.runtime.dispatch_tables import (
@@ -21,12 +22,14 @@ from tracejit.runtime.dispatch_tables import (
     TYPE_OFFSET,
     VALUE_OFFSET,
     AxisTable,
+    Extent,
     FrameHead,
     NativeTensor,
     RuntimeTable,
     SpecTable,
     StepTable,
     ValueTable,
+    offset_of,
     size_of,
 )
 from tracejit.runtime.emitter import Emitter
@@ -417,20 +420,66 @@ def _disjoint(e: Emitter) -> None:
     """tj_disjoint: whether no array the function writes shares bytes with another array argument."""
     with e.function("internal i1 @tj_disjoint(ptr %spec, ptr %frame)"):
         values, count = e.get(SpecTable, "values", "%spec"), e.get(SpecTable, "value_count", "%spec")
-        low, high, other_low, other_high = (e.variable("i64", "0") for _ in range(4))
+        e.do(f"%extents = alloca i8, i64 {e.op(f'mul i64 {count}, {size_of(Extent)}')}, align 8")
+        arrays = e.variable("i64", "0")
         with e.count(count) as i:
             value = e.element(values, i, size_of(ValueTable))
-            with e.when(e.compare("ne", "i64", e.get(ValueTable, "inout", value), 0)):
-                some = e.call(
-                    "i1", "tj_extent", f"ptr {value}", "ptr %frame", f"ptr {low}", f"ptr {high}", declare=False
-                )
-                with e.when(some), e.count(count) as j:
-                    other = e.element(values, j, size_of(ValueTable))
-                    is_array = e.compare("sle", "i64", e.get(ValueTable, "kind", other), KINDS["tensor"])
-                    with e.when(e.op(f"and i1 {is_array}, {e.compare('ne', 'i64', i, j)}")):
-                        places = (f"ptr {other_low}", f"ptr {other_high}")
-                        with e.when(e.call("i1", "tj_extent", f"ptr {other}", "ptr %frame", *places, declare=False)):
-                            before = e.compare("sle", "i64", e.load("i64", high), e.load("i64", other_low))
-                            behind = e.compare("sle", "i64", e.load("i64", other_high), e.load("i64", low))
-                            false_unless(e, e.op(f"or i1 {before}, {behind}"))
+            with e.when(e.compare("sle", "i64", e.get(ValueTable, "kind", value), KINDS["tensor"])):
+                extent = _extent_at(e, e.load("i64", arrays))
+                places = (f"ptr {e.at(extent, offset_of(Extent, field))}" for field in ("low", "high"))
+                with e.when(e.call("i1", "tj_extent", f"ptr {value}", "ptr %frame", *places, declare=False)):
+                    e.put(Extent, "inout", extent, e.get(ValueTable, "inout", value))
+                    e.store("i64", e.add(e.load("i64", arrays), 1), arrays)
+        _sort_extents(e, e.load("i64", arrays))
+        end, end_of_written = e.variable("i64", "0"), e.variable("i64", "0")
+        with e.count(e.load("i64", arrays)) as i:
+            low, high, inout = (e.get(Extent, field, _extent_at(e, i)) for field in ("low", "high", "inout"))
+            is_written = e.compare("ne", "i64", inout, 0)
+            free = e.op(f"select i1 {is_written}, i64 {e.load('i64', end)}, i64 {e.load('i64', end_of_written)}")
+            false_unless(e, e.compare("sge", "i64", low, free))
+            _raise_to(e, end, high)
+            with e.when(is_written):
+                _raise_to(e, end_of_written, high)
         e.leave("i1 true")
+
+
+def _extent_at(e: Emitter, index: str) -> str:
+    return e.element("%extents", index, size_of(Extent))
+
+
+def _raise_to(e: Emitter, variable: str, least: str) -> None:
+    e.store("i64", e.op(f"call i64 @llvm.smax.i64(i64 {e.load('i64', variable)}, i64 {least})"), variable)
+
+
+def _sort_extents(e: Emitter, count: str) -> None:
+    """Sort by address: Shell's method, with gaps in the ratio of Gonnet and Baeza-Yates (Handbook of Algorithms and
+    Data Structures, 1991). A function that trains has an array for each parameter and moment: to compare all pairs of
+    them would take longer than its products."""
+    gap = e.variable("i64", count)
+    with e.loop() as is_sorted:
+        with e.unless(e.compare("sgt", "i64", e.load("i64", gap), 1)):
+            e.goto(is_sorted)
+        times_five = e.op(f"mul i64 {e.load('i64', gap)}, 5")
+        less = e.op(f"sdiv i64 {times_five}, 11")
+        step = e.op(f"call i64 @llvm.smax.i64(i64 {less}, i64 1)")
+        e.store("i64", step, gap)
+        with e.count(e.op(f"sub i64 {count}, {step}")) as i:
+            fields = ("low", "high", "inout")
+            moved = [e.get(Extent, field, _extent_at(e, e.add(i, step))) for field in fields]
+            before = e.variable("i64", i)
+            with e.loop() as is_placed:
+                at = e.load("i64", before)
+                with e.when(e.compare("slt", "i64", at, 0)):
+                    e.goto(is_placed)
+                other = [e.get(Extent, field, _extent_at(e, at)) for field in fields]
+                with e.unless(e.compare("sgt", "i64", other[0], moved[0])):
+                    e.goto(is_placed)
+                _put_extent(e, e.add(at, step), other)
+                e.store("i64", e.op(f"sub i64 {at}, {step}"), before)
+            _put_extent(e, e.add(e.load("i64", before), step), moved)
+
+
+def _put_extent(e: Emitter, index: str, fields: Sequence[str]) -> None:
+    extent = _extent_at(e, index)
+    for name, value in zip(("low", "high", "inout"), fields, strict=True):
+        e.put(Extent, name, extent, value)

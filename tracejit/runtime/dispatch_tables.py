@@ -186,6 +186,12 @@ class FrameHead(Structure):
     _fields_ = (("held_count", c_int64), ("elements", c_int64), ("context", NativeContext))
 
 
+class Extent(Structure):
+    """The addresses [low, high) of the bytes that an array argument takes, and whether the function writes it."""
+
+    _fields_ = (("low", c_int64), ("high", c_int64), ("inout", c_int64))
+
+
 class RuntimeTable(Structure):
     """Addresses the native call path needs from this process."""
 

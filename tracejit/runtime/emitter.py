@@ -181,35 +181,35 @@ class Emitter:
             yield
 
     @contextmanager
+    def loop(self) -> Iterator[str]:
+        """The body runs until it jumps to the label that this yields."""
+        head, after = self._fresh("head"), self._fresh("after")
+        self.label(head)
+        yield after
+        if self._open:
+            self.goto(head)
+        self.start(after)
+
+    @contextmanager
     def count(self, limit: str) -> Iterator[str]:
         """The body runs for 0 .. limit-1; yields the index."""
         counter = self.variable("i64", "0")
-        head, body, after = self._fresh("head"), self._fresh("body"), self._fresh("after")
-        self.label(head)
-        index = self.load("i64", counter)
-        more = self.compare("slt", "i64", index, limit)
-        self.do(f"br i1 {more}, label %{body}, label %{after}")
-        self._open = False
-        self.label(body)
-        yield index
-        if self._open:
-            self.store("i64", self.add(index, 1), counter)
-            self.goto(head)
-        self.label(after)
+        with self.loop() as after:
+            index = self.load("i64", counter)
+            with self.unless(self.compare("slt", "i64", index, limit)):
+                self.goto(after)
+            yield index
+            if self._open:
+                self.store("i64", self.add(index, 1), counter)
 
     @contextmanager
     def walk(self, variable: str) -> Iterator[str]:
         """The body runs while the pointer variable is not null and must advance it."""
-        head, body, after = self._fresh("head"), self._fresh("body"), self._fresh("after")
-        self.label(head)
-        pointer = self.load("ptr", variable)
-        more = self.compare("ne", "ptr", pointer, "null")
-        self.do(f"br i1 {more}, label %{body}, label %{after}")
-        self._open = False
-        self.label(body)
-        yield pointer
-        self.goto(head)
-        self.label(after)
+        with self.loop() as after:
+            pointer = self.load("ptr", variable)
+            with self.when(self.compare("eq", "ptr", pointer, "null")):
+                self.goto(after)
+            yield pointer
 
 
 def _field_type(structure: type[Structure], field: str) -> str:
