@@ -202,8 +202,14 @@ class _Unifier(Rebuilder):
             typed = [b.typed(v, substitute_dims(r.type, sizes)) for r, v in zip(like, found, strict=True)]
             blocks.append(b.block((), typed, old.label))
         results = self.emit(op.defn, (self.value(op.operands[0]),), op.attrs, blocks=blocks, like=like, mapping={})
+        made = dict(zip(op.results, results, strict=True))
+        for old, result in made.items():
+            if isinstance(old.type, TensorType) and isinstance(result.type, TensorType):
+                for axis, (dim, outer) in enumerate(zip(old.type.shape, result.type.shape, strict=True)):
+                    if dim in made and outer != made[dim]:  # a size that the branches give has a name outside
+                        self.note_equal(self.size_of(result, axis, outer), made[dim])
         for result, found in zip(results, zip(*yields, strict=True), strict=True):
-            if result.type == SIZE and found[0].dim == found[1].dim:
+            if result.type == SIZE and result not in self.same and found[0].dim == found[1].dim:
                 size = self.size(found[0].dim) if isinstance(found[0].dim, int) else found[0]
                 if size not in local:
                     self.note_equal(size, result)
