@@ -325,7 +325,20 @@ def conjugate_gradients(w, n):
     return x.sum()
 
 
+def what_an_inner_loop_replaced(w, n):
+    h = w.detach()
+    for i in range(n):
+        h = tj.tanh(h * w)
+        for k in range(i + 1):
+            h = w.detach() * (k + 0.3)
+    (h * w).sum().backward()
+    loss = (w * w).sum() + h.sum()
+    loss.backward()
+    return loss.detach()
+
+
 PROGRAMS = [
+    what_an_inner_loop_replaced,
     through_arrays_of_a_loop_before,
     through_arrays_of_three_loops,
     through_a_recursion_and_items_that_were_taken,

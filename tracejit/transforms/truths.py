@@ -109,7 +109,7 @@ class Network:
         """What a fact is the same as, if that is seen."""
         parts = [self.simple(part) for part in fact.parts]
         itself = frozenset((fact,))
-        if fact.kind == "carried" and parts[1] <= parts[0] | itself:
+        if fact.kind == "carried" and fact in parts[1] and parts[1] <= parts[0] | itself:
             return parts[0] if fact not in parts[0] else None
         if fact.kind == "left":
             return parts[0] if parts[0] != fact.parts[0] else None
