@@ -488,3 +488,61 @@ def test_the_index_of_an_update_is_evaluated_once() -> None:
 
     check(of_list, 3)
     check(of_dict, 7)
+
+
+def test_loops_over_what_their_bodies_change() -> None:
+    def keys(n, leaves):
+        d = {}
+        for i in range(n):
+            d[i * i] = i
+        for k in d:
+            print(k)
+            if d[k] == 2:
+                del d[k]
+                if leaves:
+                    break
+        return d
+
+    def items(n, leaves):
+        d = {}
+        for i in range(n):
+            d[i] = i * 2
+        for k, v in d.items():
+            print(k, v)
+            if v == 4:
+                d[k + n] = 1
+                if leaves:
+                    return d
+        return None
+
+    def values(n, leaves):
+        d = {}
+        for i in range(n):
+            d[i] = i * 2
+        for v in d.values():
+            if v == 4:
+                d.clear()
+                if leaves:
+                    break
+        return d
+
+    def queue(n, leaves):
+        q = deque()
+        for i in range(n):
+            q.append(i)
+        q.popleft()
+        total = 0
+        for x in q:
+            for y in q:
+                total += x * y
+        for x in q:
+            print(x)
+            if x == 2:
+                q.popleft()
+                if leaves:
+                    break
+        return q, total
+
+    for fn in (keys, items, values, queue):
+        check(fn, 5, True)
+        check(fn, 5, False)

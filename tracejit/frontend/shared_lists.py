@@ -216,11 +216,12 @@ def attribute(lst: SharedList, name: str) -> FrontValue | None:
             return None
 
 
-def change_length(ctx: Context, loop: ast.AST) -> NoReturn:
-    """Lower again with a loop over a list as one that looks at its length each time."""
+def change_length(ctx: Context, loop: ast.AST) -> None:
+    """Lower again with a loop over a list as one that looks at its length each time, if it does not yet."""
     assert ctx.recursion is not None
-    ctx.recursion.known.changing.add(loop)
-    raise Again
+    if loop not in ctx.recursion.known.changing:
+        ctx.recursion.known.changing.add(loop)
+        raise Again
 
 
 def over_list(s: ForLoop, lst: SharedList | GrowingList, env: dict[str, FrontValue]) -> WhileLoop:
@@ -233,13 +234,17 @@ def over_list(s: ForLoop, lst: SharedList | GrowingList, env: dict[str, FrontVal
     return _while(s, names, test, [ast.Assign([s.target], ast.Subscript(items, at, ast.Load())), step])
 
 
-def over_container(c: Calls, s: ForLoop, over: FrontValue) -> WhileLoop | None:
-    """A loop over a dict or deque of a pool, or over the keys, values or items of such, which may not change meanwhile;
-    None for other values."""
+def over_container(c: Calls, s: ForLoop, over: FrontValue, is_changing: bool) -> WhileLoop | None:
+    """A loop over a dict or deque, or over the keys, values or items of one, which looks each time whether that
+    changed: where it lies in a pool, or the body changes it. None for other loops."""
     owner = over.fields["owner"] if tables.is_view(over) else over
-    if not (isinstance(owner, SharedObject) and tables.is_table(owner) and tables.counts_edits(owner)):
+    if is_changing and not isinstance(owner, SharedObject):
+        owner = tables.owner_of(c.ctx, over)
+    if not (isinstance(owner, ObjectValue | SharedObject) and tables.is_table(owner) and tables.counts_edits(owner)):
         return None
-    items = c.call_object(list, [c.objects.items(over, s.iter)], {}, s.iter)
+    if isinstance(owner, ObjectValue) and not is_changing:
+        return None
+    items = c.call_object(list, [over], {}, s.iter)
     names = f"$owner{id(s.node)}", f"$edits{id(s.node)}", f"$items{id(s.node)}", f"$place{id(s.node)}"
     c.ctx.frame.env.update(zip(names, (owner, c.attribute(owner, "_edits", s.iter), items, Static(0)), strict=True))
     own, edits, listed, at = (ast.Name(n, ast.Load()) for n in names)

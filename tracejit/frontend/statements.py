@@ -414,29 +414,27 @@ class Statements:
 
     def for_loop(self, s: ForLoop) -> None:
         over = one_by_one(self.calls, s.iter) or self.expressions.value(s.iter)
-        walked = over_container(self.calls, s, over)
+        is_changing = (found := self.ctx.recursion) is not None and s.node in found.known.changing
+        walked = over_container(self.calls, s, over, is_changing)
         runs_over = over if walked is not None else self.calls.objects.iterated(over, s.iter)
         if isinstance(runs_over, GeneratorValue):
             generators.run(self, s, runs_over)
             return
         if tables.is_iterator(runs_over):
             walked = over_iterator(s, runs_over, self.ctx.frame.env)
-        is_changing = (found := self.ctx.recursion) is not None and s.node in found.known.changing
-        if isinstance(runs_over, SharedList) or (is_changing and isinstance(runs_over, GrowingList)):
+        looks = SharedList | GrowingList if is_changing else SharedList
+        if walked is None and isinstance(runs_over, looks):
             walked = over_list(s, runs_over, self.ctx.frame.env)
         if walked is not None:
             self.statement(walked)
             return
-        if isinstance(runs_over, GrowingList):
-            loops = self.ctx.list_loops
-            self.ctx.list_loops = (*loops, (s.node, runs_over.storages))
-            try:
-                self.over(s, self.expressions.iterable(runs_over, s.iter))
-            finally:
-                self.ctx.list_loops = loops
-            return
-        seq = self.expressions.iterable(runs_over, s.iter)
-        self.over(s, seq)
+        seq, loops = self.expressions.iterable(runs_over, s.iter), self.ctx.list_loops
+        known = runs_over.storages if isinstance(runs_over, GrowingList) else tuple(seq.sources)
+        self.ctx.list_loops = (*loops, (s.node, known))
+        try:
+            self.over(s, seq)
+        finally:
+            self.ctx.list_loops = loops
         self.lists.require_length(seq.known, s.iter)
 
     def over(self, s: ForLoop, seq: SequenceValue) -> None:

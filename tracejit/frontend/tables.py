@@ -37,11 +37,13 @@ from tracejit.frontend.values import (
     Number,
     ObjectValue,
     OptionalValue,
+    SequenceValue,
     SharedList,
     SharedObject,
     SliceValue,
     Static,
     TupleValue,
+    list_classes,
     type_name,
 )
 from tracejit.ir.core import Value
@@ -126,8 +128,17 @@ def is_view(value: FrontValue) -> TypeGuard[ObjectValue]:
     return isinstance(value, ObjectValue) and value.cls is View
 
 
-def counts_edits(value: SharedObject) -> bool:
-    """Whether a container of a pool knows how often items came or went."""
+def owner_of(ctx: Context, value: FrontValue) -> FrontValue:
+    """The container that a value is, or whose keys, values or items it is."""
+    if isinstance(value, ObjectValue):
+        return value
+    classes = value.sources if isinstance(value, SequenceValue) else list_classes(value)
+    known = (o for o in ctx.heap.objects.values() if isinstance(o, ObjectValue) and is_table(o))
+    return next((o for o in known if classes & list_classes(o)), value)
+
+
+def counts_edits(value: ObjectValue | SharedObject) -> bool:
+    """Whether a container knows how often items came or went."""
     return hasattr(value.cls, "_goes_on")
 
 
@@ -153,7 +164,15 @@ def _made(calls: Calls, node: ast.AST, kind: Kind | None) -> GrowingList:
 
 
 def _has_loop(calls: Calls, node: ast.AST, lst: FrontValue) -> FrontValue:
-    return Static(isinstance(lst, GrowingList) and bool(calls.ctx.iterated & set(lst.storages)))
+    classes = set(lst.storages) if isinstance(lst, GrowingList) else set[int]()
+    if not calls.ctx.iterated & classes:
+        return Static(False)
+    loop = next((loop for loop, sources in calls.ctx.list_loops if classes & set(sources)), None)
+    if loop is not None:
+        from tracejit.frontend.shared_lists import change_length
+
+        change_length(calls.ctx, loop)
+    return Static(True)
 
 
 def _refuse_order(calls: Calls, node: ast.AST) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from tracejit.frontend.tables import entry, growing, set_entry, stands_for
+from tracejit.frontend.tables import entry, growing, has_loop, set_entry, stands_for
 
 
 @stands_for(deque)
@@ -22,6 +22,11 @@ class Queue:
     def __len__(self) -> Any:
         return len(self._data) - self._head
 
+    def _edit(self) -> None:
+        if has_loop(self._data):
+            raise RuntimeError("deque mutated during iteration")
+        self._edits += 1
+
     def _goes_on(self, edits: Any, at: Any, count: Any) -> Any:
         """Whether a loop that began after so many edits has more trips."""
         if self._edits != edits:
@@ -29,14 +34,14 @@ class Queue:
         return at < count
 
     def append(self, item: Any) -> None:
-        self._edits += 1
+        self._edit()
         self._data.append(item)
         if self.maxlen is not None and len(self) > self.maxlen:
             self._drop()
 
     def _drop(self) -> None:
         """Forget the first item."""
-        self._edits += 1
+        self._edit()
         self._head += 1
         if self._head > 32 and 2 * self._head > len(self._data):
             self._settle()
@@ -52,7 +57,7 @@ class Queue:
             self._head = 0
 
     def appendleft(self, item: Any) -> None:
-        self._edits += 1
+        self._edit()
         if self._head == 0:
             n = len(self._data)
             room = n + 8
@@ -69,7 +74,7 @@ class Queue:
     def pop(self) -> Any:
         if len(self) == 0:
             raise IndexError("pop from an empty deque")
-        self._edits += 1
+        self._edit()
         return self._data.pop()
 
     def popleft(self) -> Any:
@@ -88,7 +93,7 @@ class Queue:
             self.appendleft(item)
 
     def clear(self) -> None:
-        self._edits += 1
+        self._edit()
         self._data.clear()
         self._head = 0
 

@@ -148,11 +148,11 @@ class HashSet(Members):
         self._remove(at)
 
     def clear(self) -> None:
+        self._edit()
         self._keys.clear()
         self._live.clear()
         self._gone = 0
         self._spent = 0
-        self._edits += 1
         spread(self._slots, self._keys, 8)
 
     def update(self, *others: Any) -> None:

@@ -145,10 +145,14 @@ class Entries:
         return entry(self._slots, at) if at >= 0 else -1
 
     def _add(self, key: Any) -> None:
-        if has_loop(self._keys):
-            raise RuntimeError("dictionary changed size during iteration")
+        self._edit()
         enter(self._slots, self._keys, key)
         self._live.append(True)
+
+    def _edit(self) -> None:
+        """Before a key comes or goes."""
+        if has_loop(self._keys):
+            raise RuntimeError("dictionary changed size during iteration")
         self._edits += 1
 
     def _goes_on(self, edits: Any, at: Any, count: Any) -> Any:
@@ -165,11 +169,9 @@ class Entries:
 
     def _remove(self, at: Any) -> None:
         """Take away the entry that a slot leads to."""
-        if has_loop(self._keys):
-            raise RuntimeError("dictionary changed size during iteration")
+        self._edit()
         set_entry(self._live, entry(self._slots, at), False)
         set_entry(self._slots, at, -2)
-        self._edits += 1
         self._gone += 1
 
     def _compact(self) -> None:
@@ -223,6 +225,11 @@ class Table(Entries):
             insert(self, key, value)
         else:
             self._put(key, value)
+
+    def _edit(self) -> None:
+        if has_loop(self._values):
+            raise RuntimeError("dictionary changed size during iteration")
+        super()._edit()
 
     def _put(self, key: Any, value: Any) -> None:
         """Add a key that is not there."""
@@ -290,6 +297,7 @@ class Table(Entries):
     def popitem(self) -> Any:
         if len(self) == 0:
             raise KeyError("popitem(): dictionary is empty")
+        self._edit()
         self._compact()
         key, value = self._keys[-1], self._values[-1]
         set_entry(self._slots, find(self._slots, self._keys, key), -2)
@@ -297,16 +305,15 @@ class Table(Entries):
         self._keys.pop()
         self._values.pop()
         self._live.pop()
-        self._edits += 1
         return key, value
 
     def clear(self) -> None:
+        self._edit()
         self._keys.clear()
         self._values.clear()
         self._live.clear()
         self._gone = 0
         self._spent = 0
-        self._edits += 1
         spread(self._slots, self._keys, 8)
 
     def update(self, items: Any = ()) -> None:
