@@ -275,3 +275,14 @@ def test_the_default_dtype_stays() -> None:
     tj.set_default_dtype(tj.float32)
     with pytest.raises(ValueError, match="give dtype="):
         tj.set_default_dtype(tj.float64)
+
+
+def along_dim(x: Any) -> Any:
+    orders = x.sort(dim=0)[0], x.mode(dim=1)[0], x.logcumsumexp(dim=0), x.topk(1, dim=0, largest=False)[0]
+    totals = x.nansum(dim=0, keepdim=True), x.nanmax(dim=-1), x.nanmean(dim=(0, 1)), x.median(dim=1, keepdim=True)[0]
+    pairs = x.kron(other=x), x[0].outer(other=x[1]), x.xlogy(other=x), x.logaddexp(other=x), x.isclose(other=x)
+    return *orders, *totals, *pairs
+
+
+def test_methods_take_pytorchs_keywords() -> None:
+    check(along_dim, tj.tensor([[3.0, 1.0, 2.0], [2.0, 2.0, 5.0]]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tracejit.eager import library
 from tracejit.eager.arguments import KEYWORDS
 from tracejit.frontend.devices import require_device
 from tracejit.frontend.values import (
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from tracejit.frontend.source import FunctionSource
 
 #: PyTorch's or NumPy's keyword -> the one used here.
-_KEYWORDS = {
+SPELLINGS = {
     **KEYWORDS,
-    "other": "y",
+    **library.KEYWORDS,
     "tensors": "arrays",
     "a_min": "min",
     "a_max": "max",
@@ -83,7 +84,7 @@ class Arguments:
             else:
                 self.fail(f"{name}() takes {len(names)} arguments but {len(args)} were given")
         for key, value in kwargs.items():
-            key = key if key in names else _KEYWORDS.get(key, key)
+            key = key if key in names else SPELLINGS.get(key, key)
             if key not in names:
                 self.calls.ctx.refuse(node, f"{name}() has no keyword {key!r} in a script", "leave it out")
             if key in given:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tracejit.eager.tensor import Tensor, no_attribute
 from tracejit.frontend import elements
-from tracejit.frontend.arguments import Arguments, normal_axis
+from tracejit.frontend.arguments import SPELLINGS, Arguments, normal_axis
 from tracejit.frontend.array_parts import viewed_as
 from tracejit.frontend.builtin_arguments import require_arguments
 from tracejit.frontend.dependence import require_known
@@ -120,7 +120,8 @@ def method(
     calls.ctx.at(node)
     owner = Tensor if calls.ctx.tensors else np.ndarray
     if isinstance(receiver, ArrayView) and hasattr(owner, name):
-        require_arguments(calls, getattr(owner, name), args, kwargs, node, receiver)
+        spellings = SPELLINGS if owner is Tensor else {}
+        require_arguments(calls, getattr(owner, name), args, kwargs, node, receiver, spellings)
     own = written_method(calls, receiver, name)
     if own is not None:
         return calls.inline(function_source(own), [receiver, *args], kwargs, node, None)

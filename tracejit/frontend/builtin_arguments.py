@@ -8,7 +8,8 @@ import builtins
 import functools
 import inspect
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,13 +77,21 @@ def is_builtin(fn: Any) -> bool:
 
 
 def require_arguments(
-    c: Calls, fn: Any, args: Sequence[Any], keywords: Collection[str], node: ast.AST, receiver: Any = None
+    c: Calls,
+    fn: Any,
+    args: Sequence[Any],
+    keywords: Collection[str],
+    node: ast.AST,
+    receiver: Any = None,
+    spellings: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Raise what Python does where a builtin, or a method of a `receiver`, takes no such arguments."""
+    """Raise what Python does where a builtin, or a method of a `receiver`, takes no such arguments; `spellings`: what
+    keywords stand for that are not among its parameters."""
     own = () if receiver is None else (receiver,)
     signature = _signature(fn)
     if signature is None:
         return
+    keywords = [k if k in signature.parameters else spellings.get(k, k) for k in keywords]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     try:
         signature.bind(*own, *args, **({} if takes_any else dict.fromkeys(keywords)))
