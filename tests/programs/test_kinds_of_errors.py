@@ -434,7 +434,21 @@ class Measured(np.ndarray):
     pass
 
 
+class Settings(dict):
+    """Nothing but a name."""
+
+
 NAMED = Named(a=1)
+
+
+def test_a_class_that_only_names_a_container() -> None:
+    def put(settings, x):
+        settings["sum"] = x + settings["rate"]
+        return settings
+
+    settings = Settings(rate=2.0)
+    assert tj.script(put)(settings, 1.0) is settings
+    assert settings == {"rate": 2.0, "sum": 3.0}
 
 
 def test_containers_of_classes_of_the_user_are_refused() -> None:

@@ -155,6 +155,8 @@ class NumbersSpec:
 
 Spec: TypeAlias = ArraySpec | NumberSpec | StaticSpec | TreeSpec | NumbersSpec
 
+#: Arrays whose operators and methods are those of arrays.
+_ARRAYS = (np.ndarray, np.memmap, np.recarray)
 #: Containers whose items, length and attributes scripts know.
 _CONTAINERS = (tuple, list, dict, set, OrderedDict, defaultdict, Counter)
 
@@ -179,7 +181,7 @@ def _by_value(x: Any) -> bool:
 def array_spec(array: Any, tensor: bool, requires_grad: bool = False, any_size: bool = False) -> ArraySpec:
     """The spec of an ndarray. Subclasses that give operators another meaning are refused: code does not have it."""
     kind = type(array)
-    if isinstance(array, np.ndarray) and kind not in (np.ndarray, np.memmap):
+    if isinstance(array, np.ndarray) and kind not in _ARRAYS:
         raise TypeError(
             f"a script computes with plain arrays, not {kind.__module__.replace('.core', '')}.{kind.__name__}"
         )
@@ -204,9 +206,18 @@ def require_plain(container: Any) -> None:
     """Raise `OwnContainer` for one of a class that may give items, length or attributes another meaning."""
     kind = type(container)
     is_known = kind in _CONTAINERS or hasattr(kind, "_fields") or kind.__module__.startswith("tracejit.")
-    if not is_known and isinstance(container, tuple | list | dict | set):
+    if not is_known and not _is_renamed(kind) and isinstance(container, tuple | list | dict | set):
         base = next(c for c in _CONTAINERS if isinstance(container, c))
         raise OwnContainer(f"a script takes plain containers, not {kind.__name__}, a subclass of {base.__name__}")
+
+
+def _is_renamed(kind: type) -> bool:
+    """Whether a class adds nothing to the container that it is, but its name."""
+    own = kind.__mro__[: next((i for i, c in enumerate(kind.__mro__) if c in _CONTAINERS), 0)]
+    return all(vars(c).keys() <= _NOTHING for c in own)
+
+
+_NOTHING = vars(type("", (), {})).keys() | {"__doc__", "__firstlineno__", "__static_attributes__", "__slots__"}
 
 
 def require_dtype(value: Any) -> None:

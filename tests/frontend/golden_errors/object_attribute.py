@@ -3,7 +3,7 @@ from tracejit import script
 
 class Counter:
     def __init__(self, n):
-        self.seen = {"start": n}
+        self.seen = {"start": n, 3: [n]}
 
 
 @script

@@ -8,7 +8,7 @@ def f(x):
     if x > 0:
         d = {"a": x}
     else:
-        d = {"b": x}
+        d = [x]
     return d
 
 
