@@ -236,6 +236,22 @@ def test_python_integers_still_overflow() -> None:
     with pytest.raises(OverflowError):
         script(sum_of)(np.full(4, 2**62), 4)
 
+    def counted(data, n, run, total):
+        for value in data:
+            run = run + 1 if value > 9 else 0
+            total += int(value)
+        while n > 0:
+            total += n % 10
+            n //= 10
+        return run, total
+
+    data = np.array([3, 200, 255], np.uint8)
+    check(counted, data, 123, 4, 5)
+    scripted = script(counted)
+    for beyond in ((0, 2**63 - 1, 0), (0, 0, 2**63 - 400), (99, 0, 2**63 - 470)):
+        with pytest.raises(OverflowError):
+            scripted(data[data > 9] if beyond[1] else data, *beyond)
+
 
 @pytest.mark.compiled
 def test_no_check_is_left_in_loops_whose_indices_are_in_range() -> None:
@@ -252,11 +268,41 @@ def test_no_check_is_left_in_loops_whose_indices_are_in_range() -> None:
                 composite[j] = True
                 j += i
 
-    for fn, argument in ((sweep, np.zeros((4, 4))), (strike, np.zeros(20, np.bool_))):
-        scripted = script(fn)
-        scripted(argument)
-        assert "check(" not in scripted.ir("after:ranges"), fn.__name__
-    assert "checked_add" not in script_ir(sweep, np.zeros((4, 4)))
+    def strike_by_a_range(composite):
+        for i in range(2, len(composite)):
+            for j in range(i * i, len(composite), i):
+                composite[j] = True
+
+    def longest_run(x):
+        best = run = 0
+        for value in x:
+            run = run + 1 if value else 0
+            best = max(best, run)
+        return best
+
+    def bits_of_all(n):
+        total = 0
+        for i in range(n):
+            while i > 0:
+                total += i & 1
+                i >>= 1
+        return total
+
+    def bits_of_data(x):
+        total = 0
+        for v in x:
+            while v != 0:
+                v &= v - 1
+                total += 1
+        return total
+
+    flags, data = np.zeros(20, np.bool_), np.array([7, -1, 0, -(2**63)])
+    cases = ((sweep, np.zeros((4, 4))), (strike_by_a_range, flags), (longest_run, flags), (bits_of_all, 5))
+    for fn, argument in (*cases, (bits_of_data, data), (strike, flags)):
+        text = script_ir(fn, argument)
+        assert "check(" not in text, fn.__name__
+        assert "checked_add" not in text or fn is strike, fn.__name__
+    check(bits_of_data, data)
 
 
 def test_bytes_beside_guarded_places() -> None:

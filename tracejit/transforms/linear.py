@@ -23,6 +23,8 @@ _DEPTH, _STEPS = 5, 60
 
 #: How many expressions around another are taken into account.
 _SOME = 5
+#: Bounds so close to one another say nearly all there is to say of a value.
+_TIGHT = 1 << 6
 #: A bound that is farther away says nothing about sizes.
 _NEAR = 1 << 20
 #: No array in memory has so many elements, so that loops need not be fast beyond.
@@ -234,19 +236,23 @@ class Facts:
         return above and (self.least(x) >= low or self.holds(number(low).minus(x)))
 
     def _prove(self, goal: Linear, depth: int) -> bool:
-        most, is_open = goal.constant, True
+        most, unbounded = goal.constant, 0
         for value, factor in goal.terms.items():
             bound = self.bounds[value][factor > 0]
             most += factor * bound
             if not LOW < bound < HIGH and not self._about[value][factor > 0] and value not in self._replacing:
-                is_open = False  # nothing bounds this term
+                unbounded += 1  # nothing bounds this term but its type
         if most <= 0:
             return True
         self._steps -= 1
-        if not goal.terms or depth == 0 or self._steps < 0 or not is_open:
+        if not goal.terms or depth == 0 or self._steps < 0 or unbounded > (goal.constant < LOW // 2):
             return False
         value = max(goal.terms, key=self.order.__getitem__)
         factor = goal.terms[value]
+        low, high = self.bounds[value]
+        rest = Linear({v: c for v, c in goal.terms.items() if v is not value}, goal.constant)
+        if high - low < _TIGHT and self._prove(rest.shifted(factor * (high if factor > 0 else low)), depth - 1):
+            return True
         for fact in self._about[value][factor > 0]:
             other = fact.terms[value]
             if factor % other == 0:
@@ -256,7 +262,6 @@ class Facts:
                 left = goal.times(m).shifted(1 - m).plus(fact, -(m * factor // other))
             if self._prove(left, depth - 1):
                 return True
-        rest = Linear({v: c for v, c in goal.terms.items() if v is not value}, goal.constant)
         bound = self.bounds[value][factor > 0]
         if LOW < bound < HIGH and self._prove(rest.shifted(factor * bound), depth - 1):
             return True

@@ -76,6 +76,8 @@ class Rules:
         self.forms: dict[Value, Linear] = {}
         self.conditions: dict[Value, Condition | bool] = {}
         self.exact: dict[Value, Linear] = {}  #: what i64 sums that may wrap are where they do not
+        #: trips: a step, and what the trip times the step is at most
+        self.strides: dict[Value, tuple[Value, Linear]] = {}
         self._sizes: dict[str, Linear] = {}
         self._least_size = least_size
 
@@ -157,9 +159,11 @@ class Rules:
             if not one.terms:
                 return other.times(one.constant)
         corners = [a * b for a in self._bounds(forms[0]) for b in self._bounds(forms[1])]
+        above = (forms[0], forms[0].times(-1)) if x is y else ()  # a square is not nearer to 0
         if x is y:
             corners = [max(c, 0) for c in corners]
-        return Between(min(corners), max(corners))
+        below = [self.strides[a][1] for a, b in ((x, y), (y, x)) if a in self.strides and self.strides[a][0] is b]
+        return Between(min(corners), min([max(corners), *map(self.facts.most, below)]), above, tuple(below))
 
     def negation(self, x: Value) -> Outcome:
         """-x."""
@@ -186,8 +190,8 @@ class Rules:
             return None
         corners = [low // least, low // most, high // least, high // most]
         if least == most:
-            return _Quotient(min(corners), max(corners), dividend=forms[0], divisor=least)
-        return Between(min(corners), max(corners), (), (forms[0],) if low >= 0 else ())
+            return Quotient(min(corners), max(corners), of=(x, y), dividend=forms[0], divisor=least)
+        return Quotient(min(corners), max(corners), (), (forms[0],) if low >= 0 else (), of=(x, y))
 
     def remainder(self, x: Value, y: Value) -> Outcome:
         """The remainder of x / y with the sign of y."""
@@ -217,15 +221,18 @@ class Rules:
         if forms is None:
             return None
         below = tuple(f for f in forms if self.facts.least(f) >= 0)
-        return Between(0, min(map(self.facts.most, below)), (), below) if below else None
+        return Masked(0, min(map(self.facts.most, below)), (), below, of=(x, y)) if below else Masked(of=(x, y))
 
     def shifted_right(self, x: Value, y: Value) -> Outcome:
         """x by y bits to the right."""
         forms = self._forms(x, y)
-        if forms is None or self.facts.least(forms[0]) < 0:
+        if forms is None:
             return None
-        low, high = self._bounds(forms[0])
-        return Between(low >> 63, high >> max(0, min(self.facts.least(forms[1]), 64)), (), (forms[0],))
+        (low, high), (least, most) = map(self._bounds, forms)
+        below = (forms[0],) if low >= 0 else ()
+        if 0 <= least == most < 63:
+            return Quotient(low >> least, high >> least, (), below, dividend=forms[0], divisor=1 << least)
+        return Between(low >> 63, high >> max(0, min(least, 64)), (), below) if below else None
 
     def smaller(self, x: Value, y: Value) -> Outcome:
         """The smaller one."""
@@ -279,9 +286,12 @@ class Rules:
 
     def joined(self, x: Between, y: Between) -> Between:
         """One of two numbers."""
-        above = tuple(a if a.minus(b).constant <= 0 else b for a, b in _comparable(x.above, y.above))
-        below = tuple(b if a.minus(b).constant <= 0 else a for a, b in _comparable(x.below, y.below))
-        return Between(min(x.low, y.low), max(x.high, y.high), above, below)
+        above = [a if a.minus(b).constant <= 0 else b for a, b in _comparable(x.above, y.above)]
+        below = [b if a.minus(b).constant <= 0 else a for a, b in _comparable(x.below, y.below)]
+        for one, other in ((x, y), (y, x)):  # what bounds one side, and that is beyond the other in any case
+            above += [form for form in one.above if form.terms and self.facts.most(form) <= other.low]
+            below += [form for form in one.below if form.terms and self.facts.least(form) >= other.high]
+        return Between(min(x.low, y.low), max(x.high, y.high), tuple(above), tuple(below))
 
     def same(self, x: Value) -> Outcome:
         """x as another integer dtype."""
@@ -347,14 +357,24 @@ class Rules:
 
 
 @record
-class _Quotient(Between):
-    """The floor of a quotient by a known number, as a number between bounds."""
+class Masked(Between):
+    """The bits that two numbers share."""
 
+    of: tuple[Value, Value] | None = None
+
+
+@record
+class Quotient(Between):
+    """The floor of a quotient, of these two values or by a known number."""
+
+    of: tuple[Value, Value] | None = None
     dividend: Linear = field(default_factory=lambda: number(0))
-    divisor: int = 1
+    divisor: int = 0  #: 0 if it is not known
 
     def facts(self, made: Linear) -> list[Linear]:
         """What follows for the quotient: `divisor * made <= dividend < divisor * (made + 1)`."""
+        if not self.divisor:
+            return []
         multiple = made.times(self.divisor)
         return [multiple.minus(self.dividend), self.dividend.minus(multiple).shifted(1 - self.divisor)]
 
@@ -367,4 +387,4 @@ def _comparable(xs: Sequence[Linear], ys: Sequence[Linear]) -> list[tuple[Linear
 def facts_of(outcome: Between, made: Linear) -> list[Linear]:
     """What a rule says about a number beside its bounds."""
     found = [form.minus(made) for form in outcome.above] + [made.minus(form) for form in outcome.below]
-    return found + (outcome.facts(made) if isinstance(outcome, _Quotient) else [])
+    return found + (outcome.facts(made) if isinstance(outcome, Quotient) else [])

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TypeAlias
 
 from tracejit.ir.core import Block, Graph, Op, Value, type_values, walk
@@ -23,6 +24,7 @@ from tracejit.ir.types import BOOL, ScalarType
 from tracejit.records import record
 from tracejit.transforms.fits import is_few, split_by_fit
 from tracejit.transforms.growth import Growth
+from tracejit.transforms.lengths import TRIPS, Lengths
 from tracejit.transforms.limits import SIZE, Stops, limited
 from tracejit.transforms.linear import HIGH, LOW, Limit, Linear, number
 from tracejit.transforms.pipeline import transform
@@ -32,8 +34,10 @@ from tracejit.transforms.starts import split_by_sign
 
 TRUTH = ScalarType(BOOL)
 
-#: No loop makes more trips than this: it would take years.
-_TRIPS = 1 << 56
+#: A number that grows by more in a trip is not followed.
+_STEP = 1 << 32
+#: A loop of at most so many trips is a part of the trip around it.
+_SOON = 1 << 10
 
 
 @record
@@ -92,7 +96,10 @@ class _Analysis:
         self.needs: dict[Op, list[Limit] | None] = {}  #: what must hold ahead of a loop for checks in it to hold
         self.outside: int | None = None  #: the clock ahead of the loop that is walked
         self.assumed: dict[Op, list[Assumption]] = {}
-        self.growth = Growth({r: op for op in walk(graph.body) for r in op.results})
+        self.followed: dict[Op, set[tuple[int, int]]] = {}  #: places and signs for which `new_bounds` were tried
+        made = {r: op for op in walk(graph.body) for r in op.results}
+        self.growth = Growth(made)
+        self.lengths = Lengths(self.r, made)
         self.dims = {d for op in walk(graph.body) for v in _bound(op) for d in type_values(v.type)}
         for param in graph.params:
             self.r.form(param)
@@ -297,12 +304,15 @@ class _Analysis:
                 checks = self.trip(body)
                 self.outside = around
                 kept = [a for a in self.assumed[op] if self.is_kept(a, op, body)]
-                found = self.new_counters(op, body)
+                found = [*self.new_counters(op, body), *self.new_bounds(op, body, kept)]
+                if self.lengths.changes(op, body):
+                    continue
             if kept == self.assumed[op] and not found:
                 break
             if found:  # what inner loops gave up may hold now
                 for inner in walk(body):
                     self.assumed.pop(inner, None)
+                    self.followed.pop(inner, None)
             self.assumed[op] = kept + found
         if self.outside is not None and is_few(op):  # it is unrolled
             self.stops.pop(op, None)
@@ -326,7 +336,7 @@ class _Analysis:
             for sign, end, grown in ((-1, -low, self.growth.of(op, place, -1)), (1, high, rise)):
                 if grown <= 0:
                     found.append(_Bound(place, sign))
-                if abs(end) < _TRIPS and form.terms and (grown <= 0 or place in bounded):
+                if abs(end) < TRIPS and form.terms and (grown <= 0 or place in bounded):
                     found.append(_Bound(place, sign, end))
             if rise <= 1:
                 found.append(_Bound(place, 1, None, 1))
@@ -350,7 +360,7 @@ class _Analysis:
                 form = self.r.form(op.operands[2 + assumption.place])
                 assert form is not None
                 end = self.facts.most(form.times(assumption.sign))
-                if abs(end) < _TRIPS:
+                if abs(end) < TRIPS:
                     yield replace(assumption, limit=end)
 
     def head(self, op: Op, body: Block, assumptions: Sequence[Assumption]) -> None:
@@ -358,8 +368,9 @@ class _Analysis:
         limit = self.r.form(op.operands[0])
         assert limit is not None
         self.r.assume(op.operands[1], True)  # it held once: true of values from outside
-        trip = self.facts.define(body.params[0], 0, min(_TRIPS, max(self.facts.most(limit) - 1, 0)))
+        trip = self.facts.define(body.params[0], 0, max(self.lengths.most(op) - 1, 0))
         self.r.forms[body.params[0]] = trip
+        self.lengths.index(op, body)
         if limit.terms:
             self.facts.learn(trip.minus(limit).shifted(1))
         counters = {a.place: a for a in assumptions if isinstance(a, _Counter)}
@@ -409,7 +420,26 @@ class _Analysis:
         """Counters that no assumption names yet."""
         known = {a.place for a in self.assumed[op] if isinstance(a, _Counter)}
         steps = ((place, self.step(place, body)) for place in range(len(op.results)) if place not in known)
-        return [_Counter(place, step) for place, step in steps if step and abs(step) < 1 << 32]
+        return [_Counter(place, step) for place, step in steps if step and abs(step) < _STEP]
+
+    def new_bounds(self, op: Op, body: Block, kept: Sequence[Assumption]) -> Iterator[Assumption]:
+        """Bounds that move with the trip, of numbers that grow by a few in each."""
+        counters = {a.place for a in self.assumed[op] if isinstance(a, _Counter)}
+        tried = self.followed.setdefault(op, set())
+        known = {(a.place, a.sign) for a in kept if isinstance(a, _Bound)} | tried
+        for place, sign in product(range(len(op.results)), (1, -1)):
+            step = None if place in counters or (place, sign) in known else self.most_grown(place, sign, body)
+            if step is not None and 0 < step < _STEP:
+                tried.add((place, sign))
+                yield _Bound(place, sign, None, step)
+
+    def most_grown(self, place: int, sign: int, body: Block) -> int | None:
+        """The most by which `sign` times a carried number grows in a trip, as far as that is a number."""
+        now, after = self.r.form(body.params[1 + place]), self.r.form(body.results[1 + place])
+        if now is None or after is None:
+            return None
+        found = (x.minus(now.times(sign)) for x in self.facts.at_most(after.times(sign), self.facts.clock))
+        return min((self.facts.most(grown) for grown in found), default=None)
 
     def going(self, op: Op, body: Block) -> list[_Going]:
         """Parts of the condition that hold before the loop too; they hold at the start of every trip."""
@@ -457,8 +487,9 @@ class _Analysis:
 
     def learn_result(self, assumption: Assumption, op: Op) -> None:
         """What holds before and after every trip holds after the loop."""
-        if isinstance(assumption, _Bound) and not assumption.step:
-            self.facts.learn(self.fact(assumption, op, op.results, number(0)))
+        most = self.lengths.most(op)
+        if isinstance(assumption, _Bound) and (not assumption.step or most <= _SOON):
+            self.facts.learn(self.fact(assumption, op, op.results, number(most)))
 
     # -- checks that stop a loop ---------------------------------------------------------------------------------------
 
