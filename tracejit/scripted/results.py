@@ -343,13 +343,15 @@ _NO_LEAF = (
 def leave_gradients(found: Iterable[tuple[Tensor, Tensor | None, int]]) -> None:
     """`leave_gradient` of tensors; the gradients of those that are no leaves go on to what these were made of."""
     found = list(found)
-    onward = [(x, g) for x, g, state in found if state & HAS_ARRAY and not x.is_leaf]
-    behind = leaves_behind(x for x, _ in onward)
-    for tensor, _, state in found:
-        if state & (CLEARED | ENTRY) and (id(tensor) in behind or (state & HAS_ARRAY and not tensor.is_leaf)):
-            raise RuntimeError(_NO_LEAF)
+    onward = [(x, g) for x, g, state in found if x._grad_fn is not None and state & HAS_ARRAY]
+    if onward:
+        behind = leaves_behind(x for x, _ in onward)
+        for tensor, _, state in found:
+            goes_on = state & HAS_ARRAY and not tensor.is_leaf
+            if state & (CLEARED | ENTRY) and (goes_on or id(tensor) in behind):
+                raise RuntimeError(_NO_LEAF)
     for tensor, gradient, state in found:
-        if tensor.is_leaf or not state & HAS_ARRAY:
+        if tensor._grad_fn is None or not state & HAS_ARRAY:
             leave_gradient(tensor, gradient, state)
     if onward:
         backward([x for x, _ in onward], [g for _, g in onward])
@@ -359,7 +361,7 @@ def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
     """Do to `.grad` what a script did (bits `HAS_ARRAY`, `CLEARED`, `ENTRY`): nothing, clear, set, or add as
     `backward()`, in place where that may be. With `ENTRY`, `gradient` has what `.grad` held in it; None: it was added
     in place already."""
-    held = tensor.grad
+    held = tensor._grad
     if not state & HAS_ARRAY:
         if state & CLEARED:
             tensor.grad = None
