@@ -68,7 +68,7 @@ def _is_float(x: Any) -> bool:
 
 def _rounds(fn: Callable[..., Any]) -> bool:
     """Whether a program computes in fewer bits somewhere, so that differences see the steps between numbers."""
-    graph = str(scripted(fn).graph)
+    graph = scripted(fn).graph
     return any(dtype in graph for dtype in ("f32", "f16", "c64"))
 
 

@@ -17,6 +17,7 @@ from tracejit.codegen.lower import lower
 from tracejit.codegen.schedule_cuda import CudaProgram, schedule
 from tracejit.codegen.walk import ProgramFailure
 from tracejit.frontend.function import ArrayLeaf, Leaf, NumberLeaf, TreeLeaf
+from tracejit.ir.parser import parse
 from tracejit.transforms import pipeline
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "-")
@@ -143,7 +144,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 
 def for_gpu(fn: Any, args: tuple[Any, ...]) -> CudaProgram:
     """A script's graph for these arguments as a program for a GPU."""
-    graph = replace(fn.graph_for(*args), device="cuda")
+    graph = replace(parse(fn.graph_for(*args)), device="cuda")
     return schedule(lower(pipeline.run(graph, pipeline.level2("cuda")), "cuda"))
 
 

@@ -52,7 +52,7 @@ def test_a_function_serves_sizes_and_layouts_that_it_was_not_called_with(tmp_pat
     y = tj.ones(2, 2, requires_grad=True)
     loaded(y, 3.0).sum().backward()
     assert y.grad is not None and y.grad.tolist() == [[3, 3], [3, 3]]
-    assert "mul(" in str(loaded.graph) == repr(loaded.graph) and loaded.compiles > 1
+    assert "mul(" in loaded.graph and loaded.compiles > 1
     with pytest.raises(TypeError) as caught:
         loaded(np.ones((2, 3)))
     assert str(caught.value) == (

@@ -104,7 +104,7 @@ def _conditional(console: Console) -> bool:
     scripted = tj.script(programs.conditional)
     low, high = (scripted(x, y, w1, w2, -w2, previous) for previous in (1.0, 9.0))
     console.print(Syntax(_source(programs.conditional), "python", background_color="default"))
-    console.print(str(scripted.graph), markup=False, soft_wrap=True)
+    console.print(scripted.graph, markup=False, soft_wrap=True)
     tensors = [tj.tensor(array) for array in (x, y, w1, w2, -w2)]
     eager = [programs.conditional(*tensors, prev_loss=previous).item() for previous in (1.0, 9.0)]
     console.print(f"loss below 5: {low:.6e}, above: {high:.6e}; eager: {eager[0]:.6e}, {eager[1]:.6e}")

@@ -166,8 +166,8 @@ class ScriptedModule:
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return ScriptedModule, (self.__dict__["module"], self.__dict__["script"].options)
 
-    def graph_for(self, *args: Any, **kwargs: Any) -> Any:
-        """The graph for these arguments."""
+    def graph_for(self, *args: Any, **kwargs: Any) -> str:
+        """The graph for these arguments, as IR text; nothing is run."""
         return self.__dict__["script"].graph_for(self.__dict__["module"], *args, **kwargs)
 
     def explain(self, *args: Any, **kwargs: Any) -> str:

@@ -37,7 +37,6 @@ from tracejit.frontend.signature import (
 )
 from tracejit.frontend.source import FunctionSource, function_source, things_read
 from tracejit.frontend.subset import check_subset
-from tracejit.ir.core import Graph
 from tracejit.ir.types import is_differentiable
 from tracejit.locks import Lock, cached_property
 from tracejit.runtime import cache as disk
@@ -443,13 +442,13 @@ class ScriptedFunction(FastCallable):
         return self._last
 
     @property
-    def graph(self) -> Graph:
-        """The graph of the last specialisation, simplified and not yet fused; `str` of it is IR text."""
-        return self.last.compiled.graph
+    def graph(self) -> str:
+        """The graph of the last specialisation, simplified and not yet fused, as IR text, which `ir.parse` reads."""
+        return str(self.last.compiled.graph)
 
-    def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
-        """The graph for these arguments; nothing is run."""
-        return self.specialise(self.bind(args, kwargs)).compiled.graph
+    def graph_for(self, *args: Any, **kwargs: Any) -> str:
+        """The graph for these arguments, as IR text; nothing is run."""
+        return str(self.specialise(self.bind(args, kwargs)).compiled.graph)
 
     def ir(self, stage: str = "frontend") -> str:
         """The graph after a stage, as text: `frontend`, or `after:` and a transform (`after:fuse`)."""
@@ -542,8 +541,8 @@ class BoundScript:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.script, name)
 
-    def graph_for(self, *args: Any, **kwargs: Any) -> Graph:
-        """The graph for these arguments."""
+    def graph_for(self, *args: Any, **kwargs: Any) -> str:
+        """The graph for these arguments, as IR text; nothing is run."""
         return self.script.graph_for(self.__tracejit_self__, *args, **kwargs)
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
