@@ -369,3 +369,64 @@ def test_written_tensors_do_not_keep_themselves_alive() -> None:
         assert seen() is None
     finally:
         gc.enable()
+
+
+def out_of_a_scan(w: tj.Tensor, x: tj.Tensor) -> tj.Tensor:
+    made = w * 2
+    np.cumsum(x, out=made)
+    return made + w
+
+
+def out_of_a_function(w: tj.Tensor, x: tj.Tensor) -> tj.Tensor:
+    made = x * 2
+    np.sum(tj.stack([w, x]), 0, None, made)
+    return made
+
+
+def out_of_a_part(w: tj.Tensor, x: tj.Tensor) -> tj.Tensor:
+    made = x * 1
+    np.clip(w[:2], 1.5, 3, out=made[1:])
+    return made
+
+
+def out_that_is_stretched(w: tj.Tensor, x: tj.Tensor) -> tj.Tensor:
+    made = tj.stack([x, x])
+    np.multiply(w, x, out=made)
+    return made
+
+
+@pytest.mark.parametrize("make", [out_of_a_scan, out_of_a_function, out_of_a_part, out_that_is_stretched])
+def test_what_numpy_functions_write_to_out_is_recorded(make: Callable[..., Any]) -> None:
+    check_gradients(make, vector(3), vector(3, 1))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, o: np.add.accumulate(x, out=o),
+        lambda x, o: np.multiply(x, x, out=o, where=np.array([True, False, True])),
+        lambda x, o: np.divmod(x, 2, out=(o, x * 1)),
+        lambda x, o: np.nancumsum(x, out=o),
+    ],
+)
+def test_writes_to_out_that_are_not_recorded_are_refused_and_counted(write: Callable[..., Any]) -> None:
+    x, leaf = tj.tensor(vector(3)), tj.ones(3, dtype=tj.float64, requires_grad=True)
+    for out in (leaf, leaf * 2, (leaf * 2)[:]):
+        held = out.tolist()
+        with pytest.raises(TypeError, match="out= is not recorded"):
+            write(x, out)
+        assert out.tolist() == held
+    constant = x * 2
+    product = (leaf * constant).sum()
+    write(x, constant)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        product.backward()
+
+
+def test_out_of_another_shape_or_dtype_is_refused() -> None:
+    x = tj.ones(3, requires_grad=True)
+    for write in (lambda o: np.add(x, 1, out=o), lambda o: tj.add(x, 1, out=o), lambda o: np.cumsum(x, out=o)):
+        with pytest.raises(ValueError, match="shape"):
+            write(tj.zeros(2))
+        with pytest.raises(TypeError, match="cannot hold"):
+            write(tj.zeros(3, dtype=tj.int64))

@@ -13,6 +13,7 @@ import numpy as np
 
 from tracejit.devices import is_array
 from tracejit.eager.apply import apply, array_module_of, builder_for, numpy_dtype
+from tracejit.eager.inplace import store_result
 from tracejit.eager.tensor import Tensor, ir_dtype, wrap
 from tracejit.errors import ScriptError, ShapeMismatch
 from tracejit.ir.opdef import REGISTRY, OpDef
@@ -134,7 +135,7 @@ def function_of(defn: OpDef) -> Callable[..., Any]:
         if factor is not None:
             operands = (*operands[:-1], operands[-1] * factor)
         made = call(defn, *operands)
-        return made if out is None else out.copy_(made)
+        return made if out is None else store_result(out, made)
 
     return _named(function, defn.name, defn.doc)
 

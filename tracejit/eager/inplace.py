@@ -115,6 +115,16 @@ def update(
     return store(target, new)
 
 
+def store_result(out: Tensor, result: Tensor, stretched: bool = True) -> Tensor:
+    """`out[...] = result`, as `out=` of a function does: of the result's shape, or one that it stretches to with
+    `stretched`, and of a dtype that holds it."""
+    fits = np.broadcast_shapes(out.shape, result.shape) == out.shape if stretched else out.shape == result.shape
+    if not fits:
+        raise ValueError(f"out= has shape {out.shape}, the result {result.shape}")
+    check_dtype(out, result.dtype)
+    return store(out, result)
+
+
 #: The kind of bfloat16, which ml_dtypes lets any number be cast to.
 _OF_A_PACKAGE = "V"
 
@@ -136,9 +146,14 @@ def check_result(target: Tensor, new: Any) -> None:
     """Refuse a result that the target cannot hold, with NumPy's kinds of error."""
     if new.shape != target.shape:
         raise ValueError(f"an in-place operation on shape {target.shape} gives shape {new.shape}")
-    loses_part = new.dtype.kind == "c" and target.dtype.kind == _OF_A_PACKAGE
-    if loses_part or not np.can_cast(new.dtype, target.dtype, "same_kind"):
-        raise TypeError(f"an in-place operation on {target.dtype} gives {new.dtype}, which it cannot hold")
+    check_dtype(target, new.dtype)
+
+
+def check_dtype(target: Tensor, dtype: np.dtype[Any]) -> None:
+    """Refuse a result of a dtype that the target cannot hold."""
+    loses_part = dtype.kind == "c" and target.dtype.kind == _OF_A_PACKAGE
+    if loses_part or not np.can_cast(dtype, target.dtype, "same_kind"):
+        raise TypeError(f"an in-place operation on {target.dtype} gives {dtype}, which it cannot hold")
 
 
 def zero_(self: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ and are refused where that would lose a gradient.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 from tracejit import pytree
 from tracejit.devices import array_module
 from tracejit.eager import creation, selection, shapes
+from tracejit.eager.inplace import store_result
 from tracejit.eager.library import functions
-from tracejit.eager.modes import MODE
+from tracejit.eager.tape import is_recording
 from tracejit.eager.tensor import Tensor, raw, wrap
 from tracejit.eager.traceable import traceable
 from tracejit.eager.writes import note_write
@@ -64,47 +66,66 @@ def array_protocol(self: Tensor, dtype: Any = None, copy: bool | None = None) ->
 def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """NumPy's ufuncs on tensors."""
     target = counterparts().get(ufunc)
-    out: Any = kwargs.pop("out", None)
-    if method == "__call__" and target is not None and not (set(kwargs) - {"dtype"}) and kwargs.get("dtype") is None:
-        result = target(*inputs)
-        return result if out is None else _into(out[0], result)
-    if method == "reduce" and target is not None and _REDUCTIONS.get(ufunc) and not kwargs.get("where"):
-        operand, *rest = inputs
-        axis = kwargs.get("axis", rest[0] if rest else 0)
-        reduced = functions()[_REDUCTIONS[ufunc]](operand, axis=axis, keepdims=kwargs.get("keepdims", False))
-        return reduced if out is None else _into(out[0], reduced)
-    if out is not None:
-        kwargs["out"] = tuple(raw(o) for o in out)
+    out: tuple[Any, ...] = kwargs.pop("out", ())
+    if target is not None and (not out or _varies((*inputs, *out))):
+        if method == "__call__" and kwargs.get("dtype") is None and not (set(kwargs) - {"dtype"}):
+            return _into(out, target(*inputs), stretched=True)
+        if method == "reduce" and _REDUCTIONS.get(ufunc) and not kwargs.get("where"):
+            operand, *rest = inputs
+            axis = kwargs.get("axis", rest[0] if rest else 0)
+            reduced = functions()[_REDUCTIONS[ufunc]](operand, axis=axis, keepdims=kwargs.get("keepdims", False))
+            return _into(out, reduced)
     if method == "at":
         return _writing(ufunc.at, inputs, kwargs, f"{ufunc.__name__}.at")
-    result = _on_values(getattr(ufunc, method), inputs, kwargs, ufunc.__name__)
-    for target in out or ():
-        if isinstance(target, Tensor):
-            note_write(target, target._data)
-    return out[0] if out is not None and len(out) == 1 else result
+    return _on_values(getattr(ufunc, method), inputs, kwargs | ({"out": out} if out else {}), ufunc.__name__)
 
 
 _REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min"}
 
 
-def _into(out: Any, result: Any) -> Any:
-    """Store a result where `out=` says."""
-    if isinstance(out, Tensor):
-        return out.copy_(result)  # type: ignore[attr-defined]
-    if MODE.enabled and result._requires_grad:
+def _into(out: tuple[Any, ...], result: Any, stretched: bool = False) -> Any:
+    """The result, stored where `out=` says."""
+    if not out:
+        return result
+    (target,) = out
+    if not isinstance(target, Tensor):
         raise TypeError("a result that requires gradients cannot be written to an ndarray; detach() the operands")
-    out[...] = result._data
-    return out
+    return store_result(target, result, stretched)
 
 
 def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """NumPy's other functions on tensors."""
     target = counterparts().get(func)
-    if target is not None and "out" not in kwargs and "where" not in kwargs:
-        return target(*args, **kwargs)
+    args, kwargs = _out_by_name(func, args, kwargs)
+    out = kwargs.get("out")
+    is_recorded = out is None or _varies(pytree.flatten((tuple(args), dict(kwargs)))[0])
+    if target is not None and is_recorded and "where" not in kwargs:
+        result = target(*args, **{k: v for k, v in kwargs.items() if k != "out"})
+        return _into(() if out is None else (out,), result)
     if func in _WRITING:
         return _writing(func, args, kwargs, func.__name__)
     return _on_values(func, args, kwargs, func.__name__)
+
+
+@functools.cache
+def _names_after_axis(func: Any) -> tuple[int, tuple[str, ...]]:
+    """Where NumPy's function takes `dtype` or `out` by position, and the names of the arguments from there on."""
+    try:
+        found = inspect.signature(func).parameters.values()
+    except ValueError:
+        found = ()
+    names = tuple(p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
+    first = next((i for i, name in enumerate(names) if name in ("dtype", "out")), len(names))
+    return first, names[first:] if "out" in names else ()
+
+
+def _out_by_name(func: Any, args: Any, kwargs: Any) -> tuple[Any, dict[str, Any]]:
+    """The arguments with those by name which the functions here take in another order, or not at all."""
+    if len(args) < 3:
+        return args, kwargs
+    first, names = _names_after_axis(func)
+    named = zip(names, args[first:], strict=False)
+    return args[: first if names else None], {name: value for name, value in named if value is not None} | kwargs
 
 
 #: NumPy's functions that write their first argument.
@@ -123,17 +144,27 @@ def _writing(func: Any, args: Any, kwargs: Any, name: str) -> Any:
     return result
 
 
-def _varies(leaves: list[Any]) -> bool:
-    """Whether a derivative may go through one of the arguments."""
-    return MODE.enabled and any(isinstance(x, Tensor) and x._requires_grad for x in leaves)
+def _varies(leaves: Sequence[Any]) -> bool:
+    """Whether a derivative may go through one of the arguments, or what one of them is a view of."""
+    return is_recording(leaves) or is_recording([x._root for x in leaves if isinstance(x, Tensor)])
 
 
 def _on_values(func: Any, args: Any, kwargs: Any, name: str) -> Any:
-    """The NumPy function on the arrays; refused where a result would silently leave the tape."""
+    """The NumPy function on the arrays, what it writes to `out` counted as a write; refused where a result would
+    silently leave the tape."""
     leaves, structure = pytree.flatten((tuple(args), dict(kwargs)))
     varying = _varies(leaves)
+    out = kwargs.get("out")
+    if varying and out is not None:
+        raise TypeError(f"what numpy.{name} writes to out= is not recorded: assign its result, or detach() first")
     plain_args, plain_kwargs = structure.unflatten([raw(x) for x in leaves])
     result = func(*plain_args, **plain_kwargs)
+    if out is not None:
+        targets = out if isinstance(out, tuple) else (out,)
+        for target in targets:
+            if isinstance(target, Tensor):
+                note_write(target, target._data)
+        return targets[0] if len(targets) == 1 else targets
     found, shape = pytree.flatten(result)
     if varying and any(isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc" for x in found):
         raise TypeError(f"numpy.{name} has no recorded counterpart: its result would lose the gradient; detach() first")

@@ -36,7 +36,7 @@ def trace(fn: Any, *example_args: Any, **example_kwargs: Any) -> Any:
     Of a matrix, `trace` is the sum of its diagonal, as in NumPy and PyTorch.
     """
     if isinstance(fn, Tensor):
-        return matrix_trace(fn)
+        return matrix_trace(fn, *example_args, **example_kwargs)
     made = TracedFunction(fn)
     if not config.get("disable"):
         made.graph_for(*example_args, **example_kwargs)
