@@ -79,11 +79,13 @@ class _Simplifier(Rebuilder):
         return _Simplifier(self.mapping, self.facts, self.conditions.new_child(), self.span)
 
     def value(self, old: Value) -> Value:
-        return super().value(self.facts.same.get(old, old))
+        old = self.facts.same.get(old, old)
+        return self.mapping.get(old, old)
 
     def append_op(self, op: Op) -> None:
         super().append_op(op)
-        self.facts.made.update(dict.fromkeys(op.results, op))
+        for result in op.results:
+            self.facts.made[result] = op
 
     # -- what is known ------------------------------------------------------------------------------------------
 
@@ -97,13 +99,15 @@ class _Simplifier(Rebuilder):
         value = x.value if isinstance(x, Handle) else x
         if isinstance(value.known, int):
             return value.known
-        if value in self.conditions:
-            return self.conditions[value]
-        if (op := self.made_by(value, "const")) is not None:
+        for known in self.conditions.maps:  # a ChainMap asks its maps twice
+            if value in known:
+                return known[value]
+        op = self.facts.made.get(value)
+        if op is None:
+            return None
+        if op.name == "const":
             return op.attrs["value"]
-        if (op := self.made_by(value, "broadcast")) is not None:
-            return self.number_of(op.operands[0])
-        return None
+        return self.number_of(op.operands[0]) if op.name == "broadcast" else None
 
     # -- one op -------------------------------------------------------------------------------------------------
 
@@ -147,11 +151,15 @@ class _Simplifier(Rebuilder):
         """Host scalars computed from constants; an op that would raise is left to do so."""
         if not operands or op.defn.effect == "order" or op.name in _OPAQUE:
             return None
-        if not all(isinstance(v.type, ScalarType) for v in (*operands, *op.results)):
-            return None
-        numbers = [self.number_of(v) for v in operands]
-        if any(n is None for n in numbers):
-            return None
+        numbers: list[Any] = []
+        for value in (*operands, *op.results):
+            if value.type.__class__ is not ScalarType:
+                return None
+        for value in operands:
+            number = self.number_of(value)
+            if number is None:
+                return None
+            numbers.append(number)
         typed = [conform(n, v.type, np, op.name) for v, n in zip(operands, numbers, strict=True)]
         try:
             found = evaluate(op, typed, np)

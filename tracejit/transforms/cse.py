@@ -52,21 +52,30 @@ class _Merger(Rebuilder):
         return _Merger(self.mapping, self.seen.new_child(), self.same, self.span)
 
     def merged(self, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
-        if op.name == "if" and not op.results and _passed(self.same.get(operands[0], operands[0])) in self.seen:
+        is_asking = op.name == "if" and not op.results
+        if is_asking and self.found(_passed(self.same.get(operands[0], operands[0]))) is not None:
             return self.inline(op.block("then"))
         if op.name == "check_eq":
-            equal = self.seen.get((REGISTRY["eq"], _ordered(self.same.get(v, v) for v in operands[:2]), ()))
+            equal = self.found((REGISTRY["eq"], _ordered(self.same.get(v, v) for v in operands[:2]), ()))
             if equal:
                 self.seen[_passed(self.same.get(equal[0], equal[0]))] = ()
         key = _key(op, tuple(self.same.get(v, v) for v in operands))
         if key is None:
             return self.copy(op, operands)
-        found = self.seen.get(key)
+        found = self.found(key)
         if found is None or (_is_fill(op) and key not in self.seen.maps[0]):
             results = self.seen[key] = self.copy(op, operands)
             self.same.update(zip(results, found or (), strict=False))
             return results
         return found
+
+    def found(self, key: object) -> Sequence[Value] | None:
+        """The results of the op in sight that has this key; a ChainMap would look for it twice."""
+        for seen in self.seen.maps:
+            results = seen.get(key)
+            if results is not None:
+                return results
+        return None
 
 
 def _is_fill(op: Op) -> bool:
@@ -82,8 +91,9 @@ def _key(op: Op, operands: tuple[Value, ...]) -> object:
     """What two equal ops have in common; None for an op that is not merged."""
     if op.blocks or op.name in _DISTINCT or (op.defn.effect == "order" and op.name not in _REPEATABLE):
         return None
-    if any(isinstance(v.type, ListType) for v in (*operands, *op.results)):
-        return None
+    for value in (*operands, *op.results):
+        if value.type.__class__ is ListType:
+            return None
     size = known_size(op.name, operands, op.attrs)
     if isinstance(size, str):
         return size

@@ -236,24 +236,27 @@ class Facts:
         return above and (self.least(x) >= low or self.holds(number(low).minus(x)))
 
     def _prove(self, goal: Linear, depth: int) -> bool:
+        terms, bounds, about = goal.terms, self.bounds, self._about
         most, unbounded = goal.constant, 0
-        for value, factor in goal.terms.items():
-            bound = self.bounds[value][factor > 0]
+        for value, factor in terms.items():
+            bound = bounds[value][factor > 0]
             most += factor * bound
-            if not LOW < bound < HIGH and not self._about[value][factor > 0] and value not in self._replacing:
+            if not LOW < bound < HIGH and not about[value][factor > 0] and value not in self._replacing:
                 unbounded += 1  # nothing bounds this term but its type
         if most <= 0:
             return True
         self._steps -= 1
-        if not goal.terms or depth == 0 or self._steps < 0 or unbounded > (goal.constant < LOW // 2):
+        if not terms or depth == 0 or self._steps < 0 or unbounded > (goal.constant < LOW // 2):
             return False
-        value = max(goal.terms, key=self.order.__getitem__)
-        factor = goal.terms[value]
-        low, high = self.bounds[value]
-        rest = Linear({v: c for v, c in goal.terms.items() if v is not value}, goal.constant)
+        value = max(terms, key=self.order.__getitem__)
+        factor = terms[value]
+        low, high = bounds[value]
+        others = terms.copy()
+        del others[value]
+        rest = Linear(others, goal.constant)
         if high - low < _TIGHT and self._prove(rest.shifted(factor * (high if factor > 0 else low)), depth - 1):
             return True
-        for fact in self._about[value][factor > 0]:
+        for fact in about[value][factor > 0]:
             other = fact.terms[value]
             if factor % other == 0:
                 left = goal.plus(fact, -(factor // other))
@@ -262,7 +265,7 @@ class Facts:
                 left = goal.times(m).shifted(1 - m).plus(fact, -(m * factor // other))
             if self._prove(left, depth - 1):
                 return True
-        bound = self.bounds[value][factor > 0]
+        bound = bounds[value][factor > 0]
         if LOW < bound < HIGH and self._prove(rest.shifted(factor * bound), depth - 1):
             return True
         sign, of = self._least_of.get(value, (0, ()))
