@@ -351,9 +351,7 @@ class Lowering:
         self.ctx.before_errors = None
         results = Results(self.calls, self.params, self.classes)
         leaf = results.leaf(result, node)
-        returned = tuple(results.outputs)
         gradients = results.gradients()
-        histories = results.histories(returned, bool(gradients))
         changes = tuple(results.changes(node))
         inout = tuple(
             i
@@ -362,6 +360,7 @@ class Lowering:
         )
         finals = [self.ctx.storage.bases[self.classes[i]] for i in inout]
         results.require_apart(finals)
+        histories = results.histories(finals, bool(gradients))
         ops = (*self.prologue, *self.top.ops)
         body = Block(tuple(self.params), ops, (*results.outputs, *finals))
         policy = {**self.policy, **({"any_size": True} if self.any_size else {})}

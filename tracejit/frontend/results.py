@@ -67,7 +67,7 @@ from tracejit.frontend.values import (
     describe,
 )
 from tracejit.ir.core import Value
-from tracejit.ir.reached import any_of
+from tracejit.ir.reached import Truth, any_of
 from tracejit.ir.types import BOOL, I64, is_differentiable
 from tracejit.records import record
 
@@ -361,13 +361,14 @@ class Results:
             if state.known != 0 and (state.known != gradients.entries.get(storage) or gradients.ran):
                 yield at, storage, state
 
-    def histories(self, returned: Sequence[Value], is_spent: bool) -> tuple[History, ...]:
-        """Which of the first results ask for gradients, by the path that is taken, and cannot give them after the call:
-        what leads to tensors that the script made, and, where it is spent, what leads to arguments."""
-        gradients, found = self.c.gradients, list[History]()
+    def histories(self, finals: Sequence[Value], is_spent: bool) -> tuple[History, ...]:
+        """Which results, and final versions of arguments, ask for gradients, by the path that is taken, and cannot give
+        them after the call: what leads to tensors that the script made, and, where it is spent, what leads to
+        arguments."""
+        gradients, found = self.c.gradients, list[tuple[int, Truth]]()
         if not is_spent and not gradients.made:
             return ()
-        for i, value in enumerate(returned):
+        for i, value in enumerate((*self.outputs, *finals)):
             if not is_differentiable(value.type):
                 continue
             if gradients.is_made(value):
@@ -377,8 +378,11 @@ class Results:
                 continue  # the call has a node for that
             leads = any_of(self.ctx.b, gradients.reached_by(value, gradients.leaves))
             if leads is not False:
-                found.append(History(i, self.output(leads) if isinstance(leads, Value) else None))
-        return tuple(found)
+                found.append((i, leads))
+        n = len(self.outputs)
+        told = [self.output(leads) if isinstance(leads, Value) else None for _, leads in found]
+        more = len(self.outputs) - n
+        return tuple(History(i if i < n else i + more, holds) for (i, _), holds in zip(found, told, strict=True))
 
     def require_apart(self, contents: Iterable[Value]) -> None:
         """Refuse to leave in arguments what leads to tensors that the script made and that ask for gradients."""

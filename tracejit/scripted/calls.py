@@ -10,7 +10,7 @@ from tracejit.frontend.leaves import Change
 from tracejit.frontend.results import LeftGradient
 from tracejit.frontend.signature import Access
 from tracejit.ops.effects import REPORTED
-from tracejit.scripted.node import call_recorded, is_recorded, raw_value, with_history
+from tracejit.scripted.node import Spent, call_recorded, is_recorded, raw_value
 from tracejit.scripted.overlap import require_single
 from tracejit.scripted.results import ResultBuilder, set_gradients, set_parts
 
@@ -31,9 +31,11 @@ def run(found: Specialisation, names: Sequence[str], arguments: Sequence[Any]) -
         raise
     finally:
         REPORTED.clear()
-    if lowered.histories:
-        outputs = with_history(lowered.graph, lowered.histories, outputs)
+    spent = Spent(lowered.graph, lowered.histories)
+    node = spent.node()
+    outputs = spent.in_results(node, outputs)
     builder = _builder(found, arguments, inputs, outputs, lowered.gradients)
+    spent.in_arguments(node, inputs, outputs)
     return builder.finish(lowered.result, lowered.changes)
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from tracejit.codegen.numeric import numpy_dtype
 from tracejit.eager.modes import MODE
-from tracejit.eager.tape import attach
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.frontend.function import (
     ArrayLeaf,
@@ -30,6 +29,7 @@ from tracejit.frontend.function import (
     TurnedLeaf,
     ViewLeaf,
 )
+from tracejit.frontend.results import History
 from tracejit.frontend.signature import (
     FEW_NUMBERS,
     MISSING,
@@ -50,7 +50,7 @@ from tracejit.runtime.dispatch_tables import FrameHead, offset_of
 from tracejit.runtime.failure import error_hook
 from tracejit.runtime.specialisation import Specialisation as NativeSpecialisation
 from tracejit.scripted.entries import native_entry
-from tracejit.scripted.node import SpentNode
+from tracejit.scripted.node import Spent, spend
 from tracejit.scripted.overlap import has_two_names, require_one_name
 from tracejit.scripted.results import leave_gradients, make_tree, read_only, set_gradients, shared_view
 
@@ -345,35 +345,45 @@ class Plan:
         """What `backward()` in the script leaves in `.grad`: Tensors and gradients are leaves of their own, behind
         the result's."""
         count = len(leaves)
-        places = {x.output: i for i, x in enumerate(leaves) if isinstance(x, g.ArrayResult)}
-        spent = [(places[h.result], h) for h in self.lowered.histories if h.result in places]
-        holds = [self.number(True if h.holds is None else ("r", h.holds), leaves) for _, h in spent]
-        first = len(leaves)
         for left in self.lowered.gradients:
             state = left.state
             leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[left.input].access]))
             leaves.append(g.ArrayResult(left.result, wrap(np.zeros(0))) if left.result >= 0 else g.ConstantResult(None))
             leaves.append(g.ConstantResult(state) if isinstance(state, int) else g.NumberResult(state[1]))
-
-        graph = self.lowered.graph
+        last = len(leaves)
+        spent = Spent(self.lowered.graph, self.lowered.histories)
+        places = {x.output: i for i, x in enumerate(leaves) if isinstance(x, g.ArrayResult)}
+        results = [self.spent(places[h.result], h, leaves) for h in spent.results if h.result in places]
+        arguments: list[tuple[int, int, int]] = []
+        for i, h in spent.arguments:
+            leaves.append(g.ArgumentResult(self.at[self.lowered.inputs[i].access]))
+            arguments.append(self.spent(len(leaves) - 1, h, leaves))
         may_meet = has_two_names(self.lowered)
 
         def finished(*values: Any) -> Any:
-            if spent and MODE.enabled:
-                node = SpentNode(graph)
-                for (i, h), at in zip(spent, holds, strict=True):
-                    if values[at]:
-                        attach(values[i], node, h.result)
-            left = values[first::3], values[first + 1 :: 3], values[first + 2 :: 3]
+            node = spent.node() if results or arguments else None
+            for at, holds, port in results:
+                if values[holds]:
+                    spend(values[at], node, port)
+            left = values[count:last:3], values[count + 1 : last : 3], values[count + 2 : last : 3]
             REPORTED.clear()
             if may_meet:
                 require_one_name(left[0])
             leave_gradients(zip(*left, strict=True))
+            for at, holds, port in arguments:
+                if values[holds]:
+                    spend(values[at], node, port)
             if shape == "single":
                 return values[0]
             return values[:count] if shape == "tuple" else finish(*values[:count])
 
         return finished
+
+    def spent(self, place: int, history: History, leaves: list[g.Leaf]) -> tuple[int, int, int]:
+        """What asks for gradients after a call that cannot give them: the leaf, the leaf that says whether it does, and
+        the graph result."""
+        holds = self.number(True if history.holds is None else ("r", history.holds), leaves)
+        return place, holds, history.result
 
     def leaving_gradients(self, hook: ErrorHook, objects: list[int]) -> ErrorHook:
         """The error hook that also sets `.grad` as the script had when it raised. The Tensors are found in the frame

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tracejit.devices import array_module, as_array
+from tracejit.eager.alias import write_history
 from tracejit.eager.inplace import LEAF_WRITTEN, adopt
 from tracejit.eager.modes import MODE, no_grad
 from tracejit.eager.tape import Node, OpNode, attach, next_sequence
@@ -226,8 +227,8 @@ class GraphNode(Node):
 
 
 class SpentNode(Node):
-    """The history of what a script returned that ran `backward()` itself, or set `.grad`: nothing is kept for another
-    one."""
+    """The history of what a script returned or left in what it was given, that ran `backward()` itself, or set
+    `.grad`: nothing is kept for another one."""
 
     __slots__ = ("graph",)
 
@@ -246,15 +247,39 @@ class SpentNode(Node):
         )
 
 
-def with_history(function: Graph, histories: Iterable[History], outputs: Sequence[Any]) -> list[Any]:
-    """The results of a call with those that ask for gradients as Tensors that do, and cannot give them any more."""
-    made = list(outputs)
-    if MODE.enabled:
-        node = SpentNode(function)
-        for h in histories:
+class Spent:
+    """Lets what a call leaves ask for gradients, which it cannot give any more, where `histories` say so."""
+
+    def __init__(self, graph: Graph, histories: Iterable[History]) -> None:
+        self.graph = graph
+        first = len(graph.result_types) - len(graph.inout)
+        self.results = [h for h in histories if h.result < first]
+        self.arguments = [(graph.inout[h.result - first], h) for h in histories if h.result >= first]
+
+    def node(self) -> SpentNode | None:
+        """The node of one call; None where it records nothing."""
+        return SpentNode(self.graph) if MODE.enabled else None
+
+    def in_results(self, node: SpentNode | None, outputs: Sequence[Any]) -> list[Any]:
+        """The graph's results with those that ask for gradients as Tensors that do."""
+        made = list(outputs)
+        for h in self.results if node is not None else ():
             if h.holds is None or outputs[h.holds]:
-                made[h.result] = attach(wrap(as_array(made[h.result], function.device)), node, h.result)
-    return made
+                made[h.result] = wrap(as_array(made[h.result], self.graph.device))
+                spend(made[h.result], node, h.result)
+        return made
+
+    def in_arguments(self, node: SpentNode | None, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """The same of arguments that were written, after their gradients have gone on to what they were made of."""
+        for i, h in self.arguments:
+            if h.holds is None or outputs[h.holds]:
+                spend(inputs[i], node, h.result)
+
+
+def spend(x: Any, node: SpentNode | None, port: int) -> None:
+    """Let a Tensor have the history of a spent call, if that is recorded; a leaf stays one."""
+    if node is not None and isinstance(x, Tensor) and not _is_leaf(x):
+        write_history(x, attach(wrap(x._data), node, port))
 
 
 def raw_value(x: Any) -> Any:

@@ -328,7 +328,10 @@ def set_gradients(
     """`.grad` of inputs, as `backward()` in the script left it."""
     found: list[tuple[Tensor, Tensor | None, int]] = []
     for left in gradients:
-        made = wrap(as_array(outputs[left.result], lowered.graph.device)) if left.result >= 0 else None
+        made = None
+        if left.result >= 0:
+            array = outputs[left.result]
+            made = array if isinstance(array, Tensor) else wrap(as_array(array, lowered.graph.device))
         state = left.state if isinstance(left.state, int) else int(outputs[left.state[1]])
         found.append((inputs[left.input], made, state))
     leave_gradients(found)
@@ -367,6 +370,8 @@ def leave_gradient(tensor: Tensor, gradient: Tensor | None, state: int) -> None:
             tensor.grad = None
     elif state & CLEARED or held is None:
         tensor.grad = gradient
+    elif gradient is not None and gradient._requires_grad:
+        tensor.grad = gradient if state & ENTRY else held + gradient
     elif gradient is not None:
         total = gradient._data if state & ENTRY else held._data + gradient._data
         if held.requires_grad or not is_writeable(held._data):

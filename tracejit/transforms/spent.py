@@ -453,4 +453,5 @@ def _is_node(op: Op) -> bool:
     """Whether an op is a call on the tape of eager code that keeps something: no reading of a view."""
     lower = op.defn.lower
     is_view = isinstance(lower, Pointwise) and lower.view != ""
-    return not is_view and op.defn.stands_for is None and not isinstance(op.results[0].type, ListType)
+    gives_list = any(isinstance(r.type, ListType) for r in op.results[:1])
+    return bool(op.results) and not is_view and op.defn.stands_for is None and not gives_list
