@@ -286,3 +286,36 @@ def along_dim(x: Any) -> Any:
 
 def test_methods_take_pytorchs_keywords() -> None:
     check(along_dim, tj.tensor([[3.0, 1.0, 2.0], [2.0, 2.0, 5.0]]))
+
+
+def by_pytorchs_names(x: Any) -> Any:
+    wide = tj.zeros(size=(2, 3)), tj.ones(size=[2]), tj.full(size=(2,), fill_value=2.0), x.new_zeros(size=(2,))
+    parts = x.unflatten(0, sizes=(1, 2)), tj.broadcast_to(x[0], size=(2, 3)), x.split(split_size=1)
+    products = tj.mm(input=x, mat2=x.t()), tj.mv(x, vec=x[0]), tj.outer(x[0], vec2=x[1]), x[0].dot(tensor=x[1])
+    chosen = x.where(condition=x > 2, other=x * 2), tj.where(condition=x > 2, input=x, other=0.0), tj.where(x > 2, x, 1)
+    kinds = x.softmax(-1, dtype=tj.float64), tj.log_softmax(x, 1, tj.float64), x.double().type_as(other=x)
+    turned = tj.rot90(x, k=3, dims=[1, 0]), tj.rot90(x[None], -1, (2, 0)), x.rot90(2)
+    found = x.topk(2, sorted=True), tj.topk(x, 1, dim=0, sorted=False), tj.isin(elements=x, test_elements=x[0])
+    return *wide, *parts, *products, *chosen, *kinds, *turned, *found, x.pow(exponent=2), tj.rand(size=(0, 2))
+
+
+def limited(x: Any) -> Any:
+    return x.clamp(max=x[0]), tj.clamp(x, x * 0 + 2, None), tj.masked_select(x[0], x > 2), x.masked_select(x[0] > 1)
+
+
+def added_and_stretched(x: Any, beta: float, sizes: list[int]) -> Any:
+    products = [tj.addmm(x[:, :2] / x[0, 2], x, x.T, beta=each) for each in (beta, 0.5)]
+    return *products, tj.addmm(x[:, :2] / 0, x, x.T, beta=0), x[:, None].expand(sizes)
+
+
+def test_functions_take_pytorchs_names() -> None:
+    x = tj.tensor([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])
+    check(by_pytorchs_names, x)
+    check(limited, x)
+    check(added_and_stretched, x, 0.0, [-1, 4, 3])
+    check(added_and_stretched, tj.tensor([[3.0, 1.0, 0.0], [4.0, 6.0, 5.0]]), 0.0, [2, 4, -1])
+
+
+def test_more_operands_than_a_function_takes_are_a_type_error() -> None:
+    for fn in (lambda x: x.exp(None), lambda x: x.add(x, None), lambda x: tj.relu(x, None)):
+        check(fn, tj.ones(2))

@@ -20,6 +20,9 @@ KEYWORDS = {
     "input": "x",
     "a": "x",
     "end": "stop",
+    "size": "shape",
+    "sizes": "shape",
+    "split_size": "split_size_or_sections",
     "steps": "num",
 }
 

@@ -185,24 +185,31 @@ def _filled(maker: str, shape: Sequence[Any], dtype: Any, device: DeviceLike, re
 
 
 @traceable
-def zeros(*shape: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *shape: Any, size: Any = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros, float32 by default. The shape is a tuple or separate sizes."""
-    return _filled("zeros", shape, dtype, device, requires_grad)
+    return _filled("zeros", shape if size is None else (size,), dtype, device, requires_grad)
 
 
 @traceable
-def ones(*shape: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *shape: Any, size: Any = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """Ones, float32 by default."""
-    return _filled("ones", shape, dtype, device, requires_grad)
+    return _filled("ones", shape if size is None else (size,), dtype, device, requires_grad)
 
 
 @traceable
-def empty(*shape: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *shape: Any, size: Any = None, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """Unspecified values, float32 by default."""
-    return _filled("empty", shape, dtype, device, requires_grad)
+    return _filled("empty", shape if size is None else (size,), dtype, device, requires_grad)
 
 
 @traceable
+@spelled
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, device: DeviceLike = None, requires_grad: bool = False
 ) -> Tensor:

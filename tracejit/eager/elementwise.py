@@ -140,7 +140,7 @@ def function_of(defn: OpDef) -> Callable[..., Any]:
     return _named(function, defn.name, defn.doc)
 
 
-_ALIASES = {"x": ("input", "x1", "self"), "y": ("other", "x2")}
+_ALIASES = {"x": ("input", "x1", "self"), "y": ("other", "x2", "exponent")}
 
 
 def operands_by_name(names: tuple[str, ...], given: dict[str, Any], op: str) -> list[Any]:

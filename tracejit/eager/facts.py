@@ -172,8 +172,16 @@ def detach_(self: Tensor) -> Tensor:
 
 
 def _new(maker: str, doc: str) -> Callable[..., Tensor]:
-    def method(self: Tensor, *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-        made = getattr(module_of(self._data), maker)(sizes(shape), self.dtype if dtype is None else as_dtype(dtype))
+    def method(
+        self: Tensor,
+        *shape: Any,
+        size: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
+        lengths = sizes(shape if size is None else (size,))
+        made = getattr(module_of(self._data), maker)(lengths, self.dtype if dtype is None else as_dtype(dtype))
         found = finished(made, requires_grad)
         return found if device is None else found.to(device)  # type: ignore[attr-defined]
 

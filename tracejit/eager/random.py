@@ -102,15 +102,19 @@ def _normal(shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 @traceable
-def rand(*shape: Any, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *shape: Any, size: Any = None, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform numbers from [0, 1)."""
-    return _placed(_uniform(sizes(shape), dtype), dtype, device, requires_grad)
+    return _placed(_uniform(sizes(shape if size is None else (size,)), dtype), dtype, device, requires_grad)
 
 
 @traceable
-def randn(*shape: Any, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *shape: Any, size: Any = None, dtype: Any = float32, device: DeviceLike = None, requires_grad: bool = False
+) -> Tensor:
     """Numbers of the standard normal distribution."""
-    return _placed(_normal(sizes(shape), dtype), dtype, device, requires_grad)
+    return _placed(_normal(sizes(shape if size is None else (size,)), dtype), dtype, device, requires_grad)
 
 
 @traceable

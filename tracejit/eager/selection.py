@@ -13,6 +13,7 @@ from tracejit.eager.arguments import as_tensor, axis_of, spelled
 from tracejit.eager.elementwise import as_operand, coerced
 from tracejit.eager.inplace import update
 from tracejit.eager.library import functions, methods
+from tracejit.eager.shapes import broadcast_tensors
 from tracejit.eager.tensor import Tensor, wrap
 from tracejit.ops.sorting import TopK
 
@@ -29,9 +30,9 @@ def masked_fill_(self: Tensor, mask: Any, value: Any) -> Tensor:
 
 
 def masked_select(x: Any, mask: Any) -> Tensor:
-    """The elements where the mask (stretched to x) holds, in C order."""
-    x = as_tensor(x)
-    return x[np.broadcast_to(as_tensor(mask)._data, x.shape)]  # type: ignore[index]
+    """The elements where the mask holds, in C order; x and the mask are stretched to each other."""
+    x, mask = broadcast_tensors(x, mask)
+    return x[mask]
 
 
 @spelled
@@ -53,12 +54,10 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     return functions()["topk"](x, k, axis, largest)
 
 
-def where(condition: Any, x: Any = None, y: Any = None) -> Tensor | tuple[Tensor, ...]:
+def where(condition: Any, *values: Any, **named: Any) -> Tensor | tuple[Tensor, ...]:
     """x where the condition holds, else y; without x and y, the places where it holds, one tensor per axis."""
-    if (x is None) != (y is None):
-        raise TypeError("where() takes a condition, or a condition and two values")
-    if x is not None:
-        return functions()["where"](condition, x, y)
+    if values or named:
+        return functions()["where"](condition, *values, **named)
     mask = as_tensor(condition)._data
     return tuple(map(wrap, module_of(mask).nonzero(mask)))
 

@@ -67,6 +67,7 @@ def ravel(x: Any) -> Tensor:
     return flatten(x)
 
 
+@spelled
 def unflatten(x: Any, dim: int, shape: Sequence[int]) -> Tensor:
     """Split one axis into several, in which one size may be -1."""
     x = as_tensor(x)
@@ -241,6 +242,7 @@ def expand(self: Tensor, *shape: Any, size: Any = None) -> Tensor:
     return broadcast_to(self, target)
 
 
+@spelled
 def broadcast_to(x: Any, shape: Any) -> Tensor:
     """Stretched to a shape by NumPy's rules; a view that cannot be written."""
     return TENSORS.broadcast(as_tensor(x), sizes((shape,) if not hasattr(shape, "__index__") else shape))

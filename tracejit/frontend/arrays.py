@@ -81,7 +81,7 @@ def function(
         return library_call(calls, library, args, kwargs, node)
     ops = elementwise_names()
     if name in ops:
-        return elementwise(calls, ops[name], args, kwargs, node)
+        return elementwise(calls, ops[name], args, kwargs, node, numpys)
     calls.ctx.refuse(node, f"the function {name!r} is not available in a script", _OUTSIDE)
 
 
@@ -437,7 +437,8 @@ def _broadcast_to(c: Calls, a: Arguments) -> FrontValue:
         a.rest = [a["size"]]
     want = a.sizes(a.rest[0]) if len(a.rest) == 1 else [c.ctx.as_size(s, a.node) for s in a.rest]
     have = [*[1] * (len(want) - x.rank), *x.lengths]
-    want = [h if w == -1 else w for h, w in zip(have, want, strict=True)]
+    if a.name == "expand":
+        want = [c.ctx.sizes.given_or(c.ctx.b, w, h) for h, w in zip(have, want, strict=True)]
     require_bytes(c, want, x.dtype, a.node)
     return dataclasses.replace(broadcast_view(c, x, want, a.node), readonly=True)
 

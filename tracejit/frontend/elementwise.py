@@ -24,9 +24,15 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {"order": ("K", "C"), "subok": (True, Fal
 
 
 def elementwise(
-    calls: Calls, op: str, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
+    calls: Calls,
+    op: str,
+    args: list[FrontValue],
+    kwargs: dict[str, FrontValue],
+    node: ast.AST,
+    numpys: bool = False,
 ) -> FrontValue:
-    """An elementwise op; with `out` its result is written there, with `where` only where that holds."""
+    """An elementwise op; with `out` (which NumPy's functions take by position too) its result is written there, with
+    `where` only where that holds."""
     out = kwargs.pop("out", None)
     where = kwargs.pop("where", None)
     dtype = kwargs.pop("dtype", None)
@@ -40,14 +46,15 @@ def elementwise(
     defn = REGISTRY[op]
     factor = kwargs.pop(defn.factor, None)
     arity = len(defn.signature)
-    if len(args) == arity + 1 and out is None:
+    if numpys and len(args) == arity + 1 and out is None:
         out = args.pop()
     try:
         args = [*args, *operands_by_name(defn.signature[len(args) :], kwargs, op)]
     except TypeError:
         calls.ctx.refuse(node, f"{op}() has no keyword {next(iter(kwargs))!r} in a script", "leave it out")
     if len(args) != arity:
-        calls.arith.mismatch(TypeError(f"{op}() takes {arity} arguments but {len(args)} were given"), node)
+        names = ", ".join(defn.signature)
+        calls.arith.mismatch(TypeError(f"{op}() takes {arity} operands ({names}), got {len(args)}"), node)
     if factor is not None:
         args[-1] = calls.expressions.binary("mul", args[-1], factor, node)
     operands = [calls.as_operand(calls.operand_array(a, node)) for a in args]

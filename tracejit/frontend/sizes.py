@@ -205,6 +205,14 @@ class Sizes:
                 self.note_lower(made, 0)
         return made
 
+    def given_or(self, b: Builder, given: Size, own: Size) -> Size:
+        """The size that is given; its own where that is -1."""
+        if isinstance(given, int) or self.at_least(given, 0):
+            return own if given == -1 else given
+        values = [self.value(b, size) for size in (given, own)]
+        is_own = b.emit("eq", (values[0], self.value(b, -1)))[0]
+        return b.emit("select", (is_own, values[1], values[0]))[0]
+
     def floordiv(self, b: Builder, x: Size, y: int) -> Size:
         """`x // y` for a positive constant."""
         root, constant = self.split(x)

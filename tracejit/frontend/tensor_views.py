@@ -271,8 +271,9 @@ def _masked_fill(c: Calls, a: Arguments) -> FrontValue:
 
 @define("masked_select", "x mask")
 def _masked_select(c: Calls, a: Arguments) -> FrontValue:
-    x = a.array()
-    mask = as_array(c, function(c, "broadcast_to", [a["mask"], _shape(c, x)], {}, a.node), a.node)
+    both = function(c, "broadcast_tensors", [a["x"], a["mask"]], {}, a.node)
+    assert isinstance(both, TupleValue)
+    x, mask = (as_array(c, item, a.node) for item in both.items)
     return c.indexing.read(x, [mask], a.node)
 
 
@@ -330,14 +331,15 @@ def _flip(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, Fro
 @method("where")
 def _where(c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST) -> FrontValue:
     """The value where a condition holds, else another."""
-    return function(c, "where", [args[0], x, *args[1:]], kwargs, node)
+    a = Arguments(c, "where", "condition other", args, kwargs, node)
+    return function(c, "where", [a["condition"], x, a["other"]], {}, node)
 
 
 @method("type_as")
 def _type_as(
     c: Calls, x: FrontValue, args: list[FrontValue], kwargs: dict[str, FrontValue], node: ast.AST
 ) -> FrontValue:
-    other = as_array(c, args[0], node)
+    other = Arguments(c, "type_as", "other", args, kwargs, node).array("other")
     return in_dtype(c, x, other.dtype.numpy_name, node)
 
 

@@ -408,7 +408,7 @@ def _clamp(b: Any, xs: Sequence[Any], weak: Sequence[bool]) -> Any:
     operands = _operands(b, [g[0] for g in given], [g[1] for g in given])
     dtype = operand_dtype(REGISTRY["clamp"], operands, _common_dtype(operands))
     low, high = (
-        free if bound is None else convert(b, _inward(b, bound, flag, dtype, name), dtype, flag)
+        convert(b, free if bound is None else _inward(b, bound, flag, dtype, name), dtype, flag)
         for bound, flag, free, name in zip(
             bounds, flags[1:], (lowest(dtype), highest(dtype)), ("maximum", "minimum"), strict=True
         )

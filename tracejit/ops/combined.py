@@ -13,8 +13,13 @@ TORCH = ("function", "method")
 
 
 def _added(b: Any, x: Operand, product: Any, beta: Operand, alpha: Operand) -> Any:
+    """beta * x + alpha * product; with a beta of 0 nothing of x counts, nan and infinities neither."""
     c = on(b)
-    return c.add(c.mul(x, beta) if beta != 1 else x, c.mul(product, alpha) if alpha != 1 else product)
+    if not isinstance(beta, int | float | complex):
+        x = c.select(c.eq(beta, 0), 0, c.mul(x, beta))
+    elif beta != 1:
+        x = c.mul(x, beta) if beta else b.zeros_like(array(b, x))
+    return c.add(x, c.mul(product, alpha) if alpha != 1 else product)
 
 
 def _product(b: Any, name: str, x: Operand, y: Operand, ranks: tuple[int, int]) -> Any:

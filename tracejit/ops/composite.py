@@ -110,9 +110,9 @@ def clip(b: Any, x: Operand, min: Operand = None, max: Operand = None) -> Any:
 
 
 @function(kinds=("function", "numpy"), rank_0="array")
-def where(b: Any, cond: Operand, x: Operand, y: Operand) -> Any:
-    """x where cond holds, else y."""
-    return on(b).select(cond, x, y)
+def where(b: Any, condition: Operand, x: Operand, y: Operand) -> Any:
+    """x where the condition holds, else y."""
+    return on(b).select(condition, x, y)
 
 
 @function(kinds=("function", "method"))

@@ -491,16 +491,19 @@ _turned("fliplr", 1)
 
 
 @function()
-def rot90(b: Any, x: Operand, k: int = 1) -> Any:
-    """x turned k times by 90 degrees, from the first axis to the second."""
+def rot90(b: Any, x: Operand, k: int = 1, dims: tuple[int, int] = (0, 1)) -> Any:
+    """x turned k times by 90 degrees, from the first of two axes to the second."""
     x = array(b, x)
-    exchanged = (1, 0, *range(2, b.rank(x)))
+    first, second = (one_axis(axis, b.rank(x)) for axis in dims)
+    if first == second:
+        raise ValueError(f"rot90 turns from one axis to another, not {tuple(dims)}")
+    exchanged = [second if axis == first else first if axis == second else axis for axis in range(b.rank(x))]
     match k % 4:
         case 0:
             return x
         case 1:
-            return b.transpose(b.flip(x, axes=(1,)), perm=exchanged)
+            return b.transpose(b.flip(x, axes=(second,)), perm=tuple(exchanged))
         case 2:
-            return b.flip(x, axes=(0, 1))
+            return b.flip(x, axes=tuple(sorted((first, second))))
         case _:
-            return b.flip(b.transpose(x, perm=exchanged), axes=(1,))
+            return b.flip(b.transpose(x, perm=tuple(exchanged)), axes=(second,))

@@ -152,10 +152,10 @@ class TopK(NamedTuple):
 
 
 @function(kinds=("function", "method"))
-def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, *, dim: int | None = None) -> Any:
-    """The k largest (smallest) elements along an axis in order, and their places."""
+def topk(b: Any, x: Operand, k: Any, axis: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The k largest (smallest) elements along an axis in order, whether that is asked for or not, and their places."""
     x = array(b, x)
-    along = one_axis(axis if dim is None else dim, b.rank(x))
+    along = one_axis(axis, b.rank(x))
     size = b.shape(x)[along]
     at_most_size(b, k, size, "topk: {0} of {1} elements cannot be picked")
     at_most_size(b, 0, k, "topk: {1} elements cannot be picked")

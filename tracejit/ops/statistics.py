@@ -348,18 +348,18 @@ def logsumexp(
 
 
 @function()
-def softmax(b: Any, x: Operand, axis: int = -1, *, dim: int = UNSET) -> Any:
-    """exp(x) over its sum along an axis."""
-    x = inexact(b, x)
+def softmax(b: Any, x: Operand, axis: int = -1, dtype: Any = None, *, dim: int = UNSET) -> Any:
+    """exp(x) over its sum along an axis; `dtype` is that of x before."""
+    x = inexact(b, x if dtype is None else widened(b, x, dtype))
     axes = axes_of(_axis(axis, dim), b.rank(x))
     powers = b.exp(x - b.expand_axes(_peak(b, x, axes), axes, b.shape(x)))
     return powers / b.expand_axes(b.sum(powers, axes=axes), axes, b.shape(x))
 
 
 @function()
-def log_softmax(b: Any, x: Operand, axis: int = -1, *, dim: int = UNSET) -> Any:
+def log_softmax(b: Any, x: Operand, axis: int = -1, dtype: Any = None, *, dim: int = UNSET) -> Any:
     """The logarithm of `softmax`."""
-    x = inexact(b, x)
+    x = inexact(b, x if dtype is None else widened(b, x, dtype))
     axes = axes_of(_axis(axis, dim), b.rank(x))
     shifted = x - b.expand_axes(_peak(b, x, axes), axes, b.shape(x))
     total = b.log(b.sum(b.exp(shifted), axes=axes))
